@@ -1,0 +1,1 @@
+"""EmoSim: simulated people for recommender systems."""

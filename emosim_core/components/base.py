@@ -1,0 +1,349 @@
+"""What a strategy must answer: the interfaces of raters, retrieval, selection, rewards and policies.
+
+Each interface has a form for one person and a form for a batch. Write either: the batch form loops
+over the single form where a component does not bring its own. R is the number of people in a batch,
+S the size of the slate, K the number of interactions retrieved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emosim_core.errors import RatingError
+from emosim_core.model import Catalog, History, Interaction, Item, Population, RatingScale, User
+from emosim_core.model.domain import Words
+
+
+class Draws(Protocol):
+    """Random draws of one stage, one independent stream per person of the batch.
+
+    A person's draws depend on the seed, the episode and the stage alone, whoever else is in the batch.
+    """
+
+    def uniform(self, count: int) -> NDArray[np.float64]:
+        """``count`` uniform draws in [0, 1) for each person, shape ``(R, count)``."""
+        ...
+
+    def normal(self, count: int) -> NDArray[np.float64]:
+        """``count`` standard normal draws for each person, shape ``(R, count)``."""
+        ...
+
+    def generator(self, row: int) -> np.random.Generator:
+        """The generator of one person, row 0 to R - 1, for draws of any other kind."""
+        ...
+
+
+# ---------------------------------------------------------------------------------------- retrieval
+
+
+class Retrieval:
+    """Chooses the past interactions that matter for an item."""
+
+    def retrieve(self, item: int, history: Sequence[Interaction], catalog: Catalog) -> Sequence[int]:
+        """For one person: positions in ``history`` (0 is the oldest), best first.
+
+        Args:
+            item: index of the item at hand.
+            history: the person's interactions, oldest first; several may be with one item.
+            catalog: the items.
+        """
+        raise NotImplementedError(f"{type(self).__name__} implements neither retrieve nor retrieve_batch")
+
+    def retrieve_batch(self, items: NDArray[np.intp], history: History, catalog: Catalog) -> NDArray[np.intp]:
+        """For a batch: positions in each history, shape ``(R, S, K)``, best first, -1 where there is none.
+
+        Args:
+            items: indices of the items at hand, shape ``(R, S)``.
+            history: the histories of the R people.
+            catalog: the items.
+        """
+        answers: list[list[Sequence[int]]] = []
+        for row, slate in enumerate(items.tolist()):
+            past = history.person(row)
+            answers.append([self.retrieve(item, past, catalog) for item in slate])
+        width = max((len(answer) for slate in answers for answer in slate), default=0)
+        positions = np.full((*items.shape, width), -1, dtype=np.intp)
+        for row, answered in enumerate(answers):
+            for s, answer in enumerate(answered):
+                positions[row, s, : len(answer)] = answer
+        return positions
+
+
+# ------------------------------------------------------------------------------------------- rating
+
+
+@dataclass(frozen=True)
+class RatingRequest:
+    """All that raters are told about R people who look at S items each.
+
+    Attributes:
+        people: index of each person in ``population``, shape ``(R,)``.
+        items: index of each item in ``catalog``, shape ``(R, S)``.
+        retrieved: positions in ``history`` that matter for each item, shape ``(R, S, K)``, -1 for none.
+        retrieved_items: the items there, shape ``(R, S, K)``; 0 where there is none.
+        retrieved_ratings: the ratings there, shape ``(R, S, K)``; NaN where there is none.
+        times: how often each person consumed each item before, shape ``(R, S)``.
+        moods: valence and arousal, shape ``(R, 2)``.
+        history: the whole histories.
+        catalog: the items.
+        population: the people.
+        scale: the scale to answer on.
+        words: the words of the domain.
+    """
+
+    people: NDArray[np.intp]
+    items: NDArray[np.intp]
+    retrieved: NDArray[np.intp]
+    retrieved_items: NDArray[np.intp]
+    retrieved_ratings: NDArray[np.float64]
+    times: NDArray[np.intp]
+    moods: NDArray[np.float64]
+    history: History
+    catalog: Catalog
+    population: Population
+    scale: RatingScale
+    words: Words
+
+
+@dataclass(frozen=True)
+class Ratings:
+    """Answers of a rater.
+
+    Attributes:
+        values: ratings, shape ``(R, S)``; NaN is a failed rating.
+        reason: the reason of one answer by row and place in the slate, made when it is asked for.
+    """
+
+    values: NDArray[np.float64]
+    reason: Callable[[int, int], str] = lambda row, place: ""
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What a rater in its single form is told: one person in front of one item.
+
+    Attributes:
+        user: the person.
+        item: the item.
+        retrieved: the interactions that matter, best first, each with its item.
+        times_consumed: how often the person consumed the item before.
+        valence: the mood's valence, -1 to 1.
+        arousal: the mood's arousal, 0 to 1.
+        scale: the scale to answer on.
+    """
+
+    user: User
+    item: Item
+    retrieved: Sequence[tuple[Item, Interaction]]
+    times_consumed: int
+    valence: float
+    arousal: float
+    scale: RatingScale
+
+
+class Rater:
+    """Answers for a person what they think of an item.
+
+    Attributes:
+        asks_model: whether a language model is asked; the run prints and records it.
+    """
+
+    asks_model: ClassVar[bool] = False
+
+    def prepare(self, catalog: Catalog, population: Population, scale: RatingScale) -> None:
+        """Called once before the first rating; a place for tables."""
+
+    def rate(self, situation: Situation, rng: np.random.Generator) -> float | tuple[float, str]:
+        """For one person and item: the rating on ``situation.scale``, or the rating and a reason."""
+        raise NotImplementedError(f"{type(self).__name__} implements neither rate nor rate_batch")
+
+    def rate_batch(self, request: RatingRequest, draws: Draws) -> Ratings:
+        """For a batch: all ratings.
+
+        Raises:
+            RatingError: a person could not be asked.
+        """
+        values = np.empty(request.items.shape)
+        reasons: dict[tuple[int, int], str] = {}
+        for row, slate in enumerate(request.items.tolist()):
+            past = request.history.person(row)
+            for place, item in enumerate(slate):
+                positions = [p for p in request.retrieved[row, place].tolist() if p >= 0]
+                answer = self.rate(
+                    Situation(
+                        user=request.population.users[int(request.people[row])],
+                        item=request.catalog.items[item],
+                        retrieved=[(request.catalog.items[past[p].item], past[p]) for p in positions],
+                        times_consumed=int(request.times[row, place]),
+                        valence=float(request.moods[row, 0]),
+                        arousal=float(request.moods[row, 1]),
+                        scale=request.scale,
+                    ),
+                    draws.generator(row),
+                )
+                value, reason = answer if isinstance(answer, tuple) else (answer, "")
+                if not (np.isnan(value) or request.scale.contains(value)):
+                    raise RatingError(
+                        f"{type(self).__name__} rated {value!r}, which is no rating of the scale {request.scale}"
+                    )
+                values[row, place] = value
+                reasons[row, place] = reason
+        return Ratings(values, lambda row, place: reasons[row, place])
+
+
+# ---------------------------------------------------------------------- selection and perturbation
+
+
+class Selector:
+    """Decides which items of a slate are consumed."""
+
+    def select(self, ratings: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.bool_]:
+        """For one person: which of the S items is consumed, from their ratings; both of shape ``(S,)``."""
+        raise NotImplementedError(f"{type(self).__name__} implements neither select nor select_batch")
+
+    def select_batch(self, ratings: NDArray[np.float64], draws: Draws) -> NDArray[np.bool_]:
+        """For a batch: which items are consumed, shape ``(R, S)``. A NaN rating is never consumed."""
+        return np.array([self.select(row, draws.generator(r)) for r, row in enumerate(ratings)])
+
+
+class Perturbator:
+    """Blurs the ratings of consumed items."""
+
+    def perturb(self, rating: float, scale: RatingScale, rng: np.random.Generator) -> float:
+        """For one consumed item: the perturbed rating. The engine rounds it to the scale and clips it."""
+        raise NotImplementedError(f"{type(self).__name__} implements neither perturb nor perturb_batch")
+
+    def perturb_batch(
+        self, ratings: NDArray[np.float64], scale: RatingScale, draws: Draws
+    ) -> NDArray[np.float64]:
+        """For a batch: perturbed ratings, shape ``(R, S)``. What is not consumed is ignored."""
+        return np.array(
+            [[self.perturb(value, scale, draws.generator(r)) for value in row] for r, row in enumerate(ratings.tolist())]
+        )
+
+
+# ----------------------------------------------------------------------------------- reward shaping
+
+
+@dataclass(frozen=True)
+class Consumption:
+    """What R people consumed in this step.
+
+    Attributes:
+        rows: slot of each person in the engine's batch, shape ``(R,)``: where a component that was
+            given a batch size by :meth:`RewardShaping.start` keeps its own state.
+        consumed: which items of the slate were consumed, shape ``(R, S)``.
+        ratings: perturbed ratings, shape ``(R, S)``; meaningless where not consumed.
+        times: how often the item has been consumed including now, shape ``(R, S)``.
+        since: interactions since the item was last consumed, shape ``(R, S)``; 0 for a first time.
+        steps: number of the step in its session, from 1, shape ``(R,)``.
+        traits: activity, conformity, diversity, 1 to 3, shape ``(R, 3)``.
+        scale: the rating scale.
+    """
+
+    rows: NDArray[np.intp]
+    consumed: NDArray[np.bool_]
+    ratings: NDArray[np.float64]
+    times: NDArray[np.intp]
+    since: NDArray[np.intp]
+    steps: NDArray[np.intp]
+    traits: NDArray[np.int64]
+    scale: RatingScale
+
+
+class RewardShaping:
+    """Turns ratings into rewards and may end a session.
+
+    Attributes:
+        endings: why a session can end, by code from 1, such as ``("repeat",)``.
+    """
+
+    endings: tuple[str, ...] = ("shaped",)
+
+    def start(self, batch_size: int) -> None:
+        """Called once, with the number of slots; a place for state arrays."""
+
+    def begin(self, rows: NDArray[np.intp]) -> None:
+        """A session begins in each of the slots ``rows``."""
+
+    def shape(
+        self, rating: float, times: int, since: int, scale: RatingScale, rng: np.random.Generator
+    ) -> float | tuple[float, bool]:
+        """For one consumed item: its reward, or its reward and whether the session ends."""
+        raise NotImplementedError(f"{type(self).__name__} implements neither shape nor shape_batch")
+
+    def shape_batch(
+        self, consumption: Consumption, draws: Draws
+    ) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+        """For a batch: shaped ratings, shape ``(R, S)``, and codes of why each session ends, shape ``(R,)``.
+
+        Code 0 goes on; code c ends the session for the reason ``endings[c - 1]``. The engine sums the
+        shaped ratings of what was consumed and ignores the rest.
+        """
+        rewards = np.zeros(consumption.ratings.shape)
+        ends = np.zeros(len(rewards), dtype=np.intp)
+        for row, place in zip(*np.nonzero(consumption.consumed), strict=True):
+            answer = self.shape(
+                float(consumption.ratings[row, place]),
+                int(consumption.times[row, place]),
+                int(consumption.since[row, place]),
+                consumption.scale,
+                draws.generator(int(row)),
+            )
+            rewards[row, place], ended = answer if isinstance(answer, tuple) else (answer, False)
+            ends[row] = ends[row] or int(ended)
+        return rewards, ends
+
+
+# ----------------------------------------------------------------------------------------- policies
+
+
+Observations = dict[str, NDArray]
+"""Observations of R people by name, each array with R as its first axis."""
+
+
+class Policy:
+    """A recommender: sees observations and proposes items. It never sees what a person likes."""
+
+    def start(self, catalog: Catalog, slate: int, batch_size: int) -> None:
+        """Called once before the first session."""
+        self.catalog, self.slate, self.batch_size = catalog, slate, batch_size
+
+    def begin(self, rows: NDArray[np.intp], draws: Draws) -> None:
+        """A session begins in each of the slots ``rows``; row r of ``draws`` is slot ``rows[r]``."""
+
+    def recommend(self, observation: Observations, rng: np.random.Generator) -> Sequence[int]:
+        """For one person: S item indices. An empty answer has nothing left to propose."""
+        raise NotImplementedError(f"{type(self).__name__} implements neither recommend nor recommend_batch")
+
+    def recommend_batch(
+        self, rows: NDArray[np.intp], observations: Observations, draws: Draws
+    ) -> NDArray[np.intp]:
+        """For a batch: item indices, shape ``(R, S)``; -1 where there is nothing left to propose.
+
+        Args:
+            rows: slot of each person, shape ``(R,)``.
+            observations: what is seen of each person.
+            draws: random draws.
+        """
+        actions = np.full((len(rows), self.slate), -1, dtype=np.intp)
+        for r in range(len(rows)):
+            answer = self.recommend({key: value[r] for key, value in observations.items()}, draws.generator(r))
+            if len(answer):
+                actions[r] = answer
+        return actions
+
+    def learn(
+        self,
+        rows: NDArray[np.intp],
+        actions: NDArray[np.intp],
+        ratings: NDArray[np.float64],
+        rewards: NDArray[np.float64],
+        ended: NDArray[np.bool_],
+    ) -> None:
+        """What came of the last recommendations: ratings ``(R, S)`` (NaN where not consumed), rewards ``(R,)``."""

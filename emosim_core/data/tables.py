@@ -1,0 +1,145 @@
+"""Reading and writing CSV with errors that name file, row and field."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from emosim_core.errors import DataError
+
+T = TypeVar("T", bound=BaseModel)
+
+
+def existing_file(path: str | os.PathLike[str], what: str) -> Path:
+    """``path`` as a Path.
+
+    Args:
+        path: where the file should be.
+        what: what is expected there, for the message ("a CSV file of people").
+
+    Raises:
+        DataError: there is no readable file.
+    """
+    found = Path(path).expanduser()
+    if found.is_dir():
+        raise DataError(path, f"is a directory; expected {what}")
+    if not found.is_file():
+        raise DataError(path, f"no such file; expected {what}")
+    return found
+
+
+def read_csv(
+    path: str | os.PathLike[str], what: str, required: Sequence[str] = ()
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """The rows of a CSV file with a header line, as (line number, values by column); values are stripped.
+
+    Args:
+        path: the file; UTF-8, with or without a byte order mark.
+        what: what is expected there, for messages ("a CSV file of people").
+        required: columns that must be there.
+
+    Raises:
+        DataError: no file, not UTF-8, no header, a required column is missing, a column twice, a row
+            with more or fewer fields than the header, or broken quoting.
+    """
+    found = existing_file(path, what)
+    with found.open(newline="", encoding="utf-8-sig") as stream:
+        reader = csv.reader(stream, strict=True)
+        try:
+            header = [name.strip() for name in next(reader, [])]
+            if not header:
+                raise DataError(path, f"the file is empty; expected {what} with a header line")
+            for name in required:
+                if name not in header:
+                    raise DataError(
+                        path, f"the column is missing; the header has: {', '.join(header)}", row=1, field=name
+                    )
+            for name in header:
+                if header.count(name) > 1:
+                    raise DataError(path, "the header names this column twice", row=1, field=name)
+            for values in reader:
+                if not values:
+                    continue
+                if len(values) != len(header):
+                    raise DataError(
+                        path, f"has {len(values)} fields; the header has {len(header)}", row=reader.line_num
+                    )
+                yield reader.line_num, dict(zip(header, (value.strip() for value in values), strict=True))
+        except UnicodeDecodeError as error:
+            raise DataError(path, f"is not UTF-8 text ({error.reason}); save it as UTF-8") from error
+        except csv.Error as error:
+            raise DataError(path, f"is not well-formed CSV ({error})", row=reader.line_num) from error
+
+
+def checked(
+    model: type[T],
+    values: Mapping[str, Any],
+    path: str | os.PathLike[str],
+    row: int | str | None,
+    columns: Mapping[str, str] | None = None,
+) -> T:
+    """An instance of a pydantic model made of one record of a file.
+
+    Args:
+        model: the model.
+        values: field values.
+        path: the file, for the message.
+        row: the record, for the message.
+        columns: what the file calls a field, where that differs.
+
+    Raises:
+        DataError: a value is missing or wrong; names the first wrong field.
+    """
+    try:
+        return model(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = str(first["loc"][0]) if first["loc"] else None
+        name = (columns or {}).get(field, field) if field else None
+        got = "" if first["type"] == "missing" else f" (got {_shortened(first.get('input'))})"
+        raise DataError(path, f"{first['msg']}{got}", row=row, field=name) from error
+
+
+def number(text: str, path: str | os.PathLike[str], row: int | str, field: str) -> float:
+    """A number read from a field.
+
+    Raises:
+        DataError: the text is no finite number.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if value != value or value in (float("inf"), float("-inf")):
+        raise DataError(path, f"expected a number, got {_shortened(text)}", row=row, field=field)
+    return value
+
+
+def write_csv(path: str | os.PathLike[str], header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write a CSV file whole or not at all.
+
+    Raises:
+        DataError: the file cannot be written; what was there before stays.
+    """
+    target = Path(path).expanduser()
+    partial = target.with_name(f".{target.name}.partial-{os.getpid()}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("w", newline="", encoding="utf-8") as stream:
+            writer = csv.writer(stream, lineterminator="\n")
+            writer.writerow(header)
+            writer.writerows(rows)
+        os.replace(partial, target)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise DataError(path, f"cannot be written: {error.strerror or error}") from error
+
+
+def _shortened(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,125 @@
+"""Every error that EmoSim raises on purpose.
+
+::
+
+    EmoSimError
+    |- ConfigurationError        an option, a configuration file or a combination of both is wrong
+    |  `- UnknownNameError       a name that nothing provides; carries the nearest names
+    |- DataError                 a file that was read is malformed; names file, row and field
+    |- PluginError               a plugin cannot be used
+    |  |- BrokenPluginError      it raised when it was imported or asked what it provides
+    |  |- IncompatiblePluginError  it was built for another version of the hooks
+    |  `- NameConflictError      two plugins provide the same name
+    |- MissingDependencyError    an optional package is needed; carries the command that installs it
+    |- RatingError               a rater could not answer
+    `- RunError                  a run directory cannot be written, read or resumed
+
+The command line prints the message of any of these, without a traceback, and exits with status 2.
+A message says what is wrong, where, and what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from os import PathLike
+
+
+class EmoSimError(Exception):
+    """Base of all errors that a user can cause or mend."""
+
+
+class ConfigurationError(EmoSimError):
+    """An option, a configuration file or a combination of options is wrong."""
+
+
+class UnknownNameError(ConfigurationError):
+    """Nothing provides a component of this name.
+
+    Attributes:
+        kind: what was looked for, such as ``"retrieval"``.
+        name: the name as given.
+        suggestions: the nearest known names, best first.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        name: str,
+        known: Iterable[str] = (),
+        suggestions: Sequence[str] = (),
+        hint: str = "",
+    ) -> None:
+        self.kind, self.name, self.suggestions = kind, name, tuple(suggestions)
+        parts = [f"unknown {kind} {name!r}."]
+        if self.suggestions:
+            parts.append("Did you mean " + " or ".join(repr(s) for s in self.suggestions) + "?")
+        if hint:
+            parts.append(hint)
+        known = sorted(known)
+        if known:
+            parts.append("Known: " + ", ".join(known) + ".")
+        super().__init__(" ".join(parts))
+
+
+class DataError(EmoSimError):
+    """A file is malformed.
+
+    Args:
+        path: the file.
+        message: what was found and what was expected.
+        row: 1-based line or record number, where there is one.
+        field: column or key, where there is one.
+    """
+
+    def __init__(
+        self,
+        path: str | PathLike[str],
+        message: str,
+        *,
+        row: int | str | None = None,
+        field: str | None = None,
+    ) -> None:
+        self.path, self.row, self.field = str(path), row, field
+        where = str(path)
+        if row is not None:
+            where += f", row {row}"
+        if field is not None:
+            where += f", field {field!r}"
+        super().__init__(f"{where}: {message}")
+
+
+class PluginError(EmoSimError):
+    """A plugin cannot be used."""
+
+
+class BrokenPluginError(PluginError):
+    """A plugin raised when it was imported or asked what it provides."""
+
+
+class IncompatiblePluginError(PluginError):
+    """A plugin was built for another version of the hooks."""
+
+
+class NameConflictError(PluginError):
+    """Two plugins provide the same name."""
+
+
+class MissingDependencyError(EmoSimError):
+    """An optional package is needed for what was asked.
+
+    Args:
+        needed_for: what was asked, as a phrase ("reading MovieLens").
+        package: the package that is missing.
+        install: the command that brings it.
+    """
+
+    def __init__(self, needed_for: str, package: str, install: str) -> None:
+        super().__init__(f"{needed_for} needs the package {package!r}. Install it with: {install}")
+
+
+class RatingError(EmoSimError):
+    """A rater could not answer; no rating is ever made up in its place."""
+
+
+class RunError(EmoSimError):
+    """A run directory cannot be written, read or resumed."""

@@ -1,0 +1,30 @@
+"""The world: items, people, ratings, emotions and memories. Imports nothing of the project but errors."""
+
+from emosim_core.model.catalog import Catalog
+from emosim_core.model.domain import Domain, Words
+from emosim_core.model.emotion import Emotion, EmotionThresholds, MoodOptions
+from emosim_core.model.item import Item
+from emosim_core.model.loader import LoadedItems, Loader, UserLoader
+from emosim_core.model.memory import History, Interaction, Memory
+from emosim_core.model.population import Population
+from emosim_core.model.scale import RatingScale
+from emosim_core.model.user import User
+
+__all__ = [
+    "Catalog",
+    "Domain",
+    "Emotion",
+    "EmotionThresholds",
+    "History",
+    "Interaction",
+    "Item",
+    "LoadedItems",
+    "Loader",
+    "Memory",
+    "MoodOptions",
+    "Population",
+    "RatingScale",
+    "User",
+    "UserLoader",
+    "Words",
+]

@@ -1,0 +1,147 @@
+"""Catalog: all items of a domain, once as objects and beside them as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emosim_core.errors import ConfigurationError
+from emosim_core.model.item import Item
+from emosim_core.model.scale import RatingScale
+
+_FULL_MATRIX_LIMIT = 4096
+"""Up to this many items, all similarities are kept (64 MiB of float32); beyond, made on demand."""
+
+
+class Catalog:
+    """The items that can be recommended, as objects and as arrays. N items, C categories.
+
+    Args:
+        items: the items; their order gives each its index.
+        scale: the scale of the public ratings.
+        embeddings: one vector per item, shape ``(N, D)``; normalised here, zero vectors stay zero.
+        embedding_name: which model or method made the vectors.
+
+    Raises:
+        ConfigurationError: no items, an id twice, or embeddings of another length.
+    """
+
+    def __init__(
+        self,
+        items: Sequence[Item],
+        scale: RatingScale,
+        embeddings: NDArray[np.floating] | None = None,
+        embedding_name: str = "",
+    ) -> None:
+        if not items:
+            raise ConfigurationError("a catalogue needs at least one item")
+        self.items: tuple[Item, ...] = tuple(items)
+        self.scale = scale
+        self.embedding_name = embedding_name
+        self.index: dict[str, int] = {item.id: i for i, item in enumerate(self.items)}
+        if len(self.index) != len(self.items):
+            seen: set[str] = set()
+            twice = next(i.id for i in self.items if i.id in seen or seen.add(i.id))  # type: ignore[func-returns-value]
+            raise ConfigurationError(f"the catalogue has two items with the id {twice!r}")
+        if embeddings is None:
+            embeddings = np.zeros((len(self.items), 0), dtype=np.float32)
+        if embeddings.shape[:1] != (len(self.items),) or embeddings.ndim != 2:
+            raise ConfigurationError(
+                f"embeddings have the shape {embeddings.shape}; expected ({len(self.items)}, D)"
+            )
+        self.embeddings: NDArray[np.float32] = _normalised(embeddings)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    @cached_property
+    def titles(self) -> tuple[str, ...]:
+        """Titles by index."""
+        return tuple(item.title for item in self.items)
+
+    @cached_property
+    def category_names(self) -> tuple[str, ...]:
+        """All categories of the catalogue, sorted; the columns of :attr:`categories`."""
+        return tuple(sorted({category for item in self.items for category in item.categories}))
+
+    @cached_property
+    def categories(self) -> NDArray[np.bool_]:
+        """Which item is in which category; multi-hot, shape ``(N, C)``."""
+        return multi_hot((item.categories for item in self.items), self.category_names, len(self.items))
+
+    @cached_property
+    def public_ratings(self) -> NDArray[np.float64]:
+        """Public ratings, shape ``(N,)``; an unknown one is the catalogue's mean (see :attr:`has_public_rating`)."""
+        known = np.array(
+            [np.nan if item.public_rating is None else item.public_rating for item in self.items], dtype=np.float64
+        )
+        missing = np.isnan(known)
+        middle = (self.scale.low + self.scale.high) / 2 if missing.all() else float(known[~missing].mean())
+        return np.where(missing, middle, known)
+
+    @cached_property
+    def has_public_rating(self) -> NDArray[np.bool_]:
+        """Whether the public rating of an item is known, shape ``(N,)``."""
+        return np.array([item.public_rating is not None for item in self.items])
+
+    @cached_property
+    def public_counts(self) -> NDArray[np.int64]:
+        """How many people rated each item, 0 where unknown; shape ``(N,)``."""
+        return np.array([item.public_count or 0 for item in self.items], dtype=np.int64)
+
+    @cached_property
+    def similarities(self) -> NDArray[np.float64] | None:
+        """Cosines of all pairs, shape ``(N, N)``; None for more than 4,096 items."""
+        if len(self.items) > _FULL_MATRIX_LIMIT:
+            return None
+        matrix = self.embeddings @ self.embeddings.T
+        return np.clip(matrix, -1.0, 1.0).astype(np.float64 if len(self.items) <= 2048 else np.float32)
+
+    def similarity(self, left: NDArray[np.intp], right: NDArray[np.intp]) -> NDArray[np.floating]:
+        """Cosines of the embeddings of item indices, with NumPy broadcasting; a zero vector has cosine 0.
+
+        Args:
+            left: item indices, any shape.
+            right: item indices, any shape that broadcasts with ``left``.
+
+        Returns:
+            Cosines in [-1, 1], the broadcast shape.
+        """
+        matrix = self.similarities
+        if matrix is not None:
+            return matrix.ravel().take(left * len(self.items) + right)
+        cosines: NDArray[np.floating] = np.einsum(
+            "...d,...d->...", self.embeddings[left], self.embeddings[right]
+        )
+        return np.clip(cosines, -1.0, 1.0)
+
+
+def multi_hot(rows: object, names: Sequence[str], count: int) -> NDArray[np.bool_]:
+    """Lists of names as a table of flags.
+
+    Args:
+        rows: ``count`` iterables of names; a name that is not in ``names`` is left out.
+        names: the columns.
+        count: number of rows.
+
+    Returns:
+        Flags, shape ``(count, len(names))``.
+    """
+    column = {name: j for j, name in enumerate(names)}
+    table = np.zeros((count, len(names)), dtype=np.bool_)
+    for i, row in enumerate(rows):  # type: ignore[arg-type, var-annotated]
+        for name in row:
+            if (j := column.get(name)) is not None:
+                table[i, j] = True
+    return table
+
+
+def _normalised(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
+    vectors = np.asarray(vectors, dtype=np.float32)
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    if np.all(np.abs(norms - 1.0) < 1e-6):
+        return vectors
+    return vectors / np.where(norms == 0, 1.0, norms)

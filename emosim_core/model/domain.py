@@ -1,0 +1,61 @@
+"""Domain: what makes films films and books books."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from emosim_core.model.item import Item
+from emosim_core.model.scale import RatingScale
+
+
+@dataclass(frozen=True)
+class Words:
+    """The words of a domain, for texts that people and models read.
+
+    Attributes:
+        item: one item ("film").
+        items: several ("films").
+        consume: what a person does with it ("watch").
+        consumed: the same, past ("watched").
+        consumption: one time of doing it ("viewing").
+        person: who does it ("viewer").
+        creators: the people behind an item ("cast and director").
+        traits: per trait, the texts of levels 1, 2 and 3, in the domain's words; they go on from "a person who".
+    """
+
+    item: str = "item"
+    items: str = "items"
+    consume: str = "try"
+    consumed: str = "tried"
+    consumption: str = "use"
+    person: str = "person"
+    creators: str = "creators"
+    traits: Mapping[str, tuple[str, str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Domain:
+    """A domain: its scale, its words, what its items are, and where items and people come from.
+
+    Attributes:
+        name: the name used for ``--plugin``.
+        title: what a report is headed with.
+        scale: the rating scale.
+        words: the domain's words.
+        item_type: the subclass of :class:`Item`.
+        default_items: name of the loader used when none is chosen.
+        default_users: name of the population used when none is chosen.
+        real_ratings: how real people's ratings are distributed over the scale's levels, worst first,
+            sums to 1; empty where nothing is known. ``real_ratings_source`` says whose.
+    """
+
+    name: str
+    title: str
+    scale: RatingScale
+    words: Words
+    item_type: type[Item]
+    default_items: str = "sample"
+    default_users: str = "sampled"
+    real_ratings: Sequence[float] = ()
+    real_ratings_source: str = ""

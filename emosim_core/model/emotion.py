@@ -1,0 +1,128 @@
+"""Emotion: the tags that a rating leaves behind, and the mood that they push."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from emosim_core.model.scale import RatingScale
+
+VALENCE_NAMES = ("negative", "neutral", "positive")
+"""Names of the valence levels, for valence -1, 0 and 1."""
+
+AROUSAL_NAMES = ("low", "medium", "high")
+"""Names of the arousal levels, for arousal 0, 0.5 and 1."""
+
+
+class EmotionThresholds(BaseModel):
+    """Where a rating becomes an emotion, on 1 to 10; other scales by relative position.
+
+    Source: EmoSim-RL.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    positive: float = Field(7.0, ge=1, le=10, description="Valence is positive from this rating of 10 on.")
+    negative: float = Field(4.0, ge=1, le=10, description="Valence is negative up to this rating of 10.")
+    high: float = Field(8.0, ge=1, le=10, description="Arousal is high from this rating of 10 on.")
+    low: float = Field(3.0, ge=1, le=10, description="Arousal is low up to this rating of 10.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> EmotionThresholds:
+        if self.negative >= self.positive:
+            raise ValueError(f"negative ({self.negative}) must lie below positive ({self.positive})")
+        if self.low >= self.high:
+            raise ValueError(f"low ({self.low}) must lie below high ({self.high})")
+        return self
+
+
+class MoodOptions(BaseModel):
+    """How a mood moves (EmoSim-RL).
+
+    After each interaction the mood first decays towards the person's baseline,
+    ``m <- base + (m - base) * 2 ** (-1 / half_life)``, and is then pulled towards the tag of the
+    rating, ``m <- m + gain * (tag - m)``. Both are convex, so the mood never leaves its range.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    half_life: float = Field(5.0, gt=0, description="Interactions in which half of a mood fades.")
+    valence_gain: float = Field(0.25, ge=0, le=1, description="Pull of one valence tag, 0 to 1.")
+    arousal_gain: float = Field(0.25, ge=0, le=1, description="Pull of one arousal tag, 0 to 1.")
+
+
+class Emotion:
+    """Tags and moods on one rating scale, over whole arrays.
+
+    Args:
+        scale: the domain's scale, to which the thresholds are carried.
+        thresholds: where a rating becomes an emotion.
+        mood: how a mood moves.
+    """
+
+    def __init__(
+        self,
+        scale: RatingScale,
+        thresholds: EmotionThresholds | None = None,
+        mood: MoodOptions | None = None,
+    ) -> None:
+        thresholds = thresholds or EmotionThresholds()
+        mood = mood or MoodOptions()
+        self._positive, self._negative, self._high, self._low = (
+            scale.carry(value)
+            for value in (thresholds.positive, thresholds.negative, thresholds.high, thresholds.low)
+        )
+        self._keep = 2.0 ** (-1.0 / mood.half_life)
+        self._gain = np.array([mood.valence_gain, mood.arousal_gain])
+
+    def code(self, ratings: ArrayLike) -> NDArray[np.intp]:
+        """The tags as one number, ``3 * (valence + 1) + 2 * arousal``, 0 to 8; same shape as ``ratings``."""
+        r = np.asarray(ratings, dtype=np.float64)
+        valence = 1 + (r >= self._positive).astype(np.intp) - (r <= self._negative)
+        arousal = 1 + (r >= self._high).astype(np.intp) - (r <= self._low)
+        code: NDArray[np.intp] = 3 * valence + arousal
+        return code
+
+    def valence(self, ratings: ArrayLike) -> NDArray[np.float64]:
+        """Valence tags, -1, 0 or 1; same shape as ``ratings``."""
+        return CODE_VALENCE[self.code(ratings)]
+
+    def arousal(self, ratings: ArrayLike) -> NDArray[np.float64]:
+        """Arousal tags, 0, 0.5 or 1; same shape as ``ratings``."""
+        return CODE_AROUSAL[self.code(ratings)]
+
+    def feel(
+        self, mood: NDArray[np.float64], baseline: NDArray[np.float64], codes: NDArray[np.intp]
+    ) -> NDArray[np.float64]:
+        """The moods after one interaction each.
+
+        Args:
+            mood: valence and arousal now, shape ``(B, 2)``.
+            baseline: where each person's mood rests, shape ``(B, 2)``.
+            codes: tags of the interaction as :meth:`code` gives them, shape ``(B,)``.
+
+        Returns:
+            The new moods, shape ``(B, 2)``; valence in [-1, 1], arousal in [0, 1].
+        """
+        rested = baseline + (mood - baseline) * self._keep
+        rested += self._gain * (_CODE_TAGS[codes] - rested)
+        return rested
+
+
+CODE_VALENCE: NDArray[np.float64] = np.repeat([-1.0, 0.0, 1.0], 3)
+"""Valence of each emotion code; shape ``(9,)``."""
+
+CODE_AROUSAL: NDArray[np.float64] = np.tile([0.0, 0.5, 1.0], 3)
+"""Arousal of each emotion code; shape ``(9,)``."""
+
+_CODE_TAGS = np.stack([CODE_VALENCE, CODE_AROUSAL], axis=1)
+
+
+def describe_mood(valence: float, arousal: float) -> str:
+    """A mood in a word or two, from the circumplex of affect (Russell, 1980)."""
+    if abs(valence) < 0.15:
+        return "alert" if arousal >= 0.6 else "calm" if arousal < 0.35 else "even-tempered"
+    if valence > 0:
+        return "delighted" if arousal >= 0.6 else "content" if arousal < 0.35 else "pleased"
+    return "annoyed" if arousal >= 0.6 else "bored" if arousal < 0.35 else "let down"

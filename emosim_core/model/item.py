@@ -1,0 +1,43 @@
+"""Item: one thing that can be recommended."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+
+class Item(BaseModel):
+    """One thing that can be recommended. A domain subclasses it with fields of its own.
+
+    Items are immutable; where they are read from a file, pydantic checks every field.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str = Field(min_length=1, description="Identifier, unique in its catalogue.")
+    title: str = Field(min_length=1, description="Title as people know it.")
+    categories: tuple[str, ...] = Field((), description="Categories, lower case.")
+    description: str = Field("", description="What it is about.")
+    year: int | None = Field(None, description="Year of first publication.")
+    public_rating: float | None = Field(
+        None, description="Mean rating by the public, on the domain's scale; None where unknown."
+    )
+    public_count: int | None = Field(
+        None, ge=0, description="How many people rated it; None where unknown."
+    )
+    collection: str | None = Field(None, description="Series that it belongs to.")
+    part: int | None = Field(None, ge=1, description="Position in the series, from 1.")
+
+    @field_validator("categories")
+    @classmethod
+    def _lower_case_without_repeats(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(category.strip().lower() for category in value if category.strip()))
+
+    @property
+    def creators(self) -> tuple[str, ...]:
+        """The people behind it, most important first; a domain overrides this."""
+        return ()
+
+    def text(self) -> str:
+        """The text that its embedding is made of."""
+        parts = [self.title, ", ".join(self.categories), ", ".join(self.creators), self.description]
+        return ". ".join(part.rstrip(".") for part in parts if part)

@@ -1,0 +1,211 @@
+"""Memory: what each simulated person consumed and felt, in arrays that grow by doubling."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emosim_core.model.emotion import CODE_AROUSAL, CODE_VALENCE
+
+Rows = NDArray[np.intp] | slice
+"""Which people of a batch: an index array, or ``slice(None)`` for all of them (no copy is made)."""
+
+ALL_ROWS = slice(None)
+
+_COLUMNS = ("items", "ratings", "codes", "times", "latest")
+
+
+@dataclass(frozen=True)
+class Interaction:
+    """One remembered interaction.
+
+    Attributes:
+        item: index in the catalogue.
+        rating: the rating as remembered, on the domain's scale.
+        time: number of the interaction in this memory, from 1.
+        times_consumed: how many times the item had been consumed then, this time included.
+        valence: -1, 0 or 1.
+        arousal: 0, 0.5 or 1.
+    """
+
+    item: int
+    rating: float
+    time: int
+    times_consumed: int
+    valence: float
+    arousal: float
+
+
+class History:
+    """A read-only view of the memories of R people. W is the longest history among them.
+
+    Position p of a row is the interaction with time p + 1; a row's positions from its length on are
+    unused. Arrays of a view must not be written to.
+
+    Attributes:
+        lengths: interactions of each person, shape ``(R,)``.
+        width: W.
+    """
+
+    def __init__(self, memory: Memory, rows: Rows) -> None:
+        self._memory, self._rows = memory, rows
+        self.lengths: NDArray[np.intp] = memory.lengths[rows]
+        self.width: int = int(self.lengths.max()) if len(self.lengths) else 0
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def _column(self, name: str) -> NDArray:
+        return getattr(self._memory, name)[self._rows, : self.width]  # type: ignore[no-any-return]
+
+    @property
+    def items(self) -> NDArray[np.intp]:
+        """Catalogue indices, shape ``(R, W)``; 0 where unused."""
+        return self._column("items")
+
+    @property
+    def ratings(self) -> NDArray[np.float64]:
+        """Ratings as remembered, shape ``(R, W)``."""
+        return self._column("ratings")
+
+    @property
+    def codes(self) -> NDArray[np.intp]:
+        """Emotion codes (see :meth:`Emotion.code`), shape ``(R, W)``."""
+        return self._column("codes")
+
+    @property
+    def times_consumed(self) -> NDArray[np.intp]:
+        """How many times the item had been consumed by then, shape ``(R, W)``."""
+        return self._column("times")
+
+    @property
+    def latest(self) -> NDArray[np.bool_]:
+        """Whether this is the last interaction with its item, shape ``(R, W)``; False where unused."""
+        return self._column("latest")
+
+    @property
+    def last_codes(self) -> NDArray[np.intp]:
+        """Emotion code of each person's most recent interaction, shape ``(R,)``; 4 (neutral) without one."""
+        return self._memory.last_codes[self._rows]
+
+    def times_before(self, items: NDArray[np.intp]) -> NDArray[np.intp]:
+        """How often each person has consumed each item so far.
+
+        Args:
+            items: catalogue indices, shape ``(R, S)``.
+
+        Returns:
+            Counts, shape ``(R, S)``.
+        """
+        return self._memory.times_before(self._rows, items)
+
+    def person(self, row: int) -> list[Interaction]:
+        """All interactions of one person, oldest first."""
+        length = int(self.lengths[row])
+        columns = [self._column(name)[row, :length].tolist() for name in ("items", "ratings", "codes", "times")]
+        return [
+            Interaction(item, rating, t, times, float(CODE_VALENCE[code]), float(CODE_AROUSAL[code]))
+            for t, (item, rating, code, times) in enumerate(zip(*columns, strict=True), start=1)
+        ]
+
+    def single(self, row: int) -> History:
+        """The view of one person of this view, as a history with one row."""
+        rows = np.arange(len(self._memory.lengths))[self._rows]
+        return History(self._memory, rows[row : row + 1])
+
+
+class Memory:
+    """The memories of B people, appended to together.
+
+    Args:
+        batch_size: B.
+        item_count: number of items in the catalogue.
+        capacity: interactions that fit before the arrays grow for the first time.
+    """
+
+    def __init__(self, batch_size: int, item_count: int, capacity: int = 64) -> None:
+        self.lengths = np.zeros(batch_size, dtype=np.intp)
+        self.last_codes = np.full(batch_size, 4, dtype=np.intp)
+        self.items = np.zeros((batch_size, capacity), dtype=np.intp)
+        self.ratings = np.zeros((batch_size, capacity))
+        self.codes = np.zeros((batch_size, capacity), dtype=np.intp)
+        self.times = np.zeros((batch_size, capacity), dtype=np.intp)
+        self.latest = np.zeros((batch_size, capacity), dtype=np.bool_)
+        self._last_position = np.full((batch_size, item_count), -1, dtype=np.int32)
+        self._all = np.arange(batch_size)
+
+    def history(self, rows: Rows = ALL_ROWS) -> History:
+        """A view of the memories of ``rows``."""
+        return History(self, rows)
+
+    def clear(self, rows: Rows = ALL_ROWS) -> None:
+        """Forget everything of ``rows``."""
+        self.lengths[rows] = 0
+        self.last_codes[rows] = 4
+        self.items[rows] = 0
+        self.latest[rows] = False
+        self._last_position[rows] = -1
+
+    def times_before(self, rows: Rows, items: NDArray[np.intp]) -> NDArray[np.intp]:
+        """How often ``items``, shape ``(R, S)``, were consumed so far; shape ``(R, S)``."""
+        who = self._all[rows][:, None]
+        position = self._last_position[who, items]
+        return np.where(position < 0, 0, self.times[who, position])
+
+    def since(self, rows: Rows, items: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Interactions since ``items``, shape ``(R, S)``, were last consumed, counting the coming one; 0 if never."""
+        who = self._all[rows][:, None]
+        position = self._last_position[who, items]
+        return np.where(position < 0, 0, self.lengths[who] - position)
+
+    def append(
+        self,
+        who: NDArray[np.intp],
+        items: NDArray[np.intp],
+        ratings: NDArray[np.float64],
+        codes: NDArray[np.intp],
+    ) -> None:
+        """Remember one interaction each of the people ``who``, distinct rows, all arrays of shape ``(R,)``."""
+        position = self.lengths[who]
+        if position.size and position.max() >= self.items.shape[1]:
+            self._grow()
+        previous = self._last_position[who, items]
+        repeated = previous >= 0
+        times = np.ones(len(who), dtype=np.intp)
+        if repeated.any():
+            again, before = who[repeated], previous[repeated]
+            times[repeated] += self.times[again, before]
+            self.latest[again, before] = False
+        self.items[who, position] = items
+        self.ratings[who, position] = ratings
+        self.codes[who, position] = codes
+        self.times[who, position] = times
+        self.latest[who, position] = True
+        self._last_position[who, items] = position
+        self.last_codes[who] = codes
+        self.lengths[who] = position + 1
+
+    def save(self, row: int) -> dict[str, NDArray]:
+        """A copy of one person's memory, for :meth:`restore`."""
+        length = int(self.lengths[row])
+        return {name: getattr(self, name)[row, :length].copy() for name in _COLUMNS}
+
+    def restore(self, row: int, saved: dict[str, NDArray]) -> None:
+        """Put back what :meth:`save` returned."""
+        self.clear(np.array([row]))
+        length = len(saved["items"])
+        while length > self.items.shape[1]:
+            self._grow()
+        for name in _COLUMNS:
+            getattr(self, name)[row, :length] = saved[name]
+        self.lengths[row] = length
+        if length:
+            self.last_codes[row] = saved["codes"][-1]
+            self._last_position[row, saved["items"]] = np.arange(length)
+
+    def _grow(self) -> None:
+        for name in _COLUMNS:
+            column = getattr(self, name)
+            setattr(self, name, np.concatenate([column, np.zeros_like(column)], axis=1))

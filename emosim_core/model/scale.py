@@ -1,0 +1,101 @@
+"""Rating scales: the levels a domain rates on, and how values move between scales."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from emosim_core.errors import ConfigurationError
+
+
+class RatingScale(BaseModel):
+    """An evenly spaced rating scale, such as 1 to 10 in steps of 1.
+
+    Attributes:
+        low: the worst rating.
+        high: the best rating.
+        step: the distance between two neighbouring ratings.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    low: float = Field(1.0, description="The worst rating.")
+    high: float = Field(10.0, description="The best rating.")
+    step: float = Field(1.0, gt=0, description="Distance between two neighbouring ratings.")
+
+    @model_validator(mode="after")
+    def _whole_number_of_steps(self) -> RatingScale:
+        if self.high <= self.low:
+            raise ValueError(f"high ({self.high}) must be above low ({self.low})")
+        steps = (self.high - self.low) / self.step
+        if abs(steps - round(steps)) > 1e-9:
+            raise ValueError(f"{self.low} to {self.high} is no whole number of steps of {self.step}")
+        return self
+
+    @cached_property
+    def levels(self) -> NDArray[np.float64]:
+        """All ratings of the scale, worst first; shape ``(number of levels,)``."""
+        count = round((self.high - self.low) / self.step) + 1
+        return self.low + self.step * np.arange(count)
+
+    @property
+    def span(self) -> float:
+        """``high - low``."""
+        return self.high - self.low
+
+    def round(self, values: ArrayLike) -> NDArray[np.float64]:
+        """The nearest ratings of the scale (halves go up), clipped to it; NaN stays NaN."""
+        return self._snap(np.floor((np.asarray(values, dtype=np.float64) - self.low) / self.step + 0.5))
+
+    def floor(self, values: ArrayLike) -> NDArray[np.float64]:
+        """The ratings at or below, clipped to the scale; NaN stays NaN."""
+        steps = (np.asarray(values, dtype=np.float64) - self.low) / self.step
+        return self._snap(np.floor(steps + 1e-9))
+
+    def _snap(self, steps: NDArray[np.float64]) -> NDArray[np.float64]:
+        value: NDArray[np.float64] = np.minimum(
+            np.maximum(self.low + self.step * steps, self.low), self.high
+        )
+        return value
+
+    def contains(self, value: float) -> bool:
+        """Whether ``value`` is one of the levels."""
+        return bool(self.low <= value <= self.high and abs(float(self.round(value)) - value) < 1e-9)
+
+    def carry(self, value: float) -> float:
+        """A threshold that is defined on 1 to 10, at the same relative position of this scale.
+
+        The result need not be a level: 7 of 1-10 is 3.67 of 1-5.
+        """
+        return self.low + (value - 1.0) / 9.0 * self.span
+
+    def convert(self, values: ArrayLike, to: RatingScale) -> NDArray[np.float64]:
+        """Map ratings affinely to another scale, end on end; exact for 0-9 to 1-10."""
+        share = (np.asarray(values, dtype=np.float64) - self.low) / self.span
+        converted: NDArray[np.float64] = to.low + share * to.span
+        return converted
+
+    def format(self, value: float) -> str:
+        """A rating as a person writes it: ``7`` rather than ``7.0``."""
+        return f"{value:g}"
+
+    def __str__(self) -> str:
+        return f"{self.low:g}-{self.high:g}"
+
+
+def parse_scale(text: str) -> RatingScale:
+    """Read a scale written as ``"1-10"``.
+
+    Raises:
+        ConfigurationError: the text is not of that form.
+    """
+    low, dash, high = text.partition("-")
+    try:
+        if not dash:
+            raise ValueError
+        return RatingScale(low=float(low), high=float(high))
+    except ValueError as error:
+        raise ConfigurationError(f"{text!r} is no rating scale; write one as '1-10'") from error

@@ -1,0 +1,53 @@
+"""User: one simulated person."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+Level = Literal[1, 2, 3]
+
+TRAITS = ("activity", "conformity", "diversity")
+"""The traits, in the order of every array of traits."""
+
+TRAIT_NAMES: dict[str, tuple[str, str, str]] = {
+    "activity": ("elusive", "occasional", "enthusiast"),
+    "conformity": ("follower", "balanced", "maverick"),
+    "diversity": ("selective", "niche explorer", "trailblazer"),
+}
+"""What levels 1, 2 and 3 of each trait are called (EmoSim-RL)."""
+
+
+class User(BaseModel):
+    """One simulated person: who they are, what they like, how they behave.
+
+    Attributes are described on the fields. ``liked`` and ``disliked`` are what the person is, not
+    what a recommender gets to see.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str = Field(min_length=1, description="Identifier, unique in its population.")
+    name: str = Field(min_length=1, description="First and last name.")
+    gender: str = Field("", description="'F', 'M' or what the data says; empty where unknown.")
+    age: int | None = Field(None, ge=0, le=130, description="Age in years.")
+    job: str = Field("", description="What the person does for a living.")
+    hobby: str = Field("", description="What the person does for fun.")
+    description: str = Field("", description="The person in a few sentences.")
+    liked: tuple[str, ...] = Field((), description="Categories that the person likes.")
+    disliked: tuple[str, ...] = Field((), description="Categories that the person dislikes.")
+    activity: Level = Field(2, description="1 elusive, 2 occasional, 3 enthusiast.")
+    conformity: Level = Field(2, description="1 follower, 2 balanced, 3 maverick.")
+    diversity: Level = Field(2, description="1 selective, 2 niche explorer, 3 trailblazer.")
+    baseline_valence: float = Field(0.1, ge=-1, le=1, description="Valence where the mood rests.")
+    baseline_arousal: float = Field(0.4, ge=0, le=1, description="Arousal where the mood rests.")
+
+    @field_validator("liked", "disliked")
+    @classmethod
+    def _lower_case_without_repeats(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(category.strip().lower() for category in value if category.strip()))
+
+    def trait_name(self, trait: str) -> str:
+        """The name of this person's level of a trait, such as ``"maverick"``."""
+        return TRAIT_NAMES[trait][getattr(self, trait) - 1]
