@@ -5,10 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from emosim_core.errors import ConfigurationError
 from emosim_core.model.item import Item
 from emosim_core.model.user import User
 
@@ -40,6 +42,14 @@ class Loader(ABC):
         Raises:
             DataError: a file is malformed; names file, row and field.
         """
+
+    def rebuild_embeddings(self) -> Path:
+        """Make the embeddings that are bundled with the items anew; the file that was written.
+
+        Raises:
+            ConfigurationError: nothing is bundled with these items.
+        """
+        raise ConfigurationError("only items that are bundled with a plugin have bundled embeddings to rebuild")
 
 
 class UserLoader(ABC):

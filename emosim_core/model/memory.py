@@ -90,6 +90,12 @@ class History:
         """Emotion code of each person's most recent interaction, shape ``(R,)``; 4 (neutral) without one."""
         return self._memory.last_codes[self._rows]
 
+    def at(self, positions: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+        """Items and ratings at positions, shape ``(R, S, K)``; meaningless where a position is negative."""
+        starts = self._memory.starts[self._rows][:, None, None]
+        where = np.maximum(positions, 0) + starts
+        return self._memory.items.ravel().take(where), self._memory.ratings.ravel().take(where)
+
     def times_before(self, items: NDArray[np.intp]) -> NDArray[np.intp]:
         """How often each person has consumed each item so far.
 
@@ -148,17 +154,21 @@ class Memory:
         self.latest[rows] = False
         self._last_position[rows] = -1
 
+    @property
+    def capacity(self) -> int:
+        """Interactions that fit before the arrays grow."""
+        return self.items.shape[1]
+
+    @property
+    def starts(self) -> NDArray[np.intp]:
+        """Where each person's interactions begin in the flattened columns, shape ``(B,)``."""
+        return self._all * self.capacity
+
     def times_before(self, rows: Rows, items: NDArray[np.intp]) -> NDArray[np.intp]:
         """How often ``items``, shape ``(R, S)``, were consumed so far; shape ``(R, S)``."""
         who = self._all[rows][:, None]
         position = self._last_position[who, items]
-        return np.where(position < 0, 0, self.times[who, position])
-
-    def since(self, rows: Rows, items: NDArray[np.intp]) -> NDArray[np.intp]:
-        """Interactions since ``items``, shape ``(R, S)``, were last consumed, counting the coming one; 0 if never."""
-        who = self._all[rows][:, None]
-        position = self._last_position[who, items]
-        return np.where(position < 0, 0, self.lengths[who] - position)
+        return self.times[who, position] * (position >= 0)
 
     def append(
         self,
@@ -166,18 +176,22 @@ class Memory:
         items: NDArray[np.intp],
         ratings: NDArray[np.float64],
         codes: NDArray[np.intp],
-    ) -> None:
-        """Remember one interaction each of the people ``who``, distinct rows, all arrays of shape ``(R,)``."""
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Remember one interaction each of the people ``who``, distinct slots; all arrays have the shape ``(R,)``.
+
+        Returns:
+            How often each item has been consumed, this time included, and how many interactions ago
+            it was consumed before, 0 for a first time; both of shape ``(R,)``.
+        """
         position = self.lengths[who]
-        if position.size and position.max() >= self.items.shape[1]:
+        if position.max(initial=0) >= self.capacity:
             self._grow()
-        previous = self._last_position[who, items]
-        repeated = previous >= 0
-        times = np.ones(len(who), dtype=np.intp)
-        if repeated.any():
-            again, before = who[repeated], previous[repeated]
-            times[repeated] += self.times[again, before]
-            self.latest[again, before] = False
+        before = self._last_position[who, items]
+        again = before >= 0
+        times = self.times[who, before] * again + 1
+        since = (position - before) * again
+        if again.any():
+            self.latest[who[again], before[again]] = False
         self.items[who, position] = items
         self.ratings[who, position] = ratings
         self.codes[who, position] = codes
@@ -186,6 +200,7 @@ class Memory:
         self._last_position[who, items] = position
         self.last_codes[who] = codes
         self.lengths[who] = position + 1
+        return times, since
 
     def save(self, row: int) -> dict[str, NDArray]:
         """A copy of one person's memory, for :meth:`restore`."""
@@ -196,7 +211,7 @@ class Memory:
         """Put back what :meth:`save` returned."""
         self.clear(np.array([row]))
         length = len(saved["items"])
-        while length > self.items.shape[1]:
+        while length > self.capacity:
             self._grow()
         for name in _COLUMNS:
             getattr(self, name)[row, :length] = saved[name]

@@ -1,0 +1,43 @@
+# `make run` and `make test` are the project's two commands; everything they need goes into .venv.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PIP_CONSTRAINT := $(abspath constraints.txt)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+PROJECTS := constraints.txt pyproject.toml $(wildcard plugins/*/pyproject.toml)
+PLUGINS := $(foreach folder,$(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml)),-e $(folder))
+
+.PHONY: run test lint wheels clean
+
+run: $(VENV)/.run-stamp
+	$(BIN)/emosim run --plugin movies
+
+test: $(VENV)/.test-stamp
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.test-stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+wheels: $(VENV)/.test-stamp
+	$(BIN)/python -m build --wheel --outdir dist .
+	for folder in plugins/*/; do $(BIN)/python -m build --wheel --outdir dist $$folder || exit 1; done
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run-stamp: $(PROJECTS) | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet -e . $(PLUGINS)
+	touch $@
+
+$(VENV)/.test-stamp: $(PROJECTS) | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet -e '.[test]' $(PLUGINS)
+	touch $@ $(VENV)/.run-stamp
+
+clean:
+	rm -rf $(VENV) dist build

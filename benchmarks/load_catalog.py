@@ -1,0 +1,110 @@
+"""Measures how long loading 10,000 films with cached embeddings takes, and how much memory.
+
+Run it with ``python benchmarks/load_catalog.py``. It makes its own data in a temporary folder and
+measures in fresh processes: time from before the first import of the project to the finished
+catalogue, and the peak of resident memory above that of an empty Python process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+MODEL = "benchmark"
+WORDS = "a young old detective doctor sister ship city war love secret lost island winter machine river king".split()
+GENRES = ("action", "comedy", "drama", "horror", "romance", "thriller")
+
+LOAD = """
+import json, re, sys, time
+
+def peak():
+    try:
+        with open("/proc/self/status") as status:
+            return int(re.search(r"VmHWM:\\s*(\\d+)", status.read())[1])
+    except OSError:
+        import resource
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+base = peak()
+start = time.perf_counter()
+from emosim_core import Catalog, EmbeddingOptions, RatingScale, embed_items
+from emosim_movies.loaders.table import CsvMovies, CsvMoviesOptions
+imported = time.perf_counter()
+loaded = CsvMovies(CsvMoviesOptions(path=sys.argv[1])).load()
+read = time.perf_counter()
+options = EmbeddingOptions(method="sentence-transformers:" + sys.argv[2])
+embedded = embed_items(loaded.items, loaded.embeddings, loaded.embedding_name, options)
+catalog = Catalog(loaded.items, RatingScale(low=1, high=10), embedded.vectors, embedded.name)
+end = time.perf_counter()
+assert catalog.embeddings.shape == (int(sys.argv[3]), int(sys.argv[4])), catalog.embeddings.shape
+print(json.dumps({
+    "imports": imported - start, "table": read - imported, "embeddings": end - read, "total": end - start,
+    "memory": (peak() - base) / 1024,
+}))
+"""
+
+
+def prepare(folder: Path, films: int, dimension: int) -> Path:
+    """Write a CSV file of films, and embeddings for them into the cache; returns the file."""
+    import numpy as np
+    from emosim_movies.loaders.table import read_movies
+
+    from emosim_core.data import embeddings
+
+    rng = np.random.default_rng(0)
+    table = folder / "films.csv"
+    with table.open("w", encoding="utf-8") as stream:
+        stream.write("id,title,year,genres,director,cast,runtime,language,collection,part,public_rating,votes,overview\n")
+        for i in range(films):
+            overview = " ".join(rng.choice(WORDS, 30))
+            genres = "|".join(rng.choice(GENRES, 3, replace=False))
+            cast = "|".join(f"Player {n}" for n in rng.integers(0, 5000, 5))
+            stream.write(
+                f"film-{i},Title {i},{1950 + i % 70},{genres},Director {i % 900},{cast},{80 + i % 60},en,,,"
+                f"{1 + i % 90 / 10:.1f},{i},{overview}\n"
+            )
+    vectors = rng.normal(size=(films, dimension)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    embeddings._encode = lambda texts, model, batch_size: vectors
+    embeddings.embed_items(
+        read_movies(table), options=embeddings.EmbeddingOptions(method=f"sentence-transformers:{MODEL}")
+    )
+    return table
+
+
+def main() -> int:
+    """Prepare, measure and print; the exit status is 1 where a limit is passed."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--films", type=int, default=10_000)
+    parser.add_argument("--dimension", type=int, default=768)
+    parser.add_argument("--repeat", type=int, default=5, help="measured loads; the best counts")
+    parser.add_argument("--max-seconds", type=float, default=1.0)
+    parser.add_argument("--max-megabytes", type=float, default=150.0)
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        os.environ["EMOSIM_CACHE_DIR"] = name
+        table = prepare(Path(name), asked.films, asked.dimension)
+        command = [sys.executable, "-c", LOAD, str(table), MODEL, str(asked.films), str(asked.dimension)]
+        runs = [
+            json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+            for _ in range(asked.repeat)
+        ]
+    best = min(runs, key=lambda run: run["total"])
+    memory = max(run["memory"] for run in runs)
+    print(f"{asked.films:,} films, {asked.dimension} dimensions, best of {asked.repeat}")
+    for part in ("imports", "table", "embeddings", "total"):
+        print(f"  {part:<11}{best[part]:6.3f} s")
+    print(f"  memory     {memory:6.1f} MiB above an empty process")
+    late, large = best["total"] > asked.max_seconds, memory > asked.max_megabytes
+    if late or large:
+        print(f"above the limit of {asked.max_seconds:g} s or {asked.max_megabytes:g} MiB")
+    return int(late or large)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,26 @@
+"""``emosim embed``: rebuild the embeddings that are bundled with items."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+
+@click.command()
+@click.option("--plugin", required=True, help="Domain, such as movies.")
+@click.option("--items", "source", default=None, help="The bundled items; the domain's default if not given.")
+@click.pass_obj
+def embed(obj: dict[str, Any], plugin: str, source: str | None) -> None:
+    """Rebuild the embeddings that are bundled with items, after a change of their texts.
+
+    Needs the extra 'embed' (pip install 'emosim-core[embed]').
+    """
+    from emosim_core.hooks import Registry
+    from emosim_core.model import Domain, Loader
+    from emosim_core.simulation.assembly import build
+
+    registry = Registry(only=obj["only"])
+    domain = build(registry.resolve_domain(plugin), Domain)
+    loader = build(registry.resolve("items", source or domain.default_items, domain.name), Loader)
+    click.echo(f"Wrote {loader.rebuild_embeddings()}")

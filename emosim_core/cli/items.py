@@ -1,0 +1,53 @@
+"""``emosim items``: list the items of a domain."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from typing import Any
+
+import click
+
+
+@click.command()
+@click.option("--plugin", required=True, help="Domain, such as movies.")
+@click.option("--items", "source", default=None, help="Where items come from, such as sample or movielens:PATH.")
+@click.option("--search", default="", help="Only items with this in their title.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print as CSV, with the column 'item' that replay:FILE reads.")
+@click.pass_obj
+def items(obj: dict[str, Any], plugin: str, source: str | None, search: str, as_csv: bool) -> None:
+    """List the items of a domain: id, title, year, categories and public rating."""
+    from emosim_core.hooks import Registry
+    from emosim_core.model import Domain, Loader
+    from emosim_core.simulation.assembly import build
+
+    registry = Registry(only=obj["only"])
+    domain = build(registry.resolve_domain(plugin), Domain)
+    loader = build(registry.resolve("items", source or domain.default_items, domain.name), Loader)
+    found = [item for item in loader.load().items if search.lower() in item.title.lower()]
+    rows = [
+        (
+            item.id,
+            item.title,
+            "" if item.year is None else str(item.year),
+            "|".join(item.categories),
+            "" if item.public_rating is None else f"{item.public_rating:.1f}",
+        )
+        for item in found
+    ]
+    header = ("item", "title", "year", "categories", "public_rating")
+    if as_csv:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)
+        return
+    from rich.table import Table
+
+    from emosim_core.cli.output import console
+
+    table = Table(*header, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    screen = console()
+    screen.print(table)
+    screen.print(f"{len(found)} {domain.words.items}")

@@ -1,0 +1,104 @@
+"""The command ``emosim``: knows the names of the commands, loads one when it is called, and words errors."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import warnings
+from typing import Any, NoReturn
+
+import click
+
+from emosim_core.errors import EmoSimError
+
+_COMMANDS = {
+    "run": ("emosim_core.cli.run:run", "Simulate sessions of a recommender with simulated people."),
+    "show": ("emosim_core.cli.show:show", "Tell a run, or one of its sessions as a story."),
+    "plugins": ("emosim_core.cli.plugins:plugins", "List plugins and everything they provide."),
+    "users": ("emosim_core.cli.users:users", "Make simulated people."),
+    "items": ("emosim_core.cli.items:items", "List the items of a domain."),
+    "embed": ("emosim_core.cli.embed:embed", "Rebuild the embeddings that are bundled with items."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called; its help needs none of them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, name = _COMMANDS[cmd_name][0].partition(":")
+        return getattr(importlib.import_module(module), name)  # type: ignore[no-any-return]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in _COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            import difflib
+
+            close = difflib.get_close_matches(args[0], _COMMANDS, n=1)
+            if close:
+                error.message += f" Did you mean {close[0]!r}?"
+            raise
+
+
+def _version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value:
+        from importlib import metadata
+
+        click.echo(f"emosim-core {metadata.version('emosim-core')}")
+        ctx.exit()
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.option("--version", is_flag=True, expose_value=False, is_eager=True, callback=_version, help="Show the version.")
+@click.option(
+    "--no-plugins", is_flag=True, help="Load no plugin; EMOSIM_PLUGINS=a,b loads only the plugins named there."
+)
+@click.pass_context
+def cli(ctx: click.Context, no_plugins: bool) -> None:
+    """EmoSim simulates people for recommender systems.
+
+    A recommender proposes films or books; a simulated person with a profile, traits, a memory and a
+    mood answers with a rating, and stays or leaves.
+
+    \b
+    emosim run --plugin movies            a hundred sessions with a random recommender
+    emosim show runs/NAME --episode 3     one of them as a story
+    """
+    ctx.obj = {"only": [] if no_plugins else None}
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command line and leave: status 0, 2 for a user's mistake, 130 for Ctrl-C."""
+    warnings.showwarning = _show_warning
+    try:
+        status: Any = cli.main(args=arguments, prog_name="emosim", standalone_mode=False)
+        sys.exit(status if isinstance(status, int) else 0)
+    except click.exceptions.Exit as leave:
+        sys.exit(leave.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except EmoSimError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Interrupted.", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    click.echo(f"Warning: {message}", err=True)

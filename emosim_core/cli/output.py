@@ -1,0 +1,91 @@
+"""What commands print: the console, the live line of a session and the table of a run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from emosim_core.model import RatingScale
+from emosim_core.model.emotion import describe_mood
+
+if TYPE_CHECKING:
+    from emosim_core.runs.summary import Episode
+
+ENDINGS = {
+    "max_steps": "stayed to the last step",
+    "low_streak": "left after disappointments in a row",
+    "dissatisfied": "left dissatisfied",
+    "interrupted": "was interrupted",
+    "repeat": "left at a repeat",
+    "out_of_items": "nothing was left to propose",
+}
+"""Why sessions end, in words; an ending that a plugin defines is shown as it is named."""
+
+
+def console(stderr: bool = False) -> Console:
+    """A console that reads item and person texts as plain text, never as markup."""
+    return Console(markup=False, emoji=False, highlight=False, stderr=stderr)
+
+
+def who_answers(rater: str, asks_model: bool) -> str:
+    """Whether a language model is behind the answers."""
+    if asks_model:
+        return f"A language model answers for them ({rater})."
+    return f"The rater {rater!r} answers for them; no language model is asked."
+
+
+def episode_line(episode: Episode, scale: RatingScale) -> Text:
+    """One session in one line."""
+    mean = episode.mean_rating
+    rated = "rated nothing" if mean is None else f"rated {mean:.1f} of {scale.format(scale.high)} on average"
+    line = Text(f"{episode.number:>5}  ", style="dim")
+    line.append(f"{episode.name:<24.24}", style="bold")
+    line.append(f" {episode.steps:>3} {'step ' if episode.steps == 1 else 'steps'}, {rated:<30}", style="")
+    line.append(f" {describe_mood(*episode.mood):<13}")
+    line.append(ENDINGS.get(episode.end, episode.end), style="green" if episode.end == "max_steps" else "yellow")
+    return line
+
+
+def summary_table(summary: dict[str, Any]) -> Table:
+    """The table at the end of a run."""
+    table = Table(title=None, show_header=False, box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+
+    def row(name: str, value: str) -> None:
+        table.add_row(name, Text(value))
+
+    top = summary["scale"].rpartition("-")[2]
+    length = summary["session_length"]
+    episodes = summary["episodes"]
+    row("rater", who_answers(summary["rater"], summary["language_model_asked"]))
+    row("sessions", f"{episodes} of {summary['people']} people, {summary['steps']} steps")
+    if summary["mean_rating"] is not None:
+        row("mean rating", f"{summary['mean_rating']:.2f} of {top}")
+        row("share liked", f"{summary['share_liked']:.1%}")
+    if summary["failed_ratings"]:
+        row("failed ratings", str(summary["failed_ratings"]))
+    if episodes:
+        row("mean reward", f"{summary['mean_reward']:.2f} per session")
+        row("session length", f"{length['mean']:.1f} steps on average, median {length['median']:g}, longest {length['longest']}")
+        ends = summary["ends"].items()
+        row("why they ended", "\n".join(f"{count / episodes:>6.1%}  {ENDINGS.get(end, end)}" for end, count in ends))
+        mood = summary["mood_at_end"]
+        row(
+            "mood at the end",
+            f"valence {mood['valence']:+.2f}, arousal {mood['arousal']:.2f}: {describe_mood(mood['valence'], mood['arousal'])}",
+        )
+    for name, key in (("most liked", "most_liked"), ("least liked", "least_liked")):
+        liked = summary[key]
+        if liked:
+            row(name, "\n".join(f"{one['mean_rating']:>5.2f}  {one['title']} ({_times(one['ratings'])})" for one in liked))
+    if summary["steps_per_second"] is not None:
+        row("speed", f"{summary['steps_per_second']:,} steps/s, written to disk included")
+    return table
+
+
+def _times(count: int) -> str:
+    return "1 rating" if count == 1 else f"{count} ratings"

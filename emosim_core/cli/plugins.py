@@ -1,0 +1,83 @@
+"""``emosim plugins``: what is installed, what it provides and whether it works."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+@click.option("--options", is_flag=True, help="Show the options of every component too.")
+@click.pass_obj
+def plugins(obj: dict[str, Any], as_json: bool, options: bool) -> None:
+    """List plugins and everything they provide, with their status.
+
+    A plugin is ok, broken, incompatible (built for another version of the hooks) or blocked (by
+    --no-plugins or EMOSIM_PLUGINS).
+    """
+    from emosim_core.hooks import Registry
+
+    registry = Registry(only=obj["only"])
+    registry.load_all(warn=False)
+    if as_json:
+        click.echo(json.dumps([_record(record) for record in registry.records], indent=2))
+        return
+    from rich.text import Text
+
+    from emosim_core.cli.output import console
+
+    screen = console()
+    colours = {"ok": "green", "blocked": "dim"}
+    for record in registry.records:
+        line = Text(f"{record.name}  ", style="bold")
+        line.append(f"{record.distribution} {record.version}  ", style="dim")
+        line.append(record.status, style=colours.get(record.status, "red"))
+        if record.cause:
+            line.append(f": {record.cause}", style="default")
+        screen.print(line, soft_wrap=True)
+        for conflict in record.conflicts:
+            screen.print(Text(f"    conflict: {conflict}", style="red"), soft_wrap=True)
+        for kind in dict.fromkeys(component.kind for component in record.components):
+            screen.print(Text(f"  {kind.replace('_', ' ')}", style="cyan"))
+            for component in (one for one in record.components if one.kind == kind):
+                also = f" (also: {', '.join(component.aliases)})" if component.aliases else ""
+                only = f" [{component.domain}]" if component.domain and kind != "domain" else ""
+                screen.print(f"    {component.usage():<22} {component.summary}{also}{only}", soft_wrap=True)
+                for line_ in _options(component) if options else ():
+                    screen.print(Text(line_, style="dim"), soft_wrap=True)
+
+
+def _options(component: Any) -> list[str]:
+    model = component.options_model()
+    if model is None:
+        return []
+    lines = []
+    for name, field in model.model_fields.items():
+        default = "" if field.is_required() else f" [{field.default!r}]"
+        lines.append(f"        {name}: {field.description}{default}")
+    return lines
+
+
+def _record(record: Any) -> dict[str, Any]:
+    return {
+        "name": record.name,
+        "distribution": record.distribution,
+        "version": record.version,
+        "status": record.status,
+        "cause": record.cause,
+        "conflicts": record.conflicts,
+        "components": [
+            {
+                "kind": component.kind,
+                "name": component.name,
+                "usage": component.usage(),
+                "aliases": list(component.aliases),
+                "domain": component.domain,
+                "summary": component.summary,
+            }
+            for component in record.components
+        ],
+    }

@@ -1,0 +1,181 @@
+"""``emosim run``: simulate sessions and leave a run directory."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from emosim_core.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from emosim_core.runs.runner import Run
+    from emosim_core.runs.summary import Episode
+
+_NEWEST = "(newest)"
+
+_FIELDS = {
+    "items": "items",
+    "users": "users",
+    "rater": "rater",
+    "items_retrieval": "retrieval",
+    "perturbator": "perturbator",
+    "selector": "selector",
+    "reward_shaping": "reward_shaping",
+    "policy": "policy",
+    "plugin": "plugin",
+    "embeddings": "embeddings",
+    "user_order": "user_order",
+    "episodes": "episodes",
+    "max_steps": "max_steps",
+    "num_envs": "num_envs",
+    "slate": "slate",
+    "p_interrupt": "p_interrupt",
+    "keep_memory": "keep_memory",
+    "seed": "seed",
+}
+"""Options of the command, and the field of the configuration that each sets."""
+
+
+@click.command()
+@click.option("--plugin", help="Domain to simulate, such as movies.")
+@click.option("--items", help="Where items come from, such as sample, movielens:PATH or csv:PATH.")
+@click.option("--users", "--user-dataset", help="Who is simulated, such as sampled, basic, detailed or csv:PATH.")
+@click.option("--embeddings", help="For items without one: auto, lexical or sentence-transformers:MODEL.")
+@click.option("--rater", help="Who answers for a person.  [rule_based]")
+@click.option("--llm-model", help="Language model to ask, such as deepseek-chat.")
+@click.option("--llm-rater", help="Prompting strategy of the language model.")
+@click.option("--items-retrieval", help="Which memories matter for an item.  [decay_emotion_3]")
+@click.option("--perturbator", help="Noise on the ratings.  [none]")
+@click.option("--selector", help="What of a slate is consumed.  [greedy]")
+@click.option("--reward-shaping", help="From ratings to rewards, and when people leave.  [churn_satisfaction]")
+@click.option("--policy", help="The recommender: random, popular, top_rated, similar_to_liked, ...  [random]")
+@click.option("--user-order", type=click.Choice(["random", "sequential"]), help="Order of the people.  [random]")
+@click.option("--episodes", type=int, help="Sessions to simulate.  [100]")
+@click.option("--max-steps", type=int, help="Steps after which a session is cut off.  [50]")
+@click.option("--num-envs", type=int, help="Sessions side by side; changes only the speed.  [16]")
+@click.option("--slate", type=int, help="Items proposed in one step.  [1]")
+@click.option("--p-interrupt", type=float, help="Probability per step that something interrupts.  [0]")
+@click.option("--keep-memory", is_flag=True, default=None, help="People remember their earlier sessions.")
+@click.option("--seed", type=int, help="Seed of everything random.  [42]")
+@click.option("--config", type=click.Path(path_type=Path), help="TOML file with any of these, and options of components.")
+@click.option("--out", type=click.Path(path_type=Path), help="Directory of the run.  [runs/...]")
+@click.option(
+    "--resume", is_flag=False, flag_value=_NEWEST, help="Continue the run in this directory, or in --out, or the newest."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON and nothing else.")
+@click.option("--quiet", is_flag=True, help="Print only where the run was written.")
+@click.pass_obj
+def run(obj: dict[str, Any], config: Path | None, out: Path | None, resume: str | None, **given: Any) -> None:
+    """Simulate sessions of a recommender with simulated people.
+
+    A component is named as in decay_emotion_3, decay_emotion:k=5,time_decay=0.3 or csv:PATH;
+    'emosim plugins' lists all of them. Nothing needs a key or a network.
+    """
+    from emosim_core.hooks import Registry
+    from emosim_core.runs.records import MANIFEST, SUMMARY, read_json
+    from emosim_core.runs.runner import Run
+    from emosim_core.simulation.config import RunConfig, read_config, read_toml
+
+    as_json, quiet = given.pop("as_json"), given.pop("quiet")
+    registry = Registry(only=obj["only"])
+    values: dict[str, Any] = {} if config is None else read_toml(config)
+    _refuse_models(given.pop("llm_model"), given.pop("llm_rater"), registry)
+    values.update({_FIELDS[name]: value for name, value in given.items() if value is not None})
+    directory = _directory(out, resume, values)
+    if resume is not None:
+        stored = read_json(directory / MANIFEST)
+        values = {**stored["config"], **values}
+        if (directory / SUMMARY).exists() and (summary := read_json(directory / SUMMARY)).get("complete"):
+            differing = [key for key, value in values.items() if value != stored["config"].get(key)]
+            if not differing:
+                _tell_end(summary, directory, as_json, quiet, f"{directory} is complete; nothing was left to do.")
+                return
+    if "plugin" not in values:
+        known = ", ".join(record.name for record in registry.records[1:]) or "none is installed"
+        raise ConfigurationError(f"choose a domain with --plugin, such as --plugin movies. Installed plugins: {known}")
+    checked = read_config(RunConfig, values, "run" if config is None else str(config))
+    session = Run(checked, directory, resume is not None, registry)
+    try:
+        summary = _play(session, as_json or quiet)
+    except KeyboardInterrupt:
+        click.echo(f"\nInterrupted. What was simulated is kept in {directory}; go on with:", err=True)
+        click.echo(f"  emosim run --resume {directory}", err=True)
+        raise click.exceptions.Exit(130) from None
+    _tell_end(summary, directory, as_json, quiet)
+
+
+def _refuse_models(model: str | None, rater: str | None, registry: Any) -> None:
+    """Language models are asked by plugins that provide them; say which one."""
+    from emosim_core.hooks.names import package_hint
+
+    if model is not None:
+        hint = package_hint("llm_model", model) or "DeepSeek and OpenAI-compatible services come with emosim-deepseek"
+        raise ConfigurationError(f"no installed plugin can ask the language model {model!r}. {hint}")
+    if rater is not None:
+        raise ConfigurationError(f"--llm-rater {rater} needs a language model: give --llm-model too")
+
+
+def _directory(out: Path | None, resume: str | None, values: dict[str, Any]) -> Path:
+    if resume is not None and resume != _NEWEST:
+        if out is not None and out != Path(resume):
+            raise ConfigurationError(f"--resume {resume} and --out {out} name different directories")
+        return Path(resume)
+    if out is not None:
+        return out
+    runs = Path("runs")
+    if resume is not None:
+        manifests = sorted(runs.glob("*/manifest.json"), key=lambda path: path.stat().st_mtime)
+        if not manifests:
+            raise ConfigurationError(f"there is no run in {runs}/ to resume; name its directory: --resume DIR")
+        return manifests[-1].parent
+    name = f"{values.get('plugin', 'run')}-{datetime.now():%Y%m%d-%H%M%S}"
+    taken = 0
+    while (runs / (name + (f"-{taken}" if taken else ""))).exists():
+        taken += 1
+    return runs / (name + (f"-{taken}" if taken else ""))
+
+
+def _play(session: Run, silent: bool) -> dict[str, Any]:
+    if silent:
+        return session.play()
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from emosim_core.cli.output import console, episode_line, who_answers
+
+    world, screen = session.world, console()
+    screen.print(
+        f"{world.domain.title}: {len(world.catalog)} {world.domain.words.items}, {len(world.population)} people. "
+        + who_answers(world.parts["rater"]["name"], world.rater.asks_model),
+        soft_wrap=True,
+    )
+    for announcement in world.announcements:
+        screen.print(f"Note: {announcement}", soft_wrap=True)
+    columns = (TextColumn("sessions"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[said]}"))
+    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as progress:
+        task = progress.add_task("sessions", total=session.config.episodes, said="")
+
+        def on_episode(episode: Episode) -> None:
+            screen.print(episode_line(episode, world.domain.scale), soft_wrap=True)
+            progress.update(task, advance=1, said=f"{session.tally.steps} steps")
+
+        return session.play(on_episode)
+
+
+def _tell_end(summary: dict[str, Any], directory: Path, as_json: bool, quiet: bool, first: str = "") -> None:
+    if as_json:
+        click.echo(json.dumps({**summary, "directory": str(directory)}, ensure_ascii=False, indent=2))
+        return
+    if quiet:
+        click.echo(str(directory))
+        return
+    from emosim_core.cli.output import console, summary_table
+
+    screen = console()
+    if first:
+        screen.print(first, soft_wrap=True)
+    screen.print(summary_table(summary))
+    screen.print(f"Written to {directory}. Read a session with: emosim show {directory} --episode 0", soft_wrap=True)

@@ -1,0 +1,120 @@
+"""``emosim show``: tell a run, or one of its sessions as a story."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from emosim_core.errors import ConfigurationError
+
+
+@click.command()
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option("--episode", type=int, help="Number of the session to tell as a story; without it, the run's table.")
+def show(directory: Path, episode: int | None) -> None:
+    """Tell the run in DIRECTORY: its table, or with --episode one session as a story.
+
+    The story says what was proposed, what was remembered, what was felt, what was answered and why,
+    and why the session ended.
+    """
+    from emosim_core.cli.output import console
+    from emosim_core.runs.records import MANIFEST, read_json, read_records
+
+    manifest = read_json(directory / MANIFEST)
+    screen = console()
+    if episode is None:
+        _tell_run(directory, manifest, screen)
+        return
+    steps = [record for record in read_records(directory) if record["episode"] == episode]
+    if not steps:
+        known = sorted({record["episode"] for record in read_records(directory)})
+        there = f"it has {len(known)} sessions, {known[0]} to {known[-1]}" if known else "it has no steps yet"
+        raise ConfigurationError(f"{directory} has no session {episode}; {there}")
+    for line in story(steps, manifest):
+        screen.print(line, soft_wrap=not line.startswith("  "))
+
+
+def _tell_run(directory: Path, manifest: dict[str, Any], screen: Any) -> None:
+    from emosim_core.cli.output import summary_table
+    from emosim_core.runs.records import SUMMARY, read_json, read_records
+
+    if (directory / SUMMARY).exists():
+        summary = read_json(directory / SUMMARY)
+        screen.print(summary_table(summary))
+        if summary["complete"]:
+            return
+    steps = ended = 0
+    for record in read_records(directory):
+        steps += bool(record["proposed"])
+        ended += record["end"] is not None
+    wanted = manifest["config"]["episodes"]
+    screen.print(
+        f"The run is not complete: {ended} of {wanted} sessions, {steps} steps. "
+        f"Go on with: emosim run --resume {directory}",
+        soft_wrap=True,
+    )
+
+
+def story(steps: list[dict[str, Any]], manifest: dict[str, Any]) -> list[str]:
+    """The lines of one session's story.
+
+    Args:
+        steps: the session's records, in order.
+        manifest: the run's manifest.
+    """
+    from emosim_core.cli.output import ENDINGS, who_answers
+    from emosim_core.model.emotion import describe_mood
+    from emosim_core.model.user import TRAITS, User
+
+    user = User(**steps[0]["person"])
+    about = [f"{user.age}" if user.age is not None else "", user.job, f"hobby: {user.hobby}" if user.hobby else ""]
+    lines = [f"{user.name} ({', '.join(part for part in about if part)})"]
+    if user.description:
+        lines.append(user.description)
+    lines.append("Character: " + ", ".join(f"{user.trait_name(trait)} ({trait} {getattr(user, trait)})" for trait in TRAITS))
+    if user.liked or user.disliked:
+        lines.append(f"Likes {', '.join(user.liked) or 'nothing in particular'}; dislikes {', '.join(user.disliked) or 'nothing'}.")
+    lines.append(f"Mood at the start: {_mood([user.baseline_valence, user.baseline_arousal], describe_mood)}")
+    lines.append(who_answers(manifest["parts"]["rater"]["name"], manifest["language_model_asked"]))
+    for record in sorted(steps, key=lambda step: step["step"]):
+        lines.append("")
+        if not record["proposed"]:
+            continue
+        for item in record["proposed"]:
+            lines.append(f"{record['step']:>3}. {item['title']}" + (f", time number {item['times']}" if item.get("times", 1) > 1 else ""))
+            if item["remembered"]:
+                past = ", ".join(f"{one['title']} ({one['rating']})" for one in item["remembered"])
+                lines.append(f"     remembered  {past}")
+            lines.append(f"     answered    {_answer(item)}")
+            if item["reason"]:
+                lines.append(f"     because     {item['reason']}")
+            if item["consumed"]:
+                lines.append(f"     felt        {item['valence']}, arousal {item['arousal']}")
+        lines.append(f"     mood        {_mood(record['mood'], describe_mood)}; reward {record['reward']}")
+    end = steps[-1]["end"]
+    lines.append("")
+    if end is None:
+        lines.append("The session is not over: the run stopped in the middle of it.")
+    else:
+        total = sum(step["reward"] for step in steps)
+        lines.append(f"The end, after {sum(bool(s['proposed']) for s in steps)} steps: {user.name} {_ending(end, ENDINGS)}. Total reward {total:g}.")
+    return lines
+
+
+def _answer(item: dict[str, Any]) -> str:
+    if item["rating"] is None:
+        return "no rating: the rater failed" if not item["consumed"] else "nothing"
+    if not item["consumed"]:
+        return f"would rate it {item['rating']}, did not take it"
+    felt = item["felt"]
+    return f"{item['rating']}" + (f", perturbed to {felt}" if felt != item["rating"] else "")
+
+
+def _mood(mood: list[float], describe: Any) -> str:
+    return f"{describe(*mood)} (valence {mood[0]:+.2f}, arousal {mood[1]:.2f})"
+
+
+def _ending(end: str, words: dict[str, str]) -> str:
+    return f"ended the session: {end}" if end not in words else words[end]

@@ -1,0 +1,55 @@
+"""Perturbators: noise on the ratings of what was consumed."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from emosim_core.components.base import Draws, Perturbator
+from emosim_core.model import RatingScale
+
+
+class GaussianOptions(BaseModel):
+    """Options of ``gaussian``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sd: float = Field(0.5, ge=0, description="Standard deviation, in points of the domain's scale.")
+
+
+class GreedyOptions(BaseModel):
+    """Options of ``greedy``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    p: float = Field(0.1, ge=0, le=0.5, description="Probability of one step down, and of one step up.")
+
+
+class NoPerturbation(Perturbator):
+    """Leaves ratings as they are."""
+
+    def perturb_batch(self, ratings: NDArray[np.float64], scale: RatingScale, draws: Draws) -> NDArray[np.float64]:
+        return ratings
+
+
+class Gaussian(Perturbator):
+    """Adds normal noise."""
+
+    def __init__(self, options: GaussianOptions) -> None:
+        self.sd = options.sd
+
+    def perturb_batch(self, ratings: NDArray[np.float64], scale: RatingScale, draws: Draws) -> NDArray[np.float64]:
+        return ratings + self.sd * draws.normal(ratings.shape[1])
+
+
+class GreedyPerturbation(Perturbator):
+    """One step down, nothing, or one step up."""
+
+    def __init__(self, options: GreedyOptions) -> None:
+        self.p = options.p
+
+    def perturb_batch(self, ratings: NDArray[np.float64], scale: RatingScale, draws: Draws) -> NDArray[np.float64]:
+        uniform = draws.uniform(ratings.shape[1])
+        steps = (uniform >= 1 - self.p).astype(np.float64) - (uniform < self.p)
+        return ratings + scale.step * steps

@@ -1,0 +1,149 @@
+"""The built-in components, registered through the same hooks as everyone's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from emosim_core.hooks.component import Component
+from emosim_core.hooks.spec import HOOK_VERSION, hookimpl
+
+EMOSIM_HOOK_VERSION = HOOK_VERSION
+
+_HERE = "emosim_core.components"
+
+
+@hookimpl
+def emosim_raters() -> Iterable[Component]:
+    yield Component(
+        "rater",
+        "rule_based",
+        "A statistical model of a person's taste; asks no language model.",
+        f"{_HERE}.rule_based:RuleBased",
+        f"{_HERE}.rule_based:RuleBasedOptions",
+    )
+
+
+@hookimpl
+def emosim_user_loaders() -> Iterable[Component]:
+    yield Component(
+        "users",
+        "csv",
+        "People from a CSV file.",
+        "emosim_core.data.users_csv:CsvUsers",
+        "emosim_core.data.users_csv:CsvUsersOptions",
+        value="path",
+    )
+
+
+@hookimpl
+def emosim_retrievals() -> Iterable[Component]:
+    module = f"{_HERE}.retrieval"
+    count = f"{module}:CountOptions"
+    yield Component("retrieval", "none", "Retrieves nothing.", f"{module}:NoRetrieval")
+    yield Component("retrieval", "last", "The k most recent items.", f"{module}:Last", count, number="k")
+    yield Component(
+        "retrieval", "most_similar", "The k items most similar by embedding.", f"{module}:MostSimilar", count, number="k"
+    )
+    yield Component("retrieval", "best_worst", "The item rated highest and the one rated lowest.", f"{module}:BestWorst")
+    yield Component(
+        "retrieval",
+        "decay_emotion",
+        "The k items that are similar, recent and felt like the last one.",
+        f"{module}:DecayEmotion",
+        f"{module}:DecayEmotionOptions",
+        number="k",
+    )
+
+
+@hookimpl
+def emosim_selectors() -> Iterable[Component]:
+    module = f"{_HERE}.selection"
+    yield Component("selector", "greedy", "The best-rated item of the slate.", f"{module}:Greedy")
+    yield Component("selector", "random", "Each item with probability 0.5.", f"{module}:RandomChoice")
+    yield Component(
+        "selector",
+        "probabilistic",
+        "The best-rated item with probability p, else nothing.",
+        f"{module}:Probabilistic",
+        f"{module}:ProbabilisticOptions",
+    )
+    yield Component(
+        "selector",
+        "multinomial_logit",
+        "One item or none, by a multinomial-logit choice.",
+        f"{module}:MultinomialLogit",
+        f"{module}:LogitOptions",
+    )
+
+
+@hookimpl
+def emosim_perturbators() -> Iterable[Component]:
+    module = f"{_HERE}.perturbation"
+    yield Component("perturbator", "none", "Leaves ratings as they are.", f"{module}:NoPerturbation")
+    yield Component(
+        "perturbator", "gaussian", "Adds normal noise.", f"{module}:Gaussian", f"{module}:GaussianOptions"
+    )
+    yield Component(
+        "perturbator",
+        "greedy",
+        "One step down or up with probability 0.1 each.",
+        f"{module}:GreedyPerturbation",
+        f"{module}:GreedyOptions",
+    )
+
+
+@hookimpl
+def emosim_reward_shapings() -> Iterable[Component]:
+    module = f"{_HERE}.shaping"
+    repeat = f"{module}:RepeatOptions"
+    yield Component("reward_shaping", "identity", "The reward is the rating.", f"{module}:Identity")
+    yield Component(
+        "reward_shaping", "exp_decay_time", "A repeat is worth less the sooner it comes.", f"{module}:ExpDecayTime", repeat
+    )
+    yield Component(
+        "reward_shaping", "random_watch", "A repeat is consumed only sometimes.", f"{module}:RandomWatch", repeat
+    )
+    yield Component(
+        "reward_shaping",
+        "same_item_terminate",
+        "A repeat gives nothing and ends the session.",
+        f"{module}:SameItemTerminate",
+        aliases=("same_film_terminate",),
+    )
+    yield Component(
+        "reward_shaping",
+        "churn_satisfaction",
+        "The person leaves when recommendations keep disappointing.",
+        f"{module}:ChurnSatisfaction",
+        f"{module}:ChurnOptions",
+    )
+
+
+@hookimpl
+def emosim_policies() -> Iterable[Component]:
+    module = f"{_HERE}.policies"
+    yield Component("policy", "random", "Items in random order.", f"{module}:RandomPolicy")
+    yield Component("policy", "popular", "The items that most people rated.", f"{module}:Popular")
+    yield Component("policy", "top_rated", "The items with the best public ratings.", f"{module}:TopRated")
+    yield Component(
+        "policy",
+        "similar_to_liked",
+        "Items similar to what the person rated high.",
+        f"{module}:SimilarToLiked",
+        f"{module}:SimilarOptions",
+    )
+    yield Component(
+        "policy",
+        "epsilon_greedy",
+        "The items that were rated best so far, sometimes a random one.",
+        f"{module}:EpsilonGreedy",
+        f"{module}:EpsilonGreedyOptions",
+    )
+    yield Component(
+        "policy",
+        "replay",
+        "The items of a CSV file, in order.",
+        f"{module}:Replay",
+        f"{module}:ReplayOptions",
+        value="file",
+    )

@@ -1,0 +1,200 @@
+"""Built-in recommender policies: simple ones to compare with, none of which proposes an item twice in a session."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from emosim_core.components.base import Draws, Observations, Policy
+from emosim_core.data.tables import read_csv
+from emosim_core.errors import DataError
+from emosim_core.model import Catalog
+
+
+class SimilarOptions(BaseModel):
+    """Options of ``similar_to_liked``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    liked_from: float = Field(7.0, ge=1, le=10, description="Rating of 10 from which an item counts as liked.")
+
+
+class EpsilonGreedyOptions(BaseModel):
+    """Options of ``epsilon_greedy``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    epsilon: float = Field(0.1, ge=0, le=1, description="Probability of a random item instead of the best so far.")
+    prior_weight: float = Field(
+        3.0, ge=0, description="How many ratings at the public rating an item starts with."
+    )
+
+
+class ReplayOptions(BaseModel):
+    """Options of ``replay``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    file: str = Field(min_length=1, description="CSV file with a column 'item' of item ids; proposed from the top.")
+
+
+class _Ranked(Policy):
+    """Base of policies that propose items in an order that is fixed when a session begins."""
+
+    def start(self, catalog: Catalog, slate: int, batch_size: int) -> None:
+        super().start(catalog, slate, batch_size)
+        self._order = np.tile(self.ranking(catalog), (batch_size, 1))
+        self._next = np.zeros(batch_size, dtype=np.intp)
+
+    def ranking(self, catalog: Catalog) -> NDArray[np.intp]:
+        """Item indices, best first."""
+        raise NotImplementedError
+
+    def begin(self, rows: NDArray[np.intp], draws: Draws) -> None:
+        self._next[rows] = 0
+
+    def recommend_batch(
+        self, rows: NDArray[np.intp], observations: Observations, draws: Draws
+    ) -> NDArray[np.intp]:
+        start = self._next[rows]
+        self._next[rows] = start + self.slate
+        places = start[:, None] + np.arange(self.slate)
+        length = self._order.shape[1]
+        proposed = self._order[rows[:, None], np.minimum(places, length - 1)]
+        proposed[places[:, -1] >= length] = -1
+        return proposed
+
+
+class Popular(_Ranked):
+    """The items that most people rated, most first."""
+
+    def ranking(self, catalog: Catalog) -> NDArray[np.intp]:
+        return np.lexsort((-catalog.public_ratings, -catalog.public_counts))
+
+
+class TopRated(_Ranked):
+    """The items with the best public ratings, best first."""
+
+    def ranking(self, catalog: Catalog) -> NDArray[np.intp]:
+        return np.lexsort((-catalog.public_counts, -catalog.public_ratings))
+
+
+class RandomPolicy(_Ranked):
+    """All items in an order of its own for each session."""
+
+    def ranking(self, catalog: Catalog) -> NDArray[np.intp]:
+        return np.arange(len(catalog))
+
+    def begin(self, rows: NDArray[np.intp], draws: Draws) -> None:
+        super().begin(rows, draws)
+        for r, row in enumerate(rows):
+            self._order[row] = draws.generator(r).permutation(len(self.catalog))
+
+
+class Replay(_Ranked):
+    """The items of a file, in order; the session ends where the file does."""
+
+    def __init__(self, options: ReplayOptions) -> None:
+        self._file = options.file
+
+    def ranking(self, catalog: Catalog) -> NDArray[np.intp]:
+        indices = []
+        for line, row in read_csv(self._file, "a CSV file of items to propose", required=["item"]):
+            if row["item"] not in catalog.index:
+                raise DataError(self._file, f"the catalogue has no item {row['item']!r}", row=line, field="item")
+            indices.append(catalog.index[row["item"]])
+        if not indices:
+            raise DataError(self._file, "has no items to propose")
+        return np.array(indices, dtype=np.intp)
+
+
+class _Scored(Policy):
+    """Base of policies that score all items at every step and propose the best not yet proposed."""
+
+    def start(self, catalog: Catalog, slate: int, batch_size: int) -> None:
+        super().start(catalog, slate, batch_size)
+        self._proposed = np.zeros((batch_size, len(catalog)), dtype=np.bool_)
+
+    def begin(self, rows: NDArray[np.intp], draws: Draws) -> None:
+        self._proposed[rows] = False
+
+    def pick(self, rows: NDArray[np.intp], scores: NDArray[np.float64]) -> NDArray[np.intp]:
+        """The best of ``scores``, shape ``(R, N)``, that were not proposed; shape ``(R, S)``, -1 if too few are left."""
+        scores = np.where(self._proposed[rows], -np.inf, scores)
+        actions = np.empty((len(rows), self.slate), dtype=np.intp)
+        here = np.arange(len(rows))
+        for place in range(self.slate):
+            best = scores.argmax(axis=1)
+            actions[:, place] = np.where(scores[here, best] == -np.inf, -1, best)
+            scores[here, best] = -np.inf
+        actions[(actions < 0).any(axis=1)] = -1
+        left = actions[:, 0] >= 0
+        self._proposed[rows[left, None], actions[left]] = True
+        return actions
+
+
+class SimilarToLiked(_Scored):
+    """Items similar to what the person liked and unlike what they did not, among what is observed.
+
+    The score of an item is the mean over the observed history of its cosine with each past item,
+    weighted by that item's rating above ``liked_from`` (below it, the weight is negative); the
+    public rating breaks the ice while nothing is known.
+    """
+
+    def __init__(self, options: SimilarOptions) -> None:
+        self._liked_from = options.liked_from
+
+    def start(self, catalog: Catalog, slate: int, batch_size: int) -> None:
+        super().start(catalog, slate, batch_size)
+        self._public = (catalog.public_ratings - catalog.public_ratings.mean()) / catalog.scale.span
+        self._threshold = catalog.scale.carry(self._liked_from)
+
+    def recommend_batch(
+        self, rows: NDArray[np.intp], observations: Observations, draws: Draws
+    ) -> NDArray[np.intp]:
+        seen = observations["history_mask"].astype(bool)
+        ratings = observations["history_ratings"].astype(np.float64)
+        weights = np.where(seen, (ratings - self._threshold) / self.catalog.scale.span + 0.05, 0.0)
+        weights /= np.maximum(seen.sum(axis=1, keepdims=True), 1)
+        vectors = self.catalog.embeddings[observations["history_items"]]
+        taste = np.einsum("rl,rld->rd", weights, vectors)
+        return self.pick(rows, taste @ self.catalog.embeddings.T + 0.1 * self._public)
+
+
+class EpsilonGreedy(_Scored):
+    """The items rated best so far over all people, or a random one with probability epsilon.
+
+    It learns across sessions, so its choices depend on the order in which sessions run: the same
+    seed repeats a run for the same number of environments.
+    """
+
+    def __init__(self, options: EpsilonGreedyOptions) -> None:
+        self.options = options
+
+    def start(self, catalog: Catalog, slate: int, batch_size: int) -> None:
+        super().start(catalog, slate, batch_size)
+        self._count = np.full(len(catalog), self.options.prior_weight)
+        self._total = self.options.prior_weight * catalog.public_ratings
+
+    def recommend_batch(
+        self, rows: NDArray[np.intp], observations: Observations, draws: Draws
+    ) -> NDArray[np.intp]:
+        means = self._total / np.maximum(self._count, 1e-9)
+        scores = np.tile(means, (len(rows), 1))
+        explore = draws.uniform(1)[:, 0] < self.options.epsilon
+        for r in np.flatnonzero(explore):
+            scores[r] = draws.generator(int(r)).random(len(self.catalog))
+        return self.pick(rows, scores)
+
+    def learn(
+        self,
+        rows: NDArray[np.intp],
+        actions: NDArray[np.intp],
+        ratings: NDArray[np.float64],
+        rewards: NDArray[np.float64],
+        ended: NDArray[np.bool_],
+    ) -> None:
+        known = ~np.isnan(ratings)
+        np.add.at(self._count, actions[known], 1.0)
+        np.add.at(self._total, actions[known], ratings[known])

@@ -1,0 +1,108 @@
+"""Retrieval strategies: which past interactions matter for the item at hand."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from emosim_core.components.base import Retrieval
+from emosim_core.components.ranking import NEVER, best_positions
+from emosim_core.model import Catalog, History
+from emosim_core.model.emotion import CODE_AROUSAL, CODE_VALENCE
+
+
+class CountOptions(BaseModel):
+    """Options of a strategy that retrieves a fixed number of interactions."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    k: int = Field(3, ge=1, description="How many interactions are retrieved at most.")
+
+
+class DecayEmotionOptions(CountOptions):
+    """Options of ``decay_emotion``."""
+
+    time_decay: float = Field(0.15, ge=0, description="Decay per interaction, lambda of exp(-lambda * age).")
+    emotion_bonus: float = Field(0.2, ge=0, description="Largest bonus of a memory that felt like the last one.")
+    consider_arousal: bool = Field(False, description="Whether arousal counts too, with half the bonus.")
+
+
+class NoRetrieval(Retrieval):
+    """Retrieves nothing."""
+
+    def retrieve_batch(self, items: NDArray[np.intp], history: History, catalog: Catalog) -> NDArray[np.intp]:
+        return np.empty((*items.shape, 0), dtype=np.intp)
+
+
+class Last(Retrieval):
+    """The most recent interactions, one per item."""
+
+    def __init__(self, options: CountOptions) -> None:
+        self.k = options.k
+
+    def retrieve_batch(self, items: NDArray[np.intp], history: History, catalog: Catalog) -> NDArray[np.intp]:
+        scores = np.where(history.latest, 0.0, NEVER)[:, None, ::-1]
+        picked = best_positions(np.ascontiguousarray(scores), self.k)
+        return np.broadcast_to(picked, (*items.shape, self.k))
+
+
+class MostSimilar(Retrieval):
+    """The interactions with the most similar items, by cosine of the embeddings."""
+
+    def __init__(self, options: CountOptions) -> None:
+        self.k = options.k
+
+    def retrieve_batch(self, items: NDArray[np.intp], history: History, catalog: Catalog) -> NDArray[np.intp]:
+        cosines = catalog.similarity(items[:, :, None], history.items[:, None, :])
+        scores = np.where(history.latest[:, None, :], cosines, NEVER)
+        return best_positions(np.ascontiguousarray(scores[..., ::-1]), self.k)
+
+
+class BestWorst(Retrieval):
+    """The item rated highest and the one rated lowest."""
+
+    def retrieve_batch(self, items: NDArray[np.intp], history: History, catalog: Catalog) -> NDArray[np.intp]:
+        ratings, latest = history.ratings[:, ::-1], history.latest[:, ::-1]
+        best = best_positions(np.where(latest, ratings, NEVER)[:, None, :], 1)
+        worst = best_positions(np.where(latest, -ratings, NEVER)[:, None, :], 1)
+        worst[worst == best] = -1
+        return np.broadcast_to(np.concatenate([best, worst], axis=2), (*items.shape, 2))
+
+
+class DecayEmotion(Retrieval):
+    """Similar, recent interactions that felt like the last one (EmoSim-RL).
+
+    ``score(h) = sim * exp(-time_decay * age) * (1 + bonus)``, where ``sim`` is the cosine of the
+    embeddings cut at 0, ``age`` the number of interactions since, and
+    ``bonus = b * (1 - |valence_h - valence_now| / 2)``, plus ``b / 2 * (1 - |arousal_h - arousal_now|)``
+    where ``consider_arousal`` is set. ``now`` is the person's most recent interaction.
+    """
+
+    def __init__(self, options: DecayEmotionOptions) -> None:
+        self.k = options.k
+        self._time_decay = options.time_decay
+        self._decay = np.empty(0)
+        apart = np.abs(CODE_VALENCE[:, None] - CODE_VALENCE[None, :])
+        bonus = options.emotion_bonus * (1 - apart / 2)
+        if options.consider_arousal:
+            apart = np.abs(CODE_AROUSAL[:, None] - CODE_AROUSAL[None, :])
+            bonus = bonus + 0.5 * options.emotion_bonus * (1 - apart)
+        self._factor = (1 + bonus).ravel()
+
+    def retrieve_batch(self, items: NDArray[np.intp], history: History, catalog: Catalog) -> NDArray[np.intp]:
+        width = history.width
+        if len(self._decay) < width:
+            self._decay = np.exp(-self._time_decay * np.arange(2 * width))
+        past = history.items
+        newest = history.lengths - 1
+        if len(newest) == 1:
+            weights = self._decay[:width][None, ::-1]
+        else:
+            weights = self._decay.take(newest[:, None] - np.arange(width), mode="wrap")
+        weights = weights * self._factor.take(history.codes + 9 * history.last_codes[:, None])
+        cosines = catalog.similarity(items[:, :, None], past[:, None, :])
+        scores = np.empty(cosines.shape)
+        np.multiply(np.maximum(cosines, 0.0), weights[:, None, :], out=scores[..., ::-1])
+        np.copyto(scores[..., ::-1], NEVER, where=~history.latest[:, None, :])
+        return best_positions(scores, self.k)

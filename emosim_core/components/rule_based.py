@@ -1,0 +1,463 @@
+"""The rule-based rater: what a person thinks of an item, from a formula and without a language model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from hashlib import blake2b
+from math import floor, log10
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from emosim_core.components import rule_based_constants as fitted
+from emosim_core.components.base import Draws, Rater, RatingRequest, Ratings
+from emosim_core.model import Catalog, Population, RatingScale
+
+Levels = tuple[float, float, float]
+"""One number for each of a trait's levels 1, 2 and 3."""
+
+PEOPLE_SHARES = (0.0222, 0.0383, 0.0341, 0.0988, 0.0764, 0.1956, 0.1480, 0.2266, 0.0755, 0.0845)
+"""Shares of people's ratings 1 to 10: MovieLens, half stars doubled (EmoSim-RL, sampling study)."""
+
+_TABLE_LIMIT = 4_000_000
+"""Up to this many pairs of person and item, what is expected of each is kept (32 MB); beyond, made per call."""
+
+_BOREDOM_CAP = 63
+"""Repetitions from which boredom grows no more."""
+
+_USUAL_VALENCE = 0.1
+"""The resting valence of a person who is neither generous nor strict; the default of ``User``."""
+
+_PAIRS = 50_000
+"""Random pairs of items that are looked at to learn which cosines are high in a catalogue."""
+
+_START, _PUBLIC, _POPULARITY, _LENIENCY, _FIRST_CATEGORY = range(5)
+"""Columns of the two factor tables; from the last on, C columns of taste and C of unfamiliarity."""
+
+
+class RuleBasedOptions(BaseModel):
+    """Options of ``rule_based``. A point is a point of a scale from 1 to 10; other scales by relative position.
+
+    Source: EmoSim-RL for which terms there are; where each default comes from is in
+    ``docs/rule-based-rater.md``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    start: float = Field(fitted.START, ge=1, le=10, description="Where every rating starts, a rating of 10.")
+    public: Levels = Field(
+        fitted.PUBLIC,
+        description="Points per point of the public rating above people's mean, "
+        "for a follower, a balanced person and a maverick; 1 follows it fully.",
+    )
+    own: Levels = Field(
+        fitted.OWN,
+        description="Factor on taste, leniency and whim for a follower, a balanced person and a maverick.",
+    )
+    liked: float = Field(
+        fitted.LIKED, ge=0, description="Points for a liked category of an item with one; with n, over sqrt(n) each."
+    )
+    disliked: float = Field(
+        fitted.DISLIKED, ge=0, description="Points off for a disliked category of an item with one; as for liked."
+    )
+    taste: Levels = Field(
+        fitted.TASTE, description="Factor on taste for a selective person, a niche explorer and a trailblazer."
+    )
+    outside: Levels = Field(
+        fitted.OUTSIDE,
+        description="Points for an item with only categories that the person neither likes nor dislikes, "
+        "for a selective person, a niche explorer and a trailblazer.",
+    )
+    popularity: Levels = Field(
+        fitted.POPULARITY,
+        description="Points per standard deviation of how widely rated an item is (logarithm), "
+        "for a selective person, a niche explorer and a trailblazer.",
+    )
+    leniency: float = Field(
+        fitted.LENIENCY, ge=0, description="Standard deviation over people of their personal leniency, in points."
+    )
+    temper: float = Field(
+        fitted.TEMPER, description="Points of leniency per unit of the valence where a person's mood rests."
+    )
+    learn_leniency: bool = Field(
+        False,
+        description="Take leniency from what the person remembers, shrunk towards none, in place of a made-up one: "
+        "for recorded people whose memory holds real ratings.",
+    )
+    memory: float = Field(
+        fitted.MEMORY,
+        ge=0,
+        lt=1,
+        description="Share of the surprise at a remembered item that carries over to the next of its series; 0 is none.",
+    )
+    similarity: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="Factor on how close an item of another series is counted, by the cosine of the embeddings.",
+    )
+    mood: float = Field(
+        0.5, description="Points per unit of valence that the mood is above where it rests."
+    )
+    boredom: float = Field(
+        1.5, ge=0, description="Points off for the second time; n earlier times take off this times log2(1 + n)."
+    )
+    noise: float = Field(fitted.NOISE, ge=0, description="Standard deviation of the whim, in points; 0 for none.")
+
+
+RECORDED_PEOPLE = RuleBasedOptions(
+    liked=fitted.RECORDED_LIKED, disliked=fitted.RECORDED_DISLIKED, learn_leniency=True
+)
+"""For real people, whose likes were read off ratings that they gave and whose memory holds these."""
+
+
+@dataclass(slots=True)
+class _Terms:
+    """What the ratings of one call are made of, in points of the domain's scale; R people, S items, K memories.
+
+    Attributes:
+        latent: the sum of all terms, shape ``(R, S)``.
+        whims: shape ``(R, S)``.
+        mood: shape ``(R,)``.
+        learnt: leniency from memory, shape ``(R,)``, or None.
+        closeness: weight of each memory, shape ``(R, S, K)``, or None where memory plays no part.
+        surprise: how far each remembered rating lay above what was expected, same shape.
+    """
+
+    latent: NDArray[np.float64]
+    whims: NDArray[np.float64]
+    mood: NDArray[np.float64]
+    learnt: NDArray[np.float64] | None = None
+    closeness: NDArray[np.floating] | None = None
+    surprise: NDArray[np.float64] | None = None
+
+
+class RuleBased(Rater):
+    """Rates by a sum of terms, each in rating points, that is cut into the levels of the scale.
+
+    ::
+
+        latent = start + public rating + popularity + leniency + taste + unfamiliarity   (by person and item)
+               + memory + mood + boredom + whim                                          (by situation)
+
+    The terms of the first line are products of what a person is with what an item is; they are two
+    tables, whose matrix product is kept where it is small enough. One standard normal draw is used per
+    item of the slate, whatever the situation. Activity takes no part.
+
+    Source: EmoSim-RL for the terms; weights from MovieLens (Harper & Konstan, 2015), see
+    ``docs/rule-based-rater.md``.
+
+    Args:
+        options: weights; the fitted ones where None.
+    """
+
+    def __init__(self, options: RuleBasedOptions | None = None) -> None:
+        self.options = options or RuleBasedOptions()
+        self._catalog: Catalog | None = None
+        self._population: Population | None = None
+        self._scale: RatingScale | None = None
+
+    def prepare(self, catalog: Catalog, population: Population, scale: RatingScale) -> None:
+        """Make the tables of people and items, the cutpoints of the scale, and the range of cosines."""
+        o = self.options
+        self._catalog, self._population, self._scale = catalog, population, scale
+        self._unit = scale.span / 9.0
+        self._count = len(catalog)
+        self._start = scale.carry(o.start)
+        self._people = self._people_table(catalog, population)
+        self._items = self._items_table(catalog, scale)
+        small = len(population) * len(catalog) <= _TABLE_LIMIT
+        self._table = (self._people @ self._items.T).ravel() if small else None
+        conformity = population.traits[:, 1] - 1
+        self._whim_size = (np.array(o.own)[conformity] * o.noise * self._unit)[:, None]
+        self._rest = np.ascontiguousarray(population.baselines[:, 0])
+        self._mood_size = o.mood * self._unit
+        self._boredom = -o.boredom * self._unit * np.log2(1.0 + np.arange(_BOREDOM_CAP + 1))
+        self._cuts = _cutpoints(scale)
+        self._levels = scale.levels
+        self._remembers = o.memory > 0
+        self._series = _series(catalog)
+        self._cosine_low, telling = _telling_cosines(catalog)
+        self._cosine_weight = o.similarity * telling
+        self._cosine_factor = self._cosine_weight**0.5 / (1.0 - self._cosine_low)
+        self._doubt = (1.0 - o.memory) / o.memory if o.memory > 0 else 0.0
+
+    def rate_batch(self, request: RatingRequest, draws: Draws) -> Ratings:
+        """For a batch: all ratings, with reasons that add up.
+
+        Uses ``draws.normal(S)``. The answer keeps arrays of the request for its reasons; they must not
+        be written to as long as reasons are asked for.
+        """
+        terms = self._terms(request, draws)
+        values = self._levels.take(self._cuts.searchsorted(terms.latent, side="right"))
+        return Ratings(values, partial(self._reason, request, terms))
+
+    def latent(self, request: RatingRequest, draws: Draws) -> NDArray[np.float64]:
+        """The sums of terms before they are cut into levels, on the domain's scale, shape ``(R, S)``."""
+        return self._terms(request, draws).latent
+
+    def expected(self, people: NDArray[np.intp], items: NDArray[np.intp]) -> NDArray[np.float64]:
+        """What a person expects of an item before any memory, mood, boredom or whim, on the domain's scale.
+
+        Args:
+            people: indices in the population, any shape.
+            items: indices in the catalogue, any shape that broadcasts with ``people``.
+
+        Returns:
+            Sums of the terms by person and item, the broadcast shape; not rounded to levels.
+        """
+        if self._table is not None:
+            return self._table.take(people * self._count + items)
+        products: NDArray[np.float64] = np.einsum(
+            "...c,...c->...", self._people.take(people, axis=0), self._items.take(items, axis=0)
+        )
+        return products
+
+    # ------------------------------------------------------------------------------------- tables
+
+    def _people_table(self, catalog: Catalog, population: Population) -> NDArray[np.float64]:
+        """What each person makes of each property of an item, shape ``(U, 4 + 2C)``, in the domain's points."""
+        o, names = self.options, catalog.category_names
+        conformity, diversity = population.traits[:, 1] - 1, population.traits[:, 2] - 1
+        liked, disliked = population.liked(names), population.disliked(names)
+        own = np.array(o.own)[conformity]
+        c = len(names)
+        table = np.empty((len(population), _FIRST_CATEGORY + 2 * c))
+        table[:, _START] = self._start
+        table[:, _PUBLIC] = np.array(o.public)[conformity]
+        table[:, _POPULARITY] = np.array(o.popularity)[diversity] * self._unit
+        table[:, _LENIENCY] = 0.0 if o.learn_leniency else own * self._leniency(population)
+        taste = (own * np.array(o.taste)[diversity] * self._unit)[:, None]
+        table[:, _FIRST_CATEGORY : _FIRST_CATEGORY + c] = taste * (o.liked * liked - o.disliked * disliked)
+        # Who states no taste has none that an item could lie outside of.
+        outside = np.array(o.outside)[diversity] * self._unit * liked.any(axis=1)
+        table[:, _FIRST_CATEGORY + c :] = outside[:, None] * ~(liked | disliked)
+        return table
+
+    def _items_table(self, catalog: Catalog, scale: RatingScale) -> NDArray[np.float64]:
+        """The properties of each item, shape ``(N, 4 + 2C)``, in the columns of the people's table."""
+        flags = catalog.categories.astype(np.float64)
+        number = np.maximum(flags.sum(axis=1, keepdims=True), 1.0)
+        public = catalog.scale.convert(catalog.public_ratings, scale) - scale.carry(fitted.MIDDLE)
+        table = np.empty((len(catalog), _FIRST_CATEGORY + 2 * flags.shape[1]))
+        table[:, _START] = 1.0
+        table[:, _PUBLIC] = np.where(catalog.has_public_rating, public, 0.0)
+        table[:, _POPULARITY] = _popularity(catalog.public_counts)
+        table[:, _LENIENCY] = 1.0
+        table[:, _FIRST_CATEGORY : _FIRST_CATEGORY + flags.shape[1]] = flags / np.sqrt(number)
+        table[:, _FIRST_CATEGORY + flags.shape[1] :] = flags / number
+        return table
+
+    def _leniency(self, population: Population) -> NDArray[np.float64]:
+        """Personal leniency in the domain's points, shape ``(U,)``: by resting mood and by a hash of the id."""
+        o, normal = self.options, NormalDist()
+        chance = np.array([normal.inv_cdf(_hashed(user.id)) for user in population.users])
+        return self._unit * (o.temper * (population.baselines[:, 0] - _USUAL_VALENCE) + o.leniency * chance)
+
+    # -------------------------------------------------------------------------------------- terms
+
+    def _terms(self, request: RatingRequest, draws: Draws) -> _Terms:
+        if (
+            request.population is not self._population
+            or request.catalog is not self._catalog
+            or (request.scale is not self._scale and request.scale != self._scale)
+        ):
+            self.prepare(request.catalog, request.population, request.scale)
+        people, items = request.people, request.items
+        column = people[:, None]
+        latent = self.expected(column, items)
+        whims = draws.normal(items.shape[1]) * self._whim_size.take(people, axis=0)
+        mood = request.moods[:, 0] - self._rest.take(people)
+        mood *= self._mood_size
+        latent += whims
+        latent += mood[:, None]
+        if request.times.any():
+            latent += self._boredom.take(request.times, mode="clip")
+        terms = _Terms(latent, whims, mood)
+        if self.options.learn_leniency:
+            terms.learnt = self._learnt_leniency(request)
+            latent += terms.learnt[:, None]
+        if self._remembers and request.retrieved.shape[2]:
+            self._remember(request, column[:, None], terms)
+        return terms
+
+    def _remember(self, request: RatingRequest, people: NDArray[np.intp], terms: _Terms) -> None:
+        """Add what similar memories suggest: sum(w * surprise) / (sum(w) + (1 - m) / m), w the closeness.
+
+        This is the best linear guess from surprises that all correlate by m with the one at hand and
+        with each other, each counted by how close it is.
+        """
+        surprise = request.retrieved_ratings - self.expected(people, request.retrieved_items)
+        if terms.learnt is not None:
+            surprise -= terms.learnt[:, None, None]
+        now = request.items[:, :, None]
+        same = self._series.take(now) == self._series.take(request.retrieved_items)
+        if self._cosine_weight:
+            closeness = request.catalog.similarity(now, request.retrieved_items) - self._cosine_low
+            np.maximum(closeness, 0.0, out=closeness)
+            closeness *= self._cosine_factor
+            closeness *= closeness
+            np.maximum(closeness, same, out=closeness)
+        else:
+            closeness = same.astype(np.float64)
+        nothing = np.isnan(surprise)
+        np.putmask(surprise, nothing, 0.0)
+        np.putmask(closeness, nothing, 0.0)
+        pull = np.einsum("rsk,rsk->rs", closeness, surprise)
+        pull /= np.einsum("rsk->rs", closeness) + self._doubt
+        terms.latent += pull
+        terms.closeness, terms.surprise = closeness, surprise
+
+    def _learnt_leniency(self, request: RatingRequest) -> NDArray[np.float64]:
+        """How far a person's remembered ratings lie above what was expected of them, shrunk; shape ``(R,)``."""
+        history = request.history
+        if history.width == 0:
+            return np.zeros(len(request.people))
+        surprise = history.ratings - self.expected(request.people[:, None], history.items)
+        surprise *= np.arange(history.width) < history.lengths[:, None]
+        learnt: NDArray[np.float64] = np.einsum("rw->r", surprise) / (history.lengths + fitted.SHRINK)
+        return learnt
+
+    # ------------------------------------------------------------------------------------- reasons
+
+    def _reason(self, request: RatingRequest, terms: _Terms, row: int, place: int) -> str:
+        """The terms of one rating, largest first, and what they make from where they start."""
+        digits = max(1, 1 - floor(log10(request.scale.step) + 1e-9))
+        start = round(self._start, digits)
+        named = [(text, round(value, digits)) for text, value in self._named(request, terms, row, place)]
+        named = sorted((pair for pair in named if pair[1]), key=lambda pair: -abs(pair[1]))
+        total = start + sum(value for _, value in named)
+        parts = [f"{text} {value:+.{digits}f}" for text, value in named] or ["nothing moves it"]
+        return f"From {start:.{digits}f}: {'; '.join(parts)}; makes {total:.{digits}f}"
+
+    def _named(self, request: RatingRequest, terms: _Terms, row: int, place: int) -> Iterator[tuple[str, float]]:
+        """Every term of one rating in words, with its points; zeros included."""
+        catalog, words, scale = request.catalog, request.words, request.scale
+        person, item = int(request.people[row]), int(request.items[row, place])
+        user, names = request.population.users[person], catalog.category_names
+        products = self._people[person] * self._items[item]
+        public = scale.format(round(float(catalog.scale.convert(catalog.public_ratings[item], scale)), 1))
+        yield (f"follows the crowd ({public})" if user.conformity == 1 else f"public rating {public}"), products[_PUBLIC]
+        yield _popularity_words(self._items[item, _POPULARITY], products[_POPULARITY]), products[_POPULARITY]
+        if terms.learnt is None:
+            by_nature = products[_LENIENCY]
+            yield ("generous by nature" if by_nature > 0 else "strict by nature"), by_nature
+        else:
+            learnt = float(terms.learnt[row])
+            yield ("rates higher than most so far" if learnt > 0 else "rates lower than most so far"), learnt
+        taste = products[_FIRST_CATEGORY : _FIRST_CATEGORY + len(names)]
+        outside = products[_FIRST_CATEGORY + len(names) :]
+        for verb, part in (
+            ("likes", np.maximum(taste, 0.0)),
+            ("dislikes", np.minimum(taste, 0.0)),
+            ("outside own taste:", np.minimum(outside, 0.0)),
+            ("curious about", np.maximum(outside, 0.0)),
+        ):
+            yield f"{verb} {_listed([names[c] for c in np.flatnonzero(part)])}", float(part.sum())
+        yield from self._named_memories(request, terms, row, place)
+        mood = float(terms.mood[row])
+        yield ("in a better mood than usual" if mood > 0 else "in a worse mood than usual"), mood
+        times = int(request.times[row, place])
+        yield f"{_ordinal(times + 1)} {words.consumption}", float(self._boredom[min(times, _BOREDOM_CAP)])
+        yield "a whim", float(terms.whims[row, place])
+
+    def _named_memories(
+        self, request: RatingRequest, terms: _Terms, row: int, place: int
+    ) -> Iterator[tuple[str, float]]:
+        if terms.closeness is None or terms.surprise is None:
+            return
+        weights = terms.closeness[row, place].astype(np.float64)
+        pulls = weights * terms.surprise[row, place] / (weights.sum() + self._doubt)
+        item = int(request.items[row, place])
+        for k in np.flatnonzero(pulls):
+            past = int(request.retrieved_items[row, place, k])
+            rated = request.scale.format(float(request.retrieved_ratings[row, place, k]))
+            text = f"rated it {rated} before" if past == item else f"like {request.catalog.titles[past]}, rated {rated}"
+            yield text, float(pulls[k])
+
+
+# ------------------------------------------------------------------------------------------ helpers
+
+
+def _cutpoints(scale: RatingScale) -> NDArray[np.float64]:
+    """Where each level from the second on begins in the sum of terms, shape ``(levels - 1,)``.
+
+    The fitted cutpoints say which sum people express as a rating halfway between two levels of 1-10;
+    the halves of another scale are looked up between them by relative position.
+    """
+    halves = np.arange(1.5, 10.0)
+    cuts = np.array(fitted.CUTS)
+    # Beyond the outer cutpoints a point of the sum is a point of the rating.
+    known = np.concatenate([[halves[0] - 9.0], halves, [halves[-1] + 9.0]])
+    sums = np.concatenate([[cuts[0] - 9.0], cuts, [cuts[-1] + 9.0]])
+    wanted = 1.0 + 9.0 * ((scale.levels[:-1] + scale.levels[1:]) / 2.0 - scale.low) / scale.span
+    on_ten = np.interp(wanted, known, sums)
+    carried: NDArray[np.float64] = scale.low + (on_ten - 1.0) / 9.0 * scale.span
+    return carried
+
+
+def _series(catalog: Catalog) -> NDArray[np.intp]:
+    """A number for each item that it shares with the other parts of its collection alone; shape ``(N,)``."""
+    first: dict[str, int] = {}
+    names = (item.collection for item in catalog.items)
+    return np.array([i if name is None else first.setdefault(name, i) for i, name in enumerate(names)], dtype=np.intp)
+
+
+def _telling_cosines(catalog: Catalog) -> tuple[float, float]:
+    """From which cosine on items are similar, and how much the highest cosine then tells, 0 to 1.
+
+    Embeddings differ in how high the cosine of unrelated items is, so both follow from cosines of
+    random pairs: the quantile .9, and how far the quantile .999 stays below 1 compared with the median.
+    Where many items have the very same vector, a cosine of 1 tells next to nothing.
+    """
+    count = len(catalog)
+    if catalog.embeddings.shape[1] == 0 or not catalog.embeddings.any() or count < 2:
+        return 0.0, 0.0
+    if count * (count - 1) // 2 <= _PAIRS:
+        left, right = np.triu_indices(count, 1)
+    else:
+        rng = np.random.default_rng(0)
+        left = rng.integers(0, count, _PAIRS)
+        right = (left + rng.integers(1, count, _PAIRS)) % count
+    cosines = catalog.similarity(left, right).astype(np.float64)
+    middle, low, high = (float(q) for q in np.quantile(cosines, [0.5, 0.9, 0.999]))
+    if low > 1.0 - 1e-6:
+        return 0.0, 0.0
+    return low, min(1.0, max(0.0, (1.0 - high) / (1.0 - middle)))
+
+
+def _popularity(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """How widely rated each item is: standardised logarithm within 2.5, 0 where unknown; shape ``(N,)``."""
+    known = counts > 0
+    logs = np.log1p(counts.astype(np.float64))
+    if not known.any() or (spread := float(logs[known].std())) < 1e-9:
+        return np.zeros(len(counts))
+    standardised = (logs - logs[known].mean()) / spread
+    return np.where(known, np.clip(standardised, -2.5, 2.5), 0.0)
+
+
+def _hashed(text: str) -> float:
+    """A number in (0, 1) that belongs to a text for ever."""
+    digest = int.from_bytes(blake2b(text.encode(), digest_size=6, person=b"leniency").digest(), "big")
+    return (digest + 0.5) / 2.0**48
+
+
+def _popularity_words(popularity: float, points: float) -> str:
+    known = "well known" if popularity > 0 else "little known"
+    return f"{'drawn to' if points > 0 else 'wary of'} the {known}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def _ordinal(number: int) -> str:
+    words = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
+    if number <= len(words):
+        return words[number - 1]
+    suffix = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{suffix}"

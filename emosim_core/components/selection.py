@@ -1,0 +1,75 @@
+"""Selectors: which items of a slate are consumed."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from emosim_core.components.base import Draws, Selector
+
+
+class ProbabilisticOptions(BaseModel):
+    """Options of ``probabilistic``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    p: float = Field(0.75, ge=0, le=1, description="Probability that the best-rated item is consumed at all.")
+
+
+class LogitOptions(BaseModel):
+    """Options of ``multinomial_logit``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    temperature: float = Field(1.0, gt=0, description="Spread of the choice, in rating points; small is greedy.")
+    no_choice: float = Field(5.0, description="Rating, on the domain's scale, that taking nothing is worth.")
+
+
+class Greedy(Selector):
+    """The best-rated item of the slate; the first of equals."""
+
+    def select_batch(self, ratings: NDArray[np.float64], draws: Draws) -> NDArray[np.bool_]:
+        if ratings.shape[1] == 1:
+            return ~np.isnan(ratings)
+        worth = np.where(np.isnan(ratings), -np.inf, ratings)
+        chosen = np.zeros(ratings.shape, dtype=np.bool_)
+        chosen[np.arange(len(ratings)), worth.argmax(axis=1)] = True
+        return chosen
+
+
+class RandomChoice(Selector):
+    """Each item with probability 0.5."""
+
+    def select_batch(self, ratings: NDArray[np.float64], draws: Draws) -> NDArray[np.bool_]:
+        return draws.uniform(ratings.shape[1]) < 0.5
+
+
+class Probabilistic(Greedy):
+    """The best-rated item with probability p, else nothing."""
+
+    def __init__(self, options: ProbabilisticOptions) -> None:
+        self.p = options.p
+
+    def select_batch(self, ratings: NDArray[np.float64], draws: Draws) -> NDArray[np.bool_]:
+        return super().select_batch(ratings, draws) & (draws.uniform(1) < self.p)
+
+
+class MultinomialLogit(Selector):
+    """One item or none, by a multinomial-logit choice over the slate (McFadden, 1974).
+
+    The utility of an item is its rating over ``temperature``, that of taking nothing is
+    ``no_choice`` over ``temperature``.
+    """
+
+    def __init__(self, options: LogitOptions) -> None:
+        self.temperature, self.no_choice = options.temperature, options.no_choice
+
+    def select_batch(self, ratings: NDArray[np.float64], draws: Draws) -> NDArray[np.bool_]:
+        utility = np.where(np.isnan(ratings), -np.inf, ratings) / self.temperature
+        outside = np.full((len(ratings), 1), self.no_choice / self.temperature)
+        utility = np.concatenate([utility, outside], axis=1)
+        weight = np.exp(utility - utility.max(axis=1, keepdims=True))
+        edges = np.cumsum(weight, axis=1)
+        choice = (edges <= draws.uniform(1) * edges[:, -1:]).sum(axis=1)
+        return choice[:, None] == np.arange(ratings.shape[1])

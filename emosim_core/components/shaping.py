@@ -1,0 +1,139 @@
+"""Reward shapings: from ratings to rewards, and when a person has had enough."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from emosim_core.components.base import Consumption, Draws, RewardShaping
+
+
+class RepeatOptions(BaseModel):
+    """Options of the shapings that a repeat wears off in."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    q: float = Field(0.1, gt=0, le=1, description="Base of q ** (times consumed / interactions since the last time).")
+
+
+class ChurnOptions(BaseModel):
+    """Options of ``churn_satisfaction``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    alpha: float = Field(0.2, gt=0, le=1, description="Weight of the newest rating in the moving average.")
+    threshold: float = Field(4.0, ge=1, le=10, description="Rating of 10 up to which an item disappoints.")
+    low_streak: int = Field(2, ge=1, description="Disappointments in a row after which the person leaves.")
+    min_steps: int = Field(5, ge=1, description="First step of a session at which the person may leave.")
+    rate: float = Field(0.3, ge=0, description="Hazard per rating point of 10 below the threshold.")
+    recovery: float = Field(
+        0.0, ge=0, le=1, description="Share by which two good ratings in a row lower the probability of leaving."
+    )
+    use_traits: bool = Field(
+        True, description="Whether activity scales tolerance: elusive people leave earlier, enthusiasts later."
+    )
+
+
+class Identity(RewardShaping):
+    """The reward is the rating."""
+
+    endings: tuple[str, ...] = ()
+
+    def shape_batch(self, consumption: Consumption, draws: Draws) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+        return consumption.ratings, np.zeros(len(consumption.ratings), dtype=np.intp)
+
+
+class _Repeats(RewardShaping):
+    """Base of the shapings that act on repeats only."""
+
+    endings: tuple[str, ...] = ()
+
+    def __init__(self, options: RepeatOptions) -> None:
+        self.q = options.q
+
+    def _worn(self, consumption: Consumption) -> NDArray[np.float64]:
+        return np.power(self.q, consumption.times / np.maximum(consumption.since, 1))
+
+
+class ExpDecayTime(_Repeats):
+    """A repeat is worth ``rating * q ** (n / since)``, floored to the scale."""
+
+    def shape_batch(self, consumption: Consumption, draws: Draws) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+        faded = consumption.scale.floor(consumption.ratings * self._worn(consumption))
+        rewards = np.where(consumption.times > 1, faded, consumption.ratings)
+        return rewards, np.zeros(len(rewards), dtype=np.intp)
+
+
+class RandomWatch(_Repeats):
+    """A repeat is consumed again with probability ``q ** (n / since)``, else it is worth nothing."""
+
+    def shape_batch(self, consumption: Consumption, draws: Draws) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+        again = draws.uniform(consumption.ratings.shape[1]) < self._worn(consumption)
+        rewards = np.where((consumption.times > 1) & ~again, 0.0, consumption.ratings)
+        return rewards, np.zeros(len(rewards), dtype=np.intp)
+
+
+class SameItemTerminate(RewardShaping):
+    """A repeat is worth nothing and ends the session."""
+
+    endings: tuple[str, ...] = ("repeat",)
+
+    def shape_batch(self, consumption: Consumption, draws: Draws) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+        repeat = consumption.consumed & (consumption.times > 1)
+        return np.where(repeat, 0.0, consumption.ratings), repeat.any(axis=1).astype(np.intp)
+
+
+class ChurnSatisfaction(RewardShaping):
+    """The person leaves when recommendations keep disappointing (EmoSim-RL).
+
+    A moving average s of the ratings and a count of disappointments in a row (ratings up to the
+    threshold) are kept per session; s starts at the first rating. From ``min_steps`` on the session ends when the
+    count reaches ``low_streak``, else with probability ``1 - exp(-rate * max(0, threshold - s))``,
+    with ratings counted in points of 10. Rewards are the ratings.
+
+    With ``use_traits``, activity scales tolerance: level 1 leaves one disappointment earlier and at
+    twice the rate, level 3 one later and at half the rate.
+    """
+
+    endings: tuple[str, ...] = ("low_streak", "dissatisfied")
+
+    def __init__(self, options: ChurnOptions) -> None:
+        self.options = options
+        offset, factor = ([-1, 0, 1], [2.0, 1.0, 0.5]) if options.use_traits else ([0] * 3, [1.0] * 3)
+        self._streak_limit = np.maximum(options.low_streak + np.array([0, *offset]), 1)
+        self._rate = options.rate * np.array([1.0, *factor])
+
+    def start(self, batch_size: int) -> None:
+        self._satisfaction = np.full(batch_size, np.nan)
+        self._low = np.zeros(batch_size, dtype=np.intp)
+        self._good = np.zeros(batch_size, dtype=np.intp)
+
+    def begin(self, rows: NDArray[np.intp]) -> None:
+        self._satisfaction[rows] = np.nan
+        self._low[rows] = 0
+        self._good[rows] = 0
+
+    def shape_batch(self, consumption: Consumption, draws: Draws) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+        options, scale, rows = self.options, consumption.scale, consumption.rows
+        threshold = scale.carry(options.threshold)
+        satisfaction, low, good = self._satisfaction[rows], self._low[rows], self._good[rows]
+        for place in range(consumption.ratings.shape[1]):
+            taken, rating = consumption.consumed[:, place], consumption.ratings[:, place]
+            before = np.where(np.isnan(satisfaction), rating, satisfaction)
+            satisfaction = np.where(taken, before + options.alpha * (rating - before), satisfaction)
+            disappointed = rating <= threshold
+            low = np.where(taken, (low + 1) * disappointed, low)
+            good = np.where(taken, (good + 1) * ~disappointed, good)
+        self._satisfaction[rows], self._low[rows], self._good[rows] = satisfaction, low, good
+
+        activity = consumption.traits[:, 0]
+        points = 9.0 / scale.span
+        hazard = self._rate.take(activity) * np.fmax(0.0, (threshold - satisfaction) * points)
+        leaves = -np.expm1(-hazard)
+        if options.recovery:
+            leaves *= np.where(good >= 2, 1.0 - options.recovery, 1.0)
+        streak = low >= self._streak_limit.take(activity)
+        ends = np.where(streak, 1, 2 * (draws.uniform(1)[:, 0] < leaves))
+        ends *= (consumption.steps >= options.min_steps) & consumption.consumed.any(axis=1)
+        return consumption.ratings, ends

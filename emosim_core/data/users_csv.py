@@ -1,0 +1,295 @@
+"""Reads people from CSV files of three kinds and writes them in the project's own."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from emosim_core.data.people import baseline_moods, stratified_traits
+from emosim_core.data.tables import checked, number, read_csv, write_csv
+from emosim_core.errors import DataError
+from emosim_core.model.loader import UserLoader
+from emosim_core.model.user import TRAITS, User
+
+MISSING_TRAITS_SEED = 20240521
+"""Seed of the traits and moods that people get whose file has none; the same file always gives the same people."""
+
+USER_COLUMNS: tuple[str, ...] = (
+    "id",
+    "name",
+    "gender",
+    "age",
+    "job",
+    "hobby",
+    "description",
+    "liked",
+    "disliked",
+    "activity",
+    "conformity",
+    "diversity",
+    "baseline_valence",
+    "baseline_arousal",
+)
+"""The project's own columns, as :func:`write_users_csv` writes them."""
+
+
+@dataclass(frozen=True)
+class _Format:
+    """One kind of file: which columns there must be, and which field of a person each is."""
+
+    name: str
+    columns: Mapping[str, str]
+    required: tuple[str, ...]
+
+
+_BASIC = {name: name for name in ("name", "gender", "description", "age", "job", "hobby")}
+_OWN = _Format("the project's own", {name: name for name in USER_COLUMNS}, ("name", "description"))
+_SUBER_COLUMNS = {**_BASIC, "genres_liked": "liked", "genres_disliked": "disliked"}
+_SUBER = _Format("SUBER", _SUBER_COLUMNS, tuple(_SUBER_COLUMNS))
+_ESUBER_COLUMNS = {
+    **_BASIC,
+    "categories_liked": "liked",
+    "categories_disliked": "disliked",
+    **{f"{trait}_level": trait for trait in TRAITS},
+}
+_ESUBER = _Format("EmoSim-RL", _ESUBER_COLUMNS, tuple(_ESUBER_COLUMNS))
+
+
+def read_users_csv(path: str | os.PathLike[str], aliases: Mapping[str, str] | None = None) -> list[User]:
+    """People from a CSV file, UTF-8 with a header line, of one of three kinds; the columns tell which.
+
+    1. The project's own (:data:`USER_COLUMNS`); ``name`` and ``description`` must be there. What
+       :func:`write_users_csv` writes reads back as the same people.
+    2. SUBER's: an unnamed column of row numbers (may be absent), ``name``, ``gender``, ``description``, ``age``,
+       ``job``, ``hobby``, ``genres_liked``, ``genres_disliked``. No traits.
+    3. That of the original EmoSim-RL: the same, but ``categories_liked`` and ``categories_disliked``, and
+       ``activity_level``, ``conformity_level`` and ``diversity_level``.
+
+    Lists are written ``['drama', 'crime']``, ``["drama", "crime"]`` or ``drama|crime``; a file's literals are
+    read, never run. Descriptions of the second and third kind go on from the name ("a retired nurse who
+    ..."); they become whole sentences ("Ada Berg is a retired nurse who ...").
+
+    A column of ids that is absent is made up from row numbers: ``u0001`` for the first person. Columns of traits
+    or baselines of mood that are absent get values with the shares of a generated population
+    (:data:`emosim_core.data.people.TRAIT_SHARES`), dealt out under :data:`MISSING_TRAITS_SEED`: a file without
+    traits still brings varied people, and the same file the same people. Adding or removing a row deals anew.
+
+    Args:
+        path: the file.
+        aliases: what the file calls a category, in lower case, to what the domain calls it.
+
+    Returns:
+        The people, in the order of the file; at least one.
+
+    Raises:
+        DataError: the file cannot be read, has no people, lacks a column, has one that is not known, or a
+            value that is none (an age, a level outside 1 to 3, a list that is no list, an id twice); names
+            file, row (the line on which the record ends) and field.
+    """
+    rows = list(read_csv(path, "a CSV file of people"))
+    if not rows:
+        raise DataError(path, "has no people; expected a header line and one line per person")
+    form = _form_of(path, list(rows[0][1]))
+    dealt = _Dealt(len(rows))
+    by_field = {field: column for column, field in form.columns.items()}
+    users: list[User] = []
+    row_of_id: dict[str, int] = {}
+    for i, (row, cells) in enumerate(rows):
+        values: dict[str, Any] = {"id": f"u{i + 1:04d}"}
+        for column, field in form.columns.items():
+            if column in cells:
+                values[field] = _value(field, cells[column], path, row, column, aliases or {})
+        for field, value in dealt.of(i).items():
+            values.setdefault(field, value)
+        if form is not _OWN:
+            values["description"] = _whole(values["description"], values["name"])
+        user = checked(User, values, path, row, by_field)
+        if user.id in row_of_id:
+            raise DataError(path, f"{user.id!r} is also the id of row {row_of_id[user.id]}", row=row, field="id")
+        row_of_id[user.id] = row
+        users.append(user)
+    return users
+
+
+def write_users_csv(path: str | os.PathLike[str], users: Sequence[User]) -> None:
+    """Write people in the project's own columns, whole or not at all; :func:`read_users_csv` reads them back.
+
+    Blanks at the beginning and end of a text are not kept.
+
+    Raises:
+        DataError: the file cannot be written; what was there before stays.
+    """
+    write_csv(path, USER_COLUMNS, ([_cell(getattr(user, name)) for name in USER_COLUMNS] for user in users))
+
+
+class CsvUsersOptions(BaseModel):
+    """Options of people from a CSV file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: Path = Field(description="The CSV file of people.")
+
+
+class CsvUsers(UserLoader):
+    """People from a CSV file, see :func:`read_users_csv`.
+
+    Attributes:
+        aliases: what files call a category, in lower case, to what the domain calls it; a domain subclasses
+            this loader and sets it.
+
+    Args:
+        options: where the file is.
+    """
+
+    aliases: ClassVar[Mapping[str, str]] = {}
+
+    def __init__(self, options: CsvUsersOptions) -> None:
+        self.options = options
+
+    def load(self) -> Sequence[User]:
+        """Read the people.
+
+        Raises:
+            DataError: the file is malformed; names file, row and field.
+        """
+        return read_users_csv(self.options.path, self.aliases)
+
+
+class _Dealt:
+    """Traits and baselines for people whose file has none."""
+
+    def __init__(self, count: int) -> None:
+        rng = np.random.default_rng(MISSING_TRAITS_SEED)
+        self._traits: list[list[int]] = stratified_traits(count, rng).tolist()
+        self._moods: list[list[float]] = baseline_moods(count, rng).tolist()
+
+    def of(self, i: int) -> dict[str, Any]:
+        valence, arousal = self._moods[i]
+        return {**dict(zip(TRAITS, self._traits[i], strict=True)), "baseline_valence": valence,
+                "baseline_arousal": arousal}
+
+
+def _form_of(path: str | os.PathLike[str], header: Sequence[str]) -> _Format:
+    """The kind of file that has this header."""
+    columns = set(header) - {""}
+    form = _OWN
+    for other in (_SUBER, _ESUBER):
+        if columns & (set(other.columns) - set(_OWN.columns)):
+            form = other
+            break
+    for name in form.required:
+        if name not in columns:
+            raise DataError(
+                path,
+                f"the column is missing; {form.name} columns are: {', '.join(form.columns)}",
+                row=1,
+                field=name,
+            )
+    for name in header:
+        if name and name not in form.columns:
+            near = difflib.get_close_matches(name, form.columns, n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise DataError(
+                path, f"no such column; {hint}{form.name} columns are: {', '.join(form.columns)}", row=1, field=name
+            )
+    return form
+
+
+def _value(
+    field: str, text: str, path: str | os.PathLike[str], row: int, column: str, aliases: Mapping[str, str]
+) -> Any:
+    """The value of one cell, as far as it is not text."""
+    if field in ("liked", "disliked"):
+        names = (name.strip().lower() for name in _list(text, path, row, column))
+        return tuple(aliases.get(name, name) for name in names)
+    if field == "age":
+        return _whole_number(text, path, row, column, "an age in whole years") if text else None
+    if field in TRAITS:
+        level = _whole_number(text, path, row, column, "a level of 1, 2 or 3")
+        if level not in (1, 2, 3):
+            raise DataError(path, f"expected a level of 1, 2 or 3, got {text!r}", row=row, field=column)
+        return level
+    if field.startswith("baseline_"):
+        return number(text, path, row, column)
+    return text
+
+
+def _whole_number(text: str, path: str | os.PathLike[str], row: int, column: str, what: str) -> int:
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    # A table program writes 30.0 where a column has gaps.
+    if not value.is_integer():
+        raise DataError(path, f"expected {what}, got {text!r}", row=row, field=column)
+    return int(value)
+
+
+def _list(text: str, path: str | os.PathLike[str], row: int, column: str) -> list[str]:
+    """Names in a cell: a JSON or Python list, or parted by bars; an empty cell has none."""
+    if not text:
+        return []
+    value: object
+    if text[0] in "[({\"'":
+        value = _literal(text)
+    elif _is_number(text) or ("|" not in text and ("," in text or ";" in text)):
+        value = None
+    else:
+        value = text.split("|")
+    if not isinstance(value, (list, tuple)) or not all(isinstance(name, str) for name in value):
+        raise DataError(
+            path,
+            f"expected a list such as ['drama', 'crime'] or drama|crime, got {_short(text)!r}",
+            row=row,
+            field=column,
+        )
+    return list(value)
+
+
+def _literal(text: str) -> object:
+    """What a JSON or Python literal says; None where the text is neither."""
+    readers: tuple[Callable[[str], object], ...] = (json.loads, ast.literal_eval)
+    for reader in readers:
+        try:
+            return reader(text)
+        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+            continue
+    return None
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _cell(value: object) -> object:
+    """What is written for a value of a person: bars between names where that reads back, else JSON."""
+    if not isinstance(value, tuple):
+        return "" if value is None else value
+    barred = "|".join(value)
+    try:
+        reads_back = _list(barred, "", 0, "") == list(value)
+    except DataError:
+        reads_back = False
+    return barred if reads_back else json.dumps(value, ensure_ascii=False)
+
+
+def _whole(description: str, name: str) -> str:
+    """A description that goes on from the name, as a sentence of its own."""
+    return f"{name} is {description}" if description[:1].islower() else description
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else text[:57] + "..."

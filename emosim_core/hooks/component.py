@@ -1,0 +1,87 @@
+"""Component: the description of one thing that a plugin provides."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+
+KINDS: dict[str, str] = {
+    "domain": "emosim_domains",
+    "items": "emosim_item_loaders",
+    "users": "emosim_user_loaders",
+    "rater": "emosim_raters",
+    "retrieval": "emosim_retrievals",
+    "selector": "emosim_selectors",
+    "perturbator": "emosim_perturbators",
+    "reward_shaping": "emosim_reward_shapings",
+    "policy": "emosim_policies",
+}
+"""Kinds of components, and the hook that names the components of each."""
+
+KIND_TITLES: dict[str, str] = {
+    "domain": "domain",
+    "items": "source of items",
+    "users": "source of people",
+    "rater": "rater",
+    "retrieval": "retrieval strategy",
+    "selector": "selector",
+    "perturbator": "perturbator",
+    "reward_shaping": "reward shaping",
+    "policy": "policy",
+}
+"""What a kind is called in a message."""
+
+
+@dataclass(frozen=True)
+class Component:
+    """What a plugin provides under one name. Describing it imports nothing heavy.
+
+    Attributes:
+        kind: one of :data:`KINDS`.
+        name: the name that users type; lower case, digits, ``_`` and ``-``.
+        summary: one line for listings.
+        factory: where to find what makes it, ``"package.module:Class"``; called with the options as
+            its only argument, or with nothing where ``options`` is None.
+        options: where to find the pydantic model of its options, ``"package.module:Class"``.
+        number: the option that a trailing number sets (``decay_emotion_3`` sets ``k``).
+        value: the option that text after the colon sets (``csv:PATH`` sets ``path``).
+        domain: the only domain in which the component can be used; None for all.
+        aliases: further names.
+    """
+
+    kind: str
+    name: str
+    summary: str
+    factory: str
+    options: str | None = None
+    number: str | None = None
+    value: str | None = None
+    domain: str | None = None
+    aliases: tuple[str, ...] = ()
+
+    def usage(self) -> str:
+        """How the name is written, such as ``decay_emotion_K`` or ``csv:PATH``."""
+        text = self.name
+        if self.number:
+            text += f"_{self.number.upper()}"
+        if self.value:
+            text += f":{self.value.upper()}"
+        return text
+
+    def options_model(self) -> type[BaseModel] | None:
+        """The model of the options, imported now."""
+        return None if self.options is None else load_object(self.options)  # type: ignore[no-any-return]
+
+
+def load_object(path: str) -> Any:
+    """The object at ``"package.module:name"``.
+
+    Raises:
+        ImportError: no such module.
+        AttributeError: no such name in it.
+    """
+    module, _, name = path.partition(":")
+    return getattr(importlib.import_module(module), name)

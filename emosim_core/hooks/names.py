@@ -1,0 +1,131 @@
+"""How names are read: ``decay_emotion_3``, ``decay_emotion:k=5,time_decay=0.3``, ``csv:PATH``."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from emosim_core.errors import ConfigurationError
+from emosim_core.hooks.component import KIND_TITLES, Component
+
+_NUMBERED = re.compile(r"(?P<name>.+)_(?P<number>\d+)")
+_ASSIGNMENT = re.compile(r"\s*(?P<key>[A-Za-z_][A-Za-z0-9_]*)\s*=(?P<value>.*)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Request:
+    """A component as a user asked for it: a name, text after a colon, options.
+
+    Attributes:
+        name: the name as written, trailing number included.
+        text: what followed the first colon, if anything did.
+        options: options by name, where they came from a table of a TOML file.
+    """
+
+    name: str
+    text: str | None = None
+    options: Mapping[str, Any] | None = None
+
+    @classmethod
+    def read(cls, value: str | Mapping[str, Any]) -> Request:
+        """A request from what an option or a configuration file holds.
+
+        Raises:
+            ConfigurationError: a table without a name.
+        """
+        if isinstance(value, str):
+            name, colon, text = value.strip().partition(":")
+            return cls(name.strip(), text if colon else None)
+        if not isinstance(value.get("name"), str):
+            raise ConfigurationError(f"the table {dict(value)!r} needs a 'name'")
+        head = cls.read(value["name"])
+        return cls(head.name, head.text, {key: item for key, item in value.items() if key != "name"})
+
+
+def split_number(name: str) -> tuple[str, int] | None:
+    """``("decay_emotion", 3)`` for ``decay_emotion_3``; None without a trailing number."""
+    match = _NUMBERED.fullmatch(name)
+    return (match["name"], int(match["number"])) if match else None
+
+
+def read_options(component: Component, request: Request, number: int | None) -> BaseModel | None:
+    """The options of a component, checked.
+
+    Raises:
+        ConfigurationError: an unknown option (with the nearest name), a value of the wrong type or
+            out of range, or options for a component that has none.
+    """
+    model = component.options_model()
+    where = f"{KIND_TITLES[component.kind]} {component.name!r}"
+    values: dict[str, Any] = {}
+    if number is not None and component.number:
+        values[component.number] = number
+    if request.text is not None:
+        values.update(_assignments(component, request.text, model, where))
+    values.update(request.options or {})
+    if model is None:
+        if values:
+            raise ConfigurationError(f"{where} takes no options; remove {', '.join(map(repr, values))}")
+        return None
+    try:
+        return model(**values)
+    except ValidationError as error:
+        raise ConfigurationError(explain(error, model, where)) from error
+
+
+def _assignments(component: Component, text: str, model: type[BaseModel] | None, where: str) -> dict[str, str]:
+    fields = () if model is None else tuple(model.model_fields)
+    match = _ASSIGNMENT.match(text)
+    if component.value and not (match and match["key"] in fields):
+        return {component.value: text}
+    values: dict[str, str] = {}
+    for part in text.split(","):
+        match = _ASSIGNMENT.match(part)
+        if match is None:
+            raise ConfigurationError(f"{where}: expected option=value after the colon, got {part!r}")
+        if match["key"] in values:
+            raise ConfigurationError(f"{where}: the option {match['key']!r} is given twice")
+        values[match["key"]] = match["value"].strip()
+    return values
+
+
+def explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
+    """What a pydantic error means, for people: the first problem, with the nearest field for a typo."""
+    first = error.errors()[0]
+    field = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return (
+            f"{where}: unknown option {field!r}." + did_you_mean(field.rsplit(".", 1)[-1], model.model_fields)
+            + f" Options: {', '.join(model.model_fields) or 'none'}."
+        )
+    if first["type"] == "missing":
+        return f"{where}: the option {field!r} is needed ({model.model_fields[field].description})"
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{where}: option {field!r}: {message} (got {first.get('input')!r})" if field else f"{where}: {message}"
+
+
+def nearest(name: str, known: Iterable[str], most: int = 3) -> list[str]:
+    """Known names that look like ``name``, best first."""
+    return difflib.get_close_matches(name, list(known), n=most, cutoff=0.55)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """`` Did you mean 'x' or 'y'?``, or nothing."""
+    close = nearest(name, known)
+    return f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
+
+
+def package_hint(kind: str, name: str) -> str:
+    """Which package would bring a name, as a sentence; empty where that is not known."""
+    known = json.loads(resources.files("emosim_core.hooks").joinpath("known_packages.json").read_text("utf-8"))
+    for prefix, package in known.get(kind, {}).items():
+        if name == prefix or (kind != "domain" and name.startswith(prefix)):
+            return f"It comes with the package {package}: pip install {package}"
+    return ""

@@ -1,0 +1,380 @@
+"""Registry: finds plugins, loads them guarded, and turns names into components."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import warnings
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib import metadata
+from types import ModuleType
+from typing import Any, Literal
+
+import pluggy
+from pydantic import BaseModel
+
+from emosim_core.errors import (
+    BrokenPluginError,
+    ConfigurationError,
+    EmoSimError,
+    IncompatiblePluginError,
+    NameConflictError,
+    PluginError,
+    UnknownNameError,
+)
+from emosim_core.hooks import spec
+from emosim_core.hooks.component import KIND_TITLES, KINDS, Component, load_object
+from emosim_core.hooks.names import Request, nearest, package_hint, read_options, split_number
+
+GROUP = "emosim"
+"""The entry-point group in which plugins are found."""
+
+CORE = "core"
+"""Name under which the built-in components are registered."""
+
+_BUILTINS = "emosim_core.components.plugin"
+
+Status = Literal["not loaded", "ok", "broken", "incompatible", "blocked"]
+
+
+class PluginWarning(UserWarning):
+    """A plugin was left out, or asks for attention."""
+
+
+@dataclass
+class PluginRecord:
+    """What is known of one plugin.
+
+    Attributes:
+        name: name of its entry point.
+        distribution: the distribution that brings it.
+        version: version of that distribution.
+        target: module that the entry point names.
+        status: ``not loaded``, ``ok``, ``broken``, ``incompatible`` or ``blocked``.
+        cause: why it is not ok; empty otherwise.
+        components: what it provides, once it is loaded.
+        conflicts: names that another plugin provides too, in words.
+    """
+
+    name: str
+    distribution: str
+    version: str
+    target: str
+    status: Status = "not loaded"
+    cause: str = ""
+    components: tuple[Component, ...] = ()
+    conflicts: list[str] = field(default_factory=list)
+
+    @property
+    def label(self) -> str:
+        """Name, distribution and version, for messages."""
+        return f"plugin {self.name!r} ({self.distribution} {self.version})"
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A component that was asked for by name, with its options.
+
+    Attributes:
+        component: its description.
+        options: its checked options; None where it has none.
+        provider: the plugin that provides it.
+    """
+
+    component: Component
+    options: BaseModel | None
+    provider: PluginRecord
+
+    def build(self) -> Any:
+        """Import the factory and call it.
+
+        Raises:
+            BrokenPluginError: the factory cannot be imported or raises an error of its own.
+        """
+        try:
+            factory = load_object(self.component.factory)
+            return factory() if self.component.options is None else factory(self.options)
+        except EmoSimError:
+            raise
+        except Exception as error:
+            raise BrokenPluginError(
+                f"{KIND_TITLES[self.component.kind]} {self.component.name!r} of {self.provider.label} "
+                f"cannot be made: {type(error).__name__}: {error}"
+            ) from error
+
+    def describe(self) -> dict[str, Any]:
+        """Name, options and provider, for a manifest."""
+        return {
+            "name": self.component.name,
+            "options": {} if self.options is None else self.options.model_dump(mode="json"),
+            "provider": f"{self.provider.distribution} {self.provider.version}",
+        }
+
+
+class Registry:
+    """The plugins of one process and what they provide. Pass it on; there is no global one.
+
+    Args:
+        only: names of the plugins that may be loaded; None for all. The environment variable
+            ``EMOSIM_PLUGINS`` (names with commas between) has the same effect and is read where
+            ``only`` is None. The built-in components are always there.
+        strict: a plugin that cannot be loaded is an error rather than a warning.
+    """
+
+    def __init__(self, only: Collection[str] | None = None, strict: bool = False) -> None:
+        if only is None and (listed := os.environ.get("EMOSIM_PLUGINS")) is not None:
+            only = [name.strip() for name in listed.split(",") if name.strip()]
+        self._strict = strict
+        self._manager = pluggy.PluginManager(spec.PROJECT)
+        self._manager.add_hookspecs(spec)
+        core = PluginRecord(CORE, "emosim-core", _core_version(), _BUILTINS)
+        self._records: list[PluginRecord] = [core]
+        self._entry_points: dict[int, metadata.EntryPoint] = {}
+        self._register(core, importlib.import_module(_BUILTINS))
+        for entry in sorted(metadata.entry_points(group=GROUP), key=lambda e: (e.name, e.value)):
+            dist = entry.dist
+            record = PluginRecord(
+                entry.name, dist.name if dist else "unknown", dist.version if dist else "unknown", entry.value
+            )
+            if only is not None and entry.name not in only:
+                record.status, record.cause = "blocked", "not named in EMOSIM_PLUGINS, or blocked by --no-plugins"
+            self._entry_points[id(record)] = entry
+            self._records.append(record)
+
+    @property
+    def hook(self) -> Any:
+        """pluggy's caller of the observer hooks of the plugins that are loaded."""
+        return self._manager.hook
+
+    @property
+    def records(self) -> tuple[PluginRecord, ...]:
+        """All plugins that were found, the core first."""
+        return tuple(self._records)
+
+    # ------------------------------------------------------------------------------------- loading
+
+    def load(self, name: str) -> PluginRecord:
+        """Load the plugin of this name.
+
+        Raises:
+            UnknownNameError: no plugin has this name.
+            NameConflictError: two distributions bring a plugin of this name.
+            PluginError: it is broken, incompatible or blocked.
+        """
+        found = [record for record in self._records if record.name == name]
+        if not found:
+            names = [record.name for record in self._records[1:]]
+            raise UnknownNameError("plugin", name, names, nearest(name, names), package_hint("domain", name))
+        if len(found) > 1:
+            raise NameConflictError(
+                f"two distributions bring a plugin named {name!r}: "
+                + " and ".join(f"{record.distribution} {record.version}" for record in found)
+                + ". Uninstall one of them."
+            )
+        self._load(found[0])
+        _raise_unless_ok(found[0])
+        return found[0]
+
+    def load_all(self, warn: bool = True) -> None:
+        """Load every plugin that is not blocked. One that cannot be loaded is left out with one warning.
+
+        Raises:
+            PluginError: in strict mode, one cannot be loaded.
+        """
+        for record in self._records:
+            if record.status != "not loaded":
+                continue
+            self._load(record)
+            if record.status != "ok":
+                if self._strict:
+                    _raise_unless_ok(record)
+                if warn:
+                    warnings.warn(f"{record.label} is left out: {record.cause}", PluginWarning, stacklevel=2)
+
+    def _load(self, record: PluginRecord) -> None:
+        if record.status != "not loaded":
+            return
+        try:
+            module = self._entry_points[id(record)].load()
+        except Exception as error:
+            record.status, record.cause = "broken", f"importing {record.target} raised {_said(error)}"
+            return
+        self._register(record, module)
+
+    def _register(self, record: PluginRecord, plugin: ModuleType) -> None:
+        built_for = getattr(plugin, "EMOSIM_HOOK_VERSION", None)
+        if built_for != spec.HOOK_VERSION:
+            record.status = "incompatible"
+            record.cause = (
+                f"it was built for version {built_for} of the hooks, this emosim-core has version "
+                f"{spec.HOOK_VERSION}; install a matching release of {record.distribution} or of emosim-core"
+                if built_for is not None
+                else f"{record.target} does not say which version of the hooks it was built for; "
+                f"its author adds EMOSIM_HOOK_VERSION = {spec.HOOK_VERSION}"
+            )
+            return
+        try:
+            self._manager.register(plugin, name=f"{record.name}@{record.distribution}")
+            self._manager.check_pending()
+            record.components = tuple(self._describe(plugin))
+        except Exception as error:
+            if self._manager.is_registered(plugin):
+                self._manager.unregister(plugin)
+            record.status, record.cause = "broken", _said(error)
+            return
+        record.status = "ok"
+        self._note_conflicts(record)
+
+    def _describe(self, plugin: ModuleType) -> Iterator[Component]:
+        seen: set[tuple[str, str, str | None]] = set()
+        for kind, hook in KINDS.items():
+            for implementation in getattr(self._manager.hook, hook).get_hookimpls():
+                if implementation.plugin is not plugin:
+                    continue
+                for component in implementation.function():
+                    if not isinstance(component, Component) or component.kind != kind:
+                        raise PluginError(f"{hook} must yield components of the kind {kind!r}, not {component!r}")
+                    for name in (component.name, *component.aliases):
+                        key = (kind, name, component.domain)
+                        if key in seen:
+                            raise NameConflictError(f"it provides the {KIND_TITLES[kind]} {name!r} twice")
+                        seen.add(key)
+                    yield component
+
+    def _note_conflicts(self, record: PluginRecord) -> None:
+        for component in record.components:
+            for other in self._records:
+                if other is record or other.status != "ok":
+                    continue
+                for theirs in other.components:
+                    if clash := _clash(component, theirs):
+                        note = f"{KIND_TITLES[component.kind]} {clash!r} is provided by {{}} too"
+                        record.conflicts.append(note.format(other.label))
+                        other.conflicts.append(note.format(record.label))
+
+    # --------------------------------------------------------------------------------------- names
+
+    def components(self, kind: str, domain: str | None = None) -> list[tuple[Component, PluginRecord]]:
+        """Components of a kind that can be used in a domain, of all plugins that are loaded."""
+        return [
+            (component, record)
+            for record in self._records
+            for component in record.components
+            if component.kind == kind and component.domain in (None, domain)
+        ]
+
+    def resolve(self, kind: str, asked: str | Mapping[str, Any], domain: str | None = None) -> Resolved:
+        """The component that a user asked for, with its options.
+
+        The exact name comes first, then a trailing number (``decay_emotion_3``). Where the plugins
+        that are loaded do not know the name, all others are loaded too.
+
+        Raises:
+            UnknownNameError: nothing provides the name.
+            NameConflictError: several plugins provide it; lists them with their versions.
+            ConfigurationError: its options are wrong.
+        """
+        request = Request.read(asked)
+        found = self._find(kind, request.name, domain)
+        if not found:
+            self.load_all()
+            found = self._find(kind, request.name, domain)
+        if not found:
+            known = self.components(kind, domain)
+            names = [name for component, _ in known for name in (component.name, *component.aliases)]
+            base = split_number(request.name)
+            suggestions = nearest(request.name, names) or (nearest(base[0], names) if base else [])
+            raise UnknownNameError(
+                KIND_TITLES[kind],
+                request.name,
+                [component.usage() for component, _ in known],
+                suggestions,
+                package_hint(kind, request.name),
+            )
+        if len(found) > 1:
+            raise NameConflictError(
+                f"{KIND_TITLES[kind]} {request.name!r} is provided by "
+                + " and by ".join(record.label for _, record, _ in found)
+                + ". Uninstall one of them, or name the plugins to use in EMOSIM_PLUGINS."
+            )
+        component, record, number = found[0]
+        return Resolved(component, read_options(component, request, number), record)
+
+    def _find(self, kind: str, name: str, domain: str | None) -> list[tuple[Component, PluginRecord, int | None]]:
+        known = self.components(kind, domain)
+        exact: list[tuple[Component, PluginRecord, int | None]] = [
+            (component, record, None) for component, record in known if name in (component.name, *component.aliases)
+        ]
+        if exact or (base := split_number(name)) is None:
+            return exact
+        return [
+            (component, record, base[1])
+            for component, record in known
+            if component.number and base[0] in (component.name, *component.aliases)
+        ]
+
+    def resolve_domain(self, name: str) -> Resolved:
+        """The domain of a plugin: its domain of that name, or its only one; imports no other domain's plugin.
+
+        Raises:
+            UnknownNameError: no plugin and no domain has this name.
+            ConfigurationError: the plugin brings no domain.
+            PluginError: the plugin is broken, incompatible or blocked.
+        """
+        if any(record.name == name for record in self._records[1:]):
+            record = self.load(name)
+            domains = [component for component in record.components if component.kind == "domain"]
+            named = [component for component in domains if component.name == name] or domains
+            if len(named) == 1:
+                return self.resolve("domain", named[0].name)
+            if not domains:
+                raise ConfigurationError(f"{record.label} brings no domain; it cannot be run by itself")
+        try:
+            return self.resolve("domain", name)
+        except UnknownNameError as error:
+            plugins = [record.name for record in self._records[1:]]
+            raise UnknownNameError(
+                "domain",
+                name,
+                [component.name for component, _ in self.components("domain")],
+                error.suggestions or nearest(name, plugins),
+                package_hint("domain", name) or "No plugin that is installed provides it.",
+            ) from None
+
+
+
+
+def _clash(mine: Component, theirs: Component) -> str | None:
+    if mine.kind != theirs.kind or (mine.domain and theirs.domain and mine.domain != theirs.domain):
+        return None
+    shared = {mine.name, *mine.aliases} & {theirs.name, *theirs.aliases}
+    return min(shared) if shared else None
+
+
+def _raise_unless_ok(record: PluginRecord) -> None:
+    if record.status == "ok":
+        return
+    error: type[PluginError] = {
+        "broken": BrokenPluginError,
+        "incompatible": IncompatiblePluginError,
+    }.get(record.status, PluginError)
+    raise error(f"{record.label} is {record.status}: {record.cause}")
+
+
+def _said(error: BaseException) -> str:
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
+
+
+def _core_version() -> str:
+    return metadata.version("emosim-core")
+
+
+def provided(records: Iterable[PluginRecord]) -> dict[str, list[str]]:
+    """Names by kind of everything that plugins provide, for listings."""
+    names: dict[str, list[str]] = {}
+    for record in records:
+        for component in record.components:
+            names.setdefault(component.kind, []).append(component.usage())
+    return names

@@ -1,0 +1,97 @@
+"""The hooks: what EmoSim asks a plugin.
+
+A hook that names components answers with descriptions. It does no work, reads no file, opens no
+connection and needs no key. An implementation may take fewer arguments than its specification.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+if TYPE_CHECKING:
+    from emosim_core.hooks.component import Component
+
+PROJECT = "emosim"
+
+HOOK_VERSION = 1
+"""Version of these hooks. A plugin states the one it was built for as ``EMOSIM_HOOK_VERSION``."""
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@hookspec
+def emosim_domains() -> Iterable[Component]:
+    """Domains, such as movies. The factory is called without arguments and returns a ``Domain``."""
+    raise NotImplementedError
+
+
+@hookspec
+def emosim_item_loaders() -> Iterable[Component]:
+    """Sources of items for ``--items``; the factory returns a ``Loader``. Give ``domain``."""
+    raise NotImplementedError
+
+
+@hookspec
+def emosim_user_loaders() -> Iterable[Component]:
+    """Sources of people for ``--users``; the factory returns a ``UserLoader``."""
+    raise NotImplementedError
+
+
+@hookspec
+def emosim_raters() -> Iterable[Component]:
+    """Raters; the factory returns a ``Rater``."""
+    raise NotImplementedError
+
+
+@hookspec
+def emosim_retrievals() -> Iterable[Component]:
+    """Strategies that choose which memories matter; the factory returns a ``Retrieval``."""
+    raise NotImplementedError
+
+
+@hookspec
+def emosim_selectors() -> Iterable[Component]:
+    """Strategies that decide what of a slate is consumed; the factory returns a ``Selector``."""
+    raise NotImplementedError
+
+
+@hookspec
+def emosim_perturbators() -> Iterable[Component]:
+    """Strategies that blur ratings; the factory returns a ``Perturbator``."""
+    raise NotImplementedError
+
+
+@hookspec
+def emosim_reward_shapings() -> Iterable[Component]:
+    """Strategies that turn ratings into rewards and may end a session; the factory returns a ``RewardShaping``."""
+    raise NotImplementedError
+
+
+@hookspec
+def emosim_policies() -> Iterable[Component]:
+    """Recommenders for ``--policy``; the factory returns a ``Policy``."""
+    raise NotImplementedError
+
+
+@hookspec
+def emosim_run_started(directory: str, manifest: Mapping[str, Any]) -> None:
+    """Observer: a run begins; ``manifest`` is what its manifest.json holds."""
+
+
+@hookspec
+def emosim_step_recorded(record: Mapping[str, Any]) -> None:
+    """Observer: a step was written to interactions.jsonl; ``record`` is its line."""
+
+
+@hookspec
+def emosim_episode_ended(episode: Mapping[str, Any]) -> None:
+    """Observer: a session ended; ``episode`` has number, user, steps, reward, mean_rating and end."""
+
+
+@hookspec
+def emosim_run_ended(directory: str, summary: Mapping[str, Any]) -> None:
+    """Observer: a run ended; ``summary`` is what its summary.json holds."""

@@ -1,0 +1,1 @@
+"""Runs: simulate sessions, write them down as they happen, resume and read them."""

@@ -1,0 +1,149 @@
+"""Run directory: written so that a killed run can be read and resumed."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from emosim_core.errors import RunError
+from emosim_core.runs.records import INTERACTIONS, MANIFEST, SUMMARY, read_json
+
+
+class RunDirectory:
+    """The files of one run.
+
+    Lines are appended with one unbuffered write each batch, so a killed run loses at most what was
+    in flight. When a run is resumed, its steps are simulated again from the start, which a seed makes
+    repeatable, and each must equal the line that is there; writing goes on where the lines end.
+
+    Args:
+        path: the directory.
+        resume: whether it must exist already, or must not.
+
+    Raises:
+        RunError: it exists without ``resume``, or does not with it, or cannot be made.
+    """
+
+    def __init__(self, path: Path, resume: bool = False) -> None:
+        self.path = path
+        self.resumed_lines = 0
+        if resume:
+            read_json(path / MANIFEST)
+        elif path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise RunError(
+                f"{path} exists already. Choose another place with --out, or continue it with: "
+                f"emosim run --resume {path}"
+            )
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise self._failed(path, error) from error
+        self._old: BinaryIO | None = None
+        self._new: BinaryIO | None = None
+        self._resume = resume
+
+    def check_or_write_manifest(self, manifest: Mapping[str, Any]) -> None:
+        """Write the manifest; of a run that is resumed, check that it is the same.
+
+        Raises:
+            RunError: the run was made with something else; says what differs.
+        """
+        if not self._resume:
+            self._write_json(MANIFEST, manifest)
+            return
+        stored = read_json(self.path / MANIFEST)
+        differences = [
+            f"{name}: {_shown(old)} then, {_shown(new)} now"
+            for section in ("config", "parts", "data")
+            for name, old, new in _differences(stored.get(section, {}), json.loads(json.dumps(manifest[section])))
+        ]
+        if differences:
+            raise RunError(
+                f"{self.path} cannot be resumed, it was made with another configuration:\n  "
+                + "\n  ".join(differences)
+            )
+
+    def write(self, lines: list[bytes]) -> None:
+        """Append lines, or check them against those that are there already.
+
+        Raises:
+            RunError: the disk is full or the file cannot be written, or a line differs on resuming.
+        """
+        path = self.path / INTERACTIONS
+        try:
+            if self._new is None:
+                lines = self._check(path, lines)
+            if lines and self._new is not None:
+                _write_all(self._new, b"".join(lines))
+        except OSError as error:
+            raise self._failed(path, error) from error
+
+    def _check(self, path: Path, lines: list[bytes]) -> list[bytes]:
+        """The lines that are not there yet; opens the file for writing where the old ones end."""
+        if self._old is None:
+            self._old = path.open("ab+" if self._resume else "xb+")
+            self._old.seek(0)
+        for number, line in enumerate(lines):
+            end = self._old.tell()
+            there = self._old.readline()
+            if there.endswith(b"\n"):
+                if there != line:
+                    raise RunError(
+                        f"{path}, line {self.resumed_lines + 1}: simulating it again gives another step; "
+                        "the file was changed, or the run depends on something that its manifest does not hold"
+                    )
+                self.resumed_lines += 1
+                continue
+            self._old.close()
+            os.truncate(path, end)
+            self._new = path.open("ab", buffering=0)
+            return lines[number:]
+        return []
+
+    def finish(self, summary: Mapping[str, Any]) -> None:
+        """Write the summary and close the files.
+
+        Raises:
+            RunError: it cannot be written.
+        """
+        self.close()
+        self._write_json(SUMMARY, summary)
+
+    def close(self) -> None:
+        """Close the files; what was written stays."""
+        for stream in (self._old, self._new):
+            if stream is not None:
+                stream.close()
+
+    def _write_json(self, name: str, content: Mapping[str, Any]) -> None:
+        path, partial = self.path / name, self.path / f".{name}.partial"
+        try:
+            with partial.open("wb", buffering=0) as stream:
+                _write_all(stream, json.dumps(content, ensure_ascii=False, indent=2).encode() + b"\n")
+            os.replace(partial, path)
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            raise self._failed(path, error) from error
+
+    def _failed(self, path: Path, error: OSError) -> RunError:
+        return RunError(
+            f"{path} cannot be written: {error.strerror}. What was written before is kept; when this is "
+            f"mended, continue with: emosim run --resume {self.path}"
+        )
+
+
+def _write_all(stream: Any, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[stream.write(view) :]
+
+
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    return [(key, old.get(key), new.get(key)) for key in {**old, **new} if old.get(key) != new.get(key)]
+
+
+def _shown(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,126 @@
+"""Records: the lines of interactions.jsonl, made from steps and read back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from emosim_core.errors import RunError
+from emosim_core.model.emotion import AROUSAL_NAMES, VALENCE_NAMES
+from emosim_core.simulation.engine import Engine, Step
+
+INTERACTIONS = "interactions.jsonl"
+MANIFEST = "manifest.json"
+SUMMARY = "summary.json"
+
+OUT_OF_ITEMS = "out_of_items"
+"""Why a session ends when its recommender has nothing left to propose."""
+
+
+def plain(value: float) -> float | int | None:
+    """A number for JSON: whole ones without a decimal point, NaN as None."""
+    if value != value:
+        return None
+    return int(value) if value == int(value) else round(value, 6)
+
+
+def person_record(engine: Engine, person: int) -> dict[str, Any]:
+    """Who a person is; part of the first line of a session."""
+    return engine.world.population.users[person].model_dump(mode="json")
+
+
+def step_record(engine: Engine, step: Step, row: int, episode: int, number: int) -> dict[str, Any]:
+    """One step of one person, as a line of interactions.jsonl holds it.
+
+    Returns:
+        ``episode``, ``step`` (from 1), ``user``; ``proposed``, for each item of the slate its id,
+        ``title``, ``rating`` by the rater (null if it failed), ``reason``, whether it was
+        ``consumed``, and if so ``felt`` (the rating after perturbation), how many ``times``,
+        ``valence`` and ``arousal``; ``remembered``, the memories retrieved for it; ``reward``;
+        ``mood`` after the step; ``end``, why the session ended, or null.
+    """
+    world = engine.world
+    catalog = world.catalog
+    proposed = []
+    for place, item in enumerate(step.actions[row].tolist()):
+        told: dict[str, Any] = {
+            "item": catalog.items[item].id,
+            "title": catalog.titles[item],
+            "rating": plain(float(step.raw[row, place])),
+            "reason": step.reason(row, place),
+            "consumed": bool(step.consumed[row, place]),
+        }
+        if told["consumed"]:
+            rating = float(step.ratings[row, place])
+            code = int(world.emotion.code(rating))
+            told["felt"] = plain(rating)
+            told["times"] = int(step.times[row, place])
+            told["valence"] = VALENCE_NAMES[code // 3]
+            told["arousal"] = AROUSAL_NAMES[code % 3]
+        told["remembered"] = [
+            {"item": catalog.items[past].id, "title": catalog.titles[past], "rating": plain(rating)}
+            for past, rating in zip(
+                step.retrieved_items[row, place].tolist(), step.retrieved_ratings[row, place].tolist(), strict=True
+            )
+            if past >= 0
+        ]
+        proposed.append(told)
+    mood = engine.moods[step.rows[row]].tolist()
+    return {
+        "episode": episode,
+        "step": number,
+        "user": world.population.users[int(step.people[row])].id,
+        "proposed": proposed,
+        "reward": plain(float(step.rewards[row])),
+        "mood": [round(mood[0], 4), round(mood[1], 4)],
+        "end": engine.endings[int(step.endings[row])] or None,
+    }
+
+
+def encode(record: Mapping[str, Any]) -> bytes:
+    """A record as one line, always the same bytes for the same record."""
+    return json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+
+def read_records(directory: Path) -> Iterator[dict[str, Any]]:
+    """All steps of a run in the order in which they were written; a line in flight when it was killed is left out.
+
+    Raises:
+        RunError: there is no such file, or a line is not a record.
+    """
+    path = directory / INTERACTIONS
+    try:
+        with path.open("rb") as stream:
+            for number, line in enumerate(stream, start=1):
+                if not line.endswith(b"\n"):
+                    return
+                try:
+                    record = json.loads(line)
+                except ValueError as error:
+                    raise RunError(f"{path}, line {number}: is not JSON ({error})") from error
+                if not isinstance(record, dict) or "episode" not in record:
+                    raise RunError(f"{path}, line {number}: is not a step of a run")
+                yield record
+    except FileNotFoundError as error:
+        raise RunError(f"{directory} is no run: it has no {INTERACTIONS}") from error
+    except OSError as error:
+        raise RunError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A manifest or a summary.
+
+    Raises:
+        RunError: it is missing or is not JSON.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise RunError(f"{path.parent} is no run: it has no {path.name}") from error
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path} cannot be read: {error}") from error
+    if not isinstance(found, dict):
+        raise RunError(f"{path} is damaged: it holds no JSON object")
+    return found

@@ -1,0 +1,230 @@
+"""Runner: a recommender meets simulated people, session after session, many side by side."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from datetime import datetime, timezone
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel
+
+from emosim_core.components.base import Policy
+from emosim_core.errors import PluginError
+from emosim_core.hooks import Registry
+from emosim_core.runs.directory import RunDirectory
+from emosim_core.runs.records import OUT_OF_ITEMS, encode, person_record, step_record
+from emosim_core.runs.summary import Episode, Tally
+from emosim_core.simulation.assembly import World, assemble, build
+from emosim_core.simulation.config import RunConfig
+from emosim_core.simulation.engine import Engine, Step
+
+
+_MOST_PUT_OFF = 1000
+"""Sessions that may wait because their person is in another one; beyond, slots stay empty for a while."""
+
+
+class Run:
+    """One run: its world, its recommender, its directory.
+
+    Args:
+        config: what to run.
+        directory: where it is written.
+        resume: whether the directory holds a run that is to be continued.
+        registry: plugins to use; found anew if not given.
+
+    Raises:
+        EmoSimError: something that the configuration names is wrong, or the directory cannot be used.
+    """
+
+    def __init__(
+        self, config: RunConfig, directory: Path, resume: bool = False, registry: Registry | None = None
+    ) -> None:
+        self.config = config
+        self.world: World = assemble(config, registry)
+        resolved = self.world.registry.resolve("policy", config.policy, self.world.domain.name)
+        self.policy: Policy = build(resolved, Policy)
+        self.world.parts["policy"] = resolved.describe()
+        self._batch = min(config.num_envs, config.episodes)
+        self.engine = Engine(self.world, self._batch, shared_memory=True)
+        self.policy.start(self.world.catalog, config.slate, self._batch)
+        self.directory = RunDirectory(directory, resume)
+        self.manifest = self._manifest()
+        self.directory.check_or_write_manifest(self.manifest)
+        self.tally = Tally(self.world)
+        self._playing: dict[int, Episode] = {}
+        self._begun = 0
+        self._put_off: deque[tuple[int, int]] = deque()
+
+    def _manifest(self) -> dict[str, Any]:
+        providers = {part["provider"].rpartition(" ")[0] for part in self.world.parts.values()}
+        packages = sorted(providers | {"emosim-core", "numpy", "pydantic", "gymnasium"})
+        return {
+            "format": 1,
+            "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "language_model_asked": self.world.rater.asks_model,
+            "config": self.config.model_dump(mode="json"),
+            "parts": self.world.parts,
+            "data": {
+                "items": len(self.world.catalog),
+                "items_sha256": _digest(self.world.catalog.items),
+                "embeddings": self.world.catalog.embedding_name,
+                "users": len(self.world.population),
+                "users_sha256": _digest(self.world.population.users),
+            },
+            "versions": {name: metadata.version(name) for name in packages} | {"python": platform.python_version()},
+            "announcements": self.world.announcements,
+        }
+
+    def play(self, on_episode: Callable[[Episode], None] = lambda episode: None) -> dict[str, Any]:
+        """Simulate all sessions.
+
+        Args:
+            on_episode: called with each session that ends.
+
+        Returns:
+            The summary, as written to summary.json.
+
+        Raises:
+            KeyboardInterrupt: after the files were left so that the run can be resumed.
+            RunError: a file cannot be written.
+            RatingError: the rater failed and ``on_failed_rating`` is ``"raise"``.
+        """
+        hook = self.world.registry.hook
+        hook.emosim_run_started(directory=str(self.directory.path), manifest=self.manifest)
+        started = time.perf_counter()
+        try:
+            self._fill_slots(range(self._batch))
+            while self._playing:
+                for episode in self._step_all():
+                    on_episode(episode)
+        except KeyboardInterrupt:
+            self.directory.finish(self.tally.summary(time.perf_counter() - started, complete=False))
+            raise
+        except BaseException:
+            self.directory.close()
+            raise
+        summary = self.tally.summary(time.perf_counter() - started, complete=True)
+        self.directory.finish(summary)
+        hook.emosim_run_ended(directory=str(self.directory.path), summary=summary)
+        return summary
+
+    # -------------------------------------------------------------------------------------- sessions
+
+    def _fill_slots(self, slots: Iterable[int]) -> None:
+        """Begin a waiting session in each of ``slots``, as long as there are any that may begin."""
+        begun: list[tuple[int, int, int]] = []
+        for slot in slots:
+            chosen = self._next_session()
+            if chosen is None:
+                break
+            episode, person = chosen
+            user = self.world.population.users[person]
+            self._playing[slot] = Episode(episode, person, user.name, user.id)
+            begun.append((slot, episode, person))
+        if begun:
+            rows = np.array([slot for slot, _, _ in begun])
+            seeds = [self.config.seed] * len(begun)
+            self.engine.begin(rows, seeds, [e for _, e, _ in begun], [p for _, _, p in begun])
+            self.policy.begin(rows, self.engine.policy_draws(rows))
+
+    def _next_session(self) -> tuple[int, int] | None:
+        """The next session, as number and person. Who remembers earlier sessions lives them one after another."""
+        busy: set[int] = set()
+        if self.config.keep_memory:
+            busy = {episode.person for episode in self._playing.values()}
+            for place, (_, person) in enumerate(self._put_off):
+                if person not in busy:
+                    chosen = self._put_off[place]
+                    del self._put_off[place]
+                    return chosen
+                busy.add(person)
+        while self._begun < self.config.episodes and len(self._put_off) < _MOST_PUT_OFF:
+            episode = self._begun
+            person = self.engine.person_of(self.config.seed, episode)
+            self._begun += 1
+            if person not in busy:
+                return episode, person
+            self._put_off.append((episode, person))
+        return None
+
+    def _step_all(self) -> list[Episode]:
+        """One step of every session that is going on; the sessions that it ended."""
+        rows = np.array(sorted(self._playing))
+        actions = self.policy.recommend_batch(rows, self.engine.observe(rows), self.engine.policy_draws(rows))
+        actions = np.asarray(actions, dtype=np.intp)
+        if actions.shape != (len(rows), self.config.slate):
+            raise PluginError(
+                f"policy {self.world.parts['policy']['name']!r} proposed an array of the shape {actions.shape}; "
+                f"expected {(len(rows), self.config.slate)}"
+            )
+        going = (actions >= 0).all(axis=1)
+        lines = [self._out_of_items(row) for row in rows[~going].tolist()]
+        ended = rows[~going].tolist()
+        if going.any():
+            step = self.engine.step(actions[going], rows[going])
+            over = step.terminated | step.truncated
+            self.policy.learn(step.rows, step.actions, step.ratings, step.rewards, over)
+            lines.extend(self._record(step, row) for row in range(len(step.rows)))
+            ended.extend(step.rows[over].tolist())
+        self.directory.write(lines)
+        self.engine.end(np.array(ended, dtype=np.intp))
+        finished = [self._playing.pop(slot) for slot in sorted(ended)]
+        for episode in finished:
+            self.tally.ended(episode)
+            self.world.registry.hook.emosim_episode_ended(episode=episode.record())
+        if finished:
+            self._fill_slots([slot for slot in range(self._batch) if slot not in self._playing])
+        return finished
+
+    def _record(self, step: Step, row: int) -> bytes:
+        slot = int(step.rows[row])
+        episode = self._playing[slot]
+        episode.steps += 1
+        record = step_record(self.engine, step, row, episode.number, episode.steps)
+        episode.reward += float(step.rewards[row])
+        episode.mood = tuple(record["mood"])
+        self.tally.steps += 1
+        self.tally.failed += int(np.isnan(step.raw[row]).sum())
+        for place in np.flatnonzero(step.consumed[row]).tolist():
+            rating = float(step.ratings[row, place])
+            episode.ratings.append(rating)
+            self.tally.consumed(int(step.actions[row, place]), rating)
+        if record["end"]:
+            episode.end = record["end"]
+        return self._line(episode, record)
+
+    def _out_of_items(self, slot: int) -> bytes:
+        episode = self._playing[slot]
+        episode.end = OUT_OF_ITEMS
+        mood = [round(value, 4) for value in self.engine.moods[slot].tolist()]
+        episode.mood = (mood[0], mood[1])
+        record = {
+            "episode": episode.number,
+            "step": episode.steps + 1,
+            "user": episode.user,
+            "proposed": [],
+            "reward": 0,
+            "mood": mood,
+            "end": OUT_OF_ITEMS,
+        }
+        return self._line(episode, record)
+
+    def _line(self, episode: Episode, record: dict[str, Any]) -> bytes:
+        if record["step"] == 1:
+            record["person"] = person_record(self.engine, episode.person)
+        self.world.registry.hook.emosim_step_recorded(record=record)
+        return encode(record)
+
+
+def _digest(objects: Iterable[BaseModel]) -> str:
+    digest = hashlib.sha256()
+    for one in objects:
+        digest.update(one.model_dump_json().encode())
+    return digest.hexdigest()

@@ -1,0 +1,160 @@
+"""Summary: what a run comes to, gathered as it goes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from emosim_core.simulation.assembly import World
+
+MOST = 5
+"""Items listed as most and as least liked."""
+
+_SHRINKAGE = 3.0
+"""Ratings at the overall mean that an item's mean starts with, so that one lucky rating does not top the list."""
+
+
+@dataclass
+class Episode:
+    """One session.
+
+    Attributes:
+        number: its number in the run.
+        person: index of the person.
+        name: the person's name.
+        user: the person's id.
+        steps: steps taken.
+        reward: sum of the rewards.
+        ratings: ratings of what was consumed, in order.
+        end: why it ended.
+        mood: valence and arousal at the end.
+    """
+
+    number: int
+    person: int
+    name: str
+    user: str
+    steps: int = 0
+    reward: float = 0.0
+    ratings: list[float] = field(default_factory=list)
+    end: str = ""
+    mood: tuple[float, float] = (0.0, 0.0)
+
+    @property
+    def mean_rating(self) -> float | None:
+        """Mean of the ratings; None if nothing was consumed."""
+        return sum(self.ratings) / len(self.ratings) if self.ratings else None
+
+    def record(self) -> dict[str, Any]:
+        """What observers are told."""
+        return {
+            "number": self.number,
+            "user": self.user,
+            "name": self.name,
+            "steps": self.steps,
+            "reward": round(self.reward, 6),
+            "mean_rating": self.mean_rating,
+            "end": self.end,
+            "mood": list(self.mood),
+        }
+
+
+class Tally:
+    """Counts that a run's summary is made of.
+
+    Args:
+        world: the world that is simulated.
+    """
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._liked_from = world.domain.scale.carry(world.config.emotion.positive)
+        self._levels: Counter[float] = Counter()
+        self._count = np.zeros(len(world.catalog))
+        self._total = np.zeros(len(world.catalog))
+        self._episodes: list[tuple[int, float, float, float]] = []
+        self._ends: Counter[str] = Counter()
+        self._people: set[int] = set()
+        self.failed = 0
+        self.steps = 0
+
+    def consumed(self, item: int, rating: float) -> None:
+        """An item was consumed and rated."""
+        self._levels[rating] += 1
+        self._count[item] += 1
+        self._total[item] += rating
+
+    def ended(self, episode: Episode) -> None:
+        """A session ended."""
+        self._episodes.append((episode.steps, episode.reward, *episode.mood))
+        self._ends[episode.end] += 1
+        self._people.add(episode.person)
+
+    def summary(self, seconds: float, complete: bool) -> dict[str, Any]:
+        """The summary, as summary.json holds it.
+
+        Args:
+            seconds: wall-clock time that the steps took.
+            complete: whether all sessions were simulated.
+        """
+        rated = sum(self._levels.values())
+        table = np.array(self._episodes, dtype=np.float64).reshape(-1, 4)
+        mean = sum(level * count for level, count in self._levels.items()) / rated if rated else None
+        return {
+            "complete": complete,
+            "domain": self._world.domain.name,
+            "rater": self._world.parts["rater"]["name"],
+            "language_model_asked": self._world.rater.asks_model,
+            "episodes": len(table),
+            "people": len(self._people),
+            "steps": self.steps,
+            "ratings": rated,
+            "failed_ratings": self.failed,
+            "scale": str(self._world.domain.scale),
+            "mean_rating": _rounded(mean),
+            "share_liked": _rounded(
+                sum(count for level, count in self._levels.items() if level >= self._liked_from) / rated if rated else None
+            ),
+            "rating_counts": {
+                self._world.domain.scale.format(level): self._levels.get(level, 0)
+                for level in self._world.domain.scale.levels.tolist()
+            },
+            "mean_reward": _rounded(table[:, 1].mean() if len(table) else None),
+            "session_length": {
+                "mean": _rounded(table[:, 0].mean() if len(table) else None),
+                "median": _rounded(float(np.median(table[:, 0])) if len(table) else None),
+                "longest": int(table[:, 0].max()) if len(table) else None,
+            },
+            "ends": dict(self._ends.most_common()),
+            "mood_at_end": {
+                "valence": _rounded(table[:, 2].mean() if len(table) else None),
+                "arousal": _rounded(table[:, 3].mean() if len(table) else None),
+            },
+            "most_liked": self._ranking(mean, best=True),
+            "least_liked": self._ranking(mean, best=False),
+            "seconds": round(seconds, 3),
+            "steps_per_second": round(self.steps / seconds) if seconds > 0 else None,
+        }
+
+    def _ranking(self, mean: float | None, best: bool) -> list[dict[str, Any]]:
+        if mean is None:
+            return []
+        shrunken = (self._total + _SHRINKAGE * mean) / (self._count + _SHRINKAGE)
+        rated = np.flatnonzero(self._count)
+        order = rated[np.lexsort((rated, -shrunken[rated] if best else shrunken[rated]))][:MOST]
+        return [
+            {
+                "item": self._world.catalog.items[index].id,
+                "title": self._world.catalog.titles[index],
+                "mean_rating": _rounded(self._total[index] / self._count[index]),
+                "ratings": int(self._count[index]),
+            }
+            for index in order.tolist()
+        ]
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(float(value), 4)

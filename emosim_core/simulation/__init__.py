@@ -1,0 +1,1 @@
+"""The simulation: configuration, assembly from plugins, the engine and the Gymnasium environments."""

@@ -1,0 +1,124 @@
+"""Assembly: from a configuration and the plugins to a world that can be stepped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from emosim_core.components.base import Perturbator, Rater, Retrieval, RewardShaping, Selector
+from emosim_core.data.embeddings import EmbeddingOptions, embed_items
+from emosim_core.errors import ConfigurationError, PluginError
+from emosim_core.hooks import Registry, Resolved
+from emosim_core.hooks.component import KIND_TITLES
+from emosim_core.hooks.names import explain
+from emosim_core.model import Catalog, Domain, Emotion, LoadedItems, Loader, Population, UserLoader
+from emosim_core.simulation.config import EnvironmentConfig
+
+
+@dataclass
+class World:
+    """A domain, its items and people, and the strategies that answer for them.
+
+    Attributes:
+        announcements: what a person who runs this should be told, such as a fallback that was used.
+        parts: name, options and provider of every component, for a manifest.
+    """
+
+    config: EnvironmentConfig
+    registry: Registry
+    domain: Domain
+    catalog: Catalog
+    population: Population
+    emotion: Emotion
+    rater: Rater
+    retrieval: Retrieval
+    selector: Selector
+    perturbator: Perturbator
+    shaping: RewardShaping
+    announcements: list[str] = field(default_factory=list)
+    parts: dict[str, Any] = field(default_factory=dict)
+
+
+def assemble(config: EnvironmentConfig, registry: Registry | None = None) -> World:
+    """Load what a configuration names and put it together.
+
+    Raises:
+        ConfigurationError: a name, an option or a combination is wrong.
+        DataError: a file that it names is malformed.
+        PluginError: a plugin that it needs cannot be used.
+    """
+    registry = registry or Registry()
+    domain_part = registry.resolve_domain(config.plugin)
+    domain = build(domain_part, Domain)
+    parts: dict[str, Any] = {"domain": domain_part.describe()}
+    announcements: list[str] = []
+
+    def part(kind: str, asked: str | Mapping[str, Any], expected: type) -> Any:
+        resolved = registry.resolve(kind, asked, domain.name)
+        parts[kind] = resolved.describe()
+        return build(resolved, expected)
+
+    rater = part("rater", config.rater, Rater)
+    retrieval = part("retrieval", config.retrieval, Retrieval)
+    selector = part("selector", config.selector, Selector)
+    perturbator = part("perturbator", config.perturbator, Perturbator)
+    shaping = part("reward_shaping", config.reward_shaping, RewardShaping)
+    item_loader = part("items", config.items or domain.default_items, Loader)
+    user_loader = part("users", config.users or domain.default_users, UserLoader)
+
+    catalog = make_catalog(item_loader.load(), domain, config.embeddings, announcements)
+    user_loader.categories = catalog.category_names
+    population = Population(user_loader.load())
+    if config.slate > len(catalog):
+        raise ConfigurationError(f"a slate of {config.slate} needs more items than the {len(catalog)} of the catalogue")
+    rater.prepare(catalog, population, domain.scale)
+    return World(
+        config=config,
+        registry=registry,
+        domain=domain,
+        catalog=catalog,
+        population=population,
+        emotion=Emotion(domain.scale, config.emotion, config.mood),
+        rater=rater,
+        retrieval=retrieval,
+        selector=selector,
+        perturbator=perturbator,
+        shaping=shaping,
+        announcements=announcements,
+        parts=parts,
+    )
+
+
+def build(resolved: Resolved, expected: type) -> Any:
+    """Make a component and check that it is what its kind must be.
+
+    Raises:
+        PluginError: the factory made something else.
+    """
+    made = resolved.build()
+    if not isinstance(made, expected):
+        raise PluginError(
+            f"{KIND_TITLES[resolved.component.kind]} {resolved.component.name!r} of {resolved.provider.label} "
+            f"must be a {expected.__name__}; its factory returned a {type(made).__name__}"
+        )
+    return made
+
+
+def make_catalog(loaded: LoadedItems, domain: Domain, embeddings: str, announcements: list[str]) -> Catalog:
+    """A catalogue of what a loader brought; items without an embedding get one, which is announced.
+
+    Raises:
+        ConfigurationError: ``embeddings`` names no method.
+        MissingDependencyError: the method needs a package that is not installed.
+    """
+    try:
+        options = EmbeddingOptions(method=embeddings)
+    except ValidationError as error:
+        raise ConfigurationError(explain(error, EmbeddingOptions, f"embeddings={embeddings!r}")) from error
+    embedded = embed_items(loaded.items, loaded.embeddings, loaded.embedding_name, options)
+    if embedded.announcement:
+        announcements.append(embedded.announcement)
+    return Catalog(loaded.items, domain.scale, embedded.vectors, embedded.name)

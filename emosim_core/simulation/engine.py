@@ -1,0 +1,343 @@
+"""Engine: one step of many simulated people at once. It owns order, state and randomness; components own the rules."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emosim_core.components.base import Consumption, Observations, RatingRequest, Ratings
+from emosim_core.errors import ConfigurationError, RatingError
+from emosim_core.model import History, Memory
+from emosim_core.model.memory import ALL_ROWS, Rows
+from emosim_core.simulation.assembly import World
+from emosim_core.simulation.streams import SlotDraws, Stage, Streams, generator
+
+GOES_ON, INTERRUPTED, MAX_STEPS = 0, 1, 2
+
+_BUILT_IN_ENDINGS = ("", "interrupted", "max_steps")
+
+
+@dataclass(frozen=True)
+class Step:
+    """What happened to R people in one step. S is the size of the slate, K the number of memories.
+
+    Attributes:
+        rows: slot of each person, shape ``(R,)``.
+        people: index of each person in the population, shape ``(R,)``.
+        rewards: shape ``(R,)``.
+        terminated: the person left, or was interrupted, shape ``(R,)``.
+        truncated: the session was cut off at ``max_steps``, shape ``(R,)``.
+        endings: code of why the session ended, an index into :attr:`Engine.endings`, shape ``(R,)``.
+        actions: the items proposed, shape ``(R, S)``.
+        raw: the rater's ratings, NaN where none was given, shape ``(R, S)``.
+        ratings: ratings after perturbation, NaN where not consumed, shape ``(R, S)``.
+        consumed: which items were consumed, shape ``(R, S)``.
+        times: how often each item has been consumed, this time included, 0 where not consumed, shape ``(R, S)``.
+        retrieved_items: items that were remembered for each proposed one, -1 for none, shape ``(R, S, K)``.
+        retrieved_ratings: how they had been rated, shape ``(R, S, K)``.
+        answers: what the rater answered, for reasons; None where everyone was interrupted.
+        answered: row in ``answers`` of each person, -1 for who was interrupted, shape ``(R,)``.
+    """
+
+    rows: NDArray[np.intp]
+    people: NDArray[np.intp]
+    rewards: NDArray[np.float64]
+    terminated: NDArray[np.bool_]
+    truncated: NDArray[np.bool_]
+    endings: NDArray[np.intp]
+    actions: NDArray[np.intp]
+    raw: NDArray[np.float64]
+    ratings: NDArray[np.float64]
+    consumed: NDArray[np.bool_]
+    times: NDArray[np.intp]
+    retrieved_items: NDArray[np.intp]
+    retrieved_ratings: NDArray[np.float64]
+    answers: Ratings | None
+    answered: NDArray[np.intp]
+
+    def reason(self, row: int, place: int = 0) -> str:
+        """Why the person of row ``row`` rated the item at ``place`` as they did; empty without a reason."""
+        answered = int(self.answered[row])
+        return "" if self.answers is None or answered < 0 else self.answers.reason(answered, place)
+
+
+class Engine:
+    """B simulated people who answer together.
+
+    Args:
+        world: what was assembled.
+        batch_size: B, the number of slots.
+        shared_memory: with ``keep_memory``, whether all slots remember the same people (a run) or
+            each slot is a world of its own (vector environments).
+    """
+
+    def __init__(self, world: World, batch_size: int = 1, shared_memory: bool = False) -> None:
+        self.world = world
+        self.batch_size = batch_size
+        self.all_rows = np.arange(batch_size)
+        self.people = np.zeros(batch_size, dtype=np.intp)
+        self.steps = np.zeros(batch_size, dtype=np.intp)
+        self.moods = np.zeros((batch_size, 2))
+        self.memory = Memory(batch_size, len(world.catalog))
+        self.endings: tuple[str, ...] = (*_BUILT_IN_ENDINGS, *world.shaping.endings)
+        self.slate = world.config.slate
+        self._streams = Streams(batch_size)
+        self._baselines = np.zeros((batch_size, 2))
+        self._traits = np.full((batch_size, 3), 2, dtype=np.int64)
+        self._shared_memory = shared_memory
+        self._kept: dict[tuple[int, int], dict[str, NDArray]] = {}
+        self._playing = np.zeros(batch_size, dtype=np.bool_)
+        world.shaping.start(batch_size)
+        self._recent = np.arange(world.config.history_length)
+
+    # -------------------------------------------------------------------------------------- sessions
+
+    def person_of(self, seed: int, episode: int) -> int:
+        """The person that episode ``episode`` under ``seed`` is about, as ``user_order`` says."""
+        count = len(self.world.population)
+        if self.world.config.user_order == "sequential":
+            return episode % count
+        return int(generator(seed, episode, Stage.PERSON).integers(count))
+
+    def begin(
+        self, rows: NDArray[np.intp], seeds: Sequence[int], episodes: Sequence[int], people: Sequence[int]
+    ) -> None:
+        """Sessions begin in the slots ``rows``; what was going on there is over.
+
+        Args:
+            rows: slots, shape ``(R,)``.
+            seeds: seed of each session.
+            episodes: number of each session under its seed; with the seed it determines all its draws.
+            people: index of each person in the population.
+        """
+        if self.world.config.keep_memory:
+            self._keep(rows)
+        self.people[rows] = people
+        self.steps[rows] = 0
+        self._baselines[rows] = self.world.population.baselines[self.people[rows]]
+        self._traits[rows] = self.world.population.traits[self.people[rows]]
+        self.moods[rows] = self._baselines[rows]
+        self.memory.clear(rows)
+        self._streams.begin(rows, list(seeds), list(episodes))
+        self.world.shaping.begin(rows)
+        if self.world.config.keep_memory:
+            self._playing[rows] = True
+            for row in rows.tolist():
+                if (saved := self._kept.get(self._home(row))) is not None:
+                    self.memory.restore(row, saved)
+
+    def _keep(self, rows: NDArray[np.intp]) -> None:
+        for row in rows[self._playing[rows]].tolist():
+            self._kept[self._home(row)] = self.memory.save(row)
+        self._playing[rows] = False
+
+    def _home(self, row: int) -> tuple[int, int]:
+        return (0 if self._shared_memory else row, int(self.people[row]))
+
+    def end(self, rows: NDArray[np.intp]) -> None:
+        """Sessions are over in the slots ``rows``: with ``keep_memory``, what was remembered is put away."""
+        if self.world.config.keep_memory:
+            self._keep(rows)
+
+    def policy_draws(self, rows: NDArray[np.intp]) -> SlotDraws:
+        """Draws for a policy that acts in the slots ``rows``."""
+        return self._streams.of(Stage.POLICY, rows)
+
+    # ------------------------------------------------------------------------------------------ steps
+
+    def step(self, actions: NDArray[np.intp], rows: NDArray[np.intp] | None = None) -> Step:
+        """Propose items to people and see what they do.
+
+        Args:
+            actions: item indices, shape ``(R, S)``.
+            rows: slots of the R people; None for all.
+
+        Raises:
+            ConfigurationError: an action is no item index.
+            RatingError: the rater failed and ``on_failed_rating`` is ``"raise"``.
+        """
+        who = self.all_rows if rows is None else rows
+        actions = np.ascontiguousarray(actions, dtype=np.intp).reshape(len(who), self.slate)
+        if actions.min(initial=0) < 0 or actions.max(initial=0) >= len(self.world.catalog):
+            raise ConfigurationError(f"an action must lie in 0 to {len(self.world.catalog) - 1}, got {actions.tolist()}")
+        self.steps[ALL_ROWS if rows is None else rows] += 1
+        chance = self.world.config.p_interrupt
+        if chance:
+            interrupted = self._streams.of(Stage.LEAVE, who).uniform(1)[:, 0] < chance
+            if interrupted.any():
+                return self._partly_interrupted(who, actions, interrupted)
+        return self._answer(who, ALL_ROWS if rows is None else rows, actions)
+
+    def _answer(self, who: NDArray[np.intp], rows: Rows, actions: NDArray[np.intp]) -> Step:
+        world = self.world
+        history = self.memory.history(rows)
+        positions = world.retrieval.retrieve_batch(actions, history, world.catalog)
+        remembered, items, past = _look_up(history, positions)
+        moods = self.moods[rows]
+        people = self.people[who]
+        answers = world.rater.rate_batch(
+            RatingRequest(
+                people=people,
+                items=actions,
+                retrieved=positions,
+                retrieved_items=items,
+                retrieved_ratings=past,
+                times=history.times_before(actions),
+                moods=moods,
+                history=history,
+                catalog=world.catalog,
+                population=world.population,
+                scale=world.domain.scale,
+                words=world.domain.words,
+            ),
+            self._streams.of(Stage.RATE, who),
+        )
+        raw = answers.values
+        failed = np.isnan(raw)
+        any_failed = failed.any()
+        if any_failed and world.config.on_failed_rating == "raise":
+            row, place = (int(index) for index in np.argwhere(failed)[0])
+            raise RatingError(
+                f"no rating by {world.population.users[people[row]].name!r} of "
+                f"{world.catalog.titles[actions[row, place]]!r}: {answers.reason(row, place) or 'the rater failed'}"
+            )
+        consumed = world.selector.select_batch(raw, self._streams.of(Stage.SELECT, who))
+        if any_failed:
+            consumed = consumed & ~failed
+        ratings = world.perturbator.perturb_batch(raw, world.domain.scale, self._streams.of(Stage.PERTURB, who))
+        if ratings is not raw:
+            ratings = world.domain.scale.round(ratings)
+        times, since = self._remember_and_feel(who, rows, actions, ratings, consumed, moods)
+        steps = self.steps[rows]
+        shaped, ends = world.shaping.shape_batch(
+            Consumption(who, consumed, ratings, times, since, steps, self._traits[rows], world.domain.scale),
+            self._streams.of(Stage.SHAPE, who),
+        )
+        all_consumed = consumed.all()
+        rewards = shaped.sum(axis=1) if all_consumed else np.where(consumed, shaped, 0.0).sum(axis=1)
+        terminated = ends > 0
+        truncated = (steps >= world.config.max_steps) & ~terminated
+        return Step(
+            rows=who,
+            people=people,
+            rewards=rewards,
+            terminated=terminated,
+            truncated=truncated,
+            endings=np.where(terminated, ends + MAX_STEPS, truncated * MAX_STEPS),
+            actions=actions,
+            raw=raw,
+            ratings=ratings if all_consumed else np.where(consumed, ratings, np.nan),
+            consumed=consumed,
+            times=times,
+            retrieved_items=np.where(remembered, items, -1),
+            retrieved_ratings=past,
+            answers=answers,
+            answered=self.all_rows[: len(who)],
+        )
+
+    def _remember_and_feel(
+        self,
+        who: NDArray[np.intp],
+        rows: Rows,
+        actions: NDArray[np.intp],
+        ratings: NDArray[np.float64],
+        consumed: NDArray[np.bool_],
+        moods: NDArray[np.float64],
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Append what was consumed to the memories and move the moods; times consumed and interactions since."""
+        codes = self.world.emotion.code(ratings)
+        if self.slate == 1 and consumed.all():
+            times, since = self.memory.append(who, actions[:, 0], ratings[:, 0], codes[:, 0])
+            self.moods[rows] = self.world.emotion.feel(moods, self._baselines[rows], codes[:, 0])
+            return times[:, None], since[:, None]
+        all_times = np.zeros(actions.shape, dtype=np.intp)
+        all_since = np.zeros(actions.shape, dtype=np.intp)
+        for place in range(self.slate):
+            taken = np.flatnonzero(consumed[:, place])
+            slots, code = who[taken], codes[taken, place]
+            all_times[taken, place], all_since[taken, place] = self.memory.append(
+                slots, actions[taken, place], ratings[taken, place], code
+            )
+            self.moods[slots] = self.world.emotion.feel(self.moods[slots], self._baselines[slots], code)
+        return all_times, all_since
+
+    def _partly_interrupted(
+        self, who: NDArray[np.intp], actions: NDArray[np.intp], interrupted: NDArray[np.bool_]
+    ) -> Step:
+        """A step in which some people are called away before they rate anything."""
+        stay = np.flatnonzero(~interrupted)
+        step = self._answer(who[stay], who[stay], actions[stay]) if len(stay) else None
+        count = len(who)
+
+        def spread(values: NDArray | None, fill: float | bool, like: tuple[int, ...] = ()) -> NDArray:
+            if values is None:
+                return np.full((count, *like), fill)
+            whole = np.full((count, *values.shape[1:]), fill, dtype=values.dtype)
+            whole[stay] = values
+            return whole
+
+        slate = (self.slate,)
+        endings = spread(step and step.endings, INTERRUPTED)
+        answered = np.full(count, -1, dtype=np.intp)
+        answered[stay] = np.arange(len(stay))
+        return Step(
+            rows=who,
+            people=self.people[who],
+            rewards=spread(step and step.rewards, 0.0),
+            terminated=spread(step and step.terminated, True),
+            truncated=spread(step and step.truncated, False),
+            endings=endings,
+            actions=actions,
+            raw=spread(step and step.raw, np.nan, slate),
+            ratings=spread(step and step.ratings, np.nan, slate),
+            consumed=spread(step and step.consumed, False, slate),
+            times=spread(step and step.times, 0, slate),
+            retrieved_items=spread(step and step.retrieved_items, -1, (*slate, 0)),
+            retrieved_ratings=spread(step and step.retrieved_ratings, np.nan, (*slate, 0)),
+            answers=step and step.answers,
+            answered=answered,
+        )
+
+    # ----------------------------------------------------------------------------------- observations
+
+    def observe(self, rows: NDArray[np.intp] | None = None) -> Observations:
+        """What a recommender sees of R people; see :func:`emosim_core.simulation.spaces.observation_space`.
+
+        Args:
+            rows: slots; None for all.
+
+        Returns:
+            New arrays, the first axis of each is R.
+        """
+        which: Rows = ALL_ROWS if rows is None else rows
+        who = self.all_rows if rows is None else rows
+        lengths = self.memory.lengths[which]
+        position = lengths[:, None] - 1 - self._recent
+        mask = position >= 0
+        place = np.maximum(position, 0)
+        place += (who * self.memory.capacity)[:, None]
+        ratings = self.memory.ratings.ravel().take(place)
+        np.copyto(ratings, self.world.domain.scale.low, where=~mask)
+        return {
+            "user": self.people[which].copy(),
+            "traits": self._traits[which].copy(),
+            "mood": self.moods[which].astype(np.float32),
+            "step": self.steps[which, None].copy(),
+            "history_items": self.memory.items.ravel().take(place) * mask,
+            "history_ratings": ratings.astype(np.float32),
+            "history_mask": mask.astype(np.int8),
+        }
+
+
+def _look_up(
+    history: History, positions: NDArray[np.intp]
+) -> tuple[NDArray[np.bool_], NDArray[np.intp], NDArray[np.float64]]:
+    """Whether each position holds something, and the items and ratings there; all of shape ``(R, S, K)``."""
+    there = positions >= 0
+    if history.width == 0 or positions.shape[2] == 0:
+        return there, np.zeros(positions.shape, dtype=np.intp), np.full(positions.shape, np.nan)
+    items, ratings = history.at(positions)
+    return there, items * there, np.where(there, ratings, np.nan)

@@ -1,0 +1,154 @@
+"""EmoSimEnv: one simulated person as a Gymnasium environment, a batch of one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from emosim_core.errors import ConfigurationError
+from emosim_core.hooks import Registry
+from emosim_core.simulation.assembly import World, assemble
+from emosim_core.simulation.config import EnvironmentConfig, read_config
+from emosim_core.simulation.engine import Engine, Step
+from emosim_core.simulation.info import session_info, step_info
+from emosim_core.simulation.spaces import action_space, observation_space
+
+
+class EmoSimEnv(gymnasium.Env[dict[str, Any], Any]):
+    """One person answers a recommender.
+
+    The action is an item index, or S of them with a slate of S. The observation is described in
+    :func:`~emosim_core.simulation.spaces.observation_space`; the reward is the sum of the shaped
+    ratings of what was consumed. The session is terminated when the person leaves and truncated at
+    ``max_steps``. Names and texts are in ``info`` (see :func:`~emosim_core.simulation.info.step_info`).
+
+    ``reset(seed=s)`` starts the numbering of episodes anew; each further ``reset()`` is the next
+    episode of that seed. ``reset(options={"user": id})`` chooses the person.
+
+    Args:
+        plugin: the domain, such as ``"movies"``.
+        render_mode: ``"ansi"`` to have :meth:`render` tell the last step in words.
+        world: a world that is assembled already; then no other option may be given.
+        registry: plugins to use; found anew if not given.
+        options: fields of :class:`~emosim_core.simulation.config.EnvironmentConfig`.
+
+    Raises:
+        EmoSimError: something that the configuration names is wrong or missing.
+    """
+
+    metadata = {"render_modes": ["ansi"], "render_fps": 4}  # noqa: RUF012  (Gymnasium's own declaration)
+
+    def __init__(
+        self,
+        plugin: str | None = None,
+        *,
+        render_mode: str | None = None,
+        world: World | None = None,
+        registry: Registry | None = None,
+        **options: Any,
+    ) -> None:
+        if render_mode not in (None, "ansi"):
+            raise ConfigurationError(f"render_mode is 'ansi' or None, not {render_mode!r}")
+        self.render_mode = render_mode
+        self.world = make_world(plugin, world, registry, options)
+        self.engine = Engine(self.world)
+        self.action_space = action_space(self.world)
+        self.observation_space = observation_space(self.world)
+        self._slot = self.engine.all_rows
+        self._episode = -1
+        self._last: Step | None = None
+        self._over = True
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Begin a session.
+
+        Args:
+            seed: starts the numbering of episodes anew under this seed.
+            options: ``{"user": id or index}`` chooses the person.
+
+        Raises:
+            ConfigurationError: an unknown option or an unknown person.
+        """
+        super().reset(seed=seed)
+        self._episode = 0 if seed is not None else self._episode + 1
+        _ = self.np_random  # without any seed so far, Gymnasium draws one here
+        own_seed = int(self.np_random_seed)  # type: ignore[arg-type]
+        person = chosen_person(self.world, options)
+        if person is None:
+            person = self.engine.person_of(own_seed, self._episode)
+        self.engine.begin(self._slot, [own_seed], [self._episode], [person])
+        self._over = False
+        return self._observation(), {**session_info(self.engine, person), "episode": self._episode}
+
+    def step(self, action: Any) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
+        """Propose an item, or a slate of items.
+
+        Raises:
+            ConfigurationError: the session is over, or the action is no item index.
+            RatingError: the rater failed and ``on_failed_rating`` is ``"raise"``.
+        """
+        if self._over:
+            raise ConfigurationError("the session is over: call reset() before step()")
+        step = self._last = self.engine.step(np.asarray(action, dtype=np.intp).reshape(1, -1))
+        terminated, truncated = bool(step.terminated[0]), bool(step.truncated[0])
+        self._over = terminated or truncated
+        if self._over:
+            self.engine.end(self._slot)
+        return self._observation(), float(step.rewards[0]), terminated, truncated, step_info(self.engine, step, 0)
+
+    def _observation(self) -> dict[str, Any]:
+        observation: dict[str, Any] = {key: value[0] for key, value in self.engine.observe().items()}
+        return observation
+
+    def render(self) -> str | None:  # type: ignore[override]
+        """The last step in words, in the mode ``"ansi"``."""
+        if self.render_mode is None:
+            return None
+        if self._last is None:
+            return "No step was taken yet."
+        told = step_info(self.engine, self._last, 0)
+        scale = self.world.domain.scale
+        lines = [
+            f"{told['user_name']} on {title}: {'no rating' if rating is None else scale.format(rating)} ({reason})"
+            for title, rating, reason in zip(told["titles"], told["ratings"], told["reasons"], strict=True)
+        ]
+        return "\n".join(lines + ([f"The session ended: {told['end']}."] if told["end"] else []))
+
+
+def make_world(
+    plugin: str | None, world: World | None, registry: Registry | None, options: dict[str, Any]
+) -> World:
+    """The world of an environment: the one given, or one assembled from options.
+
+    Raises:
+        ConfigurationError: both are given, or neither, or an option is wrong.
+    """
+    if world is not None:
+        if plugin is not None or options:
+            raise ConfigurationError("give a world that is assembled already, or options, not both")
+        return world
+    if plugin is None:
+        raise ConfigurationError("name the domain to simulate, such as plugin='movies'")
+    return assemble(read_config(EnvironmentConfig, {"plugin": plugin, **options}, "environment"), registry)
+
+
+def chosen_person(world: World, options: dict[str, Any] | None) -> int | None:
+    """Index of the person that ``reset(options=...)`` chooses; None if it chooses none.
+
+    Raises:
+        ConfigurationError: an unknown option or an unknown person.
+    """
+    if not options:
+        return None
+    unknown = sorted(set(options) - {"user"})
+    if unknown:
+        raise ConfigurationError(f"unknown reset option {unknown[0]!r}; the only one is 'user'")
+    user = options["user"]
+    index = world.population.index.get(user) if isinstance(user, str) else int(user)
+    if index is None or not 0 <= index < len(world.population):
+        raise ConfigurationError(f"the population of {len(world.population)} has no person {user!r}")
+    return index

@@ -1,0 +1,150 @@
+"""Random streams, one per (seed, episode, stage), drawn in blocks.
+
+Whoever sits beside a person in a batch, and however many draws another stage takes, a person's draws
+stay the same. The generator is NumPy's Philox (Salmon et al., 2011, doi 10.1145/2063384.2063405):
+its key is derived from the seed, its counter holds episode and stage, so that a stream starts
+anywhere without hashing and without a generator object of its own.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+BLOCK = 64
+"""Draws that are made at once for one person."""
+
+
+class Stage(IntEnum):
+    """What draws are for."""
+
+    PERSON = 0
+    LEAVE = 1
+    RATE = 2
+    SELECT = 3
+    PERTURB = 4
+    SHAPE = 5
+    POLICY = 6
+
+
+class _Kind(IntEnum):
+    UNIFORM = 0
+    NORMAL = 1
+    GENERATOR = 2
+
+
+@lru_cache(maxsize=65536)
+def _key(seed: int) -> tuple[int, int]:
+    words = np.random.SeedSequence(seed).generate_state(2, np.uint64)
+    return int(words[0]), int(words[1])
+
+
+def generator(seed: int, episode: int, stage: Stage) -> np.random.Generator:
+    """The generator of one stream, for draws that are not made in blocks."""
+    counter = np.array([0, _Kind.GENERATOR, stage, episode], dtype=np.uint64)
+    return np.random.Generator(np.random.Philox(key=np.array(_key(seed), dtype=np.uint64), counter=counter))
+
+
+class Streams:
+    """The streams of all stages for all slots of a batch.
+
+    Args:
+        batch_size: number of slots.
+    """
+
+    def __init__(self, batch_size: int) -> None:
+        self._batch_size = batch_size
+        self._keys = np.zeros((batch_size, 2), dtype=np.uint64)
+        self._episodes = np.zeros(batch_size, dtype=np.uint64)
+        self._blocks: dict[tuple[Stage, _Kind], _Blocks] = {}
+        self._generators: dict[tuple[Stage, int], np.random.Generator] = {}
+        self._philox = np.random.Philox(0)
+        self._shared = np.random.Generator(self._philox)
+        self._state = self._philox.state
+
+    def begin(self, rows: NDArray[np.intp], seeds: list[int], episodes: list[int]) -> None:
+        """Slots ``rows`` begin the episodes ``episodes`` under ``seeds``."""
+        self._keys[rows] = [_key(seed) for seed in seeds]
+        self._episodes[rows] = episodes
+        for blocks in self._blocks.values():
+            blocks.used[rows] = BLOCK
+            blocks.fills[rows] = 0
+        if self._generators:
+            for row in rows.tolist():
+                for stage in Stage:
+                    self._generators.pop((stage, row), None)
+
+    def of(self, stage: Stage, rows: NDArray[np.intp]) -> SlotDraws:
+        """The draws of the slots ``rows`` in a stage."""
+        return SlotDraws(self, stage, rows)
+
+    def take(self, stage: Stage, kind: _Kind, rows: NDArray[np.intp], count: int) -> NDArray[np.float64]:
+        """``count`` draws for each of ``rows``, shape ``(R, count)``."""
+        blocks = self._blocks.get((stage, kind))
+        if blocks is None:
+            blocks = self._blocks[stage, kind] = _Blocks(self._batch_size)
+        if count > BLOCK:
+            return np.array([self._fill(stage, kind, blocks, row, count) for row in rows.tolist()])
+        used = blocks.used[rows]
+        end = used + count
+        if end.max() > BLOCK:
+            for row in rows[end > BLOCK].tolist():
+                blocks.values[row] = self._fill(stage, kind, blocks, row, BLOCK)
+                blocks.used[row] = 0
+            used = blocks.used[rows]
+            end = used + count
+        blocks.used[rows] = end
+        start = rows * BLOCK + used
+        if count == 1:
+            return blocks.flat.take(start)[:, None]
+        return blocks.flat.take(start[:, None] + np.arange(count))
+
+    def _fill(self, stage: Stage, kind: _Kind, blocks: _Blocks, row: int, count: int) -> NDArray[np.float64]:
+        fill = int(blocks.fills[row])
+        blocks.fills[row] = fill + 1
+        state = self._state["state"]
+        state["key"] = self._keys[row]
+        state["counter"] = np.array([0, kind + 4 * fill, stage, self._episodes[row]], dtype=np.uint64)
+        self._philox.state = self._state
+        return self._shared.random(count) if kind is _Kind.UNIFORM else self._shared.standard_normal(count)
+
+    def generator(self, stage: Stage, row: int) -> np.random.Generator:
+        """The generator of one slot's episode; the same object until the next episode begins there."""
+        found = self._generators.get((stage, row))
+        if found is None:
+            counter = np.array([0, _Kind.GENERATOR, stage, self._episodes[row]], dtype=np.uint64)
+            found = np.random.Generator(np.random.Philox(key=self._keys[row], counter=counter))
+            self._generators[stage, row] = found
+        return found
+
+
+class SlotDraws:
+    """The draws of some slots in one stage; what components are handed as ``draws``."""
+
+    __slots__ = ("_rows", "_stage", "_streams")
+
+    def __init__(self, streams: Streams, stage: Stage, rows: NDArray[np.intp]) -> None:
+        self._streams, self._stage, self._rows = streams, stage, rows
+
+    def uniform(self, count: int) -> NDArray[np.float64]:
+        """``count`` uniform draws in [0, 1) for each person, shape ``(R, count)``."""
+        return self._streams.take(self._stage, _Kind.UNIFORM, self._rows, count)
+
+    def normal(self, count: int) -> NDArray[np.float64]:
+        """``count`` standard normal draws for each person, shape ``(R, count)``."""
+        return self._streams.take(self._stage, _Kind.NORMAL, self._rows, count)
+
+    def generator(self, row: int) -> np.random.Generator:
+        """The generator of one person, row 0 to R - 1."""
+        return self._streams.generator(self._stage, int(self._rows[row]))
+
+
+class _Blocks:
+    def __init__(self, batch_size: int) -> None:
+        self.values = np.empty((batch_size, BLOCK))
+        self.flat = self.values.reshape(-1)
+        self.used = np.full(batch_size, BLOCK, dtype=np.intp)
+        self.fills = np.zeros(batch_size, dtype=np.intp)

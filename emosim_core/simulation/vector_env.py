@@ -1,0 +1,211 @@
+"""EmoSimVectorEnv: many simulated people as a Gymnasium vector environment, stepped as one batch."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.vector import AutoresetMode
+from gymnasium.vector.utils import batch_space
+from numpy.typing import NDArray
+
+from emosim_core.components.base import Observations
+from emosim_core.errors import ConfigurationError
+from emosim_core.hooks import Registry
+from emosim_core.simulation.assembly import World
+from emosim_core.simulation.engine import Engine, Step
+from emosim_core.simulation.env import chosen_person, make_world
+from emosim_core.simulation.info import session_info, step_info
+from emosim_core.simulation.spaces import action_space, observation_space
+
+
+class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
+    """B people answer a recommender together. Slot i equals an :class:`EmoSimEnv` that was seeded with ``seed + i``.
+
+    Only the order of people differs: with ``user_order="sequential"``, episode e of slot i is about
+    person ``(e * B + i) mod U``, so that a batch goes through the population once.
+
+    ``info`` holds arrays: ``ratings`` and ``consumed``, shape ``(B, S)``, NaN and False where nothing
+    happened, and, in the step in which a session ends, ``end`` with the reason. :meth:`describe`
+    tells the last step of one slot in names and words. In the mode ``SAME_STEP``, ``final_obs`` and
+    ``final_info`` hold what the session ended with.
+
+    Args:
+        plugin: the domain, such as ``"movies"``.
+        num_envs: B.
+        autoreset_mode: when a slot whose session ended begins the next: ``NEXT_STEP`` (default), in
+            which the following call ignores its action, or ``SAME_STEP``.
+        world: a world that is assembled already; then no other option may be given.
+        registry: plugins to use; found anew if not given.
+        options: fields of :class:`~emosim_core.simulation.config.EnvironmentConfig`.
+
+    Raises:
+        EmoSimError: something that the configuration names is wrong or missing.
+    """
+
+    def __init__(
+        self,
+        plugin: str | None = None,
+        num_envs: int = 1,
+        *,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+        world: World | None = None,
+        registry: Registry | None = None,
+        **options: Any,
+    ) -> None:
+        if num_envs < 1:
+            raise ConfigurationError(f"num_envs must be at least 1, got {num_envs}")
+        self._mode = AutoresetMode(autoreset_mode)
+        if self._mode is AutoresetMode.DISABLED:
+            raise ConfigurationError("autoreset_mode is NEXT_STEP or SAME_STEP")
+        self.metadata = {"autoreset_mode": self._mode, "render_modes": []}
+        self.render_mode = None
+        self.num_envs = num_envs
+        self.world = make_world(plugin, world, registry, options)
+        self.engine = Engine(self.world, num_envs)
+        self.single_action_space = action_space(self.world)
+        self.single_observation_space = observation_space(self.world)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self._rows = self.engine.all_rows
+        self._seeds: list[int] = []
+        self._episodes = np.zeros(num_envs, dtype=np.intp)
+        self._over = np.zeros(num_envs, dtype=np.bool_)
+        self._last: Step | None = None
+
+    def reset(
+        self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observations, dict[str, Any]]:
+        """Begin a session in every slot.
+
+        Args:
+            seed: slot i gets ``seed + i``, or the i-th of a sequence; each starts its episodes anew.
+            options: ``{"user": id or index}`` puts this person into every slot.
+
+        Raises:
+            ConfigurationError: a wrong number of seeds, an unknown option or an unknown person.
+        """
+        given: list[int | None]
+        if seed is None or isinstance(seed, int):
+            given = [None if seed is None else seed + i for i in range(self.num_envs)]
+        else:
+            given = list(seed)
+        if len(given) != self.num_envs:
+            raise ConfigurationError(f"{self.num_envs} environments need as many seeds, got {len(given)}")
+        if not self._seeds:
+            self._seeds = [secrets.randbits(63) for _ in given]
+            self._episodes[:] = -1
+        for slot, own in enumerate(given):
+            self._episodes[slot] = self._episodes[slot] + 1 if own is None else 0
+            self._seeds[slot] = self._seeds[slot] if own is None else own
+        self._begin(self._rows, chosen_person(self.world, options))
+        self._over[:] = False
+        self._last = None
+        return self.engine.observe(), self._session_infos(self._rows)
+
+    def step(
+        self, actions: Any
+    ) -> tuple[Observations, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
+        """Propose items to everyone.
+
+        Args:
+            actions: item indices, shape ``(B,)``, or ``(B, S)`` with a slate of S.
+
+        Returns:
+            Observations, rewards, terminated, truncated (each with B as the first axis) and infos.
+
+        Raises:
+            ConfigurationError: :meth:`reset` was not called, or an action is no item index.
+            RatingError: the rater failed and ``on_failed_rating`` is ``"raise"``.
+        """
+        if not self._seeds:
+            raise ConfigurationError("call reset() before step()")
+        actions = np.asarray(actions, dtype=np.intp).reshape(self.num_envs, -1)
+        if self._mode is AutoresetMode.NEXT_STEP and self._over.any():
+            return self._step_some(actions)
+        step = self._last = self.engine.step(actions)
+        infos: dict[str, Any] = {"ratings": step.raw, "consumed": step.consumed}
+        ended = np.flatnonzero(step.terminated | step.truncated)
+        if len(ended):
+            self._finish(infos, step, ended, ended)
+        return self.engine.observe(), step.rewards, step.terminated, step.truncated, infos
+
+    def _step_some(
+        self, actions: NDArray[np.intp]
+    ) -> tuple[Observations, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
+        """A step of the mode ``NEXT_STEP`` in which some slots begin a session instead of acting."""
+        begin, act = np.flatnonzero(self._over), np.flatnonzero(~self._over)
+        self._over = np.zeros(self.num_envs, dtype=np.bool_)
+        infos: dict[str, Any] = {
+            "ratings": np.full(actions.shape, np.nan),
+            "consumed": np.zeros(actions.shape, dtype=np.bool_),
+        }
+        rewards = np.zeros(self.num_envs)
+        terminated = np.zeros(self.num_envs, dtype=np.bool_)
+        truncated = np.zeros(self.num_envs, dtype=np.bool_)
+        self._next(begin)
+        if len(act):
+            step = self._last = self.engine.step(actions[act], act)
+            rewards[act], terminated[act], truncated[act] = step.rewards, step.terminated, step.truncated
+            infos["ratings"][act], infos["consumed"][act] = step.raw, step.consumed
+            ended = np.flatnonzero(step.terminated | step.truncated)
+            if len(ended):
+                self._finish(infos, step, ended, act[ended])
+        return self.engine.observe(), rewards, terminated, truncated, infos
+
+    def _finish(self, infos: dict[str, Any], step: Step, ended: NDArray[np.intp], slots: NDArray[np.intp]) -> None:
+        """Sessions ended in ``slots``, which are the rows ``ended`` of ``step``."""
+        names = np.full(self.num_envs, None, dtype=object)
+        names[slots] = [self.engine.endings[code] for code in step.endings[ended].tolist()]
+        over = np.zeros(self.num_envs, dtype=np.bool_)
+        over[slots] = True
+        infos["end"], infos["_end"] = names, over
+        self.engine.end(slots)
+        if self._mode is AutoresetMode.NEXT_STEP:
+            self._over = over
+            return
+        last = self.engine.observe(slots)
+        final = np.full(self.num_envs, None, dtype=object)
+        for r, slot in enumerate(slots.tolist()):
+            final[slot] = {key: value[r] for key, value in last.items()}
+        infos["final_obs"], infos["_final_obs"] = final, over
+        infos["final_info"] = {"end": names, "_end": over, "ratings": step.raw, "consumed": step.consumed}
+        infos["_final_info"] = over
+        self._next(slots)
+
+    def _next(self, slots: NDArray[np.intp]) -> None:
+        self._episodes[slots] += 1
+        self._begin(slots, None)
+
+    def _begin(self, slots: NDArray[np.intp], person: int | None) -> None:
+        episodes = self._episodes[slots].tolist()
+        seeds = [self._seeds[slot] for slot in slots.tolist()]
+        if person is not None:
+            people = [person] * len(slots)
+        elif self.world.config.user_order == "sequential":
+            count = len(self.world.population)
+            people = [
+                (episode * self.num_envs + slot) % count
+                for slot, episode in zip(slots.tolist(), episodes, strict=True)
+            ]
+        else:
+            people = [self.engine.person_of(*pair) for pair in zip(seeds, episodes, strict=True)]
+        self.engine.begin(slots, seeds, episodes, people)
+
+    def _session_infos(self, slots: NDArray[np.intp]) -> dict[str, Any]:
+        told = [session_info(self.engine, int(person)) for person in self.engine.people[slots]]
+        return {key: np.array([one[key] for one in told], dtype=object) for key in told[0]}
+
+    def describe(self, slot: int) -> dict[str, Any]:
+        """The last step of one slot in names and words; see :func:`~emosim_core.simulation.info.step_info`.
+
+        Raises:
+            ConfigurationError: the slot took no step since :meth:`reset`.
+        """
+        found = np.flatnonzero(self._last.rows == slot) if self._last is not None else ()
+        if self._last is None or not len(found):
+            raise ConfigurationError(f"slot {slot} took no step since its session began")
+        return step_info(self.engine, self._last, int(found[0]))

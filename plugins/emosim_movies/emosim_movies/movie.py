@@ -1,0 +1,73 @@
+"""Movie: a film, as an item."""
+
+from __future__ import annotations
+
+from emosim_core import Item
+from pydantic import Field, ValidationInfo, field_validator
+
+GENRES = (
+    "action",
+    "adventure",
+    "animation",
+    "comedy",
+    "crime",
+    "documentary",
+    "drama",
+    "family",
+    "fantasy",
+    "history",
+    "horror",
+    "musical",
+    "mystery",
+    "romance",
+    "science fiction",
+    "thriller",
+    "war",
+    "western",
+)
+"""The genres that the bundled films have; films from elsewhere may have others."""
+
+
+class Movie(Item):
+    """A film. Its genres are its categories and its overview is its description.
+
+    Public ratings are on 1 to 10.
+    """
+
+    director: tuple[str, ...] = Field((), description="Who directed it; several for co-directors.")
+    cast: tuple[str, ...] = Field((), description="Who plays in it, the leading parts first.")
+    runtime: int | None = Field(None, ge=1, description="Length in minutes; None where unknown.")
+    language: str | None = Field(None, min_length=2, description="Original language as an ISO 639-1 code, such as en.")
+    year: int | None = Field(None, ge=1870, le=2200, description="Year of release; None where unknown.")
+    public_rating: float | None = Field(
+        None, ge=1, le=10, allow_inf_nan=False, description="Mean rating by the public, 1 to 10; None where unknown."
+    )
+    imdb_id: str | None = Field(None, pattern=r"^tt\d+$", description="Its identifier at IMDb, such as tt0114709.")
+    tmdb_id: int | None = Field(None, ge=1, description="Its identifier at TMDB.")
+
+    @field_validator("director", "cast")
+    @classmethod
+    def _without_repeats(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(name.strip() for name in value if name.strip()))
+
+    @field_validator("part")
+    @classmethod
+    def _part_of_something(cls, value: int | None, info: ValidationInfo) -> int | None:
+        if value is not None and info.data.get("collection") is None:
+            raise ValueError("a part needs the name of its collection")
+        return value
+
+    @property
+    def genres(self) -> tuple[str, ...]:
+        """Genres, lower case: the categories."""
+        return self.categories
+
+    @property
+    def overview(self) -> str:
+        """What it is about: the description."""
+        return self.description
+
+    @property
+    def creators(self) -> tuple[str, ...]:
+        """Directors, then cast."""
+        return tuple(dict.fromkeys((*self.director, *self.cast)))

@@ -1,0 +1,44 @@
+"""What emosim-movies provides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from emosim_core import Component, hookimpl
+
+EMOSIM_HOOK_VERSION = 1
+
+
+@hookimpl
+def emosim_domains() -> Iterable[Component]:
+    yield Component("domain", "movies", "Films, rated 1 to 10.", "emosim_movies.domain:movies")
+
+
+@hookimpl
+def emosim_item_loaders() -> Iterable[Component]:
+    for name, maker, value, summary in (
+        ("sample", "Sample", None, "The bundled catalogue of real films."),
+        ("csv", "CsvMovies", "path", "Films from a CSV file."),
+        ("movielens", "MovieLens", "path", "A MovieLens directory or zip file."),
+        ("tmdb", "Tmdb", "path", "Films from a TMDB JSON file."),
+    ):
+        where = f"emosim_movies.loaders:{maker}"
+        yield Component("items", name, summary, where, f"{where}Options", value=value, domain="movies")
+
+
+@hookimpl
+def emosim_user_loaders() -> Iterable[Component]:
+    for name, maker, summary in (
+        ("sampled", "Sampled", "Generated people with tastes and a description."),
+        ("basic", "Basic", "Generated people of whose tastes nothing is known."),
+        ("detailed", "Detailed", "Generated people whose description tells their tastes."),
+    ):
+        options = "emosim_core:GeneratedUsersOptions"
+        yield Component("users", name, summary, f"emosim_movies.people:{maker}", options, domain="movies")
+
+
+@hookimpl
+def emosim_retrievals() -> Iterable[Component]:
+    where = "emosim_movies.retrieval:SimpleRetrieval"
+    summary = "The k films most alike in cast, genres, rating and director."
+    yield Component("retrieval", "simple", summary, where, f"{where}Options", number="k", domain="movies")
