@@ -18,7 +18,6 @@ from statistics import NormalDist
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from emosim_core.components.base import RatingRequest
@@ -82,18 +81,21 @@ class Ratings:
 
 def read(folder: Path, damping: float = 3.0) -> Ratings:
     """Read MovieLens; ``damping`` counts as so many ratings at the mean of people's ratings."""
+    import pandas as pd
+
     ratings = pd.read_csv(folder / "ratings.csv").sort_values(["userId", "timestamp"], kind="stable")
     movies = pd.read_csv(folder / "movies.csv")
     movies = movies[movies.movieId.isin(ratings.movieId)].reset_index(drop=True)
     index = {movie: i for i, movie in enumerate(movies.movieId)}
     film = ratings.movieId.map(index).to_numpy(dtype=np.intp)
-    person = ratings.userId.astype("category").cat.codes.to_numpy(dtype=np.intp)
+    person = ratings.userId.astype("category").cat.codes.to_numpy().astype(np.intp)
     value = 2.0 * ratings.rating.to_numpy(dtype=np.float64)
     counts = np.bincount(film, minlength=len(movies))
     total = np.bincount(film, value, len(movies))
     middle = target_mean()
     flags = movies.genres.str.get_dummies("|")
-    flags = flags[[name for name in flags if not name.startswith("(")]]
+    # "(no genres listed)" is a remark, not a genre.
+    names = [str(name) for name in flags if not str(name).startswith("(")]
     place = ratings.groupby("userId").cumcount().to_numpy()
     return Ratings(
         person=person,
@@ -101,8 +103,8 @@ def read(folder: Path, damping: float = 3.0) -> Ratings:
         value=value,
         public=(total[film] - value + damping * middle) / (counts[film] - 1 + damping),
         early=place < np.bincount(person)[person] // 2,
-        genres=flags.to_numpy(dtype=np.float64),
-        genre_names=tuple(name.lower() for name in flags),
+        genres=flags[names].to_numpy(dtype=np.float64),
+        genre_names=tuple(name.lower() for name in names),
         counts=counts,
         film_public=(total + damping * middle) / (counts + damping),
         titles=tuple(movies.title),
@@ -155,7 +157,7 @@ def spread(x: Floats, y: Floats, group: Ints, least: int = 100) -> tuple[float, 
 def regress(y: Floats, *columns: Floats) -> tuple[Floats, float]:
     """Least squares with an intercept: coefficients and root mean squared error."""
     table = np.column_stack([np.ones(len(y)), *columns])
-    weights = np.linalg.lstsq(table, y, rcond=None)[0]
+    weights: Floats = np.linalg.lstsq(table, y, rcond=None)[0].astype(np.float64)
     return weights, float(np.sqrt(np.mean((y - table @ weights) ** 2)))
 
 
@@ -223,9 +225,9 @@ def sampled_people(count: int, names: tuple[str, ...], seed: int) -> list[User]:
                 name=f"Person {i}",
                 liked=tuple(names[c] for c in liked),
                 disliked=tuple(names[c] for c in disliked),
-                activity=int(rng.choice([1, 2, 3], p=[0.3, 0.5, 0.2])),  # type: ignore[arg-type]
-                conformity=int(rng.choice([1, 2, 3], p=[0.25, 0.5, 0.25])),  # type: ignore[arg-type]
-                diversity=int(rng.choice([1, 2, 3], p=[0.25, 0.5, 0.25])),  # type: ignore[arg-type]
+                activity=int(rng.choice([1, 2, 3], p=[0.3, 0.5, 0.2])),
+                conformity=int(rng.choice([1, 2, 3], p=[0.25, 0.5, 0.25])),
+                diversity=int(rng.choice([1, 2, 3], p=[0.25, 0.5, 0.25])),
                 baseline_valence=float(np.clip(rng.normal(0.1, 0.2), -1, 1)),
             )
         )
@@ -272,6 +274,8 @@ def catalog_of(data: Ratings) -> Catalog:
 
 def catalog_of_tables(paths: list[Path]) -> Catalog:
     """A catalogue from tables with the columns title, genres (divided by |), public_rating and votes."""
+    import pandas as pd
+
     table = pd.concat([pd.read_csv(path) for path in paths], ignore_index=True)
     return Catalog(
         [
@@ -279,8 +283,8 @@ def catalog_of_tables(paths: list[Path]) -> Catalog:
                 id=str(i),
                 title=str(row.title),
                 categories=tuple(str(row.genres).split("|")),
-                public_rating=float(row.public_rating),
-                public_count=int(row.votes),
+                public_rating=float(str(row.public_rating)),
+                public_count=int(str(row.votes)),
             )
             for i, row in enumerate(table.itertuples())
         ],
@@ -333,7 +337,8 @@ def interaction_share(catalog: Catalog, people: list[User], options: RuleBasedOp
     first, second = (rater.rate_batch(request, Seeded(len(people), seed)).values for seed in (3, 4))
 
     def centred(table: Floats) -> Floats:
-        return table - table.mean(0) - table.mean(1, keepdims=True) + table.mean()
+        middle: Floats = table - table.mean(0) - table.mean(1, keepdims=True) + table.mean()
+        return middle
 
     return float((centred(first) * centred(second)).mean() / first.var())
 
@@ -383,7 +388,7 @@ def replay(data: Ratings, name: str, options: RuleBasedOptions, memories: int = 
     n = np.bincount(data.film[early], minlength=len(data.counts))
     public = (np.bincount(data.film[early], data.value[early], len(n)) + 3.0 * middle) / (n + 3.0)
     known = [
-        item.model_copy(update={"collection": name if len(name := stem(item.title)) > 3 else None})
+        item.model_copy(update={"collection": series if len(series := stem(item.title)) > 3 else None})
         for item in catalog_of(replace(data, film_public=public, counts=n)).items
     ]
     catalog = Catalog(known, RatingScale(), lexical_vectors(known))
@@ -392,7 +397,7 @@ def replay(data: Ratings, name: str, options: RuleBasedOptions, memories: int = 
     likes, dislikes = declared(data, surprise - offset[data.person], early)
 
     def named(row: Floats) -> tuple[str, ...]:
-        return tuple(name for name, flag in zip(data.genre_names, row, strict=True) if flag)
+        return tuple(genre for genre, flag in zip(data.genre_names, row, strict=True) if flag)
 
     people = [
         User(id=str(u), name=str(u), liked=named(likes[u]), disliked=named(dislikes[u])) for u in range(data.people)

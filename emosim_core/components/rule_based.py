@@ -92,7 +92,7 @@ class RuleBasedOptions(BaseModel):
         fitted.MEMORY,
         ge=0,
         lt=1,
-        description="Share of the surprise at a remembered item that carries over to the next of its series; 0 is none.",
+        description="Share of the surprise at an item that carries over to the next of its series; 0 for none.",
     )
     similarity: float = Field(
         1.0,
@@ -100,9 +100,7 @@ class RuleBasedOptions(BaseModel):
         le=1,
         description="Factor on how close an item of another series is counted, by the cosine of the embeddings.",
     )
-    mood: float = Field(
-        0.5, description="Points per unit of valence that the mood is above where it rests."
-    )
+    mood: float = Field(0.5, description="Points per unit of valence that the mood is above where it rests.")
     boredom: float = Field(
         1.5, ge=0, description="Points off for the second time; n earlier times take off this times log2(1 + n)."
     )
@@ -110,7 +108,7 @@ class RuleBasedOptions(BaseModel):
 
 
 RECORDED_PEOPLE = RuleBasedOptions(
-    liked=fitted.RECORDED_LIKED, disliked=fitted.RECORDED_DISLIKED, learn_leniency=True
+    start=fitted.MIDDLE, liked=fitted.RECORDED_LIKED, disliked=fitted.RECORDED_DISLIKED, learn_leniency=True
 )
 """For real people, whose likes were read off ratings that they gave and whose memory holds these."""
 
@@ -341,7 +339,7 @@ class RuleBased(Rater):
         user, names = request.population.users[person], catalog.category_names
         products = self._people[person] * self._items[item]
         public = scale.format(round(float(catalog.scale.convert(catalog.public_ratings[item], scale)), 1))
-        yield (f"follows the crowd ({public})" if user.conformity == 1 else f"public rating {public}"), products[_PUBLIC]
+        yield f"follows the crowd ({public})" if user.conformity == 1 else f"public rating {public}", products[_PUBLIC]
         yield _popularity_words(self._items[item, _POPULARITY], products[_POPULARITY]), products[_POPULARITY]
         if terms.learnt is None:
             by_nature = products[_LENIENCY]

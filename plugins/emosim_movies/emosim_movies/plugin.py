@@ -23,7 +23,8 @@ def emosim_item_loaders() -> Iterable[Component]:
         ("tmdb", "Tmdb", "path", "Films from a TMDB JSON file."),
     ):
         where = f"emosim_movies.loaders:{maker}"
-        yield Component("items", name, summary, where, f"{where}Options", value=value, domain="movies")
+        options = f"{where}Options" if value else None
+        yield Component("items", name, summary, where, options, value=value, domain="movies")
 
 
 @hookimpl
