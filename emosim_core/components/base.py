@@ -77,7 +77,7 @@ class Retrieval:
 # ------------------------------------------------------------------------------------------- rating
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class RatingRequest:
     """All that raters are told about R people who look at S items each.
 
@@ -110,7 +110,7 @@ class RatingRequest:
     words: Words
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Ratings:
     """Answers of a rater.
 
@@ -230,7 +230,7 @@ class Perturbator:
 # ----------------------------------------------------------------------------------- reward shaping
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Consumption:
     """What R people consumed in this step.
 

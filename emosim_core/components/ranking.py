@@ -22,14 +22,25 @@ def best_positions(reversed_scores: NDArray[np.float64], k: int) -> NDArray[np.i
         out. Of equal scores the more recent one comes first.
     """
     people, slate, width = reversed_scores.shape
-    positions = np.full((people * slate, k), -1, dtype=np.intp)
-    if width:
-        scores = reversed_scores.reshape(people * slate, width)
-        starts = np.arange(0, scores.size, width)
-        flat = scores.reshape(-1)
-        for j in range(min(k, width)):
-            best = scores.argmax(axis=1)
-            where = starts + best
-            positions[:, j] = np.where(flat.take(where) == NEVER, -1, width - 1 - best)
-            flat[where] = NEVER
-    return positions.reshape(people, slate, k)
+    if people == slate == 1:  # one sort is cheaper than k passes here, and only here
+        row = reversed_scores[0, 0]
+        order = np.negative(row).argsort(kind="stable")[:k]
+        positions = np.full((1, 1, k), -1, dtype=np.intp)
+        positions[0, 0, : len(order)] = np.where(row.take(order) == NEVER, -1, width - 1 - order)
+        return positions
+    picked = min(k, width)
+    found = np.empty((picked, people * slate), dtype=np.intp)
+    worth = np.empty((picked, people * slate))
+    scores = reversed_scores.reshape(people * slate, width)
+    flat = scores.reshape(-1)
+    starts = np.arange(0, flat.size, max(width, 1))
+    for j in range(picked):
+        best = scores.argmax(axis=1)
+        found[j] = best
+        best += starts
+        worth[j] = flat.take(best)
+        flat[best] = NEVER
+    positions = np.where(worth == NEVER, -1, width - 1 - found)
+    if picked < k:
+        positions = np.concatenate([positions, np.full((k - picked, people * slate), -1)])
+    return positions.T.reshape(people, slate, k)

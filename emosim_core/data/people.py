@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -184,7 +183,8 @@ def baseline_moods(count: int, rng: np.random.Generator) -> NDArray[np.float64]:
     """Valence and arousal where moods rest, truncated normal, with two decimals; shape ``(count, 2)``."""
     valence = _truncated_normal(count, *BASELINE_VALENCE, -1.0, 1.0, rng)
     arousal = _truncated_normal(count, *BASELINE_AROUSAL, 0.0, 1.0, rng)
-    return np.round(np.stack([valence, arousal], axis=1), 2)
+    moods: NDArray[np.float64] = np.stack([valence, arousal], axis=1).round(2)
+    return moods
 
 
 def generate_people(count: int, seed: int, profile: PeopleProfile, kind: PopulationKind = "sampled") -> list[User]:
@@ -264,8 +264,8 @@ class GeneratedUsersOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    n: int = Field(600, ge=1, description="Number of people.")
-    seed: int = Field(42, ge=0, description="The same seed and number give the same people.")
+    n: int = Field(default=600, ge=1, description="Number of people.")
+    seed: int = Field(default=42, ge=0, description="The same seed and number give the same people.")
 
 
 class GeneratedUsers(UserLoader):
@@ -341,7 +341,7 @@ def _names(sexes: Sequence[str], dice: _Dice) -> list[tuple[str, str]]:
         for attempt in range(10**9):
             origin = dice.pick(words.ORIGINS)
             first = dice.pick(origin.female if sex == "F" else origin.male)
-            # Most last names are from where the first name is from, as families go; after a few namesakes, from anywhere.
+            # Most last names are from where the first name is from; after a few namesakes, from anywhere.
             last = dice.pick((origin if attempt < 4 and dice.chance(0.8) else dice.pick(words.ORIGINS)).last)
             initials = "".join(f"{dice.pick('ABCDEFGHIJKLMNOPRSTVWZ')}. " for _ in range(attempt // 8))
             full = f"{first} {initials}{last}"
@@ -500,7 +500,7 @@ def _about_tastes(
     sentences = []
     if liked:
         foremost = min(dice.pick((1, 2, 2, 3)), len(liked))
-        templates = _mentioning(profile.likes, "{more}", foremost < len(liked))
+        templates: Sequence[str] = _mentioning(profile.likes, "{more}", foremost < len(liked))
         if not templates:
             foremost, templates = len(liked), profile.likes
         likes = [profile.categories[name] for name in liked]

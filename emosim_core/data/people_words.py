@@ -193,47 +193,46 @@ ORIGINS: tuple[Origin, ...] = (
 
 FIRST_JOBS = _words("""
     apprentice baker, apprentice carpenter, apprentice electrician, apprentice gardener, apprentice mechanic,
-    apprentice plumber, cinema usher, intern in an advertising agency, intern in an architect's office,
-    junior kitchen helper, lifeguard at a public pool, trainee bank clerk, trainee hotel receptionist,
-    trainee lab technician, trainee nurse, trainee train conductor, social service volunteer
+    apprentice plumber, cinema usher, intern in an advertising agency, intern in an architect's office, junior kitchen
+    helper, lifeguard at a public pool, trainee bank clerk, trainee hotel receptionist, trainee lab technician,
+    trainee nurse, trainee train conductor, social service volunteer
 """)
 """Jobs of people aged 18 to 24 who have just begun."""
 
 JOBS: dict[int, tuple[str, ...]] = {
     18: _words("""
         assembly worker, baggage handler, bakery assistant, barista, bicycle courier, bus driver, call centre agent,
-        school caretaker, care assistant in a nursing home, cashier, construction worker, cook,
-        dairy farm worker, delivery driver, dog walker, factory machine operator, farm hand, fishmonger, florist,
-        garden centre assistant, hairdresser, hotel receptionist, house painter, housekeeper in a hotel,
-        kitchen porter, library assistant, office cleaner, parcel sorter, petrol station attendant, postal worker,
-        restaurant server, security guard, shop assistant, street cleaner, taxi driver, teaching assistant,
-        theatre stagehand, tram driver, warehouse worker, window cleaner
+        school caretaker, care assistant in a nursing home, cashier, construction worker, cook, dairy farm worker,
+        delivery driver, dog walker, factory machine operator, farm hand, fishmonger, florist, garden centre
+        assistant, hairdresser, hotel receptionist, house painter, housekeeper in a hotel, kitchen porter, library
+        assistant, office cleaner, parcel sorter, petrol station attendant, postal worker, restaurant server, security
+        guard, shop assistant, street cleaner, taxi driver, teaching assistant, theatre stagehand, tram driver,
+        warehouse worker, window cleaner
     """),
     22: _words("""
-        baker, bank clerk, beekeeper, bookseller, bricklayer, butcher, car mechanic, carpenter, childminder,
-        crane operator, customs officer, dental hygienist, electrician, event planner, fashion buyer, firefighter,
-        fisher, flight attendant, forest ranger, furniture restorer, graphic designer, insurance adviser,
-        lab technician, landscape gardener, locksmith, lorry driver, make-up artist, massage therapist,
-        museum guide, nursery school teacher, nurse, optician, paramedic, pastry chef, payroll clerk, photographer,
-        piano tuner, plumber, police officer, potter, print shop operator, real estate agent, roofer, sailor on a ferry,
-        shoemaker, software tester, sound engineer, sports coach, stonemason, tailor, tattoo artist, tour guide,
-        train driver, translator, travel agent, upholsterer, vet's assistant, watchmaker, web developer, welder,
-        winegrower
+        baker, bank clerk, beekeeper, bookseller, bricklayer, butcher, car mechanic, carpenter, childminder, crane
+        operator, customs officer, dental hygienist, electrician, event planner, fashion buyer, firefighter, fisher,
+        flight attendant, forest ranger, furniture restorer, graphic designer, insurance adviser, lab technician,
+        landscape gardener, locksmith, lorry driver, make-up artist, massage therapist, museum guide, nursery school
+        teacher, nurse, optician, paramedic, pastry chef, payroll clerk, photographer, piano tuner, plumber, police
+        officer, potter, print shop operator, real estate agent, roofer, sailor on a ferry, shoemaker, software
+        tester, sound engineer, sports coach, stonemason, tailor, tattoo artist, tour guide, train driver, translator,
+        travel agent, upholsterer, vet's assistant, watchmaker, web developer, welder, winegrower
     """),
     25: _words("""
         accountant, actuary, air traffic controller, archaeologist, architect, archivist, audiologist, biologist,
         chemical engineer, civil engineer, copywriter, curator in a small museum, data analyst, dietician, economist,
         editor in a publishing house, fundraiser for a charity, geologist, history teacher, human resources officer,
         illustrator, interpreter, journalist, librarian, marketing manager, maths teacher, meteorologist, midwife,
-        music teacher, network administrator, occupational therapist, pharmacist, physiotherapist,
-        primary school teacher, product designer, radio presenter, robotics engineer, set designer, social worker,
-        software developer, speech therapist, statistician, surveyor, urban planner, wind turbine technician
+        music teacher, network administrator, occupational therapist, pharmacist, physiotherapist, primary school
+        teacher, product designer, radio presenter, robotics engineer, set designer, social worker, software
+        developer, speech therapist, statistician, surveyor, urban planner, wind turbine technician
     """),
     30: _words("""
-        airline pilot, astronomer, bridge engineer, conductor of an orchestra, dentist, film editor,
-        general practitioner, head chef, judge at a local court, lawyer, neurologist, notary, owner of a corner shop,
-        owner of a small guest house, paediatrician, psychologist, researcher in marine biology, restaurant owner,
-        school principal, ship's captain, surgeon, tax adviser, university lecturer, veterinarian
+        airline pilot, astronomer, bridge engineer, conductor of an orchestra, dentist, film editor, general
+        practitioner, head chef, judge at a local court, lawyer, neurologist, notary, owner of a corner shop, owner of
+        a small guest house, paediatrician, psychologist, researcher in marine biology, restaurant owner, school
+        principal, ship's captain, surgeon, tax adviser, university lecturer, veterinarian
     """),
 }
 """Jobs by the age from which a person may have one."""
@@ -258,41 +257,42 @@ SCHOOL: tuple[tuple[int, int, tuple[str, ...]], ...] = (
 HOBBIES = _words("""
     amateur astronomy, amateur radio, archery, ballroom dancing, baking bread, beekeeping, birdwatching, bookbinding,
     botanical drawing, bouldering, bowling, brewing beer, bridge, building model railways, building model ships,
-    calligraphy, candle making, canoeing, caring for houseplants, carving wood, chess, choir singing, coding small games,
-    collecting minerals, collecting old maps, collecting postcards, collecting stamps, collecting vinyl records,
-    community theatre, cooking for friends, crochet, cross-country skiing, cycling, darts, dog training, dressmaking,
-    embroidery, family history research, fencing, fishing, flower arranging, flying kites, folk dancing, football,
-    foraging for mushrooms, gardening, geocaching, glass painting, golf, growing vegetables, hiking, home improvement,
-    horse riding, ice skating, improvised theatre, jewellery making, jogging, judo, juggling, karaoke, karate, kayaking,
-    keeping an aquarium, knitting, landscape photography, learning languages, leatherwork, letter writing, meditation,
-    mending old clocks, metal detecting, mountain biking, neighbourhood volunteering, nordic walking, orienteering,
-    origami, paddle boarding, painting watercolours, paper cutting, pilates, playing board games, playing in a brass band,
-    playing the accordion, playing the cello, playing the drums, playing the guitar, playing the piano, playing the violin,
-    playing video games, poetry, pottery, printmaking, puppetry, quilting, quizzing, refurbishing furniture,
-    repairing bicycles, repairing radios, rock climbing, rowing, running marathons, sailing, salsa dancing, scuba diving,
-    sketching city scenes, snorkelling, soap making, solving crosswords, stargazing, storytelling, street photography,
-    surfing, swimming, table football, table tennis, tango, tennis, tai chi, touring with a camper van,
-    travelling by train, urban sketching, volleyball, weaving, whittling, wild swimming, windsurfing, woodworking,
-    writing short stories, yoga
+    calligraphy, candle making, canoeing, caring for houseplants, carving wood, chess, choir singing, coding small
+    games, collecting minerals, collecting old maps, collecting postcards, collecting stamps, collecting vinyl
+    records, community theatre, cooking for friends, crochet, cross-country skiing, cycling, darts, dog training,
+    dressmaking, embroidery, family history research, fencing, fishing, flower arranging, flying kites, folk dancing,
+    football, foraging for mushrooms, gardening, geocaching, glass painting, golf, growing vegetables, hiking, home
+    improvement, horse riding, ice skating, improvised theatre, jewellery making, jogging, judo, juggling, karaoke,
+    karate, kayaking, keeping an aquarium, knitting, landscape photography, learning languages, leatherwork, letter
+    writing, meditation, mending old clocks, metal detecting, mountain biking, neighbourhood volunteering, nordic
+    walking, orienteering, origami, paddle boarding, painting watercolours, paper cutting, pilates, playing board
+    games, playing in a brass band, playing the accordion, playing the cello, playing the drums, playing the guitar,
+    playing the piano, playing the violin, playing video games, poetry, pottery, printmaking, puppetry, quilting,
+    quizzing, refurbishing furniture, repairing bicycles, repairing radios, rock climbing, rowing, running marathons,
+    sailing, salsa dancing, scuba diving, sketching city scenes, snorkelling, soap making, solving crosswords,
+    stargazing, storytelling, street photography, surfing, swimming, table football, table tennis, tango, tennis, tai
+    chi, touring with a camper van, travelling by train, urban sketching, volleyball, weaving, whittling, wild
+    swimming, windsurfing, woodworking, writing short stories, yoga
 """)
 """Hobbies of people from 18 years on."""
 
 CHILD_HOBBIES: dict[tuple[int, int], tuple[str, ...]] = {
     (4, 7): _words("""
-        blowing soap bubbles, building dens out of blankets, building sandcastles, building towers of blocks,
-        catching ladybirds, collecting chestnuts, dressing up, drawing dinosaurs, finger painting, jumping in puddles,
-        looking after a pet rabbit, modelling clay animals, playing hide-and-seek, playing with toy trains,
-        pretending to run a shop, riding a scooter, singing nursery songs, threading beads
+        blowing soap bubbles, building dens out of blankets, building sandcastles, building towers of blocks, catching
+        ladybirds, collecting chestnuts, dressing up, drawing dinosaurs, finger painting, jumping in puddles, looking
+        after a pet rabbit, modelling clay animals, playing hide-and-seek, playing with toy trains, pretending to run
+        a shop, riding a scooter, singing nursery songs, threading beads
     """),
     (6, 12): _words("""
-        baking biscuits, ballet, building model planes, building with construction bricks, climbing trees,
-        collecting football stickers, collecting shells, collecting stones, doing magic tricks, drawing comics,
-        feeding the birds, flying kites, football, gymnastics, inventing secret codes, jigsaw puzzles, judo,
-        keeping stick insects, learning the recorder, making friendship bracelets, playing marbles, pony riding,
-        roller skating, skipping rope, solving riddles, swimming, table tennis, treasure hunts, yo-yo tricks
+        baking biscuits, ballet, building model planes, building with construction bricks, climbing trees, collecting
+        football stickers, collecting shells, collecting stones, doing magic tricks, drawing comics, feeding the
+        birds, flying kites, football, gymnastics, inventing secret codes, doing jigsaw puzzles, judo, keeping stick
+        insects, learning the recorder, making friendship bracelets, playing marbles, pony riding, roller skating,
+        skipping rope, solving riddles, swimming, table tennis, going on treasure hunts,
+        learning yo-yo tricks
     """),
     (11, 17): _words("""
-        astronomy club, badminton, basketball, beatboxing, building robots, chess, coding small games, debating club,
+        badminton, basketball, beatboxing, building robots, chess, coding small games, debating,
         designing costumes, drawing manga, drumming, folding paper planes, handball, inline skating, juggling, karate,
         learning the guitar, making short videos, playing in a school band, playing video games, rock climbing,
         rowing, running a fan page, school theatre, scouting, sewing bags, singing in a youth choir, skateboarding,
@@ -316,7 +316,8 @@ OPENINGS: dict[str, tuple[str, ...]] = {
         "{name} is {a_age}-year-old {job}.",
         "at {age}, {name} is [working towards|studying for] a degree in {subject}.",
         "{name} ({age}) is [enrolled|a student] at a [university|college], and {their} subject is {subject}.",
-        "[lectures, seminars and exams in|books and lectures about] {subject} fill the [week|weekdays] of {name}, {age}.",
+        "[lectures, seminars and exams in|books and lectures about] {subject} fill the [week|weekdays] of {name},"
+        " {age}.",
     ),
     "working": (
         "{name}, {age}, [works as|earns a living as|makes a living as] {a_job}.",

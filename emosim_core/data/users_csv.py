@@ -123,7 +123,7 @@ def read_users_csv(path: str | os.PathLike[str], aliases: Mapping[str, str] | No
 def write_users_csv(path: str | os.PathLike[str], users: Sequence[User]) -> None:
     """Write people in the project's own columns, whole or not at all; :func:`read_users_csv` reads them back.
 
-    Blanks at the beginning and end of a text are not kept.
+    Blanks at the beginning and end of a text are not kept, and its line ends become line feeds.
 
     Raises:
         DataError: the file cannot be written; what was there before stays.
@@ -174,8 +174,11 @@ class _Dealt:
 
     def of(self, i: int) -> dict[str, Any]:
         valence, arousal = self._moods[i]
-        return {**dict(zip(TRAITS, self._traits[i], strict=True)), "baseline_valence": valence,
-                "baseline_arousal": arousal}
+        return {
+            **dict(zip(TRAITS, self._traits[i], strict=True)),
+            "baseline_valence": valence,
+            "baseline_arousal": arousal,
+        }
 
 
 def _form_of(path: str | os.PathLike[str], header: Sequence[str]) -> _Format:
@@ -276,11 +279,14 @@ def _is_number(text: str) -> bool:
 
 def _cell(value: object) -> object:
     """What is written for a value of a person: bars between names where that reads back, else JSON."""
+    if isinstance(value, str):
+        # Before Python 3.13 the csv module leaves a bare carriage return unquoted, and cannot read it back.
+        return value.replace("\r\n", "\n").replace("\r", "\n")
     if not isinstance(value, tuple):
         return "" if value is None else value
     barred = "|".join(value)
     try:
-        reads_back = _list(barred, "", 0, "") == list(value)
+        reads_back = "\r" not in barred and _list(barred, "", 0, "") == list(value)
     except DataError:
         reads_back = False
     return barred if reads_back else json.dumps(value, ensure_ascii=False)

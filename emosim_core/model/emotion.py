@@ -69,20 +69,21 @@ class Emotion:
     ) -> None:
         thresholds = thresholds or EmotionThresholds()
         mood = mood or MoodOptions()
-        self._positive, self._negative, self._high, self._low = (
+        positive, negative, high, low = (
             scale.carry(value)
             for value in (thresholds.positive, thresholds.negative, thresholds.high, thresholds.low)
         )
+        edges = sorted([positive, high, np.nextafter(negative, np.inf), np.nextafter(low, np.inf)])
+        starts = np.array([-np.inf, *edges])
+        valence = 1 + (starts >= positive).astype(np.intp) - (starts <= negative)
+        arousal = 1 + (starts >= high).astype(np.intp) - (starts <= low)
+        self._edges, self._codes = np.array(edges), 3 * valence + arousal
         self._keep = 2.0 ** (-1.0 / mood.half_life)
         self._gain = np.array([mood.valence_gain, mood.arousal_gain])
 
     def code(self, ratings: ArrayLike) -> NDArray[np.intp]:
         """The tags as one number, ``3 * (valence + 1) + 2 * arousal``, 0 to 8; same shape as ``ratings``."""
-        r = np.asarray(ratings, dtype=np.float64)
-        valence = 1 + (r >= self._positive).astype(np.intp) - (r <= self._negative)
-        arousal = 1 + (r >= self._high).astype(np.intp) - (r <= self._low)
-        code: NDArray[np.intp] = 3 * valence + arousal
-        return code
+        return self._codes.take(self._edges.searchsorted(np.asarray(ratings, dtype=np.float64), side="right"))
 
     def valence(self, ratings: ArrayLike) -> NDArray[np.float64]:
         """Valence tags, -1, 0 or 1; same shape as ``ratings``."""

@@ -92,9 +92,8 @@ class History:
 
     def at(self, positions: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
         """Items and ratings at positions, shape ``(R, S, K)``; meaningless where a position is negative."""
-        starts = self._memory.starts[self._rows][:, None, None]
-        where = np.maximum(positions, 0) + starts
-        return self._memory.items.ravel().take(where), self._memory.ratings.ravel().take(where)
+        where = positions + self._memory.starts[self._rows][:, None, None]
+        return self._memory.items.reshape(-1).take(where), self._memory.ratings.reshape(-1).take(where)
 
     def times_before(self, items: NDArray[np.intp]) -> NDArray[np.intp]:
         """How often each person has consumed each item so far.
@@ -141,6 +140,7 @@ class Memory:
         self.latest = np.zeros((batch_size, capacity), dtype=np.bool_)
         self._last_position = np.full((batch_size, item_count), -1, dtype=np.int32)
         self._all = np.arange(batch_size)
+        self._longest = 0
 
     def history(self, rows: Rows = ALL_ROWS) -> History:
         """A view of the memories of ``rows``."""
@@ -167,8 +167,8 @@ class Memory:
     def times_before(self, rows: Rows, items: NDArray[np.intp]) -> NDArray[np.intp]:
         """How often ``items``, shape ``(R, S)``, were consumed so far; shape ``(R, S)``."""
         who = self._all[rows][:, None]
-        position = self._last_position[who, items]
-        return self.times[who, position] * (position >= 0)
+        position = self._last_position.reshape(-1).take(who * self._last_position.shape[1] + items)
+        return self.times.reshape(-1).take(who * self.capacity + position) * (position >= 0)
 
     def append(
         self,
@@ -183,21 +183,27 @@ class Memory:
             How often each item has been consumed, this time included, and how many interactions ago
             it was consumed before, 0 for a first time; both of shape ``(R,)``.
         """
-        position = self.lengths[who]
-        if position.max(initial=0) >= self.capacity:
-            self._grow()
-        before = self._last_position[who, items]
+        position = self.lengths.take(who)
+        self._longest += 1
+        if self._longest >= self.capacity:
+            self._make_room()
+        of_person = who * self._last_position.shape[1] + items
+        last_position = self._last_position.reshape(-1)
+        before = last_position.take(of_person)
         again = before >= 0
-        times = self.times[who, before] * again + 1
+        start = who * self.capacity
+        earlier = start + before
+        times = self.times.reshape(-1).take(earlier) * again + 1
         since = (position - before) * again
         if again.any():
-            self.latest[who[again], before[again]] = False
-        self.items[who, position] = items
-        self.ratings[who, position] = ratings
-        self.codes[who, position] = codes
-        self.times[who, position] = times
-        self.latest[who, position] = True
-        self._last_position[who, items] = position
+            self.latest.reshape(-1)[earlier[again]] = False
+        here = start + position
+        self.items.reshape(-1)[here] = items
+        self.ratings.reshape(-1)[here] = ratings
+        self.codes.reshape(-1)[here] = codes
+        self.times.reshape(-1)[here] = times
+        self.latest.reshape(-1)[here] = True
+        last_position[of_person] = position
         self.last_codes[who] = codes
         self.lengths[who] = position + 1
         return times, since
@@ -216,9 +222,16 @@ class Memory:
         for name in _COLUMNS:
             getattr(self, name)[row, :length] = saved[name]
         self.lengths[row] = length
+        self._longest = max(self._longest, length)
         if length:
             self.last_codes[row] = saved["codes"][-1]
             self._last_position[row, saved["items"]] = np.arange(length)
+
+    def _make_room(self) -> None:
+        """``_longest`` is a bound that is cheap to keep; the arrays grow only where it is true."""
+        self._longest = int(self.lengths.max()) + 1
+        if self._longest >= self.capacity:
+            self._grow()
 
     def _grow(self) -> None:
         for name in _COLUMNS:

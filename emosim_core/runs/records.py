@@ -64,7 +64,7 @@ def step_record(engine: Engine, step: Step, row: int, episode: int, number: int)
             for past, rating in zip(
                 step.retrieved_items[row, place].tolist(), step.retrieved_ratings[row, place].tolist(), strict=True
             )
-            if past >= 0
+            if rating == rating
         ]
         proposed.append(told)
     mood = engine.moods[step.rows[row]].tolist()

@@ -20,7 +20,7 @@ GOES_ON, INTERRUPTED, MAX_STEPS = 0, 1, 2
 _BUILT_IN_ENDINGS = ("", "interrupted", "max_steps")
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Step:
     """What happened to R people in one step. S is the size of the slate, K the number of memories.
 
@@ -36,8 +36,8 @@ class Step:
         ratings: ratings after perturbation, NaN where not consumed, shape ``(R, S)``.
         consumed: which items were consumed, shape ``(R, S)``.
         times: how often each item has been consumed, this time included, 0 where not consumed, shape ``(R, S)``.
-        retrieved_items: items that were remembered for each proposed one, -1 for none, shape ``(R, S, K)``.
-        retrieved_ratings: how they had been rated, shape ``(R, S, K)``.
+        retrieved_items: items that were remembered for each proposed one, shape ``(R, S, K)``.
+        retrieved_ratings: how they had been rated, NaN where nothing was remembered, shape ``(R, S, K)``.
         answers: what the rater answered, for reasons; None where everyone was interrupted.
         answered: row in ``answers`` of each person, -1 for who was interrupted, shape ``(R,)``.
     """
@@ -161,7 +161,7 @@ class Engine:
         """
         who = self.all_rows if rows is None else rows
         actions = np.ascontiguousarray(actions, dtype=np.intp).reshape(len(who), self.slate)
-        if actions.min(initial=0) < 0 or actions.max(initial=0) >= len(self.world.catalog):
+        if (actions.view(np.uintp) >= len(self.world.catalog)).any():  # as unsigned, a negative number is a large one
             raise ConfigurationError(f"an action must lie in 0 to {len(self.world.catalog) - 1}, got {actions.tolist()}")
         self.steps[ALL_ROWS if rows is None else rows] += 1
         chance = self.world.config.p_interrupt
@@ -175,8 +175,8 @@ class Engine:
         world = self.world
         history = self.memory.history(rows)
         positions = world.retrieval.retrieve_batch(actions, history, world.catalog)
-        remembered, items, past = _look_up(history, positions)
-        moods = self.moods[rows]
+        items, past = _look_up(history, positions)
+        moods = self.moods[who]
         people = self.people[who]
         answers = world.rater.rate_batch(
             RatingRequest(
@@ -210,13 +210,13 @@ class Engine:
         ratings = world.perturbator.perturb_batch(raw, world.domain.scale, self._streams.of(Stage.PERTURB, who))
         if ratings is not raw:
             ratings = world.domain.scale.round(ratings)
-        times, since = self._remember_and_feel(who, rows, actions, ratings, consumed, moods)
+        all_consumed = bool(consumed.all())
+        times, since = self._remember_and_feel(who, rows, actions, ratings, None if all_consumed else consumed, moods)
         steps = self.steps[rows]
         shaped, ends = world.shaping.shape_batch(
             Consumption(who, consumed, ratings, times, since, steps, self._traits[rows], world.domain.scale),
             self._streams.of(Stage.SHAPE, who),
         )
-        all_consumed = consumed.all()
         rewards = shaped.sum(axis=1) if all_consumed else np.where(consumed, shaped, 0.0).sum(axis=1)
         terminated = ends > 0
         truncated = (steps >= world.config.max_steps) & ~terminated
@@ -226,13 +226,13 @@ class Engine:
             rewards=rewards,
             terminated=terminated,
             truncated=truncated,
-            endings=np.where(terminated, ends + MAX_STEPS, truncated * MAX_STEPS),
+            endings=ends + MAX_STEPS * (terminated | truncated),
             actions=actions,
             raw=raw,
             ratings=ratings if all_consumed else np.where(consumed, ratings, np.nan),
             consumed=consumed,
             times=times,
-            retrieved_items=np.where(remembered, items, -1),
+            retrieved_items=items,
             retrieved_ratings=past,
             answers=answers,
             answered=self.all_rows[: len(who)],
@@ -244,19 +244,23 @@ class Engine:
         rows: Rows,
         actions: NDArray[np.intp],
         ratings: NDArray[np.float64],
-        consumed: NDArray[np.bool_],
+        consumed: NDArray[np.bool_] | None,
         moods: NDArray[np.float64],
     ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Append what was consumed to the memories and move the moods; times consumed and interactions since."""
+        """Append what was consumed (None: everything) to the memories and move the moods.
+
+        Returns:
+            Times consumed and interactions since the last time, shape ``(R, S)``.
+        """
         codes = self.world.emotion.code(ratings)
-        if self.slate == 1 and consumed.all():
+        if self.slate == 1 and consumed is None:
             times, since = self.memory.append(who, actions[:, 0], ratings[:, 0], codes[:, 0])
             self.moods[rows] = self.world.emotion.feel(moods, self._baselines[rows], codes[:, 0])
             return times[:, None], since[:, None]
         all_times = np.zeros(actions.shape, dtype=np.intp)
         all_since = np.zeros(actions.shape, dtype=np.intp)
         for place in range(self.slate):
-            taken = np.flatnonzero(consumed[:, place])
+            taken = np.arange(len(who)) if consumed is None else np.flatnonzero(consumed[:, place])
             slots, code = who[taken], codes[taken, place]
             all_times[taken, place], all_since[taken, place] = self.memory.append(
                 slots, actions[taken, place], ratings[taken, place], code
@@ -295,7 +299,7 @@ class Engine:
             ratings=spread(step and step.ratings, np.nan, slate),
             consumed=spread(step and step.consumed, False, slate),
             times=spread(step and step.times, 0, slate),
-            retrieved_items=spread(step and step.retrieved_items, -1, (*slate, 0)),
+            retrieved_items=spread(step and step.retrieved_items, 0, (*slate, 0)),
             retrieved_ratings=spread(step and step.retrieved_ratings, np.nan, (*slate, 0)),
             answers=step and step.answers,
             answered=answered,
@@ -332,12 +336,10 @@ class Engine:
         }
 
 
-def _look_up(
-    history: History, positions: NDArray[np.intp]
-) -> tuple[NDArray[np.bool_], NDArray[np.intp], NDArray[np.float64]]:
-    """Whether each position holds something, and the items and ratings there; all of shape ``(R, S, K)``."""
-    there = positions >= 0
+def _look_up(history: History, positions: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """The items and ratings at positions, shape ``(R, S, K)``; item 0 and rating NaN where there is none."""
     if history.width == 0 or positions.shape[2] == 0:
-        return there, np.zeros(positions.shape, dtype=np.intp), np.full(positions.shape, np.nan)
+        return np.zeros(positions.shape, dtype=np.intp), np.full(positions.shape, np.nan)
+    there = positions >= 0
     items, ratings = history.at(positions)
-    return there, items * there, np.where(there, ratings, np.nan)
+    return items * there, np.where(there, ratings, np.nan)

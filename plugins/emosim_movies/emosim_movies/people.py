@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from emosim_core import CategoryProfile, GeneratedUsers, PeopleProfile
+from collections.abc import Mapping
+from typing import ClassVar
+
+from emosim_core import CategoryProfile, CsvUsers, GeneratedUsers, PeopleProfile
 
 TRAIT_TEXTS: dict[str, tuple[str, str, str]] = {
     "activity": (
@@ -27,31 +30,37 @@ _SENTENCES = {
     "activity": (
         (
             "{who} stops watching [as soon as|the moment] [a film|something] [lets {them} down|disappoints {them}].",
-            "one [poor|weak|dull] film is enough [to end the evening for {them}|and {they} is off doing something else].",
+            "one [poor|weak|dull] film is enough [to end the evening for {them}|and {they} is off doing something"
+            " else].",
             "{who} is hard to keep in front of a screen: [the first let-down|one bad film] and {they} is gone.",
             "{who} [rarely|hardly ever] stays for another film after a disappointing one.",
-            "after a single disappointment {they} [switches off for the day|calls it a day|finds something else to do].",
+            "after a single disappointment {they} [switches off for the day|calls it a day|finds something else to"
+            " do].",
             "{who} comes and goes as a viewer, and [the first|a single] bad choice sends {them} away.",
             "nobody should count on {them} for a film marathon; [one letdown|one dull film] and {they} leaves.",
             "{their} patience with films is short[| and one mistake uses it up|: a bad one, and the screen goes dark].",
         ),
         (
-            "{who} forgives [a disappointing film or two|two or three weak films][, but no more than that|, hardly more].",
+            "{who} forgives [a disappointing film or two|two or three weak films][, but no more than that|, hardly"
+            " more].",
             "after a few disappointments in a row {they} [has had enough|finds something else to do|calls it a day].",
             "{who} watches [now and then|from time to time] and leaves once [several films|a few films] have let"
             " {them} down.",
             "one bad film does not [bother {them}|drive {them} off]; a few [in a row|one after the other] do.",
-            "{their} patience lasts for a few weak films[| and then runs out|, though not for a whole evening of them].",
+            "{their} patience lasts for a few weak films[| and then runs out|, though not for a whole evening of"
+            " them].",
             "{who} is neither quick to give up on films nor [endlessly patient|willing to sit through one dud after"
             " another].",
-            "films are part of {their} week [now and again|on some evenings], and after [a few|several] poor ones {they}"
+            "films are part of {their} week [now and again|on some evenings], and after [a few|several] poor ones"
+            " {they}"
             " [takes a break|loses interest].",
             "when a film [falls flat|goes wrong], {they} gives the next one a chance, and [perhaps|maybe] one more.",
         ),
         (
             "{who} [keeps|goes on] watching even after [several|a whole row of] disappointments.",
             "it takes a [lot|great number] of bad films to [drive|send] {them} away.",
-            "a disappointing film is no reason for {them} to stop; [there is always another to try|the next one waits].",
+            "a disappointing film is no reason for {them} to stop; [there is always another to try|the next one"
+            " waits].",
             "{who} [sits through|stays to the end of] [almost anything|nearly every film] and is ready for another.",
             "{who} has [great|endless|a lot of] patience with films and [comes back|carries on] after every letdown.",
             "however the last film went, {they} [is ready for|moves on to] the next.",
@@ -69,7 +78,8 @@ _SENTENCES = {
             " {they} shrugs.",
             "{who} likes to [know|find out] what others thought of a film and [mostly|nearly always] agrees.",
             "{who} [trusts|relies on] the [general|common] verdict on a film more than {their} own first impression.",
-            "a film that [the public|everybody] likes is a good film, as far as {they} is concerned[|, and the other way"
+            "a film that [the public|everybody] likes is a good film, as far as {they} is concerned[|, and the other"
+            " way"
             " round].",
             "[well-reviewed|highly rated] films please {them} and [poorly reviewed|badly rated] ones do not; {they}"
             " [sees no reason to differ|is at home with the majority].",
@@ -84,8 +94,10 @@ _SENTENCES = {
             " the verdict].",
             "{who} takes [other people's|the public's] view of a film into account without [simply adopting"
             " it|following it blindly].",
-            "between the crowd's judgement of a film and {their} own, {they} [looks for the middle|gives each its due].",
-            "a film's reputation is [a starting point|a first hint] for {them}, [no more and no less|not the last word].",
+            "between the crowd's judgement of a film and {their} own, {they} [looks for the middle|gives each its"
+            " due].",
+            "a film's reputation is [a starting point|a first hint] for {them}, [no more and no less|not the last"
+            " word].",
         ),
         (
             "{who} [pays no attention to|ignores|does not care about] what [others|most people] think of a film.",
@@ -115,7 +127,8 @@ _SENTENCES = {
         ),
         (
             "{who} has a few [corners|niches] of cinema {they} likes to [explore|dig into].",
-            "besides the usual films {they} [likes to look into|explores] a [small|hidden|little-known] corner of cinema"
+            "besides the usual films {they} [likes to look into|explores] a [small|hidden|little-known] corner of"
+            " cinema"
             " [now and then|once in a while].",
             "{who} is [open to|glad of] lesser-known films as long as they are not too far from {their} own interests.",
             "from time to time {they} tries a film [a step away from|just outside] {their} usual taste.",
@@ -128,7 +141,8 @@ _SENTENCES = {
             " likes anyway.",
         ),
         (
-            "{who} [looks|hunts] for films [unlike any seen before|that are out of the ordinary|nobody else has heard of].",
+            "{who} [looks|hunts] for films [unlike any seen before|that are out of the ordinary|nobody else has heard"
+            " of].",
             "the [stranger|more unusual] a film, the more it [interests|tempts|attracts] {them}.",
             "{who} would rather try something [unfamiliar|unheard-of|entirely new] than [see more of the same|return to"
             " familiar ground].",
@@ -137,7 +151,8 @@ _SENTENCES = {
             "familiar kinds of film soon bore {them}; {they} wants [surprises|something new every time].",
             "variety matters [most|more than anything] to {them}, and {their} choice of films [is hard to predict|jumps"
             " from one kind to the next].",
-            "{who} [gladly|happily] leaves {their} own taste behind to see a film [of a kind never tried|that breaks the"
+            "{who} [gladly|happily] leaves {their} own taste behind to see a film [of a kind never tried|that breaks"
+            " the"
             " rules].",
             "{their} idea of a good choice is a film {they} [knows nothing about|could not have imagined].",
         ),
@@ -149,7 +164,8 @@ _CHILD_SENTENCES = {
         (
             "{who} [runs off|wanders off] [as soon as|the moment] a film gets [boring|silly].",
             "one boring film and {they} [wants to do something else|is out of the room].",
-            "{who} does not sit still for long: [one film that is no fun|a single dull film] and {they} [is gone|leaves].",
+            "{who} does not sit still for long: [one film that is no fun|a single dull film] and {they} [is"
+            " gone|leaves].",
             "after one disappointing film {they} [will not hear of another|has had enough for the day].",
         ),
         (
@@ -163,7 +179,8 @@ _CHILD_SENTENCES = {
             "{who} stays [in front of the screen|in {their} seat] even if [several films|one film after another] turn"
             " out dull.",
             "{who} can watch film after film, [boring ones included|the dull ones too].",
-            "a film that is no fun does not [put {them} off|send {them} away]; {they} [waits for|wants to see] the next.",
+            "a film that is no fun does not [put {them} off|send {them} away]; {they} [waits for|wants to see] the"
+            " next.",
             "it takes a lot of boring films [before {they} gives up|to make {them} leave].",
         ),
     ),
@@ -200,8 +217,10 @@ _CHILD_SENTENCES = {
             "{who} likes {their} favourites best and [now and then|sometimes] tries a film [a bit different|few others"
             " know].",
             "{who} is curious about a film nobody knows, if it is [a little like|not too far from] {their} favourites.",
-            "next to {their} favourites {they} has found [one or two|a few] [odd little|unusual] kinds of film to like.",
-            "once in a while {they} [is happy to try|asks for] something [just beside|a little beyond] the usual films.",
+            "next to {their} favourites {they} has found [one or two|a few] [odd little|unusual] kinds of film to"
+            " like.",
+            "once in a while {they} [is happy to try|asks for] something [just beside|a little beyond] the usual"
+            " films.",
         ),
         (
             "{who} always wants to see [something new|a film unlike all the others].",
@@ -218,104 +237,183 @@ PROFILE = PeopleProfile(
         "comedy": CategoryProfile(
             0.90,
             "comedies",
-            ("comedies with quick jokes", "comedies where everything goes wrong", "warm-hearted comedies",
-             "comedies that get sillier by the minute"),
-            ("screen jokes rarely make {them} laugh", "slapstick [tires|annoys] {them}",
-             "{they} finds most film jokes [forced|more loud than funny]"),
+            (
+                "comedies with quick jokes",
+                "comedies where everything goes wrong",
+                "warm-hearted comedies",
+                "comedies that get sillier by the minute",
+            ),
+            (
+                "screen jokes rarely make {them} laugh",
+                "slapstick [tires|annoys] {them}",
+                "{they} finds most film jokes [forced|more loud than funny]",
+            ),
         ),
         "adventure": CategoryProfile(
             0.90,
             "adventure films",
-            ("adventure films with maps to follow", "adventure films about long journeys",
-             "adventure films in far-off places", "adventure films full of narrow escapes"),
-            ("perilous quests [all look alike|seem much the same] to {them}", "treasure hunts leave {them} unmoved",
-             "{they} knows too well that the adventurer will [come home|survive]"),
+            (
+                "adventure films with maps to follow",
+                "adventure films about long journeys",
+                "adventure films in far-off places",
+                "adventure films full of narrow escapes",
+            ),
+            (
+                "perilous quests [all look alike|seem much the same] to {them}",
+                "treasure hunts leave {them} unmoved",
+                "{they} knows too well that the adventurer will [come home|survive]",
+            ),
         ),
         "action": CategoryProfile(
             0.88,
             "action films",
-            ("action films with clever stunts", "fast action films", "action films with a great chase",
-             "action films that hardly stop for breath"),
-            ("chases and explosions [wear {them} out|are mere noise to {them}]", "fights go on far too long for {them}",
-             "all that shooting and crashing [bores|tires] {them}"),
+            (
+                "action films with clever stunts",
+                "fast action films",
+                "action films with a great chase",
+                "action films that hardly stop for breath",
+            ),
+            (
+                "chases and explosions [wear {them} out|are mere noise to {them}]",
+                "fights go on far too long for {them}",
+                "all that shooting and crashing [bores|tires] {them}",
+            ),
             from_age=7,
         ),
         "thriller": CategoryProfile(
             0.84,
             "thrillers",
-            ("thrillers with a twist at the end", "tense thrillers", "thrillers that keep everyone guessing",
-             "slow-burning thrillers"),
-            ("suspense makes {them} [nervous|uneasy] rather than curious", "plot twists seem contrived to {them}",
-             "{they} does not enjoy sitting on the edge of a seat"),
+            (
+                "thrillers with a twist at the end",
+                "tense thrillers",
+                "thrillers that keep everyone guessing",
+                "slow-burning thrillers",
+            ),
+            (
+                "suspense makes {them} [nervous|uneasy] rather than curious",
+                "plot twists seem contrived to {them}",
+                "{they} does not enjoy sitting on the edge of a seat",
+            ),
             from_age=13,
         ),
         "drama": CategoryProfile(
             0.84,
             "dramas",
             ("dramas about families", "quiet dramas", "dramas with strong characters", "dramas that stay in the mind"),
-            ("heavy stories [weigh on|depress] {them}", "long talks and tears [try {their} patience|are not {their}"
-             " idea of a film]", "{they} sees no point in watching people be unhappy"),
+            (
+                "heavy stories [weigh on|depress] {them}",
+                "long talks and tears [try {their} patience|are not {their} idea of a film]",
+                "{they} sees no point in watching people be unhappy",
+            ),
             from_age=10,
         ),
         "crime": CategoryProfile(
             0.82,
             "crime films",
-            ("crime films with a stubborn detective", "crime films about the perfect heist", "clever crime films",
-             "crime films that let the viewer solve the case"),
-            ("gangsters and murders [do not interest|depress] {them}", "police work on screen [bores|tires] {them}",
-             "{they} would rather not spend an evening among crooks"),
+            (
+                "crime films with a stubborn detective",
+                "crime films about the perfect heist",
+                "clever crime films",
+                "crime films that let the viewer solve the case",
+            ),
+            (
+                "gangsters and murders [do not interest|depress] {them}",
+                "police work on screen [bores|tires] {them}",
+                "{they} would rather not spend an evening among crooks",
+            ),
             from_age=13,
         ),
         "documentary": CategoryProfile(
             0.77,
             "documentaries",
-            ("documentaries about nature", "documentaries about people with unusual lives",
-             "documentaries that explain how things work", "documentaries about the past"),
-            ("facts and narrators [make {their} mind wander|are too dry for {them}]",
-             "a film without a made-up story [does not hold {them}|is no fun for {them}]",
-             "real life on screen [feels like a lesson|has little charm] for {them}"),
+            (
+                "documentaries about nature",
+                "documentaries about people with unusual lives",
+                "documentaries that explain how things work",
+                "documentaries about the past",
+            ),
+            (
+                "facts and narrators [make {their} mind wander|are too dry for {them}]",
+                "a film without a made-up story [does not hold {them}|is no fun for {them}]",
+                "real life on screen [feels like a lesson|has little charm] for {them}",
+            ),
         ),
         "animation": CategoryProfile(
             0.70,
             "animated films",
-            ("animated films with beautiful pictures", "hand-drawn animated films", "animated films with talking animals",
-             "inventive animated films"),
-            ("drawn figures [leave {them} cold|never seem alive to {them}]", "cartoon faces do not [touch|move] {them}",
-             "{they} prefers real people on the screen to drawings"),
+            (
+                "animated films with beautiful pictures",
+                "hand-drawn animated films",
+                "animated films with talking animals",
+                "inventive animated films",
+            ),
+            (
+                "drawn figures [leave {them} cold|never seem alive to {them}]",
+                "cartoon faces do not [touch|move] {them}",
+                "{they} prefers real people on the screen to drawings",
+            ),
         ),
         "fantasy": CategoryProfile(
             0.70,
             "fantasy films",
-            ("fantasy films with dragons", "fantasy films about other worlds", "fantasy films full of magic",
-             "fantasy films with old legends in them"),
-            ("magic and dragons are too far from life for {them}", "wizards and spells [leave {them} cold|do not"
-             " convince {them}]", "{they} cannot keep invented kingdoms apart"),
+            (
+                "fantasy films with dragons",
+                "fantasy films about other worlds",
+                "fantasy films full of magic",
+                "fantasy films with old legends in them",
+            ),
+            (
+                "magic and dragons are too far from life for {them}",
+                "wizards and spells [leave {them} cold|do not convince {them}]",
+                "{they} cannot keep invented kingdoms apart",
+            ),
         ),
         "science fiction": CategoryProfile(
             0.69,
             "science fiction films",
-            ("science fiction films about space travel", "science fiction films about the near future",
-             "thoughtful science fiction films", "science fiction films with robots"),
-            ("spaceships and robots [mean nothing to|do not interest] {them}", "the future on screen seems cold to {them}",
-             "invented technology [confuses|bores] {them}"),
+            (
+                "science fiction films about space travel",
+                "science fiction films about the near future",
+                "thoughtful science fiction films",
+                "science fiction films with robots",
+            ),
+            (
+                "spaceships and robots [mean nothing to|do not interest] {them}",
+                "the future on screen seems cold to {them}",
+                "invented technology [confuses|bores] {them}",
+            ),
             from_age=7,
         ),
         "romance": CategoryProfile(
             0.67,
             "romances",
-            ("romances with a happy ending", "romances that begin with a quarrel", "gentle romances",
-             "bittersweet romances"),
-            ("love stories are too sweet for {them}", "kisses and longing looks [make {them} yawn|embarrass {them}]",
-             "{they} can tell from the start which couple will find each other"),
+            (
+                "romances with a happy ending",
+                "romances that begin with a quarrel",
+                "gentle romances",
+                "bittersweet romances",
+            ),
+            (
+                "love stories are too sweet for {them}",
+                "kisses and longing looks [make {them} yawn|embarrass {them}]",
+                "{they} can tell from the start which couple will find each other",
+            ),
             from_age=12,
         ),
         "horror": CategoryProfile(
             0.52,
             "horror films",
-            ("horror films with haunted houses", "eerie horror films", "horror films that rely on what is not shown",
-             "horror films with a good monster"),
-            ("being frightened is [no pleasure to|not fun for] {them}", "scary scenes [keep {them} awake|stay with {them}"
-             " for days]", "{they} does not want to see blood or monsters"),
+            (
+                "horror films with haunted houses",
+                "eerie horror films",
+                "horror films that rely on what is not shown",
+                "horror films with a good monster",
+            ),
+            (
+                "being frightened is [no pleasure to|not fun for] {them}",
+                "scary scenes [keep {them} awake|stay with {them} for days]",
+                "{they} does not want to see blood or monsters",
+            ),
             from_age=16,
         ),
     },
@@ -344,7 +442,8 @@ PROFILE = PeopleProfile(
         " either.",
         "{disliked} are not for {them}, as {reason}; [nor are|the same goes for] {more}.",
         "from {disliked} {they} expects little, since {reason}; {more} [fare no better|are no more to {their} taste].",
-        "{reason}, so {they} [skips|turns down] {disliked}; {more} [rarely appeal to {them} either|are left alone too].",
+        "{reason}, so {they} [skips|turns down] {disliked}; {more} [rarely appeal to {them} either|are left alone"
+        " too].",
         "besides {more}, {they} [avoids|passes over] {disliked}: {reason}.",
         "{who} [dislikes|could do without] {more}, and {disliked} too, as {reason}.",
         "{who} [keeps away from|avoids|has little time for] {disliked}.",
@@ -379,3 +478,16 @@ class Detailed(GeneratedUsers):
 
     profile = PROFILE
     kind = "detailed"
+
+
+class ViewersCsv(CsvUsers):
+    """People from a CSV file, with the names that files of viewers have for film categories."""
+
+    aliases: ClassVar[Mapping[str, str]] = {
+        "animated": "animation",
+        "sci-fi": "science fiction",
+        "science-fiction": "science fiction",
+        "scifi": "science fiction",
+        "documentaries": "documentary",
+        "film-noir": "film noir",
+    }

@@ -1,0 +1,169 @@
+"""Steps per second of the environments, and how long and how big the commands are; prints a table.
+
+Run with: python benchmarks/speed.py
+Every figure is the best of several repetitions, which is what a noisy machine disturbs least.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+
+def best_of(repeat: int, once: Callable[[], float]) -> float:
+    """The smallest of several measurements."""
+    return min(once() for _ in range(repeat))
+
+
+def large_world(items: int, dimension: int, **options: object) -> object:
+    """A world of movies with a synthetic catalogue of a given size."""
+    from emosim_core import Catalog, assemble
+    from emosim_core.simulation.config import EnvironmentConfig
+    from emosim_movies.movie import Movie
+
+    world = assemble(EnvironmentConfig(plugin="movies", **options))
+    if items:
+        rng = np.random.default_rng(0)
+        genres = world.catalog.category_names
+        movies = [
+            Movie(
+                id=f"m{i}",
+                title=f"Film {i}",
+                categories=tuple(rng.choice(genres, 2, replace=False)),
+                public_rating=round(float(rng.uniform(2, 9)), 1),
+                public_count=int(rng.integers(10, 10**6)),
+            )
+            for i in range(items)
+        ]
+        vectors = rng.normal(size=(items, dimension)).astype(np.float32)
+        world.catalog = Catalog(movies, world.domain.scale, vectors, "random")
+        world.rater.prepare(world.catalog, world.population, world.domain.scale)
+    return world
+
+
+def single(history: int, items: int, dimension: int, sessions: int = 30, steps: int = 20) -> float:
+    """Steps per second of one environment while its person remembers ``history`` interactions, give or take 10."""
+    from emosim_core import EmoSimEnv
+
+    world = large_world(items, dimension, max_steps=10**6, reward_shaping="identity")
+    env = EmoSimEnv(world=world)
+    count = len(world.catalog)
+
+    def once() -> float:
+        rng = np.random.default_rng(1)
+        spent = 0.0
+        for session in range(sessions):
+            env.reset(seed=session)
+            actions = [int(action) for action in rng.integers(0, count, history + steps // 2)]
+            for action in actions[:-steps]:
+                env.step(action)
+            start = time.perf_counter()
+            for action in actions[-steps:]:
+                env.step(action)
+            spent += time.perf_counter() - start
+        return spent / (sessions * steps)
+
+    return 1 / best_of(5, once)
+
+
+def vector(people: int, history: int, steps: int) -> float:
+    """Steps per second of a vector environment while its people remember ``history`` interactions, give or take 10."""
+    from emosim_core import EmoSimVectorEnv
+
+    env = EmoSimVectorEnv(world=large_world(0, 0, max_steps=10**6, reward_shaping="identity"), num_envs=people)
+    count = len(env.world.catalog)
+
+    def once() -> float:
+        rng = np.random.default_rng(1)
+        env.reset(seed=0)
+        for _ in range(history - steps // 2):
+            env.step(rng.integers(0, count, people))
+        actions = rng.integers(0, count, (steps, people))
+        start = time.perf_counter()
+        for row in actions:
+            env.step(row)
+        return (time.perf_counter() - start) / steps
+
+    return people / best_of(7, once)
+
+
+def sessions(people: int, steps: int) -> float:
+    """Steps per second of a vector environment with all defaults, sessions ending and beginning as they do."""
+    from emosim_core import EmoSimVectorEnv
+
+    env = EmoSimVectorEnv("movies", people)
+    count = len(env.world.catalog)
+
+    def once() -> float:
+        rng = np.random.default_rng(1)
+        env.reset(seed=0)
+        actions = rng.integers(0, count, (steps, people))
+        start = time.perf_counter()
+        for row in actions:
+            env.step(row)
+        return (time.perf_counter() - start) / steps
+
+    return people / best_of(5, once)
+
+
+_MEASURE = """
+import resource, subprocess, sys, time
+start = time.perf_counter()
+status = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode
+print(status, time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)
+"""
+"""Measures a command from a small process, because a child's peak counts what its parent held when it was forked."""
+
+
+def command(arguments: list[str], folder: str) -> tuple[float, float]:
+    """Seconds and peak MiB of a Python command, the best of five."""
+    env = {**os.environ, "EMOSIM_CACHE_DIR": folder}
+    seconds = memory = float("inf")
+    for _ in range(5):
+        wrapped = [sys.executable, "-S", "-c", _MEASURE, sys.executable, *arguments]
+        told = subprocess.run(wrapped, cwd=folder, env=env, stdout=subprocess.PIPE, text=True, check=True).stdout
+        status, spent, peak = told.split()
+        if status != "0":
+            raise SystemExit(f"{arguments} failed")
+        seconds, memory = min(seconds, float(spent)), min(memory, float(peak))
+    return seconds, memory
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", choices=["env", "commands"], help="measure one part only")
+    only = parser.parse_args().only
+    print(f"Python {platform.python_version()}, NumPy {np.__version__}, {os.cpu_count()} cores")
+    if only != "commands":
+        print(f"one environment, history 50, bundled films      {single(50, 0, 0):>10,.0f} steps/s")
+        print(f"one environment, history 50, 1,000 x 768        {single(50, 1000, 768):>10,.0f} steps/s")
+        print(f"one environment, history 500, 1,000 x 768       {single(500, 1000, 768):>10,.0f} steps/s")
+        print(f"256 people, history 50, bundled films           {vector(256, 50, 20):>10,.0f} steps/s")
+        for people in (1, 8, 64, 256, 1024):
+            print(f"{people:>4} people, all defaults, sessions ending      {sessions(people, 200):>10,.0f} steps/s")
+    if only != "env":
+        with tempfile.TemporaryDirectory() as folder:
+            for told, arguments in (
+                ("python -c pass", ["-c", "pass"]),
+                ("import emosim_core", ["-c", "import emosim_core"]),
+                ("emosim --help", ["-m", "emosim_core", "--help"]),
+                (
+                    "emosim run --plugin movies --episodes 5",
+                    ["-m", "emosim_core", "run", "--plugin", "movies", "--episodes", "5"],
+                ),
+            ):
+                seconds, memory = command(arguments, folder)
+                print(f"{told:<47} {seconds:>10.3f} s {memory:>6.0f} MiB")
+
+
+if __name__ == "__main__":
+    main()

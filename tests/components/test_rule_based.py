@@ -1,0 +1,491 @@
+"""The rule-based rater: what moves a rating and what does not, that it is repeatable, and that reasons add up."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from emosim_core.components import rule_based_constants as fitted
+from emosim_core.components.base import RatingRequest
+from emosim_core.components.rule_based import PEOPLE_SHARES, RECORDED_PEOPLE, RuleBased, RuleBasedOptions
+from emosim_core.model import Catalog, Item, Memory, Population, RatingScale, User, Words
+
+TEN, FIVE = RatingScale(), RatingScale(low=1, high=5)
+FILM = Words("film", "films", "watch", "watched", "viewing", "viewer")
+POPULARITY = {
+    "comedy": 0.90, "adventure": 0.90, "action": 0.88, "thriller": 0.84, "drama": 0.84, "crime": 0.82,
+    "documentary": 0.77, "animation": 0.70, "fantasy": 0.70, "science fiction": 0.69, "romance": 0.67, "horror": 0.52,
+}  # fmt: skip
+NAMES = tuple(POPULARITY)
+
+
+class Keyed:
+    """Draws that belong to a person: row r is keyed by ``keys[r]`` alone."""
+
+    def __init__(self, keys: NDArray[np.intp], seed: int = 0) -> None:
+        self._rngs = [np.random.default_rng([seed, int(key)]) for key in keys]
+
+    def uniform(self, count: int) -> NDArray[np.float64]:
+        return np.array([rng.random(count) for rng in self._rngs]).reshape(-1, count)
+
+    def normal(self, count: int) -> NDArray[np.float64]:
+        return np.array([rng.standard_normal(count) for rng in self._rngs]).reshape(-1, count)
+
+    def generator(self, row: int) -> np.random.Generator:
+        return self._rngs[row]
+
+
+class Whims:
+    """The given whims, or none; counts how many were asked for."""
+
+    def __init__(self, rows: int, seed: int | None = None) -> None:
+        self._rows, self.asked = rows, 0
+        self._rng = None if seed is None else np.random.default_rng(seed)
+
+    def uniform(self, count: int) -> NDArray[np.float64]:
+        raise AssertionError("the rater draws normals alone")
+
+    def normal(self, count: int) -> NDArray[np.float64]:
+        self.asked += count
+        shape = (self._rows, count)
+        return np.zeros(shape) if self._rng is None else self._rng.standard_normal(shape)
+
+    def generator(self, row: int) -> np.random.Generator:
+        raise AssertionError("the rater draws in blocks alone")
+
+
+def films(count: int = 60, dimensions: int = 24, seed: int = 3, scale: RatingScale = TEN) -> Catalog:
+    rng = np.random.default_rng(seed)
+    public = rng.normal(fitted.MIDDLE, 0.8, count).clip(1, 10)
+    items = [
+        Item(
+            id=f"i{i}",
+            title=f"Title {i}",
+            categories=tuple(rng.choice(NAMES, rng.integers(1, 4), replace=False)),
+            public_rating=round(scale.carry(public[i]), 1),
+            public_count=int(rng.lognormal(8, 1.5)),
+            collection=f"series {i // 2}" if i < 6 else None,
+        )
+        for i in range(count)
+    ]
+    return Catalog(items, scale, rng.normal(size=(count, dimensions)).astype(np.float32))
+
+
+def people(count: int = 40, seed: int = 5) -> Population:
+    rng = np.random.default_rng(seed)
+    users = []
+    for i in range(count):
+        order, likes = rng.permutation(len(NAMES)), rng.random(len(NAMES)) < list(POPULARITY.values())
+        users.append(
+            person(
+                f"p{i}",
+                liked=tuple(NAMES[c] for c in order if likes[c])[:4],
+                disliked=tuple(NAMES[c] for c in order if not likes[c])[:4],
+                activity=int(rng.integers(1, 4)),
+                conformity=int(rng.choice([1, 2, 2, 3])),
+                diversity=int(rng.choice([1, 2, 2, 3])),
+                baseline_valence=float(np.clip(rng.normal(0.1, 0.2), -1, 1)),
+            )
+        )
+    return Population(users)
+
+
+def person(name: str = "p", **fields: Any) -> User:
+    return User(id=name, name=name, **fields)
+
+
+def item(name: str = "i", **fields: Any) -> Item:
+    return Item(id=name, title=name, **({"public_rating": fitted.MIDDLE} | fields))
+
+
+def ask(
+    catalog: Catalog,
+    population: Population,
+    people: Any = (0,),
+    items: Any = ((0,),),
+    *,
+    past: Any = None,
+    ratings: Any = None,
+    times: Any = None,
+    valence: Any = None,
+    scale: RatingScale | None = None,
+) -> RatingRequest:
+    """A request; by default of people in their usual mood, who remember nothing."""
+    who, what = np.array(people, dtype=np.intp), np.array(items, dtype=np.intp)
+    moods = population.baselines[who].copy()
+    if valence is not None:
+        moods[:, 0] = valence
+    empty = np.zeros((*what.shape, 0))
+    rated = empty if ratings is None else np.array(ratings, dtype=np.float64)
+    return RatingRequest(
+        people=who,
+        items=what,
+        retrieved=np.where(np.isnan(rated), -1, np.arange(rated.shape[2])),
+        retrieved_items=(empty if past is None else np.array(past)).astype(np.intp),
+        retrieved_ratings=rated,
+        times=np.zeros(what.shape, dtype=np.intp) if times is None else np.array(times, dtype=np.intp),
+        moods=moods,
+        history=Memory(len(who), len(catalog)).history(),
+        catalog=catalog,
+        population=population,
+        scale=scale or catalog.scale,
+        words=FILM,
+    )
+
+
+def latent(request: RatingRequest, **options: Any) -> NDArray[np.float64]:
+    """Sums of terms without a whim and without made-up leniency."""
+    rater = RuleBased(RuleBasedOptions.model_validate({"leniency": 0.0} | options))
+    return rater.latent(request, Whims(len(request.people)))
+
+
+def crowd(catalog: Catalog, population: Population, rows: int = 64, slate: int = 2, k: int = 3) -> RatingRequest:
+    """A request with a bit of everything: memories and gaps, repetitions, moods."""
+    rng = np.random.default_rng(11)
+    rated = rng.integers(1, len(catalog.scale.levels) + 1, (rows, slate, k)).astype(np.float64)
+    rated[rng.random(rated.shape) < 0.3] = np.nan
+    return ask(
+        catalog,
+        population,
+        rng.integers(0, len(population), rows),
+        rng.integers(0, len(catalog), (rows, slate)),
+        past=np.where(np.isnan(rated), 0, rng.integers(0, len(catalog), rated.shape)),
+        ratings=rated,
+        times=rng.integers(0, 3, (rows, slate)) * (rng.random((rows, slate)) < 0.4),
+        valence=rng.uniform(-1, 1, rows),
+    )
+
+
+def part(request: RatingRequest, rows: NDArray[np.intp]) -> RatingRequest:
+    names = ("people", "items", "retrieved", "retrieved_items", "retrieved_ratings", "times", "moods")
+    return replace(request, **{name: getattr(request, name)[rows] for name in names})
+
+
+CATALOG, PEOPLE = films(), people()
+CROWD = crowd(CATALOG, PEOPLE)
+
+
+# ------------------------------------------------------------------------------------ what it answers
+
+
+@pytest.mark.parametrize("scale", [TEN, FIVE, RatingScale(low=0.5, high=5, step=0.5)])
+def test_answers_are_levels_of_the_scale(scale: RatingScale) -> None:
+    catalog = films(scale=scale)
+    values = RuleBased().rate_batch(crowd(catalog, PEOPLE), Whims(64, 1)).values
+    assert values.shape == (64, 2)
+    assert np.isin(values, scale.levels).all()
+
+
+@pytest.mark.parametrize(("dimensions", "k"), [(0, 3), (24, 0), (0, 0), (2, 3)])
+def test_no_answer_is_missing_without_embeddings_or_memories(dimensions: int, k: int) -> None:
+    catalog = films(dimensions=dimensions)
+    answer = RuleBased().rate_batch(crowd(catalog, PEOPLE, k=k), Whims(64, 1))
+    assert np.isin(answer.values, TEN.levels).all()
+    assert "makes" in answer.reason(0, 0)
+
+
+def test_an_item_and_a_person_of_whom_nothing_is_known_get_the_start() -> None:
+    catalog = Catalog([Item(id="i", title="i")], TEN)
+    request = ask(catalog, Population([person()]))
+    assert latent(request) == pytest.approx(fitted.START)
+    answer = RuleBased(RuleBasedOptions(leniency=0)).rate_batch(request, Whims(1))
+    assert answer.reason(0, 0) == f"From {fitted.START:.1f}: nothing moves it; makes {fitted.START:.1f}"
+
+
+def test_random_pairs_are_rated_as_people_rate() -> None:
+    catalog, population, rng = films(400), people(400), np.random.default_rng(1)
+    pairs = 40_000
+    request = ask(catalog, population, rng.integers(0, 400, pairs), rng.integers(0, 400, (pairs, 1)))
+    values = RuleBased().rate_batch(request, Whims(pairs, 2)).values
+    shares = np.array([(values == level).mean() for level in TEN.levels])
+    assert np.abs(shares - PEOPLE_SHARES).sum() / 2 < 0.08
+    assert (shares > 0).all()
+
+
+def test_a_pair_has_a_taste_of_its_own_beyond_item_and_person() -> None:
+    catalog, population = films(80), people(150)
+    request = ask(catalog, population, np.arange(150), np.tile(np.arange(80), (150, 1)))
+    rater = RuleBased()
+    tables = [rater.rate_batch(request, Whims(150, seed)).values for seed in (1, 2)]
+    first, second = (t - t.mean(0) - t.mean(1, keepdims=True) + t.mean() for t in tables)
+    assert (first * second).mean() / tables[0].var() > 0.08
+
+
+# -------------------------------------------------------------------------------------- repeatability
+
+
+def test_the_same_draws_give_the_same_ratings_and_reasons() -> None:
+    first, second = (RuleBased().rate_batch(CROWD, Whims(64, 4)) for _ in range(2))
+    assert np.array_equal(first.values, second.values)
+    assert [first.reason(r, 1) for r in range(64)] == [second.reason(r, 1) for r in range(64)]
+
+
+def test_draws_are_as_many_as_items_whatever_the_situation() -> None:
+    for request in (CROWD, crowd(CATALOG, PEOPLE, slate=5, k=0)):
+        draws = Whims(64, 1)
+        RuleBased().rate_batch(request, draws)
+        assert draws.asked == request.items.shape[1]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(0, 63), min_size=1, max_size=64, unique=True))
+def test_a_row_is_rated_alike_in_any_company(rows: list[int]) -> None:
+    rater, chosen = RuleBased(), np.array(rows, dtype=np.intp)
+    whole = rater.rate_batch(CROWD, Keyed(np.arange(64)))
+    some = rater.rate_batch(part(CROWD, chosen), Keyed(chosen))
+    assert np.array_equal(whole.values[chosen], some.values)
+    assert whole.reason(rows[0], 0) == some.reason(0, 0)
+
+
+def test_a_person_keeps_their_leniency_in_any_population() -> None:
+    alone = Population([PEOPLE.users[7]])
+    rater = RuleBased()
+    here = rater.latent(ask(CATALOG, PEOPLE, (7,), ((3,),)), Whims(1))
+    assert rater.latent(ask(CATALOG, alone, (0,), ((3,),)), Whims(1)) == pytest.approx(here)
+
+
+def test_leniency_varies_between_people_by_about_what_is_asked_for() -> None:
+    population = Population([person(f"u{i}") for i in range(500)])
+    catalog = Catalog([item()], TEN)
+    request = ask(catalog, population, np.arange(500), np.zeros((500, 1)))
+    sums = RuleBased(RuleBasedOptions(leniency=0.7)).latent(request, Whims(500))
+    assert sums.std() == pytest.approx(0.7, rel=0.15)
+    assert sums.mean() == pytest.approx(fitted.START, abs=0.1)
+
+
+def test_a_table_too_large_to_keep_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = RuleBased().latent(CROWD, Whims(64, 1))
+    monkeypatch.setattr("emosim_core.components.rule_based._TABLE_LIMIT", 0)
+    assert RuleBased().latent(CROWD, Whims(64, 1)) == pytest.approx(kept, abs=1e-12)
+
+
+def test_a_request_about_other_people_is_prepared_for_by_itself() -> None:
+    rater = RuleBased()
+    rater.prepare(CATALOG, people(3), TEN)
+    assert np.array_equal(
+        rater.rate_batch(CROWD, Whims(64, 1)).values, RuleBased().rate_batch(CROWD, Whims(64, 1)).values
+    )
+
+
+# --------------------------------------------------------------------------------- what moves a rating
+
+
+def test_activity_moves_nothing() -> None:
+    levels = [Population([u.model_copy(update={"activity": level}) for u in PEOPLE.users]) for level in (1, 2, 3)]
+    sums = [RuleBased().latent(replace(CROWD, population=population), Whims(64, 1)) for population in levels]
+    assert np.array_equal(sums[0], sums[1])
+    assert np.array_equal(sums[0], sums[2])
+
+
+def test_followers_keep_closer_to_the_public_rating_than_mavericks() -> None:
+    catalog, base = films(200), people(300)
+    pairs = ask(catalog, base, np.arange(300), np.random.default_rng(1).integers(0, 200, (300, 20)))
+    agreement = []
+    for level in (1, 2, 3):
+        population = Population([u.model_copy(update={"conformity": level}) for u in base.users])
+        values = RuleBased().rate_batch(replace(pairs, population=population), Whims(300, 1)).values
+        agreement.append(np.corrcoef(values.ravel(), catalog.public_ratings[pairs.items].ravel())[0, 1])
+    assert agreement[0] > agreement[1] > agreement[2]
+    assert agreement[0] > agreement[2] + 0.25
+
+
+def test_a_liked_category_lifts_and_a_disliked_one_lowers_more_for_the_selective() -> None:
+    catalog = Catalog([item(categories=("horror",)), item("other", categories=("comedy",))], TEN)
+    moves = {}
+    for level in (1, 2, 3):
+        population = Population(
+            [
+                person("fan", liked=("horror",), diversity=level),
+                person("foe", liked=("comedy",), disliked=("horror",), diversity=level),
+                person("none", diversity=level),
+            ]
+        )
+        fan, foe, none = latent(ask(catalog, population, (0, 1, 2), ((0,), (0,), (0,)))).ravel()
+        moves[level] = (fan - none, foe - none)
+    assert moves[1][0] > moves[2][0] > moves[3][0] > 0
+    assert moves[1][1] < moves[2][1] < moves[3][1] < 0
+    assert moves[2] == pytest.approx((fitted.LIKED, -fitted.DISLIKED))
+
+
+def test_the_selective_shun_and_trailblazers_seek_what_is_outside_their_categories_and_little_known() -> None:
+    catalog = Catalog(
+        [
+            item("outside", categories=("war",), public_count=1000),
+            item("rare", public_count=10),
+            item("famous", public_count=100_000),
+            item("liked", categories=("comedy",)),
+        ],
+        TEN,
+    )
+    population = Population([person(f"p{d}", liked=("comedy",), diversity=d) for d in (1, 2, 3)])
+    sums = latent(ask(catalog, population, (0, 1, 2), ((0, 1, 2),) * 3))
+    outside, rare, famous = sums.T
+    assert outside[0] < outside[1] < outside[2]
+    assert rare[0] < rare[1] < rare[2]
+    assert famous[0] > famous[1] > famous[2]
+
+
+def test_an_unknown_public_rating_moves_nobody() -> None:
+    catalog = Catalog([item("good", public_rating=9.0), item("unknown", public_rating=None)], TEN)
+    population = Population([person(conformity=1)])
+    good, unknown = latent(ask(catalog, population, (0,), ((0, 1),))).ravel()
+    assert unknown == pytest.approx(fitted.START)
+    assert good - unknown == pytest.approx(9.0 - fitted.MIDDLE)
+
+
+def test_repetition_bores_more_and_more() -> None:
+    catalog, population = Catalog([item()], TEN), Population([person()])
+    sums = latent(ask(catalog, population, (0,) * 6, ((0,),) * 6, times=[[0], [1], [2], [5], [63], [5000]])).ravel()
+    assert (np.diff(sums)[:4] < 0).all()
+    assert sums[0] - sums[1] == pytest.approx(1.5)
+    assert sums[4] == sums[5]
+
+
+def test_mood_moves_a_little() -> None:
+    catalog, population = Catalog([item()], TEN), Population([person()])
+    low, usual, high = latent(ask(catalog, population, (0,) * 3, ((0,),) * 3, valence=[-0.5, 0.1, 0.7])).ravel()
+    assert low < usual < high
+    assert high - low < 1.0
+
+
+def test_a_resting_mood_makes_generous_or_strict() -> None:
+    population = Population([person("low", baseline_valence=-0.5), person("high", baseline_valence=0.5)])
+    low, high = latent(ask(Catalog([item()], TEN), population, (0, 1), ((0,), (0,)))).ravel()
+    assert high - low == pytest.approx(fitted.TEMPER)
+
+
+# -------------------------------------------------------------------------------------------- memory
+
+
+def memories(rating: float, past: int, embeddings: NDArray[np.float32] | None = None) -> float:
+    catalog = films(200)
+    if embeddings is not None:
+        catalog = Catalog(catalog.items, TEN, embeddings)
+    population = Population([person()])
+    blank = latent(ask(catalog, population, (0,), ((0,),)))
+    return float((latent(ask(catalog, population, (0,), ((0,),), past=[[[past]]], ratings=[[[rating]]])) - blank)[0, 0])
+
+
+def test_a_part_of_the_same_series_carries_its_surprise_over() -> None:
+    assert memories(10, past=1) > 1
+    assert memories(1, past=1) < -1.5
+    assert memories(10, past=1, embeddings=np.zeros((200, 0), dtype=np.float32)) > 1
+
+
+def test_a_similar_item_carries_less_over_and_an_unlike_one_nothing() -> None:
+    vectors = np.random.default_rng(8).normal(size=(200, 24)).astype(np.float32)
+    vectors[50] = vectors[0] + 0.05 * vectors[51]
+    vectors[60] = -vectors[0]
+    assert memories(10, past=60, embeddings=vectors) == 0
+    assert 0.1 < memories(10, past=50, embeddings=vectors) < memories(10, past=1, embeddings=vectors)
+    assert memories(1, past=50, embeddings=vectors) < -0.1
+
+
+def test_without_embeddings_similarity_is_nothing() -> None:
+    for vectors in (np.zeros((200, 0)), np.zeros((200, 8)), np.ones((200, 8))):
+        assert memories(10, past=50, embeddings=vectors.astype(np.float32)) == 0
+
+
+def test_places_without_a_memory_move_nothing() -> None:
+    population = Population([person()])
+    blank = latent(ask(CATALOG, population, (0,), ((0,),)))
+    gaps = ask(CATALOG, population, (0,), ((0,),), past=[[[0, 0]]], ratings=[[[np.nan, np.nan]]])
+    assert latent(gaps) == pytest.approx(blank)
+
+
+def test_leniency_of_recorded_people_is_learnt_from_what_they_remember() -> None:
+    population = Population([person("generous"), person("strict"), person("new")])
+    memory = Memory(3, len(CATALOG))
+    for film in range(20):
+        memory.append(np.array([0, 1]), np.array([film, film]), np.array([10.0, 2.0]), np.array([8, 0]))
+    request = replace(ask(CATALOG, population, (0, 1, 2), ((30,),) * 3), history=memory.history())
+    rater = RuleBased(RECORDED_PEOPLE)
+    generous, strict, new = rater.latent(request, Whims(3)).ravel()
+    assert generous > new + 2
+    assert strict < new - 2
+    assert "rates higher than most so far +" in rater.rate_batch(request, Whims(3)).reason(0, 0)
+
+
+# ------------------------------------------------------------------------------------------- reasons
+
+REASON = re.compile(r"From (\d+\.\d): (.*); makes (-?\d+\.\d)")
+
+
+def test_reasons_add_up_to_the_sum_that_was_cut_into_the_rating() -> None:
+    rater = RuleBased()
+    answer, sums = rater.rate_batch(CROWD, Whims(64, 1)), rater.latent(CROWD, Whims(64, 1))
+    cuts = np.array([-np.inf, *fitted.CUTS, np.inf])
+    for row in range(64):
+        for place in range(2):
+            reason = answer.reason(row, place)
+            match = REASON.fullmatch(reason)
+            assert match is not None, reason
+            moves = [float(text.rsplit(" ", 1)[1]) for text in match[2].split("; ")]
+            assert float(match[1]) + sum(moves) == pytest.approx(float(match[3]), abs=1e-6)
+            assert float(match[3]) == pytest.approx(sums[row, place], abs=0.05 * 14)
+            assert 0 not in moves
+            assert [abs(move) for move in moves] == sorted((abs(move) for move in moves), reverse=True)
+            level = int(answer.values[row, place])
+            assert cuts[level - 1] <= sums[row, place] < cuts[level]
+
+
+def test_a_reason_speaks_the_words_of_the_domain() -> None:
+    catalog = Catalog(
+        [
+            item("Alien", categories=("horror", "thriller"), public_rating=8.5, collection="Alien"),
+            item("Aliens", categories=("horror", "war"), public_rating=7.9, collection="Alien", public_count=90),
+        ],
+        TEN,
+    )
+    population = Population([person(liked=("horror", "thriller"), conformity=1, diversity=1)])
+    rater = RuleBased(RuleBasedOptions(leniency=0))
+    request = ask(
+        catalog, population, (0,), ((1, 0),), past=[[[0, 1], [0, 1]]], ratings=[[[10, np.nan], [10, np.nan]]],
+        times=[[1, 21]], valence=-0.9,
+    )  # fmt: skip
+    answer = rater.rate_batch(request, Whims(1))
+    reason = answer.reason(0, 0)
+    for words in (
+        "follows the crowd (7.9) +1.4", "likes horror +", "like Alien, rated 10 +", "second viewing -1.5",
+        "in a worse mood than usual -0.5", "outside own taste: war -",
+    ):  # fmt: skip
+        assert words in reason
+    assert "whim" not in reason
+    repeated = answer.reason(0, 1)
+    assert "likes horror and thriller +" in repeated
+    assert "rated it 10 before +" in repeated
+    assert "22nd viewing -" in repeated
+    assert "film" not in answer.reason(0, 0)
+
+
+def test_a_reason_on_another_scale_is_in_its_points() -> None:
+    catalog = Catalog([item(public_rating=4.5, categories=("horror",))], FIVE)
+    population = Population([person(conformity=1, liked=("horror",))])
+    answer = RuleBased(RuleBasedOptions(leniency=0)).rate_batch(ask(catalog, population), Whims(1))
+    assert answer.values[0, 0] in FIVE.levels
+    middle = FIVE.carry(fitted.MIDDLE)
+    assert f"follows the crowd (4.5) +{4.5 - middle:.1f}" in answer.reason(0, 0)
+    assert f"From {FIVE.carry(fitted.START):.1f}: " in answer.reason(0, 0)
+
+
+# ------------------------------------------------------------------------------------------- options
+
+
+def test_options_describe_every_field_and_refuse_unknown_ones() -> None:
+    assert all(field.description for field in RuleBasedOptions.model_fields.values())
+    with pytest.raises(ValidationError):
+        RuleBasedOptions.model_validate({"nose": 1})
+    with pytest.raises(ValidationError):
+        RuleBasedOptions.model_validate({"noise": -1})
+
+
+def test_no_language_model_is_asked() -> None:
+    assert RuleBased.asks_model is False
