@@ -16,7 +16,25 @@ import tempfile
 from pathlib import Path
 
 MODEL = "benchmark"
-WORDS = "a young old detective doctor sister ship city war love secret lost island winter machine river king".split()
+WORDS = [
+    "a",
+    "young",
+    "old",
+    "detective",
+    "doctor",
+    "sister",
+    "ship",
+    "city",
+    "war",
+    "love",
+    "secret",
+    "lost",
+    "island",
+    "winter",
+    "machine",
+    "river",
+    "king",
+]
 GENRES = ("action", "comedy", "drama", "horror", "romance", "thriller")
 
 LOAD = """
@@ -59,7 +77,9 @@ def prepare(folder: Path, films: int, dimension: int) -> Path:
     rng = np.random.default_rng(0)
     table = folder / "films.csv"
     with table.open("w", encoding="utf-8") as stream:
-        stream.write("id,title,year,genres,director,cast,runtime,language,collection,part,public_rating,votes,overview\n")
+        stream.write(
+            "id,title,year,genres,director,cast,runtime,language,collection,part,public_rating,votes,overview\n"
+        )
         for i in range(films):
             overview = " ".join(rng.choice(WORDS, 30))
             genres = "|".join(rng.choice(GENRES, 3, replace=False))

@@ -25,9 +25,10 @@ def best_of(repeat: int, once: Callable[[], float]) -> float:
 
 def large_world(items: int, dimension: int, **options: object) -> object:
     """A world of movies with a synthetic catalogue of a given size."""
+    from emosim_movies.movie import Movie
+
     from emosim_core import Catalog, assemble
     from emosim_core.simulation.config import EnvironmentConfig
-    from emosim_movies.movie import Movie
 
     world = assemble(EnvironmentConfig(plugin="movies", **options))
     if items:

@@ -66,7 +66,7 @@ def run(plugin: str, out: str | Path, *, resume: bool = False, **options: Any) -
 
 
 def register_environment(plugin: str) -> None:
-    """Register the domain ``movies`` as ``EmoSim/Movies-v0`` with Gymnasium; a domain package calls it when imported."""
+    """Register a domain with Gymnasium, ``movies`` as ``EmoSim/Movies-v0``; its package calls this when imported."""
     import gymnasium
 
     name = f"EmoSim/{plugin.title().replace('_', '')}-v0"

@@ -44,7 +44,7 @@ def episode_line(episode: Episode, scale: RatingScale) -> Text:
     line = Text(f"{episode.number:>5}  ", style="dim")
     line.append(f"{episode.name:<24.24}", style="bold")
     line.append(f" {episode.steps:>3} {'step ' if episode.steps == 1 else 'steps'}, {rated:<30}", style="")
-    line.append(f" {describe_mood(*episode.mood):<13}")
+    line.append(f" {describe_mood(*episode.mood):<14}")
     line.append(ENDINGS.get(episode.end, episode.end), style="green" if episode.end == "max_steps" else "yellow")
     return line
 
@@ -70,18 +70,22 @@ def summary_table(summary: dict[str, Any]) -> Table:
         row("failed ratings", str(summary["failed_ratings"]))
     if episodes:
         row("mean reward", f"{summary['mean_reward']:.2f} per session")
-        row("session length", f"{length['mean']:.1f} steps on average, median {length['median']:g}, longest {length['longest']}")
+        row(
+            "session length",
+            f"{length['mean']:.1f} steps on average, median {length['median']:g}, longest {length['longest']}",
+        )
         ends = summary["ends"].items()
         row("why they ended", "\n".join(f"{count / episodes:>6.1%}  {ENDINGS.get(end, end)}" for end, count in ends))
         mood = summary["mood_at_end"]
-        row(
-            "mood at the end",
-            f"valence {mood['valence']:+.2f}, arousal {mood['arousal']:.2f}: {describe_mood(mood['valence'], mood['arousal'])}",
-        )
+        valence, arousal = mood["valence"], mood["arousal"]
+        row("mood at the end", f"valence {valence:+.2f}, arousal {arousal:.2f}: {describe_mood(valence, arousal)}")
     for name, key in (("most liked", "most_liked"), ("least liked", "least_liked")):
         liked = summary[key]
         if liked:
-            row(name, "\n".join(f"{one['mean_rating']:>5.2f}  {one['title']} ({_times(one['ratings'])})" for one in liked))
+            row(
+                name,
+                "\n".join(f"{one['mean_rating']:>5.2f}  {one['title']} ({_times(one['ratings'])})" for one in liked),
+            )
     if summary["steps_per_second"] is not None:
         row("speed", f"{summary['steps_per_second']:,} steps/s, written to disk included")
     return table

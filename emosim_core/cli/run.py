@@ -61,15 +61,20 @@ _FIELDS = {
 @click.option("--p-interrupt", type=float, help="Probability per step that something interrupts.  [0]")
 @click.option("--keep-memory", is_flag=True, default=None, help="People remember their earlier sessions.")
 @click.option("--seed", type=int, help="Seed of everything random.  [42]")
-@click.option("--config", type=click.Path(path_type=Path), help="TOML file with any of these, and options of components.")
+@click.option(
+    "--config", type=click.Path(path_type=Path), help="TOML file with any of these, and options of components."
+)
 @click.option("--out", type=click.Path(path_type=Path), help="Directory of the run.  [runs/...]")
 @click.option(
-    "--resume", is_flag=False, flag_value=_NEWEST, help="Continue the run in this directory, or in --out, or the newest."
+    "--resume",
+    is_flag=False,
+    flag_value=_NEWEST,
+    help="Continue the run in this directory, or in --out, or the newest.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON and nothing else.")
 @click.option("--quiet", is_flag=True, help="Print only where the run was written.")
 @click.pass_obj
-def run(obj: dict[str, Any], config: Path | None, out: Path | None, resume: str | None, **given: Any) -> None:
+def run(obj: dict[str, Any], /, config: Path | None, out: Path | None, resume: str | None, **given: Any) -> None:
     """Simulate sessions of a recommender with simulated people.
 
     A component is named as in decay_emotion_3, decay_emotion:k=5,time_decay=0.3 or csv:PATH;
@@ -154,7 +159,13 @@ def _play(session: Run, silent: bool) -> dict[str, Any]:
     )
     for announcement in world.announcements:
         screen.print(f"Note: {announcement}", soft_wrap=True)
-    columns = (TextColumn("sessions"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[said]}"))
+    columns = (
+        TextColumn("sessions"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[said]}"),
+    )
     with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as progress:
         task = progress.add_task("sessions", total=session.config.episodes, said="")
 

@@ -73,9 +73,14 @@ def story(steps: list[dict[str, Any]], manifest: dict[str, Any]) -> list[str]:
     lines = [f"{user.name} ({', '.join(part for part in about if part)})"]
     if user.description:
         lines.append(user.description)
-    lines.append("Character: " + ", ".join(f"{user.trait_name(trait)} ({trait} {getattr(user, trait)})" for trait in TRAITS))
+    lines.append(
+        "Character: " + ", ".join(f"{user.trait_name(trait)} ({trait} {getattr(user, trait)})" for trait in TRAITS)
+    )
     if user.liked or user.disliked:
-        lines.append(f"Likes {', '.join(user.liked) or 'nothing in particular'}; dislikes {', '.join(user.disliked) or 'nothing'}.")
+        lines.append(
+            f"Likes {', '.join(user.liked) or 'nothing in particular'}; "
+            f"dislikes {', '.join(user.disliked) or 'nothing'}."
+        )
     lines.append(f"Mood at the start: {_mood([user.baseline_valence, user.baseline_arousal], describe_mood)}")
     lines.append(who_answers(manifest["parts"]["rater"]["name"], manifest["language_model_asked"]))
     for record in sorted(steps, key=lambda step: step["step"]):
@@ -83,7 +88,10 @@ def story(steps: list[dict[str, Any]], manifest: dict[str, Any]) -> list[str]:
         if not record["proposed"]:
             continue
         for item in record["proposed"]:
-            lines.append(f"{record['step']:>3}. {item['title']}" + (f", time number {item['times']}" if item.get("times", 1) > 1 else ""))
+            lines.append(
+                f"{record['step']:>3}. {item['title']}"
+                + (f", time number {item['times']}" if item.get("times", 1) > 1 else "")
+            )
             if item["remembered"]:
                 past = ", ".join(f"{one['title']} ({one['rating']})" for one in item["remembered"])
                 lines.append(f"     remembered  {past}")
@@ -99,7 +107,10 @@ def story(steps: list[dict[str, Any]], manifest: dict[str, Any]) -> list[str]:
         lines.append("The session is not over: the run stopped in the middle of it.")
     else:
         total = sum(step["reward"] for step in steps)
-        lines.append(f"The end, after {sum(bool(s['proposed']) for s in steps)} steps: {user.name} {_ending(end, ENDINGS)}. Total reward {total:g}.")
+        lines.append(
+            f"The end, after {sum(bool(step['proposed']) for step in steps)} steps: "
+            f"{user.name} {_ending(end, ENDINGS)}. Total reward {total:g}."
+        )
     return lines
 
 
@@ -117,4 +128,4 @@ def _mood(mood: list[float], describe: Any) -> str:
 
 
 def _ending(end: str, words: dict[str, str]) -> str:
-    return f"ended the session: {end}" if end not in words else words[end]
+    return words.get(end, f"ended the session: {end}")

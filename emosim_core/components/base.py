@@ -218,12 +218,13 @@ class Perturbator:
         """For one consumed item: the perturbed rating. The engine rounds it to the scale and clips it."""
         raise NotImplementedError(f"{type(self).__name__} implements neither perturb nor perturb_batch")
 
-    def perturb_batch(
-        self, ratings: NDArray[np.float64], scale: RatingScale, draws: Draws
-    ) -> NDArray[np.float64]:
+    def perturb_batch(self, ratings: NDArray[np.float64], scale: RatingScale, draws: Draws) -> NDArray[np.float64]:
         """For a batch: perturbed ratings, shape ``(R, S)``. What is not consumed is ignored."""
         return np.array(
-            [[self.perturb(value, scale, draws.generator(r)) for value in row] for r, row in enumerate(ratings.tolist())]
+            [
+                [self.perturb(value, scale, draws.generator(r)) for value in row]
+                for r, row in enumerate(ratings.tolist())
+            ]
         )
 
 
@@ -277,9 +278,7 @@ class RewardShaping:
         """For one consumed item: its reward, or its reward and whether the session ends."""
         raise NotImplementedError(f"{type(self).__name__} implements neither shape nor shape_batch")
 
-    def shape_batch(
-        self, consumption: Consumption, draws: Draws
-    ) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    def shape_batch(self, consumption: Consumption, draws: Draws) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
         """For a batch: shaped ratings, shape ``(R, S)``, and codes of why each session ends, shape ``(R,)``.
 
         Code 0 goes on; code c ends the session for the reason ``endings[c - 1]``. The engine sums the
@@ -321,9 +320,7 @@ class Policy:
         """For one person: S item indices. An empty answer has nothing left to propose."""
         raise NotImplementedError(f"{type(self).__name__} implements neither recommend nor recommend_batch")
 
-    def recommend_batch(
-        self, rows: NDArray[np.intp], observations: Observations, draws: Draws
-    ) -> NDArray[np.intp]:
+    def recommend_batch(self, rows: NDArray[np.intp], observations: Observations, draws: Draws) -> NDArray[np.intp]:
         """For a batch: item indices, shape ``(R, S)``; -1 where there is nothing left to propose.
 
         Args:

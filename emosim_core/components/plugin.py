@@ -24,27 +24,22 @@ def emosim_raters() -> Iterable[Component]:
 
 
 @hookimpl
-def emosim_user_loaders() -> Iterable[Component]:
-    yield Component(
-        "users",
-        "csv",
-        "People from a CSV file.",
-        "emosim_core.data.users_csv:CsvUsers",
-        "emosim_core.data.users_csv:CsvUsersOptions",
-        value="path",
-    )
-
-
-@hookimpl
 def emosim_retrievals() -> Iterable[Component]:
     module = f"{_HERE}.retrieval"
     count = f"{module}:CountOptions"
     yield Component("retrieval", "none", "Retrieves nothing.", f"{module}:NoRetrieval")
     yield Component("retrieval", "last", "The k most recent items.", f"{module}:Last", count, number="k")
     yield Component(
-        "retrieval", "most_similar", "The k items most similar by embedding.", f"{module}:MostSimilar", count, number="k"
+        "retrieval",
+        "most_similar",
+        "The k items most similar by embedding.",
+        f"{module}:MostSimilar",
+        count,
+        number="k",
     )
-    yield Component("retrieval", "best_worst", "The item rated highest and the one rated lowest.", f"{module}:BestWorst")
+    yield Component(
+        "retrieval", "best_worst", "The item rated highest and the one rated lowest.", f"{module}:BestWorst"
+    )
     yield Component(
         "retrieval",
         "decay_emotion",
@@ -80,9 +75,7 @@ def emosim_selectors() -> Iterable[Component]:
 def emosim_perturbators() -> Iterable[Component]:
     module = f"{_HERE}.perturbation"
     yield Component("perturbator", "none", "Leaves ratings as they are.", f"{module}:NoPerturbation")
-    yield Component(
-        "perturbator", "gaussian", "Adds normal noise.", f"{module}:Gaussian", f"{module}:GaussianOptions"
-    )
+    yield Component("perturbator", "gaussian", "Adds normal noise.", f"{module}:Gaussian", f"{module}:GaussianOptions")
     yield Component(
         "perturbator",
         "greedy",
@@ -98,7 +91,11 @@ def emosim_reward_shapings() -> Iterable[Component]:
     repeat = f"{module}:RepeatOptions"
     yield Component("reward_shaping", "identity", "The reward is the rating.", f"{module}:Identity")
     yield Component(
-        "reward_shaping", "exp_decay_time", "A repeat is worth less the sooner it comes.", f"{module}:ExpDecayTime", repeat
+        "reward_shaping",
+        "exp_decay_time",
+        "A repeat is worth less the sooner it comes.",
+        f"{module}:ExpDecayTime",
+        repeat,
     )
     yield Component(
         "reward_shaping", "random_watch", "A repeat is consumed only sometimes.", f"{module}:RandomWatch", repeat

@@ -26,9 +26,7 @@ class EpsilonGreedyOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     epsilon: float = Field(0.1, ge=0, le=1, description="Probability of a random item instead of the best so far.")
-    prior_weight: float = Field(
-        3.0, ge=0, description="How many ratings at the public rating an item starts with."
-    )
+    prior_weight: float = Field(3.0, ge=0, description="How many ratings at the public rating an item starts with.")
 
 
 class ReplayOptions(BaseModel):
@@ -54,9 +52,7 @@ class _Ranked(Policy):
     def begin(self, rows: NDArray[np.intp], draws: Draws) -> None:
         self._next[rows] = 0
 
-    def recommend_batch(
-        self, rows: NDArray[np.intp], observations: Observations, draws: Draws
-    ) -> NDArray[np.intp]:
+    def recommend_batch(self, rows: NDArray[np.intp], observations: Observations, draws: Draws) -> NDArray[np.intp]:
         start = self._next[rows]
         self._next[rows] = start + self.slate
         places = start[:, None] + np.arange(self.slate)
@@ -120,7 +116,7 @@ class _Scored(Policy):
         self._proposed[rows] = False
 
     def pick(self, rows: NDArray[np.intp], scores: NDArray[np.float64]) -> NDArray[np.intp]:
-        """The best of ``scores``, shape ``(R, N)``, that were not proposed; shape ``(R, S)``, -1 if too few are left."""
+        """The best of ``scores``, ``(R, N)``, that were not proposed; shape ``(R, S)``, -1 if too few are left."""
         scores = np.where(self._proposed[rows], -np.inf, scores)
         actions = np.empty((len(rows), self.slate), dtype=np.intp)
         here = np.arange(len(rows))
@@ -150,9 +146,7 @@ class SimilarToLiked(_Scored):
         self._public = (catalog.public_ratings - catalog.public_ratings.mean()) / catalog.scale.span
         self._threshold = catalog.scale.carry(self._liked_from)
 
-    def recommend_batch(
-        self, rows: NDArray[np.intp], observations: Observations, draws: Draws
-    ) -> NDArray[np.intp]:
+    def recommend_batch(self, rows: NDArray[np.intp], observations: Observations, draws: Draws) -> NDArray[np.intp]:
         seen = observations["history_mask"].astype(bool)
         ratings = observations["history_ratings"].astype(np.float64)
         weights = np.where(seen, (ratings - self._threshold) / self.catalog.scale.span + 0.05, 0.0)
@@ -177,9 +171,7 @@ class EpsilonGreedy(_Scored):
         self._count = np.full(len(catalog), self.options.prior_weight)
         self._total = self.options.prior_weight * catalog.public_ratings
 
-    def recommend_batch(
-        self, rows: NDArray[np.intp], observations: Observations, draws: Draws
-    ) -> NDArray[np.intp]:
+    def recommend_batch(self, rows: NDArray[np.intp], observations: Observations, draws: Draws) -> NDArray[np.intp]:
         means = self._total / np.maximum(self._count, 1e-9)
         scores = np.tile(means, (len(rows), 1))
         explore = draws.uniform(1)[:, 0] < self.options.epsilon

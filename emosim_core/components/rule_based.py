@@ -330,7 +330,9 @@ class RuleBased(Rater):
         named = sorted((pair for pair in named if pair[1]), key=lambda pair: -abs(pair[1]))
         total = start + sum(value for _, value in named)
         parts = [f"{text} {value:+.{digits}f}" for text, value in named] or ["nothing moves it"]
-        return f"From {start:.{digits}f}: {'; '.join(parts)}; makes {total:.{digits}f}"
+        level = self._levels[self._cuts.searchsorted(terms.latent[row, place], side="right")]
+        given = request.scale.format(float(level))
+        return f"From {start:.{digits}f}: {'; '.join(parts)}; makes {total:.{digits}f}, given as {given}"
 
     def _named(self, request: RatingRequest, terms: _Terms, row: int, place: int) -> Iterator[tuple[str, float]]:
         """Every term of one rating in words, with its points; zeros included."""

@@ -135,5 +135,5 @@ class ChurnSatisfaction(RewardShaping):
             leaves *= np.where(good >= 2, 1.0 - options.recovery, 1.0)
         streak = low >= self._streak_limit.take(activity)
         ends = np.where(streak, 1, 2 * (draws.uniform(1)[:, 0] < leaves))
-        ends *= (consumption.steps >= options.min_steps) & consumption.consumed.any(axis=1)
+        ends = ends * (consumption.steps >= options.min_steps) & consumption.consumed.any(axis=1)
         return consumption.ratings, ends

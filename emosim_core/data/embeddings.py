@@ -163,7 +163,9 @@ def _encode(texts: Sequence[str], model: str, batch_size: int) -> NDArray[np.flo
     try:
         library = importlib.import_module("sentence_transformers")
     except ImportError as error:
-        raise MissingDependencyError(f"the embedding model {model!r}", "sentence-transformers", INSTALL_EMBED) from error
+        raise MissingDependencyError(
+            f"the embedding model {model!r}", "sentence-transformers", INSTALL_EMBED
+        ) from error
     where = model
     bundled = _OFFLINE_PACKAGES.get(model)
     if bundled and importlib.util.find_spec(bundled):
@@ -260,7 +262,9 @@ def _hashed_counts(rows: Iterable[list[str]], count: int, dimension: int) -> NDA
     row_of, feature_of = np.divmod(pairs, len(number))
     found_in = np.bincount(feature_of, minlength=len(number))
     weights = (1.0 + np.log(counts)) * np.log(1.0 + count / found_in)[feature_of]
-    digests = b"".join(hashlib.blake2b(f.encode("utf-8", "surrogatepass"), digest_size=4 * _COLUMNS_EACH).digest() for f in number)
+    digests = b"".join(
+        hashlib.blake2b(f.encode("utf-8", "surrogatepass"), digest_size=4 * _COLUMNS_EACH).digest() for f in number
+    )
     hashes = np.frombuffer(digests, dtype="<u4").reshape(len(number), _COLUMNS_EACH).astype(np.int64)
     columns, signs = (hashes >> 1) % dimension, 1.0 - 2.0 * (hashes & 1)
     table = np.zeros(count * dimension)
@@ -312,7 +316,7 @@ def _cached(path: Path | None, count: int) -> NDArray[np.float32] | None:
     except _READ_ERRORS as error:
         warnings.warn(f"the cached embeddings {path} are damaged and are made anew: {error}", stacklevel=2)
         return None
-    return vectors  # type: ignore[no-any-return]
+    return vectors
 
 
 def _keep(path: Path | None, vectors: NDArray[np.float32]) -> None:

@@ -134,11 +134,13 @@ class PeopleProfile:
             if name in self.categories:
                 kept[name] = self.categories[name]
             elif self.other is not None:
+                # A name is data: what would be a slot or a choice in a template is taken out of it.
+                shown = re.sub(r"[\[\]{}|]", "", name)
                 kept[name] = replace(
                     self.other,
-                    plural=self.other.plural.replace("{category}", name),
-                    liked=tuple(text.replace("{category}", name) for text in self.other.liked),
-                    disliked=tuple(text.replace("{category}", name) for text in self.other.disliked),
+                    plural=self.other.plural.replace("{category}", shown),
+                    liked=tuple(text.replace("{category}", shown) for text in self.other.liked),
+                    disliked=tuple(text.replace("{category}", shown) for text in self.other.disliked),
                 )
         return replace(self, categories=kept) if kept else self
 
@@ -146,7 +148,7 @@ class PeopleProfile:
 def quotas(count: int, shares: Sequence[float]) -> NDArray[np.int64]:
     """How many of ``count`` belong to each stratum, by the method of largest remainders.
 
-    For every stratum \\|n/count - share| < 1/count.
+    For every stratum ``|n/count - share| < 1/count``.
 
     Args:
         count: how many there are, at least 0.
@@ -191,7 +193,7 @@ def generate_people(count: int, seed: int, profile: PeopleProfile, kind: Populat
     """A population whose make-up is kept to, not merely drawn.
 
     Age bands, sexes and the levels of each trait have the shares of :data:`AGE_SHARES`,
-    :data:`SEX_SHARES` and :data:`TRAIT_SHARES`, for every band \\|n/count - share| < 1/count, and are shuffled
+    :data:`SEX_SHARES` and :data:`TRAIT_SHARES`, for every band ``|n/count - share| < 1/count``, and are shuffled
     independently of each other. Jobs and hobbies fit the age and have nothing to do with sex; tastes have
     nothing to do with either, but that a child does not like what is not for children. The same count and
     seed give the same people; the three kinds are then the same people with more or less known of them.

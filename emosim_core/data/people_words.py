@@ -4,20 +4,20 @@ All of it was written for this project (EmoSim-RL). Jobs and hobbies say nothing
 
 Sentences are templates. ``[this|that]`` is a choice, ``{slot}`` is filled in:
 
-====================== =========================================================
-slot                   what stands there
-====================== =========================================================
-``{name} {first}``     full name; first name
-``{who}``              the pronoun or, now and then, the first name; a subject
-``{they} {them}``      he or she; him or her; verbs that follow are singular
-``{their} {self}``     his or her; himself or herself
-``{age} {a_age}``      34; a 34, an 18
-``{job} {a_job}``      nurse; a nurse. With a retired person, retired nurse
-``{former} {a_former}`` the job before retiring, only for retired people
-``{subject}``          what a student studies, only for students
-``{hobby}``            a singular noun phrase: chess, playing the cello
-``{off}``              when there is time to spare: after work, after school
-====================== =========================================================
+========================== =========================================================
+slot                       what stands there
+========================== =========================================================
+``{name} {first}``         full name; first name
+``{who}``                  the pronoun or, now and then, the first name; a subject
+``{they} {them}``          he or she; him or her; verbs that follow are singular
+``{their} {self}``         his or her; himself or herself
+``{age} {a_age}``          34; a 34, an 18
+``{job} {a_job}``          nurse; a nurse. With a retired person, retired nurse
+``{former} {a_former}``    the job before retiring, only for retired people
+``{subject}``              what a student studies, only for students
+``{hobby}``                a singular noun phrase: chess, playing the cello
+``{off}``                  when there is time to spare: after work, after school
+========================== =========================================================
 
 A sentence need not begin with a capital letter; it gets one.
 """
@@ -264,7 +264,7 @@ HOBBIES = _words("""
     football, foraging for mushrooms, gardening, geocaching, glass painting, golf, growing vegetables, hiking, home
     improvement, horse riding, ice skating, improvised theatre, jewellery making, jogging, judo, juggling, karaoke,
     karate, kayaking, keeping an aquarium, knitting, landscape photography, learning languages, leatherwork, letter
-    writing, meditation, mending old clocks, metal detecting, mountain biking, neighbourhood volunteering, nordic
+    writing, meditation, mending old clocks, metal detecting, mountain biking, neighbourhood volunteering, Nordic
     walking, orienteering, origami, paddle boarding, painting watercolours, paper cutting, pilates, playing board
     games, playing in a brass band, playing the accordion, playing the cello, playing the drums, playing the guitar,
     playing the piano, playing the violin, playing video games, poetry, pottery, printmaking, puppetry, quilting,

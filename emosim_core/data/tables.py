@@ -131,13 +131,13 @@ def write_csv(path: str | os.PathLike[str], header: Sequence[str], rows: Iterabl
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("w", newline="", encoding="utf-8") as stream:
-            writer = csv.writer(stream, lineterminator="\n")
+            writer = csv.writer(stream)
             writer.writerow(header)
             writer.writerows(rows)
         os.replace(partial, target)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         partial.unlink(missing_ok=True)
-        raise DataError(path, f"cannot be written: {error.strerror or error}") from error
+        raise DataError(path, f"cannot be written: {getattr(error, 'strerror', None) or error}") from error
 
 
 def _shortened(value: object) -> str:

@@ -73,7 +73,7 @@ class Component:
 
     def options_model(self) -> type[BaseModel] | None:
         """The model of the options, imported now."""
-        return None if self.options is None else load_object(self.options)  # type: ignore[no-any-return]
+        return None if self.options is None else load_object(self.options)
 
 
 def load_object(path: str) -> Any:

@@ -102,7 +102,8 @@ def explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
     field = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         return (
-            f"{where}: unknown option {field!r}." + did_you_mean(field.rsplit(".", 1)[-1], model.model_fields)
+            f"{where}: unknown option {field!r}."
+            + did_you_mean(field.rsplit(".", 1)[-1], model.model_fields)
             + f" Options: {', '.join(model.model_fields) or 'none'}."
         )
     if first["type"] == "missing":

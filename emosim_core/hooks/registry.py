@@ -186,7 +186,7 @@ class Registry:
             if record.status != "not loaded":
                 continue
             self._load(record)
-            if record.status != "ok":
+            if record.cause:
                 if self._strict:
                     _raise_unless_ok(record)
                 if warn:
@@ -341,8 +341,6 @@ class Registry:
                 error.suggestions or nearest(name, plugins),
                 package_hint("domain", name) or "No plugin that is installed provides it.",
             ) from None
-
-
 
 
 def _clash(mine: Component, theirs: Component) -> str | None:

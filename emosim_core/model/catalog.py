@@ -49,9 +49,7 @@ class Catalog:
         if embeddings is None:
             embeddings = np.zeros((len(self.items), 0), dtype=np.float32)
         if embeddings.shape[:1] != (len(self.items),) or embeddings.ndim != 2:
-            raise ConfigurationError(
-                f"embeddings have the shape {embeddings.shape}; expected ({len(self.items)}, D)"
-            )
+            raise ConfigurationError(f"embeddings have the shape {embeddings.shape}; expected ({len(self.items)}, D)")
         self.embeddings: NDArray[np.float32] = _normalised(embeddings)
 
     def __len__(self) -> int:
@@ -113,9 +111,7 @@ class Catalog:
         matrix = self.similarities
         if matrix is not None:
             return matrix.ravel().take(left * len(self.items) + right)
-        cosines: NDArray[np.floating] = np.einsum(
-            "...d,...d->...", self.embeddings[left], self.embeddings[right]
-        )
+        cosines: NDArray[np.floating] = np.einsum("...d,...d->...", self.embeddings[left], self.embeddings[right])
         return np.clip(cosines, -1.0, 1.0)
 
 
@@ -144,4 +140,4 @@ def _normalised(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     if np.all(np.abs(norms - 1.0) < 1e-6):
         return vectors
-    return vectors / np.where(norms == 0, 1.0, norms)
+    return (vectors / np.where(norms == 0, 1.0, norms)).astype(np.float32)

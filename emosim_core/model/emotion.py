@@ -70,8 +70,7 @@ class Emotion:
         thresholds = thresholds or EmotionThresholds()
         mood = mood or MoodOptions()
         positive, negative, high, low = (
-            scale.carry(value)
-            for value in (thresholds.positive, thresholds.negative, thresholds.high, thresholds.low)
+            scale.carry(value) for value in (thresholds.positive, thresholds.negative, thresholds.high, thresholds.low)
         )
         edges = sorted([positive, high, np.nextafter(negative, np.inf), np.nextafter(low, np.inf)])
         starts = np.array([-np.inf, *edges])

@@ -21,9 +21,7 @@ class Item(BaseModel):
     public_rating: float | None = Field(
         None, description="Mean rating by the public, on the domain's scale; None where unknown."
     )
-    public_count: int | None = Field(
-        None, ge=0, description="How many people rated it; None where unknown."
-    )
+    public_count: int | None = Field(None, ge=0, description="How many people rated it; None where unknown.")
     collection: str | None = Field(None, description="Series that it belongs to.")
     part: int | None = Field(None, ge=1, description="Position in the series, from 1.")
 

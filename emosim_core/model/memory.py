@@ -58,7 +58,7 @@ class History:
         return len(self.lengths)
 
     def _column(self, name: str) -> NDArray:
-        return getattr(self._memory, name)[self._rows, : self.width]  # type: ignore[no-any-return]
+        return getattr(self._memory, name)[self._rows, : self.width]
 
     @property
     def items(self) -> NDArray[np.intp]:

@@ -39,7 +39,7 @@ class RatingScale(BaseModel):
     def levels(self) -> NDArray[np.float64]:
         """All ratings of the scale, worst first; shape ``(number of levels,)``."""
         count = round((self.high - self.low) / self.step) + 1
-        return self.low + self.step * np.arange(count)
+        return self.low + self.step * np.arange(count, dtype=np.float64)
 
     @property
     def span(self) -> float:
@@ -56,9 +56,7 @@ class RatingScale(BaseModel):
         return self._snap(np.floor(steps + 1e-9))
 
     def _snap(self, steps: NDArray[np.float64]) -> NDArray[np.float64]:
-        value: NDArray[np.float64] = np.minimum(
-            np.maximum(self.low + self.step * steps, self.low), self.high
-        )
+        value: NDArray[np.float64] = np.minimum(np.maximum(self.low + self.step * steps, self.low), self.high)
         return value
 
     def contains(self, value: float) -> bool:

@@ -62,8 +62,7 @@ class RunDirectory:
         ]
         if differences:
             raise RunError(
-                f"{self.path} cannot be resumed, it was made with another configuration:\n  "
-                + "\n  ".join(differences)
+                f"{self.path} cannot be resumed, it was made with another configuration:\n  " + "\n  ".join(differences)
             )
 
     def write(self, lines: list[bytes]) -> None:

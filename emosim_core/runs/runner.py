@@ -25,7 +25,6 @@ from emosim_core.simulation.assembly import World, assemble, build
 from emosim_core.simulation.config import RunConfig
 from emosim_core.simulation.engine import Engine, Step
 
-
 _MOST_PUT_OFF = 1000
 """Sessions that may wait because their person is in another one; beyond, slots stay empty for a while."""
 

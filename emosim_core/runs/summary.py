@@ -116,7 +116,9 @@ class Tally:
             "scale": str(self._world.domain.scale),
             "mean_rating": _rounded(mean),
             "share_liked": _rounded(
-                sum(count for level, count in self._levels.items() if level >= self._liked_from) / rated if rated else None
+                sum(count for level, count in self._levels.items() if level >= self._liked_from) / rated
+                if rated
+                else None
             ),
             "rating_counts": {
                 self._world.domain.scale.format(level): self._levels.get(level, 0)

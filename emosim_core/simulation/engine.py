@@ -162,7 +162,9 @@ class Engine:
         who = self.all_rows if rows is None else rows
         actions = np.ascontiguousarray(actions, dtype=np.intp).reshape(len(who), self.slate)
         if (actions.view(np.uintp) >= len(self.world.catalog)).any():  # as unsigned, a negative number is a large one
-            raise ConfigurationError(f"an action must lie in 0 to {len(self.world.catalog) - 1}, got {actions.tolist()}")
+            raise ConfigurationError(
+                f"an action must lie in 0 to {len(self.world.catalog) - 1}, got {actions.tolist()}"
+            )
         self.steps[ALL_ROWS if rows is None else rows] += 1
         chance = self.world.config.p_interrupt
         if chance:
@@ -276,32 +278,33 @@ class Engine:
         step = self._answer(who[stay], who[stay], actions[stay]) if len(stay) else None
         count = len(who)
 
-        def spread(values: NDArray | None, fill: float | bool, like: tuple[int, ...] = ()) -> NDArray:
-            if values is None:
-                return np.full((count, *like), fill)
+        def spread(name: str, fill: float | bool, shape: tuple[int, ...] = ()) -> NDArray:
+            """A field of the step of those who stayed, with ``fill`` for those who were called away."""
+            if step is None:
+                return np.full((count, *shape), fill)
+            values: NDArray = getattr(step, name)
             whole = np.full((count, *values.shape[1:]), fill, dtype=values.dtype)
             whole[stay] = values
             return whole
 
         slate = (self.slate,)
-        endings = spread(step and step.endings, INTERRUPTED)
         answered = np.full(count, -1, dtype=np.intp)
         answered[stay] = np.arange(len(stay))
         return Step(
             rows=who,
             people=self.people[who],
-            rewards=spread(step and step.rewards, 0.0),
-            terminated=spread(step and step.terminated, True),
-            truncated=spread(step and step.truncated, False),
-            endings=endings,
+            rewards=spread("rewards", 0.0),
+            terminated=spread("terminated", True),
+            truncated=spread("truncated", False),
+            endings=spread("endings", INTERRUPTED),
             actions=actions,
-            raw=spread(step and step.raw, np.nan, slate),
-            ratings=spread(step and step.ratings, np.nan, slate),
-            consumed=spread(step and step.consumed, False, slate),
-            times=spread(step and step.times, 0, slate),
-            retrieved_items=spread(step and step.retrieved_items, 0, (*slate, 0)),
-            retrieved_ratings=spread(step and step.retrieved_ratings, np.nan, (*slate, 0)),
-            answers=step and step.answers,
+            raw=spread("raw", np.nan, slate),
+            ratings=spread("ratings", np.nan, slate),
+            consumed=spread("consumed", False, slate),
+            times=spread("times", 0, slate),
+            retrieved_items=spread("retrieved_items", 0, (*slate, 0)),
+            retrieved_ratings=spread("retrieved_ratings", np.nan, (*slate, 0)),
+            answers=None if step is None else step.answers,
             answered=answered,
         )
 

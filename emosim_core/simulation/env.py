@@ -76,7 +76,7 @@ class EmoSimEnv(gymnasium.Env[dict[str, Any], Any]):
         super().reset(seed=seed)
         self._episode = 0 if seed is not None else self._episode + 1
         _ = self.np_random  # without any seed so far, Gymnasium draws one here
-        own_seed = int(self.np_random_seed)  # type: ignore[arg-type]
+        own_seed = int(self.np_random_seed)
         person = chosen_person(self.world, options)
         if person is None:
             person = self.engine.person_of(own_seed, self._episode)
@@ -104,7 +104,7 @@ class EmoSimEnv(gymnasium.Env[dict[str, Any], Any]):
         observation: dict[str, Any] = {key: value[0] for key, value in self.engine.observe().items()}
         return observation
 
-    def render(self) -> str | None:  # type: ignore[override]
+    def render(self) -> str | None:
         """The last step in words, in the mode ``"ansi"``."""
         if self.render_mode is None:
             return None
@@ -119,9 +119,7 @@ class EmoSimEnv(gymnasium.Env[dict[str, Any], Any]):
         return "\n".join(lines + ([f"The session ended: {told['end']}."] if told["end"] else []))
 
 
-def make_world(
-    plugin: str | None, world: World | None, registry: Registry | None, options: dict[str, Any]
-) -> World:
+def make_world(plugin: str | None, world: World | None, registry: Registry | None, options: dict[str, Any]) -> World:
     """The world of an environment: the one given, or one assembled from options.
 
     Raises:

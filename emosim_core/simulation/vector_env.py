@@ -188,8 +188,7 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         elif self.world.config.user_order == "sequential":
             count = len(self.world.population)
             people = [
-                (episode * self.num_envs + slot) % count
-                for slot, episode in zip(slots.tolist(), episodes, strict=True)
+                (episode * self.num_envs + slot) % count for slot, episode in zip(slots.tolist(), episodes, strict=True)
             ]
         else:
             people = [self.engine.person_of(*pair) for pair in zip(seeds, episodes, strict=True)]
@@ -205,7 +204,7 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         Raises:
             ConfigurationError: the slot took no step since :meth:`reset`.
         """
-        found = np.flatnonzero(self._last.rows == slot) if self._last is not None else ()
-        if self._last is None or not len(found):
+        found = [] if self._last is None else np.flatnonzero(self._last.rows == slot).tolist()
+        if self._last is None or not found:
             raise ConfigurationError(f"slot {slot} took no step since its session began")
-        return step_info(self.engine, self._last, int(found[0]))
+        return step_info(self.engine, self._last, found[0])

@@ -197,7 +197,8 @@ def test_an_item_and_a_person_of_whom_nothing_is_known_get_the_start() -> None:
     request = ask(catalog, Population([person()]))
     assert latent(request) == pytest.approx(fitted.START)
     answer = RuleBased(RuleBasedOptions(leniency=0)).rate_batch(request, Whims(1))
-    assert answer.reason(0, 0) == f"From {fitted.START:.1f}: nothing moves it; makes {fitted.START:.1f}"
+    start = f"{fitted.START:.1f}"
+    assert answer.reason(0, 0) == f"From {start}: nothing moves it; makes {start}, given as {answer.values[0, 0]:g}"
 
 
 def test_random_pairs_are_rated_as_people_rate() -> None:
@@ -416,7 +417,7 @@ def test_leniency_of_recorded_people_is_learnt_from_what_they_remember() -> None
 
 # ------------------------------------------------------------------------------------------- reasons
 
-REASON = re.compile(r"From (\d+\.\d): (.*); makes (-?\d+\.\d)")
+REASON = re.compile(r"From (\d+\.\d): (.*); makes (-?\d+\.\d), given as (\d+)")
 
 
 def test_reasons_add_up_to_the_sum_that_was_cut_into_the_rating() -> None:
@@ -433,7 +434,8 @@ def test_reasons_add_up_to_the_sum_that_was_cut_into_the_rating() -> None:
             assert float(match[3]) == pytest.approx(sums[row, place], abs=0.05 * 14)
             assert 0 not in moves
             assert [abs(move) for move in moves] == sorted((abs(move) for move in moves), reverse=True)
-            level = int(answer.values[row, place])
+            level = int(match[4])
+            assert level == answer.values[row, place]
             assert cuts[level - 1] <= sums[row, place] < cuts[level]
 
 

@@ -300,10 +300,11 @@ def test_a_loader_draws_tastes_from_the_categories_of_the_catalogue() -> None:
 
 def test_a_profile_can_say_how_people_stand_to_categories_it_does_not_name() -> None:
     other = CategoryProfile(0.5, "books of {category}", ("fat books of {category}",))
-    profile = PeopleProfile(categories={}, traits=LEVELS, other=other).within(["maps", "Myths"])
+    profile = PeopleProfile(categories={}, traits=LEVELS, other=other).within(["maps", "Myths", "odd {one} [a|b]"])
     people = generate_people(40, 1, profile, "detailed")
-    assert {name for user in people for name in user.liked} == {"maps", "myths"}
+    assert {name for user in people for name in user.liked} == {"maps", "myths", "odd {one} [a|b]"}
     assert any("fat books of myths" in user.description for user in people)
+    assert any("books of odd one ab" in user.description for user in people)
 
 
 def test_600_people_take_little_time() -> None:

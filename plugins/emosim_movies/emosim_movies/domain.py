@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from emosim_core import Domain, RatingScale, Words
-
 from emosim_movies.movie import Movie
 from emosim_movies.people import TRAIT_TEXTS
 

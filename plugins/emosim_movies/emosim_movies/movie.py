@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from emosim_core import Item
 from pydantic import Field, ValidationInfo, field_validator
+
+from emosim_core import Item
 
 GENRES = (
     "action",

@@ -52,8 +52,7 @@ _SENTENCES = {
             "{who} is neither quick to give up on films nor [endlessly patient|willing to sit through one dud after"
             " another].",
             "films are part of {their} week [now and again|on some evenings], and after [a few|several] poor ones"
-            " {they}"
-            " [takes a break|loses interest].",
+            " {they} [takes a break|loses interest].",
             "when a film [falls flat|goes wrong], {they} gives the next one a chance, and [perhaps|maybe] one more.",
         ),
         (
@@ -79,8 +78,7 @@ _SENTENCES = {
             "{who} likes to [know|find out] what others thought of a film and [mostly|nearly always] agrees.",
             "{who} [trusts|relies on] the [general|common] verdict on a film more than {their} own first impression.",
             "a film that [the public|everybody] likes is a good film, as far as {they} is concerned[|, and the other"
-            " way"
-            " round].",
+            " way round].",
             "[well-reviewed|highly rated] films please {them} and [poorly reviewed|badly rated] ones do not; {they}"
             " [sees no reason to differ|is at home with the majority].",
         ),
@@ -128,8 +126,7 @@ _SENTENCES = {
         (
             "{who} has a few [corners|niches] of cinema {they} likes to [explore|dig into].",
             "besides the usual films {they} [likes to look into|explores] a [small|hidden|little-known] corner of"
-            " cinema"
-            " [now and then|once in a while].",
+            " cinema [now and then|once in a while].",
             "{who} is [open to|glad of] lesser-known films as long as they are not too far from {their} own interests.",
             "from time to time {they} tries a film [a step away from|just outside] {their} usual taste.",
             "{who} likes to go deep into one kind of film and [find what few others know|hunt for its lesser-known"
@@ -152,8 +149,7 @@ _SENTENCES = {
             "variety matters [most|more than anything] to {them}, and {their} choice of films [is hard to predict|jumps"
             " from one kind to the next].",
             "{who} [gladly|happily] leaves {their} own taste behind to see a film [of a kind never tried|that breaks"
-            " the"
-            " rules].",
+            " the rules].",
             "{their} idea of a good choice is a film {they} [knows nothing about|could not have imagined].",
         ),
     ),
@@ -425,7 +421,7 @@ PROFILE = PeopleProfile(
         "give {them} {liked} and {they} is [happy|content]; {more} are [welcome|fine] too.",
         "on a [free|rainy] [evening|afternoon] {they} [picks|chooses] {liked}, or else {more}.",
         "{they} [likes|enjoys] {more}, but best of all {they} likes {liked}.",
-        "[nothing beats|little can match] {liked} in {their} eyes, though {more} come close.",
+        "in {their} eyes, [nothing beats|little can match] {liked}, though {more} come close.",
         "{who} keeps [an eye out|looking] for {liked}, and for {more} as well.",
         "{who} is [drawn to|always in the mood for] {liked}; {they} also likes {more}.",
         "{who} [loves|is fond of|has a soft spot for] {liked}.",

@@ -36,6 +36,10 @@ def emosim_user_loaders() -> Iterable[Component]:
     ):
         options = "emosim_core:GeneratedUsersOptions"
         yield Component("users", name, summary, f"emosim_movies.people:{maker}", options, domain="movies")
+    where = "emosim_movies.people:ViewersCsv"
+    yield Component(
+        "users", "csv", "People from a CSV file.", where, "emosim_core:CsvUsersOptions", value="path", domain="movies"
+    )
 
 
 @hookimpl

@@ -6,10 +6,10 @@ import weakref
 from collections.abc import Sequence
 
 import numpy as np
-from emosim_core import NEVER, Catalog, ConfigurationError, History, Retrieval, best_positions
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from emosim_core import NEVER, Catalog, ConfigurationError, History, Retrieval, best_positions
 from emosim_movies.movie import Movie
 
 _FULL_TABLE_LIMIT = 4096
@@ -151,9 +151,7 @@ def _common(numbers: NDArray[np.int32], count: int) -> NDArray[np.int16]:
     return shared
 
 
-def _common_pairs(
-    numbers: NDArray[np.int32], items: NDArray[np.intp], others: NDArray[np.intp]
-) -> NDArray[np.int64]:
+def _common_pairs(numbers: NDArray[np.int32], items: NDArray[np.intp], others: NDArray[np.intp]) -> NDArray[np.int64]:
     """How many names the films share, shape ``(R, S, W)``."""
     width, longest = others.shape[1], numbers.shape[1]
     shared = np.zeros((*items.shape, width), dtype=np.int64)

@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from emosim_core import DataError, LoadedItems, Loader, MissingDependencyError, checked
 from pydantic import BaseModel, ConfigDict, Field
 
+from emosim_core import DataError, LoadedItems, Loader, MissingDependencyError, checked
 from emosim_movies.movie import Movie
 
 if TYPE_CHECKING:
@@ -76,7 +76,9 @@ class MovieLens(Loader):
         try:
             import pandas  # noqa: F401
         except ImportError as error:
-            raise MissingDependencyError("reading MovieLens", "pandas", "pip install 'emosim-movies[movielens]'") from error
+            raise MissingDependencyError(
+                "reading MovieLens", "pandas", "pip install 'emosim-movies[movielens]'"
+            ) from error
         options = self.options
         with _opened(options.path) as release:
             listed = list(_listed(release))
@@ -255,7 +257,9 @@ def _stars(text: str, label: str, row: int) -> None:
     except ValueError:
         value = float("nan")
     if not _LOWEST <= value <= _HIGHEST:
-        raise DataError(label, f"expected a rating of {_LOWEST:g} to {_HIGHEST:g}, got {text!r}", row=row, field="rating")
+        raise DataError(
+            label, f"expected a rating of {_LOWEST:g} to {_HIGHEST:g}, got {text!r}", row=row, field="rating"
+        )
 
 
 # -------------------------------------------------------------------------------------- what is read
@@ -325,7 +329,8 @@ def _frequent_tags(release: _Release, count: int) -> dict[int, list[str]]:
         return {}
     totals = pd.concat(pieces).groupby(level=["movieId", "tag"]).sum()
     best: dict[int, list[str]] = {}
-    for _, (number, tag) in sorted((-total, key) for key, total in totals.items()):
+    ranked = sorted((-int(total), *key) for key, total in totals.to_dict().items())
+    for _, number, tag in ranked:
         chosen = best.setdefault(number, [])
         if len(chosen) < count:
             chosen.append(tag)

@@ -5,8 +5,14 @@ from __future__ import annotations
 from importlib.resources import as_file, files
 from pathlib import Path
 
-from emosim_core import DataError, EmbeddingOptions, LoadedItems, Loader, build_bundled_embeddings, load_bundled_embeddings
-
+from emosim_core import (
+    DataError,
+    EmbeddingOptions,
+    LoadedItems,
+    Loader,
+    build_bundled_embeddings,
+    load_bundled_embeddings,
+)
 from emosim_movies.loaders.table import read_movies
 from emosim_movies.movie import Movie
 

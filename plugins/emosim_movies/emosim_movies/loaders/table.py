@@ -6,9 +6,9 @@ import difflib
 import os
 from pathlib import Path
 
-from emosim_core import DataError, LoadedItems, Loader, checked, load_array, read_csv
 from pydantic import BaseModel, ConfigDict, Field
 
+from emosim_core import DataError, LoadedItems, Loader, checked, load_array, read_csv
 from emosim_movies.movie import Movie
 
 COLUMNS = {
@@ -79,7 +79,9 @@ def read_movies(path: str | os.PathLike[str]) -> list[Movie]:
         if not movies:
             _check_columns(path, values)
         fields = {
-            _FIELDS[column]: value.split("|") if column in _LISTS else value for column, value in values.items() if value
+            _FIELDS[column]: value.split("|") if column in _LISTS else value
+            for column, value in values.items()
+            if value
         }
         movie = checked(Movie, fields, path, row, COLUMNS)
         first = rows.setdefault(movie.id, row)

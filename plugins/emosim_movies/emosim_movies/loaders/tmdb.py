@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from emosim_core import DataError, LoadedItems, Loader, checked, existing_file
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from emosim_core import DataError, LoadedItems, Loader, checked, existing_file
 from emosim_movies.movie import Movie
 
 _GENRES = {"music": "musical"}
@@ -82,7 +82,9 @@ class Tmdb(Loader):
             if not key.isascii() or not key.isdigit():
                 raise DataError(path, f"the key {key!r} is no TMDB id; expected {_WHAT}", row=key)
             if not isinstance(values, dict):
-                raise DataError(path, f"expected an object with the film's fields, got {type(values).__name__}", row=key)
+                raise DataError(
+                    path, f"expected an object with the film's fields, got {type(values).__name__}", row=key
+                )
             record = checked(_Record, values, path, key)
             if record.id is not None and record.id != int(key):
                 raise DataError(path, f"the id is {record.id}; the film's key is {key}", row=key, field="id")
@@ -104,9 +106,7 @@ class Tmdb(Loader):
             return None
         vector = np.array(record.overview_embedding, dtype=np.float32)
         if not np.isfinite(vector).all():
-            raise DataError(
-                self.options.path, "a value is not a finite number", row=key, field="overview_embedding"
-            )
+            raise DataError(self.options.path, "a value is not a finite number", row=key, field="overview_embedding")
         return vector
 
 
@@ -164,7 +164,10 @@ def _movie(record: _Record, number: int, path: Path) -> Movie:
         date = _DATE.fullmatch(record.release_date)
         if date is None:
             raise DataError(
-                path, f"expected a date like 1995-10-30, got {record.release_date!r}", row=str(number), field="release_date"
+                path,
+                f"expected a date like 1995-10-30, got {record.release_date!r}",
+                row=str(number),
+                field="release_date",
             )
         year = int(date[1])
     rating = record.vote_average

@@ -1,0 +1,227 @@
+"""The public names of EmoSim and where each lives; `__init__.py` imports them when they are used."""
+
+from .api import (
+    make as make,
+)
+from .api import (
+    make_vec as make_vec,
+)
+from .api import (
+    register_environment as register_environment,
+)
+from .api import (
+    run as run,
+)
+from .components.base import (
+    Consumption as Consumption,
+)
+from .components.base import (
+    Draws as Draws,
+)
+from .components.base import (
+    Observations as Observations,
+)
+from .components.base import (
+    Perturbator as Perturbator,
+)
+from .components.base import (
+    Policy as Policy,
+)
+from .components.base import (
+    Rater as Rater,
+)
+from .components.base import (
+    RatingRequest as RatingRequest,
+)
+from .components.base import (
+    Ratings as Ratings,
+)
+from .components.base import (
+    Retrieval as Retrieval,
+)
+from .components.base import (
+    RewardShaping as RewardShaping,
+)
+from .components.base import (
+    Selector as Selector,
+)
+from .components.base import (
+    Situation as Situation,
+)
+from .components.ranking import (
+    NEVER as NEVER,
+)
+from .components.ranking import (
+    best_positions as best_positions,
+)
+from .data.embeddings import (
+    Embedded as Embedded,
+)
+from .data.embeddings import (
+    EmbeddingOptions as EmbeddingOptions,
+)
+from .data.embeddings import (
+    build_bundled_embeddings as build_bundled_embeddings,
+)
+from .data.embeddings import (
+    embed_items as embed_items,
+)
+from .data.embeddings import (
+    load_array as load_array,
+)
+from .data.embeddings import (
+    load_bundled_embeddings as load_bundled_embeddings,
+)
+from .data.embeddings import (
+    save_bundled_embeddings as save_bundled_embeddings,
+)
+from .data.people import (
+    CategoryProfile as CategoryProfile,
+)
+from .data.people import (
+    GeneratedUsers as GeneratedUsers,
+)
+from .data.people import (
+    GeneratedUsersOptions as GeneratedUsersOptions,
+)
+from .data.people import (
+    PeopleProfile as PeopleProfile,
+)
+from .data.people import (
+    generate_people as generate_people,
+)
+from .data.tables import (
+    checked as checked,
+)
+from .data.tables import (
+    existing_file as existing_file,
+)
+from .data.tables import (
+    number as number,
+)
+from .data.tables import (
+    read_csv as read_csv,
+)
+from .data.tables import (
+    write_csv as write_csv,
+)
+from .data.users_csv import (
+    CsvUsers as CsvUsers,
+)
+from .data.users_csv import (
+    CsvUsersOptions as CsvUsersOptions,
+)
+from .data.users_csv import (
+    read_users_csv as read_users_csv,
+)
+from .data.users_csv import (
+    write_users_csv as write_users_csv,
+)
+from .errors import (
+    BrokenPluginError as BrokenPluginError,
+)
+from .errors import (
+    ConfigurationError as ConfigurationError,
+)
+from .errors import (
+    DataError as DataError,
+)
+from .errors import (
+    EmoSimError as EmoSimError,
+)
+from .errors import (
+    IncompatiblePluginError as IncompatiblePluginError,
+)
+from .errors import (
+    MissingDependencyError as MissingDependencyError,
+)
+from .errors import (
+    NameConflictError as NameConflictError,
+)
+from .errors import (
+    PluginError as PluginError,
+)
+from .errors import (
+    RatingError as RatingError,
+)
+from .errors import (
+    RunError as RunError,
+)
+from .errors import (
+    UnknownNameError as UnknownNameError,
+)
+from .hooks.component import (
+    Component as Component,
+)
+from .hooks.registry import (
+    Registry as Registry,
+)
+from .hooks.spec import (
+    HOOK_VERSION as HOOK_VERSION,
+)
+from .hooks.spec import (
+    hookimpl as hookimpl,
+)
+from .model.catalog import (
+    Catalog as Catalog,
+)
+from .model.domain import (
+    Domain as Domain,
+)
+from .model.domain import (
+    Words as Words,
+)
+from .model.emotion import (
+    Emotion as Emotion,
+)
+from .model.emotion import (
+    EmotionThresholds as EmotionThresholds,
+)
+from .model.emotion import (
+    MoodOptions as MoodOptions,
+)
+from .model.item import (
+    Item as Item,
+)
+from .model.loader import (
+    LoadedItems as LoadedItems,
+)
+from .model.loader import (
+    Loader as Loader,
+)
+from .model.loader import (
+    UserLoader as UserLoader,
+)
+from .model.memory import (
+    History as History,
+)
+from .model.memory import (
+    Interaction as Interaction,
+)
+from .model.population import (
+    Population as Population,
+)
+from .model.scale import (
+    RatingScale as RatingScale,
+)
+from .model.user import (
+    User as User,
+)
+from .simulation.assembly import (
+    World as World,
+)
+from .simulation.assembly import (
+    assemble as assemble,
+)
+from .simulation.config import (
+    EnvironmentConfig as EnvironmentConfig,
+)
+from .simulation.config import (
+    RunConfig as RunConfig,
+)
+from .simulation.env import (
+    EmoSimEnv as EmoSimEnv,
+)
+from .simulation.vector_env import (
+    EmoSimVectorEnv as EmoSimVectorEnv,
+)
