@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,10 @@ def show(directory: Path, episode: int | None) -> None:
         there = f"it has {len(known)} sessions, {known[0]} to {known[-1]}" if known else "it has no steps yet"
         raise ConfigurationError(f"{directory} has no session {episode}; {there}")
     for line in story(steps, manifest):
-        screen.print(line, soft_wrap=not line.startswith("  "))
+        if screen.is_terminal and line:
+            indent = " " * (17 if line.startswith("  ") else 0)
+            line = textwrap.fill(line, screen.width, subsequent_indent=indent, break_on_hyphens=False)
+        screen.print(line, soft_wrap=True)
 
 
 def _tell_run(directory: Path, manifest: dict[str, Any], screen: Any) -> None:

@@ -81,7 +81,7 @@ class SameItemTerminate(RewardShaping):
 
     def shape_batch(self, consumption: Consumption, draws: Draws) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
         repeat = consumption.consumed & (consumption.times > 1)
-        return np.where(repeat, 0.0, consumption.ratings), repeat.any(axis=1).astype(np.intp)
+        return np.where(repeat, 0.0, consumption.ratings), np.asarray(repeat.any(axis=1), dtype=np.intp)
 
 
 class ChurnSatisfaction(RewardShaping):
@@ -134,6 +134,6 @@ class ChurnSatisfaction(RewardShaping):
         if options.recovery:
             leaves *= np.where(good >= 2, 1.0 - options.recovery, 1.0)
         streak = low >= self._streak_limit.take(activity)
-        ends = np.where(streak, 1, 2 * (draws.uniform(1)[:, 0] < leaves))
+        ends: NDArray[np.intp] = np.where(streak, 1, 2 * (draws.uniform(1)[:, 0] < leaves))
         ends = ends * (consumption.steps >= options.min_steps) & consumption.consumed.any(axis=1)
         return consumption.ratings, ends

@@ -329,7 +329,8 @@ def _frequent_tags(release: _Release, count: int) -> dict[int, list[str]]:
         return {}
     totals = pd.concat(pieces).groupby(level=["movieId", "tag"]).sum()
     best: dict[int, list[str]] = {}
-    ranked = sorted((-int(total), *key) for key, total in totals.to_dict().items())
+    numbers, tags = (totals.index.get_level_values(name).tolist() for name in ("movieId", "tag"))
+    ranked = sorted(zip((-totals).tolist(), numbers, tags, strict=True))
     for _, number, tag in ranked:
         chosen = best.setdefault(number, [])
         if len(chosen) < count:
