@@ -62,7 +62,7 @@ def summary_table(summary: dict[str, Any]) -> Table:
     length = summary["session_length"]
     episodes = summary["episodes"]
     row("rater", who_answers(summary["rater"], summary["language_model_asked"]))
-    row("sessions", f"{episodes} of {summary['people']} people, {summary['steps']} steps")
+    row("sessions", f"{episodes}, with {summary['people']} different people; {summary['steps']:,} steps")
     if summary["mean_rating"] is not None:
         row("mean rating", f"{summary['mean_rating']:.2f} of {top}")
         row("share liked", f"{summary['share_liked']:.1%}")

@@ -118,7 +118,7 @@ def _refuse_models(model: str | None, rater: str | None, registry: Any) -> None:
     from emosim_core.hooks.names import package_hint
 
     if model is not None:
-        hint = package_hint("llm_model", model) or "DeepSeek and OpenAI-compatible services come with emosim-deepseek"
+        hint = package_hint("llm_model", model) or "DeepSeek and OpenAI-compatible services come with emosim-deepseek."
         raise ConfigurationError(f"no installed plugin can ask the language model {model!r}. {hint}")
     if rater is not None:
         raise ConfigurationError(f"--llm-rater {rater} needs a language model: give --llm-model too")

@@ -128,5 +128,5 @@ def package_hint(kind: str, name: str) -> str:
     known = json.loads(resources.files("emosim_core.hooks").joinpath("known_packages.json").read_text("utf-8"))
     for prefix, package in known.get(kind, {}).items():
         if name == prefix or (kind != "domain" and name.startswith(prefix)):
-            return f"It comes with the package {package}: pip install {package}"
+            return f"It comes with the package {package} (pip install {package})."
     return ""

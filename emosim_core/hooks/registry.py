@@ -284,7 +284,12 @@ class Registry:
             known = self.components(kind, domain)
             names = [name for component, _ in known for name in (component.name, *component.aliases)]
             base = split_number(request.name)
-            suggestions = nearest(request.name, names) or (nearest(base[0], names) if base else [])
+            suggestions = nearest(request.name, names)
+            if base is not None:
+                numbered = {name for one, _ in known if one.number for name in (one.name, *one.aliases)}
+                suggestions = [
+                    f"{name}_{base[1]}" if name in numbered else name for name in nearest(base[0], names) or suggestions
+                ]
             raise UnknownNameError(
                 KIND_TITLES[kind],
                 request.name,

@@ -13,8 +13,8 @@ from emosim_core.simulation.assembly import World
 MOST = 5
 """Items listed as most and as least liked."""
 
-_SHRINKAGE = 3.0
-"""Ratings at the overall mean that an item's mean starts with, so that one lucky rating does not top the list."""
+ENOUGH = 3
+"""Ratings that an item needs to be listed, where enough items have them: one lucky rating shall not top the list."""
 
 
 @dataclass
@@ -135,18 +135,19 @@ class Tally:
                 "valence": _rounded(table[:, 2].mean() if len(table) else None),
                 "arousal": _rounded(table[:, 3].mean() if len(table) else None),
             },
-            "most_liked": self._ranking(mean, best=True),
-            "least_liked": self._ranking(mean, best=False),
+            "most_liked": self._ranking(best=True),
+            "least_liked": self._ranking(best=False),
             "seconds": round(seconds, 3),
             "steps_per_second": round(self.steps / seconds) if seconds > 0 else None,
         }
 
-    def _ranking(self, mean: float | None, best: bool) -> list[dict[str, Any]]:
-        if mean is None:
+    def _ranking(self, best: bool) -> list[dict[str, Any]]:
+        if not self._levels:
             return []
-        shrunken = (self._total + _SHRINKAGE * mean) / (self._count + _SHRINKAGE)
-        rated = np.flatnonzero(self._count)
-        order = rated[np.lexsort((rated, -shrunken[rated] if best else shrunken[rated]))][:MOST]
+        enough = next((n for n in range(ENOUGH, 1, -1) if (self._count >= n).sum() >= 2 * MOST), 1)
+        rated = np.flatnonzero(self._count >= enough)
+        means = self._total[rated] / self._count[rated]
+        order = rated[np.lexsort((rated, -self._count[rated], -means if best else means))][:MOST]
         return [
             {
                 "item": self._world.catalog.items[index].id,

@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from emosim_core import DataError, LoadedItems, Loader, MissingDependencyError, checked
+from emosim_core import DataError, LoadedItems, Loader, checked
 from emosim_movies.movie import Movie
 
 if TYPE_CHECKING:
@@ -71,14 +71,7 @@ class MovieLens(Loader):
 
         Raises:
             DataError: a file is missing or malformed; names file, row and column.
-            MissingDependencyError: pandas is not installed.
         """
-        try:
-            import pandas  # noqa: F401
-        except ImportError as error:
-            raise MissingDependencyError(
-                "reading MovieLens", "pandas", "pip install 'emosim-movies[movielens]'"
-            ) from error
         options = self.options
         with _opened(options.path) as release:
             listed = list(_listed(release))
