@@ -62,8 +62,10 @@ class Run:
         self._put_off: deque[tuple[int, int]] = deque()
 
     def _manifest(self) -> dict[str, Any]:
-        providers = {part["provider"].rpartition(" ")[0] for part in self.world.parts.values()}
-        packages = sorted(providers | {"emosim-core", "numpy", "pydantic", "gymnasium"})
+        versions = {name: metadata.version(name) for name in ("gymnasium", "numpy", "pydantic")}
+        for part in self.world.parts.values():
+            name, _, version = part["provider"].rpartition(" ")
+            versions[name] = version
         return {
             "format": 1,
             "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -77,7 +79,7 @@ class Run:
                 "users": len(self.world.population),
                 "users_sha256": _digest(self.world.population.users),
             },
-            "versions": {name: metadata.version(name) for name in packages} | {"python": platform.python_version()},
+            "versions": dict(sorted(versions.items())) | {"python": platform.python_version()},
             "announcements": self.world.announcements,
         }
 

@@ -16,7 +16,7 @@ GENRES = (
     "drama",
     "family",
     "fantasy",
-    "history",
+    "film noir",
     "horror",
     "musical",
     "mystery",

@@ -1,0 +1,86 @@
+"""The bundled films: enough of each kind, whole series, embeddings that belong to them."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+from emosim_movies.loaders import Sample
+from emosim_movies.movie import GENRES, Movie
+
+from emosim_core import Catalog, DataError, RatingScale
+
+OFTEN = ("action", "animation", "comedy", "documentary", "family", "fantasy", "horror", "romance")
+
+
+@pytest.fixture(scope="module")
+def movies() -> list[Movie]:
+    return Sample().movies()
+
+
+def test_films_are_many_distinct_and_sorted(movies: list[Movie]) -> None:
+    ids = [movie.id for movie in movies]
+    assert len(movies) >= 300
+    assert ids == sorted(set(ids))
+    assert len({(movie.title.casefold(), movie.year) for movie in movies}) == len(movies)
+
+
+def test_all_genres_are_there_and_no_others(movies: list[Movie]) -> None:
+    counts = Counter(genre for movie in movies for genre in movie.genres)
+    assert len(GENRES) == 18
+    assert set(counts) == set(GENRES)
+    assert all(counts[genre] >= 20 for genre in OFTEN), counts
+
+
+def test_series_run_from_part_one_without_a_gap(movies: list[Movie]) -> None:
+    series = defaultdict(list)
+    for movie in movies:
+        if movie.collection:
+            series[movie.collection].append((movie.part, movie.year))
+    assert len(series) >= 12
+    for name, parts in series.items():
+        parts.sort()
+        assert [part for part, _ in parts] == list(range(1, len(parts) + 1)), name
+        assert len(parts) >= 3, name
+
+
+def test_every_film_is_complete(movies: list[Movie]) -> None:
+    for movie in movies:
+        assert movie.genres, movie.id
+        assert movie.director, movie.id
+        assert movie.cast, movie.id
+        assert movie.year and 1900 < movie.year < 2030, movie.id
+        assert movie.runtime and 40 <= movie.runtime <= 300, movie.id
+        assert movie.language and len(movie.language) == 2, movie.id
+        assert movie.public_rating and movie.public_count, movie.id
+        assert len(movie.overview.split()) >= 12, movie.id
+
+
+def test_the_embeddings_belong_to_the_films_and_mean_something() -> None:
+    loaded = Sample().load()
+    assert loaded.embedding_name == "sentence-transformers/all-MiniLM-L6-v2"
+    catalog = Catalog(loaded.items, RatingScale(low=1, high=10), loaded.embeddings, loaded.embedding_name)
+    assert catalog.embeddings.shape == (len(loaded.items), 384)
+    series = np.array([item.collection or item.id for item in loaded.items])
+    cosines = catalog.embeddings @ catalog.embeddings.T
+    same = series[:, None] == series[None, :]
+    np.fill_diagonal(same, False)
+    assert cosines[same].mean() > np.median(cosines) + 0.2
+
+
+def test_a_changed_text_is_noticed(movies: list[Movie], tmp_path: Path) -> None:
+    sample = Sample()
+    table, vectors = ((sample._folder / name).read_bytes() for name in ("sample.csv", "sample.npz"))
+    sample._folder = tmp_path
+    (tmp_path / "sample.csv").write_bytes(table.replace(movies[0].overview.encode(), b"Another story."))
+    (tmp_path / "sample.npz").write_bytes(vectors)
+    with pytest.raises(DataError, match=r"other texts.*'emosim embed --plugin movies' makes them anew"):
+        sample.load()
+    (tmp_path / "sample.npz").unlink()
+    with pytest.raises(DataError, match="no such file; 'emosim embed --plugin movies'"):
+        sample.load()
+    (tmp_path / "sample.csv").unlink()
+    with pytest.raises(DataError, match="bundled films are missing"):
+        sample.load()

@@ -1,0 +1,405 @@
+"""What a stranger does with a fresh installation, through the command line in a subprocess."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+
+def emosim(*arguments: str, cwd: Path, site: Path | None = None, status: int = 0, **more: str) -> str:
+    """The output, both streams, of a command that must end with ``status``."""
+    env = {**os.environ, "EMOSIM_CACHE_DIR": str(cwd / "cache"), "COLUMNS": "200", **more}
+    if site is not None:
+        env["PYTHONPATH"] = str(site)
+    done = subprocess.run(
+        [sys.executable, "-m", "emosim_core", *arguments], cwd=cwd, env=env, capture_output=True, text=True, timeout=120
+    )
+    output = done.stdout + done.stderr
+    assert done.returncode == status, output
+    assert "Traceback" not in output
+    return output
+
+
+def install(site: Path, name: str, source: str) -> None:
+    """Put a plugin where ``importlib.metadata`` finds it, as an installed distribution of version 1.2."""
+    module = f"{name.replace('-', '_')}_plugin"
+    site.mkdir(exist_ok=True)
+    (site / f"{module}.py").write_text(textwrap.dedent(source))
+    info = site / f"x_{name}-1.2.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: x-{name}\nVersion: 1.2\n")
+    (info / "entry_points.txt").write_text(f"[emosim]\n{name} = {module}\n")
+
+
+def sorted_lines(path: Path) -> list[bytes]:
+    def key(line: bytes) -> tuple[int, int]:
+        record = json.loads(line)
+        return record["episode"], record["step"]
+
+    return sorted((path / "interactions.jsonl").read_bytes().splitlines(), key=key)
+
+
+RETRIEVAL = """
+    from emosim_core import Component, Retrieval, hookimpl
+    EMOSIM_HOOK_VERSION = 1
+
+    class Oldest(Retrieval):
+        def retrieve(self, item, history, catalog):
+            return [0] if history else []
+
+    @hookimpl
+    def emosim_retrievals():
+        yield Component("retrieval", "{name}", "The oldest memory.", "{module}:Oldest")
+"""
+
+
+def test_a_run_leaves_its_files_and_says_that_no_language_model_was_asked(tmp_path: Path) -> None:
+    output = emosim("run", "--plugin", "movies", "--episodes", "4", "--out", "r", cwd=tmp_path)
+    assert "no language model is asked" in output
+    for word in ("mean rating", "share liked", "session length", "why they ended", "mood at the end", "steps/s"):
+        assert word in output
+    assert sorted(path.name for path in (tmp_path / "r").iterdir()) == [
+        "interactions.jsonl",
+        "manifest.json",
+        "summary.json",
+    ]
+    story = emosim("show", "r", "--episode", "3", cwd=tmp_path)
+    for word in ("Character:", "answered", "because", "mood", "The end, after"):
+        assert word in story
+    assert "it has 4 sessions, 0 to 3" in emosim("show", "r", "--episode", "9", cwd=tmp_path, status=2)
+    assert "mean rating" in emosim("show", "r", cwd=tmp_path)
+    assert "exists already" in emosim("run", "--plugin", "movies", "--out", "r", cwd=tmp_path, status=2)
+
+
+def test_json_is_all_that_is_printed_when_it_is_asked_for(tmp_path: Path) -> None:
+    summary = json.loads(emosim("run", "--plugin", "movies", "--episodes", "3", "--json", cwd=tmp_path))
+    assert summary["complete"] is True
+    assert summary["language_model_asked"] is False
+    assert sum(summary["rating_counts"].values()) == summary["ratings"] == summary["steps"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        [],
+        ["--keep-memory", "--users", "basic:n=5"],
+        ["--slate", "3", "--selector", "multinomial_logit", "--perturbator", "gaussian", "--p-interrupt", "0.05"],
+        ["--slate", "2", "--selector", "random", "--reward-shaping", "random_watch", "--items-retrieval", "simple_2"],
+        ["--policy", "similar_to_liked", "--perturbator", "greedy", "--user-order", "sequential"],
+    ],
+)
+def test_the_same_seed_gives_the_same_interactions_in_batches_of_any_size(tmp_path: Path, options: list[str]) -> None:
+    for count in ("1", "64"):
+        emosim(
+            "run", "--plugin", "movies", "--episodes", "40", "--num-envs", count, "--out", count, "--quiet", *options,
+            cwd=tmp_path,
+        )  # fmt: skip
+    assert sorted_lines(tmp_path / "1") == sorted_lines(tmp_path / "64")
+    again = emosim(
+        "run", "--plugin", "movies", "--episodes", "40", "--num-envs", "64", "--out", "again", "--quiet", *options,
+        cwd=tmp_path,
+    )  # fmt: skip
+    assert again.strip() == "again"
+    same = [(tmp_path / name / "interactions.jsonl").read_bytes() for name in ("64", "again")]
+    assert same[0] == same[1]
+
+
+def test_a_run_that_was_cut_anywhere_resumes_to_the_same_bytes(tmp_path: Path) -> None:
+    from emosim_core import RunError, run
+
+    options = {"episodes": 12, "num_envs": 4, "policy": "epsilon_greedy", "keep_memory": True, "users": "sampled:n=6"}
+    run("movies", tmp_path / "whole", **options)
+    whole = (tmp_path / "whole" / "interactions.jsonl").read_bytes()
+    for cut in (0, 1, len(whole) // 3, len(whole) // 2, len(whole) - 1, len(whole)):
+        path = tmp_path / "whole" / "interactions.jsonl"
+        path.write_bytes(whole[:cut])
+        summary = run("movies", tmp_path / "whole", resume=True, **options)
+        assert path.read_bytes() == whole
+        assert summary["complete"]
+    path.write_bytes(whole.replace(b'"rating":7', b'"rating":8', 1))
+    with pytest.raises(RunError, match="gives another step"):
+        run("movies", tmp_path / "whole", resume=True, **options)
+    with pytest.raises(RunError, match="episodes: 12 then, 13 now"):
+        run("movies", tmp_path / "whole", resume=True, **{**options, "episodes": 13})
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_a_run_that_is_stopped_in_the_middle_can_be_read_and_resumed(tmp_path: Path, how: signal.Signals) -> None:
+    options = ["run", "--plugin", "movies", "--episodes", "3000", "--quiet"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "emosim_core", *options, "--out", "r"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    written = tmp_path / "r" / "interactions.jsonl"
+    deadline = time.monotonic() + 60
+    while not (written.exists() and written.stat().st_size > 50_000):
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(how)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == (130 if how is signal.SIGINT else -9)
+    if how is signal.SIGINT:
+        assert "emosim run --resume r" in errors
+        assert "Traceback" not in errors
+    assert "The run is not complete" in emosim("show", "r", cwd=tmp_path)
+    emosim("run", "--resume", "r", "--quiet", cwd=tmp_path)
+    emosim(*options, "--out", "whole", cwd=tmp_path)
+    assert written.read_bytes() == (tmp_path / "whole" / "interactions.jsonl").read_bytes()
+    assert "is complete; nothing was left to do" in emosim("run", "--resume", "r", cwd=tmp_path)
+    refused = emosim("run", "--resume", "r", "--seed", "7", "--policy", "popular", cwd=tmp_path, status=2)
+    assert "seed: 42 then, 7 now" in refused
+    assert 'policy: "random" then, "popular" now' in refused
+
+
+def test_a_full_disk_is_reported_and_what_was_written_is_kept(tmp_path: Path) -> None:
+    def limit() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+
+    done = subprocess.run(
+        [sys.executable, "-m", "emosim_core", "run", "--plugin", "movies", "--out", "r", "--quiet"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        preexec_fn=limit,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert "cannot be written" in done.stderr
+    assert "emosim run --resume r" in done.stderr
+    assert "Traceback" not in done.stderr
+    emosim("run", "--resume", "r", "--quiet", cwd=tmp_path)
+    emosim("run", "--plugin", "movies", "--out", "whole", "--quiet", cwd=tmp_path)
+    assert sorted_lines(tmp_path / "r") == sorted_lines(tmp_path / "whole")
+
+
+def test_broken_and_foreign_plugins_are_named_while_movies_still_runs(tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    install(site, "boom", "raise RuntimeError('no luck')")
+    install(site, "future", "EMOSIM_HOOK_VERSION = 99")
+    install(site, "silent", "pass")
+    install(site, "twice", RETRIEVAL.format(name="decay_emotion", module="twice_plugin"))
+    double = RETRIEVAL.format(name="dusty", module="double_plugin")
+    install(site, "double", double + double.split("@hookimpl")[1].split(":", 1)[1].replace("\n", "", 1))
+    install(
+        site,
+        "misspelt",
+        """
+        from emosim_core import hookimpl
+        EMOSIM_HOOK_VERSION = 1
+        @hookimpl
+        def emosim_retreivals():
+            return []
+        """,
+    )
+    install(site, "oldest", RETRIEVAL.format(name="oldest", module="oldest_plugin"))
+    listing = json.loads(emosim("plugins", "--json", cwd=tmp_path, site=site))
+    by_name = {record["name"]: record for record in listing}
+    assert by_name["movies"]["status"] == "ok"
+    assert by_name["boom"]["status"] == "broken"
+    assert "RuntimeError: no luck" in by_name["boom"]["cause"]
+    assert by_name["boom"]["version"] == "1.2"
+    assert by_name["future"]["status"] == "incompatible"
+    assert "built for version 99 of the hooks" in by_name["future"]["cause"]
+    assert by_name["silent"]["status"] == "incompatible"
+    assert by_name["double"]["status"] == "broken"
+    assert "'dusty' twice" in by_name["double"]["cause"]
+    assert "emosim_retreivals" in by_name["misspelt"]["cause"]
+    assert "'decay_emotion' is provided by plugin 'core'" in by_name["twice"]["conflicts"][0]
+    printed = emosim("plugins", cwd=tmp_path, site=site)
+    assert "conflict: retrieval strategy 'decay_emotion' is provided by plugin 'twice' (x-twice 1.2) too" in printed
+
+    run = ["run", "--plugin", "movies", "--episodes", "2", "--quiet"]
+    assert "Warning" not in emosim(*run, cwd=tmp_path, site=site)
+    warned = emosim(*run, "--items-retrieval", "oldest", cwd=tmp_path, site=site)
+    assert warned.count("plugin 'boom' (x-boom 1.2) is left out") == 1
+    asked = emosim("run", "--plugin", "boom", cwd=tmp_path, site=site, status=2)
+    assert "plugin 'boom' (x-boom 1.2) is broken: importing boom_plugin raised RuntimeError: no luck" in asked
+    assert "is incompatible" in emosim("run", "--plugin", "future", cwd=tmp_path, site=site, status=2)
+    blocked = emosim(*run, "--items-retrieval", "oldest", cwd=tmp_path, site=site, status=2, EMOSIM_PLUGINS="movies")
+    assert "unknown retrieval strategy 'oldest'" in blocked
+    assert "is blocked" in emosim("--no-plugins", *run, cwd=tmp_path, site=site, status=2)
+    statuses = {
+        record["name"]: record["status"]
+        for record in json.loads(emosim("--no-plugins", "plugins", "--json", cwd=tmp_path))
+    }
+    assert statuses == {"core": "ok", "movies": "blocked"}
+
+
+def test_two_providers_of_one_name_are_an_error_that_lists_both(tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    for name in ("one", "other"):
+        install(site, name, RETRIEVAL.format(name="oldest", module=f"{name}_plugin"))
+    said = emosim("run", "--plugin", "movies", "--items-retrieval", "oldest", cwd=tmp_path, site=site, status=2)
+    assert "plugin 'one' (x-one 1.2)" in said
+    assert "plugin 'other' (x-other 1.2)" in said
+
+
+def test_observers_of_a_loaded_plugin_are_told_of_steps_and_sessions(tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    watch = """
+    @hookimpl
+    def emosim_step_recorded(record):
+        print("STEP", record["episode"], record["step"])
+
+    @hookimpl
+    def emosim_episode_ended(episode):
+        print("ENDED", episode["number"], episode["end"])
+
+    @hookimpl
+    def emosim_run_ended(summary):
+        print("RAN", summary["episodes"])
+    """
+    install(site, "oldest", RETRIEVAL.format(name="oldest", module="oldest_plugin") + watch)
+    said = emosim(
+        "run",
+        "--plugin",
+        "movies",
+        "--items-retrieval",
+        "oldest",
+        "--episodes",
+        "2",
+        "--quiet",
+        cwd=tmp_path,
+        site=site,
+    )
+    assert "STEP 0 1" in said
+    assert said.count("ENDED") == 2
+    assert "RAN 2" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--items-retrieval", "decay_emotoin_5"], "Did you mean 'decay_emotion_5'"),
+        (["--items-retrieval", "decay_emotion:tme_decay=1"], "unknown option 'tme_decay'. Did you mean 'time_decay'"),
+        (["--items-retrieval", "decay_emotion:k=0"], "option 'k'"),
+        (["--items-retrieval", "last:k=1,k=2"], "given twice"),
+        (["--items-retrieval", "last:3"], "expected option=value"),
+        (["--items-retrieval", "none:k=1"], "takes no options"),
+        (["--perturbator", "gausian"], "Did you mean 'gaussian'"),
+        (["--slate", "0"], "option 'slate'"),
+        (["--slate", "100000"], "needs more items"),
+        (["--episodes", "0"], "option 'episodes'"),
+        (["--seed", "-1"], "option 'seed'"),
+        (["--llm-model", "deepseek-chat"], "emosim-deepseek"),
+        (["--llm-model", "local:/models/x"], "emosim-local-gpu"),
+        (["--llm-rater", "0Shot_cotlite_our"], "--llm-model"),
+        (["--policy", "replay:nowhere.csv"], "nowhere.csv: no such file"),
+        (["--policy", "replay:list.csv"], "list.csv, row 3, field 'item': the catalogue has no item 'nope'"),
+        (["--config", "typo.toml"], "unknown option 'episods'. Did you mean 'episodes'"),
+        (["--config", "broken.toml"], "broken.toml is not a TOML file"),
+        (["--users", "csv:people.csv"], "people.csv, row 2, field 'age'"),
+        (["--resume", "nowhere"], "nowhere is no run"),
+        (["--embeddings", "word2vec"], "embeddings"),
+    ],
+)
+def test_a_mistake_is_one_clear_message_and_leaves_no_directory(
+    tmp_path: Path, arguments: list[str], said: str
+) -> None:
+    (tmp_path / "list.csv").write_text("item\nthe-matrix-1999\nnope\n")
+    (tmp_path / "typo.toml").write_text("episods = 3\n")
+    (tmp_path / "broken.toml").write_text("episodes = = 3\n")
+    (tmp_path / "people.csv").write_text(
+        "name,gender,description,age,job,hobby,genres_liked,genres_disliked\nAnn,F,x,old,y,z,[],[]\n"
+    )
+    output = emosim("run", "--plugin", "movies", *arguments, cwd=tmp_path, status=2)
+    assert said in output
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_toml_file_sets_everything_and_options_override_it(tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text(
+        'plugin = "movies"\nepisodes = 2\nmax_steps = 3\nreward_shaping = "identity"\n'
+        '[retrieval]\nname = "decay_emotion"\nk = 2\ntime_decay = 0.5\n[mood]\nhalf_life = 2\n'
+    )
+    summary = json.loads(emosim("run", "--config", "c.toml", "--max-steps", "4", "--out", "r", "--json", cwd=tmp_path))
+    assert summary["steps"] == 8
+    parts = json.loads((tmp_path / "r" / "manifest.json").read_text())["parts"]
+    assert parts["retrieval"]["options"]["time_decay"] == 0.5
+
+
+def test_a_replayed_list_is_proposed_in_order_and_ends_the_session(tmp_path: Path) -> None:
+    (tmp_path / "a=b.csv").write_text("item\nthe-matrix-1999\nalien-1979\njaws-1975\n")
+    emosim("run", "--plugin", "movies", "--policy", "replay:a=b.csv", "--episodes", "2", "--out", "r", cwd=tmp_path)
+    records = [json.loads(line) for line in sorted_lines(tmp_path / "r")]
+    first = [record for record in records if record["episode"] == 0]
+    assert [one["item"] for record in first for one in record["proposed"]] == [
+        "the-matrix-1999",
+        "alien-1979",
+        "jaws-1975",
+    ]
+    assert first[-1]["end"] == "out_of_items"
+    assert "nothing was left to propose" in emosim("show", "r", "--episode", "0", cwd=tmp_path)
+
+
+def test_generated_people_are_written_and_read_back(tmp_path: Path) -> None:
+    emosim("users", "generate", "--plugin", "movies", "--n", "40", "--seed", "1", "--out", "p.csv", cwd=tmp_path)
+    refused = emosim("users", "generate", "--plugin", "movies", "--out", "p.csv", cwd=tmp_path, status=2)
+    assert "exists already" in refused
+    emosim("run", "--plugin", "movies", "--users", "csv:p.csv", "--episodes", "2", "--out", "r", cwd=tmp_path)
+    assert json.loads((tmp_path / "r" / "manifest.json").read_text())["data"]["users"] == 40
+
+
+def test_starting_loads_nothing_heavy(tmp_path: Path) -> None:
+    heavy = ["torch", "transformers", "sentence_transformers", "pandas", "matplotlib", "scipy", "sklearn"]
+    code = textwrap.dedent(
+        """
+        import sys
+        heavy, arguments = sys.argv[1].split(","), sys.argv[2:]
+        from emosim_core.cli.main import main
+        try:
+            main(arguments)
+        except SystemExit as leave:
+            assert not leave.code, leave.code
+        print("LOADED", [name for name in heavy if name in sys.modules])
+        """
+    )
+    for arguments, banned in (
+        (["--help"], [*heavy, "numpy", "pydantic", "rich", "gymnasium", "emosim_movies"]),
+        (["run", "--plugin", "movies", "--episodes", "2", "--quiet"], heavy),
+        (["plugins"], heavy),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", code, ",".join(banned), *arguments], cwd=tmp_path, capture_output=True, text=True
+        )
+        assert "LOADED []" in done.stdout, done.stdout[-300:] + done.stderr
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys, emosim_core; print([m for m in sys.modules if 'emosim' in m or m=='numpy'])",
+        ],
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.strip() == "['emosim_core']"
+
+
+def test_real_data_runs(tmp_path: Path) -> None:
+    data = os.environ.get("EMOSIM_REAL_DATA")
+    if not data:
+        pytest.skip("EMOSIM_REAL_DATA names no folder of real data")
+    said = emosim(
+        "run", "--plugin", "movies", "--items", f"movielens:{data}/movielens-small", "--embeddings", "lexical",
+        "--users", f"csv:{data}/personas/movies_600.csv", "--episodes", "3", "--out", "r", cwd=tmp_path,
+    )  # fmt: skip
+    assert "9742 films, 600 people" in said
+    assert "lexical" in said
+    said = emosim(
+        "run", "--plugin", "movies", "--items", f"tmdb:{data}/tmdb-movies/movies.json", "--episodes", "3", cwd=tmp_path
+    )
+    assert "159 films" in said
