@@ -219,15 +219,19 @@ def _pieces(
     """
     import pandas as pd
 
+    # The header and the first row, which pandas would fit to each other.
+    next(_rows(release, name, list(types)), None)
     try:
         with release.open(name) as stream:
+            # All columns are parsed, since pandas checks the number of fields of a row only then: a rating
+            # written as 4,5 must not become a 4.
             table = pd.read_csv(
-                stream, usecols=list(types), dtype=dict(types), chunksize=_ROWS_AT_ONCE, encoding="utf-8-sig", **more
+                stream, dtype=dict(types), chunksize=_ROWS_AT_ONCE, low_memory=False, encoding="utf-8-sig", **more
             )
             for piece in table:
                 if not check(piece):
                     raise ValueError("a value is out of range")
-                yield piece
+                yield piece[list(types)]
     except (ValueError, OverflowError) as error:
         for row, values in _rows(release, name, list(types)):
             _integer(values["movieId"], release.label(name), row, "movieId")
@@ -316,7 +320,7 @@ def _frequent_tags(release: _Release, count: int) -> dict[int, list[str]]:
     types = {"movieId": "int64", "tag": "str"}
     pieces = []
     for piece in _pieces(release, "tags.csv", types, lambda p: True, keep_default_na=False):
-        piece["tag"] = piece["tag"].str.strip().str.lower()
+        piece = piece.assign(tag=piece["tag"].str.strip().str.lower())
         pieces.append(piece[piece["tag"] != ""].value_counts())
     if not pieces:
         return {}

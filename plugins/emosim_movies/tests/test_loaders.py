@@ -1,0 +1,464 @@
+"""Loaders of films: what they read, and one clear error for each thing that can be wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from emosim_movies.loaders import CsvMovies, CsvMoviesOptions, MovieLens, MovieLensOptions, Tmdb, TmdbOptions
+from emosim_movies.loaders.movielens import split_title
+from emosim_movies.movie import Movie
+from pydantic import ValidationError
+
+from emosim_core import DataError, LoadedItems
+
+
+def real(folder: str) -> Path:
+    """A folder of real data, where there is some."""
+    base = os.environ.get("EMOSIM_REAL_DATA")
+    if not base or not (Path(base) / folder).exists():
+        pytest.skip(f"EMOSIM_REAL_DATA names no folder with {folder}")
+    return Path(base) / folder
+
+
+def fails(load: Callable[[], LoadedItems], *, file: str, says: str, row: int | str | None = None, field: str = "") -> None:
+    """The load raises one DataError that names the file, the row and the field."""
+    with pytest.raises(DataError) as caught:
+        load()
+    assert file in caught.value.path
+    assert says in str(caught.value)
+    assert caught.value.row == row
+    assert caught.value.field == (field or None)
+
+
+# ----------------------------------------------------------------------------------------------- CSV
+
+HEADER = "id,title,year,genres,director,cast,runtime,language,collection,part,public_rating,votes,overview"
+
+
+def load_csv(path: Path, text: str | bytes, **options: Any) -> LoadedItems:
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return CsvMovies(CsvMoviesOptions(path=path, **options)).load()
+
+
+def test_csv_reads_every_column(tmp_path: Path) -> None:
+    row = 'm-1,"Us, Two",1999,Drama|War,Ada|Bo,Cy | Di,101,en,Twos,2,7.5,1200,"They ""meet"", and part."'
+    loaded = load_csv(tmp_path / "films.csv", f"{HEADER}\n{row}\n")
+    assert loaded.items == [
+        Movie(
+            id="m-1",
+            title="Us, Two",
+            year=1999,
+            categories=("drama", "war"),
+            director=("Ada", "Bo"),
+            cast=("Cy", "Di"),
+            runtime=101,
+            language="en",
+            collection="Twos",
+            part=2,
+            public_rating=7.5,
+            public_count=1200,
+            description='They "meet", and part.',
+        )
+    ]
+    assert loaded.embeddings is None
+    assert "films.csv" in loaded.source
+
+
+def test_csv_needs_only_id_and_title(tmp_path: Path) -> None:
+    loaded = load_csv(tmp_path / "films.csv", b"\xef\xbb\xbftitle,id\r\nOne,1\r\n\r\nTwo,2\r\n")
+    assert [(movie.id, movie.title, movie.public_rating) for movie in loaded.items] == [
+        ("1", "One", None),
+        ("2", "Two", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "row", "field", "says"),
+    [
+        ("", None, "", "the file is empty"),
+        ("id,title\n", None, "", "has no films"),
+        ("id,year\n1,1999\n", 1, "title", "the column is missing"),
+        ("id,title,genre\n1,One,war\n", 1, "genre", "did you mean 'genres'?"),
+        ("id,title,zzz\n1,One,war\n", 1, "zzz", "unknown column; Known: id, title"),
+        ("id,title,id\n1,One,1\n", 1, "id", "twice"),
+        ("id,title\n1,One\n2\n", 3, "", "has 1 fields; the header has 2"),
+        ("id,title\n1,One\n2,\n", 3, "title", "Field required"),
+        ("id,title\n1,One\n2,Two\n1,Three\n", 4, "id", "that of row 2 already"),
+        ("id,title,year\n1,One,MCM\n", 2, "year", "valid integer"),
+        ("id,title,public_rating\n1,One,good\n", 2, "public_rating", "valid number"),
+        ("id,title,public_rating\n1,One,nan\n", 2, "public_rating", "finite number"),
+        ("id,title,public_rating\n1,One,11\n", 2, "public_rating", "less than or equal to 10"),
+        ("id,title,votes\n1,One,-3\n", 2, "votes", "greater than or equal to 0"),
+        ("id,title,part\n1,One,2\n", 2, "part", "needs the name of its collection"),
+        ('id,title\n1,"One\n', 2, "", "not well-formed CSV"),
+        (b"id,title\n1,Caf\xe9\n", None, "", "is not UTF-8 text"),
+    ],
+)
+def test_csv_errors(tmp_path: Path, text: str | bytes, row: int | None, field: str, says: str) -> None:
+    fails(lambda: load_csv(tmp_path / "films.csv", text), file="films.csv", row=row, field=field, says=says)
+
+
+def test_csv_that_is_not_there(tmp_path: Path) -> None:
+    missing = CsvMovies(CsvMoviesOptions(path=tmp_path / "none.csv"))
+    fails(missing.load, file="none.csv", says="no such file; expected a CSV file of films")
+    folder = CsvMovies(CsvMoviesOptions(path=tmp_path))
+    fails(folder.load, file=str(tmp_path), says="is a directory")
+
+
+def test_csv_embeddings(tmp_path: Path) -> None:
+    np.save(tmp_path / "minilm.npy", np.eye(2, 3, dtype=np.float32))
+    loaded = load_csv(tmp_path / "films.csv", "id,title\n1,One\n2,Two\n", embeddings=tmp_path / "minilm.npy")
+    assert loaded.embeddings is not None
+    assert loaded.embeddings.tolist() == [[1, 0, 0], [0, 1, 0]]
+    assert loaded.embedding_name == "minilm"
+
+
+@pytest.mark.parametrize(
+    ("array", "row", "says"),
+    [
+        (np.eye(3), None, "one for each of the 2 items"),
+        (np.ones(2), None, "expected floats of shape (items, D)"),
+        (np.ones((2, 2), dtype=int), None, "expected floats"),
+        (np.array([[1.0, 2.0], [3.0, np.nan]]), 2, "not a finite number"),
+        (np.array([[print], [print]], dtype=object), None, "allow_pickle=False"),
+    ],
+)
+def test_csv_embedding_errors(tmp_path: Path, array: np.ndarray, row: int | None, says: str) -> None:
+    where = tmp_path / "e.npy"
+    np.save(where, array, allow_pickle=True)
+    load = lambda: load_csv(tmp_path / "films.csv", "id,title\n1,One\n2,Two\n", embeddings=where)  # noqa: E731
+    fails(load, file="e.npy", row=row, says=says)
+    where.write_bytes(b"not an array")
+    fails(load, file="e.npy", says="is no .npy file")
+    where.unlink()
+    fails(load, file="e.npy", says="no such file")
+
+
+@pytest.mark.parametrize("model", [CsvMoviesOptions, MovieLensOptions, TmdbOptions])
+def test_options_describe_themselves_and_refuse_what_they_do_not_know(model: Any) -> None:
+    assert all(field.description for field in model.model_fields.values())
+    with pytest.raises(ValidationError):
+        model(path="x", pth="y")
+
+
+# ----------------------------------------------------------------------------------------- MovieLens
+
+MOVIES = """movieId,title,genres
+1,Toy Story (1995),Adventure|Children|Sci-Fi|IMAX
+2,"Postman, The (Postino, Il) (1994)",Film-Noir|Musical
+3,Babylon 5,(no genres listed)
+"""
+RATINGS = "userId,movieId,rating,timestamp\n1,1,5.0,1\n2,1,4.0,1\n1,2,0.5,1\n3,99,3.0,1\n"
+LINKS = "movieId,imdbId,tmdbId\n1,0114709,862\n2,0110877,\n"
+TAGS = "userId,movieId,tag,timestamp\n1,1,Pixar,1\n2,1,pixar,1\n1,1,fun,1\n2,1,NA,1\n1,1, toys ,1\n"
+FILES = {"movies.csv": MOVIES, "ratings.csv": RATINGS, "links.csv": LINKS, "tags.csv": TAGS}
+
+
+def write_folder(folder: Path, files: dict[str, str]) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return folder
+
+
+def write_zip(path: Path, files: dict[str, str]) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+    return path
+
+
+def load_movielens(path: Path, **options: Any) -> LoadedItems:
+    return MovieLens(MovieLensOptions(path=path, **options)).load()
+
+
+def test_movielens_reads_a_folder(tmp_path: Path) -> None:
+    one, two, three = load_movielens(write_folder(tmp_path, FILES), tags=3).items
+    mean = (5 + 4 + 0.5 + 3) / 4
+    assert one == Movie(
+        id="ml-1",
+        title="Toy Story",
+        year=1995,
+        categories=("adventure", "family", "science fiction"),
+        description="Tagged: pixar, fun, na.",
+        public_rating=round(2 * (9 + 5 * mean) / 7, 6),
+        public_count=2,
+        imdb_id="tt0114709",
+        tmdb_id=862,
+    )
+    assert (two.title, two.year, two.genres) == ("The Postman (Il Postino)", 1994, ("film noir", "musical"))
+    assert (two.imdb_id, two.tmdb_id) == ("tt0110877", None)
+    assert (three.title, three.year, three.genres) == ("Babylon 5", None, ())
+    assert (three.public_rating, three.public_count) == (None, 0)
+
+
+def test_movielens_without_a_prior_doubles_the_stars(tmp_path: Path) -> None:
+    loaded = load_movielens(write_folder(tmp_path, FILES), prior_count=0)
+    assert [movie.public_rating for movie in loaded.items] == [9.0, 1.0, None]
+
+
+def test_movielens_needs_neither_links_nor_tags(tmp_path: Path) -> None:
+    loaded = load_movielens(write_folder(tmp_path, {k: FILES[k] for k in ("movies.csv", "ratings.csv")}))
+    assert loaded.items[0].description == ""
+    assert loaded.items[0].imdb_id is None
+
+
+def test_movielens_reads_a_parent_folder_and_zip_files_alike(tmp_path: Path) -> None:
+    expected = load_movielens(write_folder(tmp_path / "data" / "ml-latest-small", FILES)).items
+    assert load_movielens(tmp_path / "data").items == expected
+    nested = {f"ml-latest-small/{name}": text for name, text in FILES.items()}
+    assert load_movielens(write_zip(tmp_path / "ml.zip", {**nested, "__MACOSX/._movies.csv": "x"})).items == expected
+    assert load_movielens(write_zip(tmp_path / "flat.zip", FILES)).items == expected
+
+
+def test_movielens_leaves_out_rarely_rated_films(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path, FILES)
+    assert [movie.id for movie in load_movielens(folder, min_ratings=2).items] == ["ml-1"]
+    fails(lambda: load_movielens(folder, min_ratings=3), file=str(tmp_path), says="lower min_ratings")
+
+
+def test_movielens_sums_are_those_of_the_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_folder(tmp_path, FILES)
+    whole = load_movielens(folder).items
+    monkeypatch.setattr("emosim_movies.loaders.movielens._ROWS_AT_ONCE", 1)
+    assert load_movielens(folder).items == whole
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "row", "field", "says"),
+    [
+        ("movies.csv", "", None, "", "the file is empty"),
+        ("movies.csv", "movieId,title,genres\n", None, "", "has no films"),
+        ("movies.csv", "movieId,title\n1,A\n", 1, "genres", "the column is missing"),
+        ("movies.csv", "movieId,title,genres\none,A,War\n", 2, "movieId", "expected a whole number, got 'one'"),
+        ("movies.csv", "movieId,title,genres\n1,A,War\n1,B,War\n", 3, "movieId", "stands in row 2 already"),
+        ("movies.csv", "movieId,title,genres\n1,A,War,x\n", 2, "", "has 4 fields"),
+        ("movies.csv", "movieId,title,genres\n1,,War\n", 2, "title", "at least 1 character"),
+        ("movies.csv", "movieId,title,genres\n1,A (9999),War\n", 2, "title", "less than or equal to 2200"),
+        ("ratings.csv", "", None, "", "the file is empty"),
+        ("ratings.csv", "userId,movieId,stars\n1,1,5\n", 1, "rating", "the column is missing"),
+        ("ratings.csv", "userId,movieId,rating\n1,1,5\n1,2,good\n", 3, "rating", "rating of 0.5 to 5, got 'good'"),
+        ("ratings.csv", "userId,movieId,rating\n1,1,5\n1,2,\n", 3, "rating", "rating of 0.5 to 5, got ''"),
+        ("ratings.csv", "userId,movieId,rating\n1,1,5\n\n1,2,6\n", 4, "rating", "rating of 0.5 to 5, got '6'"),
+        ("ratings.csv", "userId,movieId,rating\n1,x,5\n", 2, "movieId", "whole number, got 'x'"),
+        ("ratings.csv", "userId,movieId,rating\n1,1,5\n1,1,5,5\n", 3, "", "has 4 fields; the header has 3"),
+        ("ratings.csv", "userId,movieId,rating\n1,1,4,5\n1,1,4,5\n", 2, "", "has 4 fields; the header has 3"),
+        ("ratings.csv", "userId,movieId,rating\n1,1,5\n1,1\n", 3, "", "has 2 fields; the header has 3"),
+        ("links.csv", "movieId,imdbId,tmdbId\n1,tt1,862\n", 2, "imdbId", "whole number, got 'tt1'"),
+        ("links.csv", "movieId,imdbId\n1,1\n", 1, "tmdbId", "the column is missing"),
+        ("tags.csv", "userId,movieId,tag\n1,x,fun\n", 2, "movieId", "whole number, got 'x'"),
+    ],
+)
+@pytest.mark.parametrize("zipped", [False, True], ids=["folder", "zip"])
+def test_movielens_errors(
+    tmp_path: Path, name: str, text: str, row: int | None, field: str, says: str, zipped: bool
+) -> None:
+    files = {**FILES, name: text}
+    path = write_zip(tmp_path / "ml.zip", files) if zipped else write_folder(tmp_path / "ml", files)
+    fails(lambda: load_movielens(path), file=name, row=row, field=field, says=says)
+
+
+def test_movielens_that_is_not_there(tmp_path: Path) -> None:
+    fails(lambda: load_movielens(tmp_path / "none"), file="none", says="no such file or folder")
+    fails(lambda: load_movielens(tmp_path), file=str(tmp_path), says="holds no movies.csv; expected a MovieLens folder")
+    write_folder(tmp_path / "old", {"movies.dat": "1::A::War"})
+    fails(lambda: load_movielens(tmp_path / "old"), file="old", says="movies.dat is of an older release")
+    write_folder(tmp_path / "two" / "a", FILES)
+    write_folder(tmp_path / "two" / "b", FILES)
+    fails(lambda: load_movielens(tmp_path / "two"), file="two", says="holds several data sets")
+    write_folder(tmp_path / "half", {"movies.csv": MOVIES})
+    fails(lambda: load_movielens(tmp_path / "half"), file="ratings.csv", says="no such file")
+
+
+def test_movielens_zip_that_is_none_or_damaged(tmp_path: Path) -> None:
+    (tmp_path / "text.zip").write_text("no zip")
+    fails(lambda: load_movielens(tmp_path / "text.zip"), file="text.zip", says="is not a zip file")
+    other = write_zip(tmp_path / "other.zip", {"a.txt": "a", "notmovies.csv": MOVIES})
+    fails(lambda: load_movielens(other), file="other.zip", says="holds no movies.csv")
+    half = write_zip(tmp_path / "half.zip", {"ml/movies.csv": MOVIES})
+    fails(lambda: load_movielens(half), file="ml/ratings.csv", says="no such file")
+    damaged = write_zip(tmp_path / "damaged.zip", FILES)
+    damaged.write_bytes(damaged.read_bytes().replace(b"Toy Story", b"Boy Story", 1))
+    fails(lambda: load_movielens(damaged), file="movies.csv", says="cannot be read: Bad CRC-32")
+
+
+@pytest.mark.parametrize(
+    ("text", "title", "year"),
+    [
+        ("Toy Story (1995)", "Toy Story", 1995),
+        ("Usual Suspects, The (1995)", "The Usual Suspects", 1995),
+        ("Blind Side, The  (2009) ", "The Blind Side", 2009),
+        ("Goofy Movie, A (1995)", "A Goofy Movie", 1995),
+        ("City of Lost Children, The (Cité des enfants perdus, La) (1995)",
+         "The City of Lost Children (La Cité des enfants perdus)", 1995),
+        ("Avventura, L' (Adventure, The) (1960)", "L'Avventura (The Adventure)", 1960),
+        ("Adventures of Priscilla, Queen of the Desert, The (1994)",
+         "The Adventures of Priscilla, Queen of the Desert", 1994),
+        ("Death Note: Desu nôto (2006–2007)", "Death Note: Desu nôto", 2006),  # noqa: RUF001
+        ("(500) Days of Summer (2009)", "(500) Days of Summer", 2009),
+        ("Corrina, Corrina (1994)", "Corrina, Corrina", 1994),
+        ("I, Robot (2004)", "I, Robot", 2004),
+        ("Babylon 5", "Babylon 5", None),
+        ("1984", "1984", None),
+        ("(1995)", "(1995)", None),
+    ],
+)  # fmt: skip
+def test_movielens_titles(text: str, title: str, year: int | None) -> None:
+    assert split_title(text) == (title, year)
+
+
+def test_movielens_real() -> None:
+    loaded = load_movielens(real("movielens-small"))
+    movies = {movie.id: movie for movie in loaded.items}
+    assert len(movies) == 9742
+    assert movies["ml-1"].title == "Toy Story"
+    assert movies["ml-1"].genres == ("adventure", "animation", "family", "comedy", "fantasy")
+    assert movies["ml-1"].imdb_id == "tt0114709"
+    assert movies["ml-1"].public_rating == pytest.approx(7.8, abs=0.2)
+    assert sum(movie.year is None for movie in loaded.items) == 12
+    assert sum(movie.public_count or 0 for movie in loaded.items) == 80_535
+    known = [movie.public_rating for movie in loaded.items if movie.public_rating is not None]
+    assert min(known) >= 1
+    assert max(known) <= 10
+    genres = {genre for movie in loaded.items for genre in movie.genres}
+    assert {"family", "science fiction", "film noir", "musical"} <= genres
+    assert not genres & {"imax", "children", "sci-fi", "film-noir", "(no genres listed)"}
+
+
+# ---------------------------------------------------------------------------------------------- TMDB
+
+FILM: dict[str, Any] = {
+    "id": 862,
+    "title": "Toy Story",
+    "overview": "Toys live.",
+    "genres": [{"id": 1, "name": "Animation"}, {"id": 2, "name": "Music"}, {"id": 3, "name": "Science Fiction"}],
+    "actors": [{"name": "Tom Hanks", "character": "Woody"}, {"name": "Tim Allen"}],
+    "director": {"name": "John Lasseter"},
+    "runtime": 81,
+    "original_language": "en",
+    "release_date": "1995-10-30",
+    "vote_average": 8.0,
+    "vote_count": 17000,
+    "imdb_id": "tt0114709",
+    "belongs_to_collection": {"id": 10194, "name": "Toy Story Collection"},
+    "overview_embedding": [0.1, 0.2],
+}
+
+
+def load_tmdb(path: Path, content: object, **options: Any) -> LoadedItems:
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+    return Tmdb(TmdbOptions(path=path, **options)).load()
+
+
+def test_tmdb_reads_every_field(tmp_path: Path) -> None:
+    loaded = load_tmdb(tmp_path / "m.json", {"862": FILM})
+    assert loaded.items == [
+        Movie(
+            id="tmdb-862",
+            title="Toy Story",
+            description="Toys live.",
+            categories=("animation", "musical", "science fiction"),
+            cast=("Tom Hanks", "Tim Allen"),
+            director=("John Lasseter",),
+            runtime=81,
+            language="en",
+            year=1995,
+            public_rating=8.0,
+            public_count=17000,
+            collection="Toy Story Collection",
+            imdb_id="tt0114709",
+            tmdb_id=862,
+        )
+    ]
+    assert loaded.embeddings is not None
+    assert loaded.embeddings.shape == (1, 2)
+    assert loaded.embedding_name == "overview_embedding-2"
+
+
+def test_tmdb_fields_may_be_missing_or_empty(tmp_path: Path) -> None:
+    empty = {
+        "title": "B", "overview": None, "runtime": 0, "original_language": "xx", "release_date": "", "imdb_id": "",
+        "vote_average": 0.0, "vote_count": 0, "director": ["Ada", {"name": "Bo"}],
+    }  # fmt: skip
+    one, two = load_tmdb(tmp_path / "m.json", {"1": {"title": "A"}, "2": empty}).items
+    assert one == Movie(id="tmdb-1", title="A", tmdb_id=1)
+    assert two == Movie(id="tmdb-2", title="B", tmdb_id=2, director=("Ada", "Bo"), public_count=0)
+
+
+@pytest.mark.parametrize(
+    ("rating", "votes", "expected"), [(0, 0, None), (0, 3, 1.0), (0.5, 1, 1.0), (10, 1, 10.0), (None, 0, None)]
+)
+def test_tmdb_ratings(tmp_path: Path, rating: float | None, votes: int, expected: float | None) -> None:
+    loaded = load_tmdb(tmp_path / "m.json", {"1": {"title": "A", "vote_average": rating, "vote_count": votes}})
+    assert loaded.items[0].public_rating == expected
+
+
+def test_tmdb_embeddings_may_be_missing(tmp_path: Path) -> None:
+    films = {"1": {"title": "A"}, "2": {"title": "B", "overview_embedding": [1.0, 2.0]}}
+    loaded = load_tmdb(tmp_path / "m.json", films)
+    assert loaded.embeddings is not None
+    assert np.isnan(loaded.embeddings).tolist() == [[True, True], [False, False]]
+    assert load_tmdb(tmp_path / "m.json", films, embeddings="none").embeddings is None
+    assert load_tmdb(tmp_path / "m.json", {"1": {"title": "A"}}).embeddings is None
+    assert load_tmdb(tmp_path / "m.json", films, embedding_name="mine").embedding_name == "mine"
+
+
+@pytest.mark.parametrize(
+    ("content", "row", "field", "says"),
+    [
+        ("{", None, "", "is not JSON: "),
+        ('{"1":\n {"title": }}', None, "", "at line 2, column 12"),
+        ("[]", None, "", "holds a list; expected a JSON object of films"),
+        ("{}", None, "", "has no films"),
+        ("[" * 100_000, None, "", "nested too deeply"),
+        ('{"1": {"title": "A", "vote_average": NaN}}', None, "", "is not JSON: it holds NaN"),
+        ('{"1": {"title": "A"}, "1": {"title": "B"}}', None, "", "the key '1' stands twice"),
+        ('{"1": {"title": "A"}, "01": {"title": "B"}}', "1", "id", "stands twice"),
+        (b'{"1": {"title": "\xff"}}', None, "", "is not UTF-8 text"),
+        ({"one": {"title": "A"}}, "one", "", "is no TMDB id"),
+        ({"1": []}, "1", "", "expected an object with the film's fields, got list"),
+        ({"1": {}}, "1", "title", "Field required"),
+        ({"1": {"title": 7}}, "1", "title", "valid string"),
+        ({"1": {"title": "A", "id": 2}}, "1", "id", "the id is 2; the film's key is 1"),
+        ({"1": {"title": "A", "genres": [{"id": 3}]}}, "1", "genres", "Field required"),
+        ({"1": {"title": "A", "genres": "Drama"}}, "1", "genres", "valid list"),
+        ({"1": {"title": "A", "runtime": "long"}}, "1", "runtime", "valid integer"),
+        ({"1": {"title": "A", "vote_average": "8"}}, "1", "vote_average", "valid number"),
+        ({"1": {"title": "A", "vote_average": 11}}, "1", "vote_average", "less than or equal to 10"),
+        ({"1": {"title": "A", "vote_count": -1}}, "1", "vote_count", "greater than or equal to 0"),
+        ({"1": {"title": "A", "release_date": "May 1995"}}, "1", "release_date", "expected a date like 1995-10-30"),
+        ({"1": {"title": "A", "release_date": "0095-01-01"}}, "1", "release_date", "greater than or equal to 1870"),
+        ({"1": {"title": "A", "overview_embedding": ["x"]}}, "1", "overview_embedding", "valid number"),
+        ('{"1": {"title": "A", "overview_embedding": [1e999]}}', "1", "overview_embedding", "not a finite number"),
+        (
+            {"1": {"title": "A", "overview_embedding": [1, 2]}, "2": {"title": "B", "overview_embedding": [1]}},
+            "2", "overview_embedding", "has 1 numbers; the films before it have 2",
+        ),
+    ],
+)  # fmt: skip
+def test_tmdb_errors(tmp_path: Path, content: object, row: str | None, field: str, says: str) -> None:
+    fails(lambda: load_tmdb(tmp_path / "movies.json", content), file="movies.json", row=row, field=field, says=says)
+
+
+def test_tmdb_that_is_not_there(tmp_path: Path) -> None:
+    fails(Tmdb(TmdbOptions(path=tmp_path / "none.json")).load, file="none.json", says="no such file")
+
+
+def test_tmdb_real() -> None:
+    loaded = Tmdb(TmdbOptions(path=real("tmdb-movies") / "movies.json")).load()
+    assert len(loaded.items) == 159
+    assert loaded.embeddings is not None
+    assert loaded.embeddings.shape == (159, 768)
+    assert sum(movie.public_rating is None for movie in loaded.items) == 17
+    assert all(1 <= movie.public_rating <= 10 for movie in loaded.items if movie.public_rating is not None)
+    assert "musical" in {genre for movie in loaded.items for genre in movie.genres}
