@@ -135,5 +135,6 @@ class ChurnSatisfaction(RewardShaping):
             leaves *= np.where(good >= 2, 1.0 - options.recovery, 1.0)
         streak = low >= self._streak_limit.take(activity)
         ends: NDArray[np.intp] = np.where(streak, 1, 2 * (draws.uniform(1)[:, 0] < leaves))
-        ends = ends * (consumption.steps >= options.min_steps) & consumption.consumed.any(axis=1)
+        may_leave = (consumption.steps >= options.min_steps) & consumption.consumed.any(axis=1)
+        ends = ends * may_leave
         return consumption.ratings, ends

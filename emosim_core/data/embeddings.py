@@ -440,7 +440,7 @@ def load_bundled_embeddings(
             vectors, checksum, name = content["vectors"], str(content["checksum"]), str(content["name"])
         if vectors.ndim != 2 or vectors.dtype != np.float16 or not _finite(vectors):
             raise ValueError(f"it holds {vectors.dtype} of shape {vectors.shape}")
-    except (*_READ_ERRORS, AttributeError) as error:
+    except (*_READ_ERRORS, AttributeError, TypeError) as error:
         raise DataError(where, f"is not a file of bundled embeddings ({error}); '{rebuild}' makes it anew") from error
     if checksum != _checksum([item.text() for item in items]) or len(vectors) != len(items):
         raise DataError(where, f"the embeddings belong to other texts than the items have; '{rebuild}' makes them anew")

@@ -96,7 +96,7 @@ class Catalog:
         if len(self.items) > _FULL_MATRIX_LIMIT:
             return None
         matrix = self.embeddings @ self.embeddings.T
-        return np.clip(matrix, -1.0, 1.0).astype(np.float64 if len(self.items) <= 2048 else np.float32)
+        return _rounded(matrix).astype(np.float64 if len(self.items) <= 2048 else np.float32)
 
     def similarity(self, left: NDArray[np.intp], right: NDArray[np.intp]) -> NDArray[np.floating]:
         """Cosines of the embeddings of item indices, with NumPy broadcasting; a zero vector has cosine 0.
@@ -106,13 +106,18 @@ class Catalog:
             right: item indices, any shape that broadcasts with ``left``.
 
         Returns:
-            Cosines in [-1, 1], the broadcast shape.
+            Cosines in [-1, 1] to five decimals, the broadcast shape.
         """
         matrix = self.similarities
         if matrix is not None:
             return matrix.ravel().take(left * len(self.items) + right)
         cosines: NDArray[np.floating] = np.einsum("...d,...d->...", self.embeddings[left], self.embeddings[right])
-        return np.clip(cosines, -1.0, 1.0)
+        return _rounded(cosines)
+
+
+def _rounded(cosines: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Cosines without the last digits, which differ from machine to machine: equal ones are equal everywhere."""
+    return np.clip(np.round(cosines, 5), -1.0, 1.0)
 
 
 def multi_hot(rows: object, names: Sequence[str], count: int) -> NDArray[np.bool_]:

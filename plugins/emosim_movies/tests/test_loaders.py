@@ -27,7 +27,9 @@ def real(folder: str) -> Path:
     return Path(base) / folder
 
 
-def fails(load: Callable[[], LoadedItems], *, file: str, says: str, row: int | str | None = None, field: str = "") -> None:
+def fails(
+    load: Callable[[], LoadedItems], *, file: str, says: str, row: int | str | None = None, field: str = ""
+) -> None:
     """The load raises one DataError that names the file, the row and the field."""
     with pytest.raises(DataError) as caught:
         load()

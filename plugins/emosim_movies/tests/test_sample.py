@@ -51,10 +51,11 @@ def test_every_film_is_complete(movies: list[Movie]) -> None:
         assert movie.genres, movie.id
         assert movie.director, movie.id
         assert movie.cast, movie.id
-        assert movie.year and 1900 < movie.year < 2030, movie.id
-        assert movie.runtime and 40 <= movie.runtime <= 300, movie.id
-        assert movie.language and len(movie.language) == 2, movie.id
-        assert movie.public_rating and movie.public_count, movie.id
+        assert 1900 < (movie.year or 0) < 2030, movie.id
+        assert 40 <= (movie.runtime or 0) <= 300, movie.id
+        assert len(movie.language or "") == 2, movie.id
+        assert movie.public_rating, movie.id
+        assert movie.public_count, movie.id
         assert len(movie.overview.split()) >= 12, movie.id
 
 
