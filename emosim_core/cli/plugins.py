@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from emosim_core.errors import BrokenPluginError
+
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
@@ -51,7 +53,10 @@ def plugins(obj: dict[str, Any], as_json: bool, options: bool) -> None:
 
 
 def _options(component: Any) -> list[str]:
-    model = component.options_model()
+    try:
+        model = component.options_model()
+    except BrokenPluginError as error:
+        return [f"        {error}"]
     if model is None:
         return []
     lines = []

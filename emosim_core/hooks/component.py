@@ -8,6 +8,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from emosim_core.errors import BrokenPluginError
+
 KINDS: dict[str, str] = {
     "domain": "emosim_domains",
     "items": "emosim_item_loaders",
@@ -72,8 +74,18 @@ class Component:
         return text
 
     def options_model(self) -> type[BaseModel] | None:
-        """The model of the options, imported now."""
-        return None if self.options is None else load_object(self.options)
+        """The model of the options, imported now.
+
+        Raises:
+            BrokenPluginError: it cannot be imported.
+        """
+        try:
+            return None if self.options is None else load_object(self.options)
+        except Exception as error:
+            raise BrokenPluginError(
+                f"the options of the {KIND_TITLES[self.kind]} {self.name!r} cannot be imported from "
+                f"{self.options}: {type(error).__name__}: {error}"
+            ) from error
 
 
 def load_object(path: str) -> Any:

@@ -67,9 +67,12 @@ def read_options(component: Component, request: Request, number: int | None) -> 
     values: dict[str, Any] = {}
     if number is not None and component.number:
         values[component.number] = number
-    if request.text is not None:
-        values.update(_assignments(component, request.text, model, where))
-    values.update(request.options or {})
+    written = {} if request.text is None else _assignments(component, request.text, model, where)
+    for more in (written, request.options or {}):
+        for key in more:
+            if key in values:
+                raise ConfigurationError(f"{where}: the option {key!r} is given twice")
+        values.update(more)
     if model is None:
         if values:
             raise ConfigurationError(f"{where} takes no options; remove {', '.join(map(repr, values))}")
@@ -100,14 +103,22 @@ def explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
     """What a pydantic error means, for people: the first problem, with the nearest field for a typo."""
     first = error.errors()[0]
     field = ".".join(str(part) for part in first["loc"])
+    inner = model
+    for part in first["loc"][:-1]:
+        annotation = inner.model_fields[str(part)].annotation if str(part) in inner.model_fields else None
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            break
+        inner = annotation
+    last = str(first["loc"][-1]) if first["loc"] else ""
     if first["type"] == "extra_forbidden":
         return (
             f"{where}: unknown option {field!r}."
-            + did_you_mean(field.rsplit(".", 1)[-1], model.model_fields)
-            + f" Options: {', '.join(model.model_fields) or 'none'}."
+            + did_you_mean(last, inner.model_fields)
+            + f" Options: {', '.join(inner.model_fields) or 'none'}."
         )
     if first["type"] == "missing":
-        return f"{where}: the option {field!r} is needed ({model.model_fields[field].description})"
+        known = inner.model_fields.get(last)
+        return f"{where}: the option {field!r} is needed" + (f" ({known.description})" if known else "")
     message = first["msg"].removeprefix("Value error, ")
     return f"{where}: option {field!r}: {message} (got {first.get('input')!r})" if field else f"{where}: {message}"
 

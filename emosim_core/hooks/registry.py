@@ -197,7 +197,7 @@ class Registry:
             return
         try:
             module = self._entry_points[id(record)].load()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             record.status, record.cause = "broken", f"importing {record.target} raised {_said(error)}"
             return
         self._register(record, module)
@@ -213,6 +213,10 @@ class Registry:
                 else f"{record.target} does not say which version of the hooks it was built for; "
                 f"its author adds EMOSIM_HOOK_VERSION = {spec.HOOK_VERSION}"
             )
+            return
+        if self._manager.is_registered(plugin):
+            holder = self._manager.get_name(plugin)
+            record.status, record.cause = "broken", f"{record.target} is the module of plugin {holder!r} already"
             return
         try:
             self._manager.register(plugin, name=f"{record.name}@{record.distribution}")
@@ -367,6 +371,8 @@ def _raise_unless_ok(record: PluginRecord) -> None:
 
 def _said(error: BaseException) -> str:
     text = str(error).strip().splitlines()
+    if isinstance(error, pluggy.PluginValidationError):
+        text = ["; ".join(text)]
     return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
 
 

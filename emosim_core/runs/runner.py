@@ -166,15 +166,17 @@ class Run:
                 f"expected {(len(rows), self.config.slate)}"
             )
         going = (actions >= 0).all(axis=1)
-        lines = [self._out_of_items(row) for row in rows[~going].tolist()]
+        records = [self._out_of_items(row) for row in rows[~going].tolist()]
         ended = rows[~going].tolist()
         if going.any():
             step = self.engine.step(actions[going], rows[going])
             over = step.terminated | step.truncated
             self.policy.learn(step.rows, step.actions, step.ratings, step.rewards, over)
-            lines.extend(self._record(step, row) for row in range(len(step.rows)))
+            records.extend(self._record(step, row) for row in range(len(step.rows)))
             ended.extend(step.rows[over].tolist())
-        self.directory.write(lines)
+        self.directory.write([encode(record) for record in records])
+        for record in records:
+            self.world.registry.hook.emosim_step_recorded(record=record)
         self.engine.end(np.array(ended, dtype=np.intp))
         finished = [self._playing.pop(slot) for slot in sorted(ended)]
         for episode in finished:
@@ -184,7 +186,7 @@ class Run:
             self._fill_slots([slot for slot in range(self._batch) if slot not in self._playing])
         return finished
 
-    def _record(self, step: Step, row: int) -> bytes:
+    def _record(self, step: Step, row: int) -> dict[str, Any]:
         slot = int(step.rows[row])
         episode = self._playing[slot]
         episode.steps += 1
@@ -199,9 +201,9 @@ class Run:
             self.tally.consumed(int(step.actions[row, place]), rating)
         if record["end"]:
             episode.end = record["end"]
-        return self._line(episode, record)
+        return self._with_person(episode, record)
 
-    def _out_of_items(self, slot: int) -> bytes:
+    def _out_of_items(self, slot: int) -> dict[str, Any]:
         episode = self._playing[slot]
         episode.end = OUT_OF_ITEMS
         mood = [round(value, 4) for value in self.engine.moods[slot].tolist()]
@@ -215,13 +217,12 @@ class Run:
             "mood": mood,
             "end": OUT_OF_ITEMS,
         }
-        return self._line(episode, record)
+        return self._with_person(episode, record)
 
-    def _line(self, episode: Episode, record: dict[str, Any]) -> bytes:
+    def _with_person(self, episode: Episode, record: dict[str, Any]) -> dict[str, Any]:
         if record["step"] == 1:
             record["person"] = person_record(self.engine, episode.person)
-        self.world.registry.hook.emosim_step_recorded(record=record)
-        return encode(record)
+        return record
 
 
 def _digest(objects: Iterable[BaseModel]) -> str:
