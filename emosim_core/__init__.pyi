@@ -198,6 +198,9 @@ from .model.memory import (
 from .model.memory import (
     Interaction as Interaction,
 )
+from .model.memory import (
+    Memory as Memory,
+)
 from .model.population import (
     Population as Population,
 )

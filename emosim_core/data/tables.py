@@ -100,7 +100,7 @@ def checked(
     except ValidationError as error:
         first = error.errors()[0]
         field = str(first["loc"][0]) if first["loc"] else None
-        name = (columns or {}).get(field, field) if field else None
+        name = ".".join([(columns or {}).get(field, field), *map(str, first["loc"][1:])]) if field else None
         got = "" if first["type"] == "missing" else f" (got {_shortened(first.get('input'))})"
         raise DataError(path, f"{first['msg']}{got}", row=row, field=name) from error
 

@@ -102,25 +102,33 @@ def _assignments(component: Component, text: str, model: type[BaseModel] | None,
 def explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
     """What a pydantic error means, for people: the first problem, with the nearest field for a typo."""
     first = error.errors()[0]
-    field = ".".join(str(part) for part in first["loc"])
-    inner = model
-    for part in first["loc"][:-1]:
-        annotation = inner.model_fields[str(part)].annotation if str(part) in inner.model_fields else None
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            break
-        inner = annotation
-    last = str(first["loc"][-1]) if first["loc"] else ""
+    holder, place = _place(first["loc"], model)
+    field = ".".join(place)
     if first["type"] == "extra_forbidden":
         return (
             f"{where}: unknown option {field!r}."
-            + did_you_mean(last, inner.model_fields)
-            + f" Options: {', '.join(inner.model_fields) or 'none'}."
+            + did_you_mean(place[-1], holder.model_fields)
+            + f" Options: {', '.join(holder.model_fields) or 'none'}."
         )
     if first["type"] == "missing":
-        known = inner.model_fields.get(last)
+        known = holder.model_fields.get(place[-1])
         return f"{where}: the option {field!r} is needed" + (f" ({known.description})" if known else "")
     message = first["msg"].removeprefix("Value error, ")
     return f"{where}: option {field!r}: {message} (got {first.get('input')!r})" if field else f"{where}: {message}"
+
+
+def _place(location: Iterable[str | int], model: type[BaseModel]) -> tuple[type[BaseModel], list[str]]:
+    """The model that holds a wrong field, and the path to the field without pydantic's names of types."""
+    place: list[str] = []
+    inner: object = model
+    for part in location:
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            break
+        model = inner
+        place.append(str(part))
+        known = model.model_fields.get(str(part))
+        inner = known.annotation if known else None
+    return model, place
 
 
 def nearest(name: str, known: Iterable[str], most: int = 3) -> list[str]:

@@ -21,7 +21,8 @@ class LoadedItems:
 
     Attributes:
         items: the items.
-        embeddings: one vector per item, shape ``(N, D)``, or None where the source has none.
+        embeddings: one vector per item, shape ``(N, D)``, or None where the source has none; a row that
+            begins with NaN is an item without one.
         embedding_name: which model made them.
         source: what was read, for the run's manifest.
     """

@@ -71,7 +71,8 @@ def listed(quick: Callable[..., Any]) -> dict[str, Any]:
         ),
         (
             HEAD
-            + "@hookimpl\ndef emosim_policies():\n    for _ in 'ab':\n        yield Component('policy', 'p', 's', 'm:f')",
+            + "@hookimpl\ndef emosim_policies():\n    for _ in 'ab':\n"
+            + "        yield Component('policy', 'p', 's', 'm:f')",
             "broken",
             "it provides the policy 'p' twice",
         ),
@@ -118,7 +119,7 @@ def test_a_broken_plugin_is_one_warning_where_all_plugins_are_searched(emosim: A
 
 def test_in_strict_mode_a_broken_plugin_is_an_error(install: Any) -> None:
     install("boom", "raise RuntimeError('no luck')")
-    with pytest.raises(BrokenPluginError, match="plugin 'boom' .emosim-boom 1.2. is broken"):
+    with pytest.raises(BrokenPluginError, match=r"plugin .boom. .emosim-boom 1.2. is broken"):
         Registry(strict=True).load_all()
     with pytest.warns(PluginWarning, match="is left out"):
         Registry().load_all()
@@ -419,7 +420,7 @@ def test_observers_of_a_plugin_that_the_run_loads_are_told_all_and_change_nothin
 
 def test_an_unknown_plugin_is_an_error_with_the_nearest_and_its_package() -> None:
     registry = Registry()
-    with pytest.raises(UnknownNameError, match="unknown plugin 'moveis'. Did you mean 'movies'") as error:
+    with pytest.raises(UnknownNameError, match=r"unknown plugin .moveis.. Did you mean 'movies'") as error:
         registry.load("moveis")
     assert error.value.suggestions == ("movies",)
     with pytest.raises(UnknownNameError, match="pip install emosim-books"):

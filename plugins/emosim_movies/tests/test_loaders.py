@@ -432,7 +432,7 @@ def test_tmdb_embeddings_may_be_missing(tmp_path: Path) -> None:
         ({"1": {}}, "1", "title", "Field required"),
         ({"1": {"title": 7}}, "1", "title", "valid string"),
         ({"1": {"title": "A", "id": 2}}, "1", "id", "the id is 2; the film's key is 1"),
-        ({"1": {"title": "A", "genres": [{"id": 3}]}}, "1", "genres", "Field required"),
+        ({"1": {"title": "A", "genres": [{"id": 3}]}}, "1", "genres.0.name", "Field required"),
         ({"1": {"title": "A", "genres": "Drama"}}, "1", "genres", "valid list"),
         ({"1": {"title": "A", "runtime": "long"}}, "1", "runtime", "valid integer"),
         ({"1": {"title": "A", "vote_average": "8"}}, "1", "vote_average", "valid number"),
@@ -440,7 +440,7 @@ def test_tmdb_embeddings_may_be_missing(tmp_path: Path) -> None:
         ({"1": {"title": "A", "vote_count": -1}}, "1", "vote_count", "greater than or equal to 0"),
         ({"1": {"title": "A", "release_date": "May 1995"}}, "1", "release_date", "expected a date like 1995-10-30"),
         ({"1": {"title": "A", "release_date": "0095-01-01"}}, "1", "release_date", "greater than or equal to 1870"),
-        ({"1": {"title": "A", "overview_embedding": ["x"]}}, "1", "overview_embedding", "valid number"),
+        ({"1": {"title": "A", "overview_embedding": ["x"]}}, "1", "overview_embedding.0", "valid number"),
         ('{"1": {"title": "A", "overview_embedding": [1e999]}}', "1", "overview_embedding", "not a finite number"),
         (
             {"1": {"title": "A", "overview_embedding": [1, 2]}, "2": {"title": "B", "overview_embedding": [1]}},

@@ -13,8 +13,7 @@ from emosim_movies.retrieval import SimpleRetrieval, SimpleRetrievalOptions, mov
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emosim_core import Catalog, ConfigurationError, Item, RatingScale
-from emosim_core.model.memory import Memory
+from emosim_core import Catalog, ConfigurationError, Item, Memory, RatingScale
 
 SCALE = RatingScale(low=1, high=10)
 NAMES = ("Ada", "Bo", "Cy", "Di", "Ed")

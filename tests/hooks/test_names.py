@@ -1,0 +1,232 @@
+"""Names: every form in which a component is asked for, and what is said about a wrong one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emosim_core import ConfigurationError, Registry, RunConfig, UnknownNameError
+from emosim_core.hooks.names import Request, nearest, package_hint, split_number
+from emosim_core.simulation.config import read_config, read_toml
+
+
+@pytest.fixture(scope="module")
+def registry() -> Registry:
+    found = Registry(only=["movies"])
+    found.load("movies")
+    return found
+
+
+def options(registry: Registry, kind: str, asked: Any) -> dict[str, Any]:
+    resolved = registry.resolve(kind, asked, "movies")
+    return {} if resolved.options is None else resolved.options.model_dump()
+
+
+@pytest.mark.parametrize(
+    ("asked", "k", "time_decay"),
+    [
+        ("decay_emotion", 3, 0.15),
+        ("decay_emotion_3", 3, 0.15),
+        ("decay_emotion_12", 12, 0.15),
+        (" decay_emotion_07 ", 7, 0.15),
+        ("decay_emotion:k=5,time_decay=0.3", 5, 0.3),
+        ("decay_emotion: k = 5 , time_decay = 3e-1 ", 5, 0.3),
+        ("decay_emotion_4:time_decay=1", 4, 1.0),
+        ({"name": "decay_emotion"}, 3, 0.15),
+        ({"name": "decay_emotion_4", "time_decay": 0}, 4, 0.0),
+        ({"name": "decay_emotion:k=5", "time_decay": 0.3}, 5, 0.3),
+        ({"name": "decay_emotion", "k": 5, "time_decay": 0.3}, 5, 0.3),
+    ],
+)
+def test_every_form_of_a_name_sets_its_options(registry: Registry, asked: Any, k: int, time_decay: float) -> None:
+    found = options(registry, "retrieval", asked)
+    assert (found["k"], found["time_decay"]) == (k, time_decay)
+
+
+@pytest.mark.parametrize(
+    "path", ["people.csv", "a=b.csv", "C:\\people.csv", "a,b=c.csv", "x:y", "path.csv", "spaces in it .csv", "n.csv=5"]
+)
+def test_what_follows_the_colon_is_a_path_whatever_it_holds(registry: Registry, path: str) -> None:
+    assert str(options(registry, "users", f"csv:{path}")["path"]) == path
+    assert str(options(registry, "users", {"name": "csv", "path": path})["path"]) == path
+    assert options(registry, "policy", f"replay:{path}")["file"] == path
+
+
+def test_an_alias_names_the_same_component(registry: Registry) -> None:
+    one, other = (registry.resolve("reward_shaping", name) for name in ("same_item_terminate", "same_film_terminate"))
+    assert one.component is other.component
+
+
+@pytest.mark.parametrize(
+    ("kind", "asked", "said"),
+    [
+        ("retrieval", "decay_emotoin_5", "Did you mean 'decay_emotion_5'"),
+        ("retrieval", "lst", "Did you mean 'last'"),
+        ("retrieval", "", "unknown retrieval strategy ''"),
+        ("retrieval", ":k=3", "unknown retrieval strategy ''"),
+        ("retrieval", "best_worst_3", "Did you mean 'best_worst'"),
+        ("retrieval", "Decay_Emotion_3", "Did you mean 'decay_emotion_3'"),
+        ("perturbator", "gausian", "Did you mean 'gaussian'"),
+        ("selector", "gredy", "Did you mean 'greedy'"),
+        ("policy", "popluar", "Did you mean 'popular'"),
+        ("rater", "rulebased", "Did you mean 'rule_based'"),
+        ("reward_shaping", "churn_satisfacton", "Did you mean 'churn_satisfaction'"),
+        ("users", "detaild", "Did you mean 'detailed'"),
+        ("items", "movilens:x", "Did you mean 'movielens'"),
+        ("policy", "zzzzzz", "Known: epsilon_greedy, popular, random, replay:FILE"),
+    ],
+)
+def test_an_unknown_name_is_an_error_with_the_nearest_names(
+    registry: Registry, kind: str, asked: str, said: str
+) -> None:
+    with pytest.raises(UnknownNameError) as error:
+        registry.resolve(kind, asked, "movies")
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "asked", "said"),
+    [
+        (
+            "retrieval",
+            "decay_emotion:tme_decay=1",
+            "unknown option 'tme_decay'. Did you mean 'time_decay'? Options: k,",
+        ),
+        ("retrieval", {"name": "last", "kk": 1}, "unknown option 'kk'. Did you mean 'k'"),
+        ("retrieval", "decay_emotion:k=0", "option 'k': Input should be greater than or equal to 1 (got '0')"),
+        ("retrieval", "decay_emotion_0", "option 'k': Input should be greater than or equal to 1 (got 0)"),
+        ("retrieval", "last:k=three", "option 'k'"),
+        ("retrieval", "last:k=", "option 'k'"),
+        ("retrieval", "decay_emotion:consider_arousal=perhaps", "option 'consider_arousal'"),
+        ("perturbator", "gaussian:sd=-1", "option 'sd'"),
+        ("selector", "probabilistic:p=1.1", "option 'p'"),
+        ("retrieval", "last:k=1,k=2", "the option 'k' is given twice"),
+        ("retrieval", "last_3:k=2", "the option 'k' is given twice"),
+        ("retrieval", {"name": "last_3", "k": 2}, "the option 'k' is given twice"),
+        ("retrieval", {"name": "last:k=3", "k": 2}, "the option 'k' is given twice"),
+        ("retrieval", "last:3", "expected option=value after the colon, got '3'"),
+        ("retrieval", "last:", "expected option=value after the colon, got ''"),
+        ("retrieval", "last:k=3,", "expected option=value after the colon, got ''"),
+        ("retrieval", "none:k=1", "takes no options; remove 'k'"),
+        ("retrieval", {"name": "none", "k": 1}, "takes no options; remove 'k'"),
+        ("retrieval", {"k": 1}, "needs a 'name'"),
+        ("retrieval", {"name": 3}, "needs a 'name'"),
+        ("policy", "replay", "the option 'file' is needed (CSV file with a column 'item'"),
+        ("policy", "replay:", "option 'file'"),
+        ("users", "csv", "the option 'path' is needed"),
+    ],
+)
+def test_a_wrong_option_is_an_error_that_says_which(registry: Registry, kind: str, asked: Any, said: str) -> None:
+    with pytest.raises(ConfigurationError) as error:
+        registry.resolve(kind, asked, "movies")
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "package"),
+    [
+        ("domain", "books", "emosim-books"),
+        ("llm_model", "deepseek-chat", "emosim-deepseek"),
+        ("llm_model", "local:/models/x", "emosim-local-gpu"),
+    ],
+)
+def test_the_package_that_would_bring_a_name_is_told(kind: str, name: str, package: str) -> None:
+    assert f"pip install {package}" in package_hint(kind, name)
+    assert package_hint(kind, "unheard-of") == ""
+
+
+def test_a_domain_that_is_not_installed_says_which_package_brings_it(quick: Any) -> None:
+    assert "pip install emosim-books" in quick("run", "--plugin", "books", status=2).err
+    assert "Did you mean 'movies'" in quick("run", "--plugin", "movie", status=2).err
+    assert "No plugin that is installed provides it" in quick("run", "--plugin", "songs", status=2).err
+
+
+def test_a_component_of_another_domain_is_unknown(registry: Registry) -> None:
+    assert registry.resolve("retrieval", "simple_2", "movies").provider.name == "movies"
+    with pytest.raises(UnknownNameError):
+        registry.resolve("retrieval", "simple_2", "books")
+
+
+def test_an_exact_name_comes_before_a_trailing_number(quick: Any, install: Any) -> None:
+    install(
+        "exact",
+        """
+        from emosim_core import Component, hookimpl
+        EMOSIM_HOOK_VERSION = 1
+
+        @hookimpl
+        def emosim_retrievals():
+            yield Component("retrieval", "last_3", "s", "emosim_core.components.retrieval:NoRetrieval")
+        """,
+    )
+    registry = Registry()
+    registry.load_all()
+    assert registry.resolve("retrieval", "last_3").provider.name == "exact"
+    assert registry.resolve("retrieval", "last_4").provider.name == "core"
+
+
+@given(st.text(), st.text())
+def test_any_text_is_read_as_a_name_and_what_follows_the_first_colon(name: str, text: str) -> None:
+    request = Request.read(f"{name}:{text}")
+    head, _, tail = f"{name}:{text}".strip().partition(":")
+    assert (request.name, request.text) == (head.strip(), tail)
+
+
+@given(st.text(alphabet="ab_", min_size=1), st.integers(0, 10**9))
+def test_a_trailing_number_is_split_off(name: str, number: int) -> None:
+    assert split_number(f"{name}_{number}") == (name, number)
+    assert split_number(name) is None
+
+
+def test_names_that_look_alike_are_suggested_best_first() -> None:
+    assert nearest("decay", ["decay_emotion", "last", "decays"]) == ["decays", "decay_emotion"]
+    assert nearest("zzz", ["last"]) == []
+
+
+# -------------------------------------------------------------------------------- configuration files
+
+
+@pytest.mark.parametrize(
+    ("toml", "said"),
+    [
+        ("episods = 3", "unknown option 'episods'. Did you mean 'episodes'"),
+        ("[mood]\nhalf_lif = 3", "unknown option 'mood.half_lif'. Did you mean 'half_life'"),
+        ("episodes = 'many'", "option 'episodes'"),
+        ("p_interrupt = 1.5", "option 'p_interrupt'"),
+        ("user_order = 'alphabetical'", "option 'user_order'"),
+        ("mood = 3", "option 'mood'"),
+    ],
+)
+def test_a_mistake_in_a_configuration_file_is_refused_with_its_place(tmp_path: Path, toml: str, said: str) -> None:
+    path = tmp_path / "c.toml"
+    path.write_text(f'plugin = "movies"\n{toml}\n')
+    with pytest.raises(ConfigurationError) as error:
+        read_config(RunConfig, read_toml(path), str(path))
+    assert str(error.value).startswith(f"{path}: ")
+    assert said in str(error.value)
+
+
+def test_a_component_that_is_neither_a_name_nor_a_table_is_refused_by_its_field(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="option 'retrieval'"):
+        read_config(RunConfig, {"plugin": "movies", "retrieval": 3})
+
+
+def test_a_table_of_a_configuration_file_sets_the_options_of_a_component(quick: Any, tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text(
+        'plugin = "movies"\nepisodes = 1\nmax_steps = 2\n[retrieval]\nname = "decay_emotion"\nk = 2\ntime_decay = 0.5\n'
+        '[users]\nname = "basic"\nn = 30\n[reward_shaping]\nname = "churn_satisfaction"\nlow_streak = 1\n'
+    )
+    quick("run", "--config", "c.toml", "--out", "r", "--quiet")
+    parts = json.loads((tmp_path / "r" / "manifest.json").read_text())["parts"]
+    assert parts["retrieval"]["options"] == {
+        "k": 2, "time_decay": 0.5, "emotion_bonus": 0.2, "consider_arousal": False,
+    }  # fmt: skip
+    assert parts["users"]["options"]["n"] == 30
+    assert parts["reward_shaping"]["options"]["low_streak"] == 1
