@@ -15,7 +15,7 @@ run: $(VENV)/.run-stamp
 	$(BIN)/emosim run --plugin movies
 
 test: $(VENV)/.test-stamp
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 lint: $(VENV)/.test-stamp
 	$(BIN)/ruff check .

@@ -81,7 +81,7 @@ def run(obj: dict[str, Any], /, config: Path | None, out: Path | None, resume: s
     'emosim plugins' lists all of them. Nothing needs a key or a network.
     """
     from emosim_core.hooks import Registry
-    from emosim_core.runs.records import MANIFEST, SUMMARY, read_json
+    from emosim_core.runs.records import SUMMARY, read_json, read_manifest
     from emosim_core.runs.runner import Run
     from emosim_core.simulation.config import RunConfig, read_config, read_toml
 
@@ -92,7 +92,7 @@ def run(obj: dict[str, Any], /, config: Path | None, out: Path | None, resume: s
     values.update({_FIELDS[name]: value for name, value in given.items() if value is not None})
     directory = _directory(out, resume, values)
     if resume is not None:
-        stored = read_json(directory / MANIFEST)
+        stored = read_manifest(directory)
         values = {**stored["config"], **values}
         if (directory / SUMMARY).exists() and (summary := read_json(directory / SUMMARY)).get("complete"):
             differing = [key for key, value in values.items() if value != stored["config"].get(key)]

@@ -21,9 +21,9 @@ def show(directory: Path, episode: int | None) -> None:
     and why the session ended.
     """
     from emosim_core.cli.output import console
-    from emosim_core.runs.records import MANIFEST, read_json, read_records
+    from emosim_core.runs.records import read_manifest, read_records
 
-    manifest = read_json(directory / MANIFEST)
+    manifest = read_manifest(directory)
     screen = console()
     if episode is None:
         _tell_run(directory, manifest, screen)

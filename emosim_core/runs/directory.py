@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from emosim_core.errors import RunError
-from emosim_core.runs.records import INTERACTIONS, MANIFEST, SUMMARY, read_json
+from emosim_core.runs.records import INTERACTIONS, MANIFEST, SUMMARY, read_manifest
 
 
 class RunDirectory:
@@ -31,7 +31,7 @@ class RunDirectory:
         self.path = path
         self.resumed_lines = 0
         if resume:
-            read_json(path / MANIFEST)
+            read_manifest(path)
         elif path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise RunError(
                 f"{path} exists already. Choose another place with --out, or continue it with: "
@@ -40,7 +40,7 @@ class RunDirectory:
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise self._failed(path, error) from error
+            raise self._failed(path, error, begun=False) from error
         self._old: BinaryIO | None = None
         self._new: BinaryIO | None = None
         self._resume = resume
@@ -54,7 +54,7 @@ class RunDirectory:
         if not self._resume:
             self._write_json(MANIFEST, manifest)
             return
-        stored = read_json(self.path / MANIFEST)
+        stored = read_manifest(self.path)
         differences = [
             f"{name}: {_shown(old)} then, {_shown(new)} now"
             for section in ("config", "parts", "data")
@@ -106,9 +106,17 @@ class RunDirectory:
         """Write the summary and close the files.
 
         Raises:
-            RunError: it cannot be written.
+            RunError: it cannot be written, or the run is complete and the file has more than its steps.
         """
+        more = b""
+        if summary["complete"] and self._old is not None and self._new is None:
+            more = self._old.read(1)
         self.close()
+        if more:
+            raise RunError(
+                f"{self.path / INTERACTIONS}, line {self.resumed_lines + 1}: the run ends before this line; "
+                "the file was changed"
+            )
         self._write_json(SUMMARY, summary)
 
     def close(self) -> None:
@@ -125,13 +133,16 @@ class RunDirectory:
             os.replace(partial, path)
         except OSError as error:
             partial.unlink(missing_ok=True)
-            raise self._failed(path, error) from error
+            raise self._failed(path, error, begun=name != MANIFEST) from error
 
-    def _failed(self, path: Path, error: OSError) -> RunError:
-        return RunError(
-            f"{path} cannot be written: {error.strerror}. What was written before is kept; when this is "
-            f"mended, continue with: emosim run --resume {self.path}"
-        )
+    def _failed(self, path: Path, error: OSError, begun: bool = True) -> RunError:
+        said = f"{path} cannot be written: {error.strerror}."
+        if begun:
+            said += (
+                " What was written before is kept; when this is mended, continue with: "
+                f"emosim run --resume {self.path}"
+            )
+        return RunError(said)
 
 
 def _write_all(stream: Any, data: bytes) -> None:

@@ -19,6 +19,9 @@ OUT_OF_ITEMS = "out_of_items"
 """Why a session ends when its recommender has nothing left to propose."""
 
 
+_STEP_KEYS = {"episode", "step", "user", "proposed", "reward", "mood", "end"}
+
+
 def plain(value: float) -> float | int | None:
     """A number for JSON: whole ones without a decimal point, NaN as None."""
     if value != value:
@@ -100,13 +103,26 @@ def read_records(directory: Path) -> Iterator[dict[str, Any]]:
                     record = json.loads(line)
                 except ValueError as error:
                     raise RunError(f"{path}, line {number}: is not JSON ({error})") from error
-                if not isinstance(record, dict) or "episode" not in record:
+                if not isinstance(record, dict) or not _STEP_KEYS <= record.keys():
                     raise RunError(f"{path}, line {number}: is not a step of a run")
                 yield record
     except FileNotFoundError as error:
         raise RunError(f"{directory} is no run: it has no {INTERACTIONS}") from error
     except OSError as error:
         raise RunError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def read_manifest(directory: Path) -> dict[str, Any]:
+    """The manifest of a run.
+
+    Raises:
+        RunError: it is missing, is not JSON, or lacks what a manifest holds.
+    """
+    found = read_json(directory / MANIFEST)
+    for section in ("config", "parts", "data"):
+        if not isinstance(found.get(section), dict):
+            raise RunError(f"{directory / MANIFEST} is damaged: it has no table {section!r}")
+    return found
 
 
 def read_json(path: Path) -> dict[str, Any]:
