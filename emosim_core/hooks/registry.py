@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import warnings
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from types import ModuleType
@@ -378,12 +378,3 @@ def _said(error: BaseException) -> str:
 
 def _core_version() -> str:
     return metadata.version("emosim-core")
-
-
-def provided(records: Iterable[PluginRecord]) -> dict[str, list[str]]:
-    """Names by kind of everything that plugins provide, for listings."""
-    names: dict[str, list[str]] = {}
-    for record in records:
-        for component in record.components:
-            names.setdefault(component.kind, []).append(component.usage())
-    return names

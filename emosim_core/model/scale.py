@@ -8,8 +8,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from emosim_core.errors import ConfigurationError
-
 
 class RatingScale(BaseModel):
     """An evenly spaced rating scale, such as 1 to 10 in steps of 1.
@@ -82,18 +80,3 @@ class RatingScale(BaseModel):
 
     def __str__(self) -> str:
         return f"{self.low:g}-{self.high:g}"
-
-
-def parse_scale(text: str) -> RatingScale:
-    """Read a scale written as ``"1-10"``.
-
-    Raises:
-        ConfigurationError: the text is not of that form.
-    """
-    low, dash, high = text.partition("-")
-    try:
-        if not dash:
-            raise ValueError
-        return RatingScale(low=float(low), high=float(high))
-    except ValueError as error:
-        raise ConfigurationError(f"{text!r} is no rating scale; write one as '1-10'") from error

@@ -139,8 +139,7 @@ class RunDirectory:
         said = f"{path} cannot be written: {error.strerror}."
         if begun:
             said += (
-                " What was written before is kept; when this is mended, continue with: "
-                f"emosim run --resume {self.path}"
+                f" What was written before is kept; when this is mended, continue with: emosim run --resume {self.path}"
             )
         return RunError(said)
 

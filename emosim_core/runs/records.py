@@ -103,7 +103,7 @@ def read_records(directory: Path) -> Iterator[dict[str, Any]]:
                     record = json.loads(line)
                 except ValueError as error:
                     raise RunError(f"{path}, line {number}: is not JSON ({error})") from error
-                if not isinstance(record, dict) or not _STEP_KEYS <= record.keys():
+                if not isinstance(record, dict) or not record.keys() >= _STEP_KEYS:
                     raise RunError(f"{path}, line {number}: is not a step of a run")
                 yield record
     except FileNotFoundError as error:

@@ -15,7 +15,7 @@ from emosim_core.model.memory import ALL_ROWS, Rows
 from emosim_core.simulation.assembly import World
 from emosim_core.simulation.streams import SlotDraws, Stage, Streams, generator
 
-GOES_ON, INTERRUPTED, MAX_STEPS = 0, 1, 2
+INTERRUPTED, MAX_STEPS = 1, 2
 
 _BUILT_IN_ENDINGS = ("", "interrupted", "max_steps")
 

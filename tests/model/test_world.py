@@ -21,7 +21,6 @@ from emosim_core.model import (
     User,
 )
 from emosim_core.model import catalog as catalog_module
-from emosim_core.model.scale import parse_scale
 
 TEN, FIVE, DIGIT = RatingScale(low=1, high=10), RatingScale(low=1, high=5), RatingScale(low=0, high=9)
 
@@ -78,9 +77,6 @@ def test_scales_round_floor_convert_and_check() -> None:
     assert TEN.convert(TEN.levels, DIGIT).tolist() == DIGIT.levels.tolist()
     assert FIVE.carry(7) == pytest.approx(1 + 4 * 6 / 9)
     assert [TEN.contains(value) for value in (0, 1, 8.5, 10)] == [False, True, False, True]
-    assert parse_scale("1-5") == FIVE
-    with pytest.raises(ConfigurationError):
-        parse_scale("five")
     for wrong in ({"low": 5, "high": 1}, {"low": 1, "high": 5, "step": 3}):
         with pytest.raises(ValidationError):
             RatingScale(**wrong)
