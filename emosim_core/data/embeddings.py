@@ -8,6 +8,7 @@ import importlib.util
 import io
 import os
 import re
+import sys
 import tempfile
 import warnings
 import zipfile
@@ -183,7 +184,7 @@ def _encode(texts: Sequence[str], model: str, batch_size: int) -> NDArray[np.flo
         batch_size=batch_size,
         normalize_embeddings=True,
         convert_to_numpy=True,
-        show_progress_bar=False,
+        show_progress_bar=sys.stderr.isatty(),
     )
     return np.ascontiguousarray(vectors, dtype=np.float32)
 
