@@ -45,7 +45,9 @@ def items(obj: dict[str, Any], plugin: str, source: str | None, search: str, as_
 
     from emosim_core.cli.output import console
 
-    table = Table(*header, box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for name in header:
+        table.add_column(name, overflow="fold", no_wrap=name == "item")
     for row in rows:
         table.add_row(*row)
     screen = console()

@@ -67,7 +67,7 @@ def _version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
 def cli(ctx: click.Context, no_plugins: bool) -> None:
     """EmoSim simulates people for recommender systems.
 
-    A recommender proposes films or books; a simulated person with a profile, traits, a memory and a
+    A recommender proposes items such as films; a simulated person with a profile, traits, a memory and a
     mood answers with a rating, and stays or leaves.
 
     \b
@@ -78,7 +78,10 @@ def cli(ctx: click.Context, no_plugins: bool) -> None:
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
-    """Run the command line and leave: status 0, 2 for a user's mistake, 130 for Ctrl-C."""
+    """Run the command line and leave.
+
+    The status is 0, 2 for a user's mistake, 130 for Ctrl-C, 1 (by click) when who read the output went away.
+    """
     warnings.showwarning = _show_warning
     try:
         status: Any = cli.main(args=arguments, prog_name="emosim", standalone_mode=False)
@@ -94,9 +97,6 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted.", err=True)
         sys.exit(130)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:

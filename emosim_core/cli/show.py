@@ -99,7 +99,7 @@ def story(steps: list[dict[str, Any]], manifest: dict[str, Any]) -> list[str]:
             if item["remembered"]:
                 past = ", ".join(f"{one['title']} ({one['rating']})" for one in item["remembered"])
                 lines.append(f"     remembered  {past}")
-            lines.append(f"     answered    {_answer(item)}")
+            lines.append(f"     answered    {_answer(item, record['end'])}")
             if item["reason"]:
                 lines.append(f"     because     {item['reason']}")
             if item["consumed"]:
@@ -118,9 +118,9 @@ def story(steps: list[dict[str, Any]], manifest: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _answer(item: dict[str, Any]) -> str:
+def _answer(item: dict[str, Any], end: str | None) -> str:
     if item["rating"] is None:
-        return "no rating: the rater failed" if not item["consumed"] else "nothing"
+        return "nothing, something came in between" if end == "interrupted" else "no rating: the rater failed"
     if not item["consumed"]:
         return f"would rate it {item['rating']}, did not take it"
     felt = item["felt"]

@@ -30,14 +30,14 @@ class RunDirectory:
     def __init__(self, path: Path, resume: bool = False) -> None:
         self.path = path
         self.resumed_lines = 0
-        if resume:
-            read_manifest(path)
-        elif path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise RunError(
-                f"{path} exists already. Choose another place with --out, or continue it with: "
-                f"emosim run --resume {path}"
-            )
         try:
+            if resume:
+                read_manifest(path)
+            elif path.exists() and (not path.is_dir() or any(path.iterdir())):
+                raise RunError(
+                    f"{path} exists already. Choose another place with --out, or continue it with: "
+                    f"emosim run --resume {path}"
+                )
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise self._failed(path, error, begun=False) from error

@@ -107,6 +107,8 @@ def read_records(directory: Path) -> Iterator[dict[str, Any]]:
                     raise RunError(f"{path}, line {number}: is not a step of a run")
                 yield record
     except FileNotFoundError as error:
+        if (directory / MANIFEST).exists():  # it was stopped before its first step
+            return
         raise RunError(f"{directory} is no run: it has no {INTERACTIONS}") from error
     except OSError as error:
         raise RunError(f"{path} cannot be read: {error.strerror}") from error

@@ -194,7 +194,8 @@ class Run:
         episode.reward += float(step.rewards[row])
         episode.mood = tuple(record["mood"])
         self.tally.steps += 1
-        self.tally.failed += int(np.isnan(step.raw[row]).sum())
+        if step.answered[row] >= 0:  # who was called away was never asked
+            self.tally.failed += int(np.isnan(step.raw[row]).sum())
         for place in np.flatnonzero(step.consumed[row]).tolist():
             rating = float(step.ratings[row, place])
             episode.ratings.append(rating)

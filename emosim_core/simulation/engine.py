@@ -85,6 +85,7 @@ class Engine:
         self.endings: tuple[str, ...] = (*_BUILT_IN_ENDINGS, *world.shaping.endings)
         self.slate = world.config.slate
         self._streams = Streams(batch_size)
+        self._all_draws = {stage: self._streams.of(stage, self.all_rows) for stage in Stage}
         self._baselines = np.zeros((batch_size, 2))
         self._traits = np.full((batch_size, 3), 2, dtype=np.int64)
         self._shared_memory = shared_memory
@@ -144,7 +145,10 @@ class Engine:
 
     def policy_draws(self, rows: NDArray[np.intp]) -> SlotDraws:
         """Draws for a policy that acts in the slots ``rows``."""
-        return self._streams.of(Stage.POLICY, rows)
+        return self._draws(Stage.POLICY, rows)
+
+    def _draws(self, stage: Stage, who: NDArray[np.intp]) -> SlotDraws:
+        return self._all_draws[stage] if who is self.all_rows else self._streams.of(stage, who)
 
     # ------------------------------------------------------------------------------------------ steps
 
@@ -168,7 +172,7 @@ class Engine:
         self.steps[ALL_ROWS if rows is None else rows] += 1
         chance = self.world.config.p_interrupt
         if chance:
-            interrupted = self._streams.of(Stage.LEAVE, who).uniform(1)[:, 0] < chance
+            interrupted = self._draws(Stage.LEAVE, who).uniform(1)[:, 0] < chance
             if interrupted.any():
                 return self._partly_interrupted(who, actions, interrupted)
         return self._answer(who, ALL_ROWS if rows is None else rows, actions)
@@ -195,7 +199,7 @@ class Engine:
                 scale=world.domain.scale,
                 words=world.domain.words,
             ),
-            self._streams.of(Stage.RATE, who),
+            self._draws(Stage.RATE, who),
         )
         raw = answers.values
         failed = np.isnan(raw)
@@ -206,10 +210,10 @@ class Engine:
                 f"no rating by {world.population.users[people[row]].name!r} of "
                 f"{world.catalog.titles[actions[row, place]]!r}: {answers.reason(row, place) or 'the rater failed'}"
             )
-        consumed = world.selector.select_batch(raw, self._streams.of(Stage.SELECT, who))
+        consumed = world.selector.select_batch(raw, self._draws(Stage.SELECT, who))
         if any_failed:
             consumed = consumed & ~failed
-        ratings = world.perturbator.perturb_batch(raw, world.domain.scale, self._streams.of(Stage.PERTURB, who))
+        ratings = world.perturbator.perturb_batch(raw, world.domain.scale, self._draws(Stage.PERTURB, who))
         if ratings is not raw:
             ratings = world.domain.scale.round(ratings)
         all_consumed = bool(consumed.all())
@@ -217,11 +221,11 @@ class Engine:
         steps = self.steps[rows]
         shaped, ends = world.shaping.shape_batch(
             Consumption(who, consumed, ratings, times, since, steps, self._traits[rows], world.domain.scale),
-            self._streams.of(Stage.SHAPE, who),
+            self._draws(Stage.SHAPE, who),
         )
         rewards = shaped.sum(axis=1) if all_consumed else np.where(consumed, shaped, 0.0).sum(axis=1)
         terminated = ends > 0
-        truncated = (steps >= world.config.max_steps) & ~terminated
+        truncated = (steps >= world.config.max_steps) > terminated  # late, and not gone already
         return Step(
             rows=who,
             people=people,

@@ -88,9 +88,9 @@ def test_every_option_reaches_the_configuration(quick: Any, tmp_path: Path) -> N
         field = {"--items-retrieval": "retrieval"}.get(option, option[2:].replace("-", "_"))
         assert str(config[field]) == value, option
     assert config["keep_memory"] is True
-    assert {line["user"] for line in lines_of(tmp_path / "r")} <= {str(n) for n in range(20)} | {
-        line["user"] for line in lines_of(tmp_path / "r")
-    }
+    steps = [line for line in lines_of(tmp_path / "r") if line["proposed"]]
+    assert {len(line["proposed"]) for line in steps} == {2}
+    assert max(line["step"] for line in steps) <= 4
 
 
 def test_a_configuration_file_sets_options_and_the_command_line_comes_first(quick: Any, tmp_path: Path) -> None:
@@ -265,7 +265,7 @@ def test_a_damaged_manifest_is_named(quick: Any, tmp_path: Path, text: str) -> N
 def test_a_run_that_is_stopped_in_the_middle_can_be_read_and_resumed_to_the_same_bytes(
     emosim: Any, how: signal.Signals
 ) -> None:
-    options = (*MOVIES, "--episodes", "1500", "--quiet", "--policy", "popular")
+    options = (*MOVIES, "--episodes", "200", "--quiet", "--policy", "popular")
     process = emosim.start(*options, "--out", "r")
     written = emosim.folder / "r" / "interactions.jsonl"
     deadline = time.monotonic() + 60
@@ -287,11 +287,11 @@ def test_a_run_that_is_stopped_in_the_middle_can_be_read_and_resumed_to_the_same
     cut = written.read_bytes()
     told = emosim("show", "r").out
     assert "The run is not complete: " in told
-    assert "of 1500 sessions" in told
+    assert "of 200 sessions" in told
     assert "Go on with: emosim run --resume r" in told
     assert "Character:" in emosim("show", "r", "--episode", "0").out
-    emosim("run", "--resume", "r", "--quiet")
-    run("movies", emosim.folder / "whole", episodes=1500, policy="popular")
+    run("movies", emosim.folder / "r", resume=True, episodes=200, policy="popular")
+    run("movies", emosim.folder / "whole", episodes=200, policy="popular")
     whole = (emosim.folder / "whole" / "interactions.jsonl").read_bytes()
     assert written.read_bytes() == whole
     assert 0 < len(cut) < len(whole)
@@ -343,16 +343,18 @@ def test_a_full_disk_is_one_clear_message_and_the_run_goes_on_when_there_is_room
 def test_the_same_seed_gives_the_same_interactions_in_batches_of_any_size(
     tmp_path: Path, sorted_lines: Callable[[Path], list[bytes]], options: dict[str, Any]
 ) -> None:
-    common = {"episodes": 20, "max_steps": 20, "seed": 5, **options}
-    for count in (1, 7, 64):
+    common = {"episodes": 16, "max_steps": 15, "seed": 5, "users": "basic:n=40", **options}
+    for count in (1, 64):
         run("movies", tmp_path / str(count), num_envs=count, **common)
-    run("movies", tmp_path / "again", num_envs=64, **common)
-    alone = sorted_lines(tmp_path / "1")
-    assert alone == sorted_lines(tmp_path / "7") == sorted_lines(tmp_path / "64")
-    same = [(tmp_path / name / "interactions.jsonl").read_bytes() for name in ("64", "again")]
-    assert same[0] == same[1]
-    run("movies", tmp_path / "other", num_envs=64, **{**common, "seed": 6})
-    assert sorted_lines(tmp_path / "other") != alone
+    assert sorted_lines(tmp_path / "1") == sorted_lines(tmp_path / "64")
+
+
+def test_the_same_seed_repeats_the_file_and_another_gives_another(tmp_path: Path) -> None:
+    files = []
+    for name, seed in (("first", 5), ("again", 5), ("other", 6)):
+        run("movies", tmp_path / name, episodes=20, num_envs=7, seed=seed, slate=2, selector="random")
+        files.append((tmp_path / name / "interactions.jsonl").read_bytes())
+    assert files[0] == files[1] != files[2]
 
 
 # --------------------------------------------------------------------------------------------- replay

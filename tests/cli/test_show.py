@@ -1,0 +1,147 @@
+"""``emosim show``: a run's table, and one session as a story."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from emosim_core import run
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("runs") / "done"
+    run("movies", directory, episodes=4, max_steps=10, users="detailed:n=40", perturbator="gaussian:sd=2")
+    return directory
+
+
+@pytest.fixture
+def copied(done: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(done, tmp_path / "r"))
+
+
+def steps_of(directory: Path, episode: int) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in (directory / "interactions.jsonl").read_text().splitlines()]
+    return [line for line in lines if line["episode"] == episode]
+
+
+def test_without_an_episode_the_runs_table_is_told(quick: Any, done: Path) -> None:
+    told = quick("show", done).out
+    for word in ("no language model is asked", "sessions", "mean rating", "why they ended", "mood at the end"):
+        assert word in told
+    assert "4, with 4 different people" in told
+    assert "not complete" not in told
+
+
+def test_a_story_says_who_what_was_proposed_remembered_felt_answered_and_why(quick: Any, done: Path) -> None:
+    for episode in range(4):
+        lines = quick("show", done, "--episode", episode).out.splitlines()
+        steps = steps_of(done, episode)
+        person = steps[0]["person"]
+        assert lines[0].startswith(f"{person['name']} ({person['age']}, {person['job']}")
+        assert person["description"] in lines
+        assert any(line.startswith("Character: ") for line in lines)
+        assert any(line.startswith("Mood at the start: ") for line in lines)
+        assert "The rater 'rule_based' answers for them; no language model is asked." in lines
+        told = "\n".join(lines)
+        place = 0
+        for step in steps:
+            (item,) = step["proposed"]
+            place = told.index(f"{step['step']:>3}. {item['title']}", place)
+            block = told[place : told.index("mood   ", place)]
+            perturbed = f", perturbed to {item['felt']}" if item["felt"] != item["rating"] else ""
+            assert f"answered    {item['rating']}{perturbed}\n" in block
+            assert f"because     {item['reason']}" in block
+            assert f"felt        {item['valence']}, arousal {item['arousal']}" in block
+            for past in item["remembered"]:
+                assert f"{past['title']} ({past['rating']})" in block
+            assert ("remembered" in block) == bool(item["remembered"])
+        total = sum(step["reward"] for step in steps)
+        assert lines[-1].startswith(f"The end, after {len(steps)} steps: {person['name']} ")
+        assert lines[-1].endswith(f"Total reward {total:g}.")
+    assert "perturbed to" in told
+
+
+def test_what_was_proposed_but_not_consumed_is_told_apart(quick: Any, tmp_path: Path) -> None:
+    run("movies", tmp_path / "r", episodes=1, max_steps=4, slate=3, reward_shaping="identity")
+    told = quick("show", "r", "--episode", "0").out
+    assert told.count("did not take it") == 8
+    assert told.count(" felt ") == 4
+
+
+def test_an_item_that_is_met_again_is_told_as_such(quick: Any, tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("item\nalien-1979\nalien-1979\n")
+    run(
+        "movies", tmp_path / "r", episodes=1, policy=f"replay:{tmp_path}/list.csv", reward_shaping="same_item_terminate"
+    )
+    told = quick("show", "r", "--episode", "0").out
+    assert "Alien, time number 2" in told
+    assert "left at a repeat" in told
+
+
+@pytest.mark.parametrize("episode", ["4", "-1", "99"])
+def test_an_unknown_session_is_an_error_that_says_which_there_are(quick: Any, done: Path, episode: str) -> None:
+    said = quick("show", done, "--episode", episode, status=2).err
+    assert f"has no session {episode}; it has 4 sessions, 0 to 3" in said
+
+
+def test_a_directory_that_is_no_run_is_an_error(quick: Any, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    for name in ("other", "nowhere"):
+        for more in ([], ["--episode", "0"]):
+            said = quick("show", name, *more, status=2).err
+            assert said == f"Error: {name} is no run: it has no manifest.json\n"
+    (tmp_path / "file").write_text("x")
+    assert "file" in quick("show", "file", status=2).err
+    assert "Missing argument 'DIRECTORY'" in quick("show", status=2).err
+
+
+def test_a_run_that_was_killed_tells_how_far_it_came_and_how_it_goes_on(quick: Any, copied: Path) -> None:
+    (copied / "summary.json").unlink()
+    path = copied / "interactions.jsonl"
+    whole = path.read_bytes()
+    path.write_bytes(whole[: whole.index(b"\n", len(whole) // 3) + 30])
+    kept = path.read_bytes().count(b"\n")
+    told = quick("show", copied).out
+    assert f"The run is not complete: 0 of 4 sessions, {kept} steps. Go on with: emosim run --resume {copied}" in told
+    assert "The session is not over: the run stopped in the middle of it." in quick("show", copied, "--episode", 1).out
+
+
+@pytest.mark.parametrize("left", ["empty", "none"])
+def test_a_run_that_was_killed_before_its_first_step_can_be_shown(quick: Any, copied: Path, left: str) -> None:
+    (copied / "summary.json").unlink()
+    path = copied / "interactions.jsonl"
+    if left == "empty":
+        path.write_bytes(b"")
+    else:
+        path.unlink()
+    assert "The run is not complete: 0 of 4 sessions, 0 steps." in quick("show", copied).out
+    assert "has no session 0; it has no steps yet" in quick("show", copied, "--episode", "0", status=2).err
+
+
+@pytest.mark.parametrize("line", [b"x\n", b"3\n", b"{}\n", b'{"episode":0}\n', b"\xff\xfe\n", b"\n"])
+def test_a_line_that_is_no_step_is_named(quick: Any, copied: Path, line: bytes) -> None:
+    path = copied / "interactions.jsonl"
+    path.write_bytes(path.read_bytes() + line)
+    number = path.read_bytes().count(b"\n")
+    said = quick("show", copied, "--episode", "0", status=2).err
+    assert f"interactions.jsonl, line {number}: " in said
+
+
+def test_a_damaged_summary_is_named(quick: Any, copied: Path) -> None:
+    (copied / "summary.json").write_text("{")
+    assert "summary.json cannot be read" in quick("show", copied, status=2).err
+    (copied / "summary.json").write_text("[]")
+    assert "summary.json is damaged" in quick("show", copied, status=2).err
+
+
+def test_texts_of_people_and_items_are_shown_as_they_are(quick: Any, tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text("id,name,description\n1,[red]Ann[/red] :smile:,likes [bold]\n")
+    run("movies", tmp_path / "r", episodes=1, max_steps=2, users=f"csv:{tmp_path}/p.csv")
+    told = quick("show", "r", "--episode", "0").out
+    assert "[red]Ann[/red] :smile:" in told
+    assert "likes [bold]" in told

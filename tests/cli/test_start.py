@@ -1,0 +1,134 @@
+"""Starting: help is there at once, commands load what they need, and mistakes in the command itself are told."""
+
+from __future__ import annotations
+
+import socket
+from importlib import metadata
+from typing import Any
+
+import pytest
+
+HEAVY = ("torch", "transformers", "sentence_transformers", "pandas", "matplotlib", "scipy", "sklearn", "openai")
+LIGHT = ("numpy", "pydantic", "rich", "gymnasium", "pluggy", "emosim_movies", "stable_baselines3")
+
+PROGRAM = """
+import sys
+from emosim_core.cli.main import main
+banned, arguments = sys.argv[1].split(","), sys.argv[2:]
+try:
+    main(arguments)
+except SystemExit as left:
+    print(f"LEFT {left.code or 0} LOADED", [name for name in banned if name in sys.modules])
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "banned"),
+    [
+        (("--help",), HEAVY + LIGHT),
+        (("--version",), HEAVY + LIGHT),
+        (("run", "--help"), HEAVY + LIGHT),
+        (("plugins",), (*HEAVY, "emosim_core.simulation.engine", "stable_baselines3")),
+        (("run", "--plugin", "movies", "--episodes", "2", "--quiet"), (*HEAVY, "stable_baselines3", "rich")),
+        (("run", "--plugin", "movies", "--episodes", "2"), (*HEAVY, "stable_baselines3")),
+        (("users", "generate", "--plugin", "movies", "--n", "20", "--out", "p.csv"), HEAVY),
+    ],
+    ids=lambda value: " ".join(value[:2]) if value[0] != "torch" else "",
+)
+def test_a_command_loads_nothing_that_it_does_not_need(emosim: Any, arguments: Any, banned: Any) -> None:
+    printed = emosim.python(PROGRAM, ",".join(banned), *arguments)
+    assert printed.splitlines()[-1] == "LEFT 0 LOADED []"
+
+
+def test_importing_the_package_imports_nothing_else_of_it_and_no_plugin(emosim: Any) -> None:
+    code = """
+    import sys, emosim_core
+    print([name for name in sys.modules if name.startswith(("emosim_core.", "emosim_movies", "click"))])
+    print([name for name in sys.argv[1].split(",") if name in sys.modules])
+    emosim_core.Component
+    print([name for name in sys.argv[1].split(",") if name in sys.modules and name not in ("pydantic", "pluggy")])
+    """
+    assert emosim.python(code, ",".join(HEAVY + LIGHT)).splitlines() == ["[]", "[]", "[]"]
+
+
+def test_a_plugin_module_describes_itself_without_loading_anything_heavy(emosim: Any) -> None:
+    code = """
+    import sys
+    from emosim_core import Registry
+    registry = Registry()
+    print(any(name.startswith("emosim_movies") for name in sys.modules))
+    registry.load("movies")
+    print([name for name in sys.argv[1].split(",") if name in sys.modules])
+    """
+    assert emosim.python(code, ",".join((*HEAVY, "emosim_movies.loaders", "rich"))).splitlines() == ["False", "[]"]
+
+
+def test_help_names_every_command_and_every_option(quick: Any) -> None:
+    told = quick("--help").out
+    for command in ("run", "show", "plugins", "users", "items", "embed"):
+        assert f"\n  {command} " in told
+        assert quick(command, "--help").out.startswith(f"Usage: emosim {command}")
+    assert quick("-h").out == told
+    told = quick("run", "-h").out
+    for option in (
+        "--plugin", "--items", "--users", "--embeddings", "--rater", "--llm-model", "--llm-rater", "--items-retrieval",
+        "--perturbator", "--selector", "--reward-shaping", "--policy", "--user-order", "--episodes", "--max-steps",
+        "--num-envs", "--slate", "--p-interrupt", "--keep-memory", "--seed", "--config", "--out", "--resume", "--json",
+        "--quiet",
+    ):  # fmt: skip
+        assert f"{option}" in told
+
+
+def test_the_defaults_that_the_help_names_are_those_of_the_configuration(quick: Any) -> None:
+    from emosim_core import RunConfig
+
+    told = " ".join(quick("run", "--help").out.split())
+    config = RunConfig(plugin="movies")
+    for field in ("rater", "retrieval", "perturbator", "selector", "reward_shaping", "policy", "user_order"):
+        assert f"[{getattr(config, field)}]" in told
+    for field in ("episodes", "max_steps", "num_envs", "slate", "seed"):
+        assert f"[{getattr(config, field)}]" in told
+    assert f"[{config.p_interrupt:g}]" in told
+
+
+def test_the_version_is_that_of_the_distribution(quick: Any) -> None:
+    assert quick("--version").out == f"emosim-core {metadata.version('emosim-core')}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["rnu"], "No such command 'rnu'."),
+        (["rnu"], "Did you mean 'run'?"),
+        (["plugin"], "Did you mean 'plugins'?"),
+        (["--no-plugin", "plugins"], "--no-plugins"),
+        (["show", "r", "--epsiode", "3"], "--episode"),
+    ],
+)
+def test_a_mistyped_command_or_option_gets_a_suggestion(quick: Any, arguments: list[str], said: str) -> None:
+    assert said in quick(*arguments, status=2).err
+
+
+def test_a_reader_that_stops_reading_ends_the_command_without_a_word(emosim: Any) -> None:
+    process = emosim.start("items", "--plugin", "movies", "--csv")
+    process.stdout.close()
+    errors = process.stderr.read()
+    assert process.wait(timeout=60) == 1
+    process.stderr.close()
+    assert errors == ""
+
+
+def test_the_tests_reach_no_network(emosim: Any) -> None:
+    with socket.socket() as stream, pytest.raises(RuntimeError, match="tests use no network"):
+        stream.connect(("192.0.2.1", 80))
+    code = """
+    import socket
+    try:
+        socket.create_connection(("192.0.2.1", 80), timeout=1)
+    except RuntimeError as error:
+        print(error)
+    server = socket.create_server(("127.0.0.1", 0))
+    socket.create_connection(server.getsockname()).close()
+    print("loopback")
+    """
+    assert emosim.python(code).splitlines() == ["tests use no network: ('192.0.2.1', 80)", "loopback"]

@@ -1,0 +1,234 @@
+"""The documentation says what the code does: hooks, programs, links, options and names."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+import pytest
+
+from emosim_core.cli.run import run
+from emosim_core.hooks import Registry, spec
+from emosim_core.hooks.component import Component
+
+ROOT = Path(__file__).parents[1]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CHANGELOG.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "plugins").glob("*/README.md")),
+]
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+class Block(NamedTuple):
+    """A fenced block of a page, with what the comment in the line before it says."""
+
+    page: Path
+    line: int
+    language: str
+    comment: str
+    text: str
+
+    @property
+    def label(self) -> str:
+        return f"{self.page.relative_to(ROOT)}:{self.line}"
+
+
+def blocks(page: Path) -> Iterator[Block]:
+    lines = page.read_text(encoding="utf-8").splitlines()
+    start: int | None = None
+    for number, line in enumerate(lines):
+        if not line.startswith("```"):
+            continue
+        if start is None:
+            start = number
+            continue
+        assert line == "```", f"{page}, line {number + 1}: a block is opened within another"
+        before = lines[start - 1] if start else ""
+        comment = before.removeprefix("<!--").removesuffix("-->").strip() if before.startswith("<!--") else ""
+        yield Block(page, start + 1, lines[start][3:].strip(), comment, "\n".join(lines[start + 1 : number]) + "\n")
+        start = None
+    assert start is None, f"{page}: the last block is not closed"
+
+
+BLOCKS = [block for page in PAGES for block in blocks(page)]
+
+
+def prose(page: Path) -> str:
+    """A page without its blocks."""
+    return re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+
+
+def python(folder: Path, *arguments: str, site: Path | None = None) -> str:
+    """Standard output of a Python command that runs in ``folder`` and must succeed without a warning."""
+    env = {**os.environ, "EMOSIM_CACHE_DIR": str(folder / "cache"), "COLUMNS": "200"}
+    env.pop("EMOSIM_PLUGINS", None)
+    if site is not None:
+        env["PYTHONPATH"] = str(site)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", *arguments], cwd=folder, env=env, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def install(site: Path, distribution: str, entry_points: dict[str, str], module: str, source: str) -> None:
+    """Put a one-module plugin where ``importlib.metadata`` finds it."""
+    info = site / f"{distribution.replace('-', '_')}-0.1.0.dist-info"
+    info.mkdir(parents=True)
+    (site / f"{module}.py").write_text(source, encoding="utf-8")
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 0.1.0\n")
+    listed = "".join(f"{name} = {target}\n" for name, target in entry_points.items())
+    (info / "entry_points.txt").write_text(f"[emosim]\n{listed}")
+
+
+def hooks() -> list[str]:
+    return [name for name in vars(spec) if name.startswith("emosim_")]
+
+
+def built_in() -> list[Component]:
+    """All components of the distributions in this repository."""
+    ours = {path.parent.name.removeprefix("emosim_") for path in (ROOT / "plugins").glob("*/pyproject.toml")}
+    registry = Registry(only=ours)
+    registry.load_all(warn=False)
+    return [component for record in registry.records if record.status == "ok" for component in record.components]
+
+
+@pytest.mark.parametrize("name", hooks())
+def test_every_hook_is_documented_with_its_exact_signature(name: str) -> None:
+    signature = str(inspect.signature(getattr(spec, name))).replace("'", "")
+    assert f"### `{name}{signature}`\n" in (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
+
+
+def test_no_hook_is_documented_that_does_not_exist() -> None:
+    documented = re.findall(r"^### `(emosim_\w+)\(", prose(ROOT / "docs" / "plugins.md"), flags=re.MULTILINE)
+    assert sorted(documented) == sorted(hooks())
+
+
+@pytest.mark.parametrize(
+    "block",
+    [block for block in BLOCKS if block.language == "python" and block.comment != "no-run"],
+    ids=lambda block: block.label,
+)
+def test_every_program_runs(block: Block, tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(block.text, encoding="utf-8")
+    python(tmp_path, "program.py")
+
+
+@pytest.mark.parametrize(
+    "block",
+    [block for block in BLOCKS if block.language == "toml" and block.text.startswith("plugin = ")],
+    ids=lambda block: block.label,
+)
+def test_every_configuration_file_runs(block: Block, tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text(block.text, encoding="utf-8")
+    arguments = ["run", "--config", "c.toml", "--episodes", "2", "--out", "r", "--json"]
+    assert json.loads(python(tmp_path, "-m", "emosim_core", *arguments))["complete"]
+    wanted = tomllib.loads(block.text)
+    manifest = json.loads((tmp_path / "r" / "manifest.json").read_text(encoding="utf-8"))
+    tables = {key: value for key, value in wanted.items() if isinstance(value, dict)}
+    for kind, table in tables.items():
+        found = manifest["parts"][kind] if kind in manifest["parts"] else {"options": manifest["config"][kind]}
+        options = {**found["options"], "name": found.get("name")}
+        assert {key: options[key] for key in table} == table
+
+
+def test_a_configuration_file_is_documented() -> None:
+    assert any(block.language == "toml" and block.text.startswith("plugin = ") for block in BLOCKS)
+
+
+def test_the_example_of_a_plugin_can_be_installed_and_used(tmp_path: Path) -> None:
+    files = {block.comment.removeprefix("file: "): block.text for block in BLOCKS if block.comment.startswith("file: ")}
+    project = tomllib.loads(files.pop("pyproject.toml"))
+    ((name, source),) = files.items()
+    assert project["tool"]["hatch"]["build"]["targets"]["wheel"]["include"] == [name]
+    points = project["project"]["entry-points"]["emosim"]
+    install(tmp_path / "site", project["project"]["name"], points, Path(name).stem, source)
+    asked = ["--items-retrieval", "highlights:k=2,at_least=6", "--episodes", "2", "--out", "r", "--json"]
+    python(tmp_path, "-m", "emosim_core", "run", "--plugin", "movies", *asked, site=tmp_path / "site")
+    lines = (tmp_path / "r" / "interactions.jsonl").read_text(encoding="utf-8").splitlines()
+    remembered = [item["remembered"] for line in lines for item in json.loads(line)["proposed"]]
+    assert max(map(len, remembered)) == 2
+    assert all(memory["rating"] >= 6 for memories in remembered for memory in memories)
+    manifest = json.loads((tmp_path / "r" / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["parts"]["retrieval"]["provider"] == "emosim-highlights 0.1.0"
+
+
+def test_the_short_plugin_of_the_readme_can_be_used(tmp_path: Path) -> None:
+    (block,) = [block for block in BLOCKS if block.comment == "plugin: oldest"]
+    assert len(block.text.splitlines()) <= 15
+    install(tmp_path / "site", "emosim-oldest", {"oldest": "emosim_oldest"}, "emosim_oldest", block.text)
+    asked = ["--items-retrieval", "oldest", "--episodes", "1", "--quiet"]
+    python(tmp_path, "-m", "emosim_core", "run", "--plugin", "movies", *asked, site=tmp_path / "site")
+
+
+def anchors(page: Path) -> set[str]:
+    """What the headings of a page are linked by."""
+    headings = re.findall(r"^#+ +(.+)$", prose(page), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_relative_link_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        found = (page.parent / path).resolve() if path else page
+        assert found.exists(), f"{page}: {target} does not exist"
+        assert not anchor or anchor in anchors(found), f"{page}: {target} has no such heading"
+
+
+def test_every_page_is_linked_from_the_readme() -> None:
+    linked = re.findall(r"\]\((docs/[^)#]+)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert set(linked) == {f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")}
+
+
+def test_every_option_of_run_is_documented() -> None:
+    text = "".join((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/running.md"))
+    documented = set(re.findall(r"`(--[a-z-]+)", text))
+    for option in run.params:
+        assert isinstance(option, click.Option)
+        for name in option.opts:
+            assert name in documented, f"{name} is documented nowhere"
+
+
+def test_the_table_of_options_names_options_that_exist_with_their_defaults() -> None:
+    rows = re.findall(r"^\| (`--.+?) \| (.+?) \|", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    options = {name: option for option in run.params for name in option.opts}
+    assert rows
+    for names, default in rows:
+        for name in re.findall(r"--[a-z-]+", names):
+            assert name in options, f"{name} is no option of emosim run"
+        option = options[re.findall(r"--[a-z-]+", names)[0]]
+        assert isinstance(option, click.Option)
+        shown = re.search(r"\[(.+)\]$", option.help or "")
+        if shown and not shown[1].startswith("runs/"):
+            assert default.strip("`") == shown[1], f"{names}: {default}, but --help says {shown[1]}"
+
+
+@pytest.mark.parametrize("component", built_in(), ids=lambda component: f"{component.kind}-{component.usage()}")
+def test_every_built_in_component_is_documented(component: Component) -> None:
+    text = "".join(page.read_text(encoding="utf-8") for page in (ROOT / "docs").glob("*.md"))
+    for name in (component.name, *component.aliases):
+        assert re.search(rf"`{name}[`_:]", text), f"{component.kind} {name} is documented nowhere"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_pages_keep_to_the_line_length(page: Path) -> None:
+    outside = re.sub(r"^\|.*$", "", prose(page), flags=re.MULTILINE)
+    long = [line for line in outside.splitlines() if len(line) > 120]
+    assert not long
