@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -136,7 +137,8 @@ def write_csv(path: str | os.PathLike[str], header: Sequence[str], rows: Iterabl
             writer.writerows(rows)
         os.replace(partial, target)
     except (OSError, UnicodeError) as error:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink()
         raise DataError(path, f"cannot be written: {getattr(error, 'strerror', None) or error}") from error
 
 
