@@ -26,7 +26,7 @@ class Catalog:
         embedding_name: which model or method made the vectors.
 
     Raises:
-        ConfigurationError: no items, an id twice, or embeddings of another length.
+        ConfigurationError: no items, an id twice, or embeddings of another length or with a value that is no number.
     """
 
     def __init__(
@@ -50,6 +50,9 @@ class Catalog:
             embeddings = np.zeros((len(self.items), 0), dtype=np.float32)
         if embeddings.shape[:1] != (len(self.items),) or embeddings.ndim != 2:
             raise ConfigurationError(f"embeddings have the shape {embeddings.shape}; expected ({len(self.items)}, D)")
+        if not np.isfinite(embeddings).all():
+            row = int(np.argwhere(~np.isfinite(embeddings))[0, 0])
+            raise ConfigurationError(f"the embedding of item {self.items[row].id!r} holds a value that is no number")
         self.embeddings: NDArray[np.float32] = _normalised(embeddings)
 
     def __len__(self) -> int:

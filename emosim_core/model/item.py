@@ -11,7 +11,7 @@ class Item(BaseModel):
     Items are immutable; where they are read from a file, pydantic checks every field.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     id: str = Field(min_length=1, description="Identifier, unique in its catalogue.")
     title: str = Field(min_length=1, description="Title as people know it.")

@@ -18,7 +18,7 @@ class RatingScale(BaseModel):
         step: the distance between two neighbouring ratings.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     low: float = Field(1.0, description="The worst rating.")
     high: float = Field(10.0, description="The best rating.")
@@ -69,9 +69,9 @@ class RatingScale(BaseModel):
         return self.low + (value - 1.0) / 9.0 * self.span
 
     def convert(self, values: ArrayLike, to: RatingScale) -> NDArray[np.float64]:
-        """Map ratings affinely to another scale, end on end; exact for 0-9 to 1-10."""
-        share = (np.asarray(values, dtype=np.float64) - self.low) / self.span
-        converted: NDArray[np.float64] = to.low + share * to.span
+        """Map ratings affinely to another scale, end on end; whole numbers come out exact, as from 0-9 to 1-10."""
+        above = np.asarray(values, dtype=np.float64) - self.low
+        converted: NDArray[np.float64] = to.low + above * to.span / self.span
         return converted
 
     def format(self, value: float) -> str:

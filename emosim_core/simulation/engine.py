@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,7 +84,8 @@ class Engine:
         self.steps = np.zeros(batch_size, dtype=np.intp)
         self.moods = np.zeros((batch_size, 2))
         self.memory = Memory(batch_size, len(world.catalog))
-        self.endings: tuple[str, ...] = (*_BUILT_IN_ENDINGS, *world.shaping.endings)
+        self.shaping = copy.copy(world.shaping)  # its state is per slot: engines that share a world keep their own
+        self.endings: tuple[str, ...] = (*_BUILT_IN_ENDINGS, *self.shaping.endings)
         self.slate = world.config.slate
         self._streams = Streams(batch_size)
         self._all_draws = {stage: self._streams.of(stage, self.all_rows) for stage in Stage}
@@ -91,7 +94,7 @@ class Engine:
         self._shared_memory = shared_memory
         self._kept: dict[tuple[int, int], dict[str, NDArray]] = {}
         self._playing = np.zeros(batch_size, dtype=np.bool_)
-        world.shaping.start(batch_size)
+        self.shaping.start(batch_size)
         self._recent = np.arange(world.config.history_length)
 
     # -------------------------------------------------------------------------------------- sessions
@@ -123,7 +126,7 @@ class Engine:
         self.moods[rows] = self._baselines[rows]
         self.memory.clear(rows)
         self._streams.begin(rows, list(seeds), list(episodes))
-        self.world.shaping.begin(rows)
+        self.shaping.begin(rows)
         if self.world.config.keep_memory:
             self._playing[rows] = True
             for row in rows.tolist():
@@ -152,11 +155,11 @@ class Engine:
 
     # ------------------------------------------------------------------------------------------ steps
 
-    def step(self, actions: NDArray[np.intp], rows: NDArray[np.intp] | None = None) -> Step:
+    def step(self, actions: Any, rows: NDArray[np.intp] | None = None) -> Step:
         """Propose items to people and see what they do.
 
         Args:
-            actions: item indices, shape ``(R, S)``.
+            actions: item indices, shape ``(R, S)`` or any other of that size.
             rows: slots of the R people; None for all.
 
         Raises:
@@ -164,12 +167,11 @@ class Engine:
             RatingError: the rater failed and ``on_failed_rating`` is ``"raise"``.
         """
         who = self.all_rows if rows is None else rows
-        actions = np.ascontiguousarray(actions, dtype=np.intp).reshape(len(who), self.slate)
+        actions = item_indices(actions, len(who), self.slate)
         if (actions.view(np.uintp) >= len(self.world.catalog)).any():  # as unsigned, a negative number is a large one
             raise ConfigurationError(
                 f"an action must lie in 0 to {len(self.world.catalog) - 1}, got {actions.tolist()}"
             )
-        self.steps[ALL_ROWS if rows is None else rows] += 1
         chance = self.world.config.p_interrupt
         if chance:
             interrupted = self._draws(Stage.LEAVE, who).uniform(1)[:, 0] < chance
@@ -210,6 +212,7 @@ class Engine:
                 f"no rating by {world.population.users[people[row]].name!r} of "
                 f"{world.catalog.titles[actions[row, place]]!r}: {answers.reason(row, place) or 'the rater failed'}"
             )
+        self.steps[rows] += 1  # after the rating: a step that fails is none
         consumed = world.selector.select_batch(raw, self._draws(Stage.SELECT, who))
         if any_failed:
             consumed = consumed & ~failed
@@ -219,7 +222,7 @@ class Engine:
         all_consumed = bool(consumed.all())
         times, since = self._remember_and_feel(who, rows, actions, ratings, None if all_consumed else consumed, moods)
         steps = self.steps[rows]
-        shaped, ends = world.shaping.shape_batch(
+        shaped, ends = self.shaping.shape_batch(
             Consumption(who, consumed, ratings, times, since, steps, self._traits[rows], world.domain.scale),
             self._draws(Stage.SHAPE, who),
         )
@@ -280,6 +283,7 @@ class Engine:
         """A step in which some people are called away before they rate anything."""
         stay = np.flatnonzero(~interrupted)
         step = self._answer(who[stay], who[stay], actions[stay]) if len(stay) else None
+        self.steps[who[interrupted]] += 1
         count = len(who)
 
         def spread(name: str, fill: float | bool, shape: tuple[int, ...] = ()) -> NDArray:
@@ -341,6 +345,23 @@ class Engine:
             "history_ratings": ratings.astype(np.float32),
             "history_mask": mask.astype(np.int8),
         }
+
+
+def item_indices(actions: Any, people: int, slate: int) -> NDArray[np.intp]:
+    """Actions as item indices, shape ``(people, slate)``.
+
+    Raises:
+        ConfigurationError: they are no whole numbers, or not as many.
+    """
+    try:
+        given = np.asarray(actions)
+    except ValueError as error:
+        raise ConfigurationError(f"an action must be an item index, got {actions!r}") from error
+    if given.dtype.kind not in "iu":
+        raise ConfigurationError(f"an action must be an item index, got {actions!r}")
+    if given.size != people * slate:
+        raise ConfigurationError(f"expected {people * slate} item indices, got {given.size}: {actions!r}")
+    return np.ascontiguousarray(given, dtype=np.intp).reshape(people, slate)
 
 
 def _look_up(history: History, positions: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:

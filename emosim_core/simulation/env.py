@@ -73,15 +73,15 @@ class EmoSimEnv(gymnasium.Env[dict[str, Any], Any]):
         Raises:
             ConfigurationError: an unknown option or an unknown person.
         """
+        chosen = chosen_person(self.world, options)
         super().reset(seed=seed)
         self._episode = 0 if seed is not None else self._episode + 1
         _ = self.np_random  # without any seed so far, Gymnasium draws one here
         own_seed = int(self.np_random_seed)
-        person = chosen_person(self.world, options)
-        if person is None:
-            person = self.engine.person_of(own_seed, self._episode)
+        person = self.engine.person_of(own_seed, self._episode) if chosen is None else chosen
         self.engine.begin(self._slot, [own_seed], [self._episode], [person])
         self._over = False
+        self._last = None
         return self._observation(), {**session_info(self.engine, person), "episode": self._episode}
 
     def step(self, action: Any) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
@@ -93,7 +93,7 @@ class EmoSimEnv(gymnasium.Env[dict[str, Any], Any]):
         """
         if self._over:
             raise ConfigurationError("the session is over: call reset() before step()")
-        step = self._last = self.engine.step(np.asarray(action, dtype=np.intp).reshape(1, -1))
+        step = self._last = self.engine.step(action)
         terminated, truncated = bool(step.terminated[0]), bool(step.truncated[0])
         self._over = terminated or truncated
         if self._over:
@@ -146,7 +146,10 @@ def chosen_person(world: World, options: dict[str, Any] | None) -> int | None:
     if unknown:
         raise ConfigurationError(f"unknown reset option {unknown[0]!r}; the only one is 'user'")
     user = options["user"]
-    index = world.population.index.get(user) if isinstance(user, str) else int(user)
+    if isinstance(user, str):
+        index = world.population.index.get(user)
+    else:
+        index = int(user) if isinstance(user, int | np.integer) and not isinstance(user, bool) else None
     if index is None or not 0 <= index < len(world.population):
         raise ConfigurationError(f"the population of {len(world.population)} has no person {user!r}")
     return index

@@ -16,7 +16,7 @@ from emosim_core.components.base import Observations
 from emosim_core.errors import ConfigurationError
 from emosim_core.hooks import Registry
 from emosim_core.simulation.assembly import World
-from emosim_core.simulation.engine import Engine, Step
+from emosim_core.simulation.engine import Engine, Step, item_indices
 from emosim_core.simulation.env import chosen_person, make_world
 from emosim_core.simulation.info import session_info, step_info
 from emosim_core.simulation.spaces import action_space, observation_space
@@ -86,22 +86,25 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
             options: ``{"user": id or index}`` puts this person into every slot.
 
         Raises:
-            ConfigurationError: a wrong number of seeds, an unknown option or an unknown person.
+            ConfigurationError: a wrong number of seeds, a negative one, an unknown option or an unknown person.
         """
+        chosen = chosen_person(self.world, options)
         given: list[int | None]
-        if seed is None or isinstance(seed, int):
-            given = [None if seed is None else seed + i for i in range(self.num_envs)]
+        if seed is None or isinstance(seed, int | np.integer):
+            given = [None if seed is None else int(seed) + i for i in range(self.num_envs)]
         else:
-            given = list(seed)
+            given = [None if own is None else int(own) for own in seed]
         if len(given) != self.num_envs:
             raise ConfigurationError(f"{self.num_envs} environments need as many seeds, got {len(given)}")
+        if any(own is not None and own < 0 for own in given):
+            raise ConfigurationError(f"a seed must not be negative, got {seed!r}")
         if not self._seeds:
             self._seeds = [secrets.randbits(63) for _ in given]
             self._episodes[:] = -1
         for slot, own in enumerate(given):
             self._episodes[slot] = self._episodes[slot] + 1 if own is None else 0
             self._seeds[slot] = self._seeds[slot] if own is None else own
-        self._begin(self._rows, chosen_person(self.world, options))
+        self._begin(self._rows, chosen)
         self._over[:] = False
         self._last = None
         return self.engine.observe(), self._session_infos(self._rows)
@@ -123,7 +126,7 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         """
         if not self._seeds:
             raise ConfigurationError("call reset() before step()")
-        actions = np.asarray(actions, dtype=np.intp).reshape(self.num_envs, -1)
+        actions = item_indices(actions, self.num_envs, self.engine.slate)
         if self._mode is AutoresetMode.NEXT_STEP and self._over.any():
             return self._step_some(actions)
         step = self._last = self.engine.step(actions)
@@ -147,6 +150,7 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         terminated = np.zeros(self.num_envs, dtype=np.bool_)
         truncated = np.zeros(self.num_envs, dtype=np.bool_)
         self._next(begin)
+        self._last = None
         if len(act):
             step = self._last = self.engine.step(actions[act], act)
             rewards[act], terminated[act], truncated[act] = step.rewards, step.terminated, step.truncated

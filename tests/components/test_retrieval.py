@@ -142,3 +142,112 @@ def test_the_single_form_of_a_third_party_answers_for_a_batch(k: int) -> None:
     memory = filled([[(1, 5)], [], [(1, 5), (2, 5), (3, 5)]])
     answer = Oldest().retrieve_batch(np.array([[0], [0], [0]]), memory.history(), catalog(0))
     assert [[p for p in row[0] if p >= 0] for row in answer.tolist()] == [[0], [], list(range(k))]
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(st.lists(st.tuples(st.integers(0, 5), st.integers(1, 10)), max_size=90), min_size=1, max_size=3),
+    st.sampled_from([0.0, 0.05, 1.0]),
+    st.sampled_from([0.0, 0.2, 2.0]),
+    st.booleans(),
+    st.integers(1, 9),
+)
+def test_decay_emotion_keeps_to_its_formula_with_any_options_and_over_long_histories(
+    histories: list[list[tuple[int, int]]], time_decay: float, bonus: float, arousal: bool, k: int
+) -> None:
+    world, memory = catalog(1), filled(histories)
+    view = memory.history()
+    options = DecayEmotionOptions(k=k, time_decay=time_decay, emotion_bonus=bonus, consider_arousal=arousal)
+    items = np.tile(np.arange(ITEMS), (len(histories), 1))
+    answer = DecayEmotion(options).retrieve_batch(items, view, world)
+    assert answer.shape == (len(histories), ITEMS, k)
+    for row in range(len(histories)):
+        history = view.person(row)
+        for item in range(ITEMS):
+
+            def score(
+                past: Interaction, item: int = item, now: Interaction = history[-1] if history else None
+            ) -> float:  # type: ignore[assignment]
+                alike = 1 - abs(past.valence - now.valence) / 2
+                felt = bonus * alike + (0.5 * bonus * (1 - abs(past.arousal - now.arousal)) if arousal else 0)
+                faded = math.exp(-time_decay * (now.time - past.time))
+                return max(0.0, cosine(world, item, past.item)) * faded * (1 + felt)
+
+            found = [p for p in answer[row, item].tolist() if p >= 0]
+            latest = {past.item: past for past in history}
+            assert len(found) == min(k, len(latest))
+            assert {history[p].time for p in found} <= {past.time for past in latest.values()}
+            scores = [score(history[p]) for p in found]
+            for place in range(1, len(found)):
+                assert scores[place - 1] >= scores[place] - 1e-12
+                assert scores[place - 1] != scores[place] or found[place - 1] > found[place]
+            left_out = [score(past) for past in latest.values() if past.time - 1 not in found]
+            assert all(value <= min(scores) + 1e-12 for value in left_out)
+
+
+@pytest.mark.parametrize(
+    "strategy", [Last, MostSimilar, lambda o: DecayEmotion(DecayEmotionOptions(k=o.k)), lambda o: BestWorst()]
+)
+def test_a_k_beyond_the_history_gives_all_there_is_and_nobody_without_a_history_gets_any(
+    strategy: Callable[[CountOptions], Retrieval],
+) -> None:
+    histories = [[(1, 5), (2, 6), (1, 7)], []]
+    world, view = catalog(0), filled(histories).history()
+    answer = strategy(CountOptions(k=50)).retrieve_batch(np.array([[3, 4], [3, 4]]), view, world)
+    assert answer.shape[2] in (2, 50)
+    for place in range(2):
+        assert sorted(p for p in answer[0, place].tolist() if p >= 0) == [1, 2]
+    assert (answer[1] == -1).all()
+    nobody = filled([[], []]).history()
+    answer = strategy(CountOptions(k=2)).retrieve_batch(np.array([[3, 4], [3, 4]]), nobody, world)
+    assert answer.shape == (2, 2, 2)
+    assert (answer == -1).all()
+
+
+def test_ties_go_to_the_more_recent_interaction() -> None:
+    world = Catalog([Item(id=str(i), title=str(i)) for i in range(ITEMS)], SCALE, np.ones((ITEMS, 2), np.float32))
+    view = filled([[(1, 5), (2, 5), (3, 5), (1, 5)]]).history()
+    for strategy in (MostSimilar(CountOptions(k=3)), DecayEmotion(DecayEmotionOptions(k=3, time_decay=0))):
+        assert strategy.retrieve_batch(np.array([[0]]), view, world).tolist() == [[[3, 2, 1]]]
+        assert strategy.retrieve_batch(np.array([[0, 7]]), view, world).tolist() == [[[3, 2, 1], [3, 2, 1]]]
+    assert BestWorst().retrieve_batch(np.array([[0]]), view, world).tolist() == [[[3, -1]]]
+
+
+def test_best_and_worst_are_those_of_the_last_time_an_item_was_rated() -> None:
+    view = filled([[(1, 10), (2, 1), (3, 6), (1, 4), (2, 5)]]).history()
+    assert BestWorst().retrieve_batch(np.array([[0]]), view, catalog(0)).tolist() == [[[2, 3]]]
+
+
+def test_a_zero_vector_has_cosine_zero_and_ranks_above_an_opposite_one_only_for_most_similar() -> None:
+    vectors = np.array([[1, 0], [0, 0], [-1, 0], [0.6, 0.8]], dtype=np.float32)
+    world = Catalog([Item(id=str(i), title=str(i)) for i in range(4)], SCALE, vectors)
+    view = filled([[(1, 5), (3, 5), (2, 5)]]).history()
+    assert MostSimilar(CountOptions(k=3)).retrieve_batch(np.array([[0]]), view, world).tolist() == [[[1, 0, 2]]]
+    decay = DecayEmotion(DecayEmotionOptions(k=3))
+    assert decay.retrieve_batch(np.array([[0]]), view, world).tolist() == [[[1, 2, 0]]]
+    assert decay.retrieve_batch(np.array([[1]]), view, world).tolist() == [[[2, 1, 0]]]
+
+
+def test_items_without_any_embedding_are_remembered_by_recency() -> None:
+    world = Catalog([Item(id=str(i), title=str(i)) for i in range(ITEMS)], SCALE)
+    view = filled([[(1, 5), (2, 9)]]).history()
+    for strategy in (MostSimilar(CountOptions()), DecayEmotion(DecayEmotionOptions())):
+        assert strategy.retrieve_batch(np.array([[0]]), view, world).tolist() == [[[1, 0, -1]]]
+
+
+def test_nothing_is_retrieved_by_none() -> None:
+    view = filled([[(1, 5)], [], [(2, 3)]]).history()
+    assert NoRetrieval().retrieve_batch(np.zeros((3, 2), dtype=int), view, catalog(0)).shape == (3, 2, 0)
+
+
+def test_a_strategy_answers_the_same_after_longer_and_shorter_histories() -> None:
+    strategy, world = DecayEmotion(DecayEmotionOptions(k=4)), catalog(2)
+    rng = np.random.default_rng(0)
+    views = [
+        filled([[(int(rng.integers(ITEMS)), int(rng.integers(1, 11))) for _ in range(length)]]).history()
+        for length in (3, 70, 0, 5, 200)
+    ]
+    items = np.array([[1, 2]])
+    for view in views + views[::-1]:
+        fresh = DecayEmotion(DecayEmotionOptions(k=4)).retrieve_batch(items, view, world)
+        np.testing.assert_array_equal(strategy.retrieve_batch(items, view, world), fresh)

@@ -1,0 +1,168 @@
+"""Memory: appending, growing, clearing, saving and restoring, against a list of what happened."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from emosim_core.model import Emotion, Interaction, Memory, RatingScale
+
+PEOPLE, ITEMS = 3, 5
+EMOTION = Emotion(RatingScale(low=1, high=10))
+
+
+def add(memory: Memory, person: int, item: int, rating: float) -> tuple[int, int]:
+    """One interaction; how often the item was consumed, and how long ago."""
+    ratings = np.array([rating])
+    times, since = memory.append(np.array([person]), np.array([item]), ratings, EMOTION.code(ratings))
+    return int(times[0]), int(since[0])
+
+
+def check(memory: Memory, told: list[list[tuple[int, float]]]) -> None:
+    """All views of a memory hold what was told."""
+    history = memory.history()
+    assert history.lengths.tolist() == [len(one) for one in told]
+    assert history.width == max(len(one) for one in told)
+    assert memory.capacity >= history.width
+    for person, events in enumerate(told):
+        expected, seen = [], dict.fromkeys(range(ITEMS), 0)
+        for time, (item, rating) in enumerate(events, start=1):
+            seen[item] += 1
+            valence, arousal = float(EMOTION.valence(rating)), float(EMOTION.arousal(rating))
+            expected.append(Interaction(item, rating, time, seen[item], valence, arousal))
+        assert history.person(person) == expected
+        assert history.single(person).person(0) == expected
+        last = {one.item: one.time - 1 for one in expected}
+        assert np.flatnonzero(history.latest[person]).tolist() == sorted(last.values())
+        assert memory.times_before(np.array([person]), np.arange(ITEMS)[None])[0].tolist() == list(seen.values())
+        length = len(events)
+        assert history.items[person, :length].tolist() == [item for item, _ in events]
+        assert (history.items[person, length:] == 0).all()
+        assert not history.latest[person, length:].any()
+        code = int(EMOTION.code(events[-1][1])) if events else 4
+        assert history.last_codes[person] == code
+        if events:
+            positions = np.arange(length)[None, None]
+            items, ratings = history.single(person).at(positions)
+            assert list(zip(items[0, 0].tolist(), ratings[0, 0].tolist(), strict=True)) == events
+
+
+class Remembering(RuleBasedStateMachine):
+    """Any order of appending to some people, clearing, saving and restoring."""
+
+    @initialize(capacity=st.integers(1, 4))
+    def begin(self, capacity: int) -> None:
+        self.memory = Memory(PEOPLE, ITEMS, capacity)
+        self.told: list[list[tuple[int, float]]] = [[] for _ in range(PEOPLE)]
+        self.saved: list[tuple[dict[str, np.ndarray], list[tuple[int, float]]]] = []
+
+    @rule(
+        what=st.dictionaries(
+            st.integers(0, PEOPLE - 1), st.tuples(st.integers(0, ITEMS - 1), st.integers(1, 10)), min_size=1
+        ),
+        repeat=st.integers(1, 6),
+    )
+    def append(self, what: dict[int, tuple[int, int]], repeat: int) -> None:
+        for _ in range(repeat):
+            who = np.array(list(what))
+            items, ratings = np.array([i for i, _ in what.values()]), np.array([float(r) for _, r in what.values()])
+            times, since = self.memory.append(who, items, ratings, EMOTION.code(ratings))
+            for place, (person, (item, rating)) in enumerate(what.items()):
+                past = [time for time, (other, _) in enumerate(self.told[person]) if other == item]
+                assert times[place] == len(past) + 1
+                assert since[place] == (len(self.told[person]) - past[-1] if past else 0)
+                self.told[person].append((item, float(rating)))
+
+    @rule(people=st.sets(st.integers(0, PEOPLE - 1)))
+    def clear(self, people: set[int]) -> None:
+        self.memory.clear(np.array(sorted(people), dtype=np.intp))
+        for person in people:
+            self.told[person] = []
+
+    @rule(person=st.integers(0, PEOPLE - 1))
+    def save(self, person: int) -> None:
+        self.saved.append((self.memory.save(person), list(self.told[person])))
+
+    @rule(person=st.integers(0, PEOPLE - 1), which=st.integers(0, 9))
+    def restore(self, person: int, which: int) -> None:
+        if self.saved:
+            saved, told = self.saved[which % len(self.saved)]
+            self.memory.restore(person, saved)
+            self.told[person] = list(told)
+
+    @invariant()
+    def holds_what_was_told(self) -> None:
+        if hasattr(self, "told"):
+            check(self.memory, self.told)
+
+
+TestAnyOrderOfRemembering = Remembering.TestCase
+
+
+def test_a_memory_grows_by_doubling_and_loses_nothing() -> None:
+    memory, told = Memory(PEOPLE, ITEMS, capacity=2), [[], [], []]
+    for number in range(300):
+        item, rating = number % ITEMS, float(1 + number % 10)
+        add(memory, 1, item, rating)
+        told[1].append((item, rating))
+    check(memory, told)
+    assert memory.capacity == 512
+
+
+def test_an_old_memory_fits_into_a_smaller_one() -> None:
+    large, small = Memory(1, ITEMS), Memory(PEOPLE, ITEMS, capacity=1)
+    told = [(number % ITEMS, float(1 + number % 10)) for number in range(100)]
+    for item, rating in told:
+        add(large, 0, item, rating)
+    small.restore(2, large.save(0))
+    check(small, [[], [], told])
+    assert add(small, 2, 0, 5.0) == (21, 5)
+    check(small, [[], [], [*told, (0, 5.0)]])
+
+
+def test_what_was_saved_does_not_change_with_the_memory() -> None:
+    memory = Memory(1, ITEMS)
+    add(memory, 0, 1, 5.0)
+    saved = memory.save(0)
+    add(memory, 0, 1, 9.0)
+    memory.clear()
+    memory.restore(0, saved)
+    check(memory, [[(1, 5.0)]])
+
+
+@given(st.lists(st.integers(0, PEOPLE - 1), min_size=1, max_size=3, unique=True))
+def test_a_view_of_some_people_is_in_their_order(rows: list[int]) -> None:
+    memory = Memory(PEOPLE, ITEMS)
+    for person in range(PEOPLE):
+        for number in range(person + 1):
+            add(memory, person, number, float(1 + person))
+    view = memory.history(np.array(rows))
+    assert len(view) == len(rows)
+    assert view.lengths.tolist() == [person + 1 for person in rows]
+    assert view.width == max(rows) + 1
+    assert [view.person(r) for r in range(len(rows))] == [memory.history().person(person) for person in rows]
+    assert view.times_before(np.zeros((len(rows), 1), dtype=int)).tolist() == [[1]] * len(rows)
+    assert view.single(len(rows) - 1).lengths.tolist() == [rows[-1] + 1]
+    items, ratings = view.at(np.zeros((len(rows), 1, 1), dtype=int))
+    assert items.ravel().tolist() == [0] * len(rows)
+    assert ratings.ravel().tolist() == [1.0 + person for person in rows]
+
+
+def test_nobody_and_nothing_make_an_empty_view() -> None:
+    memory = Memory(PEOPLE, ITEMS)
+    assert memory.history().items.shape == (PEOPLE, 0)
+    assert memory.history(np.array([], dtype=int)).width == 0
+    assert memory.history().last_codes.tolist() == [4] * PEOPLE
+
+
+@pytest.mark.parametrize("size", [0, 2])
+def test_appending_for_nobody_changes_nothing(size: int) -> None:
+    memory, nothing = Memory(PEOPLE, ITEMS), np.array([], dtype=np.intp)
+    for _ in range(size):
+        add(memory, 0, 1, 5.0)
+    times, since = memory.append(nothing, nothing, np.array([]), nothing)
+    assert times.shape == since.shape == (0,)
+    check(memory, [[(1, 5.0)] * size, [], []])
