@@ -103,6 +103,9 @@ from .data.tables import (
     read_csv as read_csv,
 )
 from .data.tables import (
+    read_rows as read_rows,
+)
+from .data.tables import (
     write_csv as write_csv,
 )
 from .data.users_csv import (

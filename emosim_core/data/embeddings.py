@@ -9,7 +9,6 @@ import io
 import os
 import re
 import sys
-import tempfile
 import warnings
 import zipfile
 from collections.abc import Iterable, Sequence
@@ -21,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from emosim_core.data.files import write_whole
 from emosim_core.errors import ConfigurationError, DataError, MissingDependencyError
 from emosim_core.model.item import Item
 
@@ -325,7 +325,7 @@ def _keep(path: Path | None, vectors: NDArray[np.float32]) -> None:
         return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write_whole(path, _npy(vectors))
+        write_whole(path, _npy(vectors))
     except OSError as error:
         warnings.warn(
             f"embeddings cannot be kept in {path.parent} and will be made again next time: {error}", stacklevel=2
@@ -336,19 +336,6 @@ def _npy(vectors: NDArray[np.float32]) -> bytes:
     stream = io.BytesIO()
     np.save(stream, vectors, allow_pickle=False)
     return stream.getvalue()
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all, also while another process writes the same one."""
-    handle, partial = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=".partial", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-        os.chmod(partial, 0o644)
-        os.replace(partial, path)
-    except BaseException:
-        Path(partial).unlink(missing_ok=True)
-        raise
 
 
 def _finite(vectors: NDArray[np.floating]) -> bool:
@@ -412,7 +399,7 @@ def save_bundled_embeddings(
         name=np.array(name),
     )
     try:
-        _write_whole(Path(path), stream.getvalue())
+        write_whole(Path(path), stream.getvalue())
     except OSError as error:
         raise DataError(path, f"cannot be written: {error.strerror or error}") from error
 

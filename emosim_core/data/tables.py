@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
+import io
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from emosim_core.data.files import write_whole
 from emosim_core.errors import DataError
 
 T = TypeVar("T", bound=BaseModel)
@@ -45,14 +46,41 @@ def read_csv(
         required: columns that must be there.
 
     Raises:
-        DataError: no file, not UTF-8, no header, a required column is missing, a column twice, a row
+        DataError: no file that can be read, not UTF-8, no header, a required column is missing, a column twice, a row
             with more or fewer fields than the header, or broken quoting.
     """
     found = existing_file(path, what)
-    with found.open(newline="", encoding="utf-8-sig") as stream:
+    try:
+        with found.open("rb") as raw:
+            yield from read_rows(raw, path, what, required)
+    except OSError as error:
+        raise DataError(path, f"cannot be read: {error.strerror or error}") from error
+
+
+def read_rows(
+    raw: IO[bytes], path: str | os.PathLike[str], what: str, required: Sequence[str] = (), strip: bool = True
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """The rows of a stream of CSV, as :func:`read_csv` gives those of a file.
+
+    Args:
+        raw: the stream.
+        path: what it is, for messages.
+        what: what is expected there, for messages.
+        required: columns that must be there.
+        strip: whether blanks around names and values are taken away.
+
+    Raises:
+        DataError: as for :func:`read_csv`, but for the file itself.
+        OSError: the stream cannot be read.
+    """
+
+    def cells(row: list[str]) -> list[str]:
+        return [cell.strip() for cell in row] if strip else row
+
+    with io.TextIOWrapper(raw, encoding="utf-8-sig", newline="") as stream:
         reader = csv.reader(stream, strict=True)
         try:
-            header = [name.strip() for name in next(reader, [])]
+            header = cells(next(reader, []))
             if not header:
                 raise DataError(path, f"the file is empty; expected {what} with a header line")
             for name in required:
@@ -70,7 +98,7 @@ def read_csv(
                     raise DataError(
                         path, f"has {len(values)} fields; the header has {len(header)}", row=reader.line_num
                     )
-                yield reader.line_num, dict(zip(header, (value.strip() for value in values), strict=True))
+                yield reader.line_num, dict(zip(header, cells(values), strict=True))
         except UnicodeDecodeError as error:
             raise DataError(path, f"is not UTF-8 text ({error.reason}); save it as UTF-8") from error
         except csv.Error as error:
@@ -102,7 +130,7 @@ def checked(
         first = error.errors()[0]
         field = str(first["loc"][0]) if first["loc"] else None
         name = ".".join([(columns or {}).get(field, field), *map(str, first["loc"][1:])]) if field else None
-        got = "" if first["type"] == "missing" else f" (got {_shortened(first.get('input'))})"
+        got = "" if first["type"] == "missing" else f" (got {shortened(first.get('input'))})"
         raise DataError(path, f"{first['msg']}{got}", row=row, field=name) from error
 
 
@@ -117,7 +145,7 @@ def number(text: str, path: str | os.PathLike[str], row: int | str, field: str) 
     except ValueError:
         value = float("nan")
     if value != value or value in (float("inf"), float("-inf")):
-        raise DataError(path, f"expected a number, got {_shortened(text)}", row=row, field=field)
+        raise DataError(path, f"expected a number, got {shortened(text)}", row=row, field=field)
     return value
 
 
@@ -128,20 +156,18 @@ def write_csv(path: str | os.PathLike[str], header: Sequence[str], rows: Iterabl
         DataError: the file cannot be written; what was there before stays.
     """
     target = Path(path).expanduser()
-    partial = target.with_name(f".{target.name}.partial-{os.getpid()}")
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(header)
+    writer.writerows(rows)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("w", newline="", encoding="utf-8") as stream:
-            writer = csv.writer(stream)
-            writer.writerow(header)
-            writer.writerows(rows)
-        os.replace(partial, target)
+        write_whole(target, text.getvalue().encode())
     except (OSError, UnicodeError) as error:
-        with contextlib.suppress(OSError):
-            partial.unlink()
         raise DataError(path, f"cannot be written: {getattr(error, 'strerror', None) or error}") from error
 
 
-def _shortened(value: object) -> str:
+def shortened(value: object) -> str:
+    """A value as a message quotes it: not longer than a line bears."""
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

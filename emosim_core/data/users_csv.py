@@ -15,7 +15,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from emosim_core.data.people import baseline_moods, stratified_traits
-from emosim_core.data.tables import checked, number, read_csv, write_csv
+from emosim_core.data.tables import checked, number, read_csv, shortened, write_csv
 from emosim_core.errors import DataError
 from emosim_core.model.loader import UserLoader
 from emosim_core.model.user import TRAITS, User
@@ -251,7 +251,7 @@ def _list(text: str, path: str | os.PathLike[str], row: int, column: str) -> lis
     if not isinstance(value, (list, tuple)) or not all(isinstance(name, str) for name in value):
         raise DataError(
             path,
-            f"expected a list such as ['drama', 'crime'] or drama|crime, got {_short(text)!r}",
+            f"expected a list such as ['drama', 'crime'] or drama|crime, got {shortened(text)}",
             row=row,
             field=column,
         )
@@ -295,7 +295,3 @@ def _cell(value: object) -> object:
 def _whole(description: str, name: str) -> str:
     """A description that goes on from the name, as a sentence of its own."""
     return f"{name} is {description}" if description[:1].islower() else description
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 60 else text[:57] + "..."

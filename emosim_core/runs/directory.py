@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from emosim_core.data.files import write_all, write_whole
 from emosim_core.errors import RunError
 from emosim_core.runs.records import INTERACTIONS, MANIFEST, SUMMARY, read_manifest
 
@@ -76,7 +77,7 @@ class RunDirectory:
             if self._new is None:
                 lines = self._check(path, lines)
             if lines and self._new is not None:
-                _write_all(self._new, b"".join(lines))
+                write_all(self._new.fileno(), b"".join(lines))
         except OSError as error:
             raise self._failed(path, error) from error
 
@@ -126,13 +127,10 @@ class RunDirectory:
                 stream.close()
 
     def _write_json(self, name: str, content: Mapping[str, Any]) -> None:
-        path, partial = self.path / name, self.path / f".{name}.partial"
+        path = self.path / name
         try:
-            with partial.open("wb", buffering=0) as stream:
-                _write_all(stream, json.dumps(content, ensure_ascii=False, indent=2).encode() + b"\n")
-            os.replace(partial, path)
+            write_whole(path, json.dumps(content, ensure_ascii=False, indent=2).encode() + b"\n")
         except OSError as error:
-            partial.unlink(missing_ok=True)
             raise self._failed(path, error, begun=name != MANIFEST) from error
 
     def _failed(self, path: Path, error: OSError, begun: bool = True) -> RunError:
@@ -142,12 +140,6 @@ class RunDirectory:
                 f" What was written before is kept; when this is mended, continue with: emosim run --resume {self.path}"
             )
         return RunError(said)
-
-
-def _write_all(stream: Any, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[stream.write(view) :]
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:

@@ -44,8 +44,16 @@ def _key(seed: int) -> tuple[int, int]:
 
 def generator(seed: int, episode: int, stage: Stage) -> np.random.Generator:
     """The generator of one stream, for draws that are not made in blocks."""
-    counter = np.array([0, _Kind.GENERATOR, stage, episode], dtype=np.uint64)
-    return np.random.Generator(np.random.Philox(key=np.array(_key(seed), dtype=np.uint64), counter=counter))
+    return _generator(np.array(_key(seed), dtype=np.uint64), stage, episode)
+
+
+def _generator(key: NDArray[np.uint64], stage: Stage, episode: int) -> np.random.Generator:
+    return np.random.Generator(np.random.Philox(key=key, counter=_counter(_Kind.GENERATOR, stage, episode)))
+
+
+def _counter(word: int, stage: Stage, episode: int) -> NDArray[np.uint64]:
+    """Where a stream starts; ``word`` tells the kind of draws and the block, the lowest word counts within it."""
+    return np.array([0, word, stage, episode], dtype=np.uint64)
 
 
 class Streams:
@@ -107,7 +115,7 @@ class Streams:
         blocks.fills[row] = fill + 1
         state = self._state["state"]
         state["key"] = self._keys[row]
-        state["counter"] = np.array([0, kind + 4 * fill, stage, self._episodes[row]], dtype=np.uint64)
+        state["counter"] = _counter(kind + 4 * fill, stage, self._episodes[row])
         self._philox.state = self._state
         return self._shared.random(count) if kind is _Kind.UNIFORM else self._shared.standard_normal(count)
 
@@ -115,9 +123,7 @@ class Streams:
         """The generator of one slot's episode; the same object until the next episode begins there."""
         found = self._generators.get((stage, row))
         if found is None:
-            counter = np.array([0, _Kind.GENERATOR, stage, self._episodes[row]], dtype=np.uint64)
-            found = np.random.Generator(np.random.Philox(key=self._keys[row], counter=counter))
-            self._generators[stage, row] = found
+            found = self._generators[stage, row] = _generator(self._keys[row], stage, self._episodes[row])
         return found
 
 

@@ -249,3 +249,11 @@ def test_the_published_people_are_read(tmp_path: Path, name: str) -> None:
         assert {getattr(user, trait) for user in found} == {1, 2, 3}
     write_users_csv(tmp_path / "again.csv", found)
     assert read_users_csv(tmp_path / "again.csv") == found
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/mem").is_file(), reason="this system has no file that opens and cannot be read"
+)
+def test_a_file_that_cannot_be_read_is_an_error_that_names_it() -> None:
+    with pytest.raises(DataError, match="/proc/self/mem: cannot be read"):
+        read_users_csv("/proc/self/mem")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 import zipfile
 from abc import ABC, abstractmethod
@@ -14,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from emosim_core import DataError, LoadedItems, Loader, checked
+from emosim_core import DataError, LoadedItems, Loader, checked, read_rows
 from emosim_movies.movie import Movie
 
 if TYPE_CHECKING:
@@ -183,28 +181,8 @@ def _rows(release: _Release, name: str, required: Sequence[str]) -> Iterator[tup
     """The rows of one of the files, as (line number, values by column)."""
     label = release.label(name)
     try:
-        with release.open(name) as raw, io.TextIOWrapper(raw, encoding="utf-8-sig", newline="") as stream:
-            reader = csv.reader(stream, strict=True)
-            header = next(reader, [])
-            if not header:
-                raise DataError(label, "the file is empty; expected a header line")
-            for column in required:
-                if column not in header:
-                    raise DataError(
-                        label, f"the column is missing; the header has: {', '.join(header)}", row=1, field=column
-                    )
-            for values in reader:
-                if not values:
-                    continue
-                if len(values) != len(header):
-                    raise DataError(
-                        label, f"has {len(values)} fields; the header has {len(header)}", row=reader.line_num
-                    )
-                yield reader.line_num, dict(zip(header, values, strict=True))
-    except UnicodeDecodeError as error:
-        raise DataError(label, f"is not UTF-8 text ({error.reason})") from error
-    except csv.Error as error:
-        raise DataError(label, f"is not well-formed CSV ({error})", row=reader.line_num) from error
+        with release.open(name) as raw:
+            yield from read_rows(raw, label, "a CSV file of MovieLens", required, strip=False)
     except _READ_ERRORS as error:
         raise DataError(label, f"cannot be read: {error}") from error
 
