@@ -17,10 +17,7 @@ def embed(obj: dict[str, Any], plugin: str, source: str | None) -> None:
     Needs the extra 'embed' (pip install 'emosim-core[embed]').
     """
     from emosim_core.hooks import Registry
-    from emosim_core.model import Domain, Loader
-    from emosim_core.simulation.assembly import build
+    from emosim_core.simulation.assembly import item_source
 
-    registry = Registry(only=obj["only"])
-    domain = build(registry.resolve_domain(plugin), Domain)
-    loader = build(registry.resolve("items", source or domain.default_items, domain.name), Loader)
+    _, loader = item_source(Registry(only=obj["only"]), plugin, source)
     click.echo(f"Wrote {loader.rebuild_embeddings()}")

@@ -18,12 +18,9 @@ import click
 def items(obj: dict[str, Any], plugin: str, source: str | None, search: str, as_csv: bool) -> None:
     """List the items of a domain: id, title, year, categories and public rating."""
     from emosim_core.hooks import Registry
-    from emosim_core.model import Domain, Loader
-    from emosim_core.simulation.assembly import build
+    from emosim_core.simulation.assembly import item_source
 
-    registry = Registry(only=obj["only"])
-    domain = build(registry.resolve_domain(plugin), Domain)
-    loader = build(registry.resolve("items", source or domain.default_items, domain.name), Loader)
+    domain, loader = item_source(Registry(only=obj["only"]), plugin, source)
     found = [item for item in loader.load().items if search.lower() in item.title.lower()]
     rows = [
         (

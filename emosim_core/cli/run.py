@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from datetime import datetime
 from pathlib import Path
@@ -17,27 +18,8 @@ if TYPE_CHECKING:
 
 _NEWEST = "(newest)"
 
-_FIELDS = {
-    "items": "items",
-    "users": "users",
-    "rater": "rater",
-    "items_retrieval": "retrieval",
-    "perturbator": "perturbator",
-    "selector": "selector",
-    "reward_shaping": "reward_shaping",
-    "policy": "policy",
-    "plugin": "plugin",
-    "embeddings": "embeddings",
-    "user_order": "user_order",
-    "episodes": "episodes",
-    "max_steps": "max_steps",
-    "num_envs": "num_envs",
-    "slate": "slate",
-    "p_interrupt": "p_interrupt",
-    "keep_memory": "keep_memory",
-    "seed": "seed",
-}
-"""Options of the command, and the field of the configuration that each sets."""
+_RENAMED = {"items_retrieval": "retrieval"}
+"""Options of the command that the configuration calls otherwise."""
 
 
 @click.command()
@@ -88,15 +70,15 @@ def run(obj: dict[str, Any], /, config: Path | None, out: Path | None, resume: s
     as_json, quiet = given.pop("as_json"), given.pop("quiet")
     registry = Registry(only=obj["only"])
     values: dict[str, Any] = {} if config is None else read_toml(config)
-    _refuse_models(given.pop("llm_model"), given.pop("llm_rater"), registry)
-    values.update({_FIELDS[name]: value for name, value in given.items() if value is not None})
+    _refuse_models(given.pop("llm_model"), given.pop("llm_rater"))
+    values.update({_RENAMED.get(name, name): value for name, value in given.items() if value is not None})
     directory = _directory(out, resume, values)
     if resume is not None:
         stored = read_manifest(directory)
         values = {**stored["config"], **values}
-        if (directory / SUMMARY).exists() and (summary := read_json(directory / SUMMARY)).get("complete"):
-            differing = [key for key, value in values.items() if value != stored["config"].get(key)]
-            if not differing:
+        if values == stored["config"] and (directory / SUMMARY).exists():
+            summary = read_json(directory / SUMMARY)
+            if summary.get("complete"):
                 _tell_end(summary, directory, as_json, quiet, f"{directory} is complete; nothing was left to do.")
                 return
     if "plugin" not in values:
@@ -113,7 +95,7 @@ def run(obj: dict[str, Any], /, config: Path | None, out: Path | None, resume: s
     _tell_end(summary, directory, as_json, quiet)
 
 
-def _refuse_models(model: str | None, rater: str | None, registry: Any) -> None:
+def _refuse_models(model: str | None, rater: str | None) -> None:
     """Language models are asked by plugins that provide them; say which one."""
     from emosim_core.hooks.names import package_hint
 
@@ -138,10 +120,8 @@ def _directory(out: Path | None, resume: str | None, values: dict[str, Any]) -> 
             raise ConfigurationError(f"there is no run in {runs}/ to resume; name its directory: --resume DIR")
         return manifests[-1].parent
     name = f"{values.get('plugin', 'run')}-{datetime.now():%Y%m%d-%H%M%S}"
-    taken = 0
-    while (runs / (name + (f"-{taken}" if taken else ""))).exists():
-        taken += 1
-    return runs / (name + (f"-{taken}" if taken else ""))
+    names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(1)))
+    return next(runs / free for free in names if not (runs / free).exists())
 
 
 def _play(session: Run, silent: bool) -> dict[str, Any]:

@@ -8,7 +8,11 @@ from typing import Any
 
 import click
 
+from emosim_core.cli.output import ENDINGS, console, summary_table, who_answers
 from emosim_core.errors import ConfigurationError
+from emosim_core.model.emotion import describe_mood
+from emosim_core.model.user import TRAITS, User
+from emosim_core.runs.records import SUMMARY, read_json, read_manifest, read_records
 
 
 @click.command()
@@ -20,9 +24,6 @@ def show(directory: Path, episode: int | None) -> None:
     The story says what was proposed, what was remembered, what was felt, what was answered and why,
     and why the session ended.
     """
-    from emosim_core.cli.output import console
-    from emosim_core.runs.records import read_manifest, read_records
-
     manifest = read_manifest(directory)
     screen = console()
     if episode is None:
@@ -41,9 +42,6 @@ def show(directory: Path, episode: int | None) -> None:
 
 
 def _tell_run(directory: Path, manifest: dict[str, Any], screen: Any) -> None:
-    from emosim_core.cli.output import summary_table
-    from emosim_core.runs.records import SUMMARY, read_json, read_records
-
     if (directory / SUMMARY).exists():
         summary = read_json(directory / SUMMARY)
         screen.print(summary_table(summary))
@@ -68,10 +66,6 @@ def story(steps: list[dict[str, Any]], manifest: dict[str, Any]) -> list[str]:
         steps: the session's records, in order.
         manifest: the run's manifest.
     """
-    from emosim_core.cli.output import ENDINGS, who_answers
-    from emosim_core.model.emotion import describe_mood
-    from emosim_core.model.user import TRAITS, User
-
     user = User(**steps[0]["person"])
     about = [f"{user.age}" if user.age is not None else "", user.job, f"hobby: {user.hobby}" if user.hobby else ""]
     lines = [f"{user.name} ({', '.join(part for part in about if part)})"]
@@ -85,7 +79,7 @@ def story(steps: list[dict[str, Any]], manifest: dict[str, Any]) -> list[str]:
             f"Likes {', '.join(user.liked) or 'nothing in particular'}; "
             f"dislikes {', '.join(user.disliked) or 'nothing'}."
         )
-    lines.append(f"Mood at the start: {_mood([user.baseline_valence, user.baseline_arousal], describe_mood)}")
+    lines.append(f"Mood at the start: {_mood([user.baseline_valence, user.baseline_arousal])}")
     lines.append(who_answers(manifest["parts"]["rater"]["name"], manifest["language_model_asked"]))
     for record in sorted(steps, key=lambda step: step["step"]):
         lines.append("")
@@ -104,7 +98,7 @@ def story(steps: list[dict[str, Any]], manifest: dict[str, Any]) -> list[str]:
                 lines.append(f"     because     {item['reason']}")
             if item["consumed"]:
                 lines.append(f"     felt        {item['valence']}, arousal {item['arousal']}")
-        lines.append(f"     mood        {_mood(record['mood'], describe_mood)}; reward {record['reward']}")
+        lines.append(f"     mood        {_mood(record['mood'])}; reward {record['reward']}")
     end = steps[-1]["end"]
     lines.append("")
     if end is None:
@@ -113,7 +107,7 @@ def story(steps: list[dict[str, Any]], manifest: dict[str, Any]) -> list[str]:
         total = sum(step["reward"] for step in steps)
         lines.append(
             f"The end, after {sum(bool(step['proposed']) for step in steps)} steps: "
-            f"{user.name} {_ending(end, ENDINGS)}. Total reward {total:g}."
+            f"{user.name} {ENDINGS.get(end, f'ended the session: {end}')}. Total reward {total:g}."
         )
     return lines
 
@@ -127,9 +121,5 @@ def _answer(item: dict[str, Any], end: str | None) -> str:
     return f"{item['rating']}" + (f", perturbed to {felt}" if felt != item["rating"] else "")
 
 
-def _mood(mood: list[float], describe: Any) -> str:
-    return f"{describe(*mood)} (valence {mood[0]:+.2f}, arousal {mood[1]:.2f})"
-
-
-def _ending(end: str, words: dict[str, str]) -> str:
-    return words.get(end, f"ended the session: {end}")
+def _mood(mood: list[float]) -> str:
+    return f"{describe_mood(*mood)} (valence {mood[0]:+.2f}, arousal {mood[1]:.2f})"

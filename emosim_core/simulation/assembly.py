@@ -92,6 +92,17 @@ def assemble(config: EnvironmentConfig, registry: Registry | None = None) -> Wor
     )
 
 
+def item_source(registry: Registry, plugin: str, source: str | None) -> tuple[Domain, Loader]:
+    """A domain and where its items come from: ``source``, or the domain's default.
+
+    Raises:
+        ConfigurationError: a name or an option is wrong.
+        PluginError: a plugin that it needs cannot be used.
+    """
+    domain: Domain = build(registry.resolve_domain(plugin), Domain)
+    return domain, build(registry.resolve("items", source or domain.default_items, domain.name), Loader)
+
+
 def build(resolved: Resolved, expected: type) -> Any:
     """Make a component and check that it is what its kind must be.
 
