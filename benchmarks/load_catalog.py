@@ -70,7 +70,7 @@ print(json.dumps({
 def prepare(folder: Path, films: int, dimension: int) -> Path:
     """Write a CSV file of films, and embeddings for them into the cache; returns the file."""
     import numpy as np
-    from emosim_movies.loaders.table import read_movies
+    from emosim_movies.loaders.table import CsvMovies, CsvMoviesOptions
 
     from emosim_core.data import embeddings
 
@@ -92,7 +92,8 @@ def prepare(folder: Path, films: int, dimension: int) -> Path:
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     embeddings._encode = lambda texts, model, batch_size: vectors
     embeddings.embed_items(
-        read_movies(table), options=embeddings.EmbeddingOptions(method=f"sentence-transformers:{MODEL}")
+        CsvMovies(CsvMoviesOptions(path=table)).load().items,
+        options=embeddings.EmbeddingOptions(method=f"sentence-transformers:{MODEL}"),
     )
     return table
 

@@ -12,6 +12,9 @@ from .api import (
 from .api import (
     run as run,
 )
+from .components.attributes import (
+    AttributeRetrieval as AttributeRetrieval,
+)
 from .components.base import (
     Consumption as Consumption,
 )
@@ -54,6 +57,12 @@ from .components.ranking import (
 from .components.ranking import (
     best_positions as best_positions,
 )
+from .components.retrieval import (
+    CountOptions as CountOptions,
+)
+from .data.bundled import (
+    BundledItems as BundledItems,
+)
 from .data.embeddings import (
     Embedded as Embedded,
 )
@@ -74,6 +83,15 @@ from .data.embeddings import (
 )
 from .data.embeddings import (
     save_bundled_embeddings as save_bundled_embeddings,
+)
+from .data.items_csv import (
+    CsvItems as CsvItems,
+)
+from .data.items_csv import (
+    CsvItemsOptions as CsvItemsOptions,
+)
+from .data.items_csv import (
+    read_items_csv as read_items_csv,
 )
 from .data.people import (
     CategoryProfile as CategoryProfile,

@@ -44,6 +44,6 @@ def emosim_user_loaders() -> Iterable[Component]:
 
 @hookimpl
 def emosim_retrievals() -> Iterable[Component]:
-    where = "emosim_movies.retrieval:SimpleRetrieval"
+    where, options = "emosim_movies.retrieval:SimpleRetrieval", "emosim_core:CountOptions"
     summary = "The k films most alike in cast, genres, rating and director."
-    yield Component("retrieval", "simple", summary, where, f"{where}Options", number="k", domain="movies")
+    yield Component("retrieval", "simple", summary, where, options, number="k", domain="movies")

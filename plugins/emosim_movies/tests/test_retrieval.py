@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import gc
-import weakref
-
 import numpy as np
 import pytest
-from emosim_movies import retrieval
 from emosim_movies.movie import Movie
-from emosim_movies.retrieval import SimpleRetrieval, SimpleRetrievalOptions, movie_similarity
+from emosim_movies.retrieval import SimpleRetrieval
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emosim_core import Catalog, ConfigurationError, Item, Memory, RatingScale
+from emosim_core import Catalog, ConfigurationError, CountOptions, Item, Memory, RatingScale
+from emosim_core.components import attributes
 
 SCALE = RatingScale(low=1, high=10)
 NAMES = ("Ada", "Bo", "Cy", "Di", "Ed")
@@ -80,8 +77,8 @@ def worlds(draw: st.DrawFn) -> tuple[list[Movie], list[list[int]], list[list[int
 
 @pytest.mark.parametrize("limit", [4096, 0], ids=["one table", "on demand"])
 def test_it_equals_the_formula(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retrieval, "_FULL_TABLE_LIMIT", limit)
-    monkeypatch.setattr(retrieval, "_AT_ONCE", 40)
+    monkeypatch.setattr(attributes, "FULL_TABLE_LIMIT", limit)
+    monkeypatch.setattr(attributes, "AT_ONCE", 40)
 
     @settings(max_examples=80, deadline=None)
     @given(worlds())
@@ -89,7 +86,7 @@ def test_it_equals_the_formula(limit: int, monkeypatch: pytest.MonkeyPatch) -> N
         movies, histories, items, k = world
         catalog = Catalog(movies, SCALE)
         memory = remember(histories, len(movies))
-        answer = SimpleRetrieval(SimpleRetrievalOptions(k=k)).retrieve_batch(np.array(items), memory.history(), catalog)
+        answer = SimpleRetrieval(CountOptions(k=k)).retrieve_batch(np.array(items), memory.history(), catalog)
         mean = mean_rating(movies)
         expected = [
             [reference(movies, item, history, k, mean) for item in slate]
@@ -114,9 +111,9 @@ def test_both_ways_to_compare_agree_on_real_sized_tables(monkeypatch: pytest.Mon
         for i in range(300)
     ]
     items, others = rng.integers(0, 300, (5, 4)), rng.integers(0, 300, (5, 30))
-    table = movie_similarity(Catalog(movies, SCALE), items, others)
-    monkeypatch.setattr(retrieval, "_FULL_TABLE_LIMIT", 0)
-    on_demand = movie_similarity(Catalog(movies, SCALE), items, others)
+    table = SimpleRetrieval().similarity(Catalog(movies, SCALE), items, others)
+    monkeypatch.setattr(attributes, "FULL_TABLE_LIMIT", 0)
+    on_demand = SimpleRetrieval().similarity(Catalog(movies, SCALE), items, others)
     assert table.shape == (5, 4, 30)
     assert np.array_equal(table, on_demand)
     assert table.min() >= 0
@@ -129,7 +126,7 @@ def test_a_shared_co_director_is_the_same_director() -> None:
         Movie(id="b", title="B", director=("Bo",), public_rating=5),
         Movie(id="c", title="C", public_rating=5),
     ]
-    similar = movie_similarity(Catalog(movies, SCALE), np.array([[0]]), np.array([[0, 1, 2]]))
+    similar = SimpleRetrieval().similarity(Catalog(movies, SCALE), np.array([[0]]), np.array([[0, 1, 2]]))
     assert similar[0, 0].tolist() == [1.0, 1.0, 0.75]
 
 
@@ -140,21 +137,19 @@ def test_an_empty_history_gives_nothing() -> None:
     assert (answer == -1).all()
 
 
-def test_tables_are_made_once_and_go_with_their_catalogue() -> None:
-    catalog = Catalog([Movie(id="a", title="A")], SCALE)
-    here = np.zeros((1, 1), dtype=np.intp)
-    movie_similarity(catalog, here, here)
-    tables = retrieval._TABLES[catalog]
-    movie_similarity(catalog, here, here)
-    assert retrieval._TABLES[catalog] is tables
-    gone = weakref.ref(tables)
-    del catalog, tables
-    gc.collect()
-    assert gone() is None
+def test_another_catalogue_gets_tables_of_its_own() -> None:
+    strategy, here = SimpleRetrieval(), np.zeros((1, 1), dtype=np.intp)
+    both = np.array([[0, 1]])
+    for cast, expected in ((("Ada",), 1.0), (("Bo",), 0.75)):
+        movies = [
+            Movie(id="a", title="A", cast=("Ada",), director=("Cy",)),
+            Movie(id="b", title="B", cast=cast, director=("Cy",)),
+        ]
+        assert strategy.similarity(Catalog(movies, SCALE), here, both)[0, 0].tolist() == [1.0, expected]
 
 
 def test_other_items_are_refused() -> None:
     catalog = Catalog([Item(id="a", title="A")], SCALE)
     here = np.zeros((1, 1), dtype=np.intp)
     with pytest.raises(ConfigurationError, match="cannot compare a Item"):
-        movie_similarity(catalog, here, here)
+        SimpleRetrieval().similarity(catalog, here, here)

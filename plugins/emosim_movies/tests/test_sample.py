@@ -17,7 +17,7 @@ OFTEN = ("action", "animation", "comedy", "documentary", "family", "fantasy", "h
 
 @pytest.fixture(scope="module")
 def movies() -> list[Movie]:
-    return Sample().movies()
+    return [movie for movie in Sample().items() if isinstance(movie, Movie)]
 
 
 def test_films_are_many_distinct_and_sorted(movies: list[Movie]) -> None:

@@ -1,0 +1,120 @@
+"""Items from a CSV file: one column per field of a domain's item, lists with bars between."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar, TypeVar, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from emosim_core.data.embeddings import load_array
+from emosim_core.data.tables import checked, read_csv
+from emosim_core.errors import DataError
+from emosim_core.model.item import Item
+from emosim_core.model.loader import LoadedItems, Loader
+
+AnyItem = TypeVar("AnyItem", bound=Item)
+
+
+class CsvItemsOptions(BaseModel):
+    """Options of :class:`CsvItems`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: Path = Field(
+        description="A CSV file with a header line; the columns id and title must be there, lists are separated by '|'."
+    )
+    embeddings: Path | None = Field(
+        None, description="A .npy file with one embedding per item, in the order of the rows."
+    )
+    embedding_name: str = Field("", description="What made the embeddings; the name of their file where empty.")
+
+
+class CsvItems(Loader):
+    """Items from a CSV file, with embeddings from a ``.npy`` file beside it if there is one. A domain subclasses it.
+
+    Attributes:
+        item_type: what a row is.
+        columns: what the file calls a field of it, where that differs from the field's name.
+        items_word: what the items are called ("films").
+
+    Args:
+        options: where the files are.
+    """
+
+    item_type: ClassVar[type[Item]]
+    columns: ClassVar[Mapping[str, str]] = {}
+    items_word: ClassVar[str] = "items"
+
+    def __init__(self, options: CsvItemsOptions) -> None:
+        self.options = options
+
+    def load(self) -> LoadedItems:
+        """Read the items.
+
+        Raises:
+            DataError: a file is missing or malformed; names file, row and column.
+        """
+        items = read_items_csv(self.options.path, self.item_type, self.columns, self.items_word)
+        where = self.options.embeddings
+        if where is None:
+            return LoadedItems(items, source=str(self.options.path))
+        vectors = load_array(where, len(items))
+        return LoadedItems(items, vectors, self.options.embedding_name or where.stem, str(self.options.path))
+
+
+def read_items_csv(
+    path: str | os.PathLike[str],
+    item_type: type[AnyItem],
+    columns: Mapping[str, str] | None = None,
+    items_word: str = "items",
+) -> list[AnyItem]:
+    """The items of a CSV file, UTF-8 with a header line. Every field has a column; ``id`` and ``title`` must be there.
+
+    Fields that are lists have bars between their entries; an empty cell leaves a field at its default.
+
+    Args:
+        path: the file.
+        item_type: what a row is.
+        columns: what the file calls a field, where that differs from the field's name.
+        items_word: what the items are called, for messages.
+
+    Returns:
+        The items in the order of the file; at least one.
+
+    Raises:
+        DataError: the file is missing, has no item or an unknown column, a value is wrong, or an id stands twice;
+            names file, row and column.
+    """
+    named = {field: (columns or {}).get(field, field) for field in item_type.model_fields}
+    fields = {column: field for field, column in named.items()}
+    lists = {field for field, about in item_type.model_fields.items() if get_origin(about.annotation) is tuple}
+    items: list[AnyItem] = []
+    rows: dict[str, int] = {}
+    for row, cells in read_csv(path, f"a CSV file of {items_word}", required=(named["id"], named["title"])):
+        if not items:
+            _check_columns(path, cells, fields)
+        values = {
+            fields[column]: cell.split("|") if fields[column] in lists else cell
+            for column, cell in cells.items()
+            if cell
+        }
+        item = checked(item_type, values, path, row, named)
+        first = rows.setdefault(item.id, row)
+        if first != row:
+            raise DataError(path, f"the id {item.id!r} is that of row {first} already", row=row, field=named["id"])
+        items.append(item)
+    if not items:
+        raise DataError(path, f"has no {items_word}, only a header line")
+    return items
+
+
+def _check_columns(path: str | os.PathLike[str], cells: Mapping[str, str], known: Mapping[str, str]) -> None:
+    for column in cells:
+        if column not in known:
+            near = difflib.get_close_matches(column.lower(), known, n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise DataError(path, f"unknown column; {hint}Known: {', '.join(known)}", row=1, field=column)
