@@ -9,8 +9,9 @@ import subprocess
 import sys
 import textwrap
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -171,11 +172,11 @@ def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     return call
 
 
-def _distribution(site: Path, name: str, entry_points: str, files: dict[str, str], version: str) -> None:
+def _distribution(site: Path, name: str, entry_points: dict[str, str], files: dict[str, str], version: str) -> None:
     info = site / f"{name.replace('-', '_')}-{version}.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
-    (info / "entry_points.txt").write_text(f"[emosim]\n{entry_points}\n")
+    (info / "entry_points.txt").write_text("".join(f"[{group}]\n{lines}\n" for group, lines in entry_points.items()))
     for file, source in files.items():
         path = site / file
         path.parent.mkdir(exist_ok=True)
@@ -194,11 +195,17 @@ def install(site: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..
     monkeypatch.syspath_prepend(str(site))
     before = set(sys.modules)
 
-    def make(name: str, source: str, *, dist: str = "", entry: str = "", target: str = "") -> str:
+    def make(
+        name: str, source: str, *, dist: str = "", entry: str = "", target: str = "", domains: Sequence[str] = ()
+    ) -> str:
         dist = dist or f"emosim-{name}"
         package = f"emosim_{name.replace('-', '_')}"
         files = {f"{package}/__init__.py": source}
-        _distribution(site, dist, f"{entry or name} = {target or package}", files, "1.2")
+        points = {
+            "emosim": f"{entry or name} = {target or package}",
+            "emosim.domains": "\n".join(f"{domain} = {target or package}" for domain in domains),
+        }
+        _distribution(site, dist, points, files, "1.2")
         import importlib
 
         importlib.invalidate_caches()
@@ -209,6 +216,19 @@ def install(site: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..
         file = getattr(sys.modules[module], "__file__", None)
         if file and file.startswith(str(site)):
             del sys.modules[module]
+
+
+@pytest.fixture
+def uninstall(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Hides an installed plugin from this process, by the name of its entry point."""
+
+    def hide(name: str) -> None:
+        found = metadata.entry_points()
+        monkeypatch.setattr(
+            metadata, "entry_points", lambda group: [one for one in found.select(group=group) if one.name != name]
+        )
+
+    return hide
 
 
 def _key(line: bytes) -> tuple[int, int]:

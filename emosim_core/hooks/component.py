@@ -20,6 +20,7 @@ KINDS: dict[str, str] = {
     "perturbator": "emosim_perturbators",
     "reward_shaping": "emosim_reward_shapings",
     "policy": "emosim_policies",
+    "llm_backend": "emosim_llm_backends",
 }
 """Kinds of components, and the hook that names the components of each."""
 
@@ -33,6 +34,7 @@ KIND_TITLES: dict[str, str] = {
     "perturbator": "perturbator",
     "reward_shaping": "reward shaping",
     "policy": "policy",
+    "llm_backend": "language-model backend",
 }
 """What a kind is called in a message."""
 
@@ -50,6 +52,8 @@ class Component:
         options: where to find the pydantic model of its options, ``"package.module:Class"``.
         number: the option that a trailing number sets (``decay_emotion_3`` sets ``k``).
         value: the option that text after the colon sets (``csv:PATH`` sets ``path``).
+        prefixes: beginnings of texts that are the option ``value`` as they stand (with ``deepseek-``, the text
+            ``deepseek-chat`` means this component with that value).
         domain: the only domain in which the component can be used; None for all.
         aliases: further names.
     """
@@ -61,8 +65,14 @@ class Component:
     options: str | None = None
     number: str | None = None
     value: str | None = None
+    prefixes: tuple[str, ...] = ()
     domain: str | None = None
     aliases: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The name and the aliases."""
+        return (self.name, *self.aliases)
 
     def usage(self) -> str:
         """How the name is written, such as ``decay_emotion_K`` or ``csv:PATH``."""

@@ -27,11 +27,13 @@ class Request:
         name: the name as written, trailing number included.
         text: what followed the first colon, if anything did.
         options: options by name, where they came from a table of a TOML file.
+        written: name, colon and text as they were written.
     """
 
     name: str
     text: str | None = None
     options: Mapping[str, Any] | None = None
+    written: str = ""
 
     @classmethod
     def read(cls, value: str | Mapping[str, Any]) -> Request:
@@ -42,11 +44,12 @@ class Request:
         """
         if isinstance(value, str):
             name, colon, text = value.strip().partition(":")
-            return cls(name.strip(), text if colon else None)
+            return cls(name.strip(), text if colon else None, written=value.strip())
         if not isinstance(value.get("name"), str):
             raise ConfigurationError(f"the table {dict(value)!r} needs a 'name'")
         head = cls.read(value["name"])
-        return cls(head.name, head.text, {key: item for key, item in value.items() if key != "name"})
+        options = {key: item for key, item in value.items() if key != "name"}
+        return cls(head.name, head.text, options, head.written)
 
 
 def split_number(name: str) -> tuple[str, int] | None:
@@ -55,8 +58,16 @@ def split_number(name: str) -> tuple[str, int] | None:
     return (match["name"], int(match["number"])) if match else None
 
 
-def read_options(component: Component, request: Request, number: int | None) -> BaseModel | None:
+def read_options(
+    component: Component, request: Request, number: int | None = None, whole: bool = False
+) -> BaseModel | None:
     """The options of a component, checked.
+
+    Args:
+        component: the component.
+        request: what was asked.
+        number: the trailing number of the name, where the component reads one.
+        whole: whether all that was written is the option that ``component.value`` names.
 
     Raises:
         ConfigurationError: an unknown option (with the nearest name), a value of the wrong type or
@@ -67,7 +78,11 @@ def read_options(component: Component, request: Request, number: int | None) -> 
     values: dict[str, Any] = {}
     if number is not None and component.number:
         values[component.number] = number
-    written = {} if request.text is None else _assignments(component, request.text, model, where)
+    written: dict[str, Any] = {}
+    if whole and component.value:
+        written = {component.value: request.written}
+    elif request.text is not None:
+        written = _assignments(component, request.text, model, where)
     for more in (written, request.options or {}):
         for key in more:
             if key in values:

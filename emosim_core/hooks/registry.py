@@ -30,6 +30,9 @@ from emosim_core.hooks.names import Request, nearest, package_hint, read_options
 GROUP = "emosim"
 """The entry-point group in which plugins are found."""
 
+DOMAIN_GROUP = "emosim.domains"
+"""The entry-point group in which a plugin says which domains it brings: a run of one domain leaves others' alone."""
+
 CORE = "core"
 """Name under which the built-in components are registered."""
 
@@ -55,6 +58,7 @@ class PluginRecord:
         cause: why it is not ok; empty otherwise.
         components: what it provides, once it is loaded.
         conflicts: names that another plugin provides too, in words.
+        domains: the domains that its distribution says it brings (:data:`DOMAIN_GROUP`), known before it is loaded.
     """
 
     name: str
@@ -65,6 +69,7 @@ class PluginRecord:
     cause: str = ""
     components: tuple[Component, ...] = ()
     conflicts: list[str] = field(default_factory=list)
+    domains: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -123,8 +128,10 @@ class Registry:
     """
 
     def __init__(self, only: Collection[str] | None = None, strict: bool = False) -> None:
+        entry_points = sorted(metadata.entry_points(group=GROUP), key=lambda e: (e.name, e.value))
         if only is None and (listed := os.environ.get("EMOSIM_PLUGINS")) is not None:
             only = [name.strip() for name in listed.split(",") if name.strip()]
+            _warn_of_strangers(only, [entry.name for entry in entry_points])
         self._strict = strict
         self._manager = pluggy.PluginManager(spec.PROJECT)
         self._manager.add_hookspecs(spec)
@@ -132,11 +139,13 @@ class Registry:
         self._records: list[PluginRecord] = [core]
         self._entry_points: dict[int, metadata.EntryPoint] = {}
         self._register(core, importlib.import_module(_BUILTINS))
-        for entry in sorted(metadata.entry_points(group=GROUP), key=lambda e: (e.name, e.value)):
+        declared = [(_brought_by(entry), entry.name) for entry in metadata.entry_points(group=DOMAIN_GROUP)]
+        for entry in entry_points:
             dist = entry.dist
             record = PluginRecord(
                 entry.name, dist.name if dist else "unknown", dist.version if dist else "unknown", entry.value
             )
+            record.domains = tuple(sorted(name for brought_by, name in declared if brought_by == _brought_by(entry)))
             if only is not None and entry.name not in only:
                 record.status, record.cause = "blocked", "not named in EMOSIM_PLUGINS, or blocked by --no-plugins"
             self._entry_points[id(record)] = entry
@@ -176,14 +185,18 @@ class Registry:
         _raise_unless_ok(found[0])
         return found[0]
 
-    def load_all(self, warn: bool = True) -> None:
+    def load_all(self, warn: bool = True, domain: str | None = None) -> None:
         """Load every plugin that is not blocked. One that cannot be loaded is left out with one warning.
+
+        Args:
+            warn: whether to warn of plugins that are left out.
+            domain: leave those alone that say they bring other domains than this one.
 
         Raises:
             PluginError: in strict mode, one cannot be loaded.
         """
         for record in self._records:
-            if record.status != "not loaded":
+            if record.status != "not loaded" or (domain and record.domains and domain not in record.domains):
                 continue
             self._load(record)
             if record.cause:
@@ -239,7 +252,7 @@ class Registry:
                 for component in implementation.function():
                     if not isinstance(component, Component) or component.kind != kind:
                         raise PluginError(f"{hook} must yield components of the kind {kind!r}, not {component!r}")
-                    for name in (component.name, *component.aliases):
+                    for name in component.names:
                         key = (kind, name, component.domain)
                         if key in seen:
                             raise NameConflictError(f"it provides the {KIND_TITLES[kind]} {name!r} twice")
@@ -280,51 +293,64 @@ class Registry:
             ConfigurationError: its options are wrong.
         """
         request = Request.read(asked)
-        found = self._find(kind, request.name, domain)
+        found = self._find(kind, request, domain)
         if not found:
             self.load_all()
-            found = self._find(kind, request.name, domain)
+            found = self._find(kind, request, domain)
         if not found:
-            known = self.components(kind, domain)
-            names = [name for component, _ in known for name in (component.name, *component.aliases)]
-            base = split_number(request.name)
-            suggestions = nearest(request.name, names)
-            if base is not None:
-                numbered = {name for one, _ in known if one.number for name in (one.name, *one.aliases)}
-                suggestions = [
-                    f"{name}_{base[1]}" if name in numbered else name for name in nearest(base[0], names) or suggestions
-                ]
-            raise UnknownNameError(
-                KIND_TITLES[kind],
-                request.name,
-                [component.usage() for component, _ in known],
-                suggestions,
-                package_hint(kind, request.name),
-            )
+            raise self._unknown(kind, request, domain)
         if len(found) > 1:
             raise NameConflictError(
                 f"{KIND_TITLES[kind]} {request.name!r} is provided by "
                 + " and by ".join(record.label for _, record, _ in found)
                 + ". Uninstall one of them, or name the plugins to use in EMOSIM_PLUGINS."
             )
-        component, record, number = found[0]
-        return Resolved(component, read_options(component, request, number), record)
+        component, record, reading = found[0]
+        return Resolved(component, read_options(component, request, **reading), record)
 
-    def _find(self, kind: str, name: str, domain: str | None) -> list[tuple[Component, PluginRecord, int | None]]:
+    def _unknown(self, kind: str, request: Request, domain: str | None) -> UnknownNameError:
         known = self.components(kind, domain)
-        exact: list[tuple[Component, PluginRecord, int | None]] = [
-            (component, record, None) for component, record in known if name in (component.name, *component.aliases)
-        ]
-        if exact or (base := split_number(name)) is None:
-            return exact
-        return [
-            (component, record, base[1])
-            for component, record in known
-            if component.number and base[0] in (component.name, *component.aliases)
-        ]
+        names = [name for component, _ in known for name in component.names]
+        base = split_number(request.name)
+        suggestions = nearest(request.name, names)
+        if base is not None:
+            numbered = {name for one, _ in known if one.number for name in one.names}
+            suggestions = [
+                f"{name}_{base[1]}" if name in numbered else name for name in nearest(base[0], names) or suggestions
+            ]
+        return UnknownNameError(
+            KIND_TITLES[kind],
+            request.name,
+            [component.usage() for component, _ in known],
+            suggestions,
+            package_hint(kind, request.name),
+        )
+
+    def _find(
+        self, kind: str, request: Request, domain: str | None
+    ) -> list[tuple[Component, PluginRecord, dict[str, Any]]]:
+        """What answers to a name, each with how its options are read; one plugin answers once, by the best match."""
+        base = split_number(request.name)
+        found: dict[int, tuple[Component, PluginRecord, dict[str, Any]]] = {}
+        known = self.components(kind, domain)
+        for component, record in known:
+            if request.name in component.names:
+                found.setdefault(id(record), (component, record, {}))
+        for component, record in known:
+            if base is not None and component.number and base[0] in component.names:
+                found.setdefault(id(record), (component, record, {"number": base[1]}))
+        for component, record in known:  # who has the name without a number is no match, but two must not share it
+            if found and base is not None and base[0] in component.names:
+                found.setdefault(id(record), (component, record, {}))
+        for component, record in known:
+            if component.prefixes and request.written.startswith(component.prefixes):
+                found.setdefault(id(record), (component, record, {"whole": True}))
+        return list(found.values())
 
     def resolve_domain(self, name: str) -> Resolved:
-        """The domain of a plugin: its domain of that name, or its only one; imports no other domain's plugin.
+        """The domain of a plugin: its domain of that name, or its only one.
+
+        Loads what a run of it may use: all plugins but those that say they bring other domains.
 
         Raises:
             UnknownNameError: no plugin and no domain has this name.
@@ -333,12 +359,14 @@ class Registry:
         """
         if any(record.name == name for record in self._records[1:]):
             record = self.load(name)
+            self.load_all(domain=name)
             domains = [component for component in record.components if component.kind == "domain"]
             named = [component for component in domains if component.name == name] or domains
             if len(named) == 1:
                 return self.resolve("domain", named[0].name)
             if not domains:
                 raise ConfigurationError(f"{record.label} brings no domain; it cannot be run by itself")
+        self.load_all(domain=name)
         try:
             return self.resolve("domain", name)
         except UnknownNameError as error:
@@ -353,10 +381,30 @@ class Registry:
 
 
 def _clash(mine: Component, theirs: Component) -> str | None:
+    """A name that both answer to, a trailing number included."""
     if mine.kind != theirs.kind or (mine.domain and theirs.domain and mine.domain != theirs.domain):
         return None
-    shared = {mine.name, *mine.aliases} & {theirs.name, *theirs.aliases}
+    shared = set(mine.names) & set(theirs.names)
+    for one, other in ((mine, theirs), (theirs, mine)):
+        if other.number:
+            shared |= {name for name in one.names if (base := split_number(name)) and base[0] in other.names}
+        shared |= {name for name in one.names if other.prefixes and name.startswith(other.prefixes)}
+    shared |= {prefix for prefix in mine.prefixes if theirs.prefixes and prefix.startswith(theirs.prefixes)}
+    shared |= {prefix for prefix in theirs.prefixes if mine.prefixes and prefix.startswith(mine.prefixes)}
     return min(shared) if shared else None
+
+
+def _brought_by(entry: metadata.EntryPoint) -> tuple[str, str]:
+    """Which module of which distribution an entry point names."""
+    return entry.dist.name if entry.dist else "", entry.value
+
+
+def _warn_of_strangers(named: Collection[str], installed: Collection[str]) -> None:
+    for name in named:
+        if name not in installed:
+            close = nearest(name, installed)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            warnings.warn(f"EMOSIM_PLUGINS names {name!r}, which is not installed{hint}", PluginWarning, stacklevel=4)
 
 
 def _raise_unless_ok(record: PluginRecord) -> None:

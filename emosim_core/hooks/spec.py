@@ -78,6 +78,12 @@ def emosim_policies() -> Iterable[Component]:
 
 
 @hookspec
+def emosim_llm_backends() -> Iterable[Component]:
+    """Ways to ask a language model, for ``--llm-model``; the factory returns an ``LLMBackend``."""
+    raise NotImplementedError
+
+
+@hookspec
 def emosim_run_started(directory: str, manifest: Mapping[str, Any]) -> None:
     """Observer: a run begins; ``manifest`` is what its manifest.json holds."""
 

@@ -142,7 +142,8 @@ def test_the_package_that_would_bring_a_name_is_told(kind: str, name: str, packa
     assert package_hint(kind, "unheard-of") == ""
 
 
-def test_a_domain_that_is_not_installed_says_which_package_brings_it(quick: Any) -> None:
+def test_a_domain_that_is_not_installed_says_which_package_brings_it(quick: Any, uninstall: Any) -> None:
+    uninstall("books")
     assert "pip install emosim-books" in quick("run", "--plugin", "books", status=2).err
     assert "Did you mean 'movies'" in quick("run", "--plugin", "movie", status=2).err
     assert "No plugin that is installed provides it" in quick("run", "--plugin", "songs", status=2).err
@@ -151,10 +152,10 @@ def test_a_domain_that_is_not_installed_says_which_package_brings_it(quick: Any)
 def test_a_component_of_another_domain_is_unknown(registry: Registry) -> None:
     assert registry.resolve("retrieval", "simple_2", "movies").provider.name == "movies"
     with pytest.raises(UnknownNameError):
-        registry.resolve("retrieval", "simple_2", "books")
+        registry.resolve("retrieval", "simple_2", "songs")
 
 
-def test_an_exact_name_comes_before_a_trailing_number(quick: Any, install: Any) -> None:
+def test_an_exact_name_comes_before_a_trailing_number_of_the_same_plugin(quick: Any, install: Any) -> None:
     install(
         "exact",
         """
@@ -163,13 +164,46 @@ def test_an_exact_name_comes_before_a_trailing_number(quick: Any, install: Any) 
 
         @hookimpl
         def emosim_retrievals():
-            yield Component("retrieval", "last_3", "s", "emosim_core.components.retrieval:NoRetrieval")
+            here = "emosim_core.components.retrieval"
+            yield Component("retrieval", "first", "s", f"{here}:Last", f"{here}:CountOptions", number="k")
+            yield Component("retrieval", "first_3", "s", f"{here}:NoRetrieval")
         """,
     )
     registry = Registry()
-    registry.load_all()
-    assert registry.resolve("retrieval", "last_3").provider.name == "exact"
-    assert registry.resolve("retrieval", "last_4").provider.name == "core"
+    assert registry.resolve("retrieval", "first_3").component.name == "first_3"
+    assert registry.resolve("retrieval", "first_4").component.name == "first"
+
+
+def test_a_text_that_begins_with_a_prefix_is_the_value_as_it_stands(quick: Any, install: Any) -> None:
+    install(
+        "talk",
+        """
+        from emosim_core import Component, hookimpl
+        from pydantic import BaseModel
+        EMOSIM_HOOK_VERSION = 1
+
+        class Options(BaseModel):
+            model: str
+            temperature: float = 0.0
+
+        @hookimpl
+        def emosim_llm_backends():
+            where = "emosim_talk:Options"
+            yield Component(
+                "llm_backend", "talk", "s", where, where, value="model", prefixes=("talk-", "http://")
+            )
+        """,
+    )
+    registry = Registry()
+    for written, model in (
+        ("talk-4:free", "talk-4:free"),
+        ("http://127.0.0.1:8000/v1#m", "http://127.0.0.1:8000/v1#m"),
+        ("talk:other", "other"),
+        ("talk:model=a,temperature=1", "a"),
+    ):
+        assert registry.resolve("llm_backend", written).options.model == model
+    asked = registry.resolve("llm_backend", {"name": "talk-4", "temperature": 0.5})
+    assert (asked.options.model, asked.options.temperature) == ("talk-4", 0.5)
 
 
 @given(st.text(), st.text())

@@ -96,13 +96,16 @@ def test_a_plugin_that_cannot_be_used_is_shown_with_its_cause_and_movies_still_r
     assert found["movies"]["status"] == "ok"
     shown = quick("plugins").out
     assert f"odd  emosim-odd 1.2  {status}: " in shown
-    assert quick(*MOVIES, "--out", "r").said == "r\n"
+    ran = quick(*MOVIES, "--out", "r")
+    assert ran.out == "r\n"
+    assert ran.err.startswith("Warning: plugin 'odd' (emosim-odd 1.2) is left out: ")
+    assert ran.err.count("\n") == 1
     said = quick("run", "--plugin", "odd", status=2).err
     assert said.startswith(f"Error: plugin 'odd' (emosim-odd 1.2) is {status}: ")
     assert said.count("\n") == 1
 
 
-def test_a_broken_plugin_is_one_warning_where_all_plugins_are_searched(emosim: Any, install: Any) -> None:
+def test_each_broken_plugin_is_one_warning_of_a_run(emosim: Any, install: Any) -> None:
     install("boom", "raise RuntimeError('no luck')")
     install("future", "EMOSIM_HOOK_VERSION = 99")
     package = install("oldest", retrieval("oldest", "emosim_oldest"))
@@ -155,7 +158,9 @@ def test_a_name_that_the_core_has_is_a_conflict_that_lists_both_with_their_versi
         "retrieval strategy 'decay_emotion' is provided by plugin 'twice' (emosim-twice 1.2) too"
     ]
     assert f"conflict: {found['twice']['conflicts'][0]}" in quick("plugins").out
-    assert quick(*MOVIES, "--out", "r").said == "r\n"
+    said = quick(*MOVIES, "--out", "r", status=2).err
+    assert f"'decay_emotion_3' is provided by plugin 'core' ({core}) and by plugin 'twice' (emosim-twice 1.2)" in said
+    assert quick(*MOVIES, "--out", "r", "--items-retrieval", "last_3").said == "r\n"
     registry = Registry()
     registry.load_all()
     with pytest.raises(NameConflictError) as error:
@@ -200,20 +205,35 @@ def test_a_module_that_is_registered_twice_keeps_its_hooks_once(quick: Any, inst
     broken = next(record for record in by_name.values() if record.status == "broken")
     assert "emosim_one is the module of plugin" in broken.cause
     assert len(caught) == 1
-    assert len(registry.hook.emosim_retrievals.get_hookimpls()) == 3
+    hooked = [one.plugin.__name__ for one in registry.hook.emosim_retrievals.get_hookimpls()]
+    assert hooked.count("emosim_one") == 1
     assert quick(*MOVIES, "--out", "r", "--items-retrieval", "oldest").out == "r\n"
+
+
+def test_a_name_with_a_number_that_is_the_exact_name_of_another_is_a_conflict(quick: Any, install: Any) -> None:
+    install("sneaky", retrieval("decay_emotion_3", "emosim_sneaky"))
+    assert (
+        "retrieval strategy 'decay_emotion_3' is provided by plugin 'core'" in listed(quick)["sneaky"]["conflicts"][0]
+    )
+    said = quick(*MOVIES, status=2).err
+    assert "'decay_emotion_3' is provided by plugin 'sneaky' (emosim-sneaky 1.2) and by plugin 'core'" in said
+    assert quick(*MOVIES, "--out", "r", "--items-retrieval", "decay_emotion_4").said == "r\n"
 
 
 # ----------------------------------------------------------------------------------------- blocking
 
 
+def test_a_name_in_emosim_plugins_that_is_not_installed_is_warned_of(emosim: Any) -> None:
+    done = emosim(*MOVIES, "--out", "r", EMOSIM_PLUGINS="movies,moveis")
+    assert done.err == "Warning: EMOSIM_PLUGINS names 'moveis', which is not installed; did you mean 'movies'?\n"
+
+
 def test_a_blocked_plugin_is_not_imported(quick: Any, install: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     package = install("oldest", retrieval("oldest", "emosim_oldest"))
-    assert {one["name"]: one["status"] for one in quick("--no-plugins", "plugins", "--json").json} == {
-        "core": "ok",
-        "movies": "blocked",
-        "oldest": "blocked",
-    }
+    statuses = {one["name"]: one["status"] for one in quick("--no-plugins", "plugins", "--json").json}
+    assert statuses.pop("core") == "ok"
+    assert {"movies", "oldest"} <= set(statuses)
+    assert set(statuses.values()) == {"blocked"}
     said = quick("--no-plugins", *MOVIES, status=2).err
     assert "plugin 'movies'" in said
     assert "blocked" in said
@@ -230,8 +250,9 @@ def test_a_blocked_plugin_is_not_imported(quick: Any, install: Any, monkeypatch:
     assert package in sys.modules
 
 
-def test_a_run_imports_the_plugins_it_needs_and_no_other(emosim: Any, install: Any) -> None:
+def test_a_run_imports_all_plugins_but_those_that_say_they_bring_other_domains(emosim: Any, install: Any) -> None:
     install("oldest", retrieval("oldest", "emosim_oldest"))
+    install("other", "raise RuntimeError('imported')", domains=["other"])
     code = """
     import sys
     from emosim_core.cli.main import main
@@ -240,8 +261,10 @@ def test_a_run_imports_the_plugins_it_needs_and_no_other(emosim: Any, install: A
     except SystemExit as left:
         print(left.code, "emosim_oldest" in sys.modules, "emosim_movies" in sys.modules)
     """
-    assert emosim.python(code, *MOVIES, "--out", "r") == "r\n0 False True\n"
-    assert emosim.python(code, *MOVIES, "--out", "s", "--items-retrieval", "oldest") == "s\n0 True True\n"
+    assert emosim.python(code, *MOVIES, "--out", "r") == "r\n0 True True\n"
+    assert "imported" not in emosim(*MOVIES, "--out", "s").said
+    assert "importing emosim_other raised RuntimeError: imported" in emosim("run", "--plugin", "other", status=2).err
+    assert "emosim_other raised" in emosim(*MOVIES, "--items-retrieval", "unheard_of", status=2).err
     assert emosim.python(code, "--no-plugins", "plugins", "--json").endswith("]\n0 False False\n")
 
 
@@ -404,11 +427,16 @@ def emosim_run_ended(summary):
 """
 
 
-def test_observers_of_a_plugin_that_the_run_loads_are_told_all_and_change_nothing(quick: Any, install: Any) -> None:
-    install("watch", retrieval("oldest", "emosim_watch", WATCH))
+def test_observers_of_a_plugin_are_told_all_and_change_nothing(
+    quick: Any, install: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install("watch", f"{HEAD}{WATCH}")
+    monkeypatch.setenv("EMOSIM_PLUGINS", "movies")
     quick(*MOVIES, "--out", "unwatched")
     assert not Path("notes.jsonl").exists()
-    quick(*MOVIES, "--out", "r", "--items-retrieval", "oldest")
+    monkeypatch.delenv("EMOSIM_PLUGINS")
+    quick(*MOVIES, "--out", "r")
+    assert Path("r/interactions.jsonl").read_bytes() == Path("unwatched/interactions.jsonl").read_bytes()
     notes = [json.loads(line) for line in Path("notes.jsonl").read_text().splitlines()]
     assert notes[0] == {"started": 2}
     assert notes[-1] == {"ran": 2}
@@ -418,7 +446,8 @@ def test_observers_of_a_plugin_that_the_run_loads_are_told_all_and_change_nothin
     assert all(isinstance(line["reward"], int) for line in lines)
 
 
-def test_an_unknown_plugin_is_an_error_with_the_nearest_and_its_package() -> None:
+def test_an_unknown_plugin_is_an_error_with_the_nearest_and_its_package(uninstall: Any) -> None:
+    uninstall("books")
     registry = Registry()
     with pytest.raises(UnknownNameError, match=r"unknown plugin .moveis.. Did you mean 'movies'") as error:
         registry.load("moveis")
