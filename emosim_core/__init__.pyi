@@ -154,6 +154,27 @@ from .errors import (
     IncompatiblePluginError as IncompatiblePluginError,
 )
 from .errors import (
+    LLMAuthenticationError as LLMAuthenticationError,
+)
+from .errors import (
+    LLMError as LLMError,
+)
+from .errors import (
+    LLMMalformedError as LLMMalformedError,
+)
+from .errors import (
+    LLMRateLimitError as LLMRateLimitError,
+)
+from .errors import (
+    LLMRefusedError as LLMRefusedError,
+)
+from .errors import (
+    LLMRequestError as LLMRequestError,
+)
+from .errors import (
+    LLMTransientError as LLMTransientError,
+)
+from .errors import (
     MissingDependencyError as MissingDependencyError,
 )
 from .errors import (
@@ -182,6 +203,21 @@ from .hooks.spec import (
 )
 from .hooks.spec import (
     hookimpl as hookimpl,
+)
+from .llm.backend import (
+    LLMBackend as LLMBackend,
+)
+from .llm.chat import (
+    ChatAnswer as ChatAnswer,
+)
+from .llm.chat import (
+    ChatRequest as ChatRequest,
+)
+from .llm.chat import (
+    Message as Message,
+)
+from .llm.chat import (
+    Usage as Usage,
 )
 from .model.catalog import (
     Catalog as Catalog,

@@ -12,6 +12,13 @@
     |  `- NameConflictError      two plugins provide the same name
     |- MissingDependencyError    an optional package is needed; carries the command that installs it
     |- RatingError               a rater could not answer
+    |- LLMError                  a language model gave no answer
+    |  |- LLMAuthenticationError   the key is missing, wrong or not allowed to do this; asking again is of no use
+    |  |- LLMRequestError          the service does not take the question (unknown model, too long); nor is it here
+    |  |- LLMRateLimitError        too many questions at once; carries how long to wait
+    |  |- LLMTransientError        no connection, a time-out, or an error of the service; asking again may help
+    |  |- LLMRefusedError          the model or its service will not answer this question
+    |  `- LLMMalformedError        what came back is no answer of the form that was asked for
     `- RunError                  a run directory cannot be written, read or resumed
 
 The command line prints the message of any of these, without a traceback, and exits with status 2.
@@ -119,6 +126,42 @@ class MissingDependencyError(EmoSimError):
 
 class RatingError(EmoSimError):
     """A rater could not answer; no rating is ever made up in its place."""
+
+
+class LLMError(EmoSimError):
+    """A language model gave no answer. Messages hold no key."""
+
+
+class LLMAuthenticationError(LLMError):
+    """The key is missing, wrong, or not allowed to do this; asking again is of no use."""
+
+
+class LLMRequestError(LLMError):
+    """The service does not take the question, such as an unknown model; asking again is of no use."""
+
+
+class LLMRateLimitError(LLMError):
+    """Too many questions at once.
+
+    Attributes:
+        retry_after: seconds to wait, where the service said so.
+    """
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        self.retry_after = retry_after
+        super().__init__(message)
+
+
+class LLMTransientError(LLMError):
+    """No connection, a time-out, or an error of the service; asking again may help."""
+
+
+class LLMRefusedError(LLMError):
+    """The model or its service will not answer this question."""
+
+
+class LLMMalformedError(LLMError):
+    """What came back is no answer of the form that was asked for."""
 
 
 class RunError(EmoSimError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import warnings
 from typing import Any, NoReturn
@@ -92,6 +93,10 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         error.show()
         sys.exit(2)
     except EmoSimError as error:
+        if os.environ.get("EMOSIM_TRACEBACK"):
+            import traceback
+
+            traceback.print_exception(error)
         click.echo(f"Error: {error}", err=True)
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):

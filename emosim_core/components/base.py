@@ -14,7 +14,7 @@ from typing import ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from emosim_core.errors import RatingError
+from emosim_core.errors import PluginError, RatingError
 from emosim_core.model import Catalog, History, Interaction, Item, Population, RatingScale, User
 from emosim_core.model.domain import Words
 
@@ -61,11 +61,19 @@ class Retrieval:
             items: indices of the items at hand, shape ``(R, S)``.
             history: the histories of the R people.
             catalog: the items.
+
+        Raises:
+            PluginError: the single form answered a position that the history does not have.
         """
         answers: list[list[Sequence[int]]] = []
         for row, slate in enumerate(items.tolist()):
             past = history.person(row)
             answers.append([self.retrieve(item, past, catalog) for item in slate])
+            wrong = [p for answer in answers[-1] for p in answer if not 0 <= p < len(past)]
+            if wrong:
+                raise PluginError(
+                    f"{type(self).__name__}.retrieve answered the position {wrong[0]} in a history of {len(past)}"
+                )
         width = max((len(answer) for slate in answers for answer in slate), default=0)
         positions = np.full((*items.shape, width), -1, dtype=np.intp)
         for row, answered in enumerate(answers):
@@ -151,9 +159,12 @@ class Rater:
 
     Attributes:
         asks_model: whether a language model is asked; the run prints and records it.
+        on_scale: whether every rating is a level of the scale by the way it is made, so that the engine need not
+            check.
     """
 
     asks_model: ClassVar[bool] = False
+    on_scale: ClassVar[bool] = False
 
     def prepare(self, catalog: Catalog, population: Population, scale: RatingScale) -> None:
         """Called once before the first rating; a place for tables."""
@@ -201,6 +212,9 @@ class Rater:
 
 class Selector:
     """Decides which items of a slate are consumed."""
+
+    def prepare(self, scale: RatingScale) -> None:
+        """Called once before the first choice, with the domain's scale."""
 
     def select(self, ratings: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.bool_]:
         """For one person: which of the S items is consumed, from their ratings; both of shape ``(S,)``."""

@@ -153,6 +153,8 @@ class RuleBased(Rater):
         options: weights; the fitted ones where None.
     """
 
+    on_scale = True
+
     def __init__(self, options: RuleBasedOptions | None = None) -> None:
         self.options = options or RuleBasedOptions()
         self._catalog: Catalog | None = None

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from emosim_core.components.base import Draws, Selector
+from emosim_core.model import RatingScale
 
 
 class ProbabilisticOptions(BaseModel):
@@ -22,8 +23,8 @@ class LogitOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    temperature: float = Field(1.0, gt=0, description="Spread of the choice, in rating points; small is greedy.")
-    no_choice: float = Field(5.0, description="Rating, on the domain's scale, that taking nothing is worth.")
+    temperature: float = Field(1.0, gt=0, description="Spread of the choice, in rating points of 10; small is greedy.")
+    no_choice: float = Field(5.0, description="Rating of 10 that taking nothing is worth.")
 
 
 class Greedy(Selector):
@@ -59,11 +60,16 @@ class MultinomialLogit(Selector):
     """One item or none, by a multinomial-logit choice over the slate (McFadden, 1974).
 
     The utility of an item is its rating over ``temperature``, that of taking nothing is
-    ``no_choice`` over ``temperature``.
+    ``no_choice`` over ``temperature``; both are of 10 and carried to the scale by relative position.
     """
 
     def __init__(self, options: LogitOptions) -> None:
+        self.options = options
         self.temperature, self.no_choice = options.temperature, options.no_choice
+
+    def prepare(self, scale: RatingScale) -> None:
+        self.temperature = self.options.temperature * scale.span / 9.0
+        self.no_choice = scale.carry(self.options.no_choice)
 
     def select_batch(self, ratings: NDArray[np.float64], draws: Draws) -> NDArray[np.bool_]:
         utility = np.where(np.isnan(ratings), -np.inf, ratings) / self.temperature

@@ -16,8 +16,9 @@ import numpy as np
 from pydantic import BaseModel
 
 from emosim_core.components.base import Policy
-from emosim_core.errors import PluginError
+from emosim_core.errors import EmoSimError, PluginError
 from emosim_core.hooks import Registry
+from emosim_core.hooks.faults import fault
 from emosim_core.runs.directory import RunDirectory
 from emosim_core.runs.records import OUT_OF_ITEMS, encode, person_record, step_record
 from emosim_core.runs.summary import Episode, Tally
@@ -52,7 +53,8 @@ class Run:
         self.world.parts["policy"] = resolved.describe()
         self._batch = min(config.num_envs, config.episodes)
         self.engine = Engine(self.world, self._batch, shared_memory=True)
-        self.policy.start(self.world.catalog, config.slate, self._batch)
+        with self.world.blaming("policy"):
+            self.policy.start(self.world.catalog, config.slate, self._batch)
         self.directory = RunDirectory(directory, resume)
         self.manifest = self._manifest()
         self.directory.check_or_write_manifest(self.manifest)
@@ -97,8 +99,7 @@ class Run:
             RunError: a file cannot be written.
             RatingError: the rater failed and ``on_failed_rating`` is ``"raise"``.
         """
-        hook = self.world.registry.hook
-        hook.emosim_run_started(directory=str(self.directory.path), manifest=self.manifest)
+        self._tell("emosim_run_started", directory=str(self.directory.path), manifest=self.manifest)
         started = time.perf_counter()
         try:
             self._fill_slots(range(self._batch))
@@ -113,8 +114,17 @@ class Run:
             raise
         summary = self.tally.summary(time.perf_counter() - started, complete=True)
         self.directory.finish(summary)
-        hook.emosim_run_ended(directory=str(self.directory.path), summary=summary)
+        self._tell("emosim_run_ended", directory=str(self.directory.path), summary=summary)
         return summary
+
+    def _tell(self, hook: str, **what: Any) -> None:
+        """Tell the observers."""
+        try:
+            getattr(self.world.registry.hook, hook)(**what)
+        except EmoSimError:
+            raise
+        except Exception as error:
+            raise fault(f"an observer ({hook})", error) from error
 
     # -------------------------------------------------------------------------------------- sessions
 
@@ -133,7 +143,8 @@ class Run:
             rows = np.array([slot for slot, _, _ in begun])
             seeds = [self.config.seed] * len(begun)
             self.engine.begin(rows, seeds, [e for _, e, _ in begun], [p for _, _, p in begun])
-            self.policy.begin(rows, self.engine.policy_draws(rows))
+            with self.world.blaming("policy"):
+                self.policy.begin(rows, self.engine.policy_draws(rows))
 
     def _next_session(self) -> tuple[int, int] | None:
         """The next session, as number and person. Who remembers earlier sessions lives them one after another."""
@@ -158,12 +169,18 @@ class Run:
     def _step_all(self) -> list[Episode]:
         """One step of every session that is going on; the sessions that it ended."""
         rows = np.array(sorted(self._playing))
-        actions = self.policy.recommend_batch(rows, self.engine.observe(rows), self.engine.policy_draws(rows))
-        actions = np.asarray(actions, dtype=np.intp)
+        with self.world.blaming("policy"):
+            actions = self.policy.recommend_batch(rows, self.engine.observe(rows), self.engine.policy_draws(rows))
+            actions = np.asarray(actions, dtype=np.intp)
         if actions.shape != (len(rows), self.config.slate):
             raise PluginError(
-                f"policy {self.world.parts['policy']['name']!r} proposed an array of the shape {actions.shape}; "
+                f"{self.world.whose('policy')} proposed an array of the shape {actions.shape}; "
                 f"expected {(len(rows), self.config.slate)}"
+            )
+        if (actions >= len(self.world.catalog)).any():
+            raise PluginError(
+                f"{self.world.whose('policy')} proposed the item {int(actions.max())}; "
+                f"the catalogue has {len(self.world.catalog)}, from 0 on"
             )
         going = (actions >= 0).all(axis=1)
         records = [self._out_of_items(row) for row in rows[~going].tolist()]
@@ -171,17 +188,18 @@ class Run:
         if going.any():
             step = self.engine.step(actions[going], rows[going])
             over = step.terminated | step.truncated
-            self.policy.learn(step.rows, step.actions, step.ratings, step.rewards, over)
+            with self.world.blaming("policy"):
+                self.policy.learn(step.rows, step.actions, step.ratings, step.rewards, over)
             records.extend(self._record(step, row) for row in range(len(step.rows)))
             ended.extend(step.rows[over].tolist())
         self.directory.write([encode(record) for record in records])
         for record in records:
-            self.world.registry.hook.emosim_step_recorded(record=record)
+            self._tell("emosim_step_recorded", record=record)
         self.engine.end(np.array(ended, dtype=np.intp))
         finished = [self._playing.pop(slot) for slot in sorted(ended)]
         for episode in finished:
             self.tally.ended(episode)
-            self.world.registry.hook.emosim_episode_ended(episode=episode.record())
+            self._tell("emosim_episode_ended", episode=episode.record())
         if finished:
             self._fill_slots([slot for slot in range(self._batch) if slot not in self._playing])
         return finished

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +14,7 @@ from emosim_core.data.embeddings import EmbeddingOptions, embed_items
 from emosim_core.errors import ConfigurationError, PluginError
 from emosim_core.hooks import Registry, Resolved
 from emosim_core.hooks.component import KIND_TITLES
+from emosim_core.hooks.faults import named
 from emosim_core.hooks.names import explain
 from emosim_core.model import Catalog, Domain, Emotion, LoadedItems, Loader, Population, UserLoader
 from emosim_core.simulation.config import EnvironmentConfig
@@ -40,6 +42,14 @@ class World:
     shaping: RewardShaping
     announcements: list[str] = field(default_factory=list)
     parts: dict[str, Any] = field(default_factory=dict)
+
+    def blaming(self, kind: str) -> AbstractContextManager[None]:
+        """A context in which what the component of this kind raises is worded as its plugin's fault."""
+        return named(self.whose(kind))
+
+    def whose(self, kind: str) -> str:
+        """A component in words, such as ``"rater 'rule_based' of emosim-core 0.1.0"``."""
+        return _whose(kind, self.parts[kind]) if kind in self.parts else f"{KIND_TITLES[kind]} put in by hand"
 
 
 def assemble(config: EnvironmentConfig, registry: Registry | None = None) -> World:
@@ -69,13 +79,16 @@ def assemble(config: EnvironmentConfig, registry: Registry | None = None) -> Wor
     item_loader = part("items", config.items or domain.default_items, Loader)
     user_loader = part("users", config.users or domain.default_users, UserLoader)
 
-    catalog = make_catalog(item_loader.load(), domain, config.embeddings, announcements)
+    with named(_whose("items", parts["items"])):
+        loaded = item_loader.load()
+    catalog = make_catalog(loaded, domain, config.embeddings, announcements)
     user_loader.categories = catalog.category_names
-    population = Population(user_loader.load())
+    with named(_whose("users", parts["users"])):
+        users = user_loader.load()
+    population = Population(users)
     if config.slate > len(catalog):
         raise ConfigurationError(f"a slate of {config.slate} needs more items than the {len(catalog)} of the catalogue")
-    rater.prepare(catalog, population, domain.scale)
-    return World(
+    world = World(
         config=config,
         registry=registry,
         domain=domain,
@@ -90,6 +103,15 @@ def assemble(config: EnvironmentConfig, registry: Registry | None = None) -> Wor
         announcements=announcements,
         parts=parts,
     )
+    with world.blaming("rater"):
+        rater.prepare(catalog, population, domain.scale)
+    with world.blaming("selector"):
+        selector.prepare(domain.scale)
+    return world
+
+
+def _whose(kind: str, part: Mapping[str, Any]) -> str:
+    return f"{KIND_TITLES[kind]} {part['name']!r} of {part['provider']}"
 
 
 def item_source(registry: Registry, plugin: str, source: str | None) -> tuple[Domain, Loader]:

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emosim_core.components.base import Consumption, Observations, RatingRequest, Ratings
-from emosim_core.errors import ConfigurationError, RatingError
+from emosim_core.errors import ConfigurationError, EmoSimError, RatingError
+from emosim_core.hooks.faults import fault
 from emosim_core.model import History, Memory
 from emosim_core.model.memory import ALL_ROWS, Rows
 from emosim_core.simulation.assembly import World
@@ -94,8 +95,11 @@ class Engine:
         self._shared_memory = shared_memory
         self._kept: dict[tuple[int, int], dict[str, NDArray]] = {}
         self._playing = np.zeros(batch_size, dtype=np.bool_)
-        self.shaping.start(batch_size)
+        with world.blaming("reward_shaping"):
+            self.shaping.start(batch_size)
         self._recent = np.arange(world.config.history_length)
+        self._asking = "retrieval"
+        self._check_ratings = not world.rater.on_scale
 
     # -------------------------------------------------------------------------------------- sessions
 
@@ -126,7 +130,8 @@ class Engine:
         self.moods[rows] = self._baselines[rows]
         self.memory.clear(rows)
         self._streams.begin(rows, list(seeds), list(episodes))
-        self.shaping.begin(rows)
+        with self.world.blaming("reward_shaping"):
+            self.shaping.begin(rows)
         if self.world.config.keep_memory:
             self._playing[rows] = True
             for row in rows.tolist():
@@ -180,12 +185,23 @@ class Engine:
         return self._answer(who, ALL_ROWS if rows is None else rows, actions)
 
     def _answer(self, who: NDArray[np.intp], rows: Rows, actions: NDArray[np.intp]) -> Step:
+        """A step of people who are not interrupted. What a component raises is worded as its plugin's fault."""
+        try:
+            return self._ask(who, rows, actions)
+        except EmoSimError:
+            raise
+        except Exception as error:
+            raise fault(self.world.whose(self._asking), error) from error
+
+    def _ask(self, who: NDArray[np.intp], rows: Rows, actions: NDArray[np.intp]) -> Step:
         world = self.world
         history = self.memory.history(rows)
+        self._asking = "retrieval"
         positions = world.retrieval.retrieve_batch(actions, history, world.catalog)
         items, past = _look_up(history, positions)
         moods = self.moods[who]
         people = self.people[who]
+        self._asking = "rater"
         answers = world.rater.rate_batch(
             RatingRequest(
                 people=people,
@@ -212,16 +228,21 @@ class Engine:
                 f"no rating by {world.population.users[people[row]].name!r} of "
                 f"{world.catalog.titles[actions[row, place]]!r}: {answers.reason(row, place) or 'the rater failed'}"
             )
+        if self._check_ratings:
+            self._refuse_strange(raw, failed)
         self.steps[rows] += 1  # after the rating: a step that fails is none
+        self._asking = "selector"
         consumed = world.selector.select_batch(raw, self._draws(Stage.SELECT, who))
         if any_failed:
             consumed = consumed & ~failed
+        self._asking = "perturbator"
         ratings = world.perturbator.perturb_batch(raw, world.domain.scale, self._draws(Stage.PERTURB, who))
         if ratings is not raw:
             ratings = world.domain.scale.round(ratings)
         all_consumed = bool(consumed.all())
         times, since = self._remember_and_feel(who, rows, actions, ratings, None if all_consumed else consumed, moods)
         steps = self.steps[rows]
+        self._asking = "reward_shaping"
         shaped, ends = self.shaping.shape_batch(
             Consumption(who, consumed, ratings, times, since, steps, self._traits[rows], world.domain.scale),
             self._draws(Stage.SHAPE, who),
@@ -246,6 +267,15 @@ class Engine:
             answers=answers,
             answered=self.all_rows[: len(who)],
         )
+
+    def _refuse_strange(self, raw: NDArray[np.float64], failed: NDArray[np.bool_]) -> None:
+        """Refuse ratings that are no levels of the scale."""
+        scale = self.world.domain.scale
+        strange = ~failed & (np.abs(scale.round(raw) - raw) > 1e-9)
+        if strange.any():
+            raise RatingError(
+                f"{self.world.whose('rater')} rated {float(raw[strange][0])!r}, which is no rating of the scale {scale}"
+            )
 
     def _remember_and_feel(
         self,

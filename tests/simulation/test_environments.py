@@ -13,7 +13,17 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emosim_core import ConfigurationError, EmoSimEnv, EmoSimVectorEnv, RatingError, Ratings, assemble, make, make_vec
+from emosim_core import (
+    ConfigurationError,
+    EmoSimEnv,
+    EmoSimVectorEnv,
+    Rater,
+    RatingError,
+    Ratings,
+    assemble,
+    make,
+    make_vec,
+)
 from emosim_core.simulation.config import EnvironmentConfig
 
 
@@ -161,10 +171,8 @@ def test_info_and_render_tell_the_step_in_words() -> None:
     assert vector.describe(0)["reasons"] == info["reasons"]
 
 
-class Scripted:
+class Scripted(Rater):
     """Fails for one item and rates the others 8."""
-
-    asks_model = False
 
     def __init__(self, fails: int) -> None:
         self.fails = fails
@@ -175,13 +183,13 @@ class Scripted:
 
 def test_a_failed_rating_is_an_error_or_missing_and_never_a_number() -> None:
     world = assemble(EnvironmentConfig(plugin="movies"))
-    world.rater = Scripted(5)  # type: ignore[assignment]
+    world.rater = Scripted(5)
     env = EmoSimEnv(world=world)
     env.reset(seed=0)
     with pytest.raises(RatingError, match="no answer"):
         env.step(5)
     world = assemble(EnvironmentConfig(plugin="movies", on_failed_rating="skip", slate=2, selector="random"))
-    world.rater = Scripted(5)  # type: ignore[assignment]
+    world.rater = Scripted(5)
     env = EmoSimEnv(world=world)
     env.reset(seed=0)
     for _ in range(30):

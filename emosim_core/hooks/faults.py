@@ -1,0 +1,44 @@
+"""Faults: an error that escaped from a plugin's code, as one message that names the plugin and the line."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from emosim_core.errors import EmoSimError, PluginError
+
+TRACEBACK_VARIABLE = "EMOSIM_TRACEBACK"
+"""Environment variable that makes the command line show the whole traceback of an error."""
+
+
+def fault(what: str, error: Exception) -> PluginError:
+    """What to raise in place of an error that a plugin's code raised.
+
+    Args:
+        what: whose code it was, such as ``"retrieval strategy 'oldest' of emosim-oldest 1.2"``.
+        error: what it raised.
+    """
+    where = ""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if "numpy" not in Path(frame.filename).parts]
+    if ours:
+        where = f" ({Path(ours[-1].filename).name}, line {ours[-1].lineno})"
+    said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return PluginError(f"{what} failed with {said}{where}. {TRACEBACK_VARIABLE}=1 shows the whole traceback.")
+
+
+@contextmanager
+def named(what: str) -> Iterator[None]:
+    """Words errors that are not EmoSim's own as :func:`fault` does.
+
+    Raises:
+        PluginError: something else than an EmoSimError was raised inside.
+    """
+    try:
+        yield
+    except EmoSimError:
+        raise
+    except Exception as error:
+        raise fault(what, error) from error
