@@ -9,13 +9,16 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 PROJECTS := constraints.txt pyproject.toml $(wildcard plugins/*/pyproject.toml)
 PLUGINS := $(foreach folder,$(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml)),-e $(folder))
 
-.PHONY: run test lint wheels clean
+.PHONY: run test isolated lint wheels clean
 
 run: $(VENV)/.run-stamp
 	$(BIN)/emosim run --plugin movies
 
 test: $(VENV)/.test-stamp
 	$(BIN)/python -m pytest -n auto
+
+isolated: $(VENV)/.test-stamp
+	$(BIN)/python scripts/test_isolated.py
 
 lint: $(VENV)/.test-stamp
 	$(BIN)/ruff check .

@@ -1,6 +1,6 @@
 """Steps per second of the environments, and how long and how big the commands are; prints a table.
 
-Run with: python benchmarks/speed.py
+Run with: python benchmarks/speed.py [--plugin books]
 Every figure is the best of several repetitions, which is what a noisy machine disturbs least.
 """
 
@@ -14,8 +14,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from emosim_core import World
 
 
 def best_of(repeat: int, once: Callable[[], float]) -> float:
@@ -23,38 +27,35 @@ def best_of(repeat: int, once: Callable[[], float]) -> float:
     return min(once() for _ in range(repeat))
 
 
-def large_world(items: int, dimension: int, **options: object) -> object:
-    """A world of movies with a synthetic catalogue of a given size."""
-    from emosim_movies.movie import Movie
+def large_world(plugin: str, items: int, dimension: int, **options: object) -> World:
+    """A world of a domain, with a synthetic catalogue of a given size unless that is 0."""
+    from emosim_core import Catalog, EnvironmentConfig, assemble
 
-    from emosim_core import Catalog, assemble
-    from emosim_core.simulation.config import EnvironmentConfig
-
-    world = assemble(EnvironmentConfig(plugin="movies", **options))
+    world = assemble(EnvironmentConfig(plugin=plugin, **options))
     if items:
         rng = np.random.default_rng(0)
-        genres = world.catalog.category_names
-        movies = [
-            Movie(
-                id=f"m{i}",
-                title=f"Film {i}",
-                categories=tuple(rng.choice(genres, 2, replace=False)),
-                public_rating=round(float(rng.uniform(2, 9)), 1),
+        names, scale = world.catalog.category_names, world.domain.scale
+        made = [
+            world.domain.item_type(
+                id=f"i{i}",
+                title=f"Item {i}",
+                categories=tuple(rng.choice(names, 2, replace=False)),
+                public_rating=round(scale.carry(float(rng.uniform(2, 9))), 1),
                 public_count=int(rng.integers(10, 10**6)),
             )
             for i in range(items)
         ]
         vectors = rng.normal(size=(items, dimension)).astype(np.float32)
-        world.catalog = Catalog(movies, world.domain.scale, vectors, "random")
-        world.rater.prepare(world.catalog, world.population, world.domain.scale)
+        world.catalog = Catalog(made, scale, vectors, "random")
+        world.rater.prepare(world.catalog, world.population, scale)
     return world
 
 
-def single(history: int, items: int, dimension: int, sessions: int = 30, steps: int = 20) -> float:
+def single(plugin: str, history: int, items: int, dimension: int, sessions: int = 30, steps: int = 20) -> float:
     """Steps per second of one environment while its person remembers ``history`` interactions, give or take 10."""
     from emosim_core import EmoSimEnv
 
-    world = large_world(items, dimension, max_steps=10**6, reward_shaping="identity")
+    world = large_world(plugin, items, dimension, max_steps=10**6, reward_shaping="identity")
     env = EmoSimEnv(world=world)
     count = len(world.catalog)
 
@@ -75,11 +76,11 @@ def single(history: int, items: int, dimension: int, sessions: int = 30, steps: 
     return 1 / best_of(5, once)
 
 
-def vector(people: int, history: int, steps: int) -> float:
+def vector(plugin: str, people: int, history: int, steps: int) -> float:
     """Steps per second of a vector environment while its people remember ``history`` interactions, give or take 10."""
     from emosim_core import EmoSimVectorEnv
 
-    env = EmoSimVectorEnv(world=large_world(0, 0, max_steps=10**6, reward_shaping="identity"), num_envs=people)
+    env = EmoSimVectorEnv(world=large_world(plugin, 0, 0, max_steps=10**6, reward_shaping="identity"), num_envs=people)
     count = len(env.world.catalog)
 
     def once() -> float:
@@ -96,11 +97,11 @@ def vector(people: int, history: int, steps: int) -> float:
     return people / best_of(7, once)
 
 
-def sessions(people: int, steps: int) -> float:
+def sessions(plugin: str, people: int, steps: int) -> float:
     """Steps per second of a vector environment with all defaults, sessions ending and beginning as they do."""
     from emosim_core import EmoSimVectorEnv
 
-    env = EmoSimVectorEnv("movies", people)
+    env = EmoSimVectorEnv(plugin, people)
     count = len(env.world.catalog)
 
     def once() -> float:
@@ -142,15 +143,18 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", choices=["env", "commands"], help="measure one part only")
-    only = parser.parse_args().only
-    print(f"Python {platform.python_version()}, NumPy {np.__version__}, {os.cpu_count()} cores")
+    parser.add_argument("--plugin", default="movies", help="the domain to measure")
+    arguments = parser.parse_args()
+    only, plugin = arguments.only, arguments.plugin
+    print(f"Python {platform.python_version()}, NumPy {np.__version__}, {os.cpu_count()} cores, {plugin}")
     if only != "commands":
-        print(f"one environment, history 50, bundled films      {single(50, 0, 0):>10,.0f} steps/s")
-        print(f"one environment, history 50, 1,000 x 768        {single(50, 1000, 768):>10,.0f} steps/s")
-        print(f"one environment, history 500, 1,000 x 768       {single(500, 1000, 768):>10,.0f} steps/s")
-        print(f"256 people, history 50, bundled films           {vector(256, 50, 20):>10,.0f} steps/s")
+        print(f"one environment, history 50, bundled items      {single(plugin, 50, 0, 0):>10,.0f} steps/s")
+        print(f"one environment, history 50, 1,000 x 768        {single(plugin, 50, 1000, 768):>10,.0f} steps/s")
+        print(f"one environment, history 500, 1,000 x 768       {single(plugin, 500, 1000, 768):>10,.0f} steps/s")
+        print(f"256 people, history 50, bundled items           {vector(plugin, 256, 50, 20):>10,.0f} steps/s")
         for people in (1, 8, 64, 256, 1024):
-            print(f"{people:>4} people, all defaults, sessions ending      {sessions(people, 200):>10,.0f} steps/s")
+            speed = sessions(plugin, people, 200)
+            print(f"{people:>4} people, all defaults, sessions ending      {speed:>10,.0f} steps/s")
     if only != "env":
         with tempfile.TemporaryDirectory() as folder:
             for told, arguments in (
@@ -158,8 +162,8 @@ def main() -> None:
                 ("import emosim_core", ["-c", "import emosim_core"]),
                 ("emosim --help", ["-m", "emosim_core", "--help"]),
                 (
-                    "emosim run --plugin movies --episodes 5",
-                    ["-m", "emosim_core", "run", "--plugin", "movies", "--episodes", "5"],
+                    f"emosim run --plugin {plugin} --episodes 5",
+                    ["-m", "emosim_core", "run", "--plugin", plugin, "--episodes", "5"],
                 ),
             ):
                 seconds, memory = command(arguments, folder)

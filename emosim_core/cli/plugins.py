@@ -7,19 +7,32 @@ from typing import Any
 
 import click
 
+from emosim_core.cli.plugins_check import check
 from emosim_core.errors import BrokenPluginError
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 @click.option("--options", is_flag=True, help="Show the options of every component too.")
-@click.pass_obj
-def plugins(obj: dict[str, Any], as_json: bool, options: bool) -> None:
+@click.pass_context
+def plugins(ctx: click.Context, as_json: bool, options: bool) -> None:
     """List plugins and everything they provide, with their status.
 
     A plugin is ok, broken, incompatible (built for another version of the hooks) or blocked (by
     --no-plugins or EMOSIM_PLUGINS).
+
+    \b
+    emosim plugins new music        write a plugin of your own, complete and working
+    emosim plugins check movies     hold an installed plugin to the contract
     """
+    if ctx.invoked_subcommand is None:
+        _list(ctx.obj, as_json, options)
+
+
+plugins.add_command(check)
+
+
+def _list(obj: dict[str, Any], as_json: bool, options: bool) -> None:
     from emosim_core.hooks import Registry
 
     registry = Registry(only=obj["only"])

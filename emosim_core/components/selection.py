@@ -43,7 +43,7 @@ class RandomChoice(Selector):
     """Each item with probability 0.5."""
 
     def select_batch(self, ratings: NDArray[np.float64], draws: Draws) -> NDArray[np.bool_]:
-        return draws.uniform(ratings.shape[1]) < 0.5
+        return (draws.uniform(ratings.shape[1]) < 0.5) & ~np.isnan(ratings)
 
 
 class Probabilistic(Greedy):

@@ -293,6 +293,21 @@ class Registry:
             ConfigurationError: its options are wrong.
         """
         request = Request.read(asked)
+        component, record, reading = self._only(kind, request, domain)
+        return Resolved(component, read_options(component, request, **reading), record)
+
+    def describe(
+        self, kind: str, asked: str | Mapping[str, Any], domain: str | None = None
+    ) -> tuple[Component, PluginRecord]:
+        """The component that a user asked for, without a look at its options, and who provides it.
+
+        Raises:
+            UnknownNameError: nothing provides the name.
+            NameConflictError: several plugins provide it; lists them with their versions.
+        """
+        return self._only(kind, Request.read(asked), domain)[:2]
+
+    def _only(self, kind: str, request: Request, domain: str | None) -> tuple[Component, PluginRecord, dict[str, Any]]:
         found = self._find(kind, request, domain)
         if not found:
             self.load_all()
@@ -305,8 +320,7 @@ class Registry:
                 + " and by ".join(record.label for _, record, _ in found)
                 + ". Uninstall one of them, or name the plugins to use in EMOSIM_PLUGINS."
             )
-        component, record, reading = found[0]
-        return Resolved(component, read_options(component, request, **reading), record)
+        return found[0]
 
     def _unknown(self, kind: str, request: Request, domain: str | None) -> UnknownNameError:
         known = self.components(kind, domain)

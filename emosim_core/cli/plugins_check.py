@@ -1,0 +1,59 @@
+"""``emosim plugins check``: hold an installed plugin to the contract."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+
+@click.command()
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+@click.pass_context
+def check(ctx: click.Context, name: str, as_json: bool) -> None:
+    """Hold the installed plugin NAME to the contract, and print a report.
+
+    Everything that it provides is checked as far as that needs no option and costs no money. The status is 1 where a
+    rule is broken. The same checks, and those that are left out here, can be run as tests: see emosim_core.testing.
+    """
+    from emosim_core.testing.check import check_plugin
+
+    reports: list[dict[str, Any]] = []
+    for report in check_plugin(name):
+        told = [
+            {
+                "check": outcome.check,
+                "status": "skipped" if outcome.skipped else "ok" if outcome.error is None else "failed",
+                "said": outcome.skipped or ("" if outcome.error is None else _said(outcome.error)),
+            }
+            for outcome in report.outcomes
+        ]
+        reports.append({"subject": report.subject, "checks": told})
+        if not as_json:
+            _print(report.subject, told)
+    statuses = [one["status"] for report in reports for one in report["checks"]]
+    counts = {status: statuses.count(status) for status in ("ok", "failed", "skipped")}
+    if as_json:
+        click.echo(json.dumps({"plugin": name, "reports": reports, **counts}, indent=2))
+    else:
+        click.echo(f"{counts['ok']} checks passed, {counts['failed']} failed, {counts['skipped']} skipped")
+    if counts["failed"]:
+        ctx.exit(1)
+
+
+def _print(subject: str, told: list[dict[str, str]]) -> None:
+    click.secho(subject, bold=True)
+    colours = {"ok": "green", "failed": "red", "skipped": "yellow"}
+    for one in told:
+        click.secho(f"  {one['status']:<8}", fg=colours[one["status"]], nl=False)
+        click.echo(one["check"])
+        if one["said"]:
+            click.echo(f"          {one['said']}")
+
+
+def _said(error: Exception) -> str:
+    from emosim_core.testing.contract import BrokenRuleError
+
+    return str(error) if isinstance(error, BrokenRuleError) else f"{type(error).__name__}: {error}"

@@ -1,0 +1,17 @@
+"""What a plugin's tests are made of: suites that hold it to the contract, fakes, and fixtures for pytest.
+
+A suite is subclassed in a test module::
+
+    from emosim_core.testing import RetrievalConformance
+
+
+    class TestOldest(RetrievalConformance):
+        component = "oldest"
+
+The rules, one by one, are in the project's documentation of the hooks and in :data:`RULES`. The fixtures come with
+the pytest plugin that emosim-core brings (:mod:`emosim_core.testing.pytest_plugin`).
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

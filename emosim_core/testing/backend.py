@@ -1,0 +1,138 @@
+"""LLMBackendConformance: holds a language-model backend to its contract."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import ClassVar
+from unittest import SkipTest
+
+from emosim_core.errors import LLMAuthenticationError, LLMError
+from emosim_core.llm.backend import LLMBackend
+from emosim_core.llm.chat import ChatAnswer, ChatRequest, Message
+from emosim_core.testing.conformance import ComponentConformance, no_error
+from emosim_core.testing.contract import hold
+
+_KEY = "sk-conformance-0123456789abcdef"
+
+
+class LLMBackendConformance(ComponentConformance):
+    """Subclass it and set ``component``; see :class:`~emosim_core.testing.conformance.ComponentConformance`.
+
+    The backend is asked: point it at a server of the test or at a small model.
+
+    Attributes:
+        key_variable: environment variable in which the backend looks for its key; empty if it needs none. The
+            checks that ask put a made-up key there.
+        may_ask: whether the backend may be asked; where not, all that asks is skipped.
+    """
+
+    kind = "llm_backend"
+    key_variable: ClassVar[str] = ""
+    may_ask: ClassVar[bool] = True
+
+    def interface(self) -> type:
+        return LLMBackend
+
+    def test_it_is_made_and_lists_its_models_without_a_key(self) -> None:
+        with self._key(None), no_error("backend-made", self.subject):
+            models = list(self.make().models())
+        hold("backend-made", all(isinstance(name, str) and name for name in models), f"the models {models}.")
+
+    def test_its_identity_says_what_answers(self) -> None:
+        with self._key(_KEY):
+            one, other = self.make(), self.make()
+            identity = getattr(one, "identity", None)
+            hold("backend-identity", isinstance(identity, str) and bool(identity), f"identity = {identity!r}.")
+            shown = f"{identity} {one!r} {vars(one)}"
+            hold("backend-identity", identity == other.identity, "two of the same have different identities.")
+            hold("backend-key", _KEY not in shown, "the key stands in it.")
+
+    def test_it_answers_each_question_in_order(self) -> None:
+        with self._key(_KEY):
+            questions = [_question(f"Say the number {i}.") for i in range(5)]
+            together = self._ask(questions)
+            hold("backend-order", len(together) == len(questions), f"{len(together)} answers to {len(questions)}.")
+            for question, answer in zip(questions[:3], together, strict=False):
+                (alone,) = self._ask([question])
+                hold("backend-order", alone.text == answer.text, f"{answer.text!r}, and {alone.text!r} when alone.")
+
+    def test_its_usage_is_not_negative(self) -> None:
+        with self._key(_KEY):
+            (answer,) = self._ask([_question("Say hello.")])
+            usage = answer.usage
+            counts = (usage.prompt, usage.cached, usage.completion, usage.reasoning)
+            hold("backend-answers", all(isinstance(n, int) and n >= 0 for n in counts), f"{usage}.")
+            hold("backend-answers", isinstance(answer.text, str), f"the text {answer.text!r}.")
+
+    def test_it_can_be_asked_again_after_it_was_closed(self) -> None:
+        self._may_ask()
+        with self._key(_KEY):
+            backend: LLMBackend = self.make()
+            for _ in range(2):
+                with no_error("backend-again", self.subject):
+                    (answer,) = backend.answer_batch([_question("Say hello.")])
+                    asyncio.run(backend.close())
+                hold("backend-again", isinstance(answer, ChatAnswer), f"{answer!r}.")
+
+    def test_probabilities_are_of_the_choices(self) -> None:
+        self._may_ask()
+        with self._key(_KEY):
+            choices = ("1", "2", "3")
+            request = ChatRequest((Message("user", "How good is it, 1 to 3?"),), max_tokens=8, choices=choices)
+            with no_error("backend-choices", self.subject):
+                (answer,) = self.make().answer_batch([request])
+            if isinstance(answer, LLMError):
+                raise SkipTest(f"it did not answer a question with choices: {answer}")
+            shares = answer.probabilities
+            if not shares:
+                raise SkipTest("it tells no probabilities")
+            hold("backend-choices", set(shares) <= set(choices), f"{shares}.")
+            hold("backend-choices", abs(sum(shares.values()) - 1) < 1e-6, f"{shares}.")
+
+    def test_without_its_key_it_says_where_the_key_is_looked_for(self) -> None:
+        if not self.key_variable:
+            raise SkipTest("it needs no key")
+        self._may_ask()
+        with self._key(None):
+            (answer,) = self.make().answer_batch([_question("Say hello.")])
+        hold("backend-key", isinstance(answer, LLMAuthenticationError), f"{answer!r}.")
+        hold("backend-key", self.key_variable in str(answer), f"the message {str(answer)!r}.")
+
+    def _may_ask(self) -> None:
+        if not self.may_ask:
+            raise SkipTest("it is not asked anything here; subclass LLMBackendConformance in a test")
+
+    def _ask(self, questions: list[ChatRequest]) -> list[ChatAnswer]:
+        self._may_ask()
+        with no_error("backend-errors", self.subject):
+            answers = self.make().answer_batch(questions)
+        told: list[ChatAnswer] = []
+        for answer in answers:
+            hold("backend-errors", isinstance(answer, ChatAnswer | LLMError), f"a {type(answer).__name__}.")
+            hold("backend-key", _KEY not in repr(answer) + str(answer), "the key stands in an answer or error.")
+            hold("backend-answers", isinstance(answer, ChatAnswer), f"{type(answer).__name__}: {answer}.")
+            told.append(answer)
+        return told
+
+    @contextmanager
+    def _key(self, value: str | None) -> Iterator[None]:
+        """Puts a key where the backend looks for it, or takes it away."""
+        if not self.key_variable:
+            yield
+            return
+        before = os.environ.pop(self.key_variable, None)
+        if value is not None:
+            os.environ[self.key_variable] = value
+        try:
+            yield
+        finally:
+            os.environ.pop(self.key_variable, None)
+            if before is not None:
+                os.environ[self.key_variable] = before
+
+
+def _question(text: str) -> ChatRequest:
+    return ChatRequest((Message("system", "Answer briefly."), Message("user", text)), max_tokens=16)

@@ -1,0 +1,96 @@
+"""Check: runs, on one installed plugin, every check of the contract that needs no help from its author."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from emosim_core.hooks.component import KIND_TITLES
+from emosim_core.hooks.registry import PluginRecord
+from emosim_core.testing.backend import LLMBackendConformance
+from emosim_core.testing.choices import PerturbatorConformance, SelectorConformance
+from emosim_core.testing.conformance import ComponentConformance, Outcome, registry, run_suite
+from emosim_core.testing.contract import BrokenRuleError
+from emosim_core.testing.domain import DomainConformance
+from emosim_core.testing.policy import PolicyConformance
+from emosim_core.testing.rater import RaterConformance
+from emosim_core.testing.retrieval import RetrievalConformance
+from emosim_core.testing.shaping import RewardShapingConformance
+from emosim_core.testing.sources import ItemLoaderConformance, UserLoaderConformance
+
+SUITES: dict[str, type[ComponentConformance]] = {
+    suite.kind: suite
+    for suite in (
+        DomainConformance,
+        ItemLoaderConformance,
+        UserLoaderConformance,
+        RaterConformance,
+        RetrievalConformance,
+        SelectorConformance,
+        PerturbatorConformance,
+        RewardShapingConformance,
+        PolicyConformance,
+        LLMBackendConformance,
+    )
+}
+"""The suite of each kind of component."""
+
+HEAVY = ("torch", "transformers", "sentence_transformers", "pandas", "stable_baselines3", "matplotlib", "scipy")
+"""What importing a plugin must not import."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the checks of one component came to.
+
+    Attributes:
+        subject: what was checked, such as ``"retrieval strategy oldest_K"``.
+        outcomes: one per check.
+    """
+
+    subject: str
+    outcomes: list[Outcome]
+
+
+def check_plugin(name: str) -> Iterator[Report]:
+    """Check an installed plugin and everything that it provides.
+
+    A component that cannot be made without options is described and no more. A language-model backend is not asked
+    anything, as that may cost money: its own tests do that.
+
+    Args:
+        name: the plugin's name.
+
+    Yields:
+        One report for the plugin, then one for each component.
+
+    Raises:
+        UnknownNameError: no plugin has this name.
+        PluginError: it is broken, incompatible or blocked.
+    """
+    record = registry().load(name)
+    yield Report(record.label, [_light(record)])
+    for component in record.components:
+        suite = SUITES[component.kind]
+        asked: dict[str, Any] = {"component": component.name, "domain": component.domain}
+        if issubclass(suite, LLMBackendConformance):
+            asked["may_ask"] = False
+        yield Report(f"{KIND_TITLES[component.kind]} {component.usage()}", run_suite(suite, **asked))
+
+
+def _light(record: PluginRecord) -> Outcome:
+    """Whether importing the plugin's module imports anything heavy, looked at in a process of its own."""
+    code = "import importlib, sys; importlib.import_module(sys.argv[1]); print(*sys.modules)"
+    target = record.target.partition(":")[0]
+    done = subprocess.run([sys.executable, "-c", code, target], capture_output=True, text=True, check=False)
+    check = "importing it imports nothing heavy"
+    if done.returncode:
+        last = done.stderr.strip().splitlines()[-1:]
+        return Outcome(check, error=BrokenRuleError("plugin-loads", f"{''.join(last)}."))
+    heavy = sorted(set(done.stdout.split()) & set(HEAVY))
+    if heavy:
+        return Outcome(check, error=BrokenRuleError("plugin-light", f"{', '.join(heavy)}."))
+    return Outcome(check)

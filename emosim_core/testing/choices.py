@@ -1,0 +1,115 @@
+"""SelectorConformance and PerturbatorConformance: hold what is done with ratings to its contract."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emosim_core.components.base import Perturbator, Selector
+from emosim_core.simulation.streams import Stage
+from emosim_core.testing.conformance import ComponentConformance, no_error, untouched
+from emosim_core.testing.contract import hold
+from emosim_core.testing.worlds import SmallWorld, draws
+
+_PEOPLE, _SLATES = 40, (1, 3)
+
+
+class SelectorConformance(ComponentConformance):
+    """Subclass it and set ``component``; see :class:`~emosim_core.testing.conformance.ComponentConformance`."""
+
+    kind = "selector"
+
+    def interface(self) -> type:
+        return Selector
+
+    def made(self, world: SmallWorld) -> Selector:
+        """A new selector, prepared for a world."""
+        selector: Selector = self.make()
+        selector.prepare(world.scale)
+        return selector
+
+    def test_it_answers_booleans_and_never_a_failed_rating(self) -> None:
+        for world in self.worlds():
+            for slate in _SLATES:
+                ratings = world.ratings(_PEOPLE, slate, failed=0.3)
+                consumed = self._select(self.made(world), ratings, np.arange(_PEOPLE))
+                hold("selector-failed", not (consumed & np.isnan(ratings)).any(), "a failed rating was consumed.")
+
+    def test_a_person_chooses_the_same_alone_as_among_others(self) -> None:
+        for world in self.worlds():
+            ratings = world.ratings(_PEOPLE, 3)
+            together = self._select(self.made(world), ratings, np.arange(_PEOPLE))
+            for person in range(0, _PEOPLE, 7):
+                alone = self._select(self.made(world), ratings[[person]], np.array([person]))
+                hold("selector-alone", np.array_equal(alone[0], together[person]), f"person {person} chose otherwise.")
+
+    def test_it_repeats_itself(self) -> None:
+        for world in self.worlds():
+            ratings = world.ratings(_PEOPLE, 3)
+            first, again = (self._select(self.made(world), ratings, np.arange(_PEOPLE)) for _ in range(2))
+            hold("selector-repeats", np.array_equal(first, again), "another choice the second time.")
+
+    def test_it_changes_nothing(self) -> None:
+        for world in self.worlds():
+            ratings = world.ratings(_PEOPLE, 3, failed=0.1)
+            with untouched("selector-reads", {"the array of ratings": ratings}):
+                self._select(self.made(world), ratings, np.arange(_PEOPLE))
+
+    def _select(self, selector: Selector, ratings: NDArray[np.float64], people: NDArray[np.intp]) -> NDArray[np.bool_]:
+        with no_error("selector-shape", self.subject):
+            answer = selector.select_batch(ratings, draws(people, Stage.SELECT))
+        hold("selector-shape", isinstance(answer, np.ndarray), f"a {type(answer).__name__}.")
+        shaped = answer.shape == ratings.shape and answer.dtype == np.bool_
+        hold("selector-shape", shaped, f"{answer.dtype} of the shape {answer.shape} for ratings of {ratings.shape}.")
+        return answer
+
+
+class PerturbatorConformance(ComponentConformance):
+    """Subclass it and set ``component``; see :class:`~emosim_core.testing.conformance.ComponentConformance`."""
+
+    kind = "perturbator"
+
+    def interface(self) -> type:
+        return Perturbator
+
+    def test_it_answers_finite_numbers_and_takes_failed_ratings(self) -> None:
+        for world in self.worlds():
+            for slate in _SLATES:
+                ratings = world.ratings(_PEOPLE, slate, failed=0.2)
+                answer = self._perturb(self.make(), ratings, world, np.arange(_PEOPLE))
+                finite = np.isfinite(answer[~np.isnan(ratings)]).all()
+                hold("perturbator-finite", bool(finite), "a rating became no finite number.")
+
+    def test_a_rating_is_perturbed_the_same_alone_as_among_others(self) -> None:
+        for world in self.worlds():
+            ratings = world.ratings(_PEOPLE, 3)
+            together = self._perturb(self.make(), ratings, world, np.arange(_PEOPLE))
+            for person in range(0, _PEOPLE, 7):
+                alone = self._perturb(self.make(), ratings[[person]], world, np.array([person]))
+                same = np.array_equal(alone[0], together[person])
+                hold(
+                    "perturbator-alone", same, f"person {person} got {alone[0]} alone, {together[person]} with others."
+                )
+
+    def test_it_repeats_itself(self) -> None:
+        for world in self.worlds():
+            ratings = world.ratings(_PEOPLE, 3)
+            first, again = (self._perturb(self.make(), ratings, world, np.arange(_PEOPLE)) for _ in range(2))
+            hold("perturbator-repeats", np.array_equal(first, again), "another answer the second time.")
+
+    def test_it_changes_nothing(self) -> None:
+        for world in self.worlds():
+            ratings = world.ratings(_PEOPLE, 3, failed=0.1)
+            with untouched("perturbator-reads", {"the array of ratings": ratings}):
+                self._perturb(self.make(), ratings, world, np.arange(_PEOPLE))
+
+    def _perturb(
+        self, perturbator: Perturbator, ratings: NDArray[np.float64], world: SmallWorld, people: NDArray[np.intp]
+    ) -> NDArray[np.float64]:
+        rule = "perturbator-finite" if np.isnan(ratings).any() else "perturbator-shape"
+        with no_error(rule, self.subject):
+            answer = perturbator.perturb_batch(ratings, world.scale, draws(people, Stage.PERTURB))
+        hold("perturbator-shape", isinstance(answer, np.ndarray), f"a {type(answer).__name__}.")
+        shaped = answer.shape == ratings.shape and answer.dtype.kind in "fiu"
+        hold("perturbator-shape", shaped, f"{answer.dtype} of the shape {answer.shape} for ratings of {ratings.shape}.")
+        return answer

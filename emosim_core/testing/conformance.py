@@ -1,0 +1,204 @@
+"""Conformance: the base of the suites that hold a component to its contract.
+
+A suite is a class whose methods ``test_...`` each check one or a few rules. pytest collects a subclass whose
+name begins with ``Test``; ``emosim plugins check`` runs the same methods without pytest.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, ClassVar
+from unittest import SkipTest
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emosim_core.errors import EmoSimError
+from emosim_core.hooks import Component, PluginRecord, Registry
+from emosim_core.hooks.component import KIND_TITLES
+from emosim_core.testing.contract import BrokenRuleError, hold
+from emosim_core.testing.worlds import FIVE, TEN, SmallWorld, small_world
+
+_NAME = re.compile(r"[a-z0-9]+([_-][a-z0-9]+)*")
+
+
+class ComponentConformance:
+    """Base of all suites. Subclass the suite of your component's kind and set what is to be checked.
+
+    Attributes:
+        component: the name as a user writes it, such as ``"oldest"``, ``"oldest_3"`` or ``"oldest:k=3"``; or a
+            table with ``name`` and options.
+        domain: the domain whose items and people are used; None for made-up ones. A component that is bound to a
+            domain is always checked in it.
+    """
+
+    kind: ClassVar[str]
+    component: ClassVar[str | Mapping[str, Any]]
+    domain: ClassVar[str | None] = None
+
+    def described(self) -> tuple[Component, PluginRecord]:
+        """The component's description, and the plugin that provides it."""
+        return registry().describe(self.kind, self.component, self.domain)
+
+    def make(self) -> Any:
+        """A new instance of what is checked. Override it to check something that is not installed."""
+        component, _ = self.described()
+        if isinstance(self.component, str) and ":" not in self.component and (needed := _needed(component)):
+            raise SkipTest(f'it needs the option {needed}; give it as component = "{component.name}:{needed}=..."')
+        return registry().resolve(self.kind, self.component, self.domain).build()
+
+    def worlds(self) -> Iterable[SmallWorld]:
+        """The worlds to check in: that of :attr:`domain`, or made-up ones on the scales 1 to 10 and 1 to 5."""
+        if self.domain is not None:
+            yield _world_of(self.domain)
+            return
+        yield small_world(TEN)
+        yield small_world(FIVE)
+
+    # ------------------------------------------------------------------------------------------ checks
+
+    def test_its_description_is_complete(self) -> None:
+        component, _ = self._installed()
+        for name in component.names:
+            hold("plugin-names", _NAME.fullmatch(name) is not None, f"the name {name!r}.")
+        summary = component.summary
+        hold("plugin-names", bool(summary) and "\n" not in summary, f"the summary {summary!r} of {component.name!r}.")
+        model = component.options_model()
+        if model is not None:
+            extra = model.model_config.get("extra")
+            hold("plugin-options", extra == "forbid", f"{model.__name__} has extra={extra!r}.")
+            for name, field in model.model_fields.items():
+                hold("plugin-options", bool(field.description), f"{model.__name__}.{name} has no description.")
+
+    def test_no_other_plugin_provides_its_name(self) -> None:
+        _, provider = self._installed()
+        hold("plugin-names", not provider.conflicts, f"{'; '.join(provider.conflicts)}.")
+
+    def test_it_is_made_of_its_options_alone(self) -> None:
+        expected = self.interface()
+        for _ in range(2):
+            with no_error("plugin-makes", self.subject):
+                made = self.make()
+            hold("plugin-makes", isinstance(made, expected), f"a {type(made).__name__}, not a {expected.__name__}.")
+
+    def interface(self) -> type:
+        """The class that the component must be an instance of."""
+        raise NotImplementedError
+
+    def _installed(self) -> tuple[Component, PluginRecord]:
+        if not hasattr(self, "component"):
+            raise SkipTest("what is checked is made by hand, not found by its name")
+        return self.described()
+
+    @property
+    def subject(self) -> str:
+        """What is checked, in words."""
+        name = getattr(self, "component", None)
+        return f"{KIND_TITLES[self.kind]} {name!r}" if name else type(self).__name__
+
+
+@lru_cache(maxsize=1)
+def registry() -> Registry:
+    """The installed plugins; the tests of one process share what is loaded of them."""
+    registry = Registry()
+    registry.load_all(warn=False)
+    return registry
+
+
+def forget_plugins() -> None:
+    """Look for installed plugins anew, and at their worlds, in the checks that follow."""
+    registry.cache_clear()
+    _world_of.cache_clear()
+
+
+@lru_cache(maxsize=4)
+def _world_of(domain: str) -> SmallWorld:
+    from emosim_core.simulation.assembly import assemble
+    from emosim_core.simulation.config import EnvironmentConfig
+
+    world = assemble(EnvironmentConfig(plugin=domain), registry())
+    return SmallWorld(world.catalog, world.population, world.domain.scale, world.domain.words)
+
+
+def _needed(component: Component) -> str:
+    """The first option without a default; empty where there is none."""
+    model = component.options_model()
+    fields = {} if model is None else model.model_fields
+    return next((name for name, field in fields.items() if field.is_required()), "")
+
+
+@contextmanager
+def no_error(rule: str, what: str, allowed: tuple[type[EmoSimError], ...] = ()) -> Iterator[None]:
+    """Words whatever is raised inside as the breaking of a rule.
+
+    Raises:
+        BrokenRuleError: something was raised that is not ``allowed``.
+    """
+    __tracebackhide__ = True
+    try:
+        yield
+    except (BrokenRuleError, SkipTest):
+        raise
+    except Exception as error:
+        if isinstance(error, allowed):
+            raise
+        raise BrokenRuleError(rule, f"{what} raised {type(error).__name__}: {error}.") from error
+
+
+@contextmanager
+def untouched(rule: str, arrays: Mapping[str, NDArray[Any]]) -> Iterator[None]:
+    """Checks that nothing is written to arrays inside.
+
+    Raises:
+        BrokenRuleError: one of them changed.
+    """
+    __tracebackhide__ = True
+    before = {name: array.copy() for name, array in arrays.items()}
+    yield
+    for name, array in arrays.items():
+        same = np.array_equal(before[name], array, equal_nan=array.dtype.kind == "f")
+        hold(rule, same, f"{name} was changed.")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one check of a suite came to.
+
+    Attributes:
+        check: what was checked, in words.
+        error: what it failed with; None where it passed or was skipped.
+        skipped: why it was skipped; empty otherwise.
+    """
+
+    check: str
+    error: Exception | None = None
+    skipped: str = ""
+
+
+def run_suite(suite: type[ComponentConformance], **attributes: Any) -> list[Outcome]:
+    """Run all checks of a suite, without pytest.
+
+    Args:
+        suite: the suite.
+        attributes: what to set on it, such as ``component`` and ``domain``.
+
+    Returns:
+        One outcome per check, in the order of their names.
+    """
+    checks = type(suite.__name__, (suite,), attributes)
+    outcomes = []
+    for name in sorted(one for one in dir(checks) if one.startswith("test_")):
+        words = name.removeprefix("test_").replace("_", " ")
+        try:
+            getattr(checks(), name)()
+        except SkipTest as skip:
+            outcomes.append(Outcome(words, skipped=str(skip)))
+        except Exception as error:
+            outcomes.append(Outcome(words, error=error))
+        else:
+            outcomes.append(Outcome(words))
+    return outcomes

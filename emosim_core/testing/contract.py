@@ -1,0 +1,172 @@
+"""The contract between EmoSim and a plugin: every rule that can be checked, in words, and where it is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+DOCUMENTATION = "docs/hooks"
+"""The folder of the project's documentation in which each rule stands, on the page of its hook."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule.
+
+    Attributes:
+        page: the page that it is written on, in :data:`DOCUMENTATION`.
+        text: the rule.
+    """
+
+    page: str
+    text: str
+
+
+class BrokenRuleError(AssertionError):
+    """A rule of the contract is broken; the message says which, where it is written, and what was found.
+
+    Attributes:
+        rule: the name of the rule.
+    """
+
+    def __init__(self, rule: str, found: str) -> None:
+        self.rule = rule
+        written = RULES[rule]
+        super().__init__(
+            f"The rule {rule!r} is broken: {written.text} Found: {found} "
+            f"(The rule is written in {DOCUMENTATION}/{written.page}.md.)"
+        )
+
+
+def hold(rule: str, condition: bool, found: str) -> None:
+    """Hold a component to a rule.
+
+    Args:
+        rule: the name of the rule, one of :data:`RULES`.
+        condition: whether it is kept.
+        found: what was found where it is not.
+
+    Raises:
+        BrokenRuleError: it is not kept.
+    """
+    __tracebackhide__ = True
+    if not condition:
+        raise BrokenRuleError(rule, found)
+
+
+def _rules(page: str, **texts: str) -> dict[str, Rule]:
+    return {name.replace("_", "-"): Rule(page, text) for name, text in texts.items()}
+
+
+RULES: dict[str, Rule] = {
+    **_rules(
+        "plugin",
+        plugin_loads="A plugin can be imported, states the version of the hooks it was built for, and its hooks yield "
+        "components of their own kind.",
+        plugin_light="Importing a plugin's module imports none of torch, transformers, sentence_transformers, pandas, "
+        "stable_baselines3, matplotlib and scipy.",
+        plugin_names="A name consists of lower-case letters, digits, '_' and '-', has a one-line summary, and no other "
+        "plugin provides it.",
+        plugin_options="An options model forbids unknown options and describes every field.",
+        plugin_makes="A factory makes what its kind must be, from its options alone.",
+        plugin_declares="A plugin that brings a domain names it in the entry-point group 'emosim.domains' too.",
+    ),
+    **_rules(
+        "emosim_domains",
+        domain_name="A domain is called as its component is, and has a title.",
+        domain_words="A domain has a word for everything in Words, and for each trait a text for each of three levels.",
+        domain_scale="The best rating of a domain's scale feels positive and highly aroused, the worst negative and "
+        "lowly aroused.",
+        domain_real_ratings="Shares of real people's ratings are empty, or one for each level of the scale that sum "
+        "to 1, with their source.",
+        domain_defaults="A domain's default sources of items and of people exist and load without options.",
+        domain_environment="An environment of the domain passes Gymnasium's check_env without a warning.",
+        domain_registered="Importing the package of a domain registers its environment with Gymnasium.",
+        domain_repeats="The same seed gives the same sessions, one at a time or many side by side.",
+    ),
+    **_rules(
+        "emosim_item_loaders",
+        items_type="A source of items brings items of the domain's type, at least one, no id twice.",
+        items_ratings="A public rating lies on the domain's scale, and is None where it is unknown.",
+        items_embeddings="Embeddings are finite numbers, one row per item; a row that begins with NaN is an item "
+        "without one.",
+        items_again="Loading twice brings the same items.",
+        items_missing="A file that is not there is a DataError that names it.",
+    ),
+    **_rules(
+        "emosim_user_loaders",
+        users_type="A source of people brings users, at least one, no id twice.",
+        users_again="Loading twice brings the same people.",
+        users_missing="A file that is not there is a DataError that names it.",
+    ),
+    **_rules(
+        "emosim_raters",
+        rater_shape="A rater answers one rating for each person and item.",
+        rater_scale="A rating is a level of the scale it was asked on, or NaN where the rater failed.",
+        rater_reason="The reason of a rating is text.",
+        rater_alone="A rating depends on its person, item and draws alone, not on who else is asked.",
+        rater_repeats="The same question with the same draws gets the same rating.",
+        rater_reads="A rater changes nothing of what it is given.",
+        rater_prepares="A rater can be prepared anew for other items and people.",
+        rater_activity="Activity moves how soon a person leaves, not how they rate: raising it at fixed content moves "
+        "the mean rating by at most 0.5 of 10.",
+    ),
+    **_rules(
+        "emosim_retrievals",
+        retrieval_shape="A retrieval answers whole numbers of the shape (people, items, any number).",
+        retrieval_range="A retrieved position lies within the person's history, or is -1.",
+        retrieval_order="The positions for one item are distinct, and -1 stands only after them.",
+        retrieval_alone="What is retrieved depends on the person's own history and item alone.",
+        retrieval_repeats="The same history and item get the same answer.",
+        retrieval_reads="A retrieval changes nothing of what it is given.",
+    ),
+    **_rules(
+        "emosim_selectors",
+        selector_shape="A selector answers a boolean for each person and item.",
+        selector_failed="A failed rating (NaN) is never consumed.",
+        selector_alone="What is consumed depends on the person's own ratings and draws alone.",
+        selector_repeats="The same ratings with the same draws get the same answer.",
+        selector_reads="A selector changes nothing of what it is given.",
+    ),
+    **_rules(
+        "emosim_perturbators",
+        perturbator_shape="A perturbator answers one number for each person and item.",
+        perturbator_finite="A perturbed rating is a finite number where the rating is; a failed rating (NaN) is no "
+        "error.",
+        perturbator_alone="A perturbed rating depends on the rating and the person's own draws alone.",
+        perturbator_repeats="The same ratings with the same draws get the same answer.",
+        perturbator_reads="A perturbator changes nothing of what it is given.",
+    ),
+    **_rules(
+        "emosim_reward_shapings",
+        shaping_shape="A reward shaping answers one reward for each person and item, and one code for each person.",
+        shaping_finite="The reward of what was consumed is a finite number.",
+        shaping_endings="A code is 0, or the place, from 1, of a reason in 'endings'; reasons are distinct texts and "
+        "none is 'interrupted', 'max_steps' or 'out_of_items'.",
+        shaping_alone="A reward and an ending depend on the person's own session and draws alone.",
+        shaping_begins="begin() forgets what went before in a slot.",
+        shaping_state="State is made in start(), so that copies of a shaping keep their own.",
+        shaping_reads="A reward shaping changes nothing of what it is given.",
+    ),
+    **_rules(
+        "emosim_policies",
+        policy_shape="A policy answers whole numbers of the shape (people, slate).",
+        policy_range="A proposed item is an index of the catalogue; a row of -1 has nothing left to propose.",
+        policy_slate="A slate holds no item twice.",
+        policy_repeats="The same observations with the same draws get the same answers.",
+        policy_reads="A policy changes nothing of what it is given.",
+    ),
+    **_rules(
+        "emosim_llm_backends",
+        backend_made="A backend is made, and lists its models, without a network and without a key.",
+        backend_identity="The identity of a backend is text that says which model of which service answers, and holds "
+        "no key.",
+        backend_answers="An answer is a ChatAnswer with a text, and its usage is not negative.",
+        backend_order="The answers to a batch come in the order of its questions, one for each.",
+        backend_again="A backend can be asked again after it was closed.",
+        backend_errors="Where there is no answer, an LLMError says why; nothing is made up.",
+        backend_choices="The probabilities of choices, where there are any, are of the choices asked for and sum to 1.",
+        backend_key="Without its key, asking is an LLMAuthenticationError that names where the key is looked for; a "
+        "key is in no message, identity or representation.",
+    ),
+}
+"""All rules by name."""

@@ -1,0 +1,124 @@
+"""DomainConformance: holds a domain, with its items, people and environment, to its contract."""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+from emosim_core.model import Domain, Emotion, RatingScale, Words
+from emosim_core.model.user import TRAITS
+from emosim_core.testing.conformance import ComponentConformance, no_error, registry, run_suite
+from emosim_core.testing.contract import hold
+from emosim_core.testing.sources import ItemLoaderConformance, UserLoaderConformance
+
+_RUN = {"episodes": 4, "max_steps": 8, "seed": 3}
+
+
+class DomainConformance(ComponentConformance):
+    """Subclass it and set ``component`` to the domain's name, such as ``"music"``.
+
+    Its default items and people are checked too, each by the suite of its kind.
+    """
+
+    kind = "domain"
+
+    def interface(self) -> type:
+        return Domain
+
+    @property
+    def name(self) -> str:
+        """The name of the domain."""
+        return str(self.component)
+
+    def test_it_is_called_as_its_component_is(self) -> None:
+        domain: Domain = self.make()
+        hold("domain-name", domain.name == self.described()[0].name, f"the domain's name is {domain.name!r}.")
+        hold("domain-name", bool(domain.title), "no title.")
+
+    def test_its_plugin_says_that_it_brings_it(self) -> None:
+        provider = self.described()[1]
+        hold(
+            "plugin-declares", self.name in provider.domains, f"{provider.label} names {list(provider.domains)} there."
+        )
+
+    def test_it_has_all_words(self) -> None:
+        words = self.make().words
+        hold("domain-words", isinstance(words, Words), f"a {type(words).__name__}.")
+        for name in ("item", "items", "consume", "consumed", "consumption", "person", "creators"):
+            hold("domain-words", bool(getattr(words, name)), f"nothing for {name!r}.")
+        for trait in TRAITS:
+            texts = tuple(words.traits.get(trait, ()))
+            hold("domain-words", len(texts) == 3 and all(texts), f"{len(texts)} texts for the trait {trait!r}.")
+            hold("domain-words", len(set(texts)) == 3, f"the same text for two levels of the trait {trait!r}.")
+
+    def test_the_ends_of_its_scale_feel_as_they_should(self) -> None:
+        scale = self.make().scale
+        hold("domain-scale", isinstance(scale, RatingScale), f"a {type(scale).__name__}.")
+        emotion = Emotion(scale)
+        for rating, valence, arousal in ((scale.high, 1.0, 1.0), (scale.low, -1.0, 0.0)):
+            felt = (float(emotion.valence(rating)), float(emotion.arousal(rating)))
+            hold("domain-scale", felt == (valence, arousal), f"a {rating:g} feels like {felt}.")
+
+    def test_its_real_ratings_are_shares(self) -> None:
+        domain: Domain = self.make()
+        shares = list(domain.real_ratings)
+        if not shares:
+            return
+        hold("domain-real-ratings", len(shares) == len(domain.scale.levels), f"{len(shares)} shares.")
+        hold(
+            "domain-real-ratings",
+            min(shares) >= 0 and abs(sum(shares) - 1) < 1e-6,
+            f"shares that sum to {sum(shares)}.",
+        )
+        hold("domain-real-ratings", bool(domain.real_ratings_source), "no source.")
+
+    def test_its_default_items_and_people_keep_to_their_contract(self) -> None:
+        domain: Domain = self.make()
+        for suite, default in (
+            (ItemLoaderConformance, domain.default_items),
+            (UserLoaderConformance, domain.default_users),
+        ):
+            with no_error("domain-defaults", f"the default {suite.kind} {default!r}"):
+                registry().resolve(suite.kind, default, self.name).build()
+            for outcome in run_suite(suite, component=default, domain=self.name):
+                if outcome.error is not None:
+                    raise outcome.error
+
+    def test_its_environment_passes_the_checks_of_gymnasium(self) -> None:
+        from gymnasium.utils.env_checker import check_env
+
+        from emosim_core.simulation.env import EmoSimEnv
+
+        with no_error("domain-environment", "check_env"), warnings.catch_warnings():
+            warnings.simplefilter("error")
+            check_env(EmoSimEnv(self.name, registry=registry(), max_steps=5), skip_render_check=True)
+
+    def test_importing_its_package_registers_its_environment(self) -> None:
+        import importlib
+
+        import gymnasium
+
+        package = self.described()[0].factory.partition(":")[0].partition(".")[0]
+        with no_error("domain-registered", f"importing {package}"):
+            importlib.import_module(package)
+        known = [spec.id for spec in gymnasium.registry.values() if spec.kwargs.get("plugin") == self.name]
+        hold(
+            "domain-registered", bool(known), f"{package} registers nothing; call register_environment({self.name!r})."
+        )
+
+    def test_the_same_seed_gives_the_same_sessions(self) -> None:
+        one = self._run(num_envs=1)
+        hold("domain-repeats", one == self._run(num_envs=1), "other sessions the second time.")
+        hold("domain-repeats", one == self._run(num_envs=4), "other sessions side by side.")
+
+    def _run(self, **options: Any) -> list[bytes]:
+        """The lines of a run, sorted."""
+        from emosim_core.runs.runner import Run
+        from emosim_core.simulation.config import RunConfig
+
+        with tempfile.TemporaryDirectory() as folder, no_error("domain-repeats", "a run"):
+            run = Run(RunConfig(plugin=self.name, **_RUN, **options), Path(folder) / "run", registry=registry())
+            run.play()
+            return sorted((Path(folder) / "run" / "interactions.jsonl").read_bytes().splitlines())

@@ -1,0 +1,69 @@
+"""Fakes: a rater and a language-model backend that do as a script says, and keep what they were asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+from emosim_core.components.base import Draws, Rater, RatingRequest, Ratings
+from emosim_core.errors import LLMError
+from emosim_core.llm.backend import LLMBackend
+from emosim_core.llm.chat import ChatAnswer, ChatRequest, Usage
+
+
+class ScriptedRater(Rater):
+    """Rates what a function of person, item and times consumed before says.
+
+    Args:
+        script: from the index of the person, the index of the item and the number of times the person consumed it
+            before, to a rating; NaN fails.
+
+    Attributes:
+        asked: every request, in order.
+    """
+
+    def __init__(self, script: Callable[[int, int, int], float]) -> None:
+        self.script = script
+        self.asked: list[RatingRequest] = []
+
+    def rate_batch(self, request: RatingRequest, draws: Draws) -> Ratings:
+        self.asked.append(request)
+        values = [
+            [self.script(person, item, times) for item, times in zip(slate, before, strict=True)]
+            for person, slate, before in zip(
+                request.people.tolist(), request.items.tolist(), request.times.tolist(), strict=True
+            )
+        ]
+        return Ratings(np.array(values, dtype=np.float64), lambda row, place: "as the script says")
+
+
+class ScriptedBackend(LLMBackend):
+    """A language model that answers as a script says, and counts a token for each word.
+
+    Args:
+        script: a function of the question, or answers that are given one after the other; an :class:`LLMError`
+            among them is raised.
+
+    Attributes:
+        asked: every question, in order.
+    """
+
+    identity = "scripted"
+
+    def __init__(self, script: Callable[[ChatRequest], str | LLMError] | Iterable[str | LLMError]) -> None:
+        self._script = script if callable(script) else self._one_after_the_other(script)
+        self.asked: list[ChatRequest] = []
+
+    @staticmethod
+    def _one_after_the_other(answers: Iterable[str | LLMError]) -> Callable[[ChatRequest], str | LLMError]:
+        left = iter(answers)
+        return lambda request: next(left)
+
+    async def answer(self, request: ChatRequest) -> ChatAnswer:
+        self.asked.append(request)
+        said = self._script(request)
+        if isinstance(said, LLMError):
+            raise said
+        words = sum(len(message.content.split()) for message in request.messages)
+        return ChatAnswer(said, model="scripted", usage=Usage(prompt=words, completion=len(said.split())))

@@ -1,0 +1,147 @@
+"""RaterConformance: holds a rater to its contract."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from unittest import SkipTest
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emosim_core.components.base import Rater, RatingRequest, Ratings
+from emosim_core.model import Population, User
+from emosim_core.simulation.streams import Stage
+from emosim_core.testing.conformance import ComponentConformance, no_error, untouched
+from emosim_core.testing.contract import hold
+from emosim_core.testing.worlds import SmallWorld, draws, small_world
+
+_PEOPLE, _SLATE = 12, 2
+
+_MOST_BY_ACTIVITY = 0.5
+"""Points of 10 by which raising everybody's activity may move the mean rating (EmoSim-RL)."""
+
+
+class RaterConformance(ComponentConformance):
+    """Subclass it and set ``component``; see :class:`~emosim_core.testing.conformance.ComponentConformance`."""
+
+    kind = "rater"
+
+    def interface(self) -> type:
+        return Rater
+
+    def made(self, world: SmallWorld) -> Rater:
+        """A new rater, prepared for a world."""
+        rater: Rater = self.make()
+        with no_error("rater-prepares", f"prepare() of {self.subject}"):
+            rater.prepare(world.catalog, world.population, world.scale)
+        return rater
+
+    def test_it_answers_levels_of_the_scale_or_fails(self) -> None:
+        for world in self.worlds():
+            values = self._rate(self.made(world), request(world), np.arange(_PEOPLE)).values
+            wrong = [v for v in values[~np.isnan(values)].tolist() if not world.scale.contains(v)]
+            hold("rater-scale", not wrong, f"{wrong[:1]} on the scale {world.scale}.")
+
+    def test_every_reason_is_text(self) -> None:
+        for world in self.worlds():
+            answer = self._rate(self.made(world), request(world), np.arange(_PEOPLE))
+            for row in range(_PEOPLE):
+                for place in range(_SLATE):
+                    with no_error("rater-reason", f"reason({row}, {place}) of {self.subject}"):
+                        reason = answer.reason(row, place)
+                    hold("rater-reason", isinstance(reason, str), f"a {type(reason).__name__}.")
+
+    def test_a_person_rates_the_same_alone_as_among_others(self) -> None:
+        for world in self.worlds():
+            together = self._rate(self.made(world), request(world), np.arange(_PEOPLE)).values
+            rater = self.made(world)
+            for person in range(0, _PEOPLE, 5):
+                alone = self._rate(rater, request(world, [person]), np.array([person])).values
+                same = np.array_equal(alone[0], together[person], equal_nan=True)
+                hold("rater-alone", same, f"person {person} rated {alone[0]} alone, {together[person]} with others.")
+
+    def test_it_repeats_itself(self) -> None:
+        for world in self.worlds():
+            first, again = (self._rate(self.made(world), request(world), np.arange(_PEOPLE)).values for _ in range(2))
+            hold("rater-repeats", np.array_equal(first, again, equal_nan=True), "other ratings the second time.")
+
+    def test_it_changes_nothing(self) -> None:
+        for world in self.worlds():
+            asked = request(world)
+            names = ("people", "items", "retrieved", "retrieved_items", "retrieved_ratings", "times", "moods")
+            given = {f"the array {name}": getattr(asked, name) for name in names}
+            rater = self.made(world)
+            with untouched("rater-reads", given | {"the catalogue's embeddings": world.catalog.embeddings}):
+                answer = self._rate(rater, asked, np.arange(_PEOPLE))
+                answer.reason(0, 0)
+
+    def test_it_can_be_prepared_for_other_items_and_people(self) -> None:
+        if self.domain is not None:
+            raise SkipTest("it is bound to one domain")
+        rater = self.made(small_world(items=5, people=18))
+        for world in self.worlds():
+            with no_error("rater-prepares", f"prepare() of {self.subject}"):
+                rater.prepare(world.catalog, world.population, world.scale)
+            values = self._rate(rater, request(world), np.arange(_PEOPLE)).values
+            fresh = self._rate(self.made(world), request(world), np.arange(_PEOPLE)).values
+            same = np.array_equal(values, fresh, equal_nan=True)
+            hold("rater-prepares", same, "ratings that still depend on the items and people before.")
+
+    def test_activity_moves_the_mean_rating_by_at_most_half_a_point(self) -> None:
+        for world in self.worlds():
+            means = []
+            for level in (1, 3):
+                people = [with_activity(user, level) for user in world.population.users]
+                other = SmallWorld(world.catalog, Population(people), world.scale, world.words)
+                values = self._rate(self.made(other), request(other), np.arange(_PEOPLE)).values
+                means.append(float(np.nanmean(values)) if not np.isnan(values).all() else np.nan)
+            moved = abs(means[1] - means[0]) * 9.0 / world.scale.span
+            hold("rater-activity", not moved > _MOST_BY_ACTIVITY, f"it moved by {moved:.2f} of 10.")
+
+    def _rate(self, rater: Rater, asked: RatingRequest, people: NDArray[np.intp]) -> Ratings:
+        with no_error("rater-shape", self.subject):
+            answer = rater.rate_batch(asked, draws(people, Stage.RATE))
+        hold("rater-shape", isinstance(answer, Ratings), f"a {type(answer).__name__}.")
+        values = answer.values
+        shaped = isinstance(values, np.ndarray) and values.shape == asked.items.shape and values.dtype.kind == "f"
+        hold("rater-shape", shaped, f"{getattr(values, 'dtype', type(values))} for items of {asked.items.shape}.")
+        return answer
+
+
+def with_activity(user: User, level: int) -> User:
+    """The same person with another activity."""
+    return user.model_copy(update={"activity": level})
+
+
+def request(world: SmallWorld, who: Sequence[int] | None = None) -> RatingRequest:
+    """What a rater is told of some of :data:`_PEOPLE` people; a person is told the same whoever else is there.
+
+    Args:
+        world: the items and people.
+        who: which of the people, all of them if None.
+    """
+    rows = np.arange(_PEOPLE) if who is None else np.asarray(who)
+    rng = np.random.default_rng(2)
+    memory = world.remembered(_PEOPLE)
+    people = rng.integers(0, len(world.population), _PEOPLE)[rows]
+    items = rng.integers(0, len(world.catalog), (_PEOPLE, _SLATE))[rows]
+    moods = np.stack([rng.uniform(-1, 1, _PEOPLE), rng.uniform(0, 1, _PEOPLE)], axis=1)[rows]
+    history = memory.history(rows)
+    newest = history.lengths[:, None] - 1 - np.arange(3)
+    positions = np.repeat(np.maximum(newest, -1)[:, None, :], _SLATE, axis=1)
+    there = positions >= 0
+    past_items, past_ratings = history.at(np.maximum(positions, 0))
+    return RatingRequest(
+        people=people,
+        items=items,
+        retrieved=positions,
+        retrieved_items=past_items * there,
+        retrieved_ratings=np.where(there, past_ratings, np.nan),
+        times=history.times_before(items),
+        moods=moods,
+        history=history,
+        catalog=world.catalog,
+        population=world.population,
+        scale=world.scale,
+        words=world.words,
+    )

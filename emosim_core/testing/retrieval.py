@@ -1,0 +1,100 @@
+"""RetrievalConformance: holds a retrieval strategy to its contract."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emosim_core.components.base import Retrieval
+from emosim_core.model import History
+from emosim_core.testing.conformance import ComponentConformance, no_error, untouched
+from emosim_core.testing.contract import hold
+from emosim_core.testing.worlds import SmallWorld
+
+_PEOPLE, _SLATE = 12, 3
+
+
+class RetrievalConformance(ComponentConformance):
+    """Subclass it and set ``component``; see :class:`~emosim_core.testing.conformance.ComponentConformance`."""
+
+    kind = "retrieval"
+
+    def interface(self) -> type:
+        return Retrieval
+
+    def test_it_answers_positions_within_each_history(self) -> None:
+        for world in self.worlds():
+            items, history = _asked(world)
+            answer = self._retrieve(self.make(), items, history, world)
+            hold(
+                "retrieval-range",
+                bool(((answer >= -1) & (answer < history.lengths[:, None, None])).all()),
+                f"positions from {answer.min(initial=0)} to {answer.max(initial=0)} in histories of "
+                f"{history.lengths.min()} to {history.lengths.max()} interactions.",
+            )
+            for places in (places for slate in answer.tolist() for places in slate):
+                taken = [place for place in places if place >= 0]
+                hold("retrieval-order", len(set(taken)) == len(taken), f"the positions {places}.")
+                hold("retrieval-order", places[: len(taken)] == taken, f"the positions {places}.")
+
+    def test_a_history_without_interactions_gives_nothing(self) -> None:
+        for world in self.worlds():
+            history = world.remembered(4, longest=0).history()
+            items = np.zeros((4, _SLATE), dtype=np.intp)
+            answer = self._retrieve(self.make(), items, history, world)
+            hold("retrieval-range", bool((answer == -1).all()), f"{answer.max(initial=-1)} in an empty history.")
+
+    def test_a_person_gets_the_same_alone_as_among_others(self) -> None:
+        for world in self.worlds():
+            items, history = _asked(world)
+            together = self._retrieve(self.make(), items, history, world)
+            for row in range(_PEOPLE):
+                alone = self._retrieve(self.make(), items[row : row + 1], history.single(row), world)
+                hold(
+                    "retrieval-alone",
+                    _without_padding(alone[0]) == _without_padding(together[row]),
+                    f"{_without_padding(together[row])} among others and {_without_padding(alone[0])} alone, "
+                    f"for person {row}.",
+                )
+
+    def test_it_repeats_itself(self) -> None:
+        for world in self.worlds():
+            items, history = _asked(world)
+            strategy = self.make()
+            first = self._retrieve(strategy, items, history, world)
+            again = self._retrieve(strategy, items, history, world)
+            anew = self._retrieve(self.make(), items, history, world)
+            same = np.array_equal(first, again) and np.array_equal(first, anew)
+            hold("retrieval-repeats", same, "another answer the second time.")
+
+    def test_it_changes_nothing(self) -> None:
+        for world in self.worlds():
+            items, history = _asked(world)
+            given: dict[str, NDArray[Any]] = {"the array of items": items}
+            given["the catalogue's embeddings"] = world.catalog.embeddings
+            columns = ("items", "ratings", "codes", "times_consumed", "latest", "lengths")
+            given |= {f"the history's {name}": getattr(history, name) for name in columns}
+            with untouched("retrieval-reads", given):
+                self._retrieve(self.make(), items, history, world)
+
+    def _retrieve(
+        self, strategy: Retrieval, items: NDArray[np.intp], history: History, world: SmallWorld
+    ) -> NDArray[np.intp]:
+        with no_error("retrieval-shape", self.subject):
+            answer = strategy.retrieve_batch(items, history, world.catalog)
+        hold("retrieval-shape", isinstance(answer, np.ndarray), f"a {type(answer).__name__}.")
+        shaped = answer.ndim == 3 and answer.shape[:2] == items.shape and answer.dtype.kind == "i"
+        hold("retrieval-shape", shaped, f"{answer.dtype} of the shape {answer.shape} for items of {items.shape}.")
+        return answer
+
+
+def _asked(world: SmallWorld) -> tuple[NDArray[np.intp], History]:
+    """Items at hand, shape ``(P, S)``, and what the people remember."""
+    items = np.random.default_rng(1).integers(0, len(world.catalog), (_PEOPLE, _SLATE))
+    return items, world.remembered(_PEOPLE).history()
+
+
+def _without_padding(answer: NDArray[np.intp]) -> list[list[int]]:
+    return [[place for place in places if place >= 0] for places in answer.tolist()]

@@ -1,0 +1,122 @@
+"""ItemLoaderConformance and UserLoaderConformance: hold sources of items and people to their contract."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+from unittest import SkipTest
+
+import numpy as np
+
+from emosim_core.errors import ConfigurationError, DataError
+from emosim_core.model import Domain, LoadedItems, Loader, User, UserLoader
+from emosim_core.testing.conformance import ComponentConformance, no_error, registry
+from emosim_core.testing.contract import hold
+
+
+class _SourceConformance(ComponentConformance):
+    """Base of the suites of sources: set ``component``, with the file where it reads one, and ``domain``."""
+
+    rule: str
+
+    def load(self) -> Any:
+        """What a new loader brings."""
+        with no_error(f"{self.rule}-type", f"load() of {self.subject}"):
+            return self.make().load()
+
+    def test_a_file_that_is_not_there_is_named(self) -> None:
+        component, _ = self._installed()
+        model = component.options_model()
+        if component.value is None or model is None:
+            raise SkipTest("it reads no file")
+        with tempfile.TemporaryDirectory() as folder:
+            nowhere = Path(folder) / "nowhere"
+            try:
+                loader = registry().resolve(self.kind, f"{component.name}:{nowhere}", self.domain).build()
+            except ConfigurationError as error:
+                raise SkipTest(f"its option {component.value!r} is no path: {error}") from error
+            try:
+                loader.load()
+            except DataError as error:
+                hold(f"{self.rule}-missing", "nowhere" in str(error), f"the message {str(error)!r}.")
+            except Exception as error:
+                hold(f"{self.rule}-missing", False, f"{type(error).__name__}: {error}.")
+            else:
+                hold(f"{self.rule}-missing", False, "no error.")
+
+
+class ItemLoaderConformance(_SourceConformance):
+    """Subclass it and set ``component`` and ``domain``; see :class:`_SourceConformance`."""
+
+    kind = "items"
+    rule = "items"
+
+    def interface(self) -> type:
+        return Loader
+
+    def test_it_brings_items_of_the_domain(self) -> None:
+        domain = self._domain()
+        loaded = self._loaded()
+        hold("items-type", len(loaded.items) > 0, "no items.")
+        for item in loaded.items:
+            of_type = isinstance(item, domain.item_type)
+            hold("items-type", of_type, f"a {type(item).__name__}, not a {domain.item_type.__name__}.")
+        ids = [item.id for item in loaded.items]
+        hold("items-type", len(set(ids)) == len(ids), "an id twice.")
+
+    def test_public_ratings_lie_on_the_scale(self) -> None:
+        scale = self._domain().scale
+        for item in self._loaded().items:
+            rating = item.public_rating
+            fits = rating is None or scale.low <= rating <= scale.high
+            hold("items-ratings", fits, f"{rating} of {item.id!r} on the scale {scale}.")
+
+    def test_embeddings_are_numbers(self) -> None:
+        loaded = self._loaded()
+        if loaded.embeddings is None:
+            raise SkipTest("it brings no embeddings")
+        vectors = np.asarray(loaded.embeddings)
+        shaped = vectors.ndim == 2 and len(vectors) == len(loaded.items) and vectors.dtype.kind == "f"
+        hold("items-embeddings", shaped, f"{vectors.dtype} of the shape {vectors.shape} for {len(loaded.items)} items.")
+        finite = np.isfinite(vectors).all(axis=1) | np.isnan(vectors[:, 0])
+        hold("items-embeddings", bool(finite.all()), f"row {int(np.argmin(finite))}.")
+
+    def test_loading_twice_brings_the_same(self) -> None:
+        first, again = self._loaded(), self._loaded()
+        same = list(first.items) == list(again.items)
+        if first.embeddings is not None and again.embeddings is not None:
+            same = same and np.array_equal(first.embeddings, again.embeddings, equal_nan=True)
+        hold("items-again", same, "other items the second time.")
+
+    def _domain(self) -> Domain:
+        if self.domain is None:
+            raise SkipTest("set the attribute 'domain': items belong to one")
+        domain: Domain = registry().resolve_domain(self.domain).build()
+        return domain
+
+    def _loaded(self) -> LoadedItems:
+        loaded: LoadedItems = self.load()
+        hold("items-type", isinstance(loaded, LoadedItems), f"a {type(loaded).__name__}.")
+        return loaded
+
+
+class UserLoaderConformance(_SourceConformance):
+    """Subclass it and set ``component`` and ``domain``; see :class:`_SourceConformance`."""
+
+    kind = "users"
+    rule = "users"
+
+    def interface(self) -> type:
+        return UserLoader
+
+    def test_it_brings_people(self) -> None:
+        people = self.load()
+        hold("users-type", len(people) > 0, "nobody.")
+        for user in people:
+            hold("users-type", isinstance(user, User), f"a {type(user).__name__}.")
+        ids = [user.id for user in people]
+        hold("users-type", len(set(ids)) == len(ids), "an id twice.")
+
+    def test_loading_twice_brings_the_same(self) -> None:
+        hold("users-again", list(self.load()) == list(self.load()), "other people the second time.")

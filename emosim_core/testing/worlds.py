@@ -1,0 +1,119 @@
+"""Small made-up worlds to hold components to their contract in: items, people and what they remember."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emosim_core.components.base import Draws
+from emosim_core.model import Catalog, Emotion, Item, Memory, Population, RatingScale, User, Words
+from emosim_core.simulation.streams import Stage, Streams
+
+CATEGORIES = ("comedy", "drama", "history", "travel")
+"""The categories of the made-up items."""
+
+TEN = RatingScale(low=1, high=10, step=1)
+"""The scale of films, 1 to 10."""
+
+FIVE = RatingScale(low=1, high=5, step=1)
+"""The scale of books, 1 to 5."""
+
+
+@dataclass(frozen=True)
+class SmallWorld:
+    """Items and people on a scale, as components are handed them.
+
+    Attributes:
+        catalog: the items.
+        population: the people.
+        scale: the rating scale.
+        words: words of the domain.
+    """
+
+    catalog: Catalog
+    population: Population
+    scale: RatingScale
+    words: Words
+
+    def remembered(self, people: int, longest: int = 24, seed: int = 0) -> Memory:
+        """Memories of ``people`` people, of 0 to ``longest`` interactions each, repeats among them.
+
+        The first person remembers nothing, the second one interaction.
+        """
+        rng = np.random.default_rng(seed)
+        lengths = rng.integers(0, longest + 1, people)
+        lengths[: min(2, people)] = [0, 1][: min(2, people)]
+        memory = Memory(people, len(self.catalog), capacity=4)
+        emotion = Emotion(self.scale)
+        for t in range(longest):
+            who = np.flatnonzero(lengths > t)
+            if len(who):
+                ratings = rng.choice(self.scale.levels, len(who))
+                memory.append(who, rng.integers(0, len(self.catalog), len(who)), ratings, emotion.code(ratings))
+        return memory
+
+    def ratings(self, people: int, slate: int, seed: int = 0, failed: float = 0.0) -> NDArray[np.float64]:
+        """Random ratings, shape ``(people, slate)``, of which about the share ``failed`` is NaN."""
+        rng = np.random.default_rng(seed)
+        values = rng.choice(self.scale.levels, (people, slate))
+        return np.where(rng.random((people, slate)) < failed, np.nan, values)
+
+
+def small_world(scale: RatingScale = TEN, items: int = 40, people: int = 18) -> SmallWorld:
+    """A made-up world; the same arguments give the same world.
+
+    Args:
+        scale: the rating scale.
+        items: number of items, at least 1.
+        people: number of people, at least 1. Among 18, all traits take all levels.
+    """
+    rng = np.random.default_rng(7)
+    made = [
+        Item(
+            id=f"i{i:03d}",
+            title=f"Item {i}",
+            categories=tuple(rng.choice(CATEGORIES, int(rng.integers(1, 3)), replace=False)),
+            description=f"The item with the number {i}.",
+            year=1950 + i,
+            public_rating=None if i % 9 == 8 else round(float(rng.uniform(scale.low, scale.high)), 1),
+            public_count=None if i % 9 == 8 else int(rng.integers(1, 100_000)),
+            collection=f"Series {i // 4}" if i % 4 else None,
+            part=i % 4 or None,
+        )
+        for i in range(items)
+    ]
+    vectors = rng.normal(size=(items, 8)).astype(np.float32)
+    if items > 3:
+        vectors[3] = 0.0
+    users = [
+        User(
+            id=f"u{i:03d}",
+            name=f"Person {i}",
+            age=20 + i,
+            liked=(CATEGORIES[i % 4],),
+            disliked=(CATEGORIES[(i + 1) % 4],),
+            activity=1 + i % 3,
+            conformity=1 + i // 3 % 3,
+            diversity=1 + i // 2 % 3,
+            baseline_valence=round(float(rng.uniform(-0.5, 0.5)), 2),
+        )
+        for i in range(people)
+    ]
+    return SmallWorld(Catalog(made, scale, vectors, "made up"), Population(users), scale, Words())
+
+
+def draws(rows: NDArray[np.intp] | int, stage: Stage = Stage.RATE, seed: int = 0) -> Draws:
+    """Draws as the engine hands them to components: person p's are those of the seed ``seed + p``.
+
+    Args:
+        rows: which people, shape ``(R,)``, or how many from 0 on.
+        stage: what the draws are for.
+        seed: seed of person 0.
+    """
+    who = np.arange(rows) if isinstance(rows, int) else np.asarray(rows)
+    streams = Streams(len(who))
+    slots = np.arange(len(who))
+    streams.begin(slots, [seed + int(person) for person in who], [0] * len(who))
+    return streams.of(stage, slots)
