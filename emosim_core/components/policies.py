@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
@@ -96,10 +98,11 @@ class Replay(_Ranked):
 
     def ranking(self, catalog: Catalog) -> NDArray[np.intp]:
         indices = []
-        for line, row in read_csv(self._file, "a CSV file of items to propose", required=["item"]):
-            if row["item"] not in catalog.index:
-                raise DataError(self._file, f"the catalogue has no item {row['item']!r}", row=line, field="item")
-            indices.append(catalog.index[row["item"]])
+        with closing(read_csv(self._file, "a CSV file of items to propose", required=["item"])) as rows:
+            for line, row in rows:
+                if row["item"] not in catalog.index:
+                    raise DataError(self._file, f"the catalogue has no item {row['item']!r}", row=line, field="item")
+                indices.append(catalog.index[row["item"]])
         if not indices:
             raise DataError(self._file, "has no items to propose")
         return np.array(indices, dtype=np.intp)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import ClassVar, TypeVar, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from emosim_core.data.embeddings import load_array
-from emosim_core.data.tables import checked, read_csv
+from emosim_core.data.tables import UniqueIds, checked, read_csv
 from emosim_core.errors import DataError
 from emosim_core.model.item import Item
 from emosim_core.model.loader import LoadedItems, Loader
@@ -93,20 +94,20 @@ def read_items_csv(
     fields = {column: field for field, column in named.items()}
     lists = {field for field, about in item_type.model_fields.items() if get_origin(about.annotation) is tuple}
     items: list[AnyItem] = []
-    rows: dict[str, int] = {}
-    for row, cells in read_csv(path, f"a CSV file of {items_word}", required=(named["id"], named["title"])):
-        if not items:
-            _check_columns(path, cells, fields)
-        values = {
-            fields[column]: cell.split("|") if fields[column] in lists else cell
-            for column, cell in cells.items()
-            if cell
-        }
-        item = checked(item_type, values, path, row, named)
-        first = rows.setdefault(item.id, row)
-        if first != row:
-            raise DataError(path, f"the id {item.id!r} is that of row {first} already", row=row, field=named["id"])
-        items.append(item)
+    ids = UniqueIds(path, named["id"], "id")
+    required = (named["id"], named["title"])
+    with closing(read_csv(path, f"a CSV file of {items_word}", required)) as rows:
+        for row, cells in rows:
+            if not items:
+                _check_columns(path, cells, fields)
+            values = {
+                fields[column]: cell.split("|") if fields[column] in lists else cell
+                for column, cell in cells.items()
+                if cell
+            }
+            item = checked(item_type, values, path, row, named)
+            ids.add(item.id, row)
+            items.append(item)
     if not items:
         raise DataError(path, f"has no {items_word}, only a header line")
     return items

@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from emosim_core.data.cells import shortened
 from emosim_core.data.files import write_whole
 from emosim_core.errors import DataError
 
@@ -37,8 +38,10 @@ def existing_file(path: str | os.PathLike[str], what: str) -> Path:
 
 def read_csv(
     path: str | os.PathLike[str], what: str, required: Sequence[str] = ()
-) -> Iterator[tuple[int, dict[str, str]]]:
+) -> Generator[tuple[int, dict[str, str]], None, None]:
     """The rows of a CSV file with a header line, as (line number, values by column); values are stripped.
+
+    Whoever may leave the rows before their end, by an error too, closes them: ``contextlib.closing``.
 
     Args:
         path: the file; UTF-8, with or without a byte order mark.
@@ -59,7 +62,7 @@ def read_csv(
 
 def read_rows(
     raw: IO[bytes], path: str | os.PathLike[str], what: str, required: Sequence[str] = (), strip: bool = True
-) -> Iterator[tuple[int, dict[str, str]]]:
+) -> Generator[tuple[int, dict[str, str]], None, None]:
     """The rows of a stream of CSV, as :func:`read_csv` gives those of a file.
 
     Args:
@@ -134,19 +137,38 @@ def checked(
         raise DataError(path, f"{first['msg']}{got}", row=row, field=name) from error
 
 
-def number(text: str, path: str | os.PathLike[str], row: int | str, field: str) -> float:
-    """A number read from a field.
+class UniqueIds:
+    """Refuses an identifier that stands in a file twice.
 
-    Raises:
-        DataError: the text is no finite number.
+    Attributes:
+        field: what the file calls the identifier.
+
+    Args:
+        path: the file.
+        field: what the file calls the identifier.
+        item_word: what it identifies, for messages ("film").
     """
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
-    if value != value or value in (float("inf"), float("-inf")):
-        raise DataError(path, f"expected a number, got {shortened(text)}", row=row, field=field)
-    return value
+
+    def __init__(self, path: str | os.PathLike[str], field: str, item_word: str) -> None:
+        self.field = field
+        self._path, self._item_word = path, item_word
+        self._rows: dict[Hashable, int | str] = {}
+
+    def add(self, value: Hashable, row: int | str) -> None:
+        """Take the identifier of the next record.
+
+        Args:
+            value: the identifier.
+            row: the record.
+
+        Raises:
+            DataError: an earlier record has it; names both.
+        """
+        first = self._rows.setdefault(value, row)
+        if first != row:
+            raise DataError(
+                self._path, f"the {self._item_word} {value!r} stands in row {first} already", row=row, field=self.field
+            )
 
 
 def write_csv(path: str | os.PathLike[str], header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -165,9 +187,3 @@ def write_csv(path: str | os.PathLike[str], header: Sequence[str], rows: Iterabl
         write_whole(target, text.getvalue().encode())
     except (OSError, UnicodeError) as error:
         raise DataError(path, f"cannot be written: {getattr(error, 'strerror', None) or error}") from error
-
-
-def shortened(value: object) -> str:
-    """A value as a message quotes it: not longer than a line bears."""
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."

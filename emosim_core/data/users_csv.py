@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import ast
 import difflib
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,8 +13,9 @@ from typing import Any, ClassVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from emosim_core.data.cells import list_of_names, number, whole_number
 from emosim_core.data.people import baseline_moods, stratified_traits
-from emosim_core.data.tables import checked, number, read_csv, shortened, write_csv
+from emosim_core.data.tables import UniqueIds, checked, read_csv, write_csv
 from emosim_core.errors import DataError
 from emosim_core.model.loader import UserLoader
 from emosim_core.model.user import TRAITS, User
@@ -62,6 +62,8 @@ _ESUBER_COLUMNS = {
     **{f"{trait}_level": trait for trait in TRAITS},
 }
 _ESUBER = _Format("EmoSim-RL", _ESUBER_COLUMNS, tuple(_ESUBER_COLUMNS))
+_LISTS = "['drama', 'crime'] or drama|crime"
+"""How lists are written, for messages."""
 
 
 def read_users_csv(path: str | os.PathLike[str], aliases: Mapping[str, str] | None = None) -> list[User]:
@@ -102,7 +104,7 @@ def read_users_csv(path: str | os.PathLike[str], aliases: Mapping[str, str] | No
     dealt = _Dealt(len(rows))
     by_field = {field: column for column, field in form.columns.items()}
     users: list[User] = []
-    row_of_id: dict[str, int] = {}
+    ids = UniqueIds(path, "id", "id")
     for i, (row, cells) in enumerate(rows):
         values: dict[str, Any] = {"id": f"u{i + 1:04d}"}
         for column, field in form.columns.items():
@@ -113,9 +115,7 @@ def read_users_csv(path: str | os.PathLike[str], aliases: Mapping[str, str] | No
         if form is not _OWN:
             values["description"] = _whole(values["description"], values["name"])
         user = checked(User, values, path, row, by_field)
-        if user.id in row_of_id:
-            raise DataError(path, f"{user.id!r} is also the id of row {row_of_id[user.id]}", row=row, field="id")
-        row_of_id[user.id] = row
+        ids.add(user.id, row)
         users.append(user)
     return users
 
@@ -212,69 +212,18 @@ def _value(
 ) -> Any:
     """The value of one cell, as far as it is not text."""
     if field in ("liked", "disliked"):
-        names = (name.strip().lower() for name in _list(text, path, row, column))
+        names = (name.strip().lower() for name in list_of_names(text, path, row, column, _LISTS, bars=True))
         return tuple(aliases.get(name, name) for name in names)
     if field == "age":
-        return _whole_number(text, path, row, column, "an age in whole years") if text else None
+        return whole_number(text, path, row, column, "an age in whole years") if text else None
     if field in TRAITS:
-        level = _whole_number(text, path, row, column, "a level of 1, 2 or 3")
+        level = whole_number(text, path, row, column, "a level of 1, 2 or 3")
         if level not in (1, 2, 3):
             raise DataError(path, f"expected a level of 1, 2 or 3, got {text!r}", row=row, field=column)
         return level
     if field.startswith("baseline_"):
         return number(text, path, row, column)
     return text
-
-
-def _whole_number(text: str, path: str | os.PathLike[str], row: int, column: str, what: str) -> int:
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
-    # A table program writes 30.0 where a column has gaps.
-    if not value.is_integer():
-        raise DataError(path, f"expected {what}, got {text!r}", row=row, field=column)
-    return int(value)
-
-
-def _list(text: str, path: str | os.PathLike[str], row: int, column: str) -> list[str]:
-    """Names in a cell: a JSON or Python list, or parted by bars; an empty cell has none."""
-    if not text:
-        return []
-    value: object
-    if text[0] in "[({\"'":
-        value = _literal(text)
-    elif _is_number(text) or ("|" not in text and ("," in text or ";" in text)):
-        value = None
-    else:
-        value = text.split("|")
-    if not isinstance(value, (list, tuple)) or not all(isinstance(name, str) for name in value):
-        raise DataError(
-            path,
-            f"expected a list such as ['drama', 'crime'] or drama|crime, got {shortened(text)}",
-            row=row,
-            field=column,
-        )
-    return list(value)
-
-
-def _literal(text: str) -> object:
-    """What a JSON or Python literal says; None where the text is neither."""
-    readers: tuple[Callable[[str], object], ...] = (json.loads, ast.literal_eval)
-    for reader in readers:
-        try:
-            return reader(text)
-        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
-            continue
-    return None
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _cell(value: object) -> object:
@@ -286,7 +235,7 @@ def _cell(value: object) -> object:
         return "" if value is None else value
     barred = "|".join(value)
     try:
-        reads_back = "\r" not in barred and _list(barred, "", 0, "") == list(value)
+        reads_back = "\r" not in barred and list_of_names(barred, "", 0, "", _LISTS, bars=True) == list(value)
     except DataError:
         reads_back = False
     return barred if reads_back else json.dumps(value, ensure_ascii=False)

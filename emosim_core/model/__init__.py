@@ -1,11 +1,12 @@
 """The world: items, people, ratings, emotions and memories. Imports nothing of the project but errors."""
 
 from emosim_core.model.catalog import Catalog
-from emosim_core.model.domain import Domain, Words
+from emosim_core.model.domain import Domain, Example, Words
 from emosim_core.model.emotion import Emotion, EmotionThresholds, MoodOptions
 from emosim_core.model.item import Item
 from emosim_core.model.loader import LoadedItems, Loader, UserLoader
 from emosim_core.model.memory import History, Interaction, Memory
+from emosim_core.model.names import Names
 from emosim_core.model.population import Population
 from emosim_core.model.scale import RatingScale
 from emosim_core.model.user import User
@@ -15,6 +16,7 @@ __all__ = [
     "Domain",
     "Emotion",
     "EmotionThresholds",
+    "Example",
     "History",
     "Interaction",
     "Item",
@@ -22,6 +24,7 @@ __all__ = [
     "Loader",
     "Memory",
     "MoodOptions",
+    "Names",
     "Population",
     "RatingScale",
     "User",

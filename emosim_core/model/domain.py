@@ -35,6 +35,23 @@ class Words:
 
 
 @dataclass(frozen=True)
+class Example:
+    """A worked example for a language model: one person, one item, the rating and why.
+
+    Attributes:
+        person: the person in a sentence or two.
+        item: the item in a sentence or two, its title included.
+        rating: on the domain's scale.
+        reason: one sentence.
+    """
+
+    person: str
+    item: str
+    rating: float
+    reason: str
+
+
+@dataclass(frozen=True)
 class Domain:
     """A domain: its scale, its words, what its items are, and where items and people come from.
 
@@ -48,6 +65,7 @@ class Domain:
         default_users: name of the population used when none is chosen.
         real_ratings: how real people's ratings are distributed over the scale's levels, worst first,
             sums to 1; empty where nothing is known. ``real_ratings_source`` says whose.
+        examples: worked examples for prompts; without them, a language model can be asked without examples only.
     """
 
     name: str
@@ -59,3 +77,4 @@ class Domain:
     default_users: str = "sampled"
     real_ratings: Sequence[float] = ()
     real_ratings_source: str = ""
+    examples: Sequence[Example] = ()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+
+from emosim_core.model.names import LowerCaseNames
 
 
 class Item(BaseModel):
@@ -15,7 +17,7 @@ class Item(BaseModel):
 
     id: str = Field(min_length=1, description="Identifier, unique in its catalogue.")
     title: str = Field(min_length=1, description="Title as people know it.")
-    categories: tuple[str, ...] = Field((), description="Categories, lower case.")
+    categories: LowerCaseNames = Field((), description="Categories, lower case.")
     description: str = Field("", description="What it is about.")
     year: int | None = Field(None, description="Year of first publication.")
     public_rating: float | None = Field(
@@ -25,10 +27,12 @@ class Item(BaseModel):
     collection: str | None = Field(None, description="Series that it belongs to.")
     part: int | None = Field(None, ge=1, description="Position in the series, from 1.")
 
-    @field_validator("categories")
+    @field_validator("part")
     @classmethod
-    def _lower_case_without_repeats(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(category.strip().lower() for category in value if category.strip()))
+    def _part_of_something(cls, value: int | None, info: ValidationInfo) -> int | None:
+        if value is not None and info.data.get("collection") is None:
+            raise ValueError("a part needs the name of its series or collection")
+        return value
 
     @property
     def creators(self) -> tuple[str, ...]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field
+
+from emosim_core.model.names import LowerCaseNames
 
 Level = Literal[1, 2, 3]
 
@@ -35,18 +37,13 @@ class User(BaseModel):
     job: str = Field("", description="What the person does for a living.")
     hobby: str = Field("", description="What the person does for fun.")
     description: str = Field("", description="The person in a few sentences.")
-    liked: tuple[str, ...] = Field((), description="Categories that the person likes.")
-    disliked: tuple[str, ...] = Field((), description="Categories that the person dislikes.")
+    liked: LowerCaseNames = Field((), description="Categories that the person likes.")
+    disliked: LowerCaseNames = Field((), description="Categories that the person dislikes.")
     activity: Level = Field(2, description="1 elusive, 2 occasional, 3 enthusiast.")
     conformity: Level = Field(2, description="1 follower, 2 balanced, 3 maverick.")
     diversity: Level = Field(2, description="1 selective, 2 niche explorer, 3 trailblazer.")
     baseline_valence: float = Field(0.1, ge=-1, le=1, description="Valence where the mood rests.")
     baseline_arousal: float = Field(0.4, ge=0, le=1, description="Arousal where the mood rests.")
-
-    @field_validator("liked", "disliked")
-    @classmethod
-    def _lower_case_without_repeats(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(category.strip().lower() for category in value if category.strip()))
 
     def trait_name(self, trait: str) -> str:
         """The name of this person's level of a trait, such as ``"maverick"``."""

@@ -187,7 +187,7 @@ def test_a_malformed_cell_is_named(tmp_path: Path, header: str, row: str, field:
 
 def test_an_id_twice_names_both_rows(tmp_path: Path) -> None:
     path = write(tmp_path / "own.csv", "id,name,description", "a,Ada,Text.", "b,Bo,Text.", "a,Cy,Text.")
-    with pytest.raises(DataError, match="'a' is also the id of row 2") as caught:
+    with pytest.raises(DataError, match="the id 'a' stands in row 2 already") as caught:
         read_users_csv(path)
     assert (caught.value.row, caught.value.field) == (4, "id")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from emosim_core import Domain, RatingScale, Words
+from emosim_movies.examples import EXAMPLES
 from emosim_movies.movie import Movie
 from emosim_movies.people import TRAIT_TEXTS
 
@@ -26,4 +27,5 @@ def movies() -> Domain:
         item_type=Movie,
         real_ratings=(0.0222, 0.0383, 0.0341, 0.0988, 0.0764, 0.1956, 0.1480, 0.2266, 0.0755, 0.0845),
         real_ratings_source="MovieLens, half stars doubled (Harper & Konstan, 2015, doi 10.1145/2827872)",
+        examples=EXAMPLES,
     )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field
 
-from emosim_core import Item
+from emosim_core import Item, Names
 
 GENRES = (
     "action",
@@ -35,8 +35,8 @@ class Movie(Item):
     Public ratings are on 1 to 10.
     """
 
-    director: tuple[str, ...] = Field((), description="Who directed it; several for co-directors.")
-    cast: tuple[str, ...] = Field((), description="Who plays in it, the leading parts first.")
+    director: Names = Field((), description="Who directed it; several for co-directors.")
+    cast: Names = Field((), description="Who plays in it, the leading parts first.")
     runtime: int | None = Field(None, ge=1, description="Length in minutes; None where unknown.")
     language: str | None = Field(None, min_length=2, description="Original language as an ISO 639-1 code, such as en.")
     year: int | None = Field(None, ge=1870, le=2200, description="Year of release; None where unknown.")
@@ -45,18 +45,6 @@ class Movie(Item):
     )
     imdb_id: str | None = Field(None, pattern=r"^tt\d+$", description="Its identifier at IMDb, such as tt0114709.")
     tmdb_id: int | None = Field(None, ge=1, description="Its identifier at TMDB.")
-
-    @field_validator("director", "cast")
-    @classmethod
-    def _without_repeats(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(name.strip() for name in value if name.strip()))
-
-    @field_validator("part")
-    @classmethod
-    def _part_of_something(cls, value: int | None, info: ValidationInfo) -> int | None:
-        if value is not None and info.data.get("collection") is None:
-            raise ValueError("a part needs the name of its collection")
-        return value
 
     @property
     def genres(self) -> tuple[str, ...]:

@@ -92,13 +92,13 @@ def test_csv_needs_only_id_and_title(tmp_path: Path) -> None:
         ("id,title,id\n1,One,1\n", 1, "id", "twice"),
         ("id,title\n1,One\n2\n", 3, "", "has 1 fields; the header has 2"),
         ("id,title\n1,One\n2,\n", 3, "title", "Field required"),
-        ("id,title\n1,One\n2,Two\n1,Three\n", 4, "id", "that of row 2 already"),
+        ("id,title\n1,One\n2,Two\n1,Three\n", 4, "id", "the id '1' stands in row 2 already"),
         ("id,title,year\n1,One,MCM\n", 2, "year", "valid integer"),
         ("id,title,public_rating\n1,One,good\n", 2, "public_rating", "valid number"),
         ("id,title,public_rating\n1,One,nan\n", 2, "public_rating", "finite number"),
         ("id,title,public_rating\n1,One,11\n", 2, "public_rating", "less than or equal to 10"),
         ("id,title,votes\n1,One,-3\n", 2, "votes", "greater than or equal to 0"),
-        ("id,title,part\n1,One,2\n", 2, "part", "needs the name of its collection"),
+        ("id,title,part\n1,One,2\n", 2, "part", "needs the name of its series or collection"),
         ('id,title\n1,"One\n', 2, "", "not well-formed CSV"),
         (b"id,title\n1,Caf\xe9\n", None, "", "is not UTF-8 text"),
     ],
@@ -291,6 +291,22 @@ def test_movielens_zip_that_is_none_or_damaged(tmp_path: Path) -> None:
     fails(lambda: load_movielens(damaged), file="movies.csv", says="cannot be read: Bad CRC-32")
 
 
+@pytest.mark.parametrize("name", FILES)
+def test_movielens_zip_that_does_not_inflate(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "deflated.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for member, text in FILES.items():
+            archive.writestr(member, text)
+        about = archive.getinfo(name)
+    start = about.header_offset + 30 + len(name)
+    content = bytearray(path.read_bytes())
+    content[start : start + about.compress_size] = b"\xff" * about.compress_size
+    path.write_bytes(content)
+    fails(
+        lambda: load_movielens(path), file=f"deflated.zip/{name}", says="cannot be read: Error -3 while decompressing"
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "title", "year"),
     [
@@ -425,7 +441,7 @@ def test_tmdb_embeddings_may_be_missing(tmp_path: Path) -> None:
         ("[" * 100_000, None, "", "nested too deeply"),
         ('{"1": {"title": "A", "vote_average": NaN}}', None, "", "is not JSON: it holds NaN"),
         ('{"1": {"title": "A"}, "1": {"title": "B"}}', None, "", "the key '1' stands twice"),
-        ('{"1": {"title": "A"}, "01": {"title": "B"}}', "1", "id", "stands twice"),
+        ('{"1": {"title": "A"}, "01": {"title": "B"}}', "01", "id", "the film 1 stands in row 1 already"),
         (b'{"1": {"title": "\xff"}}', None, "", "is not UTF-8 text"),
         ({"one": {"title": "A"}}, "one", "", "is no TMDB id"),
         ({"1": []}, "1", "", "expected an object with the film's fields, got list"),

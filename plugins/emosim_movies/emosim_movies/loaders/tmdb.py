@@ -5,13 +5,21 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from emosim_core import DataError, LoadedItems, Loader, checked, existing_file
+from emosim_core import (
+    DataError,
+    LoadedItems,
+    Loader,
+    RecordEmbeddings,
+    RecordEmbeddingsOptions,
+    UniqueIds,
+    checked,
+    existing_file,
+    known_rating,
+)
 from emosim_movies.movie import Movie
 
 _GENRES = {"music": "musical"}
@@ -20,16 +28,13 @@ _WHAT = "a JSON object of films by their TMDB id"
 _DATE = re.compile(r"(\d{4})-\d\d-\d\d")
 
 
-class TmdbOptions(BaseModel):
+class TmdbOptions(RecordEmbeddingsOptions):
     """Options of :class:`Tmdb`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    path: Path = Field(description="A JSON file: an object that maps each TMDB id to a film with TMDB's field names.")
-    embeddings: Literal["file", "none"] = Field(
-        "file", description="'file': use overview_embedding where the file has it; 'none': leave it out."
+    path: Path = Field(
+        description="A JSON file: an object that maps each TMDB id to a film with TMDB's field names and perhaps "
+        "overview_embedding."
     )
-    embedding_name: str = Field("", description="What made the embeddings; 'overview_embedding-D' where empty.")
 
 
 class _Named(BaseModel):
@@ -77,7 +82,8 @@ class Tmdb(Loader):
         """
         path = self.options.path
         movies: list[Movie] = []
-        vectors: list[NDArray[np.float32] | None] = []
+        ids = UniqueIds(path, "id", "film")
+        embeddings = RecordEmbeddings(path, "overview_embedding", "films", self.options)
         for key, values in _read_object(path).items():
             if not key.isascii() or not key.isdigit():
                 raise DataError(path, f"the key {key!r} is no TMDB id; expected {_WHAT}", row=key)
@@ -88,26 +94,12 @@ class Tmdb(Loader):
             record = checked(_Record, values, path, key)
             if record.id is not None and record.id != int(key):
                 raise DataError(path, f"the id is {record.id}; the film's key is {key}", row=key, field="id")
+            ids.add(int(key), key)
             movies.append(_movie(record, int(key), path))
-            vectors.append(self._vector(record, key))
+            embeddings.add(record.overview_embedding, key)
         if not movies:
             raise DataError(path, f"has no films; expected {_WHAT}")
-        twice = _first_twice([movie.id for movie in movies])
-        if twice:
-            raise DataError(path, "the film stands twice in the file", row=twice.removeprefix("tmdb-"), field="id")
-        embeddings = _stacked(vectors, movies, path)
-        name = ""
-        if embeddings is not None:
-            name = self.options.embedding_name or f"overview_embedding-{embeddings.shape[1]}"
-        return LoadedItems(movies, embeddings, name, str(path))
-
-    def _vector(self, record: _Record, key: str) -> NDArray[np.float32] | None:
-        if record.overview_embedding is None or self.options.embeddings == "none":
-            return None
-        vector = np.array(record.overview_embedding, dtype=np.float32)
-        if not np.isfinite(vector).all():
-            raise DataError(self.options.path, "a value is not a finite number", row=key, field="overview_embedding")
-        return vector
+        return LoadedItems(movies, *embeddings.stacked(), str(path))
 
 
 def _read_object(path: Path) -> dict[str, Any]:
@@ -139,23 +131,16 @@ class _RefusedError(Exception):
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) != len(pairs):
-        raise _RefusedError(f"the key {_first_twice([key for key, _ in pairs])!r} stands twice in one object")
+    made: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in made:
+            raise _RefusedError(f"the key {key!r} stands twice in one object")
+        made[key] = value
     return made
 
 
 def _refused_constant(name: str) -> None:
     raise _RefusedError(f"is not JSON: it holds {name}")
-
-
-def _first_twice(names: list[str]) -> str:
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            return name
-        seen.add(name)
-    return ""
 
 
 def _movie(record: _Record, number: int, path: Path) -> Movie:
@@ -170,9 +155,7 @@ def _movie(record: _Record, number: int, path: Path) -> Movie:
                 field="release_date",
             )
         year = int(date[1])
-    rating = record.vote_average
-    if rating is not None:
-        rating = None if rating == 0 and not record.vote_count else max(rating, 1.0)
+    rating = known_rating(record.vote_average, record.vote_count)
     genres = [genre.name.lower() for genre in record.genres]
     language = record.original_language or None
     directors = record.director if isinstance(record.director, list) else [record.director]
@@ -187,7 +170,7 @@ def _movie(record: _Record, number: int, path: Path) -> Movie:
         "runtime": record.runtime or None,
         "language": None if language == _NO_LANGUAGE else language,
         "collection": record.belongs_to_collection.name if record.belongs_to_collection else None,
-        "public_rating": rating,
+        "public_rating": None if rating is None else max(rating, 1.0),
         "public_count": record.vote_count,
         "imdb_id": record.imdb_id or None,
         "tmdb_id": number,
@@ -206,23 +189,3 @@ _COLUMNS = {
     "public_count": "vote_count",
     "tmdb_id": "id",
 }
-
-
-def _stacked(vectors: list[NDArray[np.float32] | None], movies: list[Movie], path: Path) -> NDArray[np.float32] | None:
-    """The embeddings as one array, NaN where a film has none; None where no film has one."""
-    expected = next((len(vector) for vector in vectors if vector is not None), None)
-    if expected is None:
-        return None
-    table = np.full((len(vectors), expected), np.nan, dtype=np.float32)
-    for row, vector in enumerate(vectors):
-        if vector is None:
-            continue
-        if len(vector) != expected:
-            raise DataError(
-                path,
-                f"has {len(vector)} numbers; the films before it have {expected}",
-                row=str(movies[row].tmdb_id),
-                field="overview_embedding",
-            )
-        table[row] = vector
-    return table

@@ -1,0 +1,23 @@
+"""Tuples of names as fields of models: stripped, without empty ones and repeats."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+
+def _without_repeats(value: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name.strip() for name in value if name.strip()))
+
+
+def _lower_case_without_repeats(value: Iterable[str]) -> tuple[str, ...]:
+    return _without_repeats(name.lower() for name in value)
+
+
+Names = Annotated[tuple[str, ...], AfterValidator(_without_repeats)]
+"""Names as they are written, such as those of people."""
+
+LowerCaseNames = Annotated[tuple[str, ...], AfterValidator(_lower_case_without_repeats)]
+"""Names in lower case, such as those of categories."""

@@ -1,0 +1,122 @@
+"""Books from Amazon, in the CSV format of the SUBER environment."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+
+from pydantic import Field
+
+from emosim_books.book import Book
+from emosim_books.loaders.cells import rating_and_count
+from emosim_core import (
+    DataError,
+    LoadedItems,
+    Loader,
+    RecordEmbeddings,
+    RecordEmbeddingsOptions,
+    UniqueIds,
+    checked,
+    list_of_names,
+    list_of_numbers,
+    read_csv,
+    shortened,
+    whole_number,
+)
+
+_CATEGORIES: dict[str, tuple[str, ...]] = {
+    "autobiography": ("biography",),
+    "biography & autobiography": ("biography",),
+    "business & economics": ("business", "economics"),
+    "fitness": ("health",),
+    "health & fitness": ("health",),
+    "juvenile fiction": ("children",),
+    "young adult fiction": ("young adult",),
+}
+_COLUMNS = {
+    "year": "published_year",
+    "public_rating": "vote_average",
+    "public_count": "count",
+}
+_REQUIRED = (
+    "title", "description", "authors", "publisher", "published_year", "categories", "book_id", "count", "vote_average",
+)  # fmt: skip
+_EMBEDDING = "description_embedding"
+_WHAT = "a CSV file of Amazon books"
+_YEAR = re.compile(r"(-?[0-9]{1,4})(?:\.0+|-[0-9]{2}(?:-[0-9]{2})?)?")
+
+
+class AmazonOptions(RecordEmbeddingsOptions):
+    """Options of :class:`Amazon`."""
+
+    path: Path = Field(
+        description="A CSV file with the columns title, description, authors, publisher, published_year, categories, "
+        "book_id, count, vote_average (1 to 5) and perhaps description_embedding; lists are JSON or Python literals."
+    )
+
+
+class Amazon(Loader):
+    """Books from Amazon, in the CSV format of SUBER (Corecco et al., 2024, arXiv:2406.01631).
+
+    Lists are read as literals and never run. Category names are in lower case; "autobiography" is "biography",
+    "fitness" is "health", "juvenile fiction" is "children", "young adult fiction" is "young adult", and
+    "business & economics" is both. A rating of 0 without votes is unknown. Other columns are left out. The identifier
+    of book 7 is ``amazon-7``.
+    """
+
+    def __init__(self, options: AmazonOptions) -> None:
+        self.options = options
+
+    def load(self) -> LoadedItems:
+        """Read the books. A book without an embedding among others has a row of NaN.
+
+        Raises:
+            DataError: the file is missing or malformed; names file, row (the line on which it ends) and column.
+        """
+        path = str(self.options.path)
+        books: list[Book] = []
+        ids = UniqueIds(path, "book_id", "book")
+        embeddings = RecordEmbeddings(path, _EMBEDDING, "books", self.options)
+        with closing(read_csv(path, _WHAT, _REQUIRED)) as rows:
+            for row, cells in rows:
+                number = whole_number(cells["book_id"], path, row, "book_id")
+                ids.add(number, row)
+                books.append(_book(number, cells, path, row))
+                embedding = cells.get(_EMBEDDING, "") if embeddings.wanted else ""
+                embeddings.add(list_of_numbers(embedding, path, row, _EMBEDDING) if embedding else None, row)
+        if not books:
+            raise DataError(path, "has no books, only a header line")
+        return LoadedItems(books, *embeddings.stacked(), path)
+
+
+def _book(number: int, cells: Mapping[str, str], path: str, row: int) -> Book:
+    kinds = [name.lower() for name in _names(cells, "categories", path, row)]
+    fields = {
+        "id": f"amazon-{number}",
+        "title": cells["title"],
+        "year": _year(cells["published_year"], path, row),
+        "categories": [name for kind in kinds for name in _CATEGORIES.get(kind, (kind,))],
+        "description": cells["description"],
+        "authors": _names(cells, "authors", path, row),
+        "publisher": cells["publisher"] or None,
+        **rating_and_count(cells["vote_average"], cells["count"], path, row, ("vote_average", "count")),
+    }
+    return checked(Book, fields, path, row, _COLUMNS)
+
+
+def _names(cells: Mapping[str, str], field: str, path: str, row: int) -> list[str]:
+    """The names in a list, with single blanks."""
+    return [" ".join(name.split()) for name in list_of_names(cells[field], path, row, field, "['Ada Berg']")]
+
+
+def _year(text: str, path: str, row: int) -> int | None:
+    if not text:
+        return None
+    match = _YEAR.fullmatch(text)
+    if match is None:
+        raise DataError(
+            path, f"expected a year or a date like 2004-05-12, got {shortened(text)}", row=row, field="published_year"
+        )
+    return int(match[1])

@@ -1,0 +1,25 @@
+"""The public rating of a book and how many gave it, as two cells of published tables hold them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from emosim_core import known_rating, number, whole_number
+
+
+def rating_and_count(rating: str, count: str, path: str, row: int, fields: tuple[str, str]) -> dict[str, Any]:
+    """``public_rating`` and ``public_count`` of a book; an empty cell is unknown, as is a rating of 0 by nobody.
+
+    Args:
+        rating: the cell of the public rating.
+        count: the cell of the number of ratings.
+        path: the file, for messages.
+        row: the line, for messages.
+        fields: the columns of rating and count, for messages.
+
+    Raises:
+        DataError: a cell is no number; names file, row and field. Their range is for the book to check.
+    """
+    people = whole_number(count, path, row, fields[1]) if count else None
+    value = number(rating, path, row, fields[0]) if rating else None
+    return {"public_rating": known_rating(value, people), "public_count": people}

@@ -1,0 +1,49 @@
+"""What emosim-books provides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from emosim_core import Component, hookimpl
+
+EMOSIM_HOOK_VERSION = 1
+
+
+@hookimpl
+def emosim_domains() -> Iterable[Component]:
+    yield Component("domain", "books", "Books, rated 1 to 5.", "emosim_books.domain:books")
+
+
+@hookimpl
+def emosim_item_loaders() -> Iterable[Component]:
+    for name, maker, value, summary in (
+        ("sample", "Sample", None, "The bundled catalogue of real books."),
+        ("csv", "CsvBooks", "path", "Books from a CSV file."),
+        ("amazon", "Amazon", "path", "An Amazon books CSV file, as published with SUBER."),
+        ("goodreads", "Goodreads", "path", "goodbooks-10k: a folder, a zip file or its books.csv."),
+    ):
+        where = f"emosim_books.loaders:{maker}"
+        options = f"{where}Options" if value else None
+        yield Component("items", name, summary, where, options, value=value, domain="books")
+
+
+@hookimpl
+def emosim_user_loaders() -> Iterable[Component]:
+    for name, maker, summary in (
+        ("sampled", "Sampled", "Generated people with tastes and a description."),
+        ("basic", "Basic", "Generated people of whose tastes nothing is known."),
+        ("detailed", "Detailed", "Generated people whose description tells their tastes."),
+    ):
+        options = "emosim_core:GeneratedUsersOptions"
+        yield Component("users", name, summary, f"emosim_books.people:{maker}", options, domain="books")
+    where = "emosim_books.people:ReadersCsv"
+    yield Component(
+        "users", "csv", "People from a CSV file.", where, "emosim_core:CsvUsersOptions", value="path", domain="books"
+    )
+
+
+@hookimpl
+def emosim_retrievals() -> Iterable[Component]:
+    where, options = "emosim_books.retrieval:SimpleRetrieval", "emosim_core:CountOptions"
+    summary = "The k books most alike in authors, categories and rating."
+    yield Component("retrieval", "simple", summary, where, options, number="k", domain="books")
