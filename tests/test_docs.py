@@ -1,4 +1,4 @@
-"""The documentation says what the code does: hooks, programs, links, options and names."""
+"""The documentation says what the code does: hooks, rules, programs, links, options and names."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,15 +17,33 @@ import pytest
 
 from emosim_core.cli.run import run
 from emosim_core.hooks import Registry, spec
-from emosim_core.hooks.component import Component
+from emosim_core.hooks.component import KINDS, Component
+from emosim_core.testing import RULES
+from emosim_core.testing.check import SUITES
 
 ROOT = Path(__file__).parents[1]
+HOOKS = ROOT / "docs" / "hooks"
+HOOK_PAGES = sorted(HOOKS.glob("*.md"))
 PAGES = [
     ROOT / "README.md",
     ROOT / "CHANGELOG.md",
     *sorted((ROOT / "docs").glob("*.md")),
+    *HOOK_PAGES,
     *sorted((ROOT / "plugins").glob("*/README.md")),
 ]
+
+LIST = "from emosim_core.cli.main import main; main(['plugins', '--json'])"
+
+CHECK = """
+import sys
+from emosim_core.testing import check_plugin
+outcomes = [outcome for report in check_plugin(sys.argv[1]) for outcome in report.outcomes]
+for outcome in outcomes:
+    if outcome.error is not None:
+        raise outcome.error
+print(len(outcomes))
+"""
+"""Checks a plugin, and prints how many checks there were."""
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -85,14 +103,17 @@ def python(folder: Path, *arguments: str, site: Path | None = None) -> str:
     return done.stdout
 
 
-def install(site: Path, distribution: str, entry_points: dict[str, str], module: str, source: str) -> None:
+def install(
+    site: Path, distribution: str, entry_points: dict[str, str], module: str, source: str, domains: Sequence[str] = ()
+) -> None:
     """Put a one-module plugin where ``importlib.metadata`` finds it."""
     info = site / f"{distribution.replace('-', '_')}-0.1.0.dist-info"
     info.mkdir(parents=True)
     (site / f"{module}.py").write_text(source, encoding="utf-8")
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 0.1.0\n")
     listed = "".join(f"{name} = {target}\n" for name, target in entry_points.items())
-    (info / "entry_points.txt").write_text(f"[emosim]\n{listed}")
+    declared = "".join(f"{domain} = {module}\n" for domain in domains)
+    (info / "entry_points.txt").write_text(f"[emosim]\n{listed}[emosim.domains]\n{declared}")
 
 
 def hooks() -> list[str]:
@@ -107,15 +128,119 @@ def built_in() -> list[Component]:
     return [component for record in registry.records if record.status == "ok" for component in record.components]
 
 
+def section(page: Path, title: str) -> str:
+    """What stands under a heading of level 2, up to the next one; empty where there is no such heading."""
+    _, _, rest = page.read_text(encoding="utf-8").partition(f"\n## {title}\n")
+    return rest.partition("\n## ")[0]
+
+
+def rules(page: Path) -> dict[str, str]:
+    """The rules of a page by name, each on one line."""
+    found: dict[str, str] = {}
+    for item in re.findall(r"^- (.+(?:\n  .+)*)", section(page, "Rules"), flags=re.MULTILINE):
+        match = re.fullmatch(r"\*\*([a-z-]+)\*\*: (.+)", " ".join(item.split()))
+        assert match, f"{page}: {item!r} is not written as a rule"
+        assert match[1] not in found, f"{page}: the rule {match[1]!r} stands there twice"
+        found[match[1]] = match[2]
+    return found
+
+
+def example_plugins() -> list[Block]:
+    """The blocks of the hooks' pages that are plugins; the comment before one says its name."""
+    return [block for block in BLOCKS if block.page in HOOK_PAGES and block.comment.startswith("plugin: ")]
+
+
+def install_example(site: Path, block: Block) -> str:
+    """Put the plugin of a page where it is found; its name."""
+    name = block.comment.removeprefix("plugin: ")
+    domains = re.findall(r'Component\("domain", "(\w+)"', block.text)
+    install(site, f"emosim-{name}", {name: f"emosim_{name}"}, f"emosim_{name}", block.text, domains)
+    return name
+
+
 @pytest.mark.parametrize("name", hooks())
-def test_every_hook_is_documented_with_its_exact_signature(name: str) -> None:
+def test_every_hook_has_a_page_with_its_exact_signature(name: str) -> None:
     signature = str(inspect.signature(getattr(spec, name))).replace("'", "")
-    assert f"### `{name}{signature}`\n" in (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
+    assert f"\n## `{name}{signature}`\n" in (HOOKS / f"{name}.md").read_text(encoding="utf-8")
 
 
 def test_no_hook_is_documented_that_does_not_exist() -> None:
-    documented = re.findall(r"^### `(emosim_\w+)\(", prose(ROOT / "docs" / "plugins.md"), flags=re.MULTILINE)
-    assert sorted(documented) == sorted(hooks())
+    assert sorted(page.stem for page in HOOK_PAGES) == sorted([*hooks(), "plugin"])
+    documented = [
+        (page.stem, name)
+        for page in [*HOOK_PAGES, ROOT / "docs" / "plugins.md"]
+        for name in re.findall(r"^#+ `(emosim_\w+)\(", prose(page), flags=re.MULTILINE)
+    ]
+    assert sorted(documented) == sorted((name, name) for name in hooks())
+
+
+@pytest.mark.parametrize("page", HOOK_PAGES, ids=lambda page: page.stem)
+def test_a_page_has_the_rules_of_the_contract_word_for_word_and_no_others(page: Path) -> None:
+    assert rules(page) == {name: rule.text for name, rule in RULES.items() if rule.page == page.stem}
+
+
+def test_every_rule_of_the_contract_stands_on_a_page() -> None:
+    assert {rule.page for rule in RULES.values()} == {page.stem for page in HOOK_PAGES if rules(page)}
+    assert {rule.page for rule in RULES.values()} == {"plugin", *(KINDS[kind] for kind in SUITES)}
+
+
+def test_every_page_of_a_hook_is_linked_from_the_page_of_plugins() -> None:
+    linked = re.findall(r"\]\((hooks/[^)#]+)", prose(ROOT / "docs" / "plugins.md"))
+    assert set(linked) == {f"hooks/{page.name}" for page in HOOK_PAGES}
+
+
+@pytest.mark.parametrize("kind", SUITES)
+def test_the_page_of_a_hook_shows_the_suite_of_its_kind(kind: str) -> None:
+    hook, suite = KINDS[kind], SUITES[kind]
+    shown = section(HOOKS / f"{hook}.md", "Checking it")
+    assert f"from emosim_core.testing import {suite.__name__}\n" in shown
+    ((base, attributes),) = re.findall(r"^class Test\w+\((\w+)\):\n((?:    .+\n)+)", shown, flags=re.MULTILINE)
+    assert base == suite.__name__
+    names = re.findall(r"^    (\w+) = ", attributes, flags=re.MULTILINE)
+    assert "component" in names
+    assert all(name == "component" or hasattr(suite, name) for name in names)
+    (block,) = [block for block in example_plugins() if block.page.stem == hook]
+    assert f"`emosim plugins check {block.comment.removeprefix('plugin: ')}`" in " ".join(shown.split())
+
+
+@pytest.mark.parametrize(("kind", "hook"), KINDS.items())
+def test_the_example_of_a_hook_is_a_plugin_that_keeps_the_contract_and_a_program_that_prints(
+    kind: str, hook: str, tmp_path: Path
+) -> None:
+    (block,) = [block for block in example_plugins() if block.page.stem == hook]
+    assert f"@hookimpl\ndef {hook}(" in block.text
+    site = tmp_path / "site"
+    name = install_example(site, block)
+    if hook != "emosim_domains":  # what an example is bound to is the domain of that page
+        install_example(site, next(one for one in example_plugins() if one.page.stem == "emosim_domains"))
+    listed = {one["name"]: one for one in json.loads(python(tmp_path, "-c", LIST, site=site))}
+    assert (listed[name]["status"], listed[name]["conflicts"]) == ("ok", [])
+    assert kind in {component["kind"] for component in listed[name]["components"]}
+    if kind in SUITES:
+        assert int(python(tmp_path, "-c", CHECK, name, site=site)) > 3
+    assert python(tmp_path, str(site / f"emosim_{name}.py"))
+
+
+@pytest.mark.parametrize("hook", sorted(set(hooks()) - set(KINDS.values())))
+def test_the_example_of_an_observer_observes_a_run(hook: str, tmp_path: Path) -> None:
+    (block,) = [block for block in example_plugins() if block.page.stem == hook]
+    assert f"@hookimpl\ndef {hook}(" in block.text
+    command = ["-m", "emosim_core", "run", "--plugin", "movies", "--episodes", "9", "--quiet", "--out", "runs/r"]
+    python(tmp_path, *command)
+    (tmp_path / "runs").rename(tmp_path / "without")
+    install_example(tmp_path / "site", block)
+    env = {**os.environ, "PYTHONPATH": str(tmp_path / "site"), "EMOSIM_CACHE_DIR": str(tmp_path / "cache")}
+    env.pop("EMOSIM_PLUGINS", None)
+    done = subprocess.run(
+        [sys.executable, *command], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120
+    )
+    assert (done.returncode, done.stdout) == (0, "runs/r\n"), done.stderr
+    files = [
+        sorted(str(path.relative_to(tmp_path / at)) for path in (tmp_path / at).rglob("*"))
+        for at in ("without", "runs")
+    ]
+    assert done.stderr or files[0] != files[1], "the observer left no trace"
+    assert "Warning" not in done.stderr
 
 
 @pytest.mark.parametrize(

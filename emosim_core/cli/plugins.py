@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from emosim_core.cli.plugins_check import check
+from emosim_core.cli.plugins_new import new
 from emosim_core.errors import BrokenPluginError
 
 
@@ -30,6 +31,7 @@ def plugins(ctx: click.Context, as_json: bool, options: bool) -> None:
 
 
 plugins.add_command(check)
+plugins.add_command(new)
 
 
 def _list(obj: dict[str, Any], as_json: bool, options: bool) -> None:

@@ -18,8 +18,11 @@ def check(ctx: click.Context, name: str, as_json: bool) -> None:
     Everything that it provides is checked as far as that needs no option and costs no money. The status is 1 where a
     rule is broken. The same checks, and those that are left out here, can be run as tests: see emosim_core.testing.
     """
+    from emosim_core.hooks import Registry
     from emosim_core.testing.check import check_plugin
 
+    if ctx.obj["only"] is not None:  # --no-plugins: say that the plugin is blocked
+        Registry(only=ctx.obj["only"]).load(name)
     reports: list[dict[str, Any]] = []
     for report in check_plugin(name):
         told = [

@@ -1,6 +1,9 @@
 """The public names of ``emosim_core.testing`` and where each lives."""
 
 from .backend import LLMBackendConformance as LLMBackendConformance
+from .chat_server import Answer as Answer
+from .chat_server import Call as Call
+from .chat_server import ChatServer as ChatServer
 from .check import check_plugin as check_plugin
 from .choices import PerturbatorConformance as PerturbatorConformance
 from .choices import SelectorConformance as SelectorConformance
@@ -15,6 +18,7 @@ from .domain import DomainConformance as DomainConformance
 from .fakes import ScriptedBackend as ScriptedBackend
 from .fakes import ScriptedRater as ScriptedRater
 from .policy import PolicyConformance as PolicyConformance
+from .prompter import PrompterConformance as PrompterConformance
 from .pytest_plugin import Emosim as Emosim
 from .pytest_plugin import Finished as Finished
 from .rater import RaterConformance as RaterConformance

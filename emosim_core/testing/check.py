@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -12,10 +10,18 @@ from emosim_core.hooks.component import KIND_TITLES
 from emosim_core.hooks.registry import PluginRecord
 from emosim_core.testing.backend import LLMBackendConformance
 from emosim_core.testing.choices import PerturbatorConformance, SelectorConformance
-from emosim_core.testing.conformance import ComponentConformance, Outcome, registry, run_suite
+from emosim_core.testing.conformance import (
+    ComponentConformance,
+    Outcome,
+    forget_plugins,
+    registry,
+    run_suite,
+)
 from emosim_core.testing.contract import BrokenRuleError
 from emosim_core.testing.domain import DomainConformance
 from emosim_core.testing.policy import PolicyConformance
+from emosim_core.testing.process import in_new_process
+from emosim_core.testing.prompter import PrompterConformance
 from emosim_core.testing.rater import RaterConformance
 from emosim_core.testing.retrieval import RetrievalConformance
 from emosim_core.testing.shaping import RewardShapingConformance
@@ -34,6 +40,7 @@ SUITES: dict[str, type[ComponentConformance]] = {
         RewardShapingConformance,
         PolicyConformance,
         LLMBackendConformance,
+        PrompterConformance,
     )
 }
 """The suite of each kind of component."""
@@ -71,8 +78,9 @@ def check_plugin(name: str) -> Iterator[Report]:
         UnknownNameError: no plugin has this name.
         PluginError: it is broken, incompatible or blocked.
     """
+    forget_plugins()
     record = registry().load(name)
-    yield Report(record.label, [_light(record)])
+    yield Report(record.label, [_light(record), _alone(record)])
     for component in record.components:
         suite = SUITES[component.kind]
         asked: dict[str, Any] = {"component": component.name, "domain": component.domain}
@@ -81,11 +89,19 @@ def check_plugin(name: str) -> Iterator[Report]:
         yield Report(f"{KIND_TITLES[component.kind]} {component.usage()}", run_suite(suite, **asked))
 
 
+def _alone(record: PluginRecord) -> Outcome:
+    """Whether no other plugin answers to a name of this one, with a number or not."""
+    check = "no other plugin provides its names"
+    if record.conflicts:
+        return Outcome(check, error=BrokenRuleError("plugin-names", f"{'; '.join(record.conflicts)}."))
+    return Outcome(check)
+
+
 def _light(record: PluginRecord) -> Outcome:
     """Whether importing the plugin's module imports anything heavy, looked at in a process of its own."""
     code = "import importlib, sys; importlib.import_module(sys.argv[1]); print(*sys.modules)"
     target = record.target.partition(":")[0]
-    done = subprocess.run([sys.executable, "-c", code, target], capture_output=True, text=True, check=False)
+    done = in_new_process(code, target)
     check = "importing it imports nothing heavy"
     if done.returncode:
         last = done.stderr.strip().splitlines()[-1:]

@@ -16,14 +16,15 @@ from unittest import SkipTest
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel
 
-from emosim_core.errors import EmoSimError
+from emosim_core.errors import EmoSimError, NameConflictError, UnknownNameError
 from emosim_core.hooks import Component, PluginRecord, Registry
 from emosim_core.hooks.component import KIND_TITLES
 from emosim_core.testing.contract import BrokenRuleError, hold
 from emosim_core.testing.worlds import FIVE, TEN, SmallWorld, small_world
 
-_NAME = re.compile(r"[a-z0-9]+([_-][a-z0-9]+)*")
+_NAME = re.compile(r"[A-Za-z0-9]+([_-][A-Za-z0-9]+)*")
 
 
 class ComponentConformance:
@@ -32,13 +33,13 @@ class ComponentConformance:
     Attributes:
         component: the name as a user writes it, such as ``"oldest"``, ``"oldest_3"`` or ``"oldest:k=3"``; or a
             table with ``name`` and options.
-        domain: the domain whose items and people are used; None for made-up ones. A component that is bound to a
-            domain is always checked in it.
+        domain: the domain whose items and people are used; None for made-up ones. Set it for a component that is
+            bound to a domain: it is found in no other.
     """
 
     kind: ClassVar[str]
-    component: ClassVar[str | Mapping[str, Any]]
-    domain: ClassVar[str | None] = None
+    component: str | Mapping[str, Any]
+    domain: str | None = None
 
     def described(self) -> tuple[Component, PluginRecord]:
         """The component's description, and the plugin that provides it."""
@@ -47,14 +48,14 @@ class ComponentConformance:
     def make(self) -> Any:
         """A new instance of what is checked. Override it to check something that is not installed."""
         component, _ = self.described()
-        if isinstance(self.component, str) and ":" not in self.component and (needed := _needed(component)):
+        if self.component in component.names and (needed := _needed(component)):  # the bare name, without a number
             raise SkipTest(f'it needs the option {needed}; give it as component = "{component.name}:{needed}=..."')
         return registry().resolve(self.kind, self.component, self.domain).build()
 
     def worlds(self) -> Iterable[SmallWorld]:
         """The worlds to check in: that of :attr:`domain`, or made-up ones on the scales 1 to 10 and 1 to 5."""
         if self.domain is not None:
-            yield _world_of(self.domain)
+            yield _world_of(self.domain).copy()
             return
         yield small_world(TEN)
         yield small_world(FIVE)
@@ -67,21 +68,26 @@ class ComponentConformance:
             hold("plugin-names", _NAME.fullmatch(name) is not None, f"the name {name!r}.")
         summary = component.summary
         hold("plugin-names", bool(summary) and "\n" not in summary, f"the summary {summary!r} of {component.name!r}.")
-        model = component.options_model()
+        with no_error("plugin-options", f"the options of {self.subject}"):
+            model = component.options_model()
         if model is not None:
+            typed = isinstance(model, type) and issubclass(model, BaseModel)
+            hold("plugin-options", typed, f"{component.options} is no model of pydantic.")
             extra = model.model_config.get("extra")
             hold("plugin-options", extra == "forbid", f"{model.__name__} has extra={extra!r}.")
             for name, field in model.model_fields.items():
                 hold("plugin-options", bool(field.description), f"{model.__name__}.{name} has no description.")
 
     def test_no_other_plugin_provides_its_name(self) -> None:
-        _, provider = self._installed()
-        hold("plugin-names", not provider.conflicts, f"{'; '.join(provider.conflicts)}.")
+        with no_error("plugin-names", f"the look for {self.subject}", {UnknownNameError: None}):
+            component, _ = self._installed()
+            for name in component.names:
+                registry().describe(self.kind, name, self.domain)
 
     def test_it_is_made_of_its_options_alone(self) -> None:
         expected = self.interface()
         for _ in range(2):
-            with no_error("plugin-makes", self.subject):
+            with no_error("plugin-makes", self.subject, {NameConflictError: "plugin-names"}):
                 made = self.make()
             hold("plugin-makes", isinstance(made, expected), f"a {type(made).__name__}, not a {expected.__name__}.")
 
@@ -120,23 +126,37 @@ def _world_of(domain: str) -> SmallWorld:
     from emosim_core.simulation.assembly import assemble
     from emosim_core.simulation.config import EnvironmentConfig
 
-    world = assemble(EnvironmentConfig(plugin=domain), registry())
+    world = assemble(EnvironmentConfig(plugin=domain, embeddings=embeddings_of(domain)), registry())
     return SmallWorld(world.catalog, world.population, world.domain.scale, world.domain.words)
 
 
+def embeddings_of(domain: str) -> str:
+    """How a domain's items are embedded in the checks: as their source brings it, else by words, without a model."""
+    from emosim_core.simulation.assembly import item_source
+
+    _, loader = item_source(registry(), domain, None)
+    brought = loader.load().embeddings
+    return "lexical" if brought is None or np.isnan(brought).any() else "auto"
+
+
 def _needed(component: Component) -> str:
-    """The first option without a default; empty where there is none."""
+    """The first option that the name does not set and that has no default; empty where there is none."""
     model = component.options_model()
     fields = {} if model is None else model.model_fields
-    return next((name for name, field in fields.items() if field.is_required()), "")
+    return next((name for name, field in fields.items() if field.is_required() and name not in component.preset), "")
 
 
 @contextmanager
-def no_error(rule: str, what: str, allowed: tuple[type[EmoSimError], ...] = ()) -> Iterator[None]:
+def no_error(rule: str, what: str, other: Mapping[type[EmoSimError], str | None] | None = None) -> Iterator[None]:
     """Words whatever is raised inside as the breaking of a rule.
 
+    Args:
+        rule: the name of the rule.
+        what: what might raise, in words.
+        other: errors that break another rule than ``rule``, or none (they are passed on).
+
     Raises:
-        BrokenRuleError: something was raised that is not ``allowed``.
+        BrokenRuleError: something was raised.
     """
     __tracebackhide__ = True
     try:
@@ -144,9 +164,10 @@ def no_error(rule: str, what: str, allowed: tuple[type[EmoSimError], ...] = ()) 
     except (BrokenRuleError, SkipTest):
         raise
     except Exception as error:
-        if isinstance(error, allowed):
+        broken = next((rule for type_, rule in (other or {}).items() if isinstance(error, type_)), rule)
+        if broken is None:
             raise
-        raise BrokenRuleError(rule, f"{what} raised {type(error).__name__}: {error}.") from error
+        raise BrokenRuleError(broken, f"{what} raised {type(error).__name__}: {error}.") from error
 
 
 @contextmanager

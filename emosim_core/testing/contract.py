@@ -64,7 +64,7 @@ RULES: dict[str, Rule] = {
         "components of their own kind.",
         plugin_light="Importing a plugin's module imports none of torch, transformers, sentence_transformers, pandas, "
         "stable_baselines3, matplotlib and scipy.",
-        plugin_names="A name consists of lower-case letters, digits, '_' and '-', has a one-line summary, and no other "
+        plugin_names="A name consists of letters, digits, '_' and '-', has a one-line summary, and no other "
         "plugin provides it.",
         plugin_options="An options model forbids unknown options and describes every field.",
         plugin_makes="A factory makes what its kind must be, from its options alone.",
@@ -154,6 +154,13 @@ RULES: dict[str, Rule] = {
         policy_slate="A slate holds no item twice.",
         policy_repeats="The same observations with the same draws get the same answers.",
         policy_reads="A policy changes nothing of what it is given.",
+    ),
+    **_rules(
+        "emosim_llm_raters",
+        prompter_asks="A prompter makes one ChatRequest of a person and an item, the same whenever it is asked.",
+        prompter_reads="Each of the choices that a question offers is read as a level of the domain's scale.",
+        prompter_strict="An answer that is no rating in the form asked for is an LLMMalformedError, never a rating.",
+        prompter_again="A question that is put again says what was wrong with the answer.",
     ),
     **_rules(
         "emosim_llm_backends",

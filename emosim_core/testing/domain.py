@@ -9,9 +9,24 @@ from typing import Any
 
 from emosim_core.model import Domain, Emotion, RatingScale, Words
 from emosim_core.model.user import TRAITS
-from emosim_core.testing.conformance import ComponentConformance, no_error, registry, run_suite
+from emosim_core.testing.conformance import (
+    ComponentConformance,
+    embeddings_of,
+    no_error,
+    registry,
+    run_suite,
+)
 from emosim_core.testing.contract import hold
+from emosim_core.testing.process import in_new_process
 from emosim_core.testing.sources import ItemLoaderConformance, UserLoaderConformance
+
+_REGISTERED = """
+import importlib, sys
+importlib.import_module(sys.argv[1])
+import gymnasium
+print(*(spec.id for spec in gymnasium.registry.values() if spec.kwargs.get("plugin") == sys.argv[2]))
+"""
+"""Prints the environments of a domain, in a process that imported its package and nothing else."""
 
 _RUN = {"episodes": 4, "max_steps": 8, "seed": 3}
 
@@ -93,20 +108,16 @@ class DomainConformance(ComponentConformance):
 
         with no_error("domain-environment", "check_env"), warnings.catch_warnings():
             warnings.simplefilter("error")
-            check_env(EmoSimEnv(self.name, registry=registry(), max_steps=5), skip_render_check=True)
+            env = EmoSimEnv(self.name, registry=registry(), max_steps=5, embeddings=embeddings_of(self.name))
+            check_env(env, skip_render_check=True)
 
     def test_importing_its_package_registers_its_environment(self) -> None:
-        import importlib
-
-        import gymnasium
-
         package = self.described()[0].factory.partition(":")[0].partition(".")[0]
-        with no_error("domain-registered", f"importing {package}"):
-            importlib.import_module(package)
-        known = [spec.id for spec in gymnasium.registry.values() if spec.kwargs.get("plugin") == self.name]
-        hold(
-            "domain-registered", bool(known), f"{package} registers nothing; call register_environment({self.name!r})."
-        )
+        done = in_new_process(_REGISTERED, package, self.name)
+        last = "".join(done.stderr.strip().splitlines()[-1:])
+        hold("domain-registered", done.returncode == 0, f"importing {package} ended with {last}.")
+        found = f"{package} registers nothing; call register_environment({self.name!r}) in it."
+        hold("domain-registered", bool(done.stdout.strip()), found)
 
     def test_the_same_seed_gives_the_same_sessions(self) -> None:
         one = self._run(num_envs=1)
@@ -119,6 +130,7 @@ class DomainConformance(ComponentConformance):
         from emosim_core.simulation.config import RunConfig
 
         with tempfile.TemporaryDirectory() as folder, no_error("domain-repeats", "a run"):
-            run = Run(RunConfig(plugin=self.name, **_RUN, **options), Path(folder) / "run", registry=registry())
+            options |= {"plugin": self.name, "embeddings": embeddings_of(self.name)}
+            run = Run(RunConfig(**_RUN, **options), Path(folder) / "run", registry=registry())
             run.play()
             return sorted((Path(folder) / "run" / "interactions.jsonl").read_bytes().splitlines())

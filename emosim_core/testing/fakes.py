@@ -58,7 +58,13 @@ class ScriptedBackend(LLMBackend):
     @staticmethod
     def _one_after_the_other(answers: Iterable[str | LLMError]) -> Callable[[ChatRequest], str | LLMError]:
         left = iter(answers)
-        return lambda request: next(left)
+
+        def following(request: ChatRequest) -> str | LLMError:
+            for answer in left:
+                return answer
+            raise IndexError(f"the script has no answer left to {request.messages[-1].content!r}")
+
+        return following
 
     async def answer(self, request: ChatRequest) -> ChatAnswer:
         self.asked.append(request)

@@ -12,7 +12,10 @@ from emosim_core.testing.conformance import ComponentConformance, no_error, unto
 from emosim_core.testing.contract import hold
 from emosim_core.testing.worlds import SmallWorld
 
-_PEOPLE, _STEPS, _SEEN = 6, 8, 10
+_PEOPLE, _STEPS, _SEEN = 6, 16, 10
+
+_BEGIN, _END = {0: range(_PEOPLE), 5: [1]}, {3: [1], 4: [4]}
+"""In which slots sessions begin before a step, and end after one; the others end when nothing is left to propose."""
 
 
 class PolicyConformance(ComponentConformance):
@@ -28,7 +31,8 @@ class PolicyConformance(ComponentConformance):
             for slate in (1, 3):
                 for actions in self._play(world, slate):
                     inside = (actions >= -1) & (actions < len(world.catalog))
-                    hold("policy-range", bool(inside.all()), f"the items {actions.min()} to {actions.max()}.")
+                    found = f"the items {actions.min()} to {actions.max()} of {len(world.catalog)}."
+                    hold("policy-range", bool(inside.all()), found)
                     nothing = actions < 0
                     whole = bool((nothing.all(axis=1) == nothing.any(axis=1)).all())
                     hold("policy-range", whole, "-1 in a part of a slate.")
@@ -46,59 +50,69 @@ class PolicyConformance(ComponentConformance):
             self._play(world, 2, watch=True)
 
     def _play(self, world: SmallWorld, slate: int, watch: bool = False) -> list[NDArray[np.intp]]:
-        """What is proposed in some steps of a session each; the people rate at random."""
-        rows = np.arange(_PEOPLE)
+        """What is proposed in sessions that begin and end at different times; the people rate at random."""
         streams = Streams(_PEOPLE)
-        streams.begin(rows, rows.tolist(), [0] * _PEOPLE)
         policy: Policy = self.make()
-        with no_error("policy-shape", f"start() or begin() of {self.subject}"):
-            policy.start(world.catalog, slate, _PEOPLE)
-            policy.begin(rows, streams.of(Stage.POLICY, rows))
         memory = world.remembered(_PEOPLE, longest=0)
+        steps = np.zeros(_PEOPLE, dtype=np.intp)
+        playing = np.zeros(_PEOPLE, dtype=np.bool_)
         rng = np.random.default_rng(3)
         told: list[NDArray[np.intp]] = []
-        for step in range(_STEPS):
-            seen = _observations(world, memory.history(), step)
-            given = {f"the observation {name!r}": value for name, value in seen.items()} if watch else {}
-            with untouched("policy-reads", given), no_error("policy-shape", self.subject):
-                actions = np.asarray(policy.recommend_batch(rows, seen, streams.of(Stage.POLICY, rows)))
-            shaped = actions.shape == (_PEOPLE, slate) and actions.dtype.kind == "i"
-            hold("policy-shape", shaped, f"{actions.dtype} of the shape {actions.shape}; the slate has {slate}.")
-            told.append(actions.copy())
-            ratings = rng.choice(world.scale.levels, actions.shape)
-            for place in range(slate):
-                taken = np.flatnonzero((actions[:, place] >= 0) & (actions[:, place] < len(world.catalog)))
-                if len(taken):
-                    codes = np.full(len(taken), 4)
-                    memory.append(taken, actions[taken, place], ratings[taken, place], codes)
-            there = actions[:, 0] >= 0
-            with no_error("policy-shape", f"learn() of {self.subject}"):
-                policy.learn(
-                    rows[there],
-                    actions[there],
-                    ratings[there],
-                    ratings[there].sum(axis=1),
-                    np.zeros(int(there.sum()), dtype=np.bool_),
-                )
+        kept = world.arrays() if watch else {}
+        with untouched("policy-reads", kept):
+            with no_error("policy-shape", f"start() of {self.subject}"):
+                policy.start(world.catalog, slate, _PEOPLE)
+            for step in range(_STEPS):
+                new = np.array(_BEGIN.get(step, ()), dtype=np.intp)
+                if len(new):
+                    memory.clear(new)
+                    steps[new], playing[new] = 0, True
+                    streams.begin(new, new.tolist(), [step] * len(new))
+                    with no_error("policy-shape", f"begin() of {self.subject}"):
+                        policy.begin(new, streams.of(Stage.POLICY, new))
+                rows = np.flatnonzero(playing)
+                if not len(rows):
+                    continue
+                seen = _observations(world, memory.history(rows), rows, steps[rows])
+                given = {f"the observation {name!r}": value for name, value in seen.items()} if watch else {}
+                with untouched("policy-reads", given), no_error("policy-shape", self.subject):
+                    actions = np.asarray(policy.recommend_batch(rows, seen, streams.of(Stage.POLICY, rows)))
+                shaped = actions.shape == (len(rows), slate) and actions.dtype.kind == "i"
+                found = f"{actions.dtype} of the shape {actions.shape} for {len(rows)} people; the slate has {slate}."
+                hold("policy-shape", shaped, found)
+                told.append(actions.copy())
+                going = ((actions >= 0) & (actions < len(world.catalog))).all(axis=1)
+                playing[rows[~going]] = False
+                rows, actions = rows[going], actions[going].astype(np.intp)
+                ratings = rng.choice(world.scale.levels, actions.shape)
+                for place in range(slate):
+                    memory.append(rows, actions[:, place], ratings[:, place], np.full(len(rows), 4))
+                steps[rows] += 1
+                playing[list(_END.get(step, ()))] = False
+                came = {"actions": actions, "ratings": ratings, "rewards": ratings.sum(axis=1)}
+                given = {f"the array {name}": value for name, value in came.items()} if watch else {}
+                if len(rows):
+                    with untouched("policy-reads", given), no_error("policy-shape", f"learn() of {self.subject}"):
+                        policy.learn(rows, actions, ratings, came["rewards"], ~playing[rows])
         return told
 
 
-def _observations(world: SmallWorld, history: History, step: int) -> Observations:
+def _observations(world: SmallWorld, history: History, rows: NDArray[np.intp], steps: NDArray[np.intp]) -> Observations:
     """What is observed of the people, as an environment's observation space has it."""
-    items = np.zeros((_PEOPLE, _SEEN), dtype=np.int64)
-    ratings = np.full((_PEOPLE, _SEEN), world.scale.low, dtype=np.float32)
-    mask = np.zeros((_PEOPLE, _SEEN), dtype=np.int8)
-    for row in range(_PEOPLE):
+    items = np.zeros((len(rows), _SEEN), dtype=np.int64)
+    ratings = np.full((len(rows), _SEEN), world.scale.low, dtype=np.float32)
+    mask = np.zeros((len(rows), _SEEN), dtype=np.int8)
+    for row in range(len(rows)):
         past = history.person(row)[::-1][:_SEEN]
         items[row, : len(past)] = [one.item for one in past]
         ratings[row, : len(past)] = [one.rating for one in past]
         mask[row, : len(past)] = 1
-    people = np.arange(_PEOPLE) % len(world.population)
+    people = rows % len(world.population)
     return {
         "user": people,
         "traits": world.population.traits[people],
-        "mood": np.zeros((_PEOPLE, 2), dtype=np.float32),
-        "step": np.full((_PEOPLE, 1), step),
+        "mood": np.zeros((len(rows), 2), dtype=np.float32),
+        "step": steps[:, None].copy(),
         "history_items": items,
         "history_ratings": ratings,
         "history_mask": mask,

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from emosim_core.testing.network import block_network as block_network
 
 _GUARD = '''\
 """Refuses every connection that leaves this machine."""
@@ -112,7 +113,8 @@ class Emosim:
         """The environment of the process."""
         env = {**os.environ, "EMOSIM_CACHE_DIR": str(self.folder / "cache"), "COLUMNS": "200"}
         env.pop("EMOSIM_PLUGINS", None)
-        return {**env, "PYTHONPATH": str(self.site), **self.variables, **more}
+        path = os.pathsep.join([str(self.site), *filter(None, [env.get("PYTHONPATH")])])
+        return {**env, "PYTHONPATH": path, **self.variables, **more}
 
 
 def checked(finished: Finished, status: int) -> Finished:
@@ -147,30 +149,3 @@ def no_network() -> Iterator[None]:
     unblock = block_network()
     yield
     unblock()
-
-
-def block_network() -> Callable[[], None]:
-    """Refuse every connection of this process that leaves the machine.
-
-    Returns:
-        What gives sockets back as they were.
-    """
-    originals = {name: getattr(socket.socket, name) for name in ("connect", "connect_ex")}
-
-    def only_loopback(name: str) -> Callable[[socket.socket, Any], Any]:
-        def connect(self: socket.socket, address: Any) -> Any:
-            local = self.family not in (socket.AF_INET, socket.AF_INET6)
-            if not local and address[0] != "localhost" and not str(address[0]).startswith(("127.", "::1")):
-                raise RuntimeError(f"tests use no network: {address!r}")
-            return originals[name](self, address)
-
-        return connect
-
-    for name in originals:
-        setattr(socket.socket, name, only_loopback(name))
-
-    def unblock() -> None:
-        for name, original in originals.items():
-            setattr(socket.socket, name, original)
-
-    return unblock

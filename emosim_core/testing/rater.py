@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emosim_core.components.base import Rater, RatingRequest, Ratings
+from emosim_core.errors import RatingError
 from emosim_core.model import Population, User
 from emosim_core.simulation.streams import Stage
 from emosim_core.testing.conformance import ComponentConformance, no_error, untouched
 from emosim_core.testing.contract import hold
-from emosim_core.testing.worlds import SmallWorld, draws, small_world
+from emosim_core.testing.worlds import SmallWorld, columns, draws, small_world
 
 _PEOPLE, _SLATE = 12, 2
 
@@ -38,9 +39,11 @@ class RaterConformance(ComponentConformance):
 
     def test_it_answers_levels_of_the_scale_or_fails(self) -> None:
         for world in self.worlds():
-            values = self._rate(self.made(world), request(world), np.arange(_PEOPLE)).values
-            wrong = [v for v in values[~np.isnan(values)].tolist() if not world.scale.contains(v)]
-            hold("rater-scale", not wrong, f"{wrong[:1]} on the scale {world.scale}.")
+            for slate, memories in ((_SLATE, 3), (1, 3), (1, 0)):
+                asked = request(world, slate=slate, memories=memories)
+                values = self._rate(self.made(world), asked, np.arange(_PEOPLE)).values
+                wrong = [v for v in values[~np.isnan(values)].tolist() if not world.scale.contains(v)]
+                hold("rater-scale", not wrong, f"{wrong[:1]} on the scale {world.scale}.")
 
     def test_every_reason_is_text(self) -> None:
         for world in self.worlds():
@@ -62,23 +65,29 @@ class RaterConformance(ComponentConformance):
 
     def test_it_repeats_itself(self) -> None:
         for world in self.worlds():
-            first, again = (self._rate(self.made(world), request(world), np.arange(_PEOPLE)).values for _ in range(2))
-            hold("rater-repeats", np.array_equal(first, again, equal_nan=True), "other ratings the second time.")
+            rater, everyone = self.made(world), np.arange(_PEOPLE)
+            first, again = (self._rate(rater, request(world), everyone).values for _ in range(2))
+            anew = self._rate(self.made(world), request(world), everyone).values
+            for other in (again, anew):
+                hold("rater-repeats", np.array_equal(first, other, equal_nan=True), "other ratings the second time.")
 
     def test_it_changes_nothing(self) -> None:
         for world in self.worlds():
             asked = request(world)
             names = ("people", "items", "retrieved", "retrieved_items", "retrieved_ratings", "times", "moods")
             given = {f"the array {name}": getattr(asked, name) for name in names}
-            rater = self.made(world)
-            with untouched("rater-reads", given | {"the catalogue's embeddings": world.catalog.embeddings}):
+            with untouched("rater-reads", given | columns(asked.history) | world.arrays()):
+                rater = self.made(world)
                 answer = self._rate(rater, asked, np.arange(_PEOPLE))
-                answer.reason(0, 0)
+                with no_error("rater-reason", f"reason(0, 0) of {self.subject}"):
+                    answer.reason(0, 0)
 
     def test_it_can_be_prepared_for_other_items_and_people(self) -> None:
         if self.domain is not None:
             raise SkipTest("it is bound to one domain")
-        rater = self.made(small_world(items=5, people=18))
+        before = small_world(items=5)
+        rater = self.made(before)
+        self._rate(rater, request(before), np.arange(_PEOPLE))
         for world in self.worlds():
             with no_error("rater-prepares", f"prepare() of {self.subject}"):
                 rater.prepare(world.catalog, world.population, world.scale)
@@ -99,12 +108,13 @@ class RaterConformance(ComponentConformance):
             hold("rater-activity", not moved > _MOST_BY_ACTIVITY, f"it moved by {moved:.2f} of 10.")
 
     def _rate(self, rater: Rater, asked: RatingRequest, people: NDArray[np.intp]) -> Ratings:
-        with no_error("rater-shape", self.subject):
+        with no_error("rater-shape", self.subject, {RatingError: "rater-scale"}):  # what the single form found
             answer = rater.rate_batch(asked, draws(people, Stage.RATE))
         hold("rater-shape", isinstance(answer, Ratings), f"a {type(answer).__name__}.")
         values = answer.values
         shaped = isinstance(values, np.ndarray) and values.shape == asked.items.shape and values.dtype.kind == "f"
-        hold("rater-shape", shaped, f"{getattr(values, 'dtype', type(values))} for items of {asked.items.shape}.")
+        found = f"{values.dtype} of the shape {values.shape}" if isinstance(values, np.ndarray) else f"{type(values)}"
+        hold("rater-shape", shaped, f"{found} for items of the shape {asked.items.shape}.")
         return answer
 
 
@@ -113,22 +123,26 @@ def with_activity(user: User, level: int) -> User:
     return user.model_copy(update={"activity": level})
 
 
-def request(world: SmallWorld, who: Sequence[int] | None = None) -> RatingRequest:
+def request(
+    world: SmallWorld, who: Sequence[int] | None = None, slate: int = _SLATE, memories: int = 3
+) -> RatingRequest:
     """What a rater is told of some of :data:`_PEOPLE` people; a person is told the same whoever else is there.
 
     Args:
         world: the items and people.
         who: which of the people, all of them if None.
+        slate: how many items each looks at.
+        memories: how many interactions are retrieved for each item.
     """
     rows = np.arange(_PEOPLE) if who is None else np.asarray(who)
     rng = np.random.default_rng(2)
     memory = world.remembered(_PEOPLE)
     people = rng.integers(0, len(world.population), _PEOPLE)[rows]
-    items = rng.integers(0, len(world.catalog), (_PEOPLE, _SLATE))[rows]
+    items = rng.integers(0, len(world.catalog), (_PEOPLE, slate))[rows]
     moods = np.stack([rng.uniform(-1, 1, _PEOPLE), rng.uniform(0, 1, _PEOPLE)], axis=1)[rows]
-    history = memory.history(rows)
-    newest = history.lengths[:, None] - 1 - np.arange(3)
-    positions = np.repeat(np.maximum(newest, -1)[:, None, :], _SLATE, axis=1)
+    history = memory.history() if who is None else memory.history(rows)
+    newest = history.lengths[:, None] - 1 - np.arange(memories)
+    positions = np.repeat(np.maximum(newest, -1)[:, None, :], slate, axis=1)
     there = positions >= 0
     past_items, past_ratings = history.at(np.maximum(positions, 0))
     return RatingRequest(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +18,13 @@ _PEOPLE, _SLATE, _STEPS = 12, 2, 14
 
 _RESERVED = {"interrupted", "max_steps", "out_of_items"}
 
-Told = list[tuple[NDArray[np.float64], NDArray[np.intp]]]
-"""Rewards, 0 where nothing was consumed, and endings, step by step."""
+_ARRAYS = ("rows", "consumed", "ratings", "times", "since", "steps", "traits")
+
+_Moment = tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.intp]]
+"""What is answered at once: slots, their rewards (0 where nothing was consumed), their endings."""
+
+_Told = list[list[tuple[list[float], int]]]
+"""Per slot, its steps: the rewards and the code of the ending."""
 
 
 class RewardShapingConformance(ComponentConformance):
@@ -44,106 +50,118 @@ class RewardShapingConformance(ComponentConformance):
 
     def test_it_answers_finite_rewards_and_known_endings(self) -> None:
         for world in self.worlds():
-            shaping = self.made(_PEOPLE)
-            for _, ends in self._session(shaping, world, np.arange(_PEOPLE)):
-                known = bool(((ends >= 0) & (ends <= len(shaping.endings))).all())
-                hold("shaping-endings", known, f"the codes {sorted(set(ends.tolist()))} for {shaping.endings!r}.")
+            for slate in (1, _SLATE):
+                shaping = self.made(_PEOPLE)
+                for _, _, ends in self._steps(shaping, world, np.arange(_PEOPLE), slate=slate):
+                    known = bool(((ends >= 0) & (ends <= len(shaping.endings))).all())
+                    hold("shaping-endings", known, f"the codes {sorted(set(ends.tolist()))} for {shaping.endings!r}.")
 
     def test_a_session_goes_the_same_alone_as_among_others(self) -> None:
         for world in self.worlds():
-            together = self._session(self.made(_PEOPLE), world, np.arange(_PEOPLE))
+            people = np.arange(_PEOPLE)
+            together = _by_slot(self._steps(self.made(_PEOPLE), world, people))
             for person in range(0, _PEOPLE, 5):
-                alone = self._session(self.made(1), world, np.array([person]))
-                hold(
-                    "shaping-alone", _same(alone, together, [0], [person]), f"person {person}'s session went otherwise."
-                )
+                (alone,) = _by_slot(self._steps(self.made(1), world, np.array([person])))
+                hold("shaping-alone", alone == together[person], f"person {person}'s session went otherwise alone.")
+
+    def test_a_session_goes_the_same_in_any_slot_and_whenever_others_begin(self) -> None:
+        for world in self.worlds():
+            people = np.arange(_PEOPLE)
+            expected = _by_slot(self._steps(self.made(_PEOPLE), world, people))
+            moved = _by_slot(self._steps(self.made(_PEOPLE), world, people[::-1], begins=people % 3 * 2))
+            for person in people.tolist():
+                same = moved[_PEOPLE - 1 - person] == expected[person]
+                found = f"person {person}'s session went otherwise in another slot, with others who begin later."
+                hold("shaping-alone", same, found)
 
     def test_begin_forgets_what_went_before(self) -> None:
         for world in self.worlds():
             shaping = self.made(_PEOPLE)
-            first = self._session(shaping, world, np.arange(_PEOPLE))
-            again = self._session(shaping, world, np.arange(_PEOPLE))
-            every = list(range(_PEOPLE))
-            hold(
-                "shaping-begins",
-                _same(first, again, every, every),
-                "a second session in the same slots went otherwise.",
-            )
+            first, again = (_by_slot(self._steps(shaping, world, np.arange(_PEOPLE))) for _ in range(2))
+            hold("shaping-begins", first == again, "a second session in the same slots went otherwise.")
 
     def test_copies_keep_their_own_state(self) -> None:
         for world in self.worlds():
+            people = np.arange(_PEOPLE)
+            expected = _by_slot(self._steps(self.made(_PEOPLE), world, people))
             made: RewardShaping = self.make()
             one, other = copy.copy(made), copy.copy(made)
-            people = np.arange(_PEOPLE)
             for shaping in (one, other):
                 with no_error("shaping-state", f"start() of {self.subject}"):
                     shaping.start(_PEOPLE)
-                shaping.begin(people)
-            expected = self._session(self.made(_PEOPLE), world, people)
-            streams = _streams(people)
-            told: Told = []
-            for step in range(_STEPS):
-                told.append(self._step(one, world, people, step, streams))
-                self._step(other, world, people[::-1].copy(), step, _streams(people[::-1].copy()))
-            every = list(range(_PEOPLE))
-            hold("shaping-state", _same(told, expected, every, every), "one copy changed what another answers.")
+            both = zip(self._steps(one, world, people), self._steps(other, world, people[::-1]), strict=True)
+            told = _by_slot(moment for moment, _ in both)
+            hold("shaping-state", told == expected, "one copy changed what another answers.")
 
     def test_it_changes_nothing(self) -> None:
         for world in self.worlds():
-            shaping = self.made(_PEOPLE)
-            shaping.begin(np.arange(_PEOPLE))
-            asked = _consumption(world, np.arange(_PEOPLE), 0)
-            names = ("rows", "consumed", "ratings", "times", "since", "steps", "traits")
-            with untouched("shaping-reads", {f"the array {name}": getattr(asked, name) for name in names}):
-                shaping.shape_batch(asked, _streams(np.arange(_PEOPLE)).of(Stage.SHAPE, np.arange(_PEOPLE)))
+            for _ in self._steps(self.made(_PEOPLE), world, np.arange(_PEOPLE), watch=True):
+                pass
 
-    def _session(self, shaping: RewardShaping, world: SmallWorld, people: NDArray[np.intp]) -> Told:
-        """Sessions of ``people`` in the slots from 0 on, all of the same length whatever ends them."""
-        with no_error("shaping-begins", f"begin() of {self.subject}"):
-            shaping.begin(np.arange(len(people)))
-        streams = _streams(people)
-        return [self._step(shaping, world, people, step, streams) for step in range(_STEPS)]
+    def _steps(
+        self,
+        shaping: RewardShaping,
+        world: SmallWorld,
+        people: NDArray[np.intp],
+        begins: NDArray[np.intp] | None = None,
+        slate: int = _SLATE,
+        watch: bool = False,
+    ) -> Iterator[_Moment]:
+        """Sessions of ``people`` in the slots from 0 on, all of the same length whatever ends them.
 
-    def _step(
-        self, shaping: RewardShaping, world: SmallWorld, people: NDArray[np.intp], step: int, streams: Streams
-    ) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-        asked = _consumption(world, people, step)
-        with no_error("shaping-shape", self.subject):
-            rewards, ends = shaping.shape_batch(asked, streams.of(Stage.SHAPE, np.arange(len(people))))
-        rewards, ends = np.asarray(rewards), np.asarray(ends)
-        hold("shaping-shape", rewards.shape == asked.ratings.shape, f"rewards of the shape {rewards.shape}.")
-        fits = ends.shape == (len(people),) and ends.dtype.kind == "i"
-        hold("shaping-shape", fits, f"endings of {ends.dtype} and the shape {ends.shape}.")
-        hold("shaping-finite", bool(np.isfinite(rewards[asked.consumed]).all()), "a reward that is no finite number.")
-        return np.where(asked.consumed, rewards, 0.0), ends
+        Args:
+            shaping: it was started for as many slots.
+            world: what they rate in.
+            people: who is in which slot.
+            begins: when the session in each slot begins; all at once if None.
+            slate: how many items are proposed at once.
+            watch: whether to check that nothing is written to what it is given.
+        """
+        begins = np.zeros(len(people), dtype=np.intp) if begins is None else begins
+        streams = Streams(len(people))
+        for now in range(int(begins.max()) + _STEPS):
+            new = np.flatnonzero(begins == now)
+            if len(new):
+                streams.begin(new, people[new].tolist(), [0] * len(new))
+                with no_error("shaping-begins", f"begin() of {self.subject}"):
+                    shaping.begin(new)
+            rows = np.flatnonzero((begins <= now) & (now < begins + _STEPS))
+            asked = _consumption(world, rows, people[rows], now - begins[rows], slate)
+            given = {f"the array {name}": getattr(asked, name) for name in _ARRAYS} if watch else {}
+            with untouched("shaping-reads", given), no_error("shaping-shape", self.subject):
+                rewards, ends = shaping.shape_batch(asked, streams.of(Stage.SHAPE, rows))
+            for answer, shape, kinds in ((rewards, asked.ratings.shape, "fiu"), (ends, rows.shape, "i")):
+                fits = isinstance(answer, np.ndarray) and answer.shape == shape and answer.dtype.kind in kinds
+                found = f"{answer.dtype} of the shape {answer.shape}" if isinstance(answer, np.ndarray) else f"{answer}"
+                hold("shaping-shape", fits, f"{found} where the shape is {shape}.")
+            finite = bool(np.isfinite(rewards[asked.consumed]).all())
+            hold("shaping-finite", finite, "a reward that is no finite number.")
+            yield rows, np.where(asked.consumed, rewards, 0.0), ends.copy()
 
 
-def _streams(people: NDArray[np.intp]) -> Streams:
-    streams = Streams(len(people))
-    streams.begin(np.arange(len(people)), people.tolist(), [0] * len(people))
-    return streams
+def _by_slot(moments: Iterable[_Moment]) -> _Told:
+    told: _Told = []
+    for rows, rewards, ends in moments:
+        for row, mine, end in zip(rows.tolist(), rewards.tolist(), ends.tolist(), strict=True):
+            told.extend([] for _ in range(row + 1 - len(told)))
+            told[row].append((mine, end))
+    return told
 
 
-def _consumption(world: SmallWorld, people: NDArray[np.intp], step: int) -> Consumption:
-    """What each person consumes at a step of their session; a person's own, whoever else is there."""
-    shape = (len(people), _SLATE)
+def _consumption(
+    world: SmallWorld, rows: NDArray[np.intp], people: NDArray[np.intp], steps: NDArray[np.intp], slate: int
+) -> Consumption:
+    """What each person consumes at a step of their session, from 0; a person's own, whoever else is there."""
+    shape = (len(people), slate)
     ratings, consumed = np.empty(shape), np.empty(shape, dtype=np.bool_)
-    times, since = np.ones(shape, dtype=np.intp), np.zeros(shape, dtype=np.intp)
-    for row, person in enumerate(people.tolist()):
+    times, since = np.zeros(shape, dtype=np.intp), np.zeros(shape, dtype=np.intp)
+    for row, (person, step) in enumerate(zip(people.tolist(), steps.tolist(), strict=True)):
         rng = np.random.default_rng([person, step])
-        ratings[row] = rng.choice(world.scale.levels, _SLATE)
-        consumed[row] = rng.random(_SLATE) < 0.7
-        if step > 2:
-            times[row] = rng.integers(1, 4, _SLATE)
-            since[row] = np.where(times[row] > 1, rng.integers(1, step + 1, _SLATE), 0)
-    rows = np.arange(len(people))
+        ratings[row] = rng.choice(world.scale.levels, slate)
+        consumed[row] = rng.random(slate) < 0.7
+        ratings[row, ~consumed[row] & (rng.random(slate) < 0.5)] = np.nan  # as where the rating failed
+        times[row] = rng.integers(1, 4, slate) if step > 2 else 1
+        since[row] = np.where(times[row] > 1, rng.integers(1, step + 1 if step > 2 else 2, slate), 0)
+    times[~consumed] = since[~consumed] = 0
     traits = world.population.traits[people % len(world.population)]
-    return Consumption(rows, consumed, ratings, times, since, np.full(len(people), step + 1), traits, world.scale)
-
-
-def _same(one: Told, other: Told, rows: list[int], others: list[int]) -> bool:
-    return all(
-        np.array_equal(mine[rows], theirs[others])
-        for pair in zip(one, other, strict=True)
-        for mine, theirs in zip(*pair, strict=True)
-    )
+    return Consumption(rows, consumed, ratings, times, since, steps + 1, traits, world.scale)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from unittest import SkipTest
@@ -11,8 +12,10 @@ import numpy as np
 
 from emosim_core.errors import ConfigurationError, DataError
 from emosim_core.model import Domain, LoadedItems, Loader, User, UserLoader
+from emosim_core.simulation.assembly import item_source
 from emosim_core.testing.conformance import ComponentConformance, no_error, registry
 from emosim_core.testing.contract import hold
+from emosim_core.testing.worlds import CATEGORIES
 
 
 class _SourceConformance(ComponentConformance):
@@ -33,11 +36,11 @@ class _SourceConformance(ComponentConformance):
         with tempfile.TemporaryDirectory() as folder:
             nowhere = Path(folder) / "nowhere"
             try:
-                loader = registry().resolve(self.kind, f"{component.name}:{nowhere}", self.domain).build()
+                resolved = registry().resolve(self.kind, f"{component.name}:{nowhere}", self.domain)
             except ConfigurationError as error:
                 raise SkipTest(f"its option {component.value!r} is no path: {error}") from error
             try:
-                loader.load()
+                resolved.build().load()
             except DataError as error:
                 hold(f"{self.rule}-missing", "nowhere" in str(error), f"the message {str(error)!r}.")
             except Exception as error:
@@ -77,17 +80,19 @@ class ItemLoaderConformance(_SourceConformance):
         if loaded.embeddings is None:
             raise SkipTest("it brings no embeddings")
         vectors = np.asarray(loaded.embeddings)
-        shaped = vectors.ndim == 2 and len(vectors) == len(loaded.items) and vectors.dtype.kind == "f"
+        shaped = vectors.ndim == 2 and vectors.shape[0] == len(loaded.items) and vectors.dtype.kind == "f"
         hold("items-embeddings", shaped, f"{vectors.dtype} of the shape {vectors.shape} for {len(loaded.items)} items.")
-        finite = np.isfinite(vectors).all(axis=1) | np.isnan(vectors[:, 0])
+        finite = np.isfinite(vectors).all(axis=1) | np.isnan(vectors[:, :1]).any(axis=1)
         hold("items-embeddings", bool(finite.all()), f"row {int(np.argmin(finite))}.")
 
     def test_loading_twice_brings_the_same(self) -> None:
         first, again = self._loaded(), self._loaded()
-        same = list(first.items) == list(again.items)
-        if first.embeddings is not None and again.embeddings is not None:
-            same = same and np.array_equal(first.embeddings, again.embeddings, equal_nan=True)
-        hold("items-again", same, "other items the second time.")
+        hold("items-again", list(first.items) == list(again.items), "other items the second time.")
+        if first.embeddings is None or again.embeddings is None:
+            same = first.embeddings is again.embeddings
+        else:
+            same = np.array_equal(first.embeddings, again.embeddings, equal_nan=True)
+        hold("items-again", same, "other embeddings the second time.")
 
     def _domain(self) -> Domain:
         if self.domain is None:
@@ -98,6 +103,8 @@ class ItemLoaderConformance(_SourceConformance):
     def _loaded(self) -> LoadedItems:
         loaded: LoadedItems = self.load()
         hold("items-type", isinstance(loaded, LoadedItems), f"a {type(loaded).__name__}.")
+        listed = isinstance(loaded.items, Sequence)
+        hold("items-type", listed, f"items that are no sequence, but a {type(loaded.items).__name__}.")
         return loaded
 
 
@@ -110,8 +117,23 @@ class UserLoaderConformance(_SourceConformance):
     def interface(self) -> type:
         return UserLoader
 
+    def load(self) -> Any:
+        with no_error("users-type", f"load() of {self.subject}"):
+            loader: UserLoader = self.make()
+            loader.categories = self._categories()
+            return loader.load()
+
+    def _categories(self) -> Sequence[str]:
+        """The categories of the items that the people are among: the domain's, or made-up ones."""
+        if self.domain is None:
+            return CATEGORIES
+        _, loader = item_source(registry(), self.domain, None)
+        return sorted({category for item in loader.load().items for category in item.categories})
+
     def test_it_brings_people(self) -> None:
         people = self.load()
+        listed = isinstance(people, Sequence)
+        hold("users-type", listed, f"no sequence, but a {type(people).__name__}.")
         hold("users-type", len(people) > 0, "nobody.")
         for user in people:
             hold("users-type", isinstance(user, User), f"a {type(user).__name__}.")

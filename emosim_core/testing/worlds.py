@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emosim_core.components.base import Draws
-from emosim_core.model import Catalog, Emotion, Item, Memory, Population, RatingScale, User, Words
+from emosim_core.model import Catalog, Emotion, History, Item, Memory, Population, RatingScale, User, Words
 from emosim_core.simulation.streams import Stage, Streams
 
 CATEGORIES = ("comedy", "drama", "history", "travel")
@@ -37,6 +38,21 @@ class SmallWorld:
     scale: RatingScale
     words: Words
 
+    def copy(self) -> SmallWorld:
+        """The same world with arrays of its own: who writes to them spoils no other."""
+        catalog = self.catalog
+        mine = Catalog(catalog.items, catalog.scale, embedding_name=catalog.embedding_name)
+        mine.embeddings = catalog.embeddings.copy()
+        return SmallWorld(mine, Population(self.population.users), self.scale, self.words)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """What components read of the items and people, by name; nobody may write to it."""
+        of_items = ("embeddings", "categories", "public_ratings", "has_public_rating", "public_counts")
+        return {
+            **{f"the catalogue's {name}": getattr(self.catalog, name) for name in of_items},
+            **{f"the people's {name}": getattr(self.population, name) for name in ("traits", "baselines")},
+        }
+
     def remembered(self, people: int, longest: int = 24, seed: int = 0) -> Memory:
         """Memories of ``people`` people, of 0 to ``longest`` interactions each, repeats among them.
 
@@ -59,6 +75,12 @@ class SmallWorld:
         rng = np.random.default_rng(seed)
         values = rng.choice(self.scale.levels, (people, slate))
         return np.where(rng.random((people, slate)) < failed, np.nan, values)
+
+
+def columns(history: History) -> dict[str, NDArray[Any]]:
+    """The arrays of histories, by name; nobody may write to them."""
+    names = ("items", "ratings", "codes", "times_consumed", "latest", "lengths")
+    return {f"the history's {name}": getattr(history, name) for name in names}
 
 
 def small_world(scale: RatingScale = TEN, items: int = 40, people: int = 18) -> SmallWorld:

@@ -1,0 +1,1 @@
+"""Scaffold: plugins that `emosim plugins new` writes, complete and working, from templates."""

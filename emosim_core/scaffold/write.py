@@ -1,0 +1,117 @@
+"""Write: fills the templates of a plugin, and leaves all of its files or none."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from importlib import metadata
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING
+
+from emosim_core.errors import ConfigurationError, DataError
+from emosim_core.hooks.spec import HOOK_VERSION
+from emosim_core.model import Words
+from emosim_core.scaffold.names import PROVIDES, check_name
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
+KINDS: tuple[str, ...] = tuple(PROVIDES)
+"""Kinds of plugins that can be written: each is a folder of templates."""
+
+GENERIC = Words(item="item", items="items", consume="try", consumed="tried", consumption="time", person="person")
+"""Words that suit any domain."""
+
+_SUFFIX = ".tmpl"
+_WORD = re.compile(r"[^\W\d_][\w' -]{0,29}")
+
+
+def write_plugin(kind: str, name: str, target: Path, words: Words = GENERIC) -> Path:
+    """Write a distribution with a plugin that works as it is.
+
+    Args:
+        kind: one of :data:`KINDS`.
+        name: what the plugin is called; see :func:`emosim_core.scaffold.names.check_name`.
+        target: the folder to make; its parent must be there.
+        words: the words of a domain, for texts. Its traits and creators are not used.
+
+    Returns:
+        The folder.
+
+    Raises:
+        ConfigurationError: an unknown kind, a name or a word that cannot be used, or a target that exists.
+        DataError: it cannot be written; nothing is left behind.
+    """
+    if kind not in KINDS:
+        raise ConfigurationError(f"unknown kind of plugin {kind!r}; known: {', '.join(KINDS)}")
+    check_name(name)
+    fields = _fields(name, words)
+    if os.path.lexists(target):
+        raise ConfigurationError(f"{target} exists already; choose another folder with --out, or remove it first")
+    partial = target.with_name(f".{target.name}.partial-{os.getpid()}")
+    try:
+        partial.mkdir()
+        for template, path in _templates(files("emosim_core.scaffold") / "templates" / kind):
+            place = partial / _filled_name(path, fields)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(Template(template.read_text(encoding="utf-8")).substitute(fields), encoding="utf-8")
+        partial.rename(target)
+    except OSError as error:
+        raise DataError(target, f"cannot be written: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return target
+
+
+def _templates(folder: Traversable, within: str = "") -> Iterator[tuple[Traversable, str]]:
+    """Every template of a folder, with its path there."""
+    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
+        path = f"{within}/{entry.name}".lstrip("/")
+        if entry.is_dir():
+            yield from _templates(entry, path)
+        elif path.endswith(_SUFFIX):
+            yield entry, path
+
+
+def _filled_name(path: str, fields: dict[str, str]) -> str:
+    """Where a template's text is written: ``__package__/domain.py.tmpl`` as ``emosim_music/domain.py``."""
+    return path.removesuffix(_SUFFIX).replace("__package__", fields["package"]).replace("__name__", fields["module"])
+
+
+def _fields(name: str, words: Words) -> dict[str, str]:
+    """What stands in place of each ``${field}`` of a template."""
+    module = name.replace("-", "_")
+    told = {field: getattr(words, field) for field in ("item", "items", "consume", "consumed", "consumption", "person")}
+    for field, word in told.items():
+        if not _WORD.fullmatch(word):
+            raise ConfigurationError(
+                f"{word!r} cannot be the word for {field!r}: expected at most 30 letters, digits, blanks, hyphens and "
+                "apostrophes, a letter first"
+            )
+    return {
+        **told,
+        "name": name,
+        "module": module,
+        "package": f"emosim_{module}",
+        "distribution": f"emosim-{name.replace('_', '-')}",
+        "title": re.sub("[-_]", " ", name).capitalize(),
+        "class": "".join(part.capitalize() for part in re.split("[-_]", name)),
+        "environment": f"EmoSim/{name.title().replace('_', '')}-v0",
+        "core": _compatible(metadata.version("emosim-core")),
+        "hook_version": str(HOOK_VERSION),
+    }
+
+
+def _compatible(version: str) -> str:
+    """The range of releases that are compatible with one: ``>=0.1,<0.2`` for 0.1.3, ``>=2.1,<3`` for 2.1.0."""
+    parts = re.match(r"(\d+)(?:\.(\d+))?", version)
+    if parts is None:
+        return f"=={version}"
+    major, minor = int(parts[1]), int(parts[2] or 0)
+    released = re.fullmatch(r"\d+(\.\d+)*", version)
+    lowest = f"{major}.{minor}" if released else version.partition("+")[0]
+    return f">={lowest},<{major + 1 if major else f'0.{minor + 1}'}"

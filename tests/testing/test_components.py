@@ -1,0 +1,94 @@
+"""Components that emosim-core brings keep to their contract, by any way of writing them, on both scales."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from emosim_core.hooks import Registry
+from emosim_core.testing import Outcome, run_suite, small_world
+from emosim_core.testing.check import SUITES
+from emosim_core.testing.worlds import FIVE, TEN
+
+ALL = [(component.kind, component.name) for component in Registry(only=[]).records[0].components]
+
+
+@pytest.fixture
+def items_file(tmp_path: Path) -> Path:
+    """A CSV file of all made-up items, the last first."""
+    file = tmp_path / "items.csv"
+    file.write_text("item\n" + "".join(f"i{i:03d}\n" for i in range(39, -1, -1)))
+    return file
+
+
+def kept(outcomes: list[Outcome]) -> list[str]:
+    """The checks that were not skipped; one that fails is an error."""
+    for outcome in outcomes:
+        if outcome.error is not None:
+            raise outcome.error
+    return [outcome.check for outcome in outcomes if not outcome.skipped]
+
+
+def test_everything_is_held_to_a_contract() -> None:
+    assert {kind for kind, _ in ALL} <= set(SUITES)
+    for kind, suite in SUITES.items():
+        assert suite.kind == kind
+
+
+@pytest.mark.parametrize(("kind", "name"), ALL, ids=[f"{kind}-{name}" for kind, name in ALL])
+def test_every_component_of_the_core_keeps_to_its_contract(kind: str, name: str, items_file: Path) -> None:
+    component = f"{name}:{items_file}" if name == "replay" else name
+    if kind == "llm_backend":  # a service is not asked
+        assert kept(run_suite(SUITES[kind], component=component, may_ask=False))
+        return
+    outcomes = run_suite(SUITES[kind], component=component)
+    assert len(kept(outcomes)) == len(outcomes)
+
+
+@pytest.mark.parametrize(
+    ("kind", "component"),
+    [
+        ("retrieval", "last_1"),
+        ("retrieval", "last_30"),
+        ("retrieval", "most_similar_5"),
+        ("retrieval", "decay_emotion_2"),
+        ("retrieval", "decay_emotion:k=4,time_decay=0,consider_arousal=true"),
+        ("retrieval", {"name": "decay_emotion", "k": 4, "emotion_bonus": 3.0}),
+        ("selector", "probabilistic:p=1"),
+        ("selector", "multinomial_logit:temperature=0.01,no_choice=-20"),
+        ("perturbator", "gaussian:sd=0"),
+        ("perturbator", {"name": "gaussian", "sd": 4}),
+        ("perturbator", "greedy:p=0.5"),
+        ("reward_shaping", "same_film_terminate"),
+        ("reward_shaping", "random_watch:q=1"),
+        ("reward_shaping", "churn_satisfaction:low_streak=1,min_steps=1,recovery=1,use_traits=false"),
+        ("policy", "epsilon_greedy:epsilon=1"),
+        ("policy", "epsilon_greedy:prior_weight=0,epsilon=0"),
+        ("policy", "similar_to_liked:liked_from=1"),
+    ],
+    ids=str,
+)
+def test_they_keep_to_it_with_options(kind: str, component: Any) -> None:
+    kept(run_suite(SUITES[kind], component=component))
+
+
+@pytest.mark.parametrize("domain", ["movies", "books"])
+@pytest.mark.parametrize(
+    ("kind", "component"),
+    [
+        ("rater", "rule_based"),
+        ("retrieval", "decay_emotion_3"),
+        ("retrieval", "simple_3"),
+        ("policy", "similar_to_liked"),
+    ],
+)
+def test_they_keep_to_it_among_the_items_and_people_of_a_domain(domain: str, kind: str, component: str) -> None:
+    assert len(kept(run_suite(SUITES[kind], component=component, domain=domain))) > 4
+
+
+def test_the_made_up_worlds_are_on_both_scales() -> None:
+    suite = SUITES["retrieval"]()
+    assert [world.scale for world in suite.worlds()] == [TEN, FIVE]
+    assert len(small_world().catalog) == 40

@@ -1,0 +1,1182 @@
+"""Contract: each rule is broken by a small wrong component, and the suite of its kind says so in words."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pytest
+
+from emosim_core import (
+    Item,
+    LoadedItems,
+    Loader,
+    Perturbator,
+    Policy,
+    Rater,
+    Ratings,
+    Retrieval,
+    RewardShaping,
+    Selector,
+    User,
+    UserLoader,
+)
+from emosim_core.errors import LLMAuthenticationError, LLMMalformedError, LLMTransientError, PluginError
+from emosim_core.llm.backend import LLMBackend
+from emosim_core.llm.chat import ChatAnswer, ChatRequest, Message, Usage
+from emosim_core.llm.prompter import Prompter, Reply
+from emosim_core.testing import (
+    RULES,
+    BrokenRuleError,
+    ComponentConformance,
+    DomainConformance,
+    ItemLoaderConformance,
+    LLMBackendConformance,
+    Outcome,
+    PerturbatorConformance,
+    PolicyConformance,
+    PrompterConformance,
+    RaterConformance,
+    RetrievalConformance,
+    RewardShapingConformance,
+    SelectorConformance,
+    UserLoaderConformance,
+    check_plugin,
+    run_suite,
+)
+from emosim_core.testing.conformance import registry
+
+KEY = "EMOSIM_TEST_KEY"
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """A wrong component.
+
+    Attributes:
+        rule: the rule that it breaks.
+        how: what is wrong, in words.
+        suite: the suite of its kind.
+        make: makes it.
+        also: rules that cannot be kept where this one is broken in this way.
+        more: what is set on the suite.
+    """
+
+    rule: str
+    how: str
+    suite: type[ComponentConformance]
+    make: Callable[[], Any]
+    also: tuple[str, ...] = ()
+    more: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return f"{self.rule}: {self.how}"
+
+
+def a(base: type, **members: Any) -> type:
+    """A class with these methods and attributes."""
+    return type("Wrong", (base,), members)
+
+
+HIDDEN = np.random.default_rng()
+"""A generator that nothing seeds."""
+
+
+class Asked:
+    """How often an instance was asked before, which it should not know."""
+
+    asked = 0
+
+    def again(self) -> bool:
+        self.asked += 1
+        return self.asked > 1
+
+
+# ------------------------------------------------------------------------------------------ retrieval
+
+
+def newest(items: Any, history: Any) -> Any:
+    """The most recent interaction, for every item; a correct strategy."""
+    return np.broadcast_to((history.lengths - 1)[:, None, None], (*items.shape, 1)).copy()
+
+
+def retrieving(answer: Callable[[Any, Any], Any]) -> type:
+    return a(Retrieval, retrieve_batch=lambda self, items, history, catalog: answer(items, history))
+
+
+def remembering(answer: Callable[[Any], Sequence[int]]) -> type:
+    return a(Retrieval, retrieve=lambda self, item, history, catalog: answer(history))
+
+
+class OnlyOnce(Asked, Retrieval):
+    def retrieve_batch(self, items: Any, history: Any, catalog: Any) -> Any:
+        return np.full((*items.shape, 1), -1) if self.again() else newest(items, history)
+
+
+class AtRandom(Retrieval):
+    def retrieve(self, item: Any, history: Any, catalog: Any) -> Any:
+        return [int(HIDDEN.integers(len(history)))] if history else []
+
+
+class FirstAnswerForAnItem(Retrieval):
+    def __init__(self) -> None:
+        self.known: dict[int, int] = {}
+
+    def retrieve(self, item: Any, history: Any, catalog: Any) -> Any:
+        if not history:
+            return []
+        return [min(self.known.setdefault(item, len(history) - 1), len(history) - 1)]
+
+
+class OfTheLongestHistory(Retrieval):
+    def retrieve_batch(self, items: Any, history: Any, catalog: Any) -> Any:
+        longest = history.lengths == history.lengths.max()
+        return np.where(longest[:, None, None], newest(items, history), -1)
+
+
+class WritesToHistory(Retrieval):
+    def retrieve_batch(self, items: Any, history: Any, catalog: Any) -> Any:
+        history.ratings[:] = 0
+        return newest(items, history)
+
+
+class WritesToCatalog(Retrieval):
+    def retrieve_batch(self, items: Any, history: Any, catalog: Any) -> Any:
+        catalog.public_ratings[0] = 0
+        return newest(items, history)
+
+
+class WritesToItems(Retrieval):
+    def retrieve_batch(self, items: Any, history: Any, catalog: Any) -> Any:
+        items[:] = 0
+        return newest(items, history)
+
+
+RETRIEVALS = [
+    ("retrieval-shape", "neither form", a(Retrieval)),
+    ("retrieval-shape", "two axes", retrieving(lambda items, history: np.full(items.shape, -1))),
+    ("retrieval-shape", "floats", retrieving(lambda items, history: newest(items, history) * 1.0)),
+    ("retrieval-shape", "a list", retrieving(lambda items, history: newest(items, history).tolist())),
+    ("retrieval-shape", "an error at an empty history", remembering(lambda history: [max(range(len(history)))])),
+    ("retrieval-range", "beyond the newest", retrieving(lambda items, history: newest(items, history) + 1)),
+    ("retrieval-range", "beyond the newest, in the single form", remembering(lambda history: [len(history)])),
+    ("retrieval-range", "from the end", retrieving(lambda items, history: np.minimum(newest(items, history), -2))),
+    ("retrieval-order", "twice", remembering(lambda history: [0, 0] if history else [])),
+    ("retrieval-order", "a gap", retrieving(lambda items, history: np.insert(newest(items, history), 0, -1, axis=2))),
+    ("retrieval-alone", "others' memories", OfTheLongestHistory),
+    ("retrieval-repeats", "a state", OnlyOnce),
+    ("retrieval-repeats", "a generator of its own", AtRandom, "retrieval-alone"),
+    ("retrieval-alone", "answers kept by item", FirstAnswerForAnItem),
+    ("retrieval-reads", "the memories", WritesToHistory),
+    ("retrieval-reads", "the catalogue", WritesToCatalog),
+    ("retrieval-reads", "the items", WritesToItems),
+]
+
+
+# --------------------------------------------------------------------------------------------- raters
+
+
+def worst(request: Any) -> Any:
+    """The lowest rating, for everything; a correct answer."""
+    return np.full(request.items.shape, request.scale.low)
+
+
+def best_if(request: Any, condition: Any) -> Ratings:
+    return Ratings(np.where(condition, request.scale.high, worst(request)))
+
+
+def rating(answer: Callable[[Any], Any], **more: Any) -> type:
+    return a(Rater, rate_batch=lambda self, request, draws: answer(request), **more)
+
+
+class NeedsMemories(Rater):
+    def rate_batch(self, request: Any, draws: Any) -> Any:
+        return Ratings(worst(request) + 0 * np.nan_to_num(request.retrieved_ratings[:, :, 0]))
+
+
+class BetterTheNextTime(Rater):
+    def prepare(self, catalog: Any, population: Any, scale: Any) -> None:
+        self.asked = 0
+
+    def rate_batch(self, request: Any, draws: Any) -> Any:
+        self.asked += len(request.people) > 1
+        return best_if(request, self.asked > 1)
+
+
+class OwnGenerator(Rater):
+    def __init__(self) -> None:
+        self.rng = np.random.default_rng(0)
+
+    def rate(self, situation: Any, rng: Any) -> Any:
+        return float(self.rng.choice(situation.scale.levels))
+
+
+class HiddenGenerator(Rater):
+    def rate(self, situation: Any, rng: Any) -> Any:
+        return float(HIDDEN.choice(situation.scale.levels))
+
+
+class Writes(Rater):
+    """Writes where it is told to."""
+
+    where: Callable[[Any], Any]
+
+    def rate_batch(self, request: Any, draws: Any) -> Any:
+        values = worst(request)
+        type(self).where(request)[...] = 1
+        return Ratings(values)
+
+
+class WritesWhenItIsPrepared(Rater):
+    def prepare(self, catalog: Any, population: Any, scale: Any) -> None:
+        population.baselines[:] = 0
+
+    def rate_batch(self, request: Any, draws: Any) -> Any:
+        return Ratings(worst(request))
+
+
+class PreparedOnce(Rater):
+    few: bool | None = None
+
+    def prepare(self, catalog: Any, population: Any, scale: Any) -> None:
+        self.few = len(catalog) < 10 if self.few is None else self.few
+
+    def rate_batch(self, request: Any, draws: Any) -> Any:
+        return best_if(request, self.few)
+
+
+class KeepsItsFirstTable(Rater):
+    few: bool | None = None
+
+    def rate_batch(self, request: Any, draws: Any) -> Any:
+        self.few = len(request.catalog) < 10 if self.few is None else self.few
+        return best_if(request, self.few)
+
+
+def of_activity(request: Any) -> Ratings:
+    return best_if(request, (request.population.traits[request.people, 0] == 3)[:, None])
+
+
+RATERS = [
+    ("rater-shape", "neither form", a(Rater)),
+    ("rater-shape", "one rating per person", rating(lambda request: Ratings(worst(request)[:, 0]))),
+    ("rater-shape", "a list", rating(lambda request: Ratings(worst(request).tolist()))),
+    ("rater-shape", "whole numbers", rating(lambda request: Ratings(worst(request).astype(int)))),
+    ("rater-shape", "no Ratings", rating(worst)),
+    ("rater-shape", "an error where nothing is retrieved", NeedsMemories),
+    ("rater-shape", "text", a(Rater, rate=lambda self, situation, rng: "good")),
+    ("rater-scale", "between two levels", rating(lambda request: Ratings(worst(request) + 0.5))),
+    (
+        "rater-scale",
+        "between, but says it is not",
+        rating(lambda request: Ratings(worst(request) + 0.5), on_scale=True),
+    ),
+    ("rater-scale", "below, in the single form", a(Rater, rate=lambda self, situation, rng: 0.0)),
+    ("rater-reason", "none", rating(lambda request: Ratings(worst(request), lambda row, place: None))),
+    ("rater-reason", "an error", rating(lambda request: Ratings(worst(request), lambda row, place: {}[row]))),
+    ("rater-alone", "knows who else is asked", rating(lambda request: best_if(request, len(request.people) > 1))),
+    ("rater-alone", "one generator for all", OwnGenerator, "rater-repeats", "rater-prepares"),
+    ("rater-repeats", "a state", BetterTheNextTime),
+    ("rater-repeats", "a hidden generator", HiddenGenerator, "rater-alone", "rater-prepares", "rater-activity"),
+    ("rater-reads", "the request", a(Writes, where=lambda request: request.times)),
+    ("rater-reads", "the moods", a(Writes, where=lambda request: request.moods)),
+    ("rater-reads", "the memories", a(Writes, where=lambda request: request.history.ratings)),
+    ("rater-reads", "the catalogue", a(Writes, where=lambda request: request.catalog.public_ratings)),
+    ("rater-reads", "the people", WritesWhenItIsPrepared),
+    ("rater-prepares", "once for all", PreparedOnce),
+    ("rater-prepares", "a table that is kept", KeepsItsFirstTable),
+    ("rater-activity", "activity is enthusiasm", rating(of_activity)),
+]
+
+
+# --------------------------------------------------------------------------- selection, perturbation
+
+
+def selecting(answer: Callable[[Any], Any], base: type = Selector) -> type:
+    return a(base, select_batch=lambda self, ratings, draws: answer(ratings))
+
+
+def perturbing(answer: Callable[[Any], Any]) -> type:
+    return a(Perturbator, perturb_batch=lambda self, ratings, scale, draws: answer(ratings))
+
+
+class LessTheNextTime(Asked, Selector):
+    def select_batch(self, ratings: Any, draws: Any) -> Any:
+        return ~np.isnan(ratings) & (not self.again())
+
+
+class ChoosesAtRandom(Selector):
+    def select(self, ratings: Any, rng: Any) -> Any:
+        return (HIDDEN.random(ratings.shape) < 0.5) & ~np.isnan(ratings)
+
+
+def without_failed(ratings: Any) -> Any:
+    """Which ratings did not fail; writes 0 where they did."""
+    known = ~np.isnan(ratings)
+    ratings[~known] = 0
+    return known
+
+
+class MoreTheNextTime(Asked, Perturbator):
+    def perturb_batch(self, ratings: Any, scale: Any, draws: Any) -> Any:
+        return ratings + self.again()
+
+
+class NoiseOfItsOwn(Perturbator):
+    def perturb(self, rating: float, scale: Any, rng: Any) -> float:
+        return rating + float(HIDDEN.normal())
+
+
+SELECTORS = [
+    ("selector-shape", "neither form", a(Selector)),
+    ("selector-shape", "an index", selecting(lambda ratings: ratings.argmax(axis=1))),
+    ("selector-shape", "whole numbers", selecting(lambda ratings: (ratings > 1).astype(int))),
+    ("selector-shape", "a list", selecting(lambda ratings: (ratings > 1).tolist())),
+    ("selector-shape", "cannot be prepared", a(Selector, prepare=lambda self, scale: scale.steps)),
+    ("selector-failed", "takes everything", selecting(lambda ratings: np.ones(ratings.shape, dtype=bool))),
+    ("selector-alone", "the best of all", selecting(lambda ratings: ratings >= np.fmax.reduce(ratings, axis=None))),
+    ("selector-repeats", "a state", LessTheNextTime),
+    ("selector-repeats", "a hidden generator", ChoosesAtRandom, "selector-alone"),
+    ("selector-reads", "writes over failed ratings", selecting(without_failed)),
+]
+
+PERTURBATORS = [
+    ("perturbator-shape", "neither form", a(Perturbator), "perturbator-finite"),
+    ("perturbator-shape", "one per person", perturbing(lambda ratings: ratings[:, 0])),
+    ("perturbator-shape", "a list", perturbing(lambda ratings: ratings.tolist())),
+    ("perturbator-finite", "endless", perturbing(lambda ratings: ratings + np.inf)),
+    ("perturbator-finite", "an error", a(Perturbator, perturb=lambda self, rating, scale, rng: float(int(rating)))),
+    ("perturbator-alone", "knows who else is there", perturbing(lambda ratings: ratings + len(ratings))),
+    ("perturbator-repeats", "a state", MoreTheNextTime),
+    ("perturbator-repeats", "a hidden generator", NoiseOfItsOwn, "perturbator-alone"),
+    (
+        "perturbator-reads",
+        "failed ratings",
+        perturbing(lambda ratings: np.where(without_failed(ratings), ratings, 5.0)),
+    ),
+    (
+        "perturbator-reads",
+        "all",
+        perturbing(lambda ratings: np.add(ratings, 1, out=ratings)),
+        "perturbator-alone",
+        "perturbator-repeats",
+    ),
+]
+
+
+# ------------------------------------------------------------------------------------- reward shaping
+
+
+def going_on(asked: Any) -> Any:
+    return np.zeros(len(asked.rows), dtype=np.intp)
+
+
+def shaping(answer: Callable[[Any], Any], **more: Any) -> type:
+    return a(RewardShaping, shape_batch=lambda self, asked, draws: answer(asked), **more)
+
+
+class Counting(RewardShaping):
+    """Correct: only the first ten steps of a session give anything."""
+
+    endings = ()
+
+    def start(self, batch_size: int) -> None:
+        self.steps = np.zeros(batch_size, dtype=np.intp)
+
+    def begin(self, rows: Any) -> None:
+        self.steps[rows] = 0
+
+    def shape_batch(self, asked: Any, draws: Any) -> Any:
+        self.steps[asked.rows] += 1
+        return np.where(self.steps[asked.rows, None] <= 10, asked.ratings, 0.0), going_on(asked)
+
+
+class CountsByPlace(Counting):
+    def shape_batch(self, asked: Any, draws: Any) -> Any:
+        count = len(asked.rows)
+        self.steps[:count] += 1
+        return np.where(self.steps[:count, None] <= 10, asked.ratings, 0.0), going_on(asked)
+
+
+class BeginsForAll(Counting):
+    def begin(self, rows: Any) -> None:
+        self.steps[:] = 0
+
+
+class NeverBegins(Counting):
+    def begin(self, rows: Any) -> None:
+        pass
+
+    def shape_batch(self, asked: Any, draws: Any) -> Any:
+        self.steps[asked.rows] += 1
+        return np.where(self.steps[asked.rows, None] <= 20, asked.ratings, 0.0), going_on(asked)
+
+
+class StateInInit(Counting):
+    def __init__(self) -> None:
+        self.steps = np.zeros(100, dtype=np.intp)
+
+    def start(self, batch_size: int) -> None:
+        pass
+
+
+class StateOfTheClass(Counting):
+    kept: dict[int, int] = {}  # noqa: RUF012  (that is what is wrong with it)
+
+    def start(self, batch_size: int) -> None:
+        pass
+
+    def begin(self, rows: Any) -> None:
+        self.kept.update((row, 0) for row in rows.tolist())
+
+    def shape_batch(self, asked: Any, draws: Any) -> Any:
+        self.kept.update((row, self.kept[row] + 1) for row in asked.rows.tolist())
+        late = np.array([self.kept[row] > 10 for row in asked.rows.tolist()])
+        return np.where(late[:, None], 0.0, asked.ratings), going_on(asked)
+
+
+def fading(asked: Any) -> Any:
+    rewards = asked.ratings.copy()
+    asked.ratings[asked.times > 1] = 0
+    return rewards, going_on(asked)
+
+
+SHAPINGS = [
+    ("shaping-shape", "neither form", a(RewardShaping)),
+    ("shaping-shape", "one reward per person", shaping(lambda asked: (asked.ratings[:, 0], going_on(asked)))),
+    ("shaping-shape", "endings that are booleans", shaping(lambda asked: (asked.ratings, going_on(asked) > 0))),
+    ("shaping-shape", "an ending per item", shaping(lambda asked: (asked.ratings, (asked.times > 9).astype(int)))),
+    ("shaping-shape", "lists", shaping(lambda asked: (asked.ratings.tolist(), going_on(asked).tolist()))),
+    ("shaping-finite", "nothing", shaping(lambda asked: (asked.ratings * np.nan, going_on(asked)))),
+    (
+        "shaping-finite",
+        "of what was not consumed",
+        shaping(lambda asked: (asked.ratings - asked.ratings.mean(axis=1, keepdims=True), going_on(asked))),
+    ),
+    ("shaping-endings", "a text", shaping(lambda asked: (asked.ratings, going_on(asked)), endings="bored")),
+    ("shaping-endings", "a list", shaping(lambda asked: (asked.ratings, going_on(asked)), endings=["bored"])),
+    ("shaping-endings", "twice", shaping(lambda asked: (asked.ratings, going_on(asked)), endings=("a", "a"))),
+    ("shaping-endings", "empty", shaping(lambda asked: (asked.ratings, going_on(asked)), endings=("",))),
+    ("shaping-endings", "the core's", shaping(lambda asked: (asked.ratings, going_on(asked)), endings=("max_steps",))),
+    ("shaping-endings", "an unknown code", shaping(lambda asked: (asked.ratings, going_on(asked) + 2))),
+    ("shaping-endings", "ends without a reason", a(RewardShaping, endings=(), shape=lambda self, *asked: (1.0, True))),
+    ("shaping-alone", "others' ratings", shaping(lambda asked: (asked.ratings * len(asked.rows), going_on(asked)))),
+    ("shaping-alone", "state by place", CountsByPlace),
+    ("shaping-alone", "begin() forgets everyone", BeginsForAll),
+    ("shaping-begins", "never", NeverBegins),
+    ("shaping-begins", "an error", a(Counting, begin=lambda self, rows: rows.index(0))),
+    ("shaping-state", "made in __init__", StateInInit),
+    ("shaping-state", "of the class", StateOfTheClass),
+    ("shaping-state", "an error", a(Counting, start=lambda self, batch_size: batch_size.bit)),
+    ("shaping-reads", "the ratings of repeats", shaping(fading)),
+]
+
+
+# --------------------------------------------------------------------------------------------- policies
+
+
+class InTurn(Policy):
+    """Correct: from the first item on, nothing twice."""
+
+    def start(self, catalog: Any, slate: int, batch_size: int) -> None:
+        super().start(catalog, slate, batch_size)
+        self.next = np.zeros(batch_size, dtype=np.intp)
+
+    def begin(self, rows: Any, draws: Any) -> None:
+        self.next[rows] = 0
+
+    def recommend_batch(self, rows: Any, observations: Any, draws: Any) -> Any:
+        actions = self.next[rows, None] + np.arange(self.slate)
+        self.next[rows] += self.slate
+        actions[(actions >= len(self.catalog)).any(axis=1)] = -1
+        return actions
+
+
+class NeverEnds(InTurn):
+    def recommend_batch(self, rows: Any, observations: Any, draws: Any) -> Any:
+        self.next[rows] += self.slate
+        return self.next[rows, None] - self.slate + np.arange(self.slate)
+
+
+class EndsInPart(InTurn):
+    def recommend_batch(self, rows: Any, observations: Any, draws: Any) -> Any:
+        actions = NeverEnds.recommend_batch(self, rows, observations, draws)  # type: ignore[arg-type]
+        return np.where(actions < len(self.catalog), actions, -1)
+
+
+class ForAllSlots(InTurn):
+    def recommend_batch(self, rows: Any, observations: Any, draws: Any) -> Any:
+        return super().recommend_batch(np.arange(self.batch_size), observations, draws)
+
+
+class ProposesAtRandom(Policy):
+    def recommend(self, observation: Any, rng: Any) -> Any:
+        return HIDDEN.permutation(len(self.catalog))[: self.slate]
+
+
+class RemembersOtherRuns(InTurn):
+    begun: list[int] = []  # noqa: RUF012  (that is what is wrong with it)
+
+    def begin(self, rows: Any, draws: Any) -> None:
+        self.begun.append(0)
+        self.next[rows] = len(self.begun)
+
+
+class WritesToTheSeen(InTurn):
+    def recommend_batch(self, rows: Any, observations: Any, draws: Any) -> Any:
+        observations["history_ratings"] -= 1
+        return super().recommend_batch(rows, observations, draws)
+
+
+class WritesToOneSeen(Policy):
+    def recommend(self, observation: Any, rng: Any) -> Any:
+        observation["mood"][:] = 1
+        return range(self.slate)
+
+
+class WritesToWhatCame(InTurn):
+    def learn(self, rows: Any, actions: Any, ratings: Any, rewards: Any, ended: Any) -> None:
+        ratings -= ratings.mean()
+
+
+class SortsTheCatalogue(InTurn):
+    def start(self, catalog: Any, slate: int, batch_size: int) -> None:
+        super().start(catalog, slate, batch_size)
+        catalog.public_ratings.sort()
+
+
+def proposing(answer: Callable[[Policy, Any], Any]) -> type:
+    return a(Policy, recommend_batch=lambda self, rows, observations, draws: answer(self, rows))
+
+
+POLICIES = [
+    ("policy-shape", "neither form", a(Policy)),
+    ("policy-shape", "one item per person", proposing(lambda self, rows: np.zeros(len(rows), dtype=int))),
+    ("policy-shape", "floats", proposing(lambda self, rows: np.zeros((len(rows), self.slate)))),
+    ("policy-shape", "all slots", ForAllSlots),
+    ("policy-shape", "too few", a(Policy, recommend=lambda self, seen, rng: range(max(self.slate - 1, 2)))),
+    ("policy-shape", "cannot learn", a(InTurn, learn=lambda self, *came: came[9])),
+    ("policy-range", "after the last item", NeverEnds),
+    ("policy-range", "a slate in part", EndsInPart),
+    ("policy-range", "below -1", proposing(lambda self, rows: np.full((len(rows), self.slate), -2))),
+    ("policy-slate", "twice", proposing(lambda self, rows: np.zeros((len(rows), self.slate), dtype=int))),
+    ("policy-shape", "one for all places", a(Policy, recommend=lambda self, seen, rng: [3])),
+    ("policy-repeats", "a hidden generator", ProposesAtRandom),
+    ("policy-repeats", "a state of the class", RemembersOtherRuns),
+    ("policy-reads", "the observations", WritesToTheSeen),
+    ("policy-reads", "one person's observation", WritesToOneSeen),
+    ("policy-reads", "what came of it", WritesToWhatCame),
+    ("policy-reads", "the catalogue", SortsTheCatalogue),
+]
+
+
+# -------------------------------------------------------------------------------------------- backends
+
+
+class Echo(LLMBackend):
+    """Correct: says what was said."""
+
+    identity = "echo 1"
+
+    async def answer(self, request: ChatRequest) -> ChatAnswer:
+        return ChatAnswer(request.messages[-1].content)
+
+
+class Keyed(Echo):
+    """Correct: needs a key, which it looks for when it is asked."""
+
+    async def answer(self, request: ChatRequest) -> ChatAnswer:
+        if KEY not in os.environ:
+            raise LLMAuthenticationError(f"no key in {KEY}")
+        return await super().answer(request)
+
+
+def answering(answer: Callable[[ChatRequest], Any], base: type = Echo, **more: Any) -> type:
+    async def one(self: Any, request: ChatRequest) -> Any:
+        return answer(request)
+
+    return a(base, answer=one, **more)
+
+
+class MadeWithKey(Keyed):
+    def __init__(self) -> None:
+        os.environ[KEY]
+
+
+class LooksAround(Echo):
+    """Asks whether a server runs on this machine, as soon as it is made."""
+
+    def __init__(self) -> None:
+        with socket.socket() as one, suppress(OSError):
+            one.connect(("127.0.0.1", 9))
+
+
+class OtherEachTime(Echo):
+    def __init__(self) -> None:
+        self.identity = f"echo {id(self)} {HIDDEN.random()}"
+
+
+class Backwards(Echo):
+    def answer_batch(self, requests: Any) -> Any:
+        return super().answer_batch(requests)[::-1]
+
+
+class Drops(Echo):
+    def answer_batch(self, requests: Any) -> Any:
+        return super().answer_batch(requests[:3])
+
+
+class StaysClosed(Echo):
+    closed = False
+
+    async def answer(self, request: ChatRequest) -> ChatAnswer:
+        if self.closed:
+            raise LLMTransientError("the client is closed")
+        return await super().answer(request)
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+def raises_at_3(request: ChatRequest) -> Any:
+    if "3." in request.messages[-1].content:
+        raise ValueError("three is too many")
+    return ChatAnswer(request.messages[-1].content)
+
+
+def says_nothing_at_3(request: ChatRequest) -> Any:
+    return None if "3." in request.messages[-1].content else ChatAnswer(request.messages[-1].content)
+
+
+def refuses(request: ChatRequest) -> Any:
+    if "hello" in request.messages[-1].content:
+        raise LLMTransientError("not now")
+    return ChatAnswer(request.messages[-1].content)
+
+
+def choosing(**shares: float) -> type:
+    told = {name.removeprefix("_"): share for name, share in shares.items()}
+    return answering(lambda asked: ChatAnswer(asked.messages[-1].content, probabilities=told if asked.choices else {}))
+
+
+class KeyInIdentity(Keyed):
+    def __init__(self) -> None:
+        self.identity = f"echo {os.environ.get(KEY)}"
+
+
+class KeyKept(Keyed):
+    def __init__(self) -> None:
+        self.key = os.environ.get(KEY)
+
+
+def without_key(request: ChatRequest) -> ChatAnswer:
+    """What a service says to a wrong key, which is no LLMAuthenticationError here."""
+    if KEY not in os.environ:
+        raise LLMTransientError(f"the service refused the key in {KEY}")
+    return ChatAnswer(request.messages[-1].content)
+
+
+def says_no_place(request: ChatRequest) -> ChatAnswer:
+    if KEY not in os.environ:
+        raise LLMAuthenticationError("no key")
+    return ChatAnswer(request.messages[-1].content)
+
+
+def tells_the_key(request: ChatRequest) -> ChatAnswer:
+    if KEY not in os.environ:
+        raise LLMAuthenticationError(f"no key in {KEY}")
+    return ChatAnswer(request.messages[-1].content, model=os.environ[KEY])
+
+
+BACKENDS = [
+    ("backend-made", "connects when it is made", LooksAround),
+    ("backend-made", "models that are no text", a(Echo, models=lambda self: [1, 2])),
+    ("backend-identity", "none", a(LLMBackend, answer=Echo.answer)),
+    ("backend-identity", "another each time", OtherEachTime),
+    ("backend-answers", "no text", answering(lambda request: ChatAnswer(None))),  # type: ignore[arg-type]
+    ("backend-answers", "negative usage", answering(lambda request: ChatAnswer("x", usage=Usage(prompt=-1)))),
+    ("backend-answers", "an error", answering(refuses), "backend-again"),
+    ("backend-order", "backwards", Backwards),
+    ("backend-order", "too few", Drops),
+    ("backend-again", "stays closed", StaysClosed),
+    ("backend-errors", "another error", answering(raises_at_3)),
+    ("backend-errors", "nothing", answering(says_nothing_at_3)),
+    ("backend-choices", "of other texts", choosing(_4=1.0)),
+    ("backend-choices", "do not sum to 1", choosing(_1=0.5, _2=0.1)),
+]
+
+KEYED_BACKENDS = [
+    ("backend-made", "needs its key", MadeWithKey, "backend-key", "plugin-makes"),
+    ("backend-key", "in the identity", KeyInIdentity),
+    ("backend-key", "in an attribute", KeyKept),
+    ("backend-key", "asked without", Echo),
+    ("backend-key", "another error without", answering(without_key)),
+    ("backend-key", "does not say where", answering(says_no_place)),
+    ("backend-key", "in an answer", answering(tells_the_key)),
+]
+
+
+# ------------------------------------------------------------------------------------------- prompting
+
+
+class NumberOnly(Prompter):
+    """Correct: asks for a level of the scale, and reads a level."""
+
+    def prepare(self, domain: Any, catalog: Any, population: Any) -> None:
+        self.scale = domain.scale
+
+    def ask(self, request: Any, row: int, place: int) -> Any:
+        title = request.catalog.titles[request.items[row, place]]
+        levels = tuple(self.scale.format(level) for level in self.scale.levels)
+        return ChatRequest((Message("user", f"How good is {title}?"),), choices=levels)
+
+    def ask_again(self, asked: Any, answer: Any, problem: str) -> Any:
+        return replace(asked, messages=(*asked.messages, Message("user", problem)))
+
+    def read(self, answer: Any) -> Any:
+        for level in self.scale.levels.tolist():
+            if answer.text == self.scale.format(level):
+                return Reply(level)
+        raise LLMMalformedError(f"{answer.text!r} is no rating")
+
+
+class AsksSomethingElse(NumberOnly):
+    def ask(self, request: Any, row: int, place: int) -> Any:
+        return ChatRequest((Message("user", f"How good is it? {HIDDEN.random()}"),))
+
+
+class ReadsFromZero(NumberOnly):
+    def read(self, answer: Any) -> Any:
+        return Reply(super().read(answer).rating - 1)
+
+
+class ReadsTheFirstNumber(NumberOnly):
+    def read(self, answer: Any) -> Any:
+        found = [part for part in re.findall("[0-9]+", answer.text) if self.scale.contains(float(part))]
+        return Reply(float(found[0])) if found else super().read(answer)
+
+
+class ReadsTheMiddle(NumberOnly):
+    def read(self, answer: Any) -> Any:
+        with suppress(LLMMalformedError):
+            return super().read(answer)
+        return Reply(3.0)
+
+
+PROMPTERS = [
+    ("prompter-asks", "nothing", a(NumberOnly, ask=Prompter.ask), "prompter-reads", "prompter-again"),
+    ("prompter-asks", "text", a(NumberOnly, ask=lambda self, request, row, place: "How good is it?")),
+    ("prompter-asks", "another question each time", AsksSomethingElse),
+    ("prompter-reads", "from 0 on", ReadsFromZero),
+    (
+        "prompter-reads",
+        "cannot",
+        a(NumberOnly, read=lambda self, answer: NumberOnly.read(self, None)),
+        "prompter-strict",
+    ),
+    ("prompter-strict", "the first number", ReadsTheFirstNumber),
+    ("prompter-strict", "no answer is middling", ReadsTheMiddle),
+    ("prompter-strict", "another error", a(NumberOnly, read=lambda self, answer: Reply(float(answer.text)))),
+    ("prompter-again", "the same question", a(NumberOnly, ask_again=lambda self, asked, answer, problem: asked)),
+    ("prompter-again", "cannot", a(NumberOnly, ask_again=Prompter.ask_again)),
+]
+
+
+# --------------------------------------------------------------------------------------------- sources
+
+
+@lru_cache
+def films() -> tuple[Item, ...]:
+    loaded = registry().resolve("items", "sample", "movies").build().load()
+    return tuple(loaded.items[:5])
+
+
+def bringing(items: Callable[[], Any], **more: Any) -> type:
+    return a(Loader, load=lambda self: LoadedItems(items(), **{name: make() for name, make in more.items()}))
+
+
+class OtherOrder(Loader):
+    loaded = 0
+
+    def load(self) -> LoadedItems:
+        OtherOrder.loaded += 1
+        return LoadedItems(films()[:: 1 if OtherOrder.loaded % 2 else -1])
+
+
+class OtherEmbeddings(Loader):
+    def load(self) -> LoadedItems:
+        return LoadedItems(films(), HIDDEN.normal(size=(5, 2)))
+
+
+class EmbeddingsOnce(Loader):
+    loaded = 0
+
+    def load(self) -> LoadedItems:
+        EmbeddingsOnce.loaded += 1
+        return LoadedItems(films(), np.ones((5, 2)) if EmbeddingsOnce.loaded % 2 else None)
+
+
+ITEMS = [
+    ("items-type", "no LoadedItems", a(Loader, load=lambda self: films())),
+    ("items-type", "none", bringing(lambda: ())),
+    ("items-type", "an id twice", bringing(lambda: films() + films()[:1])),
+    ("items-type", "of no domain", bringing(lambda: (Item(id="i", title="t"),))),
+    ("items-type", "an iterator", bringing(lambda: iter(films()))),
+    ("items-type", "an error", a(Loader, load=lambda self: {}["file"])),
+    ("items-ratings", "of 100", bringing(lambda: (films()[0].model_copy(update={"public_rating": 77.0}),))),
+    ("items-ratings", "0 for unknown", bringing(lambda: (films()[0].model_copy(update={"public_rating": 0.0}),))),
+    ("items-embeddings", "too few", bringing(films, embeddings=lambda: np.ones((4, 2)))),
+    ("items-embeddings", "whole numbers", bringing(films, embeddings=lambda: np.ones((5, 2), dtype=int))),
+    ("items-embeddings", "infinite", bringing(films, embeddings=lambda: np.full((5, 2), np.inf))),
+    ("items-embeddings", "NaN later in a row", bringing(films, embeddings=lambda: np.array([[1, np.nan]] * 5))),
+    ("items-again", "another order", OtherOrder),
+    ("items-again", "other embeddings", OtherEmbeddings),
+    ("items-again", "embeddings only once", EmbeddingsOnce),
+]
+
+
+def people(*names: str) -> list[User]:
+    return [User(id=name, name=name) for name in names]
+
+
+class OtherPeople(UserLoader):
+    def load(self) -> list[User]:
+        return people(f"p{HIDDEN.random()}")
+
+
+USERS = [
+    ("users-type", "nobody", a(UserLoader, load=lambda self: [])),
+    ("users-type", "names", a(UserLoader, load=lambda self: ["Ann"])),
+    ("users-type", "an id twice", a(UserLoader, load=lambda self: people("a", "a"))),
+    ("users-type", "an iterator", a(UserLoader, load=lambda self: iter(people("a")))),
+    ("users-type", "an error", a(UserLoader, load=lambda self: {}["file"])),
+    ("users-again", "other people", OtherPeople),
+]
+
+
+# ---------------------------------------------------------------------------------- what is checked so
+
+WRONG = [
+    Wrong(rule, how, suite, make, tuple(also), more)
+    for suite, table, more in (
+        (RetrievalConformance, RETRIEVALS, {}),
+        (RaterConformance, RATERS, {}),
+        (SelectorConformance, SELECTORS, {}),
+        (PerturbatorConformance, PERTURBATORS, {}),
+        (RewardShapingConformance, SHAPINGS, {}),
+        (PolicyConformance, POLICIES, {}),
+        (LLMBackendConformance, BACKENDS, {}),
+        (LLMBackendConformance, KEYED_BACKENDS, {"key_variable": KEY}),
+        (PrompterConformance, PROMPTERS, {}),
+        (ItemLoaderConformance, ITEMS, {"domain": "movies"}),
+        (UserLoaderConformance, USERS, {}),
+    )
+    for rule, how, make, *also in table  # type: ignore[attr-defined]
+]
+
+
+def broken(outcomes: Sequence[Outcome]) -> dict[str, str]:
+    """The rules that are broken, each with a message; anything else that was raised is an error here."""
+    found = {}
+    for outcome in outcomes:
+        if isinstance(outcome.error, BrokenRuleError):
+            found[outcome.error.rule] = str(outcome.error)
+        elif outcome.error is not None:
+            raise outcome.error
+    return found
+
+
+def held_to(rule: str, message: str) -> None:
+    """A message says which rule is broken, what it says, where it is written and what was found."""
+    start, end = message.split(" Found: ")
+    assert start == f"The rule {rule!r} is broken: {RULES[rule].text}"
+    found, page = end.split(" (The rule is written in ")
+    assert page == f"docs/hooks/{RULES[rule].page}.md.)"
+    assert found.endswith(".")
+    assert len(found) > 5
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: wrong.name)
+def test_a_wrong_component_breaks_its_rule_and_no_other(wrong: Wrong) -> None:
+    found = broken(run_suite(wrong.suite, make=wrong.make, **wrong.more))
+    assert wrong.rule in found, found
+    assert set(found) <= {wrong.rule, *wrong.also}, found
+    for rule, message in found.items():
+        held_to(rule, message)
+
+
+@pytest.mark.parametrize(
+    ("suite", "make", "more"),
+    [
+        (RetrievalConformance, retrieving(newest), {}),
+        (RetrievalConformance, remembering(lambda history: [0] if history else []), {}),
+        (RaterConformance, rating(lambda request: Ratings(worst(request))), {}),
+        (RaterConformance, rating(lambda request: Ratings(worst(request) * np.nan)), {}),
+        (RaterConformance, a(Rater, rate=lambda self, asked, rng: (float(rng.choice(asked.scale.levels)), "so")), {}),
+        (SelectorConformance, selecting(lambda ratings: ratings > 3), {}),
+        (
+            SelectorConformance,
+            a(Selector, select=lambda self, ratings, rng: rng.random(len(ratings)) < ratings / 5),
+            {},
+        ),
+        (PerturbatorConformance, perturbing(lambda ratings: ratings), {}),
+        (PerturbatorConformance, a(Perturbator, perturb=lambda self, rating, scale, rng: rating + rng.random()), {}),
+        (RewardShapingConformance, Counting, {}),
+        (RewardShapingConformance, a(RewardShaping, shape=lambda self, rating, *more: rating), {}),
+        (RewardShapingConformance, a(RewardShaping, shape=lambda self, rating, times, *more: (1.0, times > 2)), {}),
+        (PolicyConformance, InTurn, {}),
+        (PolicyConformance, a(Policy, recommend=lambda self, seen, rng: rng.permutation(40)[: self.slate]), {}),
+        (PolicyConformance, a(Policy, recommend=lambda self, seen, rng: []), {}),
+        (PrompterConformance, NumberOnly, {}),
+        (LLMBackendConformance, Echo, {}),
+        (LLMBackendConformance, Keyed, {"key_variable": KEY}),
+        (LLMBackendConformance, choosing(_1=0.25, _3=0.75), {}),
+        (
+            LLMBackendConformance,
+            a(LLMBackend, identity="x", answer_batch=lambda self, asked: [ChatAnswer("")] * len(asked)),
+            {},
+        ),
+        (ItemLoaderConformance, bringing(films), {"domain": "movies"}),
+        (
+            ItemLoaderConformance,
+            bringing(films, embeddings=lambda: np.array([[1, 2]] * 4 + [[np.nan, np.nan]])),
+            {"domain": "movies"},
+        ),
+        (UserLoaderConformance, a(UserLoader, load=lambda self: people("a", "b")), {}),
+        (UserLoaderConformance, a(UserLoader, load=lambda self: people(*self.categories)), {}),
+        (UserLoaderConformance, a(UserLoader, load=lambda self: people(*self.categories)), {"domain": "movies"}),
+    ],
+    ids=lambda value: value.kind if isinstance(value, type) and issubclass(value, ComponentConformance) else "",
+)
+def test_a_right_component_of_either_form_breaks_nothing(
+    suite: type[ComponentConformance], make: Any, more: dict[str, Any]
+) -> None:
+    assert broken(run_suite(suite, make=make, **more)) == {}
+
+
+# -------------------------------------------------------------------------------------------- plugins
+
+PLUGIN = """
+from pydantic import BaseModel, ConfigDict, Field
+from emosim_core import (
+    Component, DataError, Loader, LoadedItems, Retrieval, User, UserLoader, hookimpl
+)
+EMOSIM_HOOK_VERSION = 1
+{before}
+
+class Options(BaseModel):
+    {config}
+    path: str = {field}
+
+class Right(Retrieval):
+    def __init__(self, options=None):
+        pass
+
+    def retrieve(self, item, history, catalog):
+        return [0] if history else []
+
+class Items(Loader):
+    def __init__(self, options=None):
+        self.path = options.path if options else "x"
+
+    def load(self):
+        return LoadedItems([])
+
+class People(UserLoader):
+    def __init__(self, options):
+        self.path = options.path
+
+    def load(self):
+        {people}
+
+@hookimpl
+def emosim_{hook}():
+    yield Component({component})
+"""
+
+PLAIN = {
+    "before": "",
+    "config": 'model_config = ConfigDict(extra="forbid")',
+    "field": 'Field("x", description="A file.")',
+    "people": 'raise DataError(self.path, "no such file")',
+    "hook": "retrievals",
+    "component": '"retrieval", "odd", "A summary.", "emosim_odd:Right"',
+}
+
+SOURCE_OF_PEOPLE = {
+    "hook": "user_loaders",
+    "component": '"users", "odd", "A summary.", "emosim_odd:People", "emosim_odd:Options", value="path"',
+    "field": 'Field(description="A file.")',
+}
+SOURCE_OF_ITEMS = {
+    "hook": "item_loaders",
+    "component": '"items", "odd", "A.", "emosim_odd:Items", "emosim_odd:Options", value="path", domain="movies"',
+    "field": 'Field(description="A file.")',
+}
+WITH_OPTIONS = {"component": '"retrieval", "odd", "A summary.", "emosim_odd:Right", "emosim_odd:Options"'}
+
+PLUGINS: list[tuple[str, str, dict[str, str]]] = [
+    ("plugin-loads", "only after something else", {"before": "import sys; sys.modules['emosim_core.testing.check']"}),
+    ("plugin-light", "scipy", {"before": "import scipy"}),
+    ("plugin-names", "a blank", {"component": '"retrieval", "odd one", "A summary.", "emosim_odd:Right"'}),
+    ("plugin-names", "an alias", {"component": PLAIN["component"] + ', aliases=("odd!",)'}),
+    ("plugin-names", "no summary", {"component": '"retrieval", "odd", "", "emosim_odd:Right"'}),
+    ("plugin-names", "two lines", {"component": '"retrieval", "odd", "Two\\nlines.", "emosim_odd:Right"'}),
+    ("plugin-names", "a name with a number", {"component": '"retrieval", "last_3", "A summary.", "emosim_odd:Right"'}),
+    ("plugin-options", "takes anything", WITH_OPTIONS | {"config": ""}),
+    ("plugin-options", "does not describe", WITH_OPTIONS | {"field": '"x"'}),
+    ("plugin-makes", "something else", {"component": '"retrieval", "odd", "A.", "emosim_odd:Options"'}),
+    ("plugin-makes", "cannot", {"component": '"items", "odd", "A.", "emosim_odd:People"', "hook": "item_loaders"}),
+    ("users-missing", "another error", SOURCE_OF_PEOPLE | {"people": "return open(self.path)"}),
+    ("users-missing", "does not name it", SOURCE_OF_PEOPLE | {"people": 'raise DataError("a file", "is missing")'}),
+    ("users-missing", "nobody", SOURCE_OF_PEOPLE | {"people": "return []"}),
+    ("items-missing", "no items", SOURCE_OF_ITEMS),
+]
+
+SPOILT = {"plugin-makes": {"retrieval-shape", "items-type"}}
+"""What cannot be kept where another rule is broken."""
+
+
+def installed_and_checked(installed: Any, changes: dict[str, str]) -> dict[str, str]:
+    """The rules that an installed plugin breaks, each with a message."""
+    installed("odd", PLUGIN.format(**(PLAIN | changes)))
+    found: dict[str, str] = {}
+    for report in check_plugin("odd"):
+        for outcome in report.outcomes:
+            if isinstance(outcome.error, BrokenRuleError):
+                found.setdefault(outcome.error.rule, str(outcome.error))
+            elif outcome.error is not None:  # nothing can be asked of what cannot be made
+                assert isinstance(outcome.error, PluginError | AttributeError)
+    return found
+
+
+@pytest.mark.parametrize("changes", [{}, WITH_OPTIONS, SOURCE_OF_PEOPLE], ids=["plain", "options", "people"])
+def test_a_right_plugin_breaks_nothing(installed: Any, changes: dict[str, str]) -> None:
+    assert installed_and_checked(installed, changes) == {}
+
+
+@pytest.mark.parametrize(("rule", "how", "changes"), PLUGINS, ids=[f"{rule}: {how}" for rule, how, _ in PLUGINS])
+def test_a_wrong_plugin_breaks_its_rule_and_no_other(
+    installed: Any, rule: str, how: str, changes: dict[str, str]
+) -> None:
+    found = installed_and_checked(installed, changes)
+    assert rule in found
+    assert set(found) <= {rule} | SPOILT.get(rule, set()), found
+    held_to(rule, found[rule])
+
+
+# -------------------------------------------------------------------------------------------- domains
+
+DOMAIN = """
+import itertools
+from dataclasses import replace
+from emosim_core import (
+    Component, Domain, Item, LoadedItems, Loader, RatingScale, User, UserLoader, Words, hookimpl, register_environment
+)
+EMOSIM_HOOK_VERSION = 1
+{register}
+
+SCALE = RatingScale(low=1, high=5)
+LEVELS = ("little", "some", "much")
+WORDS = Words(traits=dict.fromkeys(("activity", "conformity", "diversity"), LEVELS))
+RIGHT = Domain(
+    name="odd", title="Odd things", scale=SCALE, words=WORDS, item_type=Item, default_items="few", default_users="some"
+)
+COUNT = itertools.count(6)
+
+class NotCarried(RatingScale):
+    def carry(self, value):
+        return value
+
+def domain():
+    return replace(RIGHT, {fields})
+
+class Few(Loader):
+    def load(self):
+        return LoadedItems([Item(id=f"i{{i}}", title="t", categories=("a",), public_rating=3) for i in range(20)])
+
+class Some(UserLoader):
+    def load(self):
+        return [User(id=f"u{{i}}", name="n", liked=("a",)){user} for i in range(9)]
+
+@hookimpl
+def emosim_domains():
+    yield Component("domain", "odd", "Odd things.", "emosim_odd:domain")
+
+@hookimpl
+def emosim_item_loaders():
+    yield Component("items", "few", "Twenty.", "emosim_odd:Few", domain="odd")
+
+@hookimpl
+def emosim_user_loaders():
+    yield Component("users", "some", "Some.", "emosim_odd:Some", domain="odd")
+"""
+
+ODD = {"register": 'register_environment("odd")', "fields": "", "user": "", "domains": ("odd",)}
+
+RUNS = {"domain-environment", "domain-repeats"}
+"""What is broken too where a domain cannot be run at all."""
+
+DOMAINS: list[tuple[str, str, dict[str, Any], set[str]]] = [
+    ("plugin-declares", "not at all", {"domains": ()}, set()),
+    ("plugin-declares", "another one", {"domains": ("odder",)}, set()),
+    ("domain-name", "another name", {"fields": 'name="odder"'}, {"users-type", *RUNS}),
+    ("domain-name", "no title", {"fields": 'title=""'}, set()),
+    ("domain-words", "no Words", {"fields": "words={}"}, RUNS),
+    ("domain-words", "an empty word", {"fields": 'words=replace(WORDS, creators="")'}, set()),
+    ("domain-words", "no traits", {"fields": "words=Words()"}, set()),
+    ("domain-words", "two levels", {"fields": 'words=replace(WORDS, traits={"activity": ("a", "b")})'}, set()),
+    ("domain-words", "a level twice", {"fields": 'words=replace(WORDS, traits={"activity": ("a", "b", "b")})'}, set()),
+    ("domain-scale", "thresholds of 10", {"fields": "scale=NotCarried(low=1, high=5)"}, set()),
+    ("domain-real-ratings", "too few", {"fields": 'real_ratings=(0.5, 0.5), real_ratings_source="s"'}, set()),
+    ("domain-real-ratings", "counts", {"fields": 'real_ratings=(5, 1, 1, 1, 1), real_ratings_source="s"'}, set()),
+    ("domain-real-ratings", "negative", {"fields": 'real_ratings=(-1, 2, 0, 0, 0), real_ratings_source="s"'}, set()),
+    ("domain-real-ratings", "no source", {"fields": "real_ratings=(0.2,) * 5"}, set()),
+    ("domain-defaults", "no such items", {"fields": 'default_items="fewer"'}, RUNS),
+    ("domain-defaults", "needs an option", {"fields": 'default_users="csv"'}, RUNS),
+    ("domain-environment", "moods out of range", {"user": '.model_copy(update={"baseline_valence": 7.0})'}, set()),
+    ("domain-registered", "not at all", {"register": ""}, set()),
+    ("domain-registered", "another one", {"register": 'register_environment("odder")'}, set()),
+    ("domain-repeats", "another scale every time", {"fields": "scale=RatingScale(low=1, high=next(COUNT))"}, set()),
+]
+
+
+def domain_checked(installed: Any, changes: dict[str, Any]) -> dict[str, str]:
+    """The rules that an installed domain breaks, each with a message."""
+    more = ODD | changes
+    domains = more.pop("domains")
+    installed("odd", DOMAIN.format(**more), domains=domains)
+    return broken(run_suite(DomainConformance, component="odd"))
+
+
+def test_a_right_domain_breaks_nothing(installed: Any) -> None:
+    assert domain_checked(installed, {}) == {}
+
+
+@pytest.mark.parametrize(
+    ("rule", "how", "changes", "also"), DOMAINS, ids=[f"{rule}: {how}" for rule, how, *_ in DOMAINS]
+)
+def test_a_wrong_domain_breaks_its_rule_and_no_other(
+    installed: Any, rule: str, how: str, changes: dict[str, Any], also: set[str]
+) -> None:
+    found = domain_checked(installed, changes)
+    assert rule in found, found
+    assert set(found) <= {rule} | also, found
+    held_to(rule, found[rule])
+
+
+# ------------------------------------------------------------------------------------------ the tables
+
+
+def test_every_rule_is_broken_by_something() -> None:
+    shown = {wrong.rule for wrong in WRONG} | {rule for rule, *_ in PLUGINS} | {rule for rule, *_ in DOMAINS}
+    assert shown == set(RULES)
