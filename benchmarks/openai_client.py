@@ -1,0 +1,151 @@
+"""What a call costs: the openai client used plainly, two shorter ways through it, and emosim-deepseek's backend.
+
+Run with: python benchmarks/openai_client.py [--delay 0.05] [--concurrency 16 64 512]
+The server runs in a process of its own; the CPU time is that of the asking process alone. Every figure is the best of
+several repetitions, which is what a noisy machine disturbs least.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from emosim_core import ChatRequest, Message
+
+QUESTION = ChatRequest(
+    (Message("system", "You are this person. " * 60), Message("user", "How do you rate this film? " * 60)),
+    max_tokens=16,
+)
+PLAIN = {
+    "model": "model",
+    "messages": [{"role": message.role, "content": message.content} for message in QUESTION.messages],
+    "max_tokens": QUESTION.max_tokens,
+    "temperature": QUESTION.temperature,
+}
+
+Ask = Callable[[], Awaitable[str]]
+Close = Callable[[], Awaitable[None]]
+
+
+def plain(url: str) -> tuple[Ask, Close]:
+    """``await client.chat.completions.create(...)``, as everybody writes it."""
+    from openai import AsyncOpenAI
+
+    client = AsyncOpenAI(base_url=url, api_key="key", max_retries=0)
+
+    async def ask() -> str:
+        answer = await client.chat.completions.create(**PLAIN)  # type: ignore[call-overload]
+        return str(answer.choices[0].message.content)
+
+    return ask, client.close
+
+
+def raw(url: str) -> tuple[Ask, Close]:
+    """``with_raw_response``, and ``json.loads`` of the body."""
+    from openai import AsyncOpenAI
+
+    client = AsyncOpenAI(base_url=url, api_key="key", max_retries=0)
+    completions = client.chat.completions.with_raw_response
+
+    async def ask() -> str:
+        answer = await completions.create(**PLAIN)  # type: ignore[call-overload]
+        return str(json.loads(answer.http_response.content)["choices"][0]["message"]["content"])
+
+    return ask, client.close
+
+
+def post(url: str) -> tuple[Ask, Close]:
+    """``client.post``, and ``json.loads`` of the body."""
+    import httpx2
+    from openai import AsyncOpenAI
+
+    client = AsyncOpenAI(base_url=url, api_key="key", max_retries=0)
+
+    async def ask() -> str:
+        answer = await client.post("/chat/completions", cast_to=httpx2.Response, body=PLAIN)
+        return str(json.loads(answer.content)["choices"][0]["message"]["content"])
+
+    return ask, client.close
+
+
+def backend(url: str) -> tuple[Ask, Close]:
+    """The backend: ``client.post`` over connections of its own, and a strict reading of the body."""
+    from emosim_deepseek.endpoint import Endpoint, EndpointOptions
+
+    asked = Endpoint(EndpointOptions(model=f"{url}#model"))
+
+    async def ask() -> str:
+        return (await asked.answer(QUESTION)).text
+
+    return ask, asked.close
+
+
+WAYS: tuple[tuple[str, Callable[[str], tuple[Ask, Close]]], ...] = (
+    ("openai, plain", plain),
+    ("openai, raw response", raw),
+    ("openai, post", post),
+    ("emosim-deepseek", backend),
+)
+
+
+async def measure(
+    way: Callable[[str], tuple[Ask, Close]], url: str, concurrency: int, calls: int
+) -> tuple[float, float]:
+    """Calls per second, and CPU seconds per call."""
+    ask, close = way(url)
+    left = iter(range(calls))
+
+    async def worker() -> None:
+        for _ in left:
+            await ask()
+
+    try:
+        await asyncio.gather(*(ask() for _ in range(concurrency)))  # opens the connections
+        began, cpu = time.perf_counter(), time.process_time()
+        await asyncio.gather(*(worker() for _ in range(concurrency)))
+        return calls / (time.perf_counter() - began), (time.process_time() - cpu) / calls
+    finally:
+        await close()
+
+
+@contextmanager
+def server(delay: float) -> Iterator[str]:
+    """The base URL of a server in a process of its own."""
+    command = [sys.executable, "-m", "emosim_core.testing.chat_server", "--delay", str(delay)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            process.terminate()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, and print a table."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--delay", type=float, default=0.05, help="seconds until the server answers (0.05)")
+    parser.add_argument("--concurrency", type=int, nargs="+", default=[16, 64, 512], help="calls at once (16 64 512)")
+    parser.add_argument("--repeat", type=int, default=3, help="repetitions (3)")
+    asked = parser.parse_args(arguments)
+    print(f"Python {platform.python_version()}, a server that answers after {asked.delay * 1000:g} ms\n")
+    print("| way | at once | calls/s | CPU per call |\n|---|---:|---:|---:|")
+    for concurrency in asked.concurrency:
+        for name, way in WAYS:
+            rates, costs = [], []
+            for _ in range(asked.repeat):
+                with server(asked.delay) as url:
+                    rate, cost = asyncio.run(measure(way, url, concurrency, max(1000, 3 * concurrency)))
+                rates.append(rate)
+                costs.append(cost)
+            print(f"| {name} | {concurrency} | {max(rates):.0f} | {min(costs) * 1e6:.0f} us |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,145 @@
+"""DeepSeek: the backend of DeepSeek's service, with its models and their prices as data."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from emosim_core import ChatRequest, ConfigurationError, Price
+from emosim_deepseek.addresses import base_url
+from emosim_deepseek.keys import is_variable
+from emosim_deepseek.models import Tariff, find_model, known_models
+from emosim_deepseek.service import ChatService
+
+SERVICE = "https://api.deepseek.com"
+BASE_URL_VARIABLE = "DEEPSEEK_BASE_URL"
+
+
+class DeepSeekOptions(BaseModel):
+    """Options of the backend `deepseek`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str = Field(default="deepseek-v4-flash", min_length=1, description="Model of the service.")
+    thinking: bool | None = Field(
+        default=None, description="Whether the model thinks before it answers; by default as its name says."
+    )
+    reasoning_effort: Literal["low", "high", "max"] | None = Field(
+        default=None, description="How much a thinking model thinks; by default as the service thinks fit."
+    )
+    reasoning_tokens: int = Field(
+        default=8192, ge=0, description="Tokens that a thinking model may think with, beside those of its answer."
+    )
+    structured: Literal["json_object", "none"] = Field(
+        default="json_object", description="Whether the service holds the answer to JSON where JSON is asked for."
+    )
+    tariff: Tariff = Field(
+        default="peak", description="Price list by which costs are counted: peak, the most it can cost, or off-peak."
+    )
+    base_url: str | None = Field(
+        default=None, description=f"Where the service is; by default what is in {BASE_URL_VARIABLE}, or {SERVICE}."
+    )
+    api_key_env: str = Field(default="DEEPSEEK_API_KEY", description="Environment variable that holds the key.")
+    timeout: float = Field(default=120.0, gt=0, allow_inf_nan=False, description="Seconds to wait for an answer.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_secrets(cls, values: Any) -> Any:
+        return without_secrets(values)
+
+
+def without_secrets(values: Any) -> Any:
+    """Options as they were given, unless a secret may be among them: it would stand in messages and manifests.
+
+    Raises:
+        ValueError: an address with more in it than an address, or something in the place of the name of a variable
+            that cannot be one.
+    """
+    if not isinstance(values, dict):
+        return values
+    if isinstance(address := values.get("base_url"), str):
+        values = {**values, "base_url": base_url(address, "the option base_url")}
+    if isinstance(name := values.get("api_key_env"), str) and not is_variable(name):
+        raise ValueError(
+            "the option api_key_env takes the name of an environment variable, such as MY_KEY, and never a key"
+        )
+    return values
+
+
+class DeepSeek(ChatService):
+    """Asks DeepSeek's service.
+
+    Raises:
+        ConfigurationError: the base URL in the environment is none.
+    """
+
+    def __init__(self, options: DeepSeekOptions) -> None:
+        self.options = options
+        self.model = find_model(options.model)
+        self.thinking = self.model.thinking if options.thinking is None else options.thinking
+        address = options.base_url
+        if address is None:
+            try:
+                address = base_url(os.environ.get(BASE_URL_VARIABLE) or SERVICE, f"the variable {BASE_URL_VARIABLE}")
+            except ValueError as error:
+                raise ConfigurationError(str(error)) from None
+        variable = options.api_key_env
+        super().__init__(
+            name="DeepSeek",
+            base_url=address,
+            key_variable=variable,
+            key_needed=True,
+            key_help=(
+                f"Put the key in the environment variable {variable} (export {variable}=...), or name another variable "
+                f"with the option api_key_env (--llm-model deepseek:model={options.model},api_key_env=MY_KEY). "
+                "Keys are made at https://platform.deepseek.com/api_keys"
+            ),
+            timeout=options.timeout,
+        )
+        mode = {None: "default", True: "on", False: "off"}[self.thinking]
+        self.identity = f"deepseek {self.model.asked} thinking={mode} base={address}"
+        if self.thinking is not False:
+            if options.reasoning_effort:
+                self.identity += f" effort={options.reasoning_effort}"
+            self.identity += f" reasoning_tokens={options.reasoning_tokens}"
+        if options.structured != "json_object":
+            self.identity += f" structured={options.structured}"
+
+    def models(self) -> Sequence[str]:
+        return tuple(known_models())
+
+    def announcements(self) -> Sequence[str]:
+        if not self.model.retired:
+            return ()
+        return (
+            f"DeepSeek gave up the name {self.model.name!r} in {self.model.retired}: {self.model.asked!r} "
+            f"{'with' if self.thinking else 'without'} thinking answers in its place",
+        )
+
+    def price(self) -> Price | None:
+        return self.model.prices.get(self.options.tariff)
+
+    def body(self, request: ChatRequest) -> dict[str, Any]:
+        """What is sent to ask a question.
+
+        A model that thinks takes no temperature, and its thoughts count among the tokens of its answer. The service
+        holds an answer to JSON only where the question speaks of JSON.
+        """
+        options = self.options
+        messages = [{"role": message.role, "content": message.content} for message in request.messages]
+        body: dict[str, Any] = {"model": self.model.asked, "messages": messages, "max_tokens": request.max_tokens}
+        if self.thinking is not None:
+            body["thinking"] = {"type": "enabled" if self.thinking else "disabled"}
+        if self.thinking is not True:
+            body["temperature"] = request.temperature
+        if self.thinking is not False:
+            body["max_tokens"] += options.reasoning_tokens
+            if options.reasoning_effort:
+                body["reasoning_effort"] = options.reasoning_effort
+        speaks_of_json = any("json" in message.content.lower() for message in request.messages)
+        if request.schema is not None and options.structured == "json_object" and speaks_of_json:
+            body["response_format"] = {"type": "json_object"}
+        return body

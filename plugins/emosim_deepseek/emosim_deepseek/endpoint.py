@@ -1,0 +1,187 @@
+"""Endpoint: the backend of OpenAI's service and of every server that speaks its chat completions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from emosim_core import ChatRequest, Price
+from emosim_deepseek.addresses import base_url
+from emosim_deepseek.deepseek import without_secrets
+from emosim_deepseek.service import ChatService
+
+SERVICE = "https://api.openai.com/v1"
+KEY = "OPENAI_API_KEY"
+OTHER_KEY = "EMOSIM_LLM_API_KEY"
+
+
+class EndpointPrice(BaseModel):
+    """What the model costs, where that is to be counted."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    prompt: float = Field(ge=0, description="A million tokens of questions.")
+    cached: float | None = Field(
+        default=None,
+        ge=0,
+        description="A million tokens of questions that the service has in its cache; as prompt by default.",
+    )
+    completion: float = Field(ge=0, description="A million tokens of answers, reasoning included.")
+    as_of: str = Field(min_length=1, description="Day on which this was so, as 2026-07-15.")
+    source: str = Field(default="", description="Where it is written.")
+    currency: str = Field(default="USD", min_length=1, description="Currency of all three.")
+
+
+class EndpointOptions(BaseModel):
+    """Options of the backend `openai`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str = Field(
+        min_length=1, description="Model of the service; or a base URL and the model, as http://127.0.0.1:8000/v1#NAME."
+    )
+    base_url: str | None = Field(default=None, description=f"Where the service is; by default {SERVICE}.")
+    api_key_env: str | None = Field(
+        default=None,
+        description=f"Environment variable that holds the key; by default {KEY} for OpenAI's own service, and "
+        f"{OTHER_KEY}, where it is set, for others.",
+    )
+    reasoning_effort: str | None = Field(
+        default=None,
+        min_length=1,
+        description="How much the model thinks, in the service's words, such as low or high.",
+    )
+    reasoning_tokens: int | None = Field(
+        default=None,
+        ge=0,
+        description="Tokens that the model may think with, beside those of its answer; by default 8192 where "
+        "reasoning_effort is set (other than none), else 0.",
+    )
+    send_temperature: bool = Field(
+        default=True, description="Whether the temperature is sent; some of OpenAI's reasoning models take none."
+    )
+    max_tokens_field: Literal["max_completion_tokens", "max_tokens"] | None = Field(
+        default=None,
+        description="What the most tokens of an answer are called; by default max_completion_tokens for OpenAI's own "
+        "service, max_tokens for others.",
+    )
+    structured: Literal["json_schema", "json_object", "none"] = Field(
+        default="json_schema", description="How the service is told to hold the answer to a JSON schema."
+    )
+    choices: Literal["none", "vllm", "llama.cpp"] = Field(
+        default="none", description="Whose way of holding the answer to one of a few texts is used."
+    )
+    price: EndpointPrice | None = Field(default=None, description="What the model costs; unknown by default.")
+    timeout: float = Field(default=120.0, gt=0, allow_inf_nan=False, description="Seconds to wait for an answer.")
+    extra_body: Mapping[str, Any] = Field(
+        default_factory=dict, description="Further fields of a question, as they are sent."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _taken_apart(cls, values: Any) -> Any:
+        values = without_secrets(values)
+        if not isinstance(values, dict):
+            return values
+        model = values.get("model")
+        if not isinstance(model, str) or not model.startswith(("http://", "https://")):
+            return values
+        if values.get("base_url") is not None:
+            raise ValueError("the base URL is given twice, in the model and in base_url")
+        address, sign, model = model.partition("#")
+        address = base_url(address, "the model")
+        if not sign or not model:
+            raise ValueError(
+                f"{address} does not say which model; write it behind a '#', as in {address}#NAME. "
+                f"GET {address}/models lists the models"
+            )
+        return {**values, "base_url": address, "model": model}
+
+
+class Endpoint(ChatService):
+    """Asks a service by OpenAI's chat completions."""
+
+    def __init__(self, options: EndpointOptions) -> None:
+        self.options = options
+        address = options.base_url or SERVICE
+        own = address == SERVICE
+        variable = options.api_key_env or (KEY if own else OTHER_KEY)
+        super().__init__(
+            name="OpenAI" if own else "the service",
+            base_url=address,
+            key_variable=variable,
+            key_needed=own or options.api_key_env is not None,
+            key_help=(
+                f"Put the key in the environment variable {variable} (export {variable}=...), or name another variable "
+                f"with the option api_key_env (--llm-model openai:model={options.model},"
+                f"{'' if own else f'base_url={address},'}api_key_env=MY_KEY)"
+            ),
+            timeout=options.timeout,
+        )
+        self._limit_field = options.max_tokens_field or ("max_completion_tokens" if own else "max_tokens")
+        self._reasoning_tokens = options.reasoning_tokens
+        if self._reasoning_tokens is None:
+            self._reasoning_tokens = 8192 if options.reasoning_effort not in (None, "none") else 0
+        self.identity = f"openai {options.model} base={address}"
+        told = {
+            "effort": options.reasoning_effort,
+            "reasoning_tokens": self._reasoning_tokens,
+            "temperature": None if options.send_temperature else "not sent",
+            "structured": None if options.structured == "json_schema" else options.structured,
+            "choices": None if options.choices == "none" else options.choices,
+            "extra_body": json.dumps(options.extra_body, sort_keys=True) if options.extra_body else None,
+        }
+        self.identity += "".join(f" {name}={value}" for name, value in told.items() if value)
+
+    def price(self) -> Price | None:
+        price = self.options.price
+        if price is None:
+            return None
+        cached = price.prompt if price.cached is None else price.cached
+        return Price(price.prompt, cached, price.completion, price.as_of, price.source, price.currency)
+
+    def body(self, request: ChatRequest) -> dict[str, Any]:
+        """What is sent to ask a question; samples of a question that has a seed differ by theirs."""
+        options = self.options
+        body: dict[str, Any] = {
+            "model": options.model,
+            "messages": [{"role": message.role, "content": message.content} for message in request.messages],
+            self._limit_field: request.max_tokens + (self._reasoning_tokens or 0),
+        }
+        if options.send_temperature:
+            body["temperature"] = request.temperature
+        if request.seed is not None:
+            body["seed"] = request.seed + request.sample
+        if options.reasoning_effort:
+            body["reasoning_effort"] = options.reasoning_effort
+        if request.schema is not None and options.structured != "none":
+            body["response_format"] = _format(request.schema, options.structured)
+        if request.choices and options.choices == "vllm":
+            body["structured_outputs"] = {"choice": list(request.choices)}
+        if request.choices and options.choices == "llama.cpp":
+            body["grammar"] = "root ::= " + " | ".join(json.dumps(choice) for choice in request.choices)
+        return {**body, **options.extra_body}
+
+
+def _format(schema: Mapping[str, Any], structured: str) -> dict[str, Any]:
+    """How the service is told of a schema; strictly where that is possible, as OpenAI's rules for that are narrow."""
+    if structured == "json_object":
+        return {"type": "json_object"}
+    told = {"name": "answer", "schema": dict(schema), "strict": _closed(schema)}
+    return {"type": "json_schema", "json_schema": told}
+
+
+def _closed(schema: Any) -> bool:
+    """Whether every object of a schema has all its fields, and no others."""
+    if isinstance(schema, list | tuple):
+        return all(map(_closed, schema))
+    if not isinstance(schema, Mapping):
+        return True
+    if schema.get("type") == "object":
+        fields = set(schema.get("properties", {}))
+        if schema.get("additionalProperties") is not False or set(schema.get("required", ())) != fields:
+            return False
+    return all(map(_closed, schema.values()))
