@@ -63,6 +63,24 @@ from .components.retrieval import (
 from .data.bundled import (
     BundledItems as BundledItems,
 )
+from .data.cells import (
+    known_rating as known_rating,
+)
+from .data.cells import (
+    list_of_names as list_of_names,
+)
+from .data.cells import (
+    list_of_numbers as list_of_numbers,
+)
+from .data.cells import (
+    number as number,
+)
+from .data.cells import (
+    shortened as shortened,
+)
+from .data.cells import (
+    whole_number as whole_number,
+)
 from .data.embeddings import (
     Embedded as Embedded,
 )
@@ -108,14 +126,32 @@ from .data.people import (
 from .data.people import (
     generate_people as generate_people,
 )
+from .data.record_embeddings import (
+    RecordEmbeddings as RecordEmbeddings,
+)
+from .data.record_embeddings import (
+    RecordEmbeddingsOptions as RecordEmbeddingsOptions,
+)
+from .data.releases import (
+    TablePlace as TablePlace,
+)
+from .data.releases import (
+    open_release as open_release,
+)
+from .data.releases import (
+    open_table as open_table,
+)
+from .data.releases import (
+    read_table as read_table,
+)
+from .data.tables import (
+    UniqueIds as UniqueIds,
+)
 from .data.tables import (
     checked as checked,
 )
 from .data.tables import (
     existing_file as existing_file,
-)
-from .data.tables import (
-    number as number,
 )
 from .data.tables import (
     read_csv as read_csv,
@@ -157,6 +193,9 @@ from .errors import (
     LLMAuthenticationError as LLMAuthenticationError,
 )
 from .errors import (
+    LLMBudgetError as LLMBudgetError,
+)
+from .errors import (
     LLMError as LLMError,
 )
 from .errors import (
@@ -167,6 +206,9 @@ from .errors import (
 )
 from .errors import (
     LLMRefusedError as LLMRefusedError,
+)
+from .errors import (
+    LLMReplayError as LLMReplayError,
 )
 from .errors import (
     LLMRequestError as LLMRequestError,
@@ -219,11 +261,23 @@ from .llm.chat import (
 from .llm.chat import (
     Usage as Usage,
 )
+from .llm.prices import (
+    Price as Price,
+)
+from .llm.prompter import (
+    Prompter as Prompter,
+)
+from .llm.prompter import (
+    Reply as Reply,
+)
 from .model.catalog import (
     Catalog as Catalog,
 )
 from .model.domain import (
     Domain as Domain,
+)
+from .model.domain import (
+    Example as Example,
 )
 from .model.domain import (
     Words as Words,
@@ -257,6 +311,9 @@ from .model.memory import (
 )
 from .model.memory import (
     Memory as Memory,
+)
+from .model.names import (
+    Names as Names,
 )
 from .model.population import (
     Population as Population,

@@ -18,7 +18,9 @@
     |  |- LLMRateLimitError        too many questions at once; carries how long to wait
     |  |- LLMTransientError        no connection, a time-out, or an error of the service; asking again may help
     |  |- LLMRefusedError          the model or its service will not answer this question
-    |  `- LLMMalformedError        what came back is no answer of the form that was asked for
+    |  |- LLMMalformedError        what came back is no answer of the form that was asked for
+    |  |- LLMBudgetError           the most that may be spent is spent; all that was paid for is kept
+    |  `- LLMReplayError           only kept answers may be used, and there is none for a question
     `- RunError                  a run directory cannot be written, read or resumed
 
 The command line prints the message of any of these, without a traceback, and exits with status 2.
@@ -162,6 +164,14 @@ class LLMRefusedError(LLMError):
 
 class LLMMalformedError(LLMError):
     """What came back is no answer of the form that was asked for."""
+
+
+class LLMBudgetError(LLMError):
+    """The most that may be spent is spent; all that was paid for is kept."""
+
+
+class LLMReplayError(LLMError):
+    """Only kept answers may be used, and there is none for a question."""
 
 
 class RunError(EmoSimError):

@@ -104,13 +104,13 @@ def install(site: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..
 
 
 @pytest.fixture
-def uninstall(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Hides an installed plugin from this process, by the name of its entry point."""
+def uninstall(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Hides installed plugins from this process, by the names of their entry points."""
 
-    def hide(name: str) -> None:
+    def hide(*names: str) -> None:
         found = metadata.entry_points()
         monkeypatch.setattr(
-            metadata, "entry_points", lambda group: [one for one in found.select(group=group) if one.name != name]
+            metadata, "entry_points", lambda group: [one for one in found.select(group=group) if one.name not in names]
         )
 
     return hide

@@ -300,8 +300,6 @@ def test_observers_of_a_loaded_plugin_are_told_of_steps_and_sessions(tmp_path: P
         (["--slate", "100000"], "needs more items"),
         (["--episodes", "0"], "option 'episodes'"),
         (["--seed", "-1"], "option 'seed'"),
-        (["--llm-model", "deepseek-chat"], "emosim-deepseek"),
-        (["--llm-model", "local:/models/x"], "emosim-local-gpu"),
         (["--llm-rater", "0Shot_cotlite_our"], "--llm-model"),
         (["--policy", "replay:nowhere.csv"], "nowhere.csv: no such file"),
         (["--policy", "replay:list.csv"], "list.csv, row 3, field 'item': the catalogue has no item 'nope'"),

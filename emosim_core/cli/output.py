@@ -30,10 +30,14 @@ def console(stderr: bool = False) -> Console:
     return Console(markup=False, emoji=False, highlight=False, stderr=stderr)
 
 
-def who_answers(rater: str, asks_model: bool) -> str:
-    """Whether a language model is behind the answers."""
+def who_answers(rater: str, asks_model: bool, model: str | None = None) -> str:
+    """Whether a language model is behind the answers, and which."""
     if asks_model:
-        return f"A language model answers for them ({rater})."
+        return (
+            f"A language model answers for them ({model}, prompted by {rater})."
+            if model
+            else (f"A language model answers for them ({rater}).")
+        )
     return f"The rater {rater!r} answers for them; no language model is asked."
 
 
@@ -61,13 +65,15 @@ def summary_table(summary: dict[str, Any]) -> Table:
     top = summary["scale"].rpartition("-")[2]
     length = summary["session_length"]
     episodes = summary["episodes"]
-    row("rater", who_answers(summary["rater"], summary["language_model_asked"]))
+    row("rater", who_answers(summary["rater"], summary["language_model_asked"], summary.get("language_model")))
     row("sessions", f"{episodes}, with {summary['people']} different people; {summary['steps']:,} steps")
     if summary["mean_rating"] is not None:
         row("mean rating", f"{summary['mean_rating']:.2f} of {top}")
         row("share liked", f"{summary['share_liked']:.1%}")
     if summary["failed_ratings"]:
         row("failed ratings", str(summary["failed_ratings"]))
+    if usage := summary.get("usage"):
+        row("asked", usage_line(usage))
     if episodes:
         row("mean reward", f"{summary['mean_reward']:.2f} per session")
         row(
@@ -89,6 +95,23 @@ def summary_table(summary: dict[str, Any]) -> Table:
     if summary["steps_per_second"] is not None:
         row("speed", f"{summary['steps_per_second']:,} steps/s, written to disk included")
     return table
+
+
+def usage_line(usage: dict[str, Any]) -> str:
+    """What asking a language model took, in a few lines."""
+    lines = [
+        f"{usage['asked']:,} questions: {usage['called']:,} calls, {usage['cached']:,} answers kept from before, "
+        f"{usage['shared']:,} shared; {usage['retried']:,} calls again, {usage['failed']:,} left without an answer",
+        f"{usage['prompt_tokens']:,} tokens in ({usage['cached_tokens']:,} from the service's cache), "
+        f"{usage['completion_tokens']:,} out ({usage['reasoning_tokens']:,} of them reasoning)",
+    ]
+    if usage["cost"] is None:
+        lines.append("cost unknown: no price is known for this model")
+    elif usage["currency"] is None:
+        lines.append("cost 0: nothing was called")
+    else:
+        lines.append(f"cost {usage['cost']:.6f} {usage['currency']}, at the prices of {usage['price_as_of']}")
+    return "\n".join(lines)
 
 
 def _times(count: int) -> str:

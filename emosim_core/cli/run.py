@@ -21,6 +21,15 @@ _NEWEST = "(newest)"
 _RENAMED = {"items_retrieval": "retrieval"}
 """Options of the command that the configuration calls otherwise."""
 
+_IN_TABLES = {
+    "concurrency": ("gateway", "concurrency"),
+    "max_cost": ("gateway", "max_cost"),
+    "replay": ("gateway", "replay"),
+    "llm_cache": ("gateway", "cache"),
+    "explain": ("llm", "explain"),
+}
+"""Options of the command that stand in a table of the configuration."""
+
 
 @click.command()
 @click.option("--plugin", help="Domain to simulate, such as movies.")
@@ -29,7 +38,12 @@ _RENAMED = {"items_retrieval": "retrieval"}
 @click.option("--embeddings", help="For items without one: auto, lexical or sentence-transformers:MODEL.")
 @click.option("--rater", help="Who answers for a person.  [rule_based]")
 @click.option("--llm-model", help="Language model to ask, such as deepseek-chat.")
-@click.option("--llm-rater", help="Prompting strategy of the language model.")
+@click.option("--llm-rater", help="Prompting strategy of the language model.  [0Shot_cotlite_our]")
+@click.option("--concurrency", type=int, help="Most questions to the model at the same time.  [32]")
+@click.option("--max-cost", type=float, help="Stop when the model has cost this much.")
+@click.option("--replay", is_flag=True, default=None, help="Use answers that are kept from before, and ask nothing.")
+@click.option("--llm-cache", type=click.Path(path_type=Path), help="File that the model's answers are kept in.")
+@click.option("--explain", is_flag=True, default=None, help="Keep the model's reasons.")
 @click.option("--items-retrieval", help="Which memories matter for an item.  [decay_emotion_3]")
 @click.option("--perturbator", help="Noise on the ratings.  [none]")
 @click.option("--selector", help="What of a slate is consumed.  [greedy]")
@@ -60,7 +74,7 @@ def run(obj: dict[str, Any], /, config: Path | None, out: Path | None, resume: s
     """Simulate sessions of a recommender with simulated people.
 
     A component is named as in decay_emotion_3, decay_emotion:k=5,time_decay=0.3 or csv:PATH;
-    'emosim plugins' lists all of them. Nothing needs a key or a network.
+    'emosim plugins' lists all of them. Nothing but a language model needs a key or a network.
     """
     from emosim_core.hooks import Registry
     from emosim_core.runs.records import SUMMARY, read_json, read_manifest
@@ -70,17 +84,19 @@ def run(obj: dict[str, Any], /, config: Path | None, out: Path | None, resume: s
     as_json, quiet = given.pop("as_json"), given.pop("quiet")
     registry = Registry(only=obj["only"])
     values: dict[str, Any] = {} if config is None else read_toml(config)
-    _refuse_models(given.pop("llm_model"), given.pop("llm_rater"))
-    values.update({_RENAMED.get(name, name): value for name, value in given.items() if value is not None})
+    options = {name: value for name, value in given.items() if value is not None}
+    in_tables = {_IN_TABLES[name]: options.pop(name) for name in _IN_TABLES if name in options}
+    values.update({_RENAMED.get(name, name): value for name, value in options.items()})
     directory = _directory(out, resume, values)
-    if resume is not None:
-        stored = read_manifest(directory)
-        values = {**stored["config"], **values}
-        if values == stored["config"] and (directory / SUMMARY).exists():
-            summary = read_json(directory / SUMMARY)
-            if summary.get("complete"):
-                _tell_end(summary, directory, as_json, quiet, f"{directory} is complete; nothing was left to do.")
-                return
+    stored = read_manifest(directory)["config"] if resume is not None else {}
+    values = {**stored, **values}
+    for (table, key), value in in_tables.items():
+        values[table] = {**values.get(table, {}), key: str(value) if isinstance(value, Path) else value}
+    if values == stored and (directory / SUMMARY).exists():
+        summary = read_json(directory / SUMMARY)
+        if summary.get("complete"):
+            _tell_end(summary, directory, as_json, quiet, f"{directory} is complete; nothing was left to do.")
+            return
     if "plugin" not in values:
         known = ", ".join(record.name for record in registry.records[1:]) or "none is installed"
         raise ConfigurationError(f"choose a domain with --plugin, such as --plugin movies. Installed plugins: {known}")
@@ -93,17 +109,6 @@ def run(obj: dict[str, Any], /, config: Path | None, out: Path | None, resume: s
         click.echo(f"  emosim run --resume {directory}", err=True)
         raise click.exceptions.Exit(130) from None
     _tell_end(summary, directory, as_json, quiet)
-
-
-def _refuse_models(model: str | None, rater: str | None) -> None:
-    """Language models are asked by plugins that provide them; say which one."""
-    from emosim_core.hooks.names import package_hint
-
-    if model is not None:
-        hint = package_hint("llm_model", model) or "DeepSeek and OpenAI-compatible services come with emosim-deepseek."
-        raise ConfigurationError(f"no installed plugin can ask the language model {model!r}. {hint}")
-    if rater is not None:
-        raise ConfigurationError(f"--llm-rater {rater} needs a language model: give --llm-model too")
 
 
 def _directory(out: Path | None, resume: str | None, values: dict[str, Any]) -> Path:
@@ -134,7 +139,7 @@ def _play(session: Run, silent: bool) -> dict[str, Any]:
     world, screen = session.world, console()
     screen.print(
         f"{world.domain.title}: {len(world.catalog)} {world.domain.words.items}, {len(world.population)} people. "
-        + who_answers(world.parts["rater"]["name"], world.rater.asks_model),
+        + who_answers(world.parts["rater"]["name"], world.rater.asks_model, world.model),
         soft_wrap=True,
     )
     for announcement in world.announcements:
@@ -151,7 +156,9 @@ def _play(session: Run, silent: bool) -> dict[str, Any]:
 
         def on_episode(episode: Episode) -> None:
             screen.print(episode_line(episode, world.domain.scale), soft_wrap=True)
-            progress.update(task, advance=1, said=f"{session.tally.steps} steps")
+            spent = session.world.rater.usage().get("cost")
+            cost = "" if spent is None else f", {spent:.4f} spent"
+            progress.update(task, advance=1, said=f"{session.tally.steps} steps{cost}")
 
         return session.play(on_episode)
 

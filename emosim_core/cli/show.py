@@ -80,7 +80,11 @@ def story(steps: list[dict[str, Any]], manifest: dict[str, Any]) -> list[str]:
             f"dislikes {', '.join(user.disliked) or 'nothing'}."
         )
     lines.append(f"Mood at the start: {_mood([user.baseline_valence, user.baseline_arousal])}")
-    lines.append(who_answers(manifest["parts"]["rater"]["name"], manifest["language_model_asked"]))
+    lines.append(
+        who_answers(
+            manifest["parts"]["rater"]["name"], manifest["language_model_asked"], manifest.get("language_model")
+        )
+    )
     for record in sorted(steps, key=lambda step: step["step"]):
         lines.append("")
         if not record["proposed"]:

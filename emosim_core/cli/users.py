@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from emosim_core.errors import ConfigurationError, EmoSimError
+
+if TYPE_CHECKING:
+    from emosim_core.hooks import Registry
+    from emosim_core.llm.gateway import Gateway
+    from emosim_core.llm.people import WrittenPeople
+    from emosim_core.model import Domain, User
 
 
 @click.group()
@@ -20,16 +29,35 @@ def users() -> None:
 @click.option("--seed", default=42, show_default=True, type=click.IntRange(min=0), help="Same seed, same people.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="CSV file to write.")
 @click.option("--force", is_flag=True, help="Replace the file if it exists.")
+@click.option("--llm-model", help="Language model that writes names and descriptions, such as deepseek-chat.")
+@click.option("--concurrency", type=int, help="Most questions to the model at the same time.  [32]")
+@click.option("--max-cost", type=float, help="Stop when the model has cost this much.")
+@click.option("--replay", is_flag=True, help="Use answers that are kept from before, and ask nothing.")
+@click.option("--llm-cache", type=click.Path(path_type=Path), help="File that the model's answers are kept in.")
+@click.option("--yes", is_flag=True, help="Do not ask whether the cost is all right.")
 @click.pass_obj
 def generate(
-    obj: dict[str, Any], plugin: str, population: str | None, count: int, seed: int, out: Path, force: bool
+    obj: dict[str, Any],
+    /,
+    plugin: str,
+    population: str | None,
+    count: int,
+    seed: int,
+    out: Path,
+    force: bool,
+    llm_model: str | None,
+    yes: bool,
+    **asking: Any,
 ) -> None:
     """Generate people, stratified by age, sex and traits, and write them to a CSV file.
+
+    With --llm-model, a language model writes each person's name and description within the age, job, hobby, traits and
+    tastes that were drawn. What that will cost is said first. Answers are kept: what was interrupted goes on where it
+    was when the same command is given again.
 
     Read them back with: emosim run --plugin PLUGIN --users csv:FILE
     """
     from emosim_core.data.users_csv import write_users_csv
-    from emosim_core.errors import ConfigurationError
     from emosim_core.hooks import Registry
     from emosim_core.model import Domain, UserLoader
     from emosim_core.simulation.assembly import build
@@ -37,9 +65,85 @@ def generate(
     if out.exists() and not force:
         raise ConfigurationError(f"{out} exists already; choose another file, or replace it with --force")
     registry = Registry(only=obj["only"])
-    domain = build(registry.resolve_domain(plugin), Domain)
+    domain: Domain = build(registry.resolve_domain(plugin), Domain)
     kind = population or domain.default_users
     resolved = registry.resolve("users", {"name": kind, "n": count, "seed": seed}, domain.name)
-    people = build(resolved, UserLoader).load()
+    people = list(build(resolved, UserLoader).load())
+    if llm_model is None:
+        given = [name for name, value in asking.items() if value]
+        if given:
+            raise ConfigurationError(f"--{given[0].replace('_', '-')} needs a language model: give --llm-model too")
+    else:
+        people = _written(registry, domain, people, llm_model, asking, yes)
     write_users_csv(out, people)
     click.echo(f"Wrote {len(people)} people to {out}. Use them with: emosim run --plugin {plugin} --users csv:{out}")
+
+
+def _written(
+    registry: Registry, domain: Domain, people: list[User], llm_model: str, asking: dict[str, Any], yes: bool
+) -> list[User]:
+    """The people as a language model writes them, after its cost was agreed to."""
+    from rich.progress import Progress
+
+    from emosim_core.cli.output import console, usage_line
+    from emosim_core.hooks.names import checked_options
+    from emosim_core.llm.backend import LLMBackend
+    from emosim_core.llm.gateway import Gateway, GatewayOptions
+    from emosim_core.llm.people import WrittenPeople
+    from emosim_core.simulation.assembly import build
+
+    backend: LLMBackend = build(registry.resolve("llm_backend", llm_model), LLMBackend)
+    screen = console(stderr=True)
+    for announcement in backend.announcements():
+        screen.print(f"Note: {announcement}", soft_wrap=True)
+    values = {"cache" if name == "llm_cache" else name: value for name, value in asking.items() if value}
+    gateway = Gateway(backend, checked_options(GatewayOptions, values, "users generate"))
+    writer = WrittenPeople(domain, gateway)
+    if not asking["replay"]:
+        _agree(gateway, writer, people, yes)
+    written: list[User] = []
+    try:
+        with Progress(console=screen, transient=True, disable=not screen.is_terminal) as progress:
+            task = progress.add_task("people", total=len(people))
+            for user in writer.write(people):
+                written.append(user)
+                progress.update(task, advance=1)
+    except EmoSimError as error:
+        raise type(error)(
+            f"{error} {len(written)} of {len(people)} people were written and are kept; nothing was written to a "
+            "file. Give the same command again to go on."
+        ) from error
+    finally:
+        gateway.close()
+        screen.print(usage_line(gateway.usage.summary()), soft_wrap=True)
+    return written
+
+
+def _agree(gateway: Gateway, writer: WrittenPeople, people: list[User], yes: bool) -> None:
+    """Say what asking will cost about, and stop unless that is all right.
+
+    Raises:
+        ConfigurationError: it is not, or nobody can be asked.
+    """
+    from emosim_core.llm.chat import Usage
+    from emosim_core.llm.people import ANSWER_TOKENS
+
+    characters = sum(len(message.content) for user in people for message in writer.question(user).messages)
+    about = Usage(prompt=characters // 4, completion=ANSWER_TOKENS * len(people))
+    price = gateway.backend.price()
+    cost = (
+        "its price is not known"
+        if price is None
+        else (
+            f"about {price.cost(about):.2f} {price.currency} at the prices of {price.as_of}, more if the model reasons"
+        )
+    )
+    click.echo(
+        f"{gateway.backend.identity}: {len(people):,} questions, about {about.prompt:,} tokens in and "
+        f"{about.completion:,} out: {cost}. Answers that are kept from before cost nothing.",
+        err=True,
+    )
+    if not yes and not sys.stdin.isatty():
+        raise ConfigurationError("nobody can be asked whether this cost is all right; give --yes if it is")
+    if not yes and not click.confirm("Go on?", default=True, err=True):
+        raise ConfigurationError("nothing was asked and nothing was written")

@@ -7,9 +7,9 @@ S the size of the slate, K the number of interactions retrieved.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -125,10 +125,13 @@ class Ratings:
     Attributes:
         values: ratings, shape ``(R, S)``; NaN is a failed rating.
         reason: the reason of one answer by row and place in the slate, made when it is asked for.
+        probabilities: by row and place in the slate, how probable the rater found the answers that it chose from,
+            as it writes them; empty where it does not say.
     """
 
     values: NDArray[np.float64]
     reason: Callable[[int, int], str] = lambda row, place: ""
+    probabilities: Callable[[int, int], Mapping[str, float]] = lambda row, place: {}
 
 
 @dataclass(frozen=True)
@@ -159,15 +162,19 @@ class Rater:
 
     Attributes:
         asks_model: whether a language model is asked; the run prints and records it.
-        on_scale: whether every rating is a level of the scale by the way it is made, so that the engine need not
-            check.
     """
 
     asks_model: ClassVar[bool] = False
-    on_scale: ClassVar[bool] = False
 
     def prepare(self, catalog: Catalog, population: Population, scale: RatingScale) -> None:
         """Called once before the first rating; a place for tables."""
+
+    def close(self) -> None:
+        """Called once when nothing more is asked; a place to let go of connections."""
+
+    def usage(self) -> Mapping[str, Any]:
+        """What asking has taken so far, for the summary of a run; empty where nothing is asked."""
+        return {}
 
     def rate(self, situation: Situation, rng: np.random.Generator) -> float | tuple[float, str]:
         """For one person and item: the rating on ``situation.scale``, or the rating and a reason."""
@@ -229,7 +236,10 @@ class Perturbator:
     """Blurs the ratings of consumed items."""
 
     def perturb(self, rating: float, scale: RatingScale, rng: np.random.Generator) -> float:
-        """For one consumed item: the perturbed rating. The engine rounds it to the scale and clips it."""
+        """For one item: the perturbed rating. The engine rounds it to the scale and clips it.
+
+        It is called for every item of the slate, NaN where the rating failed; what is not consumed is ignored.
+        """
         raise NotImplementedError(f"{type(self).__name__} implements neither perturb nor perturb_batch")
 
     def perturb_batch(self, ratings: NDArray[np.float64], scale: RatingScale, draws: Draws) -> NDArray[np.float64]:
@@ -345,6 +355,10 @@ class Policy:
         actions = np.full((len(rows), self.slate), -1, dtype=np.intp)
         for r in range(len(rows)):
             answer = self.recommend({key: value[r] for key, value in observations.items()}, draws.generator(r))
+            if len(answer) not in (0, self.slate):
+                raise PluginError(
+                    f"{type(self).__name__}.recommend proposed {len(answer)} items for a slate of {self.slate}"
+                )
             if len(answer):
                 actions[r] = answer
         return actions
@@ -357,4 +371,12 @@ class Policy:
         rewards: NDArray[np.float64],
         ended: NDArray[np.bool_],
     ) -> None:
-        """What came of the last recommendations: ratings ``(R, S)`` (NaN where not consumed), rewards ``(R,)``."""
+        """What came of the last recommendations.
+
+        Args:
+            rows: slot of each person, shape ``(R,)``.
+            actions: what was proposed, shape ``(R, S)``.
+            ratings: the ratings, shape ``(R, S)``; NaN where not consumed.
+            rewards: the rewards, shape ``(R,)``.
+            ended: whose session ended, shape ``(R,)``.
+        """

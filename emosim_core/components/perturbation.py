@@ -15,7 +15,7 @@ class GaussianOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    sd: float = Field(0.5, ge=0, description="Standard deviation, in points of the domain's scale.")
+    sd: float = Field(default=0.5, ge=0, description="Standard deviation, in points of the domain's scale.")
 
 
 class GreedyOptions(BaseModel):
@@ -23,7 +23,7 @@ class GreedyOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    p: float = Field(0.1, ge=0, le=0.5, description="Probability of one step down, and of one step up.")
+    p: float = Field(default=0.1, ge=0, le=0.5, description="Probability of one step down, and of one step up.")
 
 
 class NoPerturbation(Perturbator):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from emosim_core.hooks.component import Component
 from emosim_core.hooks.spec import HOOK_VERSION, hookimpl
@@ -144,3 +145,47 @@ def emosim_policies() -> Iterable[Component]:
         f"{module}:ReplayOptions",
         value="file",
     )
+
+
+@hookimpl
+def emosim_llm_raters() -> Iterable[Component]:
+    """The names of SUBER and EmoSim-RL; each is a choice of parts, and further options can be set by name."""
+    module = "emosim_core.llm.strategy"
+    for name, summary, parts in _prompts():
+        preset = {"style": "rating", "system": "our", "invert": False, "scale": "auto", **parts}
+        yield Component("llm_rater", name, summary, f"{module}:ShotPrompter", f"{module}:ShotOptions", preset=preset)
+
+
+def _prompts() -> Iterable[tuple[str, str, dict[str, Any]]]:
+    examples = ("No example", "One worked example", "Two worked examples")
+    yield (
+        "0Shot_cotlite_our",
+        "No example; the model thinks briefly and answers with the rating alone.",
+        {"shots": 0, "style": "cotlite"},
+    )
+    for shots, told in enumerate(examples):
+        yield f"{shots}Shot_system_our", f"{told}; a system prompt sets the role.", {"shots": shots}
+        yield (
+            f"{shots}Shot_system_default",
+            f"{told}; the model's usual system prompt.",
+            {"shots": shots, "system": "default"},
+        )
+        for scale, suffix in (("1-10", "1_10"), ("one-ten", "one_ten")):
+            yield (
+                f"{shots}Shot_system_our_{suffix}",
+                f"{told}; a system prompt sets the role; ratings from {scale.replace('-', ' to ')}.",
+                {"shots": shots, "scale": scale},
+            )
+        yield (
+            f"{shots}Shot_cot_enhanced",
+            f"{told}; the model gives one to three short reasons, then the rating.",
+            {"shots": shots, "style": "cot_enhanced"},
+        )
+    for shots, told in enumerate(examples[1:], start=1):
+        how = "the other one" if shots == 1 else "in the other order"
+        for system, role in (("our", "a system prompt sets the role"), ("default", "the model's usual system prompt")):
+            yield (
+                f"{shots}Shot_invert_system_{system}",
+                f"{told}, {how}; {role}.",
+                {"shots": shots, "system": system, "invert": True},
+            )

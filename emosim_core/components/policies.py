@@ -19,7 +19,7 @@ class SimilarOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    liked_from: float = Field(7.0, ge=1, le=10, description="Rating of 10 from which an item counts as liked.")
+    liked_from: float = Field(default=7.0, ge=1, le=10, description="Rating of 10 from which an item counts as liked.")
 
 
 class EpsilonGreedyOptions(BaseModel):
@@ -27,8 +27,12 @@ class EpsilonGreedyOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    epsilon: float = Field(0.1, ge=0, le=1, description="Probability of a random item instead of the best so far.")
-    prior_weight: float = Field(3.0, ge=0, description="How many ratings at the public rating an item starts with.")
+    epsilon: float = Field(
+        default=0.1, ge=0, le=1, description="Probability of a random item instead of the best so far."
+    )
+    prior_weight: float = Field(
+        default=3.0, ge=0, description="How many ratings at the public rating an item starts with."
+    )
 
 
 class ReplayOptions(BaseModel):

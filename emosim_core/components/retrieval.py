@@ -17,15 +17,17 @@ class CountOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    k: int = Field(3, ge=1, description="How many interactions are retrieved at most.")
+    k: int = Field(default=3, ge=1, description="How many interactions are retrieved at most.")
 
 
 class DecayEmotionOptions(CountOptions):
     """Options of ``decay_emotion``."""
 
-    time_decay: float = Field(0.15, ge=0, description="Decay per interaction, lambda of exp(-lambda * age).")
-    emotion_bonus: float = Field(0.2, ge=0, description="Largest bonus of a memory that felt like the last one.")
-    consider_arousal: bool = Field(False, description="Whether arousal counts too, with half the bonus.")
+    time_decay: float = Field(default=0.15, ge=0, description="Decay per interaction, lambda of exp(-lambda * age).")
+    emotion_bonus: float = Field(
+        default=0.2, ge=0, description="Largest bonus of a memory that felt like the last one."
+    )
+    consider_arousal: bool = Field(default=False, description="Whether arousal counts too, with half the bonus.")
 
 
 class NoRetrieval(Retrieval):

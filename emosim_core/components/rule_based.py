@@ -48,63 +48,73 @@ class RuleBasedOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    start: float = Field(fitted.START, ge=1, le=10, description="Where every rating starts, a rating of 10.")
+    start: float = Field(default=fitted.START, ge=1, le=10, description="Where every rating starts, a rating of 10.")
     public: Levels = Field(
-        fitted.PUBLIC,
+        default=fitted.PUBLIC,
         description="Points per point of the public rating above people's mean, "
         "for a follower, a balanced person and a maverick; 1 follows it fully.",
     )
     own: Levels = Field(
-        fitted.OWN,
+        default=fitted.OWN,
         description="Factor on taste, leniency and whim for a follower, a balanced person and a maverick.",
     )
     liked: float = Field(
-        fitted.LIKED, ge=0, description="Points for a liked category of an item with one; with n, over sqrt(n) each."
+        default=fitted.LIKED,
+        ge=0,
+        description="Points for a liked category of an item with one; with n, over sqrt(n) each.",
     )
     disliked: float = Field(
-        fitted.DISLIKED, ge=0, description="Points off for a disliked category of an item with one; as for liked."
+        default=fitted.DISLIKED,
+        ge=0,
+        description="Points off for a disliked category of an item with one; as for liked.",
     )
     taste: Levels = Field(
-        fitted.TASTE, description="Factor on taste for a selective person, a niche explorer and a trailblazer."
+        default=fitted.TASTE, description="Factor on taste for a selective person, a niche explorer and a trailblazer."
     )
     outside: Levels = Field(
-        fitted.OUTSIDE,
+        default=fitted.OUTSIDE,
         description="Points for an item with only categories that the person neither likes nor dislikes, "
         "for a selective person, a niche explorer and a trailblazer.",
     )
     popularity: Levels = Field(
-        fitted.POPULARITY,
+        default=fitted.POPULARITY,
         description="Points per standard deviation of how widely rated an item is (logarithm), "
         "for a selective person, a niche explorer and a trailblazer.",
     )
     leniency: float = Field(
-        fitted.LENIENCY, ge=0, description="Standard deviation over people of their personal leniency, in points."
+        default=fitted.LENIENCY,
+        ge=0,
+        description="Standard deviation over people of their personal leniency, in points.",
     )
     temper: float = Field(
-        fitted.TEMPER, description="Points of leniency per unit of the valence where a person's mood rests."
+        default=fitted.TEMPER, description="Points of leniency per unit of the valence where a person's mood rests."
     )
     learn_leniency: bool = Field(
-        False,
+        default=False,
         description="Take leniency from what the person remembers, shrunk towards none, in place of a made-up one: "
         "for recorded people whose memory holds real ratings.",
     )
     memory: float = Field(
-        fitted.MEMORY,
+        default=fitted.MEMORY,
         ge=0,
         lt=1,
         description="Share of the surprise at an item that carries over to the next of its series; 0 for none.",
     )
     similarity: float = Field(
-        1.0,
+        default=1.0,
         ge=0,
         le=1,
         description="Factor on how close an item of another series is counted, by the cosine of the embeddings.",
     )
-    mood: float = Field(0.5, description="Points per unit of valence that the mood is above where it rests.")
+    mood: float = Field(default=0.5, description="Points per unit of valence that the mood is above where it rests.")
     boredom: float = Field(
-        1.5, ge=0, description="Points off for the second time; n earlier times take off this times log2(1 + n)."
+        default=1.5,
+        ge=0,
+        description="Points off for the second time; n earlier times take off this times log2(1 + n).",
     )
-    noise: float = Field(fitted.NOISE, ge=0, description="Standard deviation of the whim, in points; 0 for none.")
+    noise: float = Field(
+        default=fitted.NOISE, ge=0, description="Standard deviation of the whim, in points; 0 for none."
+    )
 
 
 RECORDED_PEOPLE = RuleBasedOptions(
@@ -152,8 +162,6 @@ class RuleBased(Rater):
     Args:
         options: weights; the fitted ones where None.
     """
-
-    on_scale = True
 
     def __init__(self, options: RuleBasedOptions | None = None) -> None:
         self.options = options or RuleBasedOptions()

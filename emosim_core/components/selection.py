@@ -15,7 +15,7 @@ class ProbabilisticOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    p: float = Field(0.75, ge=0, le=1, description="Probability that the best-rated item is consumed at all.")
+    p: float = Field(default=0.75, ge=0, le=1, description="Probability that the best-rated item is consumed at all.")
 
 
 class LogitOptions(BaseModel):
@@ -23,8 +23,10 @@ class LogitOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    temperature: float = Field(1.0, gt=0, description="Spread of the choice, in rating points of 10; small is greedy.")
-    no_choice: float = Field(5.0, description="Rating of 10 that taking nothing is worth.")
+    temperature: float = Field(
+        default=1.0, gt=0, description="Spread of the choice, in rating points of 10; small is greedy."
+    )
+    no_choice: float = Field(default=5.0, description="Rating of 10 that taking nothing is worth.")
 
 
 class Greedy(Selector):
@@ -36,7 +38,7 @@ class Greedy(Selector):
         worth = np.where(np.isnan(ratings), -np.inf, ratings)
         chosen = np.zeros(ratings.shape, dtype=np.bool_)
         chosen[np.arange(len(ratings)), worth.argmax(axis=1)] = True
-        return chosen
+        return chosen & ~np.isnan(ratings)
 
 
 class RandomChoice(Selector):

@@ -14,7 +14,9 @@ class RepeatOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    q: float = Field(0.1, gt=0, le=1, description="Base of q ** (times consumed / interactions since the last time).")
+    q: float = Field(
+        default=0.1, gt=0, le=1, description="Base of q ** (times consumed / interactions since the last time)."
+    )
 
 
 class ChurnOptions(BaseModel):
@@ -22,16 +24,19 @@ class ChurnOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    alpha: float = Field(0.2, gt=0, le=1, description="Weight of the newest rating in the moving average.")
-    threshold: float = Field(4.0, ge=1, le=10, description="Rating of 10 up to which an item disappoints.")
-    low_streak: int = Field(2, ge=1, description="Disappointments in a row after which the person leaves.")
-    min_steps: int = Field(5, ge=1, description="First step of a session at which the person may leave.")
-    rate: float = Field(0.3, ge=0, description="Hazard per rating point of 10 below the threshold.")
+    alpha: float = Field(default=0.2, gt=0, le=1, description="Weight of the newest rating in the moving average.")
+    threshold: float = Field(default=4.0, ge=1, le=10, description="Rating of 10 up to which an item disappoints.")
+    low_streak: int = Field(default=2, ge=1, description="Disappointments in a row after which the person leaves.")
+    min_steps: int = Field(default=5, ge=1, description="First step of a session at which the person may leave.")
+    rate: float = Field(default=0.3, ge=0, description="Hazard per rating point of 10 below the threshold.")
     recovery: float = Field(
-        0.0, ge=0, le=1, description="Share by which two good ratings in a row lower the probability of leaving."
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Share by which two good ratings in a row lower the probability of leaving.",
     )
     use_traits: bool = Field(
-        True, description="Whether activity scales tolerance: elusive people leave earlier, enthusiasts later."
+        default=True, description="Whether activity scales tolerance: elusive people leave earlier, enthusiasts later."
     )
 
 

@@ -53,14 +53,16 @@ class EmbeddingOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     method: str = Field(
-        "auto",
+        default="auto",
         description="'auto' (what the source brings, else a sentence model where the extra 'embed' is installed, "
         "else 'lexical'), 'lexical', 'sentence-transformers' or 'sentence-transformers:NAME', where NAME is a "
         "model's name or folder.",
     )
-    dimension: int = Field(256, ge=8, le=4096, description="Length of a lexical embedding.")
-    batch_size: int = Field(64, ge=1, description="Texts that a sentence model reads at once.")
-    cache: bool = Field(True, description=f"Keep vectors on disk, in {CACHE_VARIABLE} or the user's cache folder.")
+    dimension: int = Field(default=256, ge=8, le=4096, description="Length of a lexical embedding.")
+    batch_size: int = Field(default=64, ge=1, description="Texts that a sentence model reads at once.")
+    cache: bool = Field(
+        default=True, description=f"Keep vectors on disk, in {CACHE_VARIABLE} or the user's cache folder."
+    )
 
     @field_validator("method")
     @classmethod

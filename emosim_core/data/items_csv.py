@@ -29,9 +29,9 @@ class CsvItemsOptions(BaseModel):
         description="A CSV file with a header line; the columns id and title must be there, lists are separated by '|'."
     )
     embeddings: Path | None = Field(
-        None, description="A .npy file with one embedding per item, in the order of the rows."
+        default=None, description="A .npy file with one embedding per item, in the order of the rows."
     )
-    embedding_name: str = Field("", description="What made the embeddings; the name of their file where empty.")
+    embedding_name: str = Field(default="", description="What made the embeddings; the name of their file where empty.")
 
 
 class CsvItems(Loader):

@@ -22,10 +22,11 @@ class RecordEmbeddingsOptions(BaseModel):
 
     path: Path = Field(description="The file.")
     embeddings: Literal["file", "none"] = Field(
-        "file", description="'file': use the embeddings that the file has; 'none': leave them out."
+        default="file", description="'file': use the embeddings that the file has; 'none': leave them out."
     )
     embedding_name: str = Field(
-        "", description="What made the embeddings; where empty, their field in the file, a hyphen and their length."
+        default="",
+        description="What made the embeddings; where empty, their field in the file, a hyphen and their length.",
     )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel
@@ -21,6 +22,7 @@ KINDS: dict[str, str] = {
     "reward_shaping": "emosim_reward_shapings",
     "policy": "emosim_policies",
     "llm_backend": "emosim_llm_backends",
+    "llm_rater": "emosim_llm_raters",
 }
 """Kinds of components, and the hook that names the components of each."""
 
@@ -35,6 +37,7 @@ KIND_TITLES: dict[str, str] = {
     "reward_shaping": "reward shaping",
     "policy": "policy",
     "llm_backend": "language-model backend",
+    "llm_rater": "prompting strategy",
 }
 """What a kind is called in a message."""
 
@@ -45,7 +48,7 @@ class Component:
 
     Attributes:
         kind: one of :data:`KINDS`.
-        name: the name that users type; lower case, digits, ``_`` and ``-``.
+        name: the name that users type; letters, digits, ``_`` and ``-``.
         summary: one line for listings.
         factory: where to find what makes it, ``"package.module:Class"``; called with the options as
             its only argument, or with nothing where ``options`` is None.
@@ -54,6 +57,7 @@ class Component:
         value: the option that text after the colon sets (``csv:PATH`` sets ``path``).
         prefixes: beginnings of texts that are the option ``value`` as they stand (with ``deepseek-``, the text
             ``deepseek-chat`` means this component with that value).
+        preset: options that the name itself sets; a user may still set others.
         domain: the only domain in which the component can be used; None for all.
         aliases: further names.
     """
@@ -66,6 +70,7 @@ class Component:
     number: str | None = None
     value: str | None = None
     prefixes: tuple[str, ...] = ()
+    preset: Mapping[str, Any] = field(default_factory=dict, hash=False)
     domain: str | None = None
     aliases: tuple[str, ...] = ()
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -17,6 +17,9 @@ from emosim_core.hooks.component import KIND_TITLES, Component
 
 _NUMBERED = re.compile(r"(?P<name>.+)_(?P<number>\d+)")
 _ASSIGNMENT = re.compile(r"\s*(?P<key>[A-Za-z_][A-Za-z0-9_]*)\s*=(?P<value>.*)", re.DOTALL)
+
+
+M = TypeVar("M", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,20 @@ def read_options(
         if values:
             raise ConfigurationError(f"{where} takes no options; remove {', '.join(map(repr, values))}")
         return None
+    return checked_options(model, {**component.preset, **values}, where)
+
+
+def checked_options(model: type[M], values: Mapping[str, Any], where: str) -> M:
+    """An instance of a model of options.
+
+    Args:
+        model: the model.
+        values: options by name.
+        where: what they are options of, for the message.
+
+    Raises:
+        ConfigurationError: an unknown option (with the nearest name), or a value of the wrong type or out of range.
+    """
     try:
         return model(**values)
     except ValidationError as error:
@@ -157,10 +174,19 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
 
 
-def package_hint(kind: str, name: str) -> str:
-    """Which package would bring a name, as a sentence; empty where that is not known."""
+def package_hint(kind: str, name: str, any_of_kind: bool = False) -> str:
+    """Which package would bring a name, as a sentence; empty where that is not known.
+
+    Args:
+        kind: what is looked for.
+        name: as it was written.
+        any_of_kind: where the name is not known, tell which packages bring anything of this kind.
+    """
     known = json.loads(resources.files("emosim_core.hooks").joinpath("known_packages.json").read_text("utf-8"))
     for prefix, package in known.get(kind, {}).items():
         if name == prefix or (kind != "domain" and name.startswith(prefix)):
             return f"It comes with the package {package} (pip install {package})."
-    return ""
+    packages = sorted(set(known.get(kind, {}).values())) if any_of_kind else []
+    return (
+        f"None is installed; some come with {' and '.join(packages)} (pip install {packages[0]})." if packages else ""
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import warnings
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from types import ModuleType
@@ -337,28 +337,30 @@ class Registry:
             request.name,
             [component.usage() for component, _ in known],
             suggestions,
-            package_hint(kind, request.name),
+            package_hint(kind, request.written, any_of_kind=not known),
         )
 
     def _find(
         self, kind: str, request: Request, domain: str | None
     ) -> list[tuple[Component, PluginRecord, dict[str, Any]]]:
         """What answers to a name, each with how its options are read; one plugin answers once, by the best match."""
+        known = self.components(kind, domain)
         base = split_number(request.name)
         found: dict[int, tuple[Component, PluginRecord, dict[str, Any]]] = {}
-        known = self.components(kind, domain)
-        for component, record in known:
-            if request.name in component.names:
-                found.setdefault(id(record), (component, record, {}))
-        for component, record in known:
-            if base is not None and component.number and base[0] in component.names:
-                found.setdefault(id(record), (component, record, {"number": base[1]}))
-        for component, record in known:  # who has the name without a number is no match, but two must not share it
-            if found and base is not None and base[0] in component.names:
-                found.setdefault(id(record), (component, record, {}))
-        for component, record in known:
-            if component.prefixes and request.written.startswith(component.prefixes):
-                found.setdefault(id(record), (component, record, {"whole": True}))
+
+        def add(matching: Callable[[Component], bool], **reading: Any) -> None:
+            for component, record in known:
+                if matching(component):
+                    found.setdefault(id(record), (component, record, reading))
+
+        add(lambda one: request.name in one.names)
+        if base is not None:
+            name, number = base
+            exact = len(found)
+            add(lambda one: one.number is not None and name in one.names, number=number)
+            if len(found) > exact:  # whose name has no number is no match, but two must not share the name
+                add(lambda one: name in one.names)
+        add(lambda one: bool(one.prefixes) and request.written.startswith(one.prefixes), whole=True)
         return list(found.values())
 
     def resolve_domain(self, name: str) -> Resolved:
@@ -373,10 +375,10 @@ class Registry:
         """
         if any(record.name == name for record in self._records[1:]):
             record = self.load(name)
-            self.load_all(domain=name)
             domains = [component for component in record.components if component.kind == "domain"]
             named = [component for component in domains if component.name == name] or domains
             if len(named) == 1:
+                self.load_all(domain=named[0].name)
                 return self.resolve("domain", named[0].name)
             if not domains:
                 raise ConfigurationError(f"{record.label} brings no domain; it cannot be run by itself")

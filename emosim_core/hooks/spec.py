@@ -84,6 +84,12 @@ def emosim_llm_backends() -> Iterable[Component]:
 
 
 @hookspec
+def emosim_llm_raters() -> Iterable[Component]:
+    """Ways to prompt a language model, for ``--llm-rater``; the factory returns a ``Prompter``."""
+    raise NotImplementedError
+
+
+@hookspec
 def emosim_run_started(directory: str, manifest: Mapping[str, Any]) -> None:
     """Observer: a run begins; ``manifest`` is what its manifest.json holds."""
 
@@ -95,7 +101,7 @@ def emosim_step_recorded(record: Mapping[str, Any]) -> None:
 
 @hookspec
 def emosim_episode_ended(episode: Mapping[str, Any]) -> None:
-    """Observer: a session ended; ``episode`` has number, user, steps, reward, mean_rating and end."""
+    """Observer: a session ended; ``episode`` has number, user, name, steps, reward, mean_rating, end and mood."""
 
 
 @hookspec

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from emosim_core.errors import LLMError
 from emosim_core.llm.chat import ChatAnswer, ChatRequest
+from emosim_core.llm.prices import Price
 
 
 class LLMBackend:
@@ -29,6 +30,14 @@ class LLMBackend:
     def models(self) -> Sequence[str]:
         """The models that can be named, as far as they are known without a network and without a key."""
         return ()
+
+    def announcements(self) -> Sequence[str]:
+        """What a person who uses this model should be told once, such as that a name now means another model."""
+        return ()
+
+    def price(self) -> Price | None:
+        """What the model costs; None where that is not known. Looked up in data, never on a network."""
+        return None
 
     async def answer(self, request: ChatRequest) -> ChatAnswer:
         """The answer to one question. Several may be under way at once, in one event loop.

@@ -36,15 +36,18 @@ class ModelRaterOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     reading: Literal["likeliest", "sampled", "expected"] = Field(
-        "likeliest",
+        default="likeliest",
         description="What counts where the model tells the probability of each rating: the answer itself, one drawn "
         "by these probabilities under the run's seed, or their mean, rounded to the scale. The last two need a model "
         "that tells them.",
     )
     asks: int = Field(
-        3, ge=1, le=10, description="How often a question is put until its answer can be read; then the rating failed."
+        default=3,
+        ge=1,
+        le=10,
+        description="How often a question is put until its answer can be read; then the rating failed.",
     )
-    explain: bool = Field(False, description="Whether the model's reasons are kept.")
+    explain: bool = Field(default=False, description="Whether the model's reasons are kept.")
 
 
 class Counted(Protocol):
@@ -87,7 +90,6 @@ class ModelRater(Rater):
     """
 
     asks_model = True
-    on_scale = True
 
     def __init__(
         self, prompter: Prompter, gateway: Asks, domain: Domain, options: ModelRaterOptions | None = None

@@ -17,15 +17,15 @@ class Item(BaseModel):
 
     id: str = Field(min_length=1, description="Identifier, unique in its catalogue.")
     title: str = Field(min_length=1, description="Title as people know it.")
-    categories: LowerCaseNames = Field((), description="Categories, lower case.")
-    description: str = Field("", description="What it is about.")
-    year: int | None = Field(None, description="Year of first publication.")
+    categories: LowerCaseNames = Field(default=(), description="Categories, lower case.")
+    description: str = Field(default="", description="What it is about.")
+    year: int | None = Field(default=None, description="Year of first publication.")
     public_rating: float | None = Field(
-        None, description="Mean rating by the public, on the domain's scale; None where unknown."
+        default=None, description="Mean rating by the public, on the domain's scale; None where unknown."
     )
-    public_count: int | None = Field(None, ge=0, description="How many people rated it; None where unknown.")
-    collection: str | None = Field(None, description="Series that it belongs to.")
-    part: int | None = Field(None, ge=1, description="Position in the series, from 1.")
+    public_count: int | None = Field(default=None, ge=0, description="How many people rated it; None where unknown.")
+    collection: str | None = Field(default=None, description="Series that it belongs to.")
+    part: int | None = Field(default=None, ge=1, description="Position in the series, from 1.")
 
     @field_validator("part")
     @classmethod

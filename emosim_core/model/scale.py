@@ -20,9 +20,9 @@ class RatingScale(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    low: float = Field(1.0, description="The worst rating.")
-    high: float = Field(10.0, description="The best rating.")
-    step: float = Field(1.0, gt=0, description="Distance between two neighbouring ratings.")
+    low: float = Field(default=1.0, description="The worst rating.")
+    high: float = Field(default=10.0, description="The best rating.")
+    step: float = Field(default=1.0, gt=0, description="Distance between two neighbouring ratings.")
 
     @model_validator(mode="after")
     def _whole_number_of_steps(self) -> RatingScale:

@@ -12,6 +12,9 @@ from emosim_core.data.files import write_all, write_whole
 from emosim_core.errors import RunError
 from emosim_core.runs.records import INTERACTIONS, MANIFEST, SUMMARY, read_manifest
 
+_MAY_DIFFER = {("config", "gateway")}
+"""What may change when a run is resumed: it changes no rating."""
+
 
 class RunDirectory:
     """The files of one run.
@@ -60,6 +63,7 @@ class RunDirectory:
             f"{name}: {_shown(old)} then, {_shown(new)} now"
             for section in ("config", "parts", "data")
             for name, old, new in _differences(stored.get(section, {}), json.loads(json.dumps(manifest[section])))
+            if (section, name) not in _MAY_DIFFER
         ]
         if differences:
             raise RunError(

@@ -39,10 +39,10 @@ def step_record(engine: Engine, step: Step, row: int, episode: int, number: int)
 
     Returns:
         ``episode``, ``step`` (from 1), ``user``; ``proposed``, for each item of the slate its id,
-        ``title``, ``rating`` by the rater (null if it failed), ``reason``, whether it was
-        ``consumed``, and if so ``felt`` (the rating after perturbation), how many ``times``,
-        ``valence`` and ``arousal``; ``remembered``, the memories retrieved for it; ``reward``;
-        ``mood`` after the step; ``end``, why the session ended, or null.
+        ``title``, ``rating`` by the rater (null if it failed), ``reason``, ``probabilities`` where a model told
+        them, whether it was ``consumed``, and if so ``felt`` (the rating after perturbation), how many ``times``,
+        ``valence`` and ``arousal``; ``remembered``, the memories retrieved for it; ``reward``; ``mood`` after the
+        step; ``end``, why the session ended, or null.
     """
     world = engine.world
     catalog = world.catalog
@@ -55,6 +55,8 @@ def step_record(engine: Engine, step: Step, row: int, episode: int, number: int)
             "reason": step.reason(row, place),
             "consumed": bool(step.consumed[row, place]),
         }
+        if shares := step.probabilities(row, place):
+            told["probabilities"] = {label: round(share, 4) for label, share in shares.items()}
         if told["consumed"]:
             rating = float(step.ratings[row, place])
             code = int(world.emotion.code(rating))

@@ -16,7 +16,7 @@ import numpy as np
 from pydantic import BaseModel
 
 from emosim_core.components.base import Policy
-from emosim_core.errors import EmoSimError, PluginError
+from emosim_core.errors import EmoSimError, LLMBudgetError, PluginError
 from emosim_core.hooks import Registry
 from emosim_core.hooks.faults import fault
 from emosim_core.runs.directory import RunDirectory
@@ -72,6 +72,7 @@ class Run:
             "format": 1,
             "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
             "language_model_asked": self.world.rater.asks_model,
+            "language_model": self.world.model or None,
             "config": self.config.model_dump(mode="json"),
             "parts": self.world.parts,
             "data": {
@@ -96,6 +97,7 @@ class Run:
 
         Raises:
             KeyboardInterrupt: after the files were left so that the run can be resumed.
+            LLMBudgetError: the most that may be spent is spent; the files are left so too.
             RunError: a file cannot be written.
             RatingError: the rater failed and ``on_failed_rating`` is ``"raise"``.
         """
@@ -106,12 +108,14 @@ class Run:
             while self._playing:
                 for episode in self._step_all():
                     on_episode(episode)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, LLMBudgetError):
             self.directory.finish(self.tally.summary(time.perf_counter() - started, complete=False))
             raise
         except BaseException:
             self.directory.close()
             raise
+        finally:
+            self.world.close()
         summary = self.tally.summary(time.perf_counter() - started, complete=True)
         self.directory.finish(summary)
         self._tell("emosim_run_ended", directory=str(self.directory.path), summary=summary)

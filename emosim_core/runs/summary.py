@@ -108,6 +108,8 @@ class Tally:
             "domain": self._world.domain.name,
             "rater": self._world.parts["rater"]["name"],
             "language_model_asked": self._world.rater.asks_model,
+            "language_model": self._world.model or None,
+            "usage": dict(self._world.rater.usage()) or None,
             "episodes": len(table),
             "people": len(self._people),
             "steps": self.steps,

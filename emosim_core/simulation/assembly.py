@@ -16,8 +16,11 @@ from emosim_core.hooks import Registry, Resolved
 from emosim_core.hooks.component import KIND_TITLES
 from emosim_core.hooks.faults import named
 from emosim_core.hooks.names import explain
-from emosim_core.model import Catalog, Domain, Emotion, LoadedItems, Loader, Population, UserLoader
-from emosim_core.simulation.config import EnvironmentConfig
+from emosim_core.llm.backend import LLMBackend
+from emosim_core.llm.prompter import Prompter
+from emosim_core.llm.rater import ModelRater
+from emosim_core.model import Catalog, Domain, Emotion, LoadedItems, Loader, Population, User, UserLoader
+from emosim_core.simulation.config import DEFAULT_LLM_RATER, EnvironmentConfig
 
 
 @dataclass
@@ -27,6 +30,7 @@ class World:
     Attributes:
         announcements: what a person who runs this should be told, such as a fallback that was used.
         parts: name, options and provider of every component, for a manifest.
+        made: the components that were made for these parts; what stands in their place now was put in by hand.
     """
 
     config: EnvironmentConfig
@@ -42,14 +46,35 @@ class World:
     shaping: RewardShaping
     announcements: list[str] = field(default_factory=list)
     parts: dict[str, Any] = field(default_factory=dict)
+    made: dict[str, object] = field(default_factory=dict)
+
+    def trusted(self, kind: str) -> bool:
+        """Whether a component is the core's own, whose answers need no check."""
+        return self._as_made(kind) and str(self.parts[kind]["provider"]).startswith("emosim-core ")
+
+    def _as_made(self, kind: str) -> bool:
+        now = getattr(self, "shaping" if kind == "reward_shaping" else kind, None)
+        return kind in self.parts and (kind not in self.made or now is self.made[kind])
 
     def blaming(self, kind: str) -> AbstractContextManager[None]:
         """A context in which what the component of this kind raises is worded as its plugin's fault."""
         return named(self.whose(kind))
 
+    @property
+    def model(self) -> str:
+        """Which language model answers for people; empty where none does."""
+        return str(self.parts["llm_backend"]["identity"]) if "llm_backend" in self.parts else ""
+
+    def close(self) -> None:
+        """Let go of what components hold on to, such as connections."""
+        self.rater.close()
+
     def whose(self, kind: str) -> str:
         """A component in words, such as ``"rater 'rule_based' of emosim-core 0.1.0"``."""
-        return _whose(kind, self.parts[kind]) if kind in self.parts else f"{KIND_TITLES[kind]} put in by hand"
+        if self._as_made(kind):
+            return _whose(kind, self.parts[kind])
+        now = getattr(self, "shaping" if kind == "reward_shaping" else kind, None)
+        return f"{KIND_TITLES[kind]} {type(now).__name__}, put in by hand,"
 
 
 def assemble(config: EnvironmentConfig, registry: Registry | None = None) -> World:
@@ -65,13 +90,26 @@ def assemble(config: EnvironmentConfig, registry: Registry | None = None) -> Wor
     domain = build(domain_part, Domain)
     parts: dict[str, Any] = {"domain": domain_part.describe()}
     announcements: list[str] = []
+    made: dict[str, object] = {}
 
     def part(kind: str, asked: str | Mapping[str, Any], expected: type) -> Any:
         resolved = registry.resolve(kind, asked, domain.name)
         parts[kind] = resolved.describe()
-        return build(resolved, expected)
+        made[kind] = build(resolved, expected)
+        return made[kind]
 
-    rater = part("rater", config.rater, Rater)
+    rater: Rater
+    if config.llm_model is None:
+        rater = part("rater", config.rater, Rater)
+    else:
+        from emosim_core.llm.gateway import Gateway  # a run without a language model needs no database, threads or loop
+
+        prompter = part("llm_rater", config.llm_rater or DEFAULT_LLM_RATER, Prompter)
+        backend = part("llm_backend", config.llm_model, LLMBackend)
+        parts["rater"] = parts.pop("llm_rater")
+        parts["llm_backend"]["identity"] = backend.identity
+        announcements.extend(backend.announcements())
+        rater = made["rater"] = ModelRater(prompter, Gateway(backend, config.gateway), domain, config.llm)
     retrieval = part("retrieval", config.retrieval, Retrieval)
     selector = part("selector", config.selector, Selector)
     perturbator = part("perturbator", config.perturbator, Perturbator)
@@ -81,10 +119,14 @@ def assemble(config: EnvironmentConfig, registry: Registry | None = None) -> Wor
 
     with named(_whose("items", parts["items"])):
         loaded = item_loader.load()
+        _check_items(loaded, domain)
     catalog = make_catalog(loaded, domain, config.embeddings, announcements)
     user_loader.categories = catalog.category_names
     with named(_whose("users", parts["users"])):
         users = user_loader.load()
+        strange = next((user for user in users if not isinstance(user, User)), None)
+        if strange is not None:
+            raise TypeError(f"load() brought a {type(strange).__name__} among the people")
     population = Population(users)
     if config.slate > len(catalog):
         raise ConfigurationError(f"a slate of {config.slate} needs more items than the {len(catalog)} of the catalogue")
@@ -102,12 +144,30 @@ def assemble(config: EnvironmentConfig, registry: Registry | None = None) -> Wor
         shaping=shaping,
         announcements=announcements,
         parts=parts,
+        made=made,
     )
     with world.blaming("rater"):
         rater.prepare(catalog, population, domain.scale)
     with world.blaming("selector"):
         selector.prepare(domain.scale)
     return world
+
+
+def _check_items(loaded: LoadedItems, domain: Domain) -> None:
+    """See that a loader brought items of the domain.
+
+    Raises:
+        TypeError: it brought something else.
+        ValueError: a public rating lies off the scale.
+    """
+    if not isinstance(loaded, LoadedItems):
+        raise TypeError(f"load() returned a {type(loaded).__name__}, not LoadedItems")
+    low, high = domain.scale.low, domain.scale.high
+    for item in loaded.items:
+        if not isinstance(item, domain.item_type):
+            raise TypeError(f"load() brought a {type(item).__name__}, not a {domain.item_type.__name__}")
+        if item.public_rating is not None and not low <= item.public_rating <= high:
+            raise ValueError(f"the public rating {item.public_rating} of {item.id!r} lies off the scale {domain.scale}")
 
 
 def _whose(kind: str, part: Mapping[str, Any]) -> str:

@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from emosim_core.data.tables import existing_file
 from emosim_core.errors import ConfigurationError
-from emosim_core.hooks.names import explain
+from emosim_core.hooks.names import checked_options
+from emosim_core.llm.options import GatewayOptions
+from emosim_core.llm.rater import ModelRaterOptions
 from emosim_core.model import EmotionThresholds, MoodOptions
 
 if sys.version_info >= (3, 11):
@@ -23,47 +25,87 @@ ComponentChoice = str | dict[str, Any]
 """A component by name (``"decay_emotion_3"``), or a table with ``name`` and its options."""
 
 
+DEFAULT_LLM_RATER = "0Shot_cotlite_our"
+"""How a language model is prompted where nothing else is said (EmoSim-RL)."""
+
+
 class EnvironmentConfig(BaseModel):
     """Everything that describes one environment. The defaults are those of a run and a training too."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     plugin: str = Field(description="Domain to simulate, such as 'movies'.")
-    items: ComponentChoice | None = Field(None, description="Where items come from; the domain's default if not given.")
-    users: ComponentChoice | None = Field(None, description="Who is simulated; the domain's default if not given.")
+    items: ComponentChoice | None = Field(
+        default=None, description="Where items come from; the domain's default if not given."
+    )
+    users: ComponentChoice | None = Field(
+        default=None, description="Who is simulated; the domain's default if not given."
+    )
     embeddings: str = Field(
-        "auto",
+        default="auto",
         description="How items without an embedding get one: 'auto', 'lexical' or 'sentence-transformers:MODEL'.",
     )
-    rater: ComponentChoice = Field("rule_based", description="Who answers for a person.")
-    retrieval: ComponentChoice = Field("decay_emotion_3", description="Which memories matter for an item.")
-    selector: ComponentChoice = Field("greedy", description="What of a slate is consumed.")
-    perturbator: ComponentChoice = Field("none", description="Noise on the ratings of what was consumed.")
-    reward_shaping: ComponentChoice = Field(
-        "churn_satisfaction", description="From ratings to rewards, and when a session ends."
+    rater: ComponentChoice = Field(
+        default="rule_based", description="Who answers for a person, where no language model is named."
     )
-    slate: int = Field(1, ge=1, description="Items proposed in one step.")
-    max_steps: int = Field(50, ge=1, description="Steps after which a session is cut off.")
-    p_interrupt: float = Field(0.0, ge=0, le=1, description="Probability per step that something interrupts a session.")
-    keep_memory: bool = Field(False, description="Whether a person remembers earlier sessions.")
-    user_order: Literal["random", "sequential"] = Field("random", description="How people follow on one another.")
-    history_length: int = Field(10, ge=1, description="Recent interactions that an observation shows.")
+    llm_model: ComponentChoice | None = Field(
+        default=None, description="Language model that answers for a person, such as 'deepseek-chat'."
+    )
+    llm_rater: ComponentChoice | None = Field(
+        default=None, description="How the language model is prompted; '0Shot_cotlite_our' if a model is named."
+    )
+    llm: ModelRaterOptions = Field(
+        default_factory=ModelRaterOptions, description="How the answers of a language model become ratings."
+    )
+    gateway: GatewayOptions = Field(
+        default_factory=GatewayOptions, description="How a language model is asked; changes no rating."
+    )
+    retrieval: ComponentChoice = Field(default="decay_emotion_3", description="Which memories matter for an item.")
+    selector: ComponentChoice = Field(default="greedy", description="What of a slate is consumed.")
+    perturbator: ComponentChoice = Field(default="none", description="Noise on the ratings of what was consumed.")
+    reward_shaping: ComponentChoice = Field(
+        default="churn_satisfaction", description="From ratings to rewards, and when a session ends."
+    )
+    slate: int = Field(default=1, ge=1, description="Items proposed in one step.")
+    max_steps: int = Field(default=50, ge=1, description="Steps after which a session is cut off.")
+    p_interrupt: float = Field(
+        default=0.0, ge=0, le=1, description="Probability per step that something interrupts a session."
+    )
+    keep_memory: bool = Field(default=False, description="Whether a person remembers earlier sessions.")
+    user_order: Literal["random", "sequential"] = Field(
+        default="random", description="How people follow on one another."
+    )
+    history_length: int = Field(default=10, ge=1, description="Recent interactions that an observation shows.")
     on_failed_rating: Literal["raise", "skip"] = Field(
-        "raise", description="What a failed rating does: end the run with an error, or leave the item out."
+        default="raise", description="What a failed rating does: end the run with an error, or leave the item out."
     )
     emotion: EmotionThresholds = Field(
         default_factory=EmotionThresholds, description="Where a rating becomes an emotion."
     )
     mood: MoodOptions = Field(default_factory=MoodOptions, description="How a mood moves.")
 
+    @model_validator(mode="after")
+    def _one_rater(self) -> EnvironmentConfig:
+        if self.llm_model is not None and self.rater != "rule_based":
+            raise ValueError(
+                "llm_model names a language model that answers: leave rater (--rater) out, or name no model"
+            )
+        if self.llm_model is None and self.llm_rater is not None:
+            raise ValueError(
+                f"llm_rater {self.llm_rater!r} needs a language model: give --llm-model too (llm_model in a file)"
+            )
+        return self
+
 
 class RunConfig(EnvironmentConfig):
     """An environment, a recommender, and how long they meet."""
 
-    policy: ComponentChoice = Field("random", description="The recommender.")
-    episodes: int = Field(100, ge=1, description="Sessions to simulate.")
-    num_envs: int = Field(16, ge=1, description="Sessions that run side by side; changes no result, only the speed.")
-    seed: int = Field(42, ge=0, le=2**63 - 1, description="Seed of everything random.")
+    policy: ComponentChoice = Field(default="random", description="The recommender.")
+    episodes: int = Field(default=100, ge=1, description="Sessions to simulate.")
+    num_envs: int = Field(
+        default=16, ge=1, description="Sessions that run side by side; changes no result, only the speed."
+    )
+    seed: int = Field(default=42, ge=0, le=2**63 - 1, description="Seed of everything random.")
 
 
 def read_config(model: type[EnvironmentConfig], values: Mapping[str, Any], where: str = "configuration") -> Any:
@@ -72,10 +114,7 @@ def read_config(model: type[EnvironmentConfig], values: Mapping[str, Any], where
     Raises:
         ConfigurationError: an unknown key (with the nearest one) or a wrong value.
     """
-    try:
-        return model(**values)
-    except ValidationError as error:
-        raise ConfigurationError(explain(error, model, where)) from error
+    return checked_options(model, values, where)
 
 
 def read_toml(path: str | Path) -> dict[str, Any]:

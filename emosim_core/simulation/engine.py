@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,14 +11,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emosim_core.components.base import Consumption, Observations, RatingRequest, Ratings
-from emosim_core.errors import ConfigurationError, EmoSimError, RatingError
-from emosim_core.hooks.faults import fault
+from emosim_core.errors import ConfigurationError, EmoSimError, PluginError, RatingError
+from emosim_core.hooks.faults import fault, named
 from emosim_core.model import History, Memory
 from emosim_core.model.memory import ALL_ROWS, Rows
 from emosim_core.simulation.assembly import World
+from emosim_core.simulation.checks import (
+    check_consumed,
+    check_perturbed,
+    check_positions,
+    check_ratings,
+    check_shaped,
+)
 from emosim_core.simulation.streams import SlotDraws, Stage, Streams, generator
 
 INTERRUPTED, MAX_STEPS = 1, 2
+
+_ASKED = ("retrieval", "rater", "selector", "perturbator", "reward_shaping")
+"""The kinds of components that a step asks, in their order."""
 
 _BUILT_IN_ENDINGS = ("", "interrupted", "max_steps")
 
@@ -64,7 +74,18 @@ class Step:
     def reason(self, row: int, place: int = 0) -> str:
         """Why the person of row ``row`` rated the item at ``place`` as they did; empty without a reason."""
         answered = int(self.answered[row])
-        return "" if self.answers is None or answered < 0 else self.answers.reason(answered, place)
+        if self.answers is None or answered < 0:
+            return ""
+        with named("a reason of the rater"):
+            reason = self.answers.reason(answered, place)
+        if not isinstance(reason, str):
+            raise PluginError(f"a reason of the rater is a {type(reason).__name__}, not text")
+        return reason
+
+    def probabilities(self, row: int, place: int = 0) -> Mapping[str, float]:
+        """How probable the rater found its answers; empty where it does not say."""
+        answered = int(self.answered[row])
+        return {} if self.answers is None or answered < 0 else self.answers.probabilities(answered, place)
 
 
 class Engine:
@@ -99,7 +120,8 @@ class Engine:
             self.shaping.start(batch_size)
         self._recent = np.arange(world.config.history_length)
         self._asking = "retrieval"
-        self._check_ratings = not world.rater.on_scale
+        # The core's own components are tested; what a plugin answers is looked at in every step.
+        self._doubted = {kind for kind in _ASKED if not world.trusted(kind)}
 
     # -------------------------------------------------------------------------------------- sessions
 
@@ -198,6 +220,8 @@ class Engine:
         history = self.memory.history(rows)
         self._asking = "retrieval"
         positions = world.retrieval.retrieve_batch(actions, history, world.catalog)
+        if "retrieval" in self._doubted:
+            check_positions(positions, actions, history, world.whose("retrieval"))
         items, past = _look_up(history, positions)
         moods = self.moods[who]
         people = self.people[who]
@@ -219,6 +243,8 @@ class Engine:
             ),
             self._draws(Stage.RATE, who),
         )
+        if "rater" in self._doubted:
+            check_ratings(answers, actions, world.domain.scale, world.whose("rater"))
         raw = answers.values
         failed = np.isnan(raw)
         any_failed = failed.any()
@@ -228,25 +254,31 @@ class Engine:
                 f"no rating by {world.population.users[people[row]].name!r} of "
                 f"{world.catalog.titles[actions[row, place]]!r}: {answers.reason(row, place) or 'the rater failed'}"
             )
-        if self._check_ratings:
-            self._refuse_strange(raw, failed)
         self.steps[rows] += 1  # after the rating: a step that fails is none
         self._asking = "selector"
         consumed = world.selector.select_batch(raw, self._draws(Stage.SELECT, who))
+        if "selector" in self._doubted:
+            check_consumed(consumed, raw, world.whose("selector"))
         if any_failed:
             consumed = consumed & ~failed
         self._asking = "perturbator"
-        ratings = world.perturbator.perturb_batch(raw, world.domain.scale, self._draws(Stage.PERTURB, who))
+        given = raw.copy() if "perturbator" in self._doubted else raw
+        ratings = world.perturbator.perturb_batch(given, world.domain.scale, self._draws(Stage.PERTURB, who))
+        if given is not raw:
+            check_perturbed(ratings, raw, world.whose("perturbator"))
         if ratings is not raw:
             ratings = world.domain.scale.round(ratings)
         all_consumed = bool(consumed.all())
         times, since = self._remember_and_feel(who, rows, actions, ratings, None if all_consumed else consumed, moods)
         steps = self.steps[rows]
         self._asking = "reward_shaping"
-        shaped, ends = self.shaping.shape_batch(
+        answer = self.shaping.shape_batch(
             Consumption(who, consumed, ratings, times, since, steps, self._traits[rows], world.domain.scale),
             self._draws(Stage.SHAPE, who),
         )
+        if "reward_shaping" in self._doubted:
+            check_shaped(answer, consumed, len(self.shaping.endings), world.whose("reward_shaping"))
+        shaped, ends = answer
         rewards = shaped.sum(axis=1) if all_consumed else np.where(consumed, shaped, 0.0).sum(axis=1)
         terminated = ends > 0
         truncated = (steps >= world.config.max_steps) > terminated  # late, and not gone already
@@ -267,15 +299,6 @@ class Engine:
             answers=answers,
             answered=self.all_rows[: len(who)],
         )
-
-    def _refuse_strange(self, raw: NDArray[np.float64], failed: NDArray[np.bool_]) -> None:
-        """Refuse ratings that are no levels of the scale."""
-        scale = self.world.domain.scale
-        strange = ~failed & (np.abs(scale.round(raw) - raw) > 1e-9)
-        if strange.any():
-            raise RatingError(
-                f"{self.world.whose('rater')} rated {float(raw[strange][0])!r}, which is no rating of the scale {scale}"
-            )
 
     def _remember_and_feel(
         self,

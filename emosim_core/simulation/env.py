@@ -52,6 +52,7 @@ class EmoSimEnv(gymnasium.Env[dict[str, Any], Any]):
         if render_mode not in (None, "ansi"):
             raise ConfigurationError(f"render_mode is 'ansi' or None, not {render_mode!r}")
         self.render_mode = render_mode
+        self._owns_world = world is None
         self.world = make_world(plugin, world, registry, options)
         self.engine = Engine(self.world)
         self.action_space = action_space(self.world)
@@ -103,6 +104,12 @@ class EmoSimEnv(gymnasium.Env[dict[str, Any], Any]):
     def _observation(self) -> dict[str, Any]:
         observation: dict[str, Any] = {key: value[0] for key, value in self.engine.observe().items()}
         return observation
+
+    def close(self) -> None:
+        """Let go of what the world holds on to, unless it was given to more than this environment."""
+        if self._owns_world:
+            self.world.close()
+        super().close()
 
     def render(self) -> str | None:
         """The last step in words, in the mode ``"ansi"``."""

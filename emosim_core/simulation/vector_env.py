@@ -64,6 +64,7 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         self.metadata = {"autoreset_mode": self._mode, "render_modes": []}
         self.render_mode = None
         self.num_envs = num_envs
+        self._owns_world = world is None
         self.world = make_world(plugin, world, registry, options)
         self.engine = Engine(self.world, num_envs)
         self.single_action_space = action_space(self.world)
@@ -201,6 +202,11 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
     def _session_infos(self, slots: NDArray[np.intp]) -> dict[str, Any]:
         told = [session_info(self.engine, int(person)) for person in self.engine.people[slots]]
         return {key: np.array([one[key] for one in told], dtype=object) for key in told[0]}
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """Let go of what the world holds on to, unless it was given to more than this environment."""
+        if self._owns_world:
+            self.world.close()
 
     def describe(self, slot: int) -> dict[str, Any]:
         """The last step of one slot in names and words; see :func:`~emosim_core.simulation.info.step_info`.

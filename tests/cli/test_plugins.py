@@ -30,7 +30,7 @@ def test_json_says_the_same_and_nothing_else(quick: Any) -> None:
             assert component["kind"] in KINDS
             assert component["summary"].endswith(".")
     kinds = {component["kind"] for record in records.values() for component in record["components"]}
-    assert kinds == set(KINDS) - {"llm_backend"}  # no plugin of this release brings one
+    assert kinds == set(KINDS)
     assert all(record["conflicts"] == [] for record in records.values())
 
 

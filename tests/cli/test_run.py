@@ -120,9 +120,6 @@ def test_a_configuration_file_sets_options_and_the_command_line_comes_first(quic
         (["--user-order", "alphabetical"], "'random', 'sequential'"),
         (["--embeddings", "word2vec"], "embeddings"),
         (["--items-retrieval", "decay_emotoin_5"], "Did you mean 'decay_emotion_5'"),
-        (["--llm-model", "deepseek-chat"], "(pip install emosim-deepseek)"),
-        (["--llm-model", "local:/models/x"], "(pip install emosim-local-gpu)"),
-        (["--llm-model", "unheard-of"], "emosim-deepseek"),
         (["--llm-rater", "0Shot_cotlite_our"], "give --llm-model too"),
         (["--config", "typo.toml"], "unknown option 'episods'. Did you mean 'episodes'"),
         (["--config", "broken.toml"], "broken.toml is not a TOML file"),
@@ -158,6 +155,22 @@ def test_a_mistake_is_one_clear_message_and_leaves_nothing(
     assert said in printed
     assert "resume list.csv/r" not in printed
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ("deepseek-chat", "(pip install emosim-deepseek)"),
+        ("openai:gpt-4", "(pip install emosim-deepseek)"),
+        ("http://127.0.0.1:1/v1#m", "(pip install emosim-deepseek)"),
+        ("local:/models/x", "(pip install emosim-local-gpu)"),
+        ("unheard-of", "some come with emosim-deepseek and emosim-local-gpu"),
+    ],
+)
+def test_a_model_that_nothing_brings_says_which_package_does(quick: Any, uninstall: Any, model: str, said: str) -> None:
+    uninstall("deepseek", "local_gpu")
+    assert said in quick(*MOVIES, "--llm-model", model, "--out", "r", status=2).err
+    assert not Path("r").exists()
 
 
 def test_a_run_without_a_domain_says_how_to_choose_one(quick: Any) -> None:
@@ -388,8 +401,8 @@ def test_a_list_with_an_unknown_item_names_file_row_and_field(tmp_path: Path) ->
 
 
 def test_the_help_tells_the_defaults_of_the_configuration() -> None:
-    from emosim_core.cli.run import _RENAMED, run
-    from emosim_core.simulation.config import RunConfig
+    from emosim_core.cli.run import _IN_TABLES, _RENAMED, run
+    from emosim_core.simulation.config import DEFAULT_LLM_RATER, RunConfig
 
     told = {
         option.name: match[1]
@@ -398,6 +411,9 @@ def test_the_help_tells_the_defaults_of_the_configuration() -> None:
     }
     assert told.pop("out") == "runs/..."
     assert len(told) > 10
+    assert told.pop("llm_rater") == DEFAULT_LLM_RATER
+    defaults = RunConfig(plugin="movies").model_dump()
     for name, default in told.items():
-        value = RunConfig.model_fields[_RENAMED.get(name, name)].default
+        table, key = _IN_TABLES.get(name, (None, _RENAMED.get(name, name)))
+        value = (defaults[table] if table else defaults)[key]
         assert default == (f"{value:g}" if isinstance(value, float) else str(value)), name

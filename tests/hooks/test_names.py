@@ -133,8 +133,8 @@ def test_a_wrong_option_is_an_error_that_says_which(registry: Registry, kind: st
     ("kind", "name", "package"),
     [
         ("domain", "books", "emosim-books"),
-        ("llm_model", "deepseek-chat", "emosim-deepseek"),
-        ("llm_model", "local:/models/x", "emosim-local-gpu"),
+        ("llm_backend", "deepseek-chat", "emosim-deepseek"),
+        ("llm_backend", "local:/models/x", "emosim-local-gpu"),
     ],
 )
 def test_the_package_that_would_bring_a_name_is_told(kind: str, name: str, package: str) -> None:
@@ -190,14 +190,14 @@ def test_a_text_that_begins_with_a_prefix_is_the_value_as_it_stands(quick: Any, 
         def emosim_llm_backends():
             where = "emosim_talk:Options"
             yield Component(
-                "llm_backend", "talk", "s", where, where, value="model", prefixes=("talk-", "http://")
+                "llm_backend", "talk", "s", where, where, value="model", prefixes=("talk-", "gopher://")
             )
         """,
     )
     registry = Registry()
     for written, model in (
         ("talk-4:free", "talk-4:free"),
-        ("http://127.0.0.1:8000/v1#m", "http://127.0.0.1:8000/v1#m"),
+        ("gopher://127.0.0.1:8000/v1#m", "gopher://127.0.0.1:8000/v1#m"),
         ("talk:other", "other"),
         ("talk:model=a,temperature=1", "a"),
     ):

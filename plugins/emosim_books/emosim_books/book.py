@@ -54,17 +54,24 @@ class Book(Item):
     Public ratings are on 1 to 5.
     """
 
-    authors: Names = Field((), description="Who wrote it, the leading author first.")
-    publisher: str | None = Field(None, min_length=1, description="Who published it; None where unknown.")
-    language: str | None = Field(None, min_length=2, description="Language as an ISO 639-1 code, such as en.")
+    authors: Names = Field(default=(), description="Who wrote it, the leading author first.")
+    publisher: str | None = Field(default=None, min_length=1, description="Who published it; None where unknown.")
+    language: str | None = Field(default=None, min_length=2, description="Language as an ISO 639-1 code, such as en.")
     year: int | None = Field(
-        None, ge=-3000, le=2200, description="Year of first publication, negative before our era; None where unknown."
+        default=None,
+        ge=-3000,
+        le=2200,
+        description="Year of first publication, negative before our era; None where unknown.",
     )
     public_rating: float | None = Field(
-        None, ge=1, le=5, allow_inf_nan=False, description="Mean rating by the public, 1 to 5; None where unknown."
+        default=None,
+        ge=1,
+        le=5,
+        allow_inf_nan=False,
+        description="Mean rating by the public, 1 to 5; None where unknown.",
     )
     isbn: str | None = Field(
-        None,
+        default=None,
         pattern=r"^([0-9]{9}[0-9X]|[0-9]{13})$",
         description="ISBN of 10 or 13 digits, the last of 10 may be an X; hyphens are dropped; None where unknown.",
     )

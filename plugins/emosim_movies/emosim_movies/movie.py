@@ -35,16 +35,24 @@ class Movie(Item):
     Public ratings are on 1 to 10.
     """
 
-    director: Names = Field((), description="Who directed it; several for co-directors.")
-    cast: Names = Field((), description="Who plays in it, the leading parts first.")
-    runtime: int | None = Field(None, ge=1, description="Length in minutes; None where unknown.")
-    language: str | None = Field(None, min_length=2, description="Original language as an ISO 639-1 code, such as en.")
-    year: int | None = Field(None, ge=1870, le=2200, description="Year of release; None where unknown.")
-    public_rating: float | None = Field(
-        None, ge=1, le=10, allow_inf_nan=False, description="Mean rating by the public, 1 to 10; None where unknown."
+    director: Names = Field(default=(), description="Who directed it; several for co-directors.")
+    cast: Names = Field(default=(), description="Who plays in it, the leading parts first.")
+    runtime: int | None = Field(default=None, ge=1, description="Length in minutes; None where unknown.")
+    language: str | None = Field(
+        default=None, min_length=2, description="Original language as an ISO 639-1 code, such as en."
     )
-    imdb_id: str | None = Field(None, pattern=r"^tt\d+$", description="Its identifier at IMDb, such as tt0114709.")
-    tmdb_id: int | None = Field(None, ge=1, description="Its identifier at TMDB.")
+    year: int | None = Field(default=None, ge=1870, le=2200, description="Year of release; None where unknown.")
+    public_rating: float | None = Field(
+        default=None,
+        ge=1,
+        le=10,
+        allow_inf_nan=False,
+        description="Mean rating by the public, 1 to 10; None where unknown.",
+    )
+    imdb_id: str | None = Field(
+        default=None, pattern=r"^tt\d+$", description="Its identifier at IMDb, such as tt0114709."
+    )
+    tmdb_id: int | None = Field(default=None, ge=1, description="Its identifier at TMDB.")
 
     @property
     def genres(self) -> tuple[str, ...]:

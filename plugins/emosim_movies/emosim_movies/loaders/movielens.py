@@ -54,11 +54,13 @@ class MovieLensOptions(BaseModel):
         description="A MovieLens folder or zip file: movies.csv and ratings.csv, and links.csv and tags.csv where "
         "there are any; or a folder that holds such a folder."
     )
-    min_ratings: int = Field(0, ge=0, description="Films with fewer ratings are left out.")
+    min_ratings: int = Field(default=0, ge=0, description="Films with fewer ratings are left out.")
     prior_count: float = Field(
-        5.0, ge=0, description="How many ratings at the mean of all ratings each film's public rating is damped by."
+        default=5.0,
+        ge=0,
+        description="How many ratings at the mean of all ratings each film's public rating is damped by.",
     )
-    tags: int = Field(5, ge=0, description="How many of a film's most frequent tags become its description.")
+    tags: int = Field(default=5, ge=0, description="How many of a film's most frequent tags become its description.")
 
 
 class MovieLens(Loader):

@@ -54,14 +54,14 @@ class _Record(BaseModel):
     genres: list[_Named] = []
     actors: list[_Named] = []
     director: str | _Named | list[str | _Named] | None = None
-    runtime: int | None = Field(None, ge=0)
+    runtime: int | None = Field(default=None, ge=0)
     original_language: str | None = None
     release_date: str | None = None
-    vote_average: float | None = Field(None, ge=0, le=10, allow_inf_nan=False)
-    vote_count: int | None = Field(None, ge=0)
+    vote_average: float | None = Field(default=None, ge=0, le=10, allow_inf_nan=False)
+    vote_count: int | None = Field(default=None, ge=0)
     imdb_id: str | None = None
     belongs_to_collection: _Named | None = None
-    overview_embedding: list[float] | None = Field(None, min_length=1)
+    overview_embedding: list[float] | None = Field(default=None, min_length=1)
 
 
 class Tmdb(Loader):

@@ -1,0 +1,100 @@
+"""Microseconds that it takes to build one prompt, and to read one answer; prints a table.
+
+Run with: python benchmarks/prompts.py [--plugin books]
+Every figure is the best of several repetitions. "cold" builds the texts of every person and item, "warm" has them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from emosim_core import ChatAnswer, EnvironmentConfig, Memory, RatingRequest, World, assemble
+from emosim_core.llm.strategy import ShotOptions, ShotPrompter
+
+PEOPLE = 512
+"""People of the batch, each before another item, with ten interactions to remember."""
+
+
+def request_of(world: World) -> RatingRequest:
+    """A batch as the engine makes it: random people, items and memories, three memories retrieved for each."""
+    rng = np.random.default_rng(0)
+    memory = Memory(PEOPLE, len(world.catalog))
+    who = np.arange(PEOPLE)
+    for _ in range(10):
+        ratings = rng.choice(world.domain.scale.levels, PEOPLE)
+        memory.append(who, rng.integers(0, len(world.catalog), PEOPLE), ratings, world.emotion.code(ratings))
+    history = memory.history()
+    items = rng.integers(0, len(world.catalog), (PEOPLE, 1))
+    positions = world.retrieval.retrieve_batch(items, history, world.catalog)
+    retrieved, rated = history.at(positions)
+    return RatingRequest(
+        people=rng.integers(0, len(world.population), PEOPLE),
+        items=items,
+        retrieved=positions,
+        retrieved_items=np.where(positions < 0, 0, retrieved),
+        retrieved_ratings=np.where(positions < 0, np.nan, rated),
+        times=history.times_before(items),
+        moods=rng.uniform([-1, 0], [1, 1], (PEOPLE, 2)),
+        history=history,
+        catalog=world.catalog,
+        population=world.population,
+        scale=world.domain.scale,
+        words=world.domain.words,
+    )
+
+
+def microseconds(once: Callable[[int], object], repeat: int, before: Callable[[], object] = lambda: None) -> float:
+    """The best mean over the batch, in microseconds a call."""
+    best = float("inf")
+    for _ in range(repeat):
+        before()
+        start = time.perf_counter()
+        for row in range(PEOPLE):
+            once(row)
+        best = min(best, time.perf_counter() - start)
+    return best / PEOPLE * 1e6
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--plugin", default="movies", help="domain")
+    parser.add_argument("--repeat", type=int, default=15, help="repetitions, of which the best counts")
+    arguments = parser.parse_args()
+    world = assemble(EnvironmentConfig(plugin=arguments.plugin))
+    request = request_of(world)
+    print(f"{arguments.plugin}, Python {platform.python_version()}, {platform.machine()}; microseconds a call")
+    print(f"{'prompt':<24}{'cold':>8}{'warm':>8}{'read':>8}{'characters':>12}")
+    for name, options, text in (
+        ("0Shot_cotlite_our", ShotOptions(), "{label}"),
+        ("2Shot_system_our", ShotOptions(style="rating", shots=2), "{label}"),
+        ("2Shot_system_default", ShotOptions(style="rating", shots=2, system="default"), "{label}"),
+        ("2Shot_cot_enhanced", ShotOptions(style="cot_enhanced", shots=2), '{"reasons": ["a"], "rating": {label}}'),
+    ):
+        prompter = ShotPrompter(options)
+
+        def prepare(prompter: ShotPrompter = prompter) -> None:
+            prompter.prepare(world.domain, world.catalog, world.population)
+
+        def ask(row: int, prompter: ShotPrompter = prompter) -> object:
+            return prompter.ask(request, row, 0)
+
+        prepare()
+        answer = ChatAnswer(text.replace("{label}", "4"))
+
+        def read(row: int, prompter: ShotPrompter = prompter, answer: ChatAnswer = answer) -> object:
+            return prompter.read(answer)
+
+        cold = microseconds(ask, arguments.repeat, prepare)
+        warm = microseconds(ask, arguments.repeat)
+        length = sum(len(message.content) for message in prompter.ask(request, 0, 0).messages)
+        print(f"{name:<24}{cold:>8.1f}{warm:>8.1f}{microseconds(read, arguments.repeat):>8.1f}{length:>12,}")
+
+
+if __name__ == "__main__":
+    main()

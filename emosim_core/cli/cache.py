@@ -1,0 +1,115 @@
+"""``emosim cache``: look after the kept answers of language models."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from emosim_core.llm.cache import AnswerCache
+
+_cache_option: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option(
+    "--cache",
+    "path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=None,
+    help="File that holds the answers; llm.sqlite3 in the cache folder if not given.",
+)
+
+
+@click.group()
+def cache() -> None:
+    """Look after the kept answers of language models.
+
+    Every answer is kept, so that no question is paid for twice and a run can be replayed without a key. Questions and
+    answers are kept; keys never are.
+    """
+
+
+@cache.command()
+@_cache_option
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def stats(path: Path | None, as_json: bool) -> None:
+    """Tell how many answers are kept, of which models."""
+    with _opened(path, read_only=True, must_exist=path is not None) as kept:
+        told = kept.stats()
+    if as_json:
+        click.echo(json.dumps(told, indent=2))
+        return
+    if not told["answers"]:
+        click.echo(f"No answers are kept in {told['path']}.")
+        return
+    click.echo(f"{_answers(told['answers'])} in {told['path']}, {_size(told['bytes'])}")
+    for model in told["models"]:
+        click.secho(model["identity"], bold=True)
+        days = model["first"] if model["first"] == model["last"] else f"{model['first']} to {model['last']}"
+        click.echo(
+            f"  {_answers(model['answers'])}, {days}; tokens: {model['prompt_tokens']:,} asked, "
+            f"{model['cached_tokens']:,} of them cached by the service, {model['completion_tokens']:,} answered, "
+            f"{model['reasoning_tokens']:,} of them reasoning"
+        )
+
+
+@cache.command()
+@_cache_option
+@click.option("--older-than", "days", type=click.FloatRange(min=0), help="Remove answers kept before so many days.")
+@click.option("--max-mb", type=click.FloatRange(min=0), help="Remove the oldest until the file has so many MiB.")
+@click.option("--model", "identity", help="Remove answers of this model only, as 'emosim cache stats' names it.")
+def prune(path: Path | None, days: float | None, max_mb: float | None, identity: str | None) -> None:
+    """Remove kept answers; they are paid for again when they are asked for again."""
+    with _opened(path) as kept:
+        done = kept.prune(older_than_days=days, max_mb=max_mb, identity=identity)
+    click.echo(f"Removed {_answers(done.removed)}; {_answers(done.left)} left, {_size(done.bytes)}")
+
+
+@cache.command()
+@_cache_option
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--force", is_flag=True, help="Replace the file if it exists.")
+def export(path: Path | None, file: Path, force: bool) -> None:
+    """Write all kept answers with their questions to FILE, one JSON object a line."""
+    from emosim_core.errors import ConfigurationError
+
+    if file.exists() and not force:
+        raise ConfigurationError(f"{file} exists already; choose another file, or replace it with --force")
+    with _opened(path, read_only=True) as kept:
+        count = kept.export(file)
+    click.echo(f"Wrote {_answers(count)} to {file}. Read them back with: emosim cache import {file}")
+
+
+@cache.command("import")
+@_cache_option
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+def import_(path: Path | None, file: Path) -> None:
+    """Keep the answers of FILE, which export wrote; answers that are there already stay as they are."""
+    with _opened(path, must_exist=False) as kept:
+        added, there = kept.import_(file)
+    click.echo(f"Added {_answers(added)}; {there:,} were there already")
+
+
+@contextmanager
+def _opened(path: Path | None, read_only: bool = False, must_exist: bool = True) -> Iterator[AnswerCache]:
+    from emosim_core.errors import ConfigurationError
+    from emosim_core.llm.cache import AnswerCache, default_cache_path
+
+    path = path or default_cache_path()
+    if must_exist and not path.expanduser().exists():
+        raise ConfigurationError(f"{path}: no such file; answers are kept in it once a language model was asked")
+    kept = AnswerCache(path, read_only=read_only)
+    try:
+        yield kept
+    finally:
+        kept.close()
+
+
+def _answers(count: int) -> str:
+    return "1 answer" if count == 1 else f"{count:,} answers"
+
+
+def _size(count: int) -> str:
+    return f"{count / 1024 / 1024:.1f} MiB"

@@ -1,0 +1,208 @@
+"""``emosim prompt``: what a language model would be asked, to the letter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from emosim_core.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from emosim_core.components.base import RatingRequest
+    from emosim_core.llm.chat import ChatRequest
+    from emosim_core.simulation.assembly import World
+
+CHARACTERS_PER_TOKEN = 4
+"""What a token of English text takes on average; models differ."""
+
+
+@click.command()
+@click.option("--plugin", required=True, help="Domain, such as movies.")
+@click.option("--llm-rater", help="Prompting strategy.  [0Shot_cotlite_our]")
+@click.option("--user", required=True, help="The person: an id, or an index from 0.")
+@click.option("--item", required=True, help="The item: an id, or an index from 0.")
+@click.option("--items", "source", help="Where items come from, such as sample or csv:PATH.")
+@click.option("--users", help="Who is simulated, such as sampled or csv:PATH.")
+@click.option("--embeddings", help="For items without one: auto, lexical or sentence-transformers:MODEL.")
+@click.option("--items-retrieval", help="Which memories matter for the item.  [decay_emotion_3]")
+@click.option("--history", default="", help="What was consumed before, oldest first, as ITEM=RATING,ITEM=RATING.")
+@click.option("--mood", help="Valence in -1 to 1 and arousal in 0 to 1, as 0.2,0.6.  [where the person's mood rests]")
+@click.option("--times", type=click.IntRange(min=0), help="How often the item was consumed.  [as in --history]")
+@click.option("--json", "as_json", is_flag=True, help="Print the question as JSON and nothing else.")
+@click.pass_obj
+def prompt(
+    obj: dict[str, Any],
+    /,
+    plugin: str,
+    llm_rater: str | None,
+    user: str,
+    item: str,
+    source: str | None,
+    users: str | None,
+    embeddings: str | None,
+    items_retrieval: str | None,
+    history: str,
+    mood: str | None,
+    times: int | None,
+    as_json: bool,
+) -> None:
+    """Print exactly what a language model would be asked about one person and item. No model is asked.
+
+    Ratings in --history are on the domain's scale.
+    """
+    from emosim_core.hooks import Registry
+    from emosim_core.llm.prompter import Prompter
+    from emosim_core.simulation.assembly import assemble, build
+    from emosim_core.simulation.config import DEFAULT_LLM_RATER, EnvironmentConfig
+
+    given = {"items": source, "users": users, "embeddings": embeddings, "retrieval": items_retrieval}
+    registry = Registry(only=obj["only"])
+    config = EnvironmentConfig(plugin=plugin, **{key: value for key, value in given.items() if value is not None})
+    world = assemble(config, registry)
+    prompter: Prompter = build(
+        registry.resolve("llm_rater", llm_rater or DEFAULT_LLM_RATER, world.domain.name), Prompter
+    )
+    prompter.prepare(world.domain, world.catalog, world.population)
+    person = _index(user, world.population.index, "person", "--user")
+    place = _index(item, world.catalog.index, world.domain.words.item, "--item")
+    past = _read_history(history, world)
+    feeling = world.population.baselines[person].tolist() if mood is None else _read_mood(mood)
+    asked = prompter.ask(_situation(world, person, place, past, feeling, times), 0, 0)
+    _print_json(asked) if as_json else _print(asked)
+
+
+def _situation(
+    world: World,
+    person: int,
+    item: int,
+    past: Sequence[tuple[int, float]],
+    mood: Sequence[float],
+    times: int | None,
+) -> RatingRequest:
+    """One person in front of one item, as the engine would tell a rater."""
+    import numpy as np
+
+    from emosim_core.components.base import RatingRequest
+    from emosim_core.model import Memory
+
+    memory = Memory(1, len(world.catalog))
+    who = np.array([0])
+    for known, rating in past:
+        ratings = np.array([rating])
+        memory.append(who, np.array([known]), ratings, world.emotion.code(ratings))
+    history, slate = memory.history(), np.array([[item]])
+    if past:
+        with world.blaming("retrieval"):
+            positions = world.retrieval.retrieve_batch(slate, history, world.catalog)
+        items, rated = history.at(positions)
+    else:
+        positions, items, rated = np.full((1, 1, 0), -1), np.zeros((1, 1, 0), dtype=np.intp), np.zeros((1, 1, 0))
+    missing = positions < 0
+    return RatingRequest(
+        people=np.array([person]),
+        items=slate,
+        retrieved=positions,
+        retrieved_items=np.where(missing, 0, items),
+        retrieved_ratings=np.where(missing, np.nan, rated),
+        times=history.times_before(slate) if times is None else np.array([[times]]),
+        moods=np.array([mood]),
+        history=history,
+        catalog=world.catalog,
+        population=world.population,
+        scale=world.domain.scale,
+        words=world.domain.words,
+    )
+
+
+def _index(written: str, known: Mapping[str, int], what: str, option: str) -> int:
+    """An index from an id or, where there is no such id, from an index.
+
+    Raises:
+        ConfigurationError: it is neither.
+    """
+    from emosim_core.hooks.names import did_you_mean
+
+    if written in known:
+        return known[written]
+    if written.isascii() and written.isdigit() and len(written) < 10 and int(written) < len(known):
+        return int(written)
+    raise ConfigurationError(
+        f"{option} {written!r} is no id of a {what} and no index from 0 to {len(known) - 1}."
+        + did_you_mean(written, known)
+    )
+
+
+def _read_history(text: str, world: World) -> list[tuple[int, float]]:
+    """Items and ratings, oldest first.
+
+    Raises:
+        ConfigurationError: a part is not ITEM=RATING, there is no such item, or the rating is not on the scale.
+    """
+    scale, past = world.domain.scale, []
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        item, _, rating = part.rpartition("=")
+        try:
+            value = float(rating)
+        except ValueError:
+            value = float("nan")
+        if not item or not scale.contains(value):
+            raise ConfigurationError(
+                f"--history: expected ITEM=RATING with a rating of {scale}, such as "
+                f"{world.catalog.items[0].id}={scale.format(scale.high)}; got {part!r}"
+            )
+        past.append((_index(item.strip(), world.catalog.index, world.domain.words.item, "--history"), value))
+    return past
+
+
+def _read_mood(text: str) -> list[float]:
+    """Valence and arousal.
+
+    Raises:
+        ConfigurationError: not two numbers in their ranges.
+    """
+    try:
+        valence, arousal = (float(part) for part in text.split(","))
+    except ValueError:
+        valence = arousal = float("nan")
+    if not (-1 <= valence <= 1 and 0 <= arousal <= 1):
+        raise ConfigurationError(f"--mood: expected valence in -1 to 1 and arousal in 0 to 1, as 0.2,0.6; got {text!r}")
+    return [valence, arousal]
+
+
+def _tokens(asked: ChatRequest) -> int:
+    return -(-sum(len(message.content) for message in asked.messages) // CHARACTERS_PER_TOKEN)
+
+
+def _print(asked: ChatRequest) -> None:
+    import json
+
+    for message in asked.messages:
+        click.secho(f"--- {message.role} ---", bold=True)
+        click.echo(message.content)
+        click.echo()
+    click.secho("--- how it is asked ---", bold=True)
+    if asked.choices:
+        click.echo(f"answer: one of {', '.join(asked.choices)}")
+    elif asked.schema is not None:
+        click.echo(f"answer: JSON that fits {json.dumps(asked.schema)}")
+    else:
+        click.echo("answer: free text")
+    click.echo(f"at most {asked.max_tokens} tokens of answer, temperature {asked.temperature:g}")
+    how = f"characters / {CHARACTERS_PER_TOKEN}; models count their own"
+    click.echo(f"about {_tokens(asked):,} tokens of question ({how})")
+
+
+def _print_json(asked: ChatRequest) -> None:
+    import json
+
+    shown = {
+        "messages": [{"role": message.role, "content": message.content} for message in asked.messages],
+        "max_tokens": asked.max_tokens,
+        "temperature": asked.temperature,
+        "choices": list(asked.choices),
+        "schema": None if asked.schema is None else dict(asked.schema),
+        "estimated_tokens": _tokens(asked),
+    }
+    click.echo(json.dumps(shown, indent=2, ensure_ascii=False))

@@ -1,0 +1,420 @@
+"""AnswerCache: the answers of language models in an SQLite file, safe with several threads and processes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from emosim_core.data.embeddings import cache_directory
+from emosim_core.errors import ConfigurationError, DataError
+from emosim_core.llm.cache_lines import Kept, answer_json, answer_of, read_line, write_line
+from emosim_core.llm.chat import ChatAnswer, ChatRequest, Usage
+from emosim_core.llm.key import key_of, request_json, request_of
+
+_APPLICATION = 0x454D4F53
+"""Says in the file's header that it is a cache of EmoSim ("EMOS")."""
+
+_VERSION = 1
+_BUSY_SECONDS = 60.0
+_AT_ONCE = 500
+_MIB = 1024 * 1024
+
+# What a look-up reads stands before the question, which is long: its pages are not touched.
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS answers (
+    id INTEGER PRIMARY KEY,
+    key TEXT NOT NULL UNIQUE,
+    identity TEXT NOT NULL,
+    created INTEGER NOT NULL,
+    prompt INTEGER NOT NULL,
+    cached INTEGER NOT NULL,
+    completion INTEGER NOT NULL,
+    reasoning INTEGER NOT NULL,
+    answer TEXT NOT NULL,
+    request TEXT NOT NULL
+)
+"""
+_INSERT = (
+    "INSERT OR IGNORE INTO answers (key, identity, created, prompt, cached, completion, reasoning, answer, request) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+
+
+def default_cache_path() -> Path:
+    """The file that answers are kept in where no other is named."""
+    return cache_directory() / "llm.sqlite3"
+
+
+class Pruned(NamedTuple):
+    """What pruning did.
+
+    Attributes:
+        removed: answers removed.
+        left: answers left.
+        bytes: size of the file after it.
+    """
+
+    removed: int
+    left: int
+    bytes: int
+
+
+class AnswerCache:
+    """Answers by the key of their question. An answer that is kept is never replaced by another.
+
+    The file is opened at the first use, and made then if need be. What :meth:`put_many` returned from survives the
+    death of the process; the last moments before a power cut may be lost.
+
+    Args:
+        path: the file.
+        read_only: whether nothing is written, so that a file on read-only ground will do; a file that is not there
+            then holds no answers.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], read_only: bool = False) -> None:
+        self.path = Path(path).expanduser()
+        self._read_only = read_only
+        # One connection for look-ups, which wait for nobody, and one for changes.
+        self._readers, self._writers = threading.Lock(), threading.Lock()
+        self._reader: sqlite3.Connection | None = None
+        self._writer: sqlite3.Connection | None = None
+
+    # ------------------------------------------------------------------------------ looking up and keeping
+
+    def get_many(self, keys: Sequence[str]) -> dict[str, ChatAnswer]:
+        """The kept answers among the questions with these keys.
+
+        Raises:
+            DataError: the file cannot be read or is no cache of answers.
+        """
+        found: dict[str, ChatAnswer] = {}
+        with self._readers, self._worded("cannot be read"):
+            if self._reader is None:
+                if self._read_only and not self.path.exists():
+                    return {}
+                self._reader = self._open()
+            for start in range(0, len(keys), _AT_ONCE):
+                some = keys[start : start + _AT_ONCE]
+                rows = self._reader.execute(
+                    "SELECT key, answer, prompt, cached, completion, reasoning FROM answers "
+                    f"WHERE key IN ({','.join('?' * len(some))})",
+                    some,
+                )
+                for key, answer, prompt, cached, completion, reasoning in rows.fetchall():
+                    found[key] = answer_of(json.loads(answer), Usage(prompt, cached, completion, reasoning))
+        return found
+
+    def put_many(self, answers: Sequence[tuple[str, str, ChatRequest, ChatAnswer]]) -> dict[str, ChatAnswer]:
+        """Keep answers, all of them or none.
+
+        Args:
+            answers: of each its key, the identity of the backend, the question and the answer.
+
+        Returns:
+            Answers that were there already under a key, from another process; they stay, and are to be used.
+
+        Raises:
+            DataError: they cannot be kept.
+        """
+        now = int(time.time())
+        rows = [_row(key, identity, now, answer, request_json(request)) for key, identity, request, answer in answers]
+        with self._writing() as connection:
+            added = connection.executemany(_INSERT, rows).rowcount
+        return {} if added == len(rows) else self.get_many([key for key, *_ in answers])
+
+    def close(self) -> None:
+        """Close the file; the next use opens it again."""
+        with self._readers, self._writers:
+            for connection in (self._reader, self._writer):
+                if connection is not None:
+                    connection.close()
+            self._reader = self._writer = None
+
+    # -------------------------------------------------------------------------------------- looking after
+
+    def stats(self) -> dict[str, Any]:
+        """How many answers are kept, of what, with how many tokens, since when, as JSON has them.
+
+        Raises:
+            DataError: the file cannot be read or is no cache of answers.
+        """
+        models: list[dict[str, Any]] = []
+        if self.path.exists():
+            self.get_many(())
+            with self._readers, self._worded("cannot be read"):
+                assert self._reader is not None
+                rows = self._reader.execute(
+                    "SELECT identity, count(*), sum(prompt), sum(cached), sum(completion), sum(reasoning), "
+                    "min(created), max(created) FROM answers GROUP BY identity ORDER BY count(*) DESC, identity"
+                )
+                names = ("identity", "answers", "prompt_tokens", "cached_tokens", "completion_tokens")
+                for *counts, first, last in rows.fetchall():
+                    model = dict(zip((*names, "reasoning_tokens"), counts, strict=True))
+                    models.append({**model, "first": _day(first), "last": _day(last)})
+        return {
+            "path": str(self.path),
+            "bytes": self._bytes(),
+            "answers": sum(model["answers"] for model in models),
+            "models": models,
+        }
+
+    def prune(
+        self, older_than_days: float | None = None, max_mb: float | None = None, identity: str | None = None
+    ) -> Pruned:
+        """Remove answers, and give their room back.
+
+        Args:
+            older_than_days: remove those that were kept before so many days.
+            max_mb: then remove the oldest until the file is no larger, in MiB.
+            identity: remove no answers but those of this backend; alone, all of them.
+
+        Raises:
+            ConfigurationError: it is not said what to remove.
+            DataError: the file cannot be changed.
+        """
+        if older_than_days is None and max_mb is None and identity is None:
+            raise ConfigurationError("say which answers to remove: by age, by the size of the file, or by model")
+        mine, named = ("identity = ?", [_storable(identity)]) if identity is not None else ("1", [])
+        removed = 0
+        with self._writing() as connection:
+            if older_than_days is not None:
+                before = time.time() - older_than_days * 86400
+                removed += connection.execute(
+                    f"DELETE FROM answers WHERE {mine} AND created < ?", [*named, before]
+                ).rowcount
+            elif max_mb is None:
+                removed += connection.execute(f"DELETE FROM answers WHERE {mine}", named).rowcount
+            if max_mb is not None:
+                removed += _shrink(connection, int(max_mb * _MIB), mine, named)
+            (left,) = connection.execute("SELECT count(*) FROM answers").fetchone()
+        with self._writers, contextlib.suppress(sqlite3.OperationalError):  # who reads now keeps the old file large
+            connection.execute("VACUUM")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        return Pruned(removed, left, self._bytes())
+
+    def export(self, path: str | os.PathLike[str]) -> int:
+        """Write all answers with their questions to a file of JSON lines, whole or not at all.
+
+        Returns:
+            Number of answers.
+
+        Raises:
+            DataError: one of the files cannot be read or written.
+        """
+        target = Path(path).expanduser()
+        partial = target.with_name(f".{target.name}.partial-{os.getpid()}")
+        count = 0
+        try:
+            with partial.open("w", encoding="ascii", newline="\n") as stream:
+                for kept in self._all():
+                    stream.write(write_line(kept))
+                    count += 1
+            os.replace(partial, target)
+        except OSError as error:
+            raise DataError(target, f"cannot be written: {error.strerror or error}") from error
+        finally:
+            with contextlib.suppress(OSError):
+                partial.unlink()
+        return count
+
+    def import_(self, path: str | os.PathLike[str]) -> tuple[int, int]:
+        """Keep the answers of a file that :meth:`export` wrote, all of them or none.
+
+        Returns:
+            Number of answers added, and number of answers that were there already and stay as they are.
+
+        Raises:
+            DataError: a line is malformed, or one of the files cannot be read or written.
+        """
+        added = total = 0
+        with self._writing() as connection:
+            for number, line in _lines(Path(path).expanduser()):
+                try:
+                    identity, request, answer, created = read_line(line)
+                    canonical = request_json(request)
+                except (ValueError, ConfigurationError) as error:
+                    raise DataError(path, f"is not a kept answer: {error}", row=number) from error
+                row = _row(key_of(identity, canonical), identity, created, answer, canonical)
+                added += connection.execute(_INSERT, row).rowcount
+                total += 1
+        return added, total - added
+
+    def _all(self) -> Iterator[Kept]:
+        """All answers, in the order in which they were kept."""
+        after = 0
+        while True:
+            with self._readers, self._worded("cannot be read"):
+                if self._reader is None:
+                    self._reader = self._open()
+                rows = self._reader.execute(
+                    "SELECT id, identity, created, prompt, cached, completion, reasoning, answer, request "
+                    f"FROM answers WHERE id > ? ORDER BY id LIMIT {_AT_ONCE}",
+                    (after,),
+                ).fetchall()
+                some = [
+                    Kept(identity, request_of(json.loads(request)), answer_of(json.loads(answer), Usage(*usage)), when)
+                    for _, identity, when, *usage, answer, request in rows
+                ]
+            yield from some
+            if not rows:
+                return
+            after = rows[-1][0]
+
+    def _bytes(self) -> int:
+        files = (self.path, self.path.with_name(f"{self.path.name}-wal"))
+        return sum(file.stat().st_size for file in files if file.exists())
+
+    # -------------------------------------------------------------------------------------------- the file
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction: all of what is done inside is kept, or none of it."""
+        with self._writers, self._worded("cannot be written"):
+            if self._read_only:
+                raise DataError(self.path, "was opened for reading only")
+            if self._writer is None:
+                self._writer = self._open()
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._writer
+                self._writer.execute("COMMIT")
+            except BaseException:
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+                raise
+
+    @contextlib.contextmanager
+    def _worded(self, what: str) -> Iterator[None]:
+        """Words errors of SQLite and of damaged rows for people."""
+        advice = "Choose another file, or move this one away"
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            raise DataError(self.path, f"the cache of answers {what}: {error}. {advice}.") from error
+        except (sqlite3.Error, UnicodeError, ValueError, KeyError, TypeError, AttributeError) as error:
+            said = f"is damaged, or no cache of answers ({error})"
+            raise DataError(self.path, f"{said}. {advice}; answers that are still readable stay in it.") from error
+
+    def _open(self) -> sqlite3.Connection:
+        if self._read_only:
+            return self._open_to_read()
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DataError(self.path, f"its folder cannot be made: {error.strerror or error}") from error
+        connection = _connect(self.path)
+        try:
+            self._check(connection)
+            _set_up(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _open_to_read(self) -> sqlite3.Connection:
+        # On read-only ground a file in WAL mode opens only if nobody else can change it.
+        for how in ("mode=ro", "immutable=1"):
+            connection = _connect(f"{self.path.absolute().as_uri()}?{how}", uri=True)
+            try:
+                self._check(connection)
+                return connection
+            except sqlite3.OperationalError:
+                connection.close()
+                if how != "mode=ro":
+                    raise
+            except BaseException:
+                connection.close()
+                raise
+        raise AssertionError("both ways were tried")
+
+    def _check(self, connection: sqlite3.Connection) -> None:
+        """Refuses a file that something else wrote, before anything in it is changed."""
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if application != _APPLICATION and (tables or self._read_only):
+            raise DataError(self.path, "is a database of something else, no cache of answers; choose another file")
+        if version > _VERSION:
+            raise DataError(self.path, f"has the format {version} of a newer EmoSim; this one reads up to {_VERSION}")
+
+
+def _connect(path: str | Path, uri: bool = False) -> sqlite3.Connection:
+    return sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=uri)
+
+
+def _set_up(connection: sqlite3.Connection) -> None:
+    give_up = time.monotonic() + _BUSY_SECONDS
+    while True:  # SQLite does not wait where two processes switch a new file to WAL at the same time
+        try:
+            connection.execute("PRAGMA journal_mode = WAL").fetchall()
+            break
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > give_up:
+                raise
+            time.sleep(0.01)
+    connection.execute("PRAGMA synchronous = NORMAL")
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version == _VERSION:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute(_SCHEMA)
+    connection.execute(f"PRAGMA application_id = {_APPLICATION}")
+    connection.execute(f"PRAGMA user_version = {_VERSION}")
+    connection.execute("COMMIT")
+
+
+def _row(key: str, identity: str, created: int, answer: ChatAnswer, canonical: str) -> tuple[str | int, ...]:
+    usage = answer.usage
+    tokens = map(int, (usage.prompt, usage.cached, usage.completion, usage.reasoning))
+    return (key, _storable(identity), created, *tokens, answer_json(answer), canonical)
+
+
+def _storable(text: str) -> str:
+    """A text without halves of surrogate pairs, which come from paths that are no UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _shrink(connection: sqlite3.Connection, most: int, mine: str, named: list[str]) -> int:
+    """Removes the oldest answers until the rest takes no more than ``most`` bytes; returns how many."""
+    removed = 0
+    while True:
+        pages, free, size = (
+            connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
+        )
+        used = (pages - free) * size
+        (rows,) = connection.execute(f"SELECT count(*) FROM answers WHERE {mine}", named).fetchone()
+        if used <= most or not rows:
+            return removed
+        (total,) = connection.execute("SELECT count(*) FROM answers").fetchone()
+        count = min(rows, max(1, math.ceil(total * (1 - most / used))))
+        removed += connection.execute(
+            f"DELETE FROM answers WHERE id IN (SELECT id FROM answers WHERE {mine} ORDER BY created, id LIMIT ?)",
+            [*named, count],
+        ).rowcount
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """The lines of a file that are not empty, with their numbers from 1."""
+    try:
+        with path.open("rb") as stream:
+            for number, line in enumerate(stream, start=1):
+                if line.strip():
+                    try:
+                        yield number, line.decode("utf-8")
+                    except UnicodeDecodeError as error:
+                        raise DataError(path, f"is not UTF-8: {error.reason}", row=number) from error
+    except OSError as error:
+        raise DataError(path, f"cannot be read: {error.strerror or error}") from error
+
+
+def _day(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%d")

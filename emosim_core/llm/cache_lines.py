@@ -1,0 +1,97 @@
+"""Cache lines: a kept answer with its question as one line of JSON, to be carried from one cache to another."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+from emosim_core.llm.chat import ChatAnswer, ChatRequest, Usage
+from emosim_core.llm.key import request_json, request_of
+
+_USAGE = ("prompt", "cached", "completion", "reasoning")
+
+
+class Kept(NamedTuple):
+    """An answer that was kept.
+
+    Attributes:
+        identity: what answered.
+        request: what was asked.
+        answer: what was answered.
+        created: when, in seconds since 1970 UTC.
+    """
+
+    identity: str
+    request: ChatRequest
+    answer: ChatAnswer
+    created: int
+
+
+def answer_json(answer: ChatAnswer) -> str:
+    """An answer as JSON, its usage left out; in ASCII."""
+    told: dict[str, Any] = {"text": answer.text}
+    if answer.reasoning:
+        told["reasoning"] = answer.reasoning
+    if answer.model:
+        told["model"] = answer.model
+    if answer.probabilities:
+        told["probabilities"] = dict(answer.probabilities)
+    if not answer.finished:
+        told["finished"] = False
+    return json.dumps(told, separators=(",", ":"))
+
+
+def answer_of(told: dict[str, Any], usage: Usage) -> ChatAnswer:
+    """The answer that :func:`answer_json` wrote, from its JSON, read."""
+    return ChatAnswer(
+        told["text"],
+        told.get("reasoning", ""),
+        told.get("model", ""),
+        usage,
+        told.get("probabilities", {}),
+        told.get("finished", True),
+    )
+
+
+def write_line(kept: Kept) -> str:
+    """The line of a kept answer, in ASCII, its end included."""
+    usage = json.dumps({name: getattr(kept.answer.usage, name) for name in _USAGE})
+    return (
+        f'{{"identity": {json.dumps(kept.identity)}, "created": {kept.created}, '
+        f'"request": {request_json(kept.request)}, "answer": {answer_json(kept.answer)}, "usage": {usage}}}\n'
+    )
+
+
+def read_line(line: str) -> Kept:
+    """The kept answer of a line.
+
+    Raises:
+        ValueError: the line is not of the form that :func:`write_line` writes; the message says why.
+    """
+    try:
+        told = json.loads(line)
+    except RecursionError as error:
+        raise ValueError("the JSON is nested too deeply") from error
+    fields = {"identity", "created", "request", "answer", "usage"}
+    if not isinstance(told, dict) or set(told) != fields:
+        raise ValueError(f"a line is an object with exactly the fields {', '.join(sorted(fields))}")
+    if not isinstance(told["identity"], str) or not told["identity"]:
+        raise ValueError("'identity' is a text")
+    if not _is_count(told["created"]):
+        raise ValueError("'created' is a whole number of seconds")
+    usage, answer = told["usage"], told["answer"]
+    if not isinstance(usage, dict) or set(usage) != set(_USAGE) or not all(map(_is_count, usage.values())):
+        raise ValueError(f"'usage' has exactly the fields {', '.join(_USAGE)}, whole numbers of at least 0")
+    types = {"text": str, "reasoning": str, "model": str, "probabilities": dict, "finished": bool}
+    if (
+        not isinstance(answer, dict)
+        or "text" not in answer
+        or not all(name in types and isinstance(value, types[name]) for name, value in answer.items())
+        or not all(type(share) in (int, float) for share in answer.get("probabilities", {}).values())
+    ):
+        raise ValueError("'answer' has a text as 'text', and may have reasoning, model, probabilities and finished")
+    return Kept(told["identity"], request_of(told["request"]), answer_of(answer, Usage(**usage)), told["created"])
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and 0 <= value < 2**63

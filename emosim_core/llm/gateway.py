@@ -1,0 +1,257 @@
+"""Gateway: the one way to a language model; what was answered before is never asked again, nor paid for twice."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from emosim_core.errors import EmoSimError, LLMError, LLMReplayError, LLMTransientError, PluginError
+from emosim_core.llm.backend import LLMBackend
+from emosim_core.llm.cache import AnswerCache, default_cache_path
+from emosim_core.llm.chat import ChatAnswer, ChatRequest
+from emosim_core.llm.inflight import InFlight, Question, Result, Waiter
+from emosim_core.llm.keeper import Answered, Keeper
+from emosim_core.llm.key import answer_key
+from emosim_core.llm.limiter import AdaptiveLimiter
+from emosim_core.llm.options import GatewayOptions as GatewayOptions
+from emosim_core.llm.retries import Retries
+from emosim_core.llm.rules import CLOSED, CallRules, log
+from emosim_core.llm.usage import UsageTally
+
+if TYPE_CHECKING:
+    from emosim_core.llm.caller import Caller
+
+
+class Gateway:
+    """Asks a language model, in parallel where it is a service, and keeps every answer before it is used.
+
+    Args:
+        backend: what is asked.
+        options: how.
+        retries: which calls are made again, and when; exponential backoff where not given.
+
+    Attributes:
+        backend: what is asked.
+        options: how.
+        usage: what was asked, and what it cost.
+    """
+
+    def __init__(
+        self, backend: LLMBackend, options: GatewayOptions | None = None, retries: Retries | None = None
+    ) -> None:
+        self.backend = backend
+        self.options = options or GatewayOptions()
+        self.usage = UsageTally()
+        self._retries = retries or Retries(self.options.attempts)
+        self._making = threading.Lock()
+        self._session: _Session | None = None
+        self._forked: _Session | None = None
+
+    def ask(self, requests: Sequence[ChatRequest]) -> list[ChatAnswer | LLMError]:
+        """The answers to questions, in their order; in the place of one that failed, why. Any thread may ask.
+
+        On Ctrl-C nothing more is asked; what is under way is waited for and kept, unless Ctrl-C comes again.
+
+        Raises:
+            ConfigurationError: a limit on the cost is set, and the backend's price is not known.
+            PluginError: the backend raised something else than an LLMError.
+            DataError: answers cannot be kept or looked up.
+        """
+        keys = [answer_key(self.backend.identity, request) for request in requests]
+        results = self._current().results(dict(zip(keys, requests, strict=True)), keys)
+        for result in results.values():
+            if not isinstance(result, ChatAnswer | LLMError):
+                raise result
+        return [results[key] for key in keys]  # type: ignore[misc]
+
+    def close(self) -> None:
+        """Let what is under way come to its end, and close the backend and the cache. Asking opens them again.
+
+        Raises:
+            PluginError: the backend cannot be closed.
+        """
+        with self._making:
+            session, self._session = self._session, None
+        if session is not None and session.process == os.getpid():
+            session.close()
+
+    def _current(self) -> _Session:
+        """What is open in this process: no thread and no connection lives on in a fork."""
+        session = self._session
+        if session is None or session.process != os.getpid():
+            if session is not None:
+                self._making = threading.Lock()
+            with self._making:
+                session = self._session
+                if session is None or session.process != os.getpid():
+                    # What a fork brought along is held on to, so that no connection of its parent is closed here.
+                    self._forked = session
+                    session = self._session = _Session(self.backend, self.options, self.usage, self._retries)
+        return session
+
+
+class _Session:
+    """What a gateway holds open, from the first question until it is closed."""
+
+    def __init__(self, backend: LLMBackend, options: GatewayOptions, usage: UsageTally, retries: Retries) -> None:
+        self.process = os.getpid()
+        self._backend = backend
+        self._options = options
+        self._usage = usage
+        self._cache = AnswerCache(options.cache or default_cache_path(), read_only=options.replay)
+        self._in_flight = InFlight()
+        self._rules = CallRules(backend, usage, options.max_cost, retries)
+        self._keeper = Keeper(self._cache, backend.identity, self._in_flight, self._broken)
+        self._caller: Caller | None = None
+        self._closed = False
+        self._starting = threading.Lock()
+        self._batching = threading.Lock()
+
+    def results(self, requests: Mapping[str, ChatRequest], keys: Sequence[str]) -> Mapping[str, Result]:
+        """What became of questions, by key; ``keys`` says how often each was put."""
+        if self._options.replay:
+            return self._replayed(requests, keys)
+        waiter = Waiter()
+        began = time.perf_counter()
+        try:
+            kept, new = self._in_flight.enter(requests, self._cache.get_many, self._rules.check_price, waiter)
+            cached = sum(key in kept for key in keys)
+            self._usage.count_questions(len(keys), cached, len(keys) - cached - len(new))
+            if not waiter.questions:
+                return kept
+            log.debug("%d questions: %d kept, %d to ask", len(keys), cached, len(new))
+            if self._backend.batched:
+                self._ask_batch(new)
+            elif new:
+                self._submit(new)
+            waiter.wait()
+        except BaseException:
+            self._give_up(waiter)
+            raise
+        results: dict[str, Result] = dict(kept)
+        for question in waiter.questions:
+            assert question.result is not None
+            results[question.key] = question.result
+        failed = sum(not isinstance(results[key], ChatAnswer) for key in keys)
+        self._usage.count_end(failed, time.perf_counter() - began)
+        return results
+
+    def close(self) -> None:
+        """End everything that was started."""
+        try:
+            with self._starting:
+                self._closed = True
+                caller, self._caller = self._caller, None
+            if caller is not None:
+                caller.close()
+            with self._batching:
+                pass
+        finally:
+            self._cache.close()
+
+    def _replayed(self, requests: Mapping[str, ChatRequest], keys: Sequence[str]) -> Mapping[str, Result]:
+        results: dict[str, Result] = dict(self._cache.get_many(list(requests)))
+        missing = [key for key in requests if key not in results]
+        for key in missing:
+            results[key] = LLMReplayError(
+                f"no answer of {self._backend.identity!r} to this question (key {key[:12]}) is kept in "
+                f"{self._cache.path}; without --replay the model is asked"
+            )
+        cached = sum(isinstance(results[key], ChatAnswer) for key in keys)
+        self._usage.count_questions(len(keys), cached, 0)
+        self._usage.count_end(len(keys) - cached, 0.0)
+        return results
+
+    def _give_up(self, waiter: Waiter) -> None:
+        """Ask no more for who was interrupted, and wait for what is under way."""
+        alone = self._in_flight.leave(waiter)
+        with self._starting:
+            caller = self._caller
+        if caller is not None:
+            caller.submit(waiter.questions)  # those that others wait for too, in case that it was not done
+            caller.withdraw(alone)
+            waiter.wait()
+        elif not self._backend.batched:
+            self._settle(waiter.questions, LLMTransientError("the question was withdrawn before it was asked"))
+
+    def _submit(self, questions: Sequence[Question]) -> None:
+        with self._starting:
+            if self._caller is None and not self._closed:
+                from emosim_core.llm.caller import Caller
+
+                limiter = AdaptiveLimiter(self._options.concurrency)
+                self._caller = Caller(self._backend, self._rules, limiter, self._in_flight, self._keeper)
+            if self._caller is not None:
+                self._caller.submit(questions)
+                return
+        self._settle(questions, LLMTransientError(CLOSED))
+
+    def _settle(self, questions: Sequence[Question], result: Result) -> None:
+        for question in questions:
+            self._in_flight.settle(question, result)
+
+    def _broken(self, error: EmoSimError) -> None:
+        """Stop, because answers cannot be kept."""
+        self._rules.stopped = self._rules.stopped or error
+        caller = self._caller
+        if caller is not None:
+            caller.stop()
+
+    # ------------------------------------------------------------------------- a model that takes batches
+
+    def _ask_batch(self, questions: list[Question]) -> None:
+        """Ask a batched backend in this thread, one batch at a time, until each question has its end."""
+        try:
+            with self._batching:
+                left = questions
+                while left:
+                    refusal = self._rules.refusal() or (LLMTransientError(CLOSED) if self._closed else None)
+                    if refusal is not None:
+                        self._settle(left, refusal)
+                        return
+                    for question in left:
+                        self._rules.start(question)
+                    left, wait = self._take(left, self._answer_batch(left))
+                    time.sleep(wait)
+        finally:
+            self._settle(questions, LLMTransientError("who asked this was interrupted"))
+
+    def _answer_batch(self, questions: Sequence[Question]) -> Sequence[object]:
+        """The backend's answers; errors in the places of those that failed."""
+        try:
+            answers = self._backend.answer_batch([question.request for question in questions])
+        except Exception as error:
+            return [error] * len(questions)
+        if not isinstance(answers, list | tuple) or len(answers) != len(questions):
+            told = f"{len(answers)} answers" if isinstance(answers, list | tuple) else f"a {type(answers).__name__}"
+            name = type(self._backend).__name__
+            wrong = PluginError(f"language-model backend {name} answered {told} to {len(questions)} questions")
+            return [wrong] * len(questions)
+        return answers
+
+    def _take(self, questions: Sequence[Question], answers: Sequence[object]) -> tuple[list[Question], float]:
+        """Keeps and hands out what was answered; returns what to ask again, and after how many seconds."""
+        answered: list[Answered] = []
+        failed: list[tuple[Question, EmoSimError]] = []
+        again: list[Question] = []
+        longest = 0.0
+        for question, answer in zip(questions, answers, strict=True):
+            try:
+                if isinstance(answer, Exception):
+                    raise answer
+                answered.append((question, self._rules.answered(answer)))
+            except Exception as raised:
+                error, wait = self._rules.failed(question, raised)
+                if wait is None:
+                    failed.append((question, error))
+                else:
+                    again.append(question)
+                    longest = max(longest, wait)
+        if answered:
+            self._keeper.keep(answered)
+        for question, error in failed:
+            self._in_flight.settle(question, error)
+        return again, longest

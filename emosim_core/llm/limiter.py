@@ -1,0 +1,71 @@
+"""AdaptiveLimiter: how many calls may be under way at the same time, learnt from how the service takes them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+
+class AdaptiveLimiter:
+    """Halves the number of calls at a rate limit, down to 1, and grows it by one per round of successes.
+
+    All calls that are under way together count as one round, so that a burst of refused calls halves the number
+    once. Not for use by several threads.
+
+    Args:
+        most: calls at the same time that are never exceeded, and with which it starts; at least 1.
+        clock: seconds, from any origin.
+
+    Attributes:
+        limit: calls that may be under way now, 1 to ``most``.
+        running: calls that are.
+    """
+
+    def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most = most
+        self._clock = clock
+        self.limit = most
+        self.running = 0
+        self._round = 0
+        self._successes = 0
+        self._resume = clock()
+
+    def free(self) -> bool:
+        """Whether one more call fits."""
+        return self.running < self.limit
+
+    def pause(self) -> float:
+        """Seconds until a call may start; 0 for now."""
+        return max(0.0, self._resume - self._clock())
+
+    def start(self) -> int:
+        """Count a call that starts; returns the number of its round, which its end is told with."""
+        self.running += 1
+        return self._round
+
+    def succeed(self, number: int) -> None:
+        """Count the end of a call that was answered."""
+        self.running -= 1
+        if number != self._round or self.limit == self._most:
+            return
+        self._successes += 1
+        if self._successes >= self.limit:
+            self.limit, self._successes = self.limit + 1, 0
+
+    def fail(self) -> None:
+        """Count the end of a call that failed for another reason than its rate."""
+        self.running -= 1
+
+    def refuse(self, number: int, retry_after: float | None = None) -> None:
+        """Count the end of a call that came too soon.
+
+        Args:
+            number: what :meth:`start` returned.
+            retry_after: seconds for which no call may start, where the service said so.
+        """
+        self.running -= 1
+        if number == self._round:
+            self.limit, self._successes = max(1, self.limit // 2), 0
+            self._round += 1
+        if retry_after is not None and retry_after > 0:
+            self._resume = max(self._resume, self._clock() + retry_after)

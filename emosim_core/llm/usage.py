@@ -1,0 +1,97 @@
+"""UsageTally: what was asked of a language model, what it took, and what that cost."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from emosim_core.llm.chat import Usage
+from emosim_core.llm.prices import Price
+
+
+class UsageTally:
+    """Counts; any thread may add and read.
+
+    Attributes:
+        price: what the model costs; None where that is not known, and before the first call.
+        asked: questions that were put, equal ones included.
+        cached: of these, answered by what was kept.
+        shared: of these, answered by a call for an equal question that was made anyway.
+        failed: of these, left without an answer.
+        called: calls that were made, failed ones included.
+        retried: of these, calls for a question whose call before failed.
+        prompt_tokens: tokens of the questions of answered calls, those in ``cached_tokens`` included.
+        cached_tokens: tokens of questions that the service had in its own cache.
+        completion_tokens: tokens of the answers, those in ``reasoning_tokens`` included.
+        reasoning_tokens: tokens that the model thought with.
+        seconds: time spent waiting for calls, summed over threads.
+    """
+
+    def __init__(self) -> None:
+        self.price: Price | None = None
+        self._answered = 0
+        self._cost = 0.0
+        self._lock = threading.Lock()
+        self.asked = self.cached = self.shared = self.failed = self.called = self.retried = 0
+        self.prompt_tokens = self.cached_tokens = self.completion_tokens = self.reasoning_tokens = 0
+        self.seconds = 0.0
+
+    @property
+    def cost(self) -> float | None:
+        """What all answered calls cost, in the price's currency; None where no price is known, 0 before any call."""
+        with self._lock:
+            return self._known_cost()
+
+    def count_questions(self, asked: int, cached: int, shared: int) -> None:
+        """Count questions that were put, and which of them need no call."""
+        with self._lock:
+            self.asked += asked
+            self.cached += cached
+            self.shared += shared
+
+    def count_call(self, again: bool) -> None:
+        """Count a call that starts."""
+        with self._lock:
+            self.called += 1
+            self.retried += again
+
+    def count_answer(self, usage: Usage) -> None:
+        """Count what an answered call took."""
+        with self._lock:
+            self._answered += 1
+            self.prompt_tokens += usage.prompt
+            self.cached_tokens += usage.cached
+            self.completion_tokens += usage.completion
+            self.reasoning_tokens += usage.reasoning
+            if self.price is not None:
+                self._cost += self.price.cost(usage)
+
+    def count_end(self, failed: int, seconds: float) -> None:
+        """Count questions that stay without an answer, and the time that was spent on them and those beside them."""
+        with self._lock:
+            self.failed += failed
+            self.seconds += seconds
+
+    def summary(self) -> dict[str, Any]:
+        """All counts, the cost and the price that it was reckoned with, as JSON has them."""
+        with self._lock:
+            price = self.price
+            return {
+                "asked": self.asked,
+                "cached": self.cached,
+                "shared": self.shared,
+                "failed": self.failed,
+                "called": self.called,
+                "retried": self.retried,
+                "prompt_tokens": self.prompt_tokens,
+                "cached_tokens": self.cached_tokens,
+                "completion_tokens": self.completion_tokens,
+                "reasoning_tokens": self.reasoning_tokens,
+                "seconds": round(self.seconds, 3),
+                "cost": self._known_cost(),
+                "currency": None if price is None else price.currency,
+                "price_as_of": None if price is None else price.as_of,
+            }
+
+    def _known_cost(self) -> float | None:
+        return None if self._answered and self.price is None else self._cost

@@ -1,0 +1,96 @@
+"""emosim prompt: what a language model would be asked, without asking one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from emosim_core import EnvironmentConfig, World, assemble
+from emosim_core.llm.strategy import ShotOptions, ShotPrompter
+
+Quick = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    return assemble(EnvironmentConfig(plugin="books"))
+
+
+def test_it_prints_roles_content_constraint_and_size(quick: Quick, world: World) -> None:
+    out = quick("prompt", "--plugin", "books", "--llm-rater", "2Shot_system_our", "--user", "3", "--item", "12").out
+    headings = [line for line in out.splitlines() if line.startswith("--- ")]
+    said = ["system", *["user", "assistant"] * 2, "user", "how it is asked"]
+    assert headings == [f"--- {name} ---" for name in said]
+    assert f"Name: {world.population.users[3].name}\n" in out
+    assert f"Title: {world.catalog.items[12].title}\n" in out
+    assert "answer: one of 1, 2, 3, 4, 5\n" in out
+    assert "at most 16 tokens of answer, temperature 0\n" in out
+    assert "tokens of question (characters / 4; models count their own)" in out
+
+
+def test_the_default_is_that_of_a_run(quick: Quick) -> None:
+    asked = ("prompt", "--plugin", "books", "--user", "0", "--item", "0")
+    assert quick(*asked).out == quick(*asked, "--llm-rater", "0Shot_cotlite_our").out
+
+
+def test_json_holds_the_question_to_the_letter(quick: Quick, world: World) -> None:
+    person, item = world.population.users[5], world.catalog.items[7]
+    asked = ("prompt", "--plugin", "books", "--llm-rater", "1Shot_cot_enhanced", "--user", person.id, "--item", item.id)
+    shown = json.loads(quick(*asked, "--json").out)
+    prompter = ShotPrompter(ShotOptions(style="cot_enhanced", shots=1))
+    prompter.prepare(world.domain, world.catalog, world.population)
+    assert [message["role"] for message in shown["messages"]] == ["system", "user", "assistant", "user"]
+    assert shown["messages"][-1]["content"].startswith(prompter._person(5))
+    assert prompter._item(7) in shown["messages"][-1]["content"]
+    assert shown["schema"]["required"] == ["reasons", "rating"]
+    assert shown["choices"] == []
+    assert shown["max_tokens"] == 512
+    length = sum(len(message["content"]) for message in shown["messages"])
+    assert shown["estimated_tokens"] == -(-length // 4)
+    for message in shown["messages"]:
+        assert message["content"] in quick(*asked).out
+
+
+def test_history_mood_and_times_reach_the_prompt(quick: Quick, world: World) -> None:
+    titles = world.catalog.titles
+    asked = ("prompt", "--plugin", "books", "--user", "0", "--item", "1", "--items-retrieval", "last_2")
+    past = f"2=5, {world.catalog.items[3].id}=1 ,1=4"
+    out = quick(*asked, "--history", past, "--mood=-0.6,0.9").out
+    assert f"<history>\n- {titles[1]} (rated 4)\n- {titles[3]} (rated 1)\n</history>\n" in out
+    assert "Mood now: annoyed (valence -0.60 in -1 to 1, arousal 0.90 in 0 to 1)\n" in out
+    assert "Read before: once\n" in out
+    assert "Read before: 7 times\n" in quick(*asked, "--history", past, "--times", "7").out
+    assert "<history>\n" not in quick(*asked).out
+    assert "Read before: never\n" in quick(*asked).out
+
+
+def test_without_a_mood_the_persons_rests(quick: Quick, world: World) -> None:
+    valence, _ = world.population.baselines[4]
+    assert f"(valence {valence:+.2f} in" in quick("prompt", "--plugin", "books", "--user", "4", "--item", "0").out
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        (["--user", "600"], "--user '600' is no id of a person and no index from 0 to 599."),
+        (["--user", "u0O01"], "Did you mean"),
+        (["--user=-1"], "--user '-1' is no id of a person"),
+        (["--item", "nothing"], "--item 'nothing' is no id of a book"),
+        (["--history", "1=6"], "expected ITEM=RATING with a rating of 1-5"),
+        (["--history", "1"], "expected ITEM=RATING"),
+        (["--history", "=3"], "expected ITEM=RATING"),
+        (["--history", "zzz=3"], "--history 'zzz' is no id of a book"),
+        (["--history", "1=nan"], "expected ITEM=RATING"),
+        (["--mood", "1"], "expected valence in -1 to 1 and arousal in 0 to 1"),
+        (["--mood", "0,1.5"], "expected valence in -1 to 1 and arousal in 0 to 1"),
+        (["--llm-rater", "3Shot_system_our"], "unknown prompting strategy '3Shot_system_our'. Did you mean"),
+        (["--llm-rater", "0Shot_system_our:shots=3"], "shots"),
+    ],
+)
+def test_mistakes_are_named(quick: Quick, more: list[str], says: str) -> None:
+    finished = quick("prompt", "--plugin", "books", "--user", "0", "--item", "0", *more, status=2)
+    assert says in finished.err
+    assert finished.out == ""

@@ -1,0 +1,146 @@
+"""ModelRater: every rating is an answer of the model, read strictly, and never made up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from emosim_core import (
+    ChatAnswer,
+    ChatRequest,
+    ConfigurationError,
+    Domain,
+    LLMAuthenticationError,
+    LLMBudgetError,
+    LLMError,
+    LLMMalformedError,
+    LLMRefusedError,
+    LLMTransientError,
+    Message,
+    Prompter,
+    Reply,
+)
+from emosim_core.llm.rater import ModelRater, ModelRaterOptions
+from emosim_core.testing import draws, small_world
+from emosim_core.testing.rater import request
+
+WORLD = small_world()
+DOMAIN = Domain("made_up", "Made up", WORLD.scale, WORLD.words, type(WORLD.catalog.items[0]))
+
+
+class Plain(Prompter):
+    """Asks for a digit, which is the rating."""
+
+    def ask(self, request: Any, row: int, place: int) -> ChatRequest:
+        return ChatRequest((Message("user", f"{request.people[row]} {request.items[row, place]}"),))
+
+    def ask_again(self, asked: ChatRequest, answer: ChatAnswer, problem: str) -> ChatRequest:
+        return ChatRequest((*asked.messages, Message("assistant", answer.text), Message("user", problem)))
+
+    def read(self, answer: ChatAnswer) -> Reply:
+        if answer.text not in ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10"]:
+            raise LLMMalformedError(f"no digit: {answer.text}")
+        return Reply(float(answer.text), "because", answer.text)
+
+
+class Script:
+    """Answers by a function of the question, and keeps what it was asked."""
+
+    def __init__(self, answer: Callable[[ChatRequest], ChatAnswer | LLMError]) -> None:
+        self.answer, self.batches, self.closed = answer, [], False  # type: ignore[var-annotated]
+
+    def ask(self, requests: Sequence[ChatRequest]) -> list[ChatAnswer | LLMError]:
+        self.batches.append(list(requests))
+        return [self.answer(request) for request in requests]
+
+    def close(self) -> None:
+        self.closed = True
+
+    @property
+    def usage(self) -> Any:
+        return self
+
+    def summary(self) -> dict[str, Any]:
+        return {"asked": sum(map(len, self.batches))}
+
+
+def rated(answer: Callable[[ChatRequest], ChatAnswer | LLMError], **options: Any) -> tuple[Any, Script]:
+    script = Script(answer)
+    rater = ModelRater(Plain(), script, DOMAIN, ModelRaterOptions(**options))
+    rater.prepare(WORLD.catalog, WORLD.population, WORLD.scale)
+    return rater.rate_batch(request(WORLD), draws(12)), script
+
+
+def test_all_people_and_items_are_asked_at_once_and_each_gets_its_own_answer() -> None:
+    def answer(asked: ChatRequest) -> ChatAnswer:
+        person, item = map(int, asked.messages[0].content.split())
+        return ChatAnswer(str(1 + (person + item) % 10))
+
+    ratings, script = rated(answer)
+    asked = request(WORLD)
+    assert [len(batch) for batch in script.batches] == [24]
+    assert np.array_equal(ratings.values, 1 + (asked.people[:, None] + asked.items) % 10)
+
+
+def test_an_answer_that_cannot_be_read_is_asked_again_saying_why_and_then_has_failed() -> None:
+    ratings, script = rated(lambda asked: ChatAnswer("8.5" if "no digit" not in str(asked) else "9"))
+    assert [len(batch) for batch in script.batches] == [24, 24]
+    assert (ratings.values == 9).all()
+    assert "no digit: 8.5" in script.batches[1][0].messages[-1].content
+    ratings, script = rated(lambda asked: ChatAnswer("five stars"), asks=3)
+    assert [len(batch) for batch in script.batches] == [24, 24, 24]
+    assert np.isnan(ratings.values).all()
+    assert ratings.reason(0, 0) == "no answer that can be read in 3 tries: no digit: five stars"
+
+
+@pytest.mark.parametrize("error", [LLMTransientError("gone"), LLMRefusedError("no"), LLMMalformedError("cut")])
+def test_a_question_without_an_answer_is_a_failed_rating_that_says_why(error: LLMError) -> None:
+    ratings, script = rated(lambda asked: error if asked.messages[0].content.endswith("4") else ChatAnswer("7"))
+    failed = request(WORLD).items % 10 == 4
+    assert failed.any()
+    assert not failed.all()
+    assert np.array_equal(np.isnan(ratings.values), failed)
+    assert (ratings.values[~failed] == 7).all()
+    row, place = np.argwhere(failed)[0]
+    assert ratings.reason(int(row), int(place)) == f"{type(error).__name__}: {error}"
+    assert len(script.batches) == 1
+
+
+@pytest.mark.parametrize("error", [LLMAuthenticationError("no key"), LLMBudgetError("spent")])
+def test_what_every_question_would_meet_is_raised(error: LLMError) -> None:
+    with pytest.raises(type(error), match=str(error)):
+        rated(lambda asked: error)
+
+
+def test_reasons_are_kept_where_they_are_asked_for() -> None:
+    assert rated(lambda asked: ChatAnswer("7"))[0].reason(0, 0) == ""
+    assert rated(lambda asked: ChatAnswer("7", reasoning="hm"), explain=True)[0].reason(0, 0) == "because"
+
+
+def test_probabilities_are_kept_and_read_as_they_are_asked_to_be() -> None:
+    shares = {"2": 0.25, "8": 0.5, "10": 0.24996, "1": 0.00004}
+    answer = ChatAnswer("8", probabilities=shares)
+    ratings, _ = rated(lambda asked: answer)
+    assert (ratings.values == 8).all()
+    assert ratings.probabilities(0, 0) == {"2": 0.25, "8": 0.5, "10": 0.24996}
+    ratings, _ = rated(lambda asked: answer, reading="expected")
+    assert (ratings.values == 7).all()
+    ratings, _ = rated(lambda asked: answer, reading="sampled")
+    again, _ = rated(lambda asked: answer, reading="sampled")
+    assert np.array_equal(ratings.values, again.values)
+    assert set(np.unique(ratings.values)) == {2, 8, 10}
+    with pytest.raises(ConfigurationError, match="needs a model that tells the probability"):
+        rated(lambda asked: ChatAnswer("8"), reading="expected")
+
+
+def test_it_tells_its_usage_and_closes_what_it_asks_through() -> None:
+    script = Script(lambda asked: ChatAnswer("7"))
+    rater = ModelRater(Plain(), script, DOMAIN)
+    rater.prepare(WORLD.catalog, WORLD.population, WORLD.scale)
+    rater.rate_batch(request(WORLD), draws(12))
+    assert rater.usage() == {"asked": 24}
+    rater.close()
+    assert script.closed

@@ -1,0 +1,80 @@
+"""UsageTally and Price: what was asked, and what it cost."""
+
+from __future__ import annotations
+
+import json
+import threading
+
+import pytest
+
+from emosim_core.llm.chat import Usage
+from emosim_core.llm.prices import Price
+from emosim_core.llm.usage import UsageTally
+
+PRICE = Price(prompt=2.0, cached=0.5, completion=10.0, as_of="2026-07-01")
+
+
+def test_a_cost_is_reckoned_from_cached_and_uncached_questions_and_answers() -> None:
+    tally = UsageTally()
+    tally.price = PRICE
+    tally.count_answer(Usage(prompt=1_000_000, cached=400_000, completion=100_000, reasoning=90_000))
+    assert tally.cost == pytest.approx(0.6 * 2 + 0.4 * 0.5 + 0.1 * 10)
+    assert (tally.prompt_tokens, tally.cached_tokens) == (1_000_000, 400_000)
+    assert (tally.completion_tokens, tally.reasoning_tokens) == (100_000, 90_000)
+
+
+def test_without_a_price_the_cost_is_unknown_once_something_was_answered() -> None:
+    tally = UsageTally()
+    assert tally.cost == 0
+    tally.count_call(again=False)
+    assert tally.cost == 0
+    tally.count_answer(Usage(5, 0, 1))
+    assert tally.cost is None
+
+
+def test_a_summary_is_json_and_tells_the_prices_date() -> None:
+    tally = UsageTally()
+    tally.price = PRICE
+    tally.count_questions(asked=5, cached=2, shared=1)
+    tally.count_call(again=False)
+    tally.count_call(again=True)
+    tally.count_answer(Usage(10, 5, 2, 1))
+    tally.count_end(failed=1, seconds=0.25)
+    told = tally.summary()
+    assert json.loads(json.dumps(told)) == told
+    assert told == {
+        "asked": 5,
+        "cached": 2,
+        "shared": 1,
+        "failed": 1,
+        "called": 2,
+        "retried": 1,
+        "prompt_tokens": 10,
+        "cached_tokens": 5,
+        "completion_tokens": 2,
+        "reasoning_tokens": 1,
+        "seconds": 0.25,
+        "cost": pytest.approx(3.25e-5),
+        "currency": "USD",
+        "price_as_of": "2026-07-01",
+    }
+
+
+def test_counts_of_many_threads_add_up() -> None:
+    tally = UsageTally()
+    tally.price = PRICE
+
+    def count() -> None:
+        for _ in range(2000):
+            tally.count_questions(2, 1, 0)
+            tally.count_call(again=True)
+            tally.count_answer(Usage(1, 1, 1, 1))
+
+    threads = [threading.Thread(target=count) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (tally.asked, tally.cached, tally.called, tally.retried) == (16_000, 8_000, 8_000, 8_000)
+    assert tally.prompt_tokens == tally.reasoning_tokens == 8_000
+    assert tally.cost == pytest.approx(8_000 * 10.5e-6)
