@@ -1,0 +1,122 @@
+"""Ratings per second of a run whose people a language model plays, beside what the bare openai client reaches.
+
+Run with: python benchmarks/llm_run.py [--calls 1500]
+A server on loopback, in a process of its own, answers every question after 50 ms. Best of several repetitions; look at
+the ratios, as the machine is as busy as it is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+DELAY = 0.05
+
+
+@contextmanager
+def server() -> Iterator[str]:
+    """A server that answers each question with a 7 after 50 ms; its URL."""
+    command = [sys.executable, "-m", "emosim_core.testing.chat_server", "--text", "7", "--delay", str(DELAY)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        url = re.search(r"http://\S+/v1", process.stdout.readline())
+        assert url is not None
+        try:
+            yield url[0]
+        finally:
+            process.kill()
+
+
+def questions(calls: int) -> list[list[dict[str, str]]]:
+    """As many messages as a run sends, of the same length."""
+    command = [
+        sys.executable,
+        "-m",
+        "emosim_core",
+        "prompt",
+        "--plugin",
+        "movies",
+        "--user",
+        "0",
+        "--item",
+        "4",
+        "--json",
+    ]
+    told = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    messages = [{"role": one["role"], "content": one["content"]} for one in told["messages"]]
+    return [[*messages[:-1], {"role": "user", "content": f"{messages[-1]['content']} ({i})"}] for i in range(calls)]
+
+
+def bare(url: str, concurrency: int, asked: list[list[dict[str, str]]]) -> float:
+    """Answers per second of the openai client alone."""
+    from openai import AsyncOpenAI
+
+    async def everything() -> float:
+        limit = asyncio.Semaphore(concurrency)
+        async with AsyncOpenAI(base_url=url, api_key="x", max_retries=0) as client:
+
+            async def one(messages: list[dict[str, str]]) -> None:
+                async with limit:
+                    await client.chat.completions.create(model="m", messages=messages, max_tokens=16, temperature=0)
+
+            await asyncio.gather(*(one(messages) for messages in asked[:concurrency]))
+            start = time.perf_counter()
+            await asyncio.gather(*(one(messages) for messages in asked))
+            return len(asked) / (time.perf_counter() - start)
+
+    return asyncio.run(everything())
+
+
+def run(url: str, concurrency: int, num_envs: int, calls: int, folder: Path, number: int) -> float:
+    """Ratings per second of a run, as its summary says; once with an empty cache."""
+    out = folder / f"run-{concurrency}-{num_envs}-{number}"
+    command = [
+        sys.executable, "-m", "emosim_core", "run", "--plugin", "movies", "--llm-model", f"{url}#m",
+        "--llm-rater", "0Shot_system_our", "--concurrency", str(concurrency), "--num-envs", str(num_envs),
+        "--reward-shaping", "identity", "--max-steps", "25", "--episodes", str(max(num_envs, calls // 25)),
+        "--llm-cache", str(out) + ".sqlite3", "--out", str(out), "--json",
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "EMOSIM_CACHE_DIR": str(folder)})
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    summary = json.loads(done.stdout)
+    assert summary["usage"]["called"] == summary["ratings"], summary["usage"]
+    return summary["ratings"] / summary["seconds"]
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--calls", type=int, default=1500)
+    parser.add_argument("--repeat", type=int, default=3)
+    arguments = parser.parse_args()
+    asked = questions(arguments.calls)
+    print(f"{os.cpu_count()} cores; answers after {DELAY * 1000:g} ms; best of {arguments.repeat}")
+    print("at once   bare openai   run, as many people   run, twice as many   ideal")
+    with server() as url, tempfile.TemporaryDirectory() as place:
+        for concurrency in (1, 16, 64):
+            some = asked if concurrency > 1 else asked[:100]
+            best = [0.0, 0.0, 0.0]
+            for number in range(arguments.repeat):
+                best[0] = max(best[0], bare(url, concurrency, some))
+                for i, people in enumerate((concurrency, 2 * concurrency), start=1):
+                    best[i] = max(best[i], run(url, concurrency, people, len(some), Path(place), number))
+            plain, one, two = best
+            print(
+                f"{concurrency:>7} {plain:>9,.0f}/s {one:>14,.0f}/s ({one / plain:>4.0%}) "
+                f"{two:>13,.0f}/s ({two / plain:>4.0%}) {concurrency / DELAY:>8,.0f}/s"
+            )
+
+
+if __name__ == "__main__":
+    main()

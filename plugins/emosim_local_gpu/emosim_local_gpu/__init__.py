@@ -1,0 +1,1 @@
+"""emosim-local-gpu: language models in this process, by the library transformers."""

@@ -1,0 +1,300 @@
+"""LocalBackend: answers questions with a model in this process, many at once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from emosim_core import ChatAnswer, ChatRequest, LLMBackend, LLMError, LLMRequestError, Usage
+from emosim_local_gpu import memory, source
+from emosim_local_gpu.options import LocalOptions
+
+if TYPE_CHECKING:
+    from emosim_local_gpu.engine import Prefix
+    from emosim_local_gpu.labels import LabelTree
+    from emosim_local_gpu.loading import Loaded
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass
+class _Job:
+    """A question under way.
+
+    Attributes:
+        place: its place in the batch.
+        request: the question.
+        tokens: its tokens.
+    """
+
+    place: int
+    request: ChatRequest
+    tokens: list[int]
+
+
+_Work = Callable[[list[_Job], "Prefix"], list[ChatAnswer]]
+
+
+class LocalBackend(LLMBackend):
+    """A model of transformers in this process; it is loaded when it is first asked.
+
+    A question with ``choices`` is not written but scored: :class:`~emosim_local_gpu.labels.LabelTree` says how. Its
+    answer is the likeliest choice, the first of equals, whatever the temperature, and has the probabilities of all, by
+    which whoever asked may draw. A question with a ``schema`` is written so that it always parses, where the schema is
+    of the shapes in :mod:`~emosim_local_gpu.json_writer`; others are answered freely, as is everything else. What a
+    question draws depends on its seed, its sample number and its messages, not on the other questions.
+    """
+
+    batched = True
+
+    def __init__(self, options: LocalOptions) -> None:
+        self.options = options
+        self._lock = threading.Lock()
+        self._loaded: Loaded | None = None
+        self._trees: dict[tuple[str, ...], LabelTree] = {}
+        self._size: dict[bool, int] = {}
+        self._told: set[str] = set()
+
+    @cached_property
+    def identity(self) -> str:  # type: ignore[override]
+        """The folder or name, a fingerprint of the files or the commit, and every option that may change an answer."""
+        options = self.options
+        parts = ["local", source.identity(options.model, options.revision), f"dtype={options.dtype}"]
+        for name in ("quantization", "max_new_tokens", "thinking", "top"):
+            if (value := getattr(options, name)) != LocalOptions.model_fields[name].default:
+                parts.append(f"{name}={value}")
+        return " ".join(parts)
+
+    def models(self) -> Sequence[str]:
+        """The models of the Hub that were downloaded already."""
+        return source.downloaded_models()
+
+    async def answer(self, request: ChatRequest) -> ChatAnswer:
+        """The answer to one question, computed in a thread.
+
+        Raises:
+            LLMError: there is no answer.
+        """
+        (answer,) = await asyncio.to_thread(self.answer_batch, [request])
+        if isinstance(answer, LLMError):
+            raise answer
+        return answer
+
+    def answer_batch(self, requests: Sequence[ChatRequest]) -> list[ChatAnswer | LLMError]:
+        """The answers to several questions, in their order.
+
+        Raises:
+            MissingDependencyError: the model needs a package that is not installed.
+            ConfigurationError: the options contradict each other.
+        """
+        with self._lock:
+            answers: list[ChatAnswer | LLMError | None] = [None] * len(requests)
+            if not requests:
+                return []
+            try:
+                loaded = self._load()
+            except LLMError as error:
+                return [error] * len(requests)
+            groups: dict[tuple[str, ...], list[_Job]] = {}
+            for place, request in enumerate(requests):
+                try:
+                    job = self._job(loaded, place, request)
+                except LLMError as error:
+                    answers[place] = error
+                else:
+                    groups.setdefault(request.choices, []).append(job)
+            for choices, jobs in groups.items():
+                for job, answer in self._group(loaded, choices, jobs):
+                    answers[job.place] = answer
+            return [answer for answer in answers if answer is not None]
+
+    # ------------------------------------------------------------------------------------------ inside
+
+    def _load(self) -> Loaded:
+        if self._loaded is None:
+            from emosim_local_gpu.loading import load
+
+            self._loaded = load(self.options)
+        return self._loaded
+
+    def _job(self, loaded: Loaded, place: int, request: ChatRequest) -> _Job:
+        free = not request.choices and request.schema is None
+        tokens = loaded.format.prompt(request, thinking=free and self.options.thinking)
+        if request.choices:
+            tree = self._tree(loaded, request.choices)
+            tokens = [*tokens, *tree.lead]
+            longest_answer = max(tree.lengths) - len(tree.lead)
+        else:
+            longest_answer = 1
+        if loaded.longest is not None and len(tokens) + longest_answer > loaded.longest:
+            raise LLMRequestError(
+                f"the question has {len(tokens):,} tokens; {self.options.model} takes {loaded.longest:,} for question "
+                "and answer: show less of the history or of the descriptions, or use a model with a longer context"
+            )
+        return _Job(place, request, tokens)
+
+    def _tree(self, loaded: Loaded, choices: tuple[str, ...]) -> LabelTree:
+        from emosim_local_gpu.labels import LabelTree
+
+        if choices not in self._trees:
+            self._trees[choices] = LabelTree([loaded.format.label(one) for one in choices], choices)
+        return self._trees[choices]
+
+    def _group(
+        self, loaded: Loaded, choices: tuple[str, ...], jobs: list[_Job]
+    ) -> list[tuple[_Job, ChatAnswer | LLMError]]:
+        """Answer questions of one kind, in batches that fit into memory."""
+
+        def work(some: list[_Job], prefix: Prefix) -> list[ChatAnswer]:
+            return self._choose(loaded, choices, some, prefix) if choices else self._write(loaded, some, prefix)
+
+        scored = bool(choices)
+        jobs = sorted(jobs, key=lambda job: len(job.tokens))
+        prefix = self._prefix(loaded, jobs)
+        done: list[tuple[_Job, ChatAnswer | LLMError]] = []
+        while len(done) < len(jobs):
+            size = min(self._size.get(scored, self.options.batch_size), len(jobs) - len(done))
+            some = jobs[len(done) : len(done) + size]
+            answers = self._try(work, some, prefix)
+            if answers is None:  # too much at once
+                loaded.engine.forget()
+                memory.free(loaded.engine.device)
+                if size > 1:
+                    self._size[scored] = size // 2
+                    _LOG.warning("memory is short: %d questions at once instead of %d", size // 2, size)
+                    continue
+                if prefix.tokens:
+                    prefix = _no_prefix()
+                    continue
+                answers = [self._too_big(loaded, some[0])]
+            done += zip(some, answers, strict=True)
+            if prefix.computed:
+                prefix = _used(prefix)
+        return done
+
+    def _prefix(self, loaded: Loaded, jobs: list[_Job]) -> Prefix:
+        try:
+            return loaded.engine.prefix([job.tokens for job in jobs])
+        except Exception as error:
+            if not memory.is_shortage(error):
+                raise
+        loaded.engine.forget()
+        memory.free(loaded.engine.device)
+        return _no_prefix()
+
+    def _try(self, work: _Work, jobs: list[_Job], prefix: Prefix) -> list[ChatAnswer | LLMError] | None:
+        """The answers; None where memory ran out. What was computed is let go of when this returns."""
+        try:
+            return list(work(jobs, prefix))
+        except LLMError as error:
+            return [error] * len(jobs)
+        except Exception as error:
+            if memory.is_shortage(error):
+                return None
+            raise
+
+    def _too_big(self, loaded: Loaded, job: _Job) -> LLMRequestError:
+        device = loaded.engine.device
+        return LLMRequestError(
+            f"one question of {len(job.tokens):,} tokens does not fit into memory: {device} has "
+            f"{memory.in_words(memory.available(device))} free beside the {memory.in_words(loaded.needs)} of the "
+            "model's weights. Show less of the history, or use a smaller model, dtype=bfloat16, quantization=4bit or "
+            "device_map=auto."
+        )
+
+    def _choose(self, loaded: Loaded, choices: tuple[str, ...], jobs: list[_Job], prefix: Prefix) -> list[ChatAnswer]:
+        from emosim_local_gpu.scoring import score
+
+        tree = self._trees[choices]
+        rows = score(loaded.engine, [job.tokens for job in jobs], prefix, tree, loaded.ends)
+        answers = []
+        for i, (job, shares) in enumerate(zip(jobs, rows, strict=True)):
+            best = max(range(len(choices)), key=shares.__getitem__)
+            usage = Usage(len(job.tokens), _cached(prefix, i), tree.lengths[best])
+            kept = self._kept(choices, shares)
+            answers.append(ChatAnswer(choices[best], model=self.options.model, usage=usage, probabilities=kept))
+        return answers
+
+    def _kept(self, choices: tuple[str, ...], shares: list[float]) -> dict[str, float]:
+        if self.options.top is None or self.options.top >= len(choices):
+            return dict(zip(choices, shares, strict=True))
+        likeliest = sorted(range(len(choices)), key=lambda i: -shares[i])[: self.options.top]
+        total = sum(shares[i] for i in likeliest)
+        return {choices[i]: shares[i] / total for i in sorted(likeliest)}
+
+    def _write(self, loaded: Loaded, jobs: list[_Job], prefix: Prefix) -> list[ChatAnswer]:
+        from emosim_local_gpu.json_writer import JsonWriter
+        from emosim_local_gpu.sampling import Sampler
+        from emosim_local_gpu.text_writer import TextWriter
+        from emosim_local_gpu.writing import write
+
+        writers: list[JsonWriter | TextWriter] = []
+        for job in jobs:
+            request, sampler = job.request, Sampler.of(job.request)
+            most = self.options.max_new_tokens
+            if loaded.longest is not None:
+                most = min(most, loaded.longest - len(job.tokens))
+            if request.schema is not None and self._fits(request):
+                budget = min(request.max_tokens, most)
+                writers.append(JsonWriter(request.schema, loaded.vocabulary, loaded.format.encode, sampler, budget))
+            else:
+                thinks = loaded.format.opened(job.tokens)
+                writers.append(
+                    TextWriter(loaded.format.tokenizer, loaded.ends, sampler, request.max_tokens, most, thinks)
+                )
+        write(loaded.engine, [job.tokens for job in jobs], prefix, writers)
+        return [
+            self._written(job, writer, _cached(prefix, i))
+            for i, (job, writer) in enumerate(zip(jobs, writers, strict=True))
+        ]
+
+    def _written(self, job: _Job, writer: object, cached: int) -> ChatAnswer:
+        from emosim_local_gpu.json_writer import JsonWriter
+        from emosim_local_gpu.text_writer import TextWriter
+
+        model, prompt = self.options.model, len(job.tokens)
+        if isinstance(writer, JsonWriter):
+            return ChatAnswer(
+                writer.text, model=model, usage=Usage(prompt, cached, writer.written), finished=not writer.cut_off
+            )
+        assert isinstance(writer, TextWriter)
+        thoughts, text = writer.parts
+        usage = Usage(prompt, cached, writer.written, writer.thought)
+        return ChatAnswer(text, reasoning=thoughts, model=model, usage=usage, finished=not writer.cut_off)
+
+    def _fits(self, request: ChatRequest) -> bool:
+        """Whether a schema can be kept to; what cannot is said once."""
+        from emosim_local_gpu.json_writer import UnknownShapeError, check
+
+        assert request.schema is not None
+        try:
+            check(request.schema)
+        except UnknownShapeError as error:
+            if str(error) not in self._told:
+                self._told.add(str(error))
+                _LOG.warning("answers are not held to their schema, as it has %s", error)
+            return False
+        return True
+
+
+def _no_prefix() -> Prefix:
+    from emosim_local_gpu.engine import Prefix
+
+    return Prefix()
+
+
+def _used(prefix: Prefix) -> Prefix:
+    """The same for the batches after the first, for which nothing of it is computed."""
+    from emosim_local_gpu.engine import Prefix
+
+    return Prefix(prefix.tokens, prefix.cache)
+
+
+def _cached(prefix: Prefix, place: int) -> int:
+    """Tokens of a question that were not computed for it: the first of a batch pays for what all share."""
+    return len(prefix.tokens) - (prefix.computed if place == 0 else 0)

@@ -1,0 +1,134 @@
+"""ChatFormat: a conversation as the tokens that a model expects, by its own chat template or by a plain format."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from emosim_core import ChatRequest, LLMRequestError, Message
+from emosim_local_gpu.vocabulary import marks
+
+_LOG = logging.getLogger(__name__)
+
+OPEN, CLOSE = "<think>", "</think>"
+"""How models that think mark where they do."""
+
+_PROBE = (Message("user", "0"),)
+_MARK = "7"
+_PLAIN_TITLES = {"system": "Instructions", "user": "Question", "assistant": "Answer"}
+
+
+class ChatFormat:
+    """Turns conversations into tokens.
+
+    A model without a chat template gets a plain format, said once: each message is ``Instructions: ...``,
+    ``Question: ...`` or ``Answer: ...`` with an empty line between, and an ``Answer:`` to be continued at the end. An
+    answer then ends with its line.
+
+    Args:
+        tokenizer: of the model, as transformers loads it.
+        ends: ids of the tokens that end an answer, as the model's files name them.
+        name: of the model, for messages.
+
+    Attributes:
+        plain: whether the plain format is used.
+        lead: white space between the end of a question and its answer.
+        ends: ids of the tokens that end an answer.
+    """
+
+    def __init__(self, tokenizer: Any, ends: Sequence[int], name: str) -> None:
+        self.tokenizer, self.name = tokenizer, name
+        self.plain = not getattr(tokenizer, "chat_template", None)
+        self._begin: list[int] = []
+        texts = {str(tokenizer.convert_ids_to_tokens(token)) for token in marks(tokenizer)}
+        known = "|".join(re.escape(text) for text in sorted(texts, key=len, reverse=True) if len(text) > 1)
+        self._marks = re.compile(known) if known else None
+        if self.plain:
+            _LOG.warning(
+                "%s has no chat template, so it is asked in a plain format: 'Instructions: ...', 'Question: ...', "
+                "'Answer:'. A model that was trained to chat answers better.",
+                name,
+            )
+            begun = self.encode("0", special=True)
+            bare = self.encode("0")
+            if len(begun) > len(bare) and begun[-len(bare) :] == bare:
+                self._begin = begun[: len(begun) - len(bare)]
+        self.lead, after = self._around_answer()
+        self.ends = {*ends, *self._first_special(after)}
+
+    def encode(self, text: str, special: bool = False) -> list[int]:
+        """The tokens of a text."""
+        return list(self.tokenizer(text, add_special_tokens=special, verbose=False)["input_ids"])
+
+    def prompt(self, request: ChatRequest, thinking: bool = False) -> list[int]:
+        """The tokens of a question, up to where the answer begins.
+
+        Args:
+            request: the question.
+            thinking: whether the model may think first.
+
+        Raises:
+            LLMRequestError: the model's template does not take these messages.
+        """
+        return self._begin + self.encode(self.text(request.messages, thinking))
+
+    def text(self, messages: Sequence[Message], thinking: bool = False) -> str:
+        """A conversation as the text that the model reads, up to where the answer begins."""
+        if self.plain:
+            parts = [f"{_PLAIN_TITLES[one.role]}: {self._defused(one.content)}" for one in messages]
+            return "\n\n".join([*parts, f"{_PLAIN_TITLES['assistant']}:"])
+        text = self._by_template(messages, thinking)
+        if not thinking and text.rstrip().endswith(OPEN):
+            text = f"{text.rstrip()}\n\n{CLOSE}\n\n"
+        return text
+
+    def opened(self, tokens: Sequence[int]) -> bool:
+        """Whether a question ends with an open thought, so that the answer begins inside of it."""
+        return bool(self.tokenizer.decode(list(tokens[-8:])).rstrip().endswith(OPEN))
+
+    def label(self, label: str) -> list[int]:
+        """The tokens of an answer, as they continue a question that is not thought about."""
+        before = self.text(_PROBE)
+        asked, whole = self.encode(before), self.encode(before + self.lead + label)
+        return whole[len(asked) :] if whole[: len(asked)] == asked else self.encode(self.lead + label)
+
+    def _defused(self, text: str) -> str:
+        """A text without the model's own marks: a description may not end a message or begin another."""
+        return self._marks.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text) if self._marks else text
+
+    def _around_answer(self) -> tuple[str, str]:
+        """White space that the template puts before an answer, and what it puts after it."""
+        if self.plain:
+            return " ", ""
+        before = self.text(_PROBE)
+        try:
+            whole = self._render((*_PROBE, Message("assistant", _MARK)), add_generation_prompt=False)
+        except Exception:  # a template's own error may be of any type
+            return "", ""
+        lead, mark, after = whole[len(before) :].partition(_MARK)
+        return (lead, after) if whole.startswith(before) and mark and not lead.strip() else ("", "")
+
+    def _first_special(self, text: str) -> list[int]:
+        """The special token that a text begins with, if it does: after an answer it is the one that ends it."""
+        first = self.encode(text.lstrip())[:1]
+        return [token for token in first if token in marks(self.tokenizer)]
+
+    def _by_template(self, messages: Sequence[Message], thinking: bool) -> str:
+        try:
+            return self._render(messages, add_generation_prompt=True, enable_thinking=thinking)
+        except Exception as error:
+            if messages[0].role == "system" and len(messages) > 1 and messages[1].role == "user":
+                first = Message("user", f"{messages[0].content}\n\n{messages[1].content}")
+                try:
+                    return self._render((first, *messages[2:]), add_generation_prompt=True, enable_thinking=thinking)
+                except Exception:  # the first error says what is wrong with what was asked
+                    pass
+            raise LLMRequestError(
+                f"the chat template of {self.name} does not take this conversation: {error}"
+            ) from error
+
+    def _render(self, messages: Sequence[Message], **options: Any) -> str:
+        said = [{"role": one.role, "content": self._defused(one.content)} for one in messages]
+        return str(self.tokenizer.apply_chat_template(said, tokenize=False, **options))

@@ -1,0 +1,308 @@
+"""Engine: passes of questions through the model, with what they begin with computed once."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from emosim_local_gpu.labels import ROOT, LabelTree
+
+if TYPE_CHECKING:
+    import torch
+
+_LOG = logging.getLogger(__name__)
+
+WORTH_SHARING = 16
+"""Tokens that questions must have in common for these to be computed apart."""
+
+Rows = Sequence[Sequence[int]]
+"""Tokens of several questions."""
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """Tokens that questions begin with, and what the model computed of them.
+
+    Attributes:
+        tokens: the tokens.
+        cache: keys and values of them, for one row; None for no tokens.
+        computed: how many of them were computed for this use; the others were known before.
+    """
+
+    tokens: tuple[int, ...] = ()
+    cache: Any = None
+    computed: int = 0
+
+
+@dataclass
+class Read:
+    """What a pass over questions left behind.
+
+    Attributes:
+        logits: of the tokens that may follow, at the places that were asked for, shape ``(B, K, V)``.
+        cache: keys and values of all that was read; None where it was not to be kept.
+        mask: which of its columns are tokens of a question, shape ``(B, C)``.
+        lengths: tokens of each question, shape ``(B,)``.
+    """
+
+    logits: torch.Tensor
+    cache: Any
+    mask: torch.Tensor
+    lengths: torch.Tensor
+
+
+class Engine:
+    """Passes questions through a model of transformers.
+
+    Rows of different lengths are filled up on the right, where a causal model never looks; so filling changes
+    nothing, whatever the kind of attention.
+
+    Attributes:
+        shares: whether the keys and values of a common beginning can be handed to many rows.
+        branches: whether, besides, tokens can be added after rows that were filled up, and several ways of going on
+            be computed side by side: the model must heed masks and positions.
+    """
+
+    def __init__(self, model: Any, device: torch.device, sharing: bool = True) -> None:
+        self.model, self.device = model, device
+        self._forward_takes = set(inspect.signature(model.forward).parameters)
+        self._kept = Prefix()
+        self._last: tuple[int, ...] = ()
+        self.shares = self.branches = False
+        kinds = self._kinds_of_cache()
+        self.shares = sharing and bool(kinds) and kinds <= {"DynamicLayer", "DynamicSlidingWindowLayer"}
+        self.branches = (
+            kinds == {"DynamicLayer"}
+            and "position_ids" in self._forward_takes
+            and getattr(model.config, "_attn_implementation", "") in ("sdpa", "eager")
+        )
+        if self.branches and not self._heeds_masks():
+            self.branches = False
+        _LOG.debug("cache of %s: shares=%s, branches=%s", sorted(kinds), self.shares, self.branches)
+
+    # ------------------------------------------------------------------------------------------ passes
+
+    def prefix(self, rows: Rows) -> Prefix:
+        """What all rows begin with, computed once; at least one token of each row is left.
+
+        The last one is kept, so that the questions that follow need not compute it again; a single question shares
+        what it has in common with the one before.
+        """
+        if not self.shares:
+            return Prefix()
+        known = self._kept.tokens
+        single = len(rows) == 1
+        last, self._last = self._last, tuple(rows[-1])
+        common = shared_beginning([rows[0], last] if single and last else rows)
+        if single and not last:
+            common = 0
+        tokens = tuple(rows[0][:common])
+        start = len(known) if known and tokens[: len(known)] == known else 0
+        if start and (common - start < WORTH_SHARING or (single and common < 2 * start)):
+            return Prefix(known, self._kept.cache)
+        if common < WORTH_SHARING:
+            return Prefix()
+        before = self._spread(self._kept.cache, 1) if start else None
+        out = self._run([tokens[start:]], start, before, gather=[[common - start - 1]], keep=True)
+        if not start or common >= 2 * start:
+            self._kept = Prefix(tokens, out.cache)
+        return Prefix(tokens, out.cache, common - start)
+
+    def forget(self) -> None:
+        """Let go of what is kept of earlier questions."""
+        self._kept, self._last = Prefix(), ()
+
+    def read(self, rows: Rows, prefix: Prefix, keep: bool = False, gather: Rows | None = None) -> Read:
+        """One pass over rows that begin with a prefix.
+
+        Args:
+            rows: tokens of each question, the prefix included.
+            prefix: what they begin with.
+            keep: whether keys and values are kept, so that the rows can be gone on with.
+            gather: for each row the places, as many in each, whose next token is asked for; the last if None.
+        """
+        start = len(prefix.tokens)
+        own = [row[start:] for row in rows]
+        places = [[len(row) - 1] for row in rows] if gather is None else gather
+        cache = None if prefix.cache is None else self._spread(prefix.cache, len(rows))
+        return self._run(own, start, cache, [[place - start for place in one] for one in places], keep)
+
+    def branch(self, read: Read, tree: LabelTree) -> torch.Tensor:
+        """The logits at each node of a tree but its root, after each row; shape ``(B, N - 1, V)``.
+
+        All nodes go through the model side by side; each sees its row and the nodes that it follows.
+        """
+        import torch
+
+        nodes = range(1, len(tree))
+        rows = len(read.lengths)
+        sees = torch.zeros(len(nodes), len(nodes), dtype=torch.bool)
+        for node in nodes:
+            for seen in tree.said(node):
+                sees[node - 1, seen - 1] = True
+        allowed = torch.cat(
+            [
+                read.mask.bool()[:, None, :].expand(rows, len(nodes), -1),
+                sees.to(self.device)[None].expand(rows, -1, -1),
+            ],
+            dim=2,
+        )
+        dtype = self.model.dtype
+        mask = torch.zeros(allowed.shape, dtype=dtype, device=self.device)
+        mask.masked_fill_(~allowed, torch.finfo(dtype).min)
+        depths = torch.tensor([tree.depth(node) for node in nodes], device=self.device)
+        tokens = torch.tensor([[tree.tokens[node] for node in nodes]] * rows, device=self.device)
+        return self._forward(
+            tokens,
+            mask[:, None],
+            read.cache,
+            positions=read.lengths[:, None] + depths[None] - 1,
+            gather=None,
+        ).logits
+
+    def go_on(self, read: Read, tokens: Sequence[int]) -> None:
+        """Add one token to each row, and put the logits of what may follow into ``read``."""
+        import torch
+
+        added = torch.tensor(tokens, device=self.device)[:, None]
+        read.mask = torch.cat([read.mask, torch.ones_like(added)], dim=1)
+        out = self._forward(added, read.mask, read.cache, positions=read.lengths[:, None], gather=None)
+        read.logits, read.cache = out.logits, out.past_key_values
+        read.lengths = read.lengths + 1
+
+    def keep_rows(self, read: Read, rows: Sequence[int]) -> None:
+        """Leave out all rows but these."""
+        import torch
+
+        kept = torch.tensor(rows, device=self.device)
+        read.cache.reorder_cache(kept)
+        read.logits = read.logits[kept.to(read.logits.device)]
+        read.mask, read.lengths = read.mask[kept], read.lengths[kept]
+
+    # ------------------------------------------------------------------------------------------ inside
+
+    def _run(self, own: Rows, start: int, cache: Any, gather: Rows, keep: bool) -> Read:
+        import torch
+
+        longest = max(map(len, own))
+        ids = torch.zeros(len(own), longest, dtype=torch.long)
+        mask = torch.zeros(len(own), start + longest, dtype=torch.long)
+        mask[:, :start] = 1
+        for i, row in enumerate(own):
+            ids[i, : len(row)] = torch.tensor(row)
+            mask[i, start : start + len(row)] = 1
+        mask = mask.to(self.device)
+        places = torch.tensor(gather, device=self.device)
+        out = self._forward(ids.to(self.device), mask, cache, None, places, keep)
+        lengths = torch.tensor([start + len(row) for row in own], device=self.device)
+        return Read(out.logits, getattr(out, "past_key_values", None) if keep else None, mask, lengths)
+
+    def _forward(
+        self,
+        ids: torch.Tensor,
+        mask: torch.Tensor,
+        cache: Any,
+        positions: torch.Tensor | None,
+        gather: torch.Tensor | None,
+        keep: bool = True,
+    ) -> Any:
+        import torch
+
+        options: dict[str, Any] = {"past_key_values": cache} if cache is not None else {}
+        if positions is not None and "position_ids" in self._forward_takes:
+            options["position_ids"] = positions
+        with torch.inference_mode(), self._gathering(gather) as finish:
+            keeps = keep or cache is not None
+            return finish(self.model(input_ids=ids, attention_mask=mask, use_cache=keeps, **options))
+
+    @contextmanager
+    def _gathering(self, places: torch.Tensor | None) -> Iterator[Any]:
+        """Computes logits only at some places, shape ``(B, K)``: those of all places would fill the memory."""
+        import torch
+
+        head = self.model.get_output_embeddings()
+
+        def pick(states: torch.Tensor) -> torch.Tensor:
+            assert places is not None
+            where = places.to(states.device)
+            return states[torch.arange(len(where), device=states.device)[:, None], where]
+
+        if places is None:
+            yield lambda out: out
+        elif head is None:
+
+            def finish(out: Any) -> Any:
+                out.logits = pick(out.logits)
+                return out
+
+            yield finish
+        else:
+            handle = head.register_forward_pre_hook(lambda _, arguments: (pick(arguments[0]), *arguments[1:]))
+            try:
+                yield lambda out: out
+            finally:
+                handle.remove()
+
+    def _spread(self, cache: Any, rows: int) -> Any:
+        """The same keys and values for many rows; nothing is copied before the model adds to them."""
+        spread = copy.copy(cache)
+        spread.layers = [copy.copy(layer) for layer in cache.layers]
+        for layer in spread.layers:
+            if getattr(layer, "keys", None) is not None:
+                layer.keys = layer.keys.expand(rows, *layer.keys.shape[1:])
+                layer.values = layer.values.expand(rows, *layer.values.shape[1:])
+        return spread
+
+    def _kinds_of_cache(self) -> set[str]:
+        """What the model's cache is made of; a first pass of one token shows it."""
+        out = self._run([[0]], 0, None, [[0]], keep=True)
+        return {type(layer).__name__ for layer in getattr(out.cache, "layers", None) or ()}
+
+    def _heeds_masks(self) -> bool:
+        """Whether ways of going on that are computed side by side come out as they do one by one."""
+        import torch
+
+        size = min(int(self.model.config.get_text_config().vocab_size), 64)
+        rows = [[i % size for i in range(3, 11)], [i % size for i in range(20, 25)]]
+        tree = LabelTree([[1 % size], [1 % size, 2 % size], [3 % size, 2 % size]], ("a", "ab", "cb"))
+        try:
+            side_by_side = self.branch(self.read(rows, Prefix(), keep=True), tree).float()
+        except (RuntimeError, TypeError, ValueError, NotImplementedError):
+            return False
+        one_by_one = self.follow(rows, Prefix(), tree)[:, 1:].float()
+        near = 1e-3 if self.model.dtype == torch.float32 else 0.05 * float(one_by_one.abs().max())
+        return bool((side_by_side - one_by_one).abs().max() <= near)
+
+    def follow(self, rows: Rows, prefix: Prefix, tree: LabelTree) -> torch.Tensor:
+        """The logits at each node of a tree after each row, by a row for each of its leaves; ``(B, N, V)``.
+
+        Slower than :meth:`branch`; for models that cannot do that.
+        """
+        import torch
+
+        leaves = [tree.said(leaf) for leaf in tree.leaves()]
+        longest = max(map(len, leaves))
+        known = []
+        for row in rows:
+            whole = [[*row, *(tree.tokens[node] for node in nodes)] for nodes in leaves]
+            gather = [[len(row) - 1 + min(k, len(nodes)) for k in range(longest + 1)] for nodes in leaves]
+            logits = self.read(whole, prefix, gather=gather).logits
+            at = {node: logits[j, k] for j, nodes in enumerate(leaves) for k, node in enumerate([ROOT, *nodes])}
+            known.append(torch.stack([at[node] for node in range(len(tree))]))
+        return torch.stack(known)
+
+
+def shared_beginning(rows: Rows) -> int:
+    """How many tokens all rows begin with, leaving at least one of each."""
+    ordered = sorted(map(tuple, rows))
+    first, last = ordered[0], ordered[-1]
+    most = min(map(len, rows)) - 1
+    for i in range(most):
+        if first[i] != last[i]:
+            return i
+    return max(most, 0)

@@ -1,0 +1,282 @@
+"""Loading: a model of transformers, ready to be asked, or a clear error that says what it lacks."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import re
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from emosim_core import ConfigurationError, EmoSimError, LLMRequestError, MissingDependencyError
+from emosim_local_gpu import memory, source
+from emosim_local_gpu.chat_format import ChatFormat
+from emosim_local_gpu.engine import Engine
+from emosim_local_gpu.options import LocalOptions
+from emosim_local_gpu.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    import torch
+
+_LOG = logging.getLogger(__name__)
+
+_EXTRAS = {"bitsandbytes": ("bitsandbytes", "accelerate"), "gptq": ("gptqmodel", "optimum")}
+"""Packages that a kind of quantisation needs; the extra of this distribution has its name."""
+
+_SHORTER = "use a smaller model, dtype=bfloat16, quantization=4bit, or device_map=auto to spread it over all devices"
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model that is ready to be asked.
+
+    Attributes:
+        engine: passes questions through it.
+        format: turns questions into tokens.
+        vocabulary: what its tokens write.
+        ends: ids of the tokens that end an answer.
+        longest: most tokens of a question and its answer; None where the model does not say.
+        needs: bytes of its weights.
+    """
+
+    engine: Engine
+    format: ChatFormat
+    vocabulary: Vocabulary
+    ends: tuple[int, ...]
+    longest: int | None
+    needs: int
+
+
+def load(options: LocalOptions) -> Loaded:
+    """Load the model.
+
+    Raises:
+        ConfigurationError: the options contradict each other, or name a device that is not there.
+        MissingDependencyError: the model needs a package that is not installed.
+        LLMRequestError: there is no such model, it cannot be read, or it needs more memory than there is.
+    """
+    _check(options)
+    device = _device(options)
+    folder = _folder(options)
+    begun = time.perf_counter()
+    _LOG.info("loading %s on %s", options.model, options.device_map or device)
+    try:
+        config = _part("AutoConfig", options)
+        _need_packages(options, config)
+        _need_memory(options, folder, config, device)
+        tokenizer = _part("AutoTokenizer", options)
+        model = _model(options, config, device)
+        loaded = _ready(options, model, tokenizer)
+    except EmoSimError:
+        raise
+    except Exception as error:
+        raise _worded(error, options, folder, device) from error
+    _LOG.info(
+        "loaded %s: %s of weights, %s, in %.1f s",
+        options.model,
+        memory.in_words(loaded.needs),
+        str(model.dtype).removeprefix("torch."),
+        time.perf_counter() - begun,
+    )
+    return loaded
+
+
+def _check(options: LocalOptions) -> None:
+    if options.device_map and options.device != "auto":
+        raise ConfigurationError(
+            f"device_map={options.device_map!r} chooses the devices itself: leave out device={options.device!r}"
+        )
+    if options.device_map:
+        _need("device_map", ("accelerate",), "accelerate")
+    if options.quantization != "none":
+        _need(f"quantization={options.quantization}", _EXTRAS["bitsandbytes"], "bitsandbytes")
+
+
+def _need(what: str, packages: tuple[str, ...], extra: str) -> None:
+    for package in packages:
+        if importlib.util.find_spec(package) is None:
+            raise MissingDependencyError(what, package, f"pip install 'emosim-local-gpu[{extra}]'")
+
+
+def _need_packages(options: LocalOptions, config: Any) -> None:
+    """A model that is quantised already says so in its configuration."""
+    method = _quantised(config)
+    if method and options.quantization != "none":
+        raise ConfigurationError(
+            f"{options.model} is quantised already ({method}): leave out quantization={options.quantization}"
+        )
+    if method in _EXTRAS:
+        _need(f"{options.model}, which is quantised by {method},", _EXTRAS[method], method)
+
+
+def _quantised(config: Any) -> str:
+    found = getattr(config, "quantization_config", None) or {}
+    method = found.get("quant_method", "") if isinstance(found, dict) else getattr(found, "quant_method", "")
+    return str(getattr(method, "value", method))
+
+
+def _device(options: LocalOptions) -> torch.device:
+    import torch
+
+    cuda = torch.cuda.is_available()
+    if options.device == "auto":
+        return torch.device("cuda:0" if cuda else "cpu")
+    device = torch.device(options.device)
+    if device.type == "cuda" and not (cuda and (device.index or 0) < torch.cuda.device_count()):
+        count = torch.cuda.device_count() if cuda else 0
+        raise ConfigurationError(
+            f"there is no device {options.device!r}: torch {torch.__version__} sees {count or 'no'} graphics "
+            f"card{'' if count == 1 else 's'}; use device=auto or device=cpu"
+        )
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise ConfigurationError("there is no device 'mps' here; use device=auto or device=cpu")
+    return device
+
+
+def _folder(options: LocalOptions) -> Path | None:
+    """The folder of the model's files; None where they are still to be downloaded.
+
+    Raises:
+        LLMRequestError: it is a folder, and there is no model in it.
+    """
+    folder = source.local_folder(options.model)
+    if folder is None:
+        return source.downloaded(options.model, options.revision)
+    if not folder.is_dir():
+        what = "is a file, not a folder" if folder.exists() else "does not exist"
+        raise LLMRequestError(
+            f"the model folder {folder} {what}. Name a folder with a config.json, or a model on the Hugging Face Hub "
+            "such as local:org/name."
+        )
+    if not (folder / "config.json").exists():
+        raise LLMRequestError(
+            f"the folder {folder} holds no model: it has no config.json. Name the folder that save_pretrained wrote or "
+            "that was downloaded from the Hub."
+        )
+    return folder
+
+
+def _need_memory(options: LocalOptions, folder: Path | None, config: Any, device: torch.device) -> None:
+    """Refuse a model that is too big before it fills the memory."""
+    if folder is None or options.device_map or options.quantization != "none":
+        return
+    needs, has = source.weight_bytes(folder), memory.available(device)
+    if options.dtype != "auto" and not _quantised(config):
+        saved = getattr(getattr(config, "dtype", None), "itemsize", None)
+        needs = needs * int(_dtype(options).itemsize) // int(saved) if saved else needs
+    if has is not None and needs > has:
+        raise LLMRequestError(
+            f"{options.model} needs {memory.in_words(needs)} for its weights alone, and {device} has "
+            f"{memory.in_words(has)} free: {_SHORTER}"
+        )
+
+
+def _dtype(options: LocalOptions) -> Any:
+    import torch
+
+    return options.dtype if options.dtype == "auto" else getattr(torch, options.dtype)
+
+
+def _part(maker: str, options: LocalOptions, **more: Any) -> Any:
+    """Something that transformers loads of the model."""
+    import transformers
+
+    local = source.local_folder(options.model)
+    return getattr(transformers, maker).from_pretrained(
+        options.model if local is None else str(local),
+        revision=options.revision or "main",
+        trust_remote_code=options.trust_remote_code,
+        local_files_only=options.local_files_only or local is not None,
+        **more,
+    )
+
+
+def _model(options: LocalOptions, config: Any, device: torch.device) -> Any:
+    more: dict[str, Any] = {"config": config, "dtype": _dtype(options)}
+    placed = bool(options.device_map) or options.quantization != "none"
+    if options.quantization != "none":
+        import transformers
+
+        shrink: Any = transformers.BitsAndBytesConfig
+        four = options.quantization == "4bit"
+        more["quantization_config"] = shrink(load_in_4bit=four, load_in_8bit=not four)
+    if placed:
+        more["device_map"] = options.device_map or {"": device}
+    with _quiet():
+        model = _part("AutoModelForCausalLM", options, **more)
+    if not placed and model.device != device:
+        model = model.to(device)
+    return model.eval()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No bar of progress where nobody watches."""
+    import transformers
+
+    bars: Any = transformers.utils.logging
+    shown = bars.is_progress_bar_enabled()
+    if shown and not sys.stderr.isatty():
+        bars.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            bars.enable_progress_bar()
+
+
+def _ready(options: LocalOptions, model: Any, tokenizer: Any) -> Loaded:
+    device = model.get_input_embeddings().weight.device
+    text = model.config.get_text_config()
+    form = ChatFormat(tokenizer, _ends(model, tokenizer), options.model)
+    vocabulary = Vocabulary(tokenizer, int(text.vocab_size), device)
+    engine = Engine(model, device, options.prefix_sharing)
+    ends = set(form.ends) | (set(vocabulary.line_ends) if form.plain else set())
+    longest = getattr(text, "max_position_embeddings", None)
+    needs = int(model.get_memory_footprint())
+    return Loaded(engine, form, vocabulary, tuple(sorted(ends)), int(longest) if longest else None, needs)
+
+
+def _ends(model: Any, tokenizer: Any) -> list[int]:
+    """Ids of the tokens that end an answer, wherever the model's files name them."""
+    named = [getattr(getattr(model, "generation_config", None), "eos_token_id", None)]
+    named += [getattr(model.config.get_text_config(), "eos_token_id", None), tokenizer.eos_token_id]
+    ends: set[int] = set()
+    for one in named:
+        ends.update(one if isinstance(one, list | tuple) else [] if one is None else [one])
+    return sorted(ends)
+
+
+def _worded(error: Exception, options: LocalOptions, folder: Path | None, device: torch.device) -> EmoSimError:
+    """An error of loading, for people."""
+    name = options.model
+    if memory.is_shortage(error):
+        needs = memory.in_words(source.weight_bytes(folder) if folder else None)
+        has = memory.in_words(memory.available(device))
+        return LLMRequestError(
+            f"{name} does not fit into memory: its weights are {needs}, {device} has {has} free: {_SHORTER}"
+        )
+    said = str(error).strip().partition("\n")[0] or type(error).__name__
+    if isinstance(error, ImportError):
+        command = re.search(r"pip install [^`'\")\n]+", str(error))
+        package = command[0].split()[-1] if command else getattr(error, "name", None) or said
+        return MissingDependencyError(f"loading {name}", package, command[0] if command else f"pip install {package}")
+    if "trust_remote_code" in str(error):
+        return LLMRequestError(
+            f"{name} brings code of its own: read it, and set trust_remote_code=true if you trust it"
+        )
+    if folder is None and isinstance(error, OSError):
+        how = "it may not be downloaded (local_files_only)" if options.local_files_only else "it cannot be reached"
+        return LLMRequestError(
+            f"there is no folder {name!r}, no model {name!r} among the downloads in {source.hub_cache()}, and on the "
+            f"Hugging Face Hub {how} or there is none of this name. Download it where there is a network, or give the "
+            f"path of a folder. ({said})"
+        )
+    import transformers
+
+    return LLMRequestError(f"{name} cannot be loaded by transformers {transformers.__version__}: {said}")

@@ -1,0 +1,62 @@
+"""Memory: what a model needs, what there is, and which errors mean that it was not enough."""
+
+from __future__ import annotations
+
+import gc
+import os
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+GIB = 2**30
+
+_SAYS = re.compile(r"out of memory|not enough memory|can't allocate memory|cannot allocate memory|bad allocation", re.I)
+
+
+def is_shortage(error: BaseException) -> bool:
+    """Whether an error means that memory ran out."""
+    import torch
+
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and _SAYS.search(str(error)) is not None
+
+
+def available(device: torch.device) -> int | None:
+    """Bytes that are free on a device; None where that cannot be told."""
+    import torch
+
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    if device.type != "cpu":
+        return None
+    try:
+        with open("/proc/meminfo", encoding="ascii") as table:
+            found = re.search(r"^MemAvailable:\s+(\d+) kB", table.read(), re.MULTILINE)
+        if found:
+            return int(found[1]) * 1024
+    except OSError:
+        pass
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
+def free(device: torch.device) -> None:
+    """Give back what is no longer used."""
+    import torch
+
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+
+
+def in_words(count: int | None) -> str:
+    """Bytes in GiB, for people."""
+    if count is None:
+        return "an unknown amount"
+    return f"{count / GIB:.1f} GiB" if count >= GIB / 10 else f"{count / 2**20:.1f} MiB"

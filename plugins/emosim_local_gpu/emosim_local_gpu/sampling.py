@@ -1,0 +1,60 @@
+"""Sampling: the next token, the likeliest or drawn, so that the same seed and question draw the same."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from emosim_core import ChatRequest, LLMRequestError
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass
+class Sampler:
+    """Picks tokens.
+
+    Attributes:
+        temperature: 0 for the likeliest token.
+        numbers: where randomness comes from.
+    """
+
+    temperature: float = 0.0
+    numbers: random.Random = field(default_factory=lambda: random.Random(0))
+
+    @classmethod
+    def of(cls, request: ChatRequest) -> Sampler:
+        """What a question asks for. Its draws are its own: they depend on no other question."""
+        asked = [[one.role, one.content] for one in request.messages]
+        key = json.dumps([request.seed, request.sample, asked], ensure_ascii=False)
+        digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
+        return cls(request.temperature, random.Random(int.from_bytes(digest, "big")))
+
+    def pick(self, logits: torch.Tensor, allowed: torch.Tensor | None = None) -> int:
+        """One token.
+
+        Args:
+            logits: shape ``(V,)``.
+            allowed: which tokens may be picked, shape ``(V,)``, at least one; any of them if None.
+
+        Raises:
+            LLMRequestError: what the model computes is no number.
+        """
+        import torch
+
+        scores = logits.float()
+        if allowed is not None:
+            scores = scores.masked_fill(~allowed.to(scores.device), -torch.inf)
+        best = int(scores.argmax())
+        if not torch.isfinite(scores[best]):
+            raise LLMRequestError("what the model computes is no number: try dtype=float32 or dtype=bfloat16")
+        if not self.temperature:
+            return best
+        edges = ((scores - scores[best]) / self.temperature).exp().cumsum(0)
+        at = torch.searchsorted(edges, edges[-1] * self.numbers.random(), right=True)
+        chosen = min(int(at), len(edges) - 1)
+        return chosen if allowed is None or bool(allowed[chosen]) else best

@@ -1,0 +1,74 @@
+"""Scoring: the probability of each answer that a question allows, by the model's own distribution."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from emosim_core import LLMRequestError
+from emosim_local_gpu.engine import Engine, Prefix, Rows
+from emosim_local_gpu.labels import LabelTree, Step
+
+if TYPE_CHECKING:
+    import torch
+
+
+def score(engine: Engine, rows: Rows, prefix: Prefix, tree: LabelTree, ends: Sequence[int]) -> list[list[float]]:
+    """The probability of each answer after each question; each row sums to 1.
+
+    Args:
+        engine: the model.
+        rows: tokens of each question and, after it, those of ``tree.lead``.
+        prefix: what the rows begin with.
+        tree: the answers.
+        ends: ids of the tokens that end an answer.
+
+    Raises:
+        LLMRequestError: an end is needed and the model has none, or what the model computes is no number.
+    """
+    import torch
+
+    if tree.ended and not ends:
+        raise LLMRequestError(
+            "the model names no token that ends an answer, so answers of which one begins with another cannot be told "
+            "apart; use a scale such as 0-9, or give the model's generation_config.json an eos_token_id"
+        )
+    if len(tree) == 1:
+        logits = engine.read(rows, prefix).logits
+    elif engine.branches:
+        read = engine.read(rows, prefix, keep=True)
+        logits = torch.cat([read.logits, engine.branch(read, tree)], dim=1)
+    else:
+        logits = engine.follow(rows, prefix, tree)
+    factors = _factors(logits, sorted({step for steps in tree.steps for step in steps}, key=_order), ends)
+    weights = [[sum(factors[step][i] for step in steps) for steps in tree.steps] for i in range(len(rows))]
+    return [_normalised(row) for row in weights]
+
+
+def _order(step: Step) -> tuple[int, int]:
+    return step.node, -1 if step.token is None else step.token
+
+
+def _factors(logits: torch.Tensor, steps: Sequence[Step], ends: Sequence[int]) -> dict[Step, list[float]]:
+    """The logarithm of each factor, for each row."""
+    told: dict[Step, list[float]] = {}
+    for node in sorted({step.node for step in steps}):
+        here = logits[:, node].float()
+        total = here.logsumexp(-1)
+        for step in (one for one in steps if one.node == node):
+            value = here[:, step.token] if step.token is not None else here[:, list(ends)].logsumexp(-1)
+            told[step] = (value - total).double().tolist() if here.device.type != "mps" else (value - total).tolist()
+    return told
+
+
+def _normalised(logs: Sequence[float]) -> list[float]:
+    highest = max(logs)
+    weights = [math.exp(log - highest) for log in logs] if math.isfinite(highest) else [math.nan]
+    total = sum(weights)
+    if not math.isfinite(total):
+        raise LLMRequestError(
+            "what the model computes is no number; its weights are damaged, or its numbers are too coarse: try "
+            "dtype=float32 or dtype=bfloat16"
+        )
+    return [weight / total for weight in weights]

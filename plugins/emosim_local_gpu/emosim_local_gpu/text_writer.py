@@ -1,0 +1,87 @@
+"""TextWriter: writes a free answer, and tells thoughts from what is said."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Generator
+from typing import TYPE_CHECKING, Any
+
+from emosim_local_gpu.chat_format import CLOSE, OPEN
+from emosim_local_gpu.sampling import Sampler
+
+if TYPE_CHECKING:
+    import torch
+
+
+class TextWriter:
+    """Writes one answer until the model ends it.
+
+    Args:
+        tokenizer: of the model.
+        ends: ids of the tokens that end an answer.
+        sampler: picks tokens.
+        most: tokens of the answer, thoughts not counted.
+        most_in_all: tokens, thoughts counted.
+        thinks: whether the question ends with an open thought.
+    """
+
+    def __init__(
+        self, tokenizer: Any, ends: Collection[int], sampler: Sampler, most: int, most_in_all: int, thinks: bool = False
+    ) -> None:
+        self._tokenizer, self._ends, self._sampler = tokenizer, ends, sampler
+        self._most, self._most_in_all, self._thinks = most, most_in_all, thinks
+        self._opened = thinks
+        self._tokens: list[int] = []
+        self._thought = 0
+        self.cut_off = False
+
+    def write(self) -> Generator[list[int], torch.Tensor, None]:
+        """Yields the tokens one by one; the first that is yielded is none."""
+        logits = yield []
+        opening, closing = self._mark(OPEN), self._mark(CLOSE)
+        while True:
+            token = self._sampler.pick(logits)
+            if token in self._ends:
+                return
+            self._tokens.append(token)
+            if token == opening and len(self._tokens) <= 2:
+                self._opened = True
+            if token == closing:
+                self._opened, self._thought = False, len(self._tokens)
+            said = 0 if self._opened else len(self._tokens) - self._thought
+            if said >= self._most or len(self._tokens) >= self._most_in_all:
+                self.cut_off = True
+                return
+            logits = yield [token]
+
+    @property
+    def written(self) -> int:
+        """Tokens written, thoughts counted."""
+        return len(self._tokens)
+
+    @property
+    def thought(self) -> int:
+        """Tokens of thoughts."""
+        return len(self._tokens) if self._opened else self._thought
+
+    @property
+    def parts(self) -> tuple[str, str]:
+        """The thoughts and the answer."""
+        text = self._tokenizer.decode(self._tokens, skip_special_tokens=True).strip()
+        thoughts, closed, said = text.partition(CLOSE)
+        begun = self._thinks or text.startswith(OPEN)
+        if closed and begun:
+            return thoughts.removeprefix(OPEN).strip(), said.strip()
+        if begun or self._opened:
+            return text.removeprefix(OPEN).strip(), ""
+        if self._thought:  # the marks are special tokens, which leave no text
+            tokens = self._tokens
+            shown = [
+                self._tokenizer.decode(part, skip_special_tokens=True).strip()
+                for part in (tokens[: self._thought], tokens[self._thought :])
+            ]
+            return shown[0], shown[1]
+        return "", text
+
+    def _mark(self, text: str) -> int | None:
+        token = self._tokenizer.convert_tokens_to_ids(text)
+        return token if isinstance(token, int) and token != self._tokenizer.unk_token_id else None

@@ -1,0 +1,166 @@
+"""JsonWriter: whatever the model, the text parses and fits its schema."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+from emosim_local_gpu.backend import LocalBackend
+from emosim_local_gpu.json_writer import UnknownShapeError, check
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from emosim_core import ChatAnswer, ChatRequest
+
+Make = Callable[..., LocalBackend]
+Ask = Callable[..., list[ChatRequest]]
+
+REASONS: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {
+        "reasons": {"type": "array", "items": {"type": "string", "maxLength": 30}, "minItems": 1, "maxItems": 3},
+        "rating": {"type": "string", "enum": ["1", "2", "3", "10"]},
+    },
+    "required": ["reasons", "rating"],
+    "additionalProperties": False,
+}
+NUMBER: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string", "minLength": 3, "maxLength": 12, "title": "Name"},
+        "rating": {"type": "integer", "minimum": 1, "maximum": 12},
+    },
+}
+
+
+def fits(value: Any, schema: Mapping[str, Any]) -> bool:
+    """Whether a value is of a shape, said apart from how it is written."""
+    if "const" in schema:
+        return bool(value == schema["const"])
+    if "enum" in schema:
+        return value in schema["enum"]
+    kind = schema["type"]
+    if kind == "string":
+        return isinstance(value, str) and schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", 10**6)
+    if kind == "integer":
+        return type(value) is int and schema["minimum"] <= value <= schema["maximum"]
+    if kind == "boolean":
+        return isinstance(value, bool)
+    if kind == "array":
+        few = schema.get("minItems", 0) <= len(value) <= schema.get("maxItems", 10**6)
+        return few and all(fits(one, schema["items"]) for one in value)
+    properties = schema.get("properties", {})
+    return list(value) == list(properties) and all(fits(value[name], properties[name]) for name in properties)
+
+
+def written(local: LocalBackend, asked: list[ChatRequest]) -> list[ChatAnswer]:
+    answers = [answer for answer in local.answer_batch(asked) if isinstance(answer, ChatAnswer)]
+    assert len(answers) == len(asked)
+    return answers
+
+
+@pytest.mark.parametrize("kind", ["merged", "bytes", "words", "plain", "sliding"])
+@pytest.mark.parametrize("schema", [REASONS, NUMBER], ids=["reasons", "number"])
+def test_answers_parse_and_fit(kind: str, schema: Mapping[str, Any], backend: Make, questions: Ask) -> None:
+    local, lengths = backend(kind), set()
+    for seed in range(2):
+        for temperature in (0.0, 2.0):
+            asked = questions(4, max_tokens=80, schema=schema, temperature=temperature, seed=seed)
+            for answer in written(local, asked):
+                value = json.loads(answer.text)
+                assert fits(value, schema), answer.text
+                lengths.add(len(value.get("reasons", "")))
+                assert answer.usage.completion > 5
+    if schema is REASONS and kind in ("merged", "bytes"):
+        assert len(lengths) > 1
+
+
+def test_every_value_that_is_allowed_can_come(backend: Make, questions: Ask) -> None:
+    local = backend("bytes")
+    asked = [one for seed in range(24) for one in questions(4, schema=NUMBER, temperature=30.0, seed=seed)]
+    found = {json.loads(answer.text)["rating"] for answer in written(local, asked)}
+    assert found >= set(range(1, 10))
+    assert max(found) >= 10
+
+
+@pytest.mark.parametrize("kind", ["merged", "sliding"])
+def test_a_batch_writes_what_its_questions_get_one_by_one(kind: str, backend: Make, questions: Ask) -> None:
+    asked = questions(4, max_tokens=60, schema=REASONS, temperature=1.0, seed=3)
+    alone = backend(kind, prefix_sharing=False)
+    apart = [answer.text for one in asked for answer in written(alone, [one])]
+    assert [answer.text for answer in written(backend(kind), asked)] == apart
+
+
+def test_an_answer_that_must_end_ends_well(backend: Make, questions: Ask) -> None:
+    for answer in written(backend("merged"), questions(3, max_tokens=1, schema=REASONS, temperature=1.0, seed=1)):
+        assert fits(json.loads(answer.text), REASONS)
+        assert not answer.finished
+
+
+STRINGS = st.fixed_dictionaries(
+    {"type": st.just("string"), "minLength": st.integers(0, 3), "maxLength": st.integers(3, 12)}
+)
+NUMBERS = st.tuples(st.integers(-3, 120), st.integers(0, 15)).map(
+    lambda pair: {"type": "integer", "minimum": pair[0], "maximum": sum(pair)}
+)
+LISTED = st.lists(
+    st.one_of(st.text(max_size=4), st.integers(-20, 200), st.none(), st.booleans()), min_size=1, max_size=5
+).map(lambda values: {"enum": values})
+LEAVES = st.one_of(STRINGS, NUMBERS, LISTED, st.just({"type": "boolean"}), st.just({"const": 'a "quoted" \\ one'}))
+SHAPES = st.recursive(
+    LEAVES,
+    lambda inner: st.one_of(
+        st.dictionaries(st.text(max_size=5), inner, max_size=3).map(
+            lambda properties: {"type": "object", "properties": properties, "required": list(properties)}
+        ),
+        st.tuples(inner, st.integers(0, 2), st.integers(0, 2)).map(
+            lambda of: {"type": "array", "items": of[0], "minItems": of[1], "maxItems": of[1] + of[2]}
+        ),
+    ),
+    max_leaves=5,
+)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(schema=SHAPES, seed=st.integers(0, 99), most=st.integers(1, 60))
+def test_every_shape_is_written_as_it_is(
+    schema: dict[str, Any], seed: int, most: int, one_model: LocalBackend, question: Callable[..., ChatRequest]
+) -> None:
+    check(schema)
+    asked = question("Write.", schema=schema, seed=seed, temperature=2.0, max_tokens=most)
+    (answer,) = written(one_model, [asked])
+    assert fits(json.loads(answer.text), schema), (schema, answer.text)
+
+
+@pytest.fixture(scope="module")
+def one_model(models: Callable[[str], Any]) -> LocalBackend:
+    from emosim_local_gpu.options import LocalOptions
+
+    return LocalBackend(LocalOptions(model=str(models("merged")), device="cpu"))
+
+
+@pytest.mark.parametrize(
+    ("schema", "says"),
+    [
+        ({"type": "number"}, "'number'"),
+        ({"type": "integer", "minimum": 1}, "'integer'"),
+        ({"type": "string", "pattern": "^a"}, "'pattern'"),
+        ({"$ref": "#/$defs/A"}, "None"),
+        ({"type": "object", "properties": {"a": {"anyOf": []}}}, "None"),
+        ({"type": "object", "required": ["a"]}, "'a'"),
+        ({"type": "array", "items": {"type": "string"}, "minItems": 3, "maxItems": 1}, "minItems"),
+    ],
+)
+def test_a_shape_that_is_not_known_is_answered_freely_and_said_once(
+    schema: dict[str, Any], says: str, backend: Make, questions: Ask, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(UnknownShapeError, match=says):
+        check(schema)
+    with caplog.at_level(logging.WARNING, "emosim_local_gpu"):
+        free = written(backend("merged"), questions(2, max_tokens=6))
+        answers = written(backend("merged"), questions(2, max_tokens=6, schema=schema))
+    assert [answer.text for answer in answers] == [answer.text for answer in free]
+    assert len([one for one in caplog.records if "not held to their schema" in one.message]) == 1

@@ -1,0 +1,100 @@
+"""`transformers serve` with a tiny model: the same model asked over HTTP says what it says in this process."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from emosim_local_gpu.backend import LocalBackend
+
+from emosim_core import ChatAnswer, ChatRequest
+
+pytestmark = pytest.mark.slow
+
+SERVE = "from transformers.cli.transformers import main; main()"
+
+
+def post(url: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    call = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(call, timeout=60) as response:
+            return response.status, json.loads(response.read())
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, {}
+
+
+@pytest.fixture
+def server(models: Callable[[str], Path], tmp_path: Path) -> Iterator[str]:
+    """The address of a server that has been given the tiny model."""
+    from transformers.utils import import_utils
+
+    available = getattr(import_utils, "is_serve_available", lambda: False)
+    if not available():
+        pytest.skip("what transformers serves with is not installed: pip install 'transformers[serving]'")
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port = one.getsockname()[1]
+    (tmp_path / "hub").mkdir()
+    arguments = ["serve", str(models("merged")), "--host", "127.0.0.1", "--port", str(port), "--device", "cpu"]
+    log = (tmp_path / "log").open("w")
+    process = subprocess.Popen(
+        [sys.executable, "-c", SERVE, *arguments],
+        env={**os.environ, "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "2"},
+        stdout=log,
+        stderr=log,
+    )
+    try:
+        _wait(process, port, tmp_path / "log")
+        yield f"http://127.0.0.1:{port}/v1/chat/completions"
+    finally:
+        process.terminate()
+        process.wait(20)
+        log.close()
+
+
+def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        assert process.poll() is None, log.read_text()
+        with socket.socket() as one:
+            if one.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.2)
+    raise AssertionError(log.read_text())
+
+
+def test_a_server_of_the_same_model_says_the_same(
+    server: str,
+    models: Callable[[str], Path],
+    backend: Callable[..., LocalBackend],
+    question: Callable[..., ChatRequest],
+) -> None:
+    asked = question("Say something.", max_tokens=12)
+    (ours,) = backend("merged").answer_batch([asked])
+    assert isinstance(ours, ChatAnswer)
+    body = {
+        "model": str(models("merged")),
+        "messages": [{"role": one.role, "content": one.content} for one in asked.messages],
+        "max_tokens": 12,
+        "temperature": 0.0,
+        "stream": False,
+    }
+    status, told = post(server, body)
+    assert status == 200
+    assert told["choices"][0]["message"]["content"].strip() == ours.text
+    assert told["usage"]["prompt_tokens"] == ours.usage.prompt
+    # What makes exact scoring need the model in this process: the server tells no probabilities.
+    status, told = post(server, {**body, "logprobs": True, "top_logprobs": 5})
+    assert status == 200
+    assert not told["choices"][0].get("logprobs")
