@@ -31,6 +31,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from os import PathLike
+from typing import Any
 
 
 class EmoSimError(Exception):
@@ -131,7 +132,14 @@ class RatingError(EmoSimError):
 
 
 class LLMError(EmoSimError):
-    """A language model gave no answer. Messages hold no key."""
+    """A language model gave no answer. Messages hold no key.
+
+    Attributes:
+        usage: the tokens that were paid for all the same, an :class:`~emosim_core.llm.chat.Usage`; None where nothing
+            was, or nothing is known.
+    """
+
+    usage: Any = None
 
 
 class LLMAuthenticationError(LLMError):

@@ -52,7 +52,11 @@ _IN_TABLES = {
 @click.option("--user-order", type=click.Choice(["random", "sequential"]), help="Order of the people.  [random]")
 @click.option("--episodes", type=int, help="Sessions to simulate.  [100]")
 @click.option("--max-steps", type=int, help="Steps after which a session is cut off.  [50]")
-@click.option("--num-envs", type=int, help="Sessions side by side; changes only the speed.  [16]")
+@click.option(
+    "--num-envs",
+    type=int,
+    help="Sessions side by side; changes only the speed. With a model, twice --concurrency.  [16]",
+)
 @click.option("--slate", type=int, help="Items proposed in one step.  [1]")
 @click.option("--p-interrupt", type=float, help="Probability per step that something interrupts.  [0]")
 @click.option("--keep-memory", is_flag=True, default=None, help="People remember their earlier sessions.")

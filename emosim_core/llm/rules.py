@@ -99,6 +99,8 @@ class CallRules:
             worded = error if isinstance(error, EmoSimError) else self._fault(error)
             self.stopped = self.stopped or worded
             return worded, None
+        if error.usage is not None:
+            self._usage.count_answer(error.usage)
         if isinstance(error, LLMAuthenticationError):
             self.stopped = self.stopped or error
             return error, None

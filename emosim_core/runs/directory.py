@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Mapping
@@ -123,6 +124,15 @@ class RunDirectory:
                 "the file was changed"
             )
         self._write_json(SUMMARY, summary)
+
+    def abandon(self) -> None:
+        """Close the files; what was written stays, but a run that has not taken a step leaves nothing behind."""
+        self.close()
+        if self._resume or self._old is not None:
+            return
+        with contextlib.suppress(OSError):
+            (self.path / MANIFEST).unlink()
+            self.path.rmdir()
 
     def close(self) -> None:
         """Close the files; what was written stays."""

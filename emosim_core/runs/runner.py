@@ -112,7 +112,7 @@ class Run:
             self.directory.finish(self.tally.summary(time.perf_counter() - started, complete=False))
             raise
         except BaseException:
-            self.directory.close()
+            self.directory.abandon()
             raise
         finally:
             self.world.close()

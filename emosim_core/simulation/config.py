@@ -103,9 +103,23 @@ class RunConfig(EnvironmentConfig):
     policy: ComponentChoice = Field(default="random", description="The recommender.")
     episodes: int = Field(default=100, ge=1, description="Sessions to simulate.")
     num_envs: int = Field(
-        default=16, ge=1, description="Sessions that run side by side; changes no result, only the speed."
+        default=16,
+        ge=1,
+        description="Sessions that run side by side; changes no result, only the speed. With a language model, the "
+        "default is twice the concurrency, so that there is always somebody to ask for.",
     )
     seed: int = Field(default=42, ge=0, le=2**63 - 1, description="Seed of everything random.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _enough_to_ask(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("llm_model") is not None and values.get("num_envs") is None:
+            gateway = values.get("gateway") or {}
+            asked = gateway.get("concurrency") if isinstance(gateway, dict) else getattr(gateway, "concurrency", None)
+            if asked is None or isinstance(asked, int):
+                default = GatewayOptions.model_fields["concurrency"].default
+                return {**values, "num_envs": 2 * max(1, default if asked is None else asked)}
+        return values
 
 
 def read_config(model: type[EnvironmentConfig], values: Mapping[str, Any], where: str = "configuration") -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from emosim_core import ChatAnswer, LLMMalformedError, LLMRefusedError, LLMTransientError, Usage
+from emosim_core import ChatAnswer, LLMError, LLMMalformedError, LLMRefusedError, LLMTransientError, Usage
 
 _SHOWN = 200
 
@@ -28,13 +28,22 @@ def read_answer(body: bytes, service: str) -> ChatAnswer:
         raise _malformed(service, f"with something that is no JSON: {_start(body)}") from None
     if not isinstance(told, dict):
         raise _malformed(service, f"with something that is no chat completion: {_start(body)}")
+    usage = _usage(told.get("usage"), service)
+    try:
+        return _answer(told, usage, service, _start(body))
+    except LLMError as error:
+        error.usage = usage  # it was paid for all the same
+        raise
+
+
+def _answer(told: dict[str, Any], usage: Usage, service: str, start: str) -> ChatAnswer:
     choices = told.get("choices")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
-        raise _malformed(service, f"without any choice: {_start(body)}")
+        raise _malformed(service, f"without any choice: {start}")
     choice = choices[0]
     message = choice.get("message")
     if not isinstance(message, dict):
-        raise _malformed(service, f"with a choice without a message: {_start(body)}")
+        raise _malformed(service, f"with a choice without a message: {start}")
     finish = choice.get("finish_reason")
     if refusal := message.get("refusal"):
         raise LLMRefusedError(f"the model at {service} refuses: {shortened(str(refusal))}")
@@ -45,13 +54,12 @@ def read_answer(body: bytes, service: str) -> ChatAnswer:
     text = message.get("content")
     reasoning = message.get("reasoning_content") or message.get("reasoning") or ""
     if not isinstance(text, str | None) or not isinstance(reasoning, str):
-        raise _malformed(service, f"with a message whose content is no text: {_start(body)}")
+        raise _malformed(service, f"with a message whose content is no text: {start}")
     thought, text = _apart(text or "")
     finished = finish != "length"
     if finished and not text.strip():
         raise _malformed(service, "with an empty text")
     model = told.get("model")
-    usage = _usage(told.get("usage"), service)
     return ChatAnswer(text, reasoning or thought, model if isinstance(model, str) else "", usage, finished=finished)
 
 
