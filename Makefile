@@ -9,6 +9,9 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 PROJECTS := constraints.txt pyproject.toml $(wildcard plugins/*/pyproject.toml)
 PLUGINS := $(foreach folder,$(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml)),-e $(folder))
 
+# A run of films needs no torch.
+LIGHT := $(filter-out %/emosim_local_gpu,$(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml)))
+
 .PHONY: run test isolated lint wheels clean
 
 run: $(VENV)/.run-stamp
@@ -35,7 +38,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.run-stamp: $(PROJECTS) | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet -e . $(PLUGINS)
+	$(BIN)/python -m pip install --quiet -e . $(foreach folder,$(LIGHT),-e $(folder))
 	touch $@
 
 $(VENV)/.test-stamp: $(PROJECTS) | $(VENV)/bin/python

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -16,7 +17,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env as check_gymnasium
 from stable_baselines3.common.env_checker import check_env as check_baselines
 
-from emosim_core import EmoSimEnv, Emotion, make, make_vec
+from emosim_core import Domain, EmoSimEnv, Emotion, Registry, make, make_vec
 from emosim_core.testing import ScriptedRater
 
 SCALES = {"movies": 10, "books": 5}
@@ -115,6 +116,21 @@ def test_shaping_and_no_choice_are_carried_to_books() -> None:
         assert set(np.unique(infos["ratings"][~np.isnan(infos["ratings"])])) <= {1, 2, 3, 4, 5}
     nothing = 1 - infos["consumed"].any(axis=1).mean()
     assert 0 < nothing < 0.9
+
+
+@pytest.mark.parametrize("domain", SCALES)
+def test_there_is_one_worked_example_of_liking_and_one_of_not_as_short_as_an_answer_should_be(domain: str) -> None:
+    about: Domain = Registry(only=[domain]).resolve_domain(domain).build()
+    liked, disliked = about.examples
+    assert disliked.rating < (about.scale.low + about.scale.high) / 2 < liked.rating
+    for example in about.examples:
+        assert 100 < len(example.person) < 350
+        assert 80 < len(example.item) < 350
+        assert 40 < len(example.reason) < 130
+        assert example.reason.count(".") == 1
+        assert len(example.reason.split()) <= 20  # as prompts ask of a reason
+        for text in (example.person, example.item, example.reason):
+            assert not re.search(r"\brat(e|ing)|\bstars? out\b|\d/\d|out of", text), "it tells a rating"
 
 
 def test_books_can_be_read_from_real_data(emosim: Any, tmp_path: Path) -> None:

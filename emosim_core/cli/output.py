@@ -72,8 +72,8 @@ def summary_table(summary: dict[str, Any]) -> Table:
         row("share liked", f"{summary['share_liked']:.1%}")
     if summary["failed_ratings"]:
         row("failed ratings", str(summary["failed_ratings"]))
-    if usage := summary.get("usage"):
-        row("asked", usage_line(usage))
+    for name, value in usage_rows(summary["usage"]) if summary.get("usage") else ():
+        row(name, value)
     if episodes:
         row("mean reward", f"{summary['mean_reward']:.2f} per session")
         row(
@@ -97,21 +97,25 @@ def summary_table(summary: dict[str, Any]) -> Table:
     return table
 
 
-def usage_line(usage: dict[str, Any]) -> str:
-    """What asking a language model took, in a few lines."""
-    lines = [
-        f"{usage['asked']:,} questions: {usage['called']:,} calls, {usage['cached']:,} answers kept from before, "
-        f"{usage['shared']:,} shared; {usage['retried']:,} calls again, {usage['failed']:,} left without an answer",
-        f"{usage['prompt_tokens']:,} tokens in ({usage['cached_tokens']:,} from the service's cache), "
-        f"{usage['completion_tokens']:,} out ({usage['reasoning_tokens']:,} of them reasoning)",
-    ]
+def usage_rows(usage: dict[str, Any]) -> list[tuple[str, str]]:
+    """What asking a language model took: calls, tokens and cost, each as a name and a line."""
+    calls = (
+        f"{usage['called']:,} for {usage['asked']:,} questions ({usage['cached']:,} answers kept from before, "
+        f"{usage['shared']:,} shared)"
+    )
+    if usage["retried"] or usage["failed"]:
+        calls += f"; {usage['retried']:,} of them again, {usage['failed']:,} questions without an answer"
+    tokens = (
+        f"{usage['prompt_tokens']:,} in ({usage['cached_tokens']:,} from the service's cache), "
+        f"{usage['completion_tokens']:,} out ({usage['reasoning_tokens']:,} of them reasoning)"
+    )
     if usage["cost"] is None:
-        lines.append("cost unknown: no price is known for this model")
+        cost = "not known: no price is known for this model"
     elif usage["currency"] is None:
-        lines.append("cost 0: nothing was called")
+        cost = "none"
     else:
-        lines.append(f"cost {usage['cost']:.6f} {usage['currency']}, at the prices of {usage['price_as_of']}")
-    return "\n".join(lines)
+        cost = f"{usage['cost']:.6f} {usage['currency']}, at the prices of {usage['price_as_of']}"
+    return [("calls", calls), ("tokens", tokens), ("cost", cost)]
 
 
 def _times(count: int) -> str:

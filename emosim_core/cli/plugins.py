@@ -76,7 +76,8 @@ def _options(component: Any) -> list[str]:
         return []
     lines = []
     for name, field in model.model_fields.items():
-        default = "" if field.is_required() else f" [{field.default!r}]"
+        preset = component.preset.get(name, field.default)
+        default = "" if field.is_required() and name not in component.preset else f" [{preset!r}]"
         lines.append(f"        {name}: {field.description}{default}")
     return lines
 

@@ -62,7 +62,8 @@ def prompt(
     config = EnvironmentConfig(plugin=plugin, **{key: value for key, value in given.items() if value is not None})
     world = assemble(config, registry)
     prompter: Prompter = build(
-        registry.resolve("llm_rater", llm_rater or DEFAULT_LLM_RATER, world.domain.name), Prompter
+        registry.resolve("llm_rater", DEFAULT_LLM_RATER if llm_rater is None else llm_rater, world.domain.name),
+        Prompter,
     )
     prompter.prepare(world.domain, world.catalog, world.population)
     person = _index(user, world.population.index, "person", "--user")

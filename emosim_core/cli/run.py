@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from emosim_core.errors import ConfigurationError
+from emosim_core.errors import ConfigurationError, LLMError, RatingError
 
 if TYPE_CHECKING:
     from emosim_core.runs.runner import Run
@@ -41,7 +41,7 @@ _IN_TABLES = {
 @click.option("--llm-rater", help="Prompting strategy of the language model.  [0Shot_cotlite_our]")
 @click.option("--concurrency", type=int, help="Most questions to the model at the same time.  [32]")
 @click.option("--max-cost", type=float, help="Stop when the model has cost this much.")
-@click.option("--replay", is_flag=True, default=None, help="Use answers that are kept from before, and ask nothing.")
+@click.option("--replay/--no-replay", default=None, help="Use answers that are kept from before, and ask nothing.")
 @click.option("--llm-cache", type=click.Path(path_type=Path), help="File that the model's answers are kept in.")
 @click.option("--explain", is_flag=True, default=None, help="Keep the model's reasons.")
 @click.option("--items-retrieval", help="Which memories matter for an item.  [decay_emotion_3]")
@@ -94,6 +94,9 @@ def run(obj: dict[str, Any], /, config: Path | None, out: Path | None, resume: s
     directory = _directory(out, resume, values)
     stored = read_manifest(directory)["config"] if resume is not None else {}
     values = {**stored, **values}
+    if in_tables and values.get("llm_model") is None:
+        name = next(name for name, place in _IN_TABLES.items() if place in in_tables)
+        raise ConfigurationError(f"--{name.replace('_', '-')} needs a language model: give --llm-model too")
     for (table, key), value in in_tables.items():
         values[table] = {**values.get(table, {}), key: str(value) if isinstance(value, Path) else value}
     if values == stored and (directory / SUMMARY).exists():
@@ -112,7 +115,19 @@ def run(obj: dict[str, Any], /, config: Path | None, out: Path | None, resume: s
         click.echo(f"\nInterrupted. What was simulated is kept in {directory}; go on with:", err=True)
         click.echo(f"  emosim run --resume {directory}", err=True)
         raise click.exceptions.Exit(130) from None
+    except (LLMError, RatingError) as error:
+        error.args = (f"{error}\n{_how_to_go_on(error, directory)}",)
+        raise
     _tell_end(summary, directory, as_json, quiet)
+
+
+def _how_to_go_on(error: LLMError | RatingError, directory: Path) -> str:
+    """What to do after a run has failed in the middle."""
+    said = f"What was simulated is kept in {directory}; when this is mended, go on with:\n"
+    if isinstance(error, RatingError):
+        said = f"What was simulated is kept in {directory}; go on, when this is mended or with a --config file that "
+        said += 'says on_failed_rating = "skip", which leaves such items out, with:\n'
+    return f"{said}  emosim run --resume {directory}"
 
 
 def _directory(out: Path | None, resume: str | None, values: dict[str, Any]) -> Path:

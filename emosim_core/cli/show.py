@@ -10,6 +10,7 @@ import click
 
 from emosim_core.cli.output import ENDINGS, console, summary_table, who_answers
 from emosim_core.errors import ConfigurationError
+from emosim_core.llm.fencing import legible
 from emosim_core.model.emotion import describe_mood
 from emosim_core.model.user import TRAITS, User
 from emosim_core.runs.records import SUMMARY, read_json, read_manifest, read_records
@@ -99,7 +100,7 @@ def story(steps: list[dict[str, Any]], manifest: dict[str, Any]) -> list[str]:
                 lines.append(f"     remembered  {past}")
             lines.append(f"     answered    {_answer(item, record['end'])}")
             if item["reason"]:
-                lines.append(f"     because     {item['reason']}")
+                lines.append(f"     because     {legible(item['reason'])}")
             if item["consumed"]:
                 lines.append(f"     felt        {item['valence']}, arousal {item['arousal']}")
         lines.append(f"     mood        {_mood(record['mood'])}; reward {record['reward']}")

@@ -70,7 +70,7 @@ def generate(
     resolved = registry.resolve("users", {"name": kind, "n": count, "seed": seed}, domain.name)
     people = list(build(resolved, UserLoader).load())
     if llm_model is None:
-        given = [name for name, value in asking.items() if value]
+        given = list(_given(asking))
         if given:
             raise ConfigurationError(f"--{given[0].replace('_', '-')} needs a language model: give --llm-model too")
     else:
@@ -85,7 +85,7 @@ def _written(
     """The people as a language model writes them, after its cost was agreed to."""
     from rich.progress import Progress
 
-    from emosim_core.cli.output import console, usage_line
+    from emosim_core.cli.output import console, usage_rows
     from emosim_core.hooks.names import checked_options
     from emosim_core.llm.backend import LLMBackend
     from emosim_core.llm.gateway import Gateway, GatewayOptions
@@ -96,7 +96,7 @@ def _written(
     screen = console(stderr=True)
     for announcement in backend.announcements():
         screen.print(f"Note: {announcement}", soft_wrap=True)
-    values = {"cache" if name == "llm_cache" else name: value for name, value in asking.items() if value}
+    values = {"cache" if name == "llm_cache" else name: value for name, value in _given(asking).items()}
     gateway = Gateway(backend, checked_options(GatewayOptions, values, "users generate"))
     writer = WrittenPeople(domain, gateway)
     if not asking["replay"]:
@@ -108,15 +108,24 @@ def _written(
             for user in writer.write(people):
                 written.append(user)
                 progress.update(task, advance=1)
+    except KeyboardInterrupt:
+        click.echo("\nInterrupted. What was answered is kept; give the same command again to go on.", err=True)
+        raise click.exceptions.Exit(130) from None
     except EmoSimError as error:
-        raise type(error)(
-            f"{error} {len(written)} of {len(people)} people were written and are kept; nothing was written to a "
-            "file. Give the same command again to go on."
-        ) from error
+        said = f"{str(error).removesuffix('.')}. {len(written)} of {len(people)} people were written"
+        said += "" if asking["replay"] else " and all answers are kept: give the same command again to go on"
+        error.args = (f"{said}; there is no file yet.",)
+        raise
     finally:
         gateway.close()
-        screen.print(usage_line(gateway.usage.summary()), soft_wrap=True)
+        for name, value in usage_rows(gateway.usage.summary()):
+            screen.print(f"{name}: {value}", soft_wrap=True)
     return written
+
+
+def _given(asking: dict[str, Any]) -> dict[str, Any]:
+    """The options of the gateway that were given; 0 is given too."""
+    return {name: value for name, value in asking.items() if value is not None and value is not False}
 
 
 def _agree(gateway: Gateway, writer: WrittenPeople, people: list[User], yes: bool) -> None:

@@ -26,11 +26,16 @@ def defused(text: str) -> str:
     return _OPENS_TOKEN.sub(r"\1 ", _OPENS_TAG.sub(r"\1 ", _SURROGATES.sub("\ufffd", text)))
 
 
+def legible(text: str) -> str:
+    """A text as one line without control characters, marks that nobody sees and halves of characters."""
+    return _SURROGATES.sub("\ufffd", _SPACES.sub(" ", _UNSEEN.sub("", text)).strip())
+
+
 def one_line(text: str, limit: int | None = None) -> str:
     """A text of people's data as one defused line, cut off between words after ``limit`` characters."""
     if limit is not None:
         text = cut(text, limit)
-    return defused(_SPACES.sub(" ", _UNSEEN.sub("", text)).strip())
+    return defused(legible(text))
 
 
 def cut(text: str, limit: int) -> str:

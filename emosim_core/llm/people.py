@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from emosim_core.errors import LLMError, LLMMalformedError
 from emosim_core.llm.chat import ChatAnswer, ChatRequest, Message
-from emosim_core.llm.fencing import fence, one_line
+from emosim_core.llm.fencing import defused, fence, legible, one_line
 from emosim_core.llm.parsing import json_object
 from emosim_core.llm.rater import Asks
-from emosim_core.model import Domain, User
+from emosim_core.model import Domain, User, Words
 from emosim_core.model.user import TRAITS
 
 TRIES = 4
-"""How often a person is asked for before it has failed."""
+"""How often a person is asked for before it has failed; what was answered before and is kept does not count."""
 
 WORDS = (25, 120)
 """Fewest and most words of a description."""
@@ -67,18 +70,19 @@ class WrittenPeople:
     def question(self, user: User) -> ChatRequest:
         """What the model is asked for one person."""
         words = self._domain.words
-        facts = [
-            f"age: {user.age}",
-            f"sex: {'female' if user.gender == 'F' else 'male' if user.gender == 'M' else user.gender}",
-            f"job: {one_line(user.job)}",
-            f"hobby: {one_line(user.hobby)}",
-            *(f"{trait}: a {words.person} who {words.traits[trait][getattr(user, trait) - 1]}" for trait in TRAITS),
-            f"likes: {one_line(', '.join(user.liked)) or 'nothing in particular'}",
-            f"dislikes: {one_line(', '.join(user.disliked)) or 'nothing in particular'}",
-            f"number: {one_line(user.id)}",
-        ]
+        facts = {
+            "age": "" if user.age is None else str(user.age),
+            "sex": {"F": "female", "M": "male"}.get(user.gender, user.gender),
+            "job": user.job,
+            "hobby": user.hobby,
+            **{trait: f"a {words.person} who {_trait(user, trait, words)}" for trait in TRAITS},
+            "likes": ", ".join(user.liked) or "nothing in particular",
+            "dislikes": ", ".join(user.disliked) or "nothing in particular",
+            "number": user.id,
+        }
+        told = fence("person", (f"{name}: {one_line(fact)}" for name, fact in facts.items() if fact))
         return ChatRequest(
-            (self._system, Message("user", fence("person", facts) + "Write this person.")),
+            (self._system, Message("user", f"{told}Write this person.")),
             max_tokens=1024,
             temperature=1.0,
             schema=_SCHEMA,
@@ -97,7 +101,7 @@ class WrittenPeople:
         if not answer.finished:
             raise LLMMalformedError("The answer was cut off.")
         found = json_object(answer.text, {"name", "description"}, _EXPECTED)
-        name, description = (" ".join(str(found[key]).split()) for key in ("name", "description"))
+        name, description = (legible(str(found[key])) for key in ("name", "description"))
         if not all(isinstance(found[key], str) for key in ("name", "description")):
             raise LLMMalformedError("The name and the description must be texts.")
         if not _NAME.fullmatch(name) or " " not in name:
@@ -107,7 +111,7 @@ class WrittenPeople:
         count = len(description.split())
         if not WORDS[0] <= count <= WORDS[1]:
             raise LLMMalformedError(f"The description has {count} words; it must have {WORDS[0]} to {WORDS[1]}.")
-        if name.split()[0].lower() not in description.lower():
+        if not re.match(rf"{re.escape(name.split()[0])}(?!\w)", description, re.IGNORECASE):
             raise LLMMalformedError("The description must begin with the name.")
         return name, description
 
@@ -124,15 +128,16 @@ class WrittenPeople:
     def _write(self, users: Sequence[User], taken: dict[str, str]) -> list[User]:
         questions = {user.id: self.question(user) for user in users}
         written: dict[str, User] = {}
-        problem = ""
-        for _ in range(TRIES):
-            left = [user for user in users if user.id not in written]
-            if not left:
-                break
+        problem, tries = "", 0
+        while left := [user for user in users if user.id not in written]:
+            if tries == TRIES:
+                raise LLMMalformedError(f"no person that can be used in {TRIES} tries. {problem}")
+            called = self._called()
             answers = self._gateway.ask([questions[user.id] for user in left])
+            tries += self._called() > called  # what is kept from before ends in the same way each time
             for user, answer in zip(left, answers, strict=True):
                 if isinstance(answer, LLMError):
-                    raise answer
+                    raise _about(user, answer)
                 try:
                     name, description = self.read(answer, taken)
                 except LLMMalformedError as error:
@@ -141,14 +146,31 @@ class WrittenPeople:
                     continue
                 taken[name.lower()] = user.id
                 written[user.id] = user.model_copy(update={"name": name, "description": description})
-        if len(written) < len(users):
-            raise LLMMalformedError(f"no person that can be used in {TRIES} tries. {problem}")
         return [written[user.id] for user in users]
+
+    def _called(self) -> int:
+        """Calls that were made so far."""
+        return int(self._gateway.usage.summary()["called"])
+
+
+def _about(user: User, error: LLMError) -> LLMError:
+    """An error that says whom it is about; another object, as one error may end several questions."""
+    with contextlib.suppress(Exception):  # a class of a plugin may not be made to be copied
+        told = copy.copy(error)
+        told.args = (f"no person {user.id}: {error}",)
+        told.__cause__ = error
+        return told
+    return error
+
+
+def _trait(user: User, trait: str, words: Words) -> str:
+    """A trait in the domain's words, which go on from "a person who"."""
+    texts = words.traits.get(trait)
+    return f"is of the kind {user.trait_name(trait)!r}" if texts is None else texts[getattr(user, trait) - 1]
 
 
 def _again(asked: ChatRequest, answer: ChatAnswer, problem: str) -> ChatRequest:
-    told = f"{problem} Answer with {_EXPECTED}."
-    said = Message("assistant", answer.text[:4000] or "(nothing)")
-    return ChatRequest(
-        (*asked.messages[:2], said, Message("user", told)), asked.max_tokens, asked.temperature, schema=asked.schema
-    )
+    """The question once more, after an answer that cannot be used; another one each time, whatever was answered."""
+    said = Message("assistant", defused(answer.text[:4000]).strip() or "(nothing)")
+    told = Message("user", f"{one_line(problem)} Answer with {_EXPECTED}.")
+    return replace(asked, messages=(*asked.messages[:2], said, told), sample=asked.sample + 1)

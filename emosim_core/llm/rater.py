@@ -87,13 +87,21 @@ class ModelRater(Rater):
         gateway: what puts them to the model.
         domain: the domain.
         options: how answers become ratings.
+        persistent: whether answers that are kept from before do not count as tries: where a failed rating ends a run,
+            going on asks again. Where it is left out instead, all count, so that the same run fails in the same places.
     """
 
     asks_model = True
 
     def __init__(
-        self, prompter: Prompter, gateway: Asks, domain: Domain, options: ModelRaterOptions | None = None
+        self,
+        prompter: Prompter,
+        gateway: Asks,
+        domain: Domain,
+        options: ModelRaterOptions | None = None,
+        persistent: bool = False,
     ) -> None:
+        self._persistent = persistent
         self.prompter, self.gateway, self._domain = prompter, gateway, domain
         self.options = options or ModelRaterOptions()
         self._levels: dict[str, float] = {}
@@ -123,8 +131,11 @@ class ModelRater(Rater):
         reasons: dict[tuple[int, int], str] = {}
         shares: dict[tuple[int, int], Mapping[str, float]] = {}
         open_ones = list(range(len(places)))
-        for attempt in range(self.options.asks):
+        tries = 0
+        while open_ones and tries < self.options.asks:
+            called = self._called()
             answers = self.gateway.ask([asked[i] for i in open_ones])
+            tries += not self._persistent or self._called() > called
             for answer in answers:
                 if isinstance(answer, _FATAL):
                     raise answer
@@ -136,7 +147,7 @@ class ModelRater(Rater):
                 try:
                     reply = self.prompter.read(answer)
                 except LLMMalformedError as error:
-                    reasons[places[i]] = f"no answer that can be read in {attempt + 1} tries: {error}"
+                    reasons[places[i]] = f"no answer that can be read in {max(tries, 1)} tries: {error}"
                     asked[i] = self.prompter.ask_again(asked[i], answer, str(error))
                     left.append(i)
                     continue
@@ -144,13 +155,15 @@ class ModelRater(Rater):
                 reasons[places[i]] = (reply.reason or answer.reasoning) if self.options.explain else ""
                 shares[places[i]] = {label: p for label, p in answer.probabilities.items() if p >= _NEGLIGIBLE}
             open_ones = left
-            if not open_ones:
-                break
         return Ratings(
             values,
             lambda row, place: reasons[row, place],
             lambda row, place: shares.get((row, place), {}),
         )
+
+    def _called(self) -> int:
+        """Calls that were made so far."""
+        return int(self.gateway.usage.summary()["called"])
 
     def _rating(
         self, answer: ChatAnswer, reply: Reply, uniform: NDArray[np.float64] | None, row: int, place: int

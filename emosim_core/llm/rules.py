@@ -74,7 +74,7 @@ class CallRules:
         currency = "" if price is None else f" {price.currency}"
         return LLMBudgetError(
             f"the most that may be spent is spent: {spent:.6g} of {self._max_cost:g}{currency} (--max-cost), "
-            f"for {self._usage.called:,} calls. Every answer is kept; go on with --resume and a higher --max-cost"
+            f"for {self._usage.called:,} calls. Every answer is kept; go on with a higher --max-cost"
         )
 
     def start(self, question: Question) -> None:

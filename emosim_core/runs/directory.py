@@ -13,8 +13,8 @@ from emosim_core.data.files import write_all, write_whole
 from emosim_core.errors import RunError
 from emosim_core.runs.records import INTERACTIONS, MANIFEST, SUMMARY, read_manifest
 
-_MAY_DIFFER = {("config", "gateway")}
-"""What may change when a run is resumed: it changes no rating."""
+_MAY_DIFFER = {("config", "gateway"), ("config", "on_failed_rating")}
+"""What may change when a run is resumed: it changes no rating that is there."""
 
 
 class RunDirectory:
@@ -51,7 +51,7 @@ class RunDirectory:
         self._resume = resume
 
     def check_or_write_manifest(self, manifest: Mapping[str, Any]) -> None:
-        """Write the manifest; of a run that is resumed, check that it is the same.
+        """Write the manifest; of a run that is resumed, check that it is the same, and note what may change.
 
         Raises:
             RunError: the run was made with something else; says what differs.
@@ -70,6 +70,8 @@ class RunDirectory:
             raise RunError(
                 f"{self.path} cannot be resumed, it was made with another configuration:\n  " + "\n  ".join(differences)
             )
+        if stored["config"] != manifest["config"]:
+            self._write_json(MANIFEST, {**stored, "config": manifest["config"]})
 
     def write(self, lines: list[bytes]) -> None:
         """Append lines, or check them against those that are there already.

@@ -86,7 +86,9 @@ def step_record(engine: Engine, step: Step, row: int, episode: int, number: int)
 
 def encode(record: Mapping[str, Any]) -> bytes:
     """A record as one line, always the same bytes for the same record."""
-    return json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    line = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
+    # Half of a surrogate pair, which models do send, has no encoding; within JSON its escape stands for it.
+    return line.encode("utf-8", "backslashreplace") + b"\n"
 
 
 def read_records(directory: Path) -> Iterator[dict[str, Any]]:

@@ -104,12 +104,18 @@ def assemble(config: EnvironmentConfig, registry: Registry | None = None) -> Wor
     else:
         from emosim_core.llm.gateway import Gateway  # a run without a language model needs no database, threads or loop
 
-        prompter = part("llm_rater", config.llm_rater or DEFAULT_LLM_RATER, Prompter)
+        prompter = part("llm_rater", DEFAULT_LLM_RATER if config.llm_rater is None else config.llm_rater, Prompter)
         backend = part("llm_backend", config.llm_model, LLMBackend)
         parts["rater"] = parts.pop("llm_rater")
         parts["llm_backend"]["identity"] = backend.identity
         announcements.extend(backend.announcements())
-        rater = made["rater"] = ModelRater(prompter, Gateway(backend, config.gateway), domain, config.llm)
+        rater = made["rater"] = ModelRater(
+            prompter,
+            Gateway(backend, config.gateway),
+            domain,
+            config.llm,
+            persistent=config.on_failed_rating == "raise",
+        )
     retrieval = part("retrieval", config.retrieval, Retrieval)
     selector = part("selector", config.selector, Selector)
     perturbator = part("perturbator", config.perturbator, Perturbator)

@@ -17,6 +17,11 @@ from .contract import hold as hold
 from .domain import DomainConformance as DomainConformance
 from .fakes import ScriptedBackend as ScriptedBackend
 from .fakes import ScriptedRater as ScriptedRater
+from .files import fails as fails
+from .files import real as real
+from .files import write_folder as write_folder
+from .files import write_zip as write_zip
+from .people import PeopleProfileConformance as PeopleProfileConformance
 from .policy import PolicyConformance as PolicyConformance
 from .prompter import PrompterConformance as PrompterConformance
 from .pytest_plugin import Emosim as Emosim

@@ -78,6 +78,8 @@ RULES: dict[str, Rule] = {
         "lowly aroused.",
         domain_real_ratings="Shares of real people's ratings are empty, or one for each level of the scale that sum "
         "to 1, with their source.",
+        domain_examples="A worked example for prompts has a person, an item and a reason in words, and a rating on the "
+        "domain's scale; there may be none.",
         domain_defaults="A domain's default sources of items and of people exist and load without options.",
         domain_environment="An environment of the domain passes Gymnasium's check_env without a warning.",
         domain_registered="Importing the package of a domain registers its environment with Gymnasium.",

@@ -7,7 +7,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from emosim_core.model import Domain, Emotion, RatingScale, Words
+from emosim_core.model import Domain, Emotion, Example, RatingScale, Words
 from emosim_core.model.user import TRAITS
 from emosim_core.testing.conformance import (
     ComponentConformance,
@@ -88,6 +88,17 @@ class DomainConformance(ComponentConformance):
             f"shares that sum to {sum(shares)}.",
         )
         hold("domain-real-ratings", bool(domain.real_ratings_source), "no source.")
+
+    def test_its_examples_have_words_and_a_rating_of_the_scale(self) -> None:
+        domain: Domain = self.make()
+        for place, example in enumerate(domain.examples):
+            which = f"example {place + 1}"
+            hold("domain-examples", isinstance(example, Example), f"{which} is a {type(example).__name__}.")
+            for part in ("person", "item", "reason"):
+                text = getattr(example, part)
+                hold("domain-examples", isinstance(text, str) and bool(text.strip()), f"{which} has no {part}.")
+            fits = isinstance(example.rating, (int, float)) and domain.scale.contains(example.rating)
+            hold("domain-examples", fits, f"{which} has the rating {example.rating!r}.")
 
     def test_its_default_items_and_people_keep_to_their_contract(self) -> None:
         domain: Domain = self.make()

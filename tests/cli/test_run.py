@@ -121,6 +121,7 @@ def test_a_configuration_file_sets_options_and_the_command_line_comes_first(quic
         (["--embeddings", "word2vec"], "embeddings"),
         (["--items-retrieval", "decay_emotoin_5"], "Did you mean 'decay_emotion_5'"),
         (["--llm-rater", "0Shot_cotlite_our"], "give --llm-model too"),
+        (["--max-cost", "1"], "--max-cost needs a language model: give --llm-model too"),
         (["--config", "typo.toml"], "unknown option 'episods'. Did you mean 'episodes'"),
         (["--config", "broken.toml"], "broken.toml is not a TOML file"),
         (["--config", "nowhere.toml"], "nowhere.toml: no such file"),

@@ -11,25 +11,14 @@ import pytest
 
 from emosim_core.data.releases import open_release, open_table, read_table
 from emosim_core.errors import DataError
+from emosim_core.testing import fails, write_folder, write_zip
 
 WHAT = "a folder or zip file with songs.csv"
 SONGS = "id,title\n1, One \n2,Two\n"
 
 
-def folder(path: Path, files: dict[str, str]) -> Path:
-    for name, text in files.items():
-        where = path / name
-        where.parent.mkdir(parents=True, exist_ok=True)
-        where.write_text(text, encoding="utf-8")
-    return path
-
-
 def archive(path: Path, files: dict[str, str]) -> Path:
-    where = path.with_suffix(".zip")
-    with zipfile.ZipFile(where, "w", zipfile.ZIP_DEFLATED) as target:
-        for name, text in files.items():
-            target.writestr(name, text)
-    return where
+    return write_zip(path.with_suffix(".zip"), files)
 
 
 def titles(path: Path, alone: bool = False, strip: bool = True) -> list[str]:
@@ -40,7 +29,7 @@ def titles(path: Path, alone: bool = False, strip: bool = True) -> list[str]:
         return [cells["title"] for _, cells in rows]
 
 
-both = pytest.mark.parametrize("made", [folder, archive])
+both = pytest.mark.parametrize("made", [write_folder, archive])
 Maker = Callable[[Path, dict[str, str]], Path]
 
 
@@ -64,7 +53,7 @@ def test_other_tables_lie_beside_it(tmp_path: Path, made: Maker) -> None:
 
 
 def test_the_table_itself_will_do_where_it_may(tmp_path: Path) -> None:
-    mine = folder(tmp_path, {"mine.csv": SONGS}) / "mine.csv"
+    mine = write_folder(tmp_path, {"mine.csv": SONGS}) / "mine.csv"
     assert titles(mine, alone=True) == ["One", "Two"]
     with pytest.raises(DataError, match=r"mine\.csv: is not a zip file \(.*\); expected a folder or zip file"):
         titles(mine)
@@ -107,6 +96,31 @@ def test_a_member_that_is_damaged_is_named(tmp_path: Path) -> None:
     content[start : start + size] = b"\xff" * size
     path.write_bytes(content)
     with pytest.raises(DataError, match=r"set\.zip/in/songs\.csv: cannot be read: Error -3 while decompressing"):
+        titles(path)
+
+
+def test_a_member_of_other_content_is_named(tmp_path: Path) -> None:
+    path = write_zip(tmp_path / "set.zip", {"songs.csv": SONGS}, zipfile.ZIP_STORED)
+    path.write_bytes(path.read_bytes().replace(b"One", b"Won", 1))
+    fails(lambda: titles(path), file="set.zip/songs.csv", says="cannot be read: Bad CRC-32")
+
+
+@pytest.mark.parametrize("how", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_damage_anywhere_in_a_member_is_an_error_whatever_it_reads_as(tmp_path: Path, how: int) -> None:
+    songs = "id,title\n" + "".join(f"{i},Song {i * i}\n" for i in range(60))
+    path = write_zip(tmp_path / "set.zip", {"songs.csv": songs}, how)
+    content = bytearray(path.read_bytes())
+    start = 30 + len("songs.csv")
+    with zipfile.ZipFile(path) as sound:
+        end = start + sound.getinfo("songs.csv").compress_size
+    for place in range(start + 20, end, 7):
+        content[place] ^= 0x10
+    path.write_bytes(content)
+    with pytest.raises(DataError):
+        titles(path)
+    content[start:end] = b"\xff" * (end - start)
+    path.write_bytes(content)
+    with pytest.raises(DataError):
         titles(path)
 
 

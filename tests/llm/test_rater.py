@@ -51,6 +51,7 @@ class Script:
 
     def __init__(self, answer: Callable[[ChatRequest], ChatAnswer | LLMError]) -> None:
         self.answer, self.batches, self.closed = answer, [], False  # type: ignore[var-annotated]
+        self.kept = 0
 
     def ask(self, requests: Sequence[ChatRequest]) -> list[ChatAnswer | LLMError]:
         self.batches.append(list(requests))
@@ -64,7 +65,7 @@ class Script:
         return self
 
     def summary(self) -> dict[str, Any]:
-        return {"asked": sum(map(len, self.batches))}
+        return {"called": sum(map(len, self.batches[self.kept :]))}
 
 
 def rated(answer: Callable[[ChatRequest], ChatAnswer | LLMError], **options: Any) -> tuple[Any, Script]:
@@ -141,6 +142,17 @@ def test_it_tells_its_usage_and_closes_what_it_asks_through() -> None:
     rater = ModelRater(Plain(), script, DOMAIN)
     rater.prepare(WORLD.catalog, WORLD.population, WORLD.scale)
     rater.rate_batch(request(WORLD), draws(12))
-    assert rater.usage() == {"asked": 24}
+    assert rater.usage() == {"called": 24}
     rater.close()
     assert script.closed
+
+
+def test_where_a_failed_rating_ends_a_run_what_was_answered_before_does_not_count_as_a_try() -> None:
+    for persistent, batches in ((True, 5), (False, 3)):
+        script = Script(lambda asked: ChatAnswer("five stars" if len(asked.messages) < 9 else "5"))
+        script.kept = 3
+        rater = ModelRater(Plain(), script, DOMAIN, ModelRaterOptions(asks=3), persistent=persistent)
+        rater.prepare(WORLD.catalog, WORLD.population, WORLD.scale)
+        values = rater.rate_batch(request(WORLD), draws(12)).values
+        assert len(script.batches) == batches
+        assert np.isnan(values).all() != persistent

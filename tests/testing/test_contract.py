@@ -1080,7 +1080,8 @@ DOMAIN = """
 import itertools
 from dataclasses import replace
 from emosim_core import (
-    Component, Domain, Item, LoadedItems, Loader, RatingScale, User, UserLoader, Words, hookimpl, register_environment
+    Component, Domain, Example, Item, LoadedItems, Loader, RatingScale, User, UserLoader, Words, hookimpl,
+    register_environment
 )
 EMOSIM_HOOK_VERSION = 1
 {register}
@@ -1141,6 +1142,16 @@ DOMAINS: list[tuple[str, str, dict[str, Any], set[str]]] = [
     ("domain-real-ratings", "counts", {"fields": 'real_ratings=(5, 1, 1, 1, 1), real_ratings_source="s"'}, set()),
     ("domain-real-ratings", "negative", {"fields": 'real_ratings=(-1, 2, 0, 0, 0), real_ratings_source="s"'}, set()),
     ("domain-real-ratings", "no source", {"fields": "real_ratings=(0.2,) * 5"}, set()),
+    ("domain-examples", "off the scale", {"fields": 'examples=[Example("p", "i", 6, "r")]'}, set()),
+    ("domain-examples", "between two levels", {"fields": 'examples=[Example("p", "i", 2.5, "r")]'}, set()),
+    ("domain-examples", "no number", {"fields": 'examples=[Example("p", "i", "good", "r")]'}, set()),
+    (
+        "domain-examples",
+        "a text left out",
+        {"fields": 'examples=[Example("p", "i", 5, "r"), Example("p", " ", 1, "r")]'},
+        set(),
+    ),
+    ("domain-examples", "no Example", {"fields": 'examples=[("p", "i", 5, "r")]'}, set()),
     ("domain-defaults", "no such items", {"fields": 'default_items="fewer"'}, RUNS),
     ("domain-defaults", "needs an option", {"fields": 'default_users="csv"'}, RUNS),
     ("domain-environment", "moods out of range", {"user": '.model_copy(update={"baseline_valence": 7.0})'}, set()),

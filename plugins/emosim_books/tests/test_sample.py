@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from pathlib import Path
 
 import numpy as np
 import pytest
 from emosim_books.book import CATEGORIES, STUDY_CATEGORIES, Book
 from emosim_books.loaders import Sample
 
-from emosim_core import Catalog, DataError, RatingScale
+from emosim_core import Catalog, RatingScale
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +56,8 @@ def test_every_book_is_complete(books: list[Book]) -> None:
 
 def test_the_embeddings_belong_to_the_books_and_mean_something() -> None:
     loaded = Sample().load()
+    assert Sample.plugin == "books"
+    assert loaded.source == "the books bundled with emosim-books"
     assert loaded.embedding_name == "sentence-transformers/all-MiniLM-L6-v2"
     catalog = Catalog(loaded.items, RatingScale(low=1, high=5), loaded.embeddings, loaded.embedding_name)
     assert catalog.embeddings.shape == (len(loaded.items), 384)
@@ -65,19 +66,3 @@ def test_the_embeddings_belong_to_the_books_and_mean_something() -> None:
     same = series[:, None] == series[None, :]
     np.fill_diagonal(same, False)
     assert cosines[same].mean() > np.median(cosines) + 0.2
-
-
-def test_a_changed_text_is_noticed(books: list[Book], tmp_path: Path) -> None:
-    sample = Sample()
-    table, vectors = ((sample._folder / name).read_bytes() for name in ("sample.csv", "sample.npz"))
-    sample._folder = tmp_path
-    (tmp_path / "sample.csv").write_bytes(table.replace(books[0].description.encode(), b"Another story."))
-    (tmp_path / "sample.npz").write_bytes(vectors)
-    with pytest.raises(DataError, match=r"other texts.*'emosim embed --plugin books' makes them anew"):
-        sample.load()
-    (tmp_path / "sample.npz").unlink()
-    with pytest.raises(DataError, match="no such file; 'emosim embed --plugin books'"):
-        sample.load()
-    (tmp_path / "sample.csv").unlink()
-    with pytest.raises(DataError, match="bundled books are missing"):
-        sample.load()

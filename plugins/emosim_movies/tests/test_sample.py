@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from pathlib import Path
 
 import numpy as np
 import pytest
 from emosim_movies.loaders import Sample
 from emosim_movies.movie import GENRES, Movie
 
-from emosim_core import Catalog, DataError, RatingScale
+from emosim_core import Catalog, RatingScale
 
 OFTEN = ("action", "animation", "comedy", "documentary", "family", "fantasy", "horror", "romance")
 
@@ -61,6 +60,8 @@ def test_every_film_is_complete(movies: list[Movie]) -> None:
 
 def test_the_embeddings_belong_to_the_films_and_mean_something() -> None:
     loaded = Sample().load()
+    assert Sample.plugin == "movies"
+    assert loaded.source == "the films bundled with emosim-movies"
     assert loaded.embedding_name == "sentence-transformers/all-MiniLM-L6-v2"
     catalog = Catalog(loaded.items, RatingScale(low=1, high=10), loaded.embeddings, loaded.embedding_name)
     assert catalog.embeddings.shape == (len(loaded.items), 384)
@@ -69,19 +70,3 @@ def test_the_embeddings_belong_to_the_films_and_mean_something() -> None:
     same = series[:, None] == series[None, :]
     np.fill_diagonal(same, False)
     assert cosines[same].mean() > np.median(cosines) + 0.2
-
-
-def test_a_changed_text_is_noticed(movies: list[Movie], tmp_path: Path) -> None:
-    sample = Sample()
-    table, vectors = ((sample._folder / name).read_bytes() for name in ("sample.csv", "sample.npz"))
-    sample._folder = tmp_path
-    (tmp_path / "sample.csv").write_bytes(table.replace(movies[0].overview.encode(), b"Another story."))
-    (tmp_path / "sample.npz").write_bytes(vectors)
-    with pytest.raises(DataError, match=r"other texts.*'emosim embed --plugin movies' makes them anew"):
-        sample.load()
-    (tmp_path / "sample.npz").unlink()
-    with pytest.raises(DataError, match="no such file; 'emosim embed --plugin movies'"):
-        sample.load()
-    (tmp_path / "sample.csv").unlink()
-    with pytest.raises(DataError, match="bundled films are missing"):
-        sample.load()

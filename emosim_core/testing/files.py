@@ -1,0 +1,95 @@
+"""What tests of loaders need: files to read, real data where there is some, and one clear error for a wrong file."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from unittest import SkipTest
+
+from emosim_core.errors import DataError
+
+REAL_DATA = "EMOSIM_REAL_DATA"
+"""Environment variable that names a folder of real data; tests that need it are skipped where it is not set."""
+
+
+def real(name: str) -> Path:
+    """A file or folder of real data, in the folder that the environment variable ``EMOSIM_REAL_DATA`` names.
+
+    Args:
+        name: its path inside that folder, such as ``"movielens-small"``.
+
+    Raises:
+        SkipTest: there is none; pytest then skips the test.
+    """
+    base = os.environ.get(REAL_DATA)
+    if not base or not (Path(base) / name).exists():
+        raise SkipTest(f"{REAL_DATA} names no folder with {name}")
+    return Path(base) / name
+
+
+def fails(
+    load: Callable[[], Any], *, file: str | os.PathLike[str], says: str, row: int | str | None = None, field: str = ""
+) -> None:
+    """Check that loading raises one :class:`~emosim_core.DataError` that names the file, the row and the field.
+
+    Args:
+        load: loads the wrong file.
+        file: what the path in the error must contain.
+        says: what the message must contain.
+        row: the row that it must name; None for none.
+        field: the column or key that it must name; empty for none.
+
+    Raises:
+        AssertionError: it raises no DataError, or one that says something else.
+    """
+    __tracebackhide__ = True
+    try:
+        load()
+    except DataError as error:
+        found = error
+    else:
+        raise AssertionError(f"no DataError; expected one about {file} that says {says!r}")
+    wanted = (row, field or None)
+    if str(file) not in found.path:
+        raise AssertionError(f"the error is about {found.path!r}, not about {file!r}: {found}") from found
+    if says not in str(found):
+        raise AssertionError(f"the error does not say {says!r}: {found}") from found
+    if (found.row, found.field) != wanted:
+        raise AssertionError(f"row and field are {(found.row, found.field)}, not {wanted}: {found}") from found
+
+
+def write_folder(folder: Path, files: Mapping[str, str]) -> Path:
+    """Write text files into a folder, which is made where it is not there.
+
+    Args:
+        folder: the folder.
+        files: the text of each file by its path inside the folder, such as ``"set/songs.csv"``.
+
+    Returns:
+        The folder.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    return folder
+
+
+def write_zip(path: Path, files: Mapping[str, str], how: int = zipfile.ZIP_DEFLATED) -> Path:
+    """Write text files into a zip file.
+
+    Args:
+        path: the zip file.
+        files: the text of each member by its name, such as ``"set/songs.csv"``.
+        how: ``zipfile.ZIP_DEFLATED`` or ``zipfile.ZIP_STORED``.
+
+    Returns:
+        The zip file.
+    """
+    with zipfile.ZipFile(path, "w", how) as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+    return path

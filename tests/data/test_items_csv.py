@@ -1,0 +1,135 @@
+"""Items in CSV files: any domain's fields by the names of its columns, and one clear error for what is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pydantic import Field, ValidationError
+
+from emosim_core.data.items_csv import CsvItems, CsvItemsOptions
+from emosim_core.model import Item, LoadedItems, Names
+from emosim_core.testing import fails
+
+
+class Song(Item):
+    """A song. Its album is its collection."""
+
+    singers: Names = ()
+    seconds: int | None = Field(default=None, ge=1)
+    public_rating: float | None = Field(default=None, ge=1, le=5, allow_inf_nan=False)
+
+
+class Songs(CsvItems):
+    """Songs from a CSV file."""
+
+    item_type = Song
+    columns = {"collection": "album", "public_count": "plays", "description": "lyrics"}  # noqa: RUF012
+    items_word = "songs"
+
+
+def load(path: Path, text: str | bytes, **options: Any) -> LoadedItems:
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return Songs(CsvItemsOptions(path=path, **options)).load()
+
+
+def test_every_field_has_a_column(tmp_path: Path) -> None:
+    header = "id,title,year,categories,singers,seconds,album,part,public_rating,plays,lyrics"
+    row = 's-1,"Us, Two",1999,Folk|Jazz,Ada Berg| Jon Ek,201,Twos,2,4.5,1200,"They ""meet"", and part."'
+    loaded = load(tmp_path / "songs.csv", f"{header}\n{row}\n")
+    assert loaded.items == [
+        Song(
+            id="s-1",
+            title="Us, Two",
+            year=1999,
+            categories=("folk", "jazz"),
+            singers=("Ada Berg", "Jon Ek"),
+            seconds=201,
+            collection="Twos",
+            part=2,
+            public_rating=4.5,
+            public_count=1200,
+            description='They "meet", and part.',
+        )
+    ]
+    assert (loaded.embeddings, loaded.embedding_name) == (None, "")
+    assert loaded.source == str(tmp_path / "songs.csv")
+
+
+def test_only_id_and_title_are_needed_and_a_mark_of_the_encoding_and_empty_lines_do_no_harm(tmp_path: Path) -> None:
+    loaded = load(tmp_path / "songs.csv", b"\xef\xbb\xbftitle,id\r\nOne,1\r\n\r\nTwo,2\r\n")
+    assert loaded.items == [Song(id="1", title="One"), Song(id="2", title="Two")]
+
+
+@pytest.mark.parametrize(
+    ("text", "row", "field", "says"),
+    [
+        ("", None, "", "the file is empty"),
+        ("id,title\n", None, "", "has no songs, only a header line"),
+        ("id,year\n1,1999\n", 1, "title", "the column is missing"),
+        ("id,title,singer\n1,One,Ada\n", 1, "singer", "did you mean 'singers'?"),
+        ("id,title,collection\n1,One,Ones\n", 1, "collection", "unknown column"),
+        ("id,title,zzz\n1,One,folk\n", 1, "zzz", "unknown column; Known: id, title"),
+        ("id,title,id\n1,One,1\n", 1, "id", "twice"),
+        ("id,title\n1,One\n2\n", 3, "", "has 1 fields; the header has 2"),
+        ("id,title\n1,One\n2,\n", 3, "title", "Field required"),
+        ("id,title\n1,One\n2,Two\n1,Three\n", 4, "id", "the id '1' stands in row 2 already"),
+        ("id,title,year\n1,One,MCM\n", 2, "year", "valid integer"),
+        ("id,title,public_rating\n1,One,good\n", 2, "public_rating", "valid number"),
+        ("id,title,public_rating\n1,One,nan\n", 2, "public_rating", "finite number"),
+        ("id,title,public_rating\n1,One,6\n", 2, "public_rating", "less than or equal to 5"),
+        ("id,title,plays\n1,One,-3\n", 2, "plays", "greater than or equal to 0"),
+        ("id,title,part\n1,One,2\n", 2, "part", "needs the name of its series or collection"),
+        ('id,title\n1,"One\n', 2, "", "not well-formed CSV"),
+        (b"id,title\n1,Caf\xe9\n", None, "", "is not UTF-8 text"),
+    ],
+)
+def test_errors(tmp_path: Path, text: str | bytes, row: int | None, field: str, says: str) -> None:
+    fails(lambda: load(tmp_path / "songs.csv", text), file="songs.csv", row=row, field=field, says=says)
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    missing = Songs(CsvItemsOptions(path=tmp_path / "none.csv"))
+    fails(missing.load, file="none.csv", says="no such file; expected a CSV file of songs")
+    folder = Songs(CsvItemsOptions(path=tmp_path))
+    fails(folder.load, file=tmp_path, says="is a directory")
+
+
+def test_embeddings_lie_beside_it(tmp_path: Path) -> None:
+    np.save(tmp_path / "minilm.npy", np.eye(2, 3, dtype=np.float32))
+    where = tmp_path / "minilm.npy"
+    loaded = load(tmp_path / "songs.csv", "id,title\n1,One\n2,Two\n", embeddings=where)
+    assert loaded.embeddings is not None
+    assert loaded.embeddings.tolist() == [[1, 0, 0], [0, 1, 0]]
+    assert loaded.embedding_name == "minilm"
+    named = load(tmp_path / "songs.csv", "id,title\n1,One\n2,Two\n", embeddings=where, embedding_name="mine")
+    assert named.embedding_name == "mine"
+
+
+@pytest.mark.parametrize(
+    ("array", "row", "says"),
+    [
+        (np.eye(3), None, "one for each of the 2 items"),
+        (np.ones(2), None, "expected floats of shape (items, D)"),
+        (np.ones((2, 2), dtype=int), None, "expected floats"),
+        (np.array([[1.0, 2.0], [3.0, np.nan]]), 2, "not a finite number"),
+        (np.array([[print], [print]], dtype=object), None, "allow_pickle=False"),
+    ],
+)
+def test_embeddings_that_cannot_be_used(tmp_path: Path, array: np.ndarray, row: int | None, says: str) -> None:
+    where = tmp_path / "e.npy"
+    np.save(where, array, allow_pickle=True)
+    again = lambda: load(tmp_path / "songs.csv", "id,title\n1,One\n2,Two\n", embeddings=where)  # noqa: E731
+    fails(again, file="e.npy", row=row, says=says)
+    where.write_bytes(b"not an array")
+    fails(again, file="e.npy", says="is no .npy file")
+    where.unlink()
+    fails(again, file="e.npy", says="no such file")
+
+
+def test_unknown_options_are_refused() -> None:
+    assert all(field.description for field in CsvItemsOptions.model_fields.values())
+    with pytest.raises(ValidationError):
+        CsvItemsOptions.model_validate({"path": "x", "pth": "y"})
