@@ -116,6 +116,45 @@ def sessions(plugin: str, people: int, steps: int) -> float:
     return people / best_of(5, once)
 
 
+def people(count: int) -> float:
+    """Seconds in which people are generated, with all that is told of them."""
+    from emosim_core import Registry
+
+    registry = Registry()
+    registry.resolve_domain("movies")
+    made = registry.resolve("users", {"name": "detailed", "n": count, "seed": 42}, "movies").build()
+
+    def once() -> float:
+        start = time.perf_counter()
+        made.load()
+        return time.perf_counter() - start
+
+    return best_of(5, once)
+
+
+def words(count: int) -> float:
+    """Seconds in which items without embeddings get some from their words."""
+    from emosim_core import Item
+    from emosim_core.data.embeddings import lexical_vectors
+
+    known = [f"word{i}" for i in range(5000)]
+    items = [
+        Item(
+            id=str(i),
+            title=" ".join(known[i % 97 : i % 97 + 4]),
+            description=" ".join(known[i % 4970 : i % 4970 + 30]),
+        )
+        for i in range(count)
+    ]
+
+    def once() -> float:
+        start = time.perf_counter()
+        lexical_vectors(items)
+        return time.perf_counter() - start
+
+    return best_of(3, once)
+
+
 _MEASURE = """
 import resource, subprocess, sys, time
 start = time.perf_counter()
@@ -155,6 +194,8 @@ def main() -> None:
         for people in (1, 8, 64, 256, 1024):
             speed = sessions(plugin, people, 200)
             print(f"{people:>4} people, all defaults, sessions ending      {speed:>10,.0f} steps/s")
+        print(f"600 people generated                            {people(600):>10.3f} s")
+        print(f"10,000 items embedded by their words            {words(10_000):>10.3f} s")
     if only != "env":
         with tempfile.TemporaryDirectory() as folder:
             for told, arguments in (

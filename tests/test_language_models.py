@@ -11,7 +11,7 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,6 @@ class Service:
 
     emosim: Emosim
     server: ChatServer
-    clean: dict[str, Any] = field(default_factory=dict)
 
     @property
     def folder(self) -> Path:
@@ -201,9 +200,10 @@ def test_a_run_tells_what_it_took_and_a_second_one_and_a_replay_ask_nothing(serv
 
 
 def test_a_replay_that_lacks_answers_is_resumed_by_asking_for_them(service: Service, whole: Service) -> None:
-    service.run("--episodes", "2", "--max-steps", "1", "--num-envs", "2", "--out", "some", "--quiet")
+    service.run("--episodes", "4", "--max-steps", "1", "--num-envs", "4", "--out", "some", "--quiet")
     error = service.run(*SESSIONS, "--out", "r", "--replay", "--quiet", status=2).err
     assert "without --replay the model is asked" in error
+    assert service.bytes("r").count(b"\n") == 4
     assert "no answer of" in service.resume("r", status=2).err
     service.resume("r", "--no-replay")
     ends_as(service, "r", whole)
@@ -386,14 +386,21 @@ def test_a_rating_that_fails_ends_the_run_says_whose_and_why_and_the_run_goes_on
     assert told["complete"] is False
     assert told["usage"]["called"] == len(service.called) == sum(asked.values())
 
-    if kind == "prose":  # what was answered is kept and is the same again, but the item may be left out
-        calls = len(service.called)
+    if kind == "prose":  # what was answered is kept and no try; the model is asked once more, or the item left out
         assert re.search(says, service.resume("r", status=2).err)
-        assert len(service.called) == calls
+        assert asked[pair] == times * 2
+        calls = len(service.called)
         service.resume("r", "--config", service.config('on_failed_rating = "skip"\n'))
+        assert asked[pair] == times * 2
+        assert len(service.called) > calls
         assert service.summary("r")["failed_ratings"] == 1
         assert [item["rating"] for who, item in service.proposed("r") if who == pair] == [None]
         assert json.loads((service.folder / "r/manifest.json").read_text())["config"]["on_failed_rating"] == "skip"
+        (service.folder / "r").rename(service.folder / "skipped")
+        service.server.script = label
+        service.run(*SESSIONS, "--out", "r", "--quiet")  # after all the kept answers, one that can be read
+        assert asked[pair] + 1 == sum(pair_of(body) == pair for body in service.called)
+        ends_as(service, "r", whole)
         return
     service.server.script = label
     before = Counter(map(pair_of, service.called))
@@ -593,7 +600,11 @@ def test_without_a_key_the_message_says_how_to_give_one(service: Service) -> Non
     assert "needs a key, and there is none" in error
     assert "DEEPSEEK_API_KEY" in error
     assert "api_key_env" in error
+    assert "--resume" not in error  # nothing was begun, and the same command does when there is a key
     assert service.called == []
+    assert not (service.folder / "r").exists()
+    service.run("--episodes", "1", "--max-steps", "1", "--out", "r", "--quiet")
+    service.emosim("run", "--resume", "r", "--quiet", "--no-replay")
 
 
 # ---------------------------------------------------------------------------------------------------------- reasons

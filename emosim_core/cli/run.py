@@ -81,7 +81,7 @@ def run(obj: dict[str, Any], /, config: Path | None, out: Path | None, resume: s
     'emosim plugins' lists all of them. Nothing but a language model needs a key or a network.
     """
     from emosim_core.hooks import Registry
-    from emosim_core.runs.records import SUMMARY, read_json, read_manifest
+    from emosim_core.runs.records import MANIFEST, SUMMARY, read_json, read_manifest
     from emosim_core.runs.runner import Run
     from emosim_core.simulation.config import RunConfig, read_config, read_toml
 
@@ -116,7 +116,8 @@ def run(obj: dict[str, Any], /, config: Path | None, out: Path | None, resume: s
         click.echo(f"  emosim run --resume {directory}", err=True)
         raise click.exceptions.Exit(130) from None
     except (LLMError, RatingError) as error:
-        error.args = (f"{error}\n{_how_to_go_on(error, directory)}",)
+        if (directory / MANIFEST).exists():
+            error.args = (f"{error}\n{_how_to_go_on(error, directory)}",)
         raise
     _tell_end(summary, directory, as_json, quiet)
 

@@ -135,7 +135,8 @@ class ModelRater(Rater):
         while open_ones and tries < self.options.asks:
             called = self._called()
             answers = self.gateway.ask([asked[i] for i in open_ones])
-            tries += not self._persistent or self._called() > called
+            counts = not self._persistent or self._called() > called
+            tries += counts
             for answer in answers:
                 if isinstance(answer, _FATAL):
                     raise answer
@@ -148,13 +149,17 @@ class ModelRater(Rater):
                     reply = self.prompter.read(answer)
                 except LLMMalformedError as error:
                     reasons[places[i]] = f"no answer that can be read in {max(tries, 1)} tries: {error}"
-                    asked[i] = self.prompter.ask_again(asked[i], answer, str(error))
+                    again = self.prompter.ask_again(asked[i], answer, str(error))
+                    counts = counts or again != asked[i]
+                    asked[i] = again
                     left.append(i)
                     continue
                 values[places[i]] = self._rating(answer, reply, uniform, *places[i])
                 reasons[places[i]] = (reply.reason or answer.reasoning) if self.options.explain else ""
                 shares[places[i]] = {label: p for label, p in answer.probabilities.items() if p >= _NEGLIGIBLE}
             open_ones = left
+            if not counts:  # the same questions have the same kept answers, however often they are put
+                break
         return Ratings(
             values,
             lambda row, place: reasons[row, place],

@@ -16,7 +16,7 @@ import numpy as np
 from pydantic import BaseModel
 
 from emosim_core.components.base import Policy
-from emosim_core.errors import EmoSimError, LLMError, PluginError, RatingError
+from emosim_core.errors import EmoSimError, LLMBudgetError, LLMError, PluginError, RatingError
 from emosim_core.hooks import Registry
 from emosim_core.hooks.faults import fault
 from emosim_core.runs.directory import RunDirectory
@@ -97,9 +97,9 @@ class Run:
 
         Raises:
             KeyboardInterrupt: after the files were left so that the run can be resumed.
-            LLMError: no question can be answered, such as when the most that may be spent is spent; the files are
-                left so too.
-            RatingError: the rater failed and ``on_failed_rating`` is ``"raise"``; the files are left so too.
+            LLMBudgetError: the most that may be spent is spent; the files are left so too.
+            LLMError: no question can be answered; the files are left so too, if any step was taken.
+            RatingError: the rater failed and ``on_failed_rating`` is ``"raise"``; the files are left in the same way.
             RunError: a file cannot be written.
         """
         self._tell("emosim_run_started", directory=str(self.directory.path), manifest=self.manifest)
@@ -109,8 +109,11 @@ class Run:
             while self._playing:
                 for episode in self._step_all():
                     on_episode(episode)
-        except (KeyboardInterrupt, LLMError, RatingError):
-            self.directory.finish(self.tally.summary(time.perf_counter() - started, complete=False))
+        except (KeyboardInterrupt, LLMError, RatingError) as error:
+            if self.tally.steps or isinstance(error, KeyboardInterrupt | LLMBudgetError):
+                self.directory.finish(self.tally.summary(time.perf_counter() - started, complete=False))
+            else:
+                self.directory.abandon()
             raise
         except BaseException:
             self.directory.abandon()

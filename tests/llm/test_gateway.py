@@ -361,7 +361,7 @@ def test_no_call_starts_before_the_time_that_the_service_said(made: Any) -> None
     gateway = made(backend, concurrency=1)
     assert told(gateway.ask(questions(0, 1, 2))) == ["0", "1", "2"]
     first, *later = backend.times
-    assert all(0.29 <= at - first < 2 for at in later)
+    assert all(0.29 <= at - first < 20 for at in later)
 
 
 def test_a_service_that_wants_too_long_a_wait_is_not_waited_for(made: Any) -> None:

@@ -156,3 +156,19 @@ def test_where_a_failed_rating_ends_a_run_what_was_answered_before_does_not_coun
         values = rater.rate_batch(request(WORLD), draws(12)).values
         assert len(script.batches) == batches
         assert np.isnan(values).all() != persistent
+
+
+def test_a_prompter_that_puts_the_same_question_again_ends_where_its_answer_is_kept() -> None:
+    class Stubborn(Plain):
+        def ask_again(self, asked: ChatRequest, answer: ChatAnswer, problem: str) -> ChatRequest:
+            return asked
+
+    class Kept(Script):
+        def summary(self) -> dict[str, Any]:
+            return {"called": 0}
+
+    script = Kept(lambda asked: ChatAnswer("five stars"))
+    rater = ModelRater(Stubborn(), script, DOMAIN, persistent=True)
+    rater.prepare(WORLD.catalog, WORLD.population, WORLD.scale)
+    assert np.isnan(rater.rate_batch(request(WORLD), draws(12)).values).all()
+    assert len(script.batches) == 1

@@ -15,7 +15,6 @@ from emosim_books.domain import books
 
 import emosim_core
 from emosim_core import Consumption, Emotion, EmotionThresholds, Registry, User, write_users_csv
-from emosim_core.components.shaping import ChurnOptions, ChurnSatisfaction
 
 LEVELS = [1.0, 2.0, 3.0, 4.0, 5.0]
 
@@ -71,9 +70,9 @@ class Never:
 
 
 def test_a_reader_is_disappointed_up_to_2() -> None:
-    scale, options = books().scale, ChurnOptions()
+    scale, shaping = books().scale, Registry().resolve("reward_shaping", "churn_satisfaction").build()
+    options = shaping.options
     assert scale.carry(options.threshold) == pytest.approx(2 + 1 / 3)
-    shaping = ChurnSatisfaction(options)
     shaping.start(len(LEVELS))
     people = np.arange(len(LEVELS))
     shaping.begin(people)
@@ -90,7 +89,7 @@ def test_a_reader_is_disappointed_up_to_2() -> None:
                 traits=np.full((len(people), 3), 2),
                 scale=scale,
             ),
-            Never(len(people)),  # type: ignore[arg-type]
+            Never(len(people)),
         )
         assert rewards.tolist() == ratings.tolist()
     assert ends.tolist() == [1, 1, 0, 0, 0]
