@@ -74,6 +74,28 @@ def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
     raise AssertionError(log.read_text())
 
 
+def test_a_model_that_babbles_behind_a_server_gives_no_ratings(
+    server: str, models: Callable[[str], Path], emosim: Any, tmp_path: Path
+) -> None:
+    pytest.importorskip("emosim_deepseek", reason="servers are asked by emosim-deepseek")
+    pytest.importorskip("emosim_books", reason="people need a domain")
+    (tmp_path / "skip.toml").write_text('plugin = "books"\non_failed_rating = "skip"\n')
+    done = emosim(
+        "run", "--config", "skip.toml", "--llm-model", f"{server.removesuffix('/chat/completions')}#{models('merged')}",
+        "--llm-rater", "0Shot_system_our", "--episodes", "2", "--max-steps", "3", "--out", "r", "--json",
+        "--llm-cache", "kept.sqlite3", timeout=120,
+    )  # fmt: skip
+    summary = done.json
+    lines = (tmp_path / "r" / "interactions.jsonl").read_text().splitlines()
+    answers = [item for line in lines for item in json.loads(line)["proposed"]]
+    given = [item for item in answers if item["rating"] is not None]
+    assert len(answers) == 6
+    assert all(item["rating"] in (1, 2, 3, 4, 5) for item in given)
+    assert summary["failed_ratings"] == 6 - len(given)
+    assert summary["usage"]["called"] >= 6
+    assert summary["usage"]["completion_tokens"] > 0
+
+
 def test_a_server_of_the_same_model_says_the_same(
     server: str,
     models: Callable[[str], Path],
