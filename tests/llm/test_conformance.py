@@ -1,0 +1,77 @@
+"""A model as the rater keeps to the contract of raters, and one that activity sways is found out."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from emosim_core import ChatAnswer, ChatRequest, Domain, Example, Item, LLMError, Rater, Words
+from emosim_core.llm.rater import ModelRater, ModelRaterOptions
+from emosim_core.llm.strategy import ShotOptions, ShotPrompter
+from emosim_core.model.user import TRAITS
+from emosim_core.testing import RaterConformance, ScriptedBackend, SmallWorld, run_suite
+
+WORDS = Words(traits={trait: (f"has little {trait}", f"has some {trait}", f"has much {trait}") for trait in TRAITS})
+
+
+class Direct:
+    """Asks a backend without keeping anything."""
+
+    def __init__(self, backend: ScriptedBackend) -> None:
+        self.backend = backend
+
+    def ask(self, requests: Sequence[ChatRequest]) -> list[ChatAnswer | LLMError]:
+        return self.backend.answer_batch(requests)
+
+    def close(self) -> None:
+        pass
+
+    @property
+    def usage(self) -> Any:
+        return self
+
+    def summary(self) -> dict[str, Any]:
+        return {"called": len(self.backend.asked)}
+
+
+def by_the_item(asked: ChatRequest) -> str:
+    """A choice that follows from the item that is asked about, whoever is asked."""
+    item = re.findall(r"<item>.*?</item>", asked.messages[-1].content, re.DOTALL)[-1]
+    return asked.choices[zlib.crc32(item.encode()) % len(asked.choices)]
+
+
+def swayed_by_activity(asked: ChatRequest) -> str:
+    """The best rating by who has much activity, the worst by all others."""
+    return asked.choices[-1 if "has much activity" in asked.messages[-1].content else 0]
+
+
+class ModelRaterConformance(RaterConformance):
+    """A model rater on the scale of the world that it is prepared for."""
+
+    script: Callable[[ChatRequest], str] = staticmethod(by_the_item)
+
+    def made(self, world: SmallWorld) -> Rater:
+        examples = (Example("Ann.", "A kite.", world.scale.high, "She flies it."),)
+        domain = Domain("made_up", "Made up", world.scale, WORDS, Item, examples=examples)
+        prompter = ShotPrompter(ShotOptions(shots=1, system="our", style="rating"))
+        rater = ModelRater(prompter, Direct(ScriptedBackend(self.script)), domain, ModelRaterOptions())
+        rater.prepare(world.catalog, world.population, world.scale)
+        return rater
+
+    def make(self) -> Rater:
+        return self.made(next(iter(self.worlds())))
+
+    def test_it_can_be_prepared_for_other_items_and_people(self) -> None:
+        """Left out: a model rater belongs to the scale of its domain."""
+
+
+class TestModelRater(ModelRaterConformance):
+    pass
+
+
+def test_a_model_that_activity_sways_is_found_out() -> None:
+    outcomes = run_suite(ModelRaterConformance, script=staticmethod(swayed_by_activity))
+    broken = {outcome.error.rule for outcome in outcomes if outcome.error is not None}
+    assert broken == {"rater-activity"}
