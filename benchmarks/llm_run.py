@@ -119,7 +119,7 @@ def main() -> None:
     arguments = parser.parse_args()
     asked = questions(arguments.calls)
     print(f"{os.cpu_count()} cores; answers after {DELAY * 1000:g} ms; best of {arguments.repeat}")
-    print("at once   bare openai   run, as many people   run, twice as many   to begin   ideal")
+    print("at once   bare openai   run, as many people   run, 8 x as many     to begin   ideal")
     with server() as url, tempfile.TemporaryDirectory() as place:
         for concurrency in (1, 16, 64):
             calls = arguments.calls if concurrency > 1 else 100
@@ -129,7 +129,7 @@ def main() -> None:
                 plain = max(plain, bare(url, concurrency, asked[:calls]))
                 rate, spent = steady(url, concurrency, concurrency, calls, Path(place))
                 one, begin = max(one, rate), min(begin, spent)
-                two = max(two, steady(url, concurrency, 2 * concurrency, calls, Path(place))[0])
+                two = max(two, steady(url, concurrency, 8 * concurrency, calls, Path(place))[0])
             print(
                 f"{concurrency:>7} {plain:>11,.0f}/s {one:>14,.0f}/s ({one / plain:>4.0%}) "
                 f"{two:>12,.0f}/s ({two / plain:>4.0%}) {begin:>7.2f} s {concurrency / DELAY:>7,.0f}/s"

@@ -55,7 +55,7 @@ _IN_TABLES = {
 @click.option(
     "--num-envs",
     type=int,
-    help="Sessions side by side; changes only the speed. With a model, twice --concurrency.  [16]",
+    help="Sessions side by side; changes only the speed. With a model, 8 x --concurrency.  [16]",
 )
 @click.option("--slate", type=int, help="Items proposed in one step.  [1]")
 @click.option("--p-interrupt", type=float, help="Probability per step that something interrupts.  [0]")
