@@ -53,8 +53,11 @@ class World:
         return self._as_made(kind) and str(self.parts[kind]["provider"]).startswith("emosim-core ")
 
     def _as_made(self, kind: str) -> bool:
-        now = getattr(self, "shaping" if kind == "reward_shaping" else kind, None)
-        return kind in self.parts and (kind not in self.made or now is self.made[kind])
+        return kind in self.parts and (kind not in self.made or self._in_place(kind) is self.made[kind])
+
+    def _in_place(self, kind: str) -> object:
+        """The component of this kind that answers now."""
+        return getattr(self, "shaping" if kind == "reward_shaping" else kind, None)
 
     def blaming(self, kind: str) -> AbstractContextManager[None]:
         """A context in which what the component of this kind raises is worded as its plugin's fault."""
@@ -73,8 +76,7 @@ class World:
         """A component in words, such as ``"rater 'rule_based' of emosim-core 0.1.0"``."""
         if self._as_made(kind):
             return _whose(kind, self.parts[kind])
-        now = getattr(self, "shaping" if kind == "reward_shaping" else kind, None)
-        return f"{KIND_TITLES[kind]} {type(now).__name__}, put in by hand,"
+        return f"{KIND_TITLES[kind]} {type(self._in_place(kind)).__name__}, put in by hand,"
 
 
 def assemble(config: EnvironmentConfig, registry: Registry | None = None) -> World:
