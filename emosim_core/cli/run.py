@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 import json
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from emosim_core.cli.options import configured, environment_options, need_plugin
+from emosim_core.cli.places import new_directory
 from emosim_core.errors import ConfigurationError, LLMError, RatingError
 
 if TYPE_CHECKING:
@@ -18,52 +18,17 @@ if TYPE_CHECKING:
 
 _NEWEST = "(newest)"
 
-_RENAMED = {"items_retrieval": "retrieval"}
-"""Options of the command that the configuration calls otherwise."""
-
-_IN_TABLES = {
-    "concurrency": ("gateway", "concurrency"),
-    "max_cost": ("gateway", "max_cost"),
-    "replay": ("gateway", "replay"),
-    "llm_cache": ("gateway", "cache"),
-    "explain": ("llm", "explain"),
-}
-"""Options of the command that stand in a table of the configuration."""
-
 
 @click.command()
-@click.option("--plugin", help="Domain to simulate, such as movies.")
-@click.option("--items", help="Where items come from, such as sample, movielens:PATH or csv:PATH.")
-@click.option("--users", "--user-dataset", help="Who is simulated, such as sampled, basic, detailed or csv:PATH.")
-@click.option("--embeddings", help="For items without one: auto, lexical or sentence-transformers:MODEL.")
-@click.option("--rater", help="Who answers for a person.  [rule_based]")
-@click.option("--llm-model", help="Language model to ask, such as deepseek-chat.")
-@click.option("--llm-rater", help="Prompting strategy of the language model.  [0Shot_cotlite_our]")
-@click.option("--concurrency", type=int, help="Most questions to the model at the same time.  [32]")
-@click.option("--max-cost", type=float, help="Stop when the model has cost this much.")
-@click.option("--replay/--no-replay", default=None, help="Use answers that are kept from before, and ask nothing.")
-@click.option("--llm-cache", type=click.Path(path_type=Path), help="File that the model's answers are kept in.")
-@click.option("--explain", is_flag=True, default=None, help="Keep the model's reasons.")
-@click.option("--items-retrieval", help="Which memories matter for an item.  [decay_emotion_3]")
-@click.option("--perturbator", help="Noise on the ratings.  [none]")
-@click.option("--selector", help="What of a slate is consumed.  [greedy]")
-@click.option("--reward-shaping", help="From ratings to rewards, and when people leave.  [churn_satisfaction]")
+@environment_options
 @click.option("--policy", help="The recommender: random, popular, top_rated, similar_to_liked, ...  [random]")
-@click.option("--user-order", type=click.Choice(["random", "sequential"]), help="Order of the people.  [random]")
 @click.option("--episodes", type=int, help="Sessions to simulate.  [100]")
-@click.option("--max-steps", type=int, help="Steps after which a session is cut off.  [50]")
 @click.option(
     "--num-envs",
     type=int,
     help="Sessions side by side; changes only the speed. With a model, 8 x --concurrency.  [16]",
 )
-@click.option("--slate", type=int, help="Items proposed in one step.  [1]")
-@click.option("--p-interrupt", type=float, help="Probability per step that something interrupts.  [0]")
-@click.option("--keep-memory", is_flag=True, default=None, help="People remember their earlier sessions.")
 @click.option("--seed", type=int, help="Seed of everything random.  [42]")
-@click.option(
-    "--config", type=click.Path(path_type=Path), help="TOML file with any of these, and options of components."
-)
 @click.option("--out", type=click.Path(path_type=Path), help="Directory of the run.  [runs/...]")
 @click.option(
     "--resume",
@@ -87,26 +52,16 @@ def run(obj: dict[str, Any], /, config: Path | None, out: Path | None, resume: s
 
     as_json, quiet = given.pop("as_json"), given.pop("quiet")
     registry = Registry(only=obj["only"])
-    values: dict[str, Any] = {} if config is None else read_toml(config)
-    options = {name: value for name, value in given.items() if value is not None}
-    in_tables = {_IN_TABLES[name]: options.pop(name) for name in _IN_TABLES if name in options}
-    values.update({_RENAMED.get(name, name): value for name, value in options.items()})
-    directory = _directory(out, resume, values)
+    written = {} if config is None else read_toml(config)
+    directory = _directory(out, resume, {**written, **given})
     stored = read_manifest(directory)["config"] if resume is not None else {}
-    values = {**stored, **values}
-    if in_tables and values.get("llm_model") is None:
-        name = next(name for name, place in _IN_TABLES.items() if place in in_tables)
-        raise ConfigurationError(f"--{name.replace('_', '-')} needs a language model: give --llm-model too")
-    for (table, key), value in in_tables.items():
-        values[table] = {**values.get(table, {}), key: str(value) if isinstance(value, Path) else value}
+    values = configured(given, {**stored, **written})
     if values == stored and (directory / SUMMARY).exists():
         summary = read_json(directory / SUMMARY)
         if summary.get("complete"):
             _tell_end(summary, directory, as_json, quiet, f"{directory} is complete; nothing was left to do.")
             return
-    if "plugin" not in values:
-        known = ", ".join(record.name for record in registry.records[1:]) or "none is installed"
-        raise ConfigurationError(f"choose a domain with --plugin, such as --plugin movies. Installed plugins: {known}")
+    need_plugin(values, registry)
     checked = read_config(RunConfig, values, "run" if config is None else str(config))
     session = Run(checked, directory, resume is not None, registry)
     try:
@@ -144,9 +99,7 @@ def _directory(out: Path | None, resume: str | None, values: dict[str, Any]) -> 
         if not manifests:
             raise ConfigurationError(f"there is no run in {runs}/ to resume; name its directory: --resume DIR")
         return manifests[-1].parent
-    name = f"{values.get('plugin', 'run')}-{datetime.now():%Y%m%d-%H%M%S}"
-    names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(1)))
-    return next(runs / free for free in names if not (runs / free).exists())
+    return new_directory(str(values.get("plugin", "run")))
 
 
 def _play(session: Run, silent: bool) -> dict[str, Any]:

@@ -331,7 +331,13 @@ Observations = dict[str, NDArray]
 
 
 class Policy:
-    """A recommender: sees observations and proposes items. It never sees what a person likes."""
+    """A recommender: sees observations and proposes items. It never sees what a person likes.
+
+    Attributes:
+        users: ids of the people, by the number that observations give; set before :meth:`start`.
+    """
+
+    users: Sequence[str] = ()
 
     def start(self, catalog: Catalog, slate: int, batch_size: int) -> None:
         """Called once before the first session."""

@@ -170,6 +170,10 @@ class Memory:
         position = self._last_position.reshape(-1).take(who * self._last_position.shape[1] + items)
         return self.times.reshape(-1).take(who * self.capacity + position) * (position >= 0)
 
+    def consumed(self, rows: Rows = ALL_ROWS) -> NDArray[np.int8]:
+        """1 where a person remembers an item, shape ``(R, N)``; a new array."""
+        return (self._last_position[rows] >= 0).view(np.int8)
+
     def append(
         self,
         who: NDArray[np.intp],

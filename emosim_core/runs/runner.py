@@ -53,6 +53,7 @@ class Run:
         self.world.parts["policy"] = resolved.describe()
         self._batch = min(config.num_envs, config.episodes)
         self.engine = Engine(self.world, self._batch, shared_memory=True)
+        self.policy.users = [user.id for user in self.world.population.users]
         with self.world.blaming("policy"):
             self.policy.start(self.world.catalog, config.slate, self._batch)
         self.directory = RunDirectory(directory, resume)

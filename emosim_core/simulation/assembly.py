@@ -7,6 +7,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from emosim_core.components.base import Perturbator, Rater, Retrieval, RewardShaping, Selector
@@ -22,12 +24,16 @@ from emosim_core.llm.rater import ModelRater
 from emosim_core.model import Catalog, Domain, Emotion, LoadedItems, Loader, Population, User, UserLoader
 from emosim_core.simulation.config import DEFAULT_LLM_RATER, EnvironmentConfig
 
+_SPLIT_SEED = 20_240_131
+"""Decides who is new, so that it is the same in every run."""
+
 
 @dataclass
 class World:
     """A domain, its items and people, and the strategies that answer for them.
 
     Attributes:
+        people: indices in the population of those whom sessions are about, as ``config.people`` says.
         announcements: what a person who runs this should be told, such as a fallback that was used.
         parts: name, options and provider of every component, for a manifest.
         made: the components that were made for these parts; what stands in their place now was put in by hand.
@@ -44,9 +50,13 @@ class World:
     selector: Selector
     perturbator: Perturbator
     shaping: RewardShaping
+    people: NDArray[np.intp] = field(init=False)
     announcements: list[str] = field(default_factory=list)
     parts: dict[str, Any] = field(default_factory=dict)
     made: dict[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.people = chosen_people(len(self.population), self.config.people, self.config.holdout)
 
     def trusted(self, kind: str) -> bool:
         """Whether a component is the core's own, whose answers need no check."""
@@ -159,6 +169,24 @@ def assemble(config: EnvironmentConfig, registry: Registry | None = None) -> Wor
     with world.blaming("selector"):
         selector.prepare(domain.scale)
     return world
+
+
+def chosen_people(count: int, which: str, holdout: float) -> NDArray[np.intp]:
+    """Indices of the people that sessions are about, rising.
+
+    Who is new depends on the number of people and on ``holdout`` alone, not on a run's seed, so that
+    whoever measures meets none of those that a recommender learned from.
+
+    Raises:
+        ConfigurationError: nobody would be left.
+    """
+    if which == "all":
+        return np.arange(count)
+    order = np.random.default_rng(_SPLIT_SEED).permutation(count)
+    new = round(count * holdout)
+    if not 0 < new < count:
+        raise ConfigurationError(f"a share of {holdout:g} of {count} people leaves nobody on one side; change holdout")
+    return np.sort(order[:new] if which == "new" else order[new:])
 
 
 def _check_items(loaded: LoadedItems, domain: Domain) -> None:

@@ -75,7 +75,21 @@ class EnvironmentConfig(BaseModel):
     user_order: Literal["random", "sequential"] = Field(
         default="random", description="How people follow on one another."
     )
+    people: Literal["all", "known", "new"] = Field(
+        default="all",
+        description="Whom sessions are about: everyone, the known people that recommenders learn from, or the others, "
+        "who are kept for measuring.",
+    )
+    holdout: float = Field(
+        default=0.2,
+        gt=0,
+        lt=1,
+        description="Share of the people that are 'new'; who they are depends on the population alone.",
+    )
     history_length: int = Field(default=10, ge=1, description="Recent interactions that an observation shows.")
+    observe_consumed: bool = Field(
+        default=False, description="Whether an observation marks the items that the person remembers."
+    )
     on_failed_rating: Literal["raise", "skip"] = Field(
         default="raise", description="What a failed rating does: end the run with an error, or leave the item out."
     )

@@ -127,10 +127,10 @@ class Engine:
 
     def person_of(self, seed: int, episode: int) -> int:
         """The person that episode ``episode`` under ``seed`` is about, as ``user_order`` says."""
-        count = len(self.world.population)
+        people = self.world.people
         if self.world.config.user_order == "sequential":
-            return episode % count
-        return int(generator(seed, episode, Stage.PERSON).integers(count))
+            return int(people[episode % len(people)])
+        return int(people[generator(seed, episode, Stage.PERSON).integers(len(people))])
 
     def begin(
         self, rows: NDArray[np.intp], seeds: Sequence[int], episodes: Sequence[int], people: Sequence[int]
@@ -389,6 +389,7 @@ class Engine:
         place += (who * self.memory.capacity)[:, None]
         ratings = self.memory.ratings.ravel().take(place)
         np.copyto(ratings, self.world.domain.scale.low, where=~mask)
+        seen = {"consumed": self.memory.consumed(which)} if self.world.config.observe_consumed else {}
         return {
             "user": self.people[which].copy(),
             "traits": self._traits[which].copy(),
@@ -397,6 +398,7 @@ class Engine:
             "history_items": self.memory.items.ravel().take(place) * mask,
             "history_ratings": ratings.astype(np.float32),
             "history_mask": mask.astype(np.int8),
+            **seen,
         }
 
 

@@ -26,8 +26,12 @@ def observation_space(world: World) -> spaces.Dict:
     - ``history_ratings``: their ratings on the domain's scale, float32 of shape ``(L,)``
     - ``history_mask``: 1 where there is an interaction, int8 of shape ``(L,)``. Where it is 0, item and
       rating mean nothing (they hold 0 and the scale's lowest rating).
+    - ``consumed``, with ``observe_consumed``: 1 where the person remembers the item, int8 of shape ``(N,)``
     """
     length, scale = world.config.history_length, world.domain.scale
+    seen: dict[str, spaces.Space] = (
+        {"consumed": spaces.MultiBinary(len(world.catalog))} if world.config.observe_consumed else {}
+    )
     return spaces.Dict(
         {
             "user": spaces.Discrete(len(world.population)),
@@ -37,5 +41,6 @@ def observation_space(world: World) -> spaces.Dict:
             "history_items": spaces.Box(0, len(world.catalog) - 1, (length,), dtype=np.int64),
             "history_ratings": spaces.Box(scale.low, scale.high, (length,), dtype=np.float32),
             "history_mask": spaces.MultiBinary(length),
+            **seen,
         }
     )

@@ -26,7 +26,7 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
     """B people answer a recommender together. Slot i equals an :class:`EmoSimEnv` that was seeded with ``seed + i``.
 
     Only the order of people differs: with ``user_order="sequential"``, episode e of slot i is about
-    person ``(e * B + i) mod U``, so that a batch goes through the population once.
+    person ``(e * B + i) mod U`` of those chosen, so that a batch goes through all of them once.
 
     ``info`` holds arrays: ``ratings`` and ``consumed``, shape ``(B, S)``, NaN and False where nothing
     happened, and, in the step in which a session ends, ``end`` with the reason. :meth:`describe`
@@ -191,9 +191,10 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         if person is not None:
             people = [person] * len(slots)
         elif self.world.config.user_order == "sequential":
-            count = len(self.world.population)
+            among = self.world.people
             people = [
-                (episode * self.num_envs + slot) % count for slot, episode in zip(slots.tolist(), episodes, strict=True)
+                int(among[(episode * self.num_envs + slot) % len(among)])
+                for slot, episode in zip(slots.tolist(), episodes, strict=True)
             ]
         else:
             people = [self.engine.person_of(*pair) for pair in zip(seeds, episodes, strict=True)]

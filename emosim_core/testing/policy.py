@@ -53,6 +53,7 @@ class PolicyConformance(ComponentConformance):
         """What is proposed in sessions that begin and end at different times; the people rate at random."""
         streams = Streams(_PEOPLE)
         policy: Policy = self.make()
+        policy.users = [user.id for user in world.population.users]
         memory = world.remembered(_PEOPLE, longest=0)
         steps = np.zeros(_PEOPLE, dtype=np.intp)
         playing = np.zeros(_PEOPLE, dtype=np.bool_)

@@ -402,7 +402,8 @@ def test_a_list_with_an_unknown_item_names_file_row_and_field(tmp_path: Path) ->
 
 
 def test_the_help_tells_the_defaults_of_the_configuration() -> None:
-    from emosim_core.cli.run import _IN_TABLES, _RENAMED, run
+    from emosim_core.cli.options import _IN_TABLES, _RENAMED
+    from emosim_core.cli.run import run
     from emosim_core.simulation.config import DEFAULT_LLM_RATER, RunConfig
 
     told = {

@@ -1,0 +1,98 @@
+"""Options that describe an environment: the same for every command that simulates people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from emosim_core.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from emosim_core.hooks import Registry
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+_RENAMED = {"items_retrieval": "retrieval"}
+"""Options of the commands that the configuration calls otherwise."""
+
+_IN_TABLES = {
+    "concurrency": ("gateway", "concurrency"),
+    "max_cost": ("gateway", "max_cost"),
+    "replay": ("gateway", "replay"),
+    "llm_cache": ("gateway", "cache"),
+    "explain": ("llm", "explain"),
+}
+"""Options of the commands that stand in a table of the configuration."""
+
+_OPTIONS = (
+    click.option("--plugin", help="Domain to simulate, such as movies."),
+    click.option("--items", help="Where items come from, such as sample, movielens:PATH or csv:PATH."),
+    click.option("--users", "--user-dataset", help="Who is simulated, such as sampled, basic, detailed or csv:PATH."),
+    click.option("--embeddings", help="For items without one: auto, lexical or sentence-transformers:MODEL."),
+    click.option("--rater", help="Who answers for a person.  [rule_based]"),
+    click.option("--llm-model", help="Language model to ask, such as deepseek-chat."),
+    click.option("--llm-rater", help="Prompting strategy of the language model.  [0Shot_cotlite_our]"),
+    click.option("--concurrency", type=int, help="Most questions to the model at the same time.  [32]"),
+    click.option("--max-cost", type=float, help="Stop when the model has cost this much."),
+    click.option("--replay/--no-replay", default=None, help="Use answers that are kept from before, and ask nothing."),
+    click.option("--llm-cache", type=click.Path(path_type=Path), help="File that the model's answers are kept in."),
+    click.option("--explain", is_flag=True, default=None, help="Keep the model's reasons."),
+    click.option("--items-retrieval", help="Which memories matter for an item.  [decay_emotion_3]"),
+    click.option("--perturbator", help="Noise on the ratings.  [none]"),
+    click.option("--selector", help="What of a slate is consumed.  [greedy]"),
+    click.option("--reward-shaping", help="From ratings to rewards, and when people leave.  [churn_satisfaction]"),
+    click.option("--user-order", type=click.Choice(["random", "sequential"]), help="Order of the people.  [random]"),
+    click.option(
+        "--people", type=click.Choice(["all", "known", "new"]), help="Everyone, or one side of the holdout.  [all]"
+    ),
+    click.option("--holdout", type=float, help="Share of the people that are new.  [0.2]"),
+    click.option("--max-steps", type=int, help="Steps after which a session is cut off.  [50]"),
+    click.option("--slate", type=int, help="Items proposed in one step.  [1]"),
+    click.option("--p-interrupt", type=float, help="Probability per step that something interrupts.  [0]"),
+    click.option("--keep-memory", is_flag=True, default=None, help="People remember their earlier sessions."),
+    click.option(
+        "--config", type=click.Path(path_type=Path), help="TOML file with any of these, and options of components."
+    ),
+)
+
+
+def environment_options(command: _Command) -> _Command:
+    """Give a command the options of an environment, and ``--config``."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def configured(given: Mapping[str, Any], written: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of a configuration: options of the command line over those that a file or an earlier run holds.
+
+    Args:
+        given: options by the name of their parameter; None where not given.
+        written: what a TOML file or a manifest says.
+
+    Raises:
+        ConfigurationError: an option is about a language model and none is named.
+    """
+    options = {name: value for name, value in given.items() if value is not None}
+    in_tables = {_IN_TABLES[name]: options.pop(name) for name in _IN_TABLES if name in options}
+    values = {**written, **{_RENAMED.get(name, name): value for name, value in options.items()}}
+    if in_tables and values.get("llm_model") is None:
+        name = next(name for name, place in _IN_TABLES.items() if place in in_tables)
+        raise ConfigurationError(f"--{name.replace('_', '-')} needs a language model: give --llm-model too")
+    for (table, key), value in in_tables.items():
+        values[table] = {**values.get(table, {}), key: str(value) if isinstance(value, Path) else value}
+    return values
+
+
+def need_plugin(values: Mapping[str, Any], registry: Registry) -> None:
+    """See that a domain is named.
+
+    Raises:
+        ConfigurationError: it is not; lists the plugins that are installed.
+    """
+    if "plugin" not in values:
+        known = ", ".join(record.name for record in registry.records[1:]) or "none is installed"
+        raise ConfigurationError(f"choose a domain with --plugin, such as --plugin movies. Installed plugins: {known}")

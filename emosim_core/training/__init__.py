@@ -1,0 +1,1 @@
+"""Training: recommenders that learn from simulated people, and how good they are."""
