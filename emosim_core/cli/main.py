@@ -14,7 +14,11 @@ from emosim_core.errors import EmoSimError
 
 _COMMANDS = {
     "run": ("emosim_core.cli.run:run", "Simulate sessions of a recommender with simulated people."),
+    "evaluate": ("emosim_core.cli.evaluate:evaluate", "Compare recommenders on the same people and sessions."),
+    "train": ("emosim_core.cli.train:train", "Train a recommender on simulated people."),
     "show": ("emosim_core.cli.show:show", "Tell a run, or one of its sessions as a story."),
+    "log": ("emosim_core.cli.log:log", "Make logged interactions for recommenders to learn from."),
+    "data": ("emosim_core.cli.data:data", "Write the interactions of runs in other formats."),
     "plugins": ("emosim_core.cli.plugins:plugins", "List plugins and everything they provide."),
     "users": ("emosim_core.cli.users:users", "Make simulated people."),
     "items": ("emosim_core.cli.items:items", "List the items of a domain."),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
@@ -16,56 +17,102 @@ if TYPE_CHECKING:
     from emosim_core.runs.runner import Run
     from emosim_core.runs.summary import Episode
 
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
 _NEWEST = "(newest)"
 
 
+_OPTIONS = (
+    click.option("--policy", help="The recommender: random, popular, top_rated, similar_to_liked, ...  [random]"),
+    click.option("--episodes", type=int, help="Sessions to simulate.  [100]"),
+    click.option(
+        "--num-envs",
+        type=int,
+        help="Sessions side by side; changes only the speed. With a model, 8 x --concurrency.  [16]",
+    ),
+    click.option("--seed", type=int, help="Seed of everything random.  [42]"),
+    click.option("--out", type=click.Path(path_type=Path), help="Directory of the run.  [runs/...]"),
+    click.option(
+        "--resume",
+        is_flag=False,
+        flag_value=_NEWEST,
+        help="Continue the run in this directory, or in --out, or the newest.",
+    ),
+)
+
+
+def session_options(command: _Command) -> _Command:
+    """Give a command the options of a run: its environment, its recommender, and where it goes."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return environment_options(command)
+
+
 @click.command()
-@environment_options
-@click.option("--policy", help="The recommender: random, popular, top_rated, similar_to_liked, ...  [random]")
-@click.option("--episodes", type=int, help="Sessions to simulate.  [100]")
-@click.option(
-    "--num-envs",
-    type=int,
-    help="Sessions side by side; changes only the speed. With a model, 8 x --concurrency.  [16]",
-)
-@click.option("--seed", type=int, help="Seed of everything random.  [42]")
-@click.option("--out", type=click.Path(path_type=Path), help="Directory of the run.  [runs/...]")
-@click.option(
-    "--resume",
-    is_flag=False,
-    flag_value=_NEWEST,
-    help="Continue the run in this directory, or in --out, or the newest.",
-)
+@session_options
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON and nothing else.")
 @click.option("--quiet", is_flag=True, help="Print only where the run was written.")
 @click.pass_obj
-def run(obj: dict[str, Any], /, config: Path | None, out: Path | None, resume: str | None, **given: Any) -> None:
+def run(obj: dict[str, Any], /, as_json: bool, quiet: bool, **given: Any) -> None:
     """Simulate sessions of a recommender with simulated people.
 
     A component is named as in decay_emotion_3, decay_emotion:k=5,time_decay=0.3 or csv:PATH;
     'emosim plugins' lists all of them. Nothing but a language model needs a key or a network.
+    """
+    played = simulate(obj["only"], given, silent=as_json or quiet)
+    tell_end(played, as_json, quiet)
+
+
+class Played(NamedTuple):
+    """A run that is complete.
+
+    Attributes:
+        summary: its summary.
+        directory: where it is.
+        before: whether it was complete before, and nothing was left to do.
+    """
+
+    summary: dict[str, Any]
+    directory: Path
+    before: bool
+
+
+def simulate(
+    only: list[str] | None, given: dict[str, Any], *, silent: bool, defaults: Mapping[str, Any] | None = None
+) -> Played:
+    """Make or continue the run that the options of a command describe.
+
+    Args:
+        only: the plugins to load; None for all.
+        given: the options of :func:`session_options` by the name of their parameter; None where not given.
+        silent: whether to print nothing on the way.
+        defaults: values of the configuration where the command's differ from those of a run.
+
+    Raises:
+        EmoSimError: an option is wrong, or the run cannot be made.
+        click.exceptions.Exit: it was interrupted, and this was told.
     """
     from emosim_core.hooks import Registry
     from emosim_core.runs.records import MANIFEST, SUMMARY, read_json, read_manifest
     from emosim_core.runs.runner import Run
     from emosim_core.simulation.config import RunConfig, read_config, read_toml
 
-    as_json, quiet = given.pop("as_json"), given.pop("quiet")
-    registry = Registry(only=obj["only"])
+    given = dict(given)
+    config, out, resume = given.pop("config"), given.pop("out"), given.pop("resume")
+    registry = Registry(only=only)
     written = {} if config is None else read_toml(config)
-    directory = _directory(out, resume, {**written, **given})
+    directory = _directory(out, resume, {**written, **{k: v for k, v in given.items() if v is not None}})
     stored = read_manifest(directory)["config"] if resume is not None else {}
-    values = configured(given, {**stored, **written})
+    values = configured(given, {**(defaults or {}), **stored, **written})
     if values == stored and (directory / SUMMARY).exists():
         summary = read_json(directory / SUMMARY)
         if summary.get("complete"):
-            _tell_end(summary, directory, as_json, quiet, f"{directory} is complete; nothing was left to do.")
-            return
+            return Played(summary, directory, before=True)
     need_plugin(values, registry)
     checked = read_config(RunConfig, values, "run" if config is None else str(config))
     session = Run(checked, directory, resume is not None, registry)
     try:
-        summary = _play(session, as_json or quiet)
+        return Played(_play(session, silent), directory, before=False)
     except KeyboardInterrupt:
         click.echo(f"\nInterrupted. What was simulated is kept in {directory}; go on with:", err=True)
         click.echo(f"  emosim run --resume {directory}", err=True)
@@ -74,7 +121,6 @@ def run(obj: dict[str, Any], /, config: Path | None, out: Path | None, resume: s
         if (directory / MANIFEST).exists():
             error.args = (f"{error}\n{_how_to_go_on(error, directory)}",)
         raise
-    _tell_end(summary, directory, as_json, quiet)
 
 
 def _how_to_go_on(error: LLMError | RatingError, directory: Path) -> str:
@@ -136,9 +182,11 @@ def _play(session: Run, silent: bool) -> dict[str, Any]:
         return session.play(on_episode)
 
 
-def _tell_end(summary: dict[str, Any], directory: Path, as_json: bool, quiet: bool, first: str = "") -> None:
+def tell_end(played: Played, as_json: bool, quiet: bool, **more: Any) -> None:
+    """Print what a run came to; ``more`` are further keys of the JSON."""
+    summary, directory, before = played
     if as_json:
-        click.echo(json.dumps({**summary, "directory": str(directory)}, ensure_ascii=False, indent=2))
+        click.echo(json.dumps({**summary, "directory": str(directory), **more}, ensure_ascii=False, indent=2))
         return
     if quiet:
         click.echo(str(directory))
@@ -146,7 +194,7 @@ def _tell_end(summary: dict[str, Any], directory: Path, as_json: bool, quiet: bo
     from emosim_core.cli.output import console, summary_table
 
     screen = console()
-    if first:
-        screen.print(first, soft_wrap=True)
+    if before:
+        screen.print(f"{directory} is complete; nothing was left to do.", soft_wrap=True)
     screen.print(summary_table(summary))
     screen.print(f"Written to {directory}. Read a session with: emosim show {directory} --episode 0", soft_wrap=True)

@@ -145,6 +145,56 @@ def emosim_policies() -> Iterable[Component]:
         f"{module}:ReplayOptions",
         value="file",
     )
+    neighbours, factorisation = "emosim_core.training.neighbours", "emosim_core.training.factorisation"
+    bandits = "emosim_core.training.bandits"
+    yield Component(
+        "policy",
+        "item_knn",
+        "Items that logged people rated like those the person liked.",
+        f"{neighbours}:ItemKNN",
+        f"{neighbours}:ItemKNNOptions",
+        value="logs",
+    )
+    yield Component(
+        "policy",
+        "user_knn",
+        "Items that logged people who rate alike liked.",
+        f"{neighbours}:UserKNN",
+        f"{neighbours}:UserKNNOptions",
+        value="logs",
+    )
+    yield Component(
+        "policy",
+        "matrix_factorisation",
+        "The items with the highest ratings foretold by factors learned from logs.",
+        f"{factorisation}:MatrixFactorisation",
+        f"{factorisation}:FactorOptions",
+        value="logs",
+    )
+    yield Component(
+        "policy",
+        "svdpp",
+        "Matrix factorisation in which what was rated counts too.",
+        f"{factorisation}:SVDpp",
+        f"{factorisation}:ImplicitFactorOptions",
+        value="logs",
+    )
+    yield Component(
+        "policy",
+        "linucb",
+        "The items that a linear model hopes most of, learning from every rating.",
+        f"{bandits}:LinUCB",
+        f"{bandits}:LinUCBOptions",
+        value="logs",
+    )
+    yield Component(
+        "policy",
+        "thompson",
+        "The best items of a linear model drawn at random from what ratings allow.",
+        f"{bandits}:Thompson",
+        f"{bandits}:ThompsonOptions",
+        value="logs",
+    )
 
 
 @hookimpl

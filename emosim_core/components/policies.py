@@ -112,7 +112,7 @@ class Replay(_Ranked):
         return np.array(indices, dtype=np.intp)
 
 
-class _Scored(Policy):
+class ScoredPolicy(Policy):
     """Base of policies that score all items at every step and propose the best not yet proposed."""
 
     def start(self, catalog: Catalog, slate: int, batch_size: int) -> None:
@@ -137,7 +137,7 @@ class _Scored(Policy):
         return actions
 
 
-class SimilarToLiked(_Scored):
+class SimilarToLiked(ScoredPolicy):
     """Items similar to what the person liked and unlike what they did not, among what is observed.
 
     The score of an item is the mean over the observed history of its cosine with each past item,
@@ -163,7 +163,7 @@ class SimilarToLiked(_Scored):
         return self.pick(rows, taste @ self.catalog.embeddings.T + 0.1 * self._public)
 
 
-class EpsilonGreedy(_Scored):
+class EpsilonGreedy(ScoredPolicy):
     """The items rated best so far over all people, or a random one with probability epsilon.
 
     It learns across sessions, so its choices depend on the order in which sessions run: the same

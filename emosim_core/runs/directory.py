@@ -11,9 +11,10 @@ from typing import Any, BinaryIO
 
 from emosim_core.data.files import write_all, write_whole
 from emosim_core.errors import RunError
+from emosim_core.runs.manifest import check_same
 from emosim_core.runs.records import INTERACTIONS, MANIFEST, SUMMARY, read_manifest
 
-_MAY_DIFFER = {("config", "gateway"), ("config", "on_failed_rating")}
+_MAY_DIFFER = ("gateway", "on_failed_rating")
 """What may change when a run is resumed: it changes no rating that is there."""
 
 
@@ -35,17 +36,7 @@ class RunDirectory:
     def __init__(self, path: Path, resume: bool = False) -> None:
         self.path = path
         self.resumed_lines = 0
-        try:
-            if resume:
-                read_manifest(path)
-            elif path.exists() and (not path.is_dir() or any(path.iterdir())):
-                raise RunError(
-                    f"{path} exists already. Choose another place with --out, or continue it with: "
-                    f"emosim run --resume {path}"
-                )
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise self._failed(path, error, begun=False) from error
+        claim(path, resume, "run")
         self._old: BinaryIO | None = None
         self._new: BinaryIO | None = None
         self._resume = resume
@@ -60,16 +51,7 @@ class RunDirectory:
             self._write_json(MANIFEST, manifest)
             return
         stored = read_manifest(self.path)
-        differences = [
-            f"{name}: {_shown(old)} then, {_shown(new)} now"
-            for section in ("config", "parts", "data")
-            for name, old, new in _differences(stored.get(section, {}), json.loads(json.dumps(manifest[section])))
-            if (section, name) not in _MAY_DIFFER
-        ]
-        if differences:
-            raise RunError(
-                f"{self.path} cannot be resumed, it was made with another configuration:\n  " + "\n  ".join(differences)
-            )
+        check_same(self.path, stored, manifest, _MAY_DIFFER)
         if stored["config"] != manifest["config"]:
             self._write_json(MANIFEST, {**stored, "config": manifest["config"]})
 
@@ -86,7 +68,7 @@ class RunDirectory:
             if lines and self._new is not None:
                 write_all(self._new.fileno(), b"".join(lines))
         except OSError as error:
-            raise self._failed(path, error) from error
+            raise cannot_write(path, error, self.path) from error
 
     def _check(self, path: Path, lines: list[bytes]) -> list[bytes]:
         """The lines that are not there yet; opens the file for writing where the old ones end."""
@@ -145,22 +127,45 @@ class RunDirectory:
     def _write_json(self, name: str, content: Mapping[str, Any]) -> None:
         path = self.path / name
         try:
-            write_whole(path, json.dumps(content, ensure_ascii=False, indent=2).encode() + b"\n")
+            write_whole(path, as_json(content))
         except OSError as error:
-            raise self._failed(path, error, begun=name != MANIFEST) from error
+            raise cannot_write(path, error, self.path if name != MANIFEST else None) from error
 
-    def _failed(self, path: Path, error: OSError, begun: bool = True) -> RunError:
-        said = f"{path} cannot be written: {error.strerror}."
-        if begun:
-            said += (
-                f" What was written before is kept; when this is mended, continue with: emosim run --resume {self.path}"
+
+def claim(path: Path, resume: bool, command: str) -> None:
+    """Make the directory of a run, or see that there is one to resume.
+
+    Args:
+        path: the directory.
+        resume: whether it must exist already, or must not.
+        command: which command of ``emosim`` writes it, for what to do about an error.
+
+    Raises:
+        RunError: it exists without ``resume``, or does not with it, or cannot be made.
+    """
+    try:
+        if resume:
+            read_manifest(path)
+        elif path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise RunError(
+                f"{path} exists already. Choose another place with --out, or continue it with: "
+                f"emosim {command} --resume {path}"
             )
-        return RunError(said)
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(path, error) from error
 
 
-def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
-    return [(key, old.get(key), new.get(key)) for key in {**old, **new} if old.get(key) != new.get(key)]
+def as_json(content: Mapping[str, Any]) -> bytes:
+    """A manifest or a summary as the bytes of its file."""
+    return json.dumps(content, ensure_ascii=False, indent=2).encode() + b"\n"
 
 
-def _shown(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+def cannot_write(path: Path, error: OSError, begun: Path | None = None, command: str = "run") -> RunError:
+    """What to say when a file cannot be written, and how to go on in ``begun``, the directory that was begun."""
+    said = f"{path} cannot be written: {error.strerror}."
+    if begun is not None:
+        said += (
+            f" What was written before is kept; when this is mended, continue with: emosim {command} --resume {begun}"
+        )
+    return RunError(said)

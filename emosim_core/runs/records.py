@@ -15,10 +15,6 @@ INTERACTIONS = "interactions.jsonl"
 MANIFEST = "manifest.json"
 SUMMARY = "summary.json"
 
-OUT_OF_ITEMS = "out_of_items"
-"""Why a session ends when its recommender has nothing left to propose."""
-
-
 _STEP_KEYS = {"episode", "step", "user", "proposed", "reward", "mood", "end"}
 
 

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
-import platform
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from datetime import datetime, timezone
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel
 
 from emosim_core.components.base import Policy
 from emosim_core.errors import EmoSimError, LLMBudgetError, LLMError, PluginError, RatingError
 from emosim_core.hooks import Registry
 from emosim_core.hooks.faults import fault
 from emosim_core.runs.directory import RunDirectory
-from emosim_core.runs.records import OUT_OF_ITEMS, encode, person_record, step_record
+from emosim_core.runs.manifest import make_manifest
+from emosim_core.runs.records import encode, person_record, step_record
 from emosim_core.runs.summary import Episode, Tally
 from emosim_core.simulation.assembly import World, assemble, build
 from emosim_core.simulation.config import RunConfig
-from emosim_core.simulation.engine import Engine, Step
+from emosim_core.simulation.engine import OUT_OF_ITEMS, Engine, Step
 
 _MOST_PUT_OFF = 1000
 """Sessions that may wait because their person is in another one; beyond, slots stay empty for a while."""
@@ -57,35 +53,12 @@ class Run:
         with self.world.blaming("policy"):
             self.policy.start(self.world.catalog, config.slate, self._batch)
         self.directory = RunDirectory(directory, resume)
-        self.manifest = self._manifest()
+        self.manifest = make_manifest(self.world, config)
         self.directory.check_or_write_manifest(self.manifest)
         self.tally = Tally(self.world)
         self._playing: dict[int, Episode] = {}
         self._begun = 0
         self._put_off: deque[tuple[int, int]] = deque()
-
-    def _manifest(self) -> dict[str, Any]:
-        versions = {name: metadata.version(name) for name in ("gymnasium", "numpy", "pydantic")}
-        for part in self.world.parts.values():
-            name, _, version = part["provider"].rpartition(" ")
-            versions[name] = version
-        return {
-            "format": 1,
-            "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            "language_model_asked": self.world.rater.asks_model,
-            "language_model": self.world.model or None,
-            "config": self.config.model_dump(mode="json"),
-            "parts": self.world.parts,
-            "data": {
-                "items": len(self.world.catalog),
-                "items_sha256": _digest(self.world.catalog.items),
-                "embeddings": self.world.catalog.embedding_name,
-                "users": len(self.world.population),
-                "users_sha256": _digest(self.world.population.users),
-            },
-            "versions": dict(sorted(versions.items())) | {"python": platform.python_version()},
-            "announcements": self.world.announcements,
-        }
 
     def play(self, on_episode: Callable[[Episode], None] = lambda episode: None) -> dict[str, Any]:
         """Simulate all sessions.
@@ -251,10 +224,3 @@ class Run:
         if record["step"] == 1:
             record["person"] = person_record(self.engine, episode.person)
         return record
-
-
-def _digest(objects: Iterable[BaseModel]) -> str:
-    digest = hashlib.sha256()
-    for one in objects:
-        digest.update(one.model_dump_json().encode())
-    return digest.hexdigest()

@@ -88,7 +88,9 @@ class EnvironmentConfig(BaseModel):
     )
     history_length: int = Field(default=10, ge=1, description="Recent interactions that an observation shows.")
     observe_consumed: bool = Field(
-        default=False, description="Whether an observation marks the items that the person remembers."
+        default=False,
+        description="Whether an observation marks the items that the person remembers, none of which is then to be "
+        "proposed again: a session ends when all are.",
     )
     on_failed_rating: Literal["raise", "skip"] = Field(
         default="raise", description="What a failed rating does: end the run with an error, or leave the item out."

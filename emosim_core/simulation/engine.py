@@ -32,6 +32,9 @@ _ASKED = ("retrieval", "rater", "selector", "perturbator", "reward_shaping")
 
 _BUILT_IN_ENDINGS = ("", "interrupted", "max_steps")
 
+OUT_OF_ITEMS = "out_of_items"
+"""Why a session ends when there is nothing left to propose."""
+
 
 @dataclass(slots=True)
 class Step:
@@ -107,7 +110,7 @@ class Engine:
         self.moods = np.zeros((batch_size, 2))
         self.memory = Memory(batch_size, len(world.catalog))
         self.shaping = copy.copy(world.shaping)  # its state is per slot: engines that share a world keep their own
-        self.endings: tuple[str, ...] = (*_BUILT_IN_ENDINGS, *self.shaping.endings)
+        self.endings: tuple[str, ...] = (*_BUILT_IN_ENDINGS, *self.shaping.endings, OUT_OF_ITEMS)
         self.slate = world.config.slate
         self._streams = Streams(batch_size)
         self._all_draws = {stage: self._streams.of(stage, self.all_rows) for stage in Stage}
@@ -280,6 +283,9 @@ class Engine:
             check_shaped(answer, consumed, len(self.shaping.endings), world.whose("reward_shaping"))
         shaped, ends = answer
         rewards = shaped.sum(axis=1) if all_consumed else np.where(consumed, shaped, 0.0).sum(axis=1)
+        if world.config.observe_consumed and self.memory.lengths[rows].max() >= len(world.catalog):
+            nothing_left = self.memory.consumed(rows).all(axis=1) & (ends == 0)
+            ends = np.where(nothing_left, len(self.shaping.endings) + 1, ends)
         terminated = ends > 0
         truncated = (steps >= world.config.max_steps) > terminated  # late, and not gone already
         return Step(

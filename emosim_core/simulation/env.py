@@ -6,6 +6,7 @@ from typing import Any
 
 import gymnasium
 import numpy as np
+from numpy.typing import NDArray
 
 from emosim_core.errors import ConfigurationError
 from emosim_core.hooks import Registry
@@ -100,6 +101,10 @@ class EmoSimEnv(gymnasium.Env[dict[str, Any], Any]):
         if self._over:
             self.engine.end(self._slot)
         return self._observation(), float(step.rewards[0]), terminated, truncated, step_info(self.engine, step, 0)
+
+    def action_masks(self) -> NDArray[np.bool_]:
+        """Which items the person does not remember, shape ``(N,)``; the name is the one that sb3-contrib looks for."""
+        return ~self.engine.memory.consumed(self._slot)[0].view(np.bool_)
 
     def _observation(self) -> dict[str, Any]:
         observation: dict[str, Any] = {key: value[0] for key, value in self.engine.observe().items()}

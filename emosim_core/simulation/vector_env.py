@@ -204,6 +204,10 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         told = [session_info(self.engine, int(person)) for person in self.engine.people[slots]]
         return {key: np.array([one[key] for one in told], dtype=object) for key in told[0]}
 
+    def action_masks(self) -> NDArray[np.bool_]:
+        """Which items each person does not remember, shape ``(B, N)``."""
+        return ~self.engine.memory.consumed().view(np.bool_)
+
     def close_extras(self, **kwargs: Any) -> None:
         """Let go of what the world holds on to, unless it was given to more than this environment."""
         if self._owns_world:

@@ -14,12 +14,23 @@ from emosim_core.testing.worlds import FIVE, TEN
 
 ALL = [(component.kind, component.name) for component in Registry(only=[]).records[0].components]
 
+LEARNING_FROM_LOGS = ("item_knn", "user_knn", "matrix_factorisation", "svdpp")
+
 
 @pytest.fixture
 def items_file(tmp_path: Path) -> Path:
     """A CSV file of all made-up items, the last first."""
     file = tmp_path / "items.csv"
     file.write_text("item\n" + "".join(f"i{i:03d}\n" for i in range(39, -1, -1)))
+    return file
+
+
+@pytest.fixture
+def logs_file(tmp_path: Path) -> Path:
+    """A CSV file of logged interactions with made-up items."""
+    file = tmp_path / "logs.csv"
+    rows = [f"{u},{s},u{u:02d},i{(7 * u + 3 * s) % 40:03d},{1 + (u * s) % 5}" for u in range(12) for s in range(1, 9)]
+    file.write_text("episode,step,user,item,rating\n" + "\n".join(rows) + "\n")
     return file
 
 
@@ -38,8 +49,11 @@ def test_everything_is_held_to_a_contract() -> None:
 
 
 @pytest.mark.parametrize(("kind", "name"), ALL, ids=[f"{kind}-{name}" for kind, name in ALL])
-def test_every_component_of_the_core_keeps_to_its_contract(kind: str, name: str, items_file: Path) -> None:
-    component = f"{name}:{items_file}" if name == "replay" else name
+def test_every_component_of_the_core_keeps_to_its_contract(
+    kind: str, name: str, items_file: Path, logs_file: Path
+) -> None:
+    files = {"replay": items_file, **dict.fromkeys(LEARNING_FROM_LOGS, logs_file)}
+    component = f"{name}:{files[name]}" if name in files else name
     if kind == "llm_backend":  # a service is not asked
         assert kept(run_suite(SUITES[kind], component=component, may_ask=False))
         return

@@ -1,0 +1,48 @@
+"""``emosim data``: the interactions of runs in other formats."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from emosim_core.training.export import Exported
+
+FORMATS = click.Choice(["parquet", "csv", "minari"])
+
+
+@click.group()
+def data() -> None:
+    """Write the interactions of runs in other formats."""
+
+
+@data.command("export")
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN_DIR...")
+@click.option("--format", type=FORMATS, default="parquet", help="A table, or episodes for Minari.  [parquet]")
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="File to write; for Minari, a folder of data sets."
+)
+@click.option("--dataset-id", help="Minari's name of the data set.  [emosim/PLUGIN/POLICY-v0]")
+@click.pass_obj
+def export(obj: dict[str, Any], /, runs: tuple[Path, ...], format: str, out: Path, dataset_id: str | None) -> None:
+    """Write the interactions of one or more runs for programs that learn from them.
+
+    parquet and csv hold one row per item that was proposed; minari holds the sessions as episodes of offline
+    reinforcement learning, with the observations of the environment.
+    """
+    from emosim_core.hooks import Registry
+    from emosim_core.training import export as exporting
+
+    click.echo(told(exporting.export(runs, out, format, dataset_id, Registry(only=obj["only"]))))
+
+
+def told(exported: Exported) -> str:
+    """What was written, in one line."""
+    sessions = f"{exported.sessions:,} {'session' if exported.sessions == 1 else 'sessions'}"
+    if exported.unfinished:
+        sessions += f", {exported.unfinished:,} of them unfinished"
+    if exported.dataset_id is None:
+        return f"Wrote {exported.rows:,} rows of {sessions} to {exported.path}."
+    return f"Wrote {exported.rows:,} steps of {sessions} to {exported.path}, for Minari {exported.dataset_id}."

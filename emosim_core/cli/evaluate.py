@@ -1,0 +1,244 @@
+"""``emosim evaluate``: compare recommenders on the same people and sessions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from emosim_core.cli.options import configured, environment_options, need_plugin
+from emosim_core.cli.places import new_directory
+from emosim_core.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from emosim_core.training.evaluation import Progress
+    from emosim_core.training.metrics import Estimate, Metric
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+_WIDTH = 110
+"""Columns that the tables need; where nobody looks at a screen, they get them."""
+
+_TABLES = (
+    ("mean_reward", "reward_per_step", "mean_rating", "share_liked", "session_length"),
+    ("valence_at_end", "arousal_at_end"),
+    ("map_at_10", "mrr_at_10", "ndcg_at_10", "personalisation", "coverage", "novelty"),
+)
+"""Metrics in the tables of the screen: the first two groups in one table, the third in another."""
+
+
+def _own_people(command: _Command) -> _Command:
+    """Leave out the options of an environment that say who is met: an evaluation meets groups, each in order."""
+    parameters: list[click.Parameter] = command.__click_params__  # type: ignore[attr-defined]
+    parameters[:] = [one for one in parameters if one.name not in ("people", "user_order")]
+    return command
+
+
+@click.command()
+@click.option("--models", multiple=True, help="Directories of trained recommenders, with commas between.")
+@click.option("--policies", multiple=True, help="Other recommenders, with commas between, such as random,popular.")
+@click.option("--people", "groups", help="Groups of people to measure on: known, new, all.  [known,new]")
+@click.option("--sessions", type=int, help="Sessions of each recommender with each group.  [240]")
+@click.option("--seed", type=int, help="Seed of everything random; not that of a training.  [1042]")
+@click.option("--logs", multiple=True, help="Runs for recommenders that learn from logs.  [simulated]")
+@click.option("--num-envs", type=int, help="Sessions side by side; with a model, 8 x --concurrency.  [16]")
+@click.option("--bootstrap", type=int, help="Resamples of the people for the intervals.  [2000]")
+@_own_people
+@environment_options
+@click.option("--out", type=click.Path(path_type=Path), help="Directory of the evaluation.  [runs/...]")
+@click.option("--resume", type=click.Path(path_type=Path), help="Continue the evaluation in this directory.")
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON and nothing else.")
+@click.option("--quiet", is_flag=True, help="Print only where the evaluation was written.")
+@click.option("--no-plots", is_flag=True, help="Draw no plots.")
+@click.pass_obj
+def evaluate(obj: dict[str, Any], /, config: Path | None, out: Path | None, resume: Path | None, **given: Any) -> None:
+    """Compare recommenders on the same people, in the same sessions.
+
+    Trained recommenders (--models) and any others (--policies) meet known people and new ones, whom no
+    recommender has learned from. Intervals are of 95 %, by bootstrap over people.
+
+    \b
+    emosim evaluate --plugin movies --policies random,popular,top_rated
+    emosim evaluate --models runs/a,runs/b --policies random,popular,item_knn
+    """
+    from emosim_core.hooks import Registry
+    from emosim_core.simulation.config import read_toml
+    from emosim_core.training import evaluation
+    from emosim_core.training.evaluation_figures import RESULTS
+    from emosim_core.training.evaluation_plan import with_groups
+
+    as_json, quiet, no_plots = (given.pop(name) for name in ("as_json", "quiet", "no_plots"))
+    if resume is not None and out is not None and out != resume:
+        raise ConfigurationError(f"--resume {resume} and --out {out} name different directories")
+    given = _listed(given)
+    written = {} if config is None else with_groups(read_toml(config))
+    base = evaluation.base_values({**written, **given}, resume or Path(), resume is not None)
+    values = configured(given, {**base, **written})
+    registry = Registry(only=obj["only"])
+    need_plugin(values, registry)
+    directory = resume or out or new_directory(f"evaluation-{values['plugin']}")
+    options: dict[str, Any] = {"resume": resume is not None, "plots": not no_plots, "registry": registry}
+    try:
+        results = _play(values, directory, options, silent=as_json or quiet)
+    except KeyboardInterrupt:
+        if not (directory / RESULTS).exists():
+            raise
+        click.echo(f"\nInterrupted. What was simulated is kept in {directory}; go on with:", err=True)
+        click.echo(f"  emosim evaluate --resume {directory}", err=True)
+        raise click.exceptions.Exit(130) from None
+    if as_json:
+        click.echo(json.dumps({**results, "directory": str(directory)}, ensure_ascii=False, indent=1))
+    elif quiet:
+        click.echo(str(directory))
+    else:
+        _tell(results, directory, plots=not no_plots)
+
+
+def _listed(given: dict[str, Any]) -> dict[str, Any]:
+    """Options that may be given several times, as lists; those that were not given, as None."""
+    from emosim_core.training.evaluation_plan import split_names, split_policies
+
+    lists = {"models": split_names, "logs": split_names, "policies": split_policies}
+    return {
+        name: ([one for text in value for one in lists[name](text)] or None) if name in lists else value
+        for name, value in given.items()
+    }
+
+
+def _play(values: dict[str, Any], directory: Path, options: dict[str, Any], silent: bool) -> dict[str, Any]:
+    from emosim_core.training.evaluation import evaluate as compare
+
+    if silent:
+        return compare(values, directory, **options)
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    from emosim_core.cli.output import console
+
+    screen = console()
+    columns = (
+        TextColumn("sessions"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[said]}"),
+    )
+    with Bar(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
+        task = bar.add_task("sessions", total=None, said="")
+
+        def on_progress(progress: Progress) -> None:
+            cost = "" if progress.cost is None else f", {progress.cost:.4f} spent"
+            bar.update(task, completed=progress.done, total=progress.total, said=progress.what + cost)
+
+        def say(text: str) -> None:
+            screen.print(f"Note: {text}", soft_wrap=True)
+
+        return compare(values, directory, say=say, on_progress=on_progress, **options)
+
+
+# ------------------------------------------------------------------------------------------ telling
+
+
+def _tell(results: dict[str, Any], directory: Path, plots: bool) -> None:
+    from rich.text import Text
+
+    from emosim_core.cli.output import console, usage_rows, who_answers
+
+    screen: Console = console()
+    if not screen.is_terminal:
+        screen.width = max(screen.width, _WIDTH)
+    who = who_answers(results["rater"], results["language_model_asked"], results["language_model"])
+    screen.print(f"{results['title']}. {who}", soft_wrap=True)
+    for group, measured in results["groups"].items():
+        people = f"{group} people" if group != "all" else "people"
+        screen.print()
+        screen.print(
+            Text(f"{measured['people']} {people}, {measured['sessions']} sessions of each recommender", style="bold")
+        )
+        found = measured["recommenders"]
+        names = sorted(found, key=lambda name: -(found[name]["metrics"]["mean_reward"]["estimate"] or 0.0))
+        for columns in ((*_TABLES[0], *_TABLES[1]), _TABLES[2]):
+            screen.print(_metrics_table(found, names, columns))
+            screen.print()
+        screen.print(_ends_table(found, names))
+        screen.print()
+        for line in _differences(measured["differences"], names):
+            screen.print(line, soft_wrap=True)
+    screen.print()
+    screen.print(
+        "After ±: half of the 95 % interval over people; coverage has none. @10: the first ten proposals of a session.",
+        soft_wrap=True,
+    )
+    for name, value in usage_rows(results["usage"]) if results["usage"] else ():
+        screen.print(f"{name}: {value}", soft_wrap=True)
+    drawn = f", plots in {directory / 'plots'}" if plots else ""
+    screen.print(f"Written to {directory}: evaluation.json, evaluation.csv{drawn}.", soft_wrap=True)
+
+
+def _new_table(columns: list[str]) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("recommender", overflow="fold", max_width=24)
+    for title in columns:
+        table.add_column(title, justify="right", no_wrap=True)
+    return table
+
+
+def _metrics_table(found: dict[str, Any], names: list[str], columns: tuple[str, ...]) -> Table:
+    from emosim_core.training.metrics import METRICS
+
+    shown = {metric.name: metric for metric in METRICS}
+    table = _new_table([shown[column].title for column in columns])
+    for name in names:
+        table.add_row(name, *(cell(found[name]["metrics"][column], shown[column]) for column in columns))
+    return table
+
+
+def _ends_table(found: dict[str, Any], names: list[str]) -> Table:
+    from emosim_core.cli.output import ENDINGS
+
+    total: dict[str, float] = {}
+    for one in found.values():
+        for end, value in one["ends"].items():
+            total[end] = total.get(end, 0.0) + value["estimate"]
+    ends = sorted((end for end, share in total.items() if share), key=lambda end: -total[end])
+    table = _new_table([ENDINGS.get(end, end) for end in ends])
+    for column in table.columns[1:]:
+        column.no_wrap, column.max_width = False, 18
+    for name in names:
+        table.add_row(name, *(f"{found[name]['ends'][end]['estimate']:.1%}" for end in ends))
+    return table
+
+
+def cell(value: Estimate, metric: Metric) -> str:
+    """An estimate as the screen shows it: ``312.4 ±14.0``."""
+    estimate, low, high = value["estimate"], value["low"], value["high"]
+    if estimate is None:
+        return "-"
+    by = 100 if metric.share else 1
+    sign = "+" if metric.signed else ""
+    text = f"{estimate * by:{sign}.{metric.decimals}f}" + ("%" if metric.share else "")
+    return text if low is None or high is None else f"{text} ±{(high - low) / 2 * by:.{metric.decimals}f}"
+
+
+def _differences(differences: dict[str, Any], names: list[str]) -> list[str]:
+    """In words: what each recommender earns above the best one that was not trained, or else above the first."""
+    kind = "best_baseline" if "best_baseline" in differences else "first"
+    told = differences[kind]
+    lines = []
+    for name in names:
+        value = told["recommenders"].get(name, {}).get("metrics", {}).get("mean_reward")
+        if value is None or value["low"] is None or value["estimate"] is None:
+            continue
+        lines.append(f"  {name}: {value['estimate']:+.1f} [{value['low']:+.1f}, {value['high']:+.1f}]")
+    if not lines:
+        return []
+    best = "the best that was not trained" if kind == "best_baseline" else "the first"
+    return [f"Reward above {told['reference']}, {best}, in the same sessions [95 % interval]:", *lines]

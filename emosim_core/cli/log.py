@@ -1,0 +1,79 @@
+"""``emosim log``: a run of a behaviour policy with known people, and its interactions in a format to learn from."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+
+from emosim_core.cli.data import FORMATS, told
+from emosim_core.cli.places import new_directory
+from emosim_core.cli.run import session_options, simulate, tell_end
+from emosim_core.errors import ConfigurationError, EmoSimError
+
+DEFAULTS = {"episodes": 1000, "people": "known"}
+"""What differs from ``emosim run``."""
+
+_SUFFIXES = {"parquet": ".parquet", "csv": ".csv", "minari": "-minari"}
+
+
+@click.command()
+@session_options
+@click.option("--format", type=FORMATS, help="Write the interactions in this format too.")
+@click.option("--export", type=click.Path(path_type=Path), help="Where to write them.  [beside the run]")
+@click.option("--dataset-id", help="Minari's name of the data set.  [emosim/PLUGIN/POLICY-v0]")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON and nothing else.")
+@click.option("--quiet", is_flag=True, help="Print only where the run was written.")
+@click.pass_obj
+def log(
+    obj: dict[str, Any],
+    /,
+    format: str | None,
+    export: Path | None,
+    dataset_id: str | None,
+    as_json: bool,
+    quiet: bool,
+    **given: Any,
+) -> None:
+    """Make logged interactions for recommenders to learn from.
+
+    This is 'emosim run' with 1,000 sessions of known people; the new people are kept for measuring.
+    With --format, the interactions are written as 'emosim data export' writes them.
+    """
+    if format is None:
+        for name, value in (("--export", export), ("--dataset-id", dataset_id)):
+            if value is not None:
+                raise ConfigurationError(f"{name} needs a format: give --format too")
+        tell_end(simulate(obj["only"], given, silent=as_json or quiet, defaults=DEFAULTS), as_json, quiet)
+        return
+    from emosim_core.hooks import Registry
+    from emosim_core.training import export as exporting
+
+    exporting.check_format(format)
+    if export is not None:
+        exporting.check_export(export, format, dataset_id)
+    elif given["resume"] is None:
+        given["out"] = given["out"] or new_directory(given["plugin"] or "log")
+        exporting.check_export(_beside(given["out"], format), format, dataset_id, in_folder=False)
+    played = simulate(obj["only"], given, silent=as_json or quiet, defaults=DEFAULTS)
+    export = export or _beside(played.directory, format)
+    try:
+        exported = exporting.export([played.directory], export, format, dataset_id, Registry(only=obj["only"]))
+    except EmoSimError as error:
+        again = f"emosim data export {played.directory} --format {format} --out PATH"
+        error.args = (f"{error}\nThe run is kept in {played.directory}; write its interactions with:\n  {again}",)
+        raise
+    tell_end(played, as_json, quiet, exported=str(exported.path))
+    if not (as_json or quiet):
+        click.echo(told(exported))
+
+
+def _beside(directory: Path, format: str) -> Path:
+    return directory.with_name(directory.name + _SUFFIXES[format])
+
+
+for _option in log.params:
+    if isinstance(_option, click.Option) and _option.help and _option.name in DEFAULTS:
+        _option.help = re.sub(r"\[.*\]$", f"[{DEFAULTS[_option.name]}]", _option.help)

@@ -1,0 +1,161 @@
+"""``emosim train``: train a recommender on simulated people."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from emosim_core.cli.options import configured, environment_options, need_plugin
+from emosim_core.cli.places import new_directory
+from emosim_core.errors import ConfigurationError, LLMError, RatingError
+
+if TYPE_CHECKING:
+    from emosim_core.training.curves import Told
+    from emosim_core.training.trainer import Training
+
+
+@click.command()
+@environment_options
+@click.option("--algo", help="a2c, ppo, dqn, trpo or maskable_ppo.  [a2c]")
+@click.option("--policy-net", help="cf: an embedding of each person; mlp: traits, mood and history.  [cf]")
+@click.option("--timesteps", type=int, help="Steps to train, over all environments.  [100000]")
+@click.option("--num-envs", type=int, help="Environments that are stepped as one batch.  [64]")
+@click.option("--seed", type=int, help="Seed of everything random.  [42]")
+@click.option("--device", help="Where the network is: auto, cpu or cuda.  [auto]")
+@click.option("--gamma", type=float, help="Discount of later rewards.  [0.975]")
+@click.option("--embedding-dim", type=int, help="Size of a person's embedding.  [32]")
+@click.option("--learning-rate", type=float, help="Learning rate.  [the algorithm's]")
+@click.option("--n-steps", type=int, help="Steps of each environment between updates.  [the algorithm's]")
+@click.option("--eval-every", type=int, help="Steps between evaluations on held-out sessions; 0 for none.  [0]")
+@click.option("--checkpoint-every", type=int, help="Steps between checkpoints.  [25000]")
+@click.option("--track", help="Send the curves to tensorboard, wandb or wandb-offline; several with commas.")
+@click.option("--out", type=click.Path(path_type=Path), help="Directory of the training.  [runs/...]")
+@click.option("--resume", type=click.Path(path_type=Path), help="Continue the training in this directory.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON and nothing else.")
+@click.option("--quiet", is_flag=True, help="Print only where the training was written.")
+@click.pass_obj
+def train(obj: dict[str, Any], /, as_json: bool, quiet: bool, **given: Any) -> None:
+    """Train a recommender on simulated people.
+
+    The environment has the options of 'emosim run'. Items that were consumed are never proposed again.
+    What is left behind can be measured with 'emosim evaluate --models DIR', asked with 'emosim recommend
+    DIR', and run with 'emosim run --policy trained:DIR'.
+    """
+    from emosim_core.hooks import Registry
+    from emosim_core.runs.records import MANIFEST, SUMMARY, read_json, read_manifest
+    from emosim_core.simulation.config import read_config, read_toml
+    from emosim_core.training.config import TrainConfig
+    from emosim_core.training.trainer import Training
+
+    config, out, resume = given.pop("config"), given.pop("out"), given.pop("resume")
+    if given["track"] is not None:
+        given["track"] = [name.strip() for name in given["track"].split(",") if name.strip()]
+    if resume is not None and out is not None and out != resume:
+        raise ConfigurationError(f"--resume {resume} and --out {out} name different directories")
+    registry = Registry(only=obj["only"])
+    written = {} if config is None else read_toml(config)
+    stored = read_manifest(resume)["config"] if resume is not None else {}
+    values = configured(given, {**stored, **written})
+    need_plugin(values, registry)
+    checked = read_config(TrainConfig, values, "train" if config is None else str(config))
+    directory = resume or out or new_directory(f"{checked.plugin}-{checked.algo}")
+    if resume is not None and (directory / SUMMARY).exists():
+        summary = read_json(directory / SUMMARY)
+        if summary.get("timesteps", 0) >= checked.timesteps:
+            _tell_end(summary, directory, as_json, quiet, f"{directory} is complete; nothing was left to do.")
+            return
+    session = Training(checked, directory, resume is not None, registry)
+    try:
+        summary = _train(session, as_json or quiet)
+    except KeyboardInterrupt:
+        click.echo(f"\nInterrupted. What was learned is kept in {directory}; go on with:", err=True)
+        click.echo(f"  emosim train --resume {directory}", err=True)
+        raise click.exceptions.Exit(130) from None
+    except (LLMError, RatingError) as error:
+        if (directory / MANIFEST).exists():
+            error.args = (f"{error}\nWhen this is mended, go on with:\n  emosim train --resume {directory}",)
+        raise
+    _tell_end(summary, directory, as_json, quiet)
+
+
+def _train(session: Training, silent: bool) -> dict[str, Any]:
+    if silent:
+        return session.train()
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from emosim_core.cli.output import console, who_answers
+    from emosim_core.training.algorithms import ALGORITHMS
+
+    world, config, screen = session.world, session.config, console()
+    screen.print(
+        f"{world.domain.title}: {len(world.catalog)} {world.domain.words.items}, {len(world.people)} of "
+        f"{len(world.population)} people to learn from. "
+        + who_answers(world.parts["rater"]["name"], world.rater.asks_model, world.model),
+        soft_wrap=True,
+    )
+    screen.print(
+        f"{ALGORITHMS[config.algo].title} with the network '{config.policy_net}', {config.num_envs} environments, "
+        f"{config.timesteps} steps, on {session.model.device}.",
+        soft_wrap=True,
+    )
+    for announcement in world.announcements:
+        screen.print(f"Note: {announcement}", soft_wrap=True)
+    columns = (
+        TextColumn("steps"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total}"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[said]}"),
+    )
+    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as progress:
+        task = progress.add_task("steps", total=config.timesteps, said="")
+        lines = 0
+
+        def on_progress(told: Told) -> None:
+            nonlocal lines
+            progress.update(task, completed=told.timesteps, said=_in_words(told))
+            lines += 1
+            if told.evaluation or lines % 10 == 0 or told.timesteps >= config.timesteps:
+                screen.print(f"{told.timesteps:>9} steps  {_in_words(told)}", soft_wrap=True)
+            spent = world.rater.usage().get("cost")
+            if spent is not None:
+                progress.update(task, said=f"{_in_words(told)}, {spent:.4f} spent")
+
+        return session.train(on_progress)
+
+
+def _in_words(told: Told) -> str:
+    said = [f"{told.episodes} sessions"]
+    if told.reward is not None and told.length is not None:
+        said += [f"reward {told.reward:.1f}", f"length {told.length:.1f}"]
+    said.append(f"{told.fps:.0f} steps/s")
+    for group, value in (told.evaluation or {}).items():
+        said.append(f"held-out sessions of {group} people {value:.1f}")
+    return ", ".join(said)
+
+
+def _tell_end(summary: dict[str, Any], directory: Path, as_json: bool, quiet: bool, first: str = "") -> None:
+    if as_json:
+        click.echo(json.dumps({**summary, "directory": str(directory)}, ensure_ascii=False, indent=2))
+        return
+    if quiet:
+        click.echo(str(directory))
+        return
+    from emosim_core.cli.output import console
+
+    screen = console()
+    if first:
+        screen.print(first, soft_wrap=True)
+    reward = "no session ended" if summary["reward"] is None else f"reward {summary['reward']:.1f} a session at the end"
+    screen.print(
+        f"Trained {summary['timesteps']} steps in {summary['episodes']} sessions and {summary['seconds']:.1f} s "
+        f"({summary['steps_per_second']} steps/s); {reward}, actions drawn as in training.",
+        soft_wrap=True,
+    )
+    screen.print(
+        f"Written to {directory}. Measure it with: emosim evaluate --models {directory} --policies random,popular",
+        soft_wrap=True,
+    )

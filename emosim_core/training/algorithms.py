@@ -1,0 +1,86 @@
+"""Algorithms: what trains, by name, with the defaults that suit recommending."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from emosim_core.errors import ConfigurationError
+from emosim_core.hooks.names import did_you_mean
+from emosim_core.training.config import TrainConfig
+
+_TORCH_SIDE = "emosim_core.training.torch_side"
+
+
+@dataclass(frozen=True)
+class Algorithm:
+    """An algorithm of stable-baselines3 or sb3-contrib.
+
+    Attributes:
+        title: its name in words.
+        cls: where its class is.
+        policy: where its policy is.
+        steps: the argument that says how many steps each environment makes between updates.
+        prior: where the score of an item begins, in standard deviations of the public ratings.
+        defaults: arguments that differ from the library's.
+        by_net: arguments that differ for one network.
+    """
+
+    title: str
+    cls: str
+    policy: str
+    steps: str
+    prior: float
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    by_net: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+_ACTOR_CRITIC = f"{_TORCH_SIDE}.policies:ItemActorCritic"
+
+ALGORITHMS: dict[str, Algorithm] = {
+    "a2c": Algorithm("A2C", "stable_baselines3:A2C", _ACTOR_CRITIC, "n_steps", 2.0, {}),
+    "ppo": Algorithm("PPO", "stable_baselines3:PPO", _ACTOR_CRITIC, "n_steps", 2.0, {}),
+    "dqn": Algorithm(
+        "DQN", f"{_TORCH_SIDE}.dqn:MaskedDQN", f"{_TORCH_SIDE}.policies:ItemDQNPolicy", "train_freq", 0.1, {}
+    ),
+    "trpo": Algorithm("TRPO", "sb3_contrib:TRPO", _ACTOR_CRITIC, "n_steps", 2.0, {}),
+    "maskable_ppo": Algorithm(
+        "MaskablePPO", "sb3_contrib:MaskablePPO", f"{_TORCH_SIDE}.policies:MaskableItemActorCritic", "n_steps", 2.0, {}
+    ),
+}
+
+_OURS = {"policy", "env", "policy_kwargs", "seed", "device", "verbose", "tensorboard_log", "_init_setup_model"}
+"""Arguments that a training sets itself."""
+
+
+def load(place: str) -> Any:
+    """A class by ``"package.module:Class"``."""
+    module, _, name = place.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def arguments(config: TrainConfig) -> dict[str, Any]:
+    """The arguments of the algorithm's class: the defaults, then what the configuration says.
+
+    Raises:
+        ConfigurationError: the class has no such argument, or it is set otherwise.
+    """
+    algorithm = ALGORITHMS[config.algo]
+    known = set(inspect.signature(load(algorithm.cls).__init__).parameters) - {"self"}
+    for name in config.algorithm:
+        if name in _OURS or name in ("gamma", "learning_rate", algorithm.steps):
+            raise ConfigurationError(f"algorithm.{name}: a training sets this itself, or has an option for it")
+        if name not in known:
+            raise ConfigurationError(
+                f"algorithm.{name}: {algorithm.title} has no such argument.{did_you_mean(name, known)}"
+            )
+    made = {**algorithm.defaults, **algorithm.by_net.get(config.policy_net, {}), **config.algorithm}
+    made["gamma"] = config.gamma
+    if config.learning_rate is not None:
+        made["learning_rate"] = config.learning_rate
+    if config.n_steps is not None:
+        made[algorithm.steps] = config.n_steps
+    return made

@@ -1,0 +1,342 @@
+"""Evaluation: recommenders meet the same people in the same sessions."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from emosim_core.components.base import Policy
+from emosim_core.errors import (
+    ConfigurationError,
+    EmoSimError,
+    LLMBudgetError,
+    LLMError,
+    MissingDependencyError,
+    RatingError,
+    RunError,
+)
+from emosim_core.hooks import Registry
+from emosim_core.runs.records import MANIFEST
+from emosim_core.runs.runner import Run
+from emosim_core.simulation.assembly import World, assemble, build
+from emosim_core.simulation.config import RunConfig, read_config
+from emosim_core.training.evaluation_figures import (
+    ITEMS,
+    LOGS,
+    PLOTS,
+    RESULTS,
+    RUNS,
+    as_json,
+    is_complete,
+    measure,
+    stored_evaluation,
+    write_text,
+)
+from emosim_core.training.evaluation_plan import (
+    LOG_SEED,
+    LOG_SESSIONS,
+    EvaluationConfig,
+    Recommender,
+    model_environment,
+    notes_on,
+    recommenders_of,
+    split_names,
+    with_groups,
+    with_logs,
+)
+
+_MAY_CHANGE = frozenset({"bootstrap", "gateway", "on_failed_rating"})
+"""What may change when an evaluation is resumed: it changes no session."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far an evaluation is.
+
+    Attributes:
+        what: which run is going on, such as ``"popular, known people"``.
+        done: sessions that are simulated.
+        total: sessions in all.
+        cost: what a language model has cost in this process; None where it is not known, or none is asked.
+    """
+
+    what: str
+    done: int
+    total: int
+    cost: float | None
+
+
+def evaluate(
+    values: Mapping[str, Any],
+    out: str | Path,
+    *,
+    resume: bool = False,
+    plots: bool = True,
+    registry: Registry | None = None,
+    say: Callable[[str], None] = lambda text: None,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+) -> dict[str, Any]:
+    """Compare recommenders, as ``emosim evaluate`` does.
+
+    Each recommender meets each group of people in a run of its own, ``OUT/runs/GROUP/NAME``; all figures are then
+    made from the records of these runs.
+
+    Args:
+        values: fields of :class:`~emosim_core.training.evaluation_plan.EvaluationConfig`, such as
+            ``{"plugin": "movies", "policies": ["random", "popular"]}``. Where ``models`` are named, the environment
+            of the first is the default.
+        out: the directory of the evaluation.
+        resume: whether to continue the evaluation that is there; what it was made with is then the default.
+        plots: whether to draw plots.
+        registry: plugins to use; found anew if not given.
+        say: told in a sentence what a person who runs this should know.
+        on_progress: called when a session has ended.
+
+    Returns:
+        What evaluation.json holds.
+
+    Raises:
+        EmoSimError: something that is named is wrong or missing, or the directory cannot be used. What was simulated
+            is kept.
+        KeyboardInterrupt: what was simulated is kept too.
+    """
+    out = Path(out)
+    evaluation = Evaluation(values, out, resume, registry or Registry())
+    if plots:
+        need_plots()
+    evaluation.play(say, on_progress)
+    results = measure(out, evaluation.config.bootstrap)
+    if plots:
+        from emosim_core.training.evaluation_plots import draw
+
+        draw(results, out / PLOTS)
+    return results
+
+
+def need_plots() -> None:
+    """See that plots can be drawn.
+
+    Raises:
+        MissingDependencyError: the library is not installed.
+    """
+    if find_spec("matplotlib") is None:
+        raise MissingDependencyError(
+            "drawing plots (--no-plots leaves them out)", "matplotlib", "pip install 'emosim-core[train]'"
+        )
+
+
+def base_values(values: Mapping[str, Any], out: Path, resume: bool) -> dict[str, Any]:
+    """What an evaluation is made with where nothing else is said: as before, or the environment of its first model.
+
+    Raises:
+        RunError: there is nothing to resume, or the first model is none.
+    """
+    if resume:
+        return dict(stored_evaluation(out)["config"])
+    models = values.get("models") or ()
+    names = split_names(models) if isinstance(models, str) else list(models)
+    return model_environment(names[0]) if names else {}
+
+
+class Evaluation:
+    """The sessions of an evaluation: what is to be simulated, and the simulation of it.
+
+    Args:
+        values: as :func:`evaluate` takes them.
+        out: the directory.
+        resume: whether the directory holds an evaluation that is to be continued.
+        registry: plugins to use.
+
+    Raises:
+        EmoSimError: something that is named is wrong or missing, or the directory cannot be used.
+    """
+
+    def __init__(self, values: Mapping[str, Any], out: Path, resume: bool, registry: Registry) -> None:
+        self.out, self._resume, self._registry = out, resume, registry
+        given = {**base_values(values, out, resume), **with_groups(values)}
+        self.config: EvaluationConfig = read_config(EvaluationConfig, given, "evaluation")
+        self.recommenders = recommenders_of(self.config, registry)
+        self.notes = notes_on(self.config)
+        self._must_log = not self.config.logs and any(one.needs_logs for one in self.recommenders)
+        for group in self.config.groups:
+            self.config.run("random", group)
+        self._spent = 0.0
+        self._runs_asked = 0
+        self._made = False
+        if resume:
+            self._check_stored()
+        elif out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise RunError(
+                f"{out} exists already. Choose another place with --out, or continue it with: "
+                f"emosim evaluate --resume {out}"
+            )
+
+    def _check_stored(self) -> None:
+        stored, now = stored_evaluation(self.out)["config"], self.config.stored()
+        differences = [
+            f"{name}: {json.dumps(stored.get(name))} then, {json.dumps(now.get(name))} now"
+            for name in {**stored, **now}
+            if stored.get(name) != now.get(name) and name not in _MAY_CHANGE
+        ]
+        if differences:
+            raise RunError(
+                f"{self.out} cannot be resumed, it was made with another configuration:\n  " + "\n  ".join(differences)
+            )
+
+    # ----------------------------------------------------------------------------------------- playing
+
+    def play(self, say: Callable[[str], None], on_progress: Callable[[Progress], None]) -> None:
+        """Simulate what has not been simulated yet.
+
+        Raises:
+            EmoSimError: something is wrong or missing; what was simulated is kept.
+            KeyboardInterrupt: what was simulated is kept too.
+        """
+        world = self._world()
+        asks = self.config.llm_model is not None or world.rater.asks_model
+        if self._must_log and asks:
+            names = ", ".join(one.name for one in self.recommenders if one.needs_logs)
+            raise ConfigurationError(
+                f"{names} must be given runs to learn from, with --logs DIR: a language model answers for people here, "
+                "and asking it costs money"
+            )
+        runs = [(one, group) for group in self.config.groups for one in self.recommenders]
+        if asks:
+            most = len(runs) * self.config.sessions * self.config.max_steps * self.config.slate
+            say(f"A language model answers for people: {most:,} ratings at most. --max-cost bounds what it may cost.")
+        for note in (*world.announcements, *self.notes):
+            say(note)
+        total = len(runs) * self.config.sessions + LOG_SESSIONS * self._must_log
+        done = 0
+        try:
+            self._write_plan(world)
+            if self._must_log:
+                logs = RunConfig(
+                    **{**self.config.environment(), "people": "known", "user_order": "sequential"},
+                    policy="random",
+                    episodes=LOG_SESSIONS,
+                    seed=LOG_SEED,
+                    num_envs=64,
+                )
+                if not is_complete(self.out / LOGS):
+                    say(
+                        f"Recommenders that learn from logs get {LOG_SESSIONS:,} sessions of 'random' with the known "
+                        f"people, which are simulated first, into {self.out / LOGS}."
+                    )
+                done = self._run(logs, self.out / LOGS, "logs", done, total, on_progress)
+            self._try_out(world)
+            for one, group in runs:
+                config = self.config.run(self._policy(one), group)
+                what = f"{one.name}, {group if group == 'all' else f'{group} people'}"
+                done = self._run(config, self.out / RUNS / group / one.folder, what, done, total, on_progress)
+        except BaseException as error:
+            self._leave(error)
+            raise
+        finally:
+            world.close()
+
+    def _world(self) -> World:
+        """The items, people and scale, without a language model: nothing is asked of it yet."""
+        config = self.config.run("random", self.config.groups[0]).model_dump()
+        return assemble(RunConfig(**{**config, "llm_model": None, "llm_rater": None}), self._registry)
+
+    def _policy(self, one: Recommender) -> Any:
+        return with_logs(one.policy, self.config.logs or [str(self.out / LOGS)]) if one.needs_logs else one.policy
+
+    def _try_out(self, world: World) -> None:
+        """Make every recommender once, so that one that cannot be made is known before the first is measured."""
+        for one in self.recommenders:
+            build(self._registry.resolve("policy", self._policy(one), world.domain.name), Policy)
+
+    def _run(
+        self,
+        config: RunConfig,
+        directory: Path,
+        what: str,
+        done: int,
+        total: int,
+        on_progress: Callable[[Progress], None],
+    ) -> int:
+        """Simulate one run, or what is left of it; how many sessions are simulated then."""
+        if is_complete(directory):
+            return done + config.episodes
+        limit = config.gateway.max_cost
+        if limit is not None and self._spent:
+            left = config.gateway.model_copy(update={"max_cost": max(0.0, limit - self._spent)})
+            config = config.model_copy(update={"gateway": left})
+        resume = (directory / MANIFEST).exists()
+        if not resume and directory.is_dir():
+            for partial in directory.glob(".*.partial-*"):  # it was killed while it wrote its manifest
+                partial.unlink()
+        run = Run(config, directory, resume, self._registry)
+        count = done
+
+        def on_episode(episode: object) -> None:
+            nonlocal count
+            count += 1
+            cost = run.world.rater.usage().get("cost")
+            on_progress(Progress(what, count, total, None if cost is None else cost + self._spent))
+
+        try:
+            run.play(on_episode)
+        finally:
+            self._runs_asked += 1
+            self._spent += run.world.rater.usage().get("cost") or 0.0
+        return count
+
+    def _write_plan(self, world: World) -> None:
+        scale = world.domain.scale
+        plan = {
+            "format": 1,
+            "complete": False,
+            "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "domain": world.domain.name,
+            "title": world.domain.title,
+            "config": self.config.stored(),
+            "scale": scale.model_dump(mode="json"),
+            "liked_from": scale.carry(self.config.emotion.positive),
+            "notes": self.notes,
+            "recommenders": [
+                {"name": one.name, "policy": self._policy(one), "model": one.model, "folder": one.folder}
+                for one in self.recommenders
+            ],
+        }
+        if self._resume:
+            stored = stored_evaluation(self.out)
+            plan["created"] = stored.get("created", plan["created"])
+        self._made = not self.out.exists()
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(["item", "title", "public_count"])
+        catalog = world.catalog
+        writer.writerows(
+            zip((i.id for i in catalog.items), catalog.titles, catalog.public_counts.tolist(), strict=True)
+        )
+        write_text(self.out / ITEMS, text.getvalue())
+        write_text(self.out / RESULTS, as_json(plan))
+
+    def _leave(self, error: BaseException) -> None:
+        """Say how to go on, or leave nothing behind where nothing was simulated."""
+        begun = list(self.out.glob(f"{RUNS}/*/*/{MANIFEST}")) + list(self.out.glob(f"{LOGS}/{MANIFEST}"))
+        if not begun and not self._resume and isinstance(error, EmoSimError):
+            for path in (self.out / ITEMS, self.out / RESULTS):
+                path.unlink(missing_ok=True)
+            for folder in [*self.out.glob(f"{RUNS}/*"), self.out / RUNS, *([self.out] if self._made else [])]:
+                if folder.is_dir() and not any(folder.iterdir()):
+                    folder.rmdir()
+        elif begun and isinstance(error, LLMError | RatingError | RunError):
+            if isinstance(error, LLMBudgetError) and self._runs_asked > 1:
+                error.args = (
+                    f"{error}\nThe runs of this evaluation have cost {self._spent:.6g} since it was started.",
+                )
+            error.args = (
+                f"{error}\nWhat was simulated is kept in {self.out}; when this is mended, go on with:\n"
+                f"  emosim evaluate --resume {self.out}",
+            )

@@ -1,0 +1,211 @@
+"""Figures of an evaluation: made from the records of its runs, and written beside them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import platform
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from emosim_core.data.files import write_whole
+from emosim_core.errors import RunError
+from emosim_core.model import RatingScale
+from emosim_core.runs.records import SUMMARY, read_json, read_manifest, read_records
+from emosim_core.training.metrics import METRICS, Comparison, Estimate, ItemTable, read_sessions, tally
+
+RESULTS = "evaluation.json"
+TABLE = "evaluation.csv"
+ITEMS = "items.csv"
+RUNS = "runs"
+LOGS = "logs"
+PLOTS = "plots"
+
+
+def stored_evaluation(out: Path) -> dict[str, Any]:
+    """What evaluation.json holds.
+
+    Raises:
+        RunError: it is missing, or does not say what is evaluated.
+    """
+    if not (out / RESULTS).is_file():
+        raise RunError(f"{out} is no evaluation: it has no {RESULTS}")
+    stored = read_json(out / RESULTS)
+    if not isinstance(stored.get("config"), dict) or not isinstance(stored.get("recommenders"), list):
+        raise RunError(f"{out / RESULTS} is damaged: it does not say what is evaluated")
+    return stored
+
+
+def is_complete(directory: Path) -> bool:
+    """Whether a run is complete."""
+    return (directory / SUMMARY).is_file() and read_json(directory / SUMMARY).get("complete") is True
+
+
+def measure(out: Path, bootstrap: int | None = None) -> dict[str, Any]:
+    """Make all figures of an evaluation from its records, and write them.
+
+    Args:
+        out: the directory of an evaluation all of whose runs are complete.
+        bootstrap: resamples of the people; as before if not given.
+
+    Returns:
+        What evaluation.json holds.
+
+    Raises:
+        RunError: a file is missing or damaged, a run is not complete, or two recommenders met different people.
+    """
+    plan = stored_evaluation(out)
+    config = plan["config"]
+    resamples = config["bootstrap"] if bootstrap is None else bootstrap
+    scale = RatingScale(**plan["scale"])
+    items = _read_items(out / ITEMS)
+    manifests: list[dict[str, Any]] = []
+    summaries: list[dict[str, Any]] = []
+    groups: dict[str, Any] = {}
+    for number, group in enumerate(config["groups"]):
+        directories = {one["name"]: out / RUNS / group / one["folder"] for one in plan["recommenders"]}
+        for directory in directories.values():
+            if not is_complete(directory):
+                raise RunError(f"{directory} is not complete; go on with: emosim evaluate --resume {out}")
+            manifests.append(read_manifest(directory))
+            summaries.append(read_json(directory / SUMMARY))
+        sessions = {
+            name: read_sessions(read_records(directory), items, plan["liked_from"], str(directory))
+            for name, directory in directories.items()
+        }
+        first = next(iter(sessions.values()))
+        for name, one in sessions.items():
+            if one.users != first.users:
+                raise RunError(f"{directories[name]}: the people are others than in {next(iter(directories.values()))}")
+        people = sorted(set(first.users))
+        ends = sorted({end for one in sessions.values() for end in one.ends})
+        longest = max(one.step_rewards.shape[1] for one in sessions.values())
+        tallies = {name: tally(one, people, scale, ends, longest) for name, one in sessions.items()}
+        comparison = Comparison(tallies, resamples, [config["seed"], number])
+        groups[group] = {
+            "people": len(people),
+            "sessions": len(first.users),
+            "recommenders": {
+                name: {
+                    **_sorted_out(comparison.metrics(name), ends, longest),
+                    "people": len(people),
+                    "steps": int(sessions[name].steps.sum()),
+                    "run": str(directories[name].relative_to(out)),
+                }
+                for name in sessions
+            },
+            "differences": _differences(comparison, plan["recommenders"], ends, longest),
+        }
+    results = {
+        **plan,
+        "complete": True,
+        "config": {**config, "bootstrap": resamples},
+        "rater": summaries[0]["rater"],
+        "language_model_asked": manifests[0]["language_model_asked"],
+        "language_model": manifests[0]["language_model"],
+        "usage": _added([one["usage"] for one in summaries if one.get("usage")]),
+        "versions": {name: version for manifest in manifests for name, version in sorted(manifest["versions"].items())},
+        "measured_with": {
+            "emosim-core": metadata.version("emosim-core"),
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+        },
+        "groups": groups,
+    }
+    write_text(out / TABLE, _table(results))
+    write_text(out / RESULTS, as_json(results))
+    return results
+
+
+def _read_items(path: Path) -> ItemTable:
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            rows = list(csv.DictReader(stream))
+        return ItemTable([row["item"] for row in rows], np.array([int(row["public_count"]) for row in rows]))
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{path} cannot be read: {error}") from error
+
+
+def _sorted_out(found: Mapping[str, Estimate], ends: list[str], longest: int) -> dict[str, Any]:
+    steps = range(1, longest + 1)
+    return {
+        "metrics": {metric.name: found[metric.name] for metric in METRICS},
+        "ends": {end: found[f"end:{end}"] for end in ends},
+        "curves": {name: [found[f"{name}:{step}"] for step in steps] for name in ("survival", "reward")},
+    }
+
+
+def _differences(
+    comparison: Comparison, recommenders: list[dict[str, Any]], ends: list[str], longest: int
+) -> dict[str, Any]:
+    """What each recommender is above the best that was not trained, and above the first, by the same resamples."""
+
+    def reward(name: str) -> float:
+        return comparison.metrics(name)["mean_reward"]["estimate"] or 0.0
+
+    names = [one["name"] for one in recommenders]
+    baselines = [one["name"] for one in recommenders if one["model"] is None]
+    references = {"first": names[0]}
+    if baselines:
+        references = {"best_baseline": max(baselines, key=reward), **references}
+    found: dict[str, Any] = {}
+    for kind, reference in references.items():
+        above = {name: _sorted_out(comparison.metrics(name, reference), ends, longest) for name in names}
+        found[kind] = {
+            "reference": reference,
+            "recommenders": {
+                name: {"metrics": one["metrics"], "ends": one["ends"]}
+                for name, one in above.items()
+                if name != reference
+            },
+        }
+    return found
+
+
+def _added(usages: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """What asking took in several runs: counts and costs summed up; what is no count must be the same in all."""
+    if not usages:
+        return None
+    total = dict(usages[0])
+    for usage in usages[1:]:
+        for name, value in usage.items():
+            if isinstance(value, int | float) and isinstance(total.get(name), int | float):
+                total[name] += value
+            elif value is None or total.get(name) is None:
+                total[name] = None
+    return total
+
+
+def _table(results: Mapping[str, Any]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["group", "recommender", "metric", "estimate", "low", "high"])
+    for group, measured in results["groups"].items():
+        for name, one in measured["recommenders"].items():
+            ends = {f"end:{end}": value for end, value in one["ends"].items()}
+            for metric, value in {**one["metrics"], **ends}.items():
+                writer.writerow([group, name, metric, value["estimate"], value["low"], value["high"]])
+    return text.getvalue()
+
+
+def as_json(content: Mapping[str, Any]) -> str:
+    """Content as it is written to a file."""
+    return json.dumps(content, ensure_ascii=False, indent=1) + "\n"
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole, and the folder that it is in.
+
+    Raises:
+        RunError: it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, text.encode("utf-8", "backslashreplace"))
+    except OSError as error:
+        raise RunError(f"{path} cannot be written: {error.strerror}") from error

@@ -1,0 +1,292 @@
+"""Plan of an evaluation: which recommenders meet which people in which environment, and what to know about it."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from emosim_core.errors import ConfigurationError, RunError
+from emosim_core.hooks import Registry
+from emosim_core.hooks.names import Request
+from emosim_core.runs.records import MANIFEST, read_json
+from emosim_core.simulation.config import ComponentChoice, EnvironmentConfig, RunConfig
+
+EVALUATION_SEED = 1042
+"""Seed of the sessions that are measured. Sessions are numbered under their seed; those of a training have seeds that
+are derived from its own, far above."""
+
+LOG_SEED = 2042
+"""Seed of the sessions that are logged for recommenders that learn from logs."""
+
+LOG_SESSIONS = 1000
+"""Sessions that are logged for them."""
+
+_NOT_COMPARED = frozenset({"people", "user_order", "observe_consumed", "gateway"})
+"""Fields of an environment in which a training may differ from what it is measured in."""
+
+_KEPT_OF_GATEWAY = ("concurrency", "attempts", "cache")
+
+
+class EvaluationConfig(EnvironmentConfig):
+    """An environment, the recommenders that are compared in it, and on whom.
+
+    The fields ``people`` and ``user_order`` of an environment are decided by ``groups``: each group is met in the
+    order of the population.
+    """
+
+    models: tuple[str, ...] = Field(default=(), description="Directories of trained recommenders.")
+    policies: tuple[ComponentChoice, ...] = Field(default=(), description="Other recommenders, by name.")
+    groups: tuple[Literal["known", "new", "all"], ...] = Field(
+        default=("known", "new"), min_length=1, description="People to measure on, each group by itself."
+    )
+    sessions: int = Field(default=240, ge=1, description="Sessions of each recommender with each group.")
+    seed: int = Field(default=EVALUATION_SEED, ge=0, le=2**63 - 1, description="Seed of everything random.")
+    num_envs: int | None = Field(default=None, ge=1, description="Sessions that run side by side; a run's default.")
+    logs: tuple[str, ...] = Field(default=(), description="Runs that recommenders learn from, where they learn so.")
+    bootstrap: int = Field(default=2000, ge=100, description="Resamples of the people for the intervals.")
+
+    @field_validator("models", "logs", "groups", mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> Any:
+        return split_names(value) if isinstance(value, str) else value
+
+    @field_validator("policies", mode="before")
+    @classmethod
+    def _policies_listed(cls, value: Any) -> Any:
+        return split_policies(value) if isinstance(value, str) else value
+
+    @field_validator("models", "logs", "groups")
+    @classmethod
+    def _each_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name, times in Counter(value).items():
+            if times > 1:
+                raise ValueError(f"{name!r} is named twice")
+        return value
+
+    def environment(self) -> dict[str, Any]:
+        """The fields of the environment but who is met in which order, as a run is given them."""
+        dumped = self.model_dump()
+        return {name: dumped[name] for name in EnvironmentConfig.model_fields if name not in ("people", "user_order")}
+
+    def stored(self) -> dict[str, Any]:
+        """All fields that count, for JSON."""
+        return self.model_dump(mode="json", exclude={"people", "user_order"})
+
+    def run(self, policy: ComponentChoice, people: str, **more: Any) -> RunConfig:
+        """The run of a recommender with a group of people."""
+        values: dict[str, Any] = {"episodes": self.sessions, "seed": self.seed, **self.environment(), **more}
+        if self.num_envs is not None:
+            values["num_envs"] = self.num_envs
+        return RunConfig(**{**values, "policy": policy, "people": people, "user_order": "sequential"})
+
+
+@dataclass(frozen=True)
+class Recommender:
+    """One that is measured.
+
+    Attributes:
+        name: what tables call it.
+        policy: the component to run.
+        model: its directory, where it was trained; None for other policies.
+        folder: name of the folder of its runs.
+        needs_logs: whether it learns from logs and none were named with it.
+    """
+
+    name: str
+    policy: ComponentChoice
+    model: str | None = None
+    folder: str = ""
+    needs_logs: bool = False
+
+
+def with_groups(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of an evaluation in which the people of an environment, ``people``, are the groups to measure on.
+
+    Who is met in which order is decided by the evaluation.
+    """
+    found = {name: value for name, value in values.items() if name not in ("people", "user_order")}
+    if "people" in values:
+        found.setdefault("groups", values["people"])
+    return found
+
+
+def split_names(text: str) -> list[str]:
+    """``"a, b"`` as a list, without empty names."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def split_policies(text: str) -> list[str]:
+    """A list of policies with commas between: ``random,epsilon_greedy:epsilon=0.2,prior_weight=5`` are two.
+
+    A part that only sets an option belongs to the policy before it.
+    """
+    found: list[str] = []
+    for part in split_names(text):
+        if found and ":" in found[-1] and re.match(r"\w+\s*=", part):
+            found[-1] += f",{part}"
+        else:
+            found.append(part)
+    return found
+
+
+def recommenders_of(config: EvaluationConfig, registry: Registry) -> list[Recommender]:
+    """The recommenders of a configuration, models first, each with a name of its own.
+
+    Raises:
+        ConfigurationError: there is none, one is named twice, or a name or an option is wrong.
+        RunError: the directory of a model holds none.
+    """
+    if not config.models and not config.policies:
+        raise ConfigurationError(
+            "there is nothing to evaluate: name trained recommenders with --models DIR,DIR "
+            "or others with --policies random,popular"
+        )
+    domain = registry.resolve_domain(config.plugin).component.name
+    found: list[Recommender] = []
+    paths = [Path(model).resolve() for model in config.models]
+    for number, (model, path) in enumerate(zip(config.models, paths, strict=True)):
+        if path in paths[:number]:
+            raise ConfigurationError(f"the model {model} is named twice")
+        model_config(model)
+        found.append(Recommender(_shortest_distinct(path, paths), {"name": "trained", "path": model}, model))
+    written = [policy_name(policy) for policy in config.policies]
+    for number, (policy, name) in enumerate(zip(config.policies, written, strict=True)):
+        if name in written[:number]:
+            raise ConfigurationError(f"the policy {name!r} is named twice; two with different options may be")
+        found.append(Recommender(name, policy, needs_logs=_needs_logs(policy, domain, registry)))
+    for one in found:
+        if not one.needs_logs:
+            registry.resolve("policy", one.policy, domain)
+    names = _distinct(one.name for one in found)
+    folders = _distinct(re.sub(r"[^\w.=+-]+", "_", name)[:80].strip("._") or "policy" for name in names)
+    return [
+        Recommender(name, one.policy, one.model, folder.replace(" ", "_"), one.needs_logs)
+        for one, name, folder in zip(found, names, folders, strict=True)
+    ]
+
+
+def policy_name(policy: ComponentChoice) -> str:
+    """A policy as one writes it: ``"epsilon_greedy:epsilon=0.2"``."""
+    if isinstance(policy, str):
+        return policy
+    options = ",".join(f"{key}={value}" for key, value in policy.items() if key != "name")
+    head = str(policy.get("name", ""))
+    return head + (("," if ":" in head else ":") + options if options else "")
+
+
+def with_logs(policy: ComponentChoice, logs: Sequence[str]) -> dict[str, Any]:
+    """A policy with the option ``logs``."""
+    table = {"name": policy} if isinstance(policy, str) else dict(policy)
+    return {**table, "logs": list(logs)}
+
+
+def _needs_logs(policy: ComponentChoice, domain: str, registry: Registry) -> bool:
+    component, _ = registry.describe("policy", policy, domain)
+    model = component.options_model()
+    if model is None or "logs" not in model.model_fields:
+        return False
+    request = Request.read(policy)
+    text = request.text or ""
+    first = re.match(r"\s*(\w+)\s*=", text)
+    value = text and component.value == "logs" and not (first and first[1] in model.model_fields)
+    return not (value or re.search(r"(^|,)\s*logs\s*=", text) or "logs" in (request.options or {}))
+
+
+def _shortest_distinct(path: Path, paths: Iterable[Path]) -> str:
+    """The end of a path that tells it from the others: its last part, or as many more as it takes."""
+    others = [other.parts for other in paths if other != path]
+    for length in range(1, len(path.parts)):
+        end = path.parts[-length:]
+        if all(other[-length:] != end for other in others):
+            return "/".join(end)
+    return str(path)
+
+
+def _distinct(names: Iterable[str]) -> list[str]:
+    """Names, of which the second of a kind gets " 2", the third " 3"; none differs from another by case alone."""
+    seen: set[str] = set()
+    found = []
+    for name in names:
+        free, number = name, 1
+        while free.lower() in seen:
+            number += 1
+            free = f"{name} {number}"
+        seen.add(free.lower())
+        found.append(free)
+    return found
+
+
+# --------------------------------------------------------------------------------------------- models
+
+
+def model_config(model: str) -> dict[str, Any]:
+    """What a trained recommender was trained with: the table ``config`` of its manifest.
+
+    Raises:
+        RunError: the directory is not one of a trained recommender.
+    """
+    if not (Path(model) / MANIFEST).is_file():
+        raise RunError(f"{model} is no trained recommender: it has no {MANIFEST}; 'emosim train' makes one")
+    config = read_json(Path(model) / MANIFEST).get("config")
+    if not isinstance(config, dict) or not isinstance(config.get("plugin"), str):
+        raise RunError(f"{Path(model) / MANIFEST} is damaged: its table 'config' names no plugin")
+    if "policy" in config and "episodes" in config:
+        raise RunError(f"{model} is a run, no trained recommender; name its policy with --policies")
+    return config
+
+
+def model_environment(model: str) -> dict[str, Any]:
+    """The environment that a recommender was trained in, as far as an evaluation takes it over.
+
+    Who was met in which order is not; nor what may be spent on a language model, nor whether only kept answers count.
+
+    Raises:
+        RunError: the directory is not one of a trained recommender.
+    """
+    config = model_config(model)
+    found = {
+        name: config[name]
+        for name in EnvironmentConfig.model_fields
+        if name in config and (name not in _NOT_COMPARED or name == "gateway")
+    }
+    if isinstance(found.get("gateway"), dict):
+        found["gateway"] = {name: found["gateway"][name] for name in _KEPT_OF_GATEWAY if name in found["gateway"]}
+    return found
+
+
+def notes_on(config: EvaluationConfig) -> list[str]:
+    """What one should know who reads the figures: models trained elsewhere, and what knows who or what is measured.
+
+    Raises:
+        RunError: the directory of a model is not one of a trained recommender.
+    """
+    here = config.model_dump(mode="json")
+    notes = []
+    for model in config.models:
+        trained = model_config(model)
+        known = {name: value for name, value in trained.items() if name in EnvironmentConfig.model_fields}
+        there = EnvironmentConfig(**known).model_dump(mode="json")
+        differing = [name for name in there if name not in _NOT_COMPARED and there[name] != here[name]]
+        if differing:
+            notes.append(f"{model} was trained in another environment; what differs: {', '.join(differing)}.")
+        notes += _notes_on_people(model, there["people"], "trained on", config)
+    for logs in config.logs:
+        if (Path(logs) / MANIFEST).is_file():
+            logged = read_json(Path(logs) / MANIFEST).get("config", {})
+            notes += _notes_on_people(logs, logged.get("people", "all"), "made with", config)
+            if logged.get("seed") == config.seed:
+                notes.append(f"{logs} was made under the seed {config.seed} too; measure under another with --seed.")
+    return notes
+
+
+def _notes_on_people(what: str, people: str, how: str, config: EvaluationConfig) -> list[str]:
+    if people == "known" or "new" not in config.groups:
+        return []
+    whom = "everyone" if people == "all" else "the new people"
+    return [f"{what} was {how} {whom}: to what learned from it, the group 'new' is not new."]

@@ -1,0 +1,134 @@
+"""Sessions of runs, read back one after another with every field checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from emosim_core.errors import ConfigurationError, RunError
+from emosim_core.runs.records import INTERACTIONS, read_manifest, read_records
+
+
+class LoggedItem(BaseModel):
+    """One item that was proposed; see :func:`emosim_core.runs.records.step_record`."""
+
+    model_config = ConfigDict(strict=True)
+
+    item: str
+    title: str
+    rating: float | None
+    consumed: bool
+    felt: float | None = None
+    times: int | None = None
+    valence: str | None = None
+    arousal: str | None = None
+
+
+class LoggedStep(BaseModel):
+    """One step of a session; see :func:`emosim_core.runs.records.step_record`."""
+
+    model_config = ConfigDict(strict=True)
+
+    episode: int
+    step: int
+    user: str
+    proposed: list[LoggedItem]
+    reward: float
+    mood: list[float]
+    end: str | None
+
+
+@dataclass(frozen=True)
+class LoggedRun:
+    """One run.
+
+    Attributes:
+        name: the name of its directory; the directory as given where two have the same name.
+        directory: where it is.
+        manifest: what it was made of.
+    """
+
+    name: str
+    directory: Path
+    manifest: dict[str, Any]
+
+
+@dataclass
+class Session:
+    """One session.
+
+    Attributes:
+        run: name of the run.
+        number: its number in the run.
+        user: id of the person.
+        steps: its steps, in order; each proposed something.
+        end: why it ended; None if the run was stopped in the middle of it.
+    """
+
+    run: str
+    number: int
+    user: str
+    steps: list[LoggedStep] = field(default_factory=list)
+    end: str | None = None
+
+    @property
+    def left(self) -> bool:
+        """Whether the person left in the last step; otherwise the session was cut off."""
+        return self.steps[-1].end not in (None, "max_steps")
+
+
+def open_runs(directories: Sequence[Path]) -> list[LoggedRun]:
+    """The runs in directories.
+
+    Raises:
+        ConfigurationError: a directory is named twice.
+        RunError: a directory is no run, or its run took no step.
+    """
+    if len({directory.resolve() for directory in directories}) < len(directories):
+        raise ConfigurationError("a run is named twice")
+    names = [directory.resolve().name for directory in directories]
+    runs = []
+    for directory, name in zip(directories, names, strict=True):
+        manifest = read_manifest(directory)
+        if not any(record["proposed"] for record in read_records(directory)):
+            raise RunError(f"{directory} holds no step; continue it with: emosim run --resume {directory}")
+        runs.append(LoggedRun(name if names.count(name) == 1 else str(directory), directory, manifest))
+    return runs
+
+
+def sessions(run: LoggedRun) -> Iterator[Session]:
+    """The sessions of a run in the order in which they ended, those without an end last.
+
+    Sessions without a step, where the recommender had nothing to propose, are left out. Memory is taken by
+    the sessions that were going on side by side, not by the run.
+
+    Raises:
+        RunError: a line is not the step of a run, or a step is missing.
+    """
+    going: dict[int, Session] = {}
+    for number, record in enumerate(read_records(run.directory), start=1):
+        where = f"{run.directory / INTERACTIONS}, line {number}"
+        try:
+            step = LoggedStep.model_validate(record)
+        except ValidationError as error:
+            wrong = error.errors()[0]
+            place = ".".join(map(str, wrong["loc"]))
+            raise RunError(f"{where}: is not a step of a run ({place}: {wrong['msg']})") from error
+        session = going.setdefault(step.episode, Session(run.name, step.episode, step.user))
+        if step.step != len(session.steps) + 1 or step.user != session.user:
+            raise RunError(
+                f"{where}: step {step.step} of session {step.episode} with {step.user} is out of place; "
+                f"expected step {len(session.steps) + 1} with {session.user}"
+            )
+        if step.proposed:
+            session.steps.append(step)
+        if step.end is not None:
+            session.end = step.end
+            del going[step.episode]
+            if session.steps:
+                yield session
+    yield from going.values()

@@ -1,0 +1,249 @@
+"""Logs: interactions that were logged before, read for recommenders to learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from emosim_core.data.tables import existing_file, read_csv
+from emosim_core.errors import ConfigurationError, DataError, MissingDependencyError
+from emosim_core.model import Catalog
+from emosim_core.model.user import TRAITS
+from emosim_core.runs.records import INTERACTIONS, read_records
+
+COLUMNS = ("episode", "step", "user", "item", "rating")
+"""The columns that a file of interactions must have."""
+
+INSTALL_DATA = 'pip install "emosim-core[data]"'
+INSTALL_TRAIN = 'pip install "emosim-core[train]"'
+
+HOW_TO_MAKE = "emosim run --plugin movies --policy random --people known --episodes 1000 --out runs/logs"
+"""A command that makes logs, for messages."""
+
+_WHAT = "the directory of a run, or a .parquet or .csv file of interactions"
+
+_UNKNOWN_TRAIT = 2
+
+
+class LogOptions(BaseModel):
+    """Options of everything that learns from logs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    logs: tuple[str, ...] = Field(
+        min_length=1,
+        description="Logged interactions to learn from: directories of runs, .parquet or .csv files; one as text, "
+        f"several as a list in a TOML file. A run makes them: {HOW_TO_MAKE}",
+    )
+
+    @field_validator("logs", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: Any) -> Any:
+        return one_or_several(value)
+
+
+def one_or_several(value: Any) -> Any:
+    """A text as a tuple of one, for an option that takes one path or a list; anything else as it is."""
+    if isinstance(value, str):
+        return (value,) if value.strip() else ()
+    return value
+
+
+@dataclass(frozen=True)
+class Interactions:
+    """Rated interactions, sorted by session and step. n interactions, V people in the logs, U in the population.
+
+    Attributes:
+        users: index of the logged person, 0 to V - 1, shape ``(n,)``.
+        items: index of the item in the catalogue, shape ``(n,)``.
+        ratings: how they felt about it, on the catalogue's scale, shape ``(n,)``.
+        episodes: number of the session, from 0 over all logs, shape ``(n,)``.
+        user_ids: id of each logged person; V of them, sorted.
+        traits: traits of each logged person, 1 to 3; the middle where the logs do not tell; shape ``(V, 3)``.
+        people: the logged person with the id of each person of the population, -1 for none; shape ``(U,)``.
+    """
+
+    users: NDArray[np.intp]
+    items: NDArray[np.intp]
+    ratings: NDArray[np.float64]
+    episodes: NDArray[np.intp]
+    user_ids: tuple[str, ...]
+    traits: NDArray[np.int64]
+    people: NDArray[np.intp]
+
+    def __len__(self) -> int:
+        return len(self.ratings)
+
+    def pairs(self) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
+        """Each pair of person and item once, sorted by person and item: people, items, mean ratings."""
+        width = int(self.items.max()) + 1
+        keys, inverse = np.unique(self.users * width + self.items, return_inverse=True)
+        means = np.bincount(inverse, self.ratings) / np.bincount(inverse)
+        return keys // width, keys % width, means
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One rated interaction as it stands in a log; ``row`` is where."""
+
+    episode: int
+    step: int
+    user: str
+    item: str
+    rating: float
+    row: int
+
+
+def read_logs(paths: Sequence[str], catalog: Catalog, users: Sequence[str]) -> Interactions:
+    """Read logged interactions; only items that were consumed and rated count.
+
+    Args:
+        paths: directories of runs, and .parquet or .csv files with the columns ``episode``, ``step``, ``user``,
+            ``item`` and ``rating`` (others are ignored; a row without a rating is left out).
+        catalog: the items.
+        users: ids of the people of the population; may be empty.
+
+    Raises:
+        ConfigurationError: nothing in the logs was rated.
+        DataError: there is no such file, it is malformed, an item is not in the catalogue, or a rating is not of its
+            scale.
+        MissingDependencyError: a .parquet file, and pyarrow is not installed.
+        RunError: a directory holds no run, or a damaged one.
+    """
+    codes: dict[str, int] = {}
+    traits: dict[str, list[int]] = {}
+    columns: list[tuple[int, int, int, int, int, float]] = []
+    for source, path in enumerate(paths):
+        for entry in _entries(Path(path).expanduser(), path, traits):
+            item = catalog.index.get(entry.item)
+            if item is None:
+                raise DataError(
+                    path,
+                    f"the catalogue has no item {entry.item!r}; give the logs of a run with the same items "
+                    "(--plugin, --items)",
+                    row=entry.row,
+                    field="item",
+                )
+            if not catalog.scale.contains(entry.rating):
+                raise DataError(
+                    path,
+                    f"{entry.rating:g} is no rating of the scale {catalog.scale}; give logs of this domain",
+                    row=entry.row,
+                    field="rating",
+                )
+            user = codes.setdefault(entry.user, len(codes))
+            columns.append((source, entry.episode, entry.step, user, item, entry.rating))
+    if not columns:
+        raise ConfigurationError(
+            f"there is no rated interaction in {', '.join(paths)} to learn from. Make logs with: {HOW_TO_MAKE}"
+        )
+    table = np.array(columns)
+    table = table[np.lexsort((table[:, 2], table[:, 1], table[:, 0]))]
+    sessions = np.unique(table[:, :2], axis=0, return_inverse=True)[1]
+    ids = sorted(codes)
+    place = np.empty(len(codes), dtype=np.intp)
+    place[[codes[name] for name in ids]] = np.arange(len(ids))
+    index = {name: i for i, name in enumerate(ids)}
+    return Interactions(
+        users=place[table[:, 3].astype(np.intp)],
+        items=table[:, 4].astype(np.intp),
+        ratings=table[:, 5],
+        episodes=sessions.reshape(-1).astype(np.intp),
+        user_ids=tuple(ids),
+        traits=np.array([traits.get(name, [_UNKNOWN_TRAIT] * len(TRAITS)) for name in ids], dtype=np.int64),
+        people=np.array([index.get(name, -1) for name in users], dtype=np.intp),
+    )
+
+
+def _entries(found: Path, path: str, traits: dict[str, list[int]]) -> Iterator[_Entry]:
+    if found.is_dir():
+        yield from _of_run(found, traits)
+        return
+    if not found.exists():
+        raise DataError(path, f"no such file or directory; expected {_WHAT}. A run makes one: {HOW_TO_MAKE}")
+    if found.name == INTERACTIONS:
+        raise DataError(path, "is a file of a run; name the directory that it lies in")
+    suffix = found.suffix.lower()
+    if suffix == ".parquet":
+        rows: Iterator[tuple[int, dict[str, Any]]] = _rows_of_parquet(existing_file(found, _WHAT), path)
+    elif suffix == ".csv":
+        rows = read_csv(found, "a CSV file of interactions", required=COLUMNS)
+    else:
+        raise DataError(path, f"is neither a directory nor a .parquet or .csv file; expected {_WHAT}")
+    with closing(rows):  # type: ignore[type-var]
+        for row, values in rows:
+            entry = _of_row(values, path, row)
+            if entry is not None:
+                yield entry
+
+
+def _of_run(directory: Path, traits: dict[str, list[int]]) -> Iterator[_Entry]:
+    for number, record in enumerate(read_records(directory), start=1):
+        person = record.get("person")
+        try:
+            if person is not None:
+                traits[str(person["id"])] = [int(person[trait]) for trait in TRAITS]
+            for told in record["proposed"]:
+                if told["consumed"] and told["felt"] is not None:
+                    yield _Entry(
+                        int(record["episode"]),
+                        int(record["step"]),
+                        str(record["user"]),
+                        str(told["item"]),
+                        float(told["felt"]),
+                        number,
+                    )
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(directory / INTERACTIONS, f"is not a step of a run ({error!r})", row=number) from error
+
+
+def _of_row(values: dict[str, Any], path: str, row: int) -> _Entry | None:
+    """One row of a file; None without a rating."""
+    rating = values["rating"]
+    if rating is None or rating == "" or rating != rating:
+        return None
+    numbers: dict[str, float] = {}
+    for name in ("episode", "step", "rating"):
+        try:
+            numbers[name] = float(values[name])
+        except (TypeError, ValueError) as error:
+            raise DataError(path, f"expected a number, got {values[name]!r}", row=row, field=name) from error
+    for name in ("user", "item"):
+        if values[name] in (None, ""):
+            raise DataError(path, "is empty", row=row, field=name)
+    return _Entry(
+        int(numbers["episode"]),
+        int(numbers["step"]),
+        str(values["user"]),
+        str(values["item"]),
+        numbers["rating"],
+        row,
+    )
+
+
+def _rows_of_parquet(found: Path, path: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError as error:
+        raise MissingDependencyError("reading a .parquet file", "pyarrow", INSTALL_DATA) from error
+    try:
+        with parquet.ParquetFile(found) as opened:
+            there = opened.schema_arrow.names
+            for name in COLUMNS:
+                if name not in there:
+                    raise DataError(path, f"the column is missing; the file has: {', '.join(there)}", field=name)
+            number = 0
+            for batch in opened.iter_batches(columns=list(COLUMNS)):
+                for values in batch.to_pylist():
+                    number += 1
+                    yield number, values
+    except (OSError, pyarrow.ArrowException) as error:
+        raise DataError(path, f"cannot be read as a Parquet file: {error}") from error

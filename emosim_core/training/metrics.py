@@ -1,0 +1,437 @@
+"""Metrics of recommenders, from the records of their sessions, with intervals by bootstrap over people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emosim_core.errors import RunError
+from emosim_core.model import RatingScale
+
+LIST_LENGTH = 10
+"""First proposals of a session that count as its list."""
+
+CONFIDENCE = 0.95
+"""Share of the resamples within an interval."""
+
+_CELLS = 4_000_000
+"""Numbers that one block of resamples may have: what bounds the memory."""
+
+_DISCOUNTS = 1.0 / np.log2(np.arange(2, LIST_LENGTH + 2))
+"""What a place of the list counts in DCG (Järvelin and Kekäläinen, 2002)."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric.
+
+    Attributes:
+        name: what it is called in files.
+        title: what it is called on the screen and in plots.
+        share: whether it is a share that is shown in per cent.
+        signed: whether it can be negative.
+        decimals: decimals that are shown.
+    """
+
+    name: str
+    title: str
+    share: bool = False
+    signed: bool = False
+    decimals: int = 3
+
+
+METRICS: tuple[Metric, ...] = (
+    Metric("mean_reward", "reward", decimals=1),
+    Metric("reward_per_step", "per step", decimals=2),
+    Metric("mean_rating", "rating", decimals=2),
+    Metric("share_liked", "liked", share=True, decimals=1),
+    Metric("session_length", "steps", decimals=1),
+    Metric("map_at_10", "MAP@10"),
+    Metric("mrr_at_10", "MRR@10"),
+    Metric("ndcg_at_10", "nDCG@10"),
+    Metric("personalisation", "personalisation"),
+    Metric("coverage", "coverage", share=True, decimals=1),
+    Metric("novelty", "novelty", decimals=2),
+    Metric("valence_at_end", "valence", signed=True, decimals=2),
+    Metric("arousal_at_end", "arousal", decimals=2),
+)
+"""All metrics but why sessions ended, in the order of files. docs/evaluation.md has their formulas."""
+
+
+@dataclass(frozen=True)
+class ItemTable:
+    """What metrics need to know of a catalogue of N items.
+
+    Attributes:
+        ids: the items' ids.
+        public_counts: how many people rated each item, 0 where unknown; shape ``(N,)``.
+    """
+
+    ids: Sequence[str]
+    public_counts: NDArray[np.int64]
+    index: dict[str, int] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "index", {name: place for place, name in enumerate(self.ids)})
+
+    def surprises(self) -> NDArray[np.float64]:
+        """``-log2`` of each item's share of all public counts, in bits, shape ``(N,)``.
+
+        An item that nobody rated counts as rated once. NaN for all where no count is known.
+        """
+        if not self.public_counts.any():
+            return np.full(len(self.ids), np.nan)
+        counts = np.maximum(self.public_counts, 1).astype(np.float64)
+        surprises: NDArray[np.float64] = -np.log2(counts / counts.sum())
+        return surprises
+
+
+@dataclass(frozen=True)
+class Sessions:
+    """E sessions of one recommender, by number.
+
+    Attributes:
+        users: the id of each session's person.
+        ends: why each ended.
+        rewards: sum of the rewards, shape ``(E,)``.
+        steps: steps taken, shape ``(E,)``.
+        rating_sums: sum of the ratings of what was consumed, shape ``(E,)``.
+        rated: how much was consumed, shape ``(E,)``.
+        liked: how much of it was liked, shape ``(E,)``.
+        moods: valence and arousal at the end, shape ``(E, 2)``.
+        lists: indices of the first :data:`LIST_LENGTH` items that were proposed, -1 after the end of the session;
+            shape ``(E, 10)``.
+        list_ratings: their ratings, NaN where there is none; shape ``(E, 10)``.
+        proposals: how many items were proposed, shape ``(E,)``.
+        surprises: sum of the surprises of what was proposed, in bits, shape ``(E,)``.
+        step_rewards: reward of each step, NaN after the end; shape ``(E, T)``, T the steps of the longest session.
+        coverage: share of the catalogue that was proposed to anybody.
+        liked_from: rating from which an item is liked.
+    """
+
+    users: tuple[str, ...]
+    ends: tuple[str, ...]
+    rewards: NDArray[np.float64]
+    steps: NDArray[np.float64]
+    rating_sums: NDArray[np.float64]
+    rated: NDArray[np.float64]
+    liked: NDArray[np.float64]
+    moods: NDArray[np.float64]
+    lists: NDArray[np.intp]
+    list_ratings: NDArray[np.float64]
+    proposals: NDArray[np.float64]
+    surprises: NDArray[np.float64]
+    step_rewards: NDArray[np.float64]
+    coverage: float
+    liked_from: float
+
+
+@dataclass
+class _Session:
+    user: str
+    end: str = ""
+    rewards: list[float] = field(default_factory=list)
+    ratings: list[float] = field(default_factory=list)
+    mood: Sequence[float] = (0.0, 0.0)
+    items: list[int] = field(default_factory=list)
+    list_ratings: list[float] = field(default_factory=list)
+
+
+def read_sessions(records: Iterable[Mapping[str, Any]], items: ItemTable, liked_from: float, where: str) -> Sessions:
+    """Sessions from the steps of a run.
+
+    An item that was consumed counts with its rating after perturbation, as in the run's summary. One that was
+    proposed and not consumed has in the list the rating that its rater gave.
+
+    Args:
+        records: steps as :func:`~emosim_core.runs.records.read_records` yields them; those of one session in order.
+        items: the catalogue.
+        liked_from: rating from which an item is liked.
+        where: where the records are from, for messages.
+
+    Raises:
+        RunError: there is no session, a session has no end, or an item is not in the catalogue.
+    """
+    sessions: dict[int, _Session] = {}
+    for record in records:
+        session = sessions.setdefault(record["episode"], _Session(record["user"]))
+        if record["proposed"]:
+            session.rewards.append(float(record["reward"]))
+        session.mood = record["mood"]
+        session.end = record["end"] or ""
+        for told in record["proposed"]:
+            if told["item"] not in items.index:
+                raise RunError(f"{where} proposed {told['item']!r}, which is not in the catalogue of the evaluation")
+            session.items.append(items.index[told["item"]])
+            rating = told["felt"] if told["consumed"] else told["rating"]
+            if told["consumed"]:
+                session.ratings.append(rating)
+            if len(session.list_ratings) < LIST_LENGTH:
+                session.list_ratings.append(np.nan if rating is None else rating)
+    unfinished = [number for number, session in sessions.items() if not session.end]
+    if unfinished or not sessions:
+        said = f"session {unfinished[0]} has no end" if unfinished else "it has no session"
+        raise RunError(f"{where} is not complete: {said}")
+    all_ = [sessions[number] for number in sorted(sessions)]
+    surprises = items.surprises()
+    longest = max(len(one.rewards) for one in all_)
+    seen = {item for one in all_ for item in one.items}
+    return Sessions(
+        users=tuple(one.user for one in all_),
+        ends=tuple(one.end for one in all_),
+        rewards=np.array([sum(one.rewards) for one in all_], dtype=np.float64),
+        steps=np.array([len(one.rewards) for one in all_], dtype=np.float64),
+        rating_sums=np.array([sum(one.ratings) for one in all_], dtype=np.float64),
+        rated=np.array([len(one.ratings) for one in all_], dtype=np.float64),
+        liked=np.array([sum(rating >= liked_from for rating in one.ratings) for one in all_], dtype=np.float64),
+        moods=np.array([one.mood for one in all_], dtype=np.float64),
+        lists=_padded([one.items[:LIST_LENGTH] for one in all_], LIST_LENGTH, -1).astype(np.intp),
+        list_ratings=_padded([one.list_ratings for one in all_], LIST_LENGTH, np.nan),
+        proposals=np.array([len(one.items) for one in all_], dtype=np.float64),
+        surprises=np.array([surprises[one.items].sum() for one in all_], dtype=np.float64),
+        step_rewards=_padded([one.rewards for one in all_], longest, np.nan),
+        coverage=len(seen) / len(items.ids),
+        liked_from=liked_from,
+    )
+
+
+def _padded(rows: Sequence[Sequence[float]], width: int, fill: float) -> NDArray[np.float64]:
+    table = np.full((len(rows), width), fill, dtype=np.float64)
+    for row, values in enumerate(rows):
+        table[row, : len(values)] = values
+    return table
+
+
+# ------------------------------------------------------------------------------------ quality of lists
+
+
+def average_precision(relevant: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """AP@10 = (1 / 10) * sum over places k of P(k) * rel(k), P(k) the share of the first k that is relevant.
+
+    It takes ten relevant items to exist, so that 1 means that all of the list was liked.
+
+    Args:
+        relevant: shape ``(E, 10)``.
+
+    Returns:
+        Values in [0, 1], shape ``(E,)``.
+    """
+    precision = relevant.cumsum(axis=1) / np.arange(1, relevant.shape[1] + 1)
+    return (precision * relevant).sum(axis=1) / relevant.shape[1]
+
+
+def reciprocal_rank(relevant: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """1 / place of the first relevant item, 0 where none is; from ``(E, 10)`` to ``(E,)``."""
+    return np.where(relevant.any(axis=1), 1.0 / (relevant.argmax(axis=1) + 1), 0.0)
+
+
+def discounted_gain(ratings: NDArray[np.float64], scale: RatingScale) -> NDArray[np.float64]:
+    """nDCG@10: sum of gain / log2(place + 1), over that of ten top marks.
+
+    The gain of a rating is its relative position on the scale, 0 to 1; where there is no rating, 0.
+
+    Args:
+        ratings: shape ``(E, 10)``; NaN where there is none.
+        scale: the scale of the ratings.
+
+    Returns:
+        Values in [0, 1], shape ``(E,)``.
+    """
+    gains = np.nan_to_num((ratings - scale.low) / scale.span, nan=0.0)
+    result: NDArray[np.float64] = gains @ _DISCOUNTS / _DISCOUNTS.sum()
+    return result
+
+
+# ------------------------------------------------------------------------------------- sums by person
+
+
+@dataclass(frozen=True)
+class Tallies:
+    """What the metrics of one recommender are made of: sums over each of P people.
+
+    Attributes:
+        names: names of M ratios: metrics, ``end:NAME``, ``survival:STEP`` and ``reward:STEP``.
+        numerators: shape ``(P, M)``.
+        denominators: shape ``(P, M)``.
+        lists: sum of the lists of each person's sessions, each a vector of length 1; shape ``(P, D)``, D the items
+            that are in any list.
+        list_counts: how many sessions have a list, shape ``(P,)``.
+        coverage: share of the catalogue that was proposed.
+    """
+
+    names: tuple[str, ...]
+    numerators: NDArray[np.float64]
+    denominators: NDArray[np.float64]
+    lists: NDArray[np.float64]
+    list_counts: NDArray[np.float64]
+    coverage: float
+
+    def ratios(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The ratios where person p counts ``weights[b, p]`` times; from ``(B, P)`` to ``(B, M)``."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return (weights @ self.numerators) / (weights @ self.denominators)
+
+    def personalisation(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """1 - mean cosine of the lists of two sessions of different people; from ``(B, P)`` to ``(B,)``.
+
+        A person who is drawn twice is no pair of different people. With u the summed lists of each person, the sum
+        over pairs is ``|sum of w u|^2 - sum of |w u|^2``, which needs no table of pairs.
+        """
+        squared = weights**2
+        cosines = ((weights @ self.lists) ** 2).sum(axis=1) - squared @ (self.lists**2).sum(axis=1)
+        pairs = (weights @ self.list_counts) ** 2 - squared @ self.list_counts**2
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.where(pairs > 0, 1.0 - cosines / pairs, np.nan)
+
+
+def tally(
+    sessions: Sessions, people: Sequence[str], scale: RatingScale, endings: Sequence[str], longest: int
+) -> Tallies:
+    """The sums that metrics are made of.
+
+    Args:
+        sessions: the sessions of one recommender.
+        people: the people, each once; their order is that of the resamples.
+        scale: the rating scale.
+        endings: why sessions can end.
+        longest: steps for which survival and reward by step are reckoned.
+    """
+    ones = np.ones(len(sessions.users))
+    relevant = sessions.list_ratings >= sessions.liked_from
+    ratios: dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]] = {
+        "mean_reward": (sessions.rewards, ones),
+        "reward_per_step": (sessions.rewards, sessions.steps),
+        "mean_rating": (sessions.rating_sums, sessions.rated),
+        "share_liked": (sessions.liked, sessions.rated),
+        "session_length": (sessions.steps, ones),
+        "map_at_10": (average_precision(relevant), ones),
+        "mrr_at_10": (reciprocal_rank(relevant), ones),
+        "ndcg_at_10": (discounted_gain(sessions.list_ratings, scale), ones),
+        "novelty": (sessions.surprises, sessions.proposals),
+        "valence_at_end": (sessions.moods[:, 0], ones),
+        "arousal_at_end": (sessions.moods[:, 1], ones),
+    }
+    for ending in endings:
+        ratios[f"end:{ending}"] = (np.array([end == ending for end in sessions.ends], dtype=np.float64), ones)
+    rewards = np.full((len(ones), longest), np.nan)
+    width = min(longest, sessions.step_rewards.shape[1])
+    rewards[:, :width] = sessions.step_rewards[:, :width]
+    there = ~np.isnan(rewards)
+    for step in range(longest):
+        ratios[f"survival:{step + 1}"] = (there[:, step].astype(np.float64), ones)
+        ratios[f"reward:{step + 1}"] = (np.nan_to_num(rewards[:, step]), there[:, step].astype(np.float64))
+
+    place = {person: index for index, person in enumerate(people)}
+    rows = np.array([place[user] for user in sessions.users], dtype=np.intp)
+    numerators, denominators = (
+        _by_person(np.column_stack([pair[side] for pair in ratios.values()]), rows, len(people)) for side in (0, 1)
+    )
+    lists = _unit_lists(sessions.lists)
+    return Tallies(
+        names=tuple(ratios),
+        numerators=numerators,
+        denominators=denominators,
+        lists=_by_person(lists, rows, len(people)),
+        list_counts=_by_person((sessions.lists[:, 0] >= 0).astype(np.float64), rows, len(people)),
+        coverage=sessions.coverage,
+    )
+
+
+def _by_person(values: NDArray[np.float64], rows: NDArray[np.intp], people: int) -> NDArray[np.float64]:
+    sums = np.zeros((people, *values.shape[1:]))
+    np.add.at(sums, rows, values)
+    return sums
+
+
+def _unit_lists(lists: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Each list as a vector over the items that are in any, of length 1, or 0 where the list is empty."""
+    there = lists >= 0
+    known = np.unique(lists[there])
+    vectors = np.zeros((len(lists), len(known)))
+    vectors[np.nonzero(there)[0], np.searchsorted(known, lists[there])] = 1.0
+    vectors /= np.sqrt(np.maximum(vectors.sum(axis=1, keepdims=True), 1.0))
+    return vectors
+
+
+# ------------------------------------------------------------------------------------------ intervals
+
+Estimate = dict[str, float | None]
+"""``estimate``, ``low`` and ``high``; None where there is none."""
+
+
+class Comparison:
+    """Metrics of several recommenders on the same people, with intervals and paired differences.
+
+    People are resampled with replacement, a person's sessions together, the same people for all recommenders
+    (a cluster bootstrap; percentile intervals of 95 %). Numerator and denominator of a ratio are resampled together.
+
+    Args:
+        tallies: by recommender; all over the same people.
+        resamples: how many resamples are drawn.
+        seed: seed of the resamples.
+    """
+
+    def __init__(self, tallies: Mapping[str, Tallies], resamples: int, seed: int | Sequence[int]) -> None:
+        self.tallies = dict(tallies)
+        people = len(next(iter(self.tallies.values())).numerators)
+        self._exact = {name: _values(one, np.ones((1, people)))[0] for name, one in self.tallies.items()}
+        parts: dict[str, list[NDArray[np.float64]]] = {name: [] for name in self.tallies}
+        # One person says nothing about how people differ, so there is no interval.
+        for weights in _resamples(people, resamples if people > 1 else 0, seed):
+            for name, one in self.tallies.items():
+                parts[name].append(_values(one, weights))
+        self._drawn = {
+            name: np.concatenate(blocks) if blocks else np.full((0, len(self._exact[name])), np.nan)
+            for name, blocks in parts.items()
+        }
+
+    def metrics(self, recommender: str, minus: str | None = None) -> dict[str, Estimate]:
+        """All metrics of a recommender by name, or what they are above those of another on the same resamples.
+
+        Coverage has no interval: a resample holds fewer different people, so it covers less whatever is measured.
+        """
+        exact, drawn = self._exact[recommender], self._drawn[recommender]
+        tallied = self.tallies[recommender]
+        coverage = tallied.coverage
+        if minus is not None:
+            exact, drawn = exact - self._exact[minus], drawn - self._drawn[minus]
+            coverage -= self.tallies[minus].coverage
+        low, high = _bounds(drawn)
+        found: dict[str, Estimate] = {
+            name: {"estimate": _plain(exact[column]), "low": _plain(low[column]), "high": _plain(high[column])}
+            for column, name in enumerate((*tallied.names, "personalisation"))
+        }
+        found["coverage"] = {"estimate": _plain(coverage), "low": None, "high": None}
+        return found
+
+
+def _values(tallied: Tallies, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.column_stack([tallied.ratios(weights), tallied.personalisation(weights)])
+
+
+def _resamples(people: int, count: int, seed: int | Sequence[int]) -> Iterable[NDArray[np.float64]]:
+    """How often each person is drawn, in blocks of the shape ``(B, people)``."""
+    rng = np.random.default_rng(seed)
+    block = max(1, _CELLS // people)
+    for start in range(0, count, block):
+        rows = min(block, count - start)
+        drawn = rng.integers(people, size=(rows, people)) + people * np.arange(rows)[:, None]
+        yield np.bincount(drawn.ravel(), minlength=rows * people).reshape(rows, people).astype(np.float64)
+
+
+def _bounds(drawn: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Percentile interval of each column; NaN where no resample has a value."""
+    low, high = np.full(drawn.shape[1], np.nan), np.full(drawn.shape[1], np.nan)
+    known = ~np.isnan(drawn).all(axis=0) if len(drawn) else np.zeros(drawn.shape[1], dtype=np.bool_)
+    if known.any():
+        edge = (1 - CONFIDENCE) / 2
+        low[known], high[known] = np.nanquantile(drawn[:, known], [edge, 1 - edge], axis=0)
+    return low, high
+
+
+def _plain(value: float) -> float | None:
+    return None if np.isnan(value) else round(float(value), 6)

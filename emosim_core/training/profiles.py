@@ -1,0 +1,133 @@
+"""Profiles: what a recommender that learned from logs knows of the person in each session."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emosim_core.components.base import Draws, Observations
+from emosim_core.components.policies import ScoredPolicy
+from emosim_core.errors import MissingDependencyError
+from emosim_core.model import Catalog
+from emosim_core.training.logs import INSTALL_TRAIN, Interactions, LogOptions, read_logs
+
+_DECIMALS = 9
+"""Scores without their last digits, which differ with the size of a batch: equal ones are equal in every batch."""
+
+
+class ProfilePolicy(ScoredPolicy):
+    """Base of policies that learn from logs and score items by all that the person of a session has rated.
+
+    A profile begins with what the logs hold of the person, where they know the id, and grows by every rating of the
+    session: those that :meth:`learn` tells and those that observations show. Where an item was rated more than once,
+    the profile holds the newest rating; of logged ones, their mean. B slots, N items.
+
+    Attributes:
+        logs: what was learned from.
+        ratings: the profiles, on the catalogue's scale; 0 where not rated; shape ``(B, N)``.
+        rated: which items a profile has, shape ``(B, N)``.
+    """
+
+    options: LogOptions
+    logs: Interactions
+    ratings: NDArray[np.float64]
+    rated: NDArray[np.bool_]
+
+    def start(self, catalog: Catalog, slate: int, batch_size: int) -> None:
+        super().start(catalog, slate, batch_size)
+        self.logs = read_logs(self.options.logs, catalog, self.users)
+        self.ratings = np.zeros((batch_size, len(catalog)))
+        self.rated = np.zeros((batch_size, len(catalog)), dtype=np.bool_)
+        self._told = np.zeros((batch_size, len(catalog)), dtype=np.bool_)
+        self._unmet = np.ones(batch_size, dtype=np.bool_)
+        people, self._logged_items, self._logged_ratings = self.logs.pairs()
+        self._starts = np.searchsorted(people, np.arange(len(self.logs.user_ids) + 1))
+        self.fit()
+
+    def fit(self) -> None:
+        """Learn from :attr:`logs`; called once."""
+        raise NotImplementedError
+
+    def trainset(self) -> tuple[Any, NDArray[np.intp]]:
+        """The logged pairs as a ``surprise.Trainset``, and the number that each item has in it, -1 for none.
+
+        The numbers of the people in it are their numbers in the logs.
+
+        Raises:
+            MissingDependencyError: scikit-surprise is not installed.
+        """
+        try:
+            from surprise import Dataset, Reader
+        except ImportError as error:
+            raise MissingDependencyError("learning from logs", "scikit-surprise", INSTALL_TRAIN) from error
+        pairs = zip(*(column.tolist() for column in self.logs.pairs()), strict=True)
+        scale = self.catalog.scale
+        made = Dataset(Reader(rating_scale=(scale.low, scale.high)))
+        table = made.construct_trainset([(user, item, rating, None) for user, item, rating in pairs])
+        numbers = np.full(len(self.catalog), -1, dtype=np.intp)
+        for number in range(table.n_items):
+            numbers[table.to_raw_iid(number)] = number
+        return table, numbers
+
+    def scores(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+        """How much each item is expected to be liked by the people of the slots ``rows``; shape ``(R, N)``."""
+        raise NotImplementedError
+
+    def absorb(self, rows: NDArray[np.intp], items: NDArray[np.intp], ratings: NDArray[np.float64]) -> None:
+        """Ratings are about to join the profiles; all of shape ``(n,)``, no pair of row and item twice."""
+
+    def meet(self, rows: NDArray[np.intp]) -> None:
+        """Profiles of the slots ``rows`` are empty again."""
+
+    def begin(self, rows: NDArray[np.intp], draws: Draws) -> None:
+        super().begin(rows, draws)
+        self._unmet[rows] = True
+
+    def recommend_batch(self, rows: NDArray[np.intp], observations: Observations, draws: Draws) -> NDArray[np.intp]:
+        self._look(rows, observations)
+        return self.pick(rows, np.round(self.scores(rows), _DECIMALS))
+
+    def learn(
+        self,
+        rows: NDArray[np.intp],
+        actions: NDArray[np.intp],
+        ratings: NDArray[np.float64],
+        rewards: NDArray[np.float64],
+        ended: NDArray[np.bool_],
+    ) -> None:
+        r, place = np.nonzero(~np.isnan(ratings))
+        self._tell(rows[r], actions[r, place], ratings[r, place])
+
+    def _look(self, rows: NDArray[np.intp], observations: Observations) -> None:
+        """Take over what observations show and nobody has told yet."""
+        unmet = np.flatnonzero(self._unmet[rows])
+        if len(unmet):
+            new = rows[unmet]
+            self._unmet[new] = False
+            self.ratings[new], self.rated[new], self._told[new] = 0.0, False, False
+            self.meet(new)
+            if "user" in observations and len(self.logs.people):
+                for row, person in zip(new, self.logs.people[observations["user"][unmet]], strict=True):
+                    if person >= 0:
+                        logged = slice(self._starts[person], self._starts[person + 1])
+                        items = self._logged_items[logged]
+                        self._join(np.full(len(items), row), items, self._logged_ratings[logged])
+        items = observations["history_items"]
+        seen = observations["history_mask"].astype(bool) & ~self._told[rows[:, None], items]
+        r, place = np.nonzero(seen)
+        if len(r):
+            # The newest comes first, and the first of equal pairs is the one that counts.
+            _, first = np.unique(r * len(self.catalog) + items[r, place], return_index=True)
+            r, place = r[first], place[first]
+            self._tell(rows[r], items[r, place], observations["history_ratings"][r, place].astype(np.float64))
+
+    def _tell(self, rows: NDArray[np.intp], items: NDArray[np.intp], ratings: NDArray[np.float64]) -> None:
+        self._told[rows, items] = True
+        self._join(rows, items, ratings)
+
+    def _join(self, rows: NDArray[np.intp], items: NDArray[np.intp], ratings: NDArray[np.float64]) -> None:
+        self.absorb(rows, items, ratings)
+        self.ratings[rows, items] = ratings
+        self.rated[rows, items] = True

@@ -1,0 +1,232 @@
+"""A trained recommender: its files, and what it recommends without a simulator."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emosim_core.data.files import write_whole
+from emosim_core.data.tables import existing_file
+from emosim_core.errors import ConfigurationError, DataError, MissingDependencyError
+
+if TYPE_CHECKING:
+    from emosim_core.training.torch_side.nets import Actor, NetOptions
+
+MODEL = "model"
+"""The folder of a training that holds the recommender."""
+
+DESCRIPTION = "recommender.json"
+WEIGHTS = "weights.pt"
+FORMAT = 1
+
+INSTALL = 'pip install "emosim-core[train]"'
+
+_MIDDLE_TRAIT = 2
+"""Stands for a trait that is not known."""
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """One item that is recommended.
+
+    Attributes:
+        item: its id.
+        title: its title.
+        score: what the network gives it; a logit, or with DQN a value. Only its order means something.
+    """
+
+    item: str
+    title: str
+    score: float
+
+
+class Recommender:
+    """Recommends items to a person by what the person consumed; made by :func:`load_recommender`.
+
+    Attributes:
+        items: ids of the items, in the order of the catalogue.
+        titles: their titles.
+        users: ids of the people that it was trained among.
+        told: what it was trained with: ``algo``, ``domain``, ``timesteps``, ``items_sha256`` and more.
+    """
+
+    def __init__(self, told: Mapping[str, Any], options: NetOptions, actor: Actor) -> None:
+        self.told = dict(told)
+        self.options = options
+        self.items: list[str] = [item["id"] for item in told["items"]]
+        self.titles: list[str] = [item["title"] for item in told["items"]]
+        self.users: list[str] = list(told["users"])
+        self._actor = actor
+        self._index = {item: index for index, item in enumerate(self.items)}
+        self._person = {user: index for index, user in enumerate(self.users)}
+
+    def recommend(
+        self,
+        history: Iterable[tuple[str, float]],
+        k: int = 10,
+        *,
+        user: str | None = None,
+        traits: Sequence[int] | None = None,
+        mood: tuple[float, float] = (0.0, 0.0),
+    ) -> list[Recommendation]:
+        """The k best items that are not in the history, best first; fewer where no more are left.
+
+        Args:
+            history: ids of consumed items with their ratings on the scale of the domain, oldest first.
+            k: how many.
+            user: id of a person that the recommender was trained among; ``cf`` knows nobody else, and
+                takes the mean of those it was trained on for a stranger.
+            traits: activity, conformity and diversity, 1 to 3; the middle where not known. Read by ``mlp``.
+            mood: valence in [-1, 1] and arousal in [0, 1]. Read by ``mlp``.
+
+        Raises:
+            ConfigurationError: an item, a rating, a person or a trait is none.
+        """
+        if k < 1:
+            raise ConfigurationError(f"k must be at least 1, got {k}")
+        past = list(history)
+        for item, rating in past:
+            if item not in self._index:
+                raise ConfigurationError(f"the recommender knows no item {item!r}")
+            if not self.options.low <= rating <= self.options.high:
+                raise ConfigurationError(
+                    f"the rating {rating!r} of {item!r} lies off the scale "
+                    f"{self.options.low:g} to {self.options.high:g}"
+                )
+        if user is not None and user not in self._person:
+            raise ConfigurationError(f"the recommender was trained among nobody with the id {user!r}")
+        known_traits = [_MIDDLE_TRAIT] * 3 if traits is None else list(traits)
+        if len(known_traits) != 3 or not all(level in (1, 2, 3) for level in known_traits):
+            raise ConfigurationError(f"traits are three levels from 1 to 3, got {known_traits!r}")
+        scores = self.scores(self._observation(past, user, known_traits, mood))[0]
+        consumed = {self._index[item] for item, _ in past}
+        order = [index for index in np.argsort(-scores, kind="stable").tolist() if index not in consumed]
+        return [Recommendation(self.items[i], self.titles[i], float(scores[i])) for i in order[:k]]
+
+    def _observation(
+        self, past: list[tuple[str, float]], user: str | None, traits: Sequence[int], mood: tuple[float, float]
+    ) -> dict[str, NDArray]:
+        length = self.options.history_length
+        recent = past[-length:][::-1]
+        items = np.zeros((1, length), dtype=np.int64)
+        ratings = np.full((1, length), self.options.low, dtype=np.float32)
+        mask = np.zeros((1, length), dtype=np.int8)
+        for place, (item, rating) in enumerate(recent):
+            items[0, place], ratings[0, place], mask[0, place] = self._index[item], rating, 1
+        consumed = np.zeros((1, len(self.items)), dtype=np.int8)
+        consumed[0, [self._index[item] for item, _ in past]] = 1
+        return {
+            "user": np.array([-1 if user is None else self._person[user]]),
+            "traits": np.array([traits], dtype=np.int64),
+            "mood": np.array([mood], dtype=np.float32),
+            "step": np.array([[min(len(past), self.options.max_steps)]], dtype=np.int64),
+            "history_items": items,
+            "history_ratings": ratings,
+            "history_mask": mask,
+            "consumed": consumed,
+        }
+
+    def scores(self, observations: Mapping[str, NDArray]) -> NDArray[np.float32]:
+        """Scores of all items, shape ``(R, N)``; -1e8 where consumed.
+
+        Args:
+            observations: observations of R people, by name, with ``consumed``; ``user`` is an index
+                into :attr:`users`, -1 for a stranger.
+        """
+        import torch
+
+        told: dict[str, torch.Tensor] = {}
+        for key in self.options.keys:
+            values = observations[key]
+            if key == "user":
+                one_hot = np.zeros((len(values), self.options.people), dtype=np.float32)
+                there = np.flatnonzero(values >= 0)
+                one_hot[there, values[there]] = 1.0
+                values = one_hot
+            told[key] = torch.as_tensor(values, dtype=torch.float32)
+        with torch.no_grad():
+            scores: NDArray[np.float32] = self._actor(told).numpy()
+        return scores
+
+
+def load_recommender(path: str | Path) -> Recommender:
+    """A recommender that ``emosim train`` left behind.
+
+    Nothing of the simulator is loaded, and the files cannot run code: they hold JSON and plain tensors.
+
+    Args:
+        path: the directory of a training, or the folder ``model`` or ``best`` in it.
+
+    Raises:
+        ConfigurationError: there is no recommender.
+        DataError: its files are damaged.
+        MissingDependencyError: torch or stable-baselines3 is not installed.
+    """
+    folder = Path(path)
+    if not (folder / DESCRIPTION).exists() and (folder / MODEL / DESCRIPTION).exists():
+        folder = folder / MODEL
+    if not (folder / DESCRIPTION).exists():
+        raise ConfigurationError(
+            f"{path} holds no trained recommender: it has no {MODEL}/{DESCRIPTION}. A training that was stopped has "
+            f"none yet; finish it with: emosim train --resume {path}"
+        )
+    told = _description(folder / DESCRIPTION)
+    need_train("a trained recommender")
+    import torch
+
+    from emosim_core.training.torch_side.files import empty_actor
+
+    try:
+        weights = torch.load(existing_file(folder / WEIGHTS, "the weights"), map_location="cpu", weights_only=True)
+        options, actor = empty_actor(told["net"])
+        actor.load_state_dict(weights)
+    except (KeyError, TypeError, ValueError, RuntimeError, EOFError) as error:
+        raise DataError(folder / WEIGHTS, f"is damaged, or does not belong to {DESCRIPTION}: {error}") from error
+    except Exception as error:
+        if type(error).__name__ != "UnpicklingError":
+            raise
+        raise DataError(folder / WEIGHTS, "holds more than plain tensors, or is damaged") from error
+    return Recommender(told, options, actor)
+
+
+def _description(path: Path) -> dict[str, Any]:
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(path, f"cannot be read: {error}") from error
+    if not isinstance(told, dict) or told.get("format") != FORMAT:
+        raise DataError(path, f"is not a recommender of format {FORMAT}")
+    missing = {"algo", "domain", "net", "items", "users", "timesteps"} - told.keys()
+    if missing:
+        raise DataError(path, f"has no {sorted(missing)[0]!r}")
+    return told
+
+
+def save_recommender(folder: Path, told: Mapping[str, Any], weights: bytes) -> None:
+    """Write the files of a recommender; whoever reads them finds the description last.
+
+    Raises:
+        OSError: they cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(folder / WEIGHTS, weights)
+    write_whole(folder / DESCRIPTION, json.dumps({"format": FORMAT, **told}, ensure_ascii=False).encode() + b"\n")
+
+
+def need_train(what: str) -> None:
+    """See that what trains is installed.
+
+    Raises:
+        MissingDependencyError: it is not.
+    """
+    from importlib.util import find_spec
+
+    for package in ("torch", "stable_baselines3", "sb3_contrib"):
+        if find_spec(package) is None:
+            raise MissingDependencyError(what, package.replace("_", "-"), INSTALL)

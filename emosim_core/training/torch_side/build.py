@@ -1,0 +1,52 @@
+"""Building what is trained: the network and the algorithm, from a configuration and a world."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from emosim_core.errors import ConfigurationError
+from emosim_core.simulation.assembly import World
+from emosim_core.simulation.sb3_vec_env import StableBaselines3VecEnv
+from emosim_core.training.algorithms import ALGORITHMS, arguments, load
+from emosim_core.training.config import TrainConfig
+from emosim_core.training.item_features import item_features, public_ratings
+from emosim_core.training.torch_side.nets import Net, NetOptions
+
+
+def make_net(config: TrainConfig, world: World) -> Net:
+    """The network of a training, with what it begins with."""
+    features = item_features(world.catalog)
+    prior = ALGORITHMS[config.algo].prior if config.prior is None else config.prior
+    met = np.zeros(len(world.population), dtype=np.bool_)
+    met[world.people] = True
+    options = NetOptions(
+        kind=config.policy_net,
+        people=len(world.population),
+        items=len(world.catalog),
+        features=features.shape[1],
+        history_length=config.history_length,
+        low=world.domain.scale.low,
+        high=world.domain.scale.high,
+        max_steps=config.max_steps,
+        embedding_dim=config.embedding_dim,
+        hidden=config.hidden,
+    )
+    return Net(options, features, (prior * public_ratings(world.catalog)).astype(np.float32), met)
+
+
+def make_model(config: TrainConfig, net: Net, env: StableBaselines3VecEnv) -> Any:
+    """The algorithm with its network, untrained.
+
+    Raises:
+        ConfigurationError: the algorithm refuses an argument, or there is no such device.
+    """
+    algorithm = ALGORITHMS[config.algo]
+    given = arguments(config)
+    try:
+        return load(algorithm.cls)(
+            load(algorithm.policy), env, policy_kwargs={"net": net}, seed=config.seed, device=config.device, **given
+        )
+    except (AssertionError, RuntimeError, TypeError, ValueError) as error:
+        raise ConfigurationError(f"{algorithm.title} refuses its arguments: {error}") from error

@@ -1,0 +1,120 @@
+"""Files of weights: plain tensors, written and read without code in them."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+
+from emosim_core.data.files import write_whole
+from emosim_core.errors import RunError
+from emosim_core.training.torch_side.nets import Actor, Net, NetOptions
+
+STATE, COUNTERS, REPLAY = "state.pt", "counters.json", "replay.npz"
+
+_REPLAY_ARRAYS = ("actions", "rewards", "dones", "timeouts")
+
+
+def actor_bytes(actor: Actor) -> bytes:
+    """The weights of an actor, as a file holds them."""
+    return _tensors(actor.weights())
+
+
+def empty_actor(told: Mapping[str, Any]) -> tuple[NetOptions, Actor]:
+    """An actor whose weights are still to be loaded.
+
+    Args:
+        told: the fields of :class:`NetOptions`.
+
+    Raises:
+        TypeError: a field is missing or unknown.
+    """
+    options = NetOptions(**{**told, "hidden": tuple(told["hidden"])})
+    zeros = np.zeros((options.items, options.features), dtype=np.float32)
+    net = Net(options, zeros, np.zeros(options.items, dtype=np.float32), np.ones(options.people, dtype=np.bool_))
+    extractor = net.extractor(spaces.Dict({"consumed": spaces.MultiBinary(options.items)}), net)
+    actor = Actor(extractor, net.torso(critic=False), net.head())
+    actor.eval()
+    actor.requires_grad_(False)
+    return options, actor
+
+
+def save_checkpoint(folder: Path, model: Any, counters: Mapping[str, Any]) -> None:
+    """Write all that a training needs to go on; the counters come last and make the checkpoint whole.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(folder / STATE, _tensors(model.get_parameters()))
+    replay = getattr(model, "replay_buffer", None)
+    if replay is not None:
+        write_whole(folder / REPLAY, _replay_bytes(replay))
+    told = {
+        "timesteps": model.num_timesteps,
+        "updates": model._n_updates,
+        "calls": getattr(model, "_n_calls", 0),
+        **counters,
+    }
+    write_whole(folder / COUNTERS, json.dumps(told).encode() + b"\n")
+
+
+def load_checkpoint(folder: Path, model: Any) -> dict[str, Any]:
+    """Put what :func:`save_checkpoint` wrote back into a model that was built alike.
+
+    Returns:
+        The counters.
+
+    Raises:
+        RunError: a file is damaged.
+    """
+    try:
+        counters: dict[str, Any] = json.loads((folder / COUNTERS).read_text(encoding="utf-8"))
+        state = torch.load(folder / STATE, map_location=model.device, weights_only=True)
+        model.set_parameters(state, exact_match=True, device=model.device)
+        replay = getattr(model, "replay_buffer", None)
+        if replay is not None:
+            _fill_replay(replay, folder / REPLAY)
+        model.num_timesteps = counters["timesteps"]
+        model._n_updates = counters["updates"]
+        if hasattr(model, "_n_calls"):
+            model._n_calls = counters["calls"]
+    except (OSError, KeyError, ValueError, RuntimeError, EOFError) as error:
+        raise RunError(f"the checkpoint {folder} is damaged: {error}") from error
+    return counters
+
+
+def _tensors(state: Mapping[str, Any]) -> bytes:
+    stream = io.BytesIO()
+    torch.save(dict(state), stream)
+    return stream.getvalue()
+
+
+def _replay_bytes(replay: Any) -> bytes:
+    """What was seen so far; observations are mostly zeros and pack well."""
+    end = replay.buffer_size if replay.full else replay.pos
+    arrays = {name: getattr(replay, name)[:end] for name in _REPLAY_ARRAYS}
+    for key in replay.observations:
+        arrays[f"observation.{key}"] = replay.observations[key][:end]
+        arrays[f"next_observation.{key}"] = replay.next_observations[key][:end]
+    stream = io.BytesIO()
+    np.savez_compressed(stream, place=np.array([replay.pos, replay.full], dtype=np.int64), **arrays)
+    return stream.getvalue()
+
+
+def _fill_replay(replay: Any, path: Path) -> None:
+    with np.load(path, allow_pickle=False) as arrays:
+        pos, full = arrays["place"].tolist()
+        end = len(arrays["actions"])
+        for name in _REPLAY_ARRAYS:
+            getattr(replay, name)[:end] = arrays[name]
+        for key in replay.observations:
+            replay.observations[key][:end] = arrays[f"observation.{key}"]
+            replay.next_observations[key][:end] = arrays[f"next_observation.{key}"]
+        replay.pos, replay.full = pos, bool(full)

@@ -1,0 +1,259 @@
+"""Networks: from an observation to a score for every item, with the items that were consumed left out."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from numpy.typing import NDArray
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from torch import nn
+
+MASKED = -1e8
+"""Score of an item that may not be proposed: finite, so that nothing becomes NaN, and below all others."""
+
+
+@dataclass(frozen=True)
+class NetOptions:
+    """What a network is, without its weights.
+
+    Attributes:
+        kind: ``"cf"``, the collaborative-filtering policy of EmoSim-RL, or ``"mlp"``, over compact features.
+        people: U, size of the population.
+        items: N, size of the catalogue.
+        features: f, number of features of an item.
+        history_length: L, interactions that an observation shows.
+        low: lowest rating of the scale.
+        high: highest rating of the scale.
+        max_steps: steps after which a session is cut off.
+        embedding_dim: size of a person's embedding.
+        hidden: sizes of the hidden layers.
+    """
+
+    kind: str
+    people: int
+    items: int
+    features: int
+    history_length: int
+    low: float
+    high: float
+    max_steps: int
+    embedding_dim: int = 32
+    hidden: tuple[int, ...] = (64, 64)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The parts of an observation that the network reads."""
+        if self.kind == "cf":
+            return ("user", "consumed")
+        return ("traits", "mood", "step", "history_items", "history_ratings", "history_mask", "consumed")
+
+    def as_dict(self) -> dict[str, Any]:
+        """The options as JSON holds them."""
+        return {**asdict(self), "hidden": list(self.hidden)}
+
+
+@dataclass(frozen=True)
+class Net:
+    """A network with what it begins with.
+
+    Attributes:
+        options: what it is.
+        item_features: shape ``(N, f)``.
+        start: scores that an actor begins with, shape ``(N,)``.
+        met: who is trained on, shape ``(U,)``.
+    """
+
+    options: NetOptions
+    item_features: NDArray[np.float32]
+    start: NDArray[np.float32]
+    met: NDArray[np.bool_]
+
+    @property
+    def extractor(self) -> type[UserFeatures] | type[HistoryFeatures]:
+        """The class of the features extractor."""
+        return UserFeatures if self.options.kind == "cf" else HistoryFeatures
+
+    def torso(self, critic: bool = True) -> Torso:
+        """The hidden layers."""
+        return Torso(self.options, critic)
+
+    def head(self) -> ItemScores:
+        """The last layer of an actor."""
+        return ItemScores(self)
+
+
+class UserFeatures(BaseFeaturesExtractor):
+    """The embedding of a person, a bias of that person, and which items were consumed.
+
+    Part of the collaborative-filtering policy of EmoSim-RL. A person who was never trained on has the
+    mean of those who were (ours). Output: ``(B, embedding_dim + 1 + N)``.
+    """
+
+    met: torch.Tensor
+
+    def __init__(self, observation_space: spaces.Dict, net: Net) -> None:
+        options = net.options
+        super().__init__(observation_space, options.embedding_dim + 1 + options.items)
+        # The person arrives one-hot, so that a linear map without bias is an embedding.
+        self.embedding = nn.Linear(options.people, options.embedding_dim + 1, bias=False)
+        self.register_buffer("met", torch.as_tensor(net.met.astype(np.float32)))
+        nn.init.normal_(self.embedding.weight, std=0.1)
+        with torch.no_grad():
+            self.embedding.weight[-1] = 0.0  # the person's bias
+
+    def forward(self, observation: dict[str, torch.Tensor]) -> torch.Tensor:
+        person = observation["user"].flatten(1) * self.met
+        told = self.embedding(person)
+        if not self.training:
+            strangers = 1.0 - person.sum(1, keepdim=True)
+            told = told + strangers * (self.embedding.weight @ self.met / self.met.sum())
+        return torch.cat([told, observation["consumed"]], dim=1)
+
+
+class HistoryFeatures(BaseFeaturesExtractor):
+    """Compact features of a person: traits, mood, progress, and what of the recent history was liked.
+
+    With F_h the features and w_h in [-1, 1] the relative rating of history item h, the taste is
+    sum_h w_h F_h / L and the exposure sum_h F_h / L. Output: ``(B, 10 + 2 f + N)``: three traits, the
+    mood, the step, mean, last and lowest relative rating, the length of the history, taste, exposure,
+    and which items were consumed.
+    """
+
+    item_features: torch.Tensor
+
+    def __init__(self, observation_space: spaces.Dict, net: Net) -> None:
+        options = net.options
+        super().__init__(observation_space, 10 + 2 * options.features + options.items)
+        self.register_buffer("item_features", torch.as_tensor(net.item_features))
+        self._middle, self._half = (options.low + options.high) / 2, (options.high - options.low) / 2
+        self._max_steps = options.max_steps
+
+    def forward(self, observation: dict[str, torch.Tensor]) -> torch.Tensor:
+        mask = observation["history_mask"]
+        length = mask.shape[1]
+        liked = (observation["history_ratings"] - self._middle) / self._half * mask
+        count = mask.sum(1, keepdim=True)
+        past = self.item_features[observation["history_items"].long()]
+        parts = [
+            observation["traits"] - 2.0,
+            observation["mood"],
+            observation["step"] / self._max_steps,
+            liked.sum(1, keepdim=True) / count.clamp(min=1),
+            liked[:, :1],
+            liked.min(1, keepdim=True).values,
+            count / length,
+            torch.einsum("bl,blf->bf", liked, past) / length,
+            torch.einsum("bl,blf->bf", mask, past) / length,
+            observation["consumed"],
+        ]
+        return torch.cat(parts, dim=1)
+
+
+class Torso(nn.Module):
+    """What stands between features and the last layers, in the form that actor-critic policies of sb3 ask for.
+
+    ``cf`` has no hidden layer in the actor, and its critic reads the consumed vector (EmoSim-RL);
+    ``mlp`` has the same hidden layers in both.
+
+    Args:
+        options: what the network is.
+        critic: whether there is a critic.
+    """
+
+    def __init__(self, options: NetOptions, critic: bool) -> None:
+        super().__init__()
+        self._told = told_width(options)
+        self._critic_sees_all = options.kind == "cf"
+        hidden = list(options.hidden)
+        self.policy_net = layers(self._told, [] if options.kind == "cf" else hidden)
+        self.latent_dim_pi = actor_width(options) + options.items
+        self.latent_dim_vf = hidden[-1]
+        if critic:
+            self.value_net = layers(self._told + options.items * self._critic_sees_all, hidden)
+
+    def forward(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.forward_actor(features), self.forward_critic(features)
+
+    def forward_actor(self, features: torch.Tensor) -> torch.Tensor:
+        told, consumed = features[:, : self._told], features[:, self._told :]
+        return torch.cat([self.policy_net(told), consumed], dim=1)
+
+    def forward_critic(self, features: torch.Tensor) -> torch.Tensor:
+        return self.value_net(features if self._critic_sees_all else features[:, : self._told])
+
+
+class ItemScores(nn.Module):
+    """The last layer: one score for each item, :data:`MASKED` where it was consumed.
+
+    score_i = b_i + w_i h + (Q h) F_i + c h + c_0 + user bias: a score of its own for every item, one by
+    the features of the item, so that what is learned of one item goes for similar ones, and a part
+    that all items share, which a softmax ignores and a value needs. Only ``cf`` has a user bias, the
+    last of its features. b begins at the start of the net.
+    """
+
+    item_features: torch.Tensor
+
+    def __init__(self, net: Net) -> None:
+        super().__init__()
+        options = net.options
+        self._width, self._user_bias = actor_width(options), options.kind == "cf"
+        width = self._width - self._user_bias
+        self.register_buffer("item_features", torch.as_tensor(net.item_features.T.copy()))
+        self.own = nn.Linear(width, options.items)
+        self.query = nn.Linear(width, options.features)
+        self.common = nn.Linear(width, 1)
+        for linear in (self.own, self.query, self.common):
+            nn.init.orthogonal_(linear.weight, 0.01)
+            nn.init.zeros_(linear.bias)
+        with torch.no_grad():
+            self.own.bias.copy_(torch.as_tensor(net.start))
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        told, consumed = features[:, : self._width], features[:, self._width :]
+        hidden = told[:, :-1] if self._user_bias else told
+        scores = self.own(hidden) + self.query(hidden) @ self.item_features + self.common(hidden)
+        if self._user_bias:
+            scores = scores + told[:, -1:]
+        return scores.masked_fill(consumed > 0.5, MASKED)
+
+
+class Actor(nn.Module):
+    """Extractor, hidden layers and last layer in a row: from an observation to scores, without an algorithm."""
+
+    def __init__(self, extractor: nn.Module, torso: Torso, head: ItemScores) -> None:
+        super().__init__()
+        self.extractor, self.torso, self.head = extractor, torso, head
+
+    def forward(self, observation: dict[str, torch.Tensor]) -> torch.Tensor:
+        scores: torch.Tensor = self.head(self.torso.forward_actor(self.extractor(observation)))
+        return scores
+
+    def weights(self) -> dict[str, torch.Tensor]:
+        """All that :meth:`load_state_dict` needs; what belongs to a critic is left out."""
+        return {name: value for name, value in self.state_dict().items() if not name.startswith("torso.value_net.")}
+
+
+def told_width(options: NetOptions) -> int:
+    """Number of features without the consumed vector."""
+    return options.embedding_dim + 1 if options.kind == "cf" else 10 + 2 * options.features
+
+
+def actor_width(options: NetOptions) -> int:
+    """Number of features that the last layer of an actor reads, without the consumed vector."""
+    return told_width(options) if options.kind == "cf" else options.hidden[-1]
+
+
+def layers(width: int, hidden: list[int]) -> nn.Sequential:
+    """Linear layers, each with a tanh."""
+    made: list[nn.Module] = []
+    for size in hidden:
+        linear = nn.Linear(width, size)
+        nn.init.orthogonal_(linear.weight, np.sqrt(2))
+        nn.init.zeros_(linear.bias)
+        made += [linear, nn.Tanh()]
+        width = size
+    return nn.Sequential(*made)

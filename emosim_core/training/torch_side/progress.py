@@ -1,0 +1,122 @@
+"""Progress: what happens beside learning: curves, evaluations and checkpoints at their time."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import KVWriter, Logger
+
+from emosim_core.data.files import write_all
+from emosim_core.runs.directory import cannot_write
+from emosim_core.training.curves import PROGRESS, Told
+from emosim_core.training.torch_side.tracking import trackers
+
+if TYPE_CHECKING:
+    from emosim_core.training.trainer import Training
+
+_LINES = 100
+"""Lines of progress of a training, about."""
+
+
+class Progress(BaseCallback):
+    """Watches a training between its updates, when a checkpoint is whole.
+
+    Args:
+        training: what is watched.
+        on_progress: told how it goes.
+    """
+
+    def __init__(self, training: Training, on_progress: Callable[[Told], None]) -> None:
+        super().__init__()
+        self._training, self._on_progress = training, on_progress
+        self._every = max(1, training.config.timesteps // _LINES)
+        self.at_rest = 0
+        self._returns: list[float] = []
+        self._lengths: list[int] = []
+        self._writers: list[KVWriter] = []
+
+    def _on_training_start(self) -> None:
+        training = self._training
+        self.at_rest = self._told_at = self._checked_at = self._evaluated_at = self.model.num_timesteps
+        self._clock = time.perf_counter()
+        self._writers = trackers(training.config, training.directory)
+        self.model.set_logger(Logger(None, self._writers))
+        self._stream = (training.directory / PROGRESS).open("ab", buffering=0)
+
+    def _on_step(self) -> bool:
+        for info in self.locals["infos"]:
+            if "episode" in info:
+                self._returns.append(info["episode"]["r"])
+                self._lengths.append(info["episode"]["l"])
+                self._training.ends[info["end"]] += 1
+        return True
+
+    def _on_rollout_start(self) -> None:
+        """Between two updates: all that was seen so far has been learned."""
+        self._look()
+
+    def _on_training_end(self) -> None:
+        self._look(last=True)
+
+    def _look(self, last: bool = False) -> None:
+        steps = self.at_rest = self.model.num_timesteps
+        config = self._training.config
+        evaluation = None
+        since = steps - self._evaluated_at
+        if config.eval_every and (since >= config.eval_every or (last and since)):
+            self._evaluated_at = steps
+            evaluation = self._training.evaluate()
+        if steps - self._told_at >= self._every or evaluation or (last and steps > self._told_at):
+            self._tell(steps, evaluation)
+        if not last and steps - self._checked_at >= config.checkpoint_every:
+            self._checked_at = steps
+            self._training.checkpoint()
+
+    def _tell(self, steps: int, evaluation: dict[str, float] | None) -> None:
+        now = time.perf_counter()
+        count = len(self._returns)
+        told = Told(
+            steps,
+            self._training.env.episodes,
+            sum(self._returns) / count if count else None,
+            sum(self._lengths) / count if count else None,
+            (steps - self._told_at) / max(now - self._clock, 1e-9),
+            evaluation,
+        )
+        line: dict[str, Any] = {
+            "timesteps": steps,
+            "episodes": told.episodes,
+            "reward": told.reward,
+            "length": told.length,
+            "fps": round(told.fps, 1),
+            "updates": self.model._n_updates,
+        }
+        losses = {name: float(value) for name, value in self.logger.name_to_value.items() if name.startswith("train/")}
+        if losses:
+            line["losses"] = {name.removeprefix("train/"): round(value, 6) for name, value in losses.items()}
+        if evaluation:
+            line["evaluation"] = {group: round(value, 4) for group, value in evaluation.items()}
+        try:
+            write_all(self._stream.fileno(), json.dumps(line).encode() + b"\n")
+        except OSError as error:
+            directory = self._training.directory
+            raise cannot_write(directory / PROGRESS, error, directory, "train") from error
+        for name, value in (("rollout/reward", told.reward), ("rollout/length", told.length), ("time/fps", told.fps)):
+            if value is not None:
+                self.logger.record(name, value)
+        for group, value in (evaluation or {}).items():
+            self.logger.record(f"evaluation/{group}", value)
+        self.logger.dump(steps)
+        self._returns, self._lengths, self._told_at, self._clock = [], [], steps, now
+        self._on_progress(told)
+
+    def close(self) -> None:
+        """Close what was opened."""
+        for writer in self._writers:
+            writer.close()
+        if hasattr(self, "_stream"):
+            self._stream.close()

@@ -1,0 +1,258 @@
+"""Training: an algorithm meets simulated people, with checkpoints, and leaves a recommender behind."""
+
+from __future__ import annotations
+
+import copy
+import json
+import shutil
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from emosim_core.data.files import write_whole
+from emosim_core.errors import EmoSimError
+from emosim_core.hooks import Registry
+from emosim_core.runs.directory import as_json, cannot_write, claim
+from emosim_core.runs.manifest import check_same, make_manifest
+from emosim_core.runs.records import MANIFEST, SUMMARY, read_manifest
+from emosim_core.simulation.assembly import World, assemble, chosen_people
+from emosim_core.training.config import MAY_DIFFER, TrainConfig
+from emosim_core.training.curves import PROGRESS, Told, read_progress
+from emosim_core.training.recommender import MODEL, need_train, save_recommender
+
+CHECKPOINTS = "checkpoints"
+BEST = "best"
+_KEPT = 2
+"""Checkpoints that are kept, newest first: one may be in the writing when a training is killed."""
+
+
+class Training:
+    """One training: its world, its algorithm, its directory.
+
+    Args:
+        config: what to train.
+        directory: where it is written.
+        resume: whether the directory holds a training that is to be continued.
+        registry: plugins to use; found anew if not given.
+
+    Raises:
+        EmoSimError: something that the configuration names is wrong, a package is missing, or the directory
+            cannot be used.
+    """
+
+    def __init__(
+        self, config: TrainConfig, directory: Path, resume: bool = False, registry: Registry | None = None
+    ) -> None:
+        need_train("training")
+        from emosim_core.simulation.sb3_vec_env import StableBaselines3VecEnv
+        from emosim_core.simulation.vector_env import EmoSimVectorEnv
+        from emosim_core.training.torch_side.build import make_model, make_net
+
+        self.config = config
+        self.directory = directory
+        self.world: World = assemble(config.environment, registry)
+        self.net = make_net(config, self.world)
+        env = EmoSimVectorEnv(num_envs=config.num_envs, autoreset_mode="SameStep", world=self.world)
+        self.env = StableBaselines3VecEnv(env, self.net.options.keys, 1.0 / self.world.domain.scale.high)
+        self.model = make_model(config, self.net, self.env)
+        claim(directory, resume, "train")
+        self.manifest = make_manifest(self.world, config, ("torch", "stable-baselines3", "sb3-contrib"))
+        self._resume = resume
+        self._best = -np.inf
+        self._seconds_before = 0.0
+        self._started = time.perf_counter()
+        self.ends: Counter[str] = Counter()
+
+    def train(self, on_progress: Callable[[Told], None] = lambda told: None) -> dict[str, Any]:
+        """Train to the end, from the last checkpoint if the training is resumed.
+
+        Args:
+            on_progress: called each time that the curves move.
+
+        Returns:
+            The summary, as written to summary.json.
+
+        Raises:
+            KeyboardInterrupt: after a checkpoint was written.
+            EmoSimError: a model cannot be asked, a rating failed, or a file cannot be written; after a
+                checkpoint, where one can be.
+        """
+        from emosim_core.training.torch_side.progress import Progress
+
+        begun = self._begin()
+        progress = Progress(self, on_progress)
+        self._started = time.perf_counter()
+        try:
+            if begun < self.config.timesteps:
+                self.model.learn(
+                    self.config.timesteps - begun, callback=progress, log_interval=None, reset_num_timesteps=False
+                )
+        except (KeyboardInterrupt, EmoSimError):
+            if progress.at_rest > begun:  # what was seen since the last update was not learned
+                self.model.num_timesteps = progress.at_rest
+                self.checkpoint()
+            raise
+        finally:
+            progress.close()
+            self.world.close()
+        self.checkpoint()
+        self.save_model(MODEL)
+        summary = self._summary()
+        self._write(SUMMARY, as_json(summary))
+        return summary
+
+    @property
+    def seconds(self) -> float:
+        """Wall-clock time of the training so far, before it was resumed included."""
+        return self._seconds_before + time.perf_counter() - self._started
+
+    # -------------------------------------------------------------------------------------- directory
+
+    def _begin(self) -> int:
+        """Write the manifest, or go back to the last checkpoint; the steps that were trained already."""
+        if not self._resume:
+            self._write(MANIFEST, as_json(self.manifest))
+        else:
+            stored = read_manifest(self.directory)
+            check_same(self.directory, stored, self.manifest, MAY_DIFFER)
+            self._write(MANIFEST, as_json({**stored, "config": json.loads(json.dumps(self.manifest["config"]))}))
+        begun = self._load_last() if self._resume else 0
+        self._trim_progress(begun)
+        seed = np.random.SeedSequence([self.config.seed, begun]).generate_state(2, np.uint32)
+        self.model.set_random_seed(int(seed[0]))
+        self.env.seed(int(seed[1]) << 20)
+        return begun
+
+    def _load_last(self) -> int:
+        from emosim_core.training.torch_side.files import load_checkpoint
+
+        found = checkpoints(self.directory)
+        if not found:
+            return 0
+        counters = load_checkpoint(found[-1], self.model)
+        self._best = -np.inf if counters["best"] is None else counters["best"]
+        self._seconds_before = counters["seconds"]
+        self.env.episodes = counters["episodes"]
+        self.ends = Counter(counters["ends"])
+        return int(counters["timesteps"])
+
+    def _trim_progress(self, begun: int) -> None:
+        """Lines beyond the checkpoint are trained, and told, again."""
+        path = self.directory / PROGRESS
+        if path.exists():
+            kept = [line for line in read_progress(self.directory) if line["timesteps"] <= begun]
+            self._write(PROGRESS, b"".join(json.dumps(line).encode() + b"\n" for line in kept))
+
+    def _write(self, name: str, content: bytes) -> None:
+        path = self.directory / name
+        try:
+            write_whole(path, content)
+        except OSError as error:
+            begun = self.directory if name != MANIFEST else None
+            raise cannot_write(path, error, begun, "train") from error
+
+    def checkpoint(self) -> None:
+        """Write all that is needed to go on from here; older checkpoints are removed.
+
+        Raises:
+            RunError: it cannot be written.
+        """
+        from emosim_core.training.torch_side.files import save_checkpoint
+
+        folder = self.directory / CHECKPOINTS / f"{self.model.num_timesteps:012d}"
+        counters = {
+            "episodes": self.env.episodes,
+            "best": None if self._best == -np.inf else self._best,
+            "seconds": round(self.seconds, 3),
+            "ends": dict(self.ends),
+        }
+        try:
+            save_checkpoint(folder, self.model, counters)
+            for old in checkpoints(self.directory)[:-_KEPT]:
+                shutil.rmtree(old)
+        except OSError as error:
+            raise cannot_write(folder, error, self.directory, "train") from error
+
+    def save_model(self, name: str) -> None:
+        """Write the recommender of now.
+
+        Raises:
+            RunError: it cannot be written.
+        """
+        from emosim_core.training.torch_side.files import actor_bytes
+
+        try:
+            save_recommender(self.directory / name, self._told(), actor_bytes(self.model.policy.actor()))
+        except OSError as error:
+            raise cannot_write(self.directory / name, error, self.directory, "train") from error
+
+    def _told(self) -> dict[str, Any]:
+        return {
+            "algo": self.config.algo,
+            "domain": self.world.domain.name,
+            "timesteps": self.model.num_timesteps,
+            "seed": self.config.seed,
+            "people": self.config.people,
+            "holdout": self.config.holdout,
+            "language_model": self.world.model or None,
+            "rater": self.world.parts["rater"]["name"],
+            "items_sha256": self.manifest["data"]["items_sha256"],
+            "net": self.net.options.as_dict(),
+            "items": [{"id": item.id, "title": item.title} for item in self.world.catalog.items],
+            "users": [user.id for user in self.world.population.users],
+        }
+
+    # ------------------------------------------------------------------------------------- evaluation
+
+    def evaluate(self) -> dict[str, float]:
+        """Mean return of the recommender of now, by group of people, on sessions that no training meets."""
+        from emosim_core.training.torch_side.evaluate import mean_return
+
+        groups = ("known", "new") if self.config.people == "known" else (self.config.people,)
+        found = {group: mean_return(self._held_out(group), self.model, self.net, self.config) for group in groups}
+        if (reward := found[groups[0]]) > self._best:
+            self._best = reward
+            self.save_model(BEST)
+        return found
+
+    def _held_out(self, group: str) -> World:
+        """The same world, about the people of a group one after another."""
+        world = copy.copy(self.world)
+        world.config = world.config.model_copy(update={"user_order": "sequential", "keep_memory": False})
+        world.people = chosen_people(len(world.population), group, self.config.holdout)
+        return world
+
+    def _summary(self) -> dict[str, Any]:
+        lines, seconds = read_progress(self.directory), self.seconds
+        evaluations = [line for line in lines if "evaluation" in line]
+        return {
+            "complete": True,
+            "domain": self.world.domain.name,
+            "algo": self.config.algo,
+            "policy_net": self.config.policy_net,
+            "rater": self.world.parts["rater"]["name"],
+            "language_model_asked": self.world.rater.asks_model,
+            "language_model": self.world.model or None,
+            "usage": dict(self.world.rater.usage()) or None,
+            "timesteps": self.model.num_timesteps,
+            "episodes": self.env.episodes,
+            "updates": self.model._n_updates,
+            "reward": next((line["reward"] for line in reversed(lines) if line.get("reward") is not None), None),
+            "length": next((line["length"] for line in reversed(lines) if line.get("length") is not None), None),
+            "ends": dict(self.ends.most_common()),
+            "evaluation": evaluations[-1]["evaluation"] if evaluations else None,
+            "parameters": int(sum(p.numel() for p in self.model.policy.parameters())),
+            "seconds": round(seconds, 3),
+            "steps_per_second": round(self.model.num_timesteps / seconds) if seconds > 0 else None,
+        }
+
+
+def checkpoints(directory: Path) -> list[Path]:
+    """The whole checkpoints of a training, oldest first."""
+    from emosim_core.training.torch_side.files import COUNTERS
+
+    return sorted(path.parent for path in (directory / CHECKPOINTS).glob(f"*/{COUNTERS}"))

@@ -1,0 +1,446 @@
+"""Evaluation: what is simulated, on whom, what is made of it, and how it goes on after it was stopped."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from emosim_core import (
+    ConfigurationError,
+    EmoSimError,
+    MissingDependencyError,
+    Registry,
+    RunError,
+    UnknownNameError,
+    run,
+)
+from emosim_core.simulation.config import EnvironmentConfig, read_config
+from emosim_core.training.evaluation import base_values, evaluate
+from emosim_core.training.evaluation_figures import measure
+from emosim_core.training.evaluation_plan import (
+    EvaluationConfig,
+    model_environment,
+    notes_on,
+    policy_name,
+    recommenders_of,
+    split_policies,
+    with_logs,
+)
+from emosim_core.training.metrics import METRICS
+
+SMALL: dict[str, Any] = {
+    "plugin": "movies", "users": "sampled:n=20", "policies": ["random", "popular"], "sessions": 6, "max_steps": 8,
+    "bootstrap": 100,
+}  # fmt: skip
+
+
+def config_of(**more: Any) -> EvaluationConfig:
+    config: EvaluationConfig = read_config(EvaluationConfig, {**SMALL, **more}, "evaluation")
+    return config
+
+
+def lines_of(directory: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (directory / "interactions.jsonl").read_text().splitlines()]
+
+
+def trained(directory: Path, **config: Any) -> str:
+    """A directory that looks like that of a trained recommender."""
+    directory.mkdir(parents=True)
+    values = EnvironmentConfig(**{"plugin": "movies", "people": "known", "observe_consumed": True, **config})
+    stored = {**values.model_dump(mode="json"), "algo": "a2c", "seed": 42}
+    (directory / "manifest.json").write_text(json.dumps({"config": stored}))
+    return str(directory)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """An evaluation of two policies with both groups, and its figures."""
+    out = tmp_path_factory.mktemp("made") / "e"
+    return out, evaluate(SMALL, out, plots=False)
+
+
+# ------------------------------------------------------------------------------------ what is simulated
+
+
+def test_every_recommender_meets_the_same_people_of_each_group_in_order(made: tuple[Path, dict[str, Any]]) -> None:
+    out, results = made
+    met: dict[str, list[list[str]]] = {}
+    for group in ("known", "new"):
+        for name in ("random", "popular"):
+            first = [line for line in lines_of(out / "runs" / group / name) if line["step"] == 1]
+            met.setdefault(group, []).append([line["user"] for line in sorted(first, key=lambda one: one["episode"])])
+    for users in met.values():
+        assert users[0] == users[1]
+        assert len(users[0]) == 6
+    known, new = met["known"][0], met["new"][0]
+    assert len(set(known)) == 6
+    assert new == new[:4] + new[:2]
+    assert not set(known) & set(new)
+    assert results["groups"]["new"]["people"] == 4
+
+
+def test_the_figures_are_those_of_the_runs(made: tuple[Path, dict[str, Any]]) -> None:
+    out, results = made
+    for group, measured in results["groups"].items():
+        for name, one in measured["recommenders"].items():
+            summary = json.loads((out / "runs" / group / name / "summary.json").read_text())
+            for metric, wanted in (
+                ("mean_reward", summary["mean_reward"]),
+                ("mean_rating", summary["mean_rating"]),
+                ("share_liked", summary["share_liked"]),
+                ("session_length", summary["session_length"]["mean"]),
+                ("valence_at_end", summary["mood_at_end"]["valence"]),
+                ("arousal_at_end", summary["mood_at_end"]["arousal"]),
+            ):
+                assert one["metrics"][metric]["estimate"] == pytest.approx(wanted, abs=1e-4), metric
+            counts = {end: round(value["estimate"] * 6) for end, value in one["ends"].items()}
+            assert {end: count for end, count in counts.items() if count} == summary["ends"]
+            assert one["run"] == f"runs/{group}/{name}"
+
+
+def test_the_directory_alone_gives_the_figures_again_and_a_changed_record_changes_them(
+    made: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    import shutil
+
+    out, results = made
+    shutil.copytree(out, tmp_path / "moved")
+    assert measure(tmp_path / "moved") == results == json.loads((out / "evaluation.json").read_text())
+    records = tmp_path / "moved" / "runs" / "new" / "popular" / "interactions.jsonl"
+    text = records.read_text()
+    records.write_text(text.replace('"felt":9', '"felt":1'))
+    again = measure(tmp_path / "moved")
+    before, after = (
+        one["groups"]["new"]["recommenders"]["popular"]["metrics"]["mean_rating"]["estimate"]
+        for one in (results, again)
+    )
+    assert after < before
+    assert again["groups"]["known"] == results["groups"]["known"]
+
+
+def test_the_table_has_a_row_for_each_recommender_group_and_metric(made: tuple[Path, dict[str, Any]]) -> None:
+    out, results = made
+    with (out / "evaluation.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    ends = {end for one in results["groups"]["known"]["recommenders"].values() for end in one["ends"]}
+    for group in ("known", "new"):
+        for name in ("random", "popular"):
+            mine = [row for row in rows if (row["group"], row["recommender"]) == (group, name)]
+            metrics = [row["metric"] for row in mine]
+            assert len(metrics) == len(set(metrics))
+            assert {metric.name for metric in METRICS} <= set(metrics)
+            if group == "known":
+                assert {f"end:{end}" for end in ends} <= set(metrics)
+            (reward,) = [row for row in mine if row["metric"] == "mean_reward"]
+            wanted = results["groups"][group]["recommenders"][name]["metrics"]["mean_reward"]
+            assert {key: float(reward[key]) for key in wanted} == wanted
+    assert next(row for row in rows if row["metric"] == "coverage")["low"] == ""
+
+
+def test_differences_are_to_the_best_that_was_not_trained_and_to_the_first(made: tuple[Path, dict[str, Any]]) -> None:
+    _, results = made
+    for measured in results["groups"].values():
+        rewards = {name: one["metrics"]["mean_reward"]["estimate"] for name, one in measured["recommenders"].items()}
+        best, first = measured["differences"]["best_baseline"], measured["differences"]["first"]
+        assert best["reference"] == max(rewards, key=lambda name: rewards[name]) == "popular"
+        assert first["reference"] == "random"
+        above = first["recommenders"]["popular"]["metrics"]["mean_reward"]
+        assert above["estimate"] == pytest.approx(rewards["popular"] - rewards["random"], abs=1e-5)
+        assert above["low"] <= above["estimate"] <= above["high"]
+        assert set(best["recommenders"]) == {"random"}
+
+
+def test_neither_the_seed_of_the_resamples_nor_of_the_sessions_is_left_to_chance(tmp_path: Path) -> None:
+    first, again = (evaluate({**SMALL, "groups": "new"}, tmp_path / name, plots=False) for name in ("a", "b"))
+    assert first["groups"] == again["groups"]
+    other = evaluate({**SMALL, "groups": "new", "seed": 7}, tmp_path / "c", plots=False)
+    assert other["groups"] != first["groups"]
+
+
+def test_the_catalogue_and_the_scale_of_another_domain_are_used(tmp_path: Path) -> None:
+    results = evaluate({**SMALL, "plugin": "books", "groups": ["all"]}, tmp_path / "e", plots=False)
+    assert results["scale"]["high"] == 5
+    assert results["liked_from"] == pytest.approx(1 + 6 / 9 * 4)
+    assert results["groups"]["all"]["recommenders"]["random"]["metrics"]["mean_rating"]["estimate"] <= 5
+
+
+# ---------------------------------------------------------------------------------------------- plots
+
+
+@pytest.mark.slow
+def test_plots_are_drawn_as_png_and_svg_and_names_are_drawn_as_they_are(tmp_path: Path) -> None:
+    policies = ["_$x$", "random"]
+    results = evaluate({**SMALL, "groups": "new"}, tmp_path / "e", plots=False)
+    from emosim_core.training.evaluation_plots import draw
+
+    text = json.dumps(results).replace('"popular"', json.dumps(policies[0]))
+    files = draw(json.loads(text), tmp_path / "plots")
+    assert sorted(path.name for path in files) == sorted(
+        f"{name}.{kind}"
+        for name in ("reward", "survival", "reward_by_step", "lists", "ends")
+        for kind in ("png", "svg")
+    )
+    for path in files:
+        content = path.read_bytes()
+        assert content.startswith(b"\x89PNG") if path.suffix == ".png" else b"_$x$" in content or path.stem == "ends"
+    again = draw(json.loads(text), tmp_path / "again")
+    assert [path.read_bytes() for path in files] == [path.read_bytes() for path in again]
+
+
+def test_drawing_without_the_library_says_what_to_install_before_anything_is_simulated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("emosim_core.training.evaluation.find_spec", lambda name: None)
+    with pytest.raises(MissingDependencyError, match=r"--no-plots.*emosim-core\[train\]"):
+        evaluate(SMALL, tmp_path / "e")
+    assert not (tmp_path / "e").exists()
+    assert evaluate({**SMALL, "groups": "new"}, tmp_path / "e", plots=False)["complete"]
+
+
+# ----------------------------------------------------------------------------------------------- logs
+
+
+def test_policies_that_learn_from_logs_are_given_some_of_known_people_and_others_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("emosim_core.training.evaluation.LOG_SESSIONS", 40)
+    said: list[str] = []
+    given = {**SMALL, "policies": ["random", "item_knn:k=5"], "groups": "new"}
+    results = evaluate(given, tmp_path / "e", plots=False, say=said.append)
+    assert any("40 sessions of 'random' with the known people" in text for text in said)
+    manifest = json.loads((tmp_path / "e" / "logs" / "manifest.json").read_text())
+    assert (manifest["config"]["people"], manifest["config"]["policy"]) == ("known", "random")
+    assert manifest["config"]["seed"] != results["config"]["seed"]
+    new = {line["user"] for line in lines_of(tmp_path / "e" / "runs" / "new" / "random")}
+    assert not new & {line["user"] for line in lines_of(tmp_path / "e" / "logs")}
+    assert [one["policy"] for one in results["recommenders"]] == [
+        "random", {"name": "item_knn:k=5", "logs": [str(tmp_path / "e" / "logs")]},
+    ]  # fmt: skip
+    assert list(results["groups"]["new"]["recommenders"]) == ["random", "item_knn:k=5"]
+
+
+def test_logs_that_are_named_are_used_and_none_are_made(tmp_path: Path) -> None:
+    run("movies", tmp_path / "logs", users="sampled:n=20", people="known", episodes=10, max_steps=20)
+    given = {**SMALL, "policies": ["item_knn"], "groups": "new", "logs": str(tmp_path / "logs")}
+    results = evaluate(given, tmp_path / "e", plots=False)
+    assert not (tmp_path / "e" / "logs").exists()
+    assert results["recommenders"][0]["policy"]["logs"] == [str(tmp_path / "logs")]
+    assert results["notes"] == []
+
+
+@pytest.mark.parametrize(
+    ("policy", "needs"),
+    [
+        ("item_knn", True),
+        ("item_knn:k=5", True),
+        ("item_knn:runs/logs", False),
+        ("item_knn:k=5,logs=runs/logs", False),
+        ({"name": "item_knn", "k": 5}, True),
+        ({"name": "item_knn", "logs": ["runs/logs"]}, False),
+        ("popular", False),
+        ("epsilon_greedy:epsilon=0.2", False),
+    ],
+)
+def test_who_names_logs_with_a_policy_is_not_given_others(policy: Any, needs: bool) -> None:
+    (found,) = recommenders_of(config_of(policies=[policy]), Registry())
+    assert found.needs_logs is needs
+
+
+def test_logs_are_added_to_a_policy_in_any_form() -> None:
+    assert with_logs("item_knn:k=5", ["a", "b"]) == {"name": "item_knn:k=5", "logs": ["a", "b"]}
+    assert with_logs({"name": "item_knn", "k": 5}, ["a"]) == {"name": "item_knn", "k": 5, "logs": ["a"]}
+
+
+# --------------------------------------------------------------------------------------------- models
+
+
+def test_the_environment_is_that_of_the_first_model_but_for_who_is_met(tmp_path: Path) -> None:
+    model = trained(
+        tmp_path / "a", plugin="books", max_steps=30, user_order="sequential", retrieval="last_3",
+        gateway={"concurrency": 4, "replay": True, "max_cost": 1},
+    )  # fmt: skip
+    found = model_environment(model)
+    assert (found["plugin"], found["max_steps"], found["retrieval"]) == ("books", 30, "last_3")
+    assert not {"people", "user_order", "observe_consumed", "algo", "seed"} & set(found)
+    assert found["gateway"] == {"concurrency": 4, "attempts": 5, "cache": None}
+    assert base_values({"models": f"{model},other"}, tmp_path, resume=False) == found
+    assert base_values({"policies": ["random"]}, tmp_path, resume=False) == {}
+
+
+def test_a_model_that_was_trained_elsewhere_is_noted_with_what_differs(tmp_path: Path) -> None:
+    models = [trained(tmp_path / "a"), trained(tmp_path / "b", max_steps=30, retrieval="last_3", holdout=0.3)]
+    notes = notes_on(config_of(models=models, max_steps=50, users=None))
+    assert notes == [f"{models[1]} was trained in another environment; what differs: retrieval, max_steps, holdout."]
+
+
+def test_a_model_or_logs_that_know_the_new_people_are_noted(tmp_path: Path) -> None:
+    model = trained(tmp_path / "a", people="all")
+    run("movies", tmp_path / "logs", users="sampled:n=20", episodes=2, max_steps=3)
+    given = {"models": [model], "max_steps": 50, "users": None, "logs": [str(tmp_path / "logs")]}
+    notes = notes_on(config_of(**given))
+    assert [note for note in notes if "the group 'new' is not new" in note] == notes
+    assert len(notes) == 2
+    assert notes_on(config_of(**given, groups=["known"])) == []
+
+
+def test_logs_of_the_sessions_that_are_measured_are_noted(tmp_path: Path) -> None:
+    run("movies", tmp_path / "logs", users="sampled:n=20", people="known", episodes=2, max_steps=3, seed=7)
+    logs = [str(tmp_path / "logs")]
+    (note,) = notes_on(config_of(logs=logs, seed=7))
+    assert "was made under the seed 7 too" in note
+    assert notes_on(config_of(logs=logs)) == []
+
+
+@pytest.mark.parametrize(
+    ("manifest", "said"),
+    [
+        (None, "is no trained recommender: it has no manifest.json"),
+        ("{", "manifest.json cannot be read"),
+        ("{}", "its table 'config' names no plugin"),
+        ('{"config": {"plugin": "movies", "policy": "random", "episodes": 3}}', "is a run, no trained recommender"),
+    ],
+)
+def test_a_directory_that_is_no_model_is_told_as_such(tmp_path: Path, manifest: str | None, said: str) -> None:
+    (tmp_path / "m").mkdir()
+    if manifest is not None:
+        (tmp_path / "m" / "manifest.json").write_text(manifest)
+    with pytest.raises(RunError, match=said):
+        evaluate({"plugin": "movies", "models": [str(tmp_path / "m")]}, tmp_path / "e", plots=False)
+    assert not (tmp_path / "e").exists()
+
+
+# ---------------------------------------------------------------------------------------------- names
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("random,popular", ["random", "popular"]),
+        (" random , popular,", ["random", "popular"]),
+        ("epsilon_greedy:epsilon=0.2,prior_weight=5,random", ["epsilon_greedy:epsilon=0.2,prior_weight=5", "random"]),
+        ("replay:a.csv,epsilon_greedy:epsilon=0.2", ["replay:a.csv", "epsilon_greedy:epsilon=0.2"]),
+        ("", []),
+    ],
+)
+def test_a_list_of_policies_is_split_where_a_policy_begins(text: str, parts: list[str]) -> None:
+    assert split_policies(text) == parts
+
+
+def test_a_policy_is_called_as_it_is_written() -> None:
+    assert policy_name("epsilon_greedy:epsilon=0.2") == "epsilon_greedy:epsilon=0.2"
+    assert policy_name({"name": "epsilon_greedy", "epsilon": 0.2}) == "epsilon_greedy:epsilon=0.2"
+    assert policy_name({"name": "popular"}) == "popular"
+
+
+def test_recommenders_that_would_share_a_folder_get_folders_of_their_own(tmp_path: Path) -> None:
+    for name in ("a b.csv", "a_b.csv"):
+        (tmp_path / name).write_text("item\nthe-matrix-1999\n")
+    policies = [f"replay:{tmp_path}/a b.csv", f"replay:{tmp_path}/a_b.csv", {"name": "replay", "file": "../../x"}]
+    found = recommenders_of(config_of(policies=policies), Registry())
+    folders = [one.folder for one in found]
+    assert len(set(folders)) == 3
+    assert all("/" not in folder and not folder.startswith(".") for folder in folders)
+
+
+@pytest.mark.parametrize(
+    ("more", "error", "said"),
+    [
+        ({"policies": []}, ConfigurationError, "nothing to evaluate: name trained recommenders with --models"),
+        ({"policies": ["random", "random"]}, ConfigurationError, "the policy 'random' is named twice"),
+        ({"policies": ["popluar"]}, UnknownNameError, "Did you mean 'popular'"),
+        ({"policies": ["epsilon_greedy:epsilon=2"]}, ConfigurationError, "epsilon"),
+        ({"groups": "known,old"}, ConfigurationError, "groups"),
+        ({"groups": "new,new"}, ConfigurationError, "'new' is named twice"),
+        ({"groups": []}, ConfigurationError, "groups"),
+        ({"sessions": 0}, ConfigurationError, "sessions"),
+        ({"bootstrap": 1}, ConfigurationError, "bootstrap"),
+        ({"episodes": 3}, ConfigurationError, "episodes"),
+        ({"users": "sampled:n=2"}, ConfigurationError, "leaves nobody"),
+        ({"policies": ["replay:nowhere.csv"]}, EmoSimError, "nowhere.csv"),
+    ],
+)
+def test_a_mistake_is_told_and_leaves_nothing(tmp_path: Path, more: dict[str, Any], error: type, said: str) -> None:
+    with pytest.raises(error, match=said):
+        evaluate({**SMALL, **more}, tmp_path / "e", plots=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+# ------------------------------------------------------------------------------------------- resuming
+
+
+def test_an_evaluation_that_was_cut_anywhere_resumes_to_the_same_figures(
+    made: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    import shutil
+
+    out, wanted = made
+    for cut in ("a line", "a run", "a manifest", "results"):
+        copy = tmp_path / cut
+        shutil.copytree(out, copy)
+        plan = {key: value for key, value in wanted.items() if key != "groups"}
+        (copy / "evaluation.json").write_text(json.dumps({**plan, "complete": False}))
+        last = copy / "runs" / "new" / "popular"
+        if cut == "a line":
+            (last / "summary.json").unlink()
+            records = last / "interactions.jsonl"
+            records.write_bytes(records.read_bytes()[:-40])
+        elif cut == "a run":
+            shutil.rmtree(last)
+        elif cut == "a manifest":
+            shutil.rmtree(last)
+            last.mkdir()
+            (last / ".manifest.json.partial-1").write_text("{")
+        kept = (copy / "runs" / "known" / "random" / "summary.json").read_bytes()
+        again = evaluate({}, copy, resume=True, plots=False)
+        assert again["groups"] == wanted["groups"], cut
+        assert (last / "interactions.jsonl").read_bytes() == (out / "runs/new/popular/interactions.jsonl").read_bytes()
+        assert (copy / "runs" / "known" / "random" / "summary.json").read_bytes() == kept
+        assert again["created"] == wanted["created"]
+
+
+def test_an_evaluation_is_resumed_only_with_its_own_configuration(
+    made: tuple[Path, dict[str, Any]],
+) -> None:
+    out, results = made
+    before = (out / "evaluation.json").read_bytes()
+    with pytest.raises(RunError, match="another configuration") as error:
+        evaluate({"seed": 7, "policies": ["random"]}, out, resume=True, plots=False)
+    assert "seed: 1042 then, 7 now" in str(error.value)
+    assert 'policies: ["random", "popular"] then, ["random"] now' in str(error.value)
+    assert (out / "evaluation.json").read_bytes() == before
+    more = evaluate({"bootstrap": 200}, out, resume=True, plots=False)
+    assert more["config"]["bootstrap"] == 200
+    assert evaluate({"bootstrap": 100}, out, resume=True, plots=False)["groups"] == results["groups"]
+
+
+def test_a_directory_that_is_taken_or_no_evaluation_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "note.txt").write_text("mine")
+    with pytest.raises(RunError, match=r"exists already.*emosim evaluate --resume"):
+        evaluate(SMALL, tmp_path / "taken", plots=False)
+    with pytest.raises(RunError, match=r"is no evaluation: it has no evaluation\.json"):
+        evaluate({}, tmp_path / "taken", resume=True, plots=False)
+    assert [path.name for path in (tmp_path / "taken").iterdir()] == ["note.txt"]
+
+
+def test_a_run_of_other_people_is_not_compared(made: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    import shutil
+
+    out, _ = made
+    shutil.copytree(out, tmp_path / "e")
+    shutil.rmtree(tmp_path / "e" / "runs" / "new" / "popular")
+    shutil.copytree(out / "runs" / "known" / "popular", tmp_path / "e" / "runs" / "new" / "popular")
+    with pytest.raises(RunError, match="the people are others"):
+        measure(tmp_path / "e")
+
+
+def test_progress_counts_every_session_once(tmp_path: Path) -> None:
+    seen: list[Any] = []
+    evaluate({**SMALL, "groups": "new"}, tmp_path / "e", plots=False, on_progress=seen.append)
+    assert [one.done for one in seen] == list(range(1, 13))
+    assert {one.total for one in seen} == {12}
+    assert [one.what for one in seen[5:7]] == ["random, new people", "popular, new people"]
