@@ -16,6 +16,7 @@ _COMMANDS = {
     "run": ("emosim_core.cli.run:run", "Simulate sessions of a recommender with simulated people."),
     "evaluate": ("emosim_core.cli.evaluate:evaluate", "Compare recommenders on the same people and sessions."),
     "train": ("emosim_core.cli.train:train", "Train a recommender on simulated people."),
+    "recommend": ("emosim_core.cli.recommend:recommend", "Ask a trained recommender, without a simulator."),
     "show": ("emosim_core.cli.show:show", "Tell a run, or one of its sessions as a story."),
     "log": ("emosim_core.cli.log:log", "Make logged interactions for recommenders to learn from."),
     "data": ("emosim_core.cli.data:data", "Write the interactions of runs in other formats."),

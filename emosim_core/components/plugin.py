@@ -139,6 +139,14 @@ def emosim_policies() -> Iterable[Component]:
     )
     yield Component(
         "policy",
+        "trained",
+        "What a training left behind.",
+        "emosim_core.training.trained:Trained",
+        "emosim_core.training.trained:TrainedOptions",
+        value="path",
+    )
+    yield Component(
+        "policy",
         "replay",
         "The items of a CSV file, in order.",
         f"{module}:Replay",

@@ -41,7 +41,15 @@ class Algorithm:
 _ACTOR_CRITIC = f"{_TORCH_SIDE}.policies:ItemActorCritic"
 
 ALGORITHMS: dict[str, Algorithm] = {
-    "a2c": Algorithm("A2C", "stable_baselines3:A2C", _ACTOR_CRITIC, "n_steps", 2.0, {}),
+    "a2c": Algorithm(
+        "A2C",
+        "stable_baselines3:A2C",
+        _ACTOR_CRITIC,
+        "n_steps",
+        2.0,
+        {"gae_lambda": 0.5, "use_rms_prop": False},
+        {"cf": {"learning_rate": 0.01}, "mlp": {"learning_rate": 0.003}},
+    ),
     "ppo": Algorithm("PPO", "stable_baselines3:PPO", _ACTOR_CRITIC, "n_steps", 2.0, {}),
     "dqn": Algorithm(
         "DQN", f"{_TORCH_SIDE}.dqn:MaskedDQN", f"{_TORCH_SIDE}.policies:ItemDQNPolicy", "train_freq", 0.1, {}

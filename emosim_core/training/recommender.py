@@ -68,7 +68,7 @@ class Recommender:
 
     def recommend(
         self,
-        history: Iterable[tuple[str, float]],
+        history: Iterable[tuple[str, float | None]],
         k: int = 10,
         *,
         user: str | None = None,
@@ -78,7 +78,8 @@ class Recommender:
         """The k best items that are not in the history, best first; fewer where no more are left.
 
         Args:
-            history: ids of consumed items with their ratings on the scale of the domain, oldest first.
+            history: ids of consumed items with their ratings on the scale of the domain, oldest first; None
+                for an item that was not rated, which is only left out.
             k: how many.
             user: id of a person that the recommender was trained among; ``cf`` knows nobody else, and
                 takes the mean of those it was trained on for a stranger.
@@ -94,7 +95,7 @@ class Recommender:
         for item, rating in past:
             if item not in self._index:
                 raise ConfigurationError(f"the recommender knows no item {item!r}")
-            if not self.options.low <= rating <= self.options.high:
+            if rating is not None and not self.options.low <= rating <= self.options.high:
                 raise ConfigurationError(
                     f"the rating {rating!r} of {item!r} lies off the scale "
                     f"{self.options.low:g} to {self.options.high:g}"
@@ -110,10 +111,10 @@ class Recommender:
         return [Recommendation(self.items[i], self.titles[i], float(scores[i])) for i in order[:k]]
 
     def _observation(
-        self, past: list[tuple[str, float]], user: str | None, traits: Sequence[int], mood: tuple[float, float]
+        self, past: list[tuple[str, float | None]], user: str | None, traits: Sequence[int], mood: tuple[float, float]
     ) -> dict[str, NDArray]:
         length = self.options.history_length
-        recent = past[-length:][::-1]
+        recent = [(item, rating) for item, rating in past if rating is not None][-length:][::-1]
         items = np.zeros((1, length), dtype=np.int64)
         ratings = np.full((1, length), self.options.low, dtype=np.float32)
         mask = np.zeros((1, length), dtype=np.int8)

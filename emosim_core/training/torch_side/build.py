@@ -33,7 +33,10 @@ def make_net(config: TrainConfig, world: World) -> Net:
         embedding_dim=config.embedding_dim,
         hidden=config.hidden,
     )
-    return Net(options, features, (prior * public_ratings(world.catalog)).astype(np.float32), met)
+    catalog = world.catalog
+    public = 2.0 * (catalog.public_ratings - catalog.scale.low) / catalog.scale.span - 1.0
+    start = prior * public_ratings(catalog)
+    return Net(options, features, public.astype(np.float32), start.astype(np.float32), met)
 
 
 def make_model(config: TrainConfig, net: Net, env: StableBaselines3VecEnv) -> Any:

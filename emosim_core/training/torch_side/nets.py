@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import nn
 
+_SHRINK = 2.0
+"""How many ratings as expected a person is taken to have given before."""
+
 MASKED = -1e8
 """Score of an item that may not be proposed: finite, so that nothing becomes NaN, and below all others."""
 
@@ -63,12 +66,14 @@ class Net:
     Attributes:
         options: what it is.
         item_features: shape ``(N, f)``.
+        public: public ratings, from -1 to 1, shape ``(N,)``.
         start: scores that an actor begins with, shape ``(N,)``.
         met: who is trained on, shape ``(U,)``.
     """
 
     options: NetOptions
     item_features: NDArray[np.float32]
+    public: NDArray[np.float32]
     start: NDArray[np.float32]
     met: NDArray[np.bool_]
 
@@ -117,37 +122,39 @@ class UserFeatures(BaseFeaturesExtractor):
 class HistoryFeatures(BaseFeaturesExtractor):
     """Compact features of a person: traits, mood, progress, and what of the recent history was liked.
 
-    With F_h the features and w_h in [-1, 1] the relative rating of history item h, the taste is
-    sum_h w_h F_h / L and the exposure sum_h F_h / L. Output: ``(B, 10 + 2 f + N)``: three traits, the
-    mood, the step, mean, last and lowest relative rating, the length of the history, taste, exposure,
-    and which items were consumed.
+    With F_h the features of history item h, its surprise s_h is the rating above the public one, both
+    from -1 to 1, and m = sum_h s_h / (n + 2) the person's leniency. The taste is
+    sum_h (s_h - m) F_h / (2 + sum_h F_h^2) for each feature: shrunk to 0 where little is known of it.
+    Output: ``(B, 8 + 2 f + N)``: three traits, the mood, the step, leniency, last surprise, exposure
+    sum_h F_h / L, taste, and which items were consumed.
     """
 
     item_features: torch.Tensor
+    public: torch.Tensor
 
     def __init__(self, observation_space: spaces.Dict, net: Net) -> None:
         options = net.options
-        super().__init__(observation_space, 10 + 2 * options.features + options.items)
+        super().__init__(observation_space, 8 + 2 * options.features + options.items)
         self.register_buffer("item_features", torch.as_tensor(net.item_features))
+        self.register_buffer("public", torch.as_tensor(net.public))
         self._middle, self._half = (options.low + options.high) / 2, (options.high - options.low) / 2
         self._max_steps = options.max_steps
 
     def forward(self, observation: dict[str, torch.Tensor]) -> torch.Tensor:
         mask = observation["history_mask"]
-        length = mask.shape[1]
-        liked = (observation["history_ratings"] - self._middle) / self._half * mask
-        count = mask.sum(1, keepdim=True)
-        past = self.item_features[observation["history_items"].long()]
+        items = observation["history_items"].long()
+        surprise = ((observation["history_ratings"] - self._middle) / self._half - self.public[items]) * mask
+        leniency = surprise.sum(1, keepdim=True) / (mask.sum(1, keepdim=True) + _SHRINK)
+        past = self.item_features[items] * mask[:, :, None]
+        taste = torch.einsum("bl,blf->bf", surprise - leniency, past) / (_SHRINK + past.square().sum(1))
         parts = [
             observation["traits"] - 2.0,
             observation["mood"],
             observation["step"] / self._max_steps,
-            liked.sum(1, keepdim=True) / count.clamp(min=1),
-            liked[:, :1],
-            liked.min(1, keepdim=True).values,
-            count / length,
-            torch.einsum("bl,blf->bf", liked, past) / length,
-            torch.einsum("bl,blf->bf", mask, past) / length,
+            leniency,
+            surprise[:, :1],
+            past.mean(1),
+            taste,
             observation["consumed"],
         ]
         return torch.cat(parts, dim=1)
@@ -166,11 +173,12 @@ class Torso(nn.Module):
 
     def __init__(self, options: NetOptions, critic: bool) -> None:
         super().__init__()
-        self._told = told_width(options)
+        self._told, self._extra = told_width(options), extra_width(options)
         self._critic_sees_all = options.kind == "cf"
         hidden = list(options.hidden)
-        self.policy_net = layers(self._told, [] if options.kind == "cf" else hidden)
-        self.latent_dim_pi = actor_width(options) + options.items
+        self._inner = options.embedding_dim if options.kind == "cf" else self._told
+        self.policy_net = layers(self._inner, [] if options.kind == "cf" else hidden)
+        self.latent_dim_pi = hidden_width(options) + self._extra + options.items
         self.latent_dim_vf = hidden[-1]
         if critic:
             self.value_net = layers(self._told + options.items * self._critic_sees_all, hidden)
@@ -179,8 +187,8 @@ class Torso(nn.Module):
         return self.forward_actor(features), self.forward_critic(features)
 
     def forward_actor(self, features: torch.Tensor) -> torch.Tensor:
-        told, consumed = features[:, : self._told], features[:, self._told :]
-        return torch.cat([self.policy_net(told), consumed], dim=1)
+        hidden = self.policy_net(features[:, : self._inner])
+        return torch.cat([hidden, features[:, self._told - self._extra :]], dim=1)
 
     def forward_critic(self, features: torch.Tensor) -> torch.Tensor:
         return self.value_net(features if self._critic_sees_all else features[:, : self._told])
@@ -189,10 +197,10 @@ class Torso(nn.Module):
 class ItemScores(nn.Module):
     """The last layer: one score for each item, :data:`MASKED` where it was consumed.
 
-    score_i = b_i + w_i h + (Q h) F_i + c h + c_0 + user bias: a score of its own for every item, one by
-    the features of the item, so that what is learned of one item goes for similar ones, and a part
-    that all items share, which a softmax ignores and a value needs. Only ``cf`` has a user bias, the
-    last of its features. b begins at the start of the net.
+    score_i = b_i + w_i h + (Q h + g * taste) F_i + c h + c_0 + user bias: a score of its own for every item,
+    one by the features of the item, so that what is learned of one item goes for similar ones, and a
+    part that all items share, which a softmax ignores and a value needs. Only ``mlp`` has a taste, and
+    only ``cf`` a user bias. b begins at the start of the net, g at 1.
     """
 
     item_features: torch.Tensor
@@ -200,24 +208,26 @@ class ItemScores(nn.Module):
     def __init__(self, net: Net) -> None:
         super().__init__()
         options = net.options
-        self._width, self._user_bias = actor_width(options), options.kind == "cf"
-        width = self._width - self._user_bias
+        self._hidden, self._extra = hidden_width(options), extra_width(options)
         self.register_buffer("item_features", torch.as_tensor(net.item_features.T.copy()))
-        self.own = nn.Linear(width, options.items)
-        self.query = nn.Linear(width, options.features)
-        self.common = nn.Linear(width, 1)
+        self.own = nn.Linear(self._hidden, options.items)
+        self.query = nn.Linear(self._hidden, options.features)
+        self.common = nn.Linear(self._hidden, 1)
         for linear in (self.own, self.query, self.common):
             nn.init.orthogonal_(linear.weight, 0.01)
             nn.init.zeros_(linear.bias)
+        self.gain = None if options.kind == "cf" else nn.Parameter(torch.full((options.features,), 1.0))
         with torch.no_grad():
             self.own.bias.copy_(torch.as_tensor(net.start))
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        told, consumed = features[:, : self._width], features[:, self._width :]
-        hidden = told[:, :-1] if self._user_bias else told
-        scores = self.own(hidden) + self.query(hidden) @ self.item_features + self.common(hidden)
-        if self._user_bias:
-            scores = scores + told[:, -1:]
+        hidden, extra, consumed = features.tensor_split([self._hidden, self._hidden + self._extra], dim=1)
+        query, common = self.query(hidden), self.common(hidden)
+        if self.gain is None:
+            common = common + extra
+        else:
+            query = query + self.gain * extra
+        scores = self.own(hidden) + query @ self.item_features + common
         return scores.masked_fill(consumed > 0.5, MASKED)
 
 
@@ -239,12 +249,17 @@ class Actor(nn.Module):
 
 def told_width(options: NetOptions) -> int:
     """Number of features without the consumed vector."""
-    return options.embedding_dim + 1 if options.kind == "cf" else 10 + 2 * options.features
+    return options.embedding_dim + 1 if options.kind == "cf" else 8 + 2 * options.features
 
 
-def actor_width(options: NetOptions) -> int:
-    """Number of features that the last layer of an actor reads, without the consumed vector."""
-    return told_width(options) if options.kind == "cf" else options.hidden[-1]
+def extra_width(options: NetOptions) -> int:
+    """Number of features, the last ones, that reach the last layer as they are: the user bias, or the taste."""
+    return 1 if options.kind == "cf" else options.features
+
+
+def hidden_width(options: NetOptions) -> int:
+    """Number of features that the last layer weighs."""
+    return options.embedding_dim if options.kind == "cf" else options.hidden[-1]
 
 
 def layers(width: int, hidden: list[int]) -> nn.Sequential:

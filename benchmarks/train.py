@@ -1,0 +1,121 @@
+"""Steps per second of a training, beside the same algorithm on an environment that does nothing.
+
+Both have the same spaces, networks, number of environments and session lengths; the null environment answers
+with observations that were made before and a constant reward. Each pair runs one after the other, several times,
+and the table shows the medians and their ratio: what share of the algorithm's own speed is left with simulated
+people. Run it on a machine that has nothing else to do:
+
+    python benchmarks/train.py --plugin movies --algo a2c
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+from stable_baselines3.common.vec_env import VecEnv
+
+from emosim_core.simulation.sb3_vec_env import StableBaselines3VecEnv
+from emosim_core.training.config import TrainConfig
+from emosim_core.training.torch_side.build import make_model
+from emosim_core.training.trainer import Training
+
+SESSION = 40
+"""Steps of a session of the null environment, about as many as with simulated people."""
+
+
+class NullVecEnv(VecEnv):
+    """Answers with observations that were made before."""
+
+    def __init__(self, like: StableBaselines3VecEnv) -> None:
+        self.render_mode = None
+        super().__init__(like.num_envs, like.observation_space, like.action_space)
+        rng = np.random.default_rng(0)
+        samples = [like.observation_space.sample() for _ in range(like.num_envs)]
+        self._observation = {key: np.stack([sample[key] for sample in samples]) for key in samples[0]}
+        self._observation["consumed"] = np.zeros_like(self._observation["consumed"])
+        self._ages = rng.integers(0, SESSION, like.num_envs)
+        self._rewards = np.full(like.num_envs, 0.8, dtype=np.float32)
+        self._masks = np.ones(self._observation["consumed"].shape, dtype=bool)
+
+    def reset(self) -> dict[str, np.ndarray]:
+        return self._observation
+
+    def step_async(self, actions: np.ndarray) -> None:
+        pass
+
+    def step_wait(self) -> tuple[Any, ...]:
+        self._ages += 1
+        dones = self._ages >= SESSION
+        self._ages[dones] = 0
+        infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
+        for slot in np.flatnonzero(dones).tolist():
+            last = {key: values[slot] for key, values in self._observation.items()}
+            infos[slot] = {"terminal_observation": last, "TimeLimit.truncated": True}
+        return self._observation, self._rewards, dones, infos
+
+    def action_masks(self) -> np.ndarray:
+        return self._masks
+
+    def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
+        return [getattr(self, attr_name) for _ in self._get_indices(indices)]
+
+    def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
+        setattr(self, attr_name, value)
+
+    def env_method(self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any) -> list[Any]:
+        rows = getattr(self, method_name)(*args, **kwargs)
+        return [rows[slot] for slot in self._get_indices(indices)]
+
+    def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
+        return [True for _ in self._get_indices(indices)]
+
+    def close(self) -> None:
+        pass
+
+
+def speed(model: Any, steps: int) -> float:
+    """Steps per second of ``steps`` more steps."""
+    before, started = model.num_timesteps, time.perf_counter()
+    model.learn(steps, log_interval=None, reset_num_timesteps=False)
+    return (model.num_timesteps - before) / (time.perf_counter() - started)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--plugin", default="movies")
+    parser.add_argument("--algo", default="a2c")
+    parser.add_argument("--policy-net", default="cf")
+    parser.add_argument("--num-envs", default="1,8,64,256", help="numbers of environments, with commas")
+    parser.add_argument("--seconds", type=float, default=4.0, help="time of one measurement, about")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=0, help="threads of torch; its own choice if 0")
+    given = parser.parse_args()
+    if given.threads:
+        import torch
+
+        torch.set_num_threads(given.threads)
+    print(f"{given.algo} with the network {given.policy_net} on {given.plugin}; medians of {given.repeats}")
+    print(f"{'environments':>12} {'null steps/s':>13} {'people steps/s':>15} {'ratio':>7} {'ratios':>16}")
+    for count in (int(number) for number in given.num_envs.split(",")):
+        config = TrainConfig(plugin=given.plugin, algo=given.algo, policy_net=given.policy_net, num_envs=count)
+        with tempfile.TemporaryDirectory() as folder:
+            training = Training(config, Path(folder) / "training")
+            null = make_model(config, training.net, NullVecEnv(training.env))  # type: ignore[arg-type]
+            training.env.seed(1)
+            steps = max(count * 20, int(speed(null, count * 40) * given.seconds))
+            speed(training.model, count * 40)
+            pairs = [(speed(null, steps), speed(training.model, steps)) for _ in range(given.repeats)]
+        ratios = [people / nothing for nothing, people in pairs]
+        nothing, people = median(pair[0] for pair in pairs), median(pair[1] for pair in pairs)
+        spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
+        print(f"{count:>12} {nothing:>13,.0f} {people:>15,.0f} {median(ratios):>7.2f} {spread:>16}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""The policy ``trained``: a recommender that ``emosim train`` left behind meets simulated people again."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from emosim_core.components.base import Draws, Observations
+from emosim_core.components.policies import ScoredPolicy
+from emosim_core.errors import ConfigurationError
+from emosim_core.model import Catalog
+from emosim_core.training.recommender import load_recommender
+
+
+class TrainedOptions(BaseModel):
+    """Options of ``trained``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: str = Field(min_length=1, description="Directory of a training, or the folder 'model' or 'best' in it.")
+
+
+class Trained(ScoredPolicy):
+    """Proposes the items that a trained network scores highest, never one twice in a session.
+
+    It is the deterministic policy of what was trained. People are known by their ids; with the
+    network ``cf``, who was not trained on is taken for the mean of those who were.
+    """
+
+    def __init__(self, options: TrainedOptions) -> None:
+        self.recommender = load_recommender(options.path)
+        self._path = options.path
+
+    def start(self, catalog: Catalog, slate: int, batch_size: int) -> None:
+        super().start(catalog, slate, batch_size)
+        told = self.recommender
+        if told.items != [item.id for item in catalog.items]:
+            raise ConfigurationError(
+                f"{self._path} was trained on {len(told.items)} items of {told.told['domain']!r}, "
+                f"which are not the {len(catalog)} of this catalogue"
+            )
+        index = {user: number for number, user in enumerate(told.users)}
+        self._people = np.array([index.get(user, -1) for user in self.users], dtype=np.intp)
+
+    def recommend_batch(self, rows: NDArray[np.intp], observations: Observations, draws: Draws) -> NDArray[np.intp]:
+        length = observations["history_items"].shape[1]
+        if length != self.recommender.options.history_length:
+            raise ConfigurationError(
+                f"{self._path} was trained with history_length = {self.recommender.options.history_length}; "
+                f"observations here show {length}"
+            )
+        people = observations["user"]
+        known = self._people[people] if len(self._people) else np.full(len(people), -1)
+        seen = {**observations, "user": known, "consumed": self._proposed[rows]}
+        return self.pick(rows, self.recommender.scores(seen).astype(np.float64))
