@@ -15,6 +15,10 @@ from emosim_core.errors import EmoSimError
 _COMMANDS = {
     "run": ("emosim_core.cli.run:run", "Simulate sessions of a recommender with simulated people."),
     "show": ("emosim_core.cli.show:show", "Tell a run, or one of its sessions as a story."),
+    "ablate": ("emosim_core.cli.ablate:ablate", "Study how well people are played, over a grid of ways to answer."),
+    "validate": ("emosim_core.cli.validate:validate", "Measure how close simulated people are to real ones."),
+    "report": ("emosim_core.cli.report:report", "Write a page about a run, a training, an evaluation or a study."),
+    "compare": ("emosim_core.cli.compare:compare", "Put runs side by side, with differences and intervals."),
     "plugins": ("emosim_core.cli.plugins:plugins", "List plugins and everything they provide."),
     "users": ("emosim_core.cli.users:users", "Make simulated people."),
     "items": ("emosim_core.cli.items:items", "List the items of a domain."),

@@ -78,10 +78,10 @@ class Run:
             "parts": self.world.parts,
             "data": {
                 "items": len(self.world.catalog),
-                "items_sha256": _digest(self.world.catalog.items),
+                "items_sha256": digest(self.world.catalog.items),
                 "embeddings": self.world.catalog.embedding_name,
                 "users": len(self.world.population),
-                "users_sha256": _digest(self.world.population.users),
+                "users_sha256": digest(self.world.population.users),
             },
             "versions": dict(sorted(versions.items())) | {"python": platform.python_version()},
             "announcements": self.world.announcements,
@@ -253,8 +253,9 @@ class Run:
         return record
 
 
-def _digest(objects: Iterable[BaseModel]) -> str:
-    digest = hashlib.sha256()
+def digest(objects: Iterable[BaseModel]) -> str:
+    """A SHA-256 of items or people: the same where all that is known of them is."""
+    hashed = hashlib.sha256()
     for one in objects:
-        digest.update(one.model_dump_json().encode())
-    return digest.hexdigest()
+        hashed.update(one.model_dump_json().encode())
+    return hashed.hexdigest()
