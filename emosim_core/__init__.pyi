@@ -280,6 +280,9 @@ from .model.domain import (
     Example as Example,
 )
 from .model.domain import (
+    StudyPeople as StudyPeople,
+)
+from .model.domain import (
     Words as Words,
 )
 from .model.emotion import (
@@ -296,6 +299,9 @@ from .model.item import (
 )
 from .model.loader import (
     LoadedItems as LoadedItems,
+)
+from .model.loader import (
+    LoadedRatings as LoadedRatings,
 )
 from .model.loader import (
     Loader as Loader,
@@ -341,4 +347,25 @@ from .simulation.env import (
 )
 from .simulation.vector_env import (
     EmoSimVectorEnv as EmoSimVectorEnv,
+)
+from .studies.study import (
+    Measure as Measure,
+)
+from .studies.study import (
+    Rated as Rated,
+)
+from .studies.study import (
+    Study as Study,
+)
+from .studies.study import (
+    StudySetting as StudySetting,
+)
+from .studies.study import (
+    Trial as Trial,
+)
+from .studies.study import (
+    Trials as Trials,
+)
+from .studies.study import (
+    success_share as success_share,
 )

@@ -4,7 +4,8 @@
     python scripts/fit_rule_based.py PATH --write    rewrites emosim_core/components/rule_based_constants.py
 
 PATH is a folder with MovieLens' movies.csv and ratings.csv (Harper & Konstan, 2015,
-doi 10.1145/2827872). docs/rule-based-rater.md says what every figure means. Needs pandas.
+doi 10.1145/2827872). The people that `emosim validate` measures are left out. docs/rule-based-rater.md says what
+every figure means. Needs pandas. What is learnt of recorded people is fitted by scripts/fit_recorded.py.
 """
 
 from __future__ import annotations
@@ -21,11 +22,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emosim_core.components import rule_based_constants as constants
 from emosim_core.components.base import RatingRequest
 from emosim_core.components.rule_based import PEOPLE_SHARES, RECORDED_PEOPLE, RuleBased, RuleBasedOptions
 from emosim_core.data.embeddings import lexical_vectors
 from emosim_core.model import Catalog, Item, Memory, Population, RatingScale, User
 from emosim_core.model.domain import Words
+from emosim_core.studies.validation_people import KNOWN, TRIED, group_of
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
@@ -44,6 +47,17 @@ CATEGORY_POPULARITY = {
     "romance": 0.67, "horror": 0.52,
 }  # fmt: skip
 """Share of people who like a film category (EmoSim-RL); nobody states a taste for others."""
+
+
+RECORDED = {
+    name: getattr(constants, name)
+    for name in (
+        *("CONVICTION", "PUBLIC_DOUBT", "LEARNT", "LATELY_HALF_LIFE", "LATELY_DOUBT", "WHIM_DOUBT"),
+        *("LEVEL_HALF_LIFE", "LEVEL_DOUBT", "INTEREST", "INTEREST_DOUBT", "INTEREST_YEARS", "INTEREST_POPULARITY"),
+        *("INTEREST_FLOOR", "INTEREST_DECLARED"),
+    )
+}
+"""Constants that this script keeps: chosen, or from scripts/fit_recorded.py."""
 
 
 @dataclass(frozen=True)
@@ -81,10 +95,17 @@ class Ratings:
 
 
 def read(folder: Path, damping: float = 3.0) -> Ratings:
-    """Read MovieLens; ``damping`` counts as so many ratings at the mean of people's ratings."""
+    """Read MovieLens, but for the people whom a validation measures.
+
+    Args:
+        folder: where movies.csv and ratings.csv are.
+        damping: counts as so many ratings at the mean of people's ratings.
+    """
     import pandas as pd
 
     ratings = pd.read_csv(folder / "ratings.csv").sort_values(["userId", "timestamp"], kind="stable")
+    group = {person: group_of(str(person)) for person in ratings.userId.unique().tolist()}
+    ratings = ratings[ratings.userId.map(group).isin([KNOWN, TRIED])]
     movies = pd.read_csv(folder / "movies.csv")
     movies = movies[movies.movieId.isin(ratings.movieId)].reset_index(drop=True)
     index = {movie: i for i, movie in enumerate(movies.movieId)}
@@ -455,7 +476,7 @@ def replay(data: Ratings, name: str, options: RuleBasedOptions, memories: int = 
             retrieved_ratings=data.value[past][best][None],
             history=memory.history(),
         )
-        error.append(rater.latent(request, Seeded(1, 0))[0] - data.value[future])
+        error.append(rater.expected_batch(request)[0] - data.value[future])
     print(f"  {name:28s} RMSE {np.sqrt(np.mean(np.concatenate(error) ** 2)):.3f} of 10")
 
 
@@ -536,6 +557,8 @@ def fit(data: Ratings) -> dict[str, Any]:
         "SHRINK": round(shrink, 2),
         "MEMORY": round(series, 2),
         "NOISE": round(noise, 2),
+        "ITEM_SPREAD": round(of_film, 2),
+        **RECORDED,
     }
     calibrate(data, found, stable)
     return found
@@ -600,7 +623,31 @@ DESCRIPTIONS = {
     "MEMORY": "Share of the surprise at one part of a series that carries over to another part.",
     "NOISE": "Standard deviation of the whim, points.",
     "CUTS": "Where a rating of 2, 3, ... 10 begins, before rounding, points of 10.",
+    "CONVICTION": "Points for an item of a liked category, and off for others, by who has an opinion of everything "
+    "(chosen).",
+    "ITEM_SPREAD": "Standard deviation of what films add to everybody's rating, points.",
+    "PUBLIC_DOUBT": "Ratings that a public rating must outweigh before half of it is believed.",
+    "LEARNT": "Standard deviations among people of what is learnt from memory, and of one rating beyond it, points.",
+    "LATELY_HALF_LIFE": "Ratings after which a surprise counts half in how a person rates lately.",
+    "LATELY_DOUBT": "Ratings that the latest ones must outweigh before half of what they say is believed.",
+    "WHIM_DOUBT": "Ratings that the whim of a person must outweigh before half of it is believed (chosen).",
+    "LEVEL_HALF_LIFE": "Ratings after which a person's use of a level counts half.",
+    "LEVEL_DOUBT": "Ratings that a person's use of the scale must outweigh before half of it is believed.",
+    "INTEREST": "Weights of what makes a person choose an item, in logarithms of odds.",
+    "INTEREST_DOUBT": "Items chosen as everybody chooses that are mixed with those of a person.",
+    "INTEREST_YEARS": "How far, in years, having chosen one year speaks for another.",
+    "INTEREST_POPULARITY": "How far, in standard deviations of the logarithm, having chosen one popularity speaks for "
+    "another.",
+    "INTEREST_FLOOR": "Share spread over all steps so that a share of nothing is not infinitely surprising (chosen).",
+    "INTEREST_DECLARED": "Logarithm of how much more often a category is chosen that a person says they like (chosen).",
 }
+
+
+def shown(value: Any) -> str:
+    """A constant as it stands in the file."""
+    if not isinstance(value, dict) or len(value) <= 6:
+        return repr(value).replace("'", '"')
+    return "{\n" + "".join(f'    "{key}": {number!r},\n' for key, number in value.items()) + "}"
 
 
 def write(found: dict[str, Any], data: Ratings) -> None:
@@ -617,7 +664,7 @@ def write(found: dict[str, Any], data: Ratings) -> None:
         "",
     ]
     for name, description in DESCRIPTIONS.items():
-        lines += [f"{name} = {found[name]!r}", f'"""{description}"""', ""]
+        lines += [f"{name} = {shown(found[name])}", f'"""{description}"""', ""]
     TARGET.write_text("\n".join(lines[:-1]) + "\n", encoding="utf-8")
 
 

@@ -66,6 +66,19 @@ def environment_options(command: _Command) -> _Command:
     return command
 
 
+_OF_SESSIONS = {"selector", "reward_shaping", "user_order", "max_steps", "slate", "p_interrupt", "keep_memory"}
+"""Options that say how sessions go."""
+
+
+def rating_options(command: _Command) -> _Command:
+    """Give a command the options of an environment in which people rate, but no session goes on; and ``--config``."""
+    before: list[click.Parameter] = list(getattr(command, "__click_params__", []))
+    command = environment_options(command)
+    params: list[click.Parameter] = command.__click_params__  # type: ignore[attr-defined]
+    params[:] = [one for one in params if one in before or one.name not in _OF_SESSIONS]
+    return command
+
+
 def configured(given: Mapping[str, Any], written: Mapping[str, Any]) -> dict[str, Any]:
     """Values of a configuration: options of the command line over those that a file or an earlier run holds.
 

@@ -10,35 +10,17 @@ from rich.text import Text
 
 from emosim_core.model import RatingScale
 from emosim_core.model.emotion import describe_mood
+from emosim_core.runs.words import ENDINGS as ENDINGS
+from emosim_core.runs.words import usage_rows as usage_rows
+from emosim_core.runs.words import who_answers as who_answers
 
 if TYPE_CHECKING:
     from emosim_core.runs.summary import Episode
-
-ENDINGS = {
-    "max_steps": "stayed to the last step",
-    "low_streak": "left after disappointments in a row",
-    "dissatisfied": "left dissatisfied",
-    "interrupted": "was interrupted",
-    "repeat": "left at a repeat",
-    "out_of_items": "nothing was left to propose",
-}
-"""Why sessions end, in words; an ending that a plugin defines is shown as it is named."""
 
 
 def console(stderr: bool = False) -> Console:
     """A console that reads item and person texts as plain text, never as markup."""
     return Console(markup=False, emoji=False, highlight=False, stderr=stderr)
-
-
-def who_answers(rater: str, asks_model: bool, model: str | None = None) -> str:
-    """Whether a language model is behind the answers, and which."""
-    if asks_model:
-        return (
-            f"A language model answers for them ({model}, prompted by {rater})."
-            if model
-            else (f"A language model answers for them ({rater}).")
-        )
-    return f"The rater {rater!r} answers for them; no language model is asked."
 
 
 def episode_line(episode: Episode, scale: RatingScale) -> Text:
@@ -95,27 +77,6 @@ def summary_table(summary: dict[str, Any]) -> Table:
     if summary["steps_per_second"] is not None:
         row("speed", f"{summary['steps_per_second']:,} steps/s, written to disk included")
     return table
-
-
-def usage_rows(usage: dict[str, Any]) -> list[tuple[str, str]]:
-    """What asking a language model took: calls, tokens and cost, each as a name and a line."""
-    calls = (
-        f"{usage['called']:,} for {usage['asked']:,} questions ({usage['cached']:,} answers kept from before, "
-        f"{usage['shared']:,} shared)"
-    )
-    if usage["retried"] or usage["failed"]:
-        calls += f"; {usage['retried']:,} of them again, {usage['failed']:,} questions without an answer"
-    tokens = (
-        f"{usage['prompt_tokens']:,} in ({usage['cached_tokens']:,} from the service's cache), "
-        f"{usage['completion_tokens']:,} out ({usage['reasoning_tokens']:,} of them reasoning)"
-    )
-    if usage["cost"] is None:
-        cost = "not known: no price is known for this model"
-    elif usage["currency"] is None:
-        cost = "none"
-    else:
-        cost = f"{usage['cost']:.6f} {usage['currency']}, at the prices of {usage['price_as_of']}"
-    return [("calls", calls), ("tokens", tokens), ("cost", cost)]
 
 
 def _times(count: int) -> str:

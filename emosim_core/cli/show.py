@@ -11,9 +11,9 @@ import click
 from emosim_core.cli.output import ENDINGS, console, summary_table, who_answers
 from emosim_core.errors import ConfigurationError
 from emosim_core.llm.fencing import legible
-from emosim_core.model.emotion import describe_mood
-from emosim_core.model.user import TRAITS, User
+from emosim_core.model.user import User
 from emosim_core.runs.records import SUMMARY, read_json, read_manifest, read_records
+from emosim_core.runs.words import mood_words, person_lines
 
 
 @click.command()
@@ -68,19 +68,7 @@ def story(steps: list[dict[str, Any]], manifest: dict[str, Any]) -> list[str]:
         manifest: the run's manifest.
     """
     user = User(**steps[0]["person"])
-    about = [f"{user.age}" if user.age is not None else "", user.job, f"hobby: {user.hobby}" if user.hobby else ""]
-    lines = [f"{user.name} ({', '.join(part for part in about if part)})"]
-    if user.description:
-        lines.append(user.description)
-    lines.append(
-        "Character: " + ", ".join(f"{user.trait_name(trait)} ({trait} {getattr(user, trait)})" for trait in TRAITS)
-    )
-    if user.liked or user.disliked:
-        lines.append(
-            f"Likes {', '.join(user.liked) or 'nothing in particular'}; "
-            f"dislikes {', '.join(user.disliked) or 'nothing'}."
-        )
-    lines.append(f"Mood at the start: {_mood([user.baseline_valence, user.baseline_arousal])}")
+    lines = person_lines(user)
     lines.append(
         who_answers(
             manifest["parts"]["rater"]["name"], manifest["language_model_asked"], manifest.get("language_model")
@@ -103,7 +91,7 @@ def story(steps: list[dict[str, Any]], manifest: dict[str, Any]) -> list[str]:
                 lines.append(f"     because     {legible(item['reason'])}")
             if item["consumed"]:
                 lines.append(f"     felt        {item['valence']}, arousal {item['arousal']}")
-        lines.append(f"     mood        {_mood(record['mood'])}; reward {record['reward']}")
+        lines.append(f"     mood        {mood_words(*record['mood'])}; reward {record['reward']}")
     end = steps[-1]["end"]
     lines.append("")
     if end is None:
@@ -124,7 +112,3 @@ def _answer(item: dict[str, Any], end: str | None) -> str:
         return f"would rate it {item['rating']}, did not take it"
     felt = item["felt"]
     return f"{item['rating']}" + (f", perturbed to {felt}" if felt != item["rating"] else "")
-
-
-def _mood(mood: list[float]) -> str:
-    return f"{describe_mood(*mood)} (valence {mood[0]:+.2f}, arousal {mood[1]:.2f})"

@@ -162,9 +162,12 @@ class Rater:
 
     Attributes:
         asks_model: whether a language model is asked; the run prints and records it.
+        real_ratings: how often real people of the domain use each level of its scale, worst first; set by the core
+            before :meth:`prepare`, empty where the domain does not say.
     """
 
     asks_model: ClassVar[bool] = False
+    real_ratings: Sequence[float] = ()
 
     def prepare(self, catalog: Catalog, population: Population, scale: RatingScale) -> None:
         """Called once before the first rating; a place for tables."""
@@ -212,6 +215,21 @@ class Rater:
                 values[row, place] = value
                 reasons[row, place] = reason
         return Ratings(values, lambda row, place: reasons[row, place])
+
+    def expected_batch(self, request: RatingRequest) -> NDArray[np.float64]:
+        """What each person rates each item on average, on the domain's scale, shape ``(R, S)``; optional.
+
+        Only ``emosim validate`` asks for it. A rater that does not know it is measured by the ratings it gives.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not tell what people rate on average")
+
+    def interest_batch(self, request: RatingRequest) -> NDArray[np.float64]:
+        """How likely each person is to choose each item, shape ``(R, S)``; optional.
+
+        Scores of any size, the higher the likelier. Only ``emosim validate`` asks for it. Of a rater that does not
+        know it, what people rate on average is taken in its place.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not tell what people would choose")
 
 
 # ---------------------------------------------------------------------- selection and perturbation

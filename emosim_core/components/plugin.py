@@ -214,6 +214,31 @@ def emosim_llm_raters() -> Iterable[Component]:
         yield Component("llm_rater", name, summary, f"{module}:ShotPrompter", f"{module}:ShotOptions", preset=preset)
 
 
+@hookimpl
+def emosim_studies() -> Iterable[Component]:
+    module = "emosim_core.studies"
+    for name, maker, summary in (
+        ("category_preference", "CategoryPreference", "Whether who loves one category alone rates so."),
+        ("high_rating", "HighRating", "Whether who gives everything top marks does so."),
+        ("low_rating", "LowRating", "Whether who dislikes everything rates so."),
+    ):
+        yield Component("study", name, summary, f"{module}.written:{maker}", f"{module}.written:ItemsOptions")
+    yield Component(
+        "study",
+        "collections",
+        "Whether the earlier parts of a series decide what is thought of the last.",
+        f"{module}.series:Collections",
+        f"{module}.series:CollectionsOptions",
+    )
+    yield Component(
+        "study",
+        "sampling",
+        "How far the ratings' distribution is from that of real people.",
+        f"{module}.sampling:Sampling",
+        f"{module}.sampling:SamplingOptions",
+    )
+
+
 def _prompts() -> Iterable[tuple[str, str, dict[str, Any]]]:
     examples = ("No example", "One worked example", "Two worked examples")
     yield (

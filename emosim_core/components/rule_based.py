@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
+from itertools import pairwise
 from math import floor, log10
 from statistics import NormalDist
 
@@ -15,6 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from emosim_core.components import rule_based_constants as fitted
 from emosim_core.components.base import Draws, Rater, RatingRequest, Ratings
+from emosim_core.components.rule_based_interest import Interest
+from emosim_core.components.rule_based_learning import Learner, Learnt, quality, standing
 from emosim_core.model import Catalog, Population, RatingScale
 
 Levels = tuple[float, float, float]
@@ -29,6 +32,9 @@ _TABLE_LIMIT = 4_000_000
 _BOREDOM_CAP = 63
 """Repetitions from which boredom grows no more."""
 
+_SAME_MEAN = 0.01
+"""Points of 10 up to which the people of a domain rate as people rate films, which ``MIDDLE`` rounds."""
+
 _USUAL_VALENCE = 0.1
 """The resting valence of a person who is neither generous nor strict; the default of ``User``."""
 
@@ -37,6 +43,12 @@ _PAIRS = 50_000
 
 _START, _PUBLIC, _POPULARITY, _LENIENCY, _FIRST_CATEGORY = range(5)
 """Columns of the two factor tables; from the last on, C columns of taste and C of unfamiliarity."""
+
+_DECIDED_FROM = 9
+"""So many stated categories are more than made-up people have, who state up to four of each kind."""
+
+_DECIDED_SHARE = 0.9
+"""Who states an opinion of this share of a catalogue's categories has one of everything."""
 
 
 class RuleBasedOptions(BaseModel):
@@ -89,10 +101,20 @@ class RuleBasedOptions(BaseModel):
     temper: float = Field(
         default=fitted.TEMPER, description="Points of leniency per unit of the valence where a person's mood rests."
     )
-    learn_leniency: bool = Field(
+    conviction: float = Field(
+        default=fitted.CONVICTION,
+        ge=0,
+        description="Points for an item of a liked category, and off for any other, by who likes or dislikes nearly "
+        "every category there is.",
+    )
+    relative: bool = Field(
+        default=True,
+        description="Count a public rating by how far it stands out in its catalogue; else as people's own mean.",
+    )
+    learn: bool = Field(
         default=False,
-        description="Take leniency from what the person remembers, shrunk towards none, in place of a made-up one: "
-        "for recorded people whose memory holds real ratings.",
+        description="Learn leniency, taste, whim and use of the scale from what the person remembers, in place of "
+        "made-up ones: for recorded people whose memory holds real ratings.",
     )
     memory: float = Field(
         default=fitted.MEMORY,
@@ -118,9 +140,22 @@ class RuleBasedOptions(BaseModel):
 
 
 RECORDED_PEOPLE = RuleBasedOptions(
-    start=fitted.MIDDLE, liked=fitted.RECORDED_LIKED, disliked=fitted.RECORDED_DISLIKED, learn_leniency=True
+    start=fitted.MIDDLE,
+    public=(1.0, 1.0, 1.0),
+    own=(1.0, 1.0, 1.0),
+    liked=0.0,
+    disliked=0.0,
+    outside=(0.0, 0.0, 0.0),
+    popularity=(0.0, 0.0, 0.0),
+    conviction=0.0,
+    mood=0.0,
+    relative=False,
+    learn=True,
 )
-"""For real people, whose likes were read off ratings that they gave and whose memory holds these."""
+"""For real people, whose memory holds ratings that they gave: all that is known of them is read off these.
+
+What a profile says of a recorded person was read off the same ratings, so it is not counted a second time.
+"""
 
 
 @dataclass(slots=True)
@@ -131,7 +166,7 @@ class _Terms:
         latent: the sum of all terms, shape ``(R, S)``.
         whims: shape ``(R, S)``.
         mood: shape ``(R,)``.
-        learnt: leniency from memory, shape ``(R,)``, or None.
+        learnt: what memory tells of each person, or None.
         closeness: weight of each memory, shape ``(R, S, K)``, or None where memory plays no part.
         surprise: how far each remembered rating lay above what was expected, same shape.
     """
@@ -139,7 +174,7 @@ class _Terms:
     latent: NDArray[np.float64]
     whims: NDArray[np.float64]
     mood: NDArray[np.float64]
-    learnt: NDArray[np.float64] | None = None
+    learnt: Learnt | None = None
     closeness: NDArray[np.floating] | None = None
     surprise: NDArray[np.float64] | None = None
 
@@ -149,8 +184,9 @@ class RuleBased(Rater):
 
     ::
 
-        latent = start + public rating + popularity + leniency + taste + unfamiliarity   (by person and item)
-               + memory + mood + boredom + whim                                          (by situation)
+        latent = start + public rating + popularity + leniency + taste + conviction
+               + unfamiliarity                                                  (by person and item)
+               + memory + mood + boredom + whim                                 (by situation)
 
     The terms of the first line are products of what a person is with what an item is; they are two
     tables, whose matrix product is kept where it is small enough. One standard normal draw is used per
@@ -175,18 +211,36 @@ class RuleBased(Rater):
         self._catalog, self._population, self._scale = catalog, population, scale
         self._unit = scale.span / 9.0
         self._count = len(catalog)
-        self._start = scale.carry(o.start)
+        # What people of this domain rate on average, beyond what people rate films.
+        usual = np.array(self.real_ratings, dtype=np.float64)
+        known = len(usual) == len(scale.levels)
+        shift = float((1.0 + 9.0 * (scale.levels - scale.low) / scale.span) @ usual) - fitted.MIDDLE if known else 0.0
+        shift = shift if abs(shift) > _SAME_MEAN else 0.0
+        self._start = scale.carry(o.start + shift)
+        on_ten = 1.0 + 9.0 * (catalog.scale.convert(catalog.public_ratings, scale) - scale.low) / scale.span
+        self._quality = quality(catalog, on_ten, fitted.MIDDLE + shift)
+        self._names = catalog.category_names
+        self._liked = population.liked(self._names)
+        self._decided = _decided(self._liked | population.disliked(catalog.category_names))
+        self._conviction = o.conviction * self._unit if self._decided.any() else 0.0
         self._people = self._people_table(catalog, population)
-        self._items = self._items_table(catalog, scale)
+        self._items = self._items_table(catalog, fitted.MIDDLE + shift)
         small = len(population) * len(catalog) <= _TABLE_LIMIT
-        self._table = (self._people @ self._items.T).ravel() if small else None
+        self._table = None
+        if small:
+            table = self._people @ self._items.T
+            if self._conviction:
+                table += self._convictions(np.arange(len(population))[:, None], np.arange(len(catalog)))
+            self._table = table.ravel()
         conformity = population.traits[:, 1] - 1
         self._whim_size = (np.array(o.own)[conformity] * o.noise * self._unit)[:, None]
         self._rest = np.ascontiguousarray(population.baselines[:, 0])
         self._mood_size = o.mood * self._unit
         self._boredom = -o.boredom * self._unit * np.log2(1.0 + np.arange(_BOREDOM_CAP + 1))
-        self._cuts = _cutpoints(scale)
+        self._cuts = _cutpoints_of(usual, shift, scale) if known else _cutpoints(scale)
         self._levels = scale.levels
+        self._learner = Learner(catalog, self._quality, self._unit, self._levels, self._cuts) if o.learn else None
+        self._interest: Interest | None = None
         self._remembers = o.memory > 0
         self._series = _series(catalog)
         self._cosine_low, telling = _telling_cosines(catalog)
@@ -201,8 +255,25 @@ class RuleBased(Rater):
         be written to as long as reasons are asked for.
         """
         terms = self._terms(request, draws)
-        values = self._levels.take(self._cuts.searchsorted(terms.latent, side="right"))
-        return Ratings(values, partial(self._reason, request, terms))
+        if terms.learnt is None:
+            level = self._cuts.searchsorted(terms.latent, side="right")
+        else:
+            level = (terms.latent[:, :, None] >= terms.learnt.cuts[:, None, :]).sum(axis=2)
+        return Ratings(self._levels.take(level), partial(self._reason, request, terms))
+
+    def expected_batch(self, request: RatingRequest) -> NDArray[np.float64]:
+        """What each person rates each item on average: the sum of terms without the whim, within the scale."""
+        sums = self._terms(request, None).latent
+        return np.clip(sums, request.scale.low, request.scale.high)
+
+    def interest_batch(self, request: RatingRequest) -> NDArray[np.float64]:
+        """How likely each person is to choose each item, by :class:`~.rule_based_interest.Interest`."""
+        self._prepared_for(request)
+        if self._interest is None:
+            self._interest = Interest(request.catalog)
+        names = request.catalog.category_names
+        tastes = request.population.liked(names).astype(np.float64) - request.population.disliked(names)
+        return self._interest.scores(request.items, request.history, tastes[request.people])
 
     def latent(self, request: RatingRequest, draws: Draws) -> NDArray[np.float64]:
         """The sums of terms before they are cut into levels, on the domain's scale, shape ``(R, S)``."""
@@ -223,7 +294,17 @@ class RuleBased(Rater):
         products: NDArray[np.float64] = np.einsum(
             "...c,...c->...", self._people.take(people, axis=0), self._items.take(items, axis=0)
         )
-        return products
+        return products + self._convictions(people, items) if self._conviction else products
+
+    def _convictions(self, people: NDArray[np.intp], items: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Points for who has an opinion of every category: for an item of a liked one, and off for any other."""
+        flags = self._catalog.categories if self._catalog is not None else np.zeros((0, 0), dtype=np.bool_)
+        people, items = np.broadcast_arrays(people, items)
+        points = np.zeros(people.shape)
+        there = self._decided[people]
+        loved = (self._liked[people[there]] & flags[items[there]]).any(axis=-1)
+        points[there] = np.where(loved, self._conviction, -self._conviction)
+        return points
 
     # ------------------------------------------------------------------------------------- tables
 
@@ -238,22 +319,24 @@ class RuleBased(Rater):
         table[:, _START] = self._start
         table[:, _PUBLIC] = np.array(o.public)[conformity]
         table[:, _POPULARITY] = np.array(o.popularity)[diversity] * self._unit
-        table[:, _LENIENCY] = 0.0 if o.learn_leniency else own * self._leniency(population)
+        table[:, _LENIENCY] = 0.0 if o.learn else own * self._leniency(population)
         taste = (own * np.array(o.taste)[diversity] * self._unit)[:, None]
         table[:, _FIRST_CATEGORY : _FIRST_CATEGORY + c] = taste * (o.liked * liked - o.disliked * disliked)
+        # Whose opinion is of everything, says it once.
+        table[self._decided, _FIRST_CATEGORY:] = 0.0
         # Who states no taste has none that an item could lie outside of.
-        outside = np.array(o.outside)[diversity] * self._unit * liked.any(axis=1)
+        outside = np.array(o.outside)[diversity] * self._unit * (liked.any(axis=1) & ~self._decided)
         table[:, _FIRST_CATEGORY + c :] = outside[:, None] * ~(liked | disliked)
         return table
 
-    def _items_table(self, catalog: Catalog, scale: RatingScale) -> NDArray[np.float64]:
+    def _items_table(self, catalog: Catalog, middle: float) -> NDArray[np.float64]:
         """The properties of each item, shape ``(N, 4 + 2C)``, in the columns of the people's table."""
         flags = catalog.categories.astype(np.float64)
         number = np.maximum(flags.sum(axis=1, keepdims=True), 1.0)
-        public = catalog.scale.convert(catalog.public_ratings, scale) - scale.carry(fitted.MIDDLE)
+        apart = standing(catalog, self._quality, middle) if self.options.relative else self._quality - middle
         table = np.empty((len(catalog), _FIRST_CATEGORY + 2 * flags.shape[1]))
         table[:, _START] = 1.0
-        table[:, _PUBLIC] = np.where(catalog.has_public_rating, public, 0.0)
+        table[:, _PUBLIC] = apart * self._unit
         table[:, _POPULARITY] = _popularity(catalog.public_counts)
         table[:, _LENIENCY] = 1.0
         table[:, _FIRST_CATEGORY : _FIRST_CATEGORY + flags.shape[1]] = flags / np.sqrt(number)
@@ -268,27 +351,35 @@ class RuleBased(Rater):
 
     # -------------------------------------------------------------------------------------- terms
 
-    def _terms(self, request: RatingRequest, draws: Draws) -> _Terms:
+    def _prepared_for(self, request: RatingRequest) -> None:
         if (
             request.population is not self._population
             or request.catalog is not self._catalog
             or (request.scale is not self._scale and request.scale != self._scale)
         ):
             self.prepare(request.catalog, request.population, request.scale)
+
+    def _terms(self, request: RatingRequest, draws: Draws | None) -> _Terms:
+        """The terms of each rating; without draws, nobody has a whim."""
+        self._prepared_for(request)
         people, items = request.people, request.items
         column = people[:, None]
         latent = self.expected(column, items)
-        whims = draws.normal(items.shape[1]) * self._whim_size.take(people, axis=0)
+        learnt = None
+        if self._learner is not None:
+            history = request.history
+            learnt = self._learner.learn(history, self.expected(column, history.items))
+        size = self._whim_size.take(people, axis=0) if learnt is None else learnt.whim[:, None]
+        whims = np.zeros(items.shape) if draws is None else draws.normal(items.shape[1]) * size
         mood = request.moods[:, 0] - self._rest.take(people)
         mood *= self._mood_size
         latent += whims
         latent += mood[:, None]
         if request.times.any():
             latent += self._boredom.take(request.times, mode="clip")
-        terms = _Terms(latent, whims, mood)
-        if self.options.learn_leniency:
-            terms.learnt = self._learnt_leniency(request)
-            latent += terms.learnt[:, None]
+        terms = _Terms(latent, whims, mood, learnt)
+        if learnt is not None and self._learner is not None:
+            latent += np.einsum("rd,rsd->rs", learnt.weights, self._learner.features[items])
         if self._remembers and request.retrieved.shape[2]:
             self._remember(request, column[:, None], terms)
         return terms
@@ -300,8 +391,9 @@ class RuleBased(Rater):
         with each other, each counted by how close it is.
         """
         surprise = request.retrieved_ratings - self.expected(people, request.retrieved_items)
-        if terms.learnt is not None:
-            surprise -= terms.learnt[:, None, None]
+        if terms.learnt is not None and self._learner is not None:
+            features = self._learner.features[request.retrieved_items]
+            surprise -= np.einsum("rd,rskd->rsk", terms.learnt.weights, features)
         now = request.items[:, :, None]
         same = self._series.take(now) == self._series.take(request.retrieved_items)
         if self._cosine_weight:
@@ -320,16 +412,6 @@ class RuleBased(Rater):
         terms.latent += pull
         terms.closeness, terms.surprise = closeness, surprise
 
-    def _learnt_leniency(self, request: RatingRequest) -> NDArray[np.float64]:
-        """How far a person's remembered ratings lie above what was expected of them, shrunk; shape ``(R,)``."""
-        history = request.history
-        if history.width == 0:
-            return np.zeros(len(request.people))
-        surprise = history.ratings - self.expected(request.people[:, None], history.items)
-        surprise *= np.arange(history.width) < history.lengths[:, None]
-        learnt: NDArray[np.float64] = np.einsum("rw->r", surprise) / (history.lengths + fitted.SHRINK)
-        return learnt
-
     # ------------------------------------------------------------------------------------- reasons
 
     def _reason(self, request: RatingRequest, terms: _Terms, row: int, place: int) -> str:
@@ -340,7 +422,8 @@ class RuleBased(Rater):
         named = sorted((pair for pair in named if pair[1]), key=lambda pair: -abs(pair[1]))
         total = start + sum(value for _, value in named)
         parts = [f"{text} {value:+.{digits}f}" for text, value in named] or ["nothing moves it"]
-        level = self._levels[self._cuts.searchsorted(terms.latent[row, place], side="right")]
+        cuts = self._cuts if terms.learnt is None else terms.learnt.cuts[row]
+        level = self._levels[cuts.searchsorted(terms.latent[row, place], side="right")]
         given = request.scale.format(float(level))
         return f"From {start:.{digits}f}: {'; '.join(parts)}; makes {total:.{digits}f}, given as {given}"
 
@@ -357,8 +440,8 @@ class RuleBased(Rater):
             by_nature = products[_LENIENCY]
             yield ("generous by nature" if by_nature > 0 else "strict by nature"), by_nature
         else:
-            learnt = float(terms.learnt[row])
-            yield ("rates higher than most so far" if learnt > 0 else "rates lower than most so far"), learnt
+            yield from self._named_lessons(terms.learnt, row, item)
+        yield from self._named_conviction(person, item)
         taste = products[_FIRST_CATEGORY : _FIRST_CATEGORY + len(names)]
         outside = products[_FIRST_CATEGORY + len(names) :]
         for verb, part in (
@@ -374,6 +457,29 @@ class RuleBased(Rater):
         times = int(request.times[row, place])
         yield f"{_ordinal(times + 1)} {words.consumption}", float(self._boredom[min(times, _BOREDOM_CAP)])
         yield "a whim", float(terms.whims[row, place])
+
+    def _named_conviction(self, person: int, item: int) -> Iterator[tuple[str, float]]:
+        if self._conviction and self._decided[person]:
+            points = float(self._convictions(np.array([person]), np.array([item]))[0])
+            liked = [name for name, flag in zip(self._names, self._liked[person], strict=True) if flag]
+            some = _listed(liked) if 0 < len(liked) <= _DECIDED_FROM // 2 else ""
+            if points > 0:
+                yield f"loves {some or 'nearly everything'}", points
+            else:
+                yield f"rejects all but {some}" if some else "rejects nearly everything", points
+
+    def _named_lessons(self, learnt: Learnt, row: int, item: int) -> Iterator[tuple[str, float]]:
+        """What memory taught of a person, by the parts of an item that it is about."""
+        assert self._learner is not None
+        products = learnt.weights[row] * self._learner.features[item]
+        bounds = self._learner.parts.tolist()
+        person, category, era, popularity, good = (float(products[low:high].sum()) for low, high in pairwise(bounds))
+        yield ("rates higher than most so far" if person > 0 else "rates lower than most so far"), person
+        yield ("liked its kind so far" if category > 0 else "did not like its kind so far"), category
+        yield ("liked its time so far" if era > 0 else "did not like its time so far"), era
+        known = "its popularity as liked so far" if popularity > 0 else "its popularity as disliked so far"
+        yield known, popularity
+        yield ("sides with the public so far" if good > 0 else "sides against the public so far"), good
 
     def _named_memories(
         self, request: RatingRequest, terms: _Terms, row: int, place: int
@@ -391,6 +497,36 @@ class RuleBased(Rater):
 
 
 # ------------------------------------------------------------------------------------------ helpers
+
+
+def _decided(stated: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Who has an opinion of nearly every category of the catalogue, and of many; from flags ``(U, C)``."""
+    number = stated.sum(axis=1)
+    decided: NDArray[np.bool_] = (number >= _DECIDED_FROM) & (number >= _DECIDED_SHARE * stated.shape[1])
+    return decided
+
+
+def _cutpoints_of(shares: NDArray[np.float64], shift: float, scale: RatingScale) -> NDArray[np.float64]:
+    """Where levels begin so that random pairs get levels in the shares of a domain's people, shape ``(L - 1,)``.
+
+    The fitted cutpoints are quantiles of the sums of random pairs, at the shares of ``PEOPLE_SHARES``; between and
+    beyond them quantiles are looked up by normal scores.
+
+    Args:
+        shares: how often people of the domain use each level of its scale.
+        shift: points of 10 by which sums of the domain lie above those of films.
+        scale: the domain's scale.
+    """
+    normal = NormalDist()
+    known = np.array([normal.inv_cdf(share) for share in np.cumsum(PEOPLE_SHARES)[:-1] / sum(PEOPLE_SHARES)])
+    up_to = np.clip(np.cumsum(shares)[:-1] / shares.sum(), 1e-6, 1.0 - 1e-6)
+    wanted = np.array([normal.inv_cdf(share) for share in up_to.tolist()])
+    cuts = np.array(fitted.CUTS)
+    below = cuts[0] + (wanted - known[0]) * (cuts[1] - cuts[0]) / (known[1] - known[0])
+    above = cuts[-1] + (wanted - known[-1]) * (cuts[-1] - cuts[-2]) / (known[-1] - known[-2])
+    on_ten = np.where(wanted < known[0], below, np.where(wanted > known[-1], above, np.interp(wanted, known, cuts)))
+    carried: NDArray[np.float64] = scale.low + (on_ten + shift - 1.0) / 9.0 * scale.span
+    return carried
 
 
 def _cutpoints(scale: RatingScale) -> NDArray[np.float64]:

@@ -23,6 +23,7 @@ KINDS: dict[str, str] = {
     "policy": "emosim_policies",
     "llm_backend": "emosim_llm_backends",
     "llm_rater": "emosim_llm_raters",
+    "study": "emosim_studies",
 }
 """Kinds of components, and the hook that names the components of each."""
 
@@ -38,6 +39,7 @@ KIND_TITLES: dict[str, str] = {
     "policy": "policy",
     "llm_backend": "language-model backend",
     "llm_rater": "prompting strategy",
+    "study": "study",
 }
 """What a kind is called in a message."""
 

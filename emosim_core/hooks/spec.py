@@ -90,6 +90,12 @@ def emosim_llm_raters() -> Iterable[Component]:
 
 
 @hookspec
+def emosim_studies() -> Iterable[Component]:
+    """Studies of how well people are played, for ``emosim ablate --study``; the factory returns a ``Study``."""
+    raise NotImplementedError
+
+
+@hookspec
 def emosim_run_started(directory: str, manifest: Mapping[str, Any]) -> None:
     """Observer: a run begins; ``manifest`` is what its manifest.json holds."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from emosim_core.model.item import Item
 from emosim_core.model.scale import RatingScale
+from emosim_core.model.user import User
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,21 @@ class Example:
 
 
 @dataclass(frozen=True)
+class StudyPeople:
+    """Written people whose right answers are known, for studies of how well people are played.
+
+    Attributes:
+        lovers: by category, people who love it and reject all else.
+        generous: people who give everything top marks.
+        strict: people who dislike everything.
+    """
+
+    lovers: Mapping[str, Sequence[User]]
+    generous: Sequence[User]
+    strict: Sequence[User]
+
+
+@dataclass(frozen=True)
 class Domain:
     """A domain: its scale, its words, what its items are, and where items and people come from.
 
@@ -66,6 +82,7 @@ class Domain:
         real_ratings: how real people's ratings are distributed over the scale's levels, worst first,
             sums to 1; empty where nothing is known. ``real_ratings_source`` says whose.
         examples: worked examples for prompts; without them, a language model can be asked without examples only.
+        study_people: written people for studies; None where there are none.
     """
 
     name: str
@@ -78,3 +95,4 @@ class Domain:
     real_ratings: Sequence[float] = ()
     real_ratings_source: str = ""
     examples: Sequence[Example] = ()
+    study_people: StudyPeople | None = None

@@ -33,6 +33,26 @@ class LoadedItems:
     source: str = ""
 
 
+@dataclass
+class LoadedRatings:
+    """Ratings that real people gave to the items of a loader. R ratings.
+
+    Attributes:
+        people: id of each rating's person, R of them.
+        items: index of each rating's item among the items that were loaded, shape ``(R,)``.
+        values: ratings on the domain's scale, shape ``(R,)``.
+        times: when each was given, in seconds, shape ``(R,)``.
+        told_by_people: fields of the items that hold what these same people wrote, such as tags; whoever measures
+            how well people are foretold leaves them out.
+    """
+
+    people: Sequence[str]
+    items: NDArray[np.intp]
+    values: NDArray[np.float64]
+    times: NDArray[np.float64]
+    told_by_people: Sequence[str] = ()
+
+
 class Loader(ABC):
     """Brings the items of a domain from somewhere."""
 
@@ -43,6 +63,15 @@ class Loader(ABC):
         Raises:
             DataError: a file is malformed; names file, row and field.
         """
+
+    def load_ratings(self, items: Sequence[Item]) -> LoadedRatings:
+        """The ratings that real people gave to ``items``, which :meth:`load` brought; optional.
+
+        Raises:
+            ConfigurationError: no ratings of people come with these items.
+            DataError: a file is malformed; names file, row and field.
+        """
+        raise ConfigurationError("no ratings of single people come with these items; name a source that has them")
 
     def rebuild_embeddings(self) -> Path:
         """Make the embeddings that are bundled with the items anew; the file that was written.

@@ -164,6 +164,7 @@ def assemble(config: EnvironmentConfig, registry: Registry | None = None) -> Wor
         parts=parts,
         made=made,
     )
+    rater.real_ratings = tuple(domain.real_ratings)
     with world.blaming("rater"):
         rater.prepare(catalog, population, domain.scale)
     with world.blaming("selector"):

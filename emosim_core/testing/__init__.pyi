@@ -31,6 +31,7 @@ from .retrieval import RetrievalConformance as RetrievalConformance
 from .shaping import RewardShapingConformance as RewardShapingConformance
 from .sources import ItemLoaderConformance as ItemLoaderConformance
 from .sources import UserLoaderConformance as UserLoaderConformance
+from .study import StudyConformance as StudyConformance
 from .worlds import SmallWorld as SmallWorld
 from .worlds import draws as draws
 from .worlds import small_world as small_world

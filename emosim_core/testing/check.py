@@ -26,6 +26,7 @@ from emosim_core.testing.rater import RaterConformance
 from emosim_core.testing.retrieval import RetrievalConformance
 from emosim_core.testing.shaping import RewardShapingConformance
 from emosim_core.testing.sources import ItemLoaderConformance, UserLoaderConformance
+from emosim_core.testing.study import StudyConformance
 
 SUITES: dict[str, type[ComponentConformance]] = {
     suite.kind: suite
@@ -41,6 +42,7 @@ SUITES: dict[str, type[ComponentConformance]] = {
         PolicyConformance,
         LLMBackendConformance,
         PrompterConformance,
+        StudyConformance,
     )
 }
 """The suite of each kind of component."""

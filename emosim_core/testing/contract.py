@@ -80,6 +80,8 @@ RULES: dict[str, Rule] = {
         "to 1, with their source.",
         domain_examples="A worked example for prompts has a person, an item and a reason in words, and a rating on the "
         "domain's scale; there may be none.",
+        domain_study_people="A domain's people for studies, where there are any, are users with ids of their own: some "
+        "for each loved category, which they like, some generous and some strict.",
         domain_defaults="A domain's default sources of items and of people exist and load without options.",
         domain_environment="An environment of the domain passes Gymnasium's check_env without a warning.",
         domain_registered="Importing the package of a domain registers its environment with Gymnasium.",
@@ -163,6 +165,18 @@ RULES: dict[str, Rule] = {
         prompter_reads="Each of the choices that a question offers is read as a level of the domain's scale.",
         prompter_strict="An answer that is no rating in the form asked for is an LLMMalformedError, never a rating.",
         prompter_again="A question that is put again says what was wrong with the answer.",
+    ),
+    **_rules(
+        "emosim_studies",
+        study_trials="A study makes at least one trial, each of one of its people and an item of the catalogue; no two "
+        "people have the same id.",
+        study_memory="What a person is to remember is items of the catalogue with ratings of the scale.",
+        study_sides="The side of a trial is 'positive', 'negative' or empty.",
+        study_bounds="A bound of success lies on the domain's scale, or is None.",
+        study_repeats="The same setting and seed give the same trials.",
+        study_reads="A study changes nothing of what it is given.",
+        study_measures="A measure has a row of sums for each rating, and makes a value from 0 to 1 of their total.",
+        study_failed="A failed rating (NaN) adds nothing to a measure.",
     ),
     **_rules(
         "emosim_llm_backends",

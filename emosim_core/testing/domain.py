@@ -7,7 +7,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from emosim_core.model import Domain, Emotion, Example, RatingScale, Words
+from emosim_core.model import Domain, Emotion, Example, RatingScale, StudyPeople, User, Words
 from emosim_core.model.user import TRAITS
 from emosim_core.testing.conformance import (
     ComponentConformance,
@@ -99,6 +99,22 @@ class DomainConformance(ComponentConformance):
                 hold("domain-examples", isinstance(text, str) and bool(text.strip()), f"{which} has no {part}.")
             fits = isinstance(example.rating, (int, float)) and domain.scale.contains(example.rating)
             hold("domain-examples", fits, f"{which} has the rating {example.rating!r}.")
+
+    def test_its_people_for_studies_are_people(self) -> None:
+        written = self.make().study_people
+        if written is None:
+            return
+        hold("domain-study-people", isinstance(written, StudyPeople), f"a {type(written).__name__}.")
+        groups = {**written.lovers, "generous": written.generous, "strict": written.strict}
+        for name, people in groups.items():
+            hold("domain-study-people", bool(people), f"nobody for {name!r}.")
+            for user in people:
+                hold("domain-study-people", isinstance(user, User), f"a {type(user).__name__} for {name!r}.")
+        for category, people in written.lovers.items():
+            for user in people:
+                hold("domain-study-people", category in user.liked, f"{user.id!r} does not like {category!r}.")
+        ids = [user.id for people in groups.values() for user in people]
+        hold("domain-study-people", len(set(ids)) == len(ids), "two of them have the same id.")
 
     def test_its_default_items_and_people_keep_to_their_contract(self) -> None:
         domain: Domain = self.make()

@@ -10,6 +10,7 @@ import pytest
 
 HEAVY = ("torch", "transformers", "sentence_transformers", "pandas", "matplotlib", "scipy", "sklearn", "openai")
 LIGHT = ("numpy", "pydantic", "rich", "gymnasium", "pluggy", "emosim_movies", "stable_baselines3")
+REPORTS = ("plotly", "jinja2")
 
 PROGRAM = """
 import sys
@@ -31,6 +32,8 @@ except SystemExit as left:
         (("plugins",), (*HEAVY, "emosim_core.simulation.engine", "stable_baselines3")),
         (("run", "--plugin", "movies", "--episodes", "2", "--quiet"), (*HEAVY, "stable_baselines3", "rich")),
         (("run", "--plugin", "movies", "--episodes", "2"), (*HEAVY, "stable_baselines3")),
+        (("report", "--help"), HEAVY + LIGHT + REPORTS),
+        (("compare", "--help"), HEAVY + LIGHT + REPORTS),
         (("users", "generate", "--plugin", "movies", "--n", "20", "--out", "p.csv"), HEAVY),
     ],
     ids=lambda value: " ".join(value[:2]) if value[0] != "torch" else "",

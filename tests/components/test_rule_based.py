@@ -442,7 +442,7 @@ def test_reasons_add_up_to_the_sum_that_was_cut_into_the_rating() -> None:
 def test_a_reason_speaks_the_words_of_the_domain() -> None:
     catalog = Catalog(
         [
-            item("Alien", categories=("horror", "thriller"), public_rating=8.5, collection="Alien"),
+            item("Alien", categories=("horror", "thriller"), public_rating=7.5, collection="Alien"),
             item("Aliens", categories=("horror", "war"), public_rating=7.9, collection="Alien", public_count=90),
         ],
         TEN,

@@ -18,15 +18,22 @@ from emosim_core import (
     Item,
     LoadedItems,
     Loader,
+    Measure,
     Perturbator,
     Policy,
+    Rated,
     Rater,
     Ratings,
     Retrieval,
     RewardShaping,
     Selector,
+    Study,
+    StudySetting,
+    Trial,
+    Trials,
     User,
     UserLoader,
+    success_share,
 )
 from emosim_core.errors import LLMAuthenticationError, LLMMalformedError, LLMTransientError, PluginError
 from emosim_core.llm.backend import LLMBackend
@@ -47,6 +54,7 @@ from emosim_core.testing import (
     RetrievalConformance,
     RewardShapingConformance,
     SelectorConformance,
+    StudyConformance,
     UserLoaderConformance,
     check_plugin,
     run_suite,
@@ -862,6 +870,90 @@ USERS = [
 ]
 
 
+# -------------------------------------------------------------------------------------------- studies
+
+
+class Everyone(Study):
+    """Every person rates one item, which ought to be liked; a correct study."""
+
+    def trials(self, setting: StudySetting) -> Trials:
+        item = int(setting.rng.integers(len(setting.catalog)))
+        return Trials(
+            [setting.population.users[index] for index in setting.people],
+            [Trial(row, item, "positive", at_least=setting.domain.scale.high) for row in range(len(setting.people))],
+        )
+
+
+def studying(**changes: Any) -> type:
+    """The correct study with other first trials."""
+
+    def trials(self: Study, setting: StudySetting) -> Trials:
+        right = Everyone().trials(setting)
+        return replace(right, trials=[replace(right.trials[0], **changes), *right.trials[1:]])
+
+    return a(Study, trials=trials)
+
+
+def measuring(measure: Callable[[Rated], Any]) -> type:
+    return a(Everyone, measures=lambda self, rated: measure(rated))
+
+
+class OtherTrials(Study):
+    def trials(self, setting: StudySetting) -> Trials:
+        return Trials(setting.population.users[:1], [Trial(0, int(HIDDEN.integers(len(setting.catalog))))] * 3)
+
+
+class WritesToTheSetting(Everyone):
+    def trials(self, setting: StudySetting) -> Trials:
+        setting.catalog.public_ratings[0] += 1.0
+        return super().trials(setting)
+
+
+def writing(rated: Rated) -> list[Measure]:
+    rated.ratings[0] += 1.0
+    return [success_share(rated, "positive")]
+
+
+def measure_of(rated: Rated, **changes: Any) -> list[Measure]:
+    return [replace(success_share(rated, "positive"), **changes)]
+
+
+STUDIES: list[tuple[Any, ...]] = [
+    ("study-trials", "none", a(Study, trials=lambda self, setting: Trials(setting.population.users, []))),
+    ("study-trials", "no Trials", a(Study, trials=lambda self, setting: [])),
+    ("study-trials", "an error", a(Study, trials=lambda self, setting: {}["trials"])),
+    ("study-trials", "somebody else", studying(person=99)),
+    ("study-trials", "no such item", studying(item=-1)),
+    (
+        "study-trials",
+        "people twice",
+        a(Study, trials=lambda self, setting: Trials(setting.population.users[:1] * 2, [Trial(0, 0, "positive")])),
+    ),
+    ("study-memory", "no rating of the scale", studying(memory=((0, 2.5),))),
+    ("study-memory", "no such item", studying(memory=((4000, 2.0),))),
+    ("study-sides", "another word", studying(side="good")),
+    ("study-bounds", "off the scale", studying(at_most=11.0)),
+    ("study-repeats", "a hidden generator", OtherTrials, "study-measures"),
+    ("study-reads", "writes to the items", WritesToTheSetting, "study-repeats"),
+    ("study-reads", "writes to the ratings", measuring(writing)),
+    ("study-measures", "none", measuring(lambda rated: [])),
+    ("study-measures", "a number", measuring(lambda rated: [0.5])),
+    ("study-measures", "an error", measuring(lambda rated: {}["measures"])),
+    ("study-measures", "too few rows", measuring(lambda rated: measure_of(rated, sums=np.ones((1, 2))))),
+    ("study-measures", "a mean rating", measuring(lambda rated: measure_of(rated, value=lambda sums: sums[..., 1]))),
+    (
+        "study-measures",
+        "one value of all",
+        measuring(lambda rated: measure_of(rated, value=lambda sums: np.array(0.5))),
+    ),
+    (
+        "study-failed",
+        "counts every trial",
+        measuring(lambda rated: measure_of(rated, sums=np.ones((len(rated.ratings), 2)))),
+    ),
+]
+
+
 # ---------------------------------------------------------------------------------- what is checked so
 
 WRONG = [
@@ -878,6 +970,7 @@ WRONG = [
         (PrompterConformance, PROMPTERS, {}),
         (ItemLoaderConformance, ITEMS, {"domain": "movies"}),
         (UserLoaderConformance, USERS, {}),
+        (StudyConformance, STUDIES, {}),
     )
     for rule, how, make, *also in table  # type: ignore[attr-defined]
 ]
@@ -954,6 +1047,9 @@ def test_a_wrong_component_breaks_its_rule_and_no_other(wrong: Wrong) -> None:
         (UserLoaderConformance, a(UserLoader, load=lambda self: people("a", "b")), {}),
         (UserLoaderConformance, a(UserLoader, load=lambda self: people(*self.categories)), {}),
         (UserLoaderConformance, a(UserLoader, load=lambda self: people(*self.categories)), {"domain": "movies"}),
+        (StudyConformance, Everyone, {}),
+        (StudyConformance, Everyone, {"domain": "books"}),
+        (StudyConformance, studying(memory=((0, 1.0), (3, 2.0))), {}),
     ],
     ids=lambda value: value.kind if isinstance(value, type) and issubclass(value, ComponentConformance) else "",
 )
@@ -1080,7 +1176,7 @@ DOMAIN = """
 import itertools
 from dataclasses import replace
 from emosim_core import (
-    Component, Domain, Example, Item, LoadedItems, Loader, RatingScale, User, UserLoader, Words, hookimpl,
+    Component, Domain, Example, Item, LoadedItems, Loader, RatingScale, StudyPeople, User, UserLoader, Words, hookimpl,
     register_environment
 )
 EMOSIM_HOOK_VERSION = 1
@@ -1093,6 +1189,11 @@ RIGHT = Domain(
     name="odd", title="Odd things", scale=SCALE, words=WORDS, item_type=Item, default_items="few", default_users="some"
 )
 COUNT = itertools.count(6)
+
+def person(key, *liked):
+    return User(id=key, name="n", liked=liked)
+
+LOVERS = {{"a": [person("l", "a")]}}
 
 class NotCarried(RatingScale):
     def carry(self, value):
@@ -1152,6 +1253,21 @@ DOMAINS: list[tuple[str, str, dict[str, Any], set[str]]] = [
         set(),
     ),
     ("domain-examples", "no Example", {"fields": 'examples=[("p", "i", 5, "r")]'}, set()),
+    ("domain-study-people", "no StudyPeople", {"fields": "study_people={}"}, set()),
+    ("domain-study-people", "nobody strict", {"fields": "study_people=StudyPeople(LOVERS, [person('g')], [])"}, set()),
+    ("domain-study-people", "a name", {"fields": "study_people=StudyPeople(LOVERS, ['g'], [person('s')])"}, set()),
+    (
+        "domain-study-people",
+        "no love",
+        {"fields": "study_people=StudyPeople({'b': LOVERS['a']}, [person('g')], [person('s')])"},
+        set(),
+    ),
+    (
+        "domain-study-people",
+        "the same person twice",
+        {"fields": "study_people=StudyPeople(LOVERS, [person('g')], [person('g')])"},
+        set(),
+    ),
     ("domain-defaults", "no such items", {"fields": 'default_items="fewer"'}, RUNS),
     ("domain-defaults", "needs an option", {"fields": 'default_users="csv"'}, RUNS),
     ("domain-environment", "moods out of range", {"user": '.model_copy(update={"baseline_valence": 7.0})'}, set()),
@@ -1169,8 +1285,9 @@ def domain_checked(installed: Any, changes: dict[str, Any]) -> dict[str, str]:
     return broken(run_suite(DomainConformance, component="odd"))
 
 
-def test_a_right_domain_breaks_nothing(installed: Any) -> None:
-    assert domain_checked(installed, {}) == {}
+@pytest.mark.parametrize("fields", ["", "study_people=StudyPeople(LOVERS, [person('g')], [person('s')])"])
+def test_a_right_domain_breaks_nothing(installed: Any, fields: str) -> None:
+    assert domain_checked(installed, {"fields": fields}) == {}
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from emosim_books.book import Book
 from emosim_books.examples import EXAMPLES
 from emosim_books.people import TRAIT_TEXTS
+from emosim_books.study_people import study_people
 from emosim_core import Domain, RatingScale, Words
 
 _SHARES = (0.0188, 0.0599, 0.2390, 0.3637, 0.3185)
@@ -31,4 +32,5 @@ def books() -> Domain:
         real_ratings=tuple(share / sum(_SHARES) for share in _SHARES),
         real_ratings_source="Goodreads, goodbooks-10k (Zajac, 2017)",
         examples=EXAMPLES,
+        study_people=study_people(),
     )

@@ -12,7 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from emosim_core import (
     DataError,
+    Item,
     LoadedItems,
+    LoadedRatings,
     Loader,
     TablePlace,
     UniqueIds,
@@ -98,6 +100,37 @@ class MovieLens(Loader):
         if not movies:
             raise DataError(options.path, f"no film has {options.min_ratings} ratings or more; lower min_ratings")
         return LoadedItems(movies, source=f"MovieLens, {options.path}")
+
+    def load_ratings(self, items: Sequence[Item]) -> LoadedRatings:
+        """Who gave which film how many stars, doubled, and when; a film's tags were written by the same people.
+
+        Raises:
+            DataError: a file is missing or malformed, or nobody rated any of ``items``.
+        """
+        import numpy as np
+
+        index = {int(item.id.removeprefix("ml-")): place for place, item in enumerate(items)}
+        types = {"userId": "int64", "movieId": "int64", "rating": "float64", "timestamp": "int64"}
+        columns: dict[str, list[np.ndarray]] = {name: [] for name in types}
+        with open_release(self.options.path, "movies.csv", _WHAT, _OLDER) as (folder, _):
+            table = folder / "ratings.csv"
+            if not table.is_file():
+                raise DataError(str(table), f"no such file; expected {_WHAT}")
+            with closing(_pieces(table, types, lambda p: bool(p["rating"].between(_LOWEST, _HIGHEST).all()))) as pieces:
+                for piece in pieces:
+                    listed = piece[piece["movieId"].isin(index)]
+                    for name, parts in columns.items():
+                        parts.append(listed[name].to_numpy())
+        people, films, stars, times = (np.concatenate(parts) if parts else np.zeros(0) for parts in columns.values())
+        if not len(people):
+            raise DataError(str(table), "nobody rated any of the films")
+        return LoadedRatings(
+            people=[str(person) for person in people.tolist()],
+            items=np.array([index[int(film)] for film in films.tolist()], dtype=np.intp),
+            values=2.0 * stars,
+            times=times.astype(np.float64),
+            told_by_people=("description",),
+        )
 
 
 # --------------------------------------------------------------------------------------- its files

@@ -1,0 +1,402 @@
+"""``emosim ablate``: study how well simulated people are played, over a grid of ways to answer."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from emosim_core.cli.options import configured, need_plugin, rating_options
+from emosim_core.cli.places import new_directory
+from emosim_core.errors import ConfigurationError, EmoSimError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from emosim_core.studies.ablation import Ablation
+    from emosim_core.studies.cost import Estimate
+    from emosim_core.studies.executor import Executor
+    from emosim_core.studies.grid import AblationConfig
+
+_MAY_CHANGE = ("concurrency", "max_cost", "replay", "llm_cache")
+"""Options that may be given anew when an ablation is resumed: they change no rating."""
+
+_OWN = {"raters": "rater", "llm_models": "llm_model", "llm_raters": "llm_rater", "perturbators": "perturbator"}
+"""Axes of the grid, and the option of each; the file calls them so too."""
+
+
+@click.group(invoke_without_command=True)
+@rating_options
+@click.option("--study", default="all", help="Studies with commas between, such as sampling,high_rating.  [all]")
+@click.option("--seeds", type=int, help="How many seeds, from --seed on.  [1]")
+@click.option("--seed", type=int, help="The first seed.  [42]")
+@click.option("--jobs", type=click.IntRange(min=1), help="Cells at the same time; 1 with a model.  [one per core]")
+@click.option("--yes", is_flag=True, help="Do not ask before a model is asked that costs money.")
+@click.option("--out", type=click.Path(path_type=Path), help="Directory to write to.  [runs/ablation-...]")
+@click.option("--resume", type=click.Path(path_type=Path), help="Continue the ablation in this directory.")
+@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON and nothing else.")
+@click.option("--quiet", is_flag=True, help="Print only where the results were written.")
+@click.pass_context
+def ablate(ctx: click.Context, /, **given: Any) -> None:
+    """Study how well simulated people are played.
+
+    --rater, --llm-model, --llm-rater, --items-retrieval and --perturbator take several names with commas between;
+    every combination meets the same trials. 'emosim plugins' lists the studies.
+
+    \b
+    emosim ablate --plugin movies --study all
+    emosim ablate --plugin books --items-retrieval last_3,most_similar_3,decay_emotion_3 --seeds 3
+    emosim ablate report DIR      the figures again, from the records alone
+    """
+    if ctx.invoked_subcommand is not None:
+        wrong = _given(ctx)
+        if wrong:
+            raise ConfigurationError(f"emosim ablate {ctx.invoked_subcommand} takes no {wrong[0]}")
+        return
+    _ablate(ctx, given)
+
+
+@ablate.command()
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON and nothing else.")
+@click.pass_obj
+def report(obj: dict[str, Any], /, directory: Path, as_json: bool) -> None:
+    """Compute all figures of an ablation again, from its records alone; no rater is asked."""
+    from emosim_core.hooks import Registry
+    from emosim_core.studies.ablation import results
+
+    told = results(directory, Registry(only=obj["only"]))
+    if as_json:
+        click.echo(json.dumps(told, ensure_ascii=False, indent=2))
+        return
+    from emosim_core.cli.output import console
+
+    _show(console(), told, directory)
+
+
+def _given(ctx: click.Context) -> list[str]:
+    """The options that were given on the command line."""
+    source = click.core.ParameterSource.COMMANDLINE
+    return [
+        option.opts[0]
+        for option in ctx.command.params
+        if option.name and ctx.get_parameter_source(option.name) == source
+    ]
+
+
+def _ablate(ctx: click.Context, given: dict[str, Any]) -> None:
+    from emosim_core.hooks import Registry
+    from emosim_core.studies.ablation import Ablation, resumed
+
+    only = ctx.obj["only"]
+    registry = Registry(only=only)
+    as_json, quiet, yes, jobs = (given.pop(name) for name in ("as_json", "quiet", "yes", "jobs"))
+    out, resume = given.pop("out"), given.pop("resume")
+    if resume is not None:
+        allowed = {f"--{name.replace('_', '-')}" for name in ("resume", "yes", "jobs", "json", "quiet", *_MAY_CHANGE)}
+        if wrong := [name for name in _given(ctx) if name not in allowed]:
+            raise ConfigurationError(f"--resume goes on with the grid of {resume}; leave {wrong[0]} out")
+        session = resumed(resume, registry, only, _gateway(given))
+    else:
+        config = _config(given, registry)
+        directory = new_directory(f"ablation-{config.environment['plugin']}") if out is None else out
+        session = Ablation(config, directory, registry, only)
+    silent = as_json or quiet
+    from emosim_core.cli.output import console
+
+    beside = console(stderr=True)  # standard output holds the results alone
+    _announce(beside, session, quiet)
+    _confirm(session, yes)
+    told = _play(session, _executor(session, jobs), beside, silent)
+    if as_json:
+        click.echo(json.dumps(told, ensure_ascii=False, indent=2))
+    elif quiet:
+        click.echo(str(session.directory))
+    else:
+        _show(console(), told, session.directory)
+
+
+def _config(given: Mapping[str, Any], registry: Any) -> AblationConfig:
+    """What the options and the file ask for.
+
+    Raises:
+        ConfigurationError: a value is wrong, or no domain is named.
+    """
+    from emosim_core.hooks.names import checked_options
+    from emosim_core.simulation.config import EnvironmentConfig, read_toml
+    from emosim_core.studies.grid import AblationConfig, choices
+
+    options = dict(given)
+    path, studies = options.pop("config"), options.pop("study")
+    written = {} if path is None else read_toml(path)
+    values = configured({name: value for name, value in options.items() if name not in ("seed", "seeds")}, written)
+    need_plugin(values, registry)
+    axes = {axis: choices(values.pop(option, None)) for axis, option in _OWN.items()}
+    retrievals = choices(values.pop("retrieval", None))
+    grid: dict[str, Any] = {
+        **axes,
+        "retrievals": retrievals or [EnvironmentConfig.model_fields["retrieval"].default],
+        "perturbators": axes["perturbators"] or [EnvironmentConfig.model_fields["perturbator"].default],
+        "studies": choices(studies),
+    }
+    if axes["llm_raters"] and not axes["llm_models"]:
+        raise ConfigurationError("--llm-rater needs a language model: give --llm-model too")
+    if not axes["raters"] and not axes["llm_models"]:
+        grid["raters"] = [EnvironmentConfig.model_fields["rater"].default]
+    for name in ("seed", "seeds"):
+        value = options[name] if options[name] is not None else values.get(name)
+        if value is not None:
+            grid[name] = value
+    values = {name: value for name, value in values.items() if name not in ("seed", "seeds")}
+    return checked_options(AblationConfig, {"environment": values, **grid}, "ablate")
+
+
+def _gateway(given: Mapping[str, Any]) -> dict[str, Any]:
+    values = {name: given[name] for name in _MAY_CHANGE if given[name] is not None}
+    if "llm_cache" in values:
+        values["cache"] = str(values.pop("llm_cache"))
+    return values
+
+
+def _executor(session: Ablation, jobs: int | None) -> Executor:
+    """Where cells are done.
+
+    Raises:
+        ConfigurationError: several processes would share one budget.
+    """
+    from emosim_core.studies.executor import InThisProcess, Processes
+
+    left = session.plan.left
+    if jobs is None:
+        jobs = 1 if session.plan.estimates else min(_cores(), len(left))
+    if jobs > 1 and session.config.environment.get("gateway", {}).get("max_cost") is not None:
+        raise ConfigurationError("--max-cost holds for one process; give --jobs 1 with it")
+    return InThisProcess(session.worlds) if jobs == 1 or len(left) < 2 else Processes(jobs)
+
+
+def _cores() -> int:
+    import os
+
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+# ---------------------------------------------------------------------------------------- before it starts
+
+
+def _announce(screen: Console, session: Ablation, quiet: bool) -> None:
+    """Say what is about to be done; in quiet mode only what asking will cost."""
+    plan = session.plan
+    if not quiet:
+        done = len(plan.cells) - len(plan.left)
+        ratings = sum(plan.ratings[cell.key] for cell in plan.left)
+        said = f"{_counted(len(plan.left), 'cell')} with {ratings:,} ratings"
+        if done:
+            said += f" to do; {done} of {len(plan.cells)} are done already"
+        asked = "" if session.asks_model else " No language model is asked."
+        screen.print(f"{session.about['domain']['title']}: {said}.{asked}", soft_wrap=True)
+        for announcement in plan.announcements:
+            screen.print(f"Note: {announcement}", soft_wrap=True)
+        for name, reason in plan.left_out.items():
+            screen.print(f"Note: {name} is left out: {reason}", soft_wrap=True)
+    for line in _costs(session):
+        screen.print(line, soft_wrap=True)
+
+
+def _costs(session: Ablation) -> list[str]:
+    """What asking each language model will take, in words."""
+    by_model: dict[str, list[Estimate]] = {}
+    for cell in session.plan.left:
+        if (one := session.plan.estimates.get(cell.key)) is not None:
+            by_model.setdefault(one.model, []).append(one)
+    lines = []
+    for model, told in by_model.items():
+        questions, prompt, completion = (sum(getattr(one, n) for one in told) for n in _SUMMED)
+        line = f"{model}: {questions:,} questions, about {prompt:,} tokens in and up to {completion:,} out"
+        price = told[0].price
+        cost = "not known: no price is known for this model"
+        if price is not None:
+            spent = sum(one.cost or 0.0 for one in told)
+            cost = f"about {_money(spent)} {price.currency} at the prices of {price.as_of}"
+        lines.append(
+            f"{line}; cost {cost}. What is kept from before costs nothing; an answer that cannot be read is asked for "
+            "again."
+        )
+    return lines
+
+
+def _money(amount: float) -> str:
+    return f"{amount:.2f}" if amount >= 1 else f"{amount:.4f}"
+
+
+_SUMMED = ("questions", "prompt", "completion")
+
+
+def _confirm(session: Ablation, yes: bool) -> None:
+    """Ask before money is spent.
+
+    Raises:
+        ConfigurationError: nobody is there to be asked.
+        click.Abort: the answer is no.
+    """
+    gateway = session.config.environment.get("gateway", {})
+    spent = sum(session.plan.estimates[c.key].cost or 0.0 for c in session.plan.left if c.key in session.plan.estimates)
+    if yes or not spent or gateway.get("replay"):
+        return
+    if not sys.stdin.isatty():
+        raise ConfigurationError(
+            f"this asks a model that costs money, about {_money(spent)}; say --yes to start, --max-cost to set a "
+            "limit, or --replay to use kept answers only"
+        )
+    click.confirm("Start?", abort=True, err=True)
+
+
+# ------------------------------------------------------------------------------------------- while it runs
+
+
+def _play(session: Ablation, executor: Executor, screen: Console, silent: bool) -> dict[str, Any]:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        *(TextColumn("ratings"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()),
+        TextColumn("{task.fields[said]}"),
+    )
+    plan = session.plan
+    total = sum(plan.ratings[cell.key] for cell in plan.left)
+    done = len(plan.cells) - len(plan.left)
+    try:
+        with Progress(*columns, console=screen, transient=True, disable=silent or not screen.is_terminal) as progress:
+            task = progress.add_task("ratings", total=total, said="")
+
+            def on_cell(_: Any) -> None:
+                nonlocal done
+                done += 1
+                progress.update(task, said=f"{done} of {_counted(len(plan.cells), 'cell')}")
+
+            return session.play(executor, lambda count: progress.advance(task, count), on_cell)
+    except KeyboardInterrupt:
+        if (session.directory / "manifest.json").exists():
+            click.echo(f"\nInterrupted. Cells that are done are kept in {session.directory}; go on with:", err=True)
+            click.echo(f"  emosim ablate --resume {session.directory}", err=True)
+        raise click.exceptions.Exit(130) from None
+    except EmoSimError as error:
+        if (session.directory / "manifest.json").exists():
+            error.args = (
+                f"{error}\nCells that are done are kept in {session.directory}; when this is mended, go on with:\n"
+                f"  emosim ablate --resume {session.directory}",
+            )
+        raise
+
+
+# ------------------------------------------------------------------------------------------ what it came to
+
+
+def _show(screen: Console, told: Mapping[str, Any], directory: Path) -> None:
+    """The tables on the screen: figures, over all seeds where there are several, and differences."""
+    from rich.table import Table
+
+    from emosim_core.cli.output import usage_rows
+    from emosim_core.studies.ablation import usage
+    from emosim_core.studies.figures import AXES
+
+    rows = told["pooled"] or told["cells"]
+    answers = [one["answers"] for one in told["cells"]]
+    varying = [axis for axis in AXES if len({one[axis] for one in answers}) > 1]
+    same = [f"{axis} {answers[0][axis]}" for axis in AXES if answers and axis not in varying and answers[0][axis]]
+    seeds = sorted({one["seed"] for one in told["cells"]})
+    said = f"{told['title']}: {', '.join(same)}; {'seeds' if len(seeds) > 1 else 'seed'} {', '.join(map(str, seeds))}."
+    screen.print(said if told["language_model_asked"] else f"{said} No language model was asked.", soft_wrap=True)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("study", no_wrap=True)
+    for heading in ("side", *varying):
+        table.add_column(heading)
+    for heading in ("result", "95 % interval", *(["each seed"] if len(seeds) > 1 else []), "failed", "ratings"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    order = {name: place for place, name in enumerate(told["studies"])}
+    for one in sorted(rows, key=lambda one: order[one["study"]]):
+        for place, found in enumerate(one["figures"]):
+            each = [_seed_by_seed(told, one, place)] if len(seeds) > 1 else []
+            table.add_row(
+                one["study"],
+                _side(found),
+                *(one["answers"][axis] for axis in varying),
+                _number(found["estimate"]),
+                _interval(found),
+                *each,
+                f"{found['failed']:,}",
+                f"{found['ratings']:,}",
+            )
+    screen.print(table)
+    differing = [one for one in told["differences"] if one["low"] != 0 or one["high"] != 0]
+    if differing:
+        screen.print(_differences(sorted(differing, key=lambda one: order[one["study"]])))
+    if len(differing) < len(told["differences"]):
+        same_studies = sorted({one["study"] for one in told["differences"]} - {one["study"] for one in differing})
+        if same_studies:
+            screen.print(f"No rating differs in: {', '.join(same_studies)}", soft_wrap=True)
+    if told["missing"]:
+        screen.print(f"{_counted(len(told['missing']), 'cell')} not done: emosim ablate --resume {directory}")
+    if took := usage(directory):
+        for name, value in usage_rows(took):
+            screen.print(f"{name}: {value}", soft_wrap=True)
+    said = f"Records and results are in {directory}; the figures again, from the records: emosim ablate report"
+    screen.print(f"{said} {directory}", soft_wrap=True)
+
+
+def _seed_by_seed(told: Mapping[str, Any], pooled: Mapping[str, Any], place: int) -> str:
+    return " ".join(
+        _number(one["figures"][place]["estimate"])
+        for one in told["cells"]
+        if one["study"] == pooled["study"] and one["answers"] == pooled["answers"] and place < len(one["figures"])
+    )
+
+
+def _differences(differences: Sequence[Mapping[str, Any]]) -> Any:
+    from rich.table import Table
+
+    title = "Differences on the same trials"
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("study", no_wrap=True)
+    for heading in ("side", "first", "second"):
+        table.add_column(heading)
+    for heading in ("first - second", "95 % interval", "better"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for one in differences:
+        names = [_way(one[which], one["differs"]) for which in ("first", "second")]
+        table.add_row(
+            *(one["study"], _side(one), *names, _number(one["estimate"], signed=True)),
+            *(_interval(one, signed=True), _better(one, names)),
+        )
+    return table
+
+
+def _way(answers: Mapping[str, str], differs: Sequence[str]) -> str:
+    return " ".join(answers[axis] for axis in differs if answers[axis])
+
+
+def _better(one: Mapping[str, Any], names: Sequence[str]) -> str:
+    """Which of two is better, where the interval says so."""
+    if one["low"] is None or one["low"] <= 0 <= one["high"]:
+        return "-"
+    return names[0] if (one["estimate"] > 0) == (one["better"] == "higher") else names[1]
+
+
+def _side(found: Mapping[str, Any]) -> str:
+    return str(found["side"] or found["measure"])
+
+
+def _number(value: float | None, signed: bool = False) -> str:
+    return "none" if value is None else f"{value:+.3f}" if signed else f"{value:.3f}"
+
+
+def _interval(found: Mapping[str, Any], signed: bool = False) -> str:
+    if found["low"] is None:
+        return ""
+    return f"[{_number(found['low'], signed)}, {_number(found['high'], signed)}]"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"

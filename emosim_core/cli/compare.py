@@ -1,0 +1,99 @@
+"""``emosim compare``: runs side by side, with differences and intervals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from emosim_core.reports.compare import Comparison, Measure
+
+
+@click.command()
+@click.argument("directories", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="DIRECTORY...")
+@click.option("--resamples", default=2000, show_default=True, help="Resamples of the bootstrap.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the bootstrap.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
+def compare(directories: tuple[Path, ...], resamples: int, seed: int, as_json: bool) -> None:
+    """Put the runs in DIRECTORY... side by side, with differences to the first.
+
+    Intervals are 95 % bootstrap intervals over people. Runs with the same seed and people are paired: each person is
+    compared with himself. What the runs differ in is listed.
+    """
+    import json
+
+    from emosim_core.cli.output import console
+    from emosim_core.reports.compare import compare_runs
+
+    found = compare_runs(directories, resamples=resamples, seed=seed)
+    if as_json:
+        click.echo(json.dumps(found.record(), ensure_ascii=False, indent=2))
+        return
+    screen = console()
+    screen.print(_table(found))
+    screen.print(
+        "In brackets: 95 % bootstrap intervals over people. pp: percentage points. *: the interval leaves out 0.",
+        soft_wrap=True,
+    )
+    for run in found.runs[1:]:
+        screen.print()
+        if run.differs_in:
+            screen.print(f"{run.directory} differs from {found.runs[0].directory} in:", soft_wrap=True)
+        for name, (old, new) in run.differs_in.items():
+            screen.print(f"  {name}: {old} there, {new} here", soft_wrap=True)
+    for note in found.notes:
+        screen.print(f"Note: {note}", soft_wrap=True)
+
+
+def _table(found: Comparison) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("")
+    for number, run in enumerate(found.runs):
+        table.add_column(Text(run.directory), overflow="fold")
+        if number:
+            table.add_column("difference, paired" if run.paired else "difference")
+    values = [f"{run.sessions:,} with {run.people:,} people" for run in found.runs]
+    table.add_row("sessions", values[0], *(cell for value in values[1:] for cell in (value, "")))
+    for name in found.runs[0].measures:
+        cells = []
+        for number, run in enumerate(found.runs):
+            measure = run.measures[name]
+            cells.append(_mean(name, measure))
+            if number:
+                cells.append(_difference(name, measure))
+        table.add_row(Text(name), *cells)
+    return table
+
+
+def _written(name: str, value: float | None, sign: str = "") -> str:
+    from emosim_core.reports.compare import is_share
+
+    if value is None:
+        return "none"
+    if is_share(name):
+        return f"{100 * value:+.1f}" if sign else f"{100 * value:.1f}%"
+    return f"{value:{sign}.2f}"
+
+
+def _mean(name: str, measure: Measure) -> str:
+    said = _written(name, measure.mean)
+    if measure.low is None:
+        return said
+    return f"{said} ({_written(name, measure.low)} to {_written(name, measure.high)})"
+
+
+def _difference(name: str, measure: Measure) -> str:
+    from emosim_core.reports.compare import is_share
+
+    said = _written(name, measure.difference, "+") + (" pp" if is_share(name) else "")
+    if measure.difference_low is None or measure.difference_high is None:
+        return said
+    said += f" ({_written(name, measure.difference_low, '+')} to {_written(name, measure.difference_high, '+')})"
+    return f"{said} *" if measure.difference_low > 0 or measure.difference_high < 0 else said

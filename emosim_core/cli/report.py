@@ -1,0 +1,40 @@
+"""``emosim report``: one page that shows what a directory holds, and its figures as files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+@click.command()
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="File to write.  [DIRECTORY/report.html]")
+@click.option("--figures", type=click.Path(path_type=Path), help="Directory for the figures as PNG and SVG.")
+@click.option(
+    "--prompts",
+    is_flag=True,
+    help="Show each prompt and raw answer of a run with a language model; it is simulated again with kept answers.",
+)
+@click.option("--quiet", is_flag=True, help="Print only the name of the file.")
+@click.pass_obj
+def report(
+    obj: dict[str, Any], directory: Path, out: Path | None, figures: Path | None, prompts: bool, quiet: bool
+) -> None:
+    """Write a page about the run, training, evaluation, ablation or validation in DIRECTORY.
+
+    The page is one HTML file that needs no network. It shows what was run, what came out, and each session as a story
+    that can be searched. A directory with a page.json, such as that of a study, has a page too.
+    """
+    from emosim_core.hooks import Registry
+    from emosim_core.reports.make import write_report
+
+    written = write_report(directory, out, figures=figures, prompts=prompts, registry=Registry(only=obj["only"]))
+    if quiet:
+        click.echo(str(written))
+        return
+    size = written.stat().st_size / 1_000_000
+    click.echo(f"Written to {written} ({size:.1f} MB). Open it in a browser; it needs no network.")
+    if figures is not None:
+        click.echo(f"The figures are in {figures}, as PNG and SVG.")

@@ -1,0 +1,271 @@
+"""``emosim validate``: how close simulated people are to real ones."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from emosim_core.cli.options import configured, need_plugin, rating_options
+from emosim_core.cli.places import new_directory
+from emosim_core.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from emosim_core.studies.validation import Validation
+
+_NOT_OURS = {"items", "users", "people", "holdout"}
+"""Options of an environment that mean nothing here: items and people are those of the ratings."""
+
+Cell = Mapping[str, Any] | None
+
+
+def _rating_options_of_real_people(command: Any) -> Any:
+    command = rating_options(command)
+    command.__click_params__[:] = [one for one in command.__click_params__ if one.name not in _NOT_OURS]
+    return command
+
+
+@click.command()
+@_rating_options_of_real_people
+@click.option("--ratings", required=True, help="Ratings of real people, such as movielens:PATH.")
+@click.option("--people", "most", type=click.IntRange(min=2), help="Most people of each group.  [all]")
+@click.option("--negatives", default="1,3,9", show_default=True, help="Items not chosen for each that was chosen.")
+@click.option("--asked", type=click.IntRange(min=1), help="Held-out items per person to tell from others.  [20]")
+@click.option("--held-out", type=click.IntRange(min=1), help="Most held-out ratings per person.  [all]")
+@click.option("--seed", type=int, help="Seed of everything random.  [42]")
+@click.option("--yes", is_flag=True, help="Do not ask before a language model is asked.")
+@click.option("--out", type=click.Path(path_type=Path), help="Directory to write to.  [runs/validation-...]")
+@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON and nothing else.")
+@click.pass_obj
+def validate(obj: dict[str, Any], /, config: Path | None, **given: Any) -> None:
+    """Measure how close simulated people are to real ones.
+
+    Real people become profiles and memories up to a point in time, and are asked about what they rated and chose
+    after it. Every answer is stored; every figure stands beside plain baselines, with an interval over people.
+
+    \b
+    emosim validate --plugin movies --ratings movielens:ml-latest-small
+    """
+    from emosim_core.hooks import Registry
+    from emosim_core.hooks.names import checked_options
+    from emosim_core.simulation.config import read_toml
+    from emosim_core.studies.validation import Validation, ValidationConfig
+
+    out, as_json, yes = given.pop("out"), given.pop("as_json"), given.pop("yes")
+    registry = Registry(only=obj["only"])
+    own = {"people": given.pop("most"), "negatives": _ratios(given.pop("negatives"))}
+    own |= {name: given.pop(name) for name in ("ratings", "asked", "held_out", "seed")}
+    values = configured(given, {} if config is None else read_toml(config))
+    need_plugin(values, registry)
+    chosen = {name: value for name, value in own.items() if value is not None}
+    checked = checked_options(ValidationConfig, {"environment": values, **chosen}, "validate")
+    directory = new_directory(f"validation-{values['plugin']}") if out is None else out
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise ConfigurationError(f"{directory} exists already; choose another place with --out")
+
+    from emosim_core.cli.output import console
+
+    screen = console(stderr=as_json)
+    session = Validation(checked, registry)
+    _confirm(session, yes)
+    _announce(screen, session)
+    try:
+        told = _play(screen, session, directory)
+    finally:
+        session.world.close()
+    if as_json:
+        click.echo(json.dumps({**told, "directory": str(directory)}, ensure_ascii=False, indent=2))
+        return
+    _show(screen, told, directory)
+
+
+def _ratios(text: str) -> list[int]:
+    """The ratios of ``--negatives``, rising.
+
+    Raises:
+        ConfigurationError: one is no whole number from 1 on.
+    """
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() and int(part) >= 1 for part in parts):
+        raise ConfigurationError(f"--negatives needs whole numbers from 1 on with commas between, got {text!r}")
+    return sorted({int(part) for part in parts})
+
+
+def _announce(screen: Console, session: Validation) -> None:
+    from emosim_core.cli.output import who_answers
+
+    world = session.world
+    about = session.about()
+    people = ", ".join(f"{count} {group}" for group, count in about["people"].items())
+    words = world.domain.words
+    screen.print(
+        f"{world.domain.title}: {len(world.catalog):,} {words.items}, {len(session.everybody)} real people "
+        f"({people}). " + who_answers(world.parts["rater"]["name"], world.rater.asks_model, world.model),
+        soft_wrap=True,
+    )
+    for announcement in session.announcements:
+        screen.print(f"Note: {announcement}", soft_wrap=True)
+    if not about["interest"]:
+        screen.print("Note: this rater does not tell what people would choose; its ratings are taken.", soft_wrap=True)
+
+
+def _confirm(session: Validation, yes: bool) -> None:
+    """Say what asking a language model will take, and ask before it begins.
+
+    Raises:
+        ConfigurationError: nobody is there to be asked.
+        click.Abort: the answer is no.
+    """
+    found = session.estimate()
+    if found is None:
+        return
+    cost = "not known: no price is known for this model"
+    if found.price is not None:
+        cost = f"at most about {found.cost or 0.0:.2f} {found.price.currency} at the prices of {found.price.as_of}"
+    told = (
+        f"{found.model}: {found.questions:,} questions, about {found.prompt:,} tokens in, at most "
+        f"{found.completion:,} out; cost {cost}. What is kept from before is not asked again. "
+        "Fewer with --people, --asked, --held-out and --negatives."
+    )
+    if yes or session.world.config.gateway.replay:
+        click.echo(told, err=True)
+        return
+    if not sys.stdin.isatty():
+        raise ConfigurationError(f"{told} Say --yes to start, or --replay to use kept answers only")
+    click.echo(told, err=True)
+    click.confirm("Start?", abort=True, err=True)
+
+
+def _play(screen: Console, session: Validation, directory: Path) -> dict[str, Any]:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("asking"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as progress:
+        task = progress.add_task("asking", total=session.steps)
+        return session.play(directory, lambda: progress.advance(task))
+
+
+# ------------------------------------------------------------------------------------------ what it came to
+
+
+def _show(screen: Console, told: Mapping[str, Any], directory: Path) -> None:
+    for group, found in told["groups"].items():
+        screen.print(
+            f"\n{group.capitalize()}: {found['people']} people, {found['held_out_ratings']:,} held-out ratings"
+            + (f", {found['failed_ratings']:,} failed" if found["failed_ratings"] else "")
+            + ". Intervals are 95 %, over people.",
+            soft_wrap=True,
+        )
+        for table in (_ratings(found), *_choices(found), _distribution(found), _apart(found), _others(found)):
+            screen.print()
+            screen.print(table)
+    screen.print()
+    screen.print(_targets(told))
+    screen.print(f"Records and results are in {directory}.", soft_wrap=True)
+
+
+def _table(title: str, *headings: str) -> Table:
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(headings[0])
+    for heading in headings[1:]:
+        table.add_column(heading, justify="right", no_wrap=True)
+    return table
+
+
+def _cell(found: Cell, digits: int = 3) -> str:
+    """An estimate with its interval."""
+    if found is None or found["estimate"] is None:
+        return "-"
+    text = f"{found['estimate']:.{digits}f}"
+    return text if found["low"] is None else f"{text} [{found['low']:.{digits}f}, {found['high']:.{digits}f}]"
+
+
+def _bare(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _ratings(found: Mapping[str, Any]) -> Table:
+    table = _table("Held-out ratings, in stars of 5", "", "root mean squared error", "mean absolute error")
+    for name, errors in found["ratings"].items():
+        table.add_row(name, _cell(errors["rmse"]), _cell(errors["mae"]))
+    return table
+
+
+def _choices(found: Mapping[str, Any]) -> list[Table]:
+    tables = []
+    for test, ways in found["choices"].items():
+        title = f"Telling what was chosen from other items, {test}"
+        if test == "matched":
+            title = "Telling what was chosen from as many items matched in popularity"
+        table = _table(title, "", "accuracy", "precision", "recall", "F1", "area under the curve")
+        for name, values in ways.items():
+            if "auc" not in values:
+                table.add_row(name, _bare(values["accuracy"]))
+                continue
+            short = (f"{values[one]['estimate'] or 0:.3f}" for one in ("precision", "recall"))
+            table.add_row(name, _cell(values["accuracy"]), *short, _cell(values["f1"]), _cell(values["auc"]))
+        tables.append(table)
+    return tables
+
+
+def _distribution(found: Mapping[str, Any]) -> Table:
+    title = "Distance of the distribution of ratings from the real one (total variation; Wasserstein in stars)"
+    table = _table(title, "", "total variation", "Wasserstein", "per person", "per person")
+    for name, values in found["distribution"]["ways"].items():
+        each = (f"{values[f'{one}_per_person']['estimate']:.3f}" for one in ("total_variation", "wasserstein"))
+        table.add_row(name, _cell(values["total_variation"]), _cell(values["wasserstein"]), *each)
+    return table
+
+
+def _apart(found: Mapping[str, Any]) -> Table:
+    apart = found["people_apart"]
+    title = "How people differ, in stars of 5"
+    table = _table(title, "", "mean of means", "spread of means", "mean of spreads", "spread of spreads")
+    for name, values in apart.items():
+        if isinstance(values, dict):
+            table.add_row(
+                name,
+                _cell(values["mean_of_means"]),
+                _bare(values["spread_of_means"]),
+                _cell(values["mean_of_spreads"]),
+                _bare(values["spread_of_spreads"]),
+            )
+    for what in ("means", "spreads"):
+        distance, correlation = apart[f"wasserstein_of_{what}"], apart[f"correlation_of_{what}"]
+        table.add_row(f"{what}: Wasserstein {_bare(distance)}, correlation {_bare(correlation)}")
+    return table
+
+
+def _others(found: Mapping[str, Any]) -> Table:
+    recommenders = found["recommenders"]
+    table = _table("Recommenders: the first items of each", "", "mean rating", "session length")
+    for name, mean in recommenders["mean_rating"].items():
+        table.add_row(name, _cell(mean, 2), _cell(recommenders["session_length"][name], 1))
+    for one in recommenders["differences"]:
+        table.add_row(f"{one['better']} - {one['than']}", _cell(one["difference"], 2))
+    table.add_row("random < popular < matrix factorisation", _holds(recommenders["holds"]))
+    activity = found["activity"]
+    table.add_row("raised activity moves the mean by, of 10", _cell(activity["shift"]))
+    table.add_row("  at most 0.5", _holds(activity["holds"]))
+    return table
+
+
+def _targets(told: Mapping[str, Any]) -> Table:
+    table = _table("Targets", "", "people", "reached", "target", "")
+    for one in told["targets"]:
+        bound = f"{one['side']} {one['bound']:.2f}"
+        table.add_row(one["target"], one["group"], _cell(one), bound, _holds(one["holds"]))
+    return table
+
+
+def _holds(holds: bool) -> str:
+    return "holds" if holds else "does not hold"

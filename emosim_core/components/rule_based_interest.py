@@ -1,0 +1,140 @@
+"""Whether a person would choose an item at all: what they remember choosing, against what everybody chooses."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emosim_core.components import rule_based_constants as fitted
+from emosim_core.components.rule_based_learning import YEARS, weighted_standard, years
+from emosim_core.model import Catalog, History
+
+Floats = NDArray[np.float64]
+
+_POPULARITY_STEPS = 24
+"""Steps of popularity, from the least to the most widely rated item."""
+
+_USUAL_LENGTH = 50.0
+"""Remembered items of a person who is neither eager nor reluctant."""
+
+RECENT = 20
+"""Interactions that a person remembers best: what they choose now."""
+
+TERMS = (
+    *("exposure", "saturation", "category", "year", "popularity"),
+    *("recent_category", "recent_year", "newer", "eagerness"),
+)
+"""What a score is the weighted sum of."""
+
+
+class Interest:
+    """A score of how likely a person is to choose an item, higher for likelier; only differences mean something.
+
+    ====================  =========================================================================================
+    term                  value
+    ====================  =========================================================================================
+    exposure              log(1 + n), n how many people rated the item: what everybody chooses
+    saturation            -z squared, z the same, standardised over what everybody chooses
+    category              lift of the item's categories, their mean
+    year                  lift of its year
+    popularity            lift of how widely it is rated
+    recent_category       as category, among the last 20 items that the person remembers
+    recent_year           as year, among the same
+    newer                 -1 for an item that is newer than anything the person remembers
+    eagerness             log((m + 1) / 50), m how many items the person remembers
+    ====================  =========================================================================================
+
+    A lift is the logarithm of how much more often something occurs among what the person remembers than among what
+    everybody chooses, so that the score is that of a naive Bayes model with fitted weights. Shares of a memory are
+    mixed with those of everybody, as if so many more items had been chosen as everybody chooses; a category that
+    the person says they like or dislike counts more or less there. Weights are ``INTEREST`` of the constants, fitted
+    to who rated what in MovieLens.
+
+    Args:
+        catalog: the items.
+    """
+
+    def __init__(self, catalog: Catalog) -> None:
+        counts = catalog.public_counts.astype(np.float64)
+        chosen = counts / counts.sum() if counts.any() else np.full(len(counts), 1.0 / len(counts))
+        logs = np.log1p(counts)
+        flags = catalog.categories.astype(np.float64)
+        self._year, self._dated = years(catalog)
+        popularity = weighted_standard(logs, chosen)
+        steps = np.linspace(popularity.min(), popularity.max() + 1e-9, _POPULARITY_STEPS)
+        tables = {
+            "category": flags / np.maximum(flags.sum(axis=1, keepdims=True), 1.0),
+            "year": _smoothed(self._year, np.arange(YEARS[0], YEARS[1] + 1.0), fitted.INTEREST_YEARS)
+            * self._dated[:, None],
+            "popularity": _smoothed(popularity, steps, fitted.INTEREST_POPULARITY),
+        }
+        self._table = np.column_stack(list(tables.values()))
+        self._usual = chosen @ self._table
+        width = [table.shape[1] for table in tables.values()]
+        self._bounds = np.cumsum([0, *width])
+        self._doubt = np.repeat([fitted.INTEREST_DOUBT[name] for name in tables], width)
+        # A share that nobody has is not infinitely surprising.
+        self._floor = np.repeat([fitted.INTEREST_FLOOR / max(1, one) for one in width], width)
+        self._of_item = np.column_stack([logs, -(popularity**2)])
+        self._weights = np.array([fitted.INTEREST[name] for name in TERMS])
+
+    def scores(self, items: NDArray[np.intp], history: History, tastes: Floats) -> Floats:
+        """The scores of R people for S items each.
+
+        Args:
+            items: indices, shape ``(R, S)``.
+            history: what the people remember.
+            tastes: 1 for a category that a person says they like, -1 for one that they say they dislike, else 0;
+                shape ``(R, C)``.
+
+        Returns:
+            Scores, shape ``(R, S)``.
+        """
+        return np.array(
+            [self.terms(items[row], past, tastes[row]) @ self._weights for row, past in enumerate(_remembered(history))]
+        ).reshape(items.shape)
+
+    def terms(self, items: NDArray[np.intp], past: NDArray[np.intp], taste: Floats) -> Floats:
+        """The terms of one person for S items, unweighted, shape ``(S, 9)``.
+
+        Args:
+            items: indices, shape ``(S,)``.
+            past: what the person remembers, oldest first, shape ``(m,)``.
+            taste: as ``tastes`` of :meth:`scores`, shape ``(C,)``.
+        """
+        terms = np.zeros((len(items), len(TERMS)))
+        terms[:, :2] = self._of_item[items]
+        terms[:, 2:5] = self._lifts(items, past, taste)
+        terms[:, 5:7] = self._lifts(items, past[-RECENT:], taste)[:, :2]
+        dated = past[self._dated[past]]
+        if len(dated):
+            newer = (self._year[items] > self._year[dated].max()) & self._dated[items]
+            terms[:, 7] = -1.0 * newer
+        terms[:, 8] = np.log((len(past) + 1.0) / _USUAL_LENGTH)
+        return terms
+
+    def _lifts(self, items: NDArray[np.intp], past: NDArray[np.intp], taste: Floats) -> Floats:
+        """Lifts of category, year and popularity, shape ``(S, 3)``."""
+        usual = self._usual.copy()
+        usual[: self._bounds[1]] *= np.exp(fitted.INTEREST_DECLARED * taste)
+        own = (self._table[past].sum(axis=0) + self._doubt * usual) / (len(past) + self._doubt)
+        lift = np.log((own + self._floor) / (self._usual + self._floor))
+        shares = self._table[items] * lift
+        return np.column_stack([shares[:, low:high].sum(axis=1) for low, high in pairwise(self._bounds.tolist())])
+
+
+def _remembered(history: History) -> list[NDArray[np.intp]]:
+    """The items that each person remembers."""
+    if not history.width:
+        return [np.zeros(0, dtype=np.intp)] * len(history)
+    return [row[:length] for row, length in zip(history.items, history.lengths.tolist(), strict=True)]
+
+
+def _smoothed(values: Floats, steps: Floats, width: float) -> Floats:
+    """Each value spread over steps by a normal curve; rows sum to 1, shape ``(N, steps)``."""
+    spread = np.exp(-(((values[:, None] - steps) / width) ** 2) / 2)
+    total = spread.sum(axis=1, keepdims=True)
+    smooth: Floats = np.divide(spread, total, out=np.zeros_like(spread), where=total > 0)
+    return smooth

@@ -1,0 +1,208 @@
+"""What the rule-based rater learns of a person from the ratings that they remember."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emosim_core.components import rule_based_constants as fitted
+from emosim_core.model import Catalog, History
+
+Floats = NDArray[np.float64]
+
+YEARS = (1900, 2030)
+"""Years of publication that are told apart; earlier and later ones count as the outermost."""
+
+_DECADES = np.arange(1910.0, 2030.0, 10.0)
+"""Middles of the ten-year steps in which a person's liking may change with the year of an item."""
+
+_ERA = 12.0
+"""How far, in years, a liking for one year reaches."""
+
+_ENOUGH = 50
+"""Items with a public rating from which on a catalogue tells what its kinds of items are rated."""
+
+_RIDGE = 5.0
+"""Items' worth of doubt about what a kind adds to a rating."""
+
+_TAIL = 1e-4
+"""Share at either end of a scale that is left for levels nobody has used."""
+
+
+def weighted_standard(values: Floats, weights: Floats) -> Floats:
+    """Values less their weighted mean, in weighted standard deviations; 0 where they do not differ."""
+    total = float(weights.sum())
+    if total <= 0:
+        return np.zeros(len(values))
+    middle = float(weights @ values) / total
+    spread = float(np.sqrt(weights @ (values - middle) ** 2 / total))
+    return np.zeros(len(values)) if spread < 1e-9 else (values - middle) / spread
+
+
+def years(catalog: Catalog) -> tuple[Floats, NDArray[np.bool_]]:
+    """Year of each item within :data:`YEARS`, and whether it is known; both of shape ``(N,)``."""
+    known = np.array([item.year is not None for item in catalog.items])
+    value = np.array([YEARS[0] if item.year is None else item.year for item in catalog.items], dtype=np.float64)
+    return np.clip(value, *YEARS), known
+
+
+def quality(catalog: Catalog, on_ten: Floats, middle: float) -> Floats:
+    """Public ratings of 10 that are believed as far as people gave them, shape ``(N,)``.
+
+    ::
+
+        quality = kind + n / (n + k) * (public rating - kind)
+
+    n is how many people rated the item; k is ``PUBLIC_DOUBT``. The kind is what a ridge regression over the
+    catalogue expects of an item of its categories, year and popularity; without a public rating an item has the
+    quality of its kind. Where fewer than 50 items have a rating and a count, every public rating is taken as it is,
+    and an unknown one is ``middle``.
+
+    Args:
+        catalog: the items.
+        on_ten: their public ratings on 1 to 10.
+        middle: what people rate on average, of 10.
+    """
+    counts = catalog.public_counts.astype(np.float64)
+    rated = catalog.has_public_rating
+    known = rated & (counts > 0)
+    plain = np.where(rated, on_ten, middle)
+    if np.count_nonzero(known) < _ENOUGH:
+        return plain
+    year, dated = years(catalog)
+    era = np.where(dated, (year - 1990.0) / 20.0, 0.0)
+    widely = weighted_standard(np.log1p(counts), known.astype(np.float64))
+    columns = np.column_stack([np.ones(len(counts)), widely, widely**2, era, era**2, catalog.categories])
+    weights = counts / (counts + fitted.PUBLIC_DOUBT) * known
+    gram = (columns * weights[:, None]).T @ columns + _RIDGE * np.eye(columns.shape[1])
+    kind = middle + columns @ np.linalg.solve(gram, columns.T @ (weights * (plain - middle)))
+    believed = np.where(known, counts / (counts + fitted.PUBLIC_DOUBT), 1.0)
+    return np.where(rated, kind + believed * (plain - kind), kind)
+
+
+def standing(catalog: Catalog, qualities: Floats, middle: float) -> Floats:
+    """How far items stand out in their catalogue, as points of 10 around 0, shape ``(N,)``.
+
+    The mean of the catalogue counts as what people rate on average, and where items lie further apart than films do
+    for people (``ITEM_SPREAD``), they are brought as near. Where fewer than 50 items have a public rating, it is the
+    distance from ``middle``.
+    """
+    rated = catalog.has_public_rating
+    if np.count_nonzero(rated) < _ENOUGH:
+        return qualities - middle
+    spread = float(qualities[rated].std())
+    apart: Floats = qualities - float(qualities[rated].mean())
+    return apart * min(1.0, fitted.ITEM_SPREAD / spread) if spread > 0 else apart
+
+
+@dataclass(slots=True)
+class Learnt:
+    """What is known of R people from what they remember, in the domain's points. D features, L levels.
+
+    Attributes:
+        weights: what each makes of each feature of an item, shape ``(R, D)``.
+        whim: standard deviation of what is left, shape ``(R,)``.
+        cuts: where each person's levels from the second on begin, shape ``(R, L - 1)``.
+    """
+
+    weights: Floats
+    whim: Floats
+    cuts: Floats
+
+
+def _lately(surprises: Floats) -> float:
+    """How far ratings lie above what was learnt of the person lately, shrunk: moods of a year, other company, age."""
+    weight = 0.5 ** (np.arange(len(surprises))[::-1] / fitted.LATELY_HALF_LIFE)
+    return float(weight @ surprises / (weight.sum() + fitted.LATELY_DOUBT))
+
+
+class Learner:
+    """Learns how a person deviates from what is expected of them: a Bayesian linear regression on their memory.
+
+    The features of an item are 1, its categories over sqrt(number), its time, how widely it is rated and how good
+    it is found by all, each times the standard deviation that weights have among people, so that the prior of every
+    weight is the standard normal distribution. What was off lately moves the first weight. The number of equations
+    is that of the features, however much is remembered.
+
+    Args:
+        catalog: the items.
+        qualities: of 10, shape ``(N,)``.
+        unit: the domain's points in a point of 10.
+        levels: the levels of the domain's scale.
+        cuts: where levels begin for a person of whom nothing is known, the domain's points.
+    """
+
+    def __init__(self, catalog: Catalog, qualities: Floats, unit: float, levels: Floats, cuts: Floats) -> None:
+        flags = catalog.categories.astype(np.float64)
+        number = np.sqrt(np.maximum(flags.sum(axis=1, keepdims=True), 1.0))
+        year, dated = years(catalog)
+        era = np.exp(-(((year[:, None] - _DECADES) / _ERA) ** 2))
+        era *= (dated / np.maximum(np.linalg.norm(era, axis=1), 1e-9))[:, None]
+        counts = catalog.public_counts.astype(np.float64)
+        widely = weighted_standard(np.log1p(counts), counts)
+        good = weighted_standard(qualities, counts)
+        spreads = fitted.LEARNT
+        self.features = unit * np.column_stack(
+            [
+                np.full(len(counts), spreads["person"]),
+                spreads["category"] * flags / number,
+                spreads["era"] * era,
+                spreads["popularity"] * widely,
+                spreads["quality"] * good,
+            ]
+        )
+        self.parts = np.cumsum([0, 1, flags.shape[1], len(_DECADES), 1, 1])
+        self._whim = fitted.LEARNT["whim"] * unit
+        self._levels, self._cuts = levels, cuts
+        self._steps = (levels[:-1] + levels[1:]) / 2
+
+    def learn(self, history: History, expected: Floats) -> Learnt:
+        """What each person's memory tells.
+
+        Args:
+            history: what R people remember.
+            expected: what was expected of each remembered item, the domain's points, shape ``(R, W)``.
+        """
+        rows, size = len(history), self.features.shape[1]
+        learnt = Learnt(np.zeros((rows, size)), np.full(rows, self._whim), np.tile(self._cuts, (rows, 1)))
+        if history.width == 0:
+            return learnt
+        items, ratings = history.items, history.ratings
+        # One person at a time: the same sums for a person, whoever else is asked.
+        for row, length in enumerate(history.lengths.tolist()):
+            if length:
+                before, given = expected[row, :length], ratings[row, :length]
+                features = self.features[items[row, :length]]
+                gram = features.T @ features + self._whim**2 * np.eye(size)
+                weights = np.linalg.solve(gram, features.T @ (given - before))
+                guess = before + features @ weights
+                off = float(((given - guess) ** 2).sum())
+                whim = np.sqrt((off + fitted.WHIM_DOUBT * self._whim**2) / (length + fitted.WHIM_DOUBT))
+                learnt.weights[row], learnt.whim[row] = weights, whim
+                learnt.weights[row, 0] += _lately(given - guess) / self.features[0, 0]
+                learnt.cuts[row] = self._own_cuts(given, guess, whim)
+        return learnt
+
+    def _own_cuts(self, given: Floats, guess: Floats, whim: float) -> Floats:
+        """Where a person's levels begin, so that they use the levels as often as in their memory, shape ``(L - 1,)``.
+
+        The shares up to each level are those of the memory, where the older counts less (half after
+        ``LEVEL_HALF_LIFE`` ratings), together with ``LEVEL_DOUBT`` ratings of somebody with the same sums and
+        everybody's cutpoints.
+        """
+        weight = 0.5 ** (np.arange(len(given))[::-1] / fitted.LEVEL_HALF_LIFE)
+        count = float(weight.sum())
+        middle = float(weight @ guess) / count
+        # The variance over few items is doubted towards that of items for everybody.
+        usual = (fitted.ITEM_SPREAD * self._whim / fitted.LEARNT["whim"]) ** 2
+        between = (float(weight @ (guess - middle) ** 2) + 5.0 * usual) / (count + 5.0)
+        spread = float(np.sqrt(between + whim**2))
+        normal = NormalDist()
+        usually = np.array([normal.cdf((cut - middle) / spread) for cut in self._cuts.tolist()])
+        up_to = weight @ (given[:, None] < self._steps)
+        shares = (up_to + fitted.LEVEL_DOUBT * usually) / (count + fitted.LEVEL_DOUBT)
+        scores = [normal.inv_cdf(share) for share in np.clip(shares, _TAIL, 1.0 - _TAIL).tolist()]
+        return np.maximum.accumulate(middle + spread * np.array(scores))

@@ -1,0 +1,241 @@
+"""The report of an ablation: each study's figures by the way of answering, and their differences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from emosim_core.errors import RunError
+from emosim_core.reports.figure import Figure, Series, Table, identifier
+from emosim_core.reports.report import Fact, Report, Section, flat, setup_tables
+from emosim_core.runs.records import MANIFEST, read_json
+
+KIND = "ablation"
+RESULTS = "results.json"
+
+SHARE = "success share"
+"""The measure that most studies have."""
+
+_NO_SIDE = ""
+_ALL = (0.0, 1.0)
+
+
+def report_of_ablation(directory: Path) -> Report:
+    """The report of an ablation.
+
+    Raises:
+        RunError: the directory holds no ablation that has come to results, or is damaged.
+    """
+    if not (directory / RESULTS).exists():
+        raise RunError(f"{directory} has no {RESULTS} yet; go on with: emosim ablate --resume {directory}")
+    manifest, found = read_json(directory / MANIFEST), read_json(directory / RESULTS)
+    try:
+        return _report(directory, manifest, found)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise RunError(f"{directory / RESULTS} is damaged ({type(error).__name__}: {error})") from error
+
+
+def _report(directory: Path, manifest: Mapping[str, Any], found: Mapping[str, Any]) -> Report:
+    told: Sequence[Mapping[str, Any]] = found["pooled"] or found["cells"]
+    axes = list(found["cells"][0]["answers"]) if found["cells"] else []
+    varying = [axis for axis in axes if len({one["answers"][axis] for one in found["cells"]}) > 1]
+    ways = {_way(one["answers"], varying) for one in told}
+    same = {axis: found["cells"][0]["answers"][axis] for axis in axes if axis not in varying}
+    constant = ", ".join(f"{axis} {value}" for axis, value in same.items() if value)
+    seeds = sorted({one["seed"] for one in found["cells"]})
+    headline = f"{len(found['studies'])} studies, {_counted(len(ways), 'way')} of answering"
+    headline += f" ({', '.join(varying)})" if varying else ""
+    headline += f", {_counted(len(seeds), 'seed')}. The same in all: {constant}." if constant else "."
+    report = Report("ablation", f"{found['title']}: how well people are played", headline)
+    ratings = sum(max(figure["ratings"] for figure in one["figures"]) for one in found["cells"])
+    failed = sum(max(figure["failed"] for figure in one["figures"]) for one in found["cells"])
+    decided = [one for one in found["differences"] if one["low"] is not None and (one["low"] > 0 or one["high"] < 0)]
+    report.facts = [
+        Fact("ratings", f"{ratings:,}", "each on record"),
+        Fact("failed ratings", f"{failed:,}", "count as no success" if failed else ""),
+        *(_fact(one) for one in told if len(ways) == 1),
+    ]
+    if found["differences"]:
+        aside = f"of {len(found['differences'])}, with intervals that leave out 0"
+        report.facts.append(Fact("differences", str(len(decided)), aside))
+    if found["missing"]:
+        report.notes.append(
+            f"{_counted(len(found['missing']), 'cell')} not done. Go on with: emosim ablate --resume {directory}"
+        )
+    report.notes += [f"Left out: {study}: {reason}" for study, reason in found.get("left_out", {}).items()]
+    report.notes += [str(one) for one in manifest.get("announcements", ())]
+    report.sections += _overview(found["studies"], told, varying)
+    for study in found["studies"]:
+        report.sections.append(_section(study, [one for one in told if one["study"] == study], found, varying))
+    report.sections.append(_setup(manifest, found))
+    return report
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def _way(answers: Mapping[str, str], varying: Sequence[str]) -> str:
+    return ", ".join(answers[axis] for axis in varying if answers[axis]) or answers.get("rater") or "all"
+
+
+def _fact(one: Mapping[str, Any]) -> Fact:
+    """The last figure of a study, which sums up its sides."""
+    figure = one["figures"][-1]
+    return Fact(
+        one["study"].replace("_", " "), _number(figure["estimate"]), f"{figure['measure']}, {_interval(figure)}"
+    )
+
+
+def _number(value: float | None, signed: bool = False) -> str:
+    return "none" if value is None else f"{value:+.3f}" if signed else f"{value:.3f}"
+
+
+def _interval(figure: Mapping[str, Any], signed: bool = False) -> str:
+    if figure["low"] is None:
+        return "no interval"
+    return f"95 %: {_number(figure['low'], signed)} to {_number(figure['high'], signed)}"
+
+
+def _overview(studies: Sequence[str], told: Sequence[Mapping[str, Any]], varying: Sequence[str]) -> list[Section]:
+    """Success shares of all studies beside each other."""
+    ways = list(dict.fromkeys(_way(one["answers"], varying) for one in told))
+    shares: dict[tuple[str, str], dict[str, Mapping[str, Any]]] = {}
+    for one in told:
+        for figure in one["figures"]:
+            if figure["measure"] == SHARE:
+                shares.setdefault((one["study"], figure["side"]), {})[_way(one["answers"], varying)] = figure
+    order = sorted((key for key in shares if len(shares[key]) == len(ways)), key=lambda key: studies.index(key[0]))
+    if not order:
+        return []
+    series = []
+    for way in ways:
+        some = [shares[key][way] for key in order]
+        series.append(
+            Series(
+                way,
+                [figure["estimate"] for figure in some],
+                (),
+                [figure["low"] for figure in some],
+                [figure["high"] for figure in some],
+                [figure["ratings"] for figure in some],
+            )
+        )
+    names = [f"{study.replace('_', ' ')}, {side}" if side else study.replace("_", " ") for study, side in order]
+    says = "How often people rated as they must, by study and side. Higher is better. Bars are 95 % intervals."
+    figure = Figure(
+        "overview", "rows", "Success shares", says, SHARE, "study", series, names, form="share", y_range=_ALL
+    )
+    return [Section("overview", "At a glance", figures=[figure])]
+
+
+def _section(
+    study: str, told: Sequence[Mapping[str, Any]], found: Mapping[str, Any], varying: Sequence[str]
+) -> Section:
+    names = [_way(one["answers"], varying) for one in told]
+    figures: list[Figure] = []
+    measures = list(dict.fromkeys(figure["measure"] for one in told for figure in one["figures"]))
+    for measure in measures:
+        by_side: dict[str, list[Mapping[str, Any]]] = {}
+        for one in told:
+            for figure in one["figures"]:
+                if figure["measure"] == measure:
+                    by_side.setdefault(figure["side"] or _NO_SIDE, []).append(figure)
+        sides = {side: some for side, some in by_side.items() if len(some) == len(told)}
+        if not sides:
+            continue
+        first = next(iter(sides.values()))[0]
+        series = [
+            Series(
+                side or measure,
+                [figure["estimate"] for figure in some],
+                (),
+                [figure["low"] for figure in some],
+                [figure["high"] for figure in some],
+                [figure["ratings"] for figure in some],
+            )
+            for side, some in sides.items()
+        ]
+        figures.append(
+            Figure(
+                identifier(study, measure),
+                "rows",
+                measure.capitalize(),
+                f"{study.replace('_', ' ').capitalize()}; {first['better']} is better. Bars are 95 % intervals.",
+                measure,
+                "way of answering",
+                series,
+                names,
+                form="share" if measure == SHARE else "number",
+                y_range=_ALL if measure == SHARE else None,
+            )
+        )
+        figures += _groups(study, measure, names, sides)
+    rows = [
+        (
+            *(name, figure["side"] or figure["measure"], _number(figure["estimate"]), _interval(figure)),
+            *(figure["interval"], f"{figure['failed']:,}", f"{figure['ratings']:,}"),
+        )
+        for name, one in zip(names, told, strict=True)
+        for figure in one["figures"]
+    ]
+    columns = ("way of answering", "side", "result", "interval", "made by", "failed", "ratings")
+    tables = [Table("Results", columns, rows)]
+    differences = [
+        (
+            " - ".join(_way(one[which], one["differs"]) for which in ("first", "second")),
+            one["side"] or one["measure"],
+            _number(one["estimate"], signed=True),
+            _interval(one, signed=True),
+            one["better"],
+        )
+        for one in found["differences"]
+        if one["study"] == study
+    ]
+    if differences:
+        says = "On the same trials, which are drawn together."
+        tables.append(Table("Differences", ("ways", "side", "difference", "interval", "better"), differences, says))
+    return Section(identifier("study", study), study.replace("_", " ").capitalize(), figures=figures, tables=tables)
+
+
+def _groups(
+    study: str, measure: str, names: Sequence[str], sides: Mapping[str, Sequence[Mapping[str, Any]]]
+) -> list[Figure]:
+    """Estimates of each group, such as a category; where there are several groups."""
+    groups = list(dict.fromkeys(group for some in sides.values() for figure in some for group in figure["groups"]))
+    if len(groups) < 2:
+        return []
+    rows, cells = [], []
+    for side, some in sides.items():
+        for name, figure in zip(names, some, strict=True):
+            rows.append(f"{name}, {side}" if side else name)
+            cells.append([figure["groups"].get(group, {}).get("estimate") for group in groups])
+    return [
+        Figure(
+            identifier(study, measure, "groups"),
+            "heat",
+            f"{measure.capitalize()} by group",
+            f"{study.replace('_', ' ').capitalize()}: each group of trials by itself; an empty cell has none.",
+            "group",
+            "way of answering",
+            names=groups,
+            rows=rows,
+            cells=cells,
+            cells_are=measure,
+            form="share" if measure == SHARE else "number",
+            y_range=_ALL if measure == SHARE else None,
+        )
+    ]
+
+
+def _setup(manifest: Mapping[str, Any], found: Mapping[str, Any]) -> Section:
+    tables = setup_tables(manifest)
+    for way in manifest.get("ways", ()):
+        name = ", ".join(value for value in way["answers"].values() if value)
+        parts = setup_tables({"parts": way["parts"]})[-1]
+        tables.append(Table(f"Components: {name}", parts.columns, parts.rows))
+    if found.get("intervals"):
+        tables.append(Table("How intervals are made", ("interval", "how"), flat(found["intervals"])))
+    says = f"Made {manifest.get('created')}. Every rating is on record; the figures are made of the records."
+    return Section("setup", "What was run", says, tables=tables)

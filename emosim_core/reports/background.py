@@ -1,0 +1,56 @@
+"""Background: what a run's plugins know beyond its records, where they are there: scale, words, items, real people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from emosim_core.errors import EmoSimError
+from emosim_core.hooks import Registry
+from emosim_core.model import Domain, Item, Loader
+from emosim_core.runs.runner import digest
+from emosim_core.simulation.assembly import build
+
+
+@dataclass
+class Background:
+    """What plugins know.
+
+    Attributes:
+        domain: the run's domain; None where its plugin is not there.
+        items: the items by their ids; empty where they cannot be loaded, or are not those of the run.
+        notes: what is missing and why, in sentences.
+    """
+
+    domain: Domain | None = None
+    items: dict[str, Item] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def background(manifest: Mapping[str, Any], registry: Registry | None = None) -> Background:
+    """Look up a run's domain and load its items; what cannot be had is noted, for a report can do without."""
+    found = Background()
+    config = manifest["config"]
+    registry = registry or Registry()
+    try:
+        found.domain = build(registry.resolve_domain(config["plugin"]), Domain)
+    except EmoSimError as error:
+        found.notes.append(
+            f"The domain {config['plugin']!r} cannot be used, so nothing is said of real people: {error}"
+        )
+        return found
+    try:
+        source = registry.resolve("items", config["items"] or found.domain.default_items, found.domain.name)
+        items = build(source, Loader).load().items
+    except EmoSimError as error:
+        found.notes.append(f"The items cannot be loaded, so nothing is said of their categories: {error}")
+        return found
+    if digest(items) != manifest["data"].get("items_sha256"):
+        found.notes.append(
+            "The items have changed since the run was made, so nothing is said of their categories. "
+            f"Items come from: {manifest['parts']['items']['name']}."
+        )
+        return found
+    found.items = {item.id: item for item in items}
+    return found

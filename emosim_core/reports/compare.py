@@ -1,0 +1,274 @@
+"""Comparing runs: means side by side, differences to the first, and how far they would move with other people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emosim_core.errors import ConfigurationError, RunError
+from emosim_core.reports.columns import RunColumns, Session, read_run
+from emosim_core.reports.intervals import RESAMPLES, divided, middle_95, resampled
+from emosim_core.reports.report import flat
+from emosim_core.runs.words import ENDINGS
+
+Floats = NDArray[np.float64]
+
+_NO_DIFFERENCE = ("gateway.",)
+"""Beginnings of options that change no rating."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One measure of one run.
+
+    Attributes:
+        mean: over all that was counted; None where nothing was.
+        low: lower end of its 95 % interval; None where fewer than two people were counted.
+        high: upper end.
+        difference: what it is above the first run; None for the first.
+        difference_low: lower end of the 95 % interval of the difference.
+        difference_high: upper end.
+    """
+
+    mean: float | None
+    low: float | None
+    high: float | None
+    difference: float | None = None
+    difference_low: float | None = None
+    difference_high: float | None = None
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One run beside others.
+
+    Attributes:
+        directory: where it lies.
+        sessions: sessions that ended.
+        people: different people in them.
+        complete: whether all sessions were simulated.
+        paired: whether its differences to the first pair each person with himself.
+        differs_in: option by option, what the first run had and what this one had.
+        measures: by name, in the order of a table.
+    """
+
+    directory: str
+    sessions: int
+    people: int
+    complete: bool
+    paired: bool
+    differs_in: Mapping[str, tuple[str, str]]
+    measures: Mapping[str, Measure]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Runs side by side.
+
+    Attributes:
+        domain: what they simulate.
+        resamples: resamples of the bootstrap.
+        seed: its seed.
+        notes: what a reader must know before believing the differences.
+        runs: the runs; differences are to the first.
+    """
+
+    domain: str
+    resamples: int
+    seed: int
+    notes: Sequence[str]
+    runs: Sequence[Compared]
+
+    def record(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return asdict(self)
+
+
+def compare_runs(directories: Sequence[str | Path], *, resamples: int = RESAMPLES, seed: int = 0) -> Comparison:
+    """Put runs side by side, as ``emosim compare`` does.
+
+    Intervals are 95 % percentile intervals of a bootstrap over people: who is drawn brings all their sessions along.
+    Runs with the same people and the same seed are paired: the same people are drawn for both, so that what differs
+    between people cancels. Sessions that did not end are left out.
+
+    Args:
+        directories: of the runs, at least two; differences are to the first.
+        resamples: of the bootstrap, at least 100.
+        seed: of the bootstrap.
+
+    Raises:
+        ConfigurationError: there are fewer than two, they are of different domains, or ``resamples`` is too low.
+        RunError: a directory holds no run, or one without a session that ended.
+    """
+    if len(directories) < 2:
+        raise ConfigurationError("to compare runs, name two directories or more")
+    if resamples < 100:
+        raise ConfigurationError(f"resamples must be at least 100, got {resamples}: an interval needs its tails")
+    runs = [read_run(Path(directory)) for directory in directories]
+    first = runs[0]
+    domain = first.manifest["config"]["plugin"]
+    for run in runs:
+        if not run.ended:
+            raise RunError(f"{run.directory} has no session that ended, so there is nothing to compare")
+        if run.manifest["config"]["plugin"] != domain:
+            raise ConfigurationError(
+                f"{first.directory} is of {domain!r} and {run.directory} of {run.manifest['config']['plugin']!r}; "
+                "their ratings are on different things and cannot be compared"
+            )
+    ends = sorted({session.end for run in runs for session in run.ended})
+    compared = []
+    for number, run in enumerate(runs):
+        paired = number > 0 and _paired(first, run)
+        told: list[Floats] = list(_alone(run, ends, resamples, _own_seed(seed, number)))
+        if number:
+            told += _above(first, run, ends, resamples, seed, paired)
+        compared.append(
+            Compared(
+                directory=str(run.directory),
+                sessions=len(run.ended),
+                people=len({session.person for session in run.ended}),
+                complete=run.complete,
+                paired=paired,
+                differs_in=_differences(first.manifest, run.manifest),
+                measures={
+                    name: Measure(*(_number(values[place]) for values in told))
+                    for place, name in enumerate(_names(ends))
+                },
+            )
+        )
+    return Comparison(str(domain), resamples, seed, _notes(compared), compared)
+
+
+def is_share(measure: str) -> bool:
+    """Whether a measure is a share, to be written in per cent."""
+    return measure == "share liked" or measure.startswith("ended: ")
+
+
+def _own_seed(seed: int, number: int) -> int:
+    return int(np.random.SeedSequence([seed, number + 1]).generate_state(1)[0])
+
+
+def _paired(first: RunColumns, run: RunColumns) -> bool:
+    """Whether two runs are about the same people in the same order of sessions."""
+    same = ("seed", "people", "holdout", "user_order")
+    one, other = first.manifest, run.manifest
+    return one["data"].get("users_sha256") == other["data"].get("users_sha256") and all(
+        one["config"].get(name) == other["config"].get(name) for name in same
+    )
+
+
+def _names(ends: Sequence[str]) -> list[str]:
+    """What is measured, in the order of :func:`_told`."""
+    return [
+        "mean rating",
+        "share liked",
+        "reward per session",
+        "steps per session",
+        "valence at the end",
+        "arousal at the end",
+        *(f"ended: {ENDINGS.get(end, end)}" for end in ends),
+    ]
+
+
+def _ids(run: RunColumns) -> set[str]:
+    return {run.users[session.person].id for session in run.ended}
+
+
+def _alone(run: RunColumns, ends: Sequence[str], resamples: int, seed: int) -> tuple[Floats, Floats, Floats]:
+    """Means of a run and the ends of their intervals, each of shape ``(measures,)``."""
+    totals, counts = _by_person(run, ends, sorted(_ids(run)))
+    low, high = middle_95(_drawn(totals, counts, resamples, seed))
+    return divided(totals.sum(axis=0), counts.sum(axis=0)), low, high
+
+
+def _above(
+    first: RunColumns, run: RunColumns, ends: Sequence[str], resamples: int, seed: int, paired: bool
+) -> tuple[Floats, Floats, Floats]:
+    """What a run is above the first, and the ends of the intervals, each of shape ``(measures,)``."""
+    everyone = sorted(_ids(first) | _ids(run))
+    samples, means = [], []
+    for number, one in enumerate((first, run)):
+        totals, counts = _by_person(one, ends, everyone if paired else sorted(_ids(one)))
+        means.append(divided(totals.sum(axis=0), counts.sum(axis=0)))
+        # One seed over the same people draws the same people for both.
+        samples.append(_drawn(totals, counts, resamples, seed if paired else _own_seed(seed, number)))
+    low, high = middle_95(samples[1] - samples[0])
+    return means[1] - means[0], low, high
+
+
+def _drawn(totals: Floats, counts: Floats, resamples: int, seed: int) -> Floats:
+    """Resampled means; NaN where fewer than two people were counted, which says nothing about others."""
+    few = (counts > 0).sum(axis=0) < 2
+    return np.where(few, np.nan, resampled(totals, counts, resamples, seed))
+
+
+def _told(session: Session, ends: Sequence[str]) -> tuple[list[float], list[float]]:
+    """What a session adds to each measure, and to what it is counted by."""
+    totals = [session.total, session.liked, session.reward, session.steps, *session.mood]
+    counts = [session.rated, session.rated, 1.0, 1.0, 1.0, 1.0]
+    return [*totals, *(float(session.end == end) for end in ends)], [*counts, *(1.0 for _ in ends)]
+
+
+def _by_person(run: RunColumns, ends: Sequence[str], ids: Sequence[str]) -> tuple[Floats, Floats]:
+    """Sums and counts of each of the people with these ids, each of shape ``(people, measures)``."""
+    place = {id_: row for row, id_ in enumerate(ids)}
+    totals = np.zeros((len(ids), 6 + len(ends)))
+    counts = np.zeros_like(totals)
+    for session in run.ended:
+        row = place[run.users[session.person].id]
+        total, count = _told(session, ends)
+        totals[row] += total
+        counts[row] += count
+    return totals, counts
+
+
+def _number(value: float) -> float | None:
+    return round(float(value), 6) if np.isfinite(value) else None
+
+
+def _differences(first: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    """Configuration, components, data and versions, where they differ."""
+    found: dict[str, tuple[str, str]] = {}
+    for section in ("config", "parts", "data", "versions"):
+        before, after = dict(flat(first.get(section, {}))), dict(flat(other.get(section, {})))
+        for name in {**before, **after}:
+            old, new = before.get(name, "none"), after.get(name, "none")
+            if old != new and not name.startswith(_NO_DIFFERENCE):
+                found[name if section == "config" else f"{section}: {name}"] = (old, new)
+    # What a choice brings along is no further difference.
+    chosen = {name.partition(".")[0] for name in found if ": " not in name}
+    brought = {
+        "llm_model": ("rater", "llm_backend"),
+        "llm_rater": ("rater",),
+    }
+    for choice in chosen:
+        for part in brought.get(choice, (choice,)):
+            found = {name: told for name, told in found.items() if not name.startswith(f"parts: {part}.")}
+        if choice in ("items", "users"):
+            found = {name: told for name, told in found.items() if not name.startswith(f"data: {choice}")}
+    return found
+
+
+def _notes(runs: Sequence[Compared]) -> list[str]:
+    notes = [f"{run.directory} is not complete." for run in runs if not run.complete]
+    for run in runs[1:]:
+        if not run.differs_in:
+            notes.append(f"{run.directory} was made with the same configuration as {runs[0].directory}.")
+        elif len(run.differs_in) > 1:
+            notes.append(
+                f"{run.directory} differs from {runs[0].directory} in {len(run.differs_in)} things, so no difference "
+                f"can be put down to one of them: {', '.join(run.differs_in)}."
+            )
+        if not run.paired:
+            notes.append(
+                f"{run.directory} has other people or another seed than {runs[0].directory}: people are not paired, "
+                "and intervals are wider."
+            )
+    few = [run.directory for run in runs if run.people < 2]
+    notes += [f"{directory} is about one person, which gives no interval." for directory in few]
+    return notes

@@ -1,0 +1,238 @@
+"""The report of an evaluation: recommenders side by side, with the intervals that evaluation.json holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from emosim_core.errors import RunError
+from emosim_core.reports.figure import Figure, Number, Series, Table, identifier
+from emosim_core.reports.report import Fact, Report, Section, flat
+from emosim_core.runs.records import read_json
+from emosim_core.runs.words import ENDINGS, usage_rows, who_answers
+
+EVALUATION = "evaluation.json"
+
+_TITLES = {
+    "mean_reward": "reward per session",
+    "reward_per_step": "reward per step",
+    "share_liked": "share liked",
+    "session_length": "steps per session",
+    "map_at_10": "MAP@10",
+    "mrr_at_10": "MRR@10",
+    "ndcg_at_10": "nDCG@10",
+}
+"""Metrics whose names are not their titles."""
+
+_SHARES = {"share_liked", "coverage"}
+_LISTS = ("map_at_10", "mrr_at_10", "ndcg_at_10", "personalisation", "coverage", "novelty")
+_GROUPS = {"known": "known people", "new": "new people", "all": "all people"}
+_INTERVALS = "Bars are 95 % bootstrap intervals over people."
+
+Metrics = Mapping[str, Mapping[str, Number]]
+
+
+def report_of_evaluation(directory: Path) -> Report:
+    """The report of an evaluation.
+
+    Raises:
+        RunError: the directory holds no evaluation, or it is not complete, or is damaged.
+    """
+    found = read_json(directory / EVALUATION)
+    if not found.get("complete"):
+        raise RunError(f"{directory} is not complete; go on with: emosim evaluate --resume {directory}")
+    try:
+        return _report(directory, found)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise RunError(f"{directory / EVALUATION} is damaged ({type(error).__name__}: {error})") from error
+
+
+def _report(directory: Path, found: Mapping[str, Any]) -> Report:
+    groups: Mapping[str, Mapping[str, Any]] = found["groups"]
+    names = [one["name"] for one in found["recommenders"]]
+    last_name, last = list(groups.items())[-1]
+    best = max(names, key=lambda name: last["recommenders"][name]["metrics"]["mean_reward"]["estimate"] or 0.0)
+    reward = last["recommenders"][best]["metrics"]["mean_reward"]
+    headline = f"Of {len(names)} recommenders, {best!r} earned the most from {_group(last_name)}: {_said(reward)} per "
+    headline += f"session. {_beside(last, best)}"
+    headline += who_answers(found["rater"], found["language_model_asked"], found.get("language_model"))
+    report = Report("evaluation", f"{found.get('title', found['domain'])}: recommenders compared", headline)
+    report.notes = [str(note) for note in found.get("notes", ())]
+    report.facts = [
+        Fact("most reward", best, f"{_said(reward)}, {_group(last_name)}"),
+        Fact("recommenders", str(len(names))),
+        *(
+            Fact(_group(name), f"{one['people']:,}", f"{one['sessions']:,} sessions each")
+            for name, one in groups.items()
+        ),
+    ]
+    if found.get("usage"):
+        report.facts.append(Fact("cost", dict(usage_rows(found["usage"]))["cost"]))
+    for name, measured in reversed(list(groups.items())):
+        report.sections.append(_section(name, measured, names))
+    report.sections.append(_setup(directory, found))
+    return report
+
+
+def _group(name: str) -> str:
+    return _GROUPS.get(name, name)
+
+
+def _said(estimate: Mapping[str, Number], share: bool = False) -> str:
+    if estimate["estimate"] is None:
+        return "none"
+    form = ".1%" if share else ".3g" if abs(estimate["estimate"]) < 100 else ".1f"
+    if estimate["low"] is None or estimate["high"] is None:
+        return f"{estimate['estimate']:{form}}"
+    return f"{estimate['estimate']:{form}} ({estimate['low']:{form}} to {estimate['high']:{form}})"
+
+
+def _beside(measured: Mapping[str, Any], best: str) -> str:
+    """How far the best is from the best that was not trained, or from the first."""
+    for kind, words in (("best_baseline", "the best that was not trained"), ("first", "the first")):
+        told = measured.get("differences", {}).get(kind)
+        if told and best in told["recommenders"]:
+            above = told["recommenders"][best]["metrics"]["mean_reward"]
+            return f"Above {words}, {told['reference']!r}, by {_said(above)}. "
+    return ""
+
+
+def _title(metric: str) -> str:
+    return _TITLES.get(metric, metric.replace("_", " "))
+
+
+def _column(of: Mapping[str, Mapping[str, Any]], names: Sequence[str], metric: str, name: str) -> Series:
+    told = [of[one]["metrics"][metric] for one in names]
+    return Series(name, [t["estimate"] for t in told], (), [t["low"] for t in told], [t["high"] for t in told])
+
+
+def _section(group: str, measured: Mapping[str, Any], names: Sequence[str]) -> Section:
+    of: Mapping[str, Mapping[str, Any]] = measured["recommenders"]
+    order = sorted(names, key=lambda name: -(of[name]["metrics"]["mean_reward"]["estimate"] or 0.0))
+    metrics = list(of[order[0]]["metrics"])
+    figures: list[Figure] = []
+
+    def rows(metric: str) -> None:
+        figures.append(
+            Figure(
+                identifier(group, metric),
+                "rows",
+                _title(metric) if "@" in _title(metric) else _title(metric).capitalize(),
+                f"{_group(group).capitalize()}. {_INTERVALS}",
+                _title(metric),
+                "recommender",
+                [_column(of, order, metric, _title(metric))],
+                order,
+                form="share" if metric in _SHARES else "number",
+            )
+        )
+
+    for metric in ("mean_reward", "share_liked", "session_length"):
+        if metric in metrics:
+            rows(metric)
+    figures += _ends(group, of, order)
+    for curve, title, share in (("survival", "Who is still there", True), ("reward", "Reward by step", False)):
+        if all(of[name].get("curves", {}).get(curve) for name in order):
+            figures.append(_curve(group, of, order, curve, title, share))
+    for metric in metrics:
+        if metric in _LISTS:
+            rows(metric)
+    cells = [(_name, *(_said(of[_name]["metrics"][m], m in _SHARES) for m in metrics)) for _name in order]
+    tables = [Table("All metrics", ("recommender", *(_title(metric) for metric in metrics)), cells)]
+    for told in measured.get("differences", {}).values():
+        above: Mapping[str, Mapping[str, Any]] = told["recommenders"]
+        rows_ = [
+            (name, *(_said(above[name]["metrics"][m], m in _SHARES) for m in metrics))
+            for name in order
+            if name in above
+        ]
+        if rows_:
+            says = "Differences of the same resamples of people."
+            tables.append(
+                Table(f"Above {told['reference']!r}", ("recommender", *(_title(m) for m in metrics)), rows_, says)
+            )
+    says = f"{measured['people']:,} people, {measured['sessions']:,} sessions with each recommender."
+    return Section(identifier("group", group), _group(group).capitalize(), says, figures, tables)
+
+
+def _ends(group: str, of: Mapping[str, Mapping[str, Any]], order: Sequence[str]) -> list[Figure]:
+    ends = list(of[order[0]]["ends"])
+    if not ends:
+        return []
+    series = []
+    for end in ends:
+        told = [of[name]["ends"][end] for name in order]
+        series.append(
+            Series(
+                ENDINGS.get(end, end),
+                [t["estimate"] for t in told],
+                (),
+                [t["low"] for t in told],
+                [t["high"] for t in told],
+            )
+        )
+    return [
+        Figure(
+            identifier(group, "endings"),
+            "rows",
+            "Why sessions ended",
+            f"{_group(group).capitalize()}: share of sessions by how they ended. {_INTERVALS}",
+            "share of sessions",
+            "recommender",
+            series,
+            order,
+            form="share",
+        )
+    ]
+
+
+def _curve(
+    group: str, of: Mapping[str, Mapping[str, Any]], order: Sequence[str], curve: str, title: str, share: bool
+) -> Figure:
+    series = []
+    for name in order:
+        told = of[name]["curves"][curve]
+        there = [step for step, one in enumerate(told, start=1) if one["estimate"] is not None]
+        kept = [told[step - 1] for step in there]
+        series.append(
+            Series(
+                name,
+                [one["estimate"] for one in kept],
+                there,
+                [one["low"] for one in kept],
+                [one["high"] for one in kept],
+            )
+        )
+    return Figure(
+        identifier(group, curve),
+        "lines",
+        title,
+        f"{_group(group).capitalize()}. Bands are 95 % bootstrap intervals over people.",
+        "step of the session",
+        "share of sessions" if share else "mean reward",
+        series,
+        form="share" if share else "number",
+        y_range=(0.0, 1.0) if share else None,
+    )
+
+
+def _setup(directory: Path, found: Mapping[str, Any]) -> Section:
+    tables = [Table("Configuration", ("option", "value"), flat(found["config"]))]
+    told = [(one["name"], str(one.get("policy")), str(one.get("model") or "none")) for one in found["recommenders"]]
+    tables.append(Table("Recommenders", ("name", "policy", "model"), told))
+    if found.get("usage"):
+        tables.append(Table("What the language model took", ("what", "amount"), usage_rows(found["usage"])))
+    for title, key in (("Versions", "versions"), ("Measured with", "measured_with")):
+        if found.get(key):
+            tables.append(Table(title, ("package", "version"), flat(found[key])))
+    runs = [
+        (f"{name}, {_group(group)}", f"emosim report {directory / one['run']}")
+        for group, measured in found["groups"].items()
+        for name, one in measured["recommenders"].items()
+        if one.get("run")
+    ]
+    if runs:
+        says = "Each recommender met each group of people in a run of its own, which has a report of its own."
+        tables.append(Table("The sessions behind these figures", ("run", "command"), runs, says))
+    return Section("setup", "What was run", f"Made {found.get('created')}.", tables=tables)

@@ -1,0 +1,90 @@
+"""Making a report: what a directory holds, its page, its figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from emosim_core.data.files import write_whole
+from emosim_core.errors import ConfigurationError, RunError
+from emosim_core.hooks import Registry
+from emosim_core.reports.ablation_report import KIND as ABLATION
+from emosim_core.reports.ablation_report import report_of_ablation
+from emosim_core.reports.evaluation_report import EVALUATION, report_of_evaluation
+from emosim_core.reports.report import Report
+from emosim_core.reports.training_report import PROGRESS, report_of_training
+from emosim_core.reports.validation_report import KIND as VALIDATION
+from emosim_core.reports.validation_report import report_of_validation
+from emosim_core.reports.written_report import PAGE, written_report
+from emosim_core.runs.records import INTERACTIONS, MANIFEST, read_json
+
+REPORT = "report.html"
+
+
+def write_report(
+    directory: str | Path,
+    out: str | Path | None = None,
+    *,
+    figures: str | Path | None = None,
+    prompts: bool = False,
+    registry: Registry | None = None,
+) -> Path:
+    """Write the report of a directory as one HTML file that needs no network, as ``emosim report`` does.
+
+    Args:
+        directory: of a run, a training, an evaluation, an ablation or a validation, or one with a ``page.json``.
+        out: the file to write; ``report.html`` in the directory if not given.
+        figures: directory for the same figures as PNG and SVG; none are drawn if not given.
+        prompts: whether to find each prompt and raw answer of a run with a language model, by simulating it again
+            with the kept answers; nothing is asked.
+        registry: plugins to use; found anew if not given.
+
+    Returns:
+        The file.
+
+    Raises:
+        ConfigurationError: ``prompts`` is of no use here.
+        EmoSimError: the directory holds nothing to report, is damaged, or cannot be simulated again.
+        MissingDependencyError: the extra ``report`` is not installed.
+        RunError: a file cannot be written.
+    """
+    from emosim_core.reports.page import page
+
+    target = Path(directory) / REPORT if out is None else Path(out)
+    report = report_of(Path(directory), prompts=prompts, registry=registry)
+    text = page(report).encode("utf-8")
+    if figures is not None:
+        from emosim_core.reports.drawings import draw_figures
+
+        draw_figures(report.figures, Path(figures))
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(target, text)
+    except OSError as error:
+        raise RunError(f"{target} cannot be written: {error.strerror}") from error
+    return target
+
+
+def report_of(directory: Path, *, prompts: bool = False, registry: Registry | None = None) -> Report:
+    """What the report of a directory says; arguments and errors as of :func:`write_report`."""
+    if not directory.is_dir():
+        raise RunError(f"{directory} is no directory")
+    makers = {PAGE: written_report, EVALUATION: report_of_evaluation, PROGRESS: report_of_training}
+    for name, make in makers.items():
+        if (directory / name).exists():
+            if prompts:
+                raise ConfigurationError(f"--prompts is for runs; {directory} holds a {name}")
+            return make(directory)
+    kind = read_json(directory / MANIFEST).get("kind") if (directory / MANIFEST).exists() else None
+    of_kind = {ABLATION: report_of_ablation, VALIDATION: report_of_validation}
+    if kind in of_kind:
+        if prompts:
+            raise ConfigurationError(f"--prompts is for runs; {directory} is of the kind {kind!r}")
+        return of_kind[kind](directory)
+    if not (directory / MANIFEST).exists():
+        known = ", ".join((INTERACTIONS, PROGRESS, EVALUATION, PAGE))
+        raise RunError(f"{directory} holds nothing to report: no {MANIFEST} of a run, and none of {known}")
+    from emosim_core.reports.questions import questions
+    from emosim_core.reports.run_report import report_of_run
+
+    asked = questions(directory, registry) if prompts else None
+    return report_of_run(directory, registry, asked)

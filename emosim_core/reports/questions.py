@@ -1,0 +1,170 @@
+"""Questions: each prompt of a run and the raw answer to it, found by simulating the run again from kept answers."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from emosim_core.components.base import RatingRequest
+from emosim_core.errors import ConfigurationError, LLMError, LLMReplayError, RunError
+from emosim_core.hooks import Registry
+from emosim_core.llm.chat import ChatAnswer, ChatRequest
+from emosim_core.llm.prompter import Prompter, Reply
+from emosim_core.llm.rater import Asks, Counted, ModelRater
+from emosim_core.runs.records import INTERACTIONS, read_manifest
+from emosim_core.runs.runner import Run
+from emosim_core.runs.summary import Episode
+from emosim_core.simulation.config import RunConfig
+from emosim_core.simulation.engine import Step
+
+Exchanges = dict[tuple[int, int, int], list[dict[str, Any]]]
+"""By session, step and place in the slate: what was asked and answered, the first try first."""
+
+
+def questions(directory: Path, registry: Registry | None = None) -> Exchanges:
+    """Find what a language model was asked in a run, and what it answered, to the letter.
+
+    A run keeps ratings and reasons; the answers themselves are kept with their questions in the cache. So the run is
+    simulated again, with kept answers alone: nothing is asked and nothing in the directory changes. Each step must
+    equal the one on record.
+
+    Raises:
+        ConfigurationError: no language model was asked in this run.
+        LLMReplayError: an answer is not kept any more.
+        EmoSimError: what the run was made with is not there any more.
+        RunError: the directory holds no run, or simulating it again gives another one.
+    """
+    manifest = read_manifest(directory)
+    if not manifest.get("language_model_asked") or "llm_backend" not in manifest["parts"]:
+        raise ConfigurationError(f"--prompts: no language model was asked in {directory}, so there are no prompts")
+    config = RunConfig(**manifest["config"])
+    config = config.model_copy(update={"gateway": config.gateway.model_copy(update={"replay": True})})
+    with tempfile.TemporaryDirectory() as folder:
+        again = _Again(config, Path(folder) / "run", registry=registry)
+        missing: LLMReplayError | None = None
+        try:
+            again.play()
+        except LLMReplayError as error:  # of no matter if the run on record ends before this question
+            missing = error
+        made = Path(folder) / "run" / INTERACTIONS
+        made.parent.mkdir(exist_ok=True)
+        if not _same(made, directory / INTERACTIONS):
+            raise LLMReplayError(f"The prompts of {directory} cannot be found: {missing}") from missing
+    return again.found
+
+
+def _same(made: Path, there: Path) -> bool:
+    """Whether the run that was made again comes as far as the run on record, which must be its beginning.
+
+    Raises:
+        RunError: a step is another one.
+    """
+    made.touch()  # a run that has not taken a step leaves no file
+    try:
+        with made.open("rb") as new, there.open("rb") as old:
+            for number, line in enumerate(old, start=1):
+                if not line.endswith(b"\n"):
+                    return True
+                again = new.readline()
+                if not again:
+                    return False
+                if again != line:
+                    raise RunError(
+                        f"{there}, line {number}: simulating the run again gives another step, so its prompts cannot "
+                        "be found; the file was changed, or the run depends on what its manifest does not hold"
+                    )
+    except OSError as error:
+        raise RunError(f"{error.filename} cannot be read: {error.strerror}") from error
+    return True
+
+
+class _Again(Run):
+    """A run that notes what its rater asks, and tells no observer."""
+
+    def __init__(self, config: RunConfig, directory: Path, registry: Registry | None = None) -> None:
+        super().__init__(config, directory, registry=registry)
+        rater = self.world.rater
+        if not isinstance(rater, ModelRater):
+            raise ConfigurationError("--prompts: the rater of this run asks a language model in a way of its own")
+        self.found: Exchanges = {}
+        self._notes = _Notes(rater.prompter)
+        rater.prompter, rater.gateway = self._notes, _NotedGateway(rater.gateway, self._notes)
+
+    def _tell(self, hook: str, **what: Any) -> None:
+        pass
+
+    def _step_all(self) -> list[Episode]:
+        self._notes.clear()
+        return super()._step_all()
+
+    def _record(self, step: Step, row: int) -> dict[str, Any]:
+        record = super()._record(step, row)
+        answered = int(step.answered[row])
+        if answered >= 0:
+            for place in range(len(record["proposed"])):
+                exchange = self._notes.of(answered, place)
+                if exchange:
+                    self.found[record["episode"], record["step"], place] = exchange
+        return record
+
+
+class _Notes(Prompter):
+    """Stands between a rater and its prompter, and notes which question is about whom, and the answers."""
+
+    def __init__(self, prompter: Prompter) -> None:
+        self._prompter = prompter
+        self._places: dict[int, list[tuple[int, int]]] = {}
+        self._kept: list[ChatRequest] = []
+        self._exchanges: dict[tuple[int, int], list[dict[str, Any]]] = {}
+
+    def clear(self) -> None:
+        """Forget the step before."""
+        self._places, self._kept, self._exchanges = {}, [], {}
+
+    def of(self, row: int, place: int) -> list[dict[str, Any]]:
+        """What was asked and answered about one place of the slate in this step."""
+        return self._exchanges.get((row, place), [])
+
+    def ask(self, request: RatingRequest, row: int, place: int) -> ChatRequest:
+        return self._note(self._prompter.ask(request, row, place), [(row, place)])
+
+    def ask_again(self, asked: ChatRequest, answer: ChatAnswer, problem: str) -> ChatRequest:
+        return self._note(self._prompter.ask_again(asked, answer, problem), self._places.get(id(asked), []))
+
+    def read(self, answer: ChatAnswer) -> Reply:
+        return self._prompter.read(answer)
+
+    def _note(self, asked: ChatRequest, places: list[tuple[int, int]]) -> ChatRequest:
+        self._kept.append(asked)  # so that no other question gets its id
+        known = self._places.setdefault(id(asked), [])
+        known.extend(place for place in places if place not in known)
+        return asked
+
+    def answered(self, request: ChatRequest, answer: ChatAnswer | LLMError) -> None:
+        """Note the answer to a question."""
+        said = f"{type(answer).__name__}: {answer}" if isinstance(answer, LLMError) else answer.text
+        told = {"question": [[one.role, one.content] for one in request.messages], "answer": said}
+        for place in self._places.get(id(request), []):
+            self._exchanges.setdefault(place, []).append(told)
+
+
+class _NotedGateway:
+    """Stands between a rater and its gateway, and has the answers noted."""
+
+    def __init__(self, gateway: Asks, notes: _Notes) -> None:
+        self._gateway, self._notes = gateway, notes
+
+    @property
+    def usage(self) -> Counted:
+        return self._gateway.usage
+
+    def ask(self, requests: Sequence[ChatRequest]) -> list[ChatAnswer | LLMError]:
+        answers = self._gateway.ask(requests)
+        for request, answer in zip(requests, answers, strict=True):
+            self._notes.answered(request, answer)
+        return answers
+
+    def close(self) -> None:
+        self._gateway.close()

@@ -1,0 +1,113 @@
+"""Report: what a page says, before it becomes a page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from emosim_core.reports.figure import Figure, Table
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One number that a reader needs first.
+
+    Attributes:
+        name: what it is.
+        value: as written.
+        aside: what stands below it in small.
+    """
+
+    name: str
+    value: str
+    aside: str = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a page: a heading, a sentence or two, figures and tables."""
+
+    id: str
+    title: str
+    says: str = ""
+    figures: Sequence[Figure] = ()
+    tables: Sequence[Table] = ()
+
+
+@dataclass
+class Report:
+    """A page.
+
+    Attributes:
+        kind: what the directory holds: ``run``, ``training``, ``evaluation``, ``ablation``, ``validation``.
+        title: heading.
+        headline: what came out, in a sentence or two.
+        facts: the numbers of the first screen.
+        notes: what a reader must know before believing the numbers.
+        sections: in the order of the page.
+        stories: the index and the blocks of the sessions, as :class:`~emosim_core.reports.stories.Stories` packs
+            them; empty where there are none.
+        stories_note: what is not told in them, and how it would be.
+        words: what an item is called, one and several.
+    """
+
+    kind: str
+    title: str
+    headline: str
+    facts: list[Fact] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    sections: list[Section] = field(default_factory=list)
+    stories: list[str] = field(default_factory=list)
+    stories_note: str = ""
+    words: tuple[str, str] = ("item", "items")
+
+    @property
+    def figures(self) -> list[Figure]:
+        """All figures, in the order of the page."""
+        return [figure for section in self.sections for figure in section.figures]
+
+
+def setup_tables(manifest: Mapping[str, Any]) -> list[Table]:
+    """What was run and with which versions: the configuration, the components, the data and the versions."""
+    tables = []
+    if manifest.get("config"):
+        tables.append(Table("Configuration", ("option", "value"), flat(manifest["config"])))
+    parts = manifest.get("parts", {})
+    if parts:
+        rows = [
+            (
+                kind.replace("_", " "),
+                str(part.get("name", "")),
+                ", ".join(f"{name}={short(value)}" for name, value in part.get("options", {}).items()) or "none",
+                str(part.get("provider", "")),
+            )
+            for kind, part in parts.items()
+        ]
+        tables.append(Table("Components", ("what", "name", "options", "from"), rows))
+    for title, key in (("Data", "data"), ("Versions", "versions")):
+        if manifest.get(key):
+            tables.append(Table(title, (key.rstrip("s"), "value"), flat(manifest[key])))
+    return tables
+
+
+def flat(values: Mapping[str, Any], before: str = "") -> list[tuple[str, str]]:
+    """Names and values of nested tables, with dots between the names."""
+    rows: list[tuple[str, str]] = []
+    for name, value in values.items():
+        if isinstance(value, Mapping) and value:
+            rows += flat(value, f"{before}{name}.")
+        else:
+            rows.append((f"{before}{name}", short(value)))
+    return rows
+
+
+def short(value: Any) -> str:
+    """A value of a configuration as people write it."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(short(one) for one in value) + "]"
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,180 @@
+"""The report of a run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from emosim_core.hooks import Registry
+from emosim_core.llm.fencing import legible
+from emosim_core.model.emotion import describe_mood
+from emosim_core.reports.background import Background, background
+from emosim_core.reports.columns import RunColumns, read_run
+from emosim_core.reports.figure import Figure, Table
+from emosim_core.reports.intervals import bootstrap, divided
+from emosim_core.reports.report import Fact, Report, Section, setup_tables
+from emosim_core.reports.run_figures import figures_of_run
+from emosim_core.reports.stories import Asked, Stories
+from emosim_core.runs.words import ENDINGS, usage_rows, who_answers
+
+_SECTIONS = (
+    ("overview", "At a glance", ("ratings", "endings")),
+    ("time", "Over time", ("ratings-over-time", "still-there", "moods", "lengths")),
+    ("what", "What was liked, and by whom", ("categories", "categories-liked", "heat", "traits")),
+)
+
+_MOST = 10
+_ENOUGH = 3
+"""Ratings that an item needs to be listed as most or least liked, where ten items have them."""
+
+NO_QUESTIONS = (
+    "The records of a run hold the answers and the reasons (with --explain), not the questions. "
+    "To see each prompt and the raw answer to it here, make the report with --prompts: the run is simulated again, "
+    "answered from the kept answers alone."
+)
+
+
+def report_of_run(directory: Path, registry: Registry | None = None, asked: Asked | None = None) -> Report:
+    """The report of a run.
+
+    Args:
+        directory: the run's directory.
+        registry: plugins to use; found anew if not given.
+        asked: prompts and raw answers, as :func:`~emosim_core.reports.questions.questions` finds them.
+
+    Raises:
+        RunError: the directory holds no run, or is damaged.
+    """
+    stories = Stories(asked)
+    run = read_run(directory, stories.add)
+    behind = background(run.manifest, registry)
+    title = behind.domain.title if behind.domain else str(run.manifest["config"]["plugin"])
+    report = Report("run", f"{title}: a run of {_sessions(len(run.ended))}", _headline(run, behind))
+    if behind.domain:
+        report.words = (behind.domain.words.item, behind.domain.words.items)
+    report.facts = _facts(run)
+    report.notes = _notes(run, behind)
+    figures = {figure.id: figure for figure in figures_of_run(run, behind)}
+    for id_, name, wanted in _SECTIONS:
+        there: list[Figure] = [figures[one] for one in wanted if one in figures]
+        tables = _rankings(run, behind) if id_ == "what" else []
+        if there or tables:
+            report.sections.append(Section(id_, name, figures=there, tables=tables))
+    report.sections.append(_setup(run))
+    if run.sessions:
+        report.stories = [stories.index(run), *stories.blocks]
+        if run.manifest["language_model_asked"] and not asked:
+            report.stories_note = NO_QUESTIONS
+    return report
+
+
+def _sessions(count: int) -> str:
+    return "one session" if count == 1 else f"{count:,} sessions"
+
+
+def _headline(run: RunColumns, behind: Background) -> str:
+    people = len({session.person for session in run.sessions})
+    words = behind.domain.words if behind.domain else None
+    who = f"{people:,} simulated {words.person if words else 'person'}{'' if people == 1 else 's'}"
+    policy = run.manifest["parts"].get("policy", {}).get("name", "?")
+    said = f"{who}, {_sessions(len(run.sessions))}, recommended to by the policy {policy!r}. "
+    said += who_answers(
+        run.manifest["parts"]["rater"]["name"],
+        run.manifest["language_model_asked"],
+        run.manifest.get("language_model"),
+    )
+    ends = Counter(session.end for session in run.ended)
+    if ends:
+        end, count = ends.most_common(1)[0]
+        said += f" Most frequent ending ({count / ends.total():.0%}): {ENDINGS.get(end, end)}."
+    return said
+
+
+def _facts(run: RunColumns) -> list[Fact]:
+    people, ended = run.people, run.ended
+    facts: list[Fact] = []
+
+    def mean(name: str, over: list[float], under: list[float], form: str) -> None:
+        sums = [
+            np.bincount(people, weights=np.array(values, dtype=np.float64), minlength=len(run.users))[:, None]
+            for values in (over, under)
+        ]
+        value = float(divided(sums[0].sum(), sums[1].sum()))
+        if np.isnan(value):
+            facts.append(Fact(name, "none"))
+            return
+        low, high = bootstrap(sums[0], sums[1])
+        aside = f"95 %: {low[0]:{form}} to {high[0]:{form}}" if np.isfinite(low[0]) else "one person: no interval"
+        facts.append(Fact(name, f"{value:{form}}", aside))
+
+    if not run.sessions:
+        return [Fact("sessions", "0")]
+    sessions = run.sessions
+    rated = [float(session.rated) for session in sessions]
+    over = [float(session.end != "") for session in sessions]
+    mean("mean rating", [session.total for session in sessions], rated, ".2f")
+    mean("liked", [float(session.liked) for session in sessions], rated, ".1%")
+    mean("steps per session", [session.steps * done for session, done in zip(sessions, over, strict=True)], over, ".1f")
+    mean("reward per session", [s.reward * done for s, done in zip(sessions, over, strict=True)], over, ".1f")
+    if ended:
+        valence, arousal = np.mean([session.mood for session in ended], axis=0)
+        word = describe_mood(valence, arousal)
+        facts.append(Fact("mood at the end", word, f"valence {valence:+.2f}, arousal {arousal:.2f}"))
+    asked = len(run.rating) + sum(session.failed for session in sessions)
+    failed = sum(session.failed for session in sessions)
+    facts.append(Fact("failed ratings", f"{failed:,}", f"beside {asked - failed:,} that were given"))
+    usage = run.summary.get("usage") if run.summary else None
+    if usage:
+        rows = dict(usage_rows(usage))
+        value, _, rest = rows["cost"].partition(", ")
+        facts.append(Fact("cost", value if len(value) < 20 else "not known", rest or rows["calls"]))
+    return facts
+
+
+def _notes(run: RunColumns, behind: Background) -> list[str]:
+    notes = []
+    if not run.complete:
+        notes.append(
+            f"The run is not complete: {len(run.ended):,} of {run.manifest['config'].get('episodes', '?')} sessions "
+            f"ended. Go on with: emosim run --resume {run.directory}"
+        )
+    return [*notes, *behind.notes, *(str(one) for one in run.manifest.get("announcements", ()))]
+
+
+def _rankings(run: RunColumns, behind: Background) -> list[Table]:
+    if not len(run.rating):
+        return []
+    counts = np.bincount(run.item, minlength=len(run.titles))
+    means = divided(np.bincount(run.item, weights=run.rating, minlength=len(run.titles)), counts)
+    enough = _ENOUGH if (counts >= _ENOUGH).sum() >= 2 * _MOST else 1
+    rated = np.flatnonzero(counts >= enough)
+    titles = list(run.titles.values())
+    items = behind.domain.words.items if behind.domain else "items"
+    tables = []
+    for title, keys in (("Most liked", -means), ("Least liked", means)):
+        order = rated[np.lexsort((rated, -counts[rated], keys[rated]))][:_MOST]
+        rows = [(legible(titles[one]), f"{means[one]:.2f}", f"{counts[one]:,}") for one in order.tolist()]
+        says = f"Of {items} with at least {enough} {'rating' if enough == 1 else 'ratings'}."
+        tables.append(Table(title, ("title", "mean rating", "ratings"), rows, says))
+    return tables
+
+
+def _setup(run: RunColumns) -> Section:
+    tables = []
+    usage = run.summary.get("usage") if run.summary else None
+    if usage:
+        tables.append(Table("What the language model took", ("what", "amount"), usage_rows(usage)))
+    if run.summary and run.summary.get("steps_per_second") is not None:
+        says = f"{run.summary['seconds']:,} s for {run.summary['steps']:,} steps, writing included."
+        tables.append(
+            Table("Time", ("what", "amount"), [("steps per second", f"{run.summary['steps_per_second']:,}")], says)
+        )
+    made = run.manifest.get("created")
+    return Section(
+        "setup",
+        "What was run",
+        f"Made {made}. The same configuration, seed and versions give the same run." if made else "",
+        tables=[*tables, *setup_tables(run.manifest)],
+    )

@@ -1,0 +1,139 @@
+"""Stories: the sessions of a run, packed so that a page opens one at a time."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from emosim_core.llm.fencing import legible
+from emosim_core.model.emotion import AROUSAL_NAMES, VALENCE_NAMES, describe_mood
+from emosim_core.reports.columns import Numbered, RunColumns, Session
+from emosim_core.runs.words import ENDINGS, person_lines
+
+_STEPS_OF_A_BLOCK = 2000
+"""Steps that are packed together: few enough to unpack in a moment, enough to pack well."""
+
+Asked = Mapping[tuple[int, int, int], list[dict[str, Any]]]
+"""What was asked and answered, by session, step and place in the slate; see :mod:`emosim_core.reports.questions`."""
+
+
+def packed(value: Any) -> str:
+    """A value as JSON, compressed, in base64: nothing in it can end the element of the page that holds it."""
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False).encode("ascii")
+    return base64.b64encode(gzip.compress(text, 6, mtime=0)).decode("ascii")
+
+
+class Stories:
+    """Takes the records of a run in any order of the sessions, and packs each session when it has ended.
+
+    Attributes:
+        blocks: blocks of sessions, each as :func:`packed` leaves it.
+
+    Args:
+        asked: what was asked and answered, where that is known.
+    """
+
+    def __init__(self, asked: Asked | None = None) -> None:
+        self.blocks: list[str] = []
+        self._asked = asked or {}
+        self._items, self._moods = Numbered(), Numbered()
+        self._titles: list[str] = []
+        self._open: dict[int, list[Mapping[str, Any]]] = {}
+        self._waiting: list[tuple[int, list[Mapping[str, Any]]]] = []
+        self._steps = 0
+        self._where: dict[int, tuple[int, int]] = {}
+
+    def add(self, session: Session, record: Mapping[str, Any]) -> None:
+        """Take one record."""
+        self._open.setdefault(session.number, []).append(record)
+        if record["end"]:
+            self._close(session.number)
+
+    def _close(self, number: int) -> None:
+        records = sorted(self._open.pop(number), key=lambda record: int(record["step"]))
+        self._where[number] = (len(self.blocks), len(self._waiting))
+        self._waiting.append((number, records))
+        self._steps += len(records)
+        if self._steps >= _STEPS_OF_A_BLOCK:
+            self._pack()
+
+    def _pack(self) -> None:
+        if not self._waiting:
+            return
+        names = ("steps", "places", "reward", "mood", "feels", "item", "rating", "felt", "times", "tags", "reason")
+        block: dict[str, Any] = {name: [] for name in (*names, "remembered", "past", "pastRating")}
+        block["shares"], block["asked"] = {}, {}
+        for number, records in self._waiting:
+            block["steps"].append(len(records))
+            for record in records:
+                valence, arousal = record["mood"]
+                block["places"].append(len(record["proposed"]))
+                block["reward"].append(record["reward"])
+                block["mood"] += [valence, arousal]
+                block["feels"].append(self._moods[describe_mood(valence, arousal)])
+                for place, told in enumerate(record["proposed"]):
+                    self._tell(block, told)
+                    exchange = self._asked.get((number, record["step"], place))
+                    if exchange:
+                        block["asked"][len(block["item"]) - 1] = exchange
+        self.blocks.append(packed(block))
+        self._waiting, self._steps = [], 0
+
+    def _tell(self, block: dict[str, Any], told: Mapping[str, Any]) -> None:
+        eaten = told["consumed"]
+        if told.get("probabilities"):
+            block["shares"][len(block["item"])] = told["probabilities"]
+        block["item"].append(self._item(told))
+        block["rating"].append(told["rating"])
+        block["felt"].append(told["felt"] if eaten else None)
+        block["times"].append(told["times"] if eaten else 0)
+        tags = 3 * VALENCE_NAMES.index(told["valence"]) + AROUSAL_NAMES.index(told["arousal"]) if eaten else -1
+        block["tags"].append(tags)
+        block["reason"].append(legible(told["reason"] or ""))
+        block["remembered"].append(len(told["remembered"]))
+        for past in told["remembered"]:
+            block["past"].append(self._item(past))
+            block["pastRating"].append(past["rating"])
+
+    def _item(self, told: Mapping[str, Any]) -> int:
+        number = self._items[told["item"]]
+        if number == len(self._titles):
+            self._titles.append(legible(told["title"]))
+        return number
+
+    def index(self, run: RunColumns) -> str:
+        """What a page needs to list, search and filter all sessions, as :func:`packed` leaves it.
+
+        Args:
+            run: the run whose records were taken.
+        """
+        for number in sorted(self._open):
+            self._close(number)
+        self._pack()
+        endings = Numbered()
+        sessions = run.sessions
+        return packed(
+            {
+                "people": [
+                    {"id": user.id, "name": legible(user.name), "lines": [legible(line) for line in person_lines(user)]}
+                    for user in run.users
+                ],
+                "items": self._titles,
+                "tags": [f"{valence}, arousal {arousal}" for valence in VALENCE_NAMES for arousal in AROUSAL_NAMES],
+                "number": [session.number for session in sessions],
+                "person": [session.person for session in sessions],
+                "steps": [session.steps for session in sessions],
+                "reward": [round(session.reward, 6) for session in sessions],
+                "mean": [round(session.total / session.rated, 4) if session.rated else None for session in sessions],
+                "feels": [self._moods[describe_mood(*session.mood)] for session in sessions],
+                "end": [endings[session.end] for session in sessions],
+                "block": [self._where[session.number][0] for session in sessions],
+                "place": [self._where[session.number][1] for session in sessions],
+                "endings": [ENDINGS.get(end, end) or "the run stopped in the middle of it" for end in endings],
+                "moods": list(self._moods),
+                "questions": bool(self._asked),
+            }
+        )

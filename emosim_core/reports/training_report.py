@@ -1,0 +1,129 @@
+"""The report of a training: learning curves from progress.jsonl, and what was trained."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from emosim_core.errors import RunError
+from emosim_core.reports.figure import Figure, Series, Table, identifier
+from emosim_core.reports.report import Fact, Report, Section, flat, setup_tables
+from emosim_core.runs.records import MANIFEST, SUMMARY, read_json
+from emosim_core.runs.words import usage_rows
+
+PROGRESS = "progress.jsonl"
+
+_X = "timesteps"
+_FIRST = ("reward", "length")
+_TITLES = {"reward": "Reward per session", "length": "Steps per session", "fps": "Steps per second"}
+_EVALUATION = "evaluation/"
+_HIDDEN = frozenset({_X, "episodes", "updates", "n_updates"})
+"""Columns that count on as the steps do, and show nothing."""
+
+_MOST_POINTS = 2000
+
+
+def report_of_training(directory: Path) -> Report:
+    """The report of a training.
+
+    Raises:
+        RunError: the directory holds no training, or is damaged.
+    """
+    columns = _read(directory / PROGRESS)
+    steps = columns.pop(_X, {})
+    manifest = read_json(directory / MANIFEST) if (directory / MANIFEST).exists() else {}
+    summary = read_json(directory / SUMMARY) if (directory / SUMMARY).exists() else {}
+    config: Mapping[str, Any] = manifest.get("config", {})
+    algorithm = str(config.get("algo", "")).upper()
+    title = " ".join(
+        part for part in ("Training", algorithm, f"on {config['plugin']}" if "plugin" in config else "") if part
+    )
+    last = max(steps.values(), default=0)
+    report = Report("training", title, f"{int(last):,} steps in {len(steps):,} lines of progress.")
+    names = [name for name in _FIRST if name in columns]
+    for name in names[:1]:
+        first, *_, end = [*columns[name].values(), *columns[name].values()]
+        report.headline += f" {_words(name)}: {first:,.4g} at the start, {end:,.4g} at the end."
+    tested = sorted(name for name in columns if name.startswith(_EVALUATION))
+    others = sorted(name for name in columns if name not in (*_FIRST, *tested) and not _HIDDEN & set(name.split("/")))
+    report.facts = [_fact(name, columns[name]) for name in (*names, *tested)]
+    report.facts.append(Fact("steps of training", f"{int(last):,}"))
+    if summary.get("usage"):
+        report.facts.append(Fact("cost", dict(usage_rows(summary["usage"]))["cost"]))
+    wanted = config.get("total_timesteps", config.get("timesteps"))
+    if isinstance(wanted, int) and last < wanted:
+        report.notes.append(
+            f"The training is not complete: {int(last):,} of {wanted:,} steps. "
+            f"Go on with: emosim train --resume {directory}"
+        )
+    curves = [_curve(name, steps, {_words(name).lower(): columns[name]}) for name in names]
+    if tested:
+        groups = {name.removeprefix(_EVALUATION): columns[name] for name in tested}
+        curves.insert(0, _curve("Reward in evaluations", steps, groups))
+    if curves:
+        report.sections.append(Section("curves", "Learning curves", figures=curves))
+    if others:
+        rest = [_curve(name, steps, {_words(name).lower(): columns[name]}) for name in others]
+        report.sections.append(Section("more", "What else was measured", figures=rest))
+    tables = setup_tables(manifest) if manifest else []
+    if summary:
+        tables.insert(0, Table("Summary", ("what", "value"), flat(summary)))
+    if tables:
+        report.sections.append(Section("setup", "What was trained", tables=tables))
+    return report
+
+
+def _read(path: Path) -> dict[str, dict[int, float]]:
+    """The numbers of a file of progress: by column, the values by line. A line in flight is left out."""
+    columns: dict[str, dict[int, float]] = {}
+    try:
+        with path.open("rb") as stream:
+            for number, line in enumerate(stream, start=1):
+                if not line.endswith(b"\n"):
+                    break
+                try:
+                    record = json.loads(line)
+                    told = {**record, _X: int(record[_X])}
+                except (ValueError, KeyError, TypeError) as error:
+                    raise RunError(f"{path}, line {number}: is no line of progress ({error})") from error
+                for name, value in _flat(told):
+                    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < float("inf"):
+                        columns.setdefault(name, {})[number] = value
+    except OSError as error:
+        raise RunError(f"{path} cannot be read: {error.strerror}") from error
+    return columns
+
+
+def _flat(told: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Names and values, those of a table within under both names."""
+    for name, value in told.items():
+        if isinstance(value, Mapping):
+            yield from ((f"{name}/{inner}", one) for inner, one in value.items())
+        else:
+            yield name, value
+
+
+def _words(name: str) -> str:
+    words = _TITLES.get(name, name.replace("_", " ").replace("/", ": "))
+    return words[:1].upper() + words[1:]
+
+
+def _curve(name: str, steps: Mapping[int, float], columns: Mapping[str, Mapping[int, float]]) -> Figure:
+    """A curve over the steps of training for each of some columns, which are given by their names."""
+    longest = max(len(values) for values in columns.values())
+    every = -(-longest // _MOST_POINTS)
+    says = f"{longest:,} lines of progress" + (f", of which every {every}th is drawn." if every > 1 else ".")
+    series = []
+    for column, values in columns.items():
+        kept = list(values)[::every]
+        series.append(Series(column, [values[line] for line in kept], [steps[line] for line in kept]))
+    return Figure(
+        identifier("curve", name), "lines", _words(name), says, "steps of training", _words(name).lower(), series
+    )
+
+
+def _fact(name: str, values: Mapping[int, float]) -> Fact:
+    told = list(values.values())
+    return Fact(_words(name).lower(), f"{told[-1]:,.4g}", f"at the end; {told[0]:,.4g} at the start")

@@ -1,0 +1,253 @@
+"""The report of a validation: simulated people beside real ones, each measure with its baselines and intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from emosim_core.errors import RunError
+from emosim_core.reports.figure import Figure, Number, Series, Table, identifier
+from emosim_core.reports.report import Fact, Report, Section, setup_tables
+from emosim_core.runs.records import MANIFEST, read_json
+from emosim_core.runs.words import usage_rows, who_answers
+
+KIND = "validation"
+RESULTS = "validation.json"
+
+_SIMULATED = "simulated people"
+_REAL = "real"
+_INTERVALS = "Bars are 95 % intervals over people."
+_HEADINGS = {"f1": "F1", "auc": "area under the curve"}
+_TESTS = (("accuracy", "Accuracy"), ("f1", "F1"), ("auc", "Area under the curve"))
+
+
+def report_of_validation(directory: Path) -> Report:
+    """The report of a validation.
+
+    Raises:
+        RunError: the directory holds no validation, or is damaged.
+    """
+    manifest, found = read_json(directory / MANIFEST), read_json(directory / RESULTS)
+    try:
+        return _report(manifest, found)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise RunError(f"{directory / RESULTS} is damaged ({type(error).__name__}: {error})") from error
+
+
+def _report(manifest: Mapping[str, Any], found: Mapping[str, Any]) -> Report:
+    targets, groups = found["targets"], found["groups"]
+    held = sum(one["holds"] for one in targets)
+    headline = who_answers(
+        found["parts"]["rater"]["name"], found["language_model_asked"], manifest.get("language_model")
+    )
+    headline += f" Ratings of real people: {found['config']['ratings']}."
+    if targets:
+        headline += f" {held} of {len(targets)} targets hold."
+    report = Report(KIND, str(found["title"]), headline)
+    first = next(iter(groups))
+    report.facts = [
+        Fact(one["target"], _number(one["estimate"]), f"{_bound(one)}: {_holds(one)}; {_interval(one)}")
+        for one in targets
+        if one["group"] == first
+    ]
+    failed = sum(one["failed_ratings"] for one in groups.values())
+    rated = sum(one["held_out_ratings"] for one in groups.values())
+    report.facts.append(Fact("failed ratings", f"{failed:,}", f"of {rated:,} held-out ratings"))
+    if targets:
+        rows = [
+            (one["target"], one["group"], _number(one["estimate"]), _interval(one), _bound(one), _holds(one))
+            for one in targets
+        ]
+        columns = ("target", "people", "reached", "interval", "wanted", "result")
+        says = "Nothing was tuned on the people who are measured; the untouched are measured once more."
+        report.sections.append(
+            Section("targets", "Targets", tables=[Table("What should be reached", columns, rows, says)])
+        )
+    for group, measured in groups.items():
+        report.sections.append(_section(group, measured, manifest))
+    tables = setup_tables(manifest)
+    if manifest.get("usage"):
+        tables.insert(0, Table("What the language model took", ("what", "amount"), usage_rows(manifest["usage"])))
+    says = f"Made {manifest.get('created')}. Every answer is on record."
+    report.sections.append(Section("setup", "What was run", says, tables=tables))
+    return report
+
+
+def _number(value: Number) -> str:
+    return "none" if value is None else f"{value:.3f}"
+
+
+def _interval(told: Mapping[str, Any]) -> str:
+    if told.get("low") is None:
+        return "no interval"
+    return f"95 %: {_number(told['low'])} to {_number(told['high'])}"
+
+
+def _bound(one: Mapping[str, Any]) -> str:
+    return f"{one['side']} {one['bound']:g}"
+
+
+def _holds(one: Mapping[str, Any]) -> str:
+    return "holds" if one["holds"] else "does not hold"
+
+
+def _series(name: str, told: Sequence[Mapping[str, Any]]) -> Series:
+    return Series(
+        name,
+        [one["estimate"] for one in told],
+        (),
+        [one.get("low") for one in told],
+        [one.get("high") for one in told],
+    )
+
+
+def _rows(group: str, id_: str, title: str, says: str, x: str, ways: Mapping[str, Any], series: list[Series]) -> Figure:
+    return Figure(
+        identifier(group, id_), "rows", title, f"{says} {_INTERVALS}", x, "way of answering", series, list(ways)
+    )
+
+
+def _section(group: str, measured: Mapping[str, Any], manifest: Mapping[str, Any]) -> Section:
+    figures = _choices(group, measured["choices"])
+    errors = measured["ratings"]
+    series = [_series(name, [one[key] for one in errors.values()]) for name, key in (("RMSE", "rmse"), ("MAE", "mae"))]
+    figures.append(
+        _rows(
+            group,
+            "errors",
+            "Errors of held-out ratings",
+            "How far answers are from what people really gave; less is better.",
+            "stars of 5",
+            errors,
+            series,
+        )
+    )
+    figures += _distribution(group, measured["distribution"], manifest)
+    figures += _recommenders(group, measured["recommenders"])
+    says = f"{measured['people']:,} people, {measured['held_out_ratings']:,} held-out ratings."
+    return Section(
+        identifier("people", group),
+        f"{group.capitalize()} people",
+        says,
+        figures,
+        [
+            *_tables(measured["choices"]),
+            _distances(measured["distribution"]["ways"]),
+            _apart(measured["people_apart"]),
+            _activity(measured),
+        ],
+    )
+
+
+def _choices(group: str, tests: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[Figure]:
+    """Whether people tell what they chose from what they did not, one figure for each measure."""
+    figures = []
+    names = [name for name in next(iter(tests.values())) if all("auc" in ways.get(name, {}) for ways in tests.values())]
+    for key, title in _TESTS:
+        series = [_series(test, [ways[name][key] for name in names]) for test, ways in tests.items()]
+        figures.append(
+            Figure(
+                identifier(group, "choices", key),
+                "rows",
+                f"{title}: telling what was chosen",
+                f"By how many were not chosen for each that was; 'matched' are as popular as what was. {_INTERVALS}",
+                title.lower() if key != "f1" else title,
+                "way of answering",
+                series,
+                names,
+                y_range=(0.0, 1.0),
+            )
+        )
+    return figures
+
+
+def _tables(tests: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[Table]:
+    tables = []
+    for test, ways in tests.items():
+        keys = list(dict.fromkeys(key for told in ways.values() for key in told))
+        rows = [(name, *(_cell(told.get(key)) for key in keys)) for name, told in ways.items()]
+        columns = ("way of answering", *(_HEADINGS.get(key, key) for key in keys))
+        tables.append(Table(f"Telling what was chosen, {test}", columns, rows))
+    return tables
+
+
+def _cell(told: Any) -> str:
+    if isinstance(told, Mapping):
+        if told.get("low") is None:
+            return _number(told["estimate"])
+        return f"{_number(told['estimate'])} ({_number(told['low'])} to {_number(told['high'])})"
+    return _number(told) if told is None or isinstance(told, int | float) else str(told)
+
+
+def _distribution(group: str, told: Mapping[str, Any], manifest: Mapping[str, Any]) -> list[Figure]:
+    shares = told["shares"]
+    shown = [name for name in (_SIMULATED, _REAL) if name in shares]
+    ways = told["ways"]
+    near = ways[_SIMULATED]["total_variation"]
+    return [
+        Figure(
+            identifier(group, "distribution"),
+            "bars",
+            "Ratings, beside the real ones",
+            f"All held-out ratings. Total variation distance {_cell(near)}.",
+            "rating",
+            "share of ratings",
+            [Series(name, shares[name]) for name in shown],
+            [f"{level:g}" for level in manifest["levels"]],
+            form="share",
+        ),
+        _rows(
+            group,
+            "total-variation",
+            "Distance of the distributions",
+            "Total variation distance from the real distribution; less is better.",
+            "total variation distance",
+            ways,
+            [
+                _series("all ratings", [one["total_variation"] for one in ways.values()]),
+                _series("person by person", [one["total_variation_per_person"] for one in ways.values()]),
+            ],
+        ),
+    ]
+
+
+def _distances(ways: Mapping[str, Mapping[str, Any]]) -> Table:
+    keys = list(next(iter(ways.values())))
+    rows = [(name, *(_cell(told.get(key)) for key in keys)) for name, told in ways.items()]
+    says = "Total variation in shares, Wasserstein in stars of 5; with 95 % intervals over people."
+    return Table(
+        "Distances from the real ratings", ("way of answering", *(key.replace("_", " ") for key in keys)), rows, says
+    )
+
+
+def _recommenders(group: str, told: Mapping[str, Any]) -> list[Figure]:
+    figures = []
+    for key, title, x in (
+        ("mean_rating", "What recommenders earn", "mean rating"),
+        ("session_length", "How long people stay", "steps"),
+    ):
+        ways = told[key]
+        says = "The first items of each recommender."
+        figures.append(_rows(group, key, title, says, x, ways, [_series(x, list(ways.values()))]))
+    return figures
+
+
+def _apart(told: Mapping[str, Any]) -> Table:
+    keys = list(told[_REAL])
+    rows = [(name, *(_cell(told[name][key]) for key in keys)) for name in (_REAL, _SIMULATED)]
+    rest = {key: value for key, value in told.items() if not isinstance(value, Mapping)}
+    says = (
+        "In stars of 5. " + "; ".join(f"{key.replace('_', ' ')} {_number(value)}" for key, value in rest.items()) + "."
+    )
+    return Table("How people differ", ("people", *(key.replace("_", " ") for key in keys)), rows, says)
+
+
+def _activity(measured: Mapping[str, Any]) -> Table:
+    activity, order = measured["activity"], measured["recommenders"]
+    rows = [("activity alone moves the mean rating, points of 10", _cell(activity["shift"]), _holds(activity))]
+    rows += [
+        (f"{one['better']} above {one['than']}", _cell(one["difference"]), _holds(order))
+        for one in order["differences"]
+    ]
+    return Table("Activity and order", ("what", "difference", "result"), rows)

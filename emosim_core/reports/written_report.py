@@ -1,0 +1,35 @@
+"""A report that was written by whoever made the directory: a study, an ablation, a validation, a plugin."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from emosim_core.errors import RunError
+from emosim_core.reports.report import Report
+
+PAGE = "page.json"
+"""File of a directory that says what its report says; its fields are those of :class:`Report`."""
+
+
+def written_report(directory: Path) -> Report:
+    """The report that the directory's ``page.json`` describes.
+
+    Raises:
+        RunError: it cannot be read, or is no report; names the field.
+    """
+    path = directory / PAGE
+    try:
+        report = TypeAdapter(Report).validate_json(path.read_bytes())
+    except OSError as error:
+        raise RunError(f"{path} cannot be read: {error.strerror}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise RunError(f"{path} is no report: {where}: {first['msg']}") from error
+    ids = [figure.id for figure in report.figures]
+    again = next((one for one in ids if ids.count(one) > 1), None)
+    if again is not None:
+        raise RunError(f"{path} is no report: two figures have the id {again!r}")
+    return report

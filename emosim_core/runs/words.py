@@ -1,0 +1,73 @@
+"""What endings, raters and usage are called in texts for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from emosim_core.model.emotion import describe_mood
+from emosim_core.model.user import TRAITS, User
+
+ENDINGS = {
+    "max_steps": "stayed to the last step",
+    "low_streak": "left after disappointments in a row",
+    "dissatisfied": "left dissatisfied",
+    "interrupted": "was interrupted",
+    "repeat": "left at a repeat",
+    "out_of_items": "nothing was left to propose",
+}
+"""Why sessions end, in words; an ending that a plugin defines is shown as it is named."""
+
+
+def who_answers(rater: str, asks_model: bool, model: str | None = None) -> str:
+    """Whether a language model is behind the answers, and which."""
+    if asks_model:
+        return (
+            f"A language model answers for them ({model}, prompted by {rater})."
+            if model
+            else (f"A language model answers for them ({rater}).")
+        )
+    return f"The rater {rater!r} answers for them; no language model is asked."
+
+
+def usage_rows(usage: dict[str, Any]) -> list[tuple[str, str]]:
+    """What asking a language model took: calls, tokens and cost, each as a name and a line."""
+    calls = (
+        f"{usage['called']:,} for {usage['asked']:,} questions ({usage['cached']:,} answers kept from before, "
+        f"{usage['shared']:,} shared)"
+    )
+    if usage["retried"] or usage["failed"]:
+        calls += f"; {usage['retried']:,} of them again, {usage['failed']:,} questions without an answer"
+    tokens = (
+        f"{usage['prompt_tokens']:,} in ({usage['cached_tokens']:,} from the service's cache), "
+        f"{usage['completion_tokens']:,} out ({usage['reasoning_tokens']:,} of them reasoning)"
+    )
+    if usage["cost"] is None:
+        cost = "not known: no price is known for this model"
+    elif usage["currency"] is None:
+        cost = "none"
+    else:
+        cost = f"{usage['cost']:.6f} {usage['currency']}, at the prices of {usage['price_as_of']}"
+    return [("calls", calls), ("tokens", tokens), ("cost", cost)]
+
+
+def person_lines(user: User) -> list[str]:
+    """Who a person is: name and circumstances, description where there is one, character, tastes where any, mood."""
+    about = [f"{user.age}" if user.age is not None else "", user.job, f"hobby: {user.hobby}" if user.hobby else ""]
+    lines = [f"{user.name} ({', '.join(part for part in about if part)})"]
+    if user.description:
+        lines.append(user.description)
+    lines.append(
+        "Character: " + ", ".join(f"{user.trait_name(trait)} ({trait} {getattr(user, trait)})" for trait in TRAITS)
+    )
+    if user.liked or user.disliked:
+        lines.append(
+            f"Likes {', '.join(user.liked) or 'nothing in particular'}; "
+            f"dislikes {', '.join(user.disliked) or 'nothing'}."
+        )
+    lines.append(f"Mood at the start: {mood_words(user.baseline_valence, user.baseline_arousal)}")
+    return lines
+
+
+def mood_words(valence: float, arousal: float) -> str:
+    """A mood in a word and its two numbers."""
+    return f"{describe_mood(valence, arousal)} (valence {valence:+.2f}, arousal {arousal:.2f})"

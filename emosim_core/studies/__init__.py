@@ -1,0 +1,1 @@
+"""Studies: ablations, and how close simulated people are to real ones."""

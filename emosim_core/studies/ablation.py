@@ -1,0 +1,389 @@
+"""Ablation: a sweep of cells that can be killed and resumed, and its results, made anew from the records."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import platform
+import shutil
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from emosim_core.data.files import write_whole
+from emosim_core.data.tables import write_csv
+from emosim_core.errors import ConfigurationError, RunError
+from emosim_core.hooks import Registry
+from emosim_core.hooks.names import checked_options
+from emosim_core.runs.records import read_json
+from emosim_core.simulation.assembly import World
+from emosim_core.simulation.config import ComponentChoice
+from emosim_core.studies.asking import choose
+from emosim_core.studies.cells import DONE, Cell, Worlds, called, read, study_of, whose
+from emosim_core.studies.cost import Estimate, estimate
+from emosim_core.studies.executor import Executor
+from emosim_core.studies.figures import AXES, HOW, figures
+from emosim_core.studies.grid import AblationConfig, cells, ways
+from emosim_core.studies.study import Study
+
+MANIFEST, RESULTS, TABLE = "manifest.json", "results.json", "results.csv"
+
+ALL = "all"
+"""In the place of studies: all that the domain has material for."""
+
+_COLUMNS = (
+    *("of", "study", *AXES, "seed", "measure", "side", "estimate", "low", "high", "interval", "better"),
+    *("ratings", "failed"),
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an ablation is about to do.
+
+    Attributes:
+        cells: all of it, in order.
+        ratings: how many ratings each cell asks for, by its key.
+        left_out: studies that the domain has no material for, each with the reason.
+        estimates: what asking will take, by the key of each cell that asks a language model.
+        announcements: what a person who runs this should be told.
+    """
+
+    cells: Sequence[Cell]
+    ratings: Mapping[str, int]
+    left_out: Mapping[str, str]
+    estimates: Mapping[str, Estimate]
+    announcements: Sequence[str]
+
+    @property
+    def left(self) -> list[Cell]:
+        """The cells that are not done yet."""
+        return [cell for cell in self.cells if not cell.complete]
+
+
+class Ablation:
+    """One ablation in its directory.
+
+    Args:
+        config: what it goes through; its studies may be :data:`ALL`.
+        directory: where it is written.
+        registry: plugins to use.
+        only: the same as names, for other processes; None for all.
+        resume: whether the directory holds an ablation that is to be continued.
+
+    Raises:
+        EmoSimError: something that the configuration names is wrong, or the directory cannot be used.
+    """
+
+    def __init__(
+        self,
+        config: AblationConfig,
+        directory: Path,
+        registry: Registry,
+        only: Collection[str] | None = None,
+        resume: bool = False,
+    ) -> None:
+        self.directory, self.resume = directory, resume
+        self.worlds = Worlds(registry)
+        if not resume and directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+            raise RunError(
+                f"{directory} exists already. Choose another place with --out, or continue it with: "
+                f"emosim ablate --resume {directory}"
+            )
+        self.config, left_out = self._with_studies(config)
+        self.plan = self._planned(left_out, only)
+
+    def _with_studies(self, config: AblationConfig) -> tuple[AblationConfig, dict[str, str]]:
+        """The configuration with its studies by name, and those that the domain lacks material for."""
+        if config.studies != [ALL]:
+            if ALL in config.studies:
+                raise ConfigurationError(f"'{ALL}' stands for every study; name no other beside it")
+            return config, {}
+        world = self.worlds.of(ways(config)[0].environment)
+        left_out, found = {}, []
+        for component, _ in self.worlds.registry.components("study", world.domain.name):
+            study, resolved = study_of(self.worlds.registry, component.name, world.domain.name)
+            try:
+                choose(study, component.name, world, config.seed, whose(resolved))
+            except ConfigurationError as error:
+                left_out[component.name] = str(error)
+            else:
+                found.append(component.name)
+        if not found:
+            raise ConfigurationError(
+                f"the domain {world.domain.name!r} has material for no study:\n  "
+                + "\n  ".join(f"{name}: {reason}" for name, reason in left_out.items())
+            )
+        return config.model_copy(update={"studies": found}), left_out
+
+    def _planned(self, left_out: Mapping[str, str], only: Collection[str] | None) -> Plan:
+        """Counts everything and makes every component once, so that what is wrong is found before anything is asked."""
+        found = cells(self.config, self.directory, only)
+        ratings: dict[str, int] = {}
+        estimates: dict[str, Estimate] = {}
+        announcements: list[str] = []
+        chosen: dict[tuple[str, int], Any] = {}
+        self.parts: list[dict[str, Any]] = []
+        self.asks_model = False
+        seen: list[Mapping[str, Any]] = []
+        for cell in found:
+            world = self.worlds.of(cell.environment)
+            if cell.environment not in seen:
+                seen.append(cell.environment)
+                self.parts.append({"answers": dict(cell.answers), "parts": world.parts})
+                self.asks_model = self.asks_model or world.rater.asks_model
+                announcements += [one for one in world.announcements if one not in announcements]
+            same = (called(cell.study), cell.seed)
+            if same not in chosen:
+                study, resolved = study_of(self.worlds.registry, cell.study, world.domain.name)
+                trials = choose(study, resolved.component.name, world, cell.seed, whose(resolved))
+                chosen[same] = trials
+            ratings[cell.key] = len(chosen[same].trials)
+            if world.rater.asks_model and (told := estimate(world, chosen[same])) is not None:
+                estimates[cell.key] = told
+        world = self.worlds.of(found[0].environment)
+        self.about = _about(world)
+        return Plan(found, ratings, dict(left_out), estimates, announcements)
+
+    def manifest(self) -> dict[str, Any]:
+        """What manifest.json holds."""
+        versions = {name: metadata.version(name) for name in ("numpy", "pydantic")}
+        for way in self.parts:
+            for part in way["parts"].values():
+                name, _, version = part["provider"].rpartition(" ")
+                versions[name] = version
+        return {
+            "format": 1,
+            "kind": "ablation",
+            "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "language_model_asked": self.asks_model,
+            "config": self.config.model_dump(mode="json"),
+            "ways": self.parts,
+            "cells": [
+                {"cell": cell.key, "study": called(cell.study), "seed": cell.seed, "answers": dict(cell.answers)}
+                for cell in self.plan.cells
+            ],
+            "left_out": dict(self.plan.left_out),
+            **self.about,
+            "versions": dict(sorted(versions.items())) | {"python": platform.python_version()},
+            "announcements": list(self.plan.announcements),
+        }
+
+    def play(
+        self,
+        executor: Executor,
+        on_ratings: Callable[[int], None] = lambda count: None,
+        on_cell: Callable[[Cell], None] = lambda cell: None,
+    ) -> dict[str, Any]:
+        """Do every cell that is not done, and write the results.
+
+        Args:
+            executor: where cells are done.
+            on_ratings: told how many more ratings there are.
+            on_cell: told of each cell that is done.
+
+        Returns:
+            The results, as results.json holds them.
+
+        Raises:
+            EmoSimError: a cell cannot be done; those that are done stay, to be resumed.
+            KeyboardInterrupt: the same.
+        """
+        fresh = not self.resume
+        manifest = self.manifest()
+        if fresh:
+            try:
+                self.directory.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise RunError(f"{self.directory} cannot be made: {error.strerror}") from error
+            _write_json(self.directory / MANIFEST, manifest)
+        else:
+            _same(read_json(self.directory / MANIFEST), json.loads(json.dumps(manifest)), self.directory)
+        try:
+            for cell in executor.run(self.plan.left, on_ratings):
+                on_cell(cell)
+        except BaseException:
+            if fresh and not any(cell.complete for cell in self.plan.cells):
+                with contextlib.suppress(OSError):
+                    shutil.rmtree(self.directory / "cells", ignore_errors=True)
+                    (self.directory / MANIFEST).unlink()
+                    self.directory.rmdir()
+            raise
+        told = results(self.directory, self.worlds.registry)
+        write_results(self.directory, told)
+        return told
+
+
+def resumed(directory: Path, registry: Registry, only: Collection[str] | None, gateway: Mapping[str, Any]) -> Ablation:
+    """An ablation that was begun, to be continued.
+
+    Args:
+        directory: where it is.
+        registry: plugins to use.
+        only: the same as names.
+        gateway: what to change in how a language model is asked.
+
+    Raises:
+        RunError: there is none.
+        EmoSimError: what it names cannot be made any more.
+    """
+    config = checked_options(AblationConfig, _manifest(directory)["config"], str(directory / MANIFEST))
+    if gateway:
+        shared = {**config.environment, "gateway": {**config.environment.get("gateway", {}), **gateway}}
+        config = config.model_copy(update={"environment": shared})
+    return Ablation(config, directory, registry, only, resume=True)
+
+
+def results(directory: Path, registry: Registry) -> dict[str, Any]:
+    """All results of an ablation, computed from its records.
+
+    Returns:
+        What results.json holds: ``plugin``, ``title``, ``scale``, ``language_model_asked``, the ``studies``; ``cells``,
+        ``pooled`` and ``differences`` as :func:`~emosim_core.studies.figures.figures` makes them; ``missing``, the
+        cells that are not done; ``intervals``, how they are made.
+
+    Raises:
+        RunError: there is no ablation, or a record is damaged.
+        EmoSimError: a study of it is not installed any more.
+    """
+    manifest = _manifest(directory)
+    domain = manifest["domain"]["name"]
+    registry.load_all(domain=domain)
+    there, missing = [], []
+    for one in manifest["cells"]:
+        folder = directory / "cells" / one["cell"]
+        if (folder / DONE).is_file():
+            there.append((one["cell"], read(folder)))
+        else:
+            missing.append(one["cell"])
+    studies: dict[str, tuple[Study, str]] = {}
+    for _, cell in there:
+        about = cell.head["study"]
+        if about["asked"] not in studies:
+            choice: ComponentChoice = {"name": about["name"], **about["options"]}
+            study, resolved = study_of(registry, choice, domain)
+            studies[about["asked"]] = (study, whose(resolved))
+    return {
+        "format": 1,
+        "kind": "ablation",
+        "plugin": domain,
+        "title": manifest["domain"]["title"],
+        "scale": manifest["domain"]["scale"],
+        "language_model_asked": any(cell.head.get("language_model_asked") for _, cell in there),
+        "studies": list(studies),
+        "left_out": manifest["left_out"],
+        "missing": missing,
+        **figures(there, studies),
+        "intervals": HOW,
+    }
+
+
+def usage(directory: Path) -> dict[str, Any]:
+    """What asking a language model took in all cells that are done; empty where none was asked.
+
+    Raises:
+        RunError: there is no ablation.
+    """
+    total: dict[str, Any] = {}
+    for one in _manifest(directory)["cells"]:
+        path = directory / "cells" / one["cell"] / DONE
+        if not path.is_file():
+            continue
+        for name, value in read_json(path).get("usage", {}).items():
+            before = total.get(name)
+            numbers = isinstance(value, int | float) and isinstance(before, int | float)
+            total[name] = round(before + value, 9) if numbers else (before if value is None else value)
+    return total
+
+
+def write_results(directory: Path, told: Mapping[str, Any]) -> None:
+    """Write results.json and results.csv.
+
+    Raises:
+        RunError: one cannot be written.
+        DataError: the same of the CSV file.
+    """
+    _write_json(directory / RESULTS, told)
+    write_csv(directory / TABLE, _COLUMNS, list(_rows(told)))
+
+
+def _rows(told: Mapping[str, Any]) -> Iterable[list[Any]]:
+    for of, part in (("cell", "cells"), ("seeds together", "pooled")):
+        for one in told[part]:
+            for found in one["figures"]:
+                row = {"of": of, **one, **one["answers"], **found}
+                if of != "cell":
+                    row["seed"] = " ".join(map(str, one["seeds"]))
+                yield ["" if row.get(name) is None else row[name] for name in _COLUMNS]
+    for one in told["differences"]:
+        row = {**one, "of": "difference", "interval": "bootstrap", "seed": " ".join(map(str, one["seeds"]))}
+        for axis in AXES:
+            first, second = one["first"][axis], one["second"][axis]
+            row[axis] = first if first == second else f"{first} - {second}"
+        yield ["" if row.get(name) is None else row[name] for name in _COLUMNS]
+
+
+def _manifest(directory: Path) -> dict[str, Any]:
+    found = read_json(directory / MANIFEST)
+    if found.get("kind") != "ablation":
+        raise RunError(f"{directory} is no ablation; emosim ablate makes one")
+    return found
+
+
+def _about(world: World) -> dict[str, Any]:
+    scale = world.domain.scale
+    return {
+        "domain": {
+            "name": world.domain.name,
+            "title": world.domain.title,
+            "scale": [scale.low, scale.high, scale.step],
+        },
+        "data": {
+            "items": len(world.catalog),
+            "items_sha256": _digest(world.catalog.items),
+            "embeddings": world.catalog.embedding_name,
+            "users": len(world.population),
+            "users_sha256": _digest(world.population.users),
+        },
+    }
+
+
+def _digest(objects: Iterable[BaseModel]) -> str:
+    digest = hashlib.sha256()
+    for one in objects:
+        digest.update(one.model_dump_json().encode())
+    return digest.hexdigest()
+
+
+def _same(then: Mapping[str, Any], now: Mapping[str, Any], directory: Path) -> None:
+    """See that what is resumed is answered as it was begun.
+
+    Raises:
+        RunError: something differs; says what.
+    """
+    differing = [
+        f"{section}: {json.dumps(then.get(section))[:300]} then, {json.dumps(now[section])[:300]} now"
+        for section in ("data", "domain", "cells")
+        if then.get(section) != now[section]
+    ]
+    for one, other in zip(then.get("ways", []), now["ways"], strict=False):
+        for kind, part in other["parts"].items():
+            if one["parts"].get(kind) != part:
+                differing.append(f"{kind}: {json.dumps(one['parts'].get(kind))} then, {json.dumps(part)} now")
+    if differing:
+        raise RunError(
+            f"{directory} cannot be resumed, it was begun with something else:\n  " + "\n  ".join(differing[:8])
+        )
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    try:
+        write_whole(path, json.dumps(content, ensure_ascii=False, indent=2).encode() + b"\n")
+    except OSError as error:
+        raise RunError(f"{path} cannot be written: {error.strerror}") from error

@@ -1,0 +1,80 @@
+"""Cost: what asking a language model is going to take, before anything is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from emosim_core.llm.backend import LLMBackend
+from emosim_core.llm.chat import ChatRequest, Usage
+from emosim_core.llm.prices import Price
+from emosim_core.llm.rater import ModelRater
+from emosim_core.simulation.assembly import World
+from emosim_core.studies.asking import population_of, situation
+from emosim_core.studies.study import Trials
+
+CHARACTERS_PER_TOKEN = 4
+"""What a token of English text takes on average; models differ."""
+
+_SAMPLE = 40
+"""Questions that are written out to learn how long they are."""
+
+_TOKENS_OF_A_CHOICE = 4
+"""Most tokens of an answer that is one of a few short texts, the end included."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What questions will take; tokens are guessed from characters.
+
+    Attributes:
+        model: which model is asked.
+        questions: how many.
+        prompt: tokens of the questions.
+        completion: most tokens of the answers, as many as they may have.
+        price: what the model costs; None where that is not known.
+    """
+
+    model: str
+    questions: int
+    prompt: int
+    completion: int
+    price: Price | None
+
+    @property
+    def cost(self) -> float | None:
+        """The most that it will cost, at the price of tokens that no service has cached; None where not known."""
+        return None if self.price is None else self.price.cost(Usage(prompt=self.prompt, completion=self.completion))
+
+
+def estimate(world: World, trials: Trials) -> Estimate | None:
+    """What putting trials to the world's language model will take; None where its rater asks none.
+
+    A sample of the questions is written out. Answers that are kept from before cost nothing, and are not looked for.
+    """
+    rater = world.rater
+    if not isinstance(rater, ModelRater):
+        return None
+    count = len(trials.trials)
+    places = np.unique(np.linspace(0, count - 1, min(_SAMPLE, count)).astype(int)).tolist()
+    population = population_of(trials, world)
+    request = situation(world, population, [trials.trials[place] for place in places], doubted=True)
+    asked = [rater.prompter.ask(request, row, 0) for row in range(len(places))]
+    backend = world.made.get("llm_backend")
+    price = backend.price() if isinstance(backend, LLMBackend) else None
+    prompt, completion = (_mean([measure(one) for one in asked]) for measure in (_question, _answer))
+    return Estimate(world.model, count, round(prompt * count), round(completion * count), price)
+
+
+def _mean(values: Sequence[int]) -> float:
+    return sum(values) / len(values)
+
+
+def _question(asked: ChatRequest) -> int:
+    return -(-sum(len(message.content) for message in asked.messages) // CHARACTERS_PER_TOKEN)
+
+
+def _answer(asked: ChatRequest) -> int:
+    return min(asked.max_tokens, _TOKENS_OF_A_CHOICE) if asked.choices else asked.max_tokens

@@ -1,0 +1,134 @@
+"""Grid: which ways of answering, studies and seeds an ablation goes through, and the cells that these make."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from emosim_core.errors import ConfigurationError
+from emosim_core.runs.records import encode
+from emosim_core.simulation.config import DEFAULT_LLM_RATER, ComponentChoice, EnvironmentConfig, read_config
+from emosim_core.studies.cells import Cell, called
+
+_OPTION = re.compile(r"\s*[A-Za-z_][A-Za-z0-9_]*\s*=")
+
+
+class AblationConfig(BaseModel):
+    """What an ablation goes through."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    environment: dict[str, Any] = Field(description="Configuration that all cells share, without what the grid sets.")
+    raters: list[ComponentChoice] = Field(description="Raters that ask no language model.")
+    llm_models: list[ComponentChoice] = Field(description="Language models.")
+    llm_raters: list[ComponentChoice] = Field(description="Ways of prompting, each with each language model.")
+    retrievals: list[ComponentChoice] = Field(min_length=1, description="Retrieval strategies.")
+    perturbators: list[ComponentChoice] = Field(min_length=1, description="Perturbators.")
+    studies: list[ComponentChoice] = Field(min_length=1, description="Studies.")
+    seed: int = Field(default=42, ge=0, le=2**63 - 1, description="The first seed.")
+    seeds: int = Field(default=1, ge=1, description="How many seeds, from the first on.")
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way of answering.
+
+    Attributes:
+        environment: an environment's configuration as JSON.
+        answers: rater, model, retrieval and perturbator by name.
+    """
+
+    environment: Mapping[str, Any]
+    answers: Mapping[str, str]
+
+
+def split(text: str) -> list[str]:
+    """Names in a list with commas between; the options of a name stay with it.
+
+    ``"last_3,decay_emotion:k=5,time_decay=0.3"`` are two.
+    """
+    parts: list[str] = []
+    for part in text.split(","):
+        if parts and ":" in parts[-1] and _OPTION.match(part):
+            parts[-1] += f",{part}"
+        elif part.strip():
+            parts.append(part.strip())
+    return parts
+
+
+def choices(value: str | Mapping[str, Any] | Sequence[ComponentChoice] | None) -> list[ComponentChoice]:
+    """The values of one axis, from what an option or a file holds.
+
+    Raises:
+        ConfigurationError: one is given twice, or nothing is named.
+    """
+    if value is None:
+        return []
+    found: list[ComponentChoice]
+    if isinstance(value, str):
+        found = list(split(value))
+    else:
+        found = [dict(value)] if isinstance(value, Mapping) else list(value)
+    if not found:
+        raise ConfigurationError(f"expected names with commas between, got {value!r}")
+    twice = next((one for place, one in enumerate(found) if one in found[:place]), None)
+    if twice is not None:
+        raise ConfigurationError(f"{called(twice)!r} is named twice in {value!r}")
+    return found
+
+
+def ways(config: AblationConfig) -> list[Way]:
+    """All ways of answering, those of one rater side by side.
+
+    Raises:
+        ConfigurationError: the shared configuration is wrong.
+    """
+    who: list[dict[str, Any]] = [{"rater": rater} for rater in config.raters]
+    who += [
+        {"llm_model": model, "llm_rater": rater}
+        for model, rater in itertools.product(config.llm_models, config.llm_raters or [DEFAULT_LLM_RATER])
+    ]
+    found = []
+    for one, retrieval, perturbator in itertools.product(who, config.retrievals, config.perturbators):
+        asked = {
+            **config.environment,
+            **one,
+            "retrieval": retrieval,
+            "perturbator": perturbator,
+            "on_failed_rating": "skip",  # a failed rating is counted; it ends nothing
+        }
+        checked: EnvironmentConfig = read_config(EnvironmentConfig, asked, "ablation")
+        names = {
+            "rater": called(one["rater"] if "rater" in one else one["llm_rater"]),
+            "model": called(one["llm_model"]) if "llm_model" in one else "",
+            "retrieval": called(retrieval),
+            "perturbator": called(perturbator),
+        }
+        found.append(Way(checked.model_dump(mode="json"), names))
+    return found
+
+
+def cells(config: AblationConfig, directory: Path, only: Collection[str] | None = None) -> list[Cell]:
+    """All cells, those of one way of answering side by side."""
+    found = []
+    for way in ways(config):
+        for study, number in itertools.product(config.studies, range(config.seeds)):
+            seed = config.seed + number
+            key = _key(called(study), way.answers, seed)
+            found.append(Cell(key, directory / "cells" / key, study, seed, way.environment, way.answers, only))
+    return found
+
+
+def _key(study: str, answers: Mapping[str, str], seed: int) -> str:
+    """A name for a folder: readable, and different for every cell."""
+    parts = [study, *filter(None, answers.values()), f"seed{seed}"]
+    digest = blake2b(encode({"parts": parts}), digest_size=4).hexdigest()
+    words = "-".join(re.sub(r"[^A-Za-z0-9._]+", "_", part)[:24].strip("._") for part in parts)
+    return f"{words}-{digest}"

@@ -1,0 +1,63 @@
+"""The study of sampling: how close the distribution of ratings is to that of people's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from emosim_core.errors import ConfigurationError
+from emosim_core.studies.study import Measure, Rated, Study, StudySetting, Trial, Trials
+
+
+class SamplingOptions(BaseModel):
+    """Options of ``sampling``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    pairs: int = Field(
+        default=2000, ge=1, description="Random pairs of a person and an item; all pairs where there are fewer."
+    )
+
+
+class Sampling(Study):
+    """Total variation distance between the ratings of random pairs and the ratings of real people (EmoSim-RL).
+
+    Nobody remembers anything. 0 is the same distribution, 1 has nothing in common.
+    """
+
+    def __init__(self, options: SamplingOptions | None = None) -> None:
+        self.options = options or SamplingOptions()
+
+    def trials(self, setting: StudySetting) -> Trials:
+        domain = setting.domain
+        if not len(domain.real_ratings):
+            raise ConfigurationError(
+                f"the domain {domain.name!r} does not say how real people's ratings are distributed; its plugin gives "
+                "that as 'real_ratings' of its Domain"
+            )
+        items = len(setting.catalog)
+        every = len(setting.people) * items
+        drawn = setting.rng.choice(every, min(self.options.pairs, every), replace=False)
+        return Trials(
+            [setting.population.users[index] for index in setting.people.tolist()],
+            [Trial(pair // items, pair % items) for pair in drawn.tolist()],
+            {"people": list(domain.real_ratings), "source": domain.real_ratings_source},
+        )
+
+    def measures(self, rated: Rated) -> Sequence[Measure]:
+        levels, wanted = rated.scale.levels, np.array(rated.facts["people"])
+        nearest = np.abs(np.where(rated.answered, rated.ratings, np.inf)[:, None] - levels).argmin(axis=1)
+        sums = np.zeros((len(nearest), len(levels)))
+        sums[np.flatnonzero(rated.answered), nearest[rated.answered]] = 1.0
+
+        def value(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+            count = sums.sum(axis=-1, keepdims=True)
+            shares = np.divide(sums, count, out=np.full(sums.shape, np.nan), where=count > 0)
+            distance: NDArray[np.float64] = np.abs(shares - wanted).sum(axis=-1) / 2
+            return distance
+
+        everything = np.ones(len(nearest), dtype=np.bool_)
+        return [Measure("total variation distance", "", everything, sums, value, better="lower", inflated=True)]

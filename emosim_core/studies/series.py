@@ -1,0 +1,75 @@
+"""The study of collections: whether what people thought of the earlier parts carries over to the last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from emosim_core.errors import ConfigurationError
+from emosim_core.studies.study import NEGATIVE, POSITIVE, Study, StudySetting, Trial, Trials
+
+LIKED, DISLIKED = 7.0, 5.0
+"""Thresholds for the last part, on 1 to 10 (EmoSim-RL)."""
+
+
+class CollectionsOptions(BaseModel):
+    """Options of ``collections``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    people: int = Field(default=100, ge=1, description="People per series; everyone where there are fewer.")
+
+
+class Collections(Study):
+    """People who gave the earlier parts of a series top marks, or the lowest, rate its last part (EmoSim-RL).
+
+    The earlier parts stand in memory among as many random other items at their public rating, in random order; on
+    both sides the same people remember the same others in the same order. Right is at least 7 of 10 after top marks
+    (positive) and at most 5 after the lowest (negative).
+    """
+
+    def __init__(self, options: CollectionsOptions | None = None) -> None:
+        self.options = options or CollectionsOptions()
+
+    def trials(self, setting: StudySetting) -> Trials:
+        scale, rng, catalog = setting.domain.scale, setting.rng, setting.catalog
+        public = scale.round(catalog.scale.convert(catalog.public_ratings, scale)).tolist()
+        users = [setting.population.users[index] for index in setting.people.tolist()]
+        trials = []
+        for name, earlier, last, others in _series(setting):
+            for person in rng.choice(len(users), min(self.options.people, len(users)), replace=False).tolist():
+                beside = rng.choice(others, min(len(earlier), len(others)), replace=False).tolist()
+                order = rng.permutation(len(earlier) + len(beside)).tolist()
+                for side, mark, least, most in (
+                    (POSITIVE, scale.high, scale.carry(LIKED), None),
+                    (NEGATIVE, scale.low, None, scale.carry(DISLIKED)),
+                ):
+                    known = [(part, mark) for part in earlier] + [(item, public[item]) for item in beside]
+                    memory = tuple(known[place] for place in order)
+                    trials.append(Trial(person, last, side, name, users[person].id, least, most, memory))
+        return Trials(users, trials)
+
+
+def _series(setting: StudySetting) -> Iterator[tuple[str, list[int], int, NDArray[np.intp]]]:
+    """Each series of at least two parts: its name, the earlier parts in their order, the last one, all other items.
+
+    Raises:
+        ConfigurationError: there is none, or nothing else beside it.
+    """
+    found: dict[str, list[tuple[int, int]]] = {}
+    for index, item in enumerate(setting.catalog.items):
+        if item.collection is not None and item.part is not None:
+            found.setdefault(item.collection, []).append((item.part, index))
+    named = np.array([item.collection or "" for item in setting.catalog.items])
+    whole = {name: sorted(parts) for name, parts in sorted(found.items()) if len({part for part, _ in parts}) > 1}
+    if not whole:
+        words = setting.domain.words
+        raise ConfigurationError(
+            f"the study needs series of {words.items}; none of these {len(setting.catalog)} {words.items} has "
+            "another with the same 'collection' and another 'part'"
+        )
+    for name, parts in whole.items():
+        yield name, [index for _, index in parts[:-1]], parts[-1][1], np.flatnonzero(named != name)

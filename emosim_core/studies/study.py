@@ -1,0 +1,179 @@
+"""Study: what a study of simulated people is made of, from its trials to the figures that records give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emosim_core.model import Catalog, Domain, Population, RatingScale, User
+
+POSITIVE, NEGATIVE, BOTH = "positive", "negative", "both"
+"""Sides of a study: where a high rating is right, where a low one is, and what is made of both."""
+
+SIDES = (POSITIVE, NEGATIVE, "")
+"""What the side of a trial may be; empty where a study has none."""
+
+
+@dataclass(frozen=True)
+class StudySetting:
+    """What a study chooses its trials from.
+
+    Attributes:
+        domain: the domain.
+        catalog: the items.
+        population: the people that the plugin or the user brought.
+        people: indices in ``population`` of those that may be asked, rising.
+        rng: all randomness of the choice; made from the seed and the study's name, so that every way of answering
+            meets the same trials.
+    """
+
+    domain: Domain
+    catalog: Catalog
+    population: Population
+    people: NDArray[np.intp]
+    rng: np.random.Generator
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One rating that a study asks for. The person remembers what is put in place and nothing else.
+
+    Attributes:
+        person: index in :attr:`Trials.people`.
+        item: index in the catalogue.
+        side: ``"positive"``, ``"negative"`` or empty.
+        group: what results are also told by, such as a category; empty for none.
+        cluster: trials of one cluster hang together and are drawn together by the bootstrap; the person's id if empty.
+        at_least: rating from which the trial succeeded, on the domain's scale; None where it is no bound.
+        at_most: rating up to which it succeeded; None where it is no bound.
+        memory: items and their ratings on the domain's scale, oldest first.
+    """
+
+    person: int
+    item: int
+    side: str = ""
+    group: str = ""
+    cluster: str = ""
+    at_least: float | None = None
+    at_most: float | None = None
+    memory: tuple[tuple[int, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class Trials:
+    """The trials of a study.
+
+    Attributes:
+        people: whom it asks; people of the setting or of its own.
+        trials: what they are asked, at least one.
+        facts: what the measures need beside the ratings; goes into the record as JSON.
+    """
+
+    people: Sequence[User]
+    trials: Sequence[Trial]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Rated:
+    """What came of trials, column by column, as read from records. n trials, those of several seeds included.
+
+    Attributes:
+        ratings: the ratings, shape ``(n,)``; NaN where it failed.
+        succeeded: 1 or 0, shape ``(n,)``; NaN where the rating failed or the trial has no bound.
+        sides: the sides, shape ``(n,)``.
+        groups: the groups, shape ``(n,)``.
+        clusters: the clusters, shape ``(n,)``.
+        scale: the domain's scale.
+        facts: the study's facts.
+    """
+
+    ratings: NDArray[np.float64]
+    succeeded: NDArray[np.float64]
+    sides: NDArray[np.str_]
+    groups: NDArray[np.str_]
+    clusters: NDArray[np.str_]
+    scale: RatingScale
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def answered(self) -> NDArray[np.bool_]:
+        """Where there is a rating, shape ``(n,)``."""
+        return ~np.isnan(self.ratings)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A figure as a function of sums over trials, which can be drawn again cluster by cluster.
+
+    Attributes:
+        name: what it measures, such as ``"success share"``.
+        side: ``"positive"``, ``"negative"``, ``"both"`` or empty.
+        concerned: the trials that it is about, failed ones included, shape ``(n,)``.
+        sums: what each trial adds, shape ``(n, d)``; zero where it is not concerned or failed.
+        value: from sums of the shape ``(..., d)`` to values of the shape ``(...)`` in [0, 1]; NaN where nothing was
+            answered.
+        better: whether a high value or a low one is good.
+        share: whether the value is ``sums[0] / sums[1]``, a share of successes, for which Wilson's interval holds.
+        inflated: whether chance alone makes the value larger, as it does a distance; the bootstrap interval then takes
+            in its mirror image at the estimate.
+    """
+
+    name: str
+    side: str
+    concerned: NDArray[np.bool_]
+    sums: NDArray[np.float64]
+    value: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+    better: Literal["higher", "lower"] = "higher"
+    share: bool = False
+    inflated: bool = False
+
+
+class Study:
+    """Asks simulated people for ratings whose right answer is known, and says how often it was given."""
+
+    def trials(self, setting: StudySetting) -> Trials:
+        """The trials; the same for the same setting and seed.
+
+        Raises:
+            ConfigurationError: the domain or its items lack what the study needs; says what.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not implement trials")
+
+    def measures(self, rated: Rated) -> Sequence[Measure]:
+        """What the ratings come to: the share of successes of each side that there is, where nothing else is said."""
+        return [success_share(rated, side) for side in SIDES if (rated.sides == side).any()]
+
+
+def success_share(rated: Rated, side: str) -> Measure:
+    """The share of the answered trials of one side that succeeded."""
+    concerned = rated.sides == side
+    return Measure("success share", side, concerned, _counted(rated, concerned), _share, share=True)
+
+
+def mean_of_both_shares(rated: Rated) -> Measure:
+    """The mean of the shares of the positive and the negative side, each counting half."""
+    sums = np.concatenate([_counted(rated, rated.sides == side) for side in (POSITIVE, NEGATIVE)], axis=1)
+
+    def value(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+        return (_share(sums[..., :2]) + _share(sums[..., 2:])) / 2
+
+    return Measure("success share", BOTH, np.isin(rated.sides, (POSITIVE, NEGATIVE)), sums, value)
+
+
+def _counted(rated: Rated, concerned: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Successes and answers, shape ``(n, 2)``."""
+    counts = concerned & ~np.isnan(rated.succeeded)
+    return np.stack([np.where(counts, rated.succeeded, 0.0), counts.astype(np.float64)], axis=1)
+
+
+def _share(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    answered = sums[..., 1]
+    shares: NDArray[np.float64] = np.divide(
+        sums[..., 0], answered, out=np.full(answered.shape, np.nan), where=answered > 0
+    )
+    return shares

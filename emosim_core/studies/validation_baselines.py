@@ -1,0 +1,119 @@
+"""What simulated people are measured beside: means, matrix factorisation, popularity and shared categories."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emosim_core.errors import MissingDependencyError
+from emosim_core.model import Catalog, RatingScale
+from emosim_core.studies.validation_people import KNOWN, RealPerson, of_group
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.intp]
+
+PERSON, ITEM, BOTH, FACTORS = "person's mean", "item's mean", "item's mean + person's bias", "matrix factorisation"
+"""The baselines of ratings."""
+
+ITEM_DOUBT, PERSON_DOUBT = 5.0, 3.0
+"""Ratings at the mean of all that an item's mean, and without bias that a person's bias, must outweigh."""
+
+_EPOCHS, _NUMBER = 30, 50
+"""Passes over the ratings, and factors, of the matrix factorisation."""
+
+
+class Baselines:
+    """Foretells ratings in the plainest ways from what the known people rated and the measured remember.
+
+    Args:
+        catalog: the items, whose public ratings and counts are the known people's.
+        people: everybody.
+        measured: whom ratings are foretold of.
+        scale: the domain's scale.
+        seed: of the matrix factorisation.
+
+    Raises:
+        MissingDependencyError: scikit-surprise is not installed.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        people: Sequence[RealPerson],
+        measured: Sequence[RealPerson],
+        scale: RatingScale,
+        seed: int,
+    ) -> None:
+        known = of_group(people, KNOWN)
+        self._middle = float(np.concatenate([person.values for person in known]).mean())
+        counts = catalog.public_counts.astype(np.float64)
+        means = np.where(catalog.has_public_rating, catalog.public_ratings, self._middle)
+        self._item = (counts * means + ITEM_DOUBT * self._middle) / (counts + ITEM_DOUBT)
+        flags = catalog.categories.astype(np.float64)
+        self._categories = flags / np.maximum(np.linalg.norm(flags, axis=1, keepdims=True), 1.0)
+        self._counts = counts
+        self._scale = scale
+        self._factors = _factors(known, measured, len(catalog), scale, seed)
+
+    def ratings(self, person: RealPerson, items: Ints) -> dict[str, Floats]:
+        """What each baseline says of each item, on the domain's scale."""
+        bias = float((person.past_values - self._item[person.past]).sum()) / (person.remembered + PERSON_DOUBT)
+        low, high = self._scale.low, self._scale.high
+        said = {
+            PERSON: np.full(len(items), float(person.past_values.mean())),
+            ITEM: self._item[items],
+            BOTH: self._item[items] + bias,
+            FACTORS: self._factors[person.id][items],
+        }
+        return {name: np.clip(values, low, high) for name, values in said.items()}
+
+    def choices(self, person: RealPerson, items: Ints) -> dict[str, Floats]:
+        """Scores for whether the person chooses each item."""
+        own = self._categories[person.past].mean(axis=0)
+        return {
+            "popularity alone": self._counts[items],
+            "categories in common": self._categories[items] @ own,
+            FACTORS: self._factors[person.id][items],
+        }
+
+
+def _factors(
+    known: Sequence[RealPerson], measured: Sequence[RealPerson], items: int, scale: RatingScale, seed: int
+) -> dict[str, Floats]:
+    """Every rating of the measured by Funk's matrix factorisation, learnt from all that is known or remembered."""
+    try:
+        import surprise
+    except ImportError as error:
+        raise MissingDependencyError(
+            "the baseline of matrix factorisation", "scikit-surprise", "pip install 'emosim-core[train]'"
+        ) from error
+    triples = [
+        (person.id, item, rating)
+        for people, part in ((known, None), (measured, True))
+        for person in people
+        for item, rating in zip(
+            (person.items if part is None else person.past).tolist(),
+            (person.values if part is None else person.past_values).tolist(),
+            strict=True,
+        )
+    ]
+    import pandas as pd
+
+    table = pd.DataFrame(triples, columns=["person", "item", "rating"])
+    data = surprise.Dataset.load_from_df(table, surprise.Reader(rating_scale=(scale.low, scale.high)))
+    model = surprise.SVD(n_factors=_NUMBER, n_epochs=_EPOCHS, reg_all=0.05, random_state=seed)
+    train = data.build_full_trainset()
+    model.fit(train)
+    place = np.full(items, -1, dtype=np.intp)
+    for inner in train.all_items():
+        place[train.to_raw_iid(inner)] = inner
+    there = place >= 0
+    of_item = np.where(there, model.bi[place], 0.0)
+    vectors = np.where(there[:, None], model.qi[place], 0.0)
+    found = {}
+    for person in measured:
+        inner = train.to_inner_uid(person.id)
+        found[person.id] = train.global_mean + model.bu[inner] + of_item + vectors @ model.pu[inner]
+    return found

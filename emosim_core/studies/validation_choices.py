@@ -1,0 +1,73 @@
+"""What people are shown to choose from: items that they really chose later, and items that they never chose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emosim_core.studies.validation_people import RealPerson
+
+Ints = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What one person is shown; P is the number of items that they chose.
+
+    Attributes:
+        chosen: items that are held out, shape ``(P,)``.
+        random: items that they never rated, in the order in which a ratio takes them: with k for each chosen one the
+            first k * P count; shape ``(most * P,)``, or fewer where there are no more.
+        matched: as many items that they never rated, each as widely rated as one of the chosen; shape ``(P,)``.
+    """
+
+    chosen: Ints
+    random: Ints
+    matched: Ints
+
+
+def shown(person: RealPerson, counts: NDArray[np.int64], most: int, asked: int, seed: int) -> Shown:
+    """Choose what a person is shown.
+
+    Args:
+        person: the person.
+        counts: how many people rated each item, as the rater knows it.
+        most: the largest ratio of items that were not chosen to one that was.
+        asked: held-out items at most.
+        seed: decides, with the person's id, which.
+    """
+    rng = np.random.default_rng([seed, *person.id.encode()])
+    chosen = rng.permutation(person.later)[:asked]
+    others = np.setdiff1d(np.arange(len(counts)), person.items)
+    random = rng.permutation(others)[: most * len(chosen)]
+    return Shown(chosen, random, matched(chosen, others, counts, rng))
+
+
+def matched(chosen: Ints, others: Ints, counts: NDArray[np.int64], rng: np.random.Generator) -> Ints:
+    """For each chosen item another that is as widely rated, or nearest to it; each is taken once.
+
+    Args:
+        chosen: shape ``(P,)``.
+        others: what may be taken, at least P.
+        counts: how many people rated each item.
+        rng: decides among equals.
+    """
+    # A fraction below 1 puts equals in a random order and leaves others in theirs.
+    order = counts[others] + rng.random(len(others))
+    others, order = others[np.argsort(order)], np.sort(order)
+    free = np.ones(len(others), dtype=np.bool_)
+    taken = []
+    for wanted in (counts[chosen] + rng.random(len(chosen))).tolist():
+        right = int(np.searchsorted(order, wanted))
+        left = right - 1
+        while left >= 0 and not free[left]:
+            left -= 1
+        while right < len(order) and not free[right]:
+            right += 1
+        if left >= 0 and (right == len(order) or wanted - order[left] <= order[right] - wanted):
+            right = left
+        free[right] = False
+        taken.append(int(others[right]))
+    return np.array(taken, dtype=np.intp)

@@ -1,0 +1,162 @@
+"""Studies with written people: those who love one category, those who like everything, those who like nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from emosim_core.errors import ConfigurationError
+from emosim_core.model import RatingScale, User
+from emosim_core.model.domain import StudyPeople
+from emosim_core.studies.study import (
+    NEGATIVE,
+    POSITIVE,
+    Measure,
+    Rated,
+    Study,
+    StudySetting,
+    Trial,
+    Trials,
+    mean_of_both_shares,
+)
+
+LOVED, REJECTED, TOP, BOTTOM = 8.0, 5.0, 9.0, 3.0
+"""Thresholds of the studies, on 1 to 10 (EmoSim-RL)."""
+
+
+class ItemsOptions(BaseModel):
+    """Options of the studies with written people."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    items: int = Field(
+        default=20, ge=1, description="Items per person and category; all of them where there are fewer."
+    )
+
+
+class CategoryPreference(Study):
+    """Whether people who love one category and reject all else rate so (EmoSim-RL).
+
+    Each written person rates items of the loved category (positive: at least 8 of 10) and as many without it
+    (negative: at most 5). The result is the mean of both shares.
+    """
+
+    def __init__(self, options: ItemsOptions | None = None) -> None:
+        self.options = options or ItemsOptions()
+
+    def trials(self, setting: StudySetting) -> Trials:
+        written = _written(setting)
+        scale = setting.domain.scale
+        people: list[User] = []
+        trials = []
+        for category, lovers in written.lovers.items():
+            inside = _of_category(setting, category)
+            sides = (
+                (POSITIVE, inside, scale.carry(LOVED), None),
+                (NEGATIVE, ~inside, None, scale.carry(REJECTED)),
+            )
+            for person in lovers:
+                for side, there, least, most in sides:
+                    for item in _drawn(setting, there, self.options.items):
+                        trials.append(Trial(len(people), item, side, category, at_least=least, at_most=most))
+                people.append(person)
+        return Trials(people, trials)
+
+    def measures(self, rated: Rated) -> Sequence[Measure]:
+        return [*super().measures(rated), mean_of_both_shares(rated)]
+
+
+class _OneOpinion(Study):
+    """Written people of one opinion rate items of every category of the study."""
+
+    def __init__(self, options: ItemsOptions | None = None) -> None:
+        self.options = options or ItemsOptions()
+
+    def trials(self, setting: StudySetting) -> Trials:
+        written = _written(setting)
+        people, side, least, most = self._asked(written, setting.domain.scale)
+        ids = [item.id for item in setting.catalog.items]
+        return Trials(
+            people,
+            [
+                # Another draw of items for each person: a trial is a cluster of its own, unless it comes again.
+                Trial(index, item, side, category, f"{person.id} {ids[item]}", at_least=least, at_most=most)
+                for index, person in enumerate(people)
+                for category, item in self._items(written, setting)
+            ],
+        )
+
+    def _items(self, written: StudyPeople, setting: StudySetting) -> Iterator[tuple[str, int]]:
+        seen: set[int] = set()
+        for category in written.lovers:
+            there = _of_category(setting, category)
+            there[list(seen)] = False
+            for item in _drawn(setting, there, self.options.items):
+                seen.add(item)
+                yield category, item
+
+    def _asked(
+        self, written: StudyPeople, scale: RatingScale
+    ) -> tuple[Sequence[User], str, float | None, float | None]:
+        """The people, the side, and the bounds of success."""
+        raise NotImplementedError
+
+
+class HighRating(_OneOpinion):
+    """Whether people who give everything top marks do so: at least 9 of 10 (EmoSim-RL)."""
+
+    def _asked(
+        self, written: StudyPeople, scale: RatingScale
+    ) -> tuple[Sequence[User], str, float | None, float | None]:
+        return written.generous, POSITIVE, scale.carry(TOP), None
+
+
+class LowRating(_OneOpinion):
+    """Whether people who dislike everything rate so: at most 3 of 10 (EmoSim-RL)."""
+
+    def _asked(
+        self, written: StudyPeople, scale: RatingScale
+    ) -> tuple[Sequence[User], str, float | None, float | None]:
+        return written.strict, NEGATIVE, None, scale.carry(BOTTOM)
+
+
+def _written(setting: StudySetting) -> StudyPeople:
+    """The domain's written people.
+
+    Raises:
+        ConfigurationError: it has none.
+    """
+    if setting.domain.study_people is None:
+        raise ConfigurationError(
+            f"the domain {setting.domain.name!r} brings no written people for this study; its plugin gives them as "
+            "'study_people' of its Domain"
+        )
+    return setting.domain.study_people
+
+
+def _of_category(setting: StudySetting, category: str) -> NDArray[np.bool_]:
+    """Which items are of a category, shape ``(N,)``.
+
+    Raises:
+        ConfigurationError: none is, or all are.
+    """
+    names = setting.catalog.category_names
+    if category in names:
+        inside: NDArray[np.bool_] = setting.catalog.categories[:, names.index(category)].copy()
+        if not inside.all():
+            return inside
+    words = setting.domain.words
+    raise ConfigurationError(
+        f"the study needs {words.items} of the category {category!r} and others; these {len(setting.catalog)} "
+        f"{words.items} are {'all' if category in names else 'none'} of it"
+    )
+
+
+def _drawn(setting: StudySetting, there: NDArray[np.bool_], count: int) -> list[int]:
+    """Items drawn without replacement from those that are ``there``."""
+    found = np.flatnonzero(there)
+    drawn: list[int] = setting.rng.choice(found, min(count, len(found)), replace=False).tolist()
+    return drawn

@@ -1,0 +1,158 @@
+"""StudyConformance: holds a study to its contract."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from unittest import SkipTest
+
+import numpy as np
+
+from emosim_core.errors import ConfigurationError
+from emosim_core.model import Domain, Item, StudyPeople, User
+from emosim_core.studies.study import SIDES, Measure, Rated, Study, StudySetting, Trial, Trials
+from emosim_core.testing.conformance import ComponentConformance, no_error, registry, untouched
+from emosim_core.testing.contract import hold
+from emosim_core.testing.worlds import CATEGORIES, SmallWorld
+
+
+class StudyConformance(ComponentConformance):
+    """Subclass it and set ``component``; see :class:`~emosim_core.testing.conformance.ComponentConformance`.
+
+    A made-up domain has written people and shares of real ratings, and series among its items. A study that lacks
+    something all the same says so with a ConfigurationError, and is checked no further.
+    """
+
+    kind = "study"
+
+    def interface(self) -> type:
+        return Study
+
+    def test_its_trials_can_be_put(self) -> None:
+        for world in self.worlds():
+            scale, items = world.scale, len(world.catalog)
+            for trial in self._trials(world).trials:
+                for item, rating in trial.memory:
+                    known = 0 <= item < items and scale.contains(rating)
+                    hold("study-memory", known, f"the item {item} with the rating {rating} on the scale {scale}.")
+                hold("study-sides", trial.side in SIDES, f"the side {trial.side!r}.")
+                for bound in (trial.at_least, trial.at_most):
+                    inside = bound is None or scale.low <= bound <= scale.high
+                    hold("study-bounds", inside, f"the bound {bound} on the scale {scale}.")
+
+    def test_the_same_seed_gives_the_same_trials(self) -> None:
+        for world in self.worlds():
+            first, again = (self._trials(world) for _ in range(2))
+            hold("study-repeats", first == again, "other trials the second time.")
+
+    def test_it_changes_nothing(self) -> None:
+        for world in self.worlds():
+            with untouched("study-reads", world.arrays()):
+                self._trials(world)
+            rated = answers(world, self._trials(world))
+            columns = {name: getattr(rated, name) for name in ("ratings", "succeeded", "sides", "groups", "clusters")}
+            with untouched("study-reads", {f"the column {name}": column for name, column in columns.items()}):
+                self._measures(rated)
+
+    def test_its_measures_are_shares_made_of_sums(self) -> None:
+        for world in self.worlds():
+            rated = answers(world, self._trials(world))
+            for measure in self._measures(rated):
+                with no_error("study-measures", f"the value of {measure.name!r}"):
+                    value = np.asarray(measure.value(measure.sums.sum(axis=0)))
+                    several = np.asarray(measure.value(np.stack([measure.sums.sum(axis=0)] * 3)))
+                hold("study-measures", value.shape == () and several.shape == (3,), f"values of {several.shape}.")
+                hold("study-measures", bool(0 <= float(value) <= 1), f"the value {float(value)} of {measure.name!r}.")
+
+    def test_a_failed_rating_adds_nothing(self) -> None:
+        for world in self.worlds():
+            rated = answers(world, self._trials(world), failed=0.3)
+            for measure in self._measures(rated):
+                adding = np.abs(np.asarray(measure.sums)[~rated.answered]).sum()
+                hold("study-failed", not adding, f"failed ratings add {adding:g} to {measure.name!r}.")
+
+    def _trials(self, world: SmallWorld) -> Trials:
+        study: Study = self.make()
+        setting = setting_of(world, self.domain)
+        with no_error("study-trials", f"trials() of {self.subject}", {ConfigurationError: None}):
+            try:
+                made = study.trials(setting)
+            except ConfigurationError as error:
+                raise SkipTest(f"it lacks something here: {error}") from error
+        hold("study-trials", isinstance(made, Trials), f"a {type(made).__name__}.")
+        hold("study-trials", len(made.trials) > 0, "no trial.")
+        ids = [user.id for user in made.people]
+        hold("study-trials", len(set(ids)) == len(ids), "two people with the same id.")
+        for trial in made.trials:
+            there = 0 <= trial.person < len(ids) and 0 <= trial.item < len(world.catalog)
+            hold("study-trials", there, f"the person {trial.person} and the item {trial.item}.")
+        return made
+
+    def _measures(self, rated: Rated) -> list[Measure]:
+        study: Study = self.make()
+        with no_error("study-measures", f"measures() of {self.subject}"):
+            made = list(study.measures(rated))
+        hold("study-measures", bool(made), "no measure.")
+        count = len(rated.ratings)
+        for one in made:
+            hold("study-measures", isinstance(one, Measure), f"a {type(one).__name__}.")
+            shaped = one.concerned.shape == (count,) and one.sums.shape[:1] == (count,) and one.sums.ndim == 2
+            found = f"{one.concerned.shape} and {one.sums.shape} for {count} ratings."
+            hold("study-measures", shaped, found)
+        return made
+
+
+def setting_of(world: SmallWorld, domain: str | None = None) -> StudySetting:
+    """What a study chooses from in a small world; with ``domain``, as that domain describes it."""
+    described: Domain = made_up_domain(world) if domain is None else registry().resolve_domain(domain).build()
+    described = replace(described, scale=world.scale)
+    people = np.arange(len(world.population))
+    return StudySetting(described, world.catalog, world.population, people, np.random.default_rng(5))
+
+
+def made_up_domain(world: SmallWorld) -> Domain:
+    """A domain of made-up items, with written people and shares of real ratings."""
+    levels = len(world.scale.levels)
+
+    def user(key: str, liked: tuple[str, ...], disliked: tuple[str, ...]) -> User:
+        return User(id=key, name=key.title(), liked=liked, disliked=disliked, conformity=3)
+
+    return Domain(
+        name="small",
+        title="Small",
+        scale=world.scale,
+        words=world.words,
+        item_type=Item,
+        real_ratings=tuple(1 / levels for _ in range(levels)),
+        real_ratings_source="made up",
+        study_people=StudyPeople(
+            lovers={
+                category: [user(f"lover {category}", (category,), tuple(c for c in CATEGORIES if c != category))]
+                for category in CATEGORIES[:2]
+            },
+            generous=[user("generous", CATEGORIES, ())],
+            strict=[user("strict", (), CATEGORIES)],
+        ),
+    )
+
+
+def answers(world: SmallWorld, trials: Trials, failed: float = 0.0) -> Rated:
+    """Random ratings of trials, of which about the share ``failed`` failed."""
+    rng = np.random.default_rng(11)
+    ratings = rng.choice(world.scale.levels, len(trials.trials))
+    ratings = np.where(rng.random(len(ratings)) < failed, np.nan, ratings)
+
+    def right(trial: Trial, rating: float) -> float:
+        if rating != rating or (trial.at_least is None and trial.at_most is None):
+            return np.nan
+        low = trial.at_least is None or rating >= trial.at_least
+        return float(low and (trial.at_most is None or rating <= trial.at_most))
+
+    return Rated(
+        ratings=ratings,
+        succeeded=np.array([right(trial, rating) for trial, rating in zip(trials.trials, ratings, strict=True)]),
+        sides=np.array([trial.side for trial in trials.trials]),
+        groups=np.array([trial.group for trial in trials.trials]),
+        clusters=np.array([trial.cluster or trials.people[trial.person].id for trial in trials.trials]),
+        scale=world.scale,
+        facts=dict(trials.facts),
+    )

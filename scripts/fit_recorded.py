@@ -1,0 +1,204 @@
+"""Fits and compares what the rule-based rater learns of recorded people, on people whom no validation measures.
+
+    python scripts/fit_recorded.py PATH              fits the weights of choosing, prints the errors of rating
+    python scripts/fit_recorded.py PATH --compare    also prints how the errors change with each constant
+
+PATH is a folder with MovieLens' movies.csv and ratings.csv. The people that `emosim validate` measures are left out.
+The others are dealt into four parts; each part is foretold from public ratings and counts by the other three. Needs
+pandas and scikit-learn. docs/rule-based-rater.md says what every figure means.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emosim_core import Catalog, Domain, EnvironmentConfig, User, World, assemble
+from emosim_core.components import rule_based_constants as fitted
+from emosim_core.components.rule_based import RECORDED_PEOPLE, RuleBased
+from emosim_core.components.rule_based_interest import TERMS, Interest
+from emosim_core.hooks import Registry
+from emosim_core.simulation.assembly import item_source
+from emosim_core.studies.validation_asking import Asked
+from emosim_core.studies.validation_choices import shown
+from emosim_core.studies.validation_measures import area, levels_of, threshold, total_variation
+from emosim_core.studies.validation_people import KNOWN, TRIED, RealPerson, public_items, real_people
+
+PARTS = 4
+"""Parts that people are dealt into."""
+
+OTHERS = {
+    "LATELY_HALF_LIFE": (15.0, 60.0), "LATELY_DOUBT": (10.0, 60.0), "LEVEL_HALF_LIFE": (30.0, 300.0),
+    "LEVEL_DOUBT": (10.0, 40.0), "PUBLIC_DOUBT": (3.0, 8.0),
+}  # fmt: skip
+"""Other values that are compared with those in use."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the people, and the films as all other people make them known."""
+
+    catalog: Catalog
+    people: list[RealPerson]
+
+
+def parts(path: Path) -> tuple[Domain, list[Part]]:
+    """The people who are not measured, in four parts."""
+    domain, loader = item_source(Registry(), "movies", f"movielens:{path}")
+    loaded = loader.load()
+    ratings = loader.load_ratings(loaded.items)
+    people = [person for person in real_people(ratings, seed=42) if person.group in (KNOWN, TRIED)]
+    dealt = np.random.default_rng(5).integers(0, PARTS, len(people)).tolist()
+    found = []
+    for part in range(PARTS):
+        marked = [
+            replace(person, group="" if mine == part else KNOWN) for person, mine in zip(people, dealt, strict=True)
+        ]
+        items = public_items(loaded.items, marked, ratings.told_by_people)
+        found.append(Part(Catalog(items, domain.scale), [person for person in marked if not person.group]))
+    print(f"{len(people)} people in {PARTS} parts, {len(loaded.items)} films")
+    return domain, found
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What one person is shown: the terms of each film's score, which are chosen, which are random, and the part."""
+
+    terms: NDArray[np.float64]
+    chosen: NDArray[np.bool_]
+    random: NDArray[np.bool_]
+    part: int
+
+
+def choices(found: list[Part], asked: int = 20, most: int = 3) -> list[Choice]:
+    """Chosen films of everybody among random ones and among matched ones."""
+    rows = []
+    for number, part in enumerate(found):
+        model, nothing = Interest(part.catalog), np.zeros(len(part.catalog.category_names))
+        for person in part.people:
+            seen = shown(person, part.catalog.public_counts, most, asked, seed=1)
+            items = np.concatenate([seen.chosen, seen.random, seen.matched])
+            kind = np.repeat([0, 1, 2], [len(seen.chosen), len(seen.random), len(seen.matched)])
+            rows.append(Choice(model.terms(items, person.past, nothing), kind == 0, kind == 1, number))
+    return rows
+
+
+def weights(rows: list[Choice]) -> NDArray[np.float64]:
+    """Logistic regression of what was chosen, the chosen counted with the random and with the matched films."""
+    from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
+
+    table = np.concatenate([row.terms for row in rows] + [row.terms[row.chosen] for row in rows])
+    chosen = np.concatenate([row.chosen for row in rows] + [row.chosen[row.chosen] for row in rows])
+    size = table.std(axis=0)
+    size[size == 0] = 1.0
+    fitting = LogisticRegression(C=10, max_iter=1000).fit(table / size, chosen)
+    found: NDArray[np.float64] = fitting.coef_[0] / size
+    return found
+
+
+def held_out_choices(rows: list[Choice]) -> str:
+    """How well each part's choices are told by weights and a threshold of the other parts."""
+    right: list[float] = []
+    areas: list[tuple[float, float]] = []
+    for part in range(PARTS):
+        others, mine = ([row for row in rows if (row.part == part) == side] for side in (False, True))
+        fit = weights(others)
+        cut = threshold(*(np.concatenate(both) for both in zip(*(one_to_one(row, fit) for row in others), strict=True)))
+        for row in mine:
+            scores, chosen = one_to_one(row, fit)
+            right.extend(((scores >= cut) == chosen).tolist())
+            everything = row.terms @ fit
+            matched = ~row.random
+            areas.append((area(scores, chosen), area(everything[matched], row.chosen[matched])))
+    random, matched_area = np.mean(areas, axis=0).tolist()
+    return f"1:1 accuracy {np.mean(right):.4f}, area {random:.4f}; matched in popularity, area {matched_area:.4f}"
+
+
+def one_to_one(row: Choice, fit: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Scores of the chosen and as many random films, and which are chosen."""
+    count = int(row.chosen.sum())
+    some = np.concatenate([np.flatnonzero(row.chosen), np.flatnonzero(row.random)[:count]])
+    return row.terms[some] @ fit, row.chosen[some]
+
+
+def plain_errors(found: list[Part], at_random: bool) -> float:
+    """Root mean squared error, in stars, of a film's mean with a person's bias, split by time or at random."""
+    rng, off = np.random.default_rng(0), []
+    for part in found:
+        counts = part.catalog.public_counts
+        middle = float(np.average(part.catalog.public_ratings, weights=counts))
+        mean = (counts * part.catalog.public_ratings + 5 * middle) / (counts + 5)
+        for person in part.people:
+            order = rng.permutation(len(person.items)) if at_random else np.arange(len(person.items))
+            apart = (person.values - mean[person.items])[order]
+            past, later = apart[: person.remembered], apart[person.remembered :]
+            off.append(later - past.sum() / (len(past) + 3))
+    return float(np.sqrt((np.concatenate(off) ** 2).mean())) / 2
+
+
+def errors(domain: Domain, world: World, found: list[Part]) -> str:
+    """How well later ratings are foretold: root mean squared error, and the distribution of single answers."""
+    squares, count, apart = 0.0, 0, []
+    for part in found:
+        world.catalog, world.rater = part.catalog, RuleBased(RECORDED_PEOPLE)
+        world.rater.real_ratings = domain.real_ratings
+        asked = Asked(world, part.people, [User(id=person.id, name=person.id) for person in part.people], seed=42)
+        sums = []
+        for row, person in enumerate(part.people):
+            expected = asked.expect(row, person.later)
+            assert expected is not None
+            squares += float(((expected - person.later_values) ** 2).sum())
+            count += len(expected)
+            answers = asked.rate(row, person.later)
+            sums.append(np.concatenate([levels_of(one, domain.scale.levels) for one in (person.later_values, answers)]))
+        apart.append(float(total_variation(np.sum(sums, axis=0))))
+    stars = float(np.sqrt(squares / count)) / 2
+    return f"RMSE {stars:.4f} stars, total variation {np.mean(apart):.4f} on average of the parts"
+
+
+@contextmanager
+def changed(name: str, value: Any) -> Iterator[None]:
+    """The constants with another value."""
+    before = getattr(fitted, name)
+    setattr(fitted, name, value)
+    try:
+        yield
+    finally:
+        setattr(fitted, name, before)
+
+
+def main() -> None:
+    """Fit and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("path", type=Path, help="folder with movies.csv and ratings.csv of MovieLens")
+    parser.add_argument("--compare", action="store_true", help="compare other constants")
+    arguments = parser.parse_args()
+    domain, found = parts(arguments.path)
+    rows = choices(found)
+    print("INTEREST", {name: round(float(one), 2) for name, one in zip(TERMS, weights(rows), strict=True)})
+    print("choices of each part, by the others:", held_out_choices(rows))
+    for name, at_random in (("by time", False), ("at random", True)):
+        print(f"film's mean + person's bias, split {name}: RMSE {plain_errors(found, at_random):.4f} stars")
+    world = assemble(EnvironmentConfig(plugin="movies", retrieval="none"))
+    print("in use:", errors(domain, world, found))
+    if not arguments.compare:
+        return
+    for name, values in OTHERS.items():
+        for value in values:
+            with changed(name, value):
+                print(f"{name} {value:g}:", errors(domain, world, found))
+    for part, size in fitted.LEARNT.items():
+        for factor in (0.7, 1.4):
+            with changed("LEARNT", {**fitted.LEARNT, part: size * factor}):
+                print(f"{part} {size * factor:.2f}:", errors(domain, world, found))
+
+
+if __name__ == "__main__":
+    main()

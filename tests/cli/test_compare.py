@@ -1,0 +1,56 @@
+"""``emosim compare``: the table, JSON, and what it says about mistakes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture
+def runs(quick: Any, tmp_path: Path) -> Path:
+    for name, more in (("a", ()), ("b", ("--policy", "top_rated")), ("c", ("--seed", "5", "--max-steps", "7"))):
+        common = ("--episodes", "10", "--quiet", "--out", name)
+        quick("run", "--plugin", "movies", *([] if "--max-steps" in more else ["--max-steps", "8"]), *more, *common)
+    return tmp_path
+
+
+def test_the_table_has_means_differences_and_what_the_runs_differ_in(quick: Any, runs: Path) -> None:
+    said = quick("compare", "a", "b", "c").out
+    for words in (
+        "mean rating", "share liked", "steps per session", "difference, paired", "10 with ", " pp", "95 % bootstrap",
+        "b differs from a in:", "  policy: random there, top_rated here", "  seed: 42 there, 5 here",
+        "Note: c differs from a in 2 things, so no difference can be put down to one of them: max_steps, seed.",
+        "Note: c has other people or another seed than a",
+    ):  # fmt: skip
+        assert words in said
+    assert "Note: b" not in said
+
+
+def test_json_is_the_comparison_and_nothing_else(quick: Any, runs: Path) -> None:
+    told = quick("compare", "a", "b", "--json", "--resamples", "200", "--seed", "3").json
+    assert told["domain"] == "movies"
+    assert (told["resamples"], told["seed"]) == (200, 3)
+    first, second = told["runs"]
+    assert first["measures"]["mean rating"]["difference"] is None
+    gap = second["measures"]["mean rating"]["mean"] - first["measures"]["mean rating"]["mean"]
+    assert second["measures"]["mean rating"]["difference"] == pytest.approx(gap, abs=1e-5)
+    assert second["differs_in"] == {"policy": ["random", "top_rated"]}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("a",), "name two directories or more"),
+        (("a", "none"), "none is no run: it has no manifest.json"),
+        (("a", "b", "--resamples", "5"), "at least 100"),
+    ],
+)
+def test_mistakes_are_said_in_one_line(quick: Any, runs: Path, arguments: tuple[str, ...], said: str) -> None:
+    assert said in quick("compare", *arguments, status=2).err
+
+
+def test_runs_of_different_domains_are_not_compared(quick: Any, runs: Path) -> None:
+    quick("run", "--plugin", "books", "--episodes", "1", "--max-steps", "2", "--out", "books", "--quiet")
+    assert "of 'movies' and books of 'books'" in quick("compare", "a", "books", status=2).err

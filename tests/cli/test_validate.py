@@ -1,0 +1,103 @@
+"""``emosim validate``: its tables, its files, its errors, and that money is not spent unasked."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from emosim_core.testing import Answer, ChatServer
+from emosim_core.testing.pytest_plugin import Emosim
+
+pytest.importorskip("surprise")
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "studies"))
+
+KEY = "sk-0fAk3kEyF0rTests9qZ7"
+
+
+@pytest.fixture(scope="module")
+def movielens(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from made_up_ratings import write_movielens
+
+    return write_movielens(tmp_path_factory.mktemp("ratings") / "[made-up]")
+
+
+def test_tables_say_what_was_reached_and_whether_targets_hold(emosim: Emosim, movielens: Path, tmp_path: Path) -> None:
+    done = emosim("validate", "--plugin", "movies", "--ratings", f"movielens:{movielens}", "--out", "[out]")
+    for words in (
+        "90 films, 60 real people", "no language model is asked", "root mean squared error", "matrix factorisation",
+        "popularity alone", "1:9", "matched in popularity", "always the commoner answer", "Wasserstein",
+        "their own earlier ratings", "session length", "raised activity moves the mean", "Targets", "at most 0.87",
+        "Records and results are in [out]",
+    ):  # fmt: skip
+        assert words in done.out
+    told = json.loads((tmp_path / "[out]" / "validation.json").read_text())
+    for one in told["targets"]:
+        assert f"{one['estimate']:.3f} [{one['low']:.3f}, {one['high']:.3f}]" in done.out
+    assert set(told["groups"]) == {"measured", "untouched"}
+
+
+def test_json_is_what_the_file_holds(emosim: Emosim, movielens: Path, tmp_path: Path) -> None:
+    done = emosim(
+        *("validate", "--plugin", "movies", "--ratings", f"movielens:{movielens}", "--out", "out", "--json"),
+        *("--negatives", "2,1", "--people", "4", "--seed", "3"),
+    )
+    told = done.json
+    assert told.pop("directory") == "out"
+    assert told == json.loads((tmp_path / "out" / "validation.json").read_text())
+    assert told["config"]["negatives"] == [1, 2]
+    assert told["groups"]["measured"]["people"] == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--ratings", "movielens:nowhere"), "nowhere: no such file or folder"),
+        (("--ratings", "sample"), "no ratings of single people come with these items"),
+        (("--ratings", "moovielens:x"), "Did you mean 'movielens'?"),
+        ((), "Missing option '--ratings'"),
+        (("--ratings", "movielens:x", "--negatives", "1,zero"), "--negatives needs whole numbers"),
+        (("--ratings", "movielens:x", "--people", "1"), "--people"),
+    ],
+)
+def test_mistakes_are_told_and_leave_nothing(
+    quick: Emosim, tmp_path: Path, arguments: tuple[str, ...], words: str
+) -> None:
+    done = quick("validate", "--plugin", "movies", *arguments, "--out", "out", status=2)
+    assert words in " ".join(done.err.split())
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_directory_that_holds_something_is_left_alone(quick: Emosim, movielens: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").write_text("mine")
+    done = quick("validate", "--plugin", "movies", "--ratings", f"movielens:{movielens}", "--out", "out", status=2)
+    assert "exists already" in done.err
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine.txt"]
+
+
+def test_a_language_model_is_asked_only_after_its_cost_was_told(
+    emosim: Emosim, movielens: Path, tmp_path: Path
+) -> None:
+    few = ("--people", "2", "--asked", "2", "--held-out", "3", "--negatives", "1", "--out", "out")
+    ask = ("validate", "--plugin", "movies", "--ratings", f"movielens:{movielens}", "--llm-model", "deepseek-chat")
+    with ChatServer(lambda body: Answer("7")) as server:
+        command = replace(emosim, variables={"DEEPSEEK_API_KEY": KEY, "DEEPSEEK_BASE_URL": server.url})
+        refused = command(*ask, *few, status=2)
+        assert "questions, about" in refused.err
+        assert "Say --yes to start" in refused.err
+        assert not server.calls
+        assert not (tmp_path / "out").exists()
+        done = command(*ask, *few, "--yes")
+        assert server.calls
+    assert "A language model answers for them" in done.out
+    assert "its ratings are taken" in done.out
+    assert "questions, about" in done.err
+    told = json.loads((tmp_path / "out" / "validation.json").read_text())
+    assert told["language_model_asked"] is True
+    assert told["groups"]["measured"]["held_out_ratings"] == 6
+    assert KEY not in "".join(path.read_text() for path in (tmp_path / "out").iterdir())

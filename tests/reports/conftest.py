@@ -1,0 +1,154 @@
+"""Runs to report on, made once, and a browser to open reports in."""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import emosim_core
+from emosim_core.reports import write_report
+
+HOSTILE = "</script><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
+"""A text that takes a page over where it is not escaped."""
+
+CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the runs ``a`` (films), ``better`` (the same people, another recommender) and ``books``."""
+    folder = tmp_path_factory.mktemp("runs")
+    emosim_core.run("movies", folder / "a", episodes=60, max_steps=20)
+    emosim_core.run("movies", folder / "better", episodes=60, max_steps=20, policy="top_rated")
+    emosim_core.run("books", folder / "books", episodes=30, max_steps=20, slate=2, p_interrupt=0.05)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run whose items and people have hostile texts."""
+    folder = tmp_path_factory.mktemp("hostile")
+    with (folder / "films.csv").open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["id", "title", "genres", "overview"])
+        for number in range(8):
+            writer.writerow([f"f{number}", f"{HOSTILE} <b>${number}$</b>", f"<i>{number}</i>", HOSTILE])
+    with (folder / "people.csv").open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["id", "name", "description"])
+        writer.writerows([[f"p{number}", f"{HOSTILE} {number}", HOSTILE] for number in range(4)])
+    emosim_core.run(
+        "movies",
+        folder / "run",
+        episodes=12,
+        max_steps=6,
+        items=f"csv:{folder / 'films.csv'}",
+        users=f"csv:{folder / 'people.csv'}",
+        embeddings="lexical",
+    )
+    return folder / "run"
+
+
+class Browser:
+    """Chromium with a report in it.
+
+    Attributes:
+        driver: selenium's driver.
+    """
+
+    def __init__(self, driver: Any) -> None:
+        self.driver = driver
+
+    def open(self, page: Path, fragment: str = "") -> None:
+        """Open a page, and wait until its scripts have set it up."""
+        self.driver.get("about:blank")
+        self.driver.get(page.as_uri() + fragment)
+        self.wait("document.documentElement.dataset.ready === 'yes'")
+
+    def js(self, code: str, *arguments: Any) -> Any:
+        """The value of an expression in the page."""
+        return self.driver.execute_script(f"return {code}", *arguments)
+
+    def wait(self, condition: str, seconds: float = 30) -> None:
+        """Wait until an expression is true in the page."""
+        until = time.monotonic() + seconds
+        while not self.js(condition):
+            assert time.monotonic() < until, f"never true: {condition}; {self.console()}"
+            time.sleep(0.02)
+
+    def console(self) -> list[str]:
+        """What the console has said since it was last asked, errors and warnings."""
+        return [entry["message"] for entry in self.driver.get_log("browser")]
+
+    def emulate(self, command: str, **values: Any) -> None:
+        """A command of Chromium's developer tools."""
+        self.driver.execute_cdp_cmd(f"Emulation.{command}", values)
+
+    def draw_all(self) -> None:
+        """Bring every figure into view, and wait until it is drawn."""
+        for k in range(self.js("document.querySelectorAll('[data-figure]').length")):
+            holder = f"document.querySelectorAll('[data-figure]')[{k}]"
+            self.js(f"{holder}.scrollIntoView({{behavior: 'instant'}})")
+            self.wait(f"{holder}.querySelector('.plot').dataset.drawn === 'yes'")
+
+    def fill(self, field: str, value: str) -> None:
+        """Write into a field as a user does, and wait until the list follows."""
+        self.js("document.getElementById('found').textContent = ''")
+        self.js(
+            f"(() => {{ const one = document.getElementById('{field}'); one.value = arguments[0]; "
+            "one.dispatchEvent(new Event('input', {bubbles: true})); })()",
+            value,
+        )
+        self.wait("/ of /.test(document.getElementById('found').textContent)")
+
+    @property
+    def found(self) -> int:
+        """How many sessions the list has."""
+        return int(self.js("document.getElementById('found').textContent").split()[0].replace(",", ""))
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """Selenium's driver of Debian's Chromium, without a window."""
+    if CHROMIUM is None or DRIVER is None:
+        said = "needs Debian's packages chromium and chromium-driver"
+        if os.environ.get("EMOSIM_BROWSER") == "required":
+            pytest.fail(f"{said}; EMOSIM_BROWSER says that they must be there")
+        pytest.skip(said)
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    os.environ["SE_OFFLINE"] = "true"
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1280,900"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def browser(chromium: Any) -> Iterator[Browser]:
+    """A browser that at the end of the test must have no error in its console."""
+    one = Browser(chromium)
+    one.console()
+    yield one
+    said = one.console()
+    one.emulate("clearDeviceMetricsOverride")
+    one.emulate("setEmulatedMedia", features=[])
+    assert said == []
+
+
+@pytest.fixture(scope="session")
+def page(made: Path) -> Path:
+    """The report of the run ``a``."""
+    return write_report(made / "a")

@@ -1,0 +1,68 @@
+"""A run as columns: the same numbers as its summary, and what is said of damage."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from emosim_core import RunError
+from emosim_core.reports.columns import read_run
+
+
+@pytest.mark.parametrize("name", ["a", "books"])
+def test_columns_come_to_the_numbers_of_the_summary(made: Path, name: str) -> None:
+    run = read_run(made / name)
+    summary = json.loads((made / name / "summary.json").read_text())
+    assert run.complete
+    assert len(run.sessions) == len(run.ended) == summary["episodes"]
+    assert len(run.step) == summary["steps"]
+    assert len(run.rating) == summary["ratings"]
+    assert run.rating.mean() == pytest.approx(summary["mean_rating"], abs=1e-4)
+    assert run.liked.mean() == pytest.approx(summary["share_liked"], abs=1e-4)
+    assert Counter(session.end for session in run.sessions) == summary["ends"]
+    assert np.mean([session.reward for session in run.sessions]) == pytest.approx(summary["mean_reward"], abs=1e-3)
+    assert sum(session.failed for session in run.sessions) == summary["failed_ratings"]
+    assert [session.number for session in run.sessions] == list(range(summary["episodes"]))
+
+
+def test_each_row_belongs_to_its_session(made: Path) -> None:
+    run = read_run(made / "a")
+    records = [json.loads(line) for line in (made / "a" / "interactions.jsonl").read_text().splitlines()]
+    for position in (0, 17, 59):
+        mine = [record for record in records if record["episode"] == position]
+        rows = run.rating_session == position
+        assert run.rating[rows].tolist() == [record["proposed"][0]["felt"] for record in mine]
+        assert run.moods[run.step_session == position].tolist() == [record["mood"] for record in mine]
+        ids = list(run.titles)
+        assert [ids[item] for item in run.item[rows]] == [record["proposed"][0]["item"] for record in mine]
+
+
+def test_a_killed_run_is_read_as_far_as_it_came(made: Path, tmp_path: Path) -> None:
+    shutil.copytree(made / "a", tmp_path / "killed")
+    (tmp_path / "killed" / "summary.json").unlink()
+    lines = (tmp_path / "killed" / "interactions.jsonl").read_bytes()
+    (tmp_path / "killed" / "interactions.jsonl").write_bytes(lines[: len(lines) // 2])
+    run = read_run(tmp_path / "killed")
+    assert not run.complete
+    assert 0 < len(run.ended) < len(run.sessions) < 60
+
+
+def test_a_damaged_record_is_named(made: Path, tmp_path: Path) -> None:
+    shutil.copytree(made / "a", tmp_path / "damaged")
+    path = tmp_path / "damaged" / "interactions.jsonl"
+    lines = path.read_text().splitlines()
+    record = json.loads(lines[3])
+    del record["proposed"][0]["title"]
+    path.write_text("\n".join([*lines[:3], json.dumps(record), *lines[4:]]) + "\n")
+    with pytest.raises(RunError, match=rf"session {record['episode']}, step {record['step']}: is damaged .*title"):
+        read_run(tmp_path / "damaged")
+
+
+def test_what_is_no_run_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"is no run: it has no manifest\.json"):
+        read_run(tmp_path)

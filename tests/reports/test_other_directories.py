@@ -1,0 +1,238 @@
+"""Reports of what is no run: trainings, evaluations, ablations, and pages that others describe."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from emosim_core import ConfigurationError, RunError
+from emosim_core.reports import report_of, write_report
+from emosim_core.testing import real
+
+
+def estimate(value: float) -> dict[str, float]:
+    return {"estimate": value, "low": value - 0.5, "high": value + 0.5}
+
+
+def evaluation() -> dict[str, Any]:
+    def one(reward: float) -> dict[str, Any]:
+        return {
+            "metrics": {"mean_reward": estimate(reward), "share_liked": estimate(0.6), "coverage": estimate(0.5)},
+            "ends": {"max_steps": estimate(0.7), "low_streak": estimate(0.3)},
+            "curves": {
+                "survival": [estimate(1.0), {"estimate": None, "low": None, "high": None}],
+                "reward": [estimate(7.0), estimate(8.0)],
+            },
+            "people": 12,
+            "steps": 30,
+            "run": "runs/new/x",
+        }
+
+    return {
+        "format": 1,
+        "complete": True,
+        "created": "2026-11-24T00:00:00+00:00",
+        "domain": "movies",
+        "title": "Movies",
+        "config": {"sessions": 24, "seed": 1},
+        "notes": ["A note."],
+        "recommenders": [
+            {"name": name, "policy": name, "model": None, "folder": name} for name in ("random", "popular")
+        ],
+        "rater": "rule_based",
+        "language_model_asked": False,
+        "language_model": None,
+        "usage": None,
+        "versions": {"emosim-core": "0.1.0"},
+        "groups": {
+            "new": {
+                "people": 12,
+                "sessions": 24,
+                "recommenders": {"random": one(100.0), "popular": one(140.0)},
+                "differences": {
+                    "first": {
+                        "reference": "random",
+                        "recommenders": {"popular": {"metrics": one(40.0)["metrics"], "ends": {}}},
+                    }
+                },
+            }
+        },
+    }
+
+
+def test_an_evaluation_names_the_best_and_shows_every_metric(tmp_path: Path) -> None:
+    (tmp_path / "evaluation.json").write_text(json.dumps(evaluation()))
+    report = report_of(tmp_path)
+    assert report.kind == "evaluation"
+    assert "'popular' earned the most from new people: 140.0 (139.5 to 140.5)" in report.headline
+    assert "by 40 (39.5 to 40.5)" in report.headline
+    reward = next(figure for figure in report.figures if figure.id == "new-mean-reward")
+    assert list(reward.names) == ["popular", "random"]
+    assert list(reward.series[0].y) == [140.0, 100.0]
+    assert {"new-endings", "new-survival", "new-reward", "new-coverage"} <= {figure.id for figure in report.figures}
+    survival = next(figure for figure in report.figures if figure.id == "new-survival")
+    assert list(survival.series[0].x) == [1]
+    assert write_report(tmp_path).stat().st_size > 1_000_000
+
+
+def test_an_evaluation_that_is_not_complete_or_damaged_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "evaluation.json").write_text(json.dumps({**evaluation(), "complete": False}))
+    with pytest.raises(RunError, match="emosim evaluate --resume"):
+        report_of(tmp_path)
+    broken = evaluation()
+    del broken["groups"]["new"]["recommenders"]["random"]["metrics"]["mean_reward"]
+    (tmp_path / "evaluation.json").write_text(json.dumps(broken))
+    with pytest.raises(RunError, match=r"is damaged \(KeyError: 'mean_reward'\)"):
+        report_of(tmp_path)
+
+
+def test_a_training_shows_a_curve_for_each_number_of_its_progress(tmp_path: Path) -> None:
+    lines = [
+        {"timesteps": 100 * step, "reward": 50.0 + step, "length": 10, "loss": 1.0 / step, "note": "text"}
+        for step in range(1, 6)
+    ]
+    text = "".join(json.dumps(line) + "\n" for line in lines) + '{"timesteps": 600, "rew'
+    (tmp_path / "progress.jsonl").write_text(text)
+    report = report_of(tmp_path)
+    curves = {figure.id: figure for figure in report.figures}
+    assert set(curves) == {"curve-reward", "curve-length", "curve-loss"}
+    assert list(curves["curve-reward"].series[0].x) == [100, 200, 300, 400, 500]
+    assert list(curves["curve-reward"].series[0].y) == [51, 52, 53, 54, 55]
+    assert next(fact.value for fact in report.facts if fact.name == "reward per session") == "55"
+
+
+def test_numbers_within_a_line_have_curves_of_their_own_and_nothing_is_drawn_for_null(tmp_path: Path) -> None:
+    lines = [
+        {"timesteps": 10, "episodes": 0, "reward": None, "losses": {"value": 2.0}},
+        {"timesteps": 20, "episodes": 3, "reward": 7.0, "losses": {"value": 1.0}, "evaluation": {"new": 8.0}},
+    ]
+    (tmp_path / "progress.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    curves = {figure.id: figure.series[0] for figure in report_of(tmp_path).figures}
+    assert set(curves) == {"curve-reward", "curve-losses-value", "curve-reward-in-evaluations"}
+    assert (list(curves["curve-reward"].x), list(curves["curve-reward"].y)) == ([20], [7])
+    tested = curves["curve-reward-in-evaluations"]
+    assert (tested.name, list(tested.x), list(tested.y)) == ("new", [20], [8])
+
+
+def test_a_training_that_was_stopped_says_how_to_go_on(tmp_path: Path) -> None:
+    (tmp_path / "progress.jsonl").write_text('{"timesteps": 10, "reward": 1}\n')
+    config = {"plugin": "movies", "algo": "a2c", "timesteps": 100}
+    (tmp_path / "manifest.json").write_text(json.dumps({"config": config, "parts": {}, "data": {}}))
+    report = report_of(tmp_path)
+    assert report.title == "Training A2C on movies"
+    assert any(f"emosim train --resume {tmp_path}" in note for note in report.notes)
+
+
+def test_a_line_that_is_no_progress_is_named(tmp_path: Path) -> None:
+    (tmp_path / "progress.jsonl").write_text('{"timesteps": 1, "reward": 2}\n{"reward": 3}\n')
+    with pytest.raises(RunError, match="line 2: is no line of progress"):
+        report_of(tmp_path)
+
+
+def test_an_ablation_shows_each_side_of_each_study_by_the_way_of_answering(emosim: Any, tmp_path: Path) -> None:
+    emosim(
+        "ablate", "--plugin", "movies", "--study", "high_rating,sampling", "--items-retrieval",
+        "last_3,decay_emotion_3", "--jobs", "1", "--out", "abl", "--quiet", timeout=300,
+    )  # fmt: skip
+    report = report_of(tmp_path / "abl")
+    found = json.loads((tmp_path / "abl" / "results.json").read_text())
+    assert report.kind == "ablation"
+    figure = next(figure for figure in report.figures if figure.id == "high-rating-success-share")
+    assert list(figure.names) == ["last_3", "decay_emotion_3"]
+    told = [one["figures"][0]["estimate"] for one in found["cells"] if one["study"] == "high_rating"]
+    assert list(figure.series[0].y) == told
+    overview = next(figure for figure in report.figures if figure.id == "overview")
+    assert [series.name for series in overview.series] == ["last_3", "decay_emotion_3"]
+    assert write_report(tmp_path / "abl").stat().st_size > 1_000_000
+
+
+@pytest.mark.slow
+def test_a_validation_shows_its_targets_and_every_measure_beside_its_baselines(emosim: Any, tmp_path: Path) -> None:
+    emosim(
+        "validate", "--plugin", "movies", "--ratings", f"movielens:{real('movielens-small')}", "--people", "12",
+        "--asked", "5", "--held-out", "10", "--out", "val", "--json", timeout=300,
+    )  # fmt: skip
+    report = report_of(tmp_path / "val")
+    found = json.loads((tmp_path / "val" / "validation.json").read_text())
+    assert report.kind == "validation"
+    held = sum(one["holds"] for one in found["targets"])
+    assert f"{held} of {len(found['targets'])} targets hold" in report.headline
+    table = report.sections[0].tables[0]
+    assert [row[2] for row in table.rows] == [f"{one['estimate']:.3f}" for one in found["targets"]]
+    errors = next(figure for figure in report.figures if figure.id == "measured-errors")
+    assert list(errors.names) == list(found["groups"]["measured"]["ratings"])
+    assert {"simulated people", "item's mean"} <= set(errors.names)
+    assert write_report(tmp_path / "val", figures=tmp_path / "figures").stat().st_size > 1_000_000
+
+
+def test_a_study_that_is_damaged_is_an_error(tmp_path: Path) -> None:
+    for kind, results in (("validation", "validation.json"), ("ablation", "results.json")):
+        (tmp_path / "manifest.json").write_text(json.dumps({"kind": kind}))
+        (tmp_path / results).write_text("{}")
+        with pytest.raises(RunError, match=rf"{results} is damaged \(KeyError"):
+            report_of(tmp_path)
+        (tmp_path / results).unlink()
+        with pytest.raises(RunError, match=results):
+            report_of(tmp_path)
+        with pytest.raises(ConfigurationError, match=f"is of the kind '{kind}'"):
+            report_of(tmp_path, prompts=True)
+
+
+PAGE = {
+    "kind": "study",
+    "title": "A study",
+    "headline": "What came out.",
+    "facts": [{"name": "n", "value": "3"}],
+    "sections": [
+        {
+            "id": "s",
+            "title": "Part",
+            "figures": [
+                {
+                    "id": "f", "kind": "lines", "title": "F", "says": "It rises.", "x": "x", "y": "y",
+                    "series": [{"name": "one", "x": [1, 2], "y": [3.5, None]}],
+                }
+            ],
+            "tables": [{"title": "T", "columns": ["a"], "rows": [["1"]]}],
+        }
+    ],
+}  # fmt: skip
+
+
+def test_a_page_that_somebody_described_is_made(tmp_path: Path) -> None:
+    (tmp_path / "page.json").write_text(json.dumps(PAGE))
+    report = report_of(tmp_path)
+    assert report.figures[0].series[0].y == [3.5, None]
+    assert "What came out." in write_report(tmp_path).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda page: page.pop("title"), "title"),
+        (lambda page: page["sections"][0]["figures"][0].update(id="../../x"), "must be lower-case"),
+        (lambda page: page["sections"][0]["figures"][0].update(kind="pie"), "kind"),
+        (lambda page: page["sections"].append(page["sections"][0]), "two figures have the id 'f'"),
+    ],
+)
+def test_a_page_that_is_described_wrongly_is_an_error_that_names_the_field(
+    tmp_path: Path, change: Any, said: str
+) -> None:
+    wrong = json.loads(json.dumps(PAGE))
+    change(wrong)
+    (tmp_path / "page.json").write_text(json.dumps(wrong))
+    with pytest.raises(RunError, match=said):
+        report_of(tmp_path)
+
+
+def test_a_directory_of_nothing_and_prompts_of_no_run_are_errors(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="holds nothing to report"):
+        report_of(tmp_path)
+    with pytest.raises(RunError, match="is no directory"):
+        report_of(tmp_path / "none")
+    (tmp_path / "page.json").write_text(json.dumps(PAGE))
+    with pytest.raises(ConfigurationError, match="--prompts is for runs"):
+        report_of(tmp_path, prompts=True)

@@ -1,0 +1,58 @@
+"""Measures of a validation, against values worked out by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from emosim_core.studies import validation_measures as measure
+
+
+def test_agreement_follows_from_the_four_counts() -> None:
+    sums = np.array([[6.0, 2.0, 3.0, 9.0], [0.0, 0.0, 1.0, 4.0]])
+    told = measure.agreement(sums)
+    assert told["accuracy"]["estimate"] == pytest.approx(19 / 25)
+    assert told["precision"]["estimate"] == pytest.approx(6 / 8)
+    assert told["recall"]["estimate"] == pytest.approx(6 / 10)
+    assert told["f1"]["estimate"] == pytest.approx(12 / 18, abs=1e-6)
+
+
+def test_a_share_of_nothing_is_no_number() -> None:
+    assert np.isnan(measure.precision(np.array([0.0, 0.0, 3.0, 9.0])))
+    assert measure.estimate(np.array([[0.0, 0.0, 3.0, 9.0]]), measure.precision)["estimate"] is None
+
+
+def test_the_area_counts_pairs_and_ties_half() -> None:
+    scores, chosen = np.array([3.0, 1.0, 2.0, 1.0]), np.array([True, True, False, False])
+    # 3 beats both; 1 loses to 2 and ties with 1.
+    assert measure.area(scores, chosen) == pytest.approx((2 + 0.5) / 4)
+    assert np.isnan(measure.area(scores, np.ones(4, dtype=bool)))
+
+
+def test_distances_of_distributions() -> None:
+    sums = np.array([2.0, 2.0, 0.0, 0.0, 1.0, 3.0])
+    assert measure.total_variation(sums) == pytest.approx(0.75)
+    # From (1/2, 1/2, 0) to (0, 1/4, 3/4): half moves one step, then three quarters move one step.
+    assert measure.wasserstein(0.5)(sums) == pytest.approx(0.5 * (0.5 + 0.75))
+
+
+def test_the_root_of_the_mean_square() -> None:
+    assert measure.root(np.array([18.0, 2.0])) == 3.0
+
+
+def test_a_threshold_calls_as_many_chosen_as_were() -> None:
+    scores, chosen = np.arange(10.0), np.arange(10) >= 7
+    assert (scores >= measure.threshold(scores, chosen)).sum() == 3
+
+
+def test_values_count_as_the_nearest_level_and_failures_as_none() -> None:
+    counts = measure.levels_of(np.array([1.2, 1.6, 3.0, np.nan, 9.0]), np.array([1.0, 2.0, 3.0]))
+    assert counts.tolist() == [1, 1, 2]
+
+
+def test_an_interval_holds_the_mean_and_shrinks_with_people() -> None:
+    rng = np.random.default_rng(1)
+    few, many = (measure.mean_of(rng.normal(5, 1, count)) for count in (20, 2000))
+    for told in (few, many):
+        assert told["low"] < told["estimate"] < told["high"]
+    assert few["high"] - few["low"] > 5 * (many["high"] - many["low"])
