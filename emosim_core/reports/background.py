@@ -9,7 +9,7 @@ from typing import Any
 from emosim_core.errors import EmoSimError
 from emosim_core.hooks import Registry
 from emosim_core.model import Domain, Item, Loader
-from emosim_core.runs.runner import digest
+from emosim_core.runs.manifest import digest
 from emosim_core.simulation.assembly import build
 
 

@@ -40,6 +40,10 @@ class Algorithm:
 
 _ACTOR_CRITIC = f"{_TORCH_SIDE}.policies:ItemActorCritic"
 
+_PPO: dict[str, Any] = {"n_steps": 16, "batch_size": 512, "n_epochs": 4, "gae_lambda": 0.2}
+_PPO_BY_NET = {"cf": {"learning_rate": 0.01}, "mlp": {"learning_rate": 0.002}}
+
+# One rating tells little and later ones are hardly moved by it, so advantages look one step ahead, not far.
 ALGORITHMS: dict[str, Algorithm] = {
     "a2c": Algorithm(
         "A2C",
@@ -47,16 +51,47 @@ ALGORITHMS: dict[str, Algorithm] = {
         _ACTOR_CRITIC,
         "n_steps",
         2.0,
-        {"gae_lambda": 0.5, "use_rms_prop": False},
+        {"gae_lambda": 0.2, "use_rms_prop": False},
         {"cf": {"learning_rate": 0.01}, "mlp": {"learning_rate": 0.003}},
     ),
-    "ppo": Algorithm("PPO", "stable_baselines3:PPO", _ACTOR_CRITIC, "n_steps", 2.0, {}),
+    "ppo": Algorithm("PPO", "stable_baselines3:PPO", _ACTOR_CRITIC, "n_steps", 2.0, _PPO, _PPO_BY_NET),
     "dqn": Algorithm(
-        "DQN", f"{_TORCH_SIDE}.dqn:MaskedDQN", f"{_TORCH_SIDE}.policies:ItemDQNPolicy", "train_freq", 0.1, {}
+        "DQN",
+        f"{_TORCH_SIDE}.dqn:MaskedDQN",
+        f"{_TORCH_SIDE}.policies:ItemDQNPolicy",
+        "train_freq",
+        0.15,
+        {
+            "train_freq": 1,
+            "gradient_steps": 8,
+            "batch_size": 256,
+            "buffer_size": 50_000,
+            "learning_starts": 3_000,
+            "target_update_interval": 64,
+            "tau": 0.01,
+            "exploration_fraction": 0.3,
+            "exploration_initial_eps": 0.5,
+            "exploration_final_eps": 0.02,
+        },
+        {"cf": {"learning_rate": 0.003}, "mlp": {"learning_rate": 0.0003}},
     ),
-    "trpo": Algorithm("TRPO", "sb3_contrib:TRPO", _ACTOR_CRITIC, "n_steps", 2.0, {}),
+    "trpo": Algorithm(
+        "TRPO",
+        "sb3_contrib:TRPO",
+        _ACTOR_CRITIC,
+        "n_steps",
+        2.0,
+        {"n_steps": 32, "batch_size": 512, "gae_lambda": 0.2, "target_kl": 0.02, "n_critic_updates": 4},
+        {"cf": {"learning_rate": 0.005}, "mlp": {"learning_rate": 0.002}},
+    ),
     "maskable_ppo": Algorithm(
-        "MaskablePPO", "sb3_contrib:MaskablePPO", f"{_TORCH_SIDE}.policies:MaskableItemActorCritic", "n_steps", 2.0, {}
+        "MaskablePPO",
+        "sb3_contrib:MaskablePPO",
+        f"{_TORCH_SIDE}.policies:MaskableItemActorCritic",
+        "n_steps",
+        2.0,
+        _PPO,
+        _PPO_BY_NET,
     ),
 }
 
