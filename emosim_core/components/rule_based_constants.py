@@ -25,12 +25,6 @@ LIKED = 1.38
 DISLIKED = 1.12
 """Points off for one disliked category of a one-category item, made-up people."""
 
-RECORDED_LIKED = 0.48
-"""As LIKED, where likes were read off the earlier ratings of real people."""
-
-RECORDED_DISLIKED = 0.39
-"""As DISLIKED, where dislikes were read off the earlier ratings of real people."""
-
 TASTE = (1.3, 1.0, 0.7)
 """Size of taste by diversity 1 to 3."""
 
@@ -45,9 +39,6 @@ LENIENCY = 0.8
 
 TEMPER = 2.0
 """Points of leniency per unit of the mood's resting valence (chosen)."""
-
-SHRINK = 3.72
-"""Ratings that a person's mean must outweigh before half of it is believed."""
 
 MEMORY = 0.52
 """Share of the surprise at one part of a series that carries over to another part."""

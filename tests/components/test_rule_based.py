@@ -491,3 +491,177 @@ def test_options_describe_every_field_and_refuse_unknown_ones() -> None:
 
 def test_no_language_model_is_asked() -> None:
     assert RuleBased.asks_model is False
+
+
+# ---------------------------------------------------------------------- opinions of everything, catalogues
+
+
+def test_who_has_an_opinion_of_everything_rates_by_it_almost_alone() -> None:
+    catalog = films(300)
+    population = Population(
+        [
+            person("fan", liked=("horror",), disliked=tuple(name for name in NAMES if name != "horror")),
+            person("glad", liked=NAMES),
+            person("glum", disliked=NAMES),
+        ]
+    )
+    request = ask(catalog, population, (0, 1, 2), np.tile(np.arange(300), (3, 1)))
+    answer = RuleBased().rate_batch(request, Whims(3, 1))
+    fan, glad, glum = answer.values
+    loved = catalog.categories[:, catalog.category_names.index("horror")]
+    assert (fan[loved] >= 8).mean() > 0.85
+    assert (fan[~loved] <= 5).mean() > 0.85
+    assert (glad >= 9).mean() > 0.85
+    assert (glum <= 3).mean() > 0.8
+    first, other = int(np.flatnonzero(loved)[0]), int(np.flatnonzero(~loved)[0])
+    assert "loves horror +5.0" in answer.reason(0, first)
+    assert "rejects all but horror -5.0" in answer.reason(0, other)
+    assert "loves nearly everything +5.0" in answer.reason(1, 0)
+    assert "rejects nearly everything -5.0" in answer.reason(2, 0)
+
+
+def test_an_opinion_of_everything_needs_no_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    population = Population([person("fan", liked=("horror",), disliked=NAMES[:-1]), person("other")])
+    request = ask(CATALOG, population, (0, 1), np.tile(np.arange(60), (2, 1)))
+    kept = RuleBased().latent(request, Whims(2, 1))
+    monkeypatch.setattr("emosim_core.components.rule_based._TABLE_LIMIT", 0)
+    assert RuleBased().latent(request, Whims(2, 1)) == pytest.approx(kept, abs=1e-12)
+
+
+def test_ratings_do_not_depend_on_how_the_source_of_public_ratings_spreads_them() -> None:
+    catalog = films(200)
+    wider = [
+        one.model_copy(update={"public_rating": float(np.clip(1.6 * (one.public_rating or 0) - 3.5, 1, 10))})
+        for one in catalog.items
+    ]
+    shares = []
+    for items in (catalog.items, wider):
+        other = Catalog(items, TEN, catalog.embeddings)
+        pairs = ask(
+            other, people(200), np.repeat(np.arange(200), 40), np.random.default_rng(2).integers(0, 200, (8000, 1))
+        )
+        values = RuleBased().rate_batch(pairs, Whims(8000, 3)).values
+        shares.append(np.array([(values == level).mean() for level in TEN.levels]))
+    assert np.abs(shares[0] - shares[1]).sum() / 2 < 0.04
+    relative, absolute = (
+        RuleBased(RuleBasedOptions(relative=on)).latent(ask(other, people(1), (0,), ((0,),)), Whims(1))
+        for on in (True, False)
+    )
+    assert relative != absolute
+
+
+def test_a_domain_gets_the_distribution_that_its_people_have() -> None:
+    shares = (0.02, 0.06, 0.24, 0.36, 0.32)
+    catalog, population = films(400, scale=FIVE), people(400)
+    pairs = 40_000
+    rng = np.random.default_rng(1)
+    request = ask(catalog, population, rng.integers(0, 400, pairs), rng.integers(0, 400, (pairs, 1)))
+    rater = RuleBased()
+    rater.real_ratings = shares
+    values = rater.rate_batch(request, Whims(pairs, 2)).values
+    assert np.abs([(values == level).mean() for level in FIVE.levels] - np.array(shares)).sum() / 2 < 0.06
+
+
+def test_a_public_rating_by_few_people_is_believed_little() -> None:
+    many = films(200)
+    items = [
+        *many.items,
+        item("few", public_rating=10.0, public_count=1, categories=("drama",)),
+        item("lots", public_rating=10.0, public_count=10_000, categories=("drama",)),
+    ]
+    catalog = Catalog(items, TEN)
+    population = Population([person(conformity=1)])
+    few, lots = latent(ask(catalog, population, (0,), ((200, 201),))).ravel()
+    assert lots > few + 1
+
+
+# ------------------------------------------------------------------------------------------ recorded people
+
+
+def remember(rows: int, items: NDArray[np.intp], ratings: NDArray[np.float64], catalog: Catalog) -> Memory:
+    """Everybody remembers the same items, each with ratings of their own, shape ``(rows, W)``."""
+    memory = Memory(rows, len(catalog))
+    for place in range(items.shape[1]):
+        memory.append(np.arange(rows), items[:, place], ratings[:, place], np.zeros(rows, dtype=np.intp))
+    return memory
+
+
+def test_recorded_people_are_learnt_by_category_and_use_of_the_scale() -> None:
+    catalog = films(200)
+    horror = catalog.categories[:, catalog.category_names.index("horror")]
+    items = np.tile(np.arange(120), (2, 1))
+    ratings = np.vstack([np.where(horror[:120], 9.0, 5.0), np.full(120, 7.0)])
+    history = remember(2, items, ratings, catalog).history()
+    population = Population([person("fan"), person("even")])
+    later = np.tile(np.arange(120, 200), (2, 1))
+    request = replace(ask(catalog, population, (0, 1), later), history=history)
+    rater = RuleBased(RECORDED_PEOPLE)
+    fan, even = rater.expected_batch(request)
+    assert fan[horror[120:]].mean() > fan[~horror[120:]].mean() + 1.5
+    assert np.abs(even - 7).mean() < 0.5
+    answers = rater.rate_batch(request, Whims(2, 1))
+    assert set(np.unique(answers.values[0])) <= {4, 5, 6, 7, 8, 9, 10}
+    assert (answers.values[1] == 7).mean() > 0.6
+    assert "liked its kind so far +" in answers.reason(0, int(np.flatnonzero(horror[120:])[0]))
+
+
+def test_a_recorded_person_is_learnt_alike_in_any_company() -> None:
+    rng = np.random.default_rng(4)
+    items, ratings = rng.integers(0, 60, (5, 30)), rng.integers(1, 11, (5, 30)).astype(np.float64)
+    memory = remember(5, items, ratings, CATALOG)
+    request = replace(ask(CATALOG, PEOPLE, range(5), np.tile(np.arange(8), (5, 1))), history=memory.history())
+    rater = RuleBased(RECORDED_PEOPLE)
+    together = rater.expected_batch(request), rater.interest_batch(request)
+    alone = replace(
+        ask(CATALOG, PEOPLE, (3,), (np.arange(8),)), history=memory.history(np.array([3]))
+    )  # fmt: skip
+    assert np.array_equal(rater.expected_batch(alone)[0], together[0][3])
+    assert np.array_equal(rater.interest_batch(alone)[0], together[1][3])
+
+
+def test_what_is_expected_has_no_whim_and_lies_within_the_scale() -> None:
+    rater = RuleBased()
+    told = rater.expected_batch(CROWD)
+    assert told == pytest.approx(np.clip(rater.latent(CROWD, Whims(64)), 1, 10))
+    assert np.array_equal(told, rater.expected_batch(CROWD))
+
+
+# ------------------------------------------------------------------------------------------------ interest
+
+
+def test_people_choose_what_is_popular_of_their_kind_and_their_time() -> None:
+    def film(name: str, category: str, year: int, count: int) -> Item:
+        return item(name, categories=(category,), year=year, public_count=count)
+
+    rest = [film(f"{kind}{n}", kind, 1960 + n, 100) for kind in ("comedy", "horror") for n in range(60)]
+    catalog = Catalog(
+        [
+            film("alike", "horror", 1985, 100), film("famous", "horror", 1985, 5000),
+            film("comedy", "comedy", 1985, 100), film("old", "horror", 1965, 100), film("new", "horror", 2019, 100),
+            *rest,
+        ],
+        TEN,
+    )  # fmt: skip
+    past = np.array(
+        [[i for i, one in enumerate(catalog.items) if one.id.startswith("horror") and 1980 < (one.year or 0) < 1990]]
+    )
+    history = remember(1, past, np.full(past.shape, 6.0), catalog).history()
+    request = replace(ask(catalog, Population([person()]), (0,), ((0, 1, 2, 3, 4),)), history=history)
+    alike, famous, comedy, old, new = RuleBased().interest_batch(request)[0]
+    assert famous > alike > comedy
+    assert alike > old > new
+
+
+def test_people_who_remember_nothing_choose_what_they_say_they_like() -> None:
+    catalog = Catalog([item(name, categories=(name,), public_count=50) for name in NAMES], TEN)
+    population = Population([person(liked=("comedy",), disliked=("crime",)), person("other")])
+    request = ask(catalog, population, (0, 1), np.tile(np.arange(len(NAMES)), (2, 1)))
+    scores = dict(zip(NAMES, RuleBased().interest_batch(request)[0], strict=True))
+    assert scores["comedy"] > scores["drama"] > scores["crime"]
+    assert np.ptp(RuleBased().interest_batch(request)[1]) == pytest.approx(0, abs=1e-9)
+
+
+def test_interest_needs_neither_counts_nor_years_nor_categories() -> None:
+    catalog = Catalog([Item(id=f"i{n}", title="t") for n in range(5)], TEN)
+    request = ask(catalog, Population([person()]), (0,), ((0, 1, 2),))
+    assert np.isfinite(RuleBased().interest_batch(request)).all()
