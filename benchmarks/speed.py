@@ -191,9 +191,9 @@ def main() -> None:
         print(f"one environment, history 50, 1,000 x 768        {single(plugin, 50, 1000, 768):>10,.0f} steps/s")
         print(f"one environment, history 500, 1,000 x 768       {single(plugin, 500, 1000, 768):>10,.0f} steps/s")
         print(f"256 people, history 50, bundled items           {vector(plugin, 256, 50, 20):>10,.0f} steps/s")
-        for people in (1, 8, 64, 256, 1024):
-            speed = sessions(plugin, people, 200)
-            print(f"{people:>4} people, all defaults, sessions ending      {speed:>10,.0f} steps/s")
+        for count in (1, 8, 64, 256, 1024):
+            speed = sessions(plugin, count, 200)
+            print(f"{count:>4} people, all defaults, sessions ending      {speed:>10,.0f} steps/s")
         print(f"600 people generated                            {people(600):>10.3f} s")
         print(f"10,000 items embedded by their words            {words(10_000):>10.3f} s")
     if only != "env":

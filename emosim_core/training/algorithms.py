@@ -40,7 +40,7 @@ class Algorithm:
 
 _ACTOR_CRITIC = f"{_TORCH_SIDE}.policies:ItemActorCritic"
 
-_PPO: dict[str, Any] = {"n_steps": 16, "batch_size": 512, "n_epochs": 4, "gae_lambda": 0.2}
+_PPO: dict[str, Any] = {"n_steps": 16, "batch_size": 512, "n_epochs": 4, "gae_lambda": 0.0}
 _PPO_BY_NET = {"cf": {"learning_rate": 0.01}, "mlp": {"learning_rate": 0.002}}
 
 # One rating tells little and later ones are hardly moved by it, so advantages look one step ahead, not far.
@@ -51,7 +51,7 @@ ALGORITHMS: dict[str, Algorithm] = {
         _ACTOR_CRITIC,
         "n_steps",
         2.0,
-        {"gae_lambda": 0.2, "use_rms_prop": False},
+        {"gae_lambda": 0.0, "use_rms_prop": False},
         {"cf": {"learning_rate": 0.01}, "mlp": {"learning_rate": 0.003}},
     ),
     "ppo": Algorithm("PPO", "stable_baselines3:PPO", _ACTOR_CRITIC, "n_steps", 2.0, _PPO, _PPO_BY_NET),
@@ -81,7 +81,7 @@ ALGORITHMS: dict[str, Algorithm] = {
         _ACTOR_CRITIC,
         "n_steps",
         2.0,
-        {"n_steps": 32, "batch_size": 512, "gae_lambda": 0.2, "target_kl": 0.02, "n_critic_updates": 4},
+        {"n_steps": 32, "batch_size": 512, "gae_lambda": 0.0, "target_kl": 0.02, "n_critic_updates": 4},
         {"cf": {"learning_rate": 0.005}, "mlp": {"learning_rate": 0.002}},
     ),
     "maskable_ppo": Algorithm(
