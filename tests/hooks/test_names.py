@@ -78,7 +78,7 @@ def test_an_alias_names_the_same_component(registry: Registry) -> None:
         ("reward_shaping", "churn_satisfacton", "Did you mean 'churn_satisfaction'"),
         ("users", "detaild", "Did you mean 'detailed'"),
         ("items", "movilens:x", "Did you mean 'movielens'"),
-        ("policy", "zzzzzz", "Known: epsilon_greedy, popular, random, replay:FILE"),
+        ("policy", "zzzzzz", "Known: epsilon_greedy, item_knn:LOGS, linucb:LOGS, matrix_factorisation:LOGS, popular"),
     ],
 )
 def test_an_unknown_name_is_an_error_with_the_nearest_names(

@@ -34,6 +34,24 @@ def logs_file(tmp_path: Path) -> Path:
     return file
 
 
+@pytest.fixture
+def recommender_folder(tmp_path: Path) -> Path:
+    """A recommender for the made-up items, as a training leaves one behind; its network is untrained."""
+    from emosim_core.training.recommender import save_recommender
+    from emosim_core.training.torch_side.files import actor_bytes, empty_actor
+
+    net = {
+        "kind": "mlp", "people": 12, "items": 40, "features": 6, "history_length": 10, "low": 1.0, "high": 5.0,
+        "max_steps": 50, "embedding_dim": 32, "hidden": [8],
+    }  # fmt: skip
+    told = {
+        "algo": "a2c", "domain": "made_up", "timesteps": 0, "net": net, "users": [f"u{u:03d}" for u in range(12)],
+        "items": [{"id": f"i{i:03d}", "title": f"Item {i}"} for i in range(40)],
+    }  # fmt: skip
+    save_recommender(tmp_path / "model", told, actor_bytes(empty_actor(net)[1]))
+    return tmp_path / "model"
+
+
 def kept(outcomes: list[Outcome]) -> list[str]:
     """The checks that were not skipped; one that fails is an error."""
     for outcome in outcomes:
@@ -50,9 +68,9 @@ def test_everything_is_held_to_a_contract() -> None:
 
 @pytest.mark.parametrize(("kind", "name"), ALL, ids=[f"{kind}-{name}" for kind, name in ALL])
 def test_every_component_of_the_core_keeps_to_its_contract(
-    kind: str, name: str, items_file: Path, logs_file: Path
+    kind: str, name: str, items_file: Path, logs_file: Path, recommender_folder: Path
 ) -> None:
-    files = {"replay": items_file, **dict.fromkeys(LEARNING_FROM_LOGS, logs_file)}
+    files = {"replay": items_file, "trained": recommender_folder, **dict.fromkeys(LEARNING_FROM_LOGS, logs_file)}
     component = f"{name}:{files[name]}" if name in files else name
     if kind == "llm_backend":  # a service is not asked
         assert kept(run_suite(SUITES[kind], component=component, may_ask=False))
