@@ -12,6 +12,9 @@ from .api import (
 from .api import (
     run as run,
 )
+from .api import (
+    train as train,
+)
 from .components.attributes import (
     AttributeRetrieval as AttributeRetrieval,
 )
@@ -345,6 +348,9 @@ from .simulation.config import (
 from .simulation.env import (
     EmoSimEnv as EmoSimEnv,
 )
+from .simulation.sb3_vec_env import (
+    StableBaselines3VecEnv as StableBaselines3VecEnv,
+)
 from .simulation.vector_env import (
     EmoSimVectorEnv as EmoSimVectorEnv,
 )
@@ -368,4 +374,13 @@ from .studies.study import (
 )
 from .studies.study import (
     success_share as success_share,
+)
+from .training.recommender import (
+    Recommendation as Recommendation,
+)
+from .training.recommender import (
+    Recommender as Recommender,
+)
+from .training.recommender import (
+    load_recommender as load_recommender,
 )

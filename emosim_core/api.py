@@ -1,4 +1,4 @@
-"""The functions that a program starts with: make an environment, register one, run sessions."""
+"""The functions that a program starts with: make an environment, register one, run sessions, train."""
 
 from __future__ import annotations
 
@@ -63,6 +63,28 @@ def run(plugin: str, out: str | Path, *, resume: bool = False, **options: Any) -
     from emosim_core.simulation.config import RunConfig, read_config
 
     return Run(read_config(RunConfig, {"plugin": plugin, **options}, "run"), Path(out), resume).play()
+
+
+def train(plugin: str, out: str | Path, *, resume: bool = False, **options: Any) -> dict[str, Any]:
+    """Train a recommender on simulated people, as ``emosim train`` does.
+
+    Args:
+        plugin: the domain, such as ``"movies"``.
+        out: the directory of the training.
+        resume: whether to continue the training that is there.
+        options: fields of :class:`~emosim_core.training.config.TrainConfig`, such as ``algo="ppo"``.
+
+    Returns:
+        The summary, as written to summary.json.
+
+    Raises:
+        EmoSimError: something that the options name is wrong or missing, or the training cannot be written.
+    """
+    from emosim_core.simulation.config import read_config
+    from emosim_core.training.config import TrainConfig
+    from emosim_core.training.trainer import Training
+
+    return Training(read_config(TrainConfig, {"plugin": plugin, **options}, "train"), Path(out), resume).train()
 
 
 def register_environment(plugin: str) -> None:

@@ -298,7 +298,7 @@ def _show(screen: Console, told: Mapping[str, Any], directory: Path) -> None:
     """The tables on the screen: figures, over all seeds where there are several, and differences."""
     from rich.table import Table
 
-    from emosim_core.cli.output import usage_rows
+    from emosim_core.cli.output import show_table, usage_rows
     from emosim_core.studies.ablation import usage
     from emosim_core.studies.figures import AXES
 
@@ -310,11 +310,10 @@ def _show(screen: Console, told: Mapping[str, Any], directory: Path) -> None:
     said = f"{told['title']}: {', '.join(same)}; {'seeds' if len(seeds) > 1 else 'seed'} {', '.join(map(str, seeds))}."
     screen.print(said if told["language_model_asked"] else f"{said} No language model was asked.", soft_wrap=True)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("study", no_wrap=True)
-    for heading in ("side", *varying):
+    for heading in ("study", "side", *varying):
         table.add_column(heading)
     for heading in ("result", "95 % interval", *(["each seed"] if len(seeds) > 1 else []), "failed", "ratings"):
-        table.add_column(heading, justify="right", no_wrap=True)
+        table.add_column(heading, justify="right")
     order = {name: place for place, name in enumerate(told["studies"])}
     for one in sorted(rows, key=lambda one: order[one["study"]]):
         for place, found in enumerate(one["figures"]):
@@ -329,10 +328,10 @@ def _show(screen: Console, told: Mapping[str, Any], directory: Path) -> None:
                 f"{found['failed']:,}",
                 f"{found['ratings']:,}",
             )
-    screen.print(table)
+    show_table(screen, table)
     differing = [one for one in told["differences"] if one["low"] != 0 or one["high"] != 0]
     if differing:
-        screen.print(_differences(sorted(differing, key=lambda one: order[one["study"]])))
+        show_table(screen, _differences(sorted(differing, key=lambda one: order[one["study"]])))
     if len(differing) < len(told["differences"]):
         same_studies = sorted({one["study"] for one in told["differences"]} - {one["study"] for one in differing})
         if same_studies:
@@ -359,11 +358,10 @@ def _differences(differences: Sequence[Mapping[str, Any]]) -> Any:
 
     title = "Differences on the same trials"
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("study", no_wrap=True)
-    for heading in ("side", "first", "second"):
+    for heading in ("study", "side", "first", "second"):
         table.add_column(heading)
     for heading in ("first - second", "95 % interval", "better"):
-        table.add_column(heading, justify="right", no_wrap=True)
+        table.add_column(heading, justify="right")
     for one in differences:
         names = [_way(one[which], one["differs"]) for which in ("first", "second")]
         table.add_row(

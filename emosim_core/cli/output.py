@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -18,9 +19,27 @@ if TYPE_CHECKING:
     from emosim_core.runs.summary import Episode
 
 
+_WIDE = 160
+"""Columns of a table that goes to no terminal."""
+
+
 def console(stderr: bool = False) -> Console:
     """A console that reads item and person texts as plain text, never as markup."""
     return Console(markup=False, emoji=False, highlight=False, stderr=stderr)
+
+
+def show_table(screen: Console, table: Table) -> None:
+    """Print a table so that nothing is cut off: what is too long goes on in the next line.
+
+    A file or a pipe has no width of its own, so tables are wider there, unless ``COLUMNS`` says how wide.
+    """
+    for column in table.columns:
+        column.no_wrap, column.overflow = False, "fold"
+    width = screen.width
+    if not screen.is_terminal and "COLUMNS" not in os.environ:
+        screen.width = max(width, _WIDE)
+    screen.print(table)
+    screen.width = width
 
 
 def episode_line(episode: Episode, scale: RatingScale) -> Text:

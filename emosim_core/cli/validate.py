@@ -156,6 +156,8 @@ def _play(screen: Console, session: Validation, directory: Path) -> dict[str, An
 
 
 def _show(screen: Console, told: Mapping[str, Any], directory: Path) -> None:
+    from emosim_core.cli.output import show_table
+
     for group, found in told["groups"].items():
         screen.print(
             f"\n{group.capitalize()}: {found['people']} people, {found['held_out_ratings']:,} held-out ratings"
@@ -165,9 +167,9 @@ def _show(screen: Console, told: Mapping[str, Any], directory: Path) -> None:
         )
         for table in (_ratings(found), *_choices(found), _distribution(found), _apart(found), _others(found)):
             screen.print()
-            screen.print(table)
+            show_table(screen, table)
     screen.print()
-    screen.print(_targets(told))
+    show_table(screen, _targets(told))
     screen.print(f"Records and results are in {directory}.", soft_wrap=True)
 
 
@@ -177,7 +179,7 @@ def _table(title: str, *headings: str) -> Table:
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(headings[0])
     for heading in headings[1:]:
-        table.add_column(heading, justify="right", no_wrap=True)
+        table.add_column(heading, justify="right")
     return table
 
 
@@ -219,7 +221,7 @@ def _choices(found: Mapping[str, Any]) -> list[Table]:
 
 def _distribution(found: Mapping[str, Any]) -> Table:
     title = "Distance of the distribution of ratings from the real one (total variation; Wasserstein in stars)"
-    table = _table(title, "", "total variation", "Wasserstein", "per person", "per person")
+    table = _table(title, "", "total variation", "Wasserstein", "per person", "Wasserstein per person")
     for name, values in found["distribution"]["ways"].items():
         each = (f"{values[f'{one}_per_person']['estimate']:.3f}" for one in ("total_variation", "wasserstein"))
         table.add_row(name, _cell(values["total_variation"]), _cell(values["wasserstein"]), *each)

@@ -78,5 +78,14 @@ class RatingScale(BaseModel):
         """A rating as a person writes it: ``7`` rather than ``7.0``."""
         return f"{value:g}"
 
+    def __eq__(self, other: object) -> bool:
+        # pydantic's own comparison takes in what is cached, and arrays have no single truth value
+        if not isinstance(other, RatingScale):
+            return NotImplemented
+        return (self.low, self.high, self.step) == (other.low, other.high, other.step)
+
+    def __hash__(self) -> int:
+        return hash((self.low, self.high, self.step))
+
     def __str__(self) -> str:
         return f"{self.low:g}-{self.high:g}"

@@ -48,12 +48,11 @@ def _report(directory: Path, manifest: Mapping[str, Any], found: Mapping[str, An
     headline += f" ({', '.join(varying)})" if varying else ""
     headline += f", {_counted(len(seeds), 'seed')}. The same in all: {constant}." if constant else "."
     report = Report("ablation", f"{found['title']}: how well people are played", headline)
-    ratings = sum(max(figure["ratings"] for figure in one["figures"]) for one in found["cells"])
-    failed = sum(max(figure["failed"] for figure in one["figures"]) for one in found["cells"])
+    ratings, failed = (sum(one[count] for one in found["cells"]) for count in ("ratings", "failed"))
     decided = [one for one in found["differences"] if one["low"] is not None and (one["low"] > 0 or one["high"] < 0)]
     report.facts = [
         Fact("ratings", f"{ratings:,}", "each on record"),
-        Fact("failed ratings", f"{failed:,}", "count as no success" if failed else ""),
+        Fact("failed ratings", f"{failed:,}", "left out of the shares" if failed else ""),
         *(_fact(one) for one in told if len(ways) == 1),
     ]
     if found["differences"]:
@@ -65,7 +64,7 @@ def _report(directory: Path, manifest: Mapping[str, Any], found: Mapping[str, An
         )
     report.notes += [f"Left out: {study}: {reason}" for study, reason in found.get("left_out", {}).items()]
     report.notes += [str(one) for one in manifest.get("announcements", ())]
-    report.sections += _overview(found["studies"], told, varying)
+    report.sections += _overview(found["studies"], told, varying, decided)
     for study in found["studies"]:
         report.sections.append(_section(study, [one for one in told if one["study"] == study], found, varying))
     report.sections.append(_setup(manifest, found))
@@ -98,8 +97,13 @@ def _interval(figure: Mapping[str, Any], signed: bool = False) -> str:
     return f"95 %: {_number(figure['low'], signed)} to {_number(figure['high'], signed)}"
 
 
-def _overview(studies: Sequence[str], told: Sequence[Mapping[str, Any]], varying: Sequence[str]) -> list[Section]:
-    """Success shares of all studies beside each other."""
+def _overview(
+    studies: Sequence[str],
+    told: Sequence[Mapping[str, Any]],
+    varying: Sequence[str],
+    decided: Sequence[Mapping[str, Any]],
+) -> list[Section]:
+    """Success shares of all studies beside each other, and which ways of answering differ for sure."""
     ways = list(dict.fromkeys(_way(one["answers"], varying) for one in told))
     shares: dict[tuple[str, str], dict[str, Mapping[str, Any]]] = {}
     for one in told:
@@ -127,7 +131,26 @@ def _overview(studies: Sequence[str], told: Sequence[Mapping[str, Any]], varying
     figure = Figure(
         "overview", "rows", "Success shares", says, SHARE, "study", series, names, form="share", y_range=_ALL
     )
-    return [Section("overview", "At a glance", figures=[figure])]
+    tables = [_differences("Where ways of answering differ", decided, with_study=True)] if decided else []
+    return [Section("overview", "At a glance", figures=[figure], tables=tables)]
+
+
+def _differences(title: str, differences: Sequence[Mapping[str, Any]], with_study: bool) -> Table:
+    rows = []
+    for one in differences:
+        first, second = (_way(one[which], one["differs"]) for which in ("first", "second"))
+        better = "the same" if one["low"] == one["high"] == 0 else "not decided"
+        if one["low"] is not None and (one["low"] > 0 or one["high"] < 0):
+            better = first if (one["estimate"] > 0) == (one["better"] == "higher") else second
+        rows.append(
+            (
+                *((one["study"].replace("_", " "),) if with_study else ()),
+                *(f"{first} - {second}", one["side"] or one["measure"], _number(one["estimate"], signed=True)),
+                *(_interval(one, signed=True), better),
+            )
+        )
+    columns = (*(("study",) if with_study else ()), "ways", "side", "difference", "interval", "better")
+    return Table(title, columns, rows, "On the same trials, which are drawn together.")
 
 
 def _section(
@@ -182,20 +205,9 @@ def _section(
     ]
     columns = ("way of answering", "side", "result", "interval", "made by", "failed", "ratings")
     tables = [Table("Results", columns, rows)]
-    differences = [
-        (
-            " - ".join(_way(one[which], one["differs"]) for which in ("first", "second")),
-            one["side"] or one["measure"],
-            _number(one["estimate"], signed=True),
-            _interval(one, signed=True),
-            one["better"],
-        )
-        for one in found["differences"]
-        if one["study"] == study
-    ]
+    differences = [one for one in found["differences"] if one["study"] == study]
     if differences:
-        says = "On the same trials, which are drawn together."
-        tables.append(Table("Differences", ("ways", "side", "difference", "interval", "better"), differences, says))
+        tables.append(_differences("Differences", differences, with_study=False))
     return Section(identifier("study", study), study.replace("_", " ").capitalize(), figures=figures, tables=tables)
 
 

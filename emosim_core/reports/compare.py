@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from emosim_core.errors import ConfigurationError, RunError
 from emosim_core.reports.columns import RunColumns, Session, read_run
-from emosim_core.reports.intervals import RESAMPLES, divided, middle_95, resampled
 from emosim_core.reports.report import flat
+from emosim_core.runs.intervals import RESAMPLES, divided, percentiles, resampled_ratios
 from emosim_core.runs.words import ENDINGS
 
 Floats = NDArray[np.float64]
@@ -182,7 +182,7 @@ def _ids(run: RunColumns) -> set[str]:
 def _alone(run: RunColumns, ends: Sequence[str], resamples: int, seed: int) -> tuple[Floats, Floats, Floats]:
     """Means of a run and the ends of their intervals, each of shape ``(measures,)``."""
     totals, counts = _by_person(run, ends, sorted(_ids(run)))
-    low, high = middle_95(_drawn(totals, counts, resamples, seed))
+    low, high = percentiles(_drawn(totals, counts, resamples, seed))
     return divided(totals.sum(axis=0), counts.sum(axis=0)), low, high
 
 
@@ -197,14 +197,14 @@ def _above(
         means.append(divided(totals.sum(axis=0), counts.sum(axis=0)))
         # One seed over the same people draws the same people for both.
         samples.append(_drawn(totals, counts, resamples, seed if paired else _own_seed(seed, number)))
-    low, high = middle_95(samples[1] - samples[0])
+    low, high = percentiles(samples[1] - samples[0])
     return means[1] - means[0], low, high
 
 
 def _drawn(totals: Floats, counts: Floats, resamples: int, seed: int) -> Floats:
     """Resampled means; NaN where fewer than two people were counted, which says nothing about others."""
     few = (counts > 0).sum(axis=0) < 2
-    return np.where(few, np.nan, resampled(totals, counts, resamples, seed))
+    return np.where(few, np.nan, resampled_ratios(totals, counts, resamples, seed))
 
 
 def _told(session: Session, ends: Sequence[str]) -> tuple[list[float], list[float]]:

@@ -138,22 +138,22 @@ def _section(group: str, measured: Mapping[str, Any], names: Sequence[str]) -> S
     for metric in metrics:
         if metric in _LISTS:
             rows(metric)
-    cells = [(_name, *(_said(of[_name]["metrics"][m], m in _SHARES) for m in metrics)) for _name in order]
-    tables = [Table("All metrics", ("recommender", *(_title(metric) for metric in metrics)), cells)]
+    tables = [_metrics("All metrics", of, order, metrics)]
     for told in measured.get("differences", {}).values():
         above: Mapping[str, Mapping[str, Any]] = told["recommenders"]
-        rows_ = [
-            (name, *(_said(above[name]["metrics"][m], m in _SHARES) for m in metrics))
-            for name in order
-            if name in above
-        ]
-        if rows_:
+        if there := [name for name in order if name in above]:
             says = "Differences of the same resamples of people."
-            tables.append(
-                Table(f"Above {told['reference']!r}", ("recommender", *(_title(m) for m in metrics)), rows_, says)
-            )
+            tables.append(_metrics(f"Above {told['reference']!r}", above, there, metrics, says))
     says = f"{measured['people']:,} people, {measured['sessions']:,} sessions with each recommender."
     return Section(identifier("group", group), _group(group).capitalize(), says, figures, tables)
+
+
+def _metrics(
+    title: str, of: Mapping[str, Mapping[str, Any]], order: Sequence[str], metrics: Sequence[str], says: str = ""
+) -> Table:
+    """A row for each metric, as there are more of them than recommenders."""
+    rows = [(_title(one), *(_said(of[name]["metrics"][one], one in _SHARES) for name in order)) for one in metrics]
+    return Table(title, ("metric", *order), rows, says)
 
 
 def _ends(group: str, of: Mapping[str, Mapping[str, Any]], order: Sequence[str]) -> list[Figure]:

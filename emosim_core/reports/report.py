@@ -85,9 +85,12 @@ def setup_tables(manifest: Mapping[str, Any]) -> list[Table]:
             for kind, part in parts.items()
         ]
         tables.append(Table("Components", ("what", "name", "options", "from"), rows))
-    for title, key in (("Data", "data"), ("Versions", "versions")):
+    for title, key, columns in (
+        ("Data", "data", ("what", "value")),
+        ("Versions", "versions", ("package", "version")),
+    ):
         if manifest.get(key):
-            tables.append(Table(title, (key.rstrip("s"), "value"), flat(manifest[key])))
+            tables.append(Table(title, columns, flat(manifest[key])))
     return tables
 
 

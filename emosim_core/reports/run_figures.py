@@ -13,7 +13,7 @@ from emosim_core.model.user import TRAIT_NAMES, TRAITS
 from emosim_core.reports.background import Background
 from emosim_core.reports.columns import RunColumns
 from emosim_core.reports.figure import Figure, Series, numbers
-from emosim_core.reports.intervals import bootstrap, divided, wilson
+from emosim_core.runs.intervals import bootstrap_ratios, divided, wilson
 from emosim_core.runs.words import ENDINGS
 
 _MOST_CATEGORIES = 20
@@ -134,7 +134,7 @@ def _over_time(run: RunColumns, behind: Background) -> list[Figure]:
     last = _last_step(run, run.rating_step)
     kept = run.rating_step <= last
     totals, counts = _per_step(run, run.rating_session[kept], run.rating_step[kept], run.rating[kept], last)
-    low, high = bootstrap(totals, counts)
+    low, high = bootstrap_ratios(totals, counts)
     means = divided(totals.sum(axis=0), counts.sum(axis=0))
     steps = list(range(1, last + 1))
     lengths = np.array([session.steps for session in run.ended], dtype=np.int64)
@@ -244,7 +244,7 @@ def _categories(run: RunColumns, behind: Background) -> list[Figure]:
         ("categories", "Mean rating by category", totals, "number"),
         ("categories-liked", "Share liked by category", liked, "share"),
     ):
-        low, high = bootstrap(values[:, chosen], counts[:, chosen])
+        low, high = bootstrap_ratios(values[:, chosen], counts[:, chosen])
         means = values.sum(axis=0)[chosen] / number[chosen]
         figures.append(
             Figure(
@@ -285,7 +285,7 @@ def _traits(run: RunColumns, behind: Background) -> list[Figure]:
             mine = levels == level
             if counts[mine].sum() == 0:
                 continue
-            low, high = bootstrap(totals[mine], counts[mine])
+            low, high = bootstrap_ratios(totals[mine], counts[mine])
             name = f"{trait} {level}: {TRAIT_NAMES[trait][level - 1]}"
             mean = totals[mine].sum() / counts[mine].sum()
             series.append((name, float(mean), float(low[0]), float(high[0]), int(counts[mine].sum())))

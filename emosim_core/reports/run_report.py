@@ -13,10 +13,10 @@ from emosim_core.model.emotion import describe_mood
 from emosim_core.reports.background import Background, background
 from emosim_core.reports.columns import RunColumns, read_run
 from emosim_core.reports.figure import Figure, Table
-from emosim_core.reports.intervals import bootstrap, divided
 from emosim_core.reports.report import Fact, Report, Section, setup_tables
 from emosim_core.reports.run_figures import figures_of_run
 from emosim_core.reports.stories import Asked, Stories
+from emosim_core.runs.intervals import bootstrap_ratios, divided
 from emosim_core.runs.words import ENDINGS, usage_rows, who_answers
 
 _SECTIONS = (
@@ -105,7 +105,7 @@ def _facts(run: RunColumns) -> list[Fact]:
         if np.isnan(value):
             facts.append(Fact(name, "none"))
             return
-        low, high = bootstrap(sums[0], sums[1])
+        low, high = bootstrap_ratios(sums[0], sums[1])
         aside = f"95 %: {low[0]:{form}} to {high[0]:{form}}" if np.isfinite(low[0]) else "one person: no interval"
         facts.append(Fact(name, f"{value:{form}}", aside))
 

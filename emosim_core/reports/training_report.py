@@ -19,6 +19,7 @@ _X = "timesteps"
 _FIRST = ("reward", "length")
 _TITLES = {"reward": "Reward per session", "length": "Steps per session", "fps": "Steps per second"}
 _EVALUATION = "evaluation/"
+_OF_SESSIONS = "Means of the sessions that ended since the line before; in the first lines only short ones have. "
 _HIDDEN = frozenset({_X, "episodes", "updates", "n_updates"})
 """Columns that count on as the steps do, and show nothing."""
 
@@ -48,6 +49,7 @@ def report_of_training(directory: Path) -> Report:
         report.headline += f" {_words(name)}: {first:,.4g} at the start, {end:,.4g} at the end."
     tested = sorted(name for name in columns if name.startswith(_EVALUATION))
     others = sorted(name for name in columns if name not in (*_FIRST, *tested) and not _HIDDEN & set(name.split("/")))
+    still = [name for name in others if len(columns[name]) > 1 == len(set(columns[name].values()))]
     report.facts = [_fact(name, columns[name]) for name in (*names, *tested)]
     report.facts.append(Fact("steps of training", f"{int(last):,}"))
     if summary.get("usage"):
@@ -65,8 +67,10 @@ def report_of_training(directory: Path) -> Report:
     if curves:
         report.sections.append(Section("curves", "Learning curves", figures=curves))
     if others:
-        rest = [_curve(name, steps, {_words(name).lower(): columns[name]}) for name in others]
-        report.sections.append(Section("more", "What else was measured", figures=rest))
+        rest = [_curve(name, steps, {_words(name).lower(): columns[name]}) for name in others if name not in still]
+        same = [(_words(name), f"{next(iter(columns[name].values())):g}") for name in still]
+        unmoved = [Table("The same throughout", ("what", "value"), same)] if same else []
+        report.sections.append(Section("more", "What else was measured", figures=rest, tables=unmoved))
     tables = setup_tables(manifest) if manifest else []
     if summary:
         tables.insert(0, Table("Summary", ("what", "value"), flat(summary)))
@@ -114,7 +118,8 @@ def _curve(name: str, steps: Mapping[int, float], columns: Mapping[str, Mapping[
     """A curve over the steps of training for each of some columns, which are given by their names."""
     longest = max(len(values) for values in columns.values())
     every = -(-longest // _MOST_POINTS)
-    says = f"{longest:,} lines of progress" + (f", of which every {every}th is drawn." if every > 1 else ".")
+    says = f"{_OF_SESSIONS if name in _FIRST else ''}{longest:,} lines of progress"
+    says += f", of which every {every}th is drawn." if every > 1 else "."
     series = []
     for column, values in columns.items():
         kept = list(values)[::every]
@@ -126,4 +131,7 @@ def _curve(name: str, steps: Mapping[int, float], columns: Mapping[str, Mapping[
 
 def _fact(name: str, values: Mapping[int, float]) -> Fact:
     told = list(values.values())
-    return Fact(_words(name).lower(), f"{told[-1]:,.4g}", f"at the end; {told[0]:,.4g} at the start")
+    words = _words(name).lower()
+    if name.startswith(_EVALUATION):
+        words = f"reward in evaluations, {name.removeprefix(_EVALUATION)} people"
+    return Fact(words, f"{told[-1]:,.4g}", f"at the end; {told[0]:,.4g} at the start")

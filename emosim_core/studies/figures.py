@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from emosim_core.errors import PluginError
 from emosim_core.hooks.faults import named
+from emosim_core.runs.intervals import LEVEL, RESAMPLES, bootstrap, bootstrap_difference, wilson
 from emosim_core.studies.cells import Read, together
-from emosim_core.studies.intervals import LEVEL, RESAMPLES, bootstrap, bootstrap_difference, wilson
 from emosim_core.studies.study import Measure, Rated, Study
 
 AXES = ("rater", "model", "retrieval", "perturbator")
@@ -110,13 +110,13 @@ def figure(measure: Measure, rated: Rated) -> dict[str, Any]:
     if estimate == estimate:
         if measure.share and len(by_cluster) == answered.sum():
             interval = "Wilson"
-            low, high = wilson(*(float(total) for total in sums.sum(axis=0)))
+            low, high = map(float, wilson(*(float(total) for total in sums.sum(axis=0))))
         else:
             interval = "bootstrap"
             low, high = bootstrap(by_cluster, measure.value, measure.inflated)
             if low == high and estimate in (0.0, 1.0):  # nothing varies, which drawing again takes for certainty
                 interval = "Wilson over clusters"
-                low, high = wilson(estimate * len(by_cluster), len(by_cluster))
+                low, high = map(float, wilson(estimate * len(by_cluster), len(by_cluster)))
     groups = rated.groups[concerned]
     names = [name for name in np.unique(groups).tolist() if name]
     values: list[float] = measure.value(summed(sums, groups, np.array(names))).tolist() if names else []

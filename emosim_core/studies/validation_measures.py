@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emosim_core.studies.intervals import bootstrap
+from emosim_core.runs.intervals import bootstrap
 
 Floats = NDArray[np.float64]
 Value = Callable[[Floats], Floats]

@@ -63,17 +63,20 @@ ALGORITHMS: dict[str, Algorithm] = {
         0.15,
         {
             "train_freq": 1,
-            "gradient_steps": 8,
-            "batch_size": 256,
+            "gradient_steps": 4,
+            "batch_size": 512,
             "buffer_size": 50_000,
             "learning_starts": 3_000,
             "target_update_interval": 64,
-            "tau": 0.01,
+            "tau": 0.005,
             "exploration_fraction": 0.3,
             "exploration_initial_eps": 0.5,
             "exploration_final_eps": 0.02,
         },
-        {"cf": {"learning_rate": 0.003}, "mlp": {"learning_rate": 0.0003}},
+        {
+            "cf": {"learning_rate": 0.003, "batch_size": 256, "tau": 0.02},
+            "mlp": {"learning_rate": 0.0002, "gradient_steps": 8},
+        },
     ),
     "trpo": Algorithm(
         "TRPO",
@@ -81,7 +84,14 @@ ALGORITHMS: dict[str, Algorithm] = {
         _ACTOR_CRITIC,
         "n_steps",
         2.0,
-        {"n_steps": 32, "batch_size": 512, "gae_lambda": 0.0, "target_kl": 0.02, "n_critic_updates": 4},
+        {
+            "n_steps": 32,
+            "batch_size": 512,
+            "gae_lambda": 0.0,
+            "target_kl": 0.02,
+            "n_critic_updates": 4,
+            "cg_max_steps": 6,
+        },
         {"cf": {"learning_rate": 0.005}, "mlp": {"learning_rate": 0.002}},
     ),
     "maskable_ppo": Algorithm(
@@ -112,18 +122,24 @@ def arguments(config: TrainConfig) -> dict[str, Any]:
         ConfigurationError: the class has no such argument, or it is set otherwise.
     """
     algorithm = ALGORITHMS[config.algo]
-    known = set(inspect.signature(load(algorithm.cls).__init__).parameters) - {"self"}
-    for name in config.algorithm:
+    parameters = inspect.signature(load(algorithm.cls).__init__).parameters
+    known = set(parameters) - {"self"}
+    for name, value in config.algorithm.items():
         if name in _OURS or name in ("gamma", "learning_rate", algorithm.steps):
             raise ConfigurationError(f"algorithm.{name}: a training sets this itself, or has an option for it")
         if name not in known:
             raise ConfigurationError(
                 f"algorithm.{name}: {algorithm.title} has no such argument.{did_you_mean(name, known)}"
             )
+        if isinstance(parameters[name].default, int | float) and not isinstance(value, int | float):
+            raise ConfigurationError(f"algorithm.{name}: {algorithm.title} wants a number, got {value!r}")
     made = {**algorithm.defaults, **algorithm.by_net.get(config.policy_net, {}), **config.algorithm}
     made["gamma"] = config.gamma
     if config.learning_rate is not None:
         made["learning_rate"] = config.learning_rate
     if config.n_steps is not None:
         made[algorithm.steps] = config.n_steps
+    if algorithm.steps == "n_steps" and "batch_size" in made and "batch_size" not in config.algorithm:
+        steps = made["n_steps"] if "n_steps" in made else parameters["n_steps"].default
+        made["batch_size"] = min(made["batch_size"], steps * config.num_envs)
     return made

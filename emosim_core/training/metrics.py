@@ -11,15 +11,10 @@ from numpy.typing import NDArray
 
 from emosim_core.errors import RunError
 from emosim_core.model import RatingScale
+from emosim_core.runs.intervals import percentiles, weights
 
 LIST_LENGTH = 10
 """First proposals of a session that count as its list."""
-
-CONFIDENCE = 0.95
-"""Share of the resamples within an interval."""
-
-_CELLS = 4_000_000
-"""Numbers that one block of resamples may have: what bounds the memory."""
 
 _DISCOUNTS = 1.0 / np.log2(np.arange(2, LIST_LENGTH + 2))
 """What a place of the list counts in DCG (Järvelin and Kekäläinen, 2002)."""
@@ -270,20 +265,20 @@ class Tallies:
     list_counts: NDArray[np.float64]
     coverage: float
 
-    def ratios(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The ratios where person p counts ``weights[b, p]`` times; from ``(B, P)`` to ``(B, M)``."""
+    def ratios(self, drawn: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The ratios where person p counts ``drawn[b, p]`` times; from ``(B, P)`` to ``(B, M)``."""
         with np.errstate(invalid="ignore", divide="ignore"):
-            return (weights @ self.numerators) / (weights @ self.denominators)
+            return (drawn @ self.numerators) / (drawn @ self.denominators)
 
-    def personalisation(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    def personalisation(self, drawn: NDArray[np.float64]) -> NDArray[np.float64]:
         """1 - mean cosine of the lists of two sessions of different people; from ``(B, P)`` to ``(B,)``.
 
         A person who is drawn twice is no pair of different people. With u the summed lists of each person, the sum
         over pairs is ``|sum of w u|^2 - sum of |w u|^2``, which needs no table of pairs.
         """
-        squared = weights**2
-        cosines = ((weights @ self.lists) ** 2).sum(axis=1) - squared @ (self.lists**2).sum(axis=1)
-        pairs = (weights @ self.list_counts) ** 2 - squared @ self.list_counts**2
+        squared = drawn**2
+        cosines = ((drawn @ self.lists) ** 2).sum(axis=1) - squared @ (self.lists**2).sum(axis=1)
+        pairs = (drawn @ self.list_counts) ** 2 - squared @ self.list_counts**2
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.where(pairs > 0, 1.0 - cosines / pairs, np.nan)
 
@@ -381,9 +376,9 @@ class Comparison:
         self._exact = {name: _values(one, np.ones((1, people)))[0] for name, one in self.tallies.items()}
         parts: dict[str, list[NDArray[np.float64]]] = {name: [] for name in self.tallies}
         # One person says nothing about how people differ, so there is no interval.
-        for weights in _resamples(people, resamples if people > 1 else 0, seed):
+        for block in weights(people, resamples if people > 1 else 0, seed):
             for name, one in self.tallies.items():
-                parts[name].append(_values(one, weights))
+                parts[name].append(_values(one, block))
         self._drawn = {
             name: np.concatenate(blocks) if blocks else np.full((0, len(self._exact[name])), np.nan)
             for name, blocks in parts.items()
@@ -400,7 +395,7 @@ class Comparison:
         if minus is not None:
             exact, drawn = exact - self._exact[minus], drawn - self._drawn[minus]
             coverage -= self.tallies[minus].coverage
-        low, high = _bounds(drawn)
+        low, high = percentiles(drawn)
         found: dict[str, Estimate] = {
             name: {"estimate": _plain(exact[column]), "low": _plain(low[column]), "high": _plain(high[column])}
             for column, name in enumerate((*tallied.names, "personalisation"))
@@ -409,28 +404,8 @@ class Comparison:
         return found
 
 
-def _values(tallied: Tallies, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.column_stack([tallied.ratios(weights), tallied.personalisation(weights)])
-
-
-def _resamples(people: int, count: int, seed: int | Sequence[int]) -> Iterable[NDArray[np.float64]]:
-    """How often each person is drawn, in blocks of the shape ``(B, people)``."""
-    rng = np.random.default_rng(seed)
-    block = max(1, _CELLS // people)
-    for start in range(0, count, block):
-        rows = min(block, count - start)
-        drawn = rng.integers(people, size=(rows, people)) + people * np.arange(rows)[:, None]
-        yield np.bincount(drawn.ravel(), minlength=rows * people).reshape(rows, people).astype(np.float64)
-
-
-def _bounds(drawn: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Percentile interval of each column; NaN where no resample has a value."""
-    low, high = np.full(drawn.shape[1], np.nan), np.full(drawn.shape[1], np.nan)
-    known = ~np.isnan(drawn).all(axis=0) if len(drawn) else np.zeros(drawn.shape[1], dtype=np.bool_)
-    if known.any():
-        edge = (1 - CONFIDENCE) / 2
-        low[known], high[known] = np.nanquantile(drawn[:, known], [edge, 1 - edge], axis=0)
-    return low, high
+def _values(tallied: Tallies, drawn: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.column_stack([tallied.ratios(drawn), tallied.personalisation(drawn)])
 
 
 def _plain(value: float) -> float | None:

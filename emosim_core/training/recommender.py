@@ -206,6 +206,13 @@ def _description(path: Path) -> dict[str, Any]:
     missing = {"algo", "domain", "net", "items", "users", "timesteps"} - told.keys()
     if missing:
         raise DataError(path, f"has no {sorted(missing)[0]!r}")
+    net, items, users = told["net"], told["items"], told["users"]
+    if not (isinstance(net, dict) and isinstance(items, list) and isinstance(users, list)):
+        raise DataError(path, "is damaged: net is a table, items and users are lists")
+    if not all(isinstance(item, dict) and {"id", "title"} <= item.keys() for item in items):
+        raise DataError(path, "is damaged: an item has no id or no title")
+    if (len(items), len(users)) != (net.get("items"), net.get("people")):
+        raise DataError(path, f"is damaged: it names {len(items)} items and {len(users)} people, its net has others")
     return told
 
 

@@ -94,6 +94,7 @@ class Training:
         except (KeyboardInterrupt, EmoSimError):
             if progress.at_rest > begun:  # what was seen since the last update was not learned
                 self.model.num_timesteps = progress.at_rest
+                self.env.episodes, self.ends = progress.episodes_at_rest, progress.ends_at_rest
                 self.checkpoint()
             raise
         finally:
@@ -114,13 +115,14 @@ class Training:
 
     def _begin(self) -> int:
         """Write the manifest, or go back to the last checkpoint; the steps that were trained already."""
+        begun = 0
         if not self._resume:
             self._write(MANIFEST, as_json(self.manifest))
         else:
             stored = read_manifest(self.directory)
             check_same(self.directory, stored, self.manifest, MAY_DIFFER)
+            begun = self._load_last()
             self._write(MANIFEST, as_json({**stored, "config": json.loads(json.dumps(self.manifest["config"]))}))
-        begun = self._load_last() if self._resume else 0
         self._trim_progress(begun)
         seed = np.random.SeedSequence([self.config.seed, begun]).generate_state(2, np.uint32)
         self.model.set_random_seed(int(seed[0]))

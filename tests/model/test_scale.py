@@ -110,3 +110,15 @@ def test_a_scale_that_makes_no_sense_is_refused(wrong: dict[str, Any]) -> None:
 
 def test_ratings_are_written_as_people_write_them() -> None:
     assert [TEN.format(7.0), HALVES.format(3.5), str(TEN), str(HALVES)] == ["7", "3.5", "1-10", "0.5-5"]
+
+
+def test_scales_are_equal_by_what_they_hold_whether_their_levels_were_asked_for_or_not() -> None:
+    one, same, other = RatingScale(low=1, high=10), RatingScale(low=1, high=10), RatingScale(low=1, high=5)
+    fresh = RatingScale(low=1, high=10)
+    assert (len(one.levels), len(same.levels), len(other.levels)) == (10, 10, 5)
+    assert one == same
+    assert one == fresh
+    assert one != other
+    assert one != RatingScale(low=1, high=10, step=0.5)
+    assert one != "1-10"
+    assert {one, same, fresh, other} == {one, other}

@@ -126,6 +126,66 @@ def test_a_training_that_was_stopped_says_how_to_go_on(tmp_path: Path) -> None:
     assert any(f"emosim train --resume {tmp_path}" in note for note in report.notes)
 
 
+def test_what_never_changes_in_a_training_is_told_and_not_drawn(tmp_path: Path) -> None:
+    lines = [{"timesteps": step, "losses": {"learning_rate": 0.01, "value": 1.0 / step}} for step in (1, 2, 3)]
+    (tmp_path / "progress.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    report = report_of(tmp_path)
+    assert [figure.id for figure in report.figures] == ["curve-losses-value"]
+    assert report.sections[0].tables[0].rows == [("Losses: learning rate", "0.01")]
+
+
+@pytest.mark.slow
+def test_a_training_that_was_made_is_reported_as_its_files_say(emosim: Any, tmp_path: Path) -> None:
+    emosim(
+        "train", "--plugin", "movies", "--users", "sampled:n=20", "--timesteps", "400", "--num-envs", "4",
+        "--max-steps", "8", "--eval-every", "200", "--quiet", "--out", "t", timeout=300,
+    )  # fmt: skip
+    lines = [json.loads(line) for line in (tmp_path / "t" / "progress.jsonl").read_text().splitlines()]
+    report = report_of(tmp_path / "t")
+    assert (report.kind, report.title) == ("training", "Training A2C on movies")
+    assert report.notes == []
+    curves = {figure.id: figure for figure in report.figures}
+    for name in ("reward", "length"):
+        told = [(line["timesteps"], line[name]) for line in lines if line[name] is not None]
+        assert list(zip(curves[f"curve-{name}"].series[0].x, curves[f"curve-{name}"].series[0].y, strict=True)) == told
+    tested = [line for line in lines if line.get("evaluation")]
+    assert len(tested) >= 2
+    for series in curves["curve-reward-in-evaluations"].series:
+        assert list(series.x) == [line["timesteps"] for line in tested]
+        assert list(series.y) == [line["evaluation"][series.name] for line in tested]
+    facts = {fact.name: fact.value for fact in report.facts}
+    assert facts["steps of training"] == f"{lines[-1]['timesteps']:,}"
+    assert {"reward in evaluations, known people", "reward in evaluations, new people"} <= set(facts)
+    assert write_report(tmp_path / "t", figures=tmp_path / "figures").stat().st_size > 1_000_000
+    assert (tmp_path / "figures" / "curve-reward.svg").exists()
+
+
+@pytest.mark.slow
+def test_an_evaluation_that_was_made_is_reported_as_its_files_say(emosim: Any, tmp_path: Path) -> None:
+    emosim(
+        "evaluate", "--plugin", "movies", "--policies", "random,popular", "--users", "sampled:n=20", "--sessions", "8",
+        "--max-steps", "8", "--bootstrap", "200", "--no-plots", "--quiet", "--out", "e", timeout=300,
+    )  # fmt: skip
+    found = json.loads((tmp_path / "e" / "evaluation.json").read_text())
+    report = report_of(tmp_path / "e")
+    assert report.kind == "evaluation"
+    assert {section.id for section in report.sections} == {"group-new", "group-known", "setup"}
+    for group, measured in found["groups"].items():
+        figure = next(one for one in report.figures if one.id == f"{group}-mean-reward")
+        told = {name: one["metrics"]["mean_reward"] for name, one in measured["recommenders"].items()}
+        for place, name in enumerate(figure.names):
+            shown = [getattr(figure.series[0], which)[place] for which in ("y", "low", "high")]
+            assert shown == [told[name][which] for which in ("estimate", "low", "high")]
+        section = next(one for one in report.sections if one.id == f"group-{group}")
+        table = next(one for one in section.tables if one.title == "All metrics")
+        assert set(table.columns[1:]) == {"random", "popular"}
+        assert len(table.rows) == len(measured["recommenders"]["random"]["metrics"])
+        # every run behind it can be reported by itself
+        for one in measured["recommenders"].values():
+            assert report_of(tmp_path / "e" / one["run"]).kind == "run"
+    assert write_report(tmp_path / "e").stat().st_size > 1_000_000
+
+
 def test_a_line_that_is_no_progress_is_named(tmp_path: Path) -> None:
     (tmp_path / "progress.jsonl").write_text('{"timesteps": 1, "reward": 2}\n{"reward": 3}\n')
     with pytest.raises(RunError, match="line 2: is no line of progress"):
@@ -146,7 +206,46 @@ def test_an_ablation_shows_each_side_of_each_study_by_the_way_of_answering(emosi
     assert list(figure.series[0].y) == told
     overview = next(figure for figure in report.figures if figure.id == "overview")
     assert [series.name for series in overview.series] == ["last_3", "decay_emotion_3"]
+    facts = {fact.name: fact for fact in report.facts}
+    assert facts["ratings"].value == f"{sum(one['ratings'] for one in found['cells']):,}"
     assert write_report(tmp_path / "abl").stat().st_size > 1_000_000
+
+
+def test_an_ablation_counts_the_ratings_of_both_sides_and_says_which_way_is_better(tmp_path: Path) -> None:
+    def cell(way: str, share: float) -> dict[str, Any]:
+        figures = [
+            {
+                "measure": "success share", "side": side, "estimate": share, "low": share - 0.1, "high": share + 0.1,
+                "interval": "bootstrap", "better": "higher", "ratings": 50, "failed": failed, "groups": {},
+            }
+            for side, failed in (("positive", 3), ("negative", 2))
+        ]  # fmt: skip
+        answers = {"rater": "r", "retrieval": way}
+        return {"study": "collections", "seed": 1, "answers": answers, "ratings": 100, "failed": 5, "figures": figures}
+
+    differences = [
+        {
+            "study": "collections", "measure": "success share", "side": side, "differs": ["retrieval"],
+            "first": {"retrieval": "last_3"}, "second": {"retrieval": "none"}, "estimate": estimate,
+            "low": estimate - 0.05, "high": estimate + 0.05, "better": "higher",
+        }
+        for side, estimate in (("positive", -0.2), ("negative", 0.01))
+    ]  # fmt: skip
+    results = {
+        "title": "Movies", "studies": ["collections"], "cells": [cell("last_3", 0.5), cell("none", 0.7)], "pooled": [],
+        "differences": differences, "missing": [], "left_out": {},
+    }  # fmt: skip
+    (tmp_path / "manifest.json").write_text(json.dumps({"kind": "ablation"}))
+    (tmp_path / "results.json").write_text(json.dumps(results))
+    report = report_of(tmp_path)
+    facts = {fact.name: (fact.value, fact.aside) for fact in report.facts}
+    assert facts["ratings"] == ("200", "each on record")
+    assert facts["failed ratings"] == ("10", "left out of the shares")
+    table = report.sections[0].tables[0]
+    assert [row[:3] for row in table.rows] == [("collections", "last_3 - none", "positive")]
+    assert table.rows[0][-1] == "none"
+    study = next(section for section in report.sections if section.id == "study-collections")
+    assert [row[-1] for row in study.tables[1].rows] == ["none", "not decided"]
 
 
 @pytest.mark.slow

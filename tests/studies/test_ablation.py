@@ -24,6 +24,7 @@ from emosim_core import (
     World,
     assemble,
 )
+from emosim_core.runs.intervals import bootstrap, bootstrap_difference, wilson
 from emosim_core.studies import asking
 from emosim_core.studies.ablation import Ablation, results, resumed
 from emosim_core.studies.asking import ask, choose
@@ -31,7 +32,6 @@ from emosim_core.studies.cells import Cell, Worlds, read
 from emosim_core.studies.executor import InThisProcess, Processes
 from emosim_core.studies.figures import figure
 from emosim_core.studies.grid import AblationConfig, cells, choices, split
-from emosim_core.studies.intervals import bootstrap, bootstrap_difference, wilson
 from emosim_core.studies.sampling import Sampling, SamplingOptions
 from emosim_core.studies.series import Collections, CollectionsOptions
 from emosim_core.studies.study import Rated, mean_of_both_shares, success_share

@@ -218,7 +218,7 @@ def test_the_same_seed_gives_the_same_intervals_and_blocks_change_nothing(monkey
     sessions = people_who_rate([1, 5, 9, 9, 3])
     first = measured(sessions)
     assert measured(sessions) == first
-    monkeypatch.setattr("emosim_core.training.metrics._CELLS", 35)
+    monkeypatch.setattr("emosim_core.runs.intervals._AT_ONCE", 35)
     assert measured(sessions) == first
 
 

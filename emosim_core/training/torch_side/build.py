@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 
 from emosim_core.errors import ConfigurationError
 from emosim_core.simulation.assembly import World
@@ -47,6 +48,8 @@ def make_model(config: TrainConfig, net: Net, env: StableBaselines3VecEnv) -> An
     """
     algorithm = ALGORITHMS[config.algo]
     given = arguments(config)
+    if config.device.startswith("cuda") and not torch.cuda.is_available():  # stable-baselines3 would take the CPU
+        raise ConfigurationError(f"device {config.device!r}: torch finds no CUDA here; give --device auto or cpu")
     try:
         return load(algorithm.cls)(
             load(algorithm.policy), env, policy_kwargs={"net": net}, seed=config.seed, device=config.device, **given

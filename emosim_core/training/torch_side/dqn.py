@@ -16,9 +16,10 @@ class MaskedDQN(DQN):
     their own; stable-baselines3 throws one for the whole batch.
     """
 
-    def _setup_model(self) -> None:
-        super()._setup_model()
-        self.np_random = np.random.default_rng(self.seed)
+    def set_random_seed(self, seed: int | None = None) -> None:
+        """Begin all that is random anew, exploration too."""
+        super().set_random_seed(seed)
+        self.np_random = np.random.default_rng(seed)
 
     def _sample_action(
         self, learning_starts: int, action_noise: Any = None, n_envs: int = 1

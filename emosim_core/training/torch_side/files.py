@@ -6,7 +6,9 @@ import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -86,9 +88,23 @@ def load_checkpoint(folder: Path, model: Any) -> dict[str, Any]:
         model._n_updates = counters["updates"]
         if hasattr(model, "_n_calls"):
             model._n_calls = counters["calls"]
-    except (OSError, KeyError, ValueError, RuntimeError, EOFError) as error:
-        raise RunError(f"the checkpoint {folder} is damaged: {error}") from error
+        missing = {"episodes", "best", "seconds", "ends"} - counters.keys()
+        if missing:
+            raise KeyError(sorted(missing)[0])
+    except (
+        OSError, AttributeError, KeyError, TypeError, ValueError, RuntimeError, EOFError, BadZipFile, UnpicklingError
+    ) as error:  # fmt: skip
+        raise RunError(
+            f"the checkpoint {folder} is damaged ({_cause(error)}). Remove that folder to go on from the checkpoint "
+            "before it"
+        ) from error
     return counters
+
+
+def _cause(error: Exception) -> str:
+    if isinstance(error, UnpicklingError):  # torch words it as advice to run what the file holds
+        return "it holds more than plain tensors"
+    return f"{type(error).__name__}: {error}"
 
 
 def _tensors(state: Mapping[str, Any]) -> bytes:
@@ -110,7 +126,7 @@ def _replay_bytes(replay: Any) -> bytes:
 
 
 def _fill_replay(replay: Any, path: Path) -> None:
-    with np.load(path, allow_pickle=False) as arrays:
+    with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
         pos, full = arrays["place"].tolist()
         end = len(arrays["actions"])
         for name in _REPLAY_ARRAYS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +35,8 @@ class Progress(BaseCallback):
         super().__init__()
         self._training, self._on_progress = training, on_progress
         self._every = max(1, training.config.timesteps // _LINES)
-        self.at_rest = 0
+        self.at_rest = self.episodes_at_rest = 0
+        self.ends_at_rest: Counter[str] = Counter()
         self._returns: list[float] = []
         self._lengths: list[int] = []
         self._writers: list[KVWriter] = []
@@ -64,15 +66,17 @@ class Progress(BaseCallback):
 
     def _look(self, last: bool = False) -> None:
         steps = self.at_rest = self.model.num_timesteps
+        self.episodes_at_rest, self.ends_at_rest = self._training.env.episodes, self._training.ends.copy()
         config = self._training.config
         evaluation = None
         since = steps - self._evaluated_at
         if config.eval_every and (since >= config.eval_every or (last and since)):
             self._evaluated_at = steps
             evaluation = self._training.evaluate()
-        if steps - self._told_at >= self._every or evaluation or (last and steps > self._told_at):
-            self._tell(steps, evaluation)
-        if not last and steps - self._checked_at >= config.checkpoint_every:
+        due = not last and steps - self._checked_at >= config.checkpoint_every
+        if steps - self._told_at >= self._every or evaluation or ((last or due) and steps > self._told_at):
+            self._tell(steps, evaluation)  # before each checkpoint, so that no session falls between two trainings
+        if due:
             self._checked_at = steps
             self._training.checkpoint()
 

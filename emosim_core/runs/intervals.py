@@ -1,0 +1,161 @@
+"""Intervals: how far a figure would move with other people. Wilson's for shares, and the bootstrap over clusters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+Value = Callable[[Floats], Floats]
+
+LEVEL = 0.95
+"""How sure the intervals are."""
+
+RESAMPLES = 2000
+"""How often the bootstrap draws."""
+
+_SEED = 20_241_124
+"""Makes the draws of the bootstrap the same every time, so that the same records give the same interval."""
+
+_AT_ONCE = 2_000_000
+"""Draws of a block: 16 MB."""
+
+_KEPT = 4_000_000
+"""Most draws that are kept for the next figure over as many clusters: 16 MB."""
+
+
+def wilson(count: ArrayLike, total: float) -> tuple[Floats, Floats]:
+    """Wilson's score interval of a share (Wilson, 1927, doi 10.1080/01621459.1927.10502953).
+
+    Args:
+        count: how many succeeded, any shape.
+        total: of how many, independent of each other; at least 1.
+
+    Returns:
+        Lower and upper ends, in [0, 1], shape as ``count``.
+    """
+    z = NormalDist().inv_cdf((1 + LEVEL) / 2)
+    share, doubt = np.asarray(count, dtype=np.float64) / total, z * z / total
+    middle = (share + doubt / 2) / (1 + doubt)
+    half = z / (1 + doubt) * np.sqrt(share * (1 - share) / total + doubt / (4 * total))
+    return np.maximum(middle - half, 0.0), np.minimum(middle + half, 1.0)
+
+
+def weights(clusters: int, resamples: int, seed: int | Sequence[int]) -> Iterator[Floats]:
+    """How often each of ``clusters`` is drawn in each resample, in blocks of the shape ``(B, clusters)``."""
+    rng = np.random.default_rng(seed)
+    block = max(1, _AT_ONCE // max(clusters, 1))
+    for start in range(0, resamples, block):
+        rows = min(block, resamples - start)
+        drawn = rng.integers(clusters, size=(rows, clusters)) + clusters * np.arange(rows)[:, None]
+        yield np.bincount(drawn.ravel(), minlength=rows * clusters).reshape(rows, clusters).astype(np.float64)
+
+
+@lru_cache(maxsize=4)
+def _kept(clusters: int, resamples: int, seed: int) -> tuple[NDArray[np.float32], ...]:
+    return tuple(block.astype(np.float32) for block in weights(clusters, resamples, seed))
+
+
+def resampled(sums: Floats, resamples: int = RESAMPLES, seed: int = _SEED) -> Floats:
+    """Sums over clusters that are drawn again with replacement (Efron, 1979, doi 10.1214/aos/1176344552).
+
+    Args:
+        sums: what each cluster adds, shape ``(clusters, d)``; at least one cluster.
+        resamples: how often to draw.
+        seed: decides what is drawn; the same seed draws the same of as many clusters.
+
+    Returns:
+        Shape ``(resamples, d)``.
+    """
+    few = len(sums) * resamples <= _KEPT
+    blocks: Iterable[NDArray[np.floating]] = (_kept if few else weights)(len(sums), resamples, seed)
+    return np.concatenate([block @ sums for block in blocks])
+
+
+def percentiles(values: Floats) -> tuple[Floats, Floats]:
+    """Both ends of the percentile interval of each column.
+
+    Args:
+        values: one row per resample, shape ``(resamples, ...)``; NaN is left out.
+
+    Returns:
+        Lower and upper ends, shape ``(...)``; NaN where no resample has a value.
+    """
+    known = ~np.isnan(values).all(axis=0)  # also where there are no rows
+    ends = np.full((2, *values.shape[1:]), np.nan)
+    if known.any():
+        ends[:, known] = np.nanquantile(values[:, known], [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+    return ends[0], ends[1]
+
+
+def bootstrap(sums: Floats, value: Value, reflect: bool = False) -> tuple[float, float]:
+    """The percentile interval of a value over clusters that are drawn again.
+
+    Args:
+        sums: what each cluster adds, shape ``(clusters, d)``.
+        value: from sums over clusters, shape ``(..., d)``, to values, shape ``(...)``.
+        reflect: take in the interval mirrored at the estimate too ("basic" bootstrap). Drawing again inflates a
+            distance, as chance has inflated the estimate already; the mirrored interval takes that off.
+
+    Returns:
+        Lower and upper end; NaN where no draw has a value.
+    """
+    low, high = (float(end) for end in percentiles(value(resampled(sums))))
+    if reflect:
+        twice = 2 * float(value(sums.sum(axis=0)))
+        return max(0.0, min(low, twice - high)), min(1.0, max(high, twice - low))
+    return low, high
+
+
+def bootstrap_difference(first: Floats, second: Floats, value: Value, other: Value) -> tuple[float, float]:
+    """The percentile interval of a difference between two ways of answering the same trials.
+
+    Args:
+        first: what each cluster adds the one way, shape ``(clusters, d)``.
+        second: the same clusters the other way; each draw takes the same clusters of both.
+        value: of the first way.
+        other: of the second way.
+    """
+    low, high = percentiles(value(resampled(first)) - other(resampled(second)))
+    return float(low), float(high)
+
+
+def divided(over: ArrayLike, under: ArrayLike) -> Floats:
+    """``over / under``, NaN where ``under`` is 0."""
+    top, bottom = np.asarray(over, dtype=np.float64), np.asarray(under, dtype=np.float64)
+    return np.divide(top, bottom, out=np.full(np.broadcast(top, bottom).shape, np.nan), where=bottom != 0)
+
+
+def resampled_ratios(totals: ArrayLike, counts: ArrayLike, resamples: int = RESAMPLES, seed: int = _SEED) -> Floats:
+    """Ratios of sums over people who are drawn with replacement.
+
+    Args:
+        totals: sum of what is measured, per person; shape ``(people, measures)``.
+        counts: how many values each sum is of; shape as ``totals``.
+        resamples: how often to draw.
+        seed: decides who is drawn.
+
+    Returns:
+        Shape ``(resamples, measures)``; NaN where nothing was counted.
+    """
+    over, under = np.asarray(totals, dtype=np.float64), np.asarray(counts, dtype=np.float64)
+    if not len(over):
+        return np.full((resamples, over.shape[1]), np.nan)
+    drawn = resampled(np.hstack([over, under]), resamples, seed)
+    return divided(*np.split(drawn, 2, axis=1))
+
+
+def bootstrap_ratios(totals: ArrayLike, counts: ArrayLike) -> tuple[Floats, Floats]:
+    """Intervals of ratios of sums over people; arguments as of :func:`resampled_ratios`.
+
+    Returns:
+        Lower and upper ends, shape ``(measures,)``; NaN where fewer than two people were counted, which says nothing
+        about other people.
+    """
+    low, high = percentiles(resampled_ratios(totals, counts))
+    few = (np.asarray(counts, dtype=np.float64) > 0).sum(axis=0) < 2
+    return np.where(few, np.nan, low), np.where(few, np.nan, high)

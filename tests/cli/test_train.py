@@ -1,0 +1,254 @@
+"""``emosim train``: what it prints, how it is stopped and resumed, what it says about mistakes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from emosim_core.cli.train import train
+from emosim_core.testing import Answer, ChatServer
+from emosim_core.testing.pytest_plugin import Emosim
+from emosim_core.training.config import TrainConfig
+from emosim_core.training.curves import read_progress
+
+MOVIES = ("train", "--plugin", "movies", "--device", "cpu")
+
+SHORT = (*MOVIES, "--num-envs", "4", "--max-steps", "6", "--users", "sampled:n=20")
+
+
+@pytest.fixture
+def alone(emosim: Emosim) -> Emosim:
+    """The command line with one thread for the networks."""
+    emosim.variables["OMP_NUM_THREADS"] = "1"
+    return emosim
+
+
+def rising(path: Path) -> list[int]:
+    steps = [line["timesteps"] for line in read_progress(path)]
+    assert steps == sorted(set(steps))
+    return steps
+
+
+def test_a_training_says_what_it_does_and_how_to_measure_it(alone: Emosim) -> None:
+    done = alone(*SHORT, "--timesteps", "200", "--eval-every", "100", "--out", "t")
+    assert done.err == ""
+    for word in (
+        "16 of 20 people to learn from", "no language model is asked", "A2C with the network 'cf'", "4 environments",
+        "reward", "length", "steps/s", "held-out sessions of known people", "held-out sessions of new people",
+        "Trained 200 steps", "Written to t. Measure it with: emosim evaluate --models t",
+    ):  # fmt: skip
+        assert word in done.out, word
+    again = alone("train", "--resume", "t").out
+    assert "t is complete; nothing was left to do." in again
+
+
+def test_json_is_the_summary_and_nothing_else_and_quiet_is_the_directory(quick: Any, tmp_path: Path) -> None:
+    told = quick(*SHORT, "--timesteps", "40", "--out", "t", "--json").json
+    assert told.pop("directory") == "t"
+    assert told == json.loads((tmp_path / "t" / "summary.json").read_text())
+    path = quick(*SHORT, "--timesteps", "40", "--quiet").said.strip()
+    assert path.startswith("runs/movies-a2c")
+    assert (tmp_path / path / "model" / "recommender.json").exists()
+    more = quick("train", "--resume", path, "--timesteps", "80", "--json").json
+    assert more["timesteps"] == 80
+    rising(tmp_path / path)
+
+
+def test_every_option_reaches_the_configuration(quick: Any, tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text('plugin = "movies"\nhidden = [8, 4]\n[algorithm]\nn_epochs = 2\n')
+    given = {
+        "--algo": "ppo", "--policy-net": "mlp", "--timesteps": "30", "--num-envs": "3", "--seed": "9",
+        "--device": "cpu", "--gamma": "0.9", "--embedding-dim": "5", "--learning-rate": "0.01", "--n-steps": "5",
+        "--eval-every": "20", "--checkpoint-every": "15", "--track": "tensorboard", "--people": "all",
+        "--max-steps": "4", "--users": "basic:n=12", "--items-retrieval": "last_2", "--config": "c.toml",
+    }  # fmt: skip
+    quick("train", *[word for pair in given.items() for word in pair], "--out", "t", "--quiet")
+    config = json.loads((tmp_path / "t" / "manifest.json").read_text())["config"]
+    assert (config["algo"], config["policy_net"], config["timesteps"], config["num_envs"]) == ("ppo", "mlp", 30, 3)
+    assert (config["seed"], config["device"], config["gamma"], config["embedding_dim"]) == (9, "cpu", 0.9, 5)
+    assert (config["learning_rate"], config["n_steps"], config["eval_every"]) == (0.01, 5, 20)
+    assert (config["checkpoint_every"], config["track"], config["people"]) == (15, ["tensorboard"], "all")
+    assert (config["max_steps"], config["retrieval"], config["hidden"]) == (4, "last_2", [8, 4])
+    assert config["algorithm"] == {"n_epochs": 2}
+
+
+def test_help_shows_the_defaults_of_the_configuration(quick: Any) -> None:
+    said = quick("train", "--help").out
+    assert "a2c, ppo, dqn, trpo or maskable_ppo" in said
+    own = {"algo", "policy_net", "timesteps", "num_envs", "seed", "device", "gamma", "embedding_dim", "eval_every",
+           "checkpoint_every"}  # fmt: skip
+    options = {one.name: one for one in train.params if isinstance(one, click.Option)}
+    for name in own:
+        assert (options[name].help or "").endswith(f"[{TrainConfig.model_fields[name].default}]"), name
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--algo", "pp0"], "'a2c', 'ppo', 'dqn', 'trpo' or 'maskable_ppo'"),
+        (["--policy-net", "cnn"], "'cf' or 'mlp'"),
+        (["--slate", "2"], "slate must be 1, not 2"),
+        (["--timesteps", "0"], "timesteps"),
+        (["--gamma", "1.5"], "gamma"),
+        (["--track", "mlflow"], "track"),
+        (["--device", "toaster"], "toaster"),
+        (["--resume", "nowhere"], "nowhere"),
+        (["--resume", "a", "--out", "b"], "name different directories"),
+        (["--out", "taken"], "emosim train --resume taken"),
+        (["--config", "wrong.toml"], "A2C has no such argument. Did you mean 'ent_coef'"),
+        (["--rater", "rule_basd"], "Did you mean 'rule_based'"),
+        (["--max-cost", "1"], "--max-cost needs a language model"),
+    ],
+)
+def test_a_mistake_is_one_clear_message_and_leaves_nothing(
+    quick: Any, tmp_path: Path, arguments: list[str], said: str
+) -> None:
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "note").write_text("mine")
+    (tmp_path / "wrong.toml").write_text("[algorithm]\nent_coeff = 0.1\n")
+    before = sorted(tmp_path.rglob("*"))
+    first = [word for word in SHORT if "--device" not in arguments or word not in ("--device", "cpu")]
+    assert said in quick(*first, *arguments, status=2).err
+    assert sorted(path for path in tmp_path.rglob("*") if "cache" not in path.parts) == before
+
+
+def test_a_graphics_card_that_is_not_there_is_not_replaced_in_silence(quick: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    said = quick(*SHORT, "--device", "cuda", "--timesteps", "40", status=2).err
+    assert "device 'cuda': torch finds no CUDA here; give --device auto or cpu" in said
+
+
+def test_a_domain_must_be_named(quick: Any) -> None:
+    assert "choose a domain with --plugin" in quick("train", status=2).err
+
+
+@pytest.mark.parametrize("missing", ["torch", "stable_baselines3", "sb3_contrib"])
+def test_a_missing_package_is_named_with_how_to_install_it(alone: Emosim, missing: str) -> None:
+    guard = (alone.site / "sitecustomize.py").read_text()
+    (alone.site / "sitecustomize.py").write_text(
+        f"{guard}\nimport importlib.abc\nimport importlib.util\n"
+        "_find = importlib.util.find_spec\n"
+        f"importlib.util.find_spec = lambda name, *more: None if name == {missing!r} else _find(name, *more)\n"
+        "class _Missing(importlib.abc.MetaPathFinder):\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        f"        if name.split('.')[0] == {missing!r}:\n"
+        "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
+        "sys.meta_path.insert(0, _Missing())\n"
+    )
+    said = alone(*SHORT, "--timesteps", "40", "--out", "t", status=2).err
+    assert missing.replace("_", "-") in said
+    assert 'pip install "emosim-core[train]"' in said
+    assert not (alone.folder / "t").exists()
+
+
+def started(alone: Emosim, *more: str) -> subprocess.Popen[str]:
+    """A long training that has a checkpoint."""
+    process = alone.start(*SHORT, "--timesteps", "400000", "--checkpoint-every", "200", "--out", "t", "--quiet", *more)
+    end = time.monotonic() + 60
+    while not list((alone.folder / "t" / "checkpoints").glob("*/counters.json")):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    return process
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("algo", ["a2c", "dqn"])
+def test_a_training_that_was_killed_goes_on_with_the_same_counters(alone: Emosim, algo: str) -> None:
+    process = started(alone, "--algo", algo)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    last = sorted((alone.folder / "t" / "checkpoints").glob("*/counters.json"))[-1]
+    kept = json.loads(last.read_text())
+    steps = kept["timesteps"] + 400
+    told = alone("train", "--resume", "t", "--timesteps", str(steps), "--json").json
+    assert steps <= told["timesteps"] < steps + 200
+    assert told["episodes"] > kept["episodes"]
+    assert sum(told["ends"].values()) == told["episodes"]
+    assert told["updates"] >= kept["updates"]
+    assert kept["timesteps"] in rising(alone.folder / "t")
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_with_130_and_says_how_to_go_on(alone: Emosim) -> None:
+    process = started(alone)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "emosim train --resume t" in err
+    assert "Traceback" not in out + err
+    last = sorted((alone.folder / "t" / "checkpoints").glob("*/counters.json"))[-1]
+    kept = json.loads(last.read_text())
+    told = alone("train", "--resume", "t", "--timesteps", str(kept["timesteps"] + 200), "--json").json
+    assert told["timesteps"] >= kept["timesteps"] + 200
+    assert sum(told["ends"].values()) == told["episodes"]
+    rising(alone.folder / "t")
+
+
+@pytest.mark.slow
+def test_wandb_offline_needs_no_network_and_says_nothing(alone: Emosim) -> None:
+    done = alone(*SHORT, "--timesteps", "100", "--out", "t", "--json", "--track", "tensorboard,wandb-offline")
+    assert done.json["timesteps"] == 100
+    assert done.err == ""
+    assert list((alone.folder / "t" / "wandb").glob("offline-run-*/run-*.wandb"))
+    assert list((alone.folder / "t" / "tensorboard").glob("events.out.tfevents.*"))
+    assert not list(alone.folder.glob("wandb"))
+
+
+@pytest.fixture
+def server() -> Iterator[ChatServer]:
+    """A model that rates everything 7."""
+    with ChatServer(lambda asked: Answer("7")) as served:
+        yield served
+
+
+def of_model(server: ChatServer) -> tuple[str, ...]:
+    return ("--llm-model", f"{server.url}#m", "--timesteps", "24", "--num-envs", "4", "--n-steps", "3")
+
+
+def test_a_language_model_rates_and_is_not_asked_twice(quick: Any, tmp_path: Path, server: ChatServer) -> None:
+    told = quick(*SHORT, *of_model(server), "--llm-rater", "0Shot_cotlite_our", "--out", "a", "--json").json
+    assert told["language_model_asked"] is True
+    asked = len(server.calls)
+    assert asked > 0
+    again = quick(*SHORT, *of_model(server), "--llm-rater", "0Shot_cotlite_our", "--out", "b", "--json").json
+    assert len(server.calls) == asked
+    assert again["reward"] == told["reward"]
+    assert (tmp_path / "a/model/weights.pt").read_bytes() == (tmp_path / "b/model/weights.pt").read_bytes()
+
+
+def test_a_model_that_fails_ends_the_training_and_it_can_go_on(quick: Any, tmp_path: Path) -> None:
+    count = [0]
+
+    def script(asked: Any) -> Answer:
+        count[0] += 1
+        return Answer("7") if count[0] <= 14 or count[0] > 10_000 else Answer("no such key", status=401)
+
+    with ChatServer(script) as served:
+        options = (*SHORT, *of_model(served), "--out", "t", "--quiet")
+        said = quick(*options, status=2).err
+        assert "emosim train --resume t" in said
+        assert not (tmp_path / "t" / "summary.json").exists()
+        count[0] = 10_000
+        told = quick("train", "--resume", "t", "--json").json
+    assert told["timesteps"] == 24
+    assert sum(told["ends"].values()) == told["episodes"]
+    rising(tmp_path / "t")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("domain", ["movies", "books"])
+@pytest.mark.parametrize("algo", ["a2c", "ppo", "dqn", "trpo", "maskable_ppo"])
+def test_every_algorithm_trains_on_both_domains(quick: Callable[..., Any], domain: str, algo: str) -> None:
+    told = quick("train", "--plugin", domain, "--algo", algo, "--timesteps", "4096", "--num-envs", "16", "--json").json
+    assert told["timesteps"] >= 4096
+    assert told["updates"] > 0

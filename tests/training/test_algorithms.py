@@ -1,0 +1,158 @@
+"""Algorithms: nothing that was consumed is proposed or hoped for, arguments are checked, and the best is found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from emosim_core import ConfigurationError
+from emosim_core.training.algorithms import ALGORITHMS, arguments, load
+from emosim_core.training.config import TrainConfig
+from emosim_core.training.torch_side.evaluate import mean_return
+from emosim_core.training.torch_side.nets import MASKED
+
+ALGOS = tuple(ALGORITHMS)
+
+SHORT: dict[str, dict[str, Any]] = {
+    "a2c": {},
+    "ppo": {"algorithm": {"batch_size": 20}},
+    "dqn": {"algorithm": {"learning_starts": 100, "batch_size": 16, "exploration_final_eps": 0.5}, "n_steps": 1},
+    "trpo": {"algorithm": {"batch_size": 20}},
+    "maskable_ppo": {"algorithm": {"batch_size": 20}},
+}
+
+
+@pytest.mark.parametrize("net", ["cf", "mlp"])
+@pytest.mark.parametrize("algo", ALGOS)
+def test_nothing_is_proposed_twice_in_training_nor_in_prediction(
+    train: Callable[..., Any], algo: str, net: str
+) -> None:
+    training = train(algo=algo, policy_net=net, timesteps=240, items=5, max_steps=50, **SHORT[algo])
+    engine, given = training.env.env.engine, [0]
+    step = engine.step
+
+    def looked_at(actions: Any, rows: Any = None) -> Any:
+        before = engine.memory.consumed(engine.all_rows)
+        given[0] += len(actions)
+        assert not before[engine.all_rows, np.ravel(actions)].any()
+        return step(actions, rows)
+
+    engine.step = looked_at
+    training.train()
+    assert given[0] >= 240
+    assert set(training.ends) == {"out_of_items"}
+    for deterministic in (True, False):
+        training.env.seed(9)
+        seen = training.env.reset()
+        for _ in range(12):
+            masks = {"action_masks": training.env.action_masks()} if algo == "maskable_ppo" else {}
+            actions, _ = training.model.predict(seen, deterministic=deterministic, **masks)
+            seen = training.env.step(actions)[0]
+    assert given[0] >= 240 + 2 * 12 * 4
+
+
+@pytest.mark.parametrize("net", ["cf", "mlp"])
+def test_the_targets_of_dqn_hope_for_nothing_that_was_consumed(
+    train: Callable[..., Any], net: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training = train(algo="dqn", policy_net=net, timesteps=120, **SHORT["dqn"])
+    training.train()
+    model = training.model
+    seen = model.replay_buffer.sample(64).next_observations
+    values = model.q_net_target(seen)
+    consumed = seen["consumed"] > 0.5
+    assert consumed.any()
+    assert (values[consumed] == MASKED).all()
+    with monkeypatch.context() as patch:
+        patch.setattr("emosim_core.training.torch_side.nets.MASKED", 1e8)
+        everything = model.q_net_target(seen)  # as if what was consumed were worth most
+    assert (everything[consumed] == 1e8).all()
+    best = torch.where(consumed, torch.full_like(values, -torch.inf), everything).amax(1)
+    assert torch.equal(values.amax(1), best)
+
+
+def test_random_exploration_is_even_among_what_is_left(train: Callable[..., Any]) -> None:
+    model = train(algo="dqn", **SHORT["dqn"]).model
+    consumed = np.tile(np.array([0, 1, 0, 1, 1, 0, 1, 1]), (6000, 1))
+    found = np.bincount(model._random_items({"consumed": consumed}), minlength=8)
+    assert np.flatnonzero(found).tolist() == [0, 2, 5]
+    assert found[[0, 2, 5]] / 6000 == pytest.approx([1 / 3] * 3, abs=0.03)
+
+
+def test_each_person_explores_on_a_coin_of_their_own(train: Callable[..., Any]) -> None:
+    training = train(algo="dqn", num_envs=64, policy_net="mlp", **SHORT["dqn"])
+    seen = training.env.reset()
+    best, _ = training.model.predict(seen, deterministic=True)
+    training.model.exploration_rate = 0.5
+    drawn, _ = training.model.predict(seen, deterministic=False)
+    assert 10 < (drawn != best).sum() < 45
+    training.model.exploration_rate = 0.0
+    assert np.array_equal(training.model.predict(seen, deterministic=False)[0], best)
+
+
+@pytest.mark.parametrize("algo", ALGOS)
+def test_arguments_are_the_defaults_then_the_file_then_the_options(algo: str) -> None:
+    told = ALGORITHMS[algo]
+    changed = {"gae_lambda": 0.125} if algo != "dqn" else {"tau": 0.125}
+    made = arguments(
+        TrainConfig(plugin="movies", algo=algo, gamma=0.5, learning_rate=0.25, n_steps=7, algorithm=changed)  # type: ignore[arg-type]
+    )
+    assert made == {
+        **told.defaults, **told.by_net.get("cf", {}), **changed, "gamma": 0.5, "learning_rate": 0.25, told.steps: 7,
+        **{key: min(value, 7 * 64) for key, value in told.defaults.items() if key == "batch_size"},
+    }  # fmt: skip
+    assert issubclass(load(told.policy), torch.nn.Module)
+
+
+@pytest.mark.parametrize("algo", ["ppo", "trpo", "maskable_ppo"])
+def test_a_batch_is_no_larger_than_what_was_seen_unless_somebody_says_so(algo: str) -> None:
+    few = {"plugin": "movies", "algo": algo, "num_envs": 2, "n_steps": 6}
+    assert arguments(TrainConfig(**few))["batch_size"] == 12
+    assert arguments(TrainConfig(**few, algorithm={"batch_size": 99}))["batch_size"] == 99
+
+
+@pytest.mark.parametrize(
+    ("algo", "given", "said"),
+    [
+        ("a2c", {"ent_coeff": 0.1}, "A2C has no such argument. Did you mean 'ent_coef'"),
+        ("dqn", {"ent_coef": 0.1}, "algorithm.ent_coef: DQN has no such argument"),
+        ("ppo", {"seed": 3}, "algorithm.seed: a training sets this itself"),
+        ("ppo", {"policy_kwargs": {}}, "algorithm.policy_kwargs: a training sets this itself"),
+        ("ppo", {"gamma": 0.3}, "algorithm.gamma: a training sets this itself, or has an option for it"),
+        ("a2c", {"n_steps": 3}, "algorithm.n_steps: a training sets this itself, or has an option for it"),
+        ("ppo", {"batch_size": -1}, "PPO refuses its arguments"),
+        ("ppo", {"n_epochs": "many"}, "algorithm.n_epochs: PPO wants a number, got 'many'"),
+    ],
+)
+def test_an_argument_that_an_algorithm_does_not_have_is_refused(
+    train: Callable[..., Any], algo: str, given: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=said):
+        train(algo=algo, algorithm=given)
+
+
+BEST = {"cf": 5 * 9.0, "mlp": 5 * 9.0 - 7.0 * (0 + 1 + 2 + 3) / 4}
+"""The best mean return: ``cf`` knows each person's colour; ``mlp`` must find it, which takes 0 to 3 stones at 2."""
+
+RANDOM = 5 * (9.0 + 3 * 2.0) / 4
+"""The mean return of random stones: a quarter of them has the colour that is liked."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("net", ["cf", "mlp"])
+@pytest.mark.parametrize("algo", ALGOS)
+def test_every_algorithm_gets_near_the_best_that_is_known(train: Callable[..., Any], algo: str, net: str) -> None:
+    """16,000 steps, seed 3, defaults; near is nine tenths of the way from random to the best."""
+    training = train(
+        algo=algo, policy_net=net, items=20, num_envs=8, timesteps=16_000, n_steps=None, eval_sessions=64,
+    )  # fmt: skip
+    before = mean_return(training._held_out("all"), training.model, training.net, training.config)
+    training.train()
+    after = mean_return(training._held_out("all"), training.model, training.net, training.config)
+    near = RANDOM + 0.9 * (BEST[net] - RANDOM)
+    assert before < near
+    assert near <= after <= BEST[net] + 1e-6
