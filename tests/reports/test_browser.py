@@ -216,3 +216,35 @@ def test_a_slate_shows_what_was_taken_and_what_was_not(browser: Any, made: Path)
     browser.js(f"location.hash = '#session-{interrupted}'")
     browser.wait(f"document.getElementById('story-title').textContent.startsWith('Session {interrupted}:')")
     assert "something came in between" in browser.js("document.getElementById('story').textContent")
+
+
+@pytest.mark.parametrize(
+    ("command", "sections"),
+    [
+        (
+            ("ablate", "--study", "high_rating:items=2,sampling:pairs=60", "--items-retrieval", "last_3,none"),
+            ["At a glance", "High rating", "Sampling", "What was run"],
+        ),
+        (
+            ("train", "--users", "sampled:n=20", "--timesteps", "200", "--num-envs", "4", "--max-steps", "8",
+             "--eval-every", "100"),
+            ["Learning curves", "What else was measured", "What was trained"],
+        ),
+        (
+            ("evaluate", "--policies", "random,popular", "--users", "sampled:n=20", "--sessions", "6",
+             "--max-steps", "8", "--bootstrap", "200", "--no-plots"),
+            ["New people", "Known people", "What was run"],
+        ),
+    ],
+    ids=lambda value: value[0],
+)  # fmt: skip
+def test_the_page_of_what_is_no_run_draws_every_figure_and_fits_a_phone(
+    browser: Any, emosim: Any, tmp_path: Path, command: tuple[str, ...], sections: list[str]
+) -> None:
+    emosim(*command, "--plugin", "movies", "--quiet", "--out", "made", timeout=300)
+    browser.open(write_report(tmp_path / "made"))
+    browser.draw_all()
+    assert browser.js("document.querySelectorAll('[data-figure]').length") > 0
+    assert browser.js("[...document.querySelectorAll('section > h2')].map((one) => one.textContent)") == sections
+    browser.emulate("setDeviceMetricsOverride", width=390, height=844, deviceScaleFactor=1, mobile=True)
+    browser.wait("document.documentElement.scrollWidth <= 390")
