@@ -18,6 +18,7 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+import torch
 from stable_baselines3.common.vec_env import VecEnv
 
 from emosim_core.simulation.sb3_vec_env import StableBaselines3VecEnv
@@ -94,12 +95,9 @@ def main() -> None:
     parser.add_argument("--num-envs", default="1,8,64,256", help="numbers of environments, with commas")
     parser.add_argument("--seconds", type=float, default=4.0, help="time of one measurement, about")
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=0, help="threads of torch; its own choice if 0")
+    parser.add_argument("--threads", type=int, default=1, help="threads of torch, as a training has them")
     given = parser.parse_args()
-    if given.threads:
-        import torch
-
-        torch.set_num_threads(given.threads)
+    torch.set_num_threads(given.threads)
     print(f"{given.algo} with the network {given.policy_net} on {given.plugin}; medians of {given.repeats}")
     print(f"{'environments':>12} {'null steps/s':>13} {'people steps/s':>15} {'ratio':>7} {'ratios':>16}")
     for count in (int(number) for number in given.num_envs.split(",")):

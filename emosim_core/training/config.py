@@ -25,6 +25,9 @@ class TrainConfig(EnvironmentConfig):
     num_envs: int = Field(default=64, ge=1, description="Environments that are stepped as one batch.")
     seed: int = Field(default=42, ge=0, le=2**63 - 1, description="Seed of everything random.")
     device: str = Field(default="auto", description="Where the network is: 'auto', 'cpu' or 'cuda'.")
+    threads: int = Field(
+        default=1, ge=1, description="Threads of the processor for the network; small ones gain nothing from more."
+    )
     gamma: float = Field(default=0.975, gt=0, le=1, description="Discount of later rewards.")
     embedding_dim: int = Field(default=32, ge=1, description="Size of a person's embedding ('cf').")
     hidden: tuple[int, ...] = Field(default=(64, 64), min_length=1, description="Sizes of the hidden layers.")
@@ -64,5 +67,5 @@ class TrainConfig(EnvironmentConfig):
         return EnvironmentConfig.model_construct(**{**fields, "observe_consumed": True})
 
 
-MAY_DIFFER = ("gateway", "timesteps", "eval_every", "eval_sessions", "checkpoint_every", "track", "device")
+MAY_DIFFER = ("gateway", "timesteps", "eval_every", "eval_sessions", "checkpoint_every", "track", "device", "threads")
 """What may change when a training is resumed."""

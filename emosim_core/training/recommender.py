@@ -142,6 +142,8 @@ class Recommender:
         """
         import torch
 
+        from emosim_core.training.torch_side.threads import torch_threads
+
         told: dict[str, torch.Tensor] = {}
         for key in self.options.keys:
             values = observations[key]
@@ -151,7 +153,7 @@ class Recommender:
                 one_hot[there, values[there]] = 1.0
                 values = one_hot
             told[key] = torch.as_tensor(values, dtype=torch.float32)
-        with torch.no_grad():
+        with torch.no_grad(), torch_threads(1):
             scores: NDArray[np.float32] = self._actor(told).numpy()
         return scores
 

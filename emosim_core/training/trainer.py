@@ -82,15 +82,17 @@ class Training:
                 checkpoint, where one can be.
         """
         from emosim_core.training.torch_side.progress import Progress
+        from emosim_core.training.torch_side.threads import torch_threads
 
         begun = self._begin()
         progress = Progress(self, on_progress)
         self._started = time.perf_counter()
         try:
             if begun < self.config.timesteps:
-                self.model.learn(
-                    self.config.timesteps - begun, callback=progress, log_interval=None, reset_num_timesteps=False
-                )
+                with torch_threads(self.config.threads):
+                    self.model.learn(
+                        self.config.timesteps - begun, callback=progress, log_interval=None, reset_num_timesteps=False
+                    )
         except (KeyboardInterrupt, EmoSimError):
             if progress.at_rest > begun:  # what was seen since the last update was not learned
                 self.model.num_timesteps = progress.at_rest

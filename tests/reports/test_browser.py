@@ -223,7 +223,7 @@ def test_a_slate_shows_what_was_taken_and_what_was_not(browser: Any, made: Path)
     [
         (
             ("ablate", "--study", "high_rating:items=2,sampling:pairs=60", "--items-retrieval", "last_3,none"),
-            ["At a glance", "High rating", "Sampling", "What was run"],
+            ["At a glance", "High rating:items=2", "Sampling:pairs=60", "What was run"],
         ),
         (
             ("train", "--users", "sampled:n=20", "--timesteps", "200", "--num-envs", "4", "--max-steps", "8",
@@ -236,7 +236,7 @@ def test_a_slate_shows_what_was_taken_and_what_was_not(browser: Any, made: Path)
             ["New people", "Known people", "What was run"],
         ),
     ],
-    ids=lambda value: value[0],
+    ids=["ablation", "training", "evaluation"],
 )  # fmt: skip
 def test_the_page_of_what_is_no_run_draws_every_figure_and_fits_a_phone(
     browser: Any, emosim: Any, tmp_path: Path, command: tuple[str, ...], sections: list[str]
