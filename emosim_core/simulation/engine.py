@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -377,17 +377,30 @@ class Engine:
 
     # ----------------------------------------------------------------------------------- observations
 
-    def observe(self, rows: NDArray[np.intp] | None = None) -> Observations:
+    def observe(self, rows: NDArray[np.intp] | None = None, keys: Collection[str] | None = None) -> Observations:
         """What a recommender sees of R people; see :func:`emosim_core.simulation.spaces.observation_space`.
 
         Args:
             rows: slots; None for all.
+            keys: the parts that are wanted; None for all.
 
         Returns:
             New arrays, the first axis of each is R.
         """
         which: Rows = ALL_ROWS if rows is None else rows
-        who = self.all_rows if rows is None else rows
+        seen: Observations = {
+            "user": self.people[which].copy(),
+            "traits": self._traits[which].copy(),
+            "mood": self.moods[which].astype(np.float32),
+            "step": self.steps[which, None].copy(),
+        }
+        if keys is None or any(key.startswith("history_") for key in keys):
+            seen.update(self._observe_history(which, self.all_rows if rows is None else rows))
+        if self.world.config.observe_consumed:
+            seen["consumed"] = self.memory.consumed(which)
+        return seen if keys is None else {key: seen[key] for key in keys}
+
+    def _observe_history(self, which: Rows, who: NDArray[np.intp]) -> Observations:
         lengths = self.memory.lengths[which]
         position = lengths[:, None] - 1 - self._recent
         mask = position >= 0
@@ -395,16 +408,10 @@ class Engine:
         place += (who * self.memory.capacity)[:, None]
         ratings = self.memory.ratings.ravel().take(place)
         np.copyto(ratings, self.world.domain.scale.low, where=~mask)
-        seen = {"consumed": self.memory.consumed(which)} if self.world.config.observe_consumed else {}
         return {
-            "user": self.people[which].copy(),
-            "traits": self._traits[which].copy(),
-            "mood": self.moods[which].astype(np.float32),
-            "step": self.steps[which, None].copy(),
             "history_items": self.memory.items.ravel().take(place) * mask,
             "history_ratings": ratings.astype(np.float32),
             "history_mask": mask.astype(np.int8),
-            **seen,
         }
 
 

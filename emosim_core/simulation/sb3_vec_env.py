@@ -42,6 +42,7 @@ class StableBaselines3VecEnv(VecEnv):
         if missing:
             raise ConfigurationError(f"the observation has no {missing[0]!r}; it has {', '.join(seen)}")
         self.env = env
+        env.observed = self._keys
         self.reward_scale = reward_scale
         self._actions: NDArray | None = None
         self._returns = np.zeros(env.num_envs)
@@ -51,9 +52,6 @@ class StableBaselines3VecEnv(VecEnv):
         self.episodes = 0
         super().__init__(env.num_envs, spaces.Dict({key: seen[key] for key in self._keys}), env.single_action_space)
 
-    def _seen(self, observations: dict[str, NDArray]) -> dict[str, NDArray]:
-        return {key: observations[key] for key in self._keys}
-
     def reset(self) -> dict[str, NDArray]:
         """Begin a session in every slot, under the seeds that :meth:`seed` gave."""
         seeds = self._seeds if any(seed is not None for seed in self._seeds) else None
@@ -62,7 +60,7 @@ class StableBaselines3VecEnv(VecEnv):
         self._reset_seeds()
         self._returns[:] = 0
         self._lengths[:] = 0
-        return self._seen(observations)
+        return observations
 
     def step_async(self, actions: NDArray) -> None:
         """Keep the items to propose, shape ``(B,)``, for :meth:`step_wait`."""
@@ -79,7 +77,7 @@ class StableBaselines3VecEnv(VecEnv):
         ended = np.flatnonzero(dones)
         for slot in ended.tolist():
             infos[slot] = {
-                "terminal_observation": self._seen(told["final_obs"][slot]),
+                "terminal_observation": told["final_obs"][slot],
                 "TimeLimit.truncated": bool(truncated[slot] and not terminated[slot]),
                 "end": told["end"][slot],
                 "episode": {
@@ -91,7 +89,7 @@ class StableBaselines3VecEnv(VecEnv):
         self._returns[ended] = 0
         self._lengths[ended] = 0
         self.episodes += len(ended)
-        return self._seen(observations), (rewards * self.reward_scale).astype(np.float32), dones, infos
+        return observations, (rewards * self.reward_scale).astype(np.float32), dones, infos
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Which items may be proposed to each person, shape ``(B, N)``."""

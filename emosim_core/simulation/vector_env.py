@@ -33,6 +33,9 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
     tells the last step of one slot in names and words. In the mode ``SAME_STEP``, ``final_obs`` and
     ``final_info`` hold what the session ended with.
 
+    Attributes:
+        observed: the parts of an observation that are made, for who reads no others; None for all.
+
     Args:
         plugin: the domain, such as ``"movies"``.
         num_envs: B.
@@ -71,6 +74,7 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         self.single_observation_space = observation_space(self.world)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.observed: Sequence[str] | None = None
         self._rows = self.engine.all_rows
         self._seeds: list[int] = []
         self._episodes = np.zeros(num_envs, dtype=np.intp)
@@ -108,7 +112,7 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         self._begin(self._rows, chosen)
         self._over[:] = False
         self._last = None
-        return self.engine.observe(), self._session_infos(self._rows)
+        return self.engine.observe(keys=self.observed), self._session_infos(self._rows)
 
     def step(
         self, actions: Any
@@ -135,7 +139,7 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         ended = np.flatnonzero(step.terminated | step.truncated)
         if len(ended):
             self._finish(infos, step, ended, ended)
-        return self.engine.observe(), step.rewards, step.terminated, step.truncated, infos
+        return self.engine.observe(keys=self.observed), step.rewards, step.terminated, step.truncated, infos
 
     def _step_some(
         self, actions: NDArray[np.intp]
@@ -159,7 +163,7 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
             ended = np.flatnonzero(step.terminated | step.truncated)
             if len(ended):
                 self._finish(infos, step, ended, act[ended])
-        return self.engine.observe(), rewards, terminated, truncated, infos
+        return self.engine.observe(keys=self.observed), rewards, terminated, truncated, infos
 
     def _finish(self, infos: dict[str, Any], step: Step, ended: NDArray[np.intp], slots: NDArray[np.intp]) -> None:
         """Sessions ended in ``slots``, which are the rows ``ended`` of ``step``."""
@@ -172,7 +176,7 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         if self._mode is AutoresetMode.NEXT_STEP:
             self._over = over
             return
-        last = self.engine.observe(slots)
+        last = self.engine.observe(slots, self.observed)
         final = np.full(self.num_envs, None, dtype=object)
         for r, slot in enumerate(slots.tolist()):
             final[slot] = {key: value[r] for key, value in last.items()}
