@@ -103,7 +103,7 @@ def test_arguments_are_the_defaults_then_the_file_then_the_options(algo: str) ->
     )
     assert made == {
         **told.defaults, **told.by_net.get("cf", {}), **changed, "gamma": 0.5, "learning_rate": 0.25, told.steps: 7,
-        **{key: min(value, 7 * 64) for key, value in told.defaults.items() if key == "batch_size"},
+        **{key: min(value, 7 * 64) for key, value in told.defaults.items() if key == "batch_size" and algo != "dqn"},
     }  # fmt: skip
     assert issubclass(load(told.policy), torch.nn.Module)
 
