@@ -13,44 +13,38 @@ from torch import nn
 from emosim_core.training.torch_side.nets import Actor, ItemScores, Net, Torso
 
 
-class ItemActorCritic(MultiInputActorCriticPolicy):
+class _ItemActorCritic:
+    """Puts the parts of a :class:`Net` where an actor-critic policy of sb3 has its own."""
+
+    net: Net
+    features_extractor: Any
+    mlp_extractor: Any
+    action_net: Any
+    optimizer: Any
+
+    def __init__(self, *args: Any, net: Net, **kwargs: Any) -> None:
+        self.net = net
+        super().__init__(*args, **{**_with_extractor(net, kwargs), "ortho_init": False})
+
+    def _build_mlp_extractor(self) -> None:
+        self.mlp_extractor = self.net.torso()
+
+    def _build(self, lr_schedule: Schedule) -> None:
+        super()._build(lr_schedule)  # type: ignore[misc]
+        self.action_net = self.net.head()
+        self.optimizer = _optimizer(self, lr_schedule)
+
+    def actor(self) -> Actor:
+        """What chooses items, sharing its weights with the policy."""
+        return Actor(self.features_extractor, self.mlp_extractor, self.action_net)
+
+
+class ItemActorCritic(_ItemActorCritic, MultiInputActorCriticPolicy):
     """For A2C, PPO and TRPO: the mask comes with the observation, in training and in prediction alike."""
 
-    def __init__(self, *args: Any, net: Net, **kwargs: Any) -> None:
-        self.net = net
-        super().__init__(*args, **{**_with_extractor(net, kwargs), "ortho_init": False})
 
-    def _build_mlp_extractor(self) -> None:
-        self.mlp_extractor: Any = self.net.torso()
-
-    def _build(self, lr_schedule: Schedule) -> None:
-        super()._build(lr_schedule)
-        self.action_net: Any = self.net.head()
-        self.optimizer = _optimizer(self, lr_schedule)
-
-    def actor(self) -> Actor:
-        """What chooses items, sharing its weights with the policy."""
-        return Actor(self.features_extractor, self.mlp_extractor, self.action_net)
-
-
-class MaskableItemActorCritic(MaskableMultiInputActorCriticPolicy):
+class MaskableItemActorCritic(_ItemActorCritic, MaskableMultiInputActorCriticPolicy):
     """For MaskablePPO, which masks by the environment's ``action_masks`` too."""
-
-    def __init__(self, *args: Any, net: Net, **kwargs: Any) -> None:
-        self.net = net
-        super().__init__(*args, **{**_with_extractor(net, kwargs), "ortho_init": False})
-
-    def _build_mlp_extractor(self) -> None:
-        self.mlp_extractor: Any = self.net.torso()
-
-    def _build(self, lr_schedule: Schedule) -> None:
-        super()._build(lr_schedule)
-        self.action_net: Any = self.net.head()
-        self.optimizer = _optimizer(self, lr_schedule)
-
-    def actor(self) -> Actor:
-        """What chooses items, sharing its weights with the policy."""
-        return Actor(self.features_extractor, self.mlp_extractor, self.action_net)
 
 
 class ItemQNetwork(QNetwork):
