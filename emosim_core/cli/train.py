@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 @click.option("--device", help="Where the network is: auto, cpu or cuda.  [auto]")
 @click.option("--gamma", type=float, help="Discount of later rewards.  [0.975]")
 @click.option("--embedding-dim", type=int, help="Size of a person's embedding.  [32]")
-@click.option("--learning-rate", type=float, help="Learning rate.  [the algorithm's]")
+@click.option(
+    "--learning-rate", type=float, help="Learning rate in the beginning; falls to a tenth.  [the algorithm's]"
+)
 @click.option("--n-steps", type=int, help="Steps of each environment between updates.  [the algorithm's]")
 @click.option("--eval-every", type=int, help="Steps between evaluations on held-out sessions; 0 for none.  [0]")
 @click.option("--checkpoint-every", type=int, help="Steps between checkpoints.  [25000]")

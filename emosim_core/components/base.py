@@ -353,9 +353,11 @@ class Policy:
 
     Attributes:
         users: ids of the people, by the number that observations give; set before :meth:`start`.
+        history_length: recent interactions that observations show it at least; the configuration may say more.
     """
 
     users: Sequence[str] = ()
+    history_length: int = 0
 
     def start(self, catalog: Catalog, slate: int, batch_size: int) -> None:
         """Called once before the first session."""

@@ -48,7 +48,7 @@ class Run:
         self.policy: Policy = build(resolved, Policy)
         self.world.parts["policy"] = resolved.describe()
         self._batch = min(config.num_envs, config.episodes)
-        self.engine = Engine(self.world, self._batch, shared_memory=True)
+        self.engine = Engine(self.world, self._batch, shared_memory=True, history_length=self.policy.history_length)
         self.policy.users = [user.id for user in self.world.population.users]
         with self.world.blaming("policy"):
             self.policy.start(self.world.catalog, config.slate, self._batch)

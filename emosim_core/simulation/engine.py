@@ -30,6 +30,9 @@ INTERRUPTED, MAX_STEPS = 1, 2
 _ASKED = ("retrieval", "rater", "selector", "perturbator", "reward_shaping")
 """The kinds of components that a step asks, in their order."""
 
+_OBSERVED = ("user", "traits", "mood", "step", "history_items", "history_ratings", "history_mask")
+"""The parts of every observation."""
+
 _BUILT_IN_ENDINGS = ("", "interrupted", "max_steps")
 
 OUT_OF_ITEMS = "out_of_items"
@@ -99,9 +102,10 @@ class Engine:
         batch_size: B, the number of slots.
         shared_memory: with ``keep_memory``, whether all slots remember the same people (a run) or
             each slot is a world of its own (vector environments).
+        history_length: recent interactions that observations show at least; the configuration may say more.
     """
 
-    def __init__(self, world: World, batch_size: int = 1, shared_memory: bool = False) -> None:
+    def __init__(self, world: World, batch_size: int = 1, shared_memory: bool = False, history_length: int = 0) -> None:
         self.world = world
         self.batch_size = batch_size
         self.all_rows = np.arange(batch_size)
@@ -121,7 +125,8 @@ class Engine:
         self._playing = np.zeros(batch_size, dtype=np.bool_)
         with world.blaming("reward_shaping"):
             self.shaping.start(batch_size)
-        self._recent = np.arange(world.config.history_length)
+        self._recent = np.arange(max(history_length, world.config.history_length))
+        self._parts = (*_OBSERVED, "consumed") if world.config.observe_consumed else _OBSERVED
         self._asking = "retrieval"
         # The core's own components are tested; what a plugin answers is looked at in every step.
         self._doubted = {kind for kind in _ASKED if not world.trusted(kind)}
@@ -388,17 +393,22 @@ class Engine:
             New arrays, the first axis of each is R.
         """
         which: Rows = ALL_ROWS if rows is None else rows
-        seen: Observations = {
-            "user": self.people[which].copy(),
-            "traits": self._traits[which].copy(),
-            "mood": self.moods[which].astype(np.float32),
-            "step": self.steps[which, None].copy(),
-        }
-        if keys is None or any(key.startswith("history_") for key in keys):
+        wanted = self._parts if keys is None else keys
+        seen: Observations = {}
+        if any(key.startswith("history_") for key in wanted):
             seen.update(self._observe_history(which, self.all_rows if rows is None else rows))
-        if self.world.config.observe_consumed:
-            seen["consumed"] = self.memory.consumed(which)
-        return seen if keys is None else {key: seen[key] for key in keys}
+        for key in wanted:
+            if key == "user":
+                seen[key] = self.people[which].copy()
+            elif key == "traits":
+                seen[key] = self._traits[which].copy()
+            elif key == "mood":
+                seen[key] = self.moods[which].astype(np.float32)
+            elif key == "step":
+                seen[key] = self.steps[which, None].copy()
+            elif key == "consumed":
+                seen[key] = self.memory.consumed(which)
+        return {key: seen[key] for key in wanted}
 
     def _observe_history(self, which: Rows, who: NDArray[np.intp]) -> Observations:
         lengths = self.memory.lengths[which]

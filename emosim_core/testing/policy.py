@@ -74,7 +74,7 @@ class PolicyConformance(ComponentConformance):
                 rows = np.flatnonzero(playing)
                 if not len(rows):
                     continue
-                seen = _observations(world, memory.history(rows), rows, steps[rows])
+                seen = _observations(world, memory.history(rows), rows, steps[rows], max(_SEEN, policy.history_length))
                 given = {f"the observation {name!r}": value for name, value in seen.items()} if watch else {}
                 with untouched("policy-reads", given), no_error("policy-shape", self.subject):
                     actions = np.asarray(policy.recommend_batch(rows, seen, streams.of(Stage.POLICY, rows)))
@@ -98,13 +98,15 @@ class PolicyConformance(ComponentConformance):
         return told
 
 
-def _observations(world: SmallWorld, history: History, rows: NDArray[np.intp], steps: NDArray[np.intp]) -> Observations:
+def _observations(
+    world: SmallWorld, history: History, rows: NDArray[np.intp], steps: NDArray[np.intp], length: int
+) -> Observations:
     """What is observed of the people, as an environment's observation space has it."""
-    items = np.zeros((len(rows), _SEEN), dtype=np.int64)
-    ratings = np.full((len(rows), _SEEN), world.scale.low, dtype=np.float32)
-    mask = np.zeros((len(rows), _SEEN), dtype=np.int8)
+    items = np.zeros((len(rows), length), dtype=np.int64)
+    ratings = np.full((len(rows), length), world.scale.low, dtype=np.float32)
+    mask = np.zeros((len(rows), length), dtype=np.int8)
     for row in range(len(rows)):
-        past = history.person(row)[::-1][:_SEEN]
+        past = history.person(row)[::-1][:length]
         items[row, : len(past)] = [one.item for one in past]
         ratings[row, : len(past)] = [one.rating for one in past]
         mask[row, : len(past)] = 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +25,7 @@ class Algorithm:
         policy: where its policy is.
         steps: the argument that says how many steps each environment makes between updates.
         prior: where the score of an item begins, in standard deviations of the public ratings.
+        gain: what a taste for an item adds to its score in the beginning, per unit; read by ``mlp``.
         defaults: arguments that differ from the library's.
         by_net: arguments that differ for one network.
     """
@@ -34,6 +35,7 @@ class Algorithm:
     policy: str
     steps: str
     prior: float
+    gain: float
     defaults: Mapping[str, Any] = field(default_factory=dict)
     by_net: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -41,7 +43,7 @@ class Algorithm:
 _ACTOR_CRITIC = f"{_TORCH_SIDE}.policies:ItemActorCritic"
 
 _PPO: dict[str, Any] = {"n_steps": 16, "batch_size": 512, "n_epochs": 4, "gae_lambda": 0.0}
-_PPO_BY_NET = {"cf": {"learning_rate": 0.01}, "mlp": {"learning_rate": 0.002}}
+_PPO_BY_NET = {"cf": {"learning_rate": 0.02}, "mlp": {"learning_rate": 0.002}}
 
 # One rating tells little and later ones are hardly moved by it, so advantages look one step ahead, not far.
 ALGORITHMS: dict[str, Algorithm] = {
@@ -50,20 +52,31 @@ ALGORITHMS: dict[str, Algorithm] = {
         "stable_baselines3:A2C",
         _ACTOR_CRITIC,
         "n_steps",
-        2.0,
-        {"gae_lambda": 0.0, "use_rms_prop": False},
-        {"cf": {"learning_rate": 0.01}, "mlp": {"learning_rate": 0.003}},
+        prior=2.0,
+        gain=1.0,
+        defaults={"gae_lambda": 0.0, "use_rms_prop": False},
+        by_net={"cf": {"learning_rate": 0.02}, "mlp": {"learning_rate": 0.003}},
     ),
-    "ppo": Algorithm("PPO", "stable_baselines3:PPO", _ACTOR_CRITIC, "n_steps", 2.0, _PPO, _PPO_BY_NET),
+    "ppo": Algorithm(
+        "PPO",
+        "stable_baselines3:PPO",
+        _ACTOR_CRITIC,
+        "n_steps",
+        prior=2.0,
+        gain=1.0,
+        defaults=_PPO,
+        by_net=_PPO_BY_NET,
+    ),
     "dqn": Algorithm(
         "DQN",
         f"{_TORCH_SIDE}.dqn:MaskedDQN",
         f"{_TORCH_SIDE}.policies:ItemDQNPolicy",
         "train_freq",
-        0.15,
-        {
+        prior=0.15,
+        gain=0.45,  # half the scale of ratings, as a share of its top
+        defaults={
             "train_freq": 1,
-            "gradient_steps": 4,
+            "gradient_steps": 2,
             "batch_size": 512,
             "buffer_size": 50_000,
             "learning_starts": 3_000,
@@ -73,9 +86,9 @@ ALGORITHMS: dict[str, Algorithm] = {
             "exploration_initial_eps": 0.5,
             "exploration_final_eps": 0.02,
         },
-        {
+        by_net={
             "cf": {"learning_rate": 0.003, "batch_size": 256, "tau": 0.02},
-            "mlp": {"learning_rate": 0.0002, "gradient_steps": 8},
+            "mlp": {"learning_rate": 0.001},
         },
     ),
     "trpo": Algorithm(
@@ -83,8 +96,9 @@ ALGORITHMS: dict[str, Algorithm] = {
         "sb3_contrib:TRPO",
         _ACTOR_CRITIC,
         "n_steps",
-        2.0,
-        {
+        prior=2.0,
+        gain=1.0,
+        defaults={
             "n_steps": 32,
             "batch_size": 512,
             "gae_lambda": 0.0,
@@ -92,21 +106,25 @@ ALGORITHMS: dict[str, Algorithm] = {
             "n_critic_updates": 4,
             "cg_max_steps": 6,
         },
-        {"cf": {"learning_rate": 0.005}, "mlp": {"learning_rate": 0.002}},
+        by_net={"cf": {"learning_rate": 0.005}, "mlp": {"learning_rate": 0.002}},
     ),
     "maskable_ppo": Algorithm(
         "MaskablePPO",
         "sb3_contrib:MaskablePPO",
         f"{_TORCH_SIDE}.policies:MaskableItemActorCritic",
         "n_steps",
-        2.0,
-        _PPO,
-        _PPO_BY_NET,
+        prior=2.0,
+        gain=1.0,
+        defaults=_PPO,
+        by_net=_PPO_BY_NET,
     ),
 }
 
 _OURS = {"policy", "env", "policy_kwargs", "seed", "device", "verbose", "tensorboard_log", "_init_setup_model"}
 """Arguments that a training sets itself."""
+
+_LAST_RATE = 0.1
+"""Share of the learning rate that is left at the end, so that a training of one update learns too."""
 
 
 def load(place: str) -> Any:
@@ -135,11 +153,15 @@ def arguments(config: TrainConfig) -> dict[str, Any]:
             raise ConfigurationError(f"algorithm.{name}: {algorithm.title} wants a number, got {value!r}")
     made = {**algorithm.defaults, **algorithm.by_net.get(config.policy_net, {}), **config.algorithm}
     made["gamma"] = config.gamma
-    if config.learning_rate is not None:
-        made["learning_rate"] = config.learning_rate
+    made["learning_rate"] = _falling(made["learning_rate"] if config.learning_rate is None else config.learning_rate)
     if config.n_steps is not None:
         made[algorithm.steps] = config.n_steps
     if algorithm.steps == "n_steps" and "batch_size" in made and "batch_size" not in config.algorithm:
         steps = made["n_steps"] if "n_steps" in made else parameters["n_steps"].default
         made["batch_size"] = min(made["batch_size"], steps * config.num_envs)
     return made
+
+
+def _falling(rate: float) -> Callable[[float], float]:
+    """A learning rate by the share of the training that is left: linearly down to a tenth of ``rate``."""
+    return lambda left: rate * (_LAST_RATE + (1.0 - _LAST_RATE) * max(left, 0.0))

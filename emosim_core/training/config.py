@@ -29,9 +29,16 @@ class TrainConfig(EnvironmentConfig):
         default=1, ge=1, description="Threads of the processor for the network; small ones gain nothing from more."
     )
     gamma: float = Field(default=0.975, gt=0, le=1, description="Discount of later rewards.")
+    history_length: int = Field(
+        default=50, ge=1, description="Recent interactions that an observation shows; read by 'mlp'."
+    )
     embedding_dim: int = Field(default=32, ge=1, description="Size of a person's embedding ('cf').")
     hidden: tuple[int, ...] = Field(default=(64, 64), min_length=1, description="Sizes of the hidden layers.")
-    learning_rate: float | None = Field(default=None, gt=0, description="Learning rate; the algorithm's if not given.")
+    learning_rate: float | None = Field(
+        default=None,
+        gt=0,
+        description="Learning rate in the beginning; it falls to a tenth. The algorithm's if not given.",
+    )
     n_steps: int | None = Field(
         default=None, ge=1, description="Steps of each environment between updates; the algorithm's if not given."
     )

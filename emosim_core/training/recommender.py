@@ -23,7 +23,7 @@ MODEL = "model"
 
 DESCRIPTION = "recommender.json"
 WEIGHTS = "weights.pt"
-FORMAT = 1
+FORMAT = 2
 
 INSTALL = 'pip install "emosim-core[train]"'
 

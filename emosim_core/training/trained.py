@@ -30,6 +30,7 @@ class Trained(ScoredPolicy):
 
     def __init__(self, options: TrainedOptions) -> None:
         self.recommender = load_recommender(options.path)
+        self.history_length = self.recommender.options.history_length
         self._path = options.path
 
     def start(self, catalog: Catalog, slate: int, batch_size: int) -> None:
@@ -44,13 +45,11 @@ class Trained(ScoredPolicy):
         self._people = np.array([index.get(user, -1) for user in self.users], dtype=np.intp)
 
     def recommend_batch(self, rows: NDArray[np.intp], observations: Observations, draws: Draws) -> NDArray[np.intp]:
-        length = observations["history_items"].shape[1]
-        if length != self.recommender.options.history_length:
-            raise ConfigurationError(
-                f"{self._path} was trained with history_length = {self.recommender.options.history_length}; "
-                f"observations here show {length}"
-            )
         people = observations["user"]
         known = self._people[people] if len(self._people) else np.full(len(people), -1)
-        seen = {**observations, "user": known, "consumed": self._proposed[rows]}
+        seen = {
+            key: values[:, : self.history_length] if key.startswith("history_") else values
+            for key, values in observations.items()
+        }
+        seen.update(user=known, consumed=self._proposed[rows])
         return self.pick(rows, self.recommender.scores(seen).astype(np.float64))

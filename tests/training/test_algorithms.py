@@ -101,11 +101,16 @@ def test_arguments_are_the_defaults_then_the_file_then_the_options(algo: str) ->
     made = arguments(
         TrainConfig(plugin="movies", algo=algo, gamma=0.5, learning_rate=0.25, n_steps=7, algorithm=changed)  # type: ignore[arg-type]
     )
+    rate = made.pop("learning_rate")
+    assert [rate(left) for left in (1.0, 0.5, 0.0, -0.1)] == pytest.approx([0.25, 0.1375, 0.025, 0.025])
+    by_net = {key: value for key, value in told.by_net.get("cf", {}).items() if key != "learning_rate"}
     assert made == {
-        **told.defaults, **told.by_net.get("cf", {}), **changed, "gamma": 0.5, "learning_rate": 0.25, told.steps: 7,
+        **told.defaults, **by_net, **changed, "gamma": 0.5, told.steps: 7,
         **{key: min(value, 7 * 64) for key, value in told.defaults.items() if key == "batch_size" and algo != "dqn"},
     }  # fmt: skip
     assert issubclass(load(told.policy), torch.nn.Module)
+    own = arguments(TrainConfig(plugin="movies", algo=algo))["learning_rate"](1.0)  # type: ignore[arg-type]
+    assert own == pytest.approx({**told.defaults, **told.by_net["cf"]}["learning_rate"])
 
 
 @pytest.mark.parametrize("algo", ["ppo", "trpo", "maskable_ppo"])

@@ -39,7 +39,7 @@ def net(kind: str, **more: Any) -> Net:
     features = np.array([[1, 0], [0, 2], [1, 1], [0, 0]], dtype=np.float32)
     public = np.array([0.5, 0.0, -0.5, 0.0], dtype=np.float32)
     start = np.array([0.1, 0.2, 0.3, 0.4], dtype=np.float32)
-    return Net(options, features, public, start, np.array([True, True, False]))
+    return Net(options, features, public, start, 0.5, np.array([True, True, False]))
 
 
 def extractor(made: Net) -> UserFeatures | HistoryFeatures:
@@ -91,7 +91,7 @@ def test_the_score_of_an_item_is_the_formula() -> None:
     for kind in ("cf", "mlp"):
         made = net(kind)
         head = made.head()
-        width, extra = head.own.in_features, 1 if kind == "cf" else 2
+        width, extra = head.query.in_features, 1 if kind == "cf" else 2
         with torch.no_grad():
             for parameter in head.parameters():
                 parameter.copy_(torch.randn(parameter.shape))
@@ -104,18 +104,21 @@ def test_the_score_of_an_item_is_the_formula() -> None:
             common = head.common.weight[0] @ h + head.common.bias[0]
             query, common = (query, common + told[0]) if kind == "cf" else (query + head.gain * told, common)
             for item in range(ITEMS):
-                expected = head.own.weight[item] @ h + head.own.bias[item]
-                expected = expected + query @ torch.as_tensor(made.item_features[item]) + common
+                expected = head.bias[item] + query @ torch.as_tensor(made.item_features[item]) + common
+                if kind == "cf":
+                    expected = expected + head.own.weight[item] @ h
                 assert scores[row, item].item() == pytest.approx(
                     MASKED if (row, item) == (0, 2) else expected.item(), rel=1e-4, abs=1e-5
                 )
 
 
-def test_items_begin_at_the_start_of_the_net() -> None:
+def test_items_begin_at_the_start_of_the_net_and_taste_at_its_gain() -> None:
+    for kind in ("cf", "mlp"):
+        assert net(kind).head().bias.tolist() == pytest.approx([0.1, 0.2, 0.3, 0.4])
     head = net("mlp").head()
-    assert head.own.bias.tolist() == pytest.approx([0.1, 0.2, 0.3, 0.4])
     assert head.gain is not None
-    assert head.gain.tolist() == [1, 1]
+    assert head.gain.tolist() == [0.5, 0.5]
+    assert head.own is None
     assert net("cf").head().gain is None
 
 

@@ -123,7 +123,7 @@ def test_a_stranger_of_cf_is_the_mean_of_those_who_were_met(trained: Callable[..
     seen = loaded.scores({"user": np.array([-1]), "consumed": np.zeros((1, 8), dtype=np.int8)})
     h, bias = mean[:-1], mean[-1]
     head = actor.head
-    expected = head.own(h) + (head.query(h) @ head.item_features) + head.common(h) + bias
+    expected = head.bias + head.own(h) + (head.query(h) @ head.item_features) + head.common(h) + bias
     assert seen[0] == pytest.approx(expected.numpy(), abs=1e-4)
 
 
@@ -177,8 +177,8 @@ def described(path: Path, **changes: Any) -> None:
     ("damage", "said"),
     [
         (lambda path: (path / "model" / DESCRIPTION).write_text("{"), "cannot be read"),
-        (lambda path: (path / "model" / DESCRIPTION).write_text("[]"), "is not a recommender of format 1"),
-        (lambda path: described(path, format=2), "is not a recommender of format 1"),
+        (lambda path: (path / "model" / DESCRIPTION).write_text("[]"), "is not a recommender of format 2"),
+        (lambda path: described(path, format=1), "is not a recommender of format 2"),
         (lambda path: described(path, net=None), "has no 'net'"),
         (lambda path: described(path, items=[]), "it names 0 items and 8 people"),
         (lambda path: described(path, items=["i1"] * 8), "an item has no id or no title"),
@@ -213,7 +213,6 @@ def test_as_a_policy_it_proposes_the_best_and_refuses_what_it_was_not_trained_on
     trained: Callable[..., Path], quick: Any, tmp_path: Path
 ) -> None:
     path = trained(policy_net="mlp", history_length=4)
-    (tmp_path / "c.toml").write_text("history_length = 4\n")
     asked = [
         "run",
         "--plugin",
@@ -226,10 +225,14 @@ def test_as_a_policy_it_proposes_the_best_and_refuses_what_it_was_not_trained_on
         "identity",
     ]
     asked += ["--policy", f"trained:{path}", "--episodes", "3"]
-    assert quick(*asked, "--config", "c.toml", "--out", "r", "--json").json["ends"] == {"out_of_items": 3}
+    assert quick(*asked, "--out", "r", "--json").json["ends"] == {"out_of_items": 3}
     lines = [json.loads(line) for line in (tmp_path / "r" / "interactions.jsonl").read_text().splitlines()]
     first = [line["proposed"][0]["item"] for line in lines if line["step"] == 1]
     assert set(first) == {load_recommender(path).recommend([], 1)[0].item}
-    assert "was trained with history_length = 4; observations here show 10" in quick(*asked, "--quiet", status=2).err
+    for length in (2, 20):  # what a configuration shows others does not change what it was trained to see
+        (tmp_path / "c.toml").write_text(f"history_length = {length}\n")
+        quick(*asked, "--config", "c.toml", "--out", f"r{length}", "--quiet")
+        same = (tmp_path / f"r{length}" / "interactions.jsonl").read_bytes()
+        assert same == (tmp_path / "r" / "interactions.jsonl").read_bytes()
     other = ["run", "--plugin", "movies", "--policy", f"trained:{path}", "--episodes", "1"]
     assert "was trained on 8 items of 'stones', which are not the" in quick(*other, "--quiet", status=2).err

@@ -19,7 +19,8 @@ from emosim_core.training.torch_side.nets import Net, NetOptions
 def make_net(config: TrainConfig, world: World) -> Net:
     """The network of a training, with what it begins with."""
     features = item_features(world.catalog)
-    prior = ALGORITHMS[config.algo].prior if config.prior is None else config.prior
+    algorithm = ALGORITHMS[config.algo]
+    prior = algorithm.prior if config.prior is None else config.prior
     met = np.zeros(len(world.population), dtype=np.bool_)
     met[world.people] = True
     options = NetOptions(
@@ -37,7 +38,7 @@ def make_net(config: TrainConfig, world: World) -> Net:
     catalog = world.catalog
     public = 2.0 * (catalog.public_ratings - catalog.scale.low) / catalog.scale.span - 1.0
     start = prior * public_ratings(catalog)
-    return Net(options, features, public.astype(np.float32), start.astype(np.float32), met)
+    return Net(options, features, public.astype(np.float32), start.astype(np.float32), algorithm.gain, met)
 
 
 def make_model(config: TrainConfig, net: Net, env: StableBaselines3VecEnv) -> Any:

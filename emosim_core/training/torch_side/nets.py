@@ -68,6 +68,7 @@ class Net:
         item_features: shape ``(N, f)``.
         public: public ratings, from -1 to 1, shape ``(N,)``.
         start: scores that an actor begins with, shape ``(N,)``.
+        gain: score that a taste for an item begins with, per unit.
         met: who is trained on, shape ``(U,)``.
     """
 
@@ -75,6 +76,7 @@ class Net:
     item_features: NDArray[np.float32]
     public: NDArray[np.float32]
     start: NDArray[np.float32]
+    gain: float
     met: NDArray[np.bool_]
 
     @property
@@ -197,10 +199,11 @@ class Torso(nn.Module):
 class ItemScores(nn.Module):
     """The last layer: one score for each item, :data:`MASKED` where it was consumed.
 
-    score_i = b_i + w_i h + (Q h + g * taste) F_i + c h + c_0 + user bias: a score of its own for every item,
+    score_i = b_i + (Q h + g * taste) F_i + w_i h + c h + c_0 + user bias: a score of its own for every item,
     one by the features of the item, so that what is learned of one item goes for similar ones, and a
     part that all items share, which a softmax ignores and a value needs. Only ``mlp`` has a taste, and
-    only ``cf`` a user bias. b begins at the start of the net, g at 1.
+    only ``cf`` what an item is to one person alone, w_i h, and a user bias. b begins at the start of the net,
+    g at its gain.
     """
 
     item_features: torch.Tensor
@@ -210,24 +213,25 @@ class ItemScores(nn.Module):
         options = net.options
         self._hidden, self._extra = hidden_width(options), extra_width(options)
         self.register_buffer("item_features", torch.as_tensor(net.item_features.T.copy()))
-        self.own = nn.Linear(self._hidden, options.items)
+        self.bias = nn.Parameter(torch.as_tensor(net.start.copy()))
         self.query = nn.Linear(self._hidden, options.features)
         self.common = nn.Linear(self._hidden, 1)
-        for linear in (self.own, self.query, self.common):
+        for linear in (self.query, self.common):
             nn.init.orthogonal_(linear.weight, 0.01)
             nn.init.zeros_(linear.bias)
-        self.gain = None if options.kind == "cf" else nn.Parameter(torch.full((options.features,), 1.0))
-        with torch.no_grad():
-            self.own.bias.copy_(torch.as_tensor(net.start))
+        self.own = nn.Linear(self._hidden, options.items, bias=False) if options.kind == "cf" else None
+        self.gain = nn.Parameter(torch.full((options.features,), net.gain)) if options.kind == "mlp" else None
+        if self.own is not None:
+            nn.init.orthogonal_(self.own.weight, 0.01)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         hidden, extra, consumed = features.tensor_split([self._hidden, self._hidden + self._extra], dim=1)
-        query, common = self.query(hidden), self.common(hidden)
-        if self.gain is None:
-            common = common + extra
-        else:
+        query, scores = self.query(hidden), self.bias + self.common(hidden)
+        if self.own is not None:
+            scores = scores + self.own(hidden) + extra
+        if self.gain is not None:
             query = query + self.gain * extra
-        scores = self.own(hidden) + query @ self.item_features + common
+        scores = scores + query @ self.item_features
         return scores.masked_fill(consumed > 0.5, MASKED)
 
 
