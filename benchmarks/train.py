@@ -1,9 +1,9 @@
 """Steps per second of a training, beside the same algorithm on an environment that does nothing.
 
-Both have the same spaces, networks, number of environments and session lengths; the null environment answers
-with observations that were made before and a constant reward. Each pair runs one after the other, several times,
-and the table shows the medians and their ratio: what share of the algorithm's own speed is left with simulated
-people. Run it on a machine that has nothing else to do:
+Both have the same spaces, networks, number of environments, session lengths and share of sessions that are cut off;
+the null environment answers with observations that simulated people gave before and a constant reward. Each pair runs
+one after the other, many times for a moment each, and the table shows the medians and their ratio: what share of the
+algorithm's own speed is left with simulated people. Run it on a machine that has nothing else to do:
 
     python benchmarks/train.py --plugin movies --algo a2c
 """
@@ -29,20 +29,23 @@ from emosim_core.training.trainer import Training
 SESSION = 40
 """Steps of a session of the null environment, about as many as with simulated people."""
 
+CUT_OFF = 0.6
+"""Share of its sessions that are cut off, about as many as with simulated people; the values of their ends are asked."""
+
 
 class NullVecEnv(VecEnv):
-    """Answers with observations that were made before."""
+    """Answers with what was observed of people in the middle of their sessions."""
 
     def __init__(self, like: StableBaselines3VecEnv) -> None:
         self.render_mode = None
         super().__init__(like.num_envs, like.observation_space, like.action_space)
-        rng = np.random.default_rng(0)
-        samples = [like.observation_space.sample() for _ in range(like.num_envs)]
-        self._observation = {key: np.stack([sample[key] for sample in samples]) for key in samples[0]}
-        self._observation["consumed"] = np.zeros_like(self._observation["consumed"])
-        self._ages = rng.integers(0, SESSION, like.num_envs)
+        self._rng = np.random.default_rng(0)
+        self._observation = like.reset()
+        for _ in range(SESSION // 2):
+            self._observation = like.step(self._rng.integers(like.action_space.n, size=like.num_envs))[0]
+        self._ages = self._rng.integers(0, SESSION, like.num_envs)
         self._rewards = np.full(like.num_envs, 0.8, dtype=np.float32)
-        self._masks = np.ones(self._observation["consumed"].shape, dtype=bool)
+        self._masks = self._observation["consumed"] == 0
 
     def reset(self) -> dict[str, np.ndarray]:
         return self._observation
@@ -57,7 +60,7 @@ class NullVecEnv(VecEnv):
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         for slot in np.flatnonzero(dones).tolist():
             last = {key: values[slot] for key, values in self._observation.items()}
-            infos[slot] = {"terminal_observation": last, "TimeLimit.truncated": True}
+            infos[slot] = {"terminal_observation": last, "TimeLimit.truncated": self._rng.random() < CUT_OFF}
         return self._observation, self._rewards, dones, infos
 
     def action_masks(self) -> np.ndarray:
@@ -93,13 +96,13 @@ def main() -> None:
     parser.add_argument("--algo", default="a2c")
     parser.add_argument("--policy-net", default="cf")
     parser.add_argument("--num-envs", default="1,8,64,256", help="numbers of environments, with commas")
-    parser.add_argument("--seconds", type=float, default=4.0, help="time of one measurement, about")
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=0.5, help="time of one measurement, about")
+    parser.add_argument("--repeats", type=int, default=31)
     parser.add_argument("--threads", type=int, default=1, help="threads of torch, as a training has them")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     print(f"{given.algo} with the network {given.policy_net} on {given.plugin}; medians of {given.repeats}")
-    print(f"{'environments':>12} {'null steps/s':>13} {'people steps/s':>15} {'ratio':>7} {'ratios':>16}")
+    print(f"{'environments':>12} {'null steps/s':>13} {'people steps/s':>15} {'ratio':>7} {'middle half':>14}")
     for count in (int(number) for number in given.num_envs.split(",")):
         config = TrainConfig(plugin=given.plugin, algo=given.algo, policy_net=given.policy_net, num_envs=count)
         with tempfile.TemporaryDirectory() as folder:
@@ -111,8 +114,9 @@ def main() -> None:
             pairs = [(speed(null, steps), speed(training.model, steps)) for _ in range(given.repeats)]
         ratios = [people / nothing for nothing, people in pairs]
         nothing, people = median(pair[0] for pair in pairs), median(pair[1] for pair in pairs)
-        spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
-        print(f"{count:>12} {nothing:>13,.0f} {people:>15,.0f} {median(ratios):>7.2f} {spread:>16}", flush=True)
+        low, high = np.quantile(ratios, [0.25, 0.75])
+        spread = f"{low:.2f} to {high:.2f}"
+        print(f"{count:>12} {nothing:>13,.0f} {people:>15,.0f} {median(ratios):>7.2f} {spread:>14}", flush=True)
 
 
 if __name__ == "__main__":

@@ -122,21 +122,24 @@ class ChurnSatisfaction(RewardShaping):
     def shape_batch(self, consumption: Consumption, draws: Draws) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
         options, scale, rows = self.options, consumption.scale, consumption.rows
         threshold = scale.carry(options.threshold)
-        satisfaction, low, good = self._satisfaction[rows], self._low[rows], self._good[rows]
+        satisfaction, low = self._satisfaction[rows], self._low[rows]
+        good = self._good[rows] if options.recovery else None
         for place in range(consumption.ratings.shape[1]):
             taken, rating = consumption.consumed[:, place], consumption.ratings[:, place]
             before = np.where(np.isnan(satisfaction), rating, satisfaction)
             satisfaction = np.where(taken, before + options.alpha * (rating - before), satisfaction)
             disappointed = rating <= threshold
             low = np.where(taken, (low + 1) * disappointed, low)
-            good = np.where(taken, (good + 1) * ~disappointed, good)
-        self._satisfaction[rows], self._low[rows], self._good[rows] = satisfaction, low, good
+            if good is not None:
+                good = np.where(taken, (good + 1) * ~disappointed, good)
+        self._satisfaction[rows], self._low[rows] = satisfaction, low
 
         activity = consumption.traits[:, 0]
         points = 9.0 / scale.span
         hazard = self._rate.take(activity) * np.fmax(0.0, (threshold - satisfaction) * points)
         leaves = -np.expm1(-hazard)
-        if options.recovery:
+        if good is not None:
+            self._good[rows] = good
             leaves *= np.where(good >= 2, 1.0 - options.recovery, 1.0)
         streak = low >= self._streak_limit.take(activity)
         ends: NDArray[np.intp] = np.where(streak, 1, 2 * (draws.uniform(1)[:, 0] < leaves))

@@ -23,7 +23,7 @@ from emosim_core.simulation.checks import (
     check_ratings,
     check_shaped,
 )
-from emosim_core.simulation.streams import SlotDraws, Stage, Streams, generator
+from emosim_core.simulation.streams import SlotDraws, Stage, Streams
 
 INTERRUPTED, MAX_STEPS = 1, 2
 
@@ -138,7 +138,7 @@ class Engine:
         people = self.world.people
         if self.world.config.user_order == "sequential":
             return int(people[episode % len(people)])
-        return int(people[generator(seed, episode, Stage.PERSON).integers(len(people))])
+        return int(people[self._streams.once(seed, episode, Stage.PERSON).integers(len(people))])
 
     def begin(
         self, rows: NDArray[np.intp], seeds: Sequence[int], episodes: Sequence[int], people: Sequence[int]
@@ -231,8 +231,8 @@ class Engine:
         if "retrieval" in self._doubted:
             check_positions(positions, actions, history, world.whose("retrieval"))
         items, past = _look_up(history, positions)
-        moods = self.moods[who]
-        people = self.people[who]
+        moods = self.moods[rows].copy()
+        people = self.people[rows].copy()
         self._asking = "rater"
         answers = world.rater.rate_batch(
             RatingRequest(
@@ -288,18 +288,18 @@ class Engine:
             check_shaped(answer, consumed, len(self.shaping.endings), world.whose("reward_shaping"))
         shaped, ends = answer
         rewards = shaped.sum(axis=1) if all_consumed else np.where(consumed, shaped, 0.0).sum(axis=1)
-        if world.config.observe_consumed and self.memory.lengths[rows].max() >= len(world.catalog):
+        if world.config.observe_consumed and history.width + self.slate >= len(world.catalog):
             nothing_left = self.memory.consumed(rows).all(axis=1) & (ends == 0)
             ends = np.where(nothing_left, len(self.shaping.endings) + 1, ends)
         terminated = ends > 0
-        truncated = (steps >= world.config.max_steps) > terminated  # late, and not gone already
+        late = steps >= world.config.max_steps
         return Step(
             rows=who,
             people=people,
             rewards=rewards,
             terminated=terminated,
-            truncated=truncated,
-            endings=ends + MAX_STEPS * (terminated | truncated),
+            truncated=late > terminated,  # and not gone already
+            endings=ends + MAX_STEPS * (terminated | late),
             actions=actions,
             raw=raw,
             ratings=ratings if all_consumed else np.where(consumed, ratings, np.nan),

@@ -74,7 +74,7 @@ class StableBaselines3VecEnv(VecEnv):
         self._returns += rewards
         self._lengths += 1
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
-        ended = np.flatnonzero(dones)
+        ended = dones.nonzero()[0]
         for slot in ended.tolist():
             infos[slot] = {
                 "terminal_observation": told["final_obs"][slot],

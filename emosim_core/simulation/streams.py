@@ -42,20 +42,6 @@ def _key(seed: int) -> tuple[int, int]:
     return int(words[0]), int(words[1])
 
 
-def generator(seed: int, episode: int, stage: Stage) -> np.random.Generator:
-    """The generator of one stream, for draws that are not made in blocks."""
-    return _generator(np.array(_key(seed), dtype=np.uint64), stage, episode)
-
-
-def _generator(key: NDArray[np.uint64], stage: Stage, episode: int) -> np.random.Generator:
-    return np.random.Generator(np.random.Philox(key=key, counter=_counter(_Kind.GENERATOR, stage, episode)))
-
-
-def _counter(word: int, stage: Stage, episode: int) -> NDArray[np.uint64]:
-    """Where a stream starts; ``word`` tells the kind of draws and the block, the lowest word counts within it."""
-    return np.array([0, word, stage, episode], dtype=np.uint64)
-
-
 class Streams:
     """The streams of all stages for all slots of a batch.
 
@@ -78,7 +64,7 @@ class Streams:
         self._keys[rows] = [_key(seed) for seed in seeds]
         self._episodes[rows] = episodes
         for blocks in self._blocks.values():
-            blocks.used[rows] = BLOCK
+            blocks.next[rows] = blocks.ends[rows]
             blocks.fills[rows] = 0
         if self._generators:
             for row in rows.tolist():
@@ -96,16 +82,13 @@ class Streams:
             blocks = self._blocks[stage, kind] = _Blocks(self._batch_size)
         if count > BLOCK:
             return np.array([self._fill(stage, kind, blocks, row, count) for row in rows.tolist()])
-        used = blocks.used[rows]
-        end = used + count
-        if end.max() > BLOCK:
-            for row in rows[end > BLOCK].tolist():
+        spent = blocks.next.take(rows) + count > blocks.ends.take(rows)
+        if spent.any():
+            for row in rows[spent].tolist():
                 blocks.values[row] = self._fill(stage, kind, blocks, row, BLOCK)
-                blocks.used[row] = 0
-            used = blocks.used[rows]
-            end = used + count
-        blocks.used[rows] = end
-        start = rows * BLOCK + used
+                blocks.next[row] = row * BLOCK
+        start = blocks.next.take(rows)
+        blocks.next[rows] = start + count
         if count == 1:
             return blocks.flat.take(start)[:, None]
         return blocks.flat.take(start[:, None] + np.arange(count))
@@ -113,17 +96,30 @@ class Streams:
     def _fill(self, stage: Stage, kind: _Kind, blocks: _Blocks, row: int, count: int) -> NDArray[np.float64]:
         fill = int(blocks.fills[row])
         blocks.fills[row] = fill + 1
+        shared = self._moved(self._keys[row], kind + 4 * fill, stage, int(self._episodes[row]))
+        return shared.random(count) if kind is _Kind.UNIFORM else shared.standard_normal(count)
+
+    def once(self, seed: int, episode: int, stage: Stage) -> np.random.Generator:
+        """The generator of one stream, to be used at once: it is moved when anything else is drawn here."""
+        return self._moved(_key(seed), _Kind.GENERATOR, stage, episode)
+
+    def _moved(
+        self, key: NDArray[np.uint64] | tuple[int, int], word: int, stage: Stage, episode: int
+    ) -> np.random.Generator:
+        """The shared generator at the start of a stream; ``word`` tells the kind of draws and the block."""
         state = self._state["state"]
-        state["key"] = self._keys[row]
-        state["counter"] = _counter(kind + 4 * fill, stage, self._episodes[row])
+        state["key"][:] = key
+        state["counter"][:] = 0, word, stage, episode  # the lowest word counts within the block
         self._philox.state = self._state
-        return self._shared.random(count) if kind is _Kind.UNIFORM else self._shared.standard_normal(count)
+        return self._shared
 
     def generator(self, stage: Stage, row: int) -> np.random.Generator:
         """The generator of one slot's episode; the same object until the next episode begins there."""
         found = self._generators.get((stage, row))
         if found is None:
-            found = self._generators[stage, row] = _generator(self._keys[row], stage, self._episodes[row])
+            counter = np.array([0, _Kind.GENERATOR, stage, self._episodes[row]], dtype=np.uint64)
+            found = np.random.Generator(np.random.Philox(key=self._keys[row], counter=counter))
+            self._generators[stage, row] = found
         return found
 
 
@@ -152,5 +148,6 @@ class _Blocks:
     def __init__(self, batch_size: int) -> None:
         self.values = np.empty((batch_size, BLOCK))
         self.flat = self.values.reshape(-1)
-        self.used = np.full(batch_size, BLOCK, dtype=np.intp)
+        self.ends = np.arange(1, batch_size + 1) * BLOCK
+        self.next = self.ends.copy()
         self.fills = np.zeros(batch_size, dtype=np.intp)

@@ -131,12 +131,11 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         """
         if not self._seeds:
             raise ConfigurationError("call reset() before step()")
-        actions = item_indices(actions, self.num_envs, self.engine.slate)
         if self._mode is AutoresetMode.NEXT_STEP and self._over.any():
-            return self._step_some(actions)
+            return self._step_some(item_indices(actions, self.num_envs, self.engine.slate))
         step = self._last = self.engine.step(actions)
         infos: dict[str, Any] = {"ratings": step.raw, "consumed": step.consumed}
-        ended = np.flatnonzero(step.terminated | step.truncated)
+        ended = step.endings.nonzero()[0]
         if len(ended):
             self._finish(infos, step, ended, ended)
         return self.engine.observe(keys=self.observed), step.rewards, step.terminated, step.truncated, infos
@@ -160,7 +159,7 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
             step = self._last = self.engine.step(actions[act], act)
             rewards[act], terminated[act], truncated[act] = step.rewards, step.terminated, step.truncated
             infos["ratings"][act], infos["consumed"][act] = step.raw, step.consumed
-            ended = np.flatnonzero(step.terminated | step.truncated)
+            ended = step.endings.nonzero()[0]
             if len(ended):
                 self._finish(infos, step, ended, act[ended])
         return self.engine.observe(keys=self.observed), rewards, terminated, truncated, infos
