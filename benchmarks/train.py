@@ -30,7 +30,7 @@ SESSION = 40
 """Steps of a session of the null environment, about as many as with simulated people."""
 
 CUT_OFF = 0.6
-"""Share of its sessions that are cut off, about as many as with simulated people; the values of their ends are asked."""
+"""Share of its sessions that are cut off, about as many as with simulated people."""
 
 
 class NullVecEnv(VecEnv):
