@@ -79,7 +79,7 @@ def _written(name: str, value: float | None, sign: str = "") -> str:
         return "none"
     if is_share(name):
         return f"{100 * value:+.1f}" if sign else f"{100 * value:.1f}%"
-    return f"{value:{sign}.2f}"
+    return f"{round(value, 2) + 0.0:{sign}.2f}"  # a zero has no minus
 
 
 def _mean(name: str, measure: Measure) -> str:

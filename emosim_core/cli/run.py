@@ -93,7 +93,7 @@ def simulate(
         click.exceptions.Exit: it was interrupted, and this was told.
     """
     from emosim_core.hooks import Registry
-    from emosim_core.runs.records import MANIFEST, SUMMARY, read_json, read_manifest
+    from emosim_core.runs.records import MANIFEST, SUMMARY, read_json, stored_config
     from emosim_core.runs.runner import Run
     from emosim_core.simulation.config import RunConfig, read_config, read_toml
 
@@ -102,7 +102,7 @@ def simulate(
     registry = Registry(only=only)
     written = {} if config is None else read_toml(config)
     directory = _directory(out, resume, {**written, **{k: v for k, v in given.items() if v is not None}})
-    stored = read_manifest(directory)["config"] if resume is not None else {}
+    stored = stored_config(directory, "run") if resume is not None else {}
     values = configured(given, {**(defaults or {}), **stored, **written})
     if values == stored and (directory / SUMMARY).exists():
         summary = read_json(directory / SUMMARY)

@@ -47,7 +47,7 @@ def train(obj: dict[str, Any], /, as_json: bool, quiet: bool, **given: Any) -> N
     DIR', and run with 'emosim run --policy trained:DIR'.
     """
     from emosim_core.hooks import Registry
-    from emosim_core.runs.records import MANIFEST, SUMMARY, read_json, read_manifest
+    from emosim_core.runs.records import MANIFEST, SUMMARY, read_json, stored_config
     from emosim_core.simulation.config import read_config, read_toml
     from emosim_core.training.config import TrainConfig
     from emosim_core.training.trainer import Training
@@ -59,7 +59,7 @@ def train(obj: dict[str, Any], /, as_json: bool, quiet: bool, **given: Any) -> N
         raise ConfigurationError(f"--resume {resume} and --out {out} name different directories")
     registry = Registry(only=obj["only"])
     written = {} if config is None else read_toml(config)
-    stored = read_manifest(resume)["config"] if resume is not None else {}
+    stored = stored_config(resume, "train") if resume is not None else {}
     values = configured(given, {**stored, **written})
     need_plugin(values, registry)
     checked = read_config(TrainConfig, values, "train" if config is None else str(config))

@@ -15,6 +15,9 @@ INTERACTIONS = "interactions.jsonl"
 MANIFEST = "manifest.json"
 SUMMARY = "summary.json"
 
+_FIELD_OF_ITS_OWN = {"run": "policy", "train": "algo"}
+"""A field that only the configurations of one command have."""
+
 _STEP_KEYS = {"episode", "step", "user", "proposed", "reward", "mood", "end"}
 
 
@@ -125,6 +128,22 @@ def read_manifest(directory: Path) -> dict[str, Any]:
         if not isinstance(found.get(section), dict):
             raise RunError(f"{directory / MANIFEST} is damaged: it has no table {section!r}")
     return found
+
+
+def stored_config(directory: Path, command: str) -> dict[str, Any]:
+    """The configuration of what is to be resumed, as its manifest holds it.
+
+    Args:
+        directory: where it is.
+        command: ``"run"`` or ``"train"``, the command that resumes it.
+
+    Raises:
+        RunError: there is no manifest, or another command made it.
+    """
+    config: dict[str, Any] = read_manifest(directory)["config"]
+    if _FIELD_OF_ITS_OWN[command] not in config:
+        raise RunError(f"{directory} was not made by 'emosim {command}'; resume it with the command that made it")
+    return config
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -160,7 +160,7 @@ class Training:
             raise cannot_write(path, error, begun, "train") from error
 
     def checkpoint(self) -> None:
-        """Write all that is needed to go on from here; older checkpoints are removed.
+        """Write all that is needed to go on from here; older checkpoints, and half-written ones, are removed.
 
         Raises:
             RunError: it cannot be written.
@@ -176,8 +176,10 @@ class Training:
         }
         try:
             save_checkpoint(folder, self.model, counters)
-            for old in checkpoints(self.directory)[:-_KEPT]:
-                shutil.rmtree(old)
+            kept = checkpoints(self.directory)[-_KEPT:]
+            for other in folder.parent.iterdir():
+                if other.is_dir() and other not in kept:
+                    shutil.rmtree(other)
         except OSError as error:
             raise cannot_write(folder, error, self.directory, "train") from error
 

@@ -121,6 +121,16 @@ def test_a_mistake_is_one_clear_message_and_leaves_nothing(
     assert sorted(path for path in tmp_path.rglob("*") if "cache" not in path.parts) == before
 
 
+def test_what_another_command_made_is_not_resumed(quick: Any, tmp_path: Path) -> None:
+    quick("run", "--plugin", "movies", "--users", "sampled:n=5", "--episodes", "1", "--out", "r", "--quiet")
+    quick(*SHORT, "--timesteps", "8", "--out", "t", "--quiet")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    for command, other in (("train", "r"), ("run", "t")):
+        said = quick(command, "--resume", other, status=2).err
+        assert f"{other} was not made by 'emosim {command}'; resume it with the command that made it" in said
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
 def test_a_graphics_card_that_is_not_there_is_not_replaced_in_silence(quick: Any, monkeypatch: Any) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     said = quick(*SHORT, "--device", "cuda", "--timesteps", "40", status=2).err

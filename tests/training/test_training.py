@@ -138,7 +138,10 @@ def test_a_training_that_was_killed_goes_on_from_its_last_checkpoint(
                 again.model.replay_buffer.observations["consumed"][:40], arrays["observation.consumed"]
             )
             assert (again.model.replay_buffer.rewards[:40] > 0).all()
+    (path / "checkpoints" / "000000000999").mkdir()  # a checkpoint that was being written
+    (path / "checkpoints" / "000000000999" / "state.pt").write_bytes(b"half")
     summary = train(resume=True, **options).train()
+    assert [one.name for one in sorted((path / "checkpoints").iterdir())] == ["000000000320", "000000000400"]
     assert (summary["timesteps"], summary["episodes"], sum(summary["ends"].values())) == (400, 80, 80)
     assert read_progress(path)[: len(before)] == before
     assert rising(path)[-1] == 400
