@@ -13,6 +13,7 @@ import click
 from emosim_core.cli.options import configured, need_plugin, rating_options
 from emosim_core.cli.places import new_directory
 from emosim_core.errors import ConfigurationError, EmoSimError
+from emosim_core.runs.words import signed
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -365,8 +366,8 @@ def _differences(differences: Sequence[Mapping[str, Any]]) -> Any:
     for one in differences:
         names = [_way(one[which], one["differs"]) for which in ("first", "second")]
         table.add_row(
-            *(one["study"], _side(one), *names, _number(one["estimate"], signed=True)),
-            *(_interval(one, signed=True), _better(one, names)),
+            *(one["study"], _side(one), *names, _number(one["estimate"], sign=True)),
+            *(_interval(one, sign=True), _better(one, names)),
         )
     return table
 
@@ -386,14 +387,14 @@ def _side(found: Mapping[str, Any]) -> str:
     return str(found["side"] or found["measure"])
 
 
-def _number(value: float | None, signed: bool = False) -> str:
-    return "none" if value is None else f"{value:+.3f}" if signed else f"{value:.3f}"
+def _number(value: float | None, sign: bool = False) -> str:
+    return "none" if value is None else signed(value, 3) if sign else f"{value:.3f}"
 
 
-def _interval(found: Mapping[str, Any], signed: bool = False) -> str:
+def _interval(found: Mapping[str, Any], sign: bool = False) -> str:
     if found["low"] is None:
         return ""
-    return f"[{_number(found['low'], signed)}, {_number(found['high'], signed)}]"
+    return f"[{_number(found['low'], sign)}, {_number(found['high'], sign)}]"
 
 
 def _counted(count: int, what: str) -> str:

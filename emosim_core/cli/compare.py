@@ -74,12 +74,13 @@ def _table(found: Comparison) -> Table:
 
 def _written(name: str, value: float | None, sign: str = "") -> str:
     from emosim_core.reports.compare import is_share
+    from emosim_core.runs.words import signed
 
     if value is None:
         return "none"
     if is_share(name):
-        return f"{100 * value:+.1f}" if sign else f"{100 * value:.1f}%"
-    return f"{round(value, 2) + 0.0:{sign}.2f}"  # a zero has no minus
+        return signed(100 * value, 1) if sign else f"{100 * value:.1f}%"
+    return signed(value, 2) if sign else f"{value:.2f}"
 
 
 def _mean(name: str, measure: Measure) -> str:

@@ -219,17 +219,21 @@ def _ends_table(found: dict[str, Any], names: list[str]) -> Table:
 
 def cell(value: Estimate, metric: Metric) -> str:
     """An estimate as the screen shows it: ``312.4 ±14.0``."""
+    from emosim_core.runs.words import signed
+
     estimate, low, high = value["estimate"], value["low"], value["high"]
     if estimate is None:
         return "-"
     by = 100 if metric.share else 1
-    sign = "+" if metric.signed else ""
-    text = f"{estimate * by:{sign}.{metric.decimals}f}" + ("%" if metric.share else "")
+    shown = signed(estimate * by, metric.decimals) if metric.signed else f"{estimate * by:.{metric.decimals}f}"
+    text = shown + ("%" if metric.share else "")
     return text if low is None or high is None else f"{text} ±{(high - low) / 2 * by:.{metric.decimals}f}"
 
 
 def _differences(differences: dict[str, Any], names: list[str]) -> list[str]:
     """In words: what each recommender earns above the best one that was not trained, or else above the first."""
+    from emosim_core.runs.words import signed
+
     kind = "best_baseline" if "best_baseline" in differences else "first"
     told = differences[kind]
     lines = []
@@ -237,7 +241,8 @@ def _differences(differences: dict[str, Any], names: list[str]) -> list[str]:
         value = told["recommenders"].get(name, {}).get("metrics", {}).get("mean_reward")
         if value is None or value["low"] is None or value["estimate"] is None:
             continue
-        lines.append(f"  {name}: {value['estimate']:+.1f} [{value['low']:+.1f}, {value['high']:+.1f}]")
+        estimate, low, high = (signed(value[part], 1) for part in ("estimate", "low", "high"))
+        lines.append(f"  {name}: {estimate} [{low}, {high}]")
     if not lines:
         return []
     best = "the best that was not trained" if kind == "best_baseline" else "the first"

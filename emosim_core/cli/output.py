@@ -12,6 +12,7 @@ from rich.text import Text
 from emosim_core.model import RatingScale
 from emosim_core.model.emotion import describe_mood
 from emosim_core.runs.words import ENDINGS as ENDINGS
+from emosim_core.runs.words import signed
 from emosim_core.runs.words import usage_rows as usage_rows
 from emosim_core.runs.words import who_answers as who_answers
 
@@ -85,7 +86,9 @@ def summary_table(summary: dict[str, Any]) -> Table:
         row("why they ended", "\n".join(f"{count / episodes:>6.1%}  {ENDINGS.get(end, end)}" for end, count in ends))
         mood = summary["mood_at_end"]
         valence, arousal = mood["valence"], mood["arousal"]
-        row("mood at the end", f"valence {valence:+.2f}, arousal {arousal:.2f}: {describe_mood(valence, arousal)}")
+        row(
+            "mood at the end", f"valence {signed(valence, 2)}, arousal {arousal:.2f}: {describe_mood(valence, arousal)}"
+        )
     for name, key in (("most liked", "most_liked"), ("least liked", "least_liked")):
         liked = summary[key]
         if liked:

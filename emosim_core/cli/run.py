@@ -133,6 +133,8 @@ def _how_to_go_on(error: LLMError | RatingError, directory: Path) -> str:
 
 
 def _directory(out: Path | None, resume: str | None, values: dict[str, Any]) -> Path:
+    from emosim_core.runs.records import made_by
+
     if resume is not None and resume != _NEWEST:
         if out is not None and out != Path(resume):
             raise ConfigurationError(f"--resume {resume} and --out {out} name different directories")
@@ -142,9 +144,10 @@ def _directory(out: Path | None, resume: str | None, values: dict[str, Any]) -> 
     runs = Path("runs")
     if resume is not None:
         manifests = sorted(runs.glob("*/manifest.json"), key=lambda path: path.stat().st_mtime)
-        if not manifests:
+        newest = next((path.parent for path in reversed(manifests) if made_by(path.parent, "run")), None)
+        if newest is None:
             raise ConfigurationError(f"there is no run in {runs}/ to resume; name its directory: --resume DIR")
-        return manifests[-1].parent
+        return newest
     return new_directory(str(values.get("plugin", "run")))
 
 

@@ -353,7 +353,8 @@ class Policy:
 
     Attributes:
         users: ids of the people, by the number that observations give; set before :meth:`start`.
-        history_length: recent interactions that observations show it at least; the configuration may say more.
+        history_length: recent interactions that observations show it at least; the configuration may say more. Set
+            before :meth:`start`.
     """
 
     users: Sequence[str] = ()

@@ -10,6 +10,7 @@ from emosim_core.errors import RunError
 from emosim_core.reports.figure import Figure, Series, Table, identifier
 from emosim_core.reports.report import Fact, Report, Section, flat, setup_tables
 from emosim_core.runs.records import MANIFEST, read_json
+from emosim_core.runs.words import signed
 
 KIND = "ablation"
 RESULTS = "results.json"
@@ -87,14 +88,14 @@ def _fact(one: Mapping[str, Any]) -> Fact:
     )
 
 
-def _number(value: float | None, signed: bool = False) -> str:
-    return "none" if value is None else f"{value:+.3f}" if signed else f"{value:.3f}"
+def _number(value: float | None, sign: bool = False) -> str:
+    return "none" if value is None else signed(value, 3) if sign else f"{value:.3f}"
 
 
-def _interval(figure: Mapping[str, Any], signed: bool = False) -> str:
+def _interval(figure: Mapping[str, Any], sign: bool = False) -> str:
     if figure["low"] is None:
         return "no interval"
-    return f"95 %: {_number(figure['low'], signed)} to {_number(figure['high'], signed)}"
+    return f"95 %: {_number(figure['low'], sign)} to {_number(figure['high'], sign)}"
 
 
 def _overview(
@@ -145,8 +146,8 @@ def _differences(title: str, differences: Sequence[Mapping[str, Any]], with_stud
         rows.append(
             (
                 *((one["study"].replace("_", " "),) if with_study else ()),
-                *(f"{first} - {second}", one["side"] or one["measure"], _number(one["estimate"], signed=True)),
-                *(_interval(one, signed=True), better),
+                *(f"{first} - {second}", one["side"] or one["measure"], _number(one["estimate"], sign=True)),
+                *(_interval(one, sign=True), better),
             )
         )
     columns = (*(("study",) if with_study else ()), "ways", "side", "difference", "interval", "better")

@@ -17,7 +17,7 @@ from emosim_core.reports.report import Fact, Report, Section, setup_tables
 from emosim_core.reports.run_figures import figures_of_run
 from emosim_core.reports.stories import Asked, Stories
 from emosim_core.runs.intervals import bootstrap_ratios, divided
-from emosim_core.runs.words import ENDINGS, usage_rows, who_answers
+from emosim_core.runs.words import ENDINGS, signed, usage_rows, who_answers
 
 _SECTIONS = (
     ("overview", "At a glance", ("ratings", "endings")),
@@ -121,7 +121,7 @@ def _facts(run: RunColumns) -> list[Fact]:
     if ended:
         valence, arousal = np.mean([session.mood for session in ended], axis=0)
         word = describe_mood(valence, arousal)
-        facts.append(Fact("mood at the end", word, f"valence {valence:+.2f}, arousal {arousal:.2f}"))
+        facts.append(Fact("mood at the end", word, f"valence {signed(valence, 2)}, arousal {arousal:.2f}"))
     asked = len(run.rating) + sum(session.failed for session in sessions)
     failed = sum(session.failed for session in sessions)
     facts.append(Fact("failed ratings", f"{failed:,}", f"beside {asked - failed:,} that were given"))

@@ -141,9 +141,19 @@ def stored_config(directory: Path, command: str) -> dict[str, Any]:
         RunError: there is no manifest, or another command made it.
     """
     config: dict[str, Any] = read_manifest(directory)["config"]
-    if _FIELD_OF_ITS_OWN[command] not in config:
+    if not made_by(directory, command):
         raise RunError(f"{directory} was not made by 'emosim {command}'; resume it with the command that made it")
     return config
+
+
+def made_by(directory: Path, command: str) -> bool:
+    """Whether a manifest was written by ``"run"`` or ``"train"``, whichever is asked for.
+
+    Raises:
+        RunError: it is missing or is not JSON.
+    """
+    config = read_json(directory / MANIFEST).get("config")
+    return isinstance(config, dict) and _FIELD_OF_ITS_OWN[command] in config
 
 
 def read_json(path: Path) -> dict[str, Any]:

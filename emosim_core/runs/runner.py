@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from operator import index
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,9 @@ class Run:
         self.policy: Policy = build(resolved, Policy)
         self.world.parts["policy"] = resolved.describe()
         self._batch = min(config.num_envs, config.episodes)
-        self.engine = Engine(self.world, self._batch, shared_memory=True, history_length=self.policy.history_length)
+        with self.world.blaming("policy"):
+            shown = index(self.policy.history_length)
+        self.engine = Engine(self.world, self._batch, shared_memory=True, history_length=shown)
         self.policy.users = [user.id for user in self.world.population.users]
         with self.world.blaming("policy"):
             self.policy.start(self.world.catalog, config.slate, self._batch)

@@ -68,6 +68,11 @@ def person_lines(user: User) -> list[str]:
     return lines
 
 
+def signed(value: float, decimals: int) -> str:
+    """A number with its sign; what is zero as it is shown has a plus."""
+    return f"{round(value, decimals) + 0.0:+.{decimals}f}"
+
+
 def mood_words(valence: float, arousal: float) -> str:
     """A mood in a word and its two numbers."""
-    return f"{describe_mood(valence, arousal)} (valence {valence:+.2f}, arousal {arousal:.2f})"
+    return f"{describe_mood(valence, arousal)} (valence {signed(valence, 2)}, arousal {arousal:.2f})"

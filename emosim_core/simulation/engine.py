@@ -126,7 +126,7 @@ class Engine:
         with world.blaming("reward_shaping"):
             self.shaping.start(batch_size)
         self._recent = np.arange(max(history_length, world.config.history_length))
-        self._parts = (*_OBSERVED, "consumed") if world.config.observe_consumed else _OBSERVED
+        self._observed = (*_OBSERVED, "consumed") if world.config.observe_consumed else _OBSERVED
         self._asking = "retrieval"
         # The core's own components are tested; what a plugin answers is looked at in every step.
         self._doubted = {kind for kind in _ASKED if not world.trusted(kind)}
@@ -393,7 +393,7 @@ class Engine:
             New arrays, the first axis of each is R.
         """
         which: Rows = ALL_ROWS if rows is None else rows
-        wanted = self._parts if keys is None else keys
+        wanted = self._observed if keys is None else keys
         seen: Observations = {}
         if any(key.startswith("history_") for key in wanted):
             seen.update(self._observe_history(which, self.all_rows if rows is None else rows))

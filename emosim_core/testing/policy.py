@@ -53,6 +53,9 @@ class PolicyConformance(ComponentConformance):
         """What is proposed in sessions that begin and end at different times; the people rate at random."""
         streams = Streams(_PEOPLE)
         policy: Policy = self.make()
+        asked = policy.history_length
+        found = f"the history_length {asked!r} of {self.subject}; it is a number of interactions, known before start()."
+        hold("policy-shape", isinstance(asked, int) and asked >= 0, found)
         policy.users = [user.id for user in world.population.users]
         memory = world.remembered(_PEOPLE, longest=0)
         steps = np.zeros(_PEOPLE, dtype=np.intp)
@@ -74,7 +77,7 @@ class PolicyConformance(ComponentConformance):
                 rows = np.flatnonzero(playing)
                 if not len(rows):
                     continue
-                seen = _observations(world, memory.history(rows), rows, steps[rows], max(_SEEN, policy.history_length))
+                seen = _observations(world, memory.history(rows), rows, steps[rows], asked + _SEEN)
                 given = {f"the observation {name!r}": value for name, value in seen.items()} if watch else {}
                 with untouched("policy-reads", given), no_error("policy-shape", self.subject):
                     actions = np.asarray(policy.recommend_batch(rows, seen, streams.of(Stage.POLICY, rows)))

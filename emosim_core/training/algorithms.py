@@ -73,7 +73,7 @@ ALGORITHMS: dict[str, Algorithm] = {
         f"{_TORCH_SIDE}.policies:ItemDQNPolicy",
         "train_freq",
         prior=0.15,
-        gain=0.45,  # half the scale of ratings, as a share of its top
+        gain=0.45,  # half of a scale from 1 to 10, as a share of its top
         defaults={
             "train_freq": 1,
             "gradient_steps": 2,

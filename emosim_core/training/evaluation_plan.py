@@ -27,7 +27,7 @@ LOG_SEED = 2042
 LOG_SESSIONS = 1000
 """Sessions that are logged for them."""
 
-_NOT_COMPARED = frozenset({"people", "user_order", "observe_consumed", "gateway"})
+_NOT_COMPARED = frozenset({"people", "user_order", "history_length", "observe_consumed", "gateway"})
 """Fields of an environment in which a training may differ from what it is measured in."""
 
 _KEPT_OF_GATEWAY = ("concurrency", "attempts", "cache")

@@ -222,7 +222,8 @@ class Rebuilt:
     """What the environment showed in the sessions of one run.
 
     Records hold what was consumed and how it was rated. From that an engine makes memories, moods and observations
-    as it made them in the run; nobody is asked again.
+    as an environment of the run's configuration shows them, also to a policy that asked for a longer history; nobody
+    is asked again.
 
     Args:
         run: the run.

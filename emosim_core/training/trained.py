@@ -45,6 +45,12 @@ class Trained(ScoredPolicy):
         self._people = np.array([index.get(user, -1) for user in self.users], dtype=np.intp)
 
     def recommend_batch(self, rows: NDArray[np.intp], observations: Observations, draws: Draws) -> NDArray[np.intp]:
+        length = observations["history_items"].shape[1]
+        if length < self.history_length:
+            raise ConfigurationError(
+                f"{self._path} was trained to see {self.history_length} interactions; observations here show {length}. "
+                f"Give their environment history_length={self.history_length}"
+            )
         people = observations["user"]
         known = self._people[people] if len(self._people) else np.full(len(people), -1)
         seen = {

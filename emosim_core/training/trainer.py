@@ -178,7 +178,7 @@ class Training:
             save_checkpoint(folder, self.model, counters)
             kept = checkpoints(self.directory)[-_KEPT:]
             for other in folder.parent.iterdir():
-                if other.is_dir() and other not in kept:
+                if other.name.isdigit() and other not in kept:
                     shutil.rmtree(other)
         except OSError as error:
             raise cannot_write(folder, error, self.directory, "train") from error

@@ -265,6 +265,8 @@ def test_the_newest_run_is_resumed_where_no_directory_is_named(quick: Any, tmp_p
         quick(*MOVIES, "--episodes", "2", "--out", f"runs/{name}", "--quiet")
         manifest = tmp_path / "runs" / name / "manifest.json"
         os.utime(manifest, (time.time() - age,) * 2)
+    (tmp_path / "runs" / "other").mkdir()  # what another command made is not meant
+    (tmp_path / "runs" / "other" / "manifest.json").write_text('{"config": {"algo": "a2c"}}')
     assert quick("run", "--quiet", "--resume").out == "runs/new\n"
     assert quick("run", "--resume", "--out", "runs/old", "--quiet").out == "runs/old\n"
 

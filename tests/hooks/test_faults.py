@@ -102,6 +102,13 @@ RUN = ("run", "--plugin", "movies", "--episodes", "2", "--max-steps", "6", "--qu
             "policy 'x_odd' of emosim-odd 1.2 proposed the item 1000000; the catalogue has ",
         ),
         (
+            "policy",
+            "policies",
+            "--policy",
+            "class Odd(Policy):\n    history_length = None",
+            "policy 'x_odd' of emosim-odd 1.2 failed with TypeError: 'NoneType'",
+        ),
+        (
             "items",
             "item_loaders",
             "--items",

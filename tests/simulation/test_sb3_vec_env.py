@@ -11,6 +11,7 @@ from stable_baselines3.common.env_checker import check_env
 from stable_baselines3.common.monitor import Monitor
 
 from emosim_core import ConfigurationError, EmoSimEnv, make
+from emosim_core.components.base import Selector
 from emosim_core.simulation.assembly import World
 from emosim_core.simulation.sb3_vec_env import StableBaselines3VecEnv
 from emosim_core.simulation.vector_env import EmoSimVectorEnv
@@ -103,6 +104,17 @@ def test_somebody_who_leaves_in_the_very_last_step_has_left(small_world: Callabl
     assert [(info["end"], info["TimeLimit.truncated"], info["episode"]["l"]) for info in ends] == [
         ("low_streak", False, 3)
     ] * 2
+
+
+def test_a_slate_that_takes_the_last_items_ends_the_session(small_world: Callable[..., World]) -> None:
+    everything = Selector()
+    everything.select_batch = lambda ratings, draws: np.ones(ratings.shape, dtype=bool)  # type: ignore[method-assign]
+    world = small_world(observe_consumed=True, slate=3, reward_shaping="identity", parts={"selector": everything})
+    env = EmoSimVectorEnv(world=world, num_envs=2)
+    env.reset(seed=1)
+    for slate in ([0, 1, 2], [3, 4, 5]):
+        assert "end" not in env.step([slate, slate])[4]
+    assert env.step([[5, 6, 7]] * 2)[4]["end"].tolist() == ["out_of_items"] * 2
 
 
 @pytest.mark.parametrize("max_steps", [ITEMS, ITEMS + 1, 50])

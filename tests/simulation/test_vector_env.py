@@ -148,7 +148,7 @@ def test_in_the_same_step_mode_the_next_session_is_seen_at_once_and_the_end_in_f
 
 
 def test_what_was_handed_out_does_not_change_with_later_steps(small_world: MakeWorld) -> None:
-    env = EmoSimVectorEnv(world=small_world(), num_envs=3)
+    env = EmoSimVectorEnv(world=small_world(observe_consumed=True), num_envs=3)
     first, _ = env.reset(seed=3)
     kept = {key: value.copy() for key, value in first.items()}
     second, rewards, _, _, info = env.step([1, 2, 3])
@@ -217,6 +217,16 @@ def test_describe_tells_the_last_step_of_a_slot_as_the_single_environment_does(s
     single.reset(seed=5)
     env.step([[1, 2], [3, 4]])
     assert env.describe(1) == single.step([3, 4])[4]
+
+
+def test_describe_tells_of_the_session_that_ended_where_the_next_one_began(small_world: MakeWorld) -> None:
+    world = small_world(max_steps=2, user_order="sequential")
+    env = EmoSimVectorEnv(world=world, num_envs=2, autoreset_mode=SAME)
+    env.reset(seed=4)
+    env.step([1, 2])
+    env.step([3, 4])
+    assert [env.describe(slot)["user_name"] for slot in (0, 1)] == [user.name for user in world.population.users[:2]]
+    assert env.engine.people.tolist() == [2, 3]
 
 
 def test_describe_is_refused_where_no_step_was_taken(small_world: MakeWorld) -> None:

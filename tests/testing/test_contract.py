@@ -561,6 +561,15 @@ class SortsTheCatalogue(InTurn):
         catalog.public_ratings.sort()
 
 
+class AsksLate(InTurn):
+    def start(self, catalog: Any, slate: int, batch_size: int) -> None:
+        super().start(catalog, slate, batch_size)
+        self.history_length = 30
+
+    def recommend_batch(self, rows: Any, observations: Any, draws: Any) -> Any:
+        return super().recommend_batch(rows, {"": observations["history_items"][:, 29]}, draws)
+
+
 def proposing(answer: Callable[[Policy, Any], Any]) -> type:
     return a(Policy, recommend_batch=lambda self, rows, observations, draws: answer(self, rows))
 
@@ -571,6 +580,8 @@ POLICIES = [
     ("policy-shape", "floats", proposing(lambda self, rows: np.zeros((len(rows), self.slate)))),
     ("policy-shape", "all slots", ForAllSlots),
     ("policy-shape", "too few", a(Policy, recommend=lambda self, seen, rng: range(max(self.slate - 1, 2)))),
+    ("policy-shape", "asks for a history too late", AsksLate),
+    ("policy-shape", "asks for no number", a(InTurn, history_length=None)),
     ("policy-shape", "cannot learn", a(InTurn, learn=lambda self, *came: came[9])),
     ("policy-range", "after the last item", NeverEnds),
     ("policy-range", "a slate in part", EndsInPart),

@@ -16,13 +16,13 @@ TRAININGS = {
     "ppo": ("mlp", 50_000),
     "maskable_ppo": ("mlp", 50_000),
     "trpo": ("mlp", 40_000),
-    "dqn": ("cf", 60_000),
+    "dqn": ("mlp", 60_000),
 }
 """Network and steps of each algorithm, fixed before it was tried here; all with the seed 42."""
 
 
 @pytest.mark.slow
-def test_every_algorithm_is_better_than_random_and_the_actor_critics_than_popular(tmp_path: Path) -> None:
+def test_every_algorithm_is_better_than_random_and_than_popular(tmp_path: Path) -> None:
     for algo, (net, steps) in TRAININGS.items():
         values = {"plugin": "movies", "algo": algo, "policy_net": net, "timesteps": steps}
         Training(read_config(TrainConfig, values), tmp_path / algo).train()
@@ -43,6 +43,5 @@ def test_every_algorithm_is_better_than_random_and_the_actor_critics_than_popula
     beside = known["differences"]["best_baseline"]
     assert beside["reference"] == "popular"
     above = {name: told["metrics"]["mean_reward"] for name, told in beside["recommenders"].items()}
-    for algo in ("a2c", "ppo", "maskable_ppo", "trpo"):
+    for algo in TRAININGS:
         assert above[algo]["low"] > 0, above
-    assert above["dqn"]["high"] > 0, above  # in so few steps it is not worse, and not surely better

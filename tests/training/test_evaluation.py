@@ -260,19 +260,22 @@ def test_logs_are_added_to_a_policy_in_any_form() -> None:
 
 def test_the_environment_is_that_of_the_first_model_but_for_who_is_met(tmp_path: Path) -> None:
     model = trained(
-        tmp_path / "a", plugin="books", max_steps=30, user_order="sequential", retrieval="last_3",
+        tmp_path / "a", plugin="books", max_steps=30, user_order="sequential", retrieval="last_3", history_length=50,
         gateway={"concurrency": 4, "replay": True, "max_cost": 1},
     )  # fmt: skip
     found = model_environment(model)
     assert (found["plugin"], found["max_steps"], found["retrieval"]) == ("books", 30, "last_3")
-    assert not {"people", "user_order", "observe_consumed", "algo", "seed"} & set(found)
+    assert not {"people", "user_order", "history_length", "observe_consumed", "algo", "seed"} & set(found)
     assert found["gateway"] == {"concurrency": 4, "attempts": 5, "cache": None}
     assert base_values({"models": f"{model},other"}, tmp_path, resume=False) == found
     assert base_values({"policies": ["random"]}, tmp_path, resume=False) == {}
 
 
 def test_a_model_that_was_trained_elsewhere_is_noted_with_what_differs(tmp_path: Path) -> None:
-    models = [trained(tmp_path / "a"), trained(tmp_path / "b", max_steps=30, retrieval="last_3", holdout=0.3)]
+    models = [
+        trained(tmp_path / "a"),
+        trained(tmp_path / "b", max_steps=30, retrieval="last_3", holdout=0.3, history_length=7),
+    ]
     notes = notes_on(config_of(models=models, max_steps=50, users=None))
     assert notes == [f"{models[1]} was trained in another environment; what differs: retrieval, max_steps, holdout."]
 

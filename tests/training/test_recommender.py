@@ -14,6 +14,7 @@ import torch
 
 from emosim_core import ConfigurationError, DataError
 from emosim_core.training.recommender import DESCRIPTION, WEIGHTS, Recommender, load_recommender
+from emosim_core.training.trained import Trained, TrainedOptions
 
 ALGOS = ("a2c", "ppo", "dqn", "trpo", "maskable_ppo")
 
@@ -209,10 +210,27 @@ def test_a_training_that_did_not_end_has_no_recommender_yet(tmp_path: Path) -> N
         load_recommender(tmp_path)
 
 
+def test_too_short_a_history_is_refused(trained: Callable[..., Path]) -> None:
+    policy = Trained(TrainedOptions(path=str(trained(policy_net="mlp", history_length=4))))
+    seen = {"history_items": np.zeros((1, 3), dtype=np.int64)}
+    with pytest.raises(
+        ConfigurationError, match=r"to see 4 interactions; observations here show 3\. .*history_length=4"
+    ):
+        policy.recommend_batch(np.array([0]), seen, None)  # type: ignore[arg-type]
+
+
 def test_as_a_policy_it_proposes_the_best_and_refuses_what_it_was_not_trained_on(
-    trained: Callable[..., Path], quick: Any, tmp_path: Path
+    trained: Callable[..., Path], quick: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = trained(policy_net="mlp", history_length=4)
+    widths: set[tuple[int, ...]] = set()
+    ask = Recommender.scores
+
+    def scores(self: Recommender, seen: Any) -> Any:
+        widths.add(tuple(seen[key].shape[1] for key in ("history_items", "history_ratings", "history_mask")))
+        return ask(self, seen)
+
+    monkeypatch.setattr(Recommender, "scores", scores)
     asked = [
         "run",
         "--plugin",
@@ -234,5 +252,6 @@ def test_as_a_policy_it_proposes_the_best_and_refuses_what_it_was_not_trained_on
         quick(*asked, "--config", "c.toml", "--out", f"r{length}", "--quiet")
         same = (tmp_path / f"r{length}" / "interactions.jsonl").read_bytes()
         assert same == (tmp_path / "r" / "interactions.jsonl").read_bytes()
+    assert widths == {(4, 4, 4)}
     other = ["run", "--plugin", "movies", "--policy", f"trained:{path}", "--episodes", "1"]
     assert "was trained on 8 items of 'stones', which are not the" in quick(*other, "--quiet", status=2).err

@@ -140,14 +140,23 @@ def test_a_training_that_was_killed_goes_on_from_its_last_checkpoint(
             assert (again.model.replay_buffer.rewards[:40] > 0).all()
     (path / "checkpoints" / "000000000999").mkdir()  # a checkpoint that was being written
     (path / "checkpoints" / "000000000999" / "state.pt").write_bytes(b"half")
+    (path / "checkpoints" / "mine").mkdir()
     summary = train(resume=True, **options).train()
-    assert [one.name for one in sorted((path / "checkpoints").iterdir())] == ["000000000320", "000000000400"]
+    assert [one.name for one in sorted((path / "checkpoints").iterdir())] == [
+        "000000000320", "000000000400", "mine",
+    ]  # fmt: skip
     assert (summary["timesteps"], summary["episodes"], sum(summary["ends"].values())) == (400, 80, 80)
     assert read_progress(path)[: len(before)] == before
     assert rising(path)[-1] == 400
     whole = train("whole", **options).train()
     assert summary["updates"] == whole["updates"]
     assert rising(path) == rising(tmp_path / "whole")
+    rates = [
+        torch.load(checkpoints(one)[-1] / "state.pt", weights_only=True)["policy.optimizer"]["param_groups"][0]["lr"]
+        for one in (path, tmp_path / "whole")
+    ]
+    assert rates[0] == pytest.approx(rates[1])  # the rate falls over the whole training
+    assert rates[0] < 0.5 * again.model.lr_schedule(1.0)
 
 
 def test_ctrl_c_keeps_what_was_learned_and_counts_nothing_twice(train: Callable[..., Any], tmp_path: Path) -> None:
