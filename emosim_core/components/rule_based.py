@@ -27,7 +27,8 @@ PEOPLE_SHARES = (0.0222, 0.0383, 0.0341, 0.0988, 0.0764, 0.1956, 0.1480, 0.2266,
 """Shares of people's ratings 1 to 10: MovieLens, half stars doubled (EmoSim-RL, sampling study)."""
 
 _TABLE_LIMIT = 4_000_000
-"""Up to this many pairs of person and item, what is expected of each is kept (32 MB); beyond, made per call."""
+"""Up to this many pairs of person and item, or of two items, what is known of each is kept (32 MB a table); beyond,
+made per call."""
 
 _BOREDOM_CAP = 63
 """Repetitions from which boredom grows no more."""
@@ -246,6 +247,10 @@ class RuleBased(Rater):
         self._cosine_low, telling = _telling_cosines(catalog)
         self._cosine_weight = o.similarity * telling
         self._cosine_factor = self._cosine_weight**0.5 / (1.0 - self._cosine_low)
+        self._closeness = None
+        if self._remembers and len(catalog) ** 2 <= _TABLE_LIMIT:
+            each = np.arange(len(catalog))
+            self._closeness = self._close(catalog, each[:, None], each).ravel()
         self._doubt = (1.0 - o.memory) / o.memory if o.memory > 0 else 0.0
 
     def rate_batch(self, request: RatingRequest, draws: Draws) -> Ratings:
@@ -395,15 +400,10 @@ class RuleBased(Rater):
             features = self._learner.features[request.retrieved_items]
             surprise -= np.einsum("rd,rskd->rsk", terms.learnt.weights, features)
         now = request.items[:, :, None]
-        same = self._series.take(now) == self._series.take(request.retrieved_items)
-        if self._cosine_weight:
-            closeness = request.catalog.similarity(now, request.retrieved_items) - self._cosine_low
-            np.maximum(closeness, 0.0, out=closeness)
-            closeness *= self._cosine_factor
-            closeness *= closeness
-            np.maximum(closeness, same, out=closeness)
+        if self._closeness is not None:
+            closeness = self._closeness.take(now * self._count + request.retrieved_items)
         else:
-            closeness = same.astype(np.float64)
+            closeness = self._close(request.catalog, now, request.retrieved_items)
         nothing = np.isnan(surprise)
         np.putmask(surprise, nothing, 0.0)
         np.putmask(closeness, nothing, 0.0)
@@ -411,6 +411,17 @@ class RuleBased(Rater):
         pull /= np.einsum("rsk->rs", closeness) + self._doubt
         terms.latent += pull
         terms.closeness, terms.surprise = closeness, surprise
+
+    def _close(self, catalog: Catalog, left: NDArray[np.intp], right: NDArray[np.intp]) -> NDArray[np.floating]:
+        """How close items are, 0 to 1, the broadcast shape: 1 within a series, else by their cosine."""
+        same = self._series.take(left) == self._series.take(right)
+        if not self._cosine_weight:
+            return same.astype(np.float64)
+        closeness = catalog.similarity(left, right) - self._cosine_low
+        np.maximum(closeness, 0.0, out=closeness)
+        closeness *= self._cosine_factor
+        closeness *= closeness
+        return np.maximum(closeness, same, out=closeness)
 
     # ------------------------------------------------------------------------------------- reasons
 

@@ -108,7 +108,8 @@ class Engine:
     def __init__(self, world: World, batch_size: int = 1, shared_memory: bool = False, history_length: int = 0) -> None:
         self.world = world
         self.batch_size = batch_size
-        self.all_rows = np.arange(batch_size)
+        self._streams = Streams(batch_size)
+        self.all_rows = self._streams.all_rows
         self.people = np.zeros(batch_size, dtype=np.intp)
         self.steps = np.zeros(batch_size, dtype=np.intp)
         self.moods = np.zeros((batch_size, 2))
@@ -116,7 +117,6 @@ class Engine:
         self.shaping = copy.copy(world.shaping)  # its state is per slot: engines that share a world keep their own
         self.endings: tuple[str, ...] = (*_BUILT_IN_ENDINGS, *self.shaping.endings, OUT_OF_ITEMS)
         self.slate = world.config.slate
-        self._streams = Streams(batch_size)
         self._all_draws = {stage: self._streams.of(stage, self.all_rows) for stage in Stage}
         self._baselines = np.zeros((batch_size, 2))
         self._traits = np.full((batch_size, 3), 2, dtype=np.int64)

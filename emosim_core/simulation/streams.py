@@ -47,10 +47,14 @@ class Streams:
 
     Args:
         batch_size: number of slots.
+
+    Attributes:
+        all_rows: all slots; asked for by this very array, they are drawn for a little faster.
     """
 
     def __init__(self, batch_size: int) -> None:
         self._batch_size = batch_size
+        self.all_rows = np.arange(batch_size)
         self._keys = np.zeros((batch_size, 2), dtype=np.uint64)
         self._episodes = np.zeros(batch_size, dtype=np.uint64)
         self._blocks: dict[tuple[Stage, _Kind], _Blocks] = {}
@@ -82,13 +86,17 @@ class Streams:
             blocks = self._blocks[stage, kind] = _Blocks(self._batch_size)
         if count > BLOCK:
             return np.array([self._fill(stage, kind, blocks, row, count) for row in rows.tolist()])
-        spent = blocks.next.take(rows) + count > blocks.ends.take(rows)
+        everyone = rows is self.all_rows
+        spent = blocks.next[rows] + count > blocks.ends[rows] if not everyone else blocks.next + count > blocks.ends
         if spent.any():
             for row in rows[spent].tolist():
                 blocks.values[row] = self._fill(stage, kind, blocks, row, BLOCK)
                 blocks.next[row] = row * BLOCK
-        start = blocks.next.take(rows)
-        blocks.next[rows] = start + count
+        if everyone:
+            start, blocks.next = blocks.next, blocks.next + count
+        else:
+            start = blocks.next[rows]
+            blocks.next[rows] = start + count
         if count == 1:
             return blocks.flat.take(start)[:, None]
         return blocks.flat.take(start[:, None] + np.arange(count))
