@@ -18,7 +18,7 @@ run: $(VENV)/.run-stamp
 	$(BIN)/emosim run --plugin movies
 
 test: $(VENV)/.test-stamp
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 isolated: $(VENV)/.test-stamp
 	$(BIN)/python scripts/test_isolated.py

@@ -15,10 +15,10 @@ TRAININGS = {
     "a2c": ("cf", 50_000),
     "ppo": ("mlp", 50_000),
     "maskable_ppo": ("mlp", 50_000),
-    "trpo": ("mlp", 40_000),
-    "dqn": ("mlp", 60_000),
+    "trpo": ("mlp", 20_000),
+    "dqn": ("mlp", 40_000),
 }
-"""Network and steps of each algorithm, fixed before it was tried here; all with the seed 42."""
+"""Network and steps of each algorithm, as many as a test has time for; all with the seed 42."""
 
 
 @pytest.mark.slow
