@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
-_WIDTH = 122
+_WIDTH = 110
 """Columns that the tables need; where nobody looks at a screen, they get them."""
 
 _TABLES = (
@@ -185,7 +185,7 @@ def _new_table(columns: list[str]) -> Table:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("recommender", overflow="fold", max_width=36)
+    table.add_column("recommender", overflow="fold", max_width=24)
     for title in columns:
         table.add_column(title, justify="right", no_wrap=True)
     return table

@@ -32,7 +32,7 @@ def test_an_evaluation_prints_its_tables_and_leaves_figures_and_plots(emosim: An
     ):  # fmt: skip
         assert word in done.out, word
     lines = done.out.splitlines()
-    assert max(len(line) for line in lines if not line.startswith("Reward above")) <= 122
+    assert max(len(line) for line in lines if not line.startswith("Reward above")) <= 110
     rows = [line for line in lines if line.startswith("epsilon_greedy:epsilon=")]
     assert len(rows) == 6
     results = json.loads((emosim.folder / "e" / "evaluation.json").read_text())
