@@ -13,7 +13,7 @@ import click
 from emosim_core.cli.options import configured, need_plugin, rating_options
 from emosim_core.cli.places import new_directory
 from emosim_core.errors import ConfigurationError, EmoSimError
-from emosim_core.runs.words import signed
+from emosim_core.runs.words import decimal
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -323,7 +323,7 @@ def _show(screen: Console, told: Mapping[str, Any], directory: Path) -> None:
                 one["study"],
                 _side(found),
                 *(one["answers"][axis] for axis in varying),
-                _number(found["estimate"]),
+                decimal(found["estimate"], 3),
                 _interval(found),
                 *each,
                 f"{found['failed']:,}",
@@ -348,7 +348,7 @@ def _show(screen: Console, told: Mapping[str, Any], directory: Path) -> None:
 
 def _seed_by_seed(told: Mapping[str, Any], pooled: Mapping[str, Any], place: int) -> str:
     return " ".join(
-        _number(one["figures"][place]["estimate"])
+        decimal(one["figures"][place]["estimate"], 3)
         for one in told["cells"]
         if one["study"] == pooled["study"] and one["answers"] == pooled["answers"] and place < len(one["figures"])
     )
@@ -366,7 +366,7 @@ def _differences(differences: Sequence[Mapping[str, Any]]) -> Any:
     for one in differences:
         names = [_way(one[which], one["differs"]) for which in ("first", "second")]
         table.add_row(
-            *(one["study"], _side(one), *names, _number(one["estimate"], sign=True)),
+            *(one["study"], _side(one), *names, decimal(one["estimate"], 3, sign=True)),
             *(_interval(one, sign=True), _better(one, names)),
         )
     return table
@@ -387,14 +387,10 @@ def _side(found: Mapping[str, Any]) -> str:
     return str(found["side"] or found["measure"])
 
 
-def _number(value: float | None, sign: bool = False) -> str:
-    return "none" if value is None else signed(value, 3) if sign else f"{value:.3f}"
-
-
 def _interval(found: Mapping[str, Any], sign: bool = False) -> str:
     if found["low"] is None:
         return ""
-    return f"[{_number(found['low'], sign)}, {_number(found['high'], sign)}]"
+    return f"[{decimal(found['low'], 3, sign)}, {decimal(found['high'], 3, sign)}]"
 
 
 def _counted(count: int, what: str) -> str:

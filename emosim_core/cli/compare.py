@@ -72,15 +72,13 @@ def _table(found: Comparison) -> Table:
     return table
 
 
-def _written(name: str, value: float | None, sign: str = "") -> str:
+def _written(name: str, value: float | None, sign: bool = False) -> str:
     from emosim_core.reports.compare import is_share
-    from emosim_core.runs.words import signed
+    from emosim_core.runs.words import decimal
 
-    if value is None:
-        return "none"
-    if is_share(name):
-        return signed(100 * value, 1) if sign else f"{100 * value:.1f}%"
-    return signed(value, 2) if sign else f"{value:.2f}"
+    if value is None or not is_share(name):
+        return decimal(value, 2, sign)
+    return decimal(100 * value, 1, sign) + ("" if sign else "%")
 
 
 def _mean(name: str, measure: Measure) -> str:
@@ -93,8 +91,9 @@ def _mean(name: str, measure: Measure) -> str:
 def _difference(name: str, measure: Measure) -> str:
     from emosim_core.reports.compare import is_share
 
-    said = _written(name, measure.difference, "+") + (" pp" if is_share(name) else "")
+    said = _written(name, measure.difference, sign=True) + (" pp" if is_share(name) else "")
     if measure.difference_low is None or measure.difference_high is None:
         return said
-    said += f" ({_written(name, measure.difference_low, '+')} to {_written(name, measure.difference_high, '+')})"
+    low, high = (_written(name, end, sign=True) for end in (measure.difference_low, measure.difference_high))
+    said += f" ({low} to {high})"
     return f"{said} *" if measure.difference_low > 0 or measure.difference_high < 0 else said

@@ -139,7 +139,6 @@ class Memory:
         self.times = np.zeros((batch_size, capacity), dtype=np.intp)
         self.latest = np.zeros((batch_size, capacity), dtype=np.bool_)
         self._last_position = np.full((batch_size, item_count), -1, dtype=np.int32)
-        self._consumed = np.zeros((batch_size, item_count), dtype=np.int8)
         self._all = np.arange(batch_size)
         self._longest = 0
 
@@ -154,7 +153,6 @@ class Memory:
         self.items[rows] = 0
         self.latest[rows] = False
         self._last_position[rows] = -1
-        self._consumed[rows] = 0
 
     @property
     def capacity(self) -> int:
@@ -174,7 +172,7 @@ class Memory:
 
     def consumed(self, rows: Rows = ALL_ROWS) -> NDArray[np.int8]:
         """1 where a person remembers an item, shape ``(R, N)``; a new array."""
-        return self._consumed[rows].copy() if isinstance(rows, slice) else self._consumed[rows]
+        return (self._last_position[rows] >= 0).view(np.int8)
 
     def append(
         self,
@@ -210,7 +208,6 @@ class Memory:
         self.times.reshape(-1)[here] = times
         self.latest.reshape(-1)[here] = True
         last_position[of_person] = position
-        self._consumed.reshape(-1)[of_person] = 1
         self.last_codes[who] = codes
         self.lengths[who] = position + 1
         return times, since
@@ -233,7 +230,6 @@ class Memory:
         if length:
             self.last_codes[row] = saved["codes"][-1]
             self._last_position[row, saved["items"]] = np.arange(length)
-            self._consumed[row, saved["items"]] = 1
 
     def _make_room(self) -> None:
         """``_longest`` is a bound that is cheap to keep; the arrays grow only where it is true."""

@@ -10,7 +10,7 @@ from emosim_core.errors import RunError
 from emosim_core.reports.figure import Figure, Series, Table, identifier
 from emosim_core.reports.report import Fact, Report, Section, flat, setup_tables
 from emosim_core.runs.records import MANIFEST, read_json
-from emosim_core.runs.words import signed
+from emosim_core.runs.words import decimal
 
 KIND = "ablation"
 RESULTS = "results.json"
@@ -84,18 +84,14 @@ def _fact(one: Mapping[str, Any]) -> Fact:
     """The last figure of a study, which sums up its sides."""
     figure = one["figures"][-1]
     return Fact(
-        one["study"].replace("_", " "), _number(figure["estimate"]), f"{figure['measure']}, {_interval(figure)}"
+        one["study"].replace("_", " "), decimal(figure["estimate"], 3), f"{figure['measure']}, {_interval(figure)}"
     )
-
-
-def _number(value: float | None, sign: bool = False) -> str:
-    return "none" if value is None else signed(value, 3) if sign else f"{value:.3f}"
 
 
 def _interval(figure: Mapping[str, Any], sign: bool = False) -> str:
     if figure["low"] is None:
         return "no interval"
-    return f"95 %: {_number(figure['low'], sign)} to {_number(figure['high'], sign)}"
+    return f"95 %: {decimal(figure['low'], 3, sign)} to {decimal(figure['high'], 3, sign)}"
 
 
 def _overview(
@@ -146,7 +142,7 @@ def _differences(title: str, differences: Sequence[Mapping[str, Any]], with_stud
         rows.append(
             (
                 *((one["study"].replace("_", " "),) if with_study else ()),
-                *(f"{first} - {second}", one["side"] or one["measure"], _number(one["estimate"], sign=True)),
+                *(f"{first} - {second}", one["side"] or one["measure"], decimal(one["estimate"], 3, sign=True)),
                 *(_interval(one, sign=True), better),
             )
         )
@@ -198,7 +194,7 @@ def _section(
         figures += _groups(study, measure, names, sides)
     rows = [
         (
-            *(name, figure["side"] or figure["measure"], _number(figure["estimate"]), _interval(figure)),
+            *(name, figure["side"] or figure["measure"], decimal(figure["estimate"], 3), _interval(figure)),
             *(figure["interval"], f"{figure['failed']:,}", f"{figure['ratings']:,}"),
         )
         for name, one in zip(names, told, strict=True)

@@ -141,7 +141,7 @@ def stored_config(directory: Path, command: str) -> dict[str, Any]:
         RunError: there is no manifest, or another command made it.
     """
     config: dict[str, Any] = read_manifest(directory)["config"]
-    if not made_by(directory, command):
+    if _FIELD_OF_ITS_OWN[command] not in config:
         raise RunError(f"{directory} was not made by 'emosim {command}'; resume it with the command that made it")
     return config
 

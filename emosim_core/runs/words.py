@@ -73,6 +73,13 @@ def signed(value: float, decimals: int) -> str:
     return f"{round(value, decimals) + 0.0:+.{decimals}f}"
 
 
+def decimal(value: float | None, decimals: int, sign: bool = False) -> str:
+    """A number, with its sign if that is asked for; ``none`` where there is none."""
+    if value is None:
+        return "none"
+    return signed(value, decimals) if sign else f"{value:.{decimals}f}"
+
+
 def mood_words(valence: float, arousal: float) -> str:
     """A mood in a word and its two numbers."""
     return f"{describe_mood(valence, arousal)} (valence {signed(valence, 2)}, arousal {arousal:.2f})"

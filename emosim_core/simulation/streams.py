@@ -14,6 +14,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from emosim_core.model.memory import ALL_ROWS, Rows
+
 BLOCK = 64
 """Draws that are made at once for one person."""
 
@@ -86,17 +88,16 @@ class Streams:
             blocks = self._blocks[stage, kind] = _Blocks(self._batch_size)
         if count > BLOCK:
             return np.array([self._fill(stage, kind, blocks, row, count) for row in rows.tolist()])
-        everyone = rows is self.all_rows
-        spent = blocks.next[rows] + count > blocks.ends[rows] if not everyone else blocks.next + count > blocks.ends
+        which: Rows = ALL_ROWS if rows is self.all_rows else rows
+        after = blocks.next[which] + count
+        spent = after > blocks.ends[which]
         if spent.any():
             for row in rows[spent].tolist():
                 blocks.values[row] = self._fill(stage, kind, blocks, row, BLOCK)
                 blocks.next[row] = row * BLOCK
-        if everyone:
-            start, blocks.next = blocks.next, blocks.next + count
-        else:
-            start = blocks.next[rows]
-            blocks.next[rows] = start + count
+            after = blocks.next[which] + count
+        blocks.next[which] = after
+        start = after - count
         if count == 1:
             return blocks.flat.take(start)[:, None]
         return blocks.flat.take(start[:, None] + np.arange(count))

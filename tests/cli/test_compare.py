@@ -33,8 +33,8 @@ def test_the_table_has_means_differences_and_what_the_runs_differ_in(quick: Any,
 
 def test_a_difference_that_is_nothing_as_it_is_shown_has_no_minus() -> None:
     assert [signed(value, 2) for value in (-0.004, 0.0, -0.006, 1.234)] == ["+0.00", "+0.00", "-0.01", "+1.23"]
-    assert _written("share liked", -0.0004, "+") == "+0.0"
-    assert _written("mean rating", -0.0004, "+") == "+0.00"
+    assert _written("share liked", -0.0004, sign=True) == "+0.0"
+    assert _written("mean rating", -0.0004, sign=True) == "+0.00"
 
 
 def test_json_is_the_comparison_and_nothing_else(quick: Any, runs: Path) -> None:
