@@ -41,6 +41,7 @@ def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("EMOSIM_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("EMOSIM_STATE_DIR", str(tmp_path / "state"))
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.delenv("EMOSIM_PLUGINS", raising=False)
 

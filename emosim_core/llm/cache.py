@@ -14,11 +14,11 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from emosim_core.data.embeddings import cache_directory
 from emosim_core.errors import ConfigurationError, DataError
 from emosim_core.llm.cache_lines import Kept, answer_json, answer_of, read_line, write_line
 from emosim_core.llm.chat import ChatAnswer, ChatRequest, Usage
 from emosim_core.llm.key import key_of, request_json, request_of
+from emosim_core.paths import cache_directory
 
 _APPLICATION = 0x454D4F53
 """Says in the file's header that it is a cache of EmoSim ("EMOS")."""

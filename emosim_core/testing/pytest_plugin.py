@@ -111,7 +111,12 @@ class Emosim:
 
     def environment(self, **more: str) -> dict[str, str]:
         """The environment of the process."""
-        env = {**os.environ, "EMOSIM_CACHE_DIR": str(self.folder / "cache"), "COLUMNS": "200"}
+        env = {
+            **os.environ,
+            "EMOSIM_CACHE_DIR": str(self.folder / "cache"),
+            "EMOSIM_STATE_DIR": str(self.folder / "state"),
+            "COLUMNS": "200",
+        }
         env.pop("EMOSIM_PLUGINS", None)
         path = os.pathsep.join([str(self.site), *filter(None, [env.get("PYTHONPATH")])])
         return {**env, "PYTHONPATH": path, **self.variables, **more}

@@ -29,7 +29,7 @@ from emosim_core import (
     save_bundled_embeddings,
 )
 from emosim_core.data import embeddings
-from emosim_core.data.embeddings import cache_directory, lexical_vectors
+from emosim_core.data.embeddings import lexical_vectors
 
 LEXICAL = EmbeddingOptions(method="lexical")
 NAMED = EmbeddingOptions(method="sentence-transformers:tiny/model")
@@ -268,16 +268,6 @@ def test_a_cache_that_cannot_be_written_is_a_warning(tmp_path: Path, monkeypatch
 def test_the_cache_can_be_left_out(cache: Path) -> None:
     embed_items(ITEMS, options=EmbeddingOptions(method="lexical", cache=False))
     assert not cache.exists()
-
-
-def test_where_the_cache_lies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    assert cache_directory() == tmp_path / "cache"
-    monkeypatch.delenv("EMOSIM_CACHE_DIR")
-    assert cache_directory() == tmp_path / "xdg" / "emosim"
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    assert cache_directory() == tmp_path / "home" / ".cache" / "emosim"
 
 
 # ------------------------------------------------------------------------------------- arrays in files
