@@ -51,6 +51,7 @@ def test_coarse_numbers_are_shared_and_written_too(dtype: str, backend: Make, qu
         assert isinstance(answer, ChatAnswer)
 
 
+@pytest.mark.filterwarnings("ignore:inner dimension:UserWarning")  # bitsandbytes, of a model as tiny as this one
 @pytest.mark.parametrize("bits", ["4bit", "8bit"])
 def test_weights_are_shrunk_while_they_are_loaded(bits: str, backend: Make, questions: Ask) -> None:
     for package in ("bitsandbytes", "accelerate"):
