@@ -235,6 +235,9 @@ from .errors import (
     RunError as RunError,
 )
 from .errors import (
+    TrustError as TrustError,
+)
+from .errors import (
     UnknownNameError as UnknownNameError,
 )
 from .hooks.component import (

@@ -21,7 +21,8 @@
     |  |- LLMMalformedError        what came back is no answer of the form that was asked for
     |  |- LLMBudgetError           the most that may be spent is spent; all that was paid for is kept
     |  `- LLMReplayError           only kept answers may be used, and there is none for a question
-    `- RunError                  a run directory cannot be written, read or resumed
+    |- RunError                  a run directory cannot be written, read or resumed
+    `- TrustError                a directory names code, keys, hosts or paths that its user did not give
 
 The command line prints the message of any of these, without a traceback, and exits with status 2.
 A message says what is wrong, where, and what to do.
@@ -184,3 +185,15 @@ class LLMReplayError(LLMError):
 
 class RunError(EmoSimError):
     """A run directory cannot be written, read or resumed."""
+
+
+class TrustError(EmoSimError):
+    """A directory names code, keys, hosts or paths that only its user may choose; says how to give them again.
+
+    Attributes:
+        names: the values, by the name of their field, such as ``"llm_model"`` and ``"gateway.cache"``.
+    """
+
+    def __init__(self, message: str, names: Sequence[str] = ()) -> None:
+        self.names = tuple(names)
+        super().__init__(message)

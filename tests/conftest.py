@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+import tempfile
 import textwrap
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -19,13 +21,17 @@ _unblock: list[Callable[[], None]] = []
 
 
 def pytest_configure() -> None:
-    """Block every connection that leaves this machine, for the whole session."""
+    """Block every connection that leaves this machine, and leave its user's state alone, for the whole session."""
     _unblock.append(block_network())
+    state = tempfile.TemporaryDirectory()
+    os.environ["EMOSIM_STATE_DIR"] = state.name
+    _unblock.append(state.cleanup)
 
 
 def pytest_unconfigure() -> None:
-    """Give sockets back as they were."""
-    _unblock.pop()()
+    """Give sockets back as they were, and remove the state."""
+    while _unblock:
+        _unblock.pop()()
 
 
 @pytest.fixture

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from emosim_core.cli.options import configured, need_plugin, rating_options
+from emosim_core.cli.options import configured, keyboard, need_plugin, rating_options, typed_again
 from emosim_core.cli.places import new_directory
 from emosim_core.errors import ConfigurationError, EmoSimError
 from emosim_core.runs.words import decimal
@@ -26,8 +27,26 @@ if TYPE_CHECKING:
 _MAY_CHANGE = ("concurrency", "max_cost", "replay", "llm_cache")
 """Options that may be given anew when an ablation is resumed: they change no rating."""
 
+_GIVEN_AGAIN = (
+    *("config", "study", "items", "users", "embeddings"),
+    *("rater", "llm_model", "llm_rater", "items_retrieval", "perturbator"),
+)
+"""Options that may be given again, as they were, when an ablation is resumed."""
+
 _OWN = {"raters": "rater", "llm_models": "llm_model", "llm_raters": "llm_rater", "perturbators": "perturbator"}
 """Axes of the grid, and the option of each; the file calls them so too."""
+
+_KEYS = {**_OWN, "retrievals": "retrieval"}
+"""All axes, and what the file calls each."""
+
+_AGAIN = {
+    **{name: f"--{name}" for name in ("items", "users", "embeddings")},
+    **{axis: f"--{option.replace('_', '-')}" for axis, option in _OWN.items()},
+    "retrievals": "--items-retrieval",
+    "studies": "--study",
+    "gateway.cache": "--llm-cache",
+}
+"""Options that give a field again."""
 
 
 @click.group(invoke_without_command=True)
@@ -63,14 +82,17 @@ def ablate(ctx: click.Context, /, **given: Any) -> None:
 
 @ablate.command()
 @click.argument("directory", type=click.Path(path_type=Path))
+@click.option("--study", help="Studies that the directory names and only you may: those of a plugin's free options.")
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON and nothing else.")
 @click.pass_obj
-def report(obj: dict[str, Any], /, directory: Path, as_json: bool) -> None:
+def report(obj: dict[str, Any], /, directory: Path, study: str | None, as_json: bool) -> None:
     """Compute all figures of an ablation again, from its records alone; no rater is asked."""
     from emosim_core.hooks import Registry
     from emosim_core.studies.ablation import results
+    from emosim_core.studies.grid import choices
 
-    told = results(directory, Registry(only=obj["only"]))
+    own = {} if study is None else {"studies": choices(study)}
+    told = results(directory, Registry(only=obj["only"]), own)
     if as_json:
         click.echo(json.dumps(told, ensure_ascii=False, indent=2))
         return
@@ -98,10 +120,14 @@ def _ablate(ctx: click.Context, given: dict[str, Any]) -> None:
     as_json, quiet, yes, jobs = (given.pop(name) for name in ("as_json", "quiet", "yes", "jobs"))
     out, resume = given.pop("out"), given.pop("resume")
     if resume is not None:
-        allowed = {f"--{name.replace('_', '-')}" for name in ("resume", "yes", "jobs", "json", "quiet", *_MAY_CHANGE)}
+        names = ("resume", "yes", "jobs", "json", "quiet", *_MAY_CHANGE, *_GIVEN_AGAIN)
+        allowed = {f"--{name.replace('_', '-')}" for name in names}
         if wrong := [name for name in _given(ctx) if name not in allowed]:
             raise ConfigurationError(f"--resume goes on with the grid of {resume}; leave {wrong[0]} out")
-        session = resumed(resume, registry, only, _gateway(given))
+        own = _given_again(given, "--study" in _given(ctx))
+        gateway = {**own.pop("gateway", {}), **_gateway(given)}
+        again = replace(typed_again(ctx.obj, given["config"]), options=_AGAIN, keys=_KEYS)
+        session = resumed(resume, registry, only, gateway, own, again)
     else:
         config = _config(given, registry)
         directory = new_directory(f"ablation-{config.environment['plugin']}") if out is None else out
@@ -154,6 +180,19 @@ def _config(given: Mapping[str, Any], registry: Any) -> AblationConfig:
             grid[name] = value
     values = {name: value for name, value in values.items() if name not in ("seed", "seeds")}
     return checked_options(AblationConfig, {"environment": values, **grid}, "ablate")
+
+
+def _given_again(given: Mapping[str, Any], with_studies: bool) -> dict[str, Any]:
+    """What the options and the file say again of an ablation that is resumed, by its fields."""
+    from emosim_core.simulation.config import read_toml
+    from emosim_core.studies.grid import choices
+
+    options = {name: given[name] for name in _GIVEN_AGAIN if name not in ("config", "study")}
+    values = keyboard(options, {} if given["config"] is None else read_toml(given["config"]))
+    for axis, option in _KEYS.items():
+        if option in values:
+            values[axis] = choices(values.pop(option))
+    return {**values, "studies": choices(given["study"])} if with_studies else values
 
 
 def _gateway(given: Mapping[str, Any]) -> dict[str, Any]:

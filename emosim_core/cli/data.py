@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from emosim_core.cli.options import typed_again
 
 if TYPE_CHECKING:
     from emosim_core.training.export import Exported
@@ -18,6 +21,9 @@ def data() -> None:
     """Write the interactions of runs in other formats."""
 
 
+_GIVEN_AGAIN = "TOML file with what you give again, for Minari, of a run that was not made here."
+
+
 @data.command("export")
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN_DIR...")
 @click.option("--format", type=FORMATS, default="parquet", help="A table, or episodes for Minari.  [parquet]")
@@ -25,17 +31,22 @@ def data() -> None:
     "--out", type=click.Path(path_type=Path), required=True, help="File to write; for Minari, a folder of data sets."
 )
 @click.option("--dataset-id", help="Minari's name of the data set.  [emosim/PLUGIN/POLICY-v0]")
+@click.option("--config", type=click.Path(path_type=Path), help=_GIVEN_AGAIN)
 @click.pass_obj
-def export(obj: dict[str, Any], /, runs: tuple[Path, ...], format: str, out: Path, dataset_id: str | None) -> None:
+def export(
+    obj: dict[str, Any], /, runs: tuple[Path, ...], format: str, out: Path, dataset_id: str | None, config: Path | None
+) -> None:
     """Write the interactions of one or more runs for programs that learn from them.
 
     parquet and csv hold one row per item that was proposed; minari holds the sessions as episodes of offline
     reinforcement learning, with the observations of the environment.
     """
     from emosim_core.hooks import Registry
+    from emosim_core.simulation.config import read_toml
     from emosim_core.training import export as exporting
 
-    click.echo(told(exporting.export(runs, out, format, dataset_id, Registry(only=obj["only"]))))
+    given, again = None if config is None else read_toml(config), replace(typed_again(obj, config), options={})
+    click.echo(told(exporting.export(runs, out, format, dataset_id, Registry(only=obj["only"]), given, again)))
 
 
 def told(exported: Exported) -> str:

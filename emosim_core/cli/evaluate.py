@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from emosim_core.cli.options import configured, environment_options, need_plugin
+from emosim_core.cli.options import configured, environment_options, keyboard, need_plugin, typed_again
 from emosim_core.cli.places import new_directory
 from emosim_core.errors import ConfigurationError
 
@@ -71,17 +71,19 @@ def evaluate(obj: dict[str, Any], /, config: Path | None, out: Path | None, resu
     from emosim_core.simulation.config import read_toml
     from emosim_core.training import evaluation
     from emosim_core.training.evaluation_figures import RESULTS
-    from emosim_core.training.evaluation_plan import with_groups
+    from emosim_core.training.evaluation_plan import with_groups, with_lists
 
     as_json, quiet, no_plots = (given.pop(name) for name in ("as_json", "quiet", "no_plots"))
     if resume is not None and out is not None and out != resume:
         raise ConfigurationError(f"--resume {resume} and --out {out} name different directories")
     given = _listed(given)
-    written = {} if config is None else with_groups(read_toml(config))
-    base = evaluation.base_values({**written, **given}, resume or Path(), resume is not None)
-    values = configured(given, {**base, **written})
+    written = {} if config is None else with_lists(with_groups(read_toml(config)))
+    own = keyboard(given, written)
+    source, resumed = resume or Path(), resume is not None
+    values = configured(given, {**evaluation.base_values(own, source, resumed), **written})
     registry = Registry(only=obj["only"])
     need_plugin(values, registry)
+    values = evaluation.confirmed_values(values, own, source, resumed, registry, typed_again(obj, config))
     directory = resume or out or new_directory(f"evaluation-{values['plugin']}")
     options: dict[str, Any] = {"resume": resume is not None, "plots": not no_plots, "registry": registry}
     try:

@@ -46,7 +46,7 @@ def log(
         for name, value in (("--export", export), ("--dataset-id", dataset_id)):
             if value is not None:
                 raise ConfigurationError(f"{name} needs a format: give --format too")
-        tell_end(simulate(obj["only"], given, silent=as_json or quiet, defaults=DEFAULTS), as_json, quiet)
+        tell_end(simulate(obj, given, silent=as_json or quiet, defaults=DEFAULTS), as_json, quiet)
         return
     from emosim_core.hooks import Registry
     from emosim_core.training import export as exporting
@@ -57,10 +57,12 @@ def log(
     elif given["resume"] is None:
         given["out"] = given["out"] or new_directory(given["plugin"] or "log")
         exporting.check_export(_beside(given["out"], format), format, dataset_id, in_folder=False)
-    played = simulate(obj["only"], given, silent=as_json or quiet, defaults=DEFAULTS)
+    played = simulate(obj, given, silent=as_json or quiet, defaults=DEFAULTS)
     export = export or _beside(played.directory, format)
     try:
-        exported = exporting.export([played.directory], export, format, dataset_id, Registry(only=obj["only"]))
+        exported = exporting.export(
+            [played.directory], export, format, dataset_id, Registry(only=obj["only"]), played.config
+        )
     except EmoSimError as error:
         again = f"emosim data export {played.directory} --format {format} --out PATH"
         error.args = (f"{error}\nThe run is kept in {played.directory}; write its interactions with:\n  {again}",)

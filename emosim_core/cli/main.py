@@ -87,7 +87,7 @@ def cli(ctx: click.Context, no_plugins: bool) -> None:
     emosim run --plugin movies            a hundred sessions with a random recommender
     emosim show runs/NAME --episode 3     one of them as a story
     """
-    ctx.obj = {"only": [] if no_plugins else None}
+    ctx.obj = {"only": [] if no_plugins else None, "typed": ctx.obj or []}
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
@@ -97,7 +97,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     """
     warnings.showwarning = _show_warning
     try:
-        status: Any = cli.main(args=arguments, prog_name="emosim", standalone_mode=False)
+        typed = sys.argv[1:] if arguments is None else arguments
+        status: Any = cli.main(args=typed, prog_name="emosim", standalone_mode=False, obj=["emosim", *typed])
         sys.exit(status if isinstance(status, int) else 0)
     except click.exceptions.Exit as leave:
         sys.exit(leave.exit_code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -12,6 +13,7 @@ from emosim_core.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from emosim_core.hooks import Registry
+    from emosim_core.runs.trust import Again
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -79,6 +81,23 @@ def rating_options(command: _Command) -> _Command:
     return command
 
 
+def keyboard(given: Mapping[str, Any], written: Mapping[str, Any]) -> dict[str, Any]:
+    """What the user gave alone: options of the command line over those of a TOML file."""
+    return _over(given, written)[0]
+
+
+def typed_again(obj: Mapping[str, Any], config: Path | None) -> Again:
+    """How a command is given again, with more options than it was given.
+
+    Args:
+        obj: the context's object; holds the command as it was typed.
+        config: its TOML file.
+    """
+    from emosim_core.runs.trust import Again
+
+    return Again(shlex.join(obj["typed"]), config=config)
+
+
 def configured(given: Mapping[str, Any], written: Mapping[str, Any]) -> dict[str, Any]:
     """Values of a configuration: options of the command line over those that a file or an earlier run holds.
 
@@ -89,15 +108,25 @@ def configured(given: Mapping[str, Any], written: Mapping[str, Any]) -> dict[str
     Raises:
         ConfigurationError: an option is about a language model and none is named.
     """
-    options = {name: value for name, value in given.items() if value is not None}
-    in_tables = {_IN_TABLES[name]: options.pop(name) for name in _IN_TABLES if name in options}
-    values = {**written, **{_RENAMED.get(name, name): value for name, value in options.items()}}
-    if in_tables and values.get("llm_model") is None:
-        name = next(name for name, place in _IN_TABLES.items() if place in in_tables)
-        raise ConfigurationError(f"--{name.replace('_', '-')} needs a language model: give --llm-model too")
-    for (table, key), value in in_tables.items():
-        values[table] = {**values.get(table, {}), key: str(value) if isinstance(value, Path) else value}
+    values, changed = _over(given, written)
+    if changed and values.get("llm_model") is None:
+        raise ConfigurationError(f"--{changed[0].replace('_', '-')} needs a language model: give --llm-model too")
     return values
+
+
+def _over(given: Mapping[str, Any], written: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Options of the command line over values, and the names of those that stand in a table and change it."""
+    options = {name: value for name, value in given.items() if value is not None}
+    in_tables = {name: options.pop(name) for name in _IN_TABLES if name in options}
+    values = {**written, **{_RENAMED.get(name, name): value for name, value in options.items()}}
+    changed = []
+    for name, value in in_tables.items():
+        table, key = _IN_TABLES[name]
+        new = str(value) if isinstance(value, Path) else value
+        if new != written.get(table, {}).get(key):
+            changed.append(name)
+        values[table] = {**values.get(table, {}), key: new}
+    return values, changed
 
 
 def need_plugin(values: Mapping[str, Any], registry: Registry) -> None:

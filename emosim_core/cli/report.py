@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
+
+from emosim_core.cli.options import typed_again
 
 
 @click.command()
@@ -17,10 +20,21 @@ import click
     is_flag=True,
     help="Show each prompt and raw answer of a run with a language model; it is simulated again with kept answers.",
 )
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    help="TOML file with what you give again of a run that was not made here, such as where its items come from.",
+)
 @click.option("--quiet", is_flag=True, help="Print only the name of the file.")
 @click.pass_obj
 def report(
-    obj: dict[str, Any], directory: Path, out: Path | None, figures: Path | None, prompts: bool, quiet: bool
+    obj: dict[str, Any],
+    directory: Path,
+    out: Path | None,
+    figures: Path | None,
+    prompts: bool,
+    config: Path | None,
+    quiet: bool,
 ) -> None:
     """Write a page about the run, training, evaluation, ablation or validation in DIRECTORY.
 
@@ -29,8 +43,17 @@ def report(
     """
     from emosim_core.hooks import Registry
     from emosim_core.reports.make import write_report
+    from emosim_core.simulation.config import read_toml
 
-    written = write_report(directory, out, figures=figures, prompts=prompts, registry=Registry(only=obj["only"]))
+    written = write_report(
+        directory,
+        out,
+        figures=figures,
+        prompts=prompts,
+        registry=Registry(only=obj["only"]),
+        given=None if config is None else read_toml(config),
+        again=replace(typed_again(obj, config), options={}),
+    )
     if quiet:
         click.echo(str(written))
         return

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
-from emosim_core.cli.options import configured, environment_options, need_plugin
+from emosim_core.cli.options import configured, environment_options, keyboard, need_plugin, typed_again
 from emosim_core.cli.places import new_directory
 from emosim_core.errors import ConfigurationError, LLMError, RatingError
 
@@ -59,7 +59,7 @@ def run(obj: dict[str, Any], /, as_json: bool, quiet: bool, **given: Any) -> Non
     A component is named as in decay_emotion_3, decay_emotion:k=5,time_decay=0.3 or csv:PATH;
     'emosim plugins' lists all of them. Nothing but a language model needs a key or a network.
     """
-    played = simulate(obj["only"], given, silent=as_json or quiet)
+    played = simulate(obj, given, silent=as_json or quiet)
     tell_end(played, as_json, quiet)
 
 
@@ -70,20 +70,22 @@ class Played(NamedTuple):
         summary: its summary.
         directory: where it is.
         before: whether it was complete before, and nothing was left to do.
+        config: what it was made with.
     """
 
     summary: dict[str, Any]
     directory: Path
     before: bool
+    config: dict[str, Any]
 
 
 def simulate(
-    only: list[str] | None, given: dict[str, Any], *, silent: bool, defaults: Mapping[str, Any] | None = None
+    obj: Mapping[str, Any], given: dict[str, Any], *, silent: bool, defaults: Mapping[str, Any] | None = None
 ) -> Played:
     """Make or continue the run that the options of a command describe.
 
     Args:
-        only: the plugins to load; None for all.
+        obj: the context's object: the plugins to load, and the command as it was typed.
         given: the options of :func:`session_options` by the name of their parameter; None where not given.
         silent: whether to print nothing on the way.
         defaults: values of the configuration where the command's differ from those of a run.
@@ -95,24 +97,31 @@ def simulate(
     from emosim_core.hooks import Registry
     from emosim_core.runs.records import MANIFEST, SUMMARY, read_json, stored_config
     from emosim_core.runs.runner import Run
+    from emosim_core.runs.trust import confirmed, own_files
     from emosim_core.simulation.config import RunConfig, read_config, read_toml
 
     given = dict(given)
     config, out, resume = given.pop("config"), given.pop("out"), given.pop("resume")
-    registry = Registry(only=only)
+    registry = Registry(only=obj["only"])
     written = {} if config is None else read_toml(config)
     directory = _directory(out, resume, {**written, **{k: v for k, v in given.items() if v is not None}})
-    stored = stored_config(directory, "run") if resume is not None else {}
+    stored: dict[str, Any] = {}
+    if resume is not None:
+        stored = stored_config(directory, "run")
+        own_files(directory)
     values = configured(given, {**(defaults or {}), **stored, **written})
+    need_plugin(values, registry)
+    if resume is not None:
+        own, again = keyboard(given, written), typed_again(obj, config)
+        values = confirmed(directory, values, own, stored, (RunConfig,), registry, again)
     if values == stored and (directory / SUMMARY).exists():
         summary = read_json(directory / SUMMARY)
         if summary.get("complete"):
-            return Played(summary, directory, before=True)
-    need_plugin(values, registry)
+            return Played(summary, directory, before=True, config=values)
     checked = read_config(RunConfig, values, "run" if config is None else str(config))
     session = Run(checked, directory, resume is not None, registry)
     try:
-        return Played(_play(session, silent), directory, before=False)
+        return Played(_play(session, silent), directory, before=False, config=values)
     except KeyboardInterrupt:
         click.echo(f"\nInterrupted. What was simulated is kept in {directory}; go on with:", err=True)
         click.echo(f"  emosim run --resume {directory}", err=True)
@@ -187,7 +196,7 @@ def _play(session: Run, silent: bool) -> dict[str, Any]:
 
 def tell_end(played: Played, as_json: bool, quiet: bool, **more: Any) -> None:
     """Print what a run came to; ``more`` are further keys of the JSON."""
-    summary, directory, before = played
+    summary, directory, before, _ = played
     if as_json:
         click.echo(json.dumps({**summary, "directory": str(directory), **more}, ensure_ascii=False, indent=2))
         return

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from emosim_core.cli.options import configured, environment_options, need_plugin
+from emosim_core.cli.options import configured, environment_options, keyboard, need_plugin, typed_again
 from emosim_core.cli.places import new_directory
 from emosim_core.errors import ConfigurationError, LLMError, RatingError
 
@@ -48,6 +48,7 @@ def train(obj: dict[str, Any], /, as_json: bool, quiet: bool, **given: Any) -> N
     """
     from emosim_core.hooks import Registry
     from emosim_core.runs.records import MANIFEST, SUMMARY, read_json, stored_config
+    from emosim_core.runs.trust import confirmed, own_files
     from emosim_core.simulation.config import read_config, read_toml
     from emosim_core.training.config import TrainConfig
     from emosim_core.training.trainer import Training
@@ -59,9 +60,15 @@ def train(obj: dict[str, Any], /, as_json: bool, quiet: bool, **given: Any) -> N
         raise ConfigurationError(f"--resume {resume} and --out {out} name different directories")
     registry = Registry(only=obj["only"])
     written = {} if config is None else read_toml(config)
-    stored = stored_config(resume, "train") if resume is not None else {}
+    stored: dict[str, Any] = {}
+    if resume is not None:
+        stored = stored_config(resume, "train")
+        own_files(resume)
     values = configured(given, {**stored, **written})
     need_plugin(values, registry)
+    if resume is not None:
+        own, again = keyboard(given, written), typed_again(obj, config)
+        values = confirmed(resume, values, own, stored, (TrainConfig,), registry, again)
     checked = read_config(TrainConfig, values, "train" if config is None else str(config))
     directory = resume or out or new_directory(f"{checked.plugin}-{checked.algo}")
     if resume is not None and (directory / SUMMARY).exists():

@@ -77,7 +77,22 @@ def read_options(
             out of range, or options for a component that has none.
     """
     model = component.options_model()
-    where = f"{KIND_TITLES[component.kind]} {component.name!r}"
+    values = written_options(component, request, number, whole)
+    if model is None:
+        return None
+    return checked_options(model, {**component.preset, **values}, _where(component))
+
+
+def written_options(
+    component: Component, request: Request, number: int | None = None, whole: bool = False
+) -> dict[str, Any]:
+    """The options of a component as written: unchecked, without its presets. Arguments as of :func:`read_options`.
+
+    Raises:
+        ConfigurationError: one is given twice, or the component has none.
+    """
+    model = component.options_model()
+    where = _where(component)
     values: dict[str, Any] = {}
     if number is not None and component.number:
         values[component.number] = number
@@ -91,11 +106,13 @@ def read_options(
             if key in values:
                 raise ConfigurationError(f"{where}: the option {key!r} is given twice")
         values.update(more)
-    if model is None:
-        if values:
-            raise ConfigurationError(f"{where} takes no options; remove {', '.join(map(repr, values))}")
-        return None
-    return checked_options(model, {**component.preset, **values}, where)
+    if model is None and values:
+        raise ConfigurationError(f"{where} takes no options; remove {', '.join(map(repr, values))}")
+    return values
+
+
+def _where(component: Component) -> str:
+    return f"{KIND_TITLES[component.kind]} {component.name!r}"
 
 
 def checked_options(model: type[M], values: Mapping[str, Any], where: str) -> M:

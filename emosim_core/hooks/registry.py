@@ -25,7 +25,7 @@ from emosim_core.errors import (
 )
 from emosim_core.hooks import spec
 from emosim_core.hooks.component import KIND_TITLES, KINDS, Component, load_object
-from emosim_core.hooks.names import Request, nearest, package_hint, read_options, split_number
+from emosim_core.hooks.names import Request, nearest, package_hint, read_options, split_number, written_options
 
 GROUP = "emosim"
 """The entry-point group in which plugins are found."""
@@ -306,6 +306,20 @@ class Registry:
             NameConflictError: several plugins provide it; lists them with their versions.
         """
         return self._only(kind, Request.read(asked), domain)[:2]
+
+    def written(
+        self, kind: str, asked: str | Mapping[str, Any], domain: str | None = None
+    ) -> tuple[Component, PluginRecord, dict[str, Any]]:
+        """The component that a user asked for, who provides it, and its options as they were written, unchecked.
+
+        Raises:
+            UnknownNameError: nothing provides the name.
+            NameConflictError: several plugins provide it; lists them with their versions.
+            ConfigurationError: an option is given twice, or the component has none.
+        """
+        request = Request.read(asked)
+        component, record, reading = self._only(kind, request, domain)
+        return component, record, written_options(component, request, **reading)
 
     def _only(self, kind: str, request: Request, domain: str | None) -> tuple[Component, PluginRecord, dict[str, Any]]:
         found = self._find(kind, request, domain)

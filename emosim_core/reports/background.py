@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from emosim_core.errors import EmoSimError
+from emosim_core.errors import EmoSimError, TrustError
 from emosim_core.hooks import Registry
 from emosim_core.model import Domain, Item, Loader
 from emosim_core.runs.manifest import digest
+from emosim_core.runs.trust import Again, confirmed
 from emosim_core.simulation.assembly import build
+from emosim_core.simulation.config import RunConfig
 
 
 @dataclass
@@ -28,8 +32,22 @@ class Background:
     notes: list[str] = field(default_factory=list)
 
 
-def background(manifest: Mapping[str, Any], registry: Registry | None = None) -> Background:
-    """Look up a run's domain and load its items; what cannot be had is noted, for a report can do without."""
+def background(
+    manifest: Mapping[str, Any],
+    registry: Registry | None = None,
+    directory: Path | None = None,
+    again: Again | None = None,
+    given: Mapping[str, Any] | None = None,
+) -> Background:
+    """Look up a run's domain and load its items; what cannot be had is noted, for a report can do without.
+
+    Args:
+        manifest: the run's manifest.
+        registry: plugins to use; found anew if not given.
+        directory: where the run is. Items from a place that it names are loaded if this user made it, or gave them.
+        again: how values are given again.
+        given: values that the user gave again.
+    """
     found = Background()
     config = manifest["config"]
     registry = registry or Registry()
@@ -39,6 +57,13 @@ def background(manifest: Mapping[str, Any], registry: Registry | None = None) ->
         found.notes.append(
             f"The domain {config['plugin']!r} cannot be used, so nothing is said of real people: {error}"
         )
+        return found
+    named = {"plugin": config["plugin"], "items": config["items"]}
+    try:
+        again = again or Again(f"emosim report {shlex.quote(str(directory))}", {})
+        confirmed(directory or Path(), named, given or {}, {}, (RunConfig,), registry, again)
+    except TrustError as error:
+        found.notes.append(f"The items were not loaded, so nothing is said of their categories: {error}")
         return found
     try:
         source = registry.resolve("items", config["items"] or found.domain.default_items, found.domain.name)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from emosim_core.data.files import write_whole
 from emosim_core.errors import ConfigurationError, RunError
@@ -16,6 +18,7 @@ from emosim_core.reports.validation_report import KIND as VALIDATION
 from emosim_core.reports.validation_report import report_of_validation
 from emosim_core.reports.written_report import PAGE, written_report
 from emosim_core.runs.records import INTERACTIONS, MANIFEST, read_json
+from emosim_core.runs.trust import Again
 
 REPORT = "report.html"
 
@@ -27,6 +30,8 @@ def write_report(
     figures: str | Path | None = None,
     prompts: bool = False,
     registry: Registry | None = None,
+    given: Mapping[str, Any] | None = None,
+    again: Again | None = None,
 ) -> Path:
     """Write the report of a directory as one HTML file that needs no network, as ``emosim report`` does.
 
@@ -37,6 +42,9 @@ def write_report(
         prompts: whether to find each prompt and raw answer of a run with a language model, by simulating it again
             with the kept answers; nothing is asked.
         registry: plugins to use; found anew if not given.
+        given: values of the configuration that the user gives again, where the directory was not made here and names
+            what it may not choose.
+        again: how values are given again, for the message.
 
     Returns:
         The file.
@@ -50,7 +58,7 @@ def write_report(
     from emosim_core.reports.page import page
 
     target = Path(directory) / REPORT if out is None else Path(out)
-    report = report_of(Path(directory), prompts=prompts, registry=registry)
+    report = report_of(Path(directory), prompts=prompts, registry=registry, given=given, again=again)
     text = page(report).encode("utf-8")
     if figures is not None:
         from emosim_core.reports.drawings import draw_figures
@@ -64,7 +72,14 @@ def write_report(
     return target
 
 
-def report_of(directory: Path, *, prompts: bool = False, registry: Registry | None = None) -> Report:
+def report_of(
+    directory: Path,
+    *,
+    prompts: bool = False,
+    registry: Registry | None = None,
+    given: Mapping[str, Any] | None = None,
+    again: Again | None = None,
+) -> Report:
     """What the report of a directory says; arguments and errors as of :func:`write_report`."""
     if not directory.is_dir():
         raise RunError(f"{directory} is no directory")
@@ -86,5 +101,5 @@ def report_of(directory: Path, *, prompts: bool = False, registry: Registry | No
     from emosim_core.reports.questions import questions
     from emosim_core.reports.run_report import report_of_run
 
-    asked = questions(directory, registry) if prompts else None
-    return report_of_run(directory, registry, asked)
+    asked = questions(directory, registry, given, again) if prompts else None
+    return report_of_run(directory, registry, asked, given, again)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,46 +14,63 @@ from emosim_core.hooks import Registry
 from emosim_core.llm.chat import ChatAnswer, ChatRequest
 from emosim_core.llm.prompter import Prompter, Reply
 from emosim_core.llm.rater import Asks, Counted, ModelRater
-from emosim_core.runs.records import INTERACTIONS, read_manifest
+from emosim_core.runs.records import INTERACTIONS, MANIFEST, read_manifest
 from emosim_core.runs.runner import Run
 from emosim_core.runs.summary import Episode
-from emosim_core.simulation.config import RunConfig
+from emosim_core.runs.trust import Again, confirmed
+from emosim_core.simulation.config import RunConfig, read_config
 from emosim_core.simulation.engine import Step
 
 Exchanges = dict[tuple[int, int, int], list[dict[str, Any]]]
 """By session, step and place in the slate: what was asked and answered, the first try first."""
 
 
-def questions(directory: Path, registry: Registry | None = None) -> Exchanges:
+def questions(
+    directory: Path,
+    registry: Registry | None = None,
+    given: Mapping[str, Any] | None = None,
+    again: Again | None = None,
+) -> Exchanges:
     """Find what a language model was asked in a run, and what it answered, to the letter.
 
     A run keeps ratings and reasons; the answers themselves are kept with their questions in the cache. So the run is
     simulated again, with kept answers alone: nothing is asked and nothing in the directory changes. Each step must
     equal the one on record.
 
+    Args:
+        directory: the run's directory.
+        registry: plugins to use; found anew if not given.
+        given: values that the user gives again, of those that the directory names.
+        again: how they are given again.
+
     Raises:
         ConfigurationError: no language model was asked in this run.
         LLMReplayError: an answer is not kept any more.
+        TrustError: the directory names what its user must give again.
         EmoSimError: what the run was made with is not there any more.
         RunError: the directory holds no run, or simulating it again gives another one.
     """
     manifest = read_manifest(directory)
     if not manifest.get("language_model_asked") or "llm_backend" not in manifest["parts"]:
         raise ConfigurationError(f"--prompts: no language model was asked in {directory}, so there are no prompts")
-    config = RunConfig(**manifest["config"])
+    registry = registry or Registry()
+    again = again or Again(f"emosim report {shlex.quote(str(directory))} --prompts", {})
+    values = {**manifest["config"], **(given or {})}
+    values = confirmed(directory, values, given or {}, manifest["config"], (RunConfig,), registry, again)
+    config: RunConfig = read_config(RunConfig, values, str(directory / MANIFEST))
     config = config.model_copy(update={"gateway": config.gateway.model_copy(update={"replay": True})})
     with tempfile.TemporaryDirectory() as folder:
-        again = _Again(config, Path(folder) / "run", registry=registry)
+        replayed = _Again(config, Path(folder) / "run", registry=registry)
         missing: LLMReplayError | None = None
         try:
-            again.play()
+            replayed.play()
         except LLMReplayError as error:  # of no matter if the run on record ends before this question
             missing = error
         made = Path(folder) / "run" / INTERACTIONS
         made.parent.mkdir(exist_ok=True)
         if not _same(made, directory / INTERACTIONS):
             raise LLMReplayError(f"The prompts of {directory} cannot be found: {missing}") from missing
-    return again.found
+    return replayed.found
 
 
 def _same(made: Path, there: Path) -> bool:
@@ -93,6 +111,9 @@ class _Again(Run):
         rater.prompter, rater.gateway = self._notes, _NotedGateway(rater.gateway, self._notes)
 
     def _tell(self, hook: str, **what: Any) -> None:
+        pass
+
+    def _note(self) -> None:
         pass
 
     def _step_all(self) -> list[Episode]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +19,7 @@ from emosim_core.reports.report import Fact, Report, Section, setup_tables
 from emosim_core.reports.run_figures import figures_of_run
 from emosim_core.reports.stories import Asked, Stories
 from emosim_core.runs.intervals import bootstrap_ratios, divided
+from emosim_core.runs.trust import Again
 from emosim_core.runs.words import ENDINGS, signed, usage_rows, who_answers
 
 _SECTIONS = (
@@ -36,20 +39,28 @@ NO_QUESTIONS = (
 )
 
 
-def report_of_run(directory: Path, registry: Registry | None = None, asked: Asked | None = None) -> Report:
+def report_of_run(
+    directory: Path,
+    registry: Registry | None = None,
+    asked: Asked | None = None,
+    given: Mapping[str, Any] | None = None,
+    again: Again | None = None,
+) -> Report:
     """The report of a run.
 
     Args:
         directory: the run's directory.
         registry: plugins to use; found anew if not given.
         asked: prompts and raw answers, as :func:`~emosim_core.reports.questions.questions` finds them.
+        given: values that the user gives again, of those that the directory names.
+        again: how they are given again.
 
     Raises:
         RunError: the directory holds no run, or is damaged.
     """
     stories = Stories(asked)
     run = read_run(directory, stories.add)
-    behind = background(run.manifest, registry)
+    behind = background(run.manifest, registry, directory, again, given)
     title = behind.domain.title if behind.domain else str(run.manifest["config"]["plugin"])
     report = Report("run", f"{title}: a run of {_sessions(len(run.ended))}", _headline(run, behind))
     if behind.domain:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from emosim_core.data.files import plain_file
 from emosim_core.errors import RunError
 from emosim_core.reports.figure import Figure, Series, Table, identifier
 from emosim_core.reports.report import Fact, Report, Section, flat, setup_tables
@@ -83,7 +84,7 @@ def _read(path: Path) -> dict[str, dict[int, float]]:
     """The numbers of a file of progress: by column, the values by line. A line in flight is left out."""
     columns: dict[str, dict[int, float]] = {}
     try:
-        with path.open("rb") as stream:
+        with plain_file(path).open("rb") as stream:
             for number, line in enumerate(stream, start=1):
                 if not line.endswith(b"\n"):
                     break

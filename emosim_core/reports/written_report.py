@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from emosim_core.data.files import plain_file
 from emosim_core.errors import RunError
 from emosim_core.reports.report import Report
 
@@ -21,7 +22,7 @@ def written_report(directory: Path) -> Report:
     """
     path = directory / PAGE
     try:
-        report = TypeAdapter(Report).validate_json(path.read_bytes())
+        report = TypeAdapter(Report).validate_json(plain_file(path).read_bytes())
     except OSError as error:
         raise RunError(f"{path} cannot be read: {error.strerror}") from error
     except ValidationError as error:

@@ -13,6 +13,7 @@ from emosim_core.data.files import write_all, write_whole
 from emosim_core.errors import RunError
 from emosim_core.runs.manifest import check_same
 from emosim_core.runs.records import INTERACTIONS, MANIFEST, SUMMARY, read_manifest
+from emosim_core.runs.trust import own_files
 
 _MAY_DIFFER = ("gateway", "on_failed_rating")
 """What may change when a run is resumed: it changes no rating that is there."""
@@ -146,6 +147,7 @@ def claim(path: Path, resume: bool, command: str) -> None:
     try:
         if resume:
             read_manifest(path)
+            own_files(path)
         elif path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise RunError(
                 f"{path} exists already. Choose another place with --out, or continue it with: "

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from emosim_core.data.files import plain_file
 from emosim_core.errors import RunError
 from emosim_core.model.emotion import AROUSAL_NAMES, VALENCE_NAMES
 from emosim_core.simulation.engine import Engine, Step
@@ -98,7 +99,7 @@ def read_records(directory: Path) -> Iterator[dict[str, Any]]:
     """
     path = directory / INTERACTIONS
     try:
-        with path.open("rb") as stream:
+        with plain_file(path).open("rb") as stream:
             for number, line in enumerate(stream, start=1):
                 if not line.endswith(b"\n"):
                     return
@@ -163,7 +164,7 @@ def read_json(path: Path) -> dict[str, Any]:
         RunError: it is missing or is not JSON.
     """
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(plain_file(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise RunError(f"{path.parent} is no run: it has no {path.name}") from error
     except (OSError, ValueError) as error:

@@ -19,6 +19,7 @@ from emosim_core.runs.directory import RunDirectory
 from emosim_core.runs.manifest import make_manifest
 from emosim_core.runs.records import encode, person_record, step_record
 from emosim_core.runs.summary import Episode, Tally
+from emosim_core.runs.trust import note_made
 from emosim_core.simulation.assembly import World, assemble, build
 from emosim_core.simulation.config import RunConfig
 from emosim_core.simulation.engine import OUT_OF_ITEMS, Engine, Step
@@ -58,6 +59,7 @@ class Run:
         self.directory = RunDirectory(directory, resume)
         self.manifest = make_manifest(self.world, config)
         self.directory.check_or_write_manifest(self.manifest)
+        self._note()
         self.tally = Tally(self.world)
         self._playing: dict[int, Episode] = {}
         self._begun = 0
@@ -101,6 +103,10 @@ class Run:
         self.directory.finish(summary)
         self._tell("emosim_run_ended", directory=str(self.directory.path), summary=summary)
         return summary
+
+    def _note(self) -> None:
+        """Note that this run is its user's own, to be continued without a question."""
+        note_made(self.directory.path, self.manifest["config"], (RunConfig,), self.world.registry)
 
     def _tell(self, hook: str, **what: Any) -> None:
         """Tell the observers."""

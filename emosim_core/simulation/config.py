@@ -34,7 +34,7 @@ class EnvironmentConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    plugin: str = Field(description="Domain to simulate, such as 'movies'.")
+    plugin: str = Field(description="Domain to simulate, such as 'movies'.", json_schema_extra={"harmless": True})
     items: ComponentChoice | None = Field(
         default=None, description="Where items come from; the domain's default if not given."
     )
@@ -44,6 +44,7 @@ class EnvironmentConfig(BaseModel):
     embeddings: str = Field(
         default="auto",
         description="How items without an embedding get one: 'auto', 'lexical' or 'sentence-transformers:MODEL'.",
+        json_schema_extra={"harmless": ["auto", "lexical"]},
     )
     rater: ComponentChoice = Field(
         default="rule_based", description="Who answers for a person, where no language model is named."

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import platform
+import shlex
 import shutil
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,9 +22,11 @@ from emosim_core.data.tables import write_csv
 from emosim_core.errors import ConfigurationError, RunError
 from emosim_core.hooks import Registry
 from emosim_core.hooks.names import checked_options
+from emosim_core.runs.reach import reaches, same_component
 from emosim_core.runs.records import read_json
+from emosim_core.runs.trust import Again, child, confirmed, note_made, own_files
 from emosim_core.simulation.assembly import World
-from emosim_core.simulation.config import ComponentChoice
+from emosim_core.simulation.config import ComponentChoice, EnvironmentConfig
 from emosim_core.studies.asking import choose
 from emosim_core.studies.cells import DONE, Cell, Worlds, called, read, study_of, whose
 from emosim_core.studies.cost import Estimate, estimate
@@ -36,6 +39,9 @@ MANIFEST, RESULTS, TABLE = "manifest.json", "results.json", "results.csv"
 
 ALL = "all"
 """In the place of studies: all that the domain has material for."""
+
+_MODELS = (EnvironmentConfig, AblationConfig)
+"""Models of the fields of an ablation."""
 
 _COLUMNS = (
     *("of", "study", *AXES, "seed", "measure", "side", "estimate", "low", "high", "interval", "better"),
@@ -205,6 +211,7 @@ class Ablation:
             _write_json(self.directory / MANIFEST, manifest)
         else:
             _same(read_json(self.directory / MANIFEST), json.loads(json.dumps(manifest)), self.directory)
+        note_made(self.directory, self.config.flat(), _MODELS, self.worlds.registry)
         try:
             for cell in executor.run(self.plan.left, on_ratings):
                 on_cell(cell)
@@ -215,12 +222,19 @@ class Ablation:
                     (self.directory / MANIFEST).unlink()
                     self.directory.rmdir()
             raise
-        told = results(self.directory, self.worlds.registry)
+        told = results(self.directory, self.worlds.registry, self.config.flat())
         write_results(self.directory, told)
         return told
 
 
-def resumed(directory: Path, registry: Registry, only: Collection[str] | None, gateway: Mapping[str, Any]) -> Ablation:
+def resumed(
+    directory: Path,
+    registry: Registry,
+    only: Collection[str] | None,
+    gateway: Mapping[str, Any],
+    given: Mapping[str, Any] | None = None,
+    again: Again | None = None,
+) -> Ablation:
     """An ablation that was begun, to be continued.
 
     Args:
@@ -228,20 +242,66 @@ def resumed(directory: Path, registry: Registry, only: Collection[str] | None, g
         registry: plugins to use.
         only: the same as names.
         gateway: what to change in how a language model is asked.
+        given: values of the grid and of its environment that the user gives again.
+        again: how values are given again.
 
     Raises:
         RunError: there is none.
+        ConfigurationError: a value that is given is another one.
+        TrustError: it names what its user must give again.
         EmoSimError: what it names cannot be made any more.
     """
     config = checked_options(AblationConfig, _manifest(directory)["config"], str(directory / MANIFEST))
+    own_files(directory)
     if gateway:
         shared = {**config.environment, "gateway": {**config.environment.get("gateway", {}), **gateway}}
         config = config.model_copy(update={"environment": shared})
+    stored, own = config.flat(), {**(given or {}), **({"gateway": gateway} if gateway else {})}
+    again = again or Again(f"emosim ablate --resume {shlex.quote(str(directory))}")
+    confirmed(directory, stored, own, stored, _MODELS, registry, again)
+    for name, value in (given or {}).items():
+        if value != stored.get(name) and not _same_choice(name, value, stored, registry):
+            raise ConfigurationError(
+                f"--resume goes on with the grid of {directory}, which has another {name}; leave it out"
+            )
     return Ablation(config, directory, registry, only, resume=True)
 
 
-def results(directory: Path, registry: Registry) -> dict[str, Any]:
+def _same_choice(name: str, value: Any, stored: Mapping[str, Any], registry: Registry) -> bool:
+    domain = registry.resolve_domain(stored["plugin"]).component.name
+    return same_component(name, value, stored.get(name), registry, domain)
+
+
+def _see_studies(
+    directory: Path, choices: Sequence[ComponentChoice], given: Mapping[str, Any], registry: Registry
+) -> None:
+    """See that the studies which records name reach no further than they may.
+
+    Raises:
+        RunError: one is not of the grid.
+        TrustError: one must be given again by the user.
+    """
+    manifest = _manifest(directory)
+    domain = manifest["domain"]["name"]
+    reaching = [one for one in choices if reaches({"studies": [one]}, _MODELS, registry, domain)]
+    if not reaching:
+        return
+    grid = manifest.get("config", {}).get("studies", [])
+    stored = {"plugin": domain, "studies": grid}
+    again = Again(f"emosim ablate report {shlex.quote(str(directory))}", {"studies": "--study"})
+    confirmed(directory, stored, given, stored, _MODELS, registry, again)
+    for one in reaching:
+        if not any(same_component("studies", one, other, registry, domain) for other in grid):
+            raise RunError(f"{directory}: the study {called(one)!r} is not one of its grid; the files were changed")
+
+
+def results(directory: Path, registry: Registry, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """All results of an ablation, computed from its records.
+
+    Args:
+        directory: where it is.
+        registry: plugins to use.
+        given: values that the user gives again, of those that the directory names.
 
     Returns:
         What results.json holds: ``plugin``, ``title``, ``scale``, ``language_model_asked``, the ``studies``; ``cells``,
@@ -250,6 +310,7 @@ def results(directory: Path, registry: Registry) -> dict[str, Any]:
 
     Raises:
         RunError: there is no ablation, or a record is damaged.
+        TrustError: a study of it must be given again by the user.
         EmoSimError: a study of it is not installed any more.
     """
     manifest = _manifest(directory)
@@ -257,12 +318,14 @@ def results(directory: Path, registry: Registry) -> dict[str, Any]:
     registry.load_all(domain=domain)
     there, missing = [], []
     for one in manifest["cells"]:
-        folder = directory / "cells" / one["cell"]
+        folder = child(directory / "cells", one["cell"])
         if (folder / DONE).is_file():
             there.append((one["cell"], read(folder)))
         else:
             missing.append(one["cell"])
     studies: dict[str, tuple[Study, str]] = {}
+    heads = [cell.head["study"] for _, cell in there]
+    _see_studies(directory, [{"name": one["name"], **one["options"]} for one in heads], given or {}, registry)
     for _, cell in there:
         about = cell.head["study"]
         if about["asked"] not in studies:
@@ -292,7 +355,7 @@ def usage(directory: Path) -> dict[str, Any]:
     """
     total: dict[str, Any] = {}
     for one in _manifest(directory)["cells"]:
-        path = directory / "cells" / one["cell"] / DONE
+        path = child(directory / "cells", one["cell"]) / DONE
         if not path.is_file():
             continue
         for name, value in read_json(path).get("usage", {}).items():

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from emosim_core.data.files import write_whole
+from emosim_core.data.files import plain_file, write_whole
 from emosim_core.errors import ConfigurationError, RunError
 from emosim_core.hooks import Registry, Resolved
 from emosim_core.model import RatingScale
@@ -203,7 +203,7 @@ def read(directory: Path) -> Read:
     """
     path = directory / RECORDS
     try:
-        lines = path.read_bytes().splitlines()
+        lines = plain_file(path).read_bytes().splitlines()
     except OSError as error:
         raise RunError(f"{path} cannot be read: {error.strerror}") from error
     if not lines:

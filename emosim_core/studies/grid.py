@@ -35,6 +35,11 @@ class AblationConfig(BaseModel):
     seed: int = Field(default=42, ge=0, le=2**63 - 1, description="The first seed.")
     seeds: int = Field(default=1, ge=1, description="How many seeds, from the first on.")
 
+    def flat(self) -> dict[str, Any]:
+        """All fields beside those of the environment, as JSON."""
+        told = self.model_dump(mode="json")
+        return {**told.pop("environment"), **told}
+
 
 @dataclass(frozen=True)
 class Way:

@@ -24,7 +24,11 @@ class TrainConfig(EnvironmentConfig):
     timesteps: int = Field(default=100_000, ge=1, description="Steps to train, over all environments.")
     num_envs: int = Field(default=64, ge=1, description="Environments that are stepped as one batch.")
     seed: int = Field(default=42, ge=0, le=2**63 - 1, description="Seed of everything random.")
-    device: str = Field(default="auto", description="Where the network is: 'auto', 'cpu' or 'cuda'.")
+    device: str = Field(
+        default="auto",
+        description="Where the network is: 'auto', 'cpu' or 'cuda'.",
+        json_schema_extra={"harmless": True},
+    )
     threads: int = Field(
         default=1, ge=1, description="Threads of the processor for the network; small ones gain nothing from more."
     )
@@ -55,7 +59,9 @@ class TrainConfig(EnvironmentConfig):
     eval_sessions: int = Field(default=100, ge=1, description="Sessions of an evaluation, for each group of people.")
     checkpoint_every: int = Field(default=25_000, ge=1, description="Steps between checkpoints.")
     track: tuple[Literal["tensorboard", "wandb", "wandb-offline"], ...] = Field(
-        default=(), description="Where the curves are sent beside progress.jsonl: tensorboard, wandb, wandb-offline."
+        default=(),
+        description="Where the curves are sent beside progress.jsonl: tensorboard, wandb, wandb-offline.",
+        json_schema_extra={"harmless": False},
     )
     people: Literal["all", "known", "new"] = Field(
         default="known", description="Who is trained on; the new people are kept for measuring."

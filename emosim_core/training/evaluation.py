@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -25,6 +26,7 @@ from emosim_core.errors import (
 from emosim_core.hooks import Registry
 from emosim_core.runs.records import MANIFEST
 from emosim_core.runs.runner import Run
+from emosim_core.runs.trust import Again, confirmed, note_made, own_files
 from emosim_core.simulation.assembly import World, assemble, build
 from emosim_core.simulation.config import RunConfig, read_config
 from emosim_core.training.evaluation_figures import (
@@ -49,6 +51,7 @@ from emosim_core.training.evaluation_plan import (
     recommenders_of,
     split_names,
     with_groups,
+    with_lists,
     with_logs,
 )
 
@@ -132,6 +135,15 @@ def need_plots() -> None:
         )
 
 
+def base_directory(values: Mapping[str, Any], out: Path, resume: bool) -> Path | None:
+    """The directory that says what an evaluation is made with where nothing else is said; None where there is none."""
+    if resume:
+        return out
+    models = values.get("models") or ()
+    names = split_names(models) if isinstance(models, str) else list(models)
+    return Path(names[0]) if names else None
+
+
 def base_values(values: Mapping[str, Any], out: Path, resume: bool) -> dict[str, Any]:
     """What an evaluation is made with where nothing else is said: as before, or the environment of its first model.
 
@@ -139,10 +151,34 @@ def base_values(values: Mapping[str, Any], out: Path, resume: bool) -> dict[str,
         RunError: there is nothing to resume, or the first model is none.
     """
     if resume:
-        return dict(stored_evaluation(out)["config"])
-    models = values.get("models") or ()
-    names = split_names(models) if isinstance(models, str) else list(models)
-    return model_environment(names[0]) if names else {}
+        stored = stored_evaluation(out)["config"]
+        own_files(out)
+        return dict(stored)
+    model = base_directory(values, out, resume)
+    return {} if model is None else model_environment(str(model))
+
+
+def confirmed_values(
+    values: Mapping[str, Any], given: Mapping[str, Any], out: Path, resume: bool, registry: Registry, again: Again
+) -> dict[str, Any]:
+    """The values of an evaluation, once those that a directory brought along reach no further than they may.
+
+    Args:
+        values: what is given over what the directory says.
+        given: what is given alone.
+        out: the directory of the evaluation.
+        resume: whether it is continued.
+        registry: plugins to use.
+        again: how values are given again.
+
+    Raises:
+        EmoSimError: as of :func:`emosim_core.runs.trust.confirmed`.
+    """
+    source = base_directory(given, out, resume)
+    if source is None:
+        return dict(values)
+    stored = base_values(given, out, resume)
+    return confirmed(source, values, given, stored, (EvaluationConfig,), registry, again)
 
 
 class Evaluation:
@@ -160,7 +196,10 @@ class Evaluation:
 
     def __init__(self, values: Mapping[str, Any], out: Path, resume: bool, registry: Registry) -> None:
         self.out, self._resume, self._registry = out, resume, registry
-        given = {**base_values(values, out, resume), **with_groups(values)}
+        own = with_lists(with_groups(values))
+        told = ["--resume", str(out)] if resume else ["--models", ",".join(own.get("models") or ()), "--out", str(out)]
+        again = Again(shlex.join(["emosim", "evaluate", *told]))
+        given = confirmed_values({**base_values(own, out, resume), **own}, own, out, resume, registry, again)
         self.config: EvaluationConfig = read_config(EvaluationConfig, given, "evaluation")
         self.recommenders = recommenders_of(self.config, registry)
         self.notes = notes_on(self.config)
@@ -321,6 +360,7 @@ class Evaluation:
         )
         write_text(self.out / ITEMS, text.getvalue())
         write_text(self.out / RESULTS, as_json(plan))
+        note_made(self.out, self.config.stored(), (EvaluationConfig,), self._registry)
 
     def _leave(self, error: BaseException) -> None:
         """Say how to go on, or leave nothing behind where nothing was simulated."""

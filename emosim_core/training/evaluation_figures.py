@@ -17,6 +17,7 @@ from emosim_core.data.files import write_whole
 from emosim_core.errors import RunError
 from emosim_core.model import RatingScale
 from emosim_core.runs.records import SUMMARY, read_json, read_manifest, read_records
+from emosim_core.runs.trust import child
 from emosim_core.training.metrics import METRICS, Comparison, Estimate, ItemTable, read_sessions, tally
 
 RESULTS = "evaluation.json"
@@ -68,7 +69,8 @@ def measure(out: Path, bootstrap: int | None = None) -> dict[str, Any]:
     summaries: list[dict[str, Any]] = []
     groups: dict[str, Any] = {}
     for number, group in enumerate(config["groups"]):
-        directories = {one["name"]: out / RUNS / group / one["folder"] for one in plan["recommenders"]}
+        met = child(out / RUNS, group)
+        directories = {one["name"]: child(met, one["folder"]) for one in plan["recommenders"]}
         for directory in directories.values():
             if not is_complete(directory):
                 raise RunError(f"{directory} is not complete; go on with: emosim evaluate --resume {out}")

@@ -15,6 +15,7 @@ from emosim_core.errors import ConfigurationError, RunError
 from emosim_core.hooks import Registry
 from emosim_core.hooks.names import Request
 from emosim_core.runs.records import MANIFEST, read_json
+from emosim_core.runs.trust import own_files
 from emosim_core.simulation.config import ComponentChoice, EnvironmentConfig, RunConfig
 
 EVALUATION_SEED = 1042
@@ -114,6 +115,15 @@ def with_groups(values: Mapping[str, Any]) -> dict[str, Any]:
     if "people" in values:
         found.setdefault("groups", values["people"])
     return found
+
+
+def with_lists(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of an evaluation in which names with commas between are lists."""
+    lists = {"models": split_names, "logs": split_names, "policies": split_policies}
+    return {
+        name: lists[name](value) if name in lists and isinstance(value, str) else value
+        for name, value in values.items()
+    }
 
 
 def split_names(text: str) -> list[str]:
@@ -238,6 +248,7 @@ def model_config(model: str) -> dict[str, Any]:
         raise RunError(f"{Path(model) / MANIFEST} is damaged: its table 'config' names no plugin")
     if "policy" in config and "episodes" in config:
         raise RunError(f"{model} is a run, no trained recommender; name its policy with --policies")
+    own_files(Path(model))
     return config
 
 

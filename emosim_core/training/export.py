@@ -6,13 +6,15 @@ import importlib
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from emosim_core.errors import ConfigurationError, MissingDependencyError, RunError
 from emosim_core.hooks import Registry
+from emosim_core.runs.trust import Again
 from emosim_core.training.export_sessions import open_runs
 
 FORMATS = ("parquet", "csv", "minari")
@@ -49,6 +51,8 @@ def export(
     format: str = "parquet",
     dataset_id: str | None = None,
     registry: Registry | None = None,
+    given: Mapping[str, Any] | None = None,
+    again: Again | None = None,
 ) -> Exported:
     """Write the sessions of runs in another format. Nothing is left behind if that fails.
 
@@ -58,11 +62,15 @@ def export(
         format: one of :data:`FORMATS`.
         dataset_id: for Minari, the name of the data set; made of the domain and the recommender if not given.
         registry: plugins to use; found anew if not given. Only Minari, which needs the spaces, uses any.
+        given: values of the configuration that the user gives again, where a run was not made here and names what it
+            may not choose. Only Minari, which makes its environment again, needs them.
+        again: how values are given again, for the message.
 
     Raises:
         ConfigurationError: the format is unknown, ``out`` exists or cannot be used, or the runs do not go together.
         MissingDependencyError: a package is not installed.
         RunError: a directory is no run, has no step or is damaged, or ``out`` cannot be written.
+        TrustError: a run names what its user must give again.
     """
     out = Path(out)
     check_export(out, format, dataset_id)
@@ -70,7 +78,7 @@ def export(
     if format == "minari":
         from emosim_core.training.export_minari import write_minari
 
-        return write_minari(runs, out, dataset_id, registry)
+        return write_minari(runs, out, dataset_id, registry, given, again)
     from emosim_core.training.export_tables import write_csv, write_parquet
 
     with whole(out) as partial:

@@ -6,9 +6,10 @@ import itertools
 import json
 import os
 import re
+import shlex
 import shutil
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from emosim_core.errors import ConfigurationError, RunError
 from emosim_core.hooks import Registry
 from emosim_core.runs.manifest import digest
 from emosim_core.runs.records import MANIFEST
+from emosim_core.runs.trust import Again, confirmed
 from emosim_core.simulation.assembly import World, assemble
 from emosim_core.simulation.config import EnvironmentConfig, RunConfig, read_config
 from emosim_core.simulation.engine import Engine
@@ -68,7 +70,12 @@ def check_dataset(out: Path, dataset_id: str | None) -> None:
 
 
 def write_minari(
-    runs: Sequence[LoggedRun], out: Path, dataset_id: str | None = None, registry: Registry | None = None
+    runs: Sequence[LoggedRun],
+    out: Path,
+    dataset_id: str | None = None,
+    registry: Registry | None = None,
+    given: Mapping[str, Any] | None = None,
+    again: Again | None = None,
 ) -> Exported:
     """Write the sessions of runs as one data set.
 
@@ -77,14 +84,23 @@ def write_minari(
         out: folder of data sets; may exist.
         dataset_id: name of the data set; made of the domain and the recommender if not given.
         registry: plugins to use; found anew if not given.
+        given: values of the configuration that the user gives again.
+        again: how they are given again.
 
     Raises:
+        TrustError: a run names what its user must give again.
         ConfigurationError: the runs are about different environments, or the data set is there already.
         RunError: a run is damaged, or its items or people are not those that its configuration brings now, or
             something cannot be written.
         EmoSimError: something that the configuration names cannot be used any more.
     """
+    registry = registry or Registry()
     configs = [_config(run) for run in runs]
+    if again is None:
+        places = [str(run.directory) for run in runs]
+        again = Again(shlex.join(["emosim", "data", "export", *places, "--format", "minari", "--out", str(out)]), {})
+    for run in runs:
+        _see_confirmed(run, given or {}, registry, again)
     _check_same_environment(runs, configs)
     dataset_id = dataset_id or _default_id(runs)
     check_dataset(out, dataset_id)
@@ -108,6 +124,17 @@ def write_minari(
 def _config(run: LoggedRun) -> RunConfig:
     config: RunConfig = read_config(RunConfig, run.manifest["config"], str(run.directory / MANIFEST))
     return config
+
+
+def _see_confirmed(run: LoggedRun, given: Mapping[str, Any], registry: Registry, again: Again) -> None:
+    """See that the environment of a run, which whoever loads the data set makes again, was chosen by this user.
+
+    Raises:
+        TrustError: it names what the user must give again.
+    """
+    config = run.manifest["config"]
+    values = {name: config[name] for name in EnvironmentConfig.model_fields if name in config and name != "gateway"}
+    confirmed(run.directory, values, given, values, (EnvironmentConfig,), registry, again)
 
 
 def _environment(config: RunConfig, **how: Any) -> dict[str, Any]:

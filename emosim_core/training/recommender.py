@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from emosim_core.data.files import write_whole
 from emosim_core.data.tables import existing_file
 from emosim_core.errors import ConfigurationError, DataError, MissingDependencyError
+from emosim_core.runs.trust import own_files
 
 if TYPE_CHECKING:
     from emosim_core.training.torch_side.nets import Actor, NetOptions
@@ -179,6 +180,9 @@ def load_recommender(path: str | Path) -> Recommender:
             f"{path} holds no trained recommender: it has no {MODEL}/{DESCRIPTION}. A training that was stopped has "
             f"none yet; finish it with: emosim train --resume {path}"
         )
+    own_files(folder)
+    if folder.name == MODEL and folder.parent == Path(path) and folder.is_symlink():
+        raise DataError(folder, "is a symbolic link, which is not followed; name the folder itself")
     told = _description(folder / DESCRIPTION)
     need_train("a trained recommender")
     import torch

@@ -19,6 +19,7 @@ from emosim_core.hooks import Registry
 from emosim_core.runs.directory import as_json, cannot_write, claim
 from emosim_core.runs.manifest import check_same, make_manifest
 from emosim_core.runs.records import MANIFEST, SUMMARY, read_manifest
+from emosim_core.runs.trust import note_made
 from emosim_core.simulation.assembly import World, assemble, chosen_people
 from emosim_core.training.config import MAY_DIFFER, TrainConfig
 from emosim_core.training.curves import PROGRESS, Told, read_progress
@@ -125,6 +126,7 @@ class Training:
             check_same(self.directory, stored, self.manifest, MAY_DIFFER)
             begun = self._load_last()
             self._write(MANIFEST, as_json({**stored, "config": json.loads(json.dumps(self.manifest["config"]))}))
+        note_made(self.directory, self.manifest["config"], (TrainConfig,), self.world.registry)
         self._trim_progress(begun)
         seed = np.random.SeedSequence([self.config.seed, begun]).generate_state(2, np.uint32)
         self.model.set_random_seed(int(seed[0]))

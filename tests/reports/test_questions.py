@@ -11,6 +11,7 @@ import pytest
 
 import emosim_core
 from emosim_core import ConfigurationError, LLMReplayError, RunError
+from emosim_core.errors import TrustError
 from emosim_core.reports import report_of
 from emosim_core.reports.questions import questions
 from emosim_core.testing import ChatServer
@@ -50,6 +51,21 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str
     return folder / "run", seen
 
 
+def given_again(run: Path) -> dict[str, Any]:
+    """What the user of a copy, which was not made there, says again."""
+    config: dict[str, Any] = json.loads((run / "manifest.json").read_text())["config"]
+    return {name: config[name] for name in ("llm_model", "gateway")}
+
+
+def test_a_copy_needs_its_user_to_name_the_model_again(
+    asked: tuple[Path, list[dict[str, Any]]], tmp_path: Path
+) -> None:
+    shutil.copytree(asked[0], tmp_path / "run")
+    with pytest.raises(TrustError, match=r"llm_model = (?s:.)*trusted\.toml"):
+        questions(tmp_path / "run")
+    assert questions(tmp_path / "run", given=given_again(tmp_path / "run")) == questions(asked[0])
+
+
 def test_every_rating_has_the_prompt_and_the_raw_answer_that_made_it(asked: tuple[Path, list[dict[str, Any]]]) -> None:
     run, seen = asked
     before = {path.name: path.read_bytes() for path in run.iterdir()}
@@ -83,7 +99,8 @@ def test_a_run_that_was_stopped_has_its_prompts_too(asked: tuple[Path, list[dict
     shutil.copytree(asked[0], tmp_path / "run")
     lines = (tmp_path / "run" / "interactions.jsonl").read_bytes().splitlines(keepends=True)
     (tmp_path / "run" / "interactions.jsonl").write_bytes(b"".join(lines[:5]) + lines[5][:40])
-    assert set(questions(tmp_path / "run")) >= {(json.loads(line)["episode"], 1, 0) for line in lines[:2]}
+    found = questions(tmp_path / "run", given=given_again(tmp_path / "run"))
+    assert set(found) >= {(json.loads(line)["episode"], 1, 0) for line in lines[:2]}
 
 
 def test_answers_that_are_gone_are_an_error(asked: tuple[Path, list[dict[str, Any]]], tmp_path: Path) -> None:
@@ -92,7 +109,7 @@ def test_answers_that_are_gone_are_an_error(asked: tuple[Path, list[dict[str, An
     manifest["config"]["gateway"]["cache"] = str(tmp_path / "empty.sqlite3")
     (tmp_path / "run" / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(LLMReplayError, match="cannot be found: no answer of"):
-        questions(tmp_path / "run")
+        questions(tmp_path / "run", given=given_again(tmp_path / "run"))
 
 
 def test_a_record_that_was_changed_is_found_out(asked: tuple[Path, list[dict[str, Any]]], tmp_path: Path) -> None:
@@ -103,7 +120,7 @@ def test_a_record_that_was_changed_is_found_out(asked: tuple[Path, list[dict[str
     record["reward"] = 99
     path.write_text("\n".join([*lines[:2], json.dumps(record, separators=(",", ":")), *lines[3:]]) + "\n")
     with pytest.raises(RunError, match="line 3: simulating the run again gives another step"):
-        questions(tmp_path / "run")
+        questions(tmp_path / "run", given=given_again(tmp_path / "run"))
 
 
 def test_a_run_without_a_model_has_no_prompts(made: Path) -> None:

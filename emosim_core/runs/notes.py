@@ -1,0 +1,162 @@
+"""Notes: which values of a job's directory its user gave on this machine, signed, in the user's state folder."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import hmac
+import json
+import os
+import platform
+import secrets
+import stat
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from emosim_core.data.files import write_all, write_whole
+from emosim_core.paths import STATE_VARIABLE, state_directory
+
+_SECRET_BYTES = 32
+
+_LOOKED_AT = 64
+"""Other notes that are looked at when one is written. More are thrown away then than come to be."""
+
+_FORGOTTEN_AFTER = 90 * 24 * 3600
+"""Seconds after which the note of a directory that is not here goes, if another machine wrote it."""
+
+Values = Mapping[str, Any]
+
+
+def write_note(directory: Path, values: Values) -> None:
+    """Note that this user gave these values to the job in ``directory``; what was noted of it before goes.
+
+    Args:
+        directory: the job's directory.
+        values: JSON by the name of the field; the note holds digests alone.
+
+    Raises:
+        OSError: the state folder cannot be written.
+    """
+    folder = _folder()
+    notes = folder / "notes"
+    notes.mkdir(mode=0o700, parents=True, exist_ok=True)
+    secret = _secret(folder) or _new_secret(folder)
+    told = {
+        "directory": os.path.realpath(directory),
+        "machine": platform.node(),
+        "values": {name: _signed(secret, [name, value]) for name, value in values.items()},
+    }
+    write_whole(_path(notes, directory), json.dumps({**told, "signature": _signed(secret, told)}).encode() + b"\n")
+    _prune(notes)
+
+
+def noted(directory: Path, values: Values) -> set[str]:
+    """The names of those values that are noted for ``directory`` as they are."""
+    try:
+        folder = _folder()
+        secret = _secret(folder)
+        if secret is None:
+            return set()
+        told = json.loads(_path(folder / "notes", directory).read_bytes())
+        signature = told.pop("signature")
+        if not hmac.compare_digest(_signed(secret, told), signature):
+            return set()
+        if told["directory"] != os.path.realpath(directory):
+            return set()
+        return {
+            name
+            for name, value in values.items()
+            if hmac.compare_digest(told["values"].get(name, ""), _signed(secret, [name, value]))
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return set()
+
+
+def _folder() -> Path:
+    """The folder of the secret and the notes.
+
+    Raises:
+        OSError: the state folder has no path of its own: one that depends on the current folder could be anybody's.
+    """
+    folder = state_directory()
+    if not folder.is_absolute():
+        raise OSError(f"{folder} is no absolute path; give one in {STATE_VARIABLE}")
+    return folder / "trust"
+
+
+def _path(notes: Path, directory: Path) -> Path:
+    return notes / f"{hashlib.sha256(os.fsencode(os.path.realpath(directory))).hexdigest()[:40]}.json"
+
+
+def _signed(secret: bytes, content: Any) -> str:
+    return hmac.new(secret, json.dumps(content, sort_keys=True).encode(), hashlib.sha256).hexdigest()
+
+
+def _secret(folder: Path) -> bytes | None:
+    """The secret; None where there is none, or another user could have read or written it.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    try:
+        descriptor = os.open(folder / "secret", os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+    except FileNotFoundError:
+        return None
+    try:
+        found = os.fstat(descriptor)
+        content = os.read(descriptor, _SECRET_BYTES + 1)
+    finally:
+        os.close(descriptor)
+    if os.name == "posix" and (found.st_mode & 0o077 or (os.geteuid() and found.st_uid != os.geteuid())):
+        return None
+    return content if stat.S_ISREG(found.st_mode) and len(content) == _SECRET_BYTES else None
+
+
+def _new_secret(folder: Path) -> bytes:
+    """Make the secret, whole and at once; of several processes, one makes it and all take that one.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    descriptor, name = tempfile.mkstemp(prefix=".secret-", dir=folder)  # for its owner alone
+    try:
+        try:
+            write_all(descriptor, secrets.token_bytes(_SECRET_BYTES))
+        finally:
+            os.close(descriptor)
+        final = folder / "secret"
+        try:
+            os.link(name, final)
+        except FileExistsError:
+            if _secret(folder) is None:  # one that others could have read
+                os.replace(name, final)
+        except OSError:  # a disk without links
+            os.replace(name, final)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name)
+    made = _secret(folder)
+    if made is None:
+        raise OSError(f"{folder / 'secret'} cannot be kept from other users")
+    return made
+
+
+def _prune(notes: Path) -> None:
+    """Throw away notes of directories that are gone; a part of all is looked at each time."""
+    names = os.listdir(notes)
+    for name in secrets.SystemRandom().sample(names, min(_LOOKED_AT, len(names))):
+        path = notes / name
+        with contextlib.suppress(OSError):
+            if name.startswith("."):  # another process is writing it
+                continue
+            try:
+                told = json.loads(path.read_bytes())
+                directory, here = told["directory"], told["machine"] == platform.node()
+            except (ValueError, KeyError, TypeError):
+                directory, here = "", True
+            old = time.time() - path.stat().st_mtime > _FORGOTTEN_AFTER
+            if (here or old) and not os.path.lexists(directory):
+                path.unlink()

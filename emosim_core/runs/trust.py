@@ -1,0 +1,243 @@
+"""Trust: what a directory's files say chooses data alone, unless its user made it here or gives it again."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import stat
+import sys
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from pydantic import BaseModel
+
+from emosim_core.errors import RunError, TrustError
+from emosim_core.hooks import Registry
+from emosim_core.runs.notes import noted, write_note
+from emosim_core.runs.reach import Reach, reaches, same_component
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+OPTIONS: Mapping[str, str] = {
+    "items": "--items",
+    "users": "--users",
+    "embeddings": "--embeddings",
+    "rater": "--rater",
+    "llm_model": "--llm-model",
+    "llm_rater": "--llm-rater",
+    "gateway.cache": "--llm-cache",
+    "retrieval": "--items-retrieval",
+    "selector": "--selector",
+    "perturbator": "--perturbator",
+    "reward_shaping": "--reward-shaping",
+    "policy": "--policy",
+    "track": "--track",
+    "models": "--models",
+    "policies": "--policies",
+    "logs": "--logs",
+}
+"""Options of the command line that give the value of a field."""
+
+_FILE = "trusted.toml"
+_SHOWN = 300
+_LONGEST_FILE = 20_000
+
+_Models = Sequence[type[BaseModel]]
+
+
+@dataclass(frozen=True)
+class Again:
+    """How values are given again.
+
+    Attributes:
+        command: the command, as one types it.
+        options: its options, by the field that each gives.
+        keys: what a configuration file calls a field, where it is called otherwise there.
+        config: the configuration file that the command is given already.
+    """
+
+    command: str
+    options: Mapping[str, str] = field(default_factory=lambda: OPTIONS)
+    keys: Mapping[str, str] = field(default_factory=dict)
+    config: Path | None = None
+
+
+def confirmed(
+    directory: Path,
+    values: Mapping[str, Any],
+    given: Mapping[str, Any],
+    stored: Mapping[str, Any],
+    models: _Models,
+    registry: Registry,
+    again: Again,
+) -> dict[str, Any]:
+    """The values of a configuration that a directory brought along, once nothing in it reaches further than it may.
+
+    What reaches code, keys, hosts or paths must have been given by the user, now or when the directory was made here.
+
+    Args:
+        directory: the directory.
+        values: the configuration: what the directory holds, and over it what the user gave.
+        given: what the user gave alone, by options or in a file.
+        stored: what the directory holds alone.
+        models: the models that the configuration is of.
+        registry: plugins to find components in.
+        again: how values are given again.
+
+    Returns:
+        ``values``; a component that was given again is spelled as the directory has it.
+
+    Raises:
+        TrustError: the directory brings something that the user did not give; says what, and what to type.
+        ConfigurationError: nothing provides a component that is named.
+        PluginError: a plugin cannot be used.
+    """
+    plugin = values.get("plugin")
+    if not isinstance(plugin, str):
+        raise RunError(f"{directory} is damaged: its configuration names no plugin")
+    domain = registry.resolve_domain(plugin).component.name
+    reached = reaches(values, models, registry, domain)
+    own = reaches(given, models, registry, domain)
+    open_ = {name: one for name, one in reached.items() if name not in own or own[name].identity != one.identity}
+    known = noted(directory, {name: one.identity for name, one in open_.items()}) if open_ else set()
+    unknown = [one for name, one in open_.items() if name not in known]
+    if unknown:
+        raise TrustError(_refusal(directory, unknown, again), [one.name for one in unknown])
+    spelled = {
+        name: stored[name]
+        for name in given.keys() & stored.keys()
+        if values[name] != stored[name] and same_component(name, values[name], stored[name], registry, domain)
+    }
+    return {**values, **spelled}
+
+
+def note_made(directory: Path, values: Mapping[str, Any], models: _Models, registry: Registry) -> None:
+    """Note that what a job in ``directory`` is made with was given by this user, so that it goes on without asking.
+
+    A state folder that cannot be written is a warning.
+    """
+    reached = reaches(values, models, registry, registry.resolve_domain(str(values["plugin"])).component.name)
+    if not reached:
+        return
+    try:
+        write_note(directory, {name: one.identity for name, one in reached.items()})
+    except OSError as error:
+        warnings.warn(
+            f"that {directory} was made here cannot be noted ({error}). It works all the same, but a command that "
+            f"continues it will want these given again: {', '.join(reached)}",
+            stacklevel=2,
+        )
+
+
+# --------------------------------------------------------------------------------------------- message
+
+
+def _refusal(directory: Path, unknown: Sequence[Reach], again: Again) -> str:
+    """What a directory wants to reach, and what to type to let it."""
+    lines = [
+        f"{directory} was not made here by you, or was changed, moved or copied since. What it says may choose data "
+        "alone, but it names:"
+    ]
+    for one in unknown:
+        value = json.dumps(one.value, ensure_ascii=False)
+        lines.append(f"  {one.name} = {visible(value if len(value) <= _SHOWN else value[:_SHOWN] + ' ...')}")
+        lines.append(f"    ({visible(one.what[:_SHOWN]).rstrip('.')})")
+    lines.append("Nothing of this was used. If you know what it does and want it, give it again yourself.")
+    typed, written = again.command, {}
+    for one in unknown:
+        option = again.options.get(one.name)
+        if option is None or one.inline is None:
+            written[again.keys.get(one.name, one.name)] = one.value
+        else:
+            typed += " " + (f"{option}=" if one.inline.startswith("-") else f"{option} ") + shlex.quote(one.inline)
+    if written:
+        text = _toml(written)
+        if text is None:
+            names = ", ".join(written)
+            return "\n".join([*lines, f"{names} cannot be written in a configuration file: begin anew instead."])
+        file = again.config or _FILE
+        lines.append(f"{'Add to' if again.config else 'Write to a file, such as'} {file}:")
+        lines += [f"  {line}" if line else "" for line in text.splitlines()]
+        if again.config is None:
+            typed += f" --config {_FILE}"
+    return "\n".join([*lines, "Go on with:", f"  {typed}"])
+
+
+def _toml(values: Mapping[str, Any]) -> str | None:
+    """Values as TOML, every letter of them visible; None where TOML has no word for one."""
+    nested: dict[str, Any] = {}
+    for name, value in values.items():
+        table, _, key = name.rpartition(".")
+        (nested.setdefault(table, {}) if table else nested)[key] = _without_none(value)
+    try:
+        text = "".join(one if one == "\n" else visible(one) for one in tomli_w.dumps(nested))
+        same: bool = tomllib.loads(text) == nested
+    except (TypeError, ValueError):
+        return None
+    return text if same and len(text) <= _LONGEST_FILE else None
+
+
+def _without_none(value: Any) -> Any:
+    """TOML has no null; an option of a component that is null is left out."""
+    if isinstance(value, Mapping):
+        return {key: part for key, part in value.items() if part is not None}
+    return [_without_none(part) for part in value] if isinstance(value, list) else value
+
+
+def visible(text: str) -> str:
+    """A text with escapes, as TOML and JSON have them, for what is not seen or turns the line around."""
+    return "".join(
+        one if one.isprintable() else f"\\u{ord(one):04x}" if ord(one) < 0x10000 else f"\\U{ord(one):08x}"
+        for one in text
+    )
+
+
+# ----------------------------------------------------------------------------------------------- files
+
+
+_NOT_OURS = ("wandb", "tensorboard")
+"""Folders of a training that other programs write, with links of their own."""
+
+
+def own_files(directory: Path) -> None:
+    """See that a job's directory holds plain files and folders alone, which lead nowhere else.
+
+    Raises:
+        RunError: there is a link, a pipe or a device in it; it has not been opened.
+    """
+    try:
+        folders = [os.fspath(directory)] if directory.is_dir() else []
+        while folders:
+            with os.scandir(folders.pop()) as entries:
+                for entry in entries:
+                    mode = entry.stat(follow_symlinks=False).st_mode
+                    if stat.S_ISDIR(mode):
+                        if entry.name not in _NOT_OURS:
+                            folders.append(entry.path)
+                    elif not stat.S_ISREG(mode):
+                        what = "a symbolic link" if stat.S_ISLNK(mode) else "a pipe, a socket or a device"
+                        raise RunError(
+                            f"{visible(entry.path)} is {what}, and files of a job are not followed elsewhere. Put the "
+                            "file itself in its place, or remove it"
+                        )
+    except OSError as error:
+        raise RunError(f"{directory} cannot be read: {error.strerror}") from error
+
+
+def child(directory: Path, name: Any) -> Path:
+    """The path of a folder in ``directory`` that a file of it names.
+
+    Raises:
+        RunError: the name is none, or leads elsewhere.
+    """
+    if not isinstance(name, str) or name in ("", ".", "..") or not set(name).isdisjoint("/\\\0") or ":" in name:
+        raise RunError(f"{directory}: {json.dumps(name)[:_SHOWN]} is no name of a folder in it; the files were changed")
+    return directory / name
