@@ -315,6 +315,7 @@ class Evaluation:
             for partial in directory.glob(".*.partial-*"):  # it was killed while it wrote its manifest
                 partial.unlink()
         run = Run(config, directory, resume, self._registry)
+        note_made(self.out, self.config.stored(), (EvaluationConfig,), self._registry)
         count = done
 
         def on_episode(episode: object) -> None:
@@ -360,7 +361,6 @@ class Evaluation:
         )
         write_text(self.out / ITEMS, text.getvalue())
         write_text(self.out / RESULTS, as_json(plan))
-        note_made(self.out, self.config.stored(), (EvaluationConfig,), self._registry)
 
     def _leave(self, error: BaseException) -> None:
         """Say how to go on, or leave nothing behind where nothing was simulated."""
