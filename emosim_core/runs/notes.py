@@ -42,7 +42,8 @@ def write_note(directory: Path, values: Values) -> None:
     """
     folder = _folder()
     notes = folder / "notes"
-    notes.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for made in (folder, notes):
+        made.mkdir(mode=0o700, parents=True, exist_ok=True)
     secret = _secret(folder) or _new_secret(folder)
     told = {
         "directory": os.path.realpath(directory),

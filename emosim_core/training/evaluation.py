@@ -314,8 +314,8 @@ class Evaluation:
         if not resume and directory.is_dir():
             for partial in directory.glob(".*.partial-*"):  # it was killed while it wrote its manifest
                 partial.unlink()
-        run = Run(config, directory, resume, self._registry)
         note_made(self.out, self.config.stored(), (EvaluationConfig,), self._registry)
+        run = Run(config, directory, resume, self._registry)
         count = done
 
         def on_episode(episode: object) -> None:
