@@ -95,9 +95,10 @@ def simulate(
         click.exceptions.Exit: it was interrupted, and this was told.
     """
     from emosim_core.hooks import Registry
+    from emosim_core.runs.plain import own_files
     from emosim_core.runs.records import MANIFEST, SUMMARY, read_json, stored_config
     from emosim_core.runs.runner import Run
-    from emosim_core.runs.trust import confirmed, own_files
+    from emosim_core.runs.trust import confirmed
     from emosim_core.simulation.config import RunConfig, read_config, read_toml
 
     given = dict(given)

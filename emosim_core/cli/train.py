@@ -47,8 +47,9 @@ def train(obj: dict[str, Any], /, as_json: bool, quiet: bool, **given: Any) -> N
     DIR', and run with 'emosim run --policy trained:DIR'.
     """
     from emosim_core.hooks import Registry
+    from emosim_core.runs.plain import own_files
     from emosim_core.runs.records import MANIFEST, SUMMARY, read_json, stored_config
-    from emosim_core.runs.trust import confirmed, own_files
+    from emosim_core.runs.trust import confirmed
     from emosim_core.simulation.config import read_config, read_toml
     from emosim_core.training.config import TrainConfig
     from emosim_core.training.trainer import Training

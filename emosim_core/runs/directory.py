@@ -12,8 +12,8 @@ from typing import Any, BinaryIO
 from emosim_core.data.files import write_all, write_whole
 from emosim_core.errors import RunError
 from emosim_core.runs.manifest import check_same
+from emosim_core.runs.plain import own_files
 from emosim_core.runs.records import INTERACTIONS, MANIFEST, SUMMARY, read_manifest
-from emosim_core.runs.trust import own_files
 
 _MAY_DIFFER = ("gateway", "on_failed_rating")
 """What may change when a run is resumed: it changes no rating that is there."""

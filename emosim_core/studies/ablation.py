@@ -22,9 +22,10 @@ from emosim_core.data.tables import write_csv
 from emosim_core.errors import ConfigurationError, RunError
 from emosim_core.hooks import Registry
 from emosim_core.hooks.names import checked_options
+from emosim_core.runs.plain import child, own_files
 from emosim_core.runs.reach import reaches, same_component
 from emosim_core.runs.records import read_json
-from emosim_core.runs.trust import Again, child, confirmed, note_made, own_files
+from emosim_core.runs.trust import Again, confirmed, note_made
 from emosim_core.simulation.assembly import World
 from emosim_core.simulation.config import ComponentChoice, EnvironmentConfig
 from emosim_core.studies.asking import choose

@@ -24,9 +24,10 @@ from emosim_core.errors import (
     RunError,
 )
 from emosim_core.hooks import Registry
+from emosim_core.runs.plain import own_files
 from emosim_core.runs.records import MANIFEST
 from emosim_core.runs.runner import Run
-from emosim_core.runs.trust import Again, confirmed, note_made, own_files
+from emosim_core.runs.trust import Again, confirmed, note_made
 from emosim_core.simulation.assembly import World, assemble, build
 from emosim_core.simulation.config import RunConfig, read_config
 from emosim_core.training.evaluation_figures import (

@@ -16,8 +16,8 @@ import numpy as np
 from emosim_core.data.files import write_whole
 from emosim_core.errors import RunError
 from emosim_core.model import RatingScale
+from emosim_core.runs.plain import child
 from emosim_core.runs.records import SUMMARY, read_json, read_manifest, read_records
-from emosim_core.runs.trust import child
 from emosim_core.training.metrics import METRICS, Comparison, Estimate, ItemTable, read_sessions, tally
 
 RESULTS = "evaluation.json"

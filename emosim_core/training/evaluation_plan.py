@@ -14,8 +14,8 @@ from pydantic import Field, field_validator
 from emosim_core.errors import ConfigurationError, RunError
 from emosim_core.hooks import Registry
 from emosim_core.hooks.names import Request
+from emosim_core.runs.plain import own_files
 from emosim_core.runs.records import MANIFEST, read_json
-from emosim_core.runs.trust import own_files
 from emosim_core.simulation.config import ComponentChoice, EnvironmentConfig, RunConfig
 
 EVALUATION_SEED = 1042

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from emosim_core.data.files import write_whole
 from emosim_core.data.tables import existing_file
 from emosim_core.errors import ConfigurationError, DataError, MissingDependencyError
-from emosim_core.runs.trust import own_files
+from emosim_core.runs.plain import own_files
 
 if TYPE_CHECKING:
     from emosim_core.training.torch_side.nets import Actor, NetOptions

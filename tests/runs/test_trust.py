@@ -23,9 +23,10 @@ from emosim_core import Registry
 from emosim_core.data.files import write_whole
 from emosim_core.errors import ConfigurationError, RunError, TrustError
 from emosim_core.runs import notes
+from emosim_core.runs.plain import child, own_files
 from emosim_core.runs.reach import _is_harmless, reaches
 from emosim_core.runs.records import read_json
-from emosim_core.runs.trust import Again, child, confirmed, note_made, own_files
+from emosim_core.runs.trust import Again, confirmed, note_made
 from emosim_core.simulation.config import RunConfig
 from emosim_core.studies.ablation import results
 from emosim_core.testing import ChatServer
