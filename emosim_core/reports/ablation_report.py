@@ -9,7 +9,8 @@ from typing import Any
 from emosim_core.errors import RunError
 from emosim_core.reports.figure import Figure, Series, Table, identifier
 from emosim_core.reports.report import Fact, Report, Section, flat, setup_tables
-from emosim_core.runs.records import MANIFEST, read_json
+from emosim_core.runs.reading import check_format, damaged
+from emosim_core.runs.records import FORMAT, MANIFEST, read_json
 from emosim_core.runs.words import decimal
 
 KIND = "ablation"
@@ -31,10 +32,10 @@ def report_of_ablation(directory: Path) -> Report:
     if not (directory / RESULTS).exists():
         raise RunError(f"{directory} has no {RESULTS} yet; go on with: emosim ablate --resume {directory}")
     manifest, found = read_json(directory / MANIFEST), read_json(directory / RESULTS)
-    try:
+    for name, one in ((MANIFEST, manifest), (RESULTS, found)):
+        check_format(directory / name, one, FORMAT)
+    with damaged(directory / RESULTS):
         return _report(directory, manifest, found)
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        raise RunError(f"{directory / RESULTS} is damaged ({type(error).__name__}: {error})") from error
 
 
 def _report(directory: Path, manifest: Mapping[str, Any], found: Mapping[str, Any]) -> Report:

@@ -66,7 +66,7 @@ def background(
         found.notes.append(f"The items were not loaded, so nothing is said of their categories: {error}")
         return found
     try:
-        source = registry.resolve("items", config["items"] or found.domain.default_items, found.domain.name)
+        source = registry.resolve("items", config.get("items") or found.domain.default_items, found.domain.name)
         items = build(source, Loader).load().items
     except EmoSimError as error:
         found.notes.append(f"The items cannot be loaded, so nothing is said of their categories: {error}")
@@ -74,7 +74,7 @@ def background(
     if digest(items) != manifest["data"].get("items_sha256"):
         found.notes.append(
             "The items have changed since the run was made, so nothing is said of their categories. "
-            f"Items come from: {manifest['parts']['items']['name']}."
+            f"Items come from: {source.component.name}."
         )
         return found
     found.items = {item.id: item for item in items}

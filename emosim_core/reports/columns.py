@@ -10,11 +10,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
-from emosim_core.errors import RunError
 from emosim_core.model.user import User
-from emosim_core.runs.records import INTERACTIONS, SUMMARY, read_json, read_manifest, read_records
+from emosim_core.runs.records import SUMMARY, read_records, read_summary, run_manifest
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -125,54 +123,46 @@ def read_run(
     Raises:
         RunError: the directory holds no run, or a file of it is damaged.
     """
-    manifest = read_manifest(directory)
-    if not (directory / INTERACTIONS).exists() and "episodes" not in manifest["config"]:
-        raise RunError(f"{directory} is no run: it has no {INTERACTIONS}")
-    summary = read_json(directory / SUMMARY) if (directory / SUMMARY).exists() else None
+    manifest = run_manifest(directory)
+    summary = read_summary(directory) if (directory / SUMMARY).exists() else None
     run = RunColumns(directory, manifest, summary)
     people, items, sessions = Numbered(), Numbered(), dict[int, Session]()
     ints = {name: array("q") for name in ("step_session", "step", "rating_session", "rating_step", "item", "liked")}
     floats = {name: array("d") for name in ("moods", "rating")}
     for record in read_records(directory):
-        try:
-            number = record["episode"]
-            session = sessions.get(number)
-            if session is None:
-                user = record["user"]
-                if user not in people:
-                    run.users.append(User(**record["person"]))
-                session = sessions[number] = Session(number, people[user])
-            seen(session, record)
-            session.mood = (record["mood"][0], record["mood"][1])
-            session.reward += record["reward"]
-            session.end = record["end"] or UNFINISHED
-            if not record["proposed"]:
+        number = record["episode"]
+        session = sessions.get(number)
+        if session is None:
+            user = record["user"]
+            if user not in people:
+                run.users.append(User(**record["person"]))
+            session = sessions[number] = Session(number, people[user])
+        seen(session, record)
+        session.mood = (record["mood"][0], record["mood"][1])
+        session.reward += record["reward"]
+        session.end = record["end"] or UNFINISHED
+        if not record["proposed"]:
+            continue
+        session.steps += 1
+        ints["step_session"].append(number)
+        ints["step"].append(record["step"])
+        floats["moods"].extend(session.mood)
+        for told in record["proposed"]:
+            run.titles[told["item"]] = told["title"]
+            item = items[told["item"]]
+            if told["rating"] is None and session.end != "interrupted":
+                session.failed += 1
+            if not told["consumed"]:
                 continue
-            session.steps += 1
-            ints["step_session"].append(number)
-            ints["step"].append(record["step"])
-            floats["moods"].extend(session.mood)
-            for told in record["proposed"]:
-                run.titles[told["item"]] = told["title"]
-                item = items[told["item"]]
-                if told["rating"] is None and session.end != "interrupted":
-                    session.failed += 1
-                if not told["consumed"]:
-                    continue
-                liked = told["valence"] == "positive"
-                session.total += told["felt"]
-                session.rated += 1
-                session.liked += liked
-                ints["rating_session"].append(number)
-                ints["rating_step"].append(record["step"])
-                ints["item"].append(item)
-                ints["liked"].append(liked)
-                floats["rating"].append(told["felt"])
-        except (KeyError, TypeError, ValueError, IndexError, AttributeError, ValidationError) as error:
-            where = f"session {record['episode']}, step {record['step']}"
-            raise RunError(f"{directory / INTERACTIONS}, {where}: is damaged ({type(error).__name__}: {error})") from (
-                error
-            )
+            liked = told["valence"] == "positive"
+            session.total += told["felt"]
+            session.rated += 1
+            session.liked += liked
+            ints["rating_session"].append(number)
+            ints["rating_step"].append(record["step"])
+            ints["item"].append(item)
+            ints["liked"].append(liked)
+            floats["rating"].append(told["felt"])
     run.sessions = sorted(sessions.values(), key=lambda session: session.number)
     for position, session in enumerate(run.sessions):
         session.position = position

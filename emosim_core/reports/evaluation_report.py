@@ -9,7 +9,8 @@ from typing import Any
 from emosim_core.errors import RunError
 from emosim_core.reports.figure import Figure, Number, Series, Table, identifier
 from emosim_core.reports.report import Fact, Report, Section, flat
-from emosim_core.runs.records import read_json
+from emosim_core.runs.reading import check_format, damaged
+from emosim_core.runs.records import FORMAT, read_json
 from emosim_core.runs.words import ENDINGS, usage_rows, who_answers
 
 EVALUATION = "evaluation.json"
@@ -40,12 +41,11 @@ def report_of_evaluation(directory: Path) -> Report:
         RunError: the directory holds no evaluation, or it is not complete, or is damaged.
     """
     found = read_json(directory / EVALUATION)
+    check_format(directory / EVALUATION, found, FORMAT)
     if not found.get("complete"):
         raise RunError(f"{directory} is not complete; go on with: emosim evaluate --resume {directory}")
-    try:
+    with damaged(directory / EVALUATION):
         return _report(directory, found)
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        raise RunError(f"{directory / EVALUATION} is damaged ({type(error).__name__}: {error})") from error
 
 
 def _report(directory: Path, found: Mapping[str, Any]) -> Report:

@@ -91,7 +91,7 @@ def report_of(
             return make(directory)
     kind = read_json(directory / MANIFEST).get("kind") if (directory / MANIFEST).exists() else None
     of_kind = {ABLATION: report_of_ablation, VALIDATION: report_of_validation}
-    if kind in of_kind:
+    if isinstance(kind, str) and kind in of_kind:
         if prompts:
             raise ConfigurationError(f"--prompts is for runs; {directory} is of the kind {kind!r}")
         return of_kind[kind](directory)

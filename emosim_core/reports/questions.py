@@ -14,7 +14,7 @@ from emosim_core.hooks import Registry
 from emosim_core.llm.chat import ChatAnswer, ChatRequest
 from emosim_core.llm.prompter import Prompter, Reply
 from emosim_core.llm.rater import Asks, Counted, ModelRater
-from emosim_core.runs.records import INTERACTIONS, MANIFEST, read_manifest
+from emosim_core.runs.records import INTERACTIONS, MANIFEST, run_manifest
 from emosim_core.runs.runner import Run
 from emosim_core.runs.summary import Episode
 from emosim_core.runs.trust import Again, confirmed
@@ -50,7 +50,7 @@ def questions(
         EmoSimError: what the run was made with is not there any more.
         RunError: the directory holds no run, or simulating it again gives another one.
     """
-    manifest = read_manifest(directory)
+    manifest = run_manifest(directory)
     if not manifest.get("language_model_asked") or "llm_backend" not in manifest["parts"]:
         raise ConfigurationError(f"--prompts: no language model was asked in {directory}, so there are no prompts")
     registry = registry or Registry()

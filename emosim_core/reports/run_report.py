@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from emosim_core.errors import RunError
 from emosim_core.hooks import Registry
 from emosim_core.llm.fencing import legible
 from emosim_core.model.emotion import describe_mood
@@ -19,6 +20,7 @@ from emosim_core.reports.report import Fact, Report, Section, setup_tables
 from emosim_core.reports.run_figures import figures_of_run
 from emosim_core.reports.stories import Asked, Stories
 from emosim_core.runs.intervals import bootstrap_ratios, divided
+from emosim_core.runs.records import INTERACTIONS
 from emosim_core.runs.trust import Again
 from emosim_core.runs.words import ENDINGS, signed, usage_rows, who_answers
 
@@ -61,6 +63,7 @@ def report_of_run(
     stories = Stories(asked)
     run = read_run(directory, stories.add)
     behind = background(run.manifest, registry, directory, again, given)
+    _check_belongs(run, behind)
     title = behind.domain.title if behind.domain else str(run.manifest["config"]["plugin"])
     report = Report("run", f"{title}: a run of {_sessions(len(run.ended))}", _headline(run, behind))
     if behind.domain:
@@ -79,6 +82,23 @@ def report_of_run(
         if run.manifest["language_model_asked"] and not asked:
             report.stories_note = NO_QUESTIONS
     return report
+
+
+def _check_belongs(run: RunColumns, behind: Background) -> None:
+    """See that the records are about the items and the scale of the run.
+
+    Raises:
+        RunError: they are not.
+    """
+    path = run.directory / INTERACTIONS
+    strange = next((item for item in run.titles if item not in behind.items), None) if behind.items else None
+    if strange is not None:
+        raise RunError(f"{path}: the item {strange!r} is none of the items that the run was made with")
+    if behind.domain and len(run.rating):
+        scale = behind.domain.scale
+        off = run.rating[(run.rating < scale.low) | (run.rating > scale.high)]
+        if len(off):
+            raise RunError(f"{path}: the rating {off[0]:g} lies off the scale {scale} of the run")
 
 
 def _sessions(count: int) -> str:

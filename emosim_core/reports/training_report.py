@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from emosim_core.data.files import plain_file
+from pydantic import TypeAdapter, with_config
+from typing_extensions import TypedDict
+
 from emosim_core.errors import RunError
 from emosim_core.reports.figure import Figure, Series, Table, identifier
 from emosim_core.reports.report import Fact, Report, Section, flat, setup_tables
-from emosim_core.runs.records import MANIFEST, SUMMARY, read_json
+from emosim_core.runs.reading import check_format, damaged, read_lines
+from emosim_core.runs.records import FORMAT, MANIFEST, SUMMARY, read_json
+from emosim_core.runs.schemas import Count
 from emosim_core.runs.words import usage_rows
 
 PROGRESS = "progress.jsonl"
@@ -24,6 +27,19 @@ _OF_SESSIONS = "Means of the sessions that ended since the line before; in the f
 _HIDDEN = frozenset({_X, "episodes", "updates", "n_updates"})
 """Columns that count on as the steps do, and show nothing."""
 
+_LARGEST = 1e300
+"""Numbers beyond are drawn nowhere."""
+
+
+@with_config(strict=True, allow_inf_nan=False, extra="allow")
+class _Line(TypedDict):
+    """What is used of a line of progress, whoever wrote it; every other number is a curve."""
+
+    timesteps: Count
+
+
+_LINE = TypeAdapter(_Line)
+
 _MOST_POINTS = 2000
 
 
@@ -34,9 +50,21 @@ def report_of_training(directory: Path) -> Report:
         RunError: the directory holds no training, or is damaged.
     """
     columns = _read(directory / PROGRESS)
-    steps = columns.pop(_X, {})
     manifest = read_json(directory / MANIFEST) if (directory / MANIFEST).exists() else {}
+    if "format" in manifest:
+        check_format(directory / MANIFEST, manifest, FORMAT)
     summary = read_json(directory / SUMMARY) if (directory / SUMMARY).exists() else {}
+    with damaged(directory / (SUMMARY if summary else MANIFEST)):
+        return _report(directory, columns, manifest, summary)
+
+
+def _report(
+    directory: Path,
+    columns: dict[str, dict[int, float]],
+    manifest: Mapping[str, Any],
+    summary: Mapping[str, Any],
+) -> Report:
+    steps = columns.pop(_X, {})
     config: Mapping[str, Any] = manifest.get("config", {})
     algorithm = str(config.get("algo", "")).upper()
     title = " ".join(
@@ -83,21 +111,14 @@ def report_of_training(directory: Path) -> Report:
 def _read(path: Path) -> dict[str, dict[int, float]]:
     """The numbers of a file of progress: by column, the values by line. A line in flight is left out."""
     columns: dict[str, dict[int, float]] = {}
-    try:
-        with plain_file(path).open("rb") as stream:
-            for number, line in enumerate(stream, start=1):
-                if not line.endswith(b"\n"):
-                    break
-                try:
-                    record = json.loads(line)
-                    told = {**record, _X: int(record[_X])}
-                except (ValueError, KeyError, TypeError) as error:
-                    raise RunError(f"{path}, line {number}: is no line of progress ({error})") from error
-                for name, value in _flat(told):
-                    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < float("inf"):
-                        columns.setdefault(name, {})[number] = value
-    except OSError as error:
-        raise RunError(f"{path} cannot be read: {error.strerror}") from error
+    last = -1
+    for number, record in read_lines(path, _LINE):
+        if record[_X] <= last:
+            raise RunError(f"{path}, line {number}: is out of order: {_X} do not rise")
+        last = record[_X]
+        for name, value in _flat(record):
+            if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _LARGEST:
+                columns.setdefault(name, {})[number] = value
     return columns
 
 

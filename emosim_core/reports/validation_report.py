@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from emosim_core.errors import RunError
 from emosim_core.reports.figure import Figure, Number, Series, Table, identifier
 from emosim_core.reports.report import Fact, Report, Section, setup_tables
-from emosim_core.runs.records import MANIFEST, read_json
+from emosim_core.runs.reading import check_format, damaged
+from emosim_core.runs.records import FORMAT, MANIFEST, read_json
 from emosim_core.runs.words import usage_rows, who_answers
 
 KIND = "validation"
@@ -29,10 +29,9 @@ def report_of_validation(directory: Path) -> Report:
         RunError: the directory holds no validation, or is damaged.
     """
     manifest, found = read_json(directory / MANIFEST), read_json(directory / RESULTS)
-    try:
+    check_format(directory / MANIFEST, {"format": 1, **manifest}, FORMAT)
+    with damaged(directory / RESULTS):
         return _report(manifest, found)
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        raise RunError(f"{directory / RESULTS} is damaged ({type(error).__name__}: {error})") from error
 
 
 def _report(manifest: Mapping[str, Any], found: Mapping[str, Any]) -> Report:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from emosim_core.data.files import plain_file
 from emosim_core.errors import RunError
 from emosim_core.reports.report import Report
+from emosim_core.runs.reading import read_object
 
 PAGE = "page.json"
 """File of a directory that says what its report says; its fields are those of :class:`Report`."""
@@ -22,9 +22,7 @@ def written_report(directory: Path) -> Report:
     """
     path = directory / PAGE
     try:
-        report = TypeAdapter(Report).validate_json(plain_file(path).read_bytes())
-    except OSError as error:
-        raise RunError(f"{path} cannot be read: {error.strerror}") from error
+        report = TypeAdapter(Report).validate_python(read_object(path))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"

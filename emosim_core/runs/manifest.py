@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from emosim_core.errors import RunError
+from emosim_core.runs.records import FORMAT
 from emosim_core.simulation.assembly import World
 
 _LIBRARIES = ("gymnasium", "numpy", "pydantic")
@@ -32,7 +33,7 @@ def make_manifest(world: World, config: BaseModel, libraries: Iterable[str] = ()
         name, _, version = part["provider"].rpartition(" ")
         versions[name] = version
     return {
-        "format": 1,
+        "format": FORMAT,
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "language_model_asked": world.rater.asks_model,
         "language_model": world.model or None,

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from emosim_core.data.files import plain_file
 from emosim_core.errors import RunError
 from emosim_core.model.emotion import AROUSAL_NAMES, VALENCE_NAMES
+from emosim_core.runs import schemas
+from emosim_core.runs.reading import check, check_format, lines_of, parse, read_line, read_object
 from emosim_core.simulation.engine import Engine, Step
 
 INTERACTIONS = "interactions.jsonl"
@@ -19,7 +20,8 @@ SUMMARY = "summary.json"
 _FIELD_OF_ITS_OWN = {"run": "policy", "train": "algo"}
 """A field that only the configurations of one command have."""
 
-_STEP_KEYS = {"episode", "step", "user", "proposed", "reward", "mood", "end"}
+FORMAT = 1
+"""Format of the files of a run that this version writes, and the newest that it reads."""
 
 
 def plain(value: float) -> float | int | None:
@@ -94,40 +96,139 @@ def encode(record: Mapping[str, Any]) -> bytes:
 def read_records(directory: Path) -> Iterator[dict[str, Any]]:
     """All steps of a run in the order in which they were written; a line in flight when it was killed is left out.
 
+    Each is what :func:`step_record` makes, and the steps of a session are in order, the first with its person. What
+    is read to its end is what the summary says, if the run is complete.
+
     Raises:
-        RunError: there is no such file, or a line is not a record.
+        RunError: there is no such file, a line is not a step, or lines are missing or do not belong together; names
+            the line.
     """
     path = directory / INTERACTIONS
-    try:
-        with plain_file(path).open("rb") as stream:
-            for number, line in enumerate(stream, start=1):
-                if not line.endswith(b"\n"):
-                    return
-                try:
-                    record = json.loads(line)
-                except ValueError as error:
-                    raise RunError(f"{path}, line {number}: is not JSON ({error})") from error
-                if not isinstance(record, dict) or not record.keys() >= _STEP_KEYS:
-                    raise RunError(f"{path}, line {number}: is not a step of a run")
-                yield record
-    except FileNotFoundError as error:
-        if (directory / MANIFEST).exists():  # it was stopped before its first step
+    begun = (directory / MANIFEST).exists()
+    most = run_manifest(directory)["config"]["episodes"] if begun else None
+    if not path.exists():
+        if begun:  # it was stopped before its first step
+            _Order(most).check(path, directory)
             return
-        raise RunError(f"{directory} is no run: it has no {INTERACTIONS}") from error
-    except OSError as error:
-        raise RunError(f"{path} cannot be read: {error.strerror}") from error
+        raise RunError(f"{directory} is no run: it has no {INTERACTIONS}")
+    order = _Order(most)
+    for number, line in lines_of(path):
+        where = f"{path}, line {number}:"
+        record = read_line(where, line, schemas.STEP)
+        order.take(where, record, line)
+        yield record
+    order.check(path, directory)
+
+
+class _Order:
+    """Sees that the steps of a run belong together.
+
+    Args:
+        most: sessions of the run; None where that is not known.
+    """
+
+    def __init__(self, most: int | None) -> None:
+        self._most = most
+        self._going: dict[int, tuple[int, str]] = {}
+        self._ended: set[int] = set()
+        self._titles: dict[str, str] = {}
+        self._steps = 0
+
+    def take(self, where: str, record: dict[str, Any], line: bytes) -> None:
+        """See that a record is the next of its session."""
+        episode, step, user = record["episode"], record["step"], record["user"]
+        before, who = self._going.get(episode, (0, user))
+        if step != before + 1 or user != who or episode in self._ended:
+            raise RunError(
+                f"{where} step {step} of session {episode} with {user!r} is out of place: "
+                + ("the session has ended before" if episode in self._ended else f"expected step {before + 1}")
+                + (f" with {who!r}" if user != who else "")
+            )
+        if self._most is not None and episode >= self._most:
+            raise RunError(f"{where} session {episode} is none of this run, which has {self._most}")
+        if step == 1:
+            check(f"{where} person", record.get("person"), schemas.PERSON)
+            if record["person"]["id"] != user:
+                raise RunError(f"{where} the person is {record['person']['id']!r}, the user {user!r}")
+        keys = len(record) + len(record.get("person", ()))
+        for item in record["proposed"]:
+            keys += len(item) + len(item.get("probabilities", ()))
+            if item["consumed"] and not item.keys() >= schemas.CONSUMED:
+                missing = sorted(schemas.CONSUMED - item.keys())[0]
+                raise RunError(f"{where} is damaged: {item['item']!r} was consumed and has no {missing!r}")
+            for one in (item, *item["remembered"]):
+                if self._titles.setdefault(one["item"], one["title"]) != one["title"]:
+                    raise RunError(
+                        f"{where} the item {one['item']!r} is called {one['title']!r}, and "
+                        f"{self._titles[one['item']]!r} before"
+                    )
+            keys += sum(map(len, item["remembered"]))
+        if keys != line.count(b'":') - line.count(b'\\":'):
+            parse(where, line)  # a field may stand twice
+        if record["end"] is None:
+            self._going[episode] = (step, user)
+        else:
+            self._going.pop(episode, None)
+            self._ended.add(episode)
+        self._steps += bool(record["proposed"])
+
+    def check(self, path: Path, directory: Path) -> None:
+        """See that all were taken, if the run is complete."""
+        if not (directory / SUMMARY).exists():
+            return
+        summary = read_summary(directory)
+        if not summary["complete"]:
+            return
+        for what, count, expected in (
+            ("sessions that ended", len(self._ended), summary["episodes"]),
+            ("steps", self._steps, summary["steps"]),
+        ):
+            if count != expected:
+                raise RunError(f"{path} has {count:,} {what}, {SUMMARY} says {expected:,}; one of them is damaged")
 
 
 def read_manifest(directory: Path) -> dict[str, Any]:
+    """The manifest of a run or a training.
+
+    Raises:
+        RunError: it is missing or damaged, or was written by a newer version.
+    """
+    return _manifest(directory / MANIFEST)
+
+
+def _manifest(path: Path) -> dict[str, Any]:
+    found = read_json(path)
+    check_format(path, found, FORMAT)
+    for section in ("config", "parts", "data"):
+        if not isinstance(found.get(section), dict):
+            raise RunError(f"{path} is damaged: it has no table {section!r}")
+    check(path, found, schemas.MANIFEST)
+    return found
+
+
+def run_manifest(directory: Path) -> dict[str, Any]:
     """The manifest of a run.
 
     Raises:
-        RunError: it is missing, is not JSON, or lacks what a manifest holds.
+        RunError: as :func:`read_manifest`, or it is that of something else.
     """
-    found = read_json(directory / MANIFEST)
-    for section in ("config", "parts", "data"):
-        if not isinstance(found.get(section), dict):
-            raise RunError(f"{directory / MANIFEST} is damaged: it has no table {section!r}")
+    found = read_manifest(directory)
+    check(f"{directory / MANIFEST}: config", found["config"], schemas.RUN_CONFIG)
+    return found
+
+
+def read_summary(directory: Path) -> dict[str, Any]:
+    """The summary of a run.
+
+    Raises:
+        RunError: it is missing or damaged, or its numbers do not go together.
+    """
+    path = directory / SUMMARY
+    found = read_json(path)
+    check(path, found, schemas.SUMMARY)
+    for name, parts in (("episodes", "ends"), ("ratings", "rating_counts")):
+        if sum(found[parts].values()) != found[name]:
+            raise RunError(f"{path} is damaged: {parts} do not add up to {name}, {found[name]}")
     return found
 
 
@@ -144,6 +245,7 @@ def stored_config(directory: Path, command: str) -> dict[str, Any]:
     config: dict[str, Any] = read_manifest(directory)["config"]
     if _FIELD_OF_ITS_OWN[command] not in config:
         raise RunError(f"{directory} was not made by 'emosim {command}'; resume it with the command that made it")
+    check(f"{directory / MANIFEST}: config", config, schemas.ENVIRONMENT)
     return config
 
 
@@ -163,12 +265,6 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises:
         RunError: it is missing or is not JSON.
     """
-    try:
-        found = json.loads(plain_file(path).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise RunError(f"{path.parent} is no run: it has no {path.name}") from error
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path} cannot be read: {error}") from error
-    if not isinstance(found, dict):
-        raise RunError(f"{path} is damaged: it holds no JSON object")
-    return found
+    if not path.exists():
+        raise RunError(f"{path.parent} is no run: it has no {path.name}")
+    return read_object(path)

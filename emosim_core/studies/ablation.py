@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, TypeAdapter, with_config
+from typing_extensions import TypedDict
 
 from emosim_core.data.files import write_whole
 from emosim_core.data.tables import write_csv
@@ -24,7 +25,9 @@ from emosim_core.hooks import Registry
 from emosim_core.hooks.names import checked_options
 from emosim_core.runs.plain import child, own_files
 from emosim_core.runs.reach import reaches, same_component
-from emosim_core.runs.records import read_json
+from emosim_core.runs.reading import check, check_format, read_object
+from emosim_core.runs.records import FORMAT, read_json
+from emosim_core.runs.schemas import Count, Name, Number, Part
 from emosim_core.runs.trust import Again, confirmed, note_made
 from emosim_core.simulation.assembly import World
 from emosim_core.simulation.config import ComponentChoice, EnvironmentConfig
@@ -166,7 +169,7 @@ class Ablation:
                 name, _, version = part["provider"].rpartition(" ")
                 versions[name] = version
         return {
-            "format": 1,
+            "format": FORMAT,
             "kind": "ablation",
             "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
             "language_model_asked": self.asks_model,
@@ -211,7 +214,7 @@ class Ablation:
                 raise RunError(f"{self.directory} cannot be made: {error.strerror}") from error
             _write_json(self.directory / MANIFEST, manifest)
         else:
-            _same(read_json(self.directory / MANIFEST), json.loads(json.dumps(manifest)), self.directory)
+            _same(_manifest(self.directory), json.loads(json.dumps(manifest)), self.directory)
         note_made(self.directory, self.config.flat(), _MODELS, self.worlds.registry)
         try:
             for cell in executor.run(self.plan.left, on_ratings):
@@ -334,7 +337,7 @@ def results(directory: Path, registry: Registry, given: Mapping[str, Any] | None
             study, resolved = study_of(registry, choice, domain)
             studies[about["asked"]] = (study, whose(resolved))
     return {
-        "format": 1,
+        "format": FORMAT,
         "kind": "ablation",
         "plugin": domain,
         "title": manifest["domain"]["title"],
@@ -359,7 +362,7 @@ def usage(directory: Path) -> dict[str, Any]:
         path = child(directory / "cells", one["cell"]) / DONE
         if not path.is_file():
             continue
-        for name, value in read_json(path).get("usage", {}).items():
+        for name, value in read_object(path, _DONE)["usage"].items():
             before = total.get(name)
             numbers = isinstance(value, int | float) and isinstance(before, int | float)
             total[name] = round(before + value, 9) if numbers else (before if value is None else value)
@@ -393,10 +396,61 @@ def _rows(told: Mapping[str, Any]) -> Iterable[list[Any]]:
         yield ["" if row.get(name) is None else row[name] for name in _COLUMNS]
 
 
+@with_config(strict=True, allow_inf_nan=False)
+class _Domain(TypedDict):
+    name: Name
+    title: str
+    scale: Annotated[list[Number], Field(min_length=3, max_length=3)]
+
+
+@with_config(strict=True)
+class _Cell(TypedDict):
+    cell: Annotated[str, Field(pattern=r"^[^/\\.\x00][^/\\\x00]*$")]
+    study: str
+    seed: int
+    answers: dict[str, str]
+
+
+@with_config(strict=True)
+class _Way(TypedDict):
+    answers: dict[str, str]
+    parts: dict[str, Part]
+
+
+@with_config(strict=True, allow_inf_nan=False, extra="allow")
+class _Manifest(TypedDict):
+    """What manifest.json of an ablation holds; ``config`` is checked by who goes on with it."""
+
+    format: Count
+    kind: Literal["ablation"]
+    config: dict[str, Any]
+    ways: list[_Way]
+    cells: list[_Cell]
+    left_out: dict[str, str]
+    domain: _Domain
+    data: dict[str, int | str | None]
+    announcements: list[str]
+
+
+@with_config(strict=True, allow_inf_nan=False, extra="allow")
+class _Done(TypedDict):
+    """What cell.json holds."""
+
+    ratings: Count
+    failed: Count
+    usage: dict[str, Number | str | bool | None]
+
+
+_MANIFEST, _DONE = TypeAdapter(_Manifest), TypeAdapter(_Done)
+
+
 def _manifest(directory: Path) -> dict[str, Any]:
-    found = read_json(directory / MANIFEST)
+    path = directory / MANIFEST
+    found = read_json(path)
     if found.get("kind") != "ablation":
         raise RunError(f"{directory} is no ablation; emosim ablate makes one")
+    check_format(path, found, FORMAT)
+    check(path, found, _MANIFEST)
     return found
 
 

@@ -7,15 +7,19 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field, TypeAdapter, with_config
+from typing_extensions import TypedDict
 
-from emosim_core.data.files import plain_file, write_whole
+from emosim_core.data.files import write_whole
 from emosim_core.errors import ConfigurationError, RunError
 from emosim_core.hooks import Registry, Resolved
 from emosim_core.model import RatingScale
-from emosim_core.runs.records import encode
+from emosim_core.runs.reading import check, check_format, damaged, read_lines
+from emosim_core.runs.records import FORMAT, encode
+from emosim_core.runs.schemas import Count, Name, Number
 from emosim_core.simulation.assembly import World, assemble, build
 from emosim_core.simulation.config import ComponentChoice, EnvironmentConfig, read_config
 from emosim_core.studies.asking import ask, choose
@@ -25,8 +29,43 @@ RECORDS = "records.jsonl"
 DONE = "cell.json"
 """Written last: a cell without it is done again."""
 
-_KEYS = {"trial", "side", "group", "cluster", "user", "item", "at_least", "at_most", "rating"}
-"""What figures are made from, in every record."""
+
+@with_config(strict=True)
+class _Study(TypedDict):
+    name: Name
+    options: dict[str, Any]
+    asked: str
+
+
+@with_config(strict=True, allow_inf_nan=False, extra="allow")
+class _Head(TypedDict):
+    """The first line: which study this is."""
+
+    format: Count
+    study: _Study
+    seed: int
+    answers: dict[str, str]
+    scale: Annotated[list[Number], Field(min_length=3, max_length=3)]
+    trials: Count
+    facts: dict[str, Any]
+
+
+@with_config(strict=True, allow_inf_nan=False, extra="allow")
+class _Record(TypedDict):
+    """What figures are made from, in every other line."""
+
+    trial: Count
+    side: str
+    group: str
+    cluster: str
+    user: str
+    item: str
+    at_least: Number | None
+    at_most: Number | None
+    rating: Number | None
+
+
+_HEAD, _RECORD = TypeAdapter(_Head), TypeAdapter(_Record)
 
 _CLOSE = 1e-9
 """Ratings this near to a bound lie on it."""
@@ -140,7 +179,7 @@ def do(cell: Cell, worlds: Worlds, on_ratings: Callable[[int], None] = lambda co
     scale = world.domain.scale
     brought = {user.id: user for user in trials.people if user.id not in world.population.index}
     head = {
-        "format": 1,
+        "format": FORMAT,
         "study": {**resolved.describe(), "asked": called(cell.study)},
         "seed": cell.seed,
         "answers": dict(cell.answers),
@@ -202,28 +241,21 @@ def read(directory: Path) -> Read:
         RunError: the file is missing or damaged; names the line.
     """
     path = directory / RECORDS
-    try:
-        lines = plain_file(path).read_bytes().splitlines()
-    except OSError as error:
-        raise RunError(f"{path} cannot be read: {error.strerror}") from error
-    if not lines:
+    lines = read_lines(path)
+    number, head = next(lines, (0, {}))
+    if not number:
         raise RunError(f"{path} is empty")
-    parsed = []
-    for number, line in enumerate(lines, start=1):
-        try:
-            found = json.loads(line)
-        except ValueError as error:
-            raise RunError(f"{path}, line {number}: is not JSON ({error})") from error
-        if not isinstance(found, dict) or (number > 1 and not found.keys() >= _KEYS):
-            raise RunError(f"{path}, line {number}: is not a record of an ablation")
-        parsed.append(found)
-    head, records = parsed[0], parsed[1:]
-    if not head.keys() >= {"study", "seed", "answers", "scale", "trials", "facts"}:
-        raise RunError(f"{path}, line 1: does not say which study this is")
+    check_format(path, head, FORMAT)
+    check(f"{path}, line 1:", head, _HEAD)
+    records = []
+    for number, record in lines:
+        check(f"{path}, line {number}:", record, _RECORD)
+        records.append(record)
     if len(records) != head["trials"]:
         raise RunError(f"{path}: {len(records)} records of {head['trials']} trials; the file was cut or added to")
     low, high, step = head["scale"]
-    scale = RatingScale(low=low, high=high, step=step)
+    with damaged(path):
+        scale = RatingScale(low=low, high=high, step=step)
     for number, one in enumerate(records, start=2):
         rating = one["rating"]
         if rating is not None and not (isinstance(rating, int | float) and scale.contains(rating)):

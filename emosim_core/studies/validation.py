@@ -19,7 +19,7 @@ from emosim_core.components.rule_based import RECORDED_PEOPLE
 from emosim_core.errors import RunError
 from emosim_core.hooks import Registry
 from emosim_core.model import User
-from emosim_core.runs.records import plain
+from emosim_core.runs.records import FORMAT, plain
 from emosim_core.simulation.assembly import World, assemble, item_source, make_catalog
 from emosim_core.simulation.config import EnvironmentConfig, read_config
 from emosim_core.studies import validation_people as real
@@ -195,6 +195,7 @@ class Validation:
         """The manifest: what was asked, of whom, by what."""
         world = self.world
         return {
+            "format": FORMAT,
             "kind": "validation",
             "title": f"{world.domain.title}: simulated people beside real ones",
             "config": self.config.model_dump(mode="json"),

@@ -9,7 +9,9 @@ from typing import Any
 
 from emosim_core.data.files import write_whole
 from emosim_core.errors import RunError
-from emosim_core.runs.records import encode
+from emosim_core.runs.reading import check_format, read_object
+from emosim_core.runs.reading import read_lines as read_lines_of
+from emosim_core.runs.records import FORMAT, encode
 
 MANIFEST, RESULTS = "manifest.json", "validation.json"
 
@@ -30,21 +32,7 @@ def read_lines(directory: Path, name: str) -> list[dict[str, Any]]:
     Raises:
         RunError: there is no such file, or a line is not a record.
     """
-    path = directory / f"{name}.jsonl"
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise RunError(f"{path} cannot be read: {error.strerror}") from error
-    records = []
-    for number, line in enumerate(lines, start=1):
-        try:
-            record = json.loads(line)
-        except ValueError as error:
-            raise RunError(f"{path}, line {number}: is not JSON ({error})") from error
-        if not isinstance(record, dict):
-            raise RunError(f"{path}, line {number}: is not a record")
-        records.append(record)
-    return records
+    return [record for _, record in read_lines_of(directory / f"{name}.jsonl")]
 
 
 def read_manifest(directory: Path) -> dict[str, Any]:
@@ -54,12 +42,8 @@ def read_manifest(directory: Path) -> dict[str, Any]:
         RunError: there is none, or it is another kind of directory.
     """
     path = directory / MANIFEST
-    try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise RunError(f"{path} cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise RunError(f"{path} is not JSON ({error})") from error
-    if not isinstance(told, dict) or told.get("kind") != "validation":
+    told = read_object(path)
+    if told.get("kind") != "validation":
         raise RunError(f"{directory} holds no validation")
+    check_format(path, {"format": 1, **told}, FORMAT)
     return told

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, with_config
+from typing_extensions import NotRequired, TypedDict
+
 from emosim_core.errors import RunError
+from emosim_core.runs.reading import read_lines
+from emosim_core.runs.schemas import Count, Number
 
 PROGRESS = "progress.jsonl"
 """One line each time that the curves move: timesteps, episodes, reward, length, fps, updates, losses, evaluation."""
@@ -34,17 +38,44 @@ class Told:
     evaluation: dict[str, float] | None = None
 
 
+@with_config(strict=True, allow_inf_nan=False, extra="allow")
+class _Line(TypedDict):
+    """One line of progress.jsonl; losses and what else was measured stand beside."""
+
+    timesteps: Count
+    episodes: NotRequired[Count]
+    reward: NotRequired[Number | None]
+    length: NotRequired[Number | None]
+    fps: NotRequired[Number | None]
+    evaluation: NotRequired[dict[str, Number]]
+
+
+@with_config(strict=True, allow_inf_nan=False, extra="allow")
+class _Summary(TypedDict):
+    """What is used of summary.json of a training that is complete."""
+
+    timesteps: Count
+    episodes: Count
+    reward: Number | None
+    seconds: Number
+    steps_per_second: Number | None
+
+
+LINE, SUMMARY = TypeAdapter(_Line), TypeAdapter(_Summary)
+
+
 def read_progress(directory: Path) -> list[dict[str, Any]]:
     """The lines of progress.jsonl; one in flight when the training was killed is left out.
 
     Raises:
-        RunError: a line is no JSON.
+        RunError: a line is damaged, or lines are out of order.
     """
     path = directory / PROGRESS
     if not path.exists():
         return []
-    try:
-        lines = path.read_bytes().splitlines(keepends=True)
-        return [json.loads(line) for line in lines if line.endswith(b"\n")]
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path} cannot be read: {error}") from error
+    found: list[dict[str, Any]] = []
+    for number, line in read_lines(path, LINE):
+        if found and line["timesteps"] <= found[-1]["timesteps"]:
+            raise RunError(f"{path}, line {number}: is out of order: timesteps do not rise")
+        found.append(line)
+    return found

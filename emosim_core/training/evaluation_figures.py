@@ -9,15 +9,19 @@ import platform
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from pydantic import Field, TypeAdapter, with_config
+from typing_extensions import TypedDict
 
 from emosim_core.data.files import write_whole
 from emosim_core.errors import RunError
 from emosim_core.model import RatingScale
 from emosim_core.runs.plain import child
-from emosim_core.runs.records import SUMMARY, read_json, read_manifest, read_records
+from emosim_core.runs.reading import check, check_format
+from emosim_core.runs.records import FORMAT, SUMMARY, read_json, read_records, read_summary, run_manifest
+from emosim_core.runs.schemas import Choice, Count, Environment, Name, Number
 from emosim_core.training.metrics import METRICS, Comparison, Estimate, ItemTable, read_sessions, tally
 
 RESULTS = "evaluation.json"
@@ -26,6 +30,43 @@ ITEMS = "items.csv"
 RUNS = "runs"
 LOGS = "logs"
 PLOTS = "plots"
+
+
+@with_config(strict=True, allow_inf_nan=False)
+class _Recommender(TypedDict):
+    """A recommender that is compared; ``folder`` lies in the evaluation."""
+
+    name: Name
+    policy: Choice
+    model: str | None
+    folder: Annotated[str, Field(pattern=r"^[^/\\.\x00][^/\\\x00]*$")]
+
+
+@with_config(strict=True, allow_inf_nan=False)
+class _Config(Environment):
+    """What is used of the configuration of an evaluation."""
+
+    bootstrap: Count
+    seed: int
+    groups: list[Literal["all", "known", "new"]]
+
+
+@with_config(strict=True, allow_inf_nan=False)
+class _Plan(TypedDict):
+    """What evaluation.json holds before anything is measured."""
+
+    format: Count
+    complete: bool
+    domain: str
+    title: str
+    config: _Config
+    scale: dict[str, Number]
+    liked_from: Number
+    notes: list[str]
+    recommenders: Annotated[list[_Recommender], Field(min_length=1)]
+
+
+_PLAN = TypeAdapter(_Plan)
 
 
 def stored_evaluation(out: Path) -> dict[str, Any]:
@@ -39,12 +80,14 @@ def stored_evaluation(out: Path) -> dict[str, Any]:
     stored = read_json(out / RESULTS)
     if not isinstance(stored.get("config"), dict) or not isinstance(stored.get("recommenders"), list):
         raise RunError(f"{out / RESULTS} is damaged: it does not say what is evaluated")
+    check_format(out / RESULTS, stored, FORMAT)
+    check(out / RESULTS, stored, _PLAN)
     return stored
 
 
 def is_complete(directory: Path) -> bool:
     """Whether a run is complete."""
-    return (directory / SUMMARY).is_file() and read_json(directory / SUMMARY).get("complete") is True
+    return (directory / SUMMARY).is_file() and bool(read_summary(directory)["complete"])
 
 
 def measure(out: Path, bootstrap: int | None = None) -> dict[str, Any]:
@@ -74,8 +117,8 @@ def measure(out: Path, bootstrap: int | None = None) -> dict[str, Any]:
         for directory in directories.values():
             if not is_complete(directory):
                 raise RunError(f"{directory} is not complete; go on with: emosim evaluate --resume {out}")
-            manifests.append(read_manifest(directory))
-            summaries.append(read_json(directory / SUMMARY))
+            manifests.append(run_manifest(directory))
+            summaries.append(read_summary(directory))
         sessions = {
             name: read_sessions(read_records(directory), items, plan["liked_from"], str(directory))
             for name, directory in directories.items()

@@ -15,8 +15,8 @@ from emosim_core.errors import ConfigurationError, RunError
 from emosim_core.hooks import Registry
 from emosim_core.hooks.names import Request
 from emosim_core.runs.plain import own_files
-from emosim_core.runs.records import MANIFEST, read_json
-from emosim_core.simulation.config import ComponentChoice, EnvironmentConfig, RunConfig
+from emosim_core.runs.records import MANIFEST, read_manifest, run_manifest
+from emosim_core.simulation.config import ComponentChoice, EnvironmentConfig, RunConfig, read_config
 
 EVALUATION_SEED = 1042
 """Seed of the sessions that are measured. Sessions are numbered under their seed; those of a training have seeds that
@@ -243,8 +243,8 @@ def model_config(model: str) -> dict[str, Any]:
     """
     if not (Path(model) / MANIFEST).is_file():
         raise RunError(f"{model} is no trained recommender: it has no {MANIFEST}; 'emosim train' makes one")
-    config = read_json(Path(model) / MANIFEST).get("config")
-    if not isinstance(config, dict) or not isinstance(config.get("plugin"), str):
+    config: dict[str, Any] = read_manifest(Path(model))["config"]
+    if not isinstance(config.get("plugin"), str):
         raise RunError(f"{Path(model) / MANIFEST} is damaged: its table 'config' names no plugin")
     if "policy" in config and "episodes" in config:
         raise RunError(f"{model} is a run, no trained recommender; name its policy with --policies")
@@ -282,14 +282,14 @@ def notes_on(config: EvaluationConfig) -> list[str]:
     for model in config.models:
         trained = model_config(model)
         known = {name: value for name, value in trained.items() if name in EnvironmentConfig.model_fields}
-        there = EnvironmentConfig(**known).model_dump(mode="json")
+        there = read_config(EnvironmentConfig, known, str(Path(model) / MANIFEST)).model_dump(mode="json")
         differing = [name for name in there if name not in _NOT_COMPARED and there[name] != here[name]]
         if differing:
             notes.append(f"{model} was trained in another environment; what differs: {', '.join(differing)}.")
         notes += _notes_on_people(model, there["people"], "trained on", config)
     for logs in config.logs:
         if (Path(logs) / MANIFEST).is_file():
-            logged = read_json(Path(logs) / MANIFEST).get("config", {})
+            logged = run_manifest(Path(logs))["config"]
             notes += _notes_on_people(logs, logged.get("people", "all"), "made with", config)
             if logged.get("seed") == config.seed:
                 notes.append(f"{logs} was made under the seed {config.seed} too; measure under another with --seed.")

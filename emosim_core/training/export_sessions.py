@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from emosim_core.errors import ConfigurationError, RunError
-from emosim_core.runs.records import INTERACTIONS, read_manifest, read_records
+from emosim_core.runs.records import INTERACTIONS, read_records, run_manifest
 
 
 class LoggedItem(BaseModel):
@@ -93,7 +93,7 @@ def open_runs(directories: Sequence[Path]) -> list[LoggedRun]:
     names = [directory.resolve().name for directory in directories]
     runs = []
     for directory, name in zip(directories, names, strict=True):
-        manifest = read_manifest(directory)
+        manifest = run_manifest(directory)
         if not any(record["proposed"] for record in read_records(directory)):
             raise RunError(f"{directory} holds no step; continue it with: emosim run --resume {directory}")
         runs.append(LoggedRun(name if names.count(name) == 1 else str(directory), directory, manifest))

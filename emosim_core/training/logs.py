@@ -186,22 +186,13 @@ def _entries(found: Path, path: str, traits: dict[str, list[int]]) -> Iterator[_
 
 def _of_run(directory: Path, traits: dict[str, list[int]]) -> Iterator[_Entry]:
     for number, record in enumerate(read_records(directory), start=1):
-        person = record.get("person")
-        try:
-            if person is not None:
-                traits[str(person["id"])] = [int(person[trait]) for trait in TRAITS]
-            for told in record["proposed"]:
-                if told["consumed"] and told["felt"] is not None:
-                    yield _Entry(
-                        int(record["episode"]),
-                        int(record["step"]),
-                        str(record["user"]),
-                        str(told["item"]),
-                        float(told["felt"]),
-                        number,
-                    )
-        except (KeyError, TypeError, ValueError) as error:
-            raise DataError(directory / INTERACTIONS, f"is not a step of a run ({error!r})", row=number) from error
+        if person := record.get("person"):
+            traits[person["id"]] = [person.get(trait, _UNKNOWN_TRAIT) for trait in TRAITS]
+        for told in record["proposed"]:
+            if told["consumed"]:
+                yield _Entry(
+                    record["episode"], record["step"], record["user"], told["item"], float(told["felt"]), number
+                )
 
 
 def _of_row(values: dict[str, Any], path: str, row: int) -> _Entry | None:

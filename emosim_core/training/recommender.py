@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from pickle import UnpicklingError
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, TypeAdapter, with_config
+from typing_extensions import TypedDict
 
 from emosim_core.data.files import write_whole
-from emosim_core.data.tables import existing_file
-from emosim_core.errors import ConfigurationError, DataError, MissingDependencyError
+from emosim_core.errors import ConfigurationError, MissingDependencyError, RunError
 from emosim_core.runs.plain import own_files
+from emosim_core.runs.reading import check, read_bytes, read_object
+from emosim_core.runs.schemas import Count, Name, Number
 
 if TYPE_CHECKING:
     from emosim_core.training.torch_side.nets import Actor, NetOptions
@@ -28,8 +33,49 @@ FORMAT = 2
 
 INSTALL = 'pip install "emosim-core[train]"'
 
+_LARGEST = 10_000_000
+Size = Annotated[int, Field(ge=1, le=_LARGEST)]
+
 _MIDDLE_TRAIT = 2
 """Stands for a trait that is not known."""
+
+
+@with_config(strict=True)
+class _Item(TypedDict):
+    id: Name
+    title: str
+
+
+@with_config(strict=True, allow_inf_nan=False, extra="forbid")
+class _Net(TypedDict):
+    """The fields of NetOptions; sizes as large as any network that was ever trained here, and no larger."""
+
+    kind: Literal["cf", "mlp"]
+    people: Size
+    items: Size
+    features: Size
+    history_length: Annotated[int, Field(ge=0, le=_LARGEST)]
+    low: Number
+    high: Number
+    max_steps: Size
+    embedding_dim: Size
+    hidden: list[Size]
+
+
+@with_config(strict=True, allow_inf_nan=False)
+class _Description(TypedDict):
+    """What recommender.json holds."""
+
+    format: Count
+    algo: str
+    domain: str
+    timesteps: Count
+    net: _Net
+    items: list[_Item]
+    users: list[str]
+
+
+_DESCRIPTION = TypeAdapter(_Description)
 
 
 @dataclass(frozen=True)
@@ -169,7 +215,7 @@ def load_recommender(path: str | Path) -> Recommender:
 
     Raises:
         ConfigurationError: there is no recommender.
-        DataError: its files are damaged.
+        RunError: its files are damaged.
         MissingDependencyError: torch or stable-baselines3 is not installed.
     """
     folder = Path(path)
@@ -182,43 +228,39 @@ def load_recommender(path: str | Path) -> Recommender:
         )
     own_files(folder)
     if folder.name == MODEL and folder.parent == Path(path) and folder.is_symlink():
-        raise DataError(folder, "is a symbolic link, which is not followed; name the folder itself")
+        raise RunError(f"{folder} is a symbolic link, which is not followed; name the folder itself")
     told = _description(folder / DESCRIPTION)
     need_train("a trained recommender")
     import torch
 
     from emosim_core.training.torch_side.files import empty_actor
 
+    content = read_bytes(folder / WEIGHTS)
     try:
-        weights = torch.load(existing_file(folder / WEIGHTS, "the weights"), map_location="cpu", weights_only=True)
+        weights = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         options, actor = empty_actor(told["net"])
         actor.load_state_dict(weights)
-    except (KeyError, TypeError, ValueError, RuntimeError, EOFError) as error:
-        raise DataError(folder / WEIGHTS, f"is damaged, or does not belong to {DESCRIPTION}: {error}") from error
-    except Exception as error:
-        if type(error).__name__ != "UnpicklingError":
-            raise
-        raise DataError(folder / WEIGHTS, "holds more than plain tensors, or is damaged") from error
+    except UnpicklingError as error:
+        raise RunError(f"{folder / WEIGHTS} holds more than plain tensors, or is damaged") from error
+    except Exception as error:  # whatever torch makes of bytes that are no weights
+        raise RunError(
+            f"{folder / WEIGHTS} is damaged, or does not belong to {DESCRIPTION} ({type(error).__name__}: {error})"
+        ) from error
     return Recommender(told, options, actor)
 
 
 def _description(path: Path) -> dict[str, Any]:
-    try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(path, f"cannot be read: {error}") from error
-    if not isinstance(told, dict) or told.get("format") != FORMAT:
-        raise DataError(path, f"is not a recommender of format {FORMAT}")
-    missing = {"algo", "domain", "net", "items", "users", "timesteps"} - told.keys()
-    if missing:
-        raise DataError(path, f"has no {sorted(missing)[0]!r}")
+    told = read_object(path, newest=FORMAT)
+    if told["format"] != FORMAT:
+        raise RunError(
+            f"{path} is a recommender of format {told['format']}; this version reads {FORMAT}. Train it anew"
+        )
+    check(path, told, _DESCRIPTION)
     net, items, users = told["net"], told["items"], told["users"]
-    if not (isinstance(net, dict) and isinstance(items, list) and isinstance(users, list)):
-        raise DataError(path, "is damaged: net is a table, items and users are lists")
-    if not all(isinstance(item, dict) and {"id", "title"} <= item.keys() for item in items):
-        raise DataError(path, "is damaged: an item has no id or no title")
-    if (len(items), len(users)) != (net.get("items"), net.get("people")):
-        raise DataError(path, f"is damaged: it names {len(items)} items and {len(users)} people, its net has others")
+    if (len(items), len(users)) != (net["items"], net["people"]):
+        raise RunError(f"{path} is damaged: it names {len(items)} items and {len(users)} people, its net has others")
+    if len({item["id"] for item in items}) < len(items) or len(set(users)) < len(users):
+        raise RunError(f"{path} is damaged: an item or a person stands twice")
     return told
 
 

@@ -59,7 +59,7 @@ def test_a_damaged_record_is_named(made: Path, tmp_path: Path) -> None:
     record = json.loads(lines[3])
     del record["proposed"][0]["title"]
     path.write_text("\n".join([*lines[:3], json.dumps(record), *lines[4:]]) + "\n")
-    with pytest.raises(RunError, match=rf"session {record['episode']}, step {record['step']}: is damaged .*title"):
+    with pytest.raises(RunError, match=r"interactions\.jsonl, line 4: is damaged: proposed\.0\.title"):
         read_run(tmp_path / "damaged")
 
 

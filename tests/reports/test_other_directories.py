@@ -188,7 +188,7 @@ def test_an_evaluation_that_was_made_is_reported_as_its_files_say(emosim: Any, t
 
 def test_a_line_that_is_no_progress_is_named(tmp_path: Path) -> None:
     (tmp_path / "progress.jsonl").write_text('{"timesteps": 1, "reward": 2}\n{"reward": 3}\n')
-    with pytest.raises(RunError, match="line 2: is no line of progress"):
+    with pytest.raises(RunError, match="line 2: is damaged: timesteps: Field required"):
         report_of(tmp_path)
 
 
@@ -269,8 +269,8 @@ def test_a_validation_shows_its_targets_and_every_measure_beside_its_baselines(e
 
 def test_a_study_that_is_damaged_is_an_error(tmp_path: Path) -> None:
     for kind, results in (("validation", "validation.json"), ("ablation", "results.json")):
-        (tmp_path / "manifest.json").write_text(json.dumps({"kind": kind}))
-        (tmp_path / results).write_text("{}")
+        (tmp_path / "manifest.json").write_text(json.dumps({"format": 1, "kind": kind}))
+        (tmp_path / results).write_text('{"format": 1}')
         with pytest.raises(RunError, match=rf"{results} is damaged \(KeyError"):
             report_of(tmp_path)
         (tmp_path / results).unlink()

@@ -302,7 +302,7 @@ def test_logs_of_the_sessions_that_are_measured_are_noted(tmp_path: Path) -> Non
     ("manifest", "said"),
     [
         (None, "is no trained recommender: it has no manifest.json"),
-        ("{", "manifest.json cannot be read"),
+        ("{", "manifest.json is not JSON"),
         ("{}", "its table 'config' names no plugin"),
         ('{"config": {"plugin": "movies", "policy": "random", "episodes": 3}}', "is a run, no trained recommender"),
     ],

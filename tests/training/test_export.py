@@ -325,6 +325,7 @@ def test_an_episode_of_a_run_that_was_stopped_is_truncated(tmp_path: Path) -> No
     run = made(tmp_path / "r", reward_shaping="identity")
     lines = (run / "interactions.jsonl").read_bytes().splitlines(keepends=True)
     (run / "interactions.jsonl").write_bytes(b"".join(lines[:30]))
+    (run / "summary.json").unlink()
     written = export([run], tmp_path / "m", "minari")
     episodes = episodes_of(tmp_path / "m", "emosim/movies/random-v0")
     assert written.rows == 30 == sum(len(episode) for episode, _ in episodes)
@@ -349,7 +350,7 @@ def test_an_export_that_fails_leaves_nothing(
         export([run], out, format, "others/first-v0")
     before = left_beside(run)
     (run / "interactions.jsonl").write_bytes(b"".join(lines[:-1]) + b'{"episode": 3}\n')
-    with pytest.raises(RunError, match=rf"interactions.jsonl, line {len(lines)}: is not a step of a run"):
+    with pytest.raises(RunError, match=rf"interactions.jsonl, line {len(lines)}: is "):
         export([run], out, format)
     assert left_beside(run) == before
 
@@ -371,9 +372,9 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path, monkeypatch: pyt
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        (lambda line: line.update(episode="no"), r"is not a step of a run \(episode: "),
-        (lambda line: line["proposed"][0].pop("item"), r"is not a step of a run \(proposed\.0\.item: "),
-        (lambda line: line.update(reward=None), r"is not a step of a run \(reward: "),
+        (lambda line: line.update(episode="no"), r"is damaged: episode: "),
+        (lambda line: line["proposed"][0].pop("item"), r"is damaged: proposed\.0\.item: "),
+        (lambda line: line.update(reward=None), r"is damaged: reward"),
         (lambda line: line.update(step=40), "is out of place"),
         (lambda line: line.update(user="somebody"), "is out of place"),
     ],

@@ -80,8 +80,10 @@ def test_parquet_and_csv_say_the_same(catalog: Catalog, tmp_path: Path) -> None:
 
 
 def record(**changed: Any) -> dict[str, Any]:
-    felt = {"item": "i002", "consumed": True, "rating": 9, "felt": 8}
-    passed = {"item": "i003", "consumed": False, "rating": 2}
+    both = {"title": "", "reason": None, "remembered": []}
+    mood = {"times": 1, "valence": "positive", "arousal": "high"}
+    felt = {"item": "i002", "consumed": True, "rating": 9, "felt": 8, **mood, **both}
+    passed = {"item": "i003", "consumed": False, "rating": 2, **both}
     return {
         "episode": 0,
         "step": 1,
@@ -90,7 +92,7 @@ def record(**changed: Any) -> dict[str, Any]:
         "reward": 8,
         "mood": [0, 0],
         "end": None,
-        "person": {"id": "ann", "activity": 1, "conformity": 3, "diversity": 2},
+        "person": {"id": "ann", "name": "Ann", "activity": 1, "conformity": 3, "diversity": 2},
         **changed,
     }
 
@@ -158,7 +160,7 @@ def test_what_is_no_log_is_refused_and_told_how_to_make_one(catalog: Catalog, tm
         read_logs([str(tmp_path / "empty")], catalog, [])
     damaged = record()
     del damaged["proposed"][0]["felt"]
-    with pytest.raises(DataError, match=r"interactions\.jsonl, row 1: is not a step of a run"):
+    with pytest.raises(RunError, match=r"interactions\.jsonl, line 1: is damaged: .* has no 'felt'"):
         read_logs([run_of(tmp_path / "r", damaged)], catalog, [])
 
 

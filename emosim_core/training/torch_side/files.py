@@ -13,12 +13,32 @@ from zipfile import BadZipFile
 import numpy as np
 import torch
 from gymnasium import spaces
+from pydantic import TypeAdapter, with_config
+from typing_extensions import TypedDict
 
 from emosim_core.data.files import write_whole
 from emosim_core.errors import RunError
+from emosim_core.runs.reading import read_object
+from emosim_core.runs.schemas import Count, Number
 from emosim_core.training.torch_side.nets import Actor, Net, NetOptions
 
 STATE, COUNTERS, REPLAY = "state.pt", "counters.json", "replay.npz"
+
+
+@with_config(strict=True, allow_inf_nan=False, extra="allow")
+class _Counters(TypedDict):
+    """What counters.json holds."""
+
+    timesteps: Count
+    updates: Count
+    calls: Count
+    episodes: Count
+    best: Number | None
+    seconds: Number
+    ends: dict[str, Count]
+
+
+_COUNTERS = TypeAdapter(_Counters)
 
 _REPLAY_ARRAYS = ("actions", "rewards", "dones", "timeouts")
 
@@ -78,7 +98,7 @@ def load_checkpoint(folder: Path, model: Any) -> dict[str, Any]:
         RunError: a file is damaged.
     """
     try:
-        counters: dict[str, Any] = json.loads((folder / COUNTERS).read_text(encoding="utf-8"))
+        counters = read_object(folder / COUNTERS, _COUNTERS)
         state = torch.load(folder / STATE, map_location=model.device, weights_only=True)
         model.set_parameters(state, exact_match=True, device=model.device)
         replay = getattr(model, "replay_buffer", None)
@@ -88,11 +108,9 @@ def load_checkpoint(folder: Path, model: Any) -> dict[str, Any]:
         model._n_updates = counters["updates"]
         if hasattr(model, "_n_calls"):
             model._n_calls = counters["calls"]
-        missing = {"episodes", "best", "seconds", "ends"} - counters.keys()
-        if missing:
-            raise KeyError(sorted(missing)[0])
     except (
-        OSError, AttributeError, KeyError, TypeError, ValueError, RuntimeError, EOFError, BadZipFile, UnpicklingError
+        OSError, AttributeError, LookupError, TypeError, ValueError, RuntimeError, EOFError, ArithmeticError,
+        BadZipFile, UnpicklingError, RunError,
     ) as error:  # fmt: skip
         raise RunError(
             f"the checkpoint {folder} is damaged ({_cause(error)}). Remove that folder to go on from the checkpoint "
@@ -102,6 +120,8 @@ def load_checkpoint(folder: Path, model: Any) -> dict[str, Any]:
 
 
 def _cause(error: Exception) -> str:
+    if isinstance(error, RunError):
+        return str(error)
     if isinstance(error, UnpicklingError):  # torch words it as advice to run what the file holds
         return "it holds more than plain tensors"
     return f"{type(error).__name__}: {error}"

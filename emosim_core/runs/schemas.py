@@ -1,0 +1,189 @@
+"""Schemas: what the files of a run hold, field by field; a reader relies on nothing else."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter, with_config
+from typing_extensions import NotRequired, TypedDict
+
+from emosim_core.model.user import User
+
+_MOST = 2**53
+
+_STRICT = ConfigDict(strict=True, allow_inf_nan=False, extra="allow")
+"""Types are what they are in JSON; fields that a later version adds do not matter."""
+
+Number = Annotated[int, Field(ge=-_MOST, le=_MOST)] | Annotated[float, Field(allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0, le=_MOST)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Valence = Annotated[float, Field(ge=-1, le=1)]
+Name = Annotated[str, Field(min_length=1)]
+Choice = str | dict[str, Any]
+
+
+@with_config(_STRICT)
+class Part(TypedDict):
+    """A component that was used."""
+
+    name: str
+    options: dict[str, Any]
+    provider: str
+
+
+@with_config(_STRICT)
+class Manifest(TypedDict):
+    """What manifest.json of a run and of a training holds; ``config`` is checked by who makes it again."""
+
+    format: Count
+    created: NotRequired[str]
+    language_model_asked: bool
+    language_model: NotRequired[str | None]
+    config: dict[str, Any]
+    parts: dict[str, Part]
+    data: dict[str, int | str | None]
+    versions: NotRequired[dict[str, str]]
+    announcements: NotRequired[list[str]]
+
+
+@with_config(_STRICT)
+class Environment(TypedDict):
+    """What readers use of the configuration of an environment."""
+
+    plugin: Name
+    items: NotRequired[Choice | None]
+    gateway: NotRequired[dict[str, Any]]
+    llm: NotRequired[dict[str, Any]]
+
+
+@with_config(_STRICT)
+class RunConfig(Environment):
+    """What readers of a run use of its configuration."""
+
+    episodes: Count
+
+
+@with_config(_STRICT)
+class Usage(TypedDict):
+    """What asking a language model took."""
+
+    asked: Count
+    called: Count
+    cached: Count
+    shared: Count
+    retried: Count
+    failed: Count
+    prompt_tokens: Count
+    cached_tokens: Count
+    completion_tokens: Count
+    reasoning_tokens: Count
+    cost: Number | None
+    currency: str | None
+    price_as_of: NotRequired[str | None]
+
+
+@with_config(_STRICT)
+class Ranked(TypedDict):
+    """One item of the most or least liked."""
+
+    item: str
+    title: str
+    mean_rating: Number
+    ratings: Count
+
+
+@with_config(_STRICT)
+class Length(TypedDict):
+    """Steps of the sessions."""
+
+    mean: Number | None
+    median: Number | None
+    longest: Count | None
+
+
+@with_config(_STRICT)
+class Mood(TypedDict):
+    """A mean mood."""
+
+    valence: Valence | None
+    arousal: Share | None
+
+
+@with_config(_STRICT)
+class Summary(TypedDict):
+    """What summary.json of a run holds."""
+
+    complete: bool
+    domain: str
+    rater: str
+    language_model_asked: bool
+    language_model: NotRequired[str | None]
+    usage: Usage | None
+    episodes: Count
+    people: Count
+    steps: Count
+    ratings: Count
+    failed_ratings: Count
+    scale: str
+    mean_rating: Number | None
+    share_liked: Share | None
+    rating_counts: dict[str, Count]
+    mean_reward: Number | None
+    session_length: Length
+    ends: dict[str, Count]
+    mood_at_end: Mood
+    most_liked: list[Ranked]
+    least_liked: list[Ranked]
+    seconds: Number
+    steps_per_second: Number | None
+
+
+@with_config(_STRICT)
+class Retrieved(TypedDict):
+    """A memory that was retrieved."""
+
+    item: str
+    title: str
+    rating: Number
+
+
+@with_config(_STRICT)
+class Recommended(TypedDict):
+    """One item of a slate; what stands after ``probabilities`` is there if it was consumed."""
+
+    item: Name
+    title: str
+    rating: Number | None
+    reason: str | None
+    consumed: bool
+    remembered: list[Retrieved]
+    probabilities: NotRequired[dict[str, Share]]
+    felt: NotRequired[Number]
+    times: NotRequired[Annotated[int, Field(ge=1, le=_MOST)]]
+    valence: NotRequired[Literal["negative", "neutral", "positive"]]
+    arousal: NotRequired[Literal["low", "medium", "high"]]
+
+
+@with_config(_STRICT)
+class StepRecord(TypedDict):
+    """One line of interactions.jsonl."""
+
+    episode: Count
+    step: Annotated[int, Field(ge=1, le=_MOST)]
+    user: str
+    proposed: list[Recommended]
+    reward: Number
+    mood: Annotated[list[Number], Field(min_length=2, max_length=2)]
+    end: Name | None
+    person: NotRequired[dict[str, Any]]
+
+
+CONSUMED = frozenset({"felt", "times", "valence", "arousal"})
+"""Fields of an item that was consumed."""
+
+MANIFEST = TypeAdapter(Manifest)
+ENVIRONMENT = TypeAdapter(Environment)
+RUN_CONFIG = TypeAdapter(RunConfig)
+SUMMARY = TypeAdapter(Summary)
+STEP = TypeAdapter(StepRecord)
+PERSON = TypeAdapter(User)
