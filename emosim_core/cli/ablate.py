@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,12 +12,12 @@ import click
 
 from emosim_core.cli.options import configured, keyboard, need_plugin, rating_options, typed_again
 from emosim_core.cli.places import new_directory
+from emosim_core.cli.printing import print_json, print_line
 from emosim_core.errors import ConfigurationError, EmoSimError
 from emosim_core.runs.words import decimal
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
+    from emosim_core.cli.output import Screen
     from emosim_core.studies.ablation import Ablation
     from emosim_core.studies.cost import Estimate
     from emosim_core.studies.executor import Executor
@@ -94,7 +93,7 @@ def report(obj: dict[str, Any], /, directory: Path, study: str | None, as_json: 
     own = {} if study is None else {"studies": choices(study)}
     told = results(directory, Registry(only=obj["only"]), own)
     if as_json:
-        click.echo(json.dumps(told, ensure_ascii=False, indent=2))
+        print_json(told)
         return
     from emosim_core.cli.output import console
 
@@ -140,9 +139,9 @@ def _ablate(ctx: click.Context, given: dict[str, Any]) -> None:
     _confirm(session, yes)
     told = _play(session, _executor(session, jobs), beside, silent)
     if as_json:
-        click.echo(json.dumps(told, ensure_ascii=False, indent=2))
+        print_json(told)
     elif quiet:
-        click.echo(str(session.directory))
+        print_line(str(session.directory))
     else:
         _show(console(), told, session.directory)
 
@@ -227,7 +226,7 @@ def _cores() -> int:
 # ---------------------------------------------------------------------------------------- before it starts
 
 
-def _announce(screen: Console, session: Ablation, quiet: bool) -> None:
+def _announce(screen: Screen, session: Ablation, quiet: bool) -> None:
     """Say what is about to be done; in quiet mode only what asking will cost."""
     plan = session.plan
     if not quiet:
@@ -237,13 +236,13 @@ def _announce(screen: Console, session: Ablation, quiet: bool) -> None:
         if done:
             said += f" to do; {done} of {len(plan.cells)} are done already"
         asked = "" if session.asks_model else " No language model is asked."
-        screen.print(f"{session.about['domain']['title']}: {said}.{asked}", soft_wrap=True)
+        screen.print_line(f"{session.about['domain']['title']}: {said}.{asked}")
         for announcement in plan.announcements:
-            screen.print(f"Note: {announcement}", soft_wrap=True)
+            screen.print_line(f"Note: {announcement}")
         for name, reason in plan.left_out.items():
-            screen.print(f"Note: {name} is left out: {reason}", soft_wrap=True)
+            screen.print_line(f"Note: {name} is left out: {reason}")
     for line in _costs(session):
-        screen.print(line, soft_wrap=True)
+        screen.print_line(line)
 
 
 def _costs(session: Ablation) -> list[str]:
@@ -297,18 +296,20 @@ def _confirm(session: Ablation, yes: bool) -> None:
 # ------------------------------------------------------------------------------------------- while it runs
 
 
-def _play(session: Ablation, executor: Executor, screen: Console, silent: bool) -> dict[str, Any]:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+def _play(session: Ablation, executor: Executor, screen: Screen, silent: bool) -> dict[str, Any]:
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+
+    from emosim_core.cli.output import live_progress
 
     columns = (
         *(TextColumn("ratings"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()),
-        TextColumn("{task.fields[said]}"),
+        TextColumn("{task.fields[said]}", markup=False),
     )
     plan = session.plan
     total = sum(plan.ratings[cell.key] for cell in plan.left)
     done = len(plan.cells) - len(plan.left)
     try:
-        with Progress(*columns, console=screen, transient=True, disable=silent or not screen.is_terminal) as progress:
+        with live_progress(screen, *columns, silent=silent) as progress:
             task = progress.add_task("ratings", total=total, said="")
 
             def on_cell(_: Any) -> None:
@@ -319,8 +320,9 @@ def _play(session: Ablation, executor: Executor, screen: Console, silent: bool) 
             return session.play(executor, lambda count: progress.advance(task, count), on_cell)
     except KeyboardInterrupt:
         if (session.directory / "manifest.json").exists():
-            click.echo(f"\nInterrupted. Cells that are done are kept in {session.directory}; go on with:", err=True)
-            click.echo(f"  emosim ablate --resume {session.directory}", err=True)
+            print_line("", err=True)
+            print_line(f"Interrupted. Cells that are done are kept in {session.directory}; go on with:", err=True)
+            print_line(f"  emosim ablate --resume {session.directory}", err=True)
         raise click.exceptions.Exit(130) from None
     except EmoSimError as error:
         if (session.directory / "manifest.json").exists():
@@ -334,11 +336,9 @@ def _play(session: Ablation, executor: Executor, screen: Console, silent: bool) 
 # ------------------------------------------------------------------------------------------ what it came to
 
 
-def _show(screen: Console, told: Mapping[str, Any], directory: Path) -> None:
+def _show(screen: Screen, told: Mapping[str, Any], directory: Path) -> None:
     """The tables on the screen: figures, over all seeds where there are several, and differences."""
-    from rich.table import Table
-
-    from emosim_core.cli.output import show_table, usage_rows
+    from emosim_core.cli.output import Table, show_table, usage_rows
     from emosim_core.studies.ablation import usage
     from emosim_core.studies.figures import AXES
 
@@ -348,7 +348,7 @@ def _show(screen: Console, told: Mapping[str, Any], directory: Path) -> None:
     same = [f"{axis} {answers[0][axis]}" for axis in AXES if answers and axis not in varying and answers[0][axis]]
     seeds = sorted({one["seed"] for one in told["cells"]})
     said = f"{told['title']}: {', '.join(same)}; {'seeds' if len(seeds) > 1 else 'seed'} {', '.join(map(str, seeds))}."
-    screen.print(said if told["language_model_asked"] else f"{said} No language model was asked.", soft_wrap=True)
+    screen.print_line(said if told["language_model_asked"] else f"{said} No language model was asked.")
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for heading in ("study", "side", *varying):
         table.add_column(heading)
@@ -375,14 +375,14 @@ def _show(screen: Console, told: Mapping[str, Any], directory: Path) -> None:
     if len(differing) < len(told["differences"]):
         same_studies = sorted({one["study"] for one in told["differences"]} - {one["study"] for one in differing})
         if same_studies:
-            screen.print(f"No rating differs in: {', '.join(same_studies)}", soft_wrap=True)
+            screen.print_line(f"No rating differs in: {', '.join(same_studies)}")
     if told["missing"]:
-        screen.print(f"{_counted(len(told['missing']), 'cell')} not done: emosim ablate --resume {directory}")
+        screen.print_line(f"{_counted(len(told['missing']), 'cell')} not done: emosim ablate --resume {directory}")
     if took := usage(directory):
         for name, value in usage_rows(took):
-            screen.print(f"{name}: {value}", soft_wrap=True)
+            screen.print_line(f"{name}: {value}")
     said = f"Records and results are in {directory}; the figures again, from the records: emosim ablate report"
-    screen.print(f"{said} {directory}", soft_wrap=True)
+    screen.print_line(f"{said} {directory}")
 
 
 def _seed_by_seed(told: Mapping[str, Any], pooled: Mapping[str, Any], place: int) -> str:
@@ -394,7 +394,7 @@ def _seed_by_seed(told: Mapping[str, Any], pooled: Mapping[str, Any], place: int
 
 
 def _differences(differences: Sequence[Mapping[str, Any]]) -> Any:
-    from rich.table import Table
+    from emosim_core.cli.output import Table
 
     title = "Differences on the same trials"
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from emosim_core.cli.printing import print_json, print_line
 
 if TYPE_CHECKING:
     from emosim_core.llm.cache import AnswerCache
@@ -39,16 +40,16 @@ def stats(path: Path | None, as_json: bool) -> None:
     with _opened(path, read_only=True, must_exist=path is not None) as kept:
         told = kept.stats()
     if as_json:
-        click.echo(json.dumps(told, indent=2))
+        print_json(told)
         return
     if not told["answers"]:
-        click.echo(f"No answers are kept in {told['path']}.")
+        print_line(f"No answers are kept in {told['path']}.")
         return
-    click.echo(f"{_answers(told['answers'])} in {told['path']}, {_size(told['bytes'])}")
+    print_line(f"{_answers(told['answers'])} in {told['path']}, {_size(told['bytes'])}")
     for model in told["models"]:
-        click.secho(model["identity"], bold=True)
+        print_line(model["identity"], bold=True)
         days = model["first"] if model["first"] == model["last"] else f"{model['first']} to {model['last']}"
-        click.echo(
+        print_line(
             f"  {_answers(model['answers'])}, {days}; tokens: {model['prompt_tokens']:,} asked, "
             f"{model['cached_tokens']:,} of them cached by the service, {model['completion_tokens']:,} answered, "
             f"{model['reasoning_tokens']:,} of them reasoning"
@@ -64,7 +65,7 @@ def prune(path: Path | None, days: float | None, max_mb: float | None, identity:
     """Remove kept answers; they are paid for again when they are asked for again."""
     with _opened(path) as kept:
         done = kept.prune(older_than_days=days, max_mb=max_mb, identity=identity)
-    click.echo(f"Removed {_answers(done.removed)}; {_answers(done.left)} left, {_size(done.bytes)}")
+    print_line(f"Removed {_answers(done.removed)}; {_answers(done.left)} left, {_size(done.bytes)}")
 
 
 @cache.command()
@@ -79,7 +80,7 @@ def export(path: Path | None, file: Path, force: bool) -> None:
         raise ConfigurationError(f"{file} exists already; choose another file, or replace it with --force")
     with _opened(path, read_only=True) as kept:
         count = kept.export(file)
-    click.echo(f"Wrote {_answers(count)} to {file}. Read them back with: emosim cache import {file}")
+    print_line(f"Wrote {_answers(count)} to {file}. Read them back with: emosim cache import {file}")
 
 
 @cache.command("import")
@@ -89,7 +90,7 @@ def import_(path: Path | None, file: Path) -> None:
     """Keep the answers of FILE, which export wrote; answers that are there already stay as they are."""
     with _opened(path, must_exist=False) as kept:
         added, there = kept.import_(file)
-    click.echo(f"Added {_answers(added)}; {there:,} were there already")
+    print_line(f"Added {_answers(added)}; {there:,} were there already")
 
 
 @contextmanager

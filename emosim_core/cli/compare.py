@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-if TYPE_CHECKING:
-    from rich.table import Table
+from emosim_core.cli.printing import print_json
 
+if TYPE_CHECKING:
+    from emosim_core.cli.output import Table
     from emosim_core.reports.compare import Comparison, Measure
 
 
@@ -24,39 +25,36 @@ def compare(directories: tuple[Path, ...], resamples: int, seed: int, as_json: b
     Intervals are 95 % bootstrap intervals over people. Runs with the same seed and people are paired: each person is
     compared with himself. What the runs differ in is listed.
     """
-    import json
 
     from emosim_core.cli.output import console
     from emosim_core.reports.compare import compare_runs
 
     found = compare_runs(directories, resamples=resamples, seed=seed)
     if as_json:
-        click.echo(json.dumps(found.record(), ensure_ascii=False, indent=2))
+        print_json(found.record())
         return
     screen = console()
     screen.print(_table(found))
-    screen.print(
-        "In brackets: 95 % bootstrap intervals over people. pp: percentage points. *: the interval leaves out 0.",
-        soft_wrap=True,
+    screen.print_line(
+        "In brackets: 95 % bootstrap intervals over people. pp: percentage points. *: the interval leaves out 0."
     )
     for run in found.runs[1:]:
         screen.print()
         if run.differs_in:
-            screen.print(f"{run.directory} differs from {found.runs[0].directory} in:", soft_wrap=True)
+            screen.print_line(f"{run.directory} differs from {found.runs[0].directory} in:")
         for name, (old, new) in run.differs_in.items():
-            screen.print(f"  {name}: {old} there, {new} here", soft_wrap=True)
+            screen.print_line(f"  {name}: {old} there, {new} here")
     for note in found.notes:
-        screen.print(f"Note: {note}", soft_wrap=True)
+        screen.print_line(f"Note: {note}")
 
 
 def _table(found: Comparison) -> Table:
-    from rich.table import Table
-    from rich.text import Text
+    from emosim_core.cli.output import Table
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("")
     for number, run in enumerate(found.runs):
-        table.add_column(Text(run.directory), overflow="fold")
+        table.add_column(run.directory, overflow="fold")
         if number:
             table.add_column("difference, paired" if run.paired else "difference")
     values = [f"{run.sessions:,} with {run.people:,} people" for run in found.runs]
@@ -68,7 +66,7 @@ def _table(found: Comparison) -> Table:
             cells.append(_mean(name, measure))
             if number:
                 cells.append(_difference(name, measure))
-        table.add_row(Text(name), *cells)
+        table.add_row(name, *cells)
     return table
 
 

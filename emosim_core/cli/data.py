@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from emosim_core.cli.options import typed_again
+from emosim_core.cli.printing import print_line
 
 if TYPE_CHECKING:
     from emosim_core.training.export import Exported
@@ -46,7 +47,7 @@ def export(
     from emosim_core.training import export as exporting
 
     given, again = None if config is None else read_toml(config), replace(typed_again(obj, config), options={})
-    click.echo(told(exporting.export(runs, out, format, dataset_id, Registry(only=obj["only"]), given, again)))
+    print_line(told(exporting.export(runs, out, format, dataset_id, Registry(only=obj["only"]), given, again)))
 
 
 def told(exported: Exported) -> str:

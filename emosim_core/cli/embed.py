@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from emosim_core.cli.printing import print_line
+
 
 @click.command()
 @click.option("--plugin", required=True, help="Domain, such as movies.")
@@ -20,4 +22,4 @@ def embed(obj: dict[str, Any], plugin: str, source: str | None) -> None:
     from emosim_core.simulation.assembly import item_source
 
     _, loader = item_source(Registry(only=obj["only"]), plugin, source)
-    click.echo(f"Wrote {loader.rebuild_embeddings()}")
+    print_line(f"Wrote {loader.rebuild_embeddings()}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,12 +10,11 @@ import click
 
 from emosim_core.cli.options import configured, environment_options, keyboard, need_plugin, typed_again
 from emosim_core.cli.places import new_directory
+from emosim_core.cli.printing import print_json, print_line
 from emosim_core.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
-
+    from emosim_core.cli.output import Screen, Table
     from emosim_core.training.evaluation import Progress
     from emosim_core.training.metrics import Estimate, Metric
 
@@ -91,13 +89,14 @@ def evaluate(obj: dict[str, Any], /, config: Path | None, out: Path | None, resu
     except KeyboardInterrupt:
         if not (directory / RESULTS).exists():
             raise
-        click.echo(f"\nInterrupted. What was simulated is kept in {directory}; go on with:", err=True)
-        click.echo(f"  emosim evaluate --resume {directory}", err=True)
+        print_line("", err=True)
+        print_line(f"Interrupted. What was simulated is kept in {directory}; go on with:", err=True)
+        print_line(f"  emosim evaluate --resume {directory}", err=True)
         raise click.exceptions.Exit(130) from None
     if as_json:
-        click.echo(json.dumps({**results, "directory": str(directory)}, ensure_ascii=False, indent=1))
+        print_json({**results, "directory": str(directory)}, indent=1)
     elif quiet:
-        click.echo(str(directory))
+        print_line(str(directory))
     else:
         _tell(results, directory, plots=not no_plots)
 
@@ -119,9 +118,8 @@ def _play(values: dict[str, Any], directory: Path, options: dict[str, Any], sile
     if silent:
         return compare(values, directory, **options)
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
 
-    from emosim_core.cli.output import console
+    from emosim_core.cli.output import console, live_progress
 
     screen = console()
     columns = (
@@ -129,9 +127,9 @@ def _play(values: dict[str, Any], directory: Path, options: dict[str, Any], sile
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[said]}"),
+        TextColumn("{task.fields[said]}", markup=False),
     )
-    with Bar(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
+    with live_progress(screen, *columns) as bar:
         task = bar.add_task("sessions", total=None, said="")
 
         def on_progress(progress: Progress) -> None:
@@ -139,7 +137,7 @@ def _play(values: dict[str, Any], directory: Path, options: dict[str, Any], sile
             bar.update(task, completed=progress.done, total=progress.total, said=progress.what + cost)
 
         def say(text: str) -> None:
-            screen.print(f"Note: {text}", soft_wrap=True)
+            screen.print_line(f"Note: {text}")
 
         return compare(values, directory, say=say, on_progress=on_progress, **options)
 
@@ -148,20 +146,19 @@ def _play(values: dict[str, Any], directory: Path, options: dict[str, Any], sile
 
 
 def _tell(results: dict[str, Any], directory: Path, plots: bool) -> None:
-    from rich.text import Text
 
     from emosim_core.cli.output import console, usage_rows, who_answers
 
-    screen: Console = console()
+    screen: Screen = console()
     if not screen.is_terminal:
         screen.width = max(screen.width, _WIDTH)
     who = who_answers(results["rater"], results["language_model_asked"], results["language_model"])
-    screen.print(f"{results['title']}. {who}", soft_wrap=True)
+    screen.print_line(f"{results['title']}. {who}")
     for group, measured in results["groups"].items():
         people = f"{group} people" if group != "all" else "people"
         screen.print()
-        screen.print(
-            Text(f"{measured['people']} {people}, {measured['sessions']} sessions of each recommender", style="bold")
+        screen.print_line(
+            (f"{measured['people']} {people}, {measured['sessions']} sessions of each recommender", "bold")
         )
         found = measured["recommenders"]
         names = sorted(found, key=lambda name: -(found[name]["metrics"]["mean_reward"]["estimate"] or 0.0))
@@ -171,20 +168,19 @@ def _tell(results: dict[str, Any], directory: Path, plots: bool) -> None:
         screen.print(_ends_table(found, names))
         screen.print()
         for line in _differences(measured["differences"], names):
-            screen.print(line, soft_wrap=True)
+            screen.print_line(line)
     screen.print()
-    screen.print(
-        "After ±: half of the 95 % interval over people; coverage has none. @10: the first ten proposals of a session.",
-        soft_wrap=True,
+    screen.print_line(
+        "After ±: half of the 95 % interval over people; coverage has none. @10: the first ten proposals of a session."
     )
     for name, value in usage_rows(results["usage"]) if results["usage"] else ():
-        screen.print(f"{name}: {value}", soft_wrap=True)
+        screen.print_line(f"{name}: {value}")
     drawn = f", plots in {directory / 'plots'}" if plots else ""
-    screen.print(f"Written to {directory}: evaluation.json, evaluation.csv{drawn}.", soft_wrap=True)
+    screen.print_line(f"Written to {directory}: evaluation.json, evaluation.csv{drawn}.")
 
 
 def _new_table(columns: list[str]) -> Table:
-    from rich.table import Table
+    from emosim_core.cli.output import Table
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("recommender", overflow="fold", max_width=24)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import sys
 from typing import Any
 
 import click
+
+from emosim_core.cli.printing import print_csv
 
 
 @click.command()
@@ -34,19 +34,15 @@ def items(obj: dict[str, Any], plugin: str, source: str | None, search: str, as_
     ]
     header = ("item", "title", "year", "categories", "public_rating")
     if as_csv:
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)
+        print_csv([header, *rows])
         return
-    from rich.table import Table
-
-    from emosim_core.cli.output import console
+    from emosim_core.cli.output import Table, console, show_table
 
     table = Table(box=None, pad_edge=False)
     for name in header:
-        table.add_column(name, overflow="fold", no_wrap=name == "item")
+        table.add_column(name)
     for row in rows:
         table.add_row(*row)
     screen = console()
-    screen.print(table)
-    screen.print(f"{len(found)} {domain.words.items}")
+    show_table(screen, table)
+    screen.print_line(f"{len(found)} {domain.words.items}")

@@ -10,6 +10,7 @@ import click
 
 from emosim_core.cli.data import FORMATS, told
 from emosim_core.cli.places import new_directory
+from emosim_core.cli.printing import print_line
 from emosim_core.cli.run import session_options, simulate, tell_end
 from emosim_core.errors import ConfigurationError, EmoSimError
 
@@ -69,7 +70,7 @@ def log(
         raise
     tell_end(played, as_json, quiet, exported=str(exported.path))
     if not (as_json or quiet):
-        click.echo(told(exported))
+        print_line(told(exported))
 
 
 def _beside(directory: Path, format: str) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 import warnings
@@ -11,6 +12,7 @@ from typing import Any, NoReturn
 import click
 
 from emosim_core.errors import EmoSimError
+from emosim_core.terminal import Stream, standard_streams
 
 _COMMANDS = {
     "run": ("emosim_core.cli.run:run", "Simulate sessions of a recommender with simulated people."),
@@ -93,8 +95,24 @@ def cli(ctx: click.Context, no_plugins: bool) -> None:
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and leave.
 
-    The status is 0, 2 for a user's mistake, 130 for Ctrl-C, 1 (by click) when who read the output went away.
+    The status is 0, 2 for a user's mistake and for output that cannot be written, 130 for Ctrl-C. When who read the
+    output has gone, the command goes on to its end, and its status is what it would have been.
     """
+    with standard_streams() as (out, _):
+        status: object = 1
+        try:
+            _run(arguments)
+        except SystemExit as leave:
+            status = leave.code
+        except Exception:
+            import traceback
+
+            traceback.print_exc()
+        status = _written(out) or status
+    sys.exit(status)  # type: ignore[arg-type]
+
+
+def _run(arguments: list[str] | None) -> NoReturn:
     warnings.showwarning = _show_warning
     try:
         typed = sys.argv[1:] if arguments is None else arguments
@@ -103,19 +121,45 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except click.exceptions.Exit as leave:
         sys.exit(leave.exit_code)
     except click.ClickException as error:
-        error.show()
+        usage, heading, message = _shown(error).partition("Error: ")
+        click.echo(f"{usage}{heading}{_indented(message)}", err=True)
         sys.exit(2)
     except EmoSimError as error:
         if os.environ.get("EMOSIM_TRACEBACK"):
             import traceback
 
             traceback.print_exception(error)
-        click.echo(f"Error: {error}", err=True)
+        click.echo(f"Error: {_indented(str(error))}", err=True)
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted.", err=True)
         sys.exit(130)
 
 
+def _shown(error: click.ClickException) -> str:
+    text = io.StringIO()
+    error.show(text)
+    return text.getvalue().rstrip("\n")
+
+
+def _written(out: Stream) -> int:
+    """Whether standard output was written: 0, or 2 after saying why not."""
+    out.flush()
+    if out.error is None:
+        return 0
+    cause = getattr(out.error, "strerror", None) or out.error
+    click.echo(
+        f"Error: standard output cannot be written: {cause}. The command went on to its end; files that it wrote are "
+        "whole",
+        err=True,
+    )
+    return 2
+
+
+def _indented(message: str) -> str:
+    """A message whose further lines cannot be taken for messages of their own."""
+    return message.replace("\n", "\n  ")
+
+
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    click.echo(f"Warning: {message}", err=True)
+    click.echo(f"Warning: {_indented(str(message))}", err=True)

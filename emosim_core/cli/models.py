@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from emosim_core.cli.printing import print_json, print_line
 
 if TYPE_CHECKING:
     from emosim_core.hooks import Component, Registry
@@ -25,13 +26,13 @@ def models(obj: dict[str, Any], as_json: bool) -> None:
     registry.load_all()
     told = [_backend(registry, component) for component, _ in registry.components("llm_backend")]
     if as_json:
-        click.echo(json.dumps(told, indent=2))
+        print_json(told)
         return
     if not told:
-        click.echo("No installed plugin brings a language model; see: pip install emosim-deepseek emosim-local-gpu")
+        print_line("No installed plugin brings a language model; see: pip install emosim-deepseek emosim-local-gpu")
     for backend in told:
-        click.secho(f"{backend['usage']}  ", bold=True, nl=False)
-        click.echo(backend["summary"])
+        print_line(f"{backend['usage']}  ", bold=True, nl=False)
+        print_line(backend["summary"])
         for model in backend["models"]:
             price = "price not known"
             if (known := model["price"]) is not None:
@@ -39,11 +40,11 @@ def models(obj: dict[str, Any], as_json: bool) -> None:
                     f"{known['prompt']:g} in, {known['cached']:g} in from its cache, {known['completion']:g} out, "
                     f"{known['currency']} per million tokens, {known['as_of']}"
                 )
-            click.echo(f"  {model['name']:<24} {price}")
+            print_line(f"  {model['name']:<24} {price}")
             for note in model["notes"]:
-                click.echo(f"  {'':<24} {note}")
+                print_line(f"  {'':<24} {note}")
         if not backend["models"]:
-            click.echo("  names no models by itself")
+            print_line("  names no models by itself")
 
 
 def _backend(registry: Registry, component: Component) -> dict[str, Any]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
 
 from emosim_core.cli.plugins_check import check
 from emosim_core.cli.plugins_new import new
+from emosim_core.cli.printing import print_json
 from emosim_core.errors import BrokenPluginError
 
 
@@ -40,31 +40,29 @@ def _list(obj: dict[str, Any], as_json: bool, options: bool) -> None:
     registry = Registry(only=obj["only"])
     registry.load_all(warn=False)
     if as_json:
-        click.echo(json.dumps([_record(record) for record in registry.records], indent=2))
+        print_json([_record(record) for record in registry.records])
         return
-    from rich.text import Text
-
     from emosim_core.cli.output import console
 
     screen = console()
     colours = {"ok": "green", "blocked": "dim"}
     for record in registry.records:
-        line = Text(f"{record.name}  ", style="bold")
-        line.append(f"{record.distribution} {record.version}  ", style="dim")
-        line.append(record.status, style=colours.get(record.status, "red"))
-        if record.cause:
-            line.append(f": {record.cause}", style="default")
-        screen.print(line, soft_wrap=True)
+        screen.print_line(
+            (f"{record.name}  ", "bold"),
+            (f"{record.distribution} {record.version}  ", "dim"),
+            (record.status, colours.get(record.status, "red")),
+            f": {record.cause}" if record.cause else "",
+        )
         for conflict in record.conflicts:
-            screen.print(Text(f"    conflict: {conflict}", style="red"), soft_wrap=True)
+            screen.print_line((f"    conflict: {conflict}", "red"))
         for kind in dict.fromkeys(component.kind for component in record.components):
-            screen.print(Text(f"  {kind.replace('_', ' ')}", style="cyan"))
+            screen.print_line((f"  {kind.replace('_', ' ')}", "cyan"))
             for component in (one for one in record.components if one.kind == kind):
                 also = f" (also: {', '.join(component.aliases)})" if component.aliases else ""
                 only = f" [{component.domain}]" if component.domain and kind != "domain" else ""
-                screen.print(f"    {component.usage():<22} {component.summary}{also}{only}", soft_wrap=True)
+                screen.print_line(f"    {component.usage():<22} {component.summary}{also}{only}")
                 for line_ in _options(component) if options else ():
-                    screen.print(Text(line_, style="dim"), soft_wrap=True)
+                    screen.print_line((line_, "dim"))
 
 
 def _options(component: Any) -> list[str]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
+
+from emosim_core.cli.printing import print_json, print_line
 
 
 @click.command()
@@ -39,21 +40,21 @@ def check(ctx: click.Context, name: str, as_json: bool) -> None:
     statuses = [one["status"] for report in reports for one in report["checks"]]
     counts = {status: statuses.count(status) for status in ("ok", "failed", "skipped")}
     if as_json:
-        click.echo(json.dumps({"plugin": name, "reports": reports, **counts}, indent=2))
+        print_json({"plugin": name, "reports": reports, **counts})
     else:
-        click.echo(f"{counts['ok']} checks passed, {counts['failed']} failed, {counts['skipped']} skipped")
+        print_line(f"{counts['ok']} checks passed, {counts['failed']} failed, {counts['skipped']} skipped")
     if counts["failed"]:
         ctx.exit(1)
 
 
 def _print(subject: str, told: list[dict[str, str]]) -> None:
-    click.secho(subject, bold=True)
+    print_line(subject, bold=True)
     colours = {"ok": "green", "failed": "red", "skipped": "yellow"}
     for one in told:
-        click.secho(f"  {one['status']:<8}", fg=colours[one["status"]], nl=False)
-        click.echo(one["check"])
+        print_line(f"  {one['status']:<8}", fg=colours[one["status"]], nl=False)
+        print_line(one["check"])
         if one["said"]:
-            click.echo(f"          {one['said']}")
+            print_line(f"          {one['said']}")
 
 
 def _said(error: Exception) -> str:

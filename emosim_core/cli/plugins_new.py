@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from emosim_core.cli.printing import print_line
 from emosim_core.errors import ConfigurationError
 
 _KINDS = {"domain": "domain", "strategy": "strategy", "llm-backend": "llm_backend"}
@@ -55,14 +56,14 @@ def new(obj: dict[str, Any], /, name: str, kind: str, out: Path | None, **words:
     check_name(name)
     check_free(_KINDS[kind], name, Registry(only=obj["only"]))
     folder = write_plugin(_KINDS[kind], name, out or Path(f"emosim-{name}"), _words(given))
-    click.echo(f"Wrote {folder}:")
+    print_line(f"Wrote {folder}:")
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        click.echo(f"  {path.relative_to(folder).as_posix()}")
+        print_line(f"  {path.relative_to(folder).as_posix()}")
     shown = shlex.quote(str(folder))
-    click.echo("It works as it is. Next:")
-    click.echo(f"  pip install {shown if '/' in shown else f'./{shown}'}")
-    click.echo(f"  emosim run --plugin {name}" if kind == "domain" else f"  emosim plugins check {name}")
-    click.echo(f"  pytest {shown}")
+    print_line("It works as it is. Next:")
+    print_line(f"  pip install {shown if '/' in shown else f'./{shown}'}")
+    print_line(f"  emosim run --plugin {name}" if kind == "domain" else f"  emosim plugins check {name}")
+    print_line(f"  pytest {shown}")
 
 
 def _words(given: dict[str, str]) -> Any:

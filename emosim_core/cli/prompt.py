@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from emosim_core.cli.printing import print_json, print_line
 from emosim_core.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -180,23 +181,22 @@ def _print(asked: ChatRequest) -> None:
     import json
 
     for message in asked.messages:
-        click.secho(f"--- {message.role} ---", bold=True)
+        print_line(f"--- {message.role} ---", bold=True)
         click.echo(message.content)
-        click.echo()
-    click.secho("--- how it is asked ---", bold=True)
+        print_line("")
+    print_line("--- how it is asked ---", bold=True)
     if asked.choices:
-        click.echo(f"answer: one of {', '.join(asked.choices)}")
+        print_line(f"answer: one of {', '.join(asked.choices)}")
     elif asked.schema is not None:
-        click.echo(f"answer: JSON that fits {json.dumps(asked.schema)}")
+        print_line(f"answer: JSON that fits {json.dumps(asked.schema)}")
     else:
-        click.echo("answer: free text")
-    click.echo(f"at most {asked.max_tokens} tokens of answer, temperature {asked.temperature:g}")
+        print_line("answer: free text")
+    print_line(f"at most {asked.max_tokens} tokens of answer, temperature {asked.temperature:g}")
     how = f"characters / {CHARACTERS_PER_TOKEN}; models count their own"
-    click.echo(f"about {_tokens(asked):,} tokens of question ({how})")
+    print_line(f"about {_tokens(asked):,} tokens of question ({how})")
 
 
 def _print_json(asked: ChatRequest) -> None:
-    import json
 
     shown = {
         "messages": [{"role": message.role, "content": message.content} for message in asked.messages],
@@ -206,4 +206,4 @@ def _print_json(asked: ChatRequest) -> None:
         "schema": None if asked.schema is None else dict(asked.schema),
         "estimated_tokens": _tokens(asked),
     }
-    click.echo(json.dumps(shown, indent=2, ensure_ascii=False))
+    print_json(shown)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
+from emosim_core.cli.printing import print_json
 from emosim_core.errors import ConfigurationError, DataError
 
 
@@ -40,18 +40,15 @@ def recommend(model: Path, history: Path | None, k: int, user: str | None, trait
         [] if history is None else _history(history, recommender.items), k, user=user, traits=levels
     )
     if as_json:
-        click.echo(json.dumps([asdict(item) for item in items], ensure_ascii=False, indent=2))
+        print_json([asdict(item) for item in items])
         return
-    from rich.table import Table
-
-    from emosim_core.cli.output import console
+    from emosim_core.cli.output import Table, console, show_table
 
     screen = console()
     if recommender.options.kind == "cf" and user is None:
-        screen.print(
+        screen.print_line(
             "Note: this recommender knows people by their id alone and was given none: these are for the mean "
-            "of those it was trained on, less what the history holds.",
-            soft_wrap=True,
+            "of those it was trained on, less what the history holds."
         )
     table = Table(box=None, pad_edge=False)
     table.add_column("", justify="right", style="dim")
@@ -60,7 +57,7 @@ def recommend(model: Path, history: Path | None, k: int, user: str | None, trait
     table.add_column("score", justify="right")
     for place, item in enumerate(items, start=1):
         table.add_row(str(place), item.title, item.item, f"{item.score:.3f}")
-    screen.print(table)
+    show_table(screen, table)
 
 
 def _history(path: Path, items: list[str]) -> list[tuple[str, float | None]]:

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from emosim_core.cli.options import typed_again
+from emosim_core.cli.printing import print_line
 
 
 @click.command()
@@ -55,9 +56,9 @@ def report(
         again=replace(typed_again(obj, config), options={}),
     )
     if quiet:
-        click.echo(str(written))
+        print_line(str(written))
         return
     size = written.stat().st_size / 1_000_000
-    click.echo(f"Written to {written} ({size:.1f} MB). Open it in a browser; it needs no network.")
+    print_line(f"Written to {written} ({size:.1f} MB). Open it in a browser; it needs no network.")
     if figures is not None:
-        click.echo(f"The figures are in {figures}, as PNG and SVG.")
+        print_line(f"The figures are in {figures}, as PNG and SVG.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -11,6 +10,7 @@ import click
 
 from emosim_core.cli.options import configured, environment_options, keyboard, need_plugin, typed_again
 from emosim_core.cli.places import new_directory
+from emosim_core.cli.printing import print_json, print_line
 from emosim_core.errors import ConfigurationError, LLMError, RatingError
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def simulate(
     """
     from emosim_core.hooks import Registry
     from emosim_core.runs.plain import own_files
-    from emosim_core.runs.records import MANIFEST, SUMMARY, read_json, stored_config
+    from emosim_core.runs.records import MANIFEST, SUMMARY, read_records, read_summary, stored_config
     from emosim_core.runs.runner import Run
     from emosim_core.runs.trust import confirmed
     from emosim_core.simulation.config import RunConfig, read_config, read_toml
@@ -116,16 +116,19 @@ def simulate(
         own, again = keyboard(given, written), typed_again(obj, config)
         values = confirmed(directory, values, own, stored, (RunConfig,), registry, again)
     if values == stored and (directory / SUMMARY).exists():
-        summary = read_json(directory / SUMMARY)
-        if summary.get("complete"):
+        summary = read_summary(directory)
+        if summary["complete"]:
+            for _ in read_records(directory):  # what is damaged is no complete run
+                pass
             return Played(summary, directory, before=True, config=values)
     checked = read_config(RunConfig, values, "run" if config is None else str(config))
     session = Run(checked, directory, resume is not None, registry)
     try:
         return Played(_play(session, silent), directory, before=False, config=values)
     except KeyboardInterrupt:
-        click.echo(f"\nInterrupted. What was simulated is kept in {directory}; go on with:", err=True)
-        click.echo(f"  emosim run --resume {directory}", err=True)
+        print_line("", err=True)
+        print_line(f"Interrupted. What was simulated is kept in {directory}; go on with:", err=True)
+        print_line(f"  emosim run --resume {directory}", err=True)
         raise click.exceptions.Exit(130) from None
     except (LLMError, RatingError) as error:
         if (directory / MANIFEST).exists():
@@ -164,30 +167,29 @@ def _directory(out: Path | None, resume: str | None, values: dict[str, Any]) -> 
 def _play(session: Run, silent: bool) -> dict[str, Any]:
     if silent:
         return session.play()
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
-    from emosim_core.cli.output import console, episode_line, who_answers
+    from emosim_core.cli.output import console, episode_line, live_progress, who_answers
 
     world, screen = session.world, console()
-    screen.print(
+    screen.print_line(
         f"{world.domain.title}: {len(world.catalog)} {world.domain.words.items}, {len(world.population)} people. "
-        + who_answers(world.parts["rater"]["name"], world.rater.asks_model, world.model),
-        soft_wrap=True,
+        + who_answers(world.parts["rater"]["name"], world.rater.asks_model, world.model)
     )
     for announcement in world.announcements:
-        screen.print(f"Note: {announcement}", soft_wrap=True)
+        screen.print_line(f"Note: {announcement}")
     columns = (
         TextColumn("sessions"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[said]}"),
+        TextColumn("{task.fields[said]}", markup=False),
     )
-    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as progress:
+    with live_progress(screen, *columns) as progress:
         task = progress.add_task("sessions", total=session.config.episodes, said="")
 
         def on_episode(episode: Episode) -> None:
-            screen.print(episode_line(episode, world.domain.scale), soft_wrap=True)
+            screen.print_line(*episode_line(episode, world.domain.scale))
             spent = session.world.rater.usage().get("cost")
             cost = "" if spent is None else f", {spent:.4f} spent"
             progress.update(task, advance=1, said=f"{session.tally.steps} steps{cost}")
@@ -199,15 +201,15 @@ def tell_end(played: Played, as_json: bool, quiet: bool, **more: Any) -> None:
     """Print what a run came to; ``more`` are further keys of the JSON."""
     summary, directory, before, _ = played
     if as_json:
-        click.echo(json.dumps({**summary, "directory": str(directory), **more}, ensure_ascii=False, indent=2))
+        print_json({**summary, "directory": str(directory), **more})
         return
     if quiet:
-        click.echo(str(directory))
+        print_line(str(directory))
         return
     from emosim_core.cli.output import console, summary_table
 
     screen = console()
     if before:
-        screen.print(f"{directory} is complete; nothing was left to do.", soft_wrap=True)
+        screen.print_line(f"{directory} is complete; nothing was left to do.")
     screen.print(summary_table(summary))
-    screen.print(f"Written to {directory}. Read a session with: emosim show {directory} --episode 0", soft_wrap=True)
+    screen.print_line(f"Written to {directory}. Read a session with: emosim show {directory} --episode 0")

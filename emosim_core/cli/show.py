@@ -12,8 +12,9 @@ from emosim_core.cli.output import ENDINGS, console, summary_table, who_answers
 from emosim_core.errors import ConfigurationError
 from emosim_core.llm.fencing import legible
 from emosim_core.model.user import User
-from emosim_core.runs.records import SUMMARY, read_json, read_manifest, read_records
+from emosim_core.runs.records import SUMMARY, read_records, read_summary, run_manifest
 from emosim_core.runs.words import mood_words, person_lines
+from emosim_core.terminal import one_line
 
 
 @click.command()
@@ -25,7 +26,7 @@ def show(directory: Path, episode: int | None) -> None:
     The story says what was proposed, what was remembered, what was felt, what was answered and why,
     and why the session ended.
     """
-    manifest = read_manifest(directory)
+    manifest = run_manifest(directory)
     screen = console()
     if episode is None:
         _tell_run(directory, manifest, screen)
@@ -35,7 +36,7 @@ def show(directory: Path, episode: int | None) -> None:
         known = sorted({record["episode"] for record in read_records(directory)})
         there = f"it has {len(known)} sessions, {known[0]} to {known[-1]}" if known else "it has no steps yet"
         raise ConfigurationError(f"{directory} has no session {episode}; {there}")
-    for line in story(steps, manifest):
+    for line in map(one_line, story(steps, manifest)):
         if screen.is_terminal and line:
             indent = " " * (17 if line.startswith("  ") else 0)
             line = textwrap.fill(line, screen.width, subsequent_indent=indent, break_on_hyphens=False)
@@ -44,7 +45,7 @@ def show(directory: Path, episode: int | None) -> None:
 
 def _tell_run(directory: Path, manifest: dict[str, Any], screen: Any) -> None:
     if (directory / SUMMARY).exists():
-        summary = read_json(directory / SUMMARY)
+        summary = read_summary(directory)
         screen.print(summary_table(summary))
         if summary["complete"]:
             return
@@ -53,10 +54,9 @@ def _tell_run(directory: Path, manifest: dict[str, Any], screen: Any) -> None:
         steps += bool(record["proposed"])
         ended += record["end"] is not None
     wanted = manifest["config"]["episodes"]
-    screen.print(
+    screen.print_line(
         f"The run is not complete: {ended} of {wanted} sessions, {steps} steps. "
-        f"Go on with: emosim run --resume {directory}",
-        soft_wrap=True,
+        f"Go on with: emosim run --resume {directory}"
     )
 
 

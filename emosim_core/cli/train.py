@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ import click
 
 from emosim_core.cli.options import configured, environment_options, keyboard, need_plugin, typed_again
 from emosim_core.cli.places import new_directory
+from emosim_core.cli.printing import print_json, print_line
 from emosim_core.errors import ConfigurationError, LLMError, RatingError
 
 if TYPE_CHECKING:
@@ -48,10 +48,12 @@ def train(obj: dict[str, Any], /, as_json: bool, quiet: bool, **given: Any) -> N
     """
     from emosim_core.hooks import Registry
     from emosim_core.runs.plain import own_files
-    from emosim_core.runs.records import MANIFEST, SUMMARY, read_json, stored_config
+    from emosim_core.runs.reading import read_object
+    from emosim_core.runs.records import MANIFEST, SUMMARY, stored_config
     from emosim_core.runs.trust import confirmed
     from emosim_core.simulation.config import read_config, read_toml
     from emosim_core.training.config import TrainConfig
+    from emosim_core.training.curves import SUMMARY as TRAINED
     from emosim_core.training.trainer import Training
 
     config, out, resume = given.pop("config"), given.pop("out"), given.pop("resume")
@@ -73,16 +75,17 @@ def train(obj: dict[str, Any], /, as_json: bool, quiet: bool, **given: Any) -> N
     checked = read_config(TrainConfig, values, "train" if config is None else str(config))
     directory = resume or out or new_directory(f"{checked.plugin}-{checked.algo}")
     if resume is not None and (directory / SUMMARY).exists():
-        summary = read_json(directory / SUMMARY)
-        if summary.get("timesteps", 0) >= checked.timesteps:
+        summary = read_object(directory / SUMMARY, TRAINED)
+        if summary["timesteps"] >= checked.timesteps:
             _tell_end(summary, directory, as_json, quiet, f"{directory} is complete; nothing was left to do.")
             return
     session = Training(checked, directory, resume is not None, registry)
     try:
         summary = _train(session, as_json or quiet)
     except KeyboardInterrupt:
-        click.echo(f"\nInterrupted. What was learned is kept in {directory}; go on with:", err=True)
-        click.echo(f"  emosim train --resume {directory}", err=True)
+        print_line("", err=True)
+        print_line(f"Interrupted. What was learned is kept in {directory}; go on with:", err=True)
+        print_line(f"  emosim train --resume {directory}", err=True)
         raise click.exceptions.Exit(130) from None
     except (LLMError, RatingError) as error:
         if (directory / MANIFEST).exists():
@@ -94,33 +97,31 @@ def train(obj: dict[str, Any], /, as_json: bool, quiet: bool, **given: Any) -> N
 def _train(session: Training, silent: bool) -> dict[str, Any]:
     if silent:
         return session.train()
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 
-    from emosim_core.cli.output import console, who_answers
+    from emosim_core.cli.output import console, live_progress, who_answers
     from emosim_core.training.algorithms import ALGORITHMS
 
     world, config, screen = session.world, session.config, console()
-    screen.print(
+    screen.print_line(
         f"{world.domain.title}: {len(world.catalog)} {world.domain.words.items}, {len(world.people)} of "
         f"{len(world.population)} people to learn from. "
-        + who_answers(world.parts["rater"]["name"], world.rater.asks_model, world.model),
-        soft_wrap=True,
+        + who_answers(world.parts["rater"]["name"], world.rater.asks_model, world.model)
     )
-    screen.print(
+    screen.print_line(
         f"{ALGORITHMS[config.algo].title} with the network '{config.policy_net}', {config.num_envs} environments, "
-        f"{config.timesteps} steps, on {session.model.device}.",
-        soft_wrap=True,
+        f"{config.timesteps} steps, on {session.model.device}."
     )
     for announcement in world.announcements:
-        screen.print(f"Note: {announcement}", soft_wrap=True)
+        screen.print_line(f"Note: {announcement}")
     columns = (
         TextColumn("steps"),
         BarColumn(),
         TextColumn("{task.completed}/{task.total}"),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[said]}"),
+        TextColumn("{task.fields[said]}", markup=False),
     )
-    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as progress:
+    with live_progress(screen, *columns) as progress:
         task = progress.add_task("steps", total=config.timesteps, said="")
         lines = 0
 
@@ -129,7 +130,7 @@ def _train(session: Training, silent: bool) -> dict[str, Any]:
             progress.update(task, completed=told.timesteps, said=_in_words(told))
             lines += 1
             if told.evaluation or lines % 10 == 0 or told.timesteps >= config.timesteps:
-                screen.print(f"{told.timesteps:>9} steps  {_in_words(told)}", soft_wrap=True)
+                screen.print_line(f"{told.timesteps:>9} steps  {_in_words(told)}")
             spent = world.rater.usage().get("cost")
             if spent is not None:
                 progress.update(task, said=f"{_in_words(told)}, {spent:.4f} spent")
@@ -149,23 +150,21 @@ def _in_words(told: Told) -> str:
 
 def _tell_end(summary: dict[str, Any], directory: Path, as_json: bool, quiet: bool, first: str = "") -> None:
     if as_json:
-        click.echo(json.dumps({**summary, "directory": str(directory)}, ensure_ascii=False, indent=2))
+        print_json({**summary, "directory": str(directory)})
         return
     if quiet:
-        click.echo(str(directory))
+        print_line(str(directory))
         return
     from emosim_core.cli.output import console
 
     screen = console()
     if first:
-        screen.print(first, soft_wrap=True)
+        screen.print_line(first)
     reward = "no session ended" if summary["reward"] is None else f"reward {summary['reward']:.1f} a session at the end"
-    screen.print(
+    screen.print_line(
         f"Trained {summary['timesteps']} steps in {summary['episodes']} sessions and {summary['seconds']:.1f} s "
-        f"({summary['steps_per_second']} steps/s); {reward}, actions drawn as in training.",
-        soft_wrap=True,
+        f"({summary['steps_per_second']} steps/s); {reward}, actions drawn as in training."
     )
-    screen.print(
-        f"Written to {directory}. Measure it with: emosim evaluate --models {directory} --policies random,popular",
-        soft_wrap=True,
+    screen.print_line(
+        f"Written to {directory}. Measure it with: emosim evaluate --models {directory} --policies random,popular"
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from emosim_core.cli.printing import print_line
 from emosim_core.errors import ConfigurationError, EmoSimError
 
 if TYPE_CHECKING:
@@ -76,16 +77,15 @@ def generate(
     else:
         people = _written(registry, domain, people, llm_model, asking, yes)
     write_users_csv(out, people)
-    click.echo(f"Wrote {len(people)} people to {out}. Use them with: emosim run --plugin {plugin} --users csv:{out}")
+    print_line(f"Wrote {len(people)} people to {out}. Use them with: emosim run --plugin {plugin} --users csv:{out}")
 
 
 def _written(
     registry: Registry, domain: Domain, people: list[User], llm_model: str, asking: dict[str, Any], yes: bool
 ) -> list[User]:
     """The people as a language model writes them, after its cost was agreed to."""
-    from rich.progress import Progress
 
-    from emosim_core.cli.output import console, usage_rows
+    from emosim_core.cli.output import console, live_progress, usage_rows
     from emosim_core.hooks.names import checked_options
     from emosim_core.llm.backend import LLMBackend
     from emosim_core.llm.gateway import Gateway, GatewayOptions
@@ -95,7 +95,7 @@ def _written(
     backend: LLMBackend = build(registry.resolve("llm_backend", llm_model), LLMBackend)
     screen = console(stderr=True)
     for announcement in backend.announcements():
-        screen.print(f"Note: {announcement}", soft_wrap=True)
+        screen.print_line(f"Note: {announcement}")
     values = {"cache" if name == "llm_cache" else name: value for name, value in _given(asking).items()}
     gateway = Gateway(backend, checked_options(GatewayOptions, values, "users generate"))
     writer = WrittenPeople(domain, gateway)
@@ -103,13 +103,14 @@ def _written(
         _agree(gateway, writer, people, yes)
     written: list[User] = []
     try:
-        with Progress(console=screen, transient=True, disable=not screen.is_terminal) as progress:
+        with live_progress(screen) as progress:
             task = progress.add_task("people", total=len(people))
             for user in writer.write(people):
                 written.append(user)
                 progress.update(task, advance=1)
     except KeyboardInterrupt:
-        click.echo("\nInterrupted. What was answered is kept; give the same command again to go on.", err=True)
+        print_line("", err=True)
+        print_line("Interrupted. What was answered is kept; give the same command again to go on.", err=True)
         raise click.exceptions.Exit(130) from None
     except EmoSimError as error:
         said = f"{str(error).removesuffix('.')}. {len(written)} of {len(people)} people were written"
@@ -119,7 +120,7 @@ def _written(
     finally:
         gateway.close()
         for name, value in usage_rows(gateway.usage.summary()):
-            screen.print(f"{name}: {value}", soft_wrap=True)
+            screen.print_line(f"{name}: {value}")
     return written
 
 
@@ -147,7 +148,7 @@ def _agree(gateway: Gateway, writer: WrittenPeople, people: list[User], yes: boo
             f"about {price.cost(about):.2f} {price.currency} at the prices of {price.as_of}, more if the model reasons"
         )
     )
-    click.echo(
+    print_line(
         f"{gateway.backend.identity}: {len(people):,} questions, about {about.prompt:,} tokens in and "
         f"{about.completion:,} out: {cost}. Answers that are kept from before cost nothing.",
         err=True,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,12 +11,11 @@ import click
 
 from emosim_core.cli.options import configured, need_plugin, rating_options
 from emosim_core.cli.places import new_directory
+from emosim_core.cli.printing import print_json, print_line
 from emosim_core.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
-
+    from emosim_core.cli.output import Screen, Table
     from emosim_core.studies.validation import Validation
 
 _NOT_OURS = {"items", "users", "people", "holdout"}
@@ -81,7 +79,7 @@ def validate(obj: dict[str, Any], /, config: Path | None, **given: Any) -> None:
     finally:
         session.world.close()
     if as_json:
-        click.echo(json.dumps({**told, "directory": str(directory)}, ensure_ascii=False, indent=2))
+        print_json({**told, "directory": str(directory)})
         return
     _show(screen, told, directory)
 
@@ -98,22 +96,21 @@ def _ratios(text: str) -> list[int]:
     return sorted({int(part) for part in parts})
 
 
-def _announce(screen: Console, session: Validation) -> None:
+def _announce(screen: Screen, session: Validation) -> None:
     from emosim_core.cli.output import who_answers
 
     world = session.world
     about = session.about()
     people = ", ".join(f"{count} {group}" for group, count in about["people"].items())
     words = world.domain.words
-    screen.print(
+    screen.print_line(
         f"{world.domain.title}: {len(world.catalog):,} {words.items}, {len(session.everybody)} real people "
-        f"({people}). " + who_answers(world.parts["rater"]["name"], world.rater.asks_model, world.model),
-        soft_wrap=True,
+        f"({people}). " + who_answers(world.parts["rater"]["name"], world.rater.asks_model, world.model)
     )
     for announcement in session.announcements:
-        screen.print(f"Note: {announcement}", soft_wrap=True)
+        screen.print_line(f"Note: {announcement}")
     if not about["interest"]:
-        screen.print("Note: this rater does not tell what people would choose; its ratings are taken.", soft_wrap=True)
+        screen.print_line("Note: this rater does not tell what people would choose; its ratings are taken.")
 
 
 def _confirm(session: Validation, yes: bool) -> None:
@@ -135,19 +132,21 @@ def _confirm(session: Validation, yes: bool) -> None:
         "Fewer with --people, --asked, --held-out and --negatives."
     )
     if yes or session.world.config.gateway.replay:
-        click.echo(told, err=True)
+        print_line(told, err=True)
         return
     if not sys.stdin.isatty():
         raise ConfigurationError(f"{told} Say --yes to start, or --replay to use kept answers only")
-    click.echo(told, err=True)
+    print_line(told, err=True)
     click.confirm("Start?", abort=True, err=True)
 
 
-def _play(screen: Console, session: Validation, directory: Path) -> dict[str, Any]:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+def _play(screen: Screen, session: Validation, directory: Path) -> dict[str, Any]:
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+
+    from emosim_core.cli.output import live_progress
 
     columns = (TextColumn("asking"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as progress:
+    with live_progress(screen, *columns) as progress:
         task = progress.add_task("asking", total=session.steps)
         return session.play(directory, lambda: progress.advance(task))
 
@@ -155,26 +154,26 @@ def _play(screen: Console, session: Validation, directory: Path) -> dict[str, An
 # ------------------------------------------------------------------------------------------ what it came to
 
 
-def _show(screen: Console, told: Mapping[str, Any], directory: Path) -> None:
+def _show(screen: Screen, told: Mapping[str, Any], directory: Path) -> None:
     from emosim_core.cli.output import show_table
 
     for group, found in told["groups"].items():
-        screen.print(
-            f"\n{group.capitalize()}: {found['people']} people, {found['held_out_ratings']:,} held-out ratings"
+        screen.print()
+        screen.print_line(
+            f"{group.capitalize()}: {found['people']} people, {found['held_out_ratings']:,} held-out ratings"
             + (f", {found['failed_ratings']:,} failed" if found["failed_ratings"] else "")
-            + ". Intervals are 95 %, over people.",
-            soft_wrap=True,
+            + ". Intervals are 95 %, over people."
         )
         for table in (_ratings(found), *_choices(found), _distribution(found), _apart(found), _others(found)):
             screen.print()
             show_table(screen, table)
     screen.print()
     show_table(screen, _targets(told))
-    screen.print(f"Records and results are in {directory}.", soft_wrap=True)
+    screen.print_line(f"Records and results are in {directory}.")
 
 
 def _table(title: str, *headings: str) -> Table:
-    from rich.table import Table
+    from emosim_core.cli.output import Table
 
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(headings[0])

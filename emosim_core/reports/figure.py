@@ -11,6 +11,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from emosim_core.terminal import one_line
+
 Number = float | int | None
 
 Kind = Literal["bars", "rows", "lines", "heat", "plane"]
@@ -37,6 +39,9 @@ class Series:
     low: Sequence[Number] = ()
     high: Sequence[Number] = ()
     counts: Sequence[int] = ()
+
+    def __post_init__(self) -> None:
+        _clean(self, "name")
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,7 @@ class Figure:
     edges: tuple[Sequence[float], Sequence[float]] | None = None
 
     def __post_init__(self) -> None:
+        _clean(self, "title", "says", "x", "y", "names", "rows", "cells_are")
         if identifier(self.id) != self.id:
             raise ValueError(f"the id {self.id!r} of a figure must be lower-case letters and digits with dashes")
         for series in self.series:
@@ -127,6 +133,16 @@ class Table:
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
     says: str = ""
+
+
+def _clean(owner: Figure | Series, *fields: str) -> None:
+    """Clean the texts of a figure, for whoever draws it."""
+    for field in fields:
+        value = getattr(owner, field)
+        if isinstance(value, str):
+            object.__setattr__(owner, field, one_line(value))
+        elif value:
+            object.__setattr__(owner, field, [one_line(one) for one in value])
 
 
 def _see_finite(figure: str, *values: Sequence[Number]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from emosim_core.errors import MissingDependencyError
 from emosim_core.reports.report import Report
 from emosim_core.reports.stories import packed
+from emosim_core.terminal import clean
 
 _SCRIPTS = ("unpack.js", "figures.js", "sessions.js", "page.js")
 
@@ -41,7 +42,9 @@ def page(report: Report) -> str:
             "form-action 'none'",
         )
     )
-    template = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    template = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_shown
+    )
     blocks: dict[str, Any] = {f"block-{number}": block for number, block in enumerate(report.stories[1:])}
     if report.stories:
         blocks["index"] = report.stories[0]
@@ -50,6 +53,11 @@ def page(report: Report) -> str:
     return template.from_string(_asset("report.html.j2")).render(
         report=report, policy=policy, style=_asset("report.css"), scripts=scripts, blocks=blocks
     )
+
+
+def _shown(value: Any) -> Any:
+    """A value as it stands in HTML; assets of our own, which are marked as safe, stay."""
+    return clean(value) if type(value) is str else value
 
 
 def _asset(name: str) -> str:

@@ -15,6 +15,7 @@ from emosim_core.simulation.config import EnvironmentConfig, read_config
 from emosim_core.simulation.engine import Engine, Step
 from emosim_core.simulation.info import session_info, step_info
 from emosim_core.simulation.spaces import action_space, observation_space
+from emosim_core.terminal import one_line
 
 
 class EmoSimEnv(gymnasium.Env[dict[str, Any], Any]):
@@ -128,7 +129,8 @@ class EmoSimEnv(gymnasium.Env[dict[str, Any], Any]):
             f"{told['user_name']} on {title}: {'no rating' if rating is None else scale.format(rating)} ({reason})"
             for title, rating, reason in zip(told["titles"], told["ratings"], told["reasons"], strict=True)
         ]
-        return "\n".join(lines + ([f"The session ended: {told['end']}."] if told["end"] else []))
+        lines += [f"The session ended: {told['end']}."] if told["end"] else []
+        return "\n".join(map(one_line, lines))
 
 
 def make_world(plugin: str | None, world: World | None, registry: Registry | None, options: dict[str, Any]) -> World:

@@ -12,6 +12,7 @@ from typing import Protocol
 from emosim_core.errors import EmoSimError, RunError
 from emosim_core.hooks import Registry
 from emosim_core.studies.cells import Cell, Worlds, do
+from emosim_core.terminal import standard_streams
 
 
 class Executor(Protocol):
@@ -87,6 +88,7 @@ _worlds: dict[Collection[str] | None, Worlds] = {}
 """What a process of :class:`Processes` holds from one cell to the next."""
 
 
+@standard_streams()
 def _do_alone(cell: Cell) -> tuple[int, str]:
     """Do a cell in a process of its own: how many ratings, or what went wrong (errors do not travel whole)."""
     only = None if cell.only is None else tuple(cell.only)

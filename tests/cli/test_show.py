@@ -134,7 +134,7 @@ def test_a_line_that_is_no_step_is_named(quick: Any, copied: Path, line: bytes) 
 
 def test_a_damaged_summary_is_named(quick: Any, copied: Path) -> None:
     (copied / "summary.json").write_text("{")
-    assert "summary.json cannot be read" in quick("show", copied, status=2).err
+    assert "summary.json is not JSON" in quick("show", copied, status=2).err
     (copied / "summary.json").write_text("[]")
     assert "summary.json is damaged" in quick("show", copied, status=2).err
 

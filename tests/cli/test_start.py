@@ -116,7 +116,7 @@ def test_a_reader_that_stops_reading_ends_the_command_without_a_word(emosim: Any
     process = emosim.start("items", "--plugin", "movies", "--csv")
     process.stdout.close()
     errors = process.stderr.read()
-    assert process.wait(timeout=60) == 1
+    assert process.wait(timeout=60) == 0
     process.stderr.close()
     assert errors == ""
 

@@ -519,7 +519,7 @@ def test_seeds_are_told_one_by_one_and_together(tmp_path: Path) -> None:
         (lambda lines: lines[:-1], "59 records of 60 trials"),
         (lambda lines: [*lines[:3], "{", *lines[4:]], "line 4: is not JSON"),
         (lambda lines: [*lines[:3], '{"trial": 2}', *lines[4:]], "line 4: is damaged: side: Field required"),
-        (lambda lines: ["{}", *lines[1:]], "line 1: does not say which study"),
+        (lambda lines: ["{}", *lines[1:]], r"records\.jsonl is damaged: format"),
         (lambda lines: [lines[0], lines[1].replace('"rating":', '"rating":11,"_":'), *lines[2:]], "line 2: 11 is no"),
         (lambda lines: [], "is empty"),
     ],

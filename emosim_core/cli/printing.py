@@ -1,0 +1,42 @@
+"""What commands print for other programs: JSON and CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import click
+
+from emosim_core.terminal import Stream, clean_json, one_line
+
+
+def print_json(value: Any, indent: int = 2) -> None:
+    """Print a value as JSON; characters that are not to reach a terminal, or that the stream lacks, are escaped."""
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+        click.echo(clean_json(text))
+    except UnicodeEncodeError:
+        click.echo(json.dumps(value, indent=indent))
+
+
+def print_line(text: str, *, err: bool = False, nl: bool = True, **style: Any) -> None:
+    r"""Print one line with styles of ``click.style``; a line break in the text is shown as ``\n``."""
+    stream = sys.stderr if err else sys.stdout
+    click.secho(one_line(text), file=getattr(stream, "styled", stream), nl=nl, **style)
+
+
+def print_csv(rows: Iterable[Sequence[str]]) -> None:
+    """Print rows as CSV: to a file or a pipe as they are, in UTF-8; to a terminal with each cell cleaned."""
+    out, text = sys.stdout, io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    if isinstance(out, Stream) and not out.isatty():
+        writer.writerows(rows)
+        out.send_data(text.getvalue())
+    else:
+        writer.writerows([one_line(cell) for cell in row] for row in rows)
+        click.echo(text.getvalue(), nl=False)

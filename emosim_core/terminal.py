@@ -1,0 +1,221 @@
+"""Terminal: the one place where text meets standard output and standard error."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+import os
+import re
+import sys
+from collections.abc import Iterator
+from typing import IO, NamedTuple
+
+_HIDDEN = (
+    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0"
+    "\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+)
+"""Characters that show nothing, that break lines or that turn text around: Unicode's Default_Ignorable_Code_Point but
+variation selectors and joiners, line separators and the marks of annotations."""
+
+_SCRIPTS = "\u0600-\u1fff\u2190-\ud7ff\ue000-\U0010ffff"
+"""Scripts and symbols in which a joiner (U+200C, U+200D) between two characters changes how they look."""
+
+_UNSAFE = re.compile(
+    f"[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff{_HIDDEN}]"
+    f"|(?<![{_SCRIPTS}])[\u200c\u200d]|[\u200c\u200d](?![{_SCRIPTS}])"
+)
+
+_READER_LEFT = {errno.EPIPE, errno.ESHUTDOWN, errno.ECONNRESET, errno.EIO}
+"""Errors of a stream that nobody reads any more: a closed pipe, a terminal that has gone."""
+
+_NARROWEST = 20
+"""Columns below which no table can be laid out."""
+
+
+def clean(text: str) -> str:
+    r"""Text as it may be shown: control characters and characters that hide or reorder text as escapes.
+
+    The escapes are those of Python, such as ``\x1b``, ``\u202e`` or ``\U000e0041``. Line breaks (``\n``) stay.
+    """
+    return _UNSAFE.sub(_escaped, text)
+
+
+def one_line(text: object) -> str:
+    r"""A value as it may be shown within one line: as :func:`clean`, and line breaks as ``\n``."""
+    return clean(str(text)).replace("\n", "\\n")
+
+
+def clean_json(text: str) -> str:
+    r"""JSON text with the same characters as JSON escapes, such as ``\u001b``; it stands for the same value."""
+    return _UNSAFE.sub(lambda found: "".join(f"\\u{unit:04x}" for unit in _utf16(found[0])), text)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode("ascii")
+
+
+def _utf16(character: str) -> Iterator[int]:
+    encoded = character.encode("utf-16-be", "surrogatepass")
+    return (int.from_bytes(encoded[place : place + 2], "big") for place in range(0, len(encoded), 2))
+
+
+class Stream(io.TextIOBase):
+    """Standard output or standard error: cleans what is written, and never raises where it cannot be written.
+
+    What the encoding of the stream lacks is written as an escape. When the stream fails, the rest goes to the null
+    device, so that a command goes on to its end.
+
+    Args:
+        target: the stream of the process.
+
+    Attributes:
+        error: why the stream failed; None while it works, and where its reader has left.
+        styled: the same stream for text with our own styling, which is written as it is.
+    """
+
+    def __init__(self, target: IO[str]) -> None:
+        self._target = target
+        self._failed = False
+        self.error: OSError | ValueError | None = None
+        self.styled = Styled(self)
+
+    def write(self, text: str, /) -> int:
+        if text[:1] == "\r" and "\n" not in text:  # a progress bar of a library, which is for terminals alone
+            if self.isatty():
+                self.send(f"\r{clean(text[1:])}")
+        else:
+            self.send(clean(text))
+        return len(text)
+
+    def send(self, text: str) -> None:
+        """Write text that is clean already."""
+        try:
+            try:
+                self._target.write(text)
+            except UnicodeEncodeError:
+                encoding = self.encoding or "ascii"
+                self._target.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        except (OSError, ValueError) as error:
+            self._fail(error)
+
+    def send_data(self, text: str) -> None:
+        """Write data as UTF-8 and as it is; for a file or a pipe, not for a terminal."""
+        try:
+            self._target.flush()
+            self._target.buffer.write(text.encode("utf-8", "backslashreplace"))  # type: ignore[attr-defined]
+            self._target.buffer.flush()  # type: ignore[attr-defined]
+        except (OSError, ValueError) as error:
+            self._fail(error)
+
+    def flush(self) -> None:
+        try:
+            self._target.flush()
+        except (OSError, ValueError) as error:
+            self._fail(error)
+
+    def _fail(self, error: OSError | ValueError) -> None:
+        if self._failed:
+            return
+        self._failed = True
+        if getattr(error, "errno", None) not in _READER_LEFT:
+            self.error = error
+        with contextlib.suppress(OSError, ValueError):
+            number, null = self._target.fileno(), os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, number)
+            os.close(null)
+            self._target.flush()
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return str(getattr(self._target, "encoding", None) or "utf-8")
+
+    @property
+    def errors(self) -> str | None:  # type: ignore[override]
+        return getattr(self._target, "errors", None)
+
+    def fileno(self) -> int:
+        return self._target.fileno()
+
+    def isatty(self) -> bool:
+        try:
+            return self._target.isatty()
+        except ValueError:
+            return False
+
+    def writable(self) -> bool:
+        return True
+
+
+class Styled(io.TextIOBase):
+    """A :class:`Stream` for text that is clean but for our own styling."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+
+    def write(self, text: str, /) -> int:
+        self._stream.send(text)
+        return len(text)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self._stream.encoding
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+    def writable(self) -> bool:
+        return True
+
+
+class Streams(NamedTuple):
+    """What stands in the place of standard output and standard error."""
+
+    out: Stream
+    err: Stream
+
+
+@contextlib.contextmanager
+def standard_streams() -> Iterator[Streams]:
+    """Puts a :class:`Stream` in the place of standard output and of standard error, and flushes them in the end.
+
+    A standard stream that was closed before the process began becomes the null device.
+    """
+    _open_closed()
+    _mend_columns()
+    before = sys.stdin, sys.stdout, sys.stderr
+    streams = Streams(Stream(sys.stdout or _null()), Stream(sys.stderr or _null()))
+    sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: SIM115  (for the rest of the process)
+    sys.stdout, sys.stderr = streams
+    try:
+        yield streams
+    finally:
+        for stream in streams:
+            stream.flush()
+        sys.stdin, sys.stdout, sys.stderr = before
+
+
+def _null() -> IO[str]:
+    return open(os.devnull, "w", encoding="utf-8")
+
+
+def _open_closed() -> None:
+    """See that no file that is opened later gets the number of a standard stream."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
+
+
+def _mend_columns() -> None:
+    """Leave out a ``COLUMNS`` that is no number of columns, and widen one in which no table can be laid out."""
+    columns = os.environ.pop("COLUMNS", "")[:6]
+    if columns.isascii() and columns.isdigit() and int(columns):
+        os.environ["COLUMNS"] = str(max(_NARROWEST, int(columns)))
