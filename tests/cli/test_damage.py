@@ -282,10 +282,10 @@ def test_a_command_of_its_own_ends_in_the_same_way(made: Path, emosim: Emosim) -
     )
     manifest.unlink()
     manifest.mkdir()
-    assert "run/manifest.json is no file" in emosim("report", "run", status=2).err
+    assert "run/manifest.json cannot be read: Is a directory" in emosim("report", "run", status=2).err
     os.rmdir(manifest)
     os.mkfifo(manifest)
-    assert "run/manifest.json is no file" in emosim("show", "run", status=2).err
+    assert "run/manifest.json cannot be read: it is a pipe" in emosim("show", "run", status=2).err
 
 
 def test_a_field_that_stands_twice_in_a_record_is_noticed(fresh: Callable[[], None]) -> None:

@@ -71,6 +71,11 @@ def emosim_perturbators():
 """A third party's plugin, which knows nothing of trust."""
 
 
+def made_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A manifest with this configuration."""
+    return {"format": 1, "language_model_asked": False, "config": config, "parts": {}, "data": {}}
+
+
 def edit(directory: Path, file: str = "manifest.json", **config: Any) -> None:
     """Change the configuration that a directory brings along."""
     path = directory / file
@@ -228,7 +233,7 @@ def test_a_training_is_resumed_with_nothing_that_only_its_user_may_choose(
 ) -> None:
     config = TrainConfig(plugin="movies", items="csv:/etc/passwd", track=("wandb",), device="cuda")
     (tmp_path / "t").mkdir()
-    manifest = {"config": config.model_dump(mode="json"), "parts": {}, "data": {}}
+    manifest = made_of(config.model_dump(mode="json"))
     manifest["config"]["algorithm"] = {"tensorboard_log": "/tmp/x"}
     (tmp_path / "t" / "manifest.json").write_text(json.dumps(manifest))
     refused = quick("train", "--resume", "t", status=2).err
@@ -243,7 +248,7 @@ def test_an_evaluation_takes_no_reach_from_a_model_or_from_what_is_resumed(
 ) -> None:
     config = TrainConfig(plugin="movies", items="csv:/etc/passwd", gateway={"cache": "/etc/passwd"})
     (tmp_path / "t").mkdir()
-    (tmp_path / "t" / "manifest.json").write_text(json.dumps({"config": config.model_dump(mode="json")}))
+    (tmp_path / "t" / "manifest.json").write_text(json.dumps(made_of(config.model_dump(mode="json"))))
     refused = quick("evaluate", "--models", "t", "--policies", "random", "--no-plots", status=2)
     assert "emosim evaluate --models t --policies random --no-plots --llm-cache /etc/passwd --items" in refused.err
     assert "/etc/passwd" in quick(*suggested(tmp_path, refused), status=2).err
@@ -283,7 +288,7 @@ def test_names_in_a_file_lead_nowhere_else(quick: Callable[..., Any], tmp_path: 
     for name in ("../../elsewhere", str(tmp_path), "..", "", 5, "a\0b"):
         manifest["cells"][0]["cell"] = name
         path.write_text(json.dumps(manifest))
-        with pytest.raises(RunError, match="is no name of a folder"):
+        with pytest.raises(RunError, match="is no name of a folder|is damaged: cells.0.cell"):
             results(tmp_path / "a", Registry())
     assert child(tmp_path, "a") == tmp_path / "a"
 
@@ -304,7 +309,12 @@ def test_prompts_and_data_sets_of_a_directory_take_no_reach_from_it(quick: Calla
     path = own / "manifest.json"
     manifest = json.loads(path.read_text())
     manifest["language_model_asked"] = True
-    manifest["parts"]["llm_backend"] = {"name": "deepseek", "identity": "deepseek-chat"}
+    manifest["parts"]["llm_backend"] = {
+        "name": "deepseek",
+        "options": {},
+        "provider": "emosim-deepseek 0.1.0",
+        "identity": "deepseek-chat",
+    }
     path.write_text(json.dumps(manifest))
     refused = quick("report", "r", "--prompts", status=2).err
     assert 'llm_model = "deepseek-chat"' in refused
@@ -487,7 +497,7 @@ def test_folders_of_a_directory_that_lead_elsewhere_are_not_followed(quick: Call
     (elsewhere / "000000000001").mkdir(parents=True)
     (tmp_path / "t").mkdir()
     config = TrainConfig(plugin="movies").model_dump(mode="json")
-    (tmp_path / "t" / "manifest.json").write_text(json.dumps({"config": config, "parts": {}, "data": {}}))
+    (tmp_path / "t" / "manifest.json").write_text(json.dumps(made_of(config)))
     for name in ("checkpoints", "model", "best", "wandb", "tensorboard"):
         (tmp_path / "t" / name).symlink_to(elsewhere)
         assert f"t/{name} is a symbolic link" in quick("train", "--resume", "t", status=2).err
