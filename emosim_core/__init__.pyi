@@ -114,6 +114,12 @@ from .data.items_csv import (
 from .data.items_csv import (
     read_items_csv as read_items_csv,
 )
+from .data.json_records import (
+    read_json_entries as read_json_entries,
+)
+from .data.json_records import (
+    read_json_lines as read_json_lines,
+)
 from .data.people import (
     CategoryProfile as CategoryProfile,
 )
@@ -129,6 +135,15 @@ from .data.people import (
 from .data.people import (
     generate_people as generate_people,
 )
+from .data.places import (
+    TablePlace as TablePlace,
+)
+from .data.places import (
+    existing_file as existing_file,
+)
+from .data.places import (
+    open_table as open_table,
+)
 from .data.record_embeddings import (
     RecordEmbeddings as RecordEmbeddings,
 )
@@ -136,25 +151,19 @@ from .data.record_embeddings import (
     RecordEmbeddingsOptions as RecordEmbeddingsOptions,
 )
 from .data.releases import (
-    TablePlace as TablePlace,
-)
-from .data.releases import (
     open_release as open_release,
 )
 from .data.releases import (
-    open_table as open_table,
-)
-from .data.releases import (
     read_table as read_table,
+)
+from .data.tables import (
+    TableForm as TableForm,
 )
 from .data.tables import (
     UniqueIds as UniqueIds,
 )
 from .data.tables import (
     checked as checked,
-)
-from .data.tables import (
-    existing_file as existing_file,
 )
 from .data.tables import (
     read_csv as read_csv,

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import Any
 
-from emosim_core.data.tables import read_rows
+from emosim_core.data.places import TablePlace, opened_zip
+from emosim_core.data.tables import read_csv
 from emosim_core.errors import DataError
-
-TablePlace = Path | zipfile.Path
-"""A table (or folder of tables), in a folder or in a zip file; nothing is extracted."""
-
-_READ_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, OSError)
-"""What reading a member of a damaged, encrypted or truncated zip file raises."""
 
 
 @contextmanager
@@ -49,56 +43,16 @@ def open_release(
     elif alone and found.suffix.lower() != ".zip" and not zipfile.is_zipfile(found):
         yield found.parent, found
     else:
-        with _opened_zip(found, path, what) as archive:
+        with opened_zip(found, path, what) as archive:
             inside = _only_folder(zipfile.Path(archive), path, name, what, older)
             yield inside, inside / name
 
 
-@contextmanager
-def open_table(table: TablePlace) -> Iterator[IO[bytes]]:
-    """A table as a stream, to be read from its beginning in the body of the ``with``.
-
-    Raises:
-        DataError: it cannot be read, be it only later in the body.
-    """
-    try:
-        with table.open("rb") as stream:
-            yield stream
-    except _READ_ERRORS as error:
-        raise DataError(str(table), f"cannot be read: {error}") from error
-
-
 def read_table(
-    table: TablePlace, what: str, required: Sequence[str] = (), strip: bool = True
+    table: TablePlace, what: str, required: Sequence[str] = (), strip: bool = True, **form: Any
 ) -> Generator[tuple[int, dict[str, str]], None, None]:
-    """The rows of a table, as (line number, values by column).
-
-    Whoever may leave the rows before their end, by an error too, closes them: ``contextlib.closing``.
-
-    Args:
-        table: where it is.
-        what: what is expected there, for messages ("a CSV file of MovieLens").
-        required: columns that must be there.
-        strip: whether blanks around names and values are taken away.
-
-    Raises:
-        DataError: it cannot be read, or is malformed in a way that :func:`read_rows` refuses.
-    """
-    with open_table(table) as stream:
-        yield from read_rows(stream, str(table), what, required, strip)
-
-
-def _opened_zip(found: Path, path: Path, what: str) -> zipfile.ZipFile:
-    try:
-        archive = zipfile.ZipFile(found)
-    except (*_READ_ERRORS, ValueError) as error:
-        raise DataError(path, f"is not a zip file ({error}); expected {what}") from error
-    # zipfile.Path does not come to an end with such a name before Python 3.12.6 (CVE-2024-8088).
-    strange = next((name for name in archive.namelist() if name.startswith("//")), None)
-    if strange is not None:
-        archive.close()
-        raise DataError(path, f"has a member {strange!r}, which is no name of a file; expected {what}")
-    return archive
+    """The rows of a table of a data set, see :func:`emosim_core.data.tables.read_csv`."""
+    return read_csv(table, what, required, strip=strip, **form)
 
 
 def _only_folder(place: TablePlace, path: Path, name: str, what: str, older: Sequence[str]) -> TablePlace:

@@ -2,110 +2,311 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import os
-from collections.abc import Generator, Hashable, Iterable, Mapping, Sequence
+import re
+import zipfile
+from collections import Counter
+from collections.abc import Generator, Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from functools import partial
+from itertools import chain, compress
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, TypedDict, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
 
+from emosim_core.data.bounds import (
+    MAX_BLANK,
+    MAX_COLUMNS,
+    MAX_FIELDS,
+    MAX_RECORD,
+    TEXT_EACH,
+    max_records,
+    raise_hint,
+)
 from emosim_core.data.cells import shortened
 from emosim_core.data.files import write_whole
+from emosim_core.data.places import open_table
 from emosim_core.errors import DataError
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 T = TypeVar("T", bound=BaseModel)
 
 
-def existing_file(path: str | os.PathLike[str], what: str) -> Path:
-    """``path`` as a Path.
-
-    Args:
-        path: where the file should be.
-        what: what is expected there, for the message ("a CSV file of people").
-
-    Raises:
-        DataError: there is no readable file.
-    """
-    found = Path(path).expanduser()
-    if found.is_dir():
-        raise DataError(path, f"is a directory; expected {what}")
-    if not found.is_file():
-        raise DataError(path, f"no such file; expected {what}")
-    return found
-
-
 def read_csv(
-    path: str | os.PathLike[str], what: str, required: Sequence[str] = ()
+    path: str | os.PathLike[str] | zipfile.Path,
+    what: str,
+    required: Sequence[str] = (),
+    **form: Unpack[TableForm],
 ) -> Generator[tuple[int, dict[str, str]], None, None]:
-    """The rows of a CSV file with a header line, as (line number, values by column); values are stripped.
+    """The rows of a table, as (line number, values by column).
 
     Whoever may leave the rows before their end, by an error too, closes them: ``contextlib.closing``.
 
     Args:
-        path: the file; UTF-8, with or without a byte order mark.
+        path: the file, or a member of an open zip file; see :func:`emosim_core.data.places.open_table`.
         what: what is expected there, for messages ("a CSV file of people").
         required: columns that must be there.
+        form: how the table is written, see :class:`TableForm`.
 
     Raises:
-        DataError: no file that can be read, not UTF-8, no header, a required column is missing, a column twice, a row
-            with more or fewer fields than the header, or broken quoting.
+        DataError: no file that can be read, or it is malformed in a way that :func:`read_rows` refuses.
     """
-    found = existing_file(path, what)
-    try:
-        with found.open("rb") as raw:
-            yield from read_rows(raw, path, what, required)
-    except OSError as error:
-        raise DataError(path, f"cannot be read: {error.strerror or error}") from error
+    with open_table(path, what) as raw:
+        yield from read_rows(raw, str(path), what, required, **form)
 
 
 def read_rows(
-    raw: IO[bytes], path: str | os.PathLike[str], what: str, required: Sequence[str] = (), strip: bool = True
+    raw: IO[bytes],
+    path: str | os.PathLike[str],
+    what: str,
+    required: Sequence[str] = (),
+    **form: Unpack[TableForm],
 ) -> Generator[tuple[int, dict[str, str]], None, None]:
-    """The rows of a stream of CSV, as :func:`read_csv` gives those of a file.
+    """The rows of a stream, as :func:`read_csv` gives those of a file.
+
+    Lines end with a line feed, a carriage return or both. Rows without content are left out, as are separators behind
+    the last field, and a first column without a name (or "Unnamed: 0"), which holds the numbers of the rows. Columns
+    are known by the names of ``required`` and ``columns`` also where the header writes them with other case, blanks,
+    hyphens or underscores.
 
     Args:
-        raw: the stream.
+        raw: the stream, not packed; it is closed.
         path: what it is, for messages.
         what: what is expected there, for messages.
         required: columns that must be there.
-        strip: whether blanks around names and values are taken away.
+        form: how the table is written, see :class:`TableForm`.
 
     Raises:
-        DataError: as for :func:`read_csv`, but for the file itself.
+        DataError: the text is not of its encoding, no header, a required column is missing, a column twice, a row
+            with more or fewer fields than the header, a field under no name, broken quoting, a NUL character, or more
+            than the bounds of :mod:`emosim_core.data.bounds` allow; names row and column where there is one.
         OSError: the stream cannot be read.
     """
-
-    def cells(row: list[str]) -> list[str]:
-        return [cell.strip() for cell in row] if strip else row
-
-    with io.TextIOWrapper(raw, encoding="utf-8-sig", newline="") as stream:
-        reader = csv.reader(stream, strict=True)
+    table = _Table(path, what, required, form)
+    buffered = raw if isinstance(raw, io.BufferedReader) else io.BufferedReader(cast("io.RawIOBase", raw))
+    with closing(raw), text_of(buffered, form.get("encoding")) as stream:
         try:
-            header = cells(next(reader, []))
-            if not header:
-                raise DataError(path, f"the file is empty; expected {what} with a header line")
-            for name in required:
-                if name not in header:
-                    raise DataError(
-                        path, f"the column is missing; the header has: {', '.join(header)}", row=1, field=name
-                    )
-            for name in header:
-                if header.count(name) > 1:
-                    raise DataError(path, "the header names this column twice", row=1, field=name)
-            for values in reader:
-                if not values:
-                    continue
-                if len(values) != len(header):
-                    raise DataError(
-                        path, f"has {len(values)} fields; the header has {len(header)}", row=reader.line_num
-                    )
-                yield reader.line_num, dict(zip(header, cells(values), strict=True))
-        except UnicodeDecodeError as error:
-            raise DataError(path, f"is not UTF-8 text ({error.reason}); save it as UTF-8") from error
+            yield from table.rows(stream)
+        except UnicodeError as error:
+            reason = getattr(error, "reason", error)
+            raise DataError(
+                path, f"is not {stream.encoding} text ({reason}); save it as UTF-8", row=table.line + 1
+            ) from error
         except csv.Error as error:
-            raise DataError(path, f"is not well-formed CSV ({error})", row=reader.line_num) from error
+            raise DataError(path, f"is not well-formed CSV ({error})", row=table.line) from error
+
+
+class TableForm(TypedDict, total=False):
+    """How a table is written; each may be left out.
+
+    Attributes:
+        columns: names of columns that may be there, beside those that must.
+        header: the names of the columns, for a file without a header line.
+        delimiter: what is between fields; where left out, a comma, semicolon, tab or bar, whichever makes most columns
+            of the header. It may have several characters where ``quote`` is None.
+        quote: the character around fields that hold delimiters; None where there is none. By default ``"``.
+        escape: the character that takes the next one literally; None, the default, where there is none.
+        encoding: the encoding; where left out, UTF-8, or UTF-16 or UTF-32 with a byte order mark.
+        strip: whether blanks around values are taken away; by default they are.
+        held: whether the caller holds all rows in memory, which bounds their number; by default it does. Rows that are
+            looked at one by one may be as many as there are.
+    """
+
+    columns: Sequence[str]
+    header: Sequence[str] | None
+    delimiter: str | None
+    quote: str | None
+    escape: str | None
+    encoding: str | None
+    strip: bool
+    held: bool
+
+
+_DELIMITERS = (",", ";", "\t", "|")
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_UNNAMED = re.compile(r"(?:Unnamed: ?\d+(?:_level_\d+)?)?")
+_SEPARATORS = re.compile(r"[\s_\-]+")
+_SURROGATES = re.compile("[\udc80-\udcff]")
+
+
+class _Table:
+    """Reads one table.
+
+    Attributes:
+        line: number of the last line that was read, from 1.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], what: str, required: Sequence[str], form: TableForm) -> None:
+        self.line = 0
+        self._path, self._what, self._required, self._form = path, what, required, form
+        self._known = tuple(dict.fromkeys([*required, *form.get("columns", ()), *(form.get("header") or ())]))
+        self._strip, self._held = form.get("strip", True), form.get("held", True)
+        self._size = 0
+
+    def rows(self, stream: io.TextIOWrapper) -> Generator[tuple[int, dict[str, str]], None, None]:
+        lines = self._lines(stream)
+        first = next((line for line in lines if line.strip()), None)
+        if first is None:
+            raise DataError(self._path, f"the file is empty; expected {self._what} with a header line")
+        delimiter = self._form.get("delimiter")
+        if delimiter is None and first[:4].lower() == "sep=" and len(first.strip()) == 5:  # written for Excel
+            delimiter, first = first.strip()[4], next(lines, "")
+        delimiter = delimiter or self._sniffed(first)
+        records = self._records(chain((first,), lines), delimiter)
+        given = self._form.get("header")
+        header = self._header(next(records)) if given is None else list(given)
+        keep = [bool(name) for name in header]
+        all_named, names = all(keep), [name for name in header if name]
+        width, blank, count, text = len(header), 0, 0, 0
+        most = max_records() if self._held else 0
+        for cells in records:
+            self._size, size = 0, self._size
+            if self._strip:
+                cells = [cell.strip() for cell in cells]
+            if not any(cells):
+                blank += 1
+                if blank > MAX_BLANK:
+                    raise DataError(self._path, f"has more than {MAX_BLANK:,} lines without content", row=self.line)
+                continue
+            if len(cells) != width:
+                cells = self._fitted(cells, header)
+            if not all_named:
+                self._check_unnamed(cells, header)
+                cells = list(compress(cells, keep))
+            count, text = count + 1, text + size
+            if most and (count > most or text > most * TEXT_EACH):
+                raise DataError(
+                    self._path,
+                    f"holds more than {count - 1:,} rows with {text:,} characters, which are too many to hold in "
+                    f"memory; {raise_hint()}",
+                    row=self.line,
+                )
+            yield self.line, dict(zip(names, cells, strict=True))
+
+    def _lines(self, stream: io.TextIOWrapper) -> Generator[str, None, None]:
+        """The lines of a table, each looked at before more of it is made."""
+        for line in iter(partial(stream.readline, MAX_RECORD + 1), ""):
+            self.line += 1
+            self._size += len(line)
+            if self._size > MAX_RECORD:
+                raise DataError(
+                    self._path,
+                    f"a row has more than {MAX_RECORD:,} characters; is a quote open, or are there no line ends?",
+                    row=self.line,
+                )
+            if "\0" in line:
+                raise DataError(
+                    self._path, f"holds a NUL character, so it is no text; save {self._what} as UTF-8", row=self.line
+                )
+            if not line.isascii() and (wrong := _SURROGATES.search(line)):
+                byte = ord(wrong[0]) - 0xDC00
+                raise DataError(
+                    self._path, f"is not UTF-8 text (the byte 0x{byte:02x}); save it as UTF-8", row=self.line
+                )
+            yield line
+
+    def _records(self, lines: Iterable[str], delimiter: str) -> Iterator[list[str]]:
+        lines = self._of_few_fields(lines, delimiter)
+        quote = self._form.get("quote", '"')
+        if len(delimiter) > 1:
+            return (line.rstrip("\r\n").split(delimiter) for line in lines)
+        csv.field_size_limit(max(csv.field_size_limit(), MAX_RECORD))
+        return csv.reader(
+            lines,
+            strict=True,
+            delimiter=delimiter,
+            quotechar=quote,
+            quoting=csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE,
+            escapechar=self._form.get("escape"),
+        )
+
+    def _of_few_fields(self, lines: Iterable[str], delimiter: str) -> Iterator[str]:
+        for line in lines:
+            if len(line) > MAX_FIELDS and line.count(delimiter) > MAX_FIELDS:
+                raise DataError(self._path, f"a row has more than {MAX_FIELDS:,} fields", row=self.line)
+            yield line
+
+    def _sniffed(self, first: str) -> str:
+        """The delimiter that makes the most known columns of a header, then the most columns; else the comma."""
+
+        def score(delimiter: str) -> tuple[int, int]:
+            cells = next(csv.reader([first], delimiter=delimiter), [])
+            if self._form.get("header") is not None:
+                return 0, len(cells)
+            return len(set(self._names(cells)) & set(self._known)), len(cells)
+
+        return max(_DELIMITERS, key=score)
+
+    def _names(self, cells: Sequence[str]) -> list[str]:
+        """The names of a header, known ones as the caller writes them."""
+        names = [cell.strip().strip("\"'").strip() for cell in cells]
+        alike = {_alike(name): name for name in self._known}
+        return [name if name in alike.values() else self._instead(name, names, alike) for name in names]
+
+    @staticmethod
+    def _instead(name: str, names: Sequence[str], alike: Mapping[str, str]) -> str:
+        known = alike.get(_alike(name), name)
+        return name if known in names else known
+
+    def _header(self, cells: Sequence[str]) -> list[str]:
+        if len(cells) > MAX_COLUMNS:
+            raise DataError(self._path, f"has {len(cells):,} columns; at most {MAX_COLUMNS:,} are read", row=self.line)
+        names = ["" if _UNNAMED.fullmatch(name) else name for name in self._names(cells)]
+        for name in self._required:
+            if name not in names:
+                shown = ", ".join(names[:50])
+                raise DataError(
+                    self._path, f"the column is missing; the header has: {shown}", row=self.line, field=name
+                )
+        for name, count in Counter(names).items():
+            if name and count > 1:
+                raise DataError(self._path, "the header names this column twice", row=self.line, field=name)
+        self._size = 0
+        return names
+
+    def _fitted(self, cells: list[str], header: Sequence[str]) -> list[str]:
+        """The cells of a row, without separators behind the last, as many as the header has."""
+        width = len(header)
+        if len(cells) > width and not any(cells[width:]):
+            return cells[:width]
+        if len(cells) < width and not any(header[len(cells) :]):
+            return [*cells, *[""] * (width - len(cells))]
+        raise DataError(self._path, f"has {len(cells):,} fields; the header has {width:,}", row=self.line)
+
+    def _check_unnamed(self, cells: Sequence[str], header: Sequence[str]) -> None:
+        for i, (name, cell) in enumerate(zip(header, cells, strict=True)):
+            if i and not name and cell:
+                raise DataError(
+                    self._path, f"field {i + 1} holds {shortened(cell)}, and the header names no column", row=self.line
+                )
+
+
+@contextmanager
+def text_of(raw: io.BufferedReader, encoding: str | None = None) -> Iterator[io.TextIOWrapper]:
+    """Text of a stream in an encoding, or in that which its first bytes tell: UTF-8, or another with its mark."""
+    found = encoding or next((name for bom, name in _BOMS if raw.peek(4).startswith(bom)), "utf-8")
+    if found.lower().replace("_", "-") == "utf-8":
+        found = "utf-8-sig"
+    errors = "surrogateescape" if found == "utf-8-sig" else "strict"
+    with io.TextIOWrapper(raw, encoding=found, errors=errors, newline="") as stream:
+        yield stream
+
+
+def _alike(name: str) -> str:
+    """What a column's name is compared by."""
+    return _SEPARATORS.sub("", name).casefold()
 
 
 def checked(
@@ -138,7 +339,7 @@ def checked(
 
 
 class UniqueIds:
-    """Refuses an identifier that stands in a file twice.
+    """Refuses an identifier that stands in a file twice, and more records than may be held in memory.
 
     Attributes:
         field: what the file calls the identifier.
@@ -153,6 +354,7 @@ class UniqueIds:
         self.field = field
         self._path, self._item_word = path, item_word
         self._rows: dict[Hashable, int | str] = {}
+        self._most = max_records()
 
     def add(self, value: Hashable, row: int | str) -> None:
         """Take the identifier of the next record.
@@ -165,6 +367,10 @@ class UniqueIds:
             DataError: an earlier record has it; names both.
         """
         first = self._rows.setdefault(value, row)
+        if len(self._rows) > self._most:
+            raise DataError(
+                self._path, f"has more than {self._most:,} records; {raise_hint()}", row=row, field=self.field
+            )
         if first != row:
             raise DataError(
                 self._path, f"the {self._item_word} {value!r} stands in row {first} already", row=row, field=self.field

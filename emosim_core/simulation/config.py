@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from emosim_core.data.tables import existing_file
+from emosim_core.data.places import existing_file
 from emosim_core.errors import ConfigurationError
 from emosim_core.hooks.names import checked_options
 from emosim_core.llm.options import GatewayOptions

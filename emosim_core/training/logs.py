@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from emosim_core.data.tables import existing_file, read_csv
+from emosim_core.data.places import existing_file
+from emosim_core.data.tables import read_csv
 from emosim_core.errors import ConfigurationError, DataError, MissingDependencyError
 from emosim_core.model import Catalog
 from emosim_core.model.user import TRAITS

@@ -83,7 +83,7 @@ def test_only_id_and_title_are_needed_and_a_mark_of_the_encoding_and_empty_lines
         ("id,title,plays\n1,One,-3\n", 2, "plays", "greater than or equal to 0"),
         ("id,title,part\n1,One,2\n", 2, "part", "needs the name of its series or collection"),
         ('id,title\n1,"One\n', 2, "", "not well-formed CSV"),
-        (b"id,title\n1,Caf\xe9\n", None, "", "is not UTF-8 text"),
+        (b"id,title\n1,Caf\xe9\n", 2, "", "is not UTF-8 text"),
     ],
 )
 def test_errors(tmp_path: Path, text: str | bytes, row: int | None, field: str, says: str) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from emosim_core.data.releases import open_release, open_table, read_table
+from emosim_core.data.places import open_table
+from emosim_core.data.releases import open_release, read_table
 from emosim_core.errors import DataError
 from emosim_core.testing import fails, write_folder, write_zip
 

@@ -272,7 +272,7 @@ def test_amazon_errors_in_the_file(tmp_path: Path) -> None:
     fails(Amazon(AmazonOptions(path=tmp_path)).load, file=tmp_path, says="is a directory")
     fails(lambda: load_amazon(path, ""), file="a.csv", says="the file is empty")
     fails(lambda: load_amazon(path, table(AMAZON).split("\n")[0]), file="a.csv", says="has no books")
-    fails(lambda: load_amazon(path, b"\xff"), file="a.csv", says="is not UTF-8 text")
+    fails(lambda: load_amazon(path, b"\xff"), file="a.csv", row=1, says="is not UTF-8 text")
     fails(lambda: load_amazon(path, table(AMAZON) + "A\n"), file="a.csv", row=3, says="has 1 fields; the header has 10")
     for name in AMAZON:
         without = {key: value for key, value in AMAZON.items() if key != name}
