@@ -67,16 +67,19 @@ from .data.bundled import (
     BundledItems as BundledItems,
 )
 from .data.cells import (
+    is_number as is_number,
+)
+from .data.cells import (
     known_rating as known_rating,
 )
 from .data.cells import (
-    list_of_names as list_of_names,
-)
-from .data.cells import (
-    list_of_numbers as list_of_numbers,
+    known_text as known_text,
 )
 from .data.cells import (
     number as number,
+)
+from .data.cells import (
+    plain_text as plain_text,
 )
 from .data.cells import (
     shortened as shortened,
@@ -119,6 +122,18 @@ from .data.json_records import (
 )
 from .data.json_records import (
     read_json_lines as read_json_lines,
+)
+from .data.lists import (
+    list_of_names as list_of_names,
+)
+from .data.lists import (
+    list_of_numbers as list_of_numbers,
+)
+from .data.lists import (
+    list_separator as list_separator,
+)
+from .data.lists import (
+    split_names as split_names,
 )
 from .data.people import (
     CategoryProfile as CategoryProfile,

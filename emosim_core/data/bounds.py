@@ -6,7 +6,7 @@ import os
 
 from emosim_core.errors import ConfigurationError
 
-MAX_RECORD = 16 * 2**20
+MAX_RECORD = 8 * 2**20
 """Characters of one record: a line, or a row of CSV with all its fields, or one value of a JSON document."""
 
 MAX_FIELDS = 1_000_000
@@ -25,7 +25,7 @@ times as large."""
 MAX_DIRECTORY = 4 * 2**20
 """Bytes of the list of members at the end of a zip file: some 40,000 members."""
 
-MAX_DOCUMENT = 16 * 2**20
+MAX_DOCUMENT = 2**20
 """Bytes of a document that is read whole, such as a configuration."""
 
 RECORDS_VARIABLE = "EMOSIM_MAX_RECORDS"

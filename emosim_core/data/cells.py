@@ -1,26 +1,33 @@
-"""What the cells of tables hold: numbers, lists and public ratings, with errors that name file, row and field."""
+"""What the cells of tables hold: numbers, texts and public ratings, with errors that name file, row and field."""
 
 from __future__ import annotations
 
-import ast
-import json
+import html
 import os
 import re
-import warnings
-from collections.abc import Callable
-from typing import Any
 
 from emosim_core.errors import DataError
 
 _WHOLE = re.compile(r"([+-]?[0-9]{1,18})(?:\.0*)?")
 _DIGITS = re.compile(r"([0-9]{1,18})")
-_BEGINS_LITERAL = "[({\"'"
+_ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
+_ENCODED_TIMES = 3
+"""How often a text may have been encoded."""
+
+_MISSING = frozenset(
+    ("nan", "NaN", "-nan", "-NaN", "NA", "N/A", "n/a", "#N/A", "<NA>", "null", "NULL", "None", "NaT", "\\N")
+)
+"""What table programs write for a value that is not known."""
+
 _SHOWN = 60
 
 
 def shortened(value: object) -> str:
     """A value as a message quotes it: not longer than a line bears."""
-    text = repr(value)
+    try:
+        text = repr(value[: 2 * _SHOWN] if isinstance(value, str) else value)
+    except RecursionError:
+        text = f"a deeply nested {type(value).__name__}"
     return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
 
 
@@ -71,67 +78,22 @@ def known_rating(rating: float | None, count: int | None) -> float | None:
     return None if rating == 0 and not count else rating
 
 
-def list_of_names(
-    text: str, path: str | os.PathLike[str], row: int | str, field: str, example: str, bars: bool = False
-) -> list[str]:
-    """Names in a cell; an empty cell has none.
-
-    They are written as a JSON or Python list, which is parsed and never run, or with ``bars`` also as ``drama|crime``.
-
-    Args:
-        text: the cell.
-        path: the file, for messages.
-        row: the line, for messages.
-        field: the column, for messages.
-        example: how names may be written, for messages ("['Ada Berg']").
-        bars: whether there may be bars between names instead.
-
-    Raises:
-        DataError: the text is no such list, or an entry is no text; names file, row and field.
-    """
-    entries = _barred(text) if bars and text[:1] not in _BEGINS_LITERAL else _literal_list(text)
-    if entries is None or not all(isinstance(entry, str) for entry in entries):
-        raise DataError(path, f"expected a list such as {example}, got {shortened(text)}", row=row, field=field)
-    return entries
+def known_text(text: str) -> str:
+    """A text; empty where it says that nothing is known, as table programs write it ("nan", "NULL", "N/A")."""
+    return "" if text in _MISSING else text
 
 
-def list_of_numbers(text: str, path: str | os.PathLike[str], row: int | str, field: str) -> list[float]:
-    """Numbers in a cell, written as a JSON or Python list, which is parsed and never run; an empty cell has none.
-
-    Raises:
-        DataError: the text is no such list, or an entry is no number; names file, row and field.
-    """
-    entries = _literal_list(text)
-    if entries is None or not all(type(entry) in (int, float) for entry in entries):
-        raise DataError(path, f"expected a list of numbers, got {shortened(text)}", row=row, field=field)
-    return entries
+def plain_text(text: str) -> str:
+    """A text whose entities of HTML are what they stand for: "R&amp;D" is "R&D", as is "R&amp;amp;D"; "AT&T" stays."""
+    for _ in range(_ENCODED_TIMES):
+        if "&" not in text:
+            break
+        text = _ENTITY.sub(lambda match: html.unescape(match[0]), text)
+    return text
 
 
-def _literal_list(text: str) -> list[Any] | None:
-    """The entries of a JSON or Python list; None where the text is neither."""
-    if not text:
-        return []
-    readers: tuple[Callable[[str], object], ...] = (json.loads, ast.literal_eval)
-    for reader in readers:
-        try:
-            with warnings.catch_warnings():
-                # The Python parser warns of backslashes in strings that mean nothing to it.
-                warnings.simplefilter("ignore")
-                value = reader(text)
-        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
-            continue
-        return list(value) if isinstance(value, (list, tuple)) else None
-    return None
-
-
-def _barred(text: str) -> list[str] | None:
-    """What stands between bars; None where other marks part the text, or it is a number."""
-    if _is_number(text) or ("|" not in text and ("," in text or ";" in text)):
-        return None
-    return text.split("|")
-
-
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
+    """Whether a text is written as a number."""
     try:
         float(text)
     except ValueError:

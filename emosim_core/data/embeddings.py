@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import importlib.util
 import io
+import math
 import os
 import re
 import sys
@@ -14,13 +15,14 @@ import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from emosim_core.data.files import write_whole
+from emosim_core.data.places import open_table
 from emosim_core.errors import ConfigurationError, DataError, MissingDependencyError
 from emosim_core.model.item import Item
 from emosim_core.paths import CACHE_VARIABLE, cache_directory
@@ -41,6 +43,8 @@ _SENTENCE_METHOD = "sentence-transformers"
 _WORDS_ONLY = "It compares words, not meanings."
 _LEXICAL_FORMAT = "lexical/1"
 _COLUMNS_EACH = 8
+_MAX_DIMENSION = 65_536
+_PIECE = 1 << 20
 _WORD = re.compile(r"[^\W_]+")
 _READ_ERRORS = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile)
 
@@ -301,9 +305,11 @@ def _cached(path: Path | None, count: int) -> NDArray[np.float32] | None:
     if path is None or not path.is_file():
         return None
     try:
-        vectors = np.load(path, allow_pickle=False)
-        if vectors.ndim != 2 or len(vectors) != count or vectors.dtype != np.float32:
-            raise ValueError(f"it holds {vectors.dtype} of shape {vectors.shape}")
+        with path.open("rb") as stream:
+            shape, dtype, in_columns = _npy_header(stream)
+            if len(shape) != 2 or shape[0] != count or dtype != np.float32:
+                raise ValueError(f"it holds {dtype} of shape {shape}")
+            vectors = _npy_body(stream, shape, dtype, in_columns)
         if not _finite(vectors):
             raise ValueError("it holds values that are no numbers")
     except _READ_ERRORS as error:
@@ -351,21 +357,50 @@ def load_array(path: str | os.PathLike[str], count: int) -> NDArray[np.floating]
     Raises:
         DataError: no such file, no array of numbers, another number of rows, or a value that is no number.
     """
-    if not Path(path).expanduser().is_file():
-        raise DataError(path, "no such file; expected a .npy file with one embedding per item")
-    try:
-        with Path(path).expanduser().open("rb") as stream:
-            vectors = np.lib.format.read_array(stream, allow_pickle=False)
-    except _READ_ERRORS as error:
-        raise DataError(path, f"is no .npy file of numbers: {error}") from error
-    if vectors.ndim != 2 or not np.issubdtype(vectors.dtype, np.floating):
-        raise DataError(path, f"holds {vectors.dtype} of shape {vectors.shape}; expected floats of shape (items, D)")
-    if len(vectors) != count:
-        raise DataError(path, f"holds {len(vectors):,} embeddings; expected one for each of the {count:,} items")
+    with open_table(path, "a .npy file with one embedding per item", text=False) as stream:
+        try:
+            shape, dtype, in_columns = _npy_header(stream)
+            if len(shape) != 2 or not np.issubdtype(dtype, np.floating) or shape[1] > _MAX_DIMENSION:
+                raise DataError(path, f"holds {dtype} of shape {shape}; expected floats of shape (items, D)")
+            if shape[0] != count:
+                raise DataError(path, f"holds {shape[0]:,} embeddings; expected one for each of the {count:,} items")
+            vectors = _npy_body(stream, shape, dtype, in_columns)
+        except _READ_ERRORS as error:
+            raise DataError(path, f"is no .npy file of numbers: {error}") from error
     if not _finite(vectors):
         row = int(np.argmin(np.isfinite(vectors).all(axis=1)))
         raise DataError(path, "the embedding has a value that is not a finite number", row=row + 1)
     return vectors
+
+
+def _npy_header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any], bool]:
+    """Shape and type of an array, and whether it lies in the order of columns; nothing of it is read yet.
+
+    Raises:
+        ValueError: the stream does not begin as an array of numbers does.
+    """
+    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    version = np.lib.format.read_magic(stream)
+    if version not in readers:
+        raise ValueError(f"it has the version {version} of the format; save it again with numpy.save")
+    shape, in_columns, dtype = readers[version](stream)
+    if dtype.hasobject:
+        raise ValueError("Object arrays cannot be loaded when allow_pickle=False")
+    return shape, dtype, in_columns
+
+
+def _npy_body(
+    stream: IO[bytes], shape: tuple[int, ...], dtype: np.dtype[Any], in_columns: bool
+) -> NDArray[np.floating]:
+    """The numbers of an array, read as they come: a header that claims more than there is costs nothing."""
+    size = math.prod(shape) * dtype.itemsize
+    content = bytearray()
+    while len(content) < size:
+        piece = stream.read(min(size - len(content), _PIECE))
+        if not piece:
+            raise ValueError(f"it ends after {len(content):,} of {size:,} bytes")
+        content += piece
+    return np.frombuffer(content, dtype=dtype).reshape(shape, order="F" if in_columns else "C")
 
 
 def save_bundled_embeddings(
@@ -420,7 +455,7 @@ def load_bundled_embeddings(
             vectors, checksum, name = content["vectors"], str(content["checksum"]), str(content["name"])
         if vectors.ndim != 2 or vectors.dtype != np.float16 or not _finite(vectors):
             raise ValueError(f"it holds {vectors.dtype} of shape {vectors.shape}")
-    except (*_READ_ERRORS, AttributeError, TypeError) as error:
+    except (*_READ_ERRORS, AttributeError, TypeError, MemoryError) as error:
         raise DataError(where, f"is not a file of bundled embeddings ({error}); '{rebuild}' makes it anew") from error
     if checksum != _checksum([item.text() for item in items]) or len(vectors) != len(items):
         raise DataError(where, f"the embeddings belong to other texts than the items have; '{rebuild}' makes them anew")

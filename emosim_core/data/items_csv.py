@@ -1,4 +1,4 @@
-"""Items from a CSV file: one column per field of a domain's item, lists with bars between."""
+"""Items from a CSV file: one column per field of a domain's item."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import os
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import ClassVar, TypeVar, get_origin
+from typing import Any, ClassVar, TypeVar, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from emosim_core.data.cells import known_text, plain_text
 from emosim_core.data.embeddings import load_array
+from emosim_core.data.lists import LIST_FORMS, list_of_names, list_separator
 from emosim_core.data.tables import UniqueIds, checked, read_csv
 from emosim_core.errors import DataError
 from emosim_core.model.item import Item
@@ -26,7 +28,8 @@ class CsvItemsOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     path: Path = Field(
-        description="A CSV file with a header line; the columns id and title must be there, lists are separated by '|'."
+        description="A CSV file with a header line; the columns id and title must be there, lists are written "
+        f"{LIST_FORMS}."
     )
     embeddings: Path | None = Field(
         default=None, description="A .npy file with one embedding per item, in the order of the rows."
@@ -73,9 +76,11 @@ def read_items_csv(
     columns: Mapping[str, str] | None = None,
     items_word: str = "items",
 ) -> list[AnyItem]:
-    """The items of a CSV file, UTF-8 with a header line. Every field has a column; ``id`` and ``title`` must be there.
+    """The items of a table with a header line. Every field has a column; ``id`` and ``title`` must be there.
 
-    Fields that are lists have bars between their entries; an empty cell leaves a field at its default.
+    Lists are written in any form that :func:`emosim_core.data.lists.list_of_names` reads; one column is read one way.
+    An empty cell leaves a field at its default, as does one that says that nothing is known ("nan", "NULL"), but for
+    the title, which may be so. Entities of HTML in texts become what they stand for.
 
     Args:
         path: the file.
@@ -92,24 +97,32 @@ def read_items_csv(
     """
     named = {field: (columns or {}).get(field, field) for field in item_type.model_fields}
     fields = {column: field for field, column in named.items()}
-    lists = {field for field, about in item_type.model_fields.items() if get_origin(about.annotation) is tuple}
+    lists = {named[field] for field, about in item_type.model_fields.items() if get_origin(about.annotation) is tuple}
+    exact = {named[field] for field, about in item_type.model_fields.items() if about.is_required()}
+    required = (named["id"], named["title"])
+    with closing(read_csv(path, f"a CSV file of {items_word}", required, columns=list(fields))) as reader:
+        rows = list(reader)
+    if not rows:
+        raise DataError(path, f"has no {items_word}, only a header line")
+    _check_columns(path, rows[0][1], fields)
+    separators = {
+        column: list_separator(cells[column] for _, cells in rows) for column in rows[0][1] if column in lists
+    }
     items: list[AnyItem] = []
     ids = UniqueIds(path, named["id"], "id")
-    required = (named["id"], named["title"])
-    with closing(read_csv(path, f"a CSV file of {items_word}", required)) as rows:
-        for row, cells in rows:
-            if not items:
-                _check_columns(path, cells, fields)
-            values = {
-                fields[column]: cell.split("|") if fields[column] in lists else cell
-                for column, cell in cells.items()
-                if cell
-            }
-            item = checked(item_type, values, path, row, named)
-            ids.add(item.id, row)
-            items.append(item)
-    if not items:
-        raise DataError(path, f"has no {items_word}, only a header line")
+    for row, cells in rows:
+        values: dict[str, Any] = {}
+        for column, cell in cells.items():
+            if column in separators:
+                values[fields[column]] = list_of_names(cell, path, row, column, separators[column])
+            elif column in exact:
+                if cell:
+                    values[fields[column]] = cell if column == named["id"] else plain_text(cell)
+            elif known_text(cell):
+                values[fields[column]] = plain_text(cell)
+        item = checked(item_type, values, path, row, named)
+        ids.add(item.id, row)
+        items.append(item)
     return items
 
 

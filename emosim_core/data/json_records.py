@@ -9,8 +9,8 @@ import zipfile
 from collections.abc import Generator
 from typing import Any
 
-from emosim_core.data.bounds import MAX_BLANK, MAX_RECORD, max_records, raise_hint
-from emosim_core.data.places import open_table
+from emosim_core.data.bounds import MAX_RECORD, max_records, raise_hint
+from emosim_core.data.places import open_table, read_lines
 from emosim_core.data.tables import text_of
 from emosim_core.errors import DataError
 
@@ -35,18 +35,8 @@ def read_json_lines(
             the bounds of :mod:`emosim_core.data.bounds` allow; names the row.
     """
     most = max_records() if held else 0
-    number = blank = count = 0
     with open_table(path, what) as raw:
-        while line := raw.readline(MAX_RECORD + 1):
-            number += 1
-            if len(line) > MAX_RECORD:
-                raise DataError(str(path), f"a line has more than {MAX_RECORD:,} bytes; expected {what}", row=number)
-            if line.isspace():
-                blank += 1
-                if blank > MAX_BLANK:
-                    raise DataError(str(path), f"has more than {MAX_BLANK:,} lines without content", row=number)
-                continue
-            count += 1
+        for count, (number, line) in enumerate(read_lines(raw, str(path)), start=1):
             if most and count > most:
                 raise DataError(str(path), f"has more than {most:,} records; {raise_hint()}", row=number)
             try:
@@ -79,9 +69,8 @@ def read_json_entries(
         held: whether the caller holds all values in memory, which bounds their number.
 
     Raises:
-        DataError: no file that can be read, no JSON, neither an object nor a list, a key twice in one of the values,
-            or more than the bounds of :mod:`emosim_core.data.bounds` allow. That keys of the document itself stand
-            once is for the caller to check.
+        DataError: no file that can be read, no JSON, neither an object nor a list, a key twice in one object, or more
+            than the bounds of :mod:`emosim_core.data.bounds` allow; names the entry.
     """
     most = max_records() if held else 0
     with open_table(path, what) as raw, text_of(raw) as stream:
@@ -107,6 +96,7 @@ class _Document:
             what = f"holds {_kind(value)}" if opening else "is empty"
             raise DataError(self._path, f"{what}; expected {self._what}")
         named, number = opening == "{", 0
+        seen: set[str | int] = set()
         self._at += 1
         if self._next() == ("}" if named else "]"):
             self._at += 1
@@ -122,6 +112,9 @@ class _Document:
                 if self._next() != ":":
                     raise self._wrong("Expecting ':' delimiter")
                 self._at += 1
+                if key in seen:
+                    raise DataError(self._path, f"the key {key!r} stands twice; expected {self._what}", row=key)
+                seen.add(key)
             self._next()
             yield key, self._value(key)
             mark = self._next()
@@ -175,7 +168,7 @@ class _Document:
             begin = self._at
             try:
                 value, end = _DECODER.raw_decode(self._text, begin)
-                # A number may go on in the next piece, be it behind a point. Reading on leaves what begins here in front.
+                # A number may go on in the next piece, be it behind a point. Reading on leaves its beginning in front.
                 if len(self._text) - end > len("e+") or not self._more():
                     self._at += end - begin
                     return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import io
 import os
@@ -13,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from emosim_core.data.bounds import FREE_BYTES, MAX_DIRECTORY, MAX_RATIO
+from emosim_core.data.bounds import FREE_BYTES, MAX_BLANK, MAX_DIRECTORY, MAX_DOCUMENT, MAX_RATIO, MAX_RECORD
 from emosim_core.errors import DataError
 
 TablePlace = Path | zipfile.Path
@@ -59,7 +60,9 @@ def existing_file(path: str | os.PathLike[str], what: str) -> Path:
 
 
 @contextmanager
-def open_table(table: str | os.PathLike[str] | zipfile.Path, what: str = "a file") -> Iterator[io.BufferedReader]:
+def open_table(
+    table: str | os.PathLike[str] | zipfile.Path, what: str = "a file", text: bool = True
+) -> Iterator[io.BufferedReader]:
     """The content of a file as a stream, to be read from its beginning in the body of the ``with``.
 
     How it is packed is seen by its first bytes, not by its name: by gzip, or in a zip file of its own, as its only
@@ -68,10 +71,11 @@ def open_table(table: str | os.PathLike[str] | zipfile.Path, what: str = "a file
     Args:
         table: a file, or a member of an open zip file.
         what: what is expected there, for messages ("a CSV file of people").
+        text: whether files of kinds that are no text are refused by name.
 
     Raises:
-        DataError: there is no such file, it cannot be read, be it only later in the body, it is of a kind that is no
-            text, or it becomes absurdly large when unpacked.
+        DataError: there is no such file, it cannot be read, be it only later in the body, it is no text, or it becomes
+            absurdly large when it is unpacked.
     """
     with ExitStack() as stack:
         place = table if isinstance(table, zipfile.Path) else _found(Path(table).expanduser(), table, what, stack)
@@ -83,11 +87,50 @@ def open_table(table: str | os.PathLike[str] | zipfile.Path, what: str = "a file
             packed = gzip.GzipFile(fileobj=stream)
             stack.callback(packed.close)
             stream = _buffered(packed, str(place), stream.tell, stack)
-        start = stream.peek(16)
+        start = stream.peek(16) if text else b""
         for magic, advice in _FOREIGN.items():
             if start.startswith(magic):
                 raise DataError(str(place), f"{advice}; expected {what}")
         yield stream
+
+
+def read_lines(stream: io.BufferedReader, path: str | os.PathLike[str]) -> Iterator[tuple[int, bytes]]:
+    """The lines of a stream that have content, as (line number, line), none of which is longer than ``MAX_RECORD``.
+
+    Raises:
+        DataError: a longer line, or more than ``MAX_BLANK`` lines without content; names the row.
+    """
+    blank, number = 0, 0
+    while line := stream.readline(MAX_RECORD + 1):
+        number += 1
+        if len(line) > MAX_RECORD:
+            raise DataError(path, f"a line has more than {MAX_RECORD:,} bytes", row=number)
+        if not line.isspace():
+            yield number, line
+            continue
+        blank += 1
+        if blank > MAX_BLANK:
+            raise DataError(path, f"has more than {MAX_BLANK:,} lines without content", row=number)
+
+
+def read_document(path: str | os.PathLike[str], what: str) -> str:
+    """The text of a small file that is read whole, such as a configuration; line ends are line feeds.
+
+    Raises:
+        DataError: there is no such file, it cannot be read, is larger than ``MAX_DOCUMENT`` bytes, or is not UTF-8.
+    """
+    with open_table(path, what) as stream:
+        content = stream.read(MAX_DOCUMENT + 1)
+    if len(content) > MAX_DOCUMENT:
+        raise DataError(path, f"has more than {MAX_DOCUMENT:,} bytes; expected {what}")
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise DataError(path, "is UTF-16 text; save it as UTF-8")
+    try:
+        return content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+    except UnicodeDecodeError as error:
+        row = content.count(b"\n", 0, error.start) + 1
+        message = f"is not UTF-8 text (the byte 0x{content[error.start]:02x}); save it as UTF-8"
+        raise DataError(path, message, row=row) from error
 
 
 @contextmanager

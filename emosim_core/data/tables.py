@@ -90,7 +90,7 @@ def read_rows(
     """
     table = _Table(path, what, required, form)
     buffered = raw if isinstance(raw, io.BufferedReader) else io.BufferedReader(cast("io.RawIOBase", raw))
-    with closing(raw), text_of(buffered, form.get("encoding")) as stream:
+    with closing(raw), text_of(buffered, form.get("encoding"), "surrogateescape") as stream:
         try:
             yield from table.rows(stream)
         except UnicodeError as error:
@@ -294,13 +294,19 @@ class _Table:
 
 
 @contextmanager
-def text_of(raw: io.BufferedReader, encoding: str | None = None) -> Iterator[io.TextIOWrapper]:
-    """Text of a stream in an encoding, or in that which its first bytes tell: UTF-8, or another with its mark."""
+def text_of(raw: io.BufferedReader, encoding: str | None = None, errors: str = "strict") -> Iterator[io.TextIOWrapper]:
+    """Text of a stream in an encoding, or in that which its first bytes tell: UTF-8, or another with its mark.
+
+    Args:
+        raw: the stream; it is closed.
+        encoding: the encoding; None for that which the first bytes tell.
+        errors: what is done about bytes that are no UTF-8, as for :func:`open`.
+    """
     found = encoding or next((name for bom, name in _BOMS if raw.peek(4).startswith(bom)), "utf-8")
-    if found.lower().replace("_", "-") == "utf-8":
-        found = "utf-8-sig"
-    errors = "surrogateescape" if found == "utf-8-sig" else "strict"
-    with io.TextIOWrapper(raw, encoding=found, errors=errors, newline="") as stream:
+    utf8 = codecs.lookup(found).name in ("utf-8", "utf-8-sig")
+    with io.TextIOWrapper(
+        raw, encoding="utf-8-sig" if utf8 else found, errors=errors if utf8 else "strict", newline=""
+    ) as stream:
         yield stream
 
 

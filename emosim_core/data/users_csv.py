@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,8 @@ from typing import Any, ClassVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from emosim_core.data.cells import list_of_names, number, whole_number
+from emosim_core.data.cells import known_text, number, whole_number
+from emosim_core.data.lists import list_of_names, list_separator
 from emosim_core.data.people import baseline_moods, stratified_traits
 from emosim_core.data.tables import UniqueIds, checked, read_csv, write_csv
 from emosim_core.errors import DataError
@@ -62,12 +64,13 @@ _ESUBER_COLUMNS = {
     **{f"{trait}_level": trait for trait in TRAITS},
 }
 _ESUBER = _Format("EmoSim-RL", _ESUBER_COLUMNS, tuple(_ESUBER_COLUMNS))
-_LISTS = "['drama', 'crime'] or drama|crime"
-"""How lists are written, for messages."""
+_COLUMNS = tuple(dict.fromkeys(column for form in (_OWN, _SUBER, _ESUBER) for column in form.columns))
+_LISTS = ("liked", "disliked")
+_BESIDE_BARS = re.compile(r"[|;,\n\r&]")
 
 
 def read_users_csv(path: str | os.PathLike[str], aliases: Mapping[str, str] | None = None) -> list[User]:
-    """People from a CSV file, UTF-8 with a header line, of one of three kinds; the columns tell which.
+    """People from a table with a header line, of one of three kinds; the columns tell which.
 
     1. The project's own (:data:`USER_COLUMNS`); ``name`` and ``description`` must be there. What
        :func:`write_users_csv` writes reads back as the same people.
@@ -76,8 +79,8 @@ def read_users_csv(path: str | os.PathLike[str], aliases: Mapping[str, str] | No
     3. That of the original EmoSim-RL: the same, but ``categories_liked`` and ``categories_disliked``, and
        ``activity_level``, ``conformity_level`` and ``diversity_level``.
 
-    Lists are written ``['drama', 'crime']``, ``["drama", "crime"]`` or ``drama|crime``; a file's literals are
-    read, never run. Descriptions of the second and third kind go on from the name ("a retired nurse who
+    Lists are written in any form that :func:`emosim_core.data.lists.list_of_names` reads; one column is read one way.
+    Descriptions of the second and third kind go on from the name ("a retired nurse who
     ..."); they become whole sentences ("Ada Berg is a retired nurse who ...").
 
     A column of ids that is absent is made up from row numbers: ``u0001`` for the first person. Columns of traits
@@ -97,19 +100,28 @@ def read_users_csv(path: str | os.PathLike[str], aliases: Mapping[str, str] | No
             value that is none (an age, a level outside 1 to 3, a list that is no list, an id twice); names
             file, row (the line on which the record ends) and field.
     """
-    rows = list(read_csv(path, "a CSV file of people"))
+    rows = list(read_csv(path, "a CSV file of people", columns=_COLUMNS))
     if not rows:
         raise DataError(path, "has no people; expected a header line and one line per person")
     form = _form_of(path, list(rows[0][1]))
     dealt = _Dealt(len(rows))
     by_field = {field: column for column, field in form.columns.items()}
+    separators = {
+        column: list_separator(cells[column] for _, cells in rows)
+        for column in rows[0][1]
+        if form.columns[column] in _LISTS
+    }
     users: list[User] = []
     ids = UniqueIds(path, "id", "id")
     for i, (row, cells) in enumerate(rows):
         values: dict[str, Any] = {"id": f"u{i + 1:04d}"}
         for column, field in form.columns.items():
             if column in cells:
-                values[field] = _value(field, cells[column], path, row, column, aliases or {})
+                values[field] = (
+                    _names(cells[column], path, row, column, separators[column], aliases or {})
+                    if field in _LISTS
+                    else _value(field, cells[column], path, row, column)
+                )
         for field, value in dealt.of(i).items():
             values.setdefault(field, value)
         if form is not _OWN:
@@ -207,15 +219,17 @@ def _form_of(path: str | os.PathLike[str], header: Sequence[str]) -> _Format:
     return form
 
 
-def _value(
-    field: str, text: str, path: str | os.PathLike[str], row: int, column: str, aliases: Mapping[str, str]
-) -> Any:
+def _names(
+    text: str, path: str | os.PathLike[str], row: int, column: str, separator: str, aliases: Mapping[str, str]
+) -> tuple[str, ...]:
+    names = (name.strip().lower() for name in list_of_names(text, path, row, column, separator))
+    return tuple(aliases.get(name, name) for name in names)
+
+
+def _value(field: str, text: str, path: str | os.PathLike[str], row: int, column: str) -> Any:
     """The value of one cell, as far as it is not text."""
-    if field in ("liked", "disliked"):
-        names = (name.strip().lower() for name in list_of_names(text, path, row, column, _LISTS, bars=True))
-        return tuple(aliases.get(name, name) for name in names)
     if field == "age":
-        return whole_number(text, path, row, column, "an age in whole years") if text else None
+        return whole_number(text, path, row, column, "an age in whole years") if known_text(text) else None
     if field in TRAITS:
         level = whole_number(text, path, row, column, "a level of 1, 2 or 3")
         if level not in (1, 2, 3):
@@ -227,18 +241,22 @@ def _value(
 
 
 def _cell(value: object) -> object:
-    """What is written for a value of a person: bars between names where that reads back, else JSON."""
+    """What is written for a value of a person: bars between names where every reader reads that back, else JSON."""
     if isinstance(value, str):
         # Before Python 3.13 the csv module leaves a bare carriage return unquoted, and cannot read it back.
         return value.replace("\r\n", "\n").replace("\r", "\n")
     if not isinstance(value, tuple):
         return "" if value is None else value
-    barred = "|".join(value)
+    return "|".join(value) if all(map(_is_plain, value)) else json.dumps(value, ensure_ascii=False)
+
+
+def _is_plain(name: str) -> bool:
+    """Whether a name is read as itself in any column."""
     try:
-        reads_back = "\r" not in barred and list_of_names(barred, "", 0, "", _LISTS, bars=True) == list(value)
+        alone = list_of_names(name, "", 0, "")
     except DataError:
-        reads_back = False
-    return barred if reads_back else json.dumps(value, ensure_ascii=False)
+        return False
+    return alone == [name.strip()] and not _BESIDE_BARS.search(name)
 
 
 def _whole(description: str, name: str) -> str:

@@ -14,6 +14,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from emosim_core.data.places import open_table, read_lines
 from emosim_core.errors import ConfigurationError, DataError
 from emosim_core.llm.cache_lines import Kept, answer_json, answer_of, read_line, write_line
 from emosim_core.llm.chat import ChatAnswer, ChatRequest, Usage
@@ -403,17 +404,13 @@ def _shrink(connection: sqlite3.Connection, most: int, mine: str, named: list[st
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """The lines of a file that are not empty, with their numbers from 1."""
-    try:
-        with path.open("rb") as stream:
-            for number, line in enumerate(stream, start=1):
-                if line.strip():
-                    try:
-                        yield number, line.decode("utf-8")
-                    except UnicodeDecodeError as error:
-                        raise DataError(path, f"is not UTF-8: {error.reason}", row=number) from error
-    except OSError as error:
-        raise DataError(path, f"cannot be read: {error.strerror or error}") from error
+    """The lines of a file that are not empty, with their numbers from 1; the file may be packed by gzip."""
+    with open_table(path, "answers that 'emosim cache export' wrote") as stream:
+        for number, line in read_lines(stream, path):
+            try:
+                yield number, line.decode("utf-8")
+            except UnicodeDecodeError as error:
+                raise DataError(path, f"is not UTF-8: {error.reason}", row=number) from error
 
 
 def _day(seconds: int) -> str:

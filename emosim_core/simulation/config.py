@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from emosim_core.data.places import existing_file
+from emosim_core.data.places import read_document
 from emosim_core.errors import ConfigurationError
 from emosim_core.hooks.names import checked_options
 from emosim_core.llm.options import GatewayOptions
@@ -153,10 +153,12 @@ def read_toml(path: str | Path) -> dict[str, Any]:
 
     Raises:
         ConfigurationError: it is not TOML; says line and column.
-        DataError: there is no such file.
+        DataError: there is no such file, it is too large, or not UTF-8; a byte order mark does no harm.
     """
-    found = existing_file(path, "a TOML configuration file")
+    text = read_document(path, "a TOML configuration file")
     try:
-        return tomllib.loads(found.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{path} is not a TOML file: {error}") from error
+    except RecursionError as error:
+        raise ConfigurationError(f"{path} is nested too deeply for a configuration") from error

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from emosim_core.data.cells import known_text, number
 from emosim_core.data.places import existing_file
 from emosim_core.data.tables import read_csv
 from emosim_core.errors import ConfigurationError, DataError, MissingDependencyError
@@ -171,11 +172,11 @@ def _entries(found: Path, path: str, traits: dict[str, list[int]]) -> Iterator[_
         raise DataError(path, f"no such file or directory; expected {_WHAT}. A run makes one: {HOW_TO_MAKE}")
     if found.name == INTERACTIONS:
         raise DataError(path, "is a file of a run; name the directory that it lies in")
-    suffix = found.suffix.lower()
-    if suffix == ".parquet":
+    suffixes = [suffix.lower() for suffix in found.suffixes[-2:]]
+    if suffixes[-1:] == [".parquet"]:
         rows: Iterator[tuple[int, dict[str, Any]]] = _rows_of_parquet(existing_file(found, _WHAT), path)
-    elif suffix == ".csv":
-        rows = read_csv(found, "a CSV file of interactions", required=COLUMNS)
+    elif ".csv" in suffixes or ".tsv" in suffixes:
+        rows = read_csv(path, "a CSV file of interactions", required=COLUMNS, held=False)
     else:
         raise DataError(path, f"is neither a directory nor a .parquet or .csv file; expected {_WHAT}")
     with closing(rows):  # type: ignore[type-var]
@@ -199,14 +200,9 @@ def _of_run(directory: Path, traits: dict[str, list[int]]) -> Iterator[_Entry]:
 def _of_row(values: dict[str, Any], path: str, row: int) -> _Entry | None:
     """One row of a file; None without a rating."""
     rating = values["rating"]
-    if rating is None or rating == "" or rating != rating:
+    if rating is None or rating != rating or known_text(str(rating)) == "":
         return None
-    numbers: dict[str, float] = {}
-    for name in ("episode", "step", "rating"):
-        try:
-            numbers[name] = float(values[name])
-        except (TypeError, ValueError) as error:
-            raise DataError(path, f"expected a number, got {values[name]!r}", row=row, field=name) from error
+    numbers = {name: number(str(values[name]), path, row, name) for name in ("episode", "step", "rating")}
     for name in ("user", "item"):
         if values[name] in (None, ""):
             raise DataError(path, "is empty", row=row, field=name)
@@ -232,10 +228,10 @@ def _rows_of_parquet(found: Path, path: str) -> Iterator[tuple[int, dict[str, An
             for name in COLUMNS:
                 if name not in there:
                     raise DataError(path, f"the column is missing; the file has: {', '.join(there)}", field=name)
-            number = 0
+            row = 0
             for batch in opened.iter_batches(columns=list(COLUMNS)):
                 for values in batch.to_pylist():
-                    number += 1
-                    yield number, values
+                    row += 1
+                    yield row, values
     except (OSError, pyarrow.ArrowException) as error:
         raise DataError(path, f"cannot be read as a Parquet file: {error}") from error

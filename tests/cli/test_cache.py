@@ -110,7 +110,7 @@ def test_a_malformed_line_is_one_error_that_names_it_and_nothing_is_imported(qui
     said = quick("cache", "import", "out.jsonl", status=2).err
     assert said == "Error: out.jsonl, row 21: is not a kept answer: 'max_tokens' is a whole number\n"
     assert json.loads(quick("cache", "stats", "--json").out)["answers"] == 0
-    assert "none.jsonl: cannot be read" in quick("cache", "import", "none.jsonl", status=2).err
+    assert "none.jsonl: no such file" in quick("cache", "import", "none.jsonl", status=2).err
 
 
 def test_answers_are_removed_by_model_by_age_and_by_size(quick: Any, tmp_path: Path, kept: Path) -> None:

@@ -1,4 +1,4 @@
-"""Cells of tables: how numbers and lists may be written, and what is refused by name."""
+"""Cells of tables: how numbers and texts may be written, and what is refused by name."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pytest
 
 from emosim_core.data.cells import (
     known_rating,
-    list_of_names,
-    list_of_numbers,
+    known_text,
     number,
+    plain_text,
     shortened,
     whole_number,
 )
@@ -59,49 +59,32 @@ def test_a_rating_of_0_by_nobody_is_unknown(rating: float | None, count: int | N
     assert known_rating(rating, count) == known
 
 
+@pytest.mark.parametrize("text", ["nan", "NaN", "None", "null", "NULL", "N/A", "NA", "<NA>", "\\N"])
+def test_texts_that_say_that_nothing_is_known(text: str) -> None:
+    assert known_text(text) == ""
+    assert known_text(f"{text}.") == f"{text}."
+
+
 @pytest.mark.parametrize(
-    ("text", "names"),
+    ("text", "plain"),
     [
-        ("", []),
-        ("[]", []),
-        ("['a', \"it's\"]", ["a", "it's"]),
-        ('["a", "b, c"]', ["a", "b, c"]),
-        ("('a',)", ["a"]),
-        (r"['a\d']", [r"a\d"]),
+        ("R&amp;D", "R&D"),
+        ("R&amp;amp;D", "R&D"),
+        ("Children&#39;s &quot;Own&quot; &#x41;", 'Children\'s "Own" A'),
+        ("Am&eacute;lie", "Am\u00e9lie"),
+        ("AT&T; Sex&notes &copy 1999 &nosuchname; & ;", "AT&T; Sex&notes &copy 1999 &nosuchname; & ;"),
+        ("&amp", "&amp"),
     ],
 )
-def test_names_in_a_literal(text: str, names: list[str]) -> None:
-    assert list_of_names(text, *WHERE, "['a']") == names
-    assert list_of_names(text, *WHERE, "['a']", bars=True) == names
-
-
-def test_names_between_bars_only_where_they_may_be() -> None:
-    assert list_of_names("drama|crime", *WHERE, "a|b", bars=True) == ["drama", "crime"]
-    assert list_of_names("drama", *WHERE, "a|b", bars=True) == ["drama"]
-    for text in ("drama|crime", "drama"):
-        refused(lambda text=text: list_of_names(text, *WHERE, "['a']"), f"expected a list such as ['a'], got {text!r}")
-    for text in ("drama, crime", "drama;crime", "7", "nan"):
-        refused(
-            lambda text=text: list_of_names(text, *WHERE, "a|b", bars=True),
-            f"expected a list such as a|b, got {text!r}",
-        )
-
-
-@pytest.mark.parametrize("text", ["['a'", "'a'", "[1]", "['a', 1]", "{'a': 'b'}", "[__import__('os').getcwd()]"])
-@pytest.mark.parametrize("bars", [False, True])
-def test_what_is_no_list_of_names(text: str, bars: bool) -> None:
-    refused(lambda: list_of_names(text, *WHERE, "['a']", bars), f"expected a list such as ['a'], got {shortened(text)}")
-
-
-def test_numbers_in_a_list() -> None:
-    assert list_of_numbers("[0.5, -1, 2e-1]", *WHERE) == [0.5, -1, 0.2]
-    assert list_of_numbers("(1, 2)", *WHERE) == [1, 2]
-    assert list_of_numbers("", *WHERE) == []
-    for text in ("0.5 0.5", "['x']", "[true]", "[[1]]", "7"):
-        refused(lambda text=text: list_of_numbers(text, *WHERE), f"expected a list of numbers, got {text!r}")
+def test_entities_of_html_become_what_they_stand_for(text: str, plain: str) -> None:
+    assert plain_text(text) == plain
 
 
 def test_long_values_are_shortened() -> None:
     assert shortened("a" * 58) == repr("a" * 58)
     assert shortened("a" * 59) == "'" + "a" * 56 + "..."
     assert shortened(["a"]) == "['a']"
+    nested: list[object] = []
+    for _ in range(100_000):
+        nested = [nested]
+    assert shortened(nested) == "a deeply nested list"

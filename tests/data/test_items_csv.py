@@ -78,7 +78,7 @@ def test_only_id_and_title_are_needed_and_a_mark_of_the_encoding_and_empty_lines
         ("id,title\n1,One\n2,Two\n1,Three\n", 4, "id", "the id '1' stands in row 2 already"),
         ("id,title,year\n1,One,MCM\n", 2, "year", "valid integer"),
         ("id,title,public_rating\n1,One,good\n", 2, "public_rating", "valid number"),
-        ("id,title,public_rating\n1,One,nan\n", 2, "public_rating", "finite number"),
+        ("id,title,public_rating\n1,One,inf\n", 2, "public_rating", "finite number"),
         ("id,title,public_rating\n1,One,6\n", 2, "public_rating", "less than or equal to 5"),
         ("id,title,plays\n1,One,-3\n", 2, "plays", "greater than or equal to 0"),
         ("id,title,part\n1,One,2\n", 2, "part", "needs the name of its series or collection"),

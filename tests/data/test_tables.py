@@ -36,8 +36,8 @@ def test_a_file_is_closed_with_its_rows(tmp_path: Path, monkeypatch: pytest.Monk
 def test_a_wrong_item_closes_the_file_it_stands_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kept: list[Generator[Any, None, None]] = []
 
-    def remembered(*args: Any) -> Generator[Any, None, None]:
-        kept.append(read_csv(*args))
+    def remembered(*args: Any, **form: Any) -> Generator[Any, None, None]:
+        kept.append(read_csv(*args, **form))
         return kept[-1]
 
     monkeypatch.setattr(items_csv, "read_csv", remembered)

@@ -19,8 +19,11 @@ from emosim_core import (
     RecordEmbeddingsOptions,
     UniqueIds,
     checked,
+    known_text,
     list_of_names,
     list_of_numbers,
+    list_separator,
+    plain_text,
     read_csv,
     shortened,
     whole_number,
@@ -43,6 +46,7 @@ _COLUMNS = {
 _REQUIRED = (
     "title", "description", "authors", "publisher", "published_year", "categories", "book_id", "count", "vote_average",
 )  # fmt: skip
+_LISTS = ("categories", "authors")
 _EMBEDDING = "description_embedding"
 _WHAT = "a CSV file of Amazon books"
 _YEAR = re.compile(r"(-?[0-9]{1,4})(?:\.0+|-[0-9]{2}(?:-[0-9]{2})?)?")
@@ -53,15 +57,16 @@ class AmazonOptions(RecordEmbeddingsOptions):
 
     path: Path = Field(
         description="A CSV file with the columns title, description, authors, publisher, published_year, categories, "
-        "book_id, count, vote_average (1 to 5) and perhaps description_embedding; lists are JSON or Python literals."
+        "book_id, count, vote_average (1 to 5) and perhaps description_embedding; lists are JSON or Python "
+        "literals, or have bars, semicolons or commas between their names."
     )
 
 
 class Amazon(Loader):
     """Books from Amazon, in the CSV format of SUBER (Corecco et al., 2024, arXiv:2406.01631).
 
-    Lists are read as literals and never run. Category names are in lower case; "autobiography" is "biography",
-    "fitness" is "health", "juvenile fiction" is "children", "young adult fiction" is "young adult", and
+    Lists may be written in any usual form and are never run. Category names are in lower case; "autobiography" is
+    "biography", "fitness" is "health", "juvenile fiction" is "children", "young adult fiction" is "young adult", and
     "business & economics" is both. A rating of 0 without votes is unknown. Other columns are left out. The identifier
     of book 7 is ``amazon-7``.
     """
@@ -79,40 +84,44 @@ class Amazon(Loader):
         books: list[Book] = []
         ids = UniqueIds(path, "book_id", "book")
         embeddings = RecordEmbeddings(path, _EMBEDDING, "books", self.options)
-        with closing(read_csv(path, _WHAT, _REQUIRED)) as rows:
-            for row, cells in rows:
-                number = whole_number(cells["book_id"], path, row, "book_id")
-                ids.add(number, row)
-                books.append(_book(number, cells, path, row))
-                embedding = cells.get(_EMBEDDING, "") if embeddings.wanted else ""
-                embeddings.add(list_of_numbers(embedding, path, row, _EMBEDDING) if embedding else None, row)
-        if not books:
+        rows: list[tuple[int, dict[str, str]]] = []
+        with closing(read_csv(path, _WHAT, _REQUIRED, columns=(_EMBEDDING,))) as reader:
+            for row, cells in reader:
+                embedding = known_text(cells.pop(_EMBEDDING, ""))
+                known = bool(embedding) and embeddings.wanted
+                embeddings.add(list_of_numbers(embedding, path, row, _EMBEDDING) if known else None, row)
+                rows.append((row, cells))
+        if not rows:
             raise DataError(path, "has no books, only a header line")
+        separators = {column: list_separator(cells[column] for _, cells in rows) for column in _LISTS}
+        for row, cells in rows:
+            number = whole_number(cells["book_id"], path, row, "book_id")
+            ids.add(number, row)
+            books.append(_book(number, cells, separators, path, row))
         return LoadedItems(books, *embeddings.stacked(), path)
 
 
-def _book(number: int, cells: Mapping[str, str], path: str, row: int) -> Book:
-    kinds = [name.lower() for name in _names(cells, "categories", path, row)]
+def _book(number: int, cells: Mapping[str, str], separators: Mapping[str, str], path: str, row: int) -> Book:
+    categories, authors = (
+        [" ".join(name.split()) for name in list_of_names(cells[column], path, row, column, separators[column])]
+        for column in _LISTS
+    )
+    kinds = [name.lower() for name in categories]
     fields = {
         "id": f"amazon-{number}",
-        "title": cells["title"],
+        "title": plain_text(cells["title"]),
         "year": _year(cells["published_year"], path, row),
         "categories": [name for kind in kinds for name in _CATEGORIES.get(kind, (kind,))],
-        "description": cells["description"],
-        "authors": _names(cells, "authors", path, row),
-        "publisher": cells["publisher"] or None,
+        "description": plain_text(known_text(cells["description"])),
+        "authors": authors,
+        "publisher": plain_text(known_text(cells["publisher"])) or None,
         **rating_and_count(cells["vote_average"], cells["count"], path, row, ("vote_average", "count")),
     }
     return checked(Book, fields, path, row, _COLUMNS)
 
 
-def _names(cells: Mapping[str, str], field: str, path: str, row: int) -> list[str]:
-    """The names in a list, with single blanks."""
-    return [" ".join(name.split()) for name in list_of_names(cells[field], path, row, field, "['Ada Berg']")]
-
-
 def _year(text: str, path: str, row: int) -> int | None:
-    if not text:
+    if not known_text(text):
         return None
     match = _YEAR.fullmatch(text)
     if match is None:

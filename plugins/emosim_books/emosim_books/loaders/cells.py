@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from emosim_core import known_rating, number, whole_number
+from emosim_core import known_rating, known_text, number, whole_number
 
 
 def rating_and_count(rating: str, count: str, path: str, row: int, fields: tuple[str, str]) -> dict[str, Any]:
@@ -20,6 +20,6 @@ def rating_and_count(rating: str, count: str, path: str, row: int, fields: tuple
     Raises:
         DataError: a cell is no number; names file, row and field. Their range is for the book to check.
     """
-    people = whole_number(count, path, row, fields[1]) if count else None
-    value = number(rating, path, row, fields[0]) if rating else None
+    people = whole_number(count, path, row, fields[1]) if known_text(count) else None
+    value = number(rating, path, row, fields[0]) if known_text(rating) else None
     return {"public_rating": known_rating(value, people), "public_count": people}

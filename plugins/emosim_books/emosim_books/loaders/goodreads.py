@@ -18,8 +18,11 @@ from emosim_core import (
     TablePlace,
     UniqueIds,
     checked,
+    known_text,
     open_release,
+    plain_text,
     read_table,
+    split_names,
     whole_number,
 )
 
@@ -27,6 +30,7 @@ _IDS = ("book_id", "goodreads_book_id", "best_book_id", "work_id", "id")
 """Columns of identifiers; the first that a file has gives the books theirs."""
 
 _REQUIRED = ("title", "authors", "average_rating", "ratings_count")
+_OPTIONAL = ("original_publication_year", "language_code", "isbn", "isbn13")
 _COLUMNS = {
     "year": "original_publication_year",
     "collection": "title",
@@ -117,7 +121,6 @@ _LANGUAGES: dict[str, str] = {
 
 _SERIES = re.compile(r"(?P<title>.*\S)\s*\((?P<series>[^()#]*[^()#,\s]),?\s*#(?P<part>[^()]*)\)", re.DOTALL)
 _PART = re.compile(r"0*([1-9][0-9]{0,3})")
-_BETWEEN_AUTHORS = re.compile(r",(?!\s*(?:Jr|Sr|II|III|IV|Ph\.?\s?D|M\.?D|Esq)\.?\s*(?:,|$))\s*")
 _DAMAGED_ISBN = re.compile(r"[0-9]+(?:\.[0-9]+)?E\+[0-9]+", re.IGNORECASE)
 _WHAT = "a goodbooks-10k folder or zip file with books.csv, or that file"
 
@@ -170,8 +173,10 @@ class Goodreads(Loader):
 # -------------------------------------------------------------------------------------- what is read
 
 
-def _rows(table: TablePlace, required: Sequence[str]) -> Generator[tuple[int, dict[str, str]], None, None]:
-    return read_table(table, "a CSV file of goodbooks-10k", required)
+def _rows(
+    table: TablePlace, required: Sequence[str], held: bool = True
+) -> Generator[tuple[int, dict[str, str]], None, None]:
+    return read_table(table, "a CSV file of goodbooks-10k", required, columns=(*_IDS, *_OPTIONAL), held=held)
 
 
 def _id_column(cells: Mapping[str, str], path: str) -> str:
@@ -195,7 +200,7 @@ def _categories(folder: TablePlace) -> dict[int, list[str]]:
         }
     counts: dict[int, dict[str, int]] = {}
     columns = ("goodreads_book_id", "tag_id", "count")
-    with closing(_rows(listed, columns)) as rows:
+    with closing(_rows(listed, columns, held=False)) as rows:
         for row, cells in rows:
             book, tag, count = (whole_number(cells[name], str(listed), row, name) for name in columns)
             category = category_of.get(tag)
@@ -209,8 +214,8 @@ def _categories(folder: TablePlace) -> dict[int, list[str]]:
 
 
 def _book(number: int, cells: Mapping[str, str], categories: Mapping[int, Sequence[str]], path: str, row: int) -> Book:
-    title, series, part = split_title(cells["title"])
-    year = cells.get("original_publication_year", "")
+    title, series, part = split_title(plain_text(cells["title"]))
+    year = known_text(cells.get("original_publication_year", ""))
     # Tags go by Goodreads' own number; where a file has only one kind of number, by that.
     tagged = cells.get("goodreads_book_id")
     tagged_as = number if tagged is None else whole_number(tagged, path, row, "goodreads_book_id")
@@ -219,7 +224,7 @@ def _book(number: int, cells: Mapping[str, str], categories: Mapping[int, Sequen
         "title": title,
         "year": whole_number(year, path, row, "original_publication_year") if year else None,
         "categories": categories.get(tagged_as, ()),
-        "authors": _BETWEEN_AUTHORS.split(" ".join(cells["authors"].split())),
+        "authors": split_names(" ".join(plain_text(known_text(cells["authors"])).split())),
         "language": _language(cells.get("language_code", "")),
         "isbn": _isbn(cells.get("isbn", "")) or _isbn(cells.get("isbn13", "")),
         "collection": series,
@@ -254,6 +259,6 @@ def _language(code: str) -> str | None:
 
 def _isbn(text: str) -> str | None:
     """The ISBN in a cell. Table programs drop zeros at its beginning, and write 9.78E+12 for what is then lost."""
-    if not text or _DAMAGED_ISBN.fullmatch(text):
+    if not known_text(text) or _DAMAGED_ISBN.fullmatch(text):
         return None
-    return text.zfill(10)
+    return text.removesuffix(".0").zfill(10)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import codecs
+import csv
+import io
 import re
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from emosim_core import (
@@ -19,15 +25,14 @@ from emosim_core import (
     TablePlace,
     UniqueIds,
     checked,
+    known_text,
     open_release,
     open_table,
+    plain_text,
     read_table,
     whole_number,
 )
 from emosim_movies.movie import Movie
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _GENRES: dict[str, str | None] = {
     "Children": "family",
@@ -41,7 +46,9 @@ _YEAR = re.compile(r"(?P<title>.*?)\s*\((?P<year>\d{4})(?:\s*[-\u2013]\s*(?:\d{4
 _ARTICLES = "The A An Le La Les L' Un Une El Los Las Una Il Lo I Gli Der Die Das Ein Eine De Det Den En Et O Os As"
 _INVERTED = re.compile(rf"(?P<name>[^()]*\S), (?P<article>{_ARTICLES.replace(' ', '|')})(?=\s*(?:[()]|$))")
 _LOWEST, _HIGHEST = 0.5, 5.0
+_TYPES = {"userId": "int64", "movieId": "int64", "rating": "float64", "timestamp": "int64"}
 _ROWS_AT_ONCE = 1_000_000
+_LONGEST_LINE = 1 << 16
 _WHAT = "a MovieLens folder or zip file with movies.csv and ratings.csv"
 _OLDER = ("movies.dat", "ratings.dat", "u.item", "u.data")
 """Files of the releases that are not in CSV."""
@@ -107,20 +114,18 @@ class MovieLens(Loader):
         Raises:
             DataError: a file is missing or malformed, or nobody rated any of ``items``.
         """
-        import numpy as np
-
         index = {int(item.id.removeprefix("ml-")): place for place, item in enumerate(items)}
-        types = {"userId": "int64", "movieId": "int64", "rating": "float64", "timestamp": "int64"}
-        columns: dict[str, list[np.ndarray]] = {name: [] for name in types}
+        known = np.fromiter(index, dtype="int64")
+        columns: dict[str, list[np.ndarray]] = {name: [] for name in _TYPES}
         with open_release(self.options.path, "movies.csv", _WHAT, _OLDER) as (folder, _):
             table = folder / "ratings.csv"
             if not table.is_file():
                 raise DataError(str(table), f"no such file; expected {_WHAT}")
-            with closing(_pieces(table, types, lambda p: bool(p["rating"].between(_LOWEST, _HIGHEST).all()))) as pieces:
+            with closing(_pieces(table, list(_TYPES))) as pieces:
                 for piece in pieces:
-                    listed = piece[piece["movieId"].isin(index)]
+                    listed = np.isin(piece["movieId"], known)
                     for name, parts in columns.items():
-                        parts.append(listed[name].to_numpy())
+                        parts.append(piece[name][listed])
         people, films, stars, times = (np.concatenate(parts) if parts else np.zeros(0) for parts in columns.values())
         if not len(people):
             raise DataError(str(table), "nobody rated any of the films")
@@ -136,50 +141,90 @@ class MovieLens(Loader):
 # --------------------------------------------------------------------------------------- its files
 
 
-def _rows(table: TablePlace, required: Sequence[str]) -> Generator[tuple[int, dict[str, str]], None, None]:
-    return read_table(table, "a CSV file of MovieLens", required, strip=False)
+def _rows(
+    table: TablePlace, required: Sequence[str], held: bool = True
+) -> Generator[tuple[int, dict[str, str]], None, None]:
+    return read_table(table, "a CSV file of MovieLens", required, strip=False, held=held)
 
 
-def _pieces(
-    table: TablePlace, types: Mapping[str, str], check: Callable[[pd.DataFrame], bool], **more: Any
-) -> Generator[pd.DataFrame, None, None]:
-    """The columns ``types`` of a large table, a million rows at a time.
+def _pieces(table: TablePlace, columns: Sequence[str]) -> Generator[dict[str, np.ndarray], None, None]:
+    """Columns of a table of ratings, as arrays of a million rows at most; people's numbers and times are whole.
 
-    pandas does not tell which row it stumbled over; where it does, or where ``check`` says no, the file
-    is read again row by row to name it.
+    pandas reads the table as it is published. From the first row on that it stumbles over, which may be written in
+    another way, the rows are read one by one.
     """
+    done = 0
+    for piece in _fast_pieces(table, columns):
+        done += len(piece[columns[0]])
+        yield piece
+    with closing(_rows(table, columns, held=False)) as rows:
+        rest = islice(rows, done, None)
+        while some := list(islice(rest, _ROWS_AT_ONCE)):
+            yield {
+                name: np.array([_number_of(values, name, table, row) for row, values in some], dtype=_TYPES[name])
+                for name in columns
+            }
+
+
+def _fast_pieces(table: TablePlace, columns: Sequence[str]) -> Generator[dict[str, np.ndarray], None, None]:
+    """Pieces of a table without quotes, up to the first that cannot be read or has a rating out of range."""
     import pandas as pd
 
-    # The header and the first row, which pandas would fit to each other.
-    with closing(_rows(table, list(types))) as rows:
-        next(rows, None)
-    try:
-        # All columns are parsed, since pandas checks the number of fields of a row only then: a rating
-        # written as 4,5 must not become a 4.
-        with (
-            open_table(table) as stream,
-            pd.read_csv(
-                stream, dtype=dict(types), chunksize=_ROWS_AT_ONCE, low_memory=False, encoding="utf-8-sig", **more
-            ) as pieces,
-        ):
-            for piece in pieces:
-                if not check(piece):
-                    raise ValueError("a value is out of range")
-                yield piece[list(types)]
-    except (ValueError, OverflowError) as error:
-        with closing(_rows(table, list(types))) as rows:
-            for row, values in rows:
-                _id(values, "movieId", table, row)
-                if "rating" in types:
-                    _check_stars(values["rating"], str(table), row)
-        raise DataError(str(table), f"cannot be read: {error}") from error
+    with open_table(table) as stream:
+        start = stream.peek()
+        header = start.removeprefix(codecs.BOM_UTF8).partition(b"\n")[0].decode("utf-8", "replace").strip().split(",")
+        if b'"' in start or not set(columns) <= set(header):
+            return
+        try:
+            # All columns are parsed, since pandas checks the number of fields of a row only then: a rating
+            # written as 4,5 must not become a 4.
+            with pd.read_csv(
+                io.BufferedReader(_ShortLines(stream)),
+                dtype={name: _TYPES[name] for name in columns},
+                chunksize=_ROWS_AT_ONCE,
+                low_memory=False,
+                encoding="utf-8-sig",
+                quoting=csv.QUOTE_NONE,
+            ) as pieces:
+                for piece in pieces:
+                    if not piece["rating"].between(_LOWEST, _HIGHEST).all():
+                        return
+                    yield {name: piece[name].to_numpy() for name in columns}
+        except (ValueError, OverflowError):
+            return
+
+
+class _ShortLines(io.RawIOBase):
+    """A stream that ends in an error where a line does not; pandas would hold all of it."""
+
+    def __init__(self, stream: io.BufferedReader) -> None:
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        count = self._stream.readinto(buffer)
+        if count >= _LONGEST_LINE and b"\n" not in bytes(buffer[:count]):
+            raise ValueError("a line is too long")
+        return count
+
+
+def _number_of(values: Mapping[str, str], field: str, table: TablePlace, row: int) -> float:
+    if field == "rating":
+        return _stars(values[field], str(table), row)
+    return _id(values, field, table, row)
 
 
 def _id(values: Mapping[str, str], field: str, table: TablePlace, row: int) -> int:
-    return whole_number(values[field], str(table), row, field, digits_only=True)
+    """An identifier; pandas writes it as 862.0 where a column has gaps."""
+    number = whole_number(values[field].strip(), str(table), row, field)
+    if number < 0:
+        raise DataError(str(table), f"expected a whole number from 0, got {number}", row=row, field=field)
+    return number
 
 
-def _check_stars(text: str, path: str, row: int) -> None:
+def _stars(text: str, path: str, row: int) -> float:
     try:
         value = float(text)
     except ValueError:
@@ -188,6 +233,7 @@ def _check_stars(text: str, path: str, row: int) -> None:
         raise DataError(
             path, f"expected a rating of {_LOWEST:g} to {_HIGHEST:g}, got {text!r}", row=row, field="rating"
         )
+    return value
 
 
 # -------------------------------------------------------------------------------------- what is read
@@ -199,7 +245,8 @@ def _listed(table: TablePlace) -> list[tuple[int, dict[str, str]]]:
     ids = UniqueIds(str(table), "movieId", "movie")
     with closing(_rows(table, ("movieId", "title", "genres"))) as rows:
         for row, values in rows:
-            ids.add(_id(values, "movieId", table, row), row)
+            values["movieId"] = str(_id(values, "movieId", table, row))
+            ids.add(int(values["movieId"]), row)
             listed.append((row, values))
     if not listed:
         raise DataError(str(table), "has no films, only a header line")
@@ -213,9 +260,10 @@ def _links(table: TablePlace) -> dict[int, tuple[str | None, int | None]]:
         return found
     with closing(_rows(table, ("movieId", "imdbId", "tmdbId"))) as rows:
         for row, values in rows:
+            values["imdbId"] = values["imdbId"].removeprefix("tt")
             found[_id(values, "movieId", table, row)] = (
-                f"tt{_id(values, 'imdbId', table, row):07d}" if values["imdbId"] else None,
-                _id(values, "tmdbId", table, row) if values["tmdbId"] else None,
+                f"tt{_id(values, 'imdbId', table, row):07d}" if known_text(values["imdbId"]) else None,
+                _id(values, "tmdbId", table, row) if known_text(values["tmdbId"]) else None,
             )
     return found
 
@@ -225,10 +273,9 @@ def _public_ratings(table: TablePlace, prior_count: float) -> dict[int, tuple[fl
     import pandas as pd
 
     sums = []
-    types = {"movieId": "int64", "rating": "float64"}
-    with closing(_pieces(table, types, lambda p: bool(p["rating"].between(_LOWEST, _HIGHEST).all()))) as pieces:
+    with closing(_pieces(table, ("movieId", "rating"))) as pieces:
         for piece in pieces:
-            sums.append(piece.groupby("movieId")["rating"].agg(["sum", "count"]))
+            sums.append(pd.DataFrame(piece).groupby("movieId")["rating"].agg(["sum", "count"]))
     together = pd.concat(sums).groupby(level=0).sum() if sums else pd.DataFrame({"sum": [], "count": []})
     total = together["count"].sum()
     if not total:
@@ -243,23 +290,16 @@ def _public_ratings(table: TablePlace, prior_count: float) -> dict[int, tuple[fl
 
 def _frequent_tags(table: TablePlace, count: int) -> dict[int, list[str]]:
     """The most frequent tags of each movie, in lower case; among equals in alphabetical order."""
-    import pandas as pd
-
     if not count or not table.is_file():
         return {}
-    types = {"movieId": "int64", "tag": "str"}
-    counts = []
-    with closing(_pieces(table, types, lambda p: True, keep_default_na=False)) as pieces:
-        for piece in pieces:
-            piece = piece.assign(tag=piece["tag"].str.strip().str.lower())
-            counts.append(piece[piece["tag"] != ""].value_counts())
-    if not counts:
-        return {}
-    totals = pd.concat(counts).groupby(level=["movieId", "tag"]).sum()
+    totals: Counter[tuple[int, str]] = Counter()
+    with closing(_rows(table, ("movieId", "tag"), held=False)) as rows:
+        for row, values in rows:
+            tag = plain_text(values["tag"]).strip().lower()
+            if tag:
+                totals[_id(values, "movieId", table, row), tag] += 1
     best: dict[int, list[str]] = {}
-    numbers, tags = (totals.index.get_level_values(name).tolist() for name in ("movieId", "tag"))
-    ranked = sorted(zip((-totals).tolist(), numbers, tags, strict=True))
-    for _, number, tag in ranked:
+    for _, number, tag in sorted((-times, number, tag) for (number, tag), times in totals.items()):
         chosen = best.setdefault(number, [])
         if len(chosen) < count:
             chosen.append(tag)
@@ -275,8 +315,9 @@ def _movie(
     tags: Mapping[int, Sequence[str]],
 ) -> Movie:
     number = int(values["movieId"])
-    title, year = split_title(values["title"])
-    genres = [_GENRES.get(genre, genre.lower()) for genre in values["genres"].split("|")]
+    title, year = split_title(plain_text(values["title"]))
+    named = (genre.strip() for genre in known_text(values["genres"]).split("|"))
+    genres = [_GENRES.get(genre, genre.lower()) for genre in named]
     rating, count = public.get(number, (None, 0))
     imdb, tmdb = links.get(number, (None, None))
     fields = {

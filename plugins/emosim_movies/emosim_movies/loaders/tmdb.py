@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from emosim_core import (
     DataError,
@@ -17,24 +17,56 @@ from emosim_core import (
     RecordEmbeddingsOptions,
     UniqueIds,
     checked,
-    existing_file,
+    is_number,
     known_rating,
+    known_text,
+    plain_text,
+    read_json_entries,
 )
 from emosim_movies.movie import Movie
 
 _GENRES = {"music": "musical"}
 _NO_LANGUAGE = "xx"
 _WHAT = "a JSON object of films by their TMDB id"
-_DATE = re.compile(r"(\d{4})-\d\d-\d\d")
+_DATE = re.compile(r"(\d{4})(?:-\d\d-\d\d(?:[T ][\d:.]+Z?)?)?")
 
 
 class TmdbOptions(RecordEmbeddingsOptions):
     """Options of :class:`Tmdb`."""
 
     path: Path = Field(
-        description="A JSON file: an object that maps each TMDB id to a film with TMDB's field names and perhaps "
-        "overview_embedding."
+        description="A JSON file: an object that maps each TMDB id to a film, or a list of films, with TMDB's field "
+        "names and perhaps overview_embedding."
     )
+
+
+def _as_number(value: object) -> object:
+    """A number that is written as a text; a text that says that nothing is known is None."""
+    if not isinstance(value, str):
+        return value
+    value = known_text(value.strip())
+    return float(value) if is_number(value) else value or None
+
+
+def _as_whole(value: object) -> object:
+    """A whole number, as it is written where a column of pandas has gaps, or as a text."""
+    value = _as_number(value)
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _as_named(value: object) -> object:
+    """A name that stands alone, as an object with a name."""
+    return {"name": value} if isinstance(value, str) else value
+
+
+def _as_list(value: object) -> object:
+    """A list without gaps; null is an empty one."""
+    return [entry for entry in value if entry not in (None, "")] if isinstance(value, list) else value or []
+
+
+def _as_one_or_several(value: object) -> object:
+    """One or a list of them, as a list."""
+    return _as_list(value if isinstance(value, list) or not value else [value])
 
 
 class _Named(BaseModel):
@@ -43,24 +75,30 @@ class _Named(BaseModel):
     name: str = Field(min_length=1)
 
 
+_Whole = Annotated[int | None, BeforeValidator(_as_whole)]
+_Number = Annotated[float | None, BeforeValidator(_as_number)]
+_Name = Annotated[_Named, BeforeValidator(_as_named)]
+_Names = Annotated[list[_Name], BeforeValidator(_as_list)]
+
+
 class _Record(BaseModel):
     """What is read of a film; all else in it is left out."""
 
     model_config = ConfigDict(strict=True)
 
-    id: int | None = None
+    id: _Whole = None
     title: str = Field(min_length=1)
     overview: str | None = None
-    genres: list[_Named] = []
-    actors: list[_Named] = []
-    director: str | _Named | list[str | _Named] | None = None
-    runtime: int | None = Field(default=None, ge=0)
+    genres: _Names = []
+    actors: _Names = []
+    director: Annotated[list[_Name], BeforeValidator(_as_one_or_several)] = []
+    runtime: _Whole = Field(default=None, ge=0)
     original_language: str | None = None
     release_date: str | None = None
-    vote_average: float | None = Field(default=None, ge=0, le=10, allow_inf_nan=False)
-    vote_count: int | None = Field(default=None, ge=0)
+    vote_average: _Number = Field(default=None, ge=0, le=10, allow_inf_nan=False)
+    vote_count: _Whole = Field(default=None, ge=0)
     imdb_id: str | None = None
-    belongs_to_collection: _Named | None = None
+    belongs_to_collection: _Name | None = None
     overview_embedding: list[float] | None = Field(default=None, min_length=1)
 
 
@@ -84,98 +122,61 @@ class Tmdb(Loader):
         movies: list[Movie] = []
         ids = UniqueIds(path, "id", "film")
         embeddings = RecordEmbeddings(path, "overview_embedding", "films", self.options)
-        for key, values in _read_object(path).items():
-            if not key.isascii() or not key.isdigit():
-                raise DataError(path, f"the key {key!r} is no TMDB id; expected {_WHAT}", row=key)
-            if not isinstance(values, dict):
-                raise DataError(
-                    path, f"expected an object with the film's fields, got {type(values).__name__}", row=key
-                )
-            record = checked(_Record, values, path, key)
-            if record.id is not None and record.id != int(key):
-                raise DataError(path, f"the id is {record.id}; the film's key is {key}", row=key, field="id")
-            ids.add(int(key), key)
-            movies.append(_movie(record, int(key), path))
-            embeddings.add(record.overview_embedding, key)
+        with closing(read_json_entries(path, _WHAT)) as entries:
+            for key, values in entries:
+                if isinstance(key, str) and not (key.isascii() and key.isdigit()):
+                    raise DataError(path, f"the key {key!r} is no TMDB id; expected {_WHAT}", row=key)
+                if not isinstance(values, dict):
+                    raise DataError(
+                        path, f"expected an object with the film's fields, got {type(values).__name__}", row=key
+                    )
+                record = checked(_Record, values, path, key)
+                number = record.id if isinstance(key, int) else int(key)
+                if number is None:
+                    raise DataError(path, "the film has no TMDB id", row=key, field="id")
+                if record.id not in (None, number):
+                    raise DataError(path, f"the id is {record.id}; the film's key is {key}", row=key, field="id")
+                ids.add(number, key)
+                movies.append(_movie(record, number, path, key))
+                embeddings.add(record.overview_embedding, key)
         if not movies:
             raise DataError(path, f"has no films; expected {_WHAT}")
         return LoadedItems(movies, *embeddings.stacked(), str(path))
 
 
-def _read_object(path: Path) -> dict[str, Any]:
-    """The JSON object that a file holds; a key that stands twice is refused, not overwritten."""
-    found = existing_file(path, _WHAT)
-    try:
-        content = json.loads(
-            found.read_bytes().decode("utf-8-sig"), object_pairs_hook=_object, parse_constant=_refused_constant
-        )
-    except UnicodeDecodeError as error:
-        raise DataError(path, f"is not UTF-8 text ({error.reason}); expected {_WHAT}") from error
-    except json.JSONDecodeError as error:
-        raise DataError(
-            path, f"is not JSON: {error.msg} at line {error.lineno}, column {error.colno}; expected {_WHAT}"
-        ) from error
-    except RecursionError as error:
-        raise DataError(path, f"is nested too deeply; expected {_WHAT}") from error
-    except _RefusedError as error:
-        raise DataError(path, f"{error}; expected {_WHAT}") from error
-    except OSError as error:
-        raise DataError(path, f"cannot be read: {error.strerror or error}") from error
-    if not isinstance(content, dict):
-        raise DataError(path, f"holds a {type(content).__name__}; expected {_WHAT}")
-    return content
-
-
-class _RefusedError(Exception):
-    """The text is JSON to Python and not to us."""
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in made:
-            raise _RefusedError(f"the key {key!r} stands twice in one object")
-        made[key] = value
-    return made
-
-
-def _refused_constant(name: str) -> None:
-    raise _RefusedError(f"is not JSON: it holds {name}")
-
-
-def _movie(record: _Record, number: int, path: Path) -> Movie:
+def _movie(record: _Record, number: int, path: Path, row: str | int) -> Movie:
     year = None
-    if record.release_date:
-        date = _DATE.fullmatch(record.release_date)
+    if known_text(record.release_date or ""):
+        date = _DATE.fullmatch(record.release_date or "")
         if date is None:
             raise DataError(
                 path,
                 f"expected a date like 1995-10-30, got {record.release_date!r}",
-                row=str(number),
+                row=row,
                 field="release_date",
             )
         year = int(date[1])
     rating = known_rating(record.vote_average, record.vote_count)
-    genres = [genre.name.lower() for genre in record.genres]
+    genres = [plain_text(genre.name).lower() for genre in record.genres]
     language = record.original_language or None
-    directors = record.director if isinstance(record.director, list) else [record.director]
+    collection = record.belongs_to_collection
     fields = {
         "id": f"tmdb-{number}",
-        "title": record.title,
+        "title": plain_text(record.title),
         "year": year,
         "categories": [_GENRES.get(genre, genre) for genre in genres],
-        "description": record.overview or "",
-        "director": [d if isinstance(d, str) else d.name for d in directors if d],
-        "cast": [actor.name for actor in record.actors],
+        "description": plain_text(record.overview or ""),
+        "director": [plain_text(director.name) for director in record.director],
+        "cast": [plain_text(actor.name) for actor in record.actors],
         "runtime": record.runtime or None,
         "language": None if language == _NO_LANGUAGE else language,
-        "collection": record.belongs_to_collection.name if record.belongs_to_collection else None,
+        "collection": plain_text(collection.name) if collection else None,
         "public_rating": None if rating is None else max(rating, 1.0),
         "public_count": record.vote_count,
         "imdb_id": record.imdb_id or None,
         "tmdb_id": number,
     }
-    return checked(Movie, fields, path, str(number), _COLUMNS)
+    return checked(Movie, fields, path, row, _COLUMNS)
 
 
 _COLUMNS = {
