@@ -171,6 +171,9 @@ from .data.releases import (
 from .data.releases import (
     read_table as read_table,
 )
+from .data.releases import (
+    table_in as table_in,
+)
 from .data.tables import (
     TableForm as TableForm,
 )

@@ -85,15 +85,17 @@ def known_text(text: str) -> str:
 
 def plain_text(text: str) -> str:
     """A text whose entities of HTML are what they stand for: "R&amp;D" is "R&D", as is "R&amp;amp;D"; "AT&T" stays."""
+    if "&" not in text:
+        return text
     for _ in range(_ENCODED_TIMES):
-        if "&" not in text:
-            break
         text = _ENTITY.sub(lambda match: html.unescape(match[0]), text)
     return text
 
 
 def is_number(text: str) -> bool:
     """Whether a text is written as a number."""
+    if text[:1].isalpha() and text[0] not in "iInN":
+        return False
     try:
         float(text)
     except ValueError:

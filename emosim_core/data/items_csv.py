@@ -67,7 +67,12 @@ class CsvItems(Loader):
         if where is None:
             return LoadedItems(items, source=str(self.options.path))
         vectors = load_array(where, len(items))
-        return LoadedItems(items, vectors, self.options.embedding_name or where.stem, str(self.options.path))
+        return LoadedItems(
+            items,
+            vectors,
+            self.options.embedding_name or Path(where.name.removesuffix(".gz")).stem,
+            str(self.options.path),
+        )
 
 
 def read_items_csv(
@@ -98,7 +103,6 @@ def read_items_csv(
     named = {field: (columns or {}).get(field, field) for field in item_type.model_fields}
     fields = {column: field for field, column in named.items()}
     lists = {named[field] for field, about in item_type.model_fields.items() if get_origin(about.annotation) is tuple}
-    exact = {named[field] for field, about in item_type.model_fields.items() if about.is_required()}
     required = (named["id"], named["title"])
     with closing(read_csv(path, f"a CSV file of {items_word}", required, columns=list(fields))) as reader:
         rows = list(reader)
@@ -110,16 +114,18 @@ def read_items_csv(
     }
     items: list[AnyItem] = []
     ids = UniqueIds(path, named["id"], "id")
+    exact = {named[field] for field, about in item_type.model_fields.items() if about.is_required()}
+    texts = [(column, fields[column], column in exact) for column in rows[0][1] if column not in separators]
     for row, cells in rows:
-        values: dict[str, Any] = {}
-        for column, cell in cells.items():
-            if column in separators:
-                values[fields[column]] = list_of_names(cell, path, row, column, separators[column])
-            elif column in exact:
-                if cell:
-                    values[fields[column]] = cell if column == named["id"] else plain_text(cell)
-            elif known_text(cell):
-                values[fields[column]] = plain_text(cell)
+        values: dict[str, Any] = {
+            fields[column]: list_of_names(cells[column], path, row, column, separator)
+            for column, separator in separators.items()
+            if cells[column]
+        }
+        for column, field, as_it_is in texts:
+            cell = cells[column]
+            if cell and (as_it_is or known_text(cell)):
+                values[field] = plain_text(cell) if "&" in cell and field != "id" else cell
         item = checked(item_type, values, path, row, named)
         ids.add(item.id, row)
         items.append(item)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import zipfile
 from collections.abc import Generator
 from typing import Any
@@ -15,7 +16,7 @@ from emosim_core.data.tables import text_of
 from emosim_core.errors import DataError
 
 _AT_ONCE = 1 << 20
-_BLANKS = " \t\r\n"
+_BLANKS = re.compile(r"[ \t\r\n]+")
 
 
 def read_json_lines(
@@ -131,7 +132,7 @@ class _Document:
             raise self._wrong("Extra data")
 
     def _more(self) -> bool:
-        """Reads on, at least as much as is held already; False at the end."""
+        """Reads on, three times as much as is held, so that a value is begun a few times only; False at the end."""
         if self._ended:
             return False
         done = self._text[: self._at]
@@ -139,7 +140,7 @@ class _Document:
         self._column = len(done) - done.rfind("\n") - 1 if "\n" in done else self._column + len(done)
         rest = self._text[self._at :]
         try:
-            piece = self._stream.read(max(_AT_ONCE, len(rest)))
+            piece = self._stream.read(min(max(_AT_ONCE, 3 * len(rest)), max(MAX_RECORD + 1 - len(rest), 1)))
         except UnicodeError as error:
             raise DataError(
                 self._path, f"is not UTF-8 text ({getattr(error, 'reason', error)}); expected {self._what}"
@@ -151,9 +152,10 @@ class _Document:
         """The next character that is no blank, which stays; empty at the end."""
         blanks = 0
         while True:
-            while self._at < len(self._text) and self._text[self._at] in _BLANKS:
-                self._at += 1
-                blanks += 1
+            match = _BLANKS.match(self._text, self._at)
+            if match:
+                blanks += match.end() - self._at
+                self._at = match.end()
             if blanks > MAX_RECORD:
                 raise self._wrong(f"more than {MAX_RECORD:,} blanks")
             if self._at < len(self._text):

@@ -19,7 +19,6 @@ LIST_FORMS = "['drama', 'crime'], drama|crime, drama;crime or drama, crime"
 _MAX_LITERAL = 1 << 20
 """Characters of a Python literal; parsing one takes some hundred bytes for each of them."""
 
-_SEPARATORS = ("|", ";", "\n")
 _QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
 _BARE = re.compile(r"""[^\s,;|'"\[\]{}()](?:[^,;|'"\[\]{}()]|(?<=\w)'(?=\w))*""")
 _NO_NAMES = ("True", "False", "...")
@@ -52,10 +51,12 @@ def list_separator(cells: Iterable[str]) -> str:
             seen.add("[")
             continue
         text = plain_text(text)
-        seen.update(mark for mark in _SEPARATORS if mark in text)
+        if "|" in text:
+            return "|"
+        seen.update(mark for mark in ";\n" if mark in text)
         if "," in text:
             seen.add("," if not any(map(_INITIALS.fullmatch, split_names(text))) else "[")
-    for mark in _SEPARATORS:
+    for mark in ";\n":
         if mark in seen:
             return mark
     return "," if "," in seen and "[" not in seen else ""
@@ -129,9 +130,11 @@ def _is_literal(text: str) -> bool:
 
 def _entries(text: str) -> Sequence[Any] | None:
     """The entries of a list in brackets or quotes; None where the text is none."""
+    first = text[0]
+    if first not in "[{('\"" and text[-1] != ")":
+        return None
     if text in _NOTHING:
         return []
-    first = text[0]
     call = _CALL.fullmatch(text) if text[-1] == ")" else None
     if call:
         return _entries(call[1]) if call[1] else []

@@ -188,6 +188,9 @@ class _Bounded(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
+    def tell(self) -> int:
+        return self._size
+
     def readinto(self, buffer: Any) -> int:
         try:
             count: int = self._source.readinto(buffer)

@@ -37,7 +37,7 @@ def open_release(
     found = path.expanduser()
     if found.is_dir():
         folder = _only_folder(found, path, name, what, older)
-        yield folder, folder / name
+        yield folder, table_in(folder, name)
     elif not found.is_file():
         raise DataError(path, f"no such file or folder; expected {what}")
     elif alone and found.suffix.lower() != ".zip" and not zipfile.is_zipfile(found):
@@ -45,7 +45,13 @@ def open_release(
     else:
         with opened_zip(found, path, what) as archive:
             inside = _only_folder(zipfile.Path(archive), path, name, what, older)
-            yield inside, inside / name
+            yield inside, table_in(inside, name)
+
+
+def table_in(folder: TablePlace, name: str) -> TablePlace:
+    """A table in a folder; where only ``NAME.gz`` is there, that."""
+    table, packed = folder / name, folder / f"{name}.gz"
+    return packed if packed.is_file() and not table.is_file() else table
 
 
 def read_table(
@@ -57,10 +63,10 @@ def read_table(
 
 def _only_folder(place: TablePlace, path: Path, name: str, what: str, older: Sequence[str]) -> TablePlace:
     try:
-        if (place / name).is_file():
+        if table_in(place, name).is_file():
             return place
         inner: list[TablePlace] = sorted(place.iterdir(), key=str)
-        folders = [folder for folder in inner if (folder / name).is_file()]
+        folders = [folder for folder in inner if table_in(folder, name).is_file()]
         outdated = [old for old in older if any((folder / old).is_file() for folder in (place, *inner))]
     except OSError as error:
         raise DataError(path, f"cannot be read: {error}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,29 @@ def test_only_id_and_title_are_needed_and_a_mark_of_the_encoding_and_empty_lines
 
 
 @pytest.mark.parametrize(
+    ("cell", "names"),
+    [
+        ("\"['Ada', 'Bo']\"", ("Ada", "Bo")),
+        ("Ada;Bo", ("Ada", "Bo")),
+        ('"Ada, Bo"', ("Ada", "Bo")),
+        ("Ada|Bo", ("Ada", "Bo")),
+        ("nan", ()),
+    ],
+)
+def test_lists_are_read_in_every_usual_form(tmp_path: Path, cell: str, names: tuple[str, ...]) -> None:
+    (song,) = load(tmp_path / "songs.csv", f'id,title,singers,lyrics\n1,"One, Two",{cell},"a, b;c"\n').items
+    assert (song.title, song.singers, song.description) == ("One, Two", names, "a, b;c")  # type: ignore[attr-defined]
+
+
+def test_gaps_and_entities_as_programs_write_them(tmp_path: Path) -> None:
+    header, gaps = "Unnamed: 0;ID;Title;year;plays;album;lyrics", "0;nan;None;1995.0;nan;\\N;N/A"
+    text = f"{header}\n{gaps}\n1;a&amp,b;R&amp,amp,D;;;A&#39,s;x\n".replace(";", "\t").replace(",", ";")
+    one, two = load(tmp_path / "songs.csv", gzip.compress(text.encode("utf-16"))).items
+    assert one == Song(id="nan", title="None", year=1995)
+    assert two == Song(id="a&amp;b", title="R&D", collection="A's", description="x")
+
+
+@pytest.mark.parametrize(
     ("text", "row", "field", "says"),
     [
         ("", None, "", "the file is empty"),
@@ -104,6 +128,11 @@ def test_embeddings_lie_beside_it(tmp_path: Path) -> None:
     assert loaded.embeddings is not None
     assert loaded.embeddings.tolist() == [[1, 0, 0], [0, 1, 0]]
     assert loaded.embedding_name == "minilm"
+    packed = tmp_path / "minilm.npy.gz"
+    packed.write_bytes(gzip.compress(where.read_bytes()))
+    again = load(tmp_path / "songs.csv", "id,title\n1,One\n2,Two\n", embeddings=packed)
+    assert again.embeddings is not None
+    assert (again.embeddings.tolist(), again.embedding_name) == (loaded.embeddings.tolist(), "minilm")
     named = load(tmp_path / "songs.csv", "id,title\n1,One\n2,Two\n", embeddings=where, embedding_name="mine")
     assert named.embedding_name == "mine"
 

@@ -185,6 +185,15 @@ def test_a_malformed_cell_is_named(tmp_path: Path, header: str, row: str, field:
     assert (caught.value.path, caught.value.row, caught.value.field) == (str(path), 2, field)
 
 
+@pytest.mark.parametrize(
+    "cell",
+    ["\"['drama', 'crime']\"", "drama|crime", "drama;crime", '"drama, crime"', "['drama' 'crime']"],
+)
+def test_lists_are_read_in_every_usual_form(tmp_path: Path, cell: str) -> None:
+    (user,) = read_users_csv(write(tmp_path / "people.csv", "Name,Description,Liked,age", f"Ada,Text,{cell},nan"))
+    assert (user.liked, user.age) == (("drama", "crime"), None)
+
+
 def test_an_id_twice_names_both_rows(tmp_path: Path) -> None:
     path = write(tmp_path / "own.csv", "id,name,description", "a,Ada,Text.", "b,Bo,Text.", "a,Cy,Text.")
     with pytest.raises(DataError, match="the id 'a' stands in row 2 already") as caught:

@@ -265,6 +265,17 @@ def test_amazon_errors_in_a_cell(tmp_path: Path, cells: dict[str, str], field: s
     fails(lambda: load_amazon(tmp_path / "a.csv", rows), file="a.csv", row=3, field=field, says=says)
 
 
+@pytest.mark.parametrize(
+    ("authors", "names"),
+    [("Ada Berg, Jon Ek", ("Ada Berg", "Jon Ek")), ("Ada Berg;Jon Ek", ("Ada Berg", "Jon Ek")), ("nan", ())],
+)
+def test_amazon_quirks(tmp_path: Path, authors: str, names: tuple[str, ...]) -> None:
+    cells = {"authors": authors, "title": "R&amp;D", "vote_average": "nan", "count": "NaN", "publisher": "nan"}
+    (book,) = load_amazon(tmp_path / "a.csv", [{**AMAZON, **cells, "published_year": "nan"}]).items
+    assert (book.title, book.authors, book.publisher, book.year) == ("R&D", names, None, None)
+    assert (book.public_rating, book.public_count) == (None, None)
+
+
 def test_amazon_errors_in_the_file(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     fails(Amazon(AmazonOptions(path=path)).load, file="a.csv", says="no such file; expected a CSV file of Amazon books")

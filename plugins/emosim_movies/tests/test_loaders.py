@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import zipfile
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from emosim_movies.loaders import CsvMovies, CsvMoviesOptions, MovieLens, MovieLensOptions, Tmdb, TmdbOptions
+from emosim_movies.loaders import CsvMovies, CsvMoviesOptions, MovieLens, MovieLensOptions, Tmdb, TmdbOptions, movielens
 from emosim_movies.loaders.movielens import split_title
 from emosim_movies.movie import Movie
 from pydantic import ValidationError
@@ -111,6 +112,36 @@ def test_movielens_reads_a_folder(tmp_path: Path) -> None:
 def test_movielens_without_a_prior_doubles_the_stars(tmp_path: Path) -> None:
     loaded = load_movielens(write_folder(tmp_path, FILES), prior_count=0)
     assert [movie.public_rating for movie in loaded.items] == [9.0, 1.0, None]
+
+
+def test_movielens_saved_again_by_pandas(tmp_path: Path) -> None:
+    files = {
+        "movies.csv": ",movieId,title,genres\n0,1.0,Toy &amp; Story (1995),Adventure|Children\n1,2.0,Two,nan\n",
+        "ratings.csv": "userId;movieId;rating;timestamp\r\n1.0;1.0;5.0;1.0\r\n2.0;1.0;4.0;2.0\r\n",
+        "links.csv": "movieId,imdbId,tmdbId\n1,114709.0,862.0\n2.0,nan,\n",
+        "tags.csv": '"userId","movieId","tag","timestamp"\n"1","1.0","R&amp;D","1"\n',
+    }
+    one, two = load_movielens(write_folder(tmp_path, files), prior_count=0).items
+    assert (one.id, one.title, one.imdb_id, one.tmdb_id) == ("ml-1", "Toy & Story", "tt0114709", 862)
+    assert (one.public_rating, one.public_count, one.description) == (9.0, 2, "Tagged: r&d.")
+    assert (two.id, two.genres, two.imdb_id, two.tmdb_id) == ("ml-2", (), None, None)
+    ratings = MovieLens(MovieLensOptions(path=tmp_path)).load_ratings([one, two])
+    assert (list(ratings.people), ratings.values.tolist(), ratings.times.tolist()) == (["1", "2"], [10, 8], [1, 2])
+
+
+def test_movielens_may_be_packed_file_by_file(tmp_path: Path) -> None:
+    plain = load_movielens(write_folder(tmp_path / "plain", FILES)).items
+    (tmp_path / "packed").mkdir()
+    for name, text in FILES.items():
+        (tmp_path / "packed" / f"{name}.gz").write_bytes(gzip.compress(text.encode()))
+    assert load_movielens(tmp_path / "packed").items == plain
+
+
+def test_movielens_goes_on_where_pandas_stumbles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(movielens, "_ROWS_AT_ONCE", 2)
+    table = "userId,movieId,rating,timestamp\n1,1,5.0,1\n2,1,4.0,1\n3.0,1,3.0,1\n4,1,2.0,1\n5,1.0,1.0,1\n"
+    loaded = load_movielens(write_folder(tmp_path, {**FILES, "ratings.csv": table}), prior_count=0)
+    assert (loaded.items[0].public_rating, loaded.items[0].public_count) == (6.0, 5)
 
 
 def test_movielens_needs_neither_links_nor_tags(tmp_path: Path) -> None:
@@ -302,6 +333,28 @@ def test_tmdb_fields_may_be_missing_or_empty(tmp_path: Path) -> None:
     one, two = load_tmdb(tmp_path / "m.json", {"1": {"title": "A"}, "2": empty}).items
     assert one == Movie(id="tmdb-1", title="A", tmdb_id=1)
     assert two == Movie(id="tmdb-2", title="B", tmdb_id=2, director=("Ada", "Bo"), public_count=0)
+
+
+def test_tmdb_quirks(tmp_path: Path) -> None:
+    film = {
+        "id": "862", "title": "Toy &amp; Story", "genres": ["Drama", None], "actors": None, "director": None,
+        "runtime": 120.0, "vote_average": "7.5", "vote_count": 12.0, "release_date": None, "overview": None,
+        "belongs_to_collection": None, "original_language": None, "imdb_id": None, "overview_embedding": None,
+    }  # fmt: skip
+    expected = Movie(
+        id="tmdb-862",
+        title="Toy & Story",
+        categories=("drama",),
+        runtime=120,
+        public_rating=7.5,
+        public_count=12,
+        tmdb_id=862,
+    )
+    assert load_tmdb(tmp_path / "m.json", {"862": film}).items == [expected]
+    assert load_tmdb(tmp_path / "m.json", [film]).items == [expected]
+    assert load_tmdb(tmp_path / "m.json", gzip.compress(json.dumps([film]).encode())).items == [expected]
+    gaps = '{"862": {"title": "A", "runtime": NaN, "vote_average": "nan", "genres": null, "id": 862.0}}'
+    assert load_tmdb(tmp_path / "m.json", gaps).items == [Movie(id="tmdb-862", title="A", tmdb_id=862)]
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from emosim_core import (
     plain_text,
     read_table,
     split_names,
+    table_in,
     whole_number,
 )
 
@@ -188,7 +189,7 @@ def _id_column(cells: Mapping[str, str], path: str) -> str:
 
 def _categories(folder: TablePlace) -> dict[int, list[str]]:
     """Up to four categories by Goodreads' number of a book, the most frequent first, then by name."""
-    listed, known = folder / "book_tags.csv", folder / "tags.csv"
+    listed, known = table_in(folder, "book_tags.csv"), table_in(folder, "tags.csv")
     if not listed.is_file():
         return {}
     if not known.is_file():

@@ -30,6 +30,7 @@ from emosim_core import (
     open_table,
     plain_text,
     read_table,
+    table_in,
     whole_number,
 )
 from emosim_movies.movie import Movie
@@ -92,13 +93,13 @@ class MovieLens(Loader):
         """
         options = self.options
         with open_release(options.path, "movies.csv", _WHAT, _OLDER) as (folder, table):
-            ratings = folder / "ratings.csv"
+            ratings = table_in(folder, "ratings.csv")
             if not ratings.is_file():
                 raise DataError(str(ratings), f"no such file; expected {_WHAT}")
             listed = _listed(table)
-            links = _links(folder / "links.csv")
+            links = _links(table_in(folder, "links.csv"))
             public = _public_ratings(ratings, options.prior_count)
-            tags = _frequent_tags(folder / "tags.csv", options.tags)
+            tags = _frequent_tags(table_in(folder, "tags.csv"), options.tags)
             movies = [
                 _movie(table, row, values, links, public, tags)
                 for row, values in listed
@@ -118,7 +119,7 @@ class MovieLens(Loader):
         known = np.fromiter(index, dtype="int64")
         columns: dict[str, list[np.ndarray]] = {name: [] for name in _TYPES}
         with open_release(self.options.path, "movies.csv", _WHAT, _OLDER) as (folder, _):
-            table = folder / "ratings.csv"
+            table = table_in(folder, "ratings.csv")
             if not table.is_file():
                 raise DataError(str(table), f"no such file; expected {_WHAT}")
             with closing(_pieces(table, list(_TYPES))) as pieces:
