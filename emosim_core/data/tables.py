@@ -153,7 +153,7 @@ class _Table:
         self._path, self._what, self._required, self._form = path, what, required, form
         self._known = tuple(dict.fromkeys([*required, *form.get("columns", ()), *(form.get("header") or ())]))
         self._strip, self._held = form.get("strip", True), form.get("held", True)
-        self._size = 0
+        self._size, self._delimiter = 0, ","
 
     def rows(self, stream: io.TextIOWrapper) -> Generator[tuple[int, dict[str, str]], None, None]:
         lines = self._lines(stream)
@@ -206,6 +206,8 @@ class _Table:
                     f"a row has more than {MAX_RECORD:,} characters; is a quote open, or are there no line ends?",
                     row=self.line,
                 )
+            if len(line) > MAX_FIELDS and line.count(self._delimiter) > MAX_FIELDS:
+                raise DataError(self._path, f"a row has more than {MAX_FIELDS:,} fields", row=self.line)
             if "\0" in line:
                 raise DataError(
                     self._path, f"holds a NUL character, so it is no text; save {self._what} as UTF-8", row=self.line
@@ -218,7 +220,7 @@ class _Table:
             yield line
 
     def _records(self, lines: Iterable[str], delimiter: str) -> Iterator[list[str]]:
-        lines = self._of_few_fields(lines, delimiter)
+        self._delimiter = delimiter
         quote = self._form.get("quote", '"')
         if len(delimiter) > 1:
             return (line.rstrip("\r\n").split(delimiter) for line in lines)
@@ -231,12 +233,6 @@ class _Table:
             quoting=csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE,
             escapechar=self._form.get("escape"),
         )
-
-    def _of_few_fields(self, lines: Iterable[str], delimiter: str) -> Iterator[str]:
-        for line in lines:
-            if len(line) > MAX_FIELDS and line.count(delimiter) > MAX_FIELDS:
-                raise DataError(self._path, f"a row has more than {MAX_FIELDS:,} fields", row=self.line)
-            yield line
 
     def _sniffed(self, first: str) -> str:
         """The delimiter that makes the most known columns of a header, then the most columns; else the comma."""
