@@ -150,6 +150,9 @@ from .data.people import (
 from .data.people import (
     generate_people as generate_people,
 )
+from .data.objects import (
+    list_of_objects as list_of_objects,
+)
 from .data.places import (
     TablePlace as TablePlace,
 )

@@ -11,6 +11,7 @@ from collections.abc import Generator
 from typing import Any
 
 from emosim_core.data.bounds import MAX_RECORD, max_records, raise_hint
+from emosim_core.data.objects import literal
 from emosim_core.data.places import open_table, read_lines
 from emosim_core.data.tables import text_of
 from emosim_core.errors import DataError
@@ -20,7 +21,7 @@ _BLANKS = re.compile(r"[ \t\r\n]+")
 
 
 def read_json_lines(
-    path: str | os.PathLike[str] | zipfile.Path, what: str, held: bool = True
+    path: str | os.PathLike[str] | zipfile.Path, what: str, held: bool = True, literals: bool = False
 ) -> Generator[tuple[int, dict[str, Any]], None, None]:
     """The objects of a file of JSON lines, as (line number, object). NaN is null.
 
@@ -30,6 +31,7 @@ def read_json_lines(
         path: the file, or a member of an open zip file; see :func:`emosim_core.data.places.open_table`.
         what: what is expected there, for messages ("Amazon Reviews 2023, one JSON object per line").
         held: whether the caller holds all objects in memory, which bounds their number.
+        literals: whether a line may also be a Python literal, which is parsed and never run, as in old data sets.
 
     Raises:
         DataError: no file that can be read, a line that is no object of JSON, a key twice in one object, or more than
@@ -41,7 +43,7 @@ def read_json_lines(
             if most and count > most:
                 raise DataError(str(path), f"has more than {most:,} records; {raise_hint()}", row=number)
             try:
-                value = _DECODER.decode(line.decode("utf-8-sig" if number == 1 else "utf-8"))
+                value = _decoded(line.decode("utf-8-sig" if number == 1 else "utf-8"), literals)
             except UnicodeDecodeError as error:
                 raise DataError(
                     str(path), f"is not UTF-8 text ({error.reason}); save it as UTF-8", row=number
@@ -55,6 +57,16 @@ def read_json_lines(
             if not isinstance(value, dict):
                 raise DataError(str(path), f"expected an object, got {_kind(value)}; expected {what}", row=number)
             yield number, value
+
+
+def _decoded(text: str, literals: bool) -> Any:
+    try:
+        return _DECODER.decode(text)
+    except json.JSONDecodeError:
+        value = literal(text.strip()) if literals else None
+        if value is None:
+            raise
+        return value
 
 
 def read_json_entries(

@@ -9,7 +9,7 @@ import os
 import re
 import zipfile
 from collections import Counter
-from collections.abc import Generator, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
 from itertools import chain, compress
@@ -116,6 +116,9 @@ class TableForm(TypedDict, total=False):
         strip: whether blanks around values are taken away; by default they are.
         held: whether the caller holds all rows in memory, which bounds their number; by default it does. Rows that are
             looked at one by one may be as many as there are.
+        fit: mends a row that has not as many fields as the header, for files that are known to be broken: given line
+            number, fields and the number of columns, it returns the mended fields, none where nothing is to be made of
+            this row, or None where it cannot be mended.
     """
 
     columns: Sequence[str]
@@ -126,6 +129,7 @@ class TableForm(TypedDict, total=False):
     encoding: str | None
     strip: bool
     held: bool
+    fit: Callable[[int, list[str], int], list[str] | None]
 
 
 _DELIMITERS = (",", ";", "\t", "|")
@@ -182,6 +186,8 @@ class _Table:
                 continue
             if len(cells) != width:
                 cells = self._fitted(cells, header)
+                if not cells:
+                    continue
             if not all_named:
                 self._check_unnamed(cells, header)
                 cells = list(compress(cells, keep))
@@ -273,13 +279,17 @@ class _Table:
         return names
 
     def _fitted(self, cells: list[str], header: Sequence[str]) -> list[str]:
-        """The cells of a row, without separators behind the last, as many as the header has."""
+        """The cells of a row, without separators behind the last, as many as the header has; none to leave it out."""
         width = len(header)
         if len(cells) > width and not any(cells[width:]):
             return cells[:width]
         if len(cells) < width and not any(header[len(cells) :]):
             return [*cells, *[""] * (width - len(cells))]
-        raise DataError(self._path, f"has {len(cells):,} fields; the header has {width:,}", row=self.line)
+        fit = self._form.get("fit")
+        mended = fit(self.line, cells, width) if fit else None
+        if mended is None:
+            raise DataError(self._path, f"has {len(cells):,} fields; the header has {width:,}", row=self.line)
+        return mended
 
     def _check_unnamed(self, cells: Sequence[str], header: Sequence[str]) -> None:
         for i, (name, cell) in enumerate(zip(header, cells, strict=True)):
