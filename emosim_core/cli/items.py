@@ -18,10 +18,12 @@ from emosim_core.cli.printing import print_csv
 def items(obj: dict[str, Any], plugin: str, source: str | None, search: str, as_csv: bool) -> None:
     """List the items of a domain: id, title, year, categories and public rating."""
     from emosim_core.hooks import Registry
-    from emosim_core.simulation.assembly import item_source
+    from emosim_core.simulation.assembly import load_items
 
-    domain, loader = item_source(Registry(only=obj["only"]), plugin, source)
-    found = [item for item in loader.load().items if search.lower() in item.title.lower()]
+    domain, _, loaded = load_items(Registry(only=obj["only"]), plugin, source)
+    for note in loaded.notes:
+        click.echo(f"Note: {note}", err=True)
+    found = [item for item in loaded.items if search.lower() in item.title.lower()]
     rows = [
         (
             item.id,

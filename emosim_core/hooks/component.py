@@ -62,6 +62,8 @@ class Component:
         preset: options that the name itself sets; a user may still set others.
         domain: the only domain in which the component can be used; None for all.
         aliases: further names.
+        formats: of a source of items, where to find the formats that it reads, ``"package.module:FORMATS"``: a tuple of
+            ``Format``. A file of one of them that is given to another source is refused with the name of this one.
     """
 
     kind: str
@@ -75,6 +77,7 @@ class Component:
     preset: Mapping[str, Any] = field(default_factory=dict, hash=False)
     domain: str | None = None
     aliases: tuple[str, ...] = ()
+    formats: str | None = None
 
     @property
     def names(self) -> tuple[str, ...]:

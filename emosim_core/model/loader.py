@@ -25,12 +25,14 @@ class LoadedItems:
             begins with NaN is an item without one.
         embedding_name: which model made them.
         source: what was read, for the run's manifest.
+        notes: what whoever uses the items should know, such as how many rows were repaired or left out.
     """
 
     items: Sequence[Item]
     embeddings: NDArray[np.floating] | None = None
     embedding_name: str = ""
     source: str = ""
+    notes: Sequence[str] = ()
 
 
 @dataclass

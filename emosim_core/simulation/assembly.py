@@ -23,6 +23,7 @@ from emosim_core.llm.prompter import Prompter
 from emosim_core.llm.rater import ModelRater
 from emosim_core.model import Catalog, Domain, Emotion, LoadedItems, Loader, Population, User, UserLoader
 from emosim_core.simulation.config import DEFAULT_LLM_RATER, EnvironmentConfig
+from emosim_core.simulation.other_source import other_source_named
 
 _SPLIT_SEED = 20_240_131
 """Decides who is new, so that it is the same in every run."""
@@ -132,12 +133,15 @@ def assemble(config: EnvironmentConfig, registry: Registry | None = None) -> Wor
     selector = part("selector", config.selector, Selector)
     perturbator = part("perturbator", config.perturbator, Perturbator)
     shaping = part("reward_shaping", config.reward_shaping, RewardShaping)
-    item_loader = part("items", config.items or domain.default_items, Loader)
+    items_part = registry.resolve("items", config.items or domain.default_items, domain.name)
+    parts["items"] = items_part.describe()
+    item_loader = made["items"] = build(items_part, Loader)
     user_loader = part("users", config.users or domain.default_users, UserLoader)
 
-    with named(_whose("items", parts["items"])):
+    with named(_whose("items", parts["items"])), other_source_named(registry, items_part):
         loaded = item_loader.load()
         _check_items(loaded, domain)
+    announcements.extend(loaded.notes)
     catalog = make_catalog(loaded, domain, config.embeddings, announcements)
     user_loader.categories = catalog.category_names
     with named(_whose("users", parts["users"])):
@@ -218,8 +222,26 @@ def item_source(registry: Registry, plugin: str, source: str | None) -> tuple[Do
         ConfigurationError: a name or an option is wrong.
         PluginError: a plugin that it needs cannot be used.
     """
+    return _item_source(registry, plugin, source)[:2]
+
+
+def load_items(registry: Registry, plugin: str, source: str | None) -> tuple[Domain, Loader, LoadedItems]:
+    """A domain, where its items come from, and these items.
+
+    Raises:
+        ConfigurationError: a name or an option is wrong.
+        DataError: the source cannot be read; names the source that can, where there is one.
+        PluginError: a plugin that it needs cannot be used.
+    """
+    domain, loader, resolved = _item_source(registry, plugin, source)
+    with other_source_named(registry, resolved):
+        return domain, loader, loader.load()
+
+
+def _item_source(registry: Registry, plugin: str, source: str | None) -> tuple[Domain, Loader, Resolved]:
     domain: Domain = build(registry.resolve_domain(plugin), Domain)
-    return domain, build(registry.resolve("items", source or domain.default_items, domain.name), Loader)
+    resolved = registry.resolve("items", source or domain.default_items, domain.name)
+    return domain, build(resolved, Loader), resolved
 
 
 def build(resolved: Resolved, expected: type) -> Any:

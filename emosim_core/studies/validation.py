@@ -20,7 +20,7 @@ from emosim_core.errors import RunError
 from emosim_core.hooks import Registry
 from emosim_core.model import User
 from emosim_core.runs.records import FORMAT, plain
-from emosim_core.simulation.assembly import World, assemble, item_source, make_catalog
+from emosim_core.simulation.assembly import World, assemble, load_items, make_catalog
 from emosim_core.simulation.config import EnvironmentConfig, read_config
 from emosim_core.studies import validation_people as real
 from emosim_core.studies.cost import Estimate, estimate
@@ -85,8 +85,7 @@ class Validation:
         # Words serve for retrieval, and a sentence model would take minutes for thousands of items.
         chosen = values.setdefault("embeddings", WORDS)
         environment: EnvironmentConfig = read_config(EnvironmentConfig, values, "validate")
-        domain, loader = item_source(registry, environment.plugin, config.ratings)
-        loaded = loader.load()
+        domain, loader, loaded = load_items(registry, environment.plugin, config.ratings)
         ratings = loader.load_ratings(loaded.items)
         self.everybody = real.real_people(ratings, config.seed)
         loaded.items = real.public_items(loaded.items, self.everybody, ratings.told_by_people)
@@ -94,7 +93,7 @@ class Validation:
         self.world: World = assemble(environment.model_copy(update={"embeddings": "auto"}), registry)
         said: list[str] = []
         self.world.catalog = make_catalog(loaded, domain, environment.embeddings, said)
-        self.announcements = [*self.world.announcements, *(said if chosen != WORDS else ())]
+        self.announcements = [*self.world.announcements, *loaded.notes, *(said if chosen != WORDS else ())]
         self.groups = {
             group: real.of_group(self.everybody, group, config.people)
             for group in (real.TRIED, real.MEASURED, real.UNTOUCHED)

@@ -187,13 +187,13 @@ def _entries(found: Path, path: str, traits: dict[str, list[int]]) -> Iterator[_
 
 
 def _of_run(directory: Path, traits: dict[str, list[int]]) -> Iterator[_Entry]:
-    for number, record in enumerate(read_records(directory), start=1):
+    for row, record in enumerate(read_records(directory), start=1):
         if person := record.get("person"):
             traits[person["id"]] = [person.get(trait, _UNKNOWN_TRAIT) for trait in TRAITS]
         for told in record["proposed"]:
             if told["consumed"]:
                 yield _Entry(
-                    record["episode"], record["step"], record["user"], told["item"], float(told["felt"]), number
+                    record["episode"], record["step"], record["user"], told["item"], float(told["felt"]), row
                 )
 
 
