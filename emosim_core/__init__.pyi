@@ -108,6 +108,15 @@ from .data.embeddings import (
 from .data.embeddings import (
     save_bundled_embeddings as save_bundled_embeddings,
 )
+from .data.formats import (
+    Format as Format,
+)
+from .data.formats import (
+    Release as Release,
+)
+from .data.formats import (
+    open_format as open_format,
+)
 from .data.items_csv import (
     CsvItems as CsvItems,
 )
@@ -135,6 +144,9 @@ from .data.lists import (
 from .data.lists import (
     split_names as split_names,
 )
+from .data.objects import (
+    list_of_objects as list_of_objects,
+)
 from .data.people import (
     CategoryProfile as CategoryProfile,
 )
@@ -149,9 +161,6 @@ from .data.people import (
 )
 from .data.people import (
     generate_people as generate_people,
-)
-from .data.objects import (
-    list_of_objects as list_of_objects,
 )
 from .data.places import (
     TablePlace as TablePlace,

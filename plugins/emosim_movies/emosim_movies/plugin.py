@@ -19,12 +19,14 @@ def emosim_item_loaders() -> Iterable[Component]:
     for name, maker, value, summary in (
         ("sample", "Sample", None, "The bundled catalogue of real films."),
         ("csv", "CsvMovies", "path", "Films from a CSV file."),
-        ("movielens", "MovieLens", "path", "A MovieLens directory or zip file."),
-        ("tmdb", "Tmdb", "path", "Films from a TMDB JSON file."),
+        ("movielens", "MovieLens", "path", "MovieLens: a folder or zip file of any release."),
+        ("tmdb", "Tmdb", "path", "Films of TMDB: SUBER's JSON, TMDB 5000, The Movies Dataset."),
+        ("letterboxd", "Letterboxd", "path", "Films of a Letterboxd export."),
     ):
         where = f"emosim_movies.loaders:{maker}"
         options = f"{where}Options" if value else None
-        yield Component("items", name, summary, where, options, value=value, domain="movies")
+        formats = f"emosim_movies.loaders.formats:{name.upper()}" if value else None
+        yield Component("items", name, summary, where, options, value=value, domain="movies", formats=formats)
 
 
 @hookimpl

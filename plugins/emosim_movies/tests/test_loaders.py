@@ -167,7 +167,7 @@ def test_movielens_leaves_out_rarely_rated_films(tmp_path: Path) -> None:
 def test_movielens_sums_are_those_of_the_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = write_folder(tmp_path, FILES)
     whole = load_movielens(folder).items
-    monkeypatch.setattr("emosim_movies.loaders.movielens._ROWS_AT_ONCE", 1)
+    monkeypatch.setattr("emosim_movies.loaders.movielens_files._ROWS_AT_ONCE", 1)
     assert load_movielens(folder).items == whole
 
 
@@ -206,9 +206,9 @@ def test_movielens_errors(
 
 
 def test_movielens_that_is_not_there(tmp_path: Path) -> None:
-    fails(lambda: load_movielens(tmp_path), file=tmp_path, says="holds no movies.csv; expected a MovieLens folder")
+    fails(lambda: load_movielens(tmp_path), file=tmp_path, says="holds no such data set; expected a MovieLens folder")
     write_folder(tmp_path / "old", {"movies.dat": "1::A::War"})
-    fails(lambda: load_movielens(tmp_path / "old"), file="old", says="movies.dat is of an older release")
+    fails(lambda: load_movielens(tmp_path / "old"), file="ratings.dat", says="no such file")
     write_folder(tmp_path / "half", {"movies.csv": MOVIES})
     fails(lambda: load_movielens(tmp_path / "half"), file="ratings.csv", says="no such file")
     half = write_zip(tmp_path / "half.zip", {"ml/movies.csv": MOVIES})

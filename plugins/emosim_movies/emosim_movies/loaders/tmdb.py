@@ -1,4 +1,4 @@
-"""Films from TMDB, in the JSON format of the SUBER environment."""
+"""Films of TMDB: the JSON format of the SUBER environment, and the tables of Kaggle."""
 
 from __future__ import annotations
 
@@ -15,18 +15,22 @@ from emosim_core import (
     Loader,
     RecordEmbeddings,
     RecordEmbeddingsOptions,
+    TablePlace,
     UniqueIds,
     checked,
     is_number,
     known_rating,
     known_text,
+    open_format,
     plain_text,
     read_json_entries,
 )
+from emosim_movies.loaders import formats, tmdb_tables
 from emosim_movies.movie import Movie
 
 _GENRES = {"music": "musical"}
 _NO_LANGUAGE = "xx"
+_WHAT_ANY = "TMDB 5000 or The Movies Dataset of Kaggle, or a JSON object of films by their TMDB id"
 _WHAT = "a JSON object of films by their TMDB id"
 _DATE = re.compile(r"(\d{4})(?:-\d\d-\d\d(?:[T ][\d:.]+Z?)?)?")
 
@@ -35,9 +39,11 @@ class TmdbOptions(RecordEmbeddingsOptions):
     """Options of :class:`Tmdb`."""
 
     path: Path = Field(
-        description="A JSON file: an object that maps each TMDB id to a film, or a list of films, with TMDB's field "
-        "names and perhaps overview_embedding."
+        description="The tables of TMDB 5000 or of The Movies Dataset of Kaggle: a folder, a zip file or the table of "
+        "films in it; or a JSON file: an object that maps each TMDB id to a film, or a list of films, with TMDB's "
+        "field names and perhaps overview_embedding."
     )
+    cast: int = Field(default=10, ge=0, description="How many of the leading cast count, where tables tell the cast.")
 
 
 def _as_number(value: object) -> object:
@@ -103,10 +109,12 @@ class _Record(BaseModel):
 
 
 class Tmdb(Loader):
-    """Films from TMDB, in the JSON format of SUBER (Corecco et al., 2024, arXiv:2406.01631).
+    """Films of TMDB, from any of the data sets in which they are published; what a path holds is seen by its files.
 
-    A rating of 0 without votes is unknown; other ratings below 1 become 1. Genre names are in lower
-    case, and "Music" is "musical". The identifier of film 862 is ``tmdb-862``.
+    The JSON format is that of SUBER (Corecco et al., 2024, arXiv:2406.01631);
+    :mod:`~emosim_movies.loaders.tmdb_tables` says what the tables of Kaggle hold. A rating of 0 without votes is
+    unknown; other ratings below 1 become 1. Genre names are in lower case, and "Music" is "musical". The identifier of
+    film 862 is ``tmdb-862``.
     """
 
     def __init__(self, options: TmdbOptions) -> None:
@@ -118,11 +126,25 @@ class Tmdb(Loader):
         Raises:
             DataError: the file is missing or malformed; names file, film and field.
         """
-        path = self.options.path
+        with open_format(self.options.path, formats.TMDB, _WHAT_ANY) as release:
+            if release.format is formats.TMDB_JSON:
+                return self._of_json(release.table)
+            path = str(release.table)
+            notes: list[str] = []
+            movies = [
+                _movie(checked(_Record, values, path, row), number, path, row)
+                for row, number, values in tmdb_tables.records(release, self.options.cast, notes)
+            ]
+        if not movies:
+            raise DataError(path, "has no films, only a header line")
+        return LoadedItems(movies, source=f"{release.format.name}, {self.options.path}", notes=notes)
+
+    def _of_json(self, table: TablePlace) -> LoadedItems:
+        path = str(table)
         movies: list[Movie] = []
         ids = UniqueIds(path, "id", "film")
         embeddings = RecordEmbeddings(path, "overview_embedding", "films", self.options)
-        with closing(read_json_entries(path, _WHAT)) as entries:
+        with closing(read_json_entries(table, _WHAT)) as entries:
             for key, values in entries:
                 if isinstance(key, str) and not (key.isascii() and key.isdigit()):
                     raise DataError(path, f"the key {key!r} is no TMDB id; expected {_WHAT}", row=key)
@@ -141,10 +163,10 @@ class Tmdb(Loader):
                 embeddings.add(record.overview_embedding, key)
         if not movies:
             raise DataError(path, f"has no films; expected {_WHAT}")
-        return LoadedItems(movies, *embeddings.stacked(), str(path))
+        return LoadedItems(movies, *embeddings.stacked(), path)
 
 
-def _movie(record: _Record, number: int, path: Path, row: str | int) -> Movie:
+def _movie(record: _Record, number: int, path: str, row: str | int) -> Movie:
     year = None
     if known_text(record.release_date or ""):
         date = _DATE.fullmatch(record.release_date or "")
