@@ -19,12 +19,13 @@ def emosim_item_loaders() -> Iterable[Component]:
     for name, maker, value, summary in (
         ("sample", "Sample", None, "The bundled catalogue of real books."),
         ("csv", "CsvBooks", "path", "Books from a CSV file."),
-        ("amazon", "Amazon", "path", "An Amazon books CSV file, as published with SUBER."),
-        ("goodreads", "Goodreads", "path", "goodbooks-10k: a folder, a zip file or its books.csv."),
+        ("amazon", "Amazon", "path", "Books of Amazon: Amazon Reviews 2023, 2018, 2014, or SUBER's CSV."),
+        ("goodreads", "Goodreads", "path", "Books of Goodreads: goodbooks-10k, Kaggle, UCSD, a library export."),
     ):
         where = f"emosim_books.loaders:{maker}"
         options = f"{where}Options" if value else None
-        yield Component("items", name, summary, where, options, value=value, domain="books")
+        formats = f"emosim_books.loaders.formats:{name.upper()}" if value else None
+        yield Component("items", name, summary, where, options, value=value, domain="books", formats=formats)
 
 
 @hookimpl

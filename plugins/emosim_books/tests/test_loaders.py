@@ -19,7 +19,8 @@ from emosim_books.loaders import (
     Goodreads,
     GoodreadsOptions,
 )
-from emosim_books.loaders.goodreads import _TAGS, split_title
+from emosim_books.loaders.goodreads_cells import TAGS as _TAGS
+from emosim_books.loaders.goodreads_cells import split_title
 from pydantic import ValidationError
 
 from emosim_core import LoadedItems
@@ -278,8 +279,12 @@ def test_amazon_quirks(tmp_path: Path, authors: str, names: tuple[str, ...]) -> 
 
 def test_amazon_errors_in_the_file(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
-    fails(Amazon(AmazonOptions(path=path)).load, file="a.csv", says="no such file; expected a CSV file of Amazon books")
-    fails(Amazon(AmazonOptions(path=tmp_path)).load, file=tmp_path, says="is a directory")
+    fails(
+        Amazon(AmazonOptions(path=path)).load,
+        file="a.csv",
+        says="no such file or folder; expected a CSV file of Amazon books",
+    )
+    fails(Amazon(AmazonOptions(path=tmp_path)).load, file=tmp_path, says="holds no such data set; expected a CSV file")
     fails(lambda: load_amazon(path, ""), file="a.csv", says="the file is empty")
     fails(lambda: load_amazon(path, table(AMAZON).split("\n")[0]), file="a.csv", says="has no books")
     fails(lambda: load_amazon(path, b"\xff"), file="a.csv", row=1, says="is not UTF-8 text")
@@ -571,7 +576,7 @@ def test_goodreads_errors_in_a_file(
 
 
 def test_goodreads_that_is_not_there(tmp_path: Path) -> None:
-    fails(lambda: load_goodreads(tmp_path), file=tmp_path, says="holds no books.csv; expected a goodbooks-10k")
+    fails(lambda: load_goodreads(tmp_path), file=tmp_path, says="holds no such data set; expected goodbooks-10k")
     half = write_folder(tmp_path / "half", {name: FILES[name] for name in ("books.csv", "book_tags.csv")})
     fails(lambda: load_goodreads(half), file="half/tags.csv", says="no such file; it names the tags of book_tags.csv")
 

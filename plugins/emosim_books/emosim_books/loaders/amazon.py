@@ -1,28 +1,33 @@
-"""Books from Amazon, in the CSV format of the SUBER environment."""
+"""Books of Amazon: the CSV format of the SUBER environment, and the Amazon Reviews data sets."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
 from pydantic import Field
 
 from emosim_books.book import Book
+from emosim_books.loaders import amazon_lines, formats
 from emosim_books.loaders.cells import rating_and_count
 from emosim_core import (
     DataError,
+    Item,
     LoadedItems,
+    LoadedRatings,
     Loader,
     RecordEmbeddings,
     RecordEmbeddingsOptions,
+    Release,
     UniqueIds,
     checked,
     known_text,
     list_of_names,
     list_of_numbers,
     list_separator,
+    open_format,
     plain_text,
     read_csv,
     shortened,
@@ -49,6 +54,9 @@ _REQUIRED = (
 _LISTS = ("categories", "authors")
 _EMBEDDING = "description_embedding"
 _WHAT = "a CSV file of Amazon books"
+_WHAT_ANY = (
+    "a CSV file of Amazon books as published with SUBER, or meta_Books.jsonl or meta_Books.json of Amazon Reviews"
+)
 _YEAR = re.compile(r"(-?[0-9]{1,4})(?:\.0+|-[0-9]{2}(?:-[0-9]{2})?)?")
 
 
@@ -56,19 +64,30 @@ class AmazonOptions(RecordEmbeddingsOptions):
     """Options of :class:`Amazon`."""
 
     path: Path = Field(
-        description="A CSV file with the columns title, description, authors, publisher, published_year, categories, "
-        "book_id, count, vote_average (1 to 5) and perhaps description_embedding; lists are JSON or Python "
-        "literals, or have bars, semicolons or commas between their names."
+        description="Amazon Reviews of 2023, 2018 or 2014: meta_Books.jsonl or meta_Books.json, or a folder or zip "
+        "file with it and perhaps the reviews; or a CSV file with the columns title, description, authors, publisher, "
+        "published_year, categories, book_id, count, vote_average (1 to 5) and perhaps description_embedding, whose "
+        "lists are JSON or Python literals, or have bars, semicolons or commas between their names."
+    )
+    min_ratings: int = Field(
+        default=0, ge=0, description="Books with fewer ratings, or an unknown number, are left out."
+    )
+    prior_count: float = Field(
+        default=5.0,
+        ge=0,
+        description="How many ratings at the mean of all reviews the public rating of a book is damped by, where it is "
+        "computed from the reviews.",
     )
 
 
 class Amazon(Loader):
-    """Books from Amazon, in the CSV format of SUBER (Corecco et al., 2024, arXiv:2406.01631).
+    """Books of Amazon, from any of the data sets in which they are published; what a path holds is seen by its files.
 
-    Lists may be written in any usual form and are never run. Category names are in lower case; "autobiography" is
-    "biography", "fitness" is "health", "juvenile fiction" is "children", "young adult fiction" is "young adult", and
-    "business & economics" is both. A rating of 0 without votes is unknown. Other columns are left out. The identifier
-    of book 7 is ``amazon-7``.
+    The CSV format is that of SUBER (Corecco et al., 2024, arXiv:2406.01631): lists may be written in any usual form and
+    are never run. Category names are in lower case; "autobiography" is "biography", "fitness" is "health", "juvenile
+    fiction" is "children", "young adult fiction" is "young adult", and "business & economics" is both. A rating of 0
+    without votes is unknown. Other columns are left out. The identifier of book 7 is ``amazon-7``.
+    :mod:`~emosim_books.loaders.amazon_lines` says what the Amazon Reviews data sets hold.
     """
 
     def __init__(self, options: AmazonOptions) -> None:
@@ -78,26 +97,52 @@ class Amazon(Loader):
         """Read the books. A book without an embedding among others has a row of NaN.
 
         Raises:
-            DataError: the file is missing or malformed; names file, row (the line on which it ends) and column.
+            DataError: a file is missing or malformed; names file, row (the line on which it ends) and field.
         """
-        path = str(self.options.path)
-        books: list[Book] = []
+        options = self.options
+        with open_format(options.path, formats.AMAZON, _WHAT_ANY) as release:
+            if release.format is formats.AMAZON_CSV:
+                return self._of_csv(release)
+            books, notes = amazon_lines.read(release, options.min_ratings, options.prior_count)
+        if not books:
+            raise DataError(options.path, "has no books")
+        return LoadedItems(books, source=f"{release.format.name}, {options.path}", notes=notes)
+
+    def load_ratings(self, items: Sequence[Item]) -> LoadedRatings:
+        """Who reviewed which book with how many stars, and when.
+
+        Raises:
+            ConfigurationError: these books come without reviews.
+            DataError: the file of reviews is malformed, or holds none of ``items``.
+        """
+        with open_format(self.options.path, formats.AMAZON, _WHAT_ANY) as release:
+            if release.format is formats.AMAZON_CSV:
+                return super().load_ratings(items)
+            return amazon_lines.load_ratings(release, items)
+
+    def _of_csv(self, release: Release) -> LoadedItems:
+        path, least = str(release.table), self.options.min_ratings
         ids = UniqueIds(path, "book_id", "book")
         embeddings = RecordEmbeddings(path, _EMBEDDING, "books", self.options)
         rows: list[tuple[int, dict[str, str]]] = []
-        with closing(read_csv(path, _WHAT, _REQUIRED, columns=(_EMBEDDING,))) as reader:
+        with closing(read_csv(release.table, _WHAT, _REQUIRED, columns=(_EMBEDDING,))) as reader:
             for row, cells in reader:
                 embedding = known_text(cells.pop(_EMBEDDING, ""))
+                count = known_text(cells["count"])
+                if least and (whole_number(count, path, row, "count") if count else 0) < least:
+                    continue
                 known = bool(embedding) and embeddings.wanted
                 embeddings.add(list_of_numbers(embedding, path, row, _EMBEDDING) if known else None, row)
                 rows.append((row, cells))
-        if not rows:
-            raise DataError(path, "has no books, only a header line")
         separators = {column: list_separator(cells[column] for _, cells in rows) for column in _LISTS}
+        books: list[Book] = []
         for row, cells in rows:
             number = whole_number(cells["book_id"], path, row, "book_id")
             ids.add(number, row)
             books.append(_book(number, cells, separators, path, row))
+        if not books:
+            few = f"no book has {least} ratings or more; lower min_ratings" if least else "has no books"
+            raise DataError(path, few)
         return LoadedItems(books, *embeddings.stacked(), path)
 
 

@@ -1,0 +1,122 @@
+"""Books from goodbooks-10k, the most rated books of Goodreads."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
+
+from emosim_books.book import Book
+from emosim_books.loaders.cells import rating_and_count
+from emosim_books.loaders.goodreads_cells import MOST_CATEGORIES, TAGS, isbn, language, split_title
+from emosim_core import (
+    DataError,
+    Release,
+    TablePlace,
+    UniqueIds,
+    checked,
+    known_text,
+    plain_text,
+    read_csv,
+    split_names,
+    whole_number,
+)
+
+_IDS = ("book_id", "goodreads_book_id", "best_book_id", "work_id", "id")
+"""Columns of identifiers; the first that a file has gives the books theirs."""
+
+_OPTIONAL = ("original_publication_year", "language_code", "isbn", "isbn13")
+_REQUIRED = ("title", "authors", "average_rating", "ratings_count")
+_COLUMNS = {
+    "year": "original_publication_year",
+    "collection": "title",
+    "part": "title",
+    "public_rating": "average_rating",
+    "public_count": "ratings_count",
+}
+
+
+def read(release: Release) -> tuple[list[Book], list[str]]:
+    """The books, and what is to be announced.
+
+    The data set (Zajac, 2017, https://github.com/zygmuntz/goodbooks-10k) has books.csv, and book_tags.csv and tags.csv
+    beside it. "Catching Fire (The Hunger Games, #2)" is part 2 of the series "The Hunger Games". Of "(Discworld, #8;
+    City Watch, #1)" the first series counts. A number that is not whole or spans several ("#0.5", "#1-3") gives a
+    series and no part. A book's categories are the up to four of its most frequent tags that speak of one.
+
+    Raises:
+        DataError: a file is missing or malformed; names file, row (the line on which it ends) and column.
+    """
+    path = str(release.table)
+    categories = _categories(release)
+    books: list[Book] = []
+    ids: UniqueIds | None = None
+    with closing(_rows(release.table, _REQUIRED)) as rows:
+        for row, cells in rows:
+            ids = ids or UniqueIds(path, _id_column(cells, path), "book")
+            number = whole_number(cells[ids.field], path, row, ids.field)
+            ids.add(number, row)
+            books.append(_book(number, cells, categories, path, row))
+    return books, []
+
+
+def _rows(
+    table: TablePlace, required: Sequence[str], held: bool = True
+) -> Generator[tuple[int, dict[str, str]], None, None]:
+    return read_csv(table, "a CSV file of goodbooks-10k", required, columns=(*_IDS, *_OPTIONAL), held=held)
+
+
+def _id_column(cells: Mapping[str, str], path: str) -> str:
+    for name in _IDS:
+        if name in cells:
+            return name
+    raise DataError(path, f"the column is missing; the header has: {', '.join(cells)}", row=1, field=_IDS[0])
+
+
+def _categories(release: Release) -> dict[int, list[str]]:
+    """Up to four categories by Goodreads' number of a book, the most frequent first, then by name."""
+    listed, known = release.beside("book_tags.csv"), release.beside("tags.csv")
+    if listed is None:
+        return {}
+    if known is None:
+        raise DataError(str(release.folder / "tags.csv"), "no such file; it names the tags of book_tags.csv")
+    with closing(_rows(known, ("tag_id", "tag_name"))) as rows:
+        category_of = {
+            whole_number(cells["tag_id"], str(known), row, "tag_id"): TAGS.get(cells["tag_name"].lower())
+            for row, cells in rows
+        }
+    counts: dict[int, dict[str, int]] = {}
+    columns = ("goodreads_book_id", "tag_id", "count")
+    with closing(_rows(listed, columns, held=False)) as rows:
+        for row, cells in rows:
+            book, tag, count = (whole_number(cells[name], str(listed), row, name) for name in columns)
+            category = category_of.get(tag)
+            if category and count > 0:
+                of_book = counts.setdefault(book, {})
+                of_book[category] = max(of_book.get(category, 0), count)
+    return {
+        book: sorted(of_book, key=lambda name: (-of_book[name], name))[:MOST_CATEGORIES]
+        for book, of_book in counts.items()
+    }
+
+
+def _book(number: int, cells: Mapping[str, str], categories: Mapping[int, Sequence[str]], path: str, row: int) -> Book:
+    title, series, part = split_title(plain_text(cells["title"]))
+    year = known_text(cells.get("original_publication_year", ""))
+    # Tags go by Goodreads' own number; where a file has only one kind of number, by that.
+    tagged = cells.get("goodreads_book_id")
+    tagged_as = number if tagged is None else whole_number(tagged, path, row, "goodreads_book_id")
+    fields = {
+        "id": f"goodreads-{number}",
+        "title": title,
+        "year": whole_number(year, path, row, "original_publication_year") if year else None,
+        "categories": categories.get(tagged_as, ()),
+        "authors": split_names(" ".join(plain_text(known_text(cells["authors"])).split())),
+        "language": language(cells.get("language_code", "")),
+        "isbn": isbn(cells.get("isbn", "")) or isbn(cells.get("isbn13", "")),
+        "collection": series,
+        "part": part,
+        **rating_and_count(
+            cells["average_rating"], cells["ratings_count"], path, row, ("average_rating", "ratings_count")
+        ),
+    }
+    return checked(Book, fields, path, row, _COLUMNS)

@@ -1,0 +1,117 @@
+"""Books from the data set goodreads-books of Kaggle."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from contextlib import closing
+
+from emosim_books.book import Book
+from emosim_books.loaders.cells import rating_and_count
+from emosim_books.loaders.goodreads_cells import isbn, language, split_title
+from emosim_core import (
+    DataError,
+    Release,
+    UniqueIds,
+    checked,
+    known_text,
+    plain_text,
+    read_csv,
+    shortened,
+    whole_number,
+)
+
+_WHAT = "books.csv of Kaggle's goodreads-books"
+_REQUIRED = ("bookID", "title", "authors", "average_rating", "ratings_count")
+_COLUMNS = {
+    "year": "publication_date",
+    "collection": "title",
+    "part": "title",
+    "public_rating": "average_rating",
+    "public_count": "ratings_count",
+}
+_TITLE, _AUTHORS, _RATING, _ISBN = 1, 2, 3, 4
+_DATE = re.compile(r"[0-9]{1,2}/[0-9]{1,2}/([0-9]{4})")
+
+
+def read(release: Release) -> tuple[list[Book], list[str]]:
+    """The books, and what is to be announced.
+
+    The data set (Soumik, 2019, https://www.kaggle.com/datasets/jealousleopard/goodreadsbooks) has
+    the columns bookID, title, authors, average_rating, isbn, isbn13, language_code, num_pages, ratings_count,
+    text_reviews_count, publication_date (month/day/year of the edition) and publisher; authors have slashes between
+    them. In its titles commas became blanks, in four of its rows those of the authors stayed, without quotes: fields
+    that are too many belong to the authors.
+
+    Raises:
+        DataError: the file is malformed; names file, row (the line on which it ends) and column.
+    """
+    path = str(release.table)
+    ids = UniqueIds(path, "bookID", "book")
+    books: list[Book] = []
+    joined = 0
+
+    def fit(row: int, cells: list[str], width: int) -> list[str] | None:
+        nonlocal joined
+        extra = len(cells) - width
+        if (
+            extra <= 0
+            or not _is_rating(cells[_RATING + extra])
+            or any(map(_is_rating, cells[_RATING : _RATING + extra]))
+        ):
+            return None
+        joined += 1
+        return [*cells[:_AUTHORS], ", ".join(cells[_AUTHORS : _RATING + extra]), *cells[_RATING + extra :]]
+
+    with closing(read_csv(release.table, _WHAT, _REQUIRED, fit=fit)) as rows:
+        for row, cells in rows:
+            if not books:
+                _check_version(cells, path)
+            number = whole_number(cells["bookID"], path, row, "bookID")
+            ids.add(number, row)
+            books.append(_book(number, cells, path, row))
+    notes = [f"{path}: in {joined:,} rows, commas without quotes were read as part of the authors."] if joined else []
+    return books, notes
+
+
+def _is_rating(text: str) -> bool:
+    return re.fullmatch(r"\s*[0-5](?:\.[0-9]+)?\s*", text) is not None
+
+
+def _check_version(cells: Mapping[str, str], path: str) -> None:
+    if "# num_pages" in cells or "# ratings_count" in cells:
+        raise DataError(
+            path,
+            "is the first version of the data set, with hyphens between authors, which cannot be told from hyphens in "
+            "their names; get the present version",
+        )
+
+
+def _book(number: int, cells: Mapping[str, str], path: str, row: int) -> Book:
+    title, series, part = split_title(plain_text(cells["title"]))
+    fields = {
+        "id": f"goodreads-{number}",
+        "title": title,
+        "year": _year(known_text(cells.get("publication_date", "")), path, row),
+        "authors": [" ".join(name.split()) for name in plain_text(cells["authors"]).split("/")],
+        "publisher": plain_text(known_text(cells.get("publisher", ""))) or None,
+        "language": language(cells.get("language_code", "")),
+        "isbn": isbn(cells.get("isbn", "")) or isbn(cells.get("isbn13", "")),
+        "collection": series,
+        "part": part,
+        **rating_and_count(
+            cells["average_rating"], cells["ratings_count"], path, row, ("average_rating", "ratings_count")
+        ),
+    }
+    return checked(Book, fields, path, row, _COLUMNS)
+
+
+def _year(text: str, path: str, row: int) -> int | None:
+    if not text:
+        return None
+    match = _DATE.fullmatch(text)
+    if match is None:
+        raise DataError(
+            path, f"expected a date like 9/16/2006, got {shortened(text)}", row=row, field="publication_date"
+        )
+    return int(match[1])

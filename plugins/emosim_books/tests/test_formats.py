@@ -1,0 +1,441 @@
+"""Data sets as people hold them: each is read as it is and packed, and a wrong source names the right one."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import shlex
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from emosim_books.loaders import Amazon, AmazonOptions, Goodreads, GoodreadsOptions
+from emosim_books.loaders.prose import plain
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emosim_core import LoadedItems
+from emosim_core.cli.main import main
+from emosim_core.testing import fails
+
+# ------------------------------------------------------------- the formats, with books that do not exist
+
+
+def lines(*objects: dict[str, Any]) -> bytes:
+    return "".join(json.dumps(one) + "\n" for one in objects).encode()
+
+
+KAGGLE_HEADER = (
+    "bookID,title,authors,average_rating,isbn,isbn13,language_code,  num_pages,ratings_count,text_reviews_count,"
+    "publication_date,publisher\n"
+)
+KAGGLE = {
+    "archive/books.csv": (
+        KAGGLE_HEADER
+        + "1,The Slow Ferry (Harbour  #2),Ada Berg/Jon Ek,4.25,0439785960,9780439785969,en-US,652,1200,91,9/16/2006,"
+        "Quay Press\n"
+        "2,Streets of Nowhere: A History  1870-1900,Sam Holm, Jr./Mia Roth,3.58,074324382X,9780743243827,eng,236,61,6,"
+        "4/20/2004,Nowhere University Press\n"
+        "3,Untold,NOT A WRITER,0.00,0000000000,9780000000000,grc,0,0,0,11/31/2000,Quay  Inc.\n"
+    ).encode()
+}
+EXPORT_HEADER = (
+    "Book Id,Title,Author,Author l-f,Additional Authors,ISBN,ISBN13,My Rating,Average Rating,Publisher,Binding,"
+    "Number of Pages,Year Published,Original Publication Year,Date Read,Date Added,Bookshelves,"
+    "Bookshelves with positions,Exclusive Shelf,My Review,Spoiler,Private Notes,Read Count,Owned Copies\n"
+)
+EXPORT = {
+    "goodreads_library_export.csv": (
+        EXPORT_HEADER
+        + '11,"The Slow Ferry (Harbour, #2)",Ada  Berg,"Berg, Ada","Jon Ek, Mia   Roth","=""0439785960""",'
+        '"=""9780439785969""",0,4.25,Quay Press,Paperback,240,2016,1999,,2022/11/30,"to-read, sci-fi, classics",'
+        '"to-read (#1)",to-read,"It was<br/>slow, I ""guess"".",,,0,0\n'
+        '12,Untold,Cy Holm,"Holm, Cy",,"=""""","=""""",5,0.0,,Kindle,,2020,,2022/11/29,2022/09/16,,,read,,,,1,0\n'
+    ).encode()
+}
+UCSD = {
+    "goodreads/goodreads_books.json": lines(
+        {
+            "isbn": "0439785960", "text_reviews_count": "1", "series": ["7"], "country_code": "US",
+            "language_code": "en-US",
+            "popular_shelves": [{"count": "9", "name": "to-read"}, {"count": "2", "name": "humor"},
+                                {"count": "5", "name": "sci-fi"}],
+            "asin": "", "is_ebook": "false", "average_rating": "4.25", "kindle_asin": "", "similar_books": [],
+            "description": "A <b>ferry</b>man&#39;s letter.<br /><br />And a storm.", "format": "Paperback",
+            "authors": [{"author_id": "31", "role": ""}, {"author_id": "32", "role": "Illustrator"}],
+            "publisher": "Quay Press", "num_pages": "240", "publication_year": "1999", "isbn13": "",
+            "book_id": "11", "ratings_count": "1200", "work_id": "5", "title": "The Slow Ferry (Harbour, #2)",
+            "title_without_series": "The Slow Ferry",
+        },
+        {"book_id": "12", "title": "Untold", "average_rating": "0.00", "ratings_count": "", "authors": [],
+         "popular_shelves": [], "publication_year": "65535", "isbn": "B00X", "language_code": "", "publisher": ""},
+        {"book_id": "13", "title": "", "average_rating": "3.00", "ratings_count": "2", "authors": []},
+    ),
+    "goodreads/goodreads_book_authors.json": lines(
+        {"average_rating": "3.98", "author_id": "31", "name": "Ada  Berg"},
+        {"author_id": "32", "name": "Jon Ek"}, {"author_id": "33", "name": "Nobody"},
+    ),
+    "goodreads/goodreads_book_genres_initial.json": lines(
+        {"book_id": "11", "genres": {"romance": 1}},
+        {"book_id": "12", "genres": {"mystery, thriller, crime": 1, "young-adult": 3, "non-fiction": 9}},
+    ),
+    "goodreads/goodreads_interactions.csv": b"user_id,book_id,is_read,rating,is_reviewed\n0,948,1,5,0\n",
+}  # fmt: skip
+META_2023 = {
+    "main_category": "Books", "title": "The Slow Ferry", "subtitle": "Hardcover \u2013 May 12, 2001",
+    "author": {"avatar": "x", "name": "Ada Berg", "about": ["Ada writes."]}, "average_rating": 4.5,
+    "rating_number": 1200, "features": ["f"], "description": ["A <b>ferry</b>man&rsquo;s", "letter."], "price": 9.5,
+    "images": [], "videos": [], "store": "Ada Berg (Author), Jon Ek (Illustrator)",
+    "categories": ["Books", "Literature & Fiction", "Ferries"],
+    "details": {"Publisher": "Quay Press; 2nd edition (May 12, 2001)", "Language": "English",
+                "ISBN 10": "0439785960", "ISBN 13": "978-0439785969"},
+    "parent_asin": "0439785960", "bought_together": None,
+}  # fmt: skip
+AMAZON_2023 = {
+    "amazon/meta_Books.jsonl": lines(
+        META_2023,
+        {"title": "Untold", "author": None, "average_rating": None, "rating_number": None, "description": [],
+         "store": "Cy Holm (Author), Mia Roth (Author)", "categories": [], "details": {}, "parent_asin": "B00UNTOLD"},
+        {"title": "", "parent_asin": "B00EMPTY", "details": {}},
+        META_2023,
+    ),
+    "amazon/Books.jsonl": lines(
+        {"rating": 5.0, "title": "t", "text": "x", "images": [], "asin": "B1", "parent_asin": "B00UNTOLD",
+         "user_id": "AE1", "timestamp": 1588687728923, "helpful_vote": 0, "verified_purchase": True},
+        {"rating": 2.0, "title": "t", "text": "x", "images": [], "asin": "B1", "parent_asin": "0439785960",
+         "user_id": "AE2", "timestamp": 1588687728000, "helpful_vote": 0, "verified_purchase": True},
+    ),
+}  # fmt: skip
+AMAZON_2018 = {
+    "old/meta_Books.json": lines(
+        {"category": ["Books", "New, Used & Rental Textbooks", "Science & Math"], "description": ["A &amp; B"],
+         "fit": "", "title": "The Slow Ferry", "also_buy": [], "brand": "Visit Amazon's Ada Berg Page",
+         "asin": "0439785960", "price": "$9.50"},
+        {"category": [], "description": [], "title": "Untold", "brand": "", "asin": "B00UNTOLD", "main_cat": "Books"},
+        {"category": [], "title": "var aPageStart = (new Date()).getTime();", "asin": "B00SCRIPT"},
+    ),
+    "old/Books.json": lines(
+        {"overall": 5.0, "verified": True, "reviewTime": "03 30, 2005", "reviewerID": "A1", "asin": "0439785960",
+         "reviewerName": "x", "reviewText": "x", "summary": "s", "unixReviewTime": 1112140800},
+        {"overall": 4.0, "reviewerID": "A2", "asin": "0439785960", "unixReviewTime": 1112140801},
+        {"overall": 1.0, "reviewerID": "A2", "asin": "B00OTHER", "unixReviewTime": 1112140802},
+    ),
+}  # fmt: skip
+AMAZON_2014 = {
+    "meta_Books.json": (
+        b"{'asin': '0439785960', 'salesRank': {'Books': 6334800}, 'imUrl': 'http://example.org/a.jpg', "
+        b"'categories': [['Books', \"Children's Books\"]], 'title': 'The Slow Ferry', 'description': 'A \"ferry\".'}\n"
+        b"{'asin': 'B00UNTOLD', 'categories': [['Books']], 'title': 'Untold'}\n"
+    ),
+    "reviews_Books.json": lines(
+        {"reviewerID": "A1", "asin": "0439785960", "overall": 5.0, "unixReviewTime": 1112140800},
+        {"reviewerID": "A2", "asin": "B00UNTOLD", "overall": 2.0, "unixReviewTime": 1112140800},
+    ),
+}
+GOODBOOKS = {
+    "goodbooks-10k/books.csv": b"book_id,goodreads_book_id,authors,original_publication_year,title,language_code,"
+    b'average_rating,ratings_count\n1,11,"Ada Berg, Jon Ek",1999.0,"The Slow Ferry (Harbour, #2)",eng,4.25,1200\n'
+    b"2,12,Cy Holm,,Untold,,3.5,10\n",
+    "goodbooks-10k/tags.csv": b"tag_id,tag_name\n1,sci-fi\n",
+    "goodbooks-10k/book_tags.csv": b"goodreads_book_id,tag_id,count\n11,1,5\n",
+}
+SUBER = {
+    "books.csv": b"title,description,authors,publisher,published_year,categories,book_id,count,vote_average\n"
+    b"The Slow Ferry,A letter.,['Ada Berg'],Quay Press,1999,['Fiction'],7,1200,4.25\n"
+    b"Untold,,['Cy Holm'],,,[],8,3,2.0\n"
+}
+
+FORMATS: dict[str, tuple[dict[str, bytes], str, str]] = {
+    "goodbooks-10k": (GOODBOOKS, "goodreads", "books.csv"),
+    "Kaggle's goodreads-books": (KAGGLE, "goodreads", "books.csv"),
+    "a Goodreads library export": (EXPORT, "goodreads", "goodreads_library_export.csv"),
+    "UCSD Goodreads": (UCSD, "goodreads", "goodreads_books.json"),
+    "SUBER's books of Amazon": (SUBER, "amazon", "books.csv"),
+    "Amazon Reviews 2023": (AMAZON_2023, "amazon", "meta_Books.jsonl"),
+    "Amazon Reviews 2018": (AMAZON_2018, "amazon", "meta_Books.json"),
+    "Amazon Reviews 2014": (AMAZON_2014, "amazon", "reviews_Books.json"),
+}
+"""Files, the source that reads them, and one of them that stands for all."""
+
+
+def written(folder: Path, files: dict[str, bytes], packing: str = "plain") -> Path:
+    """A folder of the files as they are or each packed by gzip, or a zip file of them."""
+    if packing == "zip":
+        with zipfile.ZipFile(folder.with_suffix(".zip"), "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, content in files.items():
+                archive.writestr(name, content)
+        return folder.with_suffix(".zip")
+    for name, content in files.items():
+        path = folder / (name if packing == "plain" else f"{name}.gz")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if packing == "plain" else gzip.compress(content))
+    return folder
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    """The command line in this process: its exit status, and what it wrote to both streams."""
+    monkeypatch.setenv("EMOSIM_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("EMOSIM_STATE_DIR", str(tmp_path / "state"))
+
+    def call(*arguments: str | Path) -> tuple[int, str]:
+        with pytest.raises(SystemExit) as left:
+            main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return int(left.value.code or 0), captured.out + captured.err
+
+    return call
+
+
+def run(command: Any, tmp_path: Path, *items: str) -> tuple[int, str]:
+    out = tmp_path / f"run-{len(list(tmp_path.glob('run-*')))}"
+    result: tuple[int, str] = command(
+        "run", "--plugin", "books", "--episodes", "2", "--max-steps", "2", "--embeddings", "lexical", "--slate", "1",
+        "--out", out, *items,
+    )  # fmt: skip
+    return result
+
+
+# -------------------------------------------------------------------------------------- the command line
+
+
+@pytest.mark.parametrize("packing", ["plain", "gz", "zip"])
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_runs_as_it_is_and_packed(command: Any, tmp_path: Path, name: str, packing: str) -> None:
+    files, source, _ = FORMATS[name]
+    path = written(tmp_path / "data", files, packing)
+    status, said = run(command, tmp_path, "--items", f"{source}:{path}")
+    assert status == 0, said
+    status, listed = command("items", "--plugin", "books", "--items", f"{source}:{path}")
+    assert (status, "The Slow Ferry" in listed, "Untold" in listed) == (0, True, True), listed
+
+
+@pytest.mark.parametrize("wrong", ["csv", "goodreads", "amazon"])
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("whole", [True, False], ids=["folder", "file"])
+def test_a_wrong_source_names_the_right_one_which_works(
+    command: Any, tmp_path: Path, name: str, wrong: str, whole: bool
+) -> None:
+    files, source, main_file = FORMATS[name]
+    if wrong == source:
+        pytest.skip("it is the right one")
+    folder = written(tmp_path / "my data", files)
+    path = folder if whole else next(folder.rglob(main_file))
+    status, said = command("items", "--plugin", "books", "--items", f"{wrong}:{path}")
+    assert status == 2
+    assert said.count("Error: ") == 1
+    advice = re.search(r"does not read\. Use: (--items .+)\n", said)
+    assert advice is not None, said
+    assert shlex.split(advice[1]) == ["--items", f"{source}:{path}"]
+    status, said = run(command, tmp_path, *shlex.split(advice[1]))
+    assert status == 0, said
+
+
+def test_a_users_command_line_reads_what_the_message_says(emosim: Any) -> None:
+    written(emosim.folder, AMAZON_2023)
+    said = emosim("items", "--plugin", "books", "--items", "goodreads:amazon", status=2).err
+    assert said == (
+        "Error: amazon: is Amazon Reviews 2023 in JSON lines, which 'goodreads' does not read. "
+        "Use: --items amazon:amazon\n"
+    )
+    done = emosim("items", "--plugin", "books", "--items", "amazon:amazon")
+    assert "Untold" in done.out
+    assert "1 books without a title that can be read were left out" in done.err
+    assert "1 rows about a book that stands there already were left out" in done.err
+
+
+# ------------------------------------------------------------------------------------------ what is read
+
+
+def load_goodreads(path: Path, **options: Any) -> LoadedItems:
+    return Goodreads(GoodreadsOptions(path=path, **options)).load()
+
+
+def load_amazon(path: Path, **options: Any) -> LoadedItems:
+    return Amazon(AmazonOptions(path=path, **options)).load()
+
+
+def test_kaggles_goodreads_books(tmp_path: Path) -> None:
+    loaded = load_goodreads(written(tmp_path, KAGGLE))
+    one, two, three = loaded.items
+    assert (one.id, one.title, one.collection, one.part) == ("goodreads-1", "The Slow Ferry", "Harbour", 2)
+    assert (one.authors, one.year, one.publisher) == (("Ada Berg", "Jon Ek"), 2006, "Quay Press")
+    assert (one.public_rating, one.public_count, one.language, one.isbn) == (4.25, 1200, "en", "0439785960")
+    assert (two.authors, two.public_rating) == (("Sam Holm, Jr.", "Mia Roth"), 3.58)
+    assert two.title == "Streets of Nowhere: A History 1870-1900"
+    assert (three.public_rating, three.public_count, three.year) == (None, 0, 2000)
+    (note,) = loaded.notes
+    assert note.endswith("books.csv: in 1 rows, commas without quotes were read as part of the authors.")
+    assert len(load_goodreads(tmp_path, min_ratings=61).items) == 2
+
+
+@pytest.mark.parametrize(
+    ("rows", "row", "field", "says"),
+    [
+        ("1,A,Ada,4.5,0,0,eng,1,2,3\n", 2, "", "has 10 fields; the header has 12"),
+        ("1,A,Ada,4.5,3.5,0,0,eng,1,2,3,9/16/2006,P\n", 2, "", "has 13 fields; the header has 12"),
+        ("1,A,Ada,good,,,eng,1,2,3,9/16/2006,P\n", 2, "average_rating", "expected a number, got 'good'"),
+        ("1,A,Ada,4.5,,,eng,1,2,3,2006,P\n", 2, "publication_date", "expected a date like 9/16/2006"),
+        ("1,A,Ada,4.5,,,eng,1,2,3,,P\n1,B,Bo,4.5,,,eng,1,2,3,,P\n", 3, "bookID", "stands in row 2 already"),
+    ],
+)
+def test_kaggles_goodreads_books_errors(tmp_path: Path, rows: str, row: int, field: str, says: str) -> None:
+    path = tmp_path / "books.csv"
+    path.write_text(KAGGLE_HEADER + rows)
+    fails(lambda: load_goodreads(path), file="books.csv", row=row, field=field, says=says)
+
+
+def test_the_first_version_of_goodreads_books_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "books.csv"
+    path.write_text(
+        "bookID,title,authors,average_rating,isbn,isbn13,language_code,# num_pages,ratings_count,text_reviews_count\n"
+        "1,A,Ada Berg-Jon Ek,4.5,0439785960,9780439785969,eng,1,2,3\n"
+    )
+    fails(lambda: load_goodreads(path), file="books.csv", says="hyphens between authors")
+
+
+def test_a_goodreads_library_export(tmp_path: Path) -> None:
+    one, two = load_goodreads(written(tmp_path, EXPORT)).items
+    assert (one.id, one.title, one.collection, one.part) == ("goodreads-11", "The Slow Ferry", "Harbour", 2)
+    assert (one.authors, one.year) == (("Ada Berg", "Jon Ek", "Mia Roth"), 1999)
+    assert (one.isbn, one.categories, one.publisher) == ("0439785960", ("science fiction", "classics"), "Quay Press")
+    # My Rating is the reader's alone: 0 is none, and 5 makes no public rating.
+    assert (one.public_rating, one.public_count) == (4.25, None)
+    assert (two.public_rating, two.isbn, two.year, two.publisher) == (None, None, 2020, None)
+
+
+def test_ucsds_goodreads(tmp_path: Path) -> None:
+    loaded = load_goodreads(written(tmp_path, UCSD))
+    one, two = loaded.items
+    assert (one.id, one.title, one.collection, one.part) == ("goodreads-11", "The Slow Ferry", "Harbour", 2)
+    assert (one.authors, one.year, one.language) == (("Ada Berg", "Jon Ek"), 1999, "en")
+    assert one.description == "A ferryman's letter. And a storm."
+    assert (one.categories, one.public_rating, one.public_count) == (("science fiction", "humor"), 4.25, 1200)
+    assert two.categories == ("young adult", "mystery")
+    assert (two.public_rating, two.public_count, two.year, two.isbn) == (None, None, None, None)
+    untitled, undated = loaded.notes
+    assert "1 books without a title were left out" in untitled
+    assert "1 years of publication that no book can have" in undated
+    assert [book.id for book in load_goodreads(tmp_path, min_ratings=3).items] == ["goodreads-11"]
+    fails(lambda: load_goodreads(tmp_path, min_ratings=5000), file="goodreads_books.json", says="lower min_ratings")
+
+
+def test_ucsds_goodreads_part_alone(tmp_path: Path) -> None:
+    path = tmp_path / "goodreads_books_poetry.json.gz"
+    path.write_bytes(gzip.compress(UCSD["goodreads/goodreads_books.json"]))
+    loaded = load_goodreads(path)
+    assert loaded.items[0].authors == ()
+    assert any("the books have no authors" in note for note in loaded.notes)
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "says"),
+    [
+        ({"book_id": "x"}, "book_id", "whole number, got 'x'"),
+        ({"average_rating": "good"}, "average_rating", "expected a number, got 'good'"),
+        ({"average_rating": "7"}, "average_rating", "less than or equal to 5"),
+        ({"authors": ["Ada"]}, "authors.0", "valid dictionary"),
+        ({"popular_shelves": [{"name": "sci-fi", "count": "x"}]}, "count", "whole number, got 'x'"),
+        ({"title": 3}, "title", "valid string"),
+    ],
+)
+def test_ucsds_goodreads_errors(tmp_path: Path, change: dict[str, Any], field: str, says: str) -> None:
+    first = json.loads(UCSD["goodreads/goodreads_books.json"].splitlines()[0])
+    path = tmp_path / "goodreads_books.json"
+    path.write_bytes(lines(first, {**first, "book_id": "2", **change}))
+    fails(lambda: load_goodreads(path), file="goodreads_books.json", row=2, field=field, says=says)
+
+
+def test_amazon_reviews_2023(tmp_path: Path) -> None:
+    loaded = load_amazon(written(tmp_path, AMAZON_2023))
+    one, two = loaded.items
+    assert (one.id, one.title, one.year, one.publisher) == ("amazon-0439785960", "The Slow Ferry", 2001, "Quay Press")
+    assert (one.authors, one.language, one.isbn) == (("Ada Berg",), "en", "0439785960")
+    assert (one.categories, one.description) == (("fiction", "ferries"), "A ferryman\u2019s letter.")
+    assert (one.public_rating, one.public_count) == (4.5, 1200)
+    assert two.authors == ("Cy Holm", "Mia Roth")
+    mean = (5 + 2) / 2
+    assert (two.public_rating, two.public_count) == (round((5 + 5 * mean) / 6, 6), 1)
+    assert len(loaded.notes) == 2
+    assert load_amazon(tmp_path, prior_count=0).items[1].public_rating == 5.0
+    assert len(load_amazon(tmp_path, min_ratings=2).items) == 1
+    (tmp_path / "amazon" / "Books.jsonl").unlink()
+    assert load_amazon(tmp_path).items[1].public_rating is None
+
+
+def test_amazon_reviews_are_ratings_of_people(tmp_path: Path) -> None:
+    loader = Amazon(AmazonOptions(path=written(tmp_path, AMAZON_2023)))
+    ratings = loader.load_ratings(loader.load().items)
+    assert list(ratings.people) == ["AE1", "AE2"]
+    assert ratings.items.tolist() == [1, 0]
+    assert ratings.values.tolist() == [5, 2]
+    assert ratings.times.tolist() == [1588687728.923, 1588687728.0]
+
+
+def test_amazon_reviews_2018_and_2014(tmp_path: Path) -> None:
+    loaded = load_amazon(written(tmp_path / "2018", AMAZON_2018), prior_count=0)
+    one, two = loaded.items
+    assert (one.categories, one.description, one.authors) == (("science",), "A & B", ("Ada Berg",))
+    assert (one.public_rating, one.public_count) == (4.5, 2)
+    assert (two.authors, two.public_rating, two.public_count) == ((), None, None)
+    assert "1 books without a title that can be read" in loaded.notes[0]
+    one, two = load_amazon(written(tmp_path / "2014", AMAZON_2014), prior_count=0).items
+    assert (one.categories, one.description, one.public_rating) == (("children",), 'A "ferry".', 5.0)
+    assert (two.public_rating, two.public_count) == (2.0, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "bad", "field", "says"),
+    [
+        ("meta_Books.jsonl", b'{"title": "A", "parent_asin": ""}\n', "parent_asin", "identifier is missing"),
+        ("meta_Books.jsonl", b'{"title": "A", "parent_asin": "B1", "average_rating": 9}\n', "average_rating",
+         "less than or equal to 5"),
+        ("meta_Books.jsonl", b"not json\n", "", "is not JSON"),
+        ("Books.jsonl", b'{"rating": 6, "parent_asin": "B1", "user_id": "A", "timestamp": 1}\n', "rating",
+         "expected a rating of 1 to 5, got 6"),
+        ("Books.jsonl", b'{"rating": true, "parent_asin": "B1", "user_id": "A"}\n', "rating", "got True"),
+        ("Books.jsonl", b'{"rating": 5, "parent_asin": "B1", "user_id": ""}\n', "user_id", "expected a text"),
+        ("Books.jsonl", b'{"rating": 5, "parent_asin": "B1", "user_id": "A"}\n', "timestamp", "expected a number"),
+    ],
+)  # fmt: skip
+def test_amazon_reviews_errors(tmp_path: Path, name: str, bad: bytes, field: str, says: str) -> None:
+    key = f"amazon/{name}"
+    row = AMAZON_2023[key].count(b"\n") + 1
+    path = written(tmp_path, {**AMAZON_2023, key: AMAZON_2023[key] + bad})
+    fails(lambda: load_amazon(path), file=name, row=row, field=field, says=says)
+
+
+def test_a_line_of_metadata_is_data_and_never_run(tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    line = f"{{'asin': open({str(made)!r}, 'w').name, 'title': 'A'}}\n".encode()
+    path = written(tmp_path / "data", {"meta_Books.json": AMAZON_2014["meta_Books.json"] + line})
+    fails(lambda: load_amazon(path), file="meta_Books.json", row=3, says="is not JSON")
+    assert not made.exists()
+
+
+# ------------------------------------------------------------------------------------------ text of pages
+
+
+@pytest.mark.parametrize(
+    ("page", "text"),
+    [
+        ("a<br/>b &amp; <b>c</b>d", "a b & cd"),
+        ("<p>One</p><p>Two&nbsp;&quot;x&quot;</p>", 'One Two "x"'),
+        ("I <3 you, 3 < 4 & 5 > 2", "I <3 you, 3 < 4 & 5 > 2"),
+        ("x<script>var a = '<b>';</script>y<style>b {}</style>z", "xyz"),
+        ("plain  text\nhere", "plain text here"),
+    ],
+)
+def test_markup_and_entities_become_plain_text(page: str, text: str) -> None:
+    assert plain(page) == text
+
+
+@given(st.lists(st.text(alphabet="abc é'\"&;#", min_size=1), max_size=4))
+def test_text_without_tags_stays_but_for_entities_and_blanks(words: Sequence[str]) -> None:
+    import html
+
+    text = " ".join(words)
+    assert plain(text) == " ".join(html.unescape(text).split())
