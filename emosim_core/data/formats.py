@@ -48,9 +48,12 @@ class Format:
             return True
         line = beginning.partition("\n")[0].rstrip("\r")
         for delimiter in _DELIMITERS:
-            header = [name.strip() for name in next(csv.reader([line], delimiter=delimiter), [])]
-            if set(self.columns) <= set(header):
-                return not self.known or set(header) <= set(self.known)
+            try:
+                header = {name.strip() for name in next(csv.reader([line], delimiter=delimiter), [])}
+            except csv.Error:
+                continue
+            if header.issuperset(self.columns):
+                return not self.known or header.issubset(self.known)
         return False
 
 

@@ -243,8 +243,8 @@ def test_a_users_command_line_reads_what_the_message_says(emosim: Any) -> None:
     )
     done = emosim("items", "--plugin", "books", "--items", "amazon:amazon")
     assert "Untold" in done.out
-    assert "1 books without a title that can be read were left out" in done.err
-    assert "1 rows about a book that stands there already were left out" in done.err
+    assert "left out books without a title that can be read: 1." in done.err
+    assert "left out rows about a book that stands there already: 1." in done.err
 
 
 # ------------------------------------------------------------------------------------------ what is read
@@ -268,7 +268,7 @@ def test_kaggles_goodreads_books(tmp_path: Path) -> None:
     assert two.title == "Streets of Nowhere: A History 1870-1900"
     assert (three.public_rating, three.public_count, three.year) == (None, 0, 2000)
     (note,) = loaded.notes
-    assert note.endswith("books.csv: in 1 rows, commas without quotes were read as part of the authors.")
+    assert note.endswith("books.csv: rows in which commas without quotes were read as part of the authors: 1.")
     assert len(load_goodreads(tmp_path, min_ratings=61).items) == 2
 
 
@@ -317,8 +317,8 @@ def test_ucsds_goodreads(tmp_path: Path) -> None:
     assert two.categories == ("young adult", "mystery")
     assert (two.public_rating, two.public_count, two.year, two.isbn) == (None, None, None, None)
     untitled, undated = loaded.notes
-    assert "1 books without a title were left out" in untitled
-    assert "1 years of publication that no book can have" in undated
+    assert "left out books without a title: 1." in untitled
+    assert "took years of publication that no book can have as unknown: 1." in undated
     assert [book.id for book in load_goodreads(tmp_path, min_ratings=3).items] == ["goodreads-11"]
     fails(lambda: load_goodreads(tmp_path, min_ratings=5000), file="goodreads_books.json", says="lower min_ratings")
 
@@ -381,7 +381,7 @@ def test_amazon_reviews_2018_and_2014(tmp_path: Path) -> None:
     assert (one.categories, one.description, one.authors) == (("science",), "A & B", ("Ada Berg",))
     assert (one.public_rating, one.public_count) == (4.5, 2)
     assert (two.authors, two.public_rating, two.public_count) == ((), None, None)
-    assert "1 books without a title that can be read" in loaded.notes[0]
+    assert "books without a title that can be read: 1." in loaded.notes[0]
     one, two = load_amazon(written(tmp_path / "2014", AMAZON_2014), prior_count=0).items
     assert (one.categories, one.description, one.public_rating) == (("children",), 'A "ferry".', 5.0)
     assert (two.public_rating, two.public_count) == (2.0, 1)

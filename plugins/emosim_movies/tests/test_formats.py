@@ -324,17 +324,17 @@ def test_the_movies_dataset_with_its_broken_and_repeated_rows(tmp_path: Path) ->
     assert (two.title, two.year, two.runtime) == ("Night Count", 1997, 104)
     assert two.description == "Nobody sleeps - Written by nobody"
     broken, repeated = loaded.notes
-    assert broken.endswith("movies_metadata.csv: 1 rows that a line end had broken in two were put together.")
-    assert repeated.endswith("movies_metadata.csv: 1 rows about a film that stands there already were left out.")
+    assert broken.endswith("movies_metadata.csv: put rows together that a line end had broken in two: 1.")
+    assert repeated.endswith("movies_metadata.csv: left out rows about a film that stands there already: 1.")
 
 
 def test_what_was_mended_is_announced(command: Any, tmp_path: Path) -> None:
     path = written(tmp_path / "data", MOVIES_DATASET)
     _, said = run(command, tmp_path, "--items", f"tmdb:{path}")
     assert "Note: " in said
-    assert "were put together" in said
+    assert "put rows together" in said
     _, said = command("items", "--plugin", "movies", "--items", f"tmdb:{path}")
-    assert "were put together" in said
+    assert "put rows together" in said
 
 
 def test_a_row_that_cannot_be_mended_is_named(tmp_path: Path) -> None:

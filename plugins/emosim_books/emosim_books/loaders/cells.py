@@ -34,4 +34,4 @@ def left_out(path: str, count: int, what: str, why: str) -> list[str]:
         what: what they are ("books").
         why: what is wrong with them ("without a title").
     """
-    return [f"{path}: {count:,} {what} {why} were left out."] if count else []
+    return [f"{path}: left out {what} {why}: {count:,}."] if count else []

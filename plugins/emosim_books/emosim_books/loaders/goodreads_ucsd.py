@@ -110,7 +110,7 @@ def read(release: Release, min_ratings: int) -> tuple[list[Book], list[str]]:
         books.append(book)
     notes = left_out(path, untitled, "books", "without a title")
     if undated:
-        notes.append(f"{path}: {undated:,} years of publication that no book can have were taken as unknown.")
+        notes.append(f"{path}: took years of publication that no book can have as unknown: {undated:,}.")
     if names is None:
         notes.append(f"{_AUTHORS}.gz is not beside {path}: the books have no authors.")
     return books, notes

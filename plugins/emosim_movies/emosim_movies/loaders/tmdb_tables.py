@@ -65,12 +65,12 @@ def records(release: Release, most_cast: int, notes: list[str]) -> Iterator[tupl
             yield row, film, {**_fields(cells, path, row), "actors": cast, "director": directors}
     halves.check()
     for count, what in (
-        (halves.joined, "rows that a line end had broken in two were put together"),
-        (again, "rows about a film that stands there already were left out"),
-        (untitled, "films without a title were left out"),
+        (halves.joined, "put rows together that a line end had broken in two"),
+        (again, "left out rows about a film that stands there already"),
+        (untitled, "left out films without a title"),
     ):
         if count:
-            notes.append(f"{path}: {count:,} {what}.")
+            notes.append(f"{path}: {what}: {count:,}.")
 
 
 class _Halves:
