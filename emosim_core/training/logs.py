@@ -31,6 +31,11 @@ HOW_TO_MAKE = "emosim run --plugin movies --policy random --people known --episo
 
 _WHAT = "the directory of a run, or a .parquet or .csv file of interactions"
 
+_NEEDED = (
+    "a log has the columns episode, step, user, item (its id in the catalogue) and rating (on the catalogue's scale)"
+)
+"""What is said of a file of ratings that is published in another form."""
+
 _UNKNOWN_TRAIT = 2
 
 
@@ -178,12 +183,17 @@ def _entries(found: Path, path: str, traits: dict[str, list[int]]) -> Iterator[_
     elif ".csv" in suffixes or ".tsv" in suffixes:
         rows = read_csv(path, "a CSV file of interactions", required=COLUMNS, held=False)
     else:
-        raise DataError(path, f"is neither a directory nor a .parquet or .csv file; expected {_WHAT}")
-    with closing(rows):  # type: ignore[type-var]
-        for row, values in rows:
-            entry = _of_row(values, path, row)
-            if entry is not None:
-                yield entry
+        raise DataError(path, f"is neither a directory nor a .parquet or .csv file; expected {_WHAT}; {_NEEDED}")
+    try:
+        with closing(rows):  # type: ignore[type-var]
+            for row, values in rows:
+                entry = _of_row(values, path, row)
+                if entry is not None:
+                    yield entry
+    except DataError as error:
+        if error.field in COLUMNS and "the column is missing" in str(error):
+            raise DataError(path, f"the column is missing; {_NEEDED}", row=error.row, field=error.field) from error
+        raise
 
 
 def _of_run(directory: Path, traits: dict[str, list[int]]) -> Iterator[_Entry]:

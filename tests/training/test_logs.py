@@ -143,6 +143,24 @@ def test_a_file_that_makes_no_sense_is_refused(catalog: Catalog, tmp_path: Path,
         read_logs([written(tmp_path / "a.csv", rows)], catalog, [])
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("ratings.csv", "userId,movieId,rating,timestamp\n1,1,4.0,964982703\n"),
+        ("u.data", "196\t242\t3\t881250949\n"),
+        ("ratings.dat", "1::1193::5::978300760\n"),
+        ("Books.jsonl", '{"rating": 5.0, "parent_asin": "B1", "user_id": "A", "timestamp": 1}\n'),
+        ("goodreads_interactions.csv", "user_id,book_id,is_read,rating,is_reviewed\n0,948,1,5,0\n"),
+    ],
+)
+def test_ratings_in_a_published_form_are_told_the_columns_of_a_log(
+    catalog: Catalog, tmp_path: Path, name: str, text: str
+) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(DataError, match=r"a log has the columns episode, step, user, item \(its id in the catalogue\)"):
+        read_logs([str(tmp_path / name)], catalog, [])
+
+
 def test_what_is_no_log_is_refused_and_told_how_to_make_one(catalog: Catalog, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no such file or directory.*emosim run --plugin movies --policy random"):
         read_logs([str(tmp_path / "nothing")], catalog, [])

@@ -70,7 +70,9 @@ def read(release: Release) -> tuple[list[Book], list[str]]:
             number = whole_number(cells["bookID"], path, row, "bookID")
             ids.add(number, row)
             books.append(_book(number, cells, path, row))
-    notes = [f"{path}: rows in which commas without quotes were read as part of the authors: {joined:,}."] if joined else []
+    notes = (
+        [f"{path}: rows in which commas without quotes were read as part of the authors: {joined:,}."] if joined else []
+    )
     return books, notes
 
 
