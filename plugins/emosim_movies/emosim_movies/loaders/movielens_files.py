@@ -216,7 +216,7 @@ class MovieLensFiles:
         with closing(self._rows(table, columns if self._headed else list(_TYPES), held=False)) as rows:
             next(rows, None)
         with open_table(table) as stream:
-            start = stream.peek()  # type: ignore[attr-defined]
+            start = stream.peek()
             line = start.removeprefix(codecs.BOM_UTF8).partition(b"\n")[0].decode("utf-8", "replace")
             if b'"' in start or (self._headed and not set(columns) <= set(line.strip().split(","))):
                 return
