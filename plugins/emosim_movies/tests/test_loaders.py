@@ -10,7 +10,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from emosim_movies.loaders import CsvMovies, CsvMoviesOptions, MovieLens, MovieLensOptions, Tmdb, TmdbOptions, movielens
+from emosim_movies.loaders import (
+    CsvMovies,
+    CsvMoviesOptions,
+    MovieLens,
+    MovieLensOptions,
+    Tmdb,
+    TmdbOptions,
+    movielens_files,
+)
 from emosim_movies.loaders.movielens import split_title
 from emosim_movies.movie import Movie
 from pydantic import ValidationError
@@ -138,7 +146,7 @@ def test_movielens_may_be_packed_file_by_file(tmp_path: Path) -> None:
 
 
 def test_movielens_goes_on_where_pandas_stumbles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(movielens, "_ROWS_AT_ONCE", 2)
+    monkeypatch.setattr(movielens_files, "_ROWS_AT_ONCE", 2)
     table = "userId,movieId,rating,timestamp\n1,1,5.0,1\n2,1,4.0,1\n3.0,1,3.0,1\n4,1,2.0,1\n5,1.0,1.0,1\n"
     loaded = load_movielens(write_folder(tmp_path, {**FILES, "ratings.csv": table}), prior_count=0)
     assert (loaded.items[0].public_rating, loaded.items[0].public_count) == (6.0, 5)
