@@ -202,9 +202,7 @@ def _of_run(directory: Path, traits: dict[str, list[int]]) -> Iterator[_Entry]:
             traits[person["id"]] = [person.get(trait, _UNKNOWN_TRAIT) for trait in TRAITS]
         for told in record["proposed"]:
             if told["consumed"]:
-                yield _Entry(
-                    record["episode"], record["step"], record["user"], told["item"], float(told["felt"]), row
-                )
+                yield _Entry(record["episode"], record["step"], record["user"], told["item"], float(told["felt"]), row)
 
 
 def _of_row(values: dict[str, Any], path: str, row: int) -> _Entry | None:
