@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,19 @@ def test_sessions_of_several_sources_stay_apart(catalog: Catalog, tmp_path: Path
 def test_a_row_without_a_rating_is_left_out(catalog: Catalog, tmp_path: Path) -> None:
     logs = read_logs([written(tmp_path / "a.csv", "0,1,ann,i003,,0,false\n0,2,ann,i004,5,5,true\n")], catalog, [])
     assert logs.items.tolist() == [4]
+
+
+def test_a_file_may_be_packed_and_written_by_another_program(catalog: Catalog, tmp_path: Path) -> None:
+    text = ";Episode;step;user;item;rating\r\n0;0.0;1.0;ann;i003;4.0\r\n1;0.0;2.0;ann;i004;nan\r\n"
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(text.encode("utf-8-sig")))
+    logs = read_logs([str(tmp_path / "a.csv.gz")], catalog, [])
+    assert (logs.items.tolist(), logs.ratings.tolist()) == ([3], [4])
+
+
+@pytest.mark.parametrize("step", ["1e999", "nan", "first", ""])
+def test_a_step_that_is_no_number_is_named(catalog: Catalog, tmp_path: Path, step: str) -> None:
+    with pytest.raises(DataError, match="row 2, field 'step': expected a number"):
+        read_logs([written(tmp_path / "a.csv", f"0,{step},ann,i003,4,4,true\n")], catalog, [])
 
 
 def test_pairs_are_means(catalog: Catalog, tmp_path: Path) -> None:
