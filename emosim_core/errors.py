@@ -36,7 +36,15 @@ from typing import Any
 
 
 class EmoSimError(Exception):
-    """Base of all errors that a user can cause or mend."""
+    """Base of all errors that a user can cause or mend. A copy of one, or one from another process, is the same."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _remade, (type(self), self.args), self.__dict__
+
+
+def _remade(kind: type[EmoSimError], args: tuple[Any, ...]) -> EmoSimError:
+    """An error with the message it had; ``__init__`` composed it, and may take other arguments."""
+    return kind.__new__(kind, *args)
 
 
 class ConfigurationError(EmoSimError):

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emosim_core.errors import PluginError, RatingError
+from emosim_core.hooks.faults import named
 from emosim_core.model import Catalog, History, Interaction, Item, Population, RatingScale, User
 from emosim_core.model.domain import Words
 
@@ -120,7 +122,7 @@ class RatingRequest:
 
 @dataclass(slots=True)
 class Ratings:
-    """Answers of a rater.
+    """Answers of a rater. Reasons and probabilities are made when they are read, or when this is pickled or copied.
 
     Attributes:
         values: ratings, shape ``(R, S)``; NaN is a failed rating.
@@ -132,6 +134,17 @@ class Ratings:
     values: NDArray[np.float64]
     reason: Callable[[int, int], str] = lambda row, place: ""
     probabilities: Callable[[int, int], Mapping[str, float]] = lambda row, place: {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        places = list(np.ndindex(self.values.shape))
+        with named("a reason of the rater"):
+            reasons = {place: self.reason(*place) for place in places}
+            probabilities = {place: dict(self.probabilities(*place)) for place in places}
+        return type(self), (self.values, partial(_entry, reasons), partial(_entry, probabilities))
+
+
+def _entry(table: Mapping[tuple[int, int], Any], row: int, place: int) -> Any:
+    return table[row, place]
 
 
 @dataclass(frozen=True)

@@ -120,6 +120,9 @@ class Resolved:
 class Registry:
     """The plugins of one process and what they provide. Pass it on; there is no global one.
 
+    A pickled one is found anew where it is unpickled, and loads the plugins that were loaded; a deep copy is the
+    registry itself.
+
     Args:
         only: names of the plugins that may be loaded; None for all. The environment variable
             ``EMOSIM_PLUGINS`` (names with commas between) has the same effect and is read where
@@ -132,6 +135,7 @@ class Registry:
         if only is None and (listed := os.environ.get("EMOSIM_PLUGINS")) is not None:
             only = [name.strip() for name in listed.split(",") if name.strip()]
             _warn_of_strangers(only, [entry.name for entry in entry_points])
+        self._allowed = only
         self._strict = strict
         self._manager = pluggy.PluginManager(spec.PROJECT)
         self._manager.add_hookspecs(spec)
@@ -150,6 +154,13 @@ class Registry:
                 record.status, record.cause = "blocked", "not named in EMOSIM_PLUGINS, or blocked by --no-plugins"
             self._entry_points[id(record)] = entry
             self._records.append(record)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        loaded = [record.name for record in self._records[1:] if record.status == "ok"]
+        return _found_anew, (type(self), self._allowed, self._strict, loaded)
+
+    def __deepcopy__(self, memo: Mapping[int, Any]) -> Registry:
+        return self
 
     @property
     def hook(self) -> Any:
@@ -408,6 +419,14 @@ class Registry:
                 error.suggestions or nearest(name, plugins),
                 package_hint("domain", name) or "No plugin that is installed provides it.",
             ) from None
+
+
+def _found_anew(kind: type[Registry], only: Collection[str] | None, strict: bool, loaded: list[str]) -> Registry:
+    """The registry of this process, with the plugins loaded that were loaded in another."""
+    registry = kind(only, strict)
+    for name in loaded:
+        registry.load(name)
+    return registry
 
 
 def _clash(mine: Component, theirs: Component) -> str | None:

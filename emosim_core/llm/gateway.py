@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from emosim_core.errors import EmoSimError, LLMError, LLMReplayError, LLMTransientError, PluginError
 from emosim_core.llm.backend import LLMBackend
@@ -37,6 +37,8 @@ class Gateway:
         backend: what is asked.
         options: how.
         usage: what was asked, and what it cost.
+
+    A pickled or copied gateway is closed, and opens when it is asked; it counts on from what was counted.
     """
 
     def __init__(
@@ -46,9 +48,19 @@ class Gateway:
         self.options = options or GatewayOptions()
         self.usage = UsageTally()
         self._retries = retries or Retries(self.options.attempts)
+        self._begin_closed()
+
+    def _begin_closed(self) -> None:
         self._making = threading.Lock()
         self._session: _Session | None = None
         self._forked: _Session | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name not in ("_making", "_session", "_forked")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._begin_closed()
 
     def ask(self, requests: Sequence[ChatRequest]) -> list[ChatAnswer | LLMError]:
         """The answers to questions, in their order; in the place of one that failed, why. Any thread may ask.

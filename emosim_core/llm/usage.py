@@ -36,6 +36,13 @@ class UsageTally:
         self.prompt_tokens = self.cached_tokens = self.completion_tokens = self.reasoning_tokens = 0
         self.seconds = 0.0
 
+    def __getstate__(self) -> dict[str, Any]:
+        with self._lock:
+            return {name: value for name, value in vars(self).items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _lock=threading.Lock())
+
     @property
     def cost(self) -> float | None:
         """What all answered calls cost, in the price's currency; None where no price is known, 0 before any call."""

@@ -13,9 +13,8 @@ from emosim_core.hooks import Registry
 from emosim_core.simulation.assembly import World, assemble
 from emosim_core.simulation.config import EnvironmentConfig, read_config
 from emosim_core.simulation.engine import Engine, Step
-from emosim_core.simulation.info import session_info, step_info
+from emosim_core.simulation.info import RENDER_MODES, checked_render_mode, rendered, session_info, step_info
 from emosim_core.simulation.spaces import action_space, observation_space
-from emosim_core.terminal import one_line
 
 
 class EmoSimEnv(gymnasium.Env[dict[str, Any], Any]):
@@ -31,7 +30,8 @@ class EmoSimEnv(gymnasium.Env[dict[str, Any], Any]):
 
     Args:
         plugin: the domain, such as ``"movies"``.
-        render_mode: ``"ansi"`` to have :meth:`render` tell the last step in words.
+        render_mode: ``"ansi"`` to have :meth:`render` tell the last step in words, ``"rgb_array"`` for an image of
+            these words (needs Pillow when it is rendered).
         world: a world that is assembled already; then no other option may be given.
         registry: plugins to use; found anew if not given.
         options: fields of :class:`~emosim_core.simulation.config.EnvironmentConfig`.
@@ -40,7 +40,7 @@ class EmoSimEnv(gymnasium.Env[dict[str, Any], Any]):
         EmoSimError: something that the configuration names is wrong or missing.
     """
 
-    metadata = {"render_modes": ["ansi"], "render_fps": 4}  # noqa: RUF012  (Gymnasium's own declaration)
+    metadata = {"render_modes": list(RENDER_MODES), "render_fps": 4}  # noqa: RUF012  (Gymnasium's own declaration)
 
     def __init__(
         self,
@@ -51,9 +51,7 @@ class EmoSimEnv(gymnasium.Env[dict[str, Any], Any]):
         registry: Registry | None = None,
         **options: Any,
     ) -> None:
-        if render_mode not in (None, "ansi"):
-            raise ConfigurationError(f"render_mode is 'ansi' or None, not {render_mode!r}")
-        self.render_mode = render_mode
+        self.render_mode = checked_render_mode(render_mode)
         self._owns_world = world is None
         self.world = make_world(plugin, world, registry, options)
         self.engine = Engine(self.world)
@@ -117,20 +115,16 @@ class EmoSimEnv(gymnasium.Env[dict[str, Any], Any]):
             self.world.close()
         super().close()
 
-    def render(self) -> str | None:
-        """The last step in words, in the mode ``"ansi"``."""
+    def render(self) -> str | NDArray[np.uint8] | None:
+        """The last step in words, or as an image of shape ``(H, W, 3)``, as ``render_mode`` says.
+
+        Raises:
+            MissingDependencyError: an image needs Pillow, which is not installed.
+        """
         if self.render_mode is None:
             return None
-        if self._last is None:
-            return "No step was taken yet."
-        told = step_info(self.engine, self._last, 0)
-        scale = self.world.domain.scale
-        lines = [
-            f"{told['user_name']} on {title}: {'no rating' if rating is None else scale.format(rating)} ({reason})"
-            for title, rating, reason in zip(told["titles"], told["ratings"], told["reasons"], strict=True)
-        ]
-        lines += [f"The session ended: {told['end']}."] if told["end"] else []
-        return "\n".join(map(one_line, lines))
+        info = None if self._last is None else step_info(self.engine, self._last, 0)
+        return rendered(self.engine, info, self.render_mode)
 
 
 def make_world(plugin: str | None, world: World | None, registry: Registry | None, options: dict[str, Any]) -> World:
@@ -156,7 +150,7 @@ def chosen_person(world: World, options: dict[str, Any] | None) -> int | None:
     """
     if not options:
         return None
-    unknown = sorted(set(options) - {"user"})
+    unknown = sorted(map(str, set(options) - {"user"}))
     if unknown:
         raise ConfigurationError(f"unknown reset option {unknown[0]!r}; the only one is 'user'")
     user = options["user"]

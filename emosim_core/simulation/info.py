@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from emosim_core.errors import ConfigurationError
 from emosim_core.simulation.engine import Engine, Step
+from emosim_core.simulation.picture import picture
+from emosim_core.terminal import one_line
 
 
 class Reasons(Sequence[str]):
     """The reasons of one person's answers, worded when they are read: most steps are never read.
+
+    Pickled, they become a list of texts, which needs neither the step nor its rater. They never change, so that a copy
+    is the object itself.
 
     Args:
         step: the step.
@@ -39,6 +48,55 @@ class Reasons(Sequence[str]):
 
     def __repr__(self) -> str:
         return repr(list(self))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return list, (list(self),)
+
+    def __copy__(self) -> Reasons:
+        return self
+
+    def __deepcopy__(self, memo: Mapping[int, Any]) -> Reasons:
+        return self
+
+
+RENDER_MODES = ("ansi", "rgb_array")
+"""How an environment can be rendered: in words, or as an image of these words."""
+
+
+def checked_render_mode(mode: str | None) -> str | None:
+    """A render mode that environments have.
+
+    Raises:
+        ConfigurationError: there is no such mode.
+    """
+    if mode is not None and mode not in RENDER_MODES:
+        raise ConfigurationError(f"render_mode is {', '.join(map(repr, RENDER_MODES))} or None, not {mode!r}")
+    return mode
+
+
+def rendered(engine: Engine, info: Mapping[str, Any] | None, mode: str) -> str | NDArray[np.uint8]:
+    """A step in words, or as an image of shape ``(H, W, 3)``.
+
+    Args:
+        engine: the engine that made the step.
+        info: what :func:`step_info` says of it; None where no step was taken.
+        mode: one of :data:`RENDER_MODES`.
+
+    Raises:
+        MissingDependencyError: an image needs Pillow, which is not installed.
+    """
+    text = "No step was taken yet." if info is None else _in_words(engine, info)
+    return text if mode == "ansi" else picture(text, 5 * engine.slate + 2)
+
+
+def _in_words(engine: Engine, info: Mapping[str, Any]) -> str:
+    scale = engine.world.domain.scale
+    lines = [
+        f"{info['user_name']} on {title}: {'no rating' if rating is None else scale.format(rating)} ({reason})"
+        for title, rating, reason in zip(info["titles"], info["ratings"], info["reasons"], strict=True)
+    ]
+    lines += [f"The session ended: {info['end']}."] if info["end"] else []
+    return "\n".join(map(one_line, lines))
 
 
 def session_info(engine: Engine, person: int) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 
 from emosim_core.errors import ConfigurationError
+from emosim_core.simulation.info import session_info
+from emosim_core.simulation.slot import Slot
 from emosim_core.simulation.vector_env import EmoSimVectorEnv
 
 
@@ -23,6 +25,9 @@ class StableBaselines3VecEnv(VecEnv):
     In the step in which a session ends, its ``info`` holds ``terminal_observation``,
     ``TimeLimit.truncated``, ``end`` (why it ended) and ``episode`` with the return ``r`` in the
     rewards of the environment, the length ``l`` and the time ``t``, as stable-baselines3's ``Monitor`` gives them.
+
+    What stable-baselines3 asks of one environment (``get_attr``, ``set_attr``, ``env_method``, ``set_options``) reaches
+    a :class:`~emosim_core.simulation.slot.Slot`, which has the attributes and methods of an ``EmoSimEnv``.
 
     Args:
         env: the environment, in the mode ``SAME_STEP``.
@@ -47,17 +52,28 @@ class StableBaselines3VecEnv(VecEnv):
         self._actions: NDArray | None = None
         self._returns = np.zeros(env.num_envs)
         self._lengths = np.zeros(env.num_envs, dtype=np.intp)
-        self._started = time.perf_counter()
+        self._started = time.time()
         self.steps = 0
         self.episodes = 0
+        self._slots = [Slot(env, slot) for slot in range(env.num_envs)]
         super().__init__(env.num_envs, spaces.Dict({key: seen[key] for key in self._keys}), env.single_action_space)
+        self.metadata = env.metadata
 
     def reset(self) -> dict[str, NDArray]:
-        """Begin a session in every slot, under the seeds that :meth:`seed` gave."""
+        """Begin a session in every slot, under the seeds that :meth:`seed` gave, with what :meth:`set_options` gave.
+
+        Raises:
+            ConfigurationError: an option is none of ``EmoSimEnv.reset``, or names nobody, or there are not as many as
+                slots.
+        """
         seeds = self._seeds if any(seed is not None for seed in self._seeds) else None
-        observations, infos = self.env.reset(seed=seeds)
+        options: dict[str, Any] = {key: value for given in self._options for key, value in given.items()}
+        if options:
+            options["user"] = [given.get("user") for given in self._options]
+        observations, infos = self.env.reset(seed=seeds, options=options)
         self.reset_infos = [{key: values[slot] for key, values in infos.items()} for slot in range(self.num_envs)]
         self._reset_seeds()
+        self._reset_options()
         self._returns[:] = 0
         self._lengths[:] = 0
         return observations
@@ -83,9 +99,10 @@ class StableBaselines3VecEnv(VecEnv):
                 "episode": {
                     "r": float(self._returns[slot]),
                     "l": int(self._lengths[slot]),
-                    "t": round(time.perf_counter() - self._started, 6),
+                    "t": round(time.time() - self._started, 6),
                 },
             }
+            self.reset_infos[slot] = session_info(self.env.engine, int(self.env.engine.people[slot]))
         self._returns[ended] = 0
         self._lengths[ended] = 0
         self.episodes += len(ended)
@@ -99,23 +116,54 @@ class StableBaselines3VecEnv(VecEnv):
         """Close the environment."""
         self.env.close()
 
+    def get_images(self) -> Sequence[NDArray | None]:
+        """An image of the last step of each slot, in the render mode ``"rgb_array"``; None in any other."""
+        if self.render_mode != "rgb_array":
+            return [None] * self.num_envs
+        return [slot.render() for slot in self._slots]  # type: ignore[misc]
+
     # ------------------------------------------------------- what stable-baselines3 asks of single environments
 
     def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
-        """An attribute of the environment, once per slot asked for."""
-        value = getattr(self.env, attr_name)
-        return [value for _ in self._get_indices(indices)]
+        """An attribute of each slot.
+
+        Raises:
+            AttributeError: neither a slot nor the environment has it.
+        """
+        return [getattr(self._slots[slot], attr_name) for slot in self._get_indices(indices)]
 
     def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
-        """Set an attribute of the environment; slots have none of their own."""
-        if indices is not None:
-            raise ConfigurationError("the slots of a batch have no attributes of their own")
-        setattr(self.env, attr_name, value)
+        """Set an attribute of slots.
+
+        Raises:
+            ConfigurationError: all slots share the attribute, and it is to be set for some.
+        """
+        slots = list(self._get_indices(indices))
+        if not hasattr(self.env, attr_name):
+            for slot in slots:
+                setattr(self._slots[slot], attr_name, value)
+        elif {slot % self.num_envs for slot in slots} == set(range(self.num_envs)):
+            setattr(self.env, attr_name, value)
+        else:
+            raise ConfigurationError(
+                f"the {self.num_envs} slots are one environment, and share {attr_name!r}: set it without indices"
+            )
 
     def env_method(self, method_name: str, *method_args: Any, indices: Any = None, **method_kwargs: Any) -> list[Any]:
-        """Call a method of the environment that answers with a row per slot."""
-        rows = getattr(self.env, method_name)(*method_args, **method_kwargs)
-        return [rows[slot] for slot in self._get_indices(indices)]
+        """Call a method of each slot.
+
+        Raises:
+            AttributeError: neither a slot nor the environment has it.
+            ConfigurationError: the method is ``step``: slots are stepped together.
+        """
+        slots = list(self._get_indices(indices))
+        if method_name == "action_masks":  # asked for in every step of MaskablePPO, and made for all at once
+            masks = self.action_masks(*method_args, **method_kwargs)
+            return [masks[slot] for slot in slots]
+        if method_name == "reset":
+            self._returns[slots] = 0
+            self._lengths[slots] = 0
+        return [getattr(self._slots[slot], method_name)(*method_args, **method_kwargs) for slot in slots]
 
     def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
         """Nothing is wrapped; ``Monitor`` counts as there, because episodes are told as it tells them."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,9 +62,19 @@ class Streams:
         self._episodes = np.zeros(batch_size, dtype=np.uint64)
         self._blocks: dict[tuple[Stage, _Kind], _Blocks] = {}
         self._generators: dict[tuple[Stage, int], np.random.Generator] = {}
+        self._share_generator()
+
+    def _share_generator(self) -> None:
         self._philox = np.random.Philox(0)
         self._shared = np.random.Generator(self._philox)
         self._state = self._philox.state
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name not in ("_philox", "_shared", "_state")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._share_generator()  # it is moved before each use, so that it has no state of its own
 
     def begin(self, rows: NDArray[np.intp], seeds: list[int], episodes: list[int]) -> None:
         """Slots ``rows`` begin the episodes ``episodes`` under ``seeds``."""
@@ -160,3 +171,7 @@ class _Blocks:
         self.ends = np.arange(1, batch_size + 1) * BLOCK
         self.next = self.ends.copy()
         self.fills = np.zeros(batch_size, dtype=np.intp)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self.flat = self.values.reshape(-1)  # a view, which a copy would not be

@@ -18,7 +18,7 @@ from emosim_core.hooks import Registry
 from emosim_core.simulation.assembly import World
 from emosim_core.simulation.engine import Engine, Step, item_indices
 from emosim_core.simulation.env import chosen_person, make_world
-from emosim_core.simulation.info import session_info, step_info
+from emosim_core.simulation.info import RENDER_MODES, checked_render_mode, rendered, session_info, step_info
 from emosim_core.simulation.spaces import action_space, observation_space
 
 
@@ -39,6 +39,8 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
     Args:
         plugin: the domain, such as ``"movies"``.
         num_envs: B.
+        render_mode: ``"ansi"`` to have :meth:`render` tell the last step of each slot in words, ``"rgb_array"`` for
+            images of these words.
         autoreset_mode: when a slot whose session ended begins the next: ``NEXT_STEP`` (default), in
             which the following call ignores its action, or ``SAME_STEP``.
         world: a world that is assembled already; then no other option may be given.
@@ -54,6 +56,7 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         plugin: str | None = None,
         num_envs: int = 1,
         *,
+        render_mode: str | None = None,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         world: World | None = None,
         registry: Registry | None = None,
@@ -64,8 +67,8 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         self._mode = AutoresetMode(autoreset_mode)
         if self._mode is AutoresetMode.DISABLED:
             raise ConfigurationError("autoreset_mode is NEXT_STEP or SAME_STEP")
-        self.metadata = {"autoreset_mode": self._mode, "render_modes": []}
-        self.render_mode = None
+        self.metadata = {"autoreset_mode": self._mode, "render_modes": list(RENDER_MODES), "render_fps": 4}
+        self.render_mode = checked_render_mode(render_mode)
         self.num_envs = num_envs
         self._owns_world = world is None
         self.world = make_world(plugin, world, registry, options)
@@ -88,12 +91,13 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
 
         Args:
             seed: slot i gets ``seed + i``, or the i-th of a sequence; each starts its episodes anew.
-            options: ``{"user": id or index}`` puts this person into every slot.
+            options: ``{"user": id or index}`` puts this person into every slot; a list of one id, index or None per
+                slot puts each into theirs, None leaves the slot to ``user_order``.
 
         Raises:
             ConfigurationError: a wrong number of seeds, a negative one, an unknown option or an unknown person.
         """
-        chosen = chosen_person(self.world, options)
+        chosen = self._chosen(options)
         given: list[int | None]
         if seed is None or isinstance(seed, int | np.integer):
             given = [None if seed is None else int(seed) + i for i in range(self.num_envs)]
@@ -113,6 +117,47 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         self._over[:] = False
         self._last = None
         return self.engine.observe(keys=self.observed), self._session_infos(self._rows)
+
+    def reset_slot(
+        self, slot: int, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observations, dict[str, Any]]:
+        """Begin a session in one slot, as :meth:`EmoSimEnv.reset` does; the others go on.
+
+        Args:
+            slot: which one.
+            seed: starts the numbering of its episodes anew under this seed.
+            options: ``{"user": id or index}`` chooses the person.
+
+        Returns:
+            The observation and info of this slot.
+
+        Raises:
+            ConfigurationError: a negative seed, an unknown option or person, or :meth:`reset` was not called.
+        """
+        chosen = chosen_person(self.world, options)
+        if not self._seeds:
+            raise ConfigurationError("call reset() before reset_slot()")
+        if seed is not None:
+            if seed < 0:
+                raise ConfigurationError(f"a seed must not be negative, got {seed!r}")
+            self._seeds[slot] = int(seed)
+        self._episodes[slot] = self._episodes[slot] + 1 if seed is None else 0
+        rows = np.array([slot])
+        self._begin(rows, [chosen])
+        self._over[slot] = False
+        seen = self.engine.observe(rows, self.observed)
+        info = session_info(self.engine, int(self.engine.people[slot]))
+        return {key: value[0] for key, value in seen.items()}, {**info, "episode": int(self._episodes[slot])}
+
+    def _chosen(self, options: dict[str, Any] | None) -> list[int | None]:
+        """The person of each slot that ``reset(options=...)`` chooses."""
+        users = (options or {}).get("user")
+        if not isinstance(users, list | tuple | np.ndarray):
+            return [chosen_person(self.world, options)] * self.num_envs
+        if len(users) != self.num_envs:
+            raise ConfigurationError(f"{self.num_envs} environments need as many users, got {len(users)}")
+        others = {key: value for key, value in (options or {}).items() if key != "user"}
+        return [chosen_person(self.world, others if user is None else {**others, "user": user}) for user in users]
 
     def step(
         self, actions: Any
@@ -186,14 +231,13 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
 
     def _next(self, slots: NDArray[np.intp]) -> None:
         self._episodes[slots] += 1
-        self._begin(slots, None)
+        self._begin(slots, [None] * len(slots))
 
-    def _begin(self, slots: NDArray[np.intp], person: int | None) -> None:
+    def _begin(self, slots: NDArray[np.intp], chosen: Sequence[int | None]) -> None:
+        """Begin the next session of some slots, with the person of each that was chosen."""
         episodes = self._episodes[slots].tolist()
         seeds = [self._seeds[slot] for slot in slots.tolist()]
-        if person is not None:
-            people = [person] * len(slots)
-        elif self.world.config.user_order == "sequential":
+        if self.world.config.user_order == "sequential":
             among = self.world.people
             people = [
                 int(among[(episode * self.num_envs + slot) % len(among)])
@@ -201,15 +245,40 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
             ]
         else:
             people = [self.engine.person_of(*pair) for pair in zip(seeds, episodes, strict=True)]
+        if any(person is not None for person in chosen):
+            people = [one if person is None else person for one, person in zip(people, chosen, strict=True)]
         self.engine.begin(slots, seeds, episodes, people)
 
     def _session_infos(self, slots: NDArray[np.intp]) -> dict[str, Any]:
         told = [session_info(self.engine, int(person)) for person in self.engine.people[slots]]
         return {key: np.array([one[key] for one in told], dtype=object) for key in told[0]}
 
+    @property
+    def np_random_seed(self) -> tuple[int, ...]:  # type: ignore[override]
+        """The seed of each slot; none before the first :meth:`reset`."""
+        return tuple(self._seeds)
+
     def action_masks(self) -> NDArray[np.bool_]:
         """Which items each person does not remember, shape ``(B, N)``."""
         return ~self.engine.memory.consumed().view(np.bool_)
+
+    def render(self) -> tuple[Any, ...] | None:
+        """The last step of each slot in words, or as an image of shape ``(H, W, 3)``, as ``render_mode`` says.
+
+        Raises:
+            MissingDependencyError: an image needs Pillow, which is not installed.
+        """
+        return None if self.render_mode is None else tuple(map(self.render_slot, range(self.num_envs)))
+
+    def render_slot(self, slot: int) -> str | NDArray[np.uint8] | None:
+        """The last step of one slot, as :meth:`render` has it."""
+        if self.render_mode is None:
+            return None
+        return rendered(self.engine, self._last_info(slot), self.render_mode)
+
+    def _last_info(self, slot: int) -> dict[str, Any] | None:
+        found = [] if self._last is None else np.flatnonzero(self._last.rows == slot).tolist()
+        return step_info(self.engine, self._last, found[0]) if self._last is not None and found else None
 
     def close_extras(self, **kwargs: Any) -> None:
         """Let go of what the world holds on to, unless it was given to more than this environment."""
@@ -222,7 +291,7 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         Raises:
             ConfigurationError: the slot took no step since :meth:`reset`.
         """
-        found = [] if self._last is None else np.flatnonzero(self._last.rows == slot).tolist()
-        if self._last is None or not found:
+        info = self._last_info(slot)
+        if info is None:
             raise ConfigurationError(f"slot {slot} took no step since its session began")
-        return step_info(self.engine, self._last, found[0])
+        return info

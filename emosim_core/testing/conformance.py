@@ -6,12 +6,14 @@ name begins with ``Test``; ``emosim plugins check`` runs the same methods withou
 
 from __future__ import annotations
 
+import copy
+import pickle
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 from unittest import SkipTest
 
 import numpy as np
@@ -23,6 +25,8 @@ from emosim_core.hooks import Component, PluginRecord, Registry
 from emosim_core.hooks.component import KIND_TITLES
 from emosim_core.testing.contract import BrokenRuleError, hold
 from emosim_core.testing.worlds import FIVE, TEN, SmallWorld, small_world
+
+Made = TypeVar("Made")
 
 _NAME = re.compile(r"[A-Za-z0-9]+([_-][A-Za-z0-9]+)*")
 
@@ -90,6 +94,18 @@ class ComponentConformance:
             with no_error("plugin-makes", self.subject, {NameConflictError: "plugin-names"}):
                 made = self.make()
             hold("plugin-makes", isinstance(made, expected), f"a {type(made).__name__}, not a {expected.__name__}.")
+
+    def test_it_pickles_and_copies(self) -> None:
+        self._installed()
+        made = self.make()
+        for other in (self.unpickled(made), copy.deepcopy(made)):
+            found = f"a {type(other).__name__} of a {type(made).__name__}."
+            hold("plugin-pickles", type(other) is type(made), found)
+
+    def unpickled(self, made: Made) -> Made:
+        """What another process gets of an object that the component made."""
+        with no_error("plugin-pickles", f"pickling what {self.subject} makes"):
+            return pickle.loads(pickle.dumps(made))  # noqa: S301  (what was pickled right here)
 
     def interface(self) -> type:
         """The class that the component must be an instance of."""

@@ -45,12 +45,26 @@ class PolicyConformance(ComponentConformance):
             same = all(np.array_equal(one, other) for one, other in zip(first, again, strict=True))
             hold("policy-repeats", same, "other items the second time.")
 
+    def test_it_goes_on_the_same_when_it_is_pickled(self) -> None:
+        self._installed()
+        for world in self.worlds():
+            here, moved = (self._play(world, 2, move=move) for move in (False, True))
+            same = all(np.array_equal(one, other) for one, other in zip(here, moved, strict=True))
+            hold("plugin-pickles", same, "other items after pickling.")
+
     def test_it_changes_nothing(self) -> None:
         for world in self.worlds():
             self._play(world, 2, watch=True)
 
-    def _play(self, world: SmallWorld, slate: int, watch: bool = False) -> list[NDArray[np.intp]]:
-        """What is proposed in sessions that begin and end at different times; the people rate at random."""
+    def _play(self, world: SmallWorld, slate: int, watch: bool = False, move: bool = False) -> list[NDArray[np.intp]]:
+        """What is proposed in sessions that begin and end at different times; the people rate at random.
+
+        Args:
+            world: the items and people.
+            slate: how many items are proposed at once.
+            watch: whether to check that nothing is written to what the policy is given.
+            move: whether to pickle the policy before every step.
+        """
         streams = Streams(_PEOPLE)
         policy: Policy = self.make()
         asked = policy.history_length
@@ -74,6 +88,7 @@ class PolicyConformance(ComponentConformance):
                     streams.begin(new, new.tolist(), [step] * len(new))
                     with no_error("policy-shape", f"begin() of {self.subject}"):
                         policy.begin(new, streams.of(Stage.POLICY, new))
+                policy = self.unpickled(policy) if move else policy
                 rows = np.flatnonzero(playing)
                 if not len(rows):
                     continue

@@ -71,6 +71,14 @@ class RaterConformance(ComponentConformance):
             for other in (again, anew):
                 hold("rater-repeats", np.array_equal(first, other, equal_nan=True), "other ratings the second time.")
 
+    def test_it_rates_the_same_when_it_was_pickled(self) -> None:
+        self._installed()
+        for world in self.worlds():
+            rater, everyone = self.made(world), np.arange(_PEOPLE)
+            other = self.unpickled(rater)
+            one, same = (self._rate(each, request(world), everyone).values for each in (rater, other))
+            hold("plugin-pickles", np.array_equal(one, same, equal_nan=True), "other ratings after pickling.")
+
     def test_it_changes_nothing(self) -> None:
         for world in self.worlds():
             asked = request(world)

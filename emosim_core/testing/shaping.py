@@ -93,6 +93,15 @@ class RewardShapingConformance(ComponentConformance):
             told = _by_slot(moment for moment, _ in both)
             hold("shaping-state", told == expected, "one copy changed what another answers.")
 
+    def test_a_session_goes_on_the_same_when_it_is_pickled(self) -> None:
+        self._installed()
+        people = np.arange(_PEOPLE)
+        for world in self.worlds():
+            here, moved = (
+                _by_slot(self._steps(self.made(_PEOPLE), world, people, move=move)) for move in (False, True)
+            )
+            hold("plugin-pickles", here == moved, "other rewards or endings after pickling.")
+
     def test_it_changes_nothing(self) -> None:
         for world in self.worlds():
             for _ in self._steps(self.made(_PEOPLE), world, np.arange(_PEOPLE), watch=True):
@@ -106,6 +115,7 @@ class RewardShapingConformance(ComponentConformance):
         begins: NDArray[np.intp] | None = None,
         slate: int = _SLATE,
         watch: bool = False,
+        move: bool = False,
     ) -> Iterator[_Moment]:
         """Sessions of ``people`` in the slots from 0 on, all of the same length whatever ends them.
 
@@ -116,6 +126,7 @@ class RewardShapingConformance(ComponentConformance):
             begins: when the session in each slot begins; all at once if None.
             slate: how many items are proposed at once.
             watch: whether to check that nothing is written to what it is given.
+            move: whether to pickle the reward shaping before every step.
         """
         begins = np.zeros(len(people), dtype=np.intp) if begins is None else begins
         streams = Streams(len(people))
@@ -125,6 +136,7 @@ class RewardShapingConformance(ComponentConformance):
                 streams.begin(new, people[new].tolist(), [0] * len(new))
                 with no_error("shaping-begins", f"begin() of {self.subject}"):
                     shaping.begin(new)
+            shaping = self.unpickled(shaping) if move else shaping
             rows = np.flatnonzero((begins <= now) & (now < begins + _STEPS))
             asked = _consumption(world, rows, people[rows], now - begins[rows], slate)
             given = {f"the array {name}": getattr(asked, name) for name in _ARRAYS} if watch else {}

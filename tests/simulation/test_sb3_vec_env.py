@@ -211,13 +211,11 @@ def test_seeds_hold_for_one_reset(small_world: Callable[..., World]) -> None:
     assert len({tuple(row) for row in people}) > 1  # without a seed it is the next session
 
 
-def test_slots_have_no_attributes_of_their_own(small_world: Callable[..., World]) -> None:
+def test_slots_share_the_attributes_of_their_batch(small_world: Callable[..., World]) -> None:
     env = adapter(small_world(), 3)
     assert env.get_attr("num_envs", indices=[0, 2]) == [3, 3]
     env.set_attr("note", "all")
     assert env.get_attr("note") == ["all"] * 3
-    with pytest.raises(ConfigurationError, match="no attributes of their own"):
-        env.set_attr("note", "one", indices=[0])
     assert env.env_is_wrapped(Monitor) == [True] * 3
     assert env.env_is_wrapped(EmoSimEnv) == [False] * 3
 

@@ -1073,6 +1073,7 @@ def test_a_right_component_of_either_form_breaks_nothing(
 # -------------------------------------------------------------------------------------------- plugins
 
 PLUGIN = """
+import threading
 from pydantic import BaseModel, ConfigDict, Field
 from emosim_core import (
     Component, DataError, Loader, LoadedItems, Retrieval, User, UserLoader, hookimpl
@@ -1090,6 +1091,14 @@ class Right(Retrieval):
 
     def retrieve(self, item, history, catalog):
         return [0] if history else []
+
+class Lambda(Right):
+    def __init__(self):
+        self.first = lambda: 0
+
+class Locked(Right):
+    def __init__(self):
+        self.lock = threading.Lock()
 
 class Items(Loader):
     def __init__(self, options=None):
@@ -1143,6 +1152,8 @@ PLUGINS: list[tuple[str, str, dict[str, str]]] = [
     ("plugin-options", "does not describe", WITH_OPTIONS | {"field": '"x"'}),
     ("plugin-makes", "something else", {"component": '"retrieval", "odd", "A.", "emosim_odd:Options"'}),
     ("plugin-makes", "cannot", {"component": '"items", "odd", "A.", "emosim_odd:People"', "hook": "item_loaders"}),
+    ("plugin-pickles", "a lambda", {"component": PLAIN["component"].replace("Right", "Lambda")}),
+    ("plugin-pickles", "a lock", {"component": PLAIN["component"].replace("Right", "Locked")}),
     ("users-missing", "another error", SOURCE_OF_PEOPLE | {"people": "return open(self.path)"}),
     ("users-missing", "does not name it", SOURCE_OF_PEOPLE | {"people": 'raise DataError("a file", "is missing")'}),
     ("users-missing", "nobody", SOURCE_OF_PEOPLE | {"people": "return []"}),

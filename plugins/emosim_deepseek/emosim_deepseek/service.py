@@ -51,6 +51,13 @@ class ChatService(LLMBackend):
         self._asked = Asked(f"{name} at {base_url}", key_help, timeout)
         self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, _Opened] = WeakKeyDictionary()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the clients, which hold the key; a copy reads it where it is."""
+        return {name: value for name, value in vars(self).items() if name != "_clients"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _clients=WeakKeyDictionary())
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.identity}>"
 

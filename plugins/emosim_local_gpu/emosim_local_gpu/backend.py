@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from emosim_core import ChatAnswer, ChatRequest, LLMBackend, LLMError, LLMRequestError, Usage
 from emosim_local_gpu import memory, source
@@ -54,11 +54,22 @@ class LocalBackend(LLMBackend):
 
     def __init__(self, options: LocalOptions) -> None:
         self.options = options
+        self._size: dict[bool, int] = {}
+        self._told: set[str] = set()
+        self._begin_unloaded()
+
+    def _begin_unloaded(self) -> None:
         self._lock = threading.Lock()
         self._loaded: Loaded | None = None
         self._trees: dict[tuple[str, ...], LabelTree] = {}
-        self._size: dict[bool, int] = {}
-        self._told: set[str] = set()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the model: a copy loads it when it is first asked."""
+        return {name: value for name, value in vars(self).items() if name not in ("_lock", "_loaded", "_trees")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._begin_unloaded()
 
     @cached_property
     def identity(self) -> str:  # type: ignore[override]
