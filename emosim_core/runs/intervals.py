@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from statistics import NormalDist
@@ -42,7 +43,8 @@ def wilson(count: ArrayLike, total: float) -> tuple[Floats, Floats]:
     share, doubt = np.asarray(count, dtype=np.float64) / total, z * z / total
     middle = (share + doubt / 2) / (1 + doubt)
     half = z / (1 + doubt) * np.sqrt(share * (1 - share) / total + doubt / (4 * total))
-    return np.maximum(middle - half, 0.0), np.minimum(middle + half, 1.0)
+    # At the ends of the range the last digits of the formula may leave the share outside.
+    return np.clip(middle - half, 0.0, share), np.clip(middle + half, share, 1.0)
 
 
 def weights(clusters: int, resamples: int, seed: int | Sequence[int]) -> Iterator[Floats]:
@@ -92,22 +94,26 @@ def percentiles(values: Floats) -> tuple[Floats, Floats]:
     return ends[0], ends[1]
 
 
-def bootstrap(sums: Floats, value: Value, reflect: bool = False) -> tuple[float, float]:
+def bootstrap(sums: Floats, value: Value, reflect: bool = False, most: float = math.inf) -> tuple[float, float]:
     """The percentile interval of a value over clusters that are drawn again.
 
     Args:
         sums: what each cluster adds, shape ``(clusters, d)``.
         value: from sums over clusters, shape ``(..., d)``, to values, shape ``(...)``.
         reflect: take in the interval mirrored at the estimate too ("basic" bootstrap). Drawing again inflates a
-            distance, as chance has inflated the estimate already; the mirrored interval takes that off.
+            distance, as chance has inflated the estimate already; the mirrored interval takes that off, and holds the
+            estimate.
+        most: the largest distance there can be, in the unit of the value; mirrored ends stay within 0 and this.
 
     Returns:
         Lower and upper end; NaN where no draw has a value.
     """
+    if not len(sums):
+        return math.nan, math.nan
     low, high = (float(end) for end in percentiles(value(resampled(sums))))
-    if reflect:
-        twice = 2 * float(value(sums.sum(axis=0)))
-        return max(0.0, min(low, twice - high)), min(1.0, max(high, twice - low))
+    twice = 2 * float(value(sums.sum(axis=0)))
+    if reflect and not math.isnan(low + twice):
+        return max(0.0, min(low, twice - high)), min(most, max(high, twice - low))
     return low, high
 
 

@@ -113,7 +113,7 @@ def figure(measure: Measure, rated: Rated) -> dict[str, Any]:
             low, high = map(float, wilson(*(float(total) for total in sums.sum(axis=0))))
         else:
             interval = "bootstrap"
-            low, high = bootstrap(by_cluster, measure.value, measure.inflated)
+            low, high = bootstrap(by_cluster, measure.value, measure.inflated, most=1.0)
             if low == high and estimate in (0.0, 1.0):  # nothing varies, which drawing again takes for certainty
                 interval = "Wilson over clusters"
                 low, high = map(float, wilson(estimate * len(by_cluster), len(by_cluster)))

@@ -129,13 +129,13 @@ def _distribution(ratings: Mapping[Any, Lines], people: Lines, levels: Floats) -
     found: dict[str, Any] = {"ways": {}, "shares": {}}
     for name in counts[0]:
         total = np.sum([one[name] for one in counts], axis=0)
-        found["shares"][name] = (total / total.sum()).round(6).tolist()
+        found["shares"][name] = [_number(share) for share in total / max(total.sum(), 1.0)]
         if name == "real":
             continue
         sums = np.array([np.concatenate([one["real"], one[name]]) for one in counts])
         found["ways"][name] = {
-            "total_variation": measure.estimate(sums, measure.total_variation, inflated=True),
-            "wasserstein": measure.estimate(sums, earth, inflated=True),
+            "total_variation": measure.estimate(sums, measure.total_variation, most_distance=1.0),
+            "wasserstein": measure.estimate(sums, earth, float(levels[-1] - levels[0]) / star),
             "total_variation_per_person": measure.mean_of(measure.total_variation(sums)),
             "wasserstein_per_person": measure.mean_of(earth(sums)),
         }

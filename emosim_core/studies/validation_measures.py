@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emosim_core.runs.intervals import bootstrap
+from emosim_core.runs.intervals import bootstrap, divided
 
 Floats = NDArray[np.float64]
 Value = Callable[[Floats], Floats]
@@ -49,35 +49,41 @@ def f1(sums: Floats) -> Floats:
 
 
 def total_variation(sums: Floats) -> Floats:
-    """Between the counts of levels in the first half of the sums and in the second."""
-    first, second = (half / np.maximum(half.sum(axis=-1, keepdims=True), 1e-9) for half in np.split(sums, 2, axis=-1))
+    """Between the counts of levels in the first half of the sums and in the second; NaN where a half counts none."""
+    first, second = _shares(sums)
     result: Floats = np.abs(first - second).sum(axis=-1) / 2
     return result
+
+
+def _shares(sums: Floats) -> tuple[Floats, Floats]:
+    first, second = (divided(half, half.sum(axis=-1, keepdims=True)) for half in np.split(sums, 2, axis=-1))
+    return first, second
 
 
 def wasserstein(step: float) -> Value:
     """Earth mover's distance between counts of levels that are ``step`` apart, as :func:`total_variation`."""
 
     def value(sums: Floats) -> Floats:
-        first, second = (
-            half / np.maximum(half.sum(axis=-1, keepdims=True), 1e-9) for half in np.split(sums, 2, axis=-1)
-        )
+        first, second = _shares(sums)
         result: Floats = step * np.abs(np.cumsum(first - second, axis=-1)).sum(axis=-1)
         return result
 
     return value
 
 
-def estimate(sums: Floats, value: Value, inflated: bool = False) -> dict[str, float | None]:
+def estimate(sums: Floats, value: Value, most_distance: float | None = None) -> dict[str, float | None]:
     """A value and its interval over people.
 
     Args:
         sums: what each person adds, shape ``(people, d)``.
         value: from sums to the value.
-        inflated: whether drawing people again inflates the value, as it does a distance.
+        most_distance: for a distance, which drawing people again inflates: the largest that there can be.
     """
     found = float(value(sums.sum(axis=0)))
-    low, high = bootstrap(sums, value, inflated)
+    if most_distance is None:
+        low, high = bootstrap(sums, value)
+    else:
+        low, high = bootstrap(sums, value, reflect=True, most=most_distance)
     return {"estimate": _plain(found), "low": _plain(low), "high": _plain(high)}
 
 

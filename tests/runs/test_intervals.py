@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from emosim_core.runs.intervals import (
+    bootstrap_difference,
     bootstrap_ratios,
     divided,
     percentiles,
@@ -14,6 +19,7 @@ from emosim_core.runs.intervals import (
     weights,
     wilson,
 )
+from emosim_core.studies import validation_measures as measures
 
 
 def test_wilsons_interval_is_that_of_the_formula() -> None:
@@ -70,3 +76,66 @@ def test_resamples_without_a_value_are_left_out_of_the_percentiles() -> None:
     assert (low[0], high[0]) == (1.0, 1.0)
     assert np.isnan([low[1], high[1]]).all()
     assert np.isnan(percentiles(np.empty((0, 2)))[0]).all()
+
+
+LEVELS = 5
+
+
+@st.composite
+def people_beside_real(draw: st.DrawFn) -> tuple[np.ndarray, float]:
+    """How often people use each level, really and simulated, and how far levels are apart, in rating points."""
+    counts = st.lists(st.integers(0, 6), min_size=2 * LEVELS, max_size=2 * LEVELS)
+    rows = draw(st.lists(counts, min_size=1, max_size=8))
+    return np.array(rows, dtype=np.float64), draw(st.sampled_from([0.5, 1.0, 2.0, 9.0]))
+
+
+@settings(max_examples=40)
+@given(people_beside_real())
+def test_the_interval_of_a_distance_holds_it_and_stays_within_what_there_can_be(people: tuple[Any, float]) -> None:
+    sums, step = people
+    for value, most in ((measures.total_variation, 1.0), (measures.wasserstein(step), step * (LEVELS - 1))):
+        found = measures.estimate(sums, value, most)
+        low, estimate, high = found["low"], found["estimate"], found["high"]
+        if not sums[:, :LEVELS].any() or not sums[:, LEVELS:].any():
+            assert low is estimate is high is None
+            continue
+        assert low is not None
+        assert estimate is not None
+        assert high is not None
+        assert 0.0 <= low <= estimate <= high <= most + 1e-6
+
+
+def test_a_distance_of_many_rating_points_has_an_interval_around_it() -> None:
+    worst, best = [4.0, 0, 0, 0, 0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0, 0, 0, 0, 4.0]
+    sums = np.array([worst + best, worst + worst] * 4, dtype=np.float64)
+    found = measures.estimate(sums, measures.wasserstein(1.0), 9.0)
+    assert found["estimate"] == 4.5
+    assert found["low"] < 4.5 < found["high"] <= 9.0  # type: ignore[operator]
+
+
+@given(st.integers(1, 10_000), st.floats(0, 1))
+def test_wilsons_interval_holds_its_share(total: int, part: float) -> None:
+    count = round(part * total)
+    low, high = wilson(count, total)
+    assert 0.0 <= low <= count / total <= high <= 1.0
+
+
+@settings(max_examples=40)
+@given(st.lists(st.lists(st.integers(0, 9), min_size=4, max_size=4), min_size=1, max_size=8))
+def test_the_interval_of_a_share_is_one_of_shares(rows: list[list[int]]) -> None:
+    for found in measures.agreement(np.array(rows, dtype=np.float64)).values():
+        if found["low"] is not None:
+            assert 0.0 <= found["low"] <= found["high"] <= 1.0
+
+
+@settings(max_examples=40)
+@given(st.lists(st.lists(st.integers(0, 5), min_size=4, max_size=4), min_size=1, max_size=8))
+def test_the_interval_of_a_difference_of_shares_lies_within_one(rows: list[list[int]]) -> None:
+    table = np.array(rows, dtype=np.float64)
+    first, second = table[:, :2] + [[0, 5]], table[:, 2:] + [[0, 5]]
+    low, high = bootstrap_difference(first, second, measures.ratio, measures.ratio)
+    assert -1.0 <= low <= high <= 1.0
+
+
+def test_nobody_has_no_interval() -> None:
+    assert measures.mean_of(np.array([np.nan])) == {"estimate": None, "low": None, "high": None}
