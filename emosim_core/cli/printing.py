@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import click
 
+from emosim_core.data import json_text
 from emosim_core.terminal import Stream, clean_json, one_line
 
 
 def print_json(value: Any, indent: int = 2) -> None:
     """Print a value as JSON; characters that are not to reach a terminal, or that the stream lacks, are escaped."""
-    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    text = json_text.dumps(value, ensure_ascii=False, indent=indent)
     try:
         text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
         click.echo(clean_json(text))
     except UnicodeEncodeError:
-        click.echo(json.dumps(value, indent=indent))
+        click.echo(json_text.dumps(value, indent=indent))
 
 
 def print_line(text: str, *, err: bool = False, nl: bool = True, **style: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -127,9 +128,23 @@ def checked_options(model: type[M], values: Mapping[str, Any], where: str) -> M:
         ConfigurationError: an unknown option (with the nearest name), or a value of the wrong type or out of range.
     """
     try:
-        return model(**values)
+        made = model(**values)
     except ValidationError as error:
         raise ConfigurationError(explain(error, model, where)) from error
+    if (strange := _not_finite(made.model_dump())) is not None:
+        raise ConfigurationError(f"{where}: option {strange!r}: expected a finite number")
+    return made
+
+
+def _not_finite(value: Any, place: str = "") -> str | None:
+    """Where a number in nested options is not finite; None where all are."""
+    if isinstance(value, float):
+        return None if math.isfinite(value) else place
+    entries = (
+        value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list | tuple) else ()
+    )
+    found = (_not_finite(one, f"{place}.{key}" if place else str(key)) for key, one in entries)
+    return next((one for one in found if one is not None), None)
 
 
 def _assignments(component: Component, text: str, model: type[BaseModel] | None, where: str) -> dict[str, str]:

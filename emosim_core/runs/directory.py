@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from emosim_core.data import json_text
 from emosim_core.data.files import write_all, write_whole
 from emosim_core.errors import RunError
 from emosim_core.runs.manifest import check_same
@@ -160,7 +160,7 @@ def claim(path: Path, resume: bool, command: str) -> None:
 
 def as_json(content: Mapping[str, Any]) -> bytes:
     """A manifest or a summary as the bytes of its file."""
-    return json.dumps(content, ensure_ascii=False, indent=2).encode() + b"\n"
+    return json_text.dumps(content, ensure_ascii=False, indent=2).encode() + b"\n"
 
 
 def cannot_write(path: Path, error: OSError, begun: Path | None = None, command: str = "run") -> RunError:

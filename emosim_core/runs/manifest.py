@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import platform
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timezone
@@ -13,6 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from emosim_core.data import json_text
 from emosim_core.errors import RunError
 from emosim_core.runs.records import FORMAT
 from emosim_core.simulation.assembly import World
@@ -67,7 +67,7 @@ def check_same(
     """
     differences = []
     for section in ("config", "parts", "data"):
-        old, new = stored.get(section, {}), json.loads(json.dumps(manifest[section]))
+        old, new = stored.get(section, {}), json_text.loads(json_text.dumps(manifest[section]))
         differences += [
             f"{name}: {_shown(old.get(name))} then, {_shown(new.get(name))} now"
             for name in {**old, **new}
@@ -88,4 +88,4 @@ def digest(objects: Iterable[BaseModel]) -> str:
 
 
 def _shown(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    return json_text.dumps(value, ensure_ascii=False)

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from emosim_core.data import json_text
 from emosim_core.data.files import plain_file
 from emosim_core.errors import RunError
 
@@ -66,7 +67,7 @@ def parse(where: object, content: bytes) -> dict[str, Any]:
         RunError: it is none.
     """
     try:
-        found = json.loads(content.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_number)
+        found = json_text.loads(content.decode("utf-8"), object_pairs_hook=_unique)
     except RecursionError as error:
         raise RunError(f"{where} is damaged: lists and tables stand too deep within each other") from error
     except ValueError as error:
@@ -183,10 +184,6 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         again = next(name for name in names if names.count(name) > 1)
         raise ValueError(f"{again!r} stands twice")
     return found
-
-
-def _no_number(name: str) -> Any:
-    raise ValueError(f"{name} is no number")
 
 
 def _deeper(value: Any, levels: int) -> bool:

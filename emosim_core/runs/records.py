@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from emosim_core.data import json_text
 from emosim_core.errors import RunError
 from emosim_core.model.emotion import AROUSAL_NAMES, VALENCE_NAMES
 from emosim_core.runs import schemas
@@ -88,7 +88,7 @@ def step_record(engine: Engine, step: Step, row: int, episode: int, number: int)
 
 def encode(record: Mapping[str, Any]) -> bytes:
     """A record as one line, always the same bytes for the same record."""
-    line = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
+    line = json_text.dumps(record, ensure_ascii=False, separators=(",", ":"))
     # Half of a surrogate pair, which models do send, has no encoding; within JSON its escape stands for it.
     return line.encode("utf-8", "backslashreplace") + b"\n"
 

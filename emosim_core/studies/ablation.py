@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import platform
 import shlex
 import shutil
@@ -18,6 +17,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, TypeAdapter, with_config
 from typing_extensions import TypedDict
 
+from emosim_core.data import json_text
 from emosim_core.data.files import write_whole
 from emosim_core.data.tables import write_csv
 from emosim_core.errors import ConfigurationError, RunError
@@ -214,7 +214,7 @@ class Ablation:
                 raise RunError(f"{self.directory} cannot be made: {error.strerror}") from error
             _write_json(self.directory / MANIFEST, manifest)
         else:
-            _same(_manifest(self.directory), json.loads(json.dumps(manifest)), self.directory)
+            _same(_manifest(self.directory), json_text.loads(json_text.dumps(manifest)), self.directory)
         note_made(self.directory, self.config.flat(), _MODELS, self.worlds.registry)
         try:
             for cell in executor.run(self.plan.left, on_ratings):
@@ -486,14 +486,14 @@ def _same(then: Mapping[str, Any], now: Mapping[str, Any], directory: Path) -> N
         RunError: something differs; says what.
     """
     differing = [
-        f"{section}: {json.dumps(then.get(section))[:300]} then, {json.dumps(now[section])[:300]} now"
+        f"{section}: {json_text.dumps(then.get(section))[:300]} then, {json_text.dumps(now[section])[:300]} now"
         for section in ("data", "domain", "cells")
         if then.get(section) != now[section]
     ]
     for one, other in zip(then.get("ways", []), now["ways"], strict=False):
         for kind, part in other["parts"].items():
             if one["parts"].get(kind) != part:
-                differing.append(f"{kind}: {json.dumps(one['parts'].get(kind))} then, {json.dumps(part)} now")
+                differing.append(f"{kind}: {json_text.dumps(one['parts'].get(kind))} then, {json_text.dumps(part)} now")
     if differing:
         raise RunError(
             f"{directory} cannot be resumed, it was begun with something else:\n  " + "\n  ".join(differing[:8])
@@ -502,6 +502,6 @@ def _same(then: Mapping[str, Any], now: Mapping[str, Any], directory: Path) -> N
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:
     try:
-        write_whole(path, json.dumps(content, ensure_ascii=False, indent=2).encode() + b"\n")
+        write_whole(path, json_text.dumps(content, ensure_ascii=False, indent=2).encode() + b"\n")
     except OSError as error:
         raise RunError(f"{path} cannot be written: {error.strerror}") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import numpy as np
 from pydantic import Field, TypeAdapter, with_config
 from typing_extensions import TypedDict
 
+from emosim_core.data import json_text
 from emosim_core.data.files import write_whole
 from emosim_core.errors import ConfigurationError, RunError
 from emosim_core.hooks import Registry, Resolved
@@ -204,7 +204,7 @@ def do(cell: Cell, worlds: Worlds, on_ratings: Callable[[int], None] = lambda co
     try:
         cell.directory.mkdir(parents=True, exist_ok=True)
         write_whole(cell.directory / RECORDS, b"".join(lines))
-        write_whole(cell.directory / DONE, json.dumps(done, indent=2).encode() + b"\n")
+        write_whole(cell.directory / DONE, json_text.dumps(done, indent=2).encode() + b"\n")
     except OSError as error:
         raise RunError(f"{cell.directory} cannot be written: {error.strerror}") from error
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from emosim_core.data import json_text
 from emosim_core.data.files import write_whole
 from emosim_core.errors import RunError
 from emosim_core.runs.reading import check_format, read_object
@@ -23,7 +23,7 @@ def write_lines(directory: Path, name: str, records: Sequence[Mapping[str, Any]]
 
 def write_json(path: Path, told: Mapping[str, Any]) -> None:
     """Write a file of JSON."""
-    write_whole(path, (json.dumps(told, ensure_ascii=False, indent=2) + "\n").encode())
+    write_whole(path, (json_text.dumps(told, ensure_ascii=False, indent=2) + "\n").encode())
 
 
 def read_lines(directory: Path, name: str) -> list[dict[str, Any]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import platform
 from collections.abc import Mapping
 from importlib import metadata
@@ -15,6 +14,7 @@ import numpy as np
 from pydantic import Field, TypeAdapter, with_config
 from typing_extensions import TypedDict
 
+from emosim_core.data import json_text
 from emosim_core.data.files import write_whole
 from emosim_core.errors import RunError
 from emosim_core.model import RatingScale
@@ -240,7 +240,7 @@ def _table(results: Mapping[str, Any]) -> str:
 
 def as_json(content: Mapping[str, Any]) -> str:
     """Content as it is written to a file."""
-    return json.dumps(content, ensure_ascii=False, indent=1) + "\n"
+    return json_text.dumps(content, ensure_ascii=False, indent=1) + "\n"
 
 
 def write_text(path: Path, text: str) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import csv
 import itertools
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from emosim_core.data import json_text
 from emosim_core.training.export_sessions import LoggedRun, Session, sessions
 
 COLUMNS = {
@@ -59,7 +59,7 @@ def write_parquet(runs: Sequence[LoggedRun], path: Path) -> tuple[int, int, int]
     fields = columns(runs).items()
     schema = pa.schema(
         [pa.field(name, pa.type_for_alias(kind), metadata={"description": text}) for name, (kind, text) in fields],
-        metadata={METADATA: json.dumps(told, ensure_ascii=False)},
+        metadata={METADATA: json_text.dumps(told, ensure_ascii=False)},
     )
     counts = _Counts()
     rows = counts.rows_of(runs)

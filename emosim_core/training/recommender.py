@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from pydantic import Field, TypeAdapter, with_config
 from typing_extensions import TypedDict
 
+from emosim_core.data import json_text
 from emosim_core.data.files import write_whole
 from emosim_core.errors import ConfigurationError, MissingDependencyError, RunError
 from emosim_core.runs.plain import own_files
@@ -186,6 +186,9 @@ class Recommender:
         Args:
             observations: observations of R people, by name, with ``consumed``; ``user`` is an index
                 into :attr:`users`, -1 for a stranger.
+
+        Raises:
+            ConfigurationError: a score is no finite number.
         """
         import torch
 
@@ -202,6 +205,11 @@ class Recommender:
             told[key] = torch.as_tensor(values, dtype=torch.float32)
         with torch.no_grad(), torch_threads(1):
             scores: NDArray[np.float32] = self._actor(told).numpy()
+        if not np.isfinite(scores).all():
+            raise ConfigurationError(
+                f"the recommender of {self.told['domain']!r} scores items by what is no number: its training has "
+                "diverged. Train anew with a lower --learning-rate"
+            )
         return scores
 
 
@@ -233,13 +241,14 @@ def load_recommender(path: str | Path) -> Recommender:
     need_train("a trained recommender")
     import torch
 
-    from emosim_core.training.torch_side.files import empty_actor
+    from emosim_core.training.torch_side.files import check_finite, empty_actor
 
     content = read_bytes(folder / WEIGHTS)
     try:
         weights = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         options, actor = empty_actor(told["net"])
         actor.load_state_dict(weights)
+        check_finite(weights)
     except UnpicklingError as error:
         raise RunError(f"{folder / WEIGHTS} holds more than plain tensors, or is damaged") from error
     except Exception as error:  # whatever torch makes of bytes that are no weights
@@ -272,7 +281,7 @@ def save_recommender(folder: Path, told: Mapping[str, Any], weights: bytes) -> N
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / WEIGHTS, weights)
-    write_whole(folder / DESCRIPTION, json.dumps({"format": FORMAT, **told}, ensure_ascii=False).encode() + b"\n")
+    write_whole(folder / DESCRIPTION, json_text.dumps({"format": FORMAT, **told}, ensure_ascii=False).encode() + b"\n")
 
 
 def need_train(what: str) -> None:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import copy
-import json
 import shutil
 import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from emosim_core.data import json_text
 from emosim_core.data.files import write_whole
-from emosim_core.errors import EmoSimError
+from emosim_core.errors import EmoSimError, RunError
 from emosim_core.hooks import Registry
 from emosim_core.runs.directory import as_json, cannot_write, claim
 from emosim_core.runs.manifest import check_same, make_manifest
@@ -24,6 +24,9 @@ from emosim_core.simulation.assembly import World, assemble, chosen_people
 from emosim_core.training.config import MAY_DIFFER, TrainConfig
 from emosim_core.training.curves import PROGRESS, Told, read_progress
 from emosim_core.training.recommender import MODEL, need_train, save_recommender
+
+if TYPE_CHECKING:
+    from emosim_core.training.torch_side.progress import Progress
 
 CHECKPOINTS = "checkpoints"
 BEST = "best"
@@ -82,7 +85,7 @@ class Training:
             EmoSimError: a model cannot be asked, a rating failed, or a file cannot be written; after a
                 checkpoint, where one can be.
         """
-        from emosim_core.training.torch_side.progress import Progress
+        from emosim_core.training.torch_side.progress import DivergedError, Progress
         from emosim_core.training.torch_side.threads import torch_threads
 
         begun = self._begin()
@@ -94,6 +97,11 @@ class Training:
                     self.model.learn(
                         self.config.timesteps - begun, callback=progress, log_interval=None, reset_num_timesteps=False
                     )
+        except (DivergedError, ValueError) as error:
+            # torch may see first that nothing can be drawn from probabilities that are no numbers.
+            if isinstance(error, ValueError) and progress.finite() and "invalid values" not in str(error):
+                raise
+            raise self._diverged(progress, begun) from error
         except (KeyboardInterrupt, EmoSimError):
             if progress.at_rest > begun:  # what was seen since the last update was not learned
                 self.model.num_timesteps = progress.at_rest
@@ -108,6 +116,19 @@ class Training:
         summary = self._summary()
         self._write(SUMMARY, as_json(summary))
         return summary
+
+    def _diverged(self, progress: Progress, begun: int) -> RunError:
+        """What to raise when weights or losses are no numbers any more, after a checkpoint of the last good state."""
+        seen, self.model.num_timesteps = self.model.num_timesteps, progress.go_back()
+        self.env.episodes, self.ends = progress.episodes_at_rest, progress.ends_at_rest
+        if progress.at_rest > begun:
+            self.checkpoint()
+        rate = self.config.learning_rate
+        return RunError(
+            f"the training has diverged: after {seen} steps its weights or losses are no finite numbers any more. The "
+            f"state after {progress.at_rest} steps, the last good one, is kept in {self.directory}. Train anew with a "
+            f"lower --learning-rate{'' if rate is None else f' than {rate:g}'} or another --seed"
+        )
 
     @property
     def seconds(self) -> float:
@@ -125,7 +146,9 @@ class Training:
             stored = read_manifest(self.directory)
             check_same(self.directory, stored, self.manifest, MAY_DIFFER)
             begun = self._load_last()
-            self._write(MANIFEST, as_json({**stored, "config": json.loads(json.dumps(self.manifest["config"]))}))
+            self._write(
+                MANIFEST, as_json({**stored, "config": json_text.loads(json_text.dumps(self.manifest["config"]))})
+            )
         note_made(self.directory, self.manifest["config"], (TrainConfig,), self.world.registry)
         self._trim_progress(begun)
         seed = np.random.SeedSequence([self.config.seed, begun]).generate_state(2, np.uint32)
@@ -151,7 +174,7 @@ class Training:
         path = self.directory / PROGRESS
         if path.exists():
             kept = [line for line in read_progress(self.directory) if line["timesteps"] <= begun]
-            self._write(PROGRESS, b"".join(json.dumps(line).encode() + b"\n" for line in kept))
+            self._write(PROGRESS, b"".join(json_text.dumps(line).encode() + b"\n" for line in kept))
 
     def _write(self, name: str, content: bytes) -> None:
         path = self.directory / name

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
@@ -16,6 +15,7 @@ from gymnasium import spaces
 from pydantic import TypeAdapter, with_config
 from typing_extensions import TypedDict
 
+from emosim_core.data import json_text
 from emosim_core.data.files import write_whole
 from emosim_core.errors import RunError
 from emosim_core.runs.reading import read_object
@@ -68,6 +68,20 @@ def empty_actor(told: Mapping[str, Any]) -> tuple[NetOptions, Actor]:
     return options, actor
 
 
+def check_finite(state: Mapping[str, Any], name: str = "") -> None:
+    """See that all weights of a state are finite numbers.
+
+    Raises:
+        ValueError: some are not; names the first tensor.
+    """
+    for key, value in state.items():
+        place = f"{name}.{key}" if name else str(key)
+        if isinstance(value, Mapping):
+            check_finite(value, place)
+        elif isinstance(value, torch.Tensor) and not bool(torch.isfinite(value).all()):
+            raise ValueError(f"the weights {place!r} are not all finite numbers")
+
+
 def save_checkpoint(folder: Path, model: Any, counters: Mapping[str, Any]) -> None:
     """Write all that a training needs to go on; the counters come last and make the checkpoint whole.
 
@@ -85,7 +99,7 @@ def save_checkpoint(folder: Path, model: Any, counters: Mapping[str, Any]) -> No
         "calls": getattr(model, "_n_calls", 0),
         **counters,
     }
-    write_whole(folder / COUNTERS, json.dumps(told).encode() + b"\n")
+    write_whole(folder / COUNTERS, json_text.dumps(told).encode() + b"\n")
 
 
 def load_checkpoint(folder: Path, model: Any) -> dict[str, Any]:
@@ -100,6 +114,7 @@ def load_checkpoint(folder: Path, model: Any) -> dict[str, Any]:
     try:
         counters = read_object(folder / COUNTERS, _COUNTERS)
         state = torch.load(folder / STATE, map_location=model.device, weights_only=True)
+        check_finite(state)
         model.set_parameters(state, exact_match=True, device=model.device)
         replay = getattr(model, "replay_buffer", None)
         if replay is not None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import json
+import copy
+import math
 import time
 from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import torch
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import KVWriter, Logger
 
+from emosim_core.data import json_text
 from emosim_core.data.files import write_all
 from emosim_core.runs.directory import cannot_write
 from emosim_core.training.curves import PROGRESS, Told
@@ -21,6 +24,10 @@ if TYPE_CHECKING:
 
 _LINES = 100
 """Lines of progress of a training, about."""
+
+
+class DivergedError(Exception):
+    """Weights or losses are no finite numbers any more."""
 
 
 class Progress(BaseCallback):
@@ -48,6 +55,7 @@ class Progress(BaseCallback):
         self._writers = trackers(training.config, training.directory)
         self.model.set_logger(Logger(None, self._writers))
         self._stream = (training.directory / PROGRESS).open("ab", buffering=0)
+        self._keep()
 
     def _on_step(self) -> bool:
         for info in self.locals["infos"]:
@@ -65,6 +73,8 @@ class Progress(BaseCallback):
         self._look(last=True)
 
     def _look(self, last: bool = False) -> None:
+        if not self.finite():
+            raise DivergedError
         steps = self.at_rest = self.model.num_timesteps
         self.episodes_at_rest, self.ends_at_rest = self._training.env.episodes, self._training.ends.copy()
         config = self._training.config
@@ -79,6 +89,26 @@ class Progress(BaseCallback):
         if due:
             self._checked_at = steps
             self._training.checkpoint()
+
+    def finite(self) -> bool:
+        """Whether the squares of all weights, and the last losses, are finite numbers: one layer multiplies another."""
+        weights = all(bool(torch.isfinite(one.square().sum())) for one in self.model.policy.parameters())
+        return weights and all(map(math.isfinite, self._losses().values()))
+
+    def _losses(self) -> dict[str, float]:
+        known = self.logger.name_to_value.items()
+        return {name.removeprefix("train/"): float(value) for name, value in known if name.startswith("train/")}
+
+    def _keep(self) -> None:
+        """Keep the state of now, which is good, for a training that diverges."""
+        self._good = copy.deepcopy(self.model.get_parameters()), self.at_rest, self.episodes_at_rest, self.ends_at_rest
+
+    def go_back(self) -> int:
+        """Put the last good state back; how many steps it was trained."""
+        weights, self.at_rest, self.episodes_at_rest, self.ends_at_rest = self._good
+        state: Any = weights
+        self.model.set_parameters(state, exact_match=True, device=self.model.device)
+        return self.at_rest
 
     def _tell(self, steps: int, evaluation: dict[str, float] | None) -> None:
         now = time.perf_counter()
@@ -99,13 +129,12 @@ class Progress(BaseCallback):
             "fps": round(told.fps, 1),
             "updates": self.model._n_updates,
         }
-        losses = {name: float(value) for name, value in self.logger.name_to_value.items() if name.startswith("train/")}
-        if losses:
-            line["losses"] = {name.removeprefix("train/"): round(value, 6) for name, value in losses.items()}
+        if losses := self._losses():
+            line["losses"] = {name: round(value, 6) for name, value in losses.items()}
         if evaluation:
             line["evaluation"] = {group: round(value, 4) for group, value in evaluation.items()}
         try:
-            write_all(self._stream.fileno(), json.dumps(line).encode() + b"\n")
+            write_all(self._stream.fileno(), json_text.dumps(line).encode() + b"\n")
         except OSError as error:
             directory = self._training.directory
             raise cannot_write(directory / PROGRESS, error, directory, "train") from error
@@ -116,6 +145,7 @@ class Progress(BaseCallback):
             self.logger.record(f"evaluation/{group}", value)
         self.logger.dump(steps)
         self._returns, self._lengths, self._told_at, self._clock = [], [], steps, now
+        self._keep()
         self._on_progress(told)
 
     def close(self) -> None:
