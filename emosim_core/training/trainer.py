@@ -123,11 +123,12 @@ class Training:
         self.env.episodes, self.ends = progress.episodes_at_rest, progress.ends_at_rest
         if progress.at_rest > begun:
             self.checkpoint()
-        rate = self.config.learning_rate
+        rate, good = self.config.learning_rate, "Nothing was learned before that"
+        if progress.at_rest:
+            good = f"The state after {progress.at_rest} steps, the last good one, is kept in {self.directory}"
         return RunError(
-            f"the training has diverged: after {seen} steps its weights or losses are no finite numbers any more. The "
-            f"state after {progress.at_rest} steps, the last good one, is kept in {self.directory}. Train anew with a "
-            f"lower --learning-rate{'' if rate is None else f' than {rate:g}'} or another --seed"
+            f"the training has diverged: after {seen} steps its weights or losses are no finite numbers any more. "
+            f"{good}. Train anew with a lower --learning-rate{'' if rate is None else f' than {rate:g}'} or another --seed"
         )
 
     @property

@@ -46,7 +46,7 @@ def test_a_training_that_diverges_keeps_the_last_good_state_and_says_what_to_cha
 def test_a_learning_rate_without_measure_is_one_clear_error(quick: Any, tmp_path: Path) -> None:
     refused = quick(
         "train", "--plugin", "movies", "--timesteps", "400", "--num-envs", "8", "--learning-rate", "1e30",
-        "--device", "cpu", "--out", "t", status=2,
+        "--device", "cpu", "--out", "t", "--quiet", status=2,
     )  # fmt: skip
     assert "the training has diverged: after " in refused.err
     assert "lower --learning-rate than 1e+30" in refused.err
