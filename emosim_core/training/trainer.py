@@ -123,12 +123,13 @@ class Training:
         self.env.episodes, self.ends = progress.episodes_at_rest, progress.ends_at_rest
         if progress.at_rest > begun:
             self.checkpoint()
-        rate, good = self.config.learning_rate, "Nothing was learned before that"
+        than = "" if self.config.learning_rate is None else f" than {self.config.learning_rate:g}"
+        good = "Nothing was learned before that"
         if progress.at_rest:
             good = f"The state after {progress.at_rest} steps, the last good one, is kept in {self.directory}"
         return RunError(
             f"the training has diverged: after {seen} steps its weights or losses are no finite numbers any more. "
-            f"{good}. Train anew with a lower --learning-rate{'' if rate is None else f' than {rate:g}'} or another --seed"
+            f"{good}. Train anew with a lower --learning-rate{than} or another --seed"
         )
 
     @property
