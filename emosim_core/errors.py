@@ -6,6 +6,7 @@
     |- ConfigurationError        an option, a configuration file or a combination of both is wrong
     |  `- UnknownNameError       a name that nothing provides; carries the nearest names
     |- DataError                 a file that was read is malformed; names file, row and field
+    |  `- LLMCacheError          answers of a language model cannot be kept or looked up
     |- PluginError               a plugin cannot be used
     |  |- BrokenPluginError      it raised when it was imported or asked what it provides
     |  |- IncompatiblePluginError  it was built for another version of the hooks
@@ -105,6 +106,16 @@ class DataError(EmoSimError):
         if field is not None:
             where += f", field {field!r}"
         super().__init__(f"{where}: {message}")
+
+
+class LLMCacheError(DataError):
+    """Answers of a language model cannot be kept or looked up.
+
+    Attributes:
+        passing: whether it may pass by itself, as a full disk or a lock.
+    """
+
+    passing = False
 
 
 class PluginError(EmoSimError):

@@ -13,6 +13,7 @@ from emosim_core.cli.printing import print_json, print_line
 
 if TYPE_CHECKING:
     from emosim_core.llm.cache import AnswerCache
+    from emosim_core.llm.cache_lines import Cleaner
 
 _cache_option: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option(
     "--cache",
@@ -37,8 +38,13 @@ def cache() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def stats(path: Path | None, as_json: bool) -> None:
     """Tell how many answers are kept, of which models."""
+    from emosim_core.llm.redaction import Redactor, secrets_of_environment, without_keys
+
+    redactor = Redactor(secrets_of_environment())
     with _opened(path, read_only=True, must_exist=path is not None) as kept:
         told = kept.stats()
+    for model in told["models"]:
+        model["identity"] = without_keys(model["identity"], redactor)
     if as_json:
         print_json(told)
         return
@@ -49,10 +55,12 @@ def stats(path: Path | None, as_json: bool) -> None:
     for model in told["models"]:
         print_line(model["identity"], bold=True)
         days = model["first"] if model["first"] == model["last"] else f"{model['first']} to {model['last']}"
+        unknown = model["unknown_usage"]
         print_line(
             f"  {_answers(model['answers'])}, {days}; tokens: {model['prompt_tokens']:,} asked, "
             f"{model['cached_tokens']:,} of them cached by the service, {model['completion_tokens']:,} answered, "
             f"{model['reasoning_tokens']:,} of them reasoning"
+            + (f"; those of {_answers(unknown)} are unknown" if unknown else "")
         )
 
 
@@ -75,11 +83,14 @@ def prune(path: Path | None, days: float | None, max_mb: float | None, identity:
 def export(path: Path | None, file: Path, force: bool) -> None:
     """Write all kept answers with their questions to FILE, one JSON object a line."""
     from emosim_core.errors import ConfigurationError
+    from emosim_core.llm.cache_lines import Cleaner
 
     if file.exists() and not force:
         raise ConfigurationError(f"{file} exists already; choose another file, or replace it with --force")
+    cleaner = Cleaner()
     with _opened(path, read_only=True) as kept:
-        count = kept.export(file)
+        count = kept.export(file, cleaner)
+    _tell_cleaned(cleaner)
     print_line(f"Wrote {_answers(count)} to {file}. Read them back with: emosim cache import {file}")
 
 
@@ -88,8 +99,12 @@ def export(path: Path | None, file: Path, force: bool) -> None:
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 def import_(path: Path | None, file: Path) -> None:
     """Keep the answers of FILE, which export wrote; answers that are there already stay as they are."""
+    from emosim_core.llm.cache_lines import Cleaner
+
+    cleaner = Cleaner()
     with _opened(path, must_exist=False) as kept:
-        added, there = kept.import_(file)
+        added, there = kept.import_(file, cleaner)
+    _tell_cleaned(cleaner)
     print_line(f"Added {_answers(added)}; {there:,} were there already")
 
 
@@ -106,6 +121,11 @@ def _opened(path: Path | None, read_only: bool = False, must_exist: bool = True)
         yield kept
     finally:
         kept.close()
+
+
+def _tell_cleaned(cleaner: Cleaner) -> None:
+    if cleaner.changed:
+        print_line(f"{_answers(cleaner.changed)} held what looks like a key; [key] stands in its place", err=True)
 
 
 def _answers(count: int) -> str:

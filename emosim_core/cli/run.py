@@ -11,7 +11,7 @@ import click
 from emosim_core.cli.options import configured, environment_options, keyboard, need_plugin, typed_again
 from emosim_core.cli.places import new_directory
 from emosim_core.cli.printing import print_json, print_line
-from emosim_core.errors import ConfigurationError, LLMError, RatingError
+from emosim_core.errors import ConfigurationError, EmoSimError, LLMCacheError, LLMError, RatingError
 
 if TYPE_CHECKING:
     from emosim_core.runs.runner import Run
@@ -130,13 +130,13 @@ def simulate(
         print_line(f"Interrupted. What was simulated is kept in {directory}; go on with:", err=True)
         print_line(f"  emosim run --resume {directory}", err=True)
         raise click.exceptions.Exit(130) from None
-    except (LLMError, RatingError) as error:
+    except (LLMError, LLMCacheError, RatingError) as error:
         if (directory / MANIFEST).exists():
             error.args = (f"{error}\n{_how_to_go_on(error, directory)}",)
         raise
 
 
-def _how_to_go_on(error: LLMError | RatingError, directory: Path) -> str:
+def _how_to_go_on(error: EmoSimError, directory: Path) -> str:
     """What to do after a run has failed in the middle."""
     said = f"What was simulated is kept in {directory}; when this is mended, go on with:\n"
     if isinstance(error, RatingError):

@@ -10,7 +10,7 @@ import click
 from emosim_core.cli.options import configured, environment_options, keyboard, need_plugin, typed_again
 from emosim_core.cli.places import new_directory
 from emosim_core.cli.printing import print_json, print_line
-from emosim_core.errors import ConfigurationError, LLMError, RatingError
+from emosim_core.errors import ConfigurationError, LLMCacheError, LLMError, RatingError
 
 if TYPE_CHECKING:
     from emosim_core.training.curves import Told
@@ -87,7 +87,7 @@ def train(obj: dict[str, Any], /, as_json: bool, quiet: bool, **given: Any) -> N
         print_line(f"Interrupted. What was learned is kept in {directory}; go on with:", err=True)
         print_line(f"  emosim train --resume {directory}", err=True)
         raise click.exceptions.Exit(130) from None
-    except (LLMError, RatingError) as error:
+    except (LLMError, LLMCacheError, RatingError) as error:
         if (directory / MANIFEST).exists():
             error.args = (f"{error}\nWhen this is mended, go on with:\n  emosim train --resume {directory}",)
         raise

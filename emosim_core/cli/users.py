@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from emosim_core.cli.printing import print_line
-from emosim_core.errors import ConfigurationError, EmoSimError
+from emosim_core.errors import ConfigurationError, EmoSimError, LLMCacheError
 
 if TYPE_CHECKING:
     from emosim_core.hooks import Registry
@@ -114,7 +114,10 @@ def _written(
         raise click.exceptions.Exit(130) from None
     except EmoSimError as error:
         said = f"{str(error).removesuffix('.')}. {len(written)} of {len(people)} people were written"
-        said += "" if asking["replay"] else " and all answers are kept: give the same command again to go on"
+        if isinstance(error, LLMCacheError):
+            said += ": give the same command again to go on"
+        elif not asking["replay"]:
+            said += " and all answers are kept: give the same command again to go on"
         error.args = (f"{said}; there is no file yet.",)
         raise
     finally:

@@ -22,10 +22,20 @@ class LLMBackend:
         batched: whether :meth:`answer_batch` is the backend's own and questions should come many at once.
         identity: which model of which service answers, without a secret: answers are kept under it, so it must
             differ where answers may differ, such as ``"deepseek deepseek-v4-flash thinking=off"``.
+        reasoning_tokens: tokens that the model may think with, beside the ``max_tokens`` of a question; what an answer
+            can cost at most is reckoned with them where a service does not report its tokens.
     """
 
     batched: ClassVar[bool] = False
     identity: str
+    reasoning_tokens: int = 0
+
+    def secrets(self) -> Sequence[str]:
+        """What must stand in no answer, error or file, such as the key; read anew each time, and kept nowhere.
+
+        The gateway takes them out of every answer and error, whatever a service repeats.
+        """
+        return ()
 
     def models(self) -> Sequence[str]:
         """The models that can be named, as far as they are known without a network and without a key."""

@@ -9,22 +9,25 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from emosim_core.data.places import open_table, read_lines
-from emosim_core.errors import ConfigurationError, DataError
+from emosim_core.errors import ConfigurationError, DataError, LLMCacheError
+from emosim_core.llm import claims
 from emosim_core.llm.cache_lines import Kept, answer_json, answer_of, read_line, write_line
-from emosim_core.llm.chat import ChatAnswer, ChatRequest, Usage
+from emosim_core.llm.chat import LARGEST_COUNT, ChatAnswer, ChatRequest, Usage, checked
 from emosim_core.llm.key import key_of, request_json, request_of
 from emosim_core.paths import cache_directory
 
 _APPLICATION = 0x454D4F53
 """Says in the file's header that it is a cache of EmoSim ("EMOS")."""
 
-_VERSION = 1
+_VERSION = 2
+"""Format of the file; 1 had no claims, and is brought to this one when it is first written to."""
+
 _BUSY_SECONDS = 60.0
 _AT_ONCE = 500
 _MIB = 1024 * 1024
@@ -44,6 +47,14 @@ CREATE TABLE IF NOT EXISTS answers (
     request TEXT NOT NULL
 )
 """
+# Numbers that no version of EmoSim wrote are in files that others made.
+_IS_COUNT = f"(typeof({{0}}) = 'integer' AND {{0}} BETWEEN 0 AND {LARGEST_COUNT})"
+_UNKNOWN = -1
+_LAST_SECOND = 253402300799
+
+_PASSING = ("full", "disk I/O", "locked", "readonly", "unable to open")
+"""What SQLite says of that which may pass by itself."""
+
 _INSERT = (
     "INSERT OR IGNORE INTO answers (key, identity, created, prompt, cached, completion, reasoning, answer, request) "
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -69,6 +80,24 @@ class Pruned(NamedTuple):
     bytes: int
 
 
+Row = tuple[str | int, ...]
+"""An answer as the file holds it."""
+
+
+class Exchange(NamedTuple):
+    """What came of a look at the cache in which answers were kept and questions claimed.
+
+    Attributes:
+        there: answers that were there already under the key of one that was to be kept; they stay.
+        answered: answers to questions that were to be claimed.
+        elsewhere: keys of questions that another process asks.
+    """
+
+    there: Mapping[str, ChatAnswer]
+    answered: Mapping[str, ChatAnswer]
+    elsewhere: set[str]
+
+
 class AnswerCache:
     """Answers by the key of their question. An answer that is kept is never replaced by another.
 
@@ -79,11 +108,13 @@ class AnswerCache:
         path: the file.
         read_only: whether nothing is written, so that a file on read-only ground will do; a file that is not there
             then holds no answers.
+        patience: seconds for which a change waits until others have made theirs.
     """
 
-    def __init__(self, path: str | os.PathLike[str], read_only: bool = False) -> None:
+    def __init__(self, path: str | os.PathLike[str], read_only: bool = False, patience: float = _BUSY_SECONDS) -> None:
         self.path = Path(path).expanduser()
         self._read_only = read_only
+        self._patience = patience
         # One connection for look-ups, which wait for nobody, and one for changes.
         self._readers, self._writers = threading.Lock(), threading.Lock()
         self._reader: sqlite3.Connection | None = None
@@ -97,22 +128,21 @@ class AnswerCache:
         Raises:
             DataError: the file cannot be read or is no cache of answers.
         """
-        found: dict[str, ChatAnswer] = {}
-        with self._readers, self._worded("cannot be read"):
-            if self._reader is None:
-                if self._read_only and not self.path.exists():
-                    return {}
-                self._reader = self._open()
-            for start in range(0, len(keys), _AT_ONCE):
-                some = keys[start : start + _AT_ONCE]
-                rows = self._reader.execute(
-                    "SELECT key, answer, prompt, cached, completion, reasoning FROM answers "
-                    f"WHERE key IN ({','.join('?' * len(some))})",
-                    some,
-                )
-                for key, answer, prompt, cached, completion, reasoning in rows.fetchall():
-                    found[key] = answer_of(json.loads(answer), Usage(prompt, cached, completion, reasoning))
-        return found
+        with self._reading() as connection:
+            return {} if connection is None else _look_up(connection, keys)
+
+    def progress(self, keys: Sequence[str], owner: claims.Owner) -> tuple[dict[str, ChatAnswer], set[str]]:
+        """What became of questions that another process asks: answers by key, and the keys that are asked still.
+
+        Raises:
+            LLMCacheError: the file cannot be read.
+        """
+        with self._reading() as connection:
+            assert connection is not None
+            # In this order: what is answered between the two looks is asked no more, and found when it is claimed.
+            answered = _look_up(connection, keys)
+            asked = claims.claimed(connection, [key for key in keys if key not in answered], owner.id)
+        return answered, {key for key, (_, alive) in asked.items() if alive}
 
     def put_many(self, answers: Sequence[tuple[str, str, ChatRequest, ChatAnswer]]) -> dict[str, ChatAnswer]:
         """Keep answers, all of them or none.
@@ -126,11 +156,62 @@ class AnswerCache:
         Raises:
             DataError: they cannot be kept.
         """
-        now = int(time.time())
-        rows = [_row(key, identity, now, answer, request_json(request)) for key, identity, request, answer in answers]
+        rows = [self.row(key, identity, request_json(request), answer) for key, identity, request, answer in answers]
         with self._writing() as connection:
             added = connection.executemany(_INSERT, rows).rowcount
         return {} if added == len(rows) else self.get_many([key for key, *_ in answers])
+
+    @staticmethod
+    def row(key: str, identity: str, canonical: str, answer: ChatAnswer) -> Row:
+        """An answer to a question, which is given as canonical JSON, as :meth:`exchange` takes it."""
+        return _row(key, identity, int(time.time()), answer, canonical)
+
+    def exchange(self, rows: Sequence[Row], wanted: Sequence[str], owner: claims.Owner) -> Exchange:
+        """Keep answers and claim questions in one transaction: all of it is done, or nothing.
+
+        Args:
+            rows: answers, as :meth:`row` writes them; their claims are taken back.
+            wanted: keys of questions that are to be asked now. Those that have an answer, and those that another
+                process asks, are not claimed.
+            owner: who claims.
+
+        Raises:
+            LLMCacheError: the file cannot be written.
+        """
+        keys = [str(row[0]) for row in rows]
+        there: dict[str, ChatAnswer] = {}
+        answered: dict[str, ChatAnswer] = {}
+        elsewhere: set[str] = set()
+        with self._writing() as connection:
+            if rows:
+                if connection.executemany(_INSERT, rows).rowcount < len(rows):
+                    there = _look_up(connection, keys)
+                claims.drop(connection, keys)
+            if wanted:
+                answered = _look_up(connection, wanted)
+                elsewhere = owner.claim(connection, [key for key in wanted if key not in answered])
+        return Exchange(there, answered, elsewhere)
+
+    def sign_of_life(self, owner: claims.Owner) -> None:
+        """Say that an owner of claims is alive.
+
+        Raises:
+            LLMCacheError: the file cannot be written.
+        """
+        with self._writing() as connection:
+            owner.register(connection)
+
+    def release(self, owner: claims.Owner, keys: Sequence[str] | None = None) -> None:
+        """Take claims back: those of some questions, or all.
+
+        Raises:
+            LLMCacheError: the file cannot be written.
+        """
+        with self._writing() as connection:
+            if keys is None:
+                owner.leave(connection)
+            else:
+                owner.release(connection, keys)
 
     def close(self) -> None:
         """Close the file; the next use opens it again."""
@@ -149,18 +230,21 @@ class AnswerCache:
             DataError: the file cannot be read or is no cache of answers.
         """
         models: list[dict[str, Any]] = []
+        columns = ("prompt", "cached", "completion", "reasoning")
+        sums = ", ".join(f"total(CASE WHEN {_IS_COUNT.format(name)} THEN {name} END)" for name in columns)
+        known = " AND ".join(_IS_COUNT.format(name) for name in columns)
+        day = f"CASE WHEN typeof(created) = 'integer' AND created BETWEEN 0 AND {_LAST_SECOND} THEN created END"
         if self.path.exists():
-            self.get_many(())
-            with self._readers, self._worded("cannot be read"):
-                assert self._reader is not None
-                rows = self._reader.execute(
-                    "SELECT identity, count(*), sum(prompt), sum(cached), sum(completion), sum(reasoning), "
-                    "min(created), max(created) FROM answers GROUP BY identity ORDER BY count(*) DESC, identity"
-                )
-                names = ("identity", "answers", "prompt_tokens", "cached_tokens", "completion_tokens")
-                for *counts, first, last in rows.fetchall():
-                    model = dict(zip((*names, "reasoning_tokens"), counts, strict=True))
-                    models.append({**model, "first": _day(first), "last": _day(last)})
+            with self._reading() as connection:
+                assert connection is not None
+                rows = connection.execute(
+                    f"SELECT CAST(identity AS TEXT), count(*), {sums}, total(NOT ({known})), min({day}), max({day}) "
+                    "FROM answers GROUP BY identity ORDER BY count(*) DESC, identity"
+                ).fetchall()
+            names = ("answers", "prompt_tokens", "cached_tokens", "completion_tokens", "reasoning_tokens")
+            for identity, *counts, first, last in rows:
+                model = dict(zip((*names, "unknown_usage"), map(int, counts), strict=True))
+                models.append({"identity": identity, **model, "first": _day(first), "last": _day(last)})
         return {
             "path": str(self.path),
             "bytes": self._bytes(),
@@ -202,8 +286,12 @@ class AnswerCache:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         return Pruned(removed, left, self._bytes())
 
-    def export(self, path: str | os.PathLike[str]) -> int:
+    def export(self, path: str | os.PathLike[str], clean: Callable[[Kept], Kept] = lambda kept: kept) -> int:
         """Write all answers with their questions to a file of JSON lines, whole or not at all.
+
+        Args:
+            path: the file.
+            clean: what is done to each answer before it is written.
 
         Returns:
             Number of answers.
@@ -217,7 +305,7 @@ class AnswerCache:
         try:
             with partial.open("w", encoding="ascii", newline="\n") as stream:
                 for kept in self._all():
-                    stream.write(write_line(kept))
+                    stream.write(write_line(clean(kept)))
                     count += 1
             os.replace(partial, target)
         except OSError as error:
@@ -227,8 +315,14 @@ class AnswerCache:
                 partial.unlink()
         return count
 
-    def import_(self, path: str | os.PathLike[str]) -> tuple[int, int]:
+    def import_(
+        self, path: str | os.PathLike[str], clean: Callable[[Kept], Kept] = lambda kept: kept
+    ) -> tuple[int, int]:
         """Keep the answers of a file that :meth:`export` wrote, all of them or none.
+
+        Args:
+            path: the file.
+            clean: what is done to each answer before it is kept.
 
         Returns:
             Number of answers added, and number of answers that were there already and stay as they are.
@@ -240,7 +334,7 @@ class AnswerCache:
         with self._writing() as connection:
             for number, line in _lines(Path(path).expanduser()):
                 try:
-                    identity, request, answer, created = read_line(line)
+                    identity, request, answer, created = clean(read_line(line))
                     canonical = request_json(request)
                 except (ValueError, ConfigurationError) as error:
                     raise DataError(path, f"is not a kept answer: {error}", row=number) from error
@@ -253,16 +347,16 @@ class AnswerCache:
         """All answers, in the order in which they were kept."""
         after = 0
         while True:
-            with self._readers, self._worded("cannot be read"):
-                if self._reader is None:
-                    self._reader = self._open()
-                rows = self._reader.execute(
-                    "SELECT id, identity, created, prompt, cached, completion, reasoning, answer, request "
-                    f"FROM answers WHERE id > ? ORDER BY id LIMIT {_AT_ONCE}",
-                    (after,),
-                ).fetchall()
+            with self._reading() as connection:
+                rows: list[Any] = []
+                if connection is not None:
+                    rows = connection.execute(
+                        "SELECT id, identity, created, prompt, cached, completion, reasoning, answer, request "
+                        f"FROM answers WHERE id > ? ORDER BY id LIMIT {_AT_ONCE}",
+                        (after,),
+                    ).fetchall()
                 some = [
-                    Kept(identity, request_of(json.loads(request)), answer_of(json.loads(answer), Usage(*usage)), when)
+                    Kept(identity, request_of(json.loads(request)), answer_of(json.loads(answer), _usage(*usage)), when)
                     for _, identity, when, *usage, answer, request in rows
                 ]
             yield from some
@@ -277,6 +371,14 @@ class AnswerCache:
     # -------------------------------------------------------------------------------------------- the file
 
     @contextlib.contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection | None]:
+        """The connection for look-ups; None where there is no file and none may be made."""
+        with self._readers, self._worded("cannot be read"):
+            if self._reader is None and not (self._read_only and not self.path.exists()):
+                self._reader = self._open()
+            yield self._reader
+
+    @contextlib.contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """One transaction: all of what is done inside is kept, or none of it."""
         with self._writers, self._worded("cannot be written"):
@@ -284,6 +386,7 @@ class AnswerCache:
                 raise DataError(self.path, "was opened for reading only")
             if self._writer is None:
                 self._writer = self._open()
+                self._writer.execute(f"PRAGMA busy_timeout = {int(self._patience * 1000)}")
             self._writer.execute("BEGIN IMMEDIATE")
             try:
                 yield self._writer
@@ -300,10 +403,14 @@ class AnswerCache:
         try:
             yield
         except sqlite3.OperationalError as error:
-            raise DataError(self.path, f"the cache of answers {what}: {error}. {advice}.") from error
+            full, passing = "full" in str(error), any(sign in str(error) for sign in _PASSING)
+            advice = "Make room on its disk" if full else advice
+            worded = LLMCacheError(self.path, f"the cache of answers {what}: {error}. {advice}.")
+            worded.passing = passing
+            raise worded from error
         except (sqlite3.Error, UnicodeError, ValueError, KeyError, TypeError, AttributeError) as error:
             said = f"is damaged, or no cache of answers ({error})"
-            raise DataError(self.path, f"{said}. {advice}; answers that are still readable stay in it.") from error
+            raise LLMCacheError(self.path, f"{said}. {advice}; answers that are still readable stay in it.") from error
 
     def _open(self) -> sqlite3.Connection:
         if self._read_only:
@@ -367,16 +474,36 @@ def _set_up(connection: sqlite3.Connection) -> None:
     if version == _VERSION:
         return
     connection.execute("BEGIN IMMEDIATE")
-    connection.execute(_SCHEMA)
+    for statement in (_SCHEMA, *claims.SCHEMA):
+        connection.execute(statement)
     connection.execute(f"PRAGMA application_id = {_APPLICATION}")
     connection.execute(f"PRAGMA user_version = {_VERSION}")
     connection.execute("COMMIT")
 
 
-def _row(key: str, identity: str, created: int, answer: ChatAnswer, canonical: str) -> tuple[str | int, ...]:
-    usage = answer.usage
-    tokens = map(int, (usage.prompt, usage.cached, usage.completion, usage.reasoning))
-    return (key, _storable(identity), created, *tokens, answer_json(answer), canonical)
+def _look_up(connection: sqlite3.Connection, keys: Sequence[str]) -> dict[str, ChatAnswer]:
+    found: dict[str, ChatAnswer] = {}
+    for start in range(0, len(keys), _AT_ONCE):
+        some = keys[start : start + _AT_ONCE]
+        rows = connection.execute(
+            "SELECT key, answer, prompt, cached, completion, reasoning FROM answers "
+            f"WHERE key IN ({','.join('?' * len(some))})",
+            some,
+        )
+        for key, answer, *usage in rows.fetchall():
+            found[key] = answer_of(json.loads(answer), _usage(*usage))
+    return found
+
+
+def _row(key: str, identity: str, created: int, answer: ChatAnswer, canonical: str) -> Row:
+    usage = checked(answer.usage)
+    tokens = (usage.prompt, usage.cached, usage.completion, usage.reasoning)
+    stored = tokens if usage.known else tuple(count or _UNKNOWN for count in tokens)
+    return (key, _storable(identity), created, *stored, answer_json(answer), canonical)
+
+
+def _usage(prompt: object, cached: object, completion: object, reasoning: object) -> Usage:
+    return Usage.reported(prompt, completion, cached, reasoning)
 
 
 def _storable(text: str) -> str:
@@ -413,5 +540,5 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
                 raise DataError(path, f"is not UTF-8: {error.reason}", row=number) from error
 
 
-def _day(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%d")
+def _day(seconds: int | None) -> str:
+    return "unknown" if seconds is None else datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%d")

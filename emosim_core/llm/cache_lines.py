@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any, NamedTuple
 
-from emosim_core.llm.chat import ChatAnswer, ChatRequest, Usage
+from emosim_core.llm.chat import ChatAnswer, ChatRequest, Message, Usage
 from emosim_core.llm.key import request_json, request_of
+from emosim_core.llm.redaction import Redactor, secrets_of_environment, without_keys
 
 _USAGE = ("prompt", "cached", "completion", "reasoning")
 
@@ -25,6 +27,38 @@ class Kept(NamedTuple):
     request: ChatRequest
     answer: ChatAnswer
     created: int
+
+
+class Cleaner:
+    """Takes keys out of kept answers that come from or go to others: those in the environment, and what looks like one.
+
+    Attributes:
+        changed: answers that held one.
+    """
+
+    def __init__(self) -> None:
+        self._redactor = Redactor(secrets_of_environment())
+        self.changed = 0
+
+    def __call__(self, kept: Kept) -> Kept:
+        answer, request = kept.answer, kept.request
+        clean = Kept(
+            self._text(kept.identity),
+            replace(request, messages=tuple(Message(one.role, self._text(one.content)) for one in request.messages)),
+            replace(
+                answer,
+                text=self._text(answer.text),
+                reasoning=self._text(answer.reasoning),
+                model=self._text(answer.model),
+                probabilities={self._text(label): share for label, share in answer.probabilities.items()},
+            ),
+            kept.created,
+        )
+        self.changed += clean != kept
+        return clean
+
+    def _text(self, text: str) -> str:
+        return without_keys(text, self._redactor)
 
 
 def answer_json(answer: ChatAnswer) -> str:
@@ -55,7 +89,10 @@ def answer_of(told: dict[str, Any], usage: Usage) -> ChatAnswer:
 
 def write_line(kept: Kept) -> str:
     """The line of a kept answer, in ASCII, its end included."""
-    usage = json.dumps({name: getattr(kept.answer.usage, name) for name in _USAGE})
+    tokens = {name: getattr(kept.answer.usage, name) for name in _USAGE}
+    if not kept.answer.usage.known:
+        tokens = {name: count or None for name, count in tokens.items()}
+    usage = json.dumps(tokens)
     return (
         f'{{"identity": {json.dumps(kept.identity)}, "created": {kept.created}, '
         f'"request": {request_json(kept.request)}, "answer": {answer_json(kept.answer)}, "usage": {usage}}}\n'
@@ -80,8 +117,12 @@ def read_line(line: str) -> Kept:
     if not _is_count(told["created"]):
         raise ValueError("'created' is a whole number of seconds")
     usage, answer = told["usage"], told["answer"]
-    if not isinstance(usage, dict) or set(usage) != set(_USAGE) or not all(map(_is_count, usage.values())):
-        raise ValueError(f"'usage' has exactly the fields {', '.join(_USAGE)}, whole numbers of at least 0")
+    if (
+        not isinstance(usage, dict)
+        or set(usage) != set(_USAGE)
+        or not all(count is None or (type(count) is int and count >= 0) for count in usage.values())
+    ):
+        raise ValueError(f"'usage' has exactly the fields {', '.join(_USAGE)}, whole numbers of at least 0 or null")
     types = {"text": str, "reasoning": str, "model": str, "probabilities": dict, "finished": bool}
     if (
         not isinstance(answer, dict)
@@ -90,7 +131,9 @@ def read_line(line: str) -> Kept:
         or not all(type(share) in (int, float) for share in answer.get("probabilities", {}).values())
     ):
         raise ValueError("'answer' has a text as 'text', and may have reasoning, model, probabilities and finished")
-    return Kept(told["identity"], request_of(told["request"]), answer_of(answer, Usage(**usage)), told["created"])
+    tokens = Usage.reported(**{name: count or 0 for name, count in usage.items()})
+    tokens = replace(tokens, known=tokens.known and None not in usage.values())
+    return Kept(told["identity"], request_of(told["request"]), answer_of(answer, tokens), told["created"])
 
 
 def _is_count(value: object) -> bool:

@@ -7,18 +7,25 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 
-from emosim_core.errors import EmoSimError, LLMRateLimitError, LLMTransientError
+from emosim_core.errors import EmoSimError, LLMCacheError, LLMRateLimitError, LLMTransientError
 from emosim_core.hooks.faults import named
 from emosim_core.llm.backend import LLMBackend
 from emosim_core.llm.inflight import InFlight, Question
-from emosim_core.llm.keeper import Answered, Keeper
+from emosim_core.llm.keeper import AGAIN, Answered, Keeper
 from emosim_core.llm.limiter import AdaptiveLimiter
 from emosim_core.llm.retries import LONGEST_WAIT
 from emosim_core.llm.rules import CLOSED, CallRules, log
 
+_LOOKED_AT = 500
+_FIRST_LOOK, _LONGEST_LOOK = 0.05, 0.5
+"""Seconds between two looks at what other processes ask: at first, and at most."""
+
 
 class Caller:
     """Asks. Its public methods may be called by any thread; all the rest happens in the loop's.
+
+    A question is claimed when there is a place for it, and its place is free again when its answer is in the cache.
+    One transaction keeps what was answered and claims what takes its places.
 
     Args:
         backend: what is asked.
@@ -37,8 +44,14 @@ class Caller:
         self._in_flight = in_flight
         self._keeper = keeper
         self._queue: deque[Question] = deque()
+        self._ready: deque[Question] = deque()
+        self._elsewhere: list[Question] = []
+        self._look: asyncio.TimerHandle | None = None
+        self._pause = _FIRST_LOOK
         self._later: dict[Question, asyncio.TimerHandle] = {}
         self._answered: list[Answered] = []
+        self._kept: asyncio.Future[None] | None = None
+        self._retrying = False
         self._calls: set[asyncio.Task[None]] = set()
         self._wake: asyncio.TimerHandle | None = None
         self._loop = asyncio.new_event_loop()
@@ -92,10 +105,14 @@ class Caller:
         self._pump()
 
     def _withdraw(self, questions: Sequence[Question]) -> None:
+        claimed = [*self._later, *self._ready]
         for question in questions:
             if question in self._later and self._drop(question):
                 self._later.pop(question).cancel()
         self._queue = deque(question for question in self._queue if not self._drop(question))
+        self._ready = deque(question for question in self._ready if not self._drop(question))
+        self._elsewhere = [question for question in self._elsewhere if not self._drop(question)]
+        self._keeper.release([question for question in claimed if question.result is not None])
 
     def _drop(self, question: Question) -> bool:
         return self._in_flight.drop(question, LLMTransientError("the question was withdrawn before it was asked"))
@@ -106,19 +123,92 @@ class Caller:
         if refusal is not None:
             self._settle_waiting(refusal)
             return
-        while self._queue and self._limiter.free():
-            pause = self._limiter.pause()
-            if pause > 0:
-                if self._wake is None:
-                    self._wake = self._loop.call_later(pause, self._awake)
-                return
-            question = self._queue.popleft()
+        if self._retrying or not (self._queue or self._ready):
+            return
+        pause = self._limiter.pause()
+        if pause > 0:
+            if self._wake is None:
+                self._wake = self._loop.call_later(pause, self._awake)
+            return
+        self._start()
+        if self._queue and self._limiter.free():
+            self._exchange()
+
+    def _start(self) -> None:
+        while self._ready and self._limiter.free():
+            question = self._ready.popleft()
             if self._drop(question):
+                self._keeper.release([question])
                 continue
             self._rules.start(question)
             call = self._loop.create_task(self._call(question, self._limiter.start()))
             self._calls.add(call)
             call.add_done_callback(self._calls.discard)
+
+    def _exchange(self) -> None:
+        """Keeps what was answered, and claims and starts as many questions as there are places for."""
+        count = 1
+        while self._answered or (self._queue and count):
+            # All that was answered has its place still; the more is asked elsewhere, the more is looked at.
+            places = self._limiter.limit - self._limiter.running + len(self._answered) - len(self._ready)
+            may_start = self._rules.refusal() is None and self._limiter.pause() <= 0
+            count = max(count, places) if places > 0 and may_start else 0
+            wanted = [self._queue.popleft() for _ in range(min(count, len(self._queue)))]
+            try:
+                mine, elsewhere = self._keeper.exchange(self._answered, wanted)
+            except LLMCacheError as error:
+                self._queue.extendleft(reversed(wanted))
+                self._not_kept(error)
+                return
+            self._told()
+            self._ready.extend(mine)
+            self._wait_for(elsewhere)
+            count *= 2
+            if mine:
+                break
+        self._start()
+
+    def _not_kept(self, error: LLMCacheError) -> None:
+        # What is under way is waited for, so that it can be said what is lost.
+        if self._keeper.again(error) or self._limiter.running > len(self._answered):
+            self._retrying = True
+            self._loop.call_later(AGAIN, self._retry)
+            return
+        self._keeper.give_up(self._answered, error)
+        self._told()
+        self._pump()
+
+    def _retry(self) -> None:
+        self._retrying = False
+        self._exchange()
+
+    def _told(self) -> None:
+        """What was answered is kept, or lost: its places are free."""
+        self._answered = []
+        if self._kept is not None:
+            self._kept.set_result(None)
+            self._kept = None
+
+    def _wait_for(self, questions: Sequence[Question]) -> None:
+        """Waits for what other processes ask."""
+        self._elsewhere += questions
+        if self._elsewhere and self._look is None:
+            self._look = self._loop.call_later(self._pause, self._look_elsewhere)
+
+    def _look_elsewhere(self) -> None:
+        """Takes up what other processes have answered, or ask no more."""
+        self._look = None
+        some, rest = self._elsewhere[:_LOOKED_AT], self._elsewhere[_LOOKED_AT:]
+        try:
+            asked, free = self._keeper.look(some)
+        except LLMCacheError as error:
+            self._keeper.give_up([], error)
+            return
+        self._pause = _FIRST_LOOK if len(asked) < len(some) else min(2 * self._pause, _LONGEST_LOOK)
+        self._elsewhere = [*rest, *asked] if len(asked) == len(some) else [*asked, *rest]
+        self._queue.extendleft(reversed(free))
+        self._wait_for(())
+        self._pump()
 
     def _awake(self) -> None:
         self._wake = None
@@ -126,20 +216,21 @@ class Caller:
 
     async def _call(self, question: Question, number: int) -> None:
         try:
-            answer = self._rules.answered(await self._backend.answer(question.request))
+            answer = self._rules.answered(question, await self._backend.answer(question.request))
         except BaseException as error:  # whatever it is, who waits must hear of it
             self._failed(question, number, error)
         else:
-            self._limiter.succeed(number)
-            if not self._answered:  # what arrives at the same time is handed over at once
+            if self._kept is None:  # what arrives at the same time is kept at once
+                self._kept = self._loop.create_future()
                 self._loop.call_soon(self._hand_over)
             self._answered.append((question, answer))
+            await self._kept
+            self._limiter.succeed(number)
         self._pump()
 
     def _hand_over(self) -> None:
-        if self._answered:
-            self._keeper.put(self._answered)
-            self._answered = []
+        if self._answered and not self._retrying:
+            self._exchange()
 
     def _failed(self, question: Question, number: int, raised: BaseException) -> None:
         if isinstance(raised, LLMRateLimitError):
@@ -152,31 +243,37 @@ class Caller:
         error, wait = self._rules.failed(question, raised)
         if wait is None:
             self._in_flight.settle(question, error)
+            self._keeper.release([question])
             if isinstance(error, LLMRateLimitError) and (error.retry_after or 0) > LONGEST_WAIT:
                 self._settle_waiting(error)
-        elif not self._drop(question):
+        elif self._drop(question):
+            self._keeper.release([question])
+        else:
             self._later[question] = self._loop.call_later(wait, self._again, question)
 
     def _again(self, question: Question) -> None:
         del self._later[question]
-        self._queue.appendleft(question)
+        self._ready.appendleft(question)
         self._pump()
 
     def _settle_waiting(self, error: EmoSimError) -> None:
         """Gives up all questions that are not under way."""
         for handle in self._later.values():
             handle.cancel()
-        waiting = [*self._later, *self._queue]
+        claimed = [*self._later, *self._ready]
+        waiting = [*claimed, *self._queue, *self._elsewhere]
         self._later.clear()
+        self._ready.clear()
         self._queue.clear()
+        self._elsewhere.clear()
         for question in waiting:
             self._in_flight.settle(question, error)
+        self._keeper.release(claimed)
 
     async def _finish(self) -> None:
         self._rules.stopped = self._rules.stopped or LLMTransientError(CLOSED)
         self._pump()
         while self._calls:
             await asyncio.wait(set(self._calls))
-        self._hand_over()
         self._keeper.close()
         await self._backend.close()

@@ -8,13 +8,13 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from emosim_core.errors import EmoSimError, LLMError, LLMReplayError, LLMTransientError, PluginError
+from emosim_core.errors import EmoSimError, LLMCacheError, LLMError, LLMReplayError, LLMTransientError, PluginError
 from emosim_core.llm.backend import LLMBackend
 from emosim_core.llm.cache import AnswerCache, default_cache_path
 from emosim_core.llm.chat import ChatAnswer, ChatRequest
 from emosim_core.llm.inflight import InFlight, Question, Result, Waiter
-from emosim_core.llm.keeper import Answered, Keeper
-from emosim_core.llm.key import answer_key
+from emosim_core.llm.keeper import AGAIN, Answered, Keeper
+from emosim_core.llm.key import key_of, request_json
 from emosim_core.llm.limiter import AdaptiveLimiter
 from emosim_core.llm.options import GatewayOptions as GatewayOptions
 from emosim_core.llm.retries import Retries
@@ -23,6 +23,13 @@ from emosim_core.llm.usage import UsageTally
 
 if TYPE_CHECKING:
     from emosim_core.llm.caller import Caller
+
+
+_PATIENCE_WITH_LOCK = 0.2
+"""Seconds for which calls stand still while another process writes; then it is tried again."""
+
+_LOOK = 0.2
+"""Seconds between two looks at what other processes ask, for a model that takes batches."""
 
 
 class Gateway:
@@ -72,8 +79,10 @@ class Gateway:
             PluginError: the backend raised something else than an LLMError.
             DataError: answers cannot be kept or looked up.
         """
-        keys = [answer_key(self.backend.identity, request) for request in requests]
-        results = self._current().results(dict(zip(keys, requests, strict=True)), keys)
+        texts = [request_json(request) for request in requests]
+        keys = [key_of(self.backend.identity, text) for text in texts]
+        session = self._current()
+        results = session.results(dict(zip(keys, requests, strict=True)), keys, dict(zip(keys, texts, strict=True)))
         for result in results.values():
             if not isinstance(result, ChatAnswer | LLMError):
                 raise result
@@ -113,23 +122,31 @@ class _Session:
         self._backend = backend
         self._options = options
         self._usage = usage
-        self._cache = AnswerCache(options.cache or default_cache_path(), read_only=options.replay)
+        self._cache = AnswerCache(
+            options.cache or default_cache_path(), read_only=options.replay, patience=_PATIENCE_WITH_LOCK
+        )
         self._in_flight = InFlight()
         self._rules = CallRules(backend, usage, options.max_cost, retries)
-        self._keeper = Keeper(self._cache, backend.identity, self._in_flight, self._broken)
+        self._keeper = Keeper(
+            self._cache, backend.identity, self._in_flight, self._broken, self._found, options.concurrency
+        )
         self._caller: Caller | None = None
         self._closed = False
         self._starting = threading.Lock()
         self._batching = threading.Lock()
 
-    def results(self, requests: Mapping[str, ChatRequest], keys: Sequence[str]) -> Mapping[str, Result]:
-        """What became of questions, by key; ``keys`` says how often each was put."""
+    def results(
+        self, requests: Mapping[str, ChatRequest], keys: Sequence[str], texts: Mapping[str, str]
+    ) -> Mapping[str, Result]:
+        """What became of questions, by key; ``keys`` says how often each was put, ``texts`` are their canonical JSON."""
         if self._options.replay:
             return self._replayed(requests, keys)
         waiter = Waiter()
         began = time.perf_counter()
         try:
-            kept, new = self._in_flight.enter(requests, self._cache.get_many, self._rules.check_price, waiter)
+            kept, new = self._in_flight.enter(requests, self._look_up, self._rules.check_price, waiter)
+            for question in new:
+                question.canonical = texts[question.key]
             cached = sum(key in kept for key in keys)
             self._usage.count_questions(len(keys), cached, len(keys) - cached - len(new))
             if not waiter.questions:
@@ -160,12 +177,13 @@ class _Session:
             if caller is not None:
                 caller.close()
             with self._batching:
-                pass
+                if caller is None:
+                    self._keeper.close()
         finally:
             self._cache.close()
 
     def _replayed(self, requests: Mapping[str, ChatRequest], keys: Sequence[str]) -> Mapping[str, Result]:
-        results: dict[str, Result] = dict(self._cache.get_many(list(requests)))
+        results: dict[str, Result] = dict(self._look_up(list(requests)))
         missing = [key for key in requests if key not in results]
         for key in missing:
             results[key] = LLMReplayError(
@@ -176,6 +194,14 @@ class _Session:
         self._usage.count_questions(len(keys), cached, 0)
         self._usage.count_end(len(keys) - cached, 0.0)
         return results
+
+    def _look_up(self, keys: Sequence[str]) -> Mapping[str, ChatAnswer]:
+        return {key: self._rules.clean(answer) for key, answer in self._cache.get_many(keys).items()}
+
+    def _found(self, answer: ChatAnswer) -> ChatAnswer:
+        """An answer that another process had by the time the question was to be asked here."""
+        self._usage.count_questions(0, 0, 1)
+        return self._rules.clean(answer)
 
     def _give_up(self, waiter: Waiter) -> None:
         """Ask no more for who was interrupted, and wait for what is under way."""
@@ -224,12 +250,27 @@ class _Session:
                     if refusal is not None:
                         self._settle(left, refusal)
                         return
-                    for question in left:
+                    mine, elsewhere = self._claim(left)
+                    for question in mine:
                         self._rules.start(question)
-                    left, wait = self._take(left, self._answer_batch(left))
-                    time.sleep(wait)
+                    again, wait = self._take(mine, self._answer_batch(mine)) if mine else ([], _LOOK)
+                    left = again + elsewhere
+                    time.sleep(wait if left else 0)
         finally:
             self._settle(questions, LLMTransientError("who asked this was interrupted"))
+            self._keeper.release([one for one in questions if not isinstance(one.result, ChatAnswer)])
+
+    def _claim(self, questions: Sequence[Question]) -> tuple[list[Question], list[Question]]:
+        """Those of these questions to ask now, and those that another process asks; the rest is settled."""
+        while True:
+            try:
+                return self._keeper.exchange((), questions)
+            except LLMCacheError as error:
+                if not self._keeper.again(error):
+                    self._keeper.give_up((), error)
+                    self._settle(questions, error)
+                    return [], []
+            time.sleep(AGAIN)
 
     def _answer_batch(self, questions: Sequence[Question]) -> Sequence[object]:
         """The backend's answers; errors in the places of those that failed."""
@@ -254,7 +295,7 @@ class _Session:
             try:
                 if isinstance(answer, Exception):
                     raise answer
-                answered.append((question, self._rules.answered(answer)))
+                answered.append((question, self._rules.answered(question, answer)))
             except Exception as raised:
                 error, wait = self._rules.failed(question, raised)
                 if wait is None:

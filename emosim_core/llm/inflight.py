@@ -20,16 +20,18 @@ class Question:
     Attributes:
         key: its key.
         request: what is asked.
+        canonical: the request as canonical JSON.
         calls: how often it was asked.
         queued: whether it was handed to who asks.
         result: what became of it; None while that is open.
         withdrawn: whether nobody waits for it any more.
     """
 
-    __slots__ = ("calls", "key", "queued", "request", "result", "waiting", "withdrawn")
+    __slots__ = ("calls", "canonical", "key", "queued", "request", "result", "waiting", "withdrawn")
 
     def __init__(self, key: str, request: ChatRequest) -> None:
         self.key, self.request = key, request
+        self.canonical = ""
         self.calls = 0
         self.queued = False
         self.result: Result | None = None

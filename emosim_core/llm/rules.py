@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import logging
+from dataclasses import replace
 
 from emosim_core.errors import (
     ConfigurationError,
@@ -16,12 +17,17 @@ from emosim_core.errors import (
 )
 from emosim_core.hooks.faults import fault, named
 from emosim_core.llm.backend import LLMBackend
-from emosim_core.llm.chat import ChatAnswer
+from emosim_core.llm.chat import ChatAnswer, ChatRequest, Usage, checked
 from emosim_core.llm.inflight import Question
+from emosim_core.llm.key import request_json
+from emosim_core.llm.redaction import Redactor
 from emosim_core.llm.retries import Retries
 from emosim_core.llm.usage import UsageTally
 
 log = logging.getLogger("emosim_core.llm")
+
+_FRAME = 64
+"""Tokens that a model may have around a message, at most."""
 
 CLOSED = "the gateway was closed before this was asked"
 """Said of questions that were waiting when the gateway was closed."""
@@ -46,6 +52,8 @@ class CallRules:
         self._usage = usage
         self._max_cost = max_cost
         self._retries = retries
+        self._secrets: frozenset[str] = frozenset()
+        self._redactor = Redactor(())
         self.stopped: EmoSimError | None = None
 
     def check_price(self) -> None:
@@ -57,6 +65,9 @@ class CallRules:
         """
         with named(self._name):
             self._usage.price = self._backend.price()
+        identity = self._backend.identity
+        if self.redactor().text(identity) != identity:
+            raise ConfigurationError(f"the identity of {self._name} holds a secret, and would be written into files")
         if self._max_cost is not None and self._usage.price is None:
             raise ConfigurationError(
                 f"a limit on the cost (--max-cost) needs a price, and none is known for {self._backend.identity!r}; "
@@ -82,25 +93,51 @@ class CallRules:
         self._usage.count_call(again=question.calls > 0)
         question.calls += 1
 
-    def answered(self, answer: object) -> ChatAnswer:
-        """Count the answer to a call.
+    def answered(self, question: Question, answer: object) -> ChatAnswer:
+        """Count the answer to a call; returns it with a usage that can be, and without a secret.
 
         Raises:
             PluginError: the backend answered something else.
         """
+        if isinstance(answer, ChatAnswer):
+            usage = self._counted(question, answer.usage)
+            answer = answer if usage == answer.usage else replace(answer, usage=usage)
         if not isinstance(answer, ChatAnswer) or not isinstance(answer.text, str):
             raise PluginError(f"{self._name} answered a {type(answer).__name__} instead of a ChatAnswer with a text")
-        self._usage.count_answer(answer.usage)
-        return answer
+        return self.clean(answer)
+
+    def clean(self, answer: ChatAnswer) -> ChatAnswer:
+        """An answer without a secret of the backend, as an older cache may hold one."""
+        return self.redactor().answer(answer)
+
+    def redactor(self) -> Redactor:
+        """Takes out all secrets that the backend has had so far.
+
+        Raises:
+            PluginError: the backend cannot say its secrets.
+        """
+        with named(self._name):
+            secrets = self._backend.secrets()
+            known = self._secrets.union((secrets,) if isinstance(secrets, str) else secrets)
+            if known != self._secrets:
+                self._secrets, self._redactor = known, Redactor(known)
+        return self._redactor
+
+    def _counted(self, question: Question, reported: object) -> Usage:
+        """Count what a call took."""
+        usage = checked(reported)
+        self._usage.count_answer(usage, lambda: _most(question.request, self._backend.reasoning_tokens))
+        return usage
 
     def failed(self, question: Question, error: BaseException) -> tuple[EmoSimError, float | None]:
         """What becomes of a question whose call failed: an error for people, and seconds until it is asked again."""
         if not isinstance(error, LLMError):
-            worded = error if isinstance(error, EmoSimError) else self._fault(error)
+            worded = self.redactor().error(error if isinstance(error, EmoSimError) else self._fault(error))
             self.stopped = self.stopped or worded
             return worded, None
         if error.usage is not None:
-            self._usage.count_answer(error.usage)
+            self._counted(question, error.usage)
+        error = self.redactor().error(error)
         if isinstance(error, LLMAuthenticationError):
             self.stopped = self.stopped or error
             return error, None
@@ -111,7 +148,9 @@ class CallRules:
 
     def _fault(self, error: BaseException) -> PluginError:
         raised = error if isinstance(error, Exception) else RuntimeError(f"it raised {type(error).__name__} {error}")
-        return fault(self._name, raised)
+        worded = fault(self._name, raised)
+        worded.__cause__ = raised
+        return worded
 
 
 def _counted(error: LLMError, calls: int) -> LLMError:
@@ -122,3 +161,9 @@ def _counted(error: LLMError, calls: int) -> LLMError:
         told.__cause__ = error
         return told
     return error
+
+
+def _most(request: ChatRequest, reasoning_tokens: int) -> Usage:
+    """The most tokens that a question and its answer can have: a token is a byte at least."""
+    prompt = len(request_json(request)) + _FRAME * (len(request.messages) + 1)
+    return Usage(prompt, completion=request.max_tokens + reasoning_tokens)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from emosim_core.llm.chat import Usage
@@ -24,6 +25,8 @@ class UsageTally:
         cached_tokens: tokens of questions that the service had in its own cache.
         completion_tokens: tokens of the answers, those in ``reasoning_tokens`` included.
         reasoning_tokens: tokens that the model thought with.
+        unknown_usage: answers of which tokens are not known; their known tokens are counted, and in ``cost`` the most
+            that the others can be.
         seconds: time spent waiting for calls, summed over threads.
     """
 
@@ -34,6 +37,7 @@ class UsageTally:
         self._lock = threading.Lock()
         self.asked = self.cached = self.shared = self.failed = self.called = self.retried = 0
         self.prompt_tokens = self.cached_tokens = self.completion_tokens = self.reasoning_tokens = 0
+        self.unknown_usage = 0
         self.seconds = 0.0
 
     def __getstate__(self) -> dict[str, Any]:
@@ -45,7 +49,10 @@ class UsageTally:
 
     @property
     def cost(self) -> float | None:
-        """What all answered calls cost, in the price's currency; None where no price is known, 0 before any call."""
+        """What all answered calls cost, in the price's currency; None where no price is known, 0 before any call.
+
+        The most they can have cost, where tokens of an answer are unknown.
+        """
         with self._lock:
             return self._known_cost()
 
@@ -62,16 +69,22 @@ class UsageTally:
             self.called += 1
             self.retried += again
 
-    def count_answer(self, usage: Usage) -> None:
-        """Count what an answered call took."""
+    def count_answer(self, usage: Usage, most: Callable[[], Usage] = Usage) -> None:
+        """Count what an answered call took.
+
+        Args:
+            usage: what the service reports.
+            most: the most that it can have taken; called where something is unknown.
+        """
         with self._lock:
             self._answered += 1
             self.prompt_tokens += usage.prompt
             self.cached_tokens += usage.cached
             self.completion_tokens += usage.completion
             self.reasoning_tokens += usage.reasoning
+            self.unknown_usage += not usage.known
             if self.price is not None:
-                self._cost += self.price.cost(usage)
+                self._cost += self.price.cost(usage if usage.known else _at_most(usage, most()))
 
     def count_end(self, failed: int, seconds: float) -> None:
         """Count questions that stay without an answer, and the time that was spent on them and those beside them."""
@@ -94,6 +107,7 @@ class UsageTally:
                 "cached_tokens": self.cached_tokens,
                 "completion_tokens": self.completion_tokens,
                 "reasoning_tokens": self.reasoning_tokens,
+                "unknown_usage": self.unknown_usage,
                 "seconds": round(self.seconds, 3),
                 "cost": self._known_cost(),
                 "currency": None if price is None else price.currency,
@@ -102,3 +116,8 @@ class UsageTally:
 
     def _known_cost(self) -> float | None:
         return None if self._answered and self.price is None else self._cost
+
+
+def _at_most(usage: Usage, most: Usage) -> Usage:
+    """A usage with the most that they can be in the place of unknown tokens."""
+    return Usage(usage.prompt or most.prompt, usage.cached, usage.completion or most.completion)

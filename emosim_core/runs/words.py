@@ -41,12 +41,15 @@ def usage_rows(usage: dict[str, Any]) -> list[tuple[str, str]]:
         f"{usage['prompt_tokens']:,} in ({usage['cached_tokens']:,} from the service's cache), "
         f"{usage['completion_tokens']:,} out ({usage['reasoning_tokens']:,} of them reasoning)"
     )
+    if unknown := usage.get("unknown_usage"):
+        tokens += f"; tokens of {unknown:,} {'answer is' if unknown == 1 else 'answers are'} unknown"
     if usage["cost"] is None:
         cost = "not known: no price is known for this model"
     elif usage["currency"] is None:
         cost = "none"
     else:
         cost = f"{usage['cost']:.6f} {usage['currency']}, at the prices of {usage['price_as_of']}"
+        cost += ", at most, as tokens are unknown" if unknown else ""
     return [("calls", calls), ("tokens", tokens), ("cost", cost)]
 
 

@@ -18,6 +18,7 @@ from emosim_core.errors import (
     ConfigurationError,
     EmoSimError,
     LLMBudgetError,
+    LLMCacheError,
     LLMError,
     MissingDependencyError,
     RatingError,
@@ -372,7 +373,7 @@ class Evaluation:
             for folder in [*self.out.glob(f"{RUNS}/*"), self.out / RUNS, *([self.out] if self._made else [])]:
                 if folder.is_dir() and not any(folder.iterdir()):
                     folder.rmdir()
-        elif begun and isinstance(error, LLMError | RatingError | RunError):
+        elif begun and isinstance(error, LLMError | LLMCacheError | RatingError | RunError):
             if isinstance(error, LLMBudgetError) and self._runs_asked > 1:
                 error.args = (
                     f"{error}\nThe runs of this evaluation have cost {self._spent:.6g} since it was started.",

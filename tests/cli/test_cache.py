@@ -53,6 +53,7 @@ def test_stats_tell_what_is_kept_of_which_model(quick: Any, kept: Path) -> None:
         "cached_tokens": 20,
         "completion_tokens": 10,
         "reasoning_tokens": 5,
+        "unknown_usage": 0,
         "first": time.strftime("%Y-%m-%d", time.gmtime()),
         "last": time.strftime("%Y-%m-%d", time.gmtime()),
     }

@@ -53,6 +53,7 @@ def test_a_summary_is_json_and_tells_the_prices_date() -> None:
         "cached_tokens": 5,
         "completion_tokens": 2,
         "reasoning_tokens": 1,
+        "unknown_usage": 0,
         "seconds": 0.25,
         "cost": pytest.approx(3.25e-5),
         "currency": "USD",

@@ -1,0 +1,67 @@
+"""Reserve: room on a disk that is held for the answers that are under way, and given up when the disk is full."""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from pathlib import Path
+from typing import IO
+
+_NO_ROOM = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
+_ZEROS = bytes(64 * 1024)
+
+
+class Reserve:
+    """Holds room in a folder by a file without a name, which is gone when the process is.
+
+    Args:
+        folder: where.
+        size: bytes.
+    """
+
+    def __init__(self, folder: Path, size: int) -> None:
+        self._folder, self._size = folder, size
+        self._file: IO[bytes] | None = None
+        self._impossible = False
+
+    def hold(self) -> None:
+        """Take the room, if that was not done.
+
+        Raises:
+            OSError: there is no such room.
+        """
+        if self._file is not None or self._impossible:
+            return
+        try:
+            file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 (it stays open)
+            try:
+                _allocate(file, self._size)
+            except BaseException:
+                file.close()
+                raise
+            self._file = file
+        except OSError as error:
+            if error.errno in _NO_ROOM:
+                raise
+            self._impossible = True  # on a disk of this kind there is none to be had
+
+    def release(self) -> bool:
+        """Give the room back; returns whether there was any."""
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
+        return file is not None
+
+
+def _allocate(file: IO[bytes], size: int) -> None:
+    if hasattr(os, "posix_fallocate"):
+        try:
+            os.posix_fallocate(file.fileno(), 0, size)
+            return
+        except OSError as error:
+            if error.errno in _NO_ROOM:
+                raise
+    for _ in range(0, size, len(_ZEROS)):
+        file.write(_ZEROS)
+    file.flush()
