@@ -315,6 +315,9 @@ from .llm.prompter import (
 from .llm.prompter import (
     Reply as Reply,
 )
+from .llm.redaction import (
+    Redactor as Redactor,
+)
 from .model.catalog import (
     Catalog as Catalog,
 )

@@ -138,7 +138,7 @@ class _Session:
     def results(
         self, requests: Mapping[str, ChatRequest], keys: Sequence[str], texts: Mapping[str, str]
     ) -> Mapping[str, Result]:
-        """What became of questions, by key; ``keys`` says how often each was put, ``texts`` are their canonical JSON."""
+        """What became of questions, by key; ``keys`` says how often each was put, ``texts`` are them as JSON."""
         if self._options.replay:
             return self._replayed(requests, keys)
         waiter = Waiter()

@@ -2,19 +2,93 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+import os
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from emosim_core import ConfigurationError
+
+_LONG = re.compile(r"[A-Za-z0-9]{20,}")
+_BEGINS_LIKE_A_KEY = re.compile(
+    r"(sk|pk|hf|gsk|xai|ghp|glpat|nvapi|api|key|token)[-_](?=.*\d).{8,}|AIza.{10,}|eyJ.{10,}"
+)
 
 
-def base_url(text: str, given_in: str) -> str:
+class Address(NamedTuple):
+    """Where a service is.
+
+    Attributes:
+        url: its base URL.
+        shown: how it is spoken of, in messages and files; without what may be secret.
+    """
+
+    url: str
+    shown: str
+
+
+def address(given: str | None, variable: str | None, default_variable: str | None, default: str) -> Address:
+    """Where a service is, by its options, its environment variable, or by default.
+
+    Args:
+        given: the option base_url.
+        variable: the option base_url_env: the environment variable that holds the base URL, which is shown nowhere.
+        default_variable: the environment variable that is looked at without these.
+        default: where it is otherwise.
+
+    Raises:
+        ConfigurationError: a variable holds no base URL.
+    """
+    if given is not None:
+        return Address(given, given)
+    name = variable or default_variable
+    text = os.environ.get(name, "") if name else ""
+    try:
+        if variable:
+            if not text:
+                raise ValueError(f"the environment variable {variable}, which base_url_env names, is not set")
+            url = base_url(text, f"the variable {variable}", secret=True)
+            parts = urlsplit(url)
+            return Address(url, f"{parts.scheme}://{parts.netloc} (from {variable})")
+        url = base_url(text or default, f"the variable {name}")
+        return Address(url, url)
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from None
+
+
+def hidden_parts(place: Address) -> list[str]:
+    """The parts of an address that is not shown whole which must be shown nowhere."""
+    if place.url == place.shown:
+        return []
+    segments = [segment for segment in urlsplit(place.url).path.split("/") if segment]
+    return [part for segment in segments for part in {segment, unquote(segment)} if _may_be_a_key(segment)]
+
+
+def _may_be_a_key(segment: str) -> bool:
+    return len(segment) >= 8 and any(sign.isdigit() for sign in segment) and not segment.isdigit()
+
+
+def looks_like_a_key(segment: str) -> bool:
+    """Whether a segment of a path looks like a key: it begins like one, or is long and mixes letters and digits."""
+    text = unquote(segment)
+    if _BEGINS_LIKE_A_KEY.match(text):
+        return True
+    return any(re.search("[0-9]", run) and re.search("[A-Za-z]", run) for run in _LONG.findall(text))
+
+
+def base_url(text: str, given_in: str, *, secret: bool = False, keys: Iterable[str] = ()) -> str:
     """A base URL without a slash at its end.
 
     Args:
         text: what was given.
         given_in: where, for messages.
+        secret: whether it is shown nowhere, so that its path may hold a key.
+        keys: known keys, which may not stand in it.
 
     Raises:
-        ValueError: it is no http or https address, or holds a user name, a password, a query or a fragment: it is
-            written into manifests and messages.
+        ValueError: it is no http or https address, or holds a user name, a password, a query, a fragment or what may be
+            a key: it is written into manifests and messages.
     """
     try:
         parts = urlsplit(text.strip())
@@ -31,6 +105,15 @@ def base_url(text: str, given_in: str) -> str:
         raise ValueError(
             f"the base URL in {given_in} must begin with http:// or https:// and name a host, "
             "as in http://127.0.0.1:8000/v1"
+        )
+    plain = unquote(text)
+    if not secret and (
+        any(looks_like_a_key(segment) for segment in parts.path.split("/"))
+        or any(len(key) >= 8 and (key in plain or key in text) for key in keys)
+    ):
+        raise ValueError(
+            f"the base URL in {given_in} holds what looks like a key, and it is written into the files of a run. Put "
+            "the whole URL in an environment variable (export MY_URL=...) and name that instead: base_url_env=MY_URL"
         )
     shown = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{shown}{f':{port}' if port is not None else ''}{parts.path.rstrip('/')}"

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from emosim_core import ChatRequest, ConfigurationError, Price
-from emosim_deepseek.addresses import base_url
-from emosim_deepseek.keys import is_variable
+from emosim_core import ChatRequest, Price
+from emosim_deepseek.addresses import address, base_url
+from emosim_deepseek.keys import is_variable, keys_of_environment
 from emosim_deepseek.models import Tariff, find_model, known_models
 from emosim_deepseek.service import ChatService
+
+_NAMES = ("api_key_env", "base_url_env")
 
 SERVICE = "https://api.deepseek.com"
 BASE_URL_VARIABLE = "DEEPSEEK_BASE_URL"
@@ -42,6 +43,10 @@ class DeepSeekOptions(BaseModel):
     base_url: str | None = Field(
         default=None, description=f"Where the service is; by default what is in {BASE_URL_VARIABLE}, or {SERVICE}."
     )
+    base_url_env: str | None = Field(
+        default=None,
+        description="Environment variable that holds the base URL, where that is not to be written into any file.",
+    )
     api_key_env: str = Field(default="DEEPSEEK_API_KEY", description="Environment variable that holds the key.")
     timeout: float = Field(default=120.0, gt=0, allow_inf_nan=False, description="Seconds to wait for an answer.")
 
@@ -60,13 +65,35 @@ def without_secrets(values: Any) -> Any:
     """
     if not isinstance(values, dict):
         return values
-    if isinstance(address := values.get("base_url"), str):
-        values = {**values, "base_url": base_url(address, "the option base_url")}
-    if isinstance(name := values.get("api_key_env"), str) and not is_variable(name):
-        raise ValueError(
-            "the option api_key_env takes the name of an environment variable, such as MY_KEY, and never a key"
-        )
+    for option in ("api_key_env", "base_url_env"):
+        if isinstance(name := values.get(option), str) and not is_variable(name):
+            raise ValueError(
+                f"the option {option} takes the name of an environment variable, such as MY_KEY, and never its value"
+            )
+    keys = keys_of_environment(values.get("api_key_env"))
+    if isinstance(given := values.get("base_url"), str):
+        if values.get("base_url_env") is not None:
+            raise ValueError("the base URL is given twice, in base_url and in base_url_env")
+        values = {**values, "base_url": base_url(given, "the option base_url", keys=keys)}
+    for option, value in values.items():
+        if option not in _NAMES and any(key in text for key in keys for text in _texts(value)):
+            raise ValueError(
+                f"the option {option} holds a key that is in an environment variable, and would be written into files"
+            )
     return values
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """All texts in an option."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for name, one in value.items():
+            yield str(name)
+            yield from _texts(one)
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from _texts(one)
 
 
 class DeepSeek(ChatService):
@@ -80,16 +107,11 @@ class DeepSeek(ChatService):
         self.options = options
         self.model = find_model(options.model)
         self.thinking = self.model.thinking if options.thinking is None else options.thinking
-        address = options.base_url
-        if address is None:
-            try:
-                address = base_url(os.environ.get(BASE_URL_VARIABLE) or SERVICE, f"the variable {BASE_URL_VARIABLE}")
-            except ValueError as error:
-                raise ConfigurationError(str(error)) from None
+        place = address(options.base_url, options.base_url_env, BASE_URL_VARIABLE, SERVICE)
         variable = options.api_key_env
         super().__init__(
             name="DeepSeek",
-            base_url=address,
+            address=place,
             key_variable=variable,
             key_needed=True,
             key_help=(
@@ -100,8 +122,9 @@ class DeepSeek(ChatService):
             timeout=options.timeout,
         )
         mode = {None: "default", True: "on", False: "off"}[self.thinking]
-        self.identity = f"deepseek {self.model.asked} thinking={mode} base={address}"
+        self.identity = f"deepseek {self.model.asked} thinking={mode} base={place.shown}"
         if self.thinking is not False:
+            self.reasoning_tokens = options.reasoning_tokens
             if options.reasoning_effort:
                 self.identity += f" effort={options.reasoning_effort}"
             self.identity += f" reasoning_tokens={options.reasoning_tokens}"

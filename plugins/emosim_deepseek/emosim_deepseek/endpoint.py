@@ -9,8 +9,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from emosim_core import ChatRequest, Price
-from emosim_deepseek.addresses import base_url
+from emosim_deepseek.addresses import address, base_url
 from emosim_deepseek.deepseek import without_secrets
+from emosim_deepseek.keys import keys_of_environment
 from emosim_deepseek.service import ChatService
 
 SERVICE = "https://api.openai.com/v1"
@@ -44,6 +45,10 @@ class EndpointOptions(BaseModel):
         min_length=1, description="Model of the service; or a base URL and the model, as http://127.0.0.1:8000/v1#NAME."
     )
     base_url: str | None = Field(default=None, description=f"Where the service is; by default {SERVICE}.")
+    base_url_env: str | None = Field(
+        default=None,
+        description="Environment variable that holds the base URL, where that is not to be written into any file.",
+    )
     api_key_env: str | None = Field(
         default=None,
         description=f"Environment variable that holds the key; by default {KEY} for OpenAI's own service, and "
@@ -89,16 +94,16 @@ class EndpointOptions(BaseModel):
         model = values.get("model")
         if not isinstance(model, str) or not model.startswith(("http://", "https://")):
             return values
-        if values.get("base_url") is not None:
-            raise ValueError("the base URL is given twice, in the model and in base_url")
-        address, sign, model = model.partition("#")
-        address = base_url(address, "the model")
+        if values.get("base_url") is not None or values.get("base_url_env") is not None:
+            raise ValueError("the base URL is given twice, in the model and in base_url or base_url_env")
+        given, sign, model = model.partition("#")
+        given = base_url(given, "the model", keys=keys_of_environment(values.get("api_key_env")))
         if not sign or not model:
             raise ValueError(
-                f"{address} does not say which model; write it behind a '#', as in {address}#NAME. "
-                f"GET {address}/models lists the models"
+                f"{given} does not say which model; write it behind a '#', as in {given}#NAME. "
+                f"GET {given}/models lists the models"
             )
-        return {**values, "base_url": address, "model": model}
+        return {**values, "base_url": given, "model": model}
 
 
 class Endpoint(ChatService):
@@ -106,18 +111,20 @@ class Endpoint(ChatService):
 
     def __init__(self, options: EndpointOptions) -> None:
         self.options = options
-        address = options.base_url or SERVICE
-        own = address == SERVICE
+        place = address(options.base_url, options.base_url_env, None, SERVICE)
+        own = place.url == SERVICE
         variable = options.api_key_env or (KEY if own else OTHER_KEY)
+        named = f"base_url_env={options.base_url_env}," if options.base_url_env else f"base_url={place.shown},"
+        where = "" if own else named
         super().__init__(
             name="OpenAI" if own else "the service",
-            base_url=address,
+            address=place,
             key_variable=variable,
             key_needed=own or options.api_key_env is not None,
             key_help=(
                 f"Put the key in the environment variable {variable} (export {variable}=...), or name another variable "
                 f"with the option api_key_env (--llm-model openai:model={options.model},"
-                f"{'' if own else f'base_url={address},'}api_key_env=MY_KEY)"
+                f"{where}api_key_env=MY_KEY)"
             ),
             timeout=options.timeout,
         )
@@ -125,7 +132,8 @@ class Endpoint(ChatService):
         self._reasoning_tokens = options.reasoning_tokens
         if self._reasoning_tokens is None:
             self._reasoning_tokens = 8192 if options.reasoning_effort not in (None, "none") else 0
-        self.identity = f"openai {options.model} base={address}"
+        self.reasoning_tokens = self._reasoning_tokens
+        self.identity = f"openai {options.model} base={place.shown}"
         told = {
             "effort": options.reasoning_effort,
             "reasoning_tokens": self._reasoning_tokens,

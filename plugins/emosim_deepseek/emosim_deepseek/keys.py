@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import re
 
-from emosim_core import LLMAuthenticationError
+from emosim_core import LLMAuthenticationError, Redactor
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_HIDDEN = "[key]"
-_LOOKS_LIKE_A_KEY = re.compile(r"(?<![A-Za-z0-9])(sk|pk)-[^\s\"',;)]+|Bearer\s+[^\s\"',;)]+|[^\s\"']*\*{2,}[^\s\"']*")
-_PART = 6
-"""How many characters of a key in a row are a part of it that is hidden."""
+
+_LEAST = 12
+"""Characters from which a text that stands in an option, too, is no word that is a key by chance."""
 
 
 def is_variable(name: str) -> bool:
@@ -34,23 +33,13 @@ def read_key(variable: str) -> str:
     return key
 
 
+def keys_of_environment(variable: object) -> list[str]:
+    """The keys that are in the environment: in the variable that an option names, and in those of this package."""
+    names = ("DEEPSEEK_API_KEY", "OPENAI_API_KEY", "EMOSIM_LLM_API_KEY", variable)
+    keys = [os.environ.get(name, "").strip() for name in names if isinstance(name, str)]
+    return [key for key in keys if len(key) >= _LEAST]
+
+
 def without_key(text: str, key: str) -> str:
-    """A text in which neither a key nor a part of it stands, nor what looks like one."""
-    text = _LOOKS_LIKE_A_KEY.sub(_HIDDEN, text)
-    if len(key) < _PART:
-        return re.sub(rf"(?<!\w){re.escape(key)}(?!\w)", _HIDDEN, text) if key else text
-    hidden = [False] * len(text)
-    for start in range(len(key) - _PART + 1):
-        part = key[start : start + _PART]
-        found = text.find(part)
-        while found >= 0:
-            hidden[found : found + _PART] = [True] * _PART
-            found = text.find(part, found + 1)
-    shown, before = [], False
-    for sign, hide in zip(text, hidden, strict=True):
-        if not hide:
-            shown.append(sign)
-        elif not before:
-            shown.append(_HIDDEN)
-        before = hide
-    return "".join(shown)
+    """A message in which neither a key nor a part of it stands, in any encoding, nor what looks like one."""
+    return Redactor((key,)).message(text)

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from emosim_core import ChatAnswer, LLMError, LLMMalformedError, LLMRefusedError, LLMTransientError, Usage
+from emosim_deepseek.usage import usage_of
 
 _SHOWN = 200
 
@@ -28,7 +29,7 @@ def read_answer(body: bytes, service: str) -> ChatAnswer:
         raise _malformed(service, f"with something that is no JSON: {_start(body)}") from None
     if not isinstance(told, dict):
         raise _malformed(service, f"with something that is no chat completion: {_start(body)}")
-    usage = _usage(told.get("usage"), service)
+    usage = usage_of(told)
     try:
         return _answer(told, usage, service, _start(body))
     except LLMError as error:
@@ -69,30 +70,6 @@ def _apart(text: str) -> tuple[str, str]:
         return "", text
     thought, _, rest = text.lstrip().removeprefix("<think>").partition("</think>")
     return thought.strip(), rest.lstrip()
-
-
-def _usage(told: Any, service: str) -> Usage:
-    if told is None:
-        return Usage()
-    prompt = _count(told, "prompt_tokens", service)
-    completion = _count(told, "completion_tokens", service)
-    cached = _count(told, "prompt_cache_hit_tokens", service)
-    if details := told.get("prompt_tokens_details"):
-        cached = cached or _count(details, "cached_tokens", service)
-    details = told.get("completion_tokens_details")
-    reasoning = _count(details, "reasoning_tokens", service) if details else 0
-    return Usage(prompt, min(cached, prompt), completion, min(reasoning, completion))
-
-
-def _count(told: Any, name: str, service: str) -> int:
-    if not isinstance(told, dict):
-        raise _malformed(service, f"with a usage that is none: {shortened(repr(told))}")
-    count = told.get(name)
-    if count is None:
-        return 0
-    if not isinstance(count, int) or isinstance(count, bool) or count < 0:
-        raise _malformed(service, f"with a usage that is none: {name} is {shortened(repr(count))}")
-    return count
 
 
 def _malformed(service: str, what: str) -> LLMMalformedError:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from weakref import WeakKeyDictionary
 
 from emosim_core import ChatAnswer, ChatRequest, LLMAuthenticationError, LLMBackend, LLMError
+from emosim_deepseek.addresses import Address, hidden_parts
 from emosim_deepseek.failures import Asked, failure
 from emosim_deepseek.keys import read_key, without_key
 from emosim_deepseek.reading import read_answer
+from emosim_deepseek.usage import usage_of_error
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -36,7 +39,7 @@ class ChatService(LLMBackend):
 
     Args:
         name: what the service is called, for messages.
-        base_url: where it is, checked by :func:`emosim_deepseek.addresses.base_url`.
+        address: where it is.
         key_variable: environment variable with its key.
         key_needed: whether it answers nothing without one.
         key_help: how a key is given, as sentences.
@@ -44,11 +47,12 @@ class ChatService(LLMBackend):
     """
 
     def __init__(
-        self, *, name: str, base_url: str, key_variable: str, key_needed: bool, key_help: str, timeout: float
+        self, *, name: str, address: Address, key_variable: str, key_needed: bool, key_help: str, timeout: float
     ) -> None:
-        self.base_url, self.timeout = base_url, timeout
+        self.base_url, self.timeout = address.url, timeout
+        self._address = address
         self._key_variable, self._key_needed = key_variable, key_needed
-        self._asked = Asked(f"{name} at {base_url}", key_help, timeout)
+        self._asked = Asked(f"{name} at {address.shown}", key_help, timeout)
         self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, _Opened] = WeakKeyDictionary()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -65,6 +69,13 @@ class ChatService(LLMBackend):
         """What is sent to ask a question."""
         raise NotImplementedError(f"{type(self).__name__} does not implement body")
 
+    def secrets(self) -> Sequence[str]:
+        """The key, as far as it can be one, and what a base URL that is in an environment variable holds."""
+        secrets = [part for part in hidden_parts(self._address) if part]
+        with contextlib.suppress(LLMError):
+            secrets.append(read_key(self._key_variable))
+        return [secret for secret in secrets if secret]
+
     async def answer(self, request: ChatRequest) -> ChatAnswer:
         import httpx2
         import openai
@@ -76,8 +87,10 @@ class ChatService(LLMBackend):
             return read_answer(response.content, self._asked.service)
         except openai.OpenAIError as error:
             problem = failure(error, self._asked, _key_of(client))
+            problem.usage = usage_of_error(getattr(error, "body", None))
         except LLMError as error:
             problem = type(error)(without_key(str(error), _key_of(client)))
+            problem.usage = error.usage
         raise problem  # out here, so that it does not carry along what the client raised, which may hold the key
 
     def _client(self) -> _Opened:
