@@ -13,6 +13,7 @@ import sys
 import textwrap
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from emosim_core.errors import (
     EmoSimError,
     LLMAuthenticationError,
     LLMBudgetError,
+    LLMCacheError,
     LLMError,
     LLMMalformedError,
     LLMRateLimitError,
@@ -41,6 +43,7 @@ from emosim_core.llm.gateway import Gateway, GatewayOptions
 from emosim_core.llm.inflight import InFlight, Waiter
 from emosim_core.llm.key import answer_key
 from emosim_core.llm.prices import Price
+from emosim_core.llm.reserve import Reserve
 from emosim_core.llm.retries import Retries
 
 QUICK = {"first": 0.002, "longest": 0.01}
@@ -830,7 +833,154 @@ def test_kill_9_loses_nothing_that_was_handed_out(path: Path) -> None:
     assert kept_in(path, "a service", *handed) == handed
 
 
+LOGGED = """
+import sys
+from test_gateway_backend import *
+class Logged(Service):
+    delay = 0.005
+    async def answer(self, request):
+        with open(sys.argv[2], "a") as log:
+            log.write(request.messages[-1].content.split()[-1][:-1] + "\\n")
+        await asyncio.sleep(self.delay)
+        return ChatAnswer(request.messages[-1].content.split()[-1][:-1])
+print("ready", flush=True)
+Gateway(Logged(), GatewayOptions(cache=sys.argv[1], concurrency=8)).ask(questions(*range(100_000)))
+"""
+
+
+def test_kill_9_loses_no_more_answers_than_were_under_way(path: Path) -> None:
+    log = path.with_name("asked")
+    with process(path, LOGGED, str(log)) as running:
+        assert running.stdout is not None
+        running.stdout.readline()
+        while not log.exists() or len(log.read_text().splitlines()) < 200:
+            time.sleep(0.02)
+        running.kill()
+    asked = [int(line) for line in log.read_text().splitlines()]
+    assert len(asked) == len(set(asked))
+    assert len(asked) - len(kept_in(path, "a service", *asked)) <= 8
+
+
+def test_a_place_is_given_back_when_its_answer_is_in_the_file(made: Any, path: Path) -> None:
+    lost: list[int] = []
+
+    def look(number: int, calls: int) -> None:
+        missing = set(backend.asked) - kept_in(path, "a service", *backend.asked)
+        lost.append(len(missing))
+
+    backend = Service(look)
+    made(backend, concurrency=3).ask(questions(*range(40)))
+    assert max(lost) == 3
+
+
+def fill_disk(monkeypatch: pytest.MonkeyPatch, path: Path, until: Callable[[], bool]) -> None:
+    """Lets the file not grow beyond what it is, as on a full disk, until something is so."""
+    original = AnswerCache.exchange
+
+    def exchange(self: AnswerCache, *arguments: Any) -> Any:
+        if self._writer is not None:
+            pages = 1 if not until() else 2**30
+            self._writer.execute(f"PRAGMA max_page_count = {pages}").fetchall()
+        return original(self, *arguments)
+
+    monkeypatch.setattr(AnswerCache, "exchange", exchange)
+
+
+def test_on_a_full_disk_nothing_more_is_sent_and_it_is_said_what_is_lost(
+    made: Any, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("emosim_core.llm.keeper.PATIENCE", 0.3)
+    backend = Service(delay=0.01)
+    fill_disk(monkeypatch, path, lambda: len(backend.asked) < 40)
+    gateway = made(backend, concurrency=4)
+    with pytest.raises(LLMCacheError, match=r"disk is full\. Make room on its disk\. Nothing more was asked") as caught:
+        gateway.ask(questions(*range(500)))
+    lost = len(backend.asked) - len(kept_in(path, "a service", *backend.asked))
+    assert len(backend.asked) <= 60  # its last pages have room for a few
+    assert lost <= 4
+    if lost:
+        assert f"{lost} answer" in str(caught.value)
+
+
+def test_what_is_under_way_when_a_disk_is_full_is_kept_when_there_is_room_again(
+    made: Any, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = Service(delay=0.01)
+    full: list[float] = []
+
+    def room() -> bool:
+        if len(backend.asked) >= 40 and not full:
+            full.append(time.monotonic())
+        return not full or time.monotonic() > full[0] + 0.5
+
+    fill_disk(monkeypatch, path, room)
+    assert told(made(backend, concurrency=4).ask(questions(*range(200)))) == [str(n) for n in range(200)]
+    assert sorted(backend.asked) == list(range(200))
+
+
+def test_room_is_held_for_what_is_under_way(tmp_path: Path) -> None:
+    free = Reserve(tmp_path, 1024 * 1024)
+    free.hold()
+    free.hold()
+    assert not list(tmp_path.iterdir())
+    assert (free.release(), free.release()) == (True, False)
+
+
+# ------------------------------------------------------------------------------------------------- usage
+
+
+@pytest.mark.parametrize("count", [10**19, -1, 3.5, "12", True, [], None])
+def test_an_odd_usage_costs_no_answer_and_the_limit_holds(made: Any, path: Path, count: Any) -> None:
+    backend = Service(lambda number, calls: ChatAnswer(str(number), usage=Usage(count)), price=True)
+    gateway = made(backend, concurrency=1, max_cost=2000)
+    answers = told(gateway.ask(questions(*range(20))))
+    assert answers[0] == "0"
+    assert answers[-1] == "LLMBudgetError"
+    assert gateway.usage.unknown_usage == gateway.usage.called < 20
+    assert kept_in(path, "a service", 0) == {0}
+
+
+@pytest.mark.parametrize("error", [LLMMalformedError, LLMRefusedError, LLMRequestError, LLMTransientError])
+def test_what_failed_answers_took_is_counted_and_the_limit_holds(made: Any, error: type[LLMError]) -> None:
+    def fail(number: int, calls: int) -> LLMError:
+        raised = error("no")
+        raised.usage = Usage(3)
+        return raised
+
+    gateway = made(Service(fail, price=True), concurrency=1, max_cost=10)
+    answers = gateway.ask(questions(*range(30)))
+    assert isinstance(answers[-1], LLMBudgetError)
+    assert gateway.usage.cost == gateway.usage.prompt_tokens == 12
+
+
 # ----------------------------------------------------------------------------------------------- secrets
+
+
+def test_a_secret_that_a_backend_names_is_in_no_answer_error_or_file(made: Any, path: Path) -> None:
+    key = "sk-4f2a9c7e1b8d3056aaf0"
+
+    def repeat(number: int, calls: int) -> Any:
+        if number == 2:
+            return LLMRefusedError(f"I do not tell {key}")
+        if number == 3:
+            return ValueError(f"Bearer {key}")
+        return ChatAnswer(f"7 {key}", f"because {key}", key, Usage(1), {key: 1.0})
+
+    backend = Service(repeat)
+    backend.secrets = lambda: [key]  # type: ignore[method-assign]
+    gateway = made(backend, concurrency=1)
+    shown = repr(gateway.ask(questions(1, 2)))
+    with pytest.raises(PluginError) as caught:
+        gateway.ask(questions(3))
+    gateway.close()
+    shown += "".join(traceback.format_exception(caught.value))
+    assert "7 [key]" in shown
+    assert key not in shown
+    assert key.encode() not in path.read_bytes()
+    old = AnswerCache(path)
+    old.put_many([(answer_key("a service", question(9)), "a service", question(9), ChatAnswer(key))])
+    old.close()
+    assert told(made(backend).ask(questions(9))) == ["[key]"]
 
 
 def test_logs_tell_no_question_and_no_answer(made: Any, caplog: pytest.LogCaptureFixture) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import threading
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from emosim_core.llm.chat import Usage
+from emosim_core.llm.chat import Usage, checked
 from emosim_core.llm.prices import Price
 from emosim_core.llm.usage import UsageTally
 
@@ -79,3 +82,28 @@ def test_counts_of_many_threads_add_up() -> None:
     assert (tally.asked, tally.cached, tally.called, tally.retried) == (16_000, 8_000, 8_000, 8_000)
     assert tally.prompt_tokens == tally.reasoning_tokens == 8_000
     assert tally.cost == pytest.approx(8_000 * 10.5e-6)
+
+
+odd = st.sampled_from([10**19, -1, 3.5, "12", True, float("nan"), float("inf"), [], {}, None, 2**63, 10_000_001])
+fine = st.integers(0, 10_000_000)
+
+
+@given(odd | fine, odd | fine, odd | fine, odd | fine)
+def test_whatever_a_service_reports_is_a_usage_that_can_be_kept(p: Any, c: Any, k: Any, r: Any) -> None:
+    usage = Usage.reported(p, c, k, r)
+    counts = (usage.prompt, usage.completion, usage.cached, usage.reasoning)
+    assert all(type(count) is int and 0 <= count <= 10_000_000 for count in counts)
+    assert usage.cached <= usage.prompt
+    assert usage.reasoning <= usage.completion
+    legal = [type(count) is int and 0 <= count <= 10_000_000 for count in (p, c, k, r)]
+    assert usage.known == (legal[0] and legal[1] and (legal[2] or k is None) and (legal[3] or r is None))
+    assert checked(usage) == usage
+
+
+def test_an_unknown_usage_costs_the_most_that_it_can_be() -> None:
+    tally = UsageTally()
+    tally.price = Price(1e6, 1e6, 1e6, "2026-07-01")
+    tally.count_answer(Usage.reported(5, -1), lambda: Usage(100, completion=20))
+    assert (tally.cost, tally.unknown_usage, tally.prompt_tokens) == (25, 1, 5)
+    tally.count_answer(Usage.reported(None, None), lambda: Usage(100, completion=20))
+    assert (tally.cost, tally.unknown_usage) == (145, 2)
