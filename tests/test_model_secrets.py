@@ -96,6 +96,6 @@ def test_the_limit_on_the_cost_holds_for_answers_that_failed(emosim: Any, answer
     with ChatServer(lambda asked: answer) as server:
         text = config.read_text().replace('model = "any"\n', f'model = "any"\nbase_url = "{server.url}"\n')
         config.write_text(text)
-        said = emosim("run", "--config", config, "--out", "r", status=2).err
+        said = emosim("run", "--config", config, "--out", "r", "--quiet", status=2).err
         assert "0.005 of 0.005 USD (--max-cost)" in said
         assert len([call for call in server.calls if call.method == "POST"]) == 5
