@@ -87,7 +87,8 @@ class ChatService(LLMBackend):
             return read_answer(response.content, self._asked.service)
         except openai.OpenAIError as error:
             problem = failure(error, self._asked, _key_of(client))
-            problem.usage = usage_of_error(getattr(error, "body", None))
+            if isinstance(error, openai.APIStatusError):
+                problem.usage = usage_of_error(error.response.content)
         except LLMError as error:
             problem = type(error)(without_key(str(error), _key_of(client)))
             problem.usage = error.usage
