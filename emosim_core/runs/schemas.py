@@ -77,6 +77,7 @@ class Usage(TypedDict):
     cached_tokens: Count
     completion_tokens: Count
     reasoning_tokens: Count
+    unknown_usage: Count
     cost: Number | None
     currency: str | None
     price_as_of: NotRequired[str | None]
