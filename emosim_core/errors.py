@@ -148,7 +148,14 @@ class LLMAuthenticationError(LLMError):
 
 
 class LLMRequestError(LLMError):
-    """The service does not take the question, such as an unknown model; asking again is of no use."""
+    """The service does not take the question, such as an unknown model; asking again is of no use.
+
+    Attributes:
+        doubtful: whether it may be this one question that the service objects to, as it does not say. What it says of
+            one question alone (a filter, a prompt that is too long) is an :class:`LLMRefusedError`.
+    """
+
+    doubtful: bool = False
 
 
 class LLMRateLimitError(LLMError):
@@ -164,7 +171,18 @@ class LLMRateLimitError(LLMError):
 
 
 class LLMTransientError(LLMError):
-    """No connection, a time-out, or an error of the service; asking again may help."""
+    """No connection, a time-out, or an error of the service; asking again may help.
+
+    Attributes:
+        retry_after: seconds to wait, where the service said so.
+        starting: whether the service says that it is still starting, which may take minutes.
+    """
+
+    starting: bool = False
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        self.retry_after = retry_after
+        super().__init__(message)
 
 
 class LLMRefusedError(LLMError):

@@ -120,15 +120,15 @@ class Endpoint(ChatService):
                 f"{'' if own else f'base_url={address},'}api_key_env=MY_KEY)"
             ),
             timeout=options.timeout,
+            fixed=options.extra_body,
         )
         self._limit_field = options.max_tokens_field or ("max_completion_tokens" if own else "max_tokens")
-        self._reasoning_tokens = options.reasoning_tokens
-        if self._reasoning_tokens is None:
-            self._reasoning_tokens = 8192 if options.reasoning_effort not in (None, "none") else 0
+        by_default = 8192 if options.reasoning_effort not in (None, "none") else 0
+        self.reasoning_tokens = by_default if options.reasoning_tokens is None else options.reasoning_tokens
         self.identity = f"openai {options.model} base={address}"
         told = {
             "effort": options.reasoning_effort,
-            "reasoning_tokens": self._reasoning_tokens,
+            "reasoning_tokens": self.reasoning_tokens,
             "temperature": None if options.send_temperature else "not sent",
             "structured": None if options.structured == "json_schema" else options.structured,
             "choices": None if options.choices == "none" else options.choices,
@@ -149,7 +149,7 @@ class Endpoint(ChatService):
         body: dict[str, Any] = {
             "model": options.model,
             "messages": [{"role": message.role, "content": message.content} for message in request.messages],
-            self._limit_field: request.max_tokens + (self._reasoning_tokens or 0),
+            self._limit_field: request.max_tokens + self.reasoning_tokens,
         }
         if options.send_temperature:
             body["temperature"] = request.temperature

@@ -26,7 +26,7 @@ registry.load("deepseek")
 for name in ("deepseek-chat", "openai:gpt", "http://127.0.0.1:1/v1#m"):
     backend = registry.resolve("llm_backend", name).build()
     backend.models(), backend.price(), backend.announcements(), backend.identity
-heavy = ("openai", "httpx2", "httpcore2", "anyio", "ssl", "asyncio")
+heavy = ("aiohttp", "yarl", "openai", "httpx2", "httpcore2", "anyio", "ssl", "asyncio")
 print(json.dumps([name for name in heavy if name in sys.modules]))
 """
     done = in_new_process(code)
