@@ -68,9 +68,9 @@ class WaitNotice:
         now = self._clock()
         same = now < self._until + _SAME_OUTAGE
         self._until = max(self._until, now + seconds)
-        if same and seconds < 2 * self._longest and now < self._said + _AGAIN:
+        if same and (starting or seconds < 2 * self._longest) and now < self._said + _AGAIN:
             return
-        self._longest = max(seconds, self._longest if same else 0.0, _WORTH_SAYING if starting else 0.0)
+        self._longest = max(seconds, self._longest if same else 0.0)
         self._said = now
         how_long = "until it has started" if starting else for_how_long(seconds)
         log.warning("Waiting %s: %s", how_long, error)

@@ -45,7 +45,9 @@ class CutPrompts:
         if self._warned or tokens <= 0:
             return
         sent = sum(len(message["content"]) for message in messages)
-        if sent >= _SHORTEST and tokens * _CHARACTERS < sent:
+        if sent < _SHORTEST:
+            return
+        if tokens * _CHARACTERS < sent:
             self._warn(f"{tokens:,} tokens for a prompt of {sent:,} characters")
             return
         if tokens > self._most:
