@@ -14,10 +14,10 @@
     |- RatingError               a rater could not answer
     |- LLMError                  a language model gave no answer
     |  |- LLMAuthenticationError   the key is missing, wrong or not allowed to do this; asking again is of no use
-    |  |- LLMRequestError          the service does not take the question (unknown model, too long); nor is it here
+    |  |- LLMRequestError          the service takes no question so (unknown model, wrong parameter); nor is it here
     |  |- LLMRateLimitError        too many questions at once; carries how long to wait
     |  |- LLMTransientError        no connection, a time-out, or an error of the service; asking again may help
-    |  |- LLMRefusedError          the model or its service will not answer this question
+    |  |- LLMRefusedError          the model or its service will not answer this question (a filter, too long)
     |  |- LLMMalformedError        what came back is no answer of the form that was asked for
     |  |- LLMBudgetError           the most that may be spent is spent; all that was paid for is kept
     |  `- LLMReplayError           only kept answers may be used, and there is none for a question

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -12,6 +13,9 @@ from emosim_core import ChatRequest, Price
 from emosim_deepseek.addresses import base_url
 from emosim_deepseek.deepseek import without_secrets
 from emosim_deepseek.service import ChatService
+
+_ADDRESS = re.compile(r"(localhost|\d+(\.\d+){3}|\[[0-9a-fA-F:]+\])(:\d|/|#|$)|[\w-]+(\.[\w-]+)+(:\d+)?/\S*#")
+"""How an address without a scheme begins; no name of a model does."""
 
 SERVICE = "https://api.openai.com/v1"
 KEY = "OPENAI_API_KEY"
@@ -87,7 +91,15 @@ class EndpointOptions(BaseModel):
         if not isinstance(values, dict):
             return values
         model = values.get("model")
-        if not isinstance(model, str) or not model.startswith(("http://", "https://")):
+        if not isinstance(model, str):
+            return values
+        if not model.startswith(("http://", "https://")):
+            if values.get("base_url") is None and _ADDRESS.match(model):
+                raise ValueError(
+                    f"{model.partition('#')[0]} is an address without http:// or https://; write "
+                    f"http://{model if '#' in model else model.rstrip('/') + '#NAME'}, where the name of the model "
+                    "stands behind the '#'"
+                )
             return values
         if values.get("base_url") is not None:
             raise ValueError("the base URL is given twice, in the model and in base_url")

@@ -100,7 +100,7 @@ def failure(status: int, headers: Mapping[str, str], fault: Fault, asked: Asked,
         asked: who was asked.
         key: the key that was sent; empty for none.
     """
-    said = shown(fault.text, key)
+    said = shown(fault.text, key).removesuffix(".")
     answers = f"{asked.service} answers with status {status}" + (f": {said}" if said else "")
     wait = retry_after(headers)
     if status < 300:
