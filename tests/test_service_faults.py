@@ -52,7 +52,7 @@ def test_a_question_that_is_refused_is_one_failed_rating_and_the_command_that_is
             ["emosim", "run", "--resume", "r"],
             ["emosim", "run", "--resume", "r", "--on-failed-rating", "skip"],
         ]
-        again = emosim(*commands[0][1:], status=2).err
+        again = emosim(*commands[0][1:], "--quiet", status=2).err
         assert fault["error"]["message"] in again
         calls = len(server.calls)
         emosim(*commands[1][1:], "--quiet")

@@ -67,6 +67,9 @@ _NO_PATH = re.compile(
     r"there is no|does not exist on this server|requested url|<",
     re.IGNORECASE,
 )
+_WRONG_KEY = re.compile(
+    r"(incorrect|invalid|wrong|missing|no) api.?key|api.?key .{0,20}(invalid|not valid|expired)", re.I
+)
 _NO_MODEL = re.compile(r"\bmodel\b", re.IGNORECASE)
 
 
@@ -112,7 +115,7 @@ def failure(status: int, headers: Mapping[str, str], fault: Fault, asked: Asked,
         return LLMRequestError(f"{answers}. The account has no balance left; top it up with the service")
     if status in (413, 451) or (status in (400, 403, 422) and is_refusal(fault)):
         return LLMRefusedError(f"{answers}. It does not take this question")
-    if status in (401, 403):
+    if status in (401, 403) or (status == 400 and _WRONG_KEY.search(fault.text)):
         return LLMAuthenticationError(
             f"{answers}. The key is missing, wrong or not allowed to do this. {asked.key_help}"
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import ssl
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -18,6 +19,8 @@ from yarl import URL
 
 from emosim_core import LLMError, LLMMalformedError, LLMRequestError, LLMTransientError
 from emosim_deepseek.surroundings import CERTIFICATES, proxy_for, tls_context
+
+log = logging.getLogger("emosim_core.llm")
 
 _TLS_ALERT = "\\x15\\x03"
 """How the first bytes of a server that speaks TLS look in a message of the parser, where it got plain HTTP."""
@@ -110,9 +113,11 @@ class Wire:
             assert isinstance(response, _Response)
             self._heard = True
             try:
-                return Reply(response.status, _joined(response.headers), await self._content(response))
+                reply = Reply(response.status, _joined(response.headers), await self._content(response))
             finally:
                 response.abort()
+        log.debug("POST %s: status %d, %d bytes", self._url, reply.status, len(reply.body))
+        return reply
 
     async def _content(self, response: aiohttp.ClientResponse) -> bytes:
         self._check_head(response)

@@ -215,6 +215,7 @@ def test_no_bytes_break_the_reading(body: bytes) -> None:
         ({"error": {"message": "x", "type": "invalid_api_key"}}, LLMAuthenticationError, "x"),
         ({"error": {"message": "The model `m` does not exist", "code": 404}}, LLMRequestError, "the name of the"),
         ({"error": {"message": "x", "code": "content_filter"}}, LLMRefusedError, "x"),
+        ({"error": {"message": "API key not valid. Pass one.", "code": 400}}, LLMAuthenticationError, "key is missing"),
         ({"error": "input is too long"}, LLMRefusedError, "too long"),
         ({"error": "out of luck"}, LLMMalformedError, "an error in place of an answer: out of luck"),
         ({"error": {}, "choices": None}, LLMMalformedError, "without any choice"),
