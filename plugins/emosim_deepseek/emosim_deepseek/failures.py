@@ -103,7 +103,8 @@ def failure(status: int, headers: Mapping[str, str], fault: Fault, asked: Asked,
         asked: who was asked.
         key: the key that was sent; empty for none.
     """
-    said = shown(fault.text, key).removesuffix(".")
+    said = shown(fault.text, key)
+    said = said if said.endswith("...") else said.removesuffix(".")
     answers = f"{asked.service} answers with status {status}" + (f": {said}" if said else "")
     wait = retry_after(headers)
     if status < 300:
