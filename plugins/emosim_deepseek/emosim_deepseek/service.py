@@ -1,4 +1,4 @@
-"""ChatService: asks a service that speaks chat completions over HTTP, with one session per event loop."""
+"""ChatService: asks a service that speaks chat completions, over one wire per event loop."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from emosim_core import (
     LLMRequestError,
 )
 from emosim_deepseek.adapting import Adaptation
-from emosim_deepseek.binding import HEADER, Binding
+from emosim_deepseek.binding import Binding
 from emosim_deepseek.bodies import Fault, fault_in
 from emosim_deepseek.cutting import CutPrompts
 from emosim_deepseek.failures import Asked, failure, failure_in_answer, is_refusal
@@ -107,7 +107,7 @@ class ChatService(LLMBackend):
             body = self._adaptation.adapted(plain)
             name = self._binding.name()
             sent = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-            reply = await wire.post(sent, self._headers(key, name))
+            reply = await wire.post(sent, name)
             if reply.status == 200:
                 return self._read(reply, body, name, sent, key)
             fault = fault_in(reply.body)
@@ -161,20 +161,7 @@ class ChatService(LLMBackend):
             )
         from emosim_deepseek.wire import Wire
 
-        url = f"{self.base_url}/chat/completions"
-        return _Opened(Wire(url, self.timeout, LARGEST_ANSWER, self._asked.service), key)
-
-    def _headers(self, key: str, name: str) -> dict[str, str]:
-        headers = {
-            "Content-Type": "application/json",
-            "Accept": "application/json",
-            "Accept-Encoding": "identity",
-            "User-Agent": "emosim",
-            HEADER: name,
-        }
-        if key:
-            headers["Authorization"] = f"Bearer {key}"
-        return headers
+        return _Opened(Wire(self.base_url, key, self.timeout, LARGEST_ANSWER, self._asked.service), key)
 
     async def close(self) -> None:
         opened = self._clients.pop(asyncio.get_running_loop(), None)

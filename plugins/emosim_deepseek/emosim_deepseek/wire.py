@@ -1,26 +1,32 @@
-"""Wire: carries one question over HTTP with aiohttp, over a connection that no other question has used or will use.
-
-HTTP/1.1 puts no number on an answer: over a connection that is used again, whose answer it is depends on every byte
-before it, and bytes that a server or proxy sends too many become the answer to another question. A connection for each
-question takes that possibility away; it costs about 0.3 ms here and, over TLS, the round trips of a handshake.
-"""
+"""Wire: asks one service through the openai client, and says what went wrong in words that name what to change."""
 
 from __future__ import annotations
 
 import asyncio
 import errno
-import logging
 import ssl
 from collections.abc import Mapping
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import NamedTuple
 
 import aiohttp
+import httpx2
+from openai import APIConnectionError, APIStatusError, AsyncOpenAI, OpenAIError
 from yarl import URL
 
-from emosim_core import LLMError, LLMMalformedError, LLMRequestError, LLMTransientError
-from emosim_deepseek.surroundings import CERTIFICATES, proxy_for, tls_context
+from emosim_core import LLMError, LLMRequestError, LLMTransientError
+from emosim_deepseek.binding import HEADER
+from emosim_deepseek.carrier import Carrier
+from emosim_deepseek.surroundings import CERTIFICATES, proxy_for
 
-log = logging.getLogger("emosim_core.llm")
+_HEADERS = {
+    "Content-Type": "application/json",
+    "Accept": "application/json",
+    "Accept-Encoding": "identity",
+    "User-Agent": "emosim",
+}
+_OWN_HOST = "api.openai.com"
+"""The one host to which what the environment holds for the openai client (an organization, headers) is sent."""
 
 _TLS_ALERT = "\\x15\\x03"
 """How the first bytes of a server that speaks TLS look in a message of the parser, where it got plain HTTP."""
@@ -31,7 +37,7 @@ class Reply(NamedTuple):
 
     Attributes:
         status: its status.
-        headers: by their names in lower case.
+        headers: by their names in lower case; those that came twice are joined with commas.
         body: all of it.
     """
 
@@ -40,26 +46,12 @@ class Reply(NamedTuple):
     body: bytes
 
 
-class _Response(aiohttp.ClientResponse):
-    """A response that knows its connection after its end too."""
-
-    transport: asyncio.Transport | None = None
-
-    async def start(self, connection: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
-        self.transport = connection.transport
-        return await super().start(connection)
-
-    def abort(self) -> None:
-        """Close the connection at once, without a word to the server."""
-        if self.transport is not None:
-            self.transport.abort()
-
-
 class Wire:
-    """Posts questions to one address, within one event loop.
+    """Posts questions to one service, within one event loop.
 
     Args:
-        url: the address.
+        base_url: where it is.
+        key: its key, which is in the client alone from then on; empty for none.
         timeout: seconds that a question may take, from the making of the connection to the last byte of its answer.
         limit: bytes that an answer may have.
         service: who is asked, for messages.
@@ -68,28 +60,32 @@ class Wire:
         LLMRequestError: the environment names a proxy or certificates that cannot be used.
     """
 
-    def __init__(self, url: str, timeout: float, limit: int, service: str) -> None:
-        self._url, self._limit, self._service = URL(url), limit, service
-        self._seconds = timeout
-        self._heard = False
-        self._proxy = proxy_for(url)
-        secure = self._url.scheme == "https"
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=0,
-                force_close=True,
-                resolver=aiohttp.ThreadedResolver(),
-                ssl=tls_context() if secure else True,
+    def __init__(self, base_url: str, key: str, timeout: float, limit: int, service: str) -> None:
+        self._url, self._seconds, self._service = URL(base_url), timeout, service
+        self._proxy = proxy_for(base_url)
+        own = self._url.host == _OWN_HOST
+        sent = None if own else {name.lower() for name in (*_HEADERS, HEADER, *(["Authorization"] if key else []))}
+        self._carrier = Carrier(self._url.scheme, self._proxy, timeout, limit, sent, service)
+        headers = {**_HEADERS, "Authorization": f"Bearer {key}"}  # goes before one that the environment holds
+        self._client = AsyncOpenAI(
+            api_key=key or "none",  # it is not made without one
+            base_url=base_url,
+            timeout=timeout,
+            max_retries=0,  # whoever asks decides whether to ask again
+            default_headers=headers,
+            http_client=httpx2.AsyncClient(
+                transport=self._carrier,
+                trust_env=False,
+                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
             ),
-            response_class=_Response,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            skip_auto_headers=("User-Agent", "Accept"),
-            auto_decompress=False,
-            timeout=aiohttp.ClientTimeout(total=timeout, ceil_threshold=float("inf")),
         )
 
-    async def post(self, body: bytes, headers: Mapping[str, str]) -> Reply:
+    async def post(self, body: bytes, name: str) -> Reply:
         """Send a question and wait for the whole response.
+
+        Args:
+            body: JSON.
+            name: what the question is called.
 
         Raises:
             LLMTransientError: there was none.
@@ -97,53 +93,28 @@ class Wire:
             LLMRequestError: no question can be sent: no TLS, a certificate that is not trusted, a proxy that refuses.
         """
         try:
-            return await self._exchange(body, headers)
+            return await self._exchange(body, name)
         except (TimeoutError, asyncio.TimeoutError):
             problem: LLMError = LLMTransientError(
                 f"{self._service} gave no answer within {self._seconds:g} s; the option timeout sets how long to wait"
             )
-        except (aiohttp.ClientError, OSError, ValueError) as error:
+        except APIConnectionError as error:  # the client puts it in place of some errors of TLS
+            problem = self._worded(error.__cause__ or error)
+        except (aiohttp.ClientError, OpenAIError, OSError, ValueError) as error:
             problem = self._worded(error)
-        raise problem  # out here, so that it does not carry along what aiohttp raised, which may hold the key
+        raise problem  # out here, so that it does not carry along what the client raised, which may hold the key
 
-    async def _exchange(self, body: bytes, headers: Mapping[str, str]) -> Reply:
-        through = {} if self._proxy is None else self._proxy.arguments(self._url.scheme)
-        sent = {**headers, **(through.pop("headers", None) or {})}
-        async with self._session.post(self._url, data=body, headers=sent, allow_redirects=False, **through) as response:
-            assert isinstance(response, _Response)
-            self._heard = True
-            try:
-                reply = Reply(response.status, _joined(response.headers), await self._content(response))
-            finally:
-                response.abort()
-        log.debug("POST %s: status %d, %d bytes", self._url, reply.status, len(reply.body))
-        return reply
+    async def _exchange(self, body: bytes, name: str) -> Reply:
+        try:
+            response = await self._client.post(
+                "/chat/completions", cast_to=httpx2.Response, content=body, options={"headers": {HEADER: name}}
+            )
+        except APIStatusError as error:
+            response = error.response
+        return Reply(response.status_code, dict(response.headers.items()), response.content)
 
-    async def _content(self, response: aiohttp.ClientResponse) -> bytes:
-        self._check_head(response)
-        content = bytearray()
-        async for part in response.content.iter_any():
-            content += part
-            if len(content) > self._limit:
-                raise self._too_large()
-        return bytes(content)
-
-    def _check_head(self, response: aiohttp.ClientResponse) -> None:
-        """Refuse what is too large, compressed (a small body may hold any amount of text) or of two lengths."""
-        headers = response.headers
-        lengths, codings = headers.getall("Content-Length", []), headers.getall("Transfer-Encoding", [])
-        if len(lengths) + len(codings) > 1 or any(coding.lower() != "chunked" for coding in codings):
-            raise LLMMalformedError(f"{self._service} does not say in one way where its answer ends")
-        if lengths and int(lengths[0]) > self._limit:
-            raise self._too_large()
-        if any(coding.lower() not in ("identity", "") for coding in headers.getall("Content-Encoding", [])):
-            raise LLMMalformedError(f"{self._service} answers with a compressed text, which nobody asked for")
-
-    def _too_large(self) -> LLMMalformedError:
-        return LLMMalformedError(f"{self._service} answers with more than {self._limit} bytes, which no answer takes")
-
-    def _worded(self, error: Exception) -> LLMError:
-        """The error to raise in place of one of aiohttp's."""
+    def _worded(self, error: BaseException) -> LLMError:
+        """The error to raise in place of one of aiohttp's or the client's."""
         service, through = self._service, self._proxy
         if isinstance(error, aiohttp.ClientHttpProxyError):
             assert through is not None
@@ -164,7 +135,7 @@ class Wire:
             return self._untrusted(error)
         if isinstance(error, aiohttp.ClientConnectorSSLError | ssl.SSLError):
             reason = getattr(getattr(error, "os_error", error), "reason", None) or "no common form of TLS"
-            plain = str(self._url.with_scheme("http")).removesuffix("/chat/completions")
+            plain = str(self._url.with_scheme("http"))
             return LLMRequestError(
                 f"no answer from {service}: it does not speak TLS as https:// needs it ({reason}). Is it {plain}?"
             )
@@ -180,14 +151,15 @@ class Wire:
             )
         closed = isinstance(error, OSError) and error.errno in (errno.ECONNRESET, errno.EPIPE)
         if closed or isinstance(error, aiohttp.ServerDisconnectedError):
-            hint = "" if self._heard or self._url.scheme == "https" else f". Does it speak TLS, as {self._secure}?"
+            unclear = not self._carrier.heard and self._url.scheme == "http"
+            hint = f". Does it speak TLS, as {self._secure}?" if unclear else ""
             return LLMTransientError(f"no answer from {service}: the connection was closed without an answer{hint}")
         return LLMTransientError(f"no answer from {service}: {error or type(error).__name__}")
 
     @property
     def _secure(self) -> str:
         """The base URL with TLS."""
-        return str(self._url.with_scheme("https")).removesuffix("/chat/completions")
+        return str(self._url.with_scheme("https"))
 
     def _untrusted(self, cause: Exception) -> LLMRequestError:
         reason = getattr(cause, "verify_message", "") or str(cause)
@@ -206,14 +178,4 @@ class Wire:
 
     async def close(self) -> None:
         """Close everything that is open."""
-        await self._session.close()
-        await asyncio.sleep(0)  # connections tell of their end in the next turn of the loop
-
-
-def _joined(headers: Mapping[str, str]) -> dict[str, str]:
-    """Headers by their names in lower case; those that came twice are joined with commas."""
-    joined: dict[str, str] = {}
-    for name, value in headers.items():
-        name = name.lower()
-        joined[name] = f"{joined[name]}, {value}" if name in joined else value
-    return joined
+        await self._client.close()

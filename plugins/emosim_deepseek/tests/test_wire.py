@@ -8,6 +8,8 @@ import ssl
 import subprocess
 import threading
 import time
+import tracemalloc
+import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -418,3 +420,67 @@ def test_nothing_that_the_environment_holds_for_other_programs_is_sent(
         backend = endpoint(server.url)
         assert all(isinstance(ask(backend), ChatAnswer) for _ in range(2))
     assert all("authorization" not in call.headers and "cookie" not in call.headers for call in server.calls)
+
+
+def test_a_server_gets_the_headers_of_its_question_alone(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-1")
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "X-Custom: 1\nCookie: a=b\nAccept-Encoding: gzip")
+    with ChatServer(lambda asked: Answer("7", headers={"Set-Cookie": "a=b"})) as server:
+        backend = endpoint(server.url.replace("127.0.0.1", "localhost"))
+        assert all(isinstance(answer, ChatAnswer) for answer in answered(backend, numbered(2), at_once=1))
+    assert [set(call.headers) for call in server.calls] == [
+        {
+            "host",
+            "accept",
+            "accept-encoding",
+            "connection",
+            "content-length",
+            "content-type",
+            "user-agent",
+            "x-request-id",
+        }
+    ] * 2
+    assert all(call.headers["accept-encoding"] == "identity" for call in server.calls)
+    assert all(call.headers["connection"] == "close" for call in server.calls)
+
+
+def test_the_service_of_openai_gets_what_the_environment_holds_for_it(
+    question: ChatRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_KEY", "sk-0123456789")
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-1")
+    monkeypatch.setenv("OPENAI_PROJECT_ID", "project-1")
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "X-Custom: 1\nauthorization: Bearer other")
+    with ChatServer(lambda asked: Answer("7", headers={"Set-Cookie": "a=b"})) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url.removesuffix("/v1"))
+        backend = endpoint("http://api.openai.com/v1", api_key_env="MY_KEY")
+        assert all(isinstance(answer, ChatAnswer) for answer in answered(backend, [question] * 2, at_once=1))
+    for call in proxy.calls:
+        assert call.headers["authorization"] == "Bearer sk-0123456789"
+        assert call.headers["openai-organization"] == "org-1"
+        assert call.headers["openai-project"] == "project-1"
+        assert call.headers["x-custom"] == "1"
+        assert call.headers["accept-encoding"] == "identity"
+        assert "cookie" not in call.headers
+
+
+@pytest.mark.parametrize("codec", ["zlib", "bz2", "hex", "undefined", "punycode", "utf-16", "rot13", "none-such"])
+@pytest.mark.parametrize("status", [200, 400])
+def test_a_text_is_utf_8_whatever_its_service_calls_it(codec: str, status: int, ask: Ask) -> None:
+    bomb = zlib.compress(bytes(50_000_000)) if codec == "zlib" else b'{"error": {"message": "caf\xc3\xa9"}}'
+    kind = b"Content-Type: application/json; charset=" + codec.encode()
+    sent = response(completion("7") if status == 200 else bomb, kind)
+    sent = sent.replace(b"200 OK", str(status).encode() + b" So", 1)
+    tracemalloc.start()
+    try:
+        with RawServer(lambda *_: [sent]) as server:
+            answer = ask(endpoint(server.url))
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    if status == 200:
+        assert isinstance(answer, ChatAnswer)
+    else:
+        assert isinstance(answer, LLMRequestError)
+        assert codec == "zlib" or "caf\u00e9" in str(answer)
+    assert most < 30_000_000
