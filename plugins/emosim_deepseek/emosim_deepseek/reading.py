@@ -25,12 +25,12 @@ class Envelope(NamedTuple):
     Attributes:
         value: the object in it.
         answer_id: the id of the answer, where it has one.
-        start: its beginning, for messages.
+        body: what it was opened from.
     """
 
     value: dict[str, Any]
     answer_id: object
-    start: str
+    body: bytes
 
 
 def open_envelope(body: bytes, service: str) -> Envelope:
@@ -43,17 +43,16 @@ def open_envelope(body: bytes, service: str) -> Envelope:
     Raises:
         LLMMalformedError: it holds none, more than one, or one that can be read in two ways.
     """
-    start = _start(body)
     try:
         text = body.decode(json.detect_encoding(body))
         comments = _COMMENTS.match(text)
         text = text[comments.end() :] if comments else text
         value = _of_stream(text) if text.startswith(("data:", "event:", "id:", "retry:")) else strict_json(text)
     except (ValueError, RecursionError):
-        raise _malformed(service, f"with something that is no JSON: {start}") from None
+        raise _malformed(service, f"with something that is no JSON: {_start(body)}") from None
     if not isinstance(value, dict):
-        raise _malformed(service, f"with something that is no chat completion: {start}")
-    return Envelope(value, value.get("id"), start)
+        raise _malformed(service, f"with something that is no chat completion: {_start(body)}")
+    return Envelope(value, value.get("id"), body)
 
 
 def read_answer(envelope: Envelope, service: str) -> ChatAnswer:
@@ -70,7 +69,7 @@ def read_answer(envelope: Envelope, service: str) -> ChatAnswer:
     """
     usage = usage_in(envelope.value)
     try:
-        return _answer(envelope.value, usage, service, envelope.start)
+        return _answer(envelope.value, usage, service, envelope.body)
     except LLMError as error:
         error.usage = usage  # it was paid for all the same
         raise
@@ -157,16 +156,16 @@ def _text(choice: dict[str, Any]) -> dict[str, str]:
     return {name: delta[name] for name in names if delta.get(name)}
 
 
-def _answer(value: dict[str, Any], usage: Usage, service: str, start: str) -> ChatAnswer:
+def _answer(value: dict[str, Any], usage: Usage, service: str, body: bytes) -> ChatAnswer:
     choices = value.get("choices")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
-        raise _malformed(service, f"without any choice: {start}")
+        raise _malformed(service, f"without any choice: {_start(body)}")
     choice = choices[0]
     message = choice.get("message")
     if not isinstance(message, dict):
-        raise _malformed(service, f"with a choice without a message: {start}")
+        raise _malformed(service, f"with a choice without a message: {_start(body)}")
     if any(not isinstance(other, dict) or other.get("message") != message for other in choices[1:]):
-        raise _malformed(service, f"with {len(choices)} choices that are not the same: {start}")
+        raise _malformed(service, f"with {len(choices)} choices that are not the same: {_start(body)}")
     finish = choice.get("finish_reason")
     if refusal := message.get("refusal"):
         raise LLMRefusedError(f"the model at {service} refuses: {shortened(str(refusal))}")
@@ -176,10 +175,10 @@ def _answer(value: dict[str, Any], usage: Usage, service: str, start: str) -> Ch
         raise LLMTransientError(f"{service} broke the answer off for want of resources")
     if finish == "error":
         raise LLMTransientError(f"{service} broke the answer off with an error")
-    text, thought = _content(message.get("content"), service, start)
+    text, thought = _content(message.get("content"), service, body)
     reasoning = message.get("reasoning_content") or message.get("reasoning") or thought
     if not isinstance(reasoning, str):
-        raise _malformed(service, f"with a message whose content is no text: {start}")
+        raise _malformed(service, f"with a message whose content is no text: {_start(body)}")
     thought, text = _apart(text)
     finished = finish != "length"
     if finished and not text.strip():
@@ -188,7 +187,7 @@ def _answer(value: dict[str, Any], usage: Usage, service: str, start: str) -> Ch
     return ChatAnswer(text, reasoning or thought, model if isinstance(model, str) else "", usage, finished=finished)
 
 
-def _content(content: Any, service: str, start: str) -> tuple[str, str]:
+def _content(content: Any, service: str, body: bytes) -> tuple[str, str]:
     """The text and the thoughts in the content of a message: a text, or a list of parts of which one is the text."""
     if isinstance(content, str | None):
         return content or "", ""
@@ -203,10 +202,10 @@ def _content(content: Any, service: str, start: str) -> tuple[str, str]:
         elif kind == "refusal":
             raise LLMRefusedError(f"the model at {service} refuses: {shortened(str(part.get('refusal')))}")
         else:
-            raise _malformed(service, f"with a message whose content is no text: {start}")
+            raise _malformed(service, f"with a message whose content is no text: {_start(body)}")
     texts = [text for text in texts if text.strip()]
     if len(texts) > 1:
-        raise _malformed(service, f"with {len(texts)} texts: {start}")
+        raise _malformed(service, f"with {len(texts)} texts: {_start(body)}")
     return "".join(texts), "\n".join(thoughts)
 
 
