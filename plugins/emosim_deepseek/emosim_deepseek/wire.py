@@ -65,6 +65,7 @@ class Wire:
         self._proxy = proxy_for(base_url)
         own = self._url.host == _OWN_HOST
         sent = None if own else {name.lower() for name in (*_HEADERS, HEADER, *(["Authorization"] if key else []))}
+        self._turn = asyncio.Lock()
         self._carrier = Carrier(self._url.scheme, self._proxy, timeout, limit, sent, service)
         headers = {**_HEADERS, "Authorization": f"Bearer {key}"}  # goes before one that the environment holds
         self._client = AsyncOpenAI(
@@ -92,6 +93,8 @@ class Wire:
             LLMMalformedError: it is larger than it may be, compressed, or says two things about where it ends.
             LLMRequestError: no question can be sent: no TLS, a certificate that is not trusted, a proxy that refuses.
         """
+        async with self._turn:  # prepared all at once, the first would be sent when the last is ready: it takes some
+            await asyncio.sleep(0)  # turns of the loop to make a connection, in each of which all the others go on
         try:
             return await self._exchange(body, name)
         except (TimeoutError, asyncio.TimeoutError):
