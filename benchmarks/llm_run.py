@@ -1,10 +1,10 @@
-"""Ratings per second of a run whose people a language model plays, beside what the bare openai client reaches.
+"""Ratings per second of a run whose people a language model plays, beside the openai client over the same transport.
 
 Run with: python benchmarks/llm_run.py [--calls 1500]
 A server on loopback, in a process of its own, answers every question after 50 ms. A run's rate is that of its further
 sessions: the difference between a long run and a short one, so that what it takes to begin (the client library is
-imported at the first question) is told apart. Best of several repetitions; look at the ratios, as the machine is as
-busy as it is.
+imported at the first question) is told apart. The ways take turns; best of several repetitions; look at the ratios, as
+the machine is as busy as it is.
 """
 
 from __future__ import annotations
@@ -60,12 +60,12 @@ def questions(calls: int) -> list[list[dict[str, str]]]:
 
 
 def bare(url: str, concurrency: int, asked: list[list[dict[str, str]]]) -> float:
-    """Answers per second of the openai client alone."""
-    from openai import AsyncOpenAI
+    """Answers per second of the openai client alone, over aiohttp as emosim-deepseek."""
+    from openai import AsyncOpenAI, DefaultAioHttpClient
 
     async def everything() -> float:
         limit = asyncio.Semaphore(concurrency)
-        async with AsyncOpenAI(base_url=url, api_key="x", max_retries=0) as client:
+        async with AsyncOpenAI(base_url=url, api_key="x", max_retries=0, http_client=DefaultAioHttpClient()) as client:
 
             async def one(messages: list[dict[str, str]]) -> None:
                 async with limit:

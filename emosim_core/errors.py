@@ -15,10 +15,10 @@
     |- RatingError               a rater could not answer
     |- LLMError                  a language model gave no answer
     |  |- LLMAuthenticationError   the key is missing, wrong or not allowed to do this; asking again is of no use
-    |  |- LLMRequestError          the service does not take the question (unknown model, too long); nor is it here
+    |  |- LLMRequestError          the service takes no question so (unknown model, wrong parameter); nor is it here
     |  |- LLMRateLimitError        too many questions at once; carries how long to wait
     |  |- LLMTransientError        no connection, a time-out, or an error of the service; asking again may help
-    |  |- LLMRefusedError          the model or its service will not answer this question
+    |  |- LLMRefusedError          the model or its service will not answer this question (a filter, too long)
     |  |- LLMMalformedError        what came back is no answer of the form that was asked for
     |  |- LLMBudgetError           the most that may be spent is spent; all that was paid for is kept
     |  `- LLMReplayError           only kept answers may be used, and there is none for a question
@@ -167,7 +167,14 @@ class LLMAuthenticationError(LLMError):
 
 
 class LLMRequestError(LLMError):
-    """The service does not take the question, such as an unknown model; asking again is of no use."""
+    """The service does not take the question, such as an unknown model; asking again is of no use.
+
+    Attributes:
+        doubtful: whether it may be this one question that the service objects to, as it does not say. What it says of
+            one question alone (a filter, a prompt that is too long) is an :class:`LLMRefusedError`.
+    """
+
+    doubtful: bool = False
 
 
 class LLMRateLimitError(LLMError):
@@ -183,7 +190,18 @@ class LLMRateLimitError(LLMError):
 
 
 class LLMTransientError(LLMError):
-    """No connection, a time-out, or an error of the service; asking again may help."""
+    """No connection, a time-out, or an error of the service; asking again may help.
+
+    Attributes:
+        retry_after: seconds to wait, where the service said so.
+        starting: whether the service says that it is still starting, which may take minutes.
+    """
+
+    starting: bool = False
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        self.retry_after = retry_after
+        super().__init__(message)
 
 
 class LLMRefusedError(LLMError):

@@ -42,6 +42,11 @@ _OPTIONS = (
     click.option("--replay/--no-replay", default=None, help="Use answers that are kept from before, and ask nothing."),
     click.option("--llm-cache", type=click.Path(path_type=Path), help="File that the model's answers are kept in."),
     click.option("--explain", is_flag=True, default=None, help="Keep the model's reasons."),
+    click.option(
+        "--on-failed-rating",
+        type=click.Choice(["raise", "skip"]),
+        help="When the model gives no rating: end with an error, or leave the item out.  [raise]",
+    ),
     click.option("--items-retrieval", help="Which memories matter for an item.  [decay_emotion_3]"),
     click.option("--perturbator", help="Noise on the ratings.  [none]"),
     click.option("--selector", help="What of a slate is consumed.  [greedy]"),

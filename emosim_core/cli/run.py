@@ -11,7 +11,7 @@ import click
 from emosim_core.cli.options import configured, environment_options, keyboard, need_plugin, typed_again
 from emosim_core.cli.places import new_directory
 from emosim_core.cli.printing import print_json, print_line
-from emosim_core.errors import ConfigurationError, EmoSimError, LLMCacheError, LLMError, RatingError
+from emosim_core.errors import ConfigurationError, LLMCacheError, LLMError, RatingError
 
 if TYPE_CHECKING:
     from emosim_core.runs.runner import Run
@@ -99,6 +99,7 @@ def simulate(
     from emosim_core.runs.records import MANIFEST, SUMMARY, read_records, read_summary, stored_config
     from emosim_core.runs.runner import Run
     from emosim_core.runs.trust import confirmed
+    from emosim_core.runs.words import resume_commands
     from emosim_core.simulation.config import RunConfig, read_config, read_toml
 
     given = dict(given)
@@ -132,17 +133,10 @@ def simulate(
         raise click.exceptions.Exit(130) from None
     except (LLMError, LLMCacheError, RatingError) as error:
         if (directory / MANIFEST).exists():
-            error.args = (f"{error}\n{_how_to_go_on(error, directory)}",)
+            error.args = (
+                f"{error}\nWhat was simulated is kept in {directory}; {resume_commands('run', directory, error)}",
+            )
         raise
-
-
-def _how_to_go_on(error: EmoSimError, directory: Path) -> str:
-    """What to do after a run has failed in the middle."""
-    said = f"What was simulated is kept in {directory}; when this is mended, go on with:\n"
-    if isinstance(error, RatingError):
-        said = f"What was simulated is kept in {directory}; go on, when this is mended or with a --config file that "
-        said += 'says on_failed_rating = "skip", which leaves such items out, with:\n'
-    return f"{said}  emosim run --resume {directory}"
 
 
 def _directory(out: Path | None, resume: str | None, values: dict[str, Any]) -> Path:

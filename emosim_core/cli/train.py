@@ -51,6 +51,7 @@ def train(obj: dict[str, Any], /, as_json: bool, quiet: bool, **given: Any) -> N
     from emosim_core.runs.reading import read_object
     from emosim_core.runs.records import MANIFEST, SUMMARY, stored_config
     from emosim_core.runs.trust import confirmed
+    from emosim_core.runs.words import resume_commands
     from emosim_core.simulation.config import read_config, read_toml
     from emosim_core.training.config import TrainConfig
     from emosim_core.training.curves import SUMMARY as TRAINED
@@ -89,7 +90,9 @@ def train(obj: dict[str, Any], /, as_json: bool, quiet: bool, **given: Any) -> N
         raise click.exceptions.Exit(130) from None
     except (LLMError, LLMCacheError, RatingError) as error:
         if (directory / MANIFEST).exists():
-            error.args = (f"{error}\nWhen this is mended, go on with:\n  emosim train --resume {directory}",)
+            error.args = (
+                f"{error}\nWhat was learned is kept in {directory}; {resume_commands('train', directory, error)}",
+            )
         raise
     _tell_end(summary, directory, as_json, quiet)
 

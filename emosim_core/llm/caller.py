@@ -7,14 +7,15 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 
-from emosim_core.errors import EmoSimError, LLMCacheError, LLMRateLimitError, LLMTransientError
+from emosim_core.errors import EmoSimError, LLMCacheError, LLMError, LLMRateLimitError, LLMTransientError
 from emosim_core.hooks.faults import named
 from emosim_core.llm.backend import LLMBackend
 from emosim_core.llm.inflight import InFlight, Question
 from emosim_core.llm.keeper import AGAIN, Answered, Keeper
 from emosim_core.llm.limiter import AdaptiveLimiter
-from emosim_core.llm.retries import LONGEST_WAIT
+from emosim_core.llm.retries import LONGEST_WAIT, asked_wait
 from emosim_core.llm.rules import CLOSED, CallRules, log
+from emosim_core.llm.waiting import WaitNotice, for_how_long
 
 _LOOKED_AT = 500
 _FIRST_LOOK, _LONGEST_LOOK = 0.05, 0.5
@@ -54,6 +55,7 @@ class Caller:
         self._retrying = False
         self._calls: set[asyncio.Task[None]] = set()
         self._wake: asyncio.TimerHandle | None = None
+        self._notice = WaitNotice()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="emosim-llm", daemon=True)
         self._thread.start()
@@ -233,18 +235,28 @@ class Caller:
             self._exchange()
 
     def _failed(self, question: Question, number: int, raised: BaseException) -> None:
+        pause = asked_wait(raised)
         if isinstance(raised, LLMRateLimitError):
-            before, asked = self._limiter.limit, raised.retry_after
-            self._limiter.refuse(number, asked if asked is None or asked <= LONGEST_WAIT else None)
+            before = self._limiter.limit
+            self._limiter.refuse(number)
             if self._limiter.limit < before:
                 log.debug("rate limit: %d calls at the same time instead of %d", self._limiter.limit, before)
         else:
             self._limiter.fail()
+        starting = isinstance(raised, LLMTransientError) and raised.starting
+        if starting:
+            question.calls = min(question.calls, 1)  # to wait for a start is no failed try
         error, wait = self._rules.failed(question, raised)
+        if pause > LONGEST_WAIT:
+            error.args = (f"{error}. It asks to wait {for_how_long(pause)}, which is not waited for", *error.args[1:])
+        elif wait is not None and (pause or starting):
+            self._limiter.hold(wait if starting else pause)
+        if wait is not None and isinstance(error, LLMError):
+            self._notice.waits(error, max(wait, self._limiter.pause()))
         if wait is None:
             self._in_flight.settle(question, error)
             self._keeper.release([question])
-            if isinstance(error, LLMRateLimitError) and (error.retry_after or 0) > LONGEST_WAIT:
+            if pause > LONGEST_WAIT:
                 self._settle_waiting(error)
         elif self._drop(question):
             self._keeper.release([question])

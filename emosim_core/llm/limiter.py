@@ -67,5 +67,9 @@ class AdaptiveLimiter:
         if number == self._round:
             self.limit, self._successes = max(1, self.limit // 2), 0
             self._round += 1
-        if retry_after is not None and retry_after > 0:
-            self._resume = max(self._resume, self._clock() + retry_after)
+        self.hold(retry_after or 0.0)
+
+    def hold(self, seconds: float) -> None:
+        """Let no call start for some seconds."""
+        if seconds > 0:
+            self._resume = max(self._resume, self._clock() + seconds)

@@ -21,10 +21,14 @@ from emosim_core.errors import (
 )
 from emosim_core.llm.chat import ChatAnswer, ChatRequest
 from emosim_core.llm.prompter import Prompter, Reply
+from emosim_core.llm.retries import LONGEST_WAIT, asked_wait
 from emosim_core.model import Catalog, Domain, Population, RatingScale
 
 _FATAL = (LLMAuthenticationError, LLMRequestError, LLMBudgetError, LLMReplayError)
 """Errors that every further question would meet too."""
+
+_OBJECTIONS = 3
+"""Items to which a service has objected that has answered nothing before it is taken to object to all."""
 
 _NEGLIGIBLE = 1e-4
 """Probabilities below this are not kept."""
@@ -105,6 +109,8 @@ class ModelRater(Rater):
         self.prompter, self.gateway, self._domain = prompter, gateway, domain
         self.options = options or ModelRaterOptions()
         self._levels: dict[str, float] = {}
+        self._answered = False
+        self._objections: set[int] = set()
 
     def prepare(self, catalog: Catalog, population: Population, scale: RatingScale) -> None:
         self.prompter.prepare(self._domain, catalog, population)
@@ -137,9 +143,7 @@ class ModelRater(Rater):
             answers = self.gateway.ask([asked[i] for i in open_ones])
             counts = not self._persistent or self._called() > called
             tries += counts
-            for answer in answers:
-                if isinstance(answer, _FATAL):
-                    raise answer
+            self._raise_what_all_meet(answers, [int(request.items[places[i]]) for i in open_ones])
             left = []
             for i, answer in zip(open_ones, answers, strict=True):
                 if isinstance(answer, LLMError):
@@ -165,6 +169,25 @@ class ModelRater(Rater):
             lambda row, place: reasons[row, place],
             lambda row, place: shares.get((row, place), {}),
         )
+
+    def _raise_what_all_meet(self, answers: Sequence[ChatAnswer | LLMError], items: Sequence[int]) -> None:
+        """Raise an error that every further question would meet.
+
+        Where a service does not say whether it objects to one question or to all, it does to one if it has answered
+        another; before that, if it has objected to fewer than three items.
+
+        Args:
+            answers: to some questions.
+            items: what each question is about.
+        """
+        self._answered = self._answered or any(isinstance(answer, ChatAnswer) for answer in answers)
+        for answer, item in zip(answers, items, strict=True):
+            if isinstance(answer, LLMRequestError) and answer.doubtful:
+                self._objections.add(item)
+                if self._answered or len(self._objections) < _OBJECTIONS:
+                    continue
+            if isinstance(answer, LLMError) and (isinstance(answer, _FATAL) or asked_wait(answer) > LONGEST_WAIT):
+                raise answer
 
     def _called(self) -> int:
         """Calls that were made so far."""

@@ -10,6 +10,7 @@ import asyncio
 import json
 import ssl
 import threading
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -52,8 +53,8 @@ class Answer:
     raw: bytes | None = None
     drop: bool | Literal["midway"] = False
 
-    def body(self, asked: Body) -> bytes:
-        """The body of the response to a question."""
+    def body(self, asked: Body, answer_id: str = "chatcmpl-0") -> bytes:
+        """The body of the response to a question; ``answer_id`` is the id of the answer."""
         if self.raw is not None:
             return self.raw
         if self.status != 200:
@@ -64,7 +65,7 @@ class Answer:
         if self.refusal:
             message["content"], message["refusal"] = None, self.refusal
         told: Body = {
-            "id": "chatcmpl-0",
+            "id": answer_id,
             "object": "chat.completion",
             "created": 0,
             "model": self.model or asked.get("model", ""),
@@ -229,7 +230,8 @@ class ChatServer:
         try:
             said = self.script(call.body)
             answer = Answer(said) if isinstance(said, str) else said
-            return answer, answer.body(call.body)
+            # As vLLM does: the id of the answer is made of the id that came with the request.
+            return answer, answer.body(call.body, f"chatcmpl-{call.headers.get('x-request-id') or uuid.uuid4().hex}")
         except Exception as error:
             self._errors.append(error)
             answer = Answer(f"the script raised {type(error).__name__}: {error}", status=500)
@@ -280,6 +282,10 @@ class _Connection(asyncio.Protocol):
     def _go_on(self) -> None:
         """Answer the requests that have arrived, until one has to wait."""
         while not self._busy and self._transport is not None:
+            if self._unread and not self._unread[:1].isalpha():  # such as the beginning of TLS
+                self._transport.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+                self._transport.close()
+                return
             end = self._unread.find(b"\r\n\r\n")
             if end < 0:
                 return

@@ -80,5 +80,15 @@ class TrainConfig(EnvironmentConfig):
         return EnvironmentConfig.model_construct(**{**fields, "observe_consumed": True})
 
 
-MAY_DIFFER = ("gateway", "timesteps", "eval_every", "eval_sessions", "checkpoint_every", "track", "device", "threads")
+MAY_DIFFER = (
+    "gateway",
+    "on_failed_rating",
+    "timesteps",
+    "eval_every",
+    "eval_sessions",
+    "checkpoint_every",
+    "track",
+    "device",
+    "threads",
+)
 """What may change when a training is resumed."""

@@ -29,6 +29,7 @@ from emosim_core.runs.plain import own_files
 from emosim_core.runs.records import MANIFEST
 from emosim_core.runs.runner import Run
 from emosim_core.runs.trust import Again, confirmed, note_made
+from emosim_core.runs.words import resume_commands
 from emosim_core.simulation.assembly import World, assemble, build
 from emosim_core.simulation.config import RunConfig, read_config
 from emosim_core.training.evaluation_figures import (
@@ -379,6 +380,5 @@ class Evaluation:
                     f"{error}\nThe runs of this evaluation have cost {self._spent:.6g} since it was started.",
                 )
             error.args = (
-                f"{error}\nWhat was simulated is kept in {self.out}; when this is mended, go on with:\n"
-                f"  emosim evaluate --resume {self.out}",
+                f"{error}\nWhat was simulated is kept in {self.out}; {resume_commands('evaluate', self.out, error)}",
             )

@@ -8,7 +8,17 @@ from typing import Any
 
 import pytest
 
-HEAVY = ("torch", "transformers", "sentence_transformers", "pandas", "matplotlib", "scipy", "sklearn", "openai")
+HEAVY = (
+    "torch",
+    "transformers",
+    "sentence_transformers",
+    "pandas",
+    "matplotlib",
+    "scipy",
+    "sklearn",
+    "openai",
+    "aiohttp",
+)
 LIGHT = ("numpy", "pydantic", "rich", "gymnasium", "pluggy", "emosim_movies", "stable_baselines3")
 REPORTS = ("plotly", "jinja2")
 

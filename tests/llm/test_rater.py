@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,13 +18,16 @@ from emosim_core import (
     LLMBudgetError,
     LLMError,
     LLMMalformedError,
+    LLMRateLimitError,
     LLMRefusedError,
+    LLMRequestError,
     LLMTransientError,
     Message,
     Prompter,
     Reply,
 )
 from emosim_core.llm.rater import ModelRater, ModelRaterOptions
+from emosim_core.llm.retries import LONGEST_WAIT
 from emosim_core.testing import draws, small_world
 from emosim_core.testing.rater import request
 
@@ -172,3 +176,35 @@ def test_a_prompter_that_puts_the_same_question_again_ends_where_its_answer_is_k
     rater.prepare(WORLD.catalog, WORLD.population, WORLD.scale)
     assert np.isnan(rater.rate_batch(request(WORLD), draws(12)).values).all()
     assert len(script.batches) == 1
+
+
+def refuses(doubtful: bool) -> LLMRequestError:
+    error = LLMRequestError("status 400: no")
+    error.doubtful = doubtful
+    return error
+
+
+def test_an_objection_that_may_be_about_one_question_is_one_failed_rating_where_others_are_answered() -> None:
+    ratings, _ = rated(lambda asked: refuses(True) if asked.messages[0].content.endswith("4") else ChatAnswer("7"))
+    failed = request(WORLD).items % 10 == 4
+    assert failed.any()
+    assert np.array_equal(np.isnan(ratings.values), failed)
+    row, place = np.argwhere(failed)[0]
+    assert ratings.reason(int(row), int(place)) == "LLMRequestError: status 400: no"
+
+
+def test_it_is_one_failed_rating_too_before_anything_was_answered_as_long_as_few_items_are_objected_to() -> None:
+    script = Script(lambda asked: refuses(True))
+    rater = ModelRater(Plain(), script, DOMAIN)
+    rater.prepare(WORLD.catalog, WORLD.population, WORLD.scale)
+    whole = request(WORLD)
+    narrow = dataclasses.replace(whole, items=np.full_like(whole.items, 4))
+    assert np.isnan(rater.rate_batch(narrow, draws(12)).values).all()
+    with pytest.raises(LLMRequestError):
+        rater.rate_batch(whole, draws(12))
+
+
+def test_an_objection_that_every_question_meets_and_a_wait_that_is_too_long_are_raised() -> None:
+    for error in (refuses(False), LLMRateLimitError("later", retry_after=LONGEST_WAIT + 1)):
+        with pytest.raises(type(error)):
+            rated(lambda asked, error=error: error if asked.messages[0].content.endswith("4") else ChatAnswer("7"))

@@ -121,6 +121,7 @@ class DeepSeek(ChatService):
             ),
             timeout=options.timeout,
         )
+        self.reasoning_tokens = 0 if self.thinking is False else options.reasoning_tokens
         mode = {None: "default", True: "on", False: "off"}[self.thinking]
         self.identity = f"deepseek {self.model.asked} thinking={mode} base={place.shown}"
         if self.thinking is not False:
@@ -159,7 +160,7 @@ class DeepSeek(ChatService):
         if self.thinking is not True:
             body["temperature"] = request.temperature
         if self.thinking is not False:
-            body["max_tokens"] += options.reasoning_tokens
+            body["max_tokens"] += self.reasoning_tokens
             if options.reasoning_effort:
                 body["reasoning_effort"] = options.reasoning_effort
         speaks_of_json = any("json" in message.content.lower() for message in request.messages)

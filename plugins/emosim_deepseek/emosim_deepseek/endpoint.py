@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -13,6 +14,9 @@ from emosim_deepseek.addresses import address, base_url
 from emosim_deepseek.deepseek import without_secrets
 from emosim_deepseek.keys import keys_of_environment
 from emosim_deepseek.service import ChatService
+
+_ADDRESS = re.compile(r"(localhost|\d+(\.\d+){3}|\[[0-9a-fA-F:]+\])(:\d|/|#|$)|[\w-]+(\.[\w-]+)+(:\d+)?/\S*#")
+"""How an address without a scheme begins; no name of a model does."""
 
 SERVICE = "https://api.openai.com/v1"
 KEY = "OPENAI_API_KEY"
@@ -92,7 +96,15 @@ class EndpointOptions(BaseModel):
         if not isinstance(values, dict):
             return values
         model = values.get("model")
-        if not isinstance(model, str) or not model.startswith(("http://", "https://")):
+        if not isinstance(model, str):
+            return values
+        if not model.startswith(("http://", "https://")):
+            if values.get("base_url") is None and _ADDRESS.match(model):
+                raise ValueError(
+                    f"{model.partition('#')[0]} is an address without http:// or https://; write "
+                    f"http://{model if '#' in model else model.rstrip('/') + '#NAME'}, where the name of the model "
+                    "stands behind the '#'"
+                )
             return values
         if values.get("base_url") is not None or values.get("base_url_env") is not None:
             raise ValueError("the base URL is given twice, in the model and in base_url or base_url_env")
@@ -127,16 +139,15 @@ class Endpoint(ChatService):
                 f"{where}api_key_env=MY_KEY)"
             ),
             timeout=options.timeout,
+            fixed=options.extra_body,
         )
         self._limit_field = options.max_tokens_field or ("max_completion_tokens" if own else "max_tokens")
-        self._reasoning_tokens = options.reasoning_tokens
-        if self._reasoning_tokens is None:
-            self._reasoning_tokens = 8192 if options.reasoning_effort not in (None, "none") else 0
-        self.reasoning_tokens = self._reasoning_tokens
+        by_default = 8192 if options.reasoning_effort not in (None, "none") else 0
+        self.reasoning_tokens = by_default if options.reasoning_tokens is None else options.reasoning_tokens
         self.identity = f"openai {options.model} base={place.shown}"
         told = {
             "effort": options.reasoning_effort,
-            "reasoning_tokens": self._reasoning_tokens,
+            "reasoning_tokens": self.reasoning_tokens,
             "temperature": None if options.send_temperature else "not sent",
             "structured": None if options.structured == "json_schema" else options.structured,
             "choices": None if options.choices == "none" else options.choices,
@@ -157,7 +168,7 @@ class Endpoint(ChatService):
         body: dict[str, Any] = {
             "model": options.model,
             "messages": [{"role": message.role, "content": message.content} for message in request.messages],
-            self._limit_field: request.max_tokens + (self._reasoning_tokens or 0),
+            self._limit_field: request.max_tokens + self.reasoning_tokens,
         }
         if options.send_temperature:
             body["temperature"] = request.temperature

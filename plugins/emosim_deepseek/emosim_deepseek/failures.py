@@ -1,25 +1,76 @@
-"""Failures: from what the openai client raises to the error that says what went wrong and what to do."""
+"""Failures: from the status and the body of a response to the error that says what went wrong and what to do."""
 
 from __future__ import annotations
 
+import contextlib
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
 
 from emosim_core import (
     LLMAuthenticationError,
     LLMError,
+    LLMMalformedError,
     LLMRateLimitError,
+    LLMRefusedError,
     LLMRequestError,
     LLMTransientError,
 )
+from emosim_deepseek.bodies import Fault, shortened
 from emosim_deepseek.keys import without_key
-from emosim_deepseek.reading import shortened
 
-_LOOKED_AT = 4000
-"""How many characters of what a service says are looked at."""
+_REFUSAL_CODE = re.compile(
+    r"content.?filter|content.?policy|responsibleai|moderation|invalid.?prompt|data.?inspection|safety|prohibited|"
+    r"sensitive|guardrail|flagged|blocked|context.?length|context.?size|context.?window|prompt.?too.?long|"
+    r"too.?many.?tokens|string.?above.?max|request.?too.?large|too.?large"
+)
+_REFUSAL_TEXT = re.compile(
+    r"content.?filter|content (management )?policy|usage polic|content exists risk|moderation|flagged|inappropriate|"
+    r"considered high risk|safety (system|filter|setting|reason|polic)|prohibited content|violat\w+ .*polic|guardrail|"
+    r"sensitive (content|word|information)|\u654f\u611f|\u4e0d\u5408\u89c4|"
+    r"context.?(length|size|window)|maximum (input|prompt|sequence) length|prompt is too long|prompt too long|"
+    r"input is too long|too many (input |prompt )?tokens|(input|prompt|request|message|question) "
+    r"(is |was )?(too (long|large)|exceeds)|exceeds? the (available|maximum|model)|maximum number of (input )?tokens|"
+    r"reduce the length|num_ctx|max.?model.?len|n_ctx",
+    re.IGNORECASE,
+)
+_SETUP_CODE = re.compile(
+    r"model.?not.?found|unknown.?model|invalid.?model|unsupported.?(parameter|value|model)|unknown.?parameter|"
+    r"extra.?forbidden|missing|literal.?error|not.?implemented|deployment.?not.?found"
+)
+_SETUP_TEXT = re.compile(
+    r"\bmodel\b.{0,80}(not found|not exist|unknown|invalid|not supported|no access|not available|deprecated|"
+    r"decommission)"
+    r"|(unknown|invalid|unsupported|no such|not a valid) model|model_not_found|"
+    r"(unsupported|unknown|unrecognized|unexpected|invalid|extra|missing) (parameter|argument|keyword|field|value|"
+    r"input|request argument)|extra inputs are not permitted|extra fields not permitted|not a valid|must be "
+    r"(one of|an? |less|greater|at least|at most|between|in)|is not supported|does not support|not permitted",
+    re.IGNORECASE,
+)
+_STARTING = re.compile(r"\bload(ing|s)\b|\bstart(ing|s) up|\bstarting\b|warming|not (yet )?ready|initiali[sz]", re.I)
+_NO_BALANCE = re.compile(r"insufficient.?(quota|balance|credit|funds)|billing|payment|exceeded.?current.?quota")
+_NO_BALANCE_TEXT = re.compile(r"insufficient (balance|credit|funds|quota)|exceeded your current quota", re.IGNORECASE)
+_KINDS = (
+    (re.compile("api.?key|authenticat|unauthorized|permission"), 401),
+    (re.compile("rate.?limit|too.?many.?requests|throttl"), 429),
+    (re.compile("overloaded|unavailable|internal|server.?error|api.?error|timeout"), 503),
+    (re.compile("model.?not.?found"), 404),
+)
+"""Kinds of errors, and the status that would go with them."""
+
+_NO_PATH = re.compile(
+    r"^\W*(404 )?(page )?not found\W*$|no route|cannot (post|get)|unknown (url|route|path|endpoint)|invalid url|"
+    r"there is no|does not exist on this server|requested url|<",
+    re.IGNORECASE,
+)
+_WRONG_KEY = re.compile(
+    r"(incorrect|invalid|wrong|missing|no) api.?key|api.?key .{0,20}(invalid|not valid|expired)", re.I
+)
+_NO_MODEL = re.compile(r"\bmodel\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -28,78 +79,119 @@ class Asked:
 
     Attributes:
         service: its name with its base URL.
+        base_url: the latter.
         key_help: how a key is given, as sentences.
-        timeout: seconds that were waited.
     """
 
     service: str
+    base_url: str
     key_help: str
-    timeout: float
 
 
-def failure(error: Exception, asked: Asked, key: str) -> LLMError:
-    """The error to raise in place of one of the client's; the key, and parts of it, are in no text of it."""
-    import openai
-
-    if isinstance(error, openai.APITimeoutError):
-        return LLMTransientError(
-            f"{asked.service} gave no answer within {asked.timeout:g} s; the option timeout sets how long to wait"
-        )
-    if isinstance(error, openai.APIStatusError):
-        status, headers = error.status_code, error.response.headers
-        said = (
-            "" if error.message == f"Error code: {status}" else error.message.removeprefix(f"Error code: {status} - ")
-        )
-        location = _shown(headers.get("location", ""), key)
-        return _of_status(status, _shown(said, key), error.code, headers, location, asked)
-    return LLMTransientError(f"no answer from {asked.service}: {_shown(str(error.__cause__ or error), key)}")
+def is_refusal(fault: Fault) -> bool:
+    """Whether a service says that it takes this one question not: a filter, or one that is too long."""
+    return any(_REFUSAL_CODE.search(code) for code in fault.codes) or _REFUSAL_TEXT.search(fault.text) is not None
 
 
-def _shown(text: str, key: str) -> str:
-    """The beginning of a text, without the key; what is hidden is hidden before anything is cut off."""
-    return shortened(without_key(text[:_LOOKED_AT], key))
+def failure(status: int, headers: Mapping[str, str], fault: Fault, asked: Asked, key: str) -> LLMError:
+    """The error for a response that is no answer; the key, and parts of it, are in no text of it.
 
-
-def _of_status(
-    status: int, said: str, code: str | None, headers: Mapping[str, str], location: str, asked: Asked
-) -> LLMError:
+    Args:
+        status: the status of the response, or one that its body names.
+        headers: of the response, by their names in lower case.
+        fault: what its body says.
+        asked: who was asked.
+        key: the key that was sent; empty for none.
+    """
+    said = shown(fault.text, key)
+    said = said if said.endswith("...") else said.removesuffix(".")
     answers = f"{asked.service} answers with status {status}" + (f": {said}" if said else "")
-    if status in (401, 403):
+    wait = retry_after(headers)
+    if status < 300:
+        return LLMMalformedError(f"{answers}. Only status 200 is an answer")
+    if status < 400:
+        location = shown(headers.get("location", ""), key) or "it does not say where"
+        return LLMRequestError(f"{answers}. It points elsewhere ({location}); give that as the base URL")
+    if status == 402 or any(map(_NO_BALANCE.search, fault.codes)) or _NO_BALANCE_TEXT.search(fault.text):
+        return LLMRequestError(f"{answers}. The account has no balance left; top it up with the service")
+    if status in (413, 451) or (status in (400, 403, 422) and is_refusal(fault)):
+        return LLMRefusedError(f"{answers}. It does not take this question")
+    if status in (401, 403) or (status == 400 and _WRONG_KEY.search(fault.text)):
         return LLMAuthenticationError(
             f"{answers}. The key is missing, wrong or not allowed to do this. {asked.key_help}"
         )
-    if status == 402 or code == "insufficient_quota":
-        return LLMRequestError(f"{answers}. The account has no balance left; top it up with the service")
+    if status == 407:
+        return LLMRequestError(f"{answers}. A proxy wants a user name and a password: http://USER:PASSWORD@HOST:PORT")
     if status == 429:
-        return LLMRateLimitError(answers, retry_after(headers))
+        return LLMRateLimitError(answers, wait)
+    if status == 501:
+        return LLMRequestError(answers)
     if status in (408, 409, 425) or status >= 500:
-        return LLMTransientError(answers)
-    if status == 404:
-        answers += ". Is the base URL right (most end with /v1), and the model? GET on its /models lists the models"
-    if 300 <= status < 400:
-        answers += f". It points elsewhere ({location or 'it does not say where'}); give that as the base URL"
-    return LLMRequestError(answers)
+        error = LLMTransientError(answers, wait)
+        error.starting = status == 503 and _STARTING.search(fault.text) is not None
+        return error
+    if status in (404, 405):
+        return LLMRequestError(f"{answers}. {_where(fault.text, asked.base_url)}")
+    certain = any(map(_SETUP_CODE.search, fault.codes)) or _SETUP_TEXT.search(fault.text) is not None
+    request = LLMRequestError(answers)
+    request.doubtful = not certain and not fault.params
+    return request
+
+
+def failure_in_answer(fault: Fault, headers: Mapping[str, str], asked: Asked, key: str) -> LLMError:
+    """The error for one that comes with status 200; by the status or the kind that it names, as far as it does."""
+    named = next((int(code) for code in fault.codes if re.fullmatch("[45][0-9][0-9]", code)), 0)
+    if not named:
+        named = next((status for pattern, status in _KINDS if any(map(pattern.search, fault.codes))), 0)
+    if not named and is_refusal(fault):
+        named = 422
+    if named:
+        return failure(named, headers, fault, asked, key)
+    said = shown(fault.text, key) or "it does not say which"
+    return LLMMalformedError(f"{asked.service} answers with an error in place of an answer: {said}")
+
+
+def _where(text: str, base_url: str) -> str:
+    """What to look at where a service does not know the address or the model."""
+    models = "GET on its /models lists the models"
+    if _NO_MODEL.search(text) and not _NO_PATH.search(text):
+        return f"Is the name of the model right? {models}"
+    path = urlsplit(base_url).path
+    for ending in ("/chat/completions", "/completions", "/chat"):
+        if path.endswith(ending):
+            return f"Leave {ending} out of the base URL: {base_url.removesuffix(ending)}"
+    if path.endswith("/v1"):
+        return f"Are the base URL and the model right? Some end without /v1: {base_url.removesuffix('/v1')}. {models}"
+    return f"Is the base URL right? Most end with /v1: {base_url}/v1. And the model? {models}"
+
+
+def shown(text: str, key: str) -> str:
+    """The beginning of a text, without the key; what is hidden is hidden before anything is cut off."""
+    return shortened(without_key(text, key))
 
 
 def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
-    """How many seconds the service asks to wait; None where it does not say, or nothing that can be read.
+    """How many seconds the service asks to wait, at least 0; None where it does not say, or nothing that can be read.
 
     Args:
         headers: of the response; ``Retry-After`` holds seconds or a date, ``Retry-After-Ms`` milliseconds.
         now: the present, for a date.
     """
     for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
-        value = headers.get(name, "").strip()
         try:
-            seconds = float(value) / unit
+            seconds = float(headers.get(name, "").strip()) / unit
         except ValueError:
             continue
         if math.isfinite(seconds) and seconds >= 0:
             return seconds
-    try:
-        until = parsedate_to_datetime(headers.get("retry-after", ""))
-    except (TypeError, ValueError, IndexError):
-        return None
-    if until.tzinfo is None:
-        until = until.replace(tzinfo=timezone.utc)
-    return max(0.0, (until - (now or datetime.now(timezone.utc))).total_seconds())
+    text = headers.get("retry-after", "").strip()
+    for read in (parsedate_to_datetime, _iso_date):
+        with contextlib.suppress(TypeError, ValueError, IndexError, OverflowError, AttributeError):
+            until = read(text)
+            until = until if until.tzinfo is not None else until.replace(tzinfo=timezone.utc)
+            return max(0.0, (until - (now or datetime.now(timezone.utc))).total_seconds())
+    return None
+
+
+def _iso_date(text: str) -> datetime:
+    return datetime.fromisoformat(re.sub("[zZ]$", "+00:00", text))

@@ -27,5 +27,12 @@ def emosim_llm_backends() -> Iterable[Component]:
         "emosim_deepseek.endpoint:Endpoint",
         "emosim_deepseek.endpoint:EndpointOptions",
         value="model",
-        prefixes=("http://", "https://"),
+        prefixes=(
+            "http://",
+            "https://",
+            "localhost:",
+            "127.0.0.1:",
+            "0.0.0.0:",
+            "192.168.",
+        ),  # the last ones, for a hint
     )

@@ -3,48 +3,167 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+import re
+from typing import Any, NamedTuple
 
 from emosim_core import ChatAnswer, LLMError, LLMMalformedError, LLMRefusedError, LLMTransientError, Usage
+from emosim_deepseek.bodies import Fault, fault_of, shortened, strict_json
 from emosim_deepseek.usage import usage_of
 
 _SHOWN = 200
+_THINKS = re.compile(r"\s*<(think|thinking|thought|reasoning)>(.*?)(</\1>|\Z)", re.DOTALL)
+_ENDS_THINKING = re.compile(r"</(think|thinking|thought|reasoning)>")
+_COMMENTS = re.compile(r"(?:[ \t\ufeff]*(?::[^\r\n]*)?(?:\r\n|\r|\n))+")
+"""Lines with which a service keeps a connection alive before it answers: empty ones and comments of event streams."""
 
 
-def read_answer(body: bytes, service: str) -> ChatAnswer:
-    """The answer in a response.
+class Envelope(NamedTuple):
+    """A body that is JSON.
+
+    Attributes:
+        value: the object in it.
+        answer_id: the id of the answer, where it has one.
+        body: what it was opened from.
+    """
+
+    value: dict[str, Any]
+    answer_id: object
+    body: bytes
+
+
+def open_envelope(body: bytes, service: str) -> Envelope:
+    """The object in a body, whether it comes as JSON or as a stream of events.
 
     Args:
         body: the whole body.
         service: who answered, for messages.
 
     Raises:
-        LLMMalformedError: it is no chat completion with a text.
+        LLMMalformedError: it holds none, more than one, or one that can be read in two ways.
+    """
+    try:
+        text = body.decode(json.detect_encoding(body))
+        comments = _COMMENTS.match(text)
+        text = text[comments.end() :] if comments else text
+        value = _of_stream(text) if text.startswith(("data:", "event:", "id:", "retry:")) else strict_json(text)
+    except (ValueError, RecursionError):
+        raise _malformed(service, f"with something that is no JSON: {_start(body)}") from None
+    if not isinstance(value, dict):
+        raise _malformed(service, f"with something that is no chat completion: {_start(body)}")
+    return Envelope(value, value.get("id"), body)
+
+
+def read_answer(envelope: Envelope, service: str) -> ChatAnswer:
+    """The answer in an envelope.
+
+    Args:
+        envelope: what :func:`open_envelope` has opened.
+        service: who answered, for messages.
+
+    Raises:
+        LLMMalformedError: it is no chat completion with a text, or one with two answers.
         LLMRefusedError: the model or the service refuses.
         LLMTransientError: the service broke off.
     """
+    usage = usage_of(envelope.value)
     try:
-        told = json.loads(body)
-    except (ValueError, RecursionError):
-        raise _malformed(service, f"with something that is no JSON: {_start(body)}") from None
-    if not isinstance(told, dict):
-        raise _malformed(service, f"with something that is no chat completion: {_start(body)}")
-    usage = usage_of(told)
-    try:
-        return _answer(told, usage, service, _start(body))
+        return _answer(envelope.value, usage, service, envelope.body)
     except LLMError as error:
         error.usage = usage  # it was paid for all the same
         raise
 
 
-def _answer(told: dict[str, Any], usage: Usage, service: str, start: str) -> ChatAnswer:
-    choices = told.get("choices")
+def fault_of_envelope(value: dict[str, Any]) -> Fault | None:
+    """What stands in place of an answer: an ``error`` of the whole, or of a choice without a text; None for none."""
+    choices = value.get("choices")
+    first = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
+    message = first.get("message")
+    error = value.get("error")
+    if not error and not (isinstance(message, dict) and message.get("content")):
+        error = first.get("error")
+    if not error and not choices and value.get("object") == "error":
+        error = value
+    return fault_of(error) if error else None
+
+
+def _of_stream(text: str) -> dict[str, Any]:
+    """The chat completion in a stream of events, put together from its pieces.
+
+    Raises:
+        ValueError: it is no such stream, it has no end, or it holds several completions.
+    """
+    events: list[Any] = []
+    ended = False
+    for line in re.split(r"\r\n|\r|\n", text):
+        data = line[5:].strip() if line.startswith("data:") else ""
+        if data and ended:
+            raise ValueError("something follows the end of the stream")
+        if data == "[DONE]":
+            ended = True
+        elif data:
+            events.append(strict_json(data))
+    if not events or not all(isinstance(event, dict) for event in events):
+        raise ValueError("no stream of completions")
+    if len(events) == 1 and ("error" in events[0] or _has_message(events[0])):
+        return events[0]
+    return _joined(events, ended)
+
+
+def _has_message(event: dict[str, Any]) -> bool:
+    choices = event.get("choices")
+    return isinstance(choices, list) and any(isinstance(one, dict) and "message" in one for one in choices)
+
+
+def _joined(events: list[dict[str, Any]], ended: bool) -> dict[str, Any]:
+    """A completion from the pieces of one."""
+    if len({str(event["id"]) for event in events if event.get("id")}) > 1:
+        raise ValueError("pieces of several answers")
+    whole: dict[str, Any] = {}
+    message: dict[str, str] = {}
+    finish = None
+    for event in events:
+        if event.get("error"):
+            return event
+        whole.update({name: value for name, value in event.items() if name != "choices" and value is not None})
+        choices = event.get("choices") or []
+        if not isinstance(choices, list):
+            raise ValueError("no choices")
+        for choice in choices:
+            if (
+                not isinstance(choice, dict)
+                or choice.get("index") not in (None, 0)
+                or (finish is not None and _text(choice))
+            ):
+                raise ValueError("more than one answer")
+            for name, piece in _text(choice).items():
+                message[name] = message.get(name, "") + piece
+            finish = choice.get("finish_reason") or finish
+    if finish is None and not ended:
+        raise ValueError("the stream has no end")
+    return {**whole, "choices": [{"index": 0, "message": message, "finish_reason": finish}]}
+
+
+def _text(choice: dict[str, Any]) -> dict[str, str]:
+    """The texts in one piece of an answer."""
+    delta = choice.get("delta")
+    if not isinstance(delta, dict):
+        raise ValueError("a piece without a text")
+    names = ("content", "reasoning_content", "reasoning", "refusal")
+    if any(not isinstance(delta.get(name), str | None) for name in names):
+        raise ValueError("a piece that is no text")
+    return {name: delta[name] for name in names if delta.get(name)}
+
+
+def _answer(value: dict[str, Any], usage: Usage, service: str, body: bytes) -> ChatAnswer:
+    choices = value.get("choices")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
-        raise _malformed(service, f"without any choice: {start}")
+        raise _malformed(service, f"without any choice: {_start(body)}")
     choice = choices[0]
     message = choice.get("message")
     if not isinstance(message, dict):
-        raise _malformed(service, f"with a choice without a message: {start}")
+        raise _malformed(service, f"with a choice without a message: {_start(body)}")
+    if any(not isinstance(other, dict) or other.get("message") != message for other in choices[1:]):
+        raise _malformed(service, f"with {len(choices)} choices that are not the same: {_start(body)}")
     finish = choice.get("finish_reason")
     if refusal := message.get("refusal"):
         raise LLMRefusedError(f"the model at {service} refuses: {shortened(str(refusal))}")
@@ -52,24 +171,60 @@ def _answer(told: dict[str, Any], usage: Usage, service: str, start: str) -> Cha
         raise LLMRefusedError(f"{service} held the answer back: its filter of contents objects to it")
     if finish == "insufficient_system_resource":
         raise LLMTransientError(f"{service} broke the answer off for want of resources")
-    text = message.get("content")
-    reasoning = message.get("reasoning_content") or message.get("reasoning") or ""
-    if not isinstance(text, str | None) or not isinstance(reasoning, str):
-        raise _malformed(service, f"with a message whose content is no text: {start}")
-    thought, text = _apart(text or "")
+    if finish == "error":
+        raise LLMTransientError(f"{service} broke the answer off with an error")
+    text, thought = _content(message.get("content"), service, body)
+    reasoning = message.get("reasoning_content") or message.get("reasoning") or thought
+    if not isinstance(reasoning, str):
+        raise _malformed(service, f"with a message whose content is no text: {_start(body)}")
+    thought, text = _apart(text)
     finished = finish != "length"
     if finished and not text.strip():
         raise _malformed(service, "with an empty text")
-    model = told.get("model")
+    model = value.get("model")
     return ChatAnswer(text, reasoning or thought, model if isinstance(model, str) else "", usage, finished=finished)
 
 
+def _content(content: Any, service: str, body: bytes) -> tuple[str, str]:
+    """The text and the thoughts in the content of a message: a text, or a list of parts of which one is the text."""
+    if isinstance(content, str | None):
+        return content or "", ""
+    texts, thoughts = [], []
+    for part in content if isinstance(content, list) else [None]:
+        part = part if isinstance(part, dict) else {}
+        kind = part.get("type")
+        if kind in ("text", "output_text") and isinstance(part.get("text"), str):
+            texts.append(part["text"])
+        elif kind in ("thinking", "reasoning"):
+            thoughts.append(_thought(part))
+        elif kind == "refusal":
+            raise LLMRefusedError(f"the model at {service} refuses: {shortened(str(part.get('refusal')))}")
+        else:
+            raise _malformed(service, f"with a message whose content is no text: {_start(body)}")
+    texts = [text for text in texts if text.strip()]
+    if len(texts) > 1:
+        raise _malformed(service, f"with {len(texts)} texts: {_start(body)}")
+    return "".join(texts), "\n".join(thoughts)
+
+
+def _thought(part: dict[str, Any]) -> str:
+    """The text of a part that tells what a model thought."""
+    inner = part.get("thinking") or part.get("text") or part.get("reasoning") or ""
+    parts = inner if isinstance(inner, list) else [inner]
+    texts = [one.get("text") if isinstance(one, dict) else one for one in parts]
+    return "\n".join(text for text in texts if isinstance(text, str))
+
+
 def _apart(text: str) -> tuple[str, str]:
-    """What a model thought between ``<think>`` and ``</think>`` at the beginning of its text, and what follows."""
-    if not text.lstrip().startswith("<think>"):
-        return "", text
-    thought, _, rest = text.lstrip().removeprefix("<think>").partition("</think>")
-    return thought.strip(), rest.lstrip()
+    """What a model thought at the beginning of its text, up to ``</think>``, and what follows.
+
+    The beginning ``<think>`` is missing where the server has put it into the prompt.
+    """
+    if begins := _THINKS.match(text):
+        return begins[2].strip(), text[begins.end() :].lstrip()
+    if ends := _ENDS_THINKING.search(text):
+        return text[: ends.start()].strip(), text[ends.end() :].lstrip()
+    return "", text
 
 
 def _malformed(service: str, what: str) -> LLMMalformedError:
@@ -78,9 +233,3 @@ def _malformed(service: str, what: str) -> LLMMalformedError:
 
 def _start(body: bytes) -> str:
     return shortened(body[: 4 * _SHOWN].decode("utf-8", "replace")) or "nothing"
-
-
-def shortened(text: str) -> str:
-    """A text on one line, and its beginning only where it is long."""
-    text = " ".join(text.split())
-    return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."

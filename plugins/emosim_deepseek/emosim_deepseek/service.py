@@ -1,37 +1,49 @@
-"""ChatService: asks a service that speaks chat completions through the openai client, one client per event loop."""
+"""ChatService: asks a service that speaks chat completions, over one wire per event loop."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
+import json
+import logging
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
-from emosim_core import ChatAnswer, ChatRequest, LLMAuthenticationError, LLMBackend, LLMError
+from emosim_core import (
+    ChatAnswer,
+    ChatRequest,
+    LLMAuthenticationError,
+    LLMBackend,
+    LLMError,
+)
+from emosim_deepseek.adapting import Adaptation
 from emosim_deepseek.addresses import Address, hidden_parts
-from emosim_deepseek.failures import Asked, failure
+from emosim_deepseek.binding import Binding
+from emosim_deepseek.bodies import Fault, fault_in
+from emosim_deepseek.cutting import CutPrompts
+from emosim_deepseek.failures import Asked, failure, failure_in_answer, is_refusal
 from emosim_deepseek.keys import read_key, without_key
-from emosim_deepseek.reading import read_answer
-from emosim_deepseek.usage import usage_of_error
+from emosim_deepseek.reading import fault_of_envelope, open_envelope, read_answer
+from emosim_deepseek.usage import usage_of, usage_of_error
 
 if TYPE_CHECKING:
-    from openai import AsyncOpenAI
-    from openai._types import RequestOptions
+    from emosim_deepseek.wire import Reply, Wire
 
-_NO_KEY = "no-key"
-"""What the client is given in place of a key, as it is not made without one; it is not sent."""
+log = logging.getLogger("emosim_core.llm")
 
 LARGEST_ANSWER = 2 * 1024 * 1024
 """Bytes that the body of an answer may have."""
 
 
 class _Opened(NamedTuple):
-    """A client, and what every question takes along. The key is in the client alone, which does not show it."""
+    """What carries questions, and the key that goes along, which nothing shows."""
 
-    client: AsyncOpenAI
-    options: RequestOptions
+    wire: Wire
+    key: str
+
+    def __repr__(self) -> str:
+        return "<opened>"
 
 
 class ChatService(LLMBackend):
@@ -44,15 +56,28 @@ class ChatService(LLMBackend):
         key_needed: whether it answers nothing without one.
         key_help: how a key is given, as sentences.
         timeout: seconds to wait for an answer.
+        fixed: fields of a question that the user has set as they are.
     """
 
     def __init__(
-        self, *, name: str, address: Address, key_variable: str, key_needed: bool, key_help: str, timeout: float
+        self,
+        *,
+        name: str,
+        address: Address,
+        key_variable: str,
+        key_needed: bool,
+        key_help: str,
+        timeout: float,
+        fixed: Mapping[str, Any] | None = None,
     ) -> None:
         self.base_url, self.timeout = address.url, timeout
         self._address = address
         self._key_variable, self._key_needed = key_variable, key_needed
-        self._asked = Asked(f"{name} at {address.shown}", key_help, timeout)
+        self._asked = Asked(f"{name} at {address.shown}", address.shown, key_help)
+        self._adaptation = Adaptation(self._asked.service, fixed or {})
+        self._binding = Binding(self._asked.service)
+        self._cut_prompts = CutPrompts(self._asked.service)
+        self._models: set[str] = set()
         self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, _Opened] = WeakKeyDictionary()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -77,30 +102,69 @@ class ChatService(LLMBackend):
         return [secret for secret in secrets if secret]
 
     async def answer(self, request: ChatRequest) -> ChatAnswer:
-        import httpx2
-        import openai
-
-        client, options = self._client()
-        body = self.body(request)
+        wire, key = self._session()
         try:
-            response = await client.post("/chat/completions", cast_to=httpx2.Response, body=body, options=options)
-            return read_answer(response.content, self._asked.service)
-        except openai.OpenAIError as error:
-            problem = failure(error, self._asked, _key_of(client))
-            if isinstance(error, openai.APIStatusError):
-                problem.usage = usage_of_error(error.response.content)
+            return await self._answer(self.body(request), wire, key)
         except LLMError as error:
-            problem = type(error)(without_key(str(error), _key_of(client)))
-            problem.usage = error.usage
-        raise problem  # out here, so that it does not carry along what the client raised, which may hold the key
+            error.args = (without_key(str(error), key), *error.args[1:])
+            error.__cause__ = error.__context__ = None  # what it came from may hold the key
+            raise
 
-    def _client(self) -> _Opened:
-        """The client of the running event loop and its key; opened where there is none yet."""
+    async def _answer(self, plain: dict[str, Any], wire: Wire, key: str) -> ChatAnswer:
+        """The answer to a question; put again in another form only where that is one more than has been tried."""
+        while True:
+            known = self._adaptation.count
+            body = self._adaptation.adapted(plain)
+            name = self._binding.name()
+            sent = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+            reply = await wire.post(sent, name)
+            if reply.status == 200:
+                return self._read(reply, body, name, sent, key)
+            fault = fault_in(reply.body)
+            if reply.status in (400, 422, 501) and not is_refusal(fault):
+                if self._adaptation.count > known or self._adaptation.learn(body, fault):
+                    continue
+                error = self._failure(reply, fault, key)
+                if advice := self._adaptation.advice(body, fault):
+                    usage, error = error.usage, LLMRequestError(f"{error}{advice}")
+                    error.usage = usage
+                raise error
+            raise self._failure(reply, fault, key)
+
+    def _failure(self, reply: Reply, fault: Fault, key: str) -> LLMError:
+        error = failure(reply.status, reply.headers, fault, self._asked, key)
+        error.usage = usage_of_error(reply.body)
+        return error
+
+    def _read(self, reply: Reply, body: Mapping[str, Any], name: str, sent: bytes, key: str) -> ChatAnswer:
+        envelope = open_envelope(reply.body, self._asked.service)
+        usage = usage_of(envelope.value)
+        try:
+            self._binding.check(name, sent, reply.headers, reply.body, envelope.answer_id)
+            if (fault := fault_of_envelope(envelope.value)) is not None:
+                raise failure_in_answer(fault, reply.headers, self._asked, key)
+        except LLMError as error:
+            error.usage = usage
+            raise
+        answer = read_answer(envelope, self._asked.service)
+        self._cut_prompts.look(body["messages"], usage.prompt)
+        self._note_model(answer.model)
+        return answer
+
+    def _note_model(self, model: str) -> None:
+        """Say once where another model answers than before."""
+        if self._models and model not in self._models and len(self._models) == 1:
+            log.warning("%s now answers with the model %r; before it was %r", self._asked.service, model, *self._models)
+        if len(self._models) < 2:
+            self._models.add(model)
+
+    def _session(self) -> _Opened:
+        """What is open in the running event loop, and the key; opened where nothing is yet."""
         loop = asyncio.get_running_loop()
-        found = self._clients.get(loop)
-        if found is None:
-            found = self._clients[loop] = self._open()
-        return found
+        opened = self._clients.get(loop)
+        if opened is None:
+            opened = self._clients[loop] = self._open()
+        return opened
 
     def _open(self) -> _Opened:
         key = read_key(self._key_variable)
@@ -108,43 +172,11 @@ class ChatService(LLMBackend):
             raise LLMAuthenticationError(
                 f"{self._asked.service} needs a key, and there is none. {self._asked.key_help}"
             )
-        import httpx2
-        from openai import AsyncOpenAI, omit
+        from emosim_deepseek.wire import Wire
 
-        from emosim_deepseek.direct import transport
-
-        carrier = transport(self.base_url, self.timeout, LARGEST_ANSWER, self._asked.service)
-        client = AsyncOpenAI(
-            api_key=key or _NO_KEY,
-            base_url=self.base_url,
-            timeout=self.timeout,
-            max_retries=0,  # whoever asks decides whether to ask again
-            default_headers=self._headers(key),
-            http_client=httpx2.AsyncClient(transport=carrier, timeout=self.timeout, trust_env=False),
-        )
-        return _Opened(client, {} if key else {"headers": {"Authorization": omit}})
-
-    def _headers(self, key: str) -> Mapping[str, str]:
-        """Headers of every request; nothing that the environment holds for OpenAI's own service goes elsewhere."""
-        from openai import omit
-
-        headers: dict[str, Any] = {"Accept-Encoding": "identity"}
-        if key:
-            headers["Authorization"] = f"Bearer {key}"
-        if not self.base_url.startswith("https://api.openai.com/"):
-            headers |= {"OpenAI-Organization": omit, "OpenAI-Project": omit}
-            ours = {name.lower() for name in (*headers, "Authorization")}
-            named = [
-                line.partition(":")[0].strip() for line in os.environ.get("OPENAI_CUSTOM_HEADERS", "").splitlines()
-            ]
-            headers |= {name: omit for name in named if name.lower() not in ours}
-        return cast("Mapping[str, str]", headers)
+        return _Opened(Wire(self.base_url, key, self.timeout, LARGEST_ANSWER, self._asked.service), key)
 
     async def close(self) -> None:
-        found = self._clients.pop(asyncio.get_running_loop(), None)
-        if found is not None:
-            await found.client.close()
-
-
-def _key_of(client: AsyncOpenAI) -> str:
-    return "" if client.api_key == _NO_KEY else client.api_key
+        opened = self._clients.pop(asyncio.get_running_loop(), None)
+        if opened is not None:
+            await opened.wire.close()

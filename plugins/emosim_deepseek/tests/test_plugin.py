@@ -26,7 +26,7 @@ registry.load("deepseek")
 for name in ("deepseek-chat", "openai:gpt", "http://127.0.0.1:1/v1#m"):
     backend = registry.resolve("llm_backend", name).build()
     backend.models(), backend.price(), backend.announcements(), backend.identity
-heavy = ("openai", "httpx2", "httpcore2", "anyio", "ssl", "asyncio")
+heavy = ("aiohttp", "yarl", "openai", "httpx2", "httpcore2", "anyio", "ssl", "asyncio")
 print(json.dumps([name for name in heavy if name in sys.modules]))
 """
     done = in_new_process(code)
@@ -165,3 +165,20 @@ def test_the_address_in_the_environment_is_used_unless_an_option_says_otherwise(
     assert build().base_url == "http://127.0.0.1:9/v1"
     other = registry.resolve("llm_backend", {"name": "deepseek", "base_url": "http://h"}).build()
     assert other.base_url == "http://h"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["localhost:8000/v1#m", "127.0.0.1:8000/v1#m", "openai:localhost:8000/v1#m", "openai:llm.example.com/v1#m",
+     "openai:192.168.1.4:8000"],
+)  # fmt: skip
+def test_an_address_without_a_scheme_says_how_to_write_it(registry: Registry, name: str) -> None:
+    with pytest.raises(ConfigurationError, match="is an address without http:// or https://; write http://"):
+        registry.resolve("llm_backend", name)
+
+
+@pytest.mark.parametrize(
+    "model", ["gpt-4.1", "Qwen/Qwen2.5-7B", "llama3.1:8b", "qwen2.5:14", "anthropic.claude-3:0", "org/model.v1/x"]
+)
+def test_names_of_models_are_no_addresses(registry: Registry, model: str) -> None:
+    assert registry.resolve("llm_backend", f"openai:{model}").build().identity.startswith(f"openai {model} base=")

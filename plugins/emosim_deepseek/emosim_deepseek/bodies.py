@@ -1,0 +1,119 @@
+"""Bodies: JSON without ambiguity, and what the body of an error says, in any of the forms that services use."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, NoReturn
+
+_SHOWN = 200
+_LOOKED_AT = 4000
+"""Characters of what a service says that are looked at."""
+
+_HIDDEN_HTML = re.compile(r"<(script|style|head)\b.*?(</\1>|$)|<!--.*?(-->|$)", re.DOTALL | re.IGNORECASE)
+_TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.DOTALL | re.IGNORECASE)
+_TAG = re.compile(r"<[^>]*>")
+
+
+class Fault(NamedTuple):
+    """What a service says of an error.
+
+    Attributes:
+        text: its message; empty for none.
+        codes: its codes, types and reasons, in lower case.
+        params: the fields of a question that it names.
+    """
+
+    text: str
+    codes: tuple[str, ...] = ()
+    params: tuple[str, ...] = ()
+
+
+def strict_json(text: str | bytes) -> Any:
+    """What a JSON text holds; a whole number of more than 20 digits is None.
+
+    Raises:
+        ValueError: it is none, has a key twice in an object, or NaN or Infinity.
+        RecursionError: it is too deep.
+    """
+    return json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant, parse_int=_whole)
+
+
+def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise ValueError("a key stands twice in an object")
+    return value
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _whole(digits: str) -> int | None:
+    return int(digits) if len(digits) <= 20 else None
+
+
+def shortened(text: str, limit: int = _SHOWN) -> str:
+    """A text on one line, without control characters and marks that nobody sees, and its beginning only if long."""
+    text = " ".join("".join(sign if sign.isprintable() else " " for sign in text[: 4 * limit + _LOOKED_AT]).split())
+    return text if len(text) <= limit else text[:limit] + "..."
+
+
+def fault_in(body: bytes) -> Fault:
+    """What the body of an error says, in the form of OpenAI, Anthropic, Google or FastAPI, as text or as HTML."""
+    text = body[: 64 * 1024].decode("utf-8", "replace")
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return Fault(_plain(text)[:_LOOKED_AT])
+    fault = fault_of(value)
+    return fault if fault.text else fault._replace(text=text[:_LOOKED_AT])
+
+
+def fault_of(value: Any) -> Fault:
+    """What a JSON value says of an error."""
+    entries: dict[str, list[str]] = {"message": [], "code": [], "param": []}
+    for kind, entry in _entries(value, 0):
+        entries[kind].append(entry)
+    text = "; ".join(dict.fromkeys(message.strip() for message in entries["message"] if message.strip()))
+    return Fault(text[:_LOOKED_AT], tuple(code.lower() for code in entries["code"]), tuple(entries["param"]))
+
+
+def _entries(value: Any, depth: int) -> Iterator[tuple[str, str]]:
+    """The messages, codes and fields in a JSON value, each with its kind."""
+    if depth > 6:
+        return
+    if isinstance(value, str):
+        yield "message", value
+    elif isinstance(value, list):
+        for one in value[:20]:
+            yield from _entries(one, depth + 1)
+    elif isinstance(value, dict):
+        for kind, names in (("code", ("code", "type", "status", "reason", "reasons")), ("param", ("param", "loc"))):
+            for name in names:
+                entry = value.get(name)
+                parts = entry if isinstance(entry, list) else [entry]
+                yield from ((kind, str(part)) for part in parts if isinstance(part, str) or type(part) is int)
+        for name in ("message", "msg", "error", "detail", "error_description", "error_msg", "raw", "title"):
+            entry = value.get(name)
+            if name == "title" and "detail" in value:
+                continue
+            if name == "msg" and isinstance(entry, str) and isinstance(value.get("loc"), list):
+                entry = f"{'.'.join(str(step) for step in value['loc'])}: {entry}"  # FastAPI's
+            yield from _entries(entry, depth + 1)
+        for name in ("errors", "innererror", "metadata", "content_filter_result"):
+            yield from _entries(value.get(name), depth + 1)
+
+
+def _plain(text: str) -> str:
+    """The text of a page in HTML; any other text as it is."""
+    if not re.match(r"\s*<(!doctype|html|head|body|\?xml|h1|center|pre|p|div)\b", text, re.IGNORECASE):
+        return text
+    title = _TITLE.search(text)
+    rest = _TAG.sub(" ", _HIDDEN_HTML.sub(" ", text))
+    parts = [" ".join(html.unescape(part).split()) for part in (title[1] if title else "", rest)]
+    first, second = parts
+    return second if not first or second.startswith(first) else f"{first}: {second}" if second else first

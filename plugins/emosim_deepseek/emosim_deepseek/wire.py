@@ -1,0 +1,184 @@
+"""Wire: asks one service through the openai client, and says what went wrong in words that name what to change."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import ssl
+from collections.abc import Mapping
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import NamedTuple
+
+import aiohttp
+import httpx2
+from openai import APIConnectionError, APIStatusError, AsyncOpenAI, OpenAIError
+from yarl import URL
+
+from emosim_core import LLMError, LLMRequestError, LLMTransientError
+from emosim_deepseek.binding import HEADER
+from emosim_deepseek.carrier import Carrier
+from emosim_deepseek.surroundings import CERTIFICATES, proxy_for
+
+_HEADERS = {
+    "Content-Type": "application/json",
+    "Accept": "application/json",
+    "Accept-Encoding": "identity",
+    "User-Agent": "emosim",
+}
+_OWN_HOST = "api.openai.com"
+"""The one host to which what the environment holds for the openai client (an organization, headers) is sent."""
+
+_TLS_ALERT = "\\x15\\x03"
+"""How the first bytes of a server that speaks TLS look in a message of the parser, where it got plain HTTP."""
+
+
+class Reply(NamedTuple):
+    """A whole response.
+
+    Attributes:
+        status: its status.
+        headers: by their names in lower case; those that came twice are joined with commas.
+        body: all of it.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Wire:
+    """Posts questions to one service, within one event loop.
+
+    Args:
+        base_url: where it is.
+        key: its key, which is in the client alone from then on; empty for none.
+        timeout: seconds that a question may take, from the making of the connection to the last byte of its answer.
+        limit: bytes that an answer may have.
+        service: who is asked, for messages.
+
+    Raises:
+        LLMRequestError: the environment names a proxy or certificates that cannot be used.
+    """
+
+    def __init__(self, base_url: str, key: str, timeout: float, limit: int, service: str) -> None:
+        self._url, self._seconds, self._service = URL(base_url), timeout, service
+        self._proxy = proxy_for(base_url)
+        own = self._url.host == _OWN_HOST
+        sent = None if own else {name.lower() for name in (*_HEADERS, HEADER, *(["Authorization"] if key else []))}
+        self._turn = asyncio.Lock()
+        self._carrier = Carrier(self._url.scheme, self._proxy, timeout, limit, sent, service)
+        headers = {**_HEADERS, "Authorization": f"Bearer {key}"}  # goes before one that the environment holds
+        self._client = AsyncOpenAI(
+            api_key=key or "none",  # it is not made without one
+            base_url=base_url,
+            timeout=timeout,
+            max_retries=0,  # whoever asks decides whether to ask again
+            default_headers=headers,
+            http_client=httpx2.AsyncClient(
+                transport=self._carrier,
+                trust_env=False,
+                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+            ),
+        )
+
+    async def post(self, body: bytes, name: str) -> Reply:
+        """Send a question and wait for the whole response.
+
+        Args:
+            body: JSON.
+            name: what the question is called.
+
+        Raises:
+            LLMTransientError: there was none.
+            LLMMalformedError: it is larger than it may be, compressed, or says two things about where it ends.
+            LLMRequestError: no question can be sent: no TLS, a certificate that is not trusted, a proxy that refuses.
+        """
+        async with self._turn:  # prepared all at once, the first would be sent when the last is ready: it takes some
+            await asyncio.sleep(0)  # turns of the loop to make a connection, in each of which all the others go on
+        try:
+            return await self._exchange(body, name)
+        except (TimeoutError, asyncio.TimeoutError):
+            problem: LLMError = LLMTransientError(
+                f"{self._service} gave no answer within {self._seconds:g} s; the option timeout sets how long to wait"
+            )
+        except APIConnectionError as error:  # the client puts it in place of some errors of TLS
+            problem = self._worded(error.__cause__ or error)
+        except (aiohttp.ClientError, OpenAIError, OSError, ValueError) as error:
+            problem = self._worded(error)
+        raise problem  # out here, so that it does not carry along what the client raised, which may hold the key
+
+    async def _exchange(self, body: bytes, name: str) -> Reply:
+        try:
+            response = await self._client.post(
+                "/chat/completions", cast_to=httpx2.Response, content=body, options={"headers": {HEADER: name}}
+            )
+        except APIStatusError as error:
+            response = error.response
+        return Reply(response.status_code, dict(response.headers.items()), response.content)
+
+    def _worded(self, error: BaseException) -> LLMError:
+        """The error to raise in place of one of aiohttp's or the client's."""
+        service, through = self._service, self._proxy
+        if isinstance(error, aiohttp.ClientHttpProxyError):
+            assert through is not None
+            help_ = ": it wants a user name and a password" if error.status == 407 else ""
+            return LLMRequestError(
+                f"no answer from {service}: the proxy {through.url}, which {through.variable} names, answers with "
+                f"status {error.status}{help_}. Correct {through.variable}, or name the host in NO_PROXY"
+            )
+        if isinstance(error, aiohttp.ClientProxyConnectionError):
+            assert through is not None
+            return LLMTransientError(
+                f"no answer from {service}: no connection to the proxy {through.url}, which {through.variable} "
+                f"names: {error.os_error}"
+            )
+        if isinstance(error, aiohttp.ClientConnectorCertificateError):
+            return self._untrusted(error.certificate_error)
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return self._untrusted(error)
+        if isinstance(error, aiohttp.ClientConnectorSSLError | ssl.SSLError):
+            reason = getattr(getattr(error, "os_error", error), "reason", None) or "no common form of TLS"
+            plain = str(self._url.with_scheme("http"))
+            return LLMRequestError(
+                f"no answer from {service}: it does not speak TLS as https:// needs it ({reason}). Is it {plain}?"
+            )
+        if isinstance(error, aiohttp.ClientConnectorError):
+            cause = error.os_error
+            return LLMTransientError(f"no answer from {service}: no connection to {error.host}:{error.port}: {cause}")
+        if isinstance(error, aiohttp.ClientResponseError):
+            return self._no_http(str(error.message))
+        if isinstance(error, aiohttp.ClientPayloadError):
+            return LLMTransientError(
+                f"no answer from {service}: the connection was closed in the middle of the answer, or the answer does "
+                "not end as it says"
+            )
+        closed = isinstance(error, OSError) and error.errno in (errno.ECONNRESET, errno.EPIPE)
+        if closed or isinstance(error, aiohttp.ServerDisconnectedError):
+            unclear = not self._carrier.heard and self._url.scheme == "http"
+            hint = f". Does it speak TLS, as {self._secure}?" if unclear else ""
+            return LLMTransientError(f"no answer from {service}: the connection was closed without an answer{hint}")
+        return LLMTransientError(f"no answer from {service}: {error or type(error).__name__}")
+
+    @property
+    def _secure(self) -> str:
+        """The base URL with TLS."""
+        return str(self._url.with_scheme("https"))
+
+    def _untrusted(self, cause: Exception) -> LLMRequestError:
+        reason = getattr(cause, "verify_message", "") or str(cause)
+        return LLMRequestError(
+            f"no answer from {self._service}: its certificate is not trusted ({reason}). If it should be, put the "
+            f"certificate that signed it into a file and name that file in the environment variable {CERTIFICATES}"
+        )
+
+    def _no_http(self, parser: str) -> LLMError:
+        if _TLS_ALERT in parser or "\x15\x03" in parser:
+            return LLMRequestError(
+                f"no answer from {self._service}: it speaks TLS. Write its address with https://, as in {self._secure}"
+            )
+        said = " ".join(parser.replace("^", " ").split())
+        return LLMTransientError(f"no answer from {self._service}: what it sends is no HTTP ({said})")
+
+    async def close(self) -> None:
+        """Close everything that is open."""
+        await self._client.close()
