@@ -16,6 +16,7 @@ from emosim_core import (
     LLMAuthenticationError,
     LLMBackend,
     LLMError,
+    LLMRequestError,
 )
 from emosim_deepseek.adapting import Adaptation
 from emosim_deepseek.addresses import Address, hidden_parts
