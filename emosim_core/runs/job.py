@@ -37,6 +37,8 @@ _WAIT = 0.25
 _NO_LOCKS = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK}
 """What file systems without locks answer."""
 
+_AGAIN = "Nothing was begun; when this is mended, give the same command again."
+
 _TRIES = 20
 """How often a directory is made that others take away at the same time."""
 
@@ -132,16 +134,16 @@ class JobDirectory:
                 vanished = error
             except OSError as error:
                 self._take_away()
-                raise cannot_write(path, error) from error
+                raise self._not_claimed(error) from error
         if self._lock is None:
             assert vanished is not None
-            raise cannot_write(wanted, vanished) from vanished
+            raise self._not_claimed(vanished) from vanished
         try:
             self._enter()
         except BaseException as error:
             self.discard()
             if isinstance(error, OSError):
-                raise cannot_write(self.path, error) from error
+                raise self._not_claimed(error) from error
             raise
         self._claimed = True
 
@@ -193,6 +195,11 @@ class JobDirectory:
                 f"emosim {self._command} --resume {self.path}"
             )
         return RunError(f"{self.path} exists already; choose another place with --out")
+
+    def _not_claimed(self, error: OSError) -> RunError:
+        if self.resume:
+            return RunError(f"{cannot_write(self.path, error)}\n{self.way_on('when this is mended, ')}")
+        return RunError(f"{cannot_write(self.path, error)}\n{_AGAIN}")
 
     def _held(self) -> RunError:
         who, soft = "another process", self.path / MARKER
@@ -248,7 +255,7 @@ class JobDirectory:
         if hint := self.way_on("when this is mended, "):
             error.args = (f"{error}\n{hint}",)
         elif isinstance(error.__cause__, OSError):
-            error.args = (f"{error}\nNothing was begun; when this is mended, give the same command again.",)
+            error.args = (f"{error}\n{_AGAIN}",)
 
     def way_on(self, when: str = "") -> str:
         """What is there after a failure, and the command that goes on; empty where nothing was begun."""
@@ -284,10 +291,10 @@ def _locked(directory: Path) -> BaseFileLock:
 
     lock: BaseFileLock = FileLock(directory / LOCK, timeout=_WAIT, thread_local=False)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # said below, with what it means here
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
             lock.acquire(poll_interval=0.02)
-        if not (directory / LOCK).stat().st_size:  # filelock's own stand-in for a lock says who made it
+        if not said:  # filelock warns where it makes a file stand for a lock; below is said what that means
             return lock
         stand_in = directory / LOCK
     except (NotImplementedError, OSError) as error:

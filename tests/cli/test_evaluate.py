@@ -176,7 +176,7 @@ def test_an_evaluation_that_is_stopped_in_the_middle_goes_on_to_the_same_figures
     if how is signal.SIGINT:
         assert process.returncode == 130
         assert errors.split("\n") == [
-            "", "Interrupted. What was simulated is kept in e; go on with:", "  emosim evaluate --resume e", "",
+            "", "Interrupted. What was done is kept in e; go on with:", "  emosim evaluate --resume e", "",
         ]  # fmt: skip
     assert json.loads((emosim.folder / "e" / "evaluation.json").read_text())["complete"] is False
     complete = emosim.folder / "e" / "runs" / "new" / "popular" / "summary.json"
