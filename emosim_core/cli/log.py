@@ -61,8 +61,8 @@ def log(
         exporting.check_export(_beside(place, format), format, dataset_id, in_folder=False)
     played = simulate(obj, given, silent=as_json or quiet, defaults=DEFAULTS)
     export = export or _beside(played.directory, format)
-    again = f"emosim data export {played.directory} --format {format} --out {export}"
-    kept = f"The run is kept in {played.directory}; write its interactions with:\n  {again}"
+    kept = f"The run is kept in {played.directory}; write its interactions with:\n"
+    kept += f"  emosim data export {played.directory} --format {format} --out PATH"
     try:
         exported = exporting.export(
             [played.directory], export, format, dataset_id, Registry(only=obj["only"]), played.config

@@ -317,9 +317,9 @@ class Evaluation:
         if limit is not None and self._spent:
             left = config.gateway.model_copy(update={"max_cost": max(0.0, limit - self._spent)})
             config = config.model_copy(update={"gateway": left})
-        note_made(self.out, self.config.stored(), (EvaluationConfig,), self._registry)
         place = JobDirectory(directory, "run", resume=(directory / MANIFEST).exists(), part=True)
         run = Run(config, place, registry=self._registry)
+        note_made(self.out, self.config.stored(), (EvaluationConfig,), self._registry)
         count = done
 
         def on_episode(episode: object) -> None:

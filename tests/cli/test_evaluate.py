@@ -101,7 +101,7 @@ def test_every_option_reaches_the_configuration(quick: Any, tmp_path: Path) -> N
         (["--policies", "random", "--sessions", "0"], "option 'sessions'"),
         (["--policies", "random", "--bootstrap", "3"], "option 'bootstrap'"),
         (["--policies", "random", "--user-order", "random"], "No such option"),
-        (["--policies", "random", "--out", "taken"], "emosim evaluate --resume taken"),
+        (["--policies", "random", "--out", "taken"], "taken exists already; choose another place"),
         (["--policies", "random", "--resume", "taken"], "taken is no evaluation: it has no evaluation.json"),
         (["--policies", "random", "--resume", "a", "--out", "b"], "name different directories"),
         (["--policies", "random", "--max-cost", "1"], "--max-cost needs a language model"),
