@@ -201,7 +201,7 @@ def test_a_language_model_is_asked_as_much_as_may_be_spent_over_all_runs(emosim:
         assert len(server.calls) == 9
         assert "the most that may be spent is spent" in error
         assert "The runs of this evaluation have cost 2.7 since it was started." in error
-        assert "go on with:\n  emosim evaluate --resume e\n" in error
+        assert "go on with:\n    emosim evaluate --resume e\n" in error
         told = emosim("evaluate", "--resume", "e", "--no-plots", "--max-cost", "100").out
     asked = [json.dumps(call.body) for call in server.calls]
     assert len(asked) > 9

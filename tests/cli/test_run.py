@@ -327,12 +327,12 @@ def test_a_full_disk_is_one_clear_message_and_the_run_goes_on_when_there_is_room
     first = emosim(*options, status=2, preexec_fn=limited(300)).err
     assert first == (
         "Error: r/manifest.json cannot be written: File too large.\n"
-        "Nothing was begun; when this is mended, give the same command again.\n"
+        "  Nothing was begun; when this is mended, give the same command again.\n"
     )
     said = emosim(*options, status=2, preexec_fn=limited(100_000)).err
     assert said == (
         "Error: r/interactions.jsonl cannot be written: File too large.\n"
-        "What was done is kept in r; when this is mended, go on with:\n  emosim run --resume r\n"
+        "  What was done is kept in r; when this is mended, go on with:\n    emosim run --resume r\n"
     )
     assert "The run is not complete" in emosim("show", "r").out
     emosim("run", "--resume", "r", "--quiet")

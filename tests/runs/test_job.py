@@ -321,7 +321,7 @@ def test_a_disk_that_is_full_at_any_moment_leaves_what_one_command_goes_on_with(
             assert not folder.exists()
             quick(*arguments, "--out", folder.name)
         else:
-            (line,) = [line.strip() for line in said.splitlines() if line.startswith("  emosim ")]
+            (line,) = [line.strip() for line in said.splitlines() if line.strip().startswith("emosim ")]
             assert line == f"emosim {command} --resume {folder.name}"
             more = ("--no-plots",) if command == "evaluate" else ()
             quick(*line.split()[1:], "--quiet", *more)
