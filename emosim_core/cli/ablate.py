@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from emosim_core.cli.options import configured, keyboard, need_plugin, rating_options, typed_again
-from emosim_core.cli.places import new_directory
+from emosim_core.cli.places import job_place, nothing_begun
 from emosim_core.cli.printing import print_json, print_line
-from emosim_core.errors import ConfigurationError, EmoSimError
+from emosim_core.cli.stopping import interrupted
+from emosim_core.errors import ConfigurationError
 from emosim_core.runs.words import decimal
 
 if TYPE_CHECKING:
@@ -118,7 +119,10 @@ def _ablate(ctx: click.Context, given: dict[str, Any]) -> None:
     registry = Registry(only=only)
     as_json, quiet, yes, jobs = (given.pop(name) for name in ("as_json", "quiet", "yes", "jobs"))
     out, resume = given.pop("out"), given.pop("resume")
-    if resume is not None:
+    job = None if resume is None else job_place("ablate", "", out, resume)
+    if job is not None and (job.resume or (given["plugin"] is None and given["config"] is None)):
+        if not job.resume:
+            raise nothing_begun(job.path)
         names = ("resume", "yes", "jobs", "json", "quiet", *_MAY_CHANGE, *_GIVEN_AGAIN)
         allowed = {f"--{name.replace('_', '-')}" for name in names}
         if wrong := [name for name in _given(ctx) if name not in allowed]:
@@ -126,11 +130,11 @@ def _ablate(ctx: click.Context, given: dict[str, Any]) -> None:
         own = _given_again(given, "--study" in _given(ctx))
         gateway = {**own.pop("gateway", {}), **_gateway(given)}
         again = replace(typed_again(ctx.obj, given["config"]), options=_AGAIN, keys=_KEYS)
-        session = resumed(resume, registry, only, gateway, own, again)
+        session = resumed(job, registry, only, gateway, own, again)
     else:
         config = _config(given, registry)
-        directory = new_directory(f"ablation-{config.environment['plugin']}") if out is None else out
-        session = Ablation(config, directory, registry, only)
+        job = job or job_place("ablate", f"ablation-{config.environment['plugin']}", out)
+        session = Ablation(config, job, registry, only)
     silent = as_json or quiet
     from emosim_core.cli.output import console
 
@@ -319,18 +323,7 @@ def _play(session: Ablation, executor: Executor, screen: Screen, silent: bool) -
 
             return session.play(executor, lambda count: progress.advance(task, count), on_cell)
     except KeyboardInterrupt:
-        if (session.directory / "manifest.json").exists():
-            print_line("", err=True)
-            print_line(f"Interrupted. Cells that are done are kept in {session.directory}; go on with:", err=True)
-            print_line(f"  emosim ablate --resume {session.directory}", err=True)
-        raise click.exceptions.Exit(130) from None
-    except EmoSimError as error:
-        if (session.directory / "manifest.json").exists():
-            error.args = (
-                f"{error}\nCells that are done are kept in {session.directory}; when this is mended, go on with:\n"
-                f"  emosim ablate --resume {session.directory}",
-            )
-        raise
+        raise interrupted(session.job) from None
 
 
 # ------------------------------------------------------------------------------------------ what it came to

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from emosim_core.cli.options import configured, environment_options, keyboard, need_plugin, typed_again
-from emosim_core.cli.places import new_directory
+from emosim_core.cli.places import job_place, nothing_begun
 from emosim_core.cli.printing import print_json, print_line
-from emosim_core.errors import ConfigurationError
+from emosim_core.cli.stopping import interrupted
 
 if TYPE_CHECKING:
     from emosim_core.cli.output import Screen, Table
+    from emosim_core.runs.job import JobDirectory
     from emosim_core.training.evaluation import Progress
     from emosim_core.training.metrics import Estimate, Metric
 
@@ -72,27 +73,24 @@ def evaluate(obj: dict[str, Any], /, config: Path | None, out: Path | None, resu
     from emosim_core.training.evaluation_plan import with_groups, with_lists
 
     as_json, quiet, no_plots = (given.pop(name) for name in ("as_json", "quiet", "no_plots"))
-    if resume is not None and out is not None and out != resume:
-        raise ConfigurationError(f"--resume {resume} and --out {out} name different directories")
     given = _listed(given)
     written = {} if config is None else with_lists(with_groups(read_toml(config)))
     own = keyboard(given, written)
-    source, resumed = resume or Path(), resume is not None
-    values = configured(given, {**evaluation.base_values(own, source, resumed), **written})
+    resumed = None if resume is None else job_place("evaluate", "", out, resume, begun=RESULTS)
+    source, resuming = resume or Path(), resumed is not None and resumed.resume
+    values = configured(given, {**evaluation.base_values(own, source, resuming), **written})
+    if resumed is not None and not resuming and "plugin" not in values:
+        raise nothing_begun(resumed.path)
     registry = Registry(only=obj["only"])
     need_plugin(values, registry)
-    values = evaluation.confirmed_values(values, own, source, resumed, registry, typed_again(obj, config))
-    directory = resume or out or new_directory(f"evaluation-{values['plugin']}")
-    options: dict[str, Any] = {"resume": resume is not None, "plots": not no_plots, "registry": registry}
+    values = evaluation.confirmed_values(values, own, source, resuming, registry, typed_again(obj, config))
+    job = resumed or job_place("evaluate", f"evaluation-{values['plugin']}", out, begun=RESULTS)
+    options: dict[str, Any] = {"plots": not no_plots, "registry": registry}
     try:
-        results = _play(values, directory, options, silent=as_json or quiet)
+        results = _play(values, job, options, silent=as_json or quiet)
     except KeyboardInterrupt:
-        if not (directory / RESULTS).exists():
-            raise
-        print_line("", err=True)
-        print_line(f"Interrupted. What was simulated is kept in {directory}; go on with:", err=True)
-        print_line(f"  emosim evaluate --resume {directory}", err=True)
-        raise click.exceptions.Exit(130) from None
+        raise interrupted(job) from None
+    directory = job.path
     if as_json:
         print_json({**results, "directory": str(directory)}, indent=1)
     elif quiet:
@@ -112,11 +110,11 @@ def _listed(given: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _play(values: dict[str, Any], directory: Path, options: dict[str, Any], silent: bool) -> dict[str, Any]:
+def _play(values: dict[str, Any], job: JobDirectory, options: dict[str, Any], silent: bool) -> dict[str, Any]:
     from emosim_core.training.evaluation import evaluate as compare
 
     if silent:
-        return compare(values, directory, **options)
+        return compare(values, job, **options)
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
     from emosim_core.cli.output import console, live_progress
@@ -139,7 +137,7 @@ def _play(values: dict[str, Any], directory: Path, options: dict[str, Any], sile
         def say(text: str) -> None:
             screen.print_line(f"Note: {text}")
 
-        return compare(values, directory, say=say, on_progress=on_progress, **options)
+        return compare(values, job, say=say, on_progress=on_progress, **options)
 
 
 # ------------------------------------------------------------------------------------------ telling

@@ -9,9 +9,10 @@ from typing import Any
 import click
 
 from emosim_core.cli.data import FORMATS, told
-from emosim_core.cli.places import new_directory
+from emosim_core.cli.places import new_name
 from emosim_core.cli.printing import print_line
 from emosim_core.cli.run import session_options, simulate, tell_end
+from emosim_core.cli.stopping import say_interrupted
 from emosim_core.errors import ConfigurationError, EmoSimError
 
 DEFAULTS = {"episodes": 1000, "people": "known"}
@@ -56,17 +57,20 @@ def log(
     if export is not None:
         exporting.check_export(export, format, dataset_id)
     elif given["resume"] is None:
-        given["out"] = given["out"] or new_directory(given["plugin"] or "log")
-        exporting.check_export(_beside(given["out"], format), format, dataset_id, in_folder=False)
+        place = given["out"] or new_name(given["plugin"] or "log")
+        exporting.check_export(_beside(place, format), format, dataset_id, in_folder=False)
     played = simulate(obj, given, silent=as_json or quiet, defaults=DEFAULTS)
     export = export or _beside(played.directory, format)
+    kept = f"The run is kept in {played.directory}; write its interactions with:\n"
+    kept += f"  emosim data export {played.directory} --format {format} --out PATH"
     try:
         exported = exporting.export(
             [played.directory], export, format, dataset_id, Registry(only=obj["only"]), played.config
         )
+    except KeyboardInterrupt:
+        raise say_interrupted(kept) from None
     except EmoSimError as error:
-        again = f"emosim data export {played.directory} --format {format} --out PATH"
-        error.args = (f"{error}\nThe run is kept in {played.directory}; write its interactions with:\n  {again}",)
+        error.args = (f"{error}\n{kept}",)
         raise
     tell_end(played, as_json, quiet, exported=str(exported.path))
     if not (as_json or quiet):

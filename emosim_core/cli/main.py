@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 import click
 
+from emosim_core.cli.stopping import heeding_signals
 from emosim_core.errors import EmoSimError
 from emosim_core.terminal import Stream, standard_streams
 
@@ -92,6 +93,7 @@ def cli(ctx: click.Context, no_plugins: bool) -> None:
     ctx.obj = {"only": [] if no_plugins else None, "typed": ctx.obj or []}
 
 
+@heeding_signals
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and leave.
 

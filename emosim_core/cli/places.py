@@ -1,15 +1,53 @@
-"""Where commands write when nobody says where."""
+"""Where commands write: in the directory that is named, or in one of runs/ that is free."""
 
 from __future__ import annotations
 
-import itertools
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from emosim_core.errors import ConfigurationError, RunError
+
+if TYPE_CHECKING:
+    from emosim_core.runs.job import JobDirectory
+
+_MANIFEST = "manifest.json"
 
 
-def new_directory(stem: str) -> Path:
-    """A directory of ``runs/`` that does not exist yet, named by what it is for and the time."""
-    name = f"{stem}-{datetime.now():%Y%m%d-%H%M%S}"
-    names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(1)))
-    runs = Path("runs")
-    return next(runs / free for free in names if not (runs / free).exists())
+def job_place(
+    command: str, stem: str, out: Path | None, resume: Path | None = None, *, begun: str = _MANIFEST
+) -> JobDirectory:
+    """The directory that a command writes.
+
+    Args:
+        command: the command.
+        stem: what it is for; names the directory where neither ``out`` nor ``resume`` does.
+        out: the directory, if one was given.
+        resume: the directory of a job that is to be continued. What a beginning left behind that failed is begun again.
+        begun: the file that a job has from its beginning on.
+
+    Raises:
+        ConfigurationError: ``out`` and ``resume`` name different directories.
+    """
+    from emosim_core.runs.job import JobDirectory, holds_remains
+
+    if resume is not None:
+        if out is not None and out != resume:
+            raise ConfigurationError(f"--resume {resume} and --out {out} name different directories")
+        return JobDirectory(resume, command, resume=not holds_remains(resume), begun=begun)
+    if out is not None:
+        return JobDirectory(out, command, begun=begun)
+    return JobDirectory(new_name(stem), command, numbered=True, begun=begun)
+
+
+def new_name(stem: str) -> Path:
+    """A directory of ``runs/``, named by what it is for and the time."""
+    return Path("runs") / f"{stem}-{datetime.now():%Y%m%d-%H%M%S}"
+
+
+def nothing_begun(path: Path) -> RunError:
+    """What to say where a directory is to be resumed that holds only what a beginning left behind that failed."""
+    return RunError(
+        f"{path} holds nothing to resume: what began there was stopped at once. Begin again with its first command and "
+        f"--out {path}"
+    )

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import click
 
 from emosim_core.cli.options import configured, environment_options, keyboard, need_plugin, typed_again
-from emosim_core.cli.places import new_directory
+from emosim_core.cli.places import job_place, nothing_begun
 from emosim_core.cli.printing import print_json, print_line
-from emosim_core.errors import ConfigurationError, LLMCacheError, LLMError, RatingError
+from emosim_core.cli.stopping import interrupted
+from emosim_core.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from emosim_core.runs.runner import Run
@@ -96,66 +97,55 @@ def simulate(
     """
     from emosim_core.hooks import Registry
     from emosim_core.runs.plain import own_files
-    from emosim_core.runs.records import MANIFEST, SUMMARY, read_records, read_summary, stored_config
+    from emosim_core.runs.records import SUMMARY, read_records, read_summary, stored_config
     from emosim_core.runs.runner import Run
     from emosim_core.runs.trust import confirmed
-    from emosim_core.runs.words import resume_commands
     from emosim_core.simulation.config import RunConfig, read_config, read_toml
 
     given = dict(given)
     config, out, resume = given.pop("config"), given.pop("out"), given.pop("resume")
     registry = Registry(only=obj["only"])
     written = {} if config is None else read_toml(config)
-    directory = _directory(out, resume, {**written, **{k: v for k, v in given.items() if v is not None}})
+    stem = str(given["plugin"] or written.get("plugin", "run"))
+    job = job_place("run", stem, out, _resumed(out, resume))
     stored: dict[str, Any] = {}
-    if resume is not None:
-        stored = stored_config(directory, "run")
-        own_files(directory)
+    if job.resume:
+        stored = stored_config(job.path, "run")
+        own_files(job.path)
     values = configured(given, {**(defaults or {}), **stored, **written})
+    if resume is not None and not job.resume and "plugin" not in values:
+        raise nothing_begun(job.path)
     need_plugin(values, registry)
-    if resume is not None:
+    if job.resume:
         own, again = keyboard(given, written), typed_again(obj, config)
-        values = confirmed(directory, values, own, stored, (RunConfig,), registry, again)
-    if values == stored and (directory / SUMMARY).exists():
-        summary = read_summary(directory)
+        values = confirmed(job.path, values, own, stored, (RunConfig,), registry, again)
+    if values == stored and (job.path / SUMMARY).exists():
+        summary = read_summary(job.path)
         if summary["complete"]:
-            for _ in read_records(directory):  # what is damaged is no complete run
+            for _ in read_records(job.path):  # what is damaged is no complete run
                 pass
-            return Played(summary, directory, before=True, config=values)
+            return Played(summary, job.path, before=True, config=values)
     checked = read_config(RunConfig, values, "run" if config is None else str(config))
-    session = Run(checked, directory, resume is not None, registry)
     try:
-        return Played(_play(session, silent), directory, before=False, config=values)
+        return Played(_play(Run(checked, job, registry=registry), silent), job.path, before=False, config=values)
     except KeyboardInterrupt:
-        print_line("", err=True)
-        print_line(f"Interrupted. What was simulated is kept in {directory}; go on with:", err=True)
-        print_line(f"  emosim run --resume {directory}", err=True)
-        raise click.exceptions.Exit(130) from None
-    except (LLMError, LLMCacheError, RatingError) as error:
-        if (directory / MANIFEST).exists():
-            error.args = (
-                f"{error}\nWhat was simulated is kept in {directory}; {resume_commands('run', directory, error)}",
-            )
-        raise
+        raise interrupted(job) from None
 
 
-def _directory(out: Path | None, resume: str | None, values: dict[str, Any]) -> Path:
+def _resumed(out: Path | None, resume: str | None) -> Path | None:
+    """The directory that ``--resume`` means: the one it names, else that of ``--out``, else the newest run."""
     from emosim_core.runs.records import made_by
 
-    if resume is not None and resume != _NEWEST:
-        if out is not None and out != Path(resume):
-            raise ConfigurationError(f"--resume {resume} and --out {out} name different directories")
-        return Path(resume)
+    if resume is None or resume != _NEWEST:
+        return None if resume is None else Path(resume)
     if out is not None:
         return out
     runs = Path("runs")
-    if resume is not None:
-        manifests = sorted(runs.glob("*/manifest.json"), key=lambda path: path.stat().st_mtime)
-        newest = next((path.parent for path in reversed(manifests) if made_by(path.parent, "run")), None)
-        if newest is None:
-            raise ConfigurationError(f"there is no run in {runs}/ to resume; name its directory: --resume DIR")
-        return newest
-    return new_directory(str(values.get("plugin", "run")))
+    manifests = sorted(runs.glob("*/manifest.json"), key=lambda path: path.stat().st_mtime)
+    newest = next((path.parent for path in reversed(manifests) if made_by(path.parent, "run")), None)
+    if newest is None:
+        raise ConfigurationError(f"there is no run in {runs}/ to resume; name its directory: --resume DIR")
+    return newest
 
 
 def _play(session: Run, silent: bool) -> dict[str, Any]:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from emosim_core.cli.options import configured, environment_options, keyboard, need_plugin, typed_again
-from emosim_core.cli.places import new_directory
+from emosim_core.cli.places import job_place, nothing_begun
 from emosim_core.cli.printing import print_json, print_line
-from emosim_core.errors import ConfigurationError, LLMCacheError, LLMError, RatingError
+from emosim_core.cli.stopping import interrupted
 
 if TYPE_CHECKING:
     from emosim_core.training.curves import Told
@@ -49,9 +49,8 @@ def train(obj: dict[str, Any], /, as_json: bool, quiet: bool, **given: Any) -> N
     from emosim_core.hooks import Registry
     from emosim_core.runs.plain import own_files
     from emosim_core.runs.reading import read_object
-    from emosim_core.runs.records import MANIFEST, SUMMARY, stored_config
+    from emosim_core.runs.records import SUMMARY, stored_config
     from emosim_core.runs.trust import confirmed
-    from emosim_core.runs.words import resume_commands
     from emosim_core.simulation.config import read_config, read_toml
     from emosim_core.training.config import TrainConfig
     from emosim_core.training.curves import SUMMARY as TRAINED
@@ -60,41 +59,34 @@ def train(obj: dict[str, Any], /, as_json: bool, quiet: bool, **given: Any) -> N
     config, out, resume = given.pop("config"), given.pop("out"), given.pop("resume")
     if given["track"] is not None:
         given["track"] = [name.strip() for name in given["track"].split(",") if name.strip()]
-    if resume is not None and out is not None and out != resume:
-        raise ConfigurationError(f"--resume {resume} and --out {out} name different directories")
     registry = Registry(only=obj["only"])
     written = {} if config is None else read_toml(config)
     stored: dict[str, Any] = {}
     if resume is not None:
-        stored = stored_config(resume, "train")
-        own_files(resume)
+        job = job_place("train", "", out, resume)
+        if job.resume:
+            stored = stored_config(resume, "train")
+            own_files(resume)
     values = configured(given, {**stored, **written})
+    if resume is not None and not job.resume and "plugin" not in values:
+        raise nothing_begun(job.path)
     need_plugin(values, registry)
-    if resume is not None:
+    if resume is not None and job.resume:
         own, again = keyboard(given, written), typed_again(obj, config)
         values = confirmed(resume, values, own, stored, (TrainConfig,), registry, again)
     checked = read_config(TrainConfig, values, "train" if config is None else str(config))
-    directory = resume or out or new_directory(f"{checked.plugin}-{checked.algo}")
-    if resume is not None and (directory / SUMMARY).exists():
-        summary = read_object(directory / SUMMARY, TRAINED)
+    if resume is None:
+        job = job_place("train", f"{checked.plugin}-{checked.algo}", out)
+    elif (job.path / SUMMARY).exists():
+        summary = read_object(job.path / SUMMARY, TRAINED)
         if summary["timesteps"] >= checked.timesteps:
-            _tell_end(summary, directory, as_json, quiet, f"{directory} is complete; nothing was left to do.")
+            _tell_end(summary, job.path, as_json, quiet, f"{job.path} is complete; nothing was left to do.")
             return
-    session = Training(checked, directory, resume is not None, registry)
     try:
-        summary = _train(session, as_json or quiet)
+        summary = _train(Training(checked, job, registry=registry), as_json or quiet)
     except KeyboardInterrupt:
-        print_line("", err=True)
-        print_line(f"Interrupted. What was learned is kept in {directory}; go on with:", err=True)
-        print_line(f"  emosim train --resume {directory}", err=True)
-        raise click.exceptions.Exit(130) from None
-    except (LLMError, LLMCacheError, RatingError) as error:
-        if (directory / MANIFEST).exists():
-            error.args = (
-                f"{error}\nWhat was learned is kept in {directory}; {resume_commands('train', directory, error)}",
-            )
-        raise
-    _tell_end(summary, directory, as_json, quiet)
+        raise interrupted(job) from None
+    _tell_end(summary, job.path, as_json, quiet)
 
 
 def _train(session: Training, silent: bool) -> dict[str, Any]:

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from emosim_core.cli.options import configured, need_plugin, rating_options
-from emosim_core.cli.places import new_directory
+from emosim_core.cli.places import new_name
 from emosim_core.cli.printing import print_json, print_line
+from emosim_core.cli.stopping import interrupted
 from emosim_core.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from emosim_core.cli.output import Screen, Table
+    from emosim_core.runs.job import JobDirectory
     from emosim_core.studies.validation import Validation
 
 _NOT_OURS = {"items", "users", "people", "holdout"}
@@ -54,7 +56,7 @@ def validate(obj: dict[str, Any], /, config: Path | None, **given: Any) -> None:
     from emosim_core.hooks import Registry
     from emosim_core.hooks.names import checked_options
     from emosim_core.simulation.config import read_toml
-    from emosim_core.studies.validation import Validation, ValidationConfig
+    from emosim_core.studies.validation import Validation, ValidationConfig, validation_directory
 
     out, as_json, yes = given.pop("out"), given.pop("as_json"), given.pop("yes")
     registry = Registry(only=obj["only"])
@@ -64,9 +66,8 @@ def validate(obj: dict[str, Any], /, config: Path | None, **given: Any) -> None:
     need_plugin(values, registry)
     chosen = {name: value for name, value in own.items() if value is not None}
     checked = checked_options(ValidationConfig, {"environment": values, **chosen}, "validate")
-    directory = new_directory(f"validation-{values['plugin']}") if out is None else out
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise ConfigurationError(f"{directory} exists already; choose another place with --out")
+    job = validation_directory(out or new_name(f"validation-{values['plugin']}"), numbered=out is None)
+    job.check()
 
     from emosim_core.cli.output import console
 
@@ -75,9 +76,12 @@ def validate(obj: dict[str, Any], /, config: Path | None, **given: Any) -> None:
     _confirm(session, yes)
     _announce(screen, session)
     try:
-        told = _play(screen, session, directory)
+        told = _play(screen, session, job)
+    except KeyboardInterrupt:
+        raise interrupted(job) from None
     finally:
         session.world.close()
+    directory = job.path
     if as_json:
         print_json({**told, "directory": str(directory)})
         return
@@ -140,7 +144,7 @@ def _confirm(session: Validation, yes: bool) -> None:
     click.confirm("Start?", abort=True, err=True)
 
 
-def _play(screen: Screen, session: Validation, directory: Path) -> dict[str, Any]:
+def _play(screen: Screen, session: Validation, job: JobDirectory) -> dict[str, Any]:
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
     from emosim_core.cli.output import live_progress
@@ -148,7 +152,7 @@ def _play(screen: Screen, session: Validation, directory: Path) -> dict[str, Any
     columns = (TextColumn("asking"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with live_progress(screen, *columns) as progress:
         task = progress.add_task("asking", total=session.steps)
-        return session.play(directory, lambda: progress.advance(task))
+        return session.play(job, lambda: progress.advance(task))
 
 
 # ------------------------------------------------------------------------------------------ what it came to

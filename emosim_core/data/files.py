@@ -1,27 +1,34 @@
-"""Writing a file whole or not at all, and reading none that is not a file."""
+"""Writing a file whole or not at all, clearing away what dead processes left, and reading none that is not a file."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import os
+import re
+import shutil
 import stat
 from pathlib import Path
+
+_PARTIAL = re.compile(r"\..+\.partial-(\d+)", re.DOTALL)
 
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file so that whoever reads it finds the old content or the new, never a part.
 
-    The folder must exist. Two processes may write the same file at once; the last one stands.
+    The folder must exist. Two processes may write the same file at once; the last one stands. The content is on the
+    disk before it takes the name, so this holds for a loss of power too.
 
     Raises:
         OSError: the file cannot be written; what was there before stays.
     """
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
+    partial = partial_path(path)
     try:
         partial.unlink(missing_ok=True)  # what somebody left there may be a link to elsewhere
         with partial.open("xb", buffering=0) as stream:
             write_all(stream.fileno(), content)
+            os.fsync(stream.fileno())
         os.replace(partial, path)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -52,3 +59,51 @@ def plain_file(path: Path) -> Path:
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
         raise OSError(errno.EINVAL, "it is a pipe, a socket or a device", str(path))
     return path
+
+
+def partial_path(path: Path) -> Path:
+    """Where this process writes what will be called ``path`` when it is whole: a hidden name beside it."""
+    return path.with_name(f".{path.name}.partial-{os.getpid()}")
+
+
+def is_partial(name: str) -> bool:
+    """Whether a file of this name is one that :func:`partial_path` names."""
+    return _PARTIAL.fullmatch(name) is not None
+
+
+def remove_partial(path: Path) -> None:
+    """Remove what was written to a partial path, a file or a folder, if it is still there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+def remove_partials(folder: Path, name: str | None = None) -> None:
+    """Remove the partial files and folders of processes that have died.
+
+    Args:
+        folder: where they are.
+        name: the name that they were to get; None for any, in this folder and in all within it.
+    """
+    found_here = folder.rglob(".*.partial-*") if name is None else folder.glob(f".{glob.escape(name)}.partial-*")
+    for path in list(found_here):
+        found = _PARTIAL.fullmatch(path.name)
+        if found is not None and not _alive(int(found[1])):
+            remove_partial(path)
+
+
+def _alive(process: int) -> bool:
+    """Whether another process of this number runs on this machine; what cannot be known is taken to run."""
+    if process == os.getpid():  # ours are gone before this is called: a number comes again, in a container at once
+        return False
+    if os.name == "nt":  # where signal 0 is no mere question
+        return True
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        return True
+    return True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,8 +10,8 @@ from typing import Any, BinaryIO
 from emosim_core.data import json_text
 from emosim_core.data.files import write_all, write_whole
 from emosim_core.errors import RunError
+from emosim_core.runs.job import JobDirectory, cannot_write, job_directory
 from emosim_core.runs.manifest import check_same
-from emosim_core.runs.plain import own_files
 from emosim_core.runs.records import INTERACTIONS, MANIFEST, SUMMARY, read_manifest
 
 _MAY_DIFFER = ("gateway", "on_failed_rating")
@@ -27,34 +26,43 @@ class RunDirectory:
     repeatable, and each must equal the line that is there; writing goes on where the lines end.
 
     Args:
-        path: the directory.
-        resume: whether it must exist already, or must not.
+        place: the directory.
+        resume: whether it must exist already, or must not; a job directory knows.
+
+    Attributes:
+        job: the claim on the directory, which this object holds from the beginning on.
 
     Raises:
-        RunError: it exists without ``resume``, or does not with it, or cannot be made.
+        RunError: it exists without ``resume``, or does not with it, or cannot be made, or another process writes it.
     """
 
-    def __init__(self, path: Path, resume: bool = False) -> None:
-        self.path = path
+    def __init__(self, place: Path | JobDirectory, resume: bool = False) -> None:
+        self.job = job_directory(place, "run", resume)
+        self.job.claim()
+        self.path = self.job.path
         self.resumed_lines = 0
-        claim(path, resume, "run")
         self._old: BinaryIO | None = None
         self._new: BinaryIO | None = None
-        self._resume = resume
 
     def check_or_write_manifest(self, manifest: Mapping[str, Any]) -> None:
         """Write the manifest; of a run that is resumed, check that it is the same, and note what may change.
 
         Raises:
-            RunError: the run was made with something else; says what differs.
+            RunError: the run was made with something else; says what differs. Or the manifest cannot be written.
         """
-        if not self._resume:
-            self._write_json(MANIFEST, manifest)
-            return
-        stored = read_manifest(self.path)
-        check_same(self.path, stored, manifest, _MAY_DIFFER)
-        if stored["config"] != manifest["config"]:
-            self._write_json(MANIFEST, {**stored, "config": manifest["config"]})
+        try:
+            if not self.job.resume:
+                self._write_json(MANIFEST, manifest)
+                return
+            stored = read_manifest(self.path)
+            check_same(self.path, stored, manifest, _MAY_DIFFER)
+            if stored["config"] != manifest["config"]:
+                self._write_json(MANIFEST, {**stored, "config": manifest["config"]})
+        except BaseException as error:
+            if isinstance(error.__cause__, OSError) and isinstance(error, RunError):
+                self.job.explain(error)
+            self.abandon()
+            raise
 
     def write(self, lines: list[bytes]) -> None:
         """Append lines, or check them against those that are there already.
@@ -69,12 +77,12 @@ class RunDirectory:
             if lines and self._new is not None:
                 write_all(self._new.fileno(), b"".join(lines))
         except OSError as error:
-            raise cannot_write(path, error, self.path) from error
+            raise cannot_write(path, error) from error
 
     def _check(self, path: Path, lines: list[bytes]) -> list[bytes]:
         """The lines that are not there yet; opens the file for writing where the old ones end."""
         if self._old is None:
-            self._old = path.open("ab+" if self._resume else "xb+")
+            self._old = path.open("ab+" if self.job.resume else "xb+")
             self._old.seek(0)
         for number, line in enumerate(lines):
             end = self._old.tell()
@@ -102,6 +110,8 @@ class RunDirectory:
         more = b""
         if summary["complete"] and self._old is not None and self._new is None:
             more = self._old.read(1)
+        if self._new is not None:
+            os.fsync(self._new.fileno())  # before a summary says that all is there
         self.close()
         if more:
             raise RunError(
@@ -113,11 +123,10 @@ class RunDirectory:
     def abandon(self) -> None:
         """Close the files; what was written stays, but a run that has not taken a step leaves nothing behind."""
         self.close()
-        if self._resume or self._old is not None:
-            return
-        with contextlib.suppress(OSError):
-            (self.path / MANIFEST).unlink()
-            self.path.rmdir()
+        if self.job.resume or self._old is not None:
+            self.job.release()
+        else:
+            self.job.discard(MANIFEST)
 
     def close(self) -> None:
         """Close the files; what was written stays."""
@@ -130,44 +139,9 @@ class RunDirectory:
         try:
             write_whole(path, as_json(content))
         except OSError as error:
-            raise cannot_write(path, error, self.path if name != MANIFEST else None) from error
-
-
-def claim(path: Path, resume: bool, command: str) -> None:
-    """Make the directory of a run, or see that there is one to resume.
-
-    Args:
-        path: the directory.
-        resume: whether it must exist already, or must not.
-        command: which command of ``emosim`` writes it, for what to do about an error.
-
-    Raises:
-        RunError: it exists without ``resume``, or does not with it, or cannot be made.
-    """
-    try:
-        if resume:
-            read_manifest(path)
-            own_files(path)
-        elif path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise RunError(
-                f"{path} exists already. Choose another place with --out, or continue it with: "
-                f"emosim {command} --resume {path}"
-            )
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise cannot_write(path, error) from error
+            raise cannot_write(path, error) from error
 
 
 def as_json(content: Mapping[str, Any]) -> bytes:
     """A manifest or a summary as the bytes of its file."""
     return json_text.dumps(content, ensure_ascii=False, indent=2).encode() + b"\n"
-
-
-def cannot_write(path: Path, error: OSError, begun: Path | None = None, command: str = "run") -> RunError:
-    """What to say when a file cannot be written, and how to go on in ``begun``, the directory that was begun."""
-    said = f"{path} cannot be written: {error.strerror}."
-    if begun is not None:
-        said += (
-            f" What was written before is kept; when this is mended, continue with: emosim {command} --resume {begun}"
-        )
-    return RunError(said)

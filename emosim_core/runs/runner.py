@@ -16,6 +16,7 @@ from emosim_core.errors import EmoSimError, LLMBudgetError, LLMError, PluginErro
 from emosim_core.hooks import Registry
 from emosim_core.hooks.faults import fault
 from emosim_core.runs.directory import RunDirectory
+from emosim_core.runs.job import JobDirectory
 from emosim_core.runs.manifest import make_manifest
 from emosim_core.runs.records import encode, person_record, step_record
 from emosim_core.runs.summary import Episode, Tally
@@ -34,7 +35,7 @@ class Run:
     Args:
         config: what to run.
         directory: where it is written.
-        resume: whether the directory holds a run that is to be continued.
+        resume: whether the directory holds a run that is to be continued; a job directory knows.
         registry: plugins to use; found anew if not given.
 
     Raises:
@@ -42,7 +43,11 @@ class Run:
     """
 
     def __init__(
-        self, config: RunConfig, directory: Path, resume: bool = False, registry: Registry | None = None
+        self,
+        config: RunConfig,
+        directory: Path | JobDirectory,
+        resume: bool = False,
+        registry: Registry | None = None,
     ) -> None:
         self.config = config
         self.world: World = assemble(config, registry)
@@ -81,9 +86,13 @@ class Run:
             RatingError: the rater failed and ``on_failed_rating`` is ``"raise"``; the files are left in the same way.
             RunError: a file cannot be written.
         """
-        self._tell("emosim_run_started", directory=str(self.directory.path), manifest=self.manifest)
+        with self.directory.job:
+            return self._play(on_episode)
+
+    def _play(self, on_episode: Callable[[Episode], None]) -> dict[str, Any]:
         started = time.perf_counter()
         try:
+            self._tell("emosim_run_started", directory=str(self.directory.path), manifest=self.manifest)
             self._fill_slots(range(self._batch))
             while self._playing:
                 for episode in self._step_all():

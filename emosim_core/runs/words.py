@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
-from emosim_core.errors import RatingError
 from emosim_core.model.emotion import describe_mood
 from emosim_core.model.user import TRAITS, User
 
@@ -88,18 +86,3 @@ def decimal(value: float | None, decimals: int, sign: bool = False) -> str:
 def mood_words(valence: float, arousal: float) -> str:
     """A mood in a word and its two numbers."""
     return f"{describe_mood(valence, arousal)} (valence {signed(valence, 2)}, arousal {arousal:.2f})"
-
-
-def resume_commands(command: str, directory: os.PathLike[str] | str, error: Exception) -> str:
-    """What to type after a model has failed in the middle, each command on a line of its own.
-
-    Args:
-        command: that was given, such as ``"run"``.
-        directory: that it writes.
-        error: how it ended; after a failed rating, the items that have none can be left out.
-    """
-    resume = f"emosim {command} --resume {directory}"
-    lines = f"when this is mended, go on with:\n  {resume}"
-    if isinstance(error, RatingError):
-        lines += f"\nor leave out what cannot be rated:\n  {resume} --on-failed-rating skip"
-    return lines

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from importlib import metadata
 from importlib.resources import files
@@ -12,6 +12,7 @@ from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING
 
+from emosim_core.data.files import partial_path, remove_partial, remove_partials
 from emosim_core.errors import ConfigurationError, DataError
 from emosim_core.hooks.spec import HOOK_VERSION
 from emosim_core.model import Words
@@ -51,20 +52,29 @@ def write_plugin(kind: str, name: str, target: Path, words: Words = GENERIC) -> 
     check_name(name)
     fields = _fields(name, words)
     if os.path.lexists(target):
-        raise ConfigurationError(f"{target} exists already; choose another folder with --out, or remove it first")
-    partial = target.with_name(f".{target.name}.partial-{os.getpid()}")
+        raise _exists(target)
+    partial = partial_path(target)
     try:
+        remove_partials(target.parent, target.name)
         partial.mkdir()
         for template, path in _templates(files("emosim_core.scaffold") / "templates" / kind):
             place = partial / _filled_name(path, fields)
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_text(Template(template.read_text(encoding="utf-8")).substitute(fields), encoding="utf-8")
+        if target.exists():  # an empty folder would be replaced
+            raise _exists(target)
         partial.rename(target)
     except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):  # another process was faster
+            raise _exists(target) from error
         raise DataError(target, f"cannot be written: {error.strerror or error}") from error
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        remove_partial(partial)
     return target
+
+
+def _exists(target: Path) -> ConfigurationError:
+    return ConfigurationError(f"{target} exists already; choose another folder with --out, or remove it first")
 
 
 def _templates(folder: Traversable, within: str = "") -> Iterator[tuple[Traversable, str]]:

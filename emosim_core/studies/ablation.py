@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import platform
 import shlex
 import shutil
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
@@ -23,6 +23,7 @@ from emosim_core.data.tables import write_csv
 from emosim_core.errors import ConfigurationError, RunError
 from emosim_core.hooks import Registry
 from emosim_core.hooks.names import checked_options
+from emosim_core.runs.job import JobDirectory, cannot_write, job_directory
 from emosim_core.runs.plain import child, own_files
 from emosim_core.runs.reach import reaches, same_component
 from emosim_core.runs.reading import check, check_format, read_object
@@ -32,7 +33,7 @@ from emosim_core.runs.trust import Again, confirmed, note_made
 from emosim_core.simulation.assembly import World
 from emosim_core.simulation.config import ComponentChoice, EnvironmentConfig
 from emosim_core.studies.asking import choose
-from emosim_core.studies.cells import DONE, Cell, Worlds, called, read, study_of, whose
+from emosim_core.studies.cells import CELLS, DONE, Cell, Worlds, called, read, study_of, whose
 from emosim_core.studies.cost import Estimate, estimate
 from emosim_core.studies.executor import Executor
 from emosim_core.studies.figures import AXES, HOW, figures
@@ -85,7 +86,7 @@ class Ablation:
         directory: where it is written.
         registry: plugins to use.
         only: the same as names, for other processes; None for all.
-        resume: whether the directory holds an ablation that is to be continued.
+        resume: whether the directory holds an ablation that is to be continued; a job directory knows.
 
     Raises:
         EmoSimError: something that the configuration names is wrong, or the directory cannot be used.
@@ -94,20 +95,22 @@ class Ablation:
     def __init__(
         self,
         config: AblationConfig,
-        directory: Path,
+        directory: Path | JobDirectory,
         registry: Registry,
         only: Collection[str] | None = None,
         resume: bool = False,
     ) -> None:
-        self.directory, self.resume = directory, resume
+        self.job = job_directory(directory, "ablate", resume)
+        self.job.check()
         self.worlds = Worlds(registry)
-        if not resume and directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-            raise RunError(
-                f"{directory} exists already. Choose another place with --out, or continue it with: "
-                f"emosim ablate --resume {directory}"
-            )
+        self._only = only
         self.config, left_out = self._with_studies(config)
-        self.plan = self._planned(left_out, only)
+        self.plan = self._planned(left_out)
+
+    @property
+    def directory(self) -> Path:
+        """Where it is written."""
+        return self.job.path
 
     def _with_studies(self, config: AblationConfig) -> tuple[AblationConfig, dict[str, str]]:
         """The configuration with its studies by name, and those that the domain lacks material for."""
@@ -132,9 +135,9 @@ class Ablation:
             )
         return config.model_copy(update={"studies": found}), left_out
 
-    def _planned(self, left_out: Mapping[str, str], only: Collection[str] | None) -> Plan:
+    def _planned(self, left_out: Mapping[str, str]) -> Plan:
         """Counts everything and makes every component once, so that what is wrong is found before anything is asked."""
-        found = cells(self.config, self.directory, only)
+        found = cells(self.config, self.directory, self._only)
         ratings: dict[str, int] = {}
         estimates: dict[str, Estimate] = {}
         announcements: list[str] = []
@@ -205,34 +208,39 @@ class Ablation:
             EmoSimError: a cell cannot be done; those that are done stay, to be resumed.
             KeyboardInterrupt: the same.
         """
-        fresh = not self.resume
-        manifest = self.manifest()
-        if fresh:
+        with self.job:
+            self.job.claim()
+            self.plan = replace(self.plan, cells=cells(self.config, self.directory, self._only))  # it may have a number
+            self._begin()
+            note_made(self.directory, self.config.flat(), _MODELS, self.worlds.registry)
             try:
-                self.directory.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise RunError(f"{self.directory} cannot be made: {error.strerror}") from error
-            _write_json(self.directory / MANIFEST, manifest)
-        else:
+                with closing(executor.run(self.plan.left, on_ratings)) as done:
+                    for cell in done:
+                        on_cell(cell)
+            except BaseException:
+                if not self.job.resume and not any(cell.complete for cell in self.plan.cells):
+                    shutil.rmtree(self.directory / CELLS, ignore_errors=True)
+                    self.job.discard(MANIFEST)
+                raise
+            told = results(self.directory, self.worlds.registry, self.config.flat())
+            write_results(self.directory, told)
+            return told
+
+    def _begin(self) -> None:
+        """Write the manifest, or see that what is resumed is answered as it was begun."""
+        manifest = self.manifest()
+        if self.job.resume:
             _same(_manifest(self.directory), json_text.loads(json_text.dumps(manifest)), self.directory)
-        note_made(self.directory, self.config.flat(), _MODELS, self.worlds.registry)
+            return
         try:
-            for cell in executor.run(self.plan.left, on_ratings):
-                on_cell(cell)
-        except BaseException:
-            if fresh and not any(cell.complete for cell in self.plan.cells):
-                with contextlib.suppress(OSError):
-                    shutil.rmtree(self.directory / "cells", ignore_errors=True)
-                    (self.directory / MANIFEST).unlink()
-                    self.directory.rmdir()
+            _write_json(self.directory / MANIFEST, manifest)
+        except RunError:
+            self.job.discard(MANIFEST)
             raise
-        told = results(self.directory, self.worlds.registry, self.config.flat())
-        write_results(self.directory, told)
-        return told
 
 
 def resumed(
-    directory: Path,
+    directory: Path | JobDirectory,
     registry: Registry,
     only: Collection[str] | None,
     gateway: Mapping[str, Any],
@@ -255,18 +263,19 @@ def resumed(
         TrustError: it names what its user must give again.
         EmoSimError: what it names cannot be made any more.
     """
-    config = checked_options(AblationConfig, _manifest(directory)["config"], str(directory / MANIFEST))
-    own_files(directory)
+    path = directory.path if isinstance(directory, JobDirectory) else directory
+    config = checked_options(AblationConfig, _manifest(path)["config"], str(path / MANIFEST))
+    own_files(path)
     if gateway:
         shared = {**config.environment, "gateway": {**config.environment.get("gateway", {}), **gateway}}
         config = config.model_copy(update={"environment": shared})
     stored, own = config.flat(), {**(given or {}), **({"gateway": gateway} if gateway else {})}
-    again = again or Again(f"emosim ablate --resume {shlex.quote(str(directory))}")
-    confirmed(directory, stored, own, stored, _MODELS, registry, again)
+    again = again or Again(f"emosim ablate --resume {shlex.quote(str(path))}")
+    confirmed(path, stored, own, stored, _MODELS, registry, again)
     for name, value in (given or {}).items():
         if value != stored.get(name) and not _same_choice(name, value, stored, registry):
             raise ConfigurationError(
-                f"--resume goes on with the grid of {directory}, which has another {name}; leave it out"
+                f"--resume goes on with the grid of {path}, which has another {name}; leave it out"
             )
     return Ablation(config, directory, registry, only, resume=True)
 
@@ -322,7 +331,7 @@ def results(directory: Path, registry: Registry, given: Mapping[str, Any] | None
     registry.load_all(domain=domain)
     there, missing = [], []
     for one in manifest["cells"]:
-        folder = child(directory / "cells", one["cell"])
+        folder = child(directory / CELLS, one["cell"])
         if (folder / DONE).is_file():
             there.append((one["cell"], read(folder)))
         else:
@@ -359,7 +368,7 @@ def usage(directory: Path) -> dict[str, Any]:
     """
     total: dict[str, Any] = {}
     for one in _manifest(directory)["cells"]:
-        path = child(directory / "cells", one["cell"]) / DONE
+        path = child(directory / CELLS, one["cell"]) / DONE
         if not path.is_file():
             continue
         for name, value in read_object(path, _DONE)["usage"].items():
@@ -504,4 +513,4 @@ def _write_json(path: Path, content: Mapping[str, Any]) -> None:
     try:
         write_whole(path, json_text.dumps(content, ensure_ascii=False, indent=2).encode() + b"\n")
     except OSError as error:
-        raise RunError(f"{path} cannot be written: {error.strerror}") from error
+        raise cannot_write(path, error) from error

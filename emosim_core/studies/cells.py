@@ -25,6 +25,9 @@ from emosim_core.simulation.config import ComponentChoice, EnvironmentConfig, re
 from emosim_core.studies.asking import ask, choose
 from emosim_core.studies.study import Rated, Study
 
+CELLS = "cells"
+"""Folder of an ablation with one folder per cell."""
+
 RECORDS = "records.jsonl"
 DONE = "cell.json"
 """Written last: a cell without it is done again."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+import os
+from collections.abc import Callable, Collection, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
-from signal import SIG_IGN, SIGINT, signal
+from multiprocessing import active_children, get_context, parent_process
+from multiprocessing.connection import wait as wait_for
+from signal import SIG_IGN, SIGINT, SIGTERM, signal
+from threading import Thread
+from types import FrameType
 from typing import Protocol
 
 from emosim_core.errors import EmoSimError, RunError
@@ -18,7 +22,7 @@ from emosim_core.terminal import standard_streams
 class Executor(Protocol):
     """Does cells, in any order; each is whole in itself and leaves its files behind."""
 
-    def run(self, cells: Sequence[Cell], on_ratings: Callable[[int], None]) -> Iterator[Cell]:
+    def run(self, cells: Sequence[Cell], on_ratings: Callable[[int], None]) -> Generator[Cell, None, None]:
         """Do cells.
 
         Args:
@@ -44,7 +48,7 @@ class InThisProcess:
     def __init__(self, worlds: Worlds) -> None:
         self._worlds = worlds
 
-    def run(self, cells: Sequence[Cell], on_ratings: Callable[[int], None]) -> Iterator[Cell]:
+    def run(self, cells: Sequence[Cell], on_ratings: Callable[[int], None]) -> Generator[Cell, None, None]:
         try:
             for cell in cells:
                 do(cell, self._worlds, on_ratings)
@@ -54,7 +58,7 @@ class InThisProcess:
 
 
 class Processes:
-    """Several cells at the same time, each in a process of this machine.
+    """Several cells at the same time, each in a process of this machine. No such process outlives this one.
 
     Args:
         jobs: how many processes.
@@ -63,25 +67,56 @@ class Processes:
     def __init__(self, jobs: int) -> None:
         self._jobs = jobs
 
-    def run(self, cells: Sequence[Cell], on_ratings: Callable[[int], None]) -> Iterator[Cell]:
+    def run(self, cells: Sequence[Cell], on_ratings: Callable[[int], None]) -> Generator[Cell, None, None]:
         # A new interpreter for each: a fork would bring along threads and connections.
-        # Ctrl-C is for this process to take, which then begins no further cell.
-        count, new = min(self._jobs, len(cells)), get_context("spawn")
-        with ProcessPoolExecutor(count, new, initializer=signal, initargs=(SIGINT, SIG_IGN)) as pool:
+        # Ctrl-C is for this process to take, which then stops the others.
+        others = set(active_children())
+        pool = ProcessPoolExecutor(min(self._jobs, len(cells)), get_context("spawn"), initializer=_begin_worker)
+        try:
             waiting: dict[Future[tuple[int, str]], Cell] = {pool.submit(_do_alone, cell): cell for cell in cells}
+            while waiting:
+                for future in wait(waiting, return_when=FIRST_COMPLETED).done:
+                    cell = waiting.pop(future)
+                    ratings, problem = future.result()
+                    if problem:
+                        raise EmoSimError(problem)
+                    on_ratings(ratings)
+                    yield cell
+        except BrokenProcessPool as error:
+            raise RunError("a process that did cells has died; its cell is done again when this goes on") from error
+        except EmoSimError:
+            raise  # cells that are under way come to their end
+        except BaseException:
+            for child in set(active_children()) - others:
+                child.terminate()
+            raise
+        finally:
             try:
-                while waiting:
-                    for future in wait(waiting, return_when=FIRST_COMPLETED).done:
-                        cell = waiting.pop(future)
-                        ratings, problem = future.result()
-                        if problem:
-                            raise EmoSimError(problem)
-                        on_ratings(ratings)
-                        yield cell
-            except BrokenProcessPool as error:
-                raise RunError(f"a process that did cells has died: {error}") from error
-            finally:
-                pool.shutdown(wait=False, cancel_futures=True)
+                pool.shutdown(wait=True, cancel_futures=True)
+            except BaseException:  # Ctrl-C once more
+                for child in set(active_children()) - others:
+                    child.kill()
+                raise
+
+
+def _begin_worker() -> None:
+    """Make this process end with its parent, and stop what it does when it is told to."""
+    signal(SIGINT, SIG_IGN)
+    signal(SIGTERM, _stop)
+    parent = parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        wait_for([parent.sentinel])
+        os._exit(1)  # whatever is going on: nobody is there to take the result, and another process may go on
+
+    Thread(target=watch, name="emosim-parent", daemon=True).start()
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    """End the cell that is under way; answers that it waits for are still kept."""
+    signal(SIGTERM, SIG_IGN)
+    raise SystemExit(128 + number)
 
 
 _worlds: dict[Collection[str] | None, Worlds] = {}

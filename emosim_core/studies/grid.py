@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from emosim_core.errors import ConfigurationError
 from emosim_core.runs.records import encode
 from emosim_core.simulation.config import DEFAULT_LLM_RATER, ComponentChoice, EnvironmentConfig, read_config
-from emosim_core.studies.cells import Cell, called
+from emosim_core.studies.cells import CELLS, Cell, called
 
 _OPTION = re.compile(r"\s*[A-Za-z_][A-Za-z0-9_]*\s*=")
 
@@ -127,7 +127,7 @@ def cells(config: AblationConfig, directory: Path, only: Collection[str] | None 
         for study, number in itertools.product(config.studies, range(config.seeds)):
             seed = config.seed + number
             key = _key(called(study), way.answers, seed)
-            found.append(Cell(key, directory / "cells" / key, study, seed, way.environment, way.answers, only))
+            found.append(Cell(key, directory / CELLS / key, study, seed, way.environment, way.answers, only))
     return found
 
 

@@ -16,9 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from emosim_core.components.base import Rater
 from emosim_core.components.rule_based import RECORDED_PEOPLE
-from emosim_core.errors import RunError
 from emosim_core.hooks import Registry
 from emosim_core.model import User
+from emosim_core.runs.job import JobDirectory, cannot_write
 from emosim_core.runs.records import FORMAT, plain
 from emosim_core.simulation.assembly import World, assemble, load_items, make_catalog
 from emosim_core.simulation.config import EnvironmentConfig, read_config
@@ -38,6 +38,9 @@ RECOMMENDERS = ("random", "popular", FACTORS)
 
 WORDS = "lexical"
 """How items get embeddings where nothing is said."""
+
+_RECORDS = ("people", "ratings", "choices", "activity", "recommended")
+"""The files of records."""
 
 _WRITTEN = 40
 """Questions that are written out to learn how long they are."""
@@ -62,6 +65,11 @@ class ValidationConfig(BaseModel):
         default=None, ge=1, description="Held-out ratings of a person that are asked for, most; all where not given."
     )
     seed: int = Field(default=42, ge=0, le=2**63 - 1, description="Seed of everything random.")
+
+
+def validation_directory(path: Path, numbered: bool = False) -> JobDirectory:
+    """The directory of a validation; one that did not come to its end is begun again."""
+    return JobDirectory(path, "validate", numbered=numbered, done=RESULTS)
 
 
 class Validation:
@@ -141,25 +149,37 @@ class Validation:
             completion=round(found.completion * times),
         )
 
-    def play(self, directory: Path, on_person: Callable[[], None] = lambda: None) -> dict[str, Any]:
+    def play(self, directory: Path | JobDirectory, on_person: Callable[[], None] = lambda: None) -> dict[str, Any]:
         """Ask everything, write the records and what they come to, and return the latter.
 
         Args:
-            directory: where to write; must not exist, or be empty.
+            directory: where to write; must not exist, be empty, or hold a validation that did not come to its end.
             on_person: called whenever one person has answered one kind of question.
 
         Raises:
             RunError: it cannot be written there.
             EmoSimError: the rater failed.
         """
-        if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-            raise RunError(f"{directory} exists already; choose another place with --out")
+        job = directory
+        if not isinstance(job, JobDirectory):
+            job = validation_directory(job)
+        with job:
+            job.claim()
+            try:
+                write_json(job.path / MANIFEST, self.about())
+                return self._play(job.path, on_person)
+            except BaseException as error:
+                if not self.world.rater.asks_model:
+                    job.discard(MANIFEST, *(f"{name}.jsonl" for name in _RECORDS))
+                if isinstance(error, OSError):
+                    raise cannot_write(job.path, error) from error
+                raise
+
+    def _play(self, directory: Path, on_person: Callable[[], None]) -> dict[str, Any]:
         everyone = [person for people in self.groups.values() for person in people]
         world = self.world
         baselines = Baselines(world.catalog, self.everybody, everyone, world.domain.scale, self.config.seed)
-        records: dict[str, list[dict[str, Any]]] = {
-            name: [] for name in ("people", "ratings", "choices", "activity", "recommended")
-        }
+        records: dict[str, list[dict[str, Any]]] = {name: [] for name in _RECORDS}
         for group, people in self.groups.items():
             users = self._users(people)
             asked = Asked(world, people, users, self.config.seed)
@@ -173,15 +193,11 @@ class Validation:
             if group in self.measured:
                 records["recommended"] += self._recommended(asked, group, people, baselines, on_person)
                 records["activity"] += self._activity(group, people, users, on_person)
-        try:
-            directory.mkdir(parents=True, exist_ok=True)
-            for name, lines in records.items():
-                write_lines(directory, name, lines)
-            write_json(directory / MANIFEST, self.about())
-            told = figures(directory)
-            write_json(directory / RESULTS, told)
-        except OSError as error:
-            raise RunError(f"{directory} cannot be written: {error.strerror}") from error
+        for name, lines in records.items():
+            write_lines(directory, name, lines)
+        write_json(directory / MANIFEST, self.about())
+        told = figures(directory)
+        write_json(directory / RESULTS, told)
         return told
 
     @property

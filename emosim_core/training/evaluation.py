@@ -18,18 +18,15 @@ from emosim_core.errors import (
     ConfigurationError,
     EmoSimError,
     LLMBudgetError,
-    LLMCacheError,
-    LLMError,
     MissingDependencyError,
-    RatingError,
     RunError,
 )
 from emosim_core.hooks import Registry
+from emosim_core.runs.job import JobDirectory, holds_remains, job_directory
 from emosim_core.runs.plain import own_files
 from emosim_core.runs.records import MANIFEST
 from emosim_core.runs.runner import Run
 from emosim_core.runs.trust import Again, confirmed, note_made
-from emosim_core.runs.words import resume_commands
 from emosim_core.simulation.assembly import World, assemble, build
 from emosim_core.simulation.config import RunConfig, read_config
 from emosim_core.training.evaluation_figures import (
@@ -81,7 +78,7 @@ class Progress:
 
 def evaluate(
     values: Mapping[str, Any],
-    out: str | Path,
+    out: str | Path | JobDirectory,
     *,
     resume: bool = False,
     plots: bool = True,
@@ -99,7 +96,8 @@ def evaluate(
             ``{"plugin": "movies", "policies": ["random", "popular"]}``. Where ``models`` are named, the environment
             of the first is the default.
         out: the directory of the evaluation.
-        resume: whether to continue the evaluation that is there; what it was made with is then the default.
+        resume: whether to continue the evaluation that is there, as a job directory knows; what it was made with is
+            then the default.
         plots: whether to draw plots.
         registry: plugins to use; found anew if not given.
         say: told in a sentence what a person who runs this should know.
@@ -113,16 +111,16 @@ def evaluate(
             is kept.
         KeyboardInterrupt: what was simulated is kept too.
     """
-    out = Path(out)
     evaluation = Evaluation(values, out, resume, registry or Registry())
     if plots:
         need_plots()
-    evaluation.play(say, on_progress)
-    results = measure(out, evaluation.config.bootstrap)
-    if plots:
-        from emosim_core.training.evaluation_plots import draw
+    with evaluation.job as job:
+        evaluation.play(say, on_progress)
+        results = measure(job.path, evaluation.config.bootstrap)
+        if plots:
+            from emosim_core.training.evaluation_plots import draw
 
-        draw(results, out / PLOTS)
+            draw(results, job.path / PLOTS)
     return results
 
 
@@ -190,19 +188,24 @@ class Evaluation:
     Args:
         values: as :func:`evaluate` takes them.
         out: the directory.
-        resume: whether the directory holds an evaluation that is to be continued.
+        resume: whether the directory holds an evaluation that is to be continued; a job directory knows.
         registry: plugins to use.
 
     Raises:
         EmoSimError: something that is named is wrong or missing, or the directory cannot be used.
     """
 
-    def __init__(self, values: Mapping[str, Any], out: Path, resume: bool, registry: Registry) -> None:
-        self.out, self._resume, self._registry = out, resume, registry
+    def __init__(
+        self, values: Mapping[str, Any], out: str | Path | JobDirectory, resume: bool, registry: Registry
+    ) -> None:
+        self.job = job_directory(Path(out) if isinstance(out, str) else out, "evaluate", resume, RESULTS)
+        self._registry = registry
         own = with_lists(with_groups(values))
-        told = ["--resume", str(out)] if resume else ["--models", ",".join(own.get("models") or ()), "--out", str(out)]
+        place, resume = self.job.path, self.job.resume and not holds_remains(self.job.path)
+        models = ",".join(own.get("models") or ())
+        told = ["--resume", str(place)] if resume else ["--models", models, "--out", str(place)]
         again = Again(shlex.join(["emosim", "evaluate", *told]))
-        given = confirmed_values({**base_values(own, out, resume), **own}, own, out, resume, registry, again)
+        given = confirmed_values({**base_values(own, place, resume), **own}, own, place, resume, registry, again)
         self.config: EvaluationConfig = read_config(EvaluationConfig, given, "evaluation")
         self.recommenders = recommenders_of(self.config, registry)
         self.notes = notes_on(self.config)
@@ -211,14 +214,14 @@ class Evaluation:
             self.config.run("random", group)
         self._spent = 0.0
         self._runs_asked = 0
-        self._made = False
-        if resume:
+        self.job.check()
+        if self.job.resume and self.job.begun:
             self._check_stored()
-        elif out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise RunError(
-                f"{out} exists already. Choose another place with --out, or continue it with: "
-                f"emosim evaluate --resume {out}"
-            )
+
+    @property
+    def out(self) -> Path:
+        """The directory."""
+        return self.job.path
 
     def _check_stored(self) -> None:
         stored, now = stored_evaluation(self.out)["config"], self.config.stored()
@@ -258,6 +261,7 @@ class Evaluation:
         total = len(runs) * self.config.sessions + LOG_SESSIONS * self._must_log
         done = 0
         try:
+            self.job.claim()
             self._write_plan(world)
             if self._must_log:
                 logs = RunConfig(
@@ -313,12 +317,9 @@ class Evaluation:
         if limit is not None and self._spent:
             left = config.gateway.model_copy(update={"max_cost": max(0.0, limit - self._spent)})
             config = config.model_copy(update={"gateway": left})
-        resume = (directory / MANIFEST).exists()
-        if not resume and directory.is_dir():
-            for partial in directory.glob(".*.partial-*"):  # it was killed while it wrote its manifest
-                partial.unlink()
+        place = JobDirectory(directory, "run", resume=(directory / MANIFEST).exists(), part=True)
+        run = Run(config, place, registry=self._registry)
         note_made(self.out, self.config.stored(), (EvaluationConfig,), self._registry)
-        run = Run(config, directory, resume, self._registry)
         count = done
 
         def on_episode(episode: object) -> None:
@@ -351,10 +352,9 @@ class Evaluation:
                 for one in self.recommenders
             ],
         }
-        if self._resume:
-            stored = stored_evaluation(self.out)
-            plan["created"] = stored.get("created", plan["created"])
-        self._made = not self.out.exists()
+        if self.job.resume:
+            self._check_stored()  # once more, as nobody else can change it now
+            plan["created"] = stored_evaluation(self.out).get("created", plan["created"])
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(["item", "title", "public_count"])
@@ -362,23 +362,18 @@ class Evaluation:
         writer.writerows(
             zip((i.id for i in catalog.items), catalog.titles, catalog.public_counts.tolist(), strict=True)
         )
+        write_text(self.out / RESULTS, as_json(plan))  # first: whoever is killed here goes on with --resume
         write_text(self.out / ITEMS, text.getvalue())
-        write_text(self.out / RESULTS, as_json(plan))
 
     def _leave(self, error: BaseException) -> None:
-        """Say how to go on, or leave nothing behind where nothing was simulated."""
+        """Leave nothing behind where nothing was simulated."""
+        if not self.job.claimed:
+            return
         begun = list(self.out.glob(f"{RUNS}/*/*/{MANIFEST}")) + list(self.out.glob(f"{LOGS}/{MANIFEST}"))
-        if not begun and not self._resume and isinstance(error, EmoSimError):
-            for path in (self.out / ITEMS, self.out / RESULTS):
-                path.unlink(missing_ok=True)
-            for folder in [*self.out.glob(f"{RUNS}/*"), self.out / RUNS, *([self.out] if self._made else [])]:
+        if not begun and not self.job.resume and isinstance(error, EmoSimError):
+            for folder in [*self.out.glob(f"{RUNS}/*"), self.out / RUNS]:
                 if folder.is_dir() and not any(folder.iterdir()):
                     folder.rmdir()
-        elif begun and isinstance(error, LLMError | LLMCacheError | RatingError | RunError):
-            if isinstance(error, LLMBudgetError) and self._runs_asked > 1:
-                error.args = (
-                    f"{error}\nThe runs of this evaluation have cost {self._spent:.6g} since it was started.",
-                )
-            error.args = (
-                f"{error}\nWhat was simulated is kept in {self.out}; {resume_commands('evaluate', self.out, error)}",
-            )
+            self.job.discard(ITEMS, RESULTS)
+        elif isinstance(error, LLMBudgetError) and self._runs_asked > 1:
+            error.args = (f"{error}\nThe runs of this evaluation have cost {self._spent:.6g} since it was started.",)

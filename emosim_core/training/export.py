@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from emosim_core.data.files import partial_path, remove_partial, remove_partials
 from emosim_core.errors import ConfigurationError, MissingDependencyError, RunError
 from emosim_core.hooks import Registry
 from emosim_core.runs.trust import Again
@@ -143,7 +143,14 @@ def whole(out: Path) -> Iterator[Path]:
     """
     with scratch(out) as partial:
         yield partial
-        os.rename(partial, out)
+        with partial.open("rb") as stream:
+            os.fsync(stream.fileno())
+        try:
+            os.link(partial, out)  # unlike a rename, this replaces nothing that another process has written meanwhile
+        except FileExistsError as error:
+            raise RunError(f"{out} exists already: another process wrote it meanwhile; choose another place") from error
+        except OSError:  # a file system without links
+            os.rename(partial, out)
 
 
 @contextmanager
@@ -154,13 +161,11 @@ def scratch(out: Path) -> Iterator[Path]:
         RunError: something cannot be written.
     """
     final = Path(os.path.abspath(out))
-    partial = final.parent / f".{final.name}.partial-{os.getpid()}"
+    partial = partial_path(final)
+    remove_partials(final.parent, final.name)
     try:
         yield partial
     except OSError as error:
         raise RunError(f"{out} cannot be written: {error.strerror or error}") from error
     finally:
-        if partial.is_dir():
-            shutil.rmtree(partial, ignore_errors=True)
-        else:
-            partial.unlink(missing_ok=True)
+        remove_partial(partial)

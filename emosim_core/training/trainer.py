@@ -16,7 +16,8 @@ from emosim_core.data import json_text
 from emosim_core.data.files import write_whole
 from emosim_core.errors import EmoSimError, RunError
 from emosim_core.hooks import Registry
-from emosim_core.runs.directory import as_json, cannot_write, claim
+from emosim_core.runs.directory import as_json
+from emosim_core.runs.job import JobDirectory, cannot_write, job_directory
 from emosim_core.runs.manifest import check_same, make_manifest
 from emosim_core.runs.records import MANIFEST, SUMMARY, read_manifest
 from emosim_core.runs.trust import note_made
@@ -40,7 +41,7 @@ class Training:
     Args:
         config: what to train.
         directory: where it is written.
-        resume: whether the directory holds a training that is to be continued.
+        resume: whether the directory holds a training that is to be continued; a job directory knows.
         registry: plugins to use; found anew if not given.
 
     Raises:
@@ -49,7 +50,11 @@ class Training:
     """
 
     def __init__(
-        self, config: TrainConfig, directory: Path, resume: bool = False, registry: Registry | None = None
+        self,
+        config: TrainConfig,
+        directory: Path | JobDirectory,
+        resume: bool = False,
+        registry: Registry | None = None,
     ) -> None:
         need_train("training")
         from emosim_core.simulation.sb3_vec_env import StableBaselines3VecEnv
@@ -57,15 +62,14 @@ class Training:
         from emosim_core.training.torch_side.build import make_model, make_net
 
         self.config = config
-        self.directory = directory
         self.world: World = assemble(config.environment, registry)
         self.net = make_net(config, self.world)
         env = EmoSimVectorEnv(num_envs=config.num_envs, autoreset_mode="SameStep", world=self.world)
         self.env = StableBaselines3VecEnv(env, self.net.options.keys, 1.0 / self.world.domain.scale.high)
         self.model = make_model(config, self.net, self.env)
-        claim(directory, resume, "train")
         self.manifest = make_manifest(self.world, config, ("torch", "stable-baselines3", "sb3-contrib"))
-        self._resume = resume
+        self.job = job_directory(directory, "train", resume)
+        self.job.claim()
         self._best = -np.inf
         self._seconds_before = 0.0
         self._started = time.perf_counter()
@@ -85,6 +89,10 @@ class Training:
             EmoSimError: a model cannot be asked, a rating failed, or a file cannot be written; after a
                 checkpoint, where one can be.
         """
+        with self.job:
+            return self._train(on_progress)
+
+    def _train(self, on_progress: Callable[[Told], None]) -> dict[str, Any]:
         from emosim_core.training.torch_side.progress import DivergedError, Progress
         from emosim_core.training.torch_side.threads import torch_threads
 
@@ -125,12 +133,18 @@ class Training:
             self.checkpoint()
         than = "" if self.config.learning_rate is None else f" than {self.config.learning_rate:g}"
         good = "Nothing was learned before that"
+        self.job.advises = False  # the same training diverges again
         if progress.at_rest:
             good = f"The state after {progress.at_rest} steps, the last good one, is kept in {self.directory}"
         return RunError(
             f"the training has diverged: after {seen} steps its weights or losses are no finite numbers any more. "
             f"{good}. Train anew with a lower --learning-rate{than} or another --seed"
         )
+
+    @property
+    def directory(self) -> Path:
+        """Where it is written."""
+        return self.job.path
 
     @property
     def seconds(self) -> float:
@@ -142,8 +156,12 @@ class Training:
     def _begin(self) -> int:
         """Write the manifest, or go back to the last checkpoint; the steps that were trained already."""
         begun = 0
-        if not self._resume:
-            self._write(MANIFEST, as_json(self.manifest))
+        if not self.job.resume:
+            try:
+                self._write(MANIFEST, as_json(self.manifest))
+            except RunError:
+                self.job.discard(MANIFEST)
+                raise
         else:
             stored = read_manifest(self.directory)
             check_same(self.directory, stored, self.manifest, MAY_DIFFER)
@@ -183,8 +201,7 @@ class Training:
         try:
             write_whole(path, content)
         except OSError as error:
-            begun = self.directory if name != MANIFEST else None
-            raise cannot_write(path, error, begun, "train") from error
+            raise cannot_write(path, error) from error
 
     def checkpoint(self) -> None:
         """Write all that is needed to go on from here; older checkpoints, and half-written ones, are removed.
@@ -208,7 +225,7 @@ class Training:
                 if other.name.isdigit() and other not in kept:
                     shutil.rmtree(other)
         except OSError as error:
-            raise cannot_write(folder, error, self.directory, "train") from error
+            raise cannot_write(folder, error) from error
 
     def save_model(self, name: str) -> None:
         """Write the recommender of now.
@@ -221,7 +238,7 @@ class Training:
         try:
             save_recommender(self.directory / name, self._told(), actor_bytes(self.model.policy.actor()))
         except OSError as error:
-            raise cannot_write(self.directory / name, error, self.directory, "train") from error
+            raise cannot_write(self.directory / name, error) from error
 
     def _told(self) -> dict[str, Any]:
         return {

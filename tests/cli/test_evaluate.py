@@ -101,7 +101,7 @@ def test_every_option_reaches_the_configuration(quick: Any, tmp_path: Path) -> N
         (["--policies", "random", "--sessions", "0"], "option 'sessions'"),
         (["--policies", "random", "--bootstrap", "3"], "option 'bootstrap'"),
         (["--policies", "random", "--user-order", "random"], "No such option"),
-        (["--policies", "random", "--out", "taken"], "emosim evaluate --resume taken"),
+        (["--policies", "random", "--out", "taken"], "taken exists already; choose another place"),
         (["--policies", "random", "--resume", "taken"], "taken is no evaluation: it has no evaluation.json"),
         (["--policies", "random", "--resume", "a", "--out", "b"], "name different directories"),
         (["--policies", "random", "--max-cost", "1"], "--max-cost needs a language model"),
@@ -176,7 +176,7 @@ def test_an_evaluation_that_is_stopped_in_the_middle_goes_on_to_the_same_figures
     if how is signal.SIGINT:
         assert process.returncode == 130
         assert errors.split("\n") == [
-            "", "Interrupted. What was simulated is kept in e; go on with:", "  emosim evaluate --resume e", "",
+            "", "Interrupted. What was done is kept in e; go on with:", "  emosim evaluate --resume e", "",
         ]  # fmt: skip
     assert json.loads((emosim.folder / "e" / "evaluation.json").read_text())["complete"] is False
     complete = emosim.folder / "e" / "runs" / "new" / "popular" / "summary.json"
@@ -201,7 +201,7 @@ def test_a_language_model_is_asked_as_much_as_may_be_spent_over_all_runs(emosim:
         assert len(server.calls) == 9
         assert "the most that may be spent is spent" in error
         assert "The runs of this evaluation have cost 2.7 since it was started." in error
-        assert "go on with:\n  emosim evaluate --resume e\n" in error
+        assert "go on with:\n    emosim evaluate --resume e\n" in error
         told = emosim("evaluate", "--resume", "e", "--no-plots", "--max-cost", "100").out
     asked = [json.dumps(call.body) for call in server.calls]
     assert len(asked) > 9

@@ -297,7 +297,7 @@ def test_a_run_that_is_stopped_in_the_middle_can_be_read_and_resumed_to_the_same
     if how is signal.SIGINT:
         assert process.returncode == 130
         assert errors.split("\n") == [
-            "", "Interrupted. What was simulated is kept in r; go on with:", "  emosim run --resume r", "",
+            "", "Interrupted. What was done is kept in r; go on with:", "  emosim run --resume r", "",
         ]  # fmt: skip
         assert json.loads((emosim.folder / "r" / "summary.json").read_text())["complete"] is False
     else:
@@ -325,11 +325,14 @@ def test_a_full_disk_is_one_clear_message_and_the_run_goes_on_when_there_is_room
 
     options = (*MOVIES, "--episodes", "30", "--quiet", "--out", "r")
     first = emosim(*options, status=2, preexec_fn=limited(300)).err
-    assert first == "Error: r/manifest.json cannot be written: File too large.\n"
+    assert first == (
+        "Error: r/manifest.json cannot be written: File too large.\n"
+        "  Nothing was begun; when this is mended, give the same command again.\n"
+    )
     said = emosim(*options, status=2, preexec_fn=limited(100_000)).err
     assert said == (
-        "Error: r/interactions.jsonl cannot be written: File too large. What was written before is kept; "
-        "when this is mended, continue with: emosim run --resume r\n"
+        "Error: r/interactions.jsonl cannot be written: File too large.\n"
+        "  What was done is kept in r; when this is mended, go on with:\n    emosim run --resume r\n"
     )
     assert "The run is not complete" in emosim("show", "r").out
     emosim("run", "--resume", "r", "--quiet")

@@ -103,7 +103,7 @@ def test_help_shows_the_defaults_of_the_configuration(quick: Any) -> None:
         (["--device", "toaster"], "toaster"),
         (["--resume", "nowhere"], "nowhere"),
         (["--resume", "a", "--out", "b"], "name different directories"),
-        (["--out", "taken"], "emosim train --resume taken"),
+        (["--out", "taken"], "taken exists already; choose another place"),
         (["--config", "wrong.toml"], "A2C has no such argument. Did you mean 'ent_coef'"),
         (["--rater", "rule_basd"], "Did you mean 'rule_based'"),
         (["--max-cost", "1"], "--max-cost needs a language model"),

@@ -475,11 +475,14 @@ def test_several_processes_leave_the_same_as_one(tmp_path: Path) -> None:
 
 
 def test_an_error_in_another_process_is_told_as_it_is(tmp_path: Path) -> None:
+    class Hindered(Processes):
+        def run(self, cells: Sequence[Cell], on_ratings: Callable[[int], None]) -> Any:
+            (tmp_path / "a" / "cells").write_text("a file in the way")
+            return super().run(cells, on_ratings)
+
     session = Ablation(config(studies=["sampling:pairs=50"], seeds=2), tmp_path / "a", Registry())
-    (tmp_path / "a").mkdir()
-    (tmp_path / "a" / "cells").write_text("a file in the way")
     with pytest.raises(Exception, match="cannot be written: Not a directory") as raised:
-        session.play(Processes(2))
+        session.play(Hindered(2))
     assert type(raised.value).__module__ == "emosim_core.errors"
 
 

@@ -423,7 +423,7 @@ def test_an_evaluation_is_resumed_only_with_its_own_configuration(
 def test_a_directory_that_is_taken_or_no_evaluation_is_refused(tmp_path: Path) -> None:
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "note.txt").write_text("mine")
-    with pytest.raises(RunError, match=r"exists already.*emosim evaluate --resume"):
+    with pytest.raises(RunError, match=r"exists already; choose another place"):
         evaluate(SMALL, tmp_path / "taken", plots=False)
     with pytest.raises(RunError, match=r"is no evaluation: it has no evaluation\.json"):
         evaluate({}, tmp_path / "taken", resume=True, plots=False)

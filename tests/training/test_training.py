@@ -138,6 +138,7 @@ def test_a_training_that_was_killed_goes_on_from_its_last_checkpoint(
                 again.model.replay_buffer.observations["consumed"][:40], arrays["observation.consumed"]
             )
             assert (again.model.replay_buffer.rewards[:40] > 0).all()
+    again.job.release()
     (path / "checkpoints" / "000000000999").mkdir()  # a checkpoint that was being written
     (path / "checkpoints" / "000000000999" / "state.pt").write_bytes(b"half")
     (path / "checkpoints" / "mine").mkdir()

@@ -15,7 +15,7 @@ from stable_baselines3.common.logger import KVWriter, Logger
 
 from emosim_core.data import json_text
 from emosim_core.data.files import write_all
-from emosim_core.runs.directory import cannot_write
+from emosim_core.runs.job import cannot_write
 from emosim_core.training.curves import PROGRESS, Told
 from emosim_core.training.torch_side.tracking import trackers
 
@@ -54,7 +54,11 @@ class Progress(BaseCallback):
         self._clock = time.perf_counter()
         self._writers = trackers(training.config, training.directory)
         self.model.set_logger(Logger(None, self._writers))
-        self._stream = (training.directory / PROGRESS).open("ab", buffering=0)
+        path = training.directory / PROGRESS
+        try:
+            self._stream = path.open("ab", buffering=0)
+        except OSError as error:
+            raise cannot_write(path, error) from error
         self._keep()
 
     def _on_step(self) -> bool:
@@ -136,8 +140,7 @@ class Progress(BaseCallback):
         try:
             write_all(self._stream.fileno(), json_text.dumps(line).encode() + b"\n")
         except OSError as error:
-            directory = self._training.directory
-            raise cannot_write(directory / PROGRESS, error, directory, "train") from error
+            raise cannot_write(self._training.directory / PROGRESS, error) from error
         for name, value in (("rollout/reward", told.reward), ("rollout/length", told.length), ("time/fps", told.fps)):
             if value is not None:
                 self.logger.record(name, value)

@@ -1,0 +1,80 @@
+"""Stopping: SIGTERM and SIGHUP end a command as Ctrl-C does, and what is said then."""
+
+from __future__ import annotations
+
+import functools
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from emosim_core.cli.printing import print_line
+
+if TYPE_CHECKING:
+    from emosim_core.runs.job import JobDirectory
+
+CTRL_C = 130
+"""Exit status after Ctrl-C, as shells have it: 128 and the number of the signal."""
+
+_HEEDED = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+_AT_ONCE = 2.0
+"""Seconds in which a signal that comes again is the same one: a terminal that closes sends several."""
+
+
+def heeding_signals(main: Callable[..., NoReturn]) -> Callable[..., NoReturn]:
+    """Give the function of a command line, which leaves by SystemExit, an end on SIGTERM and SIGHUP as on Ctrl-C.
+
+    The exit status is 128 and the number of the signal. A signal that the process ignores, as under ``nohup``, stays
+    ignored.
+    """
+
+    @functools.wraps(main)
+    def heeding(*arguments: object) -> NoReturn:
+        received: list[int] = []
+        last = 0.0
+
+        def stop(number: int, frame: FrameType | None) -> None:
+            nonlocal last
+            before, last = last, time.monotonic()
+            received.append(number)
+            if last - before > _AT_ONCE:
+                raise KeyboardInterrupt
+
+        changed = []
+        if threading.current_thread() is threading.main_thread():
+            changed = [number for number in _HEEDED if signal.getsignal(number) is signal.SIG_DFL]
+        for number in changed:
+            signal.signal(number, stop)
+        try:
+            main(*arguments)
+        except SystemExit as leaving:
+            if received and leaving.code:  # 130, or what a terminal leads to that is no longer there
+                sys.exit(128 + received[0])
+            raise
+        finally:
+            for number in changed:
+                signal.signal(number, signal.SIG_DFL)
+
+    return heeding
+
+
+def interrupted(job: JobDirectory) -> click.exceptions.Exit:
+    """Say what is there after Ctrl-C or a signal, and how to go on.
+
+    Returns:
+        What to raise.
+    """
+    return say_interrupted(job.way_on() or "Nothing was begun; give the same command again.")
+
+
+def say_interrupted(what: str) -> click.exceptions.Exit:
+    """Say that a command was interrupted; returns what to raise."""
+    for line in ("", *f"Interrupted. {what}".split("\n")):
+        print_line(line, err=True)
+    return click.exceptions.Exit(CTRL_C)

@@ -1,0 +1,329 @@
+"""Job directory: what a command writes to, claimed by one process at a time, and what to do after a failure."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import itertools
+import json
+import os
+import socket
+import warnings
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from emosim_core.data.files import is_partial, remove_partials, write_whole
+from emosim_core.errors import EmoSimError, RatingError, RunError
+from emosim_core.runs.plain import own_files
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+LOCK = ".lock"
+"""File that the writer of a directory holds locked."""
+
+MARKER = ".lock.soft"
+"""File that is there while a directory is written on a file system without locks."""
+
+WRITER = ".writer.json"
+"""File that says who writes a directory: process, host, since when, by which command."""
+
+MANIFEST = "manifest.json"
+
+_WAIT = 0.25
+"""Seconds to wait for a lock, in case that its holder is just letting go."""
+
+_NO_LOCKS = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK}
+"""What file systems without locks answer."""
+
+_AGAIN = "Nothing was begun; when this is mended, give the same command again."
+
+_SKIPS = ("run", "train", "evaluate")
+"""Commands that can go on without the ratings that failed."""
+
+_TRIES = 20
+"""How often a directory is made that others take away at the same time."""
+
+
+class JobDirectory:
+    """The directory of a job, such as a run or a training, which one process at a time can claim.
+
+    The claim is a lock of the operating system: it ends with the process, however that ends, and a process that is
+    forked does not take it along. As a context manager, a job directory is let go at the end; an
+    :class:`~emosim_core.errors.EmoSimError` that leaves the block takes along what is there and how to go on.
+
+    Args:
+        path: the directory.
+        command: the command of ``emosim`` that writes it, for messages.
+        resume: whether it holds a job that is to be continued. What a beginning leaves behind that failed is begun
+            again.
+        numbered: whether a number is appended to the name where it is taken.
+        begun: the file that a job has from its beginning on.
+        done: the last file of a job that cannot be resumed; without it, the job is begun again. None for a job that can
+            be resumed.
+        part: whether it is a part of another job, which says how to go on.
+
+    Attributes:
+        path: the directory, once it is claimed with its number.
+        resume: whether there is something to continue.
+        advises: whether an error takes along how to go on.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        command: str,
+        *,
+        resume: bool = False,
+        numbered: bool = False,
+        begun: str = MANIFEST,
+        done: str | None = None,
+        part: bool = False,
+    ) -> None:
+        self.path, self.resume, self.advises = path, resume, not part
+        self._command, self._numbered, self._begun, self._done = command, numbered, begun, done
+        self._lock: BaseFileLock | None = None
+        self._made = self._claimed = False
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is a job to go on with."""
+        return (self.path / self._begun).is_file()
+
+    @property
+    def claimed(self) -> bool:
+        """Whether this process is the writer."""
+        return self._lock is not None
+
+    # ------------------------------------------------------------------------------------------- claiming
+
+    def check(self) -> None:
+        """See whether there is what is wanted, as far as that can be seen without a claim.
+
+        Raises:
+            RunError: the directory is taken, or holds nothing to resume.
+        """
+        try:
+            if self.resume:
+                if not self.begun and not holds_remains(self.path):
+                    raise RunError(f"{self.path} is no run: it has no {self._begun}")
+            elif not self._numbered and not (self.path / LOCK).exists() and self._taken():
+                raise self._exists()
+        except OSError as error:
+            raise cannot_write(self.path, error) from error
+
+    def claim(self) -> None:
+        """Make the directory if need be, and be its only writer from now on.
+
+        Raises:
+            RunError: another process writes it, it is taken, it holds nothing to resume, or it cannot be made.
+        """
+        from filelock import Timeout  # not needed by who only reads
+
+        self.check()
+        wanted, vanished = self.path, None
+        numbers = (wanted.with_name(f"{wanted.name}-{number}") for number in itertools.count(1))
+        for path in itertools.chain([wanted], numbers) if self._numbered else itertools.repeat(wanted, _TRIES):
+            self.path, self._made = path, False
+            try:
+                if self._make():
+                    self._lock = _locked(path)
+                    break
+            except Timeout:
+                if not self._numbered:
+                    raise self._held() from None
+            except FileNotFoundError as error:  # who made it took it away again
+                vanished = error
+            except OSError as error:
+                self._take_away()
+                raise self._not_claimed(error) from error
+        if self._lock is None:
+            assert vanished is not None
+            raise self._not_claimed(vanished) from vanished
+        try:
+            self._enter()
+        except BaseException as error:
+            self.discard()
+            if isinstance(error, OSError):
+                raise self._not_claimed(error) from error
+            raise
+        self._claimed = True
+
+    def _make(self) -> bool:
+        """Make the directory; whether this one can be used."""
+        if self.resume:
+            return True
+        try:
+            try:
+                self.path.mkdir()
+            except FileNotFoundError:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self.path.mkdir()
+            self._made = True
+        except FileExistsError:
+            if self._numbered:
+                return False
+            if not self.path.is_dir():
+                raise
+        return True
+
+    def _enter(self) -> None:
+        """Look at what is there, now that nobody else changes it, and say who is here."""
+        if self.resume:
+            self.check()
+            own_files(self.path)
+            self.resume = self.begun
+        elif self._taken():
+            raise self._exists()
+        remove_partials(self.path)
+        about = {
+            "process": os.getpid(),
+            "host": socket.gethostname(),
+            "since": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "command": f"emosim {self._command}",
+        }
+        write_whole(self.path / WRITER, json.dumps(about).encode() + b"\n")
+
+    def _taken(self) -> bool:
+        if not self.path.is_dir():
+            return os.path.lexists(self.path)
+        unfinished = self._done is not None and self.begun and not (self.path / self._done).exists()
+        return not unfinished and not holds_remains(self.path)
+
+    def _exists(self) -> RunError:
+        if self._done is None and self.begun:
+            return RunError(
+                f"{self.path} exists already. Choose another place with --out, or continue it with: "
+                f"emosim {self._command} --resume {self.path}"
+            )
+        return RunError(f"{self.path} exists already; choose another place with --out")
+
+    def _not_claimed(self, error: OSError) -> RunError:
+        if self.resume:
+            return RunError(f"{cannot_write(self.path, error)}\n{self.way_on('when this is mended, ')}")
+        return RunError(f"{cannot_write(self.path, error)}\n{_AGAIN}")
+
+    def _held(self) -> RunError:
+        who, soft = "another process", self.path / MARKER
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+            about = json.loads((self.path / WRITER).read_text(encoding="utf-8"))
+            host, since, command = (_legible(about[name]) for name in ("host", "since", "command"))
+            who = f"process {int(about['process'])} on {host}, since {since} ({command})"
+        gone = f" If it is gone, remove {soft}." if soft.exists() else ""
+        return RunError(
+            f"{self.path} is being written by {who}; nothing was changed. Wait until it has ended, or choose another "
+            f"place with --out.{gone}"
+        )
+
+    # ------------------------------------------------------------------------------------------ letting go
+
+    def release(self) -> None:
+        """Let others write here; what was written stays."""
+        if self._lock is None:
+            return
+        lock, self._lock = self._lock, None
+        for name in (WRITER, LOCK):
+            with contextlib.suppress(OSError):  # a file that stays is no obstacle
+                (self.path / name).unlink()
+        lock.release()
+
+    def discard(self, *names: str) -> None:
+        """Remove files that this process wrote, and the directory if this process made it and nothing else is in it."""
+        if self._lock is None:
+            return
+        for name in names:
+            with contextlib.suppress(OSError):
+                (self.path / name).unlink()
+        self.release()
+        self._take_away()
+
+    def _take_away(self) -> None:
+        if self._made:
+            with contextlib.suppress(OSError):  # somebody else has claimed it by now
+                self.path.rmdir()
+
+    def __enter__(self) -> JobDirectory:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, EmoSimError):
+            self.explain(error)
+        self.release()
+
+    def explain(self, error: EmoSimError) -> None:
+        """Add to an error what is there now and how to go on, if the directory was claimed when it came up."""
+        if not self._claimed or not self.advises:
+            return
+        if hint := self.way_on("when this is mended, "):
+            if isinstance(error, RatingError) and self._command in _SKIPS:
+                hint += (
+                    "\nor leave out what cannot be rated:\n"
+                    f"  emosim {self._command} --resume {self.path} --on-failed-rating skip"
+                )
+            error.args = (f"{error}\n{hint}",)
+        elif isinstance(error.__cause__, OSError):
+            error.args = (f"{error}\n{_AGAIN}",)
+
+    def way_on(self, when: str = "") -> str:
+        """What is there after a failure, and the command that goes on; empty where nothing was begun."""
+        if not (self._claimed or self.resume) or not self.begun:
+            return ""
+        if self._done is not None:
+            return f"What was answered is kept; {when}give the same command again, with --out {self.path}"
+        return f"What was done is kept in {self.path}; {when}go on with:\n  emosim {self._command} --resume {self.path}"
+
+
+def holds_remains(path: Path) -> bool:
+    """Whether a directory holds nothing, or only what a beginning leaves behind that failed.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    return path.is_dir() and all(one.name in (LOCK, MARKER, WRITER) or is_partial(one.name) for one in path.iterdir())
+
+
+def cannot_write(path: Path, error: OSError) -> RunError:
+    """What to say when a file or a directory cannot be written."""
+    return RunError(f"{path} cannot be written: {error.strerror or error}.")
+
+
+def _locked(directory: Path) -> BaseFileLock:
+    """The lock of a directory; on a file system without locks, a file that stands for it.
+
+    Raises:
+        Timeout: somebody else has it.
+        OSError: it cannot be made.
+    """
+    from filelock import FileLock, SoftFileLock, Timeout
+
+    lock: BaseFileLock = FileLock(directory / LOCK, timeout=_WAIT, thread_local=False)
+    try:
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            lock.acquire(poll_interval=0.02)
+        if not said:  # filelock warns where it makes a file stand for a lock; below is said what that means
+            return lock
+        stand_in = directory / LOCK
+    except (NotImplementedError, OSError) as error:
+        if isinstance(error, Timeout) or (isinstance(error, OSError) and error.errno not in _NO_LOCKS):
+            raise
+        stand_in = directory / MARKER
+        lock = SoftFileLock(stand_in, timeout=_WAIT, thread_local=False)
+        lock.acquire(poll_interval=0.02)
+    warnings.warn(
+        f"the file system of {directory} has no locks; the file {stand_in} stands for one. It stays when a process is "
+        "killed; on this machine that is noticed, on another one remove it",
+        stacklevel=2,
+    )
+    return lock
+
+
+def _legible(value: object) -> str:
+    """A short text from a file, without what a terminal acts on."""
+    return "".join(char for char in str(value)[:80] if char.isprintable())
+
+
+def job_directory(place: Path | JobDirectory, command: str, resume: bool, begun: str = MANIFEST) -> JobDirectory:
+    """A directory as a job directory, unless it is one."""
+    return place if isinstance(place, JobDirectory) else JobDirectory(place, command, resume=resume, begun=begun)

@@ -1,0 +1,121 @@
+"""SIGTERM, SIGHUP and a terminal that is closed end a command as Ctrl-C does; workers end with their parent."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from emosim_core.testing import Answer, ChatServer
+
+MARK = "EMOSIM_TEST_MARK"
+
+ABLATE = (
+    "ablate", "--plugin", "movies", "--study", "sampling:pairs=4000,high_rating", "--seeds", "4", "--jobs", "2",
+    "--out", "a", "--quiet",
+)  # fmt: skip
+RUN = ("run", "--plugin", "movies", "--episodes", "3000", "--out", "r")
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
+
+
+def marked(mark: str) -> list[int]:
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"{MARK}={mark}\0".encode() in (folder / "environ").read_bytes():
+                found.append(int(folder.name))
+        except OSError:
+            continue
+    return found
+
+
+def waited_for(what: Callable[[], Any], seconds: float = 60) -> None:
+    until = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def in_terminal(emosim: Any, *arguments: str) -> tuple[int, int]:
+    """Start a command in a terminal of its own; its process and the terminal's other end."""
+    import pty
+
+    environment = emosim.environment()
+    process, terminal = pty.fork()
+    if process == 0:
+        os.chdir(emosim.folder)
+        os.execve(sys.executable, [sys.executable, "-m", "emosim_core", *arguments], environment)
+    return process, terminal
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
+def test_workers_of_an_ablation_end_with_it(emosim: Any, number: signal.Signals) -> None:
+    mark = f"{os.getpid()}-{number}"
+    emosim.variables[MARK] = mark
+    process = emosim.start(*ABLATE)
+    waited_for(lambda: len(marked(mark)) >= 4 or list(emosim.folder.glob("a/cells/*/cell.json")))
+    process.send_signal(number)
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == (-number if number == signal.SIGKILL else 128 + number)
+    assert "Traceback" not in said
+    waited_for(lambda: not marked(mark), 15)
+    if number != signal.SIGKILL:
+        assert "emosim ablate --resume a" in said or "give the same command again" in said
+
+
+@pytest.mark.parametrize("command", ["run", "ablate"])
+def test_a_terminal_that_is_closed_ends_a_command_and_leaves_it_to_be_resumed(emosim: Any, command: str) -> None:
+    mark = f"{os.getpid()}-{command}"
+    emosim.variables[MARK] = mark
+    process, terminal = in_terminal(emosim, *(RUN if command == "run" else ABLATE))
+    begun = emosim.folder / ("r/interactions.jsonl" if command == "run" else "a/manifest.json")
+    os.set_blocking(terminal, False)
+
+    def going() -> bool:
+        with contextlib.suppress(BlockingIOError):
+            os.read(terminal, 65536)
+        return begun.exists() and (command == "ablate" or begun.stat().st_size > 20_000)
+
+    waited_for(going)
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 128 + signal.SIGHUP
+    waited_for(lambda: not marked(mark), 15)
+    folder = emosim.folder / begun.relative_to(emosim.folder).parts[0]
+    assert not list(folder.rglob(".*")) or not folder.exists()
+
+
+def test_under_nohup_a_terminal_that_is_closed_ends_nothing(emosim: Any) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "emosim_core", "run", "--plugin", "movies", "--episodes", "60", "--quiet", "--out", "r"],
+        cwd=emosim.folder,
+        env=emosim.environment(),
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
+    )
+    waited_for((emosim.folder / "r" / "interactions.jsonl").exists)
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(60) == 0
+
+
+def test_a_command_that_asks_a_language_model_keeps_what_is_under_way(emosim: Any) -> None:
+    with ChatServer(lambda asked: Answer("7", delay=0.4)) as server:
+        emosim.variables.update({"DEEPSEEK_API_KEY": "sk-test", "DEEPSEEK_BASE_URL": server.url})
+        options = ("--users", "sampled:n=4", "--episodes", "4", "--max-steps", "3", "--llm-model", "deepseek-chat")
+        process = emosim.start("run", "--plugin", "movies", *options, "--concurrency", "4", "--out", "r", "--quiet")
+        waited_for(lambda: len(server.calls) >= 6)
+        process.send_signal(signal.SIGTERM)
+        said = process.communicate(timeout=60)[1]
+        assert process.returncode == 128 + signal.SIGTERM
+        assert "emosim run --resume r" in said
+        emosim("run", "--resume", "r", "--quiet")
+    asked = [call.body["messages"][-1]["content"] for call in server.calls if call.body]
+    assert len(asked) == len(set(asked))
