@@ -56,7 +56,7 @@ def test_the_first_bytes_say_how_a_file_is_packed_not_its_name(tmp_path: Path) -
         (b"%PDF-1.7", "is a PDF document"),
         (b"id,title\n1,O\0ne\n", "row 2: holds a NUL character"),
         (SONGS.encode("utf-16-le"), "row 1: holds a NUL character"),
-        (gzip.compress(SONGS.encode())[:-9], "cannot be read"),
+        (gzip.compress(SONGS.encode(), mtime=0)[:-9], "cannot be read"),
         (b"\x1f\x8b\x08", "cannot be read"),
     ],
 )
