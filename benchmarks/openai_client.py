@@ -46,7 +46,7 @@ def plain(url: str) -> tuple[Ask, Close]:
 
 
 def over_aiohttp(url: str) -> tuple[Ask, Close]:
-    """The same with the client's faster transport, which is the one of emosim-deepseek."""
+    """The same with the client's own transport over aiohttp, which uses connections again."""
     from openai import AsyncOpenAI, DefaultAioHttpClient
 
     return through(AsyncOpenAI(base_url=url, api_key="key", max_retries=0, http_client=DefaultAioHttpClient()))
@@ -77,7 +77,7 @@ def bare(url: str, connection_for_each: bool) -> tuple[Ask, Close]:
 
 
 def backend(url: str) -> tuple[Ask, Close]:
-    """The backend: aiohttp with a connection for each question, and a strict reading of the body."""
+    """The backend: the openai client over aiohttp with a connection for each question, and a strict reading."""
     from emosim_deepseek.endpoint import Endpoint, EndpointOptions
 
     asked = Endpoint(EndpointOptions(model=f"{url}#model"))

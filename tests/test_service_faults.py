@@ -47,7 +47,7 @@ def test_a_question_that_is_refused_is_one_failed_rating_and_the_command_that_is
     with ChatServer(script) as server:
         error = emosim(*RUN, "--llm-model", f"{server.url}#m", "--out", "r", "--num-envs", "2", status=2).err
         assert fault["error"]["message"] in error
-        commands = [line.split() for line in error.splitlines() if line.startswith("  emosim ")]
+        commands = [line.split() for line in error.splitlines() if line.lstrip().startswith("emosim ")]
         assert commands == [
             ["emosim", "run", "--resume", "r"],
             ["emosim", "run", "--resume", "r", "--on-failed-rating", "skip"],

@@ -142,11 +142,13 @@ class ChatService(LLMBackend):
         usage = usage_of(envelope.value)
         try:
             self._binding.check(name, sent, reply.headers, reply.body, envelope.answer_id)
-            if (fault := fault_of_envelope(envelope.value)) is not None:
-                raise failure_in_answer(fault, reply.headers, self._asked, key)
         except LLMError as error:
             error.usage = usage
             raise
+        if (fault := fault_of_envelope(envelope.value)) is not None:
+            problem = failure_in_answer(fault, reply.headers, self._asked, key)
+            problem.usage = usage_of_error(envelope.value)
+            raise problem
         answer = read_answer(envelope, self._asked.service)
         self._cut_prompts.look(body["messages"], usage.prompt)
         self._note_model(answer.model)

@@ -570,3 +570,13 @@ def test_another_model_that_answers_is_said_once(caplog: pytest.LogCaptureFixtur
     assert [record.getMessage().partition(" now ")[2] for record in caplog.records] == [
         "answers with the model 'b'; before it was 'a'"
     ]
+
+
+def test_an_error_in_place_of_an_answer_costs_what_it_reports_and_nothing_else(ask: Ask) -> None:
+    fault = {"error": {"message": "overloaded", "code": 503}}
+    for body, usage in ((fault, None), ({**fault, "usage": {"prompt_tokens": 9, "completion_tokens": 0}}, 9)):
+        raw = json.dumps(body).encode()
+        with ChatServer(lambda asked, raw=raw: Answer(raw=raw)) as server:
+            error = ask(endpoint(server.url))
+        assert isinstance(error, LLMError)
+        assert (error.usage and error.usage.prompt) == usage
