@@ -115,7 +115,8 @@ def test_a_mistake_is_one_clear_message_and_leaves_nothing(
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "note").write_text("mine")
     (tmp_path / "runs" / "r").mkdir(parents=True)
-    manifest = {"config": {"plugin": "movies", "policy": "random", "episodes": 3}}
+    config = {"plugin": "movies", "policy": "random", "episodes": 3}
+    manifest = {"format": 1, "language_model_asked": False, "config": config, "parts": {}, "data": {}}
     (tmp_path / "runs" / "r" / "manifest.json").write_text(json.dumps(manifest))
     before = sorted(tmp_path.rglob("*"))
     assert said in quick(*MOVIES, *arguments, "--no-plots", status=2).err
