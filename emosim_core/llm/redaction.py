@@ -28,14 +28,19 @@ _NAMES_A_SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL", re.IGNOREC
 
 _ESCAPE = re.compile(
     r"%([0-9A-Fa-f]{2})|\\+u([0-9A-Fa-f]{4})|\\+x([0-9A-Fa-f]{2})|&#[xX]0*([0-9A-Fa-f]{1,4});|&#0*([0-9]{1,5});|\\+(/)"
+    r"|\\+U000([0-9A-Fa-f]{5})|\\+u\{0*([0-9A-Fa-f]{1,5})\}|\\+([0-3][0-7]{2})"
 )
-_LAYERS = 2
 _SKIPPED = re.compile(r"[\s\u00ad\u200b-\u200f\u2028-\u202f\u2060-\u2064\ufeff]+")
+_BETWEEN = re.compile(r"0[xX](?=[0-9A-Fa-f]{2})|[^A-Za-z0-9+/=]+")
+_READINGS = ((), (_ESCAPE,), (_ESCAPE, _ESCAPE), (_ESCAPE, _ESCAPE, _SKIPPED), (_BETWEEN,))
+"""Ways to read a text: escapes are resolved, all else that is found is left out."""
+
 _LOWER = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
 _STANDARD = str.maketrans("-_", "+/")
 
 _Error = TypeVar("_Error", bound=EmoSimError)
 _Span = tuple[int, int]
+_Reading = tuple[re.Pattern[str], ...]
 
 
 class _Needle(NamedTuple):
@@ -56,8 +61,8 @@ class Redactor:
     """Takes secrets out of texts.
 
     A secret is found in plain, in any case, as base64 (both alphabets, at any offset, as in ``Authorization: Basic``),
-    in hexadecimal digits, in URL, JSON, HTML and ``\\x`` escapes, and with white space or invisible characters in
-    between. Of a secret of 16 characters or more that has a digit, and of any of 32, parts of 8 characters are taken
+    in hexadecimal digits, in URL, JSON, HTML and backslash escapes, and with white space, invisible characters or
+    punctuation in between. Of a secret of 16 characters or more that has a digit, and of any of 32, parts of 8 characters are taken
     out too, so that it does not pass in pieces.
 
     Args:
@@ -164,6 +169,8 @@ def _needles(secret: str, message: bool = False) -> Iterator[_Needle]:
     part = _PART_OF_MESSAGE if message else _PART if in_parts else 0
     plain = secret.translate(_LOWER)
     yield _Needle(_LOWER, plain, part or len(plain))
+    if len(bare := _BETWEEN.sub("", plain)) < len(plain) and len(bare) >= SHORTEST:
+        yield _Needle(_LOWER, bare, part or len(bare))
     digits = data.hex()
     yield _Needle(_LOWER, digits, min(2 * (part or len(data)), len(digits)))
     for offset in range(3):
@@ -178,10 +185,10 @@ def _without(text: str, needles: list[_Needle]) -> str:
     if not needles or len(text) < min(needle.least for needle in needles):
         return text
     hidden: list[_Span] = []
-    for layer, view in enumerate(_views(text)):
+    for view, reading in _views(text).items():
         found = list(_found(view, needles))
         if found:
-            spans = _spans(text, layer)
+            spans = _spans(text, reading)
             hidden += [(spans[start][0], spans[end - 1][1]) for start, end in found]
     if not hidden:
         return text
@@ -192,36 +199,45 @@ def _without(text: str, needles: list[_Needle]) -> str:
     return "".join([*shown, text[at:]])
 
 
-def _views(text: str) -> Iterator[str]:
-    """A text as it stands, then with its escapes resolved, and resolved again, then without white space."""
-    yield text
-    for _ in range(_LAYERS):
-        text = _ESCAPE.sub(_sign, text) if "%" in text or "\\" in text or "&#" in text else text
-        yield text
-    yield _SKIPPED.sub("", text)
+def _views(text: str) -> dict[str, _Reading]:
+    """A text as it can be read, each with the reading that makes it so."""
+    escaped = "%" in text or "\\" in text or "&#" in text
+    views: dict[str, _Reading] = {}
+    for reading in _READINGS:
+        view = text
+        for step in reading:
+            if step is not _ESCAPE or escaped:
+                view = step.sub(_read if step is _ESCAPE else "", view)
+        views.setdefault(view, reading)
+    return views
 
 
-def _spans(text: str, layer: int) -> list[_Span]:
+def _spans(text: str, reading: _Reading) -> list[_Span]:
     """Where each character of a view of a text stands in the text itself."""
     spans = [(at, at + 1) for at in range(len(text))]
-    for number in range(layer):
-        resolved, more, at = [], [], 0
-        last = number == _LAYERS
-        for match in (_SKIPPED if last else _ESCAPE).finditer(text):
-            resolved.append(text[at : match.start()] + ("" if last else _sign(match)))
+    for step in reading:
+        view, more, at = [], [], 0
+        for match in step.finditer(text):
+            sign = _read(match)
+            view += [text[at : match.start()], sign]
             more += spans[at : match.start()]
-            if not last:
+            if sign:
                 more.append((spans[match.start()][0], spans[match.end() - 1][1]))
             at = match.end()
-        text, spans = "".join([*resolved, text[at:]]), more + spans[at:]
+        text, spans = "".join([*view, text[at:]]), more + spans[at:]
     return spans
 
 
-def _sign(match: re.Match[str]) -> str:
-    url, code, byte, hexadecimal, decimal, slash = match.groups()
-    digits = url or code or byte or hexadecimal
-    number = int(digits, 16) if digits else int(decimal) if decimal else ord(slash)
-    return chr(number)
+def _read(match: re.Match[str]) -> str:
+    """The character that an escape stands for; nothing for what is left out."""
+    if match.re is not _ESCAPE:
+        return ""
+    url, code, byte, hexadecimal, decimal, slash, long, braced, octal = match.groups()
+    if slash:
+        return slash
+    if decimal or octal:
+        return chr(int(decimal) if decimal else int(octal, 8))
+    return chr(int(url or code or byte or hexadecimal or long or braced, 16))
 
 
 def _found(view: str, needles: list[_Needle]) -> Iterator[_Span]:

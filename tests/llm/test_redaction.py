@@ -36,6 +36,11 @@ WRAPPED: dict[str, Callable[[str], str]] = {
     "json": lambda secret: json.dumps(secret)[1:-1],
     "json escapes": lambda secret: "".join(f"\\u{ord(sign):04x}" for sign in secret),
     "bytes": lambda secret: "".join(f"\\x{ord(sign):02x}" for sign in secret),
+    "hex with colons": lambda secret: secret.encode().hex(":"),
+    "hex of each byte": lambda secret: " ".join(hex(sign) for sign in secret.encode()),
+    "long escapes": lambda secret: "".join(f"\\U{ord(sign):08x}" for sign in secret),
+    "escapes in braces": lambda secret: "".join(f"\\u{{{ord(sign):x}}}" for sign in secret),
+    "octal": lambda secret: "".join(f"\\{ord(sign):03o}" for sign in secret),
     "html": lambda secret: "".join(f"&#{ord(sign)};" for sign in secret),
     "spaced": lambda secret: " ".join(secret),
     "invisible": lambda secret: "\u200b".join(secret),
@@ -84,6 +89,14 @@ def test_a_rating_is_still_read_from_an_answer_that_holds_the_key() -> None:
     clean = Redactor([KEY]).answer(ChatAnswer(text))
     assert json.loads(clean.text)["rating"] == 7
     assert KEY not in clean.text
+
+
+@pytest.mark.parametrize("between", [".", ", ", "|", "', '", ""])
+def test_a_key_whose_signs_stand_apart_is_taken_out(between: str) -> None:
+    key = "zq7Xk-Lm42-Pw9Rt"
+    clean = Redactor([key]).text(f"it is {between.join(key.replace('-', between and '-'))}.")
+    assert HIDDEN in clean
+    assert "Lm42" not in clean.replace(between, "")
 
 
 @pytest.mark.parametrize("word", ["7", "good", "EMPTY", "none", "ollama", "the"])
