@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from emosim_core import ChatAnswer, ChatRequest, LLMBackend, LLMError, LLMRequestError, Usage
+from emosim_core import ChatAnswer, ChatRequest, LLMBackend, LLMError, LLMRefusedError, LLMRequestError, Usage
 from emosim_local_gpu import memory, source
 from emosim_local_gpu.options import LocalOptions
 
@@ -143,7 +143,7 @@ class LocalBackend(LLMBackend):
         else:
             longest_answer = 1
         if loaded.longest is not None and len(tokens) + longest_answer > loaded.longest:
-            raise LLMRequestError(
+            raise LLMRefusedError(
                 f"the question has {len(tokens):,} tokens; {self.options.model} takes {loaded.longest:,} for question "
                 "and answer: show less of the history or of the descriptions, or use a model with a longer context"
             )
@@ -211,12 +211,14 @@ class LocalBackend(LLMBackend):
 
     def _too_big(self, loaded: Loaded, job: _Job) -> LLMRequestError:
         device = loaded.engine.device
-        return LLMRequestError(
+        error = LLMRequestError(
             f"one question of {len(job.tokens):,} tokens does not fit into memory: {device} has "
             f"{memory.in_words(memory.available(device))} free beside the {memory.in_words(loaded.needs)} of the "
             "model's weights. Show less of the history, or use a smaller model, dtype=bfloat16, quantization=4bit or "
             "device_map=auto."
         )
+        error.doubtful = True  # a shorter question may fit
+        return error
 
     def _choose(self, loaded: Loaded, choices: tuple[str, ...], jobs: list[_Job], prefix: Prefix) -> list[ChatAnswer]:
         from emosim_local_gpu.scoring import score

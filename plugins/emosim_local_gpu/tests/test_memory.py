@@ -85,6 +85,7 @@ def test_where_not_even_one_fits_the_error_says_what_there_is(
     answers = local.answer_batch(questions(3, choices=TEN))
     for answer in answers:
         assert isinstance(answer, LLMRequestError)
+        assert answer.doubtful, "a shorter question may fit"
         for word in ("tokens", "does not fit", "free", "MiB of the model's weights", "quantization=4bit"):
             assert word in str(answer), str(answer)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from emosim_local_gpu.backend import LocalBackend
 
-from emosim_core import ChatAnswer, ChatRequest, LLMError, LLMRequestError
+from emosim_core import ChatAnswer, ChatRequest, LLMError, LLMRefusedError, LLMRequestError
 
 Make = Callable[..., LocalBackend]
 Ask = Callable[..., list[ChatRequest]]
@@ -185,7 +185,7 @@ def test_a_question_that_is_too_long_spoils_no_other(
 ) -> None:
     asked = [*questions(2, choices=TEN), question("film " * 2000, choices=TEN)]
     answers = backend("bytes").answer_batch(asked)
-    assert isinstance(answers[2], LLMRequestError)
+    assert isinstance(answers[2], LLMRefusedError)
     assert "4,096" in str(answers[2])
     told(answers[:2])
 
