@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from emosim_core.errors import EmoSimError, LLMError, PluginError
 from emosim_core.llm.chat import ChatAnswer
@@ -43,18 +43,26 @@ _Span = tuple[int, int]
 _Reading = tuple[re.Pattern[str], ...]
 
 
-class _Needle(NamedTuple):
+class _Needle:
     """Something of which no part may stand in a text.
 
-    Attributes:
+    Args:
         form: how a text is read to find it.
         text: all of it.
         least: characters in a row that are a part of it.
+
+    Attributes:
+        pieces: every part of it holds one of these, so that only they are searched for; as long as each other.
+        step: characters from the beginning of one piece to that of the next.
     """
 
-    form: dict[int, int]
-    text: str
-    least: int
+    __slots__ = ("form", "least", "pieces", "step", "text")
+
+    def __init__(self, form: dict[int, int], text: str, least: int) -> None:
+        self.form, self.text, self.least = form, text, least
+        size = (least + 1) // 2
+        self.step = least - size + 1
+        self.pieces = [text[start : start + size] for start in range(0, len(text) - size + 1, self.step)]
 
 
 class Redactor:
@@ -62,8 +70,8 @@ class Redactor:
 
     A secret is found in plain, in any case, as base64 (both alphabets, at any offset, as in ``Authorization: Basic``),
     in hexadecimal digits, in URL, JSON, HTML and backslash escapes, and with white space, invisible characters or
-    punctuation in between. Of a secret of 16 characters or more that has a digit, and of any of 32, parts of 8 characters are taken
-    out too, so that it does not pass in pieces.
+    punctuation in between. Of a secret of 16 characters or more that has a digit, and of any of 32, parts of 8
+    characters are taken out too, so that it does not pass in pieces.
 
     Args:
         secrets: what to take out. Those of fewer than :data:`SHORTEST` characters stay in answers, as they may be words
@@ -242,21 +250,19 @@ def _read(match: re.Match[str]) -> str:
 
 def _found(view: str, needles: list[_Needle]) -> Iterator[_Span]:
     """Where parts of needles stand in a view of a text."""
-    forms = {id(form): view.translate(form) for form in (_LOWER, _STANDARD)}
-    for form, needle, least in needles:
-        straw = forms[id(form)]
-        # Every part of that length holds one of these pieces, so that only they are searched for.
-        size = (least + 1) // 2
-        for start in range(0, len(needle) - size + 1, least - size + 1):
-            piece = needle[start : start + size]
+    lower, standard = view.translate(_LOWER), view.translate(_STANDARD)
+    for needle in needles:
+        straw = lower if needle.form is _LOWER else standard
+        text, size = needle.text, len(needle.pieces[0])
+        for number, piece in enumerate(needle.pieces):
             at = straw.find(piece)
             while at >= 0:
-                left, right = 0, size
-                while left < min(start, at) and needle[start - left - 1] == straw[at - left - 1]:
+                start, left, right = number * needle.step, 0, size
+                while left < min(start, at) and text[start - left - 1] == straw[at - left - 1]:
                     left += 1
-                while start + right < len(needle) and straw[at + right : at + right + 1] == needle[start + right]:
+                while start + right < len(text) and straw[at + right : at + right + 1] == text[start + right]:
                     right += 1
-                if left + right >= least:
+                if left + right >= needle.least:
                     yield at - left, at + right
                 at = straw.find(piece, at + 1)
 
