@@ -16,7 +16,8 @@ Body = dict[str, Any]
 _NOT_TAKEN = re.compile(
     r"not (currently |yet )?(be )?(support|permit|allow|accept|recogni|implement|enabled|available|compatible)|"
     r"(does|do|can|is)(n't| not) (support|allow|accept|take)|unsupported|unknown|unrecogni|unexpected|invalid|extra|"
-    r"deprecated|only the default|only .{0,40}(is|are) supported|instead|must be (1|'text'|text)|not a valid|"
+    r"deprecated|only the default|only .{0,40}(is|are) supported|instead|(must|should) be (1|'text'|text)|not a valid|"
+    r"may only be|can only be|strictly positive|must contain the word|"
     r"unavailable|alternate",
     re.IGNORECASE,
 )

@@ -11,8 +11,8 @@ from emosim_deepseek.bodies import Fault, fault_of, shortened, strict_json
 from emosim_deepseek.usage import usage_of
 
 _SHOWN = 200
-_THINKS = re.compile(r"\s*<(think|thinking|thought|reasoning)>(.*?)(</\1>|\Z)", re.DOTALL)
-_ENDS_THINKING = re.compile(r"</(think|thinking|thought|reasoning)>")
+_THINKS = re.compile(r"\s*<((?:seed:)?think|thinking|thought|reasoning)>(.*?)(</\1>|\Z)", re.DOTALL | re.IGNORECASE)
+_ENDS_THINKING = re.compile(r"</((?:seed:)?think|thinking|thought|reasoning)>", re.IGNORECASE)
 _COMMENTS = re.compile(r"(?:[ \t\ufeff]*(?::[^\r\n]*)?(?:\r\n|\r|\n))+")
 """Lines with which a service keeps a connection alive before it answers: empty ones and comments of event streams."""
 

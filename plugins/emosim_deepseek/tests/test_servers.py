@@ -84,6 +84,8 @@ WHOLE = json.dumps(completion())
         (completion([{"type": "text", "text": ""}, {"type": "text", "text": "7"}]), "7", ""),
         (completion("She likes it.\n</think>\n\n7"), "7", "She likes it."),
         (completion("<think>She likes it.</think>7"), "7", "She likes it."),
+        (completion("<seed:think>Well</seed:think>7"), "7", "Well"),
+        (completion("<Think>Well</Think>7"), "7", "Well"),
         (completion("  <thinking>\nWell</thinking>\n7"), "7", "Well"),
         (completion(error=None), "7", ""),
         (b"\xef\xbb\xbf" + WHOLE.encode(), "7", ""),
@@ -370,6 +372,16 @@ SCHEMA = {
             "send_temperature=false",
         ),
         (
+            lambda body: "temperature" in body,
+            {"error": {"message": "`temperature` may only be set to 1 when thinking is enabled."}},
+            "send_temperature=false",
+        ),
+        (
+            lambda body: body.get("temperature") == 0,
+            {"detail": "temperature must be strictly positive"},
+            "send_temperature=false",
+        ),
+        (
             lambda body: "max_tokens" in body,
             {"error": {"message": "Unsupported parameter: 'max_tokens' is not supported with this model. Use "
                                   "'max_completion_tokens' instead.", "param": "max_tokens"}},
@@ -379,6 +391,18 @@ SCHEMA = {
             lambda body: body.get("response_format", {}).get("type") == "json_schema",
             {"error": {"message": "This response_format type is unavailable now", "type": "invalid_request_error"}},
             "structured=json_object",
+        ),
+        (
+            lambda body: body.get("response_format", {}).get("type") == "json_schema",
+            {"detail": [{"type": "literal_error", "loc": ["body", "response_format", "type"],
+                         "msg": "Input should be 'text' or 'json_object'"}]},
+            "structured=json_object",
+        ),
+        (
+            lambda body: "response_format" in body,
+            {"error": {"message": "'messages' must contain the word 'json' in some form, to use 'response_format' of "
+                                  "type 'json_object'."}},
+            "structured=none",
         ),
         (
             lambda body: "response_format" in body,
@@ -396,7 +420,8 @@ SCHEMA = {
             "0Shot_system_default",
         ),
     ],
-    ids=["temperature", "max_tokens", "json_schema", "response_format", "seed", "system"],
+    ids=["temperature", "only 1", "above 0", "max_tokens", "json_schema", "either", "word", "response_format", "seed",
+         "system"],
 )  # fmt: skip
 def test_a_field_that_a_service_does_not_take_is_left_out_or_worded_otherwise_and_that_is_said_once(
     objects: Callable[[dict[str, Any]], bool],
