@@ -138,7 +138,11 @@ class ChatService(LLMBackend):
         return error
 
     def _read(self, reply: Reply, body: Mapping[str, Any], name: str, sent: bytes, key: str) -> ChatAnswer:
-        envelope = open_envelope(reply.body, self._asked.service)
+        try:
+            envelope = open_envelope(reply.body, self._asked.service)
+        except LLMError as error:
+            error.usage = usage_of_error(reply.body)
+            raise
         usage = usage_of(envelope.value)
         try:
             self._binding.check(name, sent, reply.headers, reply.body, envelope.answer_id)
@@ -147,7 +151,7 @@ class ChatService(LLMBackend):
             raise
         if (fault := fault_of_envelope(envelope.value)) is not None:
             problem = failure_in_answer(fault, reply.headers, self._asked, key)
-            problem.usage = usage_of_error(envelope.value)
+            problem.usage = usage_of_error(reply.body)
             raise problem
         answer = read_answer(envelope, self._asked.service)
         self._cut_prompts.look(body["messages"], usage.prompt)

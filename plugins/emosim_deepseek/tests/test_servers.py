@@ -605,3 +605,29 @@ def test_an_error_in_place_of_an_answer_costs_what_it_reports_and_nothing_else(a
             error = ask(endpoint(server.url))
         assert isinstance(error, LLMError)
         assert (error.usage and error.usage.prompt) == usage
+
+
+@pytest.mark.parametrize("status", [200, 500])
+@pytest.mark.parametrize(
+    "body",
+    [
+        WHOLE[:-1] + ', USAGE, "choices": []}',
+        WHOLE[:-1] + ", USAGE}" + WHOLE,
+        WHOLE[:-1] + ', USAGE, "more": NaN}',
+        "[{USAGE}]",
+        'data: {"choices": [], USAGE}\n\ndata: {"choices": [{"ind',
+        ': ping\n\n{USAGE, "choices": [{"message": ',
+        '{"error": {"message": "no", USAGE}, "usage": null}',
+    ],
+    ids=["key twice", "two", "NaN", "list", "stream", "cut", "in the error"],
+)
+def test_what_a_service_reports_counts_also_where_its_answer_can_not_be_read(body: str, status: int, ask: Ask) -> None:
+    usage = '"usage": {"prompt_tokens": 9, "completion_tokens": 4}'
+    error = outcome(ask, body.replace("USAGE", usage).encode(), status=status)
+    assert isinstance(error, LLMError)
+    assert (error.usage.prompt, error.usage.completion) == (9, 4)
+
+
+def test_tokens_under_their_other_names_are_counted(ask: Ask) -> None:
+    answer = outcome(ask, f'{WHOLE[:-1]}, "usage": {{"input_tokens": 9, "output_tokens": 4}}}}'.encode())
+    assert (answer.usage.prompt, answer.usage.completion, answer.usage.known) == (9, 4, True)
