@@ -15,6 +15,7 @@ from emosim_core.cli.places import job_place, nothing_begun
 from emosim_core.cli.printing import print_json, print_line
 from emosim_core.cli.stopping import interrupted
 from emosim_core.errors import ConfigurationError
+from emosim_core.runs.typed import typed
 from emosim_core.runs.words import decimal
 
 if TYPE_CHECKING:
@@ -370,12 +371,13 @@ def _show(screen: Screen, told: Mapping[str, Any], directory: Path) -> None:
         if same_studies:
             screen.print_line(f"No rating differs in: {', '.join(same_studies)}")
     if told["missing"]:
-        screen.print_line(f"{_counted(len(told['missing']), 'cell')} not done: emosim ablate --resume {directory}")
+        way = typed("ablate", "--resume", directory)
+        screen.print_line(f"{_counted(len(told['missing']), 'cell')} not done: {way}")
     if took := usage(directory):
         for name, value in usage_rows(took):
             screen.print_line(f"{name}: {value}")
-    said = f"Records and results are in {directory}; the figures again, from the records: emosim ablate report"
-    screen.print_line(f"{said} {directory}")
+    said = f"Records and results are in {directory}; the figures again, from the records:"
+    screen.print_line(f"{said} {typed('ablate', 'report', directory)}")
 
 
 def _seed_by_seed(told: Mapping[str, Any], pooled: Mapping[str, Any], place: int) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from emosim_core.cli.printing import print_json, print_line
+from emosim_core.runs.typed import typed
 
 if TYPE_CHECKING:
     from emosim_core.llm.cache import AnswerCache
@@ -91,7 +92,7 @@ def export(path: Path | None, file: Path, force: bool) -> None:
     with _opened(path, read_only=True) as kept:
         count = kept.export(file, cleaner)
     _tell_cleaned(cleaner)
-    print_line(f"Wrote {_answers(count)} to {file}. Read them back with: emosim cache import {file}")
+    print_line(f"Wrote {_answers(count)} to {file}. Read them back with: {typed('cache', 'import', file)}")
 
 
 @cache.command("import")

@@ -14,6 +14,7 @@ from emosim_core.cli.printing import print_line
 from emosim_core.cli.run import session_options, simulate, tell_end
 from emosim_core.cli.stopping import say_interrupted
 from emosim_core.errors import ConfigurationError, EmoSimError
+from emosim_core.runs.typed import typed
 
 DEFAULTS = {"episodes": 1000, "people": "known"}
 """What differs from ``emosim run``."""
@@ -62,7 +63,7 @@ def log(
     played = simulate(obj, given, silent=as_json or quiet, defaults=DEFAULTS)
     export = export or _beside(played.directory, format)
     kept = f"The run is kept in {played.directory}; write its interactions with:\n"
-    kept += f"  emosim data export {played.directory} --format {format} --out PATH"
+    kept += f"  {typed('data', 'export', played.directory, '--format', format, '--out')} PATH"
     try:
         exported = exporting.export(
             [played.directory], export, format, dataset_id, Registry(only=obj["only"]), played.config

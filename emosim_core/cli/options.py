@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from emosim_core.errors import ConfigurationError
+from emosim_core.runs.typed import typed
 
 if TYPE_CHECKING:
     from emosim_core.hooks import Registry
@@ -100,7 +100,7 @@ def typed_again(obj: Mapping[str, Any], config: Path | None) -> Again:
     """
     from emosim_core.runs.trust import Again
 
-    return Again(shlex.join(obj["typed"]), config=config)
+    return Again(typed(*obj["typed"][1:]), config=config)
 
 
 def configured(given: Mapping[str, Any], written: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emosim_core.errors import ConfigurationError, RunError
+from emosim_core.runs.typed import quoted
 
 if TYPE_CHECKING:
     from emosim_core.runs.job import JobDirectory
@@ -49,5 +50,5 @@ def nothing_begun(path: Path) -> RunError:
     """What to say where a directory is to be resumed that holds only what a beginning left behind that failed."""
     return RunError(
         f"{path} holds nothing to resume: what began there was stopped at once. Begin again with its first command and "
-        f"--out {path}"
+        f"--out {quoted(path)}"
     )

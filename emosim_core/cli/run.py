@@ -13,6 +13,7 @@ from emosim_core.cli.places import job_place, nothing_begun
 from emosim_core.cli.printing import print_json, print_line
 from emosim_core.cli.stopping import interrupted
 from emosim_core.errors import ConfigurationError
+from emosim_core.runs.typed import typed
 
 if TYPE_CHECKING:
     from emosim_core.runs.runner import Run
@@ -196,4 +197,5 @@ def tell_end(played: Played, as_json: bool, quiet: bool, **more: Any) -> None:
     if before:
         screen.print_line(f"{directory} is complete; nothing was left to do.")
     screen.print(summary_table(summary))
-    screen.print_line(f"Written to {directory}. Read a session with: emosim show {directory} --episode 0")
+    way = typed("show", directory, "--episode", "0")
+    screen.print_line(f"Written to {directory}. Read a session with: {way}")

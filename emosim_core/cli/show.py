@@ -13,6 +13,7 @@ from emosim_core.errors import ConfigurationError
 from emosim_core.llm.fencing import legible
 from emosim_core.model.user import User
 from emosim_core.runs.records import SUMMARY, read_records, read_summary, run_manifest
+from emosim_core.runs.typed import typed
 from emosim_core.runs.words import mood_words, person_lines
 from emosim_core.terminal import one_line
 
@@ -56,7 +57,7 @@ def _tell_run(directory: Path, manifest: dict[str, Any], screen: Any) -> None:
     wanted = manifest["config"]["episodes"]
     screen.print_line(
         f"The run is not complete: {ended} of {wanted} sessions, {steps} steps. "
-        f"Go on with: emosim run --resume {directory}"
+        f"Go on with: {typed('run', '--resume', directory)}"
     )
 
 

@@ -11,6 +11,7 @@ from emosim_core.cli.options import configured, environment_options, keyboard, n
 from emosim_core.cli.places import job_place, nothing_begun
 from emosim_core.cli.printing import print_json, print_line
 from emosim_core.cli.stopping import interrupted
+from emosim_core.runs.typed import typed
 
 if TYPE_CHECKING:
     from emosim_core.training.curves import Told
@@ -160,6 +161,5 @@ def _tell_end(summary: dict[str, Any], directory: Path, as_json: bool, quiet: bo
         f"Trained {summary['timesteps']} steps in {summary['episodes']} sessions and {summary['seconds']:.1f} s "
         f"({summary['steps_per_second']} steps/s); {reward}, actions drawn as in training."
     )
-    screen.print_line(
-        f"Written to {directory}. Measure it with: emosim evaluate --models {directory} --policies random,popular"
-    )
+    way = typed("evaluate", "--models", directory, "--policies", "random,popular")
+    screen.print_line(f"Written to {directory}. Measure it with: {way}")

@@ -10,6 +10,7 @@ import click
 
 from emosim_core.cli.printing import print_line
 from emosim_core.errors import ConfigurationError, EmoSimError, LLMCacheError
+from emosim_core.runs.typed import typed
 
 if TYPE_CHECKING:
     from emosim_core.hooks import Registry
@@ -77,7 +78,8 @@ def generate(
     else:
         people = _written(registry, domain, people, llm_model, asking, yes)
     write_users_csv(out, people)
-    print_line(f"Wrote {len(people)} people to {out}. Use them with: emosim run --plugin {plugin} --users csv:{out}")
+    way = typed("run", "--plugin", plugin, "--users", f"csv:{out}")
+    print_line(f"Wrote {len(people)} people to {out}. Use them with: {way}")
 
 
 def _written(

@@ -11,6 +11,7 @@ from emosim_core.reports.figure import Figure, Series, Table, identifier
 from emosim_core.reports.report import Fact, Report, Section, flat, setup_tables
 from emosim_core.runs.reading import check_format, damaged
 from emosim_core.runs.records import FORMAT, MANIFEST, read_json
+from emosim_core.runs.typed import typed
 from emosim_core.runs.words import decimal
 
 KIND = "ablation"
@@ -30,7 +31,7 @@ def report_of_ablation(directory: Path) -> Report:
         RunError: the directory holds no ablation that has come to results, or is damaged.
     """
     if not (directory / RESULTS).exists():
-        raise RunError(f"{directory} has no {RESULTS} yet; go on with: emosim ablate --resume {directory}")
+        raise RunError(f"{directory} has no {RESULTS} yet; go on with: {typed('ablate', '--resume', directory)}")
     manifest, found = read_json(directory / MANIFEST), read_json(directory / RESULTS)
     for name, one in ((MANIFEST, manifest), (RESULTS, found)):
         check_format(directory / name, one, FORMAT)
@@ -62,7 +63,7 @@ def _report(directory: Path, manifest: Mapping[str, Any], found: Mapping[str, An
         report.facts.append(Fact("differences", str(len(decided)), aside))
     if found["missing"]:
         report.notes.append(
-            f"{_counted(len(found['missing']), 'cell')} not done. Go on with: emosim ablate --resume {directory}"
+            f"{_counted(len(found['missing']), 'cell')} not done. Go on with: {typed('ablate', '--resume', directory)}"
         )
     report.notes += [f"Left out: {study}: {reason}" for study, reason in found.get("left_out", {}).items()]
     report.notes += [str(one) for one in manifest.get("announcements", ())]

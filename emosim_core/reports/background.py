@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from emosim_core.hooks import Registry
 from emosim_core.model import Domain, Item, Loader
 from emosim_core.runs.manifest import digest
 from emosim_core.runs.trust import Again, confirmed
+from emosim_core.runs.typed import typed
 from emosim_core.simulation.assembly import build
 from emosim_core.simulation.config import RunConfig
 
@@ -60,8 +60,9 @@ def background(
         return found
     named = {"plugin": config["plugin"], "items": config["items"]}
     try:
-        again = again or Again(f"emosim report {shlex.quote(str(directory))}", {})
-        confirmed(directory or Path(), named, given or {}, {}, (RunConfig,), registry, again)
+        place = directory or Path()
+        again = again or Again(typed("report", place), {})
+        confirmed(place, named, given or {}, {}, (RunConfig,), registry, again)
     except TrustError as error:
         found.notes.append(f"The items were not loaded, so nothing is said of their categories: {error}")
         return found

@@ -11,6 +11,7 @@ from emosim_core.reports.figure import Figure, Number, Series, Table, identifier
 from emosim_core.reports.report import Fact, Report, Section, flat
 from emosim_core.runs.reading import check_format, damaged
 from emosim_core.runs.records import FORMAT, read_json
+from emosim_core.runs.typed import typed
 from emosim_core.runs.words import ENDINGS, usage_rows, who_answers
 
 EVALUATION = "evaluation.json"
@@ -43,7 +44,7 @@ def report_of_evaluation(directory: Path) -> Report:
     found = read_json(directory / EVALUATION)
     check_format(directory / EVALUATION, found, FORMAT)
     if not found.get("complete"):
-        raise RunError(f"{directory} is not complete; go on with: emosim evaluate --resume {directory}")
+        raise RunError(f"{directory} is not complete; go on with: {typed('evaluate', '--resume', directory)}")
     with damaged(directory / EVALUATION):
         return _report(directory, found)
 
@@ -227,7 +228,7 @@ def _setup(directory: Path, found: Mapping[str, Any]) -> Section:
         if found.get(key):
             tables.append(Table(title, ("package", "version"), flat(found[key])))
     runs = [
-        (f"{name}, {_group(group)}", f"emosim report {directory / one['run']}")
+        (f"{name}, {_group(group)}", typed("report", directory / one["run"]))
         for group, measured in found["groups"].items()
         for name, one in measured["recommenders"].items()
         if one.get("run")

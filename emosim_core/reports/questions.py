@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from emosim_core.runs.records import INTERACTIONS, MANIFEST, run_manifest
 from emosim_core.runs.runner import Run
 from emosim_core.runs.summary import Episode
 from emosim_core.runs.trust import Again, confirmed
+from emosim_core.runs.typed import typed
 from emosim_core.simulation.config import RunConfig, read_config
 from emosim_core.simulation.engine import Step
 
@@ -54,7 +54,7 @@ def questions(
     if not manifest.get("language_model_asked") or "llm_backend" not in manifest["parts"]:
         raise ConfigurationError(f"--prompts: no language model was asked in {directory}, so there are no prompts")
     registry = registry or Registry()
-    again = again or Again(f"emosim report {shlex.quote(str(directory))} --prompts", {})
+    again = again or Again(typed("report", directory, "--prompts"), {})
     values = {**manifest["config"], **(given or {})}
     values = confirmed(directory, values, given or {}, manifest["config"], (RunConfig,), registry, again)
     config: RunConfig = read_config(RunConfig, values, str(directory / MANIFEST))

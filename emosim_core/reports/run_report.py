@@ -22,6 +22,7 @@ from emosim_core.reports.stories import Asked, Stories
 from emosim_core.runs.intervals import bootstrap_ratios, divided
 from emosim_core.runs.records import INTERACTIONS
 from emosim_core.runs.trust import Again
+from emosim_core.runs.typed import typed
 from emosim_core.runs.words import ENDINGS, signed, usage_rows, who_answers
 
 _SECTIONS = (
@@ -169,7 +170,7 @@ def _notes(run: RunColumns, behind: Background) -> list[str]:
     if not run.complete:
         notes.append(
             f"The run is not complete: {len(run.ended):,} of {run.manifest['config'].get('episodes', '?')} sessions "
-            f"ended. Go on with: emosim run --resume {run.directory}"
+            f"ended. Go on with: {typed('run', '--resume', run.directory)}"
         )
     return [*notes, *behind.notes, *(str(one) for one in run.manifest.get("announcements", ()))]
 

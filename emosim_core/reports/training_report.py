@@ -15,6 +15,7 @@ from emosim_core.reports.report import Fact, Report, Section, flat, setup_tables
 from emosim_core.runs.reading import check_format, damaged, read_lines
 from emosim_core.runs.records import FORMAT, MANIFEST, SUMMARY, read_json
 from emosim_core.runs.schemas import Count
+from emosim_core.runs.typed import typed
 from emosim_core.runs.words import usage_rows
 
 PROGRESS = "progress.jsonl"
@@ -87,7 +88,7 @@ def _report(
     if isinstance(wanted, int) and last < wanted:
         report.notes.append(
             f"The training is not complete: {int(last):,} of {wanted:,} steps. "
-            f"Go on with: emosim train --resume {directory}"
+            f"Go on with: {typed('train', '--resume', directory)}"
         )
     curves = [_curve(name, steps, {_words(name).lower(): columns[name]}) for name in names]
     if tested:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from emosim_core.data.files import is_partial, remove_partials, write_whole
 from emosim_core.errors import EmoSimError, RatingError, RunError
 from emosim_core.runs.plain import own_files
+from emosim_core.runs.typed import quoted, typed
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -195,7 +196,7 @@ class JobDirectory:
         if self._done is None and self.begun:
             return RunError(
                 f"{self.path} exists already. Choose another place with --out, or continue it with: "
-                f"emosim {self._command} --resume {self.path}"
+                f"{typed(self._command, '--resume', self.path)}"
             )
         return RunError(f"{self.path} exists already; choose another place with --out")
 
@@ -259,7 +260,7 @@ class JobDirectory:
             if isinstance(error, RatingError) and self._command in _SKIPS:
                 hint += (
                     "\nor leave out what cannot be rated:\n"
-                    f"  emosim {self._command} --resume {self.path} --on-failed-rating skip"
+                    f"  {typed(self._command, '--resume', self.path, '--on-failed-rating', 'skip')}"
                 )
             error.args = (f"{error}\n{hint}",)
         elif isinstance(error.__cause__, OSError):
@@ -270,8 +271,9 @@ class JobDirectory:
         if not (self._claimed or self.resume) or not self.begun:
             return ""
         if self._done is not None:
-            return f"What was answered is kept; {when}give the same command again, with --out {self.path}"
-        return f"What was done is kept in {self.path}; {when}go on with:\n  emosim {self._command} --resume {self.path}"
+            return f"What was answered is kept; {when}give the same command again, with --out {quoted(self.path)}"
+        way = typed(self._command, "--resume", self.path)
+        return f"What was done is kept in {self.path}; {when}go on with:\n  {way}"
 
 
 def holds_remains(path: Path) -> bool:

@@ -64,8 +64,8 @@ class RunConfig(Environment):
 
 
 @with_config(_STRICT)
-class Usage(TypedDict):
-    """What asking a language model took."""
+class Usage(TypedDict, total=False):
+    """What asking a language model took; a rater of a plugin may say less of it."""
 
     asked: Count
     called: Count
@@ -80,7 +80,7 @@ class Usage(TypedDict):
     unknown_usage: Count
     cost: Number | None
     currency: str | None
-    price_as_of: NotRequired[str | None]
+    price_as_of: str | None
 
 
 @with_config(_STRICT)

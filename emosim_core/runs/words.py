@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from emosim_core.model.emotion import describe_mood
@@ -29,26 +31,32 @@ def who_answers(rater: str, asks_model: bool, model: str | None = None) -> str:
     return f"The rater {rater!r} answers for them; no language model is asked."
 
 
-def usage_rows(usage: dict[str, Any]) -> list[tuple[str, str]]:
-    """What asking a language model took: calls, tokens and cost, each as a name and a line."""
+def usage_rows(usage: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What asking a language model took: calls, tokens and cost, each as a name and a line.
+
+    Args:
+        usage: as :meth:`~emosim_core.components.base.Rater.usage` has it; a count that is missing is 0.
+    """
+    count = Counter({name: value for name, value in usage.items() if isinstance(value, int)})
     calls = (
-        f"{usage['called']:,} for {usage['asked']:,} questions ({usage['cached']:,} answers kept from before, "
-        f"{usage['shared']:,} shared)"
+        f"{count['called']:,} for {count['asked']:,} questions ({count['cached']:,} answers kept from before, "
+        f"{count['shared']:,} shared)"
     )
-    if usage["retried"] or usage["failed"]:
-        calls += f"; {usage['retried']:,} of them again, {usage['failed']:,} questions without an answer"
+    if count["retried"] or count["failed"]:
+        calls += f"; {count['retried']:,} of them again, {count['failed']:,} questions without an answer"
     tokens = (
-        f"{usage['prompt_tokens']:,} in ({usage['cached_tokens']:,} from the service's cache), "
-        f"{usage['completion_tokens']:,} out ({usage['reasoning_tokens']:,} of them reasoning)"
+        f"{count['prompt_tokens']:,} in ({count['cached_tokens']:,} from the service's cache), "
+        f"{count['completion_tokens']:,} out ({count['reasoning_tokens']:,} of them reasoning)"
     )
-    if unknown := usage.get("unknown_usage"):
+    if unknown := count["unknown_usage"]:
         tokens += f"; tokens of {unknown:,} {'answer is' if unknown == 1 else 'answers are'} unknown"
-    if usage["cost"] is None:
+    if usage.get("cost") is None:
         cost = "not known: no price is known for this model"
-    elif usage["currency"] is None:
-        cost = "none"
+    elif usage.get("currency") is None:
+        cost = f"{usage['cost']:.6f}" if usage["cost"] else "none"
     else:
-        cost = f"{usage['cost']:.6f} {usage['currency']}, at the prices of {usage['price_as_of']}"
+        cost = f"{usage['cost']:.6f} {usage['currency']}"
+        cost += f", at the prices of {usage['price_as_of']}" if usage.get("price_as_of") else ""
         cost += ", at most, as tokens are unknown" if unknown else ""
     return [("calls", calls), ("tokens", tokens), ("cost", cost)]
 

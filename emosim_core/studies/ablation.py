@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import platform
-import shlex
 import shutil
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import closing
@@ -28,8 +27,9 @@ from emosim_core.runs.plain import child, own_files
 from emosim_core.runs.reach import reaches, same_component
 from emosim_core.runs.reading import check, check_format, read_object
 from emosim_core.runs.records import FORMAT, read_json
-from emosim_core.runs.schemas import Count, Name, Number, Part
+from emosim_core.runs.schemas import Count, Name, Number, Part, Usage
 from emosim_core.runs.trust import Again, confirmed, note_made
+from emosim_core.runs.typed import typed
 from emosim_core.simulation.assembly import World
 from emosim_core.simulation.config import ComponentChoice, EnvironmentConfig
 from emosim_core.studies.asking import choose
@@ -270,7 +270,7 @@ def resumed(
         shared = {**config.environment, "gateway": {**config.environment.get("gateway", {}), **gateway}}
         config = config.model_copy(update={"environment": shared})
     stored, own = config.flat(), {**(given or {}), **({"gateway": gateway} if gateway else {})}
-    again = again or Again(f"emosim ablate --resume {shlex.quote(str(path))}")
+    again = again or Again(typed("ablate", "--resume", path))
     confirmed(path, stored, own, stored, _MODELS, registry, again)
     for name, value in (given or {}).items():
         if value != stored.get(name) and not _same_choice(name, value, stored, registry):
@@ -301,7 +301,7 @@ def _see_studies(
         return
     grid = manifest.get("config", {}).get("studies", [])
     stored = {"plugin": domain, "studies": grid}
-    again = Again(f"emosim ablate report {shlex.quote(str(directory))}", {"studies": "--study"})
+    again = Again(typed("ablate", "report", directory), {"studies": "--study"})
     confirmed(directory, stored, given, stored, _MODELS, registry, again)
     for one in reaching:
         if not any(same_component("studies", one, other, registry, domain) for other in grid):
@@ -447,7 +447,7 @@ class _Done(TypedDict):
 
     ratings: Count
     failed: Count
-    usage: dict[str, Number | str | bool | None]
+    usage: Usage
 
 
 _MANIFEST, _DONE = TypeAdapter(_Manifest), TypeAdapter(_Done)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -27,6 +26,7 @@ from emosim_core.runs.plain import own_files
 from emosim_core.runs.records import MANIFEST
 from emosim_core.runs.runner import Run
 from emosim_core.runs.trust import Again, confirmed, note_made
+from emosim_core.runs.typed import typed
 from emosim_core.simulation.assembly import World, assemble, build
 from emosim_core.simulation.config import RunConfig, read_config
 from emosim_core.training.evaluation_figures import (
@@ -203,8 +203,8 @@ class Evaluation:
         own = with_lists(with_groups(values))
         place, resume = self.job.path, self.job.resume and not holds_remains(self.job.path)
         models = ",".join(own.get("models") or ())
-        told = ["--resume", str(place)] if resume else ["--models", models, "--out", str(place)]
-        again = Again(shlex.join(["emosim", "evaluate", *told]))
+        told: list[str | Path] = ["--resume", place] if resume else ["--models", models, "--out", place]
+        again = Again(typed("evaluate", *told))
         given = confirmed_values({**base_values(own, place, resume), **own}, own, place, resume, registry, again)
         self.config: EvaluationConfig = read_config(EvaluationConfig, given, "evaluation")
         self.recommenders = recommenders_of(self.config, registry)

@@ -22,6 +22,7 @@ from emosim_core.runs.plain import child
 from emosim_core.runs.reading import check, check_format
 from emosim_core.runs.records import FORMAT, SUMMARY, read_json, read_records, read_summary, run_manifest
 from emosim_core.runs.schemas import Choice, Count, Environment, Name, Number
+from emosim_core.runs.typed import typed
 from emosim_core.training.metrics import METRICS, Comparison, Estimate, ItemTable, read_sessions, tally
 
 RESULTS = "evaluation.json"
@@ -116,7 +117,7 @@ def measure(out: Path, bootstrap: int | None = None) -> dict[str, Any]:
         directories = {one["name"]: child(met, one["folder"]) for one in plan["recommenders"]}
         for directory in directories.values():
             if not is_complete(directory):
-                raise RunError(f"{directory} is not complete; go on with: emosim evaluate --resume {out}")
+                raise RunError(f"{directory} is not complete; go on with: {typed('evaluate', '--resume', out)}")
             manifests.append(run_manifest(directory))
             summaries.append(read_summary(directory))
         sessions = {

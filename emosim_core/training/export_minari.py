@@ -6,7 +6,6 @@ import itertools
 import json
 import os
 import re
-import shlex
 import shutil
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +21,7 @@ from emosim_core.hooks import Registry
 from emosim_core.runs.manifest import digest
 from emosim_core.runs.records import MANIFEST
 from emosim_core.runs.trust import Again, confirmed
+from emosim_core.runs.typed import typed
 from emosim_core.simulation.assembly import World, assemble
 from emosim_core.simulation.config import EnvironmentConfig, RunConfig, read_config
 from emosim_core.simulation.engine import Engine
@@ -97,8 +97,8 @@ def write_minari(
     registry = registry or Registry()
     configs = [_config(run) for run in runs]
     if again is None:
-        places = [str(run.directory) for run in runs]
-        again = Again(shlex.join(["emosim", "data", "export", *places, "--format", "minari", "--out", str(out)]), {})
+        places = [run.directory for run in runs]
+        again = Again(typed("data", "export", *places, "--format", "minari", "--out", out), {})
     for run in runs:
         _see_confirmed(run, given or {}, registry, again)
     _check_same_environment(runs, configs)

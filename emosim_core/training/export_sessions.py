@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from emosim_core.errors import ConfigurationError, RunError
 from emosim_core.runs.records import INTERACTIONS, read_records, run_manifest
+from emosim_core.runs.typed import typed
 
 
 class LoggedItem(BaseModel):
@@ -95,7 +96,7 @@ def open_runs(directories: Sequence[Path]) -> list[LoggedRun]:
     for directory, name in zip(directories, names, strict=True):
         manifest = run_manifest(directory)
         if not any(record["proposed"] for record in read_records(directory)):
-            raise RunError(f"{directory} holds no step; continue it with: emosim run --resume {directory}")
+            raise RunError(f"{directory} holds no step; continue it with: {typed('run', '--resume', directory)}")
         runs.append(LoggedRun(name if names.count(name) == 1 else str(directory), directory, manifest))
     return runs
 

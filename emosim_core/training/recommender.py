@@ -20,6 +20,7 @@ from emosim_core.errors import ConfigurationError, MissingDependencyError, RunEr
 from emosim_core.runs.plain import own_files
 from emosim_core.runs.reading import check, read_bytes, read_object
 from emosim_core.runs.schemas import Count, Name, Number
+from emosim_core.runs.typed import typed
 
 if TYPE_CHECKING:
     from emosim_core.training.torch_side.nets import Actor, NetOptions
@@ -232,7 +233,7 @@ def load_recommender(path: str | Path) -> Recommender:
     if not (folder / DESCRIPTION).exists():
         raise ConfigurationError(
             f"{path} holds no trained recommender: it has no {MODEL}/{DESCRIPTION}. A training that was stopped has "
-            f"none yet; finish it with: emosim train --resume {path}"
+            f"none yet; finish it with: {typed('train', '--resume', Path(path))}"
         )
     own_files(folder)
     if folder.name == MODEL and folder.parent == Path(path) and folder.is_symlink():

@@ -306,3 +306,15 @@ def test_what_a_model_may_send_is_read_back(fresh: Callable[[], None]) -> None:
     path.write_text("\n".join(lines))
     for arguments in READ["run"][:4]:
         assert check("run", arguments, "reasons") == 0
+
+
+@pytest.mark.parametrize("usage", [{"a": 1}, {"cost": 0.5, "currency": "USD"}, {"cost": 2.0}, {"called": 3}])
+def test_a_usage_that_says_less_than_ours_is_shown(made: Path, emosim: Emosim, usage: dict[str, Any]) -> None:
+    """A rater of a plugin may say less, and a file may have lost a field."""
+    for folder in ("run", "ablation"):
+        shutil.copytree(made / folder, emosim.folder / folder)
+    cells = list((emosim.folder / "ablation" / "cells").glob("*/cell.json"))
+    for path in (emosim.folder / "run" / "summary.json", *cells):
+        path.write_text(json.dumps({**json.loads(path.read_text()), "usage": usage}))
+    for command in (("show", "run"), ("report", "run"), ("ablate", "report", "ablation")):
+        emosim(*command)
