@@ -48,7 +48,7 @@ _PAIRS = {"[": "]", "(": ")", "{": "}"}
 _CURLED = str.maketrans("\u201c\u201d\u201e\u2018\u2019", '"""\'\'')
 _UNSEEN = "\ufeff\u200b"
 _SPECIAL = re.compile(r"""[\[\]{}()'"&]""")
-_OTHER = re.compile(r"""[,;\s\[{('"&\uff5c\uff1b\uff0c\u3001]""")
+_OTHER = re.compile(r"""[,;\t\n\[{('"&/\u2022\u00b7\uff5c\uff1b\uff0c\u3001]""")
 
 
 def list_separator(cells: Iterable[str]) -> str:
