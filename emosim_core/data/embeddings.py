@@ -9,6 +9,7 @@ import math
 import os
 import re
 import sys
+import tokenize
 import warnings
 import zipfile
 from collections.abc import Iterable, Sequence
@@ -25,6 +26,7 @@ from emosim_core.data.files import write_whole
 from emosim_core.data.places import open_table
 from emosim_core.data.sentence_models import DEFAULT_MODEL, INSTALL_EMBED
 from emosim_core.errors import ConfigurationError, DataError
+from emosim_core.model.catalog import LARGEST
 from emosim_core.model.item import Item
 from emosim_core.paths import CACHE_VARIABLE, cache_directory
 
@@ -36,6 +38,8 @@ _WORDS_ONLY = "It compares words, not meanings."
 _LEXICAL_FORMAT = "lexical/1"
 _COLUMNS_EACH = 8
 _MAX_DIMENSION = 65_536
+_MAX_HEADER = 10_000
+_FLOATS = (np.float16, np.float32, np.float64)
 _PIECE = 1 << 20
 _WORD = re.compile(r"[^\W_]+")
 _READ_ERRORS = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile)
@@ -347,12 +351,12 @@ def load_array(path: str | os.PathLike[str], count: int) -> NDArray[np.floating]
         Vectors, shape ``(N, D)``, float16, float32 or float64.
 
     Raises:
-        DataError: no such file, no array of numbers, another number of rows, or a value that is no number.
+        DataError: no such file, no array of numbers, another number of rows, or a value that is no number or too large.
     """
     with open_table(path, "a .npy file with one embedding per item", text=False) as stream:
         try:
             shape, dtype, in_columns = _npy_header(stream)
-            if len(shape) != 2 or not np.issubdtype(dtype, np.floating) or shape[1] > _MAX_DIMENSION:
+            if len(shape) != 2 or dtype.type not in _FLOATS or shape[1] > _MAX_DIMENSION:
                 raise DataError(path, f"holds {dtype} of shape {shape}; expected floats of shape (items, D)")
             if shape[0] != count:
                 raise DataError(path, f"holds {shape[0]:,} embeddings; expected one for each of the {count:,} items")
@@ -362,6 +366,9 @@ def load_array(path: str | os.PathLike[str], count: int) -> NDArray[np.floating]
     if not _finite(vectors):
         row = int(np.argmin(np.isfinite(vectors).all(axis=1)))
         raise DataError(path, "the embedding has a value that is not a finite number", row=row + 1)
+    if max(float(vectors.max()), -float(vectors.min())) > LARGEST:
+        row = int(np.argmax(np.abs(vectors).max(axis=1) > LARGEST))
+        raise DataError(path, f"the embedding has a value that is too large, beyond {LARGEST:g}", row=row + 1)
     return vectors
 
 
@@ -375,9 +382,18 @@ def _npy_header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any], bool
     version = np.lib.format.read_magic(stream)
     if version not in readers:
         raise ValueError(f"it has the version {version} of the format; save it again with numpy.save")
-    shape, in_columns, dtype = readers[version](stream)
+    length = stream.read(2 * version[0])
+    if int.from_bytes(length, "little") > _MAX_HEADER:  # numpy reads all of it first
+        raise ValueError(f"its header has more than {_MAX_HEADER:,} bytes")
+    header = io.BytesIO(length + stream.read(int.from_bytes(length, "little")))
+    try:
+        shape, in_columns, dtype = readers[version](header)
+    except (SyntaxError, TypeError, OverflowError, RecursionError, MemoryError, tokenize.TokenError) as error:
+        raise ValueError("its header is damaged") from error
     if dtype.hasobject:
         raise ValueError("Object arrays cannot be loaded when allow_pickle=False")
+    if any(size < 1 for size in shape):
+        raise ValueError(f"it holds {dtype} of shape {shape}")
     return shape, dtype, in_columns
 
 
@@ -392,6 +408,8 @@ def _npy_body(
         if not piece:
             raise ValueError(f"it ends after {len(content):,} of {size:,} bytes")
         content += piece
+    if stream.read(1):
+        raise ValueError(f"it goes on after the {size:,} bytes that its header speaks of")
     return np.frombuffer(content, dtype=dtype).reshape(shape, order="F" if in_columns else "C")
 
 

@@ -83,7 +83,7 @@ def read_items_csv(
 ) -> list[AnyItem]:
     """The items of a table with a header line. Every field has a column; ``id`` and ``title`` must be there.
 
-    Lists are written in any form that :func:`emosim_core.data.lists.list_of_names` reads; one column is read one way.
+    Lists are written in any form that :func:`emosim_core.data.lists.list_of_names` reads.
     An empty cell leaves a field at its default, as does one that says that nothing is known ("nan", "NULL"), but for
     the title, which may be so. Entities of HTML in texts become what they stand for.
 

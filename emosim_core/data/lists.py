@@ -19,47 +19,87 @@ LIST_FORMS = "['drama', 'crime'], drama|crime, drama;crime or drama, crime"
 _MAX_LITERAL = 1 << 20
 """Characters of a Python literal; parsing one takes some hundred bytes for each of them."""
 
-_QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
+_QUOTED = re.compile(r"""[uU]?(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\")""", re.DOTALL)
 _BARE = re.compile(r"""[^\s,;|'"\[\]{}()](?:[^,;|'"\[\]{}()]|(?<=\w)'(?=\w))*""")
 _NO_NAMES = ("True", "False", "...")
 _BETWEEN = re.compile(r"\s*[,;|]\s*|\s+|$")
-_CALL = re.compile(r"(?:array|c|list|tuple|set|frozenset|Index)\((.*?)(?:,\s*dtype=[\w.'<>\[\]]+)?\)", re.DOTALL)
+_CALL = re.compile(
+    r"(?:(?:array|c|list|tuple|set|frozenset|Index)\(|[A-Za-z][\w.]*\((?=\s*[\[({'\"]))(.*?)(?:,\s*dtype=[\w.'<>\[\]]+)?\)",
+    re.DOTALL,
+)
 _NOTHING = ("[]", "()", "{}", "set()", "character(0)", "c()")
-_COMMA = re.compile(r",(?!\s*(?:Jr|Sr|II|III|IV|Ph\.?\s?D|M\.?D|Esq)\.?\s*(?:,|$))\s*")
+_COMMA = re.compile(
+    # Neither within brackets, "Ada Berg (words, music)", nor before what belongs to a name.
+    r"[,\uff0c\u3001](?![^()]{0,80}\))(?!\s*(?:Jr|Sr|II|III|IV|Ph\.?\s?D|M\.?D|Esq)\.?\s*(?:,|$))\s*"
+)
+_MARKS = {
+    "|": re.compile(r"[|\uff5c]"),
+    ";": re.compile(r"[;\uff1b]"),
+    "\n": re.compile(r"[,;]?[^\S\n]*\n(?:\s*[-*\u2022]\s)?"),
+    "\t": re.compile(r"\t"),
+    ",": _COMMA,
+    "/": re.compile(r"\s[/\u2022\u00b7]\s"),
+}
+"""What may be between names, by what stands for it; what comes first counts first."""
+
+_BULLET = re.compile(r"[-*\u2022]\s")
 _INITIALS = re.compile(r"(?:[^\W\d_]\.[\s\-]*)+")
 _PAIRS = {"[": "]", "(": ")", "{": "}"}
+_CURLED = str.maketrans("\u201c\u201d\u201e\u2018\u2019", '"""\'\'')
+_UNSEEN = "\ufeff\u200b"
+_SPECIAL = re.compile(r"""[\[\]{}()'"&]""")
+_OTHER = re.compile(r"""[,;\t\n\[{('"&/\u2022\u00b7\uff5c\uff1b\uff0c\u3001]""")
 
 
 def list_separator(cells: Iterable[str]) -> str:
-    """What is between the names in the cells of one column; a column is read one way, whatever a single cell holds.
+    """What is between the names in the cells of one column.
 
-    A bar, where one of its cells that are no list in brackets or quotes has one; else a semicolon; else a line end;
-    else a comma, but for columns that have a list in brackets or quotes, or a part of initials alone, as in
-    "Tolkien, J. R. R.": there commas belong to names.
+    Bars, semicolons, line ends, tabs, commas, and slashes and bullets between blanks are; the first of these that a
+    cell has counts for it. One of them separates nothing in the whole column where the names between others, or
+    commas in lists in brackets or quotes, show that it belongs to names ("Le Guin, Ursula; Gaiman, Neil"), as does a
+    part of initials alone ("Tolkien, J. R. R.").
 
     Args:
         cells: all cells of the column.
 
     Returns:
-        The separator; empty where a cell that is no list in brackets or quotes is one name.
+        A character for each, in this order; empty where a cell that is no list in brackets or quotes is one name.
     """
+    column = [text for cell in cells if (text := _seen(cell))]
     seen: set[str] = set()
-    for cell in cells:
-        if not (text := known_text(cell)):
+    within: set[str] = set()
+    for text in column:
+        if text[0].isalnum() and text[-1] != ")" and not _OTHER.search(text):
+            if "|" in text:
+                seen.add("|")
             continue
-        if _is_literal(text):
-            seen.add("[")
+        entries = _entries(text)
+        if entries is not None or text[0] in "[{":
+            if "," not in within and any(_COMMA.search(_name(entry) or "") for entry in entries or ()):
+                within.add(",")
             continue
         text = plain_text(text)
-        if "|" in text:
-            return "|"
-        seen.update(mark for mark in ";\n" if mark in text)
-        if "," in text:
-            seen.add("," if not any(map(_INITIALS.fullmatch, split_names(text))) else "[")
-    for mark in ";\n":
-        if mark in seen:
-            return mark
-    return "," if "," in seen and "[" not in seen else ""
+        first, *others = [mark for mark, pattern in _MARKS.items() if pattern.search(text)] or [""]
+        seen.add(first)
+        within.update(others if first != "\n" else _within_lines(text))
+        if first == "," and any(map(_INITIALS.fullmatch, split_names(text))):
+            within.add(",")
+    return "".join(mark for mark in _MARKS if mark in seen and mark not in within)
+
+
+def _within_lines(text: str) -> list[str]:
+    """The marks that the lines of a text have within."""
+    lines = _MARKS["\n"].split(text)
+    return [mark for mark, pattern in _MARKS.items() if any(map(pattern.search, lines))]
+
+
+def _seen(cell: str) -> str:
+    """A cell without characters that nobody sees, and with plain quotes where it is a list in curled ones."""
+    text = known_text(cell)
+    if text.isascii():
+        return text
+    text = known_text(text.strip(_UNSEEN).strip())
+    return text.translate(_CURLED) if text.lstrip("[({ ")[:1] in ("\u201c", "\u201e", "\u2018") else text
 
 
 def split_names(text: str) -> list[str]:
@@ -74,7 +114,7 @@ def list_of_names(
 
     They are written as a list of JSON, Python, NumPy (``['a' 'b']``), PostgreSQL (``{a,"b c"}``), R (``c("a", "b")``)
     or YAML (``[a, b]``), which is parsed and never run; its entries are texts, or objects with a ``name``. Or they are
-    written with ``separator`` between them. Entities of HTML become what they stand for.
+    written with one of ``separator`` between them. Entities of HTML become what they stand for.
 
     Args:
         text: the cell.
@@ -86,21 +126,35 @@ def list_of_names(
     Raises:
         DataError: the text is no such list, or an entry is no name; names file, row and field.
     """
-    if separator == "|" and "|" in text and text[0].isalnum() and text[-1] != ")" and "&" not in text:
+    if separator[:1] == "|" and "|" in text and text.isascii() and text[0].isalnum() and not _SPECIAL.search(text):
         return text.split("|")
-    text = known_text(text)
+    text = _seen(text)
     if not text:
         return []
     entries = _entries(text)
-    if entries is None and not text.startswith(("[", "{", '"[', '"{')) and not is_number(text):
-        text = plain_text(text)
-        return split_names(text) if separator == "," else text.split(separator) if separator else [text]
-    names = None if entries is None else [_name(entry) for entry in entries if entry is not None]
+    names: list[str | None] | None = None
+    if entries is not None:
+        names = [_name(entry) for entry in entries if entry is not None]
+    elif not text.startswith(("[", "{", '"[', '"{')) and not is_number(text):
+        parts = _parts(plain_text(text), separator)
+        names = list(parts) if all(map(_is_whole, parts)) else None
     if names is None or None in names:
         raise DataError(
             path, f"expected a list of names such as {LIST_FORMS}, got {shortened(text)}", row=row, field=field
         )
     return [plain_text(name) for name in names if name is not None]
+
+
+def _parts(text: str, separator: str) -> list[str]:
+    for mark in separator:
+        if _MARKS[mark].search(text):
+            return _MARKS[mark].split(_BULLET.sub("", text, count=1) if mark == "\n" and _BULLET.match(text) else text)
+    return [text]
+
+
+def _is_whole(name: str) -> bool:
+    """Whether a name is no piece of a list in brackets."""
+    return name.count("[") == name.count("]") and name.count("{") == name.count("}")
 
 
 def list_of_numbers(text: str, path: str | os.PathLike[str], row: int | str, field: str) -> list[float]:
@@ -125,11 +179,6 @@ def list_of_numbers(text: str, path: str | os.PathLike[str], row: int | str, fie
     return entries
 
 
-def _is_literal(text: str) -> bool:
-    """Whether a cell is a list in brackets or quotes."""
-    return text[0] in "[{" or _entries(text) is not None
-
-
 def _entries(text: str) -> Sequence[Any] | None:
     """The entries of a list in brackets or quotes; None where the text is none."""
     first = text[0]
@@ -150,7 +199,7 @@ def _entries(text: str) -> Sequence[Any] | None:
     if first not in _PAIRS or text[-1] != _PAIRS[first]:
         return None
     inner = text[1:-1].strip()
-    entries = _quoted(inner, bare=first != "(") if inner else []
+    entries = _quoted(inner, bare=first != "(" or "," in inner) if inner else []
     return _objects(text) if entries is None else entries
 
 
@@ -181,6 +230,7 @@ def _quoted(text: str, bare: bool) -> list[str | None] | None:
 
 
 def _unquoted(text: str) -> Any:
+    text = text.lstrip("uU")
     if "\\" not in text:
         return text[1:-1]
     value = _json(text)

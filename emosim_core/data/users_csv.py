@@ -66,7 +66,7 @@ _ESUBER_COLUMNS = {
 _ESUBER = _Format("EmoSim-RL", _ESUBER_COLUMNS, tuple(_ESUBER_COLUMNS))
 _COLUMNS = tuple(dict.fromkeys(column for form in (_OWN, _SUBER, _ESUBER) for column in form.columns))
 _LISTS = ("liked", "disliked")
-_BESIDE_BARS = re.compile(r"[|;,\n\r&]")
+_UNUSUAL = re.compile(r"[^\w .'()-]|^-")
 
 
 def read_users_csv(path: str | os.PathLike[str], aliases: Mapping[str, str] | None = None) -> list[User]:
@@ -79,7 +79,7 @@ def read_users_csv(path: str | os.PathLike[str], aliases: Mapping[str, str] | No
     3. That of the original EmoSim-RL: the same, but ``categories_liked`` and ``categories_disliked``, and
        ``activity_level``, ``conformity_level`` and ``diversity_level``.
 
-    Lists are written in any form that :func:`emosim_core.data.lists.list_of_names` reads; one column is read one way.
+    Lists are written in any form that :func:`emosim_core.data.lists.list_of_names` reads.
     Descriptions of the second and third kind go on from the name ("a retired nurse who
     ..."); they become whole sentences ("Ada Berg is a retired nurse who ...").
 
@@ -256,7 +256,7 @@ def _is_plain(name: str) -> bool:
         alone = list_of_names(name, "", 0, "")
     except DataError:
         return False
-    return alone == [name.strip()] and not _BESIDE_BARS.search(name)
+    return alone == [name.strip()] and not _UNUSUAL.search(name)
 
 
 def _whole(description: str, name: str) -> str:

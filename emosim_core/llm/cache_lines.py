@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from emosim_core.data import json_text
 from emosim_core.llm.chat import ChatAnswer, ChatRequest, Message, Usage
 from emosim_core.llm.key import request_json, request_of
 from emosim_core.llm.redaction import Redactor, secrets_of_environment, without_keys
@@ -106,7 +107,7 @@ def read_line(line: str) -> Kept:
         ValueError: the line is not of the form that :func:`write_line` writes; the message says why.
     """
     try:
-        told = json.loads(line)
+        told = json_text.loads(line)
     except RecursionError as error:
         raise ValueError("the JSON is nested too deeply") from error
     fields = {"identity", "created", "request", "answer", "usage"}

@@ -15,6 +15,9 @@ from emosim_core.model.scale import RatingScale
 _FULL_MATRIX_LIMIT = 4096
 """Up to this many items, all similarities are kept (64 MiB of float32); beyond, made on demand."""
 
+LARGEST = 1e15
+"""What a value of an embedding may be; the length of a vector of larger ones is no float32."""
+
 
 class Catalog:
     """The items that can be recommended, as objects and as arrays. N items, C categories.
@@ -53,6 +56,9 @@ class Catalog:
         if not np.isfinite(embeddings).all():
             row = int(np.argwhere(~np.isfinite(embeddings))[0, 0])
             raise ConfigurationError(f"the embedding of item {self.items[row].id!r} holds a value that is no number")
+        if embeddings.size and max(float(embeddings.max()), -float(embeddings.min())) > LARGEST:
+            row = int(np.argwhere(np.abs(embeddings) > LARGEST)[0, 0])
+            raise ConfigurationError(f"the embedding of item {self.items[row].id!r} holds a value beyond {LARGEST:g}")
         self.embeddings: NDArray[np.float32] = _normalised(embeddings)
 
     def __len__(self) -> int:

@@ -145,6 +145,9 @@ def test_embeddings_lie_beside_it(tmp_path: Path) -> None:
         (np.ones((2, 2), dtype=int), None, "expected floats"),
         (np.array([[1.0, 2.0], [3.0, np.nan]]), 2, "not a finite number"),
         (np.array([[print], [print]], dtype=object), None, "allow_pickle=False"),
+        (np.ones((2, 0)), None, "of shape (2, 0)"),
+        (np.array([[1.0, 2.0], [3.0, 1e300]]), 2, "too large"),
+        (np.array([[1.0, 2.0], [3.0, 3e38]], dtype=np.float32), 2, "too large"),
     ],
 )
 def test_embeddings_that_cannot_be_used(tmp_path: Path, array: np.ndarray, row: int | None, says: str) -> None:
@@ -154,6 +157,14 @@ def test_embeddings_that_cannot_be_used(tmp_path: Path, array: np.ndarray, row: 
     fails(again, file="e.npy", row=row, says=says)
     where.write_bytes(b"not an array")
     fails(again, file="e.npy", says="is no .npy file")
+    for header, says in (
+        (b"(" * 5000, "its header is damaged"),
+        (b"{'descr':'<f4','fortran_order':False,'shape':(2,-1)}", "of shape (2, -1)"),
+        (b"{'descr':'<f4','fortran_order':False,'shape':(2,2)}", "it goes on after the 16 bytes"),
+        (b" " * 60_000, "its header has more than"),
+    ):
+        where.write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + b"\0" * 20)
+        fails(again, file="e.npy", says=says)
     where.unlink()
     fails(again, file="e.npy", says="no such file")
 

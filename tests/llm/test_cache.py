@@ -358,6 +358,7 @@ GOOD = json.loads(write_line(Kept(IDENTITY, question(1), ChatAnswer("7"), 1)))
         ({**GOOD, "usage": {**GOOD["usage"], "prompt": True}}, "whole numbers of at least 0"),
         ({**GOOD, "answer": {"text": None}}, "'answer' has a text"),
         ({**GOOD, "answer": {"text": "x", "probabilities": {"1": "all"}}}, "'answer' has a text"),
+        ({**GOOD, "answer": {"text": "x", "probabilities": {"1": float("nan")}}}, "NaN is no finite number"),
         ({**GOOD, "request": {**GOOD["request"], "messages": []}}, "at least one message"),
         ({**GOOD, "request": {**GOOD["request"], "messages": [{"role": "god", "content": ""}]}}, "a known 'role'"),
         ({**GOOD, "request": {**GOOD["request"], "choices": [1]}}, "'choices' is a list of texts"),

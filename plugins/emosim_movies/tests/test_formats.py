@@ -107,6 +107,8 @@ FORMATS: dict[str, tuple[dict[str, bytes], str, str]] = {
     "MovieLens in CSV": (ML_CSV, "movielens", "movies.csv"),
     "MovieLens 1M": (ML_1M, "movielens", "movies.dat"),
     "MovieLens 10M": (ML_10M, "movielens", "ratings.dat"),
+    "MovieLens 10M by its tags": (ML_10M, "movielens", "tags.dat"),
+    "MovieLens 1M by its users": (ML_1M, "movielens", "users.dat"),
     "MovieLens 100K": (ML_100K, "movielens", "u.item"),
     "TMDB 5000": (TMDB_5000, "tmdb", "tmdb_5000_movies.csv"),
     "The Movies Dataset": (MOVIES_DATASET, "tmdb", "movies_metadata.csv"),
@@ -142,6 +144,20 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
         return int(left.value.code or 0), captured.out + captured.err
 
     return call
+
+
+def test_cells_that_say_that_nothing_is_known_are_empty(command: Any, tmp_path: Path) -> None:
+    for number, gap in enumerate(("nan", "NaN", "<NA>", "NULL", "None")):
+        metadata = (
+            METADATA_HEADER + f"False,{gap},0,{gap},,101,{gap},{gap},Ferry,{gap},3,,[],[],{gap},0,{gap},[],,,"
+            f"Ferry,False,{gap},{gap}\n"
+        )
+        files = {"movies_metadata.csv": metadata.encode(), "credits.csv": f"cast,crew,id\n{gap},{gap},101\n".encode()}
+        folder = written(tmp_path / str(number), files)
+        assert command("items", "--plugin", "movies", "--items", f"tmdb:{folder}", "--csv") == (
+            0,
+            "item,title,year,categories,public_rating\ntmdb-101,Ferry,,,\n",
+        )
 
 
 def run(command: Any, tmp_path: Path, *items: str) -> tuple[int, str]:

@@ -15,7 +15,7 @@ MOVIELENS_CSV = Format(
 MOVIELENS_DAT = Format(
     "MovieLens 1M or 10M",
     files=("movies.dat",),
-    begins=r"\d+::[^\n]*::",
+    begins=r"(?!\d+::(?:\d+::[^\n]*::\d+|[MF]::\d+::[^\n]*)\s)\d+::[^\n]*::",  # neither ratings, tags nor users
     beside=("ratings.dat", "users.dat", "tags.dat"),
 )
 MOVIELENS_100K = Format(

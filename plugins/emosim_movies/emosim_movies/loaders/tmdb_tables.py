@@ -10,6 +10,7 @@ from emosim_core import (
     DataError,
     Release,
     UniqueIds,
+    known_text,
     list_of_objects,
     number,
     read_csv,
@@ -122,7 +123,7 @@ def _credits(release: Release, most_cast: int) -> dict[int, tuple[list[dict[str,
             film = whole_number(cells[field], path, row, field)
             if film in people:
                 continue
-            cast = list_of_objects(cells["cast"], path, row, "cast")
+            cast = list_of_objects(known_text(cells["cast"]), path, row, "cast")
             cast.sort(key=lambda one: order if isinstance(order := one.get("order"), int) else len(cast))
             # Most of a crew directs nothing, and reading it takes time.
             crew = list_of_objects(cells["crew"], path, row, "crew") if "Director" in cells["crew"] else []
@@ -141,8 +142,9 @@ def _name(value: Mapping[str, Any], path: str, row: int, field: str) -> dict[str
 
 
 def _fields(cells: Mapping[str, str], path: str, row: int) -> dict[str, Any]:
-    """The columns of one film as TMDB's own values; empty cells are left out."""
+    """The columns of one film as TMDB's own values; cells that are empty or say that nothing is known are left out."""
     fields: dict[str, Any] = {"title": cells["title"]}
+    cells = {name: known_text(text) for name, text in cells.items()}
     for name in ("overview", "original_language", "release_date", "imdb_id"):
         if cells.get(name):
             fields[name] = cells[name]
