@@ -173,7 +173,7 @@ def _read_items(path: Path) -> ItemTable:
         with path.open(encoding="utf-8", newline="") as stream:
             rows = list(csv.DictReader(stream))
         return ItemTable([row["item"] for row in rows], np.array([int(row["public_count"]) for row in rows]))
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
         raise RunError(f"{path} cannot be read: {error}") from error
 
 
