@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import tempfile
 import textwrap
@@ -21,11 +22,15 @@ _unblock: list[Callable[[], None]] = []
 
 
 def pytest_configure() -> None:
-    """Block every connection that leaves this machine, and leave its user's state alone, for the whole session."""
+    """Block connections that leave this machine, leave its user's state alone, and heed signals, for the session."""
     _unblock.append(block_network())
     state = tempfile.TemporaryDirectory()
     os.environ["EMOSIM_STATE_DIR"] = state.name
     _unblock.append(state.cleanup)
+    for name, handler in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) == signal.SIG_IGN:  # as under nohup; children inherit it
+            signal.signal(number, handler)
 
 
 def pytest_unconfigure() -> None:
