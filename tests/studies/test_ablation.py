@@ -183,7 +183,9 @@ def asked(world: World, script: Callable[[int, int, int], float], trials: Trials
 def rated(records: Sequence[dict[str, Any]], world: World, tmp_path: Path, facts: Any = None) -> Rated:
     """Records, read back as a cell's."""
     scale = world.domain.scale
-    head = {"study": {}, "seed": 0, "answers": {}, "scale": [scale.low, scale.high, scale.step], "facts": facts or {}}
+    study = {"name": "made", "options": {}, "provider": "emosim-core 0.1.0", "asked": "made"}
+    head = {"format": 1, "study": study, "seed": 0, "answers": {}, "facts": facts or {}}
+    head["scale"] = [scale.low, scale.high, scale.step]
     lines = [json.dumps({**head, "trials": len(records)}), *map(json.dumps, records)]
     (tmp_path / "records.jsonl").write_text("\n".join(lines) + "\n")
     return read(tmp_path).rated

@@ -363,7 +363,8 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path, monkeypatch: pyt
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(os, "rename", full)
+    for name in ("link", "rename"):
+        monkeypatch.setattr(os, name, full)
     with pytest.raises(RunError, match="out cannot be written: No space left on device"):
         export([run], tmp_path / "out", format)
     assert left_beside(run) == before

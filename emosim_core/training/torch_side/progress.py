@@ -101,7 +101,10 @@ class Progress(BaseCallback):
 
     def _losses(self) -> dict[str, float]:
         known = self.logger.name_to_value.items()
-        return {name.removeprefix("train/"): float(value) for name, value in known if name.startswith("train/")}
+        losses = {name.removeprefix("train/"): float(value) for name, value in known if name.startswith("train/")}
+        if math.isnan(losses.get("explained_variance", 0.0)):  # it has none where all returns are alike
+            del losses["explained_variance"]
+        return losses
 
     def _keep(self) -> None:
         """Keep the state of now, which is good, for a training that diverges."""
