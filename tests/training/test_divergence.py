@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from emosim_core import ConfigurationError, DataError
+from emosim_core import ConfigurationError
 from emosim_core.data import json_text
 from emosim_core.errors import RunError
 from emosim_core.training.recommender import WEIGHTS, load_recommender
@@ -63,7 +63,7 @@ def test_weights_that_are_no_numbers_are_refused(
     name = next(name for name, one in weights.items() if one.is_floating_point())
     weights[name].view(-1)[0] = number
     torch.save(weights, path)
-    with pytest.raises(DataError, match="are not all finite numbers"):
+    with pytest.raises(RunError, match="are not all finite numbers"):
         load_recommender(tmp_path / "t")
     (tmp_path / "history.csv").write_text("item,rating\ni1,9\n")
     refused = quick("recommend", "t", "--history", "history.csv", "--json", status=2)
