@@ -52,7 +52,8 @@ def trained(directory: Path, **config: Any) -> str:
     directory.mkdir(parents=True)
     values = EnvironmentConfig(**{"plugin": "movies", "people": "known", "observe_consumed": True, **config})
     stored = {**values.model_dump(mode="json"), "algo": "a2c", "seed": 42}
-    (directory / "manifest.json").write_text(json.dumps({"config": stored}))
+    manifest = {"format": 1, "language_model_asked": False, "config": stored, "parts": {}, "data": {}}
+    (directory / "manifest.json").write_text(json.dumps(manifest))
     return str(directory)
 
 
@@ -303,8 +304,12 @@ def test_logs_of_the_sessions_that_are_measured_are_noted(tmp_path: Path) -> Non
     [
         (None, "is no trained recommender: it has no manifest.json"),
         ("{", "manifest.json is not JSON"),
-        ("{}", "its table 'config' names no plugin"),
-        ('{"config": {"plugin": "movies", "policy": "random", "episodes": 3}}', "is a run, no trained recommender"),
+        ("{}", "manifest.json is damaged"),
+        (
+            '{"format": 1, "language_model_asked": false, "parts": {}, "data": {}, '
+            '"config": {"plugin": "movies", "policy": "random", "episodes": 3}}',
+            "is a run, no trained recommender",
+        ),
     ],
 )
 def test_a_directory_that_is_no_model_is_told_as_such(tmp_path: Path, manifest: str | None, said: str) -> None:
