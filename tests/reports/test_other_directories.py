@@ -232,10 +232,11 @@ def test_an_ablation_counts_the_ratings_of_both_sides_and_says_which_way_is_bett
         for side, estimate in (("positive", -0.2), ("negative", 0.01))
     ]  # fmt: skip
     results = {
+        "format": 1,
         "title": "Movies", "studies": ["collections"], "cells": [cell("last_3", 0.5), cell("none", 0.7)], "pooled": [],
         "differences": differences, "missing": [], "left_out": {},
     }  # fmt: skip
-    (tmp_path / "manifest.json").write_text(json.dumps({"kind": "ablation"}))
+    (tmp_path / "manifest.json").write_text(json.dumps({"format": 1, "kind": "ablation"}))
     (tmp_path / "results.json").write_text(json.dumps(results))
     report = report_of(tmp_path)
     facts = {fact.name: (fact.value, fact.aside) for fact in report.facts}
