@@ -376,7 +376,7 @@ def test_a_rating_that_fails_ends_the_run_says_whose_and_why_and_the_run_goes_on
     error = service.run(*options, status=2).err
     assert f"Error: no rating by {pair[0]!r} of {pair[1]!r}: " in error
     assert re.search(says, error)
-    assert "\n  emosim run --resume r\n" in error
+    assert "\n    emosim run --resume r\n" in error
     assert len(error) < 2500
     assert asked[pair] == times
     written = service.bytes("r")
@@ -534,7 +534,7 @@ def test_a_run_stops_at_the_most_that_may_be_spent_and_ends_the_same_with_more(
     assert 7 <= spent <= 10
     assert f"the most that may be spent is spent: {0.3 * spent:.6g} of 2 USD (--max-cost), for {spent} calls" in error
     assert "a higher --max-cost" in error
-    assert "\n  emosim run --resume r\n" in error
+    assert "\n    emosim run --resume r\n" in error
     summary = service.summary("r")
     assert summary["complete"] is False
     assert summary["usage"]["cost"] == pytest.approx(0.3 * spent)
