@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -14,6 +16,19 @@ def loads(text: str | bytes, **options: Any) -> Any:
         ValueError: it is no JSON, or a number in it is none or not finite.
     """
     return json.loads(text, parse_constant=_finite, parse_float=_finite, **options)
+
+
+def unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of these pairs, as an ``object_pairs_hook``: no value may hide another.
+
+    Raises:
+        ValueError: a key stands in it twice.
+    """
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        counts = Counter(key for key, _ in pairs)
+        raise ValueError(f"the key {next(key for key, count in counts.items() if count > 1)!r} stands twice")
+    return found
 
 
 def dumps(value: Any, **options: Any) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Sequence, Set
+from collections.abc import Set
 from typing import Any, NoReturn
 
+from emosim_core.data import json_text
 from emosim_core.data.cells import shortened
 from emosim_core.errors import LLMMalformedError
 from emosim_core.llm.scales import PromptScale
@@ -114,7 +114,7 @@ def json_object(text: str, keys: Set[str], expected: str) -> dict[str, Any]:
     text = text.strip()
     fenced = _JSON_FENCE.fullmatch(text)
     try:
-        value = json.loads(fenced[1] if fenced else text, object_pairs_hook=_once, parse_constant=_no_number)
+        value = json_text.loads(fenced[1] if fenced else text, object_pairs_hook=json_text.unique)
     except (ValueError, RecursionError):
         _malformed(text, expected)
     if not isinstance(value, dict) or set(value) != keys:
@@ -164,15 +164,3 @@ def _label(rating: object) -> str:
     if isinstance(rating, float) and rating.is_integer():
         return str(int(rating))
     return str(rating) if type(rating) is int else ""
-
-
-def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    """The pairs of an object, none of which may hide another."""
-    value = dict(pairs)
-    if len(value) != len(pairs):
-        raise ValueError("a key is there twice")
-    return value
-
-
-def _no_number(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")

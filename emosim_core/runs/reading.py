@@ -67,7 +67,7 @@ def parse(where: object, content: bytes) -> dict[str, Any]:
         RunError: it is none.
     """
     try:
-        found = json_text.loads(content.decode("utf-8"), object_pairs_hook=_unique)
+        found = json_text.loads(content.decode("utf-8"), object_pairs_hook=json_text.unique)
     except RecursionError as error:
         raise RunError(f"{where} is damaged: lists and tables stand too deep within each other") from error
     except ValueError as error:
@@ -175,15 +175,6 @@ def damaged(path: Path) -> Iterator[None]:
         yield
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
         raise RunError(f"{path} is damaged ({type(error).__name__}: {error})") from error
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        again = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"{again!r} stands twice")
-    return found
 
 
 def _deeper(value: Any, levels: int) -> bool:
