@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Collection, Generator, Sequence
+import signal
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import active_children, get_context, parent_process
+from multiprocessing import active_children, get_context, parent_process, resource_tracker
 from multiprocessing.connection import wait as wait_for
-from signal import SIG_IGN, SIGINT, SIGTERM, signal
-from threading import Thread
+from threading import Thread, current_thread, main_thread
 from types import FrameType
 from typing import Protocol
 
@@ -69,11 +70,12 @@ class Processes:
 
     def run(self, cells: Sequence[Cell], on_ratings: Callable[[int], None]) -> Generator[Cell, None, None]:
         # A new interpreter for each: a fork would bring along threads and connections.
-        # Ctrl-C is for this process to take, which then stops the others.
         others = set(active_children())
-        pool = ProcessPoolExecutor(min(self._jobs, len(cells)), get_context("spawn"), initializer=_begin_worker)
+        with _signals_later():
+            pool = ProcessPoolExecutor(min(self._jobs, len(cells)), get_context("spawn"), initializer=_begin_worker)
         try:
-            waiting: dict[Future[tuple[int, str]], Cell] = {pool.submit(_do_alone, cell): cell for cell in cells}
+            with _signals_later():  # submit() starts the processes
+                waiting: dict[Future[tuple[int, str]], Cell] = {pool.submit(_do_alone, cell): cell for cell in cells}
             while waiting:
                 for future in wait(waiting, return_when=FIRST_COMPLETED).done:
                     cell = waiting.pop(future)
@@ -99,10 +101,45 @@ class Processes:
                 raise
 
 
+_SIGNALS = {getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)}
+
+
+@contextlib.contextmanager
+def _signals_later() -> Iterator[None]:
+    """Hold signals back until the end of the block, here and in the processes that it starts.
+
+    A process that is half started when a signal interrupts its start, or its parent's, ends with a traceback.
+    """
+    received: list[int] = []
+    handlers = {}
+    masks = hasattr(signal, "pthread_sigmask")
+    if masks:  # what new processes inherit; a signal for this one may still come in by another thread
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        resource_tracker.ensure_running()  # it lets two of them in again, and would end by the third
+        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    if current_thread() is main_thread():
+        handlers = {number: signal.getsignal(number) for number in _SIGNALS}
+        handlers = {number: handler for number, handler in handlers.items() if callable(handler)}
+    try:
+        for number in handlers:
+            signal.signal(number, lambda number, frame: received.append(number))
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        if masks:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for number in received[:1]:
+            signal.raise_signal(number)
+
+
 def _begin_worker() -> None:
-    """Make this process end with its parent, and stop what it does when it is told to."""
-    signal(SIGINT, SIG_IGN)
-    signal(SIGTERM, _stop)
+    """Make this process end with its parent, and let SIGTERM end it.
+
+    Ctrl-C and a terminal that is closed are for the parent to heed, which then stops its processes.
+    """
+    for number in _SIGNALS - {signal.SIGTERM}:
+        signal.signal(number, signal.SIG_IGN)
     parent = parent_process()
     assert parent is not None
 
@@ -111,11 +148,13 @@ def _begin_worker() -> None:
         os._exit(1)  # whatever is going on: nobody is there to take the result, and another process may go on
 
     Thread(target=watch, name="emosim-parent", daemon=True).start()
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
     """End the cell that is under way; answers that it waits for are still kept."""
-    signal(SIGTERM, SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise SystemExit(128 + number)
 
 
@@ -134,8 +173,10 @@ def _do_alone(cell: Cell) -> tuple[int, str]:
         nonlocal done
         done += ratings
 
+    signal.signal(signal.SIGTERM, _stop)
     try:
         do(cell, worlds, count)
     except EmoSimError as error:
         return done, str(error) or type(error).__name__
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # nothing is under way
     return done, ""

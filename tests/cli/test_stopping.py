@@ -73,6 +73,45 @@ def test_workers_of_an_ablation_end_with_it(emosim: Any, number: signal.Signals)
         assert "emosim ablate --resume a" in said or "give the same command again" in said
 
 
+HALF_STARTED = """
+import os, signal, sys, time
+from multiprocessing import popen_spawn_posix
+from emosim_core.cli.main import main
+
+start = popen_spawn_posix.util.spawnv_passfds
+
+def start_and_signal(path, arguments, descriptors):
+    process = start(path, arguments, descriptors)
+    if b"spawn_main" in b" ".join(map(os.fsencode, arguments)):
+        time.sleep(0.3)
+        os.killpg(0, int(sys.argv[1]))
+    return process
+
+popen_spawn_posix.util.spawnv_passfds = start_and_signal
+main(sys.argv[2:])
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_between_the_start_of_a_worker_and_its_first_words_ends_all_quietly(
+    emosim: Any, number: signal.Signals
+) -> None:
+    mark = f"{os.getpid()}-half-{number}"
+    emosim.variables[MARK] = mark
+    process = subprocess.Popen(
+        [sys.executable, "-c", HALF_STARTED, str(int(number)), *ABLATE],
+        cwd=emosim.folder,
+        env=emosim.environment(),
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 128 + number
+    assert said == "\nInterrupted. Nothing was begun; give the same command again.\n"
+    waited_for(lambda: not marked(mark), 15)
+
+
 @pytest.mark.parametrize("command", ["run", "ablate"])
 def test_a_terminal_that_is_closed_ends_a_command_and_leaves_it_to_be_resumed(emosim: Any, command: str) -> None:
     mark = f"{os.getpid()}-{command}"
