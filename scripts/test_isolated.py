@@ -6,20 +6,31 @@ Run with: python scripts/test_isolated.py [PLUGIN ...]
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
 import venv
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 
 
-def run(*command: str | Path, cwd: Path | None = None) -> None:
-    """Run a command; a failure ends everything with its status."""
-    done = subprocess.run([str(part) for part in command], cwd=cwd, check=False)
-    if done.returncode:
-        sys.exit(done.returncode)
+def run(*command: str | Path, cwd: Path | None = None) -> str:
+    """Run a command and return what it prints.
+
+    Raises:
+        subprocess.CalledProcessError: it failed.
+    """
+    return subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        check=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ).stdout
 
 
 def wheel(project: Path, folder: Path) -> Path:
@@ -29,25 +40,35 @@ def wheel(project: Path, folder: Path) -> Path:
     return built
 
 
+def alone(project: Path, core: Path, folder: Path) -> str:
+    """Run the tests of a plugin in an environment of its own; returns what they print."""
+    name = project.name
+    built = wheel(project, folder / name)
+    venv.create(folder / "environment" / name, with_pip=True)
+    python = folder / "environment" / name / "bin" / "python"
+    run(python, "-m", "pip", "install", "--quiet", core, f"{built}[test]")
+    # The folder of the plugin must not be importable: what is tested is what the wheel installed.
+    tests = run(python, "-P" if sys.version_info >= (3, 11) else "-I", "-m", "pytest", "-c", project / "pyproject.toml",
+                "--rootdir", project, project / "tests", cwd=folder)  # fmt: skip
+    return f"{name}: a fresh environment with {core.name} and {built.name}\n{tests}"
+
+
 def main() -> None:
-    """Build the wheels, and for each plugin make an environment and run its tests there."""
+    """Build the wheel of the core, and test plugins beside each other, as many as there are processors."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("plugins", nargs="*", help="names of folders in plugins/; all of them if none is named")
     asked = parser.parse_args().plugins
     found = {path.parent.name: path.parent for path in sorted(ROOT.glob("plugins/*/pyproject.toml"))}
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
-        core = wheel(ROOT, folder / "core")
-        for name in asked or found:
-            project = found[name]
-            built = wheel(project, folder / name)
-            print(f"{name}: a fresh environment with {core.name} and {built.name}", flush=True)
-            venv.create(folder / "environment" / name, with_pip=True)
-            python = folder / "environment" / name / "bin" / "python"
-            run(python, "-m", "pip", "install", "--quiet", core, f"{built}[test]")
-            # The folder of the plugin must not be importable: what is tested is what the wheel installed.
-            run(python, "-P" if sys.version_info >= (3, 11) else "-I", "-m", "pytest", "-c", project / "pyproject.toml",
-                "--rootdir", project, project / "tests", cwd=folder)  # fmt: skip
+    failed = False
+    with tempfile.TemporaryDirectory() as place, ThreadPoolExecutor(os.cpu_count()) as pool:
+        core = wheel(ROOT, Path(place) / "core")
+        for done in as_completed([pool.submit(alone, found[name], core, Path(place)) for name in asked or found]):
+            try:
+                print(done.result(), flush=True)
+            except subprocess.CalledProcessError as error:
+                failed = True
+                print(f"{error}\n{error.output}", flush=True)
+    sys.exit(failed)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ def pytest_configure() -> None:
     _unblock.append(block_network())
     state = tempfile.TemporaryDirectory()
     os.environ["EMOSIM_STATE_DIR"] = state.name
+    os.environ["MYPY_CACHE_DIR"] = str(Path(__file__).parents[1] / ".mypy_cache" / "of-plugins")  # they share the core
     _unblock.append(state.cleanup)
     for name, handler in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
         number = getattr(signal, name, None)

@@ -134,7 +134,7 @@ def test_a_run_that_was_cut_anywhere_resumes_to_the_same_bytes(tmp_path: Path) -
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_a_run_that_is_stopped_in_the_middle_can_be_read_and_resumed(tmp_path: Path, how: signal.Signals) -> None:
-    options = ["run", "--plugin", "movies", "--episodes", "3000", "--quiet"]
+    options = ["run", "--plugin", "movies", "--episodes", "500", "--quiet"]
     process = subprocess.Popen(
         [sys.executable, "-m", "emosim_core", *options, "--out", "r"],
         cwd=tmp_path,

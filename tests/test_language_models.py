@@ -214,7 +214,7 @@ def test_a_replay_that_lacks_answers_is_resumed_by_asking_for_them(service: Serv
 
 
 def test_a_batch_of_environments_is_asked_at_once_up_to_the_concurrency(service: Service) -> None:
-    service.server.script = lambda body: Answer(label(body), delay=1.5)
+    service.server.hold = 16
     options = ("--episodes", "16", "--max-steps", "1", "--num-envs", "16", "--quiet")
     service.run(*options, "--concurrency", "16", "--out", "a")
     assert len(service.called) == service.server.most_at_once == 16

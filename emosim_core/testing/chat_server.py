@@ -131,6 +131,8 @@ class ChatServer:
         models: the models that ``GET /v1/models`` lists.
         port: where to listen; 0 for any free port.
         tls: with what to speak TLS; None for plain HTTP.
+        hold: how many requests must wait for their answer at the same time before the first one is answered; after a
+            minute they are answered all the same.
 
     Attributes:
         url: base URL, such as ``"http://127.0.0.1:40123/v1"``; known once the server is entered.
@@ -144,8 +146,9 @@ class ChatServer:
         models: Sequence[str] = ("model",),
         port: int = 0,
         tls: ssl.SSLContext | None = None,
+        hold: int = 0,
     ) -> None:
-        self.script, self.models = script, tuple(models)
+        self.script, self.models, self.hold = script, tuple(models), hold
         self.url = ""
         self.calls: list[Call] = []
         self.most_at_once = 0
@@ -153,6 +156,7 @@ class ChatServer:
         self._port, self._tls = port, tls
         self._errors: list[Exception] = []
         self._connections: set[_Connection] = set()
+        self._held: list[Callable[[], None]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
         self._thread: threading.Thread | None = None
@@ -237,6 +241,22 @@ class ChatServer:
             answer = Answer(f"the script raised {type(error).__name__}: {error}", status=500)
             return answer, answer.body(call.body)
 
+    def holds(self, reply: Callable[[Answer, bytes], None], answer: Answer, body: bytes) -> bool:
+        """Whether a reply waits for more requests; if there are enough, those that waited go out."""
+        assert self._loop is not None
+        if self.most_at_once < self.hold:
+            if not self._held:
+                self._loop.call_later(60, self._release)
+            self._held.append(lambda: reply(answer, body))
+            return True
+        self._release()
+        return False
+
+    def _release(self) -> None:
+        self.hold, held, self._held = 0, self._held, []
+        for reply in held:
+            reply()
+
     def opened(self, connection: _Connection) -> None:
         """A connection was opened."""
         self._connections.add(connection)
@@ -313,10 +333,15 @@ class _Connection(asyncio.Protocol):
             self._server.open += 1
             answer = Answer("the body is no JSON object", status=400)
             told = answer.body({})
+        if self._server.holds(self._reply, answer, told):
+            return
+        self._reply(answer, told)
+
+    def _reply(self, answer: Answer, body: bytes) -> None:
         if answer.delay > 0:
-            self._waiting = self._loop.call_later(answer.delay, self._send, answer, told)
+            self._waiting = self._loop.call_later(answer.delay, self._send, answer, body)
         else:
-            self._send(answer, told)
+            self._send(answer, body)
 
     def _send(self, answer: Answer, body: bytes) -> None:
         if self._transport is None:

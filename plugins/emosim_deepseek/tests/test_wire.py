@@ -308,7 +308,7 @@ def tls(certificate: tuple[Path, Path]) -> ssl.SSLContext:
 def test_a_server_with_tls_is_asked_if_its_certificate_is_trusted_and_not_otherwise(
     certificate: tuple[Path, Path], tls: ssl.SSLContext, question: ChatRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with ChatServer(lambda asked: Answer("7", delay=0.3), tls=tls) as server:
+    with ChatServer(lambda asked: "7", tls=tls, hold=20) as server:
         backend = endpoint(server.url)
         (refused,) = backend.answer_batch([question])
         assert type(refused) is LLMRequestError
