@@ -27,6 +27,13 @@ _AT_ONCE = 2.0
 """Seconds in which a signal that comes again is the same one: a terminal that closes sends several."""
 
 
+class _Stopped(KeyboardInterrupt):
+    """What SIGTERM and SIGHUP raise.
+
+    Where a plain KeyboardInterrupt goes through an exec, as in imports, ``python -m`` ends by SIGINT in the end.
+    """
+
+
 def heeding_signals(main: Callable[..., NoReturn]) -> Callable[..., NoReturn]:
     """Give the function of a command line, which leaves by SystemExit, an end on SIGTERM and SIGHUP as on Ctrl-C.
 
@@ -44,7 +51,7 @@ def heeding_signals(main: Callable[..., NoReturn]) -> Callable[..., NoReturn]:
             before, last = last, time.monotonic()
             received.append(number)
             if last - before > _AT_ONCE:
-                raise KeyboardInterrupt
+                raise _Stopped
 
         changed = []
         if threading.current_thread() is threading.main_thread():

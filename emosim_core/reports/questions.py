@@ -113,7 +113,7 @@ class _Again(Run):
     def _tell(self, hook: str, **what: Any) -> None:
         pass
 
-    def _note(self) -> None:
+    def _note(self, stored: Mapping[str, Any] | None) -> None:
         pass
 
     def _step_all(self) -> list[Episode]:

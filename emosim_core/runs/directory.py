@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -44,18 +44,26 @@ class RunDirectory:
         self._old: BinaryIO | None = None
         self._new: BinaryIO | None = None
 
-    def check_or_write_manifest(self, manifest: Mapping[str, Any]) -> None:
-        """Write the manifest; of a run that is resumed, check that it is the same, and note what may change.
+    def check_or_write_manifest(
+        self, manifest: Mapping[str, Any], before_writing: Callable[[Mapping[str, Any] | None], None]
+    ) -> None:
+        """Write the manifest; of a run that is resumed, check that it is the same, and write what may change.
+
+        Args:
+            manifest: the manifest.
+            before_writing: called before anything is written, with the manifest that is there, if any.
 
         Raises:
             RunError: the run was made with something else; says what differs. Or the manifest cannot be written.
         """
         try:
             if not self.job.resume:
+                before_writing(None)
                 self._write_json(MANIFEST, manifest)
                 return
             stored = read_manifest(self.path)
             check_same(self.path, stored, manifest, _MAY_DIFFER)
+            before_writing(stored)
             if stored["config"] != manifest["config"]:
                 self._write_json(MANIFEST, {**stored, "config": manifest["config"]})
         except BaseException as error:

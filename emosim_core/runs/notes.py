@@ -12,7 +12,7 @@ import secrets
 import stat
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +30,13 @@ _FORGOTTEN_AFTER = 90 * 24 * 3600
 Values = Mapping[str, Any]
 
 
-def write_note(directory: Path, values: Values) -> None:
+def write_note(directory: Path, *values: Values) -> None:
     """Note that this user gave these values to the job in ``directory``; what was noted of it before goes.
 
     Args:
         directory: the job's directory.
-        values: JSON by the name of the field; the note holds digests alone.
+        values: JSON by the name of the field, and again where a field has had several values; the note holds digests
+            alone.
 
     Raises:
         OSError: the state folder cannot be written.
@@ -48,7 +49,9 @@ def write_note(directory: Path, values: Values) -> None:
     told = {
         "directory": os.path.realpath(directory),
         "machine": platform.node(),
-        "values": {name: _signed(secret, [name, value]) for name, value in values.items()},
+        "values": {
+            name: _each_signed(secret, name, values) for name in sorted({name for one in values for name in one})
+        },
     }
     write_whole(_path(notes, directory), json.dumps({**told, "signature": _signed(secret, told)}).encode() + b"\n")
     _prune(notes)
@@ -68,9 +71,7 @@ def noted(directory: Path, values: Values) -> set[str]:
         if told["directory"] != os.path.realpath(directory):
             return set()
         return {
-            name
-            for name, value in values.items()
-            if hmac.compare_digest(told["values"].get(name, ""), _signed(secret, [name, value]))
+            name for name, value in values.items() if _signed(secret, [name, value]) in told["values"].get(name, ())
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return set()
@@ -94,6 +95,10 @@ def _path(notes: Path, directory: Path) -> Path:
 
 def _signed(secret: bytes, content: Any) -> str:
     return hmac.new(secret, json.dumps(content, sort_keys=True).encode(), hashlib.sha256).hexdigest()
+
+
+def _each_signed(secret: bytes, name: str, values: Sequence[Values]) -> list[str]:
+    return sorted({_signed(secret, [name, given[name]]) for given in values if name in given})
 
 
 def _secret(folder: Path) -> bytes | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from operator import index
 from pathlib import Path
 from typing import Any
@@ -63,8 +63,7 @@ class Run:
             self.policy.start(self.world.catalog, config.slate, self._batch)
         self.directory = RunDirectory(directory, resume)
         self.manifest = make_manifest(self.world, config)
-        self.directory.check_or_write_manifest(self.manifest)
-        self._note()
+        self.directory.check_or_write_manifest(self.manifest, self._note)
         self.tally = Tally(self.world)
         self._playing: dict[int, Episode] = {}
         self._begun = 0
@@ -113,9 +112,10 @@ class Run:
         self._tell("emosim_run_ended", directory=str(self.directory.path), summary=summary)
         return summary
 
-    def _note(self) -> None:
+    def _note(self, stored: Mapping[str, Any] | None) -> None:
         """Note that this run is its user's own, to be continued without a question."""
-        note_made(self.directory.path, self.manifest["config"], (RunConfig,), self.world.registry)
+        before = None if stored is None else stored["config"]
+        note_made(self.directory.path, self.manifest["config"], (RunConfig,), self.world.registry, before)
 
     def _tell(self, hook: str, **what: Any) -> None:
         """Tell the observers."""

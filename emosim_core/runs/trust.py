@@ -118,20 +118,36 @@ def confirmed(
     return {**values, **spelled}
 
 
-def note_made(directory: Path, values: Mapping[str, Any], models: _Models, registry: Registry) -> None:
+def note_made(
+    directory: Path,
+    values: Mapping[str, Any],
+    models: _Models,
+    registry: Registry,
+    before: Mapping[str, Any] | None = None,
+) -> None:
     """Note that what a job in ``directory`` is made with was given by this user, so that it goes on without asking.
 
-    A state folder that cannot be written is a warning.
+    To be called before ``values`` are written to the directory: a process may be killed between the two. A state folder
+    that cannot be written is a warning.
+
+    Args:
+        directory: the job's directory.
+        values: the configuration that is written to it.
+        models: the models that the configuration is of.
+        registry: plugins to find components in.
+        before: the configuration that the directory holds until then, which this user gave too.
     """
-    reached = reaches(values, models, registry, registry.resolve_domain(str(values["plugin"])).component.name)
-    if not reached:
+    configurations = [values, *([] if before is None else [before])]
+    domain = registry.resolve_domain(str(values["plugin"])).component.name
+    reached = [reaches(one, models, registry, domain) for one in configurations]
+    if not reached[0]:
         return
     try:
-        write_note(directory, {name: one.identity for name, one in reached.items()})
+        write_note(directory, *({name: one.identity for name, one in each.items()} for each in reached))
     except OSError as error:
         warnings.warn(
             f"that {directory} was made here cannot be noted ({error}). It works all the same, but a command that "
-            f"continues it will want these given again: {', '.join(reached)}",
+            f"continues it will want these given again: {', '.join(reached[0])}",
             stacklevel=2,
         )
 

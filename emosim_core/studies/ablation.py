@@ -212,7 +212,6 @@ class Ablation:
             self.job.claim()
             self.plan = replace(self.plan, cells=cells(self.config, self.directory, self._only))  # it may have a number
             self._begin()
-            note_made(self.directory, self.config.flat(), _MODELS, self.worlds.registry)
             try:
                 with closing(executor.run(self.plan.left, on_ratings)) as done:
                     for cell in done:
@@ -231,6 +230,8 @@ class Ablation:
         manifest = self.manifest()
         if self.job.resume:
             _same(_manifest(self.directory), json_text.loads(json_text.dumps(manifest)), self.directory)
+        note_made(self.directory, self.config.flat(), _MODELS, self.worlds.registry)
+        if self.job.resume:
             return
         try:
             _write_json(self.directory / MANIFEST, manifest)

@@ -319,7 +319,6 @@ class Evaluation:
             config = config.model_copy(update={"gateway": left})
         place = JobDirectory(directory, "run", resume=(directory / MANIFEST).exists(), part=True)
         run = Run(config, place, registry=self._registry)
-        note_made(self.out, self.config.stored(), (EvaluationConfig,), self._registry)
         count = done
 
         def on_episode(episode: object) -> None:
@@ -352,9 +351,12 @@ class Evaluation:
                 for one in self.recommenders
             ],
         }
+        before = None
         if self.job.resume:
             self._check_stored()  # once more, as nobody else can change it now
-            plan["created"] = stored_evaluation(self.out).get("created", plan["created"])
+            stored = stored_evaluation(self.out)
+            before, plan["created"] = stored["config"], stored.get("created", plan["created"])
+        note_made(self.out, self.config.stored(), (EvaluationConfig,), self._registry, before)
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(["item", "title", "public_count"])

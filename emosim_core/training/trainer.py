@@ -6,7 +6,7 @@ import copy
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -157,6 +157,7 @@ class Training:
         """Write the manifest, or go back to the last checkpoint; the steps that were trained already."""
         begun = 0
         if not self.job.resume:
+            self._note()
             try:
                 self._write(MANIFEST, as_json(self.manifest))
             except RunError:
@@ -166,15 +167,19 @@ class Training:
             stored = read_manifest(self.directory)
             check_same(self.directory, stored, self.manifest, MAY_DIFFER)
             begun = self._load_last()
+            self._note(stored["config"])
             self._write(
                 MANIFEST, as_json({**stored, "config": json_text.loads(json_text.dumps(self.manifest["config"]))})
             )
-        note_made(self.directory, self.manifest["config"], (TrainConfig,), self.world.registry)
         self._trim_progress(begun)
         seed = np.random.SeedSequence([self.config.seed, begun]).generate_state(2, np.uint32)
         self.model.set_random_seed(int(seed[0]))
         self.env.seed(int(seed[1]) << 20)
         return begun
+
+    def _note(self, before: Mapping[str, Any] | None = None) -> None:
+        """Note that this training is its user's own, to be continued without a question."""
+        note_made(self.directory, self.manifest["config"], (TrainConfig,), self.world.registry, before)
 
     def _load_last(self) -> int:
         from emosim_core.training.torch_side.files import load_checkpoint

@@ -112,6 +112,37 @@ def test_a_signal_between_the_start_of_a_worker_and_its_first_words_ends_all_qui
     waited_for(lambda: not marked(mark), 15)
 
 
+WHILE_A_CLASS_IS_MADE = """
+import dataclasses, os, signal, sys
+from emosim_core.cli.main import main
+
+create = dataclasses._create_fn
+
+def create_and_signal(*arguments, **more):
+    if os.environ.pop("EMOSIM_TEST_ONCE", None):
+        exec("import os, sys, time; os.kill(os.getpid(), int(sys.argv[1])); time.sleep(1)")
+    return create(*arguments, **more)
+
+dataclasses._create_fn = create_and_signal
+main(sys.argv[2:])
+"""
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 13), reason="dataclasses are made otherwise")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_in_an_import_gives_its_own_status(emosim: Any, number: signal.Signals) -> None:
+    (emosim.folder / "begun.py").write_text(WHILE_A_CLASS_IS_MADE)
+    done = subprocess.run(
+        [sys.executable, "-m", "begun", str(int(number)), *RUN],
+        cwd=emosim.folder,
+        env={**emosim.environment(), "EMOSIM_TEST_ONCE": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 128 + number, done.stderr
+    assert done.stderr == "\nInterrupted.\n"
+
+
 @pytest.mark.parametrize("command", ["run", "ablate"])
 def test_a_terminal_that_is_closed_ends_a_command_and_leaves_it_to_be_resumed(emosim: Any, command: str) -> None:
     mark = f"{os.getpid()}-{command}"

@@ -6,7 +6,10 @@ import json
 import os
 import shlex
 import shutil
+import signal
 import stat
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from enum import Enum
@@ -349,6 +352,68 @@ def test_an_own_directory_goes_on_and_a_copied_moved_or_edited_one_is_asked_abou
     quick("run", "--resume", "r", "--quiet")
     (tmp_path / "copy").rename(tmp_path / "moved")
     assert "was not made here" in quick("run", "--resume", "moved", status=2).err
+
+
+KILLED = """
+import os, signal, sys
+from emosim_core.cli.main import main
+
+replace = os.replace
+
+def replace_and_end(source, target, **more):
+    replace(source, target, **more)
+    if os.path.basename(target) == sys.argv[1]:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+os.replace = replace_and_end
+main(sys.argv[2:])
+"""
+
+
+@pytest.mark.parametrize(
+    ("file", "command"),
+    [
+        ("manifest.json", "run --episodes 2 --max-steps 3"),
+        ("manifest.json", "train --timesteps 128 --num-envs 4 --n-steps 8 --device cpu"),
+        ("evaluation.json", "evaluate --policies random --people new --sessions 2 --max-steps 3 --no-plots"),
+        ("manifest.json", "ablate --study sampling:pairs=10"),
+    ],
+)
+def test_a_directory_is_its_users_from_its_first_file_on(
+    emosim: Emosim, tmp_path: Path, file: str, command: str
+) -> None:
+    films = emosim("items", "--plugin", "movies", "--csv").out.replace("item,", "id,", 1)
+    (tmp_path / "films.csv").write_text(films.replace(",categories,", ",genres,", 1))
+    begun = [*command.split(), "--plugin", "movies", "--items", "csv:films.csv", "--quiet", "--out", "d"]
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, file, *begun], cwd=tmp_path, env=emosim.environment(), capture_output=True
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    emosim(begun[0], "--resume", "d", "--quiet")
+
+
+def test_a_run_that_is_killed_as_its_manifest_changes_is_its_users_before_and_after(
+    emosim: Emosim, tmp_path: Path
+) -> None:
+    with ChatServer(lambda asked: "7") as server:
+        emosim.variables.update({"DEEPSEEK_API_KEY": "sk-test", "DEEPSEEK_BASE_URL": server.url})
+        model = ("--llm-model", "deepseek-chat", "--users", "sampled:n=2", "--llm-cache", "a.sqlite3")
+        emosim("run", *SMALL, *model, "--out", "r")
+        changed = ("run", "--resume", "r", "--quiet", "--llm-cache", "b.sqlite3")
+        manifest = tmp_path / "r" / "manifest.json"
+        before = manifest.read_bytes()
+        killed = subprocess.run(
+            [sys.executable, "-c", KILLED, "manifest.json", *changed],
+            cwd=tmp_path,
+            env=emosim.environment(),
+            capture_output=True,
+        )
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
+        after = manifest.read_bytes()
+        assert after != before
+        for content in (before, after):
+            manifest.write_bytes(content)
+            emosim("run", "--resume", "r", "--quiet")
 
 
 def test_a_relative_path_is_that_of_the_folder_in_which_it_was_given(
