@@ -162,9 +162,23 @@ _worlds: dict[Collection[str] | None, Worlds] = {}
 """What a process of :class:`Processes` holds from one cell to the next."""
 
 
-@standard_streams()
 def _do_alone(cell: Cell) -> tuple[int, str]:
     """Do a cell in a process of its own: how many ratings, or what went wrong (errors do not travel whole)."""
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        told = _do(cell)
+    except SystemExit as stopped:
+        # Nothing would come for this process to do, and it could wait for that for ever: the queue may be locked by
+        # another one that has ended.
+        for worlds in _worlds.values():
+            worlds.close()
+        os._exit(int(stopped.code or 0))
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # nothing is under way
+    return told
+
+
+@standard_streams()
+def _do(cell: Cell) -> tuple[int, str]:
     only = None if cell.only is None else tuple(cell.only)
     worlds = _worlds.setdefault(only, Worlds(Registry(only=cell.only)))
     done = 0
@@ -173,10 +187,8 @@ def _do_alone(cell: Cell) -> tuple[int, str]:
         nonlocal done
         done += ratings
 
-    signal.signal(signal.SIGTERM, _stop)
     try:
         do(cell, worlds, count)
     except EmoSimError as error:
         return done, str(error) or type(error).__name__
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # nothing is under way
     return done, ""

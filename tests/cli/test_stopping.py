@@ -92,6 +92,20 @@ main(sys.argv[2:])
 """
 
 
+def test_an_ablation_ends_while_one_worker_has_nothing_left_to_do(emosim: Any) -> None:
+    mark = f"{os.getpid()}-idle"
+    emosim.variables[MARK] = mark
+    study = "sampling:pairs=100000,high_rating:items=1"
+    process = emosim.start("ablate", "--plugin", "movies", "--study", study, "--jobs", "2", "--out", "a", "--quiet")
+    waited_for(lambda: list(emosim.folder.glob("a/cells/*/cell.json")))
+    time.sleep(1)
+    process.send_signal(signal.SIGTERM)
+    said = process.communicate(timeout=30)[1]
+    assert process.returncode == 128 + signal.SIGTERM, said
+    assert "Traceback" not in said
+    waited_for(lambda: not marked(mark), 15)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_between_the_start_of_a_worker_and_its_first_words_ends_all_quietly(
     emosim: Any, number: signal.Signals
