@@ -125,6 +125,7 @@ def simulate(
         if summary["complete"]:
             for _ in read_records(job.path):  # what is damaged is no complete run
                 pass
+            job.tidy()
             return Played(summary, job.path, before=True, config=values)
     checked = read_config(RunConfig, values, "run" if config is None else str(config))
     try:

@@ -81,6 +81,7 @@ def train(obj: dict[str, Any], /, as_json: bool, quiet: bool, **given: Any) -> N
     elif (job.path / SUMMARY).exists():
         summary = read_object(job.path / SUMMARY, TRAINED)
         if summary["timesteps"] >= checked.timesteps:
+            job.tidy()
             _tell_end(summary, job.path, as_json, quiet, f"{job.path} is complete; nothing was left to do.")
             return
     try:

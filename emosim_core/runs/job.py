@@ -229,6 +229,14 @@ class JobDirectory:
                 (self.path / name).unlink()
         lock.release()
 
+    def tidy(self) -> None:
+        """Remove what a writer left behind that was killed when its job was complete. It is no obstacle if it stays."""
+        with contextlib.suppress(OSError):
+            if any(_is_remains(path.name) for path in self.path.iterdir()):
+                self._lock = _locked(self.path)
+                remove_partials(self.path)
+                self.release()
+
     def discard(self, *names: str) -> None:
         """Remove files that this process wrote, and the directory if this process made it and nothing else is in it."""
         if self._lock is None:
@@ -282,7 +290,11 @@ def holds_remains(path: Path) -> bool:
     Raises:
         OSError: it cannot be read.
     """
-    return path.is_dir() and all(one.name in (LOCK, MARKER, WRITER) or is_partial(one.name) for one in path.iterdir())
+    return path.is_dir() and all(_is_remains(one.name) for one in path.iterdir())
+
+
+def _is_remains(name: str) -> bool:
+    return name in (LOCK, MARKER, WRITER) or is_partial(name)
 
 
 def cannot_write(path: Path, error: OSError) -> RunError:

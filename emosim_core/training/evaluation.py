@@ -312,6 +312,7 @@ class Evaluation:
     ) -> int:
         """Simulate one run, or what is left of it; how many sessions are simulated then."""
         if is_complete(directory):
+            JobDirectory(directory, "run", resume=True, part=True).tidy()
             return done + config.episodes
         limit = config.gateway.max_cost
         if limit is not None and self._spent:

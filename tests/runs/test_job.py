@@ -199,6 +199,41 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 
+KILLED_AT_THE_END = """
+import os, signal, sys
+from emosim_core.cli.main import main
+from emosim_core.runs.job import JobDirectory
+
+JobDirectory.release = lambda job: os.kill(os.getpid(), signal.SIGKILL)
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "run --episodes 2",
+        "train --timesteps 128 --num-envs 4 --n-steps 8 --device cpu",
+        "evaluate --policies random,popular --people new --sessions 2 --max-steps 3 --no-plots",
+        "ablate --study sampling:pairs=10",
+    ],
+)
+def test_a_job_that_is_killed_as_its_last_file_is_written_leaves_nothing_once_it_is_resumed(
+    emosim: Any, command: str
+) -> None:
+    begun = [*command.split(), "--plugin", "movies", "--quiet", "--out", "d"]
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED_AT_THE_END, *begun],
+        cwd=emosim.folder,
+        env=emosim.environment(),
+        capture_output=True,
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert list((emosim.folder / "d").rglob(".*"))
+    emosim(begun[0], "--resume", "d", "--quiet")
+    assert not list((emosim.folder / "d").rglob(".*"))
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_refuses_a_directory_that_another_process_writes(
     quick: Any, tmp_path: Path, command: str
