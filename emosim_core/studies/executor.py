@@ -164,17 +164,17 @@ _worlds: dict[Collection[str] | None, Worlds] = {}
 
 def _do_alone(cell: Cell) -> tuple[int, str]:
     """Do a cell in a process of its own: how many ratings, or what went wrong (errors do not travel whole)."""
-    signal.signal(signal.SIGTERM, _stop)
     try:
+        signal.signal(signal.SIGTERM, _stop)
         told = _do(cell)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # nothing is under way
+        return told
     except SystemExit as stopped:
         # Nothing would come for this process to do, and it could wait for that for ever: the queue may be locked by
         # another one that has ended.
         for worlds in _worlds.values():
             worlds.close()
         os._exit(int(stopped.code or 0))
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # nothing is under way
-    return told
 
 
 @standard_streams()
