@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from emosim_core.data.files import is_partial, remove_partials, write_whole
 from emosim_core.errors import EmoSimError, RatingError, RunError
+from emosim_core.runs.notes import forget_note
 from emosim_core.runs.plain import own_files
 from emosim_core.runs.typed import quoted, typed
 
@@ -238,9 +239,14 @@ class JobDirectory:
                 self.release()
 
     def discard(self, *names: str) -> None:
-        """Remove files that this process wrote, and the directory if this process made it and nothing else is in it."""
+        """Remove files that this process wrote, and the directory if this process made it and nothing else is in it.
+
+        With the file that a job has from its beginning on, what is noted of the directory goes too.
+        """
         if self._lock is None:
             return
+        if self._begun in names:
+            forget_note(self.path)
         for name in names:
             with contextlib.suppress(OSError):
                 (self.path / name).unlink()

@@ -57,6 +57,12 @@ def write_note(directory: Path, *values: Values) -> None:
     _prune(notes)
 
 
+def forget_note(directory: Path) -> None:
+    """Forget what is noted of ``directory``, if anything; a note that cannot be removed is no obstacle."""
+    with contextlib.suppress(OSError):
+        _path(_folder() / "notes", directory).unlink()
+
+
 def noted(directory: Path, values: Values) -> set[str]:
     """The names of those values that are noted for ``directory`` as they are."""
     try:

@@ -120,7 +120,8 @@ def test_a_mistake_is_one_clear_message_and_leaves_nothing(
     (tmp_path / "runs" / "r" / "manifest.json").write_text(json.dumps(manifest))
     before = sorted(tmp_path.rglob("*"))
     assert said in quick(*MOVIES, *arguments, "--no-plots", status=2).err
-    assert sorted(path for path in tmp_path.rglob("*") if "cache" not in path.parts) == before
+    assert sorted(path for path in tmp_path.rglob("*") if not {"cache", "state"} & set(path.parts)) == before
+    assert not list((tmp_path / "state").rglob("*.json"))
 
 
 def test_a_configuration_file_names_recommenders_and_people(quick: Any, tmp_path: Path) -> None:
