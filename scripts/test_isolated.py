@@ -61,13 +61,17 @@ def main() -> None:
     found = {path.parent.name: path.parent for path in sorted(ROOT.glob("plugins/*/pyproject.toml"))}
     failed = False
     with tempfile.TemporaryDirectory() as place, ThreadPoolExecutor(os.cpu_count()) as pool:
-        core = wheel(ROOT, Path(place) / "core")
+        try:
+            core = wheel(ROOT, Path(place) / "core")
+        except subprocess.CalledProcessError as error:
+            sys.exit(f"{error}\n{error.output}")
         for done in as_completed([pool.submit(alone, found[name], core, Path(place)) for name in asked or found]):
             try:
                 print(done.result(), flush=True)
-            except subprocess.CalledProcessError as error:
+            except Exception as error:  # the others are told of all the same
                 failed = True
-                print(f"{error}\n{error.output}", flush=True)
+                output = getattr(error, "output", "")
+                print(f"{error}\n{output.decode() if isinstance(output, bytes) else output}", flush=True)
     sys.exit(failed)
 
 

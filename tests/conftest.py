@@ -26,7 +26,8 @@ def pytest_configure() -> None:
     _unblock.append(block_network())
     state = tempfile.TemporaryDirectory()
     os.environ["EMOSIM_STATE_DIR"] = state.name
-    os.environ["MYPY_CACHE_DIR"] = str(Path(__file__).parents[1] / ".mypy_cache" / "of-plugins")  # they share the core
+    cache = Path(__file__).parents[1] / ".mypy_cache" / f"of-plugins-{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
+    os.environ["MYPY_CACHE_DIR"] = str(cache)  # plugins share what is known of the core
     _unblock.append(state.cleanup)
     for name, handler in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
         number = getattr(signal, name, None)

@@ -135,19 +135,24 @@ def note_made(
         values: the configuration that is written to it.
         models: the models that the configuration is of.
         registry: plugins to find components in.
-        before: the configuration that the directory holds until then, which this user gave too.
+        before: the configuration that the directory holds until then. What of it is noted already stays noted.
     """
-    configurations = [values, *([] if before is None else [before])]
     domain = registry.resolve_domain(str(values["plugin"])).component.name
-    reached = [reaches(one, models, registry, domain) for one in configurations]
-    if not reached[0]:
+
+    def identities(configuration: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: one.identity for name, one in reaches(configuration, models, registry, domain).items()}
+
+    reached = identities(values)
+    stored = {} if before is None else identities(before)
+    known = noted(directory, stored)
+    if not reached and not known:
         return
     try:
-        write_note(directory, *({name: one.identity for name, one in each.items()} for each in reached))
+        write_note(directory, reached, {name: stored[name] for name in known})
     except OSError as error:
         warnings.warn(
             f"that {directory} was made here cannot be noted ({error}). It works all the same, but a command that "
-            f"continues it will want these given again: {', '.join(reached[0])}",
+            f"continues it will want these given again: {', '.join(reached)}",
             stacklevel=2,
         )
 

@@ -227,10 +227,12 @@ class Ablation:
 
     def _begin(self) -> None:
         """Write the manifest, or see that what is resumed is answered as it was begun."""
-        manifest = self.manifest()
+        manifest, before = self.manifest(), None
         if self.job.resume:
-            _same(_manifest(self.directory), json_text.loads(json_text.dumps(manifest)), self.directory)
-        note_made(self.directory, self.config.flat(), _MODELS, self.worlds.registry)
+            stored = _manifest(self.directory)
+            _same(stored, json_text.loads(json_text.dumps(manifest)), self.directory)
+            before = checked_options(AblationConfig, stored["config"], str(self.directory / MANIFEST)).flat()
+        note_made(self.directory, self.config.flat(), _MODELS, self.worlds.registry, before)
         if self.job.resume:
             return
         try:

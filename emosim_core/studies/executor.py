@@ -111,26 +111,27 @@ def _signals_later() -> Iterator[None]:
     A process that is half started when a signal interrupts its start, or its parent's, ends with a traceback.
     """
     received: list[int] = []
-    handlers = {}
-    masks = hasattr(signal, "pthread_sigmask")
-    if masks:  # what new processes inherit; a signal for this one may still come in by another thread
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-        resource_tracker.ensure_running()  # it lets two of them in again, and would end by the third
-        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-    if current_thread() is main_thread():
-        handlers = {number: signal.getsignal(number) for number in _SIGNALS}
-        handlers = {number: handler for number, handler in handlers.items() if callable(handler)}
-    try:
-        for number in handlers:
-            signal.signal(number, lambda number, frame: received.append(number))
+    with contextlib.ExitStack() as leave:  # in reverse order, and all of it, whatever comes in between
+        leave.callback(_raise_first, received)
+        if hasattr(signal, "pthread_sigmask"):
+            # What new processes inherit. A signal for this one may still come in by another thread.
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+            leave.callback(signal.pthread_sigmask, signal.SIG_SETMASK, before)
+            signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+            resource_tracker.ensure_running()  # it lets two of them in again, and would end by the third
+            signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        if current_thread() is main_thread():
+            for number in _SIGNALS:
+                handler = signal.getsignal(number)
+                if callable(handler):
+                    leave.callback(signal.signal, number, handler)
+                    signal.signal(number, lambda number, frame: received.append(number))
         yield
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-        if masks:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        for number in received[:1]:
-            signal.raise_signal(number)
+
+
+def _raise_first(received: list[int]) -> None:
+    if received:
+        signal.raise_signal(received[0])
 
 
 def _begin_worker() -> None:
@@ -140,6 +141,7 @@ def _begin_worker() -> None:
     """
     for number in _SIGNALS - {signal.SIGTERM}:
         signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # also where the parent ignores it
     parent = parent_process()
     assert parent is not None
 
@@ -152,9 +154,14 @@ def _begin_worker() -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
 
 
+_stopped: list[int] = []
+"""The signal that has stopped the cell which a process of :class:`Processes` does."""
+
+
 def _stop(number: int, frame: FrameType | None) -> None:
     """End the cell that is under way; answers that it waits for are still kept."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    _stopped.append(number)
     raise SystemExit(128 + number)
 
 
@@ -165,16 +172,28 @@ _worlds: dict[Collection[str] | None, Worlds] = {}
 def _do_alone(cell: Cell) -> tuple[int, str]:
     """Do a cell in a process of its own: how many ratings, or what went wrong (errors do not travel whole)."""
     try:
-        signal.signal(signal.SIGTERM, _stop)
-        told = _do(cell)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # nothing is under way
-        return told
-    except SystemExit as stopped:
-        # Nothing would come for this process to do, and it could wait for that for ever: the queue may be locked by
-        # another one that has ended.
+        try:
+            signal.signal(signal.SIGTERM, _stop)
+            return _do(cell)
+        finally:
+            if not _stopped:
+                signal.signal(signal.SIGTERM, signal.SIG_DFL)  # nothing is under way
+    finally:
+        if _stopped:  # whatever has become of the SystemExit on its way
+            _end_process()
+
+
+def _end_process() -> None:
+    """End this process, which was stopped.
+
+    Nothing would come for it to do, and it could wait for that for ever: what cells are handed out by may be locked by
+    another process that has ended.
+    """
+    try:
         for worlds in _worlds.values():
             worlds.close()
-        os._exit(int(stopped.code or 0))
+    finally:
+        os._exit(128 + _stopped[0])
 
 
 @standard_streams()
@@ -191,4 +210,8 @@ def _do(cell: Cell) -> tuple[int, str]:
         do(cell, worlds, count)
     except EmoSimError as error:
         return done, str(error) or type(error).__name__
+    except SystemExit as error:
+        if _stopped:
+            raise
+        return done, f"something that a cell called has left the program, with {error.code!r}"
     return done, ""

@@ -84,11 +84,11 @@ def start_and_signal(path, arguments, descriptors):
     process = start(path, arguments, descriptors)
     if b"spawn_main" in b" ".join(map(os.fsencode, arguments)):
         time.sleep(0.3)
-        os.killpg(0, int(sys.argv[1]))
+        os.kill(os.getpid() * (-1 if sys.argv[2] == "all" else 1), int(sys.argv[1]))
     return process
 
 popen_spawn_posix.util.spawnv_passfds = start_and_signal
-main(sys.argv[2:])
+main(sys.argv[3:])
 """
 
 
@@ -100,20 +100,25 @@ def test_an_ablation_ends_while_one_worker_has_nothing_left_to_do(emosim: Any) -
     waited_for(lambda: list(emosim.folder.glob("a/cells/*/cell.json")))
     time.sleep(1)
     process.send_signal(signal.SIGTERM)
-    said = process.communicate(timeout=30)[1]
+    try:
+        said = process.communicate(timeout=30)[1]
+    finally:
+        process.kill()
     assert process.returncode == 128 + signal.SIGTERM, said
     assert "Traceback" not in said
     waited_for(lambda: not marked(mark), 15)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    ("number", "whom"), [(signal.SIGINT, "all"), (signal.SIGTERM, "parent"), (signal.SIGHUP, "all")]
+)
 def test_a_signal_between_the_start_of_a_worker_and_its_first_words_ends_all_quietly(
-    emosim: Any, number: signal.Signals
+    emosim: Any, number: signal.Signals, whom: str
 ) -> None:
     mark = f"{os.getpid()}-half-{number}"
     emosim.variables[MARK] = mark
     process = subprocess.Popen(
-        [sys.executable, "-c", HALF_STARTED, str(int(number)), *ABLATE],
+        [sys.executable, "-c", HALF_STARTED, str(int(number)), whom, *ABLATE],
         cwd=emosim.folder,
         env=emosim.environment(),
         stderr=subprocess.PIPE,

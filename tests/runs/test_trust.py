@@ -416,6 +416,28 @@ def test_a_run_that_is_killed_as_its_manifest_changes_is_its_users_before_and_af
             emosim("run", "--resume", "r", "--quiet")
 
 
+def test_what_its_user_has_replaced_is_not_trusted_when_it_comes_back(emosim: Emosim, tmp_path: Path) -> None:
+    with ChatServer(lambda asked: "7") as server:
+        emosim.variables.update({"DEEPSEEK_API_KEY": "sk-test", "DEEPSEEK_BASE_URL": server.url})
+        model = ("--llm-model", "deepseek-chat", "--users", "sampled:n=2")
+        emosim("run", *SMALL, *model, "--llm-cache", "a.sqlite3", "--out", "r")
+        edit(tmp_path / "r", gateway={"cache": str(tmp_path / "hostile.sqlite3")})
+        hostile = (tmp_path / "r" / "manifest.json").read_bytes()
+        assert "hostile.sqlite3" in emosim("run", "--resume", "r", "--quiet", status=2).err
+        emosim("run", "--resume", "r", "--quiet", "--llm-cache", "b.sqlite3")
+        (tmp_path / "r" / "manifest.json").write_bytes(hostile)
+        assert "hostile.sqlite3" in emosim("run", "--resume", "r", "--quiet", status=2).err
+
+
+def test_an_ablation_that_is_continued_with_another_cache_stays_its_users(emosim: Emosim, tmp_path: Path) -> None:
+    with ChatServer(lambda asked: "7") as server:
+        emosim.variables.update({"DEEPSEEK_API_KEY": "sk-test", "DEEPSEEK_BASE_URL": server.url})
+        begun = ("--study", "sampling:pairs=3", "--llm-model", "deepseek-chat", "--llm-cache", "a.sqlite3", "--yes")
+        emosim("ablate", "--plugin", "movies", *begun, "--quiet", "--out", "d")
+        emosim("ablate", "--resume", "d", "--quiet", "--yes", "--llm-cache", "b.sqlite3")
+        emosim("ablate", "--resume", "d", "--quiet", "--yes")
+
+
 def test_a_relative_path_is_that_of_the_folder_in_which_it_was_given(
     quick: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
