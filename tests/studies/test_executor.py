@@ -41,6 +41,7 @@ def do(cell, worlds, on_ratings):
     except BaseException:
         if sys.argv[1] != "swallows":
             raise
+        time.sleep(1)  # what else tells this process to end comes too early
 
 executor.do, executor.Worlds = do, Worlds
 if __name__ == "__main__":
