@@ -157,6 +157,7 @@ class ChatServer:
         self._errors: list[Exception] = []
         self._connections: set[_Connection] = set()
         self._held: list[Callable[[], None]] = []
+        self._longest: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
         self._thread: threading.Thread | None = None
@@ -246,13 +247,15 @@ class ChatServer:
         assert self._loop is not None
         if self.most_at_once < self.hold:
             if not self._held:
-                self._loop.call_later(60, self._release)
+                self._longest = self._loop.call_later(60, self._release)
             self._held.append(lambda: reply(answer, body))
             return True
         self._release()
         return False
 
     def _release(self) -> None:
+        if self._longest is not None:
+            self._longest.cancel()
         self.hold, held, self._held = 0, self._held, []
         for reply in held:
             reply()

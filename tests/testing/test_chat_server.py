@@ -122,7 +122,8 @@ def test_answers_that_are_held_overlap_and_are_counted() -> None:
 
     with ChatServer(hold=16) as server, ThreadPoolExecutor(16) as pool:
         first = pool.submit(one_question, 0)
-        time.sleep(0.2)
+        while not server.calls:
+            time.sleep(0.01)
         assert not first.done()
         others = list(pool.map(one_question, range(1, 16)))
         told = [first.result(), *others]
