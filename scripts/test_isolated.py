@@ -68,7 +68,7 @@ def main() -> None:
         for done in as_completed([pool.submit(alone, found[name], core, Path(place)) for name in asked or found]):
             try:
                 print(done.result(), flush=True)
-            except Exception as error:  # the others are told of all the same
+            except Exception as error:  # the other plugins are still reported
                 failed = True
                 output = getattr(error, "output", "")
                 print(f"{error}\n{output.decode() if isinstance(output, bytes) else output}", flush=True)

@@ -12,7 +12,7 @@ import secrets
 import stat
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,14 +46,12 @@ def write_note(directory: Path, *values: Values) -> None:
     for made in (folder, notes):
         made.mkdir(mode=0o700, parents=True, exist_ok=True)
     secret = _secret(folder) or _new_secret(folder)
-    told = {
-        "directory": os.path.realpath(directory),
-        "machine": platform.node(),
-        "values": {
-            name: _each_signed(secret, name, values) for name in sorted({name for one in values for name in one})
-        },
-    }
-    write_whole(_path(notes, directory), json.dumps({**told, "signature": _signed(secret, told)}).encode() + b"\n")
+    signatures: dict[str, list[str]] = {}
+    for configuration in values:
+        for name, value in configuration.items():
+            signatures.setdefault(name, []).append(_signed(secret, [name, value]))
+    note = {"directory": os.path.realpath(directory), "machine": platform.node(), "values": signatures}
+    write_whole(_path(notes, directory), json.dumps({**note, "signature": _signed(secret, note)}).encode() + b"\n")
     _prune(notes)
 
 
@@ -101,10 +99,6 @@ def _path(notes: Path, directory: Path) -> Path:
 
 def _signed(secret: bytes, content: Any) -> str:
     return hmac.new(secret, json.dumps(content, sort_keys=True).encode(), hashlib.sha256).hexdigest()
-
-
-def _each_signed(secret: bytes, name: str, values: Sequence[Values]) -> list[str]:
-    return sorted({_signed(secret, [name, given[name]]) for given in values if name in given})
 
 
 def _secret(folder: Path) -> bytes | None:

@@ -242,23 +242,24 @@ class ChatServer:
             answer = Answer(f"the script raised {type(error).__name__}: {error}", status=500)
             return answer, answer.body(call.body)
 
-    def holds(self, reply: Callable[[Answer, bytes], None], answer: Answer, body: bytes) -> bool:
-        """Whether a reply waits for more requests; if there are enough, those that waited go out."""
+    def reply(self, send: Callable[[], None]) -> None:
+        """Send a response now, or hold it until enough requests wait."""
         assert self._loop is not None
-        if self.most_at_once < self.hold:
-            if not self._held:
-                self._longest = self._loop.call_later(60, self._release)
-            self._held.append(lambda: reply(answer, body))
-            return True
-        self._release()
-        return False
+        if self.most_at_once >= self.hold:
+            self._release()
+            send()
+            return
+        if not self._held:
+            self._longest = self._loop.call_later(60, self._release)
+        self._held.append(send)
 
     def _release(self) -> None:
+        """Send every response that is held, and hold no more."""
         if self._longest is not None:
             self._longest.cancel()
         self.hold, held, self._held = 0, self._held, []
-        for reply in held:
-            reply()
+        for send in held:
+            send()
 
     def opened(self, connection: _Connection) -> None:
         """A connection was opened."""
@@ -336,9 +337,7 @@ class _Connection(asyncio.Protocol):
             self._server.open += 1
             answer = Answer("the body is no JSON object", status=400)
             told = answer.body({})
-        if self._server.holds(self._reply, answer, told):
-            return
-        self._reply(answer, told)
+        self._server.reply(lambda: self._reply(answer, told))
 
     def _reply(self, answer: Answer, body: bytes) -> None:
         if answer.delay > 0:

@@ -223,8 +223,10 @@ class Evaluation:
         """The directory."""
         return self.job.path
 
-    def _check_stored(self) -> None:
-        stored, now = stored_evaluation(self.out)["config"], self.config.stored()
+    def _check_stored(self) -> dict[str, Any]:
+        """See that the evaluation which is resumed has the same configuration; returns what evaluation.json holds."""
+        evaluation = stored_evaluation(self.out)
+        stored, now = evaluation["config"], self.config.stored()
         differences = [
             f"{name}: {json.dumps(stored.get(name))} then, {json.dumps(now.get(name))} now"
             for name in {**stored, **now}
@@ -234,6 +236,7 @@ class Evaluation:
             raise RunError(
                 f"{self.out} cannot be resumed, it was made with another configuration:\n  " + "\n  ".join(differences)
             )
+        return evaluation
 
     # ----------------------------------------------------------------------------------------- playing
 
@@ -354,8 +357,7 @@ class Evaluation:
         }
         before = None
         if self.job.resume:
-            self._check_stored()  # once more, as nobody else can change it now
-            stored = stored_evaluation(self.out)
+            stored = self._check_stored()  # once more, as nobody else can change it now
             before, plan["created"] = stored["config"], stored.get("created", plan["created"])
         note_made(self.out, self.config.stored(), (EvaluationConfig,), self._registry, before)
         text = io.StringIO()

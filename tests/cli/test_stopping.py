@@ -73,6 +73,23 @@ def test_workers_of_an_ablation_end_with_it(emosim: Any, number: signal.Signals)
         assert "emosim ablate --resume a" in said or "give the same command again" in said
 
 
+def test_an_ablation_ends_while_one_worker_has_nothing_left_to_do(emosim: Any) -> None:
+    mark = f"{os.getpid()}-idle"
+    emosim.variables[MARK] = mark
+    study = "sampling:pairs=100000,high_rating:items=1"
+    process = emosim.start("ablate", "--plugin", "movies", "--study", study, "--jobs", "2", "--out", "a", "--quiet")
+    waited_for(lambda: list(emosim.folder.glob("a/cells/*/cell.json")))
+    time.sleep(1)
+    process.send_signal(signal.SIGTERM)
+    try:
+        said = process.communicate(timeout=30)[1]
+    finally:
+        process.kill()
+    assert process.returncode == 128 + signal.SIGTERM, said
+    assert "Traceback" not in said
+    waited_for(lambda: not marked(mark), 15)
+
+
 HALF_STARTED = """
 import os, signal, sys, time
 from multiprocessing import popen_spawn_posix
@@ -90,23 +107,6 @@ def start_and_signal(path, arguments, descriptors):
 popen_spawn_posix.util.spawnv_passfds = start_and_signal
 main(sys.argv[3:])
 """
-
-
-def test_an_ablation_ends_while_one_worker_has_nothing_left_to_do(emosim: Any) -> None:
-    mark = f"{os.getpid()}-idle"
-    emosim.variables[MARK] = mark
-    study = "sampling:pairs=100000,high_rating:items=1"
-    process = emosim.start("ablate", "--plugin", "movies", "--study", study, "--jobs", "2", "--out", "a", "--quiet")
-    waited_for(lambda: list(emosim.folder.glob("a/cells/*/cell.json")))
-    time.sleep(1)
-    process.send_signal(signal.SIGTERM)
-    try:
-        said = process.communicate(timeout=30)[1]
-    finally:
-        process.kill()
-    assert process.returncode == 128 + signal.SIGTERM, said
-    assert "Traceback" not in said
-    waited_for(lambda: not marked(mark), 15)
 
 
 @pytest.mark.parametrize(

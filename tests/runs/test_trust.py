@@ -370,6 +370,13 @@ main(sys.argv[2:])
 """
 
 
+def killed_after_writing(emosim: Emosim, file: str, *arguments: str) -> None:
+    """Run a command that is killed as soon as it has put a file of this name in place."""
+    command = [sys.executable, "-c", KILLED, file, *arguments]
+    killed = subprocess.run(command, cwd=emosim.folder, env=emosim.environment(), capture_output=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+
+
 @pytest.mark.parametrize(
     ("file", "command"),
     [
@@ -385,10 +392,7 @@ def test_a_directory_is_its_users_from_its_first_file_on(
     films = emosim("items", "--plugin", "movies", "--csv").out.replace("item,", "id,", 1)
     (tmp_path / "films.csv").write_text(films.replace(",categories,", ",genres,", 1))
     begun = [*command.split(), "--plugin", "movies", "--items", "csv:films.csv", "--quiet", "--out", "d"]
-    killed = subprocess.run(
-        [sys.executable, "-c", KILLED, file, *begun], cwd=tmp_path, env=emosim.environment(), capture_output=True
-    )
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    killed_after_writing(emosim, file, *begun)
     emosim(begun[0], "--resume", "d", "--quiet")
 
 
@@ -399,16 +403,9 @@ def test_a_run_that_is_killed_as_its_manifest_changes_is_its_users_before_and_af
         emosim.variables.update({"DEEPSEEK_API_KEY": "sk-test", "DEEPSEEK_BASE_URL": server.url})
         model = ("--llm-model", "deepseek-chat", "--users", "sampled:n=2", "--llm-cache", "a.sqlite3")
         emosim("run", *SMALL, *model, "--out", "r")
-        changed = ("run", "--resume", "r", "--quiet", "--llm-cache", "b.sqlite3")
         manifest = tmp_path / "r" / "manifest.json"
         before = manifest.read_bytes()
-        killed = subprocess.run(
-            [sys.executable, "-c", KILLED, "manifest.json", *changed],
-            cwd=tmp_path,
-            env=emosim.environment(),
-            capture_output=True,
-        )
-        assert killed.returncode == -signal.SIGKILL, killed.stderr
+        killed_after_writing(emosim, "manifest.json", "run", "--resume", "r", "--quiet", "--llm-cache", "b.sqlite3")
         after = manifest.read_bytes()
         assert after != before
         for content in (before, after):
