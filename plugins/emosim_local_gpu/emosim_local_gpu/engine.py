@@ -71,6 +71,8 @@ class Engine:
     def __init__(self, model: Any, device: torch.device, sharing: bool = True) -> None:
         self.model, self.device = model, device
         self._forward_takes = set(inspect.signature(model.forward).parameters)
+        # transformers 5.24 calls `cache` what releases before it, and models of others, call `past_key_values`.
+        self._cache_name = "cache" if "cache" in self._forward_takes else "past_key_values"
         self._kept = Prefix()
         self._last: tuple[int, ...] = ()
         self.shares = self.branches = False
@@ -166,13 +168,18 @@ class Engine:
         ).logits
 
     def go_on(self, read: Read, tokens: Sequence[int]) -> None:
-        """Add one token to each row, and put the logits of what may follow into ``read``."""
+        """Add one token to each row, and put the logits of what may follow into ``read``.
+
+        Where the model does not branch, all rows must be of one length.
+        """
         import torch
 
         added = torch.tensor(tokens, device=self.device)[:, None]
         read.mask = torch.cat([read.mask, torch.ones_like(added)], dim=1)
-        out = self._forward(added, read.mask, read.cache, positions=read.lengths[:, None], gather=None)
-        read.logits, read.cache = out.logits, out.past_key_values
+        # A recurrent model would multiply its states by the mask; rows of one length need none.
+        mask = read.mask if self.branches else None
+        out = self._forward(added, mask, read.cache, positions=read.lengths[:, None], gather=None)
+        read.logits, read.cache = out.logits, out[self._cache_name]
         read.lengths = read.lengths + 1
 
     def keep_rows(self, read: Read, rows: Sequence[int]) -> None:
@@ -200,12 +207,12 @@ class Engine:
         places = torch.tensor(gather, device=self.device)
         out = self._forward(ids.to(self.device), mask, cache, None, places, keep)
         lengths = torch.tensor([start + len(row) for row in own], device=self.device)
-        return Read(out.logits, getattr(out, "past_key_values", None) if keep else None, mask, lengths)
+        return Read(out.logits, out.get(self._cache_name) if keep else None, mask, lengths)
 
     def _forward(
         self,
         ids: torch.Tensor,
-        mask: torch.Tensor,
+        mask: torch.Tensor | None,
         cache: Any,
         positions: torch.Tensor | None,
         gather: torch.Tensor | None,
@@ -213,7 +220,7 @@ class Engine:
     ) -> Any:
         import torch
 
-        options: dict[str, Any] = {"past_key_values": cache} if cache is not None else {}
+        options: dict[str, Any] = {self._cache_name: cache} if cache is not None else {}
         if positions is not None and "position_ids" in self._forward_takes:
             options["position_ids"] = positions
         with torch.inference_mode(), self._gathering(gather) as finish:

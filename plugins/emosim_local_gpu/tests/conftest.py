@@ -105,8 +105,8 @@ def build(folder: Path, tokenizer: Any, template: str | None = TEMPLATE, config:
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """A folder with a tiny model by its kind: "merged", "bytes", "words", "plain", "sliding", "alibi", "recurrent" or
-    "other"."""
+    """A folder with a tiny model by its kind: "merged", "bytes", "words", "plain", "sliding", "alibi", "recurrent",
+    "uncached" or "other"."""
     base, made = tmp_path_factory.mktemp("models"), dict[str, Path]()
 
     def make(kind: str) -> Path:
@@ -151,6 +151,14 @@ def _make(kind: str, folder: Path) -> Path:
 
         return build(
             folder, byte_tokenizer(), config=MambaConfig(hidden_size=32, num_hidden_layers=2, initializer_range=0.4)
+        )
+    if kind == "uncached":
+        from transformers import OpenAIGPTConfig
+
+        return build(
+            folder,
+            byte_tokenizer(),
+            config=OpenAIGPTConfig(n_positions=512, n_embd=32, n_layer=2, n_head=4, initializer_range=0.4),
         )
     assert kind == "merged"
     return build(folder, byte_tokenizer(MERGES))

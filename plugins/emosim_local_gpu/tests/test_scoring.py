@@ -26,6 +26,7 @@ CASES = [
         "sliding": ("ten", "nested"),
         "alibi": ("ten", "words"),
         "recurrent": ("ten",),
+        "uncached": ("ten",),
     }.items()
     for scale in scales
 ]
@@ -93,7 +94,7 @@ def test_probabilities_are_those_of_a_pass_over_each_whole_answer(
 def test_a_batch_is_answered_as_its_questions_are_one_by_one(
     kind: str, choices: tuple[str, ...], backend: Make, questions: Ask
 ) -> None:
-    asked = questions(3 if kind == "recurrent" else 6, choices=choices)
+    asked = questions(3 if kind in ("recurrent", "uncached") else 6, choices=choices)
     together, alone = backend(kind), backend(kind, prefix_sharing=False)
     answers = told(together.answer_batch(asked))
     one_by_one = told([answer for one in asked for answer in alone.answer_batch([one])])

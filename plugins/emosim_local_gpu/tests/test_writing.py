@@ -26,7 +26,7 @@ def texts(local: LocalBackend, asked: list[ChatRequest]) -> list[str]:
     return [answer.text for answer in answers if isinstance(answer, ChatAnswer)]
 
 
-@pytest.mark.parametrize("kind", ["merged", "words", "sliding", "alibi"])
+@pytest.mark.parametrize("kind", ["merged", "words", "sliding", "alibi", "recurrent"])
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 def test_a_batch_writes_what_its_questions_get_one_by_one(
     kind: str, temperature: float, backend: Make, questions: Ask
@@ -36,15 +36,16 @@ def test_a_batch_writes_what_its_questions_get_one_by_one(
     assert texts(backend(kind), asked) == [text for one in asked for text in texts(alone, [one])]
 
 
+@pytest.mark.parametrize("kind", ["merged", "recurrent"])
 def test_the_likeliest_text_is_what_transformers_generates(
-    models: Callable[[str], Path], backend: Make, question: Callable[..., ChatRequest]
+    kind: str, models: Callable[[str], Path], backend: Make, question: Callable[..., ChatRequest]
 ) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    local = backend("merged")
-    tokenizer = AutoTokenizer.from_pretrained(models("merged"))
-    model = AutoModelForCausalLM.from_pretrained(models("merged"))
+    local = backend(kind)
+    tokenizer = AutoTokenizer.from_pretrained(models(kind))
+    model = AutoModelForCausalLM.from_pretrained(models(kind))
     for i in range(3):
         asked = question(f"Say something of {i}.", max_tokens=16)
         tokens = local._load().format.prompt(asked)
@@ -166,8 +167,8 @@ def test_a_model_thinks_where_it_is_let_and_never_before_a_rating(
     assert "thinking=True" in local.identity
 
 
-def test_a_model_that_keeps_nothing_can_choose_but_not_write(backend: Make, questions: Ask) -> None:
-    (answer,) = backend("recurrent").answer_batch(questions(1, max_tokens=3))
+def test_a_model_without_a_cache_can_choose_but_not_write(backend: Make, questions: Ask) -> None:
+    (answer,) = backend("uncached").answer_batch(questions(1, max_tokens=3))
     assert isinstance(answer, LLMRequestError)
     assert "only choose" in str(answer)
 
