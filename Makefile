@@ -12,15 +12,15 @@ PLUGINS := $(foreach folder,$(patsubst %/pyproject.toml,%,$(wildcard plugins/*/p
 # A run of films needs no torch.
 LIGHT := $(filter-out %/emosim_local_gpu,$(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml)))
 
-.PHONY: run test isolated lint wheels clean
+.PHONY: run test lint wheels clean
 
 run: $(VENV)/.run-stamp
 	$(BIN)/emosim run --plugin movies
 
+# Tests run side by side, so each needs one thread; plugins are tested as they are installed, each by itself.
+test: export OMP_NUM_THREADS := 1
 test: $(VENV)/.test-stamp
 	$(BIN)/python -m pytest -n auto --dist worksteal
-
-isolated: $(VENV)/.test-stamp
 	$(BIN)/python scripts/test_isolated.py
 
 lint: $(VENV)/.test-stamp
