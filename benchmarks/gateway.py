@@ -29,7 +29,7 @@ from emosim_core.llm.prices import Price
 
 DELAY = 0.05
 SYSTEM = "You answer as the person who is described, with a rating and nothing else. " * 10
-PERSON = "A person with a job, a hobby, a mood and a few memories of films. " * 20
+USER = "A person with a job, a hobby, a mood and a few memories of films. " * 20
 
 
 class Sleeping(LLMBackend):
@@ -115,7 +115,7 @@ def timed(work: Callable[[], object]) -> Measured:
 def questions(count: int) -> list[ChatRequest]:
     """Different questions of about 2 KB."""
     return [
-        ChatRequest((Message("system", SYSTEM), Message("user", f"{PERSON} {i}")), 4, choices=tuple("0123456789"))
+        ChatRequest((Message("system", SYSTEM), Message("user", f"{USER} {i}")), 4, choices=tuple("0123456789"))
         for i in range(count)
     ]
 
@@ -150,7 +150,7 @@ def through_gateway(
     try:
         return timed(work)
     finally:
-        assert gateway.usage.called == len(asked), gateway.usage.summary()
+        assert gateway.usage.calls == len(asked), gateway.usage.summary()
         gateway.close()
 
 
@@ -186,7 +186,7 @@ def warm(folder: Path, count: int, repeat: int) -> None:
         best = min(timed(lambda batch=batch: work(batch)) for _ in range(repeat))
         told = f"kept answers, {batch} at a time"
         print(f"{told:<39} {count / best.wall:>8,.0f} {'':>8} {best.cpu / count * 1e6:>8,.0f}")
-    assert gateway.usage.called == count
+    assert gateway.usage.calls == count
     gateway.close()
 
 

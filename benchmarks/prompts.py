@@ -14,32 +14,32 @@ from collections.abc import Callable
 import numpy as np
 
 from emosim_core import ChatAnswer, EnvironmentConfig, Memory, RatingRequest, World, assemble
-from emosim_core.llm.strategy import ShotOptions, ShotPrompter
+from emosim_core.llm.shot_strategy import ShotOptions, ShotPromptStrategy
 
-PEOPLE = 512
+USERS = 512
 """People of the batch, each before another item, with ten interactions to remember."""
 
 
 def request_of(world: World) -> RatingRequest:
     """A batch as the engine makes it: random people, items and memories, three memories retrieved for each."""
     rng = np.random.default_rng(0)
-    memory = Memory(PEOPLE, len(world.catalog))
-    who = np.arange(PEOPLE)
+    memory = Memory(USERS, len(world.catalog))
+    who = np.arange(USERS)
     for _ in range(10):
-        ratings = rng.choice(world.domain.scale.levels, PEOPLE)
-        memory.append(who, rng.integers(0, len(world.catalog), PEOPLE), ratings, world.emotion.code(ratings))
+        ratings = rng.choice(world.domain.scale.levels, USERS)
+        memory.append(who, rng.integers(0, len(world.catalog), USERS), ratings, world.emotion.code(ratings))
     history = memory.history()
-    items = rng.integers(0, len(world.catalog), (PEOPLE, 1))
+    items = rng.integers(0, len(world.catalog), (USERS, 1))
     positions = world.retrieval.retrieve_batch(items, history, world.catalog)
     retrieved, rated = history.at(positions)
     return RatingRequest(
-        people=rng.integers(0, len(world.population), PEOPLE),
+        users=rng.integers(0, len(world.population), USERS),
         items=items,
         retrieved=positions,
         retrieved_items=np.where(positions < 0, 0, retrieved),
         retrieved_ratings=np.where(positions < 0, np.nan, rated),
         times=history.times_before(items),
-        moods=rng.uniform([-1, 0], [1, 1], (PEOPLE, 2)),
+        moods=rng.uniform([-1, 0], [1, 1], (USERS, 2)),
         history=history,
         catalog=world.catalog,
         population=world.population,
@@ -54,10 +54,10 @@ def microseconds(once: Callable[[int], object], repeat: int, before: Callable[[]
     for _ in range(repeat):
         before()
         start = time.perf_counter()
-        for row in range(PEOPLE):
+        for row in range(USERS):
             once(row)
         best = min(best, time.perf_counter() - start)
-    return best / PEOPLE * 1e6
+    return best / USERS * 1e6
 
 
 def main() -> None:
@@ -76,23 +76,25 @@ def main() -> None:
         ("2Shot_system_default", ShotOptions(style="rating", shots=2, system="default"), "{label}"),
         ("2Shot_cot_enhanced", ShotOptions(style="cot_enhanced", shots=2), '{"reasons": ["a"], "rating": {label}}'),
     ):
-        prompter = ShotPrompter(options)
+        prompt_strategy = ShotPromptStrategy(options)
 
-        def prepare(prompter: ShotPrompter = prompter) -> None:
-            prompter.prepare(world.domain, world.catalog, world.population)
+        def prepare(prompt_strategy: ShotPromptStrategy = prompt_strategy) -> None:
+            prompt_strategy.prepare(world.domain, world.catalog, world.population)
 
-        def ask(row: int, prompter: ShotPrompter = prompter) -> object:
-            return prompter.ask(request, row, 0)
+        def ask(row: int, prompt_strategy: ShotPromptStrategy = prompt_strategy) -> object:
+            return prompt_strategy.ask(request, row, 0)
 
         prepare()
         answer = ChatAnswer(text.replace("{label}", "4"))
 
-        def read(row: int, prompter: ShotPrompter = prompter, answer: ChatAnswer = answer) -> object:
-            return prompter.read(answer)
+        def read(
+            row: int, prompt_strategy: ShotPromptStrategy = prompt_strategy, answer: ChatAnswer = answer
+        ) -> object:
+            return prompt_strategy.read(answer)
 
         cold = microseconds(ask, arguments.repeat, prepare)
         warm = microseconds(ask, arguments.repeat)
-        length = sum(len(message.content) for message in prompter.ask(request, 0, 0).messages)
+        length = sum(len(message.content) for message in prompt_strategy.ask(request, 0, 0).messages)
         print(f"{name:<24}{cold:>8.1f}{warm:>8.1f}{microseconds(read, arguments.repeat):>8.1f}{length:>12,}")
 
 

@@ -51,7 +51,7 @@ def large_world(plugin: str, items: int, dimension: int, **options: object) -> W
     return world
 
 
-def single(plugin: str, history: int, items: int, dimension: int, sessions: int = 30, steps: int = 20) -> float:
+def single(plugin: str, history: int, items: int, dimension: int, episodes: int = 30, steps: int = 20) -> float:
     """Steps per second of one environment while its person remembers ``history`` interactions, give or take 10."""
     from emosim_core import EmoSimEnv
 
@@ -62,8 +62,8 @@ def single(plugin: str, history: int, items: int, dimension: int, sessions: int 
     def once() -> float:
         rng = np.random.default_rng(1)
         spent = 0.0
-        for session in range(sessions):
-            env.reset(seed=session)
+        for episode in range(episodes):
+            env.reset(seed=episode)
             actions = [int(action) for action in rng.integers(0, count, history + steps // 2)]
             for action in actions[:-steps]:
                 env.step(action)
@@ -71,58 +71,58 @@ def single(plugin: str, history: int, items: int, dimension: int, sessions: int 
             for action in actions[-steps:]:
                 env.step(action)
             spent += time.perf_counter() - start
-        return spent / (sessions * steps)
+        return spent / (episodes * steps)
 
     return 1 / best_of(5, once)
 
 
-def vector(plugin: str, people: int, history: int, steps: int) -> float:
+def vector(plugin: str, users: int, history: int, steps: int) -> float:
     """Steps per second of a vector environment while its people remember ``history`` interactions, give or take 10."""
     from emosim_core import EmoSimVectorEnv
 
-    env = EmoSimVectorEnv(world=large_world(plugin, 0, 0, max_steps=10**6, reward_shaping="identity"), num_envs=people)
+    env = EmoSimVectorEnv(world=large_world(plugin, 0, 0, max_steps=10**6, reward_shaping="identity"), num_envs=users)
     count = len(env.world.catalog)
 
     def once() -> float:
         rng = np.random.default_rng(1)
         env.reset(seed=0)
         for _ in range(history - steps // 2):
-            env.step(rng.integers(0, count, people))
-        actions = rng.integers(0, count, (steps, people))
+            env.step(rng.integers(0, count, users))
+        actions = rng.integers(0, count, (steps, users))
         start = time.perf_counter()
         for row in actions:
             env.step(row)
         return (time.perf_counter() - start) / steps
 
-    return people / best_of(7, once)
+    return users / best_of(7, once)
 
 
-def sessions(plugin: str, people: int, steps: int) -> float:
+def episodes(plugin: str, users: int, steps: int) -> float:
     """Steps per second of a vector environment with all defaults, sessions ending and beginning as they do."""
     from emosim_core import EmoSimVectorEnv
 
-    env = EmoSimVectorEnv(plugin, people)
+    env = EmoSimVectorEnv(plugin, users)
     count = len(env.world.catalog)
 
     def once() -> float:
         rng = np.random.default_rng(1)
         env.reset(seed=0)
-        actions = rng.integers(0, count, (steps, people))
+        actions = rng.integers(0, count, (steps, users))
         start = time.perf_counter()
         for row in actions:
             env.step(row)
         return (time.perf_counter() - start) / steps
 
-    return people / best_of(5, once)
+    return users / best_of(5, once)
 
 
-def people(count: int) -> float:
+def users(count: int) -> float:
     """Seconds in which people are generated, with all that is told of them."""
     from emosim_core import Registry
 
     registry = Registry()
     registry.resolve_domain("movies")
-    made = registry.resolve("users", {"name": "detailed", "n": count, "seed": 42}, "movies").build()
+    made = registry.resolve("user_loader", {"name": "detailed", "n": count, "seed": 42}, "movies").build()
 
     def once() -> float:
         start = time.perf_counter()
@@ -192,9 +192,9 @@ def main() -> None:
         print(f"one environment, history 500, 1,000 x 768       {single(plugin, 500, 1000, 768):>10,.0f} steps/s")
         print(f"256 people, history 50, bundled items           {vector(plugin, 256, 50, 20):>10,.0f} steps/s")
         for count in (1, 8, 64, 256, 1024):
-            speed = sessions(plugin, count, 200)
+            speed = episodes(plugin, count, 200)
             print(f"{count:>4} people, all defaults, sessions ending      {speed:>10,.0f} steps/s")
-        print(f"600 people generated                            {people(600):>10.3f} s")
+        print(f"600 people generated                            {users(600):>10.3f} s")
         print(f"10,000 items embedded by their words            {words(10_000):>10.3f} s")
     if only != "env":
         with tempfile.TemporaryDirectory() as folder:

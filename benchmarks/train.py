@@ -26,7 +26,7 @@ from emosim_core.training.config import TrainConfig
 from emosim_core.training.torch_side.build import make_model
 from emosim_core.training.trainer import Training
 
-SESSION = 40
+EPISODE = 40
 """Steps of a session of the null environment, about as many as with simulated people."""
 
 CUT_OFF = 0.6
@@ -41,9 +41,9 @@ class NullVecEnv(VecEnv):
         super().__init__(like.num_envs, like.observation_space, like.action_space)
         self._rng = np.random.default_rng(0)
         self._observation = like.reset()
-        for _ in range(SESSION // 2):
+        for _ in range(EPISODE // 2):
             self._observation = like.step(self._rng.integers(like.action_space.n, size=like.num_envs))[0]
-        self._ages = self._rng.integers(0, SESSION, like.num_envs)
+        self._ages = self._rng.integers(0, EPISODE, like.num_envs)
         self._rewards = np.full(like.num_envs, 0.8, dtype=np.float32)
         self._masks = self._observation["consumed"] == 0
 
@@ -55,7 +55,7 @@ class NullVecEnv(VecEnv):
 
     def step_wait(self) -> tuple[Any, ...]:
         self._ages += 1
-        dones = self._ages >= SESSION
+        dones = self._ages >= EPISODE
         self._ages[dones] = 0
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         for slot in np.flatnonzero(dones).tolist():
@@ -112,11 +112,11 @@ def main() -> None:
             steps = max(count * 20, int(speed(null, count * 40) * given.seconds))
             speed(training.model, count * 40)
             pairs = [(speed(null, steps), speed(training.model, steps)) for _ in range(given.repeats)]
-        ratios = [people / nothing for nothing, people in pairs]
-        nothing, people = median(pair[0] for pair in pairs), median(pair[1] for pair in pairs)
+        ratios = [users / nothing for nothing, users in pairs]
+        nothing, users = median(pair[0] for pair in pairs), median(pair[1] for pair in pairs)
         low, high = np.quantile(ratios, [0.25, 0.75])
         spread = f"{low:.2f} to {high:.2f}"
-        print(f"{count:>12} {nothing:>13,.0f} {people:>15,.0f} {median(ratios):>7.2f} {spread:>14}", flush=True)
+        print(f"{count:>12} {nothing:>13,.0f} {users:>15,.0f} {median(ratios):>7.2f} {spread:>14}", flush=True)
 
 
 if __name__ == "__main__":

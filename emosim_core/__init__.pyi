@@ -117,6 +117,21 @@ from .data.formats import (
 from .data.formats import (
     open_format as open_format,
 )
+from .data.generated_users import (
+    CategoryProfile as CategoryProfile,
+)
+from .data.generated_users import (
+    GeneratedUsers as GeneratedUsers,
+)
+from .data.generated_users import (
+    GeneratedUsersOptions as GeneratedUsersOptions,
+)
+from .data.generated_users import (
+    PopulationProfile as PopulationProfile,
+)
+from .data.generated_users import (
+    generate_users as generate_users,
+)
 from .data.items_csv import (
     CsvItems as CsvItems,
 )
@@ -146,21 +161,6 @@ from .data.lists import (
 )
 from .data.objects import (
     list_of_objects as list_of_objects,
-)
-from .data.people import (
-    CategoryProfile as CategoryProfile,
-)
-from .data.people import (
-    GeneratedUsers as GeneratedUsers,
-)
-from .data.people import (
-    GeneratedUsersOptions as GeneratedUsersOptions,
-)
-from .data.people import (
-    PeopleProfile as PeopleProfile,
-)
-from .data.people import (
-    generate_people as generate_people,
 )
 from .data.places import (
     TablePlace as TablePlace,
@@ -309,10 +309,10 @@ from .llm.chat import (
 from .llm.prices import (
     Price as Price,
 )
-from .llm.prompter import (
-    Prompter as Prompter,
+from .llm.prompt_strategy import (
+    PromptStrategy as PromptStrategy,
 )
-from .llm.prompter import (
+from .llm.prompt_strategy import (
     Reply as Reply,
 )
 from .llm.redaction import (
@@ -328,7 +328,7 @@ from .model.domain import (
     Example as Example,
 )
 from .model.domain import (
-    StudyPeople as StudyPeople,
+    StudyUsers as StudyUsers,
 )
 from .model.domain import (
     Words as Words,
@@ -346,13 +346,13 @@ from .model.item import (
     Item as Item,
 )
 from .model.loader import (
+    ItemLoader as ItemLoader,
+)
+from .model.loader import (
     LoadedItems as LoadedItems,
 )
 from .model.loader import (
     LoadedRatings as LoadedRatings,
-)
-from .model.loader import (
-    Loader as Loader,
 )
 from .model.loader import (
     UserLoader as UserLoader,
@@ -400,10 +400,10 @@ from .simulation.vector_env import (
     EmoSimVectorEnv as EmoSimVectorEnv,
 )
 from .studies.study import (
-    Measure as Measure,
+    Metric as Metric,
 )
 from .studies.study import (
-    Rated as Rated,
+    RatedTrials as RatedTrials,
 )
 from .studies.study import (
     Study as Study,

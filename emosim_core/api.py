@@ -17,7 +17,7 @@ def make(plugin: str, **options: Any) -> EmoSimEnv:
         plugin: the domain, such as ``"movies"``.
         options: ``render_mode``, ``registry``, and the fields of
             :class:`~emosim_core.simulation.config.EnvironmentConfig`, such as ``slate=3`` or
-            ``retrieval="last_3"``.
+            ``items_retrieval="last_3"``.
 
     Raises:
         EmoSimError: something that the options name is wrong or missing.
@@ -62,7 +62,7 @@ def run(plugin: str, out: str | Path, *, resume: bool = False, **options: Any) -
     from emosim_core.runs.runner import Run
     from emosim_core.simulation.config import RunConfig, read_config
 
-    return Run(read_config(RunConfig, {"plugin": plugin, **options}, "run"), Path(out), resume).play()
+    return Run(read_config(RunConfig, {"plugin": plugin, **options}, "run"), Path(out), resume).run()
 
 
 def train(plugin: str, out: str | Path, *, resume: bool = False, **options: Any) -> dict[str, Any]:

@@ -22,14 +22,14 @@ from numpy.typing import NDArray
 
 from emosim_core import Catalog, Domain, EnvironmentConfig, User, World, assemble
 from emosim_core.components import rule_based_constants as fitted
-from emosim_core.components.rule_based import RECORDED_PEOPLE, RuleBased
+from emosim_core.components.rule_based import RECORDED_USERS, RuleBased
 from emosim_core.components.rule_based_interest import TERMS, Interest
 from emosim_core.hooks import Registry
 from emosim_core.simulation.assembly import item_source
-from emosim_core.studies.validation_asking import Asked
-from emosim_core.studies.validation_choices import shown
-from emosim_core.studies.validation_measures import area, levels_of, threshold, total_variation
-from emosim_core.studies.validation_people import KNOWN, TRIED, RealPerson, public_items, real_people
+from emosim_core.studies.validation_choices import draw_choice_set
+from emosim_core.studies.validation_metrics import area, levels_of, threshold, total_variation
+from emosim_core.studies.validation_simulator import UserSimulator
+from emosim_core.studies.validation_users import CALIBRATION, TRAIN, RealUser, public_items, split_real_users
 
 PARTS = 4
 """Parts that people are dealt into."""
@@ -46,7 +46,7 @@ class Part:
     """A part of the people, and the films as all other people make them known."""
 
     catalog: Catalog
-    people: list[RealPerson]
+    real_users: list[RealUser]
 
 
 def parts(path: Path) -> tuple[Domain, list[Part]]:
@@ -54,16 +54,21 @@ def parts(path: Path) -> tuple[Domain, list[Part]]:
     domain, loader = item_source(Registry(), "movies", f"movielens:{path}")
     loaded = loader.load()
     ratings = loader.load_ratings(loaded.items)
-    people = [person for person in real_people(ratings, seed=42) if person.group in (KNOWN, TRIED)]
-    dealt = np.random.default_rng(5).integers(0, PARTS, len(people)).tolist()
+    real_users = [
+        real_user for real_user in split_real_users(ratings, seed=42) if real_user.user_split in (TRAIN, CALIBRATION)
+    ]
+    dealt = np.random.default_rng(5).integers(0, PARTS, len(real_users)).tolist()
     found = []
     for part in range(PARTS):
         marked = [
-            replace(person, group="" if mine == part else KNOWN) for person, mine in zip(people, dealt, strict=True)
+            replace(real_user, user_split="" if mine == part else TRAIN)
+            for real_user, mine in zip(real_users, dealt, strict=True)
         ]
-        items = public_items(loaded.items, marked, ratings.told_by_people)
-        found.append(Part(Catalog(items, domain.scale), [person for person in marked if not person.group]))
-    print(f"{len(people)} people in {PARTS} parts, {len(loaded.items)} films")
+        items = public_items(loaded.items, marked, ratings.user_written_fields)
+        found.append(
+            Part(Catalog(items, domain.scale), [real_user for real_user in marked if not real_user.user_split])
+        )
+    print(f"{len(real_users)} people in {PARTS} parts, {len(loaded.items)} films")
     return domain, found
 
 
@@ -77,16 +82,16 @@ class Choice:
     part: int
 
 
-def choices(found: list[Part], asked: int = 20, most: int = 3) -> list[Choice]:
+def choices(found: list[Part], simulator: int = 20, most: int = 3) -> list[Choice]:
     """Chosen films of everybody among random ones and among matched ones."""
     rows = []
     for number, part in enumerate(found):
         model, nothing = Interest(part.catalog), np.zeros(len(part.catalog.category_names))
-        for person in part.people:
-            seen = shown(person, part.catalog.public_counts, most, asked, seed=1)
+        for real_user in part.real_users:
+            seen = draw_choice_set(real_user, part.catalog.public_counts, most, simulator, seed=1)
             items = np.concatenate([seen.chosen, seen.random, seen.matched])
             kind = np.repeat([0, 1, 2], [len(seen.chosen), len(seen.random), len(seen.matched)])
-            rows.append(Choice(model.terms(items, person.past, nothing), kind == 0, kind == 1, number))
+            rows.append(Choice(model.terms(items, real_user.past, nothing), kind == 0, kind == 1, number))
     return rows
 
 
@@ -135,10 +140,10 @@ def plain_errors(found: list[Part], at_random: bool) -> float:
         counts = part.catalog.public_counts
         middle = float(np.average(part.catalog.public_ratings, weights=counts))
         mean = (counts * part.catalog.public_ratings + 5 * middle) / (counts + 5)
-        for person in part.people:
-            order = rng.permutation(len(person.items)) if at_random else np.arange(len(person.items))
-            apart = (person.values - mean[person.items])[order]
-            past, later = apart[: person.remembered], apart[person.remembered :]
+        for real_user in part.real_users:
+            order = rng.permutation(len(real_user.items)) if at_random else np.arange(len(real_user.items))
+            apart = (real_user.values - mean[real_user.items])[order]
+            past, later = apart[: real_user.past_count], apart[real_user.past_count :]
             off.append(later - past.sum() / (len(past) + 3))
     return float(np.sqrt((np.concatenate(off) ** 2).mean())) / 2
 
@@ -147,17 +152,21 @@ def errors(domain: Domain, world: World, found: list[Part]) -> str:
     """How well later ratings are foretold: root mean squared error, and the distribution of single answers."""
     squares, count, apart = 0.0, 0, []
     for part in found:
-        world.catalog, world.rater = part.catalog, RuleBased(RECORDED_PEOPLE)
+        world.catalog, world.rater = part.catalog, RuleBased(RECORDED_USERS)
         world.rater.real_ratings = domain.real_ratings
-        asked = Asked(world, part.people, [User(id=person.id, name=person.id) for person in part.people], seed=42)
+        simulator = UserSimulator(
+            world, part.real_users, [User(id=real_user.id, name=real_user.id) for real_user in part.real_users], seed=42
+        )
         sums = []
-        for row, person in enumerate(part.people):
-            expected = asked.expect(row, person.later)
+        for row, real_user in enumerate(part.real_users):
+            expected = simulator.expect(row, real_user.later)
             assert expected is not None
-            squares += float(((expected - person.later_values) ** 2).sum())
+            squares += float(((expected - real_user.later_values) ** 2).sum())
             count += len(expected)
-            answers = asked.rate(row, person.later)
-            sums.append(np.concatenate([levels_of(one, domain.scale.levels) for one in (person.later_values, answers)]))
+            answers = simulator.rate(row, real_user.later)
+            sums.append(
+                np.concatenate([levels_of(one, domain.scale.levels) for one in (real_user.later_values, answers)])
+            )
         apart.append(float(total_variation(np.sum(sums, axis=0))))
     stars = float(np.sqrt(squares / count)) / 2
     return f"RMSE {stars:.4f} stars, total variation {np.mean(apart):.4f} on average of the parts"
@@ -186,7 +195,7 @@ def main() -> None:
     print("choices of each part, by the others:", held_out_choices(rows))
     for name, at_random in (("by time", False), ("at random", True)):
         print(f"film's mean + person's bias, split {name}: RMSE {plain_errors(found, at_random):.4f} stars")
-    world = assemble(EnvironmentConfig(plugin="movies", retrieval="none"))
+    world = assemble(EnvironmentConfig(plugin="movies", items_retrieval="none"))
     print("in use:", errors(domain, world, found))
     if not arguments.compare:
         return

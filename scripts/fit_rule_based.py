@@ -24,11 +24,11 @@ from numpy.typing import NDArray
 
 from emosim_core.components import rule_based_constants as constants
 from emosim_core.components.base import RatingRequest
-from emosim_core.components.rule_based import PEOPLE_SHARES, RECORDED_PEOPLE, RuleBased, RuleBasedOptions
+from emosim_core.components.rule_based import REAL_RATING_SHARES, RECORDED_USERS, RuleBased, RuleBasedOptions
 from emosim_core.data.embeddings import lexical_vectors
 from emosim_core.model import Catalog, Item, Memory, Population, RatingScale, User
 from emosim_core.model.domain import Words
-from emosim_core.studies.validation_people import KNOWN, TRIED, group_of
+from emosim_core.studies.validation_users import KNOWN, TRIED, group_of
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
@@ -52,7 +52,7 @@ CATEGORY_POPULARITY = {
 RECORDED = {
     name: getattr(constants, name)
     for name in (
-        *("CONVICTION", "PUBLIC_DOUBT", "LEARNT", "LATELY_HALF_LIFE", "LATELY_DOUBT", "WHIM_DOUBT"),
+        *("CONVICTION", "PUBLIC_DOUBT", "LEARNT", "LATELY_HALF_LIFE", "LATELY_DOUBT", "NOISE_DOUBT"),
         *("LEVEL_HALF_LIFE", "LEVEL_DOUBT", "INTEREST", "INTEREST_DOUBT", "INTEREST_YEARS", "INTEREST_POPULARITY"),
         *("INTEREST_FLOOR", "INTEREST_DECLARED"),
     )
@@ -65,7 +65,7 @@ class Ratings:
     """MovieLens ratings, stars doubled, oldest first within a person. R ratings, U people, N films.
 
     Attributes:
-        person: index of each rating's person, shape ``(R,)``.
+        user: index of each rating's person, shape ``(R,)``.
         film: index of each rating's film, shape ``(R,)``.
         value: ratings of 10, shape ``(R,)``.
         public: damped mean of the film's other ratings, shape ``(R,)``.
@@ -77,7 +77,7 @@ class Ratings:
         titles: N titles.
     """
 
-    person: Ints
+    user: Ints
     film: Ints
     value: Floats
     public: Floats
@@ -89,9 +89,9 @@ class Ratings:
     titles: tuple[str, ...]
 
     @property
-    def people(self) -> int:
+    def users(self) -> int:
         """Number of people."""
-        return int(self.person.max()) + 1
+        return int(self.user.max()) + 1
 
 
 def read(folder: Path, damping: float = 3.0) -> Ratings:
@@ -104,13 +104,13 @@ def read(folder: Path, damping: float = 3.0) -> Ratings:
     import pandas as pd
 
     ratings = pd.read_csv(folder / "ratings.csv").sort_values(["userId", "timestamp"], kind="stable")
-    group = {person: group_of(str(person)) for person in ratings.userId.unique().tolist()}
+    group = {user: group_of(str(user)) for user in ratings.userId.unique().tolist()}
     ratings = ratings[ratings.userId.map(group).isin([KNOWN, TRIED])]
     movies = pd.read_csv(folder / "movies.csv")
     movies = movies[movies.movieId.isin(ratings.movieId)].reset_index(drop=True)
     index = {movie: i for i, movie in enumerate(movies.movieId)}
     film = ratings.movieId.map(index).to_numpy(dtype=np.intp)
-    person = ratings.userId.astype("category").cat.codes.to_numpy().astype(np.intp)
+    user = ratings.userId.astype("category").cat.codes.to_numpy().astype(np.intp)
     value = 2.0 * ratings.rating.to_numpy(dtype=np.float64)
     counts = np.bincount(film, minlength=len(movies))
     total = np.bincount(film, value, len(movies))
@@ -120,11 +120,11 @@ def read(folder: Path, damping: float = 3.0) -> Ratings:
     names = [str(name) for name in flags if not str(name).startswith("(")]
     place = ratings.groupby("userId").cumcount().to_numpy()
     return Ratings(
-        person=person,
+        user=user,
         film=film,
         value=value,
         public=(total[film] - value + damping * middle) / (counts[film] - 1 + damping),
-        early=place < np.bincount(person)[person] // 2,
+        early=place < np.bincount(user)[user] // 2,
         genres=flags[names].to_numpy(dtype=np.float64),
         genre_names=tuple(name.lower() for name in names),
         counts=counts,
@@ -135,26 +135,26 @@ def read(folder: Path, damping: float = 3.0) -> Ratings:
 
 def target_mean() -> float:
     """Mean of people's ratings, of 10."""
-    return float(np.arange(1, 11) @ np.array(PEOPLE_SHARES))
+    return float(np.arange(1, 11) @ np.array(REAL_RATING_SHARES))
 
 
 def variance_parts(data: Ratings) -> tuple[float, float, float]:
     """Standard deviations of film means, person means and what is left, by alternating shrunken means."""
-    person, film, y = data.person, data.film, data.value
-    n_person, n_film = np.bincount(person), np.bincount(film)
-    of_film = of_person = 0.8
+    user, film, y = data.user, data.film, data.value
+    n_user, n_film = np.bincount(user), np.bincount(film)
+    of_film = of_user = 0.8
     left = 2.5
-    middle, offset = float(y.mean()), np.zeros(len(n_person))
+    middle, offset = float(y.mean()), np.zeros(len(n_user))
     for _ in range(60):
-        shrink_film, shrink_person = left / of_film, left / of_person
-        quality = np.bincount(film, y - middle - offset[person]) / (n_film + shrink_film)
-        offset = np.bincount(person, y - middle - quality[film]) / (n_person + shrink_person)
+        shrink_film, shrink_user = left / of_film, left / of_user
+        quality = np.bincount(film, y - middle - offset[user]) / (n_film + shrink_film)
+        offset = np.bincount(user, y - middle - quality[film]) / (n_user + shrink_user)
         of_film = float(np.mean(quality**2 + left / (n_film + shrink_film)))
-        of_person = float(np.mean(offset**2 + left / (n_person + shrink_person)))
-        used = float(np.sum(n_person / (n_person + shrink_person)) + np.sum(n_film / (n_film + shrink_film)))
-        left = float(np.sum((y - middle - quality[film] - offset[person]) ** 2) / (len(y) - used))
-        middle = float(np.mean(y - quality[film] - offset[person]))
-    return math.sqrt(of_film), math.sqrt(of_person), math.sqrt(left)
+        of_user = float(np.mean(offset**2 + left / (n_user + shrink_user)))
+        used = float(np.sum(n_user / (n_user + shrink_user)) + np.sum(n_film / (n_film + shrink_film)))
+        left = float(np.sum((y - middle - quality[film] - offset[user]) ** 2) / (len(y) - used))
+        middle = float(np.mean(y - quality[film] - offset[user]))
+    return math.sqrt(of_film), math.sqrt(of_user), math.sqrt(left)
 
 
 def spread(x: Floats, y: Floats, group: Ints, least: int = 100) -> tuple[float, float]:
@@ -186,9 +186,9 @@ def regress(y: Floats, *columns: Floats) -> tuple[Floats, float]:
 def declared(data: Ratings, residual: Floats, rows: NDArray[np.bool_], each: int = 4) -> tuple[Floats, Floats]:
     """The genres that each person's ratings ``rows`` speak for and against most; two tables, shape ``(U, C)``."""
     share = data.genres / np.maximum(data.genres.sum(1, keepdims=True), 1)
-    total, weight = (np.zeros((data.people, data.genres.shape[1])) for _ in range(2))
-    np.add.at(total, data.person[rows], share[data.film[rows]] * residual[rows, None])
-    np.add.at(weight, data.person[rows], share[data.film[rows]])
+    total, weight = (np.zeros((data.users, data.genres.shape[1])) for _ in range(2))
+    np.add.at(total, data.user[rows], share[data.film[rows]] * residual[rows, None])
+    np.add.at(weight, data.user[rows], share[data.film[rows]])
     order = np.argsort(total / (weight + 5.0), axis=1)
     liked, disliked = np.zeros_like(total), np.zeros_like(total)
     np.put_along_axis(liked, order[:, -each:], 1.0, axis=1)
@@ -208,9 +208,9 @@ def series_slope(data: Ratings, residual: Floats) -> tuple[float, int]:
     Series are films of one :func:`stem` of more than three letters, among the 1,500 most rated.
     """
     known = np.argsort(-data.counts, kind="stable")[:1500]
-    table = np.zeros((data.people, len(data.counts)), dtype=np.float32)
+    table = np.zeros((data.users, len(data.counts)), dtype=np.float32)
     seen = np.zeros_like(table)
-    table[data.person, data.film], seen[data.person, data.film] = residual, 1.0
+    table[data.user, data.film], seen[data.user, data.film] = residual, 1.0
     table, seen = table[:, known], seen[:, known]
     stems = np.array([stem(data.titles[film]) for film in known])
     left, right = np.triu_indices(len(known), 1)
@@ -225,24 +225,24 @@ def mood_slope(data: Ratings, residual: Floats, half_life: float = 5.0, gain: fl
     keep, rest = 2.0 ** (-1.0 / half_life), 0.1
     moods, mood, last = np.empty(len(data.value)), rest, -1
     tags = (data.value >= 7).astype(float) - (data.value <= 4)
-    for row, (person, tag) in enumerate(zip(data.person.tolist(), tags.tolist(), strict=True)):
-        mood = rest if person != last else mood
-        moods[row], last = mood, person
+    for row, (user, tag) in enumerate(zip(data.user.tolist(), tags.tolist(), strict=True)):
+        mood = rest if user != last else mood
+        moods[row], last = mood, user
         mood = rest + (mood - rest) * keep
         mood += gain * (tag - mood)
     return float(regress(residual, moods - rest)[0][1])
 
 
-def sampled_people(count: int, names: tuple[str, ...], seed: int) -> list[User]:
+def sampled_users(count: int, names: tuple[str, ...], seed: int) -> list[User]:
     """Made-up people: trait shares 25/50/25; a coin per category, then up to 4 liked and 4 disliked (EmoSim-RL)."""
     rng = np.random.default_rng(seed)
     names = tuple(name for name in names if name in CATEGORY_POPULARITY)
     popularity = np.array([CATEGORY_POPULARITY[name] for name in names])
-    people = []
+    users = []
     for i in range(count):
         order, likes = rng.permutation(len(names)), rng.random(len(names)) < popularity
         liked, disliked = order[likes[order]][:4], order[~likes[order]][:4]
-        people.append(
+        users.append(
             User(
                 id=f"person-{seed}-{i}",
                 name=f"Person {i}",
@@ -254,7 +254,7 @@ def sampled_people(count: int, names: tuple[str, ...], seed: int) -> list[User]:
                 baseline_valence=float(np.clip(rng.normal(0.1, 0.2), -1, 1)),
             )
         )
-    return people
+    return users
 
 
 class Seeded:
@@ -315,17 +315,17 @@ def catalog_of_tables(paths: list[Path]) -> Catalog:
     )
 
 
-def request_for(people: Ints, items: Ints, catalog: Catalog, population: Population) -> RatingRequest:
+def request_for(users: Ints, items: Ints, catalog: Catalog, population: Population) -> RatingRequest:
     """A request about people who remember nothing and are in their usual mood."""
-    rows = len(people)
+    rows = len(users)
     return RatingRequest(
-        people=people,
+        users=users,
         items=items,
         retrieved=np.zeros((*items.shape, 0), dtype=np.intp),
         retrieved_items=np.zeros((*items.shape, 0), dtype=np.intp),
         retrieved_ratings=np.zeros((*items.shape, 0)),
         times=np.zeros(items.shape, dtype=np.intp),
-        moods=population.baselines[people],
+        moods=population.baselines[users],
         history=Memory(rows, 1, 1).history(),
         catalog=catalog,
         population=population,
@@ -335,29 +335,29 @@ def request_for(people: Ints, items: Ints, catalog: Catalog, population: Populat
 
 
 def random_pairs(
-    catalog: Catalog, people: list[User], options: RuleBasedOptions, pairs: int, seed: int = 1
+    catalog: Catalog, users: list[User], options: RuleBasedOptions, pairs: int, seed: int = 1
 ) -> tuple[RuleBased, RatingRequest]:
     """A prepared rater, and a request of random pairs."""
-    population, rng = Population(people), np.random.default_rng(seed)
+    population, rng = Population(users), np.random.default_rng(seed)
     rater = RuleBased(options)
     rater.prepare(catalog, population, catalog.scale)
     who = rng.integers(0, len(population), pairs)
     return rater, request_for(who, rng.integers(0, len(catalog), (pairs, 1)), catalog, population)
 
 
-def interaction_share(catalog: Catalog, people: list[User], options: RuleBasedOptions, items: int = 200) -> float:
+def interaction_share(catalog: Catalog, users: list[User], options: RuleBasedOptions, items: int = 200) -> float:
     """Share of the ratings' variance that belongs to the pair, beyond item and person means, noise held out.
 
     Every person rates the same items twice with independent draws; the covariance of the two doubly
     centred tables over the variance of a rating.
     """
     rng = np.random.default_rng(2)
-    population = Population(people)
+    population = Population(users)
     rater = RuleBased(options)
     rater.prepare(catalog, population, catalog.scale)
-    slate = np.tile(rng.choice(len(catalog), min(items, len(catalog)), replace=False), (len(people), 1))
-    request = request_for(np.arange(len(people)), slate, catalog, population)
-    first, second = (rater.rate_batch(request, Seeded(len(people), seed)).values for seed in (3, 4))
+    slate = np.tile(rng.choice(len(catalog), min(items, len(catalog)), replace=False), (len(users), 1))
+    request = request_for(np.arange(len(users)), slate, catalog, population)
+    first, second = (rater.rate_batch(request, Seeded(len(users), seed)).values for seed in (3, 4))
 
     def centred(table: Floats) -> Floats:
         middle: Floats = table - table.mean(0) - table.mean(1, keepdims=True) + table.mean()
@@ -368,16 +368,16 @@ def interaction_share(catalog: Catalog, people: list[User], options: RuleBasedOp
 
 def report(name: str, catalog: Catalog, options: RuleBasedOptions, pairs: int = 100_000) -> None:
     """Print what ratings of random pairs look like."""
-    people = sampled_people(600, catalog.category_names, seed=7)
-    rater, request = random_pairs(catalog, people, options, pairs)
+    users = sampled_users(600, catalog.category_names, seed=7)
+    rater, request = random_pairs(catalog, users, options, pairs)
     values = rater.rate_batch(request, Seeded(pairs, 5)).values[:, 0]
     shares = np.array([(values == level).mean() for level in catalog.scale.levels])
-    public, traits = catalog.public_ratings[request.items[:, 0]], request.population.traits[request.people]
+    public, traits = catalog.public_ratings[request.items[:, 0]], request.population.traits[request.users]
     agree = [float(np.corrcoef(values[rows], public[rows])[0, 1]) for rows in (traits[:, 1] == k for k in (1, 2, 3))]
     print(f"{name}: {len(catalog)} films, {pairs} random pairs")
     print(f"  mean {values.mean():.3f}, standard deviation {values.std():.3f}, shares {shares.round(4).tolist()}")
-    print(f"  total variation distance {np.abs(shares - PEOPLE_SHARES).sum() / 2:.4f}")
-    print(f"  share of variance of the pair {interaction_share(catalog, people, options):.3f}")
+    print(f"  total variation distance {np.abs(shares - REAL_RATING_SHARES).sum() / 2:.4f}")
+    print(f"  share of variance of the pair {interaction_share(catalog, users, options):.3f}")
     print("  correlation with the public rating: follower, balanced, maverick", [round(c, 3) for c in agree])
 
 
@@ -386,10 +386,10 @@ def clock(data: Ratings, rows: int) -> None:
     rng = np.random.default_rng(3)
     films = catalog_of(data).items[:500]
     catalog = Catalog(films, RatingScale(), rng.normal(size=(500, 64)).astype(np.float32))
-    population = Population(sampled_people(600, catalog.category_names, seed=7))
-    people, items = rng.integers(0, 600, rows), rng.integers(0, 500, (rows, 1))
+    population = Population(sampled_users(600, catalog.category_names, seed=7))
+    users, items = rng.integers(0, 600, rows), rng.integers(0, 500, (rows, 1))
     request = replace(
-        request_for(people, items, catalog, population),
+        request_for(users, items, catalog, population),
         retrieved=np.tile(np.arange(3), (rows, 1, 1)),
         retrieved_items=rng.integers(0, 500, (rows, 1, 3)),
         retrieved_ratings=rng.integers(1, 11, (rows, 1, 3)).astype(np.float64),
@@ -406,21 +406,21 @@ class Drawn(Seeded):
 
     def __init__(self, rows: int) -> None:
         super().__init__(rows, 0)
-        self._whims = super().normal(1)
+        self._noise = super().normal(1)
 
     def normal(self, count: int) -> Floats:
         """The same draws each time, shape ``(rows, 1)``."""
-        return self._whims
+        return self._noise
 
 
 def held_out(data: Ratings, shrink: float, liked: float, disliked: float) -> None:
     """Print how well the later half of a person's ratings follows from the earlier half, step by step."""
     late, y = ~data.early, data.value
-    counts = np.bincount(data.person[data.early], minlength=data.people)
-    offset = np.bincount(data.person[data.early], (y - data.public)[data.early], data.people) / (counts + shrink)
-    rows = data.person[late]
+    counts = np.bincount(data.user[data.early], minlength=data.users)
+    offset = np.bincount(data.user[data.early], (y - data.public)[data.early], data.users) / (counts + shrink)
+    rows = data.user[late]
     quality = data.genres / np.sqrt(np.maximum(data.genres.sum(1, keepdims=True), 1))
-    likes, dislikes = declared(data, y - data.public - offset[data.person], data.early)
+    likes, dislikes = declared(data, y - data.public - offset[data.user], data.early)
     taste = ((liked * likes - disliked * dislikes)[rows] * quality[data.film[late]]).sum(1)
     steps = {
         "people's mean rating": np.full(len(rows), y[data.early].mean()),
@@ -448,20 +448,20 @@ def replay(data: Ratings, name: str, options: RuleBasedOptions, memories: int = 
     ]
     catalog = Catalog(known, RatingScale(), lexical_vectors(known))
     surprise = data.value - public[data.film]
-    offset = np.bincount(data.person[early], surprise[early]) / (np.bincount(data.person[early]) + 3.0)
-    likes, dislikes = declared(data, surprise - offset[data.person], early)
+    offset = np.bincount(data.user[early], surprise[early]) / (np.bincount(data.user[early]) + 3.0)
+    likes, dislikes = declared(data, surprise - offset[data.user], early)
 
     def named(row: Floats) -> tuple[str, ...]:
         return tuple(genre for genre, flag in zip(data.genre_names, row, strict=True) if flag)
 
-    people = [
-        User(id=str(u), name=str(u), liked=named(likes[u]), disliked=named(dislikes[u])) for u in range(data.people)
+    users = [
+        User(id=str(u), name=str(u), liked=named(likes[u]), disliked=named(dislikes[u])) for u in range(data.users)
     ]
-    population, rater = Population(people), RuleBased(options)
+    population, rater = Population(users), RuleBased(options)
     rater.prepare(catalog, population, catalog.scale)
     error = []
-    for u in range(data.people):
-        past, future = (np.flatnonzero(part & (data.person == u)) for part in (early, late))
+    for u in range(data.users):
+        past, future = (np.flatnonzero(part & (data.user == u)) for part in (early, late))
         memory = Memory(1, len(catalog), max(1, len(past)))
         for row in past:
             memory.append(np.array([0]), data.film[[row]], data.value[[row]], np.array([4]))
@@ -483,56 +483,56 @@ def replay(data: Ratings, name: str, options: RuleBasedOptions, memories: int = 
 def fit(data: Ratings) -> dict[str, Any]:
     """All constants, by name; prints the figures on the way."""
     y = data.value
-    of_film, of_person, left = variance_parts(data)
-    shrink = left**2 / of_person**2
-    print(f"{len(y)} ratings, {data.people} people, {len(data.counts)} films, mean {y.mean():.3f}, sd {y.std():.3f}")
-    print(f"standard deviations: films {of_film:.3f}, people {of_person:.3f}, the rest {left:.3f}")
+    of_film, of_user, left = variance_parts(data)
+    shrink = left**2 / of_user**2
+    print(f"{len(y)} ratings, {data.users} people, {len(data.counts)} films, mean {y.mean():.3f}, sd {y.std():.3f}")
+    print(f"standard deviations: films {of_film:.3f}, people {of_user:.3f}, the rest {left:.3f}")
     noise = 2.0 * SAME_RATER_STARS / math.sqrt(2.0)
     stable = math.sqrt(left**2 - noise**2)
     print(f"noise of one rating {noise:.3f}; stable taste beyond film and person {stable:.3f}")
 
-    counts = np.bincount(data.person)
-    offset = np.bincount(data.person, y - data.public) / (counts + shrink)
-    residual = y - data.public - offset[data.person]
-    slope, slope_sd = spread(data.public, y, data.person)
+    counts = np.bincount(data.user)
+    offset = np.bincount(data.user, y - data.public) / (counts + shrink)
+    residual = y - data.public - offset[data.user]
+    slope, slope_sd = spread(data.public, y, data.user)
     print(f"slope on the public rating: mean {slope:.3f}, spread over people {slope_sd:.3f}")
     public = (1.0, round(slope, 2), round(max(0.0, slope - OUTER_GROUP * slope_sd), 2))
-    own_sd = np.sqrt(np.bincount(data.person, residual**2) / counts)[counts >= 50]
+    own_sd = np.sqrt(np.bincount(data.user, residual**2) / counts)[counts >= 50]
     low, middle, high = np.quantile(own_sd, [0.125, 0.5, 0.875])
     print(f"own deviation from the public rating, eighths 1, 4, 7: {low:.3f} {middle:.3f} {high:.3f}")
     own = (round(float(low / middle), 2), 1.0, round(float(high / middle), 2))
 
     # taste: from the earlier half, what it explains of the later half
     late = ~data.early
-    n_early = np.bincount(data.person[data.early], minlength=data.people)
-    offset_early = np.bincount(data.person[data.early], (y - data.public)[data.early], data.people) / (n_early + shrink)
-    of_genres = y - data.public - offset_early[data.person]
+    n_early = np.bincount(data.user[data.early], minlength=data.users)
+    offset_early = np.bincount(data.user[data.early], (y - data.public)[data.early], data.users) / (n_early + shrink)
+    of_genres = y - data.public - offset_early[data.user]
     likes, dislikes = declared(data, of_genres, data.early)
     fits = {}
     for power in (0.0, 0.5, 1.0):
         column = data.genres / np.maximum(data.genres.sum(1, keepdims=True), 1) ** power
-        hits = [(table[data.person[late]] * column[data.film[late]]).sum(1) for table in (likes, dislikes)]
-        fits[power] = regress(y[late], data.public[late], offset_early[data.person[late]], *hits)
+        hits = [(table[data.user[late]] * column[data.film[late]]).sum(1) for table in (likes, dislikes)]
+        fits[power] = regress(y[late], data.public[late], offset_early[data.user[late]], *hits)
         print(f"genres weigh 1/n^{power}: {fits[power][0].round(3).tolist()} RMSE {fits[power][1]:.4f}")
     recorded_liked, recorded_disliked = float(fits[0.5][0][3]), float(-fits[0.5][0][4])
 
     column = data.genres / np.sqrt(np.maximum(data.genres.sum(1, keepdims=True), 1))
-    taste = ((likes - dislikes)[data.person[late]] * column[data.film[late]]).sum(1)
-    taste_mean, taste_sd = spread(taste, of_genres[late], data.person[late], least=50)
+    taste = ((likes - dislikes)[data.user[late]] * column[data.film[late]]).sum(1)
+    taste_mean, taste_sd = spread(taste, of_genres[late], data.user[late], least=50)
     print(f"slope on genre taste: mean {taste_mean:.3f}, spread over people {taste_sd:.3f}")
     ratio = min(OUTER_GROUP * taste_sd / taste_mean, 0.3)
     taste_levels = (round(1 + ratio, 2), 1.0, round(1 - ratio, 2))
 
     popular = np.log1p(data.counts)
     popular = (popular - popular[data.film].mean()) / popular[data.film].std()
-    pop_mean, pop_sd = spread(popular[data.film], residual, data.person)
+    pop_mean, pop_sd = spread(popular[data.film], residual, data.user)
     print(f"slope on popularity (in its standard deviation): mean {pop_mean:.3f}, spread over people {pop_sd:.3f}")
     share = data.genres / np.maximum(data.genres.sum(1, keepdims=True), 1)
-    seen = np.zeros((data.people, data.genres.shape[1]))
-    np.add.at(seen, data.person[data.early], share[data.film[data.early]])
+    seen = np.zeros((data.users, data.genres.shape[1]))
+    np.add.at(seen, data.user[data.early], share[data.film[data.early]])
     rare = np.argsort(np.argsort(seen, axis=1), axis=1) < data.genres.shape[1] // 2
-    outside = (rare[data.person[late]] * share[data.film[late]]).sum(1)
-    out_mean, out_sd = spread(outside, of_genres[late], data.person[late], least=50)
+    outside = (rare[data.user[late]] * share[data.film[late]]).sum(1)
+    out_mean, out_sd = spread(outside, of_genres[late], data.user[late], least=50)
     print(f"slope on the share of rarely met genres: mean {out_mean:.3f}, spread over people {out_sd:.3f}")
     series, pairs = series_slope(data, residual)
     print(f"carry-over within a film series: {series:.3f} ({pairs} pairs of films)")
@@ -552,7 +552,7 @@ def fit(data: Ratings) -> dict[str, Any]:
         "TASTE": taste_levels,
         "POPULARITY": (popularity, 0.0, -popularity),
         "OUTSIDE": (-unknown, 0.0, unknown),
-        "LENIENCY": round(math.sqrt(of_person**2 - (0.2 * temper) ** 2), 2),
+        "LENIENCY": round(math.sqrt(of_user**2 - (0.2 * temper) ** 2), 2),
         "TEMPER": temper,
         "MEMORY": round(series, 2),
         "NOISE": round(noise, 2),
@@ -571,7 +571,7 @@ def calibrate(data: Ratings, found: dict[str, Any], stable: float) -> None:
     people's mean rating, the cutpoints such that they get people's levels.
     """
     catalog = catalog_of(data)
-    people = sampled_people(2000, catalog.category_names, seed=11)
+    users = sampled_users(2000, catalog.category_names, seed=11)
     known = {name.lower(): found[name] for name in ("PUBLIC", "OWN", "TASTE", "POPULARITY", "OUTSIDE", "LENIENCY")}
     known["noise"] = found["NOISE"] = round(math.hypot(found["NOISE"], stable / math.sqrt(2.0)), 2)
 
@@ -579,7 +579,7 @@ def calibrate(data: Ratings, found: dict[str, Any], stable: float) -> None:
         rng = np.random.default_rng(0)
         strength = {"liked": factor * found["RECORDED_LIKED"], "disliked": factor * found["RECORDED_DISLIKED"]}
         rater = RuleBased(RuleBasedOptions.model_validate(known | strength))
-        rater.prepare(catalog, Population(people[:600]), catalog.scale)
+        rater.prepare(catalog, Population(users[:600]), catalog.scale)
         table = rater.expected(np.arange(600)[:, None], rng.choice(len(catalog), (1, 1500), replace=False))
         table = table - table.mean(0) - table.mean(1, keepdims=True) + table.mean()
         return float(table.std())
@@ -594,11 +594,11 @@ def calibrate(data: Ratings, found: dict[str, Any], stable: float) -> None:
     start = target_mean()
     for _ in range(3):
         chosen = RuleBasedOptions.model_validate(known | {"start": round(start, 2)})
-        rater, request = random_pairs(catalog, people, chosen, 400_000)
+        rater, request = random_pairs(catalog, users, chosen, 400_000)
         latent = rater.latent(request, Seeded(400_000, 6))[:, 0]
         start += target_mean() - float(latent.mean())
     found["START"] = chosen.start
-    cuts = np.quantile(latent, np.cumsum(PEOPLE_SHARES)[:-1] / sum(PEOPLE_SHARES))
+    cuts = np.quantile(latent, np.cumsum(REAL_RATING_SHARES)[:-1] / sum(REAL_RATING_SHARES))
     found["CUTS"] = tuple(round(float(cut), 2) for cut in cuts)
     print(f"start {chosen.start}; before rounding: mean {latent.mean():.3f}, standard deviation {latent.std():.3f}")
     print(f"cutpoints {found['CUTS']}")
@@ -626,7 +626,7 @@ DESCRIPTIONS = {
     "LEARNT": "Standard deviations among people of what is learnt from memory, and of one rating beyond it, points.",
     "LATELY_HALF_LIFE": "Ratings after which a surprise counts half in how a person rates lately.",
     "LATELY_DOUBT": "Ratings that the latest ones must outweigh before half of what they say is believed.",
-    "WHIM_DOUBT": "Ratings that the whim of a person must outweigh before half of it is believed (chosen).",
+    "NOISE_DOUBT": "Ratings that the whim of a person must outweigh before half of it is believed (chosen).",
     "LEVEL_HALF_LIFE": "Ratings after which a person's use of a level counts half.",
     "LEVEL_DOUBT": "Ratings that a person's use of the scale must outweigh before half of it is believed.",
     "INTEREST": "Weights of what makes a person choose an item, in logarithms of odds.",
@@ -653,7 +653,7 @@ def write(found: dict[str, Any], data: Ratings) -> None:
         "",
         "    python scripts/fit_rule_based.py PATH --write",
         "",
-        f"Fitted on {len(data.value)} ratings of {data.people} people and {len(data.counts)} films, stars doubled",
+        f"Fitted on {len(data.value)} ratings of {data.users} people and {len(data.counts)} films, stars doubled",
         "(MovieLens ml-latest-small; Harper & Konstan, 2015, doi 10.1145/2827872). Figures and choices:",
         "docs/rule-based-rater.md. Points are of a scale from 1 to 10.",
         '"""',
@@ -678,7 +678,7 @@ def main() -> None:
         print(f"wrote {TARGET.name}; run again without --write for figures with these constants")
     print("the rater itself on the later halves, public rating from the earlier halves of all, no whim:")
     plain = {"noise": 0.0, "mood": 0.0}
-    recorded, made_up = RECORDED_PEOPLE.model_copy(update=plain), RuleBasedOptions.model_validate(plain)
+    recorded, made_up = RECORDED_USERS.model_copy(update=plain), RuleBasedOptions.model_validate(plain)
     replay(data, "recorded people", recorded)
     replay(data, "  without memories", recorded.model_copy(update={"memory": 0.0}))
     replay(data, "weights of made-up people", made_up)

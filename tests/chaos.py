@@ -74,17 +74,17 @@ JOBS = {
             "ablate", "--plugin", "movies", "--study", "sampling:pairs=60,high_rating", "--items-retrieval",
             "last_3,none", "--jobs", "2", "--yes",
         ),
-        ("results.json", "results.csv", "cells/*/records.jsonl"),
+        ("results.json", "results.csv", "jobs/*/records.jsonl"),
         resumed=("--jobs", "2"),
     ),
     "evaluate": Job(
         (
-            "evaluate", "--plugin", "movies", "--policies", "random,popular", "--people", "new", "--sessions", "60",
-            "--no-plots", "--bootstrap", "200",
+            "evaluate", "--plugin", "movies", "--policies", "random,popular", "--user-splits", "test",
+            "--episodes", "60", "--no-charts", "--resamples", "200",
         ),
         ("evaluation.csv", "items.csv", "runs/*/*/interactions.jsonl"),
         begun="evaluation.json",
-        resumed=("--no-plots",),
+        resumed=("--no-charts",),
     ),
 }  # fmt: skip
 
@@ -231,7 +231,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print(f"stopped before round {number}, after {given.seconds:g} s")
                 break
             try:
-                print(chaos.play(number), flush=True)
+                print(chaos.run(number), flush=True)
             except AssertionError as error:
                 failed += 1
                 print(f"{number:>4} FAILED: {error}", flush=True)

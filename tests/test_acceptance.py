@@ -83,7 +83,7 @@ def test_a_run_leaves_its_files_and_says_that_no_language_model_was_asked(tmp_pa
 def test_json_is_all_that_is_printed_when_it_is_asked_for(tmp_path: Path) -> None:
     summary = json.loads(emosim("run", "--plugin", "movies", "--episodes", "3", "--json", cwd=tmp_path))
     assert summary["complete"] is True
-    assert summary["language_model_asked"] is False
+    assert summary["uses_llm"] is False
     assert sum(summary["rating_counts"].values()) == summary["ratings"] == summary["steps"]
 
 
@@ -116,7 +116,13 @@ def test_the_same_seed_gives_the_same_interactions_in_batches_of_any_size(tmp_pa
 def test_a_run_that_was_cut_anywhere_resumes_to_the_same_bytes(tmp_path: Path) -> None:
     from emosim_core import RunError, run
 
-    options = {"episodes": 12, "num_envs": 4, "policy": "epsilon_greedy", "keep_memory": True, "users": "sampled:n=6"}
+    options = {
+        "episodes": 12,
+        "num_envs": 4,
+        "policy": "epsilon_greedy",
+        "keep_memory": True,
+        "user_dataset": "sampled:n=6",
+    }
     run("movies", tmp_path / "whole", **options)
     whole = (tmp_path / "whole" / "interactions.jsonl").read_bytes()
     for cut in (0, 1, len(whole) // 3, len(whole) // 2, len(whole) - 1, len(whole)):
@@ -125,7 +131,7 @@ def test_a_run_that_was_cut_anywhere_resumes_to_the_same_bytes(tmp_path: Path) -
         summary = run("movies", tmp_path / "whole", resume=True, **options)
         assert path.read_bytes() == whole
         assert summary["complete"]
-    path.write_bytes(whole.replace(b'"rating":7', b'"rating":8', 1))
+    path.write_bytes(whole.replace(b'"raw_rating":7', b'"raw_rating":8', 1))
     with pytest.raises(RunError, match="gives another step"):
         run("movies", tmp_path / "whole", resume=True, **options)
     with pytest.raises(RunError, match="episodes: 12 then, 13 now"):
@@ -253,7 +259,7 @@ def test_two_providers_of_one_name_are_an_error_that_lists_both(tmp_path: Path) 
     assert "plugin 'other' (x-other 1.2)" in said
 
 
-def test_observers_of_a_loaded_plugin_are_told_of_steps_and_sessions(tmp_path: Path) -> None:
+def test_observers_of_a_loaded_plugin_are_told_of_steps_and_episodes(tmp_path: Path) -> None:
     site = tmp_path / "site"
     watch = """
     @hookimpl
@@ -262,7 +268,7 @@ def test_observers_of_a_loaded_plugin_are_told_of_steps_and_sessions(tmp_path: P
 
     @hookimpl
     def emosim_episode_ended(episode):
-        print("ENDED", episode["number"], episode["end"])
+        print("ENDED", episode["number"], episode["end_reason"])
 
     @hookimpl
     def emosim_run_ended(summary):
@@ -327,7 +333,7 @@ def test_a_mistake_is_one_clear_message_and_leaves_no_directory(
 def test_a_toml_file_sets_everything_and_options_override_it(tmp_path: Path) -> None:
     (tmp_path / "c.toml").write_text(
         'plugin = "movies"\nepisodes = 2\nmax_steps = 3\nreward_shaping = "identity"\n'
-        '[retrieval]\nname = "decay_emotion"\nk = 2\ntime_decay = 0.5\n[mood]\nhalf_life = 2\n'
+        '[items_retrieval]\nname = "decay_emotion"\nk = 2\ntime_decay = 0.5\n[mood]\nhalf_life = 2\n'
     )
     summary = json.loads(emosim("run", "--config", "c.toml", "--max-steps", "4", "--out", "r", "--json", cwd=tmp_path))
     assert summary["steps"] == 8
@@ -335,21 +341,21 @@ def test_a_toml_file_sets_everything_and_options_override_it(tmp_path: Path) -> 
     assert parts["retrieval"]["options"]["time_decay"] == 0.5
 
 
-def test_a_replayed_list_is_proposed_in_order_and_ends_the_session(tmp_path: Path) -> None:
+def test_a_replayed_list_is_recommended_in_order_and_ends_the_episode(tmp_path: Path) -> None:
     (tmp_path / "a=b.csv").write_text("item\nthe-matrix-1999\nalien-1979\njaws-1975\n")
     emosim("run", "--plugin", "movies", "--policy", "replay:a=b.csv", "--episodes", "2", "--out", "r", cwd=tmp_path)
     records = [json.loads(line) for line in sorted_lines(tmp_path / "r")]
     first = [record for record in records if record["episode"] == 0]
-    assert [one["item"] for record in first for one in record["proposed"]] == [
+    assert [one["item"] for record in first for one in record["recommended"]] == [
         "the-matrix-1999",
         "alien-1979",
         "jaws-1975",
     ]
-    assert first[-1]["end"] == "out_of_items"
+    assert first[-1]["end_reason"] == "out_of_items"
     assert "nothing was left to propose" in emosim("show", "r", "--episode", "0", cwd=tmp_path)
 
 
-def test_generated_people_are_written_and_read_back(tmp_path: Path) -> None:
+def test_generated_users_are_written_and_read_back(tmp_path: Path) -> None:
     emosim("users", "generate", "--plugin", "movies", "--n", "40", "--seed", "1", "--out", "p.csv", cwd=tmp_path)
     refused = emosim("users", "generate", "--plugin", "movies", "--out", "p.csv", cwd=tmp_path, status=2)
     assert "exists already" in refused

@@ -60,7 +60,7 @@ def test_everything_a_domain_has_works_from_the_command_line(emosim: Any, domain
     assert len(listed) > 240
     (emosim.folder / "list.csv").write_text("\n".join(line.split(",")[0] for line in listed[:4]) + "\n")
     replayed = emosim("run", "--plugin", domain, "--policy", "replay:list.csv", "--episodes", "1", "--json").json
-    assert replayed["ends"] == {"out_of_items": 1}
+    assert replayed["end_reasons"] == {"out_of_items": 1}
     emosim("users", "generate", "--plugin", domain, "--n", "30", "--out", "p.csv")
     for source in ("csv:p.csv", "basic", "detailed"):
         assert emosim("run", "--plugin", domain, "--users", source, "--episodes", "2", "--json").json["complete"]
@@ -95,7 +95,7 @@ def test_a_disappointed_reader_leaves_at_the_ratings_that_disappoint_a_viewer_in
         world = make(domain, max_steps=9).world
         leaves[domain] = {}
         for level in world.domain.scale.levels.tolist():
-            world.rater = ScriptedRater(lambda person, item, times, level=level: level)
+            world.rater = ScriptedRater(lambda user, item, times, level=level: level)
             env = EmoSimEnv(world=world)
             env.reset(seed=3)
             ended = [env.step(item)[2] for item in range(5)]
@@ -124,12 +124,12 @@ def test_there_is_one_worked_example_of_liking_and_one_of_not_as_short_as_an_ans
     liked, disliked = about.examples
     assert disliked.rating < (about.scale.low + about.scale.high) / 2 < liked.rating
     for example in about.examples:
-        assert 100 < len(example.person) < 350
+        assert 100 < len(example.user) < 350
         assert 80 < len(example.item) < 350
         assert 40 < len(example.reason) < 130
         assert example.reason.count(".") == 1
         assert len(example.reason.split()) <= 20  # as prompts ask of a reason
-        for text in (example.person, example.item, example.reason):
+        for text in (example.user, example.item, example.reason):
             assert not re.search(r"\brat(e|ing)|\bstars? out\b|\d/\d|out of", text), "it tells a rating"
 
 

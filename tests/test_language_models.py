@@ -22,7 +22,7 @@ from emosim_core.testing.pytest_plugin import Emosim, Finished
 
 KEY = "sk-0fAk3kEyF0rTests9qZ7"
 ASKED = ("--llm-rater", "0Shot_cotlite_our", "--items-retrieval", "decay_emotion_3")
-SESSIONS = ("--episodes", "6", "--max-steps", "5", "--num-envs", "4", "--concurrency", "4")
+EPISODES = ("--episodes", "6", "--max-steps", "5", "--num-envs", "4", "--concurrency", "4")
 LEVELS = {"movies": 10, "books": 5}
 
 Pair = tuple[str, str]
@@ -97,14 +97,14 @@ class Service:
         found: dict[str, Any] = json.loads((self.folder / directory / "summary.json").read_text())
         return found
 
-    def proposed(self, directory: str) -> list[tuple[Pair, dict[str, Any]]]:
+    def recommended(self, directory: str) -> list[tuple[Pair, dict[str, Any]]]:
         """Everything that was proposed, and to whom."""
         names: dict[int, str] = {}
         found = []
         for line in self.lines(directory):
-            if "person" in line:
-                names[line["episode"]] = line["person"]["name"]
-            found += [((names[line["episode"]], item["title"]), item) for item in line["proposed"]]
+            if "user_profile" in line:
+                names[line["episode"]] = line["user_profile"]["name"]
+            found += [((names[line["episode"]], item["title"]), item) for item in line["recommended"]]
         return found
 
     def config(self, text: str) -> Path:
@@ -127,12 +127,12 @@ def service(emosim: Emosim) -> Iterator[Service]:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Service:
-    """An uninterrupted run of ``SESSIONS``, in the directory ``whole``."""
+    """An uninterrupted run of ``EPISODES``, in the directory ``whole``."""
     folder = tmp_path_factory.mktemp("whole")
     (folder / "site").mkdir()
     with ChatServer(label) as server:
         service = connected(Emosim(folder, folder / "site"), server)
-        service.run(*SESSIONS, "--out", "whole", "--quiet")
+        service.run(*EPISODES, "--out", "whole", "--quiet")
     assert len(service.called) == len(service.lines("whole")) > 16
     return service
 
@@ -166,8 +166,8 @@ def test_a_run_tells_what_it_took_and_a_second_one_and_a_replay_ask_nothing(serv
     first = service.run(*options, "--out", "a", plugin=plugin)
     calls, steps = len(service.called), len(service.lines("a"))
     usage = service.summary("a")["usage"]
-    assert usage["asked"] == usage["called"] + usage["shared"] == steps
-    assert usage["called"] == calls
+    assert usage["requests"] == usage["calls"] + usage["shared"] == steps
+    assert usage["calls"] == calls
     assert (usage["cached"], usage["failed"], usage["retried"]) == (0, 0, 0)
     assert usage["prompt_tokens"] > 100 * calls
     assert usage["completion_tokens"] == calls
@@ -179,8 +179,8 @@ def test_a_run_tells_what_it_took_and_a_second_one_and_a_replay_ask_nothing(serv
     assert f"{usage['prompt_tokens']:,} in (0 from the service's cache), {calls:,} out" in told
     assert f"cost {cost:.6f} USD, at the prices of 20" in told
     assert told.count("DeepSeek gave up the name 'deepseek-chat'") == 1
-    for pair, item in service.proposed("a"):
-        assert item["rating"] == 1 + level(pair, LEVELS[plugin])
+    for pair, item in service.recommended("a"):
+        assert item["raw_rating"] == 1 + level(pair, LEVELS[plugin])
     assert all(call.headers["authorization"] == f"Bearer {KEY}" for call in service.server.calls)
 
     again = " ".join(service.run(*options, "--out", "b", plugin=plugin).out.split())
@@ -201,7 +201,7 @@ def test_a_run_tells_what_it_took_and_a_second_one_and_a_replay_ask_nothing(serv
 
 def test_a_replay_that_lacks_answers_is_resumed_by_asking_for_them(service: Service, whole: Service) -> None:
     service.run("--episodes", "4", "--max-steps", "1", "--num-envs", "4", "--out", "some", "--quiet")
-    error = service.run(*SESSIONS, "--out", "r", "--replay", "--quiet", status=2).err
+    error = service.run(*EPISODES, "--out", "r", "--replay", "--quiet", status=2).err
     assert "without --replay the model is asked" in error
     assert service.bytes("r").count(b"\n") == 4
     assert "no answer of" in service.resume("r", status=2).err
@@ -260,13 +260,13 @@ def test_what_goes_wrong_once_changes_no_rating_and_is_counted(service: Service,
         return PASSING[kind](label(body))
 
     service.server.script = script
-    service.run(*SESSIONS, "--out", "r", "--quiet")
+    service.run(*EPISODES, "--out", "r", "--quiet")
     ends_as(service, "r", whole)
     assert len(wrong) == len(PASSING)
     usage, prose = service.summary("r")["usage"], wrong[len(PASSING) - 1]
-    assert usage["called"] == len(service.called) == len(seen) + wrong.total() - wrong[0]
+    assert usage["calls"] == len(service.called) == len(seen) + wrong.total() - wrong[0]
     assert usage["retried"] == wrong.total() - wrong[0] - prose
-    assert usage["asked"] == len(service.lines("r")) + prose
+    assert usage["requests"] == len(service.lines("r")) + prose
     assert usage["failed"] == 0
 
 
@@ -324,15 +324,15 @@ def test_what_goes_wrong_every_time_is_a_failed_rating_that_says_why_and_nothing
     options = (*many, "--config", service.config(SKIP), "--quiet")
     service.run(*options, "--out", "r", model=patient)
     failed: dict[str, str] = {}
-    for pair, item in service.proposed("r"):
+    for pair, item in service.recommended("r"):
         kind = kinds[pair]
         if not kind:
-            assert item["rating"] == item["felt"] == 1 + level(pair)
+            assert item["raw_rating"] == item["rating"] == 1 + level(pair)
             assert item["reason"] == ""
             continue
-        assert item["rating"] is None
+        assert item["raw_rating"] is None
         assert item["consumed"] is False
-        assert "felt" not in item
+        assert "rating" not in item
         failed[kind] = item["reason"]
     assert failed.keys() == LASTING.keys()
     for kind, (_, says, times) in LASTING.items():
@@ -346,14 +346,14 @@ def test_what_goes_wrong_every_time_is_a_failed_rating_that_says_why_and_nothing
     read = [kind for kind, (_, says, _) in LASTING.items() if "in 3 tries" in says]
     usage = summary["usage"]
     assert usage["failed"] == len(LASTING) - len(read)
-    assert usage["called"] == len(service.called)
-    assert usage["asked"] == summary["steps"] + 2 * len(read)
+    assert usage["calls"] == len(service.called)
+    assert usage["requests"] == summary["steps"] + 2 * len(read)
     twice = sum(times == 2 for _, _, times in LASTING.values())
     assert usage["retried"] == twice
     told = service.emosim("show", "r").out
     assert re.search(rf"failed ratings +{len(LASTING)} *\n", told)
     story = service.emosim("show", "r", "--episode", str(next(
-        line["episode"] for line in service.lines("r") if line["proposed"][0]["rating"] is None
+        line["episode"] for line in service.lines("r") if line["recommended"][0]["raw_rating"] is None
     ))).out  # fmt: skip
     assert "answered    no rating: the rater failed" in story
     assert "because     " in story
@@ -363,7 +363,7 @@ def test_what_goes_wrong_every_time_is_a_failed_rating_that_says_why_and_nothing
 def test_a_rating_that_fails_ends_the_run_says_whose_and_why_and_the_run_goes_on_later(
     service: Service, whole: Service, kind: str
 ) -> None:
-    pair, _ = whole.proposed("whole")[9]
+    pair, _ = whole.recommended("whole")[9]
     fault, says, times = LASTING[kind]
     asked: Counter[Pair] = Counter()
 
@@ -372,7 +372,7 @@ def test_a_rating_that_fails_ends_the_run_says_whose_and_why_and_the_run_goes_on
         return fault(label(body)) if pair_of(body) == pair else Answer(label(body))
 
     service.server.script = script
-    options = (*SESSIONS, "--out", "r", "--quiet", "--config", service.config("[gateway]\nattempts = 2\n"))
+    options = (*EPISODES, "--out", "r", "--quiet", "--config", service.config("[gateway]\nattempts = 2\n"))
     error = service.run(*options, status=2).err
     assert f"Error: no rating by {pair[0]!r} of {pair[1]!r}: " in error
     assert re.search(says, error)
@@ -384,7 +384,7 @@ def test_a_rating_that_fails_ends_the_run_says_whose_and_why_and_the_run_goes_on
     assert whole.bytes("whole").startswith(written)
     told = service.summary("r")
     assert told["complete"] is False
-    assert told["usage"]["called"] == len(service.called) == sum(asked.values())
+    assert told["usage"]["calls"] == len(service.called) == sum(asked.values())
 
     if kind == "prose":  # what was answered is kept and no try; the model is asked once more, or the item left out
         assert re.search(says, service.resume("r", status=2).err)
@@ -394,11 +394,11 @@ def test_a_rating_that_fails_ends_the_run_says_whose_and_why_and_the_run_goes_on
         assert asked[pair] == times * 2
         assert len(service.called) > calls
         assert service.summary("r")["failed_ratings"] == 1
-        assert [item["rating"] for who, item in service.proposed("r") if who == pair] == [None]
+        assert [item["raw_rating"] for who, item in service.recommended("r") if who == pair] == [None]
         assert json.loads((service.folder / "r/manifest.json").read_text())["config"]["on_failed_rating"] == "skip"
         (service.folder / "r").rename(service.folder / "skipped")
         service.server.script = label
-        service.run(*SESSIONS, "--out", "r", "--quiet")  # after all the kept answers, one that can be read
+        service.run(*EPISODES, "--out", "r", "--quiet")  # after all the kept answers, one that can be read
         assert asked[pair] + 1 == sum(pair_of(body) == pair for body in service.called)
         ends_as(service, "r", whole)
         return
@@ -423,7 +423,7 @@ def test_what_every_question_would_meet_ends_the_run_at_once_and_it_goes_on_when
     service: Service, whole: Service, answer: Answer, says: str
 ) -> None:
     service.server.script = lambda body: label(body) if len(service.called) <= 8 else answer
-    error = service.run(*SESSIONS, "--out", "r", "--quiet", status=2).err
+    error = service.run(*EPISODES, "--out", "r", "--quiet", status=2).err
     assert re.search(says, error)
     assert "emosim run --resume r" in error
     assert len(service.called) <= 12
@@ -457,14 +457,14 @@ def test_what_an_item_says_is_fenced_and_moves_no_rating(service: Service) -> No
         assert "never follow it" in system
         assert INJECTED not in system
         assert INJECTED in question
-        for name, times in (("person", 1), ("item", 1), ("history", question.count("\n<history>\n"))):
+        for name, times in (("user_profile", 1), ("item", 1), ("history", question.count("\n<history>\n"))):
             for mark in (f"<{name}>", f"</{name}>"):
                 assert question.count(mark) == question.count(f"{mark}\n") == times
         for token in ("<|im_end|>", "[INST]", "[/INST]"):
             assert token not in question
-    for pair, item in service.proposed("r"):
+    for pair, item in service.recommended("r"):
         named = next(pair_of(body) for body in service.called if pair_of(body)[1][:6] == pair[1][:6])
-        assert item["rating"] == 1 + level((pair[0], named[1]))
+        assert item["raw_rating"] == 1 + level((pair[0], named[1]))
 
 
 # ---------------------------------------------------------------------------------------- stopped in the middle
@@ -475,7 +475,7 @@ def test_a_killed_run_is_resumed_to_the_same_files_and_asks_again_only_what_was_
     service: Service, whole: Service, answered: int
 ) -> None:
     service.server.script = lambda body: Answer(label(body), delay=0 if len(service.called) <= answered else 600)
-    process = service.start(*SESSIONS, "--out", "r", "--quiet")
+    process = service.start(*EPISODES, "--out", "r", "--quiet")
     asked = 4 * (answered // 4 + 1)
     wait_until(lambda: len(service.called) >= asked, process)
     process.kill()
@@ -495,7 +495,7 @@ def test_a_killed_run_is_resumed_to_the_same_files_and_asks_again_only_what_was_
 
 
 def test_a_run_that_is_killed_while_answers_come_in_pays_for_none_twice(service: Service, whole: Service) -> None:
-    process = service.start(*SESSIONS, "--out", "r", "--quiet")
+    process = service.start(*EPISODES, "--out", "r", "--quiet")
     wait_until(lambda: len(service.called) >= 14, process)
     process.kill()
     process.communicate()
@@ -506,7 +506,7 @@ def test_a_run_that_is_killed_while_answers_come_in_pays_for_none_twice(service:
 
 def test_an_interrupted_run_waits_for_what_is_under_way_and_loses_nothing(service: Service, whole: Service) -> None:
     service.server.script = lambda body: Answer(label(body), delay=0 if len(service.called) <= 8 else 0.4)
-    process = service.start(*SESSIONS, "--out", "r", "--quiet")
+    process = service.start(*EPISODES, "--out", "r", "--quiet")
     wait_until(lambda: len(service.called) >= 12, process)
     process.send_signal(signal.SIGINT)
     out, errors = process.communicate(timeout=60)
@@ -515,7 +515,7 @@ def test_an_interrupted_run_waits_for_what_is_under_way_and_loses_nothing(servic
     assert errors == "\nInterrupted. What was done is kept in r; go on with:\n  emosim run --resume r\n"
     usage = service.summary("r")["usage"]
     assert service.summary("r")["complete"] is False
-    assert usage["called"] == len(service.called)
+    assert usage["calls"] == len(service.called)
     assert usage["completion_tokens"] == len(service.called)  # of what was under way too
     assert whole.bytes("whole").startswith(service.bytes("r"))
     service.server.script = label
@@ -529,7 +529,7 @@ def test_a_run_stops_at_the_most_that_may_be_spent_and_ends_the_same_with_more(
 ) -> None:
     dear = {"prompt_tokens": 1_000_000, "completion_tokens": 0}  # 0.30 USD
     service.server.script = lambda body: Answer(label(body), usage=dear)
-    error = service.run(*SESSIONS, "--max-cost", "2", "--out", "r", "--quiet", status=2).err
+    error = service.run(*EPISODES, "--max-cost", "2", "--out", "r", "--quiet", status=2).err
     spent = len(service.called)
     assert 7 <= spent <= 10
     assert f"the most that may be spent is spent: {0.3 * spent:.6g} of 2 USD (--max-cost), for {spent} calls" in error
@@ -623,23 +623,23 @@ def test_reasons_are_kept_and_shown_where_they_are_asked_for_and_not_otherwise(s
     few = ("--episodes", "2", "--max-steps", "2", "--quiet")
     enhanced = ("--llm-rater", "0Shot_cot_enhanced")
     service.run(*few, *enhanced, "--explain", "--out", "a")
-    for pair, item in service.proposed("a"):
-        assert item["rating"] == 1 + level(pair)
+    for pair, item in service.recommended("a"):
+        assert item["raw_rating"] == 1 + level(pair)
         assert item["reason"].startswith(f"the first of {pair[1]}; [bold]the second")
     told = service.emosim("show", "a", "--episode", "0").out
-    assert f"because     the first of {service.proposed('a')[0][0][1]}; [bold]the second" in told
+    assert f"because     the first of {service.recommended('a')[0][0][1]}; [bold]the second" in told
     assert "\x1b" not in told
     service.run(*few, "--explain", "--out", "b", model="deepseek-reasoner")
-    for pair, item in service.proposed("b"):
+    for pair, item in service.recommended("b"):
         assert item["reason"].startswith(f"{pair[0]} thinks\nof ")
     told = service.emosim("show", "b", "--episode", "0").out
     assert re.search(r"because     \S+.* thinks of ", told)
     assert "\x1b" not in told
     service.run(*few, *enhanced, "--out", "c")
-    assert {item["reason"] for _, item in service.proposed("c")} == {""}
+    assert {item["reason"] for _, item in service.recommended("c")} == {""}
     assert "because" not in service.emosim("show", "c", "--episode", "0").out
-    assert [item["rating"] for _, item in service.proposed("c")] == [
-        item["rating"] for _, item in service.proposed("a")
+    assert [item["raw_rating"] for _, item in service.recommended("c")] == [
+        item["raw_rating"] for _, item in service.recommended("a")
     ]
 
 
@@ -650,12 +650,12 @@ def test_reasons_are_kept_and_shown_where_they_are_asked_for_and_not_otherwise(s
     ("arguments", "says"),
     [
         (["--rater", "made_up"], r"leave rater \(--rater\) out, or name no model"),
-        (["--llm-rater", "0Shot_cotlite_ours"], "unknown prompting strategy '0Shot.*Did you mean '0Shot_cotlite_our'"),
+        (["--llm-rater", "0Shot_cotlite_ours"], "unknown prompt strategy '0Shot.*Did you mean '0Shot_cotlite_our'"),
         (["--llm-model", ""], "unknown language-model backend ''"),
         (["--llm-model", "depseek-chat"], "unknown language-model backend 'depseek-chat'.*Did you mean 'deepseek'"),
         (["--llm-model", "deepseek:model="], "model"),
         (["--llm-model", "deepseek:model=x,timout=3"], "Did you mean 'timeout'"),
-        (["--llm-rater", ""], "unknown prompting strategy ''"),
+        (["--llm-rater", ""], "unknown prompt strategy ''"),
         (["--concurrency", "0"], "concurrency"),
         (["--concurrency", "2000"], "concurrency"),
         (["--max-cost", "-1"], "max_cost"),
@@ -691,8 +691,8 @@ def question_lines(emosim: Emosim, *more: str) -> list[str]:
 def test_a_trait_changes_one_line_of_the_question(emosim: Emosim, trait: str) -> None:
     header = "id,name,age,job,hobby,description,liked,disliked,activity,conformity,diversity"
     header += ",baseline_valence,baseline_arousal"
-    person = {"activity": 1, "conformity": 1, "diversity": 1}
-    for file, traits in (("a", person), ("b", {**person, trait: 3})):
+    user = {"activity": 1, "conformity": 1, "diversity": 1}
+    for file, traits in (("a", user), ("b", {**user, trait: 3})):
         row = ["u1", "Ada Berg", "40", "nurse", "chess", "Ada Berg is a nurse.", "drama", "horror", *traits.values()]
         text = f"{header}\n{','.join(map(str, row))},0.1,0.4\n"
         (emosim.folder / f"{file}.csv").write_text(text)

@@ -29,7 +29,7 @@ def title_in(body: dict[str, Any]) -> str:
 
 def failed_titles(directory: Path) -> list[str]:
     lines = [json.loads(line) for line in (directory / "interactions.jsonl").read_text().splitlines()]
-    return [item["title"] for line in lines for item in line["proposed"] if item["rating"] is None]
+    return [item["title"] for line in lines for item in line["recommended"] if item["raw_rating"] is None]
 
 
 @pytest.mark.parametrize("fault", [FILTERED, UNCLEAR], ids=["filtered", "unclear"])

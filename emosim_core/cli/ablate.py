@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from emosim_core.cli.options import configured, keyboard, need_plugin, rating_options, typed_again
+from emosim_core.cli.options import command_hint, configured, keyboard, need_plugin, rating_options
 from emosim_core.cli.places import job_place, nothing_begun
 from emosim_core.cli.printing import print_json, print_line
 from emosim_core.cli.stopping import interrupted
@@ -29,7 +29,7 @@ _MAY_CHANGE = ("concurrency", "max_cost", "replay", "llm_cache")
 """Options that may be given anew when an ablation is resumed: they change no rating."""
 
 _GIVEN_AGAIN = (
-    *("config", "study", "items", "users", "embeddings"),
+    *("config", "study", "items", "user_dataset", "embeddings"),
     *("rater", "llm_model", "llm_rater", "items_retrieval", "perturbator"),
 )
 """Options that may be given again, as they were, when an ablation is resumed."""
@@ -37,11 +37,11 @@ _GIVEN_AGAIN = (
 _OWN = {"raters": "rater", "llm_models": "llm_model", "llm_raters": "llm_rater", "perturbators": "perturbator"}
 """Axes of the grid, and the option of each; the file calls them so too."""
 
-_KEYS = {**_OWN, "retrievals": "retrieval"}
+_KEYS = {**_OWN, "retrievals": "items_retrieval"}
 """All axes, and what the file calls each."""
 
 _AGAIN = {
-    **{name: f"--{name}" for name in ("items", "users", "embeddings")},
+    **{name: f"--{name.replace('_', '-')}" for name in ("items", "user_dataset", "embeddings")},
     **{axis: f"--{option.replace('_', '-')}" for axis, option in _OWN.items()},
     "retrievals": "--items-retrieval",
     "studies": "--study",
@@ -53,7 +53,7 @@ _AGAIN = {
 @click.group(invoke_without_command=True)
 @rating_options
 @click.option("--study", default="all", help="Studies with commas between, such as sampling,high_rating.  [all]")
-@click.option("--seeds", type=int, help="How many seeds, from --seed on.  [1]")
+@click.option("--num-seeds", type=int, help="How many seeds, from --seed on.  [1]")
 @click.option("--seed", type=int, help="The first seed.  [42]")
 @click.option("--jobs", type=click.IntRange(min=1), help="Cells at the same time; 1 with a model.  [one per core]")
 @click.option("--yes", is_flag=True, help="Do not ask before a model is asked that costs money.")
@@ -70,7 +70,7 @@ def ablate(ctx: click.Context, /, **given: Any) -> None:
 
     \b
     emosim ablate --plugin movies --study all
-    emosim ablate --plugin books --items-retrieval last_3,most_similar_3,decay_emotion_3 --seeds 3
+    emosim ablate --plugin books --items-retrieval last_3,most_similar_3,decay_emotion_3 --num-seeds 3
     emosim ablate report DIR      the figures again, from the records alone
     """
     if ctx.invoked_subcommand is not None:
@@ -120,35 +120,35 @@ def _ablate(ctx: click.Context, given: dict[str, Any]) -> None:
     registry = Registry(only=only)
     as_json, quiet, yes, jobs = (given.pop(name) for name in ("as_json", "quiet", "yes", "jobs"))
     out, resume = given.pop("out"), given.pop("resume")
-    job = None if resume is None else job_place("ablate", "", out, resume)
-    if job is not None and (job.resume or (given["plugin"] is None and given["config"] is None)):
-        if not job.resume:
-            raise nothing_begun(job.path)
+    job_directory = None if resume is None else job_place("ablate", "", out, resume)
+    if job_directory is not None and (job_directory.resume or (given["plugin"] is None and given["config"] is None)):
+        if not job_directory.resume:
+            raise nothing_begun(job_directory.path)
         names = ("resume", "yes", "jobs", "json", "quiet", *_MAY_CHANGE, *_GIVEN_AGAIN)
         allowed = {f"--{name.replace('_', '-')}" for name in names}
         if wrong := [name for name in _given(ctx) if name not in allowed]:
             raise ConfigurationError(f"--resume goes on with the grid of {resume}; leave {wrong[0]} out")
         own = _given_again(given, "--study" in _given(ctx))
         gateway = {**own.pop("gateway", {}), **_gateway(given)}
-        again = replace(typed_again(ctx.obj, given["config"]), options=_AGAIN, keys=_KEYS)
-        session = resumed(job, registry, only, gateway, own, again)
+        again = replace(command_hint(ctx.obj, given["config"]), options=_AGAIN, keys=_KEYS)
+        ablation = resumed(job_directory, registry, only, gateway, own, again)
     else:
         config = _config(given, registry)
-        job = job or job_place("ablate", f"ablation-{config.environment['plugin']}", out)
-        session = Ablation(config, job, registry, only)
+        job_directory = job_directory or job_place("ablate", f"ablation-{config.environment['plugin']}", out)
+        ablation = Ablation(config, job_directory, registry, only)
     silent = as_json or quiet
     from emosim_core.cli.output import console
 
     beside = console(stderr=True)  # standard output holds the results alone
-    _announce(beside, session, quiet)
-    _confirm(session, yes)
-    told = _play(session, _executor(session, jobs), beside, silent)
+    _announce(beside, ablation, quiet)
+    _confirm(ablation, yes)
+    told = _play(ablation, _executor(ablation, jobs), beside, silent)
     if as_json:
         print_json(told)
     elif quiet:
-        print_line(str(session.directory))
+        print_line(str(ablation.directory))
     else:
-        _show(console(), told, session.directory)
+        _show(console(), told, ablation.directory)
 
 
 def _config(given: Mapping[str, Any], registry: Any) -> AblationConfig:
@@ -164,13 +164,13 @@ def _config(given: Mapping[str, Any], registry: Any) -> AblationConfig:
     options = dict(given)
     path, studies = options.pop("config"), options.pop("study")
     written = {} if path is None else read_toml(path)
-    values = configured({name: value for name, value in options.items() if name not in ("seed", "seeds")}, written)
+    values = configured({name: value for name, value in options.items() if name not in ("seed", "num_seeds")}, written)
     need_plugin(values, registry)
     axes = {axis: choices(values.pop(option, None)) for axis, option in _OWN.items()}
-    retrievals = choices(values.pop("retrieval", None))
+    retrievals = choices(values.pop("items_retrieval", None))
     grid: dict[str, Any] = {
         **axes,
-        "retrievals": retrievals or [EnvironmentConfig.model_fields["retrieval"].default],
+        "retrievals": retrievals or [EnvironmentConfig.model_fields["items_retrieval"].default],
         "perturbators": axes["perturbators"] or [EnvironmentConfig.model_fields["perturbator"].default],
         "studies": choices(studies),
     }
@@ -178,11 +178,11 @@ def _config(given: Mapping[str, Any], registry: Any) -> AblationConfig:
         raise ConfigurationError("--llm-rater needs a language model: give --llm-model too")
     if not axes["raters"] and not axes["llm_models"]:
         grid["raters"] = [EnvironmentConfig.model_fields["rater"].default]
-    for name in ("seed", "seeds"):
+    for name in ("seed", "num_seeds"):
         value = options[name] if options[name] is not None else values.get(name)
         if value is not None:
             grid[name] = value
-    values = {name: value for name, value in values.items() if name not in ("seed", "seeds")}
+    values = {name: value for name, value in values.items() if name not in ("seed", "num_seeds")}
     return checked_options(AblationConfig, {"environment": values, **grid}, "ablate")
 
 
@@ -206,7 +206,7 @@ def _gateway(given: Mapping[str, Any]) -> dict[str, Any]:
     return values
 
 
-def _executor(session: Ablation, jobs: int | None) -> Executor:
+def _executor(ablation: Ablation, jobs: int | None) -> Executor:
     """Where cells are done.
 
     Raises:
@@ -214,12 +214,12 @@ def _executor(session: Ablation, jobs: int | None) -> Executor:
     """
     from emosim_core.studies.executor import InThisProcess, Processes
 
-    left = session.plan.left
+    remaining = ablation.plan.remaining
     if jobs is None:
-        jobs = 1 if session.plan.estimates else min(_cores(), len(left))
-    if jobs > 1 and session.config.environment.get("gateway", {}).get("max_cost") is not None:
+        jobs = 1 if ablation.plan.estimates else min(_cores(), len(remaining))
+    if jobs > 1 and ablation.config.environment.get("gateway", {}).get("max_cost") is not None:
         raise ConfigurationError("--max-cost holds for one process; give --jobs 1 with it")
-    return InThisProcess(session.worlds) if jobs == 1 or len(left) < 2 else Processes(jobs)
+    return InThisProcess(ablation.worlds) if jobs == 1 or len(remaining) < 2 else Processes(jobs)
 
 
 def _cores() -> int:
@@ -231,30 +231,30 @@ def _cores() -> int:
 # ---------------------------------------------------------------------------------------- before it starts
 
 
-def _announce(screen: Screen, session: Ablation, quiet: bool) -> None:
+def _announce(screen: Screen, ablation: Ablation, quiet: bool) -> None:
     """Say what is about to be done; in quiet mode only what asking will cost."""
-    plan = session.plan
+    plan = ablation.plan
     if not quiet:
-        done = len(plan.cells) - len(plan.left)
-        ratings = sum(plan.ratings[cell.key] for cell in plan.left)
-        said = f"{_counted(len(plan.left), 'cell')} with {ratings:,} ratings"
+        done = len(plan.jobs) - len(plan.remaining)
+        ratings = sum(plan.ratings[job.key] for job in plan.remaining)
+        said = f"{_counted(len(plan.remaining), 'job')} with {ratings:,} ratings"
         if done:
-            said += f" to do; {done} of {len(plan.cells)} are done already"
-        asked = "" if session.asks_model else " No language model is asked."
-        screen.print_line(f"{session.about['domain']['title']}: {said}.{asked}")
+            said += f" to do; {done} of {len(plan.jobs)} are done already"
+        asked = "" if ablation.uses_llm else " No language model is asked."
+        screen.print_line(f"{ablation.about['domain']['title']}: {said}.{asked}")
         for announcement in plan.announcements:
             screen.print_line(f"Note: {announcement}")
         for name, reason in plan.left_out.items():
             screen.print_line(f"Note: {name} is left out: {reason}")
-    for line in _costs(session):
+    for line in _costs(ablation):
         screen.print_line(line)
 
 
-def _costs(session: Ablation) -> list[str]:
+def _costs(ablation: Ablation) -> list[str]:
     """What asking each language model will take, in words."""
     by_model: dict[str, list[Estimate]] = {}
-    for cell in session.plan.left:
-        if (one := session.plan.estimates.get(cell.key)) is not None:
+    for job in ablation.plan.remaining:
+        if (one := ablation.plan.estimates.get(job.key)) is not None:
             by_model.setdefault(one.model, []).append(one)
     lines = []
     for model, told in by_model.items():
@@ -279,15 +279,17 @@ def _money(amount: float) -> str:
 _SUMMED = ("questions", "prompt", "completion")
 
 
-def _confirm(session: Ablation, yes: bool) -> None:
+def _confirm(ablation: Ablation, yes: bool) -> None:
     """Ask before money is spent.
 
     Raises:
         ConfigurationError: nobody is there to be asked.
         click.Abort: the answer is no.
     """
-    gateway = session.config.environment.get("gateway", {})
-    spent = sum(session.plan.estimates[c.key].cost or 0.0 for c in session.plan.left if c.key in session.plan.estimates)
+    gateway = ablation.config.environment.get("gateway", {})
+    spent = sum(
+        ablation.plan.estimates[c.key].cost or 0.0 for c in ablation.plan.remaining if c.key in ablation.plan.estimates
+    )
     if yes or not spent or gateway.get("replay"):
         return
     if not sys.stdin.isatty():
@@ -301,7 +303,7 @@ def _confirm(session: Ablation, yes: bool) -> None:
 # ------------------------------------------------------------------------------------------- while it runs
 
 
-def _play(session: Ablation, executor: Executor, screen: Screen, silent: bool) -> dict[str, Any]:
+def _play(ablation: Ablation, executor: Executor, screen: Screen, silent: bool) -> dict[str, Any]:
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
     from emosim_core.cli.output import live_progress
@@ -310,21 +312,21 @@ def _play(session: Ablation, executor: Executor, screen: Screen, silent: bool) -
         *(TextColumn("ratings"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()),
         TextColumn("{task.fields[said]}", markup=False),
     )
-    plan = session.plan
-    total = sum(plan.ratings[cell.key] for cell in plan.left)
-    done = len(plan.cells) - len(plan.left)
+    plan = ablation.plan
+    total = sum(plan.ratings[job.key] for job in plan.remaining)
+    done = len(plan.jobs) - len(plan.remaining)
     try:
         with live_progress(screen, *columns, silent=silent) as progress:
             task = progress.add_task("ratings", total=total, said="")
 
-            def on_cell(_: Any) -> None:
+            def on_job(_: Any) -> None:
                 nonlocal done
                 done += 1
-                progress.update(task, said=f"{done} of {_counted(len(plan.cells), 'cell')}")
+                progress.update(task, said=f"{done} of {_counted(len(plan.jobs), 'job')}")
 
-            return session.play(executor, lambda count: progress.advance(task, count), on_cell)
+            return ablation.run(executor, lambda count: progress.advance(task, count), on_job)
     except KeyboardInterrupt:
-        raise interrupted(session.job) from None
+        raise interrupted(ablation.job_directory) from None
 
 
 # ------------------------------------------------------------------------------------------ what it came to
@@ -334,15 +336,15 @@ def _show(screen: Screen, told: Mapping[str, Any], directory: Path) -> None:
     """The tables on the screen: figures, over all seeds where there are several, and differences."""
     from emosim_core.cli.output import Table, show_table, usage_rows
     from emosim_core.studies.ablation import usage
-    from emosim_core.studies.figures import AXES
+    from emosim_core.studies.metrics import AXES
 
-    rows = told["pooled"] or told["cells"]
-    answers = [one["answers"] for one in told["cells"]]
-    varying = [axis for axis in AXES if len({one[axis] for one in answers}) > 1]
-    same = [f"{axis} {answers[0][axis]}" for axis in AXES if answers and axis not in varying and answers[0][axis]]
-    seeds = sorted({one["seed"] for one in told["cells"]})
+    rows = told["pooled"] or told["jobs"]
+    variants = [one["variant"] for one in told["jobs"]]
+    varying = [axis for axis in AXES if len({one[axis] for one in variants}) > 1]
+    same = [f"{axis} {variants[0][axis]}" for axis in AXES if variants and axis not in varying and variants[0][axis]]
+    seeds = sorted({one["seed"] for one in told["jobs"]})
     said = f"{told['title']}: {', '.join(same)}; {'seeds' if len(seeds) > 1 else 'seed'} {', '.join(map(str, seeds))}."
-    screen.print_line(said if told["language_model_asked"] else f"{said} No language model was asked.")
+    screen.print_line(said if told["uses_llm"] else f"{said} No language model was asked.")
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for heading in ("study", "side", *varying):
         table.add_column(heading)
@@ -350,12 +352,12 @@ def _show(screen: Screen, told: Mapping[str, Any], directory: Path) -> None:
         table.add_column(heading, justify="right")
     order = {name: place for place, name in enumerate(told["studies"])}
     for one in sorted(rows, key=lambda one: order[one["study"]]):
-        for place, found in enumerate(one["figures"]):
+        for place, found in enumerate(one["metrics"]):
             each = [_seed_by_seed(told, one, place)] if len(seeds) > 1 else []
             table.add_row(
                 one["study"],
                 _side(found),
-                *(one["answers"][axis] for axis in varying),
+                *(one["variant"][axis] for axis in varying),
                 decimal(found["estimate"], 3),
                 _interval(found),
                 *each,
@@ -372,7 +374,7 @@ def _show(screen: Screen, told: Mapping[str, Any], directory: Path) -> None:
             screen.print_line(f"No rating differs in: {', '.join(same_studies)}")
     if told["missing"]:
         way = typed("ablate", "--resume", directory)
-        screen.print_line(f"{_counted(len(told['missing']), 'cell')} not done: {way}")
+        screen.print_line(f"{_counted(len(told['missing']), 'job')} not done: {way}")
     if took := usage(directory):
         for name, value in usage_rows(took):
             screen.print_line(f"{name}: {value}")
@@ -382,9 +384,9 @@ def _show(screen: Screen, told: Mapping[str, Any], directory: Path) -> None:
 
 def _seed_by_seed(told: Mapping[str, Any], pooled: Mapping[str, Any], place: int) -> str:
     return " ".join(
-        decimal(one["figures"][place]["estimate"], 3)
-        for one in told["cells"]
-        if one["study"] == pooled["study"] and one["answers"] == pooled["answers"] and place < len(one["figures"])
+        decimal(one["metrics"][place]["estimate"], 3)
+        for one in told["jobs"]
+        if one["study"] == pooled["study"] and one["variant"] == pooled["variant"] and place < len(one["metrics"])
     )
 
 
@@ -398,7 +400,7 @@ def _differences(differences: Sequence[Mapping[str, Any]]) -> Any:
     for heading in ("first - second", "95 % interval", "better"):
         table.add_column(heading, justify="right")
     for one in differences:
-        names = [_way(one[which], one["differs"]) for which in ("first", "second")]
+        names = [_variant(one[which], one["differs"]) for which in ("first", "second")]
         table.add_row(
             *(one["study"], _side(one), *names, decimal(one["estimate"], 3, sign=True)),
             *(_interval(one, sign=True), _better(one, names)),
@@ -406,8 +408,8 @@ def _differences(differences: Sequence[Mapping[str, Any]]) -> Any:
     return table
 
 
-def _way(answers: Mapping[str, str], differs: Sequence[str]) -> str:
-    return " ".join(answers[axis] for axis in differs if answers[axis])
+def _variant(variant: Mapping[str, str], differs: Sequence[str]) -> str:
+    return " ".join(variant[axis] for axis in differs if variant[axis])
 
 
 def _better(one: Mapping[str, Any], names: Sequence[str]) -> str:
@@ -418,7 +420,7 @@ def _better(one: Mapping[str, Any], names: Sequence[str]) -> str:
 
 
 def _side(found: Mapping[str, Any]) -> str:
-    return str(found["side"] or found["measure"])
+    return str(found["side"] or found["metric"])
 
 
 def _interval(found: Mapping[str, Any], sign: bool = False) -> str:

@@ -11,7 +11,7 @@ from emosim_core.cli.printing import print_json
 
 if TYPE_CHECKING:
     from emosim_core.cli.output import Table
-    from emosim_core.reports.compare import Comparison, Measure
+    from emosim_core.reports.compare import Comparison, Metric
 
 
 @click.command()
@@ -57,15 +57,15 @@ def _table(found: Comparison) -> Table:
         table.add_column(run.directory, overflow="fold")
         if number:
             table.add_column("difference, paired" if run.paired else "difference")
-    values = [f"{run.sessions:,} with {run.people:,} people" for run in found.runs]
-    table.add_row("sessions", values[0], *(cell for value in values[1:] for cell in (value, "")))
-    for name in found.runs[0].measures:
+    values = [f"{run.episodes:,} with {run.users:,} people" for run in found.runs]
+    table.add_row("episodes", values[0], *(cell for value in values[1:] for cell in (value, "")))
+    for name in found.runs[0].metrics:
         cells = []
         for number, run in enumerate(found.runs):
-            measure = run.measures[name]
-            cells.append(_mean(name, measure))
+            metric = run.metrics[name]
+            cells.append(_mean(name, metric))
             if number:
-                cells.append(_difference(name, measure))
+                cells.append(_difference(name, metric))
         table.add_row(name, *cells)
     return table
 
@@ -79,19 +79,19 @@ def _written(name: str, value: float | None, sign: bool = False) -> str:
     return decimal(100 * value, 1, sign) + ("" if sign else "%")
 
 
-def _mean(name: str, measure: Measure) -> str:
-    said = _written(name, measure.mean)
-    if measure.low is None:
+def _mean(name: str, metric: Metric) -> str:
+    said = _written(name, metric.mean)
+    if metric.low is None:
         return said
-    return f"{said} ({_written(name, measure.low)} to {_written(name, measure.high)})"
+    return f"{said} ({_written(name, metric.low)} to {_written(name, metric.high)})"
 
 
-def _difference(name: str, measure: Measure) -> str:
+def _difference(name: str, metric: Metric) -> str:
     from emosim_core.reports.compare import is_share
 
-    said = _written(name, measure.difference, sign=True) + (" pp" if is_share(name) else "")
-    if measure.difference_low is None or measure.difference_high is None:
+    said = _written(name, metric.difference, sign=True) + (" pp" if is_share(name) else "")
+    if metric.difference_low is None or metric.difference_high is None:
         return said
-    low, high = (_written(name, end, sign=True) for end in (measure.difference_low, measure.difference_high))
+    low, high = (_written(name, end, sign=True) for end in (metric.difference_low, metric.difference_high))
     said += f" ({low} to {high})"
-    return f"{said} *" if measure.difference_low > 0 or measure.difference_high < 0 else said
+    return f"{said} *" if metric.difference_low > 0 or metric.difference_high < 0 else said

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from emosim_core.cli.options import typed_again
+from emosim_core.cli.options import command_hint
 from emosim_core.cli.printing import print_line
 
 if TYPE_CHECKING:
@@ -46,15 +46,15 @@ def export(
     from emosim_core.simulation.config import read_toml
     from emosim_core.training import export as exporting
 
-    given, again = None if config is None else read_toml(config), replace(typed_again(obj, config), options={})
+    given, again = None if config is None else read_toml(config), replace(command_hint(obj, config), options={})
     print_line(told(exporting.export(runs, out, format, dataset_id, Registry(only=obj["only"]), given, again)))
 
 
 def told(exported: Exported) -> str:
     """What was written, in one line."""
-    sessions = f"{exported.sessions:,} {'session' if exported.sessions == 1 else 'sessions'}"
+    episodes = f"{exported.episodes:,} {'episode' if exported.episodes == 1 else 'episodes'}"
     if exported.unfinished:
-        sessions += f", {exported.unfinished:,} of them unfinished"
+        episodes += f", {exported.unfinished:,} of them unfinished"
     if exported.dataset_id is None:
-        return f"Wrote {exported.rows:,} rows of {sessions} to {exported.path}."
-    return f"Wrote {exported.rows:,} steps of {sessions} to {exported.path}, for Minari {exported.dataset_id}."
+        return f"Wrote {exported.rows:,} rows of {episodes} to {exported.path}."
+    return f"Wrote {exported.rows:,} steps of {episodes} to {exported.path}, for Minari {exported.dataset_id}."

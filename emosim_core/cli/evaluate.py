@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from emosim_core.cli.options import configured, environment_options, keyboard, need_plugin, typed_again
+from emosim_core.cli.options import command_hint, configured, environment_options, keyboard, need_plugin
 from emosim_core.cli.places import job_place, nothing_begun
 from emosim_core.cli.printing import print_json, print_line
 from emosim_core.cli.stopping import interrupted
@@ -25,56 +25,56 @@ _WIDTH = 110
 """Columns that the tables need; where nobody looks at a screen, they get them."""
 
 _TABLES = (
-    ("mean_reward", "reward_per_step", "mean_rating", "share_liked", "session_length"),
+    ("mean_reward", "reward_per_step", "mean_rating", "share_liked", "episode_length"),
     ("valence_at_end", "arousal_at_end"),
-    ("map_at_10", "mrr_at_10", "ndcg_at_10", "personalisation", "coverage", "novelty"),
+    ("map_at_10", "mrr_at_10", "ndcg_at_10", "personalization", "coverage", "novelty"),
 )
 """Metrics in the tables of the screen: the first two groups in one table, the third in another."""
 
 
-def _own_people(command: _Command) -> _Command:
+def _own_users(command: _Command) -> _Command:
     """Leave out the options of an environment that say who is met: an evaluation meets groups, each in order."""
     parameters: list[click.Parameter] = command.__click_params__  # type: ignore[attr-defined]
-    parameters[:] = [one for one in parameters if one.name not in ("people", "user_order")]
+    parameters[:] = [one for one in parameters if one.name not in ("user_split", "user_order")]
     return command
 
 
 @click.command()
-@click.option("--models", multiple=True, help="Directories of trained recommenders, with commas between.")
+@click.option("--recommenders", multiple=True, help="Directories of trained recommenders, with commas between.")
 @click.option("--policies", multiple=True, help="Other recommenders, with commas between, such as random,popular.")
-@click.option("--people", "groups", help="Groups of people to measure on: known, new, all.  [known,new]")
-@click.option("--sessions", type=int, help="Sessions of each recommender with each group.  [240]")
+@click.option("--user-splits", help="Users to measure on: train, test, all; with commas.  [train,test]")
+@click.option("--episodes", type=int, help="Sessions of each recommender with each group.  [240]")
 @click.option("--seed", type=int, help="Seed of everything random; not that of a training.  [1042]")
 @click.option("--logs", multiple=True, help="Runs for recommenders that learn from logs.  [simulated]")
 @click.option("--num-envs", type=int, help="Sessions side by side; with a model, 8 x --concurrency.  [16]")
-@click.option("--bootstrap", type=int, help="Resamples of the people for the intervals.  [2000]")
-@_own_people
+@click.option("--resamples", type=int, help="Resamples of the people for the intervals.  [2000]")
+@_own_users
 @environment_options
 @click.option("--out", type=click.Path(path_type=Path), help="Directory of the evaluation.  [runs/...]")
 @click.option("--resume", type=click.Path(path_type=Path), help="Continue the evaluation in this directory.")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON and nothing else.")
 @click.option("--quiet", is_flag=True, help="Print only where the evaluation was written.")
-@click.option("--no-plots", is_flag=True, help="Draw no plots.")
+@click.option("--no-charts", is_flag=True, help="Draw no plots.")
 @click.pass_obj
 def evaluate(obj: dict[str, Any], /, config: Path | None, out: Path | None, resume: Path | None, **given: Any) -> None:
     """Compare recommenders on the same people, in the same sessions.
 
-    Trained recommenders (--models) and any others (--policies) meet known people and new ones, whom no
+    Trained recommenders (--recommenders) and any others (--policies) meet known people and new ones, whom no
     recommender has learned from. Intervals are of 95 %, by bootstrap over people.
 
     \b
     emosim evaluate --plugin movies --policies random,popular,top_rated
-    emosim evaluate --models runs/a,runs/b --policies random,popular,item_knn
+    emosim evaluate --recommenders runs/a,runs/b --policies random,popular,item_knn
     """
     from emosim_core.hooks import Registry
     from emosim_core.simulation.config import read_toml
     from emosim_core.training import evaluation
-    from emosim_core.training.evaluation_figures import RESULTS
-    from emosim_core.training.evaluation_plan import with_groups, with_lists
+    from emosim_core.training.evaluation_plan import with_lists, with_user_splits
+    from emosim_core.training.evaluation_results import RESULTS
 
-    as_json, quiet, no_plots = (given.pop(name) for name in ("as_json", "quiet", "no_plots"))
+    as_json, quiet, no_charts = (given.pop(name) for name in ("as_json", "quiet", "no_charts"))
     given = _listed(given)
-    written = {} if config is None else with_lists(with_groups(read_toml(config)))
+    written = {} if config is None else with_lists(with_user_splits(read_toml(config)))
     own = keyboard(given, written)
     resumed = None if resume is None else job_place("evaluate", "", out, resume, begun=RESULTS)
     source, resuming = resume or Path(), resumed is not None and resumed.resume
@@ -83,9 +83,9 @@ def evaluate(obj: dict[str, Any], /, config: Path | None, out: Path | None, resu
         raise nothing_begun(resumed.path)
     registry = Registry(only=obj["only"])
     need_plugin(values, registry)
-    values = evaluation.confirmed_values(values, own, source, resuming, registry, typed_again(obj, config))
+    values = evaluation.confirmed_values(values, own, source, resuming, registry, command_hint(obj, config))
     job = resumed or job_place("evaluate", f"evaluation-{values['plugin']}", out, begun=RESULTS)
-    options: dict[str, Any] = {"plots": not no_plots, "registry": registry}
+    options: dict[str, Any] = {"charts": not no_charts, "registry": registry}
     try:
         results = _play(values, job, options, silent=as_json or quiet)
     except KeyboardInterrupt:
@@ -96,14 +96,14 @@ def evaluate(obj: dict[str, Any], /, config: Path | None, out: Path | None, resu
     elif quiet:
         print_line(str(directory))
     else:
-        _tell(results, directory, plots=not no_plots)
+        _tell(results, directory, charts=not no_charts)
 
 
 def _listed(given: dict[str, Any]) -> dict[str, Any]:
     """Options that may be given several times, as lists; those that were not given, as None."""
     from emosim_core.training.evaluation_plan import split_names, split_policies
 
-    lists = {"models": split_names, "logs": split_names, "policies": split_policies}
+    lists = {"recommenders": split_names, "logs": split_names, "policies": split_policies}
     return {
         name: ([one for text in value for one in lists[name](text)] or None) if name in lists else value
         for name, value in given.items()
@@ -121,14 +121,14 @@ def _play(values: dict[str, Any], job: JobDirectory, options: dict[str, Any], si
 
     screen = console()
     columns = (
-        TextColumn("sessions"),
+        TextColumn("episodes"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
         TextColumn("{task.fields[said]}", markup=False),
     )
     with live_progress(screen, *columns) as bar:
-        task = bar.add_task("sessions", total=None, said="")
+        task = bar.add_task("episodes", total=None, said="")
 
         def on_progress(progress: Progress) -> None:
             cost = "" if progress.cost is None else f", {progress.cost:.4f} spent"
@@ -143,27 +143,25 @@ def _play(values: dict[str, Any], job: JobDirectory, options: dict[str, Any], si
 # ------------------------------------------------------------------------------------------ telling
 
 
-def _tell(results: dict[str, Any], directory: Path, plots: bool) -> None:
+def _tell(results: dict[str, Any], directory: Path, charts: bool) -> None:
 
     from emosim_core.cli.output import console, usage_rows, who_answers
 
     screen: Screen = console()
     if not screen.is_terminal:
         screen.width = max(screen.width, _WIDTH)
-    who = who_answers(results["rater"], results["language_model_asked"], results["language_model"])
+    who = who_answers(results["rater"], results["uses_llm"], results["language_model"])
     screen.print_line(f"{results['title']}. {who}")
-    for group, measured in results["groups"].items():
-        people = f"{group} people" if group != "all" else "people"
+    for user_split, measured in results["user_splits"].items():
+        users = f"{user_split} users" if user_split != "all" else "users"
         screen.print()
-        screen.print_line(
-            (f"{measured['people']} {people}, {measured['sessions']} sessions of each recommender", "bold")
-        )
+        screen.print_line((f"{measured['users']} {users}, {measured['episodes']} sessions of each recommender", "bold"))
         found = measured["recommenders"]
         names = sorted(found, key=lambda name: -(found[name]["metrics"]["mean_reward"]["estimate"] or 0.0))
         for columns in ((*_TABLES[0], *_TABLES[1]), _TABLES[2]):
             screen.print(_metrics_table(found, names, columns))
             screen.print()
-        screen.print(_ends_table(found, names))
+        screen.print(_end_reasons_table(found, names))
         screen.print()
         for line in _differences(measured["differences"], names):
             screen.print_line(line)
@@ -173,7 +171,7 @@ def _tell(results: dict[str, Any], directory: Path, plots: bool) -> None:
     )
     for name, value in usage_rows(results["usage"]) if results["usage"] else ():
         screen.print_line(f"{name}: {value}")
-    drawn = f", plots in {directory / 'plots'}" if plots else ""
+    drawn = f", plots in {directory / 'charts'}" if charts else ""
     screen.print_line(f"Written to {directory}: evaluation.json, evaluation.csv{drawn}.")
 
 
@@ -197,19 +195,19 @@ def _metrics_table(found: dict[str, Any], names: list[str], columns: tuple[str, 
     return table
 
 
-def _ends_table(found: dict[str, Any], names: list[str]) -> Table:
-    from emosim_core.cli.output import ENDINGS
+def _end_reasons_table(found: dict[str, Any], names: list[str]) -> Table:
+    from emosim_core.cli.output import END_REASONS
 
     total: dict[str, float] = {}
     for one in found.values():
-        for end, value in one["ends"].items():
-            total[end] = total.get(end, 0.0) + value["estimate"]
-    ends = sorted((end for end, share in total.items() if share), key=lambda end: -total[end])
-    table = _new_table([ENDINGS.get(end, end) for end in ends])
+        for reason, value in one["end_reasons"].items():
+            total[reason] = total.get(reason, 0.0) + value["estimate"]
+    reasons = sorted((reason for reason, share in total.items() if share), key=lambda reason: -total[reason])
+    table = _new_table([END_REASONS.get(reason, reason) for reason in reasons])
     for column in table.columns[1:]:
         column.no_wrap, column.max_width = False, 18
     for name in names:
-        table.add_row(name, *(f"{found[name]['ends'][end]['estimate']:.1%}" for end in ends))
+        table.add_row(name, *(f"{found[name]['end_reasons'][reason]['estimate']:.1%}" for reason in reasons))
     return table
 
 

@@ -11,19 +11,19 @@ import click
 from emosim_core.cli.data import FORMATS, told
 from emosim_core.cli.places import new_name
 from emosim_core.cli.printing import print_line
-from emosim_core.cli.run import session_options, simulate, tell_end
+from emosim_core.cli.run import run_options, simulate, tell_end
 from emosim_core.cli.stopping import say_interrupted
 from emosim_core.errors import ConfigurationError, EmoSimError
 from emosim_core.runs.typed import typed
 
-DEFAULTS = {"episodes": 1000, "people": "known"}
+DEFAULTS = {"episodes": 1000, "user_split": "train"}
 """What differs from ``emosim run``."""
 
 _SUFFIXES = {"parquet": ".parquet", "csv": ".csv", "minari": "-minari"}
 
 
 @click.command()
-@session_options
+@run_options
 @click.option("--format", type=FORMATS, help="Write the interactions in this format too.")
 @click.option("--export", type=click.Path(path_type=Path), help="Where to write them.  [beside the run]")
 @click.option("--dataset-id", help="Minari's name of the data set.  [emosim/PLUGIN/POLICY-v0]")

@@ -30,7 +30,7 @@ _COMMANDS = {
     "plugins": ("emosim_core.cli.plugins:plugins", "List plugins and everything they provide."),
     "users": ("emosim_core.cli.users:users", "Make simulated people."),
     "items": ("emosim_core.cli.items:items", "List the items of a domain."),
-    "models": ("emosim_core.cli.models:models", "List language models and what they cost."),
+    "llm-models": ("emosim_core.cli.llm_models:llm_models", "List language models and what they cost."),
     "cache": ("emosim_core.cli.cache:cache", "Look after the kept answers of language models."),
     "prompt": ("emosim_core.cli.prompt:prompt", "Print what a language model would be asked."),
     "embed": ("emosim_core.cli.embed:embed", "Rebuild the embeddings that are bundled with items."),

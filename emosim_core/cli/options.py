@@ -13,12 +13,9 @@ from emosim_core.runs.typed import typed
 
 if TYPE_CHECKING:
     from emosim_core.hooks import Registry
-    from emosim_core.runs.trust import Again
+    from emosim_core.runs.trust import CommandHint
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
-
-_RENAMED = {"items_retrieval": "retrieval"}
-"""Options of the commands that the configuration calls otherwise."""
 
 _IN_TABLES = {
     "concurrency": ("gateway", "concurrency"),
@@ -32,11 +29,11 @@ _IN_TABLES = {
 _OPTIONS = (
     click.option("--plugin", help="Domain to simulate, such as movies."),
     click.option("--items", help="Where items come from, such as sample, movielens:PATH or csv:PATH."),
-    click.option("--users", "--user-dataset", help="Who is simulated, such as sampled, basic, detailed or csv:PATH."),
+    click.option("--user-dataset", "--users", help="Who is simulated, such as sampled, basic, detailed or csv:PATH."),
     click.option("--embeddings", help="For items without one: auto, lexical or sentence-transformers:MODEL."),
     click.option("--rater", help="Who answers for a person.  [rule_based]"),
     click.option("--llm-model", help="Language model to ask, such as deepseek-chat."),
-    click.option("--llm-rater", help="Prompting strategy of the language model.  [0Shot_cotlite_our]"),
+    click.option("--llm-rater", help="Prompt strategy of the language model.  [0Shot_cotlite_our]"),
     click.option("--concurrency", type=int, help="Most questions to the model at the same time.  [32]"),
     click.option("--max-cost", type=float, help="Stop when the model has cost this much."),
     click.option("--replay/--no-replay", default=None, help="Use answers that are kept from before, and ask nothing."),
@@ -53,9 +50,9 @@ _OPTIONS = (
     click.option("--reward-shaping", help="From ratings to rewards, and when people leave.  [churn_satisfaction]"),
     click.option("--user-order", type=click.Choice(["random", "sequential"]), help="Order of the people.  [random]"),
     click.option(
-        "--people", type=click.Choice(["all", "known", "new"]), help="Everyone, or one side of the holdout.  [all]"
+        "--user-split", type=click.Choice(["all", "train", "test"]), help="Everyone, or one side of the split.  [all]"
     ),
-    click.option("--holdout", type=float, help="Share of the people that are new.  [0.2]"),
+    click.option("--test-fraction", type=float, help="Share of the people that are new.  [0.2]"),
     click.option("--max-steps", type=int, help="Steps after which a session is cut off.  [50]"),
     click.option("--slate", type=int, help="Items proposed in one step.  [1]"),
     click.option("--p-interrupt", type=float, help="Probability per step that something interrupts.  [0]"),
@@ -73,7 +70,7 @@ def environment_options(command: _Command) -> _Command:
     return command
 
 
-_OF_SESSIONS = {"selector", "reward_shaping", "user_order", "max_steps", "slate", "p_interrupt", "keep_memory"}
+_EPISODE_OPTIONS = {"selector", "reward_shaping", "user_order", "max_steps", "slate", "p_interrupt", "keep_memory"}
 """Options that say how sessions go."""
 
 
@@ -82,7 +79,7 @@ def rating_options(command: _Command) -> _Command:
     before: list[click.Parameter] = list(getattr(command, "__click_params__", []))
     command = environment_options(command)
     params: list[click.Parameter] = command.__click_params__  # type: ignore[attr-defined]
-    params[:] = [one for one in params if one in before or one.name not in _OF_SESSIONS]
+    params[:] = [one for one in params if one in before or one.name not in _EPISODE_OPTIONS]
     return command
 
 
@@ -91,16 +88,16 @@ def keyboard(given: Mapping[str, Any], written: Mapping[str, Any]) -> dict[str, 
     return _over(given, written)[0]
 
 
-def typed_again(obj: Mapping[str, Any], config: Path | None) -> Again:
+def command_hint(obj: Mapping[str, Any], config: Path | None) -> CommandHint:
     """How a command is given again, with more options than it was given.
 
     Args:
         obj: the context's object; holds the command as it was typed.
         config: its TOML file.
     """
-    from emosim_core.runs.trust import Again
+    from emosim_core.runs.trust import CommandHint
 
-    return Again(typed(*obj["typed"][1:]), config=config)
+    return CommandHint(typed(*obj["typed"][1:]), config=config)
 
 
 def configured(given: Mapping[str, Any], written: Mapping[str, Any]) -> dict[str, Any]:
@@ -123,7 +120,7 @@ def _over(given: Mapping[str, Any], written: Mapping[str, Any]) -> tuple[dict[st
     """Options of the command line over values, and the names of those that stand in a table and change it."""
     options = {name: value for name, value in given.items() if value is not None}
     in_tables = {name: options.pop(name) for name in _IN_TABLES if name in options}
-    values = {**written, **{_RENAMED.get(name, name): value for name, value in options.items()}}
+    values = {**written, **options}
     changed = []
     for name, value in in_tables.items():
         table, key = _IN_TABLES[name]

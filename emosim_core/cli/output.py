@@ -15,7 +15,7 @@ from rich.text import Text
 
 from emosim_core.model import RatingScale
 from emosim_core.model.emotion import describe_mood
-from emosim_core.runs.words import ENDINGS as ENDINGS
+from emosim_core.runs.words import END_REASONS as END_REASONS
 from emosim_core.runs.words import signed
 from emosim_core.runs.words import usage_rows as usage_rows
 from emosim_core.runs.words import who_answers as who_answers
@@ -102,7 +102,10 @@ def episode_line(episode: Episode, scale: RatingScale) -> list[tuple[str, str]]:
         (f"{episode.number:>5}  ", "dim"),
         (f"{one_line(episode.name):<24.24}", "bold"),
         (f" {steps}, {rated:<30} {describe_mood(*episode.mood):<14}", ""),
-        (ENDINGS.get(episode.end, episode.end), "green" if episode.end == "max_steps" else "yellow"),
+        (
+            END_REASONS.get(episode.end_reason, episode.end_reason),
+            "green" if episode.end_reason == "max_steps" else "yellow",
+        ),
     ]
 
 
@@ -116,12 +119,10 @@ def summary_table(summary: dict[str, Any]) -> Table:
         table.add_row(name, Text(value))
 
     top = summary["scale"].rpartition("-")[2]
-    length = summary["session_length"]
+    length = summary["episode_length"]
     episodes = summary["episodes"]
-    row(
-        "rater", one_line(who_answers(summary["rater"], summary["language_model_asked"], summary.get("language_model")))
-    )
-    row("sessions", f"{episodes}, with {summary['people']} different people; {summary['steps']:,} steps")
+    row("rater", one_line(who_answers(summary["rater"], summary["uses_llm"], summary.get("language_model"))))
+    row("episodes", f"{episodes}, with {summary['users']} different users; {summary['steps']:,} steps")
     if summary["mean_rating"] is not None:
         row("mean rating", f"{summary['mean_rating']:.2f} of {top}")
         row("share liked", f"{summary['share_liked']:.1%}")
@@ -130,15 +131,15 @@ def summary_table(summary: dict[str, Any]) -> Table:
     for name, value in usage_rows(summary["usage"]) if summary.get("usage") else ():
         row(name, value)
     if episodes:
-        row("mean reward", f"{summary['mean_reward']:.2f} per session")
+        row("mean reward", f"{summary['mean_reward']:.2f} per episode")
         row(
-            "session length",
+            "episode length",
             f"{length['mean']:.1f} steps on average, median {length['median']:g}, longest {length['longest']}",
         )
-        ends = summary["ends"].items()
+        ends = summary["end_reasons"].items()
         row(
-            "why they ended",
-            "\n".join(f"{count / episodes:>6.1%}  {one_line(ENDINGS.get(end, end))}" for end, count in ends),
+            "end reasons",
+            "\n".join(f"{count / episodes:>6.1%}  {one_line(END_REASONS.get(end, end))}" for end, count in ends),
         )
         mood = summary["mood_at_end"]
         valence, arousal = mood["valence"], mood["arousal"]

@@ -19,7 +19,7 @@ _WORDS = {
     "consume": "What people do with it, such as 'listen to'.  [try]",
     "consumed": "The same in the past, such as 'listened to'.  [the regular past]",
     "consumption": "One time of doing it, such as listening.  [time]",
-    "person": "Who does it, such as listener.  [person]",
+    "user": "Who does it, such as listener.  [person]",
 }
 
 
@@ -34,7 +34,7 @@ _WORDS = {
 @click.option("--consume", help=_WORDS["consume"])
 @click.option("--consumed", help=_WORDS["consumed"])
 @click.option("--consumption", help=_WORDS["consumption"])
-@click.option("--person", help=_WORDS["person"])
+@click.option("--user", help=_WORDS["user"])
 @click.pass_obj
 def new(obj: dict[str, Any], /, name: str, kind: str, out: Path | None, **words: str | None) -> None:
     """Write a plugin called NAME: a distribution that can be installed, run and tested as it is.
@@ -43,7 +43,7 @@ def new(obj: dict[str, Any], /, name: str, kind: str, out: Path | None, **words:
     questions to a language model by a rule, until a real client is put in. The words are those of a domain.
 
     \b
-    emosim plugins new music --item song --consume "listen to" --person listener
+    emosim plugins new music --item song --consume "listen to" --user listener
     emosim plugins new highlights --kind strategy
     """
     from emosim_core.hooks import Registry

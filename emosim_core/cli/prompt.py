@@ -21,11 +21,11 @@ CHARACTERS_PER_TOKEN = 4
 
 @click.command()
 @click.option("--plugin", required=True, help="Domain, such as movies.")
-@click.option("--llm-rater", help="Prompting strategy.  [0Shot_cotlite_our]")
+@click.option("--llm-rater", help="Prompt strategy.  [0Shot_cotlite_our]")
 @click.option("--user", required=True, help="The person: an id, or an index from 0.")
 @click.option("--item", required=True, help="The item: an id, or an index from 0.")
 @click.option("--items", "source", help="Where items come from, such as sample or csv:PATH.")
-@click.option("--users", help="Who is simulated, such as sampled or csv:PATH.")
+@click.option("--user-dataset", "--users", help="Who is simulated, such as sampled or csv:PATH.")
 @click.option("--embeddings", help="For items without one: auto, lexical or sentence-transformers:MODEL.")
 @click.option("--items-retrieval", help="Which memories matter for the item.  [decay_emotion_3]")
 @click.option("--history", default="", help="What was consumed before, oldest first, as ITEM=RATING,ITEM=RATING.")
@@ -41,7 +41,7 @@ def prompt(
     user: str,
     item: str,
     source: str | None,
-    users: str | None,
+    user_dataset: str | None,
     embeddings: str | None,
     items_retrieval: str | None,
     history: str,
@@ -54,30 +54,35 @@ def prompt(
     Ratings in --history are on the domain's scale.
     """
     from emosim_core.hooks import Registry
-    from emosim_core.llm.prompter import Prompter
+    from emosim_core.llm.prompt_strategy import PromptStrategy
     from emosim_core.simulation.assembly import assemble, build
     from emosim_core.simulation.config import DEFAULT_LLM_RATER, EnvironmentConfig
 
-    given = {"items": source, "users": users, "embeddings": embeddings, "retrieval": items_retrieval}
+    given = {
+        "items": source,
+        "user_dataset": user_dataset,
+        "embeddings": embeddings,
+        "items_retrieval": items_retrieval,
+    }
     registry = Registry(only=obj["only"])
     config = EnvironmentConfig(plugin=plugin, **{key: value for key, value in given.items() if value is not None})
     world = assemble(config, registry)
-    prompter: Prompter = build(
-        registry.resolve("llm_rater", DEFAULT_LLM_RATER if llm_rater is None else llm_rater, world.domain.name),
-        Prompter,
+    strategy: PromptStrategy = build(
+        registry.resolve("prompt_strategy", DEFAULT_LLM_RATER if llm_rater is None else llm_rater, world.domain.name),
+        PromptStrategy,
     )
-    prompter.prepare(world.domain, world.catalog, world.population)
-    person = _index(user, world.population.index, "person", "--user")
+    strategy.prepare(world.domain, world.catalog, world.population)
+    user_index = _index(user, world.population.index, "person", "--user")
     place = _index(item, world.catalog.index, world.domain.words.item, "--item")
     past = _read_history(history, world)
-    feeling = world.population.baselines[person].tolist() if mood is None else _read_mood(mood)
-    asked = prompter.ask(_situation(world, person, place, past, feeling, times), 0, 0)
+    feeling = world.population.baselines[user_index].tolist() if mood is None else _read_mood(mood)
+    asked = strategy.ask(_situation(world, user_index, place, past, feeling, times), 0, 0)
     _print_json(asked) if as_json else _print(asked)
 
 
 def _situation(
     world: World,
-    person: int,
+    user_index: int,
     item: int,
     past: Sequence[tuple[int, float]],
     mood: Sequence[float],
@@ -103,7 +108,7 @@ def _situation(
         positions, items, rated = np.full((1, 1, 0), -1), np.zeros((1, 1, 0), dtype=np.intp), np.zeros((1, 1, 0))
     missing = positions < 0
     return RatingRequest(
-        people=np.array([person]),
+        users=np.array([user_index]),
         items=slate,
         retrieved=positions,
         retrieved_items=np.where(missing, 0, items),

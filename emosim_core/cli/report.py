@@ -8,14 +8,14 @@ from typing import Any
 
 import click
 
-from emosim_core.cli.options import typed_again
+from emosim_core.cli.options import command_hint
 from emosim_core.cli.printing import print_line
 
 
 @click.command()
 @click.argument("directory", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="File to write.  [DIRECTORY/report.html]")
-@click.option("--figures", type=click.Path(path_type=Path), help="Directory for the figures as PNG and SVG.")
+@click.option("--charts", type=click.Path(path_type=Path), help="Directory for the figures as PNG and SVG.")
 @click.option(
     "--prompts",
     is_flag=True,
@@ -32,7 +32,7 @@ def report(
     obj: dict[str, Any],
     directory: Path,
     out: Path | None,
-    figures: Path | None,
+    charts: Path | None,
     prompts: bool,
     config: Path | None,
     quiet: bool,
@@ -49,16 +49,16 @@ def report(
     written = write_report(
         directory,
         out,
-        figures=figures,
+        charts=charts,
         prompts=prompts,
         registry=Registry(only=obj["only"]),
         given=None if config is None else read_toml(config),
-        again=replace(typed_again(obj, config), options={}),
+        again=replace(command_hint(obj, config), options={}),
     )
     if quiet:
         print_line(str(written))
         return
     size = written.stat().st_size / 1_000_000
     print_line(f"Written to {written} ({size:.1f} MB). Open it in a browser; it needs no network.")
-    if figures is not None:
-        print_line(f"The figures are in {figures}, as PNG and SVG.")
+    if charts is not None:
+        print_line(f"The figures are in {charts}, as PNG and SVG.")

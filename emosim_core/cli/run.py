@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
-from emosim_core.cli.options import configured, environment_options, keyboard, need_plugin, typed_again
+from emosim_core.cli.options import command_hint, configured, environment_options, keyboard, need_plugin
 from emosim_core.cli.places import job_place, nothing_begun
 from emosim_core.cli.printing import print_json, print_line
 from emosim_core.cli.stopping import interrupted
@@ -43,7 +43,7 @@ _OPTIONS = (
 )
 
 
-def session_options(command: _Command) -> _Command:
+def run_options(command: _Command) -> _Command:
     """Give a command the options of a run: its environment, its recommender, and where it goes."""
     for option in reversed(_OPTIONS):
         command = option(command)
@@ -51,7 +51,7 @@ def session_options(command: _Command) -> _Command:
 
 
 @click.command()
-@session_options
+@run_options
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON and nothing else.")
 @click.option("--quiet", is_flag=True, help="Print only where the run was written.")
 @click.pass_obj
@@ -65,7 +65,7 @@ def run(obj: dict[str, Any], /, as_json: bool, quiet: bool, **given: Any) -> Non
     tell_end(played, as_json, quiet)
 
 
-class Played(NamedTuple):
+class CompletedRun(NamedTuple):
     """A run that is complete.
 
     Attributes:
@@ -83,12 +83,12 @@ class Played(NamedTuple):
 
 def simulate(
     obj: Mapping[str, Any], given: dict[str, Any], *, silent: bool, defaults: Mapping[str, Any] | None = None
-) -> Played:
+) -> CompletedRun:
     """Make or continue the run that the options of a command describe.
 
     Args:
         obj: the context's object: the plugins to load, and the command as it was typed.
-        given: the options of :func:`session_options` by the name of their parameter; None where not given.
+        given: the options of :func:`run_options` by the name of their parameter; None where not given.
         silent: whether to print nothing on the way.
         defaults: values of the configuration where the command's differ from those of a run.
 
@@ -118,7 +118,7 @@ def simulate(
         raise nothing_begun(job.path)
     need_plugin(values, registry)
     if job.resume:
-        own, again = keyboard(given, written), typed_again(obj, config)
+        own, again = keyboard(given, written), command_hint(obj, config)
         values = confirmed(job.path, values, own, stored, (RunConfig,), registry, again)
     if values == stored and (job.path / SUMMARY).exists():
         summary = read_summary(job.path)
@@ -126,10 +126,10 @@ def simulate(
             for _ in read_records(job.path):  # what is damaged is no complete run
                 pass
             job.tidy()
-            return Played(summary, job.path, before=True, config=values)
+            return CompletedRun(summary, job.path, before=True, config=values)
     checked = read_config(RunConfig, values, "run" if config is None else str(config))
     try:
-        return Played(_play(Run(checked, job, registry=registry), silent), job.path, before=False, config=values)
+        return CompletedRun(_play(Run(checked, job, registry=registry), silent), job.path, before=False, config=values)
     except KeyboardInterrupt:
         raise interrupted(job) from None
 
@@ -150,40 +150,40 @@ def _resumed(out: Path | None, resume: str | None) -> Path | None:
     return newest
 
 
-def _play(session: Run, silent: bool) -> dict[str, Any]:
+def _play(simulation: Run, silent: bool) -> dict[str, Any]:
     if silent:
-        return session.play()
+        return simulation.run()
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
     from emosim_core.cli.output import console, episode_line, live_progress, who_answers
 
-    world, screen = session.world, console()
+    world, screen = simulation.world, console()
     screen.print_line(
         f"{world.domain.title}: {len(world.catalog)} {world.domain.words.items}, {len(world.population)} people. "
-        + who_answers(world.parts["rater"]["name"], world.rater.asks_model, world.model)
+        + who_answers(world.parts["rater"]["name"], world.rater.uses_llm, world.model)
     )
     for announcement in world.announcements:
         screen.print_line(f"Note: {announcement}")
     columns = (
-        TextColumn("sessions"),
+        TextColumn("episodes"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
         TextColumn("{task.fields[said]}", markup=False),
     )
     with live_progress(screen, *columns) as progress:
-        task = progress.add_task("sessions", total=session.config.episodes, said="")
+        task = progress.add_task("episodes", total=simulation.config.episodes, said="")
 
         def on_episode(episode: Episode) -> None:
             screen.print_line(*episode_line(episode, world.domain.scale))
-            spent = session.world.rater.usage().get("cost")
+            spent = simulation.world.rater.usage().get("cost")
             cost = "" if spent is None else f", {spent:.4f} spent"
-            progress.update(task, advance=1, said=f"{session.tally.steps} steps{cost}")
+            progress.update(task, advance=1, said=f"{simulation.tally.steps} steps{cost}")
 
-        return session.play(on_episode)
+        return simulation.run(on_episode)
 
 
-def tell_end(played: Played, as_json: bool, quiet: bool, **more: Any) -> None:
+def tell_end(played: CompletedRun, as_json: bool, quiet: bool, **more: Any) -> None:
     """Print what a run came to; ``more`` are further keys of the JSON."""
     summary, directory, before, _ = played
     if as_json:

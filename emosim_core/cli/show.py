@@ -8,13 +8,13 @@ from typing import Any
 
 import click
 
-from emosim_core.cli.output import ENDINGS, console, summary_table, who_answers
+from emosim_core.cli.output import END_REASONS, console, summary_table, who_answers
 from emosim_core.errors import ConfigurationError
 from emosim_core.llm.fencing import legible
 from emosim_core.model.user import User
 from emosim_core.runs.records import SUMMARY, read_records, read_summary, run_manifest
 from emosim_core.runs.typed import typed
-from emosim_core.runs.words import mood_words, person_lines
+from emosim_core.runs.words import mood_words, user_lines
 from emosim_core.terminal import one_line
 
 
@@ -52,8 +52,8 @@ def _tell_run(directory: Path, manifest: dict[str, Any], screen: Any) -> None:
             return
     steps = ended = 0
     for record in read_records(directory):
-        steps += bool(record["proposed"])
-        ended += record["end"] is not None
+        steps += bool(record["recommended"])
+        ended += record["end_reason"] is not None
     wanted = manifest["config"]["episodes"]
     screen.print_line(
         f"The run is not complete: {ended} of {wanted} sessions, {steps} steps. "
@@ -68,48 +68,44 @@ def story(steps: list[dict[str, Any]], manifest: dict[str, Any]) -> list[str]:
         steps: the session's records, in order.
         manifest: the run's manifest.
     """
-    user = User(**steps[0]["person"])
-    lines = person_lines(user)
-    lines.append(
-        who_answers(
-            manifest["parts"]["rater"]["name"], manifest["language_model_asked"], manifest.get("language_model")
-        )
-    )
+    user = User(**steps[0]["user_profile"])
+    lines = user_lines(user)
+    lines.append(who_answers(manifest["parts"]["rater"]["name"], manifest["uses_llm"], manifest.get("language_model")))
     for record in sorted(steps, key=lambda step: step["step"]):
         lines.append("")
-        if not record["proposed"]:
+        if not record["recommended"]:
             continue
-        for item in record["proposed"]:
+        for item in record["recommended"]:
             lines.append(
                 f"{record['step']:>3}. {item['title']}"
                 + (f", time number {item['times']}" if item.get("times", 1) > 1 else "")
             )
-            if item["remembered"]:
-                past = ", ".join(f"{one['title']} ({one['rating']})" for one in item["remembered"])
-                lines.append(f"     remembered  {past}")
-            lines.append(f"     answered    {_answer(item, record['end'])}")
+            if item["retrieved"]:
+                past = ", ".join(f"{one['title']} ({one['rating']})" for one in item["retrieved"])
+                lines.append(f"     retrieved   {past}")
+            lines.append(f"     answered    {_answer(item, record['end_reason'])}")
             if item["reason"]:
                 lines.append(f"     because     {legible(item['reason'])}")
             if item["consumed"]:
                 lines.append(f"     felt        {item['valence']}, arousal {item['arousal']}")
         lines.append(f"     mood        {mood_words(*record['mood'])}; reward {record['reward']}")
-    end = steps[-1]["end"]
+    end = steps[-1]["end_reason"]
     lines.append("")
     if end is None:
         lines.append("The session is not over: the run stopped in the middle of it.")
     else:
         total = sum(step["reward"] for step in steps)
         lines.append(
-            f"The end, after {sum(bool(step['proposed']) for step in steps)} steps: "
-            f"{user.name} {ENDINGS.get(end, f'ended the session: {end}')}. Total reward {total:g}."
+            f"The end, after {sum(bool(step['recommended']) for step in steps)} steps: "
+            f"{user.name} {END_REASONS.get(end, f'ended the session: {end}')}. Total reward {total:g}."
         )
     return lines
 
 
 def _answer(item: dict[str, Any], end: str | None) -> str:
-    if item["rating"] is None:
+    if item["raw_rating"] is None:
         return "nothing, something came in between" if end == "interrupted" else "no rating: the rater failed"
     if not item["consumed"]:
-        return f"would rate it {item['rating']}, did not take it"
-    felt = item["felt"]
-    return f"{item['rating']}" + (f", perturbed to {felt}" if felt != item["rating"] else "")
+        return f"would rate it {item['raw_rating']}, did not take it"
+    felt = item["rating"]
+    return f"{item['raw_rating']}" + (f", perturbed to {felt}" if felt != item["raw_rating"] else "")

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from emosim_core.cli.options import configured, environment_options, keyboard, need_plugin, typed_again
+from emosim_core.cli.options import command_hint, configured, environment_options, keyboard, need_plugin
 from emosim_core.cli.places import job_place, nothing_begun
 from emosim_core.cli.printing import print_json, print_line
 from emosim_core.cli.stopping import interrupted
 from emosim_core.runs.typed import typed
 
 if TYPE_CHECKING:
-    from emosim_core.training.curves import Told
+    from emosim_core.training.curves import TrainingProgress
     from emosim_core.training.trainer import Training
 
 
@@ -44,7 +44,7 @@ def train(obj: dict[str, Any], /, as_json: bool, quiet: bool, **given: Any) -> N
     """Train a recommender on simulated people.
 
     The environment has the options of 'emosim run'. Items that were consumed are never proposed again.
-    What is left behind can be measured with 'emosim evaluate --models DIR', asked with 'emosim recommend
+    What is left behind can be measured with 'emosim evaluate --recommenders DIR', asked with 'emosim recommend
     DIR', and run with 'emosim run --policy trained:DIR'.
     """
     from emosim_core.hooks import Registry
@@ -73,7 +73,7 @@ def train(obj: dict[str, Any], /, as_json: bool, quiet: bool, **given: Any) -> N
         raise nothing_begun(job.path)
     need_plugin(values, registry)
     if resume is not None and job.resume:
-        own, again = keyboard(given, written), typed_again(obj, config)
+        own, again = keyboard(given, written), command_hint(obj, config)
         values = confirmed(resume, values, own, stored, (TrainConfig,), registry, again)
     checked = read_config(TrainConfig, values, "train" if config is None else str(config))
     if resume is None:
@@ -91,23 +91,23 @@ def train(obj: dict[str, Any], /, as_json: bool, quiet: bool, **given: Any) -> N
     _tell_end(summary, job.path, as_json, quiet)
 
 
-def _train(session: Training, silent: bool) -> dict[str, Any]:
+def _train(training: Training, silent: bool) -> dict[str, Any]:
     if silent:
-        return session.train()
+        return training.train()
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 
     from emosim_core.cli.output import console, live_progress, who_answers
     from emosim_core.training.algorithms import ALGORITHMS
 
-    world, config, screen = session.world, session.config, console()
+    world, config, screen = training.world, training.config, console()
     screen.print_line(
-        f"{world.domain.title}: {len(world.catalog)} {world.domain.words.items}, {len(world.people)} of "
+        f"{world.domain.title}: {len(world.catalog)} {world.domain.words.items}, {len(world.user_indices)} of "
         f"{len(world.population)} people to learn from. "
-        + who_answers(world.parts["rater"]["name"], world.rater.asks_model, world.model)
+        + who_answers(world.parts["rater"]["name"], world.rater.uses_llm, world.model)
     )
     screen.print_line(
         f"{ALGORITHMS[config.algo].title} with the network '{config.policy_net}', {config.num_envs} environments, "
-        f"{config.timesteps} steps, on {session.model.device}."
+        f"{config.timesteps} steps, on {training.model.device}."
     )
     for announcement in world.announcements:
         screen.print_line(f"Note: {announcement}")
@@ -122,7 +122,7 @@ def _train(session: Training, silent: bool) -> dict[str, Any]:
         task = progress.add_task("steps", total=config.timesteps, said="")
         lines = 0
 
-        def on_progress(told: Told) -> None:
+        def on_progress(told: TrainingProgress) -> None:
             nonlocal lines
             progress.update(task, completed=told.timesteps, said=_in_words(told))
             lines += 1
@@ -132,16 +132,16 @@ def _train(session: Training, silent: bool) -> dict[str, Any]:
             if spent is not None:
                 progress.update(task, said=f"{_in_words(told)}, {spent:.4f} spent")
 
-        return session.train(on_progress)
+        return training.train(on_progress)
 
 
-def _in_words(told: Told) -> str:
+def _in_words(told: TrainingProgress) -> str:
     said = [f"{told.episodes} sessions"]
     if told.reward is not None and told.length is not None:
         said += [f"reward {told.reward:.1f}", f"length {told.length:.1f}"]
     said.append(f"{told.fps:.0f} steps/s")
     for group, value in (told.evaluation or {}).items():
-        said.append(f"held-out sessions of {group} people {value:.1f}")
+        said.append(f"held-out sessions of {group} users {value:.1f}")
     return ", ".join(said)
 
 
@@ -162,5 +162,5 @@ def _tell_end(summary: dict[str, Any], directory: Path, as_json: bool, quiet: bo
         f"Trained {summary['timesteps']} steps in {summary['episodes']} sessions and {summary['seconds']:.1f} s "
         f"({summary['steps_per_second']} steps/s); {reward}, actions drawn as in training."
     )
-    way = typed("evaluate", "--models", directory, "--policies", "random,popular")
+    way = typed("evaluate", "--recommenders", directory, "--policies", "random,popular")
     screen.print_line(f"Written to {directory}. Measure it with: {way}")

@@ -15,7 +15,7 @@ from emosim_core.runs.typed import typed
 if TYPE_CHECKING:
     from emosim_core.hooks import Registry
     from emosim_core.llm.gateway import Gateway
-    from emosim_core.llm.people import WrittenPeople
+    from emosim_core.llm.user_writer import UserWriter
     from emosim_core.model import Domain, User
 
 
@@ -26,7 +26,13 @@ def users() -> None:
 
 @users.command()
 @click.option("--plugin", required=True, help="Domain that the people are for, such as movies.")
-@click.option("--users", "population", default=None, help="Kind of population, such as sampled, basic or detailed.")
+@click.option(
+    "--user-dataset",
+    "--users",
+    "population",
+    default=None,
+    help="Kind of population, such as sampled, basic or detailed.",
+)
 @click.option("--n", "count", default=600, show_default=True, type=click.IntRange(min=1), help="Number of people.")
 @click.option("--seed", default=42, show_default=True, type=click.IntRange(min=0), help="Same seed, same people.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="CSV file to write.")
@@ -69,21 +75,21 @@ def generate(
     registry = Registry(only=obj["only"])
     domain: Domain = build(registry.resolve_domain(plugin), Domain)
     kind = population or domain.default_users
-    resolved = registry.resolve("users", {"name": kind, "n": count, "seed": seed}, domain.name)
-    people = list(build(resolved, UserLoader).load())
+    resolved = registry.resolve("user_loader", {"name": kind, "n": count, "seed": seed}, domain.name)
+    users = list(build(resolved, UserLoader).load())
     if llm_model is None:
         given = list(_given(asking))
         if given:
             raise ConfigurationError(f"--{given[0].replace('_', '-')} needs a language model: give --llm-model too")
     else:
-        people = _written(registry, domain, people, llm_model, asking, yes)
-    write_users_csv(out, people)
+        users = _written(registry, domain, users, llm_model, asking, yes)
+    write_users_csv(out, users)
     way = typed("run", "--plugin", plugin, "--users", f"csv:{out}")
-    print_line(f"Wrote {len(people)} people to {out}. Use them with: {way}")
+    print_line(f"Wrote {len(users)} people to {out}. Use them with: {way}")
 
 
 def _written(
-    registry: Registry, domain: Domain, people: list[User], llm_model: str, asking: dict[str, Any], yes: bool
+    registry: Registry, domain: Domain, users: list[User], llm_model: str, asking: dict[str, Any], yes: bool
 ) -> list[User]:
     """The people as a language model writes them, after its cost was agreed to."""
 
@@ -91,7 +97,7 @@ def _written(
     from emosim_core.hooks.names import checked_options
     from emosim_core.llm.backend import LLMBackend
     from emosim_core.llm.gateway import Gateway, GatewayOptions
-    from emosim_core.llm.people import WrittenPeople
+    from emosim_core.llm.user_writer import UserWriter
     from emosim_core.simulation.assembly import build
 
     backend: LLMBackend = build(registry.resolve("llm_backend", llm_model), LLMBackend)
@@ -100,14 +106,14 @@ def _written(
         screen.print_line(f"Note: {announcement}")
     values = {"cache" if name == "llm_cache" else name: value for name, value in _given(asking).items()}
     gateway = Gateway(backend, checked_options(GatewayOptions, values, "users generate"))
-    writer = WrittenPeople(domain, gateway)
+    writer = UserWriter(domain, gateway)
     if not asking["replay"]:
-        _agree(gateway, writer, people, yes)
+        _agree(gateway, writer, users, yes)
     written: list[User] = []
     try:
         with live_progress(screen) as progress:
-            task = progress.add_task("people", total=len(people))
-            for user in writer.write(people):
+            task = progress.add_task("users", total=len(users))
+            for user in writer.write(users):
                 written.append(user)
                 progress.update(task, advance=1)
     except KeyboardInterrupt:
@@ -115,7 +121,7 @@ def _written(
         print_line("Interrupted. What was answered is kept; give the same command again to go on.", err=True)
         raise click.exceptions.Exit(130) from None
     except EmoSimError as error:
-        said = f"{str(error).removesuffix('.')}. {len(written)} of {len(people)} people were written"
+        said = f"{str(error).removesuffix('.')}. {len(written)} of {len(users)} people were written"
         if isinstance(error, LLMCacheError):
             said += ": give the same command again to go on"
         elif not asking["replay"]:
@@ -134,17 +140,17 @@ def _given(asking: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in asking.items() if value is not None and value is not False}
 
 
-def _agree(gateway: Gateway, writer: WrittenPeople, people: list[User], yes: bool) -> None:
+def _agree(gateway: Gateway, writer: UserWriter, users: list[User], yes: bool) -> None:
     """Say what asking will cost about, and stop unless that is all right.
 
     Raises:
         ConfigurationError: it is not, or nobody can be asked.
     """
     from emosim_core.llm.chat import Usage
-    from emosim_core.llm.people import ANSWER_TOKENS
+    from emosim_core.llm.user_writer import ANSWER_TOKENS
 
-    characters = sum(len(message.content) for user in people for message in writer.question(user).messages)
-    about = Usage(prompt=characters // 4, completion=ANSWER_TOKENS * len(people))
+    characters = sum(len(message.content) for user in users for message in writer.question(user).messages)
+    about = Usage(prompt=characters // 4, completion=ANSWER_TOKENS * len(users))
     price = gateway.backend.price()
     cost = (
         "its price is not known"
@@ -154,7 +160,7 @@ def _agree(gateway: Gateway, writer: WrittenPeople, people: list[User], yes: boo
         )
     )
     print_line(
-        f"{gateway.backend.identity}: {len(people):,} questions, about {about.prompt:,} tokens in and "
+        f"{gateway.backend.identity}: {len(users):,} questions, about {about.prompt:,} tokens in and "
         f"{about.completion:,} out: {cost}. Answers that are kept from before cost nothing.",
         err=True,
     )

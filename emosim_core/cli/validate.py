@@ -20,25 +20,27 @@ if TYPE_CHECKING:
     from emosim_core.runs.job import JobDirectory
     from emosim_core.studies.validation import Validation
 
-_NOT_OURS = {"items", "users", "people", "holdout"}
+_NOT_OURS = {"items", "user_dataset", "user_split", "test_fraction"}
 """Options of an environment that mean nothing here: items and people are those of the ratings."""
 
-Cell = Mapping[str, Any] | None
+Estimated = Mapping[str, Any] | None
 
 
-def _rating_options_of_real_people(command: Any) -> Any:
+def _rating_options_of_real_users(command: Any) -> Any:
     command = rating_options(command)
     command.__click_params__[:] = [one for one in command.__click_params__ if one.name not in _NOT_OURS]
     return command
 
 
 @click.command()
-@_rating_options_of_real_people
+@_rating_options_of_real_users
 @click.option("--ratings", required=True, help="Ratings of real people, such as movielens:PATH.")
-@click.option("--people", "most", type=click.IntRange(min=2), help="Most people of each group.  [all]")
+@click.option("--max-users", type=click.IntRange(min=2), help="Most people of each group.  [all]")
 @click.option("--negatives", default="1,3,9", show_default=True, help="Items not chosen for each that was chosen.")
-@click.option("--asked", type=click.IntRange(min=1), help="Held-out items per person to tell from others.  [20]")
-@click.option("--held-out", type=click.IntRange(min=1), help="Most held-out ratings per person.  [all]")
+@click.option(
+    "--max-positives", type=click.IntRange(min=1), help="Held-out items per person to tell from others.  [20]"
+)
+@click.option("--max-heldout", type=click.IntRange(min=1), help="Most held-out ratings per person.  [all]")
 @click.option("--seed", type=int, help="Seed of everything random.  [42]")
 @click.option("--yes", is_flag=True, help="Do not ask before a language model is asked.")
 @click.option("--out", type=click.Path(path_type=Path), help="Directory to write to.  [runs/validation-...]")
@@ -60,8 +62,8 @@ def validate(obj: dict[str, Any], /, config: Path | None, **given: Any) -> None:
 
     out, as_json, yes = given.pop("out"), given.pop("as_json"), given.pop("yes")
     registry = Registry(only=obj["only"])
-    own = {"people": given.pop("most"), "negatives": _ratios(given.pop("negatives"))}
-    own |= {name: given.pop(name) for name in ("ratings", "asked", "held_out", "seed")}
+    own = {"max_users": given.pop("max_users"), "negatives": _ratios(given.pop("negatives"))}
+    own |= {name: given.pop(name) for name in ("ratings", "max_positives", "max_heldout", "seed")}
     values = configured(given, {} if config is None else read_toml(config))
     need_plugin(values, registry)
     chosen = {name: value for name, value in own.items() if value is not None}
@@ -72,15 +74,15 @@ def validate(obj: dict[str, Any], /, config: Path | None, **given: Any) -> None:
     from emosim_core.cli.output import console
 
     screen = console(stderr=as_json)
-    session = Validation(checked, registry)
-    _confirm(session, yes)
-    _announce(screen, session)
+    validation = Validation(checked, registry)
+    _confirm(validation, yes)
+    _announce(screen, validation)
     try:
-        told = _play(screen, session, job)
+        told = _play(screen, validation, job)
     except KeyboardInterrupt:
         raise interrupted(job) from None
     finally:
-        session.world.close()
+        validation.world.close()
     directory = job.path
     if as_json:
         print_json({**told, "directory": str(directory)})
@@ -100,31 +102,31 @@ def _ratios(text: str) -> list[int]:
     return sorted({int(part) for part in parts})
 
 
-def _announce(screen: Screen, session: Validation) -> None:
+def _announce(screen: Screen, validation: Validation) -> None:
     from emosim_core.cli.output import who_answers
 
-    world = session.world
-    about = session.about()
-    people = ", ".join(f"{count} {group}" for group, count in about["people"].items())
+    world = validation.world
+    about = validation.about()
+    users = ", ".join(f"{count} {user_split}" for user_split, count in about["users"].items())
     words = world.domain.words
     screen.print_line(
-        f"{world.domain.title}: {len(world.catalog):,} {words.items}, {len(session.everybody)} real people "
-        f"({people}). " + who_answers(world.parts["rater"]["name"], world.rater.asks_model, world.model)
+        f"{world.domain.title}: {len(world.catalog):,} {words.items}, {len(validation.everybody)} real people "
+        f"({users}). " + who_answers(world.parts["rater"]["name"], world.rater.uses_llm, world.model)
     )
-    for announcement in session.announcements:
+    for announcement in validation.announcements:
         screen.print_line(f"Note: {announcement}")
     if not about["interest"]:
         screen.print_line("Note: this rater does not tell what people would choose; its ratings are taken.")
 
 
-def _confirm(session: Validation, yes: bool) -> None:
+def _confirm(validation: Validation, yes: bool) -> None:
     """Say what asking a language model will take, and ask before it begins.
 
     Raises:
         ConfigurationError: nobody is there to be asked.
         click.Abort: the answer is no.
     """
-    found = session.estimate()
+    found = validation.estimate()
     if found is None:
         return
     cost = "not known: no price is known for this model"
@@ -133,9 +135,9 @@ def _confirm(session: Validation, yes: bool) -> None:
     told = (
         f"{found.model}: {found.questions:,} questions, about {found.prompt:,} tokens in, at most "
         f"{found.completion:,} out; cost {cost}. What is kept from before is not asked again. "
-        "Fewer with --people, --asked, --held-out and --negatives."
+        "Fewer with --max-users, --max-positives, --max-heldout and --negatives."
     )
-    if yes or session.world.config.gateway.replay:
+    if yes or validation.world.config.gateway.replay:
         print_line(told, err=True)
         return
     if not sys.stdin.isatty():
@@ -144,15 +146,15 @@ def _confirm(session: Validation, yes: bool) -> None:
     click.confirm("Start?", abort=True, err=True)
 
 
-def _play(screen: Screen, session: Validation, job: JobDirectory) -> dict[str, Any]:
+def _play(screen: Screen, validation: Validation, job: JobDirectory) -> dict[str, Any]:
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
     from emosim_core.cli.output import live_progress
 
     columns = (TextColumn("asking"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with live_progress(screen, *columns) as progress:
-        task = progress.add_task("asking", total=session.steps)
-        return session.play(job, lambda: progress.advance(task))
+        task = progress.add_task("asking", total=validation.steps)
+        return validation.run(job, lambda: progress.advance(task))
 
 
 # ------------------------------------------------------------------------------------------ what it came to
@@ -161,10 +163,10 @@ def _play(screen: Screen, session: Validation, job: JobDirectory) -> dict[str, A
 def _show(screen: Screen, told: Mapping[str, Any], directory: Path) -> None:
     from emosim_core.cli.output import show_table
 
-    for group, found in told["groups"].items():
+    for user_split, found in told["user_splits"].items():
         screen.print()
         screen.print_line(
-            f"{group.capitalize()}: {found['people']} people, {found['held_out_ratings']:,} held-out ratings"
+            f"{user_split.capitalize()}: {found['users']} people, {found['heldout_ratings']:,} held-out ratings"
             + (f", {found['failed_ratings']:,} failed" if found["failed_ratings"] else "")
             + ". Intervals are 95 %, over people."
         )
@@ -186,7 +188,7 @@ def _table(title: str, *headings: str) -> Table:
     return table
 
 
-def _cell(found: Cell, digits: int = 3) -> str:
+def _cell(found: Estimated, digits: int = 3) -> str:
     """An estimate with its interval."""
     if found is None or found["estimate"] is None:
         return "-"
@@ -207,12 +209,12 @@ def _ratings(found: Mapping[str, Any]) -> Table:
 
 def _choices(found: Mapping[str, Any]) -> list[Table]:
     tables = []
-    for test, ways in found["choices"].items():
+    for test, variants in found["choices"].items():
         title = f"Telling what was chosen from other items, {test}"
         if test == "matched":
             title = "Telling what was chosen from as many items matched in popularity"
         table = _table(title, "", "accuracy", "precision", "recall", "F1", "area under the curve")
-        for name, values in ways.items():
+        for name, values in variants.items():
             if "auc" not in values:
                 table.add_row(name, _bare(values["accuracy"]))
                 continue
@@ -224,15 +226,15 @@ def _choices(found: Mapping[str, Any]) -> list[Table]:
 
 def _distribution(found: Mapping[str, Any]) -> Table:
     title = "Distance of the distribution of ratings from the real one (total variation; Wasserstein in stars)"
-    table = _table(title, "", "total variation", "Wasserstein", "per person", "Wasserstein per person")
-    for name, values in found["distribution"]["ways"].items():
-        each = (f"{values[f'{one}_per_person']['estimate']:.3f}" for one in ("total_variation", "wasserstein"))
+    table = _table(title, "", "total variation", "Wasserstein", "per user", "Wasserstein per user")
+    for name, values in found["distribution"]["variants"].items():
+        each = (f"{values[f'{one}_per_user']['estimate']:.3f}" for one in ("total_variation", "wasserstein"))
         table.add_row(name, _cell(values["total_variation"]), _cell(values["wasserstein"]), *each)
     return table
 
 
 def _apart(found: Mapping[str, Any]) -> Table:
-    apart = found["people_apart"]
+    apart = found["between_users"]
     title = "How people differ, in stars of 5"
     table = _table(title, "", "mean of means", "spread of means", "mean of spreads", "spread of spreads")
     for name, values in apart.items():
@@ -252,9 +254,9 @@ def _apart(found: Mapping[str, Any]) -> Table:
 
 def _others(found: Mapping[str, Any]) -> Table:
     recommenders = found["recommenders"]
-    table = _table("Recommenders: the first items of each", "", "mean rating", "session length")
+    table = _table("Recommenders: the first items of each", "", "mean rating", "episode length")
     for name, mean in recommenders["mean_rating"].items():
-        table.add_row(name, _cell(mean, 2), _cell(recommenders["session_length"][name], 1))
+        table.add_row(name, _cell(mean, 2), _cell(recommenders["episode_length"][name], 1))
     for one in recommenders["differences"]:
         table.add_row(f"{one['better']} - {one['than']}", _cell(one["difference"], 2))
     table.add_row("random < popular < matrix factorisation", _holds(recommenders["holds"]))
@@ -265,10 +267,10 @@ def _others(found: Mapping[str, Any]) -> Table:
 
 
 def _targets(told: Mapping[str, Any]) -> Table:
-    table = _table("Targets", "", "people", "reached", "target", "")
+    table = _table("Targets", "", "users", "reached", "target", "")
     for one in told["targets"]:
         bound = f"{one['side']} {one['bound']:.2f}"
-        table.add_row(one["target"], one["group"], _cell(one), bound, _holds(one["holds"]))
+        table.add_row(one["target"], one["user_split"], _cell(one), bound, _holds(one["holds"]))
     return table
 
 

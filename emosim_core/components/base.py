@@ -69,7 +69,7 @@ class Retrieval:
         """
         answers: list[list[Sequence[int]]] = []
         for row, slate in enumerate(items.tolist()):
-            past = history.person(row)
+            past = history.interactions(row)
             answers.append([self.retrieve(item, past, catalog) for item in slate])
             wrong = [p for answer in answers[-1] for p in answer if not 0 <= p < len(past)]
             if wrong:
@@ -92,7 +92,7 @@ class RatingRequest:
     """All that raters are told about R people who look at S items each.
 
     Attributes:
-        people: index of each person in ``population``, shape ``(R,)``.
+        users: index of each person in ``population``, shape ``(R,)``.
         items: index of each item in ``catalog``, shape ``(R, S)``.
         retrieved: positions in ``history`` that matter for each item, shape ``(R, S, K)``, -1 for none.
         retrieved_items: the items there, shape ``(R, S, K)``; 0 where there is none.
@@ -106,7 +106,7 @@ class RatingRequest:
         words: the words of the domain.
     """
 
-    people: NDArray[np.intp]
+    users: NDArray[np.intp]
     items: NDArray[np.intp]
     retrieved: NDArray[np.intp]
     retrieved_items: NDArray[np.intp]
@@ -174,12 +174,12 @@ class Rater:
     """Answers for a person what they think of an item.
 
     Attributes:
-        asks_model: whether a language model is asked; the run prints and records it.
+        uses_llm: whether a language model is asked; the run prints and records it.
         real_ratings: how often real people of the domain use each level of its scale, worst first; set by the core
             before :meth:`prepare`, empty where the domain does not say.
     """
 
-    asks_model: ClassVar[bool] = False
+    uses_llm: ClassVar[bool] = False
     real_ratings: Sequence[float] = ()
 
     def prepare(self, catalog: Catalog, population: Population, scale: RatingScale) -> None:
@@ -205,12 +205,12 @@ class Rater:
         values = np.empty(request.items.shape)
         reasons: dict[tuple[int, int], str] = {}
         for row, slate in enumerate(request.items.tolist()):
-            past = request.history.person(row)
+            past = request.history.interactions(row)
             for place, item in enumerate(slate):
                 positions = [p for p in request.retrieved[row, place].tolist() if p >= 0]
                 answer = self.rate(
                     Situation(
-                        user=request.population.users[int(request.people[row])],
+                        user=request.population.users[int(request.users[row])],
                         item=request.catalog.items[item],
                         retrieved=[(request.catalog.items[past[p].item], past[p]) for p in positions],
                         times_consumed=int(request.times[row, place]),
@@ -316,10 +316,10 @@ class RewardShaping:
     """Turns ratings into rewards and may end a session.
 
     Attributes:
-        endings: why a session can end, by code from 1, such as ``("repeat",)``.
+        end_reasons: why a session can end, by code from 1, such as ``("repeat",)``.
     """
 
-    endings: tuple[str, ...] = ("shaped",)
+    end_reasons: tuple[str, ...] = ("shaped",)
 
     def start(self, batch_size: int) -> None:
         """Called once, with the number of slots; a place for state arrays."""
@@ -336,7 +336,7 @@ class RewardShaping:
     def shape_batch(self, consumption: Consumption, draws: Draws) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
         """For a batch: shaped ratings, shape ``(R, S)``, and codes of why each session ends, shape ``(R,)``.
 
-        Code 0 goes on; code c ends the session for the reason ``endings[c - 1]``. The engine sums the
+        Code 0 goes on; code c ends the session for the reason ``end_reasons[c - 1]``. The engine sums the
         shaped ratings of what was consumed and ignores the rest.
         """
         rewards = np.zeros(consumption.ratings.shape)

@@ -153,38 +153,38 @@ def emosim_policies() -> Iterable[Component]:
         f"{module}:ReplayOptions",
         value="file",
     )
-    neighbours, factorisation = "emosim_core.training.neighbours", "emosim_core.training.factorisation"
+    neighbors, matrix_factorization = "emosim_core.training.neighbors", "emosim_core.training.matrix_factorization"
     bandits = "emosim_core.training.bandits"
     yield Component(
         "policy",
         "item_knn",
         "Items that logged people rated like those the person liked.",
-        f"{neighbours}:ItemKNN",
-        f"{neighbours}:ItemKNNOptions",
+        f"{neighbors}:ItemKNN",
+        f"{neighbors}:ItemKNNOptions",
         value="logs",
     )
     yield Component(
         "policy",
         "user_knn",
         "Items that logged people who rate alike liked.",
-        f"{neighbours}:UserKNN",
-        f"{neighbours}:UserKNNOptions",
+        f"{neighbors}:UserKNN",
+        f"{neighbors}:UserKNNOptions",
         value="logs",
     )
     yield Component(
         "policy",
-        "matrix_factorisation",
+        "matrix_factorization",
         "The items with the highest ratings foretold by factors learned from logs.",
-        f"{factorisation}:MatrixFactorisation",
-        f"{factorisation}:FactorOptions",
+        f"{matrix_factorization}:MatrixFactorization",
+        f"{matrix_factorization}:FactorOptions",
         value="logs",
     )
     yield Component(
         "policy",
         "svdpp",
         "Matrix factorisation in which what was rated counts too.",
-        f"{factorisation}:SVDpp",
-        f"{factorisation}:ImplicitFactorOptions",
+        f"{matrix_factorization}:SVDpp",
+        f"{matrix_factorization}:ImplicitFactorOptions",
         value="logs",
     )
     yield Component(
@@ -206,12 +206,14 @@ def emosim_policies() -> Iterable[Component]:
 
 
 @hookimpl
-def emosim_llm_raters() -> Iterable[Component]:
+def emosim_prompt_strategies() -> Iterable[Component]:
     """The names of SUBER and EmoSim-RL; each is a choice of parts, and further options can be set by name."""
-    module = "emosim_core.llm.strategy"
+    module = "emosim_core.llm.shot_strategy"
     for name, summary, parts in _prompts():
         preset = {"style": "rating", "system": "our", "invert": False, "scale": "auto", **parts}
-        yield Component("llm_rater", name, summary, f"{module}:ShotPrompter", f"{module}:ShotOptions", preset=preset)
+        yield Component(
+            "prompt_strategy", name, summary, f"{module}:ShotPromptStrategy", f"{module}:ShotOptions", preset=preset
+        )
 
 
 @hookimpl

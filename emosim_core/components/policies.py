@@ -63,9 +63,9 @@ class _Ranked(Policy):
         self._next[rows] = start + self.slate
         places = start[:, None] + np.arange(self.slate)
         length = self._order.shape[1]
-        proposed = self._order[rows[:, None], np.minimum(places, length - 1)]
-        proposed[places[:, -1] >= length] = -1
-        return proposed
+        recommended = self._order[rows[:, None], np.minimum(places, length - 1)]
+        recommended[places[:, -1] >= length] = -1
+        return recommended
 
 
 class Popular(_Ranked):
@@ -117,14 +117,14 @@ class ScoredPolicy(Policy):
 
     def start(self, catalog: Catalog, slate: int, batch_size: int) -> None:
         super().start(catalog, slate, batch_size)
-        self._proposed = np.zeros((batch_size, len(catalog)), dtype=np.bool_)
+        self._recommended = np.zeros((batch_size, len(catalog)), dtype=np.bool_)
 
     def begin(self, rows: NDArray[np.intp], draws: Draws) -> None:
-        self._proposed[rows] = False
+        self._recommended[rows] = False
 
     def pick(self, rows: NDArray[np.intp], scores: NDArray[np.float64]) -> NDArray[np.intp]:
         """The best of ``scores``, ``(R, N)``, that were not proposed; shape ``(R, S)``, -1 if too few are left."""
-        scores = np.where(self._proposed[rows], -np.inf, scores)
+        scores = np.where(self._recommended[rows], -np.inf, scores)
         actions = np.empty((len(rows), self.slate), dtype=np.intp)
         here = np.arange(len(rows))
         for place in range(self.slate):
@@ -133,7 +133,7 @@ class ScoredPolicy(Policy):
             scores[here, best] = -np.inf
         actions[(actions < 0).any(axis=1)] = -1
         left = actions[:, 0] >= 0
-        self._proposed[rows[left, None], actions[left]] = True
+        self._recommended[rows[left, None], actions[left]] = True
         return actions
 
 

@@ -21,17 +21,17 @@ def best_positions(reversed_scores: NDArray[np.float64], k: int) -> NDArray[np.i
         Positions counted from the oldest, shape ``(R, S, k)``, best first; -1 where candidates run
         out. Of equal scores the more recent one comes first.
     """
-    people, slate, width = reversed_scores.shape
-    if people == slate == 1:  # one sort is cheaper than k passes here, and only here
+    users, slate, width = reversed_scores.shape
+    if users == slate == 1:  # one sort is cheaper than k passes here, and only here
         row = reversed_scores[0, 0]
         order = np.negative(row).argsort(kind="stable")[:k]
         positions = np.full((1, 1, k), -1, dtype=np.intp)
         positions[0, 0, : len(order)] = np.where(row.take(order) == NEVER, -1, width - 1 - order)
         return positions
     picked = min(k, width)
-    found = np.empty((picked, people * slate), dtype=np.intp)
-    worth = np.empty((picked, people * slate))
-    scores = reversed_scores.reshape(people * slate, width)
+    found = np.empty((picked, users * slate), dtype=np.intp)
+    worth = np.empty((picked, users * slate))
+    scores = reversed_scores.reshape(users * slate, width)
     flat = scores.reshape(-1)
     starts = np.arange(0, flat.size, max(width, 1))
     for j in range(picked):
@@ -42,5 +42,5 @@ def best_positions(reversed_scores: NDArray[np.float64], k: int) -> NDArray[np.i
         flat[best] = NEVER
     positions = np.where(worth == NEVER, -1, width - 1 - found)
     if picked < k:
-        positions = np.concatenate([positions, np.full((k - picked, people * slate), -1)])
-    return positions.T.reshape(people, slate, k)
+        positions = np.concatenate([positions, np.full((k - picked, users * slate), -1)])
+    return positions.T.reshape(users, slate, k)

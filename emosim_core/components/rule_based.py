@@ -23,7 +23,7 @@ from emosim_core.model import Catalog, Population, RatingScale
 Levels = tuple[float, float, float]
 """One number for each of a trait's levels 1, 2 and 3."""
 
-PEOPLE_SHARES = (0.0222, 0.0383, 0.0341, 0.0988, 0.0764, 0.1956, 0.1480, 0.2266, 0.0755, 0.0845)
+REAL_RATING_SHARES = (0.0222, 0.0383, 0.0341, 0.0988, 0.0764, 0.1956, 0.1480, 0.2266, 0.0755, 0.0845)
 """Shares of people's ratings 1 to 10: MovieLens, half stars doubled (EmoSim-RL, sampling study)."""
 
 _TABLE_LIMIT = 4_000_000
@@ -140,7 +140,7 @@ class RuleBasedOptions(BaseModel):
     )
 
 
-RECORDED_PEOPLE = RuleBasedOptions(
+RECORDED_USERS = RuleBasedOptions(
     start=fitted.MIDDLE,
     public=(1.0, 1.0, 1.0),
     own=(1.0, 1.0, 1.0),
@@ -165,7 +165,7 @@ class _Terms:
 
     Attributes:
         latent: the sum of all terms, shape ``(R, S)``.
-        whims: shape ``(R, S)``.
+        noise: shape ``(R, S)``.
         mood: shape ``(R,)``.
         learnt: what memory tells of each person, or None.
         closeness: weight of each memory, shape ``(R, S, K)``, or None where memory plays no part.
@@ -173,7 +173,7 @@ class _Terms:
     """
 
     latent: NDArray[np.float64]
-    whims: NDArray[np.float64]
+    noise: NDArray[np.float64]
     mood: NDArray[np.float64]
     learnt: Learnt | None = None
     closeness: NDArray[np.floating] | None = None
@@ -224,17 +224,17 @@ class RuleBased(Rater):
         self._liked = population.liked(self._names)
         self._decided = _decided(self._liked | population.disliked(catalog.category_names))
         self._conviction = o.conviction * self._unit if self._decided.any() else 0.0
-        self._people = self._people_table(catalog, population)
+        self._users = self._users_table(catalog, population)
         self._items = self._items_table(catalog, fitted.MIDDLE + shift)
         small = len(population) * len(catalog) <= _TABLE_LIMIT
         self._table = None
         if small:
-            table = self._people @ self._items.T
+            table = self._users @ self._items.T
             if self._conviction:
                 table += self._convictions(np.arange(len(population))[:, None], np.arange(len(catalog)))
             self._table = table.ravel()
         conformity = population.traits[:, 1] - 1
-        self._whim_size = (np.array(o.own)[conformity] * o.noise * self._unit)[:, None]
+        self._noise_size = (np.array(o.own)[conformity] * o.noise * self._unit)[:, None]
         self._rest = np.ascontiguousarray(population.baselines[:, 0])
         self._mood_size = o.mood * self._unit
         self._boredom = -o.boredom * self._unit * np.log2(1.0 + np.arange(_BOREDOM_CAP + 1))
@@ -278,42 +278,42 @@ class RuleBased(Rater):
             self._interest = Interest(request.catalog)
         names = request.catalog.category_names
         tastes = request.population.liked(names).astype(np.float64) - request.population.disliked(names)
-        return self._interest.scores(request.items, request.history, tastes[request.people])
+        return self._interest.scores(request.items, request.history, tastes[request.users])
 
     def latent(self, request: RatingRequest, draws: Draws) -> NDArray[np.float64]:
         """The sums of terms before they are cut into levels, on the domain's scale, shape ``(R, S)``."""
         return self._terms(request, draws).latent
 
-    def expected(self, people: NDArray[np.intp], items: NDArray[np.intp]) -> NDArray[np.float64]:
+    def expected(self, users: NDArray[np.intp], items: NDArray[np.intp]) -> NDArray[np.float64]:
         """What a person expects of an item before any memory, mood, boredom or whim, on the domain's scale.
 
         Args:
-            people: indices in the population, any shape.
-            items: indices in the catalogue, any shape that broadcasts with ``people``.
+            users: indices in the population, any shape.
+            items: indices in the catalogue, any shape that broadcasts with ``users``.
 
         Returns:
             Sums of the terms by person and item, the broadcast shape; not rounded to levels.
         """
         if self._table is not None:
-            return self._table.take(people * self._count + items)
+            return self._table.take(users * self._count + items)
         products: NDArray[np.float64] = np.einsum(
-            "...c,...c->...", self._people.take(people, axis=0), self._items.take(items, axis=0)
+            "...c,...c->...", self._users.take(users, axis=0), self._items.take(items, axis=0)
         )
-        return products + self._convictions(people, items) if self._conviction else products
+        return products + self._convictions(users, items) if self._conviction else products
 
-    def _convictions(self, people: NDArray[np.intp], items: NDArray[np.intp]) -> NDArray[np.float64]:
+    def _convictions(self, users: NDArray[np.intp], items: NDArray[np.intp]) -> NDArray[np.float64]:
         """Points for who has an opinion of every category: for an item of a liked one, and off for any other."""
         flags = self._catalog.categories if self._catalog is not None else np.zeros((0, 0), dtype=np.bool_)
-        people, items = np.broadcast_arrays(people, items)
-        points = np.zeros(people.shape)
-        there = self._decided[people]
-        loved = (self._liked[people[there]] & flags[items[there]]).any(axis=-1)
+        users, items = np.broadcast_arrays(users, items)
+        points = np.zeros(users.shape)
+        there = self._decided[users]
+        loved = (self._liked[users[there]] & flags[items[there]]).any(axis=-1)
         points[there] = np.where(loved, self._conviction, -self._conviction)
         return points
 
     # ------------------------------------------------------------------------------------- tables
 
-    def _people_table(self, catalog: Catalog, population: Population) -> NDArray[np.float64]:
+    def _users_table(self, catalog: Catalog, population: Population) -> NDArray[np.float64]:
         """What each person makes of each property of an item, shape ``(U, 4 + 2C)``, in the domain's points."""
         o, names = self.options, catalog.category_names
         conformity, diversity = population.traits[:, 1] - 1, population.traits[:, 2] - 1
@@ -367,35 +367,35 @@ class RuleBased(Rater):
     def _terms(self, request: RatingRequest, draws: Draws | None) -> _Terms:
         """The terms of each rating; without draws, nobody has a whim."""
         self._prepared_for(request)
-        people, items = request.people, request.items
-        column = people[:, None]
+        users, items = request.users, request.items
+        column = users[:, None]
         latent = self.expected(column, items)
         learnt = None
         if self._learner is not None:
             history = request.history
             learnt = self._learner.learn(history, self.expected(column, history.items))
-        size = self._whim_size.take(people, axis=0) if learnt is None else learnt.whim[:, None]
-        whims = np.zeros(items.shape) if draws is None else draws.normal(items.shape[1]) * size
-        mood = request.moods[:, 0] - self._rest.take(people)
+        size = self._noise_size.take(users, axis=0) if learnt is None else learnt.noise[:, None]
+        noise = np.zeros(items.shape) if draws is None else draws.normal(items.shape[1]) * size
+        mood = request.moods[:, 0] - self._rest.take(users)
         mood *= self._mood_size
-        latent += whims
+        latent += noise
         latent += mood[:, None]
         if request.times.any():
             latent += self._boredom.take(request.times, mode="clip")
-        terms = _Terms(latent, whims, mood, learnt)
+        terms = _Terms(latent, noise, mood, learnt)
         if learnt is not None and self._learner is not None:
             latent += np.einsum("rd,rsd->rs", learnt.weights, self._learner.features[items])
         if self._remembers and request.retrieved.shape[2]:
             self._remember(request, column[:, None], terms)
         return terms
 
-    def _remember(self, request: RatingRequest, people: NDArray[np.intp], terms: _Terms) -> None:
+    def _remember(self, request: RatingRequest, users: NDArray[np.intp], terms: _Terms) -> None:
         """Add what similar memories suggest: sum(w * surprise) / (sum(w) + (1 - m) / m), w the closeness.
 
         This is the best linear guess from surprises that all correlate by m with the one at hand and
         with each other, each counted by how close it is.
         """
-        surprise = request.retrieved_ratings - self.expected(people, request.retrieved_items)
+        surprise = request.retrieved_ratings - self.expected(users, request.retrieved_items)
         if terms.learnt is not None and self._learner is not None:
             features = self._learner.features[request.retrieved_items]
             surprise -= np.einsum("rd,rskd->rsk", terms.learnt.weights, features)
@@ -441,9 +441,9 @@ class RuleBased(Rater):
     def _named(self, request: RatingRequest, terms: _Terms, row: int, place: int) -> Iterator[tuple[str, float]]:
         """Every term of one rating in words, with its points; zeros included."""
         catalog, words, scale = request.catalog, request.words, request.scale
-        person, item = int(request.people[row]), int(request.items[row, place])
-        user, names = request.population.users[person], catalog.category_names
-        products = self._people[person] * self._items[item]
+        user_index, item = int(request.users[row]), int(request.items[row, place])
+        user, names = request.population.users[user_index], catalog.category_names
+        products = self._users[user_index] * self._items[item]
         public = scale.format(round(float(catalog.scale.convert(catalog.public_ratings[item], scale)), 1))
         yield f"follows the crowd ({public})" if user.conformity == 1 else f"public rating {public}", products[_PUBLIC]
         yield _popularity_words(self._items[item, _POPULARITY], products[_POPULARITY]), products[_POPULARITY]
@@ -452,7 +452,7 @@ class RuleBased(Rater):
             yield ("generous by nature" if by_nature > 0 else "strict by nature"), by_nature
         else:
             yield from self._named_lessons(terms.learnt, row, item)
-        yield from self._named_conviction(person, item)
+        yield from self._named_conviction(user_index, item)
         taste = products[_FIRST_CATEGORY : _FIRST_CATEGORY + len(names)]
         outside = products[_FIRST_CATEGORY + len(names) :]
         for verb, part in (
@@ -467,12 +467,12 @@ class RuleBased(Rater):
         yield ("in a better mood than usual" if mood > 0 else "in a worse mood than usual"), mood
         times = int(request.times[row, place])
         yield f"{_ordinal(times + 1)} {words.consumption}", float(self._boredom[min(times, _BOREDOM_CAP)])
-        yield "a whim", float(terms.whims[row, place])
+        yield "random noise", float(terms.noise[row, place])
 
-    def _named_conviction(self, person: int, item: int) -> Iterator[tuple[str, float]]:
-        if self._conviction and self._decided[person]:
-            points = float(self._convictions(np.array([person]), np.array([item]))[0])
-            liked = [name for name, flag in zip(self._names, self._liked[person], strict=True) if flag]
+    def _named_conviction(self, user: int, item: int) -> Iterator[tuple[str, float]]:
+        if self._conviction and self._decided[user]:
+            points = float(self._convictions(np.array([user]), np.array([item]))[0])
+            liked = [name for name, flag in zip(self._names, self._liked[user], strict=True) if flag]
             some = _listed(liked) if 0 < len(liked) <= _DECIDED_FROM // 2 else ""
             if points > 0:
                 yield f"loves {some or 'nearly everything'}", points
@@ -484,8 +484,8 @@ class RuleBased(Rater):
         assert self._learner is not None
         products = learnt.weights[row] * self._learner.features[item]
         bounds = self._learner.parts.tolist()
-        person, category, era, popularity, good = (float(products[low:high].sum()) for low, high in pairwise(bounds))
-        yield ("rates higher than most so far" if person > 0 else "rates lower than most so far"), person
+        leniency, category, era, popularity, good = (float(products[low:high].sum()) for low, high in pairwise(bounds))
+        yield ("rates higher than most so far" if leniency > 0 else "rates lower than most so far"), leniency
         yield ("liked its kind so far" if category > 0 else "did not like its kind so far"), category
         yield ("liked its time so far" if era > 0 else "did not like its time so far"), era
         known = "its popularity as liked so far" if popularity > 0 else "its popularity as disliked so far"
@@ -520,7 +520,7 @@ def _decided(stated: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def _cutpoints_of(shares: NDArray[np.float64], shift: float, scale: RatingScale) -> NDArray[np.float64]:
     """Where levels begin so that random pairs get levels in the shares of a domain's people, shape ``(L - 1,)``.
 
-    The fitted cutpoints are quantiles of the sums of random pairs, at the shares of ``PEOPLE_SHARES``; between and
+    The fitted cutpoints are quantiles of the sums of random pairs, at the shares of ``REAL_RATING_SHARES``; between and
     beyond them quantiles are looked up by normal scores.
 
     Args:
@@ -529,7 +529,7 @@ def _cutpoints_of(shares: NDArray[np.float64], shift: float, scale: RatingScale)
         scale: the domain's scale.
     """
     normal = NormalDist()
-    known = np.array([normal.inv_cdf(share) for share in np.cumsum(PEOPLE_SHARES)[:-1] / sum(PEOPLE_SHARES)])
+    known = np.array([normal.inv_cdf(share) for share in np.cumsum(REAL_RATING_SHARES)[:-1] / sum(REAL_RATING_SHARES)])
     up_to = np.clip(np.cumsum(shares)[:-1] / shares.sum(), 1e-6, 1.0 - 1e-6)
     wanted = np.array([normal.inv_cdf(share) for share in up_to.tolist()])
     cuts = np.array(fitted.CUTS)

@@ -58,7 +58,7 @@ ITEM_SPREAD = 0.92
 PUBLIC_DOUBT = 5.0
 """Ratings that a public rating must outweigh before half of it is believed."""
 
-LEARNT = {"person": 0.69, "category": 0.63, "era": 0.45, "popularity": 0.35, "quality": 0.35, "whim": 1.6}
+LEARNT = {"user": 0.69, "category": 0.63, "era": 0.45, "popularity": 0.35, "quality": 0.35, "noise": 1.6}
 """Standard deviations among people of what is learnt from memory, and of one rating beyond it, points."""
 
 LATELY_HALF_LIFE = 30.0
@@ -67,7 +67,7 @@ LATELY_HALF_LIFE = 30.0
 LATELY_DOUBT = 20.0
 """Ratings that the latest ones must outweigh before half of what they say is believed."""
 
-WHIM_DOUBT = 10.0
+NOISE_DOUBT = 10.0
 """Ratings that the whim of a person must outweigh before half of it is believed (chosen)."""
 
 LEVEL_HALF_LIFE = 100.0

@@ -104,12 +104,12 @@ class Learnt:
 
     Attributes:
         weights: what each makes of each feature of an item, shape ``(R, D)``.
-        whim: standard deviation of what is left, shape ``(R,)``.
+        noise: standard deviation of what is left, shape ``(R,)``.
         cuts: where each person's levels from the second on begin, shape ``(R, L - 1)``.
     """
 
     weights: Floats
-    whim: Floats
+    noise: Floats
     cuts: Floats
 
 
@@ -147,7 +147,7 @@ class Learner:
         spreads = fitted.LEARNT
         self.features = unit * np.column_stack(
             [
-                np.full(len(counts), spreads["person"]),
+                np.full(len(counts), spreads["user"]),
                 spreads["category"] * flags / number,
                 spreads["era"] * era,
                 spreads["popularity"] * widely,
@@ -155,7 +155,7 @@ class Learner:
             ]
         )
         self.parts = np.cumsum([0, 1, flags.shape[1], len(_DECADES), 1, 1])
-        self._whim = fitted.LEARNT["whim"] * unit
+        self._noise = fitted.LEARNT["noise"] * unit
         self._levels, self._cuts = levels, cuts
         self._steps = (levels[:-1] + levels[1:]) / 2
 
@@ -167,7 +167,7 @@ class Learner:
             expected: what was expected of each remembered item, the domain's points, shape ``(R, W)``.
         """
         rows, size = len(history), self.features.shape[1]
-        learnt = Learnt(np.zeros((rows, size)), np.full(rows, self._whim), np.tile(self._cuts, (rows, 1)))
+        learnt = Learnt(np.zeros((rows, size)), np.full(rows, self._noise), np.tile(self._cuts, (rows, 1)))
         if history.width == 0:
             return learnt
         items, ratings = history.items, history.ratings
@@ -176,17 +176,17 @@ class Learner:
             if length:
                 before, given = expected[row, :length], ratings[row, :length]
                 features = self.features[items[row, :length]]
-                gram = features.T @ features + self._whim**2 * np.eye(size)
+                gram = features.T @ features + self._noise**2 * np.eye(size)
                 weights = np.linalg.solve(gram, features.T @ (given - before))
                 guess = before + features @ weights
                 off = float(((given - guess) ** 2).sum())
-                whim = np.sqrt((off + fitted.WHIM_DOUBT * self._whim**2) / (length + fitted.WHIM_DOUBT))
-                learnt.weights[row], learnt.whim[row] = weights, whim
+                noise = np.sqrt((off + fitted.NOISE_DOUBT * self._noise**2) / (length + fitted.NOISE_DOUBT))
+                learnt.weights[row], learnt.noise[row] = weights, noise
                 learnt.weights[row, 0] += _lately(given - guess) / self.features[0, 0]
-                learnt.cuts[row] = self._own_cuts(given, guess, whim)
+                learnt.cuts[row] = self._own_cuts(given, guess, noise)
         return learnt
 
-    def _own_cuts(self, given: Floats, guess: Floats, whim: float) -> Floats:
+    def _own_cuts(self, given: Floats, guess: Floats, noise: float) -> Floats:
         """Where a person's levels begin, so that they use the levels as often as in their memory, shape ``(L - 1,)``.
 
         The shares up to each level are those of the memory, where the older counts less (half after
@@ -197,9 +197,9 @@ class Learner:
         count = float(weight.sum())
         middle = float(weight @ guess) / count
         # The variance over few items is doubted towards that of items for everybody.
-        usual = (fitted.ITEM_SPREAD * self._whim / fitted.LEARNT["whim"]) ** 2
+        usual = (fitted.ITEM_SPREAD * self._noise / fitted.LEARNT["noise"]) ** 2
         between = (float(weight @ (guess - middle) ** 2) + 5.0 * usual) / (count + 5.0)
-        spread = float(np.sqrt(between + whim**2))
+        spread = float(np.sqrt(between + noise**2))
         normal = NormalDist()
         usually = np.array([normal.cdf((cut - middle) / spread) for cut in self._cuts.tolist()])
         up_to = weight @ (given[:, None] < self._steps)

@@ -43,7 +43,7 @@ class ChurnOptions(BaseModel):
 class Identity(RewardShaping):
     """The reward is the rating."""
 
-    endings: tuple[str, ...] = ()
+    end_reasons: tuple[str, ...] = ()
 
     def shape_batch(self, consumption: Consumption, draws: Draws) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
         return consumption.ratings, np.zeros(len(consumption.ratings), dtype=np.intp)
@@ -52,7 +52,7 @@ class Identity(RewardShaping):
 class _Repeats(RewardShaping):
     """Base of the shapings that act on repeats only."""
 
-    endings: tuple[str, ...] = ()
+    end_reasons: tuple[str, ...] = ()
 
     def __init__(self, options: RepeatOptions) -> None:
         self.q = options.q
@@ -82,7 +82,7 @@ class RandomWatch(_Repeats):
 class SameItemTerminate(RewardShaping):
     """A repeat is worth nothing and ends the session."""
 
-    endings: tuple[str, ...] = ("repeat",)
+    end_reasons: tuple[str, ...] = ("repeat",)
 
     def shape_batch(self, consumption: Consumption, draws: Draws) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
         repeat = consumption.consumed & (consumption.times > 1)
@@ -101,7 +101,7 @@ class ChurnSatisfaction(RewardShaping):
     twice the rate, level 3 one later and at half the rate.
     """
 
-    endings: tuple[str, ...] = ("low_streak", "dissatisfied")
+    end_reasons: tuple[str, ...] = ("low_streak", "dissatisfied")
 
     def __init__(self, options: ChurnOptions) -> None:
         self.options = options

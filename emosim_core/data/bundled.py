@@ -11,10 +11,10 @@ from emosim_core.data.embeddings import EmbeddingOptions, build_bundled_embeddin
 from emosim_core.data.items_csv import read_items_csv
 from emosim_core.errors import DataError
 from emosim_core.model.item import Item
-from emosim_core.model.loader import LoadedItems, Loader
+from emosim_core.model.loader import ItemLoader, LoadedItems
 
 
-class BundledItems(Loader):
+class BundledItems(ItemLoader):
     """The items in ``data/sample.csv`` of the package that the subclass lives in. A domain subclasses it.
 
     Their embeddings are in ``data/sample.npz``, as ``emosim embed --plugin NAME`` writes them. Nothing else is read and

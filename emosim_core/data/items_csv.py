@@ -17,7 +17,7 @@ from emosim_core.data.lists import LIST_FORMS, list_of_names, list_separator
 from emosim_core.data.tables import UniqueIds, checked, read_csv
 from emosim_core.errors import DataError
 from emosim_core.model.item import Item
-from emosim_core.model.loader import LoadedItems, Loader
+from emosim_core.model.loader import ItemLoader, LoadedItems
 
 AnyItem = TypeVar("AnyItem", bound=Item)
 
@@ -37,7 +37,7 @@ class CsvItemsOptions(BaseModel):
     embedding_name: str = Field(default="", description="What made the embeddings; the name of their file where empty.")
 
 
-class CsvItems(Loader):
+class CsvItems(ItemLoader):
     """Items from a CSV file, with embeddings from a ``.npy`` file beside it if there is one. A domain subclasses it.
 
     Attributes:

@@ -15,8 +15,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from emosim_core.data.cells import known_text, number, whole_number
+from emosim_core.data.generated_users import baseline_moods, stratified_traits
 from emosim_core.data.lists import list_of_names, list_separator
-from emosim_core.data.people import baseline_moods, stratified_traits
 from emosim_core.data.tables import UniqueIds, checked, read_csv, write_csv
 from emosim_core.errors import DataError
 from emosim_core.model.loader import UserLoader
@@ -85,7 +85,7 @@ def read_users_csv(path: str | os.PathLike[str], aliases: Mapping[str, str] | No
 
     A column of ids that is absent is made up from row numbers: ``u0001`` for the first person. Columns of traits
     or baselines of mood that are absent get values with the shares of a generated population
-    (:data:`emosim_core.data.people.TRAIT_SHARES`), dealt out under :data:`MISSING_TRAITS_SEED`: a file without
+    (:data:`emosim_core.data.generated_users.TRAIT_SHARES`), dealt out under :data:`MISSING_TRAITS_SEED`: a file without
     traits still brings varied people, and the same file the same people. Adding or removing a row deals anew.
 
     Args:

@@ -13,8 +13,8 @@ from emosim_core.errors import BrokenPluginError
 
 KINDS: dict[str, str] = {
     "domain": "emosim_domains",
-    "items": "emosim_item_loaders",
-    "users": "emosim_user_loaders",
+    "item_loader": "emosim_item_loaders",
+    "user_loader": "emosim_user_loaders",
     "rater": "emosim_raters",
     "retrieval": "emosim_retrievals",
     "selector": "emosim_selectors",
@@ -22,15 +22,15 @@ KINDS: dict[str, str] = {
     "reward_shaping": "emosim_reward_shapings",
     "policy": "emosim_policies",
     "llm_backend": "emosim_llm_backends",
-    "llm_rater": "emosim_llm_raters",
+    "prompt_strategy": "emosim_prompt_strategies",
     "study": "emosim_studies",
 }
 """Kinds of components, and the hook that names the components of each."""
 
 KIND_TITLES: dict[str, str] = {
     "domain": "domain",
-    "items": "source of items",
-    "users": "source of people",
+    "item_loader": "source of items",
+    "user_loader": "source of people",
     "rater": "rater",
     "retrieval": "retrieval strategy",
     "selector": "selector",
@@ -38,7 +38,7 @@ KIND_TITLES: dict[str, str] = {
     "reward_shaping": "reward shaping",
     "policy": "policy",
     "llm_backend": "language-model backend",
-    "llm_rater": "prompting strategy",
+    "prompt_strategy": "prompt strategy",
     "study": "study",
 }
 """What a kind is called in a message."""

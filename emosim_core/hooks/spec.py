@@ -31,7 +31,7 @@ def emosim_domains() -> Iterable[Component]:
 
 @hookspec
 def emosim_item_loaders() -> Iterable[Component]:
-    """Sources of items for ``--items``; the factory returns a ``Loader``. Give ``domain``."""
+    """Sources of items for ``--items``; the factory returns an ``ItemLoader``. Give ``domain``."""
     raise NotImplementedError
 
 
@@ -84,8 +84,8 @@ def emosim_llm_backends() -> Iterable[Component]:
 
 
 @hookspec
-def emosim_llm_raters() -> Iterable[Component]:
-    """Ways to prompt a language model, for ``--llm-rater``; the factory returns a ``Prompter``."""
+def emosim_prompt_strategies() -> Iterable[Component]:
+    """Ways to prompt a language model, for ``--llm-rater``; the factory returns a ``PromptStrategy``."""
     raise NotImplementedError
 
 

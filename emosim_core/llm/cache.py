@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 from emosim_core.data.places import open_table, read_lines
 from emosim_core.errors import ConfigurationError, DataError, LLMCacheError
 from emosim_core.llm import claims
-from emosim_core.llm.cache_lines import Kept, answer_json, answer_of, read_line, write_line
+from emosim_core.llm.cache_key import cache_key_of, request_json, request_of
+from emosim_core.llm.cache_lines import CachedAnswer, answer_json, answer_of, read_line, write_line
 from emosim_core.llm.chat import LARGEST_COUNT, ChatAnswer, ChatRequest, Usage, checked
-from emosim_core.llm.key import key_of, request_json, request_of
 from emosim_core.paths import cache_directory
 
 _APPLICATION = 0x454D4F53
@@ -286,7 +286,9 @@ class AnswerCache:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         return Pruned(removed, left, self._bytes())
 
-    def export(self, path: str | os.PathLike[str], clean: Callable[[Kept], Kept] = lambda kept: kept) -> int:
+    def export(
+        self, path: str | os.PathLike[str], clean: Callable[[CachedAnswer], CachedAnswer] = lambda kept: kept
+    ) -> int:
         """Write all answers with their questions to a file of JSON lines, whole or not at all.
 
         Args:
@@ -316,7 +318,7 @@ class AnswerCache:
         return count
 
     def import_(
-        self, path: str | os.PathLike[str], clean: Callable[[Kept], Kept] = lambda kept: kept
+        self, path: str | os.PathLike[str], clean: Callable[[CachedAnswer], CachedAnswer] = lambda kept: kept
     ) -> tuple[int, int]:
         """Keep the answers of a file that :meth:`export` wrote, all of them or none.
 
@@ -338,12 +340,12 @@ class AnswerCache:
                     canonical = request_json(request)
                 except (ValueError, ConfigurationError) as error:
                     raise DataError(path, f"is not a kept answer: {error}", row=number) from error
-                row = _row(key_of(identity, canonical), identity, created, answer, canonical)
+                row = _row(cache_key_of(identity, canonical), identity, created, answer, canonical)
                 added += connection.execute(_INSERT, row).rowcount
                 total += 1
         return added, total - added
 
-    def _all(self) -> Iterator[Kept]:
+    def _all(self) -> Iterator[CachedAnswer]:
         """All answers, in the order in which they were kept."""
         after = 0
         while True:
@@ -356,7 +358,9 @@ class AnswerCache:
                         (after,),
                     ).fetchall()
                 some = [
-                    Kept(identity, request_of(json.loads(request)), answer_of(json.loads(answer), _usage(*usage)), when)
+                    CachedAnswer(
+                        identity, request_of(json.loads(request)), answer_of(json.loads(answer), _usage(*usage)), when
+                    )
                     for _, identity, when, *usage, answer, request in rows
                 ]
             yield from some

@@ -7,14 +7,14 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from emosim_core.data import json_text
+from emosim_core.llm.cache_key import request_json, request_of
 from emosim_core.llm.chat import ChatAnswer, ChatRequest, Message, Usage
-from emosim_core.llm.key import request_json, request_of
 from emosim_core.llm.redaction import Redactor, secrets_of_environment, without_keys
 
 _USAGE = ("prompt", "cached", "completion", "reasoning")
 
 
-class Kept(NamedTuple):
+class CachedAnswer(NamedTuple):
     """An answer that was kept.
 
     Attributes:
@@ -41,9 +41,9 @@ class Cleaner:
         self._redactor = Redactor(secrets_of_environment())
         self.changed = 0
 
-    def __call__(self, kept: Kept) -> Kept:
+    def __call__(self, kept: CachedAnswer) -> CachedAnswer:
         answer, request = kept.answer, kept.request
-        clean = Kept(
+        clean = CachedAnswer(
             self._text(kept.identity),
             replace(request, messages=tuple(Message(one.role, self._text(one.content)) for one in request.messages)),
             replace(
@@ -88,7 +88,7 @@ def answer_of(told: dict[str, Any], usage: Usage) -> ChatAnswer:
     )
 
 
-def write_line(kept: Kept) -> str:
+def write_line(kept: CachedAnswer) -> str:
     """The line of a kept answer, in ASCII, its end included."""
     tokens = {name: getattr(kept.answer.usage, name) for name in _USAGE}
     if not kept.answer.usage.known:
@@ -100,7 +100,7 @@ def write_line(kept: Kept) -> str:
     )
 
 
-def read_line(line: str) -> Kept:
+def read_line(line: str) -> CachedAnswer:
     """The kept answer of a line.
 
     Raises:
@@ -134,7 +134,7 @@ def read_line(line: str) -> Kept:
         raise ValueError("'answer' has a text as 'text', and may have reasoning, model, probabilities and finished")
     tokens = Usage.reported(**{name: count or 0 for name, count in usage.items()})
     tokens = replace(tokens, known=tokens.known and None not in usage.values())
-    return Kept(told["identity"], request_of(told["request"]), answer_of(answer, tokens), told["created"])
+    return CachedAnswer(told["identity"], request_of(told["request"]), answer_of(answer, tokens), told["created"])
 
 
 def _is_count(value: object) -> bool:

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any
 from emosim_core.errors import EmoSimError, LLMCacheError, LLMError, LLMReplayError, LLMTransientError, PluginError
 from emosim_core.llm.backend import LLMBackend
 from emosim_core.llm.cache import AnswerCache, default_cache_path
+from emosim_core.llm.cache_key import cache_key_of, request_json
+from emosim_core.llm.cache_writer import AGAIN, Answered, CacheWriter
 from emosim_core.llm.chat import ChatAnswer, ChatRequest
-from emosim_core.llm.inflight import InFlight, Question, Result, Waiter
-from emosim_core.llm.keeper import AGAIN, Answered, Keeper
-from emosim_core.llm.key import key_of, request_json
 from emosim_core.llm.limiter import AdaptiveLimiter
 from emosim_core.llm.options import GatewayOptions as GatewayOptions
+from emosim_core.llm.pending import PendingRequests, Question, Result, Waiter
 from emosim_core.llm.retries import Retries
-from emosim_core.llm.rules import CLOSED, CallRules, log
+from emosim_core.llm.retry_policy import CLOSED, RetryPolicy, log
 from emosim_core.llm.usage import UsageTally
 
 if TYPE_CHECKING:
-    from emosim_core.llm.caller import Caller
+    from emosim_core.llm.dispatcher import Dispatcher
 
 
 _PATIENCE_WITH_LOCK = 0.2
@@ -80,7 +80,7 @@ class Gateway:
             DataError: answers cannot be kept or looked up.
         """
         texts = [request_json(request) for request in requests]
-        keys = [key_of(self.backend.identity, text) for text in texts]
+        keys = [cache_key_of(self.backend.identity, text) for text in texts]
         session = self._current()
         results = session.results(dict(zip(keys, requests, strict=True)), keys, dict(zip(keys, texts, strict=True)))
         for result in results.values():
@@ -125,12 +125,12 @@ class _Session:
         self._cache = AnswerCache(
             options.cache or default_cache_path(), read_only=options.replay, patience=_PATIENCE_WITH_LOCK
         )
-        self._in_flight = InFlight()
-        self._rules = CallRules(backend, usage, options.max_cost, retries)
-        self._keeper = Keeper(
-            self._cache, backend.identity, self._in_flight, self._broken, self._found, options.concurrency
+        self._pending = PendingRequests()
+        self._retry_policy = RetryPolicy(backend, usage, options.max_cost, retries)
+        self._cache_writer = CacheWriter(
+            self._cache, backend.identity, self._pending, self._broken, self._found, options.concurrency
         )
-        self._caller: Caller | None = None
+        self._dispatcher: Dispatcher | None = None
         self._closed = False
         self._starting = threading.Lock()
         self._batching = threading.Lock()
@@ -144,7 +144,7 @@ class _Session:
         waiter = Waiter()
         began = time.perf_counter()
         try:
-            kept, new = self._in_flight.enter(requests, self._look_up, self._rules.check_price, waiter)
+            kept, new = self._pending.enter(requests, self._look_up, self._retry_policy.check_price, waiter)
             for question in new:
                 question.canonical = texts[question.key]
             cached = sum(key in kept for key in keys)
@@ -173,12 +173,12 @@ class _Session:
         try:
             with self._starting:
                 self._closed = True
-                caller, self._caller = self._caller, None
-            if caller is not None:
-                caller.close()
+                dispatcher, self._dispatcher = self._dispatcher, None
+            if dispatcher is not None:
+                dispatcher.close()
             with self._batching:
-                if caller is None:
-                    self._keeper.close()
+                if dispatcher is None:
+                    self._cache_writer.close()
         finally:
             self._cache.close()
 
@@ -196,47 +196,49 @@ class _Session:
         return results
 
     def _look_up(self, keys: Sequence[str]) -> Mapping[str, ChatAnswer]:
-        return {key: self._rules.clean(answer) for key, answer in self._cache.get_many(keys).items()}
+        return {key: self._retry_policy.clean(answer) for key, answer in self._cache.get_many(keys).items()}
 
     def _found(self, answer: ChatAnswer) -> ChatAnswer:
         """An answer that another process had by the time the question was to be asked here."""
         self._usage.count_questions(0, 0, 1)
-        return self._rules.clean(answer)
+        return self._retry_policy.clean(answer)
 
     def _give_up(self, waiter: Waiter) -> None:
         """Ask no more for who was interrupted, and wait for what is under way."""
-        alone = self._in_flight.leave(waiter)
+        alone = self._pending.leave(waiter)
         with self._starting:
-            caller = self._caller
-        if caller is not None:
-            caller.submit(waiter.questions)  # those that others wait for too, in case that it was not done
-            caller.withdraw(alone)
+            dispatcher = self._dispatcher
+        if dispatcher is not None:
+            dispatcher.submit(waiter.questions)  # those that others wait for too, in case that it was not done
+            dispatcher.withdraw(alone)
             waiter.wait()
         elif not self._backend.batched:
             self._settle(waiter.questions, LLMTransientError("the question was withdrawn before it was asked"))
 
     def _submit(self, questions: Sequence[Question]) -> None:
         with self._starting:
-            if self._caller is None and not self._closed:
-                from emosim_core.llm.caller import Caller
+            if self._dispatcher is None and not self._closed:
+                from emosim_core.llm.dispatcher import Dispatcher
 
                 limiter = AdaptiveLimiter(self._options.concurrency)
-                self._caller = Caller(self._backend, self._rules, limiter, self._in_flight, self._keeper)
-            if self._caller is not None:
-                self._caller.submit(questions)
+                self._dispatcher = Dispatcher(
+                    self._backend, self._retry_policy, limiter, self._pending, self._cache_writer
+                )
+            if self._dispatcher is not None:
+                self._dispatcher.submit(questions)
                 return
         self._settle(questions, LLMTransientError(CLOSED))
 
     def _settle(self, questions: Sequence[Question], result: Result) -> None:
         for question in questions:
-            self._in_flight.settle(question, result)
+            self._pending.settle(question, result)
 
     def _broken(self, error: EmoSimError) -> None:
         """Stop, because answers cannot be kept."""
-        self._rules.stopped = self._rules.stopped or error
-        caller = self._caller
-        if caller is not None:
-            caller.stop()
+        self._retry_policy.stopped = self._retry_policy.stopped or error
+        dispatcher = self._dispatcher
+        if dispatcher is not None:
+            dispatcher.stop()
 
     # ------------------------------------------------------------------------- a model that takes batches
 
@@ -246,28 +248,28 @@ class _Session:
             with self._batching:
                 left = questions
                 while left:
-                    refusal = self._rules.refusal() or (LLMTransientError(CLOSED) if self._closed else None)
+                    refusal = self._retry_policy.refusal() or (LLMTransientError(CLOSED) if self._closed else None)
                     if refusal is not None:
                         self._settle(left, refusal)
                         return
                     mine, elsewhere = self._claim(left)
                     for question in mine:
-                        self._rules.start(question)
+                        self._retry_policy.start(question)
                     again, wait = self._take(mine, self._answer_batch(mine)) if mine else ([], _LOOK)
                     left = again + elsewhere
                     time.sleep(wait if left else 0)
         finally:
             self._settle(questions, LLMTransientError("who asked this was interrupted"))
-            self._keeper.release([one for one in questions if not isinstance(one.result, ChatAnswer)])
+            self._cache_writer.release([one for one in questions if not isinstance(one.result, ChatAnswer)])
 
     def _claim(self, questions: Sequence[Question]) -> tuple[list[Question], list[Question]]:
         """Those of these questions to ask now, and those that another process asks; the rest is settled."""
         while True:
             try:
-                return self._keeper.exchange((), questions)
+                return self._cache_writer.exchange((), questions)
             except LLMCacheError as error:
-                if not self._keeper.again(error):
-                    self._keeper.give_up((), error)
+                if not self._cache_writer.again(error):
+                    self._cache_writer.give_up((), error)
                     self._settle(questions, error)
                     return [], []
             time.sleep(AGAIN)
@@ -295,16 +297,16 @@ class _Session:
             try:
                 if isinstance(answer, Exception):
                     raise answer
-                answered.append((question, self._rules.answered(question, answer)))
+                answered.append((question, self._retry_policy.answered(question, answer)))
             except Exception as raised:
-                error, wait = self._rules.failed(question, raised)
+                error, wait = self._retry_policy.failed(question, raised)
                 if wait is None:
                     failed.append((question, error))
                 else:
                     again.append(question)
                     longest = max(longest, wait)
         if answered:
-            self._keeper.keep(answered)
+            self._cache_writer.keep(answered)
         for question, error in failed:
-            self._in_flight.settle(question, error)
+            self._pending.settle(question, error)
         return again, longest

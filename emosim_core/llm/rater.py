@@ -20,7 +20,7 @@ from emosim_core.errors import (
     LLMRequestError,
 )
 from emosim_core.llm.chat import ChatAnswer, ChatRequest
-from emosim_core.llm.prompter import Prompter, Reply
+from emosim_core.llm.prompt_strategy import PromptStrategy, Reply
 from emosim_core.llm.retries import LONGEST_WAIT, asked_wait
 from emosim_core.model import Catalog, Domain, Population, RatingScale
 
@@ -87,7 +87,7 @@ class ModelRater(Rater):
     spend) are raised.
 
     Args:
-        prompter: puts the questions and reads the answers.
+        prompt_strategy: puts the questions and reads the answers.
         gateway: what puts them to the model.
         domain: the domain.
         options: how answers become ratings.
@@ -95,25 +95,25 @@ class ModelRater(Rater):
             going on asks again. Where it is left out instead, all count, so that the same run fails in the same places.
     """
 
-    asks_model = True
+    uses_llm = True
 
     def __init__(
         self,
-        prompter: Prompter,
+        prompt_strategy: PromptStrategy,
         gateway: Asks,
         domain: Domain,
         options: ModelRaterOptions | None = None,
         persistent: bool = False,
     ) -> None:
         self._persistent = persistent
-        self.prompter, self.gateway, self._domain = prompter, gateway, domain
+        self.prompt_strategy, self.gateway, self._domain = prompt_strategy, gateway, domain
         self.options = options or ModelRaterOptions()
         self._levels: dict[str, float] = {}
         self._answered = False
         self._objections: set[int] = set()
 
     def prepare(self, catalog: Catalog, population: Population, scale: RatingScale) -> None:
-        self.prompter.prepare(self._domain, catalog, population)
+        self.prompt_strategy.prepare(self._domain, catalog, population)
         self._levels = {}
 
     def close(self) -> None:
@@ -129,10 +129,10 @@ class ModelRater(Rater):
             LLMError: no question can be answered: no key, an unknown model, nothing left to spend, nothing to replay.
             ConfigurationError: probabilities are needed and the model tells none.
         """
-        people, slate = request.items.shape
-        places = [(row, place) for row in range(people) for place in range(slate)]
+        users, slate = request.items.shape
+        places = [(row, place) for row in range(users) for place in range(slate)]
         uniform = draws.uniform(slate) if self.options.reading == "sampled" else None
-        asked = [self.prompter.ask(request, row, place) for row, place in places]
+        asked = [self.prompt_strategy.ask(request, row, place) for row, place in places]
         values = np.full(request.items.shape, np.nan)
         reasons: dict[tuple[int, int], str] = {}
         shares: dict[tuple[int, int], Mapping[str, float]] = {}
@@ -150,10 +150,10 @@ class ModelRater(Rater):
                     reasons[places[i]] = _said(answer)
                     continue
                 try:
-                    reply = self.prompter.read(answer)
+                    reply = self.prompt_strategy.read(answer)
                 except LLMMalformedError as error:
                     reasons[places[i]] = f"no answer that can be read in {max(tries, 1)} tries: {error}"
-                    again = self.prompter.ask_again(asked[i], answer, str(error))
+                    again = self.prompt_strategy.ask_again(asked[i], answer, str(error))
                     counts = counts or again != asked[i]
                     asked[i] = again
                     left.append(i)
@@ -191,7 +191,7 @@ class ModelRater(Rater):
 
     def _called(self) -> int:
         """Calls that were made so far."""
-        return int(self.gateway.usage.summary()["called"])
+        return int(self.gateway.usage.summary()["calls"])
 
     def _rating(
         self, answer: ChatAnswer, reply: Reply, uniform: NDArray[np.float64] | None, row: int, place: int
@@ -216,7 +216,7 @@ class ModelRater(Rater):
         """The rating that a label stands for."""
         known = self._levels.get(label)
         if known is None:
-            known = self._levels[label] = self.prompter.read(ChatAnswer(label)).rating
+            known = self._levels[label] = self.prompt_strategy.read(ChatAnswer(label)).rating
         return known
 
 

@@ -1,4 +1,4 @@
-"""UsageTally: what was asked of a language model, what it took, and what that cost."""
+"""UsageTally: what was requests of a language model, what it took, and what that cost."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class UsageTally:
 
     Attributes:
         price: what the model costs; None where that is not known, and before the first call.
-        asked: questions that were put, equal ones included.
+        requests: questions that were put, equal ones included.
         cached: of these, answered by what was kept.
         shared: of these, answered by a call for an equal question that was made anyway.
         failed: of these, left without an answer.
-        called: calls that were made, failed ones included.
+        calls: calls that were made, failed ones included.
         retried: of these, calls for a question whose call before failed.
         prompt_tokens: tokens of the questions of answered calls, those in ``cached_tokens`` included.
         cached_tokens: tokens of questions that the service had in its own cache.
@@ -35,7 +35,7 @@ class UsageTally:
         self._answered = 0
         self._cost = 0.0
         self._lock = threading.Lock()
-        self.asked = self.cached = self.shared = self.failed = self.called = self.retried = 0
+        self.requests = self.cached = self.shared = self.failed = self.calls = self.retried = 0
         self.prompt_tokens = self.cached_tokens = self.completion_tokens = self.reasoning_tokens = 0
         self.unknown_usage = 0
         self.seconds = 0.0
@@ -56,17 +56,17 @@ class UsageTally:
         with self._lock:
             return self._known_cost()
 
-    def count_questions(self, asked: int, cached: int, shared: int) -> None:
+    def count_questions(self, requests: int, cached: int, shared: int) -> None:
         """Count questions that were put, and which of them need no call."""
         with self._lock:
-            self.asked += asked
+            self.requests += requests
             self.cached += cached
             self.shared += shared
 
     def count_call(self, again: bool) -> None:
         """Count a call that starts."""
         with self._lock:
-            self.called += 1
+            self.calls += 1
             self.retried += again
 
     def count_answer(self, usage: Usage, most: Callable[[], Usage] = Usage) -> None:
@@ -74,7 +74,7 @@ class UsageTally:
 
         Args:
             usage: what the service reports.
-            most: the most that it can have taken; called where something is unknown.
+            most: the most that it can have taken; calls where something is unknown.
         """
         with self._lock:
             self._answered += 1
@@ -97,11 +97,11 @@ class UsageTally:
         with self._lock:
             price = self.price
             return {
-                "asked": self.asked,
+                "requests": self.requests,
                 "cached": self.cached,
                 "shared": self.shared,
                 "failed": self.failed,
-                "called": self.called,
+                "calls": self.calls,
                 "retried": self.retried,
                 "prompt_tokens": self.prompt_tokens,
                 "cached_tokens": self.cached_tokens,

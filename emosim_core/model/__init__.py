@@ -1,10 +1,10 @@
 """The world: items, people, ratings, emotions and memories. Imports nothing of the project but errors."""
 
 from emosim_core.model.catalog import Catalog
-from emosim_core.model.domain import Domain, Example, StudyPeople, Words
+from emosim_core.model.domain import Domain, Example, StudyUsers, Words
 from emosim_core.model.emotion import Emotion, EmotionThresholds, MoodOptions
 from emosim_core.model.item import Item
-from emosim_core.model.loader import LoadedItems, LoadedRatings, Loader, UserLoader
+from emosim_core.model.loader import ItemLoader, LoadedItems, LoadedRatings, UserLoader
 from emosim_core.model.memory import History, Interaction, Memory
 from emosim_core.model.names import Names
 from emosim_core.model.population import Population
@@ -20,15 +20,15 @@ __all__ = [
     "History",
     "Interaction",
     "Item",
+    "ItemLoader",
     "LoadedItems",
     "LoadedRatings",
-    "Loader",
     "Memory",
     "MoodOptions",
     "Names",
     "Population",
     "RatingScale",
-    "StudyPeople",
+    "StudyUsers",
     "User",
     "UserLoader",
     "Words",

@@ -20,7 +20,7 @@ class Words:
         consume: what a person does with it ("watch").
         consumed: the same, past ("watched").
         consumption: one time of doing it ("viewing").
-        person: who does it ("viewer").
+        user: who does it ("viewer").
         creators: the people behind an item ("cast and director").
         traits: per trait, the texts of levels 1, 2 and 3, in the domain's words; they go on from "a person who".
     """
@@ -30,7 +30,7 @@ class Words:
     consume: str = "try"
     consumed: str = "tried"
     consumption: str = "use"
-    person: str = "person"
+    user: str = "person"
     creators: str = "creators"
     traits: Mapping[str, tuple[str, str, str]] = field(default_factory=dict)
 
@@ -40,20 +40,20 @@ class Example:
     """A worked example for a language model: one person, one item, the rating and why.
 
     Attributes:
-        person: the person in a sentence or two.
+        user: the person in a sentence or two.
         item: the item in a sentence or two, its title included.
         rating: on the domain's scale.
         reason: one sentence.
     """
 
-    person: str
+    user: str
     item: str
     rating: float
     reason: str
 
 
 @dataclass(frozen=True)
-class StudyPeople:
+class StudyUsers:
     """Written people whose right answers are known, for studies of how well people are played.
 
     Attributes:
@@ -82,7 +82,7 @@ class Domain:
         real_ratings: how real people's ratings are distributed over the scale's levels, worst first,
             sums to 1; empty where nothing is known. ``real_ratings_source`` says whose.
         examples: worked examples for prompts; without them, a language model can be asked without examples only.
-        study_people: written people for studies; None where there are none.
+        study_users: written people for studies; None where there are none.
     """
 
     name: str
@@ -95,4 +95,4 @@ class Domain:
     real_ratings: Sequence[float] = ()
     real_ratings_source: str = ""
     examples: Sequence[Example] = ()
-    study_people: StudyPeople | None = None
+    study_users: StudyUsers | None = None

@@ -40,22 +40,22 @@ class LoadedRatings:
     """Ratings that real people gave to the items of a loader. R ratings.
 
     Attributes:
-        people: id of each rating's person, R of them.
+        user_ids: id of each rating's person, R of them.
         items: index of each rating's item among the items that were loaded, shape ``(R,)``.
         values: ratings on the domain's scale, shape ``(R,)``.
         times: when each was given, in seconds, shape ``(R,)``.
-        told_by_people: fields of the items that hold what these same people wrote, such as tags; whoever measures
+        user_written_fields: fields of the items that hold what these same people wrote, such as tags; whoever measures
             how well people are foretold leaves them out.
     """
 
-    people: Sequence[str]
+    user_ids: Sequence[str]
     items: NDArray[np.intp]
     values: NDArray[np.float64]
     times: NDArray[np.float64]
-    told_by_people: Sequence[str] = ()
+    user_written_fields: Sequence[str] = ()
 
 
-class Loader(ABC):
+class ItemLoader(ABC):
     """Brings the items of a domain from somewhere."""
 
     @abstractmethod

@@ -106,7 +106,7 @@ class History:
         """
         return self._memory.times_before(self._rows, items)
 
-    def person(self, row: int) -> list[Interaction]:
+    def interactions(self, row: int) -> list[Interaction]:
         """All interactions of one person, oldest first."""
         length = int(self.lengths[row])
         columns = [self._column(name)[row, :length].tolist() for name in ("items", "ratings", "codes", "times")]
@@ -191,9 +191,9 @@ class Memory:
         self._longest += 1
         if self._longest >= self.capacity:
             self._make_room()
-        of_person = who * self._last_position.shape[1] + items
+        of_user = who * self._last_position.shape[1] + items
         last_position = self._last_position.reshape(-1)
-        before = last_position.take(of_person)
+        before = last_position.take(of_user)
         again = before >= 0
         start = who * self.capacity
         earlier = start + before
@@ -207,7 +207,7 @@ class Memory:
         self.codes.reshape(-1)[here] = codes
         self.times.reshape(-1)[here] = times
         self.latest.reshape(-1)[here] = True
-        last_position[of_person] = position
+        last_position[of_user] = position
         self.last_codes[who] = codes
         self.lengths[who] = position + 1
         return times, since

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from emosim_core.errors import RunError
-from emosim_core.reports.figure import Figure, Series, Table, identifier
+from emosim_core.reports.chart import Chart, Series, Table, identifier
 from emosim_core.reports.report import Fact, Report, Section, flat, setup_tables
 from emosim_core.runs.reading import check_format, damaged
 from emosim_core.runs.records import FORMAT, MANIFEST, read_json
@@ -40,30 +40,30 @@ def report_of_ablation(directory: Path) -> Report:
 
 
 def _report(directory: Path, manifest: Mapping[str, Any], found: Mapping[str, Any]) -> Report:
-    told: Sequence[Mapping[str, Any]] = found["pooled"] or found["cells"]
-    axes = list(found["cells"][0]["answers"]) if found["cells"] else []
-    varying = [axis for axis in axes if len({one["answers"][axis] for one in found["cells"]}) > 1]
-    ways = {_way(one["answers"], varying) for one in told}
-    same = {axis: found["cells"][0]["answers"][axis] for axis in axes if axis not in varying}
+    told: Sequence[Mapping[str, Any]] = found["pooled"] or found["jobs"]
+    axes = list(found["jobs"][0]["variant"]) if found["jobs"] else []
+    varying = [axis for axis in axes if len({one["variant"][axis] for one in found["jobs"]}) > 1]
+    variants = {_variant(one["variant"], varying) for one in told}
+    same = {axis: found["jobs"][0]["variant"][axis] for axis in axes if axis not in varying}
     constant = ", ".join(f"{axis} {value}" for axis, value in same.items() if value)
-    seeds = sorted({one["seed"] for one in found["cells"]})
-    headline = f"{len(found['studies'])} studies, {_counted(len(ways), 'way')} of answering"
+    seeds = sorted({one["seed"] for one in found["jobs"]})
+    headline = f"{len(found['studies'])} studies, {_counted(len(variants), 'way')} of answering"
     headline += f" ({', '.join(varying)})" if varying else ""
     headline += f", {_counted(len(seeds), 'seed')}. The same in all: {constant}." if constant else "."
     report = Report("ablation", f"{found['title']}: how well people are played", headline)
-    ratings, failed = (sum(one[count] for one in found["cells"]) for count in ("ratings", "failed"))
+    ratings, failed = (sum(one[count] for one in found["jobs"]) for count in ("ratings", "failed"))
     decided = [one for one in found["differences"] if one["low"] is not None and (one["low"] > 0 or one["high"] < 0)]
     report.facts = [
         Fact("ratings", f"{ratings:,}", "each on record"),
         Fact("failed ratings", f"{failed:,}", "left out of the shares" if failed else ""),
-        *(_fact(one) for one in told if len(ways) == 1),
+        *(_fact(one) for one in told if len(variants) == 1),
     ]
     if found["differences"]:
         aside = f"of {len(found['differences'])}, with intervals that leave out 0"
         report.facts.append(Fact("differences", str(len(decided)), aside))
     if found["missing"]:
         report.notes.append(
-            f"{_counted(len(found['missing']), 'cell')} not done. Go on with: {typed('ablate', '--resume', directory)}"
+            f"{_counted(len(found['missing']), 'job')} not done. Go on with: {typed('ablate', '--resume', directory)}"
         )
     report.notes += [f"Left out: {study}: {reason}" for study, reason in found.get("left_out", {}).items()]
     report.notes += [str(one) for one in manifest.get("announcements", ())]
@@ -78,22 +78,22 @@ def _counted(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
-def _way(answers: Mapping[str, str], varying: Sequence[str]) -> str:
-    return ", ".join(answers[axis] for axis in varying if answers[axis]) or answers.get("rater") or "all"
+def _variant(variant: Mapping[str, str], varying: Sequence[str]) -> str:
+    return ", ".join(variant[axis] for axis in varying if variant[axis]) or variant.get("rater") or "all"
 
 
 def _fact(one: Mapping[str, Any]) -> Fact:
     """The last figure of a study, which sums up its sides."""
-    figure = one["figures"][-1]
+    metric = one["metrics"][-1]
     return Fact(
-        one["study"].replace("_", " "), decimal(figure["estimate"], 3), f"{figure['measure']}, {_interval(figure)}"
+        one["study"].replace("_", " "), decimal(metric["estimate"], 3), f"{metric['metric']}, {_interval(metric)}"
     )
 
 
-def _interval(figure: Mapping[str, Any], sign: bool = False) -> str:
-    if figure["low"] is None:
+def _interval(metric: Mapping[str, Any], sign: bool = False) -> str:
+    if metric["low"] is None:
         return "no interval"
-    return f"95 %: {decimal(figure['low'], 3, sign)} to {decimal(figure['high'], 3, sign)}"
+    return f"95 %: {decimal(metric['low'], 3, sign)} to {decimal(metric['high'], 3, sign)}"
 
 
 def _overview(
@@ -103,148 +103,146 @@ def _overview(
     decided: Sequence[Mapping[str, Any]],
 ) -> list[Section]:
     """Success shares of all studies beside each other, and which ways of answering differ for sure."""
-    ways = list(dict.fromkeys(_way(one["answers"], varying) for one in told))
+    variants = list(dict.fromkeys(_variant(one["variant"], varying) for one in told))
     shares: dict[tuple[str, str], dict[str, Mapping[str, Any]]] = {}
     for one in told:
-        for figure in one["figures"]:
-            if figure["measure"] == SHARE:
-                shares.setdefault((one["study"], figure["side"]), {})[_way(one["answers"], varying)] = figure
-    order = sorted((key for key in shares if len(shares[key]) == len(ways)), key=lambda key: studies.index(key[0]))
+        for metric in one["metrics"]:
+            if metric["metric"] == SHARE:
+                shares.setdefault((one["study"], metric["side"]), {})[_variant(one["variant"], varying)] = metric
+    order = sorted((key for key in shares if len(shares[key]) == len(variants)), key=lambda key: studies.index(key[0]))
     if not order:
         return []
     series = []
-    for way in ways:
-        some = [shares[key][way] for key in order]
+    for variant in variants:
+        some = [shares[key][variant] for key in order]
         series.append(
             Series(
-                way,
-                [figure["estimate"] for figure in some],
+                variant,
+                [metric["estimate"] for metric in some],
                 (),
-                [figure["low"] for figure in some],
-                [figure["high"] for figure in some],
-                [figure["ratings"] for figure in some],
+                [metric["low"] for metric in some],
+                [metric["high"] for metric in some],
+                [metric["ratings"] for metric in some],
             )
         )
     names = [f"{study.replace('_', ' ')}, {side}" if side else study.replace("_", " ") for study, side in order]
     says = "How often people rated as they must, by study and side. Higher is better. Bars are 95 % intervals."
-    figure = Figure(
-        "overview", "rows", "Success shares", says, SHARE, "study", series, names, form="share", y_range=_ALL
-    )
+    chart = Chart("overview", "rows", "Success shares", says, SHARE, "study", series, names, form="share", y_range=_ALL)
     tables = [_differences("Where ways of answering differ", decided, with_study=True)] if decided else []
-    return [Section("overview", "At a glance", figures=[figure], tables=tables)]
+    return [Section("overview", "At a glance", charts=[chart], tables=tables)]
 
 
 def _differences(title: str, differences: Sequence[Mapping[str, Any]], with_study: bool) -> Table:
     rows = []
     for one in differences:
-        first, second = (_way(one[which], one["differs"]) for which in ("first", "second"))
+        first, second = (_variant(one[which], one["differs"]) for which in ("first", "second"))
         better = "the same" if one["low"] == one["high"] == 0 else "not decided"
         if one["low"] is not None and (one["low"] > 0 or one["high"] < 0):
             better = first if (one["estimate"] > 0) == (one["better"] == "higher") else second
         rows.append(
             (
                 *((one["study"].replace("_", " "),) if with_study else ()),
-                *(f"{first} - {second}", one["side"] or one["measure"], decimal(one["estimate"], 3, sign=True)),
+                *(f"{first} - {second}", one["side"] or one["metric"], decimal(one["estimate"], 3, sign=True)),
                 *(_interval(one, sign=True), better),
             )
         )
-    columns = (*(("study",) if with_study else ()), "ways", "side", "difference", "interval", "better")
+    columns = (*(("study",) if with_study else ()), "variants", "side", "difference", "interval", "better")
     return Table(title, columns, rows, "On the same trials, which are drawn together.")
 
 
 def _section(
     study: str, told: Sequence[Mapping[str, Any]], found: Mapping[str, Any], varying: Sequence[str]
 ) -> Section:
-    names = [_way(one["answers"], varying) for one in told]
-    figures: list[Figure] = []
-    measures = list(dict.fromkeys(figure["measure"] for one in told for figure in one["figures"]))
-    for measure in measures:
+    names = [_variant(one["variant"], varying) for one in told]
+    charts: list[Chart] = []
+    metric_names = list(dict.fromkeys(metric["metric"] for one in told for metric in one["metrics"]))
+    for metric_name in metric_names:
         by_side: dict[str, list[Mapping[str, Any]]] = {}
         for one in told:
-            for figure in one["figures"]:
-                if figure["measure"] == measure:
-                    by_side.setdefault(figure["side"] or _NO_SIDE, []).append(figure)
+            for metric in one["metrics"]:
+                if metric["metric"] == metric_name:
+                    by_side.setdefault(metric["side"] or _NO_SIDE, []).append(metric)
         sides = {side: some for side, some in by_side.items() if len(some) == len(told)}
         if not sides:
             continue
         first = next(iter(sides.values()))[0]
         series = [
             Series(
-                side or measure,
-                [figure["estimate"] for figure in some],
+                side or metric_name,
+                [metric["estimate"] for metric in some],
                 (),
-                [figure["low"] for figure in some],
-                [figure["high"] for figure in some],
-                [figure["ratings"] for figure in some],
+                [metric["low"] for metric in some],
+                [metric["high"] for metric in some],
+                [metric["ratings"] for metric in some],
             )
             for side, some in sides.items()
         ]
-        figures.append(
-            Figure(
-                identifier(study, measure),
+        charts.append(
+            Chart(
+                identifier(study, metric_name),
                 "rows",
-                measure.capitalize(),
+                metric_name.capitalize(),
                 f"{study.replace('_', ' ').capitalize()}; {first['better']} is better. Bars are 95 % intervals.",
-                measure,
+                metric_name,
                 "way of answering",
                 series,
                 names,
-                form="share" if measure == SHARE else "number",
-                y_range=_ALL if measure == SHARE else None,
+                form="share" if metric_name == SHARE else "number",
+                y_range=_ALL if metric_name == SHARE else None,
             )
         )
-        figures += _groups(study, measure, names, sides)
+        charts += _groups(study, metric_name, names, sides)
     rows = [
         (
-            *(name, figure["side"] or figure["measure"], decimal(figure["estimate"], 3), _interval(figure)),
-            *(figure["interval"], f"{figure['failed']:,}", f"{figure['ratings']:,}"),
+            *(name, metric["side"] or metric["metric"], decimal(metric["estimate"], 3), _interval(metric)),
+            *(metric["interval"], f"{metric['failed']:,}", f"{metric['ratings']:,}"),
         )
         for name, one in zip(names, told, strict=True)
-        for figure in one["figures"]
+        for metric in one["metrics"]
     ]
     columns = ("way of answering", "side", "result", "interval", "made by", "failed", "ratings")
     tables = [Table("Results", columns, rows)]
     differences = [one for one in found["differences"] if one["study"] == study]
     if differences:
         tables.append(_differences("Differences", differences, with_study=False))
-    return Section(identifier("study", study), study.replace("_", " ").capitalize(), figures=figures, tables=tables)
+    return Section(identifier("study", study), study.replace("_", " ").capitalize(), charts=charts, tables=tables)
 
 
 def _groups(
-    study: str, measure: str, names: Sequence[str], sides: Mapping[str, Sequence[Mapping[str, Any]]]
-) -> list[Figure]:
+    study: str, metric_name: str, names: Sequence[str], sides: Mapping[str, Sequence[Mapping[str, Any]]]
+) -> list[Chart]:
     """Estimates of each group, such as a category; where there are several groups."""
-    groups = list(dict.fromkeys(group for some in sides.values() for figure in some for group in figure["groups"]))
+    groups = list(dict.fromkeys(group for some in sides.values() for metric in some for group in metric["groups"]))
     if len(groups) < 2:
         return []
     rows, cells = [], []
     for side, some in sides.items():
-        for name, figure in zip(names, some, strict=True):
+        for name, metric in zip(names, some, strict=True):
             rows.append(f"{name}, {side}" if side else name)
-            cells.append([figure["groups"].get(group, {}).get("estimate") for group in groups])
+            cells.append([metric["groups"].get(group, {}).get("estimate") for group in groups])
     return [
-        Figure(
-            identifier(study, measure, "groups"),
+        Chart(
+            identifier(study, metric_name, "groups"),
             "heat",
-            f"{measure.capitalize()} by group",
+            f"{metric_name.capitalize()} by group",
             f"{study.replace('_', ' ').capitalize()}: each group of trials by itself; an empty cell has none.",
             "group",
             "way of answering",
             names=groups,
             rows=rows,
             cells=cells,
-            cells_are=measure,
-            form="share" if measure == SHARE else "number",
-            y_range=_ALL if measure == SHARE else None,
+            cells_are=metric_name,
+            form="share" if metric_name == SHARE else "number",
+            y_range=_ALL if metric_name == SHARE else None,
         )
     ]
 
 
 def _setup(manifest: Mapping[str, Any], found: Mapping[str, Any]) -> Section:
     tables = setup_tables(manifest)
-    for way in manifest.get("ways", ()):
-        name = ", ".join(value for value in way["answers"].values() if value)
-        parts = setup_tables({"parts": way["parts"]})[-1]
+    for variant in manifest.get("variants", ()):
+        name = ", ".join(value for value in variant["variant"].values() if value)
+        parts = setup_tables({"parts": variant["parts"]})[-1]
         tables.append(Table(f"Components: {name}", parts.columns, parts.rows))
     if found.get("intervals"):
         tables.append(Table("How intervals are made", ("interval", "how"), flat(found["intervals"])))

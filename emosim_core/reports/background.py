@@ -9,9 +9,9 @@ from typing import Any
 
 from emosim_core.errors import EmoSimError, TrustError
 from emosim_core.hooks import Registry
-from emosim_core.model import Domain, Item, Loader
+from emosim_core.model import Domain, Item, ItemLoader
 from emosim_core.runs.manifest import digest
-from emosim_core.runs.trust import Again, confirmed
+from emosim_core.runs.trust import CommandHint, confirmed
 from emosim_core.runs.typed import typed
 from emosim_core.simulation.assembly import build
 from emosim_core.simulation.config import RunConfig
@@ -36,7 +36,7 @@ def background(
     manifest: Mapping[str, Any],
     registry: Registry | None = None,
     directory: Path | None = None,
-    again: Again | None = None,
+    again: CommandHint | None = None,
     given: Mapping[str, Any] | None = None,
 ) -> Background:
     """Look up a run's domain and load its items; what cannot be had is noted, for a report can do without.
@@ -61,14 +61,14 @@ def background(
     named = {"plugin": config["plugin"], "items": config["items"]}
     try:
         place = directory or Path()
-        again = again or Again(typed("report", place), {})
+        again = again or CommandHint(typed("report", place), {})
         confirmed(place, named, given or {}, {}, (RunConfig,), registry, again)
     except TrustError as error:
         found.notes.append(f"The items were not loaded, so nothing is said of their categories: {error}")
         return found
     try:
-        source = registry.resolve("items", config.get("items") or found.domain.default_items, found.domain.name)
-        items = build(source, Loader).load().items
+        source = registry.resolve("item_loader", config.get("items") or found.domain.default_items, found.domain.name)
+        items = build(source, ItemLoader).load().items
     except EmoSimError as error:
         found.notes.append(f"The items cannot be loaded, so nothing is said of their categories: {error}")
         return found

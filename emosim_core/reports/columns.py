@@ -30,18 +30,18 @@ class Numbered(dict[Any, int]):
 
 
 @dataclass
-class Session:
+class Episode:
     """One session while its records are read.
 
     Attributes:
         number: its number in the run.
-        person: number of the person among :attr:`RunColumns.people`.
+        user: number of the person among :attr:`RunColumns.users`.
         steps: steps with a proposal.
-        end: why it ended.
+        end_reason: why it ended.
     """
 
     number: int
-    person: int
+    user: int
     steps: int = 0
     reward: float = 0.0
     total: float = 0.0
@@ -49,7 +49,7 @@ class Session:
     liked: int = 0
     failed: int = 0
     mood: tuple[float, float] = (0.0, 0.0)
-    end: str = UNFINISHED
+    end_reason: str = UNFINISHED
     position: int = 0
 
 
@@ -63,11 +63,11 @@ class RunColumns:
         summary: its summary; None where it was killed before it wrote one.
         users: the people, in the order of their first session.
         titles: title by the id of an item, of all that were proposed.
-        sessions: in the order of their numbers.
-        step_session: position of the session of each step, shape ``(steps,)``.
+        episodes: in the order of their numbers.
+        step_episode: position of the session of each step, shape ``(steps,)``.
         step: number of each step in its session, from 1.
         moods: mood after each step, shape ``(steps, 2)``.
-        rating_session: position of the session of each rating, shape ``(ratings,)``.
+        rating_episode: position of the session of each rating, shape ``(ratings,)``.
         rating_step: number of its step.
         item: number of the item rated, in the order of ``titles``.
         rating: the rating, after perturbation.
@@ -79,40 +79,40 @@ class RunColumns:
     summary: Mapping[str, Any] | None
     users: list[User] = field(default_factory=list)
     titles: dict[str, str] = field(default_factory=dict)
-    sessions: list[Session] = field(default_factory=list)
-    step_session: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    episodes: list[Episode] = field(default_factory=list)
+    step_episode: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     step: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     moods: Floats = field(default_factory=lambda: np.zeros((0, 2)))
-    rating_session: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    rating_episode: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     rating_step: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     item: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     rating: Floats = field(default_factory=lambda: np.zeros(0))
     liked: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
 
     @property
-    def people(self) -> Ints:
-        """Number of the person of each session, shape ``(sessions,)``."""
-        return np.array([session.person for session in self.sessions], dtype=np.int64)
+    def episode_users(self) -> Ints:
+        """Number of the person of each session, shape ``(episodes,)``."""
+        return np.array([episode.user for episode in self.episodes], dtype=np.int64)
 
     @property
-    def ended(self) -> list[Session]:
+    def ended(self) -> list[Episode]:
         """The sessions that are over."""
-        return [session for session in self.sessions if session.end != UNFINISHED]
+        return [episode for episode in self.episodes if episode.end_reason != UNFINISHED]
 
     @property
     def complete(self) -> bool:
         """Whether all sessions were simulated."""
         return bool(self.summary and self.summary["complete"])
 
-    def by_person(self, people: Ints, values: Floats) -> tuple[Floats, Floats]:
-        """Sums and counts of values per person, each of shape ``(people, 1)``."""
+    def by_user(self, users: Ints, values: Floats) -> tuple[Floats, Floats]:
+        """Sums and counts of values per person, each of shape ``(users, 1)``."""
         count = len(self.users)
-        totals = np.bincount(people, weights=values, minlength=count).astype(np.float64)
-        return totals[:, None], np.bincount(people, minlength=count).astype(np.float64)[:, None]
+        totals = np.bincount(users, weights=values, minlength=count).astype(np.float64)
+        return totals[:, None], np.bincount(users, minlength=count).astype(np.float64)[:, None]
 
 
 def read_run(
-    directory: Path, seen: Callable[[Session, Mapping[str, Any]], None] = lambda session, record: None
+    directory: Path, seen: Callable[[Episode, Mapping[str, Any]], None] = lambda episode, record: None
 ) -> RunColumns:
     """Read a run.
 
@@ -126,50 +126,50 @@ def read_run(
     manifest = run_manifest(directory)
     summary = read_summary(directory) if (directory / SUMMARY).exists() else None
     run = RunColumns(directory, manifest, summary)
-    people, items, sessions = Numbered(), Numbered(), dict[int, Session]()
-    ints = {name: array("q") for name in ("step_session", "step", "rating_session", "rating_step", "item", "liked")}
+    users, items, episodes = Numbered(), Numbered(), dict[int, Episode]()
+    ints = {name: array("q") for name in ("step_episode", "step", "rating_episode", "rating_step", "item", "liked")}
     floats = {name: array("d") for name in ("moods", "rating")}
     for record in read_records(directory):
         number = record["episode"]
-        session = sessions.get(number)
-        if session is None:
+        episode = episodes.get(number)
+        if episode is None:
             user = record["user"]
-            if user not in people:
-                run.users.append(User(**record["person"]))
-            session = sessions[number] = Session(number, people[user])
-        seen(session, record)
-        session.mood = (record["mood"][0], record["mood"][1])
-        session.reward += record["reward"]
-        session.end = record["end"] or UNFINISHED
-        if not record["proposed"]:
+            if user not in users:
+                run.users.append(User(**record["user_profile"]))
+            episode = episodes[number] = Episode(number, users[user])
+        seen(episode, record)
+        episode.mood = (record["mood"][0], record["mood"][1])
+        episode.reward += record["reward"]
+        episode.end_reason = record["end_reason"] or UNFINISHED
+        if not record["recommended"]:
             continue
-        session.steps += 1
-        ints["step_session"].append(number)
+        episode.steps += 1
+        ints["step_episode"].append(number)
         ints["step"].append(record["step"])
-        floats["moods"].extend(session.mood)
-        for told in record["proposed"]:
+        floats["moods"].extend(episode.mood)
+        for told in record["recommended"]:
             run.titles[told["item"]] = told["title"]
             item = items[told["item"]]
-            if told["rating"] is None and session.end != "interrupted":
-                session.failed += 1
+            if told["raw_rating"] is None and episode.end_reason != "interrupted":
+                episode.failed += 1
             if not told["consumed"]:
                 continue
             liked = told["valence"] == "positive"
-            session.total += told["felt"]
-            session.rated += 1
-            session.liked += liked
-            ints["rating_session"].append(number)
+            episode.total += told["rating"]
+            episode.rated += 1
+            episode.liked += liked
+            ints["rating_episode"].append(number)
             ints["rating_step"].append(record["step"])
             ints["item"].append(item)
             ints["liked"].append(liked)
-            floats["rating"].append(told["felt"])
-    run.sessions = sorted(sessions.values(), key=lambda session: session.number)
-    for position, session in enumerate(run.sessions):
-        session.position = position
-    numbers = np.array([session.number for session in run.sessions], dtype=np.int64)
+            floats["rating"].append(told["rating"])
+    run.episodes = sorted(episodes.values(), key=lambda episode: episode.number)
+    for position, episode in enumerate(run.episodes):
+        episode.position = position
+    numbers = np.array([episode.number for episode in run.episodes], dtype=np.int64)
     columns = {name: np.array(values, dtype=np.int64) for name, values in ints.items()}
-    run.step_session = np.searchsorted(numbers, columns["step_session"])
-    run.rating_session = np.searchsorted(numbers, columns["rating_session"])
+    run.step_episode = np.searchsorted(numbers, columns["step_episode"])
+    run.rating_episode = np.searchsorted(numbers, columns["rating_episode"])
     run.step, run.rating_step, run.item = columns["step"], columns["rating_step"], columns["item"]
     run.liked = columns["liked"].astype(np.bool_)
     run.moods = np.array(floats["moods"], dtype=np.float64).reshape(-1, 2)

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emosim_core.errors import ConfigurationError, RunError
-from emosim_core.reports.columns import RunColumns, Session, read_run
+from emosim_core.reports.columns import Episode, RunColumns, read_run
 from emosim_core.reports.report import flat
 from emosim_core.runs.intervals import RESAMPLES, divided, percentiles, resampled_ratios
-from emosim_core.runs.words import ENDINGS
+from emosim_core.runs.words import END_REASONS
 
 Floats = NDArray[np.float64]
 
@@ -23,7 +23,7 @@ _NO_DIFFERENCE = ("gateway.",)
 
 
 @dataclass(frozen=True)
-class Measure:
+class Metric:
     """One measure of one run.
 
     Attributes:
@@ -49,21 +49,21 @@ class Compared:
 
     Attributes:
         directory: where it lies.
-        sessions: sessions that ended.
-        people: different people in them.
+        episodes: sessions that ended.
+        users: different people in them.
         complete: whether all sessions were simulated.
         paired: whether its differences to the first pair each person with himself.
         differs_in: option by option, what the first run had and what this one had.
-        measures: by name, in the order of a table.
+        metrics: by name, in the order of a table.
     """
 
     directory: str
-    sessions: int
-    people: int
+    episodes: int
+    users: int
     complete: bool
     paired: bool
     differs_in: Mapping[str, tuple[str, str]]
-    measures: Mapping[str, Measure]
+    metrics: Mapping[str, Metric]
 
 
 @dataclass(frozen=True)
@@ -120,33 +120,33 @@ def compare_runs(directories: Sequence[str | Path], *, resamples: int = RESAMPLE
                 f"{first.directory} is of {domain!r} and {run.directory} of {run.manifest['config']['plugin']!r}; "
                 "their ratings are on different things and cannot be compared"
             )
-    ends = sorted({session.end for run in runs for session in run.ended})
+    reasons = sorted({episode.end_reason for run in runs for episode in run.ended})
     compared = []
     for number, run in enumerate(runs):
         paired = number > 0 and _paired(first, run)
-        told: list[Floats] = list(_alone(run, ends, resamples, _own_seed(seed, number)))
+        told: list[Floats] = list(_alone(run, reasons, resamples, _own_seed(seed, number)))
         if number:
-            told += _above(first, run, ends, resamples, seed, paired)
+            told += _above(first, run, reasons, resamples, seed, paired)
         compared.append(
             Compared(
                 directory=str(run.directory),
-                sessions=len(run.ended),
-                people=len({session.person for session in run.ended}),
+                episodes=len(run.ended),
+                users=len({episode.user for episode in run.ended}),
                 complete=run.complete,
                 paired=paired,
                 differs_in=_differences(first.manifest, run.manifest),
-                measures={
-                    name: Measure(*(_number(values[place]) for values in told))
-                    for place, name in enumerate(_names(ends))
+                metrics={
+                    name: Metric(*(_number(values[place]) for values in told))
+                    for place, name in enumerate(_names(reasons))
                 },
             )
         )
     return Comparison(str(domain), resamples, seed, _notes(compared), compared)
 
 
-def is_share(measure: str) -> bool:
+def is_share(metric: str) -> bool:
     """Whether a measure is a share, to be written in per cent."""
-    return measure == "share liked" or measure.startswith("ended: ")
+    return metric == "share liked" or metric.startswith("ended: ")
 
 
 def _own_seed(seed: int, number: int) -> int:
@@ -155,14 +155,14 @@ def _own_seed(seed: int, number: int) -> int:
 
 def _paired(first: RunColumns, run: RunColumns) -> bool:
     """Whether two runs are about the same people in the same order of sessions."""
-    same = ("seed", "people", "holdout", "user_order")
+    same = ("seed", "user_split", "test_fraction", "user_order")
     one, other = first.manifest, run.manifest
     return one["data"].get("users_sha256") == other["data"].get("users_sha256") and all(
         one["config"].get(name) == other["config"].get(name) for name in same
     )
 
 
-def _names(ends: Sequence[str]) -> list[str]:
+def _names(reasons: Sequence[str]) -> list[str]:
     """What is measured, in the order of :func:`_told`."""
     return [
         "mean rating",
@@ -171,29 +171,29 @@ def _names(ends: Sequence[str]) -> list[str]:
         "steps per session",
         "valence at the end",
         "arousal at the end",
-        *(f"ended: {ENDINGS.get(end, end)}" for end in ends),
+        *(f"ended: {END_REASONS.get(reason, reason)}" for reason in reasons),
     ]
 
 
 def _ids(run: RunColumns) -> set[str]:
-    return {run.users[session.person].id for session in run.ended}
+    return {run.users[episode.user].id for episode in run.ended}
 
 
-def _alone(run: RunColumns, ends: Sequence[str], resamples: int, seed: int) -> tuple[Floats, Floats, Floats]:
-    """Means of a run and the ends of their intervals, each of shape ``(measures,)``."""
-    totals, counts = _by_person(run, ends, sorted(_ids(run)))
+def _alone(run: RunColumns, reasons: Sequence[str], resamples: int, seed: int) -> tuple[Floats, Floats, Floats]:
+    """Means of a run and the ends of their intervals, each of shape ``(metrics,)``."""
+    totals, counts = _by_user(run, reasons, sorted(_ids(run)))
     low, high = percentiles(_drawn(totals, counts, resamples, seed))
     return divided(totals.sum(axis=0), counts.sum(axis=0)), low, high
 
 
 def _above(
-    first: RunColumns, run: RunColumns, ends: Sequence[str], resamples: int, seed: int, paired: bool
+    first: RunColumns, run: RunColumns, reasons: Sequence[str], resamples: int, seed: int, paired: bool
 ) -> tuple[Floats, Floats, Floats]:
-    """What a run is above the first, and the ends of the intervals, each of shape ``(measures,)``."""
+    """What a run is above the first, and the ends of the intervals, each of shape ``(metrics,)``."""
     everyone = sorted(_ids(first) | _ids(run))
     samples, means = [], []
     for number, one in enumerate((first, run)):
-        totals, counts = _by_person(one, ends, everyone if paired else sorted(_ids(one)))
+        totals, counts = _by_user(one, reasons, everyone if paired else sorted(_ids(one)))
         means.append(divided(totals.sum(axis=0), counts.sum(axis=0)))
         # One seed over the same people draws the same people for both.
         samples.append(_drawn(totals, counts, resamples, seed if paired else _own_seed(seed, number)))
@@ -207,21 +207,21 @@ def _drawn(totals: Floats, counts: Floats, resamples: int, seed: int) -> Floats:
     return np.where(few, np.nan, resampled_ratios(totals, counts, resamples, seed))
 
 
-def _told(session: Session, ends: Sequence[str]) -> tuple[list[float], list[float]]:
+def _told(episode: Episode, reasons: Sequence[str]) -> tuple[list[float], list[float]]:
     """What a session adds to each measure, and to what it is counted by."""
-    totals = [session.total, session.liked, session.reward, session.steps, *session.mood]
-    counts = [session.rated, session.rated, 1.0, 1.0, 1.0, 1.0]
-    return [*totals, *(float(session.end == end) for end in ends)], [*counts, *(1.0 for _ in ends)]
+    totals = [episode.total, episode.liked, episode.reward, episode.steps, *episode.mood]
+    counts = [episode.rated, episode.rated, 1.0, 1.0, 1.0, 1.0]
+    return [*totals, *(float(episode.end_reason == reason) for reason in reasons)], [*counts, *(1.0 for _ in reasons)]
 
 
-def _by_person(run: RunColumns, ends: Sequence[str], ids: Sequence[str]) -> tuple[Floats, Floats]:
-    """Sums and counts of each of the people with these ids, each of shape ``(people, measures)``."""
+def _by_user(run: RunColumns, reasons: Sequence[str], ids: Sequence[str]) -> tuple[Floats, Floats]:
+    """Sums and counts of each of the people with these ids, each of shape ``(users, metrics)``."""
     place = {id_: row for row, id_ in enumerate(ids)}
-    totals = np.zeros((len(ids), 6 + len(ends)))
+    totals = np.zeros((len(ids), 6 + len(reasons)))
     counts = np.zeros_like(totals)
-    for session in run.ended:
-        row = place[run.users[session.person].id]
-        total, count = _told(session, ends)
+    for episode in run.ended:
+        row = place[run.users[episode.user].id]
+        total, count = _told(episode, reasons)
         totals[row] += total
         counts[row] += count
     return totals, counts
@@ -245,12 +245,16 @@ def _differences(first: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str
     brought = {
         "llm_model": ("rater", "llm_backend"),
         "llm_rater": ("rater",),
+        "items": ("item_loader",),
+        "user_dataset": ("user_loader",),
+        "items_retrieval": ("retrieval",),
     }
     for choice in chosen:
         for part in brought.get(choice, (choice,)):
             found = {name: told for name, told in found.items() if not name.startswith(f"parts: {part}.")}
-        if choice in ("items", "users"):
-            found = {name: told for name, told in found.items() if not name.startswith(f"data: {choice}")}
+        if choice in ("items", "user_dataset"):
+            data = "items" if choice == "items" else "users"
+            found = {name: told for name, told in found.items() if not name.startswith(f"data: {data}")}
     return found
 
 
@@ -269,6 +273,6 @@ def _notes(runs: Sequence[Compared]) -> list[str]:
                 f"{run.directory} has other people or another seed than {runs[0].directory}: people are not paired, "
                 "and intervals are wider."
             )
-    few = [run.directory for run in runs if run.people < 2]
+    few = [run.directory for run in runs if run.users < 2]
     notes += [f"{directory} is about one person, which gives no interval." for directory in few]
     return notes

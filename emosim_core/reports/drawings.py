@@ -12,7 +12,7 @@ import numpy as np
 
 from emosim_core.data.files import write_whole
 from emosim_core.errors import MissingDependencyError, RunError
-from emosim_core.reports.figure import Figure, Number, Series
+from emosim_core.reports.chart import Chart, Number, Series
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,11 +24,11 @@ _DOTS_PER_INCH = 200
 _LONGEST_NAME = 44
 
 
-def draw_figures(figures: Sequence[Figure], directory: Path) -> list[Path]:
+def draw_charts(charts: Sequence[Chart], directory: Path) -> list[Path]:
     """Write each figure as PNG and SVG, named by its id.
 
     Args:
-        figures: what to draw.
+        charts: what to draw.
         directory: where to; made if need be.
 
     Returns:
@@ -54,15 +54,15 @@ def draw_figures(figures: Sequence[Figure], directory: Path) -> list[Path]:
     with matplotlib.rc_context(settings), warnings.catch_warnings():
         # A letter that the font lacks is drawn as a box; the figure is right all the same.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        for figure in figures:
-            sheet = Sheet(figsize=_size(figure), layout="constrained")
+        for chart in charts:
+            sheet = Sheet(figsize=_size(chart), layout="constrained")
             axes = sheet.add_subplot()
-            _DRAW[figure.kind](axes, figure)
+            _DRAW[chart.kind](axes, chart)
             for format_ in FORMATS:
                 content = io.BytesIO()
                 metadata = {"Date": None} if format_ == "svg" else None
                 sheet.savefig(content, format=format_, dpi=_DOTS_PER_INCH, metadata=metadata)
-                path = directory / f"{figure.id}.{format_}"
+                path = directory / f"{chart.id}.{format_}"
                 try:
                     directory.mkdir(parents=True, exist_ok=True)
                     write_whole(path, content.getvalue())
@@ -72,12 +72,12 @@ def draw_figures(figures: Sequence[Figure], directory: Path) -> list[Path]:
     return written
 
 
-def _size(figure: Figure) -> tuple[float, float]:
+def _size(chart: Chart) -> tuple[float, float]:
     """Width and height in inches."""
-    if figure.kind == "rows":
-        return 5.5, 1.2 + 0.22 * len(figure.names) * max(1, len(figure.series) * 0.7)
-    if figure.kind == "heat":
-        return 2.5 + 0.26 * len(figure.names), 2.2 + 0.2 * len(figure.rows)
+    if chart.kind == "rows":
+        return 5.5, 1.2 + 0.22 * len(chart.names) * max(1, len(chart.series) * 0.7)
+    if chart.kind == "heat":
+        return 2.5 + 0.26 * len(chart.names), 2.2 + 0.2 * len(chart.rows)
     return 5.5, 3.4
 
 
@@ -104,18 +104,18 @@ def _shares(axis: Any) -> None:
     axis.set_major_formatter(PercentFormatter(1.0, decimals=None))
 
 
-def _label(axes: Axes, figure: Figure) -> None:
-    axes.set_xlabel(figure.x)
-    axes.set_ylabel(figure.y)
+def _label(axes: Axes, chart: Chart) -> None:
+    axes.set_xlabel(chart.x)
+    axes.set_ylabel(chart.y)
     axes.spines[["top", "right"]].set_visible(False)
-    if len(figure.series) > 1:
+    if len(chart.series) > 1:
         axes.legend(frameon=False)
 
 
-def _bars(axes: Axes, figure: Figure) -> None:
-    width = 0.8 / max(1, len(figure.series))
-    for k, series in enumerate(figure.series):
-        x = np.arange(len(series.y)) + (k - (len(figure.series) - 1) / 2) * width
+def _bars(axes: Axes, chart: Chart) -> None:
+    width = 0.8 / max(1, len(chart.series))
+    for k, series in enumerate(chart.series):
+        x = np.arange(len(series.y)) + (k - (len(chart.series) - 1) / 2) * width
         axes.bar(
             x,
             _floats(series.y),
@@ -125,20 +125,20 @@ def _bars(axes: Axes, figure: Figure) -> None:
             color=_COLOURS[k % 4],
             capsize=1.5,
         )
-    every = -(-len(figure.names) // 12)
-    ticks = range(0, len(figure.names), max(1, every))
-    axes.set_xticks(list(ticks), [_name(figure.names[tick]) for tick in ticks])
-    if figure.form == "share":
+    every = -(-len(chart.names) // 12)
+    ticks = range(0, len(chart.names), max(1, every))
+    axes.set_xticks(list(ticks), [_name(chart.names[tick]) for tick in ticks])
+    if chart.form == "share":
         _shares(axes.yaxis)
-    if figure.y_range:
-        axes.set_ylim(*figure.y_range)
-    _label(axes, figure)
+    if chart.y_range:
+        axes.set_ylim(*chart.y_range)
+    _label(axes, chart)
 
 
-def _rows(axes: Axes, figure: Figure) -> None:
-    width = 0.8 / max(1, len(figure.series))
-    for k, series in enumerate(figure.series):
-        y = np.arange(len(series.y)) + (k - (len(figure.series) - 1) / 2) * width
+def _rows(axes: Axes, chart: Chart) -> None:
+    width = 0.8 / max(1, len(chart.series))
+    for k, series in enumerate(chart.series):
+        y = np.arange(len(series.y)) + (k - (len(chart.series) - 1) / 2) * width
         axes.barh(
             y,
             _floats(series.y),
@@ -148,58 +148,58 @@ def _rows(axes: Axes, figure: Figure) -> None:
             color=_COLOURS[k % 4],
             capsize=1.5,
         )
-    axes.set_yticks(range(len(figure.names)), [_name(name) for name in figure.names])
+    axes.set_yticks(range(len(chart.names)), [_name(name) for name in chart.names])
     axes.invert_yaxis()
-    if figure.form == "share":
+    if chart.form == "share":
         _shares(axes.xaxis)
-    if figure.y_range:
-        axes.set_xlim(*figure.y_range)
-    _label(axes, figure)
+    if chart.y_range:
+        axes.set_xlim(*chart.y_range)
+    _label(axes, chart)
     axes.set_ylabel("")
 
 
-def _lines(axes: Axes, figure: Figure) -> None:
+def _lines(axes: Axes, chart: Chart) -> None:
     styles = ("-", "--", ":", "-.")
-    for k, series in enumerate(figure.series):
+    for k, series in enumerate(chart.series):
         x, y = _floats(series.x), _floats(series.y)
         if series.low:
             axes.fill_between(x, _floats(series.low), _floats(series.high), color=_COLOURS[k % 4], alpha=0.2, lw=0)
         marker = "o" if len(x) == 1 else ""
         axes.plot(x, y, label=_name(series.name), color=_COLOURS[k % 4], ls=styles[k // 4 % 4], marker=marker)
-    if figure.form == "share":
+    if chart.form == "share":
         _shares(axes.yaxis)
-    if figure.y_range:
-        axes.set_ylim(*figure.y_range)
-    _label(axes, figure)
+    if chart.y_range:
+        axes.set_ylim(*chart.y_range)
+    _label(axes, chart)
 
 
-def _heat(axes: Axes, figure: Figure) -> None:
-    low, high = figure.y_range or (None, None)
-    cells = np.array([_floats(row) for row in figure.cells])
+def _heat(axes: Axes, chart: Chart) -> None:
+    low, high = chart.y_range or (None, None)
+    cells = np.array([_floats(row) for row in chart.cells])
     image = axes.imshow(cells, aspect="auto", cmap="cividis", vmin=low, vmax=high, interpolation="none")
-    names = [_name(name) for name in figure.names]
+    names = [_name(name) for name in chart.names]
     axes.set_xticks(range(len(names)), names, rotation=55, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(len(figure.rows)), [_name(name) for name in figure.rows])
+    axes.set_yticks(range(len(chart.rows)), [_name(name) for name in chart.rows])
     assert axes.figure is not None
-    axes.figure.colorbar(image, ax=axes, label=figure.cells_are)
+    axes.figure.colorbar(image, ax=axes, label=chart.cells_are)
 
 
-def _plane(axes: Axes, figure: Figure) -> None:
-    if figure.edges is not None:
-        cells = np.array([_floats(row) for row in figure.cells])
-        mesh = axes.pcolormesh(*figure.edges, cells, cmap="Purples", vmin=0.0, alpha=0.7)
+def _plane(axes: Axes, chart: Chart) -> None:
+    if chart.edges is not None:
+        cells = np.array([_floats(row) for row in chart.cells])
+        mesh = axes.pcolormesh(*chart.edges, cells, cmap="Purples", vmin=0.0, alpha=0.7)
         assert axes.figure is not None
-        axes.figure.colorbar(mesh, ax=axes, label=figure.cells_are)
-    for k, series in enumerate(figure.series):
+        axes.figure.colorbar(mesh, ax=axes, label=chart.cells_are)
+    for k, series in enumerate(chart.series):
         x, y = _floats(series.x), _floats(series.y)
         axes.plot(x, y, color=_COLOURS[k % 4], label=_name(series.name), marker=".", ms=3)
         axes.plot(x[:1], y[:1], color=_COLOURS[k % 4], marker="o", mfc="white", ms=7)
     axes.set_xlim(-1, 1)
     axes.set_ylim(0, 1)
-    _label(axes, figure)
+    _label(axes, chart)
 
 
-_DRAW: dict[str, Callable[[Axes, Figure], None]] = {
+_DRAW: dict[str, Callable[[Axes, Chart], None]] = {
     "bars": _bars,
     "rows": _rows,
     "lines": _lines,

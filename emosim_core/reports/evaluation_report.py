@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from emosim_core.errors import RunError
-from emosim_core.reports.figure import Figure, Number, Series, Table, identifier
+from emosim_core.reports.chart import Chart, Number, Series, Table, identifier
 from emosim_core.reports.report import Fact, Report, Section, flat
 from emosim_core.runs.reading import check_format, damaged
 from emosim_core.runs.records import FORMAT, read_json
 from emosim_core.runs.typed import typed
-from emosim_core.runs.words import ENDINGS, usage_rows, who_answers
+from emosim_core.runs.words import END_REASONS, usage_rows, who_answers
 
 EVALUATION = "evaluation.json"
 
@@ -20,7 +20,7 @@ _TITLES = {
     "mean_reward": "reward per session",
     "reward_per_step": "reward per step",
     "share_liked": "share liked",
-    "session_length": "steps per session",
+    "episode_length": "steps per session",
     "map_at_10": "MAP@10",
     "mrr_at_10": "MRR@10",
     "ndcg_at_10": "nDCG@10",
@@ -28,8 +28,8 @@ _TITLES = {
 """Metrics whose names are not their titles."""
 
 _SHARES = {"share_liked", "coverage"}
-_LISTS = ("map_at_10", "mrr_at_10", "ndcg_at_10", "personalisation", "coverage", "novelty")
-_GROUPS = {"known": "known people", "new": "new people", "all": "all people"}
+_LISTS = ("map_at_10", "mrr_at_10", "ndcg_at_10", "personalization", "coverage", "novelty")
+_USER_SPLITS = {"train": "train users", "test": "test users", "all": "all users"}
 _INTERVALS = "Bars are 95 % bootstrap intervals over people."
 
 Metrics = Mapping[str, Mapping[str, Number]]
@@ -50,34 +50,34 @@ def report_of_evaluation(directory: Path) -> Report:
 
 
 def _report(directory: Path, found: Mapping[str, Any]) -> Report:
-    groups: Mapping[str, Mapping[str, Any]] = found["groups"]
+    user_splits: Mapping[str, Mapping[str, Any]] = found["user_splits"]
     names = [one["name"] for one in found["recommenders"]]
-    last_name, last = list(groups.items())[-1]
+    last_name, last = list(user_splits.items())[-1]
     best = max(names, key=lambda name: last["recommenders"][name]["metrics"]["mean_reward"]["estimate"] or 0.0)
     reward = last["recommenders"][best]["metrics"]["mean_reward"]
-    headline = f"Of {len(names)} recommenders, {best!r} earned the most from {_group(last_name)}: {_said(reward)} per "
+    headline = f"Of {len(names)} recommenders, {best!r} earned the most from {_split(last_name)}: {_said(reward)} per "
     headline += f"session. {_beside(last, best)}"
-    headline += who_answers(found["rater"], found["language_model_asked"], found.get("language_model"))
+    headline += who_answers(found["rater"], found["uses_llm"], found.get("language_model"))
     report = Report("evaluation", f"{found.get('title', found['domain'])}: recommenders compared", headline)
     report.notes = [str(note) for note in found.get("notes", ())]
     report.facts = [
-        Fact("most reward", best, f"{_said(reward)}, {_group(last_name)}"),
+        Fact("most reward", best, f"{_said(reward)}, {_split(last_name)}"),
         Fact("recommenders", str(len(names))),
         *(
-            Fact(_group(name), f"{one['people']:,}", f"{one['sessions']:,} sessions each")
-            for name, one in groups.items()
+            Fact(_split(name), f"{one['users']:,}", f"{one['episodes']:,} sessions each")
+            for name, one in user_splits.items()
         ),
     ]
     if found.get("usage"):
         report.facts.append(Fact("cost", dict(usage_rows(found["usage"]))["cost"]))
-    for name, measured in reversed(list(groups.items())):
+    for name, measured in reversed(list(user_splits.items())):
         report.sections.append(_section(name, measured, names))
     report.sections.append(_setup(directory, found))
     return report
 
 
-def _group(name: str) -> str:
-    return _GROUPS.get(name, name)
+def _split(name: str) -> str:
+    return _USER_SPLITS.get(name, name)
 
 
 def _said(estimate: Mapping[str, Number], share: bool = False) -> str:
@@ -108,19 +108,19 @@ def _column(of: Mapping[str, Mapping[str, Any]], names: Sequence[str], metric: s
     return Series(name, [t["estimate"] for t in told], (), [t["low"] for t in told], [t["high"] for t in told])
 
 
-def _section(group: str, measured: Mapping[str, Any], names: Sequence[str]) -> Section:
+def _section(user_split: str, measured: Mapping[str, Any], names: Sequence[str]) -> Section:
     of: Mapping[str, Mapping[str, Any]] = measured["recommenders"]
     order = sorted(names, key=lambda name: -(of[name]["metrics"]["mean_reward"]["estimate"] or 0.0))
     metrics = list(of[order[0]]["metrics"])
-    figures: list[Figure] = []
+    charts: list[Chart] = []
 
     def rows(metric: str) -> None:
-        figures.append(
-            Figure(
-                identifier(group, metric),
+        charts.append(
+            Chart(
+                identifier(user_split, metric),
                 "rows",
                 _title(metric) if "@" in _title(metric) else _title(metric).capitalize(),
-                f"{_group(group).capitalize()}. {_INTERVALS}",
+                f"{_split(user_split).capitalize()}. {_INTERVALS}",
                 _title(metric),
                 "recommender",
                 [_column(of, order, metric, _title(metric))],
@@ -129,13 +129,13 @@ def _section(group: str, measured: Mapping[str, Any], names: Sequence[str]) -> S
             )
         )
 
-    for metric in ("mean_reward", "share_liked", "session_length"):
+    for metric in ("mean_reward", "share_liked", "episode_length"):
         if metric in metrics:
             rows(metric)
-    figures += _ends(group, of, order)
+    charts += _end_reasons(user_split, of, order)
     for curve, title, share in (("survival", "Who is still there", True), ("reward", "Reward by step", False)):
         if all(of[name].get("curves", {}).get(curve) for name in order):
-            figures.append(_curve(group, of, order, curve, title, share))
+            charts.append(_curve(user_split, of, order, curve, title, share))
     for metric in metrics:
         if metric in _LISTS:
             rows(metric)
@@ -145,8 +145,8 @@ def _section(group: str, measured: Mapping[str, Any], names: Sequence[str]) -> S
         if there := [name for name in order if name in above]:
             says = "Differences of the same resamples of people."
             tables.append(_metrics(f"Above {told['reference']!r}", above, there, metrics, says))
-    says = f"{measured['people']:,} people, {measured['sessions']:,} sessions with each recommender."
-    return Section(identifier("group", group), _group(group).capitalize(), says, figures, tables)
+    says = f"{measured['users']:,} people, {measured['episodes']:,} sessions with each recommender."
+    return Section(identifier("user_split", user_split), _split(user_split).capitalize(), says, charts, tables)
 
 
 def _metrics(
@@ -157,16 +157,16 @@ def _metrics(
     return Table(title, ("metric", *order), rows, says)
 
 
-def _ends(group: str, of: Mapping[str, Mapping[str, Any]], order: Sequence[str]) -> list[Figure]:
-    ends = list(of[order[0]]["ends"])
-    if not ends:
+def _end_reasons(user_split: str, of: Mapping[str, Mapping[str, Any]], order: Sequence[str]) -> list[Chart]:
+    reasons = list(of[order[0]]["end_reasons"])
+    if not reasons:
         return []
     series = []
-    for end in ends:
-        told = [of[name]["ends"][end] for name in order]
+    for reason in reasons:
+        told = [of[name]["end_reasons"][reason] for name in order]
         series.append(
             Series(
-                ENDINGS.get(end, end),
+                END_REASONS.get(reason, reason),
                 [t["estimate"] for t in told],
                 (),
                 [t["low"] for t in told],
@@ -174,11 +174,11 @@ def _ends(group: str, of: Mapping[str, Mapping[str, Any]], order: Sequence[str])
             )
         )
     return [
-        Figure(
-            identifier(group, "endings"),
+        Chart(
+            identifier(user_split, "end-reasons"),
             "rows",
             "Why sessions ended",
-            f"{_group(group).capitalize()}: share of sessions by how they ended. {_INTERVALS}",
+            f"{_split(user_split).capitalize()}: share of sessions by how they ended. {_INTERVALS}",
             "share of sessions",
             "recommender",
             series,
@@ -189,8 +189,8 @@ def _ends(group: str, of: Mapping[str, Mapping[str, Any]], order: Sequence[str])
 
 
 def _curve(
-    group: str, of: Mapping[str, Mapping[str, Any]], order: Sequence[str], curve: str, title: str, share: bool
-) -> Figure:
+    user_split: str, of: Mapping[str, Mapping[str, Any]], order: Sequence[str], curve: str, title: str, share: bool
+) -> Chart:
     series = []
     for name in order:
         told = of[name]["curves"][curve]
@@ -205,11 +205,11 @@ def _curve(
                 [one["high"] for one in kept],
             )
         )
-    return Figure(
-        identifier(group, curve),
+    return Chart(
+        identifier(user_split, curve),
         "lines",
         title,
-        f"{_group(group).capitalize()}. Bands are 95 % bootstrap intervals over people.",
+        f"{_split(user_split).capitalize()}. Bands are 95 % bootstrap intervals over people.",
         "step of the session",
         "share of sessions" if share else "mean reward",
         series,
@@ -228,8 +228,8 @@ def _setup(directory: Path, found: Mapping[str, Any]) -> Section:
         if found.get(key):
             tables.append(Table(title, ("package", "version"), flat(found[key])))
     runs = [
-        (f"{name}, {_group(group)}", typed("report", directory / one["run"]))
-        for group, measured in found["groups"].items()
+        (f"{name}, {_split(user_split)}", typed("report", directory / one["run"]))
+        for user_split, measured in found["user_splits"].items()
         for name, one in measured["recommenders"].items()
         if one.get("run")
     ]

@@ -18,7 +18,7 @@ from emosim_core.reports.validation_report import KIND as VALIDATION
 from emosim_core.reports.validation_report import report_of_validation
 from emosim_core.reports.written_report import PAGE, written_report
 from emosim_core.runs.records import INTERACTIONS, MANIFEST, read_json
-from emosim_core.runs.trust import Again
+from emosim_core.runs.trust import CommandHint
 
 REPORT = "report.html"
 
@@ -27,18 +27,18 @@ def write_report(
     directory: str | Path,
     out: str | Path | None = None,
     *,
-    figures: str | Path | None = None,
+    charts: str | Path | None = None,
     prompts: bool = False,
     registry: Registry | None = None,
     given: Mapping[str, Any] | None = None,
-    again: Again | None = None,
+    again: CommandHint | None = None,
 ) -> Path:
     """Write the report of a directory as one HTML file that needs no network, as ``emosim report`` does.
 
     Args:
         directory: of a run, a training, an evaluation, an ablation or a validation, or one with a ``page.json``.
         out: the file to write; ``report.html`` in the directory if not given.
-        figures: directory for the same figures as PNG and SVG; none are drawn if not given.
+        charts: directory for the same figures as PNG and SVG; none are drawn if not given.
         prompts: whether to find each prompt and raw answer of a run with a language model, by simulating it again
             with the kept answers; nothing is asked.
         registry: plugins to use; found anew if not given.
@@ -60,10 +60,10 @@ def write_report(
     target = Path(directory) / REPORT if out is None else Path(out)
     report = report_of(Path(directory), prompts=prompts, registry=registry, given=given, again=again)
     text = page(report).encode("utf-8")
-    if figures is not None:
-        from emosim_core.reports.drawings import draw_figures
+    if charts is not None:
+        from emosim_core.reports.drawings import draw_charts
 
-        draw_figures(report.figures, Path(figures))
+        draw_charts(report.charts, Path(charts))
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         write_whole(target, text)
@@ -78,7 +78,7 @@ def report_of(
     prompts: bool = False,
     registry: Registry | None = None,
     given: Mapping[str, Any] | None = None,
-    again: Again | None = None,
+    again: CommandHint | None = None,
 ) -> Report:
     """What the report of a directory says; arguments and errors as of :func:`write_report`."""
     if not directory.is_dir():

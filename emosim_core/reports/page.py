@@ -13,7 +13,7 @@ from emosim_core.reports.report import Report
 from emosim_core.reports.stories import packed
 from emosim_core.terminal import clean
 
-_SCRIPTS = ("unpack.js", "figures.js", "sessions.js", "page.js")
+_SCRIPTS = ("unpack.js", "charts.js", "episodes.js", "page.js")
 
 
 def page(report: Report) -> str:
@@ -48,7 +48,7 @@ def page(report: Report) -> str:
     blocks: dict[str, Any] = {f"block-{number}": block for number, block in enumerate(report.stories[1:])}
     if report.stories:
         blocks["index"] = report.stories[0]
-    blocks["figures"] = packed([figure.record() for figure in report.figures])
+    blocks["charts"] = packed([chart.record() for chart in report.charts])
     blocks["plotly"] = base64.b64encode(gzip.compress(plotly.encode("utf-8"), 6, mtime=0)).decode("ascii")
     return template.from_string(_asset("report.html.j2")).render(
         report=report, policy=policy, style=_asset("report.css"), scripts=scripts, blocks=blocks

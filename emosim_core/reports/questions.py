@@ -11,12 +11,12 @@ from emosim_core.components.base import RatingRequest
 from emosim_core.errors import ConfigurationError, LLMError, LLMReplayError, RunError
 from emosim_core.hooks import Registry
 from emosim_core.llm.chat import ChatAnswer, ChatRequest
-from emosim_core.llm.prompter import Prompter, Reply
+from emosim_core.llm.prompt_strategy import PromptStrategy, Reply
 from emosim_core.llm.rater import Asks, Counted, ModelRater
 from emosim_core.runs.records import INTERACTIONS, MANIFEST, run_manifest
 from emosim_core.runs.runner import Run
 from emosim_core.runs.summary import Episode
-from emosim_core.runs.trust import Again, confirmed
+from emosim_core.runs.trust import CommandHint, confirmed
 from emosim_core.runs.typed import typed
 from emosim_core.simulation.config import RunConfig, read_config
 from emosim_core.simulation.engine import Step
@@ -29,7 +29,7 @@ def questions(
     directory: Path,
     registry: Registry | None = None,
     given: Mapping[str, Any] | None = None,
-    again: Again | None = None,
+    again: CommandHint | None = None,
 ) -> Exchanges:
     """Find what a language model was asked in a run, and what it answered, to the letter.
 
@@ -51,10 +51,10 @@ def questions(
         RunError: the directory holds no run, or simulating it again gives another one.
     """
     manifest = run_manifest(directory)
-    if not manifest.get("language_model_asked") or "llm_backend" not in manifest["parts"]:
+    if not manifest.get("uses_llm") or "llm_backend" not in manifest["parts"]:
         raise ConfigurationError(f"--prompts: no language model was asked in {directory}, so there are no prompts")
     registry = registry or Registry()
-    again = again or Again(typed("report", directory, "--prompts"), {})
+    again = again or CommandHint(typed("report", directory, "--prompts"), {})
     values = {**manifest["config"], **(given or {})}
     values = confirmed(directory, values, given or {}, manifest["config"], (RunConfig,), registry, again)
     config: RunConfig = read_config(RunConfig, values, str(directory / MANIFEST))
@@ -63,7 +63,7 @@ def questions(
         replayed = _Again(config, Path(folder) / "run", registry=registry)
         missing: LLMReplayError | None = None
         try:
-            replayed.play()
+            replayed.run()
         except LLMReplayError as error:  # of no matter if the run on record ends before this question
             missing = error
         made = Path(folder) / "run" / INTERACTIONS
@@ -107,8 +107,8 @@ class _Again(Run):
         if not isinstance(rater, ModelRater):
             raise ConfigurationError("--prompts: the rater of this run asks a language model in a way of its own")
         self.found: Exchanges = {}
-        self._notes = _Notes(rater.prompter)
-        rater.prompter, rater.gateway = self._notes, _NotedGateway(rater.gateway, self._notes)
+        self._notes = _Notes(rater.prompt_strategy)
+        rater.prompt_strategy, rater.gateway = self._notes, _NotedGateway(rater.gateway, self._notes)
 
     def _tell(self, hook: str, **what: Any) -> None:
         pass
@@ -124,18 +124,18 @@ class _Again(Run):
         record = super()._record(step, row)
         answered = int(step.answered[row])
         if answered >= 0:
-            for place in range(len(record["proposed"])):
+            for place in range(len(record["recommended"])):
                 exchange = self._notes.of(answered, place)
                 if exchange:
                     self.found[record["episode"], record["step"], place] = exchange
         return record
 
 
-class _Notes(Prompter):
+class _Notes(PromptStrategy):
     """Stands between a rater and its prompter, and notes which question is about whom, and the answers."""
 
-    def __init__(self, prompter: Prompter) -> None:
-        self._prompter = prompter
+    def __init__(self, prompt_strategy: PromptStrategy) -> None:
+        self._prompt_strategy = prompt_strategy
         self._places: dict[int, list[tuple[int, int]]] = {}
         self._kept: list[ChatRequest] = []
         self._exchanges: dict[tuple[int, int], list[dict[str, Any]]] = {}
@@ -149,13 +149,13 @@ class _Notes(Prompter):
         return self._exchanges.get((row, place), [])
 
     def ask(self, request: RatingRequest, row: int, place: int) -> ChatRequest:
-        return self._note(self._prompter.ask(request, row, place), [(row, place)])
+        return self._note(self._prompt_strategy.ask(request, row, place), [(row, place)])
 
     def ask_again(self, asked: ChatRequest, answer: ChatAnswer, problem: str) -> ChatRequest:
-        return self._note(self._prompter.ask_again(asked, answer, problem), self._places.get(id(asked), []))
+        return self._note(self._prompt_strategy.ask_again(asked, answer, problem), self._places.get(id(asked), []))
 
     def read(self, answer: ChatAnswer) -> Reply:
-        return self._prompter.read(answer)
+        return self._prompt_strategy.read(answer)
 
     def _note(self, asked: ChatRequest, places: list[tuple[int, int]]) -> ChatRequest:
         self._kept.append(asked)  # so that no other question gets its id

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from emosim_core.reports.figure import Figure, Table
+from emosim_core.reports.chart import Chart, Table
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Section:
     id: str
     title: str
     says: str = ""
-    figures: Sequence[Figure] = ()
+    charts: Sequence[Chart] = ()
     tables: Sequence[Table] = ()
 
 
@@ -63,9 +63,9 @@ class Report:
     words: tuple[str, str] = ("item", "items")
 
     @property
-    def figures(self) -> list[Figure]:
+    def charts(self) -> list[Chart]:
         """All figures, in the order of the page."""
-        return [figure for section in self.sections for figure in section.figures]
+        return [chart for section in self.sections for chart in section.charts]
 
 
 def setup_tables(manifest: Mapping[str, Any]) -> list[Table]:

@@ -14,19 +14,19 @@ from emosim_core.hooks import Registry
 from emosim_core.llm.fencing import legible
 from emosim_core.model.emotion import describe_mood
 from emosim_core.reports.background import Background, background
+from emosim_core.reports.chart import Chart, Table
 from emosim_core.reports.columns import RunColumns, read_run
-from emosim_core.reports.figure import Figure, Table
 from emosim_core.reports.report import Fact, Report, Section, setup_tables
-from emosim_core.reports.run_figures import figures_of_run
+from emosim_core.reports.run_charts import charts_of_run
 from emosim_core.reports.stories import Asked, Stories
 from emosim_core.runs.intervals import bootstrap_ratios, divided
 from emosim_core.runs.records import INTERACTIONS
-from emosim_core.runs.trust import Again
+from emosim_core.runs.trust import CommandHint
 from emosim_core.runs.typed import typed
-from emosim_core.runs.words import ENDINGS, signed, usage_rows, who_answers
+from emosim_core.runs.words import END_REASONS, signed, usage_rows, who_answers
 
 _SECTIONS = (
-    ("overview", "At a glance", ("ratings", "endings")),
+    ("overview", "At a glance", ("ratings", "end-reasons")),
     ("time", "Over time", ("ratings-over-time", "still-there", "moods", "lengths")),
     ("what", "What was liked, and by whom", ("categories", "categories-liked", "heat", "traits")),
 )
@@ -47,7 +47,7 @@ def report_of_run(
     registry: Registry | None = None,
     asked: Asked | None = None,
     given: Mapping[str, Any] | None = None,
-    again: Again | None = None,
+    again: CommandHint | None = None,
 ) -> Report:
     """The report of a run.
 
@@ -66,21 +66,21 @@ def report_of_run(
     behind = background(run.manifest, registry, directory, again, given)
     _check_belongs(run, behind)
     title = behind.domain.title if behind.domain else str(run.manifest["config"]["plugin"])
-    report = Report("run", f"{title}: a run of {_sessions(len(run.ended))}", _headline(run, behind))
+    report = Report("run", f"{title}: a run of {_episodes(len(run.ended))}", _headline(run, behind))
     if behind.domain:
         report.words = (behind.domain.words.item, behind.domain.words.items)
     report.facts = _facts(run)
     report.notes = _notes(run, behind)
-    figures = {figure.id: figure for figure in figures_of_run(run, behind)}
+    charts = {chart.id: chart for chart in charts_of_run(run, behind)}
     for id_, name, wanted in _SECTIONS:
-        there: list[Figure] = [figures[one] for one in wanted if one in figures]
+        there: list[Chart] = [charts[one] for one in wanted if one in charts]
         tables = _rankings(run, behind) if id_ == "what" else []
         if there or tables:
-            report.sections.append(Section(id_, name, figures=there, tables=tables))
+            report.sections.append(Section(id_, name, charts=there, tables=tables))
     report.sections.append(_setup(run))
-    if run.sessions:
+    if run.episodes:
         report.stories = [stories.index(run), *stories.blocks]
-        if run.manifest["language_model_asked"] and not asked:
+        if run.manifest["uses_llm"] and not asked:
             report.stories_note = NO_QUESTIONS
     return report
 
@@ -102,35 +102,35 @@ def _check_belongs(run: RunColumns, behind: Background) -> None:
             raise RunError(f"{path}: the rating {off[0]:g} lies off the scale {scale} of the run")
 
 
-def _sessions(count: int) -> str:
+def _episodes(count: int) -> str:
     return "one session" if count == 1 else f"{count:,} sessions"
 
 
 def _headline(run: RunColumns, behind: Background) -> str:
-    people = len({session.person for session in run.sessions})
+    users = len({episode.user for episode in run.episodes})
     words = behind.domain.words if behind.domain else None
-    who = f"{people:,} simulated {words.person if words else 'person'}{'' if people == 1 else 's'}"
+    who = f"{users:,} simulated {words.user if words else 'user'}{'' if users == 1 else 's'}"
     policy = run.manifest["parts"].get("policy", {}).get("name", "?")
-    said = f"{who}, {_sessions(len(run.sessions))}, recommended to by the policy {policy!r}. "
+    said = f"{who}, {_episodes(len(run.episodes))}, recommended to by the policy {policy!r}. "
     said += who_answers(
         run.manifest["parts"]["rater"]["name"],
-        run.manifest["language_model_asked"],
+        run.manifest["uses_llm"],
         run.manifest.get("language_model"),
     )
-    ends = Counter(session.end for session in run.ended)
+    ends = Counter(episode.end_reason for episode in run.ended)
     if ends:
         end, count = ends.most_common(1)[0]
-        said += f" Most frequent ending ({count / ends.total():.0%}): {ENDINGS.get(end, end)}."
+        said += f" Most frequent ending ({count / ends.total():.0%}): {END_REASONS.get(end, end)}."
     return said
 
 
 def _facts(run: RunColumns) -> list[Fact]:
-    people, ended = run.people, run.ended
+    users, ended = run.episode_users, run.ended
     facts: list[Fact] = []
 
     def mean(name: str, over: list[float], under: list[float], form: str) -> None:
         sums = [
-            np.bincount(people, weights=np.array(values, dtype=np.float64), minlength=len(run.users))[:, None]
+            np.bincount(users, weights=np.array(values, dtype=np.float64), minlength=len(run.users))[:, None]
             for values in (over, under)
         ]
         value = float(divided(sums[0].sum(), sums[1].sum()))
@@ -141,21 +141,21 @@ def _facts(run: RunColumns) -> list[Fact]:
         aside = f"95 %: {low[0]:{form}} to {high[0]:{form}}" if np.isfinite(low[0]) else "one person: no interval"
         facts.append(Fact(name, f"{value:{form}}", aside))
 
-    if not run.sessions:
-        return [Fact("sessions", "0")]
-    sessions = run.sessions
-    rated = [float(session.rated) for session in sessions]
-    over = [float(session.end != "") for session in sessions]
-    mean("mean rating", [session.total for session in sessions], rated, ".2f")
-    mean("liked", [float(session.liked) for session in sessions], rated, ".1%")
-    mean("steps per session", [session.steps * done for session, done in zip(sessions, over, strict=True)], over, ".1f")
-    mean("reward per session", [s.reward * done for s, done in zip(sessions, over, strict=True)], over, ".1f")
+    if not run.episodes:
+        return [Fact("episodes", "0")]
+    episodes = run.episodes
+    rated = [float(episode.rated) for episode in episodes]
+    over = [float(episode.end_reason != "") for episode in episodes]
+    mean("mean rating", [episode.total for episode in episodes], rated, ".2f")
+    mean("liked", [float(episode.liked) for episode in episodes], rated, ".1%")
+    mean("steps per session", [episode.steps * done for episode, done in zip(episodes, over, strict=True)], over, ".1f")
+    mean("reward per session", [s.reward * done for s, done in zip(episodes, over, strict=True)], over, ".1f")
     if ended:
-        valence, arousal = np.mean([session.mood for session in ended], axis=0)
+        valence, arousal = np.mean([episode.mood for episode in ended], axis=0)
         word = describe_mood(valence, arousal)
         facts.append(Fact("mood at the end", word, f"valence {signed(valence, 2)}, arousal {arousal:.2f}"))
-    asked = len(run.rating) + sum(session.failed for session in sessions)
-    failed = sum(session.failed for session in sessions)
+    asked = len(run.rating) + sum(episode.failed for episode in episodes)
+    failed = sum(episode.failed for episode in episodes)
     facts.append(Fact("failed ratings", f"{failed:,}", f"beside {asked - failed:,} that were given"))
     usage = run.summary.get("usage") if run.summary else None
     if usage:

@@ -10,8 +10,8 @@ from typing import Any
 
 from emosim_core.llm.fencing import legible
 from emosim_core.model.emotion import AROUSAL_NAMES, VALENCE_NAMES, describe_mood
-from emosim_core.reports.columns import Numbered, RunColumns, Session
-from emosim_core.runs.words import ENDINGS, person_lines
+from emosim_core.reports.columns import Episode, Numbered, RunColumns
+from emosim_core.runs.words import END_REASONS, user_lines
 
 _STEPS_OF_A_BLOCK = 2000
 """Steps that are packed together: few enough to unpack in a moment, enough to pack well."""
@@ -46,11 +46,11 @@ class Stories:
         self._steps = 0
         self._where: dict[int, tuple[int, int]] = {}
 
-    def add(self, session: Session, record: Mapping[str, Any]) -> None:
+    def add(self, episode: Episode, record: Mapping[str, Any]) -> None:
         """Take one record."""
-        self._open.setdefault(session.number, []).append(record)
-        if record["end"]:
-            self._close(session.number)
+        self._open.setdefault(episode.number, []).append(record)
+        if record["end_reason"]:
+            self._close(episode.number)
 
     def _close(self, number: int) -> None:
         records = sorted(self._open.pop(number), key=lambda record: int(record["step"]))
@@ -63,18 +63,30 @@ class Stories:
     def _pack(self) -> None:
         if not self._waiting:
             return
-        names = ("steps", "places", "reward", "mood", "feels", "item", "rating", "felt", "times", "tags", "reason")
-        block: dict[str, Any] = {name: [] for name in (*names, "remembered", "past", "pastRating")}
+        names = (
+            "steps",
+            "places",
+            "reward",
+            "mood",
+            "feels",
+            "item",
+            "raw_rating",
+            "rating",
+            "times",
+            "tags",
+            "reason",
+        )
+        block: dict[str, Any] = {name: [] for name in (*names, "retrieved", "past", "pastRating")}
         block["shares"], block["asked"] = {}, {}
         for number, records in self._waiting:
             block["steps"].append(len(records))
             for record in records:
                 valence, arousal = record["mood"]
-                block["places"].append(len(record["proposed"]))
+                block["places"].append(len(record["recommended"]))
                 block["reward"].append(record["reward"])
                 block["mood"] += [valence, arousal]
                 block["feels"].append(self._moods[describe_mood(valence, arousal)])
-                for place, told in enumerate(record["proposed"]):
+                for place, told in enumerate(record["recommended"]):
                     self._tell(block, told)
                     exchange = self._asked.get((number, record["step"], place))
                     if exchange:
@@ -87,14 +99,14 @@ class Stories:
         if told.get("probabilities"):
             block["shares"][len(block["item"])] = told["probabilities"]
         block["item"].append(self._item(told))
-        block["rating"].append(told["rating"])
-        block["felt"].append(told["felt"] if eaten else None)
+        block["raw_rating"].append(told["raw_rating"])
+        block["rating"].append(told["rating"] if eaten else None)
         block["times"].append(told["times"] if eaten else 0)
         tags = 3 * VALENCE_NAMES.index(told["valence"]) + AROUSAL_NAMES.index(told["arousal"]) if eaten else -1
         block["tags"].append(tags)
         block["reason"].append(legible(told["reason"] or ""))
-        block["remembered"].append(len(told["remembered"]))
-        for past in told["remembered"]:
+        block["retrieved"].append(len(told["retrieved"]))
+        for past in told["retrieved"]:
             block["past"].append(self._item(past))
             block["pastRating"].append(past["rating"])
 
@@ -113,26 +125,29 @@ class Stories:
         for number in sorted(self._open):
             self._close(number)
         self._pack()
-        endings = Numbered()
-        sessions = run.sessions
+        end_reasons = Numbered()
+        episodes = run.episodes
         return packed(
             {
-                "people": [
-                    {"id": user.id, "name": legible(user.name), "lines": [legible(line) for line in person_lines(user)]}
+                "users": [
+                    {"id": user.id, "name": legible(user.name), "lines": [legible(line) for line in user_lines(user)]}
                     for user in run.users
                 ],
                 "items": self._titles,
                 "tags": [f"{valence}, arousal {arousal}" for valence in VALENCE_NAMES for arousal in AROUSAL_NAMES],
-                "number": [session.number for session in sessions],
-                "person": [session.person for session in sessions],
-                "steps": [session.steps for session in sessions],
-                "reward": [round(session.reward, 6) for session in sessions],
-                "mean": [round(session.total / session.rated, 4) if session.rated else None for session in sessions],
-                "feels": [self._moods[describe_mood(*session.mood)] for session in sessions],
-                "end": [endings[session.end] for session in sessions],
-                "block": [self._where[session.number][0] for session in sessions],
-                "place": [self._where[session.number][1] for session in sessions],
-                "endings": [ENDINGS.get(end, end) or "the run stopped in the middle of it" for end in endings],
+                "number": [episode.number for episode in episodes],
+                "user": [episode.user for episode in episodes],
+                "steps": [episode.steps for episode in episodes],
+                "reward": [round(episode.reward, 6) for episode in episodes],
+                "mean": [round(episode.total / episode.rated, 4) if episode.rated else None for episode in episodes],
+                "feels": [self._moods[describe_mood(*episode.mood)] for episode in episodes],
+                "end_reason": [end_reasons[episode.end_reason] for episode in episodes],
+                "block": [self._where[episode.number][0] for episode in episodes],
+                "place": [self._where[episode.number][1] for episode in episodes],
+                "end_reasons": [
+                    END_REASONS.get(end_reason, end_reason) or "the run stopped in the middle of it"
+                    for end_reason in end_reasons
+                ],
                 "moods": list(self._moods),
                 "questions": bool(self._asked),
             }

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, with_config
 from typing_extensions import TypedDict
 
 from emosim_core.errors import RunError
-from emosim_core.reports.figure import Figure, Series, Table, identifier
+from emosim_core.reports.chart import Chart, Series, Table, identifier
 from emosim_core.reports.report import Fact, Report, Section, flat, setup_tables
 from emosim_core.runs.reading import check_format, damaged, read_lines
 from emosim_core.runs.records import FORMAT, MANIFEST, SUMMARY, read_json
@@ -24,7 +24,7 @@ _X = "timesteps"
 _FIRST = ("reward", "length")
 _TITLES = {"reward": "Reward per session", "length": "Steps per session", "fps": "Steps per second"}
 _EVALUATION = "evaluation/"
-_OF_SESSIONS = "Means of the sessions that ended since the line before; in the first lines only short ones have. "
+_EPISODE_MEANS = "Means of the sessions that ended since the line before; in the first lines only short ones have. "
 _HIDDEN = frozenset({_X, "episodes", "updates", "n_updates"})
 """Columns that count on as the steps do, and show nothing."""
 
@@ -95,12 +95,12 @@ def _report(
         groups = {name.removeprefix(_EVALUATION): columns[name] for name in tested}
         curves.insert(0, _curve("Reward in evaluations", steps, groups))
     if curves:
-        report.sections.append(Section("curves", "Learning curves", figures=curves))
+        report.sections.append(Section("curves", "Learning curves", charts=curves))
     if others:
         rest = [_curve(name, steps, {_words(name).lower(): columns[name]}) for name in others if name not in still]
         same = [(_words(name), f"{next(iter(columns[name].values())):g}") for name in still]
         unmoved = [Table("The same throughout", ("what", "value"), same)] if same else []
-        report.sections.append(Section("more", "What else was measured", figures=rest, tables=unmoved))
+        report.sections.append(Section("more", "What else was measured", charts=rest, tables=unmoved))
     tables = setup_tables(manifest) if manifest else []
     if summary:
         tables.insert(0, Table("Summary", ("what", "value"), flat(summary)))
@@ -137,17 +137,17 @@ def _words(name: str) -> str:
     return words[:1].upper() + words[1:]
 
 
-def _curve(name: str, steps: Mapping[int, float], columns: Mapping[str, Mapping[int, float]]) -> Figure:
+def _curve(name: str, steps: Mapping[int, float], columns: Mapping[str, Mapping[int, float]]) -> Chart:
     """A curve over the steps of training for each of some columns, which are given by their names."""
     longest = max(len(values) for values in columns.values())
     every = -(-longest // _MOST_POINTS)
-    says = f"{_OF_SESSIONS if name in _FIRST else ''}{longest:,} lines of progress"
+    says = f"{_EPISODE_MEANS if name in _FIRST else ''}{longest:,} lines of progress"
     says += f", of which every {every}th is drawn." if every > 1 else "."
     series = []
     for column, values in columns.items():
         kept = list(values)[::every]
         series.append(Series(column, [values[line] for line in kept], [steps[line] for line in kept]))
-    return Figure(
+    return Chart(
         identifier("curve", name), "lines", _words(name), says, "steps of training", _words(name).lower(), series
     )
 
@@ -156,5 +156,5 @@ def _fact(name: str, values: Mapping[int, float]) -> Fact:
     told = list(values.values())
     words = _words(name).lower()
     if name.startswith(_EVALUATION):
-        words = f"reward in evaluations, {name.removeprefix(_EVALUATION)} people"
+        words = f"reward in evaluations, {name.removeprefix(_EVALUATION)} users"
     return Fact(words, f"{told[-1]:,.4g}", f"at the end; {told[0]:,.4g} at the start")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from emosim_core.reports.figure import Figure, Number, Series, Table, identifier
+from emosim_core.reports.chart import Chart, Number, Series, Table, identifier
 from emosim_core.reports.report import Fact, Report, Section, setup_tables
 from emosim_core.runs.reading import check_format, damaged
 from emosim_core.runs.records import FORMAT, MANIFEST, read_json
@@ -35,11 +35,9 @@ def report_of_validation(directory: Path) -> Report:
 
 
 def _report(manifest: Mapping[str, Any], found: Mapping[str, Any]) -> Report:
-    targets, groups = found["targets"], found["groups"]
+    targets, groups = found["targets"], found["user_splits"]
     held = sum(one["holds"] for one in targets)
-    headline = who_answers(
-        found["parts"]["rater"]["name"], found["language_model_asked"], manifest.get("language_model")
-    )
+    headline = who_answers(found["parts"]["rater"]["name"], found["uses_llm"], manifest.get("language_model"))
     headline += f" Ratings of real people: {found['config']['ratings']}."
     if targets:
         headline += f" {held} of {len(targets)} targets hold."
@@ -48,23 +46,23 @@ def _report(manifest: Mapping[str, Any], found: Mapping[str, Any]) -> Report:
     report.facts = [
         Fact(one["target"], _number(one["estimate"]), f"{_bound(one)}: {_holds(one)}; {_interval(one)}")
         for one in targets
-        if one["group"] == first
+        if one["user_split"] == first
     ]
     failed = sum(one["failed_ratings"] for one in groups.values())
-    rated = sum(one["held_out_ratings"] for one in groups.values())
+    rated = sum(one["heldout_ratings"] for one in groups.values())
     report.facts.append(Fact("failed ratings", f"{failed:,}", f"of {rated:,} held-out ratings"))
     if targets:
         rows = [
-            (one["target"], one["group"], _number(one["estimate"]), _interval(one), _bound(one), _holds(one))
+            (one["target"], one["user_split"], _number(one["estimate"]), _interval(one), _bound(one), _holds(one))
             for one in targets
         ]
-        columns = ("target", "people", "reached", "interval", "wanted", "result")
+        columns = ("target", "users", "reached", "interval", "wanted", "result")
         says = "Nothing was tuned on the people who are measured; the untouched are measured once more."
         report.sections.append(
             Section("targets", "Targets", tables=[Table("What should be reached", columns, rows, says)])
         )
-    for group, measured in groups.items():
-        report.sections.append(_section(group, measured, manifest))
+    for user_split, measured in groups.items():
+        report.sections.append(_section(user_split, measured, manifest))
     tables = setup_tables(manifest)
     if manifest.get("usage"):
         tables.insert(0, Table("What the language model took", ("what", "amount"), usage_rows(manifest["usage"])))
@@ -101,19 +99,28 @@ def _series(name: str, told: Sequence[Mapping[str, Any]]) -> Series:
     )
 
 
-def _rows(group: str, id_: str, title: str, says: str, x: str, ways: Mapping[str, Any], series: list[Series]) -> Figure:
-    return Figure(
-        identifier(group, id_), "rows", title, f"{says} {_INTERVALS}", x, "way of answering", series, list(ways)
+def _rows(
+    user_split: str, id_: str, title: str, says: str, x: str, variants: Mapping[str, Any], series: list[Series]
+) -> Chart:
+    return Chart(
+        identifier(user_split, id_),
+        "rows",
+        title,
+        f"{says} {_INTERVALS}",
+        x,
+        "way of answering",
+        series,
+        list(variants),
     )
 
 
-def _section(group: str, measured: Mapping[str, Any], manifest: Mapping[str, Any]) -> Section:
-    figures = _choices(group, measured["choices"])
+def _section(user_split: str, measured: Mapping[str, Any], manifest: Mapping[str, Any]) -> Section:
+    charts = _choices(user_split, measured["choices"])
     errors = measured["ratings"]
     series = [_series(name, [one[key] for one in errors.values()]) for name, key in (("RMSE", "rmse"), ("MAE", "mae"))]
-    figures.append(
+    charts.append(
         _rows(
-            group,
+            user_split,
             "errors",
             "Errors of held-out ratings",
             "How far answers are from what people really gave; less is better.",
@@ -122,32 +129,36 @@ def _section(group: str, measured: Mapping[str, Any], manifest: Mapping[str, Any
             series,
         )
     )
-    figures += _distribution(group, measured["distribution"], manifest)
-    figures += _recommenders(group, measured["recommenders"])
-    says = f"{measured['people']:,} people, {measured['held_out_ratings']:,} held-out ratings."
+    charts += _distribution(user_split, measured["distribution"], manifest)
+    charts += _recommenders(user_split, measured["recommenders"])
+    says = f"{measured['users']:,} people, {measured['heldout_ratings']:,} held-out ratings."
     return Section(
-        identifier("people", group),
-        f"{group.capitalize()} people",
+        identifier("users", user_split),
+        f"{user_split.capitalize()} people",
         says,
-        figures,
+        charts,
         [
             *_tables(measured["choices"]),
-            _distances(measured["distribution"]["ways"]),
-            _apart(measured["people_apart"]),
+            _distances(measured["distribution"]["variants"]),
+            _apart(measured["between_users"]),
             _activity(measured),
         ],
     )
 
 
-def _choices(group: str, tests: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[Figure]:
+def _choices(user_split: str, tests: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[Chart]:
     """Whether people tell what they chose from what they did not, one figure for each measure."""
-    figures = []
-    names = [name for name in next(iter(tests.values())) if all("auc" in ways.get(name, {}) for ways in tests.values())]
+    charts = []
+    names = [
+        name
+        for name in next(iter(tests.values()))
+        if all("auc" in variants.get(name, {}) for variants in tests.values())
+    ]
     for key, title in _TESTS:
-        series = [_series(test, [ways[name][key] for name in names]) for test, ways in tests.items()]
-        figures.append(
-            Figure(
-                identifier(group, "choices", key),
+        series = [_series(test, [variants[name][key] for name in names]) for test, variants in tests.items()]
+        charts.append(
+            Chart(
+                identifier(user_split, "choices", key),
                 "rows",
                 f"{title}: telling what was chosen",
                 f"By how many were not chosen for each that was; 'matched' are as popular as what was. {_INTERVALS}",
@@ -158,14 +169,14 @@ def _choices(group: str, tests: Mapping[str, Mapping[str, Mapping[str, Any]]]) -
                 y_range=(0.0, 1.0),
             )
         )
-    return figures
+    return charts
 
 
 def _tables(tests: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[Table]:
     tables = []
-    for test, ways in tests.items():
-        keys = list(dict.fromkeys(key for told in ways.values() for key in told))
-        rows = [(name, *(_cell(told.get(key)) for key in keys)) for name, told in ways.items()]
+    for test, variants in tests.items():
+        keys = list(dict.fromkeys(key for told in variants.values() for key in told))
+        rows = [(name, *(_cell(told.get(key)) for key in keys)) for name, told in variants.items()]
         columns = ("way of answering", *(_HEADINGS.get(key, key) for key in keys))
         tables.append(Table(f"Telling what was chosen, {test}", columns, rows))
     return tables
@@ -179,14 +190,14 @@ def _cell(told: Any) -> str:
     return _number(told) if told is None or isinstance(told, int | float) else str(told)
 
 
-def _distribution(group: str, told: Mapping[str, Any], manifest: Mapping[str, Any]) -> list[Figure]:
+def _distribution(user_split: str, told: Mapping[str, Any], manifest: Mapping[str, Any]) -> list[Chart]:
     shares = told["shares"]
     shown = [name for name in (_SIMULATED, _REAL) if name in shares]
-    ways = told["ways"]
-    near = ways[_SIMULATED]["total_variation"]
+    variants = told["variants"]
+    near = variants[_SIMULATED]["total_variation"]
     return [
-        Figure(
-            identifier(group, "distribution"),
+        Chart(
+            identifier(user_split, "distribution"),
             "bars",
             "Ratings, beside the real ones",
             f"All held-out ratings. Total variation distance {_cell(near)}.",
@@ -197,39 +208,39 @@ def _distribution(group: str, told: Mapping[str, Any], manifest: Mapping[str, An
             form="share",
         ),
         _rows(
-            group,
+            user_split,
             "total-variation",
             "Distance of the distributions",
             "Total variation distance from the real distribution; less is better.",
             "total variation distance",
-            ways,
+            variants,
             [
-                _series("all ratings", [one["total_variation"] for one in ways.values()]),
-                _series("person by person", [one["total_variation_per_person"] for one in ways.values()]),
+                _series("all ratings", [one["total_variation"] for one in variants.values()]),
+                _series("person by person", [one["total_variation_per_user"] for one in variants.values()]),
             ],
         ),
     ]
 
 
-def _distances(ways: Mapping[str, Mapping[str, Any]]) -> Table:
-    keys = list(next(iter(ways.values())))
-    rows = [(name, *(_cell(told.get(key)) for key in keys)) for name, told in ways.items()]
+def _distances(variants: Mapping[str, Mapping[str, Any]]) -> Table:
+    keys = list(next(iter(variants.values())))
+    rows = [(name, *(_cell(told.get(key)) for key in keys)) for name, told in variants.items()]
     says = "Total variation in shares, Wasserstein in stars of 5; with 95 % intervals over people."
     return Table(
         "Distances from the real ratings", ("way of answering", *(key.replace("_", " ") for key in keys)), rows, says
     )
 
 
-def _recommenders(group: str, told: Mapping[str, Any]) -> list[Figure]:
-    figures = []
+def _recommenders(user_split: str, told: Mapping[str, Any]) -> list[Chart]:
+    charts = []
     for key, title, x in (
         ("mean_rating", "What recommenders earn", "mean rating"),
-        ("session_length", "How long people stay", "steps"),
+        ("episode_length", "How long people stay", "steps"),
     ):
-        ways = told[key]
+        variants = told[key]
         says = "The first items of each recommender."
-        figures.append(_rows(group, key, title, says, x, ways, [_series(x, list(ways.values()))]))
-    return figures
+        charts.append(_rows(user_split, key, title, says, x, variants, [_series(x, list(variants.values()))]))
+    return charts
 
 
 def _apart(told: Mapping[str, Any]) -> Table:
@@ -239,7 +250,7 @@ def _apart(told: Mapping[str, Any]) -> Table:
     says = (
         "In stars of 5. " + "; ".join(f"{key.replace('_', ' ')} {_number(value)}" for key, value in rest.items()) + "."
     )
-    return Table("How people differ", ("people", *(key.replace("_", " ") for key in keys)), rows, says)
+    return Table("How people differ", ("users", *(key.replace("_", " ") for key in keys)), rows, says)
 
 
 def _activity(measured: Mapping[str, Any]) -> Table:

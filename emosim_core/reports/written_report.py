@@ -27,7 +27,7 @@ def written_report(directory: Path) -> Report:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
         raise RunError(f"{path} is no report: {where}: {first['msg']}") from error
-    ids = [figure.id for figure in report.figures]
+    ids = [chart.id for chart in report.charts]
     again = next((one for one in ids if ids.count(one) > 1), None)
     if again is not None:
         raise RunError(f"{path} is no report: two figures have the id {again!r}")

@@ -140,7 +140,7 @@ def resampled_ratios(totals: ArrayLike, counts: ArrayLike, resamples: int = RESA
     """Ratios of sums over people who are drawn with replacement.
 
     Args:
-        totals: sum of what is measured, per person; shape ``(people, measures)``.
+        totals: sum of what is measured, per person; shape ``(users, measures)``.
         counts: how many values each sum is of; shape as ``totals``.
         resamples: how often to draw.
         seed: decides who is drawn.

@@ -35,7 +35,7 @@ def make_manifest(world: World, config: BaseModel, libraries: Iterable[str] = ()
     return {
         "format": FORMAT,
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "language_model_asked": world.rater.asks_model,
+        "uses_llm": world.rater.uses_llm,
         "language_model": world.model or None,
         "config": config.model_dump(mode="json"),
         "parts": world.parts,

@@ -29,15 +29,15 @@ HARMLESS = "harmless"
 """Key of a field's ``json_schema_extra``: True or False for all its values, or a list of those that are harmless."""
 
 _COMPONENTS = {
-    "items": "items",
-    "users": "users",
+    "items": "item_loader",
+    "user_dataset": "user_loader",
     "rater": "rater",
     "raters": "rater",
     "llm_model": "llm_backend",
     "llm_models": "llm_backend",
-    "llm_rater": "llm_rater",
-    "llm_raters": "llm_rater",
-    "retrieval": "retrieval",
+    "llm_rater": "prompt_strategy",
+    "llm_raters": "prompt_strategy",
+    "items_retrieval": "retrieval",
     "retrievals": "retrieval",
     "selector": "selector",
     "perturbator": "perturbator",

@@ -102,7 +102,7 @@ def check_format(path: Path, found: dict[str, Any], newest: int) -> None:
     """See that this version can read a file.
 
     Raises:
-        RunError: a newer version wrote it, or it does not say which.
+        RunError: a newer version wrote it, or one before the names of now, or it does not say which.
     """
     number = found.get("format")
     if type(number) is not int or number < 1:
@@ -111,6 +111,11 @@ def check_format(path: Path, found: dict[str, Any], newest: int) -> None:
         raise RunError(
             f"{path} was written by a newer version of EmoSim (format {number}; this one reads {newest}). "
             "Update it with: pip install --upgrade emosim-core"
+        )
+    if number < newest:
+        raise RunError(
+            f"{path} was written by an older version of EmoSim, with other names (format {number}; "
+            f"this one reads {newest}). Make it anew, or read it with the version that wrote it"
         )
 
 

@@ -20,8 +20,8 @@ SUMMARY = "summary.json"
 _FIELD_OF_ITS_OWN = {"run": "policy", "train": "algo"}
 """A field that only the configurations of one command have."""
 
-FORMAT = 1
-"""Format of the files of a run that this version writes, and the newest that it reads."""
+FORMAT = 2
+"""Format of the files of a job that this version writes and reads."""
 
 
 def plain(value: float) -> float | int | None:
@@ -31,29 +31,29 @@ def plain(value: float) -> float | int | None:
     return int(value) if value == int(value) else round(value, 6)
 
 
-def person_record(engine: Engine, person: int) -> dict[str, Any]:
+def user_record(engine: Engine, user: int) -> dict[str, Any]:
     """Who a person is; part of the first line of a session."""
-    return engine.world.population.users[person].model_dump(mode="json")
+    return engine.world.population.users[user].model_dump(mode="json")
 
 
 def step_record(engine: Engine, step: Step, row: int, episode: int, number: int) -> dict[str, Any]:
     """One step of one person, as a line of interactions.jsonl holds it.
 
     Returns:
-        ``episode``, ``step`` (from 1), ``user``; ``proposed``, for each item of the slate its id,
-        ``title``, ``rating`` by the rater (null if it failed), ``reason``, ``probabilities`` where a model told
-        them, whether it was ``consumed``, and if so ``felt`` (the rating after perturbation), how many ``times``,
-        ``valence`` and ``arousal``; ``remembered``, the memories retrieved for it; ``reward``; ``mood`` after the
-        step; ``end``, why the session ended, or null.
+        ``episode``, ``step`` (from 1), ``user``; ``recommended``, for each item of the slate its id,
+        ``title``, ``raw_rating`` by the rater (null if it failed), ``reason``, ``probabilities`` where a model told
+        them, whether it was ``consumed``, and if so ``rating`` (the rating after perturbation), how many ``times``,
+        ``valence`` and ``arousal``; ``retrieved``, the memories retrieved for it; ``reward``; ``mood`` after the
+        step; ``end_reason``, why the session ended, or null.
     """
     world = engine.world
     catalog = world.catalog
-    proposed = []
+    recommended = []
     for place, item in enumerate(step.actions[row].tolist()):
         told: dict[str, Any] = {
             "item": catalog.items[item].id,
             "title": catalog.titles[item],
-            "rating": plain(float(step.raw[row, place])),
+            "raw_rating": plain(float(step.raw_ratings[row, place])),
             "reason": step.reason(row, place),
             "consumed": bool(step.consumed[row, place]),
         }
@@ -62,27 +62,27 @@ def step_record(engine: Engine, step: Step, row: int, episode: int, number: int)
         if told["consumed"]:
             rating = float(step.ratings[row, place])
             code = int(world.emotion.code(rating))
-            told["felt"] = plain(rating)
+            told["rating"] = plain(rating)
             told["times"] = int(step.times[row, place])
             told["valence"] = VALENCE_NAMES[code // 3]
             told["arousal"] = AROUSAL_NAMES[code % 3]
-        told["remembered"] = [
+        told["retrieved"] = [
             {"item": catalog.items[past].id, "title": catalog.titles[past], "rating": plain(rating)}
             for past, rating in zip(
                 step.retrieved_items[row, place].tolist(), step.retrieved_ratings[row, place].tolist(), strict=True
             )
             if rating == rating
         ]
-        proposed.append(told)
+        recommended.append(told)
     mood = engine.moods[step.rows[row]].tolist()
     return {
         "episode": episode,
         "step": number,
-        "user": world.population.users[int(step.people[row])].id,
-        "proposed": proposed,
+        "user": world.population.users[int(step.users[row])].id,
+        "recommended": recommended,
         "reward": plain(float(step.rewards[row])),
         "mood": [round(mood[0], 4), round(mood[1], 4)],
-        "end": engine.endings[int(step.endings[row])] or None,
+        "end_reason": engine.end_reasons[int(step.end_codes[row])] or None,
     }
 
 
@@ -147,30 +147,30 @@ class _Order:
         if self._most is not None and episode >= self._most:
             raise RunError(f"{where} session {episode} is none of this run, which has {self._most}")
         if step == 1:
-            check(f"{where} person", record.get("person"), schemas.PERSON)
-            if record["person"]["id"] != user:
-                raise RunError(f"{where} the person is {record['person']['id']!r}, the user {user!r}")
-        keys = len(record) + len(record.get("person", ()))
-        for item in record["proposed"]:
+            check(f"{where} person", record.get("user_profile"), schemas.USER)
+            if record["user_profile"]["id"] != user:
+                raise RunError(f"{where} the person is {record['user_profile']['id']!r}, the user {user!r}")
+        keys = len(record) + len(record.get("user_profile", ()))
+        for item in record["recommended"]:
             keys += len(item) + len(item.get("probabilities", ()))
             if item["consumed"] and not item.keys() >= schemas.CONSUMED:
                 missing = sorted(schemas.CONSUMED - item.keys())[0]
                 raise RunError(f"{where} is damaged: {item['item']!r} was consumed and has no {missing!r}")
-            for one in (item, *item["remembered"]):
+            for one in (item, *item["retrieved"]):
                 if self._titles.setdefault(one["item"], one["title"]) != one["title"]:
                     raise RunError(
                         f"{where} the item {one['item']!r} is called {one['title']!r}, and "
                         f"{self._titles[one['item']]!r} before"
                     )
-            keys += sum(map(len, item["remembered"]))
+            keys += sum(map(len, item["retrieved"]))
         if keys != line.count(b'":') - line.count(b'\\":'):
             parse(where, line)  # a field may stand twice
-        if record["end"] is None:
+        if record["end_reason"] is None:
             self._going[episode] = (step, user)
         else:
             self._going.pop(episode, None)
             self._ended.add(episode)
-        self._steps += bool(record["proposed"])
+        self._steps += bool(record["recommended"])
 
     def check(self, path: Path, directory: Path) -> None:
         """See that all were taken, if the run is complete."""
@@ -226,7 +226,7 @@ def read_summary(directory: Path) -> dict[str, Any]:
     path = directory / SUMMARY
     found = read_json(path)
     check(path, found, schemas.SUMMARY)
-    for name, parts in (("episodes", "ends"), ("ratings", "rating_counts")):
+    for name, parts in (("episodes", "end_reasons"), ("ratings", "rating_counts")):
         if sum(found[parts].values()) != found[name]:
             raise RunError(f"{path} is damaged: {parts} do not add up to {name}, {found[name]}")
     return found

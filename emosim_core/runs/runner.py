@@ -18,7 +18,7 @@ from emosim_core.hooks.faults import fault
 from emosim_core.runs.directory import RunDirectory
 from emosim_core.runs.job import JobDirectory
 from emosim_core.runs.manifest import make_manifest
-from emosim_core.runs.records import encode, person_record, step_record
+from emosim_core.runs.records import encode, step_record, user_record
 from emosim_core.runs.summary import Episode, Tally
 from emosim_core.runs.trust import note_made
 from emosim_core.simulation.assembly import World, assemble, build
@@ -69,7 +69,7 @@ class Run:
         self._begun = 0
         self._put_off: deque[tuple[int, int]] = deque()
 
-    def play(self, on_episode: Callable[[Episode], None] = lambda episode: None) -> dict[str, Any]:
+    def run(self, on_episode: Callable[[Episode], None] = lambda episode: None) -> dict[str, Any]:
         """Simulate all sessions.
 
         Args:
@@ -132,13 +132,13 @@ class Run:
         """Begin a waiting session in each of ``slots``, as long as there are any that may begin."""
         begun: list[tuple[int, int, int]] = []
         for slot in slots:
-            chosen = self._next_session()
+            chosen = self._next_episode()
             if chosen is None:
                 break
-            episode, person = chosen
-            user = self.world.population.users[person]
-            self._playing[slot] = Episode(episode, person, user.name, user.id)
-            begun.append((slot, episode, person))
+            episode, user_index = chosen
+            user = self.world.population.users[user_index]
+            self._playing[slot] = Episode(episode, user_index, user.name, user.id)
+            begun.append((slot, episode, user_index))
         if begun:
             rows = np.array([slot for slot, _, _ in begun])
             seeds = [self.config.seed] * len(begun)
@@ -146,24 +146,24 @@ class Run:
             with self.world.blaming("policy"):
                 self.policy.begin(rows, self.engine.policy_draws(rows))
 
-    def _next_session(self) -> tuple[int, int] | None:
+    def _next_episode(self) -> tuple[int, int] | None:
         """The next session, as number and person. Who remembers earlier sessions lives them one after another."""
         busy: set[int] = set()
         if self.config.keep_memory:
-            busy = {episode.person for episode in self._playing.values()}
-            for place, (_, person) in enumerate(self._put_off):
-                if person not in busy:
+            busy = {episode.user_index for episode in self._playing.values()}
+            for place, (_, user_index) in enumerate(self._put_off):
+                if user_index not in busy:
                     chosen = self._put_off[place]
                     del self._put_off[place]
                     return chosen
-                busy.add(person)
+                busy.add(user_index)
         while self._begun < self.config.episodes and len(self._put_off) < _MOST_PUT_OFF:
             episode = self._begun
-            person = self.engine.person_of(self.config.seed, episode)
+            user_index = self.engine.user_of(self.config.seed, episode)
             self._begun += 1
-            if person not in busy:
-                return episode, person
-            self._put_off.append((episode, person))
+            if user_index not in busy:
+                return episode, user_index
+            self._put_off.append((episode, user_index))
         return None
 
     def _step_all(self) -> list[Episode]:
@@ -174,12 +174,12 @@ class Run:
             actions = np.asarray(actions, dtype=np.intp)
         if actions.shape != (len(rows), self.config.slate):
             raise PluginError(
-                f"{self.world.whose('policy')} proposed an array of the shape {actions.shape}; "
+                f"{self.world.label('policy')} proposed an array of the shape {actions.shape}; "
                 f"expected {(len(rows), self.config.slate)}"
             )
         if (actions >= len(self.world.catalog)).any():
             raise PluginError(
-                f"{self.world.whose('policy')} proposed the item {int(actions.max())}; "
+                f"{self.world.label('policy')} proposed the item {int(actions.max())}; "
                 f"the catalogue has {len(self.world.catalog)}, from 0 on"
             )
         going = (actions >= 0).all(axis=1)
@@ -213,32 +213,32 @@ class Run:
         episode.mood = tuple(record["mood"])
         self.tally.steps += 1
         if step.answered[row] >= 0:  # who was called away was never asked
-            self.tally.failed += int(np.isnan(step.raw[row]).sum())
+            self.tally.failed += int(np.isnan(step.raw_ratings[row]).sum())
         for place in np.flatnonzero(step.consumed[row]).tolist():
             rating = float(step.ratings[row, place])
             episode.ratings.append(rating)
             self.tally.consumed(int(step.actions[row, place]), rating)
-        if record["end"]:
-            episode.end = record["end"]
-        return self._with_person(episode, record)
+        if record["end_reason"]:
+            episode.end_reason = record["end_reason"]
+        return self._with_profile(episode, record)
 
     def _out_of_items(self, slot: int) -> dict[str, Any]:
         episode = self._playing[slot]
-        episode.end = OUT_OF_ITEMS
+        episode.end_reason = OUT_OF_ITEMS
         mood = [round(value, 4) for value in self.engine.moods[slot].tolist()]
         episode.mood = (mood[0], mood[1])
         record = {
             "episode": episode.number,
             "step": episode.steps + 1,
             "user": episode.user,
-            "proposed": [],
+            "recommended": [],
             "reward": 0,
             "mood": mood,
-            "end": OUT_OF_ITEMS,
+            "end_reason": OUT_OF_ITEMS,
         }
-        return self._with_person(episode, record)
+        return self._with_profile(episode, record)
 
-    def _with_person(self, episode: Episode, record: dict[str, Any]) -> dict[str, Any]:
+    def _with_profile(self, episode: Episode, record: dict[str, Any]) -> dict[str, Any]:
         if record["step"] == 1:
-            record["person"] = person_record(self.engine, episode.person)
+            record["user_profile"] = user_record(self.engine, episode.user_index)
         return record

@@ -37,7 +37,7 @@ class Manifest(TypedDict):
 
     format: Count
     created: NotRequired[str]
-    language_model_asked: bool
+    uses_llm: bool
     language_model: NotRequired[str | None]
     config: dict[str, Any]
     parts: dict[str, Part]
@@ -67,8 +67,8 @@ class RunConfig(Environment):
 class Usage(TypedDict, total=False):
     """What asking a language model took; a rater of a plugin may say less of it."""
 
-    asked: Count
-    called: Count
+    requests: Count
+    calls: Count
     cached: Count
     shared: Count
     retried: Count
@@ -117,11 +117,11 @@ class Summary(TypedDict):
     complete: bool
     domain: str
     rater: str
-    language_model_asked: bool
+    uses_llm: bool
     language_model: NotRequired[str | None]
     usage: Usage | None
     episodes: Count
-    people: Count
+    users: Count
     steps: Count
     ratings: Count
     failed_ratings: Count
@@ -130,8 +130,8 @@ class Summary(TypedDict):
     share_liked: Share | None
     rating_counts: dict[str, Count]
     mean_reward: Number | None
-    session_length: Length
-    ends: dict[str, Count]
+    episode_length: Length
+    end_reasons: dict[str, Count]
     mood_at_end: Mood
     most_liked: list[Ranked]
     least_liked: list[Ranked]
@@ -154,12 +154,12 @@ class Recommended(TypedDict):
 
     item: Name
     title: str
-    rating: Number | None
+    raw_rating: Number | None
     reason: str | None
     consumed: bool
-    remembered: list[Retrieved]
+    retrieved: list[Retrieved]
     probabilities: NotRequired[dict[str, Share]]
-    felt: NotRequired[Number]
+    rating: NotRequired[Number]
     times: NotRequired[Annotated[int, Field(ge=1, le=_MOST)]]
     valence: NotRequired[Literal["negative", "neutral", "positive"]]
     arousal: NotRequired[Literal["low", "medium", "high"]]
@@ -172,14 +172,14 @@ class StepRecord(TypedDict):
     episode: Count
     step: Annotated[int, Field(ge=1, le=_MOST)]
     user: str
-    proposed: list[Recommended]
+    recommended: list[Recommended]
     reward: Number
     mood: Annotated[list[Number], Field(min_length=2, max_length=2)]
-    end: Name | None
-    person: NotRequired[dict[str, Any]]
+    end_reason: Name | None
+    user_profile: NotRequired[dict[str, Any]]
 
 
-CONSUMED = frozenset({"felt", "times", "valence", "arousal"})
+CONSUMED = frozenset({"rating", "times", "valence", "arousal"})
 """Fields of an item that was consumed."""
 
 MANIFEST = TypeAdapter(Manifest)
@@ -187,4 +187,4 @@ ENVIRONMENT = TypeAdapter(Environment)
 RUN_CONFIG = TypeAdapter(RunConfig)
 SUMMARY = TypeAdapter(Summary)
 STEP = TypeAdapter(StepRecord)
-PERSON = TypeAdapter(User)
+USER = TypeAdapter(User)

@@ -23,24 +23,24 @@ class Episode:
 
     Attributes:
         number: its number in the run.
-        person: index of the person.
+        user_index: index of the person.
         name: the person's name.
         user: the person's id.
         steps: steps taken.
         reward: sum of the rewards.
         ratings: ratings of what was consumed, in order.
-        end: why it ended.
+        end_reason: why it ended.
         mood: valence and arousal at the end.
     """
 
     number: int
-    person: int
+    user_index: int
     name: str
     user: str
     steps: int = 0
     reward: float = 0.0
     ratings: list[float] = field(default_factory=list)
-    end: str = ""
+    end_reason: str = ""
     mood: tuple[float, float] = (0.0, 0.0)
 
     @property
@@ -57,7 +57,7 @@ class Episode:
             "steps": self.steps,
             "reward": round(self.reward, 6),
             "mean_rating": self.mean_rating,
-            "end": self.end,
+            "end_reason": self.end_reason,
             "mood": list(self.mood),
         }
 
@@ -76,8 +76,8 @@ class Tally:
         self._count = np.zeros(len(world.catalog))
         self._total = np.zeros(len(world.catalog))
         self._episodes: list[tuple[int, float, float, float]] = []
-        self._ends: Counter[str] = Counter()
-        self._people: set[int] = set()
+        self._end_reasons: Counter[str] = Counter()
+        self._users: set[int] = set()
         self.failed = 0
         self.steps = 0
 
@@ -90,8 +90,8 @@ class Tally:
     def ended(self, episode: Episode) -> None:
         """A session ended."""
         self._episodes.append((episode.steps, episode.reward, *episode.mood))
-        self._ends[episode.end] += 1
-        self._people.add(episode.person)
+        self._end_reasons[episode.end_reason] += 1
+        self._users.add(episode.user_index)
 
     def summary(self, seconds: float, complete: bool) -> dict[str, Any]:
         """The summary, as summary.json holds it.
@@ -107,11 +107,11 @@ class Tally:
             "complete": complete,
             "domain": self._world.domain.name,
             "rater": self._world.parts["rater"]["name"],
-            "language_model_asked": self._world.rater.asks_model,
+            "uses_llm": self._world.rater.uses_llm,
             "language_model": self._world.model or None,
             "usage": dict(self._world.rater.usage()) or None,
             "episodes": len(table),
-            "people": len(self._people),
+            "users": len(self._users),
             "steps": self.steps,
             "ratings": rated,
             "failed_ratings": self.failed,
@@ -127,12 +127,12 @@ class Tally:
                 for level in self._world.domain.scale.levels.tolist()
             },
             "mean_reward": _rounded(table[:, 1].mean() if len(table) else None),
-            "session_length": {
+            "episode_length": {
                 "mean": _rounded(table[:, 0].mean() if len(table) else None),
                 "median": _rounded(float(np.median(table[:, 0])) if len(table) else None),
                 "longest": int(table[:, 0].max()) if len(table) else None,
             },
-            "ends": dict(self._ends.most_common()),
+            "end_reasons": dict(self._end_reasons.most_common()),
             "mood_at_end": {
                 "valence": _rounded(table[:, 2].mean() if len(table) else None),
                 "arousal": _rounded(table[:, 3].mean() if len(table) else None),

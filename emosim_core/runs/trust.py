@@ -27,19 +27,19 @@ else:
 
 OPTIONS: Mapping[str, str] = {
     "items": "--items",
-    "users": "--users",
+    "user_dataset": "--user-dataset",
     "embeddings": "--embeddings",
     "rater": "--rater",
     "llm_model": "--llm-model",
     "llm_rater": "--llm-rater",
     "gateway.cache": "--llm-cache",
-    "retrieval": "--items-retrieval",
+    "items_retrieval": "--items-retrieval",
     "selector": "--selector",
     "perturbator": "--perturbator",
     "reward_shaping": "--reward-shaping",
     "policy": "--policy",
     "track": "--track",
-    "models": "--models",
+    "recommenders": "--recommenders",
     "policies": "--policies",
     "logs": "--logs",
 }
@@ -53,7 +53,7 @@ _Models = Sequence[type[BaseModel]]
 
 
 @dataclass(frozen=True)
-class Again:
+class CommandHint:
     """How values are given again.
 
     Attributes:
@@ -76,7 +76,7 @@ def confirmed(
     stored: Mapping[str, Any],
     models: _Models,
     registry: Registry,
-    again: Again,
+    again: CommandHint,
 ) -> dict[str, Any]:
     """The values of a configuration that a directory brought along, once nothing in it reaches further than it may.
 
@@ -160,7 +160,7 @@ def note_made(
 # --------------------------------------------------------------------------------------------- message
 
 
-def _refusal(directory: Path, unknown: Sequence[Reach], again: Again) -> str:
+def _refusal(directory: Path, unknown: Sequence[Reach], again: CommandHint) -> str:
     """What a directory wants to reach, and what to type to let it."""
     lines = [
         f"{directory} was not made here by you, or was changed, moved or copied since. What it says may choose data "

@@ -9,7 +9,7 @@ from typing import Any
 from emosim_core.model.emotion import describe_mood
 from emosim_core.model.user import TRAITS, User
 
-ENDINGS = {
+END_REASONS = {
     "max_steps": "stayed to the last step",
     "low_streak": "left after disappointments in a row",
     "dissatisfied": "left dissatisfied",
@@ -20,9 +20,9 @@ ENDINGS = {
 """Why sessions end, in words; an ending that a plugin defines is shown as it is named."""
 
 
-def who_answers(rater: str, asks_model: bool, model: str | None = None) -> str:
+def who_answers(rater: str, uses_llm: bool, model: str | None = None) -> str:
     """Whether a language model is behind the answers, and which."""
-    if asks_model:
+    if uses_llm:
         return (
             f"A language model answers for them ({model}, prompted by {rater})."
             if model
@@ -39,7 +39,7 @@ def usage_rows(usage: Mapping[str, Any]) -> list[tuple[str, str]]:
     """
     count = Counter({name: value for name, value in usage.items() if isinstance(value, int)})
     calls = (
-        f"{count['called']:,} for {count['asked']:,} questions ({count['cached']:,} answers kept from before, "
+        f"{count['calls']:,} for {count['requests']:,} questions ({count['cached']:,} answers kept from before, "
         f"{count['shared']:,} shared)"
     )
     if count["retried"] or count["failed"]:
@@ -61,7 +61,7 @@ def usage_rows(usage: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [("calls", calls), ("tokens", tokens), ("cost", cost)]
 
 
-def person_lines(user: User) -> list[str]:
+def user_lines(user: User) -> list[str]:
     """Who a person is: name and circumstances, description where there is one, character, tastes where any, mood."""
     about = [f"{user.age}" if user.age is not None else "", user.job, f"hobby: {user.hobby}" if user.hobby else ""]
     lines = [f"{user.name} ({', '.join(part for part in about if part)})"]

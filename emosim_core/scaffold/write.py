@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 KINDS: tuple[str, ...] = tuple(PROVIDES)
 """Kinds of plugins that can be written: each is a folder of templates."""
 
-GENERIC = Words(item="item", items="items", consume="try", consumed="tried", consumption="time", person="person")
+GENERIC = Words(item="item", items="items", consume="try", consumed="tried", consumption="time", user="person")
 """Words that suit any domain."""
 
 _SUFFIX = ".tmpl"
@@ -95,7 +95,7 @@ def _filled_name(path: str, fields: dict[str, str]) -> str:
 def _fields(name: str, words: Words) -> dict[str, str]:
     """What stands in place of each ``${field}`` of a template."""
     module = name.replace("-", "_")
-    told = {field: getattr(words, field) for field in ("item", "items", "consume", "consumed", "consumption", "person")}
+    told = {field: getattr(words, field) for field in ("item", "items", "consume", "consumed", "consumption", "user")}
     for field, word in told.items():
         if not _WORD.fullmatch(word):
             raise ConfigurationError(

@@ -19,9 +19,9 @@ from emosim_core.hooks.component import KIND_TITLES
 from emosim_core.hooks.faults import named
 from emosim_core.hooks.names import explain
 from emosim_core.llm.backend import LLMBackend
-from emosim_core.llm.prompter import Prompter
+from emosim_core.llm.prompt_strategy import PromptStrategy
 from emosim_core.llm.rater import ModelRater
-from emosim_core.model import Catalog, Domain, Emotion, LoadedItems, Loader, Population, User, UserLoader
+from emosim_core.model import Catalog, Domain, Emotion, ItemLoader, LoadedItems, Population, User, UserLoader
 from emosim_core.simulation.config import DEFAULT_LLM_RATER, EnvironmentConfig
 from emosim_core.simulation.other_source import other_source_named
 
@@ -34,7 +34,7 @@ class World:
     """A domain, its items and people, and the strategies that answer for them.
 
     Attributes:
-        people: indices in the population of those whom sessions are about, as ``config.people`` says.
+        user_indices: indices in the population of those whom sessions are about, as ``config.user_split`` says.
         announcements: what a person who runs this should be told, such as a fallback that was used.
         parts: name, options and provider of every component, for a manifest.
         made: the components that were made for these parts; what stands in their place now was put in by hand.
@@ -51,13 +51,13 @@ class World:
     selector: Selector
     perturbator: Perturbator
     shaping: RewardShaping
-    people: NDArray[np.intp] = field(init=False)
+    user_indices: NDArray[np.intp] = field(init=False)
     announcements: list[str] = field(default_factory=list)
     parts: dict[str, Any] = field(default_factory=dict)
     made: dict[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.people = chosen_people(len(self.population), self.config.people, self.config.holdout)
+        self.user_indices = split_users(len(self.population), self.config.user_split, self.config.test_fraction)
 
     def trusted(self, kind: str) -> bool:
         """Whether a component is the core's own, whose answers need no check."""
@@ -72,7 +72,7 @@ class World:
 
     def blaming(self, kind: str) -> AbstractContextManager[None]:
         """A context in which what the component of this kind raises is worded as its plugin's fault."""
-        return named(self.whose(kind))
+        return named(self.label(kind))
 
     @property
     def model(self) -> str:
@@ -83,10 +83,10 @@ class World:
         """Let go of what components hold on to, such as connections."""
         self.rater.close()
 
-    def whose(self, kind: str) -> str:
+    def label(self, kind: str) -> str:
         """A component in words, such as ``"rater 'rule_based' of emosim-core 0.1.0"``."""
         if self._as_made(kind):
-            return _whose(kind, self.parts[kind])
+            return _label(kind, self.parts[kind])
         return f"{KIND_TITLES[kind]} {type(self._in_place(kind)).__name__}, put in by hand,"
 
 
@@ -117,34 +117,36 @@ def assemble(config: EnvironmentConfig, registry: Registry | None = None) -> Wor
     else:
         from emosim_core.llm.gateway import Gateway  # a run without a language model needs no database, threads or loop
 
-        prompter = part("llm_rater", DEFAULT_LLM_RATER if config.llm_rater is None else config.llm_rater, Prompter)
+        prompt_strategy = part(
+            "prompt_strategy", DEFAULT_LLM_RATER if config.llm_rater is None else config.llm_rater, PromptStrategy
+        )
         backend = part("llm_backend", config.llm_model, LLMBackend)
-        parts["rater"] = parts.pop("llm_rater")
+        parts["rater"] = parts.pop("prompt_strategy")
         parts["llm_backend"]["identity"] = backend.identity
         announcements.extend(backend.announcements())
         rater = made["rater"] = ModelRater(
-            prompter,
+            prompt_strategy,
             Gateway(backend, config.gateway),
             domain,
             config.llm,
             persistent=config.on_failed_rating == "raise",
         )
-    retrieval = part("retrieval", config.retrieval, Retrieval)
+    retrieval = part("retrieval", config.items_retrieval, Retrieval)
     selector = part("selector", config.selector, Selector)
     perturbator = part("perturbator", config.perturbator, Perturbator)
     shaping = part("reward_shaping", config.reward_shaping, RewardShaping)
-    items_part = registry.resolve("items", config.items or domain.default_items, domain.name)
-    parts["items"] = items_part.describe()
-    item_loader = made["items"] = build(items_part, Loader)
-    user_loader = part("users", config.users or domain.default_users, UserLoader)
+    items_part = registry.resolve("item_loader", config.items or domain.default_items, domain.name)
+    parts["item_loader"] = items_part.describe()
+    item_loader = made["item_loader"] = build(items_part, ItemLoader)
+    user_loader = part("user_loader", config.user_dataset or domain.default_users, UserLoader)
 
-    with named(_whose("items", parts["items"])), other_source_named(registry, items_part):
+    with named(_label("item_loader", parts["item_loader"])), other_source_named(registry, items_part):
         loaded = item_loader.load()
         _check_items(loaded, domain)
     announcements.extend(loaded.notes)
     catalog = make_catalog(loaded, domain, config.embeddings, announcements)
     user_loader.categories = catalog.category_names
-    with named(_whose("users", parts["users"])):
+    with named(_label("user_loader", parts["user_loader"])):
         users = user_loader.load()
         strange = next((user for user in users if not isinstance(user, User)), None)
         if strange is not None:
@@ -176,10 +178,10 @@ def assemble(config: EnvironmentConfig, registry: Registry | None = None) -> Wor
     return world
 
 
-def chosen_people(count: int, which: str, holdout: float) -> NDArray[np.intp]:
+def split_users(count: int, which: str, test_fraction: float) -> NDArray[np.intp]:
     """Indices of the people that sessions are about, rising.
 
-    Who is new depends on the number of people and on ``holdout`` alone, not on a run's seed, so that
+    Who is new depends on the number of people and on ``test_fraction`` alone, not on a run's seed, so that
     whoever measures meets none of those that a recommender learned from.
 
     Raises:
@@ -188,10 +190,12 @@ def chosen_people(count: int, which: str, holdout: float) -> NDArray[np.intp]:
     if which == "all":
         return np.arange(count)
     order = np.random.default_rng(_SPLIT_SEED).permutation(count)
-    new = round(count * holdout)
+    new = round(count * test_fraction)
     if not 0 < new < count:
-        raise ConfigurationError(f"a share of {holdout:g} of {count} people leaves nobody on one side; change holdout")
-    return np.sort(order[:new] if which == "new" else order[new:])
+        raise ConfigurationError(
+            f"a share of {test_fraction:g} of {count} people leaves nobody on one side; change test_fraction"
+        )
+    return np.sort(order[:new] if which == "test" else order[new:])
 
 
 def _check_items(loaded: LoadedItems, domain: Domain) -> None:
@@ -211,11 +215,11 @@ def _check_items(loaded: LoadedItems, domain: Domain) -> None:
             raise ValueError(f"the public rating {item.public_rating} of {item.id!r} lies off the scale {domain.scale}")
 
 
-def _whose(kind: str, part: Mapping[str, Any]) -> str:
+def _label(kind: str, part: Mapping[str, Any]) -> str:
     return f"{KIND_TITLES[kind]} {part['name']!r} of {part['provider']}"
 
 
-def item_source(registry: Registry, plugin: str, source: str | None) -> tuple[Domain, Loader]:
+def item_source(registry: Registry, plugin: str, source: str | None) -> tuple[Domain, ItemLoader]:
     """A domain and where its items come from: ``source``, or the domain's default.
 
     Raises:
@@ -225,7 +229,7 @@ def item_source(registry: Registry, plugin: str, source: str | None) -> tuple[Do
     return _item_source(registry, plugin, source)[:2]
 
 
-def load_items(registry: Registry, plugin: str, source: str | None) -> tuple[Domain, Loader, LoadedItems]:
+def load_items(registry: Registry, plugin: str, source: str | None) -> tuple[Domain, ItemLoader, LoadedItems]:
     """A domain, where its items come from, and these items.
 
     Raises:
@@ -238,10 +242,10 @@ def load_items(registry: Registry, plugin: str, source: str | None) -> tuple[Dom
         return domain, loader, loader.load()
 
 
-def _item_source(registry: Registry, plugin: str, source: str | None) -> tuple[Domain, Loader, Resolved]:
+def _item_source(registry: Registry, plugin: str, source: str | None) -> tuple[Domain, ItemLoader, Resolved]:
     domain: Domain = build(registry.resolve_domain(plugin), Domain)
-    resolved = registry.resolve("items", source or domain.default_items, domain.name)
-    return domain, build(resolved, Loader), resolved
+    resolved = registry.resolve("item_loader", source or domain.default_items, domain.name)
+    return domain, build(resolved, ItemLoader), resolved
 
 
 def build(resolved: Resolved, expected: type) -> Any:

@@ -38,7 +38,7 @@ class EnvironmentConfig(BaseModel):
     items: ComponentChoice | None = Field(
         default=None, description="Where items come from; the domain's default if not given."
     )
-    users: ComponentChoice | None = Field(
+    user_dataset: ComponentChoice | None = Field(
         default=None, description="Who is simulated; the domain's default if not given."
     )
     embeddings: str = Field(
@@ -61,7 +61,9 @@ class EnvironmentConfig(BaseModel):
     gateway: GatewayOptions = Field(
         default_factory=GatewayOptions, description="How a language model is asked; changes no rating."
     )
-    retrieval: ComponentChoice = Field(default="decay_emotion_3", description="Which memories matter for an item.")
+    items_retrieval: ComponentChoice = Field(
+        default="decay_emotion_3", description="Which memories matter for an item."
+    )
     selector: ComponentChoice = Field(default="greedy", description="What of a slate is consumed.")
     perturbator: ComponentChoice = Field(default="none", description="Noise on the ratings of what was consumed.")
     reward_shaping: ComponentChoice = Field(
@@ -76,12 +78,12 @@ class EnvironmentConfig(BaseModel):
     user_order: Literal["random", "sequential"] = Field(
         default="random", description="How people follow on one another."
     )
-    people: Literal["all", "known", "new"] = Field(
+    user_split: Literal["all", "train", "test"] = Field(
         default="all",
         description="Whom sessions are about: everyone, the known people that recommenders learn from, or the others, "
         "who are kept for measuring.",
     )
-    holdout: float = Field(
+    test_fraction: float = Field(
         default=0.2,
         gt=0,
         lt=1,

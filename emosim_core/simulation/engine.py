@@ -33,7 +33,7 @@ _ASKED = ("retrieval", "rater", "selector", "perturbator", "reward_shaping")
 _OBSERVED = ("user", "traits", "mood", "step", "history_items", "history_ratings", "history_mask")
 """The parts of every observation."""
 
-_BUILT_IN_ENDINGS = ("", "interrupted", "max_steps")
+_BUILT_IN_END_REASONS = ("", "interrupted", "max_steps")
 
 OUT_OF_ITEMS = "out_of_items"
 """Why a session ends when there is nothing left to propose."""
@@ -45,13 +45,13 @@ class Step:
 
     Attributes:
         rows: slot of each person, shape ``(R,)``.
-        people: index of each person in the population, shape ``(R,)``.
+        users: index of each person in the population, shape ``(R,)``.
         rewards: shape ``(R,)``.
         terminated: the person left, or was interrupted, shape ``(R,)``.
         truncated: the session was cut off at ``max_steps``, shape ``(R,)``.
-        endings: code of why the session ended, an index into :attr:`Engine.endings`, shape ``(R,)``.
+        end_codes: code of why the session ended, an index into :attr:`Engine.end_reasons`, shape ``(R,)``.
         actions: the items proposed, shape ``(R, S)``.
-        raw: the rater's ratings, NaN where none was given, shape ``(R, S)``.
+        raw_ratings: the rater's ratings, NaN where none was given, shape ``(R, S)``.
         ratings: ratings after perturbation, NaN where not consumed, shape ``(R, S)``.
         consumed: which items were consumed, shape ``(R, S)``.
         times: how often each item has been consumed, this time included, 0 where not consumed, shape ``(R, S)``.
@@ -62,13 +62,13 @@ class Step:
     """
 
     rows: NDArray[np.intp]
-    people: NDArray[np.intp]
+    users: NDArray[np.intp]
     rewards: NDArray[np.float64]
     terminated: NDArray[np.bool_]
     truncated: NDArray[np.bool_]
-    endings: NDArray[np.intp]
+    end_codes: NDArray[np.intp]
     actions: NDArray[np.intp]
-    raw: NDArray[np.float64]
+    raw_ratings: NDArray[np.float64]
     ratings: NDArray[np.float64]
     consumed: NDArray[np.bool_]
     times: NDArray[np.intp]
@@ -110,12 +110,12 @@ class Engine:
         self.batch_size = batch_size
         self._streams = Streams(batch_size)
         self.all_rows = self._streams.all_rows
-        self.people = np.zeros(batch_size, dtype=np.intp)
+        self.users = np.zeros(batch_size, dtype=np.intp)
         self.steps = np.zeros(batch_size, dtype=np.intp)
         self.moods = np.zeros((batch_size, 2))
         self.memory = Memory(batch_size, len(world.catalog))
         self.shaping = copy.copy(world.shaping)  # its state is per slot: engines that share a world keep their own
-        self.endings: tuple[str, ...] = (*_BUILT_IN_ENDINGS, *self.shaping.endings, OUT_OF_ITEMS)
+        self.end_reasons: tuple[str, ...] = (*_BUILT_IN_END_REASONS, *self.shaping.end_reasons, OUT_OF_ITEMS)
         self.slate = world.config.slate
         self._all_draws = {stage: self._streams.of(stage, self.all_rows) for stage in Stage}
         self._baselines = np.zeros((batch_size, 2))
@@ -133,15 +133,15 @@ class Engine:
 
     # -------------------------------------------------------------------------------------- sessions
 
-    def person_of(self, seed: int, episode: int) -> int:
+    def user_of(self, seed: int, episode: int) -> int:
         """The person that episode ``episode`` under ``seed`` is about, as ``user_order`` says."""
-        people = self.world.people
+        users = self.world.user_indices
         if self.world.config.user_order == "sequential":
-            return int(people[episode % len(people)])
-        return int(people[self._streams.once(seed, episode, Stage.PERSON).integers(len(people))])
+            return int(users[episode % len(users)])
+        return int(users[self._streams.once(seed, episode, Stage.USER).integers(len(users))])
 
     def begin(
-        self, rows: NDArray[np.intp], seeds: Sequence[int], episodes: Sequence[int], people: Sequence[int]
+        self, rows: NDArray[np.intp], seeds: Sequence[int], episodes: Sequence[int], users: Sequence[int]
     ) -> None:
         """Sessions begin in the slots ``rows``; what was going on there is over.
 
@@ -149,14 +149,14 @@ class Engine:
             rows: slots, shape ``(R,)``.
             seeds: seed of each session.
             episodes: number of each session under its seed; with the seed it determines all its draws.
-            people: index of each person in the population.
+            users: index of each person in the population.
         """
         if self.world.config.keep_memory:
             self._keep(rows)
-        self.people[rows] = people
+        self.users[rows] = users
         self.steps[rows] = 0
-        self._baselines[rows] = self.world.population.baselines[self.people[rows]]
-        self._traits[rows] = self.world.population.traits[self.people[rows]]
+        self._baselines[rows] = self.world.population.baselines[self.users[rows]]
+        self._traits[rows] = self.world.population.traits[self.users[rows]]
         self.moods[rows] = self._baselines[rows]
         self.memory.clear(rows)
         self._streams.begin(rows, list(seeds), list(episodes))
@@ -174,7 +174,7 @@ class Engine:
         self._playing[rows] = False
 
     def _home(self, row: int) -> tuple[int, int]:
-        return (0 if self._shared_memory else row, int(self.people[row]))
+        return (0 if self._shared_memory else row, int(self.users[row]))
 
     def end(self, rows: NDArray[np.intp]) -> None:
         """Sessions are over in the slots ``rows``: with ``keep_memory``, what was remembered is put away."""
@@ -221,7 +221,7 @@ class Engine:
         except EmoSimError:
             raise
         except Exception as error:
-            raise fault(self.world.whose(self._asking), error) from error
+            raise fault(self.world.label(self._asking), error) from error
 
     def _ask(self, who: NDArray[np.intp], rows: Rows, actions: NDArray[np.intp]) -> Step:
         world = self.world
@@ -229,14 +229,14 @@ class Engine:
         self._asking = "retrieval"
         positions = world.retrieval.retrieve_batch(actions, history, world.catalog)
         if "retrieval" in self._doubted:
-            check_positions(positions, actions, history, world.whose("retrieval"))
+            check_positions(positions, actions, history, world.label("retrieval"))
         items, past = _look_up(history, positions)
         moods = self.moods[rows].copy()
-        people = self.people[rows].copy()
+        users = self.users[rows].copy()
         self._asking = "rater"
         answers = world.rater.rate_batch(
             RatingRequest(
-                people=people,
+                users=users,
                 items=actions,
                 retrieved=positions,
                 retrieved_items=items,
@@ -252,28 +252,28 @@ class Engine:
             self._draws(Stage.RATE, who),
         )
         if "rater" in self._doubted:
-            check_ratings(answers, actions, world.domain.scale, world.whose("rater"))
+            check_ratings(answers, actions, world.domain.scale, world.label("rater"))
         raw = answers.values
         failed = np.isnan(raw)
         any_failed = failed.any()
         if any_failed and world.config.on_failed_rating == "raise":
             row, place = (int(index) for index in np.argwhere(failed)[0])
             raise RatingError(
-                f"no rating by {world.population.users[people[row]].name!r} of "
+                f"no rating by {world.population.users[users[row]].name!r} of "
                 f"{world.catalog.titles[actions[row, place]]!r}: {answers.reason(row, place) or 'the rater failed'}"
             )
         self.steps[rows] += 1  # after the rating: a step that fails is none
         self._asking = "selector"
         consumed = world.selector.select_batch(raw, self._draws(Stage.SELECT, who))
         if "selector" in self._doubted:
-            check_consumed(consumed, raw, world.whose("selector"))
+            check_consumed(consumed, raw, world.label("selector"))
         if any_failed:
             consumed = consumed & ~failed
         self._asking = "perturbator"
         given = raw.copy() if "perturbator" in self._doubted else raw
         ratings = world.perturbator.perturb_batch(given, world.domain.scale, self._draws(Stage.PERTURB, who))
         if given is not raw:
-            check_perturbed(ratings, raw, world.whose("perturbator"))
+            check_perturbed(ratings, raw, world.label("perturbator"))
         if ratings is not raw:
             ratings = world.domain.scale.round(ratings)
         all_consumed = bool(consumed.all())
@@ -285,23 +285,23 @@ class Engine:
             self._draws(Stage.SHAPE, who),
         )
         if "reward_shaping" in self._doubted:
-            check_shaped(answer, consumed, len(self.shaping.endings), world.whose("reward_shaping"))
+            check_shaped(answer, consumed, len(self.shaping.end_reasons), world.label("reward_shaping"))
         shaped, ends = answer
         rewards = shaped.sum(axis=1) if all_consumed else np.where(consumed, shaped, 0.0).sum(axis=1)
         if world.config.observe_consumed and history.width + self.slate >= len(world.catalog):
             nothing_left = self.memory.consumed(rows).all(axis=1) & (ends == 0)
-            ends = np.where(nothing_left, len(self.shaping.endings) + 1, ends)
+            ends = np.where(nothing_left, len(self.shaping.end_reasons) + 1, ends)
         terminated = ends > 0
         late = steps >= world.config.max_steps
         return Step(
             rows=who,
-            people=people,
+            users=users,
             rewards=rewards,
             terminated=terminated,
             truncated=late > terminated,  # and not gone already
-            endings=ends + MAX_STEPS * (terminated | late),
+            end_codes=ends + MAX_STEPS * (terminated | late),
             actions=actions,
-            raw=raw,
+            raw_ratings=raw,
             ratings=ratings if all_consumed else np.where(consumed, ratings, np.nan),
             consumed=consumed,
             times=times,
@@ -364,13 +364,13 @@ class Engine:
         answered[stay] = np.arange(len(stay))
         return Step(
             rows=who,
-            people=self.people[who],
+            users=self.users[who],
             rewards=spread("rewards", 0.0),
             terminated=spread("terminated", True),
             truncated=spread("truncated", False),
-            endings=spread("endings", INTERRUPTED),
+            end_codes=spread("end_codes", INTERRUPTED),
             actions=actions,
-            raw=spread("raw", np.nan, slate),
+            raw_ratings=spread("raw_ratings", np.nan, slate),
             ratings=spread("ratings", np.nan, slate),
             consumed=spread("consumed", False, slate),
             times=spread("times", 0, slate),
@@ -399,7 +399,7 @@ class Engine:
             seen.update(self._observe_history(which, self.all_rows if rows is None else rows))
         for key in wanted:
             if key == "user":
-                seen[key] = self.people[which].copy()
+                seen[key] = self.users[which].copy()
             elif key == "traits":
                 seen[key] = self._traits[which].copy()
             elif key == "mood":
@@ -425,8 +425,8 @@ class Engine:
         }
 
 
-def item_indices(actions: Any, people: int, slate: int) -> NDArray[np.intp]:
-    """Actions as item indices, shape ``(people, slate)``.
+def item_indices(actions: Any, users: int, slate: int) -> NDArray[np.intp]:
+    """Actions as item indices, shape ``(users, slate)``.
 
     Raises:
         ConfigurationError: they are no whole numbers, or not as many.
@@ -437,9 +437,9 @@ def item_indices(actions: Any, people: int, slate: int) -> NDArray[np.intp]:
         raise ConfigurationError(f"an action must be an item index, got {actions!r}") from error
     if given.dtype.kind not in "iu":
         raise ConfigurationError(f"an action must be an item index, got {actions!r}")
-    if given.size != people * slate:
-        raise ConfigurationError(f"expected {people * slate} item indices, got {given.size}: {actions!r}")
-    return np.ascontiguousarray(given, dtype=np.intp).reshape(people, slate)
+    if given.size != users * slate:
+        raise ConfigurationError(f"expected {users * slate} item indices, got {given.size}: {actions!r}")
+    return np.ascontiguousarray(given, dtype=np.intp).reshape(users, slate)
 
 
 def _look_up(history: History, positions: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:

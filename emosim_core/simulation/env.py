@@ -13,7 +13,7 @@ from emosim_core.hooks import Registry
 from emosim_core.simulation.assembly import World, assemble
 from emosim_core.simulation.config import EnvironmentConfig, read_config
 from emosim_core.simulation.engine import Engine, Step
-from emosim_core.simulation.info import RENDER_MODES, checked_render_mode, rendered, session_info, step_info
+from emosim_core.simulation.info import RENDER_MODES, checked_render_mode, rendered, step_info, user_info
 from emosim_core.simulation.spaces import action_space, observation_space
 
 
@@ -74,16 +74,16 @@ class EmoSimEnv(gymnasium.Env[dict[str, Any], Any]):
         Raises:
             ConfigurationError: an unknown option or an unknown person.
         """
-        chosen = chosen_person(self.world, options)
+        chosen = chosen_user(self.world, options)
         super().reset(seed=seed)
         self._episode = 0 if seed is not None else self._episode + 1
         _ = self.np_random  # without any seed so far, Gymnasium draws one here
         own_seed = int(self.np_random_seed)
-        person = self.engine.person_of(own_seed, self._episode) if chosen is None else chosen
-        self.engine.begin(self._slot, [own_seed], [self._episode], [person])
+        user = self.engine.user_of(own_seed, self._episode) if chosen is None else chosen
+        self.engine.begin(self._slot, [own_seed], [self._episode], [user])
         self._over = False
         self._last = None
-        return self._observation(), {**session_info(self.engine, person), "episode": self._episode}
+        return self._observation(), {**user_info(self.engine, user), "episode": self._episode}
 
     def step(self, action: Any) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
         """Propose an item, or a slate of items.
@@ -142,7 +142,7 @@ def make_world(plugin: str | None, world: World | None, registry: Registry | Non
     return assemble(read_config(EnvironmentConfig, {"plugin": plugin, **options}, "environment"), registry)
 
 
-def chosen_person(world: World, options: dict[str, Any] | None) -> int | None:
+def chosen_user(world: World, options: dict[str, Any] | None) -> int | None:
     """Index of the person that ``reset(options=...)`` chooses; None if it chooses none.
 
     Raises:

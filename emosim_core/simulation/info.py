@@ -93,15 +93,15 @@ def _in_words(engine: Engine, info: Mapping[str, Any]) -> str:
     scale = engine.world.domain.scale
     lines = [
         f"{info['user_name']} on {title}: {'no rating' if rating is None else scale.format(rating)} ({reason})"
-        for title, rating, reason in zip(info["titles"], info["ratings"], info["reasons"], strict=True)
+        for title, rating, reason in zip(info["titles"], info["raw_ratings"], info["reasons"], strict=True)
     ]
-    lines += [f"The session ended: {info['end']}."] if info["end"] else []
+    lines += [f"The session ended: {info['end_reason']}."] if info["end_reason"] else []
     return "\n".join(map(one_line, lines))
 
 
-def session_info(engine: Engine, person: int) -> dict[str, Any]:
+def user_info(engine: Engine, user_index: int) -> dict[str, Any]:
     """Who a person is, by index in the population."""
-    user = engine.world.population.users[person]
+    user = engine.world.population.users[user_index]
     return {"user_id": user.id, "user_name": user.name}
 
 
@@ -109,20 +109,20 @@ def step_info(engine: Engine, step: Step, row: int) -> dict[str, Any]:
     """What one person did, with titles and reasons.
 
     Returns:
-        ``user_id``, ``user_name``; ``items``, ``titles``, ``ratings`` (as the rater gave them, None for
-        a failed one), ``reasons`` and ``consumed``, one entry per place in the slate; ``end``, why the
+        ``user_id``, ``user_name``; ``items``, ``titles``, ``raw_ratings`` (as the rater gave them, None for
+        a failed one), ``reasons`` and ``consumed``, one entry per place in the slate; ``end_reason``, why the
         session ended, or None.
     """
     catalog = engine.world.catalog
     actions = step.actions[row].tolist()
-    raw = step.raw[row].tolist()
-    code = int(step.endings[row])
+    raw = step.raw_ratings[row].tolist()
+    code = int(step.end_codes[row])
     return {
-        **session_info(engine, int(step.people[row])),
+        **user_info(engine, int(step.users[row])),
         "items": [catalog.items[action].id for action in actions],
         "titles": [catalog.titles[action] for action in actions],
-        "ratings": [None if value != value else value for value in raw],
+        "raw_ratings": [None if value != value else value for value in raw],
         "reasons": Reasons(step, row),
         "consumed": step.consumed[row].tolist(),
-        "end": engine.endings[code] or None,
+        "end_reason": engine.end_reasons[code] or None,
     }

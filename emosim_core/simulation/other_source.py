@@ -45,7 +45,9 @@ def _suggestion(registry: Registry, component: Component, path: Path) -> str | N
         return None
     registry.load_all()
     own = component.domain
-    sources = [one for record in registry.records for one in record.components if one.kind == "items" and one.formats]
+    sources = [
+        one for record in registry.records for one in record.components if one.kind == "item_loader" and one.formats
+    ]
     for other in sorted(sources, key=lambda one: one.domain != own):
         form = None if other == component else recognized(path, _formats(other))
         if form is not None:

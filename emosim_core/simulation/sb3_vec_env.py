@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 
 from emosim_core.errors import ConfigurationError
-from emosim_core.simulation.info import session_info
+from emosim_core.simulation.info import user_info
 from emosim_core.simulation.slot import Slot
 from emosim_core.simulation.vector_env import EmoSimVectorEnv
 
@@ -23,7 +23,7 @@ class StableBaselines3VecEnv(VecEnv):
     """An :class:`~emosim_core.simulation.vector_env.EmoSimVectorEnv` as stable-baselines3 wants it.
 
     In the step in which a session ends, its ``info`` holds ``terminal_observation``,
-    ``TimeLimit.truncated``, ``end`` (why it ended) and ``episode`` with the return ``r`` in the
+    ``TimeLimit.truncated``, ``end_reason`` (why it ended) and ``episode`` with the return ``r`` in the
     rewards of the environment, the length ``l`` and the time ``t``, as stable-baselines3's ``Monitor`` gives them.
 
     What stable-baselines3 asks of one environment (``get_attr``, ``set_attr``, ``env_method``, ``set_options``) reaches
@@ -95,14 +95,14 @@ class StableBaselines3VecEnv(VecEnv):
             infos[slot] = {
                 "terminal_observation": told["final_obs"][slot],
                 "TimeLimit.truncated": bool(truncated[slot] and not terminated[slot]),
-                "end": told["end"][slot],
+                "end_reason": told["end_reason"][slot],
                 "episode": {
                     "r": float(self._returns[slot]),
                     "l": int(self._lengths[slot]),
                     "t": round(time.time() - self._started, 6),
                 },
             }
-            self.reset_infos[slot] = session_info(self.env.engine, int(self.env.engine.people[slot]))
+            self.reset_infos[slot] = user_info(self.env.engine, int(self.env.engine.users[slot]))
         self._returns[ended] = 0
         self._lengths[ended] = 0
         self.episodes += len(ended)

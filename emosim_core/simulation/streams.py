@@ -24,7 +24,7 @@ BLOCK = 64
 class Stage(IntEnum):
     """What draws are for."""
 
-    PERSON = 0
+    USER = 0
     LEAVE = 1
     RATE = 2
     SELECT = 3

@@ -17,8 +17,8 @@ from emosim_core.errors import ConfigurationError
 from emosim_core.hooks import Registry
 from emosim_core.simulation.assembly import World
 from emosim_core.simulation.engine import Engine, Step, item_indices
-from emosim_core.simulation.env import chosen_person, make_world
-from emosim_core.simulation.info import RENDER_MODES, checked_render_mode, rendered, session_info, step_info
+from emosim_core.simulation.env import chosen_user, make_world
+from emosim_core.simulation.info import RENDER_MODES, checked_render_mode, rendered, step_info, user_info
 from emosim_core.simulation.spaces import action_space, observation_space
 
 
@@ -28,8 +28,8 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
     Only the order of people differs: with ``user_order="sequential"``, episode e of slot i is about
     person ``(e * B + i) mod U`` of those chosen, so that a batch goes through all of them once.
 
-    ``info`` holds arrays: ``ratings`` and ``consumed``, shape ``(B, S)``, NaN and False where nothing
-    happened, and, in the step in which a session ends, ``end`` with the reason. :meth:`describe`
+    ``info`` holds arrays: ``raw_ratings`` and ``consumed``, shape ``(B, S)``, NaN and False where nothing
+    happened, and, in the step in which a session ends, ``end_reason`` with the reason. :meth:`describe`
     tells the last step of one slot in names and words. In the mode ``SAME_STEP``, ``final_obs`` and
     ``final_info`` hold what the session ended with.
 
@@ -116,7 +116,7 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         self._begin(self._rows, chosen)
         self._over[:] = False
         self._last = None
-        return self.engine.observe(keys=self.observed), self._session_infos(self._rows)
+        return self.engine.observe(keys=self.observed), self._user_infos(self._rows)
 
     def reset_slot(
         self, slot: int, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -134,7 +134,7 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         Raises:
             ConfigurationError: a negative seed, an unknown option or person, or :meth:`reset` was not called.
         """
-        chosen = chosen_person(self.world, options)
+        chosen = chosen_user(self.world, options)
         if not self._seeds:
             raise ConfigurationError("call reset() before reset_slot()")
         if seed is not None:
@@ -146,18 +146,18 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         self._begin(rows, [chosen])
         self._over[slot] = False
         seen = self.engine.observe(rows, self.observed)
-        info = session_info(self.engine, int(self.engine.people[slot]))
+        info = user_info(self.engine, int(self.engine.users[slot]))
         return {key: value[0] for key, value in seen.items()}, {**info, "episode": int(self._episodes[slot])}
 
     def _chosen(self, options: dict[str, Any] | None) -> list[int | None]:
         """The person of each slot that ``reset(options=...)`` chooses."""
         users = (options or {}).get("user")
         if not isinstance(users, list | tuple | np.ndarray):
-            return [chosen_person(self.world, options)] * self.num_envs
+            return [chosen_user(self.world, options)] * self.num_envs
         if len(users) != self.num_envs:
             raise ConfigurationError(f"{self.num_envs} environments need as many users, got {len(users)}")
         others = {key: value for key, value in (options or {}).items() if key != "user"}
-        return [chosen_person(self.world, others if user is None else {**others, "user": user}) for user in users]
+        return [chosen_user(self.world, others if user is None else {**others, "user": user}) for user in users]
 
     def step(
         self, actions: Any
@@ -179,8 +179,8 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         if self._mode is AutoresetMode.NEXT_STEP and self._over.any():
             return self._step_some(item_indices(actions, self.num_envs, self.engine.slate))
         step = self._last = self.engine.step(actions)
-        infos: dict[str, Any] = {"ratings": step.raw, "consumed": step.consumed}
-        ended = step.endings.nonzero()[0]
+        infos: dict[str, Any] = {"raw_ratings": step.raw_ratings, "consumed": step.consumed}
+        ended = step.end_codes.nonzero()[0]
         if len(ended):
             self._finish(infos, step, ended, ended)
         return self.engine.observe(keys=self.observed), step.rewards, step.terminated, step.truncated, infos
@@ -192,7 +192,7 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         begin, act = np.flatnonzero(self._over), np.flatnonzero(~self._over)
         self._over = np.zeros(self.num_envs, dtype=np.bool_)
         infos: dict[str, Any] = {
-            "ratings": np.full(actions.shape, np.nan),
+            "raw_ratings": np.full(actions.shape, np.nan),
             "consumed": np.zeros(actions.shape, dtype=np.bool_),
         }
         rewards = np.zeros(self.num_envs)
@@ -203,8 +203,8 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         if len(act):
             step = self._last = self.engine.step(actions[act], act)
             rewards[act], terminated[act], truncated[act] = step.rewards, step.terminated, step.truncated
-            infos["ratings"][act], infos["consumed"][act] = step.raw, step.consumed
-            ended = step.endings.nonzero()[0]
+            infos["raw_ratings"][act], infos["consumed"][act] = step.raw_ratings, step.consumed
+            ended = step.end_codes.nonzero()[0]
             if len(ended):
                 self._finish(infos, step, ended, act[ended])
         return self.engine.observe(keys=self.observed), rewards, terminated, truncated, infos
@@ -212,10 +212,10 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
     def _finish(self, infos: dict[str, Any], step: Step, ended: NDArray[np.intp], slots: NDArray[np.intp]) -> None:
         """Sessions ended in ``slots``, which are the rows ``ended`` of ``step``."""
         names = np.full(self.num_envs, None, dtype=object)
-        names[slots] = [self.engine.endings[code] for code in step.endings[ended].tolist()]
+        names[slots] = [self.engine.end_reasons[code] for code in step.end_codes[ended].tolist()]
         over = np.zeros(self.num_envs, dtype=np.bool_)
         over[slots] = True
-        infos["end"], infos["_end"] = names, over
+        infos["end_reason"], infos["_end_reason"] = names, over
         self.engine.end(slots)
         if self._mode is AutoresetMode.NEXT_STEP:
             self._over = over
@@ -225,7 +225,12 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         for r, slot in enumerate(slots.tolist()):
             final[slot] = {key: value[r] for key, value in last.items()}
         infos["final_obs"], infos["_final_obs"] = final, over
-        infos["final_info"] = {"end": names, "_end": over, "ratings": step.raw, "consumed": step.consumed}
+        infos["final_info"] = {
+            "end_reason": names,
+            "_end_reason": over,
+            "raw_ratings": step.raw_ratings,
+            "consumed": step.consumed,
+        }
         infos["_final_info"] = over
         self._next(slots)
 
@@ -238,19 +243,19 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         episodes = self._episodes[slots].tolist()
         seeds = [self._seeds[slot] for slot in slots.tolist()]
         if self.world.config.user_order == "sequential":
-            among = self.world.people
-            people = [
+            among = self.world.user_indices
+            users = [
                 int(among[(episode * self.num_envs + slot) % len(among)])
                 for slot, episode in zip(slots.tolist(), episodes, strict=True)
             ]
         else:
-            people = [self.engine.person_of(*pair) for pair in zip(seeds, episodes, strict=True)]
-        if any(person is not None for person in chosen):
-            people = [one if person is None else person for one, person in zip(people, chosen, strict=True)]
-        self.engine.begin(slots, seeds, episodes, people)
+            users = [self.engine.user_of(*pair) for pair in zip(seeds, episodes, strict=True)]
+        if any(user is not None for user in chosen):
+            users = [one if user is None else user for one, user in zip(users, chosen, strict=True)]
+        self.engine.begin(slots, seeds, episodes, users)
 
-    def _session_infos(self, slots: NDArray[np.intp]) -> dict[str, Any]:
-        told = [session_info(self.engine, int(person)) for person in self.engine.people[slots]]
+    def _user_infos(self, slots: NDArray[np.intp]) -> dict[str, Any]:
+        told = [user_info(self.engine, int(user)) for user in self.engine.users[slots]]
         return {key: np.array([one[key] for one in told], dtype=object) for key in told[0]}
 
     @property

@@ -28,17 +28,17 @@ from emosim_core.runs.reach import reaches, same_component
 from emosim_core.runs.reading import check, check_format, read_object
 from emosim_core.runs.records import FORMAT, read_json
 from emosim_core.runs.schemas import Count, Name, Number, Part, Usage
-from emosim_core.runs.trust import Again, confirmed, note_made
+from emosim_core.runs.trust import CommandHint, confirmed, note_made
 from emosim_core.runs.typed import typed
 from emosim_core.simulation.assembly import World
 from emosim_core.simulation.config import ComponentChoice, EnvironmentConfig
-from emosim_core.studies.asking import choose
-from emosim_core.studies.cells import CELLS, DONE, Cell, Worlds, called, read, study_of, whose
 from emosim_core.studies.cost import Estimate, estimate
 from emosim_core.studies.executor import Executor
-from emosim_core.studies.figures import AXES, HOW, figures
-from emosim_core.studies.grid import AblationConfig, cells, ways
+from emosim_core.studies.grid import AblationConfig, jobs, variants
+from emosim_core.studies.jobs import DONE, JOBS, Job, Worlds, label, read_job, spec, study_of
+from emosim_core.studies.metrics import AXES, HOW, compute_metrics
 from emosim_core.studies.study import Study
+from emosim_core.studies.trials import draw_trials
 
 MANIFEST, RESULTS, TABLE = "manifest.json", "results.json", "results.csv"
 
@@ -49,7 +49,7 @@ _MODELS = (EnvironmentConfig, AblationConfig)
 """Models of the fields of an ablation."""
 
 _COLUMNS = (
-    *("of", "study", *AXES, "seed", "measure", "side", "estimate", "low", "high", "interval", "better"),
+    *("of", "study", *AXES, "seed", "metric", "side", "estimate", "low", "high", "interval", "better"),
     *("ratings", "failed"),
 )
 
@@ -59,23 +59,23 @@ class Plan:
     """What an ablation is about to do.
 
     Attributes:
-        cells: all of it, in order.
+        jobs: all of it, in order.
         ratings: how many ratings each cell asks for, by its key.
         left_out: studies that the domain has no material for, each with the reason.
         estimates: what asking will take, by the key of each cell that asks a language model.
         announcements: what a person who runs this should be told.
     """
 
-    cells: Sequence[Cell]
+    jobs: Sequence[Job]
     ratings: Mapping[str, int]
     left_out: Mapping[str, str]
     estimates: Mapping[str, Estimate]
     announcements: Sequence[str]
 
     @property
-    def left(self) -> list[Cell]:
+    def remaining(self) -> list[Job]:
         """The cells that are not done yet."""
-        return [cell for cell in self.cells if not cell.complete]
+        return [job for job in self.jobs if not job.complete]
 
 
 class Ablation:
@@ -100,8 +100,8 @@ class Ablation:
         only: Collection[str] | None = None,
         resume: bool = False,
     ) -> None:
-        self.job = job_directory(directory, "ablate", resume)
-        self.job.check()
+        self.job_directory = job_directory(directory, "ablate", resume)
+        self.job_directory.check()
         self.worlds = Worlds(registry)
         self._only = only
         self.config, left_out = self._with_studies(config)
@@ -110,7 +110,7 @@ class Ablation:
     @property
     def directory(self) -> Path:
         """Where it is written."""
-        return self.job.path
+        return self.job_directory.path
 
     def _with_studies(self, config: AblationConfig) -> tuple[AblationConfig, dict[str, str]]:
         """The configuration with its studies by name, and those that the domain lacks material for."""
@@ -118,12 +118,12 @@ class Ablation:
             if ALL in config.studies:
                 raise ConfigurationError(f"'{ALL}' stands for every study; name no other beside it")
             return config, {}
-        world = self.worlds.of(ways(config)[0].environment)
+        world = self.worlds.of(variants(config)[0].environment)
         left_out, found = {}, []
         for component, _ in self.worlds.registry.components("study", world.domain.name):
             study, resolved = study_of(self.worlds.registry, component.name, world.domain.name)
             try:
-                choose(study, component.name, world, config.seed, whose(resolved))
+                draw_trials(study, component.name, world, config.seed, label(resolved))
             except ConfigurationError as error:
                 left_out[component.name] = str(error)
             else:
@@ -137,29 +137,29 @@ class Ablation:
 
     def _planned(self, left_out: Mapping[str, str]) -> Plan:
         """Counts everything and makes every component once, so that what is wrong is found before anything is asked."""
-        found = cells(self.config, self.directory, self._only)
+        found = jobs(self.config, self.directory, self._only)
         ratings: dict[str, int] = {}
         estimates: dict[str, Estimate] = {}
         announcements: list[str] = []
         chosen: dict[tuple[str, int], Any] = {}
         self.parts: list[dict[str, Any]] = []
-        self.asks_model = False
+        self.uses_llm = False
         seen: list[Mapping[str, Any]] = []
-        for cell in found:
-            world = self.worlds.of(cell.environment)
-            if cell.environment not in seen:
-                seen.append(cell.environment)
-                self.parts.append({"answers": dict(cell.answers), "parts": world.parts})
-                self.asks_model = self.asks_model or world.rater.asks_model
+        for job in found:
+            world = self.worlds.of(job.environment)
+            if job.environment not in seen:
+                seen.append(job.environment)
+                self.parts.append({"variant": dict(job.variant), "parts": world.parts})
+                self.uses_llm = self.uses_llm or world.rater.uses_llm
                 announcements += [one for one in world.announcements if one not in announcements]
-            same = (called(cell.study), cell.seed)
+            same = (spec(job.study), job.seed)
             if same not in chosen:
-                study, resolved = study_of(self.worlds.registry, cell.study, world.domain.name)
-                trials = choose(study, resolved.component.name, world, cell.seed, whose(resolved))
+                study, resolved = study_of(self.worlds.registry, job.study, world.domain.name)
+                trials = draw_trials(study, resolved.component.name, world, job.seed, label(resolved))
                 chosen[same] = trials
-            ratings[cell.key] = len(chosen[same].trials)
-            if world.rater.asks_model and (told := estimate(world, chosen[same])) is not None:
-                estimates[cell.key] = told
+            ratings[job.key] = len(chosen[same].trials)
+            if world.rater.uses_llm and (told := estimate(world, chosen[same])) is not None:
+                estimates[job.key] = told
         world = self.worlds.of(found[0].environment)
         self.about = _about(world)
         return Plan(found, ratings, dict(left_out), estimates, announcements)
@@ -167,20 +167,20 @@ class Ablation:
     def manifest(self) -> dict[str, Any]:
         """What manifest.json holds."""
         versions = {name: metadata.version(name) for name in ("numpy", "pydantic")}
-        for way in self.parts:
-            for part in way["parts"].values():
+        for variant in self.parts:
+            for part in variant["parts"].values():
                 name, _, version = part["provider"].rpartition(" ")
                 versions[name] = version
         return {
             "format": FORMAT,
             "kind": "ablation",
             "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            "language_model_asked": self.asks_model,
+            "uses_llm": self.uses_llm,
             "config": self.config.model_dump(mode="json"),
-            "ways": self.parts,
-            "cells": [
-                {"cell": cell.key, "study": called(cell.study), "seed": cell.seed, "answers": dict(cell.answers)}
-                for cell in self.plan.cells
+            "variants": self.parts,
+            "jobs": [
+                {"job": job.key, "study": spec(job.study), "seed": job.seed, "variant": dict(job.variant)}
+                for job in self.plan.jobs
             ],
             "left_out": dict(self.plan.left_out),
             **self.about,
@@ -188,18 +188,18 @@ class Ablation:
             "announcements": list(self.plan.announcements),
         }
 
-    def play(
+    def run(
         self,
         executor: Executor,
         on_ratings: Callable[[int], None] = lambda count: None,
-        on_cell: Callable[[Cell], None] = lambda cell: None,
+        on_job: Callable[[Job], None] = lambda job: None,
     ) -> dict[str, Any]:
         """Do every cell that is not done, and write the results.
 
         Args:
             executor: where cells are done.
             on_ratings: told how many more ratings there are.
-            on_cell: told of each cell that is done.
+            on_job: told of each cell that is done.
 
         Returns:
             The results, as results.json holds them.
@@ -208,18 +208,18 @@ class Ablation:
             EmoSimError: a cell cannot be done; those that are done stay, to be resumed.
             KeyboardInterrupt: the same.
         """
-        with self.job:
-            self.job.claim()
-            self.plan = replace(self.plan, cells=cells(self.config, self.directory, self._only))  # it may have a number
+        with self.job_directory:
+            self.job_directory.claim()
+            self.plan = replace(self.plan, jobs=jobs(self.config, self.directory, self._only))  # it may have a number
             self._begin()
             try:
-                with closing(executor.run(self.plan.left, on_ratings)) as done:
-                    for cell in done:
-                        on_cell(cell)
+                with closing(executor.run(self.plan.remaining, on_ratings)) as done:
+                    for job in done:
+                        on_job(job)
             except BaseException:
-                if not self.job.resume and not any(cell.complete for cell in self.plan.cells):
-                    shutil.rmtree(self.directory / CELLS, ignore_errors=True)
-                    self.job.discard(MANIFEST)
+                if not self.job_directory.resume and not any(job.complete for job in self.plan.jobs):
+                    shutil.rmtree(self.directory / JOBS, ignore_errors=True)
+                    self.job_directory.discard(MANIFEST)
                 raise
             told = results(self.directory, self.worlds.registry, self.config.flat())
             write_results(self.directory, told)
@@ -228,17 +228,17 @@ class Ablation:
     def _begin(self) -> None:
         """Write the manifest, or see that what is resumed is answered as it was begun."""
         manifest, before = self.manifest(), None
-        if self.job.resume:
+        if self.job_directory.resume:
             stored = _manifest(self.directory)
             _same(stored, json_text.loads(json_text.dumps(manifest)), self.directory)
             before = checked_options(AblationConfig, stored["config"], str(self.directory / MANIFEST)).flat()
         note_made(self.directory, self.config.flat(), _MODELS, self.worlds.registry, before)
-        if self.job.resume:
+        if self.job_directory.resume:
             return
         try:
             _write_json(self.directory / MANIFEST, manifest)
         except RunError:
-            self.job.discard(MANIFEST)
+            self.job_directory.discard(MANIFEST)
             raise
 
 
@@ -248,7 +248,7 @@ def resumed(
     only: Collection[str] | None,
     gateway: Mapping[str, Any],
     given: Mapping[str, Any] | None = None,
-    again: Again | None = None,
+    again: CommandHint | None = None,
 ) -> Ablation:
     """An ablation that was begun, to be continued.
 
@@ -273,7 +273,7 @@ def resumed(
         shared = {**config.environment, "gateway": {**config.environment.get("gateway", {}), **gateway}}
         config = config.model_copy(update={"environment": shared})
     stored, own = config.flat(), {**(given or {}), **({"gateway": gateway} if gateway else {})}
-    again = again or Again(typed("ablate", "--resume", path))
+    again = again or CommandHint(typed("ablate", "--resume", path))
     confirmed(path, stored, own, stored, _MODELS, registry, again)
     for name, value in (given or {}).items():
         if value != stored.get(name) and not _same_choice(name, value, stored, registry):
@@ -304,11 +304,11 @@ def _see_studies(
         return
     grid = manifest.get("config", {}).get("studies", [])
     stored = {"plugin": domain, "studies": grid}
-    again = Again(typed("ablate", "report", directory), {"studies": "--study"})
+    again = CommandHint(typed("ablate", "report", directory), {"studies": "--study"})
     confirmed(directory, stored, given, stored, _MODELS, registry, again)
     for one in reaching:
         if not any(same_component("studies", one, other, registry, domain) for other in grid):
-            raise RunError(f"{directory}: the study {called(one)!r} is not one of its grid; the files were changed")
+            raise RunError(f"{directory}: the study {spec(one)!r} is not one of its grid; the files were changed")
 
 
 def results(directory: Path, registry: Registry, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -320,9 +320,9 @@ def results(directory: Path, registry: Registry, given: Mapping[str, Any] | None
         given: values that the user gives again, of those that the directory names.
 
     Returns:
-        What results.json holds: ``plugin``, ``title``, ``scale``, ``language_model_asked``, the ``studies``; ``cells``,
-        ``pooled`` and ``differences`` as :func:`~emosim_core.studies.figures.figures` makes them; ``missing``, the
-        cells that are not done; ``intervals``, how they are made.
+        What results.json holds: ``plugin``, ``title``, ``scale``, ``uses_llm``, the ``studies``; ``jobs``,
+        ``pooled`` and ``differences`` as :func:`~emosim_core.studies.metrics.compute_metrics` makes them;
+        ``missing``, the jobs that are not done; ``intervals``, how they are made.
 
     Raises:
         RunError: there is no ablation, or a record is damaged.
@@ -333,32 +333,32 @@ def results(directory: Path, registry: Registry, given: Mapping[str, Any] | None
     domain = manifest["domain"]["name"]
     registry.load_all(domain=domain)
     there, missing = [], []
-    for one in manifest["cells"]:
-        folder = child(directory / CELLS, one["cell"])
+    for one in manifest["jobs"]:
+        folder = child(directory / JOBS, one["job"])
         if (folder / DONE).is_file():
-            there.append((one["cell"], read(folder)))
+            there.append((one["job"], read_job(folder)))
         else:
-            missing.append(one["cell"])
+            missing.append(one["job"])
     studies: dict[str, tuple[Study, str]] = {}
-    heads = [cell.head["study"] for _, cell in there]
+    heads = [job.head["study"] for _, job in there]
     _see_studies(directory, [{"name": one["name"], **one["options"]} for one in heads], given or {}, registry)
-    for _, cell in there:
-        about = cell.head["study"]
-        if about["asked"] not in studies:
+    for _, job in there:
+        about = job.head["study"]
+        if about["spec"] not in studies:
             choice: ComponentChoice = {"name": about["name"], **about["options"]}
             study, resolved = study_of(registry, choice, domain)
-            studies[about["asked"]] = (study, whose(resolved))
+            studies[about["spec"]] = (study, label(resolved))
     return {
         "format": FORMAT,
         "kind": "ablation",
         "plugin": domain,
         "title": manifest["domain"]["title"],
         "scale": manifest["domain"]["scale"],
-        "language_model_asked": any(cell.head.get("language_model_asked") for _, cell in there),
+        "uses_llm": any(job.head.get("uses_llm") for _, job in there),
         "studies": list(studies),
         "left_out": manifest["left_out"],
         "missing": missing,
-        **figures(there, studies),
+        **compute_metrics(there, studies),
         "intervals": HOW,
     }
 
@@ -370,8 +370,8 @@ def usage(directory: Path) -> dict[str, Any]:
         RunError: there is no ablation.
     """
     total: dict[str, Any] = {}
-    for one in _manifest(directory)["cells"]:
-        path = child(directory / CELLS, one["cell"]) / DONE
+    for one in _manifest(directory)["jobs"]:
+        path = child(directory / JOBS, one["job"]) / DONE
         if not path.is_file():
             continue
         for name, value in read_object(path, _DONE)["usage"].items():
@@ -393,11 +393,11 @@ def write_results(directory: Path, told: Mapping[str, Any]) -> None:
 
 
 def _rows(told: Mapping[str, Any]) -> Iterable[list[Any]]:
-    for of, part in (("cell", "cells"), ("seeds together", "pooled")):
+    for of, part in (("job", "jobs"), ("seeds together", "pooled")):
         for one in told[part]:
-            for found in one["figures"]:
-                row = {"of": of, **one, **one["answers"], **found}
-                if of != "cell":
+            for found in one["metrics"]:
+                row = {"of": of, **one, **one["variant"], **found}
+                if of != "job":
                     row["seed"] = " ".join(map(str, one["seeds"]))
                 yield ["" if row.get(name) is None else row[name] for name in _COLUMNS]
     for one in told["differences"]:
@@ -416,16 +416,16 @@ class _Domain(TypedDict):
 
 
 @with_config(strict=True)
-class _Cell(TypedDict):
-    cell: Annotated[str, Field(pattern=r"^[^/\\.\x00][^/\\\x00]*$")]
+class _Job(TypedDict):
+    job: Annotated[str, Field(pattern=r"^[^/\\.\x00][^/\\\x00]*$")]
     study: str
     seed: int
-    answers: dict[str, str]
+    variant: dict[str, str]
 
 
 @with_config(strict=True)
-class _Way(TypedDict):
-    answers: dict[str, str]
+class _Variant(TypedDict):
+    variant: dict[str, str]
     parts: dict[str, Part]
 
 
@@ -436,8 +436,8 @@ class _Manifest(TypedDict):
     format: Count
     kind: Literal["ablation"]
     config: dict[str, Any]
-    ways: list[_Way]
-    cells: list[_Cell]
+    variants: list[_Variant]
+    jobs: list[_Job]
     left_out: dict[str, str]
     domain: _Domain
     data: dict[str, int | str | None]
@@ -446,7 +446,7 @@ class _Manifest(TypedDict):
 
 @with_config(strict=True, allow_inf_nan=False, extra="allow")
 class _Done(TypedDict):
-    """What cell.json holds."""
+    """What job.json holds."""
 
     ratings: Count
     failed: Count
@@ -499,10 +499,10 @@ def _same(then: Mapping[str, Any], now: Mapping[str, Any], directory: Path) -> N
     """
     differing = [
         f"{section}: {json_text.dumps(then.get(section))[:300]} then, {json_text.dumps(now[section])[:300]} now"
-        for section in ("data", "domain", "cells")
+        for section in ("data", "domain", "jobs")
         if then.get(section) != now[section]
     ]
-    for one, other in zip(then.get("ways", []), now["ways"], strict=False):
+    for one, other in zip(then.get("variants", []), now["variants"], strict=False):
         for kind, part in other["parts"].items():
             if one["parts"].get(kind) != part:
                 differing.append(f"{kind}: {json_text.dumps(one['parts'].get(kind))} then, {json_text.dumps(part)} now")

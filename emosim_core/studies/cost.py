@@ -12,8 +12,8 @@ from emosim_core.llm.chat import ChatRequest, Usage
 from emosim_core.llm.prices import Price
 from emosim_core.llm.rater import ModelRater
 from emosim_core.simulation.assembly import World
-from emosim_core.studies.asking import population_of, situation
 from emosim_core.studies.study import Trials
+from emosim_core.studies.trials import population_of, trial_request
 
 CHARACTERS_PER_TOKEN = 4
 """What a token of English text takes on average; models differ."""
@@ -60,8 +60,8 @@ def estimate(world: World, trials: Trials) -> Estimate | None:
     count = len(trials.trials)
     places = np.unique(np.linspace(0, count - 1, min(_SAMPLE, count)).astype(int)).tolist()
     population = population_of(trials, world)
-    request = situation(world, population, [trials.trials[place] for place in places], doubted=True)
-    asked = [rater.prompter.ask(request, row, 0) for row in range(len(places))]
+    request = trial_request(world, population, [trials.trials[place] for place in places], doubted=True)
+    asked = [rater.prompt_strategy.ask(request, row, 0) for row in range(len(places))]
     backend = world.made.get("llm_backend")
     price = backend.price() if isinstance(backend, LLMBackend) else None
     prompt, completion = (_mean([measure(one) for one in asked]) for measure in (_question, _answer))

@@ -16,18 +16,18 @@ from typing import Protocol
 
 from emosim_core.errors import EmoSimError, RunError
 from emosim_core.hooks import Registry
-from emosim_core.studies.cells import Cell, Worlds, do
+from emosim_core.studies.jobs import Job, Worlds, run_job
 from emosim_core.terminal import standard_streams
 
 
 class Executor(Protocol):
     """Does cells, in any order; each is whole in itself and leaves its files behind."""
 
-    def run(self, cells: Sequence[Cell], on_ratings: Callable[[int], None]) -> Generator[Cell, None, None]:
+    def run(self, jobs: Sequence[Job], on_ratings: Callable[[int], None]) -> Generator[Job, None, None]:
         """Do cells.
 
         Args:
-            cells: what to do.
+            jobs: what to do.
             on_ratings: told how many more ratings there are.
 
         Yields:
@@ -49,11 +49,11 @@ class InThisProcess:
     def __init__(self, worlds: Worlds) -> None:
         self._worlds = worlds
 
-    def run(self, cells: Sequence[Cell], on_ratings: Callable[[int], None]) -> Generator[Cell, None, None]:
+    def run(self, jobs: Sequence[Job], on_ratings: Callable[[int], None]) -> Generator[Job, None, None]:
         try:
-            for cell in cells:
-                do(cell, self._worlds, on_ratings)
-                yield cell
+            for job in jobs:
+                run_job(job, self._worlds, on_ratings)
+                yield job
         finally:
             self._worlds.close()
 
@@ -62,28 +62,28 @@ class Processes:
     """Several cells at the same time, each in a process of this machine. No such process outlives this one.
 
     Args:
-        jobs: how many processes.
+        processes: how many processes.
     """
 
-    def __init__(self, jobs: int) -> None:
-        self._jobs = jobs
+    def __init__(self, processes: int) -> None:
+        self._processes = processes
 
-    def run(self, cells: Sequence[Cell], on_ratings: Callable[[int], None]) -> Generator[Cell, None, None]:
+    def run(self, jobs: Sequence[Job], on_ratings: Callable[[int], None]) -> Generator[Job, None, None]:
         # A new interpreter for each: a fork would bring along threads and connections.
         others = set(active_children())
         with _signals_later():
-            pool = ProcessPoolExecutor(min(self._jobs, len(cells)), get_context("spawn"), initializer=_begin_worker)
+            pool = ProcessPoolExecutor(min(self._processes, len(jobs)), get_context("spawn"), initializer=_begin_worker)
         try:
             with _signals_later():  # submit() starts the processes
-                waiting: dict[Future[tuple[int, str]], Cell] = {pool.submit(_do_alone, cell): cell for cell in cells}
+                waiting: dict[Future[tuple[int, str]], Job] = {pool.submit(_run_alone, job): job for job in jobs}
             while waiting:
                 for future in wait(waiting, return_when=FIRST_COMPLETED).done:
-                    cell = waiting.pop(future)
+                    job = waiting.pop(future)
                     ratings, problem = future.result()
                     if problem:
                         raise EmoSimError(problem)
                     on_ratings(ratings)
-                    yield cell
+                    yield job
         except BrokenProcessPool as error:
             raise RunError("a process that did cells has died; its cell is done again when this goes on") from error
         except EmoSimError:
@@ -169,12 +169,12 @@ _worlds: dict[Collection[str] | None, Worlds] = {}
 """What a process of :class:`Processes` holds from one cell to the next."""
 
 
-def _do_alone(cell: Cell) -> tuple[int, str]:
+def _run_alone(job: Job) -> tuple[int, str]:
     """Do a cell in a process of its own: how many ratings, or what went wrong (errors do not travel whole)."""
     try:
         try:
             signal.signal(signal.SIGTERM, _stop)
-            return _do(cell)
+            return _do(job)
         finally:
             if not _stopped:
                 signal.signal(signal.SIGTERM, signal.SIG_DFL)  # nothing is under way
@@ -197,9 +197,9 @@ def _end_process() -> None:
 
 
 @standard_streams()
-def _do(cell: Cell) -> tuple[int, str]:
-    only = None if cell.only is None else tuple(cell.only)
-    worlds = _worlds.setdefault(only, Worlds(Registry(only=cell.only)))
+def _do(job: Job) -> tuple[int, str]:
+    only = None if job.only is None else tuple(job.only)
+    worlds = _worlds.setdefault(only, Worlds(Registry(only=job.only)))
     done = 0
 
     def count(ratings: int) -> None:
@@ -207,7 +207,7 @@ def _do(cell: Cell) -> tuple[int, str]:
         done += ratings
 
     try:
-        do(cell, worlds, count)
+        run_job(job, worlds, count)
     except EmoSimError as error:
         return done, str(error) or type(error).__name__
     except SystemExit as error:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from emosim_core.errors import ConfigurationError
 from emosim_core.runs.records import encode
 from emosim_core.simulation.config import DEFAULT_LLM_RATER, ComponentChoice, EnvironmentConfig, read_config
-from emosim_core.studies.cells import CELLS, Cell, called
+from emosim_core.studies.jobs import JOBS, Job, spec
 
 _OPTION = re.compile(r"\s*[A-Za-z_][A-Za-z0-9_]*\s*=")
 
@@ -33,7 +33,7 @@ class AblationConfig(BaseModel):
     perturbators: list[ComponentChoice] = Field(min_length=1, description="Perturbators.")
     studies: list[ComponentChoice] = Field(min_length=1, description="Studies.")
     seed: int = Field(default=42, ge=0, le=2**63 - 1, description="The first seed.")
-    seeds: int = Field(default=1, ge=1, description="How many seeds, from the first on.")
+    num_seeds: int = Field(default=1, ge=1, description="How many seeds, from the first on.")
 
     def flat(self) -> dict[str, Any]:
         """All fields beside those of the environment, as JSON."""
@@ -42,16 +42,16 @@ class AblationConfig(BaseModel):
 
 
 @dataclass(frozen=True)
-class Way:
+class Variant:
     """One way of answering.
 
     Attributes:
         environment: an environment's configuration as JSON.
-        answers: rater, model, retrieval and perturbator by name.
+        names: rater, model, retrieval and perturbator by name.
     """
 
     environment: Mapping[str, Any]
-    answers: Mapping[str, str]
+    names: Mapping[str, str]
 
 
 def split(text: str) -> list[str]:
@@ -85,11 +85,11 @@ def choices(value: str | Mapping[str, Any] | Sequence[ComponentChoice] | None) -
         raise ConfigurationError(f"expected names with commas between, got {value!r}")
     twice = next((one for place, one in enumerate(found) if one in found[:place]), None)
     if twice is not None:
-        raise ConfigurationError(f"{called(twice)!r} is named twice in {value!r}")
+        raise ConfigurationError(f"{spec(twice)!r} is named twice in {value!r}")
     return found
 
 
-def ways(config: AblationConfig) -> list[Way]:
+def variants(config: AblationConfig) -> list[Variant]:
     """All ways of answering, those of one rater side by side.
 
     Raises:
@@ -105,35 +105,35 @@ def ways(config: AblationConfig) -> list[Way]:
         asked = {
             **config.environment,
             **one,
-            "retrieval": retrieval,
+            "items_retrieval": retrieval,
             "perturbator": perturbator,
             "on_failed_rating": "skip",  # a failed rating is counted; it ends nothing
         }
         checked: EnvironmentConfig = read_config(EnvironmentConfig, asked, "ablation")
         names = {
-            "rater": called(one["rater"] if "rater" in one else one["llm_rater"]),
-            "model": called(one["llm_model"]) if "llm_model" in one else "",
-            "retrieval": called(retrieval),
-            "perturbator": called(perturbator),
+            "rater": spec(one["rater"] if "rater" in one else one["llm_rater"]),
+            "llm_model": spec(one["llm_model"]) if "llm_model" in one else "",
+            "items_retrieval": spec(retrieval),
+            "perturbator": spec(perturbator),
         }
-        found.append(Way(checked.model_dump(mode="json"), names))
+        found.append(Variant(checked.model_dump(mode="json"), names))
     return found
 
 
-def cells(config: AblationConfig, directory: Path, only: Collection[str] | None = None) -> list[Cell]:
+def jobs(config: AblationConfig, directory: Path, only: Collection[str] | None = None) -> list[Job]:
     """All cells, those of one way of answering side by side."""
     found = []
-    for way in ways(config):
-        for study, number in itertools.product(config.studies, range(config.seeds)):
+    for variant in variants(config):
+        for study, number in itertools.product(config.studies, range(config.num_seeds)):
             seed = config.seed + number
-            key = _key(called(study), way.answers, seed)
-            found.append(Cell(key, directory / CELLS / key, study, seed, way.environment, way.answers, only))
+            key = _key(spec(study), variant.names, seed)
+            found.append(Job(key, directory / JOBS / key, study, seed, variant.environment, variant.names, only))
     return found
 
 
-def _key(study: str, answers: Mapping[str, str], seed: int) -> str:
+def _key(study: str, names: Mapping[str, str], seed: int) -> str:
     """A name for a folder: readable, and different for every cell."""
-    parts = [study, *filter(None, answers.values()), f"seed{seed}"]
+    parts = [study, *filter(None, names.values()), f"seed{seed}"]
     digest = blake2b(encode({"parts": parts}), digest_size=4).hexdigest()
     words = "-".join(re.sub(r"[^A-Za-z0-9._]+", "_", part)[:24].strip("._") for part in parts)
     return f"{words}-{digest}"

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from emosim_core.errors import ConfigurationError
-from emosim_core.studies.study import Measure, Rated, Study, StudySetting, Trial, Trials
+from emosim_core.studies.study import Metric, RatedTrials, Study, StudySetting, Trial, Trials
 
 
 class SamplingOptions(BaseModel):
@@ -39,16 +39,16 @@ class Sampling(Study):
                 "that as 'real_ratings' of its Domain"
             )
         items = len(setting.catalog)
-        every = len(setting.people) * items
+        every = len(setting.user_indices) * items
         drawn = setting.rng.choice(every, min(self.options.pairs, every), replace=False)
         return Trials(
-            [setting.population.users[index] for index in setting.people.tolist()],
+            [setting.population.users[index] for index in setting.user_indices.tolist()],
             [Trial(pair // items, pair % items) for pair in drawn.tolist()],
-            {"people": list(domain.real_ratings), "source": domain.real_ratings_source},
+            {"real_ratings": list(domain.real_ratings), "source": domain.real_ratings_source},
         )
 
-    def measures(self, rated: Rated) -> Sequence[Measure]:
-        levels, wanted = rated.scale.levels, np.array(rated.facts["people"])
+    def metrics(self, rated: RatedTrials) -> Sequence[Metric]:
+        levels, wanted = rated.scale.levels, np.array(rated.facts["real_ratings"])
         nearest = np.abs(np.where(rated.answered, rated.ratings, np.inf)[:, None] - levels).argmin(axis=1)
         sums = np.zeros((len(nearest), len(levels)))
         sums[np.flatnonzero(rated.answered), nearest[rated.answered]] = 1.0
@@ -60,4 +60,4 @@ class Sampling(Study):
             return distance
 
         everything = np.ones(len(nearest), dtype=np.bool_)
-        return [Measure("total variation distance", "", everything, sums, value, better="lower", inflated=True)]
+        return [Metric("total variation distance", "", everything, sums, value, better="lower", inflated=True)]

@@ -20,7 +20,7 @@ class CollectionsOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    people: int = Field(default=100, ge=1, description="People per series; everyone where there are fewer.")
+    users: int = Field(default=100, ge=1, description="People per series; everyone where there are fewer.")
 
 
 class Collections(Study):
@@ -37,10 +37,10 @@ class Collections(Study):
     def trials(self, setting: StudySetting) -> Trials:
         scale, rng, catalog = setting.domain.scale, setting.rng, setting.catalog
         public = scale.round(catalog.scale.convert(catalog.public_ratings, scale)).tolist()
-        users = [setting.population.users[index] for index in setting.people.tolist()]
+        users = [setting.population.users[index] for index in setting.user_indices.tolist()]
         trials = []
         for name, earlier, last, others in _series(setting):
-            for person in rng.choice(len(users), min(self.options.people, len(users)), replace=False).tolist():
+            for user in rng.choice(len(users), min(self.options.users, len(users)), replace=False).tolist():
                 beside = rng.choice(others, min(len(earlier), len(others)), replace=False).tolist()
                 order = rng.permutation(len(earlier) + len(beside)).tolist()
                 for side, mark, least, most in (
@@ -49,7 +49,7 @@ class Collections(Study):
                 ):
                     known = [(part, mark) for part in earlier] + [(item, public[item]) for item in beside]
                     memory = tuple(known[place] for place in order)
-                    trials.append(Trial(person, last, side, name, users[person].id, least, most, memory))
+                    trials.append(Trial(user, last, side, name, users[user].id, least, most, memory))
         return Trials(users, trials)
 
 

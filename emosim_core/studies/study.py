@@ -26,7 +26,7 @@ class StudySetting:
         domain: the domain.
         catalog: the items.
         population: the people that the plugin or the user brought.
-        people: indices in ``population`` of those that may be asked, rising.
+        user_indices: indices in ``population`` of those that may be asked, rising.
         rng: all randomness of the choice; made from the seed and the study's name, so that every way of answering
             meets the same trials.
     """
@@ -34,7 +34,7 @@ class StudySetting:
     domain: Domain
     catalog: Catalog
     population: Population
-    people: NDArray[np.intp]
+    user_indices: NDArray[np.intp]
     rng: np.random.Generator
 
 
@@ -43,7 +43,7 @@ class Trial:
     """One rating that a study asks for. The person remembers what is put in place and nothing else.
 
     Attributes:
-        person: index in :attr:`Trials.people`.
+        user: index in :attr:`Trials.users`.
         item: index in the catalogue.
         side: ``"positive"``, ``"negative"`` or empty.
         group: what results are also told by, such as a category; empty for none.
@@ -53,7 +53,7 @@ class Trial:
         memory: items and their ratings on the domain's scale, oldest first.
     """
 
-    person: int
+    user: int
     item: int
     side: str = ""
     group: str = ""
@@ -68,18 +68,18 @@ class Trials:
     """The trials of a study.
 
     Attributes:
-        people: whom it asks; people of the setting or of its own.
+        users: whom it asks; people of the setting or of its own.
         trials: what they are asked, at least one.
         facts: what the measures need beside the ratings; goes into the record as JSON.
     """
 
-    people: Sequence[User]
+    users: Sequence[User]
     trials: Sequence[Trial]
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Rated:
+class RatedTrials:
     """What came of trials, column by column, as read from records. n trials, those of several seeds included.
 
     Attributes:
@@ -107,7 +107,7 @@ class Rated:
 
 
 @dataclass(frozen=True)
-class Measure:
+class Metric:
     """A figure as a function of sums over trials, which can be drawn again cluster by cluster.
 
     Attributes:
@@ -144,28 +144,28 @@ class Study:
         """
         raise NotImplementedError(f"{type(self).__name__} does not implement trials")
 
-    def measures(self, rated: Rated) -> Sequence[Measure]:
+    def metrics(self, rated: RatedTrials) -> Sequence[Metric]:
         """What the ratings come to: the share of successes of each side that there is, where nothing else is said."""
         return [success_share(rated, side) for side in SIDES if (rated.sides == side).any()]
 
 
-def success_share(rated: Rated, side: str) -> Measure:
+def success_share(rated: RatedTrials, side: str) -> Metric:
     """The share of the answered trials of one side that succeeded."""
     concerned = rated.sides == side
-    return Measure("success share", side, concerned, _counted(rated, concerned), _share, share=True)
+    return Metric("success share", side, concerned, _counted(rated, concerned), _share, share=True)
 
 
-def mean_of_both_shares(rated: Rated) -> Measure:
+def mean_of_both_shares(rated: RatedTrials) -> Metric:
     """The mean of the shares of the positive and the negative side, each counting half."""
     sums = np.concatenate([_counted(rated, rated.sides == side) for side in (POSITIVE, NEGATIVE)], axis=1)
 
     def value(sums: NDArray[np.float64]) -> NDArray[np.float64]:
         return (_share(sums[..., :2]) + _share(sums[..., 2:])) / 2
 
-    return Measure("success share", BOTH, np.isin(rated.sides, (POSITIVE, NEGATIVE)), sums, value)
+    return Metric("success share", BOTH, np.isin(rated.sides, (POSITIVE, NEGATIVE)), sums, value)
 
 
-def _counted(rated: Rated, concerned: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _counted(rated: RatedTrials, concerned: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Successes and answers, shape ``(n, 2)``."""
     counts = concerned & ~np.isnan(rated.succeeded)
     return np.stack([np.where(counts, rated.succeeded, 0.0), counts.astype(np.float64)], axis=1)

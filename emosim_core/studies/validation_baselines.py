@@ -9,16 +9,16 @@ from numpy.typing import NDArray
 
 from emosim_core.errors import MissingDependencyError
 from emosim_core.model import Catalog, RatingScale
-from emosim_core.studies.validation_people import KNOWN, RealPerson, of_group
+from emosim_core.studies.validation_users import TRAIN, RealUser, of_split
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
 
-PERSON, ITEM, BOTH, FACTORS = "person's mean", "item's mean", "item's mean + person's bias", "matrix factorisation"
+USER_MEAN, ITEM_MEAN, BOTH, FACTORS = "user's mean", "item's mean", "item's mean + user's bias", "matrix factorization"
 """The baselines of ratings."""
 
-ITEM_DOUBT, PERSON_DOUBT = 5.0, 3.0
-"""Ratings at the mean of all that an item's mean, and without bias that a person's bias, must outweigh."""
+ITEM_DOUBT, USER_DOUBT = 5.0, 3.0
+"""Ratings at the mean of all that an item's mean, and without bias that a user's bias, must outweigh."""
 
 _EPOCHS, _NUMBER = 30, 50
 """Passes over the ratings, and factors, of the matrix factorisation."""
@@ -29,7 +29,7 @@ class Baselines:
 
     Args:
         catalog: the items, whose public ratings and counts are the known people's.
-        people: everybody.
+        real_users: everybody.
         measured: whom ratings are foretold of.
         scale: the domain's scale.
         seed: of the matrix factorisation.
@@ -41,13 +41,13 @@ class Baselines:
     def __init__(
         self,
         catalog: Catalog,
-        people: Sequence[RealPerson],
-        measured: Sequence[RealPerson],
+        real_users: Sequence[RealUser],
+        measured: Sequence[RealUser],
         scale: RatingScale,
         seed: int,
     ) -> None:
-        known = of_group(people, KNOWN)
-        self._middle = float(np.concatenate([person.values for person in known]).mean())
+        known = of_split(real_users, TRAIN)
+        self._middle = float(np.concatenate([real_user.values for real_user in known]).mean())
         counts = catalog.public_counts.astype(np.float64)
         means = np.where(catalog.has_public_rating, catalog.public_ratings, self._middle)
         self._item = (counts * means + ITEM_DOUBT * self._middle) / (counts + ITEM_DOUBT)
@@ -57,30 +57,30 @@ class Baselines:
         self._scale = scale
         self._factors = _factors(known, measured, len(catalog), scale, seed)
 
-    def ratings(self, person: RealPerson, items: Ints) -> dict[str, Floats]:
+    def ratings(self, real_user: RealUser, items: Ints) -> dict[str, Floats]:
         """What each baseline says of each item, on the domain's scale."""
-        bias = float((person.past_values - self._item[person.past]).sum()) / (person.remembered + PERSON_DOUBT)
+        bias = float((real_user.past_values - self._item[real_user.past]).sum()) / (real_user.past_count + USER_DOUBT)
         low, high = self._scale.low, self._scale.high
         said = {
-            PERSON: np.full(len(items), float(person.past_values.mean())),
-            ITEM: self._item[items],
+            USER_MEAN: np.full(len(items), float(real_user.past_values.mean())),
+            ITEM_MEAN: self._item[items],
             BOTH: self._item[items] + bias,
-            FACTORS: self._factors[person.id][items],
+            FACTORS: self._factors[real_user.id][items],
         }
         return {name: np.clip(values, low, high) for name, values in said.items()}
 
-    def choices(self, person: RealPerson, items: Ints) -> dict[str, Floats]:
+    def choices(self, real_user: RealUser, items: Ints) -> dict[str, Floats]:
         """Scores for whether the person chooses each item."""
-        own = self._categories[person.past].mean(axis=0)
+        own = self._categories[real_user.past].mean(axis=0)
         return {
             "popularity alone": self._counts[items],
             "categories in common": self._categories[items] @ own,
-            FACTORS: self._factors[person.id][items],
+            FACTORS: self._factors[real_user.id][items],
         }
 
 
 def _factors(
-    known: Sequence[RealPerson], measured: Sequence[RealPerson], items: int, scale: RatingScale, seed: int
+    known: Sequence[RealUser], measured: Sequence[RealUser], items: int, scale: RatingScale, seed: int
 ) -> dict[str, Floats]:
     """Every rating of the measured by Funk's matrix factorisation, learnt from all that is known or remembered."""
     try:
@@ -90,18 +90,18 @@ def _factors(
             "the baseline of matrix factorisation", "scikit-surprise", "pip install 'emosim-core[train]'"
         ) from error
     triples = [
-        (person.id, item, rating)
-        for people, part in ((known, None), (measured, True))
-        for person in people
+        (real_user.id, item, rating)
+        for real_users, part in ((known, None), (measured, True))
+        for real_user in real_users
         for item, rating in zip(
-            (person.items if part is None else person.past).tolist(),
-            (person.values if part is None else person.past_values).tolist(),
+            (real_user.items if part is None else real_user.past).tolist(),
+            (real_user.values if part is None else real_user.past_values).tolist(),
             strict=True,
         )
     ]
     import pandas as pd
 
-    table = pd.DataFrame(triples, columns=["person", "item", "rating"])
+    table = pd.DataFrame(triples, columns=["user", "item", "rating"])
     data = surprise.Dataset.load_from_df(table, surprise.Reader(rating_scale=(scale.low, scale.high)))
     model = surprise.SVD(n_factors=_NUMBER, n_epochs=_EPOCHS, reg_all=0.05, random_state=seed)
     train = data.build_full_trainset()
@@ -113,7 +113,7 @@ def _factors(
     of_item = np.where(there, model.bi[place], 0.0)
     vectors = np.where(there[:, None], model.qi[place], 0.0)
     found = {}
-    for person in measured:
-        inner = train.to_inner_uid(person.id)
-        found[person.id] = train.global_mean + model.bu[inner] + of_item + vectors @ model.pu[inner]
+    for real_user in measured:
+        inner = train.to_inner_uid(real_user.id)
+        found[real_user.id] = train.global_mean + model.bu[inner] + of_item + vectors @ model.pu[inner]
     return found

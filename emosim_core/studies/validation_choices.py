@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from emosim_core.studies.validation_people import RealPerson
+from emosim_core.studies.validation_users import RealUser
 
 Ints = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
-class Shown:
+class ChoiceSet:
     """What one person is shown; P is the number of items that they chose.
 
     Attributes:
@@ -28,21 +28,23 @@ class Shown:
     matched: Ints
 
 
-def shown(person: RealPerson, counts: NDArray[np.int64], most: int, asked: int, seed: int) -> Shown:
+def draw_choice_set(
+    real_user: RealUser, counts: NDArray[np.int64], most: int, max_positives: int, seed: int
+) -> ChoiceSet:
     """Choose what a person is shown.
 
     Args:
-        person: the person.
+        real_user: the person.
         counts: how many people rated each item, as the rater knows it.
         most: the largest ratio of items that were not chosen to one that was.
-        asked: held-out items at most.
+        max_positives: held-out items at most.
         seed: decides, with the person's id, which.
     """
-    rng = np.random.default_rng([seed, *person.id.encode()])
-    chosen = rng.permutation(person.later)[:asked]
-    others = np.setdiff1d(np.arange(len(counts)), person.items)
+    rng = np.random.default_rng([seed, *real_user.id.encode()])
+    chosen = rng.permutation(real_user.later)[:max_positives]
+    others = np.setdiff1d(np.arange(len(counts)), real_user.items)
     random = rng.permutation(others)[: most * len(chosen)]
-    return Shown(chosen, random, matched(chosen, others, counts, rng))
+    return ChoiceSet(chosen, random, matched(chosen, others, counts, rng))
 
 
 def matched(chosen: Ints, others: Ints, counts: NDArray[np.int64], rng: np.random.Generator) -> Ints:

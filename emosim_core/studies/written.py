@@ -10,12 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from emosim_core.errors import ConfigurationError
 from emosim_core.model import RatingScale, User
-from emosim_core.model.domain import StudyPeople
+from emosim_core.model.domain import StudyUsers
 from emosim_core.studies.study import (
     NEGATIVE,
     POSITIVE,
-    Measure,
-    Rated,
+    Metric,
+    RatedTrials,
     Study,
     StudySetting,
     Trial,
@@ -50,7 +50,7 @@ class CategoryPreference(Study):
     def trials(self, setting: StudySetting) -> Trials:
         written = _written(setting)
         scale = setting.domain.scale
-        people: list[User] = []
+        users: list[User] = []
         trials = []
         for category, lovers in written.lovers.items():
             inside = _of_category(setting, category)
@@ -58,15 +58,15 @@ class CategoryPreference(Study):
                 (POSITIVE, inside, scale.carry(LOVED), None),
                 (NEGATIVE, ~inside, None, scale.carry(REJECTED)),
             )
-            for person in lovers:
+            for user in lovers:
                 for side, there, least, most in sides:
                     for item in _drawn(setting, there, self.options.items):
-                        trials.append(Trial(len(people), item, side, category, at_least=least, at_most=most))
-                people.append(person)
-        return Trials(people, trials)
+                        trials.append(Trial(len(users), item, side, category, at_least=least, at_most=most))
+                users.append(user)
+        return Trials(users, trials)
 
-    def measures(self, rated: Rated) -> Sequence[Measure]:
-        return [*super().measures(rated), mean_of_both_shares(rated)]
+    def metrics(self, rated: RatedTrials) -> Sequence[Metric]:
+        return [*super().metrics(rated), mean_of_both_shares(rated)]
 
 
 class _OneOpinion(Study):
@@ -77,19 +77,19 @@ class _OneOpinion(Study):
 
     def trials(self, setting: StudySetting) -> Trials:
         written = _written(setting)
-        people, side, least, most = self._asked(written, setting.domain.scale)
+        users, side, least, most = self._asked(written, setting.domain.scale)
         ids = [item.id for item in setting.catalog.items]
         return Trials(
-            people,
+            users,
             [
                 # Another draw of items for each person: a trial is a cluster of its own, unless it comes again.
-                Trial(index, item, side, category, f"{person.id} {ids[item]}", at_least=least, at_most=most)
-                for index, person in enumerate(people)
+                Trial(index, item, side, category, f"{user.id} {ids[item]}", at_least=least, at_most=most)
+                for index, user in enumerate(users)
                 for category, item in self._items(written, setting)
             ],
         )
 
-    def _items(self, written: StudyPeople, setting: StudySetting) -> Iterator[tuple[str, int]]:
+    def _items(self, written: StudyUsers, setting: StudySetting) -> Iterator[tuple[str, int]]:
         seen: set[int] = set()
         for category in written.lovers:
             there = _of_category(setting, category)
@@ -98,9 +98,7 @@ class _OneOpinion(Study):
                 seen.add(item)
                 yield category, item
 
-    def _asked(
-        self, written: StudyPeople, scale: RatingScale
-    ) -> tuple[Sequence[User], str, float | None, float | None]:
+    def _asked(self, written: StudyUsers, scale: RatingScale) -> tuple[Sequence[User], str, float | None, float | None]:
         """The people, the side, and the bounds of success."""
         raise NotImplementedError
 
@@ -108,33 +106,29 @@ class _OneOpinion(Study):
 class HighRating(_OneOpinion):
     """Whether people who give everything top marks do so: at least 9 of 10 (EmoSim-RL)."""
 
-    def _asked(
-        self, written: StudyPeople, scale: RatingScale
-    ) -> tuple[Sequence[User], str, float | None, float | None]:
+    def _asked(self, written: StudyUsers, scale: RatingScale) -> tuple[Sequence[User], str, float | None, float | None]:
         return written.generous, POSITIVE, scale.carry(TOP), None
 
 
 class LowRating(_OneOpinion):
     """Whether people who dislike everything rate so: at most 3 of 10 (EmoSim-RL)."""
 
-    def _asked(
-        self, written: StudyPeople, scale: RatingScale
-    ) -> tuple[Sequence[User], str, float | None, float | None]:
+    def _asked(self, written: StudyUsers, scale: RatingScale) -> tuple[Sequence[User], str, float | None, float | None]:
         return written.strict, NEGATIVE, None, scale.carry(BOTTOM)
 
 
-def _written(setting: StudySetting) -> StudyPeople:
+def _written(setting: StudySetting) -> StudyUsers:
     """The domain's written people.
 
     Raises:
         ConfigurationError: it has none.
     """
-    if setting.domain.study_people is None:
+    if setting.domain.study_users is None:
         raise ConfigurationError(
             f"the domain {setting.domain.name!r} brings no written people for this study; its plugin gives them as "
-            "'study_people' of its Domain"
+            "'study_users' of its Domain"
         )
-    return setting.domain.study_people
+    return setting.domain.study_users
 
 
 def _of_category(setting: StudySetting, category: str) -> NDArray[np.bool_]:

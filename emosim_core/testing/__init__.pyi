@@ -21,9 +21,9 @@ from .files import fails as fails
 from .files import real as real
 from .files import write_folder as write_folder
 from .files import write_zip as write_zip
-from .people import PeopleProfileConformance as PeopleProfileConformance
 from .policy import PolicyConformance as PolicyConformance
-from .prompter import PrompterConformance as PrompterConformance
+from .population import PopulationProfileConformance as PopulationProfileConformance
+from .prompt_strategy import PromptStrategyConformance as PromptStrategyConformance
 from .pytest_plugin import Emosim as Emosim
 from .pytest_plugin import Finished as Finished
 from .rater import RaterConformance as RaterConformance

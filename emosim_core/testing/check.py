@@ -21,7 +21,7 @@ from emosim_core.testing.contract import BrokenRuleError
 from emosim_core.testing.domain import DomainConformance
 from emosim_core.testing.policy import PolicyConformance
 from emosim_core.testing.process import in_new_process
-from emosim_core.testing.prompter import PrompterConformance
+from emosim_core.testing.prompt_strategy import PromptStrategyConformance
 from emosim_core.testing.rater import RaterConformance
 from emosim_core.testing.retrieval import RetrievalConformance
 from emosim_core.testing.shaping import RewardShapingConformance
@@ -41,7 +41,7 @@ SUITES: dict[str, type[ComponentConformance]] = {
         RewardShapingConformance,
         PolicyConformance,
         LLMBackendConformance,
-        PrompterConformance,
+        PromptStrategyConformance,
         StudyConformance,
     )
 }

@@ -11,7 +11,7 @@ from emosim_core.testing.conformance import ComponentConformance, no_error, unto
 from emosim_core.testing.contract import hold
 from emosim_core.testing.worlds import SmallWorld, draws
 
-_PEOPLE, _SLATES = 40, (1, 3)
+_USERS, _SLATES = 40, (1, 3)
 
 
 class SelectorConformance(ComponentConformance):
@@ -32,22 +32,22 @@ class SelectorConformance(ComponentConformance):
     def test_it_answers_booleans_and_never_a_failed_rating(self) -> None:
         for world in self.worlds():
             for slate in _SLATES:
-                ratings = world.ratings(_PEOPLE, slate, failed=0.3)
-                consumed = self._select(self.made(world), ratings, np.arange(_PEOPLE))
+                ratings = world.ratings(_USERS, slate, failed=0.3)
+                consumed = self._select(self.made(world), ratings, np.arange(_USERS))
                 hold("selector-failed", not (consumed & np.isnan(ratings)).any(), "a failed rating was consumed.")
 
-    def test_a_person_chooses_the_same_alone_as_among_others(self) -> None:
+    def test_a_user_chooses_the_same_alone_as_among_others(self) -> None:
         for world in self.worlds():
-            ratings = world.ratings(_PEOPLE, 3)
-            together = self._select(self.made(world), ratings, np.arange(_PEOPLE))
-            for person in range(0, _PEOPLE, 7):
-                alone = self._select(self.made(world), ratings[[person]], np.array([person]))
-                hold("selector-alone", np.array_equal(alone[0], together[person]), f"person {person} chose otherwise.")
+            ratings = world.ratings(_USERS, 3)
+            together = self._select(self.made(world), ratings, np.arange(_USERS))
+            for user in range(0, _USERS, 7):
+                alone = self._select(self.made(world), ratings[[user]], np.array([user]))
+                hold("selector-alone", np.array_equal(alone[0], together[user]), f"person {user} chose otherwise.")
 
     def test_it_repeats_itself(self) -> None:
         for world in self.worlds():
-            ratings = world.ratings(_PEOPLE, 3)
-            selector, everyone = self.made(world), np.arange(_PEOPLE)
+            ratings = world.ratings(_USERS, 3)
+            selector, everyone = self.made(world), np.arange(_USERS)
             first, again = (self._select(selector, ratings, everyone) for _ in range(2))
             anew = self._select(self.made(world), ratings, everyone)
             for other in (again, anew):
@@ -55,13 +55,13 @@ class SelectorConformance(ComponentConformance):
 
     def test_it_changes_nothing(self) -> None:
         for world in self.worlds():
-            ratings = world.ratings(_PEOPLE, 3, failed=0.1)
+            ratings = world.ratings(_USERS, 3, failed=0.1)
             with untouched("selector-reads", {"the array of ratings": ratings}):
-                self._select(self.made(world), ratings, np.arange(_PEOPLE))
+                self._select(self.made(world), ratings, np.arange(_USERS))
 
-    def _select(self, selector: Selector, ratings: NDArray[np.float64], people: NDArray[np.intp]) -> NDArray[np.bool_]:
+    def _select(self, selector: Selector, ratings: NDArray[np.float64], users: NDArray[np.intp]) -> NDArray[np.bool_]:
         with no_error("selector-shape", self.subject):
-            answer = selector.select_batch(ratings, draws(people, Stage.SELECT))
+            answer = selector.select_batch(ratings, draws(users, Stage.SELECT))
         hold("selector-shape", isinstance(answer, np.ndarray), f"a {type(answer).__name__}.")
         shaped = answer.shape == ratings.shape and answer.dtype == np.bool_
         hold("selector-shape", shaped, f"{answer.dtype} of the shape {answer.shape} for ratings of {ratings.shape}.")
@@ -79,25 +79,25 @@ class PerturbatorConformance(ComponentConformance):
     def test_it_answers_finite_numbers_and_takes_failed_ratings(self) -> None:
         for world in self.worlds():
             for slate in _SLATES:
-                ratings = world.ratings(_PEOPLE, slate, failed=0.2)
-                answer = self._perturb(self.make(), ratings, world, np.arange(_PEOPLE))
+                ratings = world.ratings(_USERS, slate, failed=0.2)
+                answer = self._perturb(self.make(), ratings, world, np.arange(_USERS))
                 finite = np.isfinite(answer[~np.isnan(ratings)]).all()
                 hold("perturbator-finite", bool(finite), "a rating became no finite number.")
 
     def test_a_rating_is_perturbed_the_same_alone_as_among_others(self) -> None:
         for world in self.worlds():
-            ratings = world.ratings(_PEOPLE, 3)
-            together = self._perturb(self.make(), ratings, world, np.arange(_PEOPLE))
-            for person in range(0, _PEOPLE, 7):
-                alone = self._perturb(self.make(), ratings[[person]], world, np.array([person]))
-                same = np.array_equal(alone[0], together[person])
-                found = f"person {person} got {alone[0]} alone, {together[person]} with others."
+            ratings = world.ratings(_USERS, 3)
+            together = self._perturb(self.make(), ratings, world, np.arange(_USERS))
+            for user in range(0, _USERS, 7):
+                alone = self._perturb(self.make(), ratings[[user]], world, np.array([user]))
+                same = np.array_equal(alone[0], together[user])
+                found = f"person {user} got {alone[0]} alone, {together[user]} with others."
                 hold("perturbator-alone", same, found)
 
     def test_it_repeats_itself(self) -> None:
         for world in self.worlds():
-            ratings = world.ratings(_PEOPLE, 3)
-            perturbator, everyone = self.make(), np.arange(_PEOPLE)
+            ratings = world.ratings(_USERS, 3)
+            perturbator, everyone = self.make(), np.arange(_USERS)
             first, again = (self._perturb(perturbator, ratings, world, everyone) for _ in range(2))
             anew = self._perturb(self.make(), ratings, world, everyone)
             for other in (again, anew):
@@ -105,16 +105,16 @@ class PerturbatorConformance(ComponentConformance):
 
     def test_it_changes_nothing(self) -> None:
         for world in self.worlds():
-            ratings = world.ratings(_PEOPLE, 3, failed=0.1)
+            ratings = world.ratings(_USERS, 3, failed=0.1)
             with untouched("perturbator-reads", {"the array of ratings": ratings}):
-                self._perturb(self.make(), ratings, world, np.arange(_PEOPLE))
+                self._perturb(self.make(), ratings, world, np.arange(_USERS))
 
     def _perturb(
-        self, perturbator: Perturbator, ratings: NDArray[np.float64], world: SmallWorld, people: NDArray[np.intp]
+        self, perturbator: Perturbator, ratings: NDArray[np.float64], world: SmallWorld, users: NDArray[np.intp]
     ) -> NDArray[np.float64]:
         rule = "perturbator-finite" if np.isnan(ratings).any() else "perturbator-shape"
         with no_error(rule, self.subject):
-            answer = perturbator.perturb_batch(ratings, world.scale, draws(people, Stage.PERTURB))
+            answer = perturbator.perturb_batch(ratings, world.scale, draws(users, Stage.PERTURB))
         hold("perturbator-shape", isinstance(answer, np.ndarray), f"a {type(answer).__name__}.")
         shaped = answer.shape == ratings.shape and answer.dtype.kind in "fiu"
         hold("perturbator-shape", shaped, f"{answer.dtype} of the shape {answer.shape} for ratings of {ratings.shape}.")

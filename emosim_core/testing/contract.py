@@ -81,7 +81,7 @@ RULES: dict[str, Rule] = {
         "to 1, with their source.",
         domain_examples="A worked example for prompts has a person, an item and a reason in words, and a rating on the "
         "domain's scale; there may be none.",
-        domain_study_people="A domain's people for studies, where there are any, are users with ids of their own: some "
+        domain_study_users="A domain's people for studies, where there are any, are users with ids of their own: some "
         "for each loved category, which they like, some generous and some strict.",
         domain_defaults="A domain's default sources of items and of people exist and load without options.",
         domain_environment="An environment of the domain passes Gymnasium's check_env without a warning.",
@@ -145,8 +145,8 @@ RULES: dict[str, Rule] = {
         "emosim_reward_shapings",
         shaping_shape="A reward shaping answers one reward for each person and item, and one code for each person.",
         shaping_finite="The reward of what was consumed is a finite number.",
-        shaping_endings="A code is 0, or the place, from 1, of a reason in 'endings'; reasons are distinct texts and "
-        "none is 'interrupted', 'max_steps' or 'out_of_items'.",
+        shaping_end_reasons="A code is 0, or the place, from 1, of a reason in 'end_reasons'; reasons are "
+        "distinct texts and none is 'interrupted', 'max_steps' or 'out_of_items'.",
         shaping_alone="A reward and an ending depend on the person's own session and draws alone.",
         shaping_begins="begin() forgets what went before in a slot.",
         shaping_state="State is made in start(), so that copies of a shaping keep their own.",
@@ -161,11 +161,12 @@ RULES: dict[str, Rule] = {
         policy_reads="A policy changes nothing of what it is given.",
     ),
     **_rules(
-        "emosim_llm_raters",
-        prompter_asks="A prompter makes one ChatRequest of a person and an item, the same whenever it is asked.",
-        prompter_reads="Each of the choices that a question offers is read as a level of the domain's scale.",
-        prompter_strict="An answer that is no rating in the form asked for is an LLMMalformedError, never a rating.",
-        prompter_again="A question that is put again says what was wrong with the answer.",
+        "emosim_prompt_strategies",
+        prompt_strategy_asks="A prompter makes one ChatRequest of a person and an item, the same whenever it is asked.",
+        prompt_strategy_reads="Each of the choices that a question offers is read as a level of the domain's scale.",
+        prompt_strategy_strict="An answer that is no rating in the form asked for is an LLMMalformedError, "
+        "never a rating.",
+        prompt_strategy_again="A question that is put again says what was wrong with the answer.",
     ),
     **_rules(
         "emosim_studies",
@@ -176,7 +177,7 @@ RULES: dict[str, Rule] = {
         study_bounds="A bound of success lies on the domain's scale, or is None.",
         study_repeats="The same setting and seed give the same trials.",
         study_reads="A study changes nothing of what it is given.",
-        study_measures="A measure has a row of sums for each rating, and makes a value from 0 to 1 of their total.",
+        study_metrics="A measure has a row of sums for each rating, and makes a value from 0 to 1 of their total.",
         study_failed="A failed rating (NaN) adds nothing to a measure.",
     ),
     **_rules(

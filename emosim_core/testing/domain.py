@@ -7,7 +7,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from emosim_core.model import Domain, Emotion, Example, RatingScale, StudyPeople, User, Words
+from emosim_core.model import Domain, Emotion, Example, RatingScale, StudyUsers, User, Words
 from emosim_core.model.user import TRAITS
 from emosim_core.testing.conformance import (
     ComponentConformance,
@@ -61,7 +61,7 @@ class DomainConformance(ComponentConformance):
     def test_it_has_all_words(self) -> None:
         words = self.make().words
         hold("domain-words", isinstance(words, Words), f"a {type(words).__name__}.")
-        for name in ("item", "items", "consume", "consumed", "consumption", "person", "creators"):
+        for name in ("item", "items", "consume", "consumed", "consumption", "user", "creators"):
             hold("domain-words", bool(getattr(words, name)), f"nothing for {name!r}.")
         for trait in TRAITS:
             texts = tuple(words.traits.get(trait, ()))
@@ -94,29 +94,29 @@ class DomainConformance(ComponentConformance):
         for place, example in enumerate(domain.examples):
             which = f"example {place + 1}"
             hold("domain-examples", isinstance(example, Example), f"{which} is a {type(example).__name__}.")
-            for part in ("person", "item", "reason"):
+            for part in ("user", "item", "reason"):
                 text = getattr(example, part)
                 hold("domain-examples", isinstance(text, str) and bool(text.strip()), f"{which} has no {part}.")
             fits = isinstance(example.rating, (int, float)) and domain.scale.contains(example.rating)
             hold("domain-examples", fits, f"{which} has the rating {example.rating!r}.")
 
-    def test_its_people_for_studies_are_people(self) -> None:
-        written = self.make().study_people
+    def test_its_users_for_studies_are_users(self) -> None:
+        written = self.make().study_users
         if written is None:
             return
-        hold("domain-study-people", isinstance(written, StudyPeople), f"a {type(written).__name__}.")
+        hold("domain-study-users", isinstance(written, StudyUsers), f"a {type(written).__name__}.")
         groups = {**written.lovers, "generous": written.generous, "strict": written.strict}
-        for name, people in groups.items():
-            hold("domain-study-people", bool(people), f"nobody for {name!r}.")
-            for user in people:
-                hold("domain-study-people", isinstance(user, User), f"a {type(user).__name__} for {name!r}.")
-        for category, people in written.lovers.items():
-            for user in people:
-                hold("domain-study-people", category in user.liked, f"{user.id!r} does not like {category!r}.")
-        ids = [user.id for people in groups.values() for user in people]
-        hold("domain-study-people", len(set(ids)) == len(ids), "two of them have the same id.")
+        for name, users in groups.items():
+            hold("domain-study-users", bool(users), f"nobody for {name!r}.")
+            for user in users:
+                hold("domain-study-users", isinstance(user, User), f"a {type(user).__name__} for {name!r}.")
+        for category, users in written.lovers.items():
+            for user in users:
+                hold("domain-study-users", category in user.liked, f"{user.id!r} does not like {category!r}.")
+        ids = [user.id for users in groups.values() for user in users]
+        hold("domain-study-users", len(set(ids)) == len(ids), "two of them have the same id.")
 
-    def test_its_default_items_and_people_keep_to_their_contract(self) -> None:
+    def test_its_default_items_and_users_keep_to_their_contract(self) -> None:
         domain: Domain = self.make()
         for suite, default in (
             (ItemLoaderConformance, domain.default_items),
@@ -146,7 +146,7 @@ class DomainConformance(ComponentConformance):
         found = f"{package} registers nothing; call register_environment({self.name!r}) in it."
         hold("domain-registered", bool(done.stdout.strip()), found)
 
-    def test_the_same_seed_gives_the_same_sessions(self) -> None:
+    def test_the_same_seed_gives_the_same_episodes(self) -> None:
         one = self._run(num_envs=1)
         hold("domain-repeats", one == self._run(num_envs=1), "other sessions the second time.")
         hold("domain-repeats", one == self._run(num_envs=4), "other sessions side by side.")
@@ -159,5 +159,5 @@ class DomainConformance(ComponentConformance):
         with tempfile.TemporaryDirectory() as folder, no_error("domain-repeats", "a run"):
             options |= {"plugin": self.name, "embeddings": embeddings_of(self.name)}
             run = Run(RunConfig(**_RUN, **options), Path(folder) / "run", registry=registry())
-            run.play()
+            run.run()
             return sorted((Path(folder) / "run" / "interactions.jsonl").read_bytes().splitlines())

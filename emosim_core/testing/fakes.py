@@ -30,9 +30,9 @@ class ScriptedRater(Rater):
     def rate_batch(self, request: RatingRequest, draws: Draws) -> Ratings:
         self.asked.append(request)
         values = [
-            [self.script(person, item, times) for item, times in zip(slate, before, strict=True)]
-            for person, slate, before in zip(
-                request.people.tolist(), request.items.tolist(), request.times.tolist(), strict=True
+            [self.script(user, item, times) for item, times in zip(slate, before, strict=True)]
+            for user, slate, before in zip(
+                request.users.tolist(), request.items.tolist(), request.times.tolist(), strict=True
             )
         ]
         return Ratings(np.array(values, dtype=np.float64), lambda row, place: "as the script says")

@@ -12,9 +12,9 @@ from emosim_core.testing.conformance import ComponentConformance, no_error, unto
 from emosim_core.testing.contract import hold
 from emosim_core.testing.worlds import SmallWorld
 
-_PEOPLE, _STEPS, _SEEN = 6, 16, 10
+_USERS, _STEPS, _SEEN = 6, 16, 10
 
-_BEGIN, _END = {0: range(_PEOPLE), 5: [1]}, {3: [1], 4: [4]}
+_BEGIN, _END = {0: range(_USERS), 5: [1]}, {3: [1], 4: [4]}
 """In which slots sessions begin before a step, and end after one; the others end when nothing is left to propose."""
 
 
@@ -26,7 +26,7 @@ class PolicyConformance(ComponentConformance):
     def interface(self) -> type:
         return Policy
 
-    def test_it_proposes_items_of_the_catalogue(self) -> None:
+    def test_it_proposes_items_of_the_catalog(self) -> None:
         for world in self.worlds():
             for slate in (1, 3):
                 for actions in self._play(world, slate):
@@ -65,21 +65,21 @@ class PolicyConformance(ComponentConformance):
             watch: whether to check that nothing is written to what the policy is given.
             move: whether to pickle the policy before every step.
         """
-        streams = Streams(_PEOPLE)
+        streams = Streams(_USERS)
         policy: Policy = self.make()
         asked = policy.history_length
         found = f"the history_length {asked!r} of {self.subject}; it is a number of interactions, known before start()."
         hold("policy-shape", isinstance(asked, int) and asked >= 0, found)
         policy.users = [user.id for user in world.population.users]
-        memory = world.remembered(_PEOPLE, longest=0)
-        steps = np.zeros(_PEOPLE, dtype=np.intp)
-        playing = np.zeros(_PEOPLE, dtype=np.bool_)
+        memory = world.remembered(_USERS, longest=0)
+        steps = np.zeros(_USERS, dtype=np.intp)
+        playing = np.zeros(_USERS, dtype=np.bool_)
         rng = np.random.default_rng(3)
         told: list[NDArray[np.intp]] = []
         kept = world.arrays() if watch else {}
         with untouched("policy-reads", kept):
             with no_error("policy-shape", f"start() of {self.subject}"):
-                policy.start(world.catalog, slate, _PEOPLE)
+                policy.start(world.catalog, slate, _USERS)
             for step in range(_STEPS):
                 new = np.array(_BEGIN.get(step, ()), dtype=np.intp)
                 if len(new):
@@ -124,14 +124,14 @@ def _observations(
     ratings = np.full((len(rows), length), world.scale.low, dtype=np.float32)
     mask = np.zeros((len(rows), length), dtype=np.int8)
     for row in range(len(rows)):
-        past = history.person(row)[::-1][:length]
+        past = history.interactions(row)[::-1][:length]
         items[row, : len(past)] = [one.item for one in past]
         ratings[row, : len(past)] = [one.rating for one in past]
         mask[row, : len(past)] = 1
-    people = rows % len(world.population)
+    users = rows % len(world.population)
     return {
-        "user": people,
-        "traits": world.population.traits[people],
+        "user": users,
+        "traits": world.population.traits[users],
         "mood": np.zeros((len(rows), 2), dtype=np.float32),
         "step": steps[:, None].copy(),
         "history_items": items,

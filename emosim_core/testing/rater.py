@@ -16,7 +16,7 @@ from emosim_core.testing.conformance import ComponentConformance, no_error, unto
 from emosim_core.testing.contract import hold
 from emosim_core.testing.worlds import SmallWorld, columns, draws, small_world
 
-_PEOPLE, _SLATE = 12, 2
+_USERS, _SLATE = 12, 2
 
 _MOST_BY_ACTIVITY = 0.5
 """Points of 10 by which raising everybody's activity may move the mean rating (EmoSim-RL)."""
@@ -41,31 +41,31 @@ class RaterConformance(ComponentConformance):
         for world in self.worlds():
             for slate, memories in ((_SLATE, 3), (1, 3), (1, 0)):
                 asked = request(world, slate=slate, memories=memories)
-                values = self._rate(self.made(world), asked, np.arange(_PEOPLE)).values
+                values = self._rate(self.made(world), asked, np.arange(_USERS)).values
                 wrong = [v for v in values[~np.isnan(values)].tolist() if not world.scale.contains(v)]
                 hold("rater-scale", not wrong, f"{wrong[:1]} on the scale {world.scale}.")
 
     def test_every_reason_is_text(self) -> None:
         for world in self.worlds():
-            answer = self._rate(self.made(world), request(world), np.arange(_PEOPLE))
-            for row in range(_PEOPLE):
+            answer = self._rate(self.made(world), request(world), np.arange(_USERS))
+            for row in range(_USERS):
                 for place in range(_SLATE):
                     with no_error("rater-reason", f"reason({row}, {place}) of {self.subject}"):
                         reason = answer.reason(row, place)
                     hold("rater-reason", isinstance(reason, str), f"a {type(reason).__name__}.")
 
-    def test_a_person_rates_the_same_alone_as_among_others(self) -> None:
+    def test_a_user_rates_the_same_alone_as_among_others(self) -> None:
         for world in self.worlds():
-            together = self._rate(self.made(world), request(world), np.arange(_PEOPLE)).values
+            together = self._rate(self.made(world), request(world), np.arange(_USERS)).values
             rater = self.made(world)
-            for person in range(0, _PEOPLE, 5):
-                alone = self._rate(rater, request(world, [person]), np.array([person])).values
-                same = np.array_equal(alone[0], together[person], equal_nan=True)
-                hold("rater-alone", same, f"person {person} rated {alone[0]} alone, {together[person]} with others.")
+            for user in range(0, _USERS, 5):
+                alone = self._rate(rater, request(world, [user]), np.array([user])).values
+                same = np.array_equal(alone[0], together[user], equal_nan=True)
+                hold("rater-alone", same, f"person {user} rated {alone[0]} alone, {together[user]} with others.")
 
     def test_it_repeats_itself(self) -> None:
         for world in self.worlds():
-            rater, everyone = self.made(world), np.arange(_PEOPLE)
+            rater, everyone = self.made(world), np.arange(_USERS)
             first, again = (self._rate(rater, request(world), everyone).values for _ in range(2))
             anew = self._rate(self.made(world), request(world), everyone).values
             for other in (again, anew):
@@ -74,7 +74,7 @@ class RaterConformance(ComponentConformance):
     def test_it_rates_the_same_when_it_was_pickled(self) -> None:
         self._installed()
         for world in self.worlds():
-            rater, everyone = self.made(world), np.arange(_PEOPLE)
+            rater, everyone = self.made(world), np.arange(_USERS)
             other = self.unpickled(rater)
             one, same = (self._rate(each, request(world), everyone).values for each in (rater, other))
             hold("plugin-pickles", np.array_equal(one, same, equal_nan=True), "other ratings after pickling.")
@@ -82,25 +82,25 @@ class RaterConformance(ComponentConformance):
     def test_it_changes_nothing(self) -> None:
         for world in self.worlds():
             asked = request(world)
-            names = ("people", "items", "retrieved", "retrieved_items", "retrieved_ratings", "times", "moods")
+            names = ("users", "items", "retrieved", "retrieved_items", "retrieved_ratings", "times", "moods")
             given = {f"the array {name}": getattr(asked, name) for name in names}
             with untouched("rater-reads", given | columns(asked.history) | world.arrays()):
                 rater = self.made(world)
-                answer = self._rate(rater, asked, np.arange(_PEOPLE))
+                answer = self._rate(rater, asked, np.arange(_USERS))
                 with no_error("rater-reason", f"reason(0, 0) of {self.subject}"):
                     answer.reason(0, 0)
 
-    def test_it_can_be_prepared_for_other_items_and_people(self) -> None:
+    def test_it_can_be_prepared_for_other_items_and_users(self) -> None:
         if self.domain is not None:
             raise SkipTest("it is bound to one domain")
         before = small_world(items=5)
         rater = self.made(before)
-        self._rate(rater, request(before), np.arange(_PEOPLE))
+        self._rate(rater, request(before), np.arange(_USERS))
         for world in self.worlds():
             with no_error("rater-prepares", f"prepare() of {self.subject}"):
                 rater.prepare(world.catalog, world.population, world.scale)
-            values = self._rate(rater, request(world), np.arange(_PEOPLE)).values
-            fresh = self._rate(self.made(world), request(world), np.arange(_PEOPLE)).values
+            values = self._rate(rater, request(world), np.arange(_USERS)).values
+            fresh = self._rate(self.made(world), request(world), np.arange(_USERS)).values
             same = np.array_equal(values, fresh, equal_nan=True)
             hold("rater-prepares", same, "ratings that still depend on the items and people before.")
 
@@ -108,16 +108,16 @@ class RaterConformance(ComponentConformance):
         for world in self.worlds():
             means = []
             for level in (1, 3):
-                people = [with_activity(user, level) for user in world.population.users]
-                other = SmallWorld(world.catalog, Population(people), world.scale, world.words)
-                values = self._rate(self.made(other), request(other), np.arange(_PEOPLE)).values
+                users = [with_activity(user, level) for user in world.population.users]
+                other = SmallWorld(world.catalog, Population(users), world.scale, world.words)
+                values = self._rate(self.made(other), request(other), np.arange(_USERS)).values
                 means.append(float(np.nanmean(values)) if not np.isnan(values).all() else np.nan)
             moved = abs(means[1] - means[0]) * 9.0 / world.scale.span
             hold("rater-activity", not moved > _MOST_BY_ACTIVITY, f"it moved by {moved:.2f} of 10.")
 
-    def _rate(self, rater: Rater, asked: RatingRequest, people: NDArray[np.intp]) -> Ratings:
+    def _rate(self, rater: Rater, asked: RatingRequest, users: NDArray[np.intp]) -> Ratings:
         with no_error("rater-shape", self.subject, {RatingError: "rater-scale"}):  # what the single form found
-            answer = rater.rate_batch(asked, draws(people, Stage.RATE))
+            answer = rater.rate_batch(asked, draws(users, Stage.RATE))
         hold("rater-shape", isinstance(answer, Ratings), f"a {type(answer).__name__}.")
         values = answer.values
         shaped = isinstance(values, np.ndarray) and values.shape == asked.items.shape and values.dtype.kind == "f"
@@ -134,7 +134,7 @@ def with_activity(user: User, level: int) -> User:
 def request(
     world: SmallWorld, who: Sequence[int] | None = None, slate: int = _SLATE, memories: int = 3
 ) -> RatingRequest:
-    """What a rater is told of some of :data:`_PEOPLE` people; a person is told the same whoever else is there.
+    """What a rater is told of some of :data:`_USERS` people; a person is told the same whoever else is there.
 
     Args:
         world: the items and people.
@@ -142,19 +142,19 @@ def request(
         slate: how many items each looks at.
         memories: how many interactions are retrieved for each item.
     """
-    rows = np.arange(_PEOPLE) if who is None else np.asarray(who)
+    rows = np.arange(_USERS) if who is None else np.asarray(who)
     rng = np.random.default_rng(2)
-    memory = world.remembered(_PEOPLE)
-    people = rng.integers(0, len(world.population), _PEOPLE)[rows]
-    items = rng.integers(0, len(world.catalog), (_PEOPLE, slate))[rows]
-    moods = np.stack([rng.uniform(-1, 1, _PEOPLE), rng.uniform(0, 1, _PEOPLE)], axis=1)[rows]
+    memory = world.remembered(_USERS)
+    users = rng.integers(0, len(world.population), _USERS)[rows]
+    items = rng.integers(0, len(world.catalog), (_USERS, slate))[rows]
+    moods = np.stack([rng.uniform(-1, 1, _USERS), rng.uniform(0, 1, _USERS)], axis=1)[rows]
     history = memory.history() if who is None else memory.history(rows)
     newest = history.lengths[:, None] - 1 - np.arange(memories)
     positions = np.repeat(np.maximum(newest, -1)[:, None, :], slate, axis=1)
     there = positions >= 0
     past_items, past_ratings = history.at(np.maximum(positions, 0))
     return RatingRequest(
-        people=people,
+        users=users,
         items=items,
         retrieved=positions,
         retrieved_items=past_items * there,

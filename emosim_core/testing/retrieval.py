@@ -12,7 +12,7 @@ from emosim_core.testing.conformance import ComponentConformance, no_error, unto
 from emosim_core.testing.contract import hold
 from emosim_core.testing.worlds import SmallWorld, columns
 
-_PEOPLE, _SLATE = 12, 3
+_USERS, _SLATE = 12, 3
 
 
 class RetrievalConformance(ComponentConformance):
@@ -45,11 +45,11 @@ class RetrievalConformance(ComponentConformance):
             answer = self._retrieve(self.make(), items, history, world)
             hold("retrieval-range", bool((answer == -1).all()), f"{answer.max(initial=-1)} in an empty history.")
 
-    def test_a_person_gets_the_same_alone_as_among_others(self) -> None:
+    def test_a_user_gets_the_same_alone_as_among_others(self) -> None:
         for world in self.worlds():
             items, history = _asked(world)
             together = self._retrieve(self.make(), items, history, world)
-            for row in range(_PEOPLE):
+            for row in range(_USERS):
                 alone = self._retrieve(self.make(), items[row : row + 1], history.single(row), world)
                 hold(
                     "retrieval-alone",
@@ -63,7 +63,7 @@ class RetrievalConformance(ComponentConformance):
             items, history = _asked(world)
             strategy = self.make()
             first = self._retrieve(strategy, items, history, world)
-            self._retrieve(strategy, items, world.remembered(_PEOPLE, seed=1).history(), world)
+            self._retrieve(strategy, items, world.remembered(_USERS, seed=1).history(), world)
             again = self._retrieve(strategy, items, history, world)
             anew = self._retrieve(self.make(), items, history, world)
             same = np.array_equal(first, again) and np.array_equal(first, anew)
@@ -89,8 +89,8 @@ class RetrievalConformance(ComponentConformance):
 
 def _asked(world: SmallWorld) -> tuple[NDArray[np.intp], History]:
     """Items at hand, shape ``(P, S)``, and what the people remember."""
-    items = np.random.default_rng(1).integers(0, len(world.catalog), (_PEOPLE, _SLATE))
-    return items, world.remembered(_PEOPLE).history()
+    items = np.random.default_rng(1).integers(0, len(world.catalog), (_USERS, _SLATE))
+    return items, world.remembered(_USERS).history()
 
 
 def _without_padding(answer: NDArray[np.intp]) -> list[list[int]]:

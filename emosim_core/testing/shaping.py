@@ -14,7 +14,7 @@ from emosim_core.testing.conformance import ComponentConformance, no_error, unto
 from emosim_core.testing.contract import hold
 from emosim_core.testing.worlds import SmallWorld
 
-_PEOPLE, _SLATE, _STEPS = 12, 2, 14
+_USERS, _SLATE, _STEPS = 12, 2, 14
 
 _RESERVED = {"interrupted", "max_steps", "out_of_items"}
 
@@ -42,103 +42,105 @@ class RewardShapingConformance(ComponentConformance):
             shaping.start(size)
         return shaping
 
-    def test_its_endings_are_distinct_texts(self) -> None:
-        endings = self.make().endings
-        texts = isinstance(endings, tuple) and all(isinstance(one, str) and one for one in endings)
-        fit = texts and len(set(endings)) == len(endings) and not _RESERVED & set(endings)
-        hold("shaping-endings", fit, f"endings = {endings!r}.")
+    def test_its_end_reasons_are_distinct_texts(self) -> None:
+        end_reasons = self.make().end_reasons
+        texts = isinstance(end_reasons, tuple) and all(isinstance(one, str) and one for one in end_reasons)
+        fit = texts and len(set(end_reasons)) == len(end_reasons) and not _RESERVED & set(end_reasons)
+        hold("shaping-end-reasons", fit, f"end_reasons = {end_reasons!r}.")
 
-    def test_it_answers_finite_rewards_and_known_endings(self) -> None:
+    def test_it_answers_finite_rewards_and_known_end_reasons(self) -> None:
         for world in self.worlds():
             for slate in (1, _SLATE):
-                shaping = self.made(_PEOPLE)
-                for _, _, ends in self._steps(shaping, world, np.arange(_PEOPLE), slate=slate):
-                    known = bool(((ends >= 0) & (ends <= len(shaping.endings))).all())
-                    hold("shaping-endings", known, f"the codes {sorted(set(ends.tolist()))} for {shaping.endings!r}.")
+                shaping = self.made(_USERS)
+                for _, _, ends in self._steps(shaping, world, np.arange(_USERS), slate=slate):
+                    known = bool(((ends >= 0) & (ends <= len(shaping.end_reasons))).all())
+                    hold(
+                        "shaping-end-reasons",
+                        known,
+                        f"the codes {sorted(set(ends.tolist()))} for {shaping.end_reasons!r}.",
+                    )
 
-    def test_a_session_goes_the_same_alone_as_among_others(self) -> None:
+    def test_an_episode_goes_the_same_alone_as_among_others(self) -> None:
         for world in self.worlds():
-            people = np.arange(_PEOPLE)
-            together = _by_slot(self._steps(self.made(_PEOPLE), world, people))
-            for person in range(0, _PEOPLE, 5):
-                (alone,) = _by_slot(self._steps(self.made(1), world, np.array([person])))
-                hold("shaping-alone", alone == together[person], f"person {person}'s session went otherwise alone.")
+            users = np.arange(_USERS)
+            together = _by_slot(self._steps(self.made(_USERS), world, users))
+            for user in range(0, _USERS, 5):
+                (alone,) = _by_slot(self._steps(self.made(1), world, np.array([user])))
+                hold("shaping-alone", alone == together[user], f"person {user}'s session went otherwise alone.")
 
-    def test_a_session_goes_the_same_in_any_slot_and_whenever_others_begin(self) -> None:
+    def test_an_episode_goes_the_same_in_any_slot_and_whenever_others_begin(self) -> None:
         for world in self.worlds():
-            people = np.arange(_PEOPLE)
-            expected = _by_slot(self._steps(self.made(_PEOPLE), world, people))
-            moved = _by_slot(self._steps(self.made(_PEOPLE), world, people[::-1], begins=people % 3 * 2))
-            for person in people.tolist():
-                same = moved[_PEOPLE - 1 - person] == expected[person]
-                found = f"person {person}'s session went otherwise in another slot, with others who begin later."
+            users = np.arange(_USERS)
+            expected = _by_slot(self._steps(self.made(_USERS), world, users))
+            moved = _by_slot(self._steps(self.made(_USERS), world, users[::-1], begins=users % 3 * 2))
+            for user in users.tolist():
+                same = moved[_USERS - 1 - user] == expected[user]
+                found = f"person {user}'s session went otherwise in another slot, with others who begin later."
                 hold("shaping-alone", same, found)
 
     def test_begin_forgets_what_went_before(self) -> None:
         for world in self.worlds():
-            shaping = self.made(_PEOPLE)
-            first, again = (_by_slot(self._steps(shaping, world, np.arange(_PEOPLE))) for _ in range(2))
+            shaping = self.made(_USERS)
+            first, again = (_by_slot(self._steps(shaping, world, np.arange(_USERS))) for _ in range(2))
             hold("shaping-begins", first == again, "a second session in the same slots went otherwise.")
 
     def test_copies_keep_their_own_state(self) -> None:
         for world in self.worlds():
-            people = np.arange(_PEOPLE)
-            expected = _by_slot(self._steps(self.made(_PEOPLE), world, people))
+            users = np.arange(_USERS)
+            expected = _by_slot(self._steps(self.made(_USERS), world, users))
             made: RewardShaping = self.make()
             one, other = copy.copy(made), copy.copy(made)
             for shaping in (one, other):
                 with no_error("shaping-state", f"start() of {self.subject}"):
-                    shaping.start(_PEOPLE)
-            both = zip(self._steps(one, world, people), self._steps(other, world, people[::-1]), strict=True)
+                    shaping.start(_USERS)
+            both = zip(self._steps(one, world, users), self._steps(other, world, users[::-1]), strict=True)
             told = _by_slot(moment for moment, _ in both)
             hold("shaping-state", told == expected, "one copy changed what another answers.")
 
-    def test_a_session_goes_on_the_same_when_it_is_pickled(self) -> None:
+    def test_an_episode_goes_on_the_same_when_it_is_pickled(self) -> None:
         self._installed()
-        people = np.arange(_PEOPLE)
+        users = np.arange(_USERS)
         for world in self.worlds():
-            here, moved = (
-                _by_slot(self._steps(self.made(_PEOPLE), world, people, move=move)) for move in (False, True)
-            )
+            here, moved = (_by_slot(self._steps(self.made(_USERS), world, users, move=move)) for move in (False, True))
             hold("plugin-pickles", here == moved, "other rewards or endings after pickling.")
 
     def test_it_changes_nothing(self) -> None:
         for world in self.worlds():
-            for _ in self._steps(self.made(_PEOPLE), world, np.arange(_PEOPLE), watch=True):
+            for _ in self._steps(self.made(_USERS), world, np.arange(_USERS), watch=True):
                 pass
 
     def _steps(
         self,
         shaping: RewardShaping,
         world: SmallWorld,
-        people: NDArray[np.intp],
+        users: NDArray[np.intp],
         begins: NDArray[np.intp] | None = None,
         slate: int = _SLATE,
         watch: bool = False,
         move: bool = False,
     ) -> Iterator[_Moment]:
-        """Sessions of ``people`` in the slots from 0 on, all of the same length whatever ends them.
+        """Sessions of ``users`` in the slots from 0 on, all of the same length whatever ends them.
 
         Args:
             shaping: it was started for as many slots.
             world: what they rate in.
-            people: who is in which slot.
+            users: who is in which slot.
             begins: when the session in each slot begins; all at once if None.
             slate: how many items are proposed at once.
             watch: whether to check that nothing is written to what it is given.
             move: whether to pickle the reward shaping before every step.
         """
-        begins = np.zeros(len(people), dtype=np.intp) if begins is None else begins
-        streams = Streams(len(people))
+        begins = np.zeros(len(users), dtype=np.intp) if begins is None else begins
+        streams = Streams(len(users))
         for now in range(int(begins.max()) + _STEPS):
             new = np.flatnonzero(begins == now)
             if len(new):
-                streams.begin(new, people[new].tolist(), [0] * len(new))
+                streams.begin(new, users[new].tolist(), [0] * len(new))
                 with no_error("shaping-begins", f"begin() of {self.subject}"):
                     shaping.begin(new)
             shaping = self.unpickled(shaping) if move else shaping
             rows = np.flatnonzero((begins <= now) & (now < begins + _STEPS))
-            asked = _consumption(world, rows, people[rows], now - begins[rows], slate)
+            asked = _consumption(world, rows, users[rows], now - begins[rows], slate)
             given = {f"the array {name}": getattr(asked, name) for name in _ARRAYS} if watch else {}
             with untouched("shaping-reads", given), no_error("shaping-shape", self.subject):
                 rewards, ends = shaping.shape_batch(asked, streams.of(Stage.SHAPE, rows))
@@ -161,19 +163,19 @@ def _by_slot(moments: Iterable[_Moment]) -> _Told:
 
 
 def _consumption(
-    world: SmallWorld, rows: NDArray[np.intp], people: NDArray[np.intp], steps: NDArray[np.intp], slate: int
+    world: SmallWorld, rows: NDArray[np.intp], users: NDArray[np.intp], steps: NDArray[np.intp], slate: int
 ) -> Consumption:
     """What each person consumes at a step of their session, from 0; a person's own, whoever else is there."""
-    shape = (len(people), slate)
+    shape = (len(users), slate)
     ratings, consumed = np.empty(shape), np.empty(shape, dtype=np.bool_)
     times, since = np.zeros(shape, dtype=np.intp), np.zeros(shape, dtype=np.intp)
-    for row, (person, step) in enumerate(zip(people.tolist(), steps.tolist(), strict=True)):
-        rng = np.random.default_rng([person, step])
+    for row, (user, step) in enumerate(zip(users.tolist(), steps.tolist(), strict=True)):
+        rng = np.random.default_rng([user, step])
         ratings[row] = rng.choice(world.scale.levels, slate)
         consumed[row] = rng.random(slate) < 0.7
         ratings[row, ~consumed[row] & (rng.random(slate) < 0.5)] = np.nan  # as where the rating failed
         times[row] = rng.integers(1, 4, slate) if step > 2 else 1
         since[row] = np.where(times[row] > 1, rng.integers(1, step + 1 if step > 2 else 2, slate), 0)
     times[~consumed] = since[~consumed] = 0
-    traits = world.population.traits[people % len(world.population)]
+    traits = world.population.traits[users % len(world.population)]
     return Consumption(rows, consumed, ratings, times, since, steps + 1, traits, world.scale)

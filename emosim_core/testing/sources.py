@@ -11,7 +11,7 @@ from unittest import SkipTest
 import numpy as np
 
 from emosim_core.errors import ConfigurationError, DataError
-from emosim_core.model import Domain, LoadedItems, Loader, User, UserLoader
+from emosim_core.model import Domain, ItemLoader, LoadedItems, User, UserLoader
 from emosim_core.simulation.assembly import item_source
 from emosim_core.testing.conformance import ComponentConformance, no_error, registry
 from emosim_core.testing.contract import hold
@@ -52,11 +52,11 @@ class _SourceConformance(ComponentConformance):
 class ItemLoaderConformance(_SourceConformance):
     """Subclass it and set ``component`` and ``domain``; see :class:`_SourceConformance`."""
 
-    kind = "items"
+    kind = "item_loader"
     rule = "items"
 
     def interface(self) -> type:
-        return Loader
+        return ItemLoader
 
     def test_it_brings_items_of_the_domain(self) -> None:
         domain = self._domain()
@@ -111,7 +111,7 @@ class ItemLoaderConformance(_SourceConformance):
 class UserLoaderConformance(_SourceConformance):
     """Subclass it and set ``component`` and ``domain``; see :class:`_SourceConformance`."""
 
-    kind = "users"
+    kind = "user_loader"
     rule = "users"
 
     def interface(self) -> type:
@@ -130,14 +130,14 @@ class UserLoaderConformance(_SourceConformance):
         _, loader = item_source(registry(), self.domain, None)
         return sorted({category for item in loader.load().items for category in item.categories})
 
-    def test_it_brings_people(self) -> None:
-        people = self.load()
-        listed = isinstance(people, Sequence)
-        hold("users-type", listed, f"no sequence, but a {type(people).__name__}.")
-        hold("users-type", len(people) > 0, "nobody.")
-        for user in people:
+    def test_it_brings_users(self) -> None:
+        users = self.load()
+        listed = isinstance(users, Sequence)
+        hold("users-type", listed, f"no sequence, but a {type(users).__name__}.")
+        hold("users-type", len(users) > 0, "nobody.")
+        for user in users:
             hold("users-type", isinstance(user, User), f"a {type(user).__name__}.")
-        ids = [user.id for user in people]
+        ids = [user.id for user in users]
         hold("users-type", len(set(ids)) == len(ids), "an id twice.")
 
     def test_loading_twice_brings_the_same(self) -> None:

@@ -8,8 +8,8 @@ from unittest import SkipTest
 import numpy as np
 
 from emosim_core.errors import ConfigurationError
-from emosim_core.model import Domain, Item, StudyPeople, User
-from emosim_core.studies.study import SIDES, Measure, Rated, Study, StudySetting, Trial, Trials
+from emosim_core.model import Domain, Item, StudyUsers, User
+from emosim_core.studies.study import SIDES, Metric, RatedTrials, Study, StudySetting, Trial, Trials
 from emosim_core.testing.conformance import ComponentConformance, no_error, registry, untouched
 from emosim_core.testing.contract import hold
 from emosim_core.testing.worlds import CATEGORIES, SmallWorld
@@ -56,19 +56,19 @@ class StudyConformance(ComponentConformance):
     def test_its_measures_are_shares_made_of_sums(self) -> None:
         for world in self.worlds():
             rated = answers(world, self._trials(world))
-            for measure in self._measures(rated):
-                with no_error("study-measures", f"the value of {measure.name!r}"):
-                    value = np.asarray(measure.value(measure.sums.sum(axis=0)))
-                    several = np.asarray(measure.value(np.stack([measure.sums.sum(axis=0)] * 3)))
-                hold("study-measures", value.shape == () and several.shape == (3,), f"values of {several.shape}.")
-                hold("study-measures", bool(0 <= float(value) <= 1), f"the value {float(value)} of {measure.name!r}.")
+            for metric in self._measures(rated):
+                with no_error("study-metrics", f"the value of {metric.name!r}"):
+                    value = np.asarray(metric.value(metric.sums.sum(axis=0)))
+                    several = np.asarray(metric.value(np.stack([metric.sums.sum(axis=0)] * 3)))
+                hold("study-metrics", value.shape == () and several.shape == (3,), f"values of {several.shape}.")
+                hold("study-metrics", bool(0 <= float(value) <= 1), f"the value {float(value)} of {metric.name!r}.")
 
     def test_a_failed_rating_adds_nothing(self) -> None:
         for world in self.worlds():
             rated = answers(world, self._trials(world), failed=0.3)
-            for measure in self._measures(rated):
-                adding = np.abs(np.asarray(measure.sums)[~rated.answered]).sum()
-                hold("study-failed", not adding, f"failed ratings add {adding:g} to {measure.name!r}.")
+            for metric in self._measures(rated):
+                adding = np.abs(np.asarray(metric.sums)[~rated.answered]).sum()
+                hold("study-failed", not adding, f"failed ratings add {adding:g} to {metric.name!r}.")
 
     def _trials(self, world: SmallWorld) -> Trials:
         study: Study = self.make()
@@ -80,24 +80,24 @@ class StudyConformance(ComponentConformance):
                 raise SkipTest(f"it lacks something here: {error}") from error
         hold("study-trials", isinstance(made, Trials), f"a {type(made).__name__}.")
         hold("study-trials", len(made.trials) > 0, "no trial.")
-        ids = [user.id for user in made.people]
+        ids = [user.id for user in made.users]
         hold("study-trials", len(set(ids)) == len(ids), "two people with the same id.")
         for trial in made.trials:
-            there = 0 <= trial.person < len(ids) and 0 <= trial.item < len(world.catalog)
-            hold("study-trials", there, f"the person {trial.person} and the item {trial.item}.")
+            there = 0 <= trial.user < len(ids) and 0 <= trial.item < len(world.catalog)
+            hold("study-trials", there, f"the person {trial.user} and the item {trial.item}.")
         return made
 
-    def _measures(self, rated: Rated) -> list[Measure]:
+    def _measures(self, rated: RatedTrials) -> list[Metric]:
         study: Study = self.make()
-        with no_error("study-measures", f"measures() of {self.subject}"):
-            made = list(study.measures(rated))
-        hold("study-measures", bool(made), "no measure.")
+        with no_error("study-metrics", f"measures() of {self.subject}"):
+            made = list(study.metrics(rated))
+        hold("study-metrics", bool(made), "no measure.")
         count = len(rated.ratings)
         for one in made:
-            hold("study-measures", isinstance(one, Measure), f"a {type(one).__name__}.")
+            hold("study-metrics", isinstance(one, Metric), f"a {type(one).__name__}.")
             shaped = one.concerned.shape == (count,) and one.sums.shape[:1] == (count,) and one.sums.ndim == 2
             found = f"{one.concerned.shape} and {one.sums.shape} for {count} ratings."
-            hold("study-measures", shaped, found)
+            hold("study-metrics", shaped, found)
         return made
 
 
@@ -105,8 +105,8 @@ def setting_of(world: SmallWorld, domain: str | None = None) -> StudySetting:
     """What a study chooses from in a small world; with ``domain``, as that domain describes it."""
     described: Domain = made_up_domain(world) if domain is None else registry().resolve_domain(domain).build()
     described = replace(described, scale=world.scale)
-    people = np.arange(len(world.population))
-    return StudySetting(described, world.catalog, world.population, people, np.random.default_rng(5))
+    users = np.arange(len(world.population))
+    return StudySetting(described, world.catalog, world.population, users, np.random.default_rng(5))
 
 
 def made_up_domain(world: SmallWorld) -> Domain:
@@ -124,7 +124,7 @@ def made_up_domain(world: SmallWorld) -> Domain:
         item_type=Item,
         real_ratings=tuple(1 / levels for _ in range(levels)),
         real_ratings_source="made up",
-        study_people=StudyPeople(
+        study_users=StudyUsers(
             lovers={
                 category: [user(f"lover {category}", (category,), tuple(c for c in CATEGORIES if c != category))]
                 for category in CATEGORIES[:2]
@@ -135,7 +135,7 @@ def made_up_domain(world: SmallWorld) -> Domain:
     )
 
 
-def answers(world: SmallWorld, trials: Trials, failed: float = 0.0) -> Rated:
+def answers(world: SmallWorld, trials: Trials, failed: float = 0.0) -> RatedTrials:
     """Random ratings of trials, of which about the share ``failed`` failed."""
     rng = np.random.default_rng(11)
     ratings = rng.choice(world.scale.levels, len(trials.trials))
@@ -147,12 +147,12 @@ def answers(world: SmallWorld, trials: Trials, failed: float = 0.0) -> Rated:
         low = trial.at_least is None or rating >= trial.at_least
         return float(low and (trial.at_most is None or rating <= trial.at_most))
 
-    return Rated(
+    return RatedTrials(
         ratings=ratings,
         succeeded=np.array([right(trial, rating) for trial, rating in zip(trials.trials, ratings, strict=True)]),
         sides=np.array([trial.side for trial in trials.trials]),
         groups=np.array([trial.group for trial in trials.trials]),
-        clusters=np.array([trial.cluster or trials.people[trial.person].id for trial in trials.trials]),
+        clusters=np.array([trial.cluster or trials.users[trial.user].id for trial in trials.trials]),
         scale=world.scale,
         facts=dict(trials.facts),
     )

@@ -53,15 +53,15 @@ class SmallWorld:
             **{f"the people's {name}": getattr(self.population, name) for name in ("traits", "baselines")},
         }
 
-    def remembered(self, people: int, longest: int = 24, seed: int = 0) -> Memory:
-        """Memories of ``people`` people, of 0 to ``longest`` interactions each, repeats among them.
+    def remembered(self, users: int, longest: int = 24, seed: int = 0) -> Memory:
+        """Memories of ``users`` people, of 0 to ``longest`` interactions each, repeats among them.
 
         The first person remembers nothing, the second one interaction.
         """
         rng = np.random.default_rng(seed)
-        lengths = rng.integers(0, longest + 1, people)
-        lengths[: min(2, people)] = [0, 1][: min(2, people)]
-        memory = Memory(people, len(self.catalog), capacity=4)
+        lengths = rng.integers(0, longest + 1, users)
+        lengths[: min(2, users)] = [0, 1][: min(2, users)]
+        memory = Memory(users, len(self.catalog), capacity=4)
         emotion = Emotion(self.scale)
         for t in range(longest):
             who = np.flatnonzero(lengths > t)
@@ -70,11 +70,11 @@ class SmallWorld:
                 memory.append(who, rng.integers(0, len(self.catalog), len(who)), ratings, emotion.code(ratings))
         return memory
 
-    def ratings(self, people: int, slate: int, seed: int = 0, failed: float = 0.0) -> NDArray[np.float64]:
-        """Random ratings, shape ``(people, slate)``, of which about the share ``failed`` is NaN."""
+    def ratings(self, users: int, slate: int, seed: int = 0, failed: float = 0.0) -> NDArray[np.float64]:
+        """Random ratings, shape ``(users, slate)``, of which about the share ``failed`` is NaN."""
         rng = np.random.default_rng(seed)
-        values = rng.choice(self.scale.levels, (people, slate))
-        return np.where(rng.random((people, slate)) < failed, np.nan, values)
+        values = rng.choice(self.scale.levels, (users, slate))
+        return np.where(rng.random((users, slate)) < failed, np.nan, values)
 
 
 def columns(history: History) -> dict[str, NDArray[Any]]:
@@ -83,13 +83,13 @@ def columns(history: History) -> dict[str, NDArray[Any]]:
     return {f"the history's {name}": getattr(history, name) for name in names}
 
 
-def small_world(scale: RatingScale = TEN, items: int = 40, people: int = 18) -> SmallWorld:
+def small_world(scale: RatingScale = TEN, items: int = 40, num_users: int = 18) -> SmallWorld:
     """A made-up world; the same arguments give the same world.
 
     Args:
         scale: the rating scale.
         items: number of items, at least 1.
-        people: number of people, at least 1. Among 18, all traits take all levels.
+        num_users: number of users, at least 1. Among 18, all traits take all levels.
     """
     rng = np.random.default_rng(7)
     made = [
@@ -121,7 +121,7 @@ def small_world(scale: RatingScale = TEN, items: int = 40, people: int = 18) -> 
             diversity=1 + i // 2 % 3,
             baseline_valence=round(float(rng.uniform(-0.5, 0.5)), 2),
         )
-        for i in range(people)
+        for i in range(num_users)
     ]
     return SmallWorld(Catalog(made, scale, vectors, "made up"), Population(users), scale, Words())
 
@@ -137,5 +137,5 @@ def draws(rows: NDArray[np.intp] | int, stage: Stage = Stage.RATE, seed: int = 0
     who = np.arange(rows) if isinstance(rows, int) else np.asarray(rows)
     streams = Streams(len(who))
     slots = np.arange(len(who))
-    streams.begin(slots, [seed + int(person) for person in who], [0] * len(who))
+    streams.begin(slots, [seed + int(user) for user in who], [0] * len(who))
     return streams.of(stage, slots)

@@ -20,7 +20,7 @@ _DECIMALS = 9
 _LOADED = 2.0
 """How many ratings as expected the likings of a session start with."""
 
-_SESSION_FEATURES = 6
+_EPISODE_FEATURES = 6
 
 _WARM_UP_BATCH = 256
 
@@ -100,7 +100,7 @@ class _LinearBandit(ScoredPolicy):
         counts = np.log1p(catalog.public_counts)
         self._count = (counts - counts.mean()) / (counts.std() or 1.0)
         self._item_x = np.column_stack([np.ones(len(catalog)), self._public, self._count, self._share])
-        width = self._item_x.shape[1] + _SESSION_FEATURES
+        width = self._item_x.shape[1] + _EPISODE_FEATURES
         self._gram, self._pull = self.options.ridge * np.eye(width), np.zeros(width)
         if self.options.logs:
             self._warm_up(read_logs(self.options.logs, catalog, self.users))
@@ -112,22 +112,22 @@ class _LinearBandit(ScoredPolicy):
         catalog = self.catalog
         self._above = np.zeros((batch_size, len(catalog)))
         self._seen = np.zeros((batch_size, len(catalog)))
-        self._offered = np.zeros((batch_size, self.slate, self._item_x.shape[1] + _SESSION_FEATURES))
+        self._offered = np.zeros((batch_size, self.slate, self._item_x.shape[1] + _EPISODE_FEATURES))
 
     def begin(self, rows: NDArray[np.intp], draws: Draws) -> None:
         super().begin(rows, draws)
         self._above[rows], self._seen[rows] = 0.0, 0.0
 
-    def estimates(self, rows: NDArray[np.intp], session_x: NDArray[np.float64], draws: Draws) -> NDArray[np.float64]:
+    def estimates(self, rows: NDArray[np.intp], episode_x: NDArray[np.float64], draws: Draws) -> NDArray[np.float64]:
         """The score of each item, from the features that depend on the session, ``(R, N, F)``; shape ``(R, N)``."""
         raise NotImplementedError
 
     def recommend_batch(self, rows: NDArray[np.intp], observations: Observations, draws: Draws) -> NDArray[np.intp]:
         everything = np.arange(len(self.catalog))
-        session_x = self._session_x(self._likings(rows), observations["traits"], everything)
-        actions = self.pick(rows, np.round(self.estimates(rows, session_x, draws), _DECIMALS))
+        episode_x = self._episode_x(self._likings(rows), observations["traits"], everything)
+        actions = self.pick(rows, np.round(self.estimates(rows, episode_x, draws), _DECIMALS))
         here = np.arange(len(rows))[:, None]
-        offered = [self._item_x[actions], session_x[here, actions]]
+        offered = [self._item_x[actions], episode_x[here, actions]]
         self._offered[rows] = np.concatenate(offered, axis=2)
         return actions
 
@@ -167,7 +167,7 @@ class _LinearBandit(ScoredPolicy):
         categories = (own @ self._share) / (seen @ self._share + _LOADED)
         return _Likings(mean, taste, categories)
 
-    def _session_x(self, likings: _Likings, traits: NDArray[np.int64], items: NDArray[np.intp]) -> NDArray[np.float64]:
+    def _episode_x(self, likings: _Likings, traits: NDArray[np.int64], items: NDArray[np.intp]) -> NDArray[np.float64]:
         """Features that depend on the session, shape ``(R, K, F)``; of all sessions with the items ``(K,)``, or of each
         with its own, ``(R, 1)``."""
         conformity, diversity = (traits[:, place, None] - 2.0 for place in (1, 2))
@@ -183,17 +183,17 @@ class _LinearBandit(ScoredPolicy):
 
     def _warm_up(self, logs: Interactions) -> None:
         """Learn from logged sessions as from sessions of one's own, many side by side."""
-        sessions = int(logs.episodes[-1]) + 1
-        starts = np.searchsorted(logs.episodes, np.arange(sessions + 1))
-        for first in range(0, sessions, _WARM_UP_BATCH):
+        episodes = int(logs.episodes[-1]) + 1
+        starts = np.searchsorted(logs.episodes, np.arange(episodes + 1))
+        for first in range(0, episodes, _WARM_UP_BATCH):
             begins, ends = (edge[first : first + _WARM_UP_BATCH] for edge in (starts[:-1], starts[1:]))
             self._empty(len(begins))
             for step in range(int((ends - begins).max())):
                 rows = np.flatnonzero(begins + step < ends)
                 at = begins[rows] + step
                 items, traits = logs.items[at], logs.traits[logs.users[at]]
-                session_x = self._session_x(self._likings(rows), traits, items[:, None])[:, 0]
-                self._take(np.column_stack([self._item_x[items], session_x]), logs.ratings[at])
+                episode_x = self._episode_x(self._likings(rows), traits, items[:, None])[:, 0]
+                self._take(np.column_stack([self._item_x[items], episode_x]), logs.ratings[at])
                 self._remember(rows, items, logs.ratings[at])
 
 
@@ -208,12 +208,12 @@ class LinUCB(_LinearBandit):
         super().__init__(options)
         self._alpha = options.alpha
 
-    def estimates(self, rows: NDArray[np.intp], session_x: NDArray[np.float64], draws: Draws) -> NDArray[np.float64]:
+    def estimates(self, rows: NDArray[np.intp], episode_x: NDArray[np.float64], draws: Draws) -> NDArray[np.float64]:
         cut = self._item_x.shape[1]
-        scores = self._item_x @ self._weights[:cut] + session_x @ self._weights[cut:]
+        scores = self._item_x @ self._weights[:cut] + episode_x @ self._weights[cut:]
         inner, across, outer = self._inverse[:cut, :cut], self._inverse[:cut, cut:], self._inverse[cut:, cut:]
         spread = ((self._item_x @ inner) * self._item_x).sum(axis=1)
-        spread = spread + (session_x * (2.0 * self._item_x @ across + session_x @ outer)).sum(axis=2)
+        spread = spread + (episode_x * (2.0 * self._item_x @ across + episode_x @ outer)).sum(axis=2)
         return scores + self._alpha * np.sqrt(np.maximum(spread, 0.0))
 
 
@@ -228,9 +228,9 @@ class Thompson(_LinearBandit):
         super().__init__(options)
         self._scale = options.scale
 
-    def estimates(self, rows: NDArray[np.intp], session_x: NDArray[np.float64], draws: Draws) -> NDArray[np.float64]:
+    def estimates(self, rows: NDArray[np.intp], episode_x: NDArray[np.float64], draws: Draws) -> NDArray[np.float64]:
         cut = self._item_x.shape[1]
         root = np.linalg.cholesky(self._inverse)
         normal = np.stack([draws.generator(r).standard_normal(len(root)) for r in range(len(rows))])
         drawn = self._weights + self._scale * normal @ root.T
-        return drawn[:, :cut] @ self._item_x.T + np.einsum("rnf,rf->rn", session_x, drawn[:, cut:])
+        return drawn[:, :cut] @ self._item_x.T + np.einsum("rnf,rf->rn", episode_x, drawn[:, cut:])

@@ -56,15 +56,15 @@ class TrainConfig(EnvironmentConfig):
         default_factory=dict, description="Further arguments of the algorithm's class, such as ent_coef."
     )
     eval_every: int = Field(default=0, ge=0, description="Steps between evaluations on held-out seeds; 0 for none.")
-    eval_sessions: int = Field(default=100, ge=1, description="Sessions of an evaluation, for each group of people.")
+    eval_episodes: int = Field(default=100, ge=1, description="Sessions of an evaluation, for each group of people.")
     checkpoint_every: int = Field(default=25_000, ge=1, description="Steps between checkpoints.")
     track: tuple[Literal["tensorboard", "wandb", "wandb-offline"], ...] = Field(
         default=(),
         description="Where the curves are sent beside progress.jsonl: tensorboard, wandb, wandb-offline.",
         json_schema_extra={"harmless": False},
     )
-    people: Literal["all", "known", "new"] = Field(
-        default="known", description="Who is trained on; the new people are kept for measuring."
+    user_split: Literal["all", "train", "test"] = Field(
+        default="train", description="Who is trained on; the new people are kept for measuring."
     )
 
     @model_validator(mode="after")
@@ -85,7 +85,7 @@ MAY_DIFFER = (
     "on_failed_rating",
     "timesteps",
     "eval_every",
-    "eval_sessions",
+    "eval_episodes",
     "checkpoint_every",
     "track",
     "device",

@@ -18,7 +18,7 @@ PROGRESS = "progress.jsonl"
 
 
 @dataclass(frozen=True)
-class Told:
+class TrainingProgress:
     """How a training is going.
 
     Attributes:

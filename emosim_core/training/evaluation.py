@@ -23,39 +23,39 @@ from emosim_core.errors import (
 from emosim_core.hooks import Registry
 from emosim_core.runs.job import JobDirectory, holds_remains, job_directory
 from emosim_core.runs.plain import own_files
-from emosim_core.runs.records import MANIFEST
+from emosim_core.runs.records import FORMAT, MANIFEST
 from emosim_core.runs.runner import Run
-from emosim_core.runs.trust import Again, confirmed, note_made
+from emosim_core.runs.trust import CommandHint, confirmed, note_made
 from emosim_core.runs.typed import typed
 from emosim_core.simulation.assembly import World, assemble, build
 from emosim_core.simulation.config import RunConfig, read_config
-from emosim_core.training.evaluation_figures import (
-    ITEMS,
-    LOGS,
-    PLOTS,
-    RESULTS,
-    RUNS,
-    as_json,
-    is_complete,
-    measure,
-    stored_evaluation,
-    write_text,
-)
 from emosim_core.training.evaluation_plan import (
+    LOG_EPISODES,
     LOG_SEED,
-    LOG_SESSIONS,
     EvaluationConfig,
     Recommender,
     model_environment,
     notes_on,
     recommenders_of,
     split_names,
-    with_groups,
     with_lists,
     with_logs,
+    with_user_splits,
+)
+from emosim_core.training.evaluation_results import (
+    CHARTS,
+    ITEMS,
+    LOGS,
+    RESULTS,
+    RUNS,
+    as_json,
+    compute_results,
+    is_complete,
+    stored_evaluation,
+    write_text,
 )
 
-_MAY_CHANGE = frozenset({"bootstrap", "gateway", "on_failed_rating"})
+_MAY_CHANGE = frozenset({"resamples", "gateway", "on_failed_rating"})
 """What may change when an evaluation is resumed: it changes no session."""
 
 
@@ -64,7 +64,7 @@ class Progress:
     """How far an evaluation is.
 
     Attributes:
-        what: which run is going on, such as ``"popular, known people"``.
+        what: which run is going on, such as ``"popular, train users"``.
         done: sessions that are simulated.
         total: sessions in all.
         cost: what a language model has cost in this process; None where it is not known, or none is asked.
@@ -81,7 +81,7 @@ def evaluate(
     out: str | Path | JobDirectory,
     *,
     resume: bool = False,
-    plots: bool = True,
+    charts: bool = True,
     registry: Registry | None = None,
     say: Callable[[str], None] = lambda text: None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
@@ -93,12 +93,12 @@ def evaluate(
 
     Args:
         values: fields of :class:`~emosim_core.training.evaluation_plan.EvaluationConfig`, such as
-            ``{"plugin": "movies", "policies": ["random", "popular"]}``. Where ``models`` are named, the environment
-            of the first is the default.
+            ``{"plugin": "movies", "policies": ["random", "popular"]}``. Where ``recommenders`` are named,
+            the environment of the first is the default.
         out: the directory of the evaluation.
         resume: whether to continue the evaluation that is there, as a job directory knows; what it was made with is
             then the default.
-        plots: whether to draw plots.
+        charts: whether to draw plots.
         registry: plugins to use; found anew if not given.
         say: told in a sentence what a person who runs this should know.
         on_progress: called when a session has ended.
@@ -112,19 +112,19 @@ def evaluate(
         KeyboardInterrupt: what was simulated is kept too.
     """
     evaluation = Evaluation(values, out, resume, registry or Registry())
-    if plots:
-        need_plots()
+    if charts:
+        need_charts()
     with evaluation.job as job:
-        evaluation.play(say, on_progress)
-        results = measure(job.path, evaluation.config.bootstrap)
-        if plots:
-            from emosim_core.training.evaluation_plots import draw
+        evaluation.run(say, on_progress)
+        results = compute_results(job.path, evaluation.config.resamples)
+        if charts:
+            from emosim_core.training.evaluation_charts import draw
 
-            draw(results, job.path / PLOTS)
+            draw(results, job.path / CHARTS)
     return results
 
 
-def need_plots() -> None:
+def need_charts() -> None:
     """See that plots can be drawn.
 
     Raises:
@@ -132,7 +132,7 @@ def need_plots() -> None:
     """
     if find_spec("matplotlib") is None:
         raise MissingDependencyError(
-            "drawing plots (--no-plots leaves them out)", "matplotlib", "pip install 'emosim-core[train]'"
+            "drawing plots (--no-charts leaves them out)", "matplotlib", "pip install 'emosim-core[train]'"
         )
 
 
@@ -140,8 +140,8 @@ def base_directory(values: Mapping[str, Any], out: Path, resume: bool) -> Path |
     """The directory that says what an evaluation is made with where nothing else is said; None where there is none."""
     if resume:
         return out
-    models = values.get("models") or ()
-    names = split_names(models) if isinstance(models, str) else list(models)
+    recommenders = values.get("recommenders") or ()
+    names = split_names(recommenders) if isinstance(recommenders, str) else list(recommenders)
     return Path(names[0]) if names else None
 
 
@@ -160,7 +160,7 @@ def base_values(values: Mapping[str, Any], out: Path, resume: bool) -> dict[str,
 
 
 def confirmed_values(
-    values: Mapping[str, Any], given: Mapping[str, Any], out: Path, resume: bool, registry: Registry, again: Again
+    values: Mapping[str, Any], given: Mapping[str, Any], out: Path, resume: bool, registry: Registry, again: CommandHint
 ) -> dict[str, Any]:
     """The values of an evaluation, once those that a directory brought along reach no further than they may.
 
@@ -200,18 +200,18 @@ class Evaluation:
     ) -> None:
         self.job = job_directory(Path(out) if isinstance(out, str) else out, "evaluate", resume, RESULTS)
         self._registry = registry
-        own = with_lists(with_groups(values))
+        own = with_lists(with_user_splits(values))
         place, resume = self.job.path, self.job.resume and not holds_remains(self.job.path)
-        models = ",".join(own.get("models") or ())
-        told: list[str | Path] = ["--resume", place] if resume else ["--models", models, "--out", place]
-        again = Again(typed("evaluate", *told))
+        recommenders = ",".join(own.get("recommenders") or ())
+        told: list[str | Path] = ["--resume", place] if resume else ["--recommenders", recommenders, "--out", place]
+        again = CommandHint(typed("evaluate", *told))
         given = confirmed_values({**base_values(own, place, resume), **own}, own, place, resume, registry, again)
         self.config: EvaluationConfig = read_config(EvaluationConfig, given, "evaluation")
         self.recommenders = recommenders_of(self.config, registry)
         self.notes = notes_on(self.config)
         self._must_log = not self.config.logs and any(one.needs_logs for one in self.recommenders)
-        for group in self.config.groups:
-            self.config.run("random", group)
+        for user_split in self.config.user_splits:
+            self.config.run("random", user_split)
         self._spent = 0.0
         self._runs_asked = 0
         self.job.check()
@@ -240,7 +240,7 @@ class Evaluation:
 
     # ----------------------------------------------------------------------------------------- playing
 
-    def play(self, say: Callable[[str], None], on_progress: Callable[[Progress], None]) -> None:
+    def run(self, say: Callable[[str], None], on_progress: Callable[[Progress], None]) -> None:
         """Simulate what has not been simulated yet.
 
         Raises:
@@ -248,43 +248,43 @@ class Evaluation:
             KeyboardInterrupt: what was simulated is kept too.
         """
         world = self._world()
-        asks = self.config.llm_model is not None or world.rater.asks_model
+        asks = self.config.llm_model is not None or world.rater.uses_llm
         if self._must_log and asks:
             names = ", ".join(one.name for one in self.recommenders if one.needs_logs)
             raise ConfigurationError(
                 f"{names} must be given runs to learn from, with --logs DIR: a language model answers for people here, "
                 "and asking it costs money"
             )
-        runs = [(one, group) for group in self.config.groups for one in self.recommenders]
+        runs = [(one, user_split) for user_split in self.config.user_splits for one in self.recommenders]
         if asks:
-            most = len(runs) * self.config.sessions * self.config.max_steps * self.config.slate
+            most = len(runs) * self.config.episodes * self.config.max_steps * self.config.slate
             say(f"A language model answers for people: {most:,} ratings at most. --max-cost bounds what it may cost.")
         for note in (*world.announcements, *self.notes):
             say(note)
-        total = len(runs) * self.config.sessions + LOG_SESSIONS * self._must_log
+        total = len(runs) * self.config.episodes + LOG_EPISODES * self._must_log
         done = 0
         try:
             self.job.claim()
             self._write_plan(world)
             if self._must_log:
                 logs = RunConfig(
-                    **{**self.config.environment(), "people": "known", "user_order": "sequential"},
+                    **{**self.config.environment(), "user_split": "train", "user_order": "sequential"},
                     policy="random",
-                    episodes=LOG_SESSIONS,
+                    episodes=LOG_EPISODES,
                     seed=LOG_SEED,
                     num_envs=64,
                 )
                 if not is_complete(self.out / LOGS):
                     say(
-                        f"Recommenders that learn from logs get {LOG_SESSIONS:,} sessions of 'random' with the known "
+                        f"Recommenders that learn from logs get {LOG_EPISODES:,} sessions of 'random' with the known "
                         f"people, which are simulated first, into {self.out / LOGS}."
                     )
                 done = self._run(logs, self.out / LOGS, "logs", done, total, on_progress)
             self._try_out(world)
-            for one, group in runs:
-                config = self.config.run(self._policy(one), group)
-                what = f"{one.name}, {group if group == 'all' else f'{group} people'}"
-                done = self._run(config, self.out / RUNS / group / one.folder, what, done, total, on_progress)
+            for one, user_split in runs:
+                config = self.config.run(self._policy(one), user_split)
+                what = f"{one.name}, {user_split if user_split == 'all' else f'{user_split} users'}"
+                done = self._run(config, self.out / RUNS / user_split / one.folder, what, done, total, on_progress)
         except BaseException as error:
             self._leave(error)
             raise
@@ -293,7 +293,7 @@ class Evaluation:
 
     def _world(self) -> World:
         """The items, people and scale, without a language model: nothing is asked of it yet."""
-        config = self.config.run("random", self.config.groups[0]).model_dump()
+        config = self.config.run("random", self.config.user_splits[0]).model_dump()
         return assemble(RunConfig(**{**config, "llm_model": None, "llm_rater": None}), self._registry)
 
     def _policy(self, one: Recommender) -> Any:
@@ -332,7 +332,7 @@ class Evaluation:
             on_progress(Progress(what, count, total, None if cost is None else cost + self._spent))
 
         try:
-            run.play(on_episode)
+            run.run(on_episode)
         finally:
             self._runs_asked += 1
             self._spent += run.world.rater.usage().get("cost") or 0.0
@@ -341,7 +341,7 @@ class Evaluation:
     def _write_plan(self, world: World) -> None:
         scale = world.domain.scale
         plan = {
-            "format": 1,
+            "format": FORMAT,
             "complete": False,
             "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
             "domain": world.domain.name,

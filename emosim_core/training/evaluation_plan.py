@@ -25,10 +25,10 @@ are derived from its own, far above."""
 LOG_SEED = 2042
 """Seed of the sessions that are logged for recommenders that learn from logs."""
 
-LOG_SESSIONS = 1000
+LOG_EPISODES = 1000
 """Sessions that are logged for them."""
 
-_NOT_COMPARED = frozenset({"people", "user_order", "history_length", "observe_consumed", "gateway"})
+_NOT_COMPARED = frozenset({"user_split", "user_order", "history_length", "observe_consumed", "gateway"})
 """Fields of an environment in which a training may differ from what it is measured in."""
 
 _KEPT_OF_GATEWAY = ("concurrency", "attempts", "cache")
@@ -37,22 +37,22 @@ _KEPT_OF_GATEWAY = ("concurrency", "attempts", "cache")
 class EvaluationConfig(EnvironmentConfig):
     """An environment, the recommenders that are compared in it, and on whom.
 
-    The fields ``people`` and ``user_order`` of an environment are decided by ``groups``: each group is met in the
-    order of the population.
+    The fields ``user_split`` and ``user_order`` of an environment are decided by ``user_splits``: each
+    group is met in the order of the population.
     """
 
-    models: tuple[str, ...] = Field(default=(), description="Directories of trained recommenders.")
+    recommenders: tuple[str, ...] = Field(default=(), description="Directories of trained recommenders.")
     policies: tuple[ComponentChoice, ...] = Field(default=(), description="Other recommenders, by name.")
-    groups: tuple[Literal["known", "new", "all"], ...] = Field(
-        default=("known", "new"), min_length=1, description="People to measure on, each group by itself."
+    user_splits: tuple[Literal["train", "test", "all"], ...] = Field(
+        default=("train", "test"), min_length=1, description="People to measure on, each group by itself."
     )
-    sessions: int = Field(default=240, ge=1, description="Sessions of each recommender with each group.")
+    episodes: int = Field(default=240, ge=1, description="Sessions of each recommender with each group.")
     seed: int = Field(default=EVALUATION_SEED, ge=0, le=2**63 - 1, description="Seed of everything random.")
     num_envs: int | None = Field(default=None, ge=1, description="Sessions that run side by side; a run's default.")
     logs: tuple[str, ...] = Field(default=(), description="Runs that recommenders learn from, where they learn so.")
-    bootstrap: int = Field(default=2000, ge=100, description="Resamples of the people for the intervals.")
+    resamples: int = Field(default=2000, ge=100, description="Resamples of the people for the intervals.")
 
-    @field_validator("models", "logs", "groups", mode="before")
+    @field_validator("recommenders", "logs", "user_splits", mode="before")
     @classmethod
     def _listed(cls, value: Any) -> Any:
         return split_names(value) if isinstance(value, str) else value
@@ -62,7 +62,7 @@ class EvaluationConfig(EnvironmentConfig):
     def _policies_listed(cls, value: Any) -> Any:
         return split_policies(value) if isinstance(value, str) else value
 
-    @field_validator("models", "logs", "groups")
+    @field_validator("recommenders", "logs", "user_splits")
     @classmethod
     def _each_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for name, times in Counter(value).items():
@@ -73,18 +73,20 @@ class EvaluationConfig(EnvironmentConfig):
     def environment(self) -> dict[str, Any]:
         """The fields of the environment but who is met in which order, as a run is given them."""
         dumped = self.model_dump()
-        return {name: dumped[name] for name in EnvironmentConfig.model_fields if name not in ("people", "user_order")}
+        return {
+            name: dumped[name] for name in EnvironmentConfig.model_fields if name not in ("user_split", "user_order")
+        }
 
     def stored(self) -> dict[str, Any]:
         """All fields that count, for JSON."""
-        return self.model_dump(mode="json", exclude={"people", "user_order"})
+        return self.model_dump(mode="json", exclude={"user_split", "user_order"})
 
-    def run(self, policy: ComponentChoice, people: str, **more: Any) -> RunConfig:
+    def run(self, policy: ComponentChoice, user_split: str, **more: Any) -> RunConfig:
         """The run of a recommender with a group of people."""
-        values: dict[str, Any] = {"episodes": self.sessions, "seed": self.seed, **self.environment(), **more}
+        values: dict[str, Any] = {"episodes": self.episodes, "seed": self.seed, **self.environment(), **more}
         if self.num_envs is not None:
             values["num_envs"] = self.num_envs
-        return RunConfig(**{**values, "policy": policy, "people": people, "user_order": "sequential"})
+        return RunConfig(**{**values, "policy": policy, "user_split": user_split, "user_order": "sequential"})
 
 
 @dataclass(frozen=True)
@@ -106,20 +108,20 @@ class Recommender:
     needs_logs: bool = False
 
 
-def with_groups(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values of an evaluation in which the people of an environment, ``people``, are the groups to measure on.
+def with_user_splits(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of an evaluation in which the people of an environment, ``user_split``, are the groups to measure on.
 
     Who is met in which order is decided by the evaluation.
     """
-    found = {name: value for name, value in values.items() if name not in ("people", "user_order")}
-    if "people" in values:
-        found.setdefault("groups", values["people"])
+    found = {name: value for name, value in values.items() if name not in ("user_split", "user_order")}
+    if "user_split" in values:
+        found.setdefault("user_splits", values["user_split"])
     return found
 
 
 def with_lists(values: Mapping[str, Any]) -> dict[str, Any]:
     """Values of an evaluation in which names with commas between are lists."""
-    lists = {"models": split_names, "logs": split_names, "policies": split_policies}
+    lists = {"recommenders": split_names, "logs": split_names, "policies": split_policies}
     return {
         name: lists[name](value) if name in lists and isinstance(value, str) else value
         for name, value in values.items()
@@ -152,15 +154,15 @@ def recommenders_of(config: EvaluationConfig, registry: Registry) -> list[Recomm
         ConfigurationError: there is none, one is named twice, or a name or an option is wrong.
         RunError: the directory of a model holds none.
     """
-    if not config.models and not config.policies:
+    if not config.recommenders and not config.policies:
         raise ConfigurationError(
-            "there is nothing to evaluate: name trained recommenders with --models DIR,DIR "
+            "there is nothing to evaluate: name trained recommenders with --recommenders DIR,DIR "
             "or others with --policies random,popular"
         )
     domain = registry.resolve_domain(config.plugin).component.name
     found: list[Recommender] = []
-    paths = [Path(model).resolve() for model in config.models]
-    for number, (model, path) in enumerate(zip(config.models, paths, strict=True)):
+    paths = [Path(model).resolve() for model in config.recommenders]
+    for number, (model, path) in enumerate(zip(config.recommenders, paths, strict=True)):
         if path in paths[:number]:
             raise ConfigurationError(f"the model {model} is named twice")
         model_config(model)
@@ -279,25 +281,25 @@ def notes_on(config: EvaluationConfig) -> list[str]:
     """
     here = config.model_dump(mode="json")
     notes = []
-    for model in config.models:
+    for model in config.recommenders:
         trained = model_config(model)
         known = {name: value for name, value in trained.items() if name in EnvironmentConfig.model_fields}
         there = read_config(EnvironmentConfig, known, str(Path(model) / MANIFEST)).model_dump(mode="json")
         differing = [name for name in there if name not in _NOT_COMPARED and there[name] != here[name]]
         if differing:
             notes.append(f"{model} was trained in another environment; what differs: {', '.join(differing)}.")
-        notes += _notes_on_people(model, there["people"], "trained on", config)
+        notes += _notes_on_users(model, there["user_split"], "trained on", config)
     for logs in config.logs:
         if (Path(logs) / MANIFEST).is_file():
             logged = run_manifest(Path(logs))["config"]
-            notes += _notes_on_people(logs, logged.get("people", "all"), "made with", config)
+            notes += _notes_on_users(logs, logged.get("user_split", "all"), "made with", config)
             if logged.get("seed") == config.seed:
                 notes.append(f"{logs} was made under the seed {config.seed} too; measure under another with --seed.")
     return notes
 
 
-def _notes_on_people(what: str, people: str, how: str, config: EvaluationConfig) -> list[str]:
-    if people == "known" or "new" not in config.groups:
+def _notes_on_users(what: str, user_split: str, how: str, config: EvaluationConfig) -> list[str]:
+    if user_split == "train" or "test" not in config.user_splits:
         return []
-    whom = "everyone" if people == "all" else "the new people"
-    return [f"{what} was {how} {whom}: to what learned from it, the group 'new' is not new."]
+    whom = "everyone" if user_split == "all" else "the new people"
+    return [f"{what} was {how} {whom}: to what learned from it, the split 'test' is not unseen."]

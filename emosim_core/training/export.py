@@ -14,8 +14,8 @@ from typing import Any
 from emosim_core.data.files import partial_path, remove_partial, remove_partials
 from emosim_core.errors import ConfigurationError, MissingDependencyError, RunError
 from emosim_core.hooks import Registry
-from emosim_core.runs.trust import Again
-from emosim_core.training.export_sessions import open_runs
+from emosim_core.runs.trust import CommandHint
+from emosim_core.training.export_episodes import open_runs
 
 FORMATS = ("parquet", "csv", "minari")
 
@@ -32,7 +32,7 @@ class Exported:
         path: the file, or the folder of the data set.
         format: one of :data:`FORMATS`.
         dataset_id: the name that Minari loads it by; None for a table.
-        sessions: how many sessions it holds.
+        episodes: how many sessions it holds.
         unfinished: how many of them the run did not simulate to their end.
         rows: rows of a table, one per item proposed; steps of episodes.
     """
@@ -40,7 +40,7 @@ class Exported:
     path: Path
     format: str
     dataset_id: str | None
-    sessions: int
+    episodes: int
     unfinished: int
     rows: int
 
@@ -52,7 +52,7 @@ def export(
     dataset_id: str | None = None,
     registry: Registry | None = None,
     given: Mapping[str, Any] | None = None,
-    again: Again | None = None,
+    again: CommandHint | None = None,
 ) -> Exported:
     """Write the sessions of runs in another format. Nothing is left behind if that fails.
 

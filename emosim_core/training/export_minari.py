@@ -20,14 +20,14 @@ from emosim_core.errors import ConfigurationError, RunError
 from emosim_core.hooks import Registry
 from emosim_core.runs.manifest import digest
 from emosim_core.runs.records import MANIFEST
-from emosim_core.runs.trust import Again, confirmed
+from emosim_core.runs.trust import CommandHint, confirmed
 from emosim_core.runs.typed import typed
 from emosim_core.simulation.assembly import World, assemble
 from emosim_core.simulation.config import EnvironmentConfig, RunConfig, read_config
 from emosim_core.simulation.engine import Engine
 from emosim_core.simulation.env import EmoSimEnv
 from emosim_core.training.export import Exported, scratch
-from emosim_core.training.export_sessions import LoggedRun, LoggedStep, Session, sessions
+from emosim_core.training.export_episodes import LoggedEpisode, LoggedRun, LoggedStep, logged_episodes
 
 if TYPE_CHECKING:
     from minari import MinariDataset
@@ -36,7 +36,7 @@ DATASETS_PATH = "MINARI_DATASETS_PATH"
 """Environment variable in which Minari looks for the folder of data sets."""
 
 UNFINISHED = "unfinished"
-"""The ``end`` of an episode in whose middle the run was stopped."""
+"""The ``end_reason`` of an episode in whose middle the run was stopped."""
 
 _EPISODES_AT_ONCE = 200
 
@@ -75,7 +75,7 @@ def write_minari(
     dataset_id: str | None = None,
     registry: Registry | None = None,
     given: Mapping[str, Any] | None = None,
-    again: Again | None = None,
+    again: CommandHint | None = None,
 ) -> Exported:
     """Write the sessions of runs as one data set.
 
@@ -98,7 +98,7 @@ def write_minari(
     configs = [_config(run) for run in runs]
     if again is None:
         places = [run.directory for run in runs]
-        again = Again(typed("data", "export", *places, "--format", "minari", "--out", out), {})
+        again = CommandHint(typed("data", "export", *places, "--format", "minari", "--out", out), {})
     for run in runs:
         _see_confirmed(run, given or {}, registry, again)
     _check_same_environment(runs, configs)
@@ -126,7 +126,7 @@ def _config(run: LoggedRun) -> RunConfig:
     return config
 
 
-def _see_confirmed(run: LoggedRun, given: Mapping[str, Any], registry: Registry, again: Again) -> None:
+def _see_confirmed(run: LoggedRun, given: Mapping[str, Any], registry: Registry, again: CommandHint) -> None:
     """See that the environment of a run, which whoever loads the data set makes again, was chosen by this user.
 
     Raises:
@@ -162,11 +162,14 @@ def _check_world(run: LoggedRun, world: World) -> None:
     Raises:
         RunError: they are not.
     """
-    for kind, objects in (("items", world.catalog.items), ("users", world.population.users)):
+    for kind, part, objects in (
+        ("items", "item_loader", world.catalog.items),
+        ("users", "user_loader", world.population.users),
+    ):
         if run.manifest["data"].get(f"{kind}_sha256") != digest(objects):
             raise RunError(
                 f"{run.directory} was made with other {'items' if kind == 'items' else 'people'} than its "
-                f"configuration brings now ({kind}: {world.parts[kind]['name']!r} of {world.parts[kind]['provider']}); "
+                f"configuration brings now ({kind}: {world.parts[part]['name']!r} of {world.parts[part]['provider']}); "
                 "observations cannot be rebuilt. Bring back what it was made with, or export a table"
             )
 
@@ -206,21 +209,26 @@ def _write(runs: Sequence[LoggedRun], env: EmoSimEnv, dataset_id: str) -> tuple[
     dataset: MinariDataset | None = None
     for run in runs:
         rebuilt = Rebuilt(run, env.world)
-        source = sessions(run)
+        source = logged_episodes(run)
         while part := list(itertools.islice(source, _EPISODES_AT_ONCE)):
-            buffers = [minari.data_collector.EpisodeBuffer(**rebuilt.episode(session)) for session in part]
+            buffers = [minari.data_collector.EpisodeBuffer(**rebuilt.episode(episode)) for episode in part]
             if dataset is None:
                 dataset = _created(runs, env, dataset_id, buffers)
             else:
                 dataset.update_dataset_from_buffer(buffers)
             about = [
-                {"run": session.run, "episode": session.number, "user": session.user, "end": session.end or UNFINISHED}
-                for session in part
+                {
+                    "run": episode.run,
+                    "episode": episode.number,
+                    "user": episode.user,
+                    "end_reason": episode.end_reason or UNFINISHED,
+                }
+                for episode in part
             ]
             dataset.storage.update_episode_metadata(about, range(count, count + len(part)))
             count += len(part)
-            unfinished += sum(session.end is None for session in part)
-            steps += sum(len(session.steps) for session in part)
+            unfinished += sum(episode.end_reason is None for episode in part)
+            steps += sum(len(episode.steps) for episode in part)
     return count, unfinished, steps
 
 
@@ -241,7 +249,7 @@ def _created(runs: Sequence[LoggedRun], env: EmoSimEnv, dataset_id: str, buffers
             requirements=[f"{name}=={version}" for name, version in versions.items() if name.startswith("emosim-")],
         )
     told = [{"run": run.name, "manifest": run.manifest} for run in runs]
-    dataset.storage.update_metadata({"emosim": {"format": 1, "runs": told}})
+    dataset.storage.update_metadata({"emosim": {"format": 2, "runs": told}})
     return dataset
 
 
@@ -262,7 +270,7 @@ class Rebuilt:
         self._engine = Engine(world, 1, shared_memory=True)
         self._slot = self._engine.all_rows
 
-    def episode(self, session: Session) -> dict[str, Any]:
+    def episode(self, episode: LoggedEpisode) -> dict[str, Any]:
         """The arrays of one session of T steps, for an ``EpisodeBuffer``. S is the size of the slate.
 
         With ``keep_memory``, the sessions of one person must come in the order in which they were lived.
@@ -276,31 +284,31 @@ class Rebuilt:
         Raises:
             RunError: the records name somebody or something unknown, or are not what this world makes.
         """
-        engine, count, slate = self._engine, len(session.steps), self._world.config.slate
-        person = self._world.population.index.get(session.user)
-        if person is None:
-            raise self._damaged(session, f"there is no person {session.user!r}")
+        engine, count, slate = self._engine, len(episode.steps), self._world.config.slate
+        user = self._world.population.index.get(episode.user)
+        if user is None:
+            raise self._damaged(episode, f"there is no person {episode.user!r}")
         actions = np.zeros((count, slate), dtype=np.int64)
         ratings = np.full((count + 1, slate), np.nan)
         raw = np.full((count + 1, slate), np.nan)
         consumed = np.zeros((count + 1, slate), dtype=np.bool_)
         # The seed is of no account: an engine that is not stepped draws nothing.
-        engine.begin(self._slot, [0], [session.number], [person])
+        engine.begin(self._slot, [0], [episode.number], [user])
         seen = [engine.observe()]
-        for number, step in enumerate(session.steps):
-            if len(step.proposed) != slate:
-                raise self._damaged(session, f"step {step.step} proposes {len(step.proposed)} items, not {slate}")
-            for place, one in enumerate(step.proposed):
+        for number, step in enumerate(episode.steps):
+            if len(step.recommended) != slate:
+                raise self._damaged(episode, f"step {step.step} proposes {len(step.recommended)} items, not {slate}")
+            for place, one in enumerate(step.recommended):
                 item = self._world.catalog.index.get(one.item)
                 if item is None:
-                    raise self._damaged(session, f"there is no item {one.item!r}")
+                    raise self._damaged(episode, f"there is no item {one.item!r}")
                 actions[number, place] = item
-                raw[number + 1, place] = np.nan if one.rating is None else one.rating
-                if one.consumed and one.felt is not None:
+                raw[number + 1, place] = np.nan if one.raw_rating is None else one.raw_rating
+                if one.consumed and one.rating is not None:
                     consumed[number + 1, place] = True
-                    ratings[number + 1, place] = self._consume(item, one.felt)
+                    ratings[number + 1, place] = self._consume(item, one.rating)
             engine.steps[self._slot] += 1
-            self._check_mood(session, step)
+            self._check_mood(episode, step)
             seen.append(engine.observe())
         engine.end(self._slot)
         last = np.arange(count) == count - 1
@@ -308,34 +316,34 @@ class Rebuilt:
         return {
             "observations": {name: np.concatenate([one[name] for one in seen]) for name in seen[0]},
             "actions": actions[:, 0] if flat else actions,
-            "rewards": np.array([step.reward for step in session.steps]),
-            "terminations": last & session.left,
-            "truncations": last & (not session.left),
+            "rewards": np.array([step.reward for step in episode.steps]),
+            "terminations": last & episode.left,
+            "truncations": last & (not episode.left),
             "infos": {
                 name: values[:, 0] if flat else values
                 for name, values in (("ratings", ratings), ("raw_ratings", raw), ("consumed", consumed))
             },
         }
 
-    def _consume(self, item: int, felt: float) -> float:
+    def _consume(self, item: int, value: float) -> float:
         """Remember and feel one rating; the rating, to the last digit."""
         engine, emotion = self._engine, self._world.emotion
-        rating = self._world.domain.scale.round(np.array([felt]))
+        rating = self._world.domain.scale.round(np.array([value]))
         code = emotion.code(rating)
         engine.memory.append(self._slot, np.array([item]), rating, code)
-        rest = self._world.population.baselines[engine.people]
+        rest = self._world.population.baselines[engine.users]
         engine.moods[self._slot] = emotion.feel(engine.moods, rest, code)
         return float(rating[0])
 
-    def _check_mood(self, session: Session, step: LoggedStep) -> None:
+    def _check_mood(self, episode: LoggedEpisode, step: LoggedStep) -> None:
         if len(step.mood) != 2 or np.abs(self._engine.moods[0] - step.mood).max() > _MOOD_ROUNDING:
             mood = [round(value, 4) for value in self._engine.moods[0].tolist()]
             raise self._damaged(
-                session, f"after step {step.step} the mood is {step.mood}, and its ratings make it {mood}"
+                episode, f"after step {step.step} the mood is {step.mood}, and its ratings make it {mood}"
             )
 
-    def _damaged(self, session: Session, said: str) -> RunError:
-        return RunError(f"{self._run.directory}, session {session.number}: {said}; the records were changed")
+    def _damaged(self, episode: LoggedEpisode, said: str) -> RunError:
+        return RunError(f"{self._run.directory}, session {episode.number}: {said}; the records were changed")
 
 
 # ------------------------------------------------------------------------------------------------ files

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from emosim_core.data import json_text
-from emosim_core.training.export_sessions import LoggedRun, Session, sessions
+from emosim_core.training.export_episodes import LoggedEpisode, LoggedRun, logged_episodes
 
 COLUMNS = {
     "episode": ("int64", "Number of the session in its run, from 0."),
@@ -28,7 +28,7 @@ COLUMNS = {
     "arousal": ("string", "Arousal tag of the rating; none where not consumed."),
     "mood_valence": ("double", "Valence of the mood after the step, -1 to 1, to four decimals."),
     "mood_arousal": ("double", "Arousal of the mood after the step, 0 to 1, to four decimals."),
-    "end": ("string", "Why the session ended with this step; none where it went on or the run was stopped."),
+    "end_reason": ("string", "Why the session ended with this step; none where it went on or the run was stopped."),
 }
 """Columns of a table by name, each with its Arrow type and what it holds."""
 
@@ -55,7 +55,7 @@ def write_parquet(runs: Sequence[LoggedRun], path: Path) -> tuple[int, int, int]
     import pyarrow as pa
     from pyarrow import parquet
 
-    told = {"format": 1, "runs": [{"run": run.name, "manifest": run.manifest} for run in runs]}
+    told = {"format": 2, "runs": [{"run": run.name, "manifest": run.manifest} for run in runs]}
     fields = columns(runs).items()
     schema = pa.schema(
         [pa.field(name, pa.type_for_alias(kind), metadata={"description": text}) for name, (kind, text) in fields],
@@ -69,7 +69,7 @@ def write_parquet(runs: Sequence[LoggedRun], path: Path) -> tuple[int, int, int]
                 pa.array(column, field.type) for column, field in zip(zip(*part, strict=True), schema, strict=True)
             ]
             writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
-    return counts.sessions, counts.unfinished, counts.rows
+    return counts.episodes, counts.unfinished, counts.rows
 
 
 def write_csv(runs: Sequence[LoggedRun], path: Path) -> tuple[int, int, int]:
@@ -83,48 +83,48 @@ def write_csv(runs: Sequence[LoggedRun], path: Path) -> tuple[int, int, int]:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(columns(runs))
         writer.writerows(counts.rows_of(runs))
-    return counts.sessions, counts.unfinished, counts.rows
+    return counts.episodes, counts.unfinished, counts.rows
 
 
 class _Counts:
     """Counts what passes on its way into a file."""
 
     def __init__(self) -> None:
-        self.sessions = self.unfinished = self.rows = 0
+        self.episodes = self.unfinished = self.rows = 0
 
     def rows_of(self, runs: Sequence[LoggedRun]) -> Iterator[tuple[Any, ...]]:
         """All rows of some runs."""
         for run in runs:
             extra = (run.name,) if len(runs) > 1 else ()
-            for session in sessions(run):
-                self.sessions += 1
-                self.unfinished += session.end is None
-                for row in session_rows(session):
+            for episode in logged_episodes(run):
+                self.episodes += 1
+                self.unfinished += episode.end_reason is None
+                for row in episode_rows(episode):
                     self.rows += 1
                     yield (*row, *extra)
 
 
-def session_rows(session: Session) -> Iterator[tuple[Any, ...]]:
+def episode_rows(episode: LoggedEpisode) -> Iterator[tuple[Any, ...]]:
     """The rows of one session, in the order of :data:`COLUMNS`."""
-    for step in session.steps:
-        end = session.end if step is session.steps[-1] else None
-        for place, one in enumerate(step.proposed):
+    for step in episode.steps:
+        end_reason = episode.end_reason if step is episode.steps[-1] else None
+        for place, one in enumerate(step.recommended):
             yield (
                 step.episode,
                 step.step,
                 step.user,
                 one.item,
-                one.felt,
+                one.rating,
                 step.reward,
-                end is not None,
+                end_reason is not None,
                 one.title,
                 place,
                 one.consumed,
-                one.rating,
+                one.raw_rating,
                 one.times,
                 one.valence,
                 one.arousal,
                 step.mood[0],
                 step.mood[1],
-                end,
+                end_reason,
             )

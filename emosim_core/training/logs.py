@@ -26,7 +26,7 @@ COLUMNS = ("episode", "step", "user", "item", "rating")
 INSTALL_DATA = 'pip install "emosim-core[data]"'
 INSTALL_TRAIN = 'pip install "emosim-core[train]"'
 
-HOW_TO_MAKE = "emosim run --plugin movies --policy random --people known --episodes 1000 --out runs/logs"
+HOW_TO_MAKE = "emosim run --plugin movies --policy random --user-split train --episodes 1000 --out runs/logs"
 """A command that makes logs, for messages."""
 
 _WHAT = "the directory of a run, or a .parquet or .csv file of interactions"
@@ -74,7 +74,7 @@ class Interactions:
         episodes: number of the session, from 0 over all logs, shape ``(n,)``.
         user_ids: id of each logged person; V of them, sorted.
         traits: traits of each logged person, 1 to 3; the middle where the logs do not tell; shape ``(V, 3)``.
-        people: the logged person with the id of each person of the population, -1 for none; shape ``(U,)``.
+        user_numbers: the logged person with the id of each person of the population, -1 for none; shape ``(U,)``.
     """
 
     users: NDArray[np.intp]
@@ -83,7 +83,7 @@ class Interactions:
     episodes: NDArray[np.intp]
     user_ids: tuple[str, ...]
     traits: NDArray[np.int64]
-    people: NDArray[np.intp]
+    user_numbers: NDArray[np.intp]
 
     def __len__(self) -> int:
         return len(self.ratings)
@@ -153,7 +153,7 @@ def read_logs(paths: Sequence[str], catalog: Catalog, users: Sequence[str]) -> I
         )
     table = np.array(columns)
     table = table[np.lexsort((table[:, 2], table[:, 1], table[:, 0]))]
-    sessions = np.unique(table[:, :2], axis=0, return_inverse=True)[1]
+    episodes = np.unique(table[:, :2], axis=0, return_inverse=True)[1]
     ids = sorted(codes)
     place = np.empty(len(codes), dtype=np.intp)
     place[[codes[name] for name in ids]] = np.arange(len(ids))
@@ -162,10 +162,10 @@ def read_logs(paths: Sequence[str], catalog: Catalog, users: Sequence[str]) -> I
         users=place[table[:, 3].astype(np.intp)],
         items=table[:, 4].astype(np.intp),
         ratings=table[:, 5],
-        episodes=sessions.reshape(-1).astype(np.intp),
+        episodes=episodes.reshape(-1).astype(np.intp),
         user_ids=tuple(ids),
         traits=np.array([traits.get(name, [_UNKNOWN_TRAIT] * len(TRAITS)) for name in ids], dtype=np.int64),
-        people=np.array([index.get(name, -1) for name in users], dtype=np.intp),
+        user_numbers=np.array([index.get(name, -1) for name in users], dtype=np.intp),
     )
 
 
@@ -198,11 +198,13 @@ def _entries(found: Path, path: str, traits: dict[str, list[int]]) -> Iterator[_
 
 def _of_run(directory: Path, traits: dict[str, list[int]]) -> Iterator[_Entry]:
     for row, record in enumerate(read_records(directory), start=1):
-        if person := record.get("person"):
-            traits[person["id"]] = [person.get(trait, _UNKNOWN_TRAIT) for trait in TRAITS]
-        for told in record["proposed"]:
+        if profile := record.get("user_profile"):
+            traits[profile["id"]] = [profile.get(trait, _UNKNOWN_TRAIT) for trait in TRAITS]
+        for told in record["recommended"]:
             if told["consumed"]:
-                yield _Entry(record["episode"], record["step"], record["user"], told["item"], float(told["felt"]), row)
+                yield _Entry(
+                    record["episode"], record["step"], record["user"], told["item"], float(told["rating"]), row
+                )
 
 
 def _of_row(values: dict[str, Any], path: str, row: int) -> _Entry | None:

@@ -44,11 +44,11 @@ METRICS: tuple[Metric, ...] = (
     Metric("reward_per_step", "per step", decimals=2),
     Metric("mean_rating", "rating", decimals=2),
     Metric("share_liked", "liked", share=True, decimals=1),
-    Metric("session_length", "steps", decimals=1),
+    Metric("episode_length", "steps", decimals=1),
     Metric("map_at_10", "MAP@10"),
     Metric("mrr_at_10", "MRR@10"),
     Metric("ndcg_at_10", "nDCG@10"),
-    Metric("personalisation", "personalisation"),
+    Metric("personalization", "personalization"),
     Metric("coverage", "coverage", share=True, decimals=1),
     Metric("novelty", "novelty", decimals=2),
     Metric("valence_at_end", "valence", signed=True, decimals=2),
@@ -86,12 +86,12 @@ class ItemTable:
 
 
 @dataclass(frozen=True)
-class Sessions:
+class Episodes:
     """E sessions of one recommender, by number.
 
     Attributes:
         users: the id of each session's person.
-        ends: why each ended.
+        end_reasons: why each ended.
         rewards: sum of the rewards, shape ``(E,)``.
         steps: steps taken, shape ``(E,)``.
         rating_sums: sum of the ratings of what was consumed, shape ``(E,)``.
@@ -101,7 +101,7 @@ class Sessions:
         lists: indices of the first :data:`LIST_LENGTH` items that were proposed, -1 after the end of the session;
             shape ``(E, 10)``.
         list_ratings: their ratings, NaN where there is none; shape ``(E, 10)``.
-        proposals: how many items were proposed, shape ``(E,)``.
+        recommendations: how many items were proposed, shape ``(E,)``.
         surprises: sum of the surprises of what was proposed, in bits, shape ``(E,)``.
         step_rewards: reward of each step, NaN after the end; shape ``(E, T)``, T the steps of the longest session.
         coverage: share of the catalogue that was proposed to anybody.
@@ -109,7 +109,7 @@ class Sessions:
     """
 
     users: tuple[str, ...]
-    ends: tuple[str, ...]
+    end_reasons: tuple[str, ...]
     rewards: NDArray[np.float64]
     steps: NDArray[np.float64]
     rating_sums: NDArray[np.float64]
@@ -118,7 +118,7 @@ class Sessions:
     moods: NDArray[np.float64]
     lists: NDArray[np.intp]
     list_ratings: NDArray[np.float64]
-    proposals: NDArray[np.float64]
+    recommendations: NDArray[np.float64]
     surprises: NDArray[np.float64]
     step_rewards: NDArray[np.float64]
     coverage: float
@@ -126,9 +126,9 @@ class Sessions:
 
 
 @dataclass
-class _Session:
+class _Episode:
     user: str
-    end: str = ""
+    end_reason: str = ""
     rewards: list[float] = field(default_factory=list)
     ratings: list[float] = field(default_factory=list)
     mood: Sequence[float] = (0.0, 0.0)
@@ -136,7 +136,7 @@ class _Session:
     list_ratings: list[float] = field(default_factory=list)
 
 
-def read_sessions(records: Iterable[Mapping[str, Any]], items: ItemTable, liked_from: float, where: str) -> Sessions:
+def read_episodes(records: Iterable[Mapping[str, Any]], items: ItemTable, liked_from: float, where: str) -> Episodes:
     """Sessions from the steps of a run.
 
     An item that was consumed counts with its rating after perturbation, as in the run's summary. One that was
@@ -151,33 +151,33 @@ def read_sessions(records: Iterable[Mapping[str, Any]], items: ItemTable, liked_
     Raises:
         RunError: there is no session, a session has no end, or an item is not in the catalogue.
     """
-    sessions: dict[int, _Session] = {}
+    episodes: dict[int, _Episode] = {}
     for record in records:
-        session = sessions.setdefault(record["episode"], _Session(record["user"]))
-        if record["proposed"]:
-            session.rewards.append(float(record["reward"]))
-        session.mood = record["mood"]
-        session.end = record["end"] or ""
-        for told in record["proposed"]:
+        episode = episodes.setdefault(record["episode"], _Episode(record["user"]))
+        if record["recommended"]:
+            episode.rewards.append(float(record["reward"]))
+        episode.mood = record["mood"]
+        episode.end_reason = record["end_reason"] or ""
+        for told in record["recommended"]:
             if told["item"] not in items.index:
                 raise RunError(f"{where} proposed {told['item']!r}, which is not in the catalogue of the evaluation")
-            session.items.append(items.index[told["item"]])
-            rating = told["felt"] if told["consumed"] else told["rating"]
+            episode.items.append(items.index[told["item"]])
+            rating = told["rating"] if told["consumed"] else told["raw_rating"]
             if told["consumed"]:
-                session.ratings.append(rating)
-            if len(session.list_ratings) < LIST_LENGTH:
-                session.list_ratings.append(np.nan if rating is None else rating)
-    unfinished = [number for number, session in sessions.items() if not session.end]
-    if unfinished or not sessions:
+                episode.ratings.append(rating)
+            if len(episode.list_ratings) < LIST_LENGTH:
+                episode.list_ratings.append(np.nan if rating is None else rating)
+    unfinished = [number for number, episode in episodes.items() if not episode.end_reason]
+    if unfinished or not episodes:
         said = f"session {unfinished[0]} has no end" if unfinished else "it has no session"
         raise RunError(f"{where} is not complete: {said}")
-    all_ = [sessions[number] for number in sorted(sessions)]
+    all_ = [episodes[number] for number in sorted(episodes)]
     surprises = items.surprises()
     longest = max(len(one.rewards) for one in all_)
     seen = {item for one in all_ for item in one.items}
-    return Sessions(
+    return Episodes(
         users=tuple(one.user for one in all_),
-        ends=tuple(one.end for one in all_),
+        end_reasons=tuple(one.end_reason for one in all_),
         rewards=np.array([sum(one.rewards) for one in all_], dtype=np.float64),
         steps=np.array([len(one.rewards) for one in all_], dtype=np.float64),
         rating_sums=np.array([sum(one.ratings) for one in all_], dtype=np.float64),
@@ -186,7 +186,7 @@ def read_sessions(records: Iterable[Mapping[str, Any]], items: ItemTable, liked_
         moods=np.array([one.mood for one in all_], dtype=np.float64),
         lists=_padded([one.items[:LIST_LENGTH] for one in all_], LIST_LENGTH, -1).astype(np.intp),
         list_ratings=_padded([one.list_ratings for one in all_], LIST_LENGTH, np.nan),
-        proposals=np.array([len(one.items) for one in all_], dtype=np.float64),
+        recommendations=np.array([len(one.items) for one in all_], dtype=np.float64),
         surprises=np.array([surprises[one.items].sum() for one in all_], dtype=np.float64),
         step_rewards=_padded([one.rewards for one in all_], longest, np.nan),
         coverage=len(seen) / len(items.ids),
@@ -249,7 +249,7 @@ class Tallies:
     """What the metrics of one recommender are made of: sums over each of P people.
 
     Attributes:
-        names: names of M ratios: metrics, ``end:NAME``, ``survival:STEP`` and ``reward:STEP``.
+        names: names of M ratios: metrics, ``end_reason:NAME``, ``survival:STEP`` and ``reward:STEP``.
         numerators: shape ``(P, M)``.
         denominators: shape ``(P, M)``.
         lists: sum of the lists of each person's sessions, each a vector of length 1; shape ``(P, D)``, D the items
@@ -270,7 +270,7 @@ class Tallies:
         with np.errstate(invalid="ignore", divide="ignore"):
             return (drawn @ self.numerators) / (drawn @ self.denominators)
 
-    def personalisation(self, drawn: NDArray[np.float64]) -> NDArray[np.float64]:
+    def personalization(self, drawn: NDArray[np.float64]) -> NDArray[np.float64]:
         """1 - mean cosine of the lists of two sessions of different people; from ``(B, P)`` to ``(B,)``.
 
         A person who is drawn twice is no pair of different people. With u the summed lists of each person, the sum
@@ -284,60 +284,63 @@ class Tallies:
 
 
 def tally(
-    sessions: Sessions, people: Sequence[str], scale: RatingScale, endings: Sequence[str], longest: int
+    episodes: Episodes, users: Sequence[str], scale: RatingScale, reasons: Sequence[str], longest: int
 ) -> Tallies:
     """The sums that metrics are made of.
 
     Args:
-        sessions: the sessions of one recommender.
-        people: the people, each once; their order is that of the resamples.
+        episodes: the sessions of one recommender.
+        users: the people, each once; their order is that of the resamples.
         scale: the rating scale.
-        endings: why sessions can end.
+        reasons: why sessions can end.
         longest: steps for which survival and reward by step are reckoned.
     """
-    ones = np.ones(len(sessions.users))
-    relevant = sessions.list_ratings >= sessions.liked_from
+    ones = np.ones(len(episodes.users))
+    relevant = episodes.list_ratings >= episodes.liked_from
     ratios: dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]] = {
-        "mean_reward": (sessions.rewards, ones),
-        "reward_per_step": (sessions.rewards, sessions.steps),
-        "mean_rating": (sessions.rating_sums, sessions.rated),
-        "share_liked": (sessions.liked, sessions.rated),
-        "session_length": (sessions.steps, ones),
+        "mean_reward": (episodes.rewards, ones),
+        "reward_per_step": (episodes.rewards, episodes.steps),
+        "mean_rating": (episodes.rating_sums, episodes.rated),
+        "share_liked": (episodes.liked, episodes.rated),
+        "episode_length": (episodes.steps, ones),
         "map_at_10": (average_precision(relevant), ones),
         "mrr_at_10": (reciprocal_rank(relevant), ones),
-        "ndcg_at_10": (discounted_gain(sessions.list_ratings, scale), ones),
-        "novelty": (sessions.surprises, sessions.proposals),
-        "valence_at_end": (sessions.moods[:, 0], ones),
-        "arousal_at_end": (sessions.moods[:, 1], ones),
+        "ndcg_at_10": (discounted_gain(episodes.list_ratings, scale), ones),
+        "novelty": (episodes.surprises, episodes.recommendations),
+        "valence_at_end": (episodes.moods[:, 0], ones),
+        "arousal_at_end": (episodes.moods[:, 1], ones),
     }
-    for ending in endings:
-        ratios[f"end:{ending}"] = (np.array([end == ending for end in sessions.ends], dtype=np.float64), ones)
+    for reason in reasons:
+        ratios[f"end_reason:{reason}"] = (
+            np.array([end_reason == reason for end_reason in episodes.end_reasons], dtype=np.float64),
+            ones,
+        )
     rewards = np.full((len(ones), longest), np.nan)
-    width = min(longest, sessions.step_rewards.shape[1])
-    rewards[:, :width] = sessions.step_rewards[:, :width]
+    width = min(longest, episodes.step_rewards.shape[1])
+    rewards[:, :width] = episodes.step_rewards[:, :width]
     there = ~np.isnan(rewards)
     for step in range(longest):
         ratios[f"survival:{step + 1}"] = (there[:, step].astype(np.float64), ones)
         ratios[f"reward:{step + 1}"] = (np.nan_to_num(rewards[:, step]), there[:, step].astype(np.float64))
 
-    place = {person: index for index, person in enumerate(people)}
-    rows = np.array([place[user] for user in sessions.users], dtype=np.intp)
+    place = {user: index for index, user in enumerate(users)}
+    rows = np.array([place[user] for user in episodes.users], dtype=np.intp)
     numerators, denominators = (
-        _by_person(np.column_stack([pair[side] for pair in ratios.values()]), rows, len(people)) for side in (0, 1)
+        _by_user(np.column_stack([pair[side] for pair in ratios.values()]), rows, len(users)) for side in (0, 1)
     )
-    lists = _unit_lists(sessions.lists)
+    lists = _unit_lists(episodes.lists)
     return Tallies(
         names=tuple(ratios),
         numerators=numerators,
         denominators=denominators,
-        lists=_by_person(lists, rows, len(people)),
-        list_counts=_by_person((sessions.lists[:, 0] >= 0).astype(np.float64), rows, len(people)),
-        coverage=sessions.coverage,
+        lists=_by_user(lists, rows, len(users)),
+        list_counts=_by_user((episodes.lists[:, 0] >= 0).astype(np.float64), rows, len(users)),
+        coverage=episodes.coverage,
     )
 
 
-def _by_person(values: NDArray[np.float64], rows: NDArray[np.intp], people: int) -> NDArray[np.float64]:
-    sums = np.zeros((people, *values.shape[1:]))
+def _by_user(values: NDArray[np.float64], rows: NDArray[np.intp], users: int) -> NDArray[np.float64]:
+    sums = np.zeros((users, *values.shape[1:]))
     np.add.at(sums, rows, values)
     return sums
 
@@ -372,11 +375,11 @@ class Comparison:
 
     def __init__(self, tallies: Mapping[str, Tallies], resamples: int, seed: int | Sequence[int]) -> None:
         self.tallies = dict(tallies)
-        people = len(next(iter(self.tallies.values())).numerators)
-        self._exact = {name: _values(one, np.ones((1, people)))[0] for name, one in self.tallies.items()}
+        users = len(next(iter(self.tallies.values())).numerators)
+        self._exact = {name: _values(one, np.ones((1, users)))[0] for name, one in self.tallies.items()}
         parts: dict[str, list[NDArray[np.float64]]] = {name: [] for name in self.tallies}
         # One person says nothing about how people differ, so there is no interval.
-        for block in weights(people, resamples if people > 1 else 0, seed):
+        for block in weights(users, resamples if users > 1 else 0, seed):
             for name, one in self.tallies.items():
                 parts[name].append(_values(one, block))
         self._drawn = {
@@ -398,14 +401,14 @@ class Comparison:
         low, high = percentiles(drawn)
         found: dict[str, Estimate] = {
             name: {"estimate": _plain(exact[column]), "low": _plain(low[column]), "high": _plain(high[column])}
-            for column, name in enumerate((*tallied.names, "personalisation"))
+            for column, name in enumerate((*tallied.names, "personalization"))
         }
         found["coverage"] = {"estimate": _plain(coverage), "low": None, "high": None}
         return found
 
 
 def _values(tallied: Tallies, drawn: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.column_stack([tallied.ratios(drawn), tallied.personalisation(drawn)])
+    return np.column_stack([tallied.ratios(drawn), tallied.personalization(drawn)])
 
 
 def _plain(value: float) -> float | None:

@@ -21,7 +21,7 @@ class ProfilePolicy(ScoredPolicy):
     """Base of policies that learn from logs and score items by all that the person of a session has rated.
 
     A profile begins with what the logs hold of the person, where they know the id, and grows by every rating of the
-    session: those that :meth:`learn` tells and those that observations show. Where an item was rated more than once,
+    episode: those that :meth:`learn` tells and those that observations show. Where an item was rated more than once,
     the profile holds the newest rating; of logged ones, their mean. B slots, N items.
 
     Attributes:
@@ -42,8 +42,8 @@ class ProfilePolicy(ScoredPolicy):
         self.rated = np.zeros((batch_size, len(catalog)), dtype=np.bool_)
         self._told = np.zeros((batch_size, len(catalog)), dtype=np.bool_)
         self._unmet = np.ones(batch_size, dtype=np.bool_)
-        people, self._logged_items, self._logged_ratings = self.logs.pairs()
-        self._starts = np.searchsorted(people, np.arange(len(self.logs.user_ids) + 1))
+        users, self._logged_items, self._logged_ratings = self.logs.pairs()
+        self._starts = np.searchsorted(users, np.arange(len(self.logs.user_ids) + 1))
         self.fit()
 
     def fit(self) -> None:
@@ -108,10 +108,10 @@ class ProfilePolicy(ScoredPolicy):
             self._unmet[new] = False
             self.ratings[new], self.rated[new], self._told[new] = 0.0, False, False
             self.meet(new)
-            if "user" in observations and len(self.logs.people):
-                for row, person in zip(new, self.logs.people[observations["user"][unmet]], strict=True):
-                    if person >= 0:
-                        logged = slice(self._starts[person], self._starts[person + 1])
+            if "user" in observations and len(self.logs.user_numbers):
+                for row, user in zip(new, self.logs.user_numbers[observations["user"][unmet]], strict=True):
+                    if user >= 0:
+                        logged = slice(self._starts[user], self._starts[user + 1])
                         items = self._logged_items[logged]
                         self._join(np.full(len(items), row), items, self._logged_ratings[logged])
         items = observations["history_items"]

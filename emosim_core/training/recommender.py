@@ -30,7 +30,7 @@ MODEL = "model"
 
 DESCRIPTION = "recommender.json"
 WEIGHTS = "weights.pt"
-FORMAT = 2
+FORMAT = 3
 
 INSTALL = 'pip install "emosim-core[train]"'
 
@@ -52,7 +52,7 @@ class _Net(TypedDict):
     """The fields of NetOptions; sizes as large as any network that was ever trained here, and no larger."""
 
     kind: Literal["cf", "mlp"]
-    people: Size
+    num_users: Size
     items: Size
     features: Size
     history_length: Annotated[int, Field(ge=0, le=_LARGEST)]
@@ -101,18 +101,18 @@ class Recommender:
         items: ids of the items, in the order of the catalogue.
         titles: their titles.
         users: ids of the people that it was trained among.
-        told: what it was trained with: ``algo``, ``domain``, ``timesteps``, ``items_sha256`` and more.
+        metadata: what it was trained with: ``algo``, ``domain``, ``timesteps``, ``items_sha256`` and more.
     """
 
     def __init__(self, told: Mapping[str, Any], options: NetOptions, actor: Actor) -> None:
-        self.told = dict(told)
+        self.metadata = dict(told)
         self.options = options
         self.items: list[str] = [item["id"] for item in told["items"]]
         self.titles: list[str] = [item["title"] for item in told["items"]]
         self.users: list[str] = list(told["users"])
         self._actor = actor
         self._index = {item: index for index, item in enumerate(self.items)}
-        self._person = {user: index for index, user in enumerate(self.users)}
+        self._user = {user: index for index, user in enumerate(self.users)}
 
     def recommend(
         self,
@@ -148,7 +148,7 @@ class Recommender:
                     f"the rating {rating!r} of {item!r} lies off the scale "
                     f"{self.options.low:g} to {self.options.high:g}"
                 )
-        if user is not None and user not in self._person:
+        if user is not None and user not in self._user:
             raise ConfigurationError(f"the recommender was trained among nobody with the id {user!r}")
         known_traits = [_MIDDLE_TRAIT] * 3 if traits is None else list(traits)
         if len(known_traits) != 3 or not all(level in (1, 2, 3) for level in known_traits):
@@ -171,7 +171,7 @@ class Recommender:
         consumed = np.zeros((1, len(self.items)), dtype=np.int8)
         consumed[0, [self._index[item] for item, _ in past]] = 1
         return {
-            "user": np.array([-1 if user is None else self._person[user]]),
+            "user": np.array([-1 if user is None else self._user[user]]),
             "traits": np.array([traits], dtype=np.int64),
             "mood": np.array([mood], dtype=np.float32),
             "step": np.array([[min(len(past), self.options.max_steps)]], dtype=np.int64),
@@ -199,7 +199,7 @@ class Recommender:
         for key in self.options.keys:
             values = observations[key]
             if key == "user":
-                one_hot = np.zeros((len(values), self.options.people), dtype=np.float32)
+                one_hot = np.zeros((len(values), self.options.num_users), dtype=np.float32)
                 there = np.flatnonzero(values >= 0)
                 one_hot[there, values[there]] = 1.0
                 values = one_hot
@@ -208,7 +208,7 @@ class Recommender:
             scores: NDArray[np.float32] = self._actor(told).numpy()
         if not np.isfinite(scores).all():
             raise ConfigurationError(
-                f"the recommender of {self.told['domain']!r} scores items by what is no number: its training has "
+                f"the recommender of {self.metadata['domain']!r} scores items by what is no number: its training has "
                 "diverged. Train anew with a lower --learning-rate"
             )
         return scores
@@ -261,13 +261,9 @@ def load_recommender(path: str | Path) -> Recommender:
 
 def _description(path: Path) -> dict[str, Any]:
     told = read_object(path, newest=FORMAT)
-    if told["format"] != FORMAT:
-        raise RunError(
-            f"{path} is a recommender of format {told['format']}; this version reads {FORMAT}. Train it anew"
-        )
     check(path, told, _DESCRIPTION)
     net, items, users = told["net"], told["items"], told["users"]
-    if (len(items), len(users)) != (net["items"], net["people"]):
+    if (len(items), len(users)) != (net["items"], net["num_users"]):
         raise RunError(f"{path} is damaged: it names {len(items)} items and {len(users)} people, its net has others")
     if len({item["id"] for item in items}) < len(items) or len(set(users)) < len(users):
         raise RunError(f"{path} is damaged: an item or a person stands twice")

@@ -38,11 +38,11 @@ class Trained(ScoredPolicy):
         told = self.recommender
         if told.items != [item.id for item in catalog.items]:
             raise ConfigurationError(
-                f"{self._path} was trained on {len(told.items)} items of {told.told['domain']!r}, "
+                f"{self._path} was trained on {len(told.items)} items of {told.metadata['domain']!r}, "
                 f"which are not the {len(catalog)} of this catalogue"
             )
         index = {user: number for number, user in enumerate(told.users)}
-        self._people = np.array([index.get(user, -1) for user in self.users], dtype=np.intp)
+        self._users = np.array([index.get(user, -1) for user in self.users], dtype=np.intp)
 
     def recommend_batch(self, rows: NDArray[np.intp], observations: Observations, draws: Draws) -> NDArray[np.intp]:
         length = observations["history_items"].shape[1]
@@ -51,11 +51,11 @@ class Trained(ScoredPolicy):
                 f"{self._path} was trained to see {self.history_length} interactions; observations here show {length}. "
                 f"Give their environment history_length={self.history_length}"
             )
-        people = observations["user"]
-        known = self._people[people] if len(self._people) else np.full(len(people), -1)
+        users = observations["user"]
+        known = self._users[users] if len(self._users) else np.full(len(users), -1)
         seen = {
             key: values[:, : self.history_length] if key.startswith("history_") else values
             for key, values in observations.items()
         }
-        seen.update(user=known, consumed=self._proposed[rows])
+        seen.update(user=known, consumed=self._recommended[rows])
         return self.pick(rows, self.recommender.scores(seen).astype(np.float64))

@@ -21,9 +21,9 @@ from emosim_core.runs.job import JobDirectory, cannot_write, job_directory
 from emosim_core.runs.manifest import check_same, make_manifest
 from emosim_core.runs.records import MANIFEST, SUMMARY, read_manifest
 from emosim_core.runs.trust import note_made
-from emosim_core.simulation.assembly import World, assemble, chosen_people
+from emosim_core.simulation.assembly import World, assemble, split_users
 from emosim_core.training.config import MAY_DIFFER, TrainConfig
-from emosim_core.training.curves import PROGRESS, Told, read_progress
+from emosim_core.training.curves import PROGRESS, TrainingProgress, read_progress
 from emosim_core.training.recommender import MODEL, need_train, save_recommender
 
 if TYPE_CHECKING:
@@ -73,9 +73,9 @@ class Training:
         self._best = -np.inf
         self._seconds_before = 0.0
         self._started = time.perf_counter()
-        self.ends: Counter[str] = Counter()
+        self.end_reasons: Counter[str] = Counter()
 
-    def train(self, on_progress: Callable[[Told], None] = lambda told: None) -> dict[str, Any]:
+    def train(self, on_progress: Callable[[TrainingProgress], None] = lambda told: None) -> dict[str, Any]:
         """Train to the end, from the last checkpoint if the training is resumed.
 
         Args:
@@ -92,7 +92,7 @@ class Training:
         with self.job:
             return self._train(on_progress)
 
-    def _train(self, on_progress: Callable[[Told], None]) -> dict[str, Any]:
+    def _train(self, on_progress: Callable[[TrainingProgress], None]) -> dict[str, Any]:
         from emosim_core.training.torch_side.progress import DivergedError, Progress
         from emosim_core.training.torch_side.threads import torch_threads
 
@@ -113,7 +113,7 @@ class Training:
         except (KeyboardInterrupt, EmoSimError):
             if progress.at_rest > begun:  # what was seen since the last update was not learned
                 self.model.num_timesteps = progress.at_rest
-                self.env.episodes, self.ends = progress.episodes_at_rest, progress.ends_at_rest
+                self.env.episodes, self.end_reasons = progress.episodes_at_rest, progress.end_reasons_at_rest
                 self.checkpoint()
             raise
         finally:
@@ -128,7 +128,7 @@ class Training:
     def _diverged(self, progress: Progress, begun: int) -> RunError:
         """What to raise when weights or losses are no numbers any more, after a checkpoint of the last good state."""
         seen, self.model.num_timesteps = self.model.num_timesteps, progress.go_back()
-        self.env.episodes, self.ends = progress.episodes_at_rest, progress.ends_at_rest
+        self.env.episodes, self.end_reasons = progress.episodes_at_rest, progress.end_reasons_at_rest
         if progress.at_rest > begun:
             self.checkpoint()
         than = "" if self.config.learning_rate is None else f" than {self.config.learning_rate:g}"
@@ -191,7 +191,7 @@ class Training:
         self._best = -np.inf if counters["best"] is None else counters["best"]
         self._seconds_before = counters["seconds"]
         self.env.episodes = counters["episodes"]
-        self.ends = Counter(counters["ends"])
+        self.end_reasons = Counter(counters["end_reasons"])
         return int(counters["timesteps"])
 
     def _trim_progress(self, begun: int) -> None:
@@ -221,7 +221,7 @@ class Training:
             "episodes": self.env.episodes,
             "best": None if self._best == -np.inf else self._best,
             "seconds": round(self.seconds, 3),
-            "ends": dict(self.ends),
+            "end_reasons": dict(self.end_reasons),
         }
         try:
             save_checkpoint(folder, self.model, counters)
@@ -251,8 +251,8 @@ class Training:
             "domain": self.world.domain.name,
             "timesteps": self.model.num_timesteps,
             "seed": self.config.seed,
-            "people": self.config.people,
-            "holdout": self.config.holdout,
+            "user_split": self.config.user_split,
+            "test_fraction": self.config.test_fraction,
             "language_model": self.world.model or None,
             "rater": self.world.parts["rater"]["name"],
             "items_sha256": self.manifest["data"]["items_sha256"],
@@ -267,18 +267,21 @@ class Training:
         """Mean return of the recommender of now, by group of people, on sessions that no training meets."""
         from emosim_core.training.torch_side.evaluate import mean_return
 
-        groups = ("known", "new") if self.config.people == "known" else (self.config.people,)
-        found = {group: mean_return(self._held_out(group), self.model, self.net, self.config) for group in groups}
-        if (reward := found[groups[0]]) > self._best:
+        user_splits = ("train", "test") if self.config.user_split == "train" else (self.config.user_split,)
+        found = {
+            user_split: mean_return(self._held_out(user_split), self.model, self.net, self.config)
+            for user_split in user_splits
+        }
+        if (reward := found[user_splits[0]]) > self._best:
             self._best = reward
             self.save_model(BEST)
         return found
 
-    def _held_out(self, group: str) -> World:
+    def _held_out(self, user_split: str) -> World:
         """The same world, about the people of a group one after another."""
         world = copy.copy(self.world)
         world.config = world.config.model_copy(update={"user_order": "sequential", "keep_memory": False})
-        world.people = chosen_people(len(world.population), group, self.config.holdout)
+        world.user_indices = split_users(len(world.population), user_split, self.config.test_fraction)
         return world
 
     def _summary(self) -> dict[str, Any]:
@@ -290,7 +293,7 @@ class Training:
             "algo": self.config.algo,
             "policy_net": self.config.policy_net,
             "rater": self.world.parts["rater"]["name"],
-            "language_model_asked": self.world.rater.asks_model,
+            "uses_llm": self.world.rater.uses_llm,
             "language_model": self.world.model or None,
             "usage": dict(self.world.rater.usage()) or None,
             "timesteps": self.model.num_timesteps,
@@ -298,7 +301,7 @@ class Training:
             "updates": self.model._n_updates,
             "reward": next((line["reward"] for line in reversed(lines) if line.get("reward") is not None), None),
             "length": next((line["length"] for line in reversed(lines) if line.get("length") is not None), None),
-            "ends": dict(self.ends.most_common()),
+            "end_reasons": dict(self.end_reasons.most_common()),
             "evaluation": evaluations[-1]["evaluation"] if evaluations else None,
             "parameters": int(sum(p.numel() for p in self.model.policy.parameters())),
             "seconds": round(seconds, 3),

@@ -18,35 +18,35 @@ from emosim_core.testing import Answer, ChatServer
 MOVIES = ("ablate", "--plugin", "movies", "--jobs", "1")
 SAMPLING = (*MOVIES, "--study", "sampling:pairs=60")
 ALL = ("category_preference", "high_rating", "low_rating", "collections", "sampling")
-FEW = "category_preference:items=2,high_rating:items=1,low_rating:items=1,collections:people=2,sampling:pairs=40"
+FEW = "category_preference:items=2,high_rating:items=1,low_rating:items=1,collections:users=2,sampling:pairs=40"
 
 
 def test_all_studies_of_either_domain_leave_records_results_and_a_table(quick: Any, tmp_path: Path) -> None:
     for plugin in ("movies", "books"):
         done = quick("ablate", "--plugin", plugin, "--jobs", "1", "--study", FEW, "--out", plugin)
-        assert re.fullmatch(r"(Movies|Books): 5 cells with \d+ ratings\. No language model is asked\.\n", done.err)
+        assert re.fullmatch(r"(Movies|Books): 5 jobs with \d+ ratings\. No language model is asked\.\n", done.err)
         assert "No language model was asked" in done.out
         for word in (*ALL, "positive", "negative", "both", "total variation distance", "95 % interval", "failed"):
             assert word in done.out
         directory = tmp_path / plugin
         assert sorted(path.name for path in directory.iterdir()) == [
-            "cells", "manifest.json", "results.csv", "results.json",
+            "jobs", "manifest.json", "results.csv", "results.json",
         ]  # fmt: skip
         told = json.loads((directory / "results.json").read_text())
         assert [name.partition(":")[0] for name in told["studies"]] == list(ALL)
-        lines = sum(len(path.read_text().splitlines()) - 1 for path in directory.glob("cells/*/records.jsonl"))
-        assert lines == sum(cell["ratings"] for cell in told["cells"])
-        assert all(one["ratings"] <= cell["ratings"] for cell in told["cells"] for one in cell["figures"])
+        lines = sum(len(path.read_text().splitlines()) - 1 for path in directory.glob("jobs/*/records.jsonl"))
+        assert lines == sum(job["ratings"] for job in told["jobs"])
+        assert all(one["ratings"] <= job["ratings"] for job in told["jobs"] for one in job["metrics"])
         manifest = json.loads((directory / "manifest.json").read_text())
         assert {"emosim-core", f"emosim-{plugin}", "numpy", "python"} <= set(manifest["versions"])
         assert manifest["config"]["seed"] == 42
-        assert manifest["language_model_asked"] is told["language_model_asked"] is False
+        assert manifest["uses_llm"] is told["uses_llm"] is False
 
 
 @pytest.mark.slow
 def test_all_stands_for_every_study_at_its_full_size(emosim: Any) -> None:
     done = emosim("ablate", "--plugin", "movies", "--study", "all", "--out", "a", "--json", timeout=300)
-    figures = {(cell["study"], one["side"]): one for cell in done.json["cells"] for one in cell["figures"]}
+    figures = {(job["study"], one["side"]): one for job in done.json["jobs"] for one in job["metrics"]}
     assert {study for study, _ in figures} == set(ALL)
     assert figures["category_preference", "both"]["ratings"] == 8 * 4 * 20 * 2
     assert figures["high_rating", "positive"]["ratings"] == figures["low_rating", "negative"]["ratings"] == 4 * 8 * 20
@@ -57,15 +57,15 @@ def test_all_stands_for_every_study_at_its_full_size(emosim: Any) -> None:
 def test_json_is_the_results_and_report_computes_the_same_from_the_records(quick: Any, tmp_path: Path) -> None:
     told = quick(*SAMPLING, "--out", "a", "--json")
     assert told.json == json.loads((tmp_path / "a" / "results.json").read_text())
-    assert "1 cell with 60 ratings" in told.err
+    assert "1 job with 60 ratings" in told.err
     (tmp_path / "a" / "results.json").unlink()
     assert quick("ablate", "report", "a", "--json").json == told.json
     shown = quick("ablate", "report", "a").out
-    assert f"{told.json['cells'][0]['figures'][0]['estimate']:.3f}" in shown
-    (path,) = (tmp_path / "a").glob("cells/*/records.jsonl")
+    assert f"{told.json['jobs'][0]['metrics'][0]['estimate']:.3f}" in shown
+    (path,) = (tmp_path / "a").glob("jobs/*/records.jsonl")
     text = path.read_text()
     path.write_text(re.sub(r'"rating":\d+,"reason"', '"rating":1,"reason"', text))
-    assert quick("ablate", "report", "a", "--json").json["cells"][0]["figures"][0]["estimate"] > 0.9
+    assert quick("ablate", "report", "a", "--json").json["jobs"][0]["metrics"][0]["estimate"] > 0.9
 
 
 def test_quiet_prints_only_where_the_results_are(quick: Any, tmp_path: Path) -> None:
@@ -77,12 +77,12 @@ def test_quiet_prints_only_where_the_results_are(quick: Any, tmp_path: Path) -> 
 
 def test_a_grid_is_told_by_what_varies_and_by_differences_on_the_same_trials(quick: Any) -> None:
     done = quick(
-        *MOVIES, "--study", "collections:people=10,sampling:pairs=40", "--items-retrieval", "none,most_similar_3",
-        "--perturbator", "none,gaussian:sd=2", "--seeds", "2", "--out", "a",
+        *MOVIES, "--study", "collections:users=10,sampling:pairs=40", "--items-retrieval", "none,most_similar_3",
+        "--perturbator", "none,gaussian:sd=2", "--num-seeds", "2", "--out", "a",
     )  # fmt: skip
-    assert "16 cells with 4,480 ratings" in done.err
+    assert "16 jobs with 4,480 ratings" in done.err
     assert "rater rule_based; seeds 42, 43" in done.out
-    for word in ("retrieval", "perturbator", "gaussian:sd=2", "each seed", "Differences on the same trials"):
+    for word in ("items_retrieval", "perturbator", "gaussian:sd=2", "each seed", "Differences on the same trials"):
         assert word in done.out
     better = [line.split() for line in done.out.splitlines() if re.search(r"none +most_similar_3 +-0", line)]
     assert {line[-1] for line in better} == {"most_similar_3"}
@@ -90,15 +90,16 @@ def test_a_grid_is_told_by_what_varies_and_by_differences_on_the_same_trials(qui
 
 def test_a_configuration_file_gives_a_grid_too_and_the_command_line_comes_first(quick: Any, tmp_path: Path) -> None:
     (tmp_path / "c.toml").write_text(
-        'plugin = "movies"\nseeds = 2\nretrieval = ["last_2", "none"]\n[perturbator]\nname = "gaussian"\nsd = 0.1\n'
+        'plugin = "movies"\nnum_seeds = 2\nitems_retrieval = ["last_2", "none"]\n'
+        '[perturbator]\nname = "gaussian"\nsd = 0.1\n'
     )
     asked = ("ablate", "--config", "c.toml", "--jobs", "1", "--study", "sampling:pairs=20", "--json")
     told = quick(*asked, "--out", "a").json
-    assert {cell["answers"]["retrieval"] for cell in told["cells"]} == {"last_2", "none"}
-    assert {cell["answers"]["perturbator"] for cell in told["cells"]} == {"gaussian:sd=0.1"}
-    assert len(told["cells"]) == 4
-    told = quick(*asked, "--items-retrieval", "last_1", "--seeds", "1", "--out", "b").json
-    assert [cell["answers"]["retrieval"] for cell in told["cells"]] == ["last_1"]
+    assert {job["variant"]["items_retrieval"] for job in told["jobs"]} == {"last_2", "none"}
+    assert {job["variant"]["perturbator"] for job in told["jobs"]} == {"gaussian:sd=0.1"}
+    assert len(told["jobs"]) == 4
+    told = quick(*asked, "--items-retrieval", "last_1", "--num-seeds", "1", "--out", "b").json
+    assert [job["variant"]["items_retrieval"] for job in told["jobs"]] == ["last_1"]
 
 
 # ------------------------------------------------------------------------------------------- third parties
@@ -110,8 +111,8 @@ EMOSIM_HOOK_VERSION = 1
 class Grudge(Study):
     def trials(self, setting):
         low = setting.domain.scale.low
-        people = setting.population.users[:30]
-        return Trials(people, [Trial(i, i, "negative", at_most=low + 1, memory=((i, low),)) for i in range(30)])
+        users = setting.population.users[:30]
+        return Trials(users, [Trial(i, i, "negative", at_most=low + 1, memory=((i, low),)) for i in range(30)])
 
 @hookimpl
 def emosim_studies():
@@ -122,7 +123,7 @@ def emosim_studies():
 def test_a_plugin_adds_a_study(quick: Any, install: Callable[..., str], uninstall: Callable[..., None]) -> None:
     install("grudge", GRUDGE)
     told = quick(*MOVIES, "--study", "grudge", "--out", "a", "--json").json
-    assert told["cells"][0]["figures"][0]["ratings"] == 30
+    assert told["jobs"][0]["metrics"][0]["ratings"] == 30
     assert quick("ablate", "report", "a", "--json").json == told
     assert "grudge" in quick("plugins").out
     uninstall("grudge")
@@ -130,13 +131,13 @@ def test_a_plugin_adds_a_study(quick: Any, install: Callable[..., str], uninstal
 
 
 DOMAIN = """
-from emosim_core import Component, Domain, Item, LoadedItems, Loader, RatingScale, User, UserLoader, Words, hookimpl
+from emosim_core import Component, Domain, Item, ItemLoader, LoadedItems, RatingScale, User, UserLoader, Words, hookimpl
 EMOSIM_HOOK_VERSION = 1
 
 def domain():
     return Domain("stones", "Stones", RatingScale(low=1, high=5), Words(), Item, "few", "some")
 
-class Few(Loader):
+class Few(ItemLoader):
     def load(self):
         return LoadedItems([
             Item(id=f"i{i}", title="t", public_rating=3, **({"collection": "c", "part": i + 1} if i < SERIES else {}))
@@ -153,11 +154,11 @@ def emosim_domains():
 
 @hookimpl
 def emosim_item_loaders():
-    yield Component("items", "few", "Nine.", "emosim_stones:Few", domain="stones")
+    yield Component("item_loader", "few", "Nine.", "emosim_stones:Few", domain="stones")
 
 @hookimpl
 def emosim_user_loaders():
-    yield Component("users", "some", "Five.", "emosim_stones:Some", domain="stones")
+    yield Component("user_loader", "some", "Five.", "emosim_stones:Some", domain="stones")
 """
 
 
@@ -197,7 +198,7 @@ def test_a_domain_with_material_for_nothing_is_told_why(quick: Any, install: Cal
         (["--study", "sampling:paris=9"], "Did you mean 'pairs'"),
         (["--items-retrieval", "last_3,most_similer_3"], "Did you mean 'most_similar_3' or"),
         (["--rater", "rule_base"], "Did you mean 'rule_based'?"),
-        (["--seeds", "0"], "option 'seeds'"),
+        (["--num-seeds", "0"], "option 'num_seeds'"),
         (["--llm-rater", "0Shot_system_our"], "give --llm-model too"),
         (["--max-cost", "1"], "--max-cost needs a language model"),
         (["--slate", "2"], "No such option"),
@@ -230,14 +231,14 @@ def test_no_domain_and_no_ablation_are_told(quick: Any) -> None:
 def test_what_is_complete_is_told_again_and_nothing_is_asked(quick: Any) -> None:
     before = quick(*SAMPLING, "--out", "a", "--json").json
     done = quick("ablate", "--resume", "a")
-    assert "0 cells with 0 ratings to do; 1 of 1 are done already" in done.err
+    assert "0 jobs with 0 ratings to do; 1 of 1 are done already" in done.err
     assert quick("ablate", "--resume", "a", "--json").json == before
 
 
 # -------------------------------------------------------------------------------------- a language model
 
 ASKED = ("ablate", "--plugin", "movies", "--llm-model", "deepseek-chat", "--users", "sampled:n=20")
-FOUR = (*ASKED, "--study", "sampling:pairs=30", "--llm-rater", "0Shot_system_our,1Shot_system_our", "--seeds", "2")
+FOUR = (*ASKED, "--study", "sampling:pairs=30", "--llm-rater", "0Shot_system_our,1Shot_system_our", "--num-seeds", "2")
 
 
 @pytest.fixture
@@ -261,14 +262,14 @@ def test_what_costs_money_is_told_before_and_not_begun_without_a_yes(service: tu
 def test_a_grid_of_prompts_asks_each_question_once_and_tells_what_it_took(service: tuple[Any, ChatServer]) -> None:
     emosim, server = service
     done = emosim(*FOUR, "--yes", "--out", "a")
-    assert "Movies: 4 cells with 120 ratings" in done.err
+    assert "Movies: 4 jobs with 120 ratings" in done.err
     assert len(server.calls) == 120
     assert "calls: 120 for 120 questions" in done.out
     assert "1Shot_system_our" in done.out
     assert "No language model" not in done.out + done.err
     told = emosim(*FOUR, "--yes", "--out", "b", "--json").json
     assert len(server.calls) == 120  # the answers were kept
-    assert told["cells"] == json.loads((emosim.folder / "a" / "results.json").read_text())["cells"]
+    assert told["jobs"] == json.loads((emosim.folder / "a" / "results.json").read_text())["jobs"]
     assert emosim(*FOUR, "--replay", "--out", "c", "--json").json == told
 
 
@@ -276,9 +277,9 @@ def test_an_answer_that_is_no_rating_is_a_failed_one_and_stands_beside_the_figur
     with ChatServer(lambda asked: Answer("I would rather not say.")) as server:
         emosim = replace(emosim, variables={"DEEPSEEK_API_KEY": "sk-test", "DEEPSEEK_BASE_URL": server.url})
         told = emosim(*ASKED, "--study", "sampling:pairs=10", "--yes", "--out", "a", "--json").json
-    (found,) = told["cells"][0]["figures"]
+    (found,) = told["jobs"][0]["metrics"]
     assert (found["failed"], found["ratings"], found["estimate"]) == (10, 10, None)
-    (path,) = (emosim.folder / "a").glob("cells/*/records.jsonl")
+    (path,) = (emosim.folder / "a").glob("jobs/*/records.jsonl")
     lines = [json.loads(line) for line in path.read_text().splitlines()[1:]]
     assert all(line["rating"] is None and "no answer that can be read" in line["reason"] for line in lines)
 
@@ -304,18 +305,18 @@ def test_a_sweep_that_was_killed_goes_on_where_it_was(emosim: Any) -> None:
         asked = (*FOUR, "--yes", "--concurrency", "2", "--items-retrieval", "last_3,none,decay_emotion_3")
         process = emosim.start(*asked, "--out", "a", "--quiet")
         until = time.monotonic() + 50
-        while not list(emosim.folder.glob("a/cells/*/cell.json")):
+        while not list(emosim.folder.glob("a/jobs/*/job.json")):
             assert process.poll() is None, process.communicate()
             assert time.monotonic() < until
             time.sleep(0.02)
         process.send_signal(signal.SIGKILL)
         process.communicate()
-        there = len(list(emosim.folder.glob("a/cells/*/cell.json")))
+        there = len(list(emosim.folder.glob("a/jobs/*/job.json")))
         assert 0 < there < 12
         told = emosim("ablate", "--resume", "a", "--yes", "--json").json
         whole = emosim(*asked, "--out", "b", "--json").json
     assert told == whole
-    assert len(told["cells"]) == 12
+    assert len(told["jobs"]) == 12
     assert not told["missing"]
 
 
@@ -325,7 +326,7 @@ def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(emosim: Any) -> None:
         emosim = replace(emosim, variables={"DEEPSEEK_API_KEY": "sk-test", "DEEPSEEK_BASE_URL": server.url})
         process = emosim.start(*FOUR, "--yes", "--concurrency", "2", "--out", "a", "--quiet")
         until = time.monotonic() + 50
-        while not list(emosim.folder.glob("a/cells/*/cell.json")):
+        while not list(emosim.folder.glob("a/jobs/*/job.json")):
             assert process.poll() is None, process.communicate()
             assert time.monotonic() < until
             time.sleep(0.02)
@@ -335,7 +336,7 @@ def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(emosim: Any) -> None:
         assert out == ""
         assert "emosim ablate --resume a" in err
         assert "Traceback" not in err
-        assert len(emosim("ablate", "--resume", "a", "--yes", "--json").json["cells"]) == 4
+        assert len(emosim("ablate", "--resume", "a", "--yes", "--json").json["jobs"]) == 4
 
 
 @pytest.mark.slow
@@ -343,6 +344,6 @@ def test_cells_of_a_language_model_can_be_done_side_by_side(service: tuple[Any, 
     emosim, server = service
     told = emosim(*FOUR, "--yes", "--jobs", "2", "--out", "a", "--json").json
     assert len(server.calls) == 120
-    assert sum(cell["ratings"] for cell in told["cells"]) == 120
+    assert sum(job["ratings"] for job in told["jobs"]) == 120
     said = emosim(*FOUR, "--yes", "--jobs", "2", "--max-cost", "1", "--out", "b", "--quiet", status=2).err
     assert "--max-cost holds for one process" in said

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from emosim_core.llm.cache import AnswerCache
+from emosim_core.llm.cache_key import answer_cache_key
 from emosim_core.llm.chat import ChatAnswer, ChatRequest, Message, Usage
-from emosim_core.llm.key import answer_key
 from emosim_core.testing.process import in_new_process
 
 
@@ -22,7 +22,7 @@ def question(number: int) -> ChatRequest:
 
 def fill(path: Path, count: int, identity: str = "a model") -> list[str]:
     cache = AnswerCache(path)
-    keys = [answer_key(identity, question(i)) for i in range(count)]
+    keys = [answer_cache_key(identity, question(i)) for i in range(count)]
     cache.put_many(
         [(keys[i], identity, question(i), ChatAnswer(str(i), usage=Usage(10, 4, 2, 1))) for i in range(count)]
     )

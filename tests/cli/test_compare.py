@@ -42,9 +42,9 @@ def test_json_is_the_comparison_and_nothing_else(quick: Any, runs: Path) -> None
     assert told["domain"] == "movies"
     assert (told["resamples"], told["seed"]) == (200, 3)
     first, second = told["runs"]
-    assert first["measures"]["mean rating"]["difference"] is None
-    gap = second["measures"]["mean rating"]["mean"] - first["measures"]["mean rating"]["mean"]
-    assert second["measures"]["mean rating"]["difference"] == pytest.approx(gap, abs=1e-5)
+    assert first["metrics"]["mean rating"]["difference"] is None
+    gap = second["metrics"]["mean rating"]["mean"] - first["metrics"]["mean rating"]["mean"]
+    assert second["metrics"]["mean rating"]["difference"] == pytest.approx(gap, abs=1e-5)
     assert second["differs_in"] == {"policy": ["random", "top_rated"]}
 
 

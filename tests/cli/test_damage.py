@@ -29,7 +29,7 @@ MAKE: dict[str, tuple[str, ...]] = {
     "run": ("run", *SMALL, "--episodes", "3", "--out", "run"),
     "train": ("train", *SMALL, "--num-envs", "2", "--timesteps", "64", "--device", "cpu", "--out", "train"),
     "evaluation": (
-        *("evaluate", *SMALL, "--policies", "random,popular", "--sessions", "2", "--bootstrap", "100", "--no-plots"),
+        *("evaluate", *SMALL, "--policies", "random,popular", "--episodes", "2", "--resamples", "100", "--no-charts"),
         *("--out", "evaluation"),
     ),
     "ablation": (
@@ -54,7 +54,7 @@ READ: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "evaluation": (
         ("report", "evaluation", "--out", "page.html"),
-        ("evaluate", "--resume", "evaluation", "--no-plots", "--quiet"),
+        ("evaluate", "--resume", "evaluation", "--no-charts", "--quiet"),
     ),
     "ablation": (
         ("ablate", "report", "ablation"),
@@ -179,7 +179,7 @@ def damage(rng: random.Random, path: Path) -> str:
             "junk": before[:place] + rng.randbytes(5) + before[place:],
             "empty": b"",
             "binary": rng.randbytes(300),
-            "deep": b'{"format":1,"config":' + deep + b"}\n",
+            "deep": b'{"format":2,"config":' + deep + b"}\n",
         }[kind])  # fmt: skip
     return f"{path}: {kind}"
 
@@ -236,7 +236,7 @@ def test_records_that_do_not_belong_together_are_never_told_as_a_run(
         lines[first], lines[second] = lines[second], lines[first]
     elif how == "renamed":
         record = json.loads(lines[number])
-        record["proposed"][0]["item"] = "no-such-film"
+        record["recommended"][0]["item"] = "no-such-film"
         lines[number] = json.dumps(record, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
     else:
         record = json.loads(lines[number])
@@ -291,7 +291,7 @@ def test_a_command_of_its_own_ends_in_the_same_way(made: Path, emosim: Emosim) -
 def test_a_field_that_stands_twice_in_a_record_is_noticed(fresh: Callable[[], None]) -> None:
     fresh()
     path = Path("run/interactions.jsonl")
-    path.write_bytes(path.read_bytes().replace(b'"felt":', b'"felt":1,"felt":', 1))
+    path.write_bytes(path.read_bytes().replace(b'"rating":', b'"rating":1,"rating":', 1))
     for arguments in READERS:
         assert check("interactions.jsonl", arguments, "a field twice") == 2
 
@@ -308,12 +308,12 @@ def test_what_a_model_may_send_is_read_back(fresh: Callable[[], None]) -> None:
         assert check("run", arguments, "reasons") == 0
 
 
-@pytest.mark.parametrize("usage", [{"a": 1}, {"cost": 0.5, "currency": "USD"}, {"cost": 2.0}, {"called": 3}])
+@pytest.mark.parametrize("usage", [{"a": 1}, {"cost": 0.5, "currency": "USD"}, {"cost": 2.0}, {"calls": 3}])
 def test_a_usage_that_says_less_than_ours_is_shown(made: Path, emosim: Emosim, usage: dict[str, Any]) -> None:
     """A rater of a plugin may say less, and a file may have lost a field."""
     for folder in ("run", "ablation"):
         shutil.copytree(made / folder, emosim.folder / folder)
-    cells = list((emosim.folder / "ablation" / "cells").glob("*/cell.json"))
+    cells = list((emosim.folder / "ablation" / "jobs").glob("*/job.json"))
     for path in (emosim.folder / "run" / "summary.json", *cells):
         path.write_text(json.dumps({**json.loads(path.read_text()), "usage": usage}))
     for command in (("show", "run"), ("report", "run"), ("ablate", "report", "ablation")):

@@ -14,7 +14,7 @@ import pytest
 
 from emosim_core.cli.log import log
 from emosim_core.cli.run import run
-from emosim_core.simulation.assembly import chosen_people
+from emosim_core.simulation.assembly import split_users
 from emosim_core.testing import ChatServer
 
 needs_minari = pytest.mark.skipif(sys.version_info < (3, 11), reason="Minari needs Python 3.11")
@@ -35,7 +35,7 @@ def test_a_run_is_exported_as_a_table_and_the_number_of_rows_is_told(emosim: Any
     steps = len((emosim.folder / "r" / "interactions.jsonl").read_text().splitlines())
     for name in ("t.parquet", "t.csv"):
         done = emosim("data", "export", "r", "--format", name[2:], "--out", name)
-        assert done.said == f"Wrote {steps} rows of 4 sessions to {name}.\n"
+        assert done.said == f"Wrote {steps} rows of 4 episodes to {name}.\n"
     table = pd.read_parquet(emosim.folder / "t.parquet")
     assert table["rating"].tolist() == pd.read_csv(emosim.folder / "t.csv")["rating"].tolist()
     assert len(table) == steps
@@ -47,7 +47,7 @@ def test_a_run_is_exported_for_minari_in_silence_but_for_where_it_is(emosim: Any
     steps = len((emosim.folder / "r" / "interactions.jsonl").read_text().splitlines())
     done = emosim("data", "export", "r", "--format", "minari", "--out", "sets")
     name = "emosim/movies/random-v0"
-    assert done.said == f"Wrote {steps} steps of 4 sessions to sets/{name}, for Minari {name}.\n"
+    assert done.said == f"Wrote {steps} steps of 4 episodes to sets/{name}, for Minari {name}.\n"
     code = f"import minari; print(minari.load_dataset('{name}').total_steps, *minari.list_local_datasets())"
     emosim.variables["MINARI_DATASETS_PATH"] = str(emosim.folder / "sets")
     assert emosim.python(code) == f"{steps} {name}\n"
@@ -58,7 +58,7 @@ def test_a_run_that_was_stopped_is_exported_and_that_is_told(quick: Any, tmp_pat
     written = tmp_path / "r" / "interactions.jsonl"
     written.write_bytes(b"".join(written.read_bytes().splitlines(keepends=True)[:9]))
     (tmp_path / "r" / "summary.json").unlink()
-    assert "Wrote 9 rows of 4 sessions, 4 of them unfinished to t.csv." in quick(
+    assert "Wrote 9 rows of 4 episodes, 4 of them unfinished to t.csv." in quick(
         "data", "export", "r", "--format", "csv", "--out", "t.csv"
     ).out.replace("\n", " ")
 
@@ -106,25 +106,25 @@ def test_a_mistake_is_one_clear_message_and_leaves_nothing(
 # --------------------------------------------------------------------------------------------------- log
 
 
-def test_a_log_is_of_known_people_alone_and_is_exported_at_once(emosim: Any) -> None:
+def test_a_log_is_of_known_users_alone_and_is_exported_at_once(emosim: Any) -> None:
     done = emosim("log", *MOVIES, "--format", "csv", "--out", "runs/a")
     rows = list(csv.DictReader((emosim.folder / "runs" / "a.csv").read_text().splitlines()))
-    assert f"Wrote {len(rows)} rows of 4 sessions to runs/a.csv.\n" in done.out
+    assert f"Wrote {len(rows)} rows of 4 episodes to runs/a.csv.\n" in done.out
     manifest = manifest_of(emosim.folder / "runs" / "a")
-    assert (manifest["config"]["people"], manifest["config"]["policy"]) == ("known", "random")
+    assert (manifest["config"]["user_split"], manifest["config"]["policy"]) == ("train", "random")
     from emosim_core.hooks import Registry
     from emosim_core.simulation.assembly import assemble
     from emosim_core.simulation.config import EnvironmentConfig
 
     population = assemble(EnvironmentConfig(plugin="movies"), Registry()).population
-    known = {population.users[i].id for i in chosen_people(len(population), "known", 0.2).tolist()}
+    known = {population.users[i].id for i in split_users(len(population), "train", 0.2).tolist()}
     assert {row["user"] for row in rows} <= known
     assert emosim("show", "runs/a").out
 
 
 def test_a_log_without_a_format_is_the_run_that_run_makes_with_the_same_options(quick: Any, tmp_path: Path) -> None:
     assert quick("log", *MOVIES, "--out", "a", "--quiet").out == "a\n"
-    quick("run", *MOVIES, "--people", "known", "--out", "b", "--quiet")
+    quick("run", *MOVIES, "--user-split", "train", "--out", "b", "--quiet")
     a, b = ((tmp_path / name / "interactions.jsonl").read_bytes() for name in ("a", "b"))
     assert a == b
     assert manifest_of(tmp_path / "a")["config"] == manifest_of(tmp_path / "b")["config"]
@@ -133,14 +133,14 @@ def test_a_log_without_a_format_is_the_run_that_run_makes_with_the_same_options(
 def test_a_log_has_its_own_defaults_which_a_file_and_options_overrule(quick: Any, tmp_path: Path) -> None:
     quick("log", "--plugin", "movies", "--max-steps", "1", "--out", "a", "--quiet")
     assert manifest_of(tmp_path / "a")["config"]["episodes"] == 1000
-    (tmp_path / "c.toml").write_text('plugin = "movies"\nepisodes = 3\nmax_steps = 2\npeople = "new"\n')
+    (tmp_path / "c.toml").write_text('plugin = "movies"\nepisodes = 3\nmax_steps = 2\nuser_split = "test"\n')
     quick("log", "--config", "c.toml", "--episodes", "2", "--out", "b", "--quiet")
     config = manifest_of(tmp_path / "b")["config"]
-    assert (config["episodes"], config["people"]) == (2, "new")
+    assert (config["episodes"], config["user_split"]) == (2, "test")
 
 
 def test_the_help_of_log_names_its_own_defaults_and_that_of_run_stays(quick: Any) -> None:
-    for command, defaults in ((log, {"episodes": "[1000]", "people": "[known]"}), (run, {"episodes": "[100]"})):
+    for command, defaults in ((log, {"episodes": "[1000]", "user_split": "[train]"}), (run, {"episodes": "[100]"})):
         texts = {option.name: option.help for option in command.params if isinstance(option, click.Option)}
         for name, default in defaults.items():
             assert str(texts[name]).endswith(default)

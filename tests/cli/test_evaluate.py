@@ -16,7 +16,7 @@ from emosim_core.cli.evaluate import evaluate
 from emosim_core.testing import Answer, ChatServer
 from emosim_core.training.evaluation_plan import EvaluationConfig
 
-FEW = ("--users", "sampled:n=20", "--sessions", "4", "--max-steps", "8", "--bootstrap", "200")
+FEW = ("--users", "sampled:n=20", "--episodes", "4", "--max-steps", "8", "--resamples", "200")
 MOVIES = ("evaluate", "--plugin", "movies", *FEW)
 
 
@@ -25,10 +25,10 @@ def test_an_evaluation_prints_its_tables_and_leaves_figures_and_plots(emosim: An
     assert done.err == ""
     for word in (
         "The rater 'rule_based' answers for them; no language model is asked.",
-        "4 known people, 4 sessions of each recommender", "4 new people, 4 sessions of each recommender",
-        "reward", "rating", "liked", "steps", "MAP@10", "MRR@10", "nDCG@10", "personalisation", "coverage", "novelty",
+        "4 train users, 4 sessions of each recommender", "4 test users, 4 sessions of each recommender",
+        "reward", "rating", "liked", "steps", "MAP@10", "MRR@10", "nDCG@10", "personalization", "coverage", "novelty",
         "valence", "arousal", "±", "stayed to the last", "in the same sessions [95 % interval]:",
-        "Written to e: evaluation.json, evaluation.csv, plots in e/plots.",
+        "Written to e: evaluation.json, evaluation.csv, plots in e/charts.",
     ):  # fmt: skip
         assert word in done.out, word
     lines = done.out.splitlines()
@@ -36,70 +36,76 @@ def test_an_evaluation_prints_its_tables_and_leaves_figures_and_plots(emosim: An
     rows = [line for line in lines if line.startswith("epsilon_greedy:epsilon=")]
     assert len(rows) == 6
     results = json.loads((emosim.folder / "e" / "evaluation.json").read_text())
-    shown = results["groups"]["known"]["recommenders"]["random"]["metrics"]["mean_reward"]["estimate"]
+    shown = results["user_splits"]["train"]["recommenders"]["random"]["metrics"]["mean_reward"]["estimate"]
     assert any(re.match(rf"random +{shown:.1f} ±", line) for line in lines)
     left = sorted(str(path.relative_to(emosim.folder / "e")) for path in (emosim.folder / "e").rglob("*.*"))
     assert left == sorted(
         [
             "evaluation.csv", "evaluation.json", "items.csv",
-            *(f"plots/{name}.{kind}" for name in ("ends", "lists", "reward", "reward_by_step", "survival")
+            *(f"charts/{name}.{kind}" for name in ("end_reasons", "lists", "reward", "reward_by_step", "survival")
               for kind in ("png", "svg")),
-            *(f"runs/{group}/{name}/{file}" for group in ("known", "new")
+            *(f"runs/{group}/{name}/{file}" for group in ("train", "test")
               for name in ("random", "epsilon_greedy_epsilon=0.2_prior_weight=5")
               for file in ("interactions.jsonl", "manifest.json", "summary.json")),
-            *(f"runs/{group}/epsilon_greedy_epsilon=0.2_prior_weight=5" for group in ("known", "new")),
+            *(f"runs/{group}/epsilon_greedy_epsilon=0.2_prior_weight=5" for group in ("train", "test")),
         ]
     )  # fmt: skip
 
 
 def test_json_is_the_figures_and_nothing_else_and_quiet_is_the_directory(quick: Any, tmp_path: Path) -> None:
-    options = (*MOVIES, "--policies", "popular", "--people", "new", "--no-plots")
+    options = (*MOVIES, "--policies", "popular", "--user-splits", "test", "--no-charts")
     told = quick(*options, "--out", "e", "--json").json
     assert told.pop("directory") == "e"
     assert told == json.loads((tmp_path / "e" / "evaluation.json").read_text())
-    assert list(told["groups"]) == ["new"]
-    assert not (tmp_path / "e" / "plots").exists()
+    assert list(told["user_splits"]) == ["test"]
+    assert not (tmp_path / "e" / "charts").exists()
     said = quick(*options, "--quiet").said
     assert said.startswith("runs/evaluation-movies-")
     assert (tmp_path / said.strip() / "evaluation.json").exists()
 
 
 def test_every_option_reaches_the_configuration(quick: Any, tmp_path: Path) -> None:
-    (tmp_path / "c.toml").write_text('history_length = 5\npeople = "new"\n[reward_shaping]\nname = "identity"\n')
+    (tmp_path / "c.toml").write_text('history_length = 5\nuser_split = "test"\n[reward_shaping]\nname = "identity"\n')
     given = {
-        "--people": "all", "--sessions": "3", "--seed": "7", "--num-envs": "2", "--bootstrap": "150",
-        "--items-retrieval": "last_2", "--holdout": "0.4", "--slate": "2", "--max-steps": "4", "--users": "basic:n=12",
+        "--user-splits": "all", "--episodes": "3", "--seed": "7", "--num-envs": "2", "--resamples": "150",
+        "--items-retrieval": "last_2", "--test-fraction": "0.4", "--slate": "2", "--max-steps": "4",
+        "--users": "basic:n=12",
         "--config": "c.toml", "--logs": "a,b",
     }  # fmt: skip
     options = [word for pair in given.items() for word in pair]
     told = quick(
         "evaluate", "--plugin", "movies", "--policies", "random", "--policies", "popular,top_rated", *options,
-        "--no-plots", "--json",
+        "--no-charts", "--json",
     ).json  # fmt: skip
     config = told["config"]
     assert config["policies"] == ["random", "popular", "top_rated"]
-    assert (config["groups"], config["sessions"], config["seed"], config["num_envs"]) == (["all"], 3, 7, 2)
-    assert (config["bootstrap"], config["retrieval"], config["holdout"], config["slate"]) == (150, "last_2", 0.4, 2)
+    assert (config["user_splits"], config["episodes"], config["seed"], config["num_envs"]) == (["all"], 3, 7, 2)
+    assert (config["resamples"], config["items_retrieval"], config["test_fraction"], config["slate"]) == (
+        150,
+        "last_2",
+        0.4,
+        2,
+    )
     assert (config["max_steps"], config["history_length"], config["logs"]) == (4, 5, ["a", "b"])
     manifest = json.loads((tmp_path / told["directory"] / "runs" / "all" / "random" / "manifest.json").read_text())
     assert manifest["config"]["reward_shaping"] == {"name": "identity"}
-    assert (manifest["config"]["user_order"], manifest["config"]["people"]) == ("sequential", "all")
+    assert (manifest["config"]["user_order"], manifest["config"]["user_split"]) == ("sequential", "all")
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "there is nothing to evaluate: name trained recommenders with --models"),
+        ([], "there is nothing to evaluate: name trained recommenders with --recommenders"),
         (["--policies", ","], "there is nothing to evaluate"),
         (["--policies", "popluar"], "Did you mean 'popular'"),
         (["--policies", "random,random"], "the policy 'random' is named twice"),
         (["--policies", "random:k=2"], "takes no options"),
         (["--policies", "replay:nowhere.csv"], "nowhere.csv: no such file"),
-        (["--models", "nowhere"], "nowhere is no trained recommender: it has no manifest.json"),
-        (["--models", "runs/r"], "runs/r is a run, no trained recommender"),
-        (["--policies", "random", "--people", "old"], "option 'groups"),
-        (["--policies", "random", "--sessions", "0"], "option 'sessions'"),
-        (["--policies", "random", "--bootstrap", "3"], "option 'bootstrap'"),
+        (["--recommenders", "nowhere"], "nowhere is no trained recommender: it has no manifest.json"),
+        (["--recommenders", "runs/r"], "runs/r is a run, no trained recommender"),
+        (["--policies", "random", "--user-splits", "old"], "option 'user_splits"),
+        (["--policies", "random", "--episodes", "0"], "option 'episodes'"),
+        (["--policies", "random", "--resamples", "3"], "option 'resamples'"),
         (["--policies", "random", "--user-order", "random"], "No such option"),
         (["--policies", "random", "--out", "taken"], "taken exists already; choose another place"),
         (["--policies", "random", "--resume", "taken"], "taken is no evaluation: it has no evaluation.json"),
@@ -116,22 +122,22 @@ def test_a_mistake_is_one_clear_message_and_leaves_nothing(
     (tmp_path / "taken" / "note").write_text("mine")
     (tmp_path / "runs" / "r").mkdir(parents=True)
     config = {"plugin": "movies", "policy": "random", "episodes": 3}
-    manifest = {"format": 1, "language_model_asked": False, "config": config, "parts": {}, "data": {}}
+    manifest = {"format": 2, "uses_llm": False, "config": config, "parts": {}, "data": {}}
     (tmp_path / "runs" / "r" / "manifest.json").write_text(json.dumps(manifest))
     before = sorted(tmp_path.rglob("*"))
-    assert said in quick(*MOVIES, *arguments, "--no-plots", status=2).err
+    assert said in quick(*MOVIES, *arguments, "--no-charts", status=2).err
     assert sorted(path for path in tmp_path.rglob("*") if not {"cache", "state"} & set(path.parts)) == before
     assert not list((tmp_path / "state").rglob("*.json"))
 
 
-def test_a_configuration_file_names_recommenders_and_people(quick: Any, tmp_path: Path) -> None:
+def test_a_configuration_file_names_recommenders_and_users(quick: Any, tmp_path: Path) -> None:
     (tmp_path / "c.toml").write_text(
-        'plugin = "movies"\nusers = "sampled:n=20"\npeople = ["new"]\nsessions = 2\nmax_steps = 3\n'
+        'plugin = "movies"\nuser_dataset = "sampled:n=20"\nuser_splits = ["test"]\nepisodes = 2\nmax_steps = 3\n'
         'policies = ["popular", {name = "epsilon_greedy", epsilon = 0.3}]\n'
     )
-    told = quick("evaluate", "--config", "c.toml", "--no-plots", "--json").json
-    assert list(told["groups"]) == ["new"]
-    assert list(told["groups"]["new"]["recommenders"]) == ["popular", "epsilon_greedy:epsilon=0.3"]
+    told = quick("evaluate", "--config", "c.toml", "--no-charts", "--json").json
+    assert list(told["user_splits"]) == ["test"]
+    assert list(told["user_splits"]["test"]["recommenders"]) == ["popular", "epsilon_greedy:epsilon=0.3"]
 
 
 def test_every_option_is_documented_with_the_default_of_the_configuration() -> None:
@@ -146,10 +152,10 @@ def test_every_option_is_documented_with_the_default_of_the_configuration() -> N
             assert f"`{option.opts[0]}`" in readme, option.opts
         elif shown and not shown[1].startswith("runs/"):
             assert rows[option.opts[0]].strip("`") == shown[1], option.opts
-    assert rows["--sessions"] == str(fields["sessions"].default)
+    assert rows["--episodes"] == str(fields["episodes"].default)
     assert rows["--seed"] == str(fields["seed"].default)
-    assert rows["--bootstrap"] == str(fields["bootstrap"].default)
-    assert rows["--people"].strip("`") == ",".join(fields["groups"].default)
+    assert rows["--resamples"] == str(fields["resamples"].default)
+    assert rows["--user-splits"].strip("`") == ",".join(fields["user_splits"].default)
     assert set(rows) <= {name for option in evaluate.params for name in option.opts}
 
 
@@ -162,11 +168,11 @@ def test_an_evaluation_that_is_stopped_in_the_middle_goes_on_to_the_same_figures
     emosim: Any, how: signal.Signals
 ) -> None:
     options = (
-        "evaluate", "--plugin", "movies", "--policies", "popular,random", "--sessions", "60", "--people", "new",
-        "--bootstrap", "200", "--no-plots", "--quiet",
+        "evaluate", "--plugin", "movies", "--policies", "popular,random", "--episodes", "60", "--user-splits", "test",
+        "--resamples", "200", "--no-charts", "--quiet",
     )  # fmt: skip
     process = emosim.start(*options, "--out", "e")
-    written = emosim.folder / "e" / "runs" / "new" / "random" / "interactions.jsonl"
+    written = emosim.folder / "e" / "runs" / "test" / "random" / "interactions.jsonl"
     deadline = time.monotonic() + 60
     while not (written.exists() and written.stat().st_size > 20_000):
         assert time.monotonic() < deadline
@@ -181,11 +187,13 @@ def test_an_evaluation_that_is_stopped_in_the_middle_goes_on_to_the_same_figures
             "", "Interrupted. What was done is kept in e; go on with:", "  emosim evaluate --resume e", "",
         ]  # fmt: skip
     assert json.loads((emosim.folder / "e" / "evaluation.json").read_text())["complete"] is False
-    complete = emosim.folder / "e" / "runs" / "new" / "popular" / "summary.json"
+    complete = emosim.folder / "e" / "runs" / "test" / "popular" / "summary.json"
     kept = complete.read_bytes()
-    assert emosim("evaluate", "--resume", "e", "--no-plots", "--quiet").out == "e\n"
+    assert emosim("evaluate", "--resume", "e", "--no-charts", "--quiet").out == "e\n"
     emosim(*options, "--out", "whole")
-    figures = [json.loads((emosim.folder / name / "evaluation.json").read_text())["groups"] for name in ("e", "whole")]
+    figures = [
+        json.loads((emosim.folder / name / "evaluation.json").read_text())["user_splits"] for name in ("e", "whole")
+    ]
     assert figures[0] == figures[1]
     assert complete.read_bytes() == kept
 
@@ -195,16 +203,17 @@ def test_a_language_model_is_asked_as_much_as_may_be_spent_over_all_runs(emosim:
     with ChatServer(lambda body: Answer("7", usage=dear)) as server:
         emosim.variables.update({"DEEPSEEK_API_KEY": "sk-test", "DEEPSEEK_BASE_URL": server.url})
         options = (
-            "evaluate", "--plugin", "movies", "--users", "sampled:n=20", "--sessions", "2", "--max-steps", "3",
-            "--llm-model", "deepseek-chat", "--policies", "popular,top_rated", "--people", "new", "--concurrency", "1",
-            "--no-plots", "--out", "e",
+            "evaluate", "--plugin", "movies", "--users", "sampled:n=20", "--episodes", "2", "--max-steps", "3",
+            "--llm-model", "deepseek-chat", "--policies", "popular,top_rated", "--user-splits", "test",
+            "--concurrency", "1",
+            "--no-charts", "--out", "e",
         )  # fmt: skip
         error = emosim(*options, "--quiet", "--max-cost", "2.5", status=2).err
         assert len(server.calls) == 9
         assert "the most that may be spent is spent" in error
         assert "The runs of this evaluation have cost 2.7 since it was started." in error
         assert "go on with:\n    emosim evaluate --resume e\n" in error
-        told = emosim("evaluate", "--resume", "e", "--no-plots", "--max-cost", "100").out
+        told = emosim("evaluate", "--resume", "e", "--no-charts", "--max-cost", "100").out
     asked = [json.dumps(call.body) for call in server.calls]
     assert len(asked) > 9
     assert len(set(asked)) == len(asked)
@@ -212,5 +221,5 @@ def test_a_language_model_is_asked_as_much_as_may_be_spent_over_all_runs(emosim:
     assert "A language model answers for them (deepseek" in told
     assert "cost: " in told
     results = json.loads((emosim.folder / "e" / "evaluation.json").read_text())
-    assert results["language_model_asked"] is True
-    assert results["groups"]["new"]["recommenders"]["popular"]["metrics"]["mean_rating"]["estimate"] == 8
+    assert results["uses_llm"] is True
+    assert results["user_splits"]["test"]["recommenders"]["popular"]["metrics"]["mean_rating"]["estimate"] == 8

@@ -19,7 +19,7 @@ from emosim_core.scaffold.write import KINDS, write_plugin
 
 ROOT = Path(__file__).parents[2]
 
-LISTENERS = ("--item", "track", "--consume", "listen to", "--person", "listener")
+LISTENERS = ("--item", "track", "--consume", "listen to", "--user", "listener")
 """The words that docs/tutorial.md gives."""
 
 WITHOUT_MODELS = """
@@ -307,8 +307,8 @@ def test_a_word_that_would_break_a_text_is_refused(tmp_path: Path, quick: Any, w
 
 
 def test_words_are_those_of_a_domain(quick: Any) -> None:
-    told = quick("plugins", "new", "best", "--kind", "strategy", "--person", "listener", status=2).err
-    assert "--person is a word of a domain" in told
+    told = quick("plugins", "new", "best", "--kind", "strategy", "--user", "listener", status=2).err
+    assert "--user is a word of a domain" in told
 
 
 def test_an_unknown_kind_is_refused_with_those_that_are_known(tmp_path: Path, quick: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from emosim_core import EnvironmentConfig, World, assemble
-from emosim_core.llm.strategy import ShotOptions, ShotPrompter
+from emosim_core.llm.shot_strategy import ShotOptions, ShotPromptStrategy
 
 Quick = Callable[..., Any]
 
@@ -37,14 +37,14 @@ def test_the_default_is_that_of_a_run(quick: Quick) -> None:
 
 
 def test_json_holds_the_question_to_the_letter(quick: Quick, world: World) -> None:
-    person, item = world.population.users[5], world.catalog.items[7]
-    asked = ("prompt", "--plugin", "books", "--llm-rater", "1Shot_cot_enhanced", "--user", person.id, "--item", item.id)
+    user, item = world.population.users[5], world.catalog.items[7]
+    asked = ("prompt", "--plugin", "books", "--llm-rater", "1Shot_cot_enhanced", "--user", user.id, "--item", item.id)
     shown = json.loads(quick(*asked, "--json").out)
-    prompter = ShotPrompter(ShotOptions(style="cot_enhanced", shots=1))
-    prompter.prepare(world.domain, world.catalog, world.population)
+    prompt_strategy = ShotPromptStrategy(ShotOptions(style="cot_enhanced", shots=1))
+    prompt_strategy.prepare(world.domain, world.catalog, world.population)
     assert [message["role"] for message in shown["messages"]] == ["system", "user", "assistant", "user"]
-    assert shown["messages"][-1]["content"].startswith(prompter._person(5))
-    assert prompter._item(7) in shown["messages"][-1]["content"]
+    assert shown["messages"][-1]["content"].startswith(prompt_strategy._user_text(5))
+    assert prompt_strategy._item(7) in shown["messages"][-1]["content"]
     assert shown["schema"]["required"] == ["reasons", "rating"]
     assert shown["choices"] == []
     assert shown["max_tokens"] == 512
@@ -67,7 +67,7 @@ def test_history_mood_and_times_reach_the_prompt(quick: Quick, world: World) -> 
     assert "Read before: never\n" in quick(*asked).out
 
 
-def test_without_a_mood_the_persons_rests(quick: Quick, world: World) -> None:
+def test_without_a_mood_the_users_rests(quick: Quick, world: World) -> None:
     valence, _ = world.population.baselines[4]
     assert f"(valence {valence:+.2f} in" in quick("prompt", "--plugin", "books", "--user", "4", "--item", "0").out
 
@@ -86,7 +86,7 @@ def test_without_a_mood_the_persons_rests(quick: Quick, world: World) -> None:
         (["--history", "1=nan"], "expected ITEM=RATING"),
         (["--mood", "1"], "expected valence in -1 to 1 and arousal in 0 to 1"),
         (["--mood", "0,1.5"], "expected valence in -1 to 1 and arousal in 0 to 1"),
-        (["--llm-rater", "3Shot_system_our"], "unknown prompting strategy '3Shot_system_our'. Did you mean"),
+        (["--llm-rater", "3Shot_system_our"], "unknown prompt strategy '3Shot_system_our'. Did you mean"),
         (["--llm-rater", "0Shot_system_our:shots=3"], "shots"),
     ],
 )

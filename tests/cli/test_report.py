@@ -26,7 +26,7 @@ def test_it_writes_the_page_beside_the_run_and_says_where(emosim: Any) -> None:
 
 
 def test_out_figures_and_quiet(quick: Any, run: Path, tmp_path: Path) -> None:
-    done = quick("report", run, "--out", "pages/one.html", "--figures", "figures", "--quiet")
+    done = quick("report", run, "--out", "pages/one.html", "--charts", "figures", "--quiet")
     assert done.out == "pages/one.html\n"
     assert (tmp_path / "pages" / "one.html").exists()
     assert not (run / "report.html").exists()
@@ -48,7 +48,7 @@ def test_a_second_report_takes_the_place_of_the_first(quick: Any, run: Path) -> 
         (("empty",), "empty holds nothing to report"),
         (("r", "--prompts"), "no language model was asked in r"),
         (("r", "--out", "r/manifest.json/x"), "cannot be written"),
-        (("r", "--figures", "r/manifest.json"), "cannot be written"),
+        (("r", "--charts", "r/manifest.json"), "cannot be written"),
     ],
 )
 def test_mistakes_are_said_in_one_line_and_leave_nothing(
@@ -64,7 +64,7 @@ def test_mistakes_are_said_in_one_line_and_leave_nothing(
 def test_a_library_that_is_missing_is_named_with_the_extra(emosim: Any, site: Path, missing: str) -> None:
     emosim("run", "--plugin", "movies", "--episodes", "1", "--max-steps", "3", "--out", "r", "--quiet")
     (site / f"{missing}.py").write_text(f"raise ModuleNotFoundError('no {missing}', name={missing!r})\n")
-    said = emosim("report", "r", "--figures", "f", status=2).err
+    said = emosim("report", "r", "--charts", "f", status=2).err
     assert repr(missing) in said
     assert 'pip install "emosim-core[report]"' in said
     assert not (emosim.folder / "r" / "report.html").exists()

@@ -30,8 +30,8 @@ def test_a_run_leaves_three_files_and_prints_its_table_and_that_no_model_was_ask
     done = emosim(*MOVIES, "--episodes", "3", "--max-steps", "8", "--out", "r")
     assert done.err == ""
     for word in (
-        "no language model is asked", "sessions", "mean rating", "share liked", "mean reward", "session length",
-        "why they ended", "mood at the end", "most liked", "least liked", "steps/s",
+        "no language model is asked", "episodes", "mean rating", "share liked", "mean reward", "episode length",
+        "end reasons", "mood at the end", "most liked", "least liked", "steps/s",
         "Written to r. Read a session with: emosim show r --episode 0",
     ):  # fmt: skip
         assert word in done.out
@@ -42,19 +42,20 @@ def test_a_run_leaves_three_files_and_prints_its_table_and_that_no_model_was_ask
         "summary.json",
     ]
     manifest, summary = (json.loads((directory / f"{name}.json").read_text()) for name in ("manifest", "summary"))
-    assert manifest["language_model_asked"] is False
+    assert manifest["uses_llm"] is False
     assert manifest["config"]["seed"] == 42
     assert {"emosim-core", "emosim-movies", "numpy", "gymnasium", "pydantic", "python"} <= set(manifest["versions"])
     assert set(manifest["parts"]) == {
-        "domain", "rater", "retrieval", "selector", "perturbator", "reward_shaping", "items", "users", "policy",
+        "domain", "rater", "retrieval", "selector", "perturbator", "reward_shaping",
+        "item_loader", "user_loader", "policy",
     }  # fmt: skip
     lines = lines_of(directory)
     assert summary["complete"] is True
     assert summary["steps"] == len(lines)
-    assert summary["episodes"] == 3 == sum(line["end"] is not None for line in lines)
-    ratings = [item["felt"] for line in lines for item in line["proposed"]]
+    assert summary["episodes"] == 3 == sum(line["end_reason"] is not None for line in lines)
+    ratings = [item["rating"] for line in lines for item in line["recommended"]]
     assert summary["mean_rating"] == pytest.approx(sum(ratings) / len(ratings), abs=1e-4)
-    assert all(("person" in line) == (line["step"] == 1) for line in lines)
+    assert all(("user_profile" in line) == (line["step"] == 1) for line in lines)
 
 
 def test_json_is_the_summary_and_nothing_else(quick: Any, tmp_path: Path) -> None:
@@ -87,11 +88,11 @@ def test_every_option_reaches_the_configuration(quick: Any, tmp_path: Path) -> N
     quick(*MOVIES, *(word for pair in options.items() for word in pair), "--keep-memory", "--out", "r", "--quiet")
     config = json.loads((tmp_path / "r" / "manifest.json").read_text())["config"]
     for option, value in options.items():
-        field = {"--items-retrieval": "retrieval"}.get(option, option[2:].replace("-", "_"))
+        field = {"--users": "user_dataset"}.get(option, option[2:].replace("-", "_"))
         assert str(config[field]) == value, option
     assert config["keep_memory"] is True
-    steps = [line for line in lines_of(tmp_path / "r") if line["proposed"]]
-    assert {len(line["proposed"]) for line in steps} == {2}
+    steps = [line for line in lines_of(tmp_path / "r") if line["recommended"]]
+    assert {len(line["recommended"]) for line in steps} == {2}
     assert max(line["step"] for line in steps) <= 4
 
 
@@ -193,7 +194,7 @@ def test_a_directory_that_exists_is_refused_unless_it_is_empty(quick: Any, tmp_p
 # ------------------------------------------------------------------------------------------- resuming
 
 SHORT: dict[str, Any] = {
-    "episodes": 12, "num_envs": 4, "policy": "epsilon_greedy", "keep_memory": True, "users": "sampled:n=6",
+    "episodes": 12, "num_envs": 4, "policy": "epsilon_greedy", "keep_memory": True, "user_dataset": "sampled:n=6",
 }  # fmt: skip
 
 
@@ -223,7 +224,7 @@ def test_lines_that_were_changed_added_or_removed_are_found_when_a_run_is_resume
     path = directory / "interactions.jsonl"
     whole = path.read_bytes()
     lines = whole.splitlines(keepends=True)
-    changed = whole.replace(b'"rating":7', b'"rating":8', 1)
+    changed = whole.replace(b'"raw_rating":7', b'"raw_rating":8', 1)
     number = next(n for n, (a, b) in enumerate(zip(lines, changed.splitlines(True), strict=True), 1) if a != b)
     for damaged, said in (
         (changed, f"line {number}: simulating it again gives another step"),
@@ -250,7 +251,7 @@ def test_a_run_is_resumed_only_with_its_own_configuration(quick: Any, tmp_path: 
     assert "seed: 42 then, 7 now" in refused
     assert 'policy: "random" then, "popular" now' in refused
     with pytest.raises(RunError, match="episodes: 4 then, 5 now"):
-        run("movies", tmp_path / "r", resume=True, episodes=5, users="csv:p.csv")
+        run("movies", tmp_path / "r", resume=True, episodes=5, user_dataset="csv:p.csv")
     (tmp_path / "r" / "summary.json").unlink()
     (tmp_path / "p.csv").write_text("id,name,description\n1,Ann,x\n2,Bo,z\n")
     assert "users_sha256" in quick("run", "--resume", "r", status=2).err
@@ -348,23 +349,23 @@ def test_a_full_disk_is_one_clear_message_and_the_run_goes_on_when_there_is_room
     "options",
     [
         {},
-        {"keep_memory": True, "users": "basic:n=5"},
-        {"keep_memory": True, "users": "basic:n=5", "p_interrupt": 0.1, "user_order": "sequential"},
-        {"p_interrupt": 0.2, "retrieval": "most_similar_2"},
+        {"keep_memory": True, "user_dataset": "basic:n=5"},
+        {"keep_memory": True, "user_dataset": "basic:n=5", "p_interrupt": 0.1, "user_order": "sequential"},
+        {"p_interrupt": 0.2, "items_retrieval": "most_similar_2"},
         *({"slate": 3, "selector": name} for name in ("greedy", "random", "probabilistic", "multinomial_logit")),
         *({"slate": 2, "perturbator": name} for name in ("gaussian", "greedy", "none")),
         *(
             {"slate": 2, "selector": "random", "reward_shaping": name, "policy": "top_rated", "keep_memory": True}
             for name in ("identity", "exp_decay_time", "random_watch", "same_item_terminate", "churn_satisfaction")
         ),
-        {"policy": "similar_to_liked", "retrieval": "simple_3"},
+        {"policy": "similar_to_liked", "items_retrieval": "simple_3"},
     ],
     ids=lambda options: ",".join(f"{key}={value}" for key, value in options.items()) or "defaults",
 )
 def test_the_same_seed_gives_the_same_interactions_in_batches_of_any_size(
     tmp_path: Path, sorted_lines: Callable[[Path], list[bytes]], options: dict[str, Any]
 ) -> None:
-    common = {"episodes": 16, "max_steps": 15, "seed": 5, "users": "basic:n=40", **options}
+    common = {"episodes": 16, "max_steps": 15, "seed": 5, "user_dataset": "basic:n=40", **options}
     for count in (1, 64):
         run("movies", tmp_path / str(count), num_envs=count, **common)
     assert sorted_lines(tmp_path / "1") == sorted_lines(tmp_path / "64")
@@ -381,21 +382,21 @@ def test_the_same_seed_repeats_the_file_and_another_gives_another(tmp_path: Path
 # --------------------------------------------------------------------------------------------- replay
 
 
-def test_a_replayed_list_is_proposed_in_order_and_its_end_ends_the_session(quick: Any, tmp_path: Path) -> None:
+def test_a_replayed_list_is_recommended_in_order_and_its_end_ends_the_episode(quick: Any, tmp_path: Path) -> None:
     names = ["the-matrix-1999", "alien-1979", "jaws-1975"]
     (tmp_path / "a=b,c.csv").write_text("item,note\n" + "".join(f"{name},x\n" for name in names))
     arguments = ("--policy", "replay:a=b,c.csv", "--episodes", "2", "--reward-shaping", "identity")
     summary = quick(*MOVIES, *arguments, "--out", "r", "--json").json
-    assert summary["ends"] == {"out_of_items": 2}
+    assert summary["end_reasons"] == {"out_of_items": 2}
     assert summary["steps"] == 6
     for episode in (0, 1):
         steps = [line for line in lines_of(tmp_path / "r") if line["episode"] == episode]
-        assert [one["item"] for line in steps for one in line["proposed"]] == names
+        assert [one["item"] for line in steps for one in line["recommended"]] == names
         assert [line["step"] for line in steps] == [1, 2, 3, 4]
-        assert [line["end"] for line in steps] == [None, None, None, "out_of_items"]
+        assert [line["end_reason"] for line in steps] == [None, None, None, "out_of_items"]
     assert "nothing was left to propose" in quick("show", "r", "--episode", "0").out
     quick(*MOVIES, *arguments, "--slate", "2", "--out", "s", "--quiet")
-    assert [len(line["proposed"]) for line in lines_of(tmp_path / "s") if line["episode"] == 0] == [2, 0]
+    assert [len(line["recommended"]) for line in lines_of(tmp_path / "s") if line["episode"] == 0] == [2, 0]
 
 
 def test_a_list_with_an_unknown_item_names_file_row_and_field(tmp_path: Path) -> None:
@@ -407,7 +408,7 @@ def test_a_list_with_an_unknown_item_names_file_row_and_field(tmp_path: Path) ->
 
 
 def test_the_help_tells_the_defaults_of_the_configuration() -> None:
-    from emosim_core.cli.options import _IN_TABLES, _RENAMED
+    from emosim_core.cli.options import _IN_TABLES
     from emosim_core.cli.run import run
     from emosim_core.simulation.config import DEFAULT_LLM_RATER, RunConfig
 
@@ -421,6 +422,6 @@ def test_the_help_tells_the_defaults_of_the_configuration() -> None:
     assert told.pop("llm_rater") == DEFAULT_LLM_RATER
     defaults = RunConfig(plugin="movies").model_dump()
     for name, default in told.items():
-        table, key = _IN_TABLES.get(name, (None, _RENAMED.get(name, name)))
+        table, key = _IN_TABLES.get(name, (None, name))
         value = (defaults[table] if table else defaults)[key]
         assert default == (f"{value:g}" if isinstance(value, float) else str(value)), name

@@ -15,7 +15,7 @@ from emosim_core import run
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("runs") / "done"
-    run("movies", directory, episodes=4, max_steps=10, users="detailed:n=40", perturbator="gaussian:sd=2")
+    run("movies", directory, episodes=4, max_steps=10, user_dataset="detailed:n=40", perturbator="gaussian:sd=2")
     return directory
 
 
@@ -31,42 +31,42 @@ def steps_of(directory: Path, episode: int) -> list[dict[str, Any]]:
 
 def test_without_an_episode_the_runs_table_is_told(quick: Any, done: Path) -> None:
     told = quick("show", done).out
-    for word in ("no language model is asked", "sessions", "mean rating", "why they ended", "mood at the end"):
+    for word in ("no language model is asked", "episodes", "mean rating", "end reasons", "mood at the end"):
         assert word in told
-    assert "4, with 4 different people" in told
+    assert "4, with 4 different users" in told
     assert "not complete" not in told
 
 
-def test_a_story_says_who_what_was_proposed_remembered_felt_answered_and_why(quick: Any, done: Path) -> None:
+def test_a_story_says_who_what_was_recommended_remembered_felt_answered_and_why(quick: Any, done: Path) -> None:
     for episode in range(4):
         lines = quick("show", done, "--episode", episode).out.splitlines()
         steps = steps_of(done, episode)
-        person = steps[0]["person"]
-        assert lines[0].startswith(f"{person['name']} ({person['age']}, {person['job']}")
-        assert person["description"] in lines
+        user = steps[0]["user_profile"]
+        assert lines[0].startswith(f"{user['name']} ({user['age']}, {user['job']}")
+        assert user["description"] in lines
         assert any(line.startswith("Character: ") for line in lines)
         assert any(line.startswith("Mood at the start: ") for line in lines)
         assert "The rater 'rule_based' answers for them; no language model is asked." in lines
         told = "\n".join(lines)
         place = 0
         for step in steps:
-            (item,) = step["proposed"]
+            (item,) = step["recommended"]
             place = told.index(f"{step['step']:>3}. {item['title']}", place)
             block = told[place : told.index("mood   ", place)]
-            perturbed = f", perturbed to {item['felt']}" if item["felt"] != item["rating"] else ""
-            assert f"answered    {item['rating']}{perturbed}\n" in block
+            perturbed = f", perturbed to {item['rating']}" if item["rating"] != item["raw_rating"] else ""
+            assert f"answered    {item['raw_rating']}{perturbed}\n" in block
             assert f"because     {item['reason']}" in block
             assert f"felt        {item['valence']}, arousal {item['arousal']}" in block
-            for past in item["remembered"]:
+            for past in item["retrieved"]:
                 assert f"{past['title']} ({past['rating']})" in block
-            assert ("remembered" in block) == bool(item["remembered"])
+            assert ("retrieved" in block) == bool(item["retrieved"])
         total = sum(step["reward"] for step in steps)
-        assert lines[-1].startswith(f"The end, after {len(steps)} steps: {person['name']} ")
+        assert lines[-1].startswith(f"The end, after {len(steps)} steps: {user['name']} ")
         assert lines[-1].endswith(f"Total reward {total:g}.")
     assert "perturbed to" in told
 
 
-def test_what_was_proposed_but_not_consumed_is_told_apart(quick: Any, tmp_path: Path) -> None:
+def test_what_was_recommended_but_not_consumed_is_told_apart(quick: Any, tmp_path: Path) -> None:
     run("movies", tmp_path / "r", episodes=1, max_steps=4, slate=3, reward_shaping="identity")
     told = quick("show", "r", "--episode", "0").out
     assert told.count("did not take it") == 8
@@ -84,7 +84,7 @@ def test_an_item_that_is_met_again_is_told_as_such(quick: Any, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("episode", ["4", "-1", "99"])
-def test_an_unknown_session_is_an_error_that_says_which_there_are(quick: Any, done: Path, episode: str) -> None:
+def test_an_unknown_episode_is_an_error_that_says_which_there_are(quick: Any, done: Path, episode: str) -> None:
     said = quick("show", done, "--episode", episode, status=2).err
     assert f"has no session {episode}; it has 4 sessions, 0 to 3" in said
 
@@ -139,9 +139,9 @@ def test_a_damaged_summary_is_named(quick: Any, copied: Path) -> None:
     assert "summary.json is damaged" in quick("show", copied, status=2).err
 
 
-def test_texts_of_people_and_items_are_shown_as_they_are(quick: Any, tmp_path: Path) -> None:
+def test_texts_of_users_and_items_are_shown_as_they_are(quick: Any, tmp_path: Path) -> None:
     (tmp_path / "p.csv").write_text("id,name,description\n1,[red]Ann[/red] :smile:,likes [bold]\n")
-    run("movies", tmp_path / "r", episodes=1, max_steps=2, users=f"csv:{tmp_path}/p.csv")
+    run("movies", tmp_path / "r", episodes=1, max_steps=2, user_dataset=f"csv:{tmp_path}/p.csv")
     told = quick("show", "r", "--episode", "0").out
     assert "[red]Ann[/red] :smile:" in told
     assert "likes [bold]" in told

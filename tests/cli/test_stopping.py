@@ -19,7 +19,7 @@ from emosim_core.testing import Answer, ChatServer
 MARK = "EMOSIM_TEST_MARK"
 
 ABLATE = (
-    "ablate", "--plugin", "movies", "--study", "sampling:pairs=4000,high_rating", "--seeds", "4", "--jobs", "2",
+    "ablate", "--plugin", "movies", "--study", "sampling:pairs=4000,high_rating", "--num-seeds", "4", "--jobs", "2",
     "--out", "a", "--quiet",
 )  # fmt: skip
 RUN = ("run", "--plugin", "movies", "--episodes", "3000", "--out", "r")
@@ -63,7 +63,7 @@ def test_workers_of_an_ablation_end_with_it(emosim: Any, number: signal.Signals)
     mark = f"{os.getpid()}-{number}"
     emosim.variables[MARK] = mark
     process = emosim.start(*ABLATE)
-    waited_for(lambda: len(marked(mark)) >= 4 or list(emosim.folder.glob("a/cells/*/cell.json")))
+    waited_for(lambda: len(marked(mark)) >= 4 or list(emosim.folder.glob("a/jobs/*/job.json")))
     process.send_signal(number)
     said = process.communicate(timeout=60)[1]
     assert process.returncode == (-number if number == signal.SIGKILL else 128 + number)
@@ -78,7 +78,7 @@ def test_an_ablation_ends_while_one_worker_has_nothing_left_to_do(emosim: Any) -
     emosim.variables[MARK] = mark
     study = "sampling:pairs=100000,high_rating:items=1"
     process = emosim.start("ablate", "--plugin", "movies", "--study", study, "--jobs", "2", "--out", "a", "--quiet")
-    waited_for(lambda: list(emosim.folder.glob("a/cells/*/cell.json")))
+    waited_for(lambda: list(emosim.folder.glob("a/jobs/*/job.json")))
     time.sleep(1)
     process.send_signal(signal.SIGTERM)
     try:

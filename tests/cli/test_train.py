@@ -43,8 +43,8 @@ def test_a_training_says_what_it_does_and_how_to_measure_it(alone: Emosim) -> No
     assert done.err == ""
     for word in (
         "16 of 20 people to learn from", "no language model is asked", "A2C with the network 'cf'", "4 environments",
-        "reward", "length", "steps/s", "held-out sessions of known people", "held-out sessions of new people",
-        "Trained 200 steps", "Written to t. Measure it with: emosim evaluate --models t",
+        "reward", "length", "steps/s", "held-out sessions of train users", "held-out sessions of test users",
+        "Trained 200 steps", "Written to t. Measure it with: emosim evaluate --recommenders t",
     ):  # fmt: skip
         assert word in done.out, word
     again = alone("train", "--resume", "t").out
@@ -68,7 +68,7 @@ def test_every_option_reaches_the_configuration(quick: Any, tmp_path: Path) -> N
     given = {
         "--algo": "ppo", "--policy-net": "mlp", "--timesteps": "30", "--num-envs": "3", "--seed": "9",
         "--device": "cpu", "--gamma": "0.9", "--embedding-dim": "5", "--learning-rate": "0.01", "--n-steps": "5",
-        "--eval-every": "20", "--checkpoint-every": "15", "--track": "tensorboard", "--people": "all",
+        "--eval-every": "20", "--checkpoint-every": "15", "--track": "tensorboard", "--user-split": "all",
         "--max-steps": "4", "--users": "basic:n=12", "--items-retrieval": "last_2", "--config": "c.toml",
     }  # fmt: skip
     quick("train", *[word for pair in given.items() for word in pair], "--out", "t", "--quiet")
@@ -76,8 +76,8 @@ def test_every_option_reaches_the_configuration(quick: Any, tmp_path: Path) -> N
     assert (config["algo"], config["policy_net"], config["timesteps"], config["num_envs"]) == ("ppo", "mlp", 30, 3)
     assert (config["seed"], config["device"], config["gamma"], config["embedding_dim"]) == (9, "cpu", 0.9, 5)
     assert (config["learning_rate"], config["n_steps"], config["eval_every"]) == (0.01, 5, 20)
-    assert (config["checkpoint_every"], config["track"], config["people"]) == (15, ["tensorboard"], "all")
-    assert (config["max_steps"], config["retrieval"], config["hidden"]) == (4, "last_2", [8, 4])
+    assert (config["checkpoint_every"], config["track"], config["user_split"]) == (15, ["tensorboard"], "all")
+    assert (config["max_steps"], config["items_retrieval"], config["hidden"]) == (4, "last_2", [8, 4])
     assert config["algorithm"] == {"n_epochs": 2}
 
 
@@ -183,7 +183,7 @@ def test_a_training_that_was_killed_goes_on_with_the_same_counters(alone: Emosim
     told = alone("train", "--resume", "t", "--timesteps", str(steps), "--json").json
     assert steps <= told["timesteps"] < steps + 200
     assert told["episodes"] > kept["episodes"]
-    assert sum(told["ends"].values()) == told["episodes"]
+    assert sum(told["end_reasons"].values()) == told["episodes"]
     assert told["updates"] >= kept["updates"]
     assert kept["timesteps"] in rising(alone.folder / "t")
 
@@ -200,7 +200,7 @@ def test_ctrl_c_ends_with_130_and_says_how_to_go_on(alone: Emosim) -> None:
     kept = json.loads(last.read_text())
     told = alone("train", "--resume", "t", "--timesteps", str(kept["timesteps"] + 200), "--json").json
     assert told["timesteps"] >= kept["timesteps"] + 200
-    assert sum(told["ends"].values()) == told["episodes"]
+    assert sum(told["end_reasons"].values()) == told["episodes"]
     rising(alone.folder / "t")
 
 
@@ -227,7 +227,7 @@ def of_model(server: ChatServer) -> tuple[str, ...]:
 
 def test_a_language_model_rates_and_is_not_asked_twice(quick: Any, tmp_path: Path, server: ChatServer) -> None:
     told = quick(*SHORT, *of_model(server), "--llm-rater", "0Shot_cotlite_our", "--out", "a", "--json").json
-    assert told["language_model_asked"] is True
+    assert told["uses_llm"] is True
     asked = len(server.calls)
     assert asked > 0
     again = quick(*SHORT, *of_model(server), "--llm-rater", "0Shot_cotlite_our", "--out", "b", "--json").json
@@ -251,7 +251,7 @@ def test_a_model_that_fails_ends_the_training_and_it_can_go_on(quick: Any, tmp_p
         count[0] = 10_000
         told = quick("train", "--resume", "t", "--json").json
     assert told["timesteps"] == 24
-    assert sum(told["ends"].values()) == told["episodes"]
+    assert sum(told["end_reasons"].values()) == told["episodes"]
     rising(tmp_path / "t")
 
 

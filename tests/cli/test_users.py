@@ -12,7 +12,7 @@ import pytest
 GENERATE = ("users", "generate", "--plugin", "movies")
 
 
-def test_generated_people_are_written_and_read_back_as_they_were(quick: Any, tmp_path: Path) -> None:
+def test_generated_users_are_written_and_read_back_as_they_were(quick: Any, tmp_path: Path) -> None:
     said = quick(*GENERATE, "--n", "40", "--seed", "3", "--out", "p.csv").out
     assert said == "Wrote 40 people to p.csv. Use them with: emosim run --plugin movies --users csv:p.csv\n"
     with (tmp_path / "p.csv").open(newline="", encoding="utf-8") as stream:
@@ -24,10 +24,10 @@ def test_generated_people_are_written_and_read_back_as_they_were(quick: Any, tmp
     lines = [json.loads(line) for line in (tmp_path / "r" / "interactions.jsonl").read_text().splitlines()]
     assert [line["episode"] for line in lines] == list(range(40))
     for line, row in zip(lines, rows, strict=True):
-        person = line["person"]
+        user = line["user_profile"]
         assert line["user"] == row["id"]
         for field, value in row.items():
-            told = person[field]
+            told = user[field]
             assert ("|".join(told) if isinstance(told, list) else str(told)) == value, field
 
 

@@ -79,7 +79,7 @@ def writing(emosim: Emosim) -> Iterator[Writing]:
 
 
 @pytest.mark.parametrize("plugin", ["movies", "books"])
-def test_people_are_those_that_were_drawn_with_the_models_names_and_descriptions(writing: Writing, plugin: str) -> None:
+def test_users_are_those_that_were_drawn_with_the_models_names_and_descriptions(writing: Writing, plugin: str) -> None:
     done = writing("--yes", n=70, plugin=plugin)
     first, *rest = [line for line in done.err.splitlines() if not line.startswith("Note: ")]
     assert re.match(
@@ -277,7 +277,7 @@ STRANGERS = """
 
     @hookimpl
     def emosim_user_loaders():
-        yield Component("users", "strangers", "Strange people.", f"{__name__}:Strangers", f"{__name__}:Options")
+        yield Component("user_loader", "strangers", "Strange people.", f"{__name__}:Strangers", f"{__name__}:Options")
 """
 
 

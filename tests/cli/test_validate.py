@@ -29,7 +29,7 @@ def movielens(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_tables_say_what_was_reached_and_whether_targets_hold(emosim: Emosim, movielens: Path, tmp_path: Path) -> None:
     done = emosim("validate", "--plugin", "movies", "--ratings", f"movielens:{movielens}", "--out", "[out]")
     for words in (
-        "90 films, 60 real people", "no language model is asked", "root mean squared error", "matrix factorisation",
+        "90 films, 60 real people", "no language model is asked", "root mean squared error", "matrix factorization",
         "popularity alone", "1:9", "matched in popularity", "always the commoner answer", "Wasserstein",
         "their own earlier ratings", "session length", "raised activity moves the mean", "Targets", "at most 0.87",
         "Records and results are in [out]",
@@ -38,19 +38,19 @@ def test_tables_say_what_was_reached_and_whether_targets_hold(emosim: Emosim, mo
     told = json.loads((tmp_path / "[out]" / "validation.json").read_text())
     for one in told["targets"]:
         assert f"{one['estimate']:.3f} [{one['low']:.3f}, {one['high']:.3f}]" in done.out
-    assert set(told["groups"]) == {"measured", "untouched"}
+    assert set(told["user_splits"]) == {"validation", "test"}
 
 
 def test_json_is_what_the_file_holds(emosim: Emosim, movielens: Path, tmp_path: Path) -> None:
     done = emosim(
         *("validate", "--plugin", "movies", "--ratings", f"movielens:{movielens}", "--out", "out", "--json"),
-        *("--negatives", "2,1", "--people", "4", "--seed", "3"),
+        *("--negatives", "2,1", "--max-users", "4", "--seed", "3"),
     )
     told = done.json
     assert told.pop("directory") == "out"
     assert told == json.loads((tmp_path / "out" / "validation.json").read_text())
     assert told["config"]["negatives"] == [1, 2]
-    assert told["groups"]["measured"]["people"] == 4
+    assert told["user_splits"]["validation"]["users"] == 4
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_json_is_what_the_file_holds(emosim: Emosim, movielens: Path, tmp_path: 
         (("--ratings", "moovielens:x"), "Did you mean 'movielens'?"),
         ((), "Missing option '--ratings'"),
         (("--ratings", "movielens:x", "--negatives", "1,zero"), "--negatives needs whole numbers"),
-        (("--ratings", "movielens:x", "--people", "1"), "--people"),
+        (("--ratings", "movielens:x", "--max-users", "1"), "--max-users"),
     ],
 )
 def test_mistakes_are_told_and_leave_nothing(
@@ -83,7 +83,7 @@ def test_a_directory_that_holds_something_is_left_alone(quick: Emosim, movielens
 def test_a_language_model_is_asked_only_after_its_cost_was_told(
     emosim: Emosim, movielens: Path, tmp_path: Path
 ) -> None:
-    few = ("--people", "2", "--asked", "2", "--held-out", "3", "--negatives", "1", "--out", "out")
+    few = ("--max-users", "2", "--max-positives", "2", "--max-heldout", "3", "--negatives", "1", "--out", "out")
     ask = ("validate", "--plugin", "movies", "--ratings", f"movielens:{movielens}", "--llm-model", "deepseek-chat")
     with ChatServer(lambda body: Answer("7")) as server:
         command = replace(emosim, variables={"DEEPSEEK_API_KEY": KEY, "DEEPSEEK_BASE_URL": server.url})
@@ -98,6 +98,6 @@ def test_a_language_model_is_asked_only_after_its_cost_was_told(
     assert "its ratings are taken" in done.out
     assert "questions, about" in done.err
     told = json.loads((tmp_path / "out" / "validation.json").read_text())
-    assert told["language_model_asked"] is True
-    assert told["groups"]["measured"]["held_out_ratings"] == 6
+    assert told["uses_llm"] is True
+    assert told["user_splits"]["validation"]["heldout_ratings"] == 6
     assert KEY not in "".join(path.read_text() for path in (tmp_path / "out").iterdir())

@@ -149,7 +149,7 @@ def test_an_empty_history_gives_nothing() -> None:
     assert (answer == -1).all()
 
 
-def test_another_catalogue_gets_tables_of_its_own() -> None:
+def test_another_catalog_gets_tables_of_its_own() -> None:
     strategy = OfTwo()
     for singers, expected in ((("Ada",), 1.0), (("Bo",), 0.5)):
         songs = [Song(id="a", title="A", singers=("Ada",)), Song(id="b", title="B", singers=singers)]

@@ -89,7 +89,7 @@ def test_options_that_make_no_sense_are_refused(options: Any, wrong: dict[str, f
         options(**wrong)
 
 
-def test_the_single_form_of_a_third_party_perturbs_a_batch_with_draws_of_each_person(draws: MakeDraws) -> None:
+def test_the_single_form_of_a_third_party_perturbs_a_batch_with_draws_of_each_user(draws: MakeDraws) -> None:
     class Dice(Perturbator):
         def perturb(self, rating: float, scale: RatingScale, rng: np.random.Generator) -> float:
             return rating + float(rng.integers(0, 6))

@@ -32,7 +32,7 @@ PUBLIC = [(6.0, 50), (9.0, 5), (8.0, 50), (None, None), (9.0, 40), (2.0, 99), (7
 """Public rating and count of each item of the small catalogue; the mean rating is 48 / 7."""
 
 
-def catalogue(count: int = len(PUBLIC), seed: int = 0) -> Catalog:
+def small_catalog(count: int = len(PUBLIC), seed: int = 0) -> Catalog:
     items = [
         Item(id=f"i{i}", title=f"Item {i}", public_rating=PUBLIC[i % 8][0], public_count=PUBLIC[i % 8][1])
         for i in range(count)
@@ -59,7 +59,7 @@ MAKERS: dict[str, Callable[[], Policy]] = {
 }
 
 
-def proposals(policy: Policy, rows: np.ndarray, source: Draws, steps: int) -> Iterator[np.ndarray]:
+def recommendations(policy: Policy, rows: np.ndarray, source: Draws, steps: int) -> Iterator[np.ndarray]:
     for _ in range(steps):
         actions = policy.recommend_batch(rows, seen(len(rows), [0], [9.0]), source)
         policy.learn(
@@ -75,39 +75,39 @@ def proposals(policy: Policy, rows: np.ndarray, source: Draws, steps: int) -> It
 @settings(max_examples=25)
 @given(st.integers(1, 12), st.integers(1, 4), st.integers(0, 1000))
 @pytest.mark.parametrize("name", MAKERS)
-def test_no_policy_proposes_an_item_twice_in_a_session_and_each_says_when_it_has_run_out(
+def test_no_policy_proposes_an_item_twice_in_an_episode_and_each_says_when_it_has_run_out(
     draws: MakeDraws, name: str, count: int, slate: int, seed: int
 ) -> None:
-    catalog, rows = catalogue(count), np.arange(3)
+    catalog, rows = small_catalog(count), np.arange(3)
     policy, source = MAKERS[name](), draws(3, seed)
     policy.start(catalog, slate, 3)
     for _ in range(2):  # two sessions
         policy.begin(rows, source)
-        told = list(proposals(policy, rows, source, count // slate + 2))
+        told = list(recommendations(policy, rows, source, count // slate + 2))
         for row in range(3):
-            proposed = [item for actions in told[: count // slate] for item in actions[row].tolist()]
-            assert len(proposed) == len(set(proposed)) == count // slate * slate
-            assert set(proposed) <= set(range(count))
+            recommended = [item for actions in told[: count // slate] for item in actions[row].tolist()]
+            assert len(recommended) == len(set(recommended)) == count // slate * slate
+            assert set(recommended) <= set(range(count))
         for actions in told[count // slate :]:
             assert actions.shape == (3, slate)
             assert (actions == -1).all()
 
 
 @pytest.mark.parametrize("name", MAKERS)
-def test_a_new_session_in_one_slot_does_not_disturb_the_others(draws: MakeDraws, name: str) -> None:
+def test_a_new_episode_in_one_slot_does_not_disturb_the_others(draws: MakeDraws, name: str) -> None:
     policy, source = MAKERS[name](), draws(2)
-    policy.start(catalogue(), 1, 2)
+    policy.start(small_catalog(), 1, 2)
     rows = np.arange(2)
     policy.begin(rows, source)
-    first = next(proposals(policy, rows, source, 1))
+    first = next(recommendations(policy, rows, source, 1))
     policy.begin(np.array([0]), draws(1))
-    rest = [actions[1, 0] for actions in proposals(policy, rows, source, 8)]
+    rest = [actions[1, 0] for actions in recommendations(policy, rows, source, 8)]
     assert sorted([first[1, 0], *rest[:7]]) == list(range(8))
     assert rest[7] == -1
 
 
 @pytest.mark.parametrize("slate", [1, 3])
-def test_popular_proposes_what_most_people_rated_and_the_better_one_of_equals(draws: MakeDraws, slate: int) -> None:
+def test_popular_proposes_what_most_users_rated_and_the_better_one_of_equals(draws: MakeDraws, slate: int) -> None:
     assert order(Popular(), draws, slate) == [5, 2, 0, 4, 6, 7, 1, 3][: 8 // slate * slate]
 
 
@@ -120,7 +120,7 @@ def test_top_rated_proposes_the_best_public_ratings_and_the_more_rated_one_of_eq
 
 def order(policy: Policy, draws: MakeDraws, slate: int) -> list[int]:
     row, source = np.array([0]), draws(1)
-    policy.start(catalogue(), slate, 1)
+    policy.start(small_catalog(), slate, 1)
     policy.begin(row, source)
     return [item for _ in range(8 // slate) for item in policy.recommend_batch(row, seen(1), source)[0].tolist()]
 
@@ -145,21 +145,21 @@ def test_films_come_in_the_order_of_their_public(draws: MakeDraws) -> None:
 
 
 def test_every_order_of_random_is_as_likely(draws: MakeDraws) -> None:
-    people = 6000
-    policy, rows, source = RandomPolicy(), np.arange(people), draws(people)
-    policy.start(catalogue(3), 3, people)
+    users = 6000
+    policy, rows, source = RandomPolicy(), np.arange(users), draws(users)
+    policy.start(small_catalog(3), 3, users)
     policy.begin(rows, source)
-    orders = policy.recommend_batch(rows, seen(people), source)
+    orders = policy.recommend_batch(rows, seen(users), source)
     counts = [int((orders == one).all(axis=1).sum()) for one in ([0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1])]
-    assert np.array(counts) / people == pytest.approx(np.full(5, 1 / 6), abs=0.02)
+    assert np.array(counts) / users == pytest.approx(np.full(5, 1 / 6), abs=0.02)
 
 
 @pytest.mark.parametrize("name", MAKERS)
-def test_a_seed_repeats_what_is_proposed_whoever_sits_beside(draws: MakeDraws, name: str) -> None:
+def test_a_seed_repeats_what_is_recommended_whoever_sits_beside(draws: MakeDraws, name: str) -> None:
     told = []
     for rows in (1, 4):
         policy, source = MAKERS[name](), draws(rows, 7)
-        policy.start(catalogue(), 2, rows)
+        policy.start(small_catalog(), 2, rows)
         policy.begin(np.arange(rows), source)
         told.append([policy.recommend_batch(np.arange(rows), seen(rows), source)[0].tolist() for _ in range(4)])
     assert told[0] == told[1]
@@ -177,7 +177,7 @@ def test_a_seed_repeats_what_is_proposed_whoever_sits_beside(draws: MakeDraws, n
 def test_similar_to_liked_scores_the_mean_cosine_weighted_by_what_was_rated_above_the_liking(
     draws: MakeDraws, past: list[tuple[int, int]], liked_from: float, seed: int
 ) -> None:
-    catalog = catalogue(seed=seed)
+    catalog = small_catalog(seed=seed)
     policy = SimilarToLiked(SimilarOptions(liked_from=liked_from))
     policy.start(catalog, 8, 1)
     policy.begin(np.array([0]), draws(1))
@@ -199,7 +199,7 @@ def test_what_the_mask_hides_does_not_count(draws: MakeDraws) -> None:
     told = []
     for items in ([3], [3, 6, 6]):
         policy = SimilarToLiked(SimilarOptions())
-        policy.start(catalogue(), 8, 1)
+        policy.start(small_catalog(), 8, 1)
         policy.begin(np.array([0]), draws(1))
         observation = seen(1, items, [10.0] * len(items))
         observation["history_mask"][:, 1:] = 0
@@ -207,11 +207,11 @@ def test_what_the_mask_hides_does_not_count(draws: MakeDraws) -> None:
     assert told[0] == told[1]
 
 
-def learned(policy: Policy, draws: MakeDraws, rewards: dict[int, float], sessions: int) -> list[int]:
+def learned(policy: Policy, draws: MakeDraws, rewards: dict[int, float], episodes: int) -> list[int]:
     """The first proposal of each session, to people who rate items as told and all others 3."""
     row, source, first = np.array([0]), draws(1, 3), []
-    policy.start(catalogue(), 1, 1)
-    for _ in range(sessions):
+    policy.start(small_catalog(), 1, 1)
+    for _ in range(episodes):
         policy.begin(row, source)
         action = policy.recommend_batch(row, seen(1), source)
         first.append(int(action[0, 0]))
@@ -228,7 +228,7 @@ def test_epsilon_greedy_finds_the_item_that_is_rated_best(draws: MakeDraws) -> N
 
 def test_epsilon_greedy_without_exploration_follows_means_that_begin_at_the_public_rating(draws: MakeDraws) -> None:
     first = learned(EpsilonGreedy(EpsilonGreedyOptions(epsilon=0.0, prior_weight=3.0)), draws, {}, 60)
-    weight, total = np.full(8, 3.0), 3.0 * catalogue().public_ratings
+    weight, total = np.full(8, 3.0), 3.0 * small_catalog().public_ratings
     expected = []
     for _ in range(60):
         best = int(np.argmax(total / weight))
@@ -238,20 +238,20 @@ def test_epsilon_greedy_without_exploration_follows_means_that_begin_at_the_publ
     assert first == expected
 
 
-def test_epsilon_is_how_often_a_random_item_is_proposed(draws: MakeDraws) -> None:
-    people = 8000
-    policy, rows, source = EpsilonGreedy(EpsilonGreedyOptions(epsilon=0.4)), np.arange(people), draws(people)
-    policy.start(catalogue(), 1, people)
+def test_epsilon_is_how_often_a_random_item_is_recommended(draws: MakeDraws) -> None:
+    users = 8000
+    policy, rows, source = EpsilonGreedy(EpsilonGreedyOptions(epsilon=0.4)), np.arange(users), draws(users)
+    policy.start(small_catalog(), 1, users)
     policy.begin(rows, source)
-    actions = policy.recommend_batch(rows, seen(people), source)[:, 0]
-    shares = np.bincount(actions, minlength=8) / people
+    actions = policy.recommend_batch(rows, seen(users), source)[:, 0]
+    shares = np.bincount(actions, minlength=8) / users
     assert shares[1] == pytest.approx(0.6 + 0.4 / 8, abs=0.02)
     assert np.delete(shares, 1) == pytest.approx(np.full(7, 0.05), abs=0.012)
 
 
 def test_epsilon_greedy_learns_nothing_from_what_was_not_consumed(draws: MakeDraws) -> None:
     policy, row = EpsilonGreedy(EpsilonGreedyOptions(epsilon=0.0)), np.array([0])
-    policy.start(catalogue(), 2, 1)
+    policy.start(small_catalog(), 2, 1)
     for _ in range(5):
         policy.begin(row, draws(1))
         actions = policy.recommend_batch(row, seen(1), draws(1))
@@ -266,7 +266,7 @@ def test_replay_proposes_the_items_of_a_file_and_then_none(draws: MakeDraws, tmp
     file = tmp_path / "items.csv"
     file.write_text("note,item\nfirst,i4\n,i1\n,i7\n,i0\n,i2\n")
     policy, row = Replay(ReplayOptions(file=str(file))), np.array([0])
-    policy.start(catalogue(), 2, 1)
+    policy.start(small_catalog(), 2, 1)
     for _ in range(2):
         policy.begin(row, draws(1))
         told = [policy.recommend_batch(row, seen(1), draws(1)).tolist() for _ in range(4)]
@@ -286,7 +286,7 @@ def test_replay_of_a_file_that_makes_no_sense_is_refused(tmp_path: Path, text: s
     file = tmp_path / "items.csv"
     file.write_text(text)
     with pytest.raises(DataError, match=message):
-        Replay(ReplayOptions(file=str(file))).start(catalogue(), 1, 1)
+        Replay(ReplayOptions(file=str(file))).start(small_catalog(), 1, 1)
 
 
 # ------------------------------------------------------------------------------------- single form
@@ -299,7 +299,7 @@ def test_the_single_form_of_a_third_party_proposes_for_a_batch(draws: MakeDraws)
             return [] if last == 0 else [last - 1, int(rng.integers(8))]
 
     policy = LastButOne()
-    policy.start(catalogue(), 2, 3)
+    policy.start(small_catalog(), 2, 3)
     observation = seen(3, [5], [6.0])
     observation["history_items"][1, 0] = 0
     together = policy.recommend_batch(np.arange(3), observation, draws(3, 4))

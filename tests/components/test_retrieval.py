@@ -33,10 +33,10 @@ def catalog(seed: int) -> Catalog:
 
 def filled(histories: list[list[tuple[int, int]]]) -> Memory:
     memory, emotion = Memory(len(histories), ITEMS, capacity=2), Emotion(SCALE)
-    for person, history in enumerate(histories):
+    for user, history in enumerate(histories):
         for item, rating in history:
             ratings = np.array([float(rating)])
-            memory.append(np.array([person]), np.array([item]), ratings, emotion.code(ratings))
+            memory.append(np.array([user]), np.array([item]), ratings, emotion.code(ratings))
     return memory
 
 
@@ -101,7 +101,7 @@ def test_strategies_equal_their_formulas_in_batches_of_ragged_histories(
         answer = strategy.retrieve_batch(items, view, world)
         assert answer.shape[:2] == items.shape
         for row in range(len(histories)):
-            past = view.person(row)
+            past = view.interactions(row)
             alone = strategy.retrieve_batch(items[row : row + 1], view.single(row), world)
             for place, item in enumerate(items[row].tolist()):
                 expected = reference(item, past)
@@ -162,7 +162,7 @@ def test_decay_emotion_keeps_to_its_formula_with_any_options_and_over_long_histo
     answer = DecayEmotion(options).retrieve_batch(items, view, world)
     assert answer.shape == (len(histories), ITEMS, k)
     for row in range(len(histories)):
-        history = view.person(row)
+        history = view.interactions(row)
         for item in range(ITEMS):
 
             def score(

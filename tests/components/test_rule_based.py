@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from emosim_core.components import rule_based_constants as fitted
 from emosim_core.components.base import RatingRequest
-from emosim_core.components.rule_based import PEOPLE_SHARES, RECORDED_PEOPLE, RuleBased, RuleBasedOptions
+from emosim_core.components.rule_based import REAL_RATING_SHARES, RECORDED_USERS, RuleBased, RuleBasedOptions
 from emosim_core.model import Catalog, Item, Memory, Population, RatingScale, User, Words
 
 TEN, FIVE = RatingScale(), RatingScale(low=1, high=5)
@@ -43,7 +43,7 @@ class Keyed:
         return self._rngs[row]
 
 
-class Whims:
+class Noise:
     """The given whims, or none; counts how many were asked for."""
 
     def __init__(self, rows: int, seed: int | None = None) -> None:
@@ -79,13 +79,13 @@ def films(count: int = 60, dimensions: int = 24, seed: int = 3, scale: RatingSca
     return Catalog(items, scale, rng.normal(size=(count, dimensions)).astype(np.float32))
 
 
-def people(count: int = 40, seed: int = 5) -> Population:
+def users(count: int = 40, seed: int = 5) -> Population:
     rng = np.random.default_rng(seed)
     users = []
     for i in range(count):
         order, likes = rng.permutation(len(NAMES)), rng.random(len(NAMES)) < list(POPULARITY.values())
         users.append(
-            person(
+            user(
                 f"p{i}",
                 liked=tuple(NAMES[c] for c in order if likes[c])[:4],
                 disliked=tuple(NAMES[c] for c in order if not likes[c])[:4],
@@ -98,7 +98,7 @@ def people(count: int = 40, seed: int = 5) -> Population:
     return Population(users)
 
 
-def person(name: str = "p", **fields: Any) -> User:
+def user(name: str = "p", **fields: Any) -> User:
     return User(id=name, name=name, **fields)
 
 
@@ -109,7 +109,7 @@ def item(name: str = "i", **fields: Any) -> Item:
 def ask(
     catalog: Catalog,
     population: Population,
-    people: Any = (0,),
+    users: Any = (0,),
     items: Any = ((0,),),
     *,
     past: Any = None,
@@ -119,14 +119,14 @@ def ask(
     scale: RatingScale | None = None,
 ) -> RatingRequest:
     """A request; by default of people in their usual mood, who remember nothing."""
-    who, what = np.array(people, dtype=np.intp), np.array(items, dtype=np.intp)
+    who, what = np.array(users, dtype=np.intp), np.array(items, dtype=np.intp)
     moods = population.baselines[who].copy()
     if valence is not None:
         moods[:, 0] = valence
     empty = np.zeros((*what.shape, 0))
     rated = empty if ratings is None else np.array(ratings, dtype=np.float64)
     return RatingRequest(
-        people=who,
+        users=who,
         items=what,
         retrieved=np.where(np.isnan(rated), -1, np.arange(rated.shape[2])),
         retrieved_items=(empty if past is None else np.array(past)).astype(np.intp),
@@ -144,7 +144,7 @@ def ask(
 def latent(request: RatingRequest, **options: Any) -> NDArray[np.float64]:
     """Sums of terms without a whim and without made-up leniency."""
     rater = RuleBased(RuleBasedOptions.model_validate({"leniency": 0.0} | options))
-    return rater.latent(request, Whims(len(request.people)))
+    return rater.latent(request, Noise(len(request.users)))
 
 
 def crowd(catalog: Catalog, population: Population, rows: int = 64, slate: int = 2, k: int = 3) -> RatingRequest:
@@ -165,12 +165,12 @@ def crowd(catalog: Catalog, population: Population, rows: int = 64, slate: int =
 
 
 def part(request: RatingRequest, rows: NDArray[np.intp]) -> RatingRequest:
-    names = ("people", "items", "retrieved", "retrieved_items", "retrieved_ratings", "times", "moods")
+    names = ("users", "items", "retrieved", "retrieved_items", "retrieved_ratings", "times", "moods")
     return replace(request, **{name: getattr(request, name)[rows] for name in names})
 
 
-CATALOG, PEOPLE = films(), people()
-CROWD = crowd(CATALOG, PEOPLE)
+CATALOG, USERS = films(), users()
+CROWD = crowd(CATALOG, USERS)
 
 
 # ------------------------------------------------------------------------------------ what it answers
@@ -179,7 +179,7 @@ CROWD = crowd(CATALOG, PEOPLE)
 @pytest.mark.parametrize("scale", [TEN, FIVE, RatingScale(low=0.5, high=5, step=0.5)])
 def test_answers_are_levels_of_the_scale(scale: RatingScale) -> None:
     catalog = films(scale=scale)
-    values = RuleBased().rate_batch(crowd(catalog, PEOPLE), Whims(64, 1)).values
+    values = RuleBased().rate_batch(crowd(catalog, USERS), Noise(64, 1)).values
     assert values.shape == (64, 2)
     assert np.isin(values, scale.levels).all()
 
@@ -187,35 +187,35 @@ def test_answers_are_levels_of_the_scale(scale: RatingScale) -> None:
 @pytest.mark.parametrize(("dimensions", "k"), [(0, 3), (24, 0), (0, 0), (2, 3)])
 def test_no_answer_is_missing_without_embeddings_or_memories(dimensions: int, k: int) -> None:
     catalog = films(dimensions=dimensions)
-    answer = RuleBased().rate_batch(crowd(catalog, PEOPLE, k=k), Whims(64, 1))
+    answer = RuleBased().rate_batch(crowd(catalog, USERS, k=k), Noise(64, 1))
     assert np.isin(answer.values, TEN.levels).all()
     assert "makes" in answer.reason(0, 0)
 
 
-def test_an_item_and_a_person_of_whom_nothing_is_known_get_the_start() -> None:
+def test_an_item_and_a_user_of_whom_nothing_is_known_get_the_start() -> None:
     catalog = Catalog([Item(id="i", title="i")], TEN)
-    request = ask(catalog, Population([person()]))
+    request = ask(catalog, Population([user()]))
     assert latent(request) == pytest.approx(fitted.START)
-    answer = RuleBased(RuleBasedOptions(leniency=0)).rate_batch(request, Whims(1))
+    answer = RuleBased(RuleBasedOptions(leniency=0)).rate_batch(request, Noise(1))
     start = f"{fitted.START:.1f}"
     assert answer.reason(0, 0) == f"From {start}: nothing moves it; makes {start}, given as {answer.values[0, 0]:g}"
 
 
-def test_random_pairs_are_rated_as_people_rate() -> None:
-    catalog, population, rng = films(400), people(400), np.random.default_rng(1)
+def test_random_pairs_are_rated_as_users_rate() -> None:
+    catalog, population, rng = films(400), users(400), np.random.default_rng(1)
     pairs = 40_000
     request = ask(catalog, population, rng.integers(0, 400, pairs), rng.integers(0, 400, (pairs, 1)))
-    values = RuleBased().rate_batch(request, Whims(pairs, 2)).values
+    values = RuleBased().rate_batch(request, Noise(pairs, 2)).values
     shares = np.array([(values == level).mean() for level in TEN.levels])
-    assert np.abs(shares - PEOPLE_SHARES).sum() / 2 < 0.08
+    assert np.abs(shares - REAL_RATING_SHARES).sum() / 2 < 0.08
     assert (shares > 0).all()
 
 
-def test_a_pair_has_a_taste_of_its_own_beyond_item_and_person() -> None:
-    catalog, population = films(80), people(150)
+def test_a_pair_has_a_taste_of_its_own_beyond_item_and_user() -> None:
+    catalog, population = films(80), users(150)
     request = ask(catalog, population, np.arange(150), np.tile(np.arange(80), (150, 1)))
     rater = RuleBased()
-    tables = [rater.rate_batch(request, Whims(150, seed)).values for seed in (1, 2)]
+    tables = [rater.rate_batch(request, Noise(150, seed)).values for seed in (1, 2)]
     first, second = (t - t.mean(0) - t.mean(1, keepdims=True) + t.mean() for t in tables)
     assert (first * second).mean() / tables[0].var() > 0.08
 
@@ -224,14 +224,14 @@ def test_a_pair_has_a_taste_of_its_own_beyond_item_and_person() -> None:
 
 
 def test_the_same_draws_give_the_same_ratings_and_reasons() -> None:
-    first, second = (RuleBased().rate_batch(CROWD, Whims(64, 4)) for _ in range(2))
+    first, second = (RuleBased().rate_batch(CROWD, Noise(64, 4)) for _ in range(2))
     assert np.array_equal(first.values, second.values)
     assert [first.reason(r, 1) for r in range(64)] == [second.reason(r, 1) for r in range(64)]
 
 
 def test_draws_are_as_many_as_items_whatever_the_situation() -> None:
-    for request in (CROWD, crowd(CATALOG, PEOPLE, slate=5, k=0)):
-        draws = Whims(64, 1)
+    for request in (CROWD, crowd(CATALOG, USERS, slate=5, k=0)):
+        draws = Noise(64, 1)
         RuleBased().rate_batch(request, draws)
         assert draws.asked == request.items.shape[1]
 
@@ -246,33 +246,33 @@ def test_a_row_is_rated_alike_in_any_company(rows: list[int]) -> None:
     assert whole.reason(rows[0], 0) == some.reason(0, 0)
 
 
-def test_a_person_keeps_their_leniency_in_any_population() -> None:
-    alone = Population([PEOPLE.users[7]])
+def test_a_user_keeps_their_leniency_in_any_population() -> None:
+    alone = Population([USERS.users[7]])
     rater = RuleBased()
-    here = rater.latent(ask(CATALOG, PEOPLE, (7,), ((3,),)), Whims(1))
-    assert rater.latent(ask(CATALOG, alone, (0,), ((3,),)), Whims(1)) == pytest.approx(here)
+    here = rater.latent(ask(CATALOG, USERS, (7,), ((3,),)), Noise(1))
+    assert rater.latent(ask(CATALOG, alone, (0,), ((3,),)), Noise(1)) == pytest.approx(here)
 
 
-def test_leniency_varies_between_people_by_about_what_is_asked_for() -> None:
-    population = Population([person(f"u{i}") for i in range(500)])
+def test_leniency_varies_between_users_by_about_what_is_asked_for() -> None:
+    population = Population([user(f"u{i}") for i in range(500)])
     catalog = Catalog([item()], TEN)
     request = ask(catalog, population, np.arange(500), np.zeros((500, 1)))
-    sums = RuleBased(RuleBasedOptions(leniency=0.7)).latent(request, Whims(500))
+    sums = RuleBased(RuleBasedOptions(leniency=0.7)).latent(request, Noise(500))
     assert sums.std() == pytest.approx(0.7, rel=0.15)
     assert sums.mean() == pytest.approx(fitted.START, abs=0.1)
 
 
 def test_a_table_too_large_to_keep_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    kept = RuleBased().latent(CROWD, Whims(64, 1))
+    kept = RuleBased().latent(CROWD, Noise(64, 1))
     monkeypatch.setattr("emosim_core.components.rule_based._TABLE_LIMIT", 0)
-    assert RuleBased().latent(CROWD, Whims(64, 1)) == pytest.approx(kept, abs=1e-12)
+    assert RuleBased().latent(CROWD, Noise(64, 1)) == pytest.approx(kept, abs=1e-12)
 
 
-def test_a_request_about_other_people_is_prepared_for_by_itself() -> None:
+def test_a_request_about_other_users_is_prepared_for_by_itself() -> None:
     rater = RuleBased()
-    rater.prepare(CATALOG, people(3), TEN)
+    rater.prepare(CATALOG, users(3), TEN)
     assert np.array_equal(
-        rater.rate_batch(CROWD, Whims(64, 1)).values, RuleBased().rate_batch(CROWD, Whims(64, 1)).values
+        rater.rate_batch(CROWD, Noise(64, 1)).values, RuleBased().rate_batch(CROWD, Noise(64, 1)).values
     )
 
 
@@ -280,19 +280,19 @@ def test_a_request_about_other_people_is_prepared_for_by_itself() -> None:
 
 
 def test_activity_moves_nothing() -> None:
-    levels = [Population([u.model_copy(update={"activity": level}) for u in PEOPLE.users]) for level in (1, 2, 3)]
-    sums = [RuleBased().latent(replace(CROWD, population=population), Whims(64, 1)) for population in levels]
+    levels = [Population([u.model_copy(update={"activity": level}) for u in USERS.users]) for level in (1, 2, 3)]
+    sums = [RuleBased().latent(replace(CROWD, population=population), Noise(64, 1)) for population in levels]
     assert np.array_equal(sums[0], sums[1])
     assert np.array_equal(sums[0], sums[2])
 
 
 def test_followers_keep_closer_to_the_public_rating_than_mavericks() -> None:
-    catalog, base = films(200), people(300)
+    catalog, base = films(200), users(300)
     pairs = ask(catalog, base, np.arange(300), np.random.default_rng(1).integers(0, 200, (300, 20)))
     agreement = []
     for level in (1, 2, 3):
         population = Population([u.model_copy(update={"conformity": level}) for u in base.users])
-        values = RuleBased().rate_batch(replace(pairs, population=population), Whims(300, 1)).values
+        values = RuleBased().rate_batch(replace(pairs, population=population), Noise(300, 1)).values
         agreement.append(np.corrcoef(values.ravel(), catalog.public_ratings[pairs.items].ravel())[0, 1])
     assert agreement[0] > agreement[1] > agreement[2]
     assert agreement[0] > agreement[2] + 0.25
@@ -304,9 +304,9 @@ def test_a_liked_category_lifts_and_a_disliked_one_lowers_more_for_the_selective
     for level in (1, 2, 3):
         population = Population(
             [
-                person("fan", liked=("horror",), diversity=level),
-                person("foe", liked=("comedy",), disliked=("horror",), diversity=level),
-                person("none", diversity=level),
+                user("fan", liked=("horror",), diversity=level),
+                user("foe", liked=("comedy",), disliked=("horror",), diversity=level),
+                user("none", diversity=level),
             ]
         )
         fan, foe, none = latent(ask(catalog, population, (0, 1, 2), ((0,), (0,), (0,)))).ravel()
@@ -326,7 +326,7 @@ def test_the_selective_shun_and_trailblazers_seek_what_is_outside_their_categori
         ],
         TEN,
     )
-    population = Population([person(f"p{d}", liked=("comedy",), diversity=d) for d in (1, 2, 3)])
+    population = Population([user(f"p{d}", liked=("comedy",), diversity=d) for d in (1, 2, 3)])
     sums = latent(ask(catalog, population, (0, 1, 2), ((0, 1, 2),) * 3))
     outside, rare, famous = sums.T
     assert outside[0] < outside[1] < outside[2]
@@ -336,14 +336,14 @@ def test_the_selective_shun_and_trailblazers_seek_what_is_outside_their_categori
 
 def test_an_unknown_public_rating_moves_nobody() -> None:
     catalog = Catalog([item("good", public_rating=9.0), item("unknown", public_rating=None)], TEN)
-    population = Population([person(conformity=1)])
+    population = Population([user(conformity=1)])
     good, unknown = latent(ask(catalog, population, (0,), ((0, 1),))).ravel()
     assert unknown == pytest.approx(fitted.START)
     assert good - unknown == pytest.approx(9.0 - fitted.MIDDLE)
 
 
 def test_repetition_bores_more_and_more() -> None:
-    catalog, population = Catalog([item()], TEN), Population([person()])
+    catalog, population = Catalog([item()], TEN), Population([user()])
     sums = latent(ask(catalog, population, (0,) * 6, ((0,),) * 6, times=[[0], [1], [2], [5], [63], [5000]])).ravel()
     assert (np.diff(sums)[:4] < 0).all()
     assert sums[0] - sums[1] == pytest.approx(1.5)
@@ -351,14 +351,14 @@ def test_repetition_bores_more_and_more() -> None:
 
 
 def test_mood_moves_a_little() -> None:
-    catalog, population = Catalog([item()], TEN), Population([person()])
+    catalog, population = Catalog([item()], TEN), Population([user()])
     low, usual, high = latent(ask(catalog, population, (0,) * 3, ((0,),) * 3, valence=[-0.5, 0.1, 0.7])).ravel()
     assert low < usual < high
     assert high - low < 1.0
 
 
 def test_a_resting_mood_makes_generous_or_strict() -> None:
-    population = Population([person("low", baseline_valence=-0.5), person("high", baseline_valence=0.5)])
+    population = Population([user("low", baseline_valence=-0.5), user("high", baseline_valence=0.5)])
     low, high = latent(ask(Catalog([item()], TEN), population, (0, 1), ((0,), (0,)))).ravel()
     assert high - low == pytest.approx(fitted.TEMPER)
 
@@ -370,7 +370,7 @@ def memories(rating: float, past: int, embeddings: NDArray[np.float32] | None = 
     catalog = films(200)
     if embeddings is not None:
         catalog = Catalog(catalog.items, TEN, embeddings)
-    population = Population([person()])
+    population = Population([user()])
     blank = latent(ask(catalog, population, (0,), ((0,),)))
     return float((latent(ask(catalog, population, (0,), ((0,),), past=[[[past]]], ratings=[[[rating]]])) - blank)[0, 0])
 
@@ -396,23 +396,23 @@ def test_without_embeddings_similarity_is_nothing() -> None:
 
 
 def test_places_without_a_memory_move_nothing() -> None:
-    population = Population([person()])
+    population = Population([user()])
     blank = latent(ask(CATALOG, population, (0,), ((0,),)))
     gaps = ask(CATALOG, population, (0,), ((0,),), past=[[[0, 0]]], ratings=[[[np.nan, np.nan]]])
     assert latent(gaps) == pytest.approx(blank)
 
 
-def test_leniency_of_recorded_people_is_learnt_from_what_they_remember() -> None:
-    population = Population([person("generous"), person("strict"), person("new")])
+def test_leniency_of_recorded_users_is_learnt_from_what_they_remember() -> None:
+    population = Population([user("generous"), user("strict"), user("new")])
     memory = Memory(3, len(CATALOG))
     for film in range(20):
         memory.append(np.array([0, 1]), np.array([film, film]), np.array([10.0, 2.0]), np.array([8, 0]))
     request = replace(ask(CATALOG, population, (0, 1, 2), ((30,),) * 3), history=memory.history())
-    rater = RuleBased(RECORDED_PEOPLE)
-    generous, strict, new = rater.latent(request, Whims(3)).ravel()
+    rater = RuleBased(RECORDED_USERS)
+    generous, strict, new = rater.latent(request, Noise(3)).ravel()
     assert generous > new + 2
     assert strict < new - 2
-    assert "rates higher than most so far +" in rater.rate_batch(request, Whims(3)).reason(0, 0)
+    assert "rates higher than most so far +" in rater.rate_batch(request, Noise(3)).reason(0, 0)
 
 
 # ------------------------------------------------------------------------------------------- reasons
@@ -422,7 +422,7 @@ REASON = re.compile(r"From (\d+\.\d): (.*); makes (-?\d+\.\d), given as (\d+)")
 
 def test_reasons_add_up_to_the_sum_that_was_cut_into_the_rating() -> None:
     rater = RuleBased()
-    answer, sums = rater.rate_batch(CROWD, Whims(64, 1)), rater.latent(CROWD, Whims(64, 1))
+    answer, sums = rater.rate_batch(CROWD, Noise(64, 1)), rater.latent(CROWD, Noise(64, 1))
     cuts = np.array([-np.inf, *fitted.CUTS, np.inf])
     for row in range(64):
         for place in range(2):
@@ -447,20 +447,20 @@ def test_a_reason_speaks_the_words_of_the_domain() -> None:
         ],
         TEN,
     )
-    population = Population([person(liked=("horror", "thriller"), conformity=1, diversity=1)])
+    population = Population([user(liked=("horror", "thriller"), conformity=1, diversity=1)])
     rater = RuleBased(RuleBasedOptions(leniency=0))
     request = ask(
         catalog, population, (0,), ((1, 0),), past=[[[0, 1], [0, 1]]], ratings=[[[10, np.nan], [10, np.nan]]],
         times=[[1, 21]], valence=-0.9,
     )  # fmt: skip
-    answer = rater.rate_batch(request, Whims(1))
+    answer = rater.rate_batch(request, Noise(1))
     reason = answer.reason(0, 0)
     for words in (
         "follows the crowd (7.9) +1.4", "likes horror +", "like Alien, rated 10 +", "second viewing -1.5",
         "in a worse mood than usual -0.5", "outside own taste: war -",
     ):  # fmt: skip
         assert words in reason
-    assert "whim" not in reason
+    assert "noise" not in reason
     repeated = answer.reason(0, 1)
     assert "likes horror and thriller +" in repeated
     assert "rated it 10 before +" in repeated
@@ -470,8 +470,8 @@ def test_a_reason_speaks_the_words_of_the_domain() -> None:
 
 def test_a_reason_on_another_scale_is_in_its_points() -> None:
     catalog = Catalog([item(public_rating=4.5, categories=("horror",))], FIVE)
-    population = Population([person(conformity=1, liked=("horror",))])
-    answer = RuleBased(RuleBasedOptions(leniency=0)).rate_batch(ask(catalog, population), Whims(1))
+    population = Population([user(conformity=1, liked=("horror",))])
+    answer = RuleBased(RuleBasedOptions(leniency=0)).rate_batch(ask(catalog, population), Noise(1))
     assert answer.values[0, 0] in FIVE.levels
     middle = FIVE.carry(fitted.MIDDLE)
     assert f"follows the crowd (4.5) +{4.5 - middle:.1f}" in answer.reason(0, 0)
@@ -490,7 +490,7 @@ def test_options_describe_every_field_and_refuse_unknown_ones() -> None:
 
 
 def test_no_language_model_is_asked() -> None:
-    assert RuleBased.asks_model is False
+    assert RuleBased.uses_llm is False
 
 
 # ---------------------------------------------------------------------- opinions of everything, catalogues
@@ -500,13 +500,13 @@ def test_who_has_an_opinion_of_everything_rates_by_it_almost_alone() -> None:
     catalog = films(300)
     population = Population(
         [
-            person("fan", liked=("horror",), disliked=tuple(name for name in NAMES if name != "horror")),
-            person("glad", liked=NAMES),
-            person("glum", disliked=NAMES),
+            user("fan", liked=("horror",), disliked=tuple(name for name in NAMES if name != "horror")),
+            user("glad", liked=NAMES),
+            user("glum", disliked=NAMES),
         ]
     )
     request = ask(catalog, population, (0, 1, 2), np.tile(np.arange(300), (3, 1)))
-    answer = RuleBased().rate_batch(request, Whims(3, 1))
+    answer = RuleBased().rate_batch(request, Noise(3, 1))
     fan, glad, glum = answer.values
     loved = catalog.categories[:, catalog.category_names.index("horror")]
     assert (fan[loved] >= 8).mean() > 0.85
@@ -521,11 +521,11 @@ def test_who_has_an_opinion_of_everything_rates_by_it_almost_alone() -> None:
 
 
 def test_an_opinion_of_everything_needs_no_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    population = Population([person("fan", liked=("horror",), disliked=NAMES[:-1]), person("other")])
+    population = Population([user("fan", liked=("horror",), disliked=NAMES[:-1]), user("other")])
     request = ask(CATALOG, population, (0, 1), np.tile(np.arange(60), (2, 1)))
-    kept = RuleBased().latent(request, Whims(2, 1))
+    kept = RuleBased().latent(request, Noise(2, 1))
     monkeypatch.setattr("emosim_core.components.rule_based._TABLE_LIMIT", 0)
-    assert RuleBased().latent(request, Whims(2, 1)) == pytest.approx(kept, abs=1e-12)
+    assert RuleBased().latent(request, Noise(2, 1)) == pytest.approx(kept, abs=1e-12)
 
 
 def test_ratings_do_not_depend_on_how_the_source_of_public_ratings_spreads_them() -> None:
@@ -538,31 +538,31 @@ def test_ratings_do_not_depend_on_how_the_source_of_public_ratings_spreads_them(
     for items in (catalog.items, wider):
         other = Catalog(items, TEN, catalog.embeddings)
         pairs = ask(
-            other, people(200), np.repeat(np.arange(200), 40), np.random.default_rng(2).integers(0, 200, (8000, 1))
+            other, users(200), np.repeat(np.arange(200), 40), np.random.default_rng(2).integers(0, 200, (8000, 1))
         )
-        values = RuleBased().rate_batch(pairs, Whims(8000, 3)).values
+        values = RuleBased().rate_batch(pairs, Noise(8000, 3)).values
         shares.append(np.array([(values == level).mean() for level in TEN.levels]))
     assert np.abs(shares[0] - shares[1]).sum() / 2 < 0.04
     relative, absolute = (
-        RuleBased(RuleBasedOptions(relative=on)).latent(ask(other, people(1), (0,), ((0,),)), Whims(1))
+        RuleBased(RuleBasedOptions(relative=on)).latent(ask(other, users(1), (0,), ((0,),)), Noise(1))
         for on in (True, False)
     )
     assert relative != absolute
 
 
-def test_a_domain_gets_the_distribution_that_its_people_have() -> None:
+def test_a_domain_gets_the_distribution_that_its_users_have() -> None:
     shares = (0.02, 0.06, 0.24, 0.36, 0.32)
-    catalog, population = films(400, scale=FIVE), people(400)
+    catalog, population = films(400, scale=FIVE), users(400)
     pairs = 40_000
     rng = np.random.default_rng(1)
     request = ask(catalog, population, rng.integers(0, 400, pairs), rng.integers(0, 400, (pairs, 1)))
     rater = RuleBased()
     rater.real_ratings = shares
-    values = rater.rate_batch(request, Whims(pairs, 2)).values
+    values = rater.rate_batch(request, Noise(pairs, 2)).values
     assert np.abs([(values == level).mean() for level in FIVE.levels] - np.array(shares)).sum() / 2 < 0.06
 
 
-def test_a_public_rating_by_few_people_is_believed_little() -> None:
+def test_a_public_rating_by_few_users_is_believed_little() -> None:
     many = films(200)
     items = [
         *many.items,
@@ -570,7 +570,7 @@ def test_a_public_rating_by_few_people_is_believed_little() -> None:
         item("lots", public_rating=10.0, public_count=10_000, categories=("drama",)),
     ]
     catalog = Catalog(items, TEN)
-    population = Population([person(conformity=1)])
+    population = Population([user(conformity=1)])
     few, lots = latent(ask(catalog, population, (0,), ((200, 201),))).ravel()
     assert lots > few + 1
 
@@ -586,50 +586,50 @@ def remember(rows: int, items: NDArray[np.intp], ratings: NDArray[np.float64], c
     return memory
 
 
-def test_recorded_people_are_learnt_by_category_and_use_of_the_scale() -> None:
+def test_recorded_users_are_learnt_by_category_and_use_of_the_scale() -> None:
     catalog = films(200)
     horror = catalog.categories[:, catalog.category_names.index("horror")]
     items = np.tile(np.arange(120), (2, 1))
     ratings = np.vstack([np.where(horror[:120], 9.0, 5.0), np.full(120, 7.0)])
     history = remember(2, items, ratings, catalog).history()
-    population = Population([person("fan"), person("even")])
+    population = Population([user("fan"), user("even")])
     later = np.tile(np.arange(120, 200), (2, 1))
     request = replace(ask(catalog, population, (0, 1), later), history=history)
-    rater = RuleBased(RECORDED_PEOPLE)
+    rater = RuleBased(RECORDED_USERS)
     fan, even = rater.expected_batch(request)
     assert fan[horror[120:]].mean() > fan[~horror[120:]].mean() + 1.5
     assert np.abs(even - 7).mean() < 0.5
-    answers = rater.rate_batch(request, Whims(2, 1))
+    answers = rater.rate_batch(request, Noise(2, 1))
     assert set(np.unique(answers.values[0])) <= {4, 5, 6, 7, 8, 9, 10}
     assert (answers.values[1] == 7).mean() > 0.6
     assert "liked its kind so far +" in answers.reason(0, int(np.flatnonzero(horror[120:])[0]))
 
 
-def test_a_recorded_person_is_learnt_alike_in_any_company() -> None:
+def test_a_recorded_user_is_learnt_alike_in_any_company() -> None:
     rng = np.random.default_rng(4)
     items, ratings = rng.integers(0, 60, (5, 30)), rng.integers(1, 11, (5, 30)).astype(np.float64)
     memory = remember(5, items, ratings, CATALOG)
-    request = replace(ask(CATALOG, PEOPLE, range(5), np.tile(np.arange(8), (5, 1))), history=memory.history())
-    rater = RuleBased(RECORDED_PEOPLE)
+    request = replace(ask(CATALOG, USERS, range(5), np.tile(np.arange(8), (5, 1))), history=memory.history())
+    rater = RuleBased(RECORDED_USERS)
     together = rater.expected_batch(request), rater.interest_batch(request)
     alone = replace(
-        ask(CATALOG, PEOPLE, (3,), (np.arange(8),)), history=memory.history(np.array([3]))
+        ask(CATALOG, USERS, (3,), (np.arange(8),)), history=memory.history(np.array([3]))
     )  # fmt: skip
     assert np.array_equal(rater.expected_batch(alone)[0], together[0][3])
     assert np.array_equal(rater.interest_batch(alone)[0], together[1][3])
 
 
-def test_what_is_expected_has_no_whim_and_lies_within_the_scale() -> None:
+def test_what_is_expected_has_no_noise_and_lies_within_the_scale() -> None:
     rater = RuleBased()
     told = rater.expected_batch(CROWD)
-    assert told == pytest.approx(np.clip(rater.latent(CROWD, Whims(64)), 1, 10))
+    assert told == pytest.approx(np.clip(rater.latent(CROWD, Noise(64)), 1, 10))
     assert np.array_equal(told, rater.expected_batch(CROWD))
 
 
 # ------------------------------------------------------------------------------------------------ interest
 
 
-def test_people_choose_what_is_popular_of_their_kind_and_their_time() -> None:
+def test_users_choose_what_is_popular_of_their_kind_and_their_time() -> None:
     def film(name: str, category: str, year: int, count: int) -> Item:
         return item(name, categories=(category,), year=year, public_count=count)
 
@@ -646,15 +646,15 @@ def test_people_choose_what_is_popular_of_their_kind_and_their_time() -> None:
         [[i for i, one in enumerate(catalog.items) if one.id.startswith("horror") and 1980 < (one.year or 0) < 1990]]
     )
     history = remember(1, past, np.full(past.shape, 6.0), catalog).history()
-    request = replace(ask(catalog, Population([person()]), (0,), ((0, 1, 2, 3, 4),)), history=history)
+    request = replace(ask(catalog, Population([user()]), (0,), ((0, 1, 2, 3, 4),)), history=history)
     alike, famous, comedy, old, new = RuleBased().interest_batch(request)[0]
     assert famous > alike > comedy
     assert alike > old > new
 
 
-def test_people_who_remember_nothing_choose_what_they_say_they_like() -> None:
+def test_users_who_remember_nothing_choose_what_they_say_they_like() -> None:
     catalog = Catalog([item(name, categories=(name,), public_count=50) for name in NAMES], TEN)
-    population = Population([person(liked=("comedy",), disliked=("crime",)), person("other")])
+    population = Population([user(liked=("comedy",), disliked=("crime",)), user("other")])
     request = ask(catalog, population, (0, 1), np.tile(np.arange(len(NAMES)), (2, 1)))
     scores = dict(zip(NAMES, RuleBased().interest_batch(request)[0], strict=True))
     assert scores["comedy"] > scores["drama"] > scores["crime"]
@@ -663,5 +663,5 @@ def test_people_who_remember_nothing_choose_what_they_say_they_like() -> None:
 
 def test_interest_needs_neither_counts_nor_years_nor_categories() -> None:
     catalog = Catalog([Item(id=f"i{n}", title="t") for n in range(5)], TEN)
-    request = ask(catalog, Population([person()]), (0,), ((0, 1, 2),))
+    request = ask(catalog, Population([user()]), (0,), ((0, 1, 2),))
     assert np.isfinite(RuleBased().interest_batch(request)).all()

@@ -96,7 +96,7 @@ def test_options_that_make_no_sense_are_refused(options: Any, wrong: dict[str, f
         options(**wrong)
 
 
-def test_the_single_form_of_a_third_party_selects_for_a_batch_with_draws_of_each_person(draws: MakeDraws) -> None:
+def test_the_single_form_of_a_third_party_selects_for_a_batch_with_draws_of_each_user(draws: MakeDraws) -> None:
     class OneAtRandom(Selector):
         def select(self, ratings: Any, rng: np.random.Generator) -> Any:
             return np.arange(len(ratings)) == rng.integers(len(ratings))

@@ -52,16 +52,16 @@ def consume(
 ) -> Consumption:
     """What people consumed; every argument is spread over people and slates."""
     values = np.array(ratings, dtype=np.float64)
-    people = len(values)
-    traits = np.full((people, 3), 2)
+    users = len(values)
+    traits = np.full((users, 3), 2)
     traits[:, 0] = activity
     return Consumption(
-        rows=np.arange(people) if rows is None else np.array(rows),
+        rows=np.arange(users) if rows is None else np.array(rows),
         consumed=np.broadcast_to(np.array(consumed), values.shape),
         ratings=values,
         times=np.broadcast_to(np.array(times), values.shape),
         since=np.broadcast_to(np.array(since), values.shape),
-        steps=np.full(people, step),
+        steps=np.full(users, step),
         traits=traits,
         scale=scale,
     )
@@ -131,7 +131,7 @@ def test_each_item_of_a_slate_is_drawn_for_by_itself(draws: MakeDraws) -> None:
     assert again.all(axis=1).mean() == pytest.approx(share**2, abs=0.01)
 
 
-def test_a_repeat_of_the_same_item_gives_nothing_and_ends_the_session() -> None:
+def test_a_repeat_of_the_same_item_gives_nothing_and_ends_the_episode() -> None:
     shaping = SameItemTerminate()
     rewards, ends = shaping.shape_batch(
         consume([[7, 8], [7, 8], [7, 8]], times=[[1, 2], [1, 1], [1, 2]], consumed=[[True] * 2] * 2 + [[True, False]]),
@@ -139,7 +139,7 @@ def test_a_repeat_of_the_same_item_gives_nothing_and_ends_the_session() -> None:
     )
     assert rewards.tolist()[:2] == [[7, 0], [7, 8]]
     assert ends.tolist() == [1, 0, 0]  # what was not consumed is no repeat
-    assert shaping.endings == ("repeat",)
+    assert shaping.end_reasons == ("repeat",)
 
 
 def test_the_original_name_of_the_repeat_rule_still_works() -> None:
@@ -157,7 +157,7 @@ def test_a_base_outside_0_to_1_is_refused(wrong: dict[str, float]) -> None:
 # -------------------------------------------------------------------------------------------- churn
 
 
-class Person:
+class User:
     """Churn as the specification tells it, for one person on 1 to 10."""
 
     def __init__(self, options: ChurnOptions, activity: int) -> None:
@@ -202,26 +202,26 @@ class Person:
     st.lists(st.floats(0, 1, exclude_max=True), min_size=15, max_size=15),
 )
 def test_churn_follows_its_moving_average_its_streak_and_its_hazard(
-    options: ChurnOptions, sessions: list[list[tuple[int, bool]]], uniforms: list[float]
+    options: ChurnOptions, episodes: list[list[tuple[int, bool]]], uniforms: list[float]
 ) -> None:
     shaping = ChurnSatisfaction(options)
     shaping.start(5)
     rows = np.array([4, 0, 2])  # slots of people of all activities
     shaping.begin(rows)
-    people = [Person(options, activity) for activity in (1, 2, 3)]
-    for step, (slate, draw) in enumerate(zip(sessions, uniforms, strict=False), start=1):
+    users = [User(options, activity) for activity in (1, 2, 3)]
+    for step, (slate, draw) in enumerate(zip(episodes, uniforms, strict=False), start=1):
         ratings, taken = [float(rating) for rating, _ in slate], [there for _, there in slate]
         consumption = consume([ratings] * 3, step=step, activity=[1, 2, 3], consumed=[taken] * 3, rows=rows)
         rewards, ends = shaping.shape_batch(consumption, Fixed(3, draw))
         assert rewards.tolist() == [ratings] * 3
         for rating, there in slate:
             if there:
-                for person in people:
-                    person.take(float(rating))
-        assert ends.tolist() == [person.end(step, any(taken), draw) for person in people]
+                for user in users:
+                    user.take(float(rating))
+        assert ends.tolist() == [user.end(step, any(taken), draw) for user in users]
 
 
-def session(
+def episode(
     ratings: list[float], draws: Draws, rows: int, scale: RatingScale = TEN, activity: int = 2, **options: Any
 ) -> np.ndarray:
     """Codes of the ends of ``rows`` people who all rate the same, one row per step."""
@@ -238,7 +238,7 @@ def session(
 
 @pytest.mark.parametrize(("activity", "factor"), [(1, 2.0), (2, 1.0), (3, 0.5)])
 @pytest.mark.parametrize("use_traits", [False, True])
-def test_people_leave_as_often_as_the_hazard_says(
+def test_users_leave_as_often_as_the_hazard_says(
     draws: MakeDraws, activity: int, factor: float, use_traits: bool
 ) -> None:
     ratings = [1.0, 1.0, 2.0, 1.0, 5.0]
@@ -246,14 +246,14 @@ def test_people_leave_as_often_as_the_hazard_says(
     for rating in ratings[1:]:
         average = 0.2 * rating + 0.8 * average
     expected = 1 - math.exp(-0.3 * (factor if use_traits else 1) * max(0.0, 4 - average))
-    ends = session(ratings, draws(MANY), MANY, activity=activity, use_traits=use_traits)
+    ends = episode(ratings, draws(MANY), MANY, activity=activity, use_traits=use_traits)
     assert not ends[:4].any()
     assert (ends[4] == 2).mean() == pytest.approx(expected, abs=0.01)
     assert not (ends[4] == 1).any()
 
 
 def test_nobody_who_is_satisfied_leaves_by_chance(draws: MakeDraws) -> None:
-    assert not session([4.5, 5.0] * 10, draws(2000), 2000).any()
+    assert not episode([4.5, 5.0] * 10, draws(2000), 2000).any()
 
 
 @pytest.mark.parametrize("recovery", [0.0, 0.5, 1.0])
@@ -261,7 +261,7 @@ def test_two_good_ratings_in_a_row_lower_the_probability_of_leaving(draws: MakeD
     ratings = [1.0, 1.0, 1.0, 1.0, 1.0, 5.0, 5.0]
     average = ratings[0]
     shares = []
-    for step, code in enumerate(session(ratings, draws(MANY), MANY, recovery=recovery, low_streak=9), start=1):
+    for step, code in enumerate(episode(ratings, draws(MANY), MANY, recovery=recovery, low_streak=9), start=1):
         average = 0.2 * ratings[step - 1] + 0.8 * average
         shares.append(((code == 2).mean(), 1 - math.exp(-0.3 * (4 - average))))
     assert shares[5][0] == pytest.approx(shares[5][1], abs=0.01)  # after one good rating: as before
@@ -269,14 +269,14 @@ def test_two_good_ratings_in_a_row_lower_the_probability_of_leaving(draws: MakeD
 
 
 @pytest.mark.parametrize(("use_traits", "left_at"), [(True, [5, 6, 7]), (False, [6, 6, 6])])
-def test_activity_moves_how_many_disappointments_a_person_takes(use_traits: bool, left_at: list[int]) -> None:
+def test_activity_moves_how_many_disappointments_a_user_takes(use_traits: bool, left_at: list[int]) -> None:
     for activity, step in zip((1, 2, 3), left_at, strict=True):
-        ends = session([9.0] * 4 + [4.0] * 4, Fixed(1, 0.99), 1, activity=activity, use_traits=use_traits)
+        ends = episode([9.0] * 4 + [4.0] * 4, Fixed(1, 0.99), 1, activity=activity, use_traits=use_traits)
         assert ends[:, 0].tolist().index(1) + 1 == step
 
 
 def test_a_good_rating_begins_the_count_of_disappointments_anew() -> None:
-    ends = session([9.0] * 5 + [4.0, 5.0, 4.0, 4.0], Fixed(1, 0.99), 1)
+    ends = episode([9.0] * 5 + [4.0, 5.0, 4.0, 4.0], Fixed(1, 0.99), 1)
     assert ends[:, 0].tolist() == [0] * 8 + [1]
 
 
@@ -285,13 +285,13 @@ def test_other_scales_carry_the_threshold_and_count_in_points_of_ten(
     draws: MakeDraws, scale: RatingScale, low: float, good: float
 ) -> None:
     best = scale.high
-    assert session([best] * 5 + [low] * 2, Fixed(1, 0.99), 1, scale=scale)[:, 0].tolist() == [0] * 6 + [1]
-    assert not session([best] * 5 + [good] * 4, Fixed(1, 0.99), 1, scale=scale).any()
-    ends = session([scale.low] * 5, draws(MANY, seed=MANY), MANY, scale=scale, low_streak=9)
+    assert episode([best] * 5 + [low] * 2, Fixed(1, 0.99), 1, scale=scale)[:, 0].tolist() == [0] * 6 + [1]
+    assert not episode([best] * 5 + [good] * 4, Fixed(1, 0.99), 1, scale=scale).any()
+    ends = episode([scale.low] * 5, draws(MANY, seed=MANY), MANY, scale=scale, low_streak=9)
     assert (ends[4] == 2).mean() == pytest.approx(1 - math.exp(-0.3 * 3), abs=0.01)  # 4 - 1 points of ten
 
 
-def test_a_new_session_forgets_the_last_and_leaves_other_slots_alone() -> None:
+def test_a_new_episode_forgets_the_last_and_leaves_other_slots_alone() -> None:
     shaping = ChurnSatisfaction(ChurnOptions(rate=0.0, use_traits=False))
     shaping.start(2)
     shaping.begin(np.arange(2))
@@ -311,7 +311,7 @@ def test_options_of_churn_that_make_no_sense_are_refused(wrong: dict[str, float]
 # ------------------------------------------------------------------------------------- single form
 
 
-def test_a_single_form_is_asked_about_consumed_items_only_and_may_end_the_session(draws: MakeDraws) -> None:
+def test_a_single_form_is_asked_about_consumed_items_only_and_may_end_the_episode(draws: MakeDraws) -> None:
     asked = []
 
     class Half(RewardShaping):

@@ -97,7 +97,7 @@ def test_same_item_terminate_ends_at_a_repeat_without_reward() -> None:
     strategy = shaping.SameItemTerminate()
     assert [part.tolist() for part in strategy.shape_batch(consumption([7.0], 2, 1), draws(1))] == [[[0.0]], [1]]
     assert [part.tolist() for part in strategy.shape_batch(consumption([7.0]), draws(1))] == [[[7.0]], [0]]
-    assert strategy.endings == ("repeat",)
+    assert strategy.end_reasons == ("repeat",)
 
 
 def churned(ratings: list[float], rows: int = 1, scale: RatingScale = SCALE, activity: int = 2, **options: Any) -> Any:
@@ -199,14 +199,14 @@ BUILT_IN = [
 
 @pytest.mark.parametrize("policy", BUILT_IN, ids=lambda policy: type(policy).__name__)
 @pytest.mark.parametrize("slate", [1, 2])
-def test_no_policy_proposes_an_item_twice_in_a_session_and_each_runs_out(policy: Policy, slate: int) -> None:
+def test_no_policy_proposes_an_item_twice_in_an_episode_and_each_runs_out(policy: Policy, slate: int) -> None:
     catalog, rows = world(), np.arange(3)
     source = draws(3)
     policy.start(catalog, slate, 3)
     for _ in range(2):
         policy.begin(rows, source)
-        proposed = np.concatenate([policy.recommend_batch(rows, seen(3), source) for _ in range(9 // slate)], axis=1)
-        for row in proposed.tolist():
+        recommended = np.concatenate([policy.recommend_batch(rows, seen(3), source) for _ in range(9 // slate)], axis=1)
+        for row in recommended.tolist():
             assert len(set(row)) == len(row)
             assert set(row) <= set(range(9))
         assert (policy.recommend_batch(rows, seen(3), source) == -1).all()

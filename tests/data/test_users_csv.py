@@ -29,7 +29,7 @@ awkward = st.sampled_from(
 )
 names = texts | awkward
 categories = st.lists(st.sampled_from([*"abc", "science fiction"]) | names, max_size=4).map(tuple)
-people = st.builds(
+users = st.builds(
     User,
     id=st.just("x"),
     name=names.filter(bool),
@@ -54,8 +54,8 @@ def write(path: Path, *lines: str) -> Path:
 
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(crowd=st.lists(people, min_size=1, max_size=6), prefix=names)
-def test_what_is_written_reads_back_as_the_same_people(tmp_path: Path, crowd: list[User], prefix: str) -> None:
+@given(crowd=st.lists(users, min_size=1, max_size=6), prefix=names)
+def test_what_is_written_reads_back_as_the_same_users(tmp_path: Path, crowd: list[User], prefix: str) -> None:
     crowd = [user.model_copy(update={"id": f"{prefix}{i}"}) for i, user in enumerate(crowd)]
     path = tmp_path / "people.csv"
     write_users_csv(path, crowd)
@@ -106,7 +106,7 @@ def test_the_original_columns_keep_their_trait_levels(tmp_path: Path) -> None:
     assert (user.liked, user.disliked) == (("a",), ("b", "c"))
 
 
-def test_people_without_traits_get_varied_ones_and_always_the_same(tmp_path: Path) -> None:
+def test_users_without_traits_get_varied_ones_and_always_the_same(tmp_path: Path) -> None:
     rows = [f"{i},P{i},F,a nurse.,30,nurse,chess,[],[]" for i in range(100)]
     path = write(tmp_path / "suber.csv", SUBER_HEADER, *rows)
     first = read_users_csv(path)
@@ -225,7 +225,7 @@ def test_an_unknown_column_gets_a_suggestion(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("content", "message"), [("", "empty"), ("name,description\n", "has no people")])
-def test_a_file_without_people_is_refused(tmp_path: Path, content: str, message: str) -> None:
+def test_a_file_without_users_is_refused(tmp_path: Path, content: str, message: str) -> None:
     path = tmp_path / "people.csv"
     path.write_text(content, encoding="utf-8")
     with pytest.raises(DataError, match=message):
@@ -248,7 +248,7 @@ def personas(name: str) -> Path:
 
 
 @pytest.mark.parametrize("name", ["movies_600.csv", "books_600.csv"])
-def test_the_published_people_are_read(tmp_path: Path, name: str) -> None:
+def test_the_published_users_are_read(tmp_path: Path, name: str) -> None:
     found = read_users_csv(personas(name))
     assert len(found) == 600
     assert all(user.liked and user.age for user in found)

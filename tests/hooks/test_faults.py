@@ -9,7 +9,7 @@ import pytest
 HEAD = """
 import numpy as np
 from emosim_core import (
-    Component, Loader, Perturbator, Policy, Rater, Ratings, Retrieval, RewardShaping, Selector, UserLoader, hookimpl
+    Component, ItemLoader, Perturbator, Policy, Rater, Ratings, Retrieval, RewardShaping, Selector, UserLoader, hookimpl
 )
 EMOSIM_HOOK_VERSION = 1
 
@@ -109,14 +109,14 @@ RUN = ("run", "--plugin", "movies", "--episodes", "2", "--max-steps", "6", "--qu
             "policy 'x_odd' of emosim-odd 1.2 failed with TypeError: 'NoneType'",
         ),
         (
-            "items",
+            "item_loader",
             "item_loaders",
             "--items",
-            "class Odd(Loader):\n    def load(self):\n        raise ValueError('no')",
+            "class Odd(ItemLoader):\n    def load(self):\n        raise ValueError('no')",
             "source of items 'x_odd' of emosim-odd 1.2 failed with ValueError: no",
         ),
         (
-            "users",
+            "user_loader",
             "user_loaders",
             "--users",
             "class Odd(UserLoader):\n    def load(self):\n        raise ValueError('no')",
@@ -127,7 +127,7 @@ RUN = ("run", "--plugin", "movies", "--episodes", "2", "--max-steps", "6", "--qu
 def test_an_error_in_a_component_names_it_its_distribution_and_the_line(
     quick: Any, install: Any, kind: str, hook: str, option: str, body: str, said: str
 ) -> None:
-    domain = "'movies'" if kind in ("items", "users") else None
+    domain = "'movies'" if kind in ("item_loader", "user_loader") else None
     install("odd", HEAD + PLUGIN.format(body=body, hook=hook, kind=kind, domain=domain))
     assert said in quick(*RUN, option, "x_odd", status=2).err
 

@@ -52,8 +52,8 @@ def test_every_form_of_a_name_sets_its_options(registry: Registry, asked: Any, k
     "path", ["people.csv", "a=b.csv", "C:\\people.csv", "a,b=c.csv", "x:y", "path.csv", "spaces in it .csv", "n.csv=5"]
 )
 def test_what_follows_the_colon_is_a_path_whatever_it_holds(registry: Registry, path: str) -> None:
-    assert str(options(registry, "users", f"csv:{path}")["path"]) == path
-    assert str(options(registry, "users", {"name": "csv", "path": path})["path"]) == path
+    assert str(options(registry, "user_loader", f"csv:{path}")["path"]) == path
+    assert str(options(registry, "user_loader", {"name": "csv", "path": path})["path"]) == path
     assert options(registry, "policy", f"replay:{path}")["file"] == path
 
 
@@ -76,9 +76,9 @@ def test_an_alias_names_the_same_component(registry: Registry) -> None:
         ("policy", "popluar", "Did you mean 'popular'"),
         ("rater", "rulebased", "Did you mean 'rule_based'"),
         ("reward_shaping", "churn_satisfacton", "Did you mean 'churn_satisfaction'"),
-        ("users", "detaild", "Did you mean 'detailed'"),
-        ("items", "movilens:x", "Did you mean 'movielens'"),
-        ("policy", "zzzzzz", "Known: epsilon_greedy, item_knn:LOGS, linucb:LOGS, matrix_factorisation:LOGS, popular"),
+        ("user_loader", "detaild", "Did you mean 'detailed'"),
+        ("item_loader", "movilens:x", "Did you mean 'movielens'"),
+        ("policy", "zzzzzz", "Known: epsilon_greedy, item_knn:LOGS, linucb:LOGS, matrix_factorization:LOGS, popular"),
     ],
 )
 def test_an_unknown_name_is_an_error_with_the_nearest_names(
@@ -119,7 +119,7 @@ def test_an_unknown_name_is_an_error_with_the_nearest_names(
         ("retrieval", {"name": 3}, "needs a 'name'"),
         ("policy", "replay", "the option 'file' is needed (CSV file with a column 'item'"),
         ("policy", "replay:", "option 'file'"),
-        ("users", "csv", "the option 'path' is needed"),
+        ("user_loader", "csv", "the option 'path' is needed"),
     ],
 )
 def test_a_wrong_option_is_an_error_that_says_which(registry: Registry, kind: str, asked: Any, said: str) -> None:
@@ -248,19 +248,20 @@ def test_a_mistake_in_a_configuration_file_is_refused_with_its_place(tmp_path: P
 
 
 def test_a_component_that_is_neither_a_name_nor_a_table_is_refused_by_its_field(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="option 'retrieval'"):
-        read_config(RunConfig, {"plugin": "movies", "retrieval": 3})
+    with pytest.raises(ConfigurationError, match="option 'items_retrieval'"):
+        read_config(RunConfig, {"plugin": "movies", "items_retrieval": 3})
 
 
 def test_a_table_of_a_configuration_file_sets_the_options_of_a_component(quick: Any, tmp_path: Path) -> None:
     (tmp_path / "c.toml").write_text(
-        'plugin = "movies"\nepisodes = 1\nmax_steps = 2\n[retrieval]\nname = "decay_emotion"\nk = 2\ntime_decay = 0.5\n'
-        '[users]\nname = "basic"\nn = 30\n[reward_shaping]\nname = "churn_satisfaction"\nlow_streak = 1\n'
+        'plugin = "movies"\nepisodes = 1\nmax_steps = 2\n[items_retrieval]\n'
+        'name = "decay_emotion"\nk = 2\ntime_decay = 0.5\n'
+        '[user_dataset]\nname = "basic"\nn = 30\n[reward_shaping]\nname = "churn_satisfaction"\nlow_streak = 1\n'
     )
     quick("run", "--config", "c.toml", "--out", "r", "--quiet")
     parts = json.loads((tmp_path / "r" / "manifest.json").read_text())["parts"]
     assert parts["retrieval"]["options"] == {
         "k": 2, "time_decay": 0.5, "emotion_bonus": 0.2, "consider_arousal": False,
     }  # fmt: skip
-    assert parts["users"]["options"]["n"] == 30
+    assert parts["user_loader"]["options"]["n"] == 30
     assert parts["reward_shaping"]["options"]["low_streak"] == 1

@@ -290,7 +290,7 @@ class Up(Perturbator):
         return rating + 1
 
 class Third(RewardShaping):
-    endings = ("had_three",)
+    end_reasons = ("had_three",)
     def shape(self, rating, times, since, scale, rng):
         return rating / 2, times == 3
 
@@ -329,7 +329,7 @@ def emosim_policies():
         summary = quick(
             "run", "--plugin", "movies", "--episodes", "3", *names, "--num-envs", batch, "--out", batch, "--json"
         )
-        assert summary.json["ends"] == {"had_three": 3}
+        assert summary.json["end_reasons"] == {"had_three": 3}
         assert summary.json["steps"] == 9
         assert summary.json["rater"] == "x_fixed"
     lines = [json.loads(line) for line in Path("1/interactions.jsonl").read_text().splitlines()]
@@ -337,12 +337,12 @@ def emosim_policies():
         Path("8/interactions.jsonl").read_text().splitlines()
     )
     for line in lines:
-        refused, taken = line["proposed"]
+        refused, taken = line["recommended"]
         assert (refused["consumed"], taken["consumed"]) == (False, True)
-        assert taken["felt"] == taken["rating"] + 1
-        assert line["reward"] == taken["felt"] / 2
+        assert taken["rating"] == taken["raw_rating"] + 1
+        assert line["reward"] == taken["rating"] / 2
         assert taken["reason"] == ("0 memories" if line["step"] == 1 else "1 memories")
-        assert len(taken["remembered"]) == (line["step"] > 1)
+        assert len(taken["retrieved"]) == (line["step"] > 1)
     providers = {
         kind: part["provider"] for kind, part in json.loads(Path("1/manifest.json").read_text())["parts"].items()
     }

@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 
 from emosim_core.errors import ConfigurationError, DataError
 from emosim_core.llm.cache import AnswerCache
-from emosim_core.llm.cache_lines import Kept, read_line, write_line
+from emosim_core.llm.cache_key import answer_cache_key, request_json, request_of
+from emosim_core.llm.cache_lines import CachedAnswer, read_line, write_line
 from emosim_core.llm.chat import ChatAnswer, ChatRequest, Message, Usage
-from emosim_core.llm.key import answer_key, request_json, request_of
 
 IDENTITY = "a service a-model thinking=off"
 
@@ -66,7 +66,7 @@ def question(number: int) -> ChatRequest:
 
 
 def entry(number: int, text: str = "7") -> tuple[str, str, ChatRequest, ChatAnswer]:
-    return answer_key(IDENTITY, question(number)), IDENTITY, question(number), ChatAnswer(text)
+    return answer_cache_key(IDENTITY, question(number)), IDENTITY, question(number), ChatAnswer(text)
 
 
 @pytest.fixture
@@ -83,16 +83,16 @@ def cache(tmp_path: Path) -> Any:
 def test_equal_questions_have_equal_keys(request: ChatRequest) -> None:
     again = request_of(json.loads(request_json(request)))
     assert again == request
-    assert answer_key(IDENTITY, again) == answer_key(IDENTITY, request)
+    assert answer_cache_key(IDENTITY, again) == answer_cache_key(IDENTITY, request)
     if request.schema is not None:
         turned = dataclasses.replace(request, schema=dict(reversed(request.schema.items())))
-        assert answer_key(IDENTITY, turned) == answer_key(IDENTITY, request)
+        assert answer_cache_key(IDENTITY, turned) == answer_cache_key(IDENTITY, request)
 
 
 @given(requests(), requests(), encodable, encodable)
 def test_different_questions_have_different_keys(one: ChatRequest, other: ChatRequest, first: str, second: str) -> None:
     same = request_json(one) == request_json(other) and first == second
-    assert (answer_key(first, one) == answer_key(second, other)) == same
+    assert (answer_cache_key(first, one) == answer_cache_key(second, other)) == same
     if one != other:
         assert request_json(one) != request_json(other)
 
@@ -116,22 +116,22 @@ def test_any_change_gives_another_key(request: ChatRequest, data: st.DataObject)
         "sample": {"sample": request.sample + 1},
         "seed": {"seed": 0 if request.seed is None else None},
     }
-    keys = {answer_key(IDENTITY, request), answer_key(IDENTITY + "x", request)}
+    keys = {answer_cache_key(IDENTITY, request), answer_cache_key(IDENTITY + "x", request)}
     for change in changes.values():
         changed = dataclasses.replace(request, **change)
         if changed != request:
-            keys.add(answer_key(IDENTITY, changed))
+            keys.add(answer_cache_key(IDENTITY, changed))
     assert len(keys) >= 2 + len(changes) - 1
 
 
 def test_numbers_that_are_equal_have_one_key() -> None:
     one = (Message("user", "x"),)
-    assert len({answer_key(IDENTITY, ChatRequest(one, temperature=t)) for t in (0, 0.0, -0.0)}) == 1
+    assert len({answer_cache_key(IDENTITY, ChatRequest(one, temperature=t)) for t in (0, 0.0, -0.0)}) == 1
 
 
 def test_a_schema_that_is_no_json_is_a_clear_error() -> None:
     with pytest.raises(ConfigurationError, match="holds a set, which JSON does not have"):
-        answer_key(IDENTITY, ChatRequest((Message("user", "x"),), schema={"a": {1}}))
+        answer_cache_key(IDENTITY, ChatRequest((Message("user", "x"),), schema={"a": {1}}))
 
 
 # ---------------------------------------------------------------------------------- keeping and looking up
@@ -141,7 +141,7 @@ def test_a_schema_that_is_no_json_is_a_clear_error() -> None:
 def test_what_is_kept_is_found_as_it_was(pairs: list[tuple[ChatRequest, ChatAnswer]]) -> None:
     cache = AnswerCache(":memory:")
     cache._reader = cache._writer = cache._open()
-    keys = [answer_key(IDENTITY, request) for request, _ in pairs]
+    keys = [answer_cache_key(IDENTITY, request) for request, _ in pairs]
     assert cache.get_many(keys) == {}
     cache.put_many([(key, IDENTITY, request, answer) for key, (request, answer) in zip(keys, pairs, strict=True)])
     assert cache.get_many(["0" * 64, *keys]) == {key: answer for key, (_, answer) in zip(keys, pairs, strict=True)}
@@ -150,7 +150,7 @@ def test_what_is_kept_is_found_as_it_was(pairs: list[tuple[ChatRequest, ChatAnsw
 
 @given(requests(), answers, encodable.filter(bool))
 def test_a_line_says_all_of_a_kept_answer(request: ChatRequest, answer: ChatAnswer, identity: str) -> None:
-    line = write_line(Kept(identity, request, answer, 12345))
+    line = write_line(CachedAnswer(identity, request, answer, 12345))
     assert line.isascii()
     assert line.count("\n") == 1
     assert read_line(line) == (identity, request, answer, 12345)
@@ -202,11 +202,11 @@ def start(tmp_path: Path, path: Path, first: int, end: int) -> subprocess.Popen[
     """A process of its own that keeps answers one after the other, and prints the number of each that it kept."""
     (tmp_path / "tests_entry.py").write_text(
         "from emosim_core.llm.chat import ChatAnswer, ChatRequest, Message\n"
-        "from emosim_core.llm.key import answer_key\n"
+        "from emosim_core.llm.cache_key import answer_cache_key\n"
         f"IDENTITY = {IDENTITY!r}\n"
         "def entry(i, text):\n"
         "    question = ChatRequest((Message('user', f'How good is film {i}?'),))\n"
-        "    return answer_key(IDENTITY, question), IDENTITY, question, ChatAnswer(text)\n"
+        "    return answer_cache_key(IDENTITY, question), IDENTITY, question, ChatAnswer(text)\n"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *filter(None, sys.path)])}
     return subprocess.Popen(
@@ -322,13 +322,13 @@ def test_reading_only_finds_nothing_where_no_file_is_and_makes_none(tmp_path: Pa
 def test_an_export_read_elsewhere_holds_the_same_answers(cache: AnswerCache, tmp_path: Path) -> None:
     odd = ChatAnswer("\ud83d half\n", "why", "m", Usage(4, 3, 2, 1), {"1": 0.25, "2": 0.75}, finished=False)
     cache.put_many([entry(i, str(i)) for i in range(1200)])
-    cache.put_many([(answer_key(IDENTITY, question(-1)), IDENTITY, question(-1), odd)])
+    cache.put_many([(answer_cache_key(IDENTITY, question(-1)), IDENTITY, question(-1), odd)])
     assert cache.export(tmp_path / "out.jsonl") == 1201
     other = AnswerCache(tmp_path / "other.sqlite3")
     other.put_many([entry(5, "another")])
     assert other.import_(tmp_path / "out.jsonl") == (1200, 1)
-    found = other.get_many([answer_key(IDENTITY, question(i)) for i in range(-1, 1200)])
-    assert found[answer_key(IDENTITY, question(-1))] == odd
+    found = other.get_many([answer_cache_key(IDENTITY, question(i)) for i in range(-1, 1200)])
+    assert found[answer_cache_key(IDENTITY, question(-1))] == odd
     assert found[entry(5)[0]].text == "another"
     assert found[entry(6)[0]].text == "6"
     other.close()
@@ -342,7 +342,7 @@ def test_an_export_that_cannot_be_written_leaves_nothing(cache: AnswerCache, tmp
     assert sorted(path.name for path in tmp_path.iterdir()) == ["deep", "folder"]
 
 
-GOOD = json.loads(write_line(Kept(IDENTITY, question(1), ChatAnswer("7"), 1)))
+GOOD = json.loads(write_line(CachedAnswer(IDENTITY, question(1), ChatAnswer("7"), 1)))
 
 
 @pytest.mark.parametrize(

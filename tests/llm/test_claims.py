@@ -51,7 +51,7 @@ gateway = Gateway(Service(), GatewayOptions(cache=cache, concurrency=4))
 answers = gateway.ask([ChatRequest((Message("user", str(number)),)) for number in numbers])
 gateway.close()
 summary = gateway.usage.summary()
-assert summary["asked"] == len(numbers) == summary["cached"] + summary["shared"] + summary["called"], summary
+assert summary["requests"] == len(numbers) == summary["cached"] + summary["shared"] + summary["calls"], summary
 print([getattr(answer, "text", type(answer).__name__) for answer in answers])
 """
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from emosim_core import ChatAnswer, ChatRequest, Domain, Example, Item, LLMError, Rater, Words
 from emosim_core.llm.rater import ModelRater, ModelRaterOptions
-from emosim_core.llm.strategy import ShotOptions, ShotPrompter
+from emosim_core.llm.shot_strategy import ShotOptions, ShotPromptStrategy
 from emosim_core.model.user import TRAITS
 from emosim_core.testing import RaterConformance, ScriptedBackend, SmallWorld, run_suite
 
@@ -33,7 +33,7 @@ class Direct:
         return self
 
     def summary(self) -> dict[str, Any]:
-        return {"called": len(self.backend.asked)}
+        return {"calls": len(self.backend.asked)}
 
 
 def by_the_item(asked: ChatRequest) -> str:
@@ -55,15 +55,15 @@ class ModelRaterConformance(RaterConformance):
     def made(self, world: SmallWorld) -> Rater:
         examples = (Example("Ann.", "A kite.", world.scale.high, "She flies it."),)
         domain = Domain("made_up", "Made up", world.scale, WORDS, Item, examples=examples)
-        prompter = ShotPrompter(ShotOptions(shots=1, system="our", style="rating"))
-        rater = ModelRater(prompter, Direct(ScriptedBackend(self.script)), domain, ModelRaterOptions())
+        prompt_strategy = ShotPromptStrategy(ShotOptions(shots=1, system="our", style="rating"))
+        rater = ModelRater(prompt_strategy, Direct(ScriptedBackend(self.script)), domain, ModelRaterOptions())
         rater.prepare(world.catalog, world.population, world.scale)
         return rater
 
     def make(self) -> Rater:
         return self.made(next(iter(self.worlds())))
 
-    def test_it_can_be_prepared_for_other_items_and_people(self) -> None:
+    def test_it_can_be_prepared_for_other_items_and_users(self) -> None:
         """Left out: a model rater belongs to the scale of its domain."""
 
 

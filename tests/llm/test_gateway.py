@@ -38,10 +38,10 @@ from emosim_core.errors import (
 )
 from emosim_core.llm.backend import LLMBackend
 from emosim_core.llm.cache import AnswerCache
+from emosim_core.llm.cache_key import answer_cache_key
 from emosim_core.llm.chat import ChatAnswer, ChatRequest, Message, Usage
 from emosim_core.llm.gateway import Gateway, GatewayOptions
-from emosim_core.llm.inflight import InFlight, Waiter
-from emosim_core.llm.key import answer_key
+from emosim_core.llm.pending import PendingRequests, Waiter
 from emosim_core.llm.prices import Price
 from emosim_core.llm.reserve import Reserve
 from emosim_core.llm.retries import Retries
@@ -141,7 +141,7 @@ def made(path: Path) -> Iterator[Callable[..., Gateway]]:
 def kept_in(path: Path, identity: str, *numbers: int) -> set[int]:
     """Which of these questions have an answer in the file."""
     cache = AnswerCache(path)
-    found = cache.get_many([answer_key(identity, question(number)) for number in numbers])
+    found = cache.get_many([answer_cache_key(identity, question(number)) for number in numbers])
     cache.close()
     return {int(answer.text) for answer in found.values()}
 
@@ -200,7 +200,7 @@ def test_what_was_answered_is_never_asked_again(made: Any, path: Path) -> None:
     assert told(again.ask(questions(1, 2, 3, 4, 1))) == ["1", "2", "3", "4", "1"]
     assert second.asked == []
     usage = again.usage
-    assert (usage.asked, usage.cached, usage.shared, usage.called) == (5, 5, 0, 0)
+    assert (usage.requests, usage.cached, usage.shared, usage.calls) == (5, 5, 0, 0)
     assert usage.cost == 0
 
 
@@ -217,7 +217,7 @@ def test_equal_questions_of_one_call_are_asked_once(made: Any) -> None:
     gateway = made(backend)
     assert told(gateway.ask(questions(5, 5, 6, 5))) == ["5", "5", "6", "5"]
     assert sorted(backend.asked) == [5, 6]
-    assert (gateway.usage.asked, gateway.usage.shared, gateway.usage.called) == (4, 2, 2)
+    assert (gateway.usage.requests, gateway.usage.shared, gateway.usage.calls) == (4, 2, 2)
 
 
 def test_questions_in_flight_are_joined_by_other_threads(made: Any) -> None:
@@ -227,7 +227,7 @@ def test_questions_in_flight_are_joined_by_other_threads(made: Any) -> None:
     assert results == [[str(number) for number in range(worker, worker + 5)] for worker in range(8)]
     assert sorted(backend.asked) == list(range(12))
     usage = gateway.usage
-    assert (usage.asked, usage.cached, usage.shared, usage.called) == (40, 0, 28, 12)
+    assert (usage.requests, usage.cached, usage.shared, usage.calls) == (40, 0, 28, 12)
 
 
 def test_threads_never_pay_twice_however_they_meet(made: Any) -> None:
@@ -241,9 +241,9 @@ def test_threads_never_pay_twice_however_they_meet(made: Any) -> None:
         )
 
     assert in_threads(6, work) == [True] * 6
-    assert len(backend.asked) == len(set(backend.asked)) == gateway.usage.called
+    assert len(backend.asked) == len(set(backend.asked)) == gateway.usage.calls
     usage = gateway.usage
-    assert usage.asked == 6 * 60 * 3 == usage.cached + usage.shared + usage.called
+    assert usage.requests == 6 * 60 * 3 == usage.cached + usage.shared + usage.calls
     assert usage.failed == 0
 
 
@@ -265,7 +265,9 @@ def test_an_answer_that_was_cut_off_is_kept_like_any_other(made: Any) -> None:
 def test_two_processes_use_the_answer_that_was_kept_first(made: Any, path: Path) -> None:
     def elsewhere(number: int, calls: int) -> None:
         other = AnswerCache(path)
-        other.put_many([(answer_key("a service", question(1)), "a service", question(1), ChatAnswer("of another"))])
+        other.put_many(
+            [(answer_cache_key("a service", question(1)), "a service", question(1), ChatAnswer("of another"))]
+        )
         other.close()
 
     assert told(made(Service(elsewhere)).ask(questions(1))) == ["of another"]
@@ -354,7 +356,7 @@ def test_a_rate_limit_makes_fewer_calls_and_loses_no_question(made: Any) -> None
     gateway = made(backend, concurrency=32, attempts=20)
     assert told(gateway.ask(questions(*range(100)))) == [str(number) for number in range(100)]
     usage = gateway.usage
-    assert usage.called == 100 + usage.retried
+    assert usage.calls == 100 + usage.retried
     assert usage.failed == 0
     assert 28 <= usage.retried < 80
 
@@ -397,7 +399,7 @@ def test_a_call_is_made_again_as_often_as_that_may_help(made: Any, path: Path, e
     (answer,) = gateway.ask(questions(1))
     assert type(answer) is type(error)
     assert str(answer) == ("x" if calls == 1 else f"x (asked {calls} times)")
-    assert len(backend.asked) == gateway.usage.called == calls
+    assert len(backend.asked) == gateway.usage.calls == calls
     assert gateway.usage.retried == calls - 1
     assert gateway.usage.failed == 1
     assert kept_in(path, "a service", 1) == set()
@@ -570,12 +572,12 @@ def test_a_replay_hands_out_what_is_kept_and_asks_nothing(made: Any, path: Path)
     answers = gateway.ask(questions(1, 3, 2, 3))
     assert told(answers) == ["1", "LLMReplayError", "2", "LLMReplayError"]
     assert isinstance(answers[1], LLMReplayError)
-    assert f"no answer of 'a service' to this question (key {answer_key('a service', question(3))[:12]})" in str(
+    assert f"no answer of 'a service' to this question (key {answer_cache_key('a service', question(3))[:12]})" in str(
         answers[1]
     )
     assert threading.active_count() == threads
     usage = gateway.usage.summary()
-    assert (usage["asked"], usage["cached"], usage["failed"], usage["called"], usage["cost"]) == (4, 2, 2, 0, 0)
+    assert (usage["requests"], usage["cached"], usage["failed"], usage["calls"], usage["cost"]) == (4, 2, 2, 0, 0)
     gateway.close()
 
 
@@ -595,7 +597,7 @@ def test_a_batched_backend_gets_all_that_is_left_at_once_in_the_thread_that_asks
     assert backend.batches == [[2], [1, 3]]
     assert set(backend.threads) == {threading.current_thread().name}
     usage = gateway.usage
-    assert (usage.asked, usage.cached, usage.shared, usage.called) == (5, 1, 1, 3)
+    assert (usage.requests, usage.cached, usage.shared, usage.calls) == (5, 1, 1, 3)
 
 
 def test_a_batched_backend_is_asked_again_for_what_failed(made: Any, path: Path) -> None:
@@ -612,7 +614,7 @@ def test_a_batched_backend_is_asked_again_for_what_failed(made: Any, path: Path)
         "LLMMalformedError",
     ]
     assert backend.batches == [[1, 2, 3, 4], [2, 4], [2]]
-    assert (gateway.usage.called, gateway.usage.retried, gateway.usage.failed) == (7, 3, 3)
+    assert (gateway.usage.calls, gateway.usage.retried, gateway.usage.failed) == (7, 3, 3)
     assert kept_in(path, "a local model", 1, 2, 3, 4) == {1}
 
 
@@ -754,7 +756,7 @@ def test_after_ctrl_c_a_failed_call_is_not_made_again(path: Path) -> None:
 
 
 def test_a_question_that_is_asked_anew_just_as_it_is_withdrawn_is_asked() -> None:
-    table, first, second = InFlight(), Waiter(), Waiter()
+    table, first, second = PendingRequests(), Waiter(), Waiter()
 
     def nothing(keys: Sequence[str]) -> dict[str, ChatAnswer]:
         return {}
@@ -889,7 +891,7 @@ def fill_disk(monkeypatch: pytest.MonkeyPatch, path: Path, until: Callable[[], b
 def test_on_a_full_disk_nothing_more_is_sent_and_it_is_said_what_is_lost(
     made: Any, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("emosim_core.llm.keeper.PATIENCE", 0.3)
+    monkeypatch.setattr("emosim_core.llm.cache_writer.PATIENCE", 0.3)
     backend = Service(delay=0.01)
     fill_disk(monkeypatch, path, lambda: len(backend.asked) < 40)
     gateway = made(backend, concurrency=4)
@@ -936,7 +938,7 @@ def test_an_odd_usage_costs_no_answer_and_the_limit_holds(made: Any, path: Path,
     answers = told(gateway.ask(questions(*range(20))))
     assert answers[0] == "0"
     assert answers[-1] == "LLMBudgetError"
-    assert gateway.usage.unknown_usage == gateway.usage.called < 20
+    assert gateway.usage.unknown_usage == gateway.usage.calls < 20
     assert kept_in(path, "a service", 0) == {0}
 
 
@@ -978,7 +980,7 @@ def test_a_secret_that_a_backend_names_is_in_no_answer_error_or_file(made: Any, 
     assert key not in shown
     assert key.encode() not in path.read_bytes()
     old = AnswerCache(path)
-    old.put_many([(answer_key("a service", question(9)), "a service", question(9), ChatAnswer(key))])
+    old.put_many([(answer_cache_key("a service", question(9)), "a service", question(9), ChatAnswer(key))])
     old.close()
     assert told(made(backend).ask(questions(9))) == ["[key]"]
 

@@ -23,7 +23,7 @@ from emosim_core import (
     LLMRequestError,
     LLMTransientError,
     Message,
-    Prompter,
+    PromptStrategy,
     Reply,
 )
 from emosim_core.llm.rater import ModelRater, ModelRaterOptions
@@ -35,11 +35,11 @@ WORLD = small_world()
 DOMAIN = Domain("made_up", "Made up", WORLD.scale, WORLD.words, type(WORLD.catalog.items[0]))
 
 
-class Plain(Prompter):
+class Plain(PromptStrategy):
     """Asks for a digit, which is the rating."""
 
     def ask(self, request: Any, row: int, place: int) -> ChatRequest:
-        return ChatRequest((Message("user", f"{request.people[row]} {request.items[row, place]}"),))
+        return ChatRequest((Message("user", f"{request.users[row]} {request.items[row, place]}"),))
 
     def ask_again(self, asked: ChatRequest, answer: ChatAnswer, problem: str) -> ChatRequest:
         return ChatRequest((*asked.messages, Message("assistant", answer.text), Message("user", problem)))
@@ -69,7 +69,7 @@ class Script:
         return self
 
     def summary(self) -> dict[str, Any]:
-        return {"called": sum(map(len, self.batches[self.kept :]))}
+        return {"calls": sum(map(len, self.batches[self.kept :]))}
 
 
 def rated(answer: Callable[[ChatRequest], ChatAnswer | LLMError], **options: Any) -> tuple[Any, Script]:
@@ -79,15 +79,15 @@ def rated(answer: Callable[[ChatRequest], ChatAnswer | LLMError], **options: Any
     return rater.rate_batch(request(WORLD), draws(12)), script
 
 
-def test_all_people_and_items_are_asked_at_once_and_each_gets_its_own_answer() -> None:
+def test_all_users_and_items_are_asked_at_once_and_each_gets_its_own_answer() -> None:
     def answer(asked: ChatRequest) -> ChatAnswer:
-        person, item = map(int, asked.messages[0].content.split())
-        return ChatAnswer(str(1 + (person + item) % 10))
+        user, item = map(int, asked.messages[0].content.split())
+        return ChatAnswer(str(1 + (user + item) % 10))
 
     ratings, script = rated(answer)
     asked = request(WORLD)
     assert [len(batch) for batch in script.batches] == [24]
-    assert np.array_equal(ratings.values, 1 + (asked.people[:, None] + asked.items) % 10)
+    assert np.array_equal(ratings.values, 1 + (asked.users[:, None] + asked.items) % 10)
 
 
 def test_an_answer_that_cannot_be_read_is_asked_again_saying_why_and_then_has_failed() -> None:
@@ -146,7 +146,7 @@ def test_it_tells_its_usage_and_closes_what_it_asks_through() -> None:
     rater = ModelRater(Plain(), script, DOMAIN)
     rater.prepare(WORLD.catalog, WORLD.population, WORLD.scale)
     rater.rate_batch(request(WORLD), draws(12))
-    assert rater.usage() == {"called": 24}
+    assert rater.usage() == {"calls": 24}
     rater.close()
     assert script.closed
 
@@ -162,16 +162,16 @@ def test_where_a_failed_rating_ends_a_run_what_was_answered_before_does_not_coun
         assert np.isnan(values).all() != persistent
 
 
-def test_a_prompter_that_puts_the_same_question_again_ends_where_its_answer_is_kept() -> None:
+def test_a_prompt_strategy_that_puts_the_same_question_again_ends_where_its_answer_is_kept() -> None:
     class Stubborn(Plain):
         def ask_again(self, asked: ChatRequest, answer: ChatAnswer, problem: str) -> ChatRequest:
             return asked
 
-    class Kept(Script):
+    class CachedAnswer(Script):
         def summary(self) -> dict[str, Any]:
-            return {"called": 0}
+            return {"calls": 0}
 
-    script = Kept(lambda asked: ChatAnswer("five stars"))
+    script = CachedAnswer(lambda asked: ChatAnswer("five stars"))
     rater = ModelRater(Stubborn(), script, DOMAIN, persistent=True)
     rater.prepare(WORLD.catalog, WORLD.population, WORLD.scale)
     assert np.isnan(rater.rate_batch(request(WORLD), draws(12)).values).all()

@@ -38,7 +38,7 @@ def test_without_a_price_the_cost_is_unknown_once_something_was_answered() -> No
 def test_a_summary_is_json_and_tells_the_prices_date() -> None:
     tally = UsageTally()
     tally.price = PRICE
-    tally.count_questions(asked=5, cached=2, shared=1)
+    tally.count_questions(requests=5, cached=2, shared=1)
     tally.count_call(again=False)
     tally.count_call(again=True)
     tally.count_answer(Usage(10, 5, 2, 1))
@@ -46,11 +46,11 @@ def test_a_summary_is_json_and_tells_the_prices_date() -> None:
     told = tally.summary()
     assert json.loads(json.dumps(told)) == told
     assert told == {
-        "asked": 5,
+        "requests": 5,
         "cached": 2,
         "shared": 1,
         "failed": 1,
-        "called": 2,
+        "calls": 2,
         "retried": 1,
         "prompt_tokens": 10,
         "cached_tokens": 5,
@@ -79,7 +79,7 @@ def test_counts_of_many_threads_add_up() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert (tally.asked, tally.cached, tally.called, tally.retried) == (16_000, 8_000, 8_000, 8_000)
+    assert (tally.requests, tally.cached, tally.calls, tally.retried) == (16_000, 8_000, 8_000, 8_000)
     assert tally.prompt_tokens == tally.reasoning_tokens == 8_000
     assert tally.cost == pytest.approx(8_000 * 10.5e-6)
 

@@ -150,4 +150,4 @@ def test_a_wait_that_is_too_long_says_how_long_and_gives_up_all_that_waits(
     gateway.close()
     assert {type(answer) for answer in answers} == {make}
     assert "quota. It asks to wait 2 h 5 min, until " in str(answers[0])
-    assert gateway.usage.called == 1
+    assert gateway.usage.calls == 1

@@ -30,7 +30,7 @@ def cosine(left: np.ndarray, right: np.ndarray) -> float:
 # ------------------------------------------------------------------------------------------ errors
 
 
-def test_a_catalogue_without_items_or_with_an_id_twice_is_refused() -> None:
+def test_a_catalog_without_items_or_with_an_id_twice_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="at least one item"):
         Catalog([], TEN)
     with pytest.raises(ConfigurationError, match="two items with the id '1'"):
@@ -84,12 +84,12 @@ def test_an_item_that_makes_no_sense_is_refused(wrong: dict[str, Any]) -> None:
         {"sex": "F"},
     ],
 )
-def test_a_person_who_makes_no_sense_is_refused(wrong: dict[str, Any]) -> None:
+def test_a_user_who_makes_no_sense_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         User(**{"id": "u", "name": "U", **wrong})
 
 
-def test_a_population_without_people_or_with_an_id_twice_is_refused() -> None:
+def test_a_population_without_users_or_with_an_id_twice_is_refused() -> None:
     one = User(id="u", name="U")
     with pytest.raises(ConfigurationError, match="at least one person"):
         Population([])
@@ -137,20 +137,20 @@ def test_without_any_public_rating_each_is_the_middle_of_the_scale() -> None:
     assert Catalog(items(1), RatingScale(low=1, high=5)).public_ratings.tolist() == [3]
 
 
-def test_traits_baselines_and_tastes_stand_beside_the_people() -> None:
-    people = Population(
+def test_traits_baselines_and_tastes_stand_beside_the_users() -> None:
+    users = Population(
         [
             User(id="a", name="A", activity=1, conformity=2, diversity=3, liked=("war",), baseline_valence=-0.5),
             User(id="b", name="B", disliked=("drama", "unknown"), baseline_arousal=0.9),
         ]
     )
-    assert (len(people), people.index) == (2, {"a": 0, "b": 1})
-    assert people.traits.tolist() == [[1, 2, 3], [2, 2, 2]]
-    assert people.baselines.tolist() == [[-0.5, 0.4], [0.1, 0.9]]
-    assert people.liked(("drama", "war")).tolist() == [[False, True], [False, False]]
-    assert people.disliked(("drama", "war")).tolist() == [[False, False], [True, False]]
-    assert people.users[0].trait_name("activity") == "elusive"
-    assert people.users[0].trait_name("diversity") == "trailblazer"
+    assert (len(users), users.index) == (2, {"a": 0, "b": 1})
+    assert users.traits.tolist() == [[1, 2, 3], [2, 2, 2]]
+    assert users.baselines.tolist() == [[-0.5, 0.4], [0.1, 0.9]]
+    assert users.liked(("drama", "war")).tolist() == [[False, True], [False, False]]
+    assert users.disliked(("drama", "war")).tolist() == [[False, False], [True, False]]
+    assert users.users[0].trait_name("activity") == "elusive"
+    assert users.users[0].trait_name("diversity") == "trailblazer"
 
 
 # ------------------------------------------------------------------------------------ similarities
@@ -178,7 +178,7 @@ def test_without_embeddings_nothing_is_similar() -> None:
 
 
 @pytest.mark.parametrize("count", [4096, 4097])
-def test_a_catalogue_of_any_size_has_the_similarities_of_the_matrix(count: int) -> None:
+def test_a_catalog_of_any_size_has_the_similarities_of_the_matrix(count: int) -> None:
     rng = np.random.default_rng(count)
     vectors = rng.integers(-2, 3, (count, 6)).astype(np.float32)
     vectors[7] = 0

@@ -10,14 +10,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from emosim_core.model import Emotion, Interaction, Memory, RatingScale
 
-PEOPLE, ITEMS = 3, 5
+USERS, ITEMS = 3, 5
 EMOTION = Emotion(RatingScale(low=1, high=10))
 
 
-def add(memory: Memory, person: int, item: int, rating: float) -> tuple[int, int]:
+def add(memory: Memory, user: int, item: int, rating: float) -> tuple[int, int]:
     """One interaction; how often the item was consumed, and how long ago."""
     ratings = np.array([rating])
-    times, since = memory.append(np.array([person]), np.array([item]), ratings, EMOTION.code(ratings))
+    times, since = memory.append(np.array([user]), np.array([item]), ratings, EMOTION.code(ratings))
     return int(times[0]), int(since[0])
 
 
@@ -27,26 +27,26 @@ def check(memory: Memory, told: list[list[tuple[int, float]]]) -> None:
     assert history.lengths.tolist() == [len(one) for one in told]
     assert history.width == max(len(one) for one in told)
     assert memory.capacity >= history.width
-    for person, events in enumerate(told):
+    for user, events in enumerate(told):
         expected, seen = [], dict.fromkeys(range(ITEMS), 0)
         for time, (item, rating) in enumerate(events, start=1):
             seen[item] += 1
             valence, arousal = float(EMOTION.valence(rating)), float(EMOTION.arousal(rating))
             expected.append(Interaction(item, rating, time, seen[item], valence, arousal))
-        assert history.person(person) == expected
-        assert history.single(person).person(0) == expected
+        assert history.interactions(user) == expected
+        assert history.single(user).interactions(0) == expected
         last = {one.item: one.time - 1 for one in expected}
-        assert np.flatnonzero(history.latest[person]).tolist() == sorted(last.values())
-        assert memory.times_before(np.array([person]), np.arange(ITEMS)[None])[0].tolist() == list(seen.values())
+        assert np.flatnonzero(history.latest[user]).tolist() == sorted(last.values())
+        assert memory.times_before(np.array([user]), np.arange(ITEMS)[None])[0].tolist() == list(seen.values())
         length = len(events)
-        assert history.items[person, :length].tolist() == [item for item, _ in events]
-        assert (history.items[person, length:] == 0).all()
-        assert not history.latest[person, length:].any()
+        assert history.items[user, :length].tolist() == [item for item, _ in events]
+        assert (history.items[user, length:] == 0).all()
+        assert not history.latest[user, length:].any()
         code = int(EMOTION.code(events[-1][1])) if events else 4
-        assert history.last_codes[person] == code
+        assert history.last_codes[user] == code
         if events:
             positions = np.arange(length)[None, None]
-            items, ratings = history.single(person).at(positions)
+            items, ratings = history.single(user).at(positions)
             assert list(zip(items[0, 0].tolist(), ratings[0, 0].tolist(), strict=True)) == events
 
 
@@ -55,13 +55,13 @@ class Remembering(RuleBasedStateMachine):
 
     @initialize(capacity=st.integers(1, 4))
     def begin(self, capacity: int) -> None:
-        self.memory = Memory(PEOPLE, ITEMS, capacity)
-        self.told: list[list[tuple[int, float]]] = [[] for _ in range(PEOPLE)]
+        self.memory = Memory(USERS, ITEMS, capacity)
+        self.metadata: list[list[tuple[int, float]]] = [[] for _ in range(USERS)]
         self.saved: list[tuple[dict[str, np.ndarray], list[tuple[int, float]]]] = []
 
     @rule(
         what=st.dictionaries(
-            st.integers(0, PEOPLE - 1), st.tuples(st.integers(0, ITEMS - 1), st.integers(1, 10)), min_size=1
+            st.integers(0, USERS - 1), st.tuples(st.integers(0, ITEMS - 1), st.integers(1, 10)), min_size=1
         ),
         repeat=st.integers(1, 6),
     )
@@ -70,40 +70,40 @@ class Remembering(RuleBasedStateMachine):
             who = np.array(list(what))
             items, ratings = np.array([i for i, _ in what.values()]), np.array([float(r) for _, r in what.values()])
             times, since = self.memory.append(who, items, ratings, EMOTION.code(ratings))
-            for place, (person, (item, rating)) in enumerate(what.items()):
-                past = [time for time, (other, _) in enumerate(self.told[person]) if other == item]
+            for place, (user, (item, rating)) in enumerate(what.items()):
+                past = [time for time, (other, _) in enumerate(self.metadata[user]) if other == item]
                 assert times[place] == len(past) + 1
-                assert since[place] == (len(self.told[person]) - past[-1] if past else 0)
-                self.told[person].append((item, float(rating)))
+                assert since[place] == (len(self.metadata[user]) - past[-1] if past else 0)
+                self.metadata[user].append((item, float(rating)))
 
-    @rule(people=st.sets(st.integers(0, PEOPLE - 1)))
-    def clear(self, people: set[int]) -> None:
-        self.memory.clear(np.array(sorted(people), dtype=np.intp))
-        for person in people:
-            self.told[person] = []
+    @rule(users=st.sets(st.integers(0, USERS - 1)))
+    def clear(self, users: set[int]) -> None:
+        self.memory.clear(np.array(sorted(users), dtype=np.intp))
+        for user in users:
+            self.metadata[user] = []
 
-    @rule(person=st.integers(0, PEOPLE - 1))
-    def save(self, person: int) -> None:
-        self.saved.append((self.memory.save(person), list(self.told[person])))
+    @rule(user=st.integers(0, USERS - 1))
+    def save(self, user: int) -> None:
+        self.saved.append((self.memory.save(user), list(self.metadata[user])))
 
-    @rule(person=st.integers(0, PEOPLE - 1), which=st.integers(0, 9))
-    def restore(self, person: int, which: int) -> None:
+    @rule(user=st.integers(0, USERS - 1), which=st.integers(0, 9))
+    def restore(self, user: int, which: int) -> None:
         if self.saved:
             saved, told = self.saved[which % len(self.saved)]
-            self.memory.restore(person, saved)
-            self.told[person] = list(told)
+            self.memory.restore(user, saved)
+            self.metadata[user] = list(told)
 
     @invariant()
     def holds_what_was_told(self) -> None:
         if hasattr(self, "told"):
-            check(self.memory, self.told)
+            check(self.memory, self.metadata)
 
 
 TestAnyOrderOfRemembering = Remembering.TestCase
 
 
 def test_a_memory_grows_by_doubling_and_loses_nothing() -> None:
-    memory, told = Memory(PEOPLE, ITEMS, capacity=2), [[], [], []]
+    memory, told = Memory(USERS, ITEMS, capacity=2), [[], [], []]
     for number in range(300):
         item, rating = number % ITEMS, float(1 + number % 10)
         add(memory, 1, item, rating)
@@ -113,7 +113,7 @@ def test_a_memory_grows_by_doubling_and_loses_nothing() -> None:
 
 
 def test_an_old_memory_fits_into_a_smaller_one() -> None:
-    large, small = Memory(1, ITEMS), Memory(PEOPLE, ITEMS, capacity=1)
+    large, small = Memory(1, ITEMS), Memory(USERS, ITEMS, capacity=1)
     told = [(number % ITEMS, float(1 + number % 10)) for number in range(100)]
     for item, rating in told:
         add(large, 0, item, rating)
@@ -133,34 +133,34 @@ def test_what_was_saved_does_not_change_with_the_memory() -> None:
     check(memory, [[(1, 5.0)]])
 
 
-@given(st.lists(st.integers(0, PEOPLE - 1), min_size=1, max_size=3, unique=True))
-def test_a_view_of_some_people_is_in_their_order(rows: list[int]) -> None:
-    memory = Memory(PEOPLE, ITEMS)
-    for person in range(PEOPLE):
-        for number in range(person + 1):
-            add(memory, person, number, float(1 + person))
+@given(st.lists(st.integers(0, USERS - 1), min_size=1, max_size=3, unique=True))
+def test_a_view_of_some_users_is_in_their_order(rows: list[int]) -> None:
+    memory = Memory(USERS, ITEMS)
+    for user in range(USERS):
+        for number in range(user + 1):
+            add(memory, user, number, float(1 + user))
     view = memory.history(np.array(rows))
     assert len(view) == len(rows)
-    assert view.lengths.tolist() == [person + 1 for person in rows]
+    assert view.lengths.tolist() == [user + 1 for user in rows]
     assert view.width == max(rows) + 1
-    assert [view.person(r) for r in range(len(rows))] == [memory.history().person(person) for person in rows]
+    assert [view.interactions(r) for r in range(len(rows))] == [memory.history().interactions(user) for user in rows]
     assert view.times_before(np.zeros((len(rows), 1), dtype=int)).tolist() == [[1]] * len(rows)
     assert view.single(len(rows) - 1).lengths.tolist() == [rows[-1] + 1]
     items, ratings = view.at(np.zeros((len(rows), 1, 1), dtype=int))
     assert items.ravel().tolist() == [0] * len(rows)
-    assert ratings.ravel().tolist() == [1.0 + person for person in rows]
+    assert ratings.ravel().tolist() == [1.0 + user for user in rows]
 
 
 def test_nobody_and_nothing_make_an_empty_view() -> None:
-    memory = Memory(PEOPLE, ITEMS)
-    assert memory.history().items.shape == (PEOPLE, 0)
+    memory = Memory(USERS, ITEMS)
+    assert memory.history().items.shape == (USERS, 0)
     assert memory.history(np.array([], dtype=int)).width == 0
-    assert memory.history().last_codes.tolist() == [4] * PEOPLE
+    assert memory.history().last_codes.tolist() == [4] * USERS
 
 
 @pytest.mark.parametrize("size", [0, 2])
 def test_appending_for_nobody_changes_nothing(size: int) -> None:
-    memory, nothing = Memory(PEOPLE, ITEMS), np.array([], dtype=np.intp)
+    memory, nothing = Memory(USERS, ITEMS), np.array([], dtype=np.intp)
     for _ in range(size):
         add(memory, 0, 1, 5.0)
     times, since = memory.append(nothing, nothing, np.array([]), nothing)

@@ -108,7 +108,7 @@ def test_a_scale_that_makes_no_sense_is_refused(wrong: dict[str, Any]) -> None:
         RatingScale(**wrong)
 
 
-def test_ratings_are_written_as_people_write_them() -> None:
+def test_ratings_are_written_as_users_write_them() -> None:
     assert [TEN.format(7.0), HALVES.format(3.5), str(TEN), str(HALVES)] == ["7", "3.5", "1-10", "0.5-5"]
 
 

@@ -86,30 +86,30 @@ def test_scales_round_floor_convert_and_check() -> None:
 def test_a_memory_equals_a_list_of_what_happened(events: list[tuple[int, int, int]]) -> None:
     memory, emotion = Memory(3, 5, capacity=1), Emotion(TEN)
     told: list[list[tuple[int, int]]] = [[], [], []]
-    for person, item, rating in events:
+    for user, item, rating in events:
         ratings = np.array([float(rating)])
-        times, since = memory.append(np.array([person]), np.array([item]), ratings, emotion.code(ratings))
-        past = [index for index, (other, _) in enumerate(told[person]) if other == item]
+        times, since = memory.append(np.array([user]), np.array([item]), ratings, emotion.code(ratings))
+        past = [index for index, (other, _) in enumerate(told[user]) if other == item]
         assert times.tolist() == [len(past) + 1]
-        assert since.tolist() == [len(told[person]) - past[-1] if past else 0]
-        told[person].append((item, rating))
+        assert since.tolist() == [len(told[user]) - past[-1] if past else 0]
+        told[user].append((item, rating))
     history = memory.history()
-    for person, expected in enumerate(told):
-        assert [(one.item, int(one.rating)) for one in history.person(person)] == expected
+    for user, expected in enumerate(told):
+        assert [(one.item, int(one.rating)) for one in history.interactions(user)] == expected
         last = {item: index for index, (item, _) in enumerate(expected)}
-        assert np.flatnonzero(history.latest[person]).tolist() == sorted(last.values())
+        assert np.flatnonzero(history.latest[user]).tolist() == sorted(last.values())
         counts = [sum(item == other for other, _ in expected) for item in range(5)]
-        assert memory.times_before(np.array([person]), np.arange(5)[None])[0].tolist() == counts
+        assert memory.times_before(np.array([user]), np.arange(5)[None])[0].tolist() == counts
     saved = memory.save(1)
     other = Memory(3, 5, capacity=1)
     other.restore(1, saved)
-    assert other.history().person(1) == history.person(1)
+    assert other.history().interactions(1) == history.interactions(1)
     memory.clear(np.array([1]))
-    assert memory.history().person(1) == []
+    assert memory.history().interactions(1) == []
     assert memory.times_before(np.array([1]), np.arange(5)[None]).sum() == 0
 
 
-def test_a_catalogue_refuses_what_makes_no_sense_and_fills_what_is_unknown() -> None:
+def test_a_catalog_refuses_what_makes_no_sense_and_fills_what_is_unknown() -> None:
     items = [Item(id="a", title="A", categories=(" Drama", "drama"), public_rating=8), Item(id="b", title="B")]
     world = Catalog(items, TEN, np.array([[3.0, 4.0], [0.0, 0.0]]))
     assert world.category_names == ("drama",)
@@ -129,7 +129,7 @@ def test_a_catalogue_refuses_what_makes_no_sense_and_fills_what_is_unknown() -> 
         Item(id="a", title="A", genre="x")
 
 
-def test_a_large_catalogue_makes_the_same_similarities_on_demand(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_catalog_makes_the_same_similarities_on_demand(monkeypatch: pytest.MonkeyPatch) -> None:
     vectors = np.random.default_rng(0).normal(size=(20, 8)).astype(np.float32)
     items = [Item(id=str(i), title=str(i)) for i in range(20)]
     left, right = np.arange(20)[:, None], np.arange(20)[None]

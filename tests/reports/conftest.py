@@ -50,7 +50,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
         episodes=12,
         max_steps=6,
         items=f"csv:{folder / 'films.csv'}",
-        users=f"csv:{folder / 'people.csv'}",
+        user_dataset=f"csv:{folder / 'people.csv'}",
         embeddings="lexical",
     )
     return folder / "run"
@@ -93,8 +93,8 @@ class Browser:
 
     def draw_all(self) -> None:
         """Bring every figure into view, and wait until it is drawn."""
-        for k in range(self.js("document.querySelectorAll('[data-figure]').length")):
-            holder = f"document.querySelectorAll('[data-figure]')[{k}]"
+        for k in range(self.js("document.querySelectorAll('[data-chart]').length")):
+            holder = f"document.querySelectorAll('[data-chart]')[{k}]"
             self.js(f"{holder}.scrollIntoView({{behavior: 'instant'}})")
             self.wait(f"{holder}.querySelector('.plot').dataset.drawn === 'yes'")
 

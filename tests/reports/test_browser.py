@@ -20,10 +20,10 @@ def records(run: Path) -> list[dict[str, Any]]:
 def test_every_figure_is_drawn_and_has_its_numbers_as_a_table(browser: Any, page: Path) -> None:
     browser.open(page)
     browser.draw_all()
-    figures = browser.js("[...document.querySelectorAll('[data-figure]')].map((one) => one.dataset.figure)")
-    assert {"ratings", "endings", "ratings-over-time", "moods", "categories", "heat"} <= set(figures)
-    for figure in figures:
-        holder = f"document.getElementById('figure-{figure}')"
+    charts = browser.js("[...document.querySelectorAll('[data-chart]')].map((one) => one.dataset.figure)")
+    assert {"ratings", "end-reasons", "ratings-over-time", "moods", "categories", "heat"} <= set(charts)
+    for chart in charts:
+        holder = f"document.getElementById('figure-{chart}')"
         assert browser.js(f"{holder}.querySelectorAll('.plot svg').length") > 0
         assert browser.js(f"{holder}.querySelector('.plot').getAttribute('role')") == "img"
         assert browser.js(f"{holder}.querySelector('table')") is None
@@ -33,26 +33,26 @@ def test_every_figure_is_drawn_and_has_its_numbers_as_a_table(browser: Any, page
 
 def test_a_figures_table_has_the_numbers_of_the_run(browser: Any, page: Path, made: Path) -> None:
     browser.open(page)
-    browser.js("document.querySelector('#figure-ratings summary').click()")
-    browser.wait("document.querySelector('#figure-ratings table') !== null")
+    browser.js("document.querySelector('#chart-ratings summary').click()")
+    browser.wait("document.querySelector('#chart-ratings table') !== null")
     rows = browser.js(
-        "[...document.querySelectorAll('#figure-ratings tbody tr')]"
+        "[...document.querySelectorAll('#chart-ratings tbody tr')]"
         ".map((row) => [...row.children].map((cell) => cell.innerText))"
     )
     counts = json.loads((made / "a" / "summary.json").read_text())["rating_counts"]
     assert {row[0]: int(row[-1].replace(",", "")) for row in rows} == counts
 
 
-def test_search_finds_the_sessions_with_a_title_and_marks_it(browser: Any, page: Path, made: Path) -> None:
+def test_search_finds_the_episodes_with_a_title_and_marks_it(browser: Any, page: Path, made: Path) -> None:
     told = records(made / "a")
-    title = told[5]["proposed"][0]["title"]
-    with_it = {record["episode"] for record in told if any(title in one["title"] for one in record["proposed"])}
+    title = told[5]["recommended"][0]["title"]
+    with_it = {record["episode"] for record in told if any(title in one["title"] for one in record["recommended"])}
     browser.open(page)
     assert browser.found == 60
     browser.fill("text", f'"{title}"')
     # a title may also stand in a reason or a description
     assert browser.found >= len(with_it) > 0
-    browser.js("document.querySelector('.session').click()")
+    browser.js("document.querySelector('.episode').click()")
     browser.wait("document.querySelector('#story mark') !== null")
     assert browser.js("document.querySelector('#story mark').textContent").lower() == title.lower()
     browser.fill("text", "no film has this in its title")
@@ -61,57 +61,57 @@ def test_search_finds_the_sessions_with_a_title_and_marks_it(browser: Any, page:
     browser.wait("document.getElementById('found').textContent.startsWith('60 of')")
 
 
-def test_filters_by_person_ending_and_rating_agree_with_the_records(browser: Any, page: Path, made: Path) -> None:
+def test_filters_by_user_ending_and_rating_agree_with_the_records(browser: Any, page: Path, made: Path) -> None:
     told = records(made / "a")
-    ends = {record["episode"]: record["end"] for record in told if record["end"]}
+    ends = {record["episode"]: record["end_reason"] for record in told if record["end_reason"]}
     ratings: dict[int, list[float]] = {}
     for record in told:
-        for one in record["proposed"]:
-            ratings.setdefault(record["episode"], []).append(one["felt"])
+        for one in record["recommended"]:
+            ratings.setdefault(record["episode"], []).append(one["rating"])
     means = {episode: sum(some) / len(some) for episode, some in ratings.items()}
-    name = told[0]["person"]["name"]
+    name = told[0]["user_profile"]["name"]
     browser.open(page)
-    browser.fill("person", name)
-    assert browser.found == sum(r["step"] == 1 and r["person"]["name"] == name for r in told)
-    browser.fill("person", "")
+    browser.fill("user", name)
+    assert browser.found == sum(r["step"] == 1 and r["user_profile"]["name"] == name for r in told)
+    browser.fill("user", "")
     choice = browser.js(
-        "[...document.querySelectorAll('#ending option')].find((o) => o.text === 'stayed to the last step').value"
+        "[...document.querySelectorAll('#end_reason option')].find((o) => o.text === 'stayed to the last step').value"
     )
-    browser.fill("ending", choice)
+    browser.fill("end_reason", choice)
     assert browser.found == sum(end == "max_steps" for end in ends.values())
     browser.fill("from", "8")
     assert browser.found == sum(means[k] >= 8 and ends[k] == "max_steps" for k in ends)
-    browser.fill("ending", "")
+    browser.fill("end_reason", "")
     browser.fill("to", "8.5")
     assert browser.found == sum(8 <= mean <= 8.5 for mean in means.values())
     browser.fill("order", "worst")
-    shown = browser.js("[...document.querySelectorAll('.session .badge')].map((one) => Number(one.textContent))")
+    shown = browser.js("[...document.querySelectorAll('.episode .badge')].map((one) => Number(one.textContent))")
     assert shown == sorted(shown)
 
 
-def test_a_session_is_told_with_all_that_is_on_record(browser: Any, page: Path, made: Path) -> None:
+def test_an_episode_is_told_with_all_that_is_on_record(browser: Any, page: Path, made: Path) -> None:
     told = [record for record in records(made / "a") if record["episode"] == 7]
-    browser.open(page, "#session-7")
+    browser.open(page, "#episode-7")
     browser.wait("document.getElementById('story-title') !== null")
     text = browser.js("document.getElementById('story').textContent")
-    assert told[0]["person"]["name"] in text
-    assert told[0]["person"]["description"] in text
+    assert told[0]["user_profile"]["name"] in text
+    assert told[0]["user_profile"]["description"] in text
     steps = browser.js("[...document.querySelectorAll('#story .step')].map((one) => one.textContent)")
     assert len(steps) == len(told)
     for step, record in zip(steps, sorted(told, key=lambda one: one["step"]), strict=True):
-        one = record["proposed"][0]
+        one = record["recommended"][0]
         assert one["title"] in step
         assert one["reason"] in step
         assert f"reward {record['reward']}" in step
-        for past in one["remembered"]:
+        for past in one["retrieved"]:
             assert f"{past['title']} ({past['rating']})" in step
 
 
-def test_an_address_of_a_session_opens_it_whatever_the_filters_say(browser: Any, page: Path) -> None:
-    browser.open(page, "#session-7")
+def test_an_address_of_an_episode_opens_it_whatever_the_filters_say(browser: Any, page: Path) -> None:
+    browser.open(page, "#episode-7")
     browser.fill("text", "no film has this in its title")
     assert browser.found == 0
-    browser.js("location.hash = '#session-9'")
+    browser.js("location.hash = '#episode-9'")
     browser.wait("document.getElementById('story-title').textContent.startsWith('Session 9:')")
     assert browser.found == 60
 
@@ -138,18 +138,18 @@ def test_the_list_works_with_the_keyboard_and_says_where_it_is(browser: Any, pag
 
 def test_only_rows_that_are_seen_are_elements(browser: Any, page: Path) -> None:
     browser.open(page)
-    browser.wait("document.querySelectorAll('.session').length > 0")
-    assert browser.js("document.querySelectorAll('.session').length") < 40
+    browser.wait("document.querySelectorAll('.episode').length > 0")
+    assert browser.js("document.querySelectorAll('.episode').length") < 40
     browser.js("document.getElementById('list').scrollTop = 1e9")
-    browser.wait("[...document.querySelectorAll('.session')].some((one) => one.getAttribute('aria-posinset') === '60')")
-    assert browser.js("document.querySelectorAll('.session').length") < 40
+    browser.wait("[...document.querySelectorAll('.episode')].some((one) => one.getAttribute('aria-posinset') === '60')")
+    assert browser.js("document.querySelectorAll('.episode').length") < 40
 
 
 def test_it_fits_a_phone(browser: Any, page: Path) -> None:
     browser.emulate("setDeviceMetricsOverride", width=360, height=740, deviceScaleFactor=2, mobile=True)
     browser.open(page)
     browser.draw_all()
-    browser.js("document.querySelector('.session').click()")
+    browser.js("document.querySelector('.episode').click()")
     browser.wait("document.getElementById('story-title') !== null")
     assert browser.js("document.documentElement.scrollWidth") <= 360
     small = browser.js(
@@ -161,9 +161,9 @@ def test_it_fits_a_phone(browser: Any, page: Path) -> None:
 
 def test_dark_follows_the_system_and_the_switch(browser: Any, page: Path) -> None:
     ground = "getComputedStyle(document.body).backgroundColor"
-    ink = "document.querySelector('#figure-ratings .plot .xtick text').style.fill"
+    ink = "document.querySelector('#chart-ratings .plot .xtick text').style.fill"
     browser.open(page)
-    browser.wait(f"document.querySelector('#figure-ratings .plot .xtick text') && {ink} !== ''")
+    browser.wait(f"document.querySelector('#chart-ratings .plot .xtick text') && {ink} !== ''")
     light, dark_ink = browser.js(ground), browser.js(ink)
     browser.emulate("setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark"}])
     browser.wait(f"{ground} !== {json.dumps(light)}")
@@ -176,7 +176,7 @@ def test_dark_follows_the_system_and_the_switch(browser: Any, page: Path) -> Non
 def test_hostile_texts_are_shown_and_do_nothing(browser: Any, hostile: Path) -> None:
     browser.open(write_report(hostile))
     browser.draw_all()
-    browser.js("document.querySelector('.session').click()")
+    browser.js("document.querySelector('.episode').click()")
     browser.wait("document.getElementById('story-title') !== null")
     for summary in range(browser.js("document.querySelectorAll('details summary').length")):
         browser.js(f"document.querySelectorAll('details summary')[{summary}].click()")
@@ -186,7 +186,7 @@ def test_hostile_texts_are_shown_and_do_nothing(browser: Any, hostile: Path) -> 
         "document.getElementById('story').textContent"
     )
     # The labels of the heat map are the texts themselves, cut off.
-    assert "</script><script>" in browser.js("document.querySelector('#figure-heat .xtick text').textContent")
+    assert "</script><script>" in browser.js("document.querySelector('#chart-heat .xtick text').textContent")
 
 
 def test_the_policy_of_the_page_stops_scripts_that_are_not_its_own_and_fetches(browser: Any, page: Path) -> None:
@@ -207,13 +207,13 @@ def test_the_policy_of_the_page_stops_scripts_that_are_not_its_own_and_fetches(b
 
 def test_a_slate_shows_what_was_taken_and_what_was_not(browser: Any, made: Path) -> None:
     told = records(made / "books")
-    browser.open(write_report(made / "books"), "#session-0")
+    browser.open(write_report(made / "books"), "#episode-0")
     browser.wait("document.querySelector('#story .step') !== null")
-    first = sorted((r for r in told if r["episode"] == 0), key=lambda r: r["step"])[0]["proposed"]
-    shown = browser.js("document.querySelector('#story .step').querySelectorAll('.proposal.left').length")
+    first = sorted((r for r in told if r["episode"] == 0), key=lambda r: r["step"])[0]["recommended"]
+    shown = browser.js("document.querySelector('#story .step').querySelectorAll('.recommendation.left').length")
     assert shown == sum(not one["consumed"] for one in first)
-    interrupted = next(r["episode"] for r in told if r["end"] == "interrupted")
-    browser.js(f"location.hash = '#session-{interrupted}'")
+    interrupted = next(r["episode"] for r in told if r["end_reason"] == "interrupted")
+    browser.js(f"location.hash = '#episode-{interrupted}'")
     browser.wait(f"document.getElementById('story-title').textContent.startsWith('Session {interrupted}:')")
     assert "something came in between" in browser.js("document.getElementById('story').textContent")
 
@@ -231,9 +231,9 @@ def test_a_slate_shows_what_was_taken_and_what_was_not(browser: Any, made: Path)
             ["Learning curves", "What else was measured", "What was trained"],
         ),
         (
-            ("evaluate", "--policies", "random,popular", "--users", "sampled:n=20", "--sessions", "6",
-             "--max-steps", "8", "--bootstrap", "200", "--no-plots"),
-            ["New people", "Known people", "What was run"],
+            ("evaluate", "--policies", "random,popular", "--users", "sampled:n=20", "--episodes", "6",
+             "--max-steps", "8", "--resamples", "200", "--no-charts"),
+            ["Test users", "Train users", "What was run"],
         ),
     ],
     ids=["ablation", "training", "evaluation"],
@@ -244,7 +244,7 @@ def test_the_page_of_what_is_no_run_draws_every_figure_and_fits_a_phone(
     emosim(*command, "--plugin", "movies", "--quiet", "--out", "made", timeout=300)
     browser.open(write_report(tmp_path / "made"))
     browser.draw_all()
-    assert browser.js("document.querySelectorAll('[data-figure]').length") > 0
+    assert browser.js("document.querySelectorAll('[data-chart]').length") > 0
     assert browser.js("[...document.querySelectorAll('section > h2')].map((one) => one.textContent)") == sections
     browser.emulate("setDeviceMetricsOverride", width=390, height=844, deviceScaleFactor=1, mobile=True)
     browser.wait("document.documentElement.scrollWidth <= 390")

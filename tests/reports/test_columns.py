@@ -19,27 +19,27 @@ def test_columns_come_to_the_numbers_of_the_summary(made: Path, name: str) -> No
     run = read_run(made / name)
     summary = json.loads((made / name / "summary.json").read_text())
     assert run.complete
-    assert len(run.sessions) == len(run.ended) == summary["episodes"]
+    assert len(run.episodes) == len(run.ended) == summary["episodes"]
     assert len(run.step) == summary["steps"]
     assert len(run.rating) == summary["ratings"]
     assert run.rating.mean() == pytest.approx(summary["mean_rating"], abs=1e-4)
     assert run.liked.mean() == pytest.approx(summary["share_liked"], abs=1e-4)
-    assert Counter(session.end for session in run.sessions) == summary["ends"]
-    assert np.mean([session.reward for session in run.sessions]) == pytest.approx(summary["mean_reward"], abs=1e-3)
-    assert sum(session.failed for session in run.sessions) == summary["failed_ratings"]
-    assert [session.number for session in run.sessions] == list(range(summary["episodes"]))
+    assert Counter(episode.end_reason for episode in run.episodes) == summary["end_reasons"]
+    assert np.mean([episode.reward for episode in run.episodes]) == pytest.approx(summary["mean_reward"], abs=1e-3)
+    assert sum(episode.failed for episode in run.episodes) == summary["failed_ratings"]
+    assert [episode.number for episode in run.episodes] == list(range(summary["episodes"]))
 
 
-def test_each_row_belongs_to_its_session(made: Path) -> None:
+def test_each_row_belongs_to_its_episode(made: Path) -> None:
     run = read_run(made / "a")
     records = [json.loads(line) for line in (made / "a" / "interactions.jsonl").read_text().splitlines()]
     for position in (0, 17, 59):
         mine = [record for record in records if record["episode"] == position]
-        rows = run.rating_session == position
-        assert run.rating[rows].tolist() == [record["proposed"][0]["felt"] for record in mine]
-        assert run.moods[run.step_session == position].tolist() == [record["mood"] for record in mine]
+        rows = run.rating_episode == position
+        assert run.rating[rows].tolist() == [record["recommended"][0]["rating"] for record in mine]
+        assert run.moods[run.step_episode == position].tolist() == [record["mood"] for record in mine]
         ids = list(run.titles)
-        assert [ids[item] for item in run.item[rows]] == [record["proposed"][0]["item"] for record in mine]
+        assert [ids[item] for item in run.item[rows]] == [record["recommended"][0]["item"] for record in mine]
 
 
 def test_a_killed_run_is_read_as_far_as_it_came(made: Path, tmp_path: Path) -> None:
@@ -49,7 +49,7 @@ def test_a_killed_run_is_read_as_far_as_it_came(made: Path, tmp_path: Path) -> N
     (tmp_path / "killed" / "interactions.jsonl").write_bytes(lines[: len(lines) // 2])
     run = read_run(tmp_path / "killed")
     assert not run.complete
-    assert 0 < len(run.ended) < len(run.sessions) < 60
+    assert 0 < len(run.ended) < len(run.episodes) < 60
 
 
 def test_a_damaged_record_is_named(made: Path, tmp_path: Path) -> None:
@@ -57,9 +57,9 @@ def test_a_damaged_record_is_named(made: Path, tmp_path: Path) -> None:
     path = tmp_path / "damaged" / "interactions.jsonl"
     lines = path.read_text().splitlines()
     record = json.loads(lines[3])
-    del record["proposed"][0]["title"]
+    del record["recommended"][0]["title"]
     path.write_text("\n".join([*lines[:3], json.dumps(record), *lines[4:]]) + "\n")
-    with pytest.raises(RunError, match=r"interactions\.jsonl, line 4: is damaged: proposed\.0\.title"):
+    with pytest.raises(RunError, match=r"interactions\.jsonl, line 4: is damaged: recommended\.0\.title"):
         read_run(tmp_path / "damaged")
 
 

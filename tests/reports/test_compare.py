@@ -18,14 +18,14 @@ def test_means_are_those_of_the_summaries(made: Path) -> None:
     found = compare_runs([made / "a", made / "better"], resamples=200)
     for run, name in zip(found.runs, ("a", "better"), strict=True):
         summary = json.loads((made / name / "summary.json").read_text())
-        told = {name: measure.mean for name, measure in run.measures.items()}
+        told = {name: metric.mean for name, metric in run.metrics.items()}
         assert told["mean rating"] == pytest.approx(summary["mean_rating"], abs=1e-4)
         assert told["share liked"] == pytest.approx(summary["share_liked"], abs=1e-4)
         assert told["reward per session"] == pytest.approx(summary["mean_reward"], abs=1e-4)
-        assert told["steps per session"] == pytest.approx(summary["session_length"]["mean"], abs=1e-4)
+        assert told["steps per session"] == pytest.approx(summary["episode_length"]["mean"], abs=1e-4)
         assert told["valence at the end"] == pytest.approx(summary["mood_at_end"]["valence"], abs=1e-4)
-        for measure in run.measures.values():
-            assert measure.low <= measure.mean <= measure.high
+        for metric in run.metrics.values():
+            assert metric.low <= metric.mean <= metric.high
 
 
 def test_the_same_run_does_not_differ_from_itself(made: Path, tmp_path: Path) -> None:
@@ -33,11 +33,11 @@ def test_the_same_run_does_not_differ_from_itself(made: Path, tmp_path: Path) ->
     copy = compare_runs([made / "a", tmp_path / "copy"], resamples=200).runs[1]
     assert copy.paired
     assert copy.differs_in == {}
-    for measure in copy.measures.values():
-        assert (measure.difference, measure.difference_low, measure.difference_high) == (0, 0, 0)
+    for metric in copy.metrics.values():
+        assert (metric.difference, metric.difference_low, metric.difference_high) == (0, 0, 0)
 
 
-def test_pairing_people_makes_a_difference_narrower(made: Path, tmp_path: Path) -> None:
+def test_pairing_users_makes_a_difference_narrower(made: Path, tmp_path: Path) -> None:
     emosim_core.run("movies", tmp_path / "other", episodes=60, max_steps=20, policy="top_rated", seed=7)
     paired = compare_runs([made / "a", made / "better"], resamples=1000).runs[1]
     loose = compare_runs([made / "a", tmp_path / "other"], resamples=1000).runs[1]
@@ -45,14 +45,14 @@ def test_pairing_people_makes_a_difference_narrower(made: Path, tmp_path: Path) 
     assert not loose.paired
 
     def width(run: object, name: str) -> float:
-        measure = run.measures[name]  # type: ignore[attr-defined]
-        return measure.difference_high - measure.difference_low
+        metric = run.metrics[name]  # type: ignore[attr-defined]
+        return metric.difference_high - metric.difference_low
 
     assert width(paired, "mean rating") < width(loose, "mean rating")
-    assert paired.measures["mean rating"].difference_low > 0
+    assert paired.metrics["mean rating"].difference_low > 0
 
 
-def test_a_paired_difference_is_that_of_the_people(made: Path) -> None:
+def test_a_paired_difference_is_that_of_the_users(made: Path) -> None:
     """With one session each, the interval is near the normal one of the differences person by person."""
     runs = []
     for name in ("a", "better"):
@@ -61,22 +61,22 @@ def test_a_paired_difference_is_that_of_the_people(made: Path) -> None:
             record = json.loads(line)
             rewards.setdefault(record["user"], []).append(record["reward"])
         runs.append({user: sum(some) for user, some in rewards.items()})
-    measure = compare_runs([made / "a", made / "better"]).runs[1].measures["reward per session"]
+    metric = compare_runs([made / "a", made / "better"]).runs[1].metrics["reward per session"]
     gaps = np.array([runs[1][user] - runs[0][user] for user in runs[0]])
-    sessions = 60 / len(gaps)
-    half = 1.96 * gaps.std() / np.sqrt(len(gaps)) / sessions
-    assert (measure.difference_high - measure.difference_low) / 2 == pytest.approx(half, rel=0.25)
+    episodes = 60 / len(gaps)
+    half = 1.96 * gaps.std() / np.sqrt(len(gaps)) / episodes
+    assert (metric.difference_high - metric.difference_low) / 2 == pytest.approx(half, rel=0.25)
 
 
 def test_what_runs_differ_in_is_listed_and_more_than_one_thing_is_said(made: Path, tmp_path: Path) -> None:
     emosim_core.run(
-        "movies", tmp_path / "more", episodes=20, max_steps=20, policy="top_rated", retrieval="last_5", seed=3
+        "movies", tmp_path / "more", episodes=20, max_steps=20, policy="top_rated", items_retrieval="last_5", seed=3
     )
     found = compare_runs([made / "a", made / "better", tmp_path / "more"], resamples=100)
     assert found.runs[1].differs_in == {"policy": ("random", "top_rated")}
     assert found.runs[2].differs_in == {
         "policy": ("random", "top_rated"),
-        "retrieval": ("decay_emotion_3", "last_5"),
+        "items_retrieval": ("decay_emotion_3", "last_5"),
         "episodes": ("60", "20"),
         "seed": ("42", "3"),
     }
@@ -101,12 +101,12 @@ def test_the_seed_decides_the_intervals(made: Path) -> None:
     assert compare_runs(runs, resamples=200, seed=1) != compare_runs(runs, resamples=200, seed=2)
 
 
-def test_one_person_gives_no_interval(tmp_path: Path) -> None:
+def test_one_user_gives_no_interval(tmp_path: Path) -> None:
     for name, policy in (("one", "random"), ("two", "popular")):
-        emosim_core.run("movies", tmp_path / name, episodes=3, max_steps=5, policy=policy, users="sampled:n=1")
+        emosim_core.run("movies", tmp_path / name, episodes=3, max_steps=5, policy=policy, user_dataset="sampled:n=1")
     found = compare_runs([tmp_path / "one", tmp_path / "two"], resamples=100)
-    assert found.runs[1].measures["mean rating"].difference is not None
-    assert found.runs[1].measures["mean rating"].difference_low is None
+    assert found.runs[1].metrics["mean rating"].difference is not None
+    assert found.runs[1].metrics["mean rating"].difference_low is None
     assert any("one person" in note for note in found.notes)
 
 

@@ -21,41 +21,41 @@ def evaluation() -> dict[str, Any]:
     def one(reward: float) -> dict[str, Any]:
         return {
             "metrics": {"mean_reward": estimate(reward), "share_liked": estimate(0.6), "coverage": estimate(0.5)},
-            "ends": {"max_steps": estimate(0.7), "low_streak": estimate(0.3)},
+            "end_reasons": {"max_steps": estimate(0.7), "low_streak": estimate(0.3)},
             "curves": {
                 "survival": [estimate(1.0), {"estimate": None, "low": None, "high": None}],
                 "reward": [estimate(7.0), estimate(8.0)],
             },
-            "people": 12,
+            "users": 12,
             "steps": 30,
             "run": "runs/new/x",
         }
 
     return {
-        "format": 1,
+        "format": 2,
         "complete": True,
         "created": "2026-11-24T00:00:00+00:00",
         "domain": "movies",
         "title": "Movies",
-        "config": {"sessions": 24, "seed": 1},
+        "config": {"episodes": 24, "seed": 1},
         "notes": ["A note."],
         "recommenders": [
             {"name": name, "policy": name, "model": None, "folder": name} for name in ("random", "popular")
         ],
         "rater": "rule_based",
-        "language_model_asked": False,
+        "uses_llm": False,
         "language_model": None,
         "usage": None,
         "versions": {"emosim-core": "0.1.0"},
-        "groups": {
-            "new": {
-                "people": 12,
-                "sessions": 24,
+        "user_splits": {
+            "test": {
+                "users": 12,
+                "episodes": 24,
                 "recommenders": {"random": one(100.0), "popular": one(140.0)},
                 "differences": {
                     "first": {
                         "reference": "random",
-                        "recommenders": {"popular": {"metrics": one(40.0)["metrics"], "ends": {}}},
+                        "recommenders": {"popular": {"metrics": one(40.0)["metrics"], "end_reasons": {}}},
                     }
                 },
             }
@@ -67,13 +67,13 @@ def test_an_evaluation_names_the_best_and_shows_every_metric(tmp_path: Path) -> 
     (tmp_path / "evaluation.json").write_text(json.dumps(evaluation()))
     report = report_of(tmp_path)
     assert report.kind == "evaluation"
-    assert "'popular' earned the most from new people: 140.0 (139.5 to 140.5)" in report.headline
+    assert "'popular' earned the most from test users: 140.0 (139.5 to 140.5)" in report.headline
     assert "by 40 (39.5 to 40.5)" in report.headline
-    reward = next(figure for figure in report.figures if figure.id == "new-mean-reward")
+    reward = next(chart for chart in report.charts if chart.id == "new-mean-reward")
     assert list(reward.names) == ["popular", "random"]
     assert list(reward.series[0].y) == [140.0, 100.0]
-    assert {"new-endings", "new-survival", "new-reward", "new-coverage"} <= {figure.id for figure in report.figures}
-    survival = next(figure for figure in report.figures if figure.id == "new-survival")
+    assert {"new-endings", "new-survival", "new-reward", "new-coverage"} <= {chart.id for chart in report.charts}
+    survival = next(chart for chart in report.charts if chart.id == "new-survival")
     assert list(survival.series[0].x) == [1]
     assert write_report(tmp_path).stat().st_size > 1_000_000
 
@@ -83,7 +83,7 @@ def test_an_evaluation_that_is_not_complete_or_damaged_is_an_error(tmp_path: Pat
     with pytest.raises(RunError, match="emosim evaluate --resume"):
         report_of(tmp_path)
     broken = evaluation()
-    del broken["groups"]["new"]["recommenders"]["random"]["metrics"]["mean_reward"]
+    del broken["user_splits"]["test"]["recommenders"]["random"]["metrics"]["mean_reward"]
     (tmp_path / "evaluation.json").write_text(json.dumps(broken))
     with pytest.raises(RunError, match=r"is damaged \(KeyError: 'mean_reward'\)"):
         report_of(tmp_path)
@@ -97,7 +97,7 @@ def test_a_training_shows_a_curve_for_each_number_of_its_progress(tmp_path: Path
     text = "".join(json.dumps(line) + "\n" for line in lines) + '{"timesteps": 600, "rew'
     (tmp_path / "progress.jsonl").write_text(text)
     report = report_of(tmp_path)
-    curves = {figure.id: figure for figure in report.figures}
+    curves = {chart.id: chart for chart in report.charts}
     assert set(curves) == {"curve-reward", "curve-length", "curve-loss"}
     assert list(curves["curve-reward"].series[0].x) == [100, 200, 300, 400, 500]
     assert list(curves["curve-reward"].series[0].y) == [51, 52, 53, 54, 55]
@@ -107,14 +107,14 @@ def test_a_training_shows_a_curve_for_each_number_of_its_progress(tmp_path: Path
 def test_numbers_within_a_line_have_curves_of_their_own_and_nothing_is_drawn_for_null(tmp_path: Path) -> None:
     lines = [
         {"timesteps": 10, "episodes": 0, "reward": None, "losses": {"value": 2.0}},
-        {"timesteps": 20, "episodes": 3, "reward": 7.0, "losses": {"value": 1.0}, "evaluation": {"new": 8.0}},
+        {"timesteps": 20, "episodes": 3, "reward": 7.0, "losses": {"value": 1.0}, "evaluation": {"test": 8.0}},
     ]
     (tmp_path / "progress.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    curves = {figure.id: figure.series[0] for figure in report_of(tmp_path).figures}
+    curves = {chart.id: chart.series[0] for chart in report_of(tmp_path).charts}
     assert set(curves) == {"curve-reward", "curve-losses-value", "curve-reward-in-evaluations"}
     assert (list(curves["curve-reward"].x), list(curves["curve-reward"].y)) == ([20], [7])
     tested = curves["curve-reward-in-evaluations"]
-    assert (tested.name, list(tested.x), list(tested.y)) == ("new", [20], [8])
+    assert (tested.name, list(tested.x), list(tested.y)) == ("test", [20], [8])
 
 
 def test_a_training_that_was_stopped_says_how_to_go_on(tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_what_never_changes_in_a_training_is_told_and_not_drawn(tmp_path: Path) 
     lines = [{"timesteps": step, "losses": {"learning_rate": 0.01, "value": 1.0 / step}} for step in (1, 2, 3)]
     (tmp_path / "progress.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     report = report_of(tmp_path)
-    assert [figure.id for figure in report.figures] == ["curve-losses-value"]
+    assert [chart.id for chart in report.charts] == ["curve-losses-value"]
     assert report.sections[0].tables[0].rows == [("Losses: learning rate", "0.01")]
 
 
@@ -144,7 +144,7 @@ def test_a_training_that_was_made_is_reported_as_its_files_say(emosim: Any, tmp_
     report = report_of(tmp_path / "t")
     assert (report.kind, report.title) == ("training", "Training A2C on movies")
     assert report.notes == []
-    curves = {figure.id: figure for figure in report.figures}
+    curves = {chart.id: chart for chart in report.charts}
     for name in ("reward", "length"):
         told = [(line["timesteps"], line[name]) for line in lines if line[name] is not None]
         assert list(zip(curves[f"curve-{name}"].series[0].x, curves[f"curve-{name}"].series[0].y, strict=True)) == told
@@ -155,26 +155,26 @@ def test_a_training_that_was_made_is_reported_as_its_files_say(emosim: Any, tmp_
         assert list(series.y) == [line["evaluation"][series.name] for line in tested]
     facts = {fact.name: fact.value for fact in report.facts}
     assert facts["steps of training"] == f"{lines[-1]['timesteps']:,}"
-    assert {"reward in evaluations, known people", "reward in evaluations, new people"} <= set(facts)
-    assert write_report(tmp_path / "t", figures=tmp_path / "figures").stat().st_size > 1_000_000
-    assert (tmp_path / "figures" / "curve-reward.svg").exists()
+    assert {"reward in evaluations, train users", "reward in evaluations, test users"} <= set(facts)
+    assert write_report(tmp_path / "t", charts=tmp_path / "metrics").stat().st_size > 1_000_000
+    assert (tmp_path / "metrics" / "curve-reward.svg").exists()
 
 
 @pytest.mark.slow
 def test_an_evaluation_that_was_made_is_reported_as_its_files_say(emosim: Any, tmp_path: Path) -> None:
     emosim(
-        "evaluate", "--plugin", "movies", "--policies", "random,popular", "--users", "sampled:n=20", "--sessions", "8",
-        "--max-steps", "8", "--bootstrap", "200", "--no-plots", "--quiet", "--out", "e", timeout=300,
+        "evaluate", "--plugin", "movies", "--policies", "random,popular", "--users", "sampled:n=20", "--episodes", "8",
+        "--max-steps", "8", "--resamples", "200", "--no-charts", "--quiet", "--out", "e", timeout=300,
     )  # fmt: skip
     found = json.loads((tmp_path / "e" / "evaluation.json").read_text())
     report = report_of(tmp_path / "e")
     assert report.kind == "evaluation"
     assert {section.id for section in report.sections} == {"group-new", "group-known", "setup"}
-    for group, measured in found["groups"].items():
-        figure = next(one for one in report.figures if one.id == f"{group}-mean-reward")
+    for group, measured in found["user_splits"].items():
+        chart = next(one for one in report.charts if one.id == f"{group}-mean-reward")
         told = {name: one["metrics"]["mean_reward"] for name, one in measured["recommenders"].items()}
-        for place, name in enumerate(figure.names):
-            shown = [getattr(figure.series[0], which)[place] for which in ("y", "low", "high")]
+        for place, name in enumerate(chart.names):
+            shown = [getattr(chart.series[0], which)[place] for which in ("y", "low", "high")]
             assert shown == [told[name][which] for which in ("estimate", "low", "high")]
         section = next(one for one in report.sections if one.id == f"group-{group}")
         table = next(one for one in section.tables if one.title == "All metrics")
@@ -200,43 +200,43 @@ def test_an_ablation_shows_each_side_of_each_study_by_the_way_of_answering(emosi
     report = report_of(tmp_path / "abl")
     found = json.loads((tmp_path / "abl" / "results.json").read_text())
     assert report.kind == "ablation"
-    figure = next(figure for figure in report.figures if figure.id == "high-rating-success-share")
-    assert list(figure.names) == ["last_3", "decay_emotion_3"]
-    told = [one["figures"][0]["estimate"] for one in found["cells"] if one["study"] == "high_rating"]
-    assert list(figure.series[0].y) == told
-    overview = next(figure for figure in report.figures if figure.id == "overview")
+    chart = next(chart for chart in report.charts if chart.id == "high-rating-success-share")
+    assert list(chart.names) == ["last_3", "decay_emotion_3"]
+    told = [one["metrics"][0]["estimate"] for one in found["jobs"] if one["study"] == "high_rating"]
+    assert list(chart.series[0].y) == told
+    overview = next(chart for chart in report.charts if chart.id == "overview")
     assert [series.name for series in overview.series] == ["last_3", "decay_emotion_3"]
     facts = {fact.name: fact for fact in report.facts}
-    assert facts["ratings"].value == f"{sum(one['ratings'] for one in found['cells']):,}"
+    assert facts["ratings"].value == f"{sum(one['ratings'] for one in found['jobs']):,}"
     assert write_report(tmp_path / "abl").stat().st_size > 1_000_000
 
 
 def test_an_ablation_counts_the_ratings_of_both_sides_and_says_which_way_is_better(tmp_path: Path) -> None:
     def cell(way: str, share: float) -> dict[str, Any]:
-        figures = [
+        charts = [
             {
-                "measure": "success share", "side": side, "estimate": share, "low": share - 0.1, "high": share + 0.1,
-                "interval": "bootstrap", "better": "higher", "ratings": 50, "failed": failed, "groups": {},
+                "metric": "success share", "side": side, "estimate": share, "low": share - 0.1, "high": share + 0.1,
+                "interval": "bootstrap", "better": "higher", "ratings": 50, "failed": failed, "user_splits": {},
             }
             for side, failed in (("positive", 3), ("negative", 2))
         ]  # fmt: skip
-        answers = {"rater": "r", "retrieval": way}
-        return {"study": "collections", "seed": 1, "answers": answers, "ratings": 100, "failed": 5, "figures": figures}
+        answers = {"rater": "r", "items_retrieval": way}
+        return {"study": "collections", "seed": 1, "variant": answers, "ratings": 100, "failed": 5, "metrics": charts}
 
     differences = [
         {
-            "study": "collections", "measure": "success share", "side": side, "differs": ["retrieval"],
-            "first": {"retrieval": "last_3"}, "second": {"retrieval": "none"}, "estimate": estimate,
+            "study": "collections", "metric": "success share", "side": side, "differs": ["items_retrieval"],
+            "first": {"items_retrieval": "last_3"}, "second": {"items_retrieval": "none"}, "estimate": estimate,
             "low": estimate - 0.05, "high": estimate + 0.05, "better": "higher",
         }
         for side, estimate in (("positive", -0.2), ("negative", 0.01))
     ]  # fmt: skip
     results = {
-        "format": 1,
-        "title": "Movies", "studies": ["collections"], "cells": [cell("last_3", 0.5), cell("none", 0.7)], "pooled": [],
+        "format": 2,
+        "title": "Movies", "studies": ["collections"], "jobs": [cell("last_3", 0.5), cell("none", 0.7)], "pooled": [],
         "differences": differences, "missing": [], "left_out": {},
     }  # fmt: skip
-    (tmp_path / "manifest.json").write_text(json.dumps({"format": 1, "kind": "ablation"}))
+    (tmp_path / "manifest.json").write_text(json.dumps({"format": 2, "kind": "ablation"}))
     (tmp_path / "results.json").write_text(json.dumps(results))
     report = report_of(tmp_path)
     facts = {fact.name: (fact.value, fact.aside) for fact in report.facts}
@@ -252,8 +252,8 @@ def test_an_ablation_counts_the_ratings_of_both_sides_and_says_which_way_is_bett
 @pytest.mark.slow
 def test_a_validation_shows_its_targets_and_every_measure_beside_its_baselines(emosim: Any, tmp_path: Path) -> None:
     emosim(
-        "validate", "--plugin", "movies", "--ratings", f"movielens:{real('movielens-small')}", "--people", "12",
-        "--asked", "5", "--held-out", "10", "--out", "val", "--json", timeout=300,
+        "validate", "--plugin", "movies", "--ratings", f"movielens:{real('movielens-small')}", "--max-users", "12",
+        "--max-positives", "5", "--max-heldout", "10", "--out", "val", "--json", timeout=300,
     )  # fmt: skip
     report = report_of(tmp_path / "val")
     found = json.loads((tmp_path / "val" / "validation.json").read_text())
@@ -262,16 +262,16 @@ def test_a_validation_shows_its_targets_and_every_measure_beside_its_baselines(e
     assert f"{held} of {len(found['targets'])} targets hold" in report.headline
     table = report.sections[0].tables[0]
     assert [row[2] for row in table.rows] == [f"{one['estimate']:.3f}" for one in found["targets"]]
-    errors = next(figure for figure in report.figures if figure.id == "measured-errors")
-    assert list(errors.names) == list(found["groups"]["measured"]["ratings"])
+    errors = next(chart for chart in report.charts if chart.id == "measured-errors")
+    assert list(errors.names) == list(found["user_splits"]["validation"]["ratings"])
     assert {"simulated people", "item's mean"} <= set(errors.names)
-    assert write_report(tmp_path / "val", figures=tmp_path / "figures").stat().st_size > 1_000_000
+    assert write_report(tmp_path / "val", charts=tmp_path / "metrics").stat().st_size > 1_000_000
 
 
 def test_a_study_that_is_damaged_is_an_error(tmp_path: Path) -> None:
     for kind, results in (("validation", "validation.json"), ("ablation", "results.json")):
-        (tmp_path / "manifest.json").write_text(json.dumps({"format": 1, "kind": kind}))
-        (tmp_path / results).write_text('{"format": 1}')
+        (tmp_path / "manifest.json").write_text(json.dumps({"format": 2, "kind": kind}))
+        (tmp_path / results).write_text('{"format": 2}')
         with pytest.raises(RunError, match=rf"{results} is damaged \(KeyError"):
             report_of(tmp_path)
         (tmp_path / results).unlink()
@@ -290,7 +290,7 @@ PAGE = {
         {
             "id": "s",
             "title": "Part",
-            "figures": [
+            "metrics": [
                 {
                     "id": "f", "kind": "lines", "title": "F", "says": "It rises.", "x": "x", "y": "y",
                     "series": [{"name": "one", "x": [1, 2], "y": [3.5, None]}],
@@ -305,7 +305,7 @@ PAGE = {
 def test_a_page_that_somebody_described_is_made(tmp_path: Path) -> None:
     (tmp_path / "page.json").write_text(json.dumps(PAGE))
     report = report_of(tmp_path)
-    assert report.figures[0].series[0].y == [3.5, None]
+    assert report.charts[0].series[0].y == [3.5, None]
     assert "What came out." in write_report(tmp_path).read_text(encoding="utf-8")
 
 
@@ -313,8 +313,8 @@ def test_a_page_that_somebody_described_is_made(tmp_path: Path) -> None:
     ("change", "said"),
     [
         (lambda page: page.pop("title"), "title"),
-        (lambda page: page["sections"][0]["figures"][0].update(id="../../x"), "must be lower-case"),
-        (lambda page: page["sections"][0]["figures"][0].update(kind="pie"), "kind"),
+        (lambda page: page["sections"][0]["charts"][0].update(id="../../x"), "must be lower-case"),
+        (lambda page: page["sections"][0]["charts"][0].update(kind="pie"), "kind"),
         (lambda page: page["sections"].append(page["sections"][0]), "two figures have the id 'f'"),
     ],
 )

@@ -51,7 +51,7 @@ def test_nothing_in_the_page_names_another_place(page: Path) -> None:
     assert "http" not in policy
 
 
-def test_texts_of_items_and_people_are_escaped_and_packed(hostile: Path) -> None:
+def test_texts_of_items_and_users_are_escaped_and_packed(hostile: Path) -> None:
     text = page_of(report_of(hostile))
     parsed = Parsed(text)
     assert "owned" in "".join(parsed.texts)
@@ -74,7 +74,7 @@ def test_notes_facts_and_tables_of_a_report_are_on_the_page() -> None:
         assert text in said
 
 
-def test_stories_hold_every_step_of_every_session(made: Path) -> None:
+def test_stories_hold_every_step_of_every_episode(made: Path) -> None:
     stories = Stories()
     run = read_run(made / "books", stories.add)
     index = unpacked(stories.index(run))
@@ -90,13 +90,13 @@ def test_stories_hold_every_step_of_every_session(made: Path) -> None:
         assert block["steps"][place] == len(mine)
         for offset, record in enumerate(mine):
             assert block["reward"][first + offset] == record["reward"]
-            for one in record["proposed"]:
+            for one in record["recommended"]:
                 assert index["items"][block["item"][item]] == one["title"]
-                assert block["rating"][item] == one["rating"]
+                assert block["raw_rating"][item] == one["raw_rating"]
                 assert block["reason"][item] == one["reason"]
-                assert (block["felt"][item] is not None) == one["consumed"]
+                assert (block["rating"][item] is not None) == one["consumed"]
                 item += 1
-        assert index["people"][index["person"][number]]["name"] == mine[0]["person"]["name"]
+        assert index["users"][index["user"][number]]["name"] == mine[0]["user_profile"]["name"]
 
 
 def test_what_is_packed_is_letters_that_end_no_element() -> None:

@@ -74,15 +74,15 @@ def test_every_rating_has_the_prompt_and_the_raw_answer_that_made_it(asked: tupl
     answered = {
         (record["episode"], record["step"], place): one
         for record in told
-        for place, one in enumerate(record["proposed"])
-        if record["end"] != "interrupted"
+        for place, one in enumerate(record["recommended"])
+        if record["end_reason"] != "interrupted"
     }
     assert set(found) == set(answered)
     for key, exchange in found.items():
-        name = next(r["person"]["name"] for r in told if r["episode"] == key[0] and "person" in r)
+        name = next(r["user_profile"]["name"] for r in told if r["episode"] == key[0] and "user_profile" in r)
         last = exchange[-1]
         assert last in seen
-        assert int(last["answer"]) + 1 == answered[key]["rating"]
+        assert int(last["answer"]) + 1 == answered[key]["raw_rating"]
         text = exchange[0]["question"][-1][1]
         assert f"Name: {name}" in text
         assert f"Title: {answered[key]['title']}" in text

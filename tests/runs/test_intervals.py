@@ -19,7 +19,7 @@ from emosim_core.runs.intervals import (
     weights,
     wilson,
 )
-from emosim_core.studies import validation_measures as measures
+from emosim_core.studies import validation_metrics as measures
 
 
 def test_wilsons_interval_is_that_of_the_formula() -> None:
@@ -36,20 +36,20 @@ def test_a_bootstrap_of_means_comes_near_the_normal_interval() -> None:
     assert high[0] == pytest.approx(values.mean() + 1.96 * error, abs=0.03)
 
 
-def test_people_are_drawn_whole_so_many_ratings_of_few_people_say_little() -> None:
-    people = np.array([2.0, 8.0, 5.0, 9.0])
-    few = bootstrap_ratios(people[:, None], np.ones((4, 1)))
-    many = bootstrap_ratios(1000 * people[:, None], np.full((4, 1), 1000.0))
+def test_users_are_drawn_whole_so_many_ratings_of_few_users_say_little() -> None:
+    users = np.array([2.0, 8.0, 5.0, 9.0])
+    few = bootstrap_ratios(users[:, None], np.ones((4, 1)))
+    many = bootstrap_ratios(1000 * users[:, None], np.full((4, 1), 1000.0))
     assert few == many
 
 
-def test_the_same_seed_draws_the_same_people_and_another_others() -> None:
+def test_the_same_seed_draws_the_same_users_and_another_others() -> None:
     values, ones = np.arange(20.0)[:, None], np.ones((20, 1))
     assert (resampled_ratios(values, ones, 300, seed=3) == resampled_ratios(values, ones, 300, seed=3)).all()
     assert (resampled_ratios(values, ones, 300, seed=3) != resampled_ratios(values, ones, 300, seed=4)).any()
 
 
-def test_one_person_gives_no_interval() -> None:
+def test_one_user_gives_no_interval() -> None:
     low, high = bootstrap_ratios([[3.0, 1.0], [0.0, 2.0]], [[1.0, 1.0], [0.0, 1.0]])
     assert np.isnan(low[0])
     assert np.isnan(high[0])
@@ -82,7 +82,7 @@ LEVELS = 5
 
 
 @st.composite
-def people_beside_real(draw: st.DrawFn) -> tuple[np.ndarray, float]:
+def users_beside_real(draw: st.DrawFn) -> tuple[np.ndarray, float]:
     """How often people use each level, really and simulated, and how far levels are apart, in rating points."""
     counts = st.lists(st.integers(0, 6), min_size=2 * LEVELS, max_size=2 * LEVELS)
     rows = draw(st.lists(counts, min_size=1, max_size=8))
@@ -90,9 +90,9 @@ def people_beside_real(draw: st.DrawFn) -> tuple[np.ndarray, float]:
 
 
 @settings(max_examples=40)
-@given(people_beside_real())
-def test_the_interval_of_a_distance_holds_it_and_stays_within_what_there_can_be(people: tuple[Any, float]) -> None:
-    sums, step = people
+@given(users_beside_real())
+def test_the_interval_of_a_distance_holds_it_and_stays_within_what_there_can_be(users: tuple[Any, float]) -> None:
+    sums, step = users
     for value, most in ((measures.total_variation, 1.0), (measures.wasserstein(step), step * (LEVELS - 1))):
         found = measures.estimate(sums, value, most)
         low, estimate, high = found["low"], found["estimate"], found["high"]

@@ -191,7 +191,8 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "run": MOVIES,
     "log": ("log", *MOVIES[1:]),
     "evaluate": (
-        "evaluate", "--plugin", "movies", "--policies", "random", "--people", "new", "--sessions", "2", "--no-plots",
+        "evaluate", "--plugin", "movies", "--policies", "random", "--user-splits", "test", "--episodes", "2",
+        "--no-charts",
         "--quiet", "--users", "sampled:n=20",
     ),
     "ablate": ("ablate", "--plugin", "movies", "--study", "sampling:pairs=5", "--quiet", "--jobs", "1"),
@@ -214,7 +215,7 @@ main(sys.argv[1:])
     [
         "run --episodes 2",
         "train --timesteps 128 --num-envs 4 --n-steps 8 --device cpu",
-        "evaluate --policies random,popular --people new --sessions 2 --max-steps 3 --no-plots",
+        "evaluate --policies random,popular --user-splits test --episodes 2 --max-steps 3 --no-charts",
         "ablate --study sampling:pairs=10",
     ],
 )
@@ -244,7 +245,7 @@ def test_every_command_refuses_a_directory_that_another_process_writes(
     job = claimed(tmp_path / "r", resume=True, begun="evaluation.json" if command == "evaluate" else "manifest.json")
     before = files(tmp_path / "r")
     resumes = {"log": "run"}.get(command, command)
-    more = {"train": ("--timesteps", "128"), "evaluate": ("--no-plots",)}.get(resumes, ())
+    more = {"train": ("--timesteps", "128"), "evaluate": ("--no-charts",)}.get(resumes, ())
     for arguments in ((*COMMANDS[command], "--out", "r"), (resumes, "--resume", "r", *more, "--quiet")):
         said = quick(*arguments, status=2).err
         assert "r is being written by process" in said
@@ -358,7 +359,7 @@ def test_a_disk_that_is_full_at_any_moment_leaves_what_one_command_goes_on_with(
         else:
             (line,) = [line.strip() for line in said.splitlines() if line.strip().startswith("emosim ")]
             assert line == f"emosim {command} --resume {folder.name}"
-            more = ("--no-plots",) if command == "evaluate" else ()
+            more = ("--no-charts",) if command == "evaluate" else ()
             quick(*line.split()[1:], "--quiet", *more)
         assert (folder / file).read_bytes() == (whole / file).read_bytes()
 

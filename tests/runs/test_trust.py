@@ -29,7 +29,7 @@ from emosim_core.runs import notes
 from emosim_core.runs.plain import child, own_files
 from emosim_core.runs.reach import _is_harmless, reaches
 from emosim_core.runs.records import read_json
-from emosim_core.runs.trust import Again, confirmed, note_made
+from emosim_core.runs.trust import CommandHint, confirmed, note_made
 from emosim_core.simulation.config import RunConfig
 from emosim_core.studies.ablation import results
 from emosim_core.testing import ChatServer
@@ -76,7 +76,7 @@ def emosim_perturbators():
 
 def made_of(config: Mapping[str, Any]) -> dict[str, Any]:
     """A manifest with this configuration."""
-    return {"format": 1, "language_model_asked": False, "config": config, "parts": {}, "data": {}}
+    return {"format": 2, "uses_llm": False, "config": config, "parts": {}, "data": {}}
 
 
 def edit(directory: Path, file: str = "manifest.json", **config: Any) -> None:
@@ -166,7 +166,7 @@ def test_a_directory_that_came_from_elsewhere_loads_no_code_of_a_model(
         ({"gateway": {"cache": "/etc/passwd"}}, "--llm-cache /etc/passwd"),
         ({"items": "csv:/etc/passwd"}, "--items csv:/etc/passwd"),
         ({"items": {"name": "csv", "path": "a,b.csv"}}, 'name = "csv"'),
-        ({"users": {"name": "csv:/etc/passwd"}}, "--users csv:path=/etc/passwd"),
+        ({"user_dataset": {"name": "csv:/etc/passwd"}}, "--user-dataset csv:path=/etc/passwd"),
         ({"embeddings": "sentence-transformers:/tmp/model"}, "--embeddings sentence-transformers:/tmp/model"),
         ({"policy": "replay:/etc/passwd"}, "--policy replay:/etc/passwd"),
         ({"policy": {"name": "trained", "path": "/tmp/$(id)"}}, "--policy 'trained:path=/tmp/$(id)'"),
@@ -197,8 +197,8 @@ def test_what_reaches_beyond_data_is_listed_with_what_to_type(
 @pytest.mark.parametrize(
     "values",
     [
-        {"items": "sample", "users": {"name": "sampled", "n": 20, "seed": 3}},
-        {"retrieval": {"name": "decay_emotion", "k": 5, "consider_arousal": False}, "embeddings": "lexical"},
+        {"items": "sample", "user_dataset": {"name": "sampled", "n": 20, "seed": 3}},
+        {"items_retrieval": {"name": "decay_emotion", "k": 5, "consider_arousal": False}, "embeddings": "lexical"},
         {"policy": "epsilon_greedy:epsilon=0.2", "perturbator": "gaussian", "gateway": {"concurrency": 3}},
         {"llm": {"reading": "sampled"}, "selector": "probabilistic:p=0.5", "keep_memory": True},
         {"policy": "linucb", "reward_shaping": "identity", "mood": {}, "rater": {"name": "rule_based", "noise": 0.1}},
@@ -208,7 +208,7 @@ def test_what_chooses_data_alone_is_taken_from_any_directory(
     quick: Callable[..., Any], own: Path, tmp_path: Path, values: dict[str, Any]
 ) -> None:
     stored = {**json.loads((own / "manifest.json").read_text())["config"], **values}
-    assert confirmed(own, stored, {}, stored, (RunConfig,), Registry(), Again("")) == stored
+    assert confirmed(own, stored, {}, stored, (RunConfig,), Registry(), CommandHint("")) == stored
     assert not (tmp_path / "state").exists()  # a run with nothing of this kind leaves no note
 
 
@@ -252,11 +252,13 @@ def test_an_evaluation_takes_no_reach_from_a_model_or_from_what_is_resumed(
     config = TrainConfig(plugin="movies", items="csv:/etc/passwd", gateway={"cache": "/etc/passwd"})
     (tmp_path / "t").mkdir()
     (tmp_path / "t" / "manifest.json").write_text(json.dumps(made_of(config.model_dump(mode="json"))))
-    refused = quick("evaluate", "--models", "t", "--policies", "random", "--no-plots", status=2)
-    assert "emosim evaluate --models t --policies random --no-plots --llm-cache /etc/passwd --items" in refused.err
+    refused = quick("evaluate", "--recommenders", "t", "--policies", "random", "--no-charts", status=2)
+    assert (
+        "emosim evaluate --recommenders t --policies random --no-charts --llm-cache /etc/passwd --items" in refused.err
+    )
     assert "/etc/passwd" in quick(*suggested(tmp_path, refused), status=2).err
 
-    few = ("--sessions", "2", "--max-steps", "2", "--bootstrap", "100", "--no-plots", "--quiet")
+    few = ("--episodes", "2", "--max-steps", "2", "--resamples", "100", "--no-charts", "--quiet")
     quick("evaluate", "--plugin", "movies", "--policies", "random", *few, "--out", "e")
     edit(tmp_path / "e", "evaluation.json", policies=["random", "replay:/etc/passwd"])
     refused = quick("evaluate", "--resume", "e", status=2).err
@@ -285,13 +287,13 @@ def test_an_ablation_is_resumed_with_what_its_user_gives_again(
 def test_names_in_a_file_lead_nowhere_else(quick: Callable[..., Any], tmp_path: Path) -> None:
     grid = ("--plugin", "movies", "--study", "sampling:pairs=5", "--jobs", "1")
     quick("ablate", *grid, "--out", "a", "--quiet")
-    shutil.copytree(tmp_path / "a" / "cells", tmp_path / "elsewhere")
+    shutil.copytree(tmp_path / "a" / "jobs", tmp_path / "elsewhere")
     path = tmp_path / "a" / "manifest.json"
     manifest = json.loads(path.read_text())
     for name in ("../../elsewhere", str(tmp_path), "..", "", 5, "a\0b"):
-        manifest["cells"][0]["cell"] = name
+        manifest["jobs"][0]["job"] = name
         path.write_text(json.dumps(manifest))
-        with pytest.raises(RunError, match=r"is no name of a folder|is damaged: cells\.0\.cell"):
+        with pytest.raises(RunError, match=r"is no name of a folder|is damaged: jobs\.0\.job"):
             results(tmp_path / "a", Registry())
     assert child(tmp_path, "a") == tmp_path / "a"
 
@@ -311,7 +313,7 @@ def test_prompts_and_data_sets_of_a_directory_take_no_reach_from_it(quick: Calla
     edit(own, llm_model="deepseek-chat", llm_rater="0Shot_system_our", gateway={"cache": "/etc/passwd"})
     path = own / "manifest.json"
     manifest = json.loads(path.read_text())
-    manifest["language_model_asked"] = True
+    manifest["uses_llm"] = True
     manifest["parts"]["llm_backend"] = {
         "name": "deepseek",
         "options": {},
@@ -382,7 +384,7 @@ def killed_after_writing(emosim: Emosim, file: str, *arguments: str) -> None:
     [
         ("manifest.json", "run --episodes 2 --max-steps 3"),
         ("manifest.json", "train --timesteps 128 --num-envs 4 --n-steps 8 --device cpu"),
-        ("evaluation.json", "evaluate --policies random --people new --sessions 2 --max-steps 3 --no-plots"),
+        ("evaluation.json", "evaluate --policies random --user-split test --episodes 2 --max-steps 3 --no-charts"),
         ("manifest.json", "ablate --study sampling:pairs=10"),
     ],
 )
@@ -442,11 +444,11 @@ def test_a_relative_path_is_that_of_the_folder_in_which_it_was_given(
     (tmp_path / "model").mkdir()
     (tmp_path / "r").mkdir()
     note_made(tmp_path / "r", values, (RunConfig,), Registry())
-    confirmed(tmp_path / "r", values, {}, values, (RunConfig,), Registry(), Again(""))
+    confirmed(tmp_path / "r", values, {}, values, (RunConfig,), Registry(), CommandHint(""))
     (tmp_path / "hostile" / "model").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "hostile")
     with pytest.raises(TrustError) as refused:
-        confirmed(tmp_path / "r", values, {}, values, (RunConfig,), Registry(), Again(""))
+        confirmed(tmp_path / "r", values, {}, values, (RunConfig,), Registry(), CommandHint(""))
     assert refused.value.names == ("items", "policy")
 
 
@@ -529,7 +531,7 @@ def test_without_a_state_folder_a_run_works_and_says_what_it_will_want_again(
     done = quick("run", *SMALL, "--users", "csv:people.csv", "--out", "r")
     assert done.out == "r\n"
     assert "Warning: that r was made here cannot be noted" in done.err
-    assert "will want these given again: users" in done.err
+    assert "will want these given again: user_dataset" in done.err
     refused = quick("run", "--resume", "r", status=2)
     assert quick(*suggested(tmp_path, refused), "--quiet").out == "r\n"
     assert quick("run", *SMALL, "--out", "plain").err == ""  # nothing to note
@@ -585,7 +587,7 @@ def test_folders_of_a_directory_that_lead_elsewhere_are_not_followed(quick: Call
     for name in ("checkpoints", "model", "best", "wandb", "tensorboard"):
         (tmp_path / "t" / name).symlink_to(elsewhere)
         assert f"t/{name} is a symbolic link" in quick("train", "--resume", "t", status=2).err
-        assert f"t/{name} is a symbolic link" in quick("evaluate", "--models", "t", status=2).err
+        assert f"t/{name} is a symbolic link" in quick("evaluate", "--recommenders", "t", status=2).err
         (tmp_path / "t" / name).unlink()
     (tmp_path / "t" / "wandb").mkdir()
     (tmp_path / "t" / "wandb" / "latest-run").symlink_to("run-1")  # wandb's own
@@ -699,7 +701,7 @@ def _holds(value: Any) -> bool:
             "embeddings": st.one_of(st.sampled_from(["auto", "lexical", "sentence-transformers"]), _values),
             "algorithm": st.dictionaries(st.text(max_size=3), _values, max_size=2),
             "device": st.sampled_from(["cpu", "cuda"]),
-            "models": st.lists(st.just(CANARY)),
+            "recommenders": st.lists(st.just(CANARY)),
             "logs": st.lists(st.just(CANARY)),
             "max_steps": st.integers(1, 9),
         },

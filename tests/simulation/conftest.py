@@ -18,7 +18,7 @@ ITEMS = 8
 
 
 class Script(Rater):
-    """Rates ``rule(person, item, times)``; NaN fails."""
+    """Rates ``rule(user, item, times)``; NaN fails."""
 
     def __init__(self, rule: Callable[[int, int, int], float]) -> None:
         self.rule = rule
@@ -27,15 +27,15 @@ class Script(Rater):
     def rate_batch(self, request: RatingRequest, draws: Draws) -> Ratings:
         self.seen.append(request)
         values = [
-            [self.rule(int(person), int(item), int(times)) for item, times in zip(slate, before, strict=True)]
-            for person, slate, before in zip(request.people, request.items, request.times, strict=True)
+            [self.rule(int(user), int(item), int(times)) for item, times in zip(slate, before, strict=True)]
+            for user, slate, before in zip(request.users, request.items, request.times, strict=True)
         ]
         return Ratings(np.array(values, dtype=np.float64), lambda row, place: f"reason {row} {place}")
 
 
-def rule(person: int, item: int, times: int) -> float:
+def rule(user: int, item: int, times: int) -> float:
     """A rating from 1 to 10 that differs from person to person, item to item and time to time."""
-    return float(1 + (3 * person + 7 * item + 4 * times) % 10)
+    return float(1 + (3 * user + 7 * item + 4 * times) % 10)
 
 
 @pytest.fixture(scope="session")
@@ -80,9 +80,15 @@ def small_world() -> Callable[..., World]:
         ]
         domain = Domain("small", "Small", scale, Words(), Item)
         catalog, population = Catalog(items, scale, vectors, "made up"), Population(users)
-        for kind in ("rater", "retrieval", "selector", "perturbator", "reward_shaping"):
+        for kind, name in (
+            ("rater", config.rater),
+            ("retrieval", config.items_retrieval),
+            ("selector", config.selector),
+            ("perturbator", config.perturbator),
+            ("reward_shaping", config.reward_shaping),
+        ):
             if kind not in parts:
-                parts[kind] = registry.resolve(kind, getattr(config, kind), "small").build()
+                parts[kind] = registry.resolve(kind, name, "small").build()
         parts["rater"].prepare(catalog, population, scale)
         return World(
             config=config,

@@ -69,7 +69,7 @@ OPTIONS: list[dict[str, Any]] = [
     {},
     {"max_steps": 4, "keep_memory": True, "user_order": "sequential"},
     {"p_interrupt": 0.2, "perturbator": "gaussian", "reward_shaping": "churn_satisfaction:min_steps=2"},
-    {"slate": 2, "selector": "multinomial_logit", "retrieval": "decay_emotion_3"},
+    {"slate": 2, "selector": "multinomial_logit", "items_retrieval": "decay_emotion_3"},
     {"observe_consumed": True, "reward_shaping": "identity"},
     {"parts": "drawing"},
 ]
@@ -153,7 +153,7 @@ def test_a_domain_copies_in_the_middle_of_an_episode(domain: str) -> None:
     copies = [env, copy.deepcopy(env), pickled(env)]
     assert len({str(one.render()) for one in copies}) == 1
     assert len({str(went(one, range(30, 50))) for one in copies}) == 1
-    assert copies[2].world.whose("rater") == env.world.whose("rater")
+    assert copies[2].world.label("rater") == env.world.label("rater")
     assert copies[2].world.trusted("rater")
 
 
@@ -264,7 +264,7 @@ def test_who_a_language_model_answers_for_travels_without_its_key(
         other = unpickled(moved)
         gateway = other.world.rater.gateway
         assert isinstance(gateway, Gateway)
-        assert gateway.usage.summary()["called"] == asked == 1
+        assert gateway.usage.summary()["calls"] == asked == 1
         every = [env, other, copy.deepcopy(env)]
         assert len({str(plain(one.step(2))) for one in every}) == 1
         assert len(server.calls) == asked + 1  # the copies find the answer where the original kept it

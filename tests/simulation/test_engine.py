@@ -23,9 +23,9 @@ MakeWorld = Callable[..., World]
 ONE = np.array([0])
 
 
-def begun(world: World, person: int = 0, seed: int = 1) -> Engine:
+def begun(world: World, user_index: int = 0, seed: int = 1) -> Engine:
     engine = Engine(world)
-    engine.begin(ONE, [seed], [0], [person])
+    engine.begin(ONE, [seed], [0], [user_index])
     return engine
 
 
@@ -40,7 +40,7 @@ def play(engine: Engine, *slates: int | list[int]) -> Step:
 
 
 @dataclass
-class Told:
+class TrainingProgress:
     """What the naive simulation says of one step."""
 
     reward: float
@@ -60,10 +60,10 @@ def tags(rating: float) -> tuple[float, float]:
 
 
 def simulate(
-    world: World, script: Callable[[int, int, int], float], seed: int, person: int, slates: list[list[int]]
-) -> Iterator[Told]:
+    world: World, script: Callable[[int, int, int], float], seed: int, user_index: int, slates: list[list[int]]
+) -> Iterator[TrainingProgress]:
     """One session of one person, one line after another of the specification, with lists and loops."""
-    config, user = world.config, world.population.users[person]
+    config, user = world.config, world.population.users[user_index]
     streams = Streams(1)
     streams.begin(ONE, [seed], [0])
 
@@ -75,9 +75,11 @@ def simulate(
     missing = [math.nan] * config.slate
     for number, slate in enumerate(slates, start=1):
         if config.p_interrupt and uniform(Stage.LEAVE)[0] < config.p_interrupt:
-            yield Told(0.0, True, False, "interrupted", missing, missing, [0] * config.slate, mood, list(memory))
+            yield TrainingProgress(
+                0.0, True, False, "interrupted", missing, missing, [0] * config.slate, mood, list(memory)
+            )
             return
-        raw = [script(person, item, memory.count(item)) for item in slate]
+        raw = [script(user_index, item, memory.count(item)) for item in slate]
         if config.selector == "random":
             taken = [draw < 0.5 for draw in uniform(Stage.SELECT, len(slate))]
         else:
@@ -114,7 +116,7 @@ def simulate(
         terminated, truncated = bool(end), not end and number >= config.max_steps
         ratings = [rating if there else math.nan for rating, there in zip(felt, taken, strict=True)]
         end = "max_steps" if truncated else end
-        yield Told(reward, terminated, truncated, end, raw, ratings, times, mood, list(memory))
+        yield TrainingProgress(reward, terminated, truncated, end, raw, ratings, times, mood, list(memory))
         if terminated or truncated:
             return
 
@@ -134,19 +136,21 @@ def simulate(
     st.integers(0, 2**40),
     st.integers(0, 9),
 )
-def test_a_batch_of_people_equals_a_naive_simulation_of_each(
+def test_a_batch_of_users_equals_a_naive_simulation_of_each(
     small_world: MakeWorld, scripted: Callable[..., Rater], options: dict[str, Any], seed: int, shift: int
 ) -> None:
-    def script(person: int, item: int, times: int) -> float:
-        return float(1 + (3 * person + 7 * item + 4 * times + shift) % 10)
+    def script(user_index: int, item: int, times: int) -> float:
+        return float(1 + (3 * user_index + 7 * item + 4 * times + shift) % 10)
 
     world = small_world(parts={"rater": scripted(script)}, **options)
-    people = [0, 1, 2, 3, 1]
+    users = [0, 1, 2, 3, 1]
     rng = np.random.default_rng(seed)
-    slates = rng.integers(0, len(world.catalog), (len(people), 12, options["slate"]))
-    engine = Engine(world, len(people))
-    engine.begin(engine.all_rows, [seed + i for i in range(len(people))], [0] * len(people), people)
-    expected = [list(simulate(world, script, seed + i, person, slates[i].tolist())) for i, person in enumerate(people)]
+    slates = rng.integers(0, len(world.catalog), (len(users), 12, options["slate"]))
+    engine = Engine(world, len(users))
+    engine.begin(engine.all_rows, [seed + i for i in range(len(users))], [0] * len(users), users)
+    expected = [
+        list(simulate(world, script, seed + i, user_index, slates[i].tolist())) for i, user_index in enumerate(users)
+    ]
     going = engine.all_rows
     for number in range(12):
         step = engine.step(slates[going, number], going)
@@ -154,13 +158,13 @@ def test_a_batch_of_people_equals_a_naive_simulation_of_each(
             told = expected[slot][number]
             assert step.rewards[r] == told.reward
             assert (bool(step.terminated[r]), bool(step.truncated[r])) == (told.terminated, told.truncated)
-            assert engine.endings[step.endings[r]] == told.end
-            np.testing.assert_array_equal(step.raw[r], told.raw)
+            assert engine.end_reasons[step.end_codes[r]] == told.end
+            np.testing.assert_array_equal(step.raw_ratings[r], told.raw)
             np.testing.assert_array_equal(step.ratings[r], told.ratings)
             assert step.times[r].tolist() == told.times
             assert step.consumed[r].tolist() == [times > 0 for times in told.times]
             assert engine.moods[slot].tolist() == pytest.approx(told.mood, abs=1e-12)
-            assert [one.item for one in engine.memory.history().person(slot)] == told.items
+            assert [one.item for one in engine.memory.history().interactions(slot)] == told.items
             assert engine.steps[slot] == number + 1
         going = going[~(step.terminated | step.truncated)]
         assert {len(expected[slot]) > number + 1 for slot in going} <= {True}
@@ -173,7 +177,7 @@ def test_a_batch_of_people_equals_a_naive_simulation_of_each(
 
 
 CHOICES = {
-    "retrieval": ["none", "last_2", "most_similar_3", "best_worst", "decay_emotion_3"],
+    "items_retrieval": ["none", "last_2", "most_similar_3", "best_worst", "decay_emotion_3"],
     "selector": ["greedy", "random", "probabilistic", "multinomial_logit"],
     "perturbator": ["none", "gaussian", "greedy"],
     "reward_shaping": ["identity", "exp_decay_time", "random_watch", "same_film_terminate", "churn_satisfaction"],
@@ -183,7 +187,7 @@ CHOICES = {
     "max_steps": [4, 15],
 }
 CONFIGURATIONS = st.fixed_dictionaries({key: st.sampled_from(values) for key, values in CHOICES.items()})
-FIELDS = ["people", "rewards", "terminated", "truncated", "endings", "raw", "ratings", "consumed", "times"]
+FIELDS = ["users", "rewards", "terminated", "truncated", "end_codes", "raw_ratings", "ratings", "consumed", "times"]
 FIELDS.append("retrieved_ratings")
 
 
@@ -199,10 +203,10 @@ def test_each_row_of_a_batch_equals_a_run_of_its_own(
     rng = np.random.default_rng(seed)
 
     def begin(rows: np.ndarray) -> None:
-        people = [batch.person_of(seed + slot, int(episodes[slot])) for slot in rows]
-        batch.begin(rows, [seed + int(slot) for slot in rows], episodes[rows].tolist(), people)
-        for slot, person in zip(rows.tolist(), people, strict=True):
-            alone[slot].begin(ONE, [seed + slot], [int(episodes[slot])], [person])
+        users = [batch.user_of(seed + slot, int(episodes[slot])) for slot in rows]
+        batch.begin(rows, [seed + int(slot) for slot in rows], episodes[rows].tolist(), users)
+        for slot, user_index in zip(rows.tolist(), users, strict=True):
+            alone[slot].begin(ONE, [seed + slot], [int(episodes[slot])], [user_index])
 
     begin(batch.all_rows)
     for _ in range(25):
@@ -220,7 +224,7 @@ def test_each_row_of_a_batch_equals_a_run_of_its_own(
             for place in range(options["slate"]):
                 assert together.reason(r, place) == single.reason(0, place)
             np.testing.assert_array_equal(batch.moods[slot], alone[slot].moods[0])
-            assert batch.memory.history().person(slot) == alone[slot].memory.history().person(0)
+            assert batch.memory.history().interactions(slot) == alone[slot].memory.history().interactions(0)
         over = rows[together.terminated | together.truncated]
         batch.end(over)
         for slot in over.tolist():
@@ -238,8 +242,8 @@ def test_engines_that_share_a_world_do_not_disturb_one_another(small_world: Make
         told = []
         for number in range(20):
             if with_another and number % 3 == 2:
-                begun(world, person=3).step([[number % 8]])
-            told.append(engine.step(np.array([[number % 8]] * 3)).endings.tolist())
+                begun(world, user_index=3).step([[number % 8]])
+            told.append(engine.step(np.array([[number % 8]] * 3)).end_codes.tolist())
         return told
 
     assert ends(True) == ends(False)
@@ -311,7 +315,7 @@ def test_a_step_retrieves_rates_selects_perturbs_remembers_feels_and_shapes_in_t
         ("shape", 1, after),
     ]
     assert after > before
-    assert step.raw.tolist() == [[9.0]]
+    assert step.raw_ratings.tolist() == [[9.0]]
     assert recorder.shaped == [(8.0, 1, 0)]
     assert step.rewards.tolist() == [4.0]
 
@@ -323,7 +327,7 @@ def test_an_interruption_comes_first_and_nobody_is_asked(small_world: MakeWorld)
     step = play(engine, 4)
     assert recorder.log == []
     assert (step.rewards.tolist(), step.terminated.tolist(), step.truncated.tolist()) == ([0.0], [True], [False])
-    assert engine.endings[step.endings[0]] == "interrupted"
+    assert engine.end_reasons[step.end_codes[0]] == "interrupted"
     assert (engine.memory.lengths.tolist(), engine.steps.tolist()) == ([0], [1])
     assert step.reason(0) == ""
     np.testing.assert_array_equal(engine.moods, mood)
@@ -337,9 +341,9 @@ def test_interruptions_come_with_their_probability(small_world: MakeWorld) -> No
 
 def test_the_perturbed_rating_is_remembered_on_the_scale_and_felt(small_world: MakeWorld) -> None:
     recorder = Recorder(perturbation=-5.4)  # 3.6 is rounded to 4
-    engine = recorder.engine = begun(small_world(parts=recorder.parts), person=2)
+    engine = recorder.engine = begun(small_world(parts=recorder.parts), user_index=2)
     play(engine, 4)
-    (one,) = engine.memory.history().person(0)
+    (one,) = engine.memory.history().interactions(0)
     assert (one.rating, one.valence, one.arousal) == (4.0, -1.0, 0.5)
     user = engine.world.population.users[2]
     expected = [0.75 * user.baseline_valence - 0.25, 0.75 * user.baseline_arousal + 0.125]
@@ -353,7 +357,7 @@ def test_the_rater_sees_the_memory_and_mood_of_before_the_step(
     small_world: MakeWorld, scripted: Callable[..., Any]
 ) -> None:
     rater = scripted()
-    engine = begun(small_world(parts={"rater": rater}, retrieval="last_5", reward_shaping="identity"))
+    engine = begun(small_world(parts={"rater": rater}, items_retrieval="last_5", reward_shaping="identity"))
     moods = []
     for item in (3, 3, 5):
         moods.append(engine.moods.copy())
@@ -368,27 +372,27 @@ def test_the_rater_sees_the_memory_and_mood_of_before_the_step(
 
 
 @pytest.mark.parametrize("max_steps", [1, 3])
-def test_a_session_is_truncated_at_max_steps_and_not_before(small_world: MakeWorld, max_steps: int) -> None:
+def test_an_episode_is_truncated_at_max_steps_and_not_before(small_world: MakeWorld, max_steps: int) -> None:
     engine = begun(small_world(max_steps=max_steps, reward_shaping="identity"))
     steps = [play(engine, item) for item in range(max_steps)]
     assert [bool(step.truncated[0]) for step in steps] == [False] * (max_steps - 1) + [True]
     assert not any(step.terminated[0] for step in steps)
-    assert engine.endings[steps[-1].endings[0]] == "max_steps"
+    assert engine.end_reasons[steps[-1].end_codes[0]] == "max_steps"
 
 
 def test_who_leaves_at_the_last_step_is_terminated_and_not_truncated(small_world: MakeWorld) -> None:
     engine = begun(small_world(max_steps=2, reward_shaping="same_item_terminate"))
     step = play(engine, 1, 1)
     assert (step.terminated.tolist(), step.truncated.tolist(), step.rewards.tolist()) == ([True], [False], [0.0])
-    assert engine.endings[step.endings[0]] == "repeat"
+    assert engine.end_reasons[step.end_codes[0]] == "repeat"
 
 
-def test_times_consumed_and_interactions_since_count_each_persons_interactions(small_world: MakeWorld) -> None:
+def test_times_consumed_and_interactions_since_count_each_users_interactions(small_world: MakeWorld) -> None:
     recorder = Recorder(perturbation=0)
     engine = recorder.engine = begun(small_world(parts=recorder.parts))
     play(engine, 1, 2, 1, 1, 3, 2)
     assert [(times, since) for _, times, since in recorder.shaped] == [(1, 0), (1, 0), (2, 2), (3, 1), (1, 0), (2, 4)]
-    past = engine.memory.history().person(0)
+    past = engine.memory.history().interactions(0)
     assert [one.time for one in past] == [1, 2, 3, 4, 5, 6]
     assert [one.times_consumed for one in past] == [1, 1, 2, 3, 1, 2]
 
@@ -400,7 +404,7 @@ def test_a_slate_is_consumed_in_its_order_also_when_it_holds_an_item_twice(small
     assert step.times.tolist() == [[2, 3, 4]]
     assert recorder.shaped[3:] == [(9.0, 2, 1), (9.0, 3, 3), (9.0, 4, 1)]
     assert step.rewards.tolist() == [13.5]
-    assert [one.item for one in engine.memory.history().person(0)] == [4, 4, 2, 2, 4, 4]
+    assert [one.item for one in engine.memory.history().interactions(0)] == [4, 4, 2, 2, 4, 4]
 
 
 def test_only_what_is_consumed_is_rewarded_remembered_and_felt(small_world: MakeWorld) -> None:
@@ -413,7 +417,7 @@ def test_only_what_is_consumed_is_rewarded_remembered_and_felt(small_world: Make
     step = play(engine, [1, 2])
     assert (step.rewards.tolist(), step.times.tolist()) == ([0.0], [[0, 0]])
     assert np.isnan(step.ratings).all()
-    assert not np.isnan(step.raw).any()
+    assert not np.isnan(step.raw_ratings).any()
     assert engine.memory.lengths.tolist() == [0]
     np.testing.assert_array_equal(engine.moods, mood)
     assert engine.observe()["step"].tolist() == [[1]]
@@ -423,13 +427,13 @@ def test_only_what_is_consumed_is_rewarded_remembered_and_felt(small_world: Make
 
 
 def fails_for(failing: int) -> Callable[[int, int, int], float]:
-    return lambda person, item, times: math.nan if item == failing else 8.0
+    return lambda user_index, item, times: math.nan if item == failing else 8.0
 
 
-def test_a_failed_rating_raises_with_the_person_and_the_item_and_leaves_everything_as_it_was(
+def test_a_failed_rating_raises_with_the_user_and_the_item_and_leaves_everything_as_it_was(
     small_world: MakeWorld, scripted: Callable[..., Rater]
 ) -> None:
-    engine = begun(small_world(parts={"rater": scripted(fails_for(5))}, max_steps=2), person=2)
+    engine = begun(small_world(parts={"rater": scripted(fails_for(5))}, max_steps=2), user_index=2)
     play(engine, 1)
     mood = engine.moods.copy()
     with pytest.raises(RatingError, match=r"no rating by 'Person 2' of 'Item 5': reason 0 0"):
@@ -459,7 +463,7 @@ def test_a_skipped_rating_is_left_out_of_reward_memory_and_mood(
         mood, length = engine.moods.copy(), int(engine.memory.lengths[0])
         step = play(engine, slate)
         failed = np.array([slate]) == 5
-        assert np.isnan(step.raw[failed]).all()
+        assert np.isnan(step.raw_ratings[failed]).all()
         assert np.isnan(step.ratings[failed]).all()
         assert not step.consumed[failed].any()
         assert (step.times[failed] == 0).all()
@@ -468,12 +472,12 @@ def test_a_skipped_rating_is_left_out_of_reward_memory_and_mood(
         if not step.consumed.any():
             assert step.rewards[0] == 0
             np.testing.assert_array_equal(engine.moods, mood)
-    assert 5 not in [one.item for one in engine.memory.history().person(0)]
+    assert 5 not in [one.item for one in engine.memory.history().interactions(0)]
     assert not np.isnan(engine.observe()["history_ratings"]).any()
 
 
 @pytest.mark.parametrize("shaping", ["identity", "exp_decay_time", "random_watch", "churn_satisfaction"])
-def test_a_person_whose_every_rating_fails_goes_on_to_max_steps_without_a_reward(
+def test_a_user_whose_every_rating_fails_goes_on_to_max_steps_without_a_reward(
     small_world: MakeWorld, scripted: Callable[..., Rater], shaping: str
 ) -> None:
     parts = {"rater": scripted(fails_for(5))}
@@ -496,23 +500,23 @@ def test_a_rating_off_the_scale_is_refused(small_world: MakeWorld) -> None:
 # ------------------------------------------------------------------------------------------- memory
 
 
-def test_memory_is_cleared_at_a_new_session_unless_it_is_kept(small_world: MakeWorld) -> None:
+def test_memory_is_cleared_at_a_new_episode_unless_it_is_kept(small_world: MakeWorld) -> None:
     for keep in (False, True):
-        engine = begun(small_world(keep_memory=keep), person=1)
+        engine = begun(small_world(keep_memory=keep), user_index=1)
         play(engine, 1, 2)
-        before = engine.memory.history().person(0)
+        before = engine.memory.history().interactions(0)
         engine.begin(ONE, [1], [1], [3])  # nobody said that the session was over
         assert engine.memory.lengths.tolist() == [0]
         play(engine, 7)
         engine.end(ONE)
         engine.begin(ONE, [1], [2], [1])
-        assert engine.memory.history().person(0) == (before if keep else [])
+        assert engine.memory.history().interactions(0) == (before if keep else [])
         np.testing.assert_array_equal(engine.moods[0], engine.world.population.baselines[1])
         step = play(engine, 2)
         assert step.times.tolist() == [[2 if keep else 1]]
 
 
-def test_slots_share_what_people_remember_only_where_they_are_told_to(small_world: MakeWorld) -> None:
+def test_slots_share_what_users_remember_only_where_they_are_told_to(small_world: MakeWorld) -> None:
     for shared in (False, True):
         engine = Engine(small_world(keep_memory=True), 2, shared_memory=shared)
         first, second = np.array([0]), np.array([1])
@@ -530,9 +534,9 @@ def test_a_long_kept_memory_grows_and_comes_back_whole(small_world: MakeWorld) -
     engine.end(ONE)
     engine.begin(ONE, [1], [1], [2])
     engine.begin(ONE, [1], [2], [0])
-    assert [one.item for one in engine.memory.history().person(0)] == items
+    assert [one.item for one in engine.memory.history().interactions(0)] == items
     play(engine, 3)
-    assert engine.memory.history().person(0)[-1].times_consumed == items.count(3) + 1
+    assert engine.memory.history().interactions(0)[-1].times_consumed == items.count(3) + 1
 
 
 # --------------------------------------------------------------------- strategies in their single form
@@ -561,7 +565,7 @@ class OneByOne:
             return rating
 
     class Repeat(RewardShaping):
-        endings = ("repeat",)
+        end_reasons = ("repeat",)
 
         def shape(self, rating: float, times: int, since: int, scale: Any, rng: Any) -> tuple[float, bool]:
             return (0.0, True) if times > 1 else (rating, False)
@@ -569,7 +573,7 @@ class OneByOne:
 
 @pytest.mark.parametrize("slate", [1, 3])
 def test_single_forms_equal_the_batch_forms_of_the_same_rules(small_world: MakeWorld, slate: int) -> None:
-    names = {"retrieval": "last_2", "reward_shaping": "same_item_terminate"}
+    names = {"items_retrieval": "last_2", "reward_shaping": "same_item_terminate"}
     single = {"retrieval": OneByOne.Last(), "selector": OneByOne.Best(), "perturbator": OneByOne.Same()}
     engines = [
         Engine(small_world(parts={"rater": OneByOne.Rule()}, slate=slate, **names), 3),
@@ -592,8 +596,8 @@ def test_single_forms_equal_the_batch_forms_of_the_same_rules(small_world: MakeW
         np.testing.assert_array_equal(engines[0].moods, engines[1].moods)
 
 
-def test_the_generator_of_a_person_does_not_depend_on_who_else_is_there(small_world: MakeWorld) -> None:
-    class Whim(Rater):
+def test_the_generator_of_a_user_does_not_depend_on_who_else_is_there(small_world: MakeWorld) -> None:
+    class Noise(Rater):
         def rate(self, situation: Situation, rng: np.random.Generator) -> float:
             return float(rng.integers(1, 11))
 
@@ -602,10 +606,10 @@ def test_the_generator_of_a_person_does_not_depend_on_who_else_is_there(small_wo
             return rng.random(len(ratings)) < 0.5
 
     def told(size: int, selector: Selector | None = None) -> list[list[float]]:
-        parts = {"rater": Whim(), **({"selector": selector} if selector else {})}
+        parts = {"rater": Noise(), **({"selector": selector} if selector else {})}
         engine = Engine(small_world(parts=parts, slate=2, reward_shaping="identity"), size)
         engine.begin(engine.all_rows, [5, 6, 7][:size], [0] * size, [0] * size)
-        return [engine.step(np.tile([1, 2], (size, 1))).raw[0].tolist() for _ in range(20)]
+        return [engine.step(np.tile([1, 2], (size, 1))).raw_ratings[0].tolist() for _ in range(20)]
 
     assert told(1) == told(3) == told(2, Coin())
 
@@ -622,7 +626,7 @@ def test_more_draws_of_one_stage_do_not_shift_those_of_another(small_world: Make
     def told(**parts: Any) -> list[Any]:
         engine = begun(small_world(parts=parts, slate=3, selector="random", p_interrupt=0.01, max_steps=30))
         steps = [play(engine, [number % 8, (number + 1) % 8, (number + 5) % 8]) for number in range(30)]
-        return [(step.raw.tolist(), step.rewards.tolist(), step.endings.tolist()) for step in steps]
+        return [(step.raw_ratings.tolist(), step.rewards.tolist(), step.end_codes.tolist()) for step in steps]
 
     assert str(told()) == str(told(perturbator=Thirsty()))
 
@@ -670,10 +674,10 @@ def test_an_action_that_is_no_slate_of_item_indices_is_refused_before_anything_h
     assert engine.steps.tolist() == [0]
 
 
-def test_people_come_in_order_or_at_random_by_seed_and_episode(small_world: MakeWorld) -> None:
+def test_users_come_in_order_or_at_random_by_seed_and_episode(small_world: MakeWorld) -> None:
     ordered = Engine(small_world(user_order="sequential"))
-    assert [ordered.person_of(3, episode) for episode in range(6)] == [0, 1, 2, 3, 0, 1]
+    assert [ordered.user_of(3, episode) for episode in range(6)] == [0, 1, 2, 3, 0, 1]
     engine = Engine(small_world())
-    people = [engine.person_of(3, episode) for episode in range(400)]
-    assert people == [engine.person_of(3, episode) for episode in range(400)]
-    assert min(people.count(person) for person in range(4)) > 70
+    users = [engine.user_of(3, episode) for episode in range(400)]
+    assert users == [engine.user_of(3, episode) for episode in range(400)]
+    assert min(users.count(user_index) for user_index in range(4)) > 70

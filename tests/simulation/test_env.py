@@ -34,7 +34,7 @@ def told(env: EmoSimEnv, actions: list[Any], **reset: Any) -> list[Any]:
     for action in actions:
         observation, reward, terminated, truncated, info = env.step(action)
         lines.append(({key: value.tolist() for key, value in observation.items()}, reward, terminated, truncated))
-        lines.append((info["ratings"], list(info["reasons"]), info["consumed"], info["end"]))
+        lines.append((info["raw_ratings"], list(info["reasons"]), info["consumed"], info["end_reason"]))
         if terminated or truncated:
             break
     return lines
@@ -149,8 +149,8 @@ def test_observations_lie_in_their_space_and_show_what_happened_most_recent_firs
     env = EmoSimEnv(world=world)
     env.action_space.seed(seed % 1000)
     remembered: dict[str, list[tuple[int, float]]] = {}
-    for session in range(4):
-        observation, info = env.reset(seed=seed if session == 0 else None)
+    for episode in range(4):
+        observation, info = env.reset(seed=seed if episode == 0 else None)
         past = remembered.setdefault(info["user_id"], [])
         if not keep:
             past.clear()
@@ -170,7 +170,7 @@ def test_observations_lie_in_their_space_and_show_what_happened_most_recent_firs
                 break
             action = env.action_space.sample()
             observation, _, terminated, truncated, info = env.step(action)
-            slot = env.engine.memory.history().person(0)
+            slot = env.engine.memory.history().interactions(0)
             for place, item in enumerate(np.atleast_1d(action).tolist()):
                 if info["consumed"][place]:
                     past.append((item, slot[len(past)].rating))
@@ -215,23 +215,23 @@ ACTIONS = [4, 9, 4, 17, 30, 2, 2, 8, 11, 12]
         {"perturbator": "greedy", "selector": "multinomial_logit", "max_steps": 6},
     ],
 )
-def test_a_seed_repeats_all_sessions_that_follow_it(options: dict[str, Any]) -> None:
+def test_a_seed_repeats_all_episodes_that_follow_it(options: dict[str, Any]) -> None:
     env, other = make("movies", **options), make("movies", **options)
-    sessions = [told(env, ACTIONS, seed=7), told(env, ACTIONS), told(env, ACTIONS)]
+    episodes = [told(env, ACTIONS, seed=7), told(env, ACTIONS), told(env, ACTIONS)]
     told(env, ACTIONS, seed=8)
-    assert [told(env, ACTIONS, seed=7), told(env, ACTIONS), told(env, ACTIONS)] == sessions
-    assert [told(other, ACTIONS, seed=7), told(other, ACTIONS), told(other, ACTIONS)] == sessions
-    assert sessions[0] != sessions[1] != sessions[2]
+    assert [told(env, ACTIONS, seed=7), told(env, ACTIONS), told(env, ACTIONS)] == episodes
+    assert [told(other, ACTIONS, seed=7), told(other, ACTIONS), told(other, ACTIONS)] == episodes
+    assert episodes[0] != episodes[1] != episodes[2]
 
 
-def test_choosing_a_person_does_not_move_the_draws_of_the_session() -> None:
+def test_choosing_a_user_does_not_move_the_draws_of_the_episode() -> None:
     env = make("movies", reward_shaping="identity", perturbator="gaussian")
     plain = told(env, ACTIONS, seed=7)
-    person = env.engine.people[0]
-    assert told(env, ACTIONS, seed=7, options={"user": int(person)}) == plain
+    user = env.engine.users[0]
+    assert told(env, ACTIONS, seed=7, options={"user": int(user)}) == plain
 
 
-def test_a_session_is_the_same_whatever_was_done_in_those_before() -> None:
+def test_an_episode_is_the_same_whatever_was_done_in_those_before() -> None:
     env = make("movies")
     told(env, ACTIONS, seed=7)
     second = told(env, ACTIONS)
@@ -243,7 +243,7 @@ def test_a_session_is_the_same_whatever_was_done_in_those_before() -> None:
     assert told(env, ACTIONS) == second
 
 
-def test_without_a_seed_sessions_differ_from_one_environment_to_the_next() -> None:
+def test_without_a_seed_episodes_differ_from_one_environment_to_the_next() -> None:
     assert told(make("movies"), ACTIONS) != told(make("movies"), ACTIONS)
 
 
@@ -251,7 +251,7 @@ def test_without_a_seed_sessions_differ_from_one_environment_to_the_next() -> No
 
 
 @pytest.mark.parametrize("user", [17, np.int64(17), "by id"])
-def test_a_person_can_be_chosen_by_index_or_id(user: Any) -> None:
+def test_a_user_can_be_chosen_by_index_or_id(user: Any) -> None:
     env = make("movies")
     observation, info = env.reset(
         seed=0, options={"user": env.world.population.users[17].id if user == "by id" else user}
@@ -262,25 +262,25 @@ def test_a_person_can_be_chosen_by_index_or_id(user: Any) -> None:
     assert env.reset()[1]["episode"] == 1
 
 
-def test_people_come_one_after_another_where_that_is_asked_for() -> None:
-    env = make("movies", user_order="sequential", users="sampled:n=3")
-    people = [int(env.reset(seed=5)[0]["user"]), *(int(env.reset()[0]["user"]) for _ in range(6))]
-    assert people == [0, 1, 2, 0, 1, 2, 0]
+def test_users_come_one_after_another_where_that_is_asked_for() -> None:
+    env = make("movies", user_order="sequential", user_dataset="sampled:n=3")
+    users = [int(env.reset(seed=5)[0]["user"]), *(int(env.reset()[0]["user"]) for _ in range(6))]
+    assert users == [0, 1, 2, 0, 1, 2, 0]
     assert int(env.reset(seed=6)[0]["user"]) == 0
 
 
-def test_people_come_at_random_otherwise() -> None:
-    env = make("movies", users="sampled:n=5")
+def test_users_come_at_random_otherwise() -> None:
+    env = make("movies", user_dataset="sampled:n=5")
     env.reset(seed=5)
-    people = [int(env.reset()[0]["user"]) for _ in range(60)]
-    assert set(people) == {0, 1, 2, 3, 4}
-    assert people[:5] != [0, 1, 2, 3, 4]
+    users = [int(env.reset()[0]["user"]) for _ in range(60)]
+    assert set(users) == {0, 1, 2, 3, 4}
+    assert users[:5] != [0, 1, 2, 3, 4]
 
 
 # ------------------------------------------------------------------------------------------ errors
 
 
-def test_a_step_without_a_session_is_refused() -> None:
+def test_a_step_without_an_episode_is_refused() -> None:
     env = make("movies", max_steps=1)
     with pytest.raises(ConfigurationError, match=r"call reset\(\) before step\(\)"):
         env.step(0)
@@ -293,7 +293,7 @@ def test_a_step_without_a_session_is_refused() -> None:
 
 
 @pytest.mark.parametrize("action", [-1, 8, 2**40, 1.5, "1", None, [0, 1], np.nan, {}, True])
-def test_an_action_that_is_no_item_index_is_refused_and_the_session_goes_on(
+def test_an_action_that_is_no_item_index_is_refused_and_the_episode_goes_on(
     small_world: MakeWorld, action: Any
 ) -> None:
     env = EmoSimEnv(world=small_world())
@@ -311,7 +311,7 @@ def test_an_action_may_be_any_kind_of_whole_number(small_world: MakeWorld, actio
 
 
 @pytest.mark.parametrize("user", ["nobody", -1, 4, None, 1.5, [1], True])
-def test_an_unknown_person_is_refused(small_world: MakeWorld, user: Any) -> None:
+def test_an_unknown_user_is_refused(small_world: MakeWorld, user: Any) -> None:
     env = EmoSimEnv(world=small_world())
     with pytest.raises(ConfigurationError, match=r"the population of 4 has no person"):
         env.reset(options={"user": user})
@@ -336,7 +336,7 @@ def test_misspelt_and_contradicting_options_are_refused(small_world: MakeWorld) 
 def test_info_tells_who_saw_what_and_why() -> None:
     env = make("movies", slate=2, selector="greedy", max_steps=1)
     _, info = env.reset(seed=3)
-    user = env.world.population.users[env.engine.people[0]]
+    user = env.world.population.users[env.engine.users[0]]
     assert info == {"user_id": user.id, "user_name": user.name, "episode": 0}
     reward, info = _reward_and_info(env, [6, 11])
     items = env.world.catalog.items
@@ -344,8 +344,8 @@ def test_info_tells_who_saw_what_and_why() -> None:
     assert info["items"] == [items[6].id, items[11].id]
     assert info["titles"] == [items[6].title, items[11].title]
     assert sum(info["consumed"]) == 1
-    assert reward == max(info["ratings"])
-    assert info["end"] == "max_steps"
+    assert reward == max(info["raw_ratings"])
+    assert info["end_reason"] == "max_steps"
     reasons = info["reasons"]
     assert len(reasons) == 2
     assert all("makes" in reason for reason in reasons)
@@ -375,19 +375,19 @@ def test_an_interruption_is_told_without_a_rating_or_a_reason() -> None:
     env.reset(seed=0)
     _, reward, terminated, truncated, info = env.step(2)
     assert (reward, terminated, truncated) == (0.0, True, False)
-    assert (info["ratings"], list(info["reasons"]), info["consumed"]) == ([None], [""], [False])
-    assert info["end"] == "interrupted"
+    assert (info["raw_ratings"], list(info["reasons"]), info["consumed"]) == ([None], [""], [False])
+    assert info["end_reason"] == "interrupted"
     assert "no rating" in env.render()
 
 
-def test_render_tells_the_last_step_of_this_session_in_words() -> None:
+def test_render_tells_the_last_step_of_this_episode_in_words() -> None:
     env = make("movies", render_mode="ansi", slate=2, max_steps=1)
     env.reset(seed=0)
     assert env.render() == "No step was taken yet."
     info = _reward_and_info(env, [4, 5])[1]
     lines = str(env.render()).splitlines()
     assert len(lines) == 3
-    for line, title, rating, reason in zip(lines, info["titles"], info["ratings"], info["reasons"], strict=False):
+    for line, title, rating, reason in zip(lines, info["titles"], info["raw_ratings"], info["reasons"], strict=False):
         assert line == f"{info['user_name']} on {title}: {rating:g} ({reason})"
     assert lines[2] == "The session ended: max_steps."
     env.reset()

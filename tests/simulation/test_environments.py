@@ -54,7 +54,7 @@ def test_importing_the_domain_registers_it_with_gymnasium() -> None:
 
 
 CHOICES = {
-    "retrieval": ["none", "last_2", "most_similar_3", "best_worst", "decay_emotion_3", "simple_2"],
+    "items_retrieval": ["none", "last_2", "most_similar_3", "best_worst", "decay_emotion_3", "simple_2"],
     "selector": ["greedy", "random", "probabilistic", "multinomial_logit"],
     "perturbator": ["none", "gaussian", "greedy"],
     "reward_shaping": [
@@ -100,7 +100,7 @@ def test_every_slot_of_a_batch_equals_the_single_environment(
                     same(left, right)
 
 
-def test_the_same_seed_repeats_a_session_and_each_reset_is_the_next_episode() -> None:
+def test_the_same_seed_repeats_an_episode_and_each_reset_is_the_next_episode() -> None:
     env = make("movies", reward_shaping="identity", max_steps=5)
 
     def play(**how: Any) -> list[float]:
@@ -124,7 +124,7 @@ def test_not_rated_is_a_mask_and_never_a_rating() -> None:
     assert observation in env.observation_space
 
 
-def test_the_person_can_be_chosen_and_people_can_come_in_order() -> None:
+def test_the_user_can_be_chosen_and_users_can_come_in_order() -> None:
     env = make("movies")
     assert env.reset(options={"user": 17})[0]["user"] == 17
     name = env.world.population.users[3].id
@@ -144,8 +144,8 @@ def test_misuse_is_a_clear_error() -> None:
     for action in (-1, len(env.world.catalog)):
         with pytest.raises(ConfigurationError, match="an action must lie in 0 to"):
             env.step(action)
-    with pytest.raises(ConfigurationError, match="Did you mean 'retrieval'"):
-        make("movies", retreival="last_3")
+    with pytest.raises(ConfigurationError, match="Did you mean 'items_retrieval'"):
+        make("movies", items_retreival="last_3")
     with pytest.raises(ConfigurationError, match="render_mode"):
         make("movies", render_mode="human")
     vector = make_vec("movies", 2)
@@ -195,7 +195,7 @@ def test_a_failed_rating_is_an_error_or_missing_and_never_a_number() -> None:
     for _ in range(30):
         _, reward, *_, info = env.step([5, 6])
         assert reward in (0.0, 8.0)
-        assert info["ratings"] == [None, 8.0]
+        assert info["raw_ratings"] == [None, 8.0]
         assert info["consumed"][0] is False
         if env._over:
             env.reset()
@@ -214,11 +214,17 @@ def test_memory_lasts_only_where_it_is_kept() -> None:
         assert env.engine.memory.lengths.tolist() == [2 if keep else 0]
 
 
-def test_an_interrupted_session_remembers_and_rewards_nothing() -> None:
+def test_an_interrupted_episode_remembers_and_rewards_nothing() -> None:
     env = make("movies", p_interrupt=1.0)
     env.reset(seed=0)
     observation, reward, terminated, truncated, info = env.step(0)
-    assert (reward, terminated, truncated, info["end"], info["ratings"]) == (0.0, True, False, "interrupted", [None])
+    assert (reward, terminated, truncated, info["end_reason"], info["raw_ratings"]) == (
+        0.0,
+        True,
+        False,
+        "interrupted",
+        [None],
+    )
     assert observation["history_mask"].sum() == 0
 
 

@@ -141,16 +141,16 @@ def test_a_batch_renders_each_slot(small_world: Callable[..., World]) -> None:
 # ----------------------------------------------------------- what is asked of single environments
 
 
-def test_options_choose_the_person_of_each_slot_for_one_reset(small_world: Callable[..., World]) -> None:
+def test_options_choose_the_user_of_each_slot_for_one_reset(small_world: Callable[..., World]) -> None:
     world = small_world()
     for options in ({"user": 2}, [{"user": "u1"}, {}, {"user": 3}], None, [{}, {}, {}]):
         envs = (adapter(world), single(world))
-        people = []
+        users = []
         for env in envs:
             env.seed(11)
             env.set_options(options)
-            people.append([env.reset()["user"].tolist(), env.reset()["user"].tolist()])
-        assert people[0] == people[1], options
+            users.append([env.reset()["user"].tolist(), env.reset()["user"].tolist()])
+        assert users[0] == users[1], options
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ def test_every_row_is_the_single_environment_with_the_same_seed(
             for key, value in now[slot].items():
                 assert np.array_equal(told["terminal_observation"][key], value), key
             assert told["TimeLimit.truncated"] is truncated
-            assert told["end"] == info["end"]
+            assert told["end_reason"] == info["end_reason"]
             assert told["episode"]["r"] == pytest.approx(returns[slot])
             assert told["episode"]["l"] == lengths[slot]
             returns[slot] = lengths[slot] = 0
@@ -80,45 +80,45 @@ def test_every_row_is_the_single_environment_with_the_same_seed(
     assert env.steps == 90
 
 
-def test_only_a_session_that_is_cut_off_counts_as_truncated(small_world: Callable[..., World], scripted: Any) -> None:
+def test_only_an_episode_that_is_cut_off_counts_as_truncated(small_world: Callable[..., World], scripted: Any) -> None:
     for rating, end, truncated in ((9.0, "max_steps", True), (1.0, "low_streak", False)):
         world = small_world(
-            parts={"rater": scripted(lambda person, item, times, rating=rating: rating)},
+            parts={"rater": scripted(lambda user, item, times, rating=rating: rating)},
             observe_consumed=True, max_steps=4, reward_shaping="churn_satisfaction:min_steps=2,low_streak=3",
         )  # fmt: skip
         told = [info for step in ran(adapter(world, 2), 8) for info in step[4] if info]
         assert told
         for info in told:
-            if info["end"] == end:
+            if info["end_reason"] == end:
                 assert info["TimeLimit.truncated"] is truncated
-        assert {info["TimeLimit.truncated"] for info in told if info["end"] != "max_steps"} <= {False}
-        assert end in {info["end"] for info in told}
+        assert {info["TimeLimit.truncated"] for info in told if info["end_reason"] != "max_steps"} <= {False}
+        assert end in {info["end_reason"] for info in told}
 
 
 def test_somebody_who_leaves_in_the_very_last_step_has_left(small_world: Callable[..., World], scripted: Any) -> None:
     world = small_world(
-        parts={"rater": scripted(lambda person, item, times: 1.0)}, observe_consumed=True, max_steps=3,
+        parts={"rater": scripted(lambda user, item, times: 1.0)}, observe_consumed=True, max_steps=3,
         reward_shaping="churn_satisfaction:min_steps=3,low_streak=1,use_traits=false",
     )  # fmt: skip
     ends = [info for step in ran(adapter(world, 2), 3) for info in step[4] if info]
-    assert [(info["end"], info["TimeLimit.truncated"], info["episode"]["l"]) for info in ends] == [
+    assert [(info["end_reason"], info["TimeLimit.truncated"], info["episode"]["l"]) for info in ends] == [
         ("low_streak", False, 3)
     ] * 2
 
 
-def test_a_slate_that_takes_the_last_items_ends_the_session(small_world: Callable[..., World]) -> None:
+def test_a_slate_that_takes_the_last_items_ends_the_episode(small_world: Callable[..., World]) -> None:
     everything = Selector()
     everything.select_batch = lambda ratings, draws: np.ones(ratings.shape, dtype=bool)  # type: ignore[method-assign]
     world = small_world(observe_consumed=True, slate=3, reward_shaping="identity", parts={"selector": everything})
     env = EmoSimVectorEnv(world=world, num_envs=2)
     env.reset(seed=1)
     for slate in ([0, 1, 2], [3, 4, 5]):
-        assert "end" not in env.step([slate, slate])[4]
-    assert env.step([[5, 6, 7]] * 2)[4]["end"].tolist() == ["out_of_items"] * 2
+        assert "end_reason" not in env.step([slate, slate])[4]
+    assert env.step([[5, 6, 7]] * 2)[4]["end_reason"].tolist() == ["out_of_items"] * 2
 
 
 @pytest.mark.parametrize("max_steps", [ITEMS, ITEMS + 1, 50])
-def test_a_session_that_runs_out_of_items_ends_and_is_not_cut_off(
+def test_an_episode_that_runs_out_of_items_ends_and_is_not_cut_off(
     small_world: Callable[..., World], max_steps: int
 ) -> None:
     world = small_world(observe_consumed=True, max_steps=max_steps, reward_shaping="identity")
@@ -126,36 +126,36 @@ def test_a_session_that_runs_out_of_items_ends_and_is_not_cut_off(
     told = [info for step in steps for info in step[4] if info]
     assert len(told) == 9
     for info in told:
-        assert info["end"] == "out_of_items"
+        assert info["end_reason"] == "out_of_items"
         assert info["TimeLimit.truncated"] is False
         assert info["episode"]["l"] == ITEMS
         assert info["terminal_observation"]["consumed"].all()
     assert not steps[ITEMS - 1][1]["consumed"].any()
 
 
-def test_who_remembers_everything_begins_the_next_session_with_everything_consumed_and_it_ends(
+def test_who_remembers_everything_begins_the_next_episode_with_everything_consumed_and_it_ends(
     small_world: Callable[..., World],
 ) -> None:
     options = {"observe_consumed": True, "keep_memory": True, "reward_shaping": "identity", "user_order": "sequential"}
     world = small_world(**options, max_steps=5)
     env = adapter(world, 1)
     env.seed(0)
-    seen, rng, ends, people = env.reset(), np.random.default_rng(0), [], [0]
-    remembered: dict[int, set[int]] = {person: set() for person in range(4)}
+    seen, rng, ends, users = env.reset(), np.random.default_rng(0), [], [0]
+    remembered: dict[int, set[int]] = {user: set() for user in range(4)}
     for _ in range(40):
-        person = int(seen["user"][0])
-        assert set(np.flatnonzero(seen["consumed"][0]).tolist()) == remembered[person]
+        user = int(seen["user"][0])
+        assert set(np.flatnonzero(seen["consumed"][0]).tolist()) == remembered[user]
         action = unconsumed(seen, rng)
-        remembered[person].add(int(action[0]))
+        remembered[user].add(int(action[0]))
         seen, _, dones, infos = env.step(action)
         if dones[0]:
-            ends.append((infos[0]["end"], infos[0]["episode"]["l"]))
-            people.append(int(seen["user"][0]))
+            ends.append((infos[0]["end_reason"], infos[0]["episode"]["l"]))
+            users.append(int(seen["user"][0]))
     assert ends[:4] == [("max_steps", 5)] * 4
     assert ends[4:8] == [("out_of_items", 3)] * 4  # five of eight were known
     assert len(ends) > 8
     assert set(ends[8:]) == {("out_of_items", 1)}  # nothing is left: one step, and over
-    assert people[:9] == [0, 1, 2, 3, 0, 1, 2, 3, 0]
+    assert users[:9] == [0, 1, 2, 3, 0, 1, 2, 3, 0]
 
 
 def test_rewards_are_scaled_for_the_algorithm_and_returns_are_not(small_world: Callable[..., World]) -> None:
@@ -182,7 +182,7 @@ def test_a_part_that_is_not_there_is_refused_by_name(small_world: Callable[..., 
         adapter(small_world(), 2, keys=["user", "consumed"])
 
 
-def test_a_batch_that_begins_sessions_in_the_next_step_is_refused(small_world: Callable[..., World]) -> None:
+def test_a_batch_that_begins_episodes_in_the_next_step_is_refused(small_world: Callable[..., World]) -> None:
     with pytest.raises(ConfigurationError, match="SameStep"):
         StableBaselines3VecEnv(EmoSimVectorEnv(num_envs=2, world=small_world()))
 
@@ -207,8 +207,8 @@ def test_seeds_hold_for_one_reset(small_world: Callable[..., World]) -> None:
     assert all(np.array_equal(one[1]["mood"], two[1]["mood"]) for one, two in zip(first, again, strict=True))
     assert any(not np.array_equal(one[1]["mood"], two[1]["mood"]) for one, two in zip(first, other, strict=True))
     env.seed(5)
-    people = [env.reset()["user"].tolist() for _ in range(8)]
-    assert len({tuple(row) for row in people}) > 1  # without a seed it is the next session
+    users = [env.reset()["user"].tolist() for _ in range(8)]
+    assert len({tuple(row) for row in users}) > 1  # without a seed it is the next session
 
 
 def test_slots_share_the_attributes_of_their_batch(small_world: Callable[..., World]) -> None:

@@ -32,7 +32,7 @@ def pair(make_world: Callable[[], World], size: int, mode: AutoresetMode) -> tup
 
 STORIES: list[dict[str, Any]] = [
     {},
-    {"p_interrupt": 0.1, "perturbator": "gaussian", "max_steps": 7, "retrieval": "best_worst"},
+    {"p_interrupt": 0.1, "perturbator": "gaussian", "max_steps": 7, "items_retrieval": "best_worst"},
     {"slate": 3, "selector": "random", "perturbator": "greedy", "reward_shaping": "random_watch", "max_steps": 11},
     {"slate": 2, "selector": "multinomial_logit", "reward_shaping": "same_item_terminate", "keep_memory": True},
     {"reward_shaping": "exp_decay_time", "keep_memory": True, "p_interrupt": 0.05, "max_steps": 20},
@@ -70,14 +70,16 @@ def test_two_hundred_steps_equal_a_loop_over_single_environments(
             assert left.dtype == right.dtype
         over = mine[2] | mine[3]
         ended += int(over.sum())
-        assert over.any() == ("end" in mine[4])
+        assert over.any() == ("end_reason" in mine[4])
         if over.any():
-            np.testing.assert_array_equal(mine[4]["_end"], over)
+            np.testing.assert_array_equal(mine[4]["_end_reason"], over)
         if mode is NEXT:
             assert "final_obs" not in mine[4]
             if over.any():
-                ends = theirs[4]["end"]
-                assert [mine[4]["end"][i] for i in np.flatnonzero(over)] == [ends[i] for i in np.flatnonzero(over)]
+                ends = theirs[4]["end_reason"]
+                assert [mine[4]["end_reason"][i] for i in np.flatnonzero(over)] == [
+                    ends[i] for i in np.flatnonzero(over)
+                ]
             continue
         assert ("final_obs" in mine[4]) == ("final_obs" in theirs[4]) == bool(over.any())
         if over.any():
@@ -89,9 +91,9 @@ def test_two_hundred_steps_equal_a_loop_over_single_environments(
                 if left is not None:
                     same(left, right)
                     assert left in batch.single_observation_space
-                    assert mine[4]["final_info"]["end"][slot] == theirs[4]["final_info"]["end"][slot]
-                    told_ratings = [None if np.isnan(r) else r for r in mine[4]["final_info"]["ratings"][slot]]
-                    assert told_ratings == list(theirs[4]["final_info"]["ratings"][slot])
+                    assert mine[4]["final_info"]["end_reason"][slot] == theirs[4]["final_info"]["end_reason"][slot]
+                    told_ratings = [None if np.isnan(r) else r for r in mine[4]["final_info"]["raw_ratings"][slot]]
+                    assert told_ratings == list(theirs[4]["final_info"]["raw_ratings"][slot])
     assert ended > 20
 
 
@@ -111,7 +113,7 @@ def test_films_are_answered_for_as_in_a_loop_too(mode: AutoresetMode) -> None:
 # -------------------------------------------------------------------------------------- autoreset
 
 
-def test_in_the_next_step_mode_the_call_after_an_end_begins_a_session_and_ignores_the_action(
+def test_in_the_next_step_mode_the_call_after_an_end_begins_an_episode_and_ignores_the_action(
     small_world: MakeWorld,
 ) -> None:
     env = EmoSimVectorEnv(world=small_world(max_steps=2, reward_shaping="identity"), num_envs=2)
@@ -119,19 +121,19 @@ def test_in_the_next_step_mode_the_call_after_an_end_begins_a_session_and_ignore
     env.step([1, 2])
     observation, _, _, truncated, info = env.step([1, 2])
     assert truncated.tolist() == [True, True]
-    assert info["end"].tolist() == ["max_steps"] * 2
+    assert info["end_reason"].tolist() == ["max_steps"] * 2
     assert observation["step"].tolist() == [[2], [2]]
     observation, rewards, terminated, truncated, info = env.step([999, -5])
     assert (rewards.tolist(), terminated.tolist(), truncated.tolist()) == ([0, 0], [False] * 2, [False] * 2)
     assert observation["step"].tolist() == [[0], [0]]
     assert observation["history_mask"].sum() == 0
-    assert np.isnan(info["ratings"]).all()
+    assert np.isnan(info["raw_ratings"]).all()
     assert not info["consumed"].any()
-    assert "end" not in info
+    assert "end_reason" not in info
     assert env.step([1, 2])[0]["step"].tolist() == [[1], [1]]
 
 
-def test_in_the_same_step_mode_the_next_session_is_seen_at_once_and_the_end_in_final_obs(
+def test_in_the_same_step_mode_the_next_episode_is_seen_at_once_and_the_end_in_final_obs(
     small_world: MakeWorld,
 ) -> None:
     world = small_world(max_steps=2, reward_shaping="identity")
@@ -152,28 +154,28 @@ def test_what_was_handed_out_does_not_change_with_later_steps(small_world: MakeW
     first, _ = env.reset(seed=3)
     kept = {key: value.copy() for key, value in first.items()}
     second, rewards, _, _, info = env.step([1, 2, 3])
-    copies = rewards.copy(), info["ratings"].copy(), {key: value.copy() for key, value in second.items()}
+    copies = rewards.copy(), info["raw_ratings"].copy(), {key: value.copy() for key, value in second.items()}
     for _ in range(15):
         env.step([3, 2, 1])
     same(first, kept)
     same(second, copies[2])
     np.testing.assert_array_equal(rewards, copies[0])
-    np.testing.assert_array_equal(info["ratings"], copies[1])
+    np.testing.assert_array_equal(info["raw_ratings"], copies[1])
 
 
 # ------------------------------------------------------------------------------- people and seeds
 
 
-def test_people_come_in_order_across_the_slots(small_world: MakeWorld) -> None:
+def test_users_come_in_order_across_the_slots(small_world: MakeWorld) -> None:
     env = EmoSimVectorEnv(
         world=small_world(max_steps=1, user_order="sequential"), num_envs=3, autoreset_mode=AutoresetMode.SAME_STEP
     )
-    people = [env.reset(seed=0)[0]["user"].tolist()]
-    people += [env.step([0, 0, 0])[0]["user"].tolist() for _ in range(4)]
-    assert people == [[0, 1, 2], [3, 0, 1], [2, 3, 0], [1, 2, 3], [0, 1, 2]]
+    users = [env.reset(seed=0)[0]["user"].tolist()]
+    users += [env.step([0, 0, 0])[0]["user"].tolist() for _ in range(4)]
+    assert users == [[0, 1, 2], [3, 0, 1], [2, 3, 0], [1, 2, 3], [0, 1, 2]]
 
 
-def test_everyone_can_be_the_same_person(small_world: MakeWorld) -> None:
+def test_everyone_can_be_the_same_user(small_world: MakeWorld) -> None:
     env = EmoSimVectorEnv(world=small_world(), num_envs=3)
     observation, info = env.reset(seed=1, options={"user": "u2"})
     assert observation["user"].tolist() == [2, 2, 2]
@@ -199,7 +201,7 @@ def test_a_seed_repeats_everything_and_slot_i_has_the_seed_plus_i(small_world: M
     assert single.step(3)[1] == first[1][1]
 
 
-def test_a_slot_without_a_seed_goes_on_with_its_next_session(small_world: MakeWorld) -> None:
+def test_a_slot_without_a_seed_goes_on_with_its_next_episode(small_world: MakeWorld) -> None:
     batch, loop = pair(lambda: small_world(perturbator="gaussian"), 2, NEXT)
     for env in (batch, loop):
         env.reset(seed=[3, 4])
@@ -219,14 +221,14 @@ def test_describe_tells_the_last_step_of_a_slot_as_the_single_environment_does(s
     assert env.describe(1) == single.step([3, 4])[4]
 
 
-def test_describe_tells_of_the_session_that_ended_where_the_next_one_began(small_world: MakeWorld) -> None:
+def test_describe_tells_of_the_episode_that_ended_where_the_next_one_began(small_world: MakeWorld) -> None:
     world = small_world(max_steps=2, user_order="sequential")
     env = EmoSimVectorEnv(world=world, num_envs=2, autoreset_mode=SAME)
     env.reset(seed=4)
     env.step([1, 2])
     env.step([3, 4])
     assert [env.describe(slot)["user_name"] for slot in (0, 1)] == [user.name for user in world.population.users[:2]]
-    assert env.engine.people.tolist() == [2, 3]
+    assert env.engine.users.tolist() == [2, 3]
 
 
 def test_describe_is_refused_where_no_step_was_taken(small_world: MakeWorld) -> None:
@@ -235,7 +237,7 @@ def test_describe_is_refused_where_no_step_was_taken(small_world: MakeWorld) -> 
     with pytest.raises(ConfigurationError, match="slot 0 took no step"):
         env.describe(0)
     env.step([1, 2])
-    assert env.describe(1)["end"] == "max_steps"
+    assert env.describe(1)["end_reason"] == "max_steps"
     with pytest.raises(ConfigurationError, match="slot 2 took no step"):
         env.describe(2)
     env.step([1, 2])  # both begin a session
@@ -276,7 +278,7 @@ def test_misuse_is_refused(small_world: MakeWorld) -> None:
         EmoSimVectorEnv(world=small_world(), num_envs=2, slate=2)
 
 
-def test_a_refused_reset_does_not_skip_a_session(small_world: MakeWorld) -> None:
+def test_a_refused_reset_does_not_skip_an_episode(small_world: MakeWorld) -> None:
     rewards = []
     for refused in (False, True):
         env = EmoSimVectorEnv(world=small_world(perturbator="gaussian"), num_envs=2)
@@ -290,12 +292,12 @@ def test_a_refused_reset_does_not_skip_a_session(small_world: MakeWorld) -> None
 
 
 def test_failed_ratings_are_told_as_nan(small_world: MakeWorld, scripted: Callable[..., Any]) -> None:
-    rater = scripted(lambda person, item, times: np.nan if item == 5 else 8.0)
+    rater = scripted(lambda user, item, times: np.nan if item == 5 else 8.0)
     world = small_world(parts={"rater": rater}, on_failed_rating="skip", reward_shaping="identity")
     env = EmoSimVectorEnv(world=world, num_envs=2)
     env.reset(seed=0)
     observation, rewards, _, _, info = env.step([5, 1])
     assert rewards.tolist() == [0.0, 8.0]
-    assert np.isnan(info["ratings"]).tolist() == [[True], [False]]
+    assert np.isnan(info["raw_ratings"]).tolist() == [[True], [False]]
     assert info["consumed"].tolist() == [[False], [True]]
     assert observation["history_mask"].sum(axis=1).tolist() == [0, 1]

@@ -9,7 +9,7 @@ import numpy as np
 GENRES = ("Action", "Comedy", "Drama", "Horror", "Sci-Fi", "Western")
 
 
-def write_movielens(folder: Path, people: int = 60, films: int = 90, each: int = 24, seed: int = 1) -> Path:
+def write_movielens(folder: Path, users: int = 60, films: int = 90, each: int = 24, seed: int = 1) -> Path:
     """A folder with movies.csv, ratings.csv and tags.csv.
 
     Everybody has a favourite genre, of which they watch more and which they rate higher; some films are watched by
@@ -23,13 +23,13 @@ def write_movielens(folder: Path, people: int = 60, films: int = 90, each: int =
         for film in range(films)
     ]
     rows = []
-    for person in range(1, people + 1):
+    for user in range(1, users + 1):
         favourite, level = rng.integers(len(GENRES)), rng.normal(0, 0.4)
         chance = drawn * np.where(genre == favourite, 6.0, 1.0)
         chosen = rng.choice(films, each, replace=False, p=chance / chance.sum())
         for place, film in enumerate(chosen.tolist()):
             stars = quality[film] + level + 0.8 * (genre[film] == favourite) + rng.normal(0, 0.5)
-            rows.append(f"{person},{film + 1},{np.clip(round(stars * 2) / 2, 0.5, 5):.1f},{1000 * person + place}")
+            rows.append(f"{user},{film + 1},{np.clip(round(stars * 2) / 2, 0.5, 5):.1f},{1000 * user + place}")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "movies.csv").write_text("movieId,title,genres\n" + "\n".join(lines) + "\n")
     (folder / "ratings.csv").write_text("userId,movieId,rating,timestamp\n" + "\n".join(rows) + "\n")

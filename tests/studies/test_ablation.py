@@ -25,16 +25,16 @@ from emosim_core import (
     assemble,
 )
 from emosim_core.runs.intervals import bootstrap, bootstrap_difference, wilson
-from emosim_core.studies import asking
+from emosim_core.studies import trials as trials_module
 from emosim_core.studies.ablation import Ablation, results, resumed
-from emosim_core.studies.asking import ask, choose
-from emosim_core.studies.cells import Cell, Worlds, read
 from emosim_core.studies.executor import InThisProcess, Processes
-from emosim_core.studies.figures import figure
-from emosim_core.studies.grid import AblationConfig, cells, choices, split
+from emosim_core.studies.grid import AblationConfig, choices, jobs, split
+from emosim_core.studies.jobs import Job, Worlds, read_job
+from emosim_core.studies.metrics import metric_record
 from emosim_core.studies.sampling import Sampling, SamplingOptions
 from emosim_core.studies.series import Collections, CollectionsOptions
-from emosim_core.studies.study import Rated, mean_of_both_shares, success_share
+from emosim_core.studies.study import RatedTrials, mean_of_both_shares, success_share
+from emosim_core.studies.trials import draw_trials, run_trials
 from emosim_core.studies.written import CategoryPreference, HighRating, ItemsOptions, LowRating
 from emosim_core.testing import ScriptedRater
 
@@ -42,7 +42,7 @@ SMALL: list[Any] = [
     "category_preference:items=3",
     "high_rating:items=2",
     "low_rating:items=2",
-    "collections:people=3",
+    "collections:users=3",
     "sampling:pairs=60",
 ]
 """All studies, with few ratings."""
@@ -59,7 +59,7 @@ def world(request: Any, worlds: dict[str, World]) -> World:
 
 
 def chosen(study: Study, world: World, seed: int = 1) -> Trials:
-    return choose(study, type(study).__name__, world, seed, "the study")
+    return draw_trials(study, type(study).__name__, world, seed, "the study")
 
 
 def of_ten(world: World, rating: float | None) -> float | None:
@@ -70,15 +70,15 @@ def of_ten(world: World, rating: float | None) -> float | None:
 # ------------------------------------------------------------------------------------------- the trials
 
 
-def test_four_written_people_for_each_of_eight_categories_rate_twenty_items_of_it_and_twenty_others(
+def test_four_written_users_for_each_of_eight_categories_rate_twenty_items_of_it_and_twenty_others(
     world: World,
 ) -> None:
     trials = chosen(CategoryPreference(), world)
-    assert len(trials.people) == 4 * 8
+    assert len(trials.users) == 4 * 8
     assert len({trial.group for trial in trials.trials}) == 8
-    for person, user in enumerate(trials.people):
+    for index, user in enumerate(trials.users):
         (category,) = user.liked
-        own = [trial for trial in trials.trials if trial.person == person]
+        own = [trial for trial in trials.trials if trial.user == index]
         for side, wanted, bounds in (("positive", True, (8.0, None)), ("negative", False, (None, 5.0))):
             some = [trial for trial in own if trial.side == side]
             assert len({trial.item for trial in some}) == len(some) == 20
@@ -89,12 +89,12 @@ def test_four_written_people_for_each_of_eight_categories_rate_twenty_items_of_i
 
 
 @pytest.mark.parametrize(("study", "bounds"), [(HighRating, (9.0, None)), (LowRating, (None, 3.0))])
-def test_four_people_of_one_opinion_rate_twenty_items_of_each_category_each_others_of_their_own(
+def test_four_users_of_one_opinion_rate_twenty_items_of_each_category_each_others_of_their_own(
     world: World, study: type[Study], bounds: tuple[float | None, float | None]
 ) -> None:
     trials = chosen(study(), world)
-    assert len(trials.people) == 4
-    items = [[trial.item for trial in trials.trials if trial.person == person] for person in range(4)]
+    assert len(trials.users) == 4
+    items = [[trial.item for trial in trials.trials if trial.user == user] for user in range(4)]
     assert [len(set(some)) for some in items] == [160] * 4
     assert len({tuple(some) for some in items}) == 4
     assert len({trial.cluster for trial in trials.trials}) == 640
@@ -103,12 +103,12 @@ def test_four_people_of_one_opinion_rate_twenty_items_of_each_category_each_othe
 
 
 def test_who_is_asked_about_the_last_part_remembers_the_earlier_ones_among_as_many_others(world: World) -> None:
-    trials = chosen(Collections(CollectionsOptions(people=7)), world).trials
+    trials = chosen(Collections(CollectionsOptions(users=7)), world).trials
     catalog, scale = world.catalog, world.domain.scale
     public = scale.round(catalog.public_ratings)
     for first, second in zip(trials[::2], trials[1::2], strict=True):
         assert (first.side, second.side) == ("positive", "negative")
-        assert (first.person, first.item, first.group) == (second.person, second.item, second.group)
+        assert (first.user, first.item, first.group) == (second.user, second.item, second.group)
         assert [item for item, _ in first.memory] == [item for item, _ in second.memory]
         parts = sorted((item.part, index) for index, item in enumerate(catalog.items) if item.collection == first.group)
         assert first.item == parts[-1][1]
@@ -124,13 +124,13 @@ def test_who_is_asked_about_the_last_part_remembers_the_earlier_ones_among_as_ma
     assert len(trials) == 2 * 7 * len({trial.group for trial in trials})
 
 
-def test_pairs_are_drawn_once_each_from_all_people_that_may_be_asked(worlds: dict[str, World]) -> None:
+def test_pairs_are_drawn_once_each_from_all_users_that_may_be_asked(worlds: dict[str, World]) -> None:
     trials = chosen(Sampling(), worlds["movies"])
-    pairs = {(trial.person, trial.item) for trial in trials.trials}
+    pairs = {(trial.user, trial.item) for trial in trials.trials}
     assert len(pairs) == len(trials.trials) == 2000
-    assert trials.facts["people"] == list(worlds["movies"].domain.real_ratings)
-    few = assemble(EnvironmentConfig(plugin="movies", people="new", users="sampled:n=10"))
-    assert len(chosen(Sampling(), few).people) == 2
+    assert trials.facts["real_ratings"] == list(worlds["movies"].domain.real_ratings)
+    few = assemble(EnvironmentConfig(plugin="movies", user_split="test", user_dataset="sampled:n=10"))
+    assert len(chosen(Sampling(), few).users) == 2
 
 
 @pytest.mark.parametrize("study", [CategoryPreference, HighRating, LowRating, Collections, Sampling])
@@ -145,8 +145,8 @@ def test_the_same_seed_makes_the_same_trials_and_another_seed_makes_others(
 def test_a_world_without_material_is_told_so(worlds: dict[str, World]) -> None:
     from dataclasses import replace
 
-    world = replace(worlds["movies"], domain=replace(worlds["movies"].domain, study_people=None, real_ratings=()))
-    for study, said in ((CategoryPreference(), "'study_people'"), (Sampling(), "'real_ratings'")):
+    world = replace(worlds["movies"], domain=replace(worlds["movies"].domain, study_users=None, real_ratings=()))
+    for study, said in ((CategoryPreference(), "'study_users'"), (Sampling(), "'real_ratings'")):
         with pytest.raises(ConfigurationError, match=said):
             chosen(study, world)
 
@@ -177,18 +177,18 @@ def test_a_trial_that_cannot_be_put_is_the_fault_of_its_study(
 def asked(world: World, script: Callable[[int, int, int], float], trials: Trials) -> list[dict[str, Any]]:
     from dataclasses import replace
 
-    return list(ask(replace(world, rater=ScriptedRater(script)), trials, seed=3))
+    return list(run_trials(replace(world, rater=ScriptedRater(script)), trials, seed=3))
 
 
-def rated(records: Sequence[dict[str, Any]], world: World, tmp_path: Path, facts: Any = None) -> Rated:
+def rated(records: Sequence[dict[str, Any]], world: World, tmp_path: Path, facts: Any = None) -> RatedTrials:
     """Records, read back as a cell's."""
     scale = world.domain.scale
-    study = {"name": "made", "options": {}, "provider": "emosim-core 0.1.0", "asked": "made"}
-    head = {"format": 1, "study": study, "seed": 0, "answers": {}, "facts": facts or {}}
+    study = {"name": "made", "options": {}, "provider": "emosim-core 0.1.0", "spec": "made"}
+    head = {"format": 2, "study": study, "seed": 0, "variant": {}, "facts": facts or {}}
     head["scale"] = [scale.low, scale.high, scale.step]
     lines = [json.dumps({**head, "trials": len(records)}), *map(json.dumps, records)]
     (tmp_path / "records.jsonl").write_text("\n".join(lines) + "\n")
-    return read(tmp_path).rated
+    return read_job(tmp_path).rated
 
 
 def test_who_answers_as_they_are_gets_everything_right(world: World, tmp_path: Path) -> None:
@@ -197,13 +197,13 @@ def test_who_answers_as_they_are_gets_everything_right(world: World, tmp_path: P
         (CategoryPreference(ItemsOptions(items=4)), None),
         (HighRating(ItemsOptions(items=2)), None),
         (LowRating(ItemsOptions(items=2)), None),
-        (Collections(CollectionsOptions(people=2)), None),
+        (Collections(CollectionsOptions(users=2)), None),
     ):
         trials = chosen(study, world)
         right = iter([scale.high if trial.at_least is not None else scale.low for trial in trials.trials])
         columns = rated(asked(world, lambda *_: next(right), trials), world, tmp_path, facts)  # noqa: B023
-        for measure in study.measures(columns):
-            found = figure(measure, columns)
+        for metric in study.metrics(columns):
+            found = metric_record(metric, columns)
             assert found["estimate"] == 1.0
             assert 0.3 < found["low"] < 1.0 == found["high"]
 
@@ -214,7 +214,7 @@ def test_a_failed_rating_is_recorded_as_failed_counted_and_no_rating(world: Worl
     records = asked(world, lambda *_: next(answers), trials)
     assert [one["rating"] is None for one in records] == [number % 4 == 0 for number in range(len(records))]
     columns = rated(records, world, tmp_path)
-    found = figure(success_share(columns, "positive"), columns)
+    found = metric_record(success_share(columns, "positive"), columns)
     assert found["ratings"] == len(records)
     assert found["failed"] == len(records) // 4
     assert found["estimate"] == 1.0
@@ -224,24 +224,24 @@ def test_no_rating_depends_on_how_many_trials_are_put_together(
     worlds: dict[str, World], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = assemble(EnvironmentConfig(plugin="movies", perturbator="gaussian"))
-    trials = chosen(Collections(CollectionsOptions(people=2)), world)
-    at_once = list(ask(world, trials, seed=3))
-    monkeypatch.setattr(asking, "AT_ONCE", 7)
-    assert list(ask(world, trials, seed=3)) == at_once
-    assert list(ask(world, trials, seed=4)) != at_once
+    trials = chosen(Collections(CollectionsOptions(users=2)), world)
+    at_once = list(run_trials(world, trials, seed=3))
+    monkeypatch.setattr(trials_module, "AT_ONCE", 7)
+    assert list(run_trials(world, trials, seed=3)) == at_once
+    assert list(run_trials(world, trials, seed=4)) != at_once
 
 
 def test_what_counts_is_the_rating_after_the_perturbator() -> None:
     world = assemble(EnvironmentConfig(plugin="movies", perturbator="gaussian:sd=3"))
-    records = list(ask(world, chosen(Sampling(SamplingOptions(pairs=200)), world), seed=3))
-    assert sum(one["answered"] != one["rating"] for one in records) > 100
+    records = list(run_trials(world, chosen(Sampling(SamplingOptions(pairs=200)), world), seed=3))
+    assert sum(one["raw_rating"] != one["rating"] for one in records) > 100
     assert all(world.domain.scale.contains(one["rating"]) for one in records)
 
 
 def test_a_record_says_what_was_in_memory_and_what_of_it_was_retrieved(worlds: dict[str, World]) -> None:
     world = worlds["movies"]
-    trials = chosen(Collections(CollectionsOptions(people=1)), world)
-    for trial, one in zip(trials.trials, ask(world, trials, seed=3), strict=True):
+    trials = chosen(Collections(CollectionsOptions(users=1)), world)
+    for trial, one in zip(trials.trials, run_trials(world, trials, seed=3), strict=True):
         assert [world.catalog.index[item] for item, _ in one["memory"]] == [item for item, _ in trial.memory]
         assert len(set(one["remembered"])) == min(3, len(trial.memory))
         assert all(0 <= place < len(trial.memory) for place in one["remembered"])
@@ -251,10 +251,10 @@ def test_a_record_says_what_was_in_memory_and_what_of_it_was_retrieved(worlds: d
 # ------------------------------------------------------------------------------------------ the figures
 
 
-def columns(ratings: Sequence[float], clusters: Sequence[str], **more: Any) -> Rated:
+def columns(ratings: Sequence[float], clusters: Sequence[str], **more: Any) -> RatedTrials:
     values = np.array(ratings, dtype=np.float64)
     count = len(values)
-    return Rated(
+    return RatedTrials(
         values,
         np.where(np.isnan(values), np.nan, values >= 8),
         np.array(more.get("sides", ["positive"] * count)),
@@ -279,54 +279,54 @@ def test_the_bootstrap_draws_whole_clusters_the_same_way_every_time() -> None:
     ratings = np.where(rng.random(40) < 0.5, 10.0, 1.0).repeat(25)
     alone = columns(ratings, [f"t{number}" for number in range(1000)])
     together = columns(ratings, np.repeat([f"p{number}" for number in range(40)], 25).tolist())
-    narrow, wide = (figure(success_share(some, "positive"), some) for some in (alone, together))
+    narrow, wide = (metric_record(success_share(some, "positive"), some) for some in (alone, together))
     assert (narrow["interval"], wide["interval"]) == ("Wilson", "bootstrap")
     assert narrow["estimate"] == wide["estimate"]
     spread = [found["high"] - found["low"] for found in (narrow, wide)]
     assert spread[1] / spread[0] == pytest.approx(5, rel=0.15)  # 25 equal answers are one
-    assert figure(success_share(together, "positive"), together) == wide
+    assert metric_record(success_share(together, "positive"), together) == wide
 
 
 def test_where_all_agree_an_interval_is_still_no_point() -> None:
     found = columns([10.0] * 40, [f"p{number % 8}" for number in range(40)])
-    told = figure(success_share(found, "positive"), found)
+    told = metric_record(success_share(found, "positive"), found)
     assert told["interval"] == "Wilson over clusters"
     assert (told["low"], told["high"]) == pytest.approx(wilson(8, 8), abs=1e-6)
 
 
 def test_the_mean_of_both_sides_counts_each_side_half() -> None:
     found = columns([10, 10, 10, 1, 9], list("aabbc"), sides=["positive"] * 3 + ["negative"] * 2)
-    assert figure(mean_of_both_shares(found), found)["estimate"] == (1.0 + 0.5) / 2
+    assert metric_record(mean_of_both_shares(found), found)["estimate"] == (1.0 + 0.5) / 2
 
 
 def test_where_nothing_was_answered_there_is_no_figure() -> None:
     found = columns([np.nan] * 3, list("abc"))
-    told = figure(success_share(found, "positive"), found)
+    told = metric_record(success_share(found, "positive"), found)
     assert (told["estimate"], told["low"], told["failed"], told["interval"]) == (None, None, 3, "")
 
 
 def test_the_distance_is_half_the_sum_of_differences_of_shares() -> None:
     from scipy.spatial.distance import cityblock
 
-    people = [0.05, 0.05, 0.1, 0.1, 0.1, 0.1, 0.1, 0.2, 0.1, 0.1]
+    users = [0.05, 0.05, 0.1, 0.1, 0.1, 0.1, 0.1, 0.2, 0.1, 0.1]
     rng = np.random.default_rng(1)
-    ratings = rng.choice(np.arange(1.0, 11.0), 500, p=people[::-1])
-    found = columns([*ratings, np.nan], [f"p{number % 50}" for number in range(501)], facts={"people": people})
-    told = figure(Sampling().measures(found)[0], found)
+    ratings = rng.choice(np.arange(1.0, 11.0), 500, p=users[::-1])
+    found = columns([*ratings, np.nan], [f"p{number % 50}" for number in range(501)], facts={"real_ratings": users})
+    told = metric_record(Sampling().metrics(found)[0], found)
     shares = np.bincount(ratings.astype(int), minlength=11)[1:] / 500
-    assert told["estimate"] == pytest.approx(cityblock(shares, people) / 2, abs=1e-6)
+    assert told["estimate"] == pytest.approx(cityblock(shares, users) / 2, abs=1e-6)
     assert told["better"] == "lower"
     assert told["failed"] == 1
 
 
 def test_the_interval_of_a_distance_allows_for_what_chance_adds_to_it() -> None:
-    people = np.array([0.05, 0.05, 0.1, 0.1, 0.1, 0.1, 0.1, 0.2, 0.1, 0.1])
-    truth = people + np.array([1, -1, 1, -1, 1, -1, 1, -1, 1, -1]) * 0.01
+    users = np.array([0.05, 0.05, 0.1, 0.1, 0.1, 0.1, 0.1, 0.2, 0.1, 0.1])
+    truth = users + np.array([1, -1, 1, -1, 1, -1, 1, -1, 1, -1]) * 0.01
     inside, above = [], []
     for seed in range(40):
         ratings = np.random.default_rng(seed).choice(np.arange(1.0, 11.0), 600, p=truth)
-        found = columns(ratings, [f"t{number}" for number in range(600)], facts={"people": people.tolist()})
-        told = figure(Sampling().measures(found)[0], found)
+        found = columns(ratings, [f"t{number}" for number in range(600)], facts={"real_ratings": users.tolist()})
+        told = metric_record(Sampling().metrics(found)[0], found)
         inside.append(told["low"] <= 0.05 <= told["high"])
         above.append(told["estimate"] > 0.05)
         assert told["low"] <= told["estimate"] <= told["high"]
@@ -381,12 +381,12 @@ def test_a_grid_is_every_combination_and_every_cell_has_a_folder_of_its_own(tmp_
         llm_raters=["0Shot_system_our", "1Shot_system_our"],
         retrievals=["last_3", "most_similar_3"],
         perturbators=["none", "gaussian"],
-        seeds=3,
+        num_seeds=3,
     )
-    found = cells(grid, tmp_path)
-    assert len(found) == (2 + 2) * 2 * 2 * 5 * 3 == len({cell.key for cell in found})
-    assert all(set(cell.key) <= set(_LETTERS) for cell in found)
-    assert {cell.seed for cell in found} == {42, 43, 44}
+    found = jobs(grid, tmp_path)
+    assert len(found) == (2 + 2) * 2 * 2 * 5 * 3 == len({job.key for job in found})
+    assert all(set(job.key) <= set(_LETTERS) for job in found)
+    assert {job.seed for job in found} == {42, 43, 44}
 
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
@@ -403,37 +403,37 @@ class Stops(InThisProcess):
         self.after = after
         self.done: list[str] = []
 
-    def run(self, cells: Sequence[Cell], on_ratings: Callable[[int], None]) -> Iterator[Cell]:
-        for cell in super().run(cells, on_ratings):
-            self.done.append(cell.key)
-            yield cell
+    def run(self, jobs: Sequence[Job], on_ratings: Callable[[int], None]) -> Iterator[Job]:
+        for job in super().run(jobs, on_ratings):
+            self.done.append(job.key)
+            yield job
             if len(self.done) == self.after:
                 raise KeyboardInterrupt
 
 
 def played(directory: Path, **more: Any) -> dict[str, Any]:
-    session = Ablation(config(**more), directory, Registry())
-    return session.play(InThisProcess(session.worlds))
+    episode = Ablation(config(**more), directory, Registry())
+    return episode.run(InThisProcess(episode.worlds))
 
 
 def records(directory: Path) -> dict[str, bytes]:
-    return {path.parent.name: path.read_bytes() for path in directory.glob("cells/*/records.jsonl")}
+    return {path.parent.name: path.read_bytes() for path in directory.glob("jobs/*/records.jsonl")}
 
 
 def test_the_results_come_from_the_records_alone_and_a_changed_record_changes_its_figure(tmp_path: Path) -> None:
     told = played(tmp_path / "a")
     assert told == json.loads((tmp_path / "a" / "results.json").read_text()) == results(tmp_path / "a", Registry())
-    for before in told["cells"]:
-        path = tmp_path / "a" / "cells" / before["cell"] / "records.jsonl"
+    for before in told["jobs"]:
+        path = tmp_path / "a" / "jobs" / before["job"] / "records.jsonl"
         lines = path.read_text().splitlines()
         kept = path.read_bytes()
         one = json.loads(lines[1])
         one["rating"] = 1 if one["rating"] > 5 else 10
         path.write_text("\n".join([lines[0], json.dumps(one), *lines[2:]]) + "\n")
         again = results(tmp_path / "a", Registry())
-        after = next(cell for cell in again["cells"] if cell["cell"] == before["cell"])
-        assert after["figures"][0]["estimate"] != before["figures"][0]["estimate"]
-        assert [cell for cell in again["cells"] if cell != after] == [cell for cell in told["cells"] if cell != before]
+        after = next(job for job in again["jobs"] if job["job"] == before["job"])
+        assert after["metrics"][0]["estimate"] != before["metrics"][0]["estimate"]
+        assert [job for job in again["jobs"] if job != after] == [job for job in told["jobs"] if job != before]
         path.write_bytes(kept)
     assert results(tmp_path / "a", Registry()) == told
 
@@ -441,15 +441,15 @@ def test_the_results_come_from_the_records_alone_and_a_changed_record_changes_it
 def test_a_sweep_that_was_stopped_goes_on_with_the_cells_that_are_missing(tmp_path: Path) -> None:
     grid = {"retrievals": ["last_2", "best_worst"]}
     whole = played(tmp_path / "whole", **grid)
-    session = Ablation(config(**grid), tmp_path / "part", Registry())
-    stopped = Stops(session.worlds, after=4)
+    episode = Ablation(config(**grid), tmp_path / "part", Registry())
+    stopped = Stops(episode.worlds, after=4)
     with pytest.raises(KeyboardInterrupt):
-        session.play(stopped)
+        episode.run(stopped)
     half = results(tmp_path / "part", Registry())
     assert len(half["missing"]) == 6
-    session = resumed(tmp_path / "part", Registry(), None, {})
-    rest = Stops(session.worlds, after=99)
-    told = session.play(rest)
+    episode = resumed(tmp_path / "part", Registry(), None, {})
+    rest = Stops(episode.worlds, after=99)
+    told = episode.run(rest)
     assert len(rest.done) == 6
     assert not set(rest.done) & set(stopped.done)
     assert told == whole
@@ -458,61 +458,61 @@ def test_a_sweep_that_was_stopped_goes_on_with_the_cells_that_are_missing(tmp_pa
 
 def test_a_cell_that_was_killed_while_it_was_written_is_done_again(tmp_path: Path) -> None:
     told = played(tmp_path / "a", studies=["sampling:pairs=40"])
-    (cell,) = told["cells"]
-    folder = tmp_path / "a" / "cells" / cell["cell"]
-    (folder / "cell.json").unlink()
+    (job,) = told["jobs"]
+    folder = tmp_path / "a" / "jobs" / job["job"]
+    (folder / "job.json").unlink()
     (folder / "records.jsonl").write_bytes((folder / "records.jsonl").read_bytes()[:500])
-    session = resumed(tmp_path / "a", Registry(), None, {})
-    assert session.play(InThisProcess(session.worlds)) == told
+    episode = resumed(tmp_path / "a", Registry(), None, {})
+    assert episode.run(InThisProcess(episode.worlds)) == told
 
 
 def test_several_processes_leave_the_same_as_one(tmp_path: Path) -> None:
-    grid = {"studies": ["sampling:pairs=50", "low_rating:items=1"], "seeds": 2}
+    grid = {"studies": ["sampling:pairs=50", "low_rating:items=1"], "num_seeds": 2}
     whole = played(tmp_path / "one", **grid)
-    session = Ablation(config(**grid), tmp_path / "two", Registry())
+    episode = Ablation(config(**grid), tmp_path / "two", Registry())
     counted: list[int] = []
-    assert session.play(Processes(2), counted.append) == whole
+    assert episode.run(Processes(2), counted.append) == whole
     assert sum(counted) == 2 * (50 + 32)
     assert records(tmp_path / "two") == records(tmp_path / "one")
 
 
 def test_an_error_in_another_process_is_told_as_it_is(tmp_path: Path) -> None:
     class Hindered(Processes):
-        def run(self, cells: Sequence[Cell], on_ratings: Callable[[int], None]) -> Any:
-            (tmp_path / "a" / "cells").write_text("a file in the way")
-            return super().run(cells, on_ratings)
+        def run(self, jobs: Sequence[Job], on_ratings: Callable[[int], None]) -> Any:
+            (tmp_path / "a" / "jobs").write_text("a file in the way")
+            return super().run(jobs, on_ratings)
 
-    session = Ablation(config(studies=["sampling:pairs=50"], seeds=2), tmp_path / "a", Registry())
+    episode = Ablation(config(studies=["sampling:pairs=50"], num_seeds=2), tmp_path / "a", Registry())
     with pytest.raises(Exception, match="cannot be written: Not a directory") as raised:
-        session.play(Hindered(2))
+        episode.run(Hindered(2))
     assert type(raised.value).__module__ == "emosim_core.errors"
 
 
 def test_every_way_of_answering_meets_the_same_trials_and_differences_are_told_with_their_better_one(
     tmp_path: Path,
 ) -> None:
-    told = played(tmp_path / "a", retrievals=["none", "most_similar_3"], studies=["collections:people=20"])
-    heads = [read(path.parent).asked for path in (tmp_path / "a").glob("cells/*/records.jsonl")]
+    told = played(tmp_path / "a", retrievals=["none", "most_similar_3"], studies=["collections:users=20"])
+    heads = [read_job(path.parent).asked for path in (tmp_path / "a").glob("jobs/*/records.jsonl")]
     assert heads[0] == heads[1]
     sides = {one["side"]: one for one in told["differences"]}
     assert set(sides) == {"positive", "negative"}
     shares = {
-        (cell["answers"]["retrieval"], found["side"]): found["estimate"]
-        for cell in told["cells"]
-        for found in cell["figures"]
+        (job["variant"]["items_retrieval"], found["side"]): found["estimate"]
+        for job in told["jobs"]
+        for found in job["metrics"]
     }
     for side, one in sides.items():
-        assert one["differs"] == ["retrieval"]
+        assert one["differs"] == ["items_retrieval"]
         assert one["estimate"] == pytest.approx(shares["none", side] - shares["most_similar_3", side], abs=1e-5)
         assert one["low"] <= one["estimate"] <= one["high"] < 0  # who remembers nothing cannot know better
 
 
 def test_seeds_are_told_one_by_one_and_together(tmp_path: Path) -> None:
-    told = played(tmp_path / "a", studies=["sampling:pairs=300"], seeds=3)
-    assert [cell["seed"] for cell in told["cells"]] == [42, 43, 44]
+    told = played(tmp_path / "a", studies=["sampling:pairs=300"], num_seeds=3)
+    assert [job["seed"] for job in told["jobs"]] == [42, 43, 44]
     (pooled,) = told["pooled"]
     assert pooled["seeds"] == [42, 43, 44]
-    assert pooled["figures"][0]["ratings"] == 900
+    assert pooled["metrics"][0]["ratings"] == 900
     table = (tmp_path / "a" / "results.csv").read_text().splitlines()
     assert table[0].startswith("of,study,rater,model,retrieval,perturbator,seed,measure,side,estimate,low,high")
     assert len(table) == 1 + 3 + 1
@@ -533,7 +533,7 @@ def test_damaged_records_are_named_with_their_line(
     tmp_path: Path, change: Callable[[list[str]], list[str]], said: str
 ) -> None:
     played(tmp_path / "a", studies=["sampling:pairs=60"])
-    (path,) = (tmp_path / "a").glob("cells/*/records.jsonl")
+    (path,) = (tmp_path / "a").glob("jobs/*/records.jsonl")
     lines = change(path.read_text().splitlines())
     path.write_text("".join(f"{line}\n" for line in lines))
     with pytest.raises(RunError, match=said):
@@ -545,8 +545,8 @@ def test_what_is_resumed_must_be_answered_as_it_was_begun(tmp_path: Path) -> Non
     path = tmp_path / "a" / "manifest.json"
     manifest = json.loads(path.read_text())
     manifest["data"]["items_sha256"] = "0"
-    manifest["ways"][0]["parts"]["rater"]["provider"] = "emosim-core 0.0.1"
+    manifest["variants"][0]["parts"]["rater"]["provider"] = "emosim-core 0.0.1"
     path.write_text(json.dumps(manifest))
-    session = resumed(tmp_path / "a", Registry(), None, {})
+    episode = resumed(tmp_path / "a", Registry(), None, {})
     with pytest.raises(RunError, match=r"cannot be resumed(?s:.*)items_sha256(?s:.*)rater: .*emosim-core 0\.0\.1"):
-        session.play(InThisProcess(session.worlds))
+        episode.run(InThisProcess(episode.worlds))

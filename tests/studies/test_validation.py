@@ -16,9 +16,9 @@ from emosim_core.components.base import RatingRequest, Situation
 from emosim_core.errors import ConfigurationError, DataError, RunError
 from emosim_core.hooks import Registry
 from emosim_core.studies.validation import Validation, ValidationConfig
-from emosim_core.studies.validation_figures import SIMULATED, figures
-from emosim_core.studies.validation_people import MEASURED, UNTOUCHED
 from emosim_core.studies.validation_records import read_lines
+from emosim_core.studies.validation_results import SIMULATED, compute_results
+from emosim_core.studies.validation_users import TEST, VALIDATION
 
 pytest.importorskip("surprise")
 
@@ -32,7 +32,7 @@ def config(folder: Path, **more: Any) -> ValidationConfig:
 def done(movielens: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The directory of a validation of made-up people."""
     directory = tmp_path_factory.mktemp("validations") / "done"
-    Validation(config(movielens), Registry()).play(directory)
+    Validation(config(movielens), Registry()).run(directory)
     return directory
 
 
@@ -46,13 +46,13 @@ def change(directory: Path, name: str, **values: Any) -> None:
     path = directory / f"{name}.jsonl"
     records = [json.loads(line) for line in path.read_text().splitlines()]
     for record in records:
-        if record["group"] == MEASURED:
+        if record["user_split"] == VALIDATION:
             record.update(values)
     path.write_text("".join(json.dumps(record) + "\n" for record in records))
 
 
 def test_every_figure_follows_from_the_records(done: Path) -> None:
-    assert figures(done) == json.loads((done / "validation.json").read_text())
+    assert compute_results(done) == json.loads((done / "validation.json").read_text())
 
 
 @pytest.mark.parametrize(
@@ -60,36 +60,36 @@ def test_every_figure_follows_from_the_records(done: Path) -> None:
     [
         ("ratings", {"expected": 1}, "ratings"),
         ("ratings", {"answer": 1}, "distribution"),
-        ("ratings", {"real": 1}, "people_apart"),
+        ("ratings", {"real": 1}, "between_users"),
         ("choices", {"score": 0}, "choices"),
         ("activity", {"activity_3": [1]}, "activity"),
         ("recommended", {"ratings": [1]}, "recommenders"),
     ],
 )
 def test_a_changed_record_changes_the_figure(copy: Path, name: str, values: dict[str, Any], part: str) -> None:
-    before = figures(copy)["groups"]
+    before = compute_results(copy)["user_splits"]
     change(copy, name, **values)
-    after = figures(copy)["groups"]
-    assert after[MEASURED][part] != before[MEASURED][part]
-    assert after[UNTOUCHED] == before[UNTOUCHED]
+    after = compute_results(copy)["user_splits"]
+    assert after[VALIDATION][part] != before[VALIDATION][part]
+    assert after[TEST] == before[TEST]
 
 
 def test_figures_of_ratings_are_what_they_are_called(done: Path) -> None:
-    lines = [line for line in read_lines(done, "ratings") if line["group"] == MEASURED]
+    lines = [line for line in read_lines(done, "ratings") if line["user_split"] == VALIDATION]
     off = np.array([line["expected"] - line["real"] for line in lines]) / 2
-    told = figures(done)["groups"][MEASURED]
+    told = compute_results(done)["user_splits"][VALIDATION]
     assert told["ratings"][SIMULATED]["rmse"]["estimate"] == pytest.approx(np.sqrt((off**2).mean()), abs=1e-5)
     assert told["ratings"][SIMULATED]["mae"]["estimate"] == pytest.approx(np.abs(off).mean(), abs=1e-5)
     shares = [np.mean([line[key] == level for line in lines]) for key in ("real", "answer") for level in range(1, 11)]
     distance = np.abs(np.array(shares[:10]) - shares[10:]).sum() / 2
-    found = told["distribution"]["ways"][SIMULATED]["total_variation"]["estimate"]
+    found = told["distribution"]["variants"][SIMULATED]["total_variation"]["estimate"]
     assert found == pytest.approx(distance, abs=1e-5)
 
 
 def test_no_rating_of_the_measured_is_known_to_the_public(movielens: Path, tmp_path: Path) -> None:
     """Whoever is measured may rate otherwise: nothing that is known of the films changes."""
-    session = Validation(config(movielens), Registry())
-    measured = {person.id for people in session.measured.values() for person in people}
+    episode = Validation(config(movielens), Registry())
+    measured = {real_user.id for real_users in episode.measured.values() for real_user in real_users}
     folder = tmp_path / "other"
     shutil.copytree(movielens, folder)
     rows = (folder / "ratings.csv").read_text().splitlines()
@@ -97,17 +97,17 @@ def test_no_rating_of_the_measured_is_known_to_the_public(movielens: Path, tmp_p
     kept = [new if new.split(",")[0] in measured else old for old, new in zip(rows[1:], changed, strict=True)]
     (folder / "ratings.csv").write_text("\n".join([rows[0], *kept]) + "\n")
     other = Validation(config(folder), Registry())
-    assert other.world.catalog.items == session.world.catalog.items
+    assert other.world.catalog.items == episode.world.catalog.items
 
 
 def test_what_is_held_out_moves_no_answer(movielens: Path, tmp_path: Path) -> None:
-    sessions = [Validation(config(movielens), Registry()) for _ in range(2)]
-    for people in sessions[1].groups.values():
-        for person in people:
-            person.values[person.remembered :] = 1.0
-    for name, session in zip(("first", "second"), sessions, strict=True):
-        session.play(tmp_path / name)
-    for name, keys in (("ratings", ("answer", "expected", "beside")), ("choices", ("score", "beside"))):
+    episodes = [Validation(config(movielens), Registry()) for _ in range(2)]
+    for real_users in episodes[1].user_splits.values():
+        for real_user in real_users:
+            real_user.values[real_user.past_count :] = 1.0
+    for name, episode in zip(("first", "second"), episodes, strict=True):
+        episode.run(tmp_path / name)
+    for name, keys in (("ratings", ("answer", "expected", "baselines")), ("choices", ("score", "baselines"))):
         first, second = (read_lines(tmp_path / one, name) for one in ("first", "second"))
         assert [[line[key] for key in keys] for line in first] == [[line[key] for key in keys] for line in second]
 
@@ -115,32 +115,35 @@ def test_what_is_held_out_moves_no_answer(movielens: Path, tmp_path: Path) -> No
 def test_the_same_seed_writes_the_same_records_and_another_seed_others(
     done: Path, movielens: Path, tmp_path: Path
 ) -> None:
-    Validation(config(movielens), Registry()).play(tmp_path / "again")
-    Validation(config(movielens, seed=7), Registry()).play(tmp_path / "other")
-    for name in ("people", "ratings", "choices", "activity", "recommended"):
+    Validation(config(movielens), Registry()).run(tmp_path / "again")
+    Validation(config(movielens, seed=7), Registry()).run(tmp_path / "other")
+    for name in ("users", "ratings", "choices", "activity", "recommended"):
         assert (tmp_path / "again" / f"{name}.jsonl").read_bytes() == (done / f"{name}.jsonl").read_bytes()
     assert (tmp_path / "other" / "ratings.jsonl").read_bytes() != (done / "ratings.jsonl").read_bytes()
 
 
-def test_people_who_follow_their_taste_are_told_from_a_coin(done: Path) -> None:
-    for group in figures(done)["groups"].values():
-        ways = group["choices"]["1:1"]
-        assert ways[SIMULATED]["auc"]["estimate"] > ways["matrix factorisation"]["auc"]["estimate"]
-        assert ways[SIMULATED]["auc"]["low"] > 0.6
-        assert group["ratings"][SIMULATED]["rmse"]["estimate"] < group["ratings"]["item's mean"]["rmse"]["estimate"]
-        assert group["activity"] == {"shift": {"estimate": 0.0, "low": 0.0, "high": 0.0}, "holds": True}
+def test_users_who_follow_their_taste_are_told_from_a_coin(done: Path) -> None:
+    for user_split in compute_results(done)["user_splits"].values():
+        variants = user_split["choices"]["1:1"]
+        assert variants[SIMULATED]["auc"]["estimate"] > variants["matrix factorization"]["auc"]["estimate"]
+        assert variants[SIMULATED]["auc"]["low"] > 0.6
+        assert (
+            user_split["ratings"][SIMULATED]["rmse"]["estimate"]
+            < user_split["ratings"]["item's mean"]["rmse"]["estimate"]
+        )
+        assert user_split["activity"] == {"shift": {"estimate": 0.0, "low": 0.0, "high": 0.0}, "holds": True}
 
 
-def test_fewer_people_and_items_may_be_asked(movielens: Path, tmp_path: Path) -> None:
-    session = Validation(config(movielens, people=3, asked=4, held_out=5, negatives=(2,)), Registry())
-    told = session.play(tmp_path / "few")
-    assert told["groups"][MEASURED]["people"] == 3
-    assert told["groups"][MEASURED]["held_out_ratings"] == 15
-    assert set(told["groups"][MEASURED]["choices"]) == {"1:2", "matched"}
-    chosen = [line for line in read_lines(tmp_path / "few", "choices") if line["group"] == MEASURED]
+def test_fewer_users_and_items_may_be_asked(movielens: Path, tmp_path: Path) -> None:
+    episode = Validation(config(movielens, max_users=3, max_positives=4, max_heldout=5, negatives=(2,)), Registry())
+    told = episode.run(tmp_path / "few")
+    assert told["user_splits"][VALIDATION]["users"] == 3
+    assert told["user_splits"][VALIDATION]["heldout_ratings"] == 15
+    assert set(told["user_splits"][VALIDATION]["choices"]) == {"1:2", "matched"}
+    chosen = [line for line in read_lines(tmp_path / "few", "choices") if line["user_split"] == VALIDATION]
     assert [line["set"] for line in chosen].count("chosen") == 12
     assert [line["set"] for line in chosen].count("random") == 24
-    assert session.questions == 6 * 5 + 9 * 4 * (2 + 2) + 2 * 6 * 4 + 6 * 20 * 3
+    assert episode.questions == 6 * 5 + 9 * 4 * (2 + 2) + 2 * 6 * 4 + 6 * 20 * 3
 
 
 class Contrary(Rater):
@@ -164,36 +167,36 @@ class Telling(Contrary):
         return np.array([[float(request.catalog.items[item].id == "ml-1") for item in request.items[0].tolist()]])
 
 
-def play(rater: type[Rater], movielens: Path, directory: Path) -> dict[str, Any]:
-    session = Validation(config(movielens), Registry())
-    session.world.rater = rater()
-    return session.play(directory)
+def run(rater: type[Rater], movielens: Path, directory: Path) -> dict[str, Any]:
+    episode = Validation(config(movielens), Registry())
+    episode.world.rater = rater()
+    return episode.run(directory)
 
 
 def test_a_rater_that_tells_ratings_alone_is_measured_by_them(movielens: Path, tmp_path: Path) -> None:
-    told = play(Contrary, movielens, tmp_path / "out")
+    told = run(Contrary, movielens, tmp_path / "out")
     assert told["interest"] is False
     for line in read_lines(tmp_path / "out", "ratings"):
         assert line["answer"] == line["expected"]
     assert all(line["score"] in range(1, 11) for line in read_lines(tmp_path / "out", "choices"))
-    assert not told["groups"][MEASURED]["activity"]["holds"]
-    assert told["groups"][MEASURED]["activity"]["shift"]["estimate"] > 3
+    assert not told["user_splits"][VALIDATION]["activity"]["holds"]
+    assert told["user_splits"][VALIDATION]["activity"]["shift"]["estimate"] > 3
 
 
 def test_a_rater_is_asked_what_it_would_choose(movielens: Path, tmp_path: Path) -> None:
-    told = play(Telling, movielens, tmp_path / "out")
+    told = run(Telling, movielens, tmp_path / "out")
     assert told["interest"] is True
     for line in read_lines(tmp_path / "out", "choices"):
         assert line["score"] == (line["item"] == "ml-1")
 
 
 def test_failed_ratings_are_counted_and_left_out(movielens: Path, tmp_path: Path) -> None:
-    told = play(Failing, movielens, tmp_path / "out")
+    told = run(Failing, movielens, tmp_path / "out")
     failed = sum(line["answer"] is None for line in read_lines(tmp_path / "out", "ratings"))
-    assert failed == sum(group["failed_ratings"] for group in told["groups"].values()) > 0
+    assert failed == sum(user_split["failed_ratings"] for user_split in told["user_splits"].values()) > 0
 
 
-def test_items_without_ratings_of_people_are_an_error() -> None:
+def test_items_without_ratings_of_users_are_an_error() -> None:
     with pytest.raises(ConfigurationError, match="no ratings of single people come with these items"):
         Validation(ValidationConfig(environment={"plugin": "movies"}, ratings="sample"), Registry())
 
@@ -205,19 +208,19 @@ def test_data_that_are_not_there_are_an_error(tmp_path: Path) -> None:
 
 def test_nothing_is_written_over(done: Path, movielens: Path) -> None:
     with pytest.raises(RunError, match="exists already"):
-        Validation(config(movielens), Registry()).play(done)
+        Validation(config(movielens), Registry()).run(done)
 
 
 def test_a_directory_of_another_kind_or_a_damaged_one_is_an_error(copy: Path, tmp_path: Path) -> None:
     (copy / "choices.jsonl").write_text("{\n")
     with pytest.raises(RunError, match="line 1: is not JSON"):
-        figures(copy)
+        compute_results(copy)
     (copy / "choices.jsonl").unlink()
     with pytest.raises(RunError, match=r"has no choices\.jsonl"):
-        figures(copy)
+        compute_results(copy)
     (tmp_path / "manifest.json").write_text('{"kind": "run"}')
     with pytest.raises(RunError, match="holds no validation"):
-        figures(tmp_path)
+        compute_results(tmp_path)
 
 
 def test_components_are_recorded_with_their_options(done: Path) -> None:
@@ -228,8 +231,8 @@ def test_components_are_recorded_with_their_options(done: Path) -> None:
 
 
 REACHED = {
-    MEASURED: ("F1, 1:9", "area under the curve, matched in popularity", "root mean squared error, stars of 5"),
-    UNTOUCHED: (
+    VALIDATION: ("F1, 1:9", "area under the curve, matched in popularity", "root mean squared error, stars of 5"),
+    TEST: (
         *("accuracy, 1:1", "F1, 1:9", "area under the curve, matched in popularity"),
         *("total variation of all ratings", "root mean squared error, stars of 5"),
     ),
@@ -239,17 +242,17 @@ REACHED = {
 
 @pytest.mark.slow
 @pytest.mark.skipif("EMOSIM_REAL_DATA" not in os.environ, reason="EMOSIM_REAL_DATA names no folder of real data")
-def test_targets_hold_on_real_people_that_nothing_was_fitted_on(tmp_path: Path) -> None:
+def test_targets_hold_on_real_users_that_nothing_was_fitted_on(tmp_path: Path) -> None:
     folder = Path(os.environ["EMOSIM_REAL_DATA"]) / "movielens-small"
-    told = Validation(config(folder, negatives=(1, 3, 9)), Registry()).play(tmp_path / "real")
-    held = {(one["group"], one["target"]) for one in told["targets"] if one["holds"]}
-    assert {(group, name) for group, names in REACHED.items() for name in names} <= held
-    for group in told["groups"].values():
-        errors = group["ratings"]
+    told = Validation(config(folder, negatives=(1, 3, 9)), Registry()).run(tmp_path / "real")
+    held = {(one["user_split"], one["target"]) for one in told["targets"] if one["holds"]}
+    assert {(user_split, name) for user_split, names in REACHED.items() for name in names} <= held
+    for user_split in told["user_splits"].values():
+        errors = user_split["ratings"]
         others = [errors[name]["rmse"]["estimate"] for name in list(errors)[2:]]
         assert errors[SIMULATED]["rmse"]["estimate"] < min(others)
         for test in ("1:1", "1:3", "1:9", "matched"):
-            ways = group["choices"][test]
-            assert ways[SIMULATED]["auc"]["low"] > ways["popularity alone"]["auc"]["estimate"]
-        assert group["recommenders"]["holds"]
-        assert group["activity"]["holds"]
+            variants = user_split["choices"][test]
+            assert variants[SIMULATED]["auc"]["low"] > variants["popularity alone"]["auc"]["estimate"]
+        assert user_split["recommenders"]["holds"]
+        assert user_split["activity"]["holds"]

@@ -18,7 +18,7 @@ import pytest
 
 from emosim_core.testing import Answer, ChatServer
 
-Told = tuple[int, dict[str, str], bytes]
+TrainingProgress = tuple[int, dict[str, str], bytes]
 
 
 def raw_connection(server: ChatServer) -> socket.socket:
@@ -33,7 +33,7 @@ def connection(server: ChatServer) -> Iterator[http.client.HTTPConnection]:
         yield one
 
 
-def ask(one: http.client.HTTPConnection, text: str = "hello", path: str = "/v1/chat/completions") -> Told:
+def ask(one: http.client.HTTPConnection, text: str = "hello", path: str = "/v1/chat/completions") -> TrainingProgress:
     """Status, headers and body of the answer to a question."""
     body = json.dumps({"model": "m", "messages": [{"role": "user", "content": text}]})
     one.request("POST", path, body, {"Content-Type": "application/json", "Authorization": "Bearer key"})
@@ -180,7 +180,7 @@ def test_an_error_of_the_script_is_answered_and_raised_when_the_server_is_left()
         with ChatServer(script) as server, connection(server) as one:
             told.append(ask(one))
 
-    told: list[Told] = []
+    told: list[TrainingProgress] = []
     with pytest.raises(ZeroDivisionError, match="in the script"):
         asked()
     assert told[0][0] == 500

@@ -66,7 +66,7 @@ def test_a_right_plugin_passes_and_everything_is_told(quick: Any, installed: Any
         "  ok      no other plugin provides its names",
     ]
     assert lines[3] == "retrieval strategy x_oldest"
-    assert "  ok      a person gets the same alone as among others" in lines
+    assert "  ok      a user gets the same alone as among others" in lines
     assert lines[-1] == f"{len(lines) - 3} checks passed, 0 failed, 0 skipped"
     assert done.err == ""
 

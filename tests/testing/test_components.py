@@ -14,7 +14,7 @@ from emosim_core.testing.worlds import FIVE, TEN
 
 ALL = [(component.kind, component.name) for component in Registry(only=[]).records[0].components]
 
-LEARNING_FROM_LOGS = ("item_knn", "user_knn", "matrix_factorisation", "svdpp")
+LEARNING_FROM_LOGS = ("item_knn", "user_knn", "matrix_factorization", "svdpp")
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def recommender_folder(tmp_path: Path) -> Path:
     from emosim_core.training.torch_side.files import actor_bytes, empty_actor
 
     net = {
-        "kind": "mlp", "people": 12, "items": 40, "features": 6, "history_length": 10, "low": 1.0, "high": 5.0,
+        "kind": "mlp", "num_users": 12, "items": 40, "features": 6, "history_length": 10, "low": 1.0, "high": 5.0,
         "max_steps": 50, "embedding_dim": 32, "hidden": [8],
     }  # fmt: skip
     told = {
@@ -116,7 +116,7 @@ def test_they_keep_to_it_with_options(kind: str, component: Any) -> None:
         ("policy", "similar_to_liked"),
     ],
 )
-def test_they_keep_to_it_among_the_items_and_people_of_a_domain(domain: str, kind: str, component: str) -> None:
+def test_they_keep_to_it_among_the_items_and_users_of_a_domain(domain: str, kind: str, component: str) -> None:
     assert len(kept(run_suite(SUITES[kind], component=component, domain=domain))) > 4
 
 

@@ -16,12 +16,12 @@ import pytest
 
 from emosim_core import (
     Item,
+    ItemLoader,
     LoadedItems,
-    Loader,
-    Measure,
+    Metric,
     Perturbator,
     Policy,
-    Rated,
+    RatedTrials,
     Rater,
     Ratings,
     Retrieval,
@@ -38,7 +38,7 @@ from emosim_core import (
 from emosim_core.errors import LLMAuthenticationError, LLMMalformedError, LLMTransientError, PluginError
 from emosim_core.llm.backend import LLMBackend
 from emosim_core.llm.chat import ChatAnswer, ChatRequest, Message, Usage
-from emosim_core.llm.prompter import Prompter, Reply
+from emosim_core.llm.prompt_strategy import PromptStrategy, Reply
 from emosim_core.testing import (
     RULES,
     BrokenRuleError,
@@ -49,7 +49,7 @@ from emosim_core.testing import (
     Outcome,
     PerturbatorConformance,
     PolicyConformance,
-    PrompterConformance,
+    PromptStrategyConformance,
     RaterConformance,
     RetrievalConformance,
     RewardShapingConformance,
@@ -215,7 +215,7 @@ class BetterTheNextTime(Rater):
         self.asked = 0
 
     def rate_batch(self, request: Any, draws: Any) -> Any:
-        self.asked += len(request.people) > 1
+        self.asked += len(request.users) > 1
         return best_if(request, self.asked > 1)
 
 
@@ -270,7 +270,7 @@ class KeepsItsFirstTable(Rater):
 
 
 def of_activity(request: Any) -> Ratings:
-    return best_if(request, (request.population.traits[request.people, 0] == 3)[:, None])
+    return best_if(request, (request.population.traits[request.users, 0] == 3)[:, None])
 
 
 RATERS = [
@@ -290,7 +290,7 @@ RATERS = [
     ("rater-scale", "below, in the single form", a(Rater, rate=lambda self, situation, rng: 0.0)),
     ("rater-reason", "none", rating(lambda request: Ratings(worst(request), lambda row, place: None))),
     ("rater-reason", "an error", rating(lambda request: Ratings(worst(request), lambda row, place: {}[row]))),
-    ("rater-alone", "knows who else is asked", rating(lambda request: best_if(request, len(request.people) > 1))),
+    ("rater-alone", "knows who else is asked", rating(lambda request: best_if(request, len(request.users) > 1))),
     ("rater-alone", "one generator for all", OwnGenerator, "rater-repeats", "rater-prepares"),
     ("rater-repeats", "a state", BetterTheNextTime),
     ("rater-repeats", "a hidden generator", HiddenGenerator, "rater-alone", "rater-prepares", "rater-activity"),
@@ -394,7 +394,7 @@ def shaping(answer: Callable[[Any], Any], **more: Any) -> type:
 class Counting(RewardShaping):
     """Correct: only the first ten steps of a session give anything."""
 
-    endings = ()
+    end_reasons = ()
 
     def start(self, batch_size: int) -> None:
         self.steps = np.zeros(batch_size, dtype=np.intp)
@@ -469,13 +469,21 @@ SHAPINGS = [
         "of what was not consumed",
         shaping(lambda asked: (asked.ratings - asked.ratings.mean(axis=1, keepdims=True), going_on(asked))),
     ),
-    ("shaping-endings", "a text", shaping(lambda asked: (asked.ratings, going_on(asked)), endings="bored")),
-    ("shaping-endings", "a list", shaping(lambda asked: (asked.ratings, going_on(asked)), endings=["bored"])),
-    ("shaping-endings", "twice", shaping(lambda asked: (asked.ratings, going_on(asked)), endings=("a", "a"))),
-    ("shaping-endings", "empty", shaping(lambda asked: (asked.ratings, going_on(asked)), endings=("",))),
-    ("shaping-endings", "the core's", shaping(lambda asked: (asked.ratings, going_on(asked)), endings=("max_steps",))),
-    ("shaping-endings", "an unknown code", shaping(lambda asked: (asked.ratings, going_on(asked) + 2))),
-    ("shaping-endings", "ends without a reason", a(RewardShaping, endings=(), shape=lambda self, *asked: (1.0, True))),
+    ("shaping-end-reasons", "a text", shaping(lambda asked: (asked.ratings, going_on(asked)), end_reasons="bored")),
+    ("shaping-end-reasons", "a list", shaping(lambda asked: (asked.ratings, going_on(asked)), end_reasons=["bored"])),
+    ("shaping-end-reasons", "twice", shaping(lambda asked: (asked.ratings, going_on(asked)), end_reasons=("a", "a"))),
+    ("shaping-end-reasons", "empty", shaping(lambda asked: (asked.ratings, going_on(asked)), end_reasons=("",))),
+    (
+        "shaping-end-reasons",
+        "the core's",
+        shaping(lambda asked: (asked.ratings, going_on(asked)), end_reasons=("max_steps",)),
+    ),
+    ("shaping-end-reasons", "an unknown code", shaping(lambda asked: (asked.ratings, going_on(asked) + 2))),
+    (
+        "shaping-end-reasons",
+        "ends without a reason",
+        a(RewardShaping, end_reasons=(), shape=lambda self, *asked: (1.0, True)),
+    ),
     ("shaping-alone", "others' ratings", shaping(lambda asked: (asked.ratings * len(asked.rows), going_on(asked)))),
     ("shaping-alone", "state by place", CountsByPlace),
     ("shaping-alone", "begin() forgets everyone", BeginsForAll),
@@ -555,7 +563,7 @@ class WritesToWhatCame(InTurn):
         ratings -= ratings.mean()
 
 
-class SortsTheCatalogue(InTurn):
+class SortsTheCatalog(InTurn):
     def start(self, catalog: Any, slate: int, batch_size: int) -> None:
         super().start(catalog, slate, batch_size)
         catalog.public_ratings.sort()
@@ -593,7 +601,7 @@ POLICIES = [
     ("policy-reads", "the observations", WritesToTheSeen),
     ("policy-reads", "one person's observation", WritesToOneSeen),
     ("policy-reads", "what came of it", WritesToWhatCame),
-    ("policy-reads", "the catalogue", SortsTheCatalogue),
+    ("policy-reads", "the catalogue", SortsTheCatalog),
 ]
 
 
@@ -746,7 +754,7 @@ KEYED_BACKENDS = [
 # ------------------------------------------------------------------------------------------- prompting
 
 
-class NumberOnly(Prompter):
+class NumberOnly(PromptStrategy):
     """Correct: asks for a level of the scale, and reads a level."""
 
     def prepare(self, domain: Any, catalog: Any, population: Any) -> None:
@@ -790,22 +798,28 @@ class ReadsTheMiddle(NumberOnly):
         return Reply(3.0)
 
 
-PROMPTERS = [
-    ("prompter-asks", "nothing", a(NumberOnly, ask=Prompter.ask), "prompter-reads", "prompter-again"),
-    ("prompter-asks", "text", a(NumberOnly, ask=lambda self, request, row, place: "How good is it?")),
-    ("prompter-asks", "another question each time", AsksSomethingElse),
-    ("prompter-reads", "from 0 on", ReadsFromZero),
+PROMPT_STRATEGIES = [
     (
-        "prompter-reads",
+        "prompt-strategy-asks",
+        "nothing",
+        a(NumberOnly, ask=PromptStrategy.ask),
+        "prompt-strategy-reads",
+        "prompt-strategy-again",
+    ),
+    ("prompt-strategy-asks", "text", a(NumberOnly, ask=lambda self, request, row, place: "How good is it?")),
+    ("prompt-strategy-asks", "another question each time", AsksSomethingElse),
+    ("prompt-strategy-reads", "from 0 on", ReadsFromZero),
+    (
+        "prompt-strategy-reads",
         "cannot",
         a(NumberOnly, read=lambda self, answer: NumberOnly.read(self, None)),
-        "prompter-strict",
+        "prompt-strategy-strict",
     ),
-    ("prompter-strict", "the first number", ReadsTheFirstNumber),
-    ("prompter-strict", "no answer is middling", ReadsTheMiddle),
-    ("prompter-strict", "another error", a(NumberOnly, read=lambda self, answer: Reply(float(answer.text)))),
-    ("prompter-again", "the same question", a(NumberOnly, ask_again=lambda self, asked, answer, problem: asked)),
-    ("prompter-again", "cannot", a(NumberOnly, ask_again=Prompter.ask_again)),
+    ("prompt-strategy-strict", "the first number", ReadsTheFirstNumber),
+    ("prompt-strategy-strict", "no answer is middling", ReadsTheMiddle),
+    ("prompt-strategy-strict", "another error", a(NumberOnly, read=lambda self, answer: Reply(float(answer.text)))),
+    ("prompt-strategy-again", "the same question", a(NumberOnly, ask_again=lambda self, asked, answer, problem: asked)),
+    ("prompt-strategy-again", "cannot", a(NumberOnly, ask_again=PromptStrategy.ask_again)),
 ]
 
 
@@ -814,15 +828,15 @@ PROMPTERS = [
 
 @lru_cache
 def films() -> tuple[Item, ...]:
-    loaded = registry().resolve("items", "sample", "movies").build().load()
+    loaded = registry().resolve("item_loader", "sample", "movies").build().load()
     return tuple(loaded.items[:5])
 
 
 def bringing(items: Callable[[], Any], **more: Any) -> type:
-    return a(Loader, load=lambda self: LoadedItems(items(), **{name: make() for name, make in more.items()}))
+    return a(ItemLoader, load=lambda self: LoadedItems(items(), **{name: make() for name, make in more.items()}))
 
 
-class OtherOrder(Loader):
+class OtherOrder(ItemLoader):
     loaded = 0
 
     def load(self) -> LoadedItems:
@@ -830,12 +844,12 @@ class OtherOrder(Loader):
         return LoadedItems(films()[:: 1 if OtherOrder.loaded % 2 else -1])
 
 
-class OtherEmbeddings(Loader):
+class OtherEmbeddings(ItemLoader):
     def load(self) -> LoadedItems:
         return LoadedItems(films(), HIDDEN.normal(size=(5, 2)))
 
 
-class EmbeddingsOnce(Loader):
+class EmbeddingsOnce(ItemLoader):
     loaded = 0
 
     def load(self) -> LoadedItems:
@@ -844,12 +858,12 @@ class EmbeddingsOnce(Loader):
 
 
 ITEMS = [
-    ("items-type", "no LoadedItems", a(Loader, load=lambda self: films())),
+    ("items-type", "no LoadedItems", a(ItemLoader, load=lambda self: films())),
     ("items-type", "none", bringing(lambda: ())),
     ("items-type", "an id twice", bringing(lambda: films() + films()[:1])),
     ("items-type", "of no domain", bringing(lambda: (Item(id="i", title="t"),))),
     ("items-type", "an iterator", bringing(lambda: iter(films()))),
-    ("items-type", "an error", a(Loader, load=lambda self: {}["file"])),
+    ("items-type", "an error", a(ItemLoader, load=lambda self: {}["file"])),
     ("items-ratings", "of 100", bringing(lambda: (films()[0].model_copy(update={"public_rating": 77.0}),))),
     ("items-ratings", "0 for unknown", bringing(lambda: (films()[0].model_copy(update={"public_rating": 0.0}),))),
     ("items-embeddings", "too few", bringing(films, embeddings=lambda: np.ones((4, 2)))),
@@ -862,22 +876,22 @@ ITEMS = [
 ]
 
 
-def people(*names: str) -> list[User]:
+def users(*names: str) -> list[User]:
     return [User(id=name, name=name) for name in names]
 
 
-class OtherPeople(UserLoader):
+class OtherUsers(UserLoader):
     def load(self) -> list[User]:
-        return people(f"p{HIDDEN.random()}")
+        return users(f"p{HIDDEN.random()}")
 
 
 USERS = [
     ("users-type", "nobody", a(UserLoader, load=lambda self: [])),
     ("users-type", "names", a(UserLoader, load=lambda self: ["Ann"])),
-    ("users-type", "an id twice", a(UserLoader, load=lambda self: people("a", "a"))),
-    ("users-type", "an iterator", a(UserLoader, load=lambda self: iter(people("a")))),
+    ("users-type", "an id twice", a(UserLoader, load=lambda self: users("a", "a"))),
+    ("users-type", "an iterator", a(UserLoader, load=lambda self: iter(users("a")))),
     ("users-type", "an error", a(UserLoader, load=lambda self: {}["file"])),
-    ("users-again", "other people", OtherPeople),
+    ("users-again", "other people", OtherUsers),
 ]
 
 
@@ -890,8 +904,11 @@ class Everyone(Study):
     def trials(self, setting: StudySetting) -> Trials:
         item = int(setting.rng.integers(len(setting.catalog)))
         return Trials(
-            [setting.population.users[index] for index in setting.people],
-            [Trial(row, item, "positive", at_least=setting.domain.scale.high) for row in range(len(setting.people))],
+            [setting.population.users[index] for index in setting.user_indices],
+            [
+                Trial(row, item, "positive", at_least=setting.domain.scale.high)
+                for row in range(len(setting.user_indices))
+            ],
         )
 
 
@@ -905,8 +922,8 @@ def studying(**changes: Any) -> type:
     return a(Study, trials=trials)
 
 
-def measuring(measure: Callable[[Rated], Any]) -> type:
-    return a(Everyone, measures=lambda self, rated: measure(rated))
+def measuring(metric: Callable[[RatedTrials], Any]) -> type:
+    return a(Everyone, metrics=lambda self, rated: metric(rated))
 
 
 class OtherTrials(Study):
@@ -920,12 +937,12 @@ class WritesToTheSetting(Everyone):
         return super().trials(setting)
 
 
-def writing(rated: Rated) -> list[Measure]:
+def writing(rated: RatedTrials) -> list[Metric]:
     rated.ratings[0] += 1.0
     return [success_share(rated, "positive")]
 
 
-def measure_of(rated: Rated, **changes: Any) -> list[Measure]:
+def measure_of(rated: RatedTrials, **changes: Any) -> list[Metric]:
     return [replace(success_share(rated, "positive"), **changes)]
 
 
@@ -933,7 +950,7 @@ STUDIES: list[tuple[Any, ...]] = [
     ("study-trials", "none", a(Study, trials=lambda self, setting: Trials(setting.population.users, []))),
     ("study-trials", "no Trials", a(Study, trials=lambda self, setting: [])),
     ("study-trials", "an error", a(Study, trials=lambda self, setting: {}["trials"])),
-    ("study-trials", "somebody else", studying(person=99)),
+    ("study-trials", "somebody else", studying(user=99)),
     ("study-trials", "no such item", studying(item=-1)),
     (
         "study-trials",
@@ -944,16 +961,16 @@ STUDIES: list[tuple[Any, ...]] = [
     ("study-memory", "no such item", studying(memory=((4000, 2.0),))),
     ("study-sides", "another word", studying(side="good")),
     ("study-bounds", "off the scale", studying(at_most=11.0)),
-    ("study-repeats", "a hidden generator", OtherTrials, "study-measures"),
+    ("study-repeats", "a hidden generator", OtherTrials, "study-metrics"),
     ("study-reads", "writes to the items", WritesToTheSetting, "study-repeats"),
     ("study-reads", "writes to the ratings", measuring(writing)),
-    ("study-measures", "none", measuring(lambda rated: [])),
-    ("study-measures", "a number", measuring(lambda rated: [0.5])),
-    ("study-measures", "an error", measuring(lambda rated: {}["measures"])),
-    ("study-measures", "too few rows", measuring(lambda rated: measure_of(rated, sums=np.ones((1, 2))))),
-    ("study-measures", "a mean rating", measuring(lambda rated: measure_of(rated, value=lambda sums: sums[..., 1]))),
+    ("study-metrics", "none", measuring(lambda rated: [])),
+    ("study-metrics", "a number", measuring(lambda rated: [0.5])),
+    ("study-metrics", "an error", measuring(lambda rated: {}["measures"])),
+    ("study-metrics", "too few rows", measuring(lambda rated: measure_of(rated, sums=np.ones((1, 2))))),
+    ("study-metrics", "a mean rating", measuring(lambda rated: measure_of(rated, value=lambda sums: sums[..., 1]))),
     (
-        "study-measures",
+        "study-metrics",
         "one value of all",
         measuring(lambda rated: measure_of(rated, value=lambda sums: np.array(0.5))),
     ),
@@ -978,7 +995,7 @@ WRONG = [
         (PolicyConformance, POLICIES, {}),
         (LLMBackendConformance, BACKENDS, {}),
         (LLMBackendConformance, KEYED_BACKENDS, {"key_variable": KEY}),
-        (PrompterConformance, PROMPTERS, {}),
+        (PromptStrategyConformance, PROMPT_STRATEGIES, {}),
         (ItemLoaderConformance, ITEMS, {"domain": "movies"}),
         (UserLoaderConformance, USERS, {}),
         (StudyConformance, STUDIES, {}),
@@ -1040,7 +1057,7 @@ def test_a_wrong_component_breaks_its_rule_and_no_other(wrong: Wrong) -> None:
         (PolicyConformance, InTurn, {}),
         (PolicyConformance, a(Policy, recommend=lambda self, seen, rng: rng.permutation(40)[: self.slate]), {}),
         (PolicyConformance, a(Policy, recommend=lambda self, seen, rng: []), {}),
-        (PrompterConformance, NumberOnly, {}),
+        (PromptStrategyConformance, NumberOnly, {}),
         (LLMBackendConformance, Echo, {}),
         (LLMBackendConformance, Keyed, {"key_variable": KEY}),
         (LLMBackendConformance, choosing(_1=0.25, _3=0.75), {}),
@@ -1055,9 +1072,9 @@ def test_a_wrong_component_breaks_its_rule_and_no_other(wrong: Wrong) -> None:
             bringing(films, embeddings=lambda: np.array([[1, 2]] * 4 + [[np.nan, np.nan]])),
             {"domain": "movies"},
         ),
-        (UserLoaderConformance, a(UserLoader, load=lambda self: people("a", "b")), {}),
-        (UserLoaderConformance, a(UserLoader, load=lambda self: people(*self.categories)), {}),
-        (UserLoaderConformance, a(UserLoader, load=lambda self: people(*self.categories)), {"domain": "movies"}),
+        (UserLoaderConformance, a(UserLoader, load=lambda self: users("a", "b")), {}),
+        (UserLoaderConformance, a(UserLoader, load=lambda self: users(*self.categories)), {}),
+        (UserLoaderConformance, a(UserLoader, load=lambda self: users(*self.categories)), {"domain": "movies"}),
         (StudyConformance, Everyone, {}),
         (StudyConformance, Everyone, {"domain": "books"}),
         (StudyConformance, studying(memory=((0, 1.0), (3, 2.0))), {}),
@@ -1076,7 +1093,7 @@ PLUGIN = """
 import threading
 from pydantic import BaseModel, ConfigDict, Field
 from emosim_core import (
-    Component, DataError, Loader, LoadedItems, Retrieval, User, UserLoader, hookimpl
+    Component, DataError, ItemLoader, LoadedItems, Retrieval, User, UserLoader, hookimpl
 )
 EMOSIM_HOOK_VERSION = 1
 {before}
@@ -1100,7 +1117,7 @@ class Locked(Right):
     def __init__(self):
         self.lock = threading.Lock()
 
-class Items(Loader):
+class Items(ItemLoader):
     def __init__(self, options=None):
         self.path = options.path if options else "x"
 
@@ -1128,14 +1145,14 @@ PLAIN = {
     "component": '"retrieval", "odd", "A summary.", "emosim_odd:Right"',
 }
 
-SOURCE_OF_PEOPLE = {
+SOURCE_OF_USERS = {
     "hook": "user_loaders",
-    "component": '"users", "odd", "A summary.", "emosim_odd:People", "emosim_odd:Options", value="path"',
+    "component": '"user_loader", "odd", "A summary.", "emosim_odd:People", "emosim_odd:Options", value="path"',
     "field": 'Field(description="A file.")',
 }
 SOURCE_OF_ITEMS = {
     "hook": "item_loaders",
-    "component": '"items", "odd", "A.", "emosim_odd:Items", "emosim_odd:Options", value="path", domain="movies"',
+    "component": '"item_loader", "odd", "A.", "emosim_odd:Items", "emosim_odd:Options", value="path", domain="movies"',
     "field": 'Field(description="A file.")',
 }
 WITH_OPTIONS = {"component": '"retrieval", "odd", "A summary.", "emosim_odd:Right", "emosim_odd:Options"'}
@@ -1151,12 +1168,16 @@ PLUGINS: list[tuple[str, str, dict[str, str]]] = [
     ("plugin-options", "takes anything", WITH_OPTIONS | {"config": ""}),
     ("plugin-options", "does not describe", WITH_OPTIONS | {"field": '"x"'}),
     ("plugin-makes", "something else", {"component": '"retrieval", "odd", "A.", "emosim_odd:Options"'}),
-    ("plugin-makes", "cannot", {"component": '"items", "odd", "A.", "emosim_odd:People"', "hook": "item_loaders"}),
+    (
+        "plugin-makes",
+        "cannot",
+        {"component": '"item_loader", "odd", "A.", "emosim_odd:People"', "hook": "item_loaders"},
+    ),
     ("plugin-pickles", "a lambda", {"component": PLAIN["component"].replace("Right", "Lambda")}),
     ("plugin-pickles", "a lock", {"component": PLAIN["component"].replace("Right", "Locked")}),
-    ("users-missing", "another error", SOURCE_OF_PEOPLE | {"people": "return open(self.path)"}),
-    ("users-missing", "does not name it", SOURCE_OF_PEOPLE | {"people": 'raise DataError("a file", "is missing")'}),
-    ("users-missing", "nobody", SOURCE_OF_PEOPLE | {"people": "return []"}),
+    ("users-missing", "another error", SOURCE_OF_USERS | {"people": "return open(self.path)"}),
+    ("users-missing", "does not name it", SOURCE_OF_USERS | {"people": 'raise DataError("a file", "is missing")'}),
+    ("users-missing", "nobody", SOURCE_OF_USERS | {"people": "return []"}),
     ("items-missing", "no items", SOURCE_OF_ITEMS),
 ]
 
@@ -1177,7 +1198,7 @@ def installed_and_checked(installed: Any, changes: dict[str, str]) -> dict[str, 
     return found
 
 
-@pytest.mark.parametrize("changes", [{}, WITH_OPTIONS, SOURCE_OF_PEOPLE], ids=["plain", "options", "people"])
+@pytest.mark.parametrize("changes", [{}, WITH_OPTIONS, SOURCE_OF_USERS], ids=["plain", "options", "people"])
 def test_a_right_plugin_breaks_nothing(installed: Any, changes: dict[str, str]) -> None:
     assert installed_and_checked(installed, changes) == {}
 
@@ -1198,7 +1219,8 @@ DOMAIN = """
 import itertools
 from dataclasses import replace
 from emosim_core import (
-    Component, Domain, Example, Item, LoadedItems, Loader, RatingScale, StudyPeople, User, UserLoader, Words, hookimpl,
+    Component, Domain, Example, Item, ItemLoader, LoadedItems, RatingScale, StudyUsers, User, UserLoader, Words,
+    hookimpl,
     register_environment
 )
 EMOSIM_HOOK_VERSION = 1
@@ -1224,7 +1246,7 @@ class NotCarried(RatingScale):
 def domain():
     return replace(RIGHT, {fields})
 
-class Few(Loader):
+class Few(ItemLoader):
     def load(self):
         return LoadedItems([Item(id=f"i{{i}}", title="t", categories=("a",), public_rating=3) for i in range(20)])
 
@@ -1238,11 +1260,11 @@ def emosim_domains():
 
 @hookimpl
 def emosim_item_loaders():
-    yield Component("items", "few", "Twenty.", "emosim_odd:Few", domain="odd")
+    yield Component("item_loader", "few", "Twenty.", "emosim_odd:Few", domain="odd")
 
 @hookimpl
 def emosim_user_loaders():
-    yield Component("users", "some", "Some.", "emosim_odd:Some", domain="odd")
+    yield Component("user_loader", "some", "Some.", "emosim_odd:Some", domain="odd")
 """
 
 ODD = {"register": 'register_environment("odd")', "fields": "", "user": "", "domains": ("odd",)}
@@ -1275,19 +1297,19 @@ DOMAINS: list[tuple[str, str, dict[str, Any], set[str]]] = [
         set(),
     ),
     ("domain-examples", "no Example", {"fields": 'examples=[("p", "i", 5, "r")]'}, set()),
-    ("domain-study-people", "no StudyPeople", {"fields": "study_people={}"}, set()),
-    ("domain-study-people", "nobody strict", {"fields": "study_people=StudyPeople(LOVERS, [person('g')], [])"}, set()),
-    ("domain-study-people", "a name", {"fields": "study_people=StudyPeople(LOVERS, ['g'], [person('s')])"}, set()),
+    ("domain-study-users", "no StudyUsers", {"fields": "study_users={}"}, set()),
+    ("domain-study-users", "nobody strict", {"fields": "study_users=StudyUsers(LOVERS, [person('g')], [])"}, set()),
+    ("domain-study-users", "a name", {"fields": "study_users=StudyUsers(LOVERS, ['g'], [person('s')])"}, set()),
     (
-        "domain-study-people",
+        "domain-study-users",
         "no love",
-        {"fields": "study_people=StudyPeople({'b': LOVERS['a']}, [person('g')], [person('s')])"},
+        {"fields": "study_users=StudyUsers({'b': LOVERS['a']}, [person('g')], [person('s')])"},
         set(),
     ),
     (
-        "domain-study-people",
+        "domain-study-users",
         "the same person twice",
-        {"fields": "study_people=StudyPeople(LOVERS, [person('g')], [person('g')])"},
+        {"fields": "study_users=StudyUsers(LOVERS, [person('g')], [person('g')])"},
         set(),
     ),
     ("domain-defaults", "no such items", {"fields": 'default_items="fewer"'}, RUNS),
@@ -1307,7 +1329,7 @@ def domain_checked(installed: Any, changes: dict[str, Any]) -> dict[str, str]:
     return broken(run_suite(DomainConformance, component="odd"))
 
 
-@pytest.mark.parametrize("fields", ["", "study_people=StudyPeople(LOVERS, [person('g')], [person('s')])"])
+@pytest.mark.parametrize("fields", ["", "study_users=StudyUsers(LOVERS, [person('g')], [person('s')])"])
 def test_a_right_domain_breaks_nothing(installed: Any, fields: str) -> None:
     assert domain_checked(installed, {"fields": fields}) == {}
 

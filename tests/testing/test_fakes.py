@@ -26,11 +26,11 @@ def question(text: str) -> ChatRequest:
     return ChatRequest((Message("system", "Be brief."), Message("user", text)))
 
 
-def test_a_scripted_rater_rates_by_person_item_and_times() -> None:
+def test_a_scripted_rater_rates_by_user_item_and_times() -> None:
     told: list[tuple[int, int, int]] = []
 
-    def script(person: int, item: int, times: int) -> float:
-        told.append((person, item, times))
+    def script(user: int, item: int, times: int) -> float:
+        told.append((user, item, times))
         return math.nan if times else 7.0
 
     asked = request(small_world())
@@ -44,7 +44,7 @@ def test_a_scripted_rater_rates_by_person_item_and_times() -> None:
 
 def test_a_scripted_rater_rates_in_an_environment() -> None:
     world = assemble(EnvironmentConfig(plugin="movies"))
-    rater = world.rater = ScriptedRater(lambda person, item, times: 3.0 + times)
+    rater = world.rater = ScriptedRater(lambda user, item, times: 3.0 + times)
     env = EmoSimEnv(world=world)
     env.reset(seed=0)
     assert [env.step(5)[1], env.step(5)[1], env.step(6)[1]] == [3.0, 4.0, 3.0]
@@ -75,7 +75,7 @@ def test_a_script_that_is_over_says_so() -> None:
 
 def test_fakes_keep_to_their_contract() -> None:
     def rater(self: object = None) -> ScriptedRater:
-        return ScriptedRater(lambda person, item, times: float(1 + (person + item) % 5))
+        return ScriptedRater(lambda user, item, times: float(1 + (user + item) % 5))
 
     def backend(self: object = None) -> ScriptedBackend:
         return ScriptedBackend(lambda request: request.messages[-1].content)

@@ -58,7 +58,7 @@ def test_a_subclass_in_a_plain_test_file_is_collected_and_passes(tmp_path: Path)
     )
     assert status == 0, said
     assert "test_mine.py::TestLast::test_it_repeats_itself PASSED" in said
-    assert "test_mine.py::TestOldest::test_a_person_gets_the_same_alone_as_among_others PASSED" in said
+    assert "test_mine.py::TestOldest::test_a_user_gets_the_same_alone_as_among_others PASSED" in said
     assert "test_mine.py::TestOldest::test_its_description_is_complete SKIPPED" in said
     assert 'it needs the option file; give it as component = "replay:file=..."' in said
     assert "::RetrievalConformance::" not in said

@@ -22,15 +22,15 @@ HALVES = RatingScale(low=0.5, high=5, step=0.5)
     st.integers(0, 30),
     st.integers(0, 5),
 )
-def test_what_people_remember_is_counted_as_a_naive_person_counts(
-    scale: RatingScale, items: int, people: int, longest: int, seed: int
+def test_what_users_remember_is_counted_as_a_naive_user_counts(
+    scale: RatingScale, items: int, users: int, longest: int, seed: int
 ) -> None:
-    history = small_world(scale, items, 3).remembered(people, longest, seed).history()
-    assert len(history) == people
+    history = small_world(scale, items, 3).remembered(users, longest, seed).history()
+    assert len(history) == users
     assert history.lengths.max() <= longest
-    assert history.lengths[:2].tolist() == [0, min(1, longest)][:people]
-    for row in range(people):
-        past = history.person(row)
+    assert history.lengths[:2].tolist() == [0, min(1, longest)][:users]
+    for row in range(users):
+        past = history.interactions(row)
         for t, one in enumerate(past):
             same = [other for other in past if other.item == one.item]
             assert one.time == t + 1
@@ -42,12 +42,12 @@ def test_what_people_remember_is_counted_as_a_naive_person_counts(
 
 
 @given(st.sampled_from([TEN, FIVE]), st.integers(1, 60), st.integers(1, 40))
-def test_a_world_of_any_size_can_be_made_and_made_again(scale: RatingScale, items: int, people: int) -> None:
-    one, other = small_world(scale, items, people), small_world(scale, items, people)
+def test_a_world_of_any_size_can_be_made_and_made_again(scale: RatingScale, items: int, users: int) -> None:
+    one, other = small_world(scale, items, users), small_world(scale, items, users)
     assert one.catalog.items == other.catalog.items
     assert one.population.users == other.population.users
     assert len(one.catalog) == items
-    assert len(one.population) == people
+    assert len(one.population) == users
     for name, array in one.arrays().items():
         np.testing.assert_array_equal(array, other.arrays()[name])
     for item in one.catalog.items:
@@ -62,7 +62,7 @@ def test_the_usual_world_holds_what_is_easily_forgotten() -> None:
     for trait in world.population.traits.T:
         assert set(trait.tolist()) == {1, 2, 3}
     history = world.remembered(12).history()
-    assert any(one.times_consumed > 1 for row in range(12) for one in history.person(row))
+    assert any(one.times_consumed > 1 for row in range(12) for one in history.interactions(row))
 
 
 def test_a_copy_shares_no_array() -> None:
@@ -78,7 +78,7 @@ def test_a_copy_shares_no_array() -> None:
 
 
 @pytest.mark.parametrize("stage", [Stage.RATE, Stage.SELECT])
-def test_draws_are_a_persons_own(stage: Stage) -> None:
+def test_draws_are_a_users_own(stage: Stage) -> None:
     together, alone = draws(4, stage), draws(np.array([2]), stage)
     np.testing.assert_array_equal(together.uniform(3)[2], alone.uniform(3)[0])
     np.testing.assert_array_equal(together.normal(3)[2], alone.normal(3)[0])

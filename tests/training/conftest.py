@@ -13,7 +13,7 @@ from emosim_core.hooks import Registry
 STONES = '''
 """Stones of four colours; each person likes one colour, and nothing that can be seen of them says which."""
 import numpy as np
-from emosim_core import Component, Domain, Item, LoadedItems, Loader, RatingScale, User, UserLoader, Words, hookimpl
+from emosim_core import Component, Domain, Item, ItemLoader, LoadedItems, RatingScale, User, UserLoader, Words, hookimpl
 from emosim_core.components.base import Rater, Ratings
 
 EMOSIM_HOOK_VERSION = 1
@@ -23,7 +23,7 @@ RANKS = np.random.default_rng(3).permutation(ITEMS)
 def domain():
     return Domain("stones", "Stones", RatingScale(low=1, high=10), Words(), Item, "stones", "eight")
 
-class Stones(Loader):
+class Stones(ItemLoader):
     def load(self):
         return LoadedItems([
             Item(
@@ -44,7 +44,7 @@ class Colour(Rater):
         self.colours = np.array([COLOURS.index(item.categories[0]) for item in catalog.items])
 
     def rate_batch(self, request, draws):
-        return Ratings(np.where(self.colours[request.items] == request.people[:, None] % 4, 9.0, 2.0))
+        return Ratings(np.where(self.colours[request.items] == request.users[:, None] % 4, 9.0, 2.0))
 
 @hookimpl
 def emosim_domains():
@@ -52,11 +52,11 @@ def emosim_domains():
 
 @hookimpl
 def emosim_item_loaders():
-    yield Component("items", "stones", "All.", "emosim_stones:Stones", domain="stones")
+    yield Component("item_loader", "stones", "All.", "emosim_stones:Stones", domain="stones")
 
 @hookimpl
 def emosim_user_loaders():
-    yield Component("users", "eight", "Eight.", "emosim_stones:Eight", domain="stones")
+    yield Component("user_loader", "eight", "Eight.", "emosim_stones:Eight", domain="stones")
 
 @hookimpl
 def emosim_raters():
@@ -91,7 +91,7 @@ def train(stones: Callable[[int], Registry], tmp_path: Path) -> Callable[..., An
         registries[items] = registry
         given = {
             "plugin": "stones", "embeddings": "lexical", "rater": "colour", "reward_shaping": "identity",
-            "max_steps": 5, "people": "all", "num_envs": 4, "timesteps": 400, "seed": 3, "device": "cpu",
+            "max_steps": 5, "user_split": "all", "num_envs": 4, "timesteps": 400, "seed": 3, "device": "cpu",
             "n_steps": 5, **options,
         }  # fmt: skip
         return Training(TrainConfig(**given), tmp_path / out, resume, registry)

@@ -28,7 +28,7 @@ SHORT: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("net", ["cf", "mlp"])
 @pytest.mark.parametrize("algo", ALGOS)
-def test_nothing_is_proposed_twice_in_training_nor_in_prediction(
+def test_nothing_is_recommended_twice_in_training_nor_in_prediction(
     train: Callable[..., Any], algo: str, net: str
 ) -> None:
     training = train(algo=algo, policy_net=net, timesteps=240, items=5, max_steps=50, **SHORT[algo])
@@ -83,7 +83,7 @@ def test_random_exploration_is_even_among_what_is_left(train: Callable[..., Any]
     assert found[[0, 2, 5]] / 6000 == pytest.approx([1 / 3] * 3, abs=0.03)
 
 
-def test_each_person_explores_on_a_coin_of_their_own(train: Callable[..., Any]) -> None:
+def test_each_user_explores_on_a_coin_of_their_own(train: Callable[..., Any]) -> None:
     training = train(algo="dqn", num_envs=64, policy_net="mlp", **SHORT["dqn"])
     seen = training.env.reset()
     best, _ = training.model.predict(seen, deterministic=True)
@@ -157,7 +157,7 @@ def test_every_algorithm_gets_near_the_best_that_is_known(train: Callable[..., A
     """
     sooner = {"learning_starts": 500, "tau": 0.05, "gradient_steps": 2, "batch_size": 128}
     training = train(
-        algo=algo, policy_net=net, items=20, num_envs=8, timesteps=16_000, n_steps=None, eval_sessions=64,
+        algo=algo, policy_net=net, items=20, num_envs=8, timesteps=16_000, n_steps=None, eval_episodes=64,
         learning_rate=0.002 if algo == "dqn" else None, algorithm=sooner if algo == "dqn" else {},
     )  # fmt: skip
     before = mean_return(training._held_out("all"), training.model, training.net, training.config)

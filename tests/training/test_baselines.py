@@ -15,13 +15,13 @@ from emosim_core.simulation.streams import Stage, Streams
 from emosim_core.testing import small_world
 from emosim_core.testing.worlds import SmallWorld
 from emosim_core.training.bandits import LinUCB, LinUCBOptions, Thompson, ThompsonOptions
-from emosim_core.training.factorisation import FactorOptions, ImplicitFactorOptions, MatrixFactorisation, SVDpp
-from emosim_core.training.neighbours import ItemKNN, ItemKNNOptions, UserKNN, UserKNNOptions
+from emosim_core.training.matrix_factorization import FactorOptions, ImplicitFactorOptions, MatrixFactorization, SVDpp
+from emosim_core.training.neighbors import ItemKNN, ItemKNNOptions, UserKNN, UserKNNOptions
 
 LEARNED: dict[str, Callable[[str], Policy]] = {
     "item_knn": lambda logs: ItemKNN(ItemKNNOptions(logs=logs)),  # type: ignore[arg-type]
     "user_knn": lambda logs: UserKNN(UserKNNOptions(logs=logs)),  # type: ignore[arg-type]
-    "matrix_factorisation": lambda logs: MatrixFactorisation(FactorOptions(logs=logs, epochs=80)),  # type: ignore[arg-type]
+    "matrix_factorization": lambda logs: MatrixFactorization(FactorOptions(logs=logs, epochs=80)),  # type: ignore[arg-type]
     "svdpp": lambda logs: SVDpp(ImplicitFactorOptions(logs=logs, epochs=80)),  # type: ignore[arg-type]
 }
 BANDITS: dict[str, Callable[[str], Policy]] = {
@@ -88,7 +88,7 @@ def by_parity(row: int, item: int) -> float:
 
 
 @pytest.mark.parametrize("name", LEARNED)
-def test_after_a_few_ratings_the_items_are_proposed_that_people_of_that_taste_like(
+def test_after_a_few_ratings_the_items_are_recommended_that_users_of_that_taste_like(
     name: str, world: SmallWorld, logs: str
 ) -> None:
     told = played(LEARNED[name](logs), world, by_parity, [0, 1], 14)
@@ -97,7 +97,7 @@ def test_after_a_few_ratings_the_items_are_proposed_that_people_of_that_taste_li
 
 
 @pytest.mark.parametrize("name", LEARNED)
-def test_of_a_person_who_was_logged_the_taste_is_known_from_the_first_step(
+def test_of_a_user_who_was_logged_the_taste_is_known_from_the_first_step(
     name: str, world: SmallWorld, logs: str
 ) -> None:
     for user in (0, 1):
@@ -132,13 +132,13 @@ def test_what_an_observation_shows_counts_as_what_was_told(name: str, world: Sma
 
 @pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize("slate", [1, 3])
-def test_no_item_is_proposed_twice_and_too_few_left_is_said(
+def test_no_item_is_recommended_twice_and_too_few_left_is_said(
     name: str, slate: int, world: SmallWorld, logs: str
 ) -> None:
     told = played(ALL[name](logs), world, lambda row, item: 5.0, [0, 2], 40 // slate + 2, slate=slate)
     for one in told:
-        proposed = one[(one >= 0).all(axis=1)].ravel()
-        assert len(proposed) == 40 // slate * slate == len(set(proposed.tolist()))
+        recommended = one[(one >= 0).all(axis=1)].ravel()
+        assert len(recommended) == 40 // slate * slate == len(set(recommended.tolist()))
         assert (one[40 // slate :] == -1).all()
 
 
@@ -153,7 +153,7 @@ def test_a_row_of_a_batch_is_the_same_alone(name: str, world: SmallWorld, logs: 
 
 
 @pytest.mark.parametrize("name", LEARNED)
-def test_a_session_begins_with_nothing_of_the_one_before(name: str, world: SmallWorld, logs: str) -> None:
+def test_an_episode_begins_with_nothing_of_the_one_before(name: str, world: SmallWorld, logs: str) -> None:
     policy, row = LEARNED[name](logs), np.array([0])
     before = played(policy, world, by_parity, [0], 6)
     streams = Streams(1)
@@ -185,7 +185,7 @@ def test_similarities_of_items_are_those_of_scikit_surprise(world: SmallWorld, t
     begun(policy, world, 1)
     table, inner = policy.trainset()
     how = {"name": "pearson_baseline", "shrinkage": 7, "user_based": False}
-    baselines = {"method": "als", "reg_i": policy.PRIOR_ITEM, "reg_u": policy.PRIOR_PERSON, "n_epochs": 10}
+    baselines = {"method": "als", "reg_i": policy.PRIOR_ITEM, "reg_u": policy.PRIOR_USER, "n_epochs": 10}
     theirs = KNNBaseline(sim_options=how, bsl_options=baselines, verbose=False).fit(table).sim
     np.fill_diagonal(theirs, 0.0)
     ours, logged = policy._near.toarray(), np.flatnonzero(inner >= 0)
@@ -212,7 +212,7 @@ def test_user_knn_scores_are_the_formula(world: SmallWorld, logs: str) -> None:
     above = np.asarray(policy._above.todense())
     rated = np.asarray(policy._rated.todense()) > 0
     mine = np.array([given[i] - policy.expected[i] for i in given])
-    mine -= mine.sum() / (len(mine) + policy.PRIOR_PERSON)
+    mine -= mine.sum() / (len(mine) + policy.PRIOR_USER)
     total, weight = np.zeros(40), np.full(40, 2.0)
     for v in range(60):
         common = [n for n, i in enumerate(given) if rated[v, i]]
@@ -227,8 +227,8 @@ def test_user_knn_scores_are_the_formula(world: SmallWorld, logs: str) -> None:
     assert np.ptp(total) > 1
 
 
-def test_the_factors_of_a_session_are_the_ridge_regression(world: SmallWorld, logs: str) -> None:
-    policy = MatrixFactorisation(FactorOptions(logs=logs, factors=3, trust=2))  # type: ignore[arg-type]
+def test_the_factors_of_an_episode_are_the_ridge_regression(world: SmallWorld, logs: str) -> None:
+    policy = MatrixFactorization(FactorOptions(logs=logs, factors=3, trust=2))  # type: ignore[arg-type]
     begun(policy, world, 1)
     row = np.array([0])
     policy.recommend_batch(row, observed(1), Streams(1).of(Stage.POLICY, row))
@@ -248,8 +248,8 @@ def test_a_bandit_learns_without_logs_which_items_are_liked(name: str, world: Sm
         "thompson": lambda: Thompson(ThompsonOptions()),
     }[name]()
     streams, row, shares = begun(policy, world, 1), np.array([0]), []
-    for session in range(30):
-        streams.begin(row, [session], [session])
+    for episode in range(30):
+        streams.begin(row, [episode], [episode])
         policy.begin(row, streams.of(Stage.POLICY, row))
         shares.append(0.0)
         for _ in range(5):
@@ -276,8 +276,8 @@ def test_a_bandit_that_was_warmed_up_knows_what_one_knows_that_lived_through_the
         if step == "1":
             cold.begin(row, Streams(1).of(Stage.POLICY, row))
         likings = cold._likings(row)  # type: ignore[attr-defined]
-        session_x = cold._session_x(likings, np.array([[2, 2, 2]]), np.array([[index[item]]]))  # type: ignore[attr-defined]
-        cold._offered[0, 0] = np.concatenate([cold._item_x[index[item]], session_x[0, 0]])  # type: ignore[attr-defined]
+        episode_x = cold._episode_x(likings, np.array([[2, 2, 2]]), np.array([[index[item]]]))  # type: ignore[attr-defined]
+        cold._offered[0, 0] = np.concatenate([cold._item_x[index[item]], episode_x[0, 0]])  # type: ignore[attr-defined]
         answer = np.array([[float(rating)]])
         cold.learn(row, np.array([[index[item]]]), answer, answer[0], np.zeros(1, dtype=bool))
     assert warm._weights == pytest.approx(cold._weights, abs=1e-8)  # type: ignore[attr-defined]
@@ -288,21 +288,21 @@ def test_the_upper_bound_is_the_formula(world: SmallWorld, logs: str) -> None:
     begun(policy, world, 1)
     row = np.array([0])
     policy._remember(np.array([0, 0]), np.array([3, 8]), np.array([9.0, 2.0]))
-    session_x = policy._session_x(policy._likings(row), np.array([[1, 3, 1]]), np.arange(40))
-    found = policy.estimates(row, session_x, Streams(1).of(Stage.POLICY, row))[0]
+    episode_x = policy._episode_x(policy._likings(row), np.array([[1, 3, 1]]), np.arange(40))
+    found = policy.estimates(row, episode_x, Streams(1).of(Stage.POLICY, row))[0]
     for item in range(40):
-        x = np.concatenate([policy._item_x[item], session_x[0, item]])
+        x = np.concatenate([policy._item_x[item], episode_x[0, item]])
         bound = policy._weights @ x + 0.7 * np.sqrt(x @ np.linalg.solve(policy._gram, x))
         assert found[item] == pytest.approx(bound)
 
 
 def test_the_draws_of_thompson_are_spread_as_its_posterior(world: SmallWorld, logs: str) -> None:
-    people = 4000
+    users = 4000
     policy = Thompson(ThompsonOptions(logs=logs, scale=0.5))  # type: ignore[arg-type]
-    streams, rows = begun(policy, world, people), np.arange(people)
-    session_x = policy._session_x(policy._likings(rows), np.full((people, 3), 2), np.arange(40))
-    drawn = policy.estimates(rows, session_x, streams.of(Stage.POLICY, rows))[:, 39]
-    x = np.concatenate([policy._item_x[39], session_x[0, 39]])
+    streams, rows = begun(policy, world, users), np.arange(users)
+    episode_x = policy._episode_x(policy._likings(rows), np.full((users, 3), 2), np.arange(40))
+    drawn = policy.estimates(rows, episode_x, streams.of(Stage.POLICY, rows))[:, 39]
+    x = np.concatenate([policy._item_x[39], episode_x[0, 39]])
     assert drawn.mean() == pytest.approx(policy._weights @ x, abs=0.01)
     assert drawn.std() == pytest.approx(0.5 * np.sqrt(x @ policy._inverse @ x), rel=0.05)
 
@@ -311,13 +311,13 @@ def test_the_draws_of_thompson_are_spread_as_its_posterior(world: SmallWorld, lo
 def test_without_logs_it_is_said_how_they_are_made(name: str, quick: Any) -> None:
     refused = quick("run", "--plugin", "movies", "--policy", name, "--episodes", "1", status=2)
     assert "the option 'logs' is needed" in refused.err
-    assert "emosim run --plugin movies --policy random --people known" in refused.err
+    assert "emosim run --plugin movies --policy random --user-split train" in refused.err
 
 
 def test_logs_are_made_by_one_command_and_learned_from_by_another(
     quick: Any, sorted_lines: Any, tmp_path: Path
 ) -> None:
-    quick("run", "--plugin", "movies", "--people", "known", "--episodes", "20", "--out", "runs/logs", "--quiet")
+    quick("run", "--plugin", "movies", "--user-split", "train", "--episodes", "20", "--out", "runs/logs", "--quiet")
     for out, side_by_side in (("a", "1"), ("b", "5")):
         asked = [
             "--policy",

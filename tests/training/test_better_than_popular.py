@@ -29,14 +29,14 @@ def test_every_algorithm_is_better_than_random_and_than_popular(tmp_path: Path) 
     found = evaluate(
         {
             "plugin": "movies",
-            "models": tuple(str(tmp_path / algo) for algo in TRAININGS),
+            "recommenders": tuple(str(tmp_path / algo) for algo in TRAININGS),
             "policies": ("random", "popular"),
-            "groups": ("known",),
+            "user_splits": ("train",),
         },
         tmp_path / "evaluation",
         plots=False,
     )
-    known = found["groups"]["known"]
+    known = found["user_splits"]["train"]
     reward = {name: told["metrics"]["mean_reward"] for name, told in known["recommenders"].items()}
     for algo in TRAININGS:
         assert reward[algo]["low"] > reward["random"]["high"], reward

@@ -20,7 +20,6 @@ from emosim_core import (
 )
 from emosim_core.simulation.config import EnvironmentConfig, read_config
 from emosim_core.training.evaluation import base_values, evaluate
-from emosim_core.training.evaluation_figures import measure
 from emosim_core.training.evaluation_plan import (
     EvaluationConfig,
     model_environment,
@@ -30,11 +29,13 @@ from emosim_core.training.evaluation_plan import (
     split_policies,
     with_logs,
 )
+from emosim_core.training.evaluation_results import measure
 from emosim_core.training.metrics import METRICS
 
 SMALL: dict[str, Any] = {
-    "plugin": "movies", "users": "sampled:n=20", "policies": ["random", "popular"], "sessions": 6, "max_steps": 8,
-    "bootstrap": 100,
+    "plugin": "movies", "user_dataset": "sampled:n=20", "policies": ["random", "popular"], "episodes": 6,
+    "max_steps": 8,
+    "resamples": 100,
 }  # fmt: skip
 
 
@@ -50,9 +51,9 @@ def lines_of(directory: Path) -> list[dict[str, Any]]:
 def trained(directory: Path, **config: Any) -> str:
     """A directory that looks like that of a trained recommender."""
     directory.mkdir(parents=True)
-    values = EnvironmentConfig(**{"plugin": "movies", "people": "known", "observe_consumed": True, **config})
+    values = EnvironmentConfig(**{"plugin": "movies", "user_split": "train", "observe_consumed": True, **config})
     stored = {**values.model_dump(mode="json"), "algo": "a2c", "seed": 42}
-    manifest = {"format": 1, "language_model_asked": False, "config": stored, "parts": {}, "data": {}}
+    manifest = {"format": 2, "uses_llm": False, "config": stored, "parts": {}, "data": {}}
     (directory / "manifest.json").write_text(json.dumps(manifest))
     return str(directory)
 
@@ -67,39 +68,39 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]
 # ------------------------------------------------------------------------------------ what is simulated
 
 
-def test_every_recommender_meets_the_same_people_of_each_group_in_order(made: tuple[Path, dict[str, Any]]) -> None:
+def test_every_recommender_meets_the_same_users_of_each_group_in_order(made: tuple[Path, dict[str, Any]]) -> None:
     out, results = made
     met: dict[str, list[list[str]]] = {}
-    for group in ("known", "new"):
+    for group in ("train", "test"):
         for name in ("random", "popular"):
             first = [line for line in lines_of(out / "runs" / group / name) if line["step"] == 1]
             met.setdefault(group, []).append([line["user"] for line in sorted(first, key=lambda one: one["episode"])])
     for users in met.values():
         assert users[0] == users[1]
         assert len(users[0]) == 6
-    known, new = met["known"][0], met["new"][0]
+    known, new = met["train"][0], met["test"][0]
     assert len(set(known)) == 6
     assert new == new[:4] + new[:2]
     assert not set(known) & set(new)
-    assert results["groups"]["new"]["people"] == 4
+    assert results["user_splits"]["test"]["user_split"] == 4
 
 
 def test_the_figures_are_those_of_the_runs(made: tuple[Path, dict[str, Any]]) -> None:
     out, results = made
-    for group, measured in results["groups"].items():
+    for group, measured in results["user_splits"].items():
         for name, one in measured["recommenders"].items():
             summary = json.loads((out / "runs" / group / name / "summary.json").read_text())
             for metric, wanted in (
                 ("mean_reward", summary["mean_reward"]),
                 ("mean_rating", summary["mean_rating"]),
                 ("share_liked", summary["share_liked"]),
-                ("session_length", summary["session_length"]["mean"]),
+                ("episode_length", summary["episode_length"]["mean"]),
                 ("valence_at_end", summary["mood_at_end"]["valence"]),
                 ("arousal_at_end", summary["mood_at_end"]["arousal"]),
             ):
                 assert one["metrics"][metric]["estimate"] == pytest.approx(wanted, abs=1e-4), metric
-            counts = {end: round(value["estimate"] * 6) for end, value in one["ends"].items()}
-            assert {end: count for end, count in counts.items() if count} == summary["ends"]
+            counts = {end: round(value["estimate"] * 6) for end, value in one["end_reasons"].items()}
+            assert {end: count for end, count in counts.items() if count} == summary["end_reasons"]
             assert one["run"] == f"runs/{group}/{name}"
 
 
@@ -111,40 +112,40 @@ def test_the_directory_alone_gives_the_figures_again_and_a_changed_record_change
     out, results = made
     shutil.copytree(out, tmp_path / "moved")
     assert measure(tmp_path / "moved") == results == json.loads((out / "evaluation.json").read_text())
-    records = tmp_path / "moved" / "runs" / "new" / "popular" / "interactions.jsonl"
+    records = tmp_path / "moved" / "runs" / "test" / "popular" / "interactions.jsonl"
     text = records.read_text()
-    records.write_text(text.replace('"felt":9', '"felt":1'))
+    records.write_text(text.replace('"rating":9', '"rating":1'))
     again = measure(tmp_path / "moved")
     before, after = (
-        one["groups"]["new"]["recommenders"]["popular"]["metrics"]["mean_rating"]["estimate"]
+        one["user_splits"]["test"]["recommenders"]["popular"]["metrics"]["mean_rating"]["estimate"]
         for one in (results, again)
     )
     assert after < before
-    assert again["groups"]["known"] == results["groups"]["known"]
+    assert again["user_splits"]["train"] == results["user_splits"]["train"]
 
 
 def test_the_table_has_a_row_for_each_recommender_group_and_metric(made: tuple[Path, dict[str, Any]]) -> None:
     out, results = made
     with (out / "evaluation.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
-    ends = {end for one in results["groups"]["known"]["recommenders"].values() for end in one["ends"]}
-    for group in ("known", "new"):
+    ends = {end for one in results["user_splits"]["train"]["recommenders"].values() for end in one["end_reasons"]}
+    for group in ("train", "test"):
         for name in ("random", "popular"):
-            mine = [row for row in rows if (row["group"], row["recommender"]) == (group, name)]
+            mine = [row for row in rows if (row["user_split"], row["recommender"]) == (group, name)]
             metrics = [row["metric"] for row in mine]
             assert len(metrics) == len(set(metrics))
             assert {metric.name for metric in METRICS} <= set(metrics)
-            if group == "known":
-                assert {f"end:{end}" for end in ends} <= set(metrics)
+            if group == "train":
+                assert {f"end_reason:{end}" for end in ends} <= set(metrics)
             (reward,) = [row for row in mine if row["metric"] == "mean_reward"]
-            wanted = results["groups"][group]["recommenders"][name]["metrics"]["mean_reward"]
+            wanted = results["user_splits"][group]["recommenders"][name]["metrics"]["mean_reward"]
             assert {key: float(reward[key]) for key in wanted} == wanted
     assert next(row for row in rows if row["metric"] == "coverage")["low"] == ""
 
 
 def test_differences_are_to_the_best_that_was_not_trained_and_to_the_first(made: tuple[Path, dict[str, Any]]) -> None:
     _, results = made
-    for measured in results["groups"].values():
+    for measured in results["user_splits"].values():
         rewards = {name: one["metrics"]["mean_reward"]["estimate"] for name, one in measured["recommenders"].items()}
         best, first = measured["differences"]["best_baseline"], measured["differences"]["first"]
         assert best["reference"] == max(rewards, key=lambda name: rewards[name]) == "popular"
@@ -155,18 +156,18 @@ def test_differences_are_to_the_best_that_was_not_trained_and_to_the_first(made:
         assert set(best["recommenders"]) == {"random"}
 
 
-def test_neither_the_seed_of_the_resamples_nor_of_the_sessions_is_left_to_chance(tmp_path: Path) -> None:
-    first, again = (evaluate({**SMALL, "groups": "new"}, tmp_path / name, plots=False) for name in ("a", "b"))
-    assert first["groups"] == again["groups"]
-    other = evaluate({**SMALL, "groups": "new", "seed": 7}, tmp_path / "c", plots=False)
-    assert other["groups"] != first["groups"]
+def test_neither_the_seed_of_the_resamples_nor_of_the_episodes_is_left_to_chance(tmp_path: Path) -> None:
+    first, again = (evaluate({**SMALL, "user_splits": "test"}, tmp_path / name, plots=False) for name in ("a", "b"))
+    assert first["user_splits"] == again["user_splits"]
+    other = evaluate({**SMALL, "user_splits": "test", "seed": 7}, tmp_path / "c", plots=False)
+    assert other["user_splits"] != first["user_splits"]
 
 
-def test_the_catalogue_and_the_scale_of_another_domain_are_used(tmp_path: Path) -> None:
-    results = evaluate({**SMALL, "plugin": "books", "groups": ["all"]}, tmp_path / "e", plots=False)
+def test_the_catalog_and_the_scale_of_another_domain_are_used(tmp_path: Path) -> None:
+    results = evaluate({**SMALL, "plugin": "books", "user_splits": ["all"]}, tmp_path / "e", plots=False)
     assert results["scale"]["high"] == 5
     assert results["liked_from"] == pytest.approx(1 + 6 / 9 * 4)
-    assert results["groups"]["all"]["recommenders"]["random"]["metrics"]["mean_rating"]["estimate"] <= 5
+    assert results["user_splits"]["all"]["recommenders"]["random"]["metrics"]["mean_rating"]["estimate"] <= 5
 
 
 # ---------------------------------------------------------------------------------------------- plots
@@ -175,19 +176,23 @@ def test_the_catalogue_and_the_scale_of_another_domain_are_used(tmp_path: Path) 
 @pytest.mark.slow
 def test_plots_are_drawn_as_png_and_svg_and_names_are_drawn_as_they_are(tmp_path: Path) -> None:
     policies = ["_$x$", "random"]
-    results = evaluate({**SMALL, "groups": "new"}, tmp_path / "e", plots=False)
-    from emosim_core.training.evaluation_plots import draw
+    results = evaluate({**SMALL, "user_splits": "test"}, tmp_path / "e", plots=False)
+    from emosim_core.training.evaluation_charts import draw
 
     text = json.dumps(results).replace('"popular"', json.dumps(policies[0]))
-    files = draw(json.loads(text), tmp_path / "plots")
+    files = draw(json.loads(text), tmp_path / "charts")
     assert sorted(path.name for path in files) == sorted(
         f"{name}.{kind}"
-        for name in ("reward", "survival", "reward_by_step", "lists", "ends")
+        for name in ("reward", "survival", "reward_by_step", "lists", "end_reasons")
         for kind in ("png", "svg")
     )
     for path in files:
         content = path.read_bytes()
-        assert content.startswith(b"\x89PNG") if path.suffix == ".png" else b"_$x$" in content or path.stem == "ends"
+        assert (
+            content.startswith(b"\x89PNG")
+            if path.suffix == ".png"
+            else b"_$x$" in content or path.stem == "end_reasons"
+        )
     again = draw(json.loads(text), tmp_path / "again")
     assert [path.read_bytes() for path in files] == [path.read_bytes() for path in again]
 
@@ -196,37 +201,37 @@ def test_drawing_without_the_library_says_what_to_install_before_anything_is_sim
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("emosim_core.training.evaluation.find_spec", lambda name: None)
-    with pytest.raises(MissingDependencyError, match=r"--no-plots.*emosim-core\[train\]"):
+    with pytest.raises(MissingDependencyError, match=r"--no-charts.*emosim-core\[train\]"):
         evaluate(SMALL, tmp_path / "e")
     assert not (tmp_path / "e").exists()
-    assert evaluate({**SMALL, "groups": "new"}, tmp_path / "e", plots=False)["complete"]
+    assert evaluate({**SMALL, "user_splits": "test"}, tmp_path / "e", plots=False)["complete"]
 
 
 # ----------------------------------------------------------------------------------------------- logs
 
 
-def test_policies_that_learn_from_logs_are_given_some_of_known_people_and_others_are_not(
+def test_policies_that_learn_from_logs_are_given_some_of_known_users_and_others_are_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("emosim_core.training.evaluation.LOG_SESSIONS", 40)
+    monkeypatch.setattr("emosim_core.training.evaluation.LOG_EPISODES", 40)
     said: list[str] = []
-    given = {**SMALL, "policies": ["random", "item_knn:k=5"], "groups": "new"}
+    given = {**SMALL, "policies": ["random", "item_knn:k=5"], "user_splits": "test"}
     results = evaluate(given, tmp_path / "e", plots=False, say=said.append)
     assert any("40 sessions of 'random' with the known people" in text for text in said)
     manifest = json.loads((tmp_path / "e" / "logs" / "manifest.json").read_text())
-    assert (manifest["config"]["people"], manifest["config"]["policy"]) == ("known", "random")
+    assert (manifest["config"]["user_split"], manifest["config"]["policy"]) == ("train", "random")
     assert manifest["config"]["seed"] != results["config"]["seed"]
-    new = {line["user"] for line in lines_of(tmp_path / "e" / "runs" / "new" / "random")}
+    new = {line["user"] for line in lines_of(tmp_path / "e" / "runs" / "test" / "random")}
     assert not new & {line["user"] for line in lines_of(tmp_path / "e" / "logs")}
     assert [one["policy"] for one in results["recommenders"]] == [
         "random", {"name": "item_knn:k=5", "logs": [str(tmp_path / "e" / "logs")]},
     ]  # fmt: skip
-    assert list(results["groups"]["new"]["recommenders"]) == ["random", "item_knn:k=5"]
+    assert list(results["user_splits"]["test"]["recommenders"]) == ["random", "item_knn:k=5"]
 
 
 def test_logs_that_are_named_are_used_and_none_are_made(tmp_path: Path) -> None:
-    run("movies", tmp_path / "logs", users="sampled:n=20", people="known", episodes=10, max_steps=20)
-    given = {**SMALL, "policies": ["item_knn"], "groups": "new", "logs": str(tmp_path / "logs")}
+    run("movies", tmp_path / "logs", user_dataset="sampled:n=20", user_split="train", episodes=10, max_steps=20)
+    given = {**SMALL, "policies": ["item_knn"], "user_splits": "test", "logs": str(tmp_path / "logs")}
     results = evaluate(given, tmp_path / "e", plots=False)
     assert not (tmp_path / "e" / "logs").exists()
     assert results["recommenders"][0]["policy"]["logs"] == [str(tmp_path / "logs")]
@@ -261,38 +266,39 @@ def test_logs_are_added_to_a_policy_in_any_form() -> None:
 
 def test_the_environment_is_that_of_the_first_model_but_for_who_is_met(tmp_path: Path) -> None:
     model = trained(
-        tmp_path / "a", plugin="books", max_steps=30, user_order="sequential", retrieval="last_3", history_length=50,
+        tmp_path / "a", plugin="books", max_steps=30, user_order="sequential", items_retrieval="last_3",
+        history_length=50,
         gateway={"concurrency": 4, "replay": True, "max_cost": 1},
     )  # fmt: skip
     found = model_environment(model)
     assert (found["plugin"], found["max_steps"], found["retrieval"]) == ("books", 30, "last_3")
-    assert not {"people", "user_order", "history_length", "observe_consumed", "algo", "seed"} & set(found)
+    assert not {"user_split", "user_order", "history_length", "observe_consumed", "algo", "seed"} & set(found)
     assert found["gateway"] == {"concurrency": 4, "attempts": 5, "cache": None}
-    assert base_values({"models": f"{model},other"}, tmp_path, resume=False) == found
+    assert base_values({"recommenders": f"{model},other"}, tmp_path, resume=False) == found
     assert base_values({"policies": ["random"]}, tmp_path, resume=False) == {}
 
 
 def test_a_model_that_was_trained_elsewhere_is_noted_with_what_differs(tmp_path: Path) -> None:
     models = [
         trained(tmp_path / "a"),
-        trained(tmp_path / "b", max_steps=30, retrieval="last_3", holdout=0.3, history_length=7),
+        trained(tmp_path / "b", max_steps=30, items_retrieval="last_3", test_fraction=0.3, history_length=7),
     ]
-    notes = notes_on(config_of(models=models, max_steps=50, users=None))
+    notes = notes_on(config_of(models=models, max_steps=50, user_dataset=None))
     assert notes == [f"{models[1]} was trained in another environment; what differs: retrieval, max_steps, holdout."]
 
 
-def test_a_model_or_logs_that_know_the_new_people_are_noted(tmp_path: Path) -> None:
-    model = trained(tmp_path / "a", people="all")
-    run("movies", tmp_path / "logs", users="sampled:n=20", episodes=2, max_steps=3)
-    given = {"models": [model], "max_steps": 50, "users": None, "logs": [str(tmp_path / "logs")]}
+def test_a_model_or_logs_that_know_the_new_users_are_noted(tmp_path: Path) -> None:
+    model = trained(tmp_path / "a", user_split="all")
+    run("movies", tmp_path / "logs", user_dataset="sampled:n=20", episodes=2, max_steps=3)
+    given = {"recommenders": [model], "max_steps": 50, "user_dataset": None, "logs": [str(tmp_path / "logs")]}
     notes = notes_on(config_of(**given))
-    assert [note for note in notes if "the group 'new' is not new" in note] == notes
+    assert [note for note in notes if "the split 'test' is not unseen" in note] == notes
     assert len(notes) == 2
-    assert notes_on(config_of(**given, groups=["known"])) == []
+    assert notes_on(config_of(**given, groups=["train"])) == []
 
 
-def test_logs_of_the_sessions_that_are_measured_are_noted(tmp_path: Path) -> None:
-    run("movies", tmp_path / "logs", users="sampled:n=20", people="known", episodes=2, max_steps=3, seed=7)
+def test_logs_of_the_episodes_that_are_measured_are_noted(tmp_path: Path) -> None:
+    run("movies", tmp_path / "logs", user_dataset="sampled:n=20", user_split="train", episodes=2, max_steps=3, seed=7)
     logs = [str(tmp_path / "logs")]
     (note,) = notes_on(config_of(logs=logs, seed=7))
     assert "was made under the seed 7 too" in note
@@ -306,7 +312,7 @@ def test_logs_of_the_sessions_that_are_measured_are_noted(tmp_path: Path) -> Non
         ("{", "manifest.json is not JSON"),
         ("{}", "manifest.json is damaged"),
         (
-            '{"format": 1, "language_model_asked": false, "parts": {}, "data": {}, '
+            '{"format": 2, "uses_llm": false, "parts": {}, "data": {}, '
             '"config": {"plugin": "movies", "policy": "random", "episodes": 3}}',
             "is a run, no trained recommender",
         ),
@@ -317,7 +323,7 @@ def test_a_directory_that_is_no_model_is_told_as_such(tmp_path: Path, manifest: 
     if manifest is not None:
         (tmp_path / "m" / "manifest.json").write_text(manifest)
     with pytest.raises(RunError, match=said):
-        evaluate({"plugin": "movies", "models": [str(tmp_path / "m")]}, tmp_path / "e", plots=False)
+        evaluate({"plugin": "movies", "recommenders": [str(tmp_path / "m")]}, tmp_path / "e", plots=False)
     assert not (tmp_path / "e").exists()
 
 
@@ -357,17 +363,17 @@ def test_recommenders_that_would_share_a_folder_get_folders_of_their_own(tmp_pat
 @pytest.mark.parametrize(
     ("more", "error", "said"),
     [
-        ({"policies": []}, ConfigurationError, "nothing to evaluate: name trained recommenders with --models"),
+        ({"policies": []}, ConfigurationError, "nothing to evaluate: name trained recommenders with --recommenders"),
         ({"policies": ["random", "random"]}, ConfigurationError, "the policy 'random' is named twice"),
         ({"policies": ["popluar"]}, UnknownNameError, "Did you mean 'popular'"),
         ({"policies": ["epsilon_greedy:epsilon=2"]}, ConfigurationError, "epsilon"),
-        ({"groups": "known,old"}, ConfigurationError, "groups"),
-        ({"groups": "new,new"}, ConfigurationError, "'new' is named twice"),
-        ({"groups": []}, ConfigurationError, "groups"),
-        ({"sessions": 0}, ConfigurationError, "sessions"),
-        ({"bootstrap": 1}, ConfigurationError, "bootstrap"),
+        ({"user_splits": "known,old"}, ConfigurationError, "user_splits"),
+        ({"user_splits": "new,new"}, ConfigurationError, "'new' is named twice"),
+        ({"user_splits": []}, ConfigurationError, "user_splits"),
+        ({"episodes": 0}, ConfigurationError, "episodes"),
+        ({"resamples": 1}, ConfigurationError, "resamples"),
         ({"episodes": 3}, ConfigurationError, "episodes"),
-        ({"users": "sampled:n=2"}, ConfigurationError, "leaves nobody"),
+        ({"user_dataset": "sampled:n=2"}, ConfigurationError, "leaves nobody"),
         ({"policies": ["replay:nowhere.csv"]}, EmoSimError, "nowhere.csv"),
     ],
 )
@@ -389,9 +395,9 @@ def test_an_evaluation_that_was_cut_anywhere_resumes_to_the_same_figures(
     for cut in ("a line", "a run", "a manifest", "results"):
         copy = tmp_path / cut
         shutil.copytree(out, copy)
-        plan = {key: value for key, value in wanted.items() if key != "groups"}
+        plan = {key: value for key, value in wanted.items() if key != "user_splits"}
         (copy / "evaluation.json").write_text(json.dumps({**plan, "complete": False}))
-        last = copy / "runs" / "new" / "popular"
+        last = copy / "runs" / "test" / "popular"
         if cut == "a line":
             (last / "summary.json").unlink()
             records = last / "interactions.jsonl"
@@ -402,11 +408,11 @@ def test_an_evaluation_that_was_cut_anywhere_resumes_to_the_same_figures(
             shutil.rmtree(last)
             last.mkdir()
             (last / ".manifest.json.partial-1").write_text("{")
-        kept = (copy / "runs" / "known" / "random" / "summary.json").read_bytes()
+        kept = (copy / "runs" / "train" / "random" / "summary.json").read_bytes()
         again = evaluate({}, copy, resume=True, plots=False)
-        assert again["groups"] == wanted["groups"], cut
+        assert again["user_splits"] == wanted["user_splits"], cut
         assert (last / "interactions.jsonl").read_bytes() == (out / "runs/new/popular/interactions.jsonl").read_bytes()
-        assert (copy / "runs" / "known" / "random" / "summary.json").read_bytes() == kept
+        assert (copy / "runs" / "train" / "random" / "summary.json").read_bytes() == kept
         assert again["created"] == wanted["created"]
 
 
@@ -420,9 +426,9 @@ def test_an_evaluation_is_resumed_only_with_its_own_configuration(
     assert "seed: 1042 then, 7 now" in str(error.value)
     assert 'policies: ["random", "popular"] then, ["random"] now' in str(error.value)
     assert (out / "evaluation.json").read_bytes() == before
-    more = evaluate({"bootstrap": 200}, out, resume=True, plots=False)
-    assert more["config"]["bootstrap"] == 200
-    assert evaluate({"bootstrap": 100}, out, resume=True, plots=False)["groups"] == results["groups"]
+    more = evaluate({"resamples": 200}, out, resume=True, plots=False)
+    assert more["config"]["resamples"] == 200
+    assert evaluate({"resamples": 100}, out, resume=True, plots=False)["user_splits"] == results["user_splits"]
 
 
 def test_a_directory_that_is_taken_or_no_evaluation_is_refused(tmp_path: Path) -> None:
@@ -435,20 +441,20 @@ def test_a_directory_that_is_taken_or_no_evaluation_is_refused(tmp_path: Path) -
     assert [path.name for path in (tmp_path / "taken").iterdir()] == ["note.txt"]
 
 
-def test_a_run_of_other_people_is_not_compared(made: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+def test_a_run_of_other_users_is_not_compared(made: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
     import shutil
 
     out, _ = made
     shutil.copytree(out, tmp_path / "e")
-    shutil.rmtree(tmp_path / "e" / "runs" / "new" / "popular")
-    shutil.copytree(out / "runs" / "known" / "popular", tmp_path / "e" / "runs" / "new" / "popular")
+    shutil.rmtree(tmp_path / "e" / "runs" / "test" / "popular")
+    shutil.copytree(out / "runs" / "train" / "popular", tmp_path / "e" / "runs" / "test" / "popular")
     with pytest.raises(RunError, match="the people are others"):
         measure(tmp_path / "e")
 
 
-def test_progress_counts_every_session_once(tmp_path: Path) -> None:
+def test_progress_counts_every_episode_once(tmp_path: Path) -> None:
     seen: list[Any] = []
-    evaluate({**SMALL, "groups": "new"}, tmp_path / "e", plots=False, on_progress=seen.append)
+    evaluate({**SMALL, "user_splits": "test"}, tmp_path / "e", plots=False, on_progress=seen.append)
     assert [one.done for one in seen] == list(range(1, 13))
     assert {one.total for one in seen} == {12}
-    assert [one.what for one in seen[5:7]] == ["random, new people", "popular, new people"]
+    assert [one.what for one in seen[5:7]] == ["random, test users", "popular, test users"]

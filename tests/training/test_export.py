@@ -37,7 +37,7 @@ STRICT = """
     class Moody(Rater):
         def rate_batch(self, request, draws):
             items = np.asarray(request.items)
-            return Ratings(np.where(items % 3 == 0, np.nan, 1.0 + (items + request.people[:, None]) % 10))
+            return Ratings(np.where(items % 3 == 0, np.nan, 1.0 + (items + request.users[:, None]) % 10))
 
 
     @hookimpl
@@ -64,7 +64,9 @@ def left_beside(directory: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("format", ["parquet", "csv"])
-def test_a_table_has_a_row_for_every_item_proposed_and_says_what_the_records_say(tmp_path: Path, format: str) -> None:
+def test_a_table_has_a_row_for_every_item_recommended_and_says_what_the_records_say(
+    tmp_path: Path, format: str
+) -> None:
     run = made(tmp_path / "r", slate=3, selector="multinomial_logit", perturbator="gaussian:sd=2", p_interrupt=0.05)
     out = tmp_path / f"t.{format}"
     written = export([run], out, format)
@@ -74,7 +76,7 @@ def test_a_table_has_a_row_for_every_item_proposed_and_says_what_the_records_say
     wanted = {
         (line["episode"], line["step"], place): (line, one)
         for line in records_of(run)
-        for place, one in enumerate(line["proposed"])
+        for place, one in enumerate(line["recommended"])
     }
     rows = {(row["episode"], row["step"], row["place"]): row for row in table.to_dict("records")}
     assert rows.keys() == wanted.keys()
@@ -86,17 +88,21 @@ def test_a_table_has_a_row_for_every_item_proposed_and_says_what_the_records_say
     for key, (line, one) in wanted.items():
         row = rows[key]
         assert (row["user"], row["item"], row["title"]) == (line["user"], one["item"], one["title"])
-        assert (row["reward"], row["ended"], row["consumed"]) == (line["reward"], bool(line["end"]), one["consumed"])
+        assert (row["reward"], row["ended"], row["consumed"]) == (
+            line["reward"],
+            bool(line["end_reason"]),
+            one["consumed"],
+        )
         assert [row["mood_valence"], row["mood_arousal"]] == line["mood"]
-        assert same(row["end"], line["end"])
-        assert same(row["raw_rating"], one["rating"])
-        assert same(row["rating"], one.get("felt"))
+        assert same(row["end_reason"], line["end_reason"])
+        assert same(row["raw_rating"], one["raw_rating"])
+        assert same(row["rating"], one.get("rating"))
         for name in ("times", "valence", "arousal"):
             assert same(row[name], one.get(name)), name
     assert (table["rating"] != table["raw_rating"])[table["consumed"]].any()
     assert table["rating"].notna().equals(table["consumed"])
     assert 0 < table["consumed"].sum() < len(table)
-    assert "interrupted" in set(table["end"])
+    assert "interrupted" in set(table["end_reason"])
 
 
 def test_the_parquet_file_holds_the_manifest_and_what_each_column_means(tmp_path: Path) -> None:
@@ -130,7 +136,7 @@ def test_several_runs_make_one_table_that_tells_them_apart(tmp_path: Path) -> No
     assert table.groupby("run").size().to_dict() == {
         name: len(records_of(run)) for name, run in zip(("a", str(runs[1]), str(runs[2])), runs, strict=True)
     }
-    assert written.sessions == 27
+    assert written.episodes == 27
 
 
 def test_large_tables_are_written_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,7 +163,7 @@ def test_a_failed_rating_is_no_rating_and_never_0(tmp_path: Path, install: Calla
     assert not (table["rating"] == 0).any()
 
 
-def test_sessions_of_a_run_that_was_stopped_are_there_without_an_end(tmp_path: Path) -> None:
+def test_episodes_of_a_run_that_was_stopped_are_there_without_an_end(tmp_path: Path) -> None:
     run = made(tmp_path / "r", reward_shaping="identity")
     lines = (run / "interactions.jsonl").read_bytes().splitlines(keepends=True)
     (run / "interactions.jsonl").write_bytes(b"".join(lines[:50]) + lines[50][:20])
@@ -166,26 +172,26 @@ def test_sessions_of_a_run_that_was_stopped_are_there_without_an_end(tmp_path: P
     table = pd.read_parquet(tmp_path / "t.parquet")
     assert len(table) == 50
     last = table.groupby("episode").tail(1)
-    assert (written.sessions, written.unfinished) == (len(last), (~last["ended"]).sum())
+    assert (written.episodes, written.unfinished) == (len(last), (~last["ended"]).sum())
     assert 0 < written.unfinished <= 4
-    assert last["end"].isna().equals(~last["ended"])
+    assert last["end_reason"].isna().equals(~last["ended"])
 
 
-def test_a_session_with_nothing_left_to_propose_ends_with_its_last_step(tmp_path: Path) -> None:
+def test_an_episode_with_nothing_left_to_propose_ends_with_its_last_step(tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_text("item\nthe-matrix-1999\nmemento-2000\n")
     options = {"policy": f"replay:{tmp_path}/list.csv", "reward_shaping": "identity", "episodes": 2}
     run = made(tmp_path / "r", **options)
-    assert [line["end"] for line in records_of(run)].count("out_of_items") == 2
+    assert [line["end_reason"] for line in records_of(run)].count("out_of_items") == 2
     export([run], tmp_path / "t.csv", "csv")
     rows = list(csv.DictReader((tmp_path / "t.csv").read_text().splitlines()))
-    assert [(row["step"], row["ended"], row["end"]) for row in rows] == 2 * [
+    assert [(row["step"], row["ended"], row["end_reason"]) for row in rows] == 2 * [
         ("1", "False", ""),
         ("2", "True", "out_of_items"),
     ]
     if sys.version_info >= (3, 11):
         export([run], tmp_path / "m", "minari")
         for episode, about in episodes_of(tmp_path / "m", "emosim/movies/replay-v0"):
-            assert (about["end"], len(episode)) == ("out_of_items", 2)
+            assert (about["end_reason"], len(episode)) == ("out_of_items", 2)
             # The person would have stayed: for who learns from it, the session was cut off.
             assert (episode.terminations.tolist(), episode.truncations.tolist()) == ([False] * 2, [False, True])
 
@@ -214,7 +220,7 @@ def episodes_of(root: Path, dataset_id: str) -> list[tuple[Any, dict[str, Any]]]
     [
         {},
         {"slate": 3, "selector": "multinomial_logit", "perturbator": "gaussian:sd=2", "history_length": 4},
-        {"keep_memory": True, "users": "sampled:n=3", "episodes": 14, "max_steps": 20},
+        {"keep_memory": True, "user_dataset": "sampled:n=3", "episodes": 14, "max_steps": 20},
         {"p_interrupt": 0.2, "slate": 2, "selector": "random"},
         {"observe_consumed": True, "emotion": {"positive": 6}, "mood": {"half_life": 2}},
         {"rater": "moody", "on_failed_rating": "skip", "reward_shaping": "identity"},
@@ -255,10 +261,10 @@ def test_the_observations_are_those_of_the_environment_when_the_same_is_done_in_
         assert episode.terminations.tolist() == terminations
         assert episode.truncations.tolist() == truncations
         assert terminations[-1] or truncations[-1]
-        assert told["end"] == about["end"]
+        assert told["end_reason"] == about["end_reason"]
         np.testing.assert_array_equal(~np.isnan(episode.infos["ratings"]), episode.infos["consumed"])
         assert np.isnan(episode.infos["ratings"][0]).all()
-        ends[about["end"]] += 1
+        ends[about["end_reason"]] += 1
     assert sum(ends.values()) == {**SMALL, **options}["episodes"]
     if "p_interrupt" in options:
         assert ends["interrupted"]
@@ -273,7 +279,7 @@ def test_a_data_set_says_what_it_is_and_brings_its_environment_back(tmp_path: Pa
     written = export([run], tmp_path / "m", "minari", "films/mine-v3")
     assert os.environ.get("MINARI_DATASETS_PATH") == before
     assert written.path == tmp_path / "m" / "films" / "mine-v3"
-    assert (written.dataset_id, written.sessions, written.rows) == ("films/mine-v3", 9, len(records_of(run)))
+    assert (written.dataset_id, written.episodes, written.rows) == ("films/mine-v3", 9, len(records_of(run)))
     dataset = minari.MinariDataset(written.path / "data")
     told = dataset.storage.metadata
     assert told["algorithm_name"] == "random"
@@ -296,7 +302,7 @@ def test_a_folder_holds_many_data_sets_and_one_data_set_many_runs(tmp_path: Path
         export([run], tmp_path / "m", "minari")
     written = export(runs, tmp_path / "m", "minari")
     assert written.dataset_id == "emosim/movies/mixed-v0"
-    assert written.sessions == 18
+    assert written.episodes == 18
     parts = {name: episodes_of(tmp_path / "m", f"emosim/movies/{name}-v0") for name in ("random", "popular", "mixed")}
     for run, name in (("a", "random"), ("b", "popular")):
         mixed = [episode for episode, about in parts["mixed"] if about["run"] == run]
@@ -308,7 +314,7 @@ def test_a_folder_holds_many_data_sets_and_one_data_set_many_runs(tmp_path: Path
 
 @needs_minari
 def test_a_data_set_grows_in_parts_to_the_same_episodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = made(tmp_path / "r", keep_memory=True, users="sampled:n=3")
+    run = made(tmp_path / "r", keep_memory=True, user_dataset="sampled:n=3")
     export([run], tmp_path / "whole", "minari")
     monkeypatch.setattr("emosim_core.training.export_minari._EPISODES_AT_ONCE", 2)
     export([run], tmp_path / "parts", "minari")
@@ -329,7 +335,7 @@ def test_an_episode_of_a_run_that_was_stopped_is_truncated(tmp_path: Path) -> No
     written = export([run], tmp_path / "m", "minari")
     episodes = episodes_of(tmp_path / "m", "emosim/movies/random-v0")
     assert written.rows == 30 == sum(len(episode) for episode, _ in episodes)
-    assert Counter(about["end"] for _, about in episodes) == {"unfinished": written.unfinished}
+    assert Counter(about["end_reason"] for _, about in episodes) == {"unfinished": written.unfinished}
     assert all(episode.truncations[-1] and not episode.terminations.any() for episode, _ in episodes)
 
 
@@ -337,7 +343,7 @@ def test_an_episode_of_a_run_that_was_stopped_is_truncated(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("format", ["parquet", "csv", pytest.param("minari", marks=needs_minari)])
-@pytest.mark.parametrize("exists", [False, True], ids=["new", "beside-others"])
+@pytest.mark.parametrize("exists", [False, True], ids=["test", "beside-others"])
 def test_an_export_that_fails_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format: str, exists: bool
 ) -> None:
@@ -374,7 +380,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path, monkeypatch: pyt
     ("damage", "said"),
     [
         (lambda line: line.update(episode="no"), r"is damaged: episode: "),
-        (lambda line: line["proposed"][0].pop("item"), r"is damaged: proposed\.0\.item: "),
+        (lambda line: line["recommended"][0].pop("item"), r"is damaged: proposed\.0\.item: "),
         (lambda line: line.update(reward=None), r"is damaged: reward"),
         (lambda line: line.update(step=40), "is out of place"),
         (lambda line: line.update(user="somebody"), "is out of place"),
@@ -394,9 +400,12 @@ def test_episodes_are_not_made_of_records_that_were_changed(tmp_path: Path) -> N
     run = made(tmp_path / "r")
     good = records_of(run)
     for change, said in (
-        (lambda line: line["proposed"][0].update(felt=1 if line["proposed"][0]["felt"] > 5 else 10), "the mood is"),
-        (lambda line: line["proposed"][0].update(item="nope"), "there is no item 'nope'"),
-        (lambda line: line["proposed"].append(line["proposed"][0]), "proposes 2 items, not 1"),
+        (
+            lambda line: line["recommended"][0].update(rating=1 if line["recommended"][0]["rating"] > 5 else 10),
+            "the mood is",
+        ),
+        (lambda line: line["recommended"][0].update(item="nope"), "there is no item 'nope'"),
+        (lambda line: line["recommended"].append(line["recommended"][0]), "proposes 2 items, not 1"),
     ):
         lines = json.loads(json.dumps(good))
         change(lines[20])
@@ -407,14 +416,14 @@ def test_episodes_are_not_made_of_records_that_were_changed(tmp_path: Path) -> N
 
 
 @needs_minari
-def test_other_people_or_items_than_those_of_the_run_are_refused(tmp_path: Path) -> None:
-    people = tmp_path / "p.csv"
-    people.write_text("id,name,description\n1,Ann,x\n2,Bo,y\n")
-    run = made(tmp_path / "r", users=f"csv:{people}")
-    people.write_text("id,name,description\n1,Ann,x\n2,Bo,z\n")
+def test_other_users_or_items_than_those_of_the_run_are_refused(tmp_path: Path) -> None:
+    users = tmp_path / "p.csv"
+    users.write_text("id,name,description\n1,Ann,x\n2,Bo,y\n")
+    run = made(tmp_path / "r", user_dataset=f"csv:{users}")
+    users.write_text("id,name,description\n1,Ann,x\n2,Bo,z\n")
     with pytest.raises(RunError, match="was made with other people than its configuration brings now"):
         export([run], tmp_path / "m", "minari")
-    assert export([run], tmp_path / "t.csv", "csv").sessions == 9
+    assert export([run], tmp_path / "t.csv", "csv").episodes == 9
     assert not (tmp_path / "m").exists()
 
 
@@ -423,7 +432,7 @@ def test_runs_of_different_environments_make_no_data_set_together(tmp_path: Path
     runs = [made(tmp_path / "a"), made(tmp_path / "b", p_interrupt=0.1)]
     with pytest.raises(ConfigurationError, match=r"p_interrupt is 0\.0 in one and 0\.1 in the other"):
         export(runs, tmp_path / "m", "minari")
-    assert export(runs, tmp_path / "t.csv", "csv").sessions == 18
+    assert export(runs, tmp_path / "t.csv", "csv").episodes == 18
 
 
 @pytest.mark.parametrize(("format", "package"), [("parquet", "pyarrow"), ("minari", "minari"), ("minari", "h5py")])

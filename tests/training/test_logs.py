@@ -28,7 +28,7 @@ def written(path: Path, rows: str, header: str = HEADER) -> str:
     return str(path)
 
 
-def test_a_file_becomes_arrays_sorted_by_session_and_step(catalog: Catalog, tmp_path: Path) -> None:
+def test_a_file_becomes_arrays_sorted_by_episode_and_step(catalog: Catalog, tmp_path: Path) -> None:
     rows = "1,1,ann,i003,4,4,false\n0,2,bob,i001,9,9,true\n0,1,bob,i000,7,7,false\n"
     logs = read_logs([written(tmp_path / "a.csv", rows)], catalog, ["bob", "eve"])
     assert logs.user_ids == ("ann", "bob")
@@ -36,12 +36,12 @@ def test_a_file_becomes_arrays_sorted_by_session_and_step(catalog: Catalog, tmp_
     assert logs.items.tolist() == [0, 1, 3]
     assert logs.ratings.tolist() == [7, 9, 4]
     assert logs.episodes.tolist() == [0, 0, 1]
-    assert logs.people.tolist() == [1, -1]
+    assert logs.user_numbers.tolist() == [1, -1]
     assert logs.traits.tolist() == [[2, 2, 2]] * 2
     assert len(logs) == 3
 
 
-def test_sessions_of_several_sources_stay_apart(catalog: Catalog, tmp_path: Path) -> None:
+def test_episodes_of_several_sources_stay_apart(catalog: Catalog, tmp_path: Path) -> None:
     paths = [written(tmp_path / f"{name}.csv", "0,1,ann,i003,4,4,true\n") for name in "ab"]
     logs = read_logs(paths, catalog, [])
     assert logs.episodes.tolist() == [0, 1]
@@ -94,19 +94,19 @@ def test_parquet_and_csv_say_the_same(catalog: Catalog, tmp_path: Path) -> None:
 
 
 def record(**changed: Any) -> dict[str, Any]:
-    both = {"title": "", "reason": None, "remembered": []}
+    both = {"title": "", "reason": None, "retrieved": []}
     mood = {"times": 1, "valence": "positive", "arousal": "high"}
-    felt = {"item": "i002", "consumed": True, "rating": 9, "felt": 8, **mood, **both}
-    passed = {"item": "i003", "consumed": False, "rating": 2, **both}
+    felt = {"item": "i002", "consumed": True, "raw_rating": 9, "rating": 8, **mood, **both}
+    passed = {"item": "i003", "consumed": False, "raw_rating": 2, **both}
     return {
         "episode": 0,
         "step": 1,
         "user": "ann",
-        "proposed": [felt, passed],
+        "recommended": [felt, passed],
         "reward": 8,
         "mood": [0, 0],
-        "end": None,
-        "person": {"id": "ann", "name": "Ann", "activity": 1, "conformity": 3, "diversity": 2},
+        "end_reason": None,
+        "user_profile": {"id": "ann", "name": "Ann", "activity": 1, "conformity": 3, "diversity": 2},
         **changed,
     }
 
@@ -118,7 +118,7 @@ def run_of(path: Path, *records: dict[str, Any]) -> str:
 
 
 def test_of_a_run_what_was_consumed_counts_as_it_was_felt(catalog: Catalog, tmp_path: Path) -> None:
-    nothing = record(step=2, proposed=[], end="out_of_items")
+    nothing = record(step=2, recommended=[], end="out_of_items")
     logs = read_logs([run_of(tmp_path / "r", record(), nothing)], catalog, ["ann"])
     assert (logs.items.tolist(), logs.ratings.tolist()) == ([2], [8])
     assert logs.traits.tolist() == [[1, 3, 2]]
@@ -133,7 +133,9 @@ def test_a_real_run_is_read_whole(quick: Any, tmp_path: Path) -> None:
     logs = read_logs([str(tmp_path / "r")], world.catalog, [user.id for user in world.population.users])
     assert len(logs) == summary["ratings"]
     assert logs.ratings.mean() == pytest.approx(summary["mean_rating"], abs=1e-4)
-    found = {world.population.users[person].id: logs.people[person] for person in np.flatnonzero(logs.people >= 0)}
+    found = {
+        world.population.users[user].id: logs.user_numbers[user] for user in np.flatnonzero(logs.user_numbers >= 0)
+    }
     assert {name: logs.user_ids[place] for name, place in found.items()} == {name: name for name in logs.user_ids}
     for name, place in found.items():
         assert logs.traits[place].tolist() == world.population.traits[world.population.index[name]].tolist()
@@ -191,8 +193,8 @@ def test_what_is_no_log_is_refused_and_told_how_to_make_one(catalog: Catalog, tm
     with pytest.raises(RunError, match=r"is no run"):
         read_logs([str(tmp_path / "empty")], catalog, [])
     damaged = record()
-    del damaged["proposed"][0]["felt"]
-    with pytest.raises(RunError, match=r"interactions\.jsonl, line 1: is damaged: .* has no 'felt'"):
+    del damaged["recommended"][0]["rating"]
+    with pytest.raises(RunError, match=r"interactions\.jsonl, line 1: is damaged: .* has no 'rating'"):
         read_logs([run_of(tmp_path / "r", damaged)], catalog, [])
 
 

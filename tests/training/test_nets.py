@@ -14,7 +14,7 @@ from emosim_core.model import Catalog, Item, RatingScale
 from emosim_core.training.item_features import item_features, public_ratings
 from emosim_core.training.torch_side.nets import MASKED, HistoryFeatures, Net, NetOptions, UserFeatures
 
-ITEMS, PEOPLE = 4, 3
+ITEMS, USERS = 4, 3
 
 ALGOS = ("a2c", "ppo", "dqn", "trpo", "maskable_ppo")
 
@@ -24,7 +24,7 @@ def net(kind: str, **more: Any) -> Net:
     options = NetOptions(
         **{
             "kind": kind,
-            "people": PEOPLE,
+            "num_users": USERS,
             "items": ITEMS,
             "features": 2,
             "history_length": 2,
@@ -46,24 +46,24 @@ def extractor(made: Net) -> UserFeatures | HistoryFeatures:
     return made.extractor(spaces.Dict({"consumed": spaces.MultiBinary(ITEMS)}), made).eval()
 
 
-def person(*indices: int) -> dict[str, torch.Tensor]:
+def user(*indices: int) -> dict[str, torch.Tensor]:
     consumed = torch.zeros(len(indices), ITEMS)
     consumed[0, 1] = 1
-    return {"user": torch.nn.functional.one_hot(torch.tensor(indices), PEOPLE).float(), "consumed": consumed}
+    return {"user": torch.nn.functional.one_hot(torch.tensor(indices), USERS).float(), "consumed": consumed}
 
 
-def test_cf_has_an_embedding_of_each_person_and_a_bias_that_begins_at_nothing() -> None:
+def test_cf_has_an_embedding_of_each_user_and_a_bias_that_begins_at_nothing() -> None:
     told = extractor(net("cf"))
     assert isinstance(told, UserFeatures)
-    assert told.embedding.weight.shape == (6 + 1, PEOPLE)
-    seen = told(person(1, 0))
+    assert told.embedding.weight.shape == (6 + 1, USERS)
+    seen = told(user(1, 0))
     assert seen.shape == (2, 6 + 1 + ITEMS)
     assert torch.equal(seen[0, :6], told.embedding.weight[:6, 1])
     assert torch.equal(seen[:, 6], torch.zeros(2))
     assert seen[0, 7:].tolist() == [0, 1, 0, 0]
 
 
-@pytest.mark.parametrize("stranger", [torch.zeros(PEOPLE), torch.tensor([0.0, 0.0, 1.0])])
+@pytest.mark.parametrize("stranger", [torch.zeros(USERS), torch.tensor([0.0, 0.0, 1.0])])
 def test_who_was_never_met_is_the_mean_of_those_who_were(stranger: torch.Tensor) -> None:
     told = extractor(net("cf"))
     assert isinstance(told, UserFeatures)
@@ -78,7 +78,7 @@ def test_cf_has_no_hidden_layer_and_its_critic_reads_what_was_consumed() -> None
     torso, told = made.torso(), extractor(made)
     assert len(torso.policy_net) == 0
     assert [layer.weight.shape for layer in torso.value_net if hasattr(layer, "weight")] == [(5, 11), (7, 5)]
-    one, other = person(0), person(0)
+    one, other = user(0), user(0)
     other["consumed"][0, 3] = 1
     actor, critic = torso(told(one))
     also, differs = torso(told(other))
@@ -173,12 +173,12 @@ def test_features_of_items_are_the_same_size_for_every_number_of_categories() ->
 
 
 @pytest.mark.parametrize("algo", ALGOS)
-def test_people_who_were_not_met_are_not_learned_about(train: Callable[..., Any], algo: str) -> None:
-    training = train(algo=algo, people="known", holdout=0.25, **quick(algo))
+def test_users_who_were_not_met_are_not_learned_about(train: Callable[..., Any], algo: str) -> None:
+    training = train(algo=algo, user_split="train", test_fraction=0.25, **quick(algo))
     extractors = [one for one in training.model.policy.modules() if isinstance(one, UserFeatures)]
     before = [one.embedding.weight.detach().clone() for one in extractors]
     training.train()
-    met = np.isin(np.arange(8), training.world.people)
+    met = np.isin(np.arange(8), training.world.user_indices)
     assert met.sum() == 6
     assert extractors[0].met.numpy().astype(bool).tolist() == met.tolist()
     for one, old in zip(extractors, before, strict=True):

@@ -27,7 +27,7 @@ SHORT: dict[str, dict[str, Any]] = {
 }
 
 
-def session(training: Any, steps: int = 4) -> list[tuple[dict[str, np.ndarray], np.ndarray]]:
+def episode(training: Any, steps: int = 4) -> list[tuple[dict[str, np.ndarray], np.ndarray]]:
     """What the whole environment shows and what the model in training proposes there, the best each time."""
     env, model = training.env, training.model
     env.seed(77)
@@ -48,8 +48,8 @@ def test_it_proposes_what_the_model_in_training_proposes(
     training = train(algo=algo, policy_net=net, timesteps=80, max_steps=8, **SHORT[algo])
     training.train()
     loaded = load_recommender(tmp_path / "t")
-    assert (loaded.options.kind, loaded.told["algo"]) == (net, algo)
-    for seen, actions in session(training):
+    assert (loaded.options.kind, loaded.metadata["algo"]) == (net, algo)
+    for seen, actions in episode(training):
         scores = loaded.scores(seen)
         assert scores.dtype == np.float32
         assert (scores[seen["consumed"] > 0] == np.float32(-1e8)).all()
@@ -116,7 +116,7 @@ def test_a_history_without_ratings_tells_nothing_of_taste(trained: Callable[...,
 
 
 def test_a_stranger_of_cf_is_the_mean_of_those_who_were_met(trained: Callable[..., Path]) -> None:
-    loaded = load_recommender(trained(people="known", holdout=0.25))
+    loaded = load_recommender(trained(user_split="train", test_fraction=0.25))
     actor = loaded._actor
     met = actor.extractor.met.bool()
     assert met.sum() == 6
@@ -179,12 +179,12 @@ def described(path: Path, **changes: Any) -> None:
     [
         (lambda path: (path / "model" / DESCRIPTION).write_text("{"), "is not JSON"),
         (lambda path: (path / "model" / DESCRIPTION).write_text("[]"), "it holds no JSON object"),
-        (lambda path: described(path, format=1), "is a recommender of format 1; this version reads 2"),
+        (lambda path: described(path, format=1), "format 1; this one reads 3"),
         (lambda path: described(path, net=None), "net: Field required"),
         (lambda path: described(path, items=[]), "it names 0 items and 8 people"),
         (lambda path: described(path, items=["i1"] * 8), r"items\.0: Input should be a valid dictionary"),
         (lambda path: described(path, users="u1"), "users: Input should be a valid list"),
-        (lambda path: described(path, net={"items": 8, "people": 8}), r"net\.kind: Field required"),
+        (lambda path: described(path, net={"items": 8, "num_users": 8}), r"net\.kind: Field required"),
         (lambda path: (path / "model" / WEIGHTS).unlink(), "has no weights"),
         (lambda path: (path / "model" / WEIGHTS).write_bytes(b""), "is damaged"),
         (lambda path: (path / "model" / WEIGHTS).write_bytes(b"nonsense"), "is damaged"),
@@ -243,9 +243,9 @@ def test_as_a_policy_it_proposes_the_best_and_refuses_what_it_was_not_trained_on
         "identity",
     ]
     asked += ["--policy", f"trained:{path}", "--episodes", "3"]
-    assert quick(*asked, "--out", "r", "--json").json["ends"] == {"out_of_items": 3}
+    assert quick(*asked, "--out", "r", "--json").json["end_reasons"] == {"out_of_items": 3}
     lines = [json.loads(line) for line in (tmp_path / "r" / "interactions.jsonl").read_text().splitlines()]
-    first = [line["proposed"][0]["item"] for line in lines if line["step"] == 1]
+    first = [line["recommended"][0]["item"] for line in lines if line["step"] == 1]
     assert set(first) == {load_recommender(path).recommend([], 1)[0].item}
     for length in (2, 20):  # what a configuration shows others does not change what it was trained to see
         (tmp_path / "c.toml").write_text(f"history_length = {length}\n")

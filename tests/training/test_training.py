@@ -66,7 +66,7 @@ def stopped_at(training: Any, steps: int, how: type[BaseException]) -> None:
 
 def test_it_leaves_its_files(train: Callable[..., Any], tmp_path: Path) -> None:
     seen: list[Any] = []
-    training = train(checkpoint_every=100, eval_every=200, eval_sessions=8)
+    training = train(checkpoint_every=100, eval_every=200, eval_episodes=8)
     summary = training.train(seen.append)
     path = tmp_path / "t"
     assert sorted(one.name for one in path.iterdir()) == [
@@ -82,7 +82,7 @@ def test_it_leaves_its_files(train: Callable[..., Any], tmp_path: Path) -> None:
     assert {"torch", "stable-baselines3", "sb3-contrib", "numpy"} <= set(manifest["versions"])
     assert json.loads((path / "summary.json").read_text()) == summary
     assert (summary["timesteps"], summary["episodes"], summary["updates"]) == (400, 80, 20)
-    assert summary["ends"] == {"max_steps": 80}
+    assert summary["end_reasons"] == {"max_steps": 80}
     assert summary["length"] == 5
     steps = rising(path)
     assert steps[-1] == 400
@@ -107,7 +107,7 @@ def test_a_seed_decides_everything(train: Callable[..., Any], tmp_path: Path, al
 
 def test_looking_at_it_does_not_change_it(train: Callable[..., Any], tmp_path: Path) -> None:
     train("a").train()
-    train("b", eval_every=40, eval_sessions=4, checkpoint_every=60).train()
+    train("b", eval_every=40, eval_episodes=4, checkpoint_every=60).train()
     a, b = weights(tmp_path / "a"), weights(tmp_path / "b")
     assert all(torch.equal(a[name], b[name]) for name in a)
 
@@ -122,7 +122,7 @@ def test_a_training_that_was_killed_goes_on_from_its_last_checkpoint(
     last = checkpoints(path)[-1]
     assert last.name == "000000000160"
     kept = json.loads((last / "counters.json").read_text())
-    assert kept["episodes"] == 32 == kept["ends"]["max_steps"]
+    assert kept["episodes"] == 32 == kept["end_reasons"]["max_steps"]
     before = [line for line in read_progress(path) if line["timesteps"] <= 160]
     again = train(resume=True, **options)
     assert again._begin() == 160
@@ -146,7 +146,7 @@ def test_a_training_that_was_killed_goes_on_from_its_last_checkpoint(
     assert [one.name for one in sorted((path / "checkpoints").iterdir())] == [
         "000000000320", "000000000400", "mine",
     ]  # fmt: skip
-    assert (summary["timesteps"], summary["episodes"], sum(summary["ends"].values())) == (400, 80, 80)
+    assert (summary["timesteps"], summary["episodes"], sum(summary["end_reasons"].values())) == (400, 80, 80)
     assert read_progress(path)[: len(before)] == before
     assert rising(path)[-1] == 400
     whole = train("whole", **options).train()
@@ -165,7 +165,7 @@ def test_ctrl_c_keeps_what_was_learned_and_counts_nothing_twice(train: Callable[
     last = checkpoints(tmp_path / "t")[-1]
     kept = json.loads((last / "counters.json").read_text())
     assert kept["timesteps"] == 196 == int(last.name)
-    assert kept["episodes"] == 36 == kept["ends"]["max_steps"]  # 49 steps of each are nine sessions and some
+    assert kept["episodes"] == 36 == kept["end_reasons"]["max_steps"]  # 49 steps of each are nine sessions and some
     stopped_at(train(num_envs=4, n_steps=7, resume=True, timesteps=420), 44, KeyboardInterrupt)
     kept = json.loads((checkpoints(tmp_path / "t")[-1] / "counters.json").read_text())
     assert kept["timesteps"] == 196 + 28
@@ -177,7 +177,7 @@ def test_ctrl_c_keeps_what_was_learned_and_counts_nothing_twice(train: Callable[
 
 def test_a_complete_training_goes_on_when_it_is_asked_for_more(train: Callable[..., Any], tmp_path: Path) -> None:
     first = train().train()
-    more = train(resume=True, timesteps=600, eval_every=100, eval_sessions=4).train()
+    more = train(resume=True, timesteps=600, eval_every=100, eval_episodes=4).train()
     assert (first["timesteps"], more["timesteps"], more["episodes"], more["updates"]) == (400, 600, 120, 30)
     assert more["seconds"] >= first["seconds"]
     rising(tmp_path / "t")
@@ -265,7 +265,7 @@ def test_a_full_disk_is_told_and_leaves_nothing_half_written(
 def test_curves_reach_tensorboard(train: Callable[..., Any], tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    train(track=("tensorboard",), eval_every=200, eval_sessions=4).train()
+    train(track=("tensorboard",), eval_every=200, eval_episodes=4).train()
     found = EventAccumulator(str(tmp_path / "t" / "tensorboard"))
     found.Reload()
     lines = read_progress(tmp_path / "t")

@@ -22,10 +22,10 @@ def make_net(config: TrainConfig, world: World) -> Net:
     algorithm = ALGORITHMS[config.algo]
     prior = algorithm.prior if config.prior is None else config.prior
     met = np.zeros(len(world.population), dtype=np.bool_)
-    met[world.people] = True
+    met[world.user_indices] = True
     options = NetOptions(
         kind=config.policy_net,
-        people=len(world.population),
+        num_users=len(world.population),
         items=len(world.catalog),
         features=features.shape[1],
         history_length=config.history_length,

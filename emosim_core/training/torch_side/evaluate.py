@@ -17,12 +17,12 @@ EVALUATION_SEED = 4042
 
 
 def mean_return(world: World, model: Any, net: Net, config: TrainConfig) -> float:
-    """Mean return of ``config.eval_sessions`` sessions, one in each slot, the best item proposed each time."""
-    env = EmoSimVectorEnv(num_envs=config.eval_sessions, autoreset_mode="SameStep", world=world)
+    """Mean return of ``config.eval_episodes`` sessions, one in each slot, the best item proposed each time."""
+    env = EmoSimVectorEnv(num_envs=config.eval_episodes, autoreset_mode="SameStep", world=world)
     adapter = StableBaselines3VecEnv(env, net.options.keys)
     adapter.seed(EVALUATION_SEED)
     observation: Any = adapter.reset()
-    returns = np.full(config.eval_sessions, np.nan)
+    returns = np.full(config.eval_episodes, np.nan)
     while np.isnan(returns).any():
         given = {"action_masks": adapter.action_masks()} if config.algo == "maskable_ppo" else {}
         actions, _ = model.predict(observation, deterministic=True, **given)

@@ -35,7 +35,7 @@ class _Counters(TypedDict):
     episodes: Count
     best: Number | None
     seconds: Number
-    ends: dict[str, Count]
+    end_reasons: dict[str, Count]
 
 
 _COUNTERS = TypeAdapter(_Counters)
@@ -60,7 +60,7 @@ def empty_actor(told: Mapping[str, Any]) -> tuple[NetOptions, Actor]:
     options = NetOptions(**{**told, "hidden": tuple(told["hidden"])})
     features = np.zeros((options.items, options.features), dtype=np.float32)
     nothing = np.zeros(options.items, dtype=np.float32)
-    net = Net(options, features, nothing, nothing, 0.0, np.ones(options.people, dtype=np.bool_))
+    net = Net(options, features, nothing, nothing, 0.0, np.ones(options.num_users, dtype=np.bool_))
     extractor = net.extractor(spaces.Dict({"consumed": spaces.MultiBinary(options.items)}), net)
     actor = Actor(extractor, net.torso(critic=False), net.head())
     actor.eval()

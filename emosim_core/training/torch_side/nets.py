@@ -25,7 +25,7 @@ class NetOptions:
 
     Attributes:
         kind: ``"cf"``, the collaborative-filtering policy of EmoSim-RL, or ``"mlp"``, over compact features.
-        people: U, size of the population.
+        num_users: U, size of the population.
         items: N, size of the catalogue.
         features: f, number of features of an item.
         history_length: L, interactions that an observation shows.
@@ -37,7 +37,7 @@ class NetOptions:
     """
 
     kind: str
-    people: int
+    num_users: int
     items: int
     features: int
     history_length: int
@@ -106,17 +106,17 @@ class UserFeatures(BaseFeaturesExtractor):
         options = net.options
         super().__init__(observation_space, options.embedding_dim + 1 + options.items)
         # The person arrives one-hot, so that a linear map without bias is an embedding.
-        self.embedding = nn.Linear(options.people, options.embedding_dim + 1, bias=False)
+        self.embedding = nn.Linear(options.num_users, options.embedding_dim + 1, bias=False)
         self.register_buffer("met", torch.as_tensor(net.met.astype(np.float32)))
         nn.init.normal_(self.embedding.weight, std=0.1)
         with torch.no_grad():
             self.embedding.weight[-1] = 0.0  # the person's bias
 
     def forward(self, observation: dict[str, torch.Tensor]) -> torch.Tensor:
-        person = observation["user"].flatten(1) * self.met
-        told = self.embedding(person)
+        user = observation["user"].flatten(1) * self.met
+        told = self.embedding(user)
         if not self.training:
-            strangers = 1.0 - person.sum(1, keepdim=True)
+            strangers = 1.0 - user.sum(1, keepdim=True)
             told = told + strangers * (self.embedding.weight @ self.met / self.met.sum())
         return torch.cat([told, observation["consumed"]], dim=1)
 

@@ -16,7 +16,7 @@ from stable_baselines3.common.logger import KVWriter, Logger
 from emosim_core.data import json_text
 from emosim_core.data.files import write_all
 from emosim_core.runs.job import cannot_write
-from emosim_core.training.curves import PROGRESS, Told
+from emosim_core.training.curves import PROGRESS, TrainingProgress
 from emosim_core.training.torch_side.tracking import trackers
 
 if TYPE_CHECKING:
@@ -38,12 +38,12 @@ class Progress(BaseCallback):
         on_progress: told how it goes.
     """
 
-    def __init__(self, training: Training, on_progress: Callable[[Told], None]) -> None:
+    def __init__(self, training: Training, on_progress: Callable[[TrainingProgress], None]) -> None:
         super().__init__()
         self._training, self._on_progress = training, on_progress
         self._every = max(1, training.config.timesteps // _LINES)
         self.at_rest = self.episodes_at_rest = 0
-        self.ends_at_rest: Counter[str] = Counter()
+        self.end_reasons_at_rest: Counter[str] = Counter()
         self._returns: list[float] = []
         self._lengths: list[int] = []
         self._writers: list[KVWriter] = []
@@ -66,7 +66,7 @@ class Progress(BaseCallback):
             if "episode" in info:
                 self._returns.append(info["episode"]["r"])
                 self._lengths.append(info["episode"]["l"])
-                self._training.ends[info["end"]] += 1
+                self._training.end_reasons[info["end_reason"]] += 1
         return True
 
     def _on_rollout_start(self) -> None:
@@ -80,7 +80,7 @@ class Progress(BaseCallback):
         if not self.finite():
             raise DivergedError
         steps = self.at_rest = self.model.num_timesteps
-        self.episodes_at_rest, self.ends_at_rest = self._training.env.episodes, self._training.ends.copy()
+        self.episodes_at_rest, self.end_reasons_at_rest = self._training.env.episodes, self._training.end_reasons.copy()
         config = self._training.config
         evaluation = None
         since = steps - self._evaluated_at
@@ -108,11 +108,16 @@ class Progress(BaseCallback):
 
     def _keep(self) -> None:
         """Keep the state of now, which is good, for a training that diverges."""
-        self._good = copy.deepcopy(self.model.get_parameters()), self.at_rest, self.episodes_at_rest, self.ends_at_rest
+        self._good = (
+            copy.deepcopy(self.model.get_parameters()),
+            self.at_rest,
+            self.episodes_at_rest,
+            self.end_reasons_at_rest,
+        )
 
     def go_back(self) -> int:
         """Put the last good state back; how many steps it was trained."""
-        weights, self.at_rest, self.episodes_at_rest, self.ends_at_rest = self._good
+        weights, self.at_rest, self.episodes_at_rest, self.end_reasons_at_rest = self._good
         state: Any = weights
         self.model.set_parameters(state, exact_match=True, device=self.model.device)
         return self.at_rest
@@ -120,7 +125,7 @@ class Progress(BaseCallback):
     def _tell(self, steps: int, evaluation: dict[str, float] | None) -> None:
         now = time.perf_counter()
         count = len(self._returns)
-        told = Told(
+        told = TrainingProgress(
             steps,
             self._training.env.episodes,
             sum(self._returns) / count if count else None,
@@ -139,7 +144,7 @@ class Progress(BaseCallback):
         if losses := self._losses():
             line["losses"] = {name: round(value, 6) for name, value in losses.items()}
         if evaluation:
-            line["evaluation"] = {group: round(value, 4) for group, value in evaluation.items()}
+            line["evaluation"] = {user_split: round(value, 4) for user_split, value in evaluation.items()}
         try:
             write_all(self._stream.fileno(), json_text.dumps(line).encode() + b"\n")
         except OSError as error:
@@ -147,8 +152,8 @@ class Progress(BaseCallback):
         for name, value in (("rollout/reward", told.reward), ("rollout/length", told.length), ("time/fps", told.fps)):
             if value is not None:
                 self.logger.record(name, value)
-        for group, value in (evaluation or {}).items():
-            self.logger.record(f"evaluation/{group}", value)
+        for user_split, value in (evaluation or {}).items():
+            self.logger.record(f"evaluation/{user_split}", value)
         self.logger.dump(steps)
         self._returns, self._lengths, self._told_at, self._clock = [], [], steps, now
         self._keep()

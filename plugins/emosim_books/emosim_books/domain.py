@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from emosim_books.book import Book
 from emosim_books.examples import EXAMPLES
-from emosim_books.people import TRAIT_TEXTS
-from emosim_books.study_people import study_people
+from emosim_books.study_users import study_users
+from emosim_books.users import TRAIT_TEXTS
 from emosim_core import Domain, RatingScale, Words
 
 _SHARES = (0.0188, 0.0599, 0.2390, 0.3637, 0.3185)
@@ -24,7 +24,7 @@ def books() -> Domain:
             consume="read",
             consumed="read",
             consumption="reading",
-            person="reader",
+            user="reader",
             creators="authors",
             traits=TRAIT_TEXTS,
         ),
@@ -32,5 +32,5 @@ def books() -> Domain:
         real_ratings=tuple(share / sum(_SHARES) for share in _SHARES),
         real_ratings_source="Goodreads, goodbooks-10k (Zajac, 2017)",
         examples=EXAMPLES,
-        study_people=study_people(),
+        study_users=study_users(),
     )

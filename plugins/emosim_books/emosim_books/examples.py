@@ -6,7 +6,7 @@ from emosim_core import Example
 
 EXAMPLES = (
     Example(
-        person=(
+        user=(
             "Tomas Lindqvist, 58, restores old sailing boats and reads every night. He cannot get enough of true "
             "accounts of voyages and of the people who made them, and trusts a book the more maps and letters it holds."
         ),
@@ -18,7 +18,7 @@ EXAMPLES = (
         reason="A true voyage told from letters and charts is the very kind of book that he loves most.",
     ),
     Example(
-        person=(
+        user=(
             "Priya Raman, 24, studies chemistry and reads on the train. She likes fast thrillers with a puzzle to "
             "solve and puts away books that tell her how to live, which she finds preachy and empty."
         ),

@@ -25,7 +25,7 @@ def emosim_item_loaders() -> Iterable[Component]:
         where = f"emosim_books.loaders:{maker}"
         options = f"{where}Options" if value else None
         formats = f"emosim_books.loaders.formats:{name.upper()}" if value else None
-        yield Component("items", name, summary, where, options, value=value, domain="books", formats=formats)
+        yield Component("item_loader", name, summary, where, options, value=value, domain="books", formats=formats)
 
 
 @hookimpl
@@ -36,10 +36,16 @@ def emosim_user_loaders() -> Iterable[Component]:
         ("detailed", "Detailed", "Generated people whose description tells their tastes."),
     ):
         options = "emosim_core:GeneratedUsersOptions"
-        yield Component("users", name, summary, f"emosim_books.people:{maker}", options, domain="books")
-    where = "emosim_books.people:ReadersCsv"
+        yield Component("user_loader", name, summary, f"emosim_books.users:{maker}", options, domain="books")
+    where = "emosim_books.users:ReadersCsv"
     yield Component(
-        "users", "csv", "People from a CSV file.", where, "emosim_core:CsvUsersOptions", value="path", domain="books"
+        "user_loader",
+        "csv",
+        "People from a CSV file.",
+        where,
+        "emosim_core:CsvUsersOptions",
+        value="path",
+        domain="books",
     )
 
 

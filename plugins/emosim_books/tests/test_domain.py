@@ -62,11 +62,11 @@ def test_a_book_is_liked_from_4() -> None:
 class Never:
     """Draws that no chance below one reaches."""
 
-    def __init__(self, people: int) -> None:
-        self._people = people
+    def __init__(self, users: int) -> None:
+        self._users = users
 
     def uniform(self, count: int) -> Any:
-        return np.full((self._people, count), 1.0)
+        return np.full((self._users, count), 1.0)
 
 
 def test_a_reader_is_disappointed_up_to_2() -> None:
@@ -74,28 +74,28 @@ def test_a_reader_is_disappointed_up_to_2() -> None:
     options = shaping.options
     assert scale.carry(options.threshold) == pytest.approx(2 + 1 / 3)
     shaping.start(len(LEVELS))
-    people = np.arange(len(LEVELS))
-    shaping.begin(people)
+    users = np.arange(len(LEVELS))
+    shaping.begin(users)
     ratings = np.array(LEVELS)[:, None]
     for step in range(1, options.low_streak + options.min_steps + 1):
         rewards, ends = shaping.shape_batch(
             Consumption(
-                rows=people,
+                rows=users,
                 consumed=np.ones_like(ratings, dtype=bool),
                 ratings=ratings,
                 times=np.ones_like(ratings, dtype=np.intp),
                 since=np.zeros_like(ratings, dtype=np.intp),
-                steps=np.full(len(people), step),
-                traits=np.full((len(people), 3), 2),
+                steps=np.full(len(users), step),
+                traits=np.full((len(users), 3), 2),
                 scale=scale,
             ),
-            Never(len(people)),
+            Never(len(users)),
         )
         assert rewards.tolist() == ratings.tolist()
     assert ends.tolist() == [1, 1, 0, 0, 0]
 
 
-CATALOGUE = """id,title,year,categories,authors,public_rating,ratings,description
+CATALOG = """id,title,year,categories,authors,public_rating,ratings,description
 a,The Quiet Harbour,1999,fiction|romance,Ada Berg,4.2,12000,A ferryman waits for a letter.
 b,Night Shift,2004,thriller,Jon Ek,3.4,900,A guard hears steps in an empty museum.
 c,Sums for Lovers,2011,humor|economics,Mia Roth,2.1,40,A banker courts an accountant.
@@ -105,17 +105,17 @@ c,Sums for Lovers,2011,humor|economics,Mia Roth,2.1,40,A banker courts an accoun
 @pytest.fixture
 def world(tmp_path: Path) -> dict[str, Any]:
     """Options of books and readers that need no bundled file."""
-    (tmp_path / "books.csv").write_text(CATALOGUE, encoding="utf-8")
-    people = [
+    (tmp_path / "books.csv").write_text(CATALOG, encoding="utf-8")
+    users = [
         User(id=f"u{i}", name=f"Reader {i}", description="Somebody who reads.", liked=liked)
         for i, liked in enumerate([("fiction",), ("thriller", "economics"), ()])
     ]
-    write_users_csv(tmp_path / "people.csv", people)
+    write_users_csv(tmp_path / "people.csv", users)
     return {
         "items": f"csv:{tmp_path / 'books.csv'}",
-        "users": f"csv:{tmp_path / 'people.csv'}",
+        "user_dataset": f"csv:{tmp_path / 'people.csv'}",
         "embeddings": "lexical",
-        "retrieval": "simple_2",
+        "items_retrieval": "simple_2",
     }
 
 

@@ -366,10 +366,10 @@ def test_amazon_reviews_2023(tmp_path: Path) -> None:
     assert load_amazon(tmp_path).items[1].public_rating is None
 
 
-def test_amazon_reviews_are_ratings_of_people(tmp_path: Path) -> None:
+def test_amazon_reviews_are_ratings_of_users(tmp_path: Path) -> None:
     loader = Amazon(AmazonOptions(path=written(tmp_path, AMAZON_2023)))
     ratings = loader.load_ratings(loader.load().items)
-    assert list(ratings.people) == ["AE1", "AE2"]
+    assert list(ratings.user_ids) == ["AE1", "AE2"]
     assert ratings.items.tolist() == [1, 0]
     assert ratings.values.tolist() == [5, 2]
     assert ratings.times.tolist() == [1588687728.923, 1588687728.0]

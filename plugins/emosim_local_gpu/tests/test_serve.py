@@ -87,12 +87,12 @@ def test_a_model_that_babbles_behind_a_server_gives_no_ratings(
     )  # fmt: skip
     summary = done.json
     lines = (tmp_path / "r" / "interactions.jsonl").read_text().splitlines()
-    answers = [item for line in lines for item in json.loads(line)["proposed"]]
-    given = [item for item in answers if item["rating"] is not None]
+    answers = [item for line in lines for item in json.loads(line)["recommended"]]
+    given = [item for item in answers if item["raw_rating"] is not None]
     assert len(answers) == 6
-    assert all(item["rating"] in (1, 2, 3, 4, 5) for item in given)
+    assert all(item["raw_rating"] in (1, 2, 3, 4, 5) for item in given)
     assert summary["failed_ratings"] == 6 - len(given)
-    assert summary["usage"]["called"] >= 6
+    assert summary["usage"]["calls"] >= 6
     assert summary["usage"]["completion_tokens"] > 0
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from emosim_core import Domain, RatingScale, Words
 from emosim_movies.examples import EXAMPLES
 from emosim_movies.movie import Movie
-from emosim_movies.people import TRAIT_TEXTS
-from emosim_movies.study_people import study_people
+from emosim_movies.study_users import study_users
+from emosim_movies.users import TRAIT_TEXTS
 
 
 def movies() -> Domain:
@@ -21,7 +21,7 @@ def movies() -> Domain:
             consume="watch",
             consumed="watched",
             consumption="viewing",
-            person="viewer",
+            user="viewer",
             creators="director and cast",
             traits=TRAIT_TEXTS,
         ),
@@ -29,5 +29,5 @@ def movies() -> Domain:
         real_ratings=(0.0222, 0.0383, 0.0341, 0.0988, 0.0764, 0.1956, 0.1480, 0.2266, 0.0755, 0.0845),
         real_ratings_source="MovieLens, half stars doubled (Harper & Konstan, 2015, doi 10.1145/2827872)",
         examples=EXAMPLES,
-        study_people=study_people(),
+        study_users=study_users(),
     )

@@ -6,7 +6,7 @@ from emosim_core import Example
 
 EXAMPLES = (
     Example(
-        person=(
+        user=(
             "Noor Haddad, 9, goes to primary school and collects everything about space: posters of planets, a "
             "telescope made of cardboard, a notebook of rockets. Noor loves animated films with humour and courage, "
             "and looks away when something is cruel."
@@ -19,7 +19,7 @@ EXAMPLES = (
         reason="A funny and brave adventure among the stars is all that a child captivated by space wishes for.",
     ),
     Example(
-        person=(
+        user=(
             "Viktor Brandt, 37, rescues climbers by helicopter and spends his holidays on motorcycles. He wants speed, "
             "danger and hard cuts from a film, and loses interest as soon as people stop to sing or to confess their "
             "love."

@@ -26,7 +26,7 @@ def emosim_item_loaders() -> Iterable[Component]:
         where = f"emosim_movies.loaders:{maker}"
         options = f"{where}Options" if value else None
         formats = f"emosim_movies.loaders.formats:{name.upper()}" if value else None
-        yield Component("items", name, summary, where, options, value=value, domain="movies", formats=formats)
+        yield Component("item_loader", name, summary, where, options, value=value, domain="movies", formats=formats)
 
 
 @hookimpl
@@ -37,10 +37,16 @@ def emosim_user_loaders() -> Iterable[Component]:
         ("detailed", "Detailed", "Generated people whose description tells their tastes."),
     ):
         options = "emosim_core:GeneratedUsersOptions"
-        yield Component("users", name, summary, f"emosim_movies.people:{maker}", options, domain="movies")
-    where = "emosim_movies.people:ViewersCsv"
+        yield Component("user_loader", name, summary, f"emosim_movies.users:{maker}", options, domain="movies")
+    where = "emosim_movies.users:ViewersCsv"
     yield Component(
-        "users", "csv", "People from a CSV file.", where, "emosim_core:CsvUsersOptions", value="path", domain="movies"
+        "user_loader",
+        "csv",
+        "People from a CSV file.",
+        where,
+        "emosim_core:CsvUsersOptions",
+        value="path",
+        domain="movies",
     )
 
 

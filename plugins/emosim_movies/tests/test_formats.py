@@ -250,7 +250,7 @@ def test_movielens_100k(tmp_path: Path) -> None:
     assert (four.title, four.year, four.public_rating) == ("Untold Winter", 1998, 2.0)
     assert four.categories == ("family", "film noir", "science fiction")
     ratings = loader.load_ratings(loader.load().items)
-    assert list(ratings.people) == ["7", "7", "8", "8"]
+    assert list(ratings.user_ids) == ["7", "7", "8", "8"]
     assert ratings.items.tolist() == [0, 1, 0, 3]
     assert ratings.values.tolist() == [10, 4, 8, 2]
     assert ratings.times.tolist() == [881250949, 881250950, 881250951, 881250952]

@@ -134,7 +134,7 @@ def test_movielens_saved_again_by_pandas(tmp_path: Path) -> None:
     assert (one.public_rating, one.public_count, one.description) == (9.0, 2, "Tagged: r&d.")
     assert (two.id, two.genres, two.imdb_id, two.tmdb_id) == ("ml-2", (), None, None)
     ratings = MovieLens(MovieLensOptions(path=tmp_path)).load_ratings([one, two])
-    assert (list(ratings.people), ratings.values.tolist(), ratings.times.tolist()) == (["1", "2"], [10, 8], [1, 2])
+    assert (list(ratings.user_ids), ratings.values.tolist(), ratings.times.tolist()) == (["1", "2"], [10, 8], [1, 2])
 
 
 def test_movielens_may_be_packed_file_by_file(tmp_path: Path) -> None:

@@ -15,9 +15,9 @@ from emosim_books.loaders.cells import rating_and_count
 from emosim_core import (
     DataError,
     Item,
+    ItemLoader,
     LoadedItems,
     LoadedRatings,
-    Loader,
     RecordEmbeddings,
     RecordEmbeddingsOptions,
     Release,
@@ -80,7 +80,7 @@ class AmazonOptions(RecordEmbeddingsOptions):
     )
 
 
-class Amazon(Loader):
+class Amazon(ItemLoader):
     """Books of Amazon, from any of the data sets in which they are published; what a path holds is seen by its files.
 
     The CSV format is that of SUBER (Corecco et al., 2024, arXiv:2406.01631): lists may be written in any usual form and

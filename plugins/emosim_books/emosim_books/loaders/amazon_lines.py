@@ -214,21 +214,21 @@ def load_ratings(release: Release, items: Sequence[Item]) -> LoadedRatings:
             f"no file of reviews lies beside {release.table}; get it from where the metadata came from"
         )
     index = {item.id.removeprefix("amazon-"): place for place, item in enumerate(items)}
-    people: list[str] = []
+    users: list[str] = []
     places: list[int] = []
     values: list[float] = []
     times: list[float] = []
     with closing(_rated(table, release.format is AMAZON_2023)) as reviews:
         for _, user, asin, stars, time in reviews:
             if asin in index:
-                people.append(user)
+                users.append(user)
                 places.append(index[asin])
                 values.append(stars)
                 times.append(time)
-    if not people:
+    if not users:
         raise DataError(str(table), "nobody reviewed any of the books")
     return LoadedRatings(
-        people, np.array(places, dtype=np.intp), np.array(values, dtype=np.float64), np.array(times, dtype=np.float64)
+        users, np.array(places, dtype=np.intp), np.array(values, dtype=np.float64), np.array(times, dtype=np.float64)
     )
 
 

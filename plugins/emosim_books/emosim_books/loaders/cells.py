@@ -20,9 +20,9 @@ def rating_and_count(rating: str, count: str, path: str, row: int, fields: tuple
     Raises:
         DataError: a cell is no number; names file, row and field. Their range is for the book to check.
     """
-    people = whole_number(count, path, row, fields[1]) if known_text(count) else None
+    users = whole_number(count, path, row, fields[1]) if known_text(count) else None
     value = number(rating, path, row, fields[0]) if known_text(rating) else None
-    return {"public_rating": known_rating(value, people), "public_count": people}
+    return {"public_rating": known_rating(value, users), "public_count": users}
 
 
 def left_out(path: str, count: int, what: str, why: str) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from emosim_books.loaders import formats, goodbooks, goodreads_export, goodreads_kaggle, goodreads_ucsd
-from emosim_core import DataError, LoadedItems, Loader, open_format
+from emosim_core import DataError, ItemLoader, LoadedItems, open_format
 
 _WHAT = (
     "goodbooks-10k, Kaggle's goodreads-books, a Goodreads library export, or UCSD's Goodreads data set; a folder, a "
@@ -26,7 +26,7 @@ class GoodreadsOptions(BaseModel):
     )
 
 
-class Goodreads(Loader):
+class Goodreads(ItemLoader):
     """Books of Goodreads, from four data sets; what a path holds is seen by its files.
 
     :mod:`~emosim_books.loaders.goodbooks`, :mod:`~emosim_books.loaders.goodreads_kaggle`,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from emosim_core import DataError, LoadedItems, Loader, checked, open_format, plain_text, read_csv, whole_number
+from emosim_core import DataError, ItemLoader, LoadedItems, checked, open_format, plain_text, read_csv, whole_number
 from emosim_movies.loaders import formats
 from emosim_movies.movie import Movie
 
@@ -24,7 +24,7 @@ class LetterboxdOptions(BaseModel):
     path: Path = Field(description=f"{_WHAT[0].upper()}{_WHAT[1:]}.")
 
 
-class Letterboxd(Loader):
+class Letterboxd(ItemLoader):
     """The films that a viewer has watched or rated (https://letterboxd.com, Settings, Data, Export your data).
 
     watched.csv has the columns Date, Name, Year and Letterboxd URI; ratings.csv has Rating, too (0.5 to 5), and may

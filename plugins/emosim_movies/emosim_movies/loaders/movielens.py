@@ -14,9 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from emosim_core import (
     DataError,
     Item,
+    ItemLoader,
     LoadedItems,
     LoadedRatings,
-    Loader,
     checked,
     known_text,
     open_format,
@@ -61,7 +61,7 @@ class MovieLensOptions(BaseModel):
     tags: int = Field(default=5, ge=0, description="How many of a film's most frequent tags become its description.")
 
 
-class MovieLens(Loader):
+class MovieLens(ItemLoader):
     """Films from any MovieLens release (Harper and Konstan, 2015, doi:10.1145/2827872).
 
     :class:`~emosim_movies.loaders.movielens_files.MovieLensFiles` says how each is written. Stars are doubled, so that
@@ -114,15 +114,15 @@ class MovieLens(Loader):
                 listed = np.isin(piece["movieId"], known)
                 for name, parts in columns.items():
                     parts.append(piece[name][listed])
-        people, films, stars, times = (np.concatenate(parts) if parts else np.zeros(0) for parts in columns.values())
-        if not len(people):
+        users, films, stars, times = (np.concatenate(parts) if parts else np.zeros(0) for parts in columns.values())
+        if not len(users):
             raise DataError(self.options.path, "nobody rated any of the films")
         return LoadedRatings(
-            people=[str(person) for person in people.tolist()],
+            user_ids=[str(user) for user in users.tolist()],
             items=np.array([index[int(film)] for film in films.tolist()], dtype=np.intp),
             values=2.0 * stars,
             times=times.astype(np.float64),
-            told_by_people=("description",),
+            user_written_fields=("description",),
         )
 
 

@@ -11,8 +11,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from emosim_core import (
     DataError,
+    ItemLoader,
     LoadedItems,
-    Loader,
     RecordEmbeddings,
     RecordEmbeddingsOptions,
     TablePlace,
@@ -108,7 +108,7 @@ class _Record(BaseModel):
     overview_embedding: list[float] | None = Field(default=None, min_length=1)
 
 
-class Tmdb(Loader):
+class Tmdb(ItemLoader):
     """Films of TMDB, from any of the data sets in which they are published; what a path holds is seen by its files.
 
     The JSON format is that of SUBER (Corecco et al., 2024, arXiv:2406.01631);

@@ -114,24 +114,24 @@ def _credits(release: Release, most_cast: int) -> dict[int, tuple[list[dict[str,
     if table is None:
         return None
     path = str(table)
-    people: dict[int, tuple[list[dict[str, str]], list[dict[str, str]]]] = {}
+    users: dict[int, tuple[list[dict[str, str]], list[dict[str, str]]]] = {}
     with closing(read_csv(table, _WHAT_CREDITS, ("cast", "crew"), columns=("id", "movie_id"))) as rows:
         for row, cells in rows:
             field = "movie_id" if "movie_id" in cells else "id"
             if field not in cells:
                 raise DataError(path, f"the column is missing; the header has: {', '.join(cells)}", row=1, field="id")
             film = whole_number(cells[field], path, row, field)
-            if film in people:
+            if film in users:
                 continue
             cast = list_of_objects(known_text(cells["cast"]), path, row, "cast")
             cast.sort(key=lambda one: order if isinstance(order := one.get("order"), int) else len(cast))
             # Most of a crew directs nothing, and reading it takes time.
             crew = list_of_objects(cells["crew"], path, row, "crew") if "Director" in cells["crew"] else []
-            people[film] = (
+            users[film] = (
                 [_name(one, path, row, "cast") for one in cast[:most_cast]],
                 [_name(one, path, row, "crew") for one in crew if one.get("job") == "Director"],
             )
-    return people
+    return users
 
 
 def _name(value: Mapping[str, Any], path: str, row: int, field: str) -> dict[str, str]:

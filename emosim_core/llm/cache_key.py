@@ -1,0 +1,108 @@
+"""Key: the name under which an answer is kept, made of everything that can change the answer."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from emosim_core.errors import ConfigurationError
+from emosim_core.llm.chat import ChatRequest, Message
+
+FORMAT = 1
+"""Changes where equal questions get another key than before."""
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise ConfigurationError(f"the schema of a question holds a {type(value).__name__}, which JSON does not have")
+
+
+# Escaped to ASCII, so that half of a surrogate pair, which models do send, has an encoding too.
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), check_circular=False, default=_plain).encode
+
+
+def request_json(request: ChatRequest) -> str:
+    """A question as canonical JSON, in ASCII: the same text for equal questions, another for others.
+
+    Raises:
+        ConfigurationError: the schema holds what JSON does not have.
+    """
+    return _canonical(
+        {
+            "messages": [{"role": message.role, "content": message.content} for message in request.messages],
+            "max_tokens": request.max_tokens,
+            "temperature": float(request.temperature) + 0.0,  # 0, 0.0 and -0.0 are equal
+            "choices": request.choices,
+            "schema": request.schema,
+            "sample": request.sample,
+            "seed": request.seed,
+        }
+    )
+
+
+def cache_key_of(identity: str, canonical: str) -> str:
+    """The key of a question.
+
+    Args:
+        identity: what answers; see :class:`~emosim_core.llm.backend.LLMBackend`.
+        canonical: the question, as :func:`request_json` writes it.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    # All that is hashed is JSON: a list of the format, the identity and the question.
+    return hashlib.sha256(f"[{FORMAT},{json.dumps(identity)},{canonical}]".encode("ascii")).hexdigest()
+
+
+def answer_cache_key(identity: str, request: ChatRequest) -> str:
+    """The key of a question put to what ``identity`` names: 64 hexadecimal digits."""
+    return cache_key_of(identity, request_json(request))
+
+
+def request_of(told: Any) -> ChatRequest:
+    """The question that :func:`request_json` wrote.
+
+    Args:
+        told: the JSON, read.
+
+    Raises:
+        ValueError: it is none; the message says why.
+    """
+    fields = {"messages", "max_tokens", "temperature", "choices", "schema", "sample", "seed"}
+    if not isinstance(told, dict) or set(told) != fields:
+        raise ValueError(f"a question has exactly the fields {', '.join(sorted(fields))}")
+    messages, choices, schema, seed = told["messages"], told["choices"], told["schema"], told["seed"]
+    if not isinstance(messages, list) or not all(
+        isinstance(one, dict)
+        and set(one) == {"role", "content"}
+        and one["role"] in ("system", "user", "assistant")
+        and isinstance(one["content"], str)
+        for one in messages
+    ):
+        raise ValueError("'messages' is a list of objects with a known 'role' and a text as 'content'")
+    if not isinstance(choices, list) or not all(isinstance(choice, str) for choice in choices):
+        raise ValueError("'choices' is a list of texts")
+    if not (schema is None or isinstance(schema, dict)):
+        raise ValueError("'schema' is an object or null")
+    if type(told["temperature"]) not in (int, float):
+        raise ValueError("'temperature' is a number")
+    for name in ("max_tokens", "sample"):
+        if type(told[name]) is not int:
+            raise ValueError(f"{name!r} is a whole number")
+    if not (seed is None or type(seed) is int):
+        raise ValueError("'seed' is a whole number or null")
+    try:
+        return ChatRequest(
+            tuple(Message(one["role"], one["content"]) for one in messages),
+            max_tokens=told["max_tokens"],
+            temperature=told["temperature"],
+            choices=tuple(choices),
+            schema=schema,
+            sample=told["sample"],
+            seed=seed,
+        )
+    except ConfigurationError as error:
+        raise ValueError(str(error)) from error

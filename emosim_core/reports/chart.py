@@ -1,0 +1,160 @@
+"""Figure: what a plot shows, said once; the page, the table beside it and the file for a paper are drawn from it."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emosim_core.terminal import one_line
+
+Number = float | int | None
+
+Kind = Literal["bars", "rows", "lines", "heat", "plane"]
+"""``bars``: upright bars by category; ``rows``: lying bars by category, for long names; ``lines``: over numbers;
+``heat``: colours by column and row; ``plane``: colours by valence and arousal, with paths over them."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """One sequence of values.
+
+    Attributes:
+        name: as the legend has it.
+        y: the values, None where there is none. Of a path in a plane, arousal.
+        x: where they stand, for ``lines`` and paths (then valence).
+        low: lower ends of their 95 % intervals.
+        high: upper ends.
+        counts: of how many each is.
+    """
+
+    name: str
+    y: Sequence[Number]
+    x: Sequence[Number] = ()
+    low: Sequence[Number] = ()
+    high: Sequence[Number] = ()
+    counts: Sequence[int] = ()
+
+    def __post_init__(self) -> None:
+        _clean(self, "name")
+
+
+@dataclass(frozen=True)
+class Chart:
+    """One figure.
+
+    Attributes:
+        id: unique in a report, lower case with dashes; the name of its file.
+        kind: how it is drawn.
+        title: what it shows, in a few words.
+        says: what a reader sees in it, in a sentence or two; the text alternative.
+        x: what the horizontal axis is.
+        y: what the vertical axis is.
+        series: the values.
+        names: the categories of ``bars`` and ``rows``, or the columns of ``heat``.
+        rows: the rows of ``heat``.
+        cells: values by row and column, of ``heat`` and ``plane``.
+        cells_are: what the colours mean.
+        form: ``number`` or ``share``; shares are written in per cent.
+        y_range: ends of the axis of the values, where it must not follow them.
+        edges: of a plane, the edges of its cells, first valence, then arousal.
+
+    Raises:
+        ValueError: the id is none, a number is not finite, or there are not as many of one thing as of another.
+    """
+
+    id: str
+    kind: Kind
+    title: str
+    says: str
+    x: str
+    y: str
+    series: Sequence[Series] = ()
+    names: Sequence[str] = ()
+    rows: Sequence[str] = ()
+    cells: Sequence[Sequence[Number]] = ()
+    cells_are: str = ""
+    form: Literal["number", "share"] = "number"
+    y_range: tuple[float, float] | None = None
+    edges: tuple[Sequence[float], Sequence[float]] | None = None
+
+    def __post_init__(self) -> None:
+        _clean(self, "title", "says", "x", "y", "names", "rows", "cells_are")
+        if identifier(self.id) != self.id:
+            raise ValueError(f"the id {self.id!r} of a figure must be lower-case letters and digits with dashes")
+        for series in self.series:
+            count = len(series.y)
+            wanted = {
+                "x": len(series.x),
+                "low": len(series.low),
+                "high": len(series.high),
+                "counts": len(series.counts),
+            }
+            if self.kind in ("bars", "rows"):
+                wanted["names"] = len(self.names)
+            elif not series.x:
+                wanted["x"] = -1
+            for name, there in wanted.items():
+                if there not in ((count,) if name == "names" else (0, count)):
+                    raise ValueError(
+                        f"figure {self.id!r}: {series.name!r} has {count} values, which {name} does not fit"
+                    )
+            _see_finite(self.id, series.x, series.y, series.low, series.high)
+        if self.kind == "heat" and [len(row) for row in self.cells] != [len(self.names)] * len(self.rows):
+            raise ValueError(f"figure {self.id!r}: the cells are not {len(self.rows)} rows of {len(self.names)}")
+        if self.kind == "plane":
+            across, up = self.edges or ((), ())
+            if [len(row) + 1 for row in self.cells] != [len(across)] * max(0, len(up) - 1):
+                raise ValueError(f"figure {self.id!r}: the cells do not fit the edges")
+        _see_finite(self.id, *self.cells)
+
+    def record(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table.
+
+    Attributes:
+        title: what it holds.
+        columns: headings.
+        rows: cells, as text; the first of a row is its heading.
+        says: a sentence or two to read before it.
+    """
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    says: str = ""
+
+
+def _clean(owner: Chart | Series, *fields: str) -> None:
+    """Clean the texts of a figure, for whoever draws it."""
+    for field in fields:
+        value = getattr(owner, field)
+        if isinstance(value, str):
+            object.__setattr__(owner, field, one_line(value))
+        elif value:
+            object.__setattr__(owner, field, [one_line(one) for one in value])
+
+
+def _see_finite(chart: str, *values: Sequence[Number]) -> None:
+    if any(value is not None and not math.isfinite(value) for some in values for value in some):
+        raise ValueError(f"figure {chart!r}: a value is not finite; where there is none, it is None")
+
+
+def numbers(values: NDArray[Any] | Iterable[float], digits: int = 4) -> list[Number]:
+    """Values for a figure: rounded, and None for what is no number."""
+    return [round(float(value), digits) if np.isfinite(value) else None for value in values]
+
+
+def identifier(*names: str) -> str:
+    """An id made of names: lower case, with dashes."""
+    return re.sub(r"[^a-z0-9]+", "-", "-".join(names).lower()).strip("-") or "figure"

@@ -1,0 +1,362 @@
+"""Figures of a run: ratings, moods, endings, categories, items and people."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emosim_core.llm.fencing import legible
+from emosim_core.model.user import TRAIT_NAMES, TRAITS
+from emosim_core.reports.background import Background
+from emosim_core.reports.chart import Chart, Series, numbers
+from emosim_core.reports.columns import RunColumns
+from emosim_core.runs.intervals import bootstrap_ratios, divided, wilson
+from emosim_core.runs.words import END_REASONS
+
+_MOST_CATEGORIES = 20
+_USERS_OF_HEAT, _ITEMS_OF_HEAT = 30, 25
+_FEW = 20
+"""Sessions below which a mean over a step says little, so that lines end there; fewer sessions, no such limit."""
+
+_CELLS = (20, 10)
+"""Cells of the mood plane, along valence and arousal."""
+
+INTERVALS = "Bars are 95 % bootstrap intervals over people."
+
+
+def charts_of_run(run: RunColumns, behind: Background) -> list[Chart]:
+    """All figures that a run has data for, the most telling first."""
+    makers: Sequence[Callable[[RunColumns, Background], list[Chart]]] = (
+        _ratings,
+        _end_reasons,
+        _over_time,
+        _moods,
+        _categories,
+        _traits,
+        _lengths,
+        _heat,
+    )
+    return [chart for make in makers for chart in make(run, behind)]
+
+
+def _words(behind: Background) -> tuple[str, str]:
+    return (behind.domain.words.item, behind.domain.words.items) if behind.domain else ("item", "items")
+
+
+def _top(run: RunColumns, behind: Background) -> tuple[float, float] | None:
+    if behind.domain:
+        return behind.domain.scale.low, behind.domain.scale.high
+    return None
+
+
+def _ratings(run: RunColumns, behind: Background) -> list[Chart]:
+    if not len(run.rating):
+        return []
+    levels = behind.domain.scale.levels if behind.domain else np.unique(run.rating)
+    counts = np.array([np.isclose(run.rating, level).sum() for level in levels])
+    shares = counts / counts.sum()
+    low, high = wilson(counts, counts.sum())
+    series = [
+        Series("this run", numbers(shares), low=numbers(low), high=numbers(high), counts=[int(n) for n in counts])
+    ]
+    says = f"Shares of {counts.sum():,} ratings; bars are Wilson's 95 % intervals, as if ratings were independent."
+    if behind.domain and len(behind.domain.real_ratings) == len(levels):
+        real = np.asarray(behind.domain.real_ratings, dtype=np.float64)
+        series.append(Series("real people", numbers(real)))
+        distance = float(np.abs(shares - real).sum() / 2)
+        source = behind.domain.real_ratings_source
+        says += f" Real people: {source}." if source else ""
+        says += f" Total variation distance {distance:.3f} (0 is the same, 1 has nothing in common)."
+    else:
+        says += " Of real people's ratings nothing is known here."
+    return [
+        Chart(
+            "ratings",
+            "bars",
+            "Ratings, beside those of real people" if len(series) > 1 else "Ratings",
+            says,
+            "rating",
+            "share of ratings",
+            series,
+            [f"{level:g}" for level in levels],
+            form="share",
+        )
+    ]
+
+
+def _end_reasons(run: RunColumns, behind: Background) -> list[Chart]:
+    ends = Counter(episode.end_reason for episode in run.ended)
+    if not ends:
+        return []
+    total = sum(ends.values())
+    order = ends.most_common()
+    counts = [count for _, count in order]
+    low, high = wilson(counts, total)
+    return [
+        Chart(
+            "end-reasons",
+            "rows",
+            "Why sessions ended",
+            f"Shares of {total:,} sessions; bars are Wilson's 95 % intervals.",
+            "share of sessions",
+            "end reason",
+            [Series("episodes", numbers(np.array(counts) / total), (), numbers(low), numbers(high), counts)],
+            [END_REASONS.get(end, end) for end, _ in order],
+            form="share",
+        )
+    ]
+
+
+def _per_step(
+    run: RunColumns, episodes: NDArray[np.int64], steps: NDArray[np.int64], values: NDArray[np.float64], last: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Sums and counts by person and step, each of shape ``(users, last)``."""
+    where = run.episode_users[episodes] * last + steps - 1
+    size = len(run.users) * last
+    shape = (len(run.users), last)
+    totals = np.bincount(where, weights=values, minlength=size).reshape(shape).astype(np.float64)
+    return totals, np.bincount(where, minlength=size).reshape(shape).astype(np.float64)
+
+
+def _last_step(run: RunColumns, steps: NDArray[np.int64]) -> int:
+    """The last step that enough sessions reached for a mean."""
+    reached = np.bincount(steps, minlength=2)[1:]
+    enough = min(_FEW, int(reached.max(initial=1)))
+    return int(np.flatnonzero(reached >= enough).max(initial=0)) + 1
+
+
+def _over_time(run: RunColumns, behind: Background) -> list[Chart]:
+    if not len(run.rating):
+        return []
+    last = _last_step(run, run.rating_step)
+    kept = run.rating_step <= last
+    totals, counts = _per_step(run, run.rating_episode[kept], run.rating_step[kept], run.rating[kept], last)
+    low, high = bootstrap_ratios(totals, counts)
+    means = divided(totals.sum(axis=0), counts.sum(axis=0))
+    steps = list(range(1, last + 1))
+    lengths = np.array([episode.steps for episode in run.ended], dtype=np.int64)
+    charts = [
+        Chart(
+            "ratings-over-time",
+            "lines",
+            "Ratings over time",
+            "Mean rating at each step of a session; the band is a 95 % bootstrap interval over people. Who is "
+            "disappointed leaves, so later steps are of those who were content.",
+            "step of the session",
+            "mean rating",
+            [
+                Series(
+                    "mean rating",
+                    numbers(means),
+                    steps,
+                    numbers(low),
+                    numbers(high),
+                    counts.sum(axis=0).astype(int).tolist(),
+                )
+            ],
+            y_range=_top(run, behind),
+        )
+    ]
+    if len(lengths):
+        longest = int(lengths.max())
+        still = np.array([(lengths >= step).mean() for step in range(1, longest + 1)])
+        low, high = wilson(still * len(lengths), len(lengths))
+        charts.append(
+            Chart(
+                "still-there",
+                "lines",
+                "How long people stay",
+                f"Share of {len(lengths):,} sessions that took each step; the band is Wilson's 95 % interval.",
+                "step of the session",
+                "share of sessions",
+                [Series("still there", numbers(still), list(range(1, longest + 1)), numbers(low), numbers(high))],
+                form="share",
+                y_range=(0.0, 1.0),
+            )
+        )
+    return charts
+
+
+def _moods(run: RunColumns, behind: Background) -> list[Chart]:
+    if not len(run.step):
+        return []
+    edges = (np.linspace(-1, 1, _CELLS[0] + 1), np.linspace(0, 1, _CELLS[1] + 1))
+    counts, _, _ = np.histogram2d(run.moods[:, 0], run.moods[:, 1], bins=edges)
+    shares = counts.T / counts.sum()
+    ends = np.array([episode.end_reason for episode in run.episodes])
+    stayed = (ends == "max_steps")[run.step_episode]
+    paths = []
+    for name, chosen in (("stayed to the last step", stayed), ("ended before", ~stayed)):
+        if not chosen.any():
+            continue
+        steps, moods = run.step[chosen], run.moods[chosen]
+        last = _last_step(run, steps)
+        count = np.bincount(steps, minlength=last + 1)[1 : last + 1]
+        means = [
+            divided(np.bincount(steps, weights=moods[:, axis], minlength=last + 1)[1 : last + 1], count)
+            for axis in (0, 1)
+        ]
+        paths.append(Series(name, numbers(means[1]), numbers(means[0]), counts=[int(n) for n in count]))
+    return [
+        Chart(
+            "moods",
+            "plane",
+            "Moods in the plane of valence and arousal",
+            "Colours: how often a mood was reached, over all steps. Lines: the mean mood at step 1, 2, ... of the "
+            "sessions that came that far; the ring is the first step.",
+            "valence: unpleasant to pleasant",
+            "arousal: calm to excited",
+            paths,
+            cells=[[value or None for value in numbers(row)] for row in shares],
+            cells_are="share of steps",
+            form="share",
+            edges=(edges[0].round(4).tolist(), edges[1].round(4).tolist()),
+        )
+    ]
+
+
+def _categories(run: RunColumns, behind: Background) -> list[Chart]:
+    if not behind.items or not len(run.rating):
+        return []
+    names = sorted({category for item in behind.items.values() for category in item.categories})
+    place = {name: index for index, name in enumerate(names)}
+    of_item = np.zeros((len(run.titles), len(names)))
+    for index, item in enumerate(run.titles):
+        for category in behind.items[item].categories:
+            of_item[index, place[category]] = 1.0
+    users = run.episode_users[run.rating_episode]
+    totals, liked, counts = (np.zeros((len(run.users), len(names))) for _ in range(3))
+    rated = of_item[run.item]
+    np.add.at(counts, users, rated)
+    np.add.at(totals, users, rated * run.rating[:, None])
+    np.add.at(liked, users, rated * run.liked[:, None])
+    number = counts.sum(axis=0)
+    chosen = np.argsort(-number, kind="stable")[: min(_MOST_CATEGORIES, int((number > 0).sum()))]
+    if not len(chosen):
+        return []
+    chosen = chosen[np.argsort(-(totals.sum(axis=0)[chosen] / number[chosen]), kind="stable")]
+    charts = []
+    item = _words(behind)[0]
+    for id_, title, values, form in (
+        ("categories", "Mean rating by category", totals, "number"),
+        ("categories-liked", "Share liked by category", liked, "share"),
+    ):
+        low, high = bootstrap_ratios(values[:, chosen], counts[:, chosen])
+        means = values.sum(axis=0)[chosen] / number[chosen]
+        charts.append(
+            Chart(
+                id_,
+                "rows",
+                title,
+                f"The {len(chosen)} categories with the most ratings; a {item} counts in each of its categories. "
+                + ("Liked is what has positive valence. " if form == "share" else "")
+                + INTERVALS,
+                "mean rating" if form == "number" else "share liked",
+                "category",
+                [
+                    Series(
+                        "mean rating" if form == "number" else "share liked",
+                        numbers(means),
+                        (),
+                        numbers(low),
+                        numbers(high),
+                        [int(n) for n in number[chosen]],
+                    )
+                ],
+                [names[index] for index in chosen.tolist()],
+                form="share" if form == "share" else "number",
+                y_range=_top(run, behind) if form == "number" else (0.0, 1.0),
+            )
+        )
+    return charts
+
+
+def _traits(run: RunColumns, behind: Background) -> list[Chart]:
+    if not len(run.rating):
+        return []
+    totals, counts = run.by_user(run.episode_users[run.rating_episode], run.rating)
+    series: list[tuple[str, float, float, float, int]] = []
+    for trait in TRAITS:
+        levels = np.array([getattr(user, trait) for user in run.users])
+        for level in (1, 2, 3):
+            mine = levels == level
+            if counts[mine].sum() == 0:
+                continue
+            low, high = bootstrap_ratios(totals[mine], counts[mine])
+            name = f"{trait} {level}: {TRAIT_NAMES[trait][level - 1]}"
+            mean = totals[mine].sum() / counts[mine].sum()
+            series.append((name, float(mean), float(low[0]), float(high[0]), int(counts[mine].sum())))
+    names, means, lows, highs, sizes = zip(*series, strict=True)
+    return [
+        Chart(
+            "traits",
+            "rows",
+            "Mean rating by trait",
+            "Of the people with each level of each trait. " + INTERVALS,
+            "mean rating",
+            "trait",
+            [Series("mean rating", numbers(means), (), numbers(lows), numbers(highs), sizes)],
+            names,
+            y_range=_top(run, behind),
+        )
+    ]
+
+
+def _lengths(run: RunColumns, behind: Background) -> list[Chart]:
+    lengths = [episode.steps for episode in run.ended]
+    if not lengths:
+        return []
+    width = max(1, -(-max(lengths) // 25))
+    bins = np.bincount((np.array(lengths) - 1).clip(0) // width)
+    names = [f"{k * width + 1}-{(k + 1) * width}" if width > 1 else f"{k + 1}" for k in range(len(bins))]
+    return [
+        Chart(
+            "lengths",
+            "bars",
+            "Length of sessions",
+            f"{len(lengths):,} sessions, {np.mean(lengths):.1f} steps on average, median {np.median(lengths):g}.",
+            "steps",
+            "episodes",
+            [Series("episodes", [int(n) for n in bins])],
+            names,
+        )
+    ]
+
+
+def _heat(run: RunColumns, behind: Background) -> list[Chart]:
+    if not len(run.rating):
+        return []
+    item, items = _words(behind)
+    users = run.episode_users[run.rating_episode]
+    counts = np.bincount(run.item, minlength=len(run.titles))
+    columns = np.argsort(-counts, kind="stable")[:_ITEMS_OF_HEAT]
+    shown = np.isin(run.item, columns)
+    rows = np.argsort(-np.bincount(users[shown], minlength=len(run.users)), kind="stable")[:_USERS_OF_HEAT]
+    column_of = np.full(len(run.titles), -1)
+    column_of[columns] = np.arange(len(columns))
+    row_of = np.full(len(run.users), -1)
+    row_of[rows] = np.arange(len(rows))
+    where = (column_of[run.item] >= 0) & (row_of[users] >= 0)
+    totals, number = np.zeros((len(rows), len(columns))), np.zeros((len(rows), len(columns)))
+    np.add.at(totals, (row_of[users[where]], column_of[run.item[where]]), run.rating[where])
+    np.add.at(number, (row_of[users[where]], column_of[run.item[where]]), 1)
+    titles = [legible(title) for title in run.titles.values()]
+    return [
+        Chart(
+            "heat",
+            "heat",
+            f"Who liked what: {items} by people",
+            f"The {len(columns)} {items} with the most ratings, and the {len(rows)} people who rated most of them. "
+            "Colours: mean rating; an empty cell was never rated.",
+            item,
+            "user",
+            names=[titles[column] for column in columns.tolist()],
+            rows=[legible(run.users[row].name) for row in rows.tolist()],
+            cells=[numbers(row, 2) for row in divided(totals, number)],
+            cells_are="mean rating",
+            y_range=_top(run, behind),
+        )
+    ]

@@ -1,0 +1,302 @@
+"""Cells: the independent parts of an ablation, each of one study, seed and way of answering, done and read back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import Field, TypeAdapter, with_config
+from typing_extensions import TypedDict
+
+from emosim_core.data import json_text
+from emosim_core.data.files import write_whole
+from emosim_core.errors import ConfigurationError, RunError
+from emosim_core.hooks import Registry, Resolved
+from emosim_core.model import RatingScale
+from emosim_core.runs.reading import check, check_format, damaged, read_lines
+from emosim_core.runs.records import FORMAT, encode
+from emosim_core.runs.schemas import Count, Name, Number
+from emosim_core.simulation.assembly import World, assemble, build
+from emosim_core.simulation.config import ComponentChoice, EnvironmentConfig, read_config
+from emosim_core.studies.study import RatedTrials, Study
+from emosim_core.studies.trials import draw_trials, run_trials
+
+JOBS = "jobs"
+"""Folder of an ablation with one folder per cell."""
+
+RECORDS = "records.jsonl"
+DONE = "job.json"
+"""Written last: a cell without it is done again."""
+
+
+@with_config(strict=True)
+class _Study(TypedDict):
+    name: Name
+    options: dict[str, Any]
+    spec: str
+
+
+@with_config(strict=True, allow_inf_nan=False, extra="allow")
+class _Head(TypedDict):
+    """The first line: which study this is."""
+
+    format: Count
+    study: _Study
+    seed: int
+    variant: dict[str, str]
+    scale: Annotated[list[Number], Field(min_length=3, max_length=3)]
+    trials: Count
+    facts: dict[str, Any]
+
+
+@with_config(strict=True, allow_inf_nan=False, extra="allow")
+class _Record(TypedDict):
+    """What figures are made from, in every other line."""
+
+    trial: Count
+    side: str
+    group: str
+    cluster: str
+    user: str
+    item: str
+    at_least: Number | None
+    at_most: Number | None
+    rating: Number | None
+
+
+_HEAD, _RECORD = TypeAdapter(_Head), TypeAdapter(_Record)
+
+_CLOSE = 1e-9
+"""Ratings this near to a bound lie on it."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One unit of work, whole in itself: a process elsewhere can do it.
+
+    Attributes:
+        key: its name, and that of its folder.
+        directory: the folder.
+        study: the study, as it was asked for.
+        seed: seed of the trials and of what is drawn on the way.
+        environment: an environment's configuration as JSON: who answers and how.
+        variant: the rater, the model, the retrieval and the perturbator by name, for tables.
+        only: plugins that may be loaded; None for all.
+    """
+
+    key: str
+    directory: Path
+    study: ComponentChoice
+    seed: int
+    environment: Mapping[str, Any]
+    variant: Mapping[str, str]
+    only: Collection[str] | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether it was done already."""
+        return (self.directory / DONE).is_file() and (self.directory / RECORDS).is_file()
+
+
+class Worlds:
+    """Worlds by their configuration; one is held at a time, and what it spent is taken off the budget of the next.
+
+    Args:
+        registry: the plugins.
+    """
+
+    def __init__(self, registry: Registry) -> None:
+        self.registry = registry
+        self._world: World | None = None
+        self._environment: Mapping[str, Any] | None = None
+        self._spent = 0.0
+
+    def of(self, environment: Mapping[str, Any]) -> World:
+        """The world of a configuration.
+
+        Raises:
+            EmoSimError: it cannot be assembled.
+        """
+        if self._world is None or self._environment != environment:
+            self.close()
+            config: EnvironmentConfig = read_config(EnvironmentConfig, environment, "ablation")
+            if config.gateway.max_cost is not None:
+                left = max(0.0, config.gateway.max_cost - self._spent)
+                config = config.model_copy(update={"gateway": config.gateway.model_copy(update={"max_cost": left})})
+            self._world, self._environment = assemble(config, self.registry), environment
+        return self._world
+
+    def close(self) -> None:
+        """Let go of what is held."""
+        if self._world is not None:
+            self._spent += self._world.rater.usage().get("cost") or 0.0
+            self._world.close()
+            self._world = None
+
+
+def study_of(registry: Registry, asked: ComponentChoice, domain: str) -> tuple[Study, Resolved]:
+    """A study by its name, and where it comes from.
+
+    Raises:
+        ConfigurationError: no such study, or its options are wrong.
+        PluginError: it cannot be made.
+    """
+    resolved = registry.resolve("study", asked, domain)
+    study: Study = build(resolved, Study)
+    return study, resolved
+
+
+def spec(choice: ComponentChoice) -> str:
+    """A component as it is written on a command line."""
+    if isinstance(choice, str):
+        return choice
+    options = ",".join(f"{name}={value}" for name, value in choice.items() if name != "name")
+    return f"{choice['name']}:{options}" if options else str(choice["name"])
+
+
+def label(resolved: Resolved) -> str:
+    """A study in words."""
+    return f"study {resolved.component.name!r} of {resolved.provider.label}"
+
+
+def run_job(job: Job, worlds: Worlds, on_ratings: Callable[[int], None] = lambda count: None) -> None:
+    """Put the trials of a cell and write its records, whole or not at all.
+
+    Args:
+        job: the cell.
+        worlds: where its world comes from.
+        on_ratings: told how many more ratings there are.
+
+    Raises:
+        EmoSimError: a component failed, no question can be answered, or the records cannot be written.
+    """
+    began = time.perf_counter()
+    world = worlds.of(job.environment)
+    study, resolved = study_of(worlds.registry, job.study, world.domain.name)
+    trials = draw_trials(study, resolved.component.name, world, job.seed, label(resolved))
+    before = world.rater.usage()
+    scale = world.domain.scale
+    brought = {user.id: user for user in trials.users if user.id not in world.population.index}
+    head = {
+        "format": FORMAT,
+        "study": {**resolved.describe(), "spec": spec(job.study)},
+        "seed": job.seed,
+        "variant": dict(job.variant),
+        "uses_llm": world.rater.uses_llm,
+        "scale": [scale.low, scale.high, scale.step],
+        "trials": len(trials.trials),
+        "facts": dict(trials.facts),
+        "users": [user.model_dump(mode="json") for user in brought.values()],
+    }
+    lines = [encode(head)]
+    failed = 0
+    for one in run_trials(world, trials, job.seed, on_ratings):
+        failed += one["rating"] is None
+        lines.append(encode(one))
+    usage = _since(before, world.rater.usage())
+    done = {
+        "ratings": len(lines) - 1,
+        "failed": failed,
+        "seconds": round(time.perf_counter() - began, 3),
+        "usage": usage,
+    }
+    try:
+        job.directory.mkdir(parents=True, exist_ok=True)
+        write_whole(job.directory / RECORDS, b"".join(lines))
+        write_whole(job.directory / DONE, json_text.dumps(done, indent=2).encode() + b"\n")
+    except OSError as error:
+        raise RunError(f"{job.directory} cannot be written: {error.strerror}") from error
+
+
+def _since(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """What asking took between two looks at its counts."""
+    return {
+        name: round(value - (before.get(name) or 0), 9)
+        if isinstance(value, int | float) and not isinstance(value, bool)
+        else value
+        for name, value in after.items()
+    }
+
+
+@dataclass(frozen=True)
+class JobRecords:
+    """The records of a cell.
+
+    Attributes:
+        head: the first line: study, seed, who answered, scale, facts, and people that the study brought.
+        rated: the columns that figures are made from.
+        asked: trial number, person and item of each record; the same for all cells of a study and seed.
+    """
+
+    head: Mapping[str, Any]
+    rated: RatedTrials
+    asked: Sequence[tuple[int, str, str]]
+
+
+def read_job(directory: Path) -> JobRecords:
+    """The records of a cell.
+
+    Raises:
+        RunError: the file is missing or damaged; names the line.
+    """
+    path = directory / RECORDS
+    lines = read_lines(path)
+    number, head = next(lines, (0, {}))
+    if not number:
+        raise RunError(f"{path} is empty")
+    check_format(path, head, FORMAT)
+    check(f"{path}, line 1:", head, _HEAD)
+    records = []
+    for number, record in lines:
+        check(f"{path}, line {number}:", record, _RECORD)
+        records.append(record)
+    if len(records) != head["trials"]:
+        raise RunError(f"{path}: {len(records)} records of {head['trials']} trials; the file was cut or added to")
+    low, high, step = head["scale"]
+    with damaged(path):
+        scale = RatingScale(low=low, high=high, step=step)
+    for number, one in enumerate(records, start=2):
+        rating = one["rating"]
+        if rating is not None and not (isinstance(rating, int | float) and scale.contains(rating)):
+            raise RunError(f"{path}, line {number}: {rating!r} is no rating of the scale {scale}")
+    return JobRecords(
+        head, _columns(records, scale, head["facts"]), [(r["trial"], r["user"], r["item"]) for r in records]
+    )
+
+
+def _columns(records: Sequence[Mapping[str, Any]], scale: RatingScale, facts: Mapping[str, Any]) -> RatedTrials:
+    def numbers(name: str) -> np.ndarray:
+        return np.array([np.nan if one[name] is None else one[name] for one in records], dtype=np.float64)
+
+    def texts(name: str) -> np.ndarray:
+        return np.array([one[name] for one in records], dtype=np.str_)
+
+    ratings, least, most = numbers("rating"), numbers("at_least"), numbers("at_most")
+    bounded = ~(np.isnan(least) & np.isnan(most)) & ~np.isnan(ratings)
+    inside = ~(ratings < least - _CLOSE) & ~(ratings > most + _CLOSE)
+    succeeded = np.where(bounded, inside, np.nan)
+    return RatedTrials(ratings, succeeded, texts("side"), texts("group"), texts("cluster"), scale, facts)
+
+
+def together(some: Sequence[RatedTrials]) -> RatedTrials:
+    """The same study under several seeds as one.
+
+    Raises:
+        ConfigurationError: they are not of one study.
+    """
+    first = some[0]
+    if any(str(one.scale) != str(first.scale) or one.facts != first.facts for one in some):
+        raise ConfigurationError("the cells of one study differ in their scale or in what they compare with")
+    return RatedTrials(
+        ratings=np.concatenate([one.ratings for one in some]),
+        succeeded=np.concatenate([one.succeeded for one in some]),
+        sides=np.concatenate([one.sides for one in some]),
+        groups=np.concatenate([one.groups for one in some]),
+        clusters=np.concatenate([one.clusters for one in some]),
+        scale=first.scale,
+        facts=first.facts,
+    )

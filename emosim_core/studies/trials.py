@@ -1,0 +1,211 @@
+"""Asking: puts the trials of a study to the people of a world, many at once, and records every rating."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emosim_core.components.base import RatingRequest, Ratings
+from emosim_core.errors import PluginError
+from emosim_core.model import History, Memory, Population
+from emosim_core.runs.records import plain
+from emosim_core.simulation.assembly import World
+from emosim_core.simulation.checks import check_perturbed, check_positions, check_ratings
+from emosim_core.simulation.streams import Stage, Streams
+from emosim_core.studies.study import SIDES, Study, StudySetting, Trial, Trials
+
+AT_ONCE = 512
+"""Trials that are put together; no rating depends on it."""
+
+
+def draw_trials(study: Study, name: str, world: World, seed: int, label: str) -> Trials:
+    """The trials of a study in a world, checked.
+
+    Args:
+        study: the study.
+        name: its name, which its randomness is made from.
+        world: items and people.
+        seed: seed of the choice.
+        label: the study in words, for messages.
+
+    Raises:
+        ConfigurationError: the world lacks what the study needs.
+        PluginError: the study made no trial, or one that cannot be put.
+    """
+    key = int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "big")
+    rng = np.random.default_rng([seed, key])
+    trials = study.trials(StudySetting(world.domain, world.catalog, world.population, world.user_indices, rng))
+    if not isinstance(trials, Trials):
+        raise PluginError(f"{label} made a {type(trials).__name__}, not Trials")
+    if not len(trials.trials):
+        raise PluginError(f"{label} made no trial")
+    items, scale = len(world.catalog), world.domain.scale
+    for number, trial in enumerate(trials.trials):
+        wrong = (
+            f"the person {trial.user} of {len(trials.users)}"
+            if not 0 <= trial.user < len(trials.users)
+            else f"the item {trial.item} of {items}"
+            if not 0 <= trial.item < items
+            else f"the side {trial.side!r}"
+            if trial.side not in SIDES
+            else "a memory that is no item of the catalogue with a rating of the scale"
+            if not all(0 <= item < items and scale.contains(rating) for item, rating in trial.memory)
+            else ""
+        )
+        if wrong:
+            raise PluginError(f"{label} made the trial {number} with {wrong}")
+    return trials
+
+
+def population_of(trials: Trials, world: World) -> Population:
+    """The people of trials, for whom the world's rater is made ready."""
+    population = Population(trials.users)
+    with world.blaming("rater"):
+        world.rater.prepare(world.catalog, population, world.domain.scale)
+    return population
+
+
+def run_trials(
+    world: World,
+    trials: Trials,
+    seed: int,
+    on_ratings: Callable[[int], None] = lambda count: None,
+) -> Iterator[dict[str, Any]]:
+    """Put trials to the people, with the world's own retrieval, rater and perturbator.
+
+    A person's mood is where it rests, and they remember what the trial puts in place. The draws of a trial depend on
+    the seed and its number alone.
+
+    Args:
+        world: who answers, and how.
+        trials: what is asked.
+        seed: seed of what is drawn on the way.
+        on_ratings: told how many more ratings there are.
+
+    Yields:
+        One record per trial, in their order, as :func:`record` makes it.
+
+    Raises:
+        EmoSimError: a component failed, or no question can be answered.
+    """
+    population = population_of(trials, world)
+    doubted = {kind for kind in ("retrieval", "rater", "perturbator") if not world.trusted(kind)}
+    scale = world.domain.scale
+    for start in range(0, len(trials.trials), AT_ONCE):
+        some = trials.trials[start : start + AT_ONCE]
+        rows = np.arange(len(some))
+        streams = Streams(len(some))
+        streams.begin(rows, [seed] * len(some), [start + row for row in rows.tolist()])
+        request = trial_request(world, population, some, "retrieval" in doubted)
+        with world.blaming("rater"):
+            answers = world.rater.rate_batch(request, streams.of(Stage.RATE, rows))
+        if "rater" in doubted:
+            check_ratings(answers, request.items, scale, world.label("rater"))
+        raw = answers.values
+        with world.blaming("perturbator"):
+            blurred = world.perturbator.perturb_batch(raw.copy(), scale, streams.of(Stage.PERTURB, rows))
+        if "perturbator" in doubted:
+            check_perturbed(blurred, raw, world.label("perturbator"))
+        ratings = np.where(np.isnan(raw), np.nan, scale.round(blurred))[:, 0]
+        on_ratings(len(some))
+        with world.blaming("rater"):  # which tells its reasons now
+            records = [
+                record(world, population, start + row, trial, request, answers, ratings, row)
+                for row, trial in enumerate(some)
+            ]
+        yield from records
+
+
+def trial_request(world: World, population: Population, trials: Sequence[Trial], doubted: bool) -> RatingRequest:
+    """Trials as a rater is told of them: one person in front of one item each.
+
+    Args:
+        world: the items, and the retrieval that chooses what is remembered.
+        population: the people of the trials.
+        trials: the trials.
+        doubted: whether what the retrieval answers is looked at.
+    """
+    memory = Memory(len(trials), len(world.catalog), capacity=8)
+    for place in range(max(len(trial.memory) for trial in trials)):
+        who = np.array([row for row, trial in enumerate(trials) if len(trial.memory) > place], dtype=np.intp)
+        known = [trials[row].memory[place] for row in who.tolist()]
+        ratings = np.array([rating for _, rating in known], dtype=np.float64)
+        items = np.array([item for item, _ in known], dtype=np.intp)
+        memory.append(who, items, ratings, world.emotion.code(ratings))
+    history = memory.history()
+    users = np.array([trial.user for trial in trials], dtype=np.intp)
+    slate = np.array([[trial.item] for trial in trials], dtype=np.intp)
+    with world.blaming("retrieval"):
+        positions = world.retrieval.retrieve_batch(slate, history, world.catalog)
+    if doubted:
+        check_positions(positions, slate, history, world.label("retrieval"))
+    items_there, ratings_there = _looked_up(history, positions)
+    return RatingRequest(
+        users=users,
+        items=slate,
+        retrieved=positions,
+        retrieved_items=items_there,
+        retrieved_ratings=ratings_there,
+        times=history.times_before(slate),
+        moods=population.baselines[users],
+        history=history,
+        catalog=world.catalog,
+        population=population,
+        scale=world.domain.scale,
+        words=world.domain.words,
+    )
+
+
+def _looked_up(history: History, positions: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Items and ratings at positions; item 0 and rating NaN where there is none."""
+    if history.width == 0 or positions.shape[2] == 0:
+        return np.zeros(positions.shape, dtype=np.intp), np.full(positions.shape, np.nan)
+    there = positions >= 0
+    items, ratings = history.at(positions)
+    return items * there, np.where(there, ratings, np.nan)
+
+
+def record(
+    world: World,
+    population: Population,
+    number: int,
+    trial: Trial,
+    request: RatingRequest,
+    answers: Ratings,
+    ratings: NDArray[np.float64],
+    row: int,
+) -> dict[str, Any]:
+    """One rating, as a line of records.jsonl holds it.
+
+    Returns:
+        ``trial``, its number from 0; ``side``, ``group``, ``cluster``; ``user``, ``item`` and ``title``; ``at_least``
+        and ``at_most``, the bounds of success or null; ``memory``, items and ratings that were put in place, oldest
+        first; ``retrieved``, the places in it that were retrieved, best first; ``raw_rating``, the rater's rating, or
+        null where it failed; ``rating``, the same after the perturbator: what counts; ``reason``; and
+        ``probabilities`` where a model told them.
+    """
+    items, user = world.catalog.items, population.users[trial.user]
+    reason = answers.reason(row, 0)
+    told = {
+        "trial": number,
+        "side": trial.side,
+        "group": trial.group,
+        "cluster": trial.cluster or user.id,
+        "user": user.id,
+        "item": items[trial.item].id,
+        "title": items[trial.item].title,
+        "at_least": trial.at_least,
+        "at_most": trial.at_most,
+        "memory": [[items[item].id, plain(rating)] for item, rating in trial.memory],
+        "retrieved": [place for place in request.retrieved[row, 0].tolist() if place >= 0],
+        "raw_rating": plain(float(answers.values[row, 0])),
+        "rating": plain(float(ratings[row])),
+        "reason": reason,
+    }
+    if shares := answers.probabilities(row, 0):
+        told["probabilities"] = {label: round(share, 4) for label, share in shares.items()}
+    return told

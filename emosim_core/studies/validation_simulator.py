@@ -1,0 +1,142 @@
+"""Asks a rater for real people: what they rate, what they would choose, and how they take recommendations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emosim_core.components.base import Consumption, RatingRequest
+from emosim_core.model import Memory, Population, User
+from emosim_core.simulation.assembly import World
+from emosim_core.simulation.checks import check_positions, check_ratings
+from emosim_core.simulation.streams import SlotDraws, Stage, Streams
+from emosim_core.studies.validation_users import RealUser, memory_of
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.intp]
+
+RATE, CHOOSE, RECOMMENDED = 0, 1, 2
+"""What draws are for: each kind of question has its own."""
+
+_KINDS = 3
+"""How many kinds of questions there are."""
+
+
+class UserSimulator:
+    """Real people as a world's rater is told of them.
+
+    Args:
+        world: who answers, and the catalogue; its population is replaced by ``users``.
+        real_users: the people.
+        users: their profiles, in the same order.
+        seed: seed of what is drawn.
+    """
+
+    def __init__(self, world: World, real_users: Sequence[RealUser], users: Sequence[User], seed: int) -> None:
+        self.world, self.seed = world, seed
+        self.population = Population(users)
+        self.memory: Memory = memory_of(real_users, len(world.catalog), world.emotion.code)
+        self._doubted = {kind for kind in ("retrieval", "rater") if not world.trusted(kind)}
+        with world.blaming("rater"):
+            world.rater.prepare(world.catalog, self.population, world.domain.scale)
+
+    def request(self, row: int, items: Ints) -> RatingRequest:
+        """One person in front of S items."""
+        world, slate = self.world, items[None, :]
+        history = self.memory.history(np.array([row]))
+        with world.blaming("retrieval"):
+            positions = world.retrieval.retrieve_batch(slate, history, world.catalog)
+        if "retrieval" in self._doubted:
+            check_positions(positions, slate, history, world.label("retrieval"))
+        there = positions >= 0
+        past, rated = np.zeros(positions.shape, dtype=np.intp), np.full(positions.shape, np.nan)
+        if history.width and positions.shape[2]:
+            found, given = history.at(positions)
+            past, rated = found * there, np.where(there, given, np.nan)
+        who = np.array([row])
+        return RatingRequest(
+            users=who,
+            items=slate,
+            retrieved=positions,
+            retrieved_items=past,
+            retrieved_ratings=rated,
+            times=history.times_before(slate),
+            moods=self.population.baselines[who],
+            history=history,
+            catalog=world.catalog,
+            population=self.population,
+            scale=world.domain.scale,
+            words=world.domain.words,
+        )
+
+    def rate(self, row: int, items: Ints, kind: int = RATE) -> Floats:
+        """The ratings that a person gives, with whims, shape ``(S,)``; NaN where the rater failed."""
+        request = self.request(row, items)
+        with self.world.blaming("rater"):
+            answers = self.world.rater.rate_batch(request, self._draws(row, kind))
+        if "rater" in self._doubted:
+            check_ratings(answers, request.items, self.world.domain.scale, self.world.label("rater"))
+        return answers.values[0]
+
+    def expect(self, row: int, items: Ints) -> Floats | None:
+        """What a person rates on average, shape ``(S,)``; None where the rater does not know it."""
+        try:
+            return self.world.rater.expected_batch(self.request(row, items))[0]
+        except NotImplementedError:
+            return None
+
+    def choose(self, row: int, items: Ints) -> Floats | None:
+        """How likely a person is to choose each item, shape ``(S,)``; None where the rater does not know it."""
+        request = self.request(row, items)
+        empty = np.zeros((1, len(items), 0))
+        bare = replace(request, retrieved=empty.astype(np.intp) - 1, retrieved_items=empty.astype(np.intp))
+        try:
+            return self.world.rater.interest_batch(replace(bare, retrieved_ratings=empty))[0]
+        except NotImplementedError:
+            return None
+
+    def _draws(self, row: int, kind: int) -> SlotDraws:
+        rows = np.arange(1)
+        streams = Streams(1)
+        streams.begin(rows, [self.seed], [row * _KINDS + kind])
+        return streams.of(Stage.RATE, rows)
+
+
+def episode_lengths(world: World, ratings: Floats, traits: NDArray[np.int64], seed: int) -> Ints:
+    """After how many items people leave who rate one after the other so, shape ``(R,)``.
+
+    The world's reward shaping decides, as in a session; who hears all items out has the length T.
+
+    Args:
+        world: whose shaping it is.
+        ratings: shape ``(R, T)``.
+        traits: of the people, shape ``(R, 3)``.
+        seed: seed of what is drawn.
+    """
+    real_users, longest = ratings.shape
+    rows = np.arange(real_users)
+    world.shaping.start(real_users)
+    world.shaping.begin(rows)
+    streams = Streams(real_users)
+    streams.begin(rows, [seed] * real_users, rows.tolist())
+    lengths = np.full(real_users, longest, dtype=np.intp)
+    there = np.ones(real_users, dtype=np.bool_)
+    for step in range(longest):
+        consumption = Consumption(
+            rows=rows,
+            consumed=~np.isnan(ratings[:, step : step + 1]),
+            ratings=ratings[:, step : step + 1],
+            times=np.ones((real_users, 1), dtype=np.intp),
+            since=np.zeros((real_users, 1), dtype=np.intp),
+            steps=np.full(real_users, step + 1, dtype=np.intp),
+            traits=traits,
+            scale=world.domain.scale,
+        )
+        with world.blaming("reward_shaping"):
+            ends = world.shaping.shape_batch(consumption, streams.of(Stage.SHAPE, rows))[1] > 0
+        lengths[there & ends] = step + 1
+        there &= ~ends
+    return lengths

@@ -1,0 +1,238 @@
+"""Real people for a validation: who is measured, what they remember, what is held out, and who they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emosim_core.errors import ConfigurationError
+from emosim_core.model import Catalog, Item, LoadedRatings, Memory, RatingScale, User
+from emosim_core.model.domain import Words
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.intp]
+
+TRAIN, CALIBRATION, VALIDATION, TEST = "train", "calibration", "validation", "test"
+"""The groups of people: whose ratings make the public knowledge, who set the thresholds, and two that are measured."""
+
+USER_SPLITS = ((TRAIN, 0.52), (CALIBRATION, 0.60), (VALIDATION, 0.80), (TEST, 1.0))
+"""Each group, and up to which place in [0, 1) its people lie."""
+
+LEAST = 10
+"""Ratings that a person must have given to be measured: enough to remember some and hold some out."""
+
+_TASTES = 4
+"""Categories that a person is said to like or dislike, at most (EmoSim-RL)."""
+
+_CLEAR = 0.25
+"""Points of 10 that a category must stand out by, in a person's shrunken mean, to be called liked or disliked."""
+
+_TRAIT_SHARES = {"activity": (0.3, 0.8), "conformity": (0.25, 0.75), "diversity": (0.25, 0.75)}
+"""Where the levels of a trait are cut among people (EmoSim-RL)."""
+
+
+def place(real_user: str) -> float:
+    """A number in [0, 1) that belongs to an id for ever, so that a person is in the same group in any excerpt."""
+    digest = blake2b(real_user.encode(), digest_size=8, person=b"validation").digest()
+    return int.from_bytes(digest, "big") / 2.0**64
+
+
+def user_split_of(real_user: str) -> str:
+    """The group that a person belongs to; it depends on the id alone."""
+    where = place(real_user)
+    return next(name for name, end in USER_SPLITS if where < end)
+
+
+@dataclass(frozen=True)
+class RealUser:
+    """One person's ratings, oldest first.
+
+    Attributes:
+        id: as the ratings name the person.
+        user_split: see :func:`user_split_of`.
+        items: indices in the catalogue, shape ``(n,)``.
+        values: ratings on the domain's scale, shape ``(n,)``.
+        past_count: how many of them, from the start, are profile and memory; the others are held out.
+    """
+
+    id: str
+    user_split: str
+    items: Ints
+    values: Floats
+    past_count: int
+
+    @property
+    def past(self) -> Ints:
+        """Items that are remembered."""
+        return self.items[: self.past_count]
+
+    @property
+    def past_values(self) -> Floats:
+        """Ratings that are remembered."""
+        return self.values[: self.past_count]
+
+    @property
+    def later(self) -> Ints:
+        """Items that are held out."""
+        return self.items[self.past_count :]
+
+    @property
+    def later_values(self) -> Floats:
+        """Ratings that are held out."""
+        return self.values[self.past_count :]
+
+
+def split_real_users(ratings: LoadedRatings, seed: int, share: float = 0.5) -> list[RealUser]:
+    """The people of a data set, each split at one point in time, in the order of their :func:`place`.
+
+    Args:
+        ratings: what they gave.
+        seed: decides the order of ratings that were given in the same second.
+        share: part of each person's ratings that is remembered.
+
+    Raises:
+        ConfigurationError: a group that is needed has no people.
+    """
+    names, who = np.unique(np.asarray(ratings.user_ids, dtype=np.str_), return_inverse=True)
+    order = np.lexsort((np.random.default_rng(seed).random(len(who)), ratings.times, who))
+    bounds = np.searchsorted(who[order], np.arange(len(names) + 1))
+    real_users = []
+    for number, name in enumerate(names.tolist()):
+        rows = order[bounds[number] : bounds[number + 1]]
+        # Who rated one item twice meant the last time.
+        rows = rows[np.sort(len(rows) - 1 - np.unique(ratings.items[rows][::-1], return_index=True)[1])]
+        if len(rows) >= LEAST:
+            kept = min(max(int(share * len(rows)), 1), len(rows) - 1)
+            real_users.append(RealUser(name, user_split_of(name), ratings.items[rows], ratings.values[rows], kept))
+    real_users.sort(key=lambda real_user: place(real_user.id))
+    for user_split, _ in USER_SPLITS:
+        if not any(real_user.user_split == user_split for real_user in real_users):
+            raise ConfigurationError(
+                f"too few people to measure: nobody with at least {LEAST} ratings is in the group {user_split!r}; "
+                "give ratings of more people"
+            )
+    return real_users
+
+
+def of_split(real_users: Sequence[RealUser], user_split: str, most: int | None = None) -> list[RealUser]:
+    """The people of a group, the first ``most`` of them."""
+    return [real_user for real_user in real_users if real_user.user_split == user_split][:most]
+
+
+def public_items(
+    items: Sequence[Item], real_users: Sequence[RealUser], user_written_fields: Sequence[str]
+) -> list[Item]:
+    """The items as the known people make them known: mean and number of their ratings, and nothing of the others.
+
+    Args:
+        items: the items.
+        real_users: everybody.
+        user_written_fields: fields that hold what people wrote; they are emptied.
+    """
+    known = of_split(real_users, TRAIN)
+    rated = np.concatenate([real_user.items for real_user in known])
+    counts = np.bincount(rated, minlength=len(items))
+    sums = np.bincount(rated, np.concatenate([real_user.values for real_user in known]), len(items))
+    empty = {
+        name: type(items[0]).model_fields[name].get_default(call_default_factory=True) for name in user_written_fields
+    }
+    return [
+        item.model_copy(
+            update={**empty, "public_count": count, "public_rating": total / count if count else None},
+        )
+        for item, count, total in zip(items, counts.tolist(), sums.tolist(), strict=True)
+    ]
+
+
+def trait_metrics_of(real_user: RealUser, catalog: Catalog) -> dict[str, float]:
+    """What the levels of a person's traits are read off, from what they remember.
+
+    Returns:
+        ``activity``, how much they rated; ``conformity``, their mean distance from the public rating; and
+        ``diversity``, the entropy of the categories that they chose, in nats.
+    """
+    apart = np.abs(real_user.past_values - catalog.public_ratings[real_user.past])[
+        catalog.has_public_rating[real_user.past]
+    ]
+    flags = catalog.categories[real_user.past].astype(np.float64)
+    shares = (flags / np.maximum(flags.sum(axis=1, keepdims=True), 1.0)).sum(axis=0)
+    shares = shares[shares > 0] / max(shares.sum(), 1e-9)
+    return {
+        "activity": float(real_user.past_count),
+        "conformity": float(apart.mean()) if len(apart) else 0.0,
+        "diversity": float(-(shares * np.log(shares)).sum()),
+    }
+
+
+def tastes_of(real_user: RealUser, catalog: Catalog, scale: RatingScale) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Up to four liked and four disliked categories, clearest first.
+
+    A category's weight is the mean of how far the person rated its items above their own mean and the public
+    rating's, shrunk as by five more items without any difference.
+    """
+    flags = catalog.categories[real_user.past].astype(np.float64)
+    flags /= np.maximum(flags.sum(axis=1, keepdims=True), 1.0)
+    apart = real_user.past_values - catalog.public_ratings[real_user.past]
+    lean = flags.T @ (apart - apart.mean()) / (flags.sum(axis=0) + 5.0) * 9.0 / scale.span
+    order = np.argsort(-lean, kind="stable")
+    names = catalog.category_names
+    liked = tuple(names[c] for c in order if lean[c] > _CLEAR)[:_TASTES]
+    disliked = tuple(names[c] for c in order[::-1] if lean[c] < -_CLEAR)[:_TASTES]
+    return liked, disliked
+
+
+def personas(
+    real_users: Sequence[RealUser], everybody: Sequence[RealUser], catalog: Catalog, scale: RatingScale, words: Words
+) -> list[User]:
+    """Profiles read off what people remember; levels of traits by the quantiles of the known people.
+
+    Args:
+        real_users: whom to describe.
+        everybody: all people; the known among them set where levels are cut.
+        catalog: the items.
+        scale: the domain's scale.
+        words: the domain's words.
+    """
+    known = [trait_metrics_of(real_user, catalog) for real_user in of_split(everybody, TRAIN)]
+    cuts = {
+        trait: np.quantile([one[trait] for one in known], shares).tolist() for trait, shares in _TRAIT_SHARES.items()
+    }
+    users = []
+    for real_user in real_users:
+        told = trait_metrics_of(real_user, catalog)
+        levels = {trait: 1 + sum(told[trait] > cut for cut in ends) for trait, ends in cuts.items()}
+        liked, disliked = tastes_of(real_user, catalog, scale)
+        mean = float(real_user.past_values.mean())
+        text = f"This {words.user} has rated {real_user.past_count:,} {words.items}, {mean:.1f} on average."
+        users.append(
+            User(
+                id=real_user.id,
+                name=f"{words.user.capitalize()} {real_user.id}",
+                description=text,
+                liked=liked,
+                disliked=disliked,
+                **levels,
+            )
+        )
+    return users
+
+
+def memory_of(real_users: Sequence[RealUser], items: int, code: object) -> Memory:
+    """The memories of people, oldest first.
+
+    Args:
+        real_users: one row each.
+        items: number of items in the catalogue.
+        code: from ratings to emotion codes, as :meth:`emosim_core.model.Emotion.code`.
+    """
+    memory = Memory(len(real_users), items, capacity=max(real_user.past_count for real_user in real_users))
+    for step in range(max(real_user.past_count for real_user in real_users)):
+        rows = np.array([row for row, real_user in enumerate(real_users) if real_user.past_count > step], dtype=np.intp)
+        chosen = np.array([real_users[row].items[step] for row in rows.tolist()], dtype=np.intp)
+        given = np.array([real_users[row].values[step] for row in rows.tolist()])
+        memory.append(rows, chosen, given, code(given))  # type: ignore[operator]
+    return memory

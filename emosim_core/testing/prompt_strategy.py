@@ -1,0 +1,100 @@
+"""PromptStrategyConformance: holds a way of prompting a language model to its contract."""
+
+from __future__ import annotations
+
+from emosim_core.components.base import RatingRequest
+from emosim_core.errors import LLMMalformedError
+from emosim_core.llm.chat import ChatAnswer, ChatRequest
+from emosim_core.llm.prompt_strategy import PromptStrategy
+from emosim_core.model import Domain, Example, Item
+from emosim_core.model.user import TRAITS
+from emosim_core.testing.conformance import ComponentConformance, no_error, registry
+from emosim_core.testing.contract import hold
+from emosim_core.testing.rater import request
+from emosim_core.testing.worlds import SmallWorld
+
+NO_RATINGS = (
+    "",
+    " ",
+    "Reasoning: 1. The film is long.",
+    "I cannot answer that.",
+    "3.25",
+    "-1",
+    "11",
+    "It is 7 or 8.",
+    "NaN",
+    "null",
+    "{}",
+    "[]",
+)
+"""Answers that hold no rating of any usual scale."""
+
+
+class PromptStrategyConformance(ComponentConformance):
+    """Subclass it and set ``component``; see :class:`~emosim_core.testing.conformance.ComponentConformance`."""
+
+    kind = "prompt_strategy"
+
+    def interface(self) -> type:
+        return PromptStrategy
+
+    def made(self, world: SmallWorld) -> PromptStrategy:
+        """A new prompter, prepared for a world."""
+        prompt_strategy: PromptStrategy = self.make()
+        with no_error("prompt-strategy-asks", f"prepare() of {self.subject}"):
+            prompt_strategy.prepare(self._domain(world), world.catalog, world.population)
+        return prompt_strategy
+
+    def test_it_puts_the_same_question_again(self) -> None:
+        for world in self.worlds():
+            asked = request(world)
+            for row in (0, 3):
+                first, again = (self._ask(self.made(world), asked, row) for _ in range(2))
+                hold("prompt-strategy-asks", first == again, "another question the second time.")
+
+    def test_it_reads_a_rating_and_nothing_else(self) -> None:
+        for world in self.worlds():
+            prompt_strategy = self.made(world)
+            asked = self._ask(prompt_strategy, request(world), 0)
+            for label in asked.choices:
+                with no_error("prompt-strategy-reads", f"read({label!r}) of {self.subject}"):
+                    rating = prompt_strategy.read(ChatAnswer(label)).rating
+                hold("prompt-strategy-reads", world.scale.contains(rating), f"{label!r} became {rating}.")
+            for text in NO_RATINGS:
+                if text in asked.choices:
+                    continue
+                try:
+                    reply = prompt_strategy.read(ChatAnswer(text))
+                except LLMMalformedError as error:
+                    hold("prompt-strategy-strict", bool(str(error)), f"no message for {text!r}.")
+                except Exception as error:
+                    hold("prompt-strategy-strict", False, f"{type(error).__name__} for {text!r}.")
+                else:
+                    hold("prompt-strategy-strict", False, f"{text!r} became {reply.rating}.")
+
+    def test_it_says_what_was_wrong_when_it_asks_again(self) -> None:
+        for world in self.worlds():
+            prompt_strategy = self.made(world)
+            asked = self._ask(prompt_strategy, request(world), 0)
+            with no_error("prompt-strategy-again", f"ask_again() of {self.subject}"):
+                again = prompt_strategy.ask_again(asked, ChatAnswer("no rating"), "it holds no rating, says the test")
+            told = isinstance(again, ChatRequest) and "it holds no rating" in again.messages[-1].content
+            hold("prompt-strategy-again", told, f"{again!r}.")
+
+    def _ask(self, prompt_strategy: PromptStrategy, asked: RatingRequest, row: int) -> ChatRequest:
+        with no_error("prompt-strategy-asks", f"ask() of {self.subject}"):
+            question = prompt_strategy.ask(asked, row, 0)
+        hold("prompt-strategy-asks", isinstance(question, ChatRequest), f"a {type(question).__name__}.")
+        return question
+
+    def _domain(self, world: SmallWorld) -> Domain:
+        if self.domain is not None:
+            domain: Domain = registry().resolve_domain(self.domain).build()
+            return domain
+        examples = tuple(
+            Example(f"A person with the number {n}.", f"An item with the number {n}.", rating, "It was to be expected.")
+            for n, rating in enumerate((world.scale.high, world.scale.low))
+        )
+        traits = {trait: (f"low {trait}", f"middling {trait}", f"high {trait}") for trait in TRAITS}
+        words = type(world.words)(traits=traits)
+        return Domain("made_up", "Made up", world.scale, words, Item, examples=examples)

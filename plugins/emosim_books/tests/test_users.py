@@ -1,0 +1,64 @@
+"""Readers: the texts about them read well, popularity, and texts that are about books alone."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+import numpy as np
+from emosim_books.book import CATEGORIES
+from emosim_books.users import PROFILE, TRAIT_TEXTS, Basic, Detailed, ReadersCsv, Sampled
+
+from emosim_core import CsvUsersOptions, generate_users
+from emosim_core.testing import PopulationProfileConformance, real
+
+NOT_ABOUT_BOOKS = r"\b(films?|movies?|cinemas?|watch(es|ed|ing)?|viewers?|screenings?)\b"
+
+
+class TestProfile(PopulationProfileConformance):
+    profile = PROFILE
+    trait_texts = TRAIT_TEXTS
+    sources = (("sampled", Sampled), ("basic", Basic), ("detailed", Detailed))
+
+
+def test_every_category_of_the_bundled_books_can_be_liked() -> None:
+    assert set(PROFILE.categories) == set(CATEGORIES)
+    assert all(0.2 <= category.popularity <= 0.95 for category in PROFILE.categories.values())
+
+
+def test_what_is_more_popular_is_liked_more_and_disliked_less() -> None:
+    users = generate_users(6000, 1, PROFILE)
+    liked = Counter(name for user in users for name in user.liked)
+    disliked = Counter(name for user in users for name in user.disliked)
+    grown_up = [name for name, category in PROFILE.categories.items() if category.from_age <= 10]
+    popularity = [PROFILE.categories[name].popularity for name in grown_up]
+    assert np.corrcoef(popularity, [liked[name] for name in grown_up])[0, 1] > 0.6
+    everything = list(PROFILE.categories)
+    popularity = [PROFILE.categories[name].popularity for name in everything]
+    assert np.corrcoef(popularity, [disliked[name] for name in everything])[0, 1] < -0.6
+
+
+def test_no_text_of_a_trait_or_taste_is_about_anything_but_books() -> None:
+    texts = [text for texts in TRAIT_TEXTS.values() for text in texts]
+    for traits in (PROFILE.traits, PROFILE.child_traits):
+        texts += [text for levels in traits.values() for sentences in levels for text in sentences]
+    texts += [*PROFILE.likes, *PROFILE.dislikes, *PROFILE.no_dislikes]
+    for category in PROFILE.categories.values():
+        texts += [category.plural, *category.liked, *category.disliked]
+    assert [text for text in texts if re.search(NOT_ABOUT_BOOKS, text, re.IGNORECASE)] == []
+
+
+def test_names_that_files_have_for_categories_are_known() -> None:
+    assert ReadersCsv.aliases["autobiography"] == "biography"
+    assert ReadersCsv.aliases["sci-fi"] == "science fiction"
+    assert set(ReadersCsv.aliases.values()) <= set(CATEGORIES)
+    assert not set(ReadersCsv.aliases) & set(CATEGORIES)
+
+
+def test_readers_of_the_original_simulator_are_read() -> None:
+    users = ReadersCsv(CsvUsersOptions(path=real("personas/books_600.csv"))).load()
+    assert len(users) == 600
+    assert all(user.liked and user.description for user in users)
+    liked = {name for user in users for name in user.liked}
+    assert {"fiction", "biography", "economics", "health", "philosophy"} <= liked
+    assert not liked & set(ReadersCsv.aliases)
