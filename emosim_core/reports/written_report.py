@@ -30,5 +30,5 @@ def written_report(directory: Path) -> Report:
     ids = [chart.id for chart in report.charts]
     again = next((one for one in ids if ids.count(one) > 1), None)
     if again is not None:
-        raise RunError(f"{path} is no report: two figures have the id {again!r}")
+        raise RunError(f"{path} is no report: two charts have the id {again!r}")
     return report

@@ -20,10 +20,10 @@ def records(run: Path) -> list[dict[str, Any]]:
 def test_every_figure_is_drawn_and_has_its_numbers_as_a_table(browser: Any, page: Path) -> None:
     browser.open(page)
     browser.draw_all()
-    charts = browser.js("[...document.querySelectorAll('[data-chart]')].map((one) => one.dataset.figure)")
+    charts = browser.js("[...document.querySelectorAll('[data-chart]')].map((one) => one.dataset.chart)")
     assert {"ratings", "end-reasons", "ratings-over-time", "moods", "categories", "heat"} <= set(charts)
     for chart in charts:
-        holder = f"document.getElementById('figure-{chart}')"
+        holder = f"document.getElementById('chart-{chart}')"
         assert browser.js(f"{holder}.querySelectorAll('.plot svg').length") > 0
         assert browser.js(f"{holder}.querySelector('.plot').getAttribute('role')") == "img"
         assert browser.js(f"{holder}.querySelector('table')") is None

@@ -28,7 +28,7 @@ def evaluation() -> dict[str, Any]:
             },
             "users": 12,
             "steps": 30,
-            "run": "runs/new/x",
+            "run": "runs/test/x",
         }
 
     return {
@@ -69,11 +69,11 @@ def test_an_evaluation_names_the_best_and_shows_every_metric(tmp_path: Path) -> 
     assert report.kind == "evaluation"
     assert "'popular' earned the most from test users: 140.0 (139.5 to 140.5)" in report.headline
     assert "by 40 (39.5 to 40.5)" in report.headline
-    reward = next(chart for chart in report.charts if chart.id == "new-mean-reward")
+    reward = next(chart for chart in report.charts if chart.id == "test-mean-reward")
     assert list(reward.names) == ["popular", "random"]
     assert list(reward.series[0].y) == [140.0, 100.0]
-    assert {"new-endings", "new-survival", "new-reward", "new-coverage"} <= {chart.id for chart in report.charts}
-    survival = next(chart for chart in report.charts if chart.id == "new-survival")
+    assert {"test-end-reasons", "test-survival", "test-reward", "test-coverage"} <= {chart.id for chart in report.charts}
+    survival = next(chart for chart in report.charts if chart.id == "test-survival")
     assert list(survival.series[0].x) == [1]
     assert write_report(tmp_path).stat().st_size > 1_000_000
 
@@ -169,14 +169,14 @@ def test_an_evaluation_that_was_made_is_reported_as_its_files_say(emosim: Any, t
     found = json.loads((tmp_path / "e" / "evaluation.json").read_text())
     report = report_of(tmp_path / "e")
     assert report.kind == "evaluation"
-    assert {section.id for section in report.sections} == {"group-new", "group-known", "setup"}
+    assert {section.id for section in report.sections} == {"user-split-test", "user-split-train", "setup"}
     for group, measured in found["user_splits"].items():
         chart = next(one for one in report.charts if one.id == f"{group}-mean-reward")
         told = {name: one["metrics"]["mean_reward"] for name, one in measured["recommenders"].items()}
         for place, name in enumerate(chart.names):
             shown = [getattr(chart.series[0], which)[place] for which in ("y", "low", "high")]
             assert shown == [told[name][which] for which in ("estimate", "low", "high")]
-        section = next(one for one in report.sections if one.id == f"group-{group}")
+        section = next(one for one in report.sections if one.id == f"user-split-{group}")
         table = next(one for one in section.tables if one.title == "All metrics")
         assert set(table.columns[1:]) == {"random", "popular"}
         assert len(table.rows) == len(measured["recommenders"]["random"]["metrics"])
@@ -216,7 +216,7 @@ def test_an_ablation_counts_the_ratings_of_both_sides_and_says_which_way_is_bett
         charts = [
             {
                 "metric": "success share", "side": side, "estimate": share, "low": share - 0.1, "high": share + 0.1,
-                "interval": "bootstrap", "better": "higher", "ratings": 50, "failed": failed, "user_splits": {},
+                "interval": "bootstrap", "better": "higher", "ratings": 50, "failed": failed, "groups": {},
             }
             for side, failed in (("positive", 3), ("negative", 2))
         ]  # fmt: skip
@@ -262,7 +262,7 @@ def test_a_validation_shows_its_targets_and_every_measure_beside_its_baselines(e
     assert f"{held} of {len(found['targets'])} targets hold" in report.headline
     table = report.sections[0].tables[0]
     assert [row[2] for row in table.rows] == [f"{one['estimate']:.3f}" for one in found["targets"]]
-    errors = next(chart for chart in report.charts if chart.id == "measured-errors")
+    errors = next(chart for chart in report.charts if chart.id == "validation-errors")
     assert list(errors.names) == list(found["user_splits"]["validation"]["ratings"])
     assert {"simulated people", "item's mean"} <= set(errors.names)
     assert write_report(tmp_path / "val", charts=tmp_path / "metrics").stat().st_size > 1_000_000
@@ -290,7 +290,7 @@ PAGE = {
         {
             "id": "s",
             "title": "Part",
-            "metrics": [
+            "charts": [
                 {
                     "id": "f", "kind": "lines", "title": "F", "says": "It rises.", "x": "x", "y": "y",
                     "series": [{"name": "one", "x": [1, 2], "y": [3.5, None]}],
@@ -315,7 +315,7 @@ def test_a_page_that_somebody_described_is_made(tmp_path: Path) -> None:
         (lambda page: page.pop("title"), "title"),
         (lambda page: page["sections"][0]["charts"][0].update(id="../../x"), "must be lower-case"),
         (lambda page: page["sections"][0]["charts"][0].update(kind="pie"), "kind"),
-        (lambda page: page["sections"].append(page["sections"][0]), "two figures have the id 'f'"),
+        (lambda page: page["sections"].append(page["sections"][0]), "two charts have the id 'f'"),
     ],
 )
 def test_a_page_that_is_described_wrongly_is_an_error_that_names_the_field(

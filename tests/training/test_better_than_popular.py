@@ -34,7 +34,7 @@ def test_every_algorithm_is_better_than_random_and_than_popular(tmp_path: Path) 
             "user_splits": ("train",),
         },
         tmp_path / "evaluation",
-        plots=False,
+        charts=False,
     )
     known = found["user_splits"]["train"]
     reward = {name: told["metrics"]["mean_reward"] for name, told in known["recommenders"].items()}

@@ -62,7 +62,7 @@ def trained(directory: Path, **config: Any) -> str:
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """An evaluation of two policies with both groups, and its figures."""
     out = tmp_path_factory.mktemp("made") / "e"
-    return out, evaluate(SMALL, out, plots=False)
+    return out, evaluate(SMALL, out, charts=False)
 
 
 # ------------------------------------------------------------------------------------ what is simulated
@@ -157,14 +157,14 @@ def test_differences_are_to_the_best_that_was_not_trained_and_to_the_first(made:
 
 
 def test_neither_the_seed_of_the_resamples_nor_of_the_episodes_is_left_to_chance(tmp_path: Path) -> None:
-    first, again = (evaluate({**SMALL, "user_splits": "test"}, tmp_path / name, plots=False) for name in ("a", "b"))
+    first, again = (evaluate({**SMALL, "user_splits": "test"}, tmp_path / name, charts=False) for name in ("a", "b"))
     assert first["user_splits"] == again["user_splits"]
-    other = evaluate({**SMALL, "user_splits": "test", "seed": 7}, tmp_path / "c", plots=False)
+    other = evaluate({**SMALL, "user_splits": "test", "seed": 7}, tmp_path / "c", charts=False)
     assert other["user_splits"] != first["user_splits"]
 
 
 def test_the_catalog_and_the_scale_of_another_domain_are_used(tmp_path: Path) -> None:
-    results = evaluate({**SMALL, "plugin": "books", "user_splits": ["all"]}, tmp_path / "e", plots=False)
+    results = evaluate({**SMALL, "plugin": "books", "user_splits": ["all"]}, tmp_path / "e", charts=False)
     assert results["scale"]["high"] == 5
     assert results["liked_from"] == pytest.approx(1 + 6 / 9 * 4)
     assert results["user_splits"]["all"]["recommenders"]["random"]["metrics"]["mean_rating"]["estimate"] <= 5
@@ -176,7 +176,7 @@ def test_the_catalog_and_the_scale_of_another_domain_are_used(tmp_path: Path) ->
 @pytest.mark.slow
 def test_plots_are_drawn_as_png_and_svg_and_names_are_drawn_as_they_are(tmp_path: Path) -> None:
     policies = ["_$x$", "random"]
-    results = evaluate({**SMALL, "user_splits": "test"}, tmp_path / "e", plots=False)
+    results = evaluate({**SMALL, "user_splits": "test"}, tmp_path / "e", charts=False)
     from emosim_core.training.evaluation_charts import draw
 
     text = json.dumps(results).replace('"popular"', json.dumps(policies[0]))
@@ -204,7 +204,7 @@ def test_drawing_without_the_library_says_what_to_install_before_anything_is_sim
     with pytest.raises(MissingDependencyError, match=r"--no-charts.*emosim-core\[train\]"):
         evaluate(SMALL, tmp_path / "e")
     assert not (tmp_path / "e").exists()
-    assert evaluate({**SMALL, "user_splits": "test"}, tmp_path / "e", plots=False)["complete"]
+    assert evaluate({**SMALL, "user_splits": "test"}, tmp_path / "e", charts=False)["complete"]
 
 
 # ----------------------------------------------------------------------------------------------- logs
@@ -216,7 +216,7 @@ def test_policies_that_learn_from_logs_are_given_some_of_known_users_and_others_
     monkeypatch.setattr("emosim_core.training.evaluation.LOG_EPISODES", 40)
     said: list[str] = []
     given = {**SMALL, "policies": ["random", "item_knn:k=5"], "user_splits": "test"}
-    results = evaluate(given, tmp_path / "e", plots=False, say=said.append)
+    results = evaluate(given, tmp_path / "e", charts=False, say=said.append)
     assert any("40 sessions of 'random' with the known people" in text for text in said)
     manifest = json.loads((tmp_path / "e" / "logs" / "manifest.json").read_text())
     assert (manifest["config"]["user_split"], manifest["config"]["policy"]) == ("train", "random")
@@ -232,7 +232,7 @@ def test_policies_that_learn_from_logs_are_given_some_of_known_users_and_others_
 def test_logs_that_are_named_are_used_and_none_are_made(tmp_path: Path) -> None:
     run("movies", tmp_path / "logs", user_dataset="sampled:n=20", user_split="train", episodes=10, max_steps=20)
     given = {**SMALL, "policies": ["item_knn"], "user_splits": "test", "logs": str(tmp_path / "logs")}
-    results = evaluate(given, tmp_path / "e", plots=False)
+    results = evaluate(given, tmp_path / "e", charts=False)
     assert not (tmp_path / "e" / "logs").exists()
     assert results["recommenders"][0]["policy"]["logs"] == [str(tmp_path / "logs")]
     assert results["notes"] == []
@@ -323,7 +323,7 @@ def test_a_directory_that_is_no_model_is_told_as_such(tmp_path: Path, manifest: 
     if manifest is not None:
         (tmp_path / "m" / "manifest.json").write_text(manifest)
     with pytest.raises(RunError, match=said):
-        evaluate({"plugin": "movies", "recommenders": [str(tmp_path / "m")]}, tmp_path / "e", plots=False)
+        evaluate({"plugin": "movies", "recommenders": [str(tmp_path / "m")]}, tmp_path / "e", charts=False)
     assert not (tmp_path / "e").exists()
 
 
@@ -367,8 +367,8 @@ def test_recommenders_that_would_share_a_folder_get_folders_of_their_own(tmp_pat
         ({"policies": ["random", "random"]}, ConfigurationError, "the policy 'random' is named twice"),
         ({"policies": ["popluar"]}, UnknownNameError, "Did you mean 'popular'"),
         ({"policies": ["epsilon_greedy:epsilon=2"]}, ConfigurationError, "epsilon"),
-        ({"user_splits": "known,old"}, ConfigurationError, "user_splits"),
-        ({"user_splits": "new,new"}, ConfigurationError, "'new' is named twice"),
+        ({"user_splits": "train,old"}, ConfigurationError, "user_splits"),
+        ({"user_splits": "test,test"}, ConfigurationError, "'test' is named twice"),
         ({"user_splits": []}, ConfigurationError, "user_splits"),
         ({"episodes": 0}, ConfigurationError, "episodes"),
         ({"resamples": 1}, ConfigurationError, "resamples"),
@@ -379,7 +379,7 @@ def test_recommenders_that_would_share_a_folder_get_folders_of_their_own(tmp_pat
 )
 def test_a_mistake_is_told_and_leaves_nothing(tmp_path: Path, more: dict[str, Any], error: type, said: str) -> None:
     with pytest.raises(error, match=said):
-        evaluate({**SMALL, **more}, tmp_path / "e", plots=False)
+        evaluate({**SMALL, **more}, tmp_path / "e", charts=False)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -409,9 +409,9 @@ def test_an_evaluation_that_was_cut_anywhere_resumes_to_the_same_figures(
             last.mkdir()
             (last / ".manifest.json.partial-1").write_text("{")
         kept = (copy / "runs" / "train" / "random" / "summary.json").read_bytes()
-        again = evaluate({}, copy, resume=True, plots=False)
+        again = evaluate({}, copy, resume=True, charts=False)
         assert again["user_splits"] == wanted["user_splits"], cut
-        assert (last / "interactions.jsonl").read_bytes() == (out / "runs/new/popular/interactions.jsonl").read_bytes()
+        assert (last / "interactions.jsonl").read_bytes() == (out / "runs/test/popular/interactions.jsonl").read_bytes()
         assert (copy / "runs" / "train" / "random" / "summary.json").read_bytes() == kept
         assert again["created"] == wanted["created"]
 
@@ -422,22 +422,22 @@ def test_an_evaluation_is_resumed_only_with_its_own_configuration(
     out, results = made
     before = (out / "evaluation.json").read_bytes()
     with pytest.raises(RunError, match="another configuration") as error:
-        evaluate({"seed": 7, "policies": ["random"]}, out, resume=True, plots=False)
+        evaluate({"seed": 7, "policies": ["random"]}, out, resume=True, charts=False)
     assert "seed: 1042 then, 7 now" in str(error.value)
     assert 'policies: ["random", "popular"] then, ["random"] now' in str(error.value)
     assert (out / "evaluation.json").read_bytes() == before
-    more = evaluate({"resamples": 200}, out, resume=True, plots=False)
+    more = evaluate({"resamples": 200}, out, resume=True, charts=False)
     assert more["config"]["resamples"] == 200
-    assert evaluate({"resamples": 100}, out, resume=True, plots=False)["user_splits"] == results["user_splits"]
+    assert evaluate({"resamples": 100}, out, resume=True, charts=False)["user_splits"] == results["user_splits"]
 
 
 def test_a_directory_that_is_taken_or_no_evaluation_is_refused(tmp_path: Path) -> None:
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "note.txt").write_text("mine")
     with pytest.raises(RunError, match=r"exists already; choose another place"):
-        evaluate(SMALL, tmp_path / "taken", plots=False)
+        evaluate(SMALL, tmp_path / "taken", charts=False)
     with pytest.raises(RunError, match=r"is no evaluation: it has no evaluation\.json"):
-        evaluate({}, tmp_path / "taken", resume=True, plots=False)
+        evaluate({}, tmp_path / "taken", resume=True, charts=False)
     assert [path.name for path in (tmp_path / "taken").iterdir()] == ["note.txt"]
 
 
@@ -454,7 +454,7 @@ def test_a_run_of_other_users_is_not_compared(made: tuple[Path, dict[str, Any]],
 
 def test_progress_counts_every_episode_once(tmp_path: Path) -> None:
     seen: list[Any] = []
-    evaluate({**SMALL, "user_splits": "test"}, tmp_path / "e", plots=False, on_progress=seen.append)
+    evaluate({**SMALL, "user_splits": "test"}, tmp_path / "e", charts=False, on_progress=seen.append)
     assert [one.done for one in seen] == list(range(1, 13))
     assert {one.total for one in seen} == {12}
     assert [one.what for one in seen[5:7]] == ["random, test users", "popular, test users"]

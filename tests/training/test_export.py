@@ -380,7 +380,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path, monkeypatch: pyt
     ("damage", "said"),
     [
         (lambda line: line.update(episode="no"), r"is damaged: episode: "),
-        (lambda line: line["recommended"][0].pop("item"), r"is damaged: proposed\.0\.item: "),
+        (lambda line: line["recommended"][0].pop("item"), r"is damaged: recommended\.0\.item: "),
         (lambda line: line.update(reward=None), r"is damaged: reward"),
         (lambda line: line.update(step=40), "is out of place"),
         (lambda line: line.update(user="somebody"), "is out of place"),
