@@ -212,6 +212,35 @@ def test_another_model_has_answers_of_its_own(made: Any) -> None:
     assert one.asked == other.asked == [1]
 
 
+def test_the_first_questions_are_asked_while_the_next_are_made(made: Any) -> None:
+    backend, begun = Service(), threading.Event()
+    backend.script = lambda number, calls: begun.set()
+
+    def made_one_by_one() -> Iterator[ChatRequest]:
+        yield from questions(1, 2)
+        assert begun.wait(30)
+        yield from questions(2, 3, 1)
+
+    gateway = made(backend, concurrency=2)
+    assert told(gateway.ask(made_one_by_one())) == ["1", "2", "2", "3", "1"]
+    assert sorted(backend.asked) == [1, 2, 3]
+    assert gateway.usage.requests == 5
+
+
+def test_a_question_that_cannot_be_made_leaves_none_under_way(made: Any) -> None:
+    backend = Service()
+
+    def broken() -> Iterator[ChatRequest]:
+        yield from questions(1, 2)
+        raise ValueError("no third question")
+
+    gateway = made(backend, concurrency=2)
+    with pytest.raises(ValueError, match="no third question"):
+        gateway.ask(broken())
+    assert backend.running == 0
+    assert told(gateway.ask(questions(1, 2, 3))) == ["1", "2", "3"]
+
+
 def test_equal_questions_of_one_call_are_asked_once(made: Any) -> None:
     backend = Service()
     gateway = made(backend)
