@@ -3,8 +3,8 @@
 Run with: python benchmarks/llm_run.py [--calls 1500]
 A server on loopback, in a process of its own, answers every question after 50 ms. A run's rate is that of its further
 sessions: the difference between a long run and a short one, so that what it takes to begin (the client library is
-imported at the first question) is told apart. The ways take turns; best of several repetitions; look at the ratios, as
-the machine is as busy as it is.
+imported at the first question) is told apart. The ways take turns, the bare client before and after each run; means of
+several repetitions, and the range of their ratios. Look at the ratios, as the machine is as busy as it is.
 """
 
 from __future__ import annotations
@@ -21,8 +21,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import mean
 
 DELAY = 0.05
+PEOPLE = 16
+"""People for each question at once, as by default."""
 
 
 @contextmanager
@@ -118,21 +121,24 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=3)
     arguments = parser.parse_args()
     asked = questions(arguments.calls)
-    print(f"{os.cpu_count()} cores; answers after {DELAY * 1000:g} ms; best of {arguments.repeat}")
-    print("at once   bare openai   run, as many people   run, 8 x as many     to begin   ideal")
+    print(f"{os.cpu_count()} cores; answers after {DELAY * 1000:g} ms; means of {arguments.repeat} alternations")
+    print("at once  people  bare openai      run   share (single ones)   to begin      ideal")
     with server() as url, tempfile.TemporaryDirectory() as place:
-        for concurrency in (1, 16, 64):
+        for concurrency, people in ((1, 1), (16, 16), (16, PEOPLE * 16), (64, 64), (64, PEOPLE * 64)):
             calls = arguments.calls if concurrency > 1 else 100
-            plain = one = two = 0.0
-            begin = float("inf")
+            plain, rates, begins = [], [], []
             for _ in range(arguments.repeat):
-                plain = max(plain, bare(url, concurrency, asked[:calls]))
-                rate, spent = steady(url, concurrency, concurrency, calls, Path(place))
-                one, begin = max(one, rate), min(begin, spent)
-                two = max(two, steady(url, concurrency, 8 * concurrency, calls, Path(place))[0])
+                before = bare(url, concurrency, asked[:calls])
+                rate, begin = steady(url, concurrency, people, calls, Path(place))
+                plain.append((before + bare(url, concurrency, asked[:calls])) / 2)
+                rates.append(rate)
+                begins.append(begin)
+            shares = [rate / other for rate, other in zip(rates, plain, strict=True)]
             print(
-                f"{concurrency:>7} {plain:>11,.0f}/s {one:>14,.0f}/s ({one / plain:>4.0%}) "
-                f"{two:>12,.0f}/s ({two / plain:>4.0%}) {begin:>7.2f} s {concurrency / DELAY:>7,.0f}/s"
+                f"{concurrency:>7} {people:>7} {mean(plain):>10,.0f}/s {mean(rates):>6,.0f}/s "
+                f"{mean(shares):>7.0%} ({min(shares):.0%} to {max(shares):.0%}) {min(begins):>8.2f} s "
+                f"{concurrency / DELAY:>7,.0f}/s",
+                flush=True,
             )
         kept = max(warm(url, Path(place)) for _ in range(arguments.repeat))
         print(f"all answers kept: {kept:,.0f} ratings/s, written to disk")
