@@ -171,7 +171,7 @@ class _Session:
             if not waiter.questions:
                 return kept
             waiter.wait()
-            self._keeper.rest()
+            self._cache_writer.rest()
         except BaseException:
             self._give_up(waiter)
             raise
