@@ -62,7 +62,7 @@ RETRIEVAL = """
 def test_a_run_leaves_its_files_and_says_that_no_language_model_was_asked(tmp_path: Path) -> None:
     output = emosim("run", "--plugin", "movies", "--episodes", "4", "--out", "r", cwd=tmp_path)
     assert "no language model is asked" in output
-    for word in ("mean rating", "share liked", "session length", "why they ended", "mood at the end", "steps/s"):
+    for word in ("mean rating", "share liked", "episode length", "end reasons", "mood at the end", "steps/s"):
         assert word in output
     assert sorted(path.name for path in (tmp_path / "r").iterdir()) == [
         "interactions.jsonl",
