@@ -12,7 +12,7 @@ PLUGINS := $(foreach folder,$(patsubst %/pyproject.toml,%,$(wildcard plugins/*/p
 # A run of films needs no torch.
 LIGHT := $(filter-out %/emosim_local_gpu,$(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml)))
 
-.PHONY: run test lint wheels clean
+.PHONY: run test lint docs wheels clean
 
 run: $(VENV)/.run-stamp
 	$(BIN)/emosim run --plugin movies
@@ -29,6 +29,9 @@ lint: $(VENV)/.test-stamp
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: $(VENV)/.docs-stamp
+	$(BIN)/python scripts/build_docs.py
+
 wheels: $(VENV)/.test-stamp
 	$(BIN)/python -m build --wheel --outdir dist .
 	for folder in plugins/*/; do $(BIN)/python -m build --wheel --outdir dist $$folder || exit 1; done
@@ -44,6 +47,10 @@ $(VENV)/.run-stamp: $(PROJECTS) | $(VENV)/bin/python
 $(VENV)/.test-stamp: $(PROJECTS) | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet -e '.[test]' $(PLUGINS)
 	touch $@ $(VENV)/.run-stamp
+
+$(VENV)/.docs-stamp: $(PROJECTS) | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet -e '.[docs]'
+	touch $@
 
 clean:
 	rm -rf $(VENV) dist build

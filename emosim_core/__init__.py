@@ -1,9 +1,10 @@
 """EmoSim: simulated people for recommender systems.
 
-The public names are those of ``__init__.pyi``. Each is imported when it is used, so that
-``import emosim_core`` is instant. What is not listed there is free to change.
+What a program starts with: functions, environments, configurations and errors. Plugins are written with
+:mod:`emosim_core.plugins`, :mod:`emosim_core.loading` and :mod:`emosim_core.llm`, and tested with
+:mod:`emosim_core.testing`. What these five modules do not list is free to change.
 """
 
-import lazy_loader
+from emosim_core.lazy import attach
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

@@ -1,13 +1,18 @@
-"""The functions that a program starts with: make an environment, register one, run sessions, train."""
+"""The functions that a program starts with, one for each command that computes something."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from emosim_core.reports.compare import Comparison
+    from emosim_core.runs.recorded import RecordedRun
     from emosim_core.simulation.env import EmoSimEnv
     from emosim_core.simulation.vector_env import EmoSimVectorEnv
+    from emosim_core.training.export import Exported
+    from emosim_core.training.recommender import Recommendation
 
 
 def make(plugin: str, **options: Any) -> EmoSimEnv:
@@ -85,6 +90,218 @@ def train(plugin: str, out: str | Path, *, resume: bool = False, **options: Any)
     from emosim_core.training.trainer import Training
 
     return Training(read_config(TrainConfig, {"plugin": plugin, **options}, "train"), Path(out), resume).train()
+
+
+def evaluate(
+    plugin: str, out: str | Path, *, resume: bool = False, charts: bool = True, **options: Any
+) -> dict[str, Any]:
+    """Compare recommenders on the same users and seeds, as ``emosim evaluate`` does.
+
+    Args:
+        plugin: the domain, such as ``"movies"``.
+        out: the directory of the evaluation.
+        resume: whether to continue the evaluation in ``out``.
+        charts: whether to draw charts, which needs matplotlib.
+        options: fields of :class:`~emosim_core.EvaluationConfig`, such as ``policies=["random", "popular"]`` or
+            ``recommenders=["runs/a"]``. The environment of the first of ``recommenders`` is the default.
+
+    Returns:
+        What evaluation.json holds. ``["user_splits"][SPLIT]["recommenders"][NAME]["metrics"][METRIC]`` has
+        ``estimate``, ``low`` and ``high``, the ends of the 95 % interval; None where a metric has none.
+
+    Raises:
+        EmoSimError: an option is wrong, a recommender cannot be made, or the directory cannot be used. Episodes that
+            were simulated are kept.
+    """
+    from emosim_core.training import evaluation
+
+    return evaluation.evaluate({"plugin": plugin, **options}, out, resume=resume, charts=charts)
+
+
+def validate(plugin: str, out: str | Path, *, ratings: str, **options: Any) -> dict[str, Any]:
+    """Measure how close simulated users are to real ones, as ``emosim validate`` does.
+
+    A language model, where one is named, is asked without further confirmation; ``gateway={"max_cost": ...}`` bounds
+    what it may cost.
+
+    Args:
+        plugin: the domain, such as ``"movies"``.
+        out: the directory to write, which must not exist or be empty.
+        ratings: ratings of real users, such as ``"movielens:ml-latest-small"``.
+        options: ``max_users``, ``negatives``, ``max_positives``, ``max_heldout``, ``seed``, and the fields of
+            :class:`~emosim_core.EnvironmentConfig` that say who rates, such as ``rater``.
+
+    Returns:
+        What results.json holds.
+
+    Raises:
+        EmoSimError: an option is wrong, the ratings cannot be read or are of too few users, or the directory cannot be
+            used.
+    """
+    from emosim_core.hooks import Registry
+    from emosim_core.hooks.names import checked_options
+    from emosim_core.studies.validation import Validation, ValidationConfig
+
+    own = {name: options.pop(name) for name in list(options) if name in ValidationConfig.model_fields}
+    environment = {"plugin": plugin, **options}
+    config = checked_options(ValidationConfig, {**own, "environment": environment, "ratings": ratings}, "validate")
+    validation = Validation(config, Registry())
+    try:
+        return validation.run(Path(out))
+    finally:
+        validation.world.close()
+
+
+def ablate(plugin: str, out: str | Path, *, resume: bool = False, jobs: int = 1, **options: Any) -> dict[str, Any]:
+    """Run ablation studies over raters, prompts, retrieval strategies and noise, as ``emosim ablate`` does.
+
+    A language model, where one is named, is asked without further confirmation; ``gateway={"max_cost": ...}`` bounds
+    what it may cost.
+
+    Args:
+        plugin: the domain, such as ``"movies"``.
+        out: the directory of the ablation.
+        resume: whether to continue the ablation in ``out``; the grid is then the stored one, and an option that is
+            given must equal it.
+        jobs: processes.
+        options: the axes of the grid, ``rater``, ``llm_model``, ``llm_rater``, ``items_retrieval`` and ``perturbator``,
+            each one component or a list; ``study``, one or a list; ``seed`` and ``num_seeds``; and fields of
+            :class:`~emosim_core.EnvironmentConfig` that all variants share.
+
+    Returns:
+        What results.json holds.
+
+    Raises:
+        EmoSimError: an option is wrong, or the directory cannot be used. Jobs that were done are kept.
+    """
+    from emosim_core.hooks import Registry
+    from emosim_core.studies.ablation import Ablation, resumed
+    from emosim_core.studies.executor import InThisProcess, Processes
+    from emosim_core.studies.grid import OPTIONS, read_axes, read_grid
+
+    registry = Registry()
+    values = {"plugin": plugin, **options}
+    if resume:
+        gateway = values.pop("gateway", {})
+        shared = {name: value for name, value in values.items() if name not in OPTIONS.values()}
+        ablation = resumed(Path(out), registry, None, gateway, {**shared, **read_axes(values)})
+    else:
+        ablation = Ablation(read_grid(values), Path(out), registry)
+    return ablation.run(InThisProcess(ablation.worlds) if jobs == 1 else Processes(jobs))
+
+
+def export(
+    runs: Sequence[str | Path], out: str | Path, format: str = "parquet", *, dataset_id: str | None = None
+) -> Exported:
+    """Write the interactions of runs for offline learning, as ``emosim data export`` does.
+
+    Args:
+        runs: directories of runs.
+        out: the file to write; for Minari, the folder of data sets.
+        format: ``"parquet"`` or ``"csv"``, a row per recommended item; ``"minari"``, episodes with observations.
+        dataset_id: Minari's name of the data set; made of the domain and the recommender if not given.
+
+    Raises:
+        ConfigurationError: the format is unknown, ``out`` exists, or the runs are of different environments.
+        MissingDependencyError: a package of the extra ``data`` is not installed.
+        RunError: a directory is no run, has no step or is damaged, or ``out`` cannot be written.
+        TrustError: a run names what its user must give again.
+    """
+    from emosim_core.training import export as exporting
+
+    return exporting.export(runs, out, format, dataset_id)
+
+
+def report(
+    directory: str | Path, out: str | Path | None = None, *, charts: str | Path | None = None, prompts: bool = False
+) -> Path:
+    """Write a report as one HTML file that needs no network, as ``emosim report`` does.
+
+    Args:
+        directory: a run, a training, an evaluation, an ablation or a validation, or a directory with a ``page.json``.
+        out: the file to write; ``report.html`` in the directory if not given.
+        charts: directory for the charts as PNG and SVG; none are written if not given.
+        prompts: whether to show each prompt and raw answer of a run with a language model. The run is simulated again
+            with stored answers; no model is asked.
+
+    Returns:
+        The file.
+
+    Raises:
+        ConfigurationError: ``prompts`` is set for something else than a run.
+        MissingDependencyError: a package of the extra ``report`` is not installed.
+        EmoSimError: the directory holds nothing to report or is damaged, or the file cannot be written.
+    """
+    from emosim_core.reports.make import write_report
+
+    return write_report(directory, out, charts=charts, prompts=prompts)
+
+
+def compare(directories: Sequence[str | Path], *, resamples: int = 2000, seed: int = 0) -> Comparison:
+    """Put runs side by side with differences to the first, as ``emosim compare`` does.
+
+    Intervals are 95 % percentile intervals of a bootstrap over users. Runs with the same users and seed are paired.
+    Episodes that did not end are left out.
+
+    Args:
+        directories: two runs or more, of one domain.
+        resamples: resamples of the bootstrap, at least 100.
+        seed: seed of the bootstrap.
+
+    Raises:
+        ConfigurationError: there are fewer than two runs, they are of different domains, or ``resamples`` is too low.
+        RunError: a directory is no run, or has no episode that ended.
+    """
+    from emosim_core.reports.compare import compare_runs
+
+    return compare_runs(directories, resamples=resamples, seed=seed)
+
+
+def read_run(directory: str | Path) -> RecordedRun:
+    """Read a run back: its manifest, its summary and its steps.
+
+    Args:
+        directory: the directory of the run, complete or not.
+
+    Raises:
+        RunError: the directory is no run, is damaged, or was written by a newer version.
+    """
+    from emosim_core.runs import recorded
+
+    return recorded.read_run(Path(directory))
+
+
+def recommend(
+    directory: str | Path,
+    history: Iterable[tuple[str, float | None]],
+    k: int = 10,
+    *,
+    user: str | None = None,
+    traits: Sequence[int] | None = None,
+) -> list[Recommendation]:
+    """Recommend items by what a user consumed, without the simulator, as ``emosim recommend`` does.
+
+    :func:`load_recommender` loads a recommender once for many calls.
+
+    Args:
+        directory: a training, or the folder ``model`` or ``best`` in it.
+        history: ids of consumed items with their ratings on the scale of the domain, oldest first; None for an item
+            without a rating, which is only left out.
+        k: number of items.
+        user: id of a user that the recommender was trained on.
+        traits: activity, conformity and diversity, 1 to 3 each; 2 where not given.
+
+    Returns:
+        At most ``k`` items that are not in the history, best first.
+
+    Raises:
+        ConfigurationError: there is no recommender, or an item, a rating, a user or a trait is unknown.
+        RunError: a file of the recommender is damaged.
+        MissingDependencyError: a package of the extra ``train`` is not installed.
+    """
+    from emosim_core.training.recommender import load_recommender
+
+    return load_recommender(directory).recommend(history, k, user=user, traits=traits)
 
 
 def register_environment(plugin: str) -> None:

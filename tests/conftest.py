@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -143,3 +144,26 @@ def sorted_lines() -> Callable[[Path], list[bytes]]:
         return sorted((directory / "interactions.jsonl").read_bytes().splitlines(keepends=True), key=_key)
 
     return read
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """Selenium's driver of Debian's Chromium, without a window."""
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if chromium is None or driver is None:
+        said = "needs Debian's packages chromium and chromium-driver"
+        if os.environ.get("EMOSIM_BROWSER") == "required":
+            pytest.fail(f"{said}; EMOSIM_BROWSER says that they must be there")
+        pytest.skip(said)
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    os.environ["SE_OFFLINE"] = "true"
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1280,900"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    browser = webdriver.Chrome(options=options, service=Service(driver))
+    yield browser
+    browser.quit()

@@ -52,7 +52,7 @@ _AGAIN = {
 
 @click.group(invoke_without_command=True)
 @rating_options
-@click.option("--study", default="all", help="Studies with commas between, such as sampling,high_rating.  [all]")
+@click.option("--study", help="Studies with commas between, such as sampling,high_rating.  [all]")
 @click.option("--num-seeds", type=int, help="How many seeds, from --seed on.  [1]")
 @click.option("--seed", type=int, help="The first seed.  [42]")
 @click.option("--jobs", type=click.IntRange(min=1), help="Cells at the same time; 1 with a model.  [one per core]")
@@ -157,33 +157,15 @@ def _config(given: Mapping[str, Any], registry: Any) -> AblationConfig:
     Raises:
         ConfigurationError: a value is wrong, or no domain is named.
     """
-    from emosim_core.hooks.names import checked_options
-    from emosim_core.simulation.config import EnvironmentConfig, read_toml
-    from emosim_core.studies.grid import AblationConfig, choices
+    from emosim_core.simulation.config import read_toml
+    from emosim_core.studies.grid import read_grid
 
     options = dict(given)
-    path, studies = options.pop("config"), options.pop("study")
-    written = {} if path is None else read_toml(path)
-    values = configured({name: value for name, value in options.items() if name not in ("seed", "num_seeds")}, written)
+    path = options.pop("config")
+    own = {name: options.pop(name) for name in ("study", "seed", "num_seeds")}
+    values = configured(options, {} if path is None else read_toml(path))
     need_plugin(values, registry)
-    axes = {axis: choices(values.pop(option, None)) for axis, option in _OWN.items()}
-    retrievals = choices(values.pop("items_retrieval", None))
-    grid: dict[str, Any] = {
-        **axes,
-        "retrievals": retrievals or [EnvironmentConfig.model_fields["items_retrieval"].default],
-        "perturbators": axes["perturbators"] or [EnvironmentConfig.model_fields["perturbator"].default],
-        "studies": choices(studies),
-    }
-    if axes["llm_raters"] and not axes["llm_models"]:
-        raise ConfigurationError("--llm-rater needs a language model: give --llm-model too")
-    if not axes["raters"] and not axes["llm_models"]:
-        grid["raters"] = [EnvironmentConfig.model_fields["rater"].default]
-    for name in ("seed", "num_seeds"):
-        value = options[name] if options[name] is not None else values.get(name)
-        if value is not None:
-            grid[name] = value
-    values = {name: value for name, value in values.items() if name not in ("seed", "num_seeds")}
-    return checked_options(AblationConfig, {"environment": values, **grid}, "ablate")
+    return read_grid({**values, **{name: value for name, value in own.items() if value is not None}})
 
 
 def _given_again(given: Mapping[str, Any], with_studies: bool) -> dict[str, Any]:

@@ -1,1 +1,5 @@
-"""Language models: what is asked, what is answered, and how a backend plugs in."""
+"""Language models: chat requests and answers, the protocol of a backend, prompt strategies, and their errors."""
+
+from emosim_core.lazy import attach
+
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

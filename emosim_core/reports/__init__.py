@@ -3,6 +3,6 @@
 ``write_report`` writes the page that ``emosim report`` writes, ``compare_runs`` finds what ``emosim compare`` prints.
 """
 
-import lazy_loader
+from emosim_core.lazy import attach
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

@@ -34,16 +34,13 @@ from emosim_core.simulation.assembly import World
 from emosim_core.simulation.config import ComponentChoice, EnvironmentConfig
 from emosim_core.studies.cost import Estimate, estimate
 from emosim_core.studies.executor import Executor
-from emosim_core.studies.grid import AblationConfig, jobs, variants
+from emosim_core.studies.grid import ALL, AblationConfig, jobs, variants
 from emosim_core.studies.jobs import DONE, JOBS, Job, Worlds, label, read_job, spec, study_of
 from emosim_core.studies.metrics import AXES, HOW, compute_metrics
 from emosim_core.studies.study import Study
 from emosim_core.studies.trials import draw_trials
 
 MANIFEST, RESULTS, TABLE = "manifest.json", "results.json", "results.csv"
-
-ALL = "all"
-"""In the place of studies: all that the domain has material for."""
 
 _MODELS = (EnvironmentConfig, AblationConfig)
 """Models of the fields of an ablation."""
@@ -82,7 +79,7 @@ class Ablation:
     """One ablation in its directory.
 
     Args:
-        config: what it goes through; its studies may be :data:`ALL`.
+        config: what it goes through; its studies may be :data:`~emosim_core.studies.grid.ALL`.
         directory: where it is written.
         registry: plugins to use.
         only: the same as names, for other processes; None for all.

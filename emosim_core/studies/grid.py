@@ -13,9 +13,23 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from emosim_core.errors import ConfigurationError
+from emosim_core.hooks.names import checked_options
 from emosim_core.runs.records import encode
 from emosim_core.simulation.config import DEFAULT_LLM_RATER, ComponentChoice, EnvironmentConfig, read_config
 from emosim_core.studies.jobs import JOBS, Job, spec
+
+ALL = "all"
+"""In the place of studies: all that the domain has material for."""
+
+OPTIONS = {
+    "raters": "rater",
+    "llm_models": "llm_model",
+    "llm_raters": "llm_rater",
+    "retrievals": "items_retrieval",
+    "perturbators": "perturbator",
+    "studies": "study",
+}
+"""Axes of the grid, and the option that takes the values of each."""
 
 _OPTION = re.compile(r"\s*[A-Za-z_][A-Za-z0-9_]*\s*=")
 
@@ -87,6 +101,40 @@ def choices(value: str | Mapping[str, Any] | Sequence[ComponentChoice] | None) -
     if twice is not None:
         raise ConfigurationError(f"{spec(twice)!r} is named twice in {value!r}")
     return found
+
+
+def read_axes(values: Mapping[str, Any]) -> dict[str, list[ComponentChoice]]:
+    """The axes that options set, by name.
+
+    Raises:
+        ConfigurationError: a value of an axis is given twice, or an axis is empty.
+    """
+    return {axis: choices(values[option]) for axis, option in OPTIONS.items() if values.get(option) is not None}
+
+
+def read_grid(values: Mapping[str, Any]) -> AblationConfig:
+    """The configuration of an ablation, from its options.
+
+    Args:
+        values: the options of :data:`OPTIONS`, each a component or several; ``seed`` and ``num_seeds``; fields of an
+            environment, which all variants share.
+
+    Raises:
+        ConfigurationError: a value is wrong.
+    """
+    axes = read_axes(values)
+    if "llm_raters" in axes and "llm_models" not in axes:
+        raise ConfigurationError("--llm-rater needs a language model: give --llm-model too")
+    defaults: dict[str, list[ComponentChoice]] = {
+        "raters": [] if "llm_models" in axes else [EnvironmentConfig.model_fields["rater"].default],
+        "llm_models": [],
+        "llm_raters": [],
+        "studies": [ALL],
+        **{axis: [EnvironmentConfig.model_fields[OPTIONS[axis]].default] for axis in ("retrievals", "perturbators")},
+    }
+    numbers = {name: values[name] for name in ("seed", "num_seeds") if values.get(name) is not None}
+    shared = {name: value for name, value in values.items() if name not in {*OPTIONS.values(), "seed", "num_seeds"}}
+    return checked_options(AblationConfig, {**defaults, **axes, **numbers, "environment": shared}, "ablate")
 
 
 def variants(config: AblationConfig) -> list[Variant]:

@@ -12,6 +12,6 @@ The rules, one by one, are in the project's documentation of the hooks and in :d
 the pytest plugin that emosim-core brings (:mod:`emosim_core.testing.pytest_plugin`).
 """
 
-import lazy_loader
+from emosim_core.lazy import attach
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

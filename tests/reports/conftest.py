@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,8 +15,6 @@ from emosim_core.reports import write_report
 
 HOSTILE = "</script><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
 """A text that takes a page over where it is not escaped."""
-
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 
 
 @pytest.fixture(scope="session")
@@ -112,28 +108,6 @@ class Browser:
     def found(self) -> int:
         """How many sessions the list has."""
         return int(self.js("document.getElementById('found').textContent").split()[0].replace(",", ""))
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
-    """Selenium's driver of Debian's Chromium, without a window."""
-    if CHROMIUM is None or DRIVER is None:
-        said = "needs Debian's packages chromium and chromium-driver"
-        if os.environ.get("EMOSIM_BROWSER") == "required":
-            pytest.fail(f"{said}; EMOSIM_BROWSER says that they must be there")
-        pytest.skip(said)
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    os.environ["SE_OFFLINE"] = "true"
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1280,900"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
-    yield driver
-    driver.quit()
 
 
 @pytest.fixture

@@ -1,0 +1,43 @@
+"""A run read back from its directory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from emosim_core.runs.records import SUMMARY, read_records, read_summary, run_manifest
+
+
+@dataclass(frozen=True)
+class RecordedRun:
+    """A run in its directory; made by :func:`~emosim_core.read_run`.
+
+    Attributes:
+        directory: the directory.
+        manifest: what ``manifest.json`` holds: the configuration, seed, components, versions and digests.
+        summary: what ``summary.json`` holds; None if the run was stopped before one was written.
+    """
+
+    directory: Path
+    manifest: dict[str, Any]
+    summary: dict[str, Any] | None
+
+    def steps(self) -> Iterator[dict[str, Any]]:
+        """The records of ``interactions.jsonl``, one per step, in the order in which they were written.
+
+        The steps of one episode are in order; steps of episodes that ran side by side alternate. The first step of an
+        episode also holds ``user_profile``.
+
+        Raises:
+            RunError: a record is damaged, missing or out of place; names the line.
+        """
+        return read_records(self.directory)
+
+
+def read_run(directory: Path) -> RecordedRun:
+    """A run; the arguments and errors of :func:`emosim_core.read_run`."""
+    manifest = run_manifest(directory)
+    summary = read_summary(directory) if (directory / SUMMARY).exists() else None
+    return RecordedRun(directory, manifest, summary)
