@@ -50,7 +50,8 @@ def peak():
 
 base = peak()
 start = time.perf_counter()
-from emosim_core import Catalog, EmbeddingOptions, RatingScale, embed_items
+from emosim_core.loading import EmbeddingOptions, embed_items
+from emosim_core.plugins import Catalog, RatingScale
 from emosim_movies.loaders.table import CsvMovies, CsvMoviesOptions
 imported = time.perf_counter()
 loaded = CsvMovies(CsvMoviesOptions(path=sys.argv[1])).load()

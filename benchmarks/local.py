@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from emosim_local_gpu.backend import LocalBackend
 
-    from emosim_core import ChatRequest
+    from emosim_core.llm import ChatRequest
 
 SHARED, OWN = 700, 250
 BATCHES = (1, 8, 64)
@@ -65,7 +65,7 @@ def build(folder: Path, hidden: int, layers: int) -> None:
 
 def questions(backend: LocalBackend, count: int, choices: tuple[str, ...]) -> list[ChatRequest]:
     """Questions of about the usual length, in the model's own tokens."""
-    from emosim_core import ChatRequest, Message
+    from emosim_core.llm import ChatRequest, Message
 
     rng = random.Random(0)
     form = backend._load().format
@@ -85,7 +85,7 @@ def questions(backend: LocalBackend, count: int, choices: tuple[str, ...]) -> li
 
 def rate(backend: LocalBackend, asked: list[ChatRequest], batch: int, seconds: float) -> float:
     """Ratings per second, the best of some seconds of repetitions."""
-    from emosim_core import ChatAnswer
+    from emosim_core.llm import ChatAnswer
 
     best, until, at = 0.0, time.perf_counter() + seconds, 0
     while time.perf_counter() < until or not best:

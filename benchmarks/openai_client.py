@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from emosim_core import ChatRequest, Message
+from emosim_core.llm import ChatRequest, Message
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI

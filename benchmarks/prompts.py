@@ -13,8 +13,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from emosim_core import ChatAnswer, EnvironmentConfig, Memory, RatingRequest, World, assemble
+from emosim_core import EnvironmentConfig
+from emosim_core.llm import ChatAnswer
 from emosim_core.llm.shot_strategy import ShotOptions, ShotPromptStrategy
+from emosim_core.plugins import Memory, RatingRequest, World, assemble
 
 USERS = 512
 """People of the batch, each before another item, with ten interactions to remember."""

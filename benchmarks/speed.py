@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from emosim_core import World
+    from emosim_core.plugins import World
 
 
 def best_of(repeat: int, once: Callable[[], float]) -> float:
@@ -29,7 +29,8 @@ def best_of(repeat: int, once: Callable[[], float]) -> float:
 
 def large_world(plugin: str, items: int, dimension: int, **options: object) -> World:
     """A world of a domain, with a synthetic catalogue of a given size unless that is 0."""
-    from emosim_core import Catalog, EnvironmentConfig, assemble
+    from emosim_core import EnvironmentConfig
+    from emosim_core.plugins import Catalog, assemble
 
     world = assemble(EnvironmentConfig(plugin=plugin, **options))
     if items:
@@ -118,7 +119,7 @@ def episodes(plugin: str, users: int, steps: int) -> float:
 
 def users(count: int) -> float:
     """Seconds in which people are generated, with all that is told of them."""
-    from emosim_core import Registry
+    from emosim_core.plugins import Registry
 
     registry = Registry()
     registry.resolve_domain("movies")
@@ -134,8 +135,8 @@ def users(count: int) -> float:
 
 def words(count: int) -> float:
     """Seconds in which items without embeddings get some from their words."""
-    from emosim_core import Item
     from emosim_core.data.embeddings import lexical_vectors
+    from emosim_core.plugins import Item
 
     known = [f"word{i}" for i in range(5000)]
     items = [

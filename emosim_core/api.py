@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -191,7 +191,12 @@ def ablate(plugin: str, out: str | Path, *, resume: bool = False, jobs: int = 1,
 
 
 def export(
-    runs: Sequence[str | Path], out: str | Path, format: str = "parquet", *, dataset_id: str | None = None
+    runs: Sequence[str | Path],
+    out: str | Path,
+    format: str = "parquet",
+    *,
+    dataset_id: str | None = None,
+    given: Mapping[str, Any] | None = None,
 ) -> Exported:
     """Write the interactions of runs for offline learning, as ``emosim data export`` does.
 
@@ -200,20 +205,26 @@ def export(
         out: the file to write; for Minari, the folder of data sets.
         format: ``"parquet"`` or ``"csv"``, a row per recommended item; ``"minari"``, episodes with observations.
         dataset_id: Minari's name of the data set; made of the domain and the recommender if not given.
+        given: for Minari, fields of the configuration that a run from elsewhere may not choose.
 
     Raises:
         ConfigurationError: the format is unknown, ``out`` exists, or the runs are of different environments.
         MissingDependencyError: a package of the extra ``data`` is not installed.
         RunError: a directory is no run, has no step or is damaged, or ``out`` cannot be written.
-        TrustError: a run names what its user must give again.
+        TrustError: a run names what ``given`` must repeat.
     """
     from emosim_core.training import export as exporting
 
-    return exporting.export(runs, out, format, dataset_id)
+    return exporting.export(runs, out, format, dataset_id, given=given)
 
 
 def report(
-    directory: str | Path, out: str | Path | None = None, *, charts: str | Path | None = None, prompts: bool = False
+    directory: str | Path,
+    out: str | Path | None = None,
+    *,
+    charts: str | Path | None = None,
+    prompts: bool = False,
+    given: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write a report as one HTML file that needs no network, as ``emosim report`` does.
 
@@ -223,6 +234,7 @@ def report(
         charts: directory for the charts as PNG and SVG; none are written if not given.
         prompts: whether to show each prompt and raw answer of a run with a language model. The run is simulated again
             with stored answers; no model is asked.
+        given: fields of the configuration that a run from elsewhere may not choose.
 
     Returns:
         The file.
@@ -230,11 +242,12 @@ def report(
     Raises:
         ConfigurationError: ``prompts`` is set for something else than a run.
         MissingDependencyError: a package of the extra ``report`` is not installed.
+        TrustError: a run names what ``given`` must repeat.
         EmoSimError: the directory holds nothing to report or is damaged, or the file cannot be written.
     """
     from emosim_core.reports.make import write_report
 
-    return write_report(directory, out, charts=charts, prompts=prompts)
+    return write_report(directory, out, charts=charts, prompts=prompts, given=given)
 
 
 def compare(directories: Sequence[str | Path], *, resamples: int = 2000, seed: int = 0) -> Comparison:
@@ -278,6 +291,7 @@ def recommend(
     *,
     user: str | None = None,
     traits: Sequence[int] | None = None,
+    mood: tuple[float, float] = (0.0, 0.0),
 ) -> list[Recommendation]:
     """Recommend items by what a user consumed, without the simulator, as ``emosim recommend`` does.
 
@@ -289,7 +303,8 @@ def recommend(
             without a rating, which is only left out.
         k: number of items.
         user: id of a user that the recommender was trained on.
-        traits: activity, conformity and diversity, 1 to 3 each; 2 where not given.
+        traits: activity, conformity and diversity, 1 to 3 each; 2 where not given. Read by ``mlp``.
+        mood: valence in [-1, 1] and arousal in [0, 1]. Read by ``mlp``.
 
     Returns:
         At most ``k`` items that are not in the history, best first.
@@ -301,7 +316,7 @@ def recommend(
     """
     from emosim_core.training.recommender import load_recommender
 
-    return load_recommender(directory).recommend(history, k, user=user, traits=traits)
+    return load_recommender(directory).recommend(history, k, user=user, traits=traits, mood=mood)
 
 
 def register_environment(plugin: str) -> None:

@@ -20,11 +20,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emosim_core import Catalog, Domain, EnvironmentConfig, User, World, assemble
+from emosim_core import EnvironmentConfig
 from emosim_core.components import rule_based_constants as fitted
 from emosim_core.components.rule_based import RECORDED_USERS, RuleBased
 from emosim_core.components.rule_based_interest import TERMS, Interest
 from emosim_core.hooks import Registry
+from emosim_core.plugins import Catalog, Domain, User, World, assemble
 from emosim_core.simulation.assembly import item_source
 from emosim_core.studies.validation_choices import draw_choice_set
 from emosim_core.studies.validation_metrics import area, levels_of, threshold, total_variation

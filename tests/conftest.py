@@ -17,7 +17,10 @@ from typing import Any
 
 import pytest
 
-from emosim_core.testing.pytest_plugin import Finished, block_network, checked
+from emosim_core.testing.command_line import Finished, checked
+from emosim_core.testing.network import block_network
+
+pytest_plugins = ["emosim_core.testing.pytest_plugin"]
 
 _unblock: list[Callable[[], None]] = []
 

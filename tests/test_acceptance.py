@@ -46,7 +46,7 @@ def sorted_lines(path: Path) -> list[bytes]:
 
 
 RETRIEVAL = """
-    from emosim_core import Component, Retrieval, hookimpl
+    from emosim_core.plugins import Component, Retrieval, hookimpl
     EMOSIM_HOOK_VERSION = 1
 
     class Oldest(Retrieval):
@@ -156,7 +156,7 @@ def test_broken_and_foreign_plugins_are_named_while_movies_still_runs(tmp_path: 
         site,
         "misspelt",
         """
-        from emosim_core import hookimpl
+        from emosim_core.plugins import hookimpl
         EMOSIM_HOOK_VERSION = 1
         @hookimpl
         def emosim_retreivals():

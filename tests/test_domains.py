@@ -17,7 +17,8 @@ import pytest
 from gymnasium.utils.env_checker import check_env as check_gymnasium
 from stable_baselines3.common.env_checker import check_env as check_baselines
 
-from emosim_core import Domain, EmoSimEnv, Emotion, Registry, make, make_vec
+from emosim_core import EmoSimEnv, make, make_vec
+from emosim_core.plugins import Domain, Emotion, Registry
 from emosim_core.testing import ScriptedRater
 
 SCALES = {"movies": 10, "books": 5}

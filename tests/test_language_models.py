@@ -17,8 +17,7 @@ from typing import Any
 
 import pytest
 
-from emosim_core.testing import Answer, ChatServer
-from emosim_core.testing.pytest_plugin import Emosim, Finished
+from emosim_core.testing import Answer, ChatServer, Emosim, Finished
 
 KEY = "sk-0fAk3kEyF0rTests9qZ7"
 ASKED = ("--llm-rater", "0Shot_cotlite_our", "--items-retrieval", "decay_emotion_3")

@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from emosim_core.testing import Answer, ChatServer
-from emosim_core.testing.pytest_plugin import Emosim
+from emosim_core.testing import Answer, ChatServer, Emosim
 from emosim_core.testing.raw_server import RawServer, completion, response
 
 FILTERED = {"error": {"message": "The prompt was filtered", "code": "content_filter", "type": "invalid_request_error"}}

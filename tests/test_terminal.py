@@ -21,8 +21,7 @@ from hypothesis import strategies as st
 from rich.text import Text
 
 from emosim_core.terminal import Stream, clean, clean_json, one_line
-from emosim_core.testing import Answer, ChatServer
-from emosim_core.testing.pytest_plugin import Emosim
+from emosim_core.testing import Answer, ChatServer, Emosim
 
 SGR = re.compile(r"\x1b\[[0-9;]*m")
 CURSOR = re.compile(r"\r?\x1b\[\??[0-9;]*[A-Za-z]|\r")

@@ -8,8 +8,10 @@ A suite is subclassed in a test module::
     class TestOldest(RetrievalConformance):
         component = "oldest"
 
-The rules, one by one, are in the project's documentation of the hooks and in :data:`RULES`. The fixtures come with
-the pytest plugin that emosim-core brings (:mod:`emosim_core.testing.pytest_plugin`).
+The rules, one by one, are in the project's documentation of the hooks and in :data:`RULES`. The fixtures are those
+of the pytest plugin :mod:`emosim_core.testing.pytest_plugin`, which a ``conftest.py`` switches on::
+
+    pytest_plugins = ["emosim_core.testing.pytest_plugin"]
 """
 
 from emosim_core.lazy import attach

@@ -7,6 +7,8 @@ from .chat_server import ChatServer as ChatServer
 from .check import check_plugin as check_plugin
 from .choices import PerturbatorConformance as PerturbatorConformance
 from .choices import SelectorConformance as SelectorConformance
+from .command_line import Emosim as Emosim
+from .command_line import Finished as Finished
 from .conformance import ComponentConformance as ComponentConformance
 from .conformance import Outcome as Outcome
 from .conformance import run_suite as run_suite
@@ -24,8 +26,6 @@ from .files import write_zip as write_zip
 from .policy import PolicyConformance as PolicyConformance
 from .population import PopulationProfileConformance as PopulationProfileConformance
 from .prompt_strategy import PromptStrategyConformance as PromptStrategyConformance
-from .pytest_plugin import Emosim as Emosim
-from .pytest_plugin import Finished as Finished
 from .rater import RaterConformance as RaterConformance
 from .retrieval import RetrievalConformance as RetrievalConformance
 from .shaping import RewardShapingConformance as RewardShapingConformance

@@ -42,7 +42,7 @@ class PopulationProfileConformance:
     Attributes:
         profile: what is checked.
         trait_texts: per trait, the texts of its three levels that go on from "a person who", as in
-            :attr:`emosim_core.Words.traits`; not checked where empty.
+            :attr:`emosim_core.plugins.Words.traits`; not checked where empty.
         sources: kinds of population, each with the loader that generates it from the profile; none need be named.
         least_different: of 600 people, how many descriptions must differ in more than what is the person's alone.
         most_shared: mean share of runs of five words that two descriptions may have in common.

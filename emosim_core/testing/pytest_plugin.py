@@ -1,20 +1,18 @@
-"""The pytest plugin of emosim-core: the command line in a process of its own, and no network but this machine's."""
+"""The pytest plugin of emosim-core: the command line in a process of its own, and no network but this machine's.
+
+A ``conftest.py`` switches it on with ``pytest_plugins = ["emosim_core.testing.pytest_plugin"]``, a command with
+``pytest -p emosim_core.testing.pytest_plugin``.
+"""
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-import textwrap
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from emosim_core.testing.network import block_network as block_network
+from emosim_core.testing.command_line import Emosim
+from emosim_core.testing.network import block_network
 
 _GUARD = '''\
 """Refuses every connection that leaves this machine."""
@@ -32,105 +30,6 @@ def _refuse(event, arguments):
 sys.addaudithook(_refuse)
 '''
 """A ``sitecustomize.py`` for the processes of tests."""
-
-
-@dataclass(frozen=True)
-class Finished:
-    """What a command left behind.
-
-    Attributes:
-        status: its exit status.
-        out: what it wrote to standard output.
-        err: what it wrote to standard error.
-    """
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def said(self) -> str:
-        """Both streams."""
-        return self.out + self.err
-
-    @property
-    def json(self) -> Any:
-        """Standard output, which must be JSON and nothing else."""
-        return json.loads(self.out)
-
-
-@dataclass(frozen=True)
-class Emosim:
-    """Runs ``python -m emosim_core`` in a process of its own, as a user meets it; without a network.
-
-    Attributes:
-        folder: the working directory.
-        site: a folder whose distributions and modules the process sees, beside what is installed.
-        variables: further environment variables.
-    """
-
-    folder: Path
-    site: Path
-    variables: dict[str, str] = field(default_factory=dict)
-
-    def __call__(self, *arguments: str | Path, status: int = 0, timeout: float = 60, **more: Any) -> Finished:
-        """Run a command that must end with ``status``, without a traceback, and with one message if it is 2.
-
-        Args:
-            arguments: of the command line.
-            status: exit status to expect.
-            timeout: seconds.
-            more: environment variables (upper case) and arguments of ``subprocess.run``.
-        """
-        env = self.environment(**{name: more.pop(name) for name in list(more) if name.isupper()})
-        command = [sys.executable, "-m", "emosim_core", *map(str, arguments)]
-        done = subprocess.run(
-            command, cwd=self.folder, env=env, capture_output=True, text=True, timeout=timeout, check=False, **more
-        )
-        return checked(Finished(done.returncode, done.stdout, done.stderr), status)
-
-    def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
-        """Start a command and leave it running."""
-        return subprocess.Popen(
-            [sys.executable, "-m", "emosim_core", *map(str, arguments)],
-            cwd=self.folder,
-            env=self.environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def python(self, code: str, *arguments: str) -> str:
-        """Standard output of a program that must succeed."""
-        command = [sys.executable, "-c", textwrap.dedent(code), *arguments]
-        done = subprocess.run(
-            command, cwd=self.folder, env=self.environment(), capture_output=True, text=True, timeout=60, check=False
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    def environment(self, **more: str) -> dict[str, str]:
-        """The environment of the process."""
-        env = {
-            **os.environ,
-            "EMOSIM_CACHE_DIR": str(self.folder / "cache"),
-            "EMOSIM_STATE_DIR": str(self.folder / "state"),
-            "COLUMNS": "200",
-        }
-        env.pop("EMOSIM_PLUGINS", None)
-        path = os.pathsep.join([str(self.site), *filter(None, [env.get("PYTHONPATH")])])
-        return {**env, "PYTHONPATH": path, **self.variables, **more}
-
-
-def checked(finished: Finished, status: int) -> Finished:
-    """What a command left behind, held to how every command must end."""
-    assert finished.status == status, finished.said
-    assert "Traceback" not in finished.said, finished.said
-    if status == 2:
-        errors = [line for line in finished.err.splitlines() if line.startswith("Error: ")]
-        assert len(errors) == 1, finished.said
-        assert finished.out == "", finished.said
-    return finished
 
 
 @pytest.fixture

@@ -105,7 +105,7 @@ def test_a_configuration_file_gives_a_grid_too_and_the_command_line_comes_first(
 # ------------------------------------------------------------------------------------------- third parties
 
 GRUDGE = """
-from emosim_core import Component, Study, Trial, Trials, hookimpl
+from emosim_core.plugins import Component, Study, Trial, Trials, hookimpl
 EMOSIM_HOOK_VERSION = 1
 
 class Grudge(Study):
@@ -131,7 +131,18 @@ def test_a_plugin_adds_a_study(quick: Any, install: Callable[..., str], uninstal
 
 
 DOMAIN = """
-from emosim_core import Component, Domain, Item, ItemLoader, LoadedItems, RatingScale, User, UserLoader, Words, hookimpl
+from emosim_core.plugins import (
+    Component,
+    Domain,
+    Item,
+    ItemLoader,
+    LoadedItems,
+    RatingScale,
+    User,
+    UserLoader,
+    Words,
+    hookimpl,
+)
 EMOSIM_HOOK_VERSION = 1
 
 def domain():

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from emosim_core.testing.pytest_plugin import Emosim
+from emosim_core.testing import Emosim
 
 pytest.importorskip("torch")
 

@@ -54,7 +54,7 @@ def test_texts_of_a_plugin_are_shown_as_they_are(quick: Any, install: Any) -> No
     install(
         "odd",
         """
-        from emosim_core import Component, hookimpl
+        from emosim_core.plugins import Component, hookimpl
         EMOSIM_HOOK_VERSION = 1
 
         @hookimpl

@@ -278,12 +278,12 @@ def test_a_name_that_is_taken_is_refused(
     install(
         "old-est",
         """
-        from emosim_core import Component, hookimpl
+        from emosim_core.plugins import Component, hookimpl
         EMOSIM_HOOK_VERSION = 1
 
         @hookimpl
         def emosim_llm_backends():
-            options = "emosim_core:CsvUsersOptions"
+            options = "emosim_core.loading:CsvUsersOptions"
             yield Component("llm_backend", "talker", "Talks.", "no:One", options, value="model", prefixes=("talk-",))
         """,
     )

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from emosim_core import EnvironmentConfig, World, assemble
+from emosim_core import EnvironmentConfig
 from emosim_core.llm.shot_strategy import ShotOptions, ShotPromptStrategy
+from emosim_core.plugins import World, assemble
 
 Quick = Callable[..., Any]
 

@@ -53,21 +53,23 @@ def test_a_command_loads_nothing_that_it_does_not_need(emosim: Any, arguments: A
     assert printed.splitlines()[-1] == "LEFT 0 LOADED []"
 
 
-def test_importing_the_package_imports_nothing_else_of_it_and_no_plugin(emosim: Any) -> None:
+def test_importing_the_public_modules_imports_nothing_else_and_no_plugin(emosim: Any) -> None:
+    public = [f"emosim_core.{name}" for name in ("lazy", "llm", "loading", "plugins", "testing")]
     code = """
-    import sys, emosim_core
-    print([name for name in sys.modules if name.startswith(("emosim_core.", "emosim_movies", "click"))])
+    import sys
+    import emosim_core.llm, emosim_core.loading, emosim_core.plugins, emosim_core.testing
+    print(sorted(name for name in sys.modules if name.startswith(("emosim_core.", "emosim_movies", "click"))))
     print([name for name in sys.argv[1].split(",") if name in sys.modules])
-    emosim_core.Component
+    emosim_core.plugins.Component
     print([name for name in sys.argv[1].split(",") if name in sys.modules and name not in ("pydantic", "pluggy")])
     """
-    assert emosim.python(code, ",".join(HEAVY + LIGHT)).splitlines() == ["['emosim_core.lazy']", "[]", "[]"]
+    assert emosim.python(code, ",".join(HEAVY + LIGHT)).splitlines() == [str(public), "[]", "[]"]
 
 
 def test_a_plugin_module_describes_itself_without_loading_anything_heavy(emosim: Any) -> None:
     code = """
     import sys
-    from emosim_core import Registry
+    from emosim_core.plugins import Registry
     registry = Registry()
     print(any(name.startswith("emosim_movies") for name in sys.modules))
     registry.load("movies")

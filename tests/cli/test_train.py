@@ -15,8 +15,7 @@ import click
 import pytest
 
 from emosim_core.cli.train import train
-from emosim_core.testing import Answer, ChatServer
-from emosim_core.testing.pytest_plugin import Emosim
+from emosim_core.testing import Answer, ChatServer, Emosim
 from emosim_core.training.config import TrainConfig
 from emosim_core.training.curves import read_progress
 

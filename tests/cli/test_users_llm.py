@@ -15,8 +15,7 @@ from typing import Any
 
 import pytest
 
-from emosim_core.testing import Answer, ChatServer
-from emosim_core.testing.pytest_plugin import Emosim
+from emosim_core.testing import Answer, ChatServer, Emosim
 
 KEY = "sk-0fAk3kEyF0rTests9qZ7"
 FIRST = ("Ada", "Bo", "Cem", "Dua", "Eli", "Fay", "Gil", "Hana", "Ines", "Jan")
@@ -258,7 +257,7 @@ def test_what_needs_a_model_says_so(quick: Any, option: list[str]) -> None:
 
 
 STRANGERS = """
-    from emosim_core import Component, User, UserLoader, hookimpl
+    from emosim_core.plugins import Component, User, UserLoader, hookimpl
     from pydantic import BaseModel
 
     EMOSIM_HOOK_VERSION = 1

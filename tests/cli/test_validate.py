@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from emosim_core.testing import Answer, ChatServer
-from emosim_core.testing.pytest_plugin import Emosim
+from emosim_core.testing import Answer, ChatServer, Emosim
 
 pytest.importorskip("surprise")
 

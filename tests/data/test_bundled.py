@@ -16,7 +16,8 @@ from emosim_core.model import Item
 from emosim_core.testing import fails, write_folder
 
 SOURCE = """
-from emosim_core import BundledItems, Item
+from emosim_core.loading import BundledItems
+from emosim_core.plugins import Item
 
 class Sample(BundledItems):
     plugin = "songs"

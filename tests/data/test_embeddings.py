@@ -15,21 +15,19 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from emosim_core import (
-    ConfigurationError,
-    DataError,
+from emosim_core import ConfigurationError, DataError, MissingDependencyError
+from emosim_core.data import embeddings, sentence_models
+from emosim_core.data.embeddings import lexical_vectors
+from emosim_core.loading import (
     Embedded,
     EmbeddingOptions,
-    Item,
-    MissingDependencyError,
     build_bundled_embeddings,
     embed_items,
     load_array,
     load_bundled_embeddings,
     save_bundled_embeddings,
 )
-from emosim_core.data import embeddings, sentence_models
-from emosim_core.data.embeddings import lexical_vectors
+from emosim_core.plugins import Item
 
 LEXICAL = EmbeddingOptions(method="lexical")
 NAMED = EmbeddingOptions(method="sentence-transformers:tiny/model")
@@ -180,7 +178,8 @@ def test_an_item_without_any_word_has_a_zero_vector() -> None:
 
 def test_lexical_vectors_are_the_same_in_every_process_and_on_every_machine() -> None:
     code = (
-        "import hashlib\nfrom emosim_core import Item\nfrom emosim_core.data.embeddings import lexical_vectors\n"
+        "import hashlib\nfrom emosim_core.plugins import Item\n"
+        "from emosim_core.data.embeddings import lexical_vectors\n"
         "items = [Item(id=str(i), title=f'Title {i} and {i * i}', categories=('a', 'b')) for i in range(50)]\n"
         "v = lexical_vectors(items)\n"
         "print(hashlib.sha256(v.tobytes()).hexdigest())"

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from emosim_core import Format, open_format
 from emosim_core.data.formats import recognized
+from emosim_core.loading import Format, open_format
 from emosim_core.testing import fails, write_folder, write_zip
 
 SONGS = Format("songs", files=("songs.csv", "songs_*.csv"), columns=("song", "band"), beside=("plays.csv",))

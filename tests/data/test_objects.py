@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emosim_core import DataError, list_of_objects
+from emosim_core import DataError
 from emosim_core.data.objects import literal
+from emosim_core.loading import list_of_objects
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

@@ -174,7 +174,8 @@ def test_a_line_that_is_no_object_is_named(tmp_path: Path, line: str, says: str)
 READ = """
 import resource, sys, time
 resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
-from emosim_core import DataError, load_array, read_csv, read_json_entries, read_json_lines
+from emosim_core import DataError
+from emosim_core.loading import load_array, read_csv, read_json_entries, read_json_lines
 from emosim_movies.loaders import MovieLens, MovieLensOptions
 import pandas
 how, path = sys.argv[1:]

@@ -43,7 +43,9 @@ sys.modules["sentence_transformers"] = library
 
 import numpy
 from huggingface_hub import try_to_load_from_cache
-from emosim_core import EmbeddingOptions, EmoSimError, Item, embed_items
+from emosim_core import EmoSimError
+from emosim_core.loading import EmbeddingOptions, embed_items
+from emosim_core.plugins import Item
 from emosim_core.data import sentence_models
 
 sentence_models._SECONDS = 1.0

@@ -8,8 +8,18 @@ import pytest
 
 HEAD = """
 import numpy as np
-from emosim_core import (
-    Component, ItemLoader, Perturbator, Policy, Rater, Ratings, Retrieval, RewardShaping, Selector, UserLoader, hookimpl
+from emosim_core.plugins import (
+    Component,
+    ItemLoader,
+    Perturbator,
+    Policy,
+    Rater,
+    Ratings,
+    Retrieval,
+    RewardShaping,
+    Selector,
+    UserLoader,
+    hookimpl,
 )
 EMOSIM_HOOK_VERSION = 1
 

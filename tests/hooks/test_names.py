@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emosim_core import ConfigurationError, Registry, RunConfig, UnknownNameError
+from emosim_core import ConfigurationError, RunConfig, UnknownNameError
 from emosim_core.hooks.names import Request, nearest, package_hint, split_number
+from emosim_core.plugins import Registry
 from emosim_core.simulation.config import read_config, read_toml
 
 
@@ -159,7 +160,7 @@ def test_an_exact_name_comes_before_a_trailing_number_of_the_same_plugin(quick: 
     install(
         "exact",
         """
-        from emosim_core import Component, hookimpl
+        from emosim_core.plugins import Component, hookimpl
         EMOSIM_HOOK_VERSION = 1
 
         @hookimpl
@@ -178,7 +179,7 @@ def test_a_text_that_begins_with_a_prefix_is_the_value_as_it_stands(quick: Any, 
     install(
         "talk",
         """
-        from emosim_core import Component, hookimpl
+        from emosim_core.plugins import Component, hookimpl
         from pydantic import BaseModel
         EMOSIM_HOOK_VERSION = 1
 

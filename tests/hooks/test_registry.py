@@ -11,18 +11,12 @@ from typing import Any
 
 import pytest
 
-from emosim_core import (
-    BrokenPluginError,
-    IncompatiblePluginError,
-    NameConflictError,
-    PluginError,
-    Registry,
-    UnknownNameError,
-)
+from emosim_core import PluginError, UnknownNameError
 from emosim_core.hooks.registry import PluginWarning
+from emosim_core.plugins import BrokenPluginError, IncompatiblePluginError, NameConflictError, Registry
 
 HEAD = """
-from emosim_core import Component, Perturbator, Policy, Rater, Retrieval, RewardShaping, Selector, hookimpl
+from emosim_core.plugins import Component, Perturbator, Policy, Rater, Retrieval, RewardShaping, Selector, hookimpl
 EMOSIM_HOOK_VERSION = 1
 """
 

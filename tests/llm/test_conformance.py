@@ -7,10 +7,11 @@ import zlib
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from emosim_core import ChatAnswer, ChatRequest, Domain, Example, Item, LLMError, Rater, Words
+from emosim_core.llm import ChatAnswer, ChatRequest, LLMError
 from emosim_core.llm.rater import ModelRater, ModelRaterOptions
 from emosim_core.llm.shot_strategy import ShotOptions, ShotPromptStrategy
 from emosim_core.model.user import TRAITS
+from emosim_core.plugins import Domain, Example, Item, Rater, Words
 from emosim_core.testing import RaterConformance, ScriptedBackend, SmallWorld, run_suite
 
 WORDS = Words(traits={trait: (f"has little {trait}", f"has some {trait}", f"has much {trait}") for trait in TRAITS})

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emosim_core import LLMMalformedError
+from emosim_core.llm import LLMMalformedError
 from emosim_core.llm.parsing import answer_schema, expected_label, read_label, read_object
 from emosim_core.llm.scales import PROMPT_SCALES, PromptScale
 

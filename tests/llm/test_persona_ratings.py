@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emosim_core import RatingScale
 from emosim_core.llm.persona_ratings import move_ratings
 from emosim_core.llm.scales import PROMPT_SCALES
+from emosim_core.plugins import RatingScale
 
 TEN = RatingScale(low=1, high=10)
 FIVE = RatingScale(low=1, high=5)

@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from emosim_core import (
+from emosim_core import ConfigurationError
+from emosim_core.llm import (
     ChatAnswer,
     ChatRequest,
-    ConfigurationError,
-    Domain,
     LLMAuthenticationError,
     LLMBudgetError,
     LLMError,
@@ -28,6 +27,7 @@ from emosim_core import (
 )
 from emosim_core.llm.rater import ModelRater, ModelRaterOptions
 from emosim_core.llm.retries import LONGEST_WAIT
+from emosim_core.plugins import Domain
 from emosim_core.testing import draws, small_world
 from emosim_core.testing.rater import request
 

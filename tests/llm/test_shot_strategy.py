@@ -13,16 +13,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emosim_core import (
+from emosim_core import ConfigurationError
+from emosim_core.llm import ChatAnswer, ChatRequest, LLMMalformedError
+from emosim_core.llm.shot_strategy import ShotOptions, ShotPromptStrategy
+from emosim_core.plugins import (
     Catalog,
-    ChatAnswer,
-    ChatRequest,
-    ConfigurationError,
     Domain,
     Example,
     History,
     Item,
-    LLMMalformedError,
     Memory,
     Population,
     RatingRequest,
@@ -31,7 +30,6 @@ from emosim_core import (
     User,
     Words,
 )
-from emosim_core.llm.shot_strategy import ShotOptions, ShotPromptStrategy
 
 TEN = RatingScale(low=1, high=10)
 FIVE = RatingScale(low=1, high=5)

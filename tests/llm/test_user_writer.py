@@ -10,19 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emosim_core import (
+from emosim_core.llm import (
     ChatAnswer,
     ChatRequest,
-    Domain,
     LLMBudgetError,
     LLMError,
     LLMMalformedError,
     LLMRateLimitError,
     LLMRefusedError,
-    User,
-    Words,
 )
 from emosim_core.llm.user_writer import BATCH, TRIES, WORDS, UserWriter
+from emosim_core.plugins import Domain, User, Words
 from emosim_core.testing import small_world
 
 WORLD = small_world()

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emosim_core import ChatAnswer, ChatRequest, LLMBackend, LLMError, LLMRateLimitError, LLMTransientError, Message
+from emosim_core.llm import ChatAnswer, ChatRequest, LLMBackend, LLMError, LLMRateLimitError, LLMTransientError, Message
 from emosim_core.llm.gateway import Gateway, GatewayOptions
 from emosim_core.llm.retries import LONGEST_START, LONGEST_WAIT, Retries
 from emosim_core.llm.waiting import WaitNotice, duration, for_how_long

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 import emosim_core
-from emosim_core import ConfigurationError, LLMReplayError, RunError
+from emosim_core import ConfigurationError, RunError
 from emosim_core.errors import TrustError
+from emosim_core.llm import LLMReplayError
 from emosim_core.reports import report_of
 from emosim_core.reports.questions import questions
 from emosim_core.testing import ChatServer

@@ -22,9 +22,9 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field
 
 import emosim_core
-from emosim_core import Registry
 from emosim_core.data.files import write_whole
 from emosim_core.errors import ConfigurationError, RunError, TrustError
+from emosim_core.plugins import Registry
 from emosim_core.runs import notes
 from emosim_core.runs.plain import child, own_files
 from emosim_core.runs.reach import _is_harmless, reaches
@@ -32,8 +32,7 @@ from emosim_core.runs.records import read_json
 from emosim_core.runs.trust import CommandHint, confirmed, note_made
 from emosim_core.simulation.config import RunConfig
 from emosim_core.studies.ablation import results
-from emosim_core.testing import ChatServer
-from emosim_core.testing.pytest_plugin import Emosim, Finished
+from emosim_core.testing import ChatServer, Emosim, Finished
 from emosim_core.training.config import TrainConfig
 from emosim_core.training.evaluation_plan import EvaluationConfig
 
@@ -42,7 +41,7 @@ SMALL = ("--plugin", "movies", "--episodes", "2", "--max-steps", "3", "--quiet")
 PLUGIN = """
 from pathlib import Path
 from pydantic import BaseModel, Field
-from emosim_core import Component, Perturbator, hookimpl
+from emosim_core.plugins import Component, Perturbator, hookimpl
 
 EMOSIM_HOOK_VERSION = 1
 

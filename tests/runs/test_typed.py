@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from emosim_core.runs.job import JobDirectory
 from emosim_core.runs.typed import typed
 from emosim_core.terminal import clean
-from emosim_core.testing.pytest_plugin import Emosim
+from emosim_core.testing import Emosim
 
 _BASH = shutil.which("bash")
 

@@ -13,17 +13,8 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emosim_core import (
-    ConfigurationError,
-    EmoSimEnv,
-    EmoSimVectorEnv,
-    Rater,
-    RatingError,
-    Ratings,
-    assemble,
-    make,
-    make_vec,
-)
+from emosim_core import ConfigurationError, EmoSimEnv, EmoSimVectorEnv, RatingError, make, make_vec
+from emosim_core.plugins import Rater, Ratings, assemble
 from emosim_core.simulation.config import EnvironmentConfig
 
 

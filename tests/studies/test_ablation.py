@@ -10,20 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from emosim_core import (
-    ConfigurationError,
-    EnvironmentConfig,
-    PluginError,
-    RatingScale,
-    Registry,
-    RunError,
-    Study,
-    StudySetting,
-    Trial,
-    Trials,
-    World,
-    assemble,
-)
+from emosim_core import ConfigurationError, EnvironmentConfig, PluginError, RunError
+from emosim_core.plugins import RatingScale, Registry, Study, StudySetting, Trial, Trials, World, assemble
 from emosim_core.runs.intervals import bootstrap, bootstrap_difference, wilson
 from emosim_core.studies import trials as trials_module
 from emosim_core.studies.ablation import Ablation, results, resumed

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from emosim_core import Component, Rater
 from emosim_core.components.base import RatingRequest, Situation
 from emosim_core.errors import ConfigurationError, DataError, RunError
 from emosim_core.hooks import Registry
+from emosim_core.plugins import Component, Rater
 from emosim_core.studies.validation import Validation, ValidationConfig
 from emosim_core.studies.validation_records import read_lines
 from emosim_core.studies.validation_results import SIMULATED, compute_results

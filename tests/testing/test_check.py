@@ -7,15 +7,17 @@ from typing import Any
 
 import pytest
 
-from emosim_core import BrokenPluginError, PluginError, UnknownNameError
+from emosim_core import PluginError, UnknownNameError
 from emosim_core.hooks.component import KINDS
+from emosim_core.plugins import BrokenPluginError
 from emosim_core.testing import BrokenRuleError, check_plugin
 from emosim_core.testing.check import HEAVY, SUITES
 from emosim_core.testing.contract import RULES
 
 HEAD = """
 from pydantic import BaseModel, ConfigDict, Field
-from emosim_core import ChatAnswer, Component, LLMBackend, Retrieval, hookimpl
+from emosim_core.llm import ChatAnswer, LLMBackend
+from emosim_core.plugins import Component, Retrieval, hookimpl
 EMOSIM_HOOK_VERSION = 1
 
 class Options(BaseModel):

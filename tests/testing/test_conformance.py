@@ -8,7 +8,8 @@ from unittest import SkipTest
 import numpy as np
 import pytest
 
-from emosim_core import ConfigurationError, Retrieval, UnknownNameError
+from emosim_core import ConfigurationError, UnknownNameError
+from emosim_core.plugins import Retrieval
 from emosim_core.testing import (
     BrokenRuleError,
     ItemLoaderConformance,
@@ -24,7 +25,7 @@ from emosim_core.testing.conformance import no_error, registry, untouched
 
 HEAD = """
 from pydantic import BaseModel, ConfigDict, Field
-from emosim_core import Component, Policy, Retrieval, hookimpl
+from emosim_core.plugins import Component, Policy, Retrieval, hookimpl
 EMOSIM_HOOK_VERSION = 1
 
 class Options(BaseModel):

@@ -14,7 +14,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from emosim_core import (
+from emosim_core.errors import LLMAuthenticationError, LLMMalformedError, LLMTransientError, PluginError
+from emosim_core.llm.backend import LLMBackend
+from emosim_core.llm.chat import ChatAnswer, ChatRequest, Message, Usage
+from emosim_core.llm.prompt_strategy import PromptStrategy, Reply
+from emosim_core.plugins import (
     Item,
     ItemLoader,
     LoadedItems,
@@ -35,10 +39,6 @@ from emosim_core import (
     UserLoader,
     success_share,
 )
-from emosim_core.errors import LLMAuthenticationError, LLMMalformedError, LLMTransientError, PluginError
-from emosim_core.llm.backend import LLMBackend
-from emosim_core.llm.chat import ChatAnswer, ChatRequest, Message, Usage
-from emosim_core.llm.prompt_strategy import PromptStrategy, Reply
 from emosim_core.testing import (
     RULES,
     BrokenRuleError,
@@ -1092,9 +1092,8 @@ def test_a_right_component_of_either_form_breaks_nothing(
 PLUGIN = """
 import threading
 from pydantic import BaseModel, ConfigDict, Field
-from emosim_core import (
-    Component, DataError, ItemLoader, LoadedItems, Retrieval, User, UserLoader, hookimpl
-)
+from emosim_core import DataError
+from emosim_core.plugins import Component, ItemLoader, LoadedItems, Retrieval, User, UserLoader, hookimpl
 EMOSIM_HOOK_VERSION = 1
 {before}
 
@@ -1218,10 +1217,20 @@ def test_a_wrong_plugin_breaks_its_rule_and_no_other(
 DOMAIN = """
 import itertools
 from dataclasses import replace
-from emosim_core import (
-    Component, Domain, Example, Item, ItemLoader, LoadedItems, RatingScale, StudyUsers, User, UserLoader, Words,
+from emosim_core.plugins import (
+    Component,
+    Domain,
+    Example,
+    Item,
+    ItemLoader,
+    LoadedItems,
+    RatingScale,
+    StudyUsers,
+    User,
+    UserLoader,
+    Words,
     hookimpl,
-    register_environment
+    register_environment,
 )
 EMOSIM_HOOK_VERSION = 1
 {register}

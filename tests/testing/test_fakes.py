@@ -7,9 +7,10 @@ import math
 import numpy as np
 import pytest
 
-from emosim_core import EmoSimEnv, EnvironmentConfig, assemble
+from emosim_core import EmoSimEnv, EnvironmentConfig
 from emosim_core.errors import LLMRefusedError
 from emosim_core.llm.chat import ChatRequest, Message
+from emosim_core.plugins import assemble
 from emosim_core.testing import (
     LLMBackendConformance,
     RaterConformance,

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from emosim_core import CategoryProfile, GeneratedUsers, PopulationProfile
+from emosim_core.loading import CategoryProfile, GeneratedUsers, PopulationProfile
 from emosim_core.model.user import TRAITS
 from emosim_core.testing import PopulationProfileConformance
 

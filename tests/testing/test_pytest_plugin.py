@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from emosim_core.testing.command_line import Finished, checked
 from emosim_core.testing.network import block_network
-from emosim_core.testing.pytest_plugin import Finished, checked
 
 
 def run_pytest(folder: Path, source: str, *arguments: str) -> tuple[int, str]:
@@ -34,7 +34,7 @@ def test_a_subclass_in_a_plain_test_file_is_collected_and_passes(tmp_path: Path)
     status, said = run_pytest(
         tmp_path,
         """
-        from emosim_core import Retrieval
+        from emosim_core.plugins import Retrieval
         from emosim_core.testing import LLMBackendConformance, PolicyConformance, RetrievalConformance, ScriptedBackend
 
         class Oldest(Retrieval):
@@ -69,7 +69,7 @@ def test_a_subclass_that_breaks_a_rule_fails_with_the_message_and_no_more(tmp_pa
     status, said = run_pytest(
         tmp_path,
         """
-        from emosim_core import Retrieval
+        from emosim_core.plugins import Retrieval
         from emosim_core.testing import RetrievalConformance
 
         class Next(Retrieval):
@@ -90,7 +90,16 @@ def test_a_subclass_that_breaks_a_rule_fails_with_the_message_and_no_more(tmp_pa
     assert "def hold(" not in said
 
 
-def test_the_fixtures_are_there_without_being_imported(tmp_path: Path) -> None:
+def test_the_fixtures_are_not_there_until_the_plugin_is_switched_on(tmp_path: Path) -> None:
+    source = "def test_it(no_network): ..."
+    status, said = run_pytest(tmp_path, source)
+    assert status == 1
+    assert "fixture 'no_network' not found" in said
+    assert run_pytest(tmp_path, source, "-p", "emosim_core.testing.pytest_plugin")[0] == 0
+
+
+def test_the_fixtures_are_there_once_a_conftest_switches_the_plugin_on(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text('pytest_plugins = ["emosim_core.testing.pytest_plugin"]')
     status, said = run_pytest(
         tmp_path,
         """

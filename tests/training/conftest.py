@@ -13,7 +13,18 @@ from emosim_core.hooks import Registry
 STONES = '''
 """Stones of four colours; each person likes one colour, and nothing that can be seen of them says which."""
 import numpy as np
-from emosim_core import Component, Domain, Item, ItemLoader, LoadedItems, RatingScale, User, UserLoader, Words, hookimpl
+from emosim_core.plugins import (
+    Component,
+    Domain,
+    Item,
+    ItemLoader,
+    LoadedItems,
+    RatingScale,
+    User,
+    UserLoader,
+    Words,
+    hookimpl,
+)
 from emosim_core.components.base import Rater, Ratings
 
 EMOSIM_HOOK_VERSION = 1

@@ -9,15 +9,8 @@ from typing import Any
 
 import pytest
 
-from emosim_core import (
-    ConfigurationError,
-    EmoSimError,
-    MissingDependencyError,
-    Registry,
-    RunError,
-    UnknownNameError,
-    run,
-)
+from emosim_core import ConfigurationError, EmoSimError, MissingDependencyError, RunError, UnknownNameError, run
+from emosim_core.plugins import Registry
 from emosim_core.simulation.config import EnvironmentConfig, read_config
 from emosim_core.training.evaluation import base_values, evaluate
 from emosim_core.training.evaluation_plan import (

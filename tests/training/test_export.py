@@ -29,7 +29,7 @@ SMALL: dict[str, Any] = {"episodes": 9, "max_steps": 12, "num_envs": 4, "seed": 
 
 STRICT = """
     import numpy as np
-    from emosim_core import Component, Rater, Ratings, hookimpl
+    from emosim_core.plugins import Component, Rater, Ratings, hookimpl
 
     EMOSIM_HOOK_VERSION = 1
 

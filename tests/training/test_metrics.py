@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emosim_core import RatingScale, RunError
+from emosim_core import RunError
+from emosim_core.plugins import RatingScale
 from emosim_core.training.metrics import (
     METRICS,
     Comparison,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, field_validator
 
-from emosim_core import Item, Names
+from emosim_core.plugins import Item, Names
 
 CATEGORIES = (
     "fiction",

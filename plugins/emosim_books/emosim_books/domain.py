@@ -6,7 +6,7 @@ from emosim_books.book import Book
 from emosim_books.examples import EXAMPLES
 from emosim_books.study_users import study_users
 from emosim_books.users import TRAIT_TEXTS
-from emosim_core import Domain, RatingScale, Words
+from emosim_core.plugins import Domain, RatingScale, Words
 
 _SHARES = (0.0188, 0.0599, 0.2390, 0.3637, 0.3185)
 """Shares of the ratings 1 to 5 as published; rounded to four places, they sum to .9999."""

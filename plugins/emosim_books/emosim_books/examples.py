@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from emosim_core import Example
+from emosim_core.plugins import Example
 
 EXAMPLES = (
     Example(

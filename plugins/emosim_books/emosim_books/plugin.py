@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from emosim_core import Component, hookimpl
+from emosim_core.plugins import Component, hookimpl
 
 EMOSIM_HOOK_VERSION = 1
 
@@ -35,7 +35,7 @@ def emosim_user_loaders() -> Iterable[Component]:
         ("basic", "Basic", "Generated people of whose tastes nothing is known."),
         ("detailed", "Detailed", "Generated people whose description tells their tastes."),
     ):
-        options = "emosim_core:GeneratedUsersOptions"
+        options = "emosim_core.loading:GeneratedUsersOptions"
         yield Component("user_loader", name, summary, f"emosim_books.users:{maker}", options, domain="books")
     where = "emosim_books.users:ReadersCsv"
     yield Component(
@@ -43,7 +43,7 @@ def emosim_user_loaders() -> Iterable[Component]:
         "csv",
         "People from a CSV file.",
         where,
-        "emosim_core:CsvUsersOptions",
+        "emosim_core.loading:CsvUsersOptions",
         value="path",
         domain="books",
     )
@@ -51,6 +51,6 @@ def emosim_user_loaders() -> Iterable[Component]:
 
 @hookimpl
 def emosim_retrievals() -> Iterable[Component]:
-    where, options = "emosim_books.retrieval:SimpleRetrieval", "emosim_core:CountOptions"
+    where, options = "emosim_books.retrieval:SimpleRetrieval", "emosim_core.plugins:CountOptions"
     summary = "The k books most alike in authors, categories and rating."
     yield Component("retrieval", "simple", summary, where, options, number="k", domain="books")

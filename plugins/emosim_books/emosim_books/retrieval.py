@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from emosim_books.book import Book
-from emosim_core import AttributeRetrieval
+from emosim_core.plugins import AttributeRetrieval
 
 
 class SimpleRetrieval(AttributeRetrieval):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from emosim_books.book import CATEGORIES, STUDY_CATEGORIES
-from emosim_core import StudyUsers, User
+from emosim_core.plugins import StudyUsers, User
 
 _Row = tuple[str, str, int, str, str, str]
 """Name, gender, age, job, hobby, and the person in two sentences."""

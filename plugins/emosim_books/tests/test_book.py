@@ -6,7 +6,7 @@ import pytest
 from emosim_books.book import CATEGORIES, STUDY_CATEGORIES, Book
 from pydantic import ValidationError
 
-from emosim_core import Item
+from emosim_core.plugins import Item
 
 
 def test_authors_series_and_creators_are_the_fields_of_an_item() -> None:

@@ -14,7 +14,8 @@ from emosim_books.book import Book
 from emosim_books.domain import books
 
 import emosim_core
-from emosim_core import Consumption, Emotion, EmotionThresholds, Registry, User, write_users_csv
+from emosim_core.loading import write_users_csv
+from emosim_core.plugins import Consumption, Emotion, EmotionThresholds, Registry, User
 
 LEVELS = [1.0, 2.0, 3.0, 4.0, 5.0]
 

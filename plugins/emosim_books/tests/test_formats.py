@@ -17,8 +17,8 @@ from emosim_books.loaders.prose import plain
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emosim_core import LoadedItems
 from emosim_core.cli.main import main
+from emosim_core.plugins import LoadedItems
 from emosim_core.testing import fails
 
 # ------------------------------------------------------------- the formats, with books that do not exist

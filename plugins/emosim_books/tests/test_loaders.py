@@ -23,7 +23,7 @@ from emosim_books.loaders.goodreads_cells import TAGS as _TAGS
 from emosim_books.loaders.goodreads_cells import split_title
 from pydantic import ValidationError
 
-from emosim_core import LoadedItems
+from emosim_core.plugins import LoadedItems
 from emosim_core.testing import fails, real, write_folder, write_zip
 
 

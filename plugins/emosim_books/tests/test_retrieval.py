@@ -9,7 +9,7 @@ from emosim_books.retrieval import SimpleRetrieval
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emosim_core import Catalog, RatingScale
+from emosim_core.plugins import Catalog, RatingScale
 
 SCALE = RatingScale(low=1, high=5)
 

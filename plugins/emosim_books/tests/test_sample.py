@@ -9,7 +9,7 @@ import pytest
 from emosim_books.book import CATEGORIES, STUDY_CATEGORIES, Book
 from emosim_books.loaders import Sample
 
-from emosim_core import Catalog, RatingScale
+from emosim_core.plugins import Catalog, RatingScale
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import numpy as np
 from emosim_books.book import CATEGORIES
 from emosim_books.users import PROFILE, TRAIT_TEXTS, Basic, Detailed, ReadersCsv, Sampled
 
-from emosim_core import CsvUsersOptions, generate_users
+from emosim_core.loading import CsvUsersOptions, generate_users
 from emosim_core.testing import PopulationProfileConformance, real
 
 NOT_ABOUT_BOOKS = r"\b(films?|movies?|cinemas?|watch(es|ed|ing)?|viewers?|screenings?)\b"

@@ -11,7 +11,7 @@ import re
 import uuid
 from collections.abc import Mapping
 
-from emosim_core import LLMTransientError
+from emosim_core.llm import LLMTransientError
 
 HEADER = "X-Request-ID"
 

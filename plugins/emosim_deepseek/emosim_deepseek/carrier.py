@@ -16,7 +16,7 @@ import aiohttp
 import httpx2
 from yarl import URL
 
-from emosim_core import LLMMalformedError
+from emosim_core.llm import LLMMalformedError
 from emosim_deepseek.surroundings import Proxy, tls_context
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from emosim_core import ChatRequest, Price
+from emosim_core.llm import ChatRequest, Price
 from emosim_deepseek.addresses import address, base_url
 from emosim_deepseek.keys import is_variable, keys_of_environment
 from emosim_deepseek.models import Tariff, find_model, known_models

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from emosim_core import ChatRequest, Price
+from emosim_core.llm import ChatRequest, Price
 from emosim_deepseek.addresses import address, base_url
 from emosim_deepseek.deepseek import without_secrets
 from emosim_deepseek.keys import keys_of_environment

@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
-from emosim_core import (
+from emosim_core.llm import (
     LLMAuthenticationError,
     LLMError,
     LLMMalformedError,

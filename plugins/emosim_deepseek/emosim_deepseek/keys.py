@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 
-from emosim_core import LLMAuthenticationError, Redactor
+from emosim_core.llm import LLMAuthenticationError, Redactor
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 

@@ -10,7 +10,7 @@ from importlib import resources
 from types import MappingProxyType
 from typing import Literal
 
-from emosim_core import Price
+from emosim_core.llm import Price
 
 Tariff = Literal["peak", "off-peak"]
 

@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any, NamedTuple
 
-from emosim_core import ChatAnswer, LLMError, LLMMalformedError, LLMRefusedError, LLMTransientError, Usage
+from emosim_core.llm import ChatAnswer, LLMError, LLMMalformedError, LLMRefusedError, LLMTransientError, Usage
 from emosim_deepseek.bodies import Fault, fault_of, shortened, strict_json
 from emosim_deepseek.usage import usage_of
 

@@ -10,14 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
-from emosim_core import (
-    ChatAnswer,
-    ChatRequest,
-    LLMAuthenticationError,
-    LLMBackend,
-    LLMError,
-    LLMRequestError,
-)
+from emosim_core.llm import ChatAnswer, ChatRequest, LLMAuthenticationError, LLMBackend, LLMError, LLMRequestError
 from emosim_deepseek.adapting import Adaptation
 from emosim_deepseek.addresses import Address, hidden_parts
 from emosim_deepseek.binding import Binding

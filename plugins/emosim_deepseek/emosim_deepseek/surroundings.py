@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from emosim_core import LLMRequestError
+from emosim_core.llm import LLMRequestError
 
 CERTIFICATES = "SSL_CERT_FILE"
 _FOLDER = "SSL_CERT_DIR"

@@ -7,7 +7,7 @@ import re
 from itertools import islice
 from typing import Any
 
-from emosim_core import Usage
+from emosim_core.llm import Usage
 
 _BEGINS = re.compile(r'"usage"\s*:\s*')
 _LOOKED_AT = 1000

@@ -14,7 +14,7 @@ import httpx2
 from openai import APIConnectionError, APIStatusError, AsyncOpenAI, Omit, OpenAIError
 from yarl import URL
 
-from emosim_core import LLMError, LLMRequestError, LLMTransientError
+from emosim_core.llm import LLMError, LLMRequestError, LLMTransientError
 from emosim_deepseek.binding import HEADER
 from emosim_deepseek.carrier import Carrier
 from emosim_deepseek.surroundings import CERTIFICATES, proxy_for

@@ -7,7 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from emosim_core import ChatAnswer, ChatRequest, LLMBackend, LLMError, Message
+from emosim_core.llm import ChatAnswer, ChatRequest, LLMBackend, LLMError, Message
+
+pytest_plugins = ["emosim_core.testing.pytest_plugin"]
 
 Ask = Callable[..., "ChatAnswer | LLMError"]
 

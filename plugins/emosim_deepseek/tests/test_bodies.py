@@ -8,7 +8,7 @@ import pytest
 from emosim_deepseek.deepseek import DeepSeek, DeepSeekOptions
 from emosim_deepseek.endpoint import Endpoint, EndpointOptions
 
-from emosim_core import ChatRequest, Message
+from emosim_core.llm import ChatRequest, Message
 
 MESSAGES = (Message("system", "You are Ada."), Message("user", "How good is it? Answer in JSON."))
 SENT = [{"role": "system", "content": "You are Ada."}, {"role": "user", "content": "How good is it? Answer in JSON."}]

@@ -15,7 +15,7 @@ import pytest
 from emosim_deepseek.deepseek import DeepSeek, DeepSeekOptions
 from emosim_deepseek.endpoint import Endpoint, EndpointOptions
 
-from emosim_core import (
+from emosim_core.llm import (
     ChatAnswer,
     ChatRequest,
     LLMAuthenticationError,

@@ -15,7 +15,7 @@ from emosim_deepseek.keys import without_key
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emosim_core import ChatAnswer, ChatRequest, LLMAuthenticationError, LLMBackend, LLMError
+from emosim_core.llm import ChatAnswer, ChatRequest, LLMAuthenticationError, LLMBackend, LLMError
 from emosim_core.testing import Answer, ChatServer
 
 KEY = "sk-4f2a9c7e1b8d3056aaf0"

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from emosim_core import ConfigurationError, Registry
+from emosim_core import ConfigurationError
+from emosim_core.plugins import Registry
 from emosim_core.testing.process import in_new_process
 
 
@@ -20,7 +21,7 @@ def test_the_plugin_is_loaded_and_described_without_the_client_and_without_a_net
 import json, sys
 from emosim_core.testing.network import block_network
 block_network(local=False)
-from emosim_core import Registry
+from emosim_core.plugins import Registry
 registry = Registry(only=["deepseek"])
 registry.load("deepseek")
 for name in ("deepseek-chat", "openai:gpt", "http://127.0.0.1:1/v1#m"):

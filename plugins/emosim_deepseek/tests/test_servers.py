@@ -17,7 +17,7 @@ from emosim_deepseek.reading import open_envelope, read_answer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emosim_core import (
+from emosim_core.llm import (
     ChatAnswer,
     ChatRequest,
     LLMAuthenticationError,

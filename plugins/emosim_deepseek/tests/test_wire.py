@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from emosim_deepseek.endpoint import Endpoint, EndpointOptions
 
-from emosim_core import (
+from emosim_core.llm import (
     ChatAnswer,
     ChatRequest,
     LLMBackend,

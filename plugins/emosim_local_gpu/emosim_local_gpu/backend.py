@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from emosim_core import ChatAnswer, ChatRequest, LLMBackend, LLMError, LLMRefusedError, LLMRequestError, Usage
+from emosim_core.llm import ChatAnswer, ChatRequest, LLMBackend, LLMError, LLMRefusedError, LLMRequestError, Usage
 from emosim_local_gpu import memory, source
 from emosim_local_gpu.options import LocalOptions
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from emosim_core import ChatRequest, LLMRequestError, Message
+from emosim_core.llm import ChatRequest, LLMRequestError, Message
 from emosim_local_gpu.vocabulary import marks
 
 _LOG = logging.getLogger(__name__)

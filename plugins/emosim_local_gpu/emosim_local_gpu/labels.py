@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from emosim_core import LLMRequestError
+from emosim_core.llm import LLMRequestError
 
 ROOT = 0
 """The node at which no token of an answer has been said."""

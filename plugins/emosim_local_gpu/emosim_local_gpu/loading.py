@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emosim_core import ConfigurationError, EmoSimError, LLMRequestError, MissingDependencyError
+from emosim_core import ConfigurationError, EmoSimError, MissingDependencyError
+from emosim_core.llm import LLMRequestError
 from emosim_local_gpu import memory, source
 from emosim_local_gpu.chat_format import ChatFormat
 from emosim_local_gpu.engine import Engine

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from emosim_core import Component, hookimpl
+from emosim_core.plugins import Component, hookimpl
 
 EMOSIM_HOOK_VERSION = 1
 

@@ -8,7 +8,7 @@ import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from emosim_core import ChatRequest, LLMRequestError
+from emosim_core.llm import ChatRequest, LLMRequestError
 
 if TYPE_CHECKING:
     import torch

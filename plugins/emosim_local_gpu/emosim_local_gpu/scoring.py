@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from emosim_core import LLMRequestError
+from emosim_core.llm import LLMRequestError
 from emosim_local_gpu.engine import Engine, Prefix, Rows
 from emosim_local_gpu.labels import LabelTree, Step
 

@@ -7,7 +7,7 @@ from collections.abc import Generator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
-from emosim_core import LLMRequestError
+from emosim_core.llm import LLMRequestError
 from emosim_local_gpu.engine import Engine, Prefix, Rows
 
 if TYPE_CHECKING:

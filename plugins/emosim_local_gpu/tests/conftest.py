@@ -15,7 +15,7 @@ import pytest
 from emosim_local_gpu.backend import LocalBackend
 from emosim_local_gpu.options import LocalOptions
 
-from emosim_core import ChatRequest, Message
+from emosim_core.llm import ChatRequest, Message
 
 TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"

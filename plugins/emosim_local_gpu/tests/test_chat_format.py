@@ -11,7 +11,7 @@ import pytest
 from emosim_local_gpu.backend import LocalBackend
 from emosim_local_gpu.chat_format import ChatFormat
 
-from emosim_core import ChatAnswer, ChatRequest, LLMRequestError, Message
+from emosim_core.llm import ChatAnswer, ChatRequest, LLMRequestError, Message
 
 Make = Callable[..., LocalBackend]
 

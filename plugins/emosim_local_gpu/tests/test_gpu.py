@@ -11,7 +11,7 @@ import pytest
 import torch
 from emosim_local_gpu.backend import LocalBackend
 
-from emosim_core import ChatAnswer, ChatRequest
+from emosim_core.llm import ChatAnswer, ChatRequest
 
 pytestmark = [
     pytest.mark.gpu,

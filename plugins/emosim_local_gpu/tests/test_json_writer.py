@@ -13,7 +13,7 @@ from emosim_local_gpu.json_writer import UnknownShapeError, check
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from emosim_core import ChatAnswer, ChatRequest
+from emosim_core.llm import ChatAnswer, ChatRequest
 
 Make = Callable[..., LocalBackend]
 Ask = Callable[..., list[ChatRequest]]

@@ -7,7 +7,7 @@ from emosim_local_gpu.labels import ROOT, LabelTree, Step
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emosim_core import LLMRequestError
+from emosim_core.llm import LLMRequestError
 
 PATHS = st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=4).map(tuple), min_size=1, max_size=8, unique=True)
 

@@ -17,7 +17,8 @@ from emosim_local_gpu.backend import LocalBackend
 from emosim_local_gpu.options import LocalOptions
 from pydantic import ValidationError
 
-from emosim_core import ChatRequest, ConfigurationError, LLMRequestError, MissingDependencyError
+from emosim_core import ConfigurationError, MissingDependencyError
+from emosim_core.llm import ChatRequest, LLMRequestError
 
 Make = Callable[..., LocalBackend]
 Question = Callable[..., ChatRequest]

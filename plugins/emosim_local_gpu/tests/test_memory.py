@@ -10,7 +10,7 @@ import pytest
 from emosim_local_gpu import memory
 from emosim_local_gpu.backend import LocalBackend
 
-from emosim_core import ChatAnswer, ChatRequest, LLMRequestError
+from emosim_core.llm import ChatAnswer, ChatRequest, LLMRequestError
 
 Make = Callable[..., LocalBackend]
 Ask = Callable[..., list[ChatRequest]]

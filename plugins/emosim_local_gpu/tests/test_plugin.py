@@ -8,12 +8,12 @@ import sys
 from emosim_local_gpu.backend import LocalBackend
 from emosim_local_gpu.options import LocalOptions
 
-from emosim_core import Registry
+from emosim_core.plugins import Registry
 
 LIGHT = """
 import sys
 import emosim_local_gpu.plugin
-from emosim_core import Registry
+from emosim_core.plugins import Registry
 registry = Registry()
 registry.load("local_gpu")
 backend = registry.resolve("llm_backend", "local:/no/such:model,odd").build()

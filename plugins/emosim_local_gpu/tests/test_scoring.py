@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from emosim_local_gpu.backend import LocalBackend
 
-from emosim_core import ChatAnswer, ChatRequest, LLMError, LLMRefusedError, LLMRequestError
+from emosim_core.llm import ChatAnswer, ChatRequest, LLMError, LLMRefusedError, LLMRequestError
 
 Make = Callable[..., LocalBackend]
 Ask = Callable[..., list[ChatRequest]]

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from emosim_local_gpu.backend import LocalBackend
 
-from emosim_core import ChatAnswer, ChatRequest
+from emosim_core.llm import ChatAnswer, ChatRequest
 
 pytestmark = pytest.mark.slow
 

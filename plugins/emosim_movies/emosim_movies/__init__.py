@@ -1,5 +1,5 @@
 """Films for EmoSim. Importing this package registers ``EmoSim/Movies-v0`` with Gymnasium."""
 
-from emosim_core import register_environment
+from emosim_core.plugins import register_environment
 
 register_environment("movies")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from emosim_core import Domain, RatingScale, Words
+from emosim_core.plugins import Domain, RatingScale, Words
 from emosim_movies.examples import EXAMPLES
 from emosim_movies.movie import Movie
 from emosim_movies.study_users import study_users

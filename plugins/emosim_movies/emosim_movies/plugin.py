@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from emosim_core import Component, hookimpl
+from emosim_core.plugins import Component, hookimpl
 
 EMOSIM_HOOK_VERSION = 1
 
@@ -36,7 +36,7 @@ def emosim_user_loaders() -> Iterable[Component]:
         ("basic", "Basic", "Generated people of whose tastes nothing is known."),
         ("detailed", "Detailed", "Generated people whose description tells their tastes."),
     ):
-        options = "emosim_core:GeneratedUsersOptions"
+        options = "emosim_core.loading:GeneratedUsersOptions"
         yield Component("user_loader", name, summary, f"emosim_movies.users:{maker}", options, domain="movies")
     where = "emosim_movies.users:ViewersCsv"
     yield Component(
@@ -44,7 +44,7 @@ def emosim_user_loaders() -> Iterable[Component]:
         "csv",
         "People from a CSV file.",
         where,
-        "emosim_core:CsvUsersOptions",
+        "emosim_core.loading:CsvUsersOptions",
         value="path",
         domain="movies",
     )
@@ -52,6 +52,6 @@ def emosim_user_loaders() -> Iterable[Component]:
 
 @hookimpl
 def emosim_retrievals() -> Iterable[Component]:
-    where, options = "emosim_movies.retrieval:SimpleRetrieval", "emosim_core:CountOptions"
+    where, options = "emosim_movies.retrieval:SimpleRetrieval", "emosim_core.plugins:CountOptions"
     summary = "The k films most alike in cast, genres, rating and director."
     yield Component("retrieval", "simple", summary, where, options, number="k", domain="movies")

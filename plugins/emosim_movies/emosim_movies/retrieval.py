@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from emosim_core import AttributeRetrieval
+from emosim_core.plugins import AttributeRetrieval
 from emosim_movies.movie import Movie
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from emosim_core import StudyUsers, User
+from emosim_core.plugins import StudyUsers, User
 from emosim_movies.movie import GENRES
 
 _Row = tuple[str, str, int, str, str, str]

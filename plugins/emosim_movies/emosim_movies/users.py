@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from emosim_core import CategoryProfile, CsvUsers, GeneratedUsers, PopulationProfile
+from emosim_core.loading import CategoryProfile, CsvUsers, GeneratedUsers, PopulationProfile
 
 TRAIT_TEXTS: dict[str, tuple[str, str, str]] = {
     "activity": (

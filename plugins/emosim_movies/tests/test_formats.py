@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from emosim_movies.loaders import Letterboxd, LetterboxdOptions, MovieLens, MovieLensOptions, Tmdb, TmdbOptions
 
-from emosim_core import LoadedItems
 from emosim_core.cli.main import main
+from emosim_core.plugins import LoadedItems
 from emosim_core.testing import fails
 
 # ------------------------------------------------------------- the formats, with films that do not exist

@@ -23,7 +23,7 @@ from emosim_movies.loaders.movielens import split_title
 from emosim_movies.movie import Movie
 from pydantic import ValidationError
 
-from emosim_core import LoadedItems
+from emosim_core.plugins import LoadedItems
 from emosim_core.testing import fails, real, write_folder, write_zip
 
 # ----------------------------------------------------------------------------------------------- CSV

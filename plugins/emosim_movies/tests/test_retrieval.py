@@ -8,7 +8,7 @@ from emosim_movies.retrieval import SimpleRetrieval
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emosim_core import Catalog, RatingScale
+from emosim_core.plugins import Catalog, RatingScale
 
 SCALE = RatingScale(low=1, high=10)
 NAMES = st.lists(st.sampled_from(("Ada", "Bo", "Cy", "Di", "Ed")), max_size=4, unique=True)

@@ -9,7 +9,7 @@ import pytest
 from emosim_movies.loaders import Sample
 from emosim_movies.movie import GENRES, Movie
 
-from emosim_core import Catalog, RatingScale
+from emosim_core.plugins import Catalog, RatingScale
 
 OFTEN = ("action", "animation", "comedy", "documentary", "family", "fantasy", "horror", "romance")
 

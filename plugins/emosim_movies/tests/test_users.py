@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 from emosim_movies.users import PROFILE, TRAIT_TEXTS, Basic, Detailed, Sampled, ViewersCsv
 
-from emosim_core import generate_users
+from emosim_core.loading import generate_users
 from emosim_core.testing import PopulationProfileConformance
 
 POPULARITY = {

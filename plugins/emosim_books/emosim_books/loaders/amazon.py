@@ -12,12 +12,8 @@ from pydantic import Field
 from emosim_books.book import Book
 from emosim_books.loaders import amazon_lines, formats
 from emosim_books.loaders.cells import rating_and_count
-from emosim_core import (
-    DataError,
-    Item,
-    ItemLoader,
-    LoadedItems,
-    LoadedRatings,
+from emosim_core import DataError
+from emosim_core.loading import (
     RecordEmbeddings,
     RecordEmbeddingsOptions,
     Release,
@@ -33,6 +29,7 @@ from emosim_core import (
     shortened,
     whole_number,
 )
+from emosim_core.plugins import Item, ItemLoader, LoadedItems, LoadedRatings
 
 _CATEGORIES: dict[str, tuple[str, ...]] = {
     "autobiography": ("biography",),

@@ -16,19 +16,9 @@ from emosim_books.loaders.cells import left_out
 from emosim_books.loaders.formats import AMAZON_2023
 from emosim_books.loaders.goodreads_cells import sound_isbn
 from emosim_books.loaders.prose import plain
-from emosim_core import (
-    ConfigurationError,
-    DataError,
-    Item,
-    LoadedRatings,
-    Release,
-    TablePlace,
-    UniqueIds,
-    checked,
-    known_rating,
-    read_json_lines,
-    shortened,
-)
+from emosim_core import ConfigurationError, DataError
+from emosim_core.loading import Release, TablePlace, UniqueIds, checked, known_rating, read_json_lines, shortened
+from emosim_core.plugins import Item, LoadedRatings
 
 _WHAT = "metadata of Amazon's books, one JSON object per line"
 _WHAT_REVIEWS = "reviews of Amazon's books, one JSON object per line"

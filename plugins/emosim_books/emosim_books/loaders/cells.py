@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from emosim_core import known_rating, known_text, number, whole_number
+from emosim_core.loading import known_rating, known_text, number, whole_number
 
 
 def rating_and_count(rating: str, count: str, path: str, row: int, fields: tuple[str, str]) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from contextlib import closing
 from emosim_books.book import Book
 from emosim_books.loaders.cells import rating_and_count
 from emosim_books.loaders.goodreads_cells import MOST_CATEGORIES, TAGS, isbn, language, split_title
-from emosim_core import (
-    DataError,
+from emosim_core import DataError
+from emosim_core.loading import (
     Release,
     TablePlace,
     UniqueIds,

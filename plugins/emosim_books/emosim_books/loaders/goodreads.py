@@ -7,7 +7,9 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from emosim_books.loaders import formats, goodbooks, goodreads_export, goodreads_kaggle, goodreads_ucsd
-from emosim_core import DataError, ItemLoader, LoadedItems, open_format
+from emosim_core import DataError
+from emosim_core.loading import open_format
+from emosim_core.plugins import ItemLoader, LoadedItems
 
 _WHAT = (
     "goodbooks-10k, Kaggle's goodreads-books, a Goodreads library export, or UCSD's Goodreads data set; a folder, a "

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from emosim_books.book import CATEGORIES
-from emosim_core import known_text
+from emosim_core.loading import known_text
 
 MOST_CATEGORIES = 4
 TAGS: dict[str, str] = {

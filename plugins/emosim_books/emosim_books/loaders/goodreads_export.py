@@ -9,7 +9,7 @@ from contextlib import closing
 from emosim_books.book import Book
 from emosim_books.loaders.cells import rating_and_count
 from emosim_books.loaders.goodreads_cells import categories_of, sound_isbn, split_title
-from emosim_core import Release, UniqueIds, checked, plain_text, read_csv, whole_number
+from emosim_core.loading import Release, UniqueIds, checked, plain_text, read_csv, whole_number
 
 _WHAT = "a Goodreads library export"
 _REQUIRED = ("Book Id", "Title", "Author", "Average Rating")

@@ -9,17 +9,8 @@ from contextlib import closing
 from emosim_books.book import Book
 from emosim_books.loaders.cells import rating_and_count
 from emosim_books.loaders.goodreads_cells import isbn, language, split_title
-from emosim_core import (
-    DataError,
-    Release,
-    UniqueIds,
-    checked,
-    known_text,
-    plain_text,
-    read_csv,
-    shortened,
-    whole_number,
-)
+from emosim_core import DataError
+from emosim_core.loading import Release, UniqueIds, checked, known_text, plain_text, read_csv, shortened, whole_number
 
 _WHAT = "books.csv of Kaggle's goodreads-books"
 _REQUIRED = ("bookID", "title", "authors", "average_rating", "ratings_count")

@@ -12,7 +12,8 @@ from emosim_books.book import Book
 from emosim_books.loaders.cells import left_out, rating_and_count
 from emosim_books.loaders.goodreads_cells import categories_of, language, sound_isbn, split_title
 from emosim_books.loaders.prose import plain
-from emosim_core import DataError, Release, TablePlace, UniqueIds, checked, read_json_lines, whole_number
+from emosim_core import DataError
+from emosim_core.loading import Release, TablePlace, UniqueIds, checked, read_json_lines, whole_number
 
 _WHAT = "books of UCSD's Goodreads data set, one JSON object per line"
 _AUTHORS, _GENRES = "goodreads_book_authors.json", "goodreads_book_genres_initial.json"

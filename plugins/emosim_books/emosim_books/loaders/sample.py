@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from emosim_books.book import Book
 from emosim_books.loaders.table import COLUMNS
-from emosim_core import BundledItems
+from emosim_core.loading import BundledItems
 
 
 class Sample(BundledItems):

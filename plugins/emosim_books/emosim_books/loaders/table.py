@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import Field
 
 from emosim_books.book import Book
-from emosim_core import CsvItems, CsvItemsOptions
+from emosim_core.loading import CsvItems, CsvItemsOptions
 
 COLUMNS = {"collection": "series", "public_count": "ratings"}
 """Column of each field of :class:`Book` that a file calls otherwise."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from emosim_core import Format
+from emosim_core.loading import Format
 from emosim_movies.loaders.table import COLUMNS
 from emosim_movies.movie import Movie
 

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from emosim_core import DataError, ItemLoader, LoadedItems, checked, open_format, plain_text, read_csv, whole_number
+from emosim_core import DataError
+from emosim_core.loading import checked, open_format, plain_text, read_csv, whole_number
+from emosim_core.plugins import ItemLoader, LoadedItems
 from emosim_movies.loaders import formats
 from emosim_movies.movie import Movie
 

@@ -11,17 +11,9 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from emosim_core import (
-    DataError,
-    Item,
-    ItemLoader,
-    LoadedItems,
-    LoadedRatings,
-    checked,
-    known_text,
-    open_format,
-    plain_text,
-)
+from emosim_core import DataError
+from emosim_core.loading import checked, known_text, open_format, plain_text
+from emosim_core.plugins import Item, ItemLoader, LoadedItems, LoadedRatings
 from emosim_movies.loaders.formats import MOVIELENS
 from emosim_movies.loaders.movielens_files import Film, MovieLensFiles
 from emosim_movies.movie import Movie

@@ -14,8 +14,8 @@ from typing import IO, Any
 
 import numpy as np
 
-from emosim_core import (
-    DataError,
+from emosim_core import DataError
+from emosim_core.loading import (
     Format,
     Release,
     TablePlace,

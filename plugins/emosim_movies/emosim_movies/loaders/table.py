@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from emosim_core import CsvItems, CsvItemsOptions
+from emosim_core.loading import CsvItems, CsvItemsOptions
 from emosim_movies.movie import Movie
 
 COLUMNS = {"categories": "genres", "public_count": "votes", "description": "overview"}

@@ -9,10 +9,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from emosim_core import (
-    DataError,
-    ItemLoader,
-    LoadedItems,
+from emosim_core import DataError
+from emosim_core.loading import (
     RecordEmbeddings,
     RecordEmbeddingsOptions,
     TablePlace,
@@ -25,6 +23,7 @@ from emosim_core import (
     plain_text,
     read_json_entries,
 )
+from emosim_core.plugins import ItemLoader, LoadedItems
 from emosim_movies.loaders import formats, tmdb_tables
 from emosim_movies.movie import Movie
 

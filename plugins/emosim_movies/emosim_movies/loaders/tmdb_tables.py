@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from typing import Any
 
-from emosim_core import (
-    DataError,
+from emosim_core import DataError
+from emosim_core.loading import (
     Release,
     UniqueIds,
     known_text,
