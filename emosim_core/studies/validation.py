@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from emosim_core.components.base import Rater
 from emosim_core.components.rule_based import RECORDED_USERS
@@ -50,23 +50,43 @@ LISTED = 20
 
 
 class ValidationConfig(BaseModel):
-    """What is measured, on whom, and who answers."""
+    """Validation configuration: the real ratings, how many of them, and the simulated users' environment."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", title="Validation")
 
-    environment: dict[str, Any] = Field(description="Who answers, and how: values of an environment.")
-    ratings: str = Field(description="Ratings of real people, such as movielens:PATH.")
-    max_users: int | None = Field(default=None, ge=2, description="Most people of each group; all where not given.")
+    environment: dict[str, Any] = Field(
+        description="Values of an environment: the rater and its components.", json_schema_extra={"option": False}
+    )
+    ratings: str = Field(description="Ratings of real users, such as movielens:PATH.")
+    max_users: int | None = Field(
+        default=None,
+        ge=2,
+        description="Maximum users of each split.",
+        json_schema_extra={"unset": "all", "unit": "users"},
+    )
     negatives: tuple[int, ...] = Field(
-        default=(1, 3, 9), min_length=1, description="Items that were not chosen for each that was, rising."
+        default=(1, 3, 9), min_length=1, description="Unchosen items for each chosen one, with commas between."
     )
     max_positives: int = Field(
-        default=20, ge=1, description="Held-out items of a person that choices are asked about, most."
+        default=20,
+        ge=1,
+        description="Maximum held-out items per user whose choice is tested.",
+        json_schema_extra={"unit": "items"},
     )
     max_heldout: int | None = Field(
-        default=None, ge=1, description="Held-out ratings of a person that are asked for, most; all where not given."
+        default=None,
+        ge=1,
+        description="Maximum held-out ratings per user.",
+        json_schema_extra={"unset": "all", "unit": "ratings"},
     )
-    seed: int = Field(default=42, ge=0, le=2**63 - 1, description="Seed of everything random.")
+    seed: int = Field(default=42, ge=0, le=2**63 - 1, description="Seed of all random numbers.")
+
+    @field_validator("negatives")
+    @classmethod
+    def _rising(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if min(value) < 1:
+            raise ValueError("needs whole numbers from 1 on")
+        return tuple(sorted(set(value)))
 
 
 def validation_directory(path: Path, numbered: bool = False) -> JobDirectory:

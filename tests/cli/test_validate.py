@@ -59,9 +59,9 @@ def test_json_is_what_the_file_holds(emosim: Emosim, movielens: Path, tmp_path: 
         (("--ratings", "movielens:nowhere"), "nowhere: no such file or folder"),
         (("--ratings", "sample"), "no ratings of single people come with these items"),
         (("--ratings", "moovielens:x"), "Did you mean 'movielens'?"),
-        ((), "Missing option '--ratings'"),
-        (("--ratings", "movielens:x", "--negatives", "1,zero"), "--negatives needs whole numbers"),
-        (("--ratings", "movielens:x", "--max-users", "1"), "--max-users"),
+        ((), "the option 'ratings' is needed"),
+        (("--ratings", "movielens:x", "--negatives", "1,zero"), "option 'negatives'"),
+        (("--ratings", "movielens:x", "--max-users", "1"), "option 'max_users'"),
     ],
 )
 def test_mistakes_are_told_and_leave_nothing(

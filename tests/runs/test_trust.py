@@ -384,7 +384,7 @@ def killed_after_writing(emosim: Emosim, file: str, *arguments: str) -> None:
     [
         ("manifest.json", "run --episodes 2 --max-steps 3"),
         ("manifest.json", "train --timesteps 128 --num-envs 4 --n-steps 8 --device cpu"),
-        ("evaluation.json", "evaluate --policies random --user-split test --episodes 2 --max-steps 3 --no-charts"),
+        ("evaluation.json", "evaluate --policies random --user-splits test --episodes 2 --max-steps 3 --no-charts"),
         ("manifest.json", "ablate --study sampling:pairs=10"),
     ],
 )
