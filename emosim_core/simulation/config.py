@@ -185,7 +185,7 @@ class RunConfig(EnvironmentConfig):
         default=16,
         ge=1,
         description="Episodes that are simulated as one batch; changes the speed alone. With a language model the "
-        "default is 8 times the concurrency.",
+        "default is 16 times the concurrency.",
         json_schema_extra={"unit": "episodes"},
     )
     seed: int = Field(default=42, ge=0, le=2**63 - 1, description="Seed of all random numbers.")
@@ -201,7 +201,7 @@ class RunConfig(EnvironmentConfig):
             asked = gateway.get("concurrency") if isinstance(gateway, dict) else getattr(gateway, "concurrency", None)
             if asked is None or isinstance(asked, int):
                 default = GatewayOptions.model_fields["concurrency"].default
-                return {**values, "num_envs": 8 * max(1, default if asked is None else asked)}
+                return {**values, "num_envs": 16 * max(1, default if asked is None else asked)}
         return values
 
 

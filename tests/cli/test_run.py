@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 from emosim_core import DataError, RunError, run
+from emosim_core.llm.gateway import GatewayOptions
+from emosim_core.simulation.config import RunConfig
 
 MOVIES = ("run", "--plugin", "movies")
 
@@ -403,3 +405,10 @@ def test_a_list_with_an_unknown_item_names_file_row_and_field(tmp_path: Path) ->
         run("movies", tmp_path / "r", policy=f"replay:{tmp_path / 'list.csv'}")
     assert (error.value.path, error.value.row, error.value.field) == (str(tmp_path / "list.csv"), 4, "item")
     assert not (tmp_path / "r").exists()
+
+
+def test_a_language_model_has_sixteen_users_for_each_question_at_once() -> None:
+    assert RunConfig(plugin="movies", llm_model="local:m").num_envs == 16 * GatewayOptions().concurrency
+    assert RunConfig(plugin="movies", llm_model="local:m", gateway={"concurrency": 5}).num_envs == 80
+    assert RunConfig(plugin="movies", llm_model="local:m", gateway={"concurrency": 5}, num_envs=3).num_envs == 3
+    assert RunConfig(plugin="movies").num_envs == 16
