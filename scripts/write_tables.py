@@ -3,7 +3,8 @@
 ``python scripts/write_tables.py`` writes; ``--check`` writes nothing, and its status is 1 where something is stale.
 
 A table stands in a page between ``<!-- options of COMMAND: WHICH -->`` and ``<!-- end -->``. WHICH is ``all``, or with
-commas between: ``common`` or ``rare`` options, and sections of the command's help.
+commas between: ``common`` or ``rare`` options, and sections of the command's help. The table of short names stands
+between ``<!-- short names -->`` and ``<!-- end -->``.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pydantic import BaseModel
 
 from emosim_core.cli.fields import GENERAL, FieldOption
 from emosim_core.cli.main import cli
-from emosim_core.hooks.fields import FieldDescription, describe
+from emosim_core.hooks.fields import FieldDescription, describe, field_names
 from emosim_core.simulation.config import EnvironmentConfig, RunConfig
 from emosim_core.studies.grid import AblationConfig
 from emosim_core.studies.validation import ValidationConfig
@@ -33,6 +34,7 @@ MODELS = (EnvironmentConfig, RunConfig, TrainConfig, EvaluationConfig, AblationC
 _TABLE = re.compile(
     r"(?P<head><!-- options of (?P<command>[^:>]+): (?P<which>[^>]+?) -->\n).*?(?P<end><!-- end -->)", re.DOTALL
 )
+_SHORT_NAMES = re.compile(r"(?P<head><!-- short names -->\n).*?(?P<end><!-- end -->)", re.DOTALL)
 
 
 def descriptions() -> str:
@@ -56,7 +58,15 @@ def _lean(one: FieldDescription) -> dict[str, Any]:
 
 def tables(text: str) -> str:
     """A page with its tables of options as they are now."""
-    return _TABLE.sub(lambda match: match["head"] + _table(match["command"], match["which"]) + match["end"], text)
+    text = _TABLE.sub(lambda match: match["head"] + _table(match["command"], match["which"]) + match["end"], text)
+    return _SHORT_NAMES.sub(lambda match: match["head"] + _short_names() + match["end"], text)
+
+
+def _short_names() -> str:
+    """The table of short names: ``max_cost`` stands for ``gateway.max_cost``."""
+    names = {short: path for model in MODELS for short, path in field_names(model).items()}
+    rows = [_line(f"`{short}`", f"`{path}`") for short, path in names.items()]
+    return "\n".join(["| short name | stands for |", "|---|---|", *rows]) + "\n"
 
 
 def _table(name: str, which: str) -> str:

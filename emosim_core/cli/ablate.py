@@ -72,7 +72,7 @@ def ablate(ctx: click.Context, /, **given: Any) -> None:
 
     \b
     emosim ablate --plugin movies --study all
-    emosim ablate --plugin books --items-retrieval last_3,most_similar_3,decay_emotion_3 --num-seeds 3
+    emosim ablate --plugin books --retrieval last_3,decay_emotion_3 --num-seeds 3
     emosim ablate report DIR      the metrics again, from the records alone
     """
     if ctx.invoked_subcommand is not None:
@@ -89,7 +89,7 @@ def ablate(ctx: click.Context, /, **given: Any) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON and nothing else.")
 @click.pass_obj
 def report(obj: dict[str, Any], /, directory: Path, study: str | None, as_json: bool) -> None:
-    """Compute all figures of an ablation again, from its records alone; no rater is asked."""
+    """Compute all metrics of an ablation again, from its records alone; no rater is called."""
     from emosim_core.hooks import Registry
     from emosim_core.studies.ablation import results
     from emosim_core.studies.grid import choices

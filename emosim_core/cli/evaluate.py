@@ -41,7 +41,7 @@ _TABLES = (
 @click.command(cls=SectionedCommand)
 @configuration_options("EvaluationConfig", without=("user_split", "user_order"))
 @place_options("evaluation")
-@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON and nothing else.")
+@click.option("--json", "as_json", is_flag=True, help="Print the metrics as JSON and nothing else.")
 @click.option("--quiet", is_flag=True, help="Print only where the evaluation was written.")
 @click.option("--no-charts", is_flag=True, help="Draw no charts.")
 @click.pass_obj
@@ -53,7 +53,7 @@ def evaluate(obj: dict[str, Any], /, config: Path | None, out: Path | None, resu
 
     \b
     emosim evaluate --plugin movies --policies random,popular,top_rated
-    emosim evaluate --recommenders runs/a,runs/b --policies random,popular,item_knn
+    emosim evaluate --recommenders runs/a,runs/b --policies random,item_knn
     """
     from emosim_core.hooks import Registry
     from emosim_core.training import evaluation

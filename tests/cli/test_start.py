@@ -97,7 +97,15 @@ def test_help_shows_common_options_by_section_and_all_of_them_where_that_is_aske
     for option in ("--embeddings", "--history-length", "--mood.half-life", "--gateway.attempts", "--gateway.max-cost"):
         assert option not in common
         assert option in everything
-    assert max(map(len, common.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    "command", ["run", "log", "train", "evaluate", "ablate", "validate", "users generate", "prompt"]
+)
+def test_help_fits_a_terminal_of_80_columns(quick: Any, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    for option in ("--help", "--help-all"):
+        assert max(map(len, quick(*command.split(), option).out.splitlines())) <= 80
 
 
 @pytest.mark.parametrize(
