@@ -10,8 +10,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from emosim_core.cli.fields import SectionedCommand, field_options
-from emosim_core.cli.options import EPISODE_FIELDS, configuration_options, configured, need_plugin
-from emosim_core.cli.places import new_name
+from emosim_core.cli.options import (
+    EPISODE_FIELDS,
+    command_hint,
+    configuration_options,
+    configured,
+    keyboard,
+    need_plugin,
+    place_options,
+)
+from emosim_core.cli.places import job_place, nothing_begun, resumed_place
 from emosim_core.cli.printing import print_json, print_line
 from emosim_core.cli.stopping import interrupted
 from emosim_core.errors import ConfigurationError
@@ -31,7 +39,7 @@ Estimated = Mapping[str, Any] | None
 @field_options("ValidationConfig")
 @configuration_options("EnvironmentConfig", without=_NOT_OURS)
 @click.option("--yes", is_flag=True, help="Do not ask before model calls.")
-@click.option("--out", type=click.Path(path_type=Path), help="Directory to write to.  [runs/validation-...]")
+@place_options("validation", "runs/validation-...")
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON and nothing else.")
 @click.pass_obj
 def validate(obj: dict[str, Any], /, config: Path | None, **given: Any) -> None:
@@ -46,31 +54,48 @@ def validate(obj: dict[str, Any], /, config: Path | None, **given: Any) -> None:
     from emosim_core.hooks import Registry
     from emosim_core.hooks.fields import by_field
     from emosim_core.hooks.names import checked_options
+    from emosim_core.runs.plain import own_files
+    from emosim_core.runs.trust import confirmed
     from emosim_core.simulation.config import EnvironmentConfig, read_config_file
-    from emosim_core.studies.validation import Validation, ValidationConfig, validation_directory
+    from emosim_core.studies.validation import MODELS, Validation, ValidationConfig, stored_validation
+    from emosim_core.studies.validation_records import RESULTS
 
-    out, as_json, yes = given.pop("out"), given.pop("as_json"), given.pop("yes")
+    out, resume, as_json, yes = (given.pop(name) for name in ("out", "resume", "as_json", "yes"))
     registry = Registry(only=obj["only"])
     written = {} if config is None else by_field(ValidationConfig, read_config_file(EnvironmentConfig, config))
     names = set(ValidationConfig.model_fields) - {"environment"}
-    chosen = {name: value for name, value in written.items() if name in names}
-    chosen |= {name: value for name, value in given.items() if name in names and value is not None}
-    options = {name: value for name, value in given.items() if name not in names}
-    values = configured(EnvironmentConfig, options, {k: v for k, v in written.items() if k not in names})
+    chosen = by_field(ValidationConfig, {name: one for name, one in given.items() if name in names and one is not None})
+    options = {name: one for name, one in given.items() if name not in names}
+    place, stored = resumed_place("validate", out, resume), {}
+    if place is not None:
+        job = job_place("validate", "", out, place)
+        if job.resume:
+            stored = stored_validation(place)
+            own_files(place)
+    values = {**configured(EnvironmentConfig, options, written, stored), **chosen}
+    if place is not None and not job.resume and "plugin" not in values:
+        raise nothing_begun(place)
     need_plugin(values, registry)
-    checked = checked_options(
-        ValidationConfig, {"environment": values, **by_field(ValidationConfig, chosen)}, "validate"
-    )
-    job = validation_directory(out or new_name(f"validation-{values['plugin']}"), numbered=out is None)
+    if place is not None and job.resume:
+        own = {**keyboard(EnvironmentConfig, options, written), **chosen}
+        values = confirmed(place, values, own, stored, MODELS, registry, command_hint(obj, config))
+    environment = {name: one for name, one in values.items() if name not in names}
+    others = {name: one for name, one in values.items() if name in names}
+    checked = checked_options(ValidationConfig, {"environment": environment, **others}, "validate")
+    if place is None:
+        job = job_place("validate", f"validation-{values['plugin']}", out)
     job.check()
 
     from emosim_core.cli.output import console
 
     screen = console(stderr=as_json)
     validation = Validation(checked, registry)
-    _confirm(validation, yes)
-    _announce(screen, validation)
     try:
+        if job.resume:
+            validation.check_resumed(job.path)
+        if not (job.path / RESULTS).exists():
+            _confirm(validation, yes)
+        _announce(screen, validation)
         told = _play(screen, validation, job)
     except KeyboardInterrupt:
         raise interrupted(job) from None

@@ -31,6 +31,7 @@ HARMLESS = "harmless"
 
 _COMPONENTS = {
     "items": "item_loader",
+    "ratings": "item_loader",
     "user_dataset": "user_loader",
     "rater": "rater",
     "raters": "rater",
