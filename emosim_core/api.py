@@ -165,7 +165,7 @@ def ablate(plugin: str, out: str | Path, *, resume: bool = False, jobs: int = 1,
             given must equal it.
         jobs: processes.
         options: the axes of the grid, ``rater``, ``llm_model``, ``llm_rater``, ``items_retrieval`` and ``perturbator``,
-            each one component or a list; ``study``, one or a list; ``seed`` and ``num_seeds``; and fields of
+            each one component or a list; ``studies``, one or a list; ``seed`` and ``num_seeds``; and fields of
             :class:`~emosim_core.EnvironmentConfig` that all variants share.
 
     Returns:
@@ -175,12 +175,14 @@ def ablate(plugin: str, out: str | Path, *, resume: bool = False, jobs: int = 1,
         EmoSimError: an option is wrong, or the directory cannot be used. Jobs that were done are kept.
     """
     from emosim_core.hooks import Registry
+    from emosim_core.hooks.fields import by_field
+    from emosim_core.simulation.config import EnvironmentConfig
     from emosim_core.studies.ablation import Ablation, resumed
     from emosim_core.studies.executor import InThisProcess, Processes
-    from emosim_core.studies.grid import OPTIONS, read_axes, read_grid
+    from emosim_core.studies.grid import OPTIONS, AblationConfig, read_axes, read_grid
 
     registry = Registry()
-    values = {"plugin": plugin, **options}
+    values = by_field(AblationConfig, by_field(EnvironmentConfig, {"plugin": plugin, **options}))
     if resume:
         gateway = values.pop("gateway", {})
         shared = {name: value for name, value in values.items() if name not in OPTIONS.values()}

@@ -10,8 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from emosim_core.cli.options import command_hint, configured, keyboard, need_plugin, rating_options
-from emosim_core.cli.places import job_place, nothing_begun
+from emosim_core.cli.fields import FieldOption, SectionedGroup, field_options
+from emosim_core.cli.options import (
+    EPISODE_FIELDS,
+    command_hint,
+    configuration_options,
+    configured,
+    keyboard,
+    need_plugin,
+    place_options,
+)
+from emosim_core.cli.places import job_place, nothing_begun, resumed_place
 from emosim_core.cli.printing import print_json, print_line
 from emosim_core.cli.stopping import interrupted
 from emosim_core.errors import ConfigurationError
@@ -25,14 +34,14 @@ if TYPE_CHECKING:
     from emosim_core.studies.executor import Executor
     from emosim_core.studies.grid import AblationConfig
 
-_MAY_CHANGE = ("concurrency", "max_cost", "replay", "llm_cache")
-"""Options that may be given anew when an ablation is resumed: they change no rating."""
-
 _GIVEN_AGAIN = (
-    *("config", "study", "items", "user_dataset", "embeddings"),
+    *("items", "user_dataset", "embeddings"),
     *("rater", "llm_model", "llm_rater", "items_retrieval", "perturbator"),
 )
-"""Options that may be given again, as they were, when an ablation is resumed."""
+"""Fields that may be given again, as they were, when an ablation is resumed."""
+
+_GRID = ("studies", "seed", "num_seeds")
+"""Fields of the grid that are options of their own."""
 
 _OWN = {"raters": "rater", "llm_models": "llm_model", "llm_raters": "llm_rater", "perturbators": "perturbator"}
 """Axes of the grid, and the option of each; the file calls them so too."""
@@ -40,43 +49,36 @@ _OWN = {"raters": "rater", "llm_models": "llm_model", "llm_raters": "llm_rater",
 _KEYS = {**_OWN, "retrievals": "items_retrieval"}
 """All axes, and what the file calls each."""
 
-_AGAIN = {
-    **{name: f"--{name.replace('_', '-')}" for name in ("items", "user_dataset", "embeddings")},
-    **{axis: f"--{option.replace('_', '-')}" for axis, option in _OWN.items()},
-    "retrievals": "--items-retrieval",
-    "studies": "--study",
-    "gateway.cache": "--llm-cache",
-}
-"""Options that give a field again."""
 
-
-@click.group(invoke_without_command=True)
-@rating_options
-@click.option("--study", help="Studies with commas between, such as sampling,high_rating.  [all]")
-@click.option("--num-seeds", type=int, help="How many seeds, from --seed on.  [1]")
-@click.option("--seed", type=int, help="The first seed.  [42]")
-@click.option("--jobs", type=click.IntRange(min=1), help="Cells at the same time; 1 with a model.  [one per core]")
-@click.option("--yes", is_flag=True, help="Do not ask before a model is asked that costs money.")
-@click.option("--out", type=click.Path(path_type=Path), help="Directory to write to.  [runs/ablation-...]")
-@click.option("--resume", type=click.Path(path_type=Path), help="Continue the ablation in this directory.")
+@click.group(cls=SectionedGroup, invoke_without_command=True)
+@field_options("AblationConfig")
+@configuration_options("EnvironmentConfig", without=(*EPISODE_FIELDS, "on_failed_rating"))
+@place_options("ablation", "runs/ablation-...")
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    metavar="JOBS",
+    help="Jobs that run at the same time; 1 with a language model.  [one per core]",
+)
+@click.option("--yes", is_flag=True, help="Do not ask before model calls that cost money.")
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON and nothing else.")
 @click.option("--quiet", is_flag=True, help="Print only where the results were written.")
 @click.pass_context
 def ablate(ctx: click.Context, /, **given: Any) -> None:
-    """Study how well simulated people are played.
+    """Run ablation studies over raters, prompts, retrieval strategies and noise.
 
     --rater, --llm-model, --llm-rater, --items-retrieval and --perturbator take several names with commas between;
     every combination meets the same trials. 'emosim plugins' lists the studies.
 
     \b
     emosim ablate --plugin movies --study all
-    emosim ablate --plugin books --items-retrieval last_3,most_similar_3,decay_emotion_3 --num-seeds 3
-    emosim ablate report DIR      the figures again, from the records alone
+    emosim ablate --plugin books --retrieval last_3,decay_emotion_3 --num-seeds 3
+    emosim ablate report DIR      the metrics again, from the records alone
     """
     if ctx.invoked_subcommand is not None:
         wrong = _given(ctx)
         if wrong:
-            raise ConfigurationError(f"emosim ablate {ctx.invoked_subcommand} takes no {wrong[0]}")
+            raise ConfigurationError(f"emosim ablate {ctx.invoked_subcommand} takes no {_spelled(wrong[0])}")
         return
     _ablate(ctx, given)
 
@@ -87,7 +89,7 @@ def ablate(ctx: click.Context, /, **given: Any) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON and nothing else.")
 @click.pass_obj
 def report(obj: dict[str, Any], /, directory: Path, study: str | None, as_json: bool) -> None:
-    """Compute all figures of an ablation again, from its records alone; no rater is asked."""
+    """Compute all metrics of an ablation again, from its records alone; no rater is called."""
     from emosim_core.hooks import Registry
     from emosim_core.studies.ablation import results
     from emosim_core.studies.grid import choices
@@ -102,14 +104,14 @@ def report(obj: dict[str, Any], /, directory: Path, study: str | None, as_json: 
     _show(console(), told, directory)
 
 
-def _given(ctx: click.Context) -> list[str]:
-    """The options that were given on the command line."""
+def _given(ctx: click.Context) -> list[click.Parameter]:
+    """The parameters that were given on the command line."""
     source = click.core.ParameterSource.COMMANDLINE
-    return [
-        option.opts[0]
-        for option in ctx.command.params
-        if option.name and ctx.get_parameter_source(option.name) == source
-    ]
+    return [one for one in ctx.command.params if one.name and ctx.get_parameter_source(one.name) == source]
+
+
+def _spelled(param: click.Parameter) -> str:
+    return param.spelling if isinstance(param, FieldOption) else param.opts[0]
 
 
 def _ablate(ctx: click.Context, given: dict[str, Any]) -> None:
@@ -120,17 +122,20 @@ def _ablate(ctx: click.Context, given: dict[str, Any]) -> None:
     registry = Registry(only=only)
     as_json, quiet, yes, jobs = (given.pop(name) for name in ("as_json", "quiet", "yes", "jobs"))
     out, resume = given.pop("out"), given.pop("resume")
-    job_directory = None if resume is None else job_place("ablate", "", out, resume)
+    place = resumed_place("ablate", out, resume)
+    job_directory = None if place is None else job_place("ablate", "", out, place)
     if job_directory is not None and (job_directory.resume or (given["plugin"] is None and given["config"] is None)):
         if not job_directory.resume:
             raise nothing_begun(job_directory.path)
-        names = ("resume", "yes", "jobs", "json", "quiet", *_MAY_CHANGE, *_GIVEN_AGAIN)
-        allowed = {f"--{name.replace('_', '-')}" for name in names}
-        if wrong := [name for name in _given(ctx) if name not in allowed]:
-            raise ConfigurationError(f"--resume goes on with the grid of {resume}; leave {wrong[0]} out")
-        own = _given_again(given, "--study" in _given(ctx))
-        gateway = {**own.pop("gateway", {}), **_gateway(given)}
-        again = replace(command_hint(ctx.obj, given["config"]), options=_AGAIN, keys=_KEYS)
+        allowed = {"out", "resume", "yes", "jobs", "as_json", "quiet", "config", "studies", *_GIVEN_AGAIN}
+        for param in _given(ctx):
+            if param.name not in allowed and not str(param.name).startswith("gateway."):
+                raise ConfigurationError(f"--resume goes on with the grid of {place}; leave {_spelled(param)} out")
+        own = _given_again(given)
+        gateway = own.pop("gateway", {})
+        hint = command_hint(ctx.obj, given["config"])
+        axes = {axis: hint.options[option] for axis, option in _KEYS.items()}
+        again = replace(hint, options={**hint.options, **axes}, keys=_KEYS)
         ablation = resumed(job_directory, registry, only, gateway, own, again)
     else:
         config = _config(given, registry)
@@ -157,35 +162,41 @@ def _config(given: Mapping[str, Any], registry: Any) -> AblationConfig:
     Raises:
         ConfigurationError: a value is wrong, or no domain is named.
     """
-    from emosim_core.simulation.config import read_toml
+    from emosim_core.simulation.config import EnvironmentConfig
     from emosim_core.studies.grid import read_grid
 
-    options = dict(given)
-    path = options.pop("config")
-    own = {name: options.pop(name) for name in ("study", "seed", "num_seeds")}
-    values = configured(options, {} if path is None else read_toml(path))
+    written = _written(given["config"])
+    options = {name: value for name, value in given.items() if name not in (*_GRID, "config")}
+    values = configured(EnvironmentConfig, options, {name: one for name, one in written.items() if name not in _GRID})
     need_plugin(values, registry)
-    return read_grid({**values, **{name: value for name, value in own.items() if value is not None}})
+    return read_grid({**values, **_grid(written), **_grid(given)})
 
 
-def _given_again(given: Mapping[str, Any], with_studies: bool) -> dict[str, Any]:
+def _written(config: Path | None) -> dict[str, Any]:
+    """What the file says, under the names of the fields: those of the environment and those of the grid."""
+    from emosim_core.hooks.fields import by_field
+    from emosim_core.simulation.config import EnvironmentConfig, read_config_file
+    from emosim_core.studies.grid import AblationConfig
+
+    return {} if config is None else by_field(AblationConfig, read_config_file(EnvironmentConfig, config), str(config))
+
+
+def _grid(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: values[name] for name in _GRID if values.get(name) is not None}
+
+
+def _given_again(given: Mapping[str, Any]) -> dict[str, Any]:
     """What the options and the file say again of an ablation that is resumed, by its fields."""
-    from emosim_core.simulation.config import read_toml
+    from emosim_core.simulation.config import EnvironmentConfig
     from emosim_core.studies.grid import choices
 
-    options = {name: given[name] for name in _GIVEN_AGAIN if name not in ("config", "study")}
-    values = keyboard(options, {} if given["config"] is None else read_toml(given["config"]))
+    options = {name: one for name, one in given.items() if name in _GIVEN_AGAIN or name.startswith("gateway.")}
+    values = keyboard(EnvironmentConfig, options, _written(given["config"]))
     for axis, option in _KEYS.items():
         if option in values:
             values[axis] = choices(values.pop(option))
-    return {**values, "studies": choices(given["study"])} if with_studies else values
-
-
-def _gateway(given: Mapping[str, Any]) -> dict[str, Any]:
-    values = {name: given[name] for name in _MAY_CHANGE if given[name] is not None}
-    if "llm_cache" in values:
-        values["cache"] = str(values.pop("llm_cache"))
-    return values
+    studies = given["studies"] if given["studies"] is not None else values.get("studies")
+    return values if studies is None else {**values, "studies": choices(studies)}
 
 
 def _executor(ablation: Ablation, jobs: int | None) -> Executor:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from emosim_core.cli.options import command_hint
+from emosim_core.cli.options import command_hint, read_written
 from emosim_core.cli.printing import print_line
 
 if TYPE_CHECKING:
@@ -43,10 +43,11 @@ def export(
     reinforcement learning, with the observations of the environment.
     """
     from emosim_core.hooks import Registry
-    from emosim_core.simulation.config import read_toml
+    from emosim_core.simulation.config import RunConfig
     from emosim_core.training import export as exporting
 
-    given, again = None if config is None else read_toml(config), replace(command_hint(obj, config), options={})
+    given = None if config is None else read_written(RunConfig, config)
+    again = replace(command_hint(obj, config), options={})
     print_line(told(exporting.export(runs, out, format, dataset_id, Registry(only=obj["only"]), given, again)))
 
 

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from emosim_core.cli.options import command_hint, configured, environment_options, keyboard, need_plugin
-from emosim_core.cli.places import job_place, nothing_begun
+from emosim_core.cli.fields import SectionedCommand
+from emosim_core.cli.options import (
+    command_hint,
+    configuration_options,
+    configured,
+    keyboard,
+    need_plugin,
+    place_options,
+    read_written,
+)
+from emosim_core.cli.places import job_place, nothing_begun, resumed_place
 from emosim_core.cli.printing import print_json, print_line
 from emosim_core.cli.stopping import interrupted
 
@@ -18,8 +26,6 @@ if TYPE_CHECKING:
     from emosim_core.runs.job import JobDirectory
     from emosim_core.training.evaluation import Progress
     from emosim_core.training.metrics import Estimate, Metric
-
-_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 _WIDTH = 110
 """Columns that the tables need; where nobody looks at a screen, they get them."""
@@ -32,53 +38,35 @@ _TABLES = (
 """Metrics in the tables of the screen: the first two groups in one table, the third in another."""
 
 
-def _own_users(command: _Command) -> _Command:
-    """Leave out the options of an environment that say who is met: an evaluation meets groups, each in order."""
-    parameters: list[click.Parameter] = command.__click_params__  # type: ignore[attr-defined]
-    parameters[:] = [one for one in parameters if one.name not in ("user_split", "user_order")]
-    return command
-
-
-@click.command()
-@click.option("--recommenders", multiple=True, help="Directories of trained recommenders, with commas between.")
-@click.option("--policies", multiple=True, help="Other recommenders, with commas between, such as random,popular.")
-@click.option("--user-splits", help="Users to measure on: train, test, all; with commas.  [train,test]")
-@click.option("--episodes", type=int, help="Sessions of each recommender with each group.  [240]")
-@click.option("--seed", type=int, help="Seed of everything random; not that of a training.  [1042]")
-@click.option("--logs", multiple=True, help="Runs for recommenders that learn from logs.  [simulated]")
-@click.option("--num-envs", type=int, help="Sessions side by side; with a model, 16 x --concurrency.  [16]")
-@click.option("--resamples", type=int, help="Resamples of the people for the intervals.  [2000]")
-@_own_users
-@environment_options
-@click.option("--out", type=click.Path(path_type=Path), help="Directory of the evaluation.  [runs/...]")
-@click.option("--resume", type=click.Path(path_type=Path), help="Continue the evaluation in this directory.")
-@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON and nothing else.")
+@click.command(cls=SectionedCommand)
+@configuration_options("EvaluationConfig", without=("user_split", "user_order"))
+@place_options("evaluation")
+@click.option("--json", "as_json", is_flag=True, help="Print the metrics as JSON and nothing else.")
 @click.option("--quiet", is_flag=True, help="Print only where the evaluation was written.")
-@click.option("--no-charts", is_flag=True, help="Draw no plots.")
+@click.option("--no-charts", is_flag=True, help="Draw no charts.")
 @click.pass_obj
-def evaluate(obj: dict[str, Any], /, config: Path | None, out: Path | None, resume: Path | None, **given: Any) -> None:
-    """Compare recommenders on the same people, in the same sessions.
+def evaluate(obj: dict[str, Any], /, config: Path | None, out: Path | None, resume: str | None, **given: Any) -> None:
+    """Compare recommenders on the same users, in the same episodes.
 
-    Trained recommenders (--recommenders) and any others (--policies) meet known people and new ones, whom no
-    recommender has learned from. Intervals are of 95 %, by bootstrap over people.
+    Trained recommenders (--recommenders) and any others (--policies) meet the train users and the test users, whom no
+    recommender has learned from. Intervals are 95 % intervals, by bootstrap over users.
 
     \b
     emosim evaluate --plugin movies --policies random,popular,top_rated
-    emosim evaluate --recommenders runs/a,runs/b --policies random,popular,item_knn
+    emosim evaluate --recommenders runs/a,runs/b --policies random,item_knn
     """
     from emosim_core.hooks import Registry
-    from emosim_core.simulation.config import read_toml
     from emosim_core.training import evaluation
-    from emosim_core.training.evaluation_plan import with_lists, with_user_splits
+    from emosim_core.training.evaluation_plan import EvaluationConfig, with_user_splits
     from emosim_core.training.evaluation_results import RESULTS
 
     as_json, quiet, no_charts = (given.pop(name) for name in ("as_json", "quiet", "no_charts"))
-    given = _listed(given)
-    written = {} if config is None else with_lists(with_user_splits(read_toml(config)))
-    own = keyboard(given, written)
-    resumed = None if resume is None else job_place("evaluate", "", out, resume, begun=RESULTS)
-    source, resuming = resume or Path(), resumed is not None and resumed.resume
-    values = configured(given, {**evaluation.base_values(own, source, resuming), **written})
+    written = with_user_splits(read_written(EvaluationConfig, config))
+    own = keyboard(EvaluationConfig, given, written)
+    place = resumed_place("evaluate", out, resume)
+    resumed = None if place is None else job_place("evaluate", "", out, place, begun=RESULTS)
+    source, resuming = place or Path(), resumed is not None and resumed.resume
+    values = configured(EvaluationConfig, given, written, evaluation.base_values(own, source, resuming))
     if resumed is not None and not resuming and "plugin" not in values:
         raise nothing_begun(resumed.path)
     registry = Registry(only=obj["only"])
@@ -97,17 +85,6 @@ def evaluate(obj: dict[str, Any], /, config: Path | None, out: Path | None, resu
         print_line(str(directory))
     else:
         _tell(results, directory, charts=not no_charts)
-
-
-def _listed(given: dict[str, Any]) -> dict[str, Any]:
-    """Options that may be given several times, as lists; those that were not given, as None."""
-    from emosim_core.training.evaluation_plan import split_names, split_policies
-
-    lists = {"recommenders": split_names, "logs": split_names, "policies": split_policies}
-    return {
-        name: ([one for text in value for one in lists[name](text)] or None) if name in lists else value
-        for name, value in given.items()
-    }
 
 
 def _play(values: dict[str, Any], job: JobDirectory, options: dict[str, Any], silent: bool) -> dict[str, Any]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
 import click
 
 from emosim_core.cli.data import FORMATS, told
+from emosim_core.cli.fields import SectionedCommand
 from emosim_core.cli.places import new_name
 from emosim_core.cli.printing import print_line
 from emosim_core.cli.run import run_options, simulate, tell_end
@@ -22,8 +22,8 @@ DEFAULTS = {"episodes": 1000, "user_split": "train"}
 _SUFFIXES = {"parquet": ".parquet", "csv": ".csv", "minari": "-minari"}
 
 
-@click.command()
-@run_options
+@click.command(cls=SectionedCommand)
+@run_options(DEFAULTS)
 @click.option("--format", type=FORMATS, help="Write the interactions in this format too.")
 @click.option("--export", type=click.Path(path_type=Path), help="Where to write them.  [beside the run]")
 @click.option("--dataset-id", help="Minari's name of the data set.  [emosim/PLUGIN/POLICY-v0]")
@@ -42,7 +42,7 @@ def log(
 ) -> None:
     """Make logged interactions for recommenders to learn from.
 
-    This is 'emosim run' with 1,000 sessions of known people; the new people are kept for measuring.
+    This is 'emosim run' with 1,000 episodes of train users; the test users are held out.
     With --format, the interactions are written as 'emosim data export' writes them.
     """
     if format is None:
@@ -80,8 +80,3 @@ def log(
 
 def _beside(directory: Path, format: str) -> Path:
     return directory.with_name(directory.name + _SUFFIXES[format])
-
-
-for _option in log.params:
-    if isinstance(_option, click.Option) and _option.help and _option.name in DEFAULTS:
-        _option.help = re.sub(r"\[.*\]$", f"[{DEFAULTS[_option.name]}]", _option.help)

@@ -1,95 +1,83 @@
-"""Options that describe an environment: the same for every command that simulates people."""
+"""What every command that is configured has in common: its options, and how they meet files and earlier jobs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from emosim_core.cli.fields import FieldOption, field_options
+from emosim_core.cli.places import NEWEST
 from emosim_core.errors import ConfigurationError
 from emosim_core.runs.typed import typed
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from emosim_core.hooks import Registry
     from emosim_core.runs.trust import CommandHint
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
-_IN_TABLES = {
-    "concurrency": ("gateway", "concurrency"),
-    "max_cost": ("gateway", "max_cost"),
-    "replay": ("gateway", "replay"),
-    "llm_cache": ("gateway", "cache"),
-    "explain": ("llm", "explain"),
-}
-"""Options of the commands that stand in a table of the configuration."""
-
-_OPTIONS = (
-    click.option("--plugin", help="Domain to simulate, such as movies."),
-    click.option("--items", help="Where items come from, such as sample, movielens:PATH or csv:PATH."),
-    click.option("--user-dataset", "--users", help="Who is simulated, such as sampled, basic, detailed or csv:PATH."),
-    click.option("--embeddings", help="For items without one: auto, lexical or sentence-transformers:MODEL."),
-    click.option("--rater", help="Who answers for a person.  [rule_based]"),
-    click.option("--llm-model", help="Language model to ask, such as deepseek-chat."),
-    click.option("--llm-rater", help="Prompt strategy of the language model.  [0Shot_cotlite_our]"),
-    click.option("--concurrency", type=int, help="Most questions to the model at the same time.  [32]"),
-    click.option("--max-cost", type=float, help="Stop when the model has cost this much."),
-    click.option("--replay/--no-replay", default=None, help="Use answers that are kept from before, and ask nothing."),
-    click.option("--llm-cache", type=click.Path(path_type=Path), help="File that the model's answers are kept in."),
-    click.option("--explain", is_flag=True, default=None, help="Keep the model's reasons."),
-    click.option(
-        "--on-failed-rating",
-        type=click.Choice(["raise", "skip"]),
-        help="When the model gives no rating: end with an error, or leave the item out.  [raise]",
-    ),
-    click.option("--items-retrieval", help="Which memories matter for an item.  [decay_emotion_3]"),
-    click.option("--perturbator", help="Noise on the ratings.  [none]"),
-    click.option("--selector", help="What of a slate is consumed.  [greedy]"),
-    click.option("--reward-shaping", help="From ratings to rewards, and when people leave.  [churn_satisfaction]"),
-    click.option("--user-order", type=click.Choice(["random", "sequential"]), help="Order of the people.  [random]"),
-    click.option(
-        "--user-split", type=click.Choice(["all", "train", "test"]), help="Everyone, or one side of the split.  [all]"
-    ),
-    click.option("--test-fraction", type=float, help="Share of the people that are new.  [0.2]"),
-    click.option("--max-steps", type=int, help="Steps after which a session is cut off.  [50]"),
-    click.option("--slate", type=int, help="Items proposed in one step.  [1]"),
-    click.option("--p-interrupt", type=float, help="Probability per step that something interrupts.  [0]"),
-    click.option("--keep-memory", is_flag=True, default=None, help="People remember their earlier sessions."),
-    click.option(
-        "--config", type=click.Path(path_type=Path), help="TOML file with any of these, and options of components."
-    ),
+EPISODE_FIELDS = frozenset(
+    {
+        *("selector", "reward_shaping", "user_order", "max_steps", "slate", "p_interrupt", "keep_memory"),
+        *("history_length", "observe_consumed"),
+    }
 )
+"""Fields of an environment that decide how episodes go; they mean nothing where users rate without episodes."""
+
+_MODEL_TABLES = ("gateway", "llm")
+"""Tables of the configuration that are about a language model."""
 
 
-def environment_options(command: _Command) -> _Command:
-    """Give a command the options of an environment, and ``--config``."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+def configuration_options(
+    model: str, *, without: Collection[str] = (), defaults: Mapping[str, Any] | None = None
+) -> Callable[[_Command], _Command]:
+    """Give a command the options of a configuration, and ``--config``.
+
+    Args:
+        model: name of the configuration's class.
+        without: fields that are no options of the command.
+        defaults: defaults that differ from those of the configuration, by field.
+    """
+
+    def decorate(command: _Command) -> _Command:
+        config = click.option(
+            "--config", type=click.Path(path_type=Path), help="TOML file with any of these, and options of components."
+        )
+        return field_options(model, without=without, defaults=defaults)(config(command))
+
+    return decorate
 
 
-_EPISODE_OPTIONS = {"selector", "reward_shaping", "user_order", "max_steps", "slate", "p_interrupt", "keep_memory"}
-"""Options that say how sessions go."""
+def place_options(what: str, out: str = "runs/...") -> Callable[[_Command], _Command]:
+    """Give a command ``--out`` and ``--resume``.
 
+    Args:
+        what: what it makes, such as ``"run"``.
+        out: the default of ``--out``, in words.
+    """
 
-def rating_options(command: _Command) -> _Command:
-    """Give a command the options of an environment in which people rate, but no session goes on; and ``--config``."""
-    before: list[click.Parameter] = list(getattr(command, "__click_params__", []))
-    command = environment_options(command)
-    params: list[click.Parameter] = command.__click_params__  # type: ignore[attr-defined]
-    params[:] = [one for one in params if one in before or one.name not in _EPISODE_OPTIONS]
-    return command
+    def decorate(command: _Command) -> _Command:
+        command = click.option(
+            "--resume",
+            is_flag=False,
+            flag_value=NEWEST,
+            metavar="[DIR]",
+            help=f"Continue the {what} in DIR; without DIR, the one in --out, or the newest in runs/.",
+        )(command)
+        return click.option("--out", type=click.Path(path_type=Path), help=f"Directory of the {what}.  [{out}]")(
+            command
+        )
 
-
-def keyboard(given: Mapping[str, Any], written: Mapping[str, Any]) -> dict[str, Any]:
-    """What the user gave alone: options of the command line over those of a TOML file."""
-    return _over(given, written)[0]
+    return decorate
 
 
 def command_hint(obj: Mapping[str, Any], config: Path | None) -> CommandHint:
-    """How a command is given again, with more options than it was given.
+    """How the command that is going on is given again, with more options than it was given.
 
     Args:
         obj: the context's object; holds the command as it was typed.
@@ -97,38 +85,72 @@ def command_hint(obj: Mapping[str, Any], config: Path | None) -> CommandHint:
     """
     from emosim_core.runs.trust import CommandHint
 
-    return CommandHint(typed(*obj["typed"][1:]), config=config)
+    params = click.get_current_context().command.params
+    options = {str(one.name): one.spelling for one in params if isinstance(one, FieldOption)}
+    return CommandHint(typed(*obj["typed"][1:]), options, config=config)
 
 
-def configured(given: Mapping[str, Any], written: Mapping[str, Any]) -> dict[str, Any]:
-    """Values of a configuration: options of the command line over those that a file or an earlier run holds.
+def read_written(model: type[BaseModel], config: Path | None) -> dict[str, Any]:
+    """The values of ``--config``, under the names of their fields; none where there is no such file."""
+    from emosim_core.simulation.config import read_config_file
+
+    return {} if config is None else read_config_file(model, config)
+
+
+def keyboard(model: type[BaseModel], given: Mapping[str, Any], written: Mapping[str, Any]) -> dict[str, Any]:
+    """What the user gave: options of the command line over a TOML file.
 
     Args:
-        given: options by the name of their parameter; None where not given.
-        written: what a TOML file or a manifest says.
+        model: the configuration.
+        given: options by the path of their field; None where not given.
+        written: what the file says, under the names of the fields.
+    """
+    from emosim_core.hooks.fields import over
+
+    return over(model, _options(model, given), written)
+
+
+def configured(
+    model: type[BaseModel], given: Mapping[str, Any], written: Mapping[str, Any], base: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Values of a configuration: options of the command line over a TOML file over those of an earlier job.
+
+    Args:
+        model: the configuration.
+        given: options by the path of their field; None where not given.
+        written: what the file says, under the names of the fields.
+        base: what holds where neither says anything.
 
     Raises:
         ConfigurationError: an option is about a language model and none is named.
     """
-    values, changed = _over(given, written)
-    if changed and values.get("llm_model") is None:
-        raise ConfigurationError(f"--{changed[0].replace('_', '-')} needs a language model: give --llm-model too")
+    from emosim_core.hooks.fields import over
+
+    options, below = _options(model, given), over(model, written, base or {})
+    values = over(model, options, below)
+    if values.get("llm_model") is None:
+        for table in _MODEL_TABLES:
+            for key, value in options.get(table, {}).items():
+                if value != below.get(table, {}).get(key):
+                    raise ConfigurationError(
+                        f"{_spelling(f'{table}.{key}')} needs a language model: give --llm-model too"
+                    )
     return values
 
 
-def _over(given: Mapping[str, Any], written: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Options of the command line over values, and the names of those that stand in a table and change it."""
-    options = {name: value for name, value in given.items() if value is not None}
-    in_tables = {name: options.pop(name) for name in _IN_TABLES if name in options}
-    values = {**written, **options}
-    changed = []
-    for name, value in in_tables.items():
-        table, key = _IN_TABLES[name]
-        new = str(value) if isinstance(value, Path) else value
-        if new != written.get(table, {}).get(key):
-            changed.append(name)
-        values[table] = {**values.get(table, {}), key: new}
-    return values, changed
+def _options(model: type[BaseModel], given: Mapping[str, Any]) -> dict[str, Any]:
+    from emosim_core.hooks.fields import by_field
+
+    chosen = {
+        name: str(value) if isinstance(value, Path) else value for name, value in given.items() if value is not None
+    }
+    return by_field(model, chosen, "command line")
+
+
+def _spelling(path: str) -> str:
+    """The option of the command that is going on which gives a field."""
+    params = click.get_current_context().command.params
+    return next(one.spelling for one in params if isinstance(one, FieldOption) and one.name == path)
 
 
 def need_plugin(values: Mapping[str, Any], registry: Registry) -> None:

@@ -14,6 +14,18 @@ if TYPE_CHECKING:
 
 _MANIFEST = "manifest.json"
 
+NEWEST = "(newest)"
+"""What ``--resume`` holds where it names no directory."""
+
+_MADE = {
+    "run": "run",
+    "train": "training",
+    "evaluate": "evaluation",
+    "ablate": "ablation",
+    "validate": "validation",
+}
+"""What each command makes."""
+
 
 def job_place(
     command: str, stem: str, out: Path | None, resume: Path | None = None, *, begun: str = _MANIFEST
@@ -39,6 +51,31 @@ def job_place(
     if out is not None:
         return JobDirectory(out, command, begun=begun)
     return JobDirectory(new_name(stem), command, numbered=True, begun=begun)
+
+
+def resumed_place(command: str, out: Path | None, resume: str | None) -> Path | None:
+    """The directory that ``--resume`` means: the one it names, else that of ``--out``, else the newest in ``runs/``.
+
+    Args:
+        command: the command that resumes it.
+        out: the directory of ``--out``, if one was given.
+        resume: what ``--resume`` holds; None where it was not given.
+
+    Raises:
+        ConfigurationError: there is nothing in ``runs/`` that the command has made.
+        RunError: a newer manifest there is not JSON.
+    """
+    from emosim_core.runs.records import newest_of
+
+    if resume is None or resume != NEWEST:
+        return None if resume is None else Path(resume)
+    if out is not None:
+        return out
+    runs = Path("runs")
+    found = newest_of(runs, command)
+    if found is None:
+        raise ConfigurationError(f"there is no {_MADE[command]} in {runs}/ to resume; name its directory: --resume DIR")
+    return found
 
 
 def new_name(stem: str) -> Path:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from emosim_core.cli.fields import SectionedCommand, field_options
+from emosim_core.cli.options import need_plugin
 from emosim_core.cli.printing import print_json, print_line
 from emosim_core.errors import ConfigurationError
 
@@ -19,37 +21,30 @@ CHARACTERS_PER_TOKEN = 4
 """What a token of English text takes on average; models differ."""
 
 
-@click.command()
-@click.option("--plugin", required=True, help="Domain, such as movies.")
-@click.option("--llm-rater", help="Prompt strategy.  [0Shot_cotlite_our]")
-@click.option("--user", required=True, help="The person: an id, or an index from 0.")
-@click.option("--item", required=True, help="The item: an id, or an index from 0.")
-@click.option("--items", "source", help="Where items come from, such as sample or csv:PATH.")
-@click.option("--user-dataset", "--users", help="Who is simulated, such as sampled or csv:PATH.")
-@click.option("--embeddings", help="For items without one: auto, lexical or sentence-transformers:MODEL.")
-@click.option("--items-retrieval", help="Which memories matter for the item.  [decay_emotion_3]")
-@click.option("--history", default="", help="What was consumed before, oldest first, as ITEM=RATING,ITEM=RATING.")
-@click.option("--mood", help="Valence in -1 to 1 and arousal in 0 to 1, as 0.2,0.6.  [where the person's mood rests]")
-@click.option("--times", type=click.IntRange(min=0), help="How often the item was consumed.  [as in --history]")
-@click.option("--json", "as_json", is_flag=True, help="Print the question as JSON and nothing else.")
+_FIELDS = ("plugin", "items", "user_dataset", "embeddings", "llm_rater", "items_retrieval")
+
+
+@click.command(cls=SectionedCommand)
+@click.option("--user", required=True, help="User: an id, or an index from 0.")
+@click.option("--item", required=True, help="Item: an id, or an index from 0.")
+@click.option("--history", default="", help="Consumed items before, oldest first, as ITEM=RATING,ITEM=RATING.")
+@click.option("--mood", help="Valence in -1 to 1 and arousal in 0 to 1, as 0.2,0.6.  [the user's baseline]")
+@click.option("--times", type=click.IntRange(min=0), help="Times the item was consumed before.  [as in --history]")
+@field_options("EnvironmentConfig", only=_FIELDS)
+@click.option("--json", "as_json", is_flag=True, help="Print the prompt as JSON and nothing else.")
 @click.pass_obj
 def prompt(
     obj: dict[str, Any],
     /,
-    plugin: str,
-    llm_rater: str | None,
     user: str,
     item: str,
-    source: str | None,
-    user_dataset: str | None,
-    embeddings: str | None,
-    items_retrieval: str | None,
     history: str,
     mood: str | None,
     times: int | None,
     as_json: bool,
+    **given: Any,
 ) -> None:
-    """Print exactly what a language model would be asked about one person and item. No model is asked.
+    """Print the exact prompt for one user and item. No model is called.
 
     Ratings in --history are on the domain's scale.
     """
@@ -58,14 +53,11 @@ def prompt(
     from emosim_core.simulation.assembly import assemble, build
     from emosim_core.simulation.config import DEFAULT_LLM_RATER, EnvironmentConfig
 
-    given = {
-        "items": source,
-        "user_dataset": user_dataset,
-        "embeddings": embeddings,
-        "items_retrieval": items_retrieval,
-    }
     registry = Registry(only=obj["only"])
-    config = EnvironmentConfig(plugin=plugin, **{key: value for key, value in given.items() if value is not None})
+    llm_rater = given.pop("llm_rater")
+    values = {name: value for name, value in given.items() if value is not None}
+    need_plugin(values, registry)
+    config = EnvironmentConfig(**values)
     world = assemble(config, registry)
     strategy: PromptStrategy = build(
         registry.resolve("prompt_strategy", DEFAULT_LLM_RATER if llm_rater is None else llm_rater, world.domain.name),

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from emosim_core.cli.options import command_hint
+from emosim_core.cli.options import command_hint, read_written
 from emosim_core.cli.printing import print_line
 
 
@@ -44,7 +44,7 @@ def report(
     """
     from emosim_core.hooks import Registry
     from emosim_core.reports.make import write_report
-    from emosim_core.simulation.config import read_toml
+    from emosim_core.simulation.config import RunConfig
 
     written = write_report(
         directory,
@@ -52,7 +52,7 @@ def report(
         charts=charts,
         prompts=prompts,
         registry=Registry(only=obj["only"]),
-        given=None if config is None else read_toml(config),
+        given=None if config is None else read_written(RunConfig, config),
         again=replace(command_hint(obj, config), options={}),
     )
     if quiet:

@@ -8,11 +8,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
-from emosim_core.cli.options import command_hint, configured, environment_options, keyboard, need_plugin
-from emosim_core.cli.places import job_place, nothing_begun
+from emosim_core.cli.fields import SectionedCommand
+from emosim_core.cli.options import (
+    command_hint,
+    configuration_options,
+    configured,
+    keyboard,
+    need_plugin,
+    place_options,
+    read_written,
+)
+from emosim_core.cli.places import job_place, nothing_begun, resumed_place
 from emosim_core.cli.printing import print_json, print_line
 from emosim_core.cli.stopping import interrupted
-from emosim_core.errors import ConfigurationError
 from emosim_core.runs.typed import typed
 
 if TYPE_CHECKING:
@@ -21,42 +29,27 @@ if TYPE_CHECKING:
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
-_NEWEST = "(newest)"
+
+def run_options(defaults: Mapping[str, Any] | None = None) -> Callable[[_Command], _Command]:
+    """Give a command the options of a run: its recommender, its environment, and where it goes.
+
+    Args:
+        defaults: defaults that differ from those of a run, by field.
+    """
+
+    def decorate(command: _Command) -> _Command:
+        return configuration_options("RunConfig", defaults=defaults)(place_options("run")(command))
+
+    return decorate
 
 
-_OPTIONS = (
-    click.option("--policy", help="The recommender: random, popular, top_rated, similar_to_liked, ...  [random]"),
-    click.option("--episodes", type=int, help="Sessions to simulate.  [100]"),
-    click.option(
-        "--num-envs",
-        type=int,
-        help="Sessions side by side; changes only the speed. With a model, 16 x --concurrency.  [16]",
-    ),
-    click.option("--seed", type=int, help="Seed of everything random.  [42]"),
-    click.option("--out", type=click.Path(path_type=Path), help="Directory of the run.  [runs/...]"),
-    click.option(
-        "--resume",
-        is_flag=False,
-        flag_value=_NEWEST,
-        help="Continue the run in this directory, or in --out, or the newest.",
-    ),
-)
-
-
-def run_options(command: _Command) -> _Command:
-    """Give a command the options of a run: its environment, its recommender, and where it goes."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return environment_options(command)
-
-
-@click.command()
-@run_options
+@click.command(cls=SectionedCommand)
+@run_options()
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON and nothing else.")
 @click.option("--quiet", is_flag=True, help="Print only where the run was written.")
 @click.pass_obj
 def run(obj: dict[str, Any], /, as_json: bool, quiet: bool, **given: Any) -> None:
-    """Simulate sessions of a recommender with simulated people.
+    """Simulate episodes of a recommender with simulated users.
 
     A component is named as in decay_emotion_3, decay_emotion:k=5,time_decay=0.3 or csv:PATH;
     'emosim plugins' lists all of them. Nothing but a language model needs a key or a network.
@@ -101,24 +94,24 @@ def simulate(
     from emosim_core.runs.records import SUMMARY, read_records, read_summary, stored_config
     from emosim_core.runs.runner import Run
     from emosim_core.runs.trust import confirmed
-    from emosim_core.simulation.config import RunConfig, read_config, read_toml
+    from emosim_core.simulation.config import RunConfig, read_config
 
     given = dict(given)
     config, out, resume = given.pop("config"), given.pop("out"), given.pop("resume")
     registry = Registry(only=obj["only"])
-    written = {} if config is None else read_toml(config)
+    written = read_written(RunConfig, config)
     stem = str(given["plugin"] or written.get("plugin", "run"))
-    job = job_place("run", stem, out, _resumed(out, resume))
+    job = job_place("run", stem, out, resumed_place("run", out, resume))
     stored: dict[str, Any] = {}
     if job.resume:
         stored = stored_config(job.path, "run")
         own_files(job.path)
-    values = configured(given, {**(defaults or {}), **stored, **written})
+    values = configured(RunConfig, given, written, {**(defaults or {}), **stored})
     if resume is not None and not job.resume and "plugin" not in values:
         raise nothing_begun(job.path)
     need_plugin(values, registry)
     if job.resume:
-        own, again = keyboard(given, written), command_hint(obj, config)
+        own, again = keyboard(RunConfig, given, written), command_hint(obj, config)
         values = confirmed(job.path, values, own, stored, (RunConfig,), registry, again)
     if values == stored and (job.path / SUMMARY).exists():
         summary = read_summary(job.path)
@@ -132,22 +125,6 @@ def simulate(
         return CompletedRun(_play(Run(checked, job, registry=registry), silent), job.path, before=False, config=values)
     except KeyboardInterrupt:
         raise interrupted(job) from None
-
-
-def _resumed(out: Path | None, resume: str | None) -> Path | None:
-    """The directory that ``--resume`` means: the one it names, else that of ``--out``, else the newest run."""
-    from emosim_core.runs.records import made_by
-
-    if resume is None or resume != _NEWEST:
-        return None if resume is None else Path(resume)
-    if out is not None:
-        return out
-    runs = Path("runs")
-    manifests = sorted(runs.glob("*/manifest.json"), key=lambda path: path.stat().st_mtime)
-    newest = next((path.parent for path in reversed(manifests) if made_by(path.parent, "run")), None)
-    if newest is None:
-        raise ConfigurationError(f"there is no run in {runs}/ to resume; name its directory: --resume DIR")
-    return newest
 
 
 def _play(simulation: Run, silent: bool) -> dict[str, Any]:

@@ -7,8 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from emosim_core.cli.options import command_hint, configured, environment_options, keyboard, need_plugin
-from emosim_core.cli.places import job_place, nothing_begun
+from emosim_core.cli.fields import SectionedCommand
+from emosim_core.cli.options import (
+    command_hint,
+    configuration_options,
+    configured,
+    keyboard,
+    need_plugin,
+    place_options,
+    read_written,
+)
+from emosim_core.cli.places import job_place, nothing_begun, resumed_place
 from emosim_core.cli.printing import print_json, print_line
 from emosim_core.cli.stopping import interrupted
 from emosim_core.runs.typed import typed
@@ -18,62 +27,45 @@ if TYPE_CHECKING:
     from emosim_core.training.trainer import Training
 
 
-@click.command()
-@environment_options
-@click.option("--algo", help="a2c, ppo, dqn, trpo or maskable_ppo.  [a2c]")
-@click.option("--policy-net", help="cf: an embedding of each person; mlp: traits, mood and history.  [cf]")
-@click.option("--timesteps", type=int, help="Steps to train, over all environments.  [100000]")
-@click.option("--num-envs", type=int, help="Environments that are stepped as one batch.  [64]")
-@click.option("--seed", type=int, help="Seed of everything random.  [42]")
-@click.option("--device", help="Where the network is: auto, cpu or cuda.  [auto]")
-@click.option("--gamma", type=float, help="Discount of later rewards.  [0.975]")
-@click.option("--embedding-dim", type=int, help="Size of a person's embedding.  [32]")
-@click.option(
-    "--learning-rate", type=float, help="Learning rate in the beginning; falls to a tenth.  [the algorithm's]"
-)
-@click.option("--n-steps", type=int, help="Steps of each environment between updates.  [the algorithm's]")
-@click.option("--eval-every", type=int, help="Steps between evaluations on held-out sessions; 0 for none.  [0]")
-@click.option("--checkpoint-every", type=int, help="Steps between checkpoints.  [25000]")
-@click.option("--track", help="Send the curves to tensorboard, wandb or wandb-offline; several with commas.")
-@click.option("--out", type=click.Path(path_type=Path), help="Directory of the training.  [runs/...]")
-@click.option("--resume", type=click.Path(path_type=Path), help="Continue the training in this directory.")
+@click.command(cls=SectionedCommand)
+@configuration_options("TrainConfig")
+@place_options("training")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON and nothing else.")
 @click.option("--quiet", is_flag=True, help="Print only where the training was written.")
 @click.pass_obj
 def train(obj: dict[str, Any], /, as_json: bool, quiet: bool, **given: Any) -> None:
-    """Train a recommender on simulated people.
+    """Train a recommender on simulated users.
 
-    The environment has the options of 'emosim run'. Items that were consumed are never proposed again.
-    What is left behind can be measured with 'emosim evaluate --recommenders DIR', asked with 'emosim recommend
-    DIR', and run with 'emosim run --policy trained:DIR'.
+    The environment has the options of 'emosim run'. Consumed items are never recommended again. Measure a training
+    with 'emosim evaluate --recommenders DIR', get recommendations with 'emosim recommend DIR', and run it with
+    'emosim run --policy trained:DIR'.
     """
     from emosim_core.hooks import Registry
     from emosim_core.runs.plain import own_files
     from emosim_core.runs.reading import read_object
     from emosim_core.runs.records import SUMMARY, stored_config
     from emosim_core.runs.trust import confirmed
-    from emosim_core.simulation.config import read_config, read_toml
+    from emosim_core.simulation.config import read_config
     from emosim_core.training.config import TrainConfig
     from emosim_core.training.curves import SUMMARY as TRAINED
     from emosim_core.training.trainer import Training
 
-    config, out, resume = given.pop("config"), given.pop("out"), given.pop("resume")
-    if given["track"] is not None:
-        given["track"] = [name.strip() for name in given["track"].split(",") if name.strip()]
+    config, out, resumed = given.pop("config"), given.pop("out"), given.pop("resume")
     registry = Registry(only=obj["only"])
-    written = {} if config is None else read_toml(config)
+    written = read_written(TrainConfig, config)
     stored: dict[str, Any] = {}
+    resume = resumed_place("train", out, resumed)
     if resume is not None:
         job = job_place("train", "", out, resume)
         if job.resume:
             stored = stored_config(resume, "train")
             own_files(resume)
-    values = configured(given, {**stored, **written})
+    values = configured(TrainConfig, given, written, stored)
     if resume is not None and not job.resume and "plugin" not in values:
         raise nothing_begun(job.path)
     need_plugin(values, registry)
     if resume is not None and job.resume:
-        own, again = keyboard(given, written), command_hint(obj, config)
+        own, again = keyboard(TrainConfig, given, written), command_hint(obj, config)
         values = confirmed(resume, values, own, stored, (TrainConfig,), registry, again)
     checked = read_config(TrainConfig, values, "train" if config is None else str(config))
     if resume is None:

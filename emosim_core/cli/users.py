@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from emosim_core.cli.fields import SectionedCommand, field_options
+from emosim_core.cli.options import configured, need_plugin
 from emosim_core.cli.printing import print_line
 from emosim_core.errors import ConfigurationError, EmoSimError, LLMCacheError
 from emosim_core.runs.typed import typed
@@ -24,38 +26,23 @@ def users() -> None:
     """Make simulated people."""
 
 
-@users.command()
-@click.option("--plugin", required=True, help="Domain that the people are for, such as movies.")
-@click.option(
-    "--user-dataset",
-    "--users",
-    "population",
-    default=None,
-    help="Kind of population, such as sampled, basic or detailed.",
-)
-@click.option("--n", "count", default=600, show_default=True, type=click.IntRange(min=1), help="Number of people.")
-@click.option("--seed", default=42, show_default=True, type=click.IntRange(min=0), help="Same seed, same people.")
+@users.command(cls=SectionedCommand)
+@click.option("--n", "count", default=600, show_default=True, type=click.IntRange(min=1), help="Number of users.")
+@click.option("--seed", default=42, show_default=True, type=click.IntRange(min=0), help="Same seed, same users.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="CSV file to write.")
 @click.option("--force", is_flag=True, help="Replace the file if it exists.")
-@click.option("--llm-model", help="Language model that writes names and descriptions, such as deepseek-chat.")
-@click.option("--concurrency", type=int, help="Most questions to the model at the same time.  [32]")
-@click.option("--max-cost", type=float, help="Stop when the model has cost this much.")
-@click.option("--replay", is_flag=True, help="Use answers that are kept from before, and ask nothing.")
-@click.option("--llm-cache", type=click.Path(path_type=Path), help="File that the model's answers are kept in.")
-@click.option("--yes", is_flag=True, help="Do not ask whether the cost is all right.")
+@field_options("EnvironmentConfig", only=("plugin", "user_dataset", "llm_model", "gateway"))
+@click.option("--yes", is_flag=True, help="Do not ask before model calls.")
 @click.pass_obj
 def generate(
     obj: dict[str, Any],
     /,
-    plugin: str,
-    population: str | None,
     count: int,
     seed: int,
     out: Path,
     force: bool,
-    llm_model: str | None,
     yes: bool,
-    **asking: Any,
+    **given: Any,
 ) -> None:
     """Generate people, stratified by age, sex and traits, and write them to a CSV file.
 
@@ -69,27 +56,27 @@ def generate(
     from emosim_core.hooks import Registry
     from emosim_core.model import Domain, UserLoader
     from emosim_core.simulation.assembly import build
+    from emosim_core.simulation.config import EnvironmentConfig
 
     if out.exists() and not force:
         raise ConfigurationError(f"{out} exists already; choose another file, or replace it with --force")
     registry = Registry(only=obj["only"])
+    values = configured(EnvironmentConfig, given, {})
+    need_plugin(values, registry)
+    plugin, llm_model = values["plugin"], values.get("llm_model")
     domain: Domain = build(registry.resolve_domain(plugin), Domain)
-    kind = population or domain.default_users
+    kind = values.get("user_dataset") or domain.default_users
     resolved = registry.resolve("user_loader", {"name": kind, "n": count, "seed": seed}, domain.name)
     users = list(build(resolved, UserLoader).load())
-    if llm_model is None:
-        given = list(_given(asking))
-        if given:
-            raise ConfigurationError(f"--{given[0].replace('_', '-')} needs a language model: give --llm-model too")
-    else:
-        users = _written(registry, domain, users, llm_model, asking, yes)
+    if llm_model is not None:
+        users = _written(registry, domain, users, llm_model, values.get("gateway", {}), yes)
     write_users_csv(out, users)
     way = typed("run", "--plugin", plugin, "--users", f"csv:{out}")
     print_line(f"Wrote {len(users)} people to {out}. Use them with: {way}")
 
 
 def _written(
-    registry: Registry, domain: Domain, users: list[User], llm_model: str, asking: dict[str, Any], yes: bool
+    registry: Registry, domain: Domain, users: list[User], llm_model: str, options: dict[str, Any], yes: bool
 ) -> list[User]:
     """The people as a language model writes them, after its cost was agreed to."""
 
@@ -104,10 +91,9 @@ def _written(
     screen = console(stderr=True)
     for announcement in backend.announcements():
         screen.print_line(f"Note: {announcement}")
-    values = {"cache" if name == "llm_cache" else name: value for name, value in _given(asking).items()}
-    gateway = Gateway(backend, checked_options(GatewayOptions, values, "users generate"))
+    gateway = Gateway(backend, checked_options(GatewayOptions, options, "users generate"))
     writer = UserWriter(domain, gateway)
-    if not asking["replay"]:
+    if not gateway.options.replay:
         _agree(gateway, writer, users, yes)
     written: list[User] = []
     try:
@@ -124,7 +110,7 @@ def _written(
         said = f"{str(error).removesuffix('.')}. {len(written)} of {len(users)} people were written"
         if isinstance(error, LLMCacheError):
             said += ": give the same command again to go on"
-        elif not asking["replay"]:
+        elif not gateway.options.replay:
             said += " and all answers are kept: give the same command again to go on"
         error.args = (f"{said}; there is no file yet.",)
         raise
@@ -133,11 +119,6 @@ def _written(
         for name, value in usage_rows(gateway.usage.summary()):
             screen.print_line(f"{name}: {value}")
     return written
-
-
-def _given(asking: dict[str, Any]) -> dict[str, Any]:
-    """The options of the gateway that were given; 0 is given too."""
-    return {name: value for name, value in asking.items() if value is not None and value is not False}
 
 
 def _agree(gateway: Gateway, writer: UserWriter, users: list[User], yes: bool) -> None:

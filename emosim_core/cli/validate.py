@@ -9,8 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from emosim_core.cli.options import configured, need_plugin, rating_options
-from emosim_core.cli.places import new_name
+from emosim_core.cli.fields import SectionedCommand, field_options
+from emosim_core.cli.options import (
+    EPISODE_FIELDS,
+    command_hint,
+    configuration_options,
+    configured,
+    keyboard,
+    need_plugin,
+    place_options,
+)
+from emosim_core.cli.places import job_place, nothing_begun, resumed_place
 from emosim_core.cli.printing import print_json, print_line
 from emosim_core.cli.stopping import interrupted
 from emosim_core.errors import ConfigurationError
@@ -20,64 +29,73 @@ if TYPE_CHECKING:
     from emosim_core.runs.job import JobDirectory
     from emosim_core.studies.validation import Validation
 
-_NOT_OURS = {"items", "user_dataset", "user_split", "test_fraction"}
-"""Options of an environment that mean nothing here: items and people are those of the ratings."""
+_NOT_OURS = ("items", "user_dataset", "user_split", "test_fraction", "on_failed_rating", *EPISODE_FIELDS)
+"""Fields of an environment that mean nothing here: items and users are those of the ratings."""
 
 Estimated = Mapping[str, Any] | None
 
 
-def _rating_options_of_real_users(command: Any) -> Any:
-    command = rating_options(command)
-    command.__click_params__[:] = [one for one in command.__click_params__ if one.name not in _NOT_OURS]
-    return command
-
-
-@click.command()
-@_rating_options_of_real_users
-@click.option("--ratings", required=True, help="Ratings of real people, such as movielens:PATH.")
-@click.option("--max-users", type=click.IntRange(min=2), help="Most people of each group.  [all]")
-@click.option("--negatives", default="1,3,9", show_default=True, help="Items not chosen for each that was chosen.")
-@click.option(
-    "--max-positives", type=click.IntRange(min=1), help="Held-out items per person to tell from others.  [20]"
-)
-@click.option("--max-heldout", type=click.IntRange(min=1), help="Most held-out ratings per person.  [all]")
-@click.option("--seed", type=int, help="Seed of everything random.  [42]")
-@click.option("--yes", is_flag=True, help="Do not ask before a language model is asked.")
-@click.option("--out", type=click.Path(path_type=Path), help="Directory to write to.  [runs/validation-...]")
+@click.command(cls=SectionedCommand)
+@field_options("ValidationConfig")
+@configuration_options("EnvironmentConfig", without=_NOT_OURS)
+@click.option("--yes", is_flag=True, help="Do not ask before model calls.")
+@place_options("validation", "runs/validation-...")
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON and nothing else.")
 @click.pass_obj
 def validate(obj: dict[str, Any], /, config: Path | None, **given: Any) -> None:
-    """Measure how close simulated people are to real ones.
+    """Measure how close simulated users are to real ones.
 
-    Real people become profiles and memories up to a point in time, and are asked about what they rated and chose
-    after it. Every answer is stored; every figure stands beside plain baselines, with an interval over people.
+    Real users become profiles and memories up to a point in time, and are simulated on what they rated and chose
+    after it. Every answer is recorded; every metric stands beside plain baselines, with an interval over users.
 
     \b
     emosim validate --plugin movies --ratings movielens:ml-latest-small
     """
     from emosim_core.hooks import Registry
+    from emosim_core.hooks.fields import by_field
     from emosim_core.hooks.names import checked_options
-    from emosim_core.simulation.config import read_toml
-    from emosim_core.studies.validation import Validation, ValidationConfig, validation_directory
+    from emosim_core.runs.plain import own_files
+    from emosim_core.runs.trust import confirmed
+    from emosim_core.simulation.config import EnvironmentConfig, read_config_file
+    from emosim_core.studies.validation import MODELS, Validation, ValidationConfig, stored_validation
+    from emosim_core.studies.validation_records import RESULTS
 
-    out, as_json, yes = given.pop("out"), given.pop("as_json"), given.pop("yes")
+    out, resume, as_json, yes = (given.pop(name) for name in ("out", "resume", "as_json", "yes"))
     registry = Registry(only=obj["only"])
-    own = {"max_users": given.pop("max_users"), "negatives": _ratios(given.pop("negatives"))}
-    own |= {name: given.pop(name) for name in ("ratings", "max_positives", "max_heldout", "seed")}
-    values = configured(given, {} if config is None else read_toml(config))
+    written = {} if config is None else by_field(ValidationConfig, read_config_file(EnvironmentConfig, config))
+    names = set(ValidationConfig.model_fields) - {"environment"}
+    chosen = by_field(ValidationConfig, {name: one for name, one in given.items() if name in names and one is not None})
+    options = {name: one for name, one in given.items() if name not in names}
+    place, stored = resumed_place("validate", out, resume), {}
+    if place is not None:
+        job = job_place("validate", "", out, place)
+        if job.resume:
+            stored = stored_validation(place)
+            own_files(place)
+    values = {**configured(EnvironmentConfig, options, written, stored), **chosen}
+    if place is not None and not job.resume and "plugin" not in values:
+        raise nothing_begun(place)
     need_plugin(values, registry)
-    chosen = {name: value for name, value in own.items() if value is not None}
-    checked = checked_options(ValidationConfig, {"environment": values, **chosen}, "validate")
-    job = validation_directory(out or new_name(f"validation-{values['plugin']}"), numbered=out is None)
+    if place is not None and job.resume:
+        own = {**keyboard(EnvironmentConfig, options, written), **chosen}
+        values = confirmed(place, values, own, stored, MODELS, registry, command_hint(obj, config))
+    environment = {name: one for name, one in values.items() if name not in names}
+    others = {name: one for name, one in values.items() if name in names}
+    checked = checked_options(ValidationConfig, {"environment": environment, **others}, "validate")
+    if place is None:
+        job = job_place("validate", f"validation-{values['plugin']}", out)
     job.check()
 
     from emosim_core.cli.output import console
 
     screen = console(stderr=as_json)
     validation = Validation(checked, registry)
-    _confirm(validation, yes)
-    _announce(screen, validation)
     try:
+        if job.resume:
+            validation.check_resumed(job.path)
+        if not (job.path / RESULTS).exists():
+            _confirm(validation, yes)
+        _announce(screen, validation)
         told = _play(screen, validation, job)
     except KeyboardInterrupt:
         raise interrupted(job) from None
@@ -88,18 +106,6 @@ def validate(obj: dict[str, Any], /, config: Path | None, **given: Any) -> None:
         print_json({**told, "directory": str(directory)})
         return
     _show(screen, told, directory)
-
-
-def _ratios(text: str) -> list[int]:
-    """The ratios of ``--negatives``, rising.
-
-    Raises:
-        ConfigurationError: one is no whole number from 1 on.
-    """
-    parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdecimal() and int(part) >= 1 for part in parts):
-        raise ConfigurationError(f"--negatives needs whole numbers from 1 on with commas between, got {text!r}")
-    return sorted({int(part) for part in parts})
 
 
 def _announce(screen: Screen, validation: Validation) -> None:

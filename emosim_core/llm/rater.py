@@ -41,17 +41,20 @@ class ModelRaterOptions(BaseModel):
 
     reading: Literal["likeliest", "sampled", "expected"] = Field(
         default="likeliest",
-        description="What counts where the model tells the probability of each rating: the answer itself, one drawn "
-        "by these probabilities under the run's seed, or their mean, rounded to the scale. The last two need a model "
-        "that tells them.",
+        description="Rating where the model returns a probability per rating: its answer, one sampled by these "
+        "probabilities, or their mean, rounded to the scale. The last two need a model that returns them.",
+        json_schema_extra={"rare": True},
     )
     asks: int = Field(
         default=3,
         ge=1,
         le=10,
-        description="How often a question is put until its answer can be read; then the rating failed.",
+        description="Maximum attempts to get a parseable answer; after that the rating is NaN.",
+        json_schema_extra={"unit": "attempts", "rare": True},
     )
-    explain: bool = Field(default=False, description="Whether the model's reasons are kept.")
+    explain: bool = Field(
+        default=False, description="Record the model's reasons.", json_schema_extra={"aliases": ["explain"]}
+    )
 
 
 class Counted(Protocol):

@@ -23,10 +23,34 @@ class EmotionThresholds(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    positive: float = Field(default=7.0, ge=1, le=10, description="Valence is positive from this rating of 10 on.")
-    negative: float = Field(default=4.0, ge=1, le=10, description="Valence is negative up to this rating of 10.")
-    high: float = Field(default=8.0, ge=1, le=10, description="Arousal is high from this rating of 10 on.")
-    low: float = Field(default=3.0, ge=1, le=10, description="Arousal is low up to this rating of 10.")
+    positive: float = Field(
+        default=7.0,
+        ge=1,
+        le=10,
+        description="Valence is positive from this rating on, on a scale of 1 to 10.",
+        json_schema_extra={"unit": "rating"},
+    )
+    negative: float = Field(
+        default=4.0,
+        ge=1,
+        le=10,
+        description="Valence is negative up to this rating, on a scale of 1 to 10.",
+        json_schema_extra={"unit": "rating"},
+    )
+    high: float = Field(
+        default=8.0,
+        ge=1,
+        le=10,
+        description="Arousal is high from this rating on, on a scale of 1 to 10.",
+        json_schema_extra={"unit": "rating"},
+    )
+    low: float = Field(
+        default=3.0,
+        ge=1,
+        le=10,
+        description="Arousal is low up to this rating, on a scale of 1 to 10.",
+        json_schema_extra={"unit": "rating"},
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> EmotionThresholds:
@@ -47,9 +71,18 @@ class MoodOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    half_life: float = Field(default=5.0, gt=0, description="Interactions in which half of a mood fades.")
-    valence_gain: float = Field(default=0.25, ge=0, le=1, description="Pull of one valence tag, 0 to 1.")
-    arousal_gain: float = Field(default=0.25, ge=0, le=1, description="Pull of one arousal tag, 0 to 1.")
+    half_life: float = Field(
+        default=5.0,
+        gt=0,
+        description="Half-life of the deviation of a mood from its baseline.",
+        json_schema_extra={"unit": "items"},
+    )
+    valence_gain: float = Field(
+        default=0.25, ge=0, le=1, description="Gain of one valence tag.", json_schema_extra={"unit": "fraction"}
+    )
+    arousal_gain: float = Field(
+        default=0.25, ge=0, le=1, description="Gain of one arousal tag.", json_schema_extra={"unit": "fraction"}
+    )
 
 
 class Emotion:

@@ -17,7 +17,7 @@ from emosim_core.data.files import is_partial, remove_partials, write_whole
 from emosim_core.errors import EmoSimError, RatingError, RunError
 from emosim_core.runs.notes import forget_note
 from emosim_core.runs.plain import own_files
-from emosim_core.runs.typed import quoted, typed
+from emosim_core.runs.typed import typed
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -62,8 +62,6 @@ class JobDirectory:
             again.
         numbered: whether a number is appended to the name where it is taken.
         begun: the file that a job has from its beginning on.
-        done: the last file of a job that cannot be resumed; without it, the job is begun again. None for a job that can
-            be resumed.
         part: whether it is a part of another job, which says how to go on.
 
     Attributes:
@@ -80,11 +78,10 @@ class JobDirectory:
         resume: bool = False,
         numbered: bool = False,
         begun: str = MANIFEST,
-        done: str | None = None,
         part: bool = False,
     ) -> None:
         self.path, self.resume, self.advises = path, resume, not part
-        self._command, self._numbered, self._begun, self._done = command, numbered, begun, done
+        self._command, self._numbered, self._begun = command, numbered, begun
         self._lock: BaseFileLock | None = None
         self._made = self._claimed = False
 
@@ -190,11 +187,10 @@ class JobDirectory:
     def _taken(self) -> bool:
         if not self.path.is_dir():
             return os.path.lexists(self.path)
-        unfinished = self._done is not None and self.begun and not (self.path / self._done).exists()
-        return not unfinished and not holds_remains(self.path)
+        return not holds_remains(self.path)
 
     def _exists(self) -> RunError:
-        if self._done is None and self.begun:
+        if self.begun:
             return RunError(
                 f"{self.path} exists already. Choose another place with --out, or continue it with: "
                 f"{typed(self._command, '--resume', self.path)}"
@@ -284,8 +280,6 @@ class JobDirectory:
         """What is there after a failure, and the command that goes on; empty where nothing was begun."""
         if not (self._claimed or self.resume) or not self.begun:
             return ""
-        if self._done is not None:
-            return f"What was answered is kept; {when}give the same command again, with --out {quoted(self.path)}"
         way = typed(self._command, "--resume", self.path)
         return f"What was done is kept in {self.path}; {when}go on with:\n  {way}"
 

@@ -24,12 +24,14 @@ from pydantic_core import to_jsonable_python
 
 from emosim_core.hooks import Registry
 from emosim_core.hooks.component import KIND_TITLES
+from emosim_core.hooks.fields import by_field
 
 HARMLESS = "harmless"
 """Key of a field's ``json_schema_extra``: True or False for all its values, or a list of those that are harmless."""
 
 _COMPONENTS = {
     "items": "item_loader",
+    "ratings": "item_loader",
     "user_dataset": "user_loader",
     "rater": "rater",
     "raters": "rater",
@@ -82,7 +84,8 @@ def reaches(
 ) -> dict[str, Reach]:
     """The values of a configuration that reach beyond data, by the name of their field.
 
-    Nothing that is named is made, opened or asked; of a value's options not even the model is instantiated.
+    Nothing that is named is made, opened or asked; of a value's options not even the model is instantiated. A value
+    under a short name is that of its field, as it is for the models.
 
     Args:
         values: the configuration, as a file or a command line holds it.
@@ -91,8 +94,10 @@ def reaches(
         domain: the domain that components are used in.
 
     Raises:
-        ConfigurationError: nothing provides a component that is named.
+        ConfigurationError: nothing provides a component that is named, or a field is given under two names.
     """
+    for model in models:
+        values = by_field(model, values)
     found: dict[str, Reach] = {}
     fields = {name: field for model in models for name, field in model.model_fields.items()}
     for name in fields.keys() & values.keys():

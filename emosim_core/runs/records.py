@@ -20,6 +20,12 @@ SUMMARY = "summary.json"
 _FIELD_OF_ITS_OWN = {"run": "policy", "train": "algo"}
 """A field that only the configurations of one command have."""
 
+_KINDS = {"ablate": "ablation", "validate": "validation"}
+"""What the manifest calls what other commands make."""
+
+_BEGUN = {"evaluate": "evaluation.json"}
+"""The file that a job has from its beginning on, where that is not the manifest."""
+
 FORMAT = 2
 """Format of the files of a job that this version writes and reads."""
 
@@ -263,14 +269,29 @@ def stored_config(directory: Path, command: str) -> dict[str, Any]:
     return config
 
 
-def made_by(directory: Path, command: str) -> bool:
-    """Whether a manifest was written by ``"run"`` or ``"train"``, whichever is asked for.
+def newest_of(folder: Path, command: str) -> Path | None:
+    """The directory in a folder that a command has begun last; None where there is none.
+
+    Args:
+        folder: where directories of jobs are.
+        command: ``"run"``, ``"train"``, ``"evaluate"``, ``"ablate"`` or ``"validate"``.
 
     Raises:
-        RunError: it is missing or is not JSON.
+        RunError: what a newer job has written at its beginning is not JSON.
     """
-    config = read_json(directory / MANIFEST).get("config")
-    return isinstance(config, dict) and _FIELD_OF_ITS_OWN[command] in config
+    begun = sorted(
+        folder.glob(f"*/{_BEGUN.get(command, MANIFEST)}"), key=lambda path: path.stat().st_mtime, reverse=True
+    )
+    return next((path.parent for path in begun if _made_by(path, command)), None)
+
+
+def _made_by(begun: Path, command: str) -> bool:
+    """Whether a command has written a file at the beginning of its job."""
+    found = read_json(begun)
+    if command in _FIELD_OF_ITS_OWN:
+        config = found.get("config")
+        return isinstance(config, dict) and _FIELD_OF_ITS_OWN[command] in config
+    return command in _BEGUN or found.get("kind") == _KINDS[command]
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from emosim_core.data.places import read_document
 from emosim_core.errors import ConfigurationError
+from emosim_core.hooks.fields import by_field
 from emosim_core.hooks.names import checked_options
 from emosim_core.llm.options import GatewayOptions
 from emosim_core.llm.rater import ModelRaterOptions
@@ -26,82 +27,133 @@ ComponentChoice = str | dict[str, Any]
 
 
 DEFAULT_LLM_RATER = "0Shot_cotlite_our"
-"""How a language model is prompted where nothing else is said (EmoSim-RL)."""
+"""The prompt strategy where none is named (EmoSim-RL)."""
+
+_LLM = "Language model"
+_HARMLESS: dict[str, Any] = {"harmless": True}
 
 
 class EnvironmentConfig(BaseModel):
-    """Everything that describes one environment. The defaults are those of a run and a training too."""
+    """One environment: its domain, items, users, rater and the components of a step.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    Fields are described once, here; see :mod:`emosim_core.hooks.fields`. Each can be given by its short name too, as
+    in ``users="sampled"``, and a field of a table by its path or its short name: ``max_cost=1`` is
+    ``gateway={"max_cost": 1}``.
+    """
 
-    plugin: str = Field(description="Domain to simulate, such as 'movies'.", json_schema_extra={"harmless": True})
+    model_config = ConfigDict(frozen=True, extra="forbid", title="Environment")
+
+    plugin: str = Field(description="Domain to simulate, such as movies or books.", json_schema_extra=_HARMLESS)
     items: ComponentChoice | None = Field(
-        default=None, description="Where items come from; the domain's default if not given."
+        default=None,
+        description="Item source: sample, csv:PATH, or one of the domain's, such as movielens:PATH.",
+        json_schema_extra={"unset": "the domain's"},
     )
     user_dataset: ComponentChoice | None = Field(
-        default=None, description="Who is simulated; the domain's default if not given."
+        default=None,
+        description="Simulated users: sampled, basic, detailed or csv:PATH.",
+        json_schema_extra={"unset": "the domain's", "aliases": ["users"]},
     )
     embeddings: str = Field(
         default="auto",
-        description="How items without an embedding get one: 'auto', 'lexical' or 'sentence-transformers:MODEL'.",
-        json_schema_extra={"harmless": ["auto", "lexical"]},
+        description="Embeddings of items that come without one: auto, lexical or sentence-transformers:MODEL.",
+        json_schema_extra={"harmless": ["auto", "lexical"], "rare": True},
     )
     rater: ComponentChoice = Field(
-        default="rule_based", description="Who answers for a person, where no language model is named."
+        default="rule_based", description="Rater that answers for a user where no language model is named."
     )
     llm_model: ComponentChoice | None = Field(
-        default=None, description="Language model that answers for a person, such as 'deepseek-chat'."
+        default=None,
+        description="Language model that rates, such as deepseek-chat, openai:MODEL, http://HOST:PORT/v1#MODEL or "
+        "local:PATH.",
+        json_schema_extra={"section": _LLM, "unset": "none"},
     )
     llm_rater: ComponentChoice | None = Field(
-        default=None, description="How the language model is prompted; '0Shot_cotlite_our' if a model is named."
+        default=None,
+        description="Prompt strategy of the language model.",
+        json_schema_extra={"section": _LLM, "unset": DEFAULT_LLM_RATER},
     )
     llm: ModelRaterOptions = Field(
-        default_factory=ModelRaterOptions, description="How the answers of a language model become ratings."
+        default_factory=ModelRaterOptions,
+        description="How the answers of a language model become ratings.",
+        json_schema_extra={"section": _LLM},
     )
     gateway: GatewayOptions = Field(
-        default_factory=GatewayOptions, description="How a language model is asked; changes no rating."
+        default_factory=GatewayOptions,
+        description="How a language model is called; changes no rating.",
+        json_schema_extra={"section": _LLM},
     )
     items_retrieval: ComponentChoice = Field(
-        default="decay_emotion_3", description="Which memories matter for an item."
+        default="decay_emotion_3",
+        description="Retrieval strategy: which memories of a user enter a rating.",
+        json_schema_extra={"aliases": ["retrieval"]},
     )
-    selector: ComponentChoice = Field(default="greedy", description="What of a slate is consumed.")
-    perturbator: ComponentChoice = Field(default="none", description="Noise on the ratings of what was consumed.")
+    selector: ComponentChoice = Field(
+        default="greedy", description="Choice model: which items of a slate a user consumes."
+    )
+    perturbator: ComponentChoice = Field(default="none", description="Noise on the ratings of consumed items.")
     reward_shaping: ComponentChoice = Field(
-        default="churn_satisfaction", description="From ratings to rewards, and when a session ends."
+        default="churn_satisfaction", description="Reward from ratings, and when a user leaves."
     )
-    slate: int = Field(default=1, ge=1, description="Items proposed in one step.")
-    max_steps: int = Field(default=50, ge=1, description="Steps after which a session is cut off.")
+    slate: int = Field(default=1, ge=1, description="Recommended items per step.", json_schema_extra={"unit": "items"})
+    max_steps: int = Field(
+        default=50, ge=1, description="Steps after which an episode is truncated.", json_schema_extra={"unit": "steps"}
+    )
     p_interrupt: float = Field(
-        default=0.0, ge=0, le=1, description="Probability per step that something interrupts a session."
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Probability per step that an episode is interrupted.",
+        json_schema_extra={"unit": "probability", "rare": True},
     )
-    keep_memory: bool = Field(default=False, description="Whether a person remembers earlier sessions.")
+    keep_memory: bool = Field(default=False, description="Keep a user's memory from one episode to the next.")
     user_order: Literal["random", "sequential"] = Field(
-        default="random", description="How people follow on one another."
+        default="random", description="Order in which episodes draw users.", json_schema_extra={"rare": True}
     )
     user_split: Literal["all", "train", "test"] = Field(
         default="all",
-        description="Whom sessions are about: everyone, the known people that recommenders learn from, or the others, "
-        "who are kept for measuring.",
+        description="Users of the episodes: all, the train users that recommenders learn from, or the held-out test "
+        "users.",
     )
     test_fraction: float = Field(
         default=0.2,
         gt=0,
         lt=1,
-        description="Share of the people that are 'new'; who they are depends on the population alone.",
+        description="Fraction of test users; who they are depends on the population alone.",
+        json_schema_extra={"unit": "fraction", "rare": True},
     )
-    history_length: int = Field(default=10, ge=1, description="Recent interactions that an observation shows.")
+    history_length: int = Field(
+        default=10,
+        ge=1,
+        description="Recent interactions in an observation; more where the policy needs more.",
+        json_schema_extra={"unit": "items", "rare": True},
+    )
     observe_consumed: bool = Field(
         default=False,
-        description="Whether an observation marks the items that the person remembers, none of which is then to be "
-        "proposed again: a session ends when all are.",
+        description="Mark consumed items in the observation. They are then not recommended again, and an episode ends "
+        "when no item remains.",
+        json_schema_extra={"rare": True},
     )
     on_failed_rating: Literal["raise", "skip"] = Field(
-        default="raise", description="What a failed rating does: end the run with an error, or leave the item out."
+        default="raise",
+        description="When the rater gives no rating: raise ends with an error, skip leaves the item out.",
+        json_schema_extra={"section": _LLM, "rare": True},
     )
     emotion: EmotionThresholds = Field(
-        default_factory=EmotionThresholds, description="Where a rating becomes an emotion."
+        default_factory=EmotionThresholds,
+        description="Thresholds from a rating to an emotion.",
+        json_schema_extra={"section": "Emotion and mood", "rare": True},
     )
-    mood: MoodOptions = Field(default_factory=MoodOptions, description="How a mood moves.")
+    mood: MoodOptions = Field(
+        default_factory=MoodOptions,
+        description="Mood dynamics.",
+        json_schema_extra={"section": "Emotion and mood", "rare": True},
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _under_their_names(cls, values: Any) -> Any:
+        return by_field(cls, values) if isinstance(values, dict) else values
 
     @model_validator(mode="after")
     def _one_rater(self) -> EnvironmentConfig:
@@ -117,22 +169,34 @@ class EnvironmentConfig(BaseModel):
 
 
 class RunConfig(EnvironmentConfig):
-    """An environment, a recommender, and how long they meet."""
+    """One run: an environment, a recommender and a number of episodes. An episode is one session of one user."""
 
-    policy: ComponentChoice = Field(default="random", description="The recommender.")
-    episodes: int = Field(default=100, ge=1, description="Sessions to simulate.")
+    model_config = ConfigDict(title="Run")
+
+    policy: ComponentChoice = Field(
+        default="random",
+        description="Recommender: random, popular, top_rated, similar_to_liked, epsilon_greedy, linucb, thompson, "
+        "replay:FILE, item_knn:DIR (from logs), trained:DIR, ...",
+    )
+    episodes: int = Field(
+        default=100, ge=1, description="Episodes to simulate.", json_schema_extra={"unit": "episodes"}
+    )
     num_envs: int = Field(
         default=16,
         ge=1,
-        description="Sessions that run side by side; changes no result, only the speed. With a language model, the "
-        "default is sixteen times the concurrency, so that there is always somebody to ask for.",
+        description="Episodes that are simulated as one batch; changes the speed alone. With a language model the "
+        "default is 16 times the concurrency.",
+        json_schema_extra={"unit": "episodes"},
     )
-    seed: int = Field(default=42, ge=0, le=2**63 - 1, description="Seed of everything random.")
+    seed: int = Field(default=42, ge=0, le=2**63 - 1, description="Seed of all random numbers.")
 
     @model_validator(mode="before")
     @classmethod
     def _enough_to_ask(cls, values: Any) -> Any:
-        if isinstance(values, dict) and values.get("llm_model") is not None and values.get("num_envs") is None:
+        if not isinstance(values, dict):
+            return values
+        values = by_field(cls, values)  # a validator of a subclass comes first
+        if values.get("llm_model") is not None and values.get("num_envs") is None:
             gateway = values.get("gateway") or {}
             asked = gateway.get("concurrency") if isinstance(gateway, dict) else getattr(gateway, "concurrency", None)
             if asked is None or isinstance(asked, int):
@@ -148,6 +212,16 @@ def read_config(model: type[EnvironmentConfig], values: Mapping[str, Any], where
         ConfigurationError: an unknown key (with the nearest one) or a wrong value.
     """
     return checked_options(model, values, where)
+
+
+def read_config_file(model: type[BaseModel], path: str | Path) -> dict[str, Any]:
+    """The table of a TOML file under the names of a configuration's fields, whichever spelling it uses.
+
+    Raises:
+        ConfigurationError: it is not TOML, or gives a field under two names.
+        DataError: there is no such file, it is too large, or not UTF-8.
+    """
+    return by_field(model, read_toml(path), str(path))
 
 
 def read_toml(path: str | Path) -> dict[str, Any]:

@@ -35,7 +35,7 @@ from emosim_core.simulation.config import ComponentChoice, EnvironmentConfig
 from emosim_core.studies.cost import Estimate, estimate
 from emosim_core.studies.executor import Executor
 from emosim_core.studies.grid import ALL, AblationConfig, jobs, variants
-from emosim_core.studies.jobs import DONE, JOBS, Job, Worlds, label, read_job, spec, study_of
+from emosim_core.studies.jobs import DONE, JOBS, Job, Worlds, label, read_job, spec, study_of, summed
 from emosim_core.studies.metrics import AXES, HOW, compute_metrics
 from emosim_core.studies.study import Study
 from emosim_core.studies.trials import draw_trials
@@ -366,16 +366,8 @@ def usage(directory: Path) -> dict[str, Any]:
     Raises:
         RunError: there is no ablation.
     """
-    total: dict[str, Any] = {}
-    for one in _manifest(directory)["jobs"]:
-        path = child(directory / JOBS, one["job"]) / DONE
-        if not path.is_file():
-            continue
-        for name, value in read_object(path, _DONE)["usage"].items():
-            before = total.get(name)
-            numbers = isinstance(value, int | float) and isinstance(before, int | float)
-            total[name] = round(before + value, 9) if numbers else (before if value is None else value)
-    return total
+    paths = [child(directory / JOBS, one["job"]) / DONE for one in _manifest(directory)["jobs"]]
+    return summed(read_object(path, _DONE)["usage"] for path in paths if path.is_file())
 
 
 def write_results(directory: Path, told: Mapping[str, Any]) -> None:

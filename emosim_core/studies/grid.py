@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from emosim_core.errors import ConfigurationError
+from emosim_core.hooks.fields import split_components
 from emosim_core.hooks.names import checked_options
 from emosim_core.runs.records import encode
 from emosim_core.simulation.config import DEFAULT_LLM_RATER, ComponentChoice, EnvironmentConfig, read_config
@@ -27,27 +28,41 @@ OPTIONS = {
     "llm_raters": "llm_rater",
     "retrievals": "items_retrieval",
     "perturbators": "perturbator",
-    "studies": "study",
+    "studies": "studies",
 }
 """Axes of the grid, and the option that takes the values of each."""
 
-_OPTION = re.compile(r"\s*[A-Za-z_][A-Za-z0-9_]*\s*=")
+_NO_OPTION: dict[str, Any] = {"option": False}
 
 
 class AblationConfig(BaseModel):
-    """What an ablation goes through."""
+    """Grid of an ablation: variants, studies and seeds."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", title="Ablation")
 
-    environment: dict[str, Any] = Field(description="Configuration that all cells share, without what the grid sets.")
-    raters: list[ComponentChoice] = Field(description="Raters that ask no language model.")
-    llm_models: list[ComponentChoice] = Field(description="Language models.")
-    llm_raters: list[ComponentChoice] = Field(description="Ways of prompting, each with each language model.")
-    retrievals: list[ComponentChoice] = Field(min_length=1, description="Retrieval strategies.")
-    perturbators: list[ComponentChoice] = Field(min_length=1, description="Perturbators.")
-    studies: list[ComponentChoice] = Field(min_length=1, description="Studies.")
-    seed: int = Field(default=42, ge=0, le=2**63 - 1, description="The first seed.")
-    num_seeds: int = Field(default=1, ge=1, description="How many seeds, from the first on.")
+    environment: dict[str, Any] = Field(
+        description="Configuration that all jobs share, without what the grid sets.", json_schema_extra=_NO_OPTION
+    )
+    raters: list[ComponentChoice] = Field(
+        description="Raters that call no language model.", json_schema_extra=_NO_OPTION
+    )
+    llm_models: list[ComponentChoice] = Field(description="Language models.", json_schema_extra=_NO_OPTION)
+    llm_raters: list[ComponentChoice] = Field(
+        description="Prompt strategies, each with each language model.", json_schema_extra=_NO_OPTION
+    )
+    retrievals: list[ComponentChoice] = Field(
+        min_length=1, description="Retrieval strategies.", json_schema_extra=_NO_OPTION
+    )
+    perturbators: list[ComponentChoice] = Field(min_length=1, description="Perturbators.", json_schema_extra=_NO_OPTION)
+    studies: list[ComponentChoice] = Field(
+        min_length=1,
+        description="Studies, with commas between, such as sampling,high_rating.",
+        json_schema_extra={"aliases": ["study"], "unset": "all"},
+    )
+    seed: int = Field(default=42, ge=0, le=2**63 - 1, description="First seed.")
+    num_seeds: int = Field(
+        default=1, ge=1, description="Number of seeds, from the first on.", json_schema_extra={"unit": "seeds"}
+    )
 
     def flat(self) -> dict[str, Any]:
         """All fields beside those of the environment, as JSON."""
@@ -68,20 +83,6 @@ class Variant:
     names: Mapping[str, str]
 
 
-def split(text: str) -> list[str]:
-    """Names in a list with commas between; the options of a name stay with it.
-
-    ``"last_3,decay_emotion:k=5,time_decay=0.3"`` are two.
-    """
-    parts: list[str] = []
-    for part in text.split(","):
-        if parts and ":" in parts[-1] and _OPTION.match(part):
-            parts[-1] += f",{part}"
-        elif part.strip():
-            parts.append(part.strip())
-    return parts
-
-
 def choices(value: str | Mapping[str, Any] | Sequence[ComponentChoice] | None) -> list[ComponentChoice]:
     """The values of one axis, from what an option or a file holds.
 
@@ -92,7 +93,7 @@ def choices(value: str | Mapping[str, Any] | Sequence[ComponentChoice] | None) -
         return []
     found: list[ComponentChoice]
     if isinstance(value, str):
-        found = list(split(value))
+        found = list(split_components(value))
     else:
         found = [dict(value)] if isinstance(value, Mapping) else list(value)
     if not found:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -197,7 +197,7 @@ def run_job(job: Job, worlds: Worlds, on_ratings: Callable[[int], None] = lambda
     for one in run_trials(world, trials, job.seed, on_ratings):
         failed += one["rating"] is None
         lines.append(encode(one))
-    usage = _since(before, world.rater.usage())
+    usage = since(before, world.rater.usage())
     done = {
         "ratings": len(lines) - 1,
         "failed": failed,
@@ -212,7 +212,7 @@ def run_job(job: Job, worlds: Worlds, on_ratings: Callable[[int], None] = lambda
         raise RunError(f"{job.directory} cannot be written: {error.strerror}") from error
 
 
-def _since(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+def since(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
     """What asking took between two looks at its counts."""
     return {
         name: round(value - (before.get(name) or 0), 9)
@@ -220,6 +220,17 @@ def _since(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any
         else value
         for name, value in after.items()
     }
+
+
+def summed(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """What asking took in several jobs together."""
+    total: dict[str, Any] = {}
+    for part in parts:
+        for name, value in part.items():
+            before = total.get(name)
+            numbers = isinstance(value, int | float) and isinstance(before, int | float)
+            total[name] = round(before + value, 9) if numbers else (before if value is None else value)
+    return total
 
 
 @dataclass(frozen=True)

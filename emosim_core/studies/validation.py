@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from importlib import metadata
@@ -12,22 +13,28 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from emosim_core.components.base import Rater
 from emosim_core.components.rule_based import RECORDED_USERS
 from emosim_core.hooks import Registry
+from emosim_core.hooks.fields import by_field
+from emosim_core.hooks.names import checked_options
 from emosim_core.model import User
-from emosim_core.runs.job import JobDirectory, cannot_write
+from emosim_core.runs.job import JobDirectory, cannot_write, job_directory
+from emosim_core.runs.manifest import check_same, digest
 from emosim_core.runs.records import FORMAT, plain
+from emosim_core.runs.trust import note_made
 from emosim_core.simulation.assembly import World, assemble, load_items, make_catalog
 from emosim_core.simulation.config import EnvironmentConfig, read_config
 from emosim_core.studies import validation_users as real
 from emosim_core.studies.cost import Estimate, estimate
+from emosim_core.studies.jobs import since, summed
 from emosim_core.studies.study import Trial, Trials
 from emosim_core.studies.validation_baselines import FACTORS, Baselines
 from emosim_core.studies.validation_choices import ChoiceSet, draw_choice_set
-from emosim_core.studies.validation_records import MANIFEST, RESULTS, write_json, write_lines
+from emosim_core.studies.validation_jobs import JOBS, RECORDS, ValidationJob, remove_jobs
+from emosim_core.studies.validation_records import MANIFEST, RESULTS, resumed_manifest, write_json, write_lines
 from emosim_core.studies.validation_results import compute_results
 from emosim_core.studies.validation_simulator import CHOOSE, RATE, RECOMMENDED, UserSimulator, episode_lengths
 
@@ -39,8 +46,8 @@ RECOMMENDERS = ("random", "popular", FACTORS)
 WORDS = "lexical"
 """How items get embeddings where nothing is said."""
 
-_RECORDS = ("users", "ratings", "choices", "activity", "recommended")
-"""The files of records."""
+_ANSWERS, _RECOMMENDED, _ACTIVITY = "answers", "recommended", "activity"
+"""Kinds of jobs."""
 
 _WRITTEN = 40
 """Questions that are written out to learn how long they are."""
@@ -50,28 +57,71 @@ LISTED = 20
 
 
 class ValidationConfig(BaseModel):
-    """What is measured, on whom, and who answers."""
+    """Validation configuration: the real ratings, how many of them, and the simulated users' environment."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", title="Validation")
 
-    environment: dict[str, Any] = Field(description="Who answers, and how: values of an environment.")
-    ratings: str = Field(description="Ratings of real people, such as movielens:PATH.")
-    max_users: int | None = Field(default=None, ge=2, description="Most people of each group; all where not given.")
+    environment: dict[str, Any] = Field(
+        description="Values of an environment: the rater and its components.", json_schema_extra={"option": False}
+    )
+    ratings: str = Field(description="Ratings of real users, such as movielens:PATH.")
+    max_users: int | None = Field(
+        default=None,
+        ge=2,
+        description="Maximum users of each split.",
+        json_schema_extra={"unset": "all", "unit": "users"},
+    )
     negatives: tuple[int, ...] = Field(
-        default=(1, 3, 9), min_length=1, description="Items that were not chosen for each that was, rising."
+        default=(1, 3, 9), min_length=1, description="Unchosen items for each chosen one, with commas between."
     )
     max_positives: int = Field(
-        default=20, ge=1, description="Held-out items of a person that choices are asked about, most."
+        default=20,
+        ge=1,
+        description="Maximum held-out items per user whose choice is tested.",
+        json_schema_extra={"unit": "items"},
     )
     max_heldout: int | None = Field(
-        default=None, ge=1, description="Held-out ratings of a person that are asked for, most; all where not given."
+        default=None,
+        ge=1,
+        description="Maximum held-out ratings per user.",
+        json_schema_extra={"unset": "all", "unit": "ratings"},
     )
-    seed: int = Field(default=42, ge=0, le=2**63 - 1, description="Seed of everything random.")
+    seed: int = Field(default=42, ge=0, le=2**63 - 1, description="Seed of all random numbers.")
+
+    def flat(self) -> dict[str, Any]:
+        """All fields, with those of the environment beside the others, as JSON."""
+        values = self.model_dump(mode="json")
+        return {**values.pop("environment"), **values}
+
+    @field_validator("environment")
+    @classmethod
+    def _under_their_names(cls, value: dict[str, Any]) -> dict[str, Any]:
+        return by_field(EnvironmentConfig, value)
+
+    @field_validator("negatives")
+    @classmethod
+    def _rising(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if min(value) < 1:
+            raise ValueError("needs whole numbers from 1 on")
+        return tuple(sorted(set(value)))
 
 
-def validation_directory(path: Path, numbered: bool = False) -> JobDirectory:
-    """The directory of a validation; one that did not come to its end is begun again."""
-    return JobDirectory(path, "validate", numbered=numbered, done=RESULTS)
+MODELS = (EnvironmentConfig, ValidationConfig)
+"""Models of the fields of a validation."""
+
+
+def stored_validation(directory: Path) -> dict[str, Any]:
+    """The configuration of a validation that is to be resumed, flat.
+
+    Raises:
+        RunError: there is none, or it is damaged.
+        ConfigurationError: a value of it is wrong.
+    """
+    return _config_of(directory, resumed_manifest(directory)).flat()
+
+
+def _config_of(directory: Path, manifest: Mapping[str, Any]) -> ValidationConfig:
+    return checked_options(ValidationConfig, manifest["config"], str(directory / MANIFEST))
 
 
 class Validation:
@@ -88,7 +138,7 @@ class Validation:
     """
 
     def __init__(self, config: ValidationConfig, registry: Registry) -> None:
-        self.config = config
+        self.config, self._registry = config, registry
         values = dict(config.environment)
         if values.get("rater") is None and values.get("llm_model") is None:
             values["rater"] = {"name": "rule_based", **RECORDED_USERS.model_dump(exclude_defaults=True)}
@@ -153,62 +203,126 @@ class Validation:
             completion=round(found.completion * times),
         )
 
-    def run(self, directory: Path | JobDirectory, on_user: Callable[[], None] = lambda: None) -> dict[str, Any]:
-        """Ask everything, write the records and what they come to, and return the latter.
+    def run(
+        self, directory: Path | JobDirectory, on_user: Callable[[], None] = lambda: None, resume: bool = False
+    ) -> dict[str, Any]:
+        """Do every job that is not done, write the records and the results, and return the latter.
 
         Args:
-            directory: where to write; must not exist, be empty, or hold a validation that did not come to its end.
-            on_user: called whenever one person has answered one kind of question.
+            directory: where to write; must not exist or be empty, unless it is resumed.
+            on_user: called whenever one user has answered one kind of question.
+            resume: whether the directory holds a validation that is to be continued; a job directory knows.
 
         Raises:
-            RunError: it cannot be written there.
-            EmoSimError: the rater failed.
+            RunError: it cannot be written there, or what is resumed was begun with something else.
+            EmoSimError: the rater failed; the jobs that are done stay, to be resumed.
         """
-        job = directory
-        if not isinstance(job, JobDirectory):
-            job = validation_directory(job)
+        job = job_directory(directory, "validate", resume)
         with job:
             job.claim()
             try:
-                write_json(job.path / MANIFEST, self.about())
+                self._begin(job)
                 return self._play(job.path, on_user)
             except BaseException as error:
-                if not self.world.rater.uses_llm:
-                    job.discard(MANIFEST, *(f"{name}.jsonl" for name in _RECORDS))
+                if not (job.resume or self.world.rater.uses_llm or any(one.complete for one in self._jobs(job.path))):
+                    remove_jobs(job.path)
+                    job.discard(MANIFEST)
                 if isinstance(error, OSError):
                     raise cannot_write(job.path, error) from error
                 raise
 
+    def check_resumed(self, directory: Path) -> dict[str, Any]:
+        """See that the validation in a directory was begun with the same; returns its manifest.
+
+        Raises:
+            RunError: it was begun with something else, or is damaged; says what.
+        """
+        stored, now = resumed_manifest(directory), self.about()
+        then = {**stored, "config": _comparable(_config_of(directory, stored))}
+        check_same(directory, then, {**now, "config": _comparable(self.config)}, may_differ=())
+        return stored
+
+    def _begin(self, job: JobDirectory) -> None:
+        """Write the manifest, or see that what is resumed is answered as it was begun."""
+        manifest, before = self.about(), None
+        if job.resume:
+            stored = self.check_resumed(job.path)
+            before = _config_of(job.path, stored).flat()
+            manifest |= {name: stored[name] for name in ("created", "usage")}
+        note_made(job.path, self.config.flat(), MODELS, self._registry, before)
+        write_json(job.path / MANIFEST, manifest)
+
+    def _jobs(self, directory: Path) -> list[ValidationJob]:
+        """All jobs, in the order of their records."""
+        return [
+            ValidationJob(user_split, what, directory)
+            for user_split in self.user_splits
+            for what in (_ANSWERS, _RECOMMENDED, _ACTIVITY)
+            if what == _ANSWERS or user_split in self.measured
+        ]
+
     def _play(self, directory: Path, on_user: Callable[[], None]) -> dict[str, Any]:
+        jobs = self._jobs(directory)
+        if not (directory / RESULTS).exists() or (directory / JOBS).exists():
+            self._run_jobs(jobs, on_user)
+            records: dict[str, list[dict[str, Any]]] = {name: [] for name in RECORDS}
+            usages = []
+            for job in jobs:
+                found, usage = job.read()
+                usages.append(usage)
+                for name, lines in found.items():
+                    records[name] += lines
+            for name, lines in records.items():
+                write_lines(directory, name, lines)
+            write_json(directory / MANIFEST, {**resumed_manifest(directory), "usage": summed(usages)})
+        told = compute_results(directory)
+        write_json(directory / RESULTS, told)
+        remove_jobs(directory)
+        return told
+
+    def _run_jobs(self, jobs: Sequence[ValidationJob], on_user: Callable[[], None]) -> None:
         everyone = [real_user for real_users in self.user_splits.values() for real_user in real_users]
         world = self.world
         baselines = Baselines(world.catalog, self.everybody, everyone, world.domain.scale, self.config.seed)
-        records: dict[str, list[dict[str, Any]]] = {name: [] for name in _RECORDS}
-        for user_split, real_users in self.user_splits.items():
-            users = self._users(real_users)
-            simulator = UserSimulator(world, real_users, users, self.config.seed)
-            for row, real_user in enumerate(real_users):
-                records["users"].append(self._user_record(user_split, real_user, users[row]))
-                records["choices"] += self._choices(simulator, row, real_user, baselines)
-                on_user()
-                if user_split in self.measured:
-                    records["ratings"] += self._ratings(simulator, row, real_user, baselines)
+        for job in jobs:
+            if job.complete:
+                for _ in range(self._steps(job)):
                     on_user()
+                continue
+            before = dict(world.rater.usage())
+            records = self._answered(job, baselines, on_user)
+            job.write(records, since(before, world.rater.usage()))
+
+    def _answered(
+        self, job: ValidationJob, baselines: Baselines, on_user: Callable[[], None]
+    ) -> dict[str, list[dict[str, Any]]]:
+        """The records of one job."""
+        user_split, real_users = job.user_split, self.user_splits[job.user_split]
+        users = self._users(real_users)
+        if job.what == _ACTIVITY:
+            return {"activity": self._activity(user_split, real_users, users, on_user)}
+        simulator = UserSimulator(self.world, real_users, users, self.config.seed)
+        if job.what == _RECOMMENDED:
+            return {"recommended": self._recommended(simulator, user_split, real_users, baselines, on_user)}
+        records: dict[str, list[dict[str, Any]]] = {"users": [], "choices": [], "ratings": []}
+        for row, real_user in enumerate(real_users):
+            records["users"].append(self._user_record(user_split, real_user, users[row]))
+            records["choices"] += self._choices(simulator, row, real_user, baselines)
+            on_user()
             if user_split in self.measured:
-                records["recommended"] += self._recommended(simulator, user_split, real_users, baselines, on_user)
-                records["activity"] += self._activity(user_split, real_users, users, on_user)
-        for name, lines in records.items():
-            write_lines(directory, name, lines)
-        write_json(directory / MANIFEST, self.about())
-        told = compute_results(directory)
-        write_json(directory / RESULTS, told)
-        return told
+                records["ratings"] += self._ratings(simulator, row, real_user, baselines)
+                on_user()
+        return records
+
+    def _steps(self, job: ValidationJob) -> int:
+        """How often a job calls ``on_user``."""
+        each = 2 if job.what == _ANSWERS and job.user_split in self.measured else 1
+        return each * len(self.user_splits[job.user_split])
 
     @property
     def steps(self) -> int:
         """How often :meth:`run` calls ``on_user``."""
-        measured = sum(len(real_users) for real_users in self.measured.values())
-        return sum(len(real_users) for real_users in self.user_splits.values()) + 3 * measured
+        return sum(self._steps(job) for job in self._jobs(Path()))
 
     def about(self) -> dict[str, Any]:
         """The manifest: what was asked, of whom, by what."""
@@ -225,6 +339,7 @@ class Validation:
             "levels": world.domain.scale.levels.tolist(),
             "liked": world.domain.scale.carry(7.0),
             "items": len(world.catalog),
+            "data": {"items_sha256": digest(world.catalog.items), "ratings_sha256": _digest(self.everybody)},
             "users": {
                 user_split: sum(real_user.user_split == user_split for real_user in self.everybody)
                 for user_split, _ in real.USER_SPLITS
@@ -371,3 +486,17 @@ class Validation:
         for n, line in enumerate(lines):
             line["length"] = int(lengths[line["recommender"]][n // len(RECOMMENDERS)])
         return lines
+
+
+def _comparable(config: ValidationConfig) -> dict[str, Any]:
+    """What must be as it was when a validation is resumed: all but how a language model is called."""
+    return {name: value for name, value in config.flat().items() if name != "gateway"}
+
+
+def _digest(real_users: Iterable[real.RealUser]) -> str:
+    """SHA-256 of the ratings of real users, in their order."""
+    made = hashlib.sha256()
+    for one in real_users:
+        made.update(f"{len(one.id)} {one.id} {one.past_count} {len(one.items)} ".encode())
+        made.update(one.items.astype("<i8").tobytes() + one.values.astype("<f8").tobytes())
+    return made.hexdigest()

@@ -6,12 +6,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+from typing_extensions import TypedDict
+
 from emosim_core.data import json_text
 from emosim_core.data.files import write_whole
 from emosim_core.errors import RunError
-from emosim_core.runs.reading import check_format, read_object
+from emosim_core.runs.reading import check, check_format, read_object
 from emosim_core.runs.reading import read_lines as read_lines_of
 from emosim_core.runs.records import FORMAT, encode
+from emosim_core.runs.schemas import Usage
 
 MANIFEST, RESULTS = "manifest.json", "validation.json"
 
@@ -33,6 +37,28 @@ def read_lines(directory: Path, name: str) -> list[dict[str, Any]]:
         RunError: there is no such file, or a line is not a record.
     """
     return [record for _, record in read_lines_of(directory / f"{name}.jsonl")]
+
+
+class _Manifest(TypedDict):
+    config: dict[str, Any]
+    created: str
+    data: dict[str, Any]
+    parts: dict[str, Any]
+    usage: Usage
+
+
+_MANIFEST = TypeAdapter(_Manifest)
+
+
+def resumed_manifest(directory: Path) -> dict[str, Any]:
+    """The manifest of a validation that is to be resumed.
+
+    Raises:
+        RunError: there is none, or it is another kind of directory or damaged.
+    """
+    told = read_manifest(directory)
+    check(str(directory / MANIFEST), told, _MANIFEST)
+    return told
 
 
 def read_manifest(directory: Path) -> dict[str, Any]:

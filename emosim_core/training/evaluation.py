@@ -21,6 +21,7 @@ from emosim_core.errors import (
     RunError,
 )
 from emosim_core.hooks import Registry
+from emosim_core.hooks.fields import by_field, split_names
 from emosim_core.runs.job import JobDirectory, holds_remains, job_directory
 from emosim_core.runs.plain import own_files
 from emosim_core.runs.records import FORMAT, MANIFEST
@@ -37,8 +38,6 @@ from emosim_core.training.evaluation_plan import (
     model_environment,
     notes_on,
     recommenders_of,
-    split_names,
-    with_lists,
     with_logs,
     with_user_splits,
 )
@@ -200,7 +199,7 @@ class Evaluation:
     ) -> None:
         self.job = job_directory(Path(out) if isinstance(out, str) else out, "evaluate", resume, RESULTS)
         self._registry = registry
-        own = with_lists(with_user_splits(values))
+        own = by_field(EvaluationConfig, with_user_splits(values), "evaluation")
         place, resume = self.job.path, self.job.resume and not holds_remains(self.job.path)
         recommenders = ",".join(own.get("recommenders") or ())
         told: list[str | Path] = ["--resume", place] if resume else ["--recommenders", recommenders, "--out", place]

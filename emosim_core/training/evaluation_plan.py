@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import ConfigDict, Field, field_validator
 
 from emosim_core.errors import ConfigurationError, RunError
 from emosim_core.hooks import Registry
@@ -41,26 +41,52 @@ class EvaluationConfig(EnvironmentConfig):
     group is met in the order of the population.
     """
 
-    recommenders: tuple[str, ...] = Field(default=(), description="Directories of trained recommenders.")
-    policies: tuple[ComponentChoice, ...] = Field(default=(), description="Other recommenders, by name.")
-    user_splits: tuple[Literal["train", "test", "all"], ...] = Field(
-        default=("train", "test"), min_length=1, description="People to measure on, each group by itself."
+    model_config = ConfigDict(title="Evaluation")
+
+    recommenders: tuple[str, ...] = Field(
+        default=(),
+        description="Directories of trained recommenders, with commas between.",
+        json_schema_extra={"unset": "none"},
     )
-    episodes: int = Field(default=240, ge=1, description="Sessions of each recommender with each group.")
-    seed: int = Field(default=EVALUATION_SEED, ge=0, le=2**63 - 1, description="Seed of everything random.")
-    num_envs: int | None = Field(default=None, ge=1, description="Sessions that run side by side; a run's default.")
-    logs: tuple[str, ...] = Field(default=(), description="Runs that recommenders learn from, where they learn so.")
-    resamples: int = Field(default=2000, ge=100, description="Resamples of the people for the intervals.")
-
-    @field_validator("recommenders", "logs", "user_splits", mode="before")
-    @classmethod
-    def _listed(cls, value: Any) -> Any:
-        return split_names(value) if isinstance(value, str) else value
-
-    @field_validator("policies", mode="before")
-    @classmethod
-    def _policies_listed(cls, value: Any) -> Any:
-        return split_policies(value) if isinstance(value, str) else value
+    policies: tuple[ComponentChoice, ...] = Field(
+        default=(),
+        description="Other recommenders, with commas between, such as random,popular.",
+        json_schema_extra={"unset": "none"},
+    )
+    user_splits: tuple[Literal["train", "test", "all"], ...] = Field(
+        default=("train", "test"),
+        min_length=1,
+        description="User splits to measure on, each by itself: train, test, all, with commas between.",
+    )
+    episodes: int = Field(
+        default=240,
+        ge=1,
+        description="Episodes of each recommender on each user split.",
+        json_schema_extra={"unit": "episodes"},
+    )
+    seed: int = Field(
+        default=EVALUATION_SEED,
+        ge=0,
+        le=2**63 - 1,
+        description="Seed of all random numbers; not that of a training.",
+    )
+    num_envs: int | None = Field(
+        default=None,
+        ge=1,
+        description="Episodes that are simulated as one batch; changes the speed alone.",
+        json_schema_extra={"unset": "as for emosim run", "unit": "episodes"},
+    )
+    logs: tuple[str, ...] = Field(
+        default=(),
+        description="Runs for recommenders that learn from logs, with commas between.",
+        json_schema_extra={"unset": "simulated first"},
+    )
+    resamples: int = Field(
+        default=2000,
+        ge=100,
+        description="Bootstrap resamples of the users for the intervals.",
+        json_schema_extra={"unit": "resamples", "rare": True},
+    )
 
     @field_validator("recommenders", "logs", "user_splits")
     @classmethod
@@ -116,34 +142,6 @@ def with_user_splits(values: Mapping[str, Any]) -> dict[str, Any]:
     found = {name: value for name, value in values.items() if name not in ("user_split", "user_order")}
     if "user_split" in values:
         found.setdefault("user_splits", values["user_split"])
-    return found
-
-
-def with_lists(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values of an evaluation in which names with commas between are lists."""
-    lists = {"recommenders": split_names, "logs": split_names, "policies": split_policies}
-    return {
-        name: lists[name](value) if name in lists and isinstance(value, str) else value
-        for name, value in values.items()
-    }
-
-
-def split_names(text: str) -> list[str]:
-    """``"a, b"`` as a list, without empty names."""
-    return [name.strip() for name in text.split(",") if name.strip()]
-
-
-def split_policies(text: str) -> list[str]:
-    """A list of policies with commas between: ``random,epsilon_greedy:epsilon=0.2,prior_weight=5`` are two.
-
-    A part that only sets an option belongs to the policy before it.
-    """
-    found: list[str] = []
-    for part in split_names(text):
-        if found and ":" in found[-1] and re.match(r"\w+\s*=", part):
-            found[-1] += f",{part}"
-        else:
-            found.append(part)
     return found
 
 

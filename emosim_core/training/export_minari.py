@@ -18,6 +18,7 @@ from gymnasium.envs.registration import EnvSpec
 
 from emosim_core.errors import ConfigurationError, RunError
 from emosim_core.hooks import Registry
+from emosim_core.hooks.fields import by_field
 from emosim_core.runs.manifest import digest
 from emosim_core.runs.records import MANIFEST
 from emosim_core.runs.trust import CommandHint, confirmed
@@ -132,7 +133,7 @@ def _see_confirmed(run: LoggedRun, given: Mapping[str, Any], registry: Registry,
     Raises:
         TrustError: it names what the user must give again.
     """
-    config = run.manifest["config"]
+    config = by_field(RunConfig, run.manifest["config"])
     values = {name: config[name] for name in EnvironmentConfig.model_fields if name in config and name != "gateway"}
     confirmed(run.directory, values, given, values, (EnvironmentConfig,), registry, again)
 

@@ -9,12 +9,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 
-from emosim_core.cli.evaluate import evaluate
 from emosim_core.testing import Answer, ChatServer
-from emosim_core.training.evaluation_plan import EvaluationConfig
 
 FEW = ("--users", "sampled:n=20", "--episodes", "4", "--max-steps", "8", "--resamples", "200")
 MOVIES = ("evaluate", "--plugin", "movies", *FEW)
@@ -138,25 +135,6 @@ def test_a_configuration_file_names_recommenders_and_users(quick: Any, tmp_path:
     told = quick("evaluate", "--config", "c.toml", "--no-charts", "--json").json
     assert list(told["user_splits"]) == ["test"]
     assert list(told["user_splits"]["test"]["recommenders"]) == ["popular", "epsilon_greedy:epsilon=0.3"]
-
-
-def test_every_option_is_documented_with_the_default_of_the_configuration() -> None:
-    root = Path(__file__).parents[2]
-    page, readme = ((root / name).read_text(encoding="utf-8") for name in ("docs/evaluation.md", "README.md"))
-    rows = dict(re.findall(r"^\| `(--[a-z-]+)` \| (.+?) \|", page, re.MULTILINE))
-    fields = EvaluationConfig.model_fields
-    for option in evaluate.params:
-        assert isinstance(option, click.Option)
-        shown = re.search(r"\[(.+)\]$", option.help or "")
-        if option.opts[0] not in rows:
-            assert f"`{option.opts[0]}`" in readme, option.opts
-        elif shown and not shown[1].startswith("runs/"):
-            assert rows[option.opts[0]].strip("`") == shown[1], option.opts
-    assert rows["--episodes"] == str(fields["episodes"].default)
-    assert rows["--seed"] == str(fields["seed"].default)
-    assert rows["--resamples"] == str(fields["resamples"].default)
-    assert rows["--user-splits"].strip("`") == ",".join(fields["user_splits"].default)
-    assert set(rows) <= {name for option in evaluate.params for name in option.opts}
 
 
 def test_without_a_domain_or_a_model_it_says_how_to_choose_one(quick: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import socket
 from importlib import metadata
 from typing import Any
@@ -84,26 +85,57 @@ def test_help_names_every_command_and_every_option(quick: Any) -> None:
         assert f"\n  {command} " in told
         assert quick(command, "--help").out.startswith(f"Usage: emosim {command}")
     assert quick("-h").out == told
-    told = quick("run", "-h").out
-    for option in (
-        "--plugin", "--items", "--users", "--embeddings", "--rater", "--llm-model", "--llm-rater", "--items-retrieval",
-        "--perturbator", "--selector", "--reward-shaping", "--policy", "--user-order", "--episodes", "--max-steps",
-        "--num-envs", "--slate", "--p-interrupt", "--keep-memory", "--seed", "--config", "--out", "--resume", "--json",
-        "--quiet",
-    ):  # fmt: skip
-        assert f"{option}" in told
 
 
-def test_the_defaults_that_the_help_names_are_those_of_the_configuration(quick: Any) -> None:
-    from emosim_core import RunConfig
+def test_help_shows_common_options_by_section_and_all_of_them_where_that_is_asked(
+    quick: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    common, everything = quick("run", "--help").out, quick("run", "--help-all").out
+    for heading in ("Run options:", "Environment options:", "Language model options:", "General options:"):
+        assert f"\n{heading}\n" in common
+    for option in ("--plugin", "--users", "--policy", "--max-cost", "--retrieval", "--seed", "--resume", "--json"):
+        assert option in common
+    for option in ("--embeddings", "--history-length", "--mood.half-life", "--gateway.attempts", "--gateway.max-cost"):
+        assert option not in common
+        assert option in everything
 
-    told = " ".join(quick("run", "--help").out.split())
-    config = RunConfig(plugin="movies")
-    for field in ("rater", "retrieval", "perturbator", "selector", "reward_shaping", "policy", "user_order"):
-        assert f"[{getattr(config, field)}]" in told
-    for field in ("episodes", "max_steps", "num_envs", "slate", "seed"):
-        assert f"[{getattr(config, field)}]" in told
-    assert f"[{config.p_interrupt:g}]" in told
+
+@pytest.mark.parametrize(
+    "command", ["run", "log", "train", "evaluate", "ablate", "validate", "users generate", "prompt"]
+)
+def test_help_fits_a_terminal_of_80_columns(quick: Any, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    for option in ("--help", "--help-all"):
+        assert max(map(len, quick(*command.split(), option).out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("command", "model"),
+    [
+        ("run", "emosim_core.simulation.config:RunConfig"),
+        ("train", "emosim_core.training.config:TrainConfig"),
+        ("evaluate", "emosim_core.training.evaluation_plan:EvaluationConfig"),
+        ("ablate", "emosim_core.studies.grid:AblationConfig"),
+        ("validate", "emosim_core.studies.validation:ValidationConfig"),
+    ],
+)
+def test_every_field_of_a_configuration_is_an_option_with_its_help_and_default(command: str, model: str) -> None:
+    from emosim_core.cli.fields import FieldOption
+    from emosim_core.cli.main import cli
+    from emosim_core.hooks.fields import describe
+
+    module, _, name = model.partition(":")
+    found: Any = cli.get_command(None, command)  # type: ignore[arg-type]
+    options = {one.name: one for one in found.params if isinstance(one, FieldOption)}
+    decided_by_splits = {"user_split", "user_order"} if command == "evaluate" else set()
+    for field in describe(getattr(importlib.import_module(module), name)):
+        if field.name in decided_by_splits:
+            continue
+        option = options[field.name]
+        assert option.help == (f"{field.help}  [{field.default}]" if field.default else field.help)
+        assert {f"--{one.replace('_', '-')}" for one in (field.name, *field.aliases)} == set(option.opts)
+        assert field.help.endswith((".", "...")), field.name
 
 
 def test_the_version_is_that_of_the_distribution(quick: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -58,9 +59,9 @@ def test_json_is_what_the_file_holds(emosim: Emosim, movielens: Path, tmp_path: 
         (("--ratings", "movielens:nowhere"), "nowhere: no such file or folder"),
         (("--ratings", "sample"), "no ratings of single people come with these items"),
         (("--ratings", "moovielens:x"), "Did you mean 'movielens'?"),
-        ((), "Missing option '--ratings'"),
-        (("--ratings", "movielens:x", "--negatives", "1,zero"), "--negatives needs whole numbers"),
-        (("--ratings", "movielens:x", "--max-users", "1"), "--max-users"),
+        ((), "the option 'ratings' is needed"),
+        (("--ratings", "movielens:x", "--negatives", "1,zero"), "option 'negatives'"),
+        (("--ratings", "movielens:x", "--max-users", "1"), "option 'max_users'"),
     ],
 )
 def test_mistakes_are_told_and_leave_nothing(
@@ -100,3 +101,25 @@ def test_a_language_model_is_asked_only_after_its_cost_was_told(
     assert told["uses_llm"] is True
     assert told["user_splits"]["validation"]["heldout_ratings"] == 6
     assert KEY not in "".join(path.read_text() for path in (tmp_path / "out").iterdir())
+
+
+def test_a_validation_is_resumed_in_its_directory_or_as_the_newest(
+    emosim: Emosim, movielens: Path, tmp_path: Path
+) -> None:
+    few = ("--max-users", "2", "--max-positives", "2", "--max-heldout", "3", "--negatives", "1")
+    begun = emosim("validate", "--plugin", "movies", "--ratings", f"movielens:{movielens}", *few, "--json")
+    directory = tmp_path / json.loads(begun.out)["directory"]
+    before = {path.name: path.read_bytes() for path in directory.iterdir() if path.name != "manifest.json"}
+    (directory / "validation.json").unlink()  # as if it had been killed before its end
+    (directory / "choices.jsonl").unlink()
+    again = emosim("validate", "--resume", "--json")
+    assert json.loads(again.out) == json.loads(begun.out)
+    after = {path.name: path.read_bytes() for path in directory.iterdir() if path.name != "manifest.json"}
+    assert after == before
+    refused = emosim("validate", "--resume", str(directory), "--seed", "7", status=2)
+    assert "seed: 42 then, 7 now" in refused.err
+    directory.rename(tmp_path / "moved")
+    refused = emosim("validate", "--resume", "moved", status=2)
+    assert f"emosim validate --resume moved --ratings {shlex.quote(f'movielens:{movielens}')}" in refused.err
+    emosim("validate", "--resume", "moved", "--ratings", f"movielens:{movielens}")
+    assert "there is no validation in runs/ to resume" in emosim("validate", "--resume", status=2).err

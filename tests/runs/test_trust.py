@@ -32,6 +32,7 @@ from emosim_core.runs.records import read_json
 from emosim_core.runs.trust import CommandHint, confirmed, note_made
 from emosim_core.simulation.config import RunConfig
 from emosim_core.studies.ablation import results
+from emosim_core.studies.grid import AblationConfig
 from emosim_core.testing import ChatServer, Emosim, Finished
 from emosim_core.training.config import TrainConfig
 from emosim_core.training.evaluation_plan import EvaluationConfig
@@ -191,6 +192,31 @@ def test_what_reaches_beyond_data_is_listed_with_what_to_type(
     unused = "gateway" in values  # no model is asked, so no answer is kept; all else names what is not there
     again = quick(*suggested(own.parent, refused), status=0 if unused else 2)
     assert "was not made here" not in again.err
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "field"),
+    [
+        ("users", "csv:/etc/passwd", "user_dataset"),
+        ("llm_cache", "/etc/passwd", "gateway.cache"),
+        ("gateway.cache", "/etc/passwd", "gateway.cache"),
+        ("policies", "random,trained:/etc/passwd", "policies"),
+        ("study", "sampling:about=/etc/passwd", "studies"),
+    ],
+)
+def test_a_short_name_or_a_text_reaches_as_far_as_its_field(name: str, value: str, field: str) -> None:
+    values = {"plugin": "movies", name: value}
+    assert list(reaches(values, (EvaluationConfig, AblationConfig), REGISTRY, "movies")) == [field]
+
+
+def test_a_short_name_in_a_directory_opens_nothing(quick: Callable[..., Any], own: Path) -> None:
+    manifest = json.loads((own / "manifest.json").read_text())
+    del manifest["config"]["user_dataset"]
+    manifest["config"]["users"] = "csv:/etc/passwd"
+    (own / "manifest.json").write_text(json.dumps(manifest))
+    (own / "summary.json").unlink()
+    for command in (("run", "--resume", "r"), ("data", "export", "r", "--format", "minari", "--out", "sets")):
+        assert "user_dataset" in quick(*command, status=2).err
 
 
 @pytest.mark.parametrize(
@@ -383,7 +409,7 @@ def killed_after_writing(emosim: Emosim, file: str, *arguments: str) -> None:
     [
         ("manifest.json", "run --episodes 2 --max-steps 3"),
         ("manifest.json", "train --timesteps 128 --num-envs 4 --n-steps 8 --device cpu"),
-        ("evaluation.json", "evaluate --policies random --user-split test --episodes 2 --max-steps 3 --no-charts"),
+        ("evaluation.json", "evaluate --policies random --user-splits test --episodes 2 --max-steps 3 --no-charts"),
         ("manifest.json", "ablate --study sampling:pairs=10"),
     ],
 )

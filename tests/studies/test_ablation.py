@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 
 from emosim_core import ConfigurationError, EnvironmentConfig, PluginError, RunError
+from emosim_core.hooks.fields import split_components
 from emosim_core.plugins import RatingScale, Registry, Study, StudySetting, Trial, Trials, World, assemble
 from emosim_core.runs.intervals import bootstrap, bootstrap_difference, wilson
 from emosim_core.studies import trials as trials_module
 from emosim_core.studies.ablation import Ablation, results, resumed
 from emosim_core.studies.executor import InThisProcess, Processes
-from emosim_core.studies.grid import AblationConfig, choices, jobs, split
+from emosim_core.studies.grid import AblationConfig, choices, jobs
 from emosim_core.studies.jobs import Job, Worlds, read_job
 from emosim_core.studies.metrics import metric_record
 from emosim_core.studies.sampling import Sampling, SamplingOptions
@@ -340,7 +341,7 @@ def test_a_difference_is_drawn_from_the_same_clusters_on_both_sides() -> None:
 
 
 def test_names_with_commas_between_keep_their_options() -> None:
-    assert split("last_3,decay_emotion:k=5,time_decay=0.3, none") == [
+    assert split_components("last_3,decay_emotion:k=5,time_decay=0.3, none") == [
         "last_3", "decay_emotion:k=5,time_decay=0.3", "none",
     ]  # fmt: skip
     assert choices(["a", {"name": "b", "k": 2}]) == ["a", {"name": "b", "k": 2}]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -256,3 +257,109 @@ def test_targets_hold_on_real_users_that_nothing_was_fitted_on(tmp_path: Path) -
             assert variants[SIMULATED]["auc"]["low"] > variants["popularity alone"]["auc"]["estimate"]
         assert user_split["recommenders"]["holds"]
         assert user_split["activity"]["holds"]
+
+
+# --------------------------------------------------------------------------------------------- resuming
+
+
+class Stopped(KeyboardInterrupt):
+    """What stops a validation in the middle."""
+
+
+def stop_after(users: int) -> Callable[[], None]:
+    """A callback that stops a validation once so many users have answered."""
+    count = 0
+
+    def on_user() -> None:
+        nonlocal count
+        count += 1
+        if count == users:
+            raise Stopped
+
+    return on_user
+
+
+def files(directory: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in directory.iterdir() if path.name != "manifest.json"}
+
+
+@pytest.mark.parametrize("users", [20, 60, 80])
+def test_a_validation_that_was_stopped_goes_on_to_the_same_end(
+    done: Path, movielens: Path, tmp_path: Path, users: int
+) -> None:
+    with pytest.raises(Stopped):
+        Validation(config(movielens), Registry()).run(tmp_path / "out", stop_after(users))
+    complete = {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "jobs").iterdir()}
+    assert complete
+    validation = Validation(config(movielens), Registry())
+    steps: list[int] = []
+    seen: dict[Path, int] = {}
+
+    def on_user() -> None:
+        steps.append(1)
+        if len(steps) == validation.steps:
+            seen.update({path: path.stat().st_mtime_ns for path in complete})
+
+    validation.run(tmp_path / "out", on_user, resume=True)
+    assert seen == complete  # what was done is not done again
+    assert len(steps) == validation.steps
+    assert files(tmp_path / "out") == files(done)
+    manifests = [json.loads((one / "manifest.json").read_text()) for one in (tmp_path / "out", done)]
+    assert {**manifests[0], "created": ""} == {**manifests[1], "created": ""}
+
+
+def test_how_a_model_is_called_may_change_when_a_validation_is_resumed(copy: Path, movielens: Path) -> None:
+    Validation(config(movielens, environment={"max_cost": 3}), Registry()).run(copy, resume=True)
+    manifest = json.loads((copy / "manifest.json").read_text())
+    assert manifest["config"]["environment"]["gateway"] == {"max_cost": 3}
+
+
+def test_a_validation_in_which_nothing_was_done_leaves_nothing(movielens: Path, tmp_path: Path) -> None:
+    with pytest.raises(Stopped):
+        Validation(config(movielens), Registry()).run(tmp_path / "out", stop_after(1))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"seed": 7}, "seed: 42 then, 7 now"),
+        ({"environment": {"items_retrieval": "last_2"}}, "items_retrieval"),
+        ({"max_users": 3}, "max_users: null then, 3 now"),
+    ],
+)
+def test_a_validation_goes_on_with_what_it_was_begun_with_alone(
+    copy: Path, movielens: Path, more: dict[str, Any], said: str
+) -> None:
+    before = files(copy)
+    with pytest.raises(RunError, match="cannot be resumed") as error:
+        Validation(config(movielens, **more), Registry()).run(copy, resume=True)
+    assert said in str(error.value)
+    assert files(copy) == before
+
+
+def test_other_ratings_than_those_it_was_begun_with_are_noticed(copy: Path, movielens: Path, tmp_path: Path) -> None:
+    changed = Path(shutil.copytree(movielens, tmp_path / "changed"))
+    lines = (changed / "ratings.csv").read_text().splitlines()
+    (changed / "ratings.csv").write_text("\n".join(lines[:-1]) + "\n")
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["config"]["ratings"] = f"movielens:{changed}"
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(RunError, match="ratings_sha256"):
+        Validation(config(changed), Registry()).run(copy, resume=True)
+
+
+def test_a_complete_validation_is_left_as_it_is(copy: Path, movielens: Path) -> None:
+    before = files(copy)
+    Validation(config(movielens), Registry()).run(copy, resume=True)
+    assert files(copy) == before
+
+
+def test_a_damaged_job_is_named(movielens: Path, tmp_path: Path) -> None:
+    with pytest.raises(Stopped):
+        Validation(config(movielens), Registry()).run(tmp_path / "out", stop_after(60))
+    job = next((tmp_path / "out" / "jobs").iterdir())
+    head, line, *rest = job.read_text().splitlines()
+    job.write_text("\n".join([head, line.replace('"file"', '"fill"'), *rest]) + "\n")
+    with pytest.raises(RunError, match=r"jsonl, line 2: is damaged: file"):
+        Validation(config(movielens), Registry()).run(tmp_path / "out", resume=True)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from emosim_core import ConfigurationError, EmoSimError, MissingDependencyError, RunError, UnknownNameError, run
+from emosim_core.hooks.fields import split_components
 from emosim_core.plugins import Registry
 from emosim_core.simulation.config import EnvironmentConfig, read_config
 from emosim_core.training.evaluation import base_values, evaluate
@@ -19,7 +20,6 @@ from emosim_core.training.evaluation_plan import (
     notes_on,
     policy_name,
     recommenders_of,
-    split_policies,
     with_logs,
 )
 from emosim_core.training.evaluation_results import compute_results
@@ -336,7 +336,7 @@ def test_a_directory_that_is_no_model_is_told_as_such(tmp_path: Path, manifest: 
     ],
 )
 def test_a_list_of_policies_is_split_where_a_policy_begins(text: str, parts: list[str]) -> None:
-    assert split_policies(text) == parts
+    assert split_components(text) == parts
 
 
 def test_a_policy_is_called_as_it_is_written() -> None:

@@ -1,0 +1,129 @@
+"""Fields of configurations: one description, and one value under whichever name it is given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from pydantic import BaseModel, ConfigDict, Field
+
+from emosim_core import ConfigurationError
+from emosim_core.hooks.fields import by_field, describe, field_names, over, split_components
+from emosim_core.simulation.config import EnvironmentConfig, RunConfig, read_config_file
+from emosim_core.training.config import TrainConfig
+from emosim_core.training.evaluation_plan import EvaluationConfig
+
+
+class Service(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    limit: float | None = Field(
+        default=None, description="Limit.", json_schema_extra={"aliases": ["most"], "unset": "no limit", "unit": "cost"}
+    )
+    cache: Path | None = Field(default=None, description="File.", json_schema_extra={"rare": True})
+
+
+class Made(BaseModel):
+    model_config = ConfigDict(title="Made")
+
+    name: str = Field(description="Name.")
+    sizes: tuple[int, ...] = Field(default=(64, 32), description="Sizes.")
+    mode: Literal["a", "b"] = Field(default="a", description="Mode.")
+    parts: list[str | dict[str, Any]] = Field(default=[], description="Parts.", json_schema_extra={"unset": "none"})
+    extra: dict[str, Any] = Field(default_factory=dict, description="Further arguments.")
+    on: bool = Field(default=True, description="On.")
+    service: Service = Field(
+        default_factory=Service, description="Service.", json_schema_extra={"section": "Outside", "rare": False}
+    )
+    inner: dict[str, Any] = Field(default_factory=dict, description="Inner.", json_schema_extra={"option": False})
+
+
+def test_a_field_says_kind_default_unit_choices_and_where_it_is_shown() -> None:
+    found = {one.name: one for one in describe(Made)}
+    assert list(found) == ["name", "sizes", "mode", "parts", "extra", "on", "service.limit", "service.cache"]
+    assert [one.kind for one in found.values()] == [
+        *("text", "list", "text", "list", "assignments", "flag", "number", "path"),
+    ]  # fmt: skip
+    assert [found[name].default for name in ("name", "sizes", "mode", "parts", "on")] == [
+        "",
+        "64,32",
+        "a",
+        "none",
+        "on",
+    ]
+    assert found["mode"].choices == ("a", "b")
+    limit = found["service.limit"]
+    assert (limit.default, limit.unit, limit.aliases, limit.section, limit.rare) == (
+        "no limit", "cost", ("most",), "Outside", False,
+    )  # fmt: skip
+    assert found["service.cache"].rare
+    assert found["name"].section == "Made"
+
+
+def test_a_value_goes_to_its_field_under_a_short_name_a_path_or_its_own_name() -> None:
+    for values in ({"most": 2}, {"service.limit": 2}, {"service": {"limit": 2}}, {"most": 2, "service.limit": 2}):
+        assert by_field(Made, values) == {"service": {"limit": 2}}
+    assert by_field(Made, {"service": Service(cache=Path("x")), "most": 2}) == {
+        "service": {"cache": Path("x"), "limit": 2}
+    }
+    assert by_field(Made, {"unknown": 1, "service.other": 1}) == {"unknown": 1, "service": {"other": 1}}
+    assert field_names(Made) == {"most": "service.limit"}
+
+
+def test_a_text_with_commas_is_a_list_or_a_table_where_the_field_holds_one() -> None:
+    values = {"sizes": "8, 4", "parts": "a:x=1,y=2,b", "name": "a,b"}
+    assert by_field(Made, values) == {"sizes": ["8", "4"], "parts": ["a:x=1,y=2", "b"], "name": "a,b"}
+    assert by_field(Made, {"extra": "n=3,word=four,flag=false"}) == {"extra": {"n": 3, "word": "four", "flag": False}}
+    assert by_field(Made, {"sizes": [8], "extra": {"n": 3}}) == {"sizes": [8], "extra": {"n": 3}}
+    assert split_components("") == []
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"most": 1, "service": {"limit": 2}}, "here: most stands for service.limit, which is given too"),
+        ({"most": 1, "service.limit": 2}, "stands for service.limit, which is given too"),
+        ({"most": 1, "service": 5}, "service is 5, which is no table"),
+        ({"extra": "n"}, "extra: expected name=value with commas between, got 'n'"),
+    ],
+)
+def test_two_values_for_one_field_and_values_in_no_table_are_mistakes(values: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigurationError) as error:
+        by_field(Made, values, "here")
+    assert said in str(error.value)
+
+
+def test_tables_are_merged_and_all_else_is_replaced() -> None:
+    base = {"service": {"limit": 1, "cache": "a"}, "parts": [{"name": "x"}], "extra": {"n": 1}}
+    assert over(Made, {"service": {"limit": 2}, "extra": {"m": 1}}, base) == {
+        "service": {"limit": 2, "cache": "a"}, "parts": [{"name": "x"}], "extra": {"m": 1},
+    }  # fmt: skip
+
+
+SHORT = {"users": "basic", "retrieval": "last_3", "max_cost": 2.0, "concurrency": 4, "replay": True, "explain": True}
+
+
+@pytest.mark.parametrize("model", [EnvironmentConfig, RunConfig, TrainConfig, EvaluationConfig])
+def test_short_names_work_in_python_and_in_toml(model: type[EnvironmentConfig], tmp_path: Path) -> None:
+    file = tmp_path / "c.toml"
+    file.write_text(
+        'plugin = "movies"\nusers = "basic"\nretrieval = "last_3"\nmax_cost = 2.0\nconcurrency = 4\nreplay = true\n'
+        'explain = true\nllm_model = "m"\n'
+    )
+    python = model(plugin="movies", llm_model="m", **SHORT)  # type: ignore[arg-type]
+    assert model(**read_config_file(model, file)) == python
+    assert (python.user_dataset, python.items_retrieval) == ("basic", "last_3")
+    assert (python.gateway.max_cost, python.gateway.concurrency, python.gateway.replay) == (2.0, 4, True)
+    assert python.llm.explain
+
+
+def test_a_file_with_one_field_under_two_names_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "c.toml"
+    file.write_text('users = "basic"\nuser_dataset = "sampled"\n')
+    with pytest.raises(ConfigurationError, match=r"c\.toml: users stands for user_dataset"):
+        read_config_file(RunConfig, file)
+
+
+def test_a_short_name_of_the_concurrency_decides_how_many_episodes_run_at_once() -> None:
+    assert RunConfig(plugin="movies", llm_model="m", concurrency=5).num_envs == 80  # type: ignore[call-arg]
