@@ -118,7 +118,7 @@ def evaluate(
     return evaluation.evaluate({"plugin": plugin, **options}, out, resume=resume, charts=charts)
 
 
-def validate(plugin: str, out: str | Path, *, ratings: str, **options: Any) -> dict[str, Any]:
+def validate(plugin: str, out: str | Path, *, ratings: str, resume: bool = False, **options: Any) -> dict[str, Any]:
     """Measure how close simulated users are to real ones, as ``emosim validate`` does.
 
     A language model, where one is named, is asked without further confirmation; ``gateway={"max_cost": ...}`` bounds
@@ -126,8 +126,9 @@ def validate(plugin: str, out: str | Path, *, ratings: str, **options: Any) -> d
 
     Args:
         plugin: the domain, such as ``"movies"``.
-        out: the directory to write, which must not exist or be empty.
+        out: the directory of the validation.
         ratings: ratings of real users, such as ``"movielens:ml-latest-small"``.
+        resume: whether to continue the validation in ``out``, which was begun with the same options.
         options: ``max_users``, ``negatives``, ``max_positives``, ``max_heldout``, ``seed``, and the fields of
             :class:`~emosim_core.EnvironmentConfig` that say who rates, such as ``rater``.
 
@@ -147,7 +148,7 @@ def validate(plugin: str, out: str | Path, *, ratings: str, **options: Any) -> d
     config = checked_options(ValidationConfig, {**own, "environment": environment, "ratings": ratings}, "validate")
     validation = Validation(config, Registry())
     try:
-        return validation.run(Path(out))
+        return validation.run(Path(out), resume=resume)
     finally:
         validation.world.close()
 

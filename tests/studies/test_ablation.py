@@ -232,8 +232,8 @@ def test_a_record_says_what_was_in_memory_and_what_of_it_was_retrieved(worlds: d
     trials = chosen(Collections(CollectionsOptions(users=1)), world)
     for trial, one in zip(trials.trials, run_trials(world, trials, seed=3), strict=True):
         assert [world.catalog.index[item] for item, _ in one["memory"]] == [item for item, _ in trial.memory]
-        assert len(set(one["remembered"])) == min(3, len(trial.memory))
-        assert all(0 <= place < len(trial.memory) for place in one["remembered"])
+        assert len(set(one["retrieved"])) == min(3, len(trial.memory))
+        assert all(0 <= place < len(trial.memory) for place in one["retrieved"])
         assert one["reason"].startswith("From ")
 
 
