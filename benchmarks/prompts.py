@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from emosim_core import ChatAnswer, EnvironmentConfig, Memory, RatingRequest, World, assemble
+from emosim_core import ChatAnswer, EnvironmentConfig, Memory, RatingRequest, RetrievalRequest, World, assemble
 from emosim_core.llm.shot_strategy import ShotOptions, ShotPromptStrategy
 
 USERS = 512
@@ -30,16 +30,27 @@ def request_of(world: World) -> RatingRequest:
         memory.append(who, rng.integers(0, len(world.catalog), USERS), ratings, world.emotion.code(ratings))
     history = memory.history()
     items = rng.integers(0, len(world.catalog), (USERS, 1))
-    positions = world.retrieval.retrieve_batch(items, history, world.catalog)
+    users = rng.integers(0, len(world.population), USERS)
+    moods = rng.uniform([-1, 0], [1, 1], (USERS, 2))
+    positions = world.retrieval.retrieve_batch(
+        RetrievalRequest(
+            users=users,
+            items=items,
+            moods=moods,
+            history=history,
+            catalog=world.catalog,
+            population=world.population,
+        )
+    )
     retrieved, rated = history.at(positions)
     return RatingRequest(
-        users=rng.integers(0, len(world.population), USERS),
+        users=users,
         items=items,
         retrieved=positions,
         retrieved_items=np.where(positions < 0, 0, retrieved),
         retrieved_ratings=np.where(positions < 0, np.nan, rated),
         times=history.times_before(items),
-        moods=rng.uniform([-1, 0], [1, 1], (USERS, 2)),
+        moods=moods,
         history=history,
         catalog=world.catalog,
         population=world.population,

@@ -19,13 +19,16 @@ from .components.attributes import (
     AttributeRetrieval as AttributeRetrieval,
 )
 from .components.base import (
-    Consumption as Consumption,
-)
-from .components.base import (
     Draws as Draws,
 )
 from .components.base import (
     Observations as Observations,
+)
+from .components.base import (
+    PerturbationRequest as PerturbationRequest,
+)
+from .components.base import (
+    PerturbationSituation as PerturbationSituation,
 )
 from .components.base import (
     Perturbator as Perturbator,
@@ -46,10 +49,28 @@ from .components.base import (
     Retrieval as Retrieval,
 )
 from .components.base import (
+    RetrievalRequest as RetrievalRequest,
+)
+from .components.base import (
+    RetrievalSituation as RetrievalSituation,
+)
+from .components.base import (
     RewardShaping as RewardShaping,
 )
 from .components.base import (
+    SelectionRequest as SelectionRequest,
+)
+from .components.base import (
+    SelectionSituation as SelectionSituation,
+)
+from .components.base import (
     Selector as Selector,
+)
+from .components.base import (
+    ShapingRequest as ShapingRequest,
+)
+from .components.base import (
+    ShapingSituation as ShapingSituation,
 )
 from .components.base import (
     Situation as Situation,

@@ -285,7 +285,7 @@ def test_the_example_of_a_plugin_can_be_installed_and_used(tmp_path: Path) -> No
     asked = ["--items-retrieval", "highlights:k=2,at_least=6", "--episodes", "2", "--out", "r", "--json"]
     python(tmp_path, "-m", "emosim_core", "run", "--plugin", "movies", *asked, site=tmp_path / "site")
     lines = (tmp_path / "r" / "interactions.jsonl").read_text(encoding="utf-8").splitlines()
-    remembered = [item["remembered"] for line in lines for item in json.loads(line)["recommended"]]
+    remembered = [item["retrieved"] for line in lines for item in json.loads(line)["recommended"]]
     assert max(map(len, remembered)) == 2
     assert all(memory["rating"] >= 6 for memories in remembered for memory in memories)
     manifest = json.loads((tmp_path / "r" / "manifest.json").read_text(encoding="utf-8"))

@@ -43,41 +43,88 @@ class Draws(Protocol):
 # ---------------------------------------------------------------------------------------- retrieval
 
 
+@dataclass(slots=True, kw_only=True)
+class RetrievalRequest:
+    """What a retrieval is handed: R users who look at S items each.
+
+    Attributes:
+        users: index of each user in ``population``, shape ``(R,)``.
+        items: index of each item in ``catalog``, shape ``(R, S)``.
+        moods: valence and arousal, shape ``(R, 2)``.
+        history: the histories of the R users.
+        catalog: the items.
+        population: the users.
+    """
+
+    users: NDArray[np.intp]
+    items: NDArray[np.intp]
+    moods: NDArray[np.float64]
+    history: History
+    catalog: Catalog
+    population: Population
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetrievalSituation:
+    """What a retrieval in its single form is handed: one user who looks at one item.
+
+    Attributes:
+        user: the user.
+        item: index of the item in ``catalog``.
+        history: the user's interactions, oldest first; several may be with one item.
+        valence: the mood's valence, -1 to 1.
+        arousal: the mood's arousal, 0 to 1.
+        catalog: the items.
+    """
+
+    user: User
+    item: int
+    history: Sequence[Interaction]
+    valence: float
+    arousal: float
+    catalog: Catalog
+
+
 class Retrieval:
-    """Chooses the past interactions that matter for an item."""
+    """Chooses the past interactions that matter for an item. It draws no random numbers."""
 
-    def retrieve(self, item: int, history: Sequence[Interaction], catalog: Catalog) -> Sequence[int]:
-        """For one person: positions in ``history`` (0 is the oldest), best first.
-
-        Args:
-            item: index of the item at hand.
-            history: the person's interactions, oldest first; several may be with one item.
-            catalog: the items.
-        """
+    def retrieve(self, situation: RetrievalSituation) -> Sequence[int]:
+        """For one user and item: positions in ``situation.history`` (0 is the oldest), best first."""
         raise NotImplementedError(f"{type(self).__name__} implements neither retrieve nor retrieve_batch")
 
-    def retrieve_batch(self, items: NDArray[np.intp], history: History, catalog: Catalog) -> NDArray[np.intp]:
+    def retrieve_batch(self, request: RetrievalRequest) -> NDArray[np.intp]:
         """For a batch: positions in each history, shape ``(R, S, K)``, best first, -1 where there is none.
-
-        Args:
-            items: indices of the items at hand, shape ``(R, S)``.
-            history: the histories of the R people.
-            catalog: the items.
 
         Raises:
             PluginError: the single form answered a position that the history does not have.
         """
         answers: list[list[Sequence[int]]] = []
-        for row, slate in enumerate(items.tolist()):
-            past = history.interactions(row)
-            answers.append([self.retrieve(item, past, catalog) for item in slate])
+        for row, slate in enumerate(request.items.tolist()):
+            past = request.history.interactions(row)
+            user = request.population.users[int(request.users[row])]
+            valence, arousal = request.moods[row].tolist()
+            answers.append(
+                [
+                    self.retrieve(
+                        RetrievalSituation(
+                            user=user,
+                            item=item,
+                            history=past,
+                            valence=valence,
+                            arousal=arousal,
+                            catalog=request.catalog,
+                        )
+                    )
+                    for item in slate
+                ]
+            )
             wrong = [p for answer in answers[-1] for p in answer if not 0 <= p < len(past)]
             if wrong:
                 raise PluginError(
                     f"{type(self).__name__}.retrieve answered the position {wrong[0]} in a history of {len(past)}"
                 )
         width = max((len(answer) for slate in answers for answer in slate), default=0)
-        positions = np.full((*items.shape, width), -1, dtype=np.intp)
+        positions = np.full((*request.items.shape, width), -1, dtype=np.intp)
         for row, answered in enumerate(answers):
             for s, answer in enumerate(answered):
                 positions[row, s, : len(answer)] = answer
@@ -248,37 +295,167 @@ class Rater:
 # ---------------------------------------------------------------------- selection and perturbation
 
 
+@dataclass(slots=True, kw_only=True)
+class SelectionRequest:
+    """What a selector is handed: R users in front of a slate of S rated items each.
+
+    Attributes:
+        users: index of each user in ``population``, shape ``(R,)``.
+        items: index of each item in ``catalog``, shape ``(R, S)``.
+        ratings: the rater's ratings, shape ``(R, S)``; NaN where one failed.
+        times: how often each user consumed each item before, shape ``(R, S)``.
+        moods: valence and arousal, shape ``(R, 2)``.
+        history: the histories of the R users.
+        catalog: the items.
+        population: the users.
+        scale: the rating scale.
+    """
+
+    users: NDArray[np.intp]
+    items: NDArray[np.intp]
+    ratings: NDArray[np.float64]
+    times: NDArray[np.intp]
+    moods: NDArray[np.float64]
+    history: History
+    catalog: Catalog
+    population: Population
+    scale: RatingScale
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelectionSituation:
+    """What a selector in its single form is handed: one user in front of a slate of S rated items.
+
+    Attributes:
+        user: the user.
+        items: the S items.
+        ratings: their ratings, shape ``(S,)``; NaN where one failed.
+        times_consumed: how often the user consumed each item before, shape ``(S,)``.
+        valence: the mood's valence, -1 to 1.
+        arousal: the mood's arousal, 0 to 1.
+        scale: the rating scale.
+    """
+
+    user: User
+    items: Sequence[Item]
+    ratings: NDArray[np.float64]
+    times_consumed: NDArray[np.intp]
+    valence: float
+    arousal: float
+    scale: RatingScale
+
+
 class Selector:
     """Decides which items of a slate are consumed."""
 
     def prepare(self, scale: RatingScale) -> None:
         """Called once before the first choice, with the domain's scale."""
 
-    def select(self, ratings: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.bool_]:
-        """For one person: which of the S items is consumed, from their ratings; both of shape ``(S,)``."""
+    def select(self, situation: SelectionSituation, rng: np.random.Generator) -> NDArray[np.bool_]:
+        """For one user: which of the S items is consumed, shape ``(S,)``."""
         raise NotImplementedError(f"{type(self).__name__} implements neither select nor select_batch")
 
-    def select_batch(self, ratings: NDArray[np.float64], draws: Draws) -> NDArray[np.bool_]:
+    def select_batch(self, request: SelectionRequest, draws: Draws) -> NDArray[np.bool_]:
         """For a batch: which items are consumed, shape ``(R, S)``. A NaN rating is never consumed."""
-        return np.array([self.select(row, draws.generator(r)) for r, row in enumerate(ratings)])
+        items, users = request.catalog.items, request.population.users
+        return np.array(
+            [
+                self.select(
+                    SelectionSituation(
+                        user=users[int(request.users[row])],
+                        items=[items[item] for item in slate],
+                        ratings=request.ratings[row],
+                        times_consumed=request.times[row],
+                        valence=float(request.moods[row, 0]),
+                        arousal=float(request.moods[row, 1]),
+                        scale=request.scale,
+                    ),
+                    draws.generator(row),
+                )
+                for row, slate in enumerate(request.items.tolist())
+            ]
+        )
+
+
+@dataclass(slots=True, kw_only=True)
+class PerturbationRequest:
+    """What a perturbator is handed: the ratings of R users for S items each.
+
+    Attributes:
+        users: index of each user in ``population``, shape ``(R,)``.
+        items: index of each item in ``catalog``, shape ``(R, S)``.
+        ratings: the rater's ratings, shape ``(R, S)``; NaN where one failed.
+        consumed: which items are consumed, shape ``(R, S)``.
+        moods: valence and arousal, shape ``(R, 2)``.
+        catalog: the items.
+        population: the users.
+        scale: the rating scale.
+    """
+
+    users: NDArray[np.intp]
+    items: NDArray[np.intp]
+    ratings: NDArray[np.float64]
+    consumed: NDArray[np.bool_]
+    moods: NDArray[np.float64]
+    catalog: Catalog
+    population: Population
+    scale: RatingScale
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerturbationSituation:
+    """What a perturbator in its single form is handed: one user's rating of one item.
+
+    Attributes:
+        user: the user.
+        item: the item.
+        rating: the rater's rating; NaN where it failed.
+        consumed: whether the item is consumed.
+        valence: the mood's valence, -1 to 1.
+        arousal: the mood's arousal, 0 to 1.
+        scale: the rating scale.
+    """
+
+    user: User
+    item: Item
+    rating: float
+    consumed: bool
+    valence: float
+    arousal: float
+    scale: RatingScale
 
 
 class Perturbator:
     """Blurs the ratings of consumed items."""
 
-    def perturb(self, rating: float, scale: RatingScale, rng: np.random.Generator) -> float:
+    def perturb(self, situation: PerturbationSituation, rng: np.random.Generator) -> float:
         """For one item: the perturbed rating. The engine rounds it to the scale and clips it.
 
         It is called for every item of the slate, NaN where the rating failed; what is not consumed is ignored.
         """
         raise NotImplementedError(f"{type(self).__name__} implements neither perturb nor perturb_batch")
 
-    def perturb_batch(self, ratings: NDArray[np.float64], scale: RatingScale, draws: Draws) -> NDArray[np.float64]:
+    def perturb_batch(self, request: PerturbationRequest, draws: Draws) -> NDArray[np.float64]:
         """For a batch: perturbed ratings, shape ``(R, S)``. What is not consumed is ignored."""
+        items, users = request.catalog.items, request.population.users
         return np.array(
             [
-                [self.perturb(value, scale, draws.generator(r)) for value in row]
-                for r, row in enumerate(ratings.tolist())
+                [
+                    self.perturb(
+                        PerturbationSituation(
+                            user=users[int(request.users[row])],
+                            item=items[int(request.items[row, place])],
+                            rating=value,
+                            consumed=bool(request.consumed[row, place]),
+                            valence=float(request.moods[row, 0]),
+                            arousal=float(request.moods[row, 1]),
+                            scale=request.scale,
+                        ),
+                        draws.generator(row),
+                    )
+                    for place, value in enumerate(values)
+                ]
+                for row, values in enumerate(request.ratings.tolist())
             ]
         )
 
@@ -286,37 +463,68 @@ class Perturbator:
 # ----------------------------------------------------------------------------------- reward shaping
 
 
-@dataclass(slots=True)
-class Consumption:
-    """What R people consumed in this step.
+@dataclass(slots=True, kw_only=True)
+class ShapingRequest:
+    """What a reward shaping is handed: what R users consumed in this step.
 
     Attributes:
-        rows: slot of each person in the engine's batch, shape ``(R,)``: where a component that was
+        rows: slot of each user in the engine's batch, shape ``(R,)``: where a component that was
             given a batch size by :meth:`RewardShaping.start` keeps its own state.
+        users: index of each user in ``population``, shape ``(R,)``.
+        items: index of each item in ``catalog``, shape ``(R, S)``.
         consumed: which items of the slate were consumed, shape ``(R, S)``.
         ratings: perturbed ratings, shape ``(R, S)``; meaningless where not consumed.
         times: how often the item has been consumed including now, shape ``(R, S)``.
         since: interactions since the item was last consumed, shape ``(R, S)``; 0 for a first time.
-        steps: number of the step in its session, from 1, shape ``(R,)``.
+        steps: number of the step in its episode, from 1, shape ``(R,)``.
         traits: activity, conformity, diversity, 1 to 3, shape ``(R, 3)``.
+        catalog: the items.
+        population: the users.
         scale: the rating scale.
     """
 
     rows: NDArray[np.intp]
+    users: NDArray[np.intp]
+    items: NDArray[np.intp]
     consumed: NDArray[np.bool_]
     ratings: NDArray[np.float64]
     times: NDArray[np.intp]
     since: NDArray[np.intp]
     steps: NDArray[np.intp]
     traits: NDArray[np.int64]
+    catalog: Catalog
+    population: Population
+    scale: RatingScale
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShapingSituation:
+    """What a reward shaping in its single form is handed: one item that one user consumed.
+
+    Attributes:
+        user: the user.
+        item: the item.
+        rating: the perturbed rating.
+        times: how often the user has consumed the item including now, from 1.
+        since: interactions since the user last consumed it; 0 for a first time.
+        step: number of the step in its episode, from 1.
+        scale: the rating scale.
+    """
+
+    user: User
+    item: Item
+    rating: float
+    times: int
+    since: int
+    step: int
     scale: RatingScale
 
 
 class RewardShaping:
-    """Turns ratings into rewards and may end a session.
+    """Turns ratings into rewards and may end an episode.
 
     Attributes:
-        end_reasons: why a session can end, by code from 1, such as ``("repeat",)``.
+        end_reasons: why an episode can end, by code from 1, such as ``("repeat",)``.
     """
 
     end_reasons: tuple[str, ...] = ("shaped",)
@@ -325,28 +533,31 @@ class RewardShaping:
         """Called once, with the number of slots; a place for state arrays."""
 
     def begin(self, rows: NDArray[np.intp]) -> None:
-        """A session begins in each of the slots ``rows``."""
+        """An episode begins in each of the slots ``rows``."""
 
-    def shape(
-        self, rating: float, times: int, since: int, scale: RatingScale, rng: np.random.Generator
-    ) -> float | tuple[float, bool]:
-        """For one consumed item: its reward, or its reward and whether the session ends."""
+    def shape(self, situation: ShapingSituation, rng: np.random.Generator) -> float | tuple[float, bool]:
+        """For one consumed item: its reward, or its reward and whether the episode ends."""
         raise NotImplementedError(f"{type(self).__name__} implements neither shape nor shape_batch")
 
-    def shape_batch(self, consumption: Consumption, draws: Draws) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-        """For a batch: shaped ratings, shape ``(R, S)``, and codes of why each session ends, shape ``(R,)``.
+    def shape_batch(self, request: ShapingRequest, draws: Draws) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+        """For a batch: shaped ratings, shape ``(R, S)``, and codes of why each episode ends, shape ``(R,)``.
 
-        Code 0 goes on; code c ends the session for the reason ``end_reasons[c - 1]``. The engine sums the
+        Code 0 goes on; code c ends the episode for the reason ``end_reasons[c - 1]``. The engine sums the
         shaped ratings of what was consumed and ignores the rest.
         """
-        rewards = np.zeros(consumption.ratings.shape)
+        rewards = np.zeros(request.ratings.shape)
         ends = np.zeros(len(rewards), dtype=np.intp)
-        for row, place in zip(*np.nonzero(consumption.consumed), strict=True):
+        for row, place in zip(*np.nonzero(request.consumed), strict=True):
             answer = self.shape(
-                float(consumption.ratings[row, place]),
-                int(consumption.times[row, place]),
-                int(consumption.since[row, place]),
-                consumption.scale,
+                ShapingSituation(
+                    user=request.population.users[int(request.users[row])],
+                    item=request.catalog.items[int(request.items[row, place])],
+                    rating=float(request.ratings[row, place]),
+                    times=int(request.times[row, place]),
+                    since=int(request.since[row, place]),
+                    step=int(request.steps[row]),
+                    scale=request.scale,
+                ),
                 draws.generator(int(row)),
             )
             rewards[row, place], ended = answer if isinstance(answer, tuple) else (answer, False)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from emosim_core.components.base import Draws, Selector
+from emosim_core.components.base import Draws, SelectionRequest, Selector
 from emosim_core.model import RatingScale
 
 
@@ -32,7 +32,8 @@ class LogitOptions(BaseModel):
 class Greedy(Selector):
     """The best-rated item of the slate; the first of equals."""
 
-    def select_batch(self, ratings: NDArray[np.float64], draws: Draws) -> NDArray[np.bool_]:
+    def select_batch(self, request: SelectionRequest, draws: Draws) -> NDArray[np.bool_]:
+        ratings = request.ratings
         if ratings.shape[1] == 1:
             return ~np.isnan(ratings)
         worth = np.where(np.isnan(ratings), -np.inf, ratings)
@@ -44,8 +45,8 @@ class Greedy(Selector):
 class RandomChoice(Selector):
     """Each item with probability 0.5."""
 
-    def select_batch(self, ratings: NDArray[np.float64], draws: Draws) -> NDArray[np.bool_]:
-        return (draws.uniform(ratings.shape[1]) < 0.5) & ~np.isnan(ratings)
+    def select_batch(self, request: SelectionRequest, draws: Draws) -> NDArray[np.bool_]:
+        return (draws.uniform(request.ratings.shape[1]) < 0.5) & ~np.isnan(request.ratings)
 
 
 class Probabilistic(Greedy):
@@ -54,8 +55,8 @@ class Probabilistic(Greedy):
     def __init__(self, options: ProbabilisticOptions) -> None:
         self.p = options.p
 
-    def select_batch(self, ratings: NDArray[np.float64], draws: Draws) -> NDArray[np.bool_]:
-        return super().select_batch(ratings, draws) & (draws.uniform(1) < self.p)
+    def select_batch(self, request: SelectionRequest, draws: Draws) -> NDArray[np.bool_]:
+        return super().select_batch(request, draws) & (draws.uniform(1) < self.p)
 
 
 class MultinomialLogit(Selector):
@@ -73,7 +74,8 @@ class MultinomialLogit(Selector):
         self.temperature = self.options.temperature * scale.span / 9.0
         self.no_choice = scale.carry(self.options.no_choice)
 
-    def select_batch(self, ratings: NDArray[np.float64], draws: Draws) -> NDArray[np.bool_]:
+    def select_batch(self, request: SelectionRequest, draws: Draws) -> NDArray[np.bool_]:
+        ratings = request.ratings
         utility = np.where(np.isnan(ratings), -np.inf, ratings) / self.temperature
         outside = np.full((len(ratings), 1), self.no_choice / self.temperature)
         utility = np.concatenate([utility, outside], axis=1)

@@ -8,17 +8,16 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from emosim_core.components.base import Consumption, RewardShaping
+from emosim_core.components.base import RewardShaping, ShapingRequest
 from emosim_core.simulation.streams import Stage, Streams
 from emosim_core.testing.conformance import ComponentConformance, no_error, untouched
 from emosim_core.testing.contract import hold
+from emosim_core.testing.requests import arrays_of, shaping_request
 from emosim_core.testing.worlds import SmallWorld
 
 _USERS, _SLATE, _STEPS = 12, 2, 14
 
 _RESERVED = {"interrupted", "max_steps", "out_of_items"}
-
-_ARRAYS = ("rows", "consumed", "ratings", "times", "since", "steps", "traits")
 
 _Moment = tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.intp]]
 """What is answered at once: slots, their rewards (0 where nothing was consumed), their endings."""
@@ -141,7 +140,7 @@ class RewardShapingConformance(ComponentConformance):
             shaping = self.unpickled(shaping) if move else shaping
             rows = np.flatnonzero((begins <= now) & (now < begins + _STEPS))
             asked = _consumption(world, rows, users[rows], now - begins[rows], slate)
-            given = {f"the array {name}": getattr(asked, name) for name in _ARRAYS} if watch else {}
+            given = arrays_of(asked) | world.arrays() if watch else {}
             with untouched("shaping-reads", given), no_error("shaping-shape", self.subject):
                 rewards, ends = shaping.shape_batch(asked, streams.of(Stage.SHAPE, rows))
             for answer, shape, kinds in ((rewards, asked.ratings.shape, "fiu"), (ends, rows.shape, "i")):
@@ -164,7 +163,7 @@ def _by_slot(moments: Iterable[_Moment]) -> _Told:
 
 def _consumption(
     world: SmallWorld, rows: NDArray[np.intp], users: NDArray[np.intp], steps: NDArray[np.intp], slate: int
-) -> Consumption:
+) -> ShapingRequest:
     """What each person consumes at a step of their session, from 0; a person's own, whoever else is there."""
     shape = (len(users), slate)
     ratings, consumed = np.empty(shape), np.empty(shape, dtype=np.bool_)
@@ -178,4 +177,14 @@ def _consumption(
         since[row] = np.where(times[row] > 1, rng.integers(1, step + 1 if step > 2 else 2, slate), 0)
     times[~consumed] = since[~consumed] = 0
     traits = world.population.traits[users % len(world.population)]
-    return Consumption(rows, consumed, ratings, times, since, steps + 1, traits, world.scale)
+    return shaping_request(
+        ratings,
+        world,
+        rows=rows,
+        users=users,
+        consumed=consumed,
+        times=times,
+        since=since,
+        steps=steps + 1,
+        traits=traits,
+    )

@@ -11,9 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emosim_core.components import perturbation, policies, selection, shaping
-from emosim_core.components.base import Consumption, Perturbator, Policy, RewardShaping, Selector
+from emosim_core.components.base import (
+    PerturbationSituation,
+    Perturbator,
+    Policy,
+    RewardShaping,
+    SelectionSituation,
+    Selector,
+    ShapingRequest,
+    ShapingSituation,
+)
 from emosim_core.model import Catalog, Item, RatingScale
 from emosim_core.simulation.streams import Stage, Streams
+from emosim_core.testing import perturbation_request, selection_request, shaping_request, small_world
 
 SCALE = RatingScale(low=1, high=10)
 MANY = 20_000
@@ -27,39 +37,36 @@ def draws(rows: int, seed: int = 0) -> Any:
 
 def consumption(
     ratings: list[float], times: int = 1, since: int = 0, step: int = 1, activity: int = 2, scale: RatingScale = SCALE
-) -> Consumption:
-    rows = len(ratings)
-    return Consumption(
-        rows=np.arange(rows),
-        consumed=np.ones((rows, 1), dtype=bool),
-        ratings=np.array(ratings)[:, None],
-        times=np.full((rows, 1), times),
-        since=np.full((rows, 1), since),
-        steps=np.full(rows, step),
-        traits=np.tile([activity, 2, 2], (rows, 1)),
-        scale=scale,
+) -> ShapingRequest:
+    return shaping_request(
+        np.array(ratings)[:, None], small_world(scale), times=times, since=since, steps=step, traits=[activity, 2, 2]
     )
 
 
 def test_greedy_takes_the_best_and_never_a_failed_rating() -> None:
     ratings = np.array([[3.0, 9.0, 9.0], [np.nan, 2.0, 1.0]])
-    assert selection.Greedy().select_batch(ratings, draws(2)).tolist() == [[False, True, False], [False, True, False]]
-    assert selection.Greedy().select_batch(np.array([[np.nan]]), draws(1)).tolist() == [[False]]
+    assert selection.Greedy().select_batch(selection_request(ratings), draws(2)).tolist() == [
+        [False, True, False],
+        [False, True, False],
+    ]
+    assert selection.Greedy().select_batch(selection_request(np.array([[np.nan]])), draws(1)).tolist() == [[False]]
 
 
 def test_random_and_probabilistic_selectors_have_their_probabilities() -> None:
     ratings = np.tile([4.0, 8.0], (MANY, 1))
-    assert selection.RandomChoice().select_batch(ratings, draws(MANY)).mean(axis=0) == pytest.approx(
+    assert selection.RandomChoice().select_batch(selection_request(ratings), draws(MANY)).mean(axis=0) == pytest.approx(
         [0.5, 0.5], abs=0.02
     )
-    chosen = selection.Probabilistic(selection.ProbabilisticOptions(p=0.3)).select_batch(ratings, draws(MANY))
+    chosen = selection.Probabilistic(selection.ProbabilisticOptions(p=0.3)).select_batch(
+        selection_request(ratings), draws(MANY)
+    )
     assert chosen.mean(axis=0) == pytest.approx([0, 0.3], abs=0.02)
 
 
 def test_multinomial_logit_has_softmax_probabilities_with_a_no_choice_option() -> None:
     options = selection.LogitOptions(temperature=2.0, no_choice=5.0)
     ratings = np.tile([4.0, 8.0, np.nan], (MANY, 1))
-    chosen = selection.MultinomialLogit(options).select_batch(ratings, draws(MANY))
+    chosen = selection.MultinomialLogit(options).select_batch(selection_request(ratings), draws(MANY))
     weights = [math.exp(2), math.exp(4), math.exp(2.5)]
     assert chosen.sum(axis=1).max() == 1
     assert chosen.mean(axis=0) == pytest.approx([weights[0] / sum(weights), weights[1] / sum(weights), 0], abs=0.02)
@@ -67,10 +74,18 @@ def test_multinomial_logit_has_softmax_probabilities_with_a_no_choice_option() -
 
 def test_perturbators_have_their_distributions() -> None:
     ratings = np.full((MANY, 1), 5.0)
-    assert perturbation.NoPerturbation().perturb_batch(ratings, SCALE, draws(MANY)) is ratings
-    noise = perturbation.Gaussian(perturbation.GaussianOptions()).perturb_batch(ratings, SCALE, draws(MANY)) - 5
+    assert perturbation.NoPerturbation().perturb_batch(perturbation_request(ratings), draws(MANY)) is ratings
+    noise = (
+        perturbation.Gaussian(perturbation.GaussianOptions()).perturb_batch(perturbation_request(ratings), draws(MANY))
+        - 5
+    )
     assert (noise.mean(), noise.std()) == pytest.approx((0, 0.5), abs=0.02)
-    steps = perturbation.GreedyPerturbation(perturbation.GreedyOptions()).perturb_batch(ratings, SCALE, draws(MANY)) - 5
+    steps = (
+        perturbation.GreedyPerturbation(perturbation.GreedyOptions()).perturb_batch(
+            perturbation_request(ratings), draws(MANY)
+        )
+        - 5
+    )
     assert [(steps == value).mean() for value in (-1, 0, 1)] == pytest.approx([0.1, 0.8, 0.1], abs=0.02)
 
 
@@ -150,20 +165,20 @@ def test_recovery_lowers_the_probability_of_leaving_after_two_good_ratings() -> 
 
 def test_single_forms_of_third_parties_answer_for_a_batch() -> None:
     class First(Selector):
-        def select(self, ratings: Any, rng: np.random.Generator) -> Any:
-            return np.arange(len(ratings)) == 0
+        def select(self, situation: SelectionSituation, rng: np.random.Generator) -> Any:
+            return np.arange(len(situation.items)) == 0
 
     class Shift(Perturbator):
-        def perturb(self, rating: float, scale: RatingScale, rng: np.random.Generator) -> float:
-            return rating + rng.choice([1])
+        def perturb(self, situation: PerturbationSituation, rng: np.random.Generator) -> float:
+            return situation.rating + rng.choice([1])
 
     class Half(RewardShaping):
-        def shape(self, rating: float, times: int, since: int, scale: Any, rng: Any) -> tuple[float, bool]:
-            return rating / 2, rating < 3
+        def shape(self, situation: ShapingSituation, rng: np.random.Generator) -> tuple[float, bool]:
+            return situation.rating / 2, situation.rating < 3
 
     ratings = np.array([[2.0, 8.0], [4.0, 6.0]])
-    assert First().select_batch(ratings, draws(2)).tolist() == [[True, False]] * 2
-    assert Shift().perturb_batch(ratings, SCALE, draws(2)).tolist() == (ratings + 1).tolist()
+    assert First().select_batch(selection_request(ratings), draws(2)).tolist() == [[True, False]] * 2
+    assert Shift().perturb_batch(perturbation_request(ratings), draws(2)).tolist() == (ratings + 1).tolist()
     rewards, ends = Half().shape_batch(consumption([2.0, 8.0]), draws(2))
     assert rewards[:, 0].tolist() == [1.0, 4.0]
     assert ends.tolist() == [1, 0]

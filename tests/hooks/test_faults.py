@@ -33,14 +33,14 @@ RUN = ("run", "--plugin", "movies", "--episodes", "2", "--max-steps", "6", "--qu
             "retrieval",
             "retrievals",
             "--items-retrieval",
-            "class Odd(Retrieval):\n    def retrieve(self, item, history, catalog):\n        return {}[item]",
+            "class Odd(Retrieval):\n    def retrieve(self, situation):\n        return {}[situation.item]",
             "retrieval strategy 'x_odd' of emosim-odd 1.2 failed with KeyError: ",
         ),
         (
             "retrieval",
             "retrievals",
             "--items-retrieval",
-            "class Odd(Retrieval):\n    def retrieve(self, item, history, catalog):\n        return [len(history)]",
+            "class Odd(Retrieval):\n    def retrieve(self, situation):\n        return [len(situation.history)]",
             "Odd.retrieve answered the position 0 in a history of 0",
         ),
         (
@@ -69,7 +69,7 @@ RUN = ("run", "--plugin", "movies", "--episodes", "2", "--max-steps", "6", "--qu
             "selector",
             "selectors",
             "--selector",
-            "class Odd(Selector):\n    def select(self, ratings, rng):\n        return 1 / 0",
+            "class Odd(Selector):\n    def select(self, situation, rng):\n        return 1 / 0",
             "selector 'x_odd' of emosim-odd 1.2 failed with ZeroDivisionError: division by zero (__init__.py, line 11)",
         ),
         (
@@ -139,7 +139,7 @@ def test_an_error_in_an_observer_names_the_hook_and_the_line(quick: Any, install
 
 
 def test_the_whole_traceback_is_shown_where_it_is_asked_for(emosim: Any, install: Any) -> None:
-    body = "class Odd(Retrieval):\n    def retrieve(self, item, history, catalog):\n        return {}[item]"
+    body = "class Odd(Retrieval):\n    def retrieve(self, situation):\n        return {}[situation.item]"
     install("odd", HEAD + PLUGIN.format(body=body, hook="retrievals", kind="retrieval", domain=None))
     code = """
     from emosim_core.cli.main import main
@@ -152,5 +152,5 @@ def test_the_whole_traceback_is_shown_where_it_is_asked_for(emosim: Any, install
         print("LEFT", left.code)
     """
     said = emosim.python(code, *RUN, "--items-retrieval", "x_odd")
-    assert "return {}[item]" in said
+    assert "return {}[situation.item]" in said
     assert said.endswith("LEFT 2\n")

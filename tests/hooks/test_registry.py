@@ -33,8 +33,8 @@ def retrieval(name: str, package: str, more: str = "") -> str:
     """The source of a plugin with one retrieval strategy, in its single form."""
     return f"""{HEAD}
 class Oldest(Retrieval):
-    def retrieve(self, item, history, catalog):
-        return [0] if history else []
+    def retrieve(self, situation):
+        return [0] if situation.history else []
 
 @hookimpl
 def emosim_retrievals():
@@ -274,25 +274,25 @@ def test_a_run_imports_all_plugins_but_those_that_say_they_bring_other_domains(e
 def test_components_of_a_third_party_in_their_single_form_are_used_by_name(quick: Any, install: Any) -> None:
     source = f"""{HEAD}
 class Oldest(Retrieval):
-    def retrieve(self, item, history, catalog):
-        return [0] if history else []
+    def retrieve(self, situation):
+        return [0] if situation.history else []
 
 class Fixed(Rater):
     def rate(self, situation, rng):
         return int(rng.integers(1, 10)), f"{{len(situation.retrieved)}} memories"
 
 class Last(Selector):
-    def select(self, ratings, rng):
-        return [False] * (len(ratings) - 1) + [True]
+    def select(self, situation, rng):
+        return [False] * (len(situation.ratings) - 1) + [True]
 
 class Up(Perturbator):
-    def perturb(self, rating, scale, rng):
-        return rating + 1
+    def perturb(self, situation, rng):
+        return situation.rating + 1
 
 class Third(RewardShaping):
     end_reasons = ("had_three",)
-    def shape(self, rating, times, since, scale, rng):
-        return rating / 2, times == 3
+    def shape(self, situation, rng):
+        return situation.rating / 2, situation.times == 3
 
 class Circle(Policy):
     def recommend(self, observation, rng):

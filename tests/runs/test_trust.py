@@ -62,8 +62,8 @@ class Writes(Perturbator):
         if getattr(options, "where", None):
             Path(options.where).write_text("written")
 
-    def perturb(self, rating, scale, rng):
-        return rating
+    def perturb(self, situation, rng):
+        return situation.rating
 
 @hookimpl
 def emosim_perturbators():

@@ -23,8 +23,8 @@ class Options(BaseModel):
     model: str = Field(description="Which model.")
 
 class Oldest(Retrieval):
-    def retrieve(self, item, history, catalog):
-        return [{position}] if history else []
+    def retrieve(self, situation):
+        return [{position}] if situation.history else []
 
 class Asked(LLMBackend):
     identity = "asked"
@@ -49,7 +49,7 @@ def emosim_llm_backends():
     yield Component("llm_backend", "x_model", "Asks.", "emosim_odd:Asked", "emosim_odd:Options", value="model")
 """
 
-RIGHT, WRONG = HEAD.replace("{position}", "0") + OLDEST, HEAD.replace("{position}", "len(history)") + OLDEST
+RIGHT, WRONG = HEAD.replace("{position}", "0") + OLDEST, HEAD.replace("{position}", "len(situation.history)") + OLDEST
 
 
 def test_each_kind_has_a_suite() -> None:

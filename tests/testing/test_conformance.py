@@ -35,8 +35,8 @@ class Oldest(Retrieval):
     def __init__(self, options=None):
         self.k = options.k if options else 1
 
-    def retrieve(self, item, history, catalog):
-        return range(min(self.k, len(history)))
+    def retrieve(self, situation):
+        return range(min(self.k, len(situation.history)))
 
 class First(Policy):
     def recommend(self, observation, rng):
@@ -114,7 +114,7 @@ def test_a_name_of_two_plugins_is_their_fault_and_not_that_of_what_else_they_pro
 
 def test_what_is_made_by_hand_has_no_description_to_check() -> None:
     class Nothing(Retrieval):
-        def retrieve(self, item: int, history: Any, catalog: Any) -> list[int]:
+        def retrieve(self, situation: Any) -> list[int]:
             return []
 
     outcomes = by_check(run_suite(RetrievalConformance, make=Nothing))

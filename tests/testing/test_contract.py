@@ -117,55 +117,55 @@ def newest(items: Any, history: Any) -> Any:
 
 
 def retrieving(answer: Callable[[Any, Any], Any]) -> type:
-    return a(Retrieval, retrieve_batch=lambda self, items, history, catalog: answer(items, history))
+    return a(Retrieval, retrieve_batch=lambda self, request: answer(request.items, request.history))
 
 
 def remembering(answer: Callable[[Any], Sequence[int]]) -> type:
-    return a(Retrieval, retrieve=lambda self, item, history, catalog: answer(history))
+    return a(Retrieval, retrieve=lambda self, situation: answer(situation.history))
 
 
 class OnlyOnce(Asked, Retrieval):
-    def retrieve_batch(self, items: Any, history: Any, catalog: Any) -> Any:
-        return np.full((*items.shape, 1), -1) if self.again() else newest(items, history)
+    def retrieve_batch(self, request: Any) -> Any:
+        return np.full((*request.items.shape, 1), -1) if self.again() else newest(request.items, request.history)
 
 
 class AtRandom(Retrieval):
-    def retrieve(self, item: Any, history: Any, catalog: Any) -> Any:
-        return [int(HIDDEN.integers(len(history)))] if history else []
+    def retrieve(self, situation: Any) -> Any:
+        return [int(HIDDEN.integers(len(situation.history)))] if situation.history else []
 
 
 class FirstAnswerForAnItem(Retrieval):
     def __init__(self) -> None:
         self.known: dict[int, int] = {}
 
-    def retrieve(self, item: Any, history: Any, catalog: Any) -> Any:
-        if not history:
-            return []
-        return [min(self.known.setdefault(item, len(history) - 1), len(history) - 1)]
+    def retrieve(self, situation: Any) -> Any:
+        newest = len(situation.history) - 1
+        return [] if newest < 0 else [min(self.known.setdefault(situation.item, newest), newest)]
 
 
 class OfTheLongestHistory(Retrieval):
-    def retrieve_batch(self, items: Any, history: Any, catalog: Any) -> Any:
-        longest = history.lengths == history.lengths.max()
-        return np.where(longest[:, None, None], newest(items, history), -1)
+    def retrieve_batch(self, request: Any) -> Any:
+        lengths = request.history.lengths
+        longest = lengths == lengths.max()
+        return np.where(longest[:, None, None], newest(request.items, request.history), -1)
 
 
 class WritesToHistory(Retrieval):
-    def retrieve_batch(self, items: Any, history: Any, catalog: Any) -> Any:
-        history.ratings[:] = 0
-        return newest(items, history)
+    def retrieve_batch(self, request: Any) -> Any:
+        request.history.ratings[:] = 0
+        return newest(request.items, request.history)
 
 
 class WritesToCatalog(Retrieval):
-    def retrieve_batch(self, items: Any, history: Any, catalog: Any) -> Any:
-        catalog.public_ratings[0] = 0
-        return newest(items, history)
+    def retrieve_batch(self, request: Any) -> Any:
+        request.catalog.public_ratings[0] = 0
+        return newest(request.items, request.history)
 
 
 class WritesToItems(Retrieval):
-    def retrieve_batch(self, items: Any, history: Any, catalog: Any) -> Any:
-        items[:] = 0
-        return newest(items, history)
+    def retrieve_batch(self, request: Any) -> Any:
+        request.items[:] = 0
+        return newest(request.items, request.history)
 
 
 RETRIEVALS = [
@@ -309,21 +309,21 @@ RATERS = [
 
 
 def selecting(answer: Callable[[Any], Any], base: type = Selector) -> type:
-    return a(base, select_batch=lambda self, ratings, draws: answer(ratings))
+    return a(base, select_batch=lambda self, request, draws: answer(request.ratings))
 
 
 def perturbing(answer: Callable[[Any], Any]) -> type:
-    return a(Perturbator, perturb_batch=lambda self, ratings, scale, draws: answer(ratings))
+    return a(Perturbator, perturb_batch=lambda self, request, draws: answer(request.ratings))
 
 
 class LessTheNextTime(Asked, Selector):
-    def select_batch(self, ratings: Any, draws: Any) -> Any:
-        return ~np.isnan(ratings) & (not self.again())
+    def select_batch(self, request: Any, draws: Any) -> Any:
+        return ~np.isnan(request.ratings) & (not self.again())
 
 
 class ChoosesAtRandom(Selector):
-    def select(self, ratings: Any, rng: Any) -> Any:
-        return (HIDDEN.random(ratings.shape) < 0.5) & ~np.isnan(ratings)
+    def select(self, situation: Any, rng: Any) -> Any:
+        return (HIDDEN.random(situation.ratings.shape) < 0.5) & ~np.isnan(situation.ratings)
 
 
 def without_failed(ratings: Any) -> Any:
@@ -334,13 +334,13 @@ def without_failed(ratings: Any) -> Any:
 
 
 class MoreTheNextTime(Asked, Perturbator):
-    def perturb_batch(self, ratings: Any, scale: Any, draws: Any) -> Any:
-        return ratings + self.again()
+    def perturb_batch(self, request: Any, draws: Any) -> Any:
+        return request.ratings + self.again()
 
 
 class NoiseOfItsOwn(Perturbator):
-    def perturb(self, rating: float, scale: Any, rng: Any) -> float:
-        return rating + float(HIDDEN.normal())
+    def perturb(self, situation: Any, rng: Any) -> float:
+        return situation.rating + float(HIDDEN.normal())
 
 
 SELECTORS = [
@@ -361,7 +361,11 @@ PERTURBATORS = [
     ("perturbator-shape", "one per person", perturbing(lambda ratings: ratings[:, 0])),
     ("perturbator-shape", "a list", perturbing(lambda ratings: ratings.tolist())),
     ("perturbator-finite", "endless", perturbing(lambda ratings: ratings + np.inf)),
-    ("perturbator-finite", "an error", a(Perturbator, perturb=lambda self, rating, scale, rng: float(int(rating)))),
+    (
+        "perturbator-finite",
+        "an error",
+        a(Perturbator, perturb=lambda self, situation, rng: float(int(situation.rating))),
+    ),
     ("perturbator-alone", "knows who else is there", perturbing(lambda ratings: ratings + len(ratings))),
     ("perturbator-repeats", "a state", MoreTheNextTime),
     ("perturbator-repeats", "a hidden generator", NoiseOfItsOwn, "perturbator-alone"),
@@ -1046,14 +1050,18 @@ def test_a_wrong_component_breaks_its_rule_and_no_other(wrong: Wrong) -> None:
         (SelectorConformance, selecting(lambda ratings: ratings > 3), {}),
         (
             SelectorConformance,
-            a(Selector, select=lambda self, ratings, rng: rng.random(len(ratings)) < ratings / 5),
+            a(Selector, select=lambda self, situation, rng: rng.random(len(situation.items)) < situation.ratings / 5),
             {},
         ),
         (PerturbatorConformance, perturbing(lambda ratings: ratings), {}),
-        (PerturbatorConformance, a(Perturbator, perturb=lambda self, rating, scale, rng: rating + rng.random()), {}),
+        (
+            PerturbatorConformance,
+            a(Perturbator, perturb=lambda self, situation, rng: situation.rating + rng.random()),
+            {},
+        ),
         (RewardShapingConformance, Counting, {}),
-        (RewardShapingConformance, a(RewardShaping, shape=lambda self, rating, *more: rating), {}),
-        (RewardShapingConformance, a(RewardShaping, shape=lambda self, rating, times, *more: (1.0, times > 2)), {}),
+        (RewardShapingConformance, a(RewardShaping, shape=lambda self, situation, rng: situation.rating), {}),
+        (RewardShapingConformance, a(RewardShaping, shape=lambda self, situation, rng: (1.0, situation.times > 2)), {}),
         (PolicyConformance, InTurn, {}),
         (PolicyConformance, a(Policy, recommend=lambda self, seen, rng: rng.permutation(40)[: self.slate]), {}),
         (PolicyConformance, a(Policy, recommend=lambda self, seen, rng: []), {}),
@@ -1106,8 +1114,8 @@ class Right(Retrieval):
     def __init__(self, options=None):
         pass
 
-    def retrieve(self, item, history, catalog):
-        return [0] if history else []
+    def retrieve(self, situation):
+        return [0] if situation.history else []
 
 class Lambda(Right):
     def __init__(self):

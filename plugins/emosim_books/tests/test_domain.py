@@ -14,7 +14,8 @@ from emosim_books.book import Book
 from emosim_books.domain import books
 
 import emosim_core
-from emosim_core import Consumption, Emotion, EmotionThresholds, Registry, User, write_users_csv
+from emosim_core import Emotion, EmotionThresholds, Registry, User, write_users_csv
+from emosim_core.testing import shaping_request, small_world
 
 LEVELS = [1.0, 2.0, 3.0, 4.0, 5.0]
 
@@ -78,19 +79,7 @@ def test_a_reader_is_disappointed_up_to_2() -> None:
     shaping.begin(users)
     ratings = np.array(LEVELS)[:, None]
     for step in range(1, options.low_streak + options.min_steps + 1):
-        rewards, ends = shaping.shape_batch(
-            Consumption(
-                rows=users,
-                consumed=np.ones_like(ratings, dtype=bool),
-                ratings=ratings,
-                times=np.ones_like(ratings, dtype=np.intp),
-                since=np.zeros_like(ratings, dtype=np.intp),
-                steps=np.full(len(users), step),
-                traits=np.full((len(users), 3), 2),
-                scale=scale,
-            ),
-            Never(len(users)),
-        )
+        rewards, ends = shaping.shape_batch(shaping_request(ratings, small_world(scale), steps=step), Never(len(users)))
         assert rewards.tolist() == ratings.tolist()
     assert ends.tolist() == [1, 1, 0, 0, 0]
 
