@@ -19,6 +19,9 @@ from .components.attributes import (
     AttributeRetrieval as AttributeRetrieval,
 )
 from .components.base import (
+    BeginRequest as BeginRequest,
+)
+from .components.base import (
     Draws as Draws,
 )
 from .components.base import (
@@ -37,6 +40,9 @@ from .components.base import (
     Policy as Policy,
 )
 from .components.base import (
+    PolicySetting as PolicySetting,
+)
+from .components.base import (
     Rater as Rater,
 )
 from .components.base import (
@@ -44,6 +50,12 @@ from .components.base import (
 )
 from .components.base import (
     Ratings as Ratings,
+)
+from .components.base import (
+    RecommendationOutcome as RecommendationOutcome,
+)
+from .components.base import (
+    RecommendationRequest as RecommendationRequest,
 )
 from .components.base import (
     Retrieval as Retrieval,
@@ -70,10 +82,16 @@ from .components.base import (
     ShapingRequest as ShapingRequest,
 )
 from .components.base import (
+    ShapingSetting as ShapingSetting,
+)
+from .components.base import (
     ShapingSituation as ShapingSituation,
 )
 from .components.base import (
     Situation as Situation,
+)
+from .components.base import (
+    WorldSetting as WorldSetting,
 )
 from .components.ranking import (
     NEVER as NEVER,
@@ -374,6 +392,9 @@ from .model.loader import (
 )
 from .model.loader import (
     LoadedRatings as LoadedRatings,
+)
+from .model.loader import (
+    PopulationSetting as PopulationSetting,
 )
 from .model.loader import (
     UserLoader as UserLoader,

@@ -8,7 +8,7 @@ S the size of the slate, K the number of interactions retrieved.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ClassVar, Protocol
 
@@ -38,6 +38,72 @@ class Draws(Protocol):
     def generator(self, row: int) -> np.random.Generator:
         """The generator of one person, row 0 to R - 1, for draws of any other kind."""
         ...
+
+
+# ----------------------------------------------------------------------------------------- settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorldSetting:
+    """The world that a component answers in; it is handed over once, before the first step.
+
+    Attributes:
+        catalog: the items.
+        population: the users.
+        scale: the domain's rating scale.
+        words: the words of the domain.
+        slate: S, items that are recommended in one step.
+        real_ratings: how often real users of the domain use each level of its scale, worst first, sums to 1; empty
+            where the domain does not say.
+    """
+
+    catalog: Catalog
+    population: Population
+    scale: RatingScale
+    words: Words = field(default_factory=Words)
+    slate: int = 1
+    real_ratings: Sequence[float] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShapingSetting(WorldSetting):
+    """The world that a reward shaping answers in, and how many episodes go on in it side by side.
+
+    Attributes:
+        batch_size: number of slots.
+    """
+
+    batch_size: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicySetting:
+    """What a policy is handed once, before the first episode. It says nothing of what users like.
+
+    Attributes:
+        catalog: the items.
+        slate: S, items to recommend in one step.
+        batch_size: number of slots.
+        users: ids of the users, by the number that observations give.
+        history_length: recent interactions that observations show.
+    """
+
+    catalog: Catalog
+    slate: int = 1
+    batch_size: int = 1
+    users: Sequence[str] = ()
+    history_length: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class BeginRequest:
+    """Episodes that begin.
+
+    Attributes:
+        rows: slot of each episode, shape ``(R,)``; what was kept of the last one there is over.
+    """
+
+    rows: NDArray[np.intp]
 
 
 # ---------------------------------------------------------------------------------------- retrieval
@@ -222,15 +288,12 @@ class Rater:
 
     Attributes:
         uses_llm: whether a language model is asked; the run prints and records it.
-        real_ratings: how often real people of the domain use each level of its scale, worst first; set by the core
-            before :meth:`prepare`, empty where the domain does not say.
     """
 
     uses_llm: ClassVar[bool] = False
-    real_ratings: Sequence[float] = ()
 
-    def prepare(self, catalog: Catalog, population: Population, scale: RatingScale) -> None:
-        """Called once before the first rating; a place for tables."""
+    def prepare(self, setting: WorldSetting) -> None:
+        """Called once before the first rating, and again for other items or users; a place for tables."""
 
     def close(self) -> None:
         """Called once when nothing more is asked; a place to let go of connections."""
@@ -348,8 +411,8 @@ class SelectionSituation:
 class Selector:
     """Decides which items of a slate are consumed."""
 
-    def prepare(self, scale: RatingScale) -> None:
-        """Called once before the first choice, with the domain's scale."""
+    def prepare(self, setting: WorldSetting) -> None:
+        """Called once before the first choice; a place to carry thresholds to the scale."""
 
     def select(self, situation: SelectionSituation, rng: np.random.Generator) -> NDArray[np.bool_]:
         """For one user: which of the S items is consumed, shape ``(S,)``."""
@@ -529,11 +592,11 @@ class RewardShaping:
 
     end_reasons: tuple[str, ...] = ("shaped",)
 
-    def start(self, batch_size: int) -> None:
+    def start(self, setting: ShapingSetting) -> None:
         """Called once, with the number of slots; a place for state arrays."""
 
-    def begin(self, rows: NDArray[np.intp]) -> None:
-        """An episode begins in each of the slots ``rows``."""
+    def begin(self, request: BeginRequest) -> None:
+        """An episode begins in each of the slots ``request.rows``."""
 
     def shape(self, situation: ShapingSituation, rng: np.random.Generator) -> float | tuple[float, bool]:
         """For one consumed item: its reward, or its reward and whether the episode ends."""
@@ -572,40 +635,66 @@ Observations = dict[str, NDArray]
 """Observations of R people by name, each array with R as its first axis."""
 
 
-class Policy:
-    """A recommender: sees observations and proposes items. It never sees what a person likes.
+@dataclass(slots=True, kw_only=True)
+class RecommendationRequest:
+    """What a policy is handed in each step: R episodes that go on.
 
     Attributes:
-        users: ids of the people, by the number that observations give; set before :meth:`start`.
-        history_length: recent interactions that observations show it at least; the configuration may say more. Set
-            before :meth:`start`.
+        rows: slot of each episode, shape ``(R,)``.
+        observations: what is seen of each user.
     """
 
-    users: Sequence[str] = ()
+    rows: NDArray[np.intp]
+    observations: Observations
+
+
+@dataclass(slots=True, kw_only=True)
+class RecommendationOutcome:
+    """What came of the last recommendations, for R episodes that took a step.
+
+    Attributes:
+        rows: slot of each episode, shape ``(R,)``.
+        actions: what was recommended, shape ``(R, S)``.
+        ratings: the ratings, shape ``(R, S)``; NaN where not consumed.
+        rewards: the rewards, shape ``(R,)``.
+        ended: which episodes ended, shape ``(R,)``.
+    """
+
+    rows: NDArray[np.intp]
+    actions: NDArray[np.intp]
+    ratings: NDArray[np.float64]
+    rewards: NDArray[np.float64]
+    ended: NDArray[np.bool_]
+
+
+class Policy:
+    """A recommender: sees observations and recommends items. It never sees what a user likes.
+
+    Attributes:
+        history_length: recent interactions that it needs to see, known before :meth:`start`; observations show at
+            least as many, and as many as the configuration says.
+    """
+
     history_length: int = 0
 
-    def start(self, catalog: Catalog, slate: int, batch_size: int) -> None:
-        """Called once before the first session."""
-        self.catalog, self.slate, self.batch_size = catalog, slate, batch_size
+    def start(self, setting: PolicySetting) -> None:
+        """Called once before the first episode; keeps ``catalog``, ``slate``, ``batch_size`` and ``users``."""
+        self.catalog, self.slate, self.batch_size = setting.catalog, setting.slate, setting.batch_size
+        self.users = setting.users
 
-    def begin(self, rows: NDArray[np.intp], draws: Draws) -> None:
-        """A session begins in each of the slots ``rows``; row r of ``draws`` is slot ``rows[r]``."""
+    def begin(self, request: BeginRequest, draws: Draws) -> None:
+        """An episode begins in each of the slots ``request.rows``; row r of ``draws`` is slot ``request.rows[r]``."""
 
     def recommend(self, observation: Observations, rng: np.random.Generator) -> Sequence[int]:
-        """For one person: S item indices. An empty answer has nothing left to propose."""
+        """For one user: S item indices. An empty answer has nothing left to recommend."""
         raise NotImplementedError(f"{type(self).__name__} implements neither recommend nor recommend_batch")
 
-    def recommend_batch(self, rows: NDArray[np.intp], observations: Observations, draws: Draws) -> NDArray[np.intp]:
-        """For a batch: item indices, shape ``(R, S)``; -1 where there is nothing left to propose.
-
-        Args:
-            rows: slot of each person, shape ``(R,)``.
-            observations: what is seen of each person.
-            draws: random draws.
-        """
-        actions = np.full((len(rows), self.slate), -1, dtype=np.intp)
-        for r in range(len(rows)):
-            answer = self.recommend({key: value[r] for key, value in observations.items()}, draws.generator(r))
+    def recommend_batch(self, request: RecommendationRequest, draws: Draws) -> NDArray[np.intp]:
+        """For a batch: item indices, shape ``(R, S)``; -1 where there is nothing left to recommend."""
+        count = len(request.rows)
+        actions = np.full((count, self.slate), -1, dtype=np.intp)
+        for r in range(count):
+            answer = self.recommend({key: value[r] for key, value in request.observations.items()}, draws.generator(r))
             if len(answer) not in (0, self.slate):
                 raise PluginError(
                     f"{type(self).__name__}.recommend proposed {len(answer)} items for a slate of {self.slate}"
@@ -614,20 +703,5 @@ class Policy:
                 actions[r] = answer
         return actions
 
-    def learn(
-        self,
-        rows: NDArray[np.intp],
-        actions: NDArray[np.intp],
-        ratings: NDArray[np.float64],
-        rewards: NDArray[np.float64],
-        ended: NDArray[np.bool_],
-    ) -> None:
-        """What came of the last recommendations.
-
-        Args:
-            rows: slot of each person, shape ``(R,)``.
-            actions: what was proposed, shape ``(R, S)``.
-            ratings: the ratings, shape ``(R, S)``; NaN where not consumed.
-            rewards: the rewards, shape ``(R,)``.
-            ended: whose session ended, shape ``(R,)``.
-        """
+    def learn(self, outcome: RecommendationOutcome) -> None:
+        """What came of the last recommendations; nothing by default."""

@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from emosim_core.components.base import Draws, SelectionRequest, Selector
-from emosim_core.model import RatingScale
+from emosim_core.components.base import Draws, SelectionRequest, Selector, WorldSetting
 
 
 class ProbabilisticOptions(BaseModel):
@@ -70,9 +69,9 @@ class MultinomialLogit(Selector):
         self.options = options
         self.temperature, self.no_choice = options.temperature, options.no_choice
 
-    def prepare(self, scale: RatingScale) -> None:
-        self.temperature = self.options.temperature * scale.span / 9.0
-        self.no_choice = scale.carry(self.options.no_choice)
+    def prepare(self, setting: WorldSetting) -> None:
+        self.temperature = self.options.temperature * setting.scale.span / 9.0
+        self.no_choice = setting.scale.carry(self.options.no_choice)
 
     def select_batch(self, request: SelectionRequest, draws: Draws) -> NDArray[np.bool_]:
         ratings = request.ratings

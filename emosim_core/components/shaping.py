@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from emosim_core.components.base import Draws, RewardShaping, ShapingRequest
+from emosim_core.components.base import BeginRequest, Draws, RewardShaping, ShapingRequest, ShapingSetting
 
 
 class RepeatOptions(BaseModel):
@@ -109,12 +109,14 @@ class ChurnSatisfaction(RewardShaping):
         self._streak_limit = np.maximum(options.low_streak + np.array([0, *offset]), 1)
         self._rate = options.rate * np.array([1.0, *factor])
 
-    def start(self, batch_size: int) -> None:
+    def start(self, setting: ShapingSetting) -> None:
+        batch_size = setting.batch_size
         self._satisfaction = np.full(batch_size, np.nan)
         self._low = np.zeros(batch_size, dtype=np.intp)
         self._good = np.zeros(batch_size, dtype=np.intp)
 
-    def begin(self, rows: NDArray[np.intp]) -> None:
+    def begin(self, request: BeginRequest) -> None:
+        rows = request.rows
         self._satisfaction[rows] = np.nan
         self._low[rows] = 0
         self._good[rows] = 0

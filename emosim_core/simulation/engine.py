@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emosim_core.components.base import (
+    BeginRequest,
     Observations,
     PerturbationRequest,
     RatingRequest,
@@ -132,8 +133,9 @@ class Engine:
         self._kept: dict[tuple[int, int], dict[str, NDArray]] = {}
         self._playing = np.zeros(batch_size, dtype=np.bool_)
         with world.blaming("reward_shaping"):
-            self.shaping.start(batch_size)
-        self._recent = np.arange(max(history_length, world.config.history_length))
+            self.shaping.start(world.shaping_setting(batch_size))
+        self.history_length = max(history_length, world.config.history_length)
+        self._recent = np.arange(self.history_length)
         self._observed = (*_OBSERVED, "consumed") if world.config.observe_consumed else _OBSERVED
         self._asking = "retrieval"
         # The core's own components are tested; what a plugin answers is looked at in every step.
@@ -169,7 +171,7 @@ class Engine:
         self.memory.clear(rows)
         self._streams.begin(rows, list(seeds), list(episodes))
         with self.world.blaming("reward_shaping"):
-            self.shaping.begin(rows)
+            self.shaping.begin(BeginRequest(rows=rows))
         if self.world.config.keep_memory:
             self._playing[rows] = True
             for row in rows.tolist():

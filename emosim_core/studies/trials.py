@@ -65,7 +65,7 @@ def population_of(trials: Trials, world: World) -> Population:
     """The people of trials, for whom the world's rater is made ready."""
     population = Population(trials.users)
     with world.blaming("rater"):
-        world.rater.prepare(world.catalog, population, world.domain.scale)
+        world.rater.prepare(world.setting(population))
     return population
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from emosim_core.components.base import RatingRequest, RetrievalRequest, ShapingRequest
+from emosim_core.components.base import BeginRequest, RatingRequest, RetrievalRequest, ShapingRequest
 from emosim_core.model import Memory, Population, User
 from emosim_core.simulation.assembly import World
 from emosim_core.simulation.checks import check_positions, check_ratings
@@ -41,7 +41,7 @@ class UserSimulator:
         self.memory: Memory = memory_of(real_users, len(world.catalog), world.emotion.code)
         self._doubted = {kind for kind in ("retrieval", "rater") if not world.trusted(kind)}
         with world.blaming("rater"):
-            world.rater.prepare(world.catalog, self.population, world.domain.scale)
+            world.rater.prepare(world.setting(self.population))
 
     def request(self, row: int, items: Ints) -> RatingRequest:
         """One person in front of S items."""
@@ -129,8 +129,8 @@ def episode_lengths(world: World, population: Population, items: Ints, ratings: 
     """
     real_users, longest = ratings.shape
     rows = np.arange(real_users)
-    world.shaping.start(real_users)
-    world.shaping.begin(rows)
+    world.shaping.start(world.shaping_setting(real_users, population))
+    world.shaping.begin(BeginRequest(rows=rows))
     streams = Streams(real_users)
     streams.begin(rows, [seed] * real_users, rows.tolist())
     lengths = np.full(real_users, longest, dtype=np.intp)

@@ -27,7 +27,7 @@ class SelectorConformance(ComponentConformance):
         """A new selector, prepared for a world."""
         selector: Selector = self.make()
         with no_error("selector-shape", f"prepare() of {self.subject}"):
-            selector.prepare(world.scale)
+            selector.prepare(world.setting())
         return selector
 
     def test_it_answers_booleans_and_never_a_failed_rating(self) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from emosim_core.components.base import RewardShaping, ShapingRequest
+from emosim_core.components.base import BeginRequest, RewardShaping, ShapingRequest
 from emosim_core.simulation.streams import Stage, Streams
 from emosim_core.testing.conformance import ComponentConformance, no_error, untouched
 from emosim_core.testing.contract import hold
@@ -34,11 +34,11 @@ class RewardShapingConformance(ComponentConformance):
     def interface(self) -> type:
         return RewardShaping
 
-    def made(self, size: int) -> RewardShaping:
-        """A new reward shaping that was started for ``size`` slots."""
+    def made(self, size: int, world: SmallWorld) -> RewardShaping:
+        """A new reward shaping that was started for ``size`` slots of a world."""
         shaping: RewardShaping = self.make()
         with no_error("shaping-state", f"start() of {self.subject}"):
-            shaping.start(size)
+            shaping.start(world.shaping_setting(size, _SLATE))
         return shaping
 
     def test_its_end_reasons_are_distinct_texts(self) -> None:
@@ -50,7 +50,7 @@ class RewardShapingConformance(ComponentConformance):
     def test_it_answers_finite_rewards_and_known_end_reasons(self) -> None:
         for world in self.worlds():
             for slate in (1, _SLATE):
-                shaping = self.made(_USERS)
+                shaping = self.made(_USERS, world)
                 for _, _, ends in self._steps(shaping, world, np.arange(_USERS), slate=slate):
                     known = bool(((ends >= 0) & (ends <= len(shaping.end_reasons))).all())
                     hold(
@@ -62,16 +62,16 @@ class RewardShapingConformance(ComponentConformance):
     def test_an_episode_goes_the_same_alone_as_among_others(self) -> None:
         for world in self.worlds():
             users = np.arange(_USERS)
-            together = _by_slot(self._steps(self.made(_USERS), world, users))
+            together = _by_slot(self._steps(self.made(_USERS, world), world, users))
             for user in range(0, _USERS, 5):
-                (alone,) = _by_slot(self._steps(self.made(1), world, np.array([user])))
+                (alone,) = _by_slot(self._steps(self.made(1, world), world, np.array([user])))
                 hold("shaping-alone", alone == together[user], f"person {user}'s session went otherwise alone.")
 
     def test_an_episode_goes_the_same_in_any_slot_and_whenever_others_begin(self) -> None:
         for world in self.worlds():
             users = np.arange(_USERS)
-            expected = _by_slot(self._steps(self.made(_USERS), world, users))
-            moved = _by_slot(self._steps(self.made(_USERS), world, users[::-1], begins=users % 3 * 2))
+            expected = _by_slot(self._steps(self.made(_USERS, world), world, users))
+            moved = _by_slot(self._steps(self.made(_USERS, world), world, users[::-1], begins=users % 3 * 2))
             for user in users.tolist():
                 same = moved[_USERS - 1 - user] == expected[user]
                 found = f"person {user}'s session went otherwise in another slot, with others who begin later."
@@ -79,19 +79,19 @@ class RewardShapingConformance(ComponentConformance):
 
     def test_begin_forgets_what_went_before(self) -> None:
         for world in self.worlds():
-            shaping = self.made(_USERS)
+            shaping = self.made(_USERS, world)
             first, again = (_by_slot(self._steps(shaping, world, np.arange(_USERS))) for _ in range(2))
             hold("shaping-begins", first == again, "a second session in the same slots went otherwise.")
 
     def test_copies_keep_their_own_state(self) -> None:
         for world in self.worlds():
             users = np.arange(_USERS)
-            expected = _by_slot(self._steps(self.made(_USERS), world, users))
+            expected = _by_slot(self._steps(self.made(_USERS, world), world, users))
             made: RewardShaping = self.make()
             one, other = copy.copy(made), copy.copy(made)
             for shaping in (one, other):
                 with no_error("shaping-state", f"start() of {self.subject}"):
-                    shaping.start(_USERS)
+                    shaping.start(world.shaping_setting(_USERS, _SLATE))
             both = zip(self._steps(one, world, users), self._steps(other, world, users[::-1]), strict=True)
             told = _by_slot(moment for moment, _ in both)
             hold("shaping-state", told == expected, "one copy changed what another answers.")
@@ -100,12 +100,14 @@ class RewardShapingConformance(ComponentConformance):
         self._installed()
         users = np.arange(_USERS)
         for world in self.worlds():
-            here, moved = (_by_slot(self._steps(self.made(_USERS), world, users, move=move)) for move in (False, True))
+            here, moved = (
+                _by_slot(self._steps(self.made(_USERS, world), world, users, move=move)) for move in (False, True)
+            )
             hold("plugin-pickles", here == moved, "other rewards or endings after pickling.")
 
     def test_it_changes_nothing(self) -> None:
         for world in self.worlds():
-            for _ in self._steps(self.made(_USERS), world, np.arange(_USERS), watch=True):
+            for _ in self._steps(self.made(_USERS, world), world, np.arange(_USERS), watch=True):
                 pass
 
     def _steps(
@@ -136,7 +138,7 @@ class RewardShapingConformance(ComponentConformance):
             if len(new):
                 streams.begin(new, users[new].tolist(), [0] * len(new))
                 with no_error("shaping-begins", f"begin() of {self.subject}"):
-                    shaping.begin(new)
+                    shaping.begin(BeginRequest(rows=new))
             shaping = self.unpickled(shaping) if move else shaping
             rows = np.flatnonzero((begins <= now) & (now < begins + _STEPS))
             asked = _consumption(world, rows, users[rows], now - begins[rows], slate)

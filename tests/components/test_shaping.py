@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from emosim_core.components.base import Draws, RewardShaping, ShapingRequest, ShapingSituation
+from emosim_core.components.base import BeginRequest, Draws, RewardShaping, ShapingRequest, ShapingSituation
 from emosim_core.components.shaping import (
     ChurnOptions,
     ChurnSatisfaction,
@@ -202,9 +202,9 @@ def test_churn_follows_its_moving_average_its_streak_and_its_hazard(
     options: ChurnOptions, episodes: list[list[tuple[int, bool]]], uniforms: list[float]
 ) -> None:
     shaping = ChurnSatisfaction(options)
-    shaping.start(5)
+    shaping.start(small_world().shaping_setting(5))
     rows = np.array([4, 0, 2])  # slots of people of all activities
-    shaping.begin(rows)
+    shaping.begin(BeginRequest(rows=rows))
     users = [User(options, activity) for activity in (1, 2, 3)]
     for step, (slate, draw) in enumerate(zip(episodes, uniforms, strict=False), start=1):
         ratings, taken = [float(rating) for rating, _ in slate], [there for _, there in slate]
@@ -223,8 +223,8 @@ def episode(
 ) -> np.ndarray:
     """Codes of the ends of ``rows`` people who all rate the same, one row per step."""
     shaping = ChurnSatisfaction(ChurnOptions(**options))
-    shaping.start(rows)
-    shaping.begin(np.arange(rows))
+    shaping.start(small_world().shaping_setting(rows))
+    shaping.begin(BeginRequest(rows=np.arange(rows)))
     return np.array(
         [
             shaping.shape_batch(consume([[rating]] * rows, step=step, activity=activity, scale=scale), draws)[1]
@@ -290,10 +290,10 @@ def test_other_scales_carry_the_threshold_and_count_in_points_of_ten(
 
 def test_a_new_episode_forgets_the_last_and_leaves_other_slots_alone() -> None:
     shaping = ChurnSatisfaction(ChurnOptions(rate=0.0, use_traits=False))
-    shaping.start(2)
-    shaping.begin(np.arange(2))
+    shaping.start(small_world().shaping_setting(2))
+    shaping.begin(BeginRequest(rows=np.arange(2)))
     shaping.shape_batch(consume([[2.0], [2.0]], step=5), Fixed(2, 0.5))
-    shaping.begin(np.array([0]))
+    shaping.begin(BeginRequest(rows=np.array([0])))
     assert shaping.shape_batch(consume([[2.0], [2.0]], step=6), Fixed(2, 0.5))[1].tolist() == [0, 1]
 
 

@@ -12,9 +12,13 @@ from hypothesis import strategies as st
 
 from emosim_core.components import perturbation, policies, selection, shaping
 from emosim_core.components.base import (
+    BeginRequest,
     PerturbationSituation,
     Perturbator,
     Policy,
+    PolicySetting,
+    RecommendationOutcome,
+    RecommendationRequest,
     RewardShaping,
     SelectionSituation,
     Selector,
@@ -117,8 +121,8 @@ def test_same_item_terminate_ends_at_a_repeat_without_reward() -> None:
 
 def churned(ratings: list[float], rows: int = 1, scale: RatingScale = SCALE, activity: int = 2, **options: Any) -> Any:
     strategy = shaping.ChurnSatisfaction(shaping.ChurnOptions(**options))
-    strategy.start(rows)
-    strategy.begin(np.arange(rows))
+    strategy.start(small_world().shaping_setting(rows))
+    strategy.begin(BeginRequest(rows=np.arange(rows)))
     source = draws(rows)
     ends = [
         strategy.shape_batch(consumption([rating] * rows, step=step, activity=activity, scale=scale), source)[1]
@@ -217,14 +221,20 @@ BUILT_IN = [
 def test_no_policy_proposes_an_item_twice_in_an_episode_and_each_runs_out(policy: Policy, slate: int) -> None:
     catalog, rows = world(), np.arange(3)
     source = draws(3)
-    policy.start(catalog, slate, 3)
+    policy.start(PolicySetting(catalog=catalog, slate=slate, batch_size=3))
     for _ in range(2):
-        policy.begin(rows, source)
-        recommended = np.concatenate([policy.recommend_batch(rows, seen(3), source) for _ in range(9 // slate)], axis=1)
+        policy.begin(BeginRequest(rows=rows), source)
+        recommended = np.concatenate(
+            [
+                policy.recommend_batch(RecommendationRequest(rows=rows, observations=seen(3)), source)
+                for _ in range(9 // slate)
+            ],
+            axis=1,
+        )
         for row in recommended.tolist():
             assert len(set(row)) == len(row)
             assert set(row) <= set(range(9))
-        assert (policy.recommend_batch(rows, seen(3), source) == -1).all()
+        assert (policy.recommend_batch(RecommendationRequest(rows=rows, observations=seen(3)), source) == -1).all()
 
 
 def test_popular_and_top_rated_follow_the_public() -> None:
@@ -233,9 +243,9 @@ def test_popular_and_top_rated_follow_the_public() -> None:
         (policies.Popular(), catalog.public_counts),
         (policies.TopRated(), catalog.public_ratings),
     ):
-        policy.start(catalog, 9, 1)
-        policy.begin(row, draws(1))
-        order = policy.recommend_batch(row, seen(1), draws(1))[0]
+        policy.start(PolicySetting(catalog=catalog, slate=9, batch_size=1))
+        policy.begin(BeginRequest(rows=row), draws(1))
+        order = policy.recommend_batch(RecommendationRequest(rows=row, observations=seen(1)), draws(1))[0]
         assert (np.diff(column[order]) <= 0).all()
 
 
@@ -243,9 +253,11 @@ def test_similar_to_liked_goes_towards_liked_items_and_away_from_disliked_ones()
     catalog, row = world(), np.array([0])
     for rating, sign in ((10.0, 1), (1.0, -1)):
         policy = policies.SimilarToLiked(policies.SimilarOptions())
-        policy.start(catalog, 1, 1)
-        policy.begin(row, draws(1))
-        chosen = int(policy.recommend_batch(row, seen(1, [0], [rating]), draws(1))[0, 0])
+        policy.start(PolicySetting(catalog=catalog, slate=1, batch_size=1))
+        policy.begin(BeginRequest(rows=row), draws(1))
+        chosen = int(
+            policy.recommend_batch(RecommendationRequest(rows=row, observations=seen(1, [0], [rating])), draws(1))[0, 0]
+        )
         cosines = catalog.embeddings @ catalog.embeddings[0]
         assert sign * cosines[chosen] > sign * np.median(cosines)
 
@@ -254,13 +266,21 @@ def test_epsilon_greedy_learns_what_is_rated_high() -> None:
     catalog, row = world(), np.array([0])
     good = int(np.argsort(-catalog.public_ratings, kind="stable")[1])
     policy = policies.EpsilonGreedy(policies.EpsilonGreedyOptions(epsilon=0.0))
-    policy.start(catalog, 1, 1)
+    policy.start(PolicySetting(catalog=catalog, slate=1, batch_size=1))
     for _ in range(60):
-        policy.begin(row, draws(1))
-        action = policy.recommend_batch(row, seen(1), draws(1))
-        policy.learn(row, action, np.where(action == good, 10.0, 2.0), np.array([0.0]), np.array([True]))
-    policy.begin(row, draws(1))
-    assert policy.recommend_batch(row, seen(1), draws(1)).tolist() == [[good]]
+        policy.begin(BeginRequest(rows=row), draws(1))
+        action = policy.recommend_batch(RecommendationRequest(rows=row, observations=seen(1)), draws(1))
+        policy.learn(
+            RecommendationOutcome(
+                rows=row,
+                actions=action,
+                ratings=np.where(action == good, 10.0, 2.0),
+                rewards=np.array([0.0]),
+                ended=np.array([True]),
+            )
+        )
+    policy.begin(BeginRequest(rows=row), draws(1))
+    assert policy.recommend_batch(RecommendationRequest(rows=row, observations=seen(1)), draws(1)).tolist() == [[good]]
 
 
 @settings(deadline=None)
@@ -269,8 +289,12 @@ def test_a_random_order_depends_on_the_seed_alone(seed: int) -> None:
     orders = []
     for rows in (1, 3):
         policy = policies.RandomPolicy()
-        policy.start(world(), 9, rows)
+        policy.start(PolicySetting(catalog=world(), slate=9, batch_size=rows))
         source = draws(rows, seed)
-        policy.begin(np.arange(rows), source)
-        orders.append(policy.recommend_batch(np.arange(rows), seen(rows), source)[0].tolist())
+        policy.begin(BeginRequest(rows=np.arange(rows)), source)
+        orders.append(
+            policy.recommend_batch(RecommendationRequest(rows=np.arange(rows), observations=seen(rows)), source)[
+                0
+            ].tolist()
+        )
     assert orders[0] == orders[1]

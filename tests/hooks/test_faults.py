@@ -62,7 +62,7 @@ RUN = ("run", "--plugin", "movies", "--episodes", "2", "--max-steps", "6", "--qu
             "rater",
             "raters",
             "--rater",
-            "class Odd(Rater):\n    def prepare(self, catalog, population, scale):\n        raise OSError('gone')",
+            "class Odd(Rater):\n    def prepare(self, setting):\n        raise OSError('gone')",
             "rater 'x_odd' of emosim-odd 1.2 failed with OSError: gone",
         ),
         (
@@ -84,7 +84,7 @@ RUN = ("run", "--plugin", "movies", "--episodes", "2", "--max-steps", "6", "--qu
             "reward_shaping",
             "reward_shapings",
             "--reward-shaping",
-            "class Odd(RewardShaping):\n    def begin(self, rows):\n        self.state[rows] = 0",
+            "class Odd(RewardShaping):\n    def begin(self, request):\n        self.state[request.rows] = 0",
             "reward shaping 'x_odd' of emosim-odd 1.2 failed with AttributeError",
         ),
         (

@@ -211,7 +211,7 @@ class NeedsMemories(Rater):
 
 
 class BetterTheNextTime(Rater):
-    def prepare(self, catalog: Any, population: Any, scale: Any) -> None:
+    def prepare(self, setting: Any) -> None:
         self.asked = 0
 
     def rate_batch(self, request: Any, draws: Any) -> Any:
@@ -244,8 +244,8 @@ class Writes(Rater):
 
 
 class WritesWhenItIsPrepared(Rater):
-    def prepare(self, catalog: Any, population: Any, scale: Any) -> None:
-        population.baselines[:] = 0
+    def prepare(self, setting: Any) -> None:
+        setting.population.baselines[:] = 0
 
     def rate_batch(self, request: Any, draws: Any) -> Any:
         return Ratings(worst(request))
@@ -254,8 +254,8 @@ class WritesWhenItIsPrepared(Rater):
 class PreparedOnce(Rater):
     few: bool | None = None
 
-    def prepare(self, catalog: Any, population: Any, scale: Any) -> None:
-        self.few = len(catalog) < 10 if self.few is None else self.few
+    def prepare(self, setting: Any) -> None:
+        self.few = len(setting.catalog) < 10 if self.few is None else self.few
 
     def rate_batch(self, request: Any, draws: Any) -> Any:
         return best_if(request, self.few)
@@ -348,7 +348,7 @@ SELECTORS = [
     ("selector-shape", "an index", selecting(lambda ratings: ratings.argmax(axis=1))),
     ("selector-shape", "whole numbers", selecting(lambda ratings: (ratings > 1).astype(int))),
     ("selector-shape", "a list", selecting(lambda ratings: (ratings > 1).tolist())),
-    ("selector-shape", "cannot be prepared", a(Selector, prepare=lambda self, scale: scale.steps)),
+    ("selector-shape", "cannot be prepared", a(Selector, prepare=lambda self, setting: setting.scale.steps)),
     ("selector-failed", "takes everything", selecting(lambda ratings: np.ones(ratings.shape, dtype=bool))),
     ("selector-alone", "the best of all", selecting(lambda ratings: ratings >= np.fmax.reduce(ratings, axis=None))),
     ("selector-repeats", "a state", LessTheNextTime),
@@ -400,11 +400,11 @@ class Counting(RewardShaping):
 
     end_reasons = ()
 
-    def start(self, batch_size: int) -> None:
-        self.steps = np.zeros(batch_size, dtype=np.intp)
+    def start(self, setting: Any) -> None:
+        self.steps = np.zeros(setting.batch_size, dtype=np.intp)
 
-    def begin(self, rows: Any) -> None:
-        self.steps[rows] = 0
+    def begin(self, request: Any) -> None:
+        self.steps[request.rows] = 0
 
     def shape_batch(self, asked: Any, draws: Any) -> Any:
         self.steps[asked.rows] += 1
@@ -419,12 +419,12 @@ class CountsByPlace(Counting):
 
 
 class BeginsForAll(Counting):
-    def begin(self, rows: Any) -> None:
+    def begin(self, request: Any) -> None:
         self.steps[:] = 0
 
 
 class NeverBegins(Counting):
-    def begin(self, rows: Any) -> None:
+    def begin(self, request: Any) -> None:
         pass
 
     def shape_batch(self, asked: Any, draws: Any) -> Any:
@@ -436,18 +436,18 @@ class StateInInit(Counting):
     def __init__(self) -> None:
         self.steps = np.zeros(100, dtype=np.intp)
 
-    def start(self, batch_size: int) -> None:
+    def start(self, setting: Any) -> None:
         pass
 
 
 class StateOfTheClass(Counting):
     kept: dict[int, int] = {}  # noqa: RUF012  (that is what is wrong with it)
 
-    def start(self, batch_size: int) -> None:
+    def start(self, setting: Any) -> None:
         pass
 
-    def begin(self, rows: Any) -> None:
-        self.kept.update((row, 0) for row in rows.tolist())
+    def begin(self, request: Any) -> None:
+        self.kept.update((row, 0) for row in request.rows.tolist())
 
     def shape_batch(self, asked: Any, draws: Any) -> Any:
         self.kept.update((row, self.kept[row] + 1) for row in asked.rows.tolist())
@@ -506,14 +506,15 @@ SHAPINGS = [
 class InTurn(Policy):
     """Correct: from the first item on, nothing twice."""
 
-    def start(self, catalog: Any, slate: int, batch_size: int) -> None:
-        super().start(catalog, slate, batch_size)
-        self.next = np.zeros(batch_size, dtype=np.intp)
+    def start(self, setting: Any) -> None:
+        super().start(setting)
+        self.next = np.zeros(setting.batch_size, dtype=np.intp)
 
-    def begin(self, rows: Any, draws: Any) -> None:
-        self.next[rows] = 0
+    def begin(self, request: Any, draws: Any) -> None:
+        self.next[request.rows] = 0
 
-    def recommend_batch(self, rows: Any, observations: Any, draws: Any) -> Any:
+    def recommend_batch(self, request: Any, draws: Any) -> Any:
+        rows = request.rows
         actions = self.next[rows, None] + np.arange(self.slate)
         self.next[rows] += self.slate
         actions[(actions >= len(self.catalog)).any(axis=1)] = -1
@@ -521,20 +522,21 @@ class InTurn(Policy):
 
 
 class NeverEnds(InTurn):
-    def recommend_batch(self, rows: Any, observations: Any, draws: Any) -> Any:
+    def recommend_batch(self, request: Any, draws: Any) -> Any:
+        rows = request.rows
         self.next[rows] += self.slate
         return self.next[rows, None] - self.slate + np.arange(self.slate)
 
 
 class EndsInPart(InTurn):
-    def recommend_batch(self, rows: Any, observations: Any, draws: Any) -> Any:
-        actions = NeverEnds.recommend_batch(self, rows, observations, draws)  # type: ignore[arg-type]
+    def recommend_batch(self, request: Any, draws: Any) -> Any:
+        actions = NeverEnds.recommend_batch(self, request, draws)  # type: ignore[arg-type]
         return np.where(actions < len(self.catalog), actions, -1)
 
 
 class ForAllSlots(InTurn):
-    def recommend_batch(self, rows: Any, observations: Any, draws: Any) -> Any:
-        return super().recommend_batch(np.arange(self.batch_size), observations, draws)
+    def recommend_batch(self, request: Any, draws: Any) -> Any:
+        return super().recommend_batch(replace(request, rows=np.arange(self.batch_size)), draws)
 
 
 class ProposesAtRandom(Policy):
@@ -545,15 +547,15 @@ class ProposesAtRandom(Policy):
 class RemembersOtherRuns(InTurn):
     begun: list[int] = []  # noqa: RUF012  (that is what is wrong with it)
 
-    def begin(self, rows: Any, draws: Any) -> None:
+    def begin(self, request: Any, draws: Any) -> None:
         self.begun.append(0)
-        self.next[rows] = len(self.begun)
+        self.next[request.rows] = len(self.begun)
 
 
 class WritesToTheSeen(InTurn):
-    def recommend_batch(self, rows: Any, observations: Any, draws: Any) -> Any:
-        observations["history_ratings"] -= 1
-        return super().recommend_batch(rows, observations, draws)
+    def recommend_batch(self, request: Any, draws: Any) -> Any:
+        request.observations["history_ratings"] -= 1
+        return super().recommend_batch(request, draws)
 
 
 class WritesToOneSeen(Policy):
@@ -563,27 +565,29 @@ class WritesToOneSeen(Policy):
 
 
 class WritesToWhatCame(InTurn):
-    def learn(self, rows: Any, actions: Any, ratings: Any, rewards: Any, ended: Any) -> None:
-        ratings -= ratings.mean()
+    def learn(self, outcome: Any) -> None:
+        outcome.ratings -= outcome.ratings.mean()
 
 
 class SortsTheCatalog(InTurn):
-    def start(self, catalog: Any, slate: int, batch_size: int) -> None:
-        super().start(catalog, slate, batch_size)
-        catalog.public_ratings.sort()
+    def start(self, setting: Any) -> None:
+        super().start(setting)
+        setting.catalog.public_ratings.sort()
 
 
 class AsksLate(InTurn):
-    def start(self, catalog: Any, slate: int, batch_size: int) -> None:
-        super().start(catalog, slate, batch_size)
+    def start(self, setting: Any) -> None:
+        super().start(setting)
         self.history_length = 30
 
-    def recommend_batch(self, rows: Any, observations: Any, draws: Any) -> Any:
-        return super().recommend_batch(rows, {"": observations["history_items"][:, 29]}, draws)
+    def recommend_batch(self, request: Any, draws: Any) -> Any:
+        return super().recommend_batch(
+            replace(request, observations={"": request.observations["history_items"][:, 29]}), draws
+        )
 
 
 def proposing(answer: Callable[[Policy, Any], Any]) -> type:
-    return a(Policy, recommend_batch=lambda self, rows, observations, draws: answer(self, rows))
+    return a(Policy, recommend_batch=lambda self, request, draws: answer(self, request.rows))
 
 
 POLICIES = [
@@ -594,7 +598,7 @@ POLICIES = [
     ("policy-shape", "too few", a(Policy, recommend=lambda self, seen, rng: range(max(self.slate - 1, 2)))),
     ("policy-shape", "asks for a history too late", AsksLate),
     ("policy-shape", "asks for no number", a(InTurn, history_length=None)),
-    ("policy-shape", "cannot learn", a(InTurn, learn=lambda self, *came: came[9])),
+    ("policy-shape", "cannot learn", a(InTurn, learn=lambda self, outcome: outcome.users)),
     ("policy-range", "after the last item", NeverEnds),
     ("policy-range", "a slate in part", EndsInPart),
     ("policy-range", "below -1", proposing(lambda self, rows: np.full((len(rows), self.slate), -2))),
@@ -884,6 +888,16 @@ def users(*names: str) -> list[User]:
     return [User(id=name, name=name) for name in names]
 
 
+class OneForEachCategory(UserLoader):
+    """Correct: a user for each category that there is."""
+
+    def prepare(self, setting: Any) -> None:
+        self.names = setting.categories
+
+    def load(self) -> Any:
+        return users(*self.names)
+
+
 class OtherUsers(UserLoader):
     def load(self) -> list[User]:
         return users(f"p{HIDDEN.random()}")
@@ -1081,8 +1095,8 @@ def test_a_wrong_component_breaks_its_rule_and_no_other(wrong: Wrong) -> None:
             {"domain": "movies"},
         ),
         (UserLoaderConformance, a(UserLoader, load=lambda self: users("a", "b")), {}),
-        (UserLoaderConformance, a(UserLoader, load=lambda self: users(*self.categories)), {}),
-        (UserLoaderConformance, a(UserLoader, load=lambda self: users(*self.categories)), {"domain": "movies"}),
+        (UserLoaderConformance, OneForEachCategory, {}),
+        (UserLoaderConformance, OneForEachCategory, {"domain": "movies"}),
         (StudyConformance, Everyone, {}),
         (StudyConformance, Everyone, {"domain": "books"}),
         (StudyConformance, studying(memory=((0, 1.0), (3, 2.0))), {}),

@@ -40,8 +40,8 @@ class Eight(UserLoader):
 class Colour(Rater):
     """9 for the colour that person u likes, colour u modulo 4, else 2."""
 
-    def prepare(self, catalog, population, scale):
-        self.colours = np.array([COLOURS.index(item.categories[0]) for item in catalog.items])
+    def prepare(self, setting):
+        self.colours = np.array([COLOURS.index(item.categories[0]) for item in setting.catalog.items])
 
     def rate_batch(self, request, draws):
         return Ratings(np.where(self.colours[request.items] == request.users[:, None] % 4, 9.0, 2.0))

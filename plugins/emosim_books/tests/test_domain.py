@@ -14,7 +14,7 @@ from emosim_books.book import Book
 from emosim_books.domain import books
 
 import emosim_core
-from emosim_core import Emotion, EmotionThresholds, Registry, User, write_users_csv
+from emosim_core import BeginRequest, Emotion, EmotionThresholds, Registry, User, write_users_csv
 from emosim_core.testing import shaping_request, small_world
 
 LEVELS = [1.0, 2.0, 3.0, 4.0, 5.0]
@@ -74,9 +74,9 @@ def test_a_reader_is_disappointed_up_to_2() -> None:
     scale, shaping = books().scale, Registry().resolve("reward_shaping", "churn_satisfaction").build()
     options = shaping.options
     assert scale.carry(options.threshold) == pytest.approx(2 + 1 / 3)
-    shaping.start(len(LEVELS))
+    shaping.start(small_world(scale).shaping_setting(len(LEVELS)))
     users = np.arange(len(LEVELS))
-    shaping.begin(users)
+    shaping.begin(BeginRequest(rows=users))
     ratings = np.array(LEVELS)[:, None]
     for step in range(1, options.low_streak + options.min_steps + 1):
         rewards, ends = shaping.shape_batch(shaping_request(ratings, small_world(scale), steps=step), Never(len(users)))
