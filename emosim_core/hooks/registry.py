@@ -25,6 +25,7 @@ from emosim_core.errors import (
 )
 from emosim_core.hooks import spec
 from emosim_core.hooks.component import KIND_TITLES, KINDS, Component, load_object
+from emosim_core.hooks.deprecations import Deprecation, deprecation_of, overridden
 from emosim_core.hooks.names import Request, nearest, package_hint, read_options, split_number, written_options
 
 GROUP = "emosim"
@@ -70,6 +71,13 @@ class PluginRecord:
     components: tuple[Component, ...] = ()
     conflicts: list[str] = field(default_factory=list)
     domains: tuple[str, ...] = ()
+    _warned: set[str] = field(default_factory=set, repr=False)
+
+    def warn_once(self, what: str, deprecation: Deprecation) -> None:
+        """Warn that the plugin uses what is deprecated, the first time."""
+        if what not in self._warned:
+            self._warned.add(what)
+            warnings.warn(deprecation.warning(what, self.label), PluginWarning, stacklevel=2)
 
     @property
     def label(self) -> str:
@@ -99,7 +107,7 @@ class Resolved:
         """
         try:
             factory = load_object(self.component.factory)
-            return factory() if self.component.options is None else factory(self.options)
+            made = factory() if self.component.options is None else factory(self.options)
         except EmoSimError:
             raise
         except Exception as error:
@@ -107,6 +115,9 @@ class Resolved:
                 f"{KIND_TITLES[self.component.kind]} {self.component.name!r} of {self.provider.label} "
                 f"cannot be made: {type(error).__name__}: {error}"
             ) from error
+        for what, deprecation in overridden(type(made)):
+            self.provider.warn_once(what, deprecation)
+        return made
 
     def describe(self) -> dict[str, Any]:
         """Name, options and provider, for a manifest."""
@@ -227,16 +238,8 @@ class Registry:
         self._register(record, module)
 
     def _register(self, record: PluginRecord, plugin: ModuleType) -> None:
-        built_for = getattr(plugin, "EMOSIM_HOOK_VERSION", None)
-        if built_for != spec.HOOK_VERSION:
-            record.status = "incompatible"
-            record.cause = (
-                f"it was built for version {built_for} of the hooks, this emosim-core has version "
-                f"{spec.HOOK_VERSION}; install a matching release of {record.distribution} or of emosim-core"
-                if built_for is not None
-                else f"{record.target} does not say which version of the hooks it was built for; "
-                f"its author adds EMOSIM_HOOK_VERSION = {spec.HOOK_VERSION}"
-            )
+        if cause := _mismatch(getattr(plugin, "EMOSIM_HOOK_VERSION", 1), record):
+            record.status, record.cause = "incompatible", cause
             return
         if self._manager.is_registered(plugin):
             holder = self._manager.get_name(plugin)
@@ -253,6 +256,9 @@ class Registry:
             return
         record.status = "ok"
         self._note_conflicts(record)
+        for caller in self._manager.get_hookcallers(plugin) or ():
+            if caller.spec and (deprecation := deprecation_of(caller.spec.function)):
+                record.warn_once(f"the hook {caller.name}", deprecation)
 
     def _describe(self, plugin: ModuleType) -> Iterator[Component]:
         seen: set[tuple[str, str, str | None]] = set()
@@ -471,6 +477,25 @@ def _said(error: BaseException) -> str:
     if isinstance(error, pluggy.PluginValidationError):
         text = ["; ".join(text)]
     return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
+
+
+def _mismatch(built_for: object, record: PluginRecord) -> str:
+    """Why a plugin does not fit these hooks; empty where it does."""
+    if not isinstance(built_for, int) or isinstance(built_for, bool):
+        return (
+            f"EMOSIM_HOOK_VERSION of {record.target} is {built_for!r}, not a whole number such as {spec.HOOK_VERSION}"
+        )
+    if spec.OLDEST_HOOK_VERSION <= built_for <= spec.HOOK_VERSION:
+        return ""
+    known = (
+        f"version {spec.HOOK_VERSION}"
+        if spec.OLDEST_HOOK_VERSION == spec.HOOK_VERSION
+        else f"versions {spec.OLDEST_HOOK_VERSION} to {spec.HOOK_VERSION}"
+    )
+    return (
+        f"it was built for version {built_for} of the hooks, this emosim-core has {known}; "
+        f"install a matching release of {record.distribution} or of emosim-core"
+    )
 
 
 def _core_version() -> str:

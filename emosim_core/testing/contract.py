@@ -60,8 +60,8 @@ def _rules(page: str, **texts: str) -> dict[str, Rule]:
 RULES: dict[str, Rule] = {
     **_rules(
         "plugin",
-        plugin_loads="A plugin can be imported, states the version of the hooks it was built for, and its hooks yield "
-        "components of their own kind.",
+        plugin_loads="A plugin can be imported, was built for a version of the hooks that this emosim-core has, and "
+        "its hooks yield components of their own kind.",
         plugin_light="Importing a plugin's module imports none of torch, transformers, sentence_transformers, pandas, "
         "stable_baselines3, matplotlib and scipy.",
         plugin_names="A name consists of letters, digits, '_' and '-', has a one-line summary, and no other "
