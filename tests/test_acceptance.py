@@ -58,7 +58,7 @@ RETRIEVAL = """
 
     @hookimpl
     def emosim_retrievals():
-        yield Component("retrieval", "{name}", "The oldest memory.", "{module}:Oldest")
+        yield Component("{name}", "The oldest memory.", "{module}:Oldest")
 """
 
 

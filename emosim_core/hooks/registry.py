@@ -266,9 +266,10 @@ class Registry:
             for implementation in getattr(self._manager.hook, hook).get_hookimpls():
                 if implementation.plugin is not plugin:
                     continue
-                for component in implementation.function():
-                    if not isinstance(component, Component) or component.kind != kind:
-                        raise PluginError(f"{hook} must yield components of the kind {kind!r}, not {component!r}")
+                for described in implementation.function():
+                    if not isinstance(described, Component):
+                        raise PluginError(f"{hook} must yield components, not {described!r}")
+                    component = described.of_kind(kind)
                     for name in component.names:
                         key = (kind, name, component.domain)
                         if key in seen:

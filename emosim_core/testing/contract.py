@@ -61,7 +61,7 @@ RULES: dict[str, Rule] = {
     **_rules(
         "plugin",
         plugin_loads="A plugin can be imported, was built for a version of the hooks that this emosim-core has, and "
-        "its hooks yield components of their own kind.",
+        "its hooks yield components.",
         plugin_light="Importing a plugin's module imports none of torch, transformers, sentence_transformers, pandas, "
         "stable_baselines3, matplotlib and scipy.",
         plugin_names="A name consists of letters, digits, '_' and '-', has a one-line summary, and no other "

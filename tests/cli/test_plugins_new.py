@@ -284,7 +284,7 @@ def test_a_name_that_is_taken_is_refused(
         @hookimpl
         def emosim_llm_backends():
             options = "emosim_core:CsvUsersOptions"
-            yield Component("llm_backend", "talker", "Talks.", "no:One", options, value="model", prefixes=("talk-",))
+            yield Component("talker", "Talks.", "no:One", options=options, value="model", prefixes=("talk-",))
         """,
     )
     told = quick("plugins", "new", name, "--kind", kind, status=2).err

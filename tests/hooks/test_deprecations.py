@@ -26,8 +26,8 @@ class Older(Oldest):
 
 @hookimpl
 def emosim_retrievals():
-    yield Component("retrieval", "oldest", "The oldest.", "{package}:Oldest")
-    yield Component("retrieval", "older", "The oldest.", "{package}:Older")
+    yield Component("oldest", "The oldest.", "{package}:Oldest")
+    yield Component("older", "The oldest.", "{package}:Older")
 """
 
 HOOK = "\n@hookimpl\ndef emosim_tastes():\n    return []\n"

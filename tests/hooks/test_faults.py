@@ -20,7 +20,7 @@ PLUGIN = """
 
 @hookimpl
 def emosim_{hook}():
-    yield Component("{kind}", "x_odd", "s", "emosim_odd:Odd", domain={domain})
+    yield Component("x_odd", "s", "emosim_odd:Odd", domain={domain})
 """
 
 RUN = ("run", "--plugin", "movies", "--episodes", "2", "--max-steps", "6", "--quiet", "--out", "r")
@@ -128,7 +128,7 @@ def test_an_error_in_a_component_names_it_its_distribution_and_the_line(
     quick: Any, install: Any, kind: str, hook: str, option: str, body: str, said: str
 ) -> None:
     domain = "'movies'" if kind in ("item_loader", "user_loader") else None
-    install("odd", HEAD + PLUGIN.format(body=body, hook=hook, kind=kind, domain=domain))
+    install("odd", HEAD + PLUGIN.format(body=body, hook=hook, domain=domain))
     assert said in quick(*RUN, option, "x_odd", status=2).err
 
 
@@ -140,7 +140,7 @@ def test_an_error_in_an_observer_names_the_hook_and_the_line(quick: Any, install
 
 def test_the_whole_traceback_is_shown_where_it_is_asked_for(emosim: Any, install: Any) -> None:
     body = "class Odd(Retrieval):\n    def retrieve(self, situation):\n        return {}[situation.item]"
-    install("odd", HEAD + PLUGIN.format(body=body, hook="retrievals", kind="retrieval", domain=None))
+    install("odd", HEAD + PLUGIN.format(body=body, hook="retrievals", domain=None))
     code = """
     from emosim_core.cli.main import main
     import os, sys

@@ -38,7 +38,7 @@ class Oldest(Retrieval):
 
 @hookimpl
 def emosim_retrievals():
-    yield Component("retrieval", "{name}", "The oldest memory.", "{package}:Oldest")
+    yield Component("{name}", "The oldest memory.", "{package}:Oldest")
 {more}
 """
 
@@ -69,21 +69,25 @@ def listed(quick: Callable[..., Any]) -> dict[str, Any]:
         (HEAD + "@hookimpl\ndef emosim_retreivals():\n    return []", "broken", "emosim_retreivals"),
         (HEAD + "@hookimpl\ndef emosim_retrievals(wrong):\n    return []", "broken", "wrong"),
         (HEAD + "@hookimpl\ndef emosim_retrievals():\n    pass", "broken", "TypeError"),
-        (HEAD + "@hookimpl\ndef emosim_retrievals():\n    return ['x']", "broken", "must yield components of the kind"),
         (
-            HEAD + "@hookimpl\ndef emosim_retrievals():\n    yield Component('policy', 'p', 's', 'm:f')",
+            HEAD + "@hookimpl\ndef emosim_retrievals():\n    return ['x']",
             "broken",
-            "emosim_retrievals must yield components of the kind 'retrieval'",
+            "emosim_retrievals must yield components, not 'x'",
+        ),
+        (
+            HEAD + "@hookimpl\ndef emosim_policies():\n    yield Component('p', 's', 'm:f', 'm:Options')",
+            "broken",
+            "takes 4 positional arguments but 5 were given",
         ),
         (
             HEAD
             + "@hookimpl\ndef emosim_policies():\n    for _ in 'ab':\n"
-            + "        yield Component('policy', 'p', 's', 'm:f')",
+            + "        yield Component('p', 's', 'm:f')",
             "broken",
             "it provides the policy 'p' twice",
         ),
         (
-            HEAD + "@hookimpl\ndef emosim_policies():\n    yield Component('policy', 'p', 's', 'm:f', aliases=('p',))",
+            HEAD + "@hookimpl\ndef emosim_policies():\n    yield Component('p', 's', 'm:f', aliases=('p',))",
             "broken",
             "it provides the policy 'p' twice",
         ),
@@ -306,27 +310,27 @@ class Circle(Policy):
 
 @hookimpl
 def emosim_retrievals():
-    yield Component("retrieval", "x_oldest", "s", "emosim_thirds:Oldest")
+    yield Component("x_oldest", "s", "emosim_thirds:Oldest")
 
 @hookimpl
 def emosim_raters():
-    yield Component("rater", "x_fixed", "s", "emosim_thirds:Fixed")
+    yield Component("x_fixed", "s", "emosim_thirds:Fixed")
 
 @hookimpl
 def emosim_selectors():
-    yield Component("selector", "x_last", "s", "emosim_thirds:Last")
+    yield Component("x_last", "s", "emosim_thirds:Last")
 
 @hookimpl
 def emosim_perturbators():
-    yield Component("perturbator", "x_up", "s", "emosim_thirds:Up")
+    yield Component("x_up", "s", "emosim_thirds:Up")
 
 @hookimpl
 def emosim_reward_shapings():
-    yield Component("reward_shaping", "x_third", "s", "emosim_thirds:Third")
+    yield Component("x_third", "s", "emosim_thirds:Third")
 
 @hookimpl
 def emosim_policies():
-    yield Component("policy", "x_circle", "s", "emosim_thirds:Circle")
+    yield Component("x_circle", "s", "emosim_thirds:Circle")
 """
     install("thirds", source)
     options = "--items-retrieval x_oldest --rater x_fixed --selector x_last --perturbator x_up"
@@ -383,7 +387,7 @@ class Wrong:
 
 @hookimpl
 def emosim_retrievals():
-    yield Component("retrieval", "bad", "s", "{factory}")
+    yield Component("bad", "s", "{factory}")
 """,
     )
     printed = quick(*MOVIES, "--items-retrieval", "bad", status=2).err
@@ -396,7 +400,7 @@ def test_options_that_cannot_be_imported_are_an_error_that_names_the_component(q
     install(
         "bad",
         f"{HEAD}\n@hookimpl\ndef emosim_retrievals():\n"
-        "    yield Component('retrieval', 'bad', 's', 'emosim_bad:X', 'emosim_bad:Options')",
+        "    yield Component('bad', 's', 'emosim_bad:X', options='emosim_bad:Options')",
     )
     printed = quick(*MOVIES, "--items-retrieval", "bad", status=2).err
     assert "retrieval strategy 'bad'" in printed

@@ -39,14 +39,14 @@ class Asked(LLMBackend):
 OLDEST = """
 @hookimpl
 def emosim_retrievals():
-    yield Component("retrieval", "x_oldest", "The oldest.", "emosim_odd:Oldest")
+    yield Component("x_oldest", "The oldest.", "emosim_odd:Oldest")
 """
 
 BACKEND = """
 @hookimpl
 def emosim_llm_backends():
-    yield Component("llm_backend", "x_plain", "Asks.", "emosim_odd:Asked")
-    yield Component("llm_backend", "x_model", "Asks.", "emosim_odd:Asked", "emosim_odd:Options", value="model")
+    yield Component("x_plain", "Asks.", "emosim_odd:Asked")
+    yield Component("x_model", "Asks.", "emosim_odd:Asked", options="emosim_odd:Options", value="model")
 """
 
 RIGHT, WRONG = HEAD.replace("{position}", "0") + OLDEST, HEAD.replace("{position}", "len(situation.history)") + OLDEST

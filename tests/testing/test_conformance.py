@@ -48,9 +48,9 @@ NEEDY = (
     + """
 @hookimpl
 def emosim_retrievals():
-    yield Component("retrieval", "oldest", "The oldest.", "emosim_odd:Oldest", "emosim_odd:Options", number="k")
+    yield Component("oldest", "The oldest.", "emosim_odd:Oldest", options="emosim_odd:Options", number="k")
     yield Component(
-        "retrieval", "both", "The oldest two.", "emosim_odd:Oldest", "emosim_odd:Options", preset={"k": 2}
+        "both", "The oldest two.", "emosim_odd:Oldest", options="emosim_odd:Options", preset={"k": 2}
     )
 """
 )
@@ -97,9 +97,9 @@ def test_a_name_that_nothing_provides_fails_every_check() -> None:
 def test_a_name_of_two_plugins_is_their_fault_and_not_that_of_what_else_they_provide(installed: Any) -> None:
     source = HEAD + (
         "@hookimpl\ndef emosim_retrievals():\n"
-        "    yield Component('retrieval', '{name}', 'The oldest.', 'emosim_odd:Oldest', aliases=('{alias}',))\n"
+        "    yield Component('{name}', 'The oldest.', 'emosim_odd:Oldest', aliases=('{alias}',))\n"
         "@hookimpl\ndef emosim_policies():\n"
-        "    yield Component('policy', '{policy}', 'The first.', 'emosim_odd:First')\n"
+        "    yield Component('{policy}', 'The first.', 'emosim_odd:First')\n"
     )
     installed("odd", source.format(name="oldest", alias="aged", policy="first"))
     installed("other", source.format(name="eldest", alias="aged", policy="second"))

@@ -1164,36 +1164,36 @@ PLAIN = {
     "field": 'Field("x", description="A file.")',
     "people": 'raise DataError(self.path, "no such file")',
     "hook": "retrievals",
-    "component": '"retrieval", "odd", "A summary.", "emosim_odd:Right"',
+    "component": '"odd", "A summary.", "emosim_odd:Right"',
 }
 
 SOURCE_OF_USERS = {
     "hook": "user_loaders",
-    "component": '"user_loader", "odd", "A summary.", "emosim_odd:People", "emosim_odd:Options", value="path"',
+    "component": '"odd", "A summary.", "emosim_odd:People", options="emosim_odd:Options", value="path"',
     "field": 'Field(description="A file.")',
 }
 SOURCE_OF_ITEMS = {
     "hook": "item_loaders",
-    "component": '"item_loader", "odd", "A.", "emosim_odd:Items", "emosim_odd:Options", value="path", domain="movies"',
+    "component": '"odd", "A.", "emosim_odd:Items", options="emosim_odd:Options", value="path", domain="movies"',
     "field": 'Field(description="A file.")',
 }
-WITH_OPTIONS = {"component": '"retrieval", "odd", "A summary.", "emosim_odd:Right", "emosim_odd:Options"'}
+WITH_OPTIONS = {"component": '"odd", "A summary.", "emosim_odd:Right", options="emosim_odd:Options"'}
 
 PLUGINS: list[tuple[str, str, dict[str, str]]] = [
     ("plugin-loads", "only after something else", {"before": "import sys; sys.modules['emosim_core.testing.check']"}),
     ("plugin-light", "scipy", {"before": "import scipy"}),
-    ("plugin-names", "a blank", {"component": '"retrieval", "odd one", "A summary.", "emosim_odd:Right"'}),
+    ("plugin-names", "a blank", {"component": '"odd one", "A summary.", "emosim_odd:Right"'}),
     ("plugin-names", "an alias", {"component": PLAIN["component"] + ', aliases=("odd!",)'}),
-    ("plugin-names", "no summary", {"component": '"retrieval", "odd", "", "emosim_odd:Right"'}),
-    ("plugin-names", "two lines", {"component": '"retrieval", "odd", "Two\\nlines.", "emosim_odd:Right"'}),
-    ("plugin-names", "a name with a number", {"component": '"retrieval", "last_3", "A summary.", "emosim_odd:Right"'}),
+    ("plugin-names", "no summary", {"component": '"odd", "", "emosim_odd:Right"'}),
+    ("plugin-names", "two lines", {"component": '"odd", "Two\\nlines.", "emosim_odd:Right"'}),
+    ("plugin-names", "a name with a number", {"component": '"last_3", "A summary.", "emosim_odd:Right"'}),
     ("plugin-options", "takes anything", WITH_OPTIONS | {"config": ""}),
     ("plugin-options", "does not describe", WITH_OPTIONS | {"field": '"x"'}),
-    ("plugin-makes", "something else", {"component": '"retrieval", "odd", "A.", "emosim_odd:Options"'}),
+    ("plugin-makes", "something else", {"component": '"odd", "A.", "emosim_odd:Options"'}),
     (
         "plugin-makes",
         "cannot",
-        {"component": '"item_loader", "odd", "A.", "emosim_odd:People"', "hook": "item_loaders"},
+        {"component": '"odd", "A.", "emosim_odd:People"', "hook": "item_loaders"},
     ),
     ("plugin-pickles", "a lambda", {"component": PLAIN["component"].replace("Right", "Lambda")}),
     ("plugin-pickles", "a lock", {"component": PLAIN["component"].replace("Right", "Locked")}),
@@ -1278,15 +1278,15 @@ class Some(UserLoader):
 
 @hookimpl
 def emosim_domains():
-    yield Component("domain", "odd", "Odd things.", "emosim_odd:domain")
+    yield Component("odd", "Odd things.", "emosim_odd:domain")
 
 @hookimpl
 def emosim_item_loaders():
-    yield Component("item_loader", "few", "Twenty.", "emosim_odd:Few", domain="odd")
+    yield Component("few", "Twenty.", "emosim_odd:Few", domain="odd")
 
 @hookimpl
 def emosim_user_loaders():
-    yield Component("user_loader", "some", "Some.", "emosim_odd:Some", domain="odd")
+    yield Component("some", "Some.", "emosim_odd:Some", domain="odd")
 """
 
 ODD = {"register": 'register_environment("odd")', "fields": "", "user": "", "domains": ("odd",)}

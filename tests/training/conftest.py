@@ -48,19 +48,19 @@ class Colour(Rater):
 
 @hookimpl
 def emosim_domains():
-    yield Component("domain", "stones", "Stones.", "emosim_stones:domain")
+    yield Component("stones", "Stones.", "emosim_stones:domain")
 
 @hookimpl
 def emosim_item_loaders():
-    yield Component("item_loader", "stones", "All.", "emosim_stones:Stones", domain="stones")
+    yield Component("stones", "All.", "emosim_stones:Stones", domain="stones")
 
 @hookimpl
 def emosim_user_loaders():
-    yield Component("user_loader", "eight", "Eight.", "emosim_stones:Eight", domain="stones")
+    yield Component("eight", "Eight.", "emosim_stones:Eight", domain="stones")
 
 @hookimpl
 def emosim_raters():
-    yield Component("rater", "colour", "By colour.", "emosim_stones:Colour")
+    yield Component("colour", "By colour.", "emosim_stones:Colour")
 '''
 
 
