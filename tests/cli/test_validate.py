@@ -31,7 +31,7 @@ def test_tables_say_what_was_reached_and_whether_targets_hold(emosim: Emosim, mo
     for words in (
         "90 films, 60 real people", "no language model is asked", "root mean squared error", "matrix factorization",
         "popularity alone", "1:9", "matched in popularity", "always the commoner answer", "Wasserstein",
-        "their own earlier ratings", "session length", "raised activity moves the mean", "Targets", "at most 0.87",
+        "their own earlier ratings", "episode length", "raised activity moves the mean", "Targets", "at most 0.87",
         "Records and results are in [out]",
     ):  # fmt: skip
         assert words in done.out
