@@ -8,7 +8,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -104,7 +104,7 @@ def python(folder: Path, *arguments: str, site: Path | None = None) -> str:
 
 
 def install(
-    site: Path, distribution: str, entry_points: dict[str, str], module: str, source: str, domains: Sequence[str] = ()
+    site: Path, distribution: str, entry_points: dict[str, str], module: str, source: str, group: str = "emosim"
 ) -> None:
     """Put a one-module plugin where ``importlib.metadata`` finds it."""
     info = site / f"{distribution.replace('-', '_')}-0.1.0.dist-info"
@@ -112,8 +112,7 @@ def install(
     (site / f"{module}.py").write_text(source, encoding="utf-8")
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 0.1.0\n")
     listed = "".join(f"{name} = {target}\n" for name, target in entry_points.items())
-    declared = "".join(f"{domain} = {module}\n" for domain in domains)
-    (info / "entry_points.txt").write_text(f"[emosim]\n{listed}[emosim.domains]\n{declared}")
+    (info / "entry_points.txt").write_text(f"[{group}]\n{listed}")
 
 
 def hooks() -> list[str]:
@@ -153,8 +152,8 @@ def example_plugins() -> list[Block]:
 def install_example(site: Path, block: Block) -> str:
     """Put the plugin of a page where it is found; its name."""
     name = block.comment.removeprefix("plugin: ")
-    domains = re.findall(r'Component\("domain", "(\w+)"', block.text)
-    install(site, f"emosim-{name}", {name: f"emosim_{name}"}, f"emosim_{name}", block.text, domains)
+    group = "emosim.domains" if "def emosim_domains(" in block.text else "emosim"
+    install(site, f"emosim-{name}", {name: f"emosim_{name}"}, f"emosim_{name}", block.text, group)
     return name
 
 

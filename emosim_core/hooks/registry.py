@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import warnings
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from types import ModuleType
@@ -29,10 +29,10 @@ from emosim_core.hooks.deprecations import Deprecation, deprecation_of, overridd
 from emosim_core.hooks.names import Request, nearest, package_hint, read_options, split_number, written_options
 
 GROUP = "emosim"
-"""The entry-point group in which plugins are found."""
+"""The entry-point group of the plugins that bring no domain; they are loaded in every run."""
 
 DOMAIN_GROUP = "emosim.domains"
-"""The entry-point group in which a plugin says which domains it brings: a run of one domain leaves others' alone."""
+"""The entry-point group of the plugins that bring domains, each under its name; a run of one domain loads no other."""
 
 CORE = "core"
 """Name under which the built-in components are registered."""
@@ -59,7 +59,7 @@ class PluginRecord:
         cause: why it is not ok; empty otherwise.
         components: what it provides, once it is loaded.
         conflicts: names that another plugin provides too, in words.
-        domains: the domains that its distribution says it brings (:data:`DOMAIN_GROUP`), known before it is loaded.
+        domains: the domains that its entry points name (:data:`DOMAIN_GROUP`), known before it is loaded.
     """
 
     name: str
@@ -142,10 +142,10 @@ class Registry:
     """
 
     def __init__(self, only: Collection[str] | None = None, strict: bool = False) -> None:
-        entry_points = sorted(metadata.entry_points(group=GROUP), key=lambda e: (e.name, e.value))
+        entry_points = _entry_points()
         if only is None and (listed := os.environ.get("EMOSIM_PLUGINS")) is not None:
             only = [name.strip() for name in listed.split(",") if name.strip()]
-            _warn_of_strangers(only, [entry.name for entry in entry_points])
+            _warn_of_strangers(only, [entry.name for entry, _ in entry_points])
         self._allowed = only
         self._strict = strict
         self._manager = pluggy.PluginManager(spec.PROJECT)
@@ -154,13 +154,15 @@ class Registry:
         self._records: list[PluginRecord] = [core]
         self._entry_points: dict[int, metadata.EntryPoint] = {}
         self._register(core, importlib.import_module(_BUILTINS))
-        declared = [(_brought_by(entry), entry.name) for entry in metadata.entry_points(group=DOMAIN_GROUP)]
-        for entry in entry_points:
+        for entry, domains in entry_points:
             dist = entry.dist
             record = PluginRecord(
-                entry.name, dist.name if dist else "unknown", dist.version if dist else "unknown", entry.value
+                entry.name,
+                dist.name if dist else "unknown",
+                dist.version if dist else "unknown",
+                entry.value,
+                domains=domains,
             )
-            record.domains = tuple(sorted(name for brought_by, name in declared if brought_by == _brought_by(entry)))
             if only is not None and entry.name not in only:
                 record.status, record.cause = "blocked", "not named in EMOSIM_PLUGINS, or blocked by --no-plugins"
             self._entry_points[id(record)] = entry
@@ -198,6 +200,12 @@ class Registry:
             names = [record.name for record in self._records[1:]]
             raise UnknownNameError("plugin", name, names, nearest(name, names), package_hint("domain", name))
         if len(found) > 1:
+            if len({record.distribution for record in found}) == 1:
+                raise NameConflictError(
+                    f"{found[0].distribution} {found[0].version} names several modules as the plugin {name!r}: "
+                    + " and ".join(record.target for record in found)
+                    + ". Keep one of these entry points."
+                )
             raise NameConflictError(
                 f"two distributions bring a plugin named {name!r}: "
                 + " and ".join(f"{record.distribution} {record.version}" for record in found)
@@ -448,6 +456,25 @@ def _clash(mine: Component, theirs: Component) -> str | None:
     shared |= {prefix for prefix in mine.prefixes if theirs.prefixes and prefix.startswith(theirs.prefixes)}
     shared |= {prefix for prefix in theirs.prefixes if mine.prefixes and prefix.startswith(mine.prefixes)}
     return min(shared) if shared else None
+
+
+def _entry_points() -> list[tuple[metadata.EntryPoint, tuple[str, ...]]]:
+    """The entry point of each plugin, by name, with the domains that it says it brings.
+
+    A module that several entry points in :data:`DOMAIN_GROUP` name is one plugin, called as the first of them, or as
+    its entry point in :data:`GROUP` where it has one.
+    """
+    domains: dict[tuple[str, str], list[metadata.EntryPoint]] = {}
+    for entry in _sorted(metadata.entry_points(group=DOMAIN_GROUP)):
+        domains.setdefault(_brought_by(entry), []).append(entry)
+    plugins = list(metadata.entry_points(group=GROUP))
+    own_names = {_brought_by(entry) for entry in plugins}
+    plugins += [entries[0] for brought_by, entries in domains.items() if brought_by not in own_names]
+    return [(entry, tuple(one.name for one in domains.get(_brought_by(entry), ()))) for entry in _sorted(plugins)]
+
+
+def _sorted(entries: Iterable[metadata.EntryPoint]) -> list[metadata.EntryPoint]:
+    return sorted(entries, key=lambda entry: (entry.name, entry.value))
 
 
 def _brought_by(entry: metadata.EntryPoint) -> tuple[str, str]:

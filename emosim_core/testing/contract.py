@@ -69,7 +69,8 @@ RULES: dict[str, Rule] = {
         plugin_options="An options model forbids unknown options and describes every field.",
         plugin_makes="A factory makes what its kind must be, from its options alone.",
         plugin_pickles="What a factory makes can be pickled and copied at any time, and goes on as the original would.",
-        plugin_declares="A plugin that brings a domain names it in the entry-point group 'emosim.domains' too.",
+        plugin_declares="The entry point of a plugin that brings a domain is in the group 'emosim.domains', under the "
+        "name of the domain.",
     ),
     **_rules(
         "emosim_domains",

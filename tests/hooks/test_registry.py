@@ -278,6 +278,35 @@ def test_a_run_imports_all_plugins_but_those_that_say_they_bring_other_domains(e
     assert emosim.python(code, "--no-plugins", "plugins", "--json").endswith("]\n0 False False\n")
 
 
+TWO_DOMAINS = """
+from emosim_core import Component, hookimpl
+
+@hookimpl
+def emosim_domains():
+    yield Component("tea", "Teas.", "emosim_drinks:domain")
+    yield Component("coffee", "Coffees.", "emosim_drinks:domain")
+"""
+
+
+@pytest.mark.parametrize(("entry", "name"), [("", "coffee"), ("drinks", "drinks")])
+def test_a_module_that_brings_several_domains_is_one_plugin(install: Any, entry: str, name: str) -> None:
+    install("drinks", TWO_DOMAINS, entry=entry, domains=["tea", "coffee"])
+    registry = Registry()
+    (record,) = [record for record in registry.records if record.distribution == "emosim-drinks"]
+    assert (record.name, record.domains) == (name, ("coffee", "tea"))
+    for domain in ("tea", "coffee"):
+        assert registry.resolve_domain(domain).component.name == domain
+    assert (record.status, record.conflicts) == ("ok", [])
+
+
+def test_two_modules_of_one_distribution_under_one_name_are_an_error_that_names_both(install: Any, site: Path) -> None:
+    install("odd", "", domains=["odd"])
+    with (site / "emosim_odd-1.2.dist-info" / "entry_points.txt").open("a") as file:
+        file.write("[emosim]\nodd = emosim_odd.plugin\n")
+    with pytest.raises(NameConflictError, match=r"emosim-odd 1.2 names .*: emosim_odd and emosim_odd\.plugin\."):
+        Registry().load("odd")
+
+
 # --------------------------------------------------------------------------- third-party components
 
 
