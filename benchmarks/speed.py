@@ -48,7 +48,7 @@ def large_world(plugin: str, items: int, dimension: int, **options: object) -> W
         ]
         vectors = rng.normal(size=(items, dimension)).astype(np.float32)
         world.catalog = Catalog(made, scale, vectors, "random")
-        world.rater.prepare(world.catalog, world.population, scale)
+        world.rater.prepare(world.setting())
     return world
 
 

@@ -154,7 +154,6 @@ def errors(domain: Domain, world: World, found: list[Part]) -> str:
     squares, count, apart = 0.0, 0, []
     for part in found:
         world.catalog, world.rater = part.catalog, RuleBased(RECORDED_USERS)
-        world.rater.real_ratings = domain.real_ratings
         simulator = UserSimulator(
             world, part.real_users, [User(id=real_user.id, name=real_user.id) for real_user in part.real_users], seed=42
         )

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emosim_core.components import rule_based_constants as constants
-from emosim_core.components.base import RatingRequest
+from emosim_core.components.base import RatingRequest, WorldSetting
 from emosim_core.components.rule_based import REAL_RATING_SHARES, RECORDED_USERS, RuleBased, RuleBasedOptions
 from emosim_core.data.embeddings import lexical_vectors
 from emosim_core.model import Catalog, Item, Memory, Population, RatingScale, User
@@ -340,7 +340,7 @@ def random_pairs(
     """A prepared rater, and a request of random pairs."""
     population, rng = Population(users), np.random.default_rng(seed)
     rater = RuleBased(options)
-    rater.prepare(catalog, population, catalog.scale)
+    rater.prepare(WorldSetting(catalog=catalog, population=population, scale=catalog.scale))
     who = rng.integers(0, len(population), pairs)
     return rater, request_for(who, rng.integers(0, len(catalog), (pairs, 1)), catalog, population)
 
@@ -354,7 +354,7 @@ def interaction_share(catalog: Catalog, users: list[User], options: RuleBasedOpt
     rng = np.random.default_rng(2)
     population = Population(users)
     rater = RuleBased(options)
-    rater.prepare(catalog, population, catalog.scale)
+    rater.prepare(WorldSetting(catalog=catalog, population=population, scale=catalog.scale))
     slate = np.tile(rng.choice(len(catalog), min(items, len(catalog)), replace=False), (len(users), 1))
     request = request_for(np.arange(len(users)), slate, catalog, population)
     first, second = (rater.rate_batch(request, Seeded(len(users), seed)).values for seed in (3, 4))
@@ -396,7 +396,7 @@ def clock(data: Ratings, rows: int) -> None:
         times=rng.integers(0, 2, (rows, 1)) + (np.arange(rows) == 0)[:, None],
     )
     rater, draws = RuleBased(), Drawn(rows)
-    rater.prepare(catalog, population, catalog.scale)
+    rater.prepare(WorldSetting(catalog=catalog, population=population, scale=catalog.scale))
     best = min(timeit.repeat(lambda: rater.rate_batch(request, draws), number=1000, repeat=7)) / 1000
     print(f"one call for {rows} people: {best * 1e6:.0f} microseconds")
 
@@ -458,7 +458,7 @@ def replay(data: Ratings, name: str, options: RuleBasedOptions, memories: int = 
         User(id=str(u), name=str(u), liked=named(likes[u]), disliked=named(dislikes[u])) for u in range(data.users)
     ]
     population, rater = Population(users), RuleBased(options)
-    rater.prepare(catalog, population, catalog.scale)
+    rater.prepare(WorldSetting(catalog=catalog, population=population, scale=catalog.scale))
     error = []
     for u in range(data.users):
         past, future = (np.flatnonzero(part & (data.user == u)) for part in (early, late))
@@ -579,7 +579,7 @@ def calibrate(data: Ratings, found: dict[str, Any], stable: float) -> None:
         rng = np.random.default_rng(0)
         strength = {"liked": factor * found["RECORDED_LIKED"], "disliked": factor * found["RECORDED_DISLIKED"]}
         rater = RuleBased(RuleBasedOptions.model_validate(known | strength))
-        rater.prepare(catalog, Population(users[:600]), catalog.scale)
+        rater.prepare(WorldSetting(catalog=catalog, population=Population(users[:600]), scale=catalog.scale))
         table = rater.expected(np.arange(600)[:, None], rng.choice(len(catalog), (1, 1500), replace=False))
         table = table - table.mean(0) - table.mean(1, keepdims=True) + table.mean()
         return float(table.std())

@@ -94,6 +94,7 @@ def install(site: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..
 
     ``install("oldest", source)`` makes the distribution ``emosim-oldest`` 1.2 with the package
     ``emosim_oldest``, whose source this is, and the entry point ``oldest``; returns the package's name.
+    With ``domains`` it has an entry point for each of these, and none of its own unless ``entry`` names it.
     """
     monkeypatch.syspath_prepend(str(site))
     before = set(sys.modules)
@@ -104,10 +105,9 @@ def install(site: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..
         dist = dist or f"emosim-{name}"
         package = f"emosim_{name.replace('-', '_')}"
         files = {f"{package}/__init__.py": source}
-        points = {
-            "emosim": f"{entry or name} = {target or package}",
-            "emosim.domains": "\n".join(f"{domain} = {target or package}" for domain in domains),
-        }
+        points = {"emosim.domains": "\n".join(f"{domain} = {target or package}" for domain in domains)}
+        if entry or not domains:
+            points["emosim"] = f"{entry or name} = {target or package}"
         _distribution(site, dist, points, files, "1.2")
         import importlib
 

@@ -50,12 +50,12 @@ RETRIEVAL = """
     EMOSIM_HOOK_VERSION = 1
 
     class Oldest(Retrieval):
-        def retrieve(self, item, history, catalog):
-            return [0] if history else []
+        def retrieve(self, situation):
+            return [0] if situation.history else []
 
     @hookimpl
     def emosim_retrievals():
-        yield Component("retrieval", "{name}", "The oldest memory.", "{module}:Oldest")
+        yield Component("{name}", "The oldest memory.", "{module}:Oldest")
 """
 
 

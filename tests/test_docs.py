@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import json
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+import typing
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import click
 import pytest
+from pydantic import BaseModel
 
+import emosim_core
+import emosim_core.llm
+import emosim_core.loading
+import emosim_core.plugins
 from emosim_core.cli.main import cli
 from emosim_core.hooks import Registry, spec
 from emosim_core.hooks.component import KINDS, Component
@@ -107,7 +114,7 @@ def python(folder: Path, *arguments: str, site: Path | None = None) -> str:
 
 
 def install(
-    site: Path, distribution: str, entry_points: dict[str, str], module: str, source: str, domains: Sequence[str] = ()
+    site: Path, distribution: str, entry_points: dict[str, str], module: str, source: str, group: str = "emosim"
 ) -> None:
     """Put a one-module plugin where ``importlib.metadata`` finds it."""
     info = site / f"{distribution.replace('-', '_')}-0.1.0.dist-info"
@@ -115,8 +122,7 @@ def install(
     (site / f"{module}.py").write_text(source, encoding="utf-8")
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 0.1.0\n")
     listed = "".join(f"{name} = {target}\n" for name, target in entry_points.items())
-    declared = "".join(f"{domain} = {module}\n" for domain in domains)
-    (info / "entry_points.txt").write_text(f"[emosim]\n{listed}[emosim.domains]\n{declared}")
+    (info / "entry_points.txt").write_text(f"[{group}]\n{listed}")
 
 
 def hooks() -> list[str]:
@@ -156,8 +162,8 @@ def example_plugins() -> list[Block]:
 def install_example(site: Path, block: Block) -> str:
     """Put the plugin of a page where it is found; its name."""
     name = block.comment.removeprefix("plugin: ")
-    domains = re.findall(r'Component\("domain", "(\w+)"', block.text)
-    install(site, f"emosim-{name}", {name: f"emosim_{name}"}, f"emosim_{name}", block.text, domains)
+    group = "emosim.domains" if "def emosim_domains(" in block.text else "emosim"
+    install(site, f"emosim-{name}", {name: f"emosim_{name}"}, f"emosim_{name}", block.text, group)
     return name
 
 
@@ -175,6 +181,81 @@ def test_no_hook_is_documented_that_does_not_exist() -> None:
         for name in re.findall(r"^#+ `(emosim_\w+)\(", prose(page), flags=re.MULTILINE)
     ]
     assert sorted(documented) == sorted((name, name) for name in hooks())
+
+
+FACES = (emosim_core, emosim_core.plugins, emosim_core.loading, emosim_core.llm)
+
+
+class Table(NamedTuple):
+    """A table of a page: what it lists of which type, and its first column."""
+
+    page: Path
+    word: str
+    type: type
+    cells: list[str]
+
+    @property
+    def names(self) -> list[str]:
+        return re.findall(r"`(\w+)(?:\([^`]*)?`", " ".join(self.cells))
+
+
+def tables() -> Iterator[Table]:
+    """The tables of the hooks' pages that list the members of an interface, or the fields of what it is handed."""
+    for page in HOOK_PAGES:
+        for word, name, rows in re.findall(
+            r"^\| (member|field) of `(\w+)` \|.*\n\|[-|]+\|\n((?:\|.*\n)+)", prose(page), flags=re.MULTILINE
+        ):
+            (kind,) = [getattr(face, name) for face in FACES if hasattr(face, name)]
+            yield Table(page, word, kind, [row.split(" | ")[0] for row in rows.splitlines()])
+
+
+def members(kind: type) -> dict[str, Any]:
+    """What an interface asks of a component, by name: methods and attributes, those of its bases too."""
+    bases = [base for base in kind.__mro__ if base.__module__.startswith("emosim_core.")]
+    named = {name: None for base in bases for name in inspect.get_annotations(base)}
+    return {
+        name: member
+        for name, member in {**named, **{name: one for base in bases for name, one in vars(base).items()}}.items()
+        if not name.startswith("_")
+    }
+
+
+def fields(kind: type) -> list[str]:
+    """The fields that a dataclass or a model is made from."""
+    if issubclass(kind, BaseModel):
+        return list(kind.model_fields)
+    return [field.name for field in dataclasses.fields(kind) if field.init]
+
+
+@pytest.mark.parametrize("table", list(tables()), ids=lambda table: f"{table.page.stem}-{table.type.__name__}")
+def test_a_table_has_the_members_of_its_type_and_no_others(table: Table) -> None:
+    if table.word == "field":
+        assert sorted(table.names) == sorted(fields(table.type))
+        return
+    found = members(table.type)
+    assert sorted(table.names) == sorted(found)
+    for name, arguments in re.findall(r"`(\w+)\(([^)]*)\)[^`]*`", " ".join(table.cells)):
+        expected = [parameter for parameter in inspect.signature(found[name]).parameters if parameter != "self"]
+        assert re.findall(r"\w+", arguments) == expected, name
+
+
+@pytest.mark.parametrize("page", HOOK_PAGES, ids=lambda page: page.stem)
+def test_a_table_of_members_says_of_which_type(page: Path) -> None:
+    assert not re.search(r"^\| (members?|methods?|fields?) \|", prose(page), flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("kind", SUITES)
+def test_the_page_of_a_hook_has_a_table_of_its_interface_and_of_all_that_this_is_handed(kind: str) -> None:
+    interface = SUITES[kind]().interface()
+    here = [table.type for table in tables() if table.page.stem == KINDS[kind]]
+    assert here.count(interface) == 1
+    tabled = {table.type for table in tables()}
+    for name, member in members(interface).items():
+        if inspect.isfunction(member):
+            hints = typing.get_type_hints(member).values()
+            for handed in [one for hint in hints for one in (hint, *typing.get_args(hint))]:
+                if dataclasses.is_dataclass(handed) and handed.__module__ == interface.__module__:
+                    assert handed in tabled, f"{interface.__name__}.{name}"
 
 
 @pytest.mark.parametrize("page", HOOK_PAGES, ids=lambda page: page.stem)

@@ -83,7 +83,7 @@ def _situation(
     """One person in front of one item, as the engine would tell a rater."""
     import numpy as np
 
-    from emosim_core.components.base import RatingRequest
+    from emosim_core.components.base import RatingRequest, RetrievalRequest
     from emosim_core.model import Memory
 
     memory = Memory(1, len(world.catalog))
@@ -92,21 +92,31 @@ def _situation(
         ratings = np.array([rating])
         memory.append(who, np.array([known]), ratings, world.emotion.code(ratings))
     history, slate = memory.history(), np.array([[item]])
+    users, moods = np.array([user_index]), np.array([mood])
     if past:
         with world.blaming("retrieval"):
-            positions = world.retrieval.retrieve_batch(slate, history, world.catalog)
+            positions = world.retrieval.retrieve_batch(
+                RetrievalRequest(
+                    users=users,
+                    items=slate,
+                    moods=moods,
+                    history=history,
+                    catalog=world.catalog,
+                    population=world.population,
+                )
+            )
         items, rated = history.at(positions)
     else:
         positions, items, rated = np.full((1, 1, 0), -1), np.zeros((1, 1, 0), dtype=np.intp), np.zeros((1, 1, 0))
     missing = positions < 0
     return RatingRequest(
-        users=np.array([user_index]),
+        users=users,
         items=slate,
         retrieved=positions,
         retrieved_items=np.where(missing, 0, items),
         retrieved_ratings=np.where(missing, np.nan, rated),
         times=history.times_before(slate) if times is None else np.array([[times]]),
-        moods=np.array([mood]),
+        moods=moods,
         history=history,
         catalog=world.catalog,
         population=world.population,

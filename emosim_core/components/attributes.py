@@ -8,11 +8,11 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from emosim_core.components.base import Retrieval
+from emosim_core.components.base import Retrieval, RetrievalRequest
 from emosim_core.components.ranking import NEVER, best_positions
 from emosim_core.components.retrieval import CountOptions
 from emosim_core.errors import ConfigurationError
-from emosim_core.model import Catalog, History, Item
+from emosim_core.model import Catalog, Item
 
 FULL_TABLE_LIMIT = 4096
 """Up to this many items, all similarities are kept (64 MiB); beyond, made on demand."""
@@ -51,9 +51,9 @@ class AttributeRetrieval(Retrieval):
         self.k = (options or CountOptions()).k
         self._catalog: Catalog | None = None
 
-    def retrieve_batch(self, items: NDArray[np.intp], history: History, catalog: Catalog) -> NDArray[np.intp]:
-        similarity = self.similarity(catalog, items, history.items)
-        scores = np.where(history.latest[:, None, :], similarity, NEVER)
+    def retrieve_batch(self, request: RetrievalRequest) -> NDArray[np.intp]:
+        similarity = self.similarity(request.catalog, request.items, request.history.items)
+        scores = np.where(request.history.latest[:, None, :], similarity, NEVER)
         return best_positions(np.ascontiguousarray(scores[..., ::-1]), self.k)
 
     def similarity(self, catalog: Catalog, items: NDArray[np.intp], others: NDArray[np.intp]) -> NDArray[np.floating]:

@@ -8,7 +8,7 @@ S the size of the slate, K the number of interactions retrieved.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ClassVar, Protocol
 
@@ -40,44 +40,157 @@ class Draws(Protocol):
         ...
 
 
+# ----------------------------------------------------------------------------------------- settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorldSetting:
+    """The world that a component answers in; it is handed over once, before the first step.
+
+    Attributes:
+        catalog: the items.
+        population: the users.
+        scale: the domain's rating scale.
+        words: the words of the domain.
+        slate: S, items that are recommended in one step.
+        real_ratings: how often real users of the domain use each level of its scale, worst first, sums to 1; empty
+            where the domain does not say.
+    """
+
+    catalog: Catalog
+    population: Population
+    scale: RatingScale
+    words: Words = field(default_factory=Words)
+    slate: int = 1
+    real_ratings: Sequence[float] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShapingSetting(WorldSetting):
+    """The world that a reward shaping answers in, and how many episodes go on in it side by side.
+
+    Attributes:
+        batch_size: number of slots.
+    """
+
+    batch_size: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicySetting:
+    """What a policy is handed once, before the first episode. It says nothing of what users like.
+
+    Attributes:
+        catalog: the items.
+        slate: S, items to recommend in one step.
+        batch_size: number of slots.
+        users: ids of the users, by the number that observations give.
+        history_length: recent interactions that observations show.
+    """
+
+    catalog: Catalog
+    slate: int = 1
+    batch_size: int = 1
+    users: Sequence[str] = ()
+    history_length: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class BeginRequest:
+    """Episodes that begin.
+
+    Attributes:
+        rows: slot of each episode, shape ``(R,)``; what was kept of the last one there is over.
+    """
+
+    rows: NDArray[np.intp]
+
+
 # ---------------------------------------------------------------------------------------- retrieval
 
 
+@dataclass(slots=True, kw_only=True)
+class RetrievalRequest:
+    """What a retrieval is handed: R users who look at S items each.
+
+    Attributes:
+        users: index of each user in ``population``, shape ``(R,)``.
+        items: index of each item in ``catalog``, shape ``(R, S)``.
+        moods: valence and arousal, shape ``(R, 2)``.
+        history: the histories of the R users.
+        catalog: the items.
+        population: the users.
+    """
+
+    users: NDArray[np.intp]
+    items: NDArray[np.intp]
+    moods: NDArray[np.float64]
+    history: History
+    catalog: Catalog
+    population: Population
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetrievalSituation:
+    """What a retrieval in its single form is handed: one user who looks at one item.
+
+    Attributes:
+        user: the user.
+        item: index of the item in ``catalog``.
+        history: the user's interactions, oldest first; several may be with one item.
+        valence: the mood's valence, -1 to 1.
+        arousal: the mood's arousal, 0 to 1.
+        catalog: the items.
+    """
+
+    user: User
+    item: int
+    history: Sequence[Interaction]
+    valence: float
+    arousal: float
+    catalog: Catalog
+
+
 class Retrieval:
-    """Chooses the past interactions that matter for an item."""
+    """Chooses the past interactions that matter for an item. It draws no random numbers."""
 
-    def retrieve(self, item: int, history: Sequence[Interaction], catalog: Catalog) -> Sequence[int]:
-        """For one person: positions in ``history`` (0 is the oldest), best first.
-
-        Args:
-            item: index of the item at hand.
-            history: the person's interactions, oldest first; several may be with one item.
-            catalog: the items.
-        """
+    def retrieve(self, situation: RetrievalSituation) -> Sequence[int]:
+        """For one user and item: positions in ``situation.history`` (0 is the oldest), best first."""
         raise NotImplementedError(f"{type(self).__name__} implements neither retrieve nor retrieve_batch")
 
-    def retrieve_batch(self, items: NDArray[np.intp], history: History, catalog: Catalog) -> NDArray[np.intp]:
+    def retrieve_batch(self, request: RetrievalRequest) -> NDArray[np.intp]:
         """For a batch: positions in each history, shape ``(R, S, K)``, best first, -1 where there is none.
-
-        Args:
-            items: indices of the items at hand, shape ``(R, S)``.
-            history: the histories of the R people.
-            catalog: the items.
 
         Raises:
             PluginError: the single form answered a position that the history does not have.
         """
         answers: list[list[Sequence[int]]] = []
-        for row, slate in enumerate(items.tolist()):
-            past = history.interactions(row)
-            answers.append([self.retrieve(item, past, catalog) for item in slate])
+        for row, slate in enumerate(request.items.tolist()):
+            past = request.history.interactions(row)
+            user = request.population.users[int(request.users[row])]
+            valence, arousal = request.moods[row].tolist()
+            answers.append(
+                [
+                    self.retrieve(
+                        RetrievalSituation(
+                            user=user,
+                            item=item,
+                            history=past,
+                            valence=valence,
+                            arousal=arousal,
+                            catalog=request.catalog,
+                        )
+                    )
+                    for item in slate
+                ]
+            )
             wrong = [p for answer in answers[-1] for p in answer if not 0 <= p < len(past)]
             if wrong:
                 raise PluginError(
                     f"{type(self).__name__}.retrieve answered the position {wrong[0]} in a history of {len(past)}"
                 )
         width = max((len(answer) for slate in answers for answer in slate), default=0)
-        positions = np.full((*items.shape, width), -1, dtype=np.intp)
+        positions = np.full((*request.items.shape, width), -1, dtype=np.intp)
         for row, answered in enumerate(answers):
             for s, answer in enumerate(answered):
                 positions[row, s, : len(answer)] = answer
@@ -175,15 +288,12 @@ class Rater:
 
     Attributes:
         uses_llm: whether a language model is asked; the run prints and records it.
-        real_ratings: how often real people of the domain use each level of its scale, worst first; set by the core
-            before :meth:`prepare`, empty where the domain does not say.
     """
 
     uses_llm: ClassVar[bool] = False
-    real_ratings: Sequence[float] = ()
 
-    def prepare(self, catalog: Catalog, population: Population, scale: RatingScale) -> None:
-        """Called once before the first rating; a place for tables."""
+    def prepare(self, setting: WorldSetting) -> None:
+        """Called once before the first rating, and again for other items or users; a place for tables."""
 
     def close(self) -> None:
         """Called once when nothing more is asked; a place to let go of connections."""
@@ -248,37 +358,167 @@ class Rater:
 # ---------------------------------------------------------------------- selection and perturbation
 
 
+@dataclass(slots=True, kw_only=True)
+class SelectionRequest:
+    """What a selector is handed: R users in front of a slate of S rated items each.
+
+    Attributes:
+        users: index of each user in ``population``, shape ``(R,)``.
+        items: index of each item in ``catalog``, shape ``(R, S)``.
+        ratings: the rater's ratings, shape ``(R, S)``; NaN where one failed.
+        times: how often each user consumed each item before, shape ``(R, S)``.
+        moods: valence and arousal, shape ``(R, 2)``.
+        history: the histories of the R users.
+        catalog: the items.
+        population: the users.
+        scale: the rating scale.
+    """
+
+    users: NDArray[np.intp]
+    items: NDArray[np.intp]
+    ratings: NDArray[np.float64]
+    times: NDArray[np.intp]
+    moods: NDArray[np.float64]
+    history: History
+    catalog: Catalog
+    population: Population
+    scale: RatingScale
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelectionSituation:
+    """What a selector in its single form is handed: one user in front of a slate of S rated items.
+
+    Attributes:
+        user: the user.
+        items: the S items.
+        ratings: their ratings, shape ``(S,)``; NaN where one failed.
+        times_consumed: how often the user consumed each item before, shape ``(S,)``.
+        valence: the mood's valence, -1 to 1.
+        arousal: the mood's arousal, 0 to 1.
+        scale: the rating scale.
+    """
+
+    user: User
+    items: Sequence[Item]
+    ratings: NDArray[np.float64]
+    times_consumed: NDArray[np.intp]
+    valence: float
+    arousal: float
+    scale: RatingScale
+
+
 class Selector:
     """Decides which items of a slate are consumed."""
 
-    def prepare(self, scale: RatingScale) -> None:
-        """Called once before the first choice, with the domain's scale."""
+    def prepare(self, setting: WorldSetting) -> None:
+        """Called once before the first choice; a place to carry thresholds to the scale."""
 
-    def select(self, ratings: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.bool_]:
-        """For one person: which of the S items is consumed, from their ratings; both of shape ``(S,)``."""
+    def select(self, situation: SelectionSituation, rng: np.random.Generator) -> NDArray[np.bool_]:
+        """For one user: which of the S items is consumed, shape ``(S,)``."""
         raise NotImplementedError(f"{type(self).__name__} implements neither select nor select_batch")
 
-    def select_batch(self, ratings: NDArray[np.float64], draws: Draws) -> NDArray[np.bool_]:
+    def select_batch(self, request: SelectionRequest, draws: Draws) -> NDArray[np.bool_]:
         """For a batch: which items are consumed, shape ``(R, S)``. A NaN rating is never consumed."""
-        return np.array([self.select(row, draws.generator(r)) for r, row in enumerate(ratings)])
+        items, users = request.catalog.items, request.population.users
+        return np.array(
+            [
+                self.select(
+                    SelectionSituation(
+                        user=users[int(request.users[row])],
+                        items=[items[item] for item in slate],
+                        ratings=request.ratings[row],
+                        times_consumed=request.times[row],
+                        valence=float(request.moods[row, 0]),
+                        arousal=float(request.moods[row, 1]),
+                        scale=request.scale,
+                    ),
+                    draws.generator(row),
+                )
+                for row, slate in enumerate(request.items.tolist())
+            ]
+        )
+
+
+@dataclass(slots=True, kw_only=True)
+class PerturbationRequest:
+    """What a perturbator is handed: the ratings of R users for S items each.
+
+    Attributes:
+        users: index of each user in ``population``, shape ``(R,)``.
+        items: index of each item in ``catalog``, shape ``(R, S)``.
+        ratings: the rater's ratings, shape ``(R, S)``; NaN where one failed.
+        consumed: which items are consumed, shape ``(R, S)``.
+        moods: valence and arousal, shape ``(R, 2)``.
+        catalog: the items.
+        population: the users.
+        scale: the rating scale.
+    """
+
+    users: NDArray[np.intp]
+    items: NDArray[np.intp]
+    ratings: NDArray[np.float64]
+    consumed: NDArray[np.bool_]
+    moods: NDArray[np.float64]
+    catalog: Catalog
+    population: Population
+    scale: RatingScale
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerturbationSituation:
+    """What a perturbator in its single form is handed: one user's rating of one item.
+
+    Attributes:
+        user: the user.
+        item: the item.
+        rating: the rater's rating; NaN where it failed.
+        consumed: whether the item is consumed.
+        valence: the mood's valence, -1 to 1.
+        arousal: the mood's arousal, 0 to 1.
+        scale: the rating scale.
+    """
+
+    user: User
+    item: Item
+    rating: float
+    consumed: bool
+    valence: float
+    arousal: float
+    scale: RatingScale
 
 
 class Perturbator:
     """Blurs the ratings of consumed items."""
 
-    def perturb(self, rating: float, scale: RatingScale, rng: np.random.Generator) -> float:
+    def perturb(self, situation: PerturbationSituation, rng: np.random.Generator) -> float:
         """For one item: the perturbed rating. The engine rounds it to the scale and clips it.
 
         It is called for every item of the slate, NaN where the rating failed; what is not consumed is ignored.
         """
         raise NotImplementedError(f"{type(self).__name__} implements neither perturb nor perturb_batch")
 
-    def perturb_batch(self, ratings: NDArray[np.float64], scale: RatingScale, draws: Draws) -> NDArray[np.float64]:
+    def perturb_batch(self, request: PerturbationRequest, draws: Draws) -> NDArray[np.float64]:
         """For a batch: perturbed ratings, shape ``(R, S)``. What is not consumed is ignored."""
+        items, users = request.catalog.items, request.population.users
         return np.array(
             [
-                [self.perturb(value, scale, draws.generator(r)) for value in row]
-                for r, row in enumerate(ratings.tolist())
+                [
+                    self.perturb(
+                        PerturbationSituation(
+                            user=users[int(request.users[row])],
+                            item=items[int(request.items[row, place])],
+                            rating=value,
+                            consumed=bool(request.consumed[row, place]),
+                            valence=float(request.moods[row, 0]),
+                            arousal=float(request.moods[row, 1]),
+                            scale=request.scale,
+                        ),
+                        draws.generator(row),
+                    )
+                    for place, value in enumerate(values)
+                ]
+                for row, values in enumerate(request.ratings.tolist())
             ]
         )
 
@@ -286,67 +526,101 @@ class Perturbator:
 # ----------------------------------------------------------------------------------- reward shaping
 
 
-@dataclass(slots=True)
-class Consumption:
-    """What R people consumed in this step.
+@dataclass(slots=True, kw_only=True)
+class ShapingRequest:
+    """What a reward shaping is handed: what R users consumed in this step.
 
     Attributes:
-        rows: slot of each person in the engine's batch, shape ``(R,)``: where a component that was
+        rows: slot of each user in the engine's batch, shape ``(R,)``: where a component that was
             given a batch size by :meth:`RewardShaping.start` keeps its own state.
+        users: index of each user in ``population``, shape ``(R,)``.
+        items: index of each item in ``catalog``, shape ``(R, S)``.
         consumed: which items of the slate were consumed, shape ``(R, S)``.
         ratings: perturbed ratings, shape ``(R, S)``; meaningless where not consumed.
         times: how often the item has been consumed including now, shape ``(R, S)``.
         since: interactions since the item was last consumed, shape ``(R, S)``; 0 for a first time.
-        steps: number of the step in its session, from 1, shape ``(R,)``.
+        steps: number of the step in its episode, from 1, shape ``(R,)``.
         traits: activity, conformity, diversity, 1 to 3, shape ``(R, 3)``.
+        catalog: the items.
+        population: the users.
         scale: the rating scale.
     """
 
     rows: NDArray[np.intp]
+    users: NDArray[np.intp]
+    items: NDArray[np.intp]
     consumed: NDArray[np.bool_]
     ratings: NDArray[np.float64]
     times: NDArray[np.intp]
     since: NDArray[np.intp]
     steps: NDArray[np.intp]
     traits: NDArray[np.int64]
+    catalog: Catalog
+    population: Population
+    scale: RatingScale
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShapingSituation:
+    """What a reward shaping in its single form is handed: one item that one user consumed.
+
+    Attributes:
+        user: the user.
+        item: the item.
+        rating: the perturbed rating.
+        times: how often the user has consumed the item including now, from 1.
+        since: interactions since the user last consumed it; 0 for a first time.
+        step: number of the step in its episode, from 1.
+        scale: the rating scale.
+    """
+
+    user: User
+    item: Item
+    rating: float
+    times: int
+    since: int
+    step: int
     scale: RatingScale
 
 
 class RewardShaping:
-    """Turns ratings into rewards and may end a session.
+    """Turns ratings into rewards and may end an episode.
 
     Attributes:
-        end_reasons: why a session can end, by code from 1, such as ``("repeat",)``.
+        end_reasons: why an episode can end, by code from 1, such as ``("repeat",)``.
     """
 
     end_reasons: tuple[str, ...] = ("shaped",)
 
-    def start(self, batch_size: int) -> None:
+    def start(self, setting: ShapingSetting) -> None:
         """Called once, with the number of slots; a place for state arrays."""
 
-    def begin(self, rows: NDArray[np.intp]) -> None:
-        """A session begins in each of the slots ``rows``."""
+    def begin(self, request: BeginRequest) -> None:
+        """An episode begins in each of the slots ``request.rows``."""
 
-    def shape(
-        self, rating: float, times: int, since: int, scale: RatingScale, rng: np.random.Generator
-    ) -> float | tuple[float, bool]:
-        """For one consumed item: its reward, or its reward and whether the session ends."""
+    def shape(self, situation: ShapingSituation, rng: np.random.Generator) -> float | tuple[float, bool]:
+        """For one consumed item: its reward, or its reward and whether the episode ends."""
         raise NotImplementedError(f"{type(self).__name__} implements neither shape nor shape_batch")
 
-    def shape_batch(self, consumption: Consumption, draws: Draws) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-        """For a batch: shaped ratings, shape ``(R, S)``, and codes of why each session ends, shape ``(R,)``.
+    def shape_batch(self, request: ShapingRequest, draws: Draws) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+        """For a batch: shaped ratings, shape ``(R, S)``, and codes of why each episode ends, shape ``(R,)``.
 
-        Code 0 goes on; code c ends the session for the reason ``end_reasons[c - 1]``. The engine sums the
+        Code 0 goes on; code c ends the episode for the reason ``end_reasons[c - 1]``. The engine sums the
         shaped ratings of what was consumed and ignores the rest.
         """
-        rewards = np.zeros(consumption.ratings.shape)
+        rewards = np.zeros(request.ratings.shape)
         ends = np.zeros(len(rewards), dtype=np.intp)
-        for row, place in zip(*np.nonzero(consumption.consumed), strict=True):
+        for row, place in zip(*np.nonzero(request.consumed), strict=True):
             answer = self.shape(
-                float(consumption.ratings[row, place]),
-                int(consumption.times[row, place]),
-                int(consumption.since[row, place]),
-                consumption.scale,
+                ShapingSituation(
+                    user=request.population.users[int(request.users[row])],
+                    item=request.catalog.items[int(request.items[row, place])],
+                    rating=float(request.ratings[row, place]),
+                    times=int(request.times[row, place]),
+                    since=int(request.since[row, place]),
+                    step=int(request.steps[row]),
+                    scale=request.scale,
+                ),
                 draws.generator(int(row)),
             )
             rewards[row, place], ended = answer if isinstance(answer, tuple) else (answer, False)
@@ -361,40 +635,66 @@ Observations = dict[str, NDArray]
 """Observations of R people by name, each array with R as its first axis."""
 
 
-class Policy:
-    """A recommender: sees observations and proposes items. It never sees what a person likes.
+@dataclass(slots=True, kw_only=True)
+class RecommendationRequest:
+    """What a policy is handed in each step: R episodes that go on.
 
     Attributes:
-        users: ids of the people, by the number that observations give; set before :meth:`start`.
-        history_length: recent interactions that observations show it at least; the configuration may say more. Set
-            before :meth:`start`.
+        rows: slot of each episode, shape ``(R,)``.
+        observations: what is seen of each user.
     """
 
-    users: Sequence[str] = ()
+    rows: NDArray[np.intp]
+    observations: Observations
+
+
+@dataclass(slots=True, kw_only=True)
+class RecommendationOutcome:
+    """What came of the last recommendations, for R episodes that took a step.
+
+    Attributes:
+        rows: slot of each episode, shape ``(R,)``.
+        actions: what was recommended, shape ``(R, S)``.
+        ratings: the ratings, shape ``(R, S)``; NaN where not consumed.
+        rewards: the rewards, shape ``(R,)``.
+        ended: which episodes ended, shape ``(R,)``.
+    """
+
+    rows: NDArray[np.intp]
+    actions: NDArray[np.intp]
+    ratings: NDArray[np.float64]
+    rewards: NDArray[np.float64]
+    ended: NDArray[np.bool_]
+
+
+class Policy:
+    """A recommender: sees observations and recommends items. It never sees what a user likes.
+
+    Attributes:
+        history_length: recent interactions that it needs to see, known before :meth:`start`; observations show at
+            least as many, and as many as the configuration says.
+    """
+
     history_length: int = 0
 
-    def start(self, catalog: Catalog, slate: int, batch_size: int) -> None:
-        """Called once before the first session."""
-        self.catalog, self.slate, self.batch_size = catalog, slate, batch_size
+    def start(self, setting: PolicySetting) -> None:
+        """Called once before the first episode; keeps ``catalog``, ``slate``, ``batch_size`` and ``users``."""
+        self.catalog, self.slate, self.batch_size = setting.catalog, setting.slate, setting.batch_size
+        self.users = setting.users
 
-    def begin(self, rows: NDArray[np.intp], draws: Draws) -> None:
-        """A session begins in each of the slots ``rows``; row r of ``draws`` is slot ``rows[r]``."""
+    def begin(self, request: BeginRequest, draws: Draws) -> None:
+        """An episode begins in each of the slots ``request.rows``; row r of ``draws`` is slot ``request.rows[r]``."""
 
     def recommend(self, observation: Observations, rng: np.random.Generator) -> Sequence[int]:
-        """For one person: S item indices. An empty answer has nothing left to propose."""
+        """For one user: S item indices. An empty answer has nothing left to recommend."""
         raise NotImplementedError(f"{type(self).__name__} implements neither recommend nor recommend_batch")
 
-    def recommend_batch(self, rows: NDArray[np.intp], observations: Observations, draws: Draws) -> NDArray[np.intp]:
-        """For a batch: item indices, shape ``(R, S)``; -1 where there is nothing left to propose.
-
-        Args:
-            rows: slot of each person, shape ``(R,)``.
-            observations: what is seen of each person.
-            draws: random draws.
-        """
-        actions = np.full((len(rows), self.slate), -1, dtype=np.intp)
-        for r in range(len(rows)):
-            answer = self.recommend({key: value[r] for key, value in observations.items()}, draws.generator(r))
+    def recommend_batch(self, request: RecommendationRequest, draws: Draws) -> NDArray[np.intp]:
+        """For a batch: item indices, shape ``(R, S)``; -1 where there is nothing left to recommend."""
+        count = len(request.rows)
+        actions = np.full((count, self.slate), -1, dtype=np.intp)
+        for r in range(count):
+            answer = self.recommend({key: value[r] for key, value in request.observations.items()}, draws.generator(r))
             if len(answer) not in (0, self.slate):
                 raise PluginError(
                     f"{type(self).__name__}.recommend proposed {len(answer)} items for a slate of {self.slate}"
@@ -403,20 +703,5 @@ class Policy:
                 actions[r] = answer
         return actions
 
-    def learn(
-        self,
-        rows: NDArray[np.intp],
-        actions: NDArray[np.intp],
-        ratings: NDArray[np.float64],
-        rewards: NDArray[np.float64],
-        ended: NDArray[np.bool_],
-    ) -> None:
-        """What came of the last recommendations.
-
-        Args:
-            rows: slot of each person, shape ``(R,)``.
-            actions: what was proposed, shape ``(R, S)``.
-            ratings: the ratings, shape ``(R, S)``; NaN where not consumed.
-            rewards: the rewards, shape ``(R,)``.
-            ended: whose session ended, shape ``(R,)``.
-        """
+    def learn(self, outcome: RecommendationOutcome) -> None:
+        """What came of the last recommendations; nothing by default."""

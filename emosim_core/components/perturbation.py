@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from emosim_core.components.base import Draws, Perturbator
-from emosim_core.model import RatingScale
+from emosim_core.components.base import Draws, PerturbationRequest, Perturbator
 
 
 class GaussianOptions(BaseModel):
@@ -29,8 +28,8 @@ class GreedyOptions(BaseModel):
 class NoPerturbation(Perturbator):
     """Leaves ratings as they are."""
 
-    def perturb_batch(self, ratings: NDArray[np.float64], scale: RatingScale, draws: Draws) -> NDArray[np.float64]:
-        return ratings
+    def perturb_batch(self, request: PerturbationRequest, draws: Draws) -> NDArray[np.float64]:
+        return request.ratings
 
 
 class Gaussian(Perturbator):
@@ -39,8 +38,8 @@ class Gaussian(Perturbator):
     def __init__(self, options: GaussianOptions) -> None:
         self.sd = options.sd
 
-    def perturb_batch(self, ratings: NDArray[np.float64], scale: RatingScale, draws: Draws) -> NDArray[np.float64]:
-        return ratings + self.sd * draws.normal(ratings.shape[1])
+    def perturb_batch(self, request: PerturbationRequest, draws: Draws) -> NDArray[np.float64]:
+        return request.ratings + self.sd * draws.normal(request.ratings.shape[1])
 
 
 class GreedyPerturbation(Perturbator):
@@ -49,7 +48,7 @@ class GreedyPerturbation(Perturbator):
     def __init__(self, options: GreedyOptions) -> None:
         self.p = options.p
 
-    def perturb_batch(self, ratings: NDArray[np.float64], scale: RatingScale, draws: Draws) -> NDArray[np.float64]:
-        uniform = draws.uniform(ratings.shape[1])
+    def perturb_batch(self, request: PerturbationRequest, draws: Draws) -> NDArray[np.float64]:
+        uniform = draws.uniform(request.ratings.shape[1])
         steps = (uniform >= 1 - self.p).astype(np.float64) - (uniform < self.p)
-        return ratings + scale.step * steps
+        return request.ratings + request.scale.step * steps

@@ -16,11 +16,10 @@ _HERE = "emosim_core.components"
 @hookimpl
 def emosim_raters() -> Iterable[Component]:
     yield Component(
-        "rater",
         "rule_based",
         "A statistical model of a person's taste; asks no language model.",
         f"{_HERE}.rule_based:RuleBased",
-        f"{_HERE}.rule_based:RuleBasedOptions",
+        options=f"{_HERE}.rule_based:RuleBasedOptions",
     )
 
 
@@ -28,25 +27,21 @@ def emosim_raters() -> Iterable[Component]:
 def emosim_retrievals() -> Iterable[Component]:
     module = f"{_HERE}.retrieval"
     count = f"{module}:CountOptions"
-    yield Component("retrieval", "none", "Retrieves nothing.", f"{module}:NoRetrieval")
-    yield Component("retrieval", "last", "The k most recent items.", f"{module}:Last", count, number="k")
+    yield Component("none", "Retrieves nothing.", f"{module}:NoRetrieval")
+    yield Component("last", "The k most recent items.", f"{module}:Last", options=count, number="k")
     yield Component(
-        "retrieval",
         "most_similar",
         "The k items most similar by embedding.",
         f"{module}:MostSimilar",
-        count,
+        options=count,
         number="k",
     )
+    yield Component("best_worst", "The item rated highest and the one rated lowest.", f"{module}:BestWorst")
     yield Component(
-        "retrieval", "best_worst", "The item rated highest and the one rated lowest.", f"{module}:BestWorst"
-    )
-    yield Component(
-        "retrieval",
         "decay_emotion",
         "The k items that are similar, recent and felt like the last one.",
         f"{module}:DecayEmotion",
-        f"{module}:DecayEmotionOptions",
+        options=f"{module}:DecayEmotionOptions",
         number="k",
     )
 
@@ -54,35 +49,32 @@ def emosim_retrievals() -> Iterable[Component]:
 @hookimpl
 def emosim_selectors() -> Iterable[Component]:
     module = f"{_HERE}.selection"
-    yield Component("selector", "greedy", "The best-rated item of the slate.", f"{module}:Greedy")
-    yield Component("selector", "random", "Each item with probability 0.5.", f"{module}:RandomChoice")
+    yield Component("greedy", "The best-rated item of the slate.", f"{module}:Greedy")
+    yield Component("random", "Each item with probability 0.5.", f"{module}:RandomChoice")
     yield Component(
-        "selector",
         "probabilistic",
         "The best-rated item with probability p, else nothing.",
         f"{module}:Probabilistic",
-        f"{module}:ProbabilisticOptions",
+        options=f"{module}:ProbabilisticOptions",
     )
     yield Component(
-        "selector",
         "multinomial_logit",
         "One item or none, by a multinomial-logit choice.",
         f"{module}:MultinomialLogit",
-        f"{module}:LogitOptions",
+        options=f"{module}:LogitOptions",
     )
 
 
 @hookimpl
 def emosim_perturbators() -> Iterable[Component]:
     module = f"{_HERE}.perturbation"
-    yield Component("perturbator", "none", "Leaves ratings as they are.", f"{module}:NoPerturbation")
-    yield Component("perturbator", "gaussian", "Adds normal noise.", f"{module}:Gaussian", f"{module}:GaussianOptions")
+    yield Component("none", "Leaves ratings as they are.", f"{module}:NoPerturbation")
+    yield Component("gaussian", "Adds normal noise.", f"{module}:Gaussian", options=f"{module}:GaussianOptions")
     yield Component(
-        "perturbator",
         "greedy",
         "One step down or up with probability 0.1 each.",
         f"{module}:GreedyPerturbation",
-        f"{module}:GreedyOptions",
+        options=f"{module}:GreedyOptions",
     )
 
 
@@ -90,117 +82,102 @@ def emosim_perturbators() -> Iterable[Component]:
 def emosim_reward_shapings() -> Iterable[Component]:
     module = f"{_HERE}.shaping"
     repeat = f"{module}:RepeatOptions"
-    yield Component("reward_shaping", "identity", "The reward is the rating.", f"{module}:Identity")
+    yield Component("identity", "The reward is the rating.", f"{module}:Identity")
     yield Component(
-        "reward_shaping",
         "exp_decay_time",
         "A repeat is worth less the sooner it comes.",
         f"{module}:ExpDecayTime",
-        repeat,
+        options=repeat,
     )
+    yield Component("random_watch", "A repeat is consumed only sometimes.", f"{module}:RandomWatch", options=repeat)
     yield Component(
-        "reward_shaping", "random_watch", "A repeat is consumed only sometimes.", f"{module}:RandomWatch", repeat
-    )
-    yield Component(
-        "reward_shaping",
         "same_item_terminate",
         "A repeat gives nothing and ends the session.",
         f"{module}:SameItemTerminate",
         aliases=("same_film_terminate",),
     )
     yield Component(
-        "reward_shaping",
         "churn_satisfaction",
         "The person leaves when recommendations keep disappointing.",
         f"{module}:ChurnSatisfaction",
-        f"{module}:ChurnOptions",
+        options=f"{module}:ChurnOptions",
     )
 
 
 @hookimpl
 def emosim_policies() -> Iterable[Component]:
     module = f"{_HERE}.policies"
-    yield Component("policy", "random", "Items in random order.", f"{module}:RandomPolicy")
-    yield Component("policy", "popular", "The items that most people rated.", f"{module}:Popular")
-    yield Component("policy", "top_rated", "The items with the best public ratings.", f"{module}:TopRated")
+    yield Component("random", "Items in random order.", f"{module}:RandomPolicy")
+    yield Component("popular", "The items that most people rated.", f"{module}:Popular")
+    yield Component("top_rated", "The items with the best public ratings.", f"{module}:TopRated")
     yield Component(
-        "policy",
         "similar_to_liked",
         "Items similar to what the person rated high.",
         f"{module}:SimilarToLiked",
-        f"{module}:SimilarOptions",
+        options=f"{module}:SimilarOptions",
     )
     yield Component(
-        "policy",
         "epsilon_greedy",
         "The items that were rated best so far, sometimes a random one.",
         f"{module}:EpsilonGreedy",
-        f"{module}:EpsilonGreedyOptions",
+        options=f"{module}:EpsilonGreedyOptions",
     )
     yield Component(
-        "policy",
         "trained",
         "What a training left behind.",
         "emosim_core.training.trained:Trained",
-        "emosim_core.training.trained:TrainedOptions",
+        options="emosim_core.training.trained:TrainedOptions",
         value="path",
     )
     yield Component(
-        "policy",
         "replay",
         "The items of a CSV file, in order.",
         f"{module}:Replay",
-        f"{module}:ReplayOptions",
+        options=f"{module}:ReplayOptions",
         value="file",
     )
     neighbors, matrix_factorization = "emosim_core.training.neighbors", "emosim_core.training.matrix_factorization"
     bandits = "emosim_core.training.bandits"
     yield Component(
-        "policy",
         "item_knn",
         "Items that logged people rated like those the person liked.",
         f"{neighbors}:ItemKNN",
-        f"{neighbors}:ItemKNNOptions",
+        options=f"{neighbors}:ItemKNNOptions",
         value="logs",
     )
     yield Component(
-        "policy",
         "user_knn",
         "Items that logged people who rate alike liked.",
         f"{neighbors}:UserKNN",
-        f"{neighbors}:UserKNNOptions",
+        options=f"{neighbors}:UserKNNOptions",
         value="logs",
     )
     yield Component(
-        "policy",
         "matrix_factorization",
         "The items with the highest ratings foretold by factors learned from logs.",
         f"{matrix_factorization}:MatrixFactorization",
-        f"{matrix_factorization}:FactorOptions",
+        options=f"{matrix_factorization}:FactorOptions",
         value="logs",
     )
     yield Component(
-        "policy",
         "svdpp",
         "Matrix factorisation in which what was rated counts too.",
         f"{matrix_factorization}:SVDpp",
-        f"{matrix_factorization}:ImplicitFactorOptions",
+        options=f"{matrix_factorization}:ImplicitFactorOptions",
         value="logs",
     )
     yield Component(
-        "policy",
         "linucb",
         "The items that a linear model hopes most of, learning from every rating.",
         f"{bandits}:LinUCB",
-        f"{bandits}:LinUCBOptions",
+        options=f"{bandits}:LinUCBOptions",
         value="logs",
     )
     yield Component(
-        "policy",
         "thompson",
         "The best items of a linear model drawn at random from what ratings allow.",
         f"{bandits}:Thompson",
-        f"{bandits}:ThompsonOptions",
+        options=f"{bandits}:ThompsonOptions",
         value="logs",
     )
 
@@ -211,9 +188,7 @@ def emosim_prompt_strategies() -> Iterable[Component]:
     module = "emosim_core.llm.shot_strategy"
     for name, summary, parts in _prompts():
         preset = {"style": "rating", "system": "our", "invert": False, "scale": "auto", **parts}
-        yield Component(
-            "prompt_strategy", name, summary, f"{module}:ShotPromptStrategy", f"{module}:ShotOptions", preset=preset
-        )
+        yield Component(name, summary, f"{module}:ShotPromptStrategy", options=f"{module}:ShotOptions", preset=preset)
 
 
 @hookimpl
@@ -224,20 +199,18 @@ def emosim_studies() -> Iterable[Component]:
         ("high_rating", "HighRating", "Whether who gives everything top marks does so."),
         ("low_rating", "LowRating", "Whether who dislikes everything rates so."),
     ):
-        yield Component("study", name, summary, f"{module}.written:{maker}", f"{module}.written:ItemsOptions")
+        yield Component(name, summary, f"{module}.written:{maker}", options=f"{module}.written:ItemsOptions")
     yield Component(
-        "study",
         "collections",
         "Whether the earlier parts of a series decide what is thought of the last.",
         f"{module}.series:Collections",
-        f"{module}.series:CollectionsOptions",
+        options=f"{module}.series:CollectionsOptions",
     )
     yield Component(
-        "study",
         "sampling",
         "How far the ratings' distribution is from that of real people.",
         f"{module}.sampling:Sampling",
-        f"{module}.sampling:SamplingOptions",
+        options=f"{module}.sampling:SamplingOptions",
     )
 
 

@@ -8,7 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from emosim_core.components.base import Draws, Observations, Policy
+from emosim_core.components.base import (
+    BeginRequest,
+    Draws,
+    Policy,
+    PolicySetting,
+    RecommendationOutcome,
+    RecommendationRequest,
+)
 from emosim_core.data.tables import read_csv
 from emosim_core.errors import DataError
 from emosim_core.model import Catalog
@@ -46,19 +53,20 @@ class ReplayOptions(BaseModel):
 class _Ranked(Policy):
     """Base of policies that propose items in an order that is fixed when a session begins."""
 
-    def start(self, catalog: Catalog, slate: int, batch_size: int) -> None:
-        super().start(catalog, slate, batch_size)
-        self._order = np.tile(self.ranking(catalog), (batch_size, 1))
-        self._next = np.zeros(batch_size, dtype=np.intp)
+    def start(self, setting: PolicySetting) -> None:
+        super().start(setting)
+        self._order = np.tile(self.ranking(setting.catalog), (setting.batch_size, 1))
+        self._next = np.zeros(setting.batch_size, dtype=np.intp)
 
     def ranking(self, catalog: Catalog) -> NDArray[np.intp]:
         """Item indices, best first."""
         raise NotImplementedError
 
-    def begin(self, rows: NDArray[np.intp], draws: Draws) -> None:
-        self._next[rows] = 0
+    def begin(self, request: BeginRequest, draws: Draws) -> None:
+        self._next[request.rows] = 0
 
-    def recommend_batch(self, rows: NDArray[np.intp], observations: Observations, draws: Draws) -> NDArray[np.intp]:
+    def recommend_batch(self, request: RecommendationRequest, draws: Draws) -> NDArray[np.intp]:
+        rows = request.rows
         start = self._next[rows]
         self._next[rows] = start + self.slate
         places = start[:, None] + np.arange(self.slate)
@@ -88,9 +96,9 @@ class RandomPolicy(_Ranked):
     def ranking(self, catalog: Catalog) -> NDArray[np.intp]:
         return np.arange(len(catalog))
 
-    def begin(self, rows: NDArray[np.intp], draws: Draws) -> None:
-        super().begin(rows, draws)
-        for r, row in enumerate(rows):
+    def begin(self, request: BeginRequest, draws: Draws) -> None:
+        super().begin(request, draws)
+        for r, row in enumerate(request.rows):
             self._order[row] = draws.generator(r).permutation(len(self.catalog))
 
 
@@ -115,12 +123,12 @@ class Replay(_Ranked):
 class ScoredPolicy(Policy):
     """Base of policies that score all items at every step and propose the best not yet proposed."""
 
-    def start(self, catalog: Catalog, slate: int, batch_size: int) -> None:
-        super().start(catalog, slate, batch_size)
-        self._recommended = np.zeros((batch_size, len(catalog)), dtype=np.bool_)
+    def start(self, setting: PolicySetting) -> None:
+        super().start(setting)
+        self._recommended = np.zeros((setting.batch_size, len(setting.catalog)), dtype=np.bool_)
 
-    def begin(self, rows: NDArray[np.intp], draws: Draws) -> None:
-        self._recommended[rows] = False
+    def begin(self, request: BeginRequest, draws: Draws) -> None:
+        self._recommended[request.rows] = False
 
     def pick(self, rows: NDArray[np.intp], scores: NDArray[np.float64]) -> NDArray[np.intp]:
         """The best of ``scores``, ``(R, N)``, that were not proposed; shape ``(R, S)``, -1 if too few are left."""
@@ -148,19 +156,21 @@ class SimilarToLiked(ScoredPolicy):
     def __init__(self, options: SimilarOptions) -> None:
         self._liked_from = options.liked_from
 
-    def start(self, catalog: Catalog, slate: int, batch_size: int) -> None:
-        super().start(catalog, slate, batch_size)
+    def start(self, setting: PolicySetting) -> None:
+        super().start(setting)
+        catalog = setting.catalog
         self._public = (catalog.public_ratings - catalog.public_ratings.mean()) / catalog.scale.span
         self._threshold = catalog.scale.carry(self._liked_from)
 
-    def recommend_batch(self, rows: NDArray[np.intp], observations: Observations, draws: Draws) -> NDArray[np.intp]:
+    def recommend_batch(self, request: RecommendationRequest, draws: Draws) -> NDArray[np.intp]:
+        observations = request.observations
         seen = observations["history_mask"].astype(bool)
         ratings = observations["history_ratings"].astype(np.float64)
         weights = np.where(seen, (ratings - self._threshold) / self.catalog.scale.span + 0.05, 0.0)
         weights /= np.maximum(seen.sum(axis=1, keepdims=True), 1)
         vectors = self.catalog.embeddings[observations["history_items"]]
         taste = np.einsum("rl,rld->rd", weights, vectors)
-        return self.pick(rows, taste @ self.catalog.embeddings.T + 0.1 * self._public)
+        return self.pick(request.rows, taste @ self.catalog.embeddings.T + 0.1 * self._public)
 
 
 class EpsilonGreedy(ScoredPolicy):
@@ -173,27 +183,21 @@ class EpsilonGreedy(ScoredPolicy):
     def __init__(self, options: EpsilonGreedyOptions) -> None:
         self.options = options
 
-    def start(self, catalog: Catalog, slate: int, batch_size: int) -> None:
-        super().start(catalog, slate, batch_size)
+    def start(self, setting: PolicySetting) -> None:
+        super().start(setting)
+        catalog = setting.catalog
         self._count = np.full(len(catalog), self.options.prior_weight)
         self._total = self.options.prior_weight * catalog.public_ratings
 
-    def recommend_batch(self, rows: NDArray[np.intp], observations: Observations, draws: Draws) -> NDArray[np.intp]:
+    def recommend_batch(self, request: RecommendationRequest, draws: Draws) -> NDArray[np.intp]:
         means = self._total / np.maximum(self._count, 1e-9)
-        scores = np.tile(means, (len(rows), 1))
+        scores = np.tile(means, (len(request.rows), 1))
         explore = draws.uniform(1)[:, 0] < self.options.epsilon
         for r in np.flatnonzero(explore):
             scores[r] = draws.generator(int(r)).random(len(self.catalog))
-        return self.pick(rows, scores)
+        return self.pick(request.rows, scores)
 
-    def learn(
-        self,
-        rows: NDArray[np.intp],
-        actions: NDArray[np.intp],
-        ratings: NDArray[np.float64],
-        rewards: NDArray[np.float64],
-        ended: NDArray[np.bool_],
-    ) -> None:
-        known = ~np.isnan(ratings)
-        np.add.at(self._count, actions[known], 1.0)
-        np.add.at(self._total, actions[known], ratings[known])
+    def learn(self, outcome: RecommendationOutcome) -> None:
+        known = ~np.isnan(outcome.ratings)
+        np.add.at(self._count, outcome.actions[known], 1.0)
+        np.add.at(self._total, outcome.actions[known], outcome.ratings[known])

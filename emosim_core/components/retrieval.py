@@ -6,9 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from emosim_core.components.base import Retrieval
+from emosim_core.components.base import Retrieval, RetrievalRequest
 from emosim_core.components.ranking import NEVER, best_positions
-from emosim_core.model import Catalog, History
 from emosim_core.model.emotion import CODE_AROUSAL, CODE_VALENCE
 
 
@@ -33,8 +32,8 @@ class DecayEmotionOptions(CountOptions):
 class NoRetrieval(Retrieval):
     """Retrieves nothing."""
 
-    def retrieve_batch(self, items: NDArray[np.intp], history: History, catalog: Catalog) -> NDArray[np.intp]:
-        return np.empty((*items.shape, 0), dtype=np.intp)
+    def retrieve_batch(self, request: RetrievalRequest) -> NDArray[np.intp]:
+        return np.empty((*request.items.shape, 0), dtype=np.intp)
 
 
 class Last(Retrieval):
@@ -43,10 +42,10 @@ class Last(Retrieval):
     def __init__(self, options: CountOptions) -> None:
         self.k = options.k
 
-    def retrieve_batch(self, items: NDArray[np.intp], history: History, catalog: Catalog) -> NDArray[np.intp]:
-        scores = np.where(history.latest, 0.0, NEVER)[:, None, ::-1]
+    def retrieve_batch(self, request: RetrievalRequest) -> NDArray[np.intp]:
+        scores = np.where(request.history.latest, 0.0, NEVER)[:, None, ::-1]
         picked = best_positions(np.ascontiguousarray(scores), self.k)
-        return np.broadcast_to(picked, (*items.shape, self.k))
+        return np.broadcast_to(picked, (*request.items.shape, self.k))
 
 
 class MostSimilar(Retrieval):
@@ -55,8 +54,9 @@ class MostSimilar(Retrieval):
     def __init__(self, options: CountOptions) -> None:
         self.k = options.k
 
-    def retrieve_batch(self, items: NDArray[np.intp], history: History, catalog: Catalog) -> NDArray[np.intp]:
-        cosines = catalog.similarity(items[:, :, None], history.items[:, None, :])
+    def retrieve_batch(self, request: RetrievalRequest) -> NDArray[np.intp]:
+        history = request.history
+        cosines = request.catalog.similarity(request.items[:, :, None], history.items[:, None, :])
         scores = np.where(history.latest[:, None, :], cosines, NEVER)
         return best_positions(np.ascontiguousarray(scores[..., ::-1]), self.k)
 
@@ -64,12 +64,13 @@ class MostSimilar(Retrieval):
 class BestWorst(Retrieval):
     """The item rated highest and the one rated lowest."""
 
-    def retrieve_batch(self, items: NDArray[np.intp], history: History, catalog: Catalog) -> NDArray[np.intp]:
+    def retrieve_batch(self, request: RetrievalRequest) -> NDArray[np.intp]:
+        history = request.history
         ratings, latest = history.ratings[:, ::-1], history.latest[:, ::-1]
         best = best_positions(np.where(latest, ratings, NEVER)[:, None, :], 1)
         worst = best_positions(np.where(latest, -ratings, NEVER)[:, None, :], 1)
         worst[worst == best] = -1
-        return np.broadcast_to(np.concatenate([best, worst], axis=2), (*items.shape, 2))
+        return np.broadcast_to(np.concatenate([best, worst], axis=2), (*request.items.shape, 2))
 
 
 class DecayEmotion(Retrieval):
@@ -92,7 +93,8 @@ class DecayEmotion(Retrieval):
             bonus = bonus + 0.5 * options.emotion_bonus * (1 - apart)
         self._factor = (1 + bonus).ravel()
 
-    def retrieve_batch(self, items: NDArray[np.intp], history: History, catalog: Catalog) -> NDArray[np.intp]:
+    def retrieve_batch(self, request: RetrievalRequest) -> NDArray[np.intp]:
+        history = request.history
         width = history.width
         if len(self._decay) < width:
             self._decay = np.exp(-self._time_decay * np.arange(2 * width))
@@ -103,7 +105,7 @@ class DecayEmotion(Retrieval):
         else:
             weights = self._decay.take(newest[:, None] - np.arange(width), mode="wrap")
         weights = weights * self._factor.take(history.codes + 9 * history.last_codes[:, None])
-        cosines = catalog.similarity(items[:, :, None], past[:, None, :])
+        cosines = request.catalog.similarity(request.items[:, :, None], past[:, None, :])
         scores = np.empty(cosines.shape)
         np.multiply(np.maximum(cosines, 0.0), weights[:, None, :], out=scores[..., ::-1])
         np.copyto(scores[..., ::-1], NEVER, where=~history.latest[:, None, :])

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from emosim_core.components import rule_based_constants as fitted
-from emosim_core.components.base import Draws, Rater, RatingRequest, Ratings
+from emosim_core.components.base import Draws, Rater, RatingRequest, Ratings, WorldSetting
 from emosim_core.components.rule_based_interest import Interest
 from emosim_core.components.rule_based_learning import Learner, Learnt, quality, standing
 from emosim_core.model import Catalog, Population, RatingScale
@@ -205,15 +205,17 @@ class RuleBased(Rater):
         self._catalog: Catalog | None = None
         self._population: Population | None = None
         self._scale: RatingScale | None = None
+        self._real_ratings: Sequence[float] = ()
 
-    def prepare(self, catalog: Catalog, population: Population, scale: RatingScale) -> None:
+    def prepare(self, setting: WorldSetting) -> None:
         """Make the tables of people and items, the cutpoints of the scale, and the range of cosines."""
-        o = self.options
+        o, catalog, population, scale = self.options, setting.catalog, setting.population, setting.scale
+        self._real_ratings = setting.real_ratings
         self._catalog, self._population, self._scale = catalog, population, scale
         self._unit = scale.span / 9.0
         self._count = len(catalog)
         # What people of this domain rate on average, beyond what people rate films.
-        usual = np.array(self.real_ratings, dtype=np.float64)
+        usual = np.array(setting.real_ratings, dtype=np.float64)
         known = len(usual) == len(scale.levels)
         shift = float((1.0 + 9.0 * (scale.levels - scale.low) / scale.span) @ usual) - fitted.MIDDLE if known else 0.0
         shift = shift if abs(shift) > _SAME_MEAN else 0.0
@@ -362,7 +364,15 @@ class RuleBased(Rater):
             or request.catalog is not self._catalog
             or (request.scale is not self._scale and request.scale != self._scale)
         ):
-            self.prepare(request.catalog, request.population, request.scale)
+            self.prepare(
+                WorldSetting(
+                    catalog=request.catalog,
+                    population=request.population,
+                    scale=request.scale,
+                    words=request.words,
+                    real_ratings=self._real_ratings,
+                )
+            )
 
     def _terms(self, request: RatingRequest, draws: Draws | None) -> _Terms:
         """The terms of each rating; without draws, nobody has a whim."""

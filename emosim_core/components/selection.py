@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from emosim_core.components.base import Draws, Selector
-from emosim_core.model import RatingScale
+from emosim_core.components.base import Draws, SelectionRequest, Selector, WorldSetting
 
 
 class ProbabilisticOptions(BaseModel):
@@ -32,7 +31,8 @@ class LogitOptions(BaseModel):
 class Greedy(Selector):
     """The best-rated item of the slate; the first of equals."""
 
-    def select_batch(self, ratings: NDArray[np.float64], draws: Draws) -> NDArray[np.bool_]:
+    def select_batch(self, request: SelectionRequest, draws: Draws) -> NDArray[np.bool_]:
+        ratings = request.ratings
         if ratings.shape[1] == 1:
             return ~np.isnan(ratings)
         worth = np.where(np.isnan(ratings), -np.inf, ratings)
@@ -44,8 +44,8 @@ class Greedy(Selector):
 class RandomChoice(Selector):
     """Each item with probability 0.5."""
 
-    def select_batch(self, ratings: NDArray[np.float64], draws: Draws) -> NDArray[np.bool_]:
-        return (draws.uniform(ratings.shape[1]) < 0.5) & ~np.isnan(ratings)
+    def select_batch(self, request: SelectionRequest, draws: Draws) -> NDArray[np.bool_]:
+        return (draws.uniform(request.ratings.shape[1]) < 0.5) & ~np.isnan(request.ratings)
 
 
 class Probabilistic(Greedy):
@@ -54,8 +54,8 @@ class Probabilistic(Greedy):
     def __init__(self, options: ProbabilisticOptions) -> None:
         self.p = options.p
 
-    def select_batch(self, ratings: NDArray[np.float64], draws: Draws) -> NDArray[np.bool_]:
-        return super().select_batch(ratings, draws) & (draws.uniform(1) < self.p)
+    def select_batch(self, request: SelectionRequest, draws: Draws) -> NDArray[np.bool_]:
+        return super().select_batch(request, draws) & (draws.uniform(1) < self.p)
 
 
 class MultinomialLogit(Selector):
@@ -69,11 +69,12 @@ class MultinomialLogit(Selector):
         self.options = options
         self.temperature, self.no_choice = options.temperature, options.no_choice
 
-    def prepare(self, scale: RatingScale) -> None:
-        self.temperature = self.options.temperature * scale.span / 9.0
-        self.no_choice = scale.carry(self.options.no_choice)
+    def prepare(self, setting: WorldSetting) -> None:
+        self.temperature = self.options.temperature * setting.scale.span / 9.0
+        self.no_choice = setting.scale.carry(self.options.no_choice)
 
-    def select_batch(self, ratings: NDArray[np.float64], draws: Draws) -> NDArray[np.bool_]:
+    def select_batch(self, request: SelectionRequest, draws: Draws) -> NDArray[np.bool_]:
+        ratings = request.ratings
         utility = np.where(np.isnan(ratings), -np.inf, ratings) / self.temperature
         outside = np.full((len(ratings), 1), self.no_choice / self.temperature)
         utility = np.concatenate([utility, outside], axis=1)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from emosim_core.components.base import Consumption, Draws, RewardShaping
+from emosim_core.components.base import BeginRequest, Draws, RewardShaping, ShapingRequest, ShapingSetting
 
 
 class RepeatOptions(BaseModel):
@@ -45,8 +45,8 @@ class Identity(RewardShaping):
 
     end_reasons: tuple[str, ...] = ()
 
-    def shape_batch(self, consumption: Consumption, draws: Draws) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-        return consumption.ratings, np.zeros(len(consumption.ratings), dtype=np.intp)
+    def shape_batch(self, request: ShapingRequest, draws: Draws) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+        return request.ratings, np.zeros(len(request.ratings), dtype=np.intp)
 
 
 class _Repeats(RewardShaping):
@@ -57,25 +57,25 @@ class _Repeats(RewardShaping):
     def __init__(self, options: RepeatOptions) -> None:
         self.q = options.q
 
-    def _worn(self, consumption: Consumption) -> NDArray[np.float64]:
-        return np.power(self.q, consumption.times / np.maximum(consumption.since, 1))
+    def _worn(self, request: ShapingRequest) -> NDArray[np.float64]:
+        return np.power(self.q, request.times / np.maximum(request.since, 1))
 
 
 class ExpDecayTime(_Repeats):
     """A repeat is worth ``rating * q ** (n / since)``, floored to the scale."""
 
-    def shape_batch(self, consumption: Consumption, draws: Draws) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-        faded = consumption.scale.floor(consumption.ratings * self._worn(consumption))
-        rewards = np.where(consumption.times > 1, faded, consumption.ratings)
+    def shape_batch(self, request: ShapingRequest, draws: Draws) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+        faded = request.scale.floor(request.ratings * self._worn(request))
+        rewards = np.where(request.times > 1, faded, request.ratings)
         return rewards, np.zeros(len(rewards), dtype=np.intp)
 
 
 class RandomWatch(_Repeats):
     """A repeat is consumed again with probability ``q ** (n / since)``, else it is worth nothing."""
 
-    def shape_batch(self, consumption: Consumption, draws: Draws) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-        again = draws.uniform(consumption.ratings.shape[1]) < self._worn(consumption)
-        rewards = np.where((consumption.times > 1) & ~again, 0.0, consumption.ratings)
+    def shape_batch(self, request: ShapingRequest, draws: Draws) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+        again = draws.uniform(request.ratings.shape[1]) < self._worn(request)
+        rewards = np.where((request.times > 1) & ~again, 0.0, request.ratings)
         return rewards, np.zeros(len(rewards), dtype=np.intp)
 
 
@@ -84,9 +84,9 @@ class SameItemTerminate(RewardShaping):
 
     end_reasons: tuple[str, ...] = ("repeat",)
 
-    def shape_batch(self, consumption: Consumption, draws: Draws) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-        repeat = consumption.consumed & (consumption.times > 1)
-        return np.where(repeat, 0.0, consumption.ratings), np.asarray(repeat.any(axis=1), dtype=np.intp)
+    def shape_batch(self, request: ShapingRequest, draws: Draws) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+        repeat = request.consumed & (request.times > 1)
+        return np.where(repeat, 0.0, request.ratings), np.asarray(repeat.any(axis=1), dtype=np.intp)
 
 
 class ChurnSatisfaction(RewardShaping):
@@ -109,23 +109,25 @@ class ChurnSatisfaction(RewardShaping):
         self._streak_limit = np.maximum(options.low_streak + np.array([0, *offset]), 1)
         self._rate = options.rate * np.array([1.0, *factor])
 
-    def start(self, batch_size: int) -> None:
+    def start(self, setting: ShapingSetting) -> None:
+        batch_size = setting.batch_size
         self._satisfaction = np.full(batch_size, np.nan)
         self._low = np.zeros(batch_size, dtype=np.intp)
         self._good = np.zeros(batch_size, dtype=np.intp)
 
-    def begin(self, rows: NDArray[np.intp]) -> None:
+    def begin(self, request: BeginRequest) -> None:
+        rows = request.rows
         self._satisfaction[rows] = np.nan
         self._low[rows] = 0
         self._good[rows] = 0
 
-    def shape_batch(self, consumption: Consumption, draws: Draws) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-        options, scale, rows = self.options, consumption.scale, consumption.rows
+    def shape_batch(self, request: ShapingRequest, draws: Draws) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+        options, scale, rows = self.options, request.scale, request.rows
         threshold = scale.carry(options.threshold)
         satisfaction, low = self._satisfaction[rows], self._low[rows]
         good = self._good[rows] if options.recovery else None
-        for place in range(consumption.ratings.shape[1]):
-            taken, rating = consumption.consumed[:, place], consumption.ratings[:, place]
+        for place in range(request.ratings.shape[1]):
+            taken, rating = request.consumed[:, place], request.ratings[:, place]
             before = np.where(np.isnan(satisfaction), rating, satisfaction)
             satisfaction = np.where(taken, before + options.alpha * (rating - before), satisfaction)
             disappointed = rating <= threshold
@@ -134,7 +136,7 @@ class ChurnSatisfaction(RewardShaping):
                 good = np.where(taken, (good + 1) * ~disappointed, good)
         self._satisfaction[rows], self._low[rows] = satisfaction, low
 
-        activity = consumption.traits[:, 0]
+        activity = request.traits[:, 0]
         points = 9.0 / scale.span
         hazard = self._rate.take(activity) * np.fmax(0.0, (threshold - satisfaction) * points)
         leaves = -np.expm1(-hazard)
@@ -143,6 +145,6 @@ class ChurnSatisfaction(RewardShaping):
             leaves *= np.where(good >= 2, 1.0 - options.recovery, 1.0)
         streak = low >= self._streak_limit.take(activity)
         ends: NDArray[np.intp] = np.where(streak, 1, 2 * (draws.uniform(1)[:, 0] < leaves))
-        may_leave = (consumption.steps >= options.min_steps) & consumption.consumed.any(axis=1)
+        may_leave = (request.steps >= options.min_steps) & request.consumed.any(axis=1)
         ends = ends * may_leave
-        return consumption.ratings, ends
+        return request.ratings, ends

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from emosim_core.data import generated_words as words
 from emosim_core.errors import ConfigurationError
-from emosim_core.model.loader import UserLoader
+from emosim_core.model.loader import PopulationSetting, UserLoader
 from emosim_core.model.user import TRAITS, User
 
 PopulationKind = Literal["sampled", "basic", "detailed"]
@@ -289,10 +289,14 @@ class GeneratedUsers(UserLoader):
 
     def __init__(self, options: GeneratedUsersOptions | None = None) -> None:
         self.options = options or GeneratedUsersOptions()
+        self._categories: Sequence[str] = ()
+
+    def prepare(self, setting: PopulationSetting) -> None:
+        self._categories = setting.categories
 
     def load(self) -> Sequence[User]:
         """Make the people; a fraction of a second for 600."""
-        profile = self.profile.within(self.categories) if self.categories else self.profile
+        profile = self.profile.within(self._categories) if self._categories else self.profile
         return generate_users(self.options.n, self.options.seed, profile, self.kind)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
 from pydantic import BaseModel
@@ -48,8 +49,10 @@ KIND_TITLES: dict[str, str] = {
 class Component:
     """What a plugin provides under one name. Describing it imports nothing heavy.
 
+    The hook that yields it says of which kind it is. Name, summary and factory may be given by position, all else by
+    keyword.
+
     Attributes:
-        kind: one of :data:`KINDS`.
         name: the name that users type; letters, digits, ``_`` and ``-``.
         summary: one line for listings.
         factory: where to find what makes it, ``"package.module:Class"``; called with the options as
@@ -64,12 +67,13 @@ class Component:
         aliases: further names.
         formats: of a source of items, where to find the formats that it reads, ``"package.module:FORMATS"``: a tuple of
             ``Format``. A file of one of them that is given to another source is refused with the name of this one.
+        kind: one of :data:`KINDS`, set where the component is registered; empty before.
     """
 
-    kind: str
     name: str
     summary: str
     factory: str
+    _: KW_ONLY
     options: str | None = None
     number: str | None = None
     value: str | None = None
@@ -78,6 +82,13 @@ class Component:
     domain: str | None = None
     aliases: tuple[str, ...] = ()
     formats: str | None = None
+    kind: str = field(default="", init=False)
+
+    def of_kind(self, kind: str) -> Component:
+        """The same component, of the kind of the hook that yielded it."""
+        same = copy.copy(self)
+        object.__setattr__(same, "kind", kind)
+        return same
 
     @property
     def names(self) -> tuple[str, ...]:

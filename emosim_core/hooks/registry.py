@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import warnings
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from types import ModuleType
@@ -25,13 +25,14 @@ from emosim_core.errors import (
 )
 from emosim_core.hooks import spec
 from emosim_core.hooks.component import KIND_TITLES, KINDS, Component, load_object
+from emosim_core.hooks.deprecations import Deprecation, deprecation_of, overridden
 from emosim_core.hooks.names import Request, nearest, package_hint, read_options, split_number, written_options
 
 GROUP = "emosim"
-"""The entry-point group in which plugins are found."""
+"""The entry-point group of the plugins that bring no domain; they are loaded in every run."""
 
 DOMAIN_GROUP = "emosim.domains"
-"""The entry-point group in which a plugin says which domains it brings: a run of one domain leaves others' alone."""
+"""The entry-point group of the plugins that bring domains, each under its name; a run of one domain loads no other."""
 
 CORE = "core"
 """Name under which the built-in components are registered."""
@@ -58,7 +59,7 @@ class PluginRecord:
         cause: why it is not ok; empty otherwise.
         components: what it provides, once it is loaded.
         conflicts: names that another plugin provides too, in words.
-        domains: the domains that its distribution says it brings (:data:`DOMAIN_GROUP`), known before it is loaded.
+        domains: the domains that its entry points name (:data:`DOMAIN_GROUP`), known before it is loaded.
     """
 
     name: str
@@ -70,6 +71,13 @@ class PluginRecord:
     components: tuple[Component, ...] = ()
     conflicts: list[str] = field(default_factory=list)
     domains: tuple[str, ...] = ()
+    _warned: set[str] = field(default_factory=set, repr=False)
+
+    def warn_once(self, what: str, deprecation: Deprecation) -> None:
+        """Warn that the plugin uses what is deprecated, the first time."""
+        if what not in self._warned:
+            self._warned.add(what)
+            warnings.warn(deprecation.warning(what, self.label), PluginWarning, stacklevel=2)
 
     @property
     def label(self) -> str:
@@ -99,7 +107,7 @@ class Resolved:
         """
         try:
             factory = load_object(self.component.factory)
-            return factory() if self.component.options is None else factory(self.options)
+            made = factory() if self.component.options is None else factory(self.options)
         except EmoSimError:
             raise
         except Exception as error:
@@ -107,6 +115,9 @@ class Resolved:
                 f"{KIND_TITLES[self.component.kind]} {self.component.name!r} of {self.provider.label} "
                 f"cannot be made: {type(error).__name__}: {error}"
             ) from error
+        for what, deprecation in overridden(type(made)):
+            self.provider.warn_once(what, deprecation)
+        return made
 
     def describe(self) -> dict[str, Any]:
         """Name, options and provider, for a manifest."""
@@ -131,10 +142,10 @@ class Registry:
     """
 
     def __init__(self, only: Collection[str] | None = None, strict: bool = False) -> None:
-        entry_points = sorted(metadata.entry_points(group=GROUP), key=lambda e: (e.name, e.value))
+        entry_points = _entry_points()
         if only is None and (listed := os.environ.get("EMOSIM_PLUGINS")) is not None:
             only = [name.strip() for name in listed.split(",") if name.strip()]
-            _warn_of_strangers(only, [entry.name for entry in entry_points])
+            _warn_of_strangers(only, [entry.name for entry, _ in entry_points])
         self._allowed = only
         self._strict = strict
         self._manager = pluggy.PluginManager(spec.PROJECT)
@@ -143,13 +154,15 @@ class Registry:
         self._records: list[PluginRecord] = [core]
         self._entry_points: dict[int, metadata.EntryPoint] = {}
         self._register(core, importlib.import_module(_BUILTINS))
-        declared = [(_brought_by(entry), entry.name) for entry in metadata.entry_points(group=DOMAIN_GROUP)]
-        for entry in entry_points:
+        for entry, domains in entry_points:
             dist = entry.dist
             record = PluginRecord(
-                entry.name, dist.name if dist else "unknown", dist.version if dist else "unknown", entry.value
+                entry.name,
+                dist.name if dist else "unknown",
+                dist.version if dist else "unknown",
+                entry.value,
+                domains=domains,
             )
-            record.domains = tuple(sorted(name for brought_by, name in declared if brought_by == _brought_by(entry)))
             if only is not None and entry.name not in only:
                 record.status, record.cause = "blocked", "not named in EMOSIM_PLUGINS, or blocked by --no-plugins"
             self._entry_points[id(record)] = entry
@@ -187,6 +200,12 @@ class Registry:
             names = [record.name for record in self._records[1:]]
             raise UnknownNameError("plugin", name, names, nearest(name, names), package_hint("domain", name))
         if len(found) > 1:
+            if len({record.distribution for record in found}) == 1:
+                raise NameConflictError(
+                    f"{found[0].distribution} {found[0].version} names several modules as the plugin {name!r}: "
+                    + " and ".join(record.target for record in found)
+                    + ". Keep one of these entry points."
+                )
             raise NameConflictError(
                 f"two distributions bring a plugin named {name!r}: "
                 + " and ".join(f"{record.distribution} {record.version}" for record in found)
@@ -227,16 +246,8 @@ class Registry:
         self._register(record, module)
 
     def _register(self, record: PluginRecord, plugin: ModuleType) -> None:
-        built_for = getattr(plugin, "EMOSIM_HOOK_VERSION", None)
-        if built_for != spec.HOOK_VERSION:
-            record.status = "incompatible"
-            record.cause = (
-                f"it was built for version {built_for} of the hooks, this emosim-core has version "
-                f"{spec.HOOK_VERSION}; install a matching release of {record.distribution} or of emosim-core"
-                if built_for is not None
-                else f"{record.target} does not say which version of the hooks it was built for; "
-                f"its author adds EMOSIM_HOOK_VERSION = {spec.HOOK_VERSION}"
-            )
+        if cause := _mismatch(getattr(plugin, "EMOSIM_HOOK_VERSION", 1), record):
+            record.status, record.cause = "incompatible", cause
             return
         if self._manager.is_registered(plugin):
             holder = self._manager.get_name(plugin)
@@ -253,6 +264,9 @@ class Registry:
             return
         record.status = "ok"
         self._note_conflicts(record)
+        for caller in self._manager.get_hookcallers(plugin) or ():
+            if caller.spec and (deprecation := deprecation_of(caller.spec.function)):
+                record.warn_once(f"the hook {caller.name}", deprecation)
 
     def _describe(self, plugin: ModuleType) -> Iterator[Component]:
         seen: set[tuple[str, str, str | None]] = set()
@@ -260,9 +274,10 @@ class Registry:
             for implementation in getattr(self._manager.hook, hook).get_hookimpls():
                 if implementation.plugin is not plugin:
                     continue
-                for component in implementation.function():
-                    if not isinstance(component, Component) or component.kind != kind:
-                        raise PluginError(f"{hook} must yield components of the kind {kind!r}, not {component!r}")
+                for described in implementation.function():
+                    if not isinstance(described, Component):
+                        raise PluginError(f"{hook} must yield components, not {described!r}")
+                    component = described.of_kind(kind)
                     for name in component.names:
                         key = (kind, name, component.domain)
                         if key in seen:
@@ -443,6 +458,25 @@ def _clash(mine: Component, theirs: Component) -> str | None:
     return min(shared) if shared else None
 
 
+def _entry_points() -> list[tuple[metadata.EntryPoint, tuple[str, ...]]]:
+    """The entry point of each plugin, by name, with the domains that it says it brings.
+
+    A module that several entry points in :data:`DOMAIN_GROUP` name is one plugin, called as the first of them, or as
+    its entry point in :data:`GROUP` where it has one.
+    """
+    domains: dict[tuple[str, str], list[metadata.EntryPoint]] = {}
+    for entry in _sorted(metadata.entry_points(group=DOMAIN_GROUP)):
+        domains.setdefault(_brought_by(entry), []).append(entry)
+    plugins = list(metadata.entry_points(group=GROUP))
+    own_names = {_brought_by(entry) for entry in plugins}
+    plugins += [entries[0] for brought_by, entries in domains.items() if brought_by not in own_names]
+    return [(entry, tuple(one.name for one in domains.get(_brought_by(entry), ()))) for entry in _sorted(plugins)]
+
+
+def _sorted(entries: Iterable[metadata.EntryPoint]) -> list[metadata.EntryPoint]:
+    return sorted(entries, key=lambda entry: (entry.name, entry.value))
+
+
 def _brought_by(entry: metadata.EntryPoint) -> tuple[str, str]:
     """Which module of which distribution an entry point names."""
     return entry.dist.name if entry.dist else "", entry.value
@@ -471,6 +505,25 @@ def _said(error: BaseException) -> str:
     if isinstance(error, pluggy.PluginValidationError):
         text = ["; ".join(text)]
     return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
+
+
+def _mismatch(built_for: object, record: PluginRecord) -> str:
+    """Why a plugin does not fit these hooks; empty where it does."""
+    if not isinstance(built_for, int) or isinstance(built_for, bool):
+        return (
+            f"EMOSIM_HOOK_VERSION of {record.target} is {built_for!r}, not a whole number such as {spec.HOOK_VERSION}"
+        )
+    if spec.OLDEST_HOOK_VERSION <= built_for <= spec.HOOK_VERSION:
+        return ""
+    known = (
+        f"version {spec.HOOK_VERSION}"
+        if spec.OLDEST_HOOK_VERSION == spec.HOOK_VERSION
+        else f"versions {spec.OLDEST_HOOK_VERSION} to {spec.HOOK_VERSION}"
+    )
+    return (
+        f"it was built for version {built_for} of the hooks, this emosim-core has {known}; "
+        f"install a matching release of {record.distribution} or of emosim-core"
+    )
 
 
 def _core_version() -> str:

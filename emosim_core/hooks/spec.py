@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 PROJECT = "emosim"
 
 HOOK_VERSION = 1
-"""Version of these hooks. A plugin states the one it was built for as ``EMOSIM_HOOK_VERSION``."""
+"""Version of these hooks. A plugin states the one it was built for as ``EMOSIM_HOOK_VERSION``; without it, 1 counts."""
+
+OLDEST_HOOK_VERSION = 1
+"""The oldest version of the hooks that a plugin may have been built for."""
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)

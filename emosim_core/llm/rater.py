@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from emosim_core.components.base import Draws, Rater, RatingRequest, Ratings
+from emosim_core.components.base import Draws, Rater, RatingRequest, Ratings, WorldSetting
 from emosim_core.errors import (
     ConfigurationError,
     LLMAuthenticationError,
@@ -22,7 +22,7 @@ from emosim_core.errors import (
 from emosim_core.llm.chat import ChatAnswer, ChatRequest
 from emosim_core.llm.prompt_strategy import PromptStrategy, Reply
 from emosim_core.llm.retries import LONGEST_WAIT, asked_wait
-from emosim_core.model import Catalog, Domain, Population, RatingScale
+from emosim_core.model import Domain
 
 _FATAL = (LLMAuthenticationError, LLMRequestError, LLMBudgetError, LLMReplayError)
 """Errors that every further question would meet too."""
@@ -115,8 +115,8 @@ class ModelRater(Rater):
         self._answered = False
         self._objections: set[int] = set()
 
-    def prepare(self, catalog: Catalog, population: Population, scale: RatingScale) -> None:
-        self.prompt_strategy.prepare(self._domain, catalog, population)
+    def prepare(self, setting: WorldSetting) -> None:
+        self.prompt_strategy.prepare(self._domain, setting.catalog, setting.population)
         self._levels = {}
 
     def close(self) -> None:

@@ -4,7 +4,7 @@ from emosim_core.model.catalog import Catalog
 from emosim_core.model.domain import Domain, Example, StudyUsers, Words
 from emosim_core.model.emotion import Emotion, EmotionThresholds, MoodOptions
 from emosim_core.model.item import Item
-from emosim_core.model.loader import ItemLoader, LoadedItems, LoadedRatings, UserLoader
+from emosim_core.model.loader import ItemLoader, LoadedItems, LoadedRatings, PopulationSetting, UserLoader
 from emosim_core.model.memory import History, Interaction, Memory
 from emosim_core.model.names import Names
 from emosim_core.model.population import Population
@@ -27,6 +27,7 @@ __all__ = [
     "MoodOptions",
     "Names",
     "Population",
+    "PopulationSetting",
     "RatingScale",
     "StudyUsers",
     "User",

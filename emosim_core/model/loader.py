@@ -84,14 +84,22 @@ class ItemLoader(ABC):
         raise ConfigurationError("only items that are bundled with a plugin have bundled embeddings to rebuild")
 
 
-class UserLoader(ABC):
-    """Brings simulated people from somewhere.
+@dataclass(frozen=True, kw_only=True)
+class PopulationSetting:
+    """What users are loaded for.
 
     Attributes:
-        categories: set by the core before :meth:`load`: the categories of the catalogue in use.
+        categories: names of the categories of the catalog in use, sorted.
     """
 
     categories: Sequence[str] = ()
+
+
+class UserLoader(ABC):
+    """Brings simulated people from somewhere."""
+
+    def prepare(self, setting: PopulationSetting) -> None:  # noqa: B027  (it may be left out)
+        """Called once before :meth:`load`; nothing by default."""
 
     @abstractmethod
     def load(self) -> Sequence[User]:

@@ -11,7 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from emosim_core.components.base import Policy
+from emosim_core.components.base import (
+    BeginRequest,
+    Policy,
+    PolicySetting,
+    RecommendationOutcome,
+    RecommendationRequest,
+)
 from emosim_core.errors import EmoSimError, LLMBudgetError, LLMError, PluginError, RatingError
 from emosim_core.hooks import Registry
 from emosim_core.hooks.faults import fault
@@ -58,9 +64,16 @@ class Run:
         with self.world.blaming("policy"):
             shown = index(self.policy.history_length)
         self.engine = Engine(self.world, self._batch, shared_memory=True, history_length=shown)
-        self.policy.users = [user.id for user in self.world.population.users]
         with self.world.blaming("policy"):
-            self.policy.start(self.world.catalog, config.slate, self._batch)
+            self.policy.start(
+                PolicySetting(
+                    catalog=self.world.catalog,
+                    slate=config.slate,
+                    batch_size=self._batch,
+                    users=[user.id for user in self.world.population.users],
+                    history_length=self.engine.history_length,
+                )
+            )
         self.directory = RunDirectory(directory, resume)
         self.manifest = make_manifest(self.world, config)
         self.directory.check_or_write_manifest(self.manifest, self._note)
@@ -144,7 +157,7 @@ class Run:
             seeds = [self.config.seed] * len(begun)
             self.engine.begin(rows, seeds, [e for _, e, _ in begun], [p for _, _, p in begun])
             with self.world.blaming("policy"):
-                self.policy.begin(rows, self.engine.policy_draws(rows))
+                self.policy.begin(BeginRequest(rows=rows), self.engine.policy_draws(rows))
 
     def _next_episode(self) -> tuple[int, int] | None:
         """The next session, as number and person. Who remembers earlier sessions lives them one after another."""
@@ -170,7 +183,8 @@ class Run:
         """One step of every session that is going on; the sessions that it ended."""
         rows = np.array(sorted(self._playing))
         with self.world.blaming("policy"):
-            actions = self.policy.recommend_batch(rows, self.engine.observe(rows), self.engine.policy_draws(rows))
+            request = RecommendationRequest(rows=rows, observations=self.engine.observe(rows))
+            actions = self.policy.recommend_batch(request, self.engine.policy_draws(rows))
             actions = np.asarray(actions, dtype=np.intp)
         if actions.shape != (len(rows), self.config.slate):
             raise PluginError(
@@ -189,7 +203,11 @@ class Run:
             step = self.engine.step(actions[going], rows[going])
             over = step.terminated | step.truncated
             with self.world.blaming("policy"):
-                self.policy.learn(step.rows, step.actions, step.ratings, step.rewards, over)
+                self.policy.learn(
+                    RecommendationOutcome(
+                        rows=step.rows, actions=step.actions, ratings=step.ratings, rewards=step.rewards, ended=over
+                    )
+                )
             records.extend(self._records(step))
             ended.extend(step.rows[over].tolist())
         self.directory.write([encode(record) for record in records])

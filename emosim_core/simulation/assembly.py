@@ -11,7 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from emosim_core.components.base import Perturbator, Rater, Retrieval, RewardShaping, Selector
+from emosim_core.components.base import (
+    Perturbator,
+    Rater,
+    Retrieval,
+    RewardShaping,
+    Selector,
+    ShapingSetting,
+    WorldSetting,
+)
 from emosim_core.data.embeddings import EmbeddingOptions, embed_items
 from emosim_core.errors import ConfigurationError, PluginError
 from emosim_core.hooks import Registry, Resolved
@@ -21,7 +29,17 @@ from emosim_core.hooks.names import explain
 from emosim_core.llm.backend import LLMBackend
 from emosim_core.llm.prompt_strategy import PromptStrategy
 from emosim_core.llm.rater import ModelRater
-from emosim_core.model import Catalog, Domain, Emotion, ItemLoader, LoadedItems, Population, User, UserLoader
+from emosim_core.model import (
+    Catalog,
+    Domain,
+    Emotion,
+    ItemLoader,
+    LoadedItems,
+    Population,
+    PopulationSetting,
+    User,
+    UserLoader,
+)
 from emosim_core.simulation.config import DEFAULT_LLM_RATER, EnvironmentConfig
 from emosim_core.simulation.other_source import other_source_named
 
@@ -78,6 +96,30 @@ class World:
     def model(self) -> str:
         """Which language model answers for people; empty where none does."""
         return str(self.parts["llm_backend"]["identity"]) if "llm_backend" in self.parts else ""
+
+    def setting(self, population: Population | None = None) -> WorldSetting:
+        """What components are prepared with.
+
+        Args:
+            population: the users, where they are others than those of this world.
+        """
+        return WorldSetting(
+            catalog=self.catalog,
+            population=self.population if population is None else population,
+            scale=self.domain.scale,
+            words=self.domain.words,
+            slate=self.config.slate,
+            real_ratings=tuple(self.domain.real_ratings),
+        )
+
+    def shaping_setting(self, batch_size: int, population: Population | None = None) -> ShapingSetting:
+        """What a reward shaping is started with.
+
+        Args:
+            batch_size: number of slots.
+            population: the users, where they are others than those of this world.
+        """
+        return ShapingSetting(**vars(self.setting(population)), batch_size=batch_size)
 
     def close(self) -> None:
         """Let go of what components hold on to, such as connections."""
@@ -145,8 +187,8 @@ def assemble(config: EnvironmentConfig, registry: Registry | None = None) -> Wor
         _check_items(loaded, domain)
     announcements.extend(loaded.notes)
     catalog = make_catalog(loaded, domain, config.embeddings, announcements)
-    user_loader.categories = catalog.category_names
     with named(_label("user_loader", parts["user_loader"])):
+        user_loader.prepare(PopulationSetting(categories=catalog.category_names))
         users = user_loader.load()
         strange = next((user for user in users if not isinstance(user, User)), None)
         if strange is not None:
@@ -170,11 +212,11 @@ def assemble(config: EnvironmentConfig, registry: Registry | None = None) -> Wor
         parts=parts,
         made=made,
     )
-    rater.real_ratings = tuple(domain.real_ratings)
+    setting = world.setting()
     with world.blaming("rater"):
-        rater.prepare(catalog, population, domain.scale)
+        rater.prepare(setting)
     with world.blaming("selector"):
-        selector.prepare(domain.scale)
+        selector.prepare(setting)
     return world
 
 

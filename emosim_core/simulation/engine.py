@@ -10,7 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emosim_core.components.base import Consumption, Observations, RatingRequest, Ratings
+from emosim_core.components.base import (
+    BeginRequest,
+    Observations,
+    PerturbationRequest,
+    RatingRequest,
+    Ratings,
+    RetrievalRequest,
+    SelectionRequest,
+    ShapingRequest,
+)
 from emosim_core.errors import ConfigurationError, EmoSimError, PluginError, RatingError
 from emosim_core.hooks.faults import fault, named
 from emosim_core.model import History, Memory
@@ -124,8 +133,9 @@ class Engine:
         self._kept: dict[tuple[int, int], dict[str, NDArray]] = {}
         self._playing = np.zeros(batch_size, dtype=np.bool_)
         with world.blaming("reward_shaping"):
-            self.shaping.start(batch_size)
-        self._recent = np.arange(max(history_length, world.config.history_length))
+            self.shaping.start(world.shaping_setting(batch_size))
+        self.history_length = max(history_length, world.config.history_length)
+        self._recent = np.arange(self.history_length)
         self._observed = (*_OBSERVED, "consumed") if world.config.observe_consumed else _OBSERVED
         self._asking = "retrieval"
         # The core's own components are tested; what a plugin answers is looked at in every step.
@@ -161,7 +171,7 @@ class Engine:
         self.memory.clear(rows)
         self._streams.begin(rows, list(seeds), list(episodes))
         with self.world.blaming("reward_shaping"):
-            self.shaping.begin(rows)
+            self.shaping.begin(BeginRequest(rows=rows))
         if self.world.config.keep_memory:
             self._playing[rows] = True
             for row in rows.tolist():
@@ -225,14 +235,20 @@ class Engine:
 
     def _ask(self, who: NDArray[np.intp], rows: Rows, actions: NDArray[np.intp]) -> Step:
         world = self.world
+        catalog, population, scale = world.catalog, world.population, world.domain.scale
         history = self.memory.history(rows)
+        moods = self.moods[rows].copy()
+        users = self.users[rows].copy()
         self._asking = "retrieval"
-        positions = world.retrieval.retrieve_batch(actions, history, world.catalog)
+        positions = world.retrieval.retrieve_batch(
+            RetrievalRequest(
+                users=users, items=actions, moods=moods, history=history, catalog=catalog, population=population
+            )
+        )
         if "retrieval" in self._doubted:
             check_positions(positions, actions, history, world.label("retrieval"))
         items, past = _look_up(history, positions)
-        moods = self.moods[rows].copy()
-        users = self.users[rows].copy()
+        times_before = history.times_before(actions)
         self._asking = "rater"
         answers = world.rater.rate_batch(
             RatingRequest(
@@ -241,54 +257,92 @@ class Engine:
                 retrieved=positions,
                 retrieved_items=items,
                 retrieved_ratings=past,
-                times=history.times_before(actions),
+                times=times_before,
                 moods=moods,
                 history=history,
-                catalog=world.catalog,
-                population=world.population,
-                scale=world.domain.scale,
+                catalog=catalog,
+                population=population,
+                scale=scale,
                 words=world.domain.words,
             ),
             self._draws(Stage.RATE, who),
         )
         if "rater" in self._doubted:
-            check_ratings(answers, actions, world.domain.scale, world.label("rater"))
+            check_ratings(answers, actions, scale, world.label("rater"))
         raw = answers.values
         failed = np.isnan(raw)
         any_failed = failed.any()
         if any_failed and world.config.on_failed_rating == "raise":
             row, place = (int(index) for index in np.argwhere(failed)[0])
             raise RatingError(
-                f"no rating by {world.population.users[users[row]].name!r} of "
-                f"{world.catalog.titles[actions[row, place]]!r}: {answers.reason(row, place) or 'the rater failed'}"
+                f"no rating by {population.users[users[row]].name!r} of "
+                f"{catalog.titles[actions[row, place]]!r}: {answers.reason(row, place) or 'the rater failed'}"
             )
         self.steps[rows] += 1  # after the rating: a step that fails is none
         self._asking = "selector"
-        consumed = world.selector.select_batch(raw, self._draws(Stage.SELECT, who))
+        consumed = world.selector.select_batch(
+            SelectionRequest(
+                users=users,
+                items=actions,
+                ratings=raw,
+                times=times_before,
+                moods=moods,
+                history=history,
+                catalog=catalog,
+                population=population,
+                scale=scale,
+            ),
+            self._draws(Stage.SELECT, who),
+        )
         if "selector" in self._doubted:
             check_consumed(consumed, raw, world.label("selector"))
         if any_failed:
             consumed = consumed & ~failed
         self._asking = "perturbator"
         given = raw.copy() if "perturbator" in self._doubted else raw
-        ratings = world.perturbator.perturb_batch(given, world.domain.scale, self._draws(Stage.PERTURB, who))
+        ratings = world.perturbator.perturb_batch(
+            PerturbationRequest(
+                users=users,
+                items=actions,
+                ratings=given,
+                consumed=consumed,
+                moods=moods,
+                catalog=catalog,
+                population=population,
+                scale=scale,
+            ),
+            self._draws(Stage.PERTURB, who),
+        )
         if given is not raw:
             check_perturbed(ratings, raw, world.label("perturbator"))
         if ratings is not raw:
-            ratings = world.domain.scale.round(ratings)
+            ratings = scale.round(ratings)
         all_consumed = bool(consumed.all())
         times, since = self._remember_and_feel(who, rows, actions, ratings, None if all_consumed else consumed, moods)
         steps = self.steps[rows]
         self._asking = "reward_shaping"
         answer = self.shaping.shape_batch(
-            Consumption(who, consumed, ratings, times, since, steps, self._traits[rows], world.domain.scale),
+            ShapingRequest(
+                rows=who,
+                users=users,
+                items=actions,
+                consumed=consumed,
+                ratings=ratings,
+                times=times,
+                since=since,
+                steps=steps,
+                traits=self._traits[rows],
+                catalog=catalog,
+                population=population,
+                scale=scale,
+            ),
             self._draws(Stage.SHAPE, who),
         )
         if "reward_shaping" in self._doubted:
             check_shaped(answer, consumed, len(self.shaping.end_reasons), world.label("reward_shaping"))
         shaped, ends = answer
         rewards = shaped.sum(axis=1) if all_consumed else np.where(consumed, shaped, 0.0).sum(axis=1)
-        if world.config.observe_consumed and history.width + self.slate >= len(world.catalog):
+        if world.config.observe_consumed and history.width + self.slate >= len(catalog):
             nothing_left = self.memory.consumed(rows).all(axis=1) & (ends == 0)
             ends = np.where(nothing_left, len(self.shaping.end_reasons) + 1, ends)
         terminated = ends > 0

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emosim_core.components.base import RatingRequest, Ratings
+from emosim_core.components.base import PerturbationRequest, RatingRequest, Ratings, RetrievalRequest
 from emosim_core.errors import PluginError
 from emosim_core.model import History, Memory, Population
 from emosim_core.runs.records import plain
@@ -65,7 +65,7 @@ def population_of(trials: Trials, world: World) -> Population:
     """The people of trials, for whom the world's rater is made ready."""
     population = Population(trials.users)
     with world.blaming("rater"):
-        world.rater.prepare(world.catalog, population, world.domain.scale)
+        world.rater.prepare(world.setting(population))
     return population
 
 
@@ -107,7 +107,19 @@ def run_trials(
             check_ratings(answers, request.items, scale, world.label("rater"))
         raw = answers.values
         with world.blaming("perturbator"):
-            blurred = world.perturbator.perturb_batch(raw.copy(), scale, streams.of(Stage.PERTURB, rows))
+            blurred = world.perturbator.perturb_batch(
+                PerturbationRequest(
+                    users=request.users,
+                    items=request.items,
+                    ratings=raw.copy(),
+                    consumed=~np.isnan(raw),
+                    moods=request.moods,
+                    catalog=world.catalog,
+                    population=population,
+                    scale=scale,
+                ),
+                streams.of(Stage.PERTURB, rows),
+            )
         if "perturbator" in doubted:
             check_perturbed(blurred, raw, world.label("perturbator"))
         ratings = np.where(np.isnan(raw), np.nan, scale.round(blurred))[:, 0]
@@ -139,8 +151,18 @@ def trial_request(world: World, population: Population, trials: Sequence[Trial],
     history = memory.history()
     users = np.array([trial.user for trial in trials], dtype=np.intp)
     slate = np.array([[trial.item] for trial in trials], dtype=np.intp)
+    moods = population.baselines[users]
     with world.blaming("retrieval"):
-        positions = world.retrieval.retrieve_batch(slate, history, world.catalog)
+        positions = world.retrieval.retrieve_batch(
+            RetrievalRequest(
+                users=users,
+                items=slate,
+                moods=moods,
+                history=history,
+                catalog=world.catalog,
+                population=population,
+            )
+        )
     if doubted:
         check_positions(positions, slate, history, world.label("retrieval"))
     items_there, ratings_there = _looked_up(history, positions)
@@ -151,7 +173,7 @@ def trial_request(world: World, population: Population, trials: Sequence[Trial],
         retrieved_items=items_there,
         retrieved_ratings=ratings_there,
         times=history.times_before(slate),
-        moods=population.baselines[users],
+        moods=moods,
         history=history,
         catalog=world.catalog,
         population=population,

@@ -459,6 +459,7 @@ class Validation:
         catalog, seed = self.world.catalog, self.config.seed
         lines: list[dict[str, Any]] = []
         ratings = {name: np.full((len(real_users), LISTED), np.nan) for name in RECOMMENDERS}
+        listed = {name: np.zeros((len(real_users), LISTED), dtype=np.intp) for name in RECOMMENDERS}
         for row, real_user in enumerate(real_users):
             rng = np.random.default_rng([seed, 1, *real_user.id.encode()])
             unseen = np.setdiff1d(np.flatnonzero(catalog.has_public_rating), real_user.past)
@@ -471,6 +472,7 @@ class Validation:
             for name, items in lists.items():
                 answers = simulator.rate(row, items, RECOMMENDED)
                 ratings[name][row, : len(items)] = answers
+                listed[name][row, : len(items)] = items
                 lines.append(
                     {
                         "user_split": user_split,
@@ -481,8 +483,10 @@ class Validation:
                     }
                 )
             on_user()
-        traits = simulator.population.traits
-        lengths = {name: episode_lengths(self.world, table, traits, seed) for name, table in ratings.items()}
+        lengths = {
+            name: episode_lengths(self.world, simulator.population, listed[name], table, seed)
+            for name, table in ratings.items()
+        }
         for n, line in enumerate(lines):
             line["length"] = int(lengths[line["recommender"]][n // len(RECOMMENDERS)])
         return lines

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from emosim_core.components.base import Consumption, RatingRequest
+from emosim_core.components.base import BeginRequest, RatingRequest, RetrievalRequest, ShapingRequest
 from emosim_core.model import Memory, Population, User
 from emosim_core.simulation.assembly import World
 from emosim_core.simulation.checks import check_positions, check_ratings
@@ -41,14 +41,25 @@ class UserSimulator:
         self.memory: Memory = memory_of(real_users, len(world.catalog), world.emotion.code)
         self._doubted = {kind for kind in ("retrieval", "rater") if not world.trusted(kind)}
         with world.blaming("rater"):
-            world.rater.prepare(world.catalog, self.population, world.domain.scale)
+            world.rater.prepare(world.setting(self.population))
 
     def request(self, row: int, items: Ints) -> RatingRequest:
         """One person in front of S items."""
         world, slate = self.world, items[None, :]
         history = self.memory.history(np.array([row]))
+        who = np.array([row])
+        moods = self.population.baselines[who]
         with world.blaming("retrieval"):
-            positions = world.retrieval.retrieve_batch(slate, history, world.catalog)
+            positions = world.retrieval.retrieve_batch(
+                RetrievalRequest(
+                    users=who,
+                    items=slate,
+                    moods=moods,
+                    history=history,
+                    catalog=world.catalog,
+                    population=self.population,
+                )
+            )
         if "retrieval" in self._doubted:
             check_positions(positions, slate, history, world.label("retrieval"))
         there = positions >= 0
@@ -56,7 +67,6 @@ class UserSimulator:
         if history.width and positions.shape[2]:
             found, given = history.at(positions)
             past, rated = found * there, np.where(there, given, np.nan)
-        who = np.array([row])
         return RatingRequest(
             users=who,
             items=slate,
@@ -64,7 +74,7 @@ class UserSimulator:
             retrieved_items=past,
             retrieved_ratings=rated,
             times=history.times_before(slate),
-            moods=self.population.baselines[who],
+            moods=moods,
             history=history,
             catalog=world.catalog,
             population=self.population,
@@ -105,38 +115,43 @@ class UserSimulator:
         return streams.of(Stage.RATE, rows)
 
 
-def episode_lengths(world: World, ratings: Floats, traits: NDArray[np.int64], seed: int) -> Ints:
+def episode_lengths(world: World, population: Population, items: Ints, ratings: Floats, seed: int) -> Ints:
     """After how many items people leave who rate one after the other so, shape ``(R,)``.
 
     The world's reward shaping decides, as in a session; who hears all items out has the length T.
 
     Args:
         world: whose shaping it is.
-        ratings: shape ``(R, T)``.
-        traits: of the people, shape ``(R, 3)``.
+        population: the R people.
+        items: what each rates, shape ``(R, T)``.
+        ratings: shape ``(R, T)``; NaN where nothing was rated.
         seed: seed of what is drawn.
     """
     real_users, longest = ratings.shape
     rows = np.arange(real_users)
-    world.shaping.start(real_users)
-    world.shaping.begin(rows)
+    world.shaping.start(world.shaping_setting(real_users, population))
+    world.shaping.begin(BeginRequest(rows=rows))
     streams = Streams(real_users)
     streams.begin(rows, [seed] * real_users, rows.tolist())
     lengths = np.full(real_users, longest, dtype=np.intp)
     there = np.ones(real_users, dtype=np.bool_)
     for step in range(longest):
-        consumption = Consumption(
+        request = ShapingRequest(
             rows=rows,
+            users=rows,
+            items=items[:, step : step + 1],
             consumed=~np.isnan(ratings[:, step : step + 1]),
             ratings=ratings[:, step : step + 1],
             times=np.ones((real_users, 1), dtype=np.intp),
             since=np.zeros((real_users, 1), dtype=np.intp),
             steps=np.full(real_users, step + 1, dtype=np.intp),
-            traits=traits,
+            traits=population.traits,
+            catalog=world.catalog,
+            population=population,
             scale=world.domain.scale,
         )
         with world.blaming("reward_shaping"):
-            ends = world.shaping.shape_batch(consumption, streams.of(Stage.SHAPE, rows))[1] > 0
+            ends = world.shaping.shape_batch(request, streams.of(Stage.SHAPE, rows))[1] > 0
         lengths[there & ends] = step + 1
         there &= ~ends
     return lengths

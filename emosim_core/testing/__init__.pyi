@@ -27,6 +27,11 @@ from .policy import PolicyConformance as PolicyConformance
 from .population import PopulationProfileConformance as PopulationProfileConformance
 from .prompt_strategy import PromptStrategyConformance as PromptStrategyConformance
 from .rater import RaterConformance as RaterConformance
+from .requests import perturbation_request as perturbation_request
+from .requests import retrieval_request as retrieval_request
+from .requests import retrieval_situation as retrieval_situation
+from .requests import selection_request as selection_request
+from .requests import shaping_request as shaping_request
 from .retrieval import RetrievalConformance as RetrievalConformance
 from .shaping import RewardShapingConformance as RewardShapingConformance
 from .sources import ItemLoaderConformance as ItemLoaderConformance

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from emosim_core.components.base import Perturbator, Selector
+from emosim_core.components.base import PerturbationRequest, Perturbator, SelectionRequest, Selector
 from emosim_core.simulation.streams import Stage
 from emosim_core.testing.conformance import ComponentConformance, no_error, untouched
 from emosim_core.testing.contract import hold
+from emosim_core.testing.requests import arrays_of, perturbation_request, selection_request
 from emosim_core.testing.worlds import SmallWorld, draws
 
 _USERS, _SLATES = 40, (1, 3)
@@ -26,45 +27,49 @@ class SelectorConformance(ComponentConformance):
         """A new selector, prepared for a world."""
         selector: Selector = self.make()
         with no_error("selector-shape", f"prepare() of {self.subject}"):
-            selector.prepare(world.scale)
+            selector.prepare(world.setting())
         return selector
 
     def test_it_answers_booleans_and_never_a_failed_rating(self) -> None:
         for world in self.worlds():
             for slate in _SLATES:
                 ratings = world.ratings(_USERS, slate, failed=0.3)
-                consumed = self._select(self.made(world), ratings, np.arange(_USERS))
+                consumed = self._select(self.made(world), selection_request(ratings, world), np.arange(_USERS))
                 hold("selector-failed", not (consumed & np.isnan(ratings)).any(), "a failed rating was consumed.")
 
     def test_a_user_chooses_the_same_alone_as_among_others(self) -> None:
         for world in self.worlds():
             ratings = world.ratings(_USERS, 3)
-            together = self._select(self.made(world), ratings, np.arange(_USERS))
+            together = self._select(self.made(world), selection_request(ratings, world), np.arange(_USERS))
             for user in range(0, _USERS, 7):
-                alone = self._select(self.made(world), ratings[[user]], np.array([user]))
+                alone = self._select(
+                    self.made(world), selection_request(ratings[[user]], world, np.array([user])), np.array([user])
+                )
                 hold("selector-alone", np.array_equal(alone[0], together[user]), f"person {user} chose otherwise.")
 
     def test_it_repeats_itself(self) -> None:
         for world in self.worlds():
             ratings = world.ratings(_USERS, 3)
             selector, everyone = self.made(world), np.arange(_USERS)
-            first, again = (self._select(selector, ratings, everyone) for _ in range(2))
-            anew = self._select(self.made(world), ratings, everyone)
+            first, again = (self._select(selector, selection_request(ratings, world), everyone) for _ in range(2))
+            anew = self._select(self.made(world), selection_request(ratings, world), everyone)
             for other in (again, anew):
                 hold("selector-repeats", np.array_equal(first, other), "another choice the second time.")
 
     def test_it_changes_nothing(self) -> None:
         for world in self.worlds():
             ratings = world.ratings(_USERS, 3, failed=0.1)
-            with untouched("selector-reads", {"the array of ratings": ratings}):
-                self._select(self.made(world), ratings, np.arange(_USERS))
+            asked = selection_request(ratings, world)
+            with untouched("selector-reads", arrays_of(asked) | world.arrays()):
+                self._select(self.made(world), asked, np.arange(_USERS))
 
-    def _select(self, selector: Selector, ratings: NDArray[np.float64], users: NDArray[np.intp]) -> NDArray[np.bool_]:
+    def _select(self, selector: Selector, request: SelectionRequest, users: NDArray[np.intp]) -> NDArray[np.bool_]:
         with no_error("selector-shape", self.subject):
-            answer = selector.select_batch(ratings, draws(users, Stage.SELECT))
+            answer = selector.select_batch(request, draws(users, Stage.SELECT))
         hold("selector-shape", isinstance(answer, np.ndarray), f"a {type(answer).__name__}.")
-        shaped = answer.shape == ratings.shape and answer.dtype == np.bool_
-        hold("selector-shape", shaped, f"{answer.dtype} of the shape {answer.shape} for ratings of {ratings.shape}.")
+        shape = request.ratings.shape
+        shaped = answer.shape == shape and answer.dtype == np.bool_
+        hold("selector-shape", shaped, f"{answer.dtype} of the shape {answer.shape} for ratings of {shape}.")
         return answer
 
 
@@ -80,16 +85,18 @@ class PerturbatorConformance(ComponentConformance):
         for world in self.worlds():
             for slate in _SLATES:
                 ratings = world.ratings(_USERS, slate, failed=0.2)
-                answer = self._perturb(self.make(), ratings, world, np.arange(_USERS))
+                answer = self._perturb(self.make(), perturbation_request(ratings, world), np.arange(_USERS))
                 finite = np.isfinite(answer[~np.isnan(ratings)]).all()
                 hold("perturbator-finite", bool(finite), "a rating became no finite number.")
 
     def test_a_rating_is_perturbed_the_same_alone_as_among_others(self) -> None:
         for world in self.worlds():
             ratings = world.ratings(_USERS, 3)
-            together = self._perturb(self.make(), ratings, world, np.arange(_USERS))
+            together = self._perturb(self.make(), perturbation_request(ratings, world), np.arange(_USERS))
             for user in range(0, _USERS, 7):
-                alone = self._perturb(self.make(), ratings[[user]], world, np.array([user]))
+                alone = self._perturb(
+                    self.make(), perturbation_request(ratings[[user]], world, np.array([user])), np.array([user])
+                )
                 same = np.array_equal(alone[0], together[user])
                 found = f"person {user} got {alone[0]} alone, {together[user]} with others."
                 hold("perturbator-alone", same, found)
@@ -98,24 +105,28 @@ class PerturbatorConformance(ComponentConformance):
         for world in self.worlds():
             ratings = world.ratings(_USERS, 3)
             perturbator, everyone = self.make(), np.arange(_USERS)
-            first, again = (self._perturb(perturbator, ratings, world, everyone) for _ in range(2))
-            anew = self._perturb(self.make(), ratings, world, everyone)
+            first, again = (
+                self._perturb(perturbator, perturbation_request(ratings, world), everyone) for _ in range(2)
+            )
+            anew = self._perturb(self.make(), perturbation_request(ratings, world), everyone)
             for other in (again, anew):
                 hold("perturbator-repeats", np.array_equal(first, other), "another answer the second time.")
 
     def test_it_changes_nothing(self) -> None:
         for world in self.worlds():
             ratings = world.ratings(_USERS, 3, failed=0.1)
-            with untouched("perturbator-reads", {"the array of ratings": ratings}):
-                self._perturb(self.make(), ratings, world, np.arange(_USERS))
+            asked = perturbation_request(ratings, world)
+            with untouched("perturbator-reads", arrays_of(asked) | world.arrays()):
+                self._perturb(self.make(), asked, np.arange(_USERS))
 
     def _perturb(
-        self, perturbator: Perturbator, ratings: NDArray[np.float64], world: SmallWorld, users: NDArray[np.intp]
+        self, perturbator: Perturbator, request: PerturbationRequest, users: NDArray[np.intp]
     ) -> NDArray[np.float64]:
-        rule = "perturbator-finite" if np.isnan(ratings).any() else "perturbator-shape"
+        rule = "perturbator-finite" if np.isnan(request.ratings).any() else "perturbator-shape"
         with no_error(rule, self.subject):
-            answer = perturbator.perturb_batch(ratings, world.scale, draws(users, Stage.PERTURB))
+            answer = perturbator.perturb_batch(request, draws(users, Stage.PERTURB))
         hold("perturbator-shape", isinstance(answer, np.ndarray), f"a {type(answer).__name__}.")
-        shaped = answer.shape == ratings.shape and answer.dtype.kind in "fiu"
-        hold("perturbator-shape", shaped, f"{answer.dtype} of the shape {answer.shape} for ratings of {ratings.shape}.")
+        shape = request.ratings.shape
+        shaped = answer.shape == shape and answer.dtype.kind in "fiu"
+        hold("perturbator-shape", shaped, f"{answer.dtype} of the shape {answer.shape} for ratings of {shape}.")
         return answer

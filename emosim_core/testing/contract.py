@@ -60,8 +60,8 @@ def _rules(page: str, **texts: str) -> dict[str, Rule]:
 RULES: dict[str, Rule] = {
     **_rules(
         "plugin",
-        plugin_loads="A plugin can be imported, states the version of the hooks it was built for, and its hooks yield "
-        "components of their own kind.",
+        plugin_loads="A plugin can be imported, was built for a version of the hooks that this emosim-core has, and "
+        "its hooks yield components.",
         plugin_light="Importing a plugin's module imports none of torch, transformers, sentence_transformers, pandas, "
         "stable_baselines3, matplotlib and scipy.",
         plugin_names="A name consists of letters, digits, '_' and '-', has a one-line summary, and no other "
@@ -69,7 +69,8 @@ RULES: dict[str, Rule] = {
         plugin_options="An options model forbids unknown options and describes every field.",
         plugin_makes="A factory makes what its kind must be, from its options alone.",
         plugin_pickles="What a factory makes can be pickled and copied at any time, and goes on as the original would.",
-        plugin_declares="A plugin that brings a domain names it in the entry-point group 'emosim.domains' too.",
+        plugin_declares="The entry point of a plugin that brings a domain is in the group 'emosim.domains', under the "
+        "name of the domain.",
     ),
     **_rules(
         "emosim_domains",

@@ -5,11 +5,19 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from emosim_core.components.base import Observations, Policy
+from emosim_core.components.base import (
+    BeginRequest,
+    Observations,
+    Policy,
+    PolicySetting,
+    RecommendationOutcome,
+    RecommendationRequest,
+)
 from emosim_core.model import History
 from emosim_core.simulation.streams import Stage, Streams
 from emosim_core.testing.conformance import ComponentConformance, no_error, untouched
 from emosim_core.testing.contract import hold
+from emosim_core.testing.requests import arrays_of
 from emosim_core.testing.worlds import SmallWorld
 
 _USERS, _STEPS, _SEEN = 6, 16, 10
@@ -70,7 +78,6 @@ class PolicyConformance(ComponentConformance):
         asked = policy.history_length
         found = f"the history_length {asked!r} of {self.subject}; it is a number of interactions, known before start()."
         hold("policy-shape", isinstance(asked, int) and asked >= 0, found)
-        policy.users = [user.id for user in world.population.users]
         memory = world.remembered(_USERS, longest=0)
         steps = np.zeros(_USERS, dtype=np.intp)
         playing = np.zeros(_USERS, dtype=np.bool_)
@@ -79,7 +86,15 @@ class PolicyConformance(ComponentConformance):
         kept = world.arrays() if watch else {}
         with untouched("policy-reads", kept):
             with no_error("policy-shape", f"start() of {self.subject}"):
-                policy.start(world.catalog, slate, _USERS)
+                policy.start(
+                    PolicySetting(
+                        catalog=world.catalog,
+                        slate=slate,
+                        batch_size=_USERS,
+                        users=[user.id for user in world.population.users],
+                        history_length=asked + _SEEN,
+                    )
+                )
             for step in range(_STEPS):
                 new = np.array(_BEGIN.get(step, ()), dtype=np.intp)
                 if len(new):
@@ -87,7 +102,7 @@ class PolicyConformance(ComponentConformance):
                     steps[new], playing[new] = 0, True
                     streams.begin(new, new.tolist(), [step] * len(new))
                     with no_error("policy-shape", f"begin() of {self.subject}"):
-                        policy.begin(new, streams.of(Stage.POLICY, new))
+                        policy.begin(BeginRequest(rows=new), streams.of(Stage.POLICY, new))
                 policy = self.unpickled(policy) if move else policy
                 rows = np.flatnonzero(playing)
                 if not len(rows):
@@ -95,7 +110,8 @@ class PolicyConformance(ComponentConformance):
                 seen = _observations(world, memory.history(rows), rows, steps[rows], asked + _SEEN)
                 given = {f"the observation {name!r}": value for name, value in seen.items()} if watch else {}
                 with untouched("policy-reads", given), no_error("policy-shape", self.subject):
-                    actions = np.asarray(policy.recommend_batch(rows, seen, streams.of(Stage.POLICY, rows)))
+                    request = RecommendationRequest(rows=rows, observations=seen)
+                    actions = np.asarray(policy.recommend_batch(request, streams.of(Stage.POLICY, rows)))
                 shaped = actions.shape == (len(rows), slate) and actions.dtype.kind == "i"
                 found = f"{actions.dtype} of the shape {actions.shape} for {len(rows)} people; the slate has {slate}."
                 hold("policy-shape", shaped, found)
@@ -108,11 +124,13 @@ class PolicyConformance(ComponentConformance):
                     memory.append(rows, actions[:, place], ratings[:, place], np.full(len(rows), 4))
                 steps[rows] += 1
                 playing[list(_END.get(step, ()))] = False
-                came = {"actions": actions, "ratings": ratings, "rewards": ratings.sum(axis=1)}
-                given = {f"the array {name}": value for name, value in came.items()} if watch else {}
+                outcome = RecommendationOutcome(
+                    rows=rows, actions=actions, ratings=ratings, rewards=ratings.sum(axis=1), ended=~playing[rows]
+                )
+                given = arrays_of(outcome) if watch else {}
                 if len(rows):
                     with untouched("policy-reads", given), no_error("policy-shape", f"learn() of {self.subject}"):
-                        policy.learn(rows, actions, ratings, came["rewards"], ~playing[rows])
+                        policy.learn(outcome)
         return told
 
 

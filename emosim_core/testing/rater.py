@@ -34,7 +34,7 @@ class RaterConformance(ComponentConformance):
         """A new rater, prepared for a world."""
         rater: Rater = self.make()
         with no_error("rater-prepares", f"prepare() of {self.subject}"):
-            rater.prepare(world.catalog, world.population, world.scale)
+            rater.prepare(world.setting())
         return rater
 
     def test_it_answers_levels_of_the_scale_or_fails(self) -> None:
@@ -98,7 +98,7 @@ class RaterConformance(ComponentConformance):
         self._rate(rater, request(before), np.arange(_USERS))
         for world in self.worlds():
             with no_error("rater-prepares", f"prepare() of {self.subject}"):
-                rater.prepare(world.catalog, world.population, world.scale)
+                rater.prepare(world.setting())
             values = self._rate(rater, request(world), np.arange(_USERS)).values
             fresh = self._rate(self.made(world), request(world), np.arange(_USERS)).values
             same = np.array_equal(values, fresh, equal_nan=True)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from emosim_core.components.base import Retrieval
+from emosim_core.components.base import Retrieval, RetrievalRequest
 from emosim_core.errors import PluginError
 from emosim_core.model import History
 from emosim_core.testing.conformance import ComponentConformance, no_error, untouched
 from emosim_core.testing.contract import hold
+from emosim_core.testing.requests import arrays_of, retrieval_request
 from emosim_core.testing.worlds import SmallWorld, columns
 
 _USERS, _SLATE = 12, 3
@@ -26,7 +27,7 @@ class RetrievalConformance(ComponentConformance):
     def test_it_answers_positions_within_each_history(self) -> None:
         for world in self.worlds():
             items, history = _asked(world)
-            answer = self._retrieve(self.make(), items, history, world)
+            answer = self._retrieve(self.make(), _request(items, history, world))
             hold(
                 "retrieval-range",
                 bool(((answer >= -1) & (answer < history.lengths[:, None, None])).all()),
@@ -42,15 +43,15 @@ class RetrievalConformance(ComponentConformance):
         for world in self.worlds():
             history = world.remembered(4, longest=0).history()
             items = np.zeros((4, _SLATE), dtype=np.intp)
-            answer = self._retrieve(self.make(), items, history, world)
+            answer = self._retrieve(self.make(), _request(items, history, world))
             hold("retrieval-range", bool((answer == -1).all()), f"{answer.max(initial=-1)} in an empty history.")
 
     def test_a_user_gets_the_same_alone_as_among_others(self) -> None:
         for world in self.worlds():
             items, history = _asked(world)
-            together = self._retrieve(self.make(), items, history, world)
+            together = self._retrieve(self.make(), _request(items, history, world))
             for row in range(_USERS):
-                alone = self._retrieve(self.make(), items[row : row + 1], history.single(row), world)
+                alone = self._retrieve(self.make(), _request(items[[row]], history.single(row), world, row))
                 hold(
                     "retrieval-alone",
                     _without_padding(alone[0]) == _without_padding(together[row]),
@@ -62,28 +63,26 @@ class RetrievalConformance(ComponentConformance):
         for world in self.worlds():
             items, history = _asked(world)
             strategy = self.make()
-            first = self._retrieve(strategy, items, history, world)
-            self._retrieve(strategy, items, world.remembered(_USERS, seed=1).history(), world)
-            again = self._retrieve(strategy, items, history, world)
-            anew = self._retrieve(self.make(), items, history, world)
+            first = self._retrieve(strategy, _request(items, history, world))
+            self._retrieve(strategy, _request(items, world.remembered(_USERS, seed=1).history(), world))
+            again = self._retrieve(strategy, _request(items, history, world))
+            anew = self._retrieve(self.make(), _request(items, history, world))
             same = np.array_equal(first, again) and np.array_equal(first, anew)
             hold("retrieval-repeats", same, "another answer the second time.")
 
     def test_it_changes_nothing(self) -> None:
         for world in self.worlds():
-            items, history = _asked(world)
-            given = {"the array of items": items, **columns(history), **world.arrays()}
-            with untouched("retrieval-reads", given):
-                self._retrieve(self.make(), items, history, world)
+            asked = _request(*_asked(world), world)
+            with untouched("retrieval-reads", arrays_of(asked) | columns(asked.history) | world.arrays()):
+                self._retrieve(self.make(), asked)
 
-    def _retrieve(
-        self, strategy: Retrieval, items: NDArray[np.intp], history: History, world: SmallWorld
-    ) -> NDArray[np.intp]:
+    def _retrieve(self, strategy: Retrieval, request: RetrievalRequest) -> NDArray[np.intp]:
         with no_error("retrieval-shape", self.subject, {PluginError: "retrieval-range"}):  # what the single form found
-            answer = strategy.retrieve_batch(items, history, world.catalog)
+            answer = strategy.retrieve_batch(request)
         hold("retrieval-shape", isinstance(answer, np.ndarray), f"a {type(answer).__name__}.")
-        shaped = answer.ndim == 3 and answer.shape[:2] == items.shape and answer.dtype.kind == "i"
-        hold("retrieval-shape", shaped, f"{answer.dtype} of the shape {answer.shape} for items of {items.shape}.")
+        shaped = answer.ndim == 3 and answer.shape[:2] == request.items.shape and answer.dtype.kind == "i"
+        found = f"{answer.dtype} of the shape {answer.shape} for items of {request.items.shape}."
+        hold("retrieval-shape", shaped, found)
         return answer
 
 
@@ -91,6 +90,11 @@ def _asked(world: SmallWorld) -> tuple[NDArray[np.intp], History]:
     """Items at hand, shape ``(P, S)``, and what the people remember."""
     items = np.random.default_rng(1).integers(0, len(world.catalog), (_USERS, _SLATE))
     return items, world.remembered(_USERS).history()
+
+
+def _request(items: NDArray[np.intp], history: History, world: SmallWorld, first: int = 0) -> RetrievalRequest:
+    """What is asked of the users from ``first`` on."""
+    return retrieval_request(items, history, world.catalog, world.population, first + np.arange(len(items)))
 
 
 def _without_padding(answer: NDArray[np.intp]) -> list[list[int]]:

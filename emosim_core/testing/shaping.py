@@ -8,17 +8,16 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from emosim_core.components.base import Consumption, RewardShaping
+from emosim_core.components.base import BeginRequest, RewardShaping, ShapingRequest
 from emosim_core.simulation.streams import Stage, Streams
 from emosim_core.testing.conformance import ComponentConformance, no_error, untouched
 from emosim_core.testing.contract import hold
+from emosim_core.testing.requests import arrays_of, shaping_request
 from emosim_core.testing.worlds import SmallWorld
 
 _USERS, _SLATE, _STEPS = 12, 2, 14
 
 _RESERVED = {"interrupted", "max_steps", "out_of_items"}
-
-_ARRAYS = ("rows", "consumed", "ratings", "times", "since", "steps", "traits")
 
 _Moment = tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.intp]]
 """What is answered at once: slots, their rewards (0 where nothing was consumed), their endings."""
@@ -35,11 +34,11 @@ class RewardShapingConformance(ComponentConformance):
     def interface(self) -> type:
         return RewardShaping
 
-    def made(self, size: int) -> RewardShaping:
-        """A new reward shaping that was started for ``size`` slots."""
+    def made(self, size: int, world: SmallWorld) -> RewardShaping:
+        """A new reward shaping that was started for ``size`` slots of a world."""
         shaping: RewardShaping = self.make()
         with no_error("shaping-state", f"start() of {self.subject}"):
-            shaping.start(size)
+            shaping.start(world.shaping_setting(size, _SLATE))
         return shaping
 
     def test_its_end_reasons_are_distinct_texts(self) -> None:
@@ -51,7 +50,7 @@ class RewardShapingConformance(ComponentConformance):
     def test_it_answers_finite_rewards_and_known_end_reasons(self) -> None:
         for world in self.worlds():
             for slate in (1, _SLATE):
-                shaping = self.made(_USERS)
+                shaping = self.made(_USERS, world)
                 for _, _, ends in self._steps(shaping, world, np.arange(_USERS), slate=slate):
                     known = bool(((ends >= 0) & (ends <= len(shaping.end_reasons))).all())
                     hold(
@@ -63,16 +62,16 @@ class RewardShapingConformance(ComponentConformance):
     def test_an_episode_goes_the_same_alone_as_among_others(self) -> None:
         for world in self.worlds():
             users = np.arange(_USERS)
-            together = _by_slot(self._steps(self.made(_USERS), world, users))
+            together = _by_slot(self._steps(self.made(_USERS, world), world, users))
             for user in range(0, _USERS, 5):
-                (alone,) = _by_slot(self._steps(self.made(1), world, np.array([user])))
+                (alone,) = _by_slot(self._steps(self.made(1, world), world, np.array([user])))
                 hold("shaping-alone", alone == together[user], f"person {user}'s session went otherwise alone.")
 
     def test_an_episode_goes_the_same_in_any_slot_and_whenever_others_begin(self) -> None:
         for world in self.worlds():
             users = np.arange(_USERS)
-            expected = _by_slot(self._steps(self.made(_USERS), world, users))
-            moved = _by_slot(self._steps(self.made(_USERS), world, users[::-1], begins=users % 3 * 2))
+            expected = _by_slot(self._steps(self.made(_USERS, world), world, users))
+            moved = _by_slot(self._steps(self.made(_USERS, world), world, users[::-1], begins=users % 3 * 2))
             for user in users.tolist():
                 same = moved[_USERS - 1 - user] == expected[user]
                 found = f"person {user}'s session went otherwise in another slot, with others who begin later."
@@ -80,19 +79,19 @@ class RewardShapingConformance(ComponentConformance):
 
     def test_begin_forgets_what_went_before(self) -> None:
         for world in self.worlds():
-            shaping = self.made(_USERS)
+            shaping = self.made(_USERS, world)
             first, again = (_by_slot(self._steps(shaping, world, np.arange(_USERS))) for _ in range(2))
             hold("shaping-begins", first == again, "a second session in the same slots went otherwise.")
 
     def test_copies_keep_their_own_state(self) -> None:
         for world in self.worlds():
             users = np.arange(_USERS)
-            expected = _by_slot(self._steps(self.made(_USERS), world, users))
+            expected = _by_slot(self._steps(self.made(_USERS, world), world, users))
             made: RewardShaping = self.make()
             one, other = copy.copy(made), copy.copy(made)
             for shaping in (one, other):
                 with no_error("shaping-state", f"start() of {self.subject}"):
-                    shaping.start(_USERS)
+                    shaping.start(world.shaping_setting(_USERS, _SLATE))
             both = zip(self._steps(one, world, users), self._steps(other, world, users[::-1]), strict=True)
             told = _by_slot(moment for moment, _ in both)
             hold("shaping-state", told == expected, "one copy changed what another answers.")
@@ -101,12 +100,14 @@ class RewardShapingConformance(ComponentConformance):
         self._installed()
         users = np.arange(_USERS)
         for world in self.worlds():
-            here, moved = (_by_slot(self._steps(self.made(_USERS), world, users, move=move)) for move in (False, True))
+            here, moved = (
+                _by_slot(self._steps(self.made(_USERS, world), world, users, move=move)) for move in (False, True)
+            )
             hold("plugin-pickles", here == moved, "other rewards or endings after pickling.")
 
     def test_it_changes_nothing(self) -> None:
         for world in self.worlds():
-            for _ in self._steps(self.made(_USERS), world, np.arange(_USERS), watch=True):
+            for _ in self._steps(self.made(_USERS, world), world, np.arange(_USERS), watch=True):
                 pass
 
     def _steps(
@@ -137,11 +138,11 @@ class RewardShapingConformance(ComponentConformance):
             if len(new):
                 streams.begin(new, users[new].tolist(), [0] * len(new))
                 with no_error("shaping-begins", f"begin() of {self.subject}"):
-                    shaping.begin(new)
+                    shaping.begin(BeginRequest(rows=new))
             shaping = self.unpickled(shaping) if move else shaping
             rows = np.flatnonzero((begins <= now) & (now < begins + _STEPS))
             asked = _consumption(world, rows, users[rows], now - begins[rows], slate)
-            given = {f"the array {name}": getattr(asked, name) for name in _ARRAYS} if watch else {}
+            given = arrays_of(asked) | world.arrays() if watch else {}
             with untouched("shaping-reads", given), no_error("shaping-shape", self.subject):
                 rewards, ends = shaping.shape_batch(asked, streams.of(Stage.SHAPE, rows))
             for answer, shape, kinds in ((rewards, asked.ratings.shape, "fiu"), (ends, rows.shape, "i")):
@@ -164,7 +165,7 @@ def _by_slot(moments: Iterable[_Moment]) -> _Told:
 
 def _consumption(
     world: SmallWorld, rows: NDArray[np.intp], users: NDArray[np.intp], steps: NDArray[np.intp], slate: int
-) -> Consumption:
+) -> ShapingRequest:
     """What each person consumes at a step of their session, from 0; a person's own, whoever else is there."""
     shape = (len(users), slate)
     ratings, consumed = np.empty(shape), np.empty(shape, dtype=np.bool_)
@@ -178,4 +179,14 @@ def _consumption(
         since[row] = np.where(times[row] > 1, rng.integers(1, step + 1 if step > 2 else 2, slate), 0)
     times[~consumed] = since[~consumed] = 0
     traits = world.population.traits[users % len(world.population)]
-    return Consumption(rows, consumed, ratings, times, since, steps + 1, traits, world.scale)
+    return shaping_request(
+        ratings,
+        world,
+        rows=rows,
+        users=users,
+        consumed=consumed,
+        times=times,
+        since=since,
+        steps=steps + 1,
+        traits=traits,
+    )

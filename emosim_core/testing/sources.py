@@ -11,7 +11,7 @@ from unittest import SkipTest
 import numpy as np
 
 from emosim_core.errors import ConfigurationError, DataError
-from emosim_core.model import Domain, ItemLoader, LoadedItems, User, UserLoader
+from emosim_core.model import Domain, ItemLoader, LoadedItems, PopulationSetting, User, UserLoader
 from emosim_core.simulation.assembly import item_source
 from emosim_core.testing.conformance import ComponentConformance, no_error, registry
 from emosim_core.testing.contract import hold
@@ -120,7 +120,7 @@ class UserLoaderConformance(_SourceConformance):
     def load(self) -> Any:
         with no_error("users-type", f"load() of {self.subject}"):
             loader: UserLoader = self.make()
-            loader.categories = self._categories()
+            loader.prepare(PopulationSetting(categories=self._categories()))
             return loader.load()
 
     def _categories(self) -> Sequence[str]:

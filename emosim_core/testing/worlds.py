@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emosim_core.components.base import Draws
+from emosim_core.components.base import Draws, ShapingSetting, WorldSetting
 from emosim_core.model import Catalog, Emotion, History, Item, Memory, Population, RatingScale, User, Words
 from emosim_core.simulation.streams import Stage, Streams
 
@@ -44,6 +44,16 @@ class SmallWorld:
         mine = Catalog(catalog.items, catalog.scale, embedding_name=catalog.embedding_name)
         mine.embeddings = catalog.embeddings.copy()
         return SmallWorld(mine, Population(self.population.users), self.scale, self.words)
+
+    def setting(self, slate: int = 1) -> WorldSetting:
+        """What components are prepared with."""
+        return WorldSetting(
+            catalog=self.catalog, population=self.population, scale=self.scale, words=self.words, slate=slate
+        )
+
+    def shaping_setting(self, batch_size: int, slate: int = 1) -> ShapingSetting:
+        """What a reward shaping is started with."""
+        return ShapingSetting(**vars(self.setting(slate)), batch_size=batch_size)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What components read of the items and people, by name; nobody may write to it."""

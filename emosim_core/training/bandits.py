@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from emosim_core.components.base import Draws, Observations
+from emosim_core.components.base import BeginRequest, Draws, PolicySetting, RecommendationOutcome, RecommendationRequest
 from emosim_core.components.policies import ScoredPolicy
-from emosim_core.model import Catalog
 from emosim_core.training.logs import Interactions, one_or_several, read_logs
 
 _DECIMALS = 9
@@ -93,8 +92,9 @@ class _LinearBandit(ScoredPolicy):
     def __init__(self, options: BanditOptions) -> None:
         self.options = options
 
-    def start(self, catalog: Catalog, slate: int, batch_size: int) -> None:
-        super().start(catalog, slate, batch_size)
+    def start(self, setting: PolicySetting) -> None:
+        super().start(setting)
+        catalog = setting.catalog
         self._public = (catalog.public_ratings - catalog.scale.low) / catalog.scale.span - 0.5
         self._share = catalog.categories / np.sqrt(np.maximum(catalog.categories.sum(axis=1), 1))[:, None]
         counts = np.log1p(catalog.public_counts)
@@ -104,7 +104,7 @@ class _LinearBandit(ScoredPolicy):
         self._gram, self._pull = self.options.ridge * np.eye(width), np.zeros(width)
         if self.options.logs:
             self._warm_up(read_logs(self.options.logs, catalog, self.users))
-        self._empty(batch_size)
+        self._empty(setting.batch_size)
         self._solve()
 
     def _empty(self, batch_size: int) -> None:
@@ -114,31 +114,25 @@ class _LinearBandit(ScoredPolicy):
         self._seen = np.zeros((batch_size, len(catalog)))
         self._offered = np.zeros((batch_size, self.slate, self._item_x.shape[1] + _EPISODE_FEATURES))
 
-    def begin(self, rows: NDArray[np.intp], draws: Draws) -> None:
-        super().begin(rows, draws)
-        self._above[rows], self._seen[rows] = 0.0, 0.0
+    def begin(self, request: BeginRequest, draws: Draws) -> None:
+        super().begin(request, draws)
+        self._above[request.rows], self._seen[request.rows] = 0.0, 0.0
 
     def estimates(self, rows: NDArray[np.intp], episode_x: NDArray[np.float64], draws: Draws) -> NDArray[np.float64]:
         """The score of each item, from the features that depend on the session, ``(R, N, F)``; shape ``(R, N)``."""
         raise NotImplementedError
 
-    def recommend_batch(self, rows: NDArray[np.intp], observations: Observations, draws: Draws) -> NDArray[np.intp]:
-        everything = np.arange(len(self.catalog))
-        episode_x = self._episode_x(self._likings(rows), observations["traits"], everything)
+    def recommend_batch(self, request: RecommendationRequest, draws: Draws) -> NDArray[np.intp]:
+        rows, everything = request.rows, np.arange(len(self.catalog))
+        episode_x = self._episode_x(self._likings(rows), request.observations["traits"], everything)
         actions = self.pick(rows, np.round(self.estimates(rows, episode_x, draws), _DECIMALS))
         here = np.arange(len(rows))[:, None]
         offered = [self._item_x[actions], episode_x[here, actions]]
         self._offered[rows] = np.concatenate(offered, axis=2)
         return actions
 
-    def learn(
-        self,
-        rows: NDArray[np.intp],
-        actions: NDArray[np.intp],
-        ratings: NDArray[np.float64],
-        rewards: NDArray[np.float64],
-        ended: NDArray[np.bool_],
-    ) -> None:
+    def learn(self, outcome: RecommendationOutcome) -> None:
+        rows, actions, ratings = outcome.rows, outcome.actions, outcome.ratings
         r, place = np.nonzero(~np.isnan(ratings))
         self._take(self._offered[rows[r], place], ratings[r, place])
         self._remember(rows[r], actions[r, place], ratings[r, place])

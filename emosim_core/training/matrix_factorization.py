@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from emosim_core.model import Catalog
+from emosim_core.components.base import PolicySetting
 from emosim_core.training.logs import LogOptions
 from emosim_core.training.profiles import ProfilePolicy
 
@@ -71,11 +71,11 @@ class MatrixFactorization(ProfilePolicy):
             "random_state": 0,
         }
 
-    def start(self, catalog: Catalog, slate: int, batch_size: int) -> None:
-        super().start(catalog, slate, batch_size)
+    def start(self, setting: PolicySetting) -> None:
+        super().start(setting)
         width = self._x.shape[1]
-        self._gram = np.zeros((batch_size, width, width))
-        self._pull = np.zeros((batch_size, width))
+        self._gram = np.zeros((setting.batch_size, width, width))
+        self._pull = np.zeros((setting.batch_size, width))
 
     def fit(self) -> None:
         table, inner = self.trainset()
@@ -149,10 +149,10 @@ class SVDpp(MatrixFactorization):
         sums /= np.sqrt(np.bincount(users))[:, None]
         return np.column_stack([np.zeros(len(sums)), sums])
 
-    def start(self, catalog: Catalog, slate: int, batch_size: int) -> None:
-        super().start(catalog, slate, batch_size)
-        self._sums = np.zeros((batch_size, self.options.factors))
-        self._counts = np.zeros(batch_size)
+    def start(self, setting: PolicySetting) -> None:
+        super().start(setting)
+        self._sums = np.zeros((setting.batch_size, self.options.factors))
+        self._counts = np.zeros(setting.batch_size)
 
     def meet(self, rows: NDArray[np.intp]) -> None:
         super().meet(rows)

@@ -7,10 +7,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emosim_core.components.base import Draws, Observations
+from emosim_core.components.base import (
+    BeginRequest,
+    Draws,
+    Observations,
+    PolicySetting,
+    RecommendationOutcome,
+    RecommendationRequest,
+)
 from emosim_core.components.policies import ScoredPolicy
 from emosim_core.errors import MissingDependencyError
-from emosim_core.model import Catalog
 from emosim_core.training.logs import INSTALL_TRAIN, Interactions, LogOptions, read_logs
 
 _DECIMALS = 9
@@ -35,8 +41,9 @@ class ProfilePolicy(ScoredPolicy):
     ratings: NDArray[np.float64]
     rated: NDArray[np.bool_]
 
-    def start(self, catalog: Catalog, slate: int, batch_size: int) -> None:
-        super().start(catalog, slate, batch_size)
+    def start(self, setting: PolicySetting) -> None:
+        super().start(setting)
+        catalog, batch_size = setting.catalog, setting.batch_size
         self.logs = read_logs(self.options.logs, catalog, self.users)
         self.ratings = np.zeros((batch_size, len(catalog)))
         self.rated = np.zeros((batch_size, len(catalog)), dtype=np.bool_)
@@ -81,22 +88,16 @@ class ProfilePolicy(ScoredPolicy):
     def meet(self, rows: NDArray[np.intp]) -> None:
         """Profiles of the slots ``rows`` are empty again."""
 
-    def begin(self, rows: NDArray[np.intp], draws: Draws) -> None:
-        super().begin(rows, draws)
-        self._unmet[rows] = True
+    def begin(self, request: BeginRequest, draws: Draws) -> None:
+        super().begin(request, draws)
+        self._unmet[request.rows] = True
 
-    def recommend_batch(self, rows: NDArray[np.intp], observations: Observations, draws: Draws) -> NDArray[np.intp]:
-        self._look(rows, observations)
-        return self.pick(rows, np.round(self.scores(rows), _DECIMALS))
+    def recommend_batch(self, request: RecommendationRequest, draws: Draws) -> NDArray[np.intp]:
+        self._look(request.rows, request.observations)
+        return self.pick(request.rows, np.round(self.scores(request.rows), _DECIMALS))
 
-    def learn(
-        self,
-        rows: NDArray[np.intp],
-        actions: NDArray[np.intp],
-        ratings: NDArray[np.float64],
-        rewards: NDArray[np.float64],
-        ended: NDArray[np.bool_],
-    ) -> None:
+    def learn(self, outcome: RecommendationOutcome) -> None:
+        rows, actions, ratings = outcome.rows, outcome.actions, outcome.ratings
         r, place = np.nonzero(~np.isnan(ratings))
         self._tell(rows[r], actions[r, place], ratings[r, place])
 

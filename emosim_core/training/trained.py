@@ -6,10 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from emosim_core.components.base import Draws, Observations
+from emosim_core.components.base import Draws, PolicySetting, RecommendationRequest
 from emosim_core.components.policies import ScoredPolicy
 from emosim_core.errors import ConfigurationError
-from emosim_core.model import Catalog
 from emosim_core.training.recommender import load_recommender
 
 
@@ -33,8 +32,9 @@ class Trained(ScoredPolicy):
         self.history_length = self.recommender.options.history_length
         self._path = options.path
 
-    def start(self, catalog: Catalog, slate: int, batch_size: int) -> None:
-        super().start(catalog, slate, batch_size)
+    def start(self, setting: PolicySetting) -> None:
+        super().start(setting)
+        catalog = setting.catalog
         told = self.recommender
         if told.items != [item.id for item in catalog.items]:
             raise ConfigurationError(
@@ -44,7 +44,8 @@ class Trained(ScoredPolicy):
         index = {user: number for number, user in enumerate(told.users)}
         self._users = np.array([index.get(user, -1) for user in self.users], dtype=np.intp)
 
-    def recommend_batch(self, rows: NDArray[np.intp], observations: Observations, draws: Draws) -> NDArray[np.intp]:
+    def recommend_batch(self, request: RecommendationRequest, draws: Draws) -> NDArray[np.intp]:
+        observations = request.observations
         length = observations["history_items"].shape[1]
         if length < self.history_length:
             raise ConfigurationError(
@@ -57,5 +58,5 @@ class Trained(ScoredPolicy):
             key: values[:, : self.history_length] if key.startswith("history_") else values
             for key, values in observations.items()
         }
-        seen.update(user=known, consumed=self._recommended[rows])
-        return self.pick(rows, self.recommender.scores(seen).astype(np.float64))
+        seen.update(user=known, consumed=self._recommended[request.rows])
+        return self.pick(request.rows, self.recommender.scores(seen).astype(np.float64))

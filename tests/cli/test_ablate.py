@@ -116,7 +116,7 @@ class Grudge(Study):
 
 @hookimpl
 def emosim_studies():
-    yield Component("study", "grudge", "Whether a bad rating is remembered.", "emosim_grudge:Grudge")
+    yield Component("grudge", "Whether a bad rating is remembered.", "emosim_grudge:Grudge")
 """
 
 
@@ -161,15 +161,15 @@ class Some(UserLoader):
 
 @hookimpl
 def emosim_domains():
-    yield Component("domain", "stones", "Stones.", "emosim_stones:domain")
+    yield Component("stones", "Stones.", "emosim_stones:domain")
 
 @hookimpl
 def emosim_item_loaders():
-    yield Component("item_loader", "few", "Nine.", "emosim_stones:Few", domain="stones")
+    yield Component("few", "Nine.", "emosim_stones:Few", domain="stones")
 
 @hookimpl
 def emosim_user_loaders():
-    yield Component("user_loader", "some", "Five.", "emosim_stones:Some", domain="stones")
+    yield Component("some", "Five.", "emosim_stones:Some", domain="stones")
 """
 
 

@@ -59,7 +59,7 @@ def test_texts_of_a_plugin_are_shown_as_they_are(quick: Any, install: Any) -> No
 
         @hookimpl
         def emosim_policies():
-            yield Component("policy", "odd", "In [red]brackets[/red].", "nowhere:Thing")
+            yield Component("odd", "In [red]brackets[/red].", "nowhere:Thing")
         """,
     )
     install("loud", "raise RuntimeError('[red]no[/red]')")

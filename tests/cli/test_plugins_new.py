@@ -129,8 +129,8 @@ def test_what_is_written_is_filled_and_well_kept(tmp_path: Path, kind: str, name
     project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert project["name"] == f"emosim-{name.replace('_', '-')}"
     assert project["dependencies"][0] == "emosim-core>=0.1,<0.2"
-    assert project["entry-points"]["emosim"] == {name: f"{module}.plugin"}
-    assert project["entry-points"].get("emosim.domains", {}) == ({name: f"{module}.plugin"} if kind == "domain" else {})
+    group = "emosim.domains" if kind == "domain" else "emosim"
+    assert project["entry-points"] == {group: {name: f"{module}.plugin"}}
     sources = "".join(path.read_text(encoding="utf-8") for path in (folder / module).glob("*.py"))
     needed = {text.partition(">")[0] for text in project["dependencies"]} - {"emosim-core"}
     assert needed == {one for one in ("numpy", "pydantic") if re.search(rf"^(from|import) {one}\b", sources, re.M)}
@@ -284,7 +284,7 @@ def test_a_name_that_is_taken_is_refused(
         @hookimpl
         def emosim_llm_backends():
             options = "emosim_core.loading:CsvUsersOptions"
-            yield Component("llm_backend", "talker", "Talks.", "no:One", options, value="model", prefixes=("talk-",))
+            yield Component("talker", "Talks.", "no:One", options=options, value="model", prefixes=("talk-",))
         """,
     )
     told = quick("plugins", "new", name, "--kind", kind, status=2).err

@@ -276,7 +276,7 @@ STRANGERS = """
 
     @hookimpl
     def emosim_user_loaders():
-        yield Component("user_loader", "strangers", "Strange people.", f"{__name__}:Strangers", f"{__name__}:Options")
+        yield Component("strangers", "Strange people.", f"{__name__}:Strangers", options=f"{__name__}:Options")
 """
 
 

@@ -12,6 +12,7 @@ from emosim_core.components.attributes import AttributeRetrieval
 from emosim_core.components.retrieval import CountOptions
 from emosim_core.errors import ConfigurationError
 from emosim_core.model import Catalog, Item, Memory, RatingScale
+from emosim_core.testing import retrieval_request
 
 SCALE = RatingScale(low=1, high=5)
 NAMES = ("Ada", "Bo", "Cy", "Di", "Ed")
@@ -111,7 +112,9 @@ def test_it_equals_the_formula(limit: int, strategy: type[AttributeRetrieval], m
             return (sorted(last, key=lambda at: (-alike[at], -at)) + [-1] * k)[:k]
 
         history = remember(histories, len(songs)).history()
-        answer = strategy(CountOptions(k=k)).retrieve_batch(np.array(items), history, Catalog(songs, SCALE))
+        answer = strategy(CountOptions(k=k)).retrieve_batch(
+            retrieval_request(np.array(items), history, Catalog(songs, SCALE))
+        )
         assert answer.tolist() == [
             [expected(item, history) for item in slate] for slate, history in zip(items, histories, strict=True)
         ]
@@ -144,7 +147,9 @@ def test_both_ways_to_compare_agree_on_real_sized_tables(monkeypatch: pytest.Mon
 
 def test_an_empty_history_gives_nothing() -> None:
     catalog = Catalog([Song(id="a", title="A")], SCALE)
-    answer = OfFour().retrieve_batch(np.zeros((2, 3), dtype=np.intp), Memory(2, 1).history(), catalog)
+    answer = OfFour().retrieve_batch(
+        retrieval_request(np.zeros((2, 3), dtype=np.intp), Memory(2, 1).history(), catalog)
+    )
     assert answer.shape == (2, 3, 3)
     assert (answer == -1).all()
 

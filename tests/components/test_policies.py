@@ -11,7 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emosim_core.components.base import Draws, Policy
+from emosim_core.components.base import (
+    BeginRequest,
+    Draws,
+    Policy,
+    PolicySetting,
+    RecommendationOutcome,
+    RecommendationRequest,
+)
 from emosim_core.components.policies import (
     EpsilonGreedy,
     EpsilonGreedyOptions,
@@ -61,13 +68,17 @@ MAKERS: dict[str, Callable[[], Policy]] = {
 
 def recommendations(policy: Policy, rows: np.ndarray, source: Draws, steps: int) -> Iterator[np.ndarray]:
     for _ in range(steps):
-        actions = policy.recommend_batch(rows, seen(len(rows), [0], [9.0]), source)
+        actions = policy.recommend_batch(
+            RecommendationRequest(rows=rows, observations=seen(len(rows), [0], [9.0])), source
+        )
         policy.learn(
-            rows,
-            actions[actions[:, 0] >= 0],
-            np.full(actions[actions[:, 0] >= 0].shape, 6.0),
-            np.zeros(len(rows)),
-            np.zeros(len(rows), dtype=bool),
+            RecommendationOutcome(
+                rows=rows,
+                actions=actions[actions[:, 0] >= 0],
+                ratings=np.full(actions[actions[:, 0] >= 0].shape, 6.0),
+                rewards=np.zeros(len(rows)),
+                ended=np.zeros(len(rows), dtype=bool),
+            )
         )
         yield actions
 
@@ -80,9 +91,9 @@ def test_no_policy_proposes_an_item_twice_in_an_episode_and_each_says_when_it_ha
 ) -> None:
     catalog, rows = small_catalog(count), np.arange(3)
     policy, source = MAKERS[name](), draws(3, seed)
-    policy.start(catalog, slate, 3)
+    policy.start(PolicySetting(catalog=catalog, slate=slate, batch_size=3))
     for _ in range(2):  # two sessions
-        policy.begin(rows, source)
+        policy.begin(BeginRequest(rows=rows), source)
         told = list(recommendations(policy, rows, source, count // slate + 2))
         for row in range(3):
             recommended = [item for actions in told[: count // slate] for item in actions[row].tolist()]
@@ -96,11 +107,11 @@ def test_no_policy_proposes_an_item_twice_in_an_episode_and_each_says_when_it_ha
 @pytest.mark.parametrize("name", MAKERS)
 def test_a_new_episode_in_one_slot_does_not_disturb_the_others(draws: MakeDraws, name: str) -> None:
     policy, source = MAKERS[name](), draws(2)
-    policy.start(small_catalog(), 1, 2)
+    policy.start(PolicySetting(catalog=small_catalog(), slate=1, batch_size=2))
     rows = np.arange(2)
-    policy.begin(rows, source)
+    policy.begin(BeginRequest(rows=rows), source)
     first = next(recommendations(policy, rows, source, 1))
-    policy.begin(np.array([0]), draws(1))
+    policy.begin(BeginRequest(rows=np.array([0])), draws(1))
     rest = [actions[1, 0] for actions in recommendations(policy, rows, source, 8)]
     assert sorted([first[1, 0], *rest[:7]]) == list(range(8))
     assert rest[7] == -1
@@ -120,9 +131,13 @@ def test_top_rated_proposes_the_best_public_ratings_and_the_more_rated_one_of_eq
 
 def order(policy: Policy, draws: MakeDraws, slate: int) -> list[int]:
     row, source = np.array([0]), draws(1)
-    policy.start(small_catalog(), slate, 1)
-    policy.begin(row, source)
-    return [item for _ in range(8 // slate) for item in policy.recommend_batch(row, seen(1), source)[0].tolist()]
+    policy.start(PolicySetting(catalog=small_catalog(), slate=slate, batch_size=1))
+    policy.begin(BeginRequest(rows=row), source)
+    return [
+        item
+        for _ in range(8 // slate)
+        for item in policy.recommend_batch(RecommendationRequest(rows=row, observations=seen(1)), source)[0].tolist()
+    ]
 
 
 def test_films_come_in_the_order_of_their_public(draws: MakeDraws) -> None:
@@ -133,9 +148,11 @@ def test_films_come_in_the_order_of_their_public(draws: MakeDraws) -> None:
         (Popular(), world.public_counts, world.public_ratings),
         (TopRated(), world.public_ratings, world.public_counts),
     ):
-        policy.start(world, len(world), 1)
-        policy.begin(np.array([0]), draws(1))
-        ranked = policy.recommend_batch(np.array([0]), seen(1), draws(1))[0].tolist()
+        policy.start(PolicySetting(catalog=world, slate=len(world), batch_size=1))
+        policy.begin(BeginRequest(rows=np.array([0])), draws(1))
+        ranked = policy.recommend_batch(RecommendationRequest(rows=np.array([0]), observations=seen(1)), draws(1))[
+            0
+        ].tolist()
         keys = [(-first[item], -second[item], item) for item in ranked]
         assert keys == sorted(keys)
         assert len(keys) == len(world)
@@ -147,9 +164,9 @@ def test_films_come_in_the_order_of_their_public(draws: MakeDraws) -> None:
 def test_every_order_of_random_is_as_likely(draws: MakeDraws) -> None:
     users = 6000
     policy, rows, source = RandomPolicy(), np.arange(users), draws(users)
-    policy.start(small_catalog(3), 3, users)
-    policy.begin(rows, source)
-    orders = policy.recommend_batch(rows, seen(users), source)
+    policy.start(PolicySetting(catalog=small_catalog(3), slate=3, batch_size=users))
+    policy.begin(BeginRequest(rows=rows), source)
+    orders = policy.recommend_batch(RecommendationRequest(rows=rows, observations=seen(users)), source)
     counts = [int((orders == one).all(axis=1).sum()) for one in ([0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1])]
     assert np.array(counts) / users == pytest.approx(np.full(5, 1 / 6), abs=0.02)
 
@@ -159,9 +176,16 @@ def test_a_seed_repeats_what_is_recommended_whoever_sits_beside(draws: MakeDraws
     told = []
     for rows in (1, 4):
         policy, source = MAKERS[name](), draws(rows, 7)
-        policy.start(small_catalog(), 2, rows)
-        policy.begin(np.arange(rows), source)
-        told.append([policy.recommend_batch(np.arange(rows), seen(rows), source)[0].tolist() for _ in range(4)])
+        policy.start(PolicySetting(catalog=small_catalog(), slate=2, batch_size=rows))
+        policy.begin(BeginRequest(rows=np.arange(rows)), source)
+        told.append(
+            [
+                policy.recommend_batch(RecommendationRequest(rows=np.arange(rows), observations=seen(rows)), source)[
+                    0
+                ].tolist()
+                for _ in range(4)
+            ]
+        )
     assert told[0] == told[1]
 
 
@@ -179,10 +203,12 @@ def test_similar_to_liked_scores_the_mean_cosine_weighted_by_what_was_rated_abov
 ) -> None:
     catalog = small_catalog(seed=seed)
     policy = SimilarToLiked(SimilarOptions(liked_from=liked_from))
-    policy.start(catalog, 8, 1)
-    policy.begin(np.array([0]), draws(1))
+    policy.start(PolicySetting(catalog=catalog, slate=8, batch_size=1))
+    policy.begin(BeginRequest(rows=np.array([0])), draws(1))
     ratings = [float(rating) for _, rating in past]
-    ranked = policy.recommend_batch(np.array([0]), seen(1, [item for item, _ in past], ratings), draws(1))[0]
+    ranked = policy.recommend_batch(
+        RecommendationRequest(rows=np.array([0]), observations=seen(1, [item for item, _ in past], ratings)), draws(1)
+    )[0]
     cosines = catalog.embeddings.astype(float) @ catalog.embeddings.astype(float).T
     public = catalog.public_ratings
     scores = []
@@ -199,24 +225,32 @@ def test_what_the_mask_hides_does_not_count(draws: MakeDraws) -> None:
     told = []
     for items in ([3], [3, 6, 6]):
         policy = SimilarToLiked(SimilarOptions())
-        policy.start(small_catalog(), 8, 1)
-        policy.begin(np.array([0]), draws(1))
+        policy.start(PolicySetting(catalog=small_catalog(), slate=8, batch_size=1))
+        policy.begin(BeginRequest(rows=np.array([0])), draws(1))
         observation = seen(1, items, [10.0] * len(items))
         observation["history_mask"][:, 1:] = 0
-        told.append(policy.recommend_batch(np.array([0]), observation, draws(1)).tolist())
+        told.append(
+            policy.recommend_batch(
+                RecommendationRequest(rows=np.array([0]), observations=observation), draws(1)
+            ).tolist()
+        )
     assert told[0] == told[1]
 
 
 def learned(policy: Policy, draws: MakeDraws, rewards: dict[int, float], episodes: int) -> list[int]:
     """The first proposal of each session, to people who rate items as told and all others 3."""
     row, source, first = np.array([0]), draws(1, 3), []
-    policy.start(small_catalog(), 1, 1)
+    policy.start(PolicySetting(catalog=small_catalog(), slate=1, batch_size=1))
     for _ in range(episodes):
-        policy.begin(row, source)
-        action = policy.recommend_batch(row, seen(1), source)
+        policy.begin(BeginRequest(rows=row), source)
+        action = policy.recommend_batch(RecommendationRequest(rows=row, observations=seen(1)), source)
         first.append(int(action[0, 0]))
         rating = np.array([[rewards.get(first[-1], 3.0)]])
-        policy.learn(row, action, rating, rating[:, 0], np.array([True]))
+        policy.learn(
+            RecommendationOutcome(
+                rows=row, actions=action, ratings=rating, rewards=rating[:, 0], ended=np.array([True])
+            )
+        )
     return first
 
 
@@ -241,9 +275,9 @@ def test_epsilon_greedy_without_exploration_follows_means_that_begin_at_the_publ
 def test_epsilon_is_how_often_a_random_item_is_recommended(draws: MakeDraws) -> None:
     users = 8000
     policy, rows, source = EpsilonGreedy(EpsilonGreedyOptions(epsilon=0.4)), np.arange(users), draws(users)
-    policy.start(small_catalog(), 1, users)
-    policy.begin(rows, source)
-    actions = policy.recommend_batch(rows, seen(users), source)[:, 0]
+    policy.start(PolicySetting(catalog=small_catalog(), slate=1, batch_size=users))
+    policy.begin(BeginRequest(rows=rows), source)
+    actions = policy.recommend_batch(RecommendationRequest(rows=rows, observations=seen(users)), source)[:, 0]
     shares = np.bincount(actions, minlength=8) / users
     assert shares[1] == pytest.approx(0.6 + 0.4 / 8, abs=0.02)
     assert np.delete(shares, 1) == pytest.approx(np.full(7, 0.05), abs=0.012)
@@ -251,12 +285,20 @@ def test_epsilon_is_how_often_a_random_item_is_recommended(draws: MakeDraws) -> 
 
 def test_epsilon_greedy_learns_nothing_from_what_was_not_consumed(draws: MakeDraws) -> None:
     policy, row = EpsilonGreedy(EpsilonGreedyOptions(epsilon=0.0)), np.array([0])
-    policy.start(small_catalog(), 2, 1)
+    policy.start(PolicySetting(catalog=small_catalog(), slate=2, batch_size=1))
     for _ in range(5):
-        policy.begin(row, draws(1))
-        actions = policy.recommend_batch(row, seen(1), draws(1))
+        policy.begin(BeginRequest(rows=row), draws(1))
+        actions = policy.recommend_batch(RecommendationRequest(rows=row, observations=seen(1)), draws(1))
         assert actions.tolist() == [[1, 4]]
-        policy.learn(row, actions, np.array([[np.nan, 9.0]]), np.array([9.0]), np.array([False]))
+        policy.learn(
+            RecommendationOutcome(
+                rows=row,
+                actions=actions,
+                ratings=np.array([[np.nan, 9.0]]),
+                rewards=np.array([9.0]),
+                ended=np.array([False]),
+            )
+        )
 
 
 # ------------------------------------------------------------------------------------------ replay
@@ -266,10 +308,13 @@ def test_replay_proposes_the_items_of_a_file_and_then_none(draws: MakeDraws, tmp
     file = tmp_path / "items.csv"
     file.write_text("note,item\nfirst,i4\n,i1\n,i7\n,i0\n,i2\n")
     policy, row = Replay(ReplayOptions(file=str(file))), np.array([0])
-    policy.start(small_catalog(), 2, 1)
+    policy.start(PolicySetting(catalog=small_catalog(), slate=2, batch_size=1))
     for _ in range(2):
-        policy.begin(row, draws(1))
-        told = [policy.recommend_batch(row, seen(1), draws(1)).tolist() for _ in range(4)]
+        policy.begin(BeginRequest(rows=row), draws(1))
+        told = [
+            policy.recommend_batch(RecommendationRequest(rows=row, observations=seen(1)), draws(1)).tolist()
+            for _ in range(4)
+        ]
         assert told == [[[4, 1]], [[7, 0]], [[-1, -1]], [[-1, -1]]]
 
 
@@ -286,7 +331,7 @@ def test_replay_of_a_file_that_makes_no_sense_is_refused(tmp_path: Path, text: s
     file = tmp_path / "items.csv"
     file.write_text(text)
     with pytest.raises(DataError, match=message):
-        Replay(ReplayOptions(file=str(file))).start(small_catalog(), 1, 1)
+        Replay(ReplayOptions(file=str(file))).start(PolicySetting(catalog=small_catalog(), slate=1, batch_size=1))
 
 
 # ------------------------------------------------------------------------------------- single form
@@ -299,11 +344,13 @@ def test_the_single_form_of_a_third_party_proposes_for_a_batch(draws: MakeDraws)
             return [] if last == 0 else [last - 1, int(rng.integers(8))]
 
     policy = LastButOne()
-    policy.start(small_catalog(), 2, 3)
+    policy.start(PolicySetting(catalog=small_catalog(), slate=2, batch_size=3))
     observation = seen(3, [5], [6.0])
     observation["history_items"][1, 0] = 0
-    together = policy.recommend_batch(np.arange(3), observation, draws(3, 4))
-    alone = policy.recommend_batch(np.array([2]), seen(1, [5], [6.0]), draws(1, 6))
+    together = policy.recommend_batch(RecommendationRequest(rows=np.arange(3), observations=observation), draws(3, 4))
+    alone = policy.recommend_batch(
+        RecommendationRequest(rows=np.array([2]), observations=seen(1, [5], [6.0])), draws(1, 6)
+    )
     assert together[:, 0].tolist() == [4, -1, 4]
     assert together[1].tolist() == [-1, -1]
     assert together[2].tolist() == alone[0].tolist()

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emosim_core.components.base import Retrieval
+from emosim_core.components.base import Retrieval, RetrievalSituation
 from emosim_core.components.retrieval import (
     BestWorst,
     CountOptions,
@@ -21,6 +21,7 @@ from emosim_core.components.retrieval import (
     NoRetrieval,
 )
 from emosim_core.model import Catalog, Emotion, Interaction, Item, Memory, RatingScale
+from emosim_core.testing import retrieval_request
 
 SCALE = RatingScale(low=1, high=10)
 ITEMS = 12
@@ -98,11 +99,11 @@ def test_strategies_equal_their_formulas_in_batches_of_ragged_histories(
         ),
     ]
     for strategy, reference in cases:
-        answer = strategy.retrieve_batch(items, view, world)
+        answer = strategy.retrieve_batch(retrieval_request(items, view, world))
         assert answer.shape[:2] == items.shape
         for row in range(len(histories)):
             past = view.interactions(row)
-            alone = strategy.retrieve_batch(items[row : row + 1], view.single(row), world)
+            alone = strategy.retrieve_batch(retrieval_request(items[row : row + 1], view.single(row), world))
             for place, item in enumerate(items[row].tolist()):
                 expected = reference(item, past)
                 for found in (answer[row, place], alone[0, place]):
@@ -119,7 +120,7 @@ def test_now_is_the_most_recent_interaction_by_time_also_when_an_item_repeats() 
         ratings = np.array([rating])
         memory.append(np.array([0]), np.array([item]), ratings, emotion.code(ratings))
     options = DecayEmotionOptions(k=3, time_decay=0.0)
-    positions = DecayEmotion(options).retrieve_batch(np.array([[2]]), memory.history(), world)
+    positions = DecayEmotion(options).retrieve_batch(retrieval_request(np.array([[2]]), memory.history(), world))
     assert positions.tolist() == [[[3, 1, 2]]]
 
 
@@ -129,18 +130,20 @@ def test_a_negative_cosine_never_ranks_an_old_memory_above_a_fresh_one() -> None
     memory = Memory(1, 3)
     for item in (1, 2):
         memory.append(np.array([0]), np.array([item]), np.array([9.0]), np.array([8]))
-    positions = DecayEmotion(DecayEmotionOptions()).retrieve_batch(np.array([[0]]), memory.history(), world)
+    positions = DecayEmotion(DecayEmotionOptions()).retrieve_batch(
+        retrieval_request(np.array([[0]]), memory.history(), world)
+    )
     assert positions.tolist() == [[[1, 0, -1]]]
 
 
 @pytest.mark.parametrize("k", [1, 3])
 def test_the_single_form_of_a_third_party_answers_for_a_batch(k: int) -> None:
     class Oldest(Retrieval):
-        def retrieve(self, item: int, history: list[Interaction], catalog: Catalog) -> list[int]:  # type: ignore[override]
-            return list(range(min(k, len(history))))
+        def retrieve(self, situation: RetrievalSituation) -> list[int]:
+            return list(range(min(k, len(situation.history))))
 
     memory = filled([[(1, 5)], [], [(1, 5), (2, 5), (3, 5)]])
-    answer = Oldest().retrieve_batch(np.array([[0], [0], [0]]), memory.history(), catalog(0))
+    answer = Oldest().retrieve_batch(retrieval_request(np.array([[0], [0], [0]]), memory.history(), catalog(0)))
     assert [[p for p in row[0] if p >= 0] for row in answer.tolist()] == [[0], [], list(range(k))]
 
 
@@ -159,7 +162,7 @@ def test_decay_emotion_keeps_to_its_formula_with_any_options_and_over_long_histo
     view = memory.history()
     options = DecayEmotionOptions(k=k, time_decay=time_decay, emotion_bonus=bonus, consider_arousal=arousal)
     items = np.tile(np.arange(ITEMS), (len(histories), 1))
-    answer = DecayEmotion(options).retrieve_batch(items, view, world)
+    answer = DecayEmotion(options).retrieve_batch(retrieval_request(items, view, world))
     assert answer.shape == (len(histories), ITEMS, k)
     for row in range(len(histories)):
         history = view.interactions(row)
@@ -193,13 +196,13 @@ def test_a_k_beyond_the_history_gives_all_there_is_and_nobody_without_a_history_
 ) -> None:
     histories = [[(1, 5), (2, 6), (1, 7)], []]
     world, view = catalog(0), filled(histories).history()
-    answer = strategy(CountOptions(k=50)).retrieve_batch(np.array([[3, 4], [3, 4]]), view, world)
+    answer = strategy(CountOptions(k=50)).retrieve_batch(retrieval_request(np.array([[3, 4], [3, 4]]), view, world))
     assert answer.shape[2] in (2, 50)
     for place in range(2):
         assert sorted(p for p in answer[0, place].tolist() if p >= 0) == [1, 2]
     assert (answer[1] == -1).all()
     nobody = filled([[], []]).history()
-    answer = strategy(CountOptions(k=2)).retrieve_batch(np.array([[3, 4], [3, 4]]), nobody, world)
+    answer = strategy(CountOptions(k=2)).retrieve_batch(retrieval_request(np.array([[3, 4], [3, 4]]), nobody, world))
     assert answer.shape == (2, 2, 2)
     assert (answer == -1).all()
 
@@ -208,36 +211,44 @@ def test_ties_go_to_the_more_recent_interaction() -> None:
     world = Catalog([Item(id=str(i), title=str(i)) for i in range(ITEMS)], SCALE, np.ones((ITEMS, 2), np.float32))
     view = filled([[(1, 5), (2, 5), (3, 5), (1, 5)]]).history()
     for strategy in (MostSimilar(CountOptions(k=3)), DecayEmotion(DecayEmotionOptions(k=3, time_decay=0))):
-        assert strategy.retrieve_batch(np.array([[0]]), view, world).tolist() == [[[3, 2, 1]]]
-        assert strategy.retrieve_batch(np.array([[0, 7]]), view, world).tolist() == [[[3, 2, 1], [3, 2, 1]]]
-    assert BestWorst().retrieve_batch(np.array([[0]]), view, world).tolist() == [[[3, -1]]]
+        assert strategy.retrieve_batch(retrieval_request(np.array([[0]]), view, world)).tolist() == [[[3, 2, 1]]]
+        assert strategy.retrieve_batch(retrieval_request(np.array([[0, 7]]), view, world)).tolist() == [
+            [[3, 2, 1], [3, 2, 1]]
+        ]
+    assert BestWorst().retrieve_batch(retrieval_request(np.array([[0]]), view, world)).tolist() == [[[3, -1]]]
 
 
 def test_best_and_worst_are_those_of_the_last_time_an_item_was_rated() -> None:
     view = filled([[(1, 10), (2, 1), (3, 6), (1, 4), (2, 5)]]).history()
-    assert BestWorst().retrieve_batch(np.array([[0]]), view, catalog(0)).tolist() == [[[2, 3]]]
+    assert BestWorst().retrieve_batch(retrieval_request(np.array([[0]]), view, catalog(0))).tolist() == [[[2, 3]]]
 
 
 def test_a_zero_vector_has_cosine_zero_and_ranks_above_an_opposite_one_only_for_most_similar() -> None:
     vectors = np.array([[1, 0], [0, 0], [-1, 0], [0.6, 0.8]], dtype=np.float32)
     world = Catalog([Item(id=str(i), title=str(i)) for i in range(4)], SCALE, vectors)
     view = filled([[(1, 5), (3, 5), (2, 5)]]).history()
-    assert MostSimilar(CountOptions(k=3)).retrieve_batch(np.array([[0]]), view, world).tolist() == [[[1, 0, 2]]]
+    assert MostSimilar(CountOptions(k=3)).retrieve_batch(retrieval_request(np.array([[0]]), view, world)).tolist() == [
+        [[1, 0, 2]]
+    ]
     decay = DecayEmotion(DecayEmotionOptions(k=3))
-    assert decay.retrieve_batch(np.array([[0]]), view, world).tolist() == [[[1, 2, 0]]]
-    assert decay.retrieve_batch(np.array([[1]]), view, world).tolist() == [[[2, 1, 0]]]
+    assert decay.retrieve_batch(retrieval_request(np.array([[0]]), view, world)).tolist() == [[[1, 2, 0]]]
+    assert decay.retrieve_batch(retrieval_request(np.array([[1]]), view, world)).tolist() == [[[2, 1, 0]]]
 
 
 def test_items_without_any_embedding_are_remembered_by_recency() -> None:
     world = Catalog([Item(id=str(i), title=str(i)) for i in range(ITEMS)], SCALE)
     view = filled([[(1, 5), (2, 9)]]).history()
     for strategy in (MostSimilar(CountOptions()), DecayEmotion(DecayEmotionOptions())):
-        assert strategy.retrieve_batch(np.array([[0]]), view, world).tolist() == [[[1, 0, -1]]]
+        assert strategy.retrieve_batch(retrieval_request(np.array([[0]]), view, world)).tolist() == [[[1, 0, -1]]]
 
 
 def test_nothing_is_retrieved_by_none() -> None:
     view = filled([[(1, 5)], [], [(2, 3)]]).history()
-    assert NoRetrieval().retrieve_batch(np.zeros((3, 2), dtype=int), view, catalog(0)).shape == (3, 2, 0)
+    assert NoRetrieval().retrieve_batch(retrieval_request(np.zeros((3, 2), dtype=int), view, catalog(0))).shape == (
+        3,
+        2,
+        0,
+    )
 
 
 def test_a_strategy_answers_the_same_after_longer_and_shorter_histories() -> None:
@@ -249,5 +260,5 @@ def test_a_strategy_answers_the_same_after_longer_and_shorter_histories() -> Non
     ]
     items = np.array([[1, 2]])
     for view in views + views[::-1]:
-        fresh = DecayEmotion(DecayEmotionOptions(k=4)).retrieve_batch(items, view, world)
-        np.testing.assert_array_equal(strategy.retrieve_batch(items, view, world), fresh)
+        fresh = DecayEmotion(DecayEmotionOptions(k=4)).retrieve_batch(retrieval_request(items, view, world))
+        np.testing.assert_array_equal(strategy.retrieve_batch(retrieval_request(items, view, world)), fresh)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from emosim_core.components import rule_based_constants as fitted
-from emosim_core.components.base import RatingRequest
+from emosim_core.components.base import RatingRequest, WorldSetting
 from emosim_core.components.rule_based import REAL_RATING_SHARES, RECORDED_USERS, RuleBased, RuleBasedOptions
 from emosim_core.model import Catalog, Item, Memory, Population, RatingScale, User, Words
 
@@ -270,7 +270,7 @@ def test_a_table_too_large_to_keep_changes_nothing(monkeypatch: pytest.MonkeyPat
 
 def test_a_request_about_other_users_is_prepared_for_by_itself() -> None:
     rater = RuleBased()
-    rater.prepare(CATALOG, users(3), TEN)
+    rater.prepare(WorldSetting(catalog=CATALOG, population=users(3), scale=TEN))
     assert np.array_equal(
         rater.rate_batch(CROWD, Noise(64, 1)).values, RuleBased().rate_batch(CROWD, Noise(64, 1)).values
     )
@@ -557,7 +557,7 @@ def test_a_domain_gets_the_distribution_that_its_users_have() -> None:
     rng = np.random.default_rng(1)
     request = ask(catalog, population, rng.integers(0, 400, pairs), rng.integers(0, 400, (pairs, 1)))
     rater = RuleBased()
-    rater.real_ratings = shares
+    rater.prepare(WorldSetting(catalog=catalog, population=population, scale=FIVE, real_ratings=shares))
     values = rater.rate_batch(request, Noise(pairs, 2)).values
     assert np.abs([(values == level).mean() for level in FIVE.levels] - np.array(shares)).sum() / 2 < 0.06
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from emosim_core.components.base import Consumption, Draws, RewardShaping
+from emosim_core.components.base import BeginRequest, Draws, RewardShaping, ShapingRequest, ShapingSituation
 from emosim_core.components.shaping import (
     ChurnOptions,
     ChurnSatisfaction,
@@ -24,6 +24,7 @@ from emosim_core.components.shaping import (
 )
 from emosim_core.hooks import Registry
 from emosim_core.model import RatingScale
+from emosim_core.testing import shaping_request, small_world
 
 MakeDraws = Callable[..., Draws]
 TEN, FIVE, HALVES = RatingScale(low=1, high=10), RatingScale(low=1, high=5), RatingScale(low=0.5, high=5, step=0.5)
@@ -49,21 +50,17 @@ def consume(
     scale: RatingScale = TEN,
     consumed: Any = True,
     rows: Any = None,
-) -> Consumption:
+) -> ShapingRequest:
     """What people consumed; every argument is spread over people and slates."""
-    values = np.array(ratings, dtype=np.float64)
-    users = len(values)
-    traits = np.full((users, 3), 2)
-    traits[:, 0] = activity
-    return Consumption(
-        rows=np.arange(users) if rows is None else np.array(rows),
-        consumed=np.broadcast_to(np.array(consumed), values.shape),
-        ratings=values,
-        times=np.broadcast_to(np.array(times), values.shape),
-        since=np.broadcast_to(np.array(since), values.shape),
-        steps=np.full(users, step),
-        traits=traits,
-        scale=scale,
+    return shaping_request(
+        ratings,
+        small_world(scale),
+        rows=None if rows is None else np.array(rows),
+        consumed=consumed,
+        times=times,
+        since=since,
+        steps=step,
+        traits=np.stack(np.broadcast_arrays(activity, np.full(len(ratings), 2), 2), axis=1),
     )
 
 
@@ -205,9 +202,9 @@ def test_churn_follows_its_moving_average_its_streak_and_its_hazard(
     options: ChurnOptions, episodes: list[list[tuple[int, bool]]], uniforms: list[float]
 ) -> None:
     shaping = ChurnSatisfaction(options)
-    shaping.start(5)
+    shaping.start(small_world().shaping_setting(5))
     rows = np.array([4, 0, 2])  # slots of people of all activities
-    shaping.begin(rows)
+    shaping.begin(BeginRequest(rows=rows))
     users = [User(options, activity) for activity in (1, 2, 3)]
     for step, (slate, draw) in enumerate(zip(episodes, uniforms, strict=False), start=1):
         ratings, taken = [float(rating) for rating, _ in slate], [there for _, there in slate]
@@ -226,8 +223,8 @@ def episode(
 ) -> np.ndarray:
     """Codes of the ends of ``rows`` people who all rate the same, one row per step."""
     shaping = ChurnSatisfaction(ChurnOptions(**options))
-    shaping.start(rows)
-    shaping.begin(np.arange(rows))
+    shaping.start(small_world().shaping_setting(rows))
+    shaping.begin(BeginRequest(rows=np.arange(rows)))
     return np.array(
         [
             shaping.shape_batch(consume([[rating]] * rows, step=step, activity=activity, scale=scale), draws)[1]
@@ -293,10 +290,10 @@ def test_other_scales_carry_the_threshold_and_count_in_points_of_ten(
 
 def test_a_new_episode_forgets_the_last_and_leaves_other_slots_alone() -> None:
     shaping = ChurnSatisfaction(ChurnOptions(rate=0.0, use_traits=False))
-    shaping.start(2)
-    shaping.begin(np.arange(2))
+    shaping.start(small_world().shaping_setting(2))
+    shaping.begin(BeginRequest(rows=np.arange(2)))
     shaping.shape_batch(consume([[2.0], [2.0]], step=5), Fixed(2, 0.5))
-    shaping.begin(np.array([0]))
+    shaping.begin(BeginRequest(rows=np.array([0])))
     assert shaping.shape_batch(consume([[2.0], [2.0]], step=6), Fixed(2, 0.5))[1].tolist() == [0, 1]
 
 
@@ -315,8 +312,9 @@ def test_a_single_form_is_asked_about_consumed_items_only_and_may_end_the_episod
     asked = []
 
     class Half(RewardShaping):
-        def shape(self, rating: float, times: int, since: int, scale: RatingScale, rng: Any) -> Any:
-            asked.append((rating, times, since, str(scale)))
+        def shape(self, situation: ShapingSituation, rng: np.random.Generator) -> Any:
+            rating, user, item = situation.rating, situation.user.id, situation.item.id
+            asked.append((rating, situation.times, situation.since, situation.step, str(situation.scale), user, item))
             return (rating / 2, rating < 3) if rating < 5 else rating
 
     consumption = consume(
@@ -325,7 +323,7 @@ def test_a_single_form_is_asked_about_consumed_items_only_and_may_end_the_episod
     rewards, ends = Half().shape_batch(consumption, draws(3))
     assert rewards.tolist() == [[1, 8], [2, 6], [0, 9]]
     assert ends.tolist() == [1, 0, 0]
-    assert asked[1] == (8.0, 2, 2, "1-10")
+    assert asked[1] == (8.0, 2, 2, 1, "1-10", "u000", "i001")
     assert len(asked) == 5
     with pytest.raises(NotImplementedError, match="neither shape nor shape_batch"):
         RewardShaping().shape_batch(consumption, draws(3))

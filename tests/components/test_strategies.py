@@ -11,9 +11,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emosim_core.components import perturbation, policies, selection, shaping
-from emosim_core.components.base import Consumption, Perturbator, Policy, RewardShaping, Selector
+from emosim_core.components.base import (
+    BeginRequest,
+    PerturbationSituation,
+    Perturbator,
+    Policy,
+    PolicySetting,
+    RecommendationOutcome,
+    RecommendationRequest,
+    RewardShaping,
+    SelectionSituation,
+    Selector,
+    ShapingRequest,
+    ShapingSituation,
+)
 from emosim_core.model import Catalog, Item, RatingScale
 from emosim_core.simulation.streams import Stage, Streams
+from emosim_core.testing import perturbation_request, selection_request, shaping_request, small_world
 
 SCALE = RatingScale(low=1, high=10)
 MANY = 20_000
@@ -27,39 +41,36 @@ def draws(rows: int, seed: int = 0) -> Any:
 
 def consumption(
     ratings: list[float], times: int = 1, since: int = 0, step: int = 1, activity: int = 2, scale: RatingScale = SCALE
-) -> Consumption:
-    rows = len(ratings)
-    return Consumption(
-        rows=np.arange(rows),
-        consumed=np.ones((rows, 1), dtype=bool),
-        ratings=np.array(ratings)[:, None],
-        times=np.full((rows, 1), times),
-        since=np.full((rows, 1), since),
-        steps=np.full(rows, step),
-        traits=np.tile([activity, 2, 2], (rows, 1)),
-        scale=scale,
+) -> ShapingRequest:
+    return shaping_request(
+        np.array(ratings)[:, None], small_world(scale), times=times, since=since, steps=step, traits=[activity, 2, 2]
     )
 
 
 def test_greedy_takes_the_best_and_never_a_failed_rating() -> None:
     ratings = np.array([[3.0, 9.0, 9.0], [np.nan, 2.0, 1.0]])
-    assert selection.Greedy().select_batch(ratings, draws(2)).tolist() == [[False, True, False], [False, True, False]]
-    assert selection.Greedy().select_batch(np.array([[np.nan]]), draws(1)).tolist() == [[False]]
+    assert selection.Greedy().select_batch(selection_request(ratings), draws(2)).tolist() == [
+        [False, True, False],
+        [False, True, False],
+    ]
+    assert selection.Greedy().select_batch(selection_request(np.array([[np.nan]])), draws(1)).tolist() == [[False]]
 
 
 def test_random_and_probabilistic_selectors_have_their_probabilities() -> None:
     ratings = np.tile([4.0, 8.0], (MANY, 1))
-    assert selection.RandomChoice().select_batch(ratings, draws(MANY)).mean(axis=0) == pytest.approx(
+    assert selection.RandomChoice().select_batch(selection_request(ratings), draws(MANY)).mean(axis=0) == pytest.approx(
         [0.5, 0.5], abs=0.02
     )
-    chosen = selection.Probabilistic(selection.ProbabilisticOptions(p=0.3)).select_batch(ratings, draws(MANY))
+    chosen = selection.Probabilistic(selection.ProbabilisticOptions(p=0.3)).select_batch(
+        selection_request(ratings), draws(MANY)
+    )
     assert chosen.mean(axis=0) == pytest.approx([0, 0.3], abs=0.02)
 
 
 def test_multinomial_logit_has_softmax_probabilities_with_a_no_choice_option() -> None:
     options = selection.LogitOptions(temperature=2.0, no_choice=5.0)
     ratings = np.tile([4.0, 8.0, np.nan], (MANY, 1))
-    chosen = selection.MultinomialLogit(options).select_batch(ratings, draws(MANY))
+    chosen = selection.MultinomialLogit(options).select_batch(selection_request(ratings), draws(MANY))
     weights = [math.exp(2), math.exp(4), math.exp(2.5)]
     assert chosen.sum(axis=1).max() == 1
     assert chosen.mean(axis=0) == pytest.approx([weights[0] / sum(weights), weights[1] / sum(weights), 0], abs=0.02)
@@ -67,10 +78,18 @@ def test_multinomial_logit_has_softmax_probabilities_with_a_no_choice_option() -
 
 def test_perturbators_have_their_distributions() -> None:
     ratings = np.full((MANY, 1), 5.0)
-    assert perturbation.NoPerturbation().perturb_batch(ratings, SCALE, draws(MANY)) is ratings
-    noise = perturbation.Gaussian(perturbation.GaussianOptions()).perturb_batch(ratings, SCALE, draws(MANY)) - 5
+    assert perturbation.NoPerturbation().perturb_batch(perturbation_request(ratings), draws(MANY)) is ratings
+    noise = (
+        perturbation.Gaussian(perturbation.GaussianOptions()).perturb_batch(perturbation_request(ratings), draws(MANY))
+        - 5
+    )
     assert (noise.mean(), noise.std()) == pytest.approx((0, 0.5), abs=0.02)
-    steps = perturbation.GreedyPerturbation(perturbation.GreedyOptions()).perturb_batch(ratings, SCALE, draws(MANY)) - 5
+    steps = (
+        perturbation.GreedyPerturbation(perturbation.GreedyOptions()).perturb_batch(
+            perturbation_request(ratings), draws(MANY)
+        )
+        - 5
+    )
     assert [(steps == value).mean() for value in (-1, 0, 1)] == pytest.approx([0.1, 0.8, 0.1], abs=0.02)
 
 
@@ -102,8 +121,8 @@ def test_same_item_terminate_ends_at_a_repeat_without_reward() -> None:
 
 def churned(ratings: list[float], rows: int = 1, scale: RatingScale = SCALE, activity: int = 2, **options: Any) -> Any:
     strategy = shaping.ChurnSatisfaction(shaping.ChurnOptions(**options))
-    strategy.start(rows)
-    strategy.begin(np.arange(rows))
+    strategy.start(small_world().shaping_setting(rows))
+    strategy.begin(BeginRequest(rows=np.arange(rows)))
     source = draws(rows)
     ends = [
         strategy.shape_batch(consumption([rating] * rows, step=step, activity=activity, scale=scale), source)[1]
@@ -150,20 +169,20 @@ def test_recovery_lowers_the_probability_of_leaving_after_two_good_ratings() -> 
 
 def test_single_forms_of_third_parties_answer_for_a_batch() -> None:
     class First(Selector):
-        def select(self, ratings: Any, rng: np.random.Generator) -> Any:
-            return np.arange(len(ratings)) == 0
+        def select(self, situation: SelectionSituation, rng: np.random.Generator) -> Any:
+            return np.arange(len(situation.items)) == 0
 
     class Shift(Perturbator):
-        def perturb(self, rating: float, scale: RatingScale, rng: np.random.Generator) -> float:
-            return rating + rng.choice([1])
+        def perturb(self, situation: PerturbationSituation, rng: np.random.Generator) -> float:
+            return situation.rating + rng.choice([1])
 
     class Half(RewardShaping):
-        def shape(self, rating: float, times: int, since: int, scale: Any, rng: Any) -> tuple[float, bool]:
-            return rating / 2, rating < 3
+        def shape(self, situation: ShapingSituation, rng: np.random.Generator) -> tuple[float, bool]:
+            return situation.rating / 2, situation.rating < 3
 
     ratings = np.array([[2.0, 8.0], [4.0, 6.0]])
-    assert First().select_batch(ratings, draws(2)).tolist() == [[True, False]] * 2
-    assert Shift().perturb_batch(ratings, SCALE, draws(2)).tolist() == (ratings + 1).tolist()
+    assert First().select_batch(selection_request(ratings), draws(2)).tolist() == [[True, False]] * 2
+    assert Shift().perturb_batch(perturbation_request(ratings), draws(2)).tolist() == (ratings + 1).tolist()
     rewards, ends = Half().shape_batch(consumption([2.0, 8.0]), draws(2))
     assert rewards[:, 0].tolist() == [1.0, 4.0]
     assert ends.tolist() == [1, 0]
@@ -202,14 +221,20 @@ BUILT_IN = [
 def test_no_policy_proposes_an_item_twice_in_an_episode_and_each_runs_out(policy: Policy, slate: int) -> None:
     catalog, rows = world(), np.arange(3)
     source = draws(3)
-    policy.start(catalog, slate, 3)
+    policy.start(PolicySetting(catalog=catalog, slate=slate, batch_size=3))
     for _ in range(2):
-        policy.begin(rows, source)
-        recommended = np.concatenate([policy.recommend_batch(rows, seen(3), source) for _ in range(9 // slate)], axis=1)
+        policy.begin(BeginRequest(rows=rows), source)
+        recommended = np.concatenate(
+            [
+                policy.recommend_batch(RecommendationRequest(rows=rows, observations=seen(3)), source)
+                for _ in range(9 // slate)
+            ],
+            axis=1,
+        )
         for row in recommended.tolist():
             assert len(set(row)) == len(row)
             assert set(row) <= set(range(9))
-        assert (policy.recommend_batch(rows, seen(3), source) == -1).all()
+        assert (policy.recommend_batch(RecommendationRequest(rows=rows, observations=seen(3)), source) == -1).all()
 
 
 def test_popular_and_top_rated_follow_the_public() -> None:
@@ -218,9 +243,9 @@ def test_popular_and_top_rated_follow_the_public() -> None:
         (policies.Popular(), catalog.public_counts),
         (policies.TopRated(), catalog.public_ratings),
     ):
-        policy.start(catalog, 9, 1)
-        policy.begin(row, draws(1))
-        order = policy.recommend_batch(row, seen(1), draws(1))[0]
+        policy.start(PolicySetting(catalog=catalog, slate=9, batch_size=1))
+        policy.begin(BeginRequest(rows=row), draws(1))
+        order = policy.recommend_batch(RecommendationRequest(rows=row, observations=seen(1)), draws(1))[0]
         assert (np.diff(column[order]) <= 0).all()
 
 
@@ -228,9 +253,11 @@ def test_similar_to_liked_goes_towards_liked_items_and_away_from_disliked_ones()
     catalog, row = world(), np.array([0])
     for rating, sign in ((10.0, 1), (1.0, -1)):
         policy = policies.SimilarToLiked(policies.SimilarOptions())
-        policy.start(catalog, 1, 1)
-        policy.begin(row, draws(1))
-        chosen = int(policy.recommend_batch(row, seen(1, [0], [rating]), draws(1))[0, 0])
+        policy.start(PolicySetting(catalog=catalog, slate=1, batch_size=1))
+        policy.begin(BeginRequest(rows=row), draws(1))
+        chosen = int(
+            policy.recommend_batch(RecommendationRequest(rows=row, observations=seen(1, [0], [rating])), draws(1))[0, 0]
+        )
         cosines = catalog.embeddings @ catalog.embeddings[0]
         assert sign * cosines[chosen] > sign * np.median(cosines)
 
@@ -239,13 +266,21 @@ def test_epsilon_greedy_learns_what_is_rated_high() -> None:
     catalog, row = world(), np.array([0])
     good = int(np.argsort(-catalog.public_ratings, kind="stable")[1])
     policy = policies.EpsilonGreedy(policies.EpsilonGreedyOptions(epsilon=0.0))
-    policy.start(catalog, 1, 1)
+    policy.start(PolicySetting(catalog=catalog, slate=1, batch_size=1))
     for _ in range(60):
-        policy.begin(row, draws(1))
-        action = policy.recommend_batch(row, seen(1), draws(1))
-        policy.learn(row, action, np.where(action == good, 10.0, 2.0), np.array([0.0]), np.array([True]))
-    policy.begin(row, draws(1))
-    assert policy.recommend_batch(row, seen(1), draws(1)).tolist() == [[good]]
+        policy.begin(BeginRequest(rows=row), draws(1))
+        action = policy.recommend_batch(RecommendationRequest(rows=row, observations=seen(1)), draws(1))
+        policy.learn(
+            RecommendationOutcome(
+                rows=row,
+                actions=action,
+                ratings=np.where(action == good, 10.0, 2.0),
+                rewards=np.array([0.0]),
+                ended=np.array([True]),
+            )
+        )
+    policy.begin(BeginRequest(rows=row), draws(1))
+    assert policy.recommend_batch(RecommendationRequest(rows=row, observations=seen(1)), draws(1)).tolist() == [[good]]
 
 
 @settings(deadline=None)
@@ -254,8 +289,12 @@ def test_a_random_order_depends_on_the_seed_alone(seed: int) -> None:
     orders = []
     for rows in (1, 3):
         policy = policies.RandomPolicy()
-        policy.start(world(), 9, rows)
+        policy.start(PolicySetting(catalog=world(), slate=9, batch_size=rows))
         source = draws(rows, seed)
-        policy.begin(np.arange(rows), source)
-        orders.append(policy.recommend_batch(np.arange(rows), seen(rows), source)[0].tolist())
+        policy.begin(BeginRequest(rows=np.arange(rows)), source)
+        orders.append(
+            policy.recommend_batch(RecommendationRequest(rows=np.arange(rows), observations=seen(rows)), source)[
+                0
+            ].tolist()
+        )
     assert orders[0] == orders[1]

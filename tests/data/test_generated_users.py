@@ -29,6 +29,7 @@ from emosim_core.data.generated_users import (
     with_article,
 )
 from emosim_core.errors import ConfigurationError
+from emosim_core.model import PopulationSetting
 from emosim_core.model.user import TRAITS, User
 
 LEVELS = {trait: [["{who} is " + f"{trait} {level}."] for level in (1, 2, 3)] for trait in TRAITS}
@@ -291,9 +292,9 @@ def test_a_loader_makes_600_users_by_default_and_takes_options() -> None:
 
 def test_a_loader_draws_tastes_from_the_categories_of_the_catalog() -> None:
     loader = Readers(GeneratedUsersOptions(n=50))
-    loader.categories = ("Plays", "letters", "maps")
+    loader.prepare(PopulationSetting(categories=("Plays", "letters", "maps")))
     assert {name for user in loader.load() for name in (*user.liked, *user.disliked)} == {"plays", "letters"}
-    loader.categories = ("maps",)
+    loader.prepare(PopulationSetting(categories=("maps",)))
     assert "novels" in {name for user in loader.load() for name in (*user.liked, *user.disliked)}
 
 

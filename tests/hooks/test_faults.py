@@ -30,7 +30,7 @@ PLUGIN = """
 
 @hookimpl
 def emosim_{hook}():
-    yield Component("{kind}", "x_odd", "s", "emosim_odd:Odd", domain={domain})
+    yield Component("x_odd", "s", "emosim_odd:Odd", domain={domain})
 """
 
 RUN = ("run", "--plugin", "movies", "--episodes", "2", "--max-steps", "6", "--quiet", "--out", "r")
@@ -43,14 +43,14 @@ RUN = ("run", "--plugin", "movies", "--episodes", "2", "--max-steps", "6", "--qu
             "retrieval",
             "retrievals",
             "--items-retrieval",
-            "class Odd(Retrieval):\n    def retrieve(self, item, history, catalog):\n        return {}[item]",
+            "class Odd(Retrieval):\n    def retrieve(self, situation):\n        return {}[situation.item]",
             "retrieval strategy 'x_odd' of emosim-odd 1.2 failed with KeyError: ",
         ),
         (
             "retrieval",
             "retrievals",
             "--items-retrieval",
-            "class Odd(Retrieval):\n    def retrieve(self, item, history, catalog):\n        return [len(history)]",
+            "class Odd(Retrieval):\n    def retrieve(self, situation):\n        return [len(situation.history)]",
             "Odd.retrieve answered the position 0 in a history of 0",
         ),
         (
@@ -72,14 +72,14 @@ RUN = ("run", "--plugin", "movies", "--episodes", "2", "--max-steps", "6", "--qu
             "rater",
             "raters",
             "--rater",
-            "class Odd(Rater):\n    def prepare(self, catalog, population, scale):\n        raise OSError('gone')",
+            "class Odd(Rater):\n    def prepare(self, setting):\n        raise OSError('gone')",
             "rater 'x_odd' of emosim-odd 1.2 failed with OSError: gone",
         ),
         (
             "selector",
             "selectors",
             "--selector",
-            "class Odd(Selector):\n    def select(self, ratings, rng):\n        return 1 / 0",
+            "class Odd(Selector):\n    def select(self, situation, rng):\n        return 1 / 0",
             "selector 'x_odd' of emosim-odd 1.2 failed with ZeroDivisionError: division by zero (__init__.py, line 11)",
         ),
         (
@@ -94,7 +94,7 @@ RUN = ("run", "--plugin", "movies", "--episodes", "2", "--max-steps", "6", "--qu
             "reward_shaping",
             "reward_shapings",
             "--reward-shaping",
-            "class Odd(RewardShaping):\n    def begin(self, rows):\n        self.state[rows] = 0",
+            "class Odd(RewardShaping):\n    def begin(self, request):\n        self.state[request.rows] = 0",
             "reward shaping 'x_odd' of emosim-odd 1.2 failed with AttributeError",
         ),
         (
@@ -138,7 +138,7 @@ def test_an_error_in_a_component_names_it_its_distribution_and_the_line(
     quick: Any, install: Any, kind: str, hook: str, option: str, body: str, said: str
 ) -> None:
     domain = "'movies'" if kind in ("item_loader", "user_loader") else None
-    install("odd", HEAD + PLUGIN.format(body=body, hook=hook, kind=kind, domain=domain))
+    install("odd", HEAD + PLUGIN.format(body=body, hook=hook, domain=domain))
     assert said in quick(*RUN, option, "x_odd", status=2).err
 
 
@@ -149,8 +149,8 @@ def test_an_error_in_an_observer_names_the_hook_and_the_line(quick: Any, install
 
 
 def test_the_whole_traceback_is_shown_where_it_is_asked_for(emosim: Any, install: Any) -> None:
-    body = "class Odd(Retrieval):\n    def retrieve(self, item, history, catalog):\n        return {}[item]"
-    install("odd", HEAD + PLUGIN.format(body=body, hook="retrievals", kind="retrieval", domain=None))
+    body = "class Odd(Retrieval):\n    def retrieve(self, situation):\n        return {}[situation.item]"
+    install("odd", HEAD + PLUGIN.format(body=body, hook="retrievals", domain=None))
     code = """
     from emosim_core.cli.main import main
     import os, sys
@@ -162,5 +162,5 @@ def test_the_whole_traceback_is_shown_where_it_is_asked_for(emosim: Any, install
         print("LEFT", left.code)
     """
     said = emosim.python(code, *RUN, "--items-retrieval", "x_odd")
-    assert "return {}[item]" in said
+    assert "return {}[situation.item]" in said
     assert said.endswith("LEFT 2\n")

@@ -166,8 +166,8 @@ def test_an_exact_name_comes_before_a_trailing_number_of_the_same_plugin(quick: 
         @hookimpl
         def emosim_retrievals():
             here = "emosim_core.components.retrieval"
-            yield Component("retrieval", "first", "s", f"{here}:Last", f"{here}:CountOptions", number="k")
-            yield Component("retrieval", "first_3", "s", f"{here}:NoRetrieval")
+            yield Component("first", "s", f"{here}:Last", options=f"{here}:CountOptions", number="k")
+            yield Component("first_3", "s", f"{here}:NoRetrieval")
         """,
     )
     registry = Registry()
@@ -191,7 +191,7 @@ def test_a_text_that_begins_with_a_prefix_is_the_value_as_it_stands(quick: Any, 
         def emosim_llm_backends():
             where = "emosim_talk:Options"
             yield Component(
-                "llm_backend", "talk", "s", where, where, value="model", prefixes=("talk-", "gopher://")
+                "talk", "s", where, options=where, value="model", prefixes=("talk-", "gopher://")
             )
         """,
     )

@@ -27,12 +27,12 @@ def retrieval(name: str, package: str, more: str = "") -> str:
     """The source of a plugin with one retrieval strategy, in its single form."""
     return f"""{HEAD}
 class Oldest(Retrieval):
-    def retrieve(self, item, history, catalog):
-        return [0] if history else []
+    def retrieve(self, situation):
+        return [0] if situation.history else []
 
 @hookimpl
 def emosim_retrievals():
-    yield Component("retrieval", "{name}", "The oldest memory.", "{package}:Oldest")
+    yield Component("{name}", "The oldest memory.", "{package}:Oldest")
 {more}
 """
 
@@ -53,25 +53,35 @@ def listed(quick: Callable[..., Any]) -> dict[str, Any]:
         ("import sys; sys.exit(3)", "broken", "raised SystemExit: 3"),
         ("def f(:", "broken", "SyntaxError"),
         ("EMOSIM_HOOK_VERSION = 99", "incompatible", "it was built for version 99 of the hooks"),
-        ("x = 1", "incompatible", "does not say which version of the hooks it was built for"),
+        ("EMOSIM_HOOK_VERSION = '1'", "incompatible", "EMOSIM_HOOK_VERSION of emosim_odd is '1', not a whole number"),
+        ("EMOSIM_HOOK_VERSION = True", "incompatible", "is True, not a whole number such as 1"),
+        (
+            "EMOSIM_HOOK_VERSION = 0",
+            "incompatible",
+            "built for version 0 of the hooks, this emosim-core has version 1",
+        ),
         (HEAD + "@hookimpl\ndef emosim_retreivals():\n    return []", "broken", "emosim_retreivals"),
         (HEAD + "@hookimpl\ndef emosim_retrievals(wrong):\n    return []", "broken", "wrong"),
         (HEAD + "@hookimpl\ndef emosim_retrievals():\n    pass", "broken", "TypeError"),
-        (HEAD + "@hookimpl\ndef emosim_retrievals():\n    return ['x']", "broken", "must yield components of the kind"),
         (
-            HEAD + "@hookimpl\ndef emosim_retrievals():\n    yield Component('policy', 'p', 's', 'm:f')",
+            HEAD + "@hookimpl\ndef emosim_retrievals():\n    return ['x']",
             "broken",
-            "emosim_retrievals must yield components of the kind 'retrieval'",
+            "emosim_retrievals must yield components, not 'x'",
+        ),
+        (
+            HEAD + "@hookimpl\ndef emosim_policies():\n    yield Component('p', 's', 'm:f', 'm:Options')",
+            "broken",
+            "takes 4 positional arguments but 5 were given",
         ),
         (
             HEAD
             + "@hookimpl\ndef emosim_policies():\n    for _ in 'ab':\n"
-            + "        yield Component('policy', 'p', 's', 'm:f')",
+            + "        yield Component('p', 's', 'm:f')",
             "broken",
             "it provides the policy 'p' twice",
         ),
         (
-            HEAD + "@hookimpl\ndef emosim_policies():\n    yield Component('policy', 'p', 's', 'm:f', aliases=('p',))",
+            HEAD + "@hookimpl\ndef emosim_policies():\n    yield Component('p', 's', 'm:f', aliases=('p',))",
             "broken",
             "it provides the policy 'p' twice",
         ),
@@ -262,31 +272,60 @@ def test_a_run_imports_all_plugins_but_those_that_say_they_bring_other_domains(e
     assert emosim.python(code, "--no-plugins", "plugins", "--json").endswith("]\n0 False False\n")
 
 
+TWO_DOMAINS = """
+from emosim_core.plugins import Component, hookimpl
+
+@hookimpl
+def emosim_domains():
+    yield Component("tea", "Teas.", "emosim_drinks:domain")
+    yield Component("coffee", "Coffees.", "emosim_drinks:domain")
+"""
+
+
+@pytest.mark.parametrize(("entry", "name"), [("", "coffee"), ("drinks", "drinks")])
+def test_a_module_that_brings_several_domains_is_one_plugin(install: Any, entry: str, name: str) -> None:
+    install("drinks", TWO_DOMAINS, entry=entry, domains=["tea", "coffee"])
+    registry = Registry()
+    (record,) = [record for record in registry.records if record.distribution == "emosim-drinks"]
+    assert (record.name, record.domains) == (name, ("coffee", "tea"))
+    for domain in ("tea", "coffee"):
+        assert registry.resolve_domain(domain).component.name == domain
+    assert (record.status, record.conflicts) == ("ok", [])
+
+
+def test_two_modules_of_one_distribution_under_one_name_are_an_error_that_names_both(install: Any, site: Path) -> None:
+    install("odd", "", domains=["odd"])
+    with (site / "emosim_odd-1.2.dist-info" / "entry_points.txt").open("a") as file:
+        file.write("[emosim]\nodd = emosim_odd.plugin\n")
+    with pytest.raises(NameConflictError, match=r"emosim-odd 1.2 names .*: emosim_odd and emosim_odd\.plugin\."):
+        Registry().load("odd")
+
+
 # --------------------------------------------------------------------------- third-party components
 
 
 def test_components_of_a_third_party_in_their_single_form_are_used_by_name(quick: Any, install: Any) -> None:
     source = f"""{HEAD}
 class Oldest(Retrieval):
-    def retrieve(self, item, history, catalog):
-        return [0] if history else []
+    def retrieve(self, situation):
+        return [0] if situation.history else []
 
 class Fixed(Rater):
     def rate(self, situation, rng):
         return int(rng.integers(1, 10)), f"{{len(situation.retrieved)}} memories"
 
 class Last(Selector):
-    def select(self, ratings, rng):
-        return [False] * (len(ratings) - 1) + [True]
+    def select(self, situation, rng):
+        return [False] * (len(situation.ratings) - 1) + [True]
 
 class Up(Perturbator):
-    def perturb(self, rating, scale, rng):
-        return rating + 1
+    def perturb(self, situation, rng):
+        return situation.rating + 1
 
 class Third(RewardShaping):
     end_reasons = ("had_three",)
-    def shape(self, rating, times, since, scale, rng):
-        return rating / 2, times == 3
+    def shape(self, situation, rng):
+        return situation.rating / 2, situation.times == 3
 
 class Circle(Policy):
     def recommend(self, observation, rng):
@@ -294,27 +333,27 @@ class Circle(Policy):
 
 @hookimpl
 def emosim_retrievals():
-    yield Component("retrieval", "x_oldest", "s", "emosim_thirds:Oldest")
+    yield Component("x_oldest", "s", "emosim_thirds:Oldest")
 
 @hookimpl
 def emosim_raters():
-    yield Component("rater", "x_fixed", "s", "emosim_thirds:Fixed")
+    yield Component("x_fixed", "s", "emosim_thirds:Fixed")
 
 @hookimpl
 def emosim_selectors():
-    yield Component("selector", "x_last", "s", "emosim_thirds:Last")
+    yield Component("x_last", "s", "emosim_thirds:Last")
 
 @hookimpl
 def emosim_perturbators():
-    yield Component("perturbator", "x_up", "s", "emosim_thirds:Up")
+    yield Component("x_up", "s", "emosim_thirds:Up")
 
 @hookimpl
 def emosim_reward_shapings():
-    yield Component("reward_shaping", "x_third", "s", "emosim_thirds:Third")
+    yield Component("x_third", "s", "emosim_thirds:Third")
 
 @hookimpl
 def emosim_policies():
-    yield Component("policy", "x_circle", "s", "emosim_thirds:Circle")
+    yield Component("x_circle", "s", "emosim_thirds:Circle")
 """
     install("thirds", source)
     options = "--items-retrieval x_oldest --rater x_fixed --selector x_last --perturbator x_up"
@@ -371,7 +410,7 @@ class Wrong:
 
 @hookimpl
 def emosim_retrievals():
-    yield Component("retrieval", "bad", "s", "{factory}")
+    yield Component("bad", "s", "{factory}")
 """,
     )
     printed = quick(*MOVIES, "--items-retrieval", "bad", status=2).err
@@ -384,7 +423,7 @@ def test_options_that_cannot_be_imported_are_an_error_that_names_the_component(q
     install(
         "bad",
         f"{HEAD}\n@hookimpl\ndef emosim_retrievals():\n"
-        "    yield Component('retrieval', 'bad', 's', 'emosim_bad:X', 'emosim_bad:Options')",
+        "    yield Component('bad', 's', 'emosim_bad:X', options='emosim_bad:Options')",
     )
     printed = quick(*MOVIES, "--items-retrieval", "bad", status=2).err
     assert "retrieval strategy 'bad'" in printed

@@ -58,7 +58,7 @@ class ModelRaterConformance(RaterConformance):
         domain = Domain("made_up", "Made up", world.scale, WORDS, Item, examples=examples)
         prompt_strategy = ShotPromptStrategy(ShotOptions(shots=1, system="our", style="rating"))
         rater = ModelRater(prompt_strategy, Direct(ScriptedBackend(self.script)), domain, ModelRaterOptions())
-        rater.prepare(world.catalog, world.population, world.scale)
+        rater.prepare(world.setting())
         return rater
 
     def make(self) -> Rater:

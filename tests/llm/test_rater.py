@@ -75,7 +75,7 @@ class Script:
 def rated(answer: Callable[[ChatRequest], ChatAnswer | LLMError], **options: Any) -> tuple[Any, Script]:
     script = Script(answer)
     rater = ModelRater(Plain(), script, DOMAIN, ModelRaterOptions(**options))
-    rater.prepare(WORLD.catalog, WORLD.population, WORLD.scale)
+    rater.prepare(WORLD.setting())
     return rater.rate_batch(request(WORLD), draws(12)), script
 
 
@@ -144,7 +144,7 @@ def test_probabilities_are_kept_and_read_as_they_are_asked_to_be() -> None:
 def test_it_tells_its_usage_and_closes_what_it_asks_through() -> None:
     script = Script(lambda asked: ChatAnswer("7"))
     rater = ModelRater(Plain(), script, DOMAIN)
-    rater.prepare(WORLD.catalog, WORLD.population, WORLD.scale)
+    rater.prepare(WORLD.setting())
     rater.rate_batch(request(WORLD), draws(12))
     assert rater.usage() == {"calls": 24}
     rater.close()
@@ -156,7 +156,7 @@ def test_where_a_failed_rating_ends_a_run_what_was_answered_before_does_not_coun
         script = Script(lambda asked: ChatAnswer("five stars" if len(asked.messages) < 9 else "5"))
         script.kept = 3
         rater = ModelRater(Plain(), script, DOMAIN, ModelRaterOptions(asks=3), persistent=persistent)
-        rater.prepare(WORLD.catalog, WORLD.population, WORLD.scale)
+        rater.prepare(WORLD.setting())
         values = rater.rate_batch(request(WORLD), draws(12)).values
         assert len(script.batches) == batches
         assert np.isnan(values).all() != persistent
@@ -173,7 +173,7 @@ def test_a_prompt_strategy_that_puts_the_same_question_again_ends_where_its_answ
 
     script = CachedAnswer(lambda asked: ChatAnswer("five stars"))
     rater = ModelRater(Stubborn(), script, DOMAIN, persistent=True)
-    rater.prepare(WORLD.catalog, WORLD.population, WORLD.scale)
+    rater.prepare(WORLD.setting())
     assert np.isnan(rater.rate_batch(request(WORLD), draws(12)).values).all()
     assert len(script.batches) == 1
 
@@ -196,7 +196,7 @@ def test_an_objection_that_may_be_about_one_question_is_one_failed_rating_where_
 def test_it_is_one_failed_rating_too_before_anything_was_answered_as_long_as_few_items_are_objected_to() -> None:
     script = Script(lambda asked: refuses(True))
     rater = ModelRater(Plain(), script, DOMAIN)
-    rater.prepare(WORLD.catalog, WORLD.population, WORLD.scale)
+    rater.prepare(WORLD.setting())
     whole = request(WORLD)
     narrow = dataclasses.replace(whole, items=np.full_like(whole.items, 4))
     assert np.isnan(rater.rate_batch(narrow, draws(12)).values).all()

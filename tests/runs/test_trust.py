@@ -62,14 +62,14 @@ class Writes(Perturbator):
         if getattr(options, "where", None):
             Path(options.where).write_text("written")
 
-    def perturb(self, rating, scale, rng):
-        return rating
+    def perturb(self, situation, rng):
+        return situation.rating
 
 @hookimpl
 def emosim_perturbators():
-    yield Component("perturbator", "writes", "Writes.", "emosim_tool:Writes", "emosim_tool:Options", value="where")
-    yield Component("perturbator", "counted", "Counts.", "emosim_tool:Writes", "emosim_tool:Counted")
-    yield Component("perturbator", "company", "Asks.", "emosim_tool:Writes", "emosim_tool:Defaults")
+    yield Component("writes", "Writes.", "emosim_tool:Writes", options="emosim_tool:Options", value="where")
+    yield Component("counted", "Counts.", "emosim_tool:Writes", options="emosim_tool:Counted")
+    yield Component("company", "Asks.", "emosim_tool:Writes", options="emosim_tool:Defaults")
 """
 """A third party's plugin, which knows nothing of trust."""
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from emosim_core.components.base import Draws, Rater, RatingRequest, Ratings
+from emosim_core.components.base import Draws, Rater, RatingRequest, Ratings, WorldSetting
 from emosim_core.hooks import Registry
 from emosim_core.model import Catalog, Domain, Emotion, Item, Population, RatingScale, User, Words
 from emosim_core.simulation.assembly import World
@@ -89,7 +89,7 @@ def small_world() -> Callable[..., World]:
         ):
             if kind not in parts:
                 parts[kind] = registry.resolve(kind, name, "small").build()
-        parts["rater"].prepare(catalog, population, scale)
+        parts["rater"].prepare(WorldSetting(catalog=catalog, population=population, scale=scale))
         return World(
             config=config,
             registry=registry,

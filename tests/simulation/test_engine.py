@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from emosim_core.components.base import Perturbator, Rater, Retrieval, RewardShaping, Selector, Situation
 from emosim_core.errors import ConfigurationError, RatingError
-from emosim_core.model import RatingScale
 from emosim_core.simulation.assembly import World
 from emosim_core.simulation.engine import Engine, Step
 from emosim_core.simulation.streams import Stage, Streams
@@ -262,9 +261,9 @@ class Recorder:
         note = self._note
 
         class NotingRetrieval(Retrieval):
-            def retrieve_batch(self, items: Any, history: Any, catalog: Any) -> Any:
+            def retrieve_batch(self, request: Any) -> Any:
                 note("retrieve")
-                return np.full((*items.shape, 1), history.width - 1)
+                return np.full((*request.items.shape, 1), request.history.width - 1)
 
         class NotingRater(Rater):
             def rate(self, situation: Situation, rng: np.random.Generator) -> float:
@@ -272,22 +271,22 @@ class Recorder:
                 return 9.0
 
         class NotingSelector(Selector):
-            def select(self, ratings: Any, rng: np.random.Generator) -> Any:
+            def select(self, situation: Any, rng: np.random.Generator) -> Any:
                 note("select")
-                return np.ones(len(ratings), dtype=bool)
+                return np.ones(len(situation.items), dtype=bool)
 
         class NotingPerturbator(Perturbator):
-            def perturb(self, rating: float, scale: RatingScale, rng: np.random.Generator) -> float:
+            def perturb(self, situation: Any, rng: np.random.Generator) -> float:
                 note("perturb")
-                return rating + perturbation
+                return float(situation.rating + perturbation)
 
         shaped = self.shaped
 
         class NotingShaping(RewardShaping):
-            def shape(self, rating: float, times: int, since: int, scale: Any, rng: Any) -> float:
+            def shape(self, situation: Any, rng: Any) -> float:
                 note("shape")
-                shaped.append((rating, times, since))
-                return rating / 2
+                shaped.append((situation.rating, situation.times, situation.since))
+                return float(situation.rating / 2)
 
         self.parts = {
             "retrieval": NotingRetrieval(),
@@ -409,8 +408,8 @@ def test_a_slate_is_consumed_in_its_order_also_when_it_holds_an_item_twice(small
 
 def test_only_what_is_consumed_is_rewarded_remembered_and_felt(small_world: MakeWorld) -> None:
     class Nothing(Selector):
-        def select(self, ratings: Any, rng: np.random.Generator) -> Any:
-            return np.zeros(len(ratings), dtype=bool)
+        def select(self, situation: Any, rng: np.random.Generator) -> Any:
+            return np.zeros(len(situation.items), dtype=bool)
 
     engine = begun(small_world(parts={"selector": Nothing()}, slate=2))
     mood = engine.moods.copy()
@@ -546,8 +545,8 @@ class OneByOne:
     """The single forms of built-in rules, as a third party would write them."""
 
     class Last(Retrieval):
-        def retrieve(self, item: int, history: Any, catalog: Any) -> list[int]:
-            latest = {past.item: past.time - 1 for past in history}
+        def retrieve(self, situation: Any) -> list[int]:
+            latest = {past.item: past.time - 1 for past in situation.history}
             return sorted(latest.values(), reverse=True)[:2]
 
     class Rule(Rater):
@@ -557,18 +556,18 @@ class OneByOne:
             return float(value), situation.user.name
 
     class Best(Selector):
-        def select(self, ratings: Any, rng: np.random.Generator) -> Any:
-            return np.arange(len(ratings)) == ratings.argmax()
+        def select(self, situation: Any, rng: np.random.Generator) -> Any:
+            return np.arange(len(situation.items)) == situation.ratings.argmax()
 
     class Same(Perturbator):
-        def perturb(self, rating: float, scale: RatingScale, rng: np.random.Generator) -> float:
-            return rating
+        def perturb(self, situation: Any, rng: np.random.Generator) -> float:
+            return float(situation.rating)
 
     class Repeat(RewardShaping):
         end_reasons = ("repeat",)
 
-        def shape(self, rating: float, times: int, since: int, scale: Any, rng: Any) -> tuple[float, bool]:
-            return (0.0, True) if times > 1 else (rating, False)
+        def shape(self, situation: Any, rng: Any) -> tuple[float, bool]:
+            return (0.0, True) if situation.times > 1 else (situation.rating, False)
 
 
 @pytest.mark.parametrize("slate", [1, 3])
@@ -602,8 +601,8 @@ def test_the_generator_of_a_user_does_not_depend_on_who_else_is_there(small_worl
             return float(rng.integers(1, 11))
 
     class Coin(Selector):
-        def select(self, ratings: Any, rng: np.random.Generator) -> Any:
-            return rng.random(len(ratings)) < 0.5
+        def select(self, situation: Any, rng: np.random.Generator) -> Any:
+            return rng.random(len(situation.items)) < 0.5
 
     def told(size: int, selector: Selector | None = None) -> list[list[float]]:
         parts = {"rater": Noise(), **({"selector": selector} if selector else {})}
@@ -619,9 +618,9 @@ def test_the_generator_of_a_user_does_not_depend_on_who_else_is_there(small_worl
 
 def test_more_draws_of_one_stage_do_not_shift_those_of_another(small_world: MakeWorld) -> None:
     class Thirsty(Perturbator):
-        def perturb_batch(self, ratings: Any, scale: RatingScale, draws: Any) -> Any:
+        def perturb_batch(self, request: Any, draws: Any) -> Any:
             draws.uniform(100), draws.normal(7), draws.generator(0).random(3)
-            return ratings
+            return request.ratings
 
     def told(**parts: Any) -> list[Any]:
         engine = begun(small_world(parts=parts, slate=3, selector="random", p_interrupt=0.01, max_steps=30))

@@ -108,7 +108,7 @@ def test_somebody_who_leaves_in_the_very_last_step_has_left(small_world: Callabl
 
 def test_a_slate_that_takes_the_last_items_ends_the_episode(small_world: Callable[..., World]) -> None:
     everything = Selector()
-    everything.select_batch = lambda ratings, draws: np.ones(ratings.shape, dtype=bool)  # type: ignore[method-assign]
+    everything.select_batch = lambda request, draws: np.ones(request.ratings.shape, dtype=bool)  # type: ignore[method-assign]
     world = small_world(observe_consumed=True, slate=3, reward_shaping="identity", parts={"selector": everything})
     env = EmoSimVectorEnv(world=world, num_envs=2)
     env.reset(seed=1)

@@ -25,8 +25,8 @@ class Options(BaseModel):
     model: str = Field(description="Which model.")
 
 class Oldest(Retrieval):
-    def retrieve(self, item, history, catalog):
-        return [{position}] if history else []
+    def retrieve(self, situation):
+        return [{position}] if situation.history else []
 
 class Asked(LLMBackend):
     identity = "asked"
@@ -41,17 +41,17 @@ class Asked(LLMBackend):
 OLDEST = """
 @hookimpl
 def emosim_retrievals():
-    yield Component("retrieval", "x_oldest", "The oldest.", "emosim_odd:Oldest")
+    yield Component("x_oldest", "The oldest.", "emosim_odd:Oldest")
 """
 
 BACKEND = """
 @hookimpl
 def emosim_llm_backends():
-    yield Component("llm_backend", "x_plain", "Asks.", "emosim_odd:Asked")
-    yield Component("llm_backend", "x_model", "Asks.", "emosim_odd:Asked", "emosim_odd:Options", value="model")
+    yield Component("x_plain", "Asks.", "emosim_odd:Asked")
+    yield Component("x_model", "Asks.", "emosim_odd:Asked", options="emosim_odd:Options", value="model")
 """
 
-RIGHT, WRONG = HEAD.replace("{position}", "0") + OLDEST, HEAD.replace("{position}", "len(history)") + OLDEST
+RIGHT, WRONG = HEAD.replace("{position}", "0") + OLDEST, HEAD.replace("{position}", "len(situation.history)") + OLDEST
 
 
 def test_each_kind_has_a_suite() -> None:

@@ -36,8 +36,8 @@ class Oldest(Retrieval):
     def __init__(self, options=None):
         self.k = options.k if options else 1
 
-    def retrieve(self, item, history, catalog):
-        return range(min(self.k, len(history)))
+    def retrieve(self, situation):
+        return range(min(self.k, len(situation.history)))
 
 class First(Policy):
     def recommend(self, observation, rng):
@@ -49,9 +49,9 @@ NEEDY = (
     + """
 @hookimpl
 def emosim_retrievals():
-    yield Component("retrieval", "oldest", "The oldest.", "emosim_odd:Oldest", "emosim_odd:Options", number="k")
+    yield Component("oldest", "The oldest.", "emosim_odd:Oldest", options="emosim_odd:Options", number="k")
     yield Component(
-        "retrieval", "both", "The oldest two.", "emosim_odd:Oldest", "emosim_odd:Options", preset={"k": 2}
+        "both", "The oldest two.", "emosim_odd:Oldest", options="emosim_odd:Options", preset={"k": 2}
     )
 """
 )
@@ -98,9 +98,9 @@ def test_a_name_that_nothing_provides_fails_every_check() -> None:
 def test_a_name_of_two_plugins_is_their_fault_and_not_that_of_what_else_they_provide(installed: Any) -> None:
     source = HEAD + (
         "@hookimpl\ndef emosim_retrievals():\n"
-        "    yield Component('retrieval', '{name}', 'The oldest.', 'emosim_odd:Oldest', aliases=('{alias}',))\n"
+        "    yield Component('{name}', 'The oldest.', 'emosim_odd:Oldest', aliases=('{alias}',))\n"
         "@hookimpl\ndef emosim_policies():\n"
-        "    yield Component('policy', '{policy}', 'The first.', 'emosim_odd:First')\n"
+        "    yield Component('{policy}', 'The first.', 'emosim_odd:First')\n"
     )
     installed("odd", source.format(name="oldest", alias="aged", policy="first"))
     installed("other", source.format(name="eldest", alias="aged", policy="second"))
@@ -115,7 +115,7 @@ def test_a_name_of_two_plugins_is_their_fault_and_not_that_of_what_else_they_pro
 
 def test_what_is_made_by_hand_has_no_description_to_check() -> None:
     class Nothing(Retrieval):
-        def retrieve(self, item: int, history: Any, catalog: Any) -> list[int]:
+        def retrieve(self, situation: Any) -> list[int]:
             return []
 
     outcomes = by_check(run_suite(RetrievalConformance, make=Nothing))

@@ -117,55 +117,55 @@ def newest(items: Any, history: Any) -> Any:
 
 
 def retrieving(answer: Callable[[Any, Any], Any]) -> type:
-    return a(Retrieval, retrieve_batch=lambda self, items, history, catalog: answer(items, history))
+    return a(Retrieval, retrieve_batch=lambda self, request: answer(request.items, request.history))
 
 
 def remembering(answer: Callable[[Any], Sequence[int]]) -> type:
-    return a(Retrieval, retrieve=lambda self, item, history, catalog: answer(history))
+    return a(Retrieval, retrieve=lambda self, situation: answer(situation.history))
 
 
 class OnlyOnce(Asked, Retrieval):
-    def retrieve_batch(self, items: Any, history: Any, catalog: Any) -> Any:
-        return np.full((*items.shape, 1), -1) if self.again() else newest(items, history)
+    def retrieve_batch(self, request: Any) -> Any:
+        return np.full((*request.items.shape, 1), -1) if self.again() else newest(request.items, request.history)
 
 
 class AtRandom(Retrieval):
-    def retrieve(self, item: Any, history: Any, catalog: Any) -> Any:
-        return [int(HIDDEN.integers(len(history)))] if history else []
+    def retrieve(self, situation: Any) -> Any:
+        return [int(HIDDEN.integers(len(situation.history)))] if situation.history else []
 
 
 class FirstAnswerForAnItem(Retrieval):
     def __init__(self) -> None:
         self.known: dict[int, int] = {}
 
-    def retrieve(self, item: Any, history: Any, catalog: Any) -> Any:
-        if not history:
-            return []
-        return [min(self.known.setdefault(item, len(history) - 1), len(history) - 1)]
+    def retrieve(self, situation: Any) -> Any:
+        newest = len(situation.history) - 1
+        return [] if newest < 0 else [min(self.known.setdefault(situation.item, newest), newest)]
 
 
 class OfTheLongestHistory(Retrieval):
-    def retrieve_batch(self, items: Any, history: Any, catalog: Any) -> Any:
-        longest = history.lengths == history.lengths.max()
-        return np.where(longest[:, None, None], newest(items, history), -1)
+    def retrieve_batch(self, request: Any) -> Any:
+        lengths = request.history.lengths
+        longest = lengths == lengths.max()
+        return np.where(longest[:, None, None], newest(request.items, request.history), -1)
 
 
 class WritesToHistory(Retrieval):
-    def retrieve_batch(self, items: Any, history: Any, catalog: Any) -> Any:
-        history.ratings[:] = 0
-        return newest(items, history)
+    def retrieve_batch(self, request: Any) -> Any:
+        request.history.ratings[:] = 0
+        return newest(request.items, request.history)
 
 
 class WritesToCatalog(Retrieval):
-    def retrieve_batch(self, items: Any, history: Any, catalog: Any) -> Any:
-        catalog.public_ratings[0] = 0
-        return newest(items, history)
+    def retrieve_batch(self, request: Any) -> Any:
+        request.catalog.public_ratings[0] = 0
+        return newest(request.items, request.history)
 
 
 class WritesToItems(Retrieval):
-    def retrieve_batch(self, items: Any, history: Any, catalog: Any) -> Any:
-        items[:] = 0
-        return newest(items, history)
+    def retrieve_batch(self, request: Any) -> Any:
+        request.items[:] = 0
+        return newest(request.items, request.history)
 
 
 RETRIEVALS = [
@@ -211,7 +211,7 @@ class NeedsMemories(Rater):
 
 
 class BetterTheNextTime(Rater):
-    def prepare(self, catalog: Any, population: Any, scale: Any) -> None:
+    def prepare(self, setting: Any) -> None:
         self.asked = 0
 
     def rate_batch(self, request: Any, draws: Any) -> Any:
@@ -244,8 +244,8 @@ class Writes(Rater):
 
 
 class WritesWhenItIsPrepared(Rater):
-    def prepare(self, catalog: Any, population: Any, scale: Any) -> None:
-        population.baselines[:] = 0
+    def prepare(self, setting: Any) -> None:
+        setting.population.baselines[:] = 0
 
     def rate_batch(self, request: Any, draws: Any) -> Any:
         return Ratings(worst(request))
@@ -254,8 +254,8 @@ class WritesWhenItIsPrepared(Rater):
 class PreparedOnce(Rater):
     few: bool | None = None
 
-    def prepare(self, catalog: Any, population: Any, scale: Any) -> None:
-        self.few = len(catalog) < 10 if self.few is None else self.few
+    def prepare(self, setting: Any) -> None:
+        self.few = len(setting.catalog) < 10 if self.few is None else self.few
 
     def rate_batch(self, request: Any, draws: Any) -> Any:
         return best_if(request, self.few)
@@ -309,21 +309,21 @@ RATERS = [
 
 
 def selecting(answer: Callable[[Any], Any], base: type = Selector) -> type:
-    return a(base, select_batch=lambda self, ratings, draws: answer(ratings))
+    return a(base, select_batch=lambda self, request, draws: answer(request.ratings))
 
 
 def perturbing(answer: Callable[[Any], Any]) -> type:
-    return a(Perturbator, perturb_batch=lambda self, ratings, scale, draws: answer(ratings))
+    return a(Perturbator, perturb_batch=lambda self, request, draws: answer(request.ratings))
 
 
 class LessTheNextTime(Asked, Selector):
-    def select_batch(self, ratings: Any, draws: Any) -> Any:
-        return ~np.isnan(ratings) & (not self.again())
+    def select_batch(self, request: Any, draws: Any) -> Any:
+        return ~np.isnan(request.ratings) & (not self.again())
 
 
 class ChoosesAtRandom(Selector):
-    def select(self, ratings: Any, rng: Any) -> Any:
-        return (HIDDEN.random(ratings.shape) < 0.5) & ~np.isnan(ratings)
+    def select(self, situation: Any, rng: Any) -> Any:
+        return (HIDDEN.random(situation.ratings.shape) < 0.5) & ~np.isnan(situation.ratings)
 
 
 def without_failed(ratings: Any) -> Any:
@@ -334,13 +334,13 @@ def without_failed(ratings: Any) -> Any:
 
 
 class MoreTheNextTime(Asked, Perturbator):
-    def perturb_batch(self, ratings: Any, scale: Any, draws: Any) -> Any:
-        return ratings + self.again()
+    def perturb_batch(self, request: Any, draws: Any) -> Any:
+        return request.ratings + self.again()
 
 
 class NoiseOfItsOwn(Perturbator):
-    def perturb(self, rating: float, scale: Any, rng: Any) -> float:
-        return rating + float(HIDDEN.normal())
+    def perturb(self, situation: Any, rng: Any) -> float:
+        return situation.rating + float(HIDDEN.normal())
 
 
 SELECTORS = [
@@ -348,7 +348,7 @@ SELECTORS = [
     ("selector-shape", "an index", selecting(lambda ratings: ratings.argmax(axis=1))),
     ("selector-shape", "whole numbers", selecting(lambda ratings: (ratings > 1).astype(int))),
     ("selector-shape", "a list", selecting(lambda ratings: (ratings > 1).tolist())),
-    ("selector-shape", "cannot be prepared", a(Selector, prepare=lambda self, scale: scale.steps)),
+    ("selector-shape", "cannot be prepared", a(Selector, prepare=lambda self, setting: setting.scale.steps)),
     ("selector-failed", "takes everything", selecting(lambda ratings: np.ones(ratings.shape, dtype=bool))),
     ("selector-alone", "the best of all", selecting(lambda ratings: ratings >= np.fmax.reduce(ratings, axis=None))),
     ("selector-repeats", "a state", LessTheNextTime),
@@ -361,7 +361,11 @@ PERTURBATORS = [
     ("perturbator-shape", "one per person", perturbing(lambda ratings: ratings[:, 0])),
     ("perturbator-shape", "a list", perturbing(lambda ratings: ratings.tolist())),
     ("perturbator-finite", "endless", perturbing(lambda ratings: ratings + np.inf)),
-    ("perturbator-finite", "an error", a(Perturbator, perturb=lambda self, rating, scale, rng: float(int(rating)))),
+    (
+        "perturbator-finite",
+        "an error",
+        a(Perturbator, perturb=lambda self, situation, rng: float(int(situation.rating))),
+    ),
     ("perturbator-alone", "knows who else is there", perturbing(lambda ratings: ratings + len(ratings))),
     ("perturbator-repeats", "a state", MoreTheNextTime),
     ("perturbator-repeats", "a hidden generator", NoiseOfItsOwn, "perturbator-alone"),
@@ -396,11 +400,11 @@ class Counting(RewardShaping):
 
     end_reasons = ()
 
-    def start(self, batch_size: int) -> None:
-        self.steps = np.zeros(batch_size, dtype=np.intp)
+    def start(self, setting: Any) -> None:
+        self.steps = np.zeros(setting.batch_size, dtype=np.intp)
 
-    def begin(self, rows: Any) -> None:
-        self.steps[rows] = 0
+    def begin(self, request: Any) -> None:
+        self.steps[request.rows] = 0
 
     def shape_batch(self, asked: Any, draws: Any) -> Any:
         self.steps[asked.rows] += 1
@@ -415,12 +419,12 @@ class CountsByPlace(Counting):
 
 
 class BeginsForAll(Counting):
-    def begin(self, rows: Any) -> None:
+    def begin(self, request: Any) -> None:
         self.steps[:] = 0
 
 
 class NeverBegins(Counting):
-    def begin(self, rows: Any) -> None:
+    def begin(self, request: Any) -> None:
         pass
 
     def shape_batch(self, asked: Any, draws: Any) -> Any:
@@ -432,18 +436,18 @@ class StateInInit(Counting):
     def __init__(self) -> None:
         self.steps = np.zeros(100, dtype=np.intp)
 
-    def start(self, batch_size: int) -> None:
+    def start(self, setting: Any) -> None:
         pass
 
 
 class StateOfTheClass(Counting):
     kept: dict[int, int] = {}  # noqa: RUF012  (that is what is wrong with it)
 
-    def start(self, batch_size: int) -> None:
+    def start(self, setting: Any) -> None:
         pass
 
-    def begin(self, rows: Any) -> None:
-        self.kept.update((row, 0) for row in rows.tolist())
+    def begin(self, request: Any) -> None:
+        self.kept.update((row, 0) for row in request.rows.tolist())
 
     def shape_batch(self, asked: Any, draws: Any) -> Any:
         self.kept.update((row, self.kept[row] + 1) for row in asked.rows.tolist())
@@ -502,14 +506,15 @@ SHAPINGS = [
 class InTurn(Policy):
     """Correct: from the first item on, nothing twice."""
 
-    def start(self, catalog: Any, slate: int, batch_size: int) -> None:
-        super().start(catalog, slate, batch_size)
-        self.next = np.zeros(batch_size, dtype=np.intp)
+    def start(self, setting: Any) -> None:
+        super().start(setting)
+        self.next = np.zeros(setting.batch_size, dtype=np.intp)
 
-    def begin(self, rows: Any, draws: Any) -> None:
-        self.next[rows] = 0
+    def begin(self, request: Any, draws: Any) -> None:
+        self.next[request.rows] = 0
 
-    def recommend_batch(self, rows: Any, observations: Any, draws: Any) -> Any:
+    def recommend_batch(self, request: Any, draws: Any) -> Any:
+        rows = request.rows
         actions = self.next[rows, None] + np.arange(self.slate)
         self.next[rows] += self.slate
         actions[(actions >= len(self.catalog)).any(axis=1)] = -1
@@ -517,20 +522,21 @@ class InTurn(Policy):
 
 
 class NeverEnds(InTurn):
-    def recommend_batch(self, rows: Any, observations: Any, draws: Any) -> Any:
+    def recommend_batch(self, request: Any, draws: Any) -> Any:
+        rows = request.rows
         self.next[rows] += self.slate
         return self.next[rows, None] - self.slate + np.arange(self.slate)
 
 
 class EndsInPart(InTurn):
-    def recommend_batch(self, rows: Any, observations: Any, draws: Any) -> Any:
-        actions = NeverEnds.recommend_batch(self, rows, observations, draws)  # type: ignore[arg-type]
+    def recommend_batch(self, request: Any, draws: Any) -> Any:
+        actions = NeverEnds.recommend_batch(self, request, draws)  # type: ignore[arg-type]
         return np.where(actions < len(self.catalog), actions, -1)
 
 
 class ForAllSlots(InTurn):
-    def recommend_batch(self, rows: Any, observations: Any, draws: Any) -> Any:
-        return super().recommend_batch(np.arange(self.batch_size), observations, draws)
+    def recommend_batch(self, request: Any, draws: Any) -> Any:
+        return super().recommend_batch(replace(request, rows=np.arange(self.batch_size)), draws)
 
 
 class ProposesAtRandom(Policy):
@@ -541,15 +547,15 @@ class ProposesAtRandom(Policy):
 class RemembersOtherRuns(InTurn):
     begun: list[int] = []  # noqa: RUF012  (that is what is wrong with it)
 
-    def begin(self, rows: Any, draws: Any) -> None:
+    def begin(self, request: Any, draws: Any) -> None:
         self.begun.append(0)
-        self.next[rows] = len(self.begun)
+        self.next[request.rows] = len(self.begun)
 
 
 class WritesToTheSeen(InTurn):
-    def recommend_batch(self, rows: Any, observations: Any, draws: Any) -> Any:
-        observations["history_ratings"] -= 1
-        return super().recommend_batch(rows, observations, draws)
+    def recommend_batch(self, request: Any, draws: Any) -> Any:
+        request.observations["history_ratings"] -= 1
+        return super().recommend_batch(request, draws)
 
 
 class WritesToOneSeen(Policy):
@@ -559,27 +565,29 @@ class WritesToOneSeen(Policy):
 
 
 class WritesToWhatCame(InTurn):
-    def learn(self, rows: Any, actions: Any, ratings: Any, rewards: Any, ended: Any) -> None:
-        ratings -= ratings.mean()
+    def learn(self, outcome: Any) -> None:
+        outcome.ratings -= outcome.ratings.mean()
 
 
 class SortsTheCatalog(InTurn):
-    def start(self, catalog: Any, slate: int, batch_size: int) -> None:
-        super().start(catalog, slate, batch_size)
-        catalog.public_ratings.sort()
+    def start(self, setting: Any) -> None:
+        super().start(setting)
+        setting.catalog.public_ratings.sort()
 
 
 class AsksLate(InTurn):
-    def start(self, catalog: Any, slate: int, batch_size: int) -> None:
-        super().start(catalog, slate, batch_size)
+    def start(self, setting: Any) -> None:
+        super().start(setting)
         self.history_length = 30
 
-    def recommend_batch(self, rows: Any, observations: Any, draws: Any) -> Any:
-        return super().recommend_batch(rows, {"": observations["history_items"][:, 29]}, draws)
+    def recommend_batch(self, request: Any, draws: Any) -> Any:
+        return super().recommend_batch(
+            replace(request, observations={"": request.observations["history_items"][:, 29]}), draws
+        )
 
 
 def proposing(answer: Callable[[Policy, Any], Any]) -> type:
-    return a(Policy, recommend_batch=lambda self, rows, observations, draws: answer(self, rows))
+    return a(Policy, recommend_batch=lambda self, request, draws: answer(self, request.rows))
 
 
 POLICIES = [
@@ -590,7 +598,7 @@ POLICIES = [
     ("policy-shape", "too few", a(Policy, recommend=lambda self, seen, rng: range(max(self.slate - 1, 2)))),
     ("policy-shape", "asks for a history too late", AsksLate),
     ("policy-shape", "asks for no number", a(InTurn, history_length=None)),
-    ("policy-shape", "cannot learn", a(InTurn, learn=lambda self, *came: came[9])),
+    ("policy-shape", "cannot learn", a(InTurn, learn=lambda self, outcome: outcome.users)),
     ("policy-range", "after the last item", NeverEnds),
     ("policy-range", "a slate in part", EndsInPart),
     ("policy-range", "below -1", proposing(lambda self, rows: np.full((len(rows), self.slate), -2))),
@@ -880,6 +888,16 @@ def users(*names: str) -> list[User]:
     return [User(id=name, name=name) for name in names]
 
 
+class OneForEachCategory(UserLoader):
+    """Correct: a user for each category that there is."""
+
+    def prepare(self, setting: Any) -> None:
+        self.names = setting.categories
+
+    def load(self) -> Any:
+        return users(*self.names)
+
+
 class OtherUsers(UserLoader):
     def load(self) -> list[User]:
         return users(f"p{HIDDEN.random()}")
@@ -1046,14 +1064,18 @@ def test_a_wrong_component_breaks_its_rule_and_no_other(wrong: Wrong) -> None:
         (SelectorConformance, selecting(lambda ratings: ratings > 3), {}),
         (
             SelectorConformance,
-            a(Selector, select=lambda self, ratings, rng: rng.random(len(ratings)) < ratings / 5),
+            a(Selector, select=lambda self, situation, rng: rng.random(len(situation.items)) < situation.ratings / 5),
             {},
         ),
         (PerturbatorConformance, perturbing(lambda ratings: ratings), {}),
-        (PerturbatorConformance, a(Perturbator, perturb=lambda self, rating, scale, rng: rating + rng.random()), {}),
+        (
+            PerturbatorConformance,
+            a(Perturbator, perturb=lambda self, situation, rng: situation.rating + rng.random()),
+            {},
+        ),
         (RewardShapingConformance, Counting, {}),
-        (RewardShapingConformance, a(RewardShaping, shape=lambda self, rating, *more: rating), {}),
-        (RewardShapingConformance, a(RewardShaping, shape=lambda self, rating, times, *more: (1.0, times > 2)), {}),
+        (RewardShapingConformance, a(RewardShaping, shape=lambda self, situation, rng: situation.rating), {}),
+        (RewardShapingConformance, a(RewardShaping, shape=lambda self, situation, rng: (1.0, situation.times > 2)), {}),
         (PolicyConformance, InTurn, {}),
         (PolicyConformance, a(Policy, recommend=lambda self, seen, rng: rng.permutation(40)[: self.slate]), {}),
         (PolicyConformance, a(Policy, recommend=lambda self, seen, rng: []), {}),
@@ -1073,8 +1095,8 @@ def test_a_wrong_component_breaks_its_rule_and_no_other(wrong: Wrong) -> None:
             {"domain": "movies"},
         ),
         (UserLoaderConformance, a(UserLoader, load=lambda self: users("a", "b")), {}),
-        (UserLoaderConformance, a(UserLoader, load=lambda self: users(*self.categories)), {}),
-        (UserLoaderConformance, a(UserLoader, load=lambda self: users(*self.categories)), {"domain": "movies"}),
+        (UserLoaderConformance, OneForEachCategory, {}),
+        (UserLoaderConformance, OneForEachCategory, {"domain": "movies"}),
         (StudyConformance, Everyone, {}),
         (StudyConformance, Everyone, {"domain": "books"}),
         (StudyConformance, studying(memory=((0, 1.0), (3, 2.0))), {}),
@@ -1105,8 +1127,8 @@ class Right(Retrieval):
     def __init__(self, options=None):
         pass
 
-    def retrieve(self, item, history, catalog):
-        return [0] if history else []
+    def retrieve(self, situation):
+        return [0] if situation.history else []
 
 class Lambda(Right):
     def __init__(self):
@@ -1141,36 +1163,36 @@ PLAIN = {
     "field": 'Field("x", description="A file.")',
     "people": 'raise DataError(self.path, "no such file")',
     "hook": "retrievals",
-    "component": '"retrieval", "odd", "A summary.", "emosim_odd:Right"',
+    "component": '"odd", "A summary.", "emosim_odd:Right"',
 }
 
 SOURCE_OF_USERS = {
     "hook": "user_loaders",
-    "component": '"user_loader", "odd", "A summary.", "emosim_odd:People", "emosim_odd:Options", value="path"',
+    "component": '"odd", "A summary.", "emosim_odd:People", options="emosim_odd:Options", value="path"',
     "field": 'Field(description="A file.")',
 }
 SOURCE_OF_ITEMS = {
     "hook": "item_loaders",
-    "component": '"item_loader", "odd", "A.", "emosim_odd:Items", "emosim_odd:Options", value="path", domain="movies"',
+    "component": '"odd", "A.", "emosim_odd:Items", options="emosim_odd:Options", value="path", domain="movies"',
     "field": 'Field(description="A file.")',
 }
-WITH_OPTIONS = {"component": '"retrieval", "odd", "A summary.", "emosim_odd:Right", "emosim_odd:Options"'}
+WITH_OPTIONS = {"component": '"odd", "A summary.", "emosim_odd:Right", options="emosim_odd:Options"'}
 
 PLUGINS: list[tuple[str, str, dict[str, str]]] = [
     ("plugin-loads", "only after something else", {"before": "import sys; sys.modules['emosim_core.testing.check']"}),
     ("plugin-light", "scipy", {"before": "import scipy"}),
-    ("plugin-names", "a blank", {"component": '"retrieval", "odd one", "A summary.", "emosim_odd:Right"'}),
+    ("plugin-names", "a blank", {"component": '"odd one", "A summary.", "emosim_odd:Right"'}),
     ("plugin-names", "an alias", {"component": PLAIN["component"] + ', aliases=("odd!",)'}),
-    ("plugin-names", "no summary", {"component": '"retrieval", "odd", "", "emosim_odd:Right"'}),
-    ("plugin-names", "two lines", {"component": '"retrieval", "odd", "Two\\nlines.", "emosim_odd:Right"'}),
-    ("plugin-names", "a name with a number", {"component": '"retrieval", "last_3", "A summary.", "emosim_odd:Right"'}),
+    ("plugin-names", "no summary", {"component": '"odd", "", "emosim_odd:Right"'}),
+    ("plugin-names", "two lines", {"component": '"odd", "Two\\nlines.", "emosim_odd:Right"'}),
+    ("plugin-names", "a name with a number", {"component": '"last_3", "A summary.", "emosim_odd:Right"'}),
     ("plugin-options", "takes anything", WITH_OPTIONS | {"config": ""}),
     ("plugin-options", "does not describe", WITH_OPTIONS | {"field": '"x"'}),
-    ("plugin-makes", "something else", {"component": '"retrieval", "odd", "A.", "emosim_odd:Options"'}),
+    ("plugin-makes", "something else", {"component": '"odd", "A.", "emosim_odd:Options"'}),
     (
         "plugin-makes",
         "cannot",
-        {"component": '"item_loader", "odd", "A.", "emosim_odd:People"', "hook": "item_loaders"},
+        {"component": '"odd", "A.", "emosim_odd:People"', "hook": "item_loaders"},
     ),
     ("plugin-pickles", "a lambda", {"component": PLAIN["component"].replace("Right", "Lambda")}),
     ("plugin-pickles", "a lock", {"component": PLAIN["component"].replace("Right", "Locked")}),
@@ -1265,15 +1287,15 @@ class Some(UserLoader):
 
 @hookimpl
 def emosim_domains():
-    yield Component("domain", "odd", "Odd things.", "emosim_odd:domain")
+    yield Component("odd", "Odd things.", "emosim_odd:domain")
 
 @hookimpl
 def emosim_item_loaders():
-    yield Component("item_loader", "few", "Twenty.", "emosim_odd:Few", domain="odd")
+    yield Component("few", "Twenty.", "emosim_odd:Few", domain="odd")
 
 @hookimpl
 def emosim_user_loaders():
-    yield Component("user_loader", "some", "Some.", "emosim_odd:Some", domain="odd")
+    yield Component("some", "Some.", "emosim_odd:Some", domain="odd")
 """
 
 ODD = {"register": 'register_environment("odd")', "fields": "", "user": "", "domains": ("odd",)}

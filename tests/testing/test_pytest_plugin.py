@@ -38,8 +38,8 @@ def test_a_subclass_in_a_plain_test_file_is_collected_and_passes(tmp_path: Path)
         from emosim_core.testing import LLMBackendConformance, PolicyConformance, RetrievalConformance, ScriptedBackend
 
         class Oldest(Retrieval):
-            def retrieve(self, item, history, catalog):
-                return [0] if history else []
+            def retrieve(self, situation):
+                return [0] if situation.history else []
 
         class TestLast(RetrievalConformance):
             component = "last_2"
@@ -73,8 +73,8 @@ def test_a_subclass_that_breaks_a_rule_fails_with_the_message_and_no_more(tmp_pa
         from emosim_core.testing import RetrievalConformance
 
         class Next(Retrieval):
-            def retrieve(self, item, history, catalog):
-                return [len(history)]
+            def retrieve(self, situation):
+                return [len(situation.history)]
 
         class TestNext(RetrievalConformance):
             def make(self):

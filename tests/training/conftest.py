@@ -51,27 +51,27 @@ class Eight(UserLoader):
 class Colour(Rater):
     """9 for the colour that person u likes, colour u modulo 4, else 2."""
 
-    def prepare(self, catalog, population, scale):
-        self.colours = np.array([COLOURS.index(item.categories[0]) for item in catalog.items])
+    def prepare(self, setting):
+        self.colours = np.array([COLOURS.index(item.categories[0]) for item in setting.catalog.items])
 
     def rate_batch(self, request, draws):
         return Ratings(np.where(self.colours[request.items] == request.users[:, None] % 4, 9.0, 2.0))
 
 @hookimpl
 def emosim_domains():
-    yield Component("domain", "stones", "Stones.", "emosim_stones:domain")
+    yield Component("stones", "Stones.", "emosim_stones:domain")
 
 @hookimpl
 def emosim_item_loaders():
-    yield Component("item_loader", "stones", "All.", "emosim_stones:Stones", domain="stones")
+    yield Component("stones", "All.", "emosim_stones:Stones", domain="stones")
 
 @hookimpl
 def emosim_user_loaders():
-    yield Component("user_loader", "eight", "Eight.", "emosim_stones:Eight", domain="stones")
+    yield Component("eight", "Eight.", "emosim_stones:Eight", domain="stones")
 
 @hookimpl
 def emosim_raters():
-    yield Component("rater", "colour", "By colour.", "emosim_stones:Colour")
+    yield Component("colour", "By colour.", "emosim_stones:Colour")
 '''
 
 

@@ -10,7 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from emosim_core.components.base import Policy
+from emosim_core.components.base import (
+    BeginRequest,
+    Policy,
+    PolicySetting,
+    RecommendationOutcome,
+    RecommendationRequest,
+)
 from emosim_core.simulation.streams import Stage, Streams
 from emosim_core.testing import small_world
 from emosim_core.testing.worlds import SmallWorld
@@ -62,11 +68,10 @@ def observed(rows: int, user: int = 0) -> dict[str, Any]:
 
 
 def begun(policy: Policy, world: SmallWorld, rows: int, slate: int = 1, users: tuple[str, ...] = ()) -> Streams:
-    policy.users = users
-    policy.start(world.catalog, slate, rows)
+    policy.start(PolicySetting(catalog=world.catalog, slate=slate, batch_size=rows, users=users))
     streams = Streams(rows)
     streams.begin(np.arange(rows), list(range(rows)), [0] * rows)
-    policy.begin(np.arange(rows), streams.of(Stage.POLICY, np.arange(rows)))
+    policy.begin(BeginRequest(rows=np.arange(rows)), streams.of(Stage.POLICY, np.arange(rows)))
     return streams
 
 
@@ -76,10 +81,20 @@ def played(
     """What is proposed to each of ``rows``, who answer by row and item; shape ``(R, steps, slate)``."""
     streams, where, told = begun(policy, world, max(rows) + 1, **how), np.array(rows), []
     for _ in range(steps):
-        actions = policy.recommend_batch(where, observed(len(rows)), streams.of(Stage.POLICY, where))
+        actions = policy.recommend_batch(
+            RecommendationRequest(rows=where, observations=observed(len(rows))), streams.of(Stage.POLICY, where)
+        )
         told.append(actions.copy())
         ratings = np.array([[answer(row, item) for item in one] for row, one in zip(rows, actions, strict=True)])
-        policy.learn(where, actions, ratings, ratings.sum(axis=1), np.zeros(len(rows), dtype=bool))
+        policy.learn(
+            RecommendationOutcome(
+                rows=where,
+                actions=actions,
+                ratings=ratings,
+                rewards=ratings.sum(axis=1),
+                ended=np.zeros(len(rows), dtype=bool),
+            )
+        )
     return np.stack(told, axis=1)
 
 
@@ -103,7 +118,10 @@ def test_of_a_user_who_was_logged_the_taste_is_known_from_the_first_step(
     for user in (0, 1):
         policy = LEARNED[name](logs)
         streams = begun(policy, world, 1, slate=10, users=("p0", "p1"))
-        first = policy.recommend_batch(np.array([0]), observed(1, user), streams.of(Stage.POLICY, np.array([0])))
+        first = policy.recommend_batch(
+            RecommendationRequest(rows=np.array([0]), observations=observed(1, user)),
+            streams.of(Stage.POLICY, np.array([0])),
+        )
         assert (first % 2 == user).mean() >= 0.9
 
 
@@ -121,10 +139,26 @@ def test_what_an_observation_shows_counts_as_what_was_told(name: str, world: Sma
                 [9, 2],
                 1,
             )
-        policy.recommend_batch(row, seen, streams.of(Stage.POLICY, row))
+        policy.recommend_batch(RecommendationRequest(rows=row, observations=seen), streams.of(Stage.POLICY, row))
         if policy is told:
-            policy.learn(row, np.array([[4]]), np.array([[9.0]]), np.zeros(1), np.zeros(1, dtype=bool))
-            policy.learn(row, np.array([[7]]), np.array([[2.0]]), np.zeros(1), np.zeros(1, dtype=bool))
+            policy.learn(
+                RecommendationOutcome(
+                    rows=row,
+                    actions=np.array([[4]]),
+                    ratings=np.array([[9.0]]),
+                    rewards=np.zeros(1),
+                    ended=np.zeros(1, dtype=bool),
+                )
+            )
+            policy.learn(
+                RecommendationOutcome(
+                    rows=row,
+                    actions=np.array([[7]]),
+                    ratings=np.array([[2.0]]),
+                    rewards=np.zeros(1),
+                    ended=np.zeros(1, dtype=bool),
+                )
+            )
         scores.append(policy.scores(row))  # type: ignore[attr-defined]
     assert scores[0] == pytest.approx(scores[1])
     assert np.ptp(scores[0]) > 0.5
@@ -158,8 +192,10 @@ def test_an_episode_begins_with_nothing_of_the_one_before(name: str, world: Smal
     before = played(policy, world, by_parity, [0], 6)
     streams = Streams(1)
     streams.begin(row, [9], [0])
-    policy.begin(row, streams.of(Stage.POLICY, row))
-    again = policy.recommend_batch(row, observed(1), streams.of(Stage.POLICY, row))
+    policy.begin(BeginRequest(rows=row), streams.of(Stage.POLICY, row))
+    again = policy.recommend_batch(
+        RecommendationRequest(rows=row, observations=observed(1)), streams.of(Stage.POLICY, row)
+    )
     assert again[0].tolist() == before[0, 0].tolist()
 
 
@@ -205,10 +241,18 @@ def test_user_knn_scores_are_the_formula(world: SmallWorld, logs: str) -> None:
     policy = UserKNN(UserKNNOptions(logs=logs, k=1000, shrinkage=5, damping=2))  # type: ignore[arg-type]
     begun(policy, world, 1)
     row = np.array([0])
-    policy.recommend_batch(row, observed(1), Streams(1).of(Stage.POLICY, row))
+    policy.recommend_batch(RecommendationRequest(rows=row, observations=observed(1)), Streams(1).of(Stage.POLICY, row))
     given = {0: 9.0, 3: 2.0, 8: 7.0}
     for item, rating in given.items():
-        policy.learn(row, np.array([[item]]), np.array([[rating]]), np.zeros(1), np.zeros(1, dtype=bool))
+        policy.learn(
+            RecommendationOutcome(
+                rows=row,
+                actions=np.array([[item]]),
+                ratings=np.array([[rating]]),
+                rewards=np.zeros(1),
+                ended=np.zeros(1, dtype=bool),
+            )
+        )
     above = np.asarray(policy._above.todense())
     rated = np.asarray(policy._rated.todense()) > 0
     mine = np.array([given[i] - policy.expected[i] for i in given])
@@ -231,9 +275,13 @@ def test_the_factors_of_an_episode_are_the_ridge_regression(world: SmallWorld, l
     policy = MatrixFactorization(FactorOptions(logs=logs, factors=3, trust=2))  # type: ignore[arg-type]
     begun(policy, world, 1)
     row = np.array([0])
-    policy.recommend_batch(row, observed(1), Streams(1).of(Stage.POLICY, row))
+    policy.recommend_batch(RecommendationRequest(rows=row, observations=observed(1)), Streams(1).of(Stage.POLICY, row))
     items, ratings = np.array([[2, 5, 30]]), np.array([[8.0, np.nan, 3.0]])
-    policy.learn(row, items, ratings, np.zeros(1), np.zeros(1, dtype=bool))
+    policy.learn(
+        RecommendationOutcome(
+            rows=row, actions=items, ratings=ratings, rewards=np.zeros(1), ended=np.zeros(1, dtype=bool)
+        )
+    )
     x, wrong = policy._x[[2, 30]], np.array([8.0, 3.0]) - policy._base[[2, 30]]
     root = np.linalg.cholesky(policy._prior).T
     w = np.linalg.lstsq(np.vstack([x, root]), np.concatenate([wrong, np.zeros(4)]), rcond=None)[0]
@@ -250,14 +298,20 @@ def test_a_bandit_learns_without_logs_which_items_are_liked(name: str, world: Sm
     streams, row, shares = begun(policy, world, 1), np.array([0]), []
     for episode in range(30):
         streams.begin(row, [episode], [episode])
-        policy.begin(row, streams.of(Stage.POLICY, row))
+        policy.begin(BeginRequest(rows=row), streams.of(Stage.POLICY, row))
         shares.append(0.0)
         for _ in range(5):
-            action = policy.recommend_batch(row, observed(1), streams.of(Stage.POLICY, row))
+            action = policy.recommend_batch(
+                RecommendationRequest(rows=row, observations=observed(1)), streams.of(Stage.POLICY, row)
+            )
             liked = bool(category[action[0, 0]])
             shares[-1] += liked / 5
             rating = np.array([[9.0 if liked else 2.0]])
-            policy.learn(row, action, rating, rating[:, 0], np.zeros(1, dtype=bool))
+            policy.learn(
+                RecommendationOutcome(
+                    rows=row, actions=action, ratings=rating, rewards=rating[:, 0], ended=np.zeros(1, dtype=bool)
+                )
+            )
     assert category.sum() >= 5
     assert np.mean(shares[-10:]) > 0.95
 

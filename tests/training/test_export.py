@@ -42,7 +42,7 @@ STRICT = """
 
     @hookimpl
     def emosim_raters():
-        yield Component("rater", "moody", "Answers for two items in three.", "emosim_moody:Moody")
+        yield Component("moody", "Answers for two items in three.", "emosim_moody:Moody")
 """
 """A plugin with a rater that fails for every third item."""
 

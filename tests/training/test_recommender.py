@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from emosim_core import ConfigurationError, RunError
+from emosim_core.components.base import RecommendationRequest
 from emosim_core.training.recommender import DESCRIPTION, WEIGHTS, Recommender, load_recommender
 from emosim_core.training.trained import Trained, TrainedOptions
 
@@ -216,7 +217,7 @@ def test_too_short_a_history_is_refused(trained: Callable[..., Path]) -> None:
     with pytest.raises(
         ConfigurationError, match=r"to see 4 interactions; observations here show 3\. .*history_length=4"
     ):
-        policy.recommend_batch(np.array([0]), seen, None)  # type: ignore[arg-type]
+        policy.recommend_batch(RecommendationRequest(rows=np.array([0]), observations=seen), None)  # type: ignore[arg-type]
 
 
 def test_as_a_policy_it_proposes_the_best_and_refuses_what_it_was_not_trained_on(

@@ -11,7 +11,7 @@ EMOSIM_HOOK_VERSION = 1
 
 @hookimpl
 def emosim_domains() -> Iterable[Component]:
-    yield Component("domain", "books", "Books, rated 1 to 5.", "emosim_books.domain:books")
+    yield Component("books", "Books, rated 1 to 5.", "emosim_books.domain:books")
 
 
 @hookimpl
@@ -25,7 +25,7 @@ def emosim_item_loaders() -> Iterable[Component]:
         where = f"emosim_books.loaders:{maker}"
         options = f"{where}Options" if value else None
         formats = f"emosim_books.loaders.formats:{name.upper()}" if value else None
-        yield Component("item_loader", name, summary, where, options, value=value, domain="books", formats=formats)
+        yield Component(name, summary, where, options=options, value=value, domain="books", formats=formats)
 
 
 @hookimpl
@@ -36,14 +36,13 @@ def emosim_user_loaders() -> Iterable[Component]:
         ("detailed", "Detailed", "Generated people whose description tells their tastes."),
     ):
         options = "emosim_core.loading:GeneratedUsersOptions"
-        yield Component("user_loader", name, summary, f"emosim_books.users:{maker}", options, domain="books")
+        yield Component(name, summary, f"emosim_books.users:{maker}", options=options, domain="books")
     where = "emosim_books.users:ReadersCsv"
     yield Component(
-        "user_loader",
         "csv",
         "People from a CSV file.",
         where,
-        "emosim_core.loading:CsvUsersOptions",
+        options="emosim_core.loading:CsvUsersOptions",
         value="path",
         domain="books",
     )
@@ -53,4 +52,4 @@ def emosim_user_loaders() -> Iterable[Component]:
 def emosim_retrievals() -> Iterable[Component]:
     where, options = "emosim_books.retrieval:SimpleRetrieval", "emosim_core.plugins:CountOptions"
     summary = "The k books most alike in authors, categories and rating."
-    yield Component("retrieval", "simple", summary, where, options, number="k", domain="books")
+    yield Component("simple", summary, where, options=options, number="k", domain="books")

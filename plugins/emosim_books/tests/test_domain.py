@@ -15,7 +15,8 @@ from emosim_books.domain import books
 
 import emosim_core
 from emosim_core.loading import write_users_csv
-from emosim_core.plugins import Consumption, Emotion, EmotionThresholds, Registry, User
+from emosim_core.plugins import BeginRequest, Emotion, EmotionThresholds, Registry, User
+from emosim_core.testing import shaping_request, small_world
 
 LEVELS = [1.0, 2.0, 3.0, 4.0, 5.0]
 
@@ -74,24 +75,12 @@ def test_a_reader_is_disappointed_up_to_2() -> None:
     scale, shaping = books().scale, Registry().resolve("reward_shaping", "churn_satisfaction").build()
     options = shaping.options
     assert scale.carry(options.threshold) == pytest.approx(2 + 1 / 3)
-    shaping.start(len(LEVELS))
+    shaping.start(small_world(scale).shaping_setting(len(LEVELS)))
     users = np.arange(len(LEVELS))
-    shaping.begin(users)
+    shaping.begin(BeginRequest(rows=users))
     ratings = np.array(LEVELS)[:, None]
     for step in range(1, options.low_streak + options.min_steps + 1):
-        rewards, ends = shaping.shape_batch(
-            Consumption(
-                rows=users,
-                consumed=np.ones_like(ratings, dtype=bool),
-                ratings=ratings,
-                times=np.ones_like(ratings, dtype=np.intp),
-                since=np.zeros_like(ratings, dtype=np.intp),
-                steps=np.full(len(users), step),
-                traits=np.full((len(users), 3), 2),
-                scale=scale,
-            ),
-            Never(len(users)),
-        )
+        rewards, ends = shaping.shape_batch(shaping_request(ratings, small_world(scale), steps=step), Never(len(users)))
         assert rewards.tolist() == ratings.tolist()
     assert ends.tolist() == [1, 1, 0, 0, 0]
 
@@ -167,7 +156,7 @@ def test_the_plugin_brings_what_it_says_and_all_of_it_is_there() -> None:
             assert hasattr(__import__(module, fromlist=[name]), name), where
 
 
-def test_the_distribution_is_found_as_a_plugin_and_as_a_domain() -> None:
-    for group in ("emosim", "emosim.domains"):
-        (entry,) = [entry for entry in metadata.entry_points(group=group) if entry.name == "books"]
-        assert entry.value == "emosim_books.plugin"
+def test_the_distribution_is_found_by_its_domain_and_named_once() -> None:
+    found = [entry for group in ("emosim", "emosim.domains") for entry in metadata.entry_points(group=group)]
+    ours = [(entry.group, entry.name) for entry in found if entry.value == "emosim_books.plugin"]
+    assert ours == [("emosim.domains", "books")]

@@ -12,20 +12,18 @@ EMOSIM_HOOK_VERSION = 1
 @hookimpl
 def emosim_llm_backends() -> Iterable[Component]:
     yield Component(
-        "llm_backend",
         "deepseek",
         "DeepSeek's service; its key is in DEEPSEEK_API_KEY.",
         "emosim_deepseek.deepseek:DeepSeek",
-        "emosim_deepseek.deepseek:DeepSeekOptions",
+        options="emosim_deepseek.deepseek:DeepSeekOptions",
         value="model",
         prefixes=("deepseek-",),
     )
     yield Component(
-        "llm_backend",
         "openai",
         "OpenAI's service, or with http://HOST:PORT/v1#MODEL any server that speaks its chat completions.",
         "emosim_deepseek.endpoint:Endpoint",
-        "emosim_deepseek.endpoint:EndpointOptions",
+        options="emosim_deepseek.endpoint:EndpointOptions",
         value="model",
         prefixes=(
             "http://",

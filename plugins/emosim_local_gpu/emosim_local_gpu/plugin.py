@@ -12,10 +12,9 @@ EMOSIM_HOOK_VERSION = 1
 @hookimpl
 def emosim_llm_backends() -> Iterable[Component]:
     yield Component(
-        "llm_backend",
         "local",
         "A model in this process, from a folder or by its name on the Hugging Face Hub.",
         "emosim_local_gpu.backend:LocalBackend",
-        "emosim_local_gpu.options:LocalOptions",
+        options="emosim_local_gpu.options:LocalOptions",
         value="model",
     )

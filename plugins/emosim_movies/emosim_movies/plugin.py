@@ -11,7 +11,7 @@ EMOSIM_HOOK_VERSION = 1
 
 @hookimpl
 def emosim_domains() -> Iterable[Component]:
-    yield Component("domain", "movies", "Films, rated 1 to 10.", "emosim_movies.domain:movies")
+    yield Component("movies", "Films, rated 1 to 10.", "emosim_movies.domain:movies")
 
 
 @hookimpl
@@ -26,7 +26,7 @@ def emosim_item_loaders() -> Iterable[Component]:
         where = f"emosim_movies.loaders:{maker}"
         options = f"{where}Options" if value else None
         formats = f"emosim_movies.loaders.formats:{name.upper()}" if value else None
-        yield Component("item_loader", name, summary, where, options, value=value, domain="movies", formats=formats)
+        yield Component(name, summary, where, options=options, value=value, domain="movies", formats=formats)
 
 
 @hookimpl
@@ -37,14 +37,13 @@ def emosim_user_loaders() -> Iterable[Component]:
         ("detailed", "Detailed", "Generated people whose description tells their tastes."),
     ):
         options = "emosim_core.loading:GeneratedUsersOptions"
-        yield Component("user_loader", name, summary, f"emosim_movies.users:{maker}", options, domain="movies")
+        yield Component(name, summary, f"emosim_movies.users:{maker}", options=options, domain="movies")
     where = "emosim_movies.users:ViewersCsv"
     yield Component(
-        "user_loader",
         "csv",
         "People from a CSV file.",
         where,
-        "emosim_core.loading:CsvUsersOptions",
+        options="emosim_core.loading:CsvUsersOptions",
         value="path",
         domain="movies",
     )
@@ -54,4 +53,4 @@ def emosim_user_loaders() -> Iterable[Component]:
 def emosim_retrievals() -> Iterable[Component]:
     where, options = "emosim_movies.retrieval:SimpleRetrieval", "emosim_core.plugins:CountOptions"
     summary = "The k films most alike in cast, genres, rating and director."
-    yield Component("retrieval", "simple", summary, where, options, number="k", domain="movies")
+    yield Component("simple", summary, where, options=options, number="k", domain="movies")
