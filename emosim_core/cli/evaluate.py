@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
-_WIDTH = 110
-"""Columns that the tables need; where nobody looks at a screen, they get them."""
-
 _TABLES = (
     ("mean_reward", "reward_per_step", "mean_rating", "share_liked", "episode_length"),
     ("valence_at_end", "arousal_at_end"),
@@ -115,24 +112,14 @@ def _play(values: dict[str, Any], job: JobDirectory, options: dict[str, Any], si
 
     if silent:
         return compare(values, job, **options)
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-
     from emosim_core.cli.output import console, live_progress
 
     screen = console()
-    columns = (
-        TextColumn("episodes"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[said]}", markup=False),
-    )
-    with live_progress(screen, *columns) as bar:
-        task = bar.add_task("episodes", total=None, said="")
+    with live_progress(screen, "episodes") as bar:
 
         def on_progress(progress: Progress) -> None:
-            cost = "" if progress.cost is None else f", {progress.cost:.4f} spent"
-            bar.update(task, completed=progress.done, total=progress.total, said=progress.what + cost)
+            cost = [] if progress.cost is None else [f"{progress.cost:.4f} spent"]
+            bar.update(*cost, progress.what, done=progress.done, total=progress.total)
 
         def say(text: str) -> None:
             screen.print_line(f"Note: {text}")
@@ -145,11 +132,9 @@ def _play(values: dict[str, Any], job: JobDirectory, options: dict[str, Any], si
 
 def _tell(results: dict[str, Any], directory: Path, charts: bool) -> None:
 
-    from emosim_core.cli.output import console, usage_rows, who_answers
+    from emosim_core.cli.output import console, show_table, usage_rows, who_answers
 
     screen: Screen = console()
-    if not screen.is_terminal:
-        screen.width = max(screen.width, _WIDTH)
     who = who_answers(results["rater"], results["uses_llm"], results["language_model"])
     screen.print_line(f"{results['title']}. {who}")
     for user_split, measured in results["user_splits"].items():
@@ -159,9 +144,9 @@ def _tell(results: dict[str, Any], directory: Path, charts: bool) -> None:
         found = measured["recommenders"]
         names = sorted(found, key=lambda name: -(found[name]["metrics"]["mean_reward"]["estimate"] or 0.0))
         for columns in ((*_TABLES[0], *_TABLES[1]), _TABLES[2]):
-            screen.print(_metrics_table(found, names, columns))
+            show_table(screen, _metrics_table(found, names, columns))
             screen.print()
-        screen.print(_end_reasons_table(found, names))
+        show_table(screen, _end_reasons_table(found, names))
         screen.print()
         for line in _differences(measured["differences"], names):
             screen.print_line(line)
@@ -175,37 +160,27 @@ def _tell(results: dict[str, Any], directory: Path, charts: bool) -> None:
     screen.print_line(f"Written to {directory}: evaluation.json, evaluation.csv{drawn}.")
 
 
-def _new_table(columns: list[str]) -> Table:
-    from emosim_core.cli.output import Table
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("recommender", overflow="fold", max_width=24)
-    for title in columns:
-        table.add_column(title, justify="right", no_wrap=True)
-    return table
-
-
 def _metrics_table(found: dict[str, Any], names: list[str], columns: tuple[str, ...]) -> Table:
+    from emosim_core.cli.output import Table
     from emosim_core.training.metrics import METRICS
 
     shown = {metric.name: metric for metric in METRICS}
-    table = _new_table([shown[column].title for column in columns])
+    table = Table("recommender", *(shown[column].title for column in columns), style="dim")
     for name in names:
         table.add_row(name, *(cell(found[name]["metrics"][column], shown[column]) for column in columns))
     return table
 
 
 def _end_reasons_table(found: dict[str, Any], names: list[str]) -> Table:
-    from emosim_core.cli.output import END_REASONS
+    from emosim_core.cli.output import END_REASONS_SHORT, Table
 
     total: dict[str, float] = {}
     for one in found.values():
         for reason, value in one["end_reasons"].items():
             total[reason] = total.get(reason, 0.0) + value["estimate"]
     reasons = sorted((reason for reason, share in total.items() if share), key=lambda reason: -total[reason])
-    table = _new_table([END_REASONS.get(reason, reason) for reason in reasons])
-    for column in table.columns[1:]:
-        column.no_wrap, column.max_width = False, 18
+    headings = (END_REASONS_SHORT.get(reason, reason) for reason in reasons)
+    table = Table("recommender", *headings, style="dim")
     for name in names:
         table.add_row(name, *(f"{found[name]['end_reasons'][reason]['estimate']:.1%}" for reason in reasons))
     return table

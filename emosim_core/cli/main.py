@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 import click
 
+from emosim_core.cli.printing import on_screen
 from emosim_core.cli.stopping import heeding_signals
 from emosim_core.errors import EmoSimError
 from emosim_core.terminal import Stream, standard_streams
@@ -124,14 +125,14 @@ def _run(arguments: list[str] | None) -> NoReturn:
         sys.exit(leave.exit_code)
     except click.ClickException as error:
         usage, heading, message = _shown(error).partition("Error: ")
-        click.echo(f"{usage}{heading}{_indented(message)}", err=True)
+        _echo_error(f"{usage}{heading}{_indented(message)}")
         sys.exit(2)
     except EmoSimError as error:
         if os.environ.get("EMOSIM_TRACEBACK"):
             import traceback
 
             traceback.print_exception(error)
-        click.echo(f"Error: {_indented(str(error))}", err=True)
+        _echo_error(f"Error: {_indented(str(error))}")
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted.", err=True)
@@ -150,12 +151,15 @@ def _written(out: Stream) -> int:
     if out.error is None:
         return 0
     cause = getattr(out.error, "strerror", None) or out.error
-    click.echo(
+    _echo_error(
         f"Error: standard output cannot be written: {cause}. The command went on to its end; files that it wrote are "
-        "whole",
-        err=True,
+        "whole"
     )
     return 2
+
+
+def _echo_error(text: str) -> None:
+    click.echo(on_screen(text, sys.stderr), err=True)
 
 
 def _indented(message: str) -> str:
@@ -164,4 +168,4 @@ def _indented(message: str) -> str:
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    click.echo(f"Warning: {_indented(str(message))}", err=True)
+    _echo_error(f"Warning: {_indented(str(message))}")

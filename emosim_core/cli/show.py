@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from emosim_core.cli.output import END_REASONS, console, summary_table, who_answers
+from emosim_core.cli.output import END_REASONS, console, show_table, summary_table, who_answers
 from emosim_core.errors import ConfigurationError
 from emosim_core.llm.fencing import legible
 from emosim_core.model.user import User
@@ -47,7 +47,7 @@ def show(directory: Path, episode: int | None) -> None:
 def _tell_run(directory: Path, manifest: dict[str, Any], screen: Any) -> None:
     if (directory / SUMMARY).exists():
         summary = read_summary(directory)
-        screen.print(summary_table(summary))
+        show_table(screen, summary_table(summary))
         if summary["complete"]:
             return
     steps = ended = 0

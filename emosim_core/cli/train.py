@@ -94,8 +94,6 @@ def train(obj: dict[str, Any], /, as_json: bool, quiet: bool, **given: Any) -> N
 def _train(training: Training, silent: bool) -> dict[str, Any]:
     if silent:
         return training.train()
-    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-
     from emosim_core.cli.output import console, live_progress, who_answers
     from emosim_core.training.algorithms import ALGORITHMS
 
@@ -111,38 +109,28 @@ def _train(training: Training, silent: bool) -> dict[str, Any]:
     )
     for announcement in world.announcements:
         screen.print_line(f"Note: {announcement}")
-    columns = (
-        TextColumn("steps"),
-        BarColumn(),
-        TextColumn("{task.completed}/{task.total}"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[said]}", markup=False),
-    )
-    with live_progress(screen, *columns) as progress:
-        task = progress.add_task("steps", total=config.timesteps, said="")
+    with live_progress(screen, "steps", config.timesteps) as progress:
         lines = 0
 
         def on_progress(told: TrainingProgress) -> None:
             nonlocal lines
-            progress.update(task, completed=told.timesteps, said=_in_words(told))
+            spent = world.rater.usage().get("cost")
+            cost = [] if spent is None else [f"{spent:.4f} spent"]
+            progress.update(*cost, *_in_words(told), done=told.timesteps)
             lines += 1
             if told.evaluation or lines % 10 == 0 or told.timesteps >= config.timesteps:
-                screen.print_line(f"{told.timesteps:>9} steps  {_in_words(told)}")
-            spent = world.rater.usage().get("cost")
-            if spent is not None:
-                progress.update(task, said=f"{_in_words(told)}, {spent:.4f} spent")
+                screen.print_line(f"{told.timesteps:>9,} steps  {', '.join(_in_words(told))}")
 
         return training.train(on_progress)
 
 
-def _in_words(told: TrainingProgress) -> str:
-    said = [f"{told.episodes} sessions"]
+def _in_words(told: TrainingProgress) -> list[str]:
+    """How a training goes, the most important first."""
+    said = []
     if told.reward is not None and told.length is not None:
         said += [f"reward {told.reward:.1f}", f"length {told.length:.1f}"]
-    said.append(f"{told.fps:.0f} steps/s")
-    for group, value in (told.evaluation or {}).items():
-        said.append(f"held-out sessions of {group} users {value:.1f}")
-    return ", ".join(said)
+    said += [f"{group} users {value:.1f} in held-out episodes" for group, value in (told.evaluation or {}).items()]
+    return [*said, f"{told.episodes:,} episodes", f"{told.fps:,.0f} steps/s"]
 
 
 def _tell_end(summary: dict[str, Any], directory: Path, as_json: bool, quiet: bool, first: str = "") -> None:

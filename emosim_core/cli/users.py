@@ -111,11 +111,10 @@ def _written(
         _agree(gateway, writer, users, yes)
     written: list[User] = []
     try:
-        with live_progress(screen) as progress:
-            task = progress.add_task("users", total=len(users))
+        with live_progress(screen, "users", len(users)) as progress:
             for user in writer.write(users):
                 written.append(user)
-                progress.update(task, advance=1)
+                progress.update(advance=1)
     except KeyboardInterrupt:
         print_line("", err=True)
         print_line("Interrupted. What was answered is kept; give the same command again to go on.", err=True)

@@ -11,24 +11,34 @@ from emosim_core.model.user import TRAITS, User
 
 END_REASONS = {
     "max_steps": "stayed to the last step",
-    "low_streak": "left after disappointments in a row",
+    "low_streak": "left after one or more low ratings in a row",
     "dissatisfied": "left dissatisfied",
     "interrupted": "was interrupted",
     "repeat": "left at a repeat",
-    "out_of_items": "nothing was left to propose",
+    "out_of_items": "ran out of items",
 }
-"""Why sessions end, in words; an ending that a plugin defines is shown as it is named."""
+"""End reasons of episodes in words; one that a plugin defines is shown as it is named."""
+
+END_REASONS_SHORT = {
+    "max_steps": "stayed to the end",
+    "low_streak": "left: low ratings",
+    "dissatisfied": "left dissatisfied",
+    "interrupted": "interrupted",
+    "repeat": "left at a repeat",
+    "out_of_items": "ran out of items",
+}
+"""The same where a line has room for 17 characters."""
 
 
 def who_answers(rater: str, uses_llm: bool, model: str | None = None) -> str:
     """Whether a language model is behind the answers, and which."""
     if uses_llm:
         return (
-            f"A language model answers for them ({model}, prompted by {rater})."
+            f"Rater: {model} (language model; prompt strategy {rater})."
             if model
-            else (f"A language model answers for them ({rater}).")
+            else f"Rater: {rater} (language model)."
         )
-    return f"The rater {rater!r} answers for them; no language model is asked."
+    return f"Rater: {rater} (no language model)."
 
 
 def usage_rows(usage: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -30,7 +30,7 @@ def test_a_run_leaves_three_files_and_prints_its_table_and_that_no_model_was_ask
     done = emosim(*MOVIES, "--episodes", "3", "--max-steps", "8", "--out", "r")
     assert done.err == ""
     for word in (
-        "no language model is asked", "episodes", "mean rating", "share liked", "mean reward", "episode length",
+        "(no language model)", "episodes", "mean rating", "share liked", "mean reward", "episode length",
         "end reasons", "mood at the end", "most liked", "least liked", "steps/s",
         "Written to r. Read a session with: emosim show r --episode 0",
     ):  # fmt: skip
@@ -394,7 +394,7 @@ def test_a_replayed_list_is_recommended_in_order_and_its_end_ends_the_episode(qu
         assert [one["item"] for line in steps for one in line["recommended"]] == names
         assert [line["step"] for line in steps] == [1, 2, 3, 4]
         assert [line["end_reason"] for line in steps] == [None, None, None, "out_of_items"]
-    assert "nothing was left to propose" in quick("show", "r", "--episode", "0").out
+    assert "ran out of items" in quick("show", "r", "--episode", "0").out
     quick(*MOVIES, *arguments, "--slate", "2", "--out", "s", "--quiet")
     assert [len(line["recommended"]) for line in lines_of(tmp_path / "s") if line["episode"] == 0] == [2, 0]
 

@@ -31,7 +31,7 @@ def steps_of(directory: Path, episode: int) -> list[dict[str, Any]]:
 
 def test_without_an_episode_the_runs_table_is_told(quick: Any, done: Path) -> None:
     told = quick("show", done).out
-    for word in ("no language model is asked", "episodes", "mean rating", "end reasons", "mood at the end"):
+    for word in ("(no language model)", "episodes", "mean rating", "end reasons", "mood at the end"):
         assert word in told
     assert "4, with 4 different users" in told
     assert "not complete" not in told
@@ -46,7 +46,7 @@ def test_a_story_says_who_what_was_recommended_remembered_felt_answered_and_why(
         assert user["description"] in lines
         assert any(line.startswith("Character: ") for line in lines)
         assert any(line.startswith("Mood at the start: ") for line in lines)
-        assert "The rater 'rule_based' answers for them; no language model is asked." in lines
+        assert "Rater: rule_based (no language model)." in lines
         told = "\n".join(lines)
         place = 0
         for step in steps:

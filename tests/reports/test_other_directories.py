@@ -72,7 +72,9 @@ def test_an_evaluation_names_the_best_and_shows_every_metric(tmp_path: Path) -> 
     reward = next(chart for chart in report.charts if chart.id == "test-mean-reward")
     assert list(reward.names) == ["popular", "random"]
     assert list(reward.series[0].y) == [140.0, 100.0]
-    assert {"test-end-reasons", "test-survival", "test-reward", "test-coverage"} <= {chart.id for chart in report.charts}
+    assert {"test-end-reasons", "test-survival", "test-reward", "test-coverage"} <= {
+        chart.id for chart in report.charts
+    }
     survival = next(chart for chart in report.charts if chart.id == "test-survival")
     assert list(survival.series[0].x) == [1]
     assert write_report(tmp_path).stat().st_size > 1_000_000
