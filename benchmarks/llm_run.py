@@ -3,14 +3,15 @@
 Run with: python benchmarks/llm_run.py [--calls 1500]
 A server on loopback, in a process of its own, answers every question after 50 ms. A run's rate is that of its further
 sessions: the difference between a long run and a short one, so that what it takes to begin (the client library is
-imported at the first question) is told apart. The ways take turns; best of several repetitions; look at the ratios, as
-the machine is as busy as it is.
+imported at the first question) is told apart. The ways take turns, the bare client before and after each run; means of
+several repetitions, and the range of their ratios. Look at the ratios, as the machine is as busy as it is.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import os
 import re
@@ -21,8 +22,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import mean
 
 DELAY = 0.05
+STEPS = 10
+PEOPLE = 16
+"""People for each question at once, as by default."""
 
 
 @contextmanager
@@ -80,12 +85,12 @@ def bare(url: str, concurrency: int, asked: list[list[dict[str, str]]]) -> float
 
 
 def run(url: str, concurrency: int, num_envs: int, episodes: int, cache: Path) -> tuple[int, float]:
-    """Ratings and seconds of a run of sessions of 25 steps, as its summary says."""
+    """Ratings and seconds of a run of sessions of ``STEPS`` steps, as its summary says."""
     with tempfile.TemporaryDirectory() as folder:
         command = [
             sys.executable, "-m", "emosim_core", "run", "--plugin", "movies", "--llm-model", f"{url}#m",
             "--llm-rater", "0Shot_system_our", "--concurrency", str(concurrency), "--num-envs", str(num_envs),
-            "--reward-shaping", "identity", "--max-steps", "25", "--episodes", str(episodes),
+            "--reward-shaping", "identity", "--max-steps", str(STEPS), "--episodes", str(episodes),
             "--llm-cache", str(cache), "--out", f"{folder}/run", "--json",
         ]  # fmt: skip
         done = subprocess.run(command, capture_output=True, text=True)
@@ -95,13 +100,12 @@ def run(url: str, concurrency: int, num_envs: int, episodes: int, cache: Path) -
     return summary["ratings"], summary["seconds"]
 
 
-def steady(url: str, concurrency: int, num_envs: int, calls: int, folder: Path) -> tuple[float, float]:
-    """Ratings per second once a run goes, and seconds that it takes to begin."""
-    short, long = num_envs, num_envs + max(num_envs, -(-calls // 25 // num_envs) * num_envs)
+def steady(url: str, concurrency: int, num_envs: int, calls: int, folder: Path) -> float:
+    """Ratings per second once a run goes."""
+    short, long = num_envs, num_envs + max(num_envs, -(-calls // STEPS // num_envs) * num_envs)
     few, soon = run(url, concurrency, num_envs, short, folder / f"{time.monotonic_ns()}.sqlite3")
     many, late = run(url, concurrency, num_envs, long, folder / f"{time.monotonic_ns()}.sqlite3")
-    rate = (many - few) / (late - soon)
-    return rate, soon - few / rate
+    return (many - few) / (late - soon)
 
 
 def warm(url: str, folder: Path) -> float:
@@ -116,23 +120,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--calls", type=int, default=1500)
     parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--at-once", type=int, nargs="+", default=[1, 16, 64])
     arguments = parser.parse_args()
     asked = questions(arguments.calls)
-    print(f"{os.cpu_count()} cores; answers after {DELAY * 1000:g} ms; best of {arguments.repeat}")
-    print("at once   bare openai   run, as many people   run, 8 x as many     to begin   ideal")
+    print(f"{os.cpu_count()} cores; answers after {DELAY * 1000:g} ms; means of {arguments.repeat} alternations")
+    print("at once  people  bare openai      run   share (single ones)      ideal")
     with server() as url, tempfile.TemporaryDirectory() as place:
-        for concurrency in (1, 16, 64):
+        for concurrency, each in itertools.product(arguments.at_once, (1, PEOPLE)):
             calls = arguments.calls if concurrency > 1 else 100
-            plain = one = two = 0.0
-            begin = float("inf")
+            plain, rates = [], []
             for _ in range(arguments.repeat):
-                plain = max(plain, bare(url, concurrency, asked[:calls]))
-                rate, spent = steady(url, concurrency, concurrency, calls, Path(place))
-                one, begin = max(one, rate), min(begin, spent)
-                two = max(two, steady(url, concurrency, 8 * concurrency, calls, Path(place))[0])
+                before = bare(url, concurrency, asked[:calls])
+                rates.append(steady(url, concurrency, each * concurrency, calls, Path(place)))
+                plain.append((before + bare(url, concurrency, asked[:calls])) / 2)
+            shares = [rate / other for rate, other in zip(rates, plain, strict=True)]
             print(
-                f"{concurrency:>7} {plain:>11,.0f}/s {one:>14,.0f}/s ({one / plain:>4.0%}) "
-                f"{two:>12,.0f}/s ({two / plain:>4.0%}) {begin:>7.2f} s {concurrency / DELAY:>7,.0f}/s"
+                f"{concurrency:>7} {each * concurrency:>7} {mean(plain):>10,.0f}/s {mean(rates):>6,.0f}/s "
+                f"{mean(shares):>7.0%} ({min(shares):.0%} to {max(shares):.0%}) {concurrency / DELAY:>8,.0f}/s",
+                flush=True,
             )
         kept = max(warm(url, Path(place)) for _ in range(arguments.repeat))
         print(f"all answers kept: {kept:,.0f} ratings/s, written to disk")

@@ -266,7 +266,8 @@ def test_every_configuration_file_runs(block: Block, tmp_path: Path) -> None:
     manifest = json.loads((tmp_path / "r" / "manifest.json").read_text(encoding="utf-8"))
     tables = {key: value for key, value in wanted.items() if isinstance(value, dict)}
     for kind, table in tables.items():
-        found = manifest["parts"][kind] if kind in manifest["parts"] else {"options": manifest["config"][kind]}
+        part = {"items_retrieval": "retrieval"}.get(kind, kind)
+        found = manifest["parts"].get(part, {"options": manifest["config"][kind]})
         options = {**found["options"], "name": found.get("name")}
         assert {key: options[key] for key in table} == table
 
@@ -285,9 +286,9 @@ def test_the_example_of_a_plugin_can_be_installed_and_used(tmp_path: Path) -> No
     asked = ["--items-retrieval", "highlights:k=2,at_least=6", "--episodes", "2", "--out", "r", "--json"]
     python(tmp_path, "-m", "emosim_core", "run", "--plugin", "movies", *asked, site=tmp_path / "site")
     lines = (tmp_path / "r" / "interactions.jsonl").read_text(encoding="utf-8").splitlines()
-    remembered = [item["remembered"] for line in lines for item in json.loads(line)["recommended"]]
-    assert max(map(len, remembered)) == 2
-    assert all(memory["rating"] >= 6 for memories in remembered for memory in memories)
+    retrieved = [item["retrieved"] for line in lines for item in json.loads(line)["recommended"]]
+    assert max(map(len, retrieved)) == 2
+    assert all(memory["rating"] >= 6 for memories in retrieved for memory in memories)
     manifest = json.loads((tmp_path / "r" / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["parts"]["retrieval"]["provider"] == "emosim-highlights 0.1.0"
 

@@ -113,7 +113,7 @@ def test_shaping_and_no_choice_are_carried_to_books() -> None:
     for _ in range(20):
         _, rewards, _, _, infos = envs.step(rng.integers(0, 20, (64, 2)))
         assert ((rewards >= 0) & (rewards <= 5)).all()
-        assert set(np.unique(infos["ratings"][~np.isnan(infos["ratings"])])) <= {1, 2, 3, 4, 5}
+        assert set(np.unique(infos["raw_ratings"][~np.isnan(infos["raw_ratings"])])) <= {1, 2, 3, 4, 5}
     nothing = 1 - infos["consumed"].any(axis=1).mean()
     assert 0 < nothing < 0.9
 

@@ -731,7 +731,7 @@ def test_an_environment_asks_a_model_and_ends_its_threads_when_it_is_closed(serv
         env.reset(seed=1)
         print(threads())
         ratings = [env.step(item)[4] for item in range(3)]
-        print([info["ratings"][0] for info in ratings], threads() > 0)
+        print([info["raw_ratings"][0] for info in ratings], threads() > 0)
         print([(info["user_name"], info["titles"][0]) for info in ratings])
         env.close()
         print(threads())

@@ -43,7 +43,7 @@ def _own_users(command: _Command) -> _Command:
 @click.option("--episodes", type=int, help="Sessions of each recommender with each group.  [240]")
 @click.option("--seed", type=int, help="Seed of everything random; not that of a training.  [1042]")
 @click.option("--logs", multiple=True, help="Runs for recommenders that learn from logs.  [simulated]")
-@click.option("--num-envs", type=int, help="Sessions side by side; with a model, 8 x --concurrency.  [16]")
+@click.option("--num-envs", type=int, help="Sessions side by side; with a model, 16 x --concurrency.  [16]")
 @click.option("--resamples", type=int, help="Resamples of the people for the intervals.  [2000]")
 @_own_users
 @environment_options

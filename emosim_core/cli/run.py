@@ -30,7 +30,7 @@ _OPTIONS = (
     click.option(
         "--num-envs",
         type=int,
-        help="Sessions side by side; changes only the speed. With a model, 8 x --concurrency.  [16]",
+        help="Sessions side by side; changes only the speed. With a model, 16 x --concurrency.  [16]",
     ),
     click.option("--seed", type=int, help="Seed of everything random.  [42]"),
     click.option("--out", type=click.Path(path_type=Path), help="Directory of the run.  [runs/...]"),

@@ -32,6 +32,9 @@ _BUSY_SECONDS = 60.0
 _AT_ONCE = 500
 _MIB = 1024 * 1024
 
+_LARGEST_LOG = 8000
+"""Pages in SQLite's log of changes at which a change moves them into the file itself, where :meth:`settle` did not."""
+
 # What a look-up reads stands before the question, which is long: its pages are not touched.
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS answers (
@@ -212,6 +215,11 @@ class AnswerCache:
                 owner.leave(connection)
             else:
                 owner.release(connection, keys)
+
+    def settle(self) -> None:
+        """Move what SQLite's log of changes holds into the file itself; any thread may, while others read and write."""
+        with contextlib.suppress(sqlite3.Error), contextlib.closing(_connect(self.path)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     def close(self) -> None:
         """Close the file; the next use opens it again."""
@@ -474,6 +482,7 @@ def _set_up(connection: sqlite3.Connection) -> None:
                 raise
             time.sleep(0.01)
     connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {_LARGEST_LOG}")
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version == _VERSION:
         return

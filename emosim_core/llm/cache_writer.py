@@ -22,6 +22,9 @@ PATIENCE = 5.0
 """Seconds for which that is tried."""
 
 _PATIENCE_WITH_LOCK = 60.0
+_SETTLED_AFTER = 200
+"""Answers after which the cache settles at the next rest."""
+
 _ROOM_FOR_ANSWER = 64 * 1024
 _LEAST_ROOM = 1024 * 1024
 
@@ -60,6 +63,7 @@ class CacheWriter:
         self._failing_since: float | None = None
         self._known = False
         self._owed: set[str] = set()
+        self._unsettled = 0
         self._releasing = threading.Lock()
 
     @property
@@ -98,6 +102,7 @@ class CacheWriter:
             self._failing_since = self._failing_since or time.monotonic()
             raise
         self._failing_since = None
+        self._unsettled += len(pairs)
         for (question, answer), _ in pairs:
             self._pending.settle(question, self._existing(done.there, question) or answer)
         for question in wanted:
@@ -166,6 +171,11 @@ class CacheWriter:
                 self._owed.update(question.key for question in questions)
             self._pay()
 
+    def rest(self) -> None:
+        """Nothing is asked for a moment, which is the time to let the cache settle, in another thread."""
+        if self._unsettled >= _SETTLED_AFTER:
+            self._heartbeat.soon()
+
     def close(self) -> None:
         """Take all claims back and give the room back."""
         self._heartbeat.stop()
@@ -200,6 +210,9 @@ class CacheWriter:
         with contextlib.suppress(LLMCacheError):  # the next sign of life may come through
             self._cache.sign_of_life(self._owner)
         self._pay()
+        if self._unsettled >= _SETTLED_AFTER:
+            self._unsettled = 0
+            self._cache.settle()
 
     def _pay(self) -> None:
         """Takes claims back; those that cannot be taken back now are at the next sign of life."""

@@ -72,7 +72,8 @@ class Heartbeat:
 
     def __init__(self, beat: Callable[[], None]) -> None:
         self._beat = beat
-        self._end = threading.Event()
+        self._wake = threading.Event()
+        self._ends = False
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -81,14 +82,23 @@ class Heartbeat:
             self._thread = threading.Thread(target=self._run, name="emosim-llm-claims", daemon=True)
             self._thread.start()
 
+    def soon(self) -> None:
+        """Call it now, without waiting for it."""
+        self._wake.set()
+
     def stop(self) -> None:
         """End."""
         if self._thread is not None:
-            self._end.set()
+            self._ends = True
+            self._wake.set()
             self._thread.join()
 
     def _run(self) -> None:
-        while not self._end.wait(HEARTBEAT):
+        while True:
+            self._wake.wait(HEARTBEAT)
+            self._wake.clear()
+            if self._ends:
+                return
             self._beat()
 
 

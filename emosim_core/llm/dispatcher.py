@@ -25,8 +25,8 @@ _FIRST_LOOK, _LONGEST_LOOK = 0.05, 0.5
 class Dispatcher:
     """Asks. Its public methods may be called by any thread; all the rest happens in the loop's.
 
-    A question is claimed when there is a place for it, and its place is free again when its answer is in the cache.
-    One transaction keeps what was answered and claims what takes its places.
+    A place is free again when its answer is in the cache. The transaction that keeps an answer claims what is asked
+    next where nothing claimed is left, and as much again as there are places, so that few transactions have to.
 
     Args:
         backend: what is asked.
@@ -159,7 +159,7 @@ class Dispatcher:
             # All that was answered has its place still; the more is asked elsewhere, the more is looked at.
             places = self._limiter.limit - self._limiter.running + len(self._answered) - len(self._ready)
             may_start = self._retry_policy.refusal() is None and self._limiter.pause() <= 0
-            count = max(count, places) if places > 0 and may_start else 0
+            count = max(count, places + self._limiter.limit) if places > 0 and may_start else 0
             wanted = [self._queue.popleft() for _ in range(min(count, len(self._queue)))]
             try:
                 mine, elsewhere = self._cache_writer.exchange(self._answered, wanted)

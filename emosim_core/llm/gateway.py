@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from emosim_core.errors import EmoSimError, LLMCacheError, LLMError, LLMReplayError, LLMTransientError, PluginError
 from emosim_core.llm.backend import LLMBackend
@@ -30,6 +31,14 @@ _PATIENCE_WITH_LOCK = 0.2
 
 _LOOK = 0.2
 """Seconds between two looks at what other processes ask, for a model that takes batches."""
+
+
+class _Part(NamedTuple):
+    """Some questions: their keys, what is asked, and that as JSON."""
+
+    keys: list[str]
+    requests: list[ChatRequest]
+    texts: list[str]
 
 
 class Gateway:
@@ -69,24 +78,31 @@ class Gateway:
         vars(self).update(state)
         self._begin_closed()
 
-    def ask(self, requests: Sequence[ChatRequest]) -> list[ChatAnswer | LLMError]:
+    def ask(self, requests: Iterable[ChatRequest]) -> list[ChatAnswer | LLMError]:
         """The answers to questions, in their order; in the place of one that failed, why. Any thread may ask.
 
-        On Ctrl-C nothing more is asked; what is under way is waited for and kept, unless Ctrl-C comes again.
+        A service is asked the first questions while the next are still made. On Ctrl-C nothing more is asked; what is
+        under way is waited for and kept, unless Ctrl-C comes again.
 
         Raises:
             ConfigurationError: a limit on the cost is set, and the backend's price is not known.
             PluginError: the backend raised something else than an LLMError.
             DataError: answers cannot be kept or looked up.
         """
-        texts = [request_json(request) for request in requests]
-        keys = [cache_key_of(self.backend.identity, text) for text in texts]
-        session = self._current()
-        results = session.results(dict(zip(keys, requests, strict=True)), keys, dict(zip(keys, texts, strict=True)))
+        keys: list[str] = []
+        results = self._current().results(self._parts(requests), keys)
         for result in results.values():
             if not isinstance(result, ChatAnswer | LLMError):
                 raise result
         return [results[key] for key in keys]  # type: ignore[misc]
+
+    def _parts(self, requests: Iterable[ChatRequest]) -> Iterator[_Part]:
+        """Questions in parts, each as many as may be under way; a model that takes batches is asked all at once."""
+        left = iter(requests)
+        size = None if self.options.replay or self.backend.batched else self.options.concurrency
+        while part := list(islice(left, size)):
+            texts = [request_json(request) for request in part]
+            yield _Part([cache_key_of(self.backend.identity, text) for text in texts], part, texts)
 
     def close(self) -> None:
         """Let what is under way come to its end, and close the backend and the cache. Asking opens them again.
@@ -135,38 +151,50 @@ class _Session:
         self._starting = threading.Lock()
         self._batching = threading.Lock()
 
-    def results(
-        self, requests: Mapping[str, ChatRequest], keys: Sequence[str], texts: Mapping[str, str]
-    ) -> Mapping[str, Result]:
-        """What became of questions, by key; ``keys`` says how often each was put, ``texts`` are them as JSON."""
-        if self._options.replay:
-            return self._replayed(requests, keys)
+    def results(self, parts: Iterable[_Part], keys: list[str]) -> Mapping[str, Result]:
+        """What became of questions, by key.
+
+        Args:
+            parts: the questions.
+            keys: is filled with their keys, in their order.
+        """
+        kept: dict[str, Result] = {}
         waiter = Waiter()
         began = time.perf_counter()
         try:
-            kept, new = self._pending.enter(requests, self._look_up, self._retry_policy.check_price, waiter)
-            for question in new:
-                question.canonical = texts[question.key]
-            cached = sum(key in kept for key in keys)
-            self._usage.count_questions(len(keys), cached, len(keys) - cached - len(new))
+            for part in parts:
+                keys += part.keys
+                if self._options.replay:
+                    kept |= self._replayed(part)
+                else:
+                    kept |= self._put(part, waiter)
             if not waiter.questions:
                 return kept
-            log.debug("%d questions: %d kept, %d to ask", len(keys), cached, len(new))
-            if self._backend.batched:
-                self._ask_batch(new)
-            elif new:
-                self._submit(new)
             waiter.wait()
+            self._cache_writer.rest()
         except BaseException:
             self._give_up(waiter)
             raise
-        results: dict[str, Result] = dict(kept)
-        for question in waiter.questions:
-            assert question.result is not None
-            results[question.key] = question.result
+        results = kept | {question.key: question.result for question in waiter.questions if question.result is not None}
         failed = sum(not isinstance(results[key], ChatAnswer) for key in keys)
         self._usage.count_end(failed, time.perf_counter() - began)
         return results
+
+    def _put(self, part: _Part, waiter: Waiter) -> Mapping[str, ChatAnswer]:
+        """Ask what has no answer; returns the answers that there are."""
+        requests = {key: one for key, one in zip(part.keys, part.requests, strict=True) if key not in waiter.keys}
+        texts = dict(zip(part.keys, part.texts, strict=True))
+        kept, new = self._pending.enter(requests, self._look_up, self._retry_policy.check_price, waiter)
+        for question in new:
+            question.canonical = texts[question.key]
+        cached = sum(key in kept for key in part.keys)
+        self._usage.count_questions(len(part.keys), cached, len(part.keys) - cached - len(new))
+        log.debug("%d questions: %d kept, %d to ask", len(part.keys), cached, len(new))
+        if self._backend.batched:
+            self._ask_batch(new)
+        elif new:
+            self._submit(new)
+        return kept
 
     def close(self) -> None:
         """End everything that was started."""
@@ -182,17 +210,17 @@ class _Session:
         finally:
             self._cache.close()
 
-    def _replayed(self, requests: Mapping[str, ChatRequest], keys: Sequence[str]) -> Mapping[str, Result]:
-        results: dict[str, Result] = dict(self._look_up(list(requests)))
-        missing = [key for key in requests if key not in results]
+    def _replayed(self, part: _Part) -> Mapping[str, Result]:
+        results: dict[str, Result] = dict(self._look_up(part.keys))
+        missing = [key for key in part.keys if key not in results]
         for key in missing:
             results[key] = LLMReplayError(
                 f"no answer of {self._backend.identity!r} to this question (key {key[:12]}) is kept in "
                 f"{self._cache.path}; without --replay the model is asked"
             )
-        cached = sum(isinstance(results[key], ChatAnswer) for key in keys)
-        self._usage.count_questions(len(keys), cached, 0)
-        self._usage.count_end(len(keys) - cached, 0.0)
+        cached = sum(isinstance(results[key], ChatAnswer) for key in part.keys)
+        self._usage.count_questions(len(part.keys), cached, 0)
+        self._usage.count_end(len(part.keys) - cached, 0.0)
         return results
 
     def _look_up(self, keys: Sequence[str]) -> Mapping[str, ChatAnswer]:

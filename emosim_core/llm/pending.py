@@ -40,10 +40,16 @@ class Question:
 
 
 class Waiter:
-    """Who waits for the answers to several questions."""
+    """Who waits for the answers to several questions.
+
+    Attributes:
+        questions: these.
+        keys: theirs.
+    """
 
     def __init__(self) -> None:
         self.questions: list[Question] = []
+        self.keys: set[str] = set()
         self._open = 0
         self._done = threading.Event()
 
@@ -59,6 +65,7 @@ class Waiter:
         """Wait for one more question; the lock of its table is held."""
         self._open += 1
         self.questions.append(question)
+        self.keys.add(question.key)
         question.waiting.append(self)
 
     def less(self) -> None:

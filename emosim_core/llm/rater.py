@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -65,7 +65,7 @@ class Counted(Protocol):
 class Asks(Protocol):
     """What puts questions to a model; the gateway does."""
 
-    def ask(self, requests: Sequence[ChatRequest]) -> list[ChatAnswer | LLMError]:
+    def ask(self, requests: Iterable[ChatRequest]) -> list[ChatAnswer | LLMError]:
         """The answers, in the order of the questions."""
         ...
 
@@ -132,7 +132,13 @@ class ModelRater(Rater):
         users, slate = request.items.shape
         places = [(row, place) for row in range(users) for place in range(slate)]
         uniform = draws.uniform(slate) if self.options.reading == "sampled" else None
-        asked = [self.prompt_strategy.ask(request, row, place) for row, place in places]
+        asked: dict[int, ChatRequest] = {}
+
+        def question(i: int) -> ChatRequest:
+            if i not in asked:
+                asked[i] = self.prompt_strategy.ask(request, *places[i])
+            return asked[i]
+
         values = np.full(request.items.shape, np.nan)
         reasons: dict[tuple[int, int], str] = {}
         shares: dict[tuple[int, int], Mapping[str, float]] = {}
@@ -140,7 +146,7 @@ class ModelRater(Rater):
         tries = 0
         while open_ones and tries < self.options.asks:
             called = self._called()
-            answers = self.gateway.ask([asked[i] for i in open_ones])
+            answers = self.gateway.ask(question(i) for i in open_ones)
             counts = not self._persistent or self._called() > called
             tries += counts
             self._raise_what_all_meet(answers, [int(request.items[places[i]]) for i in open_ones])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -181,9 +181,10 @@ class _NotedGateway:
     def usage(self) -> Counted:
         return self._gateway.usage
 
-    def ask(self, requests: Sequence[ChatRequest]) -> list[ChatAnswer | LLMError]:
-        answers = self._gateway.ask(requests)
-        for request, answer in zip(requests, answers, strict=True):
+    def ask(self, requests: Iterable[ChatRequest]) -> list[ChatAnswer | LLMError]:
+        asked = list(requests)
+        answers = self._gateway.ask(asked)
+        for request, answer in zip(asked, answers, strict=True):
             self._notes.answered(request, answer)
         return answers
 

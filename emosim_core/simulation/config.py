@@ -125,7 +125,7 @@ class RunConfig(EnvironmentConfig):
         default=16,
         ge=1,
         description="Sessions that run side by side; changes no result, only the speed. With a language model, the "
-        "default is eight times the concurrency, so that there is always somebody to ask for.",
+        "default is sixteen times the concurrency, so that there is always somebody to ask for.",
     )
     seed: int = Field(default=42, ge=0, le=2**63 - 1, description="Seed of everything random.")
 
@@ -137,7 +137,7 @@ class RunConfig(EnvironmentConfig):
             asked = gateway.get("concurrency") if isinstance(gateway, dict) else getattr(gateway, "concurrency", None)
             if asked is None or isinstance(asked, int):
                 default = GatewayOptions.model_fields["concurrency"].default
-                return {**values, "num_envs": 8 * max(1, default if asked is None else asked)}
+                return {**values, "num_envs": 16 * max(1, default if asked is None else asked)}
         return values
 
 

@@ -15,6 +15,8 @@ import click
 import pytest
 
 from emosim_core import DataError, RunError, run
+from emosim_core.llm.gateway import GatewayOptions
+from emosim_core.simulation.config import RunConfig
 
 MOVIES = ("run", "--plugin", "movies")
 
@@ -425,3 +427,10 @@ def test_the_help_tells_the_defaults_of_the_configuration() -> None:
         table, key = _IN_TABLES.get(name, (None, name))
         value = (defaults[table] if table else defaults)[key]
         assert default == (f"{value:g}" if isinstance(value, float) else str(value)), name
+
+
+def test_a_language_model_has_sixteen_people_for_each_question_at_once() -> None:
+    assert RunConfig(plugin="movies", llm_model="local:m").num_envs == 16 * GatewayOptions().concurrency
+    assert RunConfig(plugin="movies", llm_model="local:m", gateway={"concurrency": 5}).num_envs == 80
+    assert RunConfig(plugin="movies", llm_model="local:m", gateway={"concurrency": 5}, num_envs=3).num_envs == 3
+    assert RunConfig(plugin="movies").num_envs == 16

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from emosim_core import ChatAnswer, ChatRequest, Domain, Example, Item, LLMError, Rater, Words
@@ -22,8 +22,8 @@ class Direct:
     def __init__(self, backend: ScriptedBackend) -> None:
         self.backend = backend
 
-    def ask(self, requests: Sequence[ChatRequest]) -> list[ChatAnswer | LLMError]:
-        return self.backend.answer_batch(requests)
+    def ask(self, requests: Iterable[ChatRequest]) -> list[ChatAnswer | LLMError]:
+        return self.backend.answer_batch(list(requests))
 
     def close(self) -> None:
         pass

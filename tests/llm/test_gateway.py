@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -15,6 +16,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +42,7 @@ from emosim_core.llm.backend import LLMBackend
 from emosim_core.llm.cache import AnswerCache
 from emosim_core.llm.cache_key import answer_cache_key
 from emosim_core.llm.chat import ChatAnswer, ChatRequest, Message, Usage
+from emosim_core.llm.claims import Owner
 from emosim_core.llm.gateway import Gateway, GatewayOptions
 from emosim_core.llm.pending import PendingRequests, Waiter
 from emosim_core.llm.prices import Price
@@ -210,6 +213,35 @@ def test_another_model_has_answers_of_its_own(made: Any) -> None:
     made(one).ask(questions(1))
     made(other).ask(questions(1))
     assert one.asked == other.asked == [1]
+
+
+def test_the_first_questions_are_asked_while_the_next_are_made(made: Any) -> None:
+    backend, begun = Service(), threading.Event()
+    backend.script = lambda number, calls: begun.set()
+
+    def made_one_by_one() -> Iterator[ChatRequest]:
+        yield from questions(1, 2)
+        assert begun.wait(30)
+        yield from questions(2, 3, 1)
+
+    gateway = made(backend, concurrency=2)
+    assert told(gateway.ask(made_one_by_one())) == ["1", "2", "2", "3", "1"]
+    assert sorted(backend.asked) == [1, 2, 3]
+    assert gateway.usage.requests == 5
+
+
+def test_a_question_that_cannot_be_made_leaves_none_under_way(made: Any) -> None:
+    backend = Service()
+
+    def broken() -> Iterator[ChatRequest]:
+        yield from questions(1, 2)
+        raise ValueError("no third question")
+
+    gateway = made(backend, concurrency=2)
+    with pytest.raises(ValueError, match="no third question"):
+        gateway.ask(broken())
+    assert backend.running == 0
+    assert told(gateway.ask(questions(1, 2, 3))) == ["1", "2", "3"]
 
 
 def test_equal_questions_of_one_call_are_asked_once(made: Any) -> None:
@@ -1001,3 +1033,37 @@ def test_options_are_checked_and_described() -> None:
             GatewayOptions(**wrong)  # type: ignore[arg-type]
     assert all(field.description for field in GatewayOptions.model_fields.values())
     assert json.loads(GatewayOptions().model_dump_json())["concurrency"] == 32
+
+
+def test_few_transactions_claim_what_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    claimed: list[int] = []
+    claim = Owner.claim
+
+    def counted(self: Owner, connection: sqlite3.Connection, keys: Sequence[str]) -> set[str]:
+        claimed.append(len(keys))
+        return claim(self, connection, keys)
+
+    monkeypatch.setattr(Owner, "claim", counted)
+    with closing(
+        Gateway(Service(delay=0.002), GatewayOptions(cache=tmp_path / "llm.sqlite3", concurrency=4))
+    ) as gateway:
+        assert told(gateway.ask(questions(*range(100)))) == [str(number) for number in range(100)]
+    assert sum(claimed) == 100
+    assert len(claimed) <= 16
+    assert max(claimed) <= 8
+
+
+def test_answers_settle_in_the_file_itself_while_nothing_is_asked(tmp_path: Path) -> None:
+    def settled() -> int:
+        shutil.copy(tmp_path / "llm.sqlite3", tmp_path / "copy.sqlite3")
+        with closing(sqlite3.connect(f"{(tmp_path / 'copy.sqlite3').as_uri()}?immutable=1", uri=True)) as copy:
+            tables = copy.execute("SELECT 1 FROM sqlite_master WHERE name = 'answers'").fetchall()
+            return int(copy.execute("SELECT count(*) FROM answers").fetchone()[0]) if tables else 0
+
+    with closing(Gateway(Service(), GatewayOptions(cache=tmp_path / "llm.sqlite3", concurrency=4))) as gateway:
+        gateway.ask(questions(*range(250)))
+        until = time.monotonic() + 30
+        while settled() < 250:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        assert told(gateway.ask(questions(250, 3))) == ["250", "3"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -57,9 +57,9 @@ class Script:
         self.answer, self.batches, self.closed = answer, [], False  # type: ignore[var-annotated]
         self.kept = 0
 
-    def ask(self, requests: Sequence[ChatRequest]) -> list[ChatAnswer | LLMError]:
+    def ask(self, requests: Iterable[ChatRequest]) -> list[ChatAnswer | LLMError]:
         self.batches.append(list(requests))
-        return [self.answer(request) for request in requests]
+        return [self.answer(request) for request in self.batches[-1]]
 
     def close(self) -> None:
         self.closed = True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
@@ -56,9 +56,9 @@ class Script:
         self.batches: list[list[ChatRequest]] = []
         self.called = 0
 
-    def ask(self, requests: Sequence[ChatRequest]) -> list[ChatAnswer | LLMError]:
+    def ask(self, requests: Iterable[ChatRequest]) -> list[ChatAnswer | LLMError]:
         self.batches.append(list(requests))
-        return [self._one(request) for request in requests]
+        return [self._one(request) for request in self.batches[-1]]
 
     def _one(self, request: ChatRequest) -> ChatAnswer | LLMError:
         if repr(request) in self.kept:

@@ -138,8 +138,8 @@ def test_an_environment_of_books_can_be_made_by_its_name(world: dict[str, Any]) 
     assert info["user_name"].startswith("Reader")
     _, reward, _, _, info = env.step(0)
     assert info["titles"] == ["The Quiet Harbour"]
-    assert info["ratings"][0] in LEVELS
-    assert reward == info["ratings"][0]
+    assert info["raw_ratings"][0] in LEVELS
+    assert reward == info["raw_ratings"][0]
 
 
 def test_the_plugin_brings_what_it_says_and_all_of_it_is_there() -> None:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import aiohttp
 import httpx2
-from openai import APIConnectionError, APIStatusError, AsyncOpenAI, OpenAIError
+from openai import APIConnectionError, APIStatusError, AsyncOpenAI, Omit, OpenAIError
 from yarl import URL
 
 from emosim_core import LLMError, LLMRequestError, LLMTransientError
@@ -25,6 +25,10 @@ _HEADERS = {
     "Accept-Encoding": "identity",
     "User-Agent": "emosim",
 }
+_TOLD = "Lang Package-Version OS Arch Runtime Runtime-Version Async Retry-Count Read-Timeout"
+_LEFT_OUT = {f"X-Stainless-{name}": Omit() for name in _TOLD.split()}
+"""What the openai client would tell about this machine and itself; each header costs processor time as well."""
+
 _OWN_HOST = "api.openai.com"
 """The one host to which what the environment holds for the openai client (an organization, headers) is sent."""
 
@@ -68,6 +72,7 @@ class Wire:
         self._turn = asyncio.Lock()
         self._carrier = Carrier(self._url.scheme, self._proxy, timeout, limit, sent, service)
         headers = {**_HEADERS, "Authorization": f"Bearer {key}"}  # goes before one that the environment holds
+        self._target = f"{base_url.rstrip('/')}/chat/completions"
         self._client = AsyncOpenAI(
             api_key=key or "none",  # it is not made without one
             base_url=base_url,
@@ -110,7 +115,7 @@ class Wire:
     async def _exchange(self, body: bytes, name: str) -> Reply:
         try:
             response = await self._client.post(
-                "/chat/completions", cast_to=httpx2.Response, content=body, options={"headers": {HEADER: name}}
+                self._target, cast_to=httpx2.Response, content=body, options={"headers": {**_LEFT_OUT, HEADER: name}}
             )
         except APIStatusError as error:
             response = error.response

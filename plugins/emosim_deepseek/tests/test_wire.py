@@ -460,6 +460,7 @@ def test_the_service_of_openai_gets_what_the_environment_holds_for_it(
         assert call.headers["openai-organization"] == "org-1"
         assert call.headers["openai-project"] == "project-1"
         assert call.headers["x-custom"] == "1"
+        assert not [name for name in call.headers if name.startswith("x-stainless")]
         assert call.headers["accept-encoding"] == "identity"
         assert "cookie" not in call.headers
 
