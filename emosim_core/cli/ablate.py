@@ -99,7 +99,7 @@ def report(obj: dict[str, Any], /, directory: Path, study: str | None, as_json: 
         return
     from emosim_core.cli.output import console
 
-    _show(console(), told, directory)
+    tell(console(), told, directory)
 
 
 def _given(ctx: click.Context) -> list[str]:
@@ -148,7 +148,7 @@ def _ablate(ctx: click.Context, given: dict[str, Any]) -> None:
     elif quiet:
         print_line(str(ablation.directory))
     else:
-        _show(console(), told, ablation.directory)
+        tell(console(), told, ablation.directory)
 
 
 def _config(given: Mapping[str, Any], registry: Any) -> AblationConfig:
@@ -325,7 +325,7 @@ def _play(ablation: Ablation, executor: Executor, screen: Screen, silent: bool) 
 # ------------------------------------------------------------------------------------------ what it came to
 
 
-def _show(screen: Screen, told: Mapping[str, Any], directory: Path) -> None:
+def tell(screen: Screen, told: Mapping[str, Any], directory: Path) -> None:
     """The tables on the screen: figures, over all seeds where there are several, and differences."""
     from emosim_core.cli.output import Table, show_table, usage_rows
     from emosim_core.studies.ablation import usage

@@ -93,7 +93,9 @@ def evaluate(obj: dict[str, Any], /, config: Path | None, out: Path | None, resu
     elif quiet:
         print_line(str(directory))
     else:
-        _tell(results, directory, charts=not no_charts)
+        from emosim_core.cli.output import console
+
+        tell(console(), results, directory, charts=not no_charts)
 
 
 def _listed(given: dict[str, Any]) -> dict[str, Any]:
@@ -130,11 +132,17 @@ def _play(values: dict[str, Any], job: JobDirectory, options: dict[str, Any], si
 # ------------------------------------------------------------------------------------------ telling
 
 
-def _tell(results: dict[str, Any], directory: Path, charts: bool) -> None:
+def tell(screen: Screen, results: dict[str, Any], directory: Path, charts: bool) -> None:
+    """Print the results of an evaluation.
 
-    from emosim_core.cli.output import console, show_table, usage_rows, who_answers
+    Args:
+        screen: where to.
+        results: what evaluation.json holds.
+        directory: of the evaluation.
+        charts: whether it has charts.
+    """
+    from emosim_core.cli.output import show_table, usage_rows, who_answers
 
-    screen: Screen = console()
     who = who_answers(results["rater"], results["uses_llm"], results["language_model"])
     screen.print_line(f"{results['title']}. {who}")
     for user_split, measured in results["user_splits"].items():

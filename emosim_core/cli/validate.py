@@ -87,7 +87,7 @@ def validate(obj: dict[str, Any], /, config: Path | None, **given: Any) -> None:
     if as_json:
         print_json({**told, "directory": str(directory)})
         return
-    _show(screen, told, directory)
+    tell(screen, told, directory)
 
 
 def _ratios(text: str) -> list[int]:
@@ -156,7 +156,14 @@ def _play(screen: Screen, validation: Validation, job: JobDirectory) -> dict[str
 # ------------------------------------------------------------------------------------------ what it came to
 
 
-def _show(screen: Screen, told: Mapping[str, Any], directory: Path) -> None:
+def tell(screen: Screen, told: Mapping[str, Any], directory: Path) -> None:
+    """Print the results of a validation.
+
+    Args:
+        screen: where to.
+        told: what validation.json holds.
+        directory: of the validation.
+    """
     from emosim_core.cli.output import show_table
 
     for user_split, found in told["user_splits"].items():

@@ -30,13 +30,20 @@ def report_of_ablation(directory: Path) -> Report:
     Raises:
         RunError: the directory holds no ablation that has come to results, or is damaged.
     """
-    if not (directory / RESULTS).exists():
-        raise RunError(f"{directory} has no {RESULTS} yet; go on with: {typed('ablate', '--resume', directory)}")
-    manifest, found = read_json(directory / MANIFEST), read_json(directory / RESULTS)
-    for name, one in ((MANIFEST, manifest), (RESULTS, found)):
-        check_format(directory / name, one, FORMAT)
+    manifest, found = read_ablation(directory)
     with damaged(directory / RESULTS):
         return _report(directory, manifest, found)
+
+
+def read_ablation(directory: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The manifest and the results of an ablation; errors as of :func:`report_of_ablation`."""
+    manifest = read_json(directory / MANIFEST)
+    check_format(directory / MANIFEST, manifest, FORMAT)
+    if not (directory / RESULTS).exists():
+        raise RunError(f"{directory} has no {RESULTS} yet. Go on with: {typed('ablate', '--resume', directory)}")
+    found = read_json(directory / RESULTS)
+    check_format(directory / RESULTS, found, FORMAT)
+    return manifest, found
 
 
 def _report(directory: Path, manifest: Mapping[str, Any], found: Mapping[str, Any]) -> Report:

@@ -41,6 +41,73 @@ def who_answers(rater: str, uses_llm: bool, model: str | None = None) -> str:
     return f"Rater: {rater} (no language model)."
 
 
+def with_article(noun: str) -> str:
+    """A noun with its indefinite article."""
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
+
+
+def users_of(user_split: str) -> str:
+    """Which users a user split has: ``test users``, or ``users`` where they are not split."""
+    return "users" if user_split == "all" else f"{user_split} users"
+
+
+def best_recommender(measured: Mapping[str, Any], user_split: str) -> str:
+    """Which recommender of an evaluation earns the most reward, and whether that is shown.
+
+    Args:
+        measured: what ``user_splits`` of evaluation.json holds of one user split.
+        user_split: its name.
+
+    Returns:
+        One sentence. The recommender is only named as the best where the 95 % interval of its difference from the
+        second, in the same episodes, leaves out 0.
+    """
+    rewards = {name: one["metrics"]["mean_reward"]["estimate"] for name, one in measured["recommenders"].items()}
+    order = sorted((name for name in rewards if rewards[name] is not None), key=lambda name: -rewards[name])
+    if not order:
+        return f"No reward was measured with {users_of(user_split)}."
+    best, *others = order
+    if not others:
+        return f"{best!r} earns {rewards[best]:.1f} per episode from {users_of(user_split)}."
+    second = others[0]
+    both = f"{best!r} ({rewards[best]:.1f} per episode) and {second!r} ({rewards[second]:.1f})"
+    difference = _difference(measured["differences"], best, second)
+    if difference is None:
+        return f"{both} earn the most reward from {users_of(user_split)}; their difference was not measured."
+    said = f"{signed(difference[0], 1)} [{signed(difference[1], 1)}, {signed(difference[2], 1)}]"
+    if difference[1] > 0:
+        return (
+            f"{best!r} earns the most reward from {users_of(user_split)}, {rewards[best]:.1f} per episode: {said} "
+            f"beside {second!r}."
+        )
+    return f"No difference shown between {both} with {users_of(user_split)}: {said}."
+
+
+def _difference(
+    differences: Mapping[str, Mapping[str, Any]], one: str, other: str
+) -> tuple[float, float, float] | None:
+    """How far the reward of one recommender is above another's: estimate, low, high; None if it was not measured."""
+    for told in differences.values():
+        for name, sign in ((one, 1), (other, -1)):
+            if told["reference"] == (other if sign > 0 else one) and name in told["recommenders"]:
+                found = told["recommenders"][name]["metrics"]["mean_reward"]
+                values = [found[key] for key in ("estimate", "low", "high")]
+                if None in values:
+                    return None
+                estimate, low, high = (sign * value for value in values)
+                return estimate, min(low, high), max(low, high)
+    return None
+
+
+def held_out(summary: Mapping[str, Any]) -> str:
+    """What a training came to in its held-out episodes, or that there were none."""
+    found = summary.get("evaluation")
+    if not found:
+        return "no held-out episodes"
+    rewards = ", ".join(f"{value:.1f} from {users_of(user_split)}" for user_split, value in found.items())
+    return f"reward in held-out episodes {rewards}"
+
+
 def usage_rows(usage: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What asking a language model took: calls, tokens and cost, each as a name and a line.
 
