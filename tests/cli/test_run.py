@@ -180,7 +180,7 @@ def test_a_model_that_nothing_brings_says_which_package_does(quick: Any, uninsta
 def test_a_run_without_a_domain_says_how_to_choose_one(quick: Any) -> None:
     said = quick("run", status=2).err
     assert "choose a domain with --plugin, such as --plugin movies" in said
-    assert "Installed plugins: " in said
+    assert "Installed domains: books, movies." in said
 
 
 def test_a_directory_that_exists_is_refused_unless_it_is_empty(quick: Any, tmp_path: Path) -> None:

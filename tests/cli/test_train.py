@@ -127,7 +127,8 @@ def test_what_another_command_made_is_not_resumed(quick: Any, tmp_path: Path) ->
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     for command, other in (("train", "r"), ("run", "t")):
         said = quick(command, "--resume", other, status=2).err
-        assert f"{other} was not made by 'emosim {command}'; resume it with the command that made it" in said
+        made_by = "train" if command == "run" else "run"
+        assert f"{other} was not made by 'emosim {command}'. Go on with: emosim {made_by} --resume {other}" in said
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
