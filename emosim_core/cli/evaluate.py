@@ -142,13 +142,14 @@ def tell(screen: Screen, results: dict[str, Any], directory: Path, charts: bool)
         charts: whether it has charts.
     """
     from emosim_core.cli.output import show_table, usage_rows, who_answers
+    from emosim_core.runs.words import best_recommender
 
     who = who_answers(results["rater"], results["uses_llm"], results["language_model"])
     screen.print_line(f"{results['title']}. {who}")
     for user_split, measured in results["user_splits"].items():
         users = f"{user_split} users" if user_split != "all" else "users"
         screen.print()
-        screen.print_line((f"{measured['users']} {users}, {measured['episodes']} sessions of each recommender", "bold"))
+        screen.print_line((f"{measured['users']} {users}, {measured['episodes']} episodes of each recommender", "bold"))
         found = measured["recommenders"]
         names = sorted(found, key=lambda name: -(found[name]["metrics"]["mean_reward"]["estimate"] or 0.0))
         for columns in ((*_TABLES[0], *_TABLES[1]), _TABLES[2]):
@@ -156,11 +157,12 @@ def tell(screen: Screen, results: dict[str, Any], directory: Path, charts: bool)
             screen.print()
         show_table(screen, _end_reasons_table(found, names))
         screen.print()
+        screen.print_line(best_recommender(measured, user_split))
         for line in _differences(measured["differences"], names):
             screen.print_line(line)
     screen.print()
     screen.print_line(
-        "After ±: half of the 95 % interval over people; coverage has none. @10: the first ten proposals of a session."
+        "After ±: half of the 95 % interval over users; coverage has none. @10: the first ten items of an episode."
     )
     for name, value in usage_rows(results["usage"]) if results["usage"] else ():
         screen.print_line(f"{name}: {value}")
@@ -214,7 +216,7 @@ def _differences(differences: dict[str, Any], names: list[str]) -> list[str]:
     kind = "best_baseline" if "best_baseline" in differences else "first"
     told = differences[kind]
     lines = []
-    for name in names:
+    for name in names if len(names) > 2 else ():
         value = told["recommenders"].get(name, {}).get("metrics", {}).get("mean_reward")
         if value is None or value["low"] is None or value["estimate"] is None:
             continue
@@ -223,4 +225,4 @@ def _differences(differences: dict[str, Any], names: list[str]) -> list[str]:
     if not lines:
         return []
     best = "the best that was not trained" if kind == "best_baseline" else "the first"
-    return [f"Reward above {told['reference']}, {best}, in the same sessions [95 % interval]:", *lines]
+    return [f"Reward above {told['reference']}, {best}, in the same episodes [95 % interval]:", *lines]

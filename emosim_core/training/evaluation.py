@@ -277,7 +277,8 @@ class Evaluation:
                 if not is_complete(self.out / LOGS):
                     say(
                         f"Some recommenders learn from logs, and --logs names none: {LOG_EPISODES:,} episodes of "
-                        f"'random' with the train users are simulated first, into {self.out / LOGS}; use them again with --logs."
+                        f"'random' with the train users are simulated first, into {self.out / LOGS}; "
+                        "use them again with --logs."
                     )
                 done = self._run(logs, self.out / LOGS, "logs", done, total, on_progress)
             self._try_out(world)
