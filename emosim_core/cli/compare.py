@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def compare(directories: tuple[Path, ...], resamples: int, seed: int, as_json: bool) -> None:
     """Put the runs in DIRECTORY... side by side, with differences to the first.
 
-    Intervals are 95 % bootstrap intervals over people. Runs with the same seed and people are paired: each person is
+    Intervals are 95 % bootstrap intervals over users. Runs with the same seed and users are paired: each user is
     compared with himself. What the runs differ in is listed.
     """
 
@@ -36,7 +36,7 @@ def compare(directories: tuple[Path, ...], resamples: int, seed: int, as_json: b
     screen = console()
     show_table(screen, _table(found))
     screen.print_line(
-        "In brackets: 95 % bootstrap intervals over people. pp: percentage points. *: the interval leaves out 0."
+        "In brackets: 95 % bootstrap intervals over users. pp: percentage points. *: the interval leaves out 0."
     )
     for run in found.runs[1:]:
         screen.print()
@@ -55,7 +55,7 @@ def _table(found: Comparison) -> Table:
     for number, run in enumerate(found.runs):
         headings += [run.directory, *(["difference, paired" if run.paired else "difference"] if number else [])]
     table = Table(*headings)
-    values = [f"{run.episodes:,} with {run.users:,} people" for run in found.runs]
+    values = [f"{run.episodes:,} with {run.users:,} users" for run in found.runs]
     table.add_row("episodes", values[0], *(cell for value in values[1:] for cell in (value, "")))
     for name in found.runs[0].metrics:
         cells = []

@@ -216,7 +216,7 @@ def _differences(differences: dict[str, Any], names: list[str]) -> list[str]:
     kind = "best_baseline" if "best_baseline" in differences else "first"
     told = differences[kind]
     lines = []
-    for name in names if len(names) > 2 else ():
+    for name in names:
         value = told["recommenders"].get(name, {}).get("metrics", {}).get("mean_reward")
         if value is None or value["low"] is None or value["estimate"] is None:
             continue

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from emosim_core.errors import RunError
-from emosim_core.reports.chart import Chart, Number, Series, Table, identifier
+from emosim_core.reports.chart import BANDS, Chart, Number, Series, Table, identifier
 from emosim_core.reports.report import Fact, Report, Section, flat
 from emosim_core.runs.reading import check_format, damaged
 from emosim_core.runs.records import FORMAT, read_json
@@ -221,7 +221,12 @@ def _curve(
         identifier(user_split, curve),
         "lines",
         title,
-        f"{_split(user_split).capitalize()}. Bands are 95 % bootstrap intervals over users.",
+        f"{_split(user_split).capitalize()}. "
+        + (
+            "Bands are 95 % bootstrap intervals over users."
+            if len(order) <= BANDS
+            else "95 % bootstrap intervals over users stand in the table; bands of so many lines would overlap."
+        ),
         "step of the episode",
         "share of episodes" if share else "mean reward",
         series,

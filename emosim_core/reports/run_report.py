@@ -148,8 +148,8 @@ def _facts(run: RunColumns) -> list[Fact]:
     over = [float(episode.end_reason != "") for episode in episodes]
     mean("mean rating", [episode.total for episode in episodes], rated, ".2f")
     mean("liked", [float(episode.liked) for episode in episodes], rated, ".1%")
-    mean("steps per session", [episode.steps * done for episode, done in zip(episodes, over, strict=True)], over, ".1f")
-    mean("reward per session", [s.reward * done for s, done in zip(episodes, over, strict=True)], over, ".1f")
+    mean("steps per episode", [episode.steps * done for episode, done in zip(episodes, over, strict=True)], over, ".1f")
+    mean("reward per episode", [s.reward * done for s, done in zip(episodes, over, strict=True)], over, ".1f")
     if ended:
         valence, arousal = np.mean([episode.mood for episode in ended], axis=0)
         word = describe_mood(valence, arousal)

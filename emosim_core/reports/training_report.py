@@ -25,6 +25,9 @@ _X = "timesteps"
 _FIRST = ("reward", "length")
 _TITLES = {"reward": "Reward per episode", "length": "Steps per episode", "fps": "Steps per second"}
 _EVALUATION = "evaluation/"
+_LOSSES = "losses/"
+"""Where stable-baselines3 puts losses, which name themselves, and what is none, such as the learning rate."""
+
 _EPISODE_MEANS = "Means of the episodes that ended since the line before; in the first lines only short ones have. "
 _HIDDEN = frozenset({_X, "episodes", "updates", "n_updates"})
 """Columns that count on as the steps do, and show nothing."""
@@ -141,7 +144,7 @@ def _flat(told: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _words(name: str) -> str:
-    words = _TITLES.get(name, name.replace("_", " ").replace("/", ": "))
+    words = _TITLES.get(name, name.removeprefix(_LOSSES).replace("_", " ").replace("/", ": "))
     return words[:1].upper() + words[1:]
 
 

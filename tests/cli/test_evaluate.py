@@ -25,9 +25,9 @@ def test_an_evaluation_prints_its_tables_and_leaves_figures_and_plots(emosim: An
     assert done.err == ""
     for word in (
         "Rater: rule_based (no language model).",
-        "4 train users, 4 sessions of each recommender", "4 test users, 4 sessions of each recommender",
+        "4 train users, 4 episodes of each recommender", "4 test users, 4 episodes of each recommender",
         "reward", "rating", "liked", "steps", "MAP@10", "MRR@10", "nDCG@10", "personalization", "coverage", "novelty",
-        "valence", "arousal", "±", "stayed to the end", "in the same sessions [95 % interval]:",
+        "valence", "arousal", "±", "stayed to the end", "in the same episodes [95 % interval]:",
         "Written to e: evaluation.json, evaluation.csv, plots in e/charts.",
     ):  # fmt: skip
         assert word in done.out, word

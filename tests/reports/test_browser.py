@@ -112,7 +112,7 @@ def test_an_address_of_an_episode_opens_it_whatever_the_filters_say(browser: Any
     browser.fill("text", "no film has this in its title")
     assert browser.found == 0
     browser.js("location.hash = '#episode-9'")
-    browser.wait("document.getElementById('story-title').textContent.startsWith('Session 9:')")
+    browser.wait("document.getElementById('story-title').textContent.startsWith('Episode 9:')")
     assert browser.found == 60
 
 
@@ -131,7 +131,7 @@ def test_the_list_works_with_the_keyboard_and_says_where_it_is(browser: Any, pag
     assert browser.js(f"{active}.getAttribute('aria-posinset')") == "60"
     holder.send_keys(Keys.ENTER)
     browser.wait("document.activeElement.id === 'story'")
-    assert browser.js("document.getElementById('story-title').textContent").startswith("Session 59: ")
+    assert browser.js("document.getElementById('story-title').textContent").startswith("Episode 59: ")
     browser.driver.switch_to.active_element.send_keys(Keys.ESCAPE)
     assert browser.js("document.activeElement.id") == "list"
 
@@ -214,7 +214,7 @@ def test_a_slate_shows_what_was_taken_and_what_was_not(browser: Any, made: Path)
     assert shown == sum(not one["consumed"] for one in first)
     interrupted = next(r["episode"] for r in told if r["end_reason"] == "interrupted")
     browser.js(f"location.hash = '#episode-{interrupted}'")
-    browser.wait(f"document.getElementById('story-title').textContent.startsWith('Session {interrupted}:')")
+    browser.wait(f"document.getElementById('story-title').textContent.startsWith('Episode {interrupted}:')")
     assert "something came in between" in browser.js("document.getElementById('story').textContent")
 
 

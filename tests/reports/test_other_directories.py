@@ -133,7 +133,7 @@ def test_what_never_changes_in_a_training_is_told_and_not_drawn(tmp_path: Path) 
     (tmp_path / "progress.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     report = report_of(tmp_path)
     assert [chart.id for chart in report.charts] == ["curve-losses-value"]
-    assert report.sections[0].tables[0].rows == [("Losses: learning rate", "0.01")]
+    assert report.sections[0].tables[0].rows == [("Learning rate", "0.01")]
 
 
 @pytest.mark.slow

@@ -1,5 +1,8 @@
 // Draws charts with Plotly when they come into view, and their tables when they are opened.
 
+/** Lines that have bands of intervals; bands of more would cover each other. chart.py has the same number. */
+const BANDS = 3;
+
 let plotlyLoaded = null;
 
 /** Plotly, which is unpacked at the first use; the policy of the page knows its digest. */
@@ -102,13 +105,13 @@ const KINDS = {
     const traces = [];
     chart.series.forEach((series, k) => {
       const shade = colour(`series-${(k % 4) + 1}`);
-      if (series.low.length) {
+      if (series.low.length && chart.series.length <= BANDS) {
         const edge = { type: 'scatter', mode: 'lines', x: series.x, line: { width: 0 }, hoverinfo: 'skip', showlegend: false };
         traces.push({ ...edge, y: series.low }, { ...edge, y: series.high, fill: 'tonexty', fillcolor: withAlpha(shade, 0.22) });
       }
       traces.push({
         type: 'scatter', mode: series.x.length > 1 ? 'lines' : 'markers', name: literal(series.name), x: series.x, y: series.y,
-        line: { color: shade, width: 2, dash: ['solid', 'dash', 'dot', 'dashdot'][Math.floor(k / 4) % 4] },
+        line: { color: shade, width: 2, dash: ['solid', 'dash', 'dot', 'dashdot'][(k + Math.floor(k / 4)) % 4] },
         marker: { color: shade }, hoverinfo: 'text',
         hovertext: series.y.map((_, i) => hint(chart, series, i, `${chart.x}: ${written(series.x[i])}`)),
       });
