@@ -189,4 +189,4 @@ def tell_end(played: CompletedRun, as_json: bool, quiet: bool, **more: Any) -> N
         screen.print_line(f"{directory} is complete; nothing was left to do.")
     show_table(screen, summary_table(summary))
     way = typed("show", directory, "--episode", "0")
-    screen.print_line(f"Written to {directory}. Read a session with: {way}")
+    screen.print_line(f"Written to {directory}. Read an episode with: {way}")

@@ -133,7 +133,7 @@ def _overview(
             )
         )
     names = [f"{study.replace('_', ' ')}, {side}" if side else study.replace("_", " ") for study, side in order]
-    says = "How often people rated as they must, by study and side. Higher is better. Bars are 95 % intervals."
+    says = "How often users rated as they must, by study and side. Higher is better. Thin lines are 95 % intervals."
     chart = Chart("overview", "rows", "Success shares", says, SHARE, "study", series, names, form="share", y_range=_ALL)
     tables = [_differences("Where ways of answering differ", decided, with_study=True)] if decided else []
     return [Section("overview", "At a glance", charts=[chart], tables=tables)]
@@ -189,7 +189,7 @@ def _section(
                 identifier(study, metric_name),
                 "rows",
                 metric_name.capitalize(),
-                f"{study.replace('_', ' ').capitalize()}; {first['better']} is better. Bars are 95 % intervals.",
+                f"{study.replace('_', ' ').capitalize()}; {first['better']} is better. Thin lines are 95 % intervals.",
                 metric_name,
                 "way of answering",
                 series,

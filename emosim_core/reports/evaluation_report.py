@@ -30,8 +30,8 @@ _TITLES = {
 _SHARES = {"share_liked", "coverage"}
 _LISTS = ("map_at_10", "mrr_at_10", "ndcg_at_10", "personalization", "coverage", "novelty")
 _USER_SPLITS = {"train": "train users", "test": "test users", "all": "all users"}
-_INTERVALS = "Bars are means; the lines at their ends are 95 % bootstrap intervals over users."
-_NO_INTERVAL = "Bars are counted over all episodes together and have no interval."
+_INTERVALS = "Thin lines are 95 % bootstrap intervals over users."
+_NO_INTERVAL = "Counted over all episodes together; it has no interval."
 
 _FIRST = 2
 """Recommenders whose reward stands on the first screen."""

@@ -103,7 +103,7 @@ def _check_belongs(run: RunColumns, behind: Background) -> None:
 
 
 def _episodes(count: int) -> str:
-    return "one session" if count == 1 else f"{count:,} sessions"
+    return "one episode" if count == 1 else f"{count:,} episodes"
 
 
 def _headline(run: RunColumns, behind: Background) -> str:
@@ -169,7 +169,7 @@ def _notes(run: RunColumns, behind: Background) -> list[str]:
     notes = []
     if not run.complete:
         notes.append(
-            f"The run is not complete: {len(run.ended):,} of {run.manifest['config'].get('episodes', '?')} sessions "
+            f"The run is not complete: {len(run.ended):,} of {run.manifest['config'].get('episodes', '?')} episodes "
             f"ended. Go on with: {typed('run', '--resume', run.directory)}"
         )
     return [*notes, *behind.notes, *(str(one) for one in run.manifest.get("announcements", ()))]

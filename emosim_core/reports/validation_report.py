@@ -18,7 +18,7 @@ RESULTS = "validation.json"
 
 _SIMULATED = "simulated people"
 _REAL = "real"
-_INTERVALS = "Bars are 95 % intervals over people."
+_INTERVALS = "Thin lines are 95 % intervals over users."
 _HEADINGS = {"f1": "F1", "auc": "area under the curve"}
 _TESTS = (("accuracy", "Accuracy"), ("f1", "F1"), ("auc", "Area under the curve"))
 

@@ -34,7 +34,7 @@ def test_a_run_leaves_three_files_and_prints_its_table_and_that_no_model_was_ask
     for word in (
         "(no language model)", "episodes", "mean rating", "share liked", "mean reward", "episode length",
         "end reasons", "mood at the end", "most liked", "least liked", "steps/s",
-        "Written to r. Read a session with: emosim show r --episode 0",
+        "Written to r. Read an episode with: emosim show r --episode 0",
     ):  # fmt: skip
         assert word in done.out
     directory = emosim.folder / "r"

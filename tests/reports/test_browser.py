@@ -1,4 +1,4 @@
-"""Reports in a real browser: figures are drawn, sessions found and told, and nothing is wrong in the console."""
+"""Reports in a real browser: charts are drawn, episodes found and told, and nothing is wrong in the console."""
 
 from __future__ import annotations
 
@@ -116,6 +116,24 @@ def test_an_address_of_an_episode_opens_it_whatever_the_filters_say(browser: Any
     assert browser.found == 60
 
 
+def test_the_first_episode_is_open_and_a_search_that_finds_nothing_says_so(browser: Any, page: Path) -> None:
+    browser.open(page)
+    browser.wait("document.getElementById('story-title') !== null")
+    assert browser.js("document.getElementById('story-title').textContent").startswith("Episode 0:")
+    assert browser.js("location.hash") == ""
+    assert browser.js("document.activeElement === document.body")
+    browser.fill("text", "no film has this in its title")
+    assert browser.js("document.getElementById('found').textContent").startswith("0 of 60 episodes: nothing found.")
+
+
+def test_charts_that_nobody_scrolled_to_are_drawn_too(browser: Any, page: Path) -> None:
+    browser.open(page)
+    count = browser.js("document.querySelectorAll('[data-chart] .plot').length")
+    assert browser.js("document.documentElement.scrollHeight") > 2000
+    browser.wait(f"document.querySelectorAll('.plot[data-drawn]').length >= {count}")
+    assert browser.js("scrollY") == 0
+
+
 def test_the_list_works_with_the_keyboard_and_says_where_it_is(browser: Any, page: Path) -> None:
     from selenium.webdriver.common.by import By
     from selenium.webdriver.common.keys import Keys
@@ -180,7 +198,7 @@ def test_hostile_texts_are_shown_and_do_nothing(browser: Any, hostile: Path) -> 
     browser.wait("document.getElementById('story-title') !== null")
     for summary in range(browser.js("document.querySelectorAll('details summary').length")):
         browser.js(f"document.querySelectorAll('details summary')[{summary}].click()")
-    assert browser.js("document.title") == "Movies: a run of 12 sessions"
+    assert browser.js("document.title") == "Movies: a run of 12 episodes"
     assert browser.js("document.querySelectorAll('img, main b, main i').length") == 0
     assert "</script><script>document.title='owned'</script>" in browser.js(
         "document.getElementById('story').textContent"

@@ -224,20 +224,36 @@ function table(headings, rows) {
   return element('table', {}, element('thead', {}, head), element('tbody', {}, ...body));
 }
 
-/** Set all charts of the page up: drawn when near the view, tables made when opened. */
+/** Set all charts of the page up: drawn when near the view, the others when there is time; tables made when opened. */
 async function setUpFigures() {
   const charts = new Map((await unpack('charts')).map((chart) => [chart.id, chart]));
+  const places = [...document.querySelectorAll('[data-chart] .plot')];
+  const begun = new Set();
+  const drawOnce = async (place) => {
+    if (begun.has(place)) return;
+    begun.add(place);
+    await draw(place, charts.get(place.closest('[data-chart]').dataset.chart));
+  };
   const seen = new IntersectionObserver((entries) => {
     for (const entry of entries.filter((one) => one.isIntersecting)) {
       seen.unobserve(entry.target);
-      draw(entry.target, charts.get(entry.target.closest('[data-chart]').dataset.chart));
+      drawOnce(entry.target);
     }
   }, { rootMargin: '300px' });
+  places.forEach((place) => seen.observe(place));
   for (const holder of document.querySelectorAll('[data-chart]')) {
-    seen.observe(holder.querySelector('.plot'));
     holder.querySelector('details').addEventListener('toggle', (event) => {
       const place = event.target.querySelector('.scroll');
       if (!place.childElementCount) place.append(table(...numbersOf(charts.get(holder.dataset.chart))));
     });
+  }
+  drawAll(places, drawOnce);
+}
+
+/** Draw what nobody has scrolled to yet, one chart after another: for paper and for pictures of the whole page. */
+async function drawAll(places, drawOnce) {
+  for (const place of places) {
+    await new Promise((go) => { if (window.requestIdleCallback) requestIdleCallback(go, { timeout: 500 }); else setTimeout(go, 50); });
+    await drawOnce(place);
   }
 }

@@ -108,7 +108,7 @@ async function find() {
   };
   found = index.number.map((_, i) => i).filter(fits).sort((a, b) => ORDERS[byId('order').value](a, b) || a - b);
   const count = `${found.length.toLocaleString('en')} of ${index.number.length.toLocaleString('en')} episodes`;
-  byId('found').textContent = found.length ? count : `Nothing found: ${count}. Clear the search or a filter.`;
+  byId('found').textContent = found.length ? count : `${count}: nothing found. Clear the search or a filter.`;
   chosen = found.indexOf(opened);
   byId('list').scrollTop = 0;
   list();
