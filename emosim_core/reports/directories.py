@@ -21,7 +21,7 @@ from emosim_core.reports.written_report import PAGE
 from emosim_core.runs.job import WRITER
 from emosim_core.runs.reading import check_format, damaged
 from emosim_core.runs.records import FORMAT, INTERACTIONS, MANIFEST, SUMMARY, read_json, read_summary
-from emosim_core.runs.typed import quoted, typed
+from emosim_core.runs.typed import typed
 from emosim_core.runs.words import best_recommender, held_out
 
 RUNS = Path("runs")
@@ -29,9 +29,6 @@ RUNS = Path("runs")
 
 RUN, TRAINING, EVALUATION = "run", "training", "evaluation"
 WRITTEN = "page"
-
-COMMANDS = {RUN: "run", TRAINING: "train", EVALUATION: "evaluate", ABLATION: "ablate", VALIDATION: "validate"}
-"""The command that makes a directory of each kind."""
 
 COMPLETE, RUNNING, STOPPED, UNREADABLE = "complete", "running", "not complete", "unreadable"
 
@@ -152,7 +149,7 @@ def _is_written(directory: Path) -> bool:
     """Whether a process of this machine writes there."""
     try:
         about = json.loads((directory / WRITER).read_text(encoding="utf-8"))
-        if about["host"] != socket.gethostname():
+        if about["host"] != socket.gethostname() or os.name != "posix":  # elsewhere, asking would end the process
             return False
         os.kill(int(about["process"]), 0)
     except PermissionError:
@@ -231,10 +228,3 @@ _HEADLINES: dict[str, Callable[[Path, Mapping[str, Any]], tuple[bool, str]]] = {
     VALIDATION: _of_validation,
     WRITTEN: _of_page,
 }
-
-
-def resume_command(kind: str, directory: Path) -> str:
-    """The command that goes on with a directory; a validation is made anew."""
-    if kind == VALIDATION:
-        return f"emosim validate ... --out {quoted(directory)}"
-    return typed(COMMANDS[kind], "--resume", directory)
