@@ -142,7 +142,7 @@ def test_the_list_works_with_the_keyboard_and_says_where_it_is(browser: Any, pag
     holder = browser.driver.find_element(By.ID, "list")
     holder.send_keys(Keys.ARROW_DOWN, Keys.ARROW_DOWN, Keys.ARROW_DOWN, Keys.ARROW_UP)
     active = "document.getElementById(document.getElementById('list').getAttribute('aria-activedescendant'))"
-    assert browser.js(f"{active}.getAttribute('aria-posinset')") == "2"
+    assert browser.js(f"{active}.getAttribute('aria-posinset')") == "3"
     assert browser.js(f"{active}.getAttribute('aria-setsize')") == "60"
     assert browser.js(f"{active}.getAttribute('aria-selected')") == "true"
     holder.send_keys(Keys.END)
