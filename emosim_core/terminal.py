@@ -8,7 +8,7 @@ import io
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import IO, NamedTuple
 
 _HIDDEN = (
@@ -44,6 +44,55 @@ def clean(text: str) -> str:
 def one_line(text: object) -> str:
     r"""A value as it may be shown within one line: as :func:`clean`, and line breaks as ``\n``."""
     return clean(str(text)).replace("\n", "\\n")
+
+
+_COMMAND = re.compile(r": (?=emosim [a-z]\S*( \S.*)?$)")
+"""What stands before a command at the end of a line."""
+
+_WORD = re.compile(r"[^ ]+")
+
+
+class Piece(NamedTuple):
+    """A part of a line that gets a line of its own on the screen: what is put before it, and where it lies."""
+
+    indent: str
+    start: int
+    end: int
+
+
+def pieces(line: str, width: int, measure: Callable[[str], int] = len) -> list[Piece]:
+    """The pieces of one line on a screen, broken between words only; all but the first are indented.
+
+    A command of ``emosim`` at the end is copied from the screen: where the line is too long, it is a piece by itself,
+    without breaks.
+
+    Args:
+        line: the line.
+        width: columns of the screen; a longer word sticks out.
+        measure: how many columns a text takes.
+    """
+    if measure(line) <= width:
+        return [Piece("", 0, len(line))]
+    found = _COMMAND.search(line)
+    before = len(line) if found is None else found.end()
+    first = len(line) - len(line.lstrip(" "))
+    more = " " * (first + 2)
+    made: list[Piece] = []
+    indent, start, end = "", 0, first
+    for word in _WORD.finditer(line, first, before):
+        if end > start + first and measure(indent + line[start : word.end()]) > width:
+            made.append(Piece(indent, start, end))
+            indent, start, first = more, word.start(), 0
+        end = word.end()
+    made.append(Piece(indent, start, end))
+    return [*made, Piece(more, before, len(line))] if before < len(line) else made
+
+
+def fitted(text: str, width: int) -> str:
+    """Text whose lines are broken as :func:`pieces` says."""
+    return "\n".join(
+        piece.indent + line[piece.start : piece.end] for line in text.split("\n") for piece in pieces(line, width)
+    )
 
 
 def clean_json(text: str) -> str:

@@ -173,7 +173,7 @@ def test_a_run_tells_what_it_took_and_a_second_one_and_a_replay_ask_nothing(serv
     cost = (usage["prompt_tokens"] * 0.3 + usage["completion_tokens"] * 1.2) / 1e6
     assert usage["cost"] == pytest.approx(cost)
     told = " ".join(first.out.split())
-    assert "A language model answers for them (deepseek deepseek-v4-flash thinking=off" in told
+    assert "Rater: deepseek deepseek-v4-flash thinking=off" in told
     assert f"{calls:,} for {steps:,} questions (0 answers kept from before" in told
     assert f"{usage['prompt_tokens']:,} in (0 from the service's cache), {calls:,} out" in told
     assert f"cost {cost:.6f} USD, at the prices of 20" in told

@@ -101,7 +101,7 @@ def report(obj: dict[str, Any], /, directory: Path, study: str | None, as_json: 
         return
     from emosim_core.cli.output import console
 
-    _show(console(), told, directory)
+    tell(console(), told, directory)
 
 
 def _given(ctx: click.Context) -> list[click.Parameter]:
@@ -153,7 +153,7 @@ def _ablate(ctx: click.Context, given: dict[str, Any]) -> None:
     elif quiet:
         print_line(str(ablation.directory))
     else:
-        _show(console(), told, ablation.directory)
+        tell(console(), told, ablation.directory)
 
 
 def _config(given: Mapping[str, Any], registry: Any) -> AblationConfig:
@@ -297,27 +297,20 @@ def _confirm(ablation: Ablation, yes: bool) -> None:
 
 
 def _play(ablation: Ablation, executor: Executor, screen: Screen, silent: bool) -> dict[str, Any]:
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-
     from emosim_core.cli.output import live_progress
 
-    columns = (
-        *(TextColumn("ratings"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()),
-        TextColumn("{task.fields[said]}", markup=False),
-    )
     plan = ablation.plan
     total = sum(plan.ratings[job.key] for job in plan.remaining)
     done = len(plan.jobs) - len(plan.remaining)
     try:
-        with live_progress(screen, *columns, silent=silent) as progress:
-            task = progress.add_task("ratings", total=total, said="")
+        with live_progress(screen, "ratings", total, silent=silent) as progress:
 
             def on_job(_: Any) -> None:
                 nonlocal done
                 done += 1
-                progress.update(task, said=f"{done} of {_counted(len(plan.jobs), 'job')}")
+                progress.update(f"{done} of {_counted(len(plan.jobs), 'job')}")
 
-            return ablation.run(executor, lambda count: progress.advance(task, count), on_job)
+            return ablation.run(executor, lambda count: progress.update(advance=count), on_job)
     except KeyboardInterrupt:
         raise interrupted(ablation.job_directory) from None
 
@@ -325,7 +318,7 @@ def _play(ablation: Ablation, executor: Executor, screen: Screen, silent: bool) 
 # ------------------------------------------------------------------------------------------ what it came to
 
 
-def _show(screen: Screen, told: Mapping[str, Any], directory: Path) -> None:
+def tell(screen: Screen, told: Mapping[str, Any], directory: Path) -> None:
     """The tables on the screen: figures, over all seeds where there are several, and differences."""
     from emosim_core.cli.output import Table, show_table, usage_rows
     from emosim_core.studies.ablation import usage
@@ -338,7 +331,7 @@ def _show(screen: Screen, told: Mapping[str, Any], directory: Path) -> None:
     seeds = sorted({one["seed"] for one in told["jobs"]})
     said = f"{told['title']}: {', '.join(same)}; {'seeds' if len(seeds) > 1 else 'seed'} {', '.join(map(str, seeds))}."
     screen.print_line(said if told["uses_llm"] else f"{said} No language model was asked.")
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = Table()
     for heading in ("study", "side", *varying):
         table.add_column(heading)
     for heading in ("result", "95 % interval", *(["each seed"] if len(seeds) > 1 else []), "failed", "ratings"):
@@ -386,8 +379,7 @@ def _seed_by_seed(told: Mapping[str, Any], pooled: Mapping[str, Any], place: int
 def _differences(differences: Sequence[Mapping[str, Any]]) -> Any:
     from emosim_core.cli.output import Table
 
-    title = "Differences on the same trials"
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = Table(title="Differences on the same trials")
     for heading in ("study", "side", "first", "second"):
         table.add_column(heading)
     for heading in ("first - second", "95 % interval", "better"):

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 def compare(directories: tuple[Path, ...], resamples: int, seed: int, as_json: bool) -> None:
     """Put the runs in DIRECTORY... side by side, with differences to the first.
 
-    Intervals are 95 % bootstrap intervals over people. Runs with the same seed and people are paired: each person is
+    Intervals are 95 % bootstrap intervals over users. Runs with the same seed and users are paired: each user is
     compared with himself. What the runs differ in is listed.
     """
 
-    from emosim_core.cli.output import console
+    from emosim_core.cli.output import console, show_table
     from emosim_core.reports.compare import compare_runs
 
     found = compare_runs(directories, resamples=resamples, seed=seed)
@@ -34,9 +34,9 @@ def compare(directories: tuple[Path, ...], resamples: int, seed: int, as_json: b
         print_json(found.record())
         return
     screen = console()
-    screen.print(_table(found))
+    show_table(screen, _table(found))
     screen.print_line(
-        "In brackets: 95 % bootstrap intervals over people. pp: percentage points. *: the interval leaves out 0."
+        "In brackets: 95 % bootstrap intervals over users. pp: percentage points. *: the interval leaves out 0."
     )
     for run in found.runs[1:]:
         screen.print()
@@ -51,13 +51,11 @@ def compare(directories: tuple[Path, ...], resamples: int, seed: int, as_json: b
 def _table(found: Comparison) -> Table:
     from emosim_core.cli.output import Table
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("")
+    headings = [""]
     for number, run in enumerate(found.runs):
-        table.add_column(run.directory, overflow="fold")
-        if number:
-            table.add_column("difference, paired" if run.paired else "difference")
-    values = [f"{run.episodes:,} with {run.users:,} people" for run in found.runs]
+        headings += [run.directory, *(["difference, paired" if run.paired else "difference"] if number else [])]
+    table = Table(*headings)
+    values = [f"{run.episodes:,} with {run.users:,} users" for run in found.runs]
     table.add_row("episodes", values[0], *(cell for value in values[1:] for cell in (value, "")))
     for name in found.runs[0].metrics:
         cells = []

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from emosim_core.training.evaluation import Progress
     from emosim_core.training.metrics import Estimate, Metric
 
-_WIDTH = 110
-"""Columns that the tables need; where nobody looks at a screen, they get them."""
 
 _TABLES = (
     ("mean_reward", "reward_per_step", "mean_rating", "share_liked", "episode_length"),
@@ -84,7 +82,9 @@ def evaluate(obj: dict[str, Any], /, config: Path | None, out: Path | None, resu
     elif quiet:
         print_line(str(directory))
     else:
-        _tell(results, directory, charts=not no_charts)
+        from emosim_core.cli.output import console
+
+        tell(console(), results, directory, charts=not no_charts)
 
 
 def _play(values: dict[str, Any], job: JobDirectory, options: dict[str, Any], silent: bool) -> dict[str, Any]:
@@ -92,24 +92,14 @@ def _play(values: dict[str, Any], job: JobDirectory, options: dict[str, Any], si
 
     if silent:
         return compare(values, job, **options)
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-
     from emosim_core.cli.output import console, live_progress
 
     screen = console()
-    columns = (
-        TextColumn("episodes"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[said]}", markup=False),
-    )
-    with live_progress(screen, *columns) as bar:
-        task = bar.add_task("episodes", total=None, said="")
+    with live_progress(screen, "episodes") as bar:
 
         def on_progress(progress: Progress) -> None:
-            cost = "" if progress.cost is None else f", {progress.cost:.4f} spent"
-            bar.update(task, completed=progress.done, total=progress.total, said=progress.what + cost)
+            cost = [] if progress.cost is None else [f"{progress.cost:.4f} spent"]
+            bar.update(*cost, progress.what, done=progress.done, total=progress.total)
 
         def say(text: str) -> None:
             screen.print_line(f"Note: {text}")
@@ -120,31 +110,37 @@ def _play(values: dict[str, Any], job: JobDirectory, options: dict[str, Any], si
 # ------------------------------------------------------------------------------------------ telling
 
 
-def _tell(results: dict[str, Any], directory: Path, charts: bool) -> None:
+def tell(screen: Screen, results: dict[str, Any], directory: Path, charts: bool) -> None:
+    """Print the results of an evaluation.
 
-    from emosim_core.cli.output import console, usage_rows, who_answers
+    Args:
+        screen: where to.
+        results: what evaluation.json holds.
+        directory: of the evaluation.
+        charts: whether it has charts.
+    """
+    from emosim_core.cli.output import show_table, usage_rows, who_answers
+    from emosim_core.runs.words import best_recommender
 
-    screen: Screen = console()
-    if not screen.is_terminal:
-        screen.width = max(screen.width, _WIDTH)
     who = who_answers(results["rater"], results["uses_llm"], results["language_model"])
     screen.print_line(f"{results['title']}. {who}")
     for user_split, measured in results["user_splits"].items():
         users = f"{user_split} users" if user_split != "all" else "users"
         screen.print()
-        screen.print_line((f"{measured['users']} {users}, {measured['episodes']} sessions of each recommender", "bold"))
+        screen.print_line((f"{measured['users']} {users}, {measured['episodes']} episodes of each recommender", "bold"))
         found = measured["recommenders"]
         names = sorted(found, key=lambda name: -(found[name]["metrics"]["mean_reward"]["estimate"] or 0.0))
         for columns in ((*_TABLES[0], *_TABLES[1]), _TABLES[2]):
-            screen.print(_metrics_table(found, names, columns))
+            show_table(screen, _metrics_table(found, names, columns))
             screen.print()
-        screen.print(_end_reasons_table(found, names))
+        show_table(screen, _end_reasons_table(found, names))
         screen.print()
+        screen.print_line(best_recommender(measured, user_split))
         for line in _differences(measured["differences"], names):
             screen.print_line(line)
     screen.print()
     screen.print_line(
-        "After ±: half of the 95 % interval over people; coverage has none. @10: the first ten proposals of a session."
+        "After ±: half of the 95 % interval over users; coverage has none. @10: the first ten items of an episode."
     )
     for name, value in usage_rows(results["usage"]) if results["usage"] else ():
         screen.print_line(f"{name}: {value}")
@@ -152,37 +148,27 @@ def _tell(results: dict[str, Any], directory: Path, charts: bool) -> None:
     screen.print_line(f"Written to {directory}: evaluation.json, evaluation.csv{drawn}.")
 
 
-def _new_table(columns: list[str]) -> Table:
-    from emosim_core.cli.output import Table
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("recommender", overflow="fold", max_width=24)
-    for title in columns:
-        table.add_column(title, justify="right", no_wrap=True)
-    return table
-
-
 def _metrics_table(found: dict[str, Any], names: list[str], columns: tuple[str, ...]) -> Table:
+    from emosim_core.cli.output import Table
     from emosim_core.training.metrics import METRICS
 
     shown = {metric.name: metric for metric in METRICS}
-    table = _new_table([shown[column].title for column in columns])
+    table = Table("recommender", *(shown[column].title for column in columns), style="dim")
     for name in names:
         table.add_row(name, *(cell(found[name]["metrics"][column], shown[column]) for column in columns))
     return table
 
 
 def _end_reasons_table(found: dict[str, Any], names: list[str]) -> Table:
-    from emosim_core.cli.output import END_REASONS
+    from emosim_core.cli.output import END_REASONS_SHORT, Table
 
     total: dict[str, float] = {}
     for one in found.values():
         for reason, value in one["end_reasons"].items():
             total[reason] = total.get(reason, 0.0) + value["estimate"]
     reasons = sorted((reason for reason, share in total.items() if share), key=lambda reason: -total[reason])
-    table = _new_table([END_REASONS.get(reason, reason) for reason in reasons])
-    for column in table.columns[1:]:
-        column.no_wrap, column.max_width = False, 18
+    headings = (END_REASONS_SHORT.get(reason, reason) for reason in reasons)
+    table = Table("recommender", *headings, style="dim")
     for name in names:
         table.add_row(name, *(f"{found[name]['end_reasons'][reason]['estimate']:.1%}" for reason in reasons))
     return table
@@ -217,4 +203,4 @@ def _differences(differences: dict[str, Any], names: list[str]) -> list[str]:
     if not lines:
         return []
     best = "the best that was not trained" if kind == "best_baseline" else "the first"
-    return [f"Reward above {told['reference']}, {best}, in the same sessions [95 % interval]:", *lines]
+    return [f"Reward above {told['reference']}, {best}, in the same episodes [95 % interval]:", *lines]

@@ -40,11 +40,11 @@ def items(obj: dict[str, Any], plugin: str, source: str | None, search: str, as_
         return
     from emosim_core.cli.output import Table, console, show_table
 
-    table = Table(box=None, pad_edge=False)
-    for name in header:
-        table.add_column(name)
-    for row in rows:
-        table.add_row(*row)
+    table = Table("title", "year", "public rating")
+    table.add_column("categories")
+    table.add_column("item", style="dim")
+    for item, title, year, categories, rating in rows:
+        table.add_row(title, year, rating, categories.replace("|", ", "), item)
     screen = console()
     show_table(screen, table)
     screen.print_line(f"{len(found)} {domain.words.items}")

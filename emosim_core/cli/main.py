@@ -11,30 +11,54 @@ from typing import Any, NoReturn
 
 import click
 
+from emosim_core.cli.printing import on_screen
 from emosim_core.cli.stopping import heeding_signals
 from emosim_core.errors import EmoSimError
 from emosim_core.terminal import Stream, standard_streams
 
-_COMMANDS = {
-    "run": ("emosim_core.cli.run:run", "Simulate sessions of a recommender with simulated people."),
-    "show": ("emosim_core.cli.show:show", "Tell a run, or one of its sessions as a story."),
-    "log": ("emosim_core.cli.log:log", "Make logged interactions for recommenders to learn from."),
-    "data": ("emosim_core.cli.data:data", "Write the interactions of runs in other formats."),
-    "train": ("emosim_core.cli.train:train", "Train a recommender on simulated people."),
-    "evaluate": ("emosim_core.cli.evaluate:evaluate", "Compare recommenders on the same people and sessions."),
-    "recommend": ("emosim_core.cli.recommend:recommend", "Ask a trained recommender, without a simulator."),
-    "ablate": ("emosim_core.cli.ablate:ablate", "Study how well people are played, over a grid of ways to answer."),
-    "validate": ("emosim_core.cli.validate:validate", "Measure how close simulated people are to real ones."),
-    "report": ("emosim_core.cli.report:report", "Write a page about a run, a training, an evaluation or a study."),
-    "compare": ("emosim_core.cli.compare:compare", "Put runs side by side, with differences and intervals."),
-    "plugins": ("emosim_core.cli.plugins:plugins", "List plugins and everything they provide."),
-    "users": ("emosim_core.cli.users:users", "Make simulated people."),
-    "items": ("emosim_core.cli.items:items", "List the items of a domain."),
-    "llm-models": ("emosim_core.cli.llm_models:llm_models", "List language models and what they cost."),
-    "cache": ("emosim_core.cli.cache:cache", "Look after the kept answers of language models."),
-    "prompt": ("emosim_core.cli.prompt:prompt", "Print what a language model would be asked."),
-    "embed": ("emosim_core.cli.embed:embed", "Rebuild the embeddings that are bundled with items."),
+_GROUPS = {
+    "Simulate": {
+        "run": ("emosim_core.cli.run:run", "Simulate episodes of a recommender with simulated users."),
+        "log": ("emosim_core.cli.log:log", "Simulate a log of interactions to learn from."),
+    },
+    "Learn": {
+        "train": ("emosim_core.cli.train:train", "Train a recommender by reinforcement learning."),
+        "recommend": ("emosim_core.cli.recommend:recommend", "Ask a trained recommender, without a simulator."),
+    },
+    "Measure": {
+        "evaluate": (
+            "emosim_core.cli.evaluate:evaluate",
+            "Simulate several recommenders with the same users and compare their rewards.",
+        ),
+        "validate": (
+            "emosim_core.cli.validate:validate",
+            "Measure how close simulated users are to real ones, whose ratings you give.",
+        ),
+        "ablate": (
+            "emosim_core.cli.ablate:ablate",
+            "Measure which rater, prompt, memory and noise make users behave as they should.",
+        ),
+    },
+    "Look": {
+        "runs": ("emosim_core.cli.runs:runs", "List what was made so far: kind, date, state and headline."),
+        "show": ("emosim_core.cli.show:show", "Print the results in a directory, or one episode as a story."),
+        "report": ("emosim_core.cli.report:report", "Write a web page with the charts and stories of a directory."),
+        "compare": ("emosim_core.cli.compare:compare", "Put finished runs side by side; nothing is simulated."),
+    },
+    "Plugins and data": {
+        "plugins": ("emosim_core.cli.plugins:plugins", "List, check and create plugins."),
+        "users": ("emosim_core.cli.users:users", "List and generate simulated users."),
+        "items": ("emosim_core.cli.items:items", "List the items of a domain."),
+        "data": ("emosim_core.cli.data:data", "Export the interactions of runs to other formats."),
+        "embed": ("emosim_core.cli.embed:embed", "Rebuild the embeddings that are bundled with items."),
+        "llm-models": ("emosim_core.cli.llm_models:llm_models", "List language models and what they cost."),
+        "prompt": ("emosim_core.cli.prompt:prompt", "Print the prompt of a rating by a language model."),
+        "cache": ("emosim_core.cli.cache:cache", "Inspect, prune, export and import the cache of model answers."),
+    },
 }
+"""The commands by what they are for: where each lives, and its line in the help."""
+
+_COMMANDS = {name: command for group in _GROUPS.values() for name, command in group.items()}
 
 
 class LazyGroup(click.Group):
@@ -50,8 +74,10 @@ class LazyGroup(click.Group):
         return getattr(importlib.import_module(module), name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, summary) for name, (_, summary) in _COMMANDS.items()])
+        width = max(map(len, _COMMANDS))
+        for title, group in _GROUPS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(width), summary) for name, (_, summary) in group.items()])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -83,12 +109,13 @@ def _version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
 def cli(ctx: click.Context, no_plugins: bool) -> None:
     """EmoSim simulates people for recommender systems.
 
-    A recommender proposes items such as films; a simulated person with a profile, traits, a memory and a
-    mood answers with a rating, and stays or leaves.
+    A recommender recommends items such as films; a simulated user with a profile, traits, a memory and a
+    mood answers with a rating, and stays or leaves. An episode is one session of one user.
 
     \b
-    emosim run --plugin movies            a hundred sessions with a random recommender
-    emosim show runs/NAME --episode 3     one of them as a story
+    emosim run --plugin movies     a hundred episodes with a random recommender
+    emosim show --episode 3        one of them as a story
+    emosim report                  a web page about all of them
     """
     ctx.obj = {"only": [] if no_plugins else None, "typed": ctx.obj or []}
 
@@ -124,14 +151,14 @@ def _run(arguments: list[str] | None) -> NoReturn:
         sys.exit(leave.exit_code)
     except click.ClickException as error:
         usage, heading, message = _shown(error).partition("Error: ")
-        click.echo(f"{usage}{heading}{_indented(message)}", err=True)
+        _echo_error(f"{usage}{heading}{_indented(message)}")
         sys.exit(2)
     except EmoSimError as error:
         if os.environ.get("EMOSIM_TRACEBACK"):
             import traceback
 
             traceback.print_exception(error)
-        click.echo(f"Error: {_indented(str(error))}", err=True)
+        _echo_error(f"Error: {_indented(str(error))}")
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted.", err=True)
@@ -150,12 +177,15 @@ def _written(out: Stream) -> int:
     if out.error is None:
         return 0
     cause = getattr(out.error, "strerror", None) or out.error
-    click.echo(
+    _echo_error(
         f"Error: standard output cannot be written: {cause}. The command went on to its end; files that it wrote are "
-        "whole",
-        err=True,
+        "whole"
     )
     return 2
+
+
+def _echo_error(text: str) -> None:
+    click.echo(on_screen(text, sys.stderr), err=True)
 
 
 def _indented(message: str) -> str:
@@ -164,4 +194,4 @@ def _indented(message: str) -> str:
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    click.echo(f"Warning: {_indented(str(message))}", err=True)
+    _echo_error(f"Warning: {_indented(str(message))}")

@@ -157,8 +157,7 @@ def need_plugin(values: Mapping[str, Any], registry: Registry) -> None:
     """See that a domain is named.
 
     Raises:
-        ConfigurationError: it is not; lists the plugins that are installed.
+        ConfigurationError: it is not; lists the domains that are installed.
     """
     if "plugin" not in values:
-        known = ", ".join(record.name for record in registry.records[1:]) or "none is installed"
-        raise ConfigurationError(f"choose a domain with --plugin, such as --plugin movies. Installed plugins: {known}")
+        raise ConfigurationError(f"choose a domain with --plugin, such as --plugin movies. {registry.known_domains()}")

@@ -1,34 +1,43 @@
-"""What commands print: the console, the live line of a session and the table of a run."""
+"""What commands print: the console, tables, the live line of progress, the line of an episode, a run's summary."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
 
 import rich.table
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console, ConsoleOptions, RenderableType
+from rich.measure import Measurement
 from rich.segment import Segment
 from rich.text import Text
 
 from emosim_core.model import RatingScale
 from emosim_core.model.emotion import describe_mood
 from emosim_core.runs.words import END_REASONS as END_REASONS
+from emosim_core.runs.words import END_REASONS_SHORT as END_REASONS_SHORT
 from emosim_core.runs.words import signed
 from emosim_core.runs.words import usage_rows as usage_rows
 from emosim_core.runs.words import who_answers as who_answers
-from emosim_core.terminal import clean, one_line, standard_streams
+from emosim_core.terminal import Piece, clean, one_line, pieces, standard_streams
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, ProgressColumn
+    from rich.progress import Progress
 
     from emosim_core.runs.summary import Episode
 
 
-_WIDE = 160
-"""Columns of a table that goes to no terminal."""
+_GAP = 2
+"""Columns between two columns of a table."""
+
+_ENOUGH = 24
+"""Columns below which a text is not broken, but stands in another table."""
+
+_BAR = 20
+"""Columns of a bar of progress."""
 
 
 class Screen(Console):
@@ -39,13 +48,41 @@ class Screen(Console):
             yield segment if segment.control else segment._replace(text=clean(segment.text))
 
     def print_line(self, *parts: str | tuple[str, str]) -> None:
-        r"""Print one line, however long, of texts or texts with their styles; a line break is shown as ``\n``."""
+        r"""Print one line of texts or texts with their styles; a line break is shown as ``\n``.
+
+        A terminal that is too narrow gets it in several lines, broken between words; a command at its end stands in a
+        line of its own.
+        """
         cleaned = [one_line(part) if isinstance(part, str) else (one_line(part[0]), part[1]) for part in parts]
-        self.print(Text.assemble(*cleaned), soft_wrap=True)
+        text = Text.assemble(*cleaned)
+        lines = pieces(text.plain, self.width, cell_len) if self.is_terminal else [Piece("", 0, len(text))]
+        for line in lines:
+            self.print(Text(line.indent) + text[line.start : line.end], soft_wrap=True)
 
 
 class Table(rich.table.Table):
-    r"""A table in which a text is one line, unless the table folds it; a line break is shown as ``\n``."""
+    r"""A table in which a text is one line, unless the table folds it; a line break is shown as ``\n``.
+
+    It has no frame. Columns of text are aligned left, those of numbers right; a number is never broken.
+
+    Args:
+        *headings: headings of the columns; the first is of text, others of numbers.
+        title: what stands above.
+        style: style of the headings.
+    """
+
+    def __init__(self, *headings: str, title: str | None = None, style: str = "", show_header: bool = True) -> None:
+        super().__init__(
+            title=title,
+            title_justify="left",
+            box=None,
+            pad_edge=False,
+            padding=(0, _GAP, 0, 0),
+            header_style=style or "table.header",
+            show_header=show_header,
+        )
+        for place, heading in enumerate(headings):
+            self.add_column(heading, justify="right" if place else "left")
 
     def add_column(self, header: RenderableType = "", *more: Any, **options: Any) -> None:
         super().add_column(_cell(header), *more, **options)
@@ -66,54 +103,200 @@ def console(stderr: bool = False) -> Screen:
 
 
 @contextmanager
-def live_progress(screen: Screen, *columns: ProgressColumn, silent: bool = False) -> Iterator[Progress]:
-    """A live line of progress on a terminal; what is printed meanwhile is cleaned too and stands above it."""
-    from rich.progress import Progress
+def live_progress(screen: Screen, what: str, total: int | None = None, *, silent: bool = False) -> Iterator[Live]:
+    """A live line of progress on a terminal; what is printed meanwhile is cleaned too and stands above it.
+
+    Args:
+        screen: where to.
+        what: what is counted.
+        total: how many there are; None where that is told later.
+        silent: whether to show nothing.
+    """
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     shown = screen.is_terminal and not silent
     bar = Progress(
-        *columns, console=screen, transient=True, disable=not shown, redirect_stderr=shown and sys.stderr.isatty()
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=_BAR),
+        TextColumn("{task.fields[count]}"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[said]}", markup=False),
+        console=screen,
+        transient=True,
+        disable=not shown,
+        redirect_stderr=shown and sys.stderr.isatty(),
     )
     # While it shows, rich prints for everyone, and takes codes in the text for styling.
     with bar, standard_streams() if shown else nullcontext():
-        yield bar
+        yield Live(bar, screen, what, total)
+
+
+class Live:
+    """The live line of :func:`live_progress`."""
+
+    def __init__(self, bar: Progress, screen: Screen, what: str, total: int | None) -> None:
+        self._bar, self._screen, self._what, self._total, self._done = bar, screen, what, total, 0
+        self._said: Sequence[str] = ()
+        self._task = bar.add_task(what, total=total, count="", said="")
+        self.update()
+
+    def update(self, *said: str, done: int | None = None, total: int | None = None, advance: int = 0) -> None:
+        """Say how far it is.
+
+        Args:
+            said: what else to say, the most important first; what does not fit the width is left out. What was said
+                before stays where nothing is said.
+            done: how many are done.
+            total: how many there are.
+            advance: how many more are done.
+        """
+        self._said = said or self._said
+        self._total = self._total if total is None else total
+        self._done = (self._done if done is None else done) + advance
+        count = f"{self._done:,}" + ("" if self._total is None else f"/{self._total:,}")
+        room = self._screen.width - len(self._what) - _BAR - len(count) - len("-:--:--") - 5
+        self._bar.update(
+            self._task, completed=self._done, total=self._total, count=count, said=_as_fits(self._said, room)
+        )
+
+
+def _as_fits(parts: Sequence[str], room: int) -> str:
+    fits = [", ".join(parts[:count]) for count in range(len(parts) + 1)]
+    return next(text for text in reversed(fits) if cell_len(one_line(text)) <= room or not text)
 
 
 def show_table(screen: Console, table: rich.table.Table) -> None:
-    """Print a table so that nothing is cut off: what is too long goes on in the next line.
+    """Print a table so that nothing is cut off and no number is broken.
 
-    A file or a pipe has no width of its own, so tables are wider there, unless ``COLUMNS`` says how wide.
+    On a terminal that is too narrow, texts are broken between words; where that is not enough, the columns stand in
+    several tables below each other, each with the first column. A file or a pipe has no width of its own, so nothing
+    is broken there, unless ``COLUMNS`` says how wide it is.
     """
     for column in table.columns:
         column.no_wrap, column.overflow = False, "fold"
-    width = screen.width
-    if not screen.is_terminal and "COLUMNS" not in os.environ:
-        screen.width = max(width, _WIDE)
-    screen.print(table)
+    spans = [_span(screen, table, place) for place in range(len(table.columns))]
+    everything = sum(span.most for span in spans) + _GAP * (len(spans) - 1)
+    unlimited = not screen.is_terminal and "COLUMNS" not in os.environ
+    width, before = max(screen.width, everything) if unlimited else screen.width, screen.width
     screen.width = width
+    if table.title:
+        screen.print(table.title, style="table.title")
+    for number, places in enumerate(_parts(spans, width)):
+        if number:
+            screen.print()
+        one = _columns(table, places, _widths([spans[place] for place in places], width))
+        screen.print(_Trimmed(one))
+    screen.width = before
+
+
+class _Trimmed:
+    """Something to print without the blanks at the ends of its lines."""
+
+    def __init__(self, whole: RenderableType) -> None:
+        self._whole = whole
+
+    def __rich_console__(self, screen: Console, options: ConsoleOptions) -> Iterable[Segment]:
+        for line in screen.render_lines(self._whole, options, pad=False):
+            while line and not line[-1].text.strip(" "):
+                line.pop()
+            if line:
+                line[-1] = line[-1]._replace(text=line[-1].text.rstrip(" "))
+            yield from line
+            yield Segment.line()
+
+
+class _Span(NamedTuple):
+    """How wide a column may be: ``least`` breaks no number and no word, ``most`` breaks nothing."""
+
+    least: int
+    most: int
+
+
+def _span(screen: Console, table: rich.table.Table, place: int) -> _Span:
+    column = table.columns[place]
+    least = most = 1
+    words = column.justify != "right"
+    for cell in column.cells:
+        one = Measurement.get(screen, screen.options.update(width=100_000), cell)
+        least = max(least, max(one.minimum, min(one.maximum, _ENOUGH)) if words else one.maximum)
+        most = max(most, one.maximum)
+    if table.show_header:
+        one = Measurement.get(screen, screen.options.update(width=100_000), column.header)
+        least, most = max(least, one.minimum), max(most, one.maximum)
+    return _Span(least, most)
+
+
+def _parts(spans: Sequence[_Span], width: int) -> list[list[int]]:
+    """The columns of each of the tables that a table is split into: as few tables as it takes, the first in all."""
+    parts = [[0]]
+    for place in range(1, len(spans)):
+        last = parts[-1]
+        if sum(spans[one].least + _GAP for one in last) + spans[place].least > width and len(last) > 1:
+            parts.append([0])
+        parts[-1].append(place)
+    return parts
+
+
+def _widths(spans: Sequence[_Span], width: int) -> list[int]:
+    """Widths of columns: what they need at least, and what is left to those that want the least more."""
+    room = width - _GAP * (len(spans) - 1)
+    widths = [span.least for span in spans]
+    spare = room - sum(widths)
+    while spare < 0 and max(widths) > 1:  # a word is longer than the screen is wide
+        widths[widths.index(max(widths))] -= 1
+        spare += 1
+    order = sorted(range(len(spans)), key=lambda place: spans[place].most - widths[place])
+    for remaining, place in zip(range(len(spans), 0, -1), order, strict=True):
+        more = min(spans[place].most - widths[place], max(spare, 0) // remaining)
+        widths[place] += more
+        spare -= more
+    return widths
+
+
+def _columns(table: rich.table.Table, places: Sequence[int], widths: Sequence[int]) -> rich.table.Table:
+    """Some columns of a table, as a table of its own."""
+    made = rich.table.Table(
+        box=None,
+        pad_edge=False,
+        padding=(0, _GAP, 0, 0),
+        show_header=table.show_header,
+        header_style=table.header_style,
+    )
+    for place, width in zip(places, widths, strict=True):
+        column = table.columns[place]
+        made.add_column(column.header, justify=column.justify, style=column.style, overflow="fold", width=width)
+    cells = [list(table.columns[place].cells) for place in places]
+    for row in zip(*cells, strict=True):
+        made.add_row(*row)
+    return made
 
 
 def episode_line(episode: Episode, scale: RatingScale) -> list[tuple[str, str]]:
-    """One session in one line, as texts with their styles."""
+    """One episode in one line of at most 80 columns, as texts with their styles."""
     mean = episode.mean_rating
-    rated = "rated nothing" if mean is None else f"rated {mean:.1f} of {scale.format(scale.high)} on average"
+    rated = "no rating" if mean is None else f"{mean:.1f} of {scale.format(scale.high)}"
     steps = f"{episode.steps:>3} {'step ' if episode.steps == 1 else 'steps'}"
     return [
         (f"{episode.number:>5}  ", "dim"),
-        (f"{one_line(episode.name):<24.24}", "bold"),
-        (f" {steps}, {rated:<30} {describe_mood(*episode.mood):<14}", ""),
+        (_cut(one_line(episode.name), 16), "bold"),
+        (f" {steps}  {rated:<9}  {describe_mood(*episode.mood):<13}  ", ""),
         (
-            END_REASONS.get(episode.end_reason, episode.end_reason),
+            END_REASONS_SHORT.get(episode.end_reason, episode.end_reason),
             "green" if episode.end_reason == "max_steps" else "yellow",
         ),
     ]
 
 
+def _cut(text: str, width: int) -> str:
+    """A text of just so many columns: filled up with blanks, or cut off with a sign that it is."""
+    return set_cell_size(text if cell_len(text) <= width else f"{set_cell_size(text, width - 1)}…", width)
+
+
 def summary_table(summary: dict[str, Any]) -> Table:
     """The table at the end of a run."""
-    table = Table(title=None, show_header=False, box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column(overflow="fold")
+    table = Table(show_header=False)
+    table.add_column(style="dim")
+    table.add_column()
 
     def row(name: str, value: str) -> None:
         table.add_row(name, Text(value))
@@ -121,7 +304,8 @@ def summary_table(summary: dict[str, Any]) -> Table:
     top = summary["scale"].rpartition("-")[2]
     length = summary["episode_length"]
     episodes = summary["episodes"]
-    row("rater", one_line(who_answers(summary["rater"], summary["uses_llm"], summary.get("language_model"))))
+    who = who_answers(summary["rater"], summary["uses_llm"], summary.get("language_model"))
+    row("rater", one_line(who.removeprefix("Rater: ").removesuffix(".")))
     row("episodes", f"{episodes}, with {summary['users']} different users; {summary['steps']:,} steps")
     if summary["mean_rating"] is not None:
         row("mean rating", f"{summary['mean_rating']:.2f} of {top}")

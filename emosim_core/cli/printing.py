@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import click
 
 from emosim_core.data import json_text
-from emosim_core.terminal import Stream, clean_json, one_line
+from emosim_core.terminal import Stream, clean_json, fitted, one_line
 
 
 def print_json(value: Any, indent: int = 2) -> None:
@@ -27,7 +28,12 @@ def print_json(value: Any, indent: int = 2) -> None:
 def print_line(text: str, *, err: bool = False, nl: bool = True, **style: Any) -> None:
     r"""Print one line with styles of ``click.style``; a line break in the text is shown as ``\n``."""
     stream = sys.stderr if err else sys.stdout
-    click.secho(one_line(text), file=getattr(stream, "styled", stream), nl=nl, **style)
+    click.secho(on_screen(one_line(text), stream), file=getattr(stream, "styled", stream), nl=nl, **style)
+
+
+def on_screen(text: str, stream: Any) -> str:
+    """Text for a stream: where it is a terminal, lines are broken between words to fit its width."""
+    return fitted(text, shutil.get_terminal_size().columns) if stream.isatty() else text
 
 
 def print_csv(rows: Iterable[Sequence[str]]) -> None:

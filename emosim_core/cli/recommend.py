@@ -50,10 +50,10 @@ def recommend(model: Path, history: Path | None, k: int, user: str | None, trait
             "Note: this recommender knows people by their id alone and was given none: these are for the mean "
             "of those it was trained on, less what the history holds."
         )
-    table = Table(box=None, pad_edge=False)
+    table = Table()
     table.add_column("", justify="right", style="dim")
-    table.add_column("title", overflow="fold")
-    table.add_column("item", style="dim", overflow="fold")
+    table.add_column("title")
+    table.add_column("item", style="dim")
     table.add_column("score", justify="right")
     for place, item in enumerate(items, start=1):
         table.add_row(str(place), item.title, item.item, f"{item.score:.3f}")

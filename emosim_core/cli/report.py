@@ -13,7 +13,7 @@ from emosim_core.cli.printing import print_line
 
 
 @click.command()
-@click.argument("directory", type=click.Path(path_type=Path))
+@click.argument("directory", type=click.Path(path_type=Path), required=False)
 @click.option("--out", type=click.Path(path_type=Path), help="File to write.  [DIRECTORY/report.html]")
 @click.option("--charts", type=click.Path(path_type=Path), help="Directory for the figures as PNG and SVG.")
 @click.option(
@@ -30,7 +30,7 @@ from emosim_core.cli.printing import print_line
 @click.pass_obj
 def report(
     obj: dict[str, Any],
-    directory: Path,
+    directory: Path | None,
     out: Path | None,
     charts: Path | None,
     prompts: bool,
@@ -39,15 +39,17 @@ def report(
 ) -> None:
     """Write a page about the run, training, evaluation, ablation or validation in DIRECTORY.
 
-    The page is one HTML file that needs no network. It shows what was run, what came out, and each session as a story
-    that can be searched. A directory with a page.json, such as that of a study, has a page too.
+    Without DIRECTORY, the newest in runs/. The page is one HTML file that needs no network. It shows what was run,
+    what came out, and each episode as a story that can be searched. A directory with a page.json, such as that of a
+    study, has a page too.
     """
     from emosim_core.hooks import Registry
+    from emosim_core.reports.directories import newest
     from emosim_core.reports.make import write_report
     from emosim_core.simulation.config import RunConfig
 
     written = write_report(
-        directory,
+        newest() if directory is None else directory,
         out,
         charts=charts,
         prompts=prompts,

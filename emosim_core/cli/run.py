@@ -130,8 +130,6 @@ def simulate(
 def _play(simulation: Run, silent: bool) -> dict[str, Any]:
     if silent:
         return simulation.run()
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-
     from emosim_core.cli.output import console, episode_line, live_progress, who_answers
 
     world, screen = simulation.world, console()
@@ -141,21 +139,13 @@ def _play(simulation: Run, silent: bool) -> dict[str, Any]:
     )
     for announcement in world.announcements:
         screen.print_line(f"Note: {announcement}")
-    columns = (
-        TextColumn("episodes"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[said]}", markup=False),
-    )
-    with live_progress(screen, *columns) as progress:
-        task = progress.add_task("episodes", total=simulation.config.episodes, said="")
+    with live_progress(screen, "episodes", simulation.config.episodes) as progress:
 
         def on_episode(episode: Episode) -> None:
             screen.print_line(*episode_line(episode, world.domain.scale))
             spent = simulation.world.rater.usage().get("cost")
-            cost = "" if spent is None else f", {spent:.4f} spent"
-            progress.update(task, advance=1, said=f"{simulation.tally.steps} steps{cost}")
+            cost = [] if spent is None else [f"{spent:.4f} spent"]
+            progress.update(*cost, f"{simulation.tally.steps:,} steps", advance=1)
 
         return simulation.run(on_episode)
 
@@ -169,11 +159,11 @@ def tell_end(played: CompletedRun, as_json: bool, quiet: bool, **more: Any) -> N
     if quiet:
         print_line(str(directory))
         return
-    from emosim_core.cli.output import console, summary_table
+    from emosim_core.cli.output import console, show_table, summary_table
 
     screen = console()
     if before:
         screen.print_line(f"{directory} is complete; nothing was left to do.")
-    screen.print(summary_table(summary))
+    show_table(screen, summary_table(summary))
     way = typed("show", directory, "--episode", "0")
-    screen.print_line(f"Written to {directory}. Read a session with: {way}")
+    screen.print_line(f"Written to {directory}. Read an episode with: {way}")

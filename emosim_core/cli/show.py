@@ -1,42 +1,58 @@
-"""``emosim show``: tell a run, or one of its sessions as a story."""
+"""``emosim show``: print what a directory holds, or one episode of a run as a story."""
 
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from emosim_core.cli.output import END_REASONS, console, summary_table, who_answers
-from emosim_core.errors import ConfigurationError
+from emosim_core.cli.output import END_REASONS, Screen, console, show_table, summary_table, who_answers
+from emosim_core.errors import ConfigurationError, RunError
 from emosim_core.llm.fencing import legible
 from emosim_core.model.user import User
-from emosim_core.runs.records import SUMMARY, read_records, read_summary, run_manifest
+from emosim_core.runs.reading import damaged
+from emosim_core.runs.records import MANIFEST, SUMMARY, read_records, read_summary, run_manifest
 from emosim_core.runs.typed import typed
-from emosim_core.runs.words import mood_words, user_lines
+from emosim_core.runs.words import mood_words, user_lines, with_article
 from emosim_core.terminal import one_line
 
 
 @click.command()
-@click.argument("directory", type=click.Path(path_type=Path))
-@click.option("--episode", type=int, help="Number of the session to tell as a story; without it, the run's table.")
-def show(directory: Path, episode: int | None) -> None:
-    """Tell the run in DIRECTORY: its table, or with --episode one session as a story.
+@click.argument("directory", type=click.Path(path_type=Path), required=False)
+@click.option("--episode", type=int, help="Number of an episode of a run, which is told as a story.")
+def show(directory: Path | None, episode: int | None) -> None:
+    """Print the results in DIRECTORY: a run, training, evaluation, ablation or validation.
 
-    The story says what was proposed, what was remembered, what was felt, what was answered and why,
-    and why the session ended.
+    Without DIRECTORY, the newest in runs/. With --episode, one episode of a run is told as a story: what was
+    recommended, which memories were retrieved, the ratings and why, the mood, and why the episode ended.
     """
-    manifest = run_manifest(directory)
+    from emosim_core.reports.directories import RUN, kind_of, newest
+
     screen = console()
+    if directory is None:
+        directory = newest(None if episode is None else RUN)
+        screen.print_line(f"{directory}:")
+    kind = kind_of(directory)
+    if kind is None:
+        raise RunError(f"{directory} is no run, nor anything else that can be shown; list those with: emosim runs")
     if episode is None:
-        _tell_run(directory, manifest, screen)
-        return
+        _TELL.get(kind, _tell_run)(directory, screen)
+    elif kind == RUN:
+        _tell_episode(directory, episode, screen)
+    else:
+        raise ConfigurationError(f"--episode is for runs; {directory} holds {with_article(kind)}")
+
+
+def _tell_episode(directory: Path, episode: int, screen: Screen) -> None:
+    manifest = run_manifest(directory)
     steps = [record for record in read_records(directory) if record["episode"] == episode]
     if not steps:
         known = sorted({record["episode"] for record in read_records(directory)})
-        there = f"it has {len(known)} sessions, {known[0]} to {known[-1]}" if known else "it has no steps yet"
-        raise ConfigurationError(f"{directory} has no session {episode}; {there}")
+        there = f"it has {len(known)} episodes, {known[0]} to {known[-1]}" if known else "it has no steps yet"
+        raise ConfigurationError(f"{directory} has no episode {episode}; {there}")
     for line in map(one_line, story(steps, manifest)):
         if screen.is_terminal and line:
             indent = " " * (17 if line.startswith("  ") else 0)
@@ -44,10 +60,11 @@ def show(directory: Path, episode: int | None) -> None:
         screen.print(line, soft_wrap=True)
 
 
-def _tell_run(directory: Path, manifest: dict[str, Any], screen: Any) -> None:
+def _tell_run(directory: Path, screen: Screen) -> None:
+    manifest = run_manifest(directory)
     if (directory / SUMMARY).exists():
         summary = read_summary(directory)
-        screen.print(summary_table(summary))
+        show_table(screen, summary_table(summary))
         if summary["complete"]:
             return
     steps = ended = 0
@@ -56,16 +73,70 @@ def _tell_run(directory: Path, manifest: dict[str, Any], screen: Any) -> None:
         ended += record["end_reason"] is not None
     wanted = manifest["config"]["episodes"]
     screen.print_line(
-        f"The run is not complete: {ended} of {wanted} sessions, {steps} steps. "
+        f"The run is not complete: {ended} of {wanted} episodes, {steps} steps. "
         f"Go on with: {typed('run', '--resume', directory)}"
     )
 
 
+def _tell_training(directory: Path, screen: Screen) -> None:
+    from emosim_core.cli.train import tell_training
+
+    with damaged(directory / MANIFEST):
+        tell_training(directory, screen)
+
+
+def _tell_evaluation(directory: Path, screen: Screen) -> None:
+    from emosim_core.cli.evaluate import tell
+    from emosim_core.reports.evaluation_report import read_evaluation
+    from emosim_core.training.evaluation_results import CHARTS
+
+    found = read_evaluation(directory)
+    with damaged(directory):
+        tell(screen, found, directory, charts=(directory / CHARTS).is_dir())
+
+
+def _tell_ablation(directory: Path, screen: Screen) -> None:
+    from emosim_core.cli.ablate import tell
+    from emosim_core.reports.ablation_report import read_ablation
+
+    _, found = read_ablation(directory)
+    with damaged(directory):
+        tell(screen, found, directory)
+
+
+def _tell_validation(directory: Path, screen: Screen) -> None:
+    from emosim_core.cli.validate import tell
+    from emosim_core.reports.validation_report import read_validation
+
+    _, found = read_validation(directory)
+    with damaged(directory):
+        tell(screen, found, directory)
+
+
+def _tell_page(directory: Path, screen: Screen) -> None:
+    from emosim_core.reports.written_report import written_report
+
+    page = written_report(directory)
+    for line in (page.title, page.headline, *page.notes):
+        screen.print_line(line)
+    screen.print_line(f"It has a page; write it with: {typed('report', directory)}")
+
+
+_TELL: dict[str, Callable[[Path, Screen], None]] = {
+    "training": _tell_training,
+    "evaluation": _tell_evaluation,
+    "ablation": _tell_ablation,
+    "validation": _tell_validation,
+    "page": _tell_page,
+}
+"""What prints a directory of each kind but a run."""
+
+
 def story(steps: list[dict[str, Any]], manifest: dict[str, Any]) -> list[str]:
-    """The lines of one session's story.
+    """The lines of one episode's story.
 
     Args:
-        steps: the session's records, in order.
+        steps: the episode's records, in order.
         manifest: the run's manifest.
     """
     user = User(**steps[0]["user_profile"])
@@ -92,12 +163,12 @@ def story(steps: list[dict[str, Any]], manifest: dict[str, Any]) -> list[str]:
     end = steps[-1]["end_reason"]
     lines.append("")
     if end is None:
-        lines.append("The session is not over: the run stopped in the middle of it.")
+        lines.append("The episode is not over: the run stopped in the middle of it.")
     else:
         total = sum(step["reward"] for step in steps)
         lines.append(
             f"The end, after {sum(bool(step['recommended']) for step in steps)} steps: "
-            f"{user.name} {END_REASONS.get(end, f'ended the session: {end}')}. Total reward {total:g}."
+            f"{user.name} {END_REASONS.get(end, f'ended the episode: {end}')}. Total reward {total:g}."
         )
     return lines
 

@@ -23,6 +23,7 @@ from emosim_core.cli.stopping import interrupted
 from emosim_core.runs.typed import typed
 
 if TYPE_CHECKING:
+    from emosim_core.cli.output import Screen
     from emosim_core.training.curves import TrainingProgress
     from emosim_core.training.trainer import Training
 
@@ -86,15 +87,13 @@ def train(obj: dict[str, Any], /, as_json: bool, quiet: bool, **given: Any) -> N
 def _train(training: Training, silent: bool) -> dict[str, Any]:
     if silent:
         return training.train()
-    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-
     from emosim_core.cli.output import console, live_progress, who_answers
     from emosim_core.training.algorithms import ALGORITHMS
 
     world, config, screen = training.world, training.config, console()
     screen.print_line(
         f"{world.domain.title}: {len(world.catalog)} {world.domain.words.items}, {len(world.user_indices)} of "
-        f"{len(world.population)} people to learn from. "
+        f"{len(world.population)} users to learn from. "
         + who_answers(world.parts["rater"]["name"], world.rater.uses_llm, world.model)
     )
     screen.print_line(
@@ -103,38 +102,28 @@ def _train(training: Training, silent: bool) -> dict[str, Any]:
     )
     for announcement in world.announcements:
         screen.print_line(f"Note: {announcement}")
-    columns = (
-        TextColumn("steps"),
-        BarColumn(),
-        TextColumn("{task.completed}/{task.total}"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[said]}", markup=False),
-    )
-    with live_progress(screen, *columns) as progress:
-        task = progress.add_task("steps", total=config.timesteps, said="")
+    with live_progress(screen, "steps", config.timesteps) as progress:
         lines = 0
 
         def on_progress(told: TrainingProgress) -> None:
             nonlocal lines
-            progress.update(task, completed=told.timesteps, said=_in_words(told))
+            spent = world.rater.usage().get("cost")
+            cost = [] if spent is None else [f"{spent:.4f} spent"]
+            progress.update(*cost, *_in_words(told), done=told.timesteps)
             lines += 1
             if told.evaluation or lines % 10 == 0 or told.timesteps >= config.timesteps:
-                screen.print_line(f"{told.timesteps:>9} steps  {_in_words(told)}")
-            spent = world.rater.usage().get("cost")
-            if spent is not None:
-                progress.update(task, said=f"{_in_words(told)}, {spent:.4f} spent")
+                screen.print_line(f"{told.timesteps:>9,} steps  {', '.join(_in_words(told))}")
 
         return training.train(on_progress)
 
 
-def _in_words(told: TrainingProgress) -> str:
-    said = [f"{told.episodes} sessions"]
+def _in_words(told: TrainingProgress) -> list[str]:
+    """How a training goes, the most important first."""
+    said = []
     if told.reward is not None and told.length is not None:
         said += [f"reward {told.reward:.1f}", f"length {told.length:.1f}"]
-    said.append(f"{told.fps:.0f} steps/s")
-    for group, value in (told.evaluation or {}).items():
-        said.append(f"held-out sessions of {group} users {value:.1f}")
-    return ", ".join(said)
+    said += [f"{group} users {value:.1f} in held-out episodes" for group, value in (told.evaluation or {}).items()]
+    return [*said, f"{told.episodes:,} episodes", f"{told.fps:,.0f} steps/s"]
 
 
 def _tell_end(summary: dict[str, Any], directory: Path, as_json: bool, quiet: bool, first: str = "") -> None:
@@ -149,10 +138,58 @@ def _tell_end(summary: dict[str, Any], directory: Path, as_json: bool, quiet: bo
     screen = console()
     if first:
         screen.print_line(first)
-    reward = "no session ended" if summary["reward"] is None else f"reward {summary['reward']:.1f} a session at the end"
+    _tell_summary(screen, summary, directory)
+
+
+def _tell_summary(screen: Screen, summary: dict[str, Any], directory: Path) -> None:
+    from emosim_core.runs.words import users_of
+
     screen.print_line(
-        f"Trained {summary['timesteps']} steps in {summary['episodes']} sessions and {summary['seconds']:.1f} s "
-        f"({summary['steps_per_second']} steps/s); {reward}, actions drawn as in training."
+        f"Trained {summary['timesteps']:,} steps in {summary['episodes']:,} episodes and {summary['seconds']:.1f} s "
+        f"({summary['steps_per_second'] or 0:,} steps/s)."
     )
+    if summary["reward"] is not None:
+        screen.print_line(
+            f"Reward while learning: {summary['reward']:.1f} per episode, mean of the last "
+            f"{summary['recent_episodes']:,} episodes, with actions drawn from the policy."
+        )
+    if summary["evaluation"]:
+        rewards = ", ".join(f"{value:.1f} from {users_of(split)}" for split, value in summary["evaluation"].items())
+        screen.print_line(f"Reward in held-out episodes: {rewards}, mean of the last evaluation.")
     way = typed("evaluate", "--recommenders", directory, "--policies", "random,popular")
     screen.print_line(f"Written to {directory}. Measure it with: {way}")
+
+
+def tell_training(directory: Path, screen: Screen) -> None:
+    """Print what a training came to, or how far it is.
+
+    Args:
+        directory: of the training.
+        screen: where to.
+    """
+    from emosim_core.cli.output import who_answers
+    from emosim_core.runs.reading import read_object
+    from emosim_core.runs.records import SUMMARY, read_manifest
+    from emosim_core.training.algorithms import ALGORITHMS
+    from emosim_core.training.curves import SUMMARY as TRAINED
+    from emosim_core.training.curves import read_progress
+
+    manifest = read_manifest(directory)
+    config = manifest["config"]
+    known = ALGORITHMS.get(config["algo"])
+    who = who_answers(manifest["parts"]["rater"]["name"], manifest["uses_llm"], manifest.get("language_model"))
+    screen.print_line(
+        f"{known.title if known else config['algo']} with the network '{config['policy_net']}' on {config['plugin']}. "
+        + who
+    )
+    if (directory / SUMMARY).exists():
+        summary = read_object(directory / SUMMARY, TRAINED)
+        _tell_summary(screen, summary, directory)
+        if summary["timesteps"] >= config["timesteps"]:
+            return
+    lines = read_progress(directory)
+    done = lines[-1]["timesteps"] if lines else 0
+    screen.print_line(
+        f"The training is not complete: {done:,} of {config['timesteps']:,} steps. "
+        f"Go on with: {typed('train', '--resume', directory)}"
+    )

@@ -1,4 +1,4 @@
-"""``emosim users``: make simulated people."""
+"""``emosim users``: list and generate simulated users."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def users() -> None:
-    """Make simulated people."""
+    """List and generate simulated users."""
 
 
 @users.command(cls=SectionedCommand)
@@ -97,11 +97,10 @@ def _written(
         _agree(gateway, writer, users, yes)
     written: list[User] = []
     try:
-        with live_progress(screen) as progress:
-            task = progress.add_task("users", total=len(users))
+        with live_progress(screen, "users", len(users)) as progress:
             for user in writer.write(users):
                 written.append(user)
-                progress.update(task, advance=1)
+                progress.update(advance=1)
     except KeyboardInterrupt:
         print_line("", err=True)
         print_line("Interrupted. What was answered is kept; give the same command again to go on.", err=True)
@@ -149,3 +148,50 @@ def _agree(gateway: Gateway, writer: UserWriter, users: list[User], yes: bool) -
         raise ConfigurationError("nobody can be asked whether this cost is all right; give --yes if it is")
     if not yes and not click.confirm("Go on?", default=True, err=True):
         raise ConfigurationError("nothing was asked and nothing was written")
+
+
+@users.command("list")
+@click.option("--plugin", required=True, help="Domain, such as movies.")
+@click.option(
+    "--user-dataset", "--users", "population", help="Where users come from, such as sampled:n=20 or csv:PATH."
+)
+@click.option("--search", default="", help="Only users with this in their name or job.")
+@click.option("--user", help="Only the user with this id, with description and tastes.")
+@click.pass_obj
+def list_users(obj: dict[str, Any], plugin: str, population: str | None, search: str, user: str | None) -> None:
+    """List users of a domain: name, age, job, traits, liked categories and id."""
+    from emosim_core.cli.output import Table, console, show_table
+    from emosim_core.hooks import Registry
+    from emosim_core.model import Domain, UserLoader
+    from emosim_core.model.user import TRAITS
+    from emosim_core.runs.words import user_lines
+    from emosim_core.simulation.assembly import build
+
+    registry = Registry(only=obj["only"])
+    domain: Domain = build(registry.resolve_domain(plugin), Domain)
+    kind = population or domain.default_users
+    found = list(build(registry.resolve("user_loader", kind, domain.name), UserLoader).load())
+    screen = console()
+    if user is not None:
+        one = next((one for one in found if one.id == user), None)
+        if one is None:
+            ids = f"{found[0].id} to {found[-1].id}" if found else "none"
+            raise ConfigurationError(f"{kind} has no user {user!r}; it has {ids}")
+        for line in user_lines(one):
+            screen.print_line(line)
+        return
+    shown = [one for one in found if search.lower() in f"{one.name}\n{one.job}".lower()]
+    table = Table("name", "age")
+    for heading in ("job", *TRAITS, "likes", "id"):
+        table.add_column(heading)
+    for one in shown:
+        table.add_row(
+            one.name,
+            "" if one.age is None else str(one.age),
+            one.job,
+            *(one.trait_name(trait) for trait in TRAITS),
+            ", ".join(one.liked),
+            one.id,
+        )
+    show_table(screen, table)
+    screen.print_line(f"{len(shown):,} of {len(found):,} users")

@@ -105,7 +105,7 @@ def validate(obj: dict[str, Any], /, config: Path | None, **given: Any) -> None:
     if as_json:
         print_json({**told, "directory": str(directory)})
         return
-    _show(screen, told, directory)
+    tell(screen, told, directory)
 
 
 def _announce(screen: Screen, validation: Validation) -> None:
@@ -153,20 +153,23 @@ def _confirm(validation: Validation, yes: bool) -> None:
 
 
 def _play(screen: Screen, validation: Validation, job: JobDirectory) -> dict[str, Any]:
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-
     from emosim_core.cli.output import live_progress
 
-    columns = (TextColumn("asking"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with live_progress(screen, *columns) as progress:
-        task = progress.add_task("asking", total=validation.steps)
-        return validation.run(job, lambda: progress.advance(task))
+    with live_progress(screen, "asking", validation.steps) as progress:
+        return validation.run(job, lambda: progress.update(advance=1))
 
 
 # ------------------------------------------------------------------------------------------ what it came to
 
 
-def _show(screen: Screen, told: Mapping[str, Any], directory: Path) -> None:
+def tell(screen: Screen, told: Mapping[str, Any], directory: Path) -> None:
+    """Print the results of a validation.
+
+    Args:
+        screen: where to.
+        told: what validation.json holds.
+        directory: of the validation.
+    """
     from emosim_core.cli.output import show_table
 
     for user_split, found in told["user_splits"].items():
@@ -176,9 +179,13 @@ def _show(screen: Screen, told: Mapping[str, Any], directory: Path) -> None:
             + (f", {found['failed_ratings']:,} failed" if found["failed_ratings"] else "")
             + ". Intervals are 95 %, over people."
         )
-        for table in (_ratings(found), *_choices(found), _distribution(found), _apart(found), _others(found)):
+        for table in (_ratings(found), *_choices(found), _distribution(found)):
             screen.print()
             show_table(screen, table)
+        screen.print()
+        _show_apart(screen, found)
+        screen.print()
+        show_table(screen, _others(found))
     screen.print()
     show_table(screen, _targets(told))
     screen.print_line(f"Records and results are in {directory}.")
@@ -187,11 +194,7 @@ def _show(screen: Screen, told: Mapping[str, Any], directory: Path) -> None:
 def _table(title: str, *headings: str) -> Table:
     from emosim_core.cli.output import Table
 
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(headings[0])
-    for heading in headings[1:]:
-        table.add_column(heading, justify="right")
-    return table
+    return Table(*headings, title=title)
 
 
 def _cell(found: Estimated, digits: int = 3) -> str:
@@ -239,7 +242,9 @@ def _distribution(found: Mapping[str, Any]) -> Table:
     return table
 
 
-def _apart(found: Mapping[str, Any]) -> Table:
+def _show_apart(screen: Screen, found: Mapping[str, Any]) -> None:
+    from emosim_core.cli.output import show_table
+
     apart = found["between_users"]
     title = "How people differ, in stars of 5"
     table = _table(title, "", "mean of means", "spread of means", "mean of spreads", "spread of spreads")
@@ -252,10 +257,10 @@ def _apart(found: Mapping[str, Any]) -> Table:
                 _cell(values["mean_of_spreads"]),
                 _bare(values["spread_of_spreads"]),
             )
+    show_table(screen, table)
     for what in ("means", "spreads"):
         distance, correlation = apart[f"wasserstein_of_{what}"], apart[f"correlation_of_{what}"]
-        table.add_row(f"{what}: Wasserstein {_bare(distance)}, correlation {_bare(correlation)}")
-    return table
+        screen.print_line(f"{what}: Wasserstein {_bare(distance)}, correlation {_bare(correlation)}")
 
 
 def _others(found: Mapping[str, Any]) -> Table:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
 from itertools import pairwise
-from math import floor, log10
+from math import floor, inf, log10
 from statistics import NormalDist
 
 import numpy as np
@@ -440,13 +440,23 @@ class RuleBased(Rater):
         digits = max(1, 1 - floor(log10(request.scale.step) + 1e-9))
         start = round(self._start, digits)
         named = [(text, round(value, digits)) for text, value in self._named(request, terms, row, place)]
-        named = sorted((pair for pair in named if pair[1]), key=lambda pair: -abs(pair[1]))
-        total = start + sum(value for _, value in named)
-        parts = [f"{text} {value:+.{digits}f}" for text, value in named] or ["nothing moves it"]
         cuts = self._cuts if terms.learnt is None else terms.learnt.cuts[row]
-        level = self._levels[cuts.searchsorted(terms.latent[row, place], side="right")]
-        given = request.scale.format(float(level))
-        return f"From {start:.{digits}f}: {'; '.join(parts)}; makes {total:.{digits}f}, given as {given}"
+        latent = terms.latent[row, place]
+        at = int(cuts.searchsorted(latent, side="right"))
+        low, high = (round(float(cut), digits) for cut in (-inf if at == 0 else cuts[at - 1], [*cuts, inf][at]))
+        total = round(start + sum(value for _, value in named), digits)
+        if not low <= total <= high:  # the terms are rounded, each by itself
+            named.append(("rounding", round(float(latent) - total, digits)))
+            total = round(float(latent), digits)
+        named = sorted((pair for pair in named if pair[1]), key=lambda pair: -abs(pair[1]))
+        parts = [f"{text} {value:+.{digits}f}" for text, value in named] or ["nothing moves it"]
+        sums = f"of {low:.{digits}f} to {high:.{digits}f}"
+        if at == 0:
+            sums = f"below {high:.{digits}f}"
+        elif at == len(cuts):
+            sums = f"from {low:.{digits}f} on"
+        given = request.scale.format(float(self._levels[at]))
+        return f"From {start:.{digits}f}: {'; '.join(parts)}; makes {total:.{digits}f}; a sum {sums} is rated {given}"
 
     def _named(self, request: RatingRequest, terms: _Terms, row: int, place: int) -> Iterator[tuple[str, float]]:
         """Every term of one rating in words, with its points; zeros included."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import difflib
 import json
 import math
+import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import resources
+from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -198,6 +200,33 @@ def _place(location: Iterable[str | int], model: type[BaseModel]) -> tuple[type[
 def nearest(name: str, known: Iterable[str], most: int = 3) -> list[str]:
     """Known names that look like ``name``, best first."""
     return difflib.get_close_matches(name, list(known), n=most, cutoff=0.55)
+
+
+def with_value(written: str, components: Iterable[Component], most: int = 4) -> list[str]:
+    """What a value may mean that was written without the name before it: ``csv:PATH``, ``openai:MODEL``.
+
+    Args:
+        written: the value, such as a path or the name of a model.
+        components: those that it could belong to.
+        most: how many at most.
+
+    Returns:
+        The value with the names of those that read it: the one named like the ending of a file, or else all of them.
+    """
+    if not written or ":" in written:
+        return []
+    known = list(components)
+    ending = Path(written).suffix.lower().removeprefix(".")
+    if models := [one for one in known if one.value == "model"]:
+        known = models
+    elif ending or "/" in written or os.sep in written:
+        values = ("file", "path", "logs") if ending else ("path", "logs")
+        first = next((value for value in values if any(one.value == value for one in known)), None)
+        known = [one for one in known if one.value == first]
+    else:
+        return []
+    named = [one for one in known if one.name == ending] or known
+    return [f"{one.name}:{written}" for one in named[:most]]
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

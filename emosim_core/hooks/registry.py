@@ -26,7 +26,15 @@ from emosim_core.errors import (
 from emosim_core.hooks import spec
 from emosim_core.hooks.component import KIND_TITLES, KINDS, Component, load_object
 from emosim_core.hooks.deprecations import Deprecation, deprecation_of, overridden
-from emosim_core.hooks.names import Request, nearest, package_hint, read_options, split_number, written_options
+from emosim_core.hooks.names import (
+    Request,
+    nearest,
+    package_hint,
+    read_options,
+    split_number,
+    with_value,
+    written_options,
+)
 
 GROUP = "emosim"
 """The entry-point group of the plugins that bring no domain; they are loaded in every run."""
@@ -333,6 +341,12 @@ class Registry:
         """
         return self._only(kind, Request.read(asked), domain)[:2]
 
+    def known_domains(self) -> str:
+        """The domains that installed plugins bring, as a sentence."""
+        self.load_all(warn=False)
+        known = sorted(component.name for component, _ in self.components("domain"))
+        return f"Installed domains: {', '.join(known)}." if known else "No domain is installed."
+
     def written(
         self, kind: str, asked: str | Mapping[str, Any], domain: str | None = None
     ) -> tuple[Component, PluginRecord, dict[str, Any]]:
@@ -372,6 +386,8 @@ class Registry:
             suggestions = [
                 f"{name}_{base[1]}" if name in numbered else name for name in nearest(base[0], names) or suggestions
             ]
+        if not suggestions and request.options is None:
+            suggestions = with_value(request.written, [component for component, _ in known])
         return UnknownNameError(
             KIND_TITLES[kind],
             request.name,
@@ -421,7 +437,9 @@ class Registry:
                 self.load_all(domain=named[0].name)
                 return self.resolve("domain", named[0].name)
             if not domains:
-                raise ConfigurationError(f"{record.label} brings no domain; it cannot be run by itself")
+                raise ConfigurationError(
+                    f"{record.label} brings no domain; it cannot be run by itself. {self.known_domains()}"
+                )
         self.load_all(domain=name)
         try:
             return self.resolve("domain", name)

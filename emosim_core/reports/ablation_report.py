@@ -30,13 +30,20 @@ def report_of_ablation(directory: Path) -> Report:
     Raises:
         RunError: the directory holds no ablation that has come to results, or is damaged.
     """
-    if not (directory / RESULTS).exists():
-        raise RunError(f"{directory} has no {RESULTS} yet; go on with: {typed('ablate', '--resume', directory)}")
-    manifest, found = read_json(directory / MANIFEST), read_json(directory / RESULTS)
-    for name, one in ((MANIFEST, manifest), (RESULTS, found)):
-        check_format(directory / name, one, FORMAT)
+    manifest, found = read_ablation(directory)
     with damaged(directory / RESULTS):
         return _report(directory, manifest, found)
+
+
+def read_ablation(directory: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The manifest and the results of an ablation; errors as of :func:`report_of_ablation`."""
+    manifest = read_json(directory / MANIFEST)
+    check_format(directory / MANIFEST, manifest, FORMAT)
+    if not (directory / RESULTS).exists():
+        raise RunError(f"{directory} has no {RESULTS} yet. Go on with: {typed('ablate', '--resume', directory)}")
+    found = read_json(directory / RESULTS)
+    check_format(directory / RESULTS, found, FORMAT)
+    return manifest, found
 
 
 def _report(directory: Path, manifest: Mapping[str, Any], found: Mapping[str, Any]) -> Report:
@@ -126,7 +133,7 @@ def _overview(
             )
         )
     names = [f"{study.replace('_', ' ')}, {side}" if side else study.replace("_", " ") for study, side in order]
-    says = "How often people rated as they must, by study and side. Higher is better. Bars are 95 % intervals."
+    says = "How often users rated as they must, by study and side. Higher is better. Thin lines are 95 % intervals."
     chart = Chart("overview", "rows", "Success shares", says, SHARE, "study", series, names, form="share", y_range=_ALL)
     tables = [_differences("Where ways of answering differ", decided, with_study=True)] if decided else []
     return [Section("overview", "At a glance", charts=[chart], tables=tables)]
@@ -182,7 +189,7 @@ def _section(
                 identifier(study, metric_name),
                 "rows",
                 metric_name.capitalize(),
-                f"{study.replace('_', ' ').capitalize()}; {first['better']} is better. Bars are 95 % intervals.",
+                f"{study.replace('_', ' ').capitalize()}; {first['better']} is better. Thin lines are 95 % intervals.",
                 metric_name,
                 "way of answering",
                 series,

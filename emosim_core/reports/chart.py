@@ -20,6 +20,10 @@ Kind = Literal["bars", "rows", "lines", "heat", "plane"]
 ``heat``: colours by column and row; ``plane``: colours by valence and arousal, with paths over them."""
 
 
+BANDS = 3
+"""Lines that have bands of intervals; bands of more would cover each other. ``charts.js`` has the same number."""
+
+
 @dataclass(frozen=True)
 class Series:
     """One sequence of values.

@@ -114,7 +114,7 @@ def compare_runs(directories: Sequence[str | Path], *, resamples: int = RESAMPLE
     domain = first.manifest["config"]["plugin"]
     for run in runs:
         if not run.ended:
-            raise RunError(f"{run.directory} has no session that ended, so there is nothing to compare")
+            raise RunError(f"{run.directory} has no episode that ended, so there is nothing to compare")
         if run.manifest["config"]["plugin"] != domain:
             raise ConfigurationError(
                 f"{first.directory} is of {domain!r} and {run.directory} of {run.manifest['config']['plugin']!r}; "
@@ -167,8 +167,8 @@ def _names(reasons: Sequence[str]) -> list[str]:
     return [
         "mean rating",
         "share liked",
-        "reward per session",
-        "steps per session",
+        "reward per episode",
+        "steps per episode",
         "valence at the end",
         "arousal at the end",
         *(f"ended: {END_REASONS.get(reason, reason)}" for reason in reasons),
@@ -270,9 +270,9 @@ def _notes(runs: Sequence[Compared]) -> list[str]:
             )
         if not run.paired:
             notes.append(
-                f"{run.directory} has other people or another seed than {runs[0].directory}: people are not paired, "
+                f"{run.directory} has other users or another seed than {runs[0].directory}: users are not paired, "
                 "and intervals are wider."
             )
     few = [run.directory for run in runs if run.users < 2]
-    notes += [f"{directory} is about one person, which gives no interval." for directory in few]
+    notes += [f"{directory} is about one user, which gives no interval." for directory in few]
     return notes

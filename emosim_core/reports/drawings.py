@@ -12,7 +12,7 @@ import numpy as np
 
 from emosim_core.data.files import write_whole
 from emosim_core.errors import MissingDependencyError, RunError
-from emosim_core.reports.chart import Chart, Number, Series
+from emosim_core.reports.chart import BANDS, Chart, Number, Series
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -162,10 +162,10 @@ def _lines(axes: Axes, chart: Chart) -> None:
     styles = ("-", "--", ":", "-.")
     for k, series in enumerate(chart.series):
         x, y = _floats(series.x), _floats(series.y)
-        if series.low:
+        if series.low and len(chart.series) <= BANDS:
             axes.fill_between(x, _floats(series.low), _floats(series.high), color=_COLOURS[k % 4], alpha=0.2, lw=0)
         marker = "o" if len(x) == 1 else ""
-        axes.plot(x, y, label=_name(series.name), color=_COLOURS[k % 4], ls=styles[k // 4 % 4], marker=marker)
+        axes.plot(x, y, label=_name(series.name), color=_COLOURS[k % 4], ls=styles[(k + k // 4) % 4], marker=marker)
     if chart.form == "share":
         _shares(axes.yaxis)
     if chart.y_range:

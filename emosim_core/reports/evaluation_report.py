@@ -7,20 +7,20 @@ from pathlib import Path
 from typing import Any
 
 from emosim_core.errors import RunError
-from emosim_core.reports.chart import Chart, Number, Series, Table, identifier
+from emosim_core.reports.chart import BANDS, Chart, Number, Series, Table, identifier
 from emosim_core.reports.report import Fact, Report, Section, flat
 from emosim_core.runs.reading import check_format, damaged
 from emosim_core.runs.records import FORMAT, read_json
 from emosim_core.runs.typed import typed
-from emosim_core.runs.words import END_REASONS, usage_rows, who_answers
+from emosim_core.runs.words import END_REASONS, best_recommender, usage_rows, who_answers
 
 EVALUATION = "evaluation.json"
 
 _TITLES = {
-    "mean_reward": "reward per session",
+    "mean_reward": "reward per episode",
     "reward_per_step": "reward per step",
     "share_liked": "share liked",
-    "episode_length": "steps per session",
+    "episode_length": "steps per episode",
     "map_at_10": "MAP@10",
     "mrr_at_10": "MRR@10",
     "ndcg_at_10": "nDCG@10",
@@ -30,7 +30,11 @@ _TITLES = {
 _SHARES = {"share_liked", "coverage"}
 _LISTS = ("map_at_10", "mrr_at_10", "ndcg_at_10", "personalization", "coverage", "novelty")
 _USER_SPLITS = {"train": "train users", "test": "test users", "all": "all users"}
-_INTERVALS = "Bars are 95 % bootstrap intervals over people."
+_INTERVALS = "Thin lines are 95 % bootstrap intervals over users."
+_NO_INTERVAL = "Counted over all episodes together; it has no interval."
+
+_FIRST = 2
+"""Recommenders whose reward stands on the first screen."""
 
 Metrics = Mapping[str, Mapping[str, Number]]
 
@@ -41,30 +45,41 @@ def report_of_evaluation(directory: Path) -> Report:
     Raises:
         RunError: the directory holds no evaluation, or it is not complete, or is damaged.
     """
+    found = read_evaluation(directory)
+    with damaged(directory / EVALUATION):
+        return _report(directory, found)
+
+
+def read_evaluation(directory: Path) -> dict[str, Any]:
+    """The results of an evaluation; errors as of :func:`report_of_evaluation`."""
     found = read_json(directory / EVALUATION)
     check_format(directory / EVALUATION, found, FORMAT)
     if not found.get("complete"):
-        raise RunError(f"{directory} is not complete; go on with: {typed('evaluate', '--resume', directory)}")
-    with damaged(directory / EVALUATION):
-        return _report(directory, found)
+        raise RunError(f"{directory} is not complete. Go on with: {typed('evaluate', '--resume', directory)}")
+    return found
 
 
 def _report(directory: Path, found: Mapping[str, Any]) -> Report:
     user_splits: Mapping[str, Mapping[str, Any]] = found["user_splits"]
     names = [one["name"] for one in found["recommenders"]]
     last_name, last = list(user_splits.items())[-1]
-    best = max(names, key=lambda name: last["recommenders"][name]["metrics"]["mean_reward"]["estimate"] or 0.0)
-    reward = last["recommenders"][best]["metrics"]["mean_reward"]
-    headline = f"Of {len(names)} recommenders, {best!r} earned the most from {_split(last_name)}: {_said(reward)} per "
-    headline += f"session. {_beside(last, best)}"
+    ranked = sorted(names, key=lambda name: -(last["recommenders"][name]["metrics"]["mean_reward"]["estimate"] or 0.0))
+    headline = f"{best_recommender(last, last_name)} "
     headline += who_answers(found["rater"], found["uses_llm"], found.get("language_model"))
     report = Report("evaluation", f"{found.get('title', found['domain'])}: recommenders compared", headline)
     report.notes = [str(note) for note in found.get("notes", ())]
     report.facts = [
-        Fact("most reward", best, f"{_said(reward)}, {_split(last_name)}"),
+        *(
+            Fact(
+                f"reward of {name}",
+                f"{last['recommenders'][name]['metrics']['mean_reward']['estimate'] or 0.0:.1f}",
+                f"{_interval(last['recommenders'][name]['metrics']['mean_reward'])}, {_split(last_name)}",
+            )
+            for name in ranked[:_FIRST]
+        ),
         Fact("recommenders", str(len(names))),
         *(
-            Fact(_split(name), f"{one['users']:,}", f"{one['episodes']:,} sessions each")
+            Fact(_split(name), f"{one['users']:,}", f"{one['episodes']:,} episodes each")
             for name, one in user_splits.items()
         ),
     ]
@@ -89,14 +104,9 @@ def _said(estimate: Mapping[str, Number], share: bool = False) -> str:
     return f"{estimate['estimate']:{form}} ({estimate['low']:{form}} to {estimate['high']:{form}})"
 
 
-def _beside(measured: Mapping[str, Any], best: str) -> str:
-    """How far the best is from the best that was not trained, or from the first."""
-    for kind, words in (("best_baseline", "the best that was not trained"), ("first", "the first")):
-        told = measured.get("differences", {}).get(kind)
-        if told and best in told["recommenders"]:
-            above = told["recommenders"][best]["metrics"]["mean_reward"]
-            return f"Above {words}, {told['reference']!r}, by {_said(above)}. "
-    return ""
+def _interval(estimate: Mapping[str, Number]) -> str:
+    low, high = estimate["low"], estimate["high"]
+    return "no interval" if low is None or high is None else f"95 %: {low:.1f} to {high:.1f}"
 
 
 def _title(metric: str) -> str:
@@ -115,15 +125,17 @@ def _section(user_split: str, measured: Mapping[str, Any], names: Sequence[str])
     charts: list[Chart] = []
 
     def rows(metric: str) -> None:
+        column = _column(of, order, metric, _title(metric))
+        says = _INTERVALS if any(one is not None for one in column.low) else _NO_INTERVAL
         charts.append(
             Chart(
                 identifier(user_split, metric),
                 "rows",
                 _title(metric) if "@" in _title(metric) else _title(metric).capitalize(),
-                f"{_split(user_split).capitalize()}. {_INTERVALS}",
+                f"{_split(user_split).capitalize()}. {says}",
                 _title(metric),
                 "recommender",
-                [_column(of, order, metric, _title(metric))],
+                [column],
                 order,
                 form="share" if metric in _SHARES else "number",
             )
@@ -143,9 +155,9 @@ def _section(user_split: str, measured: Mapping[str, Any], names: Sequence[str])
     for told in measured.get("differences", {}).values():
         above: Mapping[str, Mapping[str, Any]] = told["recommenders"]
         if there := [name for name in order if name in above]:
-            says = "Differences of the same resamples of people."
+            says = "Differences of the same resamples of users."
             tables.append(_metrics(f"Above {told['reference']!r}", above, there, metrics, says))
-    says = f"{measured['users']:,} people, {measured['episodes']:,} sessions with each recommender."
+    says = f"{measured['users']:,} users, {measured['episodes']:,} episodes with each recommender."
     return Section(identifier("user_split", user_split), _split(user_split).capitalize(), says, charts, tables)
 
 
@@ -177,9 +189,9 @@ def _end_reasons(user_split: str, of: Mapping[str, Mapping[str, Any]], order: Se
         Chart(
             identifier(user_split, "end-reasons"),
             "rows",
-            "Why sessions ended",
-            f"{_split(user_split).capitalize()}: share of sessions by how they ended. {_INTERVALS}",
-            "share of sessions",
+            "End reasons",
+            f"{_split(user_split).capitalize()}: share of episodes by end reason. {_INTERVALS}",
+            "share of episodes",
             "recommender",
             series,
             order,
@@ -209,9 +221,14 @@ def _curve(
         identifier(user_split, curve),
         "lines",
         title,
-        f"{_split(user_split).capitalize()}. Bands are 95 % bootstrap intervals over people.",
-        "step of the session",
-        "share of sessions" if share else "mean reward",
+        f"{_split(user_split).capitalize()}. "
+        + (
+            "Bands are 95 % bootstrap intervals over users."
+            if len(order) <= BANDS
+            else "95 % bootstrap intervals over users stand in the table; bands of so many lines would overlap."
+        ),
+        "step of the episode",
+        "share of episodes" if share else "mean reward",
         series,
         form="share" if share else "number",
         y_range=(0.0, 1.0) if share else None,
@@ -234,6 +251,6 @@ def _setup(directory: Path, found: Mapping[str, Any]) -> Section:
         if one.get("run")
     ]
     if runs:
-        says = "Each recommender met each group of people in a run of its own, which has a report of its own."
-        tables.append(Table("The sessions behind these figures", ("run", "command"), runs, says))
+        says = "Each recommender met each group of users in a run of its own, which has a report of its own."
+        tables.append(Table("The episodes behind these metrics", ("run", "command"), runs, says))
     return Section("setup", "What was run", f"Made {found.get('created')}.", tables=tables)

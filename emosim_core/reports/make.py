@@ -11,14 +11,16 @@ from emosim_core.errors import ConfigurationError, RunError
 from emosim_core.hooks import Registry
 from emosim_core.reports.ablation_report import KIND as ABLATION
 from emosim_core.reports.ablation_report import report_of_ablation
+from emosim_core.reports.directories import RUN, WRITTEN, kind_of
 from emosim_core.reports.evaluation_report import EVALUATION, report_of_evaluation
 from emosim_core.reports.report import Report
 from emosim_core.reports.training_report import PROGRESS, report_of_training
 from emosim_core.reports.validation_report import KIND as VALIDATION
 from emosim_core.reports.validation_report import report_of_validation
 from emosim_core.reports.written_report import PAGE, written_report
-from emosim_core.runs.records import INTERACTIONS, MANIFEST, read_json
+from emosim_core.runs.records import INTERACTIONS, MANIFEST
 from emosim_core.runs.trust import CommandHint
+from emosim_core.runs.words import with_article
 
 REPORT = "report.html"
 
@@ -81,25 +83,25 @@ def report_of(
     again: CommandHint | None = None,
 ) -> Report:
     """What the report of a directory says; arguments and errors as of :func:`write_report`."""
-    if not directory.is_dir():
-        raise RunError(f"{directory} is no directory")
-    makers = {PAGE: written_report, EVALUATION: report_of_evaluation, PROGRESS: report_of_training}
-    for name, make in makers.items():
-        if (directory / name).exists():
-            if prompts:
-                raise ConfigurationError(f"--prompts is for runs; {directory} holds a {name}")
-            return make(directory)
-    kind = read_json(directory / MANIFEST).get("kind") if (directory / MANIFEST).exists() else None
-    of_kind = {ABLATION: report_of_ablation, VALIDATION: report_of_validation}
-    if isinstance(kind, str) and kind in of_kind:
-        if prompts:
-            raise ConfigurationError(f"--prompts is for runs; {directory} is of the kind {kind!r}")
-        return of_kind[kind](directory)
-    if not (directory / MANIFEST).exists():
+    kind = kind_of(directory)
+    if kind is None or (kind == RUN and not (directory / MANIFEST).exists()):
         known = ", ".join((INTERACTIONS, PROGRESS, EVALUATION, PAGE))
         raise RunError(f"{directory} holds nothing to report: no {MANIFEST} of a run, and none of {known}")
+    if kind != RUN:
+        if prompts:
+            raise ConfigurationError(f"--prompts is for runs; {directory} holds {with_article(kind)}")
+        return _MAKERS[kind](directory)
     from emosim_core.reports.questions import questions
     from emosim_core.reports.run_report import report_of_run
 
     asked = questions(directory, registry, given, again) if prompts else None
     return report_of_run(directory, registry, asked, given, again)
+
+
+_MAKERS = {
+    WRITTEN: written_report,
+    "training": report_of_training,
+    "evaluation": report_of_evaluation,
+    ABLATION: report_of_ablation,
+    VALIDATION: report_of_validation,
+}

@@ -24,7 +24,7 @@ _FEW = 20
 _CELLS = (20, 10)
 """Cells of the mood plane, along valence and arousal."""
 
-INTERVALS = "Bars are 95 % bootstrap intervals over people."
+INTERVALS = "Thin lines are 95 % bootstrap intervals over users."
 
 
 def charts_of_run(run: RunColumns, behind: Background) -> list[Chart]:
@@ -62,7 +62,7 @@ def _ratings(run: RunColumns, behind: Background) -> list[Chart]:
     series = [
         Series("this run", numbers(shares), low=numbers(low), high=numbers(high), counts=[int(n) for n in counts])
     ]
-    says = f"Shares of {counts.sum():,} ratings; bars are Wilson's 95 % intervals, as if ratings were independent."
+    says = f"Shares of {counts.sum():,} ratings; thin lines are Wilson's 95 % intervals, as if independent."
     if behind.domain and len(behind.domain.real_ratings) == len(levels):
         real = np.asarray(behind.domain.real_ratings, dtype=np.float64)
         series.append(Series("real people", numbers(real)))
@@ -99,9 +99,9 @@ def _end_reasons(run: RunColumns, behind: Background) -> list[Chart]:
         Chart(
             "end-reasons",
             "rows",
-            "Why sessions ended",
-            f"Shares of {total:,} sessions; bars are Wilson's 95 % intervals.",
-            "share of sessions",
+            "End reasons",
+            f"Shares of {total:,} episodes; thin lines are Wilson's 95 % intervals.",
+            "share of episodes",
             "end reason",
             [Series("episodes", numbers(np.array(counts) / total), (), numbers(low), numbers(high), counts)],
             [END_REASONS.get(end, end) for end, _ in order],
@@ -143,9 +143,9 @@ def _over_time(run: RunColumns, behind: Background) -> list[Chart]:
             "ratings-over-time",
             "lines",
             "Ratings over time",
-            "Mean rating at each step of a session; the band is a 95 % bootstrap interval over people. Who is "
+            "Mean rating at each step of an episode; the band is a 95 % bootstrap interval over people. Who is "
             "disappointed leaves, so later steps are of those who were content.",
-            "step of the session",
+            "step of the episode",
             "mean rating",
             [
                 Series(
@@ -169,9 +169,9 @@ def _over_time(run: RunColumns, behind: Background) -> list[Chart]:
                 "still-there",
                 "lines",
                 "How long people stay",
-                f"Share of {len(lengths):,} sessions that took each step; the band is Wilson's 95 % interval.",
-                "step of the session",
-                "share of sessions",
+                f"Share of {len(lengths):,} episodes that took each step; the band is Wilson's 95 % interval.",
+                "step of the episode",
+                "share of episodes",
                 [Series("still there", numbers(still), list(range(1, longest + 1)), numbers(low), numbers(high))],
                 form="share",
                 y_range=(0.0, 1.0),
@@ -206,7 +206,7 @@ def _moods(run: RunColumns, behind: Background) -> list[Chart]:
             "plane",
             "Moods in the plane of valence and arousal",
             "Colours: how often a mood was reached, over all steps. Lines: the mean mood at step 1, 2, ... of the "
-            "sessions that came that far; the ring is the first step.",
+            "episodes that came that far; the ring is the first step.",
             "valence: unpleasant to pleasant",
             "arousal: calm to excited",
             paths,
@@ -316,8 +316,8 @@ def _lengths(run: RunColumns, behind: Background) -> list[Chart]:
         Chart(
             "lengths",
             "bars",
-            "Length of sessions",
-            f"{len(lengths):,} sessions, {np.mean(lengths):.1f} steps on average, median {np.median(lengths):g}.",
+            "Length of episodes",
+            f"{len(lengths):,} episodes, {np.mean(lengths):.1f} steps on average, median {np.median(lengths):g}.",
             "steps",
             "episodes",
             [Series("episodes", [int(n) for n in bins])],

@@ -103,7 +103,7 @@ def _check_belongs(run: RunColumns, behind: Background) -> None:
 
 
 def _episodes(count: int) -> str:
-    return "one session" if count == 1 else f"{count:,} sessions"
+    return "one episode" if count == 1 else f"{count:,} episodes"
 
 
 def _headline(run: RunColumns, behind: Background) -> str:
@@ -148,8 +148,8 @@ def _facts(run: RunColumns) -> list[Fact]:
     over = [float(episode.end_reason != "") for episode in episodes]
     mean("mean rating", [episode.total for episode in episodes], rated, ".2f")
     mean("liked", [float(episode.liked) for episode in episodes], rated, ".1%")
-    mean("steps per session", [episode.steps * done for episode, done in zip(episodes, over, strict=True)], over, ".1f")
-    mean("reward per session", [s.reward * done for s, done in zip(episodes, over, strict=True)], over, ".1f")
+    mean("steps per episode", [episode.steps * done for episode, done in zip(episodes, over, strict=True)], over, ".1f")
+    mean("reward per episode", [s.reward * done for s, done in zip(episodes, over, strict=True)], over, ".1f")
     if ended:
         valence, arousal = np.mean([episode.mood for episode in ended], axis=0)
         word = describe_mood(valence, arousal)
@@ -169,7 +169,7 @@ def _notes(run: RunColumns, behind: Background) -> list[str]:
     notes = []
     if not run.complete:
         notes.append(
-            f"The run is not complete: {len(run.ended):,} of {run.manifest['config'].get('episodes', '?')} sessions "
+            f"The run is not complete: {len(run.ended):,} of {run.manifest['config'].get('episodes', '?')} episodes "
             f"ended. Go on with: {typed('run', '--resume', run.directory)}"
         )
     return [*notes, *behind.notes, *(str(one) for one in run.manifest.get("announcements", ()))]

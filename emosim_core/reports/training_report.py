@@ -12,19 +12,23 @@ from typing_extensions import TypedDict
 from emosim_core.errors import RunError
 from emosim_core.reports.chart import Chart, Series, Table, identifier
 from emosim_core.reports.report import Fact, Report, Section, flat, setup_tables
+from emosim_core.runs.progress import mean_over
 from emosim_core.runs.reading import check_format, damaged, read_lines
 from emosim_core.runs.records import FORMAT, MANIFEST, SUMMARY, read_json
 from emosim_core.runs.schemas import Count
 from emosim_core.runs.typed import typed
-from emosim_core.runs.words import usage_rows
+from emosim_core.runs.words import usage_rows, users_of
 
 PROGRESS = "progress.jsonl"
 
 _X = "timesteps"
 _FIRST = ("reward", "length")
-_TITLES = {"reward": "Reward per session", "length": "Steps per session", "fps": "Steps per second"}
+_TITLES = {"reward": "Reward per episode", "length": "Steps per episode", "fps": "Steps per second"}
 _EVALUATION = "evaluation/"
-_EPISODE_MEANS = "Means of the sessions that ended since the line before; in the first lines only short ones have. "
+_LOSSES = "losses/"
+"""Where stable-baselines3 puts losses, which name themselves, and what is none, such as the learning rate."""
+
+_EPISODE_MEANS = "Means of the episodes that ended since the line before; in the first lines only short ones have. "
 _HIDDEN = frozenset({_X, "episodes", "updates", "n_updates"})
 """Columns that count on as the steps do, and show nothing."""
 
@@ -74,13 +78,20 @@ def _report(
     last = max(steps.values(), default=0)
     report = Report("training", title, f"{int(last):,} steps in {len(steps):,} lines of progress.")
     names = [name for name in _FIRST if name in columns]
-    for name in names[:1]:
-        first, *_, end = [*columns[name].values(), *columns[name].values()]
-        report.headline += f" {_words(name)}: {first:,.4g} at the start, {end:,.4g} at the end."
     tested = sorted(name for name in columns if name.startswith(_EVALUATION))
+    for name in tested:
+        first, *_, end = [*columns[name].values(), *columns[name].values()]
+        who = users_of(name.removeprefix(_EVALUATION))
+        report.headline += f" Reward in held-out episodes of {who}: {first:,.4g} at first, {end:,.4g} at last."
+    learning = _while_learning(columns)
+    if "reward" in learning:
+        report.headline += f" Reward while learning: {' '.join(learning['reward'])}."
+        if not tested:
+            report.headline += " Whether that helps users it has not met shows an evaluation."
     others = sorted(name for name in columns if name not in (*_FIRST, *tested) and not _HIDDEN & set(name.split("/")))
     still = [name for name in others if len(columns[name]) > 1 == len(set(columns[name].values()))]
-    report.facts = [_fact(name, columns[name]) for name in (*names, *tested)]
+    report.facts = [_evaluated(name, columns[name]) for name in tested]
+    report.facts += [Fact(f"{_words(name).lower()}, while learning", *learning[name]) for name in learning]
     report.facts.append(Fact("steps of training", f"{int(last):,}"))
     if summary.get("usage"):
         report.facts.append(Fact("cost", dict(usage_rows(summary["usage"]))["cost"]))
@@ -93,7 +104,7 @@ def _report(
     curves = [_curve(name, steps, {_words(name).lower(): columns[name]}) for name in names]
     if tested:
         groups = {name.removeprefix(_EVALUATION): columns[name] for name in tested}
-        curves.insert(0, _curve("Reward in evaluations", steps, groups))
+        curves.insert(0, _curve("Reward in held-out episodes", steps, groups))
     if curves:
         report.sections.append(Section("curves", "Learning curves", charts=curves))
     if others:
@@ -133,7 +144,7 @@ def _flat(told: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _words(name: str) -> str:
-    words = _TITLES.get(name, name.replace("_", " ").replace("/", ": "))
+    words = _TITLES.get(name, name.removeprefix(_LOSSES).replace("_", " ").replace("/", ": "))
     return words[:1].upper() + words[1:]
 
 
@@ -152,9 +163,31 @@ def _curve(name: str, steps: Mapping[int, float], columns: Mapping[str, Mapping[
     )
 
 
-def _fact(name: str, values: Mapping[int, float]) -> Fact:
+def _evaluated(name: str, values: Mapping[int, float]) -> Fact:
     told = list(values.values())
-    words = _words(name).lower()
-    if name.startswith(_EVALUATION):
-        words = f"reward in evaluations, {name.removeprefix(_EVALUATION)} users"
-    return Fact(words, f"{told[-1]:,.4g}", f"at the end; {told[0]:,.4g} at the start")
+    words = f"reward in held-out episodes, {users_of(name.removeprefix(_EVALUATION))}"
+    aside = f"last evaluation; {told[0]:,.4g} in the first" if len(told) > 1 else "the only evaluation"
+    return Fact(words, f"{told[-1]:,.4g}", aside)
+
+
+def _while_learning(columns: Mapping[str, Mapping[int, float]]) -> dict[str, tuple[str, str]]:
+    """Reward and length in the episodes of the training: the value in the end, and of what it is the mean."""
+    found: dict[str, tuple[str, str]] = {}
+    ended = columns.get("episodes", {})
+    lines = [
+        {"episodes": count, **{name: columns.get(name, {}).get(line) for name in _FIRST}}
+        for line, count in ended.items()
+    ]
+    for name in _FIRST:
+        if name not in columns:
+            continue
+        last, first = mean_over(lines, name), mean_over(lines, name, last=False)
+        if last is None or first is None:
+            told = list(columns[name].values())
+            found[name] = f"{told[-1]:,.4g}", "in the last line of progress"
+        elif last[1] + first[1] > max(ended.values()):
+            found[name] = f"{last[0]:,.4g}", f"mean of the last {last[1]:,} episodes"
+        else:
+            aside = f"mean of the last {last[1]:,} episodes; {first[0]:,.4g} in the first {first[1]:,}"
+            found[name] = f"{last[0]:,.4g}", aside
+    return found

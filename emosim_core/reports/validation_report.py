@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from emosim_core.errors import RunError
 from emosim_core.reports.chart import Chart, Number, Series, Table, identifier
 from emosim_core.reports.report import Fact, Report, Section, setup_tables
 from emosim_core.runs.reading import check_format, damaged
@@ -17,7 +18,7 @@ RESULTS = "validation.json"
 
 _SIMULATED = "simulated people"
 _REAL = "real"
-_INTERVALS = "Bars are 95 % intervals over people."
+_INTERVALS = "Thin lines are 95 % intervals over users."
 _HEADINGS = {"f1": "F1", "auc": "area under the curve"}
 _TESTS = (("accuracy", "Accuracy"), ("f1", "F1"), ("auc", "Area under the curve"))
 
@@ -28,10 +29,21 @@ def report_of_validation(directory: Path) -> Report:
     Raises:
         RunError: the directory holds no validation, or is damaged.
     """
-    manifest, found = read_json(directory / MANIFEST), read_json(directory / RESULTS)
-    check_format(directory / MANIFEST, {"format": 1, **manifest}, FORMAT)
+    manifest, found = read_validation(directory)
     with damaged(directory / RESULTS):
         return _report(manifest, found)
+
+
+def read_validation(directory: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The manifest and the results of a validation; errors as of :func:`report_of_validation`."""
+    manifest = read_json(directory / MANIFEST)
+    check_format(directory / MANIFEST, {"format": 1, **manifest}, FORMAT)
+    if not (directory / RESULTS).exists():
+        raise RunError(
+            f"{directory} has no {RESULTS}: the validation did not come to its end. Give its command again, with "
+            "another --out"
+        )
+    return manifest, read_json(directory / RESULTS)
 
 
 def _report(manifest: Mapping[str, Any], found: Mapping[str, Any]) -> Report:

@@ -11,6 +11,8 @@ from emosim_core.errors import RunError
 from emosim_core.model.emotion import AROUSAL_NAMES, VALENCE_NAMES
 from emosim_core.runs import schemas
 from emosim_core.runs.reading import check, check_format, lines_of, parse, read_line, read_object
+from emosim_core.runs.typed import typed
+from emosim_core.runs.words import with_article
 from emosim_core.simulation.engine import Engine, Step
 
 INTERACTIONS = "interactions.jsonl"
@@ -219,6 +221,8 @@ def read_manifest(directory: Path) -> dict[str, Any]:
 def _manifest(path: Path) -> dict[str, Any]:
     found = read_json(path)
     check_format(path, found, FORMAT)
+    if isinstance(kind := found.get("kind"), str):
+        raise RunError(f"{path.parent} holds {with_article(kind)}, not a run; name the directory of a run")
     for section in ("config", "parts", "data"):
         if not isinstance(found.get(section), dict):
             raise RunError(f"{path} is damaged: it has no table {section!r}")
@@ -233,6 +237,8 @@ def run_manifest(directory: Path) -> dict[str, Any]:
         RunError: as :func:`read_manifest`, or it is that of something else.
     """
     found = read_manifest(directory)
+    if _FIELD_OF_ITS_OWN["run"] not in found["config"] and _FIELD_OF_ITS_OWN["train"] in found["config"]:
+        raise RunError(f"{directory} holds a training, not a run; name the directory of a run")
     check(f"{directory / MANIFEST}: config", found["config"], schemas.RUN_CONFIG)
     return found
 
@@ -264,7 +270,9 @@ def stored_config(directory: Path, command: str) -> dict[str, Any]:
     """
     config: dict[str, Any] = read_manifest(directory)["config"]
     if _FIELD_OF_ITS_OWN[command] not in config:
-        raise RunError(f"{directory} was not made by 'emosim {command}'; resume it with the command that made it")
+        made = next((other for other, field in _FIELD_OF_ITS_OWN.items() if field in config), None)
+        way = f"Go on with: {typed(made, '--resume', directory)}" if made else "Resume it with the command that made it"
+        raise RunError(f"{directory} was not made by 'emosim {command}'. {way}")
     check(f"{directory / MANIFEST}: config", config, schemas.ENVIRONMENT)
     return config
 

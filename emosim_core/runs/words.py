@@ -11,24 +11,101 @@ from emosim_core.model.user import TRAITS, User
 
 END_REASONS = {
     "max_steps": "stayed to the last step",
-    "low_streak": "left after disappointments in a row",
+    "low_streak": "left after one or more low ratings in a row",
     "dissatisfied": "left dissatisfied",
     "interrupted": "was interrupted",
     "repeat": "left at a repeat",
-    "out_of_items": "nothing was left to propose",
+    "out_of_items": "ran out of items",
 }
-"""Why sessions end, in words; an ending that a plugin defines is shown as it is named."""
+"""End reasons of episodes in words; one that a plugin defines is shown as it is named."""
+
+END_REASONS_SHORT = {
+    "max_steps": "stayed to the end",
+    "low_streak": "left: low ratings",
+    "dissatisfied": "left dissatisfied",
+    "interrupted": "interrupted",
+    "repeat": "left at a repeat",
+    "out_of_items": "ran out of items",
+}
+"""The same where a line has room for 17 characters."""
 
 
 def who_answers(rater: str, uses_llm: bool, model: str | None = None) -> str:
     """Whether a language model is behind the answers, and which."""
     if uses_llm:
         return (
-            f"A language model answers for them ({model}, prompted by {rater})."
+            f"Rater: {model} (language model; prompt strategy {rater})."
             if model
-            else (f"A language model answers for them ({rater}).")
+            else f"Rater: {rater} (language model)."
         )
-    return f"The rater {rater!r} answers for them; no language model is asked."
+    return f"Rater: {rater} (no language model)."
+
+
+def with_article(noun: str) -> str:
+    """A noun with its indefinite article."""
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
+
+
+def users_of(user_split: str) -> str:
+    """Which users a user split has: ``test users``, or ``users`` where they are not split."""
+    return "users" if user_split == "all" else f"{user_split} users"
+
+
+def best_recommender(measured: Mapping[str, Any], user_split: str) -> str:
+    """Which recommender of an evaluation earns the most reward, and whether that is shown.
+
+    Args:
+        measured: what ``user_splits`` of evaluation.json holds of one user split.
+        user_split: its name.
+
+    Returns:
+        One sentence. The recommender is only named as the best where the 95 % interval of its difference from the
+        second, in the same episodes, leaves out 0.
+    """
+    rewards = {name: one["metrics"]["mean_reward"]["estimate"] for name, one in measured["recommenders"].items()}
+    order = sorted((name for name in rewards if rewards[name] is not None), key=lambda name: -rewards[name])
+    if not order:
+        return f"No reward was measured with {users_of(user_split)}."
+    best, *others = order
+    if not others:
+        return f"{best!r} earns {rewards[best]:.1f} per episode from {users_of(user_split)}."
+    second = others[0]
+    both = f"{best!r} ({rewards[best]:.1f} per episode) and {second!r} ({rewards[second]:.1f})"
+    difference = _difference(measured["differences"], best, second)
+    if difference is None:
+        return f"{both} earn the most reward from {users_of(user_split)}; their difference was not measured."
+    said = f"{signed(difference[0], 1)} [{signed(difference[1], 1)}, {signed(difference[2], 1)}]"
+    if difference[1] > 0:
+        return (
+            f"{best!r} earns the most reward from {users_of(user_split)}, {rewards[best]:.1f} per episode: {said} "
+            f"beside {second!r}."
+        )
+    return f"No difference shown between {both} with {users_of(user_split)}: {said}."
+
+
+def _difference(
+    differences: Mapping[str, Mapping[str, Any]], one: str, other: str
+) -> tuple[float, float, float] | None:
+    """How far the reward of one recommender is above another's: estimate, low, high; None if it was not measured."""
+    for told in differences.values():
+        for name, sign in ((one, 1), (other, -1)):
+            if told["reference"] == (other if sign > 0 else one) and name in told["recommenders"]:
+                found = told["recommenders"][name]["metrics"]["mean_reward"]
+                values = [found[key] for key in ("estimate", "low", "high")]
+                if None in values:
+                    return None
+                estimate, low, high = (sign * value for value in values)
+                return estimate, min(low, high), max(low, high)
+    return None
+
+
+def held_out(summary: Mapping[str, Any]) -> str:
+    """What a training came to in its held-out episodes, or that there were none."""
+    found = summary.get("evaluation")
+    if not found:
+        return "no held-out episodes"
+    rewards = ", ".join(f"{value:.1f} from {users_of(user_split)}" for user_split, value in found.items())
+    return f"reward in held-out episodes {rewards}"
 
 
 def usage_rows(usage: Mapping[str, Any]) -> list[tuple[str, str]]:

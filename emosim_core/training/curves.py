@@ -57,6 +57,8 @@ class _Summary(TypedDict):
     timesteps: Count
     episodes: Count
     reward: Number | None
+    recent_episodes: Count
+    evaluation: dict[str, Number] | None
     seconds: Number
     steps_per_second: Number | None
 

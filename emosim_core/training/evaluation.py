@@ -275,8 +275,9 @@ class Evaluation:
                 )
                 if not is_complete(self.out / LOGS):
                     say(
-                        f"Recommenders that learn from logs get {LOG_EPISODES:,} sessions of 'random' with the known "
-                        f"people, which are simulated first, into {self.out / LOGS}."
+                        f"Some recommenders learn from logs, and --logs names none: {LOG_EPISODES:,} episodes of "
+                        f"'random' with the train users are simulated first, into {self.out / LOGS}; "
+                        "use them again with --logs."
                     )
                 done = self._run(logs, self.out / LOGS, "logs", done, total, on_progress)
             self._try_out(world)

@@ -19,6 +19,7 @@ from emosim_core.hooks import Registry
 from emosim_core.runs.directory import as_json
 from emosim_core.runs.job import JobDirectory, cannot_write, job_directory
 from emosim_core.runs.manifest import check_same, make_manifest
+from emosim_core.runs.progress import mean_over
 from emosim_core.runs.records import MANIFEST, SUMMARY, read_manifest
 from emosim_core.runs.trust import note_made
 from emosim_core.simulation.assembly import World, assemble, split_users
@@ -287,6 +288,7 @@ class Training:
     def _summary(self) -> dict[str, Any]:
         lines, seconds = read_progress(self.directory), self.seconds
         evaluations = [line for line in lines if "evaluation" in line]
+        reward, length = mean_over(lines, "reward"), mean_over(lines, "length")
         return {
             "complete": True,
             "domain": self.world.domain.name,
@@ -299,8 +301,9 @@ class Training:
             "timesteps": self.model.num_timesteps,
             "episodes": self.env.episodes,
             "updates": self.model._n_updates,
-            "reward": next((line["reward"] for line in reversed(lines) if line.get("reward") is not None), None),
-            "length": next((line["length"] for line in reversed(lines) if line.get("length") is not None), None),
+            "reward": None if reward is None else round(reward[0], 6),
+            "length": None if length is None else round(length[0], 6),
+            "recent_episodes": 0 if reward is None else reward[1],
             "end_reasons": dict(self.end_reasons.most_common()),
             "evaluation": evaluations[-1]["evaluation"] if evaluations else None,
             "parameters": int(sum(p.numel() for p in self.model.policy.parameters())),

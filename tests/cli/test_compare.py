@@ -22,10 +22,10 @@ def runs(quick: Any, tmp_path: Path) -> Path:
 def test_the_table_has_means_differences_and_what_the_runs_differ_in(quick: Any, runs: Path) -> None:
     said = quick("compare", "a", "b", "c").out
     for words in (
-        "mean rating", "share liked", "steps per session", "difference, paired", "10 with ", " pp", "95 % bootstrap",
+        "mean rating", "share liked", "steps per episode", "difference, paired", "10 with ", " pp", "95 % bootstrap",
         "b differs from a in:", "  policy: random there, top_rated here", "  seed: 42 there, 5 here",
         "Note: c differs from a in 2 things, so no difference can be put down to one of them: max_steps, seed.",
-        "Note: c has other people or another seed than a",
+        "Note: c has other users or another seed than a",
     ):  # fmt: skip
         assert words in said
     assert "Note: b" not in said

@@ -49,14 +49,17 @@ READ: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "train": (
         ("recommend", "train"),
+        ("show", "train"),
         ("report", "train", "--out", "page.html"),
         ("train", "--resume", "train", "--quiet"),
     ),
     "evaluation": (
+        ("show", "evaluation"),
         ("report", "evaluation", "--out", "page.html"),
         ("evaluate", "--resume", "evaluation", "--no-charts", "--quiet"),
     ),
     "ablation": (
+        ("show", "ablation"),
         ("ablate", "report", "ablation"),
         ("report", "ablation", "--out", "page.html"),
         ("ablate", "--resume", "ablation", "--jobs", "1", "--quiet"),
@@ -213,6 +216,7 @@ def test_no_damage_gives_a_traceback(kind: str, fresh: Callable[[], None], tmp_p
         what = damage(rng, rng.choice(by_name[rng.choice(sorted(by_name))]))
         for arguments in READ[kind] if ROUNDS > 50 else rng.sample(READ[kind], 2):
             check(kind, arguments, what)
+        assert check(kind, ("runs", "."), what) == 0
 
 
 READERS = [arguments for arguments in READ["run"] if arguments != ("show", "run")]
@@ -256,7 +260,7 @@ def test_records_that_do_not_belong_together_are_never_told_as_a_run(
         ("train", "model/recommender.json", READ["train"][:1]),
         ("evaluation", "evaluation.json", READ["evaluation"]),
         ("ablation", "manifest.json", READ["ablation"]),
-        ("ablation", "results.json", READ["ablation"][1:2]),
+        ("ablation", "results.json", READ["ablation"][::2]),
     ],
 )
 def test_a_newer_format_is_said_to_be_that_of_a_newer_version(

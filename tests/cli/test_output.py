@@ -1,48 +1,138 @@
-"""Tables on the screen: nothing is cut off, however narrow it is."""
+"""Tables and lines on the screen: nothing is cut off or broken inside a word or a number, however narrow it is."""
 
 from __future__ import annotations
 
 from io import StringIO
 
 import pytest
-from rich.console import Console
-from rich.table import Table
 
-from emosim_core.cli.output import show_table
+from emosim_core.cli.output import Screen, Table, _as_fits, episode_line, show_table
+from emosim_core.model import RatingScale
+from emosim_core.runs.summary import Episode
+from emosim_core.terminal import fitted
 
 NAMES = ("simulated people, a single answer", "always the commoner answer")
+HEADINGS = ("recommender", "accuracy", "precision", "recall", "F1", "area under the curve")
 CELL = "0.821 [0.797, 0.845]"
 
 
 def table() -> Table:
-    made = Table(box=None, pad_edge=False)
-    for heading in ("", "accuracy", "precision", "recall", "F1", "area under the curve"):
-        made.add_column(heading, justify="right", no_wrap=True)
+    made = Table(*HEADINGS)
     for name in NAMES:
         made.add_row(name, *(CELL,) * 5)
     return made
 
 
-@pytest.mark.parametrize("width", [40, 80, 120, 200])
-def test_a_narrow_screen_breaks_lines_and_cuts_nothing_off(width: int) -> None:
-    screen = Console(file=StringIO(), width=width, force_terminal=True, color_system=None)
-    show_table(screen, table())
-    said = screen.file.getvalue()  # type: ignore[attr-defined]
-    assert "…" not in said
-    letters = sorted("".join(said.split()))
-    words = ["accuracy", "precision", "recall", "F1", "area under the curve", *NAMES, *[CELL] * 10]
-    assert letters == sorted("".join("".join(words).split()))
-    assert max(map(len, said.splitlines())) <= width
-    assert screen.width == width
+def screen(width: int | None = None, terminal: bool = True) -> Screen:
+    return Screen(file=StringIO(), width=width, force_terminal=terminal, color_system=None, markup=False)
+
+
+def said_by(one: Screen) -> list[str]:
+    return one.file.getvalue().splitlines()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+def test_a_narrow_screen_splits_a_table_and_repeats_its_first_column(width: int) -> None:
+    one = screen(width)
+    show_table(one, table())
+    lines = said_by(one)
+    told = "\n".join(lines)
+    assert max(map(len, lines)) <= width
+    assert all(line == line.rstrip() for line in lines)
+    assert told.count(CELL) == 10
+    assert "…" not in told
+    parts = [part.splitlines() for part in told.split("\n\n")]
+    assert len(parts) == {60: 5, 80: 3, 120: 2, 200: 1}[width]
+    for part in parts:
+        words = " ".join(" ".join(line[: part[0].index("r") + 36].split("  ")[0].split()) for line in part)
+        for name in NAMES:
+            assert set(name.split()) <= set(words.split())
+    assert one.width == width
+
+
+def test_texts_are_broken_between_words_before_a_table_is_split() -> None:
+    made = Table("title", "year")
+    made.add_column("categories")
+    made.add_row("Hearts of Darkness: A Filmmaker's Apocalypse", "1991", "documentary, about a film of the war")
+    one = screen(60)
+    show_table(one, made)
+    told = "\n".join(said_by(one))
+    assert "\n\n" not in told
+    words = {"title", "year", "categories", "1991", "Hearts", "Darkness:", "Filmmaker's", "Apocalypse", "documentary,"}
+    assert words <= set(told.split())
+    assert max(map(len, told.splitlines())) <= 60
+
+
+def test_a_number_is_never_broken_even_where_nothing_else_fits() -> None:
+    made = Table("recommender", "reward")
+    made.add_row("a recommender with a long name", "-1,234.5 ±67.8")
+    one = screen(30)
+    show_table(one, made)
+    assert any(line.endswith("-1,234.5 ±67.8") for line in said_by(one))
+    assert max(map(len, said_by(one))) <= 30
+
+
+def test_a_word_longer_than_the_screen_loses_no_letter() -> None:
+    made = Table("file")
+    made.add_row("x" * 50)
+    one = screen(20)
+    show_table(one, made)
+    assert "".join(said_by(one)).count("x") == 50
 
 
 def test_a_file_has_each_row_in_one_line_unless_it_is_said_how_wide_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)
-    screen = Console(file=StringIO(), markup=False)
-    show_table(screen, table())
-    lines = screen.file.getvalue().splitlines()  # type: ignore[attr-defined]
-    assert [line.count(CELL) for line in lines] == [0, 5, 5]
-    monkeypatch.setenv("COLUMNS", "60")
-    narrow = Console(file=StringIO(), markup=False)
+    made = table()
+    made.add_row("a name of many words " * 20, *(CELL,) * 5)
+    one = screen(terminal=False)
+    show_table(one, made)
+    assert [line.count(CELL) for line in said_by(one)] == [0, 5, 5, 5]
+    monkeypatch.setenv("COLUMNS", "80")
+    narrow = screen(terminal=False)
     show_table(narrow, table())
-    assert max(map(len, narrow.file.getvalue().splitlines())) <= 60  # type: ignore[attr-defined]
+    assert max(map(len, said_by(narrow))) <= 80
+
+
+@pytest.mark.parametrize("width", [40, 80])
+def test_a_line_is_broken_between_words_and_ends_with_its_command_in_one_piece(width: int) -> None:
+    command = "emosim evaluate --recommenders runs/movies-a2c-20261124-022601 --policies random,popular"
+    text = f"Written to runs/movies-a2c-20261124-022601. Measure it with: {command}"
+    one = screen(width)
+    one.print_line(text)
+    assert "\n".join(said_by(one)) == fitted(text, width)
+    *lines, last = said_by(one)
+    assert last.strip() == command
+    assert all(len(line) <= width for line in lines)
+    assert " ".join(" ".join([*lines, last]).split()) == text
+    elsewhere = screen(width, terminal=False)
+    elsewhere.print_line(text)
+    assert said_by(elsewhere) == [text]
+
+
+def test_a_broken_line_keeps_its_styles_and_its_indent() -> None:
+    one = Screen(file=StringIO(), width=20, force_terminal=True, color_system="standard", markup=False)
+    one.print_line("  plain words, then ", ("bold words here", "bold"))
+    assert said_by(one) == ["  plain words, then", "    \x1b[1mbold words here\x1b[0m"]
+
+
+@pytest.mark.parametrize(
+    "name", ["Bo", "Aleksandra Konstantinopolska-Featherstonehaugh", "千と千尋の神隠し千と千尋の神隠し"]
+)
+@pytest.mark.parametrize("end_reason", ["max_steps", "low_streak", "dissatisfied", "interrupted", "repeat"])
+def test_the_line_of_an_episode_fits_80_columns(name: str, end_reason: str) -> None:
+    episode = Episode(10_000, 0, name, "u", 50, 1.0, [10.0], end_reason, (-0.3, 0.4))
+    one = screen(80)
+    one.print_line(*episode_line(episode, RatingScale(low=1, high=10, step=1)))
+    (line,) = said_by(one)
+    assert "10.0 of 10" in line
+    assert "50 steps" in line
+
+
+def test_progress_says_as_much_as_fits_and_the_most_important_first() -> None:
+    parts = ("reward 381.0", "length 49.9", "6,199 steps/s")
+    assert [_as_fits(parts, room) for room in (11, 12, 25, 100)] == [
+        "",
+        "reward 381.0",
+        "reward 381.0, length 49.9",
+        "reward 381.0, length 49.9, 6,199 steps/s",
+    ]

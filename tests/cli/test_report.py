@@ -22,7 +22,7 @@ def test_it_writes_the_page_beside_the_run_and_says_where(emosim: Any) -> None:
     assert "needs no network" in done.out
     text = (emosim.folder / "r" / "report.html").read_text(encoding="utf-8")
     assert text.startswith("<!doctype html>")
-    assert "Movies: a run of 2 sessions" in text
+    assert "Movies: a run of 2 episodes" in text
 
 
 def test_out_figures_and_quiet(quick: Any, run: Path, tmp_path: Path) -> None:

@@ -30,9 +30,9 @@ def test_a_run_leaves_three_files_and_prints_its_table_and_that_no_model_was_ask
     done = emosim(*MOVIES, "--episodes", "3", "--max-steps", "8", "--out", "r")
     assert done.err == ""
     for word in (
-        "no language model is asked", "episodes", "mean rating", "share liked", "mean reward", "episode length",
+        "(no language model)", "episodes", "mean rating", "share liked", "mean reward", "episode length",
         "end reasons", "mood at the end", "most liked", "least liked", "steps/s",
-        "Written to r. Read a session with: emosim show r --episode 0",
+        "Written to r. Read an episode with: emosim show r --episode 0",
     ):  # fmt: skip
         assert word in done.out
     directory = emosim.folder / "r"
@@ -178,7 +178,7 @@ def test_a_model_that_nothing_brings_says_which_package_does(quick: Any, uninsta
 def test_a_run_without_a_domain_says_how_to_choose_one(quick: Any) -> None:
     said = quick("run", status=2).err
     assert "choose a domain with --plugin, such as --plugin movies" in said
-    assert "Installed plugins: " in said
+    assert "Installed domains: books, movies." in said
 
 
 def test_a_directory_that_exists_is_refused_unless_it_is_empty(quick: Any, tmp_path: Path) -> None:
@@ -394,7 +394,7 @@ def test_a_replayed_list_is_recommended_in_order_and_its_end_ends_the_episode(qu
         assert [one["item"] for line in steps for one in line["recommended"]] == names
         assert [line["step"] for line in steps] == [1, 2, 3, 4]
         assert [line["end_reason"] for line in steps] == [None, None, None, "out_of_items"]
-    assert "nothing was left to propose" in quick("show", "r", "--episode", "0").out
+    assert "ran out of items" in quick("show", "r", "--episode", "0").out
     quick(*MOVIES, *arguments, "--slate", "2", "--out", "s", "--quiet")
     assert [len(line["recommended"]) for line in lines_of(tmp_path / "s") if line["episode"] == 0] == [2, 0]
 

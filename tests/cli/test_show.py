@@ -1,4 +1,4 @@
-"""``emosim show``: a run's table, and one session as a story."""
+"""``emosim show``: a run's table, and one episode as a story."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def steps_of(directory: Path, episode: int) -> list[dict[str, Any]]:
 
 def test_without_an_episode_the_runs_table_is_told(quick: Any, done: Path) -> None:
     told = quick("show", done).out
-    for word in ("no language model is asked", "episodes", "mean rating", "end reasons", "mood at the end"):
+    for word in ("(no language model)", "episodes", "mean rating", "end reasons", "mood at the end"):
         assert word in told
     assert "4, with 4 different users" in told
     assert "not complete" not in told
@@ -46,7 +46,7 @@ def test_a_story_says_who_what_was_recommended_remembered_felt_answered_and_why(
         assert user["description"] in lines
         assert any(line.startswith("Character: ") for line in lines)
         assert any(line.startswith("Mood at the start: ") for line in lines)
-        assert "The rater 'rule_based' answers for them; no language model is asked." in lines
+        assert "Rater: rule_based (no language model)." in lines
         told = "\n".join(lines)
         place = 0
         for step in steps:
@@ -86,18 +86,19 @@ def test_an_item_that_is_met_again_is_told_as_such(quick: Any, tmp_path: Path) -
 @pytest.mark.parametrize("episode", ["4", "-1", "99"])
 def test_an_unknown_episode_is_an_error_that_says_which_there_are(quick: Any, done: Path, episode: str) -> None:
     said = quick("show", done, "--episode", episode, status=2).err
-    assert f"has no session {episode}; it has 4 sessions, 0 to 3" in said
+    assert f"has no episode {episode}; it has 4 episodes, 0 to 3" in said
 
 
 def test_a_directory_that_is_no_run_is_an_error(quick: Any, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
-    for name in ("other", "nowhere"):
+    for name, words in (("other", "is no run, nor anything else"), ("nowhere", "is no directory")):
         for more in ([], ["--episode", "0"]):
             said = quick("show", name, *more, status=2).err
-            assert said == f"Error: {name} is no run: it has no manifest.json\n"
+            assert said.startswith(f"Error: {name} {words}")
+            assert said.endswith("emosim runs\n")
     (tmp_path / "file").write_text("x")
     assert "file" in quick("show", "file", status=2).err
-    assert "Missing argument 'DIRECTORY'" in quick("show", status=2).err
+    assert "there is no directory runs" in quick("show", status=2).err
 
 
 def test_a_run_that_was_killed_tells_how_far_it_came_and_how_it_goes_on(quick: Any, copied: Path) -> None:
@@ -107,8 +108,8 @@ def test_a_run_that_was_killed_tells_how_far_it_came_and_how_it_goes_on(quick: A
     path.write_bytes(whole[: whole.index(b"\n", len(whole) // 3) + 30])
     kept = path.read_bytes().count(b"\n")
     told = quick("show", copied).out
-    assert f"The run is not complete: 0 of 4 sessions, {kept} steps. Go on with: emosim run --resume {copied}" in told
-    assert "The session is not over: the run stopped in the middle of it." in quick("show", copied, "--episode", 1).out
+    assert f"The run is not complete: 0 of 4 episodes, {kept} steps. Go on with: emosim run --resume {copied}" in told
+    assert "The episode is not over: the run stopped in the middle of it." in quick("show", copied, "--episode", 1).out
 
 
 @pytest.mark.parametrize("left", ["empty", "none"])
@@ -119,8 +120,8 @@ def test_a_run_that_was_killed_before_its_first_step_can_be_shown(quick: Any, co
         path.write_bytes(b"")
     else:
         path.unlink()
-    assert "The run is not complete: 0 of 4 sessions, 0 steps." in quick("show", copied).out
-    assert "has no session 0; it has no steps yet" in quick("show", copied, "--episode", "0", status=2).err
+    assert "The run is not complete: 0 of 4 episodes, 0 steps." in quick("show", copied).out
+    assert "has no episode 0; it has no steps yet" in quick("show", copied, "--episode", "0", status=2).err
 
 
 @pytest.mark.parametrize("line", [b"x\n", b"3\n", b"{}\n", b'{"episode":0}\n', b"\xff\xfe\n", b"\n"])

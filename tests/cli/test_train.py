@@ -38,8 +38,8 @@ def test_a_training_says_what_it_does_and_how_to_measure_it(alone: Emosim) -> No
     done = alone(*SHORT, "--timesteps", "200", "--eval-every", "100", "--out", "t")
     assert done.err == ""
     for word in (
-        "16 of 20 people to learn from", "no language model is asked", "A2C with the network 'cf'", "4 environments",
-        "reward", "length", "steps/s", "held-out sessions of train users", "held-out sessions of test users",
+        "16 of 20 users to learn from", "(no language model)", "A2C with the network 'cf'", "4 environments",
+        "reward", "length", "steps/s", "train users", "test users", "in held-out episodes",
         "Trained 200 steps", "Written to t. Measure it with: emosim evaluate --recommenders t",
     ):  # fmt: skip
         assert word in done.out, word
@@ -117,7 +117,8 @@ def test_what_another_command_made_is_not_resumed(quick: Any, tmp_path: Path) ->
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     for command, other in (("train", "r"), ("run", "t")):
         said = quick(command, "--resume", other, status=2).err
-        assert f"{other} was not made by 'emosim {command}'; resume it with the command that made it" in said
+        made_by = "train" if command == "run" else "run"
+        assert f"{other} was not made by 'emosim {command}'. Go on with: emosim {made_by} --resume {other}" in said
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 

@@ -75,3 +75,20 @@ def test_what_is_needed_is_asked_for(quick: Any) -> None:
     assert "Missing option '--out'" in quick(*GENERATE, status=2).err
     assert "choose a domain with --plugin" in quick("users", "generate", "--out", "x", status=2).err
     assert "generate" in quick("users", "--help").out
+
+
+def test_users_are_listed_with_their_traits_and_found_by_name_job_or_id(quick: Any) -> None:
+    told = quick("users", "list", "--plugin", "movies", "--users", "sampled:n=8").out.splitlines()
+    assert told[0].split() == ["name", "age", "job", "activity", "conformity", "diversity", "likes", "id"]
+    assert told[-1] == "8 of 8 users"
+    assert len(told) == 10
+    name = told[1].split("  ")[0]
+    found = quick("users", "list", "--plugin", "movies", "--users", "sampled:n=8", "--search", name.upper()).out
+    assert found.splitlines()[1].split() == told[1].split()
+    assert found.splitlines()[-1] == "1 of 8 users"
+    user = told[1].split()[-1]
+    story = quick("users", "list", "--plugin", "movies", "--users", "sampled:n=8", "--user", user).out
+    assert story.startswith(f"{name} (")
+    assert "Character: " in story
+    said = quick("users", "list", "--plugin", "movies", "--users", "sampled:n=8", "--user", "nobody", status=2).err
+    assert "sampled:n=8 has no user 'nobody'; it has u0001 to u0008" in said

@@ -29,7 +29,7 @@ def movielens(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_tables_say_what_was_reached_and_whether_targets_hold(emosim: Emosim, movielens: Path, tmp_path: Path) -> None:
     done = emosim("validate", "--plugin", "movies", "--ratings", f"movielens:{movielens}", "--out", "[out]")
     for words in (
-        "90 films, 60 real people", "no language model is asked", "root mean squared error", "matrix factorization",
+        "90 films, 60 real people", "(no language model)", "root mean squared error", "matrix factorization",
         "popularity alone", "1:9", "matched in popularity", "always the commoner answer", "Wasserstein",
         "their own earlier ratings", "episode length", "raised activity moves the mean", "Targets", "at most 0.87",
         "Records and results are in [out]",
@@ -94,7 +94,7 @@ def test_a_language_model_is_asked_only_after_its_cost_was_told(
         assert not (tmp_path / "out").exists()
         done = command(*ask, *few, "--yes")
         assert server.calls
-    assert "A language model answers for them" in done.out
+    assert "(language model; prompt strategy" in done.out
     assert "its ratings are taken" in done.out
     assert "questions, about" in done.err
     told = json.loads((tmp_path / "out" / "validation.json").read_text())

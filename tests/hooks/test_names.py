@@ -79,7 +79,16 @@ def test_an_alias_names_the_same_component(registry: Registry) -> None:
         ("reward_shaping", "churn_satisfacton", "Did you mean 'churn_satisfaction'"),
         ("user_loader", "detaild", "Did you mean 'detailed'"),
         ("item_loader", "movilens:x", "Did you mean 'movielens'"),
-        ("policy", "zzzzzz", "Known: epsilon_greedy, item_knn:LOGS, linucb:LOGS, matrix_factorization:LOGS, popular"),
+        ("item_loader", "some/films.csv", "Did you mean 'csv:some/films.csv'? Known"),
+        ("item_loader", "./ml", "Did you mean 'csv:./ml' or 'movielens:./ml' or"),
+        ("user_loader", "people.CSV", "Did you mean 'csv:people.CSV'? Known"),
+        ("policy", "runs/a", "Did you mean 'trained:runs/a'? Known"),
+        ("policy", "list.txt", "Did you mean 'replay:list.txt'? Known"),
+        (
+            "policy",
+            "zzzzzz",
+            "'zzzzzz'. Known: epsilon_greedy, item_knn:LOGS, linucb:LOGS, matrix_factorization:LOGS, popular",
+        ),
     ],
 )
 def test_an_unknown_name_is_an_error_with_the_nearest_names(

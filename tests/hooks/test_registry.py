@@ -383,7 +383,7 @@ def emosim_policies():
         "retrieval", "rater", "selector", "perturbator", "reward_shaping", "policy",
     }  # fmt: skip
     assert json.loads(Path("1/manifest.json").read_text())["versions"]["emosim-thirds"] == "1.2"
-    assert "ended the session: had_three" in quick("show", "1", "--episode", "2").out
+    assert "ended the episode: had_three" in quick("show", "1", "--episode", "2").out
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Reports in a real browser: figures are drawn, sessions found and told, and nothing is wrong in the console."""
+"""Reports in a real browser: charts are drawn, episodes found and told, and nothing is wrong in the console."""
 
 from __future__ import annotations
 
@@ -112,8 +112,26 @@ def test_an_address_of_an_episode_opens_it_whatever_the_filters_say(browser: Any
     browser.fill("text", "no film has this in its title")
     assert browser.found == 0
     browser.js("location.hash = '#episode-9'")
-    browser.wait("document.getElementById('story-title').textContent.startsWith('Session 9:')")
+    browser.wait("document.getElementById('story-title').textContent.startsWith('Episode 9:')")
     assert browser.found == 60
+
+
+def test_the_first_episode_is_open_and_a_search_that_finds_nothing_says_so(browser: Any, page: Path) -> None:
+    browser.open(page)
+    browser.wait("document.getElementById('story-title') !== null")
+    assert browser.js("document.getElementById('story-title').textContent").startswith("Episode 0:")
+    assert browser.js("location.hash") == ""
+    assert browser.js("document.activeElement === document.body")
+    browser.fill("text", "no film has this in its title")
+    assert browser.js("document.getElementById('found').textContent").startswith("0 of 60 episodes: nothing found.")
+
+
+def test_charts_that_nobody_scrolled_to_are_drawn_too(browser: Any, page: Path) -> None:
+    browser.open(page)
+    count = browser.js("document.querySelectorAll('[data-chart] .plot').length")
+    assert browser.js("document.documentElement.scrollHeight") > 2000
+    browser.wait(f"document.querySelectorAll('.plot[data-drawn]').length >= {count}")
+    assert browser.js("scrollY") == 0
 
 
 def test_the_list_works_with_the_keyboard_and_says_where_it_is(browser: Any, page: Path) -> None:
@@ -124,14 +142,14 @@ def test_the_list_works_with_the_keyboard_and_says_where_it_is(browser: Any, pag
     holder = browser.driver.find_element(By.ID, "list")
     holder.send_keys(Keys.ARROW_DOWN, Keys.ARROW_DOWN, Keys.ARROW_DOWN, Keys.ARROW_UP)
     active = "document.getElementById(document.getElementById('list').getAttribute('aria-activedescendant'))"
-    assert browser.js(f"{active}.getAttribute('aria-posinset')") == "2"
+    assert browser.js(f"{active}.getAttribute('aria-posinset')") == "3"
     assert browser.js(f"{active}.getAttribute('aria-setsize')") == "60"
     assert browser.js(f"{active}.getAttribute('aria-selected')") == "true"
     holder.send_keys(Keys.END)
     assert browser.js(f"{active}.getAttribute('aria-posinset')") == "60"
     holder.send_keys(Keys.ENTER)
     browser.wait("document.activeElement.id === 'story'")
-    assert browser.js("document.getElementById('story-title').textContent").startswith("Session 59: ")
+    assert browser.js("document.getElementById('story-title').textContent").startswith("Episode 59: ")
     browser.driver.switch_to.active_element.send_keys(Keys.ESCAPE)
     assert browser.js("document.activeElement.id") == "list"
 
@@ -180,7 +198,7 @@ def test_hostile_texts_are_shown_and_do_nothing(browser: Any, hostile: Path) -> 
     browser.wait("document.getElementById('story-title') !== null")
     for summary in range(browser.js("document.querySelectorAll('details summary').length")):
         browser.js(f"document.querySelectorAll('details summary')[{summary}].click()")
-    assert browser.js("document.title") == "Movies: a run of 12 sessions"
+    assert browser.js("document.title") == "Movies: a run of 12 episodes"
     assert browser.js("document.querySelectorAll('img, main b, main i').length") == 0
     assert "</script><script>document.title='owned'</script>" in browser.js(
         "document.getElementById('story').textContent"
@@ -214,7 +232,7 @@ def test_a_slate_shows_what_was_taken_and_what_was_not(browser: Any, made: Path)
     assert shown == sum(not one["consumed"] for one in first)
     interrupted = next(r["episode"] for r in told if r["end_reason"] == "interrupted")
     browser.js(f"location.hash = '#episode-{interrupted}'")
-    browser.wait(f"document.getElementById('story-title').textContent.startsWith('Session {interrupted}:')")
+    browser.wait(f"document.getElementById('story-title').textContent.startsWith('Episode {interrupted}:')")
     assert "something came in between" in browser.js("document.getElementById('story').textContent")
 
 

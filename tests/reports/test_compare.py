@@ -21,8 +21,8 @@ def test_means_are_those_of_the_summaries(made: Path) -> None:
         told = {name: metric.mean for name, metric in run.metrics.items()}
         assert told["mean rating"] == pytest.approx(summary["mean_rating"], abs=1e-4)
         assert told["share liked"] == pytest.approx(summary["share_liked"], abs=1e-4)
-        assert told["reward per session"] == pytest.approx(summary["mean_reward"], abs=1e-4)
-        assert told["steps per session"] == pytest.approx(summary["episode_length"]["mean"], abs=1e-4)
+        assert told["reward per episode"] == pytest.approx(summary["mean_reward"], abs=1e-4)
+        assert told["steps per episode"] == pytest.approx(summary["episode_length"]["mean"], abs=1e-4)
         assert told["valence at the end"] == pytest.approx(summary["mood_at_end"]["valence"], abs=1e-4)
         for metric in run.metrics.values():
             assert metric.low <= metric.mean <= metric.high
@@ -61,7 +61,7 @@ def test_a_paired_difference_is_that_of_the_users(made: Path) -> None:
             record = json.loads(line)
             rewards.setdefault(record["user"], []).append(record["reward"])
         runs.append({user: sum(some) for user, some in rewards.items()})
-    metric = compare_runs([made / "a", made / "better"]).runs[1].metrics["reward per session"]
+    metric = compare_runs([made / "a", made / "better"]).runs[1].metrics["reward per episode"]
     gaps = np.array([runs[1][user] - runs[0][user] for user in runs[0]])
     episodes = 60 / len(gaps)
     half = 1.96 * gaps.std() / np.sqrt(len(gaps)) / episodes
@@ -107,7 +107,7 @@ def test_one_user_gives_no_interval(tmp_path: Path) -> None:
     found = compare_runs([tmp_path / "one", tmp_path / "two"], resamples=100)
     assert found.runs[1].metrics["mean rating"].difference is not None
     assert found.runs[1].metrics["mean rating"].difference_low is None
-    assert any("one person" in note for note in found.notes)
+    assert any("one user" in note for note in found.notes)
 
 
 def test_what_cannot_be_compared_is_an_error(made: Path, tmp_path: Path) -> None:
@@ -120,5 +120,5 @@ def test_what_cannot_be_compared_is_an_error(made: Path, tmp_path: Path) -> None
     with pytest.raises(RunError, match="is no run"):
         compare_runs([made / "a", tmp_path])
     (tmp_path / "manifest.json").write_bytes((made / "a" / "manifest.json").read_bytes())
-    with pytest.raises(RunError, match="no session that ended"):
+    with pytest.raises(RunError, match="no episode that ended"):
         compare_runs([made / "a", tmp_path])

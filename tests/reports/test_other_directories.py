@@ -67,8 +67,8 @@ def test_an_evaluation_names_the_best_and_shows_every_metric(tmp_path: Path) -> 
     (tmp_path / "evaluation.json").write_text(json.dumps(evaluation()))
     report = report_of(tmp_path)
     assert report.kind == "evaluation"
-    assert "'popular' earned the most from test users: 140.0 (139.5 to 140.5)" in report.headline
-    assert "by 40 (39.5 to 40.5)" in report.headline
+    told = "'popular' earns the most reward from test users, 140.0 per episode: +40.0 [+39.5, +40.5] beside 'random'."
+    assert report.headline == f"{told} Rater: rule_based (no language model)."
     reward = next(chart for chart in report.charts if chart.id == "test-mean-reward")
     assert list(reward.names) == ["popular", "random"]
     assert list(reward.series[0].y) == [140.0, 100.0]
@@ -103,7 +103,7 @@ def test_a_training_shows_a_curve_for_each_number_of_its_progress(tmp_path: Path
     assert set(curves) == {"curve-reward", "curve-length", "curve-loss"}
     assert list(curves["curve-reward"].series[0].x) == [100, 200, 300, 400, 500]
     assert list(curves["curve-reward"].series[0].y) == [51, 52, 53, 54, 55]
-    assert next(fact.value for fact in report.facts if fact.name == "reward per session") == "55"
+    assert next(fact.value for fact in report.facts if fact.name == "reward per episode, while learning") == "55"
 
 
 def test_numbers_within_a_line_have_curves_of_their_own_and_nothing_is_drawn_for_null(tmp_path: Path) -> None:
@@ -113,9 +113,9 @@ def test_numbers_within_a_line_have_curves_of_their_own_and_nothing_is_drawn_for
     ]
     (tmp_path / "progress.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     curves = {chart.id: chart.series[0] for chart in report_of(tmp_path).charts}
-    assert set(curves) == {"curve-reward", "curve-losses-value", "curve-reward-in-evaluations"}
+    assert set(curves) == {"curve-reward", "curve-losses-value", "curve-reward-in-held-out-episodes"}
     assert (list(curves["curve-reward"].x), list(curves["curve-reward"].y)) == ([20], [7])
-    tested = curves["curve-reward-in-evaluations"]
+    tested = curves["curve-reward-in-held-out-episodes"]
     assert (tested.name, list(tested.x), list(tested.y)) == ("test", [20], [8])
 
 
@@ -133,7 +133,7 @@ def test_what_never_changes_in_a_training_is_told_and_not_drawn(tmp_path: Path) 
     (tmp_path / "progress.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     report = report_of(tmp_path)
     assert [chart.id for chart in report.charts] == ["curve-losses-value"]
-    assert report.sections[0].tables[0].rows == [("Losses: learning rate", "0.01")]
+    assert report.sections[0].tables[0].rows == [("Learning rate", "0.01")]
 
 
 @pytest.mark.slow
@@ -152,12 +152,12 @@ def test_a_training_that_was_made_is_reported_as_its_files_say(emosim: Any, tmp_
         assert list(zip(curves[f"curve-{name}"].series[0].x, curves[f"curve-{name}"].series[0].y, strict=True)) == told
     tested = [line for line in lines if line.get("evaluation")]
     assert len(tested) >= 2
-    for series in curves["curve-reward-in-evaluations"].series:
+    for series in curves["curve-reward-in-held-out-episodes"].series:
         assert list(series.x) == [line["timesteps"] for line in tested]
         assert list(series.y) == [line["evaluation"][series.name] for line in tested]
     facts = {fact.name: fact.value for fact in report.facts}
     assert facts["steps of training"] == f"{lines[-1]['timesteps']:,}"
-    assert {"reward in evaluations, train users", "reward in evaluations, test users"} <= set(facts)
+    assert {"reward in held-out episodes, train users", "reward in held-out episodes, test users"} <= set(facts)
     assert write_report(tmp_path / "t", charts=tmp_path / "metrics").stat().st_size > 1_000_000
     assert (tmp_path / "metrics" / "curve-reward.svg").exists()
 
@@ -279,7 +279,7 @@ def test_a_study_that_is_damaged_is_an_error(tmp_path: Path) -> None:
         (tmp_path / results).unlink()
         with pytest.raises(RunError, match=results):
             report_of(tmp_path)
-        with pytest.raises(ConfigurationError, match=f"is of the kind '{kind}'"):
+        with pytest.raises(ConfigurationError, match=f"--prompts is for runs; .* {kind}"):
             report_of(tmp_path, prompts=True)
 
 

@@ -210,7 +210,7 @@ def test_policies_that_learn_from_logs_are_given_some_of_known_users_and_others_
     said: list[str] = []
     given = {**SMALL, "policies": ["random", "item_knn:k=5"], "user_splits": "test"}
     results = evaluate(given, tmp_path / "e", charts=False, say=said.append)
-    assert any("40 sessions of 'random' with the known people" in text for text in said)
+    assert any("40 episodes of 'random' with the train users" in text for text in said)
     manifest = json.loads((tmp_path / "e" / "logs" / "manifest.json").read_text())
     assert (manifest["config"]["user_split"], manifest["config"]["policy"]) == ("train", "random")
     assert manifest["config"]["seed"] != results["config"]["seed"]

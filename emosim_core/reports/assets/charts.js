@@ -1,5 +1,8 @@
 // Draws charts with Plotly when they come into view, and their tables when they are opened.
 
+/** Lines that have bands of intervals; bands of more would cover each other. chart.py has the same number. */
+const BANDS = 3;
+
 let plotlyLoaded = null;
 
 /** Plotly, which is unpacked at the first use; the policy of the page knows its digest. */
@@ -102,13 +105,13 @@ const KINDS = {
     const traces = [];
     chart.series.forEach((series, k) => {
       const shade = colour(`series-${(k % 4) + 1}`);
-      if (series.low.length) {
+      if (series.low.length && chart.series.length <= BANDS) {
         const edge = { type: 'scatter', mode: 'lines', x: series.x, line: { width: 0 }, hoverinfo: 'skip', showlegend: false };
         traces.push({ ...edge, y: series.low }, { ...edge, y: series.high, fill: 'tonexty', fillcolor: withAlpha(shade, 0.22) });
       }
       traces.push({
         type: 'scatter', mode: series.x.length > 1 ? 'lines' : 'markers', name: literal(series.name), x: series.x, y: series.y,
-        line: { color: shade, width: 2, dash: ['solid', 'dash', 'dot', 'dashdot'][Math.floor(k / 4) % 4] },
+        line: { color: shade, width: 2, dash: ['solid', 'dash', 'dot', 'dashdot'][(k + Math.floor(k / 4)) % 4] },
         marker: { color: shade }, hoverinfo: 'text',
         hovertext: series.y.map((_, i) => hint(chart, series, i, `${chart.x}: ${written(series.x[i])}`)),
       });
@@ -221,20 +224,36 @@ function table(headings, rows) {
   return element('table', {}, element('thead', {}, head), element('tbody', {}, ...body));
 }
 
-/** Set all charts of the page up: drawn when near the view, tables made when opened. */
+/** Set all charts of the page up: drawn when near the view, the others when there is time; tables made when opened. */
 async function setUpFigures() {
   const charts = new Map((await unpack('charts')).map((chart) => [chart.id, chart]));
+  const places = [...document.querySelectorAll('[data-chart] .plot')];
+  const begun = new Set();
+  const drawOnce = async (place) => {
+    if (begun.has(place)) return;
+    begun.add(place);
+    await draw(place, charts.get(place.closest('[data-chart]').dataset.chart));
+  };
   const seen = new IntersectionObserver((entries) => {
     for (const entry of entries.filter((one) => one.isIntersecting)) {
       seen.unobserve(entry.target);
-      draw(entry.target, charts.get(entry.target.closest('[data-chart]').dataset.chart));
+      drawOnce(entry.target);
     }
   }, { rootMargin: '300px' });
+  places.forEach((place) => seen.observe(place));
   for (const holder of document.querySelectorAll('[data-chart]')) {
-    seen.observe(holder.querySelector('.plot'));
     holder.querySelector('details').addEventListener('toggle', (event) => {
       const place = event.target.querySelector('.scroll');
       if (!place.childElementCount) place.append(table(...numbersOf(charts.get(holder.dataset.chart))));
     });
+  }
+  drawAll(places, drawOnce);
+}
+
+/** Draw what nobody has scrolled to yet, one chart after another: for paper and for pictures of the whole page. */
+async function drawAll(places, drawOnce) {
+  for (const place of places) {
+    await new Promise((go) => { if (window.requestIdleCallback) requestIdleCallback(go, { timeout: 500 }); else setTimeout(go, 50); });
+    await drawOnce(place);
   }
 }

@@ -107,7 +107,8 @@ async function find() {
       && words.every((word) => haystacks[i].includes(word));
   };
   found = index.number.map((_, i) => i).filter(fits).sort((a, b) => ORDERS[byId('order').value](a, b) || a - b);
-  byId('found').textContent = `${found.length.toLocaleString('en')} of ${index.number.length.toLocaleString('en')} sessions`;
+  const count = `${found.length.toLocaleString('en')} of ${index.number.length.toLocaleString('en')} episodes`;
+  byId('found').textContent = found.length ? count : `${count}: nothing found. Clear the search or a filter.`;
   chosen = found.indexOf(opened);
   byId('list').scrollTop = 0;
   list();
@@ -229,8 +230,8 @@ function moodFigure(steps) {
   };
 }
 
-/** Tell the chosen session. */
-async function open() {
+/** Tell the chosen episode. One that nobody asked for takes neither the focus nor the address. */
+async function open(unasked = false) {
   if (chosen < 0) return;
   const i = found[chosen];
   const block = await blockOf(index.block[i]);
@@ -263,7 +264,7 @@ async function open() {
   };
   const plot = element('div', { class: 'plot', role: 'img', 'aria-label': 'Valence and arousal after each step; the numbers stand at each step below.' });
   story.replaceChildren(
-    element('h3', { id: 'story-title' }, `Session ${index.number[i]}: `, marked(first)),
+    element('h3', { id: 'story-title' }, `Episode ${index.number[i]}: `, marked(first)),
     element('div', { class: 'turn' }, turn('Previous', -1), turn('Next', 1)),
     ...about.map((line) => element('p', {}, marked(line))),
     element('p', {}, element('strong', {}, `${steps.length} ${steps.length === 1 ? 'step' : 'steps'}; ${endReason}. Total reward ${index.reward[i]}.`)),
@@ -272,6 +273,7 @@ async function open() {
   tell();
   story.scrollTop = 0;
   if (steps.length) draw(plot, moodFigure(steps));
+  if (unasked) return;
   story.focus({ preventScroll: true });
   if (matchMedia('(max-width: 52rem)').matches) story.scrollIntoView();
   history.replaceState(null, '', `#episode-${index.number[i]}`);
@@ -334,5 +336,9 @@ async function setUpSessions() {
   new ResizeObserver(list).observe(holder);
   await find();
   await follow();
+  if (opened < 0) {
+    choose(0);
+    await open(true);
+  }
   addEventListener('hashchange', follow);
 }

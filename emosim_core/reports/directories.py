@@ -1,0 +1,230 @@
+"""Directories: what a directory holds, and what lies in a folder of them, told from few small files."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from emosim_core.errors import RunError
+from emosim_core.reports.ablation_report import KIND as ABLATION
+from emosim_core.reports.ablation_report import RESULTS as ABLATION_RESULTS
+from emosim_core.reports.evaluation_report import EVALUATION as EVALUATION_RESULTS
+from emosim_core.reports.training_report import PROGRESS
+from emosim_core.reports.validation_report import KIND as VALIDATION
+from emosim_core.reports.validation_report import RESULTS as VALIDATION_RESULTS
+from emosim_core.reports.written_report import PAGE
+from emosim_core.runs.job import WRITER
+from emosim_core.runs.reading import check_format, damaged
+from emosim_core.runs.records import FORMAT, INTERACTIONS, MANIFEST, SUMMARY, read_json, read_summary
+from emosim_core.runs.typed import typed
+from emosim_core.runs.words import best_recommender, held_out
+
+RUNS = Path("runs")
+"""Where commands write unless they are told otherwise."""
+
+RUN, TRAINING, EVALUATION = "run", "training", "evaluation"
+WRITTEN = "page"
+
+COMPLETE, RUNNING, STOPPED, UNREADABLE = "complete", "running", "not complete", "unreadable"
+
+
+@dataclass(frozen=True)
+class JobInfo:
+    """What a directory holds, in short.
+
+    Attributes:
+        path: the directory.
+        kind: ``run``, ``training``, ``evaluation``, ``ablation``, ``validation``, or ``page`` for one with a
+            ``page.json``.
+        created: when it was begun, in UTC as ISO 8601; empty where its files do not say.
+        state: ``complete``, ``running``, ``not complete`` or ``unreadable``.
+        headline: what came out, or what is wrong with it.
+    """
+
+    path: Path
+    kind: str
+    created: str
+    state: str
+    headline: str
+
+
+def kind_of(directory: Path) -> str | None:
+    """What a directory holds; None if it is nothing that EmoSim writes.
+
+    Raises:
+        RunError: it is no directory, or its manifest cannot be read.
+    """
+    if not directory.is_dir():
+        raise RunError(f"{directory} is no directory; list what there is with: {typed('runs')}")
+    for name, kind in ((PAGE, WRITTEN), (EVALUATION_RESULTS, EVALUATION), (PROGRESS, TRAINING)):
+        if (directory / name).exists():
+            return kind
+    if (directory / MANIFEST).exists():
+        manifest = read_json(directory / MANIFEST)
+        if manifest.get("kind") in (ABLATION, VALIDATION):
+            return str(manifest["kind"])
+        config = manifest.get("config")
+        return TRAINING if isinstance(config, dict) and "algo" in config else RUN
+    return RUN if (directory / INTERACTIONS).exists() else None
+
+
+def job_info(directory: Path) -> JobInfo | None:
+    """What a directory holds in short; None if it is nothing that EmoSim writes. What cannot be read is said so."""
+    try:
+        kind = kind_of(directory)
+    except RunError as error:
+        return JobInfo(directory, "", "", UNREADABLE, _brief(error)) if (directory / MANIFEST).exists() else None
+    if kind is None:
+        return None
+    created = ""
+    try:
+        about = read_json(directory / _ABOUT.get(kind, MANIFEST))
+        found = about.get("created")
+        created = found if isinstance(found, str) else ""
+        if kind != WRITTEN:
+            check_format(directory / MANIFEST, {"format": 1, **about} if kind == VALIDATION else about, FORMAT)
+        with damaged(directory):
+            complete, headline = _HEADLINES[kind](directory, about)
+    except RunError as error:
+        return JobInfo(directory, kind, created, UNREADABLE, _brief(error))
+    state = COMPLETE if complete else RUNNING if _is_written(directory) else STOPPED
+    return JobInfo(directory, kind, created, state, headline)
+
+
+def jobs_in(folder: Path) -> list[JobInfo]:
+    """What the directories in a folder hold, the newest first.
+
+    Raises:
+        RunError: the folder is no directory, or cannot be read.
+    """
+    try:
+        directories = sorted(one for one in folder.iterdir() if one.is_dir())
+    except NotADirectoryError as error:
+        raise RunError(f"{folder} is no directory") from error
+    except FileNotFoundError as error:
+        raise RunError(
+            f"there is no directory {folder}; commands write to {RUNS} here, or to where --out says. "
+            f"Begin with: {typed('run', '--plugin', 'movies')}"
+        ) from error
+    except OSError as error:
+        raise RunError(f"{folder} cannot be read: {error.strerror or error}") from error
+    found = [info for one in directories if (info := job_info(one)) is not None]
+    return sorted(found, key=lambda info: (info.created, _changed(info.path)), reverse=True)
+
+
+def newest(kind: str | None = None, folder: Path = RUNS) -> Path:
+    """The newest directory of a folder.
+
+    Args:
+        kind: the kind it must be of; any if None.
+        folder: where to look.
+
+    Raises:
+        RunError: there is none; says how to name one.
+    """
+    for info in jobs_in(folder):
+        if kind in (None, info.kind):
+            return info.path
+    raise RunError(f"{folder} holds {'nothing to show' if kind is None else f'no {kind}'}; name a directory")
+
+
+def _changed(directory: Path) -> int:
+    """When one of its files was made or removed last: tells apart what was begun in the same second."""
+    try:
+        return directory.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _brief(error: RunError) -> str:
+    return str(error).splitlines()[0]
+
+
+def _is_written(directory: Path) -> bool:
+    """Whether a process of this machine writes there."""
+    try:
+        about = json.loads((directory / WRITER).read_text(encoding="utf-8"))
+        if about["host"] != socket.gethostname() or os.name != "posix":  # elsewhere, asking would end the process
+            return False
+        os.kill(int(about["process"]), 0)
+    except PermissionError:
+        return True  # it is there, and somebody else's
+    except (OSError, ValueError, TypeError, KeyError, OverflowError):
+        return False
+    return True
+
+
+# ------------------------------------------------------------------------------------------ headlines
+
+
+def _of_run(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
+    policy = about["parts"].get("policy", {}).get("name") or about["config"]["policy"]
+    what = f"{policy} on {about['config']['plugin']}"
+    if not (directory / SUMMARY).exists():
+        return False, f"{what}: {about['config']['episodes']:,} episodes wanted"
+    summary = read_summary(directory)
+    said = [f"{summary['episodes']:,} episodes"]
+    if summary["mean_reward"] is not None:
+        said.append(f"reward {summary['mean_reward']:.1f} per episode")
+    if summary["mean_rating"] is not None:
+        said.append(f"rating {summary['mean_rating']:.2f} of {summary['scale'].rpartition('-')[2]}")
+    return summary["complete"], f"{what}: {', '.join(said)}"
+
+
+def _of_training(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
+    config = about["config"]
+    what = f"{config['algo']} on {config['plugin']}"
+    if not (directory / SUMMARY).exists():
+        return False, f"{what}: {config['timesteps']:,} steps wanted"
+    summary = read_json(directory / SUMMARY)
+    return bool(summary["complete"]), f"{what}: {summary['timesteps']:,} steps; {held_out(summary)}"
+
+
+def _of_evaluation(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
+    names = ", ".join(one["name"] for one in about["recommenders"])
+    if not about["complete"]:
+        return False, f"{names} on {about['domain']}"
+    user_split, measured = list(about["user_splits"].items())[-1]
+    return True, best_recommender(measured, user_split)
+
+
+def _of_ablation(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
+    what = f"{about['config']['environment']['plugin']}: {len(about['jobs'])} jobs"
+    if not (directory / ABLATION_RESULTS).exists():
+        return False, what
+    found = read_json(directory / ABLATION_RESULTS)
+    decided = [one for one in found["differences"] if one["low"] is not None and (one["low"] > 0 or one["high"] < 0)]
+    if found["differences"]:
+        what += f", {len(decided)} of {len(found['differences'])} differences shown"
+    return not found["missing"], what
+
+
+def _of_validation(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
+    what = f"{about['config']['environment']['plugin']}, {about['parts']['rater']['name']}"
+    if not (directory / VALIDATION_RESULTS).exists():
+        return False, what
+    targets = read_json(directory / VALIDATION_RESULTS)["targets"]
+    held = sum(bool(one["holds"]) for one in targets)
+    return True, f"{what}: {held} of {len(targets)} targets hold" if targets else what
+
+
+def _of_page(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
+    return True, str(about["title"])
+
+
+_ABOUT = {EVALUATION: EVALUATION_RESULTS, WRITTEN: PAGE}
+"""The file that says what a directory is, where that is no manifest."""
+
+_HEADLINES: dict[str, Callable[[Path, Mapping[str, Any]], tuple[bool, str]]] = {
+    RUN: _of_run,
+    TRAINING: _of_training,
+    EVALUATION: _of_evaluation,
+    ABLATION: _of_ablation,
+    VALIDATION: _of_validation,
+    WRITTEN: _of_page,
+}
