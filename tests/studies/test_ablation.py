@@ -244,8 +244,8 @@ def test_a_record_says_what_was_in_memory_and_what_of_it_was_retrieved(worlds: d
     trials = chosen(Collections(CollectionsOptions(users=1)), world)
     for trial, one in zip(trials.trials, run_trials(world, trials, seed=3), strict=True):
         assert [world.catalog.index[item] for item, _ in one["memory"]] == [item for item, _ in trial.memory]
-        assert len(set(one["remembered"])) == min(3, len(trial.memory))
-        assert all(0 <= place < len(trial.memory) for place in one["remembered"])
+        assert len(set(one["retrieved"])) == min(3, len(trial.memory))
+        assert all(0 <= place < len(trial.memory) for place in one["retrieved"])
         assert one["reason"].startswith("From ")
 
 
@@ -515,7 +515,7 @@ def test_seeds_are_told_one_by_one_and_together(tmp_path: Path) -> None:
     assert pooled["seeds"] == [42, 43, 44]
     assert pooled["metrics"][0]["ratings"] == 900
     table = (tmp_path / "a" / "results.csv").read_text().splitlines()
-    assert table[0].startswith("of,study,rater,model,retrieval,perturbator,seed,measure,side,estimate,low,high")
+    assert table[0].startswith("of,study,rater,llm_model,items_retrieval,perturbator,seed,metric,side,estimate,low,high")
     assert len(table) == 1 + 3 + 1
 
 
