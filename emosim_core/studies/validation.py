@@ -72,7 +72,10 @@ class ValidationConfig(BaseModel):
         json_schema_extra={"unset": "all", "unit": "users"},
     )
     negatives: tuple[int, ...] = Field(
-        default=(1, 3, 9), min_length=1, description="Unchosen items for each chosen one, with commas between."
+        default=(1, 3, 9),
+        min_length=1,
+        description="Unchosen items for each chosen one, with commas between.",
+        json_schema_extra={"unit": "items"},
     )
     max_positives: int = Field(
         default=20,

@@ -503,7 +503,7 @@ def test_seeds_are_told_one_by_one_and_together(tmp_path: Path) -> None:
     assert pooled["seeds"] == [42, 43, 44]
     assert pooled["metrics"][0]["ratings"] == 900
     table = (tmp_path / "a" / "results.csv").read_text().splitlines()
-    assert table[0].startswith("of,study,rater,model,retrieval,perturbator,seed,measure,side,estimate,low,high")
+    assert table[0].startswith("of,study,rater,llm_model,items_retrieval,perturbator,seed,metric,side,estimate")
     assert len(table) == 1 + 3 + 1
 
 
