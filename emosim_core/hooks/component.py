@@ -114,7 +114,7 @@ class Component:
             return None if self.options is None else load_object(self.options)
         except Exception as error:
             raise BrokenPluginError(
-                f"the options of the {KIND_TITLES[self.kind]} {self.name!r} cannot be imported from "
+                f"the options of the {KIND_TITLES.get(self.kind, 'component')} {self.name!r} cannot be imported from "
                 f"{self.options}: {type(error).__name__}: {error}"
             ) from error
 

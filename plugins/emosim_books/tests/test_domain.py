@@ -139,15 +139,15 @@ def test_the_plugin_brings_what_it_says_and_all_of_it_is_there() -> None:
     assert record.status == "ok"
     assert sorted((component.kind, component.usage()) for component in record.components) == [
         ("domain", "books"),
-        ("items", "amazon:PATH"),
-        ("items", "csv:PATH"),
-        ("items", "goodreads:PATH"),
-        ("items", "sample"),
+        ("item_loader", "amazon:PATH"),
+        ("item_loader", "csv:PATH"),
+        ("item_loader", "goodreads:PATH"),
+        ("item_loader", "sample"),
         ("retrieval", "simple_K"),
-        ("users", "basic"),
-        ("users", "csv:PATH"),
-        ("users", "detailed"),
-        ("users", "sampled"),
+        ("user_loader", "basic"),
+        ("user_loader", "csv:PATH"),
+        ("user_loader", "detailed"),
+        ("user_loader", "sampled"),
     ]
     for component in record.components:
         assert component.domain == (None if component.kind == "domain" else "books")
