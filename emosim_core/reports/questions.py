@@ -120,15 +120,14 @@ class _Again(Run):
         self._notes.clear()
         return super()._step_all()
 
-    def _record(self, step: Step, row: int) -> dict[str, Any]:
-        record = super()._record(step, row)
-        answered = int(step.answered[row])
-        if answered >= 0:
-            for place in range(len(record["recommended"])):
+    def _records(self, step: Step) -> list[dict[str, Any]]:
+        records = super()._records(step)
+        for answered, record in zip(step.answered.tolist(), records, strict=True):
+            for place in range(len(record["recommended"])) if answered >= 0 else ():
                 exchange = self._notes.of(answered, place)
                 if exchange:
                     self.found[record["episode"], record["step"], place] = exchange
-        return record
+        return records
 
 
 class _Notes(PromptStrategy):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,54 +38,68 @@ def user_record(engine: Engine, user: int) -> dict[str, Any]:
     return engine.world.population.users[user].model_dump(mode="json")
 
 
-def step_record(engine: Engine, step: Step, row: int, episode: int, number: int) -> dict[str, Any]:
-    """One step of one person, as a line of interactions.jsonl holds it.
+def step_records(engine: Engine, step: Step, numbers: Sequence[tuple[int, int]]) -> list[dict[str, Any]]:
+    """One step of several users, each as a line of interactions.jsonl holds it.
+
+    Args:
+        engine: what stepped.
+        step: the step of ``R`` rows.
+        numbers: of each row its episode and the number of its step, from 1.
 
     Returns:
-        ``episode``, ``step`` (from 1), ``user``; ``recommended``, for each item of the slate its id,
-        ``title``, ``raw_rating`` by the rater (null if it failed), ``reason``, ``probabilities`` where a model told
+        For each row ``episode``, ``step`` (from 1), ``user``; ``recommended``, for each item of the slate its id,
+        ``title``, ``raw_rating`` by the rater (null if it failed), ``reason``, ``probabilities`` where a model gives
         them, whether it was ``consumed``, and if so ``rating`` (the rating after perturbation), how many ``times``,
         ``valence`` and ``arousal``; ``retrieved``, the memories retrieved for it; ``reward``; ``mood`` after the
-        step; ``end_reason``, why the session ended, or null.
+        step; ``end_reason``, why the episode ended, or null.
     """
     world = engine.world
-    catalog = world.catalog
-    recommended = []
-    for place, item in enumerate(step.actions[row].tolist()):
-        told: dict[str, Any] = {
-            "item": catalog.items[item].id,
-            "title": catalog.titles[item],
-            "raw_rating": plain(float(step.raw_ratings[row, place])),
-            "reason": step.reason(row, place),
-            "consumed": bool(step.consumed[row, place]),
-        }
-        if shares := step.probabilities(row, place):
-            told["probabilities"] = {label: round(share, 4) for label, share in shares.items()}
-        if told["consumed"]:
-            rating = float(step.ratings[row, place])
-            code = int(world.emotion.code(rating))
-            told["rating"] = plain(rating)
-            told["times"] = int(step.times[row, place])
-            told["valence"] = VALENCE_NAMES[code // 3]
-            told["arousal"] = AROUSAL_NAMES[code % 3]
-        told["retrieved"] = [
-            {"item": catalog.items[past].id, "title": catalog.titles[past], "rating": plain(rating)}
-            for past, rating in zip(
-                step.retrieved_items[row, place].tolist(), step.retrieved_ratings[row, place].tolist(), strict=True
-            )
-            if rating == rating
-        ]
-        recommended.append(told)
-    mood = engine.moods[step.rows[row]].tolist()
-    return {
-        "episode": episode,
-        "step": number,
-        "user": world.population.users[int(step.users[row])].id,
-        "recommended": recommended,
-        "reward": plain(float(step.rewards[row])),
-        "mood": [round(mood[0], 4), round(mood[1], 4)],
-        "end_reason": engine.end_reasons[int(step.end_codes[row])] or None,
-    }
+    items, titles, users = world.catalog.items, world.catalog.titles, world.population.users
+    # Whole arrays become lists at once: a number taken out of an array costs more than all else that is done with it.
+    slates = zip(
+        step.actions.tolist(), step.raw_ratings.tolist(), step.consumed.tolist(), step.ratings.tolist(),
+        step.times.tolist(), world.emotion.code(step.ratings).tolist(),
+        step.retrieved_items.tolist(), step.retrieved_ratings.tolist(), strict=True,
+    )  # fmt: skip
+    moods, rewards = engine.moods[step.rows].tolist(), step.rewards.tolist()
+    records = []
+    for row, (slate, user, end) in enumerate(zip(slates, step.users.tolist(), step.end_codes.tolist(), strict=True)):
+        recommended = []
+        for place, parts in enumerate(zip(*slate, strict=True)):
+            item, raw, consumed, rating, times, code, memories, remembered = parts
+            one: dict[str, Any] = {
+                "item": items[item].id,
+                "title": titles[item],
+                "raw_rating": plain(raw),
+                "reason": step.reason(row, place),
+                "consumed": consumed,
+            }
+            if shares := step.probabilities(row, place):
+                one["probabilities"] = {label: round(share, 4) for label, share in shares.items()}
+            if consumed:
+                one["rating"] = plain(rating)
+                one["times"] = times
+                one["valence"] = VALENCE_NAMES[code // 3]
+                one["arousal"] = AROUSAL_NAMES[code % 3]
+            one["retrieved"] = [
+                {"item": items[past].id, "title": titles[past], "rating": plain(rated)}
+                for past, rated in zip(memories, remembered, strict=True)
+                if rated == rated
+            ]
+            recommended.append(one)
+        episode, number = numbers[row]
+        records.append(
+            {
+                "episode": episode,
+                "step": number,
+                "user": users[user].id,
+                "recommended": recommended,
+                "reward": plain(rewards[row]),
+                "mood": [round(moods[row][0], 4), round(moods[row][1], 4)],
+                "end_reason": engine.end_reasons[end] or None,
+            }
+        )
+    return records
 
 
 def encode(record: Mapping[str, Any]) -> bytes:
@@ -98,7 +112,7 @@ def encode(record: Mapping[str, Any]) -> bytes:
 def read_records(directory: Path) -> Iterator[dict[str, Any]]:
     """All steps of a run in the order in which they were written; a line in flight when it was killed is left out.
 
-    Each is what :func:`step_record` makes, and the steps of a session are in order, the first with its person. What
+    Each is what :func:`step_records` makes, and the steps of a session are in order, the first with its person. What
     is read to its end is what the summary says, if the run is complete.
 
     Raises:

@@ -18,7 +18,7 @@ from emosim_core.hooks.faults import fault
 from emosim_core.runs.directory import RunDirectory
 from emosim_core.runs.job import JobDirectory
 from emosim_core.runs.manifest import make_manifest
-from emosim_core.runs.records import encode, step_record, user_record
+from emosim_core.runs.records import encode, step_records, user_record
 from emosim_core.runs.summary import Episode, Tally
 from emosim_core.runs.trust import note_made
 from emosim_core.simulation.assembly import World, assemble, build
@@ -190,7 +190,7 @@ class Run:
             over = step.terminated | step.truncated
             with self.world.blaming("policy"):
                 self.policy.learn(step.rows, step.actions, step.ratings, step.rewards, over)
-            records.extend(self._record(step, row) for row in range(len(step.rows)))
+            records.extend(self._records(step))
             ended.extend(step.rows[over].tolist())
         self.directory.write([encode(record) for record in records])
         for record in records:
@@ -204,23 +204,24 @@ class Run:
             self._fill_slots([slot for slot in range(self._batch) if slot not in self._playing])
         return finished
 
-    def _record(self, step: Step, row: int) -> dict[str, Any]:
-        slot = int(step.rows[row])
-        episode = self._playing[slot]
-        episode.steps += 1
-        record = step_record(self.engine, step, row, episode.number, episode.steps)
-        episode.reward += float(step.rewards[row])
-        episode.mood = tuple(record["mood"])
-        self.tally.steps += 1
-        if step.answered[row] >= 0:  # who was called away was never asked
-            self.tally.failed += int(np.isnan(step.raw_ratings[row]).sum())
-        for place in np.flatnonzero(step.consumed[row]).tolist():
-            rating = float(step.ratings[row, place])
-            episode.ratings.append(rating)
-            self.tally.consumed(int(step.actions[row, place]), rating)
-        if record["end_reason"]:
-            episode.end_reason = record["end_reason"]
-        return self._with_profile(episode, record)
+    def _records(self, step: Step) -> list[dict[str, Any]]:
+        episodes = [self._playing[slot] for slot in step.rows.tolist()]
+        for episode in episodes:
+            episode.steps += 1
+        records = step_records(self.engine, step, [(episode.number, episode.steps) for episode in episodes])
+        self.tally.steps += len(records)
+        # Who was interrupted was not asked: that is no failed rating.
+        self.tally.failed += int(np.isnan(step.raw_ratings[step.answered >= 0]).sum())
+        rewards, ratings, actions = step.rewards.tolist(), step.ratings.tolist(), step.actions.tolist()
+        for row, place in zip(*(places.tolist() for places in np.nonzero(step.consumed)), strict=True):
+            episodes[row].ratings.append(ratings[row][place])
+            self.tally.consumed(actions[row][place], ratings[row][place])
+        for episode, record, reward in zip(episodes, records, rewards, strict=True):
+            episode.reward += reward
+            episode.mood = tuple(record["mood"])
+            if record["end_reason"]:
+                episode.end_reason = record["end_reason"]
+        return [self._with_profile(episode, record) for episode, record in zip(episodes, records, strict=True)]
 
     def _out_of_items(self, slot: int) -> dict[str, Any]:
         episode = self._playing[slot]

@@ -15,7 +15,7 @@ from emosim_core.runs.typed import typed
 
 
 class LoggedItem(BaseModel):
-    """One item that was proposed; see :func:`emosim_core.runs.records.step_record`."""
+    """One item that was proposed; see :func:`emosim_core.runs.records.step_records`."""
 
     model_config = ConfigDict(strict=True)
 
@@ -30,7 +30,7 @@ class LoggedItem(BaseModel):
 
 
 class LoggedStep(BaseModel):
-    """One step of a session; see :func:`emosim_core.runs.records.step_record`."""
+    """One step of a session; see :func:`emosim_core.runs.records.step_records`."""
 
     model_config = ConfigDict(strict=True)
 
