@@ -43,7 +43,7 @@ def who_answers(rater: str, uses_llm: bool, model: str | None = None) -> str:
 
 def with_article(noun: str) -> str:
     """A noun with its indefinite article."""
-    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
+    return f"{'an' if noun.startswith(tuple('aeiou')) else 'a'} {noun}"
 
 
 def users_of(user_split: str) -> str:
