@@ -80,7 +80,7 @@ RUN = ("run", "--plugin", "movies", "--episodes", "2", "--max-steps", "6", "--qu
             "selectors",
             "--selector",
             "class Odd(Selector):\n    def select(self, situation, rng):\n        return 1 / 0",
-            "selector 'x_odd' of emosim-odd 1.2 failed with ZeroDivisionError: division by zero (__init__.py, line 11)",
+            "selector 'x_odd' of emosim-odd 1.2 failed with ZeroDivisionError: division by zero (__init__.py, line 21)",
         ),
         (
             "perturbator",
@@ -145,7 +145,7 @@ def test_an_error_in_a_component_names_it_its_distribution_and_the_line(
 def test_an_error_in_an_observer_names_the_hook_and_the_line(quick: Any, install: Any) -> None:
     install("odd", HEAD + "@hookimpl\ndef emosim_episode_ended(episode):\n    raise ValueError('no')\n")
     said = quick(*RUN, status=2).err
-    assert "an observer (emosim_episode_ended) failed with ValueError: no (__init__.py, line 10)" in said
+    assert "an observer (emosim_episode_ended) failed with ValueError: no (__init__.py, line 20)" in said
 
 
 def test_the_whole_traceback_is_shown_where_it_is_asked_for(emosim: Any, install: Any) -> None:
