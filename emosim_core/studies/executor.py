@@ -213,5 +213,5 @@ def _do(job: Job) -> tuple[int, str]:
     except SystemExit as error:
         if _stopped:
             raise
-        return done, f"something that a cell called has left the program, with {error.code!r}"
+        return done, f"something that a job called has left the program, with {error.code!r}"
     return done, ""

@@ -306,7 +306,7 @@ def test_a_run_that_is_stopped_in_the_middle_can_be_read_and_resumed_to_the_same
     cut = written.read_bytes()
     told = emosim("show", "r").out
     assert "The run is not complete: " in told
-    assert "of 200 sessions" in told
+    assert "of 200 episodes" in told
     assert "Go on with: emosim run --resume r" in told
     assert "Character:" in emosim("show", "r", "--episode", "0").out
     run("movies", emosim.folder / "r", resume=True, episodes=200, policy="popular")

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import emosim_core.studies.executor as executor
 
 @dataclass(frozen=True)
-class Cell:
+class Job:
     name: str
     only: None = None
 
@@ -27,8 +27,8 @@ class Worlds:
         if sys.argv[1] == "cannot be closed":
             raise ValueError("cannot be closed")
 
-def do(cell, worlds, on_ratings):
-    if cell.name == "short":
+def run_job(job, worlds, on_ratings):
+    if job.name == "short":
         return
     time.sleep(1)  # the other process has nothing to do by now
     if sys.argv[1] == "fails":
@@ -43,9 +43,9 @@ def do(cell, worlds, on_ratings):
             raise
         time.sleep(1)  # what else tells this process to end comes too early
 
-executor.do, executor.Worlds = do, Worlds
+executor.run_job, executor.Worlds = run_job, Worlds
 if __name__ == "__main__":
-    for done in executor.Processes(2).run([Cell("short"), Cell("long")], lambda ratings: None):
+    for done in executor.Processes(2).run([Job("short"), Job("long")], lambda ratings: None):
         print("done", done.name, flush=True)
 """
 
@@ -55,7 +55,7 @@ if __name__ == "__main__":
     ("how", "end"),
     [
         ("fails", "ValueError: fails"),
-        ("leaves", "EmoSimError: something that a cell called has left the program, with 'leaves'"),
+        ("leaves", "EmoSimError: something that a job called has left the program, with 'leaves'"),
         ("is stopped", "KeyboardInterrupt"),
         ("swallows", "KeyboardInterrupt"),
         ("cannot be closed", "KeyboardInterrupt"),
