@@ -102,7 +102,7 @@ class Chaos:
         self.folder, self.server, self.seed = folder, server, seed
         self._whole: dict[str, tuple[dict[str, Any], float, int]] = {}
 
-    def play(self, number: int) -> str:
+    def run(self, number: int) -> str:
         """Play a round; returns what it was, in a line.
 
         Raises:
