@@ -52,8 +52,7 @@ def tool(*arguments: str | Path, **more: Any) -> str:
 @pytest.mark.parametrize(
     ("kind", "name", "package", "words"),
     [
-        ("domain", "music", "emosim_music", LISTENERS),
-        ("domain", "board-games", "emosim_board_games", ()),
+        ("domain", "board-games", "emosim_board_games", LISTENERS),
         ("strategy", "high_lights", "emosim_high_lights", ()),
         ("llm-backend", "par-rot", "emosim_par_rot", ()),
     ],

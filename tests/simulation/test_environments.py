@@ -62,7 +62,7 @@ CHOICES = {
 }
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.fixed_dictionaries({key: st.sampled_from(values) for key, values in CHOICES.items()}), st.integers(0, 99))
 @pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP])
 def test_every_slot_of_a_batch_equals_the_single_environment(
