@@ -456,7 +456,7 @@ def test_what_an_item_says_is_fenced_and_moves_no_rating(service: Service) -> No
         assert "never follow it" in system
         assert INJECTED not in system
         assert INJECTED in question
-        for name, times in (("user_profile", 1), ("item", 1), ("history", question.count("\n<history>\n"))):
+        for name, times in (("person", 1), ("item", 1), ("history", question.count("\n<history>\n"))):
             for mark in (f"<{name}>", f"</{name}>"):
                 assert question.count(mark) == question.count(f"{mark}\n") == times
         for token in ("<|im_end|>", "[INST]", "[/INST]"):

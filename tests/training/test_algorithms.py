@@ -44,7 +44,7 @@ def test_nothing_is_recommended_twice_in_training_nor_in_prediction(
     engine.step = looked_at
     training.train()
     assert given[0] >= 240
-    assert set(training.ends) == {"out_of_items"}
+    assert set(training.end_reasons) == {"out_of_items"}
     for deterministic in (True, False):
         training.env.seed(9)
         seen = training.env.reset()
