@@ -328,12 +328,20 @@ def test_a_bandit_that_was_warmed_up_knows_what_one_knows_that_lived_through_the
     for line in told:
         _, step, _, item, rating = line.split(",")
         if step == "1":
-            cold.begin(row, Streams(1).of(Stage.POLICY, row))
+            cold.begin(BeginRequest(rows=row), Streams(1).of(Stage.POLICY, row))
         likings = cold._likings(row)  # type: ignore[attr-defined]
         episode_x = cold._episode_x(likings, np.array([[2, 2, 2]]), np.array([[index[item]]]))  # type: ignore[attr-defined]
         cold._offered[0, 0] = np.concatenate([cold._item_x[index[item]], episode_x[0, 0]])  # type: ignore[attr-defined]
         answer = np.array([[float(rating)]])
-        cold.learn(row, np.array([[index[item]]]), answer, answer[0], np.zeros(1, dtype=bool))
+        cold.learn(
+            RecommendationOutcome(
+                rows=row,
+                actions=np.array([[index[item]]]),
+                ratings=answer,
+                rewards=answer[0],
+                ended=np.zeros(1, dtype=bool),
+            )
+        )
     assert warm._weights == pytest.approx(cold._weights, abs=1e-8)  # type: ignore[attr-defined]
 
 

@@ -249,7 +249,7 @@ def test_the_observations_are_those_of_the_environment_when_the_same_is_done_in_
             rewards.append(reward)
             terminations.append(terminated)
             truncations.append(truncated)
-            raw = [np.nan if rating is None else rating for rating in told["ratings"]]
+            raw = [np.nan if rating is None else rating for rating in told["raw_ratings"]]
             np.testing.assert_array_equal(np.atleast_1d(episode.infos["raw_ratings"][number]), raw)
             np.testing.assert_array_equal(np.atleast_1d(episode.infos["consumed"][number]), told["consumed"])
         assert episode.observations.keys() == shown.keys()
