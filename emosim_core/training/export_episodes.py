@@ -1,4 +1,4 @@
-"""Sessions of runs, read back one after another with every field checked."""
+"""Episodes of runs, read back one after another with every field checked."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from emosim_core.runs.typed import typed
 
 
 class LoggedItem(BaseModel):
-    """One item that was proposed; see :func:`emosim_core.runs.records.step_records`."""
+    """One item that was recommended; see :func:`emosim_core.runs.records.step_records`."""
 
     model_config = ConfigDict(strict=True)
 
@@ -30,7 +30,7 @@ class LoggedItem(BaseModel):
 
 
 class LoggedStep(BaseModel):
-    """One step of a session; see :func:`emosim_core.runs.records.step_records`."""
+    """One step of an episode; see :func:`emosim_core.runs.records.step_records`."""
 
     model_config = ConfigDict(strict=True)
 
@@ -60,13 +60,13 @@ class LoggedRun:
 
 @dataclass
 class LoggedEpisode:
-    """One session.
+    """One episode.
 
     Attributes:
         run: name of the run.
         number: its number in the run.
-        user: id of the person.
-        steps: its steps, in order; each proposed something.
+        user: id of the user.
+        steps: its steps, in order; each recommended something.
         end_reason: why it ended; None if the run was stopped in the middle of it.
     """
 
@@ -78,7 +78,7 @@ class LoggedEpisode:
 
     @property
     def left(self) -> bool:
-        """Whether the person left in the last step; otherwise the session was cut off."""
+        """Whether the user left in the last step; otherwise the episode was cut off."""
         return self.steps[-1].end_reason not in (None, "max_steps")
 
 
@@ -102,10 +102,10 @@ def open_runs(directories: Sequence[Path]) -> list[LoggedRun]:
 
 
 def logged_episodes(run: LoggedRun) -> Iterator[LoggedEpisode]:
-    """The sessions of a run in the order in which they ended, those without an end last.
+    """The episodes of a run in the order in which they ended, those without an end last.
 
-    Sessions without a step, where the recommender had nothing to propose, are left out. Memory is taken by
-    the sessions that were going on side by side, not by the run.
+    Episodes without a step, where the recommender had nothing to recommend, are left out. Memory is taken by
+    the episodes that were going on side by side, not by the run.
 
     Raises:
         RunError: a line is not the step of a run, or a step is missing.
@@ -122,7 +122,7 @@ def logged_episodes(run: LoggedRun) -> Iterator[LoggedEpisode]:
         episode = going.setdefault(step.episode, LoggedEpisode(run.name, step.episode, step.user))
         if step.step != len(episode.steps) + 1 or step.user != episode.user:
             raise RunError(
-                f"{where}: step {step.step} of session {step.episode} with {step.user} is out of place; "
+                f"{where}: step {step.step} of episode {step.episode} with {step.user} is out of place; "
                 f"expected step {len(episode.steps) + 1} with {episode.user}"
             )
         if step.recommended:

@@ -1,4 +1,4 @@
-"""Tables of interactions: one row per item that was proposed, as Parquet or CSV."""
+"""Tables of interactions: one row per item that was recommended, as Parquet or CSV."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from emosim_core.data import json_text
 from emosim_core.training.export_episodes import LoggedEpisode, LoggedRun, logged_episodes
 
 COLUMNS = {
-    "episode": ("int64", "Number of the session in its run, from 0."),
-    "step": ("int64", "Number of the step in its session, from 1."),
-    "user": ("string", "Id of the person."),
-    "item": ("string", "Id of the item that was proposed."),
+    "episode": ("int64", "Number of the episode in its run, from 0."),
+    "step": ("int64", "Number of the step in its episode, from 1."),
+    "user": ("string", "Id of the user."),
+    "item": ("string", "Id of the item that was recommended."),
     "rating": ("double", "The rating that was felt, on the domain's scale; none where the item was not consumed."),
     "reward": ("double", "Reward of the whole step; the same in all rows of a step."),
-    "ended": ("bool", "Whether the session ended with this step; the same in all rows of a step."),
+    "ended": ("bool", "Whether the episode ended with this step; the same in all rows of a step."),
     "title": ("string", "Title of the item."),
     "place": ("int64", "Place of the item in the slate, from 0."),
-    "consumed": ("bool", "Whether the person consumed the item."),
+    "consumed": ("bool", "Whether the user consumed the item."),
     "raw_rating": ("double", "The rater's answer before perturbation; none where it failed or nobody was asked."),
-    "times": ("int64", "How often the person has consumed the item, this time included; none where not consumed."),
+    "times": ("int64", "How often the user has consumed the item, this time included; none where not consumed."),
     "valence": ("string", "Valence tag of the rating; none where not consumed."),
     "arousal": ("string", "Arousal tag of the rating; none where not consumed."),
     "mood_valence": ("double", "Valence of the mood after the step, -1 to 1, to four decimals."),
     "mood_arousal": ("double", "Arousal of the mood after the step, 0 to 1, to four decimals."),
-    "end_reason": ("string", "Why the session ended with this step; none where it went on or the run was stopped."),
+    "end_reason": ("string", "Why the episode ended with this step; none where it went on or the run was stopped."),
 }
 """Columns of a table by name, each with its Arrow type and what it holds."""
 
@@ -50,7 +50,7 @@ def write_parquet(runs: Sequence[LoggedRun], path: Path) -> tuple[int, int, int]
     """Write a Parquet file, a part of the rows at a time.
 
     Returns:
-        Sessions, sessions without an end, and rows.
+        Episodes, episodes without an end, and rows.
     """
     import pyarrow as pa
     from pyarrow import parquet
@@ -76,7 +76,7 @@ def write_csv(runs: Sequence[LoggedRun], path: Path) -> tuple[int, int, int]:
     """Write a CSV file; where there is no value, the field is empty.
 
     Returns:
-        Sessions, sessions without an end, and rows.
+        Episodes, episodes without an end, and rows.
     """
     counts = _Counts()
     with path.open("x", encoding="utf-8", errors="backslashreplace", newline="") as stream:
@@ -105,7 +105,7 @@ class _Counts:
 
 
 def episode_rows(episode: LoggedEpisode) -> Iterator[tuple[Any, ...]]:
-    """The rows of one session, in the order of :data:`COLUMNS`."""
+    """The rows of one episode, in the order of :data:`COLUMNS`."""
     for step in episode.steps:
         end_reason = episode.end_reason if step is episode.steps[-1] else None
         for place, one in enumerate(step.recommended):
