@@ -3,7 +3,7 @@
 Run with: python benchmarks/llm_run.py [--calls 1500]
 A server on loopback, in a process of its own, answers every question after 50 ms. A run's rate is that of its further
 sessions: the difference between a long run and a short one, so that what it takes to begin (the client library is
-imported at the first question) is told apart. The ways take turns, the bare client before and after each run; means of
+imported at the first question) is left out. The ways take turns, the bare client before and after each run; means of
 several repetitions, and the range of their ratios. Look at the ratios, as the machine is as busy as it is.
 """
 

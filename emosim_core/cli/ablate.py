@@ -43,12 +43,6 @@ _GIVEN_AGAIN = (
 _GRID = ("studies", "seed", "num_seeds")
 """Fields of the grid that are options of their own."""
 
-_OWN = {"raters": "rater", "llm_models": "llm_model", "llm_raters": "llm_rater", "perturbators": "perturbator"}
-"""Axes of the grid, and the option of each; the file calls them so too."""
-
-_KEYS = {**_OWN, "retrievals": "items_retrieval"}
-"""All axes, and what the file calls each."""
-
 
 @click.group(cls=SectionedGroup, invoke_without_command=True)
 @field_options("AblationConfig")
@@ -117,6 +111,7 @@ def _spelled(param: click.Parameter) -> str:
 def _ablate(ctx: click.Context, given: dict[str, Any]) -> None:
     from emosim_core.hooks import Registry
     from emosim_core.studies.ablation import Ablation, resumed
+    from emosim_core.studies.grid import VARIANT_OPTIONS
 
     only = ctx.obj["only"]
     registry = Registry(only=only)
@@ -134,8 +129,8 @@ def _ablate(ctx: click.Context, given: dict[str, Any]) -> None:
         own = _given_again(given)
         gateway = own.pop("gateway", {})
         hint = command_hint(ctx.obj, given["config"])
-        axes = {axis: hint.options[option] for axis, option in _KEYS.items()}
-        again = replace(hint, options={**hint.options, **axes}, keys=_KEYS)
+        axes = {axis: hint.options[option] for axis, option in VARIANT_OPTIONS.items()}
+        again = replace(hint, options={**hint.options, **axes}, keys=VARIANT_OPTIONS)
         ablation = resumed(job_directory, registry, only, gateway, own, again)
     else:
         config = _config(given, registry)
@@ -188,11 +183,11 @@ def _grid(values: Mapping[str, Any]) -> dict[str, Any]:
 def _given_again(given: Mapping[str, Any]) -> dict[str, Any]:
     """What the options and the file say again of an ablation that is resumed, by its fields."""
     from emosim_core.simulation.config import EnvironmentConfig
-    from emosim_core.studies.grid import choices
+    from emosim_core.studies.grid import VARIANT_OPTIONS, choices
 
     options = {name: one for name, one in given.items() if name in _GIVEN_AGAIN or name.startswith("gateway.")}
     values = keyboard(EnvironmentConfig, options, _written(given["config"]))
-    for axis, option in _KEYS.items():
+    for axis, option in VARIANT_OPTIONS.items():
         if option in values:
             values[axis] = choices(values.pop(option))
     studies = given["studies"] if given["studies"] is not None else values.get("studies")

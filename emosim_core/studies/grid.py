@@ -22,15 +22,17 @@ from emosim_core.studies.jobs import JOBS, Job, spec
 ALL = "all"
 """In the place of studies: all that the domain has material for."""
 
-OPTIONS = {
+VARIANT_OPTIONS = {
     "raters": "rater",
     "llm_models": "llm_model",
     "llm_raters": "llm_rater",
     "retrievals": "items_retrieval",
     "perturbators": "perturbator",
-    "studies": "studies",
 }
-"""Axes of the grid, and the option that takes the values of each."""
+"""Axes of the grid whose values make a variant, and the option of each; a configuration file calls them so too."""
+
+OPTIONS = {**VARIANT_OPTIONS, "studies": "studies"}
+"""All axes of the grid, and the option that takes the values of each."""
 
 _NO_OPTION: dict[str, Any] = {"option": False}
 

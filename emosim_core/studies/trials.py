@@ -208,7 +208,7 @@ def record(
         and ``at_most``, the bounds of success or null; ``memory``, items and ratings that were put in place, oldest
         first; ``retrieved``, the places in it that were retrieved, best first; ``raw_rating``, the rater's rating, or
         null where it failed; ``rating``, the same after the perturbator: what counts; ``reason``; and
-        ``probabilities`` where a model told them.
+        ``probabilities`` where a model gives them.
     """
     items, user = world.catalog.items, population.users[trial.user]
     reason = answers.reason(row, 0)

@@ -8,8 +8,6 @@ from pydantic import ConfigDict, Field, model_validator
 
 from emosim_core.simulation.config import EnvironmentConfig
 
-TRACKERS = ("tensorboard", "wandb", "wandb-offline")
-
 
 class TrainConfig(EnvironmentConfig):
     """Training configuration. Inherits :class:`EnvironmentConfig`; ``user_split`` defaults to ``"train"``."""
