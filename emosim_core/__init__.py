@@ -1,4 +1,4 @@
-"""EmoSim: simulated people for recommender systems.
+"""EmoSim: simulated users for recommender systems.
 
 What a program starts with: functions, environments, configurations and errors. Plugins are written with
 :mod:`emosim_core.plugins`, :mod:`emosim_core.loading` and :mod:`emosim_core.llm`, and tested with

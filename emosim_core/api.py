@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def make(plugin: str, **options: Any) -> EmoSimEnv:
-    """A Gymnasium environment of one simulated person.
+    """A Gymnasium environment of one simulated user.
 
     Args:
         plugin: the domain, such as ``"movies"``.
@@ -33,11 +33,11 @@ def make(plugin: str, **options: Any) -> EmoSimEnv:
 
 
 def make_vec(plugin: str, num_envs: int = 1, **options: Any) -> EmoSimVectorEnv:
-    """A Gymnasium vector environment of ``num_envs`` simulated people who are stepped as one batch.
+    """A Gymnasium vector environment of ``num_envs`` simulated users who are stepped as one batch.
 
     Args:
         plugin: the domain, such as ``"movies"``.
-        num_envs: how many people.
+        num_envs: how many users.
         options: ``autoreset_mode``, ``registry``, and the fields of
             :class:`~emosim_core.simulation.config.EnvironmentConfig`.
 
@@ -50,7 +50,7 @@ def make_vec(plugin: str, num_envs: int = 1, **options: Any) -> EmoSimVectorEnv:
 
 
 def run(plugin: str, out: str | Path, *, resume: bool = False, **options: Any) -> dict[str, Any]:
-    """Simulate sessions of a recommender with simulated people, as ``emosim run`` does.
+    """Simulate episodes of a recommender with simulated users, as ``emosim run`` does.
 
     Args:
         plugin: the domain, such as ``"movies"``.
@@ -71,7 +71,7 @@ def run(plugin: str, out: str | Path, *, resume: bool = False, **options: Any) -
 
 
 def train(plugin: str, out: str | Path, *, resume: bool = False, **options: Any) -> dict[str, Any]:
-    """Train a recommender on simulated people, as ``emosim train`` does.
+    """Train a recommender on simulated users, as ``emosim train`` does.
 
     Args:
         plugin: the domain, such as ``"movies"``.

@@ -1,4 +1,4 @@
-"""``emosim ablate``: study how well simulated people are played, over a grid of ways to answer."""
+"""``emosim ablate``: study how well simulated users are played, over a grid of ways to answer."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ def compare(directories: tuple[Path, ...], resamples: int, seed: int, as_json: b
     """Put the runs in DIRECTORY... side by side, with differences to the first.
 
     Intervals are 95 % bootstrap intervals over users. Runs with the same seed and users are paired: each user is
-    compared with himself. What the runs differ in is listed.
+    compared with themselves. What the runs differ in is listed.
     """
 
     from emosim_core.cli.output import console, show_table

@@ -39,7 +39,7 @@ def export(
 ) -> None:
     """Write the interactions of one or more runs for programs that learn from them.
 
-    parquet and csv hold one row per item that was proposed; minari holds the sessions as episodes of offline
+    parquet and csv hold one row per item that was recommended; minari holds the episodes as episodes of offline
     reinforcement learning, with the observations of the environment.
     """
     from emosim_core.hooks import Registry

@@ -1,4 +1,4 @@
-"""``emosim evaluate``: compare recommenders on the same people and sessions."""
+"""``emosim evaluate``: compare recommenders on the same users and episodes."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ def _cell(content: Any) -> Any:
 
 
 def console(stderr: bool = False) -> Screen:
-    """A console that reads item and person texts as plain text, never as markup."""
+    """A console that reads item and user texts as plain text, never as markup."""
     stream = sys.stderr if stderr else sys.stdout
     file = cast("IO[str]", getattr(stream, "styled", stream))
     return Screen(file=file, markup=False, emoji=False, highlight=False)

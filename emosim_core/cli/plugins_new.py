@@ -16,10 +16,10 @@ _KINDS = {"domain": "domain", "strategy": "strategy", "llm-backend": "llm_backen
 _WORDS = {
     "item": "What one item of a domain is called, such as song.  [item]",
     "items": "Several of them.  [the item's word with an s]",
-    "consume": "What people do with it, such as 'listen to'.  [try]",
+    "consume": "What users do with it, such as 'listen to'.  [try]",
     "consumed": "The same in the past, such as 'listened to'.  [the regular past]",
     "consumption": "One time of doing it, such as listening.  [time]",
-    "user": "Who does it, such as listener.  [person]",
+    "user": "Who does it, such as listener.  [user]",
 }
 
 
@@ -39,7 +39,7 @@ _WORDS = {
 def new(obj: dict[str, Any], /, name: str, kind: str, out: Path | None, **words: str | None) -> None:
     """Write a plugin called NAME: a distribution that can be installed, run and tested as it is.
 
-    A domain brings made-up items, people and their words; a strategy, a memory and a reward; an llm-backend answers
+    A domain brings made-up items, users and their words; a strategy, a memory and a reward; an llm-backend answers
     questions to a language model by a rule, until a real client is put in. The words are those of a domain.
 
     \b

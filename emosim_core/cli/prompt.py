@@ -80,7 +80,7 @@ def _situation(
     mood: Sequence[float],
     times: int | None,
 ) -> RatingRequest:
-    """One person in front of one item, as the engine would tell a rater."""
+    """One user in front of one item, as the engine would tell a rater."""
     import numpy as np
 
     from emosim_core.components.base import RatingRequest, RetrievalRequest

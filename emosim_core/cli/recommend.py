@@ -16,14 +16,14 @@ from emosim_core.errors import ConfigurationError, DataError
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--history", type=click.Path(path_type=Path), help="CSV file with columns item and rating, oldest first.")
 @click.option("--k", type=int, default=10, show_default=True, help="How many items.")
-@click.option("--user", help="Id of a person that the recommender was trained among.")
+@click.option("--user", help="Id of a user that the recommender was trained among.")
 @click.option("--traits", help="Activity, conformity and diversity, 1 to 3 each, such as 2,1,3.  [2,2,2]")
 @click.option("--json", "as_json", is_flag=True, help="Print the items as JSON and nothing else.")
 def recommend(model: Path, history: Path | None, k: int, user: str | None, traits: str | None, as_json: bool) -> None:
-    """Recommend items by what a person consumed.
+    """Recommend items by what a user consumed.
 
     MODEL is the directory of a training. An item of the history without a rating is only left out of
-    what is recommended. A network of the kind 'cf' knows people by their id alone; give --user.
+    what is recommended. A network of the kind 'cf' knows users by their id alone; give --user.
     """
     from emosim_core.training.recommender import load_recommender
 
@@ -47,7 +47,7 @@ def recommend(model: Path, history: Path | None, k: int, user: str | None, trait
     screen = console()
     if recommender.options.kind == "cf" and user is None:
         screen.print_line(
-            "Note: this recommender knows people by their id alone and was given none: these are for the mean "
+            "Note: this recommender knows users by their id alone and was given none: these are for the mean "
             "of those it was trained on, less what the history holds."
         )
     table = Table()
@@ -64,7 +64,7 @@ def _history(path: Path, items: list[str]) -> list[tuple[str, float | None]]:
     from emosim_core.data.tables import read_csv
 
     known, found = set(items), []
-    with closing(read_csv(str(path), "a CSV file of what a person consumed", required=["item", "rating"])) as rows:
+    with closing(read_csv(str(path), "a CSV file of what a user consumed", required=["item", "rating"])) as rows:
         for line, row in rows:
             if row["item"] not in known:
                 raise DataError(path, f"the recommender knows no item {row['item']!r}", row=line, field="item")

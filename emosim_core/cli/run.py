@@ -1,4 +1,4 @@
-"""``emosim run``: simulate sessions and leave a run directory."""
+"""``emosim run``: simulate episodes and leave a run directory."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def _play(simulation: Run, silent: bool) -> dict[str, Any]:
 
     world, screen = simulation.world, console()
     screen.print_line(
-        f"{world.domain.title}: {len(world.catalog)} {world.domain.words.items}, {len(world.population)} people. "
+        f"{world.domain.title}: {len(world.catalog)} {world.domain.words.items}, {len(world.population)} users. "
         + who_answers(world.parts["rater"]["name"], world.rater.uses_llm, world.model)
     )
     for announcement in world.announcements:

@@ -1,4 +1,4 @@
-"""``emosim train``: train a recommender on simulated people."""
+"""``emosim train``: train a recommender on simulated users."""
 
 from __future__ import annotations
 

@@ -44,9 +44,9 @@ def generate(
     yes: bool,
     **given: Any,
 ) -> None:
-    """Generate people, stratified by age, sex and traits, and write them to a CSV file.
+    """Generate users, stratified by age, sex and traits, and write them to a CSV file.
 
-    With --llm-model, a language model writes each person's name and description within the age, job, hobby, traits and
+    With --llm-model, a language model writes each user's name and description within the age, job, hobby, traits and
     tastes that were drawn. What that will cost is said first. Answers are kept: what was interrupted goes on where it
     was when the same command is given again.
 
@@ -72,13 +72,13 @@ def generate(
         users = _written(registry, domain, users, llm_model, values.get("gateway", {}), yes)
     write_users_csv(out, users)
     way = typed("run", "--plugin", plugin, "--users", f"csv:{out}")
-    print_line(f"Wrote {len(users)} people to {out}. Use them with: {way}")
+    print_line(f"Wrote {len(users)} users to {out}. Use them with: {way}")
 
 
 def _written(
     registry: Registry, domain: Domain, users: list[User], llm_model: str, options: dict[str, Any], yes: bool
 ) -> list[User]:
-    """The people as a language model writes them, after its cost was agreed to."""
+    """The users as a language model writes them, after its cost was agreed to."""
 
     from emosim_core.cli.output import console, live_progress, usage_rows
     from emosim_core.hooks.names import checked_options
@@ -106,7 +106,7 @@ def _written(
         print_line("Interrupted. What was answered is kept; give the same command again to go on.", err=True)
         raise click.exceptions.Exit(130) from None
     except EmoSimError as error:
-        said = f"{str(error).removesuffix('.')}. {len(written)} of {len(users)} people were written"
+        said = f"{str(error).removesuffix('.')}. {len(written)} of {len(users)} users were written"
         if isinstance(error, LLMCacheError):
             said += ": give the same command again to go on"
         elif not gateway.options.replay:

@@ -1,4 +1,4 @@
-"""``emosim validate``: how close simulated people are to real ones."""
+"""``emosim validate``: how close simulated users are to real ones."""
 
 from __future__ import annotations
 
@@ -116,13 +116,13 @@ def _announce(screen: Screen, validation: Validation) -> None:
     users = ", ".join(f"{count} {user_split}" for user_split, count in about["users"].items())
     words = world.domain.words
     screen.print_line(
-        f"{world.domain.title}: {len(world.catalog):,} {words.items}, {len(validation.everybody)} real people "
+        f"{world.domain.title}: {len(world.catalog):,} {words.items}, {len(validation.everybody)} real users "
         f"({users}). " + who_answers(world.parts["rater"]["name"], world.rater.uses_llm, world.model)
     )
     for announcement in validation.announcements:
         screen.print_line(f"Note: {announcement}")
     if not about["interest"]:
-        screen.print_line("Note: this rater does not tell what people would choose; its ratings are taken.")
+        screen.print_line("Note: this rater does not tell what users would choose; its ratings are taken.")
 
 
 def _confirm(validation: Validation, yes: bool) -> None:
@@ -175,9 +175,9 @@ def tell(screen: Screen, told: Mapping[str, Any], directory: Path) -> None:
     for user_split, found in told["user_splits"].items():
         screen.print()
         screen.print_line(
-            f"{user_split.capitalize()}: {found['users']} people, {found['heldout_ratings']:,} held-out ratings"
+            f"{user_split.capitalize()}: {found['users']} users, {found['heldout_ratings']:,} held-out ratings"
             + (f", {found['failed_ratings']:,} failed" if found["failed_ratings"] else "")
-            + ". Intervals are 95 %, over people."
+            + ". Intervals are 95 %, over users."
         )
         for table in (_ratings(found), *_choices(found), _distribution(found)):
             screen.print()
@@ -246,7 +246,7 @@ def _show_apart(screen: Screen, found: Mapping[str, Any]) -> None:
     from emosim_core.cli.output import show_table
 
     apart = found["between_users"]
-    title = "How people differ, in stars of 5"
+    title = "How users differ, in stars of 5"
     table = _table(title, "", "mean of means", "spread of means", "mean of spreads", "spread of spreads")
     for name, values in apart.items():
         if isinstance(values, dict):
@@ -270,7 +270,7 @@ def _others(found: Mapping[str, Any]) -> Table:
         table.add_row(name, _cell(mean, 2), _cell(recommenders["episode_length"][name], 1))
     for one in recommenders["differences"]:
         table.add_row(f"{one['better']} - {one['than']}", _cell(one["difference"], 2))
-    table.add_row("random < popular < matrix factorisation", _holds(recommenders["holds"]))
+    table.add_row("random < popular < matrix factorization", _holds(recommenders["holds"]))
     activity = found["activity"]
     table.add_row("raised activity moves the mean by, of 10", _cell(activity["shift"]))
     table.add_row("  at most 0.5", _holds(activity["holds"]))

@@ -30,7 +30,7 @@ class AttributeRetrieval(Retrieval):
     The similarity is a mean with equal weights: the Sorensen-Dice coefficient of each field of :attr:`overlaps` (both
     empty 1, one empty 0), ``1 - |difference of public ratings| / rating_range``, and, for each field of
     :attr:`shared`, 1 where the items have an entry of it in common, else 0. An unknown public rating counts as the
-    catalogue's mean. A domain subclasses it and sets the attributes.
+    catalog's mean. A domain subclasses it and sets the attributes.
 
     Attributes:
         item_type: what can be compared.
@@ -68,7 +68,7 @@ class AttributeRetrieval(Retrieval):
             Similarities in [0, 1], shape ``(R, S, W)``.
 
         Raises:
-            ConfigurationError: the catalogue holds items of another type.
+            ConfigurationError: the catalog holds items of another type.
         """
         if catalog is not self._catalog:
             self._tables = _Tables(catalog, self)
@@ -77,7 +77,7 @@ class AttributeRetrieval(Retrieval):
 
 
 class _Tables:
-    """The fields of a catalogue's items as arrays."""
+    """The fields of a catalog's items as arrays."""
 
     def __init__(self, catalog: Catalog, asked: AttributeRetrieval) -> None:
         for item in catalog.items:

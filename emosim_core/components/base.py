@@ -1,7 +1,7 @@
 """What a strategy must answer: the interfaces of raters, retrieval, selection, rewards and policies.
 
-Each interface has a form for one person and a form for a batch. Write either: the batch form loops
-over the single form where a component does not bring its own. R is the number of people in a batch,
+Each interface has a form for one user and a form for a batch. Write either: the batch form loops
+over the single form where a component does not bring its own. R is the number of users in a batch,
 S the size of the slate, K the number of interactions retrieved.
 """
 
@@ -22,21 +22,21 @@ from emosim_core.model.domain import Words
 
 
 class Draws(Protocol):
-    """Random draws of one stage, one independent stream per person of the batch.
+    """Random draws of one stage, one independent stream per user of the batch.
 
-    A person's draws depend on the seed, the episode and the stage alone, whoever else is in the batch.
+    A user's draws depend on the seed, the episode and the stage alone, whoever else is in the batch.
     """
 
     def uniform(self, count: int) -> NDArray[np.float64]:
-        """``count`` uniform draws in [0, 1) for each person, shape ``(R, count)``."""
+        """``count`` uniform draws in [0, 1) for each user, shape ``(R, count)``."""
         ...
 
     def normal(self, count: int) -> NDArray[np.float64]:
-        """``count`` standard normal draws for each person, shape ``(R, count)``."""
+        """``count`` standard normal draws for each user, shape ``(R, count)``."""
         ...
 
     def generator(self, row: int) -> np.random.Generator:
-        """The generator of one person, row 0 to R - 1, for draws of any other kind."""
+        """The generator of one user, row 0 to R - 1, for draws of any other kind."""
         ...
 
 
@@ -202,19 +202,19 @@ class Retrieval:
 
 @dataclass(slots=True)
 class RatingRequest:
-    """All that raters are told about R people who look at S items each.
+    """All that raters are told about R users who look at S items each.
 
     Attributes:
-        users: index of each person in ``population``, shape ``(R,)``.
+        users: index of each user in ``population``, shape ``(R,)``.
         items: index of each item in ``catalog``, shape ``(R, S)``.
         retrieved: positions in ``history`` that matter for each item, shape ``(R, S, K)``, -1 for none.
         retrieved_items: the items there, shape ``(R, S, K)``; 0 where there is none.
         retrieved_ratings: the ratings there, shape ``(R, S, K)``; NaN where there is none.
-        times: how often each person consumed each item before, shape ``(R, S)``.
+        times: how often each user consumed each item before, shape ``(R, S)``.
         moods: valence and arousal, shape ``(R, 2)``.
         history: the whole histories.
         catalog: the items.
-        population: the people.
+        population: the users.
         scale: the scale to answer on.
         words: the words of the domain.
     """
@@ -262,13 +262,13 @@ def _entry(table: Mapping[tuple[int, int], Any], row: int, place: int) -> Any:
 
 @dataclass(frozen=True)
 class Situation:
-    """What a rater in its single form is told: one person in front of one item.
+    """What a rater in its single form is told: one user in front of one item.
 
     Attributes:
-        user: the person.
+        user: the user.
         item: the item.
         retrieved: the interactions that matter, best first, each with its item.
-        times_consumed: how often the person consumed the item before.
+        times_consumed: how often the user consumed the item before.
         valence: the mood's valence, -1 to 1.
         arousal: the mood's arousal, 0 to 1.
         scale: the scale to answer on.
@@ -284,7 +284,7 @@ class Situation:
 
 
 class Rater:
-    """Answers for a person what they think of an item.
+    """Answers for a user what they think of an item.
 
     Attributes:
         uses_llm: whether a language model is asked; the run prints and records it.
@@ -303,14 +303,14 @@ class Rater:
         return {}
 
     def rate(self, situation: Situation, rng: np.random.Generator) -> float | tuple[float, str]:
-        """For one person and item: the rating on ``situation.scale``, or the rating and a reason."""
+        """For one user and item: the rating on ``situation.scale``, or the rating and a reason."""
         raise NotImplementedError(f"{type(self).__name__} implements neither rate nor rate_batch")
 
     def rate_batch(self, request: RatingRequest, draws: Draws) -> Ratings:
         """For a batch: all ratings.
 
         Raises:
-            RatingError: a person could not be asked.
+            RatingError: a user could not be asked.
         """
         values = np.empty(request.items.shape)
         reasons: dict[tuple[int, int], str] = {}
@@ -340,19 +340,19 @@ class Rater:
         return Ratings(values, lambda row, place: reasons[row, place])
 
     def expected_batch(self, request: RatingRequest) -> NDArray[np.float64]:
-        """What each person rates each item on average, on the domain's scale, shape ``(R, S)``; optional.
+        """What each user rates each item on average, on the domain's scale, shape ``(R, S)``; optional.
 
         Only ``emosim validate`` asks for it. A rater that does not know it is measured by the ratings it gives.
         """
-        raise NotImplementedError(f"{type(self).__name__} does not tell what people rate on average")
+        raise NotImplementedError(f"{type(self).__name__} does not tell what users rate on average")
 
     def interest_batch(self, request: RatingRequest) -> NDArray[np.float64]:
-        """How likely each person is to choose each item, shape ``(R, S)``; optional.
+        """How likely each user is to choose each item, shape ``(R, S)``; optional.
 
         Scores of any size, the higher the likelier. Only ``emosim validate`` asks for it. Of a rater that does not
-        know it, what people rate on average is taken in its place.
+        know it, what users rate on average is taken in its place.
         """
-        raise NotImplementedError(f"{type(self).__name__} does not tell what people would choose")
+        raise NotImplementedError(f"{type(self).__name__} does not tell what users would choose")
 
 
 # ---------------------------------------------------------------------- selection and perturbation
@@ -632,7 +632,7 @@ class RewardShaping:
 
 
 Observations = dict[str, NDArray]
-"""Observations of R people by name, each array with R as its first axis."""
+"""Observations of R users by name, each array with R as its first axis."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -697,7 +697,7 @@ class Policy:
             answer = self.recommend({key: value[r] for key, value in request.observations.items()}, draws.generator(r))
             if len(answer) not in (0, self.slate):
                 raise PluginError(
-                    f"{type(self).__name__}.recommend proposed {len(answer)} items for a slate of {self.slate}"
+                    f"{type(self).__name__}.recommend recommended {len(answer)} items for a slate of {self.slate}"
                 )
             if len(answer):
                 actions[r] = answer

@@ -17,7 +17,7 @@ _HERE = "emosim_core.components"
 def emosim_raters() -> Iterable[Component]:
     yield Component(
         "rule_based",
-        "A statistical model of a person's taste; asks no language model.",
+        "A statistical model of a user's taste; asks no language model.",
         f"{_HERE}.rule_based:RuleBased",
         options=f"{_HERE}.rule_based:RuleBasedOptions",
     )
@@ -92,13 +92,13 @@ def emosim_reward_shapings() -> Iterable[Component]:
     yield Component("random_watch", "A repeat is consumed only sometimes.", f"{module}:RandomWatch", options=repeat)
     yield Component(
         "same_item_terminate",
-        "A repeat gives nothing and ends the session.",
+        "A repeat gives nothing and ends the episode.",
         f"{module}:SameItemTerminate",
         aliases=("same_film_terminate",),
     )
     yield Component(
         "churn_satisfaction",
-        "The person leaves when recommendations keep disappointing.",
+        "The user leaves when recommendations keep disappointing.",
         f"{module}:ChurnSatisfaction",
         options=f"{module}:ChurnOptions",
     )
@@ -108,11 +108,11 @@ def emosim_reward_shapings() -> Iterable[Component]:
 def emosim_policies() -> Iterable[Component]:
     module = f"{_HERE}.policies"
     yield Component("random", "Items in random order.", f"{module}:RandomPolicy")
-    yield Component("popular", "The items that most people rated.", f"{module}:Popular")
+    yield Component("popular", "The items that most users rated.", f"{module}:Popular")
     yield Component("top_rated", "The items with the best public ratings.", f"{module}:TopRated")
     yield Component(
         "similar_to_liked",
-        "Items similar to what the person rated high.",
+        "Items similar to what the user rated high.",
         f"{module}:SimilarToLiked",
         options=f"{module}:SimilarOptions",
     )
@@ -140,14 +140,14 @@ def emosim_policies() -> Iterable[Component]:
     bandits = "emosim_core.training.bandits"
     yield Component(
         "item_knn",
-        "Items that logged people rated like those the person liked.",
+        "Items that logged users rated like those the user liked.",
         f"{neighbors}:ItemKNN",
         options=f"{neighbors}:ItemKNNOptions",
         value="logs",
     )
     yield Component(
         "user_knn",
-        "Items that logged people who rate alike liked.",
+        "Items that logged users who rate alike liked.",
         f"{neighbors}:UserKNN",
         options=f"{neighbors}:UserKNNOptions",
         value="logs",
@@ -161,7 +161,7 @@ def emosim_policies() -> Iterable[Component]:
     )
     yield Component(
         "svdpp",
-        "Matrix factorisation in which what was rated counts too.",
+        "Matrix factorization in which what was rated counts too.",
         f"{matrix_factorization}:SVDpp",
         options=f"{matrix_factorization}:ImplicitFactorOptions",
         value="logs",
@@ -208,7 +208,7 @@ def emosim_studies() -> Iterable[Component]:
     )
     yield Component(
         "sampling",
-        "How far the ratings' distribution is from that of real people.",
+        "How far the ratings' distribution is from that of real users.",
         f"{module}.sampling:Sampling",
         options=f"{module}.sampling:SamplingOptions",
     )

@@ -1,4 +1,4 @@
-"""Built-in recommender policies: simple ones to compare with, none of which proposes an item twice in a session."""
+"""Built-in recommender policies: simple ones to compare with, none of which recommends an item twice in an episode."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ class ReplayOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    file: str = Field(min_length=1, description="CSV file with a column 'item' of item ids; proposed from the top.")
+    file: str = Field(min_length=1, description="CSV file with a column 'item' of item ids; recommended from the top.")
 
 
 class _Ranked(Policy):
-    """Base of policies that propose items in an order that is fixed when a session begins."""
+    """Base of policies that recommend items in an order that is fixed when an episode begins."""
 
     def start(self, setting: PolicySetting) -> None:
         super().start(setting)
@@ -77,7 +77,7 @@ class _Ranked(Policy):
 
 
 class Popular(_Ranked):
-    """The items that most people rated, most first."""
+    """The items that most users rated, most first."""
 
     def ranking(self, catalog: Catalog) -> NDArray[np.intp]:
         return np.lexsort((-catalog.public_ratings, -catalog.public_counts))
@@ -91,7 +91,7 @@ class TopRated(_Ranked):
 
 
 class RandomPolicy(_Ranked):
-    """All items in an order of its own for each session."""
+    """All items in an order of its own for each episode."""
 
     def ranking(self, catalog: Catalog) -> NDArray[np.intp]:
         return np.arange(len(catalog))
@@ -103,25 +103,25 @@ class RandomPolicy(_Ranked):
 
 
 class Replay(_Ranked):
-    """The items of a file, in order; the session ends where the file does."""
+    """The items of a file, in order; the episode ends where the file does."""
 
     def __init__(self, options: ReplayOptions) -> None:
         self._file = options.file
 
     def ranking(self, catalog: Catalog) -> NDArray[np.intp]:
         indices = []
-        with closing(read_csv(self._file, "a CSV file of items to propose", required=["item"])) as rows:
+        with closing(read_csv(self._file, "a CSV file of items to recommend", required=["item"])) as rows:
             for line, row in rows:
                 if row["item"] not in catalog.index:
-                    raise DataError(self._file, f"the catalogue has no item {row['item']!r}", row=line, field="item")
+                    raise DataError(self._file, f"the catalog has no item {row['item']!r}", row=line, field="item")
                 indices.append(catalog.index[row["item"]])
         if not indices:
-            raise DataError(self._file, "has no items to propose")
+            raise DataError(self._file, "has no items to recommend")
         return np.array(indices, dtype=np.intp)
 
 
 class ScoredPolicy(Policy):
-    """Base of policies that score all items at every step and propose the best not yet proposed."""
+    """Base of policies that score all items at every step and recommend the best not yet recommended."""
 
     def start(self, setting: PolicySetting) -> None:
         super().start(setting)
@@ -131,7 +131,7 @@ class ScoredPolicy(Policy):
         self._recommended[request.rows] = False
 
     def pick(self, rows: NDArray[np.intp], scores: NDArray[np.float64]) -> NDArray[np.intp]:
-        """The best of ``scores``, ``(R, N)``, that were not proposed; shape ``(R, S)``, -1 if too few are left."""
+        """The best of ``scores``, ``(R, N)``, that were not recommended; shape ``(R, S)``, -1 if too few are left."""
         scores = np.where(self._recommended[rows], -np.inf, scores)
         actions = np.empty((len(rows), self.slate), dtype=np.intp)
         here = np.arange(len(rows))
@@ -146,7 +146,7 @@ class ScoredPolicy(Policy):
 
 
 class SimilarToLiked(ScoredPolicy):
-    """Items similar to what the person liked and unlike what they did not, among what is observed.
+    """Items similar to what the user liked and unlike what they did not, among what is observed.
 
     The score of an item is the mean over the observed history of its cosine with each past item,
     weighted by that item's rating above ``liked_from`` (below it, the weight is negative); the
@@ -174,9 +174,9 @@ class SimilarToLiked(ScoredPolicy):
 
 
 class EpsilonGreedy(ScoredPolicy):
-    """The items rated best so far over all people, or a random one with probability epsilon.
+    """The items rated best so far over all users, or a random one with probability epsilon.
 
-    It learns across sessions, so its choices depend on the order in which sessions run: the same
+    It learns across episodes, so its choices depend on the order in which episodes run: the same
     seed repeats a run for the same number of environments.
     """
 

@@ -79,7 +79,7 @@ class DecayEmotion(Retrieval):
     ``score(h) = sim * exp(-time_decay * age) * (1 + bonus)``, where ``sim`` is the cosine of the
     embeddings cut at 0, ``age`` the number of interactions since, and
     ``bonus = b * (1 - |valence_h - valence_now| / 2)``, plus ``b / 2 * (1 - |arousal_h - arousal_now|)``
-    where ``consider_arousal`` is set. ``now`` is the person's most recent interaction.
+    where ``consider_arousal`` is set. ``now`` is the user's most recent interaction.
     """
 
     def __init__(self, options: DecayEmotionOptions) -> None:

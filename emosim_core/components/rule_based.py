@@ -1,4 +1,4 @@
-"""The rule-based rater: what a person thinks of an item, from a formula and without a language model."""
+"""The rule-based rater: what a user thinks of an item, from a formula and without a language model."""
 
 from __future__ import annotations
 
@@ -24,32 +24,32 @@ Levels = tuple[float, float, float]
 """One number for each of a trait's levels 1, 2 and 3."""
 
 REAL_RATING_SHARES = (0.0222, 0.0383, 0.0341, 0.0988, 0.0764, 0.1956, 0.1480, 0.2266, 0.0755, 0.0845)
-"""Shares of people's ratings 1 to 10: MovieLens, half stars doubled (EmoSim-RL, sampling study)."""
+"""Shares of users' ratings 1 to 10: MovieLens, half stars doubled (EmoSim-RL, sampling study)."""
 
 _TABLE_LIMIT = 4_000_000
-"""Up to this many pairs of person and item, or of two items, what is known of each is kept (32 MB a table); beyond,
+"""Up to this many pairs of user and item, or of two items, what is known of each is kept (32 MB a table); beyond,
 made per call."""
 
 _BOREDOM_CAP = 63
 """Repetitions from which boredom grows no more."""
 
 _SAME_MEAN = 0.01
-"""Points of 10 up to which the people of a domain rate as people rate films, which ``MIDDLE`` rounds."""
+"""Points of 10 up to which the users of a domain rate as users rate films, which ``MIDDLE`` rounds."""
 
 _USUAL_VALENCE = 0.1
-"""The resting valence of a person who is neither generous nor strict; the default of ``User``."""
+"""The resting valence of a@user@who is neither generous nor strict; the default of ``User``."""
 
 _PAIRS = 50_000
-"""Random pairs of items that are looked at to learn which cosines are high in a catalogue."""
+"""Random pairs of items that are looked at to learn which cosines are high in a catalog."""
 
 _START, _PUBLIC, _POPULARITY, _LENIENCY, _FIRST_CATEGORY = range(5)
 """Columns of the two factor tables; from the last on, C columns of taste and C of unfamiliarity."""
 
 _DECIDED_FROM = 9
-"""So many stated categories are more than made-up people have, who state up to four of each kind."""
+"""So many stated categories are more than made-up users have, who state up to four of each kind."""
 
 _DECIDED_SHARE = 0.9
-"""Who states an opinion of this share of a catalogue's categories has one of everything."""
+"""Who states an opinion of this share of a catalog's categories has one of everything."""
 
 
 class RuleBasedOptions(BaseModel):
@@ -64,12 +64,12 @@ class RuleBasedOptions(BaseModel):
     start: float = Field(default=fitted.START, ge=1, le=10, description="Where every rating starts, a rating of 10.")
     public: Levels = Field(
         default=fitted.PUBLIC,
-        description="Points per point of the public rating above people's mean, "
-        "for a follower, a balanced person and a maverick; 1 follows it fully.",
+        description="Points per point of the public rating above users' mean, "
+        "for a follower, a balanced user and a maverick; 1 follows it fully.",
     )
     own: Levels = Field(
         default=fitted.OWN,
-        description="Factor on taste, leniency and whim for a follower, a balanced person and a maverick.",
+        description="Factor on taste, leniency and noise for a follower, a balanced user and a maverick.",
     )
     liked: float = Field(
         default=fitted.LIKED,
@@ -82,25 +82,25 @@ class RuleBasedOptions(BaseModel):
         description="Points off for a disliked category of an item with one; as for liked.",
     )
     taste: Levels = Field(
-        default=fitted.TASTE, description="Factor on taste for a selective person, a niche explorer and a trailblazer."
+        default=fitted.TASTE, description="Factor on taste for a selective user, a niche explorer and a trailblazer."
     )
     outside: Levels = Field(
         default=fitted.OUTSIDE,
-        description="Points for an item with only categories that the person neither likes nor dislikes, "
-        "for a selective person, a niche explorer and a trailblazer.",
+        description="Points for an item with only categories that the user neither likes nor dislikes, "
+        "for a selective user, a niche explorer and a trailblazer.",
     )
     popularity: Levels = Field(
         default=fitted.POPULARITY,
         description="Points per standard deviation of how widely rated an item is (logarithm), "
-        "for a selective person, a niche explorer and a trailblazer.",
+        "for a selective user, a niche explorer and a trailblazer.",
     )
     leniency: float = Field(
         default=fitted.LENIENCY,
         ge=0,
-        description="Standard deviation over people of their personal leniency, in points.",
+        description="Standard deviation over users of their personal leniency, in points.",
     )
     temper: float = Field(
-        default=fitted.TEMPER, description="Points of leniency per unit of the valence where a person's mood rests."
+        default=fitted.TEMPER, description="Points of leniency per unit of the valence where a user's mood rests."
     )
     conviction: float = Field(
         default=fitted.CONVICTION,
@@ -110,12 +110,12 @@ class RuleBasedOptions(BaseModel):
     )
     relative: bool = Field(
         default=True,
-        description="Count a public rating by how far it stands out in its catalogue; else as people's own mean.",
+        description="Count a public rating by how far it stands out in its catalog; else as users' own mean.",
     )
     learn: bool = Field(
         default=False,
-        description="Learn leniency, taste, whim and use of the scale from what the person remembers, in place of "
-        "made-up ones: for recorded people whose memory holds real ratings.",
+        description="Learn leniency, taste, noise and use of the scale from what the user remembers, in place of "
+        "made-up ones: for recorded users whose memory holds real ratings.",
     )
     memory: float = Field(
         default=fitted.MEMORY,
@@ -136,7 +136,7 @@ class RuleBasedOptions(BaseModel):
         description="Points off for the second time; n earlier times take off this times log2(1 + n).",
     )
     noise: float = Field(
-        default=fitted.NOISE, ge=0, description="Standard deviation of the whim, in points; 0 for none."
+        default=fitted.NOISE, ge=0, description="Standard deviation of the noise, in points; 0 for none."
     )
 
 
@@ -153,21 +153,21 @@ RECORDED_USERS = RuleBasedOptions(
     relative=False,
     learn=True,
 )
-"""For real people, whose memory holds ratings that they gave: all that is known of them is read off these.
+"""For real users, whose memory holds ratings that they gave: all that is known of them is read off these.
 
-What a profile says of a recorded person was read off the same ratings, so it is not counted a second time.
+What a profile says of a recorded user was read off the same ratings, so it is not counted a second time.
 """
 
 
 @dataclass(slots=True)
 class _Terms:
-    """What the ratings of one call are made of, in points of the domain's scale; R people, S items, K memories.
+    """What the ratings of one call are made of, in points of the domain's scale; R users, S items, K memories.
 
     Attributes:
         latent: the sum of all terms, shape ``(R, S)``.
         noise: shape ``(R, S)``.
         mood: shape ``(R,)``.
-        learnt: what memory tells of each person, or None.
+        learnt: what memory tells of each user, or None.
         closeness: weight of each memory, shape ``(R, S, K)``, or None where memory plays no part.
         surprise: how far each remembered rating lay above what was expected, same shape.
     """
@@ -186,10 +186,10 @@ class RuleBased(Rater):
     ::
 
         latent = start + public rating + popularity + leniency + taste + conviction
-               + unfamiliarity                                                  (by person and item)
-               + memory + mood + boredom + whim                                 (by situation)
+               + unfamiliarity                                                  (by user and item)
+               + memory + mood + boredom + noise                                 (by situation)
 
-    The terms of the first line are products of what a person is with what an item is; they are two
+    The terms of the first line are products of what a user is with what an item is; they are two
     tables, whose matrix product is kept where it is small enough. One standard normal draw is used per
     item of the slate, whatever the situation. Activity takes no part.
 
@@ -208,13 +208,13 @@ class RuleBased(Rater):
         self._real_ratings: Sequence[float] = ()
 
     def prepare(self, setting: WorldSetting) -> None:
-        """Make the tables of people and items, the cutpoints of the scale, and the range of cosines."""
+        """Make the tables of users and items, the cutpoints of the scale, and the range of cosines."""
         o, catalog, population, scale = self.options, setting.catalog, setting.population, setting.scale
         self._real_ratings = setting.real_ratings
         self._catalog, self._population, self._scale = catalog, population, scale
         self._unit = scale.span / 9.0
         self._count = len(catalog)
-        # What people of this domain rate on average, beyond what people rate films.
+        # What users of this domain rate on average, beyond what users rate films.
         usual = np.array(setting.real_ratings, dtype=np.float64)
         known = len(usual) == len(scale.levels)
         shift = float((1.0 + 9.0 * (scale.levels - scale.low) / scale.span) @ usual) - fitted.MIDDLE if known else 0.0
@@ -269,12 +269,12 @@ class RuleBased(Rater):
         return Ratings(self._levels.take(level), partial(self._reason, request, terms))
 
     def expected_batch(self, request: RatingRequest) -> NDArray[np.float64]:
-        """What each person rates each item on average: the sum of terms without the whim, within the scale."""
+        """What each user rates each item on average: the sum of terms without the noise, within the scale."""
         sums = self._terms(request, None).latent
         return np.clip(sums, request.scale.low, request.scale.high)
 
     def interest_batch(self, request: RatingRequest) -> NDArray[np.float64]:
-        """How likely each person is to choose each item, by :class:`~.rule_based_interest.Interest`."""
+        """How likely each user is to choose each item, by :class:`~.rule_based_interest.Interest`."""
         self._prepared_for(request)
         if self._interest is None:
             self._interest = Interest(request.catalog)
@@ -287,14 +287,14 @@ class RuleBased(Rater):
         return self._terms(request, draws).latent
 
     def expected(self, users: NDArray[np.intp], items: NDArray[np.intp]) -> NDArray[np.float64]:
-        """What a person expects of an item before any memory, mood, boredom or whim, on the domain's scale.
+        """What a user expects of an item before any memory, mood, boredom or noise, on the domain's scale.
 
         Args:
             users: indices in the population, any shape.
-            items: indices in the catalogue, any shape that broadcasts with ``users``.
+            items: indices in the catalog, any shape that broadcasts with ``users``.
 
         Returns:
-            Sums of the terms by person and item, the broadcast shape; not rounded to levels.
+            Sums of the terms by user and item, the broadcast shape; not rounded to levels.
         """
         if self._table is not None:
             return self._table.take(users * self._count + items)
@@ -316,7 +316,7 @@ class RuleBased(Rater):
     # ------------------------------------------------------------------------------------- tables
 
     def _users_table(self, catalog: Catalog, population: Population) -> NDArray[np.float64]:
-        """What each person makes of each property of an item, shape ``(U, 4 + 2C)``, in the domain's points."""
+        """What each user makes of each property of an item, shape ``(U, 4 + 2C)``, in the domain's points."""
         o, names = self.options, catalog.category_names
         conformity, diversity = population.traits[:, 1] - 1, population.traits[:, 2] - 1
         liked, disliked = population.liked(names), population.disliked(names)
@@ -337,7 +337,7 @@ class RuleBased(Rater):
         return table
 
     def _items_table(self, catalog: Catalog, middle: float) -> NDArray[np.float64]:
-        """The properties of each item, shape ``(N, 4 + 2C)``, in the columns of the people's table."""
+        """The properties of each item, shape ``(N, 4 + 2C)``, in the columns of the users' table."""
         flags = catalog.categories.astype(np.float64)
         number = np.maximum(flags.sum(axis=1, keepdims=True), 1.0)
         apart = standing(catalog, self._quality, middle) if self.options.relative else self._quality - middle
@@ -375,7 +375,7 @@ class RuleBased(Rater):
             )
 
     def _terms(self, request: RatingRequest, draws: Draws | None) -> _Terms:
-        """The terms of each rating; without draws, nobody has a whim."""
+        """The terms of each rating; without draws, nobody has a noise."""
         self._prepared_for(request)
         users, items = request.users, request.items
         column = users[:, None]
@@ -500,7 +500,7 @@ class RuleBased(Rater):
                 yield f"rejects all but {some}" if some else "rejects nearly everything", points
 
     def _named_lessons(self, learnt: Learnt, row: int, item: int) -> Iterator[tuple[str, float]]:
-        """What memory taught of a person, by the parts of an item that it is about."""
+        """What memory taught of a user, by the parts of an item that it is about."""
         assert self._learner is not None
         products = learnt.weights[row] * self._learner.features[item]
         bounds = self._learner.parts.tolist()
@@ -531,20 +531,20 @@ class RuleBased(Rater):
 
 
 def _decided(stated: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Who has an opinion of nearly every category of the catalogue, and of many; from flags ``(U, C)``."""
+    """Who has an opinion of nearly every category of the catalog, and of many; from flags ``(U, C)``."""
     number = stated.sum(axis=1)
     decided: NDArray[np.bool_] = (number >= _DECIDED_FROM) & (number >= _DECIDED_SHARE * stated.shape[1])
     return decided
 
 
 def _cutpoints_of(shares: NDArray[np.float64], shift: float, scale: RatingScale) -> NDArray[np.float64]:
-    """Where levels begin so that random pairs get levels in the shares of a domain's people, shape ``(L - 1,)``.
+    """Where levels begin so that random pairs get levels in the shares of a domain's users, shape ``(L - 1,)``.
 
     The fitted cutpoints are quantiles of the sums of random pairs, at the shares of ``REAL_RATING_SHARES``; between and
     beyond them quantiles are looked up by normal scores.
 
     Args:
-        shares: how often people of the domain use each level of its scale.
+        shares: how often users of the domain use each level of its scale.
         shift: points of 10 by which sums of the domain lie above those of films.
         scale: the domain's scale.
     """
@@ -563,7 +563,7 @@ def _cutpoints_of(shares: NDArray[np.float64], shift: float, scale: RatingScale)
 def _cutpoints(scale: RatingScale) -> NDArray[np.float64]:
     """Where each level from the second on begins in the sum of terms, shape ``(levels - 1,)``.
 
-    The fitted cutpoints say which sum people express as a rating halfway between two levels of 1-10;
+    The fitted cutpoints say which sum users express as a rating halfway between two levels of 1-10;
     the halves of another scale are looked up between them by relative position.
     """
     halves = np.arange(1.5, 10.0)

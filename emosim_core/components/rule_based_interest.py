@@ -1,4 +1,4 @@
-"""Whether a person would choose an item at all: what they remember choosing, against what everybody chooses."""
+"""Whether a user would choose an item at all: what they remember choosing, against what everybody chooses."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _POPULARITY_STEPS = 24
 """Steps of popularity, from the least to the most widely rated item."""
 
 _USUAL_LENGTH = 50.0
-"""Remembered items of a person who is neither eager nor reluctant."""
+"""Remembered items of a@user@who is neither eager nor reluctant."""
 
 RECENT = 20
-"""Interactions that a person remembers best: what they choose now."""
+"""Interactions that a user remembers best: what they choose now."""
 
 TERMS = (
     *("exposure", "saturation", "category", "year", "popularity"),
@@ -30,26 +30,26 @@ TERMS = (
 
 
 class Interest:
-    """A score of how likely a person is to choose an item, higher for likelier; only differences mean something.
+    """A score of how likely a user is to choose an item, higher for likelier; only differences mean something.
 
     ====================  =========================================================================================
     term                  value
     ====================  =========================================================================================
-    exposure              log(1 + n), n how many people rated the item: what everybody chooses
+    exposure              log(1 + n), n how many users rated the item: what everybody chooses
     saturation            -z squared, z the same, standardised over what everybody chooses
     category              lift of the item's categories, their mean
     year                  lift of its year
     popularity            lift of how widely it is rated
-    recent_category       as category, among the last 20 items that the person remembers
+    recent_category       as category, among the last 20 items that the user remembers
     recent_year           as year, among the same
-    newer                 -1 for an item that is newer than anything the person remembers
-    eagerness             log((m + 1) / 50), m how many items the person remembers
+    newer                 -1 for an item that is newer than anything the user remembers
+    eagerness             log((m + 1) / 50), m how many items the user remembers
     ====================  =========================================================================================
 
-    A lift is the logarithm of how much more often something occurs among what the person remembers than among what
+    A lift is the logarithm of how much more often something occurs among what the user remembers than among what
     everybody chooses, so that the score is that of a naive Bayes model with fitted weights. Shares of a memory are
     mixed with those of everybody, as if so many more items had been chosen as everybody chooses; a category that
-    the person says they like or dislike counts more or less there. Weights are ``INTEREST`` of the constants, fitted
+    the user says they like or dislike counts more or less there. Weights are ``INTEREST`` of the constants, fitted
     to who rated what in MovieLens.
 
     Args:
@@ -81,12 +81,12 @@ class Interest:
         self._weights = np.array([fitted.INTEREST[name] for name in TERMS])
 
     def scores(self, items: NDArray[np.intp], history: History, tastes: Floats) -> Floats:
-        """The scores of R people for S items each.
+        """The scores of R users for S items each.
 
         Args:
             items: indices, shape ``(R, S)``.
-            history: what the people remember.
-            tastes: 1 for a category that a person says they like, -1 for one that they say they dislike, else 0;
+            history: what the users remember.
+            tastes: 1 for a category that a user says they like, -1 for one that they say they dislike, else 0;
                 shape ``(R, C)``.
 
         Returns:
@@ -97,11 +97,11 @@ class Interest:
         ).reshape(items.shape)
 
     def terms(self, items: NDArray[np.intp], past: NDArray[np.intp], taste: Floats) -> Floats:
-        """The terms of one person for S items, unweighted, shape ``(S, 9)``.
+        """The terms of one user for S items, unweighted, shape ``(S, 9)``.
 
         Args:
             items: indices, shape ``(S,)``.
-            past: what the person remembers, oldest first, shape ``(m,)``.
+            past: what the user remembers, oldest first, shape ``(m,)``.
             taste: as ``tastes`` of :meth:`scores`, shape ``(C,)``.
         """
         terms = np.zeros((len(items), len(TERMS)))
@@ -126,7 +126,7 @@ class Interest:
 
 
 def _remembered(history: History) -> list[NDArray[np.intp]]:
-    """The items that each person remembers."""
+    """The items that each user remembers."""
     if not history.width:
         return [np.zeros(0, dtype=np.intp)] * len(history)
     return [row[:length] for row, length in zip(history.items, history.lengths.tolist(), strict=True)]

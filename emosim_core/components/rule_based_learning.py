@@ -1,4 +1,4 @@
-"""What the rule-based rater learns of a person from the ratings that they remember."""
+"""What the rule-based rater learns of a user from the ratings that they remember."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ YEARS = (1900, 2030)
 """Years of publication that are told apart; earlier and later ones count as the outermost."""
 
 _DECADES = np.arange(1910.0, 2030.0, 10.0)
-"""Middles of the ten-year steps in which a person's liking may change with the year of an item."""
+"""Middles of the ten-year steps in which a user's liking may change with the year of an item."""
 
 _ERA = 12.0
 """How far, in years, a liking for one year reaches."""
 
 _ENOUGH = 50
-"""Items with a public rating from which on a catalogue tells what its kinds of items are rated."""
+"""Items with a public rating from which on a catalog tells what its kinds of items are rated."""
 
 _RIDGE = 5.0
 """Items' worth of doubt about what a kind adds to a rating."""
@@ -50,21 +50,21 @@ def years(catalog: Catalog) -> tuple[Floats, NDArray[np.bool_]]:
 
 
 def quality(catalog: Catalog, on_ten: Floats, middle: float) -> Floats:
-    """Public ratings of 10 that are believed as far as people gave them, shape ``(N,)``.
+    """Public ratings of 10 that are believed as far as users gave them, shape ``(N,)``.
 
     ::
 
         quality = kind + n / (n + k) * (public rating - kind)
 
-    n is how many people rated the item; k is ``PUBLIC_DOUBT``. The kind is what a ridge regression over the
-    catalogue expects of an item of its categories, year and popularity; without a public rating an item has the
+    n is how many users rated the item; k is ``PUBLIC_DOUBT``. The kind is what a ridge regression over the
+    catalog expects of an item of its categories, year and popularity; without a public rating an item has the
     quality of its kind. Where fewer than 50 items have a rating and a count, every public rating is taken as it is,
     and an unknown one is ``middle``.
 
     Args:
         catalog: the items.
         on_ten: their public ratings on 1 to 10.
-        middle: what people rate on average, of 10.
+        middle: what users rate on average, of 10.
     """
     counts = catalog.public_counts.astype(np.float64)
     rated = catalog.has_public_rating
@@ -84,10 +84,10 @@ def quality(catalog: Catalog, on_ten: Floats, middle: float) -> Floats:
 
 
 def standing(catalog: Catalog, qualities: Floats, middle: float) -> Floats:
-    """How far items stand out in their catalogue, as points of 10 around 0, shape ``(N,)``.
+    """How far items stand out in their catalog, as points of 10 around 0, shape ``(N,)``.
 
-    The mean of the catalogue counts as what people rate on average, and where items lie further apart than films do
-    for people (``ITEM_SPREAD``), they are brought as near. Where fewer than 50 items have a public rating, it is the
+    The mean of the catalog counts as what users rate on average, and where items lie further apart than films do
+    for users (``ITEM_SPREAD``), they are brought as near. Where fewer than 50 items have a public rating, it is the
     distance from ``middle``.
     """
     rated = catalog.has_public_rating
@@ -100,12 +100,12 @@ def standing(catalog: Catalog, qualities: Floats, middle: float) -> Floats:
 
 @dataclass(slots=True)
 class Learnt:
-    """What is known of R people from what they remember, in the domain's points. D features, L levels.
+    """What is known of R users from what they remember, in the domain's points. D features, L levels.
 
     Attributes:
         weights: what each makes of each feature of an item, shape ``(R, D)``.
         noise: standard deviation of what is left, shape ``(R,)``.
-        cuts: where each person's levels from the second on begin, shape ``(R, L - 1)``.
+        cuts: where each user's levels from the second on begin, shape ``(R, L - 1)``.
     """
 
     weights: Floats
@@ -114,16 +114,16 @@ class Learnt:
 
 
 def _lately(surprises: Floats) -> float:
-    """How far ratings lie above what was learnt of the person lately, shrunk: moods of a year, other company, age."""
+    """How far ratings lie above what was learnt of the user lately, shrunk: moods of a year, other company, age."""
     weight = 0.5 ** (np.arange(len(surprises))[::-1] / fitted.LATELY_HALF_LIFE)
     return float(weight @ surprises / (weight.sum() + fitted.LATELY_DOUBT))
 
 
 class Learner:
-    """Learns how a person deviates from what is expected of them: a Bayesian linear regression on their memory.
+    """Learns how a user deviates from what is expected of them: a Bayesian linear regression on their memory.
 
     The features of an item are 1, its categories over sqrt(number), its time, how widely it is rated and how good
-    it is found by all, each times the standard deviation that weights have among people, so that the prior of every
+    it is found by all, each times the standard deviation that weights have among users, so that the prior of every
     weight is the standard normal distribution. What was off lately moves the first weight. The number of equations
     is that of the features, however much is remembered.
 
@@ -132,7 +132,7 @@ class Learner:
         qualities: of 10, shape ``(N,)``.
         unit: the domain's points in a point of 10.
         levels: the levels of the domain's scale.
-        cuts: where levels begin for a person of whom nothing is known, the domain's points.
+        cuts: where levels begin for a user of whom nothing is known, the domain's points.
     """
 
     def __init__(self, catalog: Catalog, qualities: Floats, unit: float, levels: Floats, cuts: Floats) -> None:
@@ -160,10 +160,10 @@ class Learner:
         self._steps = (levels[:-1] + levels[1:]) / 2
 
     def learn(self, history: History, expected: Floats) -> Learnt:
-        """What each person's memory tells.
+        """What each user's memory tells.
 
         Args:
-            history: what R people remember.
+            history: what R users remember.
             expected: what was expected of each remembered item, the domain's points, shape ``(R, W)``.
         """
         rows, size = len(history), self.features.shape[1]
@@ -171,7 +171,7 @@ class Learner:
         if history.width == 0:
             return learnt
         items, ratings = history.items, history.ratings
-        # One person at a time: the same sums for a person, whoever else is asked.
+        # One user at a time: the same sums for a user, whoever else is asked.
         for row, length in enumerate(history.lengths.tolist()):
             if length:
                 before, given = expected[row, :length], ratings[row, :length]
@@ -187,7 +187,7 @@ class Learner:
         return learnt
 
     def _own_cuts(self, given: Floats, guess: Floats, noise: float) -> Floats:
-        """Where a person's levels begin, so that they use the levels as often as in their memory, shape ``(L - 1,)``.
+        """Where a user's levels begin, so that they use the levels as often as in their memory, shape ``(L - 1,)``.
 
         The shares up to each level are those of the memory, where the older counts less (half after
         ``LEVEL_HALF_LIFE`` ratings), together with ``LEVEL_DOUBT`` ratings of somebody with the same sums and

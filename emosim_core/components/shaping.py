@@ -1,4 +1,4 @@
-"""Reward shapings: from ratings to rewards, and when a person has had enough."""
+"""Reward shapings: from ratings to rewards, and when a user has had enough."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class ChurnOptions(BaseModel):
 
     alpha: float = Field(default=0.2, gt=0, le=1, description="Weight of the newest rating in the moving average.")
     threshold: float = Field(default=4.0, ge=1, le=10, description="Rating of 10 up to which an item disappoints.")
-    low_streak: int = Field(default=2, ge=1, description="Disappointments in a row after which the person leaves.")
-    min_steps: int = Field(default=5, ge=1, description="First step of a session at which the person may leave.")
+    low_streak: int = Field(default=2, ge=1, description="Disappointments in a row after which the user leaves.")
+    min_steps: int = Field(default=5, ge=1, description="First step of an episode at which the user may leave.")
     rate: float = Field(default=0.3, ge=0, description="Hazard per rating point of 10 below the threshold.")
     recovery: float = Field(
         default=0.0,
@@ -36,7 +36,7 @@ class ChurnOptions(BaseModel):
         description="Share by which two good ratings in a row lower the probability of leaving.",
     )
     use_traits: bool = Field(
-        default=True, description="Whether activity scales tolerance: elusive people leave earlier, enthusiasts later."
+        default=True, description="Whether activity scales tolerance: elusive users leave earlier, enthusiasts later."
     )
 
 
@@ -80,7 +80,7 @@ class RandomWatch(_Repeats):
 
 
 class SameItemTerminate(RewardShaping):
-    """A repeat is worth nothing and ends the session."""
+    """A repeat is worth nothing and ends the episode."""
 
     end_reasons: tuple[str, ...] = ("repeat",)
 
@@ -90,10 +90,10 @@ class SameItemTerminate(RewardShaping):
 
 
 class ChurnSatisfaction(RewardShaping):
-    """The person leaves when recommendations keep disappointing (EmoSim-RL).
+    """The user leaves when recommendations keep disappointing (EmoSim-RL).
 
     A moving average s of the ratings and a count of disappointments in a row (ratings up to the
-    threshold) are kept per session; s starts at the first rating. From ``min_steps`` on the session ends when the
+    threshold) are kept per episode; s starts at the first rating. From ``min_steps`` on the episode ends when the
     count reaches ``low_streak``, else with probability ``1 - exp(-rate * max(0, threshold - s))``,
     with ratings counted in points of 10. Rewards are the ratings.
 

@@ -1,1 +1,1 @@
-"""Where items and people come from: tables, embeddings and the generator of populations."""
+"""Where items and users come from: tables, embeddings and the generator of populations."""

@@ -416,7 +416,7 @@ def _npy_body(
 def save_bundled_embeddings(
     path: str | os.PathLike[str], items: Sequence[Item], vectors: NDArray[np.floating], name: str
 ) -> None:
-    """Write embeddings beside the items that they belong to: half precision, normalised, in an ``.npz`` file.
+    """Write embeddings beside the items that they belong to: half precision, normalized, in an ``.npz`` file.
 
     Args:
         path: the file to write, whole or not at all.

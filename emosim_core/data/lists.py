@@ -1,4 +1,4 @@
-"""Lists of names in the cells of a table, in every form that people and programs write them in."""
+"""Lists of names in the cells of a table, in every form that users and programs write them in."""
 
 from __future__ import annotations
 

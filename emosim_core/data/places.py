@@ -46,7 +46,7 @@ def existing_file(path: str | os.PathLike[str], what: str) -> Path:
 
     Args:
         path: where the file should be.
-        what: what is expected there, for the message ("a CSV file of people").
+        what: what is expected there, for the message ("a CSV file of users").
 
     Raises:
         DataError: there is no readable file.
@@ -70,7 +70,7 @@ def open_table(
 
     Args:
         table: a file, or a member of an open zip file.
-        what: what is expected there, for messages ("a CSV file of people").
+        what: what is expected there, for messages ("a CSV file of users").
         text: whether files of kinds that are no text are refused by name.
 
     Raises:

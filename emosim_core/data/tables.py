@@ -50,7 +50,7 @@ def read_csv(
 
     Args:
         path: the file, or a member of an open zip file; see :func:`emosim_core.data.places.open_table`.
-        what: what is expected there, for messages ("a CSV file of people").
+        what: what is expected there, for messages ("a CSV file of users").
         required: columns that must be there.
         form: how the table is written, see :class:`TableForm`.
 

@@ -31,7 +31,7 @@ KINDS: dict[str, str] = {
 KIND_TITLES: dict[str, str] = {
     "domain": "domain",
     "item_loader": "source of items",
-    "user_loader": "source of people",
+    "user_loader": "source of users",
     "rater": "rater",
     "retrieval": "retrieval strategy",
     "selector": "selector",

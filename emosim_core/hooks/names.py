@@ -166,7 +166,7 @@ def _assignments(component: Component, text: str, model: type[BaseModel] | None,
 
 
 def explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
-    """What a pydantic error means, for people: the first problem, with the nearest field for a typo."""
+    """What a pydantic error means, for users: the first problem, with the nearest field for a typo."""
     first = error.errors()[0]
     holder, place = _place(first["loc"], model)
     field = ".".join(place)

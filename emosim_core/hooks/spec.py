@@ -40,7 +40,7 @@ def emosim_item_loaders() -> Iterable[Component]:
 
 @hookspec
 def emosim_user_loaders() -> Iterable[Component]:
-    """Sources of people for ``--users``; the factory returns a ``UserLoader``."""
+    """Sources of users for ``--users``; the factory returns a ``UserLoader``."""
     raise NotImplementedError
 
 
@@ -70,7 +70,7 @@ def emosim_perturbators() -> Iterable[Component]:
 
 @hookspec
 def emosim_reward_shapings() -> Iterable[Component]:
-    """Strategies that turn ratings into rewards and may end a session; the factory returns a ``RewardShaping``."""
+    """Strategies that turn ratings into rewards and may end an episode; the factory returns a ``RewardShaping``."""
     raise NotImplementedError
 
 
@@ -94,7 +94,7 @@ def emosim_prompt_strategies() -> Iterable[Component]:
 
 @hookspec
 def emosim_studies() -> Iterable[Component]:
-    """Studies of how well people are played, for ``emosim ablate --study``; the factory returns a ``Study``."""
+    """Studies of how well users are played, for ``emosim ablate --study``; the factory returns a ``Study``."""
     raise NotImplementedError
 
 
@@ -110,7 +110,7 @@ def emosim_step_recorded(record: Mapping[str, Any]) -> None:
 
 @hookspec
 def emosim_episode_ended(episode: Mapping[str, Any]) -> None:
-    """Observer: a session ended; ``episode`` has number, user, name, steps, reward, mean_rating, end and mood."""
+    """Observer: an episode ended; ``episode`` has number, user, name, steps, reward, mean_rating, end and mood."""
 
 
 @hookspec

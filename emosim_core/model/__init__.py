@@ -1,4 +1,4 @@
-"""The world: items, people, ratings, emotions and memories. Imports nothing of the project but errors."""
+"""The world: items, users, ratings, emotions and memories. Imports nothing of the project but errors."""
 
 from emosim_core.model.catalog import Catalog
 from emosim_core.model.domain import Domain, Example, StudyUsers, Words

@@ -25,7 +25,7 @@ class Catalog:
     Args:
         items: the items; their order gives each its index.
         scale: the scale of the public ratings.
-        embeddings: one vector per item, shape ``(N, D)``; normalised here, zero vectors stay zero.
+        embeddings: one vector per item, shape ``(N, D)``; normalized here, zero vectors stay zero.
         embedding_name: which model or method made the vectors.
 
     Raises:
@@ -40,7 +40,7 @@ class Catalog:
         embedding_name: str = "",
     ) -> None:
         if not items:
-            raise ConfigurationError("a catalogue needs at least one item")
+            raise ConfigurationError("a catalog needs at least one item")
         self.items: tuple[Item, ...] = tuple(items)
         self.scale = scale
         self.embedding_name = embedding_name
@@ -48,7 +48,7 @@ class Catalog:
         if len(self.index) != len(self.items):
             seen: set[str] = set()
             twice = next(i.id for i in self.items if i.id in seen or seen.add(i.id))  # type: ignore[func-returns-value]
-            raise ConfigurationError(f"the catalogue has two items with the id {twice!r}")
+            raise ConfigurationError(f"the catalog has two items with the id {twice!r}")
         if embeddings is None:
             embeddings = np.zeros((len(self.items), 0), dtype=np.float32)
         if embeddings.shape[:1] != (len(self.items),) or embeddings.ndim != 2:
@@ -71,7 +71,7 @@ class Catalog:
 
     @cached_property
     def category_names(self) -> tuple[str, ...]:
-        """All categories of the catalogue, sorted; the columns of :attr:`categories`."""
+        """All categories of the catalog, sorted; the columns of :attr:`categories`."""
         return tuple(sorted({category for item in self.items for category in item.categories}))
 
     @cached_property
@@ -81,7 +81,7 @@ class Catalog:
 
     @cached_property
     def public_ratings(self) -> NDArray[np.float64]:
-        """Public ratings, shape ``(N,)``; an unknown one is the catalogue's mean (see :attr:`has_public_rating`)."""
+        """Public ratings, shape ``(N,)``; an unknown one is the catalog's mean (see :attr:`has_public_rating`)."""
         known = np.array(
             [np.nan if item.public_rating is None else item.public_rating for item in self.items], dtype=np.float64
         )
@@ -96,7 +96,7 @@ class Catalog:
 
     @cached_property
     def public_counts(self) -> NDArray[np.int64]:
-        """How many people rated each item, 0 where unknown; shape ``(N,)``."""
+        """How many users rated each item, 0 where unknown; shape ``(N,)``."""
         return np.array([item.public_count or 0 for item in self.items], dtype=np.int64)
 
     @cached_property

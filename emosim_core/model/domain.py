@@ -12,17 +12,17 @@ from emosim_core.model.user import User
 
 @dataclass(frozen=True)
 class Words:
-    """The words of a domain, for texts that people and models read.
+    """The words of a domain, for texts that users and models read.
 
     Attributes:
         item: one item ("film").
         items: several ("films").
-        consume: what a person does with it ("watch").
+        consume: what a user does with it ("watch").
         consumed: the same, past ("watched").
         consumption: one time of doing it ("viewing").
         user: who does it ("viewer").
         creators: the people behind an item ("cast and director").
-        traits: per trait, the texts of levels 1, 2 and 3, in the domain's words; they go on from "a person who".
+        traits: per trait, the texts of levels 1, 2 and 3, in the domain's words; they go on from "a@user@who".
     """
 
     item: str = "item"
@@ -37,10 +37,10 @@ class Words:
 
 @dataclass(frozen=True)
 class Example:
-    """A worked example for a language model: one person, one item, the rating and why.
+    """A worked example for a language model: one user, one item, the rating and why.
 
     Attributes:
-        user: the person in a sentence or two.
+        user: the user in a sentence or two.
         item: the item in a sentence or two, its title included.
         rating: on the domain's scale.
         reason: one sentence.
@@ -54,12 +54,12 @@ class Example:
 
 @dataclass(frozen=True)
 class StudyUsers:
-    """Written people whose right answers are known, for studies of how well people are played.
+    """Written users whose right answers are known, for studies of how well users are played.
 
     Attributes:
-        lovers: by category, people who love it and reject all else.
-        generous: people who give everything top marks.
-        strict: people who dislike everything.
+        lovers: by category, users who love it and reject all else.
+        generous: users who give everything top marks.
+        strict: users who dislike everything.
     """
 
     lovers: Mapping[str, Sequence[User]]
@@ -69,7 +69,7 @@ class StudyUsers:
 
 @dataclass(frozen=True)
 class Domain:
-    """A domain: its scale, its words, what its items are, and where items and people come from.
+    """A domain: its scale, its words, what its items are, and where items and users come from.
 
     Attributes:
         name: the name used for ``--plugin``.
@@ -79,10 +79,10 @@ class Domain:
         item_type: the subclass of :class:`Item`.
         default_items: name of the loader used when none is chosen.
         default_users: name of the population used when none is chosen.
-        real_ratings: how real people's ratings are distributed over the scale's levels, worst first,
+        real_ratings: how real users' ratings are distributed over the scale's levels, worst first,
             sums to 1; empty where nothing is known. ``real_ratings_source`` says whose.
         examples: worked examples for prompts; without them, a language model can be asked without examples only.
-        study_users: written people for studies; None where there are none.
+        study_users: written users for studies; None where there are none.
     """
 
     name: str

@@ -64,7 +64,7 @@ class EmotionThresholds(BaseModel):
 class MoodOptions(BaseModel):
     """How a mood moves (EmoSim-RL).
 
-    After each interaction the mood first decays towards the person's baseline,
+    After each interaction the mood first decays towards the user's baseline,
     ``m <- base + (m - base) * 2 ** (-1 / half_life)``, and is then pulled towards the tag of the
     rating, ``m <- m + gain * (tag - m)``. Both are convex, so the mood never leaves its range.
     """
@@ -132,7 +132,7 @@ class Emotion:
 
         Args:
             mood: valence and arousal now, shape ``(B, 2)``.
-            baseline: where each person's mood rests, shape ``(B, 2)``.
+            baseline: where each user's mood rests, shape ``(B, 2)``.
             codes: tags of the interaction as :meth:`code` gives them, shape ``(B,)``.
 
         Returns:

@@ -15,15 +15,15 @@ class Item(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    id: str = Field(min_length=1, description="Identifier, unique in its catalogue.")
-    title: str = Field(min_length=1, description="Title as people know it.")
+    id: str = Field(min_length=1, description="Identifier, unique in its catalog.")
+    title: str = Field(min_length=1, description="Title as users know it.")
     categories: LowerCaseNames = Field(default=(), description="Categories, lower case.")
     description: str = Field(default="", description="What it is about.")
     year: int | None = Field(default=None, description="Year of first publication.")
     public_rating: float | None = Field(
         default=None, description="Mean rating by the public, on the domain's scale; None where unknown."
     )
-    public_count: int | None = Field(default=None, ge=0, description="How many people rated it; None where unknown.")
+    public_count: int | None = Field(default=None, ge=0, description="How many users rated it; None where unknown.")
     collection: str | None = Field(default=None, description="Series that it belongs to.")
     part: int | None = Field(default=None, ge=1, description="Position in the series, from 1.")
 

@@ -1,4 +1,4 @@
-"""Loaders: how items and people come in from files, bundled data or a generator."""
+"""Loaders: how items and users come in from files, bundled data or a generator."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ class LoadedItems:
 
 @dataclass
 class LoadedRatings:
-    """Ratings that real people gave to the items of a loader. R ratings.
+    """Ratings that real users gave to the items of a loader. R ratings.
 
     Attributes:
-        user_ids: id of each rating's person, R of them.
+        user_ids: id of each rating's user, R of them.
         items: index of each rating's item among the items that were loaded, shape ``(R,)``.
         values: ratings on the domain's scale, shape ``(R,)``.
         times: when each was given, in seconds, shape ``(R,)``.
-        user_written_fields: fields of the items that hold what these same people wrote, such as tags; whoever measures
-            how well people are foretold leaves them out.
+        user_written_fields: fields of the items that hold what these same users wrote, such as tags; whoever measures
+            how well users are foretold leaves them out.
     """
 
     user_ids: Sequence[str]
@@ -67,13 +67,13 @@ class ItemLoader(ABC):
         """
 
     def load_ratings(self, items: Sequence[Item]) -> LoadedRatings:
-        """The ratings that real people gave to ``items``, which :meth:`load` brought; optional.
+        """The ratings that real users gave to ``items``, which :meth:`load` brought; optional.
 
         Raises:
-            ConfigurationError: no ratings of people come with these items.
+            ConfigurationError: no ratings of users come with these items.
             DataError: a file is malformed; names file, row and field.
         """
-        raise ConfigurationError("no ratings of single people come with these items; name a source that has them")
+        raise ConfigurationError("no ratings of single users come with these items; name a source that has them")
 
     def rebuild_embeddings(self) -> Path:
         """Make the embeddings that are bundled with the items anew; the file that was written.
@@ -96,14 +96,14 @@ class PopulationSetting:
 
 
 class UserLoader(ABC):
-    """Brings simulated people from somewhere."""
+    """Brings simulated users from somewhere."""
 
     def prepare(self, setting: PopulationSetting) -> None:  # noqa: B027  (it may be left out)
         """Called once before :meth:`load`; nothing by default."""
 
     @abstractmethod
     def load(self) -> Sequence[User]:
-        """Read or make the people.
+        """Read or make the users.
 
         Raises:
             DataError: a file is malformed; names file, row and field.

@@ -1,4 +1,4 @@
-"""Memory: what each simulated person consumed and felt, in arrays that grow by doubling."""
+"""Memory: what each simulated user consumed and felt, in arrays that grow by doubling."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from emosim_core.model.emotion import CODE_AROUSAL, CODE_VALENCE
 
 Rows = NDArray[np.intp] | slice
-"""Which people of a batch: an index array, or ``slice(None)`` for all of them (no copy is made)."""
+"""Which users of a batch: an index array, or ``slice(None)`` for all of them (no copy is made)."""
 
 ALL_ROWS = slice(None)
 
@@ -22,7 +22,7 @@ class Interaction:
     """One remembered interaction.
 
     Attributes:
-        item: index in the catalogue.
+        item: index in the catalog.
         rating: the rating as remembered, on the domain's scale.
         time: number of the interaction in this memory, from 1.
         times_consumed: how many times the item had been consumed then, this time included.
@@ -39,13 +39,13 @@ class Interaction:
 
 
 class History:
-    """A read-only view of the memories of R people. W is the longest history among them.
+    """A read-only view of the memories of R users. W is the longest history among them.
 
     Position p of a row is the interaction with time p + 1; a row's positions from its length on are
     unused. Arrays of a view must not be written to.
 
     Attributes:
-        lengths: interactions of each person, shape ``(R,)``.
+        lengths: interactions of each user, shape ``(R,)``.
         width: W.
     """
 
@@ -87,7 +87,7 @@ class History:
 
     @property
     def last_codes(self) -> NDArray[np.intp]:
-        """Emotion code of each person's most recent interaction, shape ``(R,)``; 4 (neutral) without one."""
+        """Emotion code of each user's most recent interaction, shape ``(R,)``; 4 (neutral) without one."""
         return self._memory.last_codes[self._rows]
 
     def at(self, positions: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
@@ -96,10 +96,10 @@ class History:
         return self._memory.items.reshape(-1).take(where), self._memory.ratings.reshape(-1).take(where)
 
     def times_before(self, items: NDArray[np.intp]) -> NDArray[np.intp]:
-        """How often each person has consumed each item so far.
+        """How often each user has consumed each item so far.
 
         Args:
-            items: catalogue indices, shape ``(R, S)``.
+            items: catalog indices, shape ``(R, S)``.
 
         Returns:
             Counts, shape ``(R, S)``.
@@ -107,7 +107,7 @@ class History:
         return self._memory.times_before(self._rows, items)
 
     def interactions(self, row: int) -> list[Interaction]:
-        """All interactions of one person, oldest first."""
+        """All interactions of one user, oldest first."""
         length = int(self.lengths[row])
         columns = [self._column(name)[row, :length].tolist() for name in ("items", "ratings", "codes", "times")]
         return [
@@ -116,17 +116,17 @@ class History:
         ]
 
     def single(self, row: int) -> History:
-        """The view of one person of this view, as a history with one row."""
+        """The view of one user of this view, as a history with one row."""
         rows = np.arange(len(self._memory.lengths))[self._rows]
         return History(self._memory, rows[row : row + 1])
 
 
 class Memory:
-    """The memories of B people, appended to together.
+    """The memories of B users, appended to together.
 
     Args:
         batch_size: B.
-        item_count: number of items in the catalogue.
+        item_count: number of items in the catalog.
         capacity: interactions that fit before the arrays grow for the first time.
     """
 
@@ -161,7 +161,7 @@ class Memory:
 
     @property
     def starts(self) -> NDArray[np.intp]:
-        """Where each person's interactions begin in the flattened columns, shape ``(B,)``."""
+        """Where each user's interactions begin in the flattened columns, shape ``(B,)``."""
         return self._all * self.capacity
 
     def times_before(self, rows: Rows, items: NDArray[np.intp]) -> NDArray[np.intp]:
@@ -171,7 +171,7 @@ class Memory:
         return self.times.reshape(-1).take(who * self.capacity + position) * (position >= 0)
 
     def consumed(self, rows: Rows = ALL_ROWS) -> NDArray[np.int8]:
-        """1 where a person remembers an item, shape ``(R, N)``; a new array."""
+        """1 where a user remembers an item, shape ``(R, N)``; a new array."""
         return (self._last_position[rows] >= 0).view(np.int8)
 
     def append(
@@ -181,7 +181,7 @@ class Memory:
         ratings: NDArray[np.float64],
         codes: NDArray[np.intp],
     ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Remember one interaction each of the people ``who``, distinct slots; all arrays have the shape ``(R,)``.
+        """Remember one interaction each of the users ``who``, distinct slots; all arrays have the shape ``(R,)``.
 
         Returns:
             How often each item has been consumed, this time included, and how many interactions ago
@@ -213,7 +213,7 @@ class Memory:
         return times, since
 
     def save(self, row: int) -> dict[str, NDArray]:
-        """A copy of one person's memory, for :meth:`restore`."""
+        """A copy of one user's memory, for :meth:`restore`."""
         length = int(self.lengths[row])
         return {name: getattr(self, name)[row, :length].copy() for name in _COLUMNS}
 

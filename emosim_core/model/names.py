@@ -17,7 +17,7 @@ def _lower_case_without_repeats(value: Iterable[str]) -> tuple[str, ...]:
 
 
 Names = Annotated[tuple[str, ...], AfterValidator(_without_repeats)]
-"""Names as they are written, such as those of people."""
+"""Names as they are written, such as those of users."""
 
 LowerCaseNames = Annotated[tuple[str, ...], AfterValidator(_lower_case_without_repeats)]
 """Names in lower case, such as those of categories."""

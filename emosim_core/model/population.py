@@ -1,4 +1,4 @@
-"""Population: all simulated people of an environment, as objects and as arrays."""
+"""Population: all simulated users of an environment, as objects and as arrays."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from emosim_core.model.user import TRAITS, User
 
 
 class Population:
-    """The simulated people. U people.
+    """The simulated users. U users.
 
     Args:
-        users: the people; their order gives each their index.
+        users: the users; their order gives each their index.
 
     Raises:
-        ConfigurationError: no people, or an id twice.
+        ConfigurationError: no users, or an id twice.
     """
 
     def __init__(self, users: Sequence[User]) -> None:
         if not users:
-            raise ConfigurationError("a population needs at least one person")
+            raise ConfigurationError("a population needs at least one user")
         self.users: tuple[User, ...] = tuple(users)
         self.index: dict[str, int] = {user.id: i for i, user in enumerate(self.users)}
         if len(self.index) != len(self.users):
-            raise ConfigurationError("the population has two people with the same id")
+            raise ConfigurationError("the population has two users with the same id")
 
     def __len__(self) -> int:
         return len(self.users)

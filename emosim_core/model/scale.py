@@ -75,7 +75,7 @@ class RatingScale(BaseModel):
         return converted
 
     def format(self, value: float) -> str:
-        """A rating as a person writes it: ``7`` rather than ``7.0``."""
+        """A rating as a user writes it: ``7`` rather than ``7.0``."""
         return f"{value:g}"
 
     def __eq__(self, other: object) -> bool:

@@ -1,4 +1,4 @@
-"""User: one simulated person."""
+"""User: one simulated user."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ TRAIT_NAMES: dict[str, tuple[str, str, str]] = {
 
 
 class User(BaseModel):
-    """One simulated person: who they are, what they like, how they behave.
+    """One simulated user: who they are, what they like, how they behave.
 
-    Attributes are described on the fields. ``liked`` and ``disliked`` are what the person is, not
+    Attributes are described on the fields. ``liked`` and ``disliked`` are what the user is, not
     what a recommender gets to see.
     """
 
@@ -34,11 +34,11 @@ class User(BaseModel):
     name: str = Field(min_length=1, description="First and last name.")
     gender: str = Field(default="", description="'F', 'M' or what the data says; empty where unknown.")
     age: int | None = Field(default=None, ge=0, le=130, description="Age in years.")
-    job: str = Field(default="", description="What the person does for a living.")
-    hobby: str = Field(default="", description="What the person does for fun.")
-    description: str = Field(default="", description="The person in a few sentences.")
-    liked: LowerCaseNames = Field(default=(), description="Categories that the person likes.")
-    disliked: LowerCaseNames = Field(default=(), description="Categories that the person dislikes.")
+    job: str = Field(default="", description="What the user does for a living.")
+    hobby: str = Field(default="", description="What the user does for fun.")
+    description: str = Field(default="", description="The user in a few sentences.")
+    liked: LowerCaseNames = Field(default=(), description="Categories that the user likes.")
+    disliked: LowerCaseNames = Field(default=(), description="Categories that the user dislikes.")
     activity: Level = Field(default=2, description="1 elusive, 2 occasional, 3 enthusiast.")
     conformity: Level = Field(default=2, description="1 follower, 2 balanced, 3 maverick.")
     diversity: Level = Field(default=2, description="1 selective, 2 niche explorer, 3 trailblazer.")
@@ -46,5 +46,5 @@ class User(BaseModel):
     baseline_arousal: float = Field(default=0.4, ge=0, le=1, description="Arousal where the mood rests.")
 
     def trait_name(self, trait: str) -> str:
-        """The name of this person's level of a trait, such as ``"maverick"``."""
+        """The name of this user's level of a trait, such as ``"maverick"``."""
         return TRAIT_NAMES[trait][getattr(self, trait) - 1]

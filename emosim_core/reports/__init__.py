@@ -1,4 +1,4 @@
-"""Reports: what a person looks at after a run, a training, an evaluation or a study; and runs side by side.
+"""Reports: what a user looks at after a run, a training, an evaluation or a study; and runs side by side.
 
 ``write_report`` writes the page that ``emosim report`` writes, ``compare_runs`` finds what ``emosim compare`` prints.
 """

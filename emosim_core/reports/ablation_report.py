@@ -57,7 +57,7 @@ def _report(directory: Path, manifest: Mapping[str, Any], found: Mapping[str, An
     headline = f"{len(found['studies'])} studies, {_counted(len(variants), 'way')} of answering"
     headline += f" ({', '.join(varying)})" if varying else ""
     headline += f", {_counted(len(seeds), 'seed')}. The same in all: {constant}." if constant else "."
-    report = Report("ablation", f"{found['title']}: how well people are played", headline)
+    report = Report("ablation", f"{found['title']}: how well users are played", headline)
     ratings, failed = (sum(one[count] for one in found["jobs"]) for count in ("ratings", "failed"))
     decided = [one for one in found["differences"] if one["low"] is not None and (one["low"] > 0 or one["high"] < 0)]
     report.facts = [

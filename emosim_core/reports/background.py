@@ -1,4 +1,4 @@
-"""Background: what a run's plugins know beyond its records, where they are there: scale, words, items, real people."""
+"""Background: what a run's plugins know beyond its records, where they are there: scale, words, items, real users."""
 
 from __future__ import annotations
 
@@ -54,9 +54,7 @@ def background(
     try:
         found.domain = build(registry.resolve_domain(config["plugin"]), Domain)
     except EmoSimError as error:
-        found.notes.append(
-            f"The domain {config['plugin']!r} cannot be used, so nothing is said of real people: {error}"
-        )
+        found.notes.append(f"The domain {config['plugin']!r} cannot be used, so nothing is said of real users: {error}")
         return found
     named = {"plugin": config["plugin"], "items": config["items"]}
     try:

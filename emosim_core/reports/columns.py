@@ -18,7 +18,7 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 UNFINISHED = ""
-"""The ending of a session in the middle of which the run stopped."""
+"""The ending of an episode in the middle of which the run stopped."""
 
 
 class Numbered(dict[Any, int]):
@@ -31,11 +31,11 @@ class Numbered(dict[Any, int]):
 
 @dataclass
 class Episode:
-    """One session while its records are read.
+    """One episode while its records are read.
 
     Attributes:
         number: its number in the run.
-        user: number of the person among :attr:`RunColumns.users`.
+        user: number of the user among :attr:`RunColumns.users`.
         steps: steps with a proposal.
         end_reason: why it ended.
     """
@@ -55,19 +55,19 @@ class Episode:
 
 @dataclass
 class RunColumns:
-    """A run: one row per session, one per step, one per rating of what was consumed.
+    """A run: one row per episode, one per step, one per rating of what was consumed.
 
     Attributes:
         directory: where it lies.
         manifest: its manifest.
         summary: its summary; None where it was killed before it wrote one.
-        users: the people, in the order of their first session.
-        titles: title by the id of an item, of all that were proposed.
+        users: the users, in the order of their first episode.
+        titles: title by the id of an item, of all that were recommended.
         episodes: in the order of their numbers.
-        step_episode: position of the session of each step, shape ``(steps,)``.
-        step: number of each step in its session, from 1.
+        step_episode: position of the episode of each step, shape ``(steps,)``.
+        step: number of each step in its episode, from 1.
         moods: mood after each step, shape ``(steps, 2)``.
-        rating_episode: position of the session of each rating, shape ``(ratings,)``.
+        rating_episode: position of the episode of each rating, shape ``(ratings,)``.
         rating_step: number of its step.
         item: number of the item rated, in the order of ``titles``.
         rating: the rating, after perturbation.
@@ -91,21 +91,21 @@ class RunColumns:
 
     @property
     def episode_users(self) -> Ints:
-        """Number of the person of each session, shape ``(episodes,)``."""
+        """Number of the user of each episode, shape ``(episodes,)``."""
         return np.array([episode.user for episode in self.episodes], dtype=np.int64)
 
     @property
     def ended(self) -> list[Episode]:
-        """The sessions that are over."""
+        """The episodes that are over."""
         return [episode for episode in self.episodes if episode.end_reason != UNFINISHED]
 
     @property
     def complete(self) -> bool:
-        """Whether all sessions were simulated."""
+        """Whether all episodes were simulated."""
         return bool(self.summary and self.summary["complete"])
 
     def by_user(self, users: Ints, values: Floats) -> tuple[Floats, Floats]:
-        """Sums and counts of values per person, each of shape ``(users, 1)``."""
+        """Sums and counts of values per user, each of shape ``(users, 1)``."""
         count = len(self.users)
         totals = np.bincount(users, weights=values, minlength=count).astype(np.float64)
         return totals[:, None], np.bincount(users, minlength=count).astype(np.float64)[:, None]
@@ -118,7 +118,7 @@ def read_run(
 
     Args:
         directory: the run's directory.
-        seen: called with each record and its session, before what the record tells is added to the session.
+        seen: called with each record and its episode, before what the record tells is added to the episode.
 
     Raises:
         RunError: the directory holds no run, or a file of it is damaged.

@@ -1,4 +1,4 @@
-"""Comparing runs: means side by side, differences to the first, and how far they would move with other people."""
+"""Comparing runs: means side by side, differences to the first, and how far they would move with other users."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Metric:
 
     Attributes:
         mean: over all that was counted; None where nothing was.
-        low: lower end of its 95 % interval; None where fewer than two people were counted.
+        low: lower end of its 95 % interval; None where fewer than two users were counted.
         high: upper end.
         difference: what it is above the first run; None for the first.
         difference_low: lower end of the 95 % interval of the difference.
@@ -49,10 +49,10 @@ class Compared:
 
     Attributes:
         directory: where it lies.
-        episodes: sessions that ended.
-        users: different people in them.
-        complete: whether all sessions were simulated.
-        paired: whether its differences to the first pair each person with himself.
+        episodes: episodes that ended.
+        users: different users in them.
+        complete: whether all episodes were simulated.
+        paired: whether its differences to the first pair each user with themselves.
         differs_in: option by option, what the first run had and what this one had.
         metrics: by name, in the order of a table.
     """
@@ -92,9 +92,9 @@ class Comparison:
 def compare_runs(directories: Sequence[str | Path], *, resamples: int = RESAMPLES, seed: int = 0) -> Comparison:
     """Put runs side by side, as ``emosim compare`` does.
 
-    Intervals are 95 % percentile intervals of a bootstrap over people: who is drawn brings all their sessions along.
-    Runs with the same people and the same seed are paired: the same people are drawn for both, so that what differs
-    between people cancels. Sessions that did not end are left out.
+    Intervals are 95 % percentile intervals of a bootstrap over users: who is drawn brings all their episodes along.
+    Runs with the same users and the same seed are paired: the same users are drawn for both, so that what differs
+    between users cancels. Episodes that did not end are left out.
 
     Args:
         directories: of the runs, at least two; differences are to the first.
@@ -103,7 +103,7 @@ def compare_runs(directories: Sequence[str | Path], *, resamples: int = RESAMPLE
 
     Raises:
         ConfigurationError: there are fewer than two, they are of different domains, or ``resamples`` is too low.
-        RunError: a directory holds no run, or one without a session that ended.
+        RunError: a directory holds no run, or one without an episode that ended.
     """
     if len(directories) < 2:
         raise ConfigurationError("to compare runs, name two directories or more")
@@ -154,7 +154,7 @@ def _own_seed(seed: int, number: int) -> int:
 
 
 def _paired(first: RunColumns, run: RunColumns) -> bool:
-    """Whether two runs are about the same people in the same order of sessions."""
+    """Whether two runs are about the same users in the same order of episodes."""
     same = ("seed", "user_split", "test_fraction", "user_order")
     one, other = first.manifest, run.manifest
     return one["data"].get("users_sha256") == other["data"].get("users_sha256") and all(
@@ -195,27 +195,27 @@ def _above(
     for number, one in enumerate((first, run)):
         totals, counts = _by_user(one, reasons, everyone if paired else sorted(_ids(one)))
         means.append(divided(totals.sum(axis=0), counts.sum(axis=0)))
-        # One seed over the same people draws the same people for both.
+        # One seed over the same users draws the same users for both.
         samples.append(_drawn(totals, counts, resamples, seed if paired else _own_seed(seed, number)))
     low, high = percentiles(samples[1] - samples[0])
     return means[1] - means[0], low, high
 
 
 def _drawn(totals: Floats, counts: Floats, resamples: int, seed: int) -> Floats:
-    """Resampled means; NaN where fewer than two people were counted, which says nothing about others."""
+    """Resampled means; NaN where fewer than two users were counted, which says nothing about others."""
     few = (counts > 0).sum(axis=0) < 2
     return np.where(few, np.nan, resampled_ratios(totals, counts, resamples, seed))
 
 
 def _told(episode: Episode, reasons: Sequence[str]) -> tuple[list[float], list[float]]:
-    """What a session adds to each measure, and to what it is counted by."""
+    """What an episode adds to each measure, and to what it is counted by."""
     totals = [episode.total, episode.liked, episode.reward, episode.steps, *episode.mood]
     counts = [episode.rated, episode.rated, 1.0, 1.0, 1.0, 1.0]
     return [*totals, *(float(episode.end_reason == reason) for reason in reasons)], [*counts, *(1.0 for _ in reasons)]
 
 
 def _by_user(run: RunColumns, reasons: Sequence[str], ids: Sequence[str]) -> tuple[Floats, Floats]:
-    """Sums and counts of each of the people with these ids, each of shape ``(users, metrics)``."""
+    """Sums and counts of each of the users with these ids, each of shape ``(users, metrics)``."""
     place = {id_: row for row, id_ in enumerate(ids)}
     totals = np.zeros((len(ids), 6 + len(reasons)))
     counts = np.zeros_like(totals)

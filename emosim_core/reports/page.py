@@ -20,7 +20,7 @@ def page(report: Report) -> str:
     """A report as the text of an HTML file.
 
     Its policy lets no script run but those that the file was made with, by their digests, and nothing be fetched.
-    Texts of items and people are escaped by the template where they stand in HTML, and packed where scripts read them.
+    Texts of items and users are escaped by the template where they stand in HTML, and packed where scripts read them.
 
     Raises:
         MissingDependencyError: the extra ``report`` is not installed.

@@ -22,7 +22,7 @@ from emosim_core.simulation.config import RunConfig, read_config
 from emosim_core.simulation.engine import Step
 
 Exchanges = dict[tuple[int, int, int], list[dict[str, Any]]]
-"""By session, step and place in the slate: what was asked and answered, the first try first."""
+"""By episode, step and place in the slate: what was asked and answered, the first try first."""
 
 
 def questions(

@@ -46,7 +46,7 @@ class Report:
         facts: the numbers of the first screen.
         notes: what a reader must know before believing the numbers.
         sections: in the order of the page.
-        stories: the index and the blocks of the sessions, as :class:`~emosim_core.reports.stories.Stories` packs
+        stories: the index and the blocks of the episodes, as :class:`~emosim_core.reports.stories.Stories` packs
             them; empty where there are none.
         stories_note: what is not told in them, and how it would be.
         words: what an item is called, one and several.
@@ -106,7 +106,7 @@ def flat(values: Mapping[str, Any], before: str = "") -> list[tuple[str, str]]:
 
 
 def short(value: Any) -> str:
-    """A value of a configuration as people write it."""
+    """A value of a configuration as users write it."""
     if value is None:
         return "none"
     if isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""Figures of a run: ratings, moods, endings, categories, items and people."""
+"""Figures of a run: ratings, moods, endings, categories, items and users."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from emosim_core.runs.words import END_REASONS
 _MOST_CATEGORIES = 20
 _USERS_OF_HEAT, _ITEMS_OF_HEAT = 30, 25
 _FEW = 20
-"""Sessions below which a mean over a step says little, so that lines end there; fewer sessions, no such limit."""
+"""Episodes below which a mean over a step says little, so that lines end there; fewer episodes, no such limit."""
 
 _CELLS = (20, 10)
 """Cells of the mood plane, along valence and arousal."""
@@ -65,18 +65,18 @@ def _ratings(run: RunColumns, behind: Background) -> list[Chart]:
     says = f"Shares of {counts.sum():,} ratings; thin lines are Wilson's 95 % intervals, as if independent."
     if behind.domain and len(behind.domain.real_ratings) == len(levels):
         real = np.asarray(behind.domain.real_ratings, dtype=np.float64)
-        series.append(Series("real people", numbers(real)))
+        series.append(Series("real users", numbers(real)))
         distance = float(np.abs(shares - real).sum() / 2)
         source = behind.domain.real_ratings_source
-        says += f" Real people: {source}." if source else ""
+        says += f" Real users: {source}." if source else ""
         says += f" Total variation distance {distance:.3f} (0 is the same, 1 has nothing in common)."
     else:
-        says += " Of real people's ratings nothing is known here."
+        says += " Of real users' ratings nothing is known here."
     return [
         Chart(
             "ratings",
             "bars",
-            "Ratings, beside those of real people" if len(series) > 1 else "Ratings",
+            "Ratings, beside those of real users" if len(series) > 1 else "Ratings",
             says,
             "rating",
             "share of ratings",
@@ -113,7 +113,7 @@ def _end_reasons(run: RunColumns, behind: Background) -> list[Chart]:
 def _per_step(
     run: RunColumns, episodes: NDArray[np.int64], steps: NDArray[np.int64], values: NDArray[np.float64], last: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Sums and counts by person and step, each of shape ``(users, last)``."""
+    """Sums and counts by user and step, each of shape ``(users, last)``."""
     where = run.episode_users[episodes] * last + steps - 1
     size = len(run.users) * last
     shape = (len(run.users), last)
@@ -122,7 +122,7 @@ def _per_step(
 
 
 def _last_step(run: RunColumns, steps: NDArray[np.int64]) -> int:
-    """The last step that enough sessions reached for a mean."""
+    """The last step that enough episodes reached for a mean."""
     reached = np.bincount(steps, minlength=2)[1:]
     enough = min(_FEW, int(reached.max(initial=1)))
     return int(np.flatnonzero(reached >= enough).max(initial=0)) + 1
@@ -143,7 +143,7 @@ def _over_time(run: RunColumns, behind: Background) -> list[Chart]:
             "ratings-over-time",
             "lines",
             "Ratings over time",
-            "Mean rating at each step of an episode; the band is a 95 % bootstrap interval over people. Who is "
+            "Mean rating at each step of an episode; the band is a 95 % bootstrap interval over users. Who is "
             "disappointed leaves, so later steps are of those who were content.",
             "step of the episode",
             "mean rating",
@@ -168,7 +168,7 @@ def _over_time(run: RunColumns, behind: Background) -> list[Chart]:
             Chart(
                 "still-there",
                 "lines",
-                "How long people stay",
+                "How long users stay",
                 f"Share of {len(lengths):,} episodes that took each step; the band is Wilson's 95 % interval.",
                 "step of the episode",
                 "share of episodes",
@@ -295,7 +295,7 @@ def _traits(run: RunColumns, behind: Background) -> list[Chart]:
             "traits",
             "rows",
             "Mean rating by trait",
-            "Of the people with each level of each trait. " + INTERVALS,
+            "Of the users with each level of each trait. " + INTERVALS,
             "mean rating",
             "trait",
             [Series("mean rating", numbers(means), (), numbers(lows), numbers(highs), sizes)],
@@ -348,8 +348,8 @@ def _heat(run: RunColumns, behind: Background) -> list[Chart]:
         Chart(
             "heat",
             "heat",
-            f"Who liked what: {items} by people",
-            f"The {len(columns)} {items} with the most ratings, and the {len(rows)} people who rated most of them. "
+            f"Who liked what: {items} by users",
+            f"The {len(columns)} {items} with the most ratings, and the {len(rows)} users who rated most of them. "
             "Colours: mean rating; an empty cell was never rated.",
             item,
             "user",

@@ -138,7 +138,7 @@ def _facts(run: RunColumns) -> list[Fact]:
             facts.append(Fact(name, "none"))
             return
         low, high = bootstrap_ratios(sums[0], sums[1])
-        aside = f"95 %: {low[0]:{form}} to {high[0]:{form}}" if np.isfinite(low[0]) else "one person: no interval"
+        aside = f"95 %: {low[0]:{form}} to {high[0]:{form}}" if np.isfinite(low[0]) else "one user: no interval"
         facts.append(Fact(name, f"{value:{form}}", aside))
 
     if not run.episodes:

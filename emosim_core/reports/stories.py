@@ -1,4 +1,4 @@
-"""Stories: the sessions of a run, packed so that a page opens one at a time."""
+"""Stories: the episodes of a run, packed so that a page opens one at a time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _STEPS_OF_A_BLOCK = 2000
 """Steps that are packed together: few enough to unpack in a moment, enough to pack well."""
 
 Asked = Mapping[tuple[int, int, int], list[dict[str, Any]]]
-"""What was asked and answered, by session, step and place in the slate; see :mod:`emosim_core.reports.questions`."""
+"""What was asked and answered, by episode, step and place in the slate; see :mod:`emosim_core.reports.questions`."""
 
 
 def packed(value: Any) -> str:
@@ -27,10 +27,10 @@ def packed(value: Any) -> str:
 
 
 class Stories:
-    """Takes the records of a run in any order of the sessions, and packs each session when it has ended.
+    """Takes the records of a run in any order of the episodes, and packs each episode when it has ended.
 
     Attributes:
-        blocks: blocks of sessions, each as :func:`packed` leaves it.
+        blocks: blocks of episodes, each as :func:`packed` leaves it.
 
     Args:
         asked: what was asked and answered, where that is known.
@@ -117,7 +117,7 @@ class Stories:
         return number
 
     def index(self, run: RunColumns) -> str:
-        """What a page needs to list, search and filter all sessions, as :func:`packed` leaves it.
+        """What a page needs to list, search and filter all episodes, as :func:`packed` leaves it.
 
         Args:
             run: the run whose records were taken.

@@ -1,4 +1,4 @@
-"""The report of a validation: simulated people beside real ones, each measure with its baselines and intervals."""
+"""The report of a validation: simulated users beside real ones, each measure with its baselines and intervals."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from emosim_core.runs.words import usage_rows, who_answers
 KIND = "validation"
 RESULTS = "validation.json"
 
-_SIMULATED = "simulated people"
+_SIMULATED = "simulated users"
 _REAL = "real"
 _INTERVALS = "Thin lines are 95 % intervals over users."
 _HEADINGS = {"f1": "F1", "auc": "area under the curve"}
@@ -50,7 +50,7 @@ def _report(manifest: Mapping[str, Any], found: Mapping[str, Any]) -> Report:
     targets, groups = found["targets"], found["user_splits"]
     held = sum(one["holds"] for one in targets)
     headline = who_answers(found["parts"]["rater"]["name"], found["uses_llm"], manifest.get("language_model"))
-    headline += f" Ratings of real people: {found['config']['ratings']}."
+    headline += f" Ratings of real users: {found['config']['ratings']}."
     if targets:
         headline += f" {held} of {len(targets)} targets hold."
     report = Report(KIND, str(found["title"]), headline)
@@ -69,7 +69,7 @@ def _report(manifest: Mapping[str, Any], found: Mapping[str, Any]) -> Report:
             for one in targets
         ]
         columns = ("target", "users", "reached", "interval", "wanted", "result")
-        says = "Nothing was tuned on the people who are measured; the untouched are measured once more."
+        says = "Nothing was tuned on the users who are measured; the untouched are measured once more."
         report.sections.append(
             Section("targets", "Targets", tables=[Table("What should be reached", columns, rows, says)])
         )
@@ -135,7 +135,7 @@ def _section(user_split: str, measured: Mapping[str, Any], manifest: Mapping[str
             user_split,
             "errors",
             "Errors of held-out ratings",
-            "How far answers are from what people really gave; less is better.",
+            "How far answers are from what users really gave; less is better.",
             "stars of 5",
             errors,
             series,
@@ -143,10 +143,10 @@ def _section(user_split: str, measured: Mapping[str, Any], manifest: Mapping[str
     )
     charts += _distribution(user_split, measured["distribution"], manifest)
     charts += _recommenders(user_split, measured["recommenders"])
-    says = f"{measured['users']:,} people, {measured['heldout_ratings']:,} held-out ratings."
+    says = f"{measured['users']:,} users, {measured['heldout_ratings']:,} held-out ratings."
     return Section(
         identifier("users", user_split),
-        f"{user_split.capitalize()} people",
+        f"{user_split.capitalize()} users",
         says,
         charts,
         [
@@ -159,7 +159,7 @@ def _section(user_split: str, measured: Mapping[str, Any], manifest: Mapping[str
 
 
 def _choices(user_split: str, tests: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[Chart]:
-    """Whether people tell what they chose from what they did not, one figure for each measure."""
+    """Whether users tell what they chose from what they did not, one figure for each measure."""
     charts = []
     names = [
         name
@@ -228,7 +228,7 @@ def _distribution(user_split: str, told: Mapping[str, Any], manifest: Mapping[st
             variants,
             [
                 _series("all ratings", [one["total_variation"] for one in variants.values()]),
-                _series("person by person", [one["total_variation_per_user"] for one in variants.values()]),
+                _series("user by user", [one["total_variation_per_user"] for one in variants.values()]),
             ],
         ),
     ]
@@ -237,7 +237,7 @@ def _distribution(user_split: str, told: Mapping[str, Any], manifest: Mapping[st
 def _distances(variants: Mapping[str, Mapping[str, Any]]) -> Table:
     keys = list(next(iter(variants.values())))
     rows = [(name, *(_cell(told.get(key)) for key in keys)) for name, told in variants.items()]
-    says = "Total variation in shares, Wasserstein in stars of 5; with 95 % intervals over people."
+    says = "Total variation in shares, Wasserstein in stars of 5; with 95 % intervals over users."
     return Table(
         "Distances from the real ratings", ("way of answering", *(key.replace("_", " ") for key in keys)), rows, says
     )
@@ -247,7 +247,7 @@ def _recommenders(user_split: str, told: Mapping[str, Any]) -> list[Chart]:
     charts = []
     for key, title, x in (
         ("mean_rating", "What recommenders earn", "mean rating"),
-        ("episode_length", "How long people stay", "steps"),
+        ("episode_length", "How long users stay", "steps"),
     ):
         variants = told[key]
         says = "The first items of each recommender."
@@ -262,7 +262,7 @@ def _apart(told: Mapping[str, Any]) -> Table:
     says = (
         "In stars of 5. " + "; ".join(f"{key.replace('_', ' ')} {_number(value)}" for key, value in rest.items()) + "."
     )
-    return Table("How people differ", ("users", *(key.replace("_", " ") for key in keys)), rows, says)
+    return Table("How users differ", ("users", *(key.replace("_", " ") for key in keys)), rows, says)
 
 
 def _activity(measured: Mapping[str, Any]) -> Table:

@@ -1,1 +1,1 @@
-"""Runs: simulate sessions, write them down as they happen, resume and read them."""
+"""Runs: simulate episodes, write them down as they happen, resume and read them."""

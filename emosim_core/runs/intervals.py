@@ -1,4 +1,4 @@
-"""Intervals: how far a figure would move with other people. Wilson's for shares, and the bootstrap over clusters."""
+"""Intervals: how far a figure would move with other users. Wilson's for shares, and the bootstrap over clusters."""
 
 from __future__ import annotations
 
@@ -137,10 +137,10 @@ def divided(over: ArrayLike, under: ArrayLike) -> Floats:
 
 
 def resampled_ratios(totals: ArrayLike, counts: ArrayLike, resamples: int = RESAMPLES, seed: int = _SEED) -> Floats:
-    """Ratios of sums over people who are drawn with replacement.
+    """Ratios of sums over users who are drawn with replacement.
 
     Args:
-        totals: sum of what is measured, per person; shape ``(users, measures)``.
+        totals: sum of what is measured, per user; shape ``(users, measures)``.
         counts: how many values each sum is of; shape as ``totals``.
         resamples: how often to draw.
         seed: decides who is drawn.
@@ -156,11 +156,11 @@ def resampled_ratios(totals: ArrayLike, counts: ArrayLike, resamples: int = RESA
 
 
 def bootstrap_ratios(totals: ArrayLike, counts: ArrayLike) -> tuple[Floats, Floats]:
-    """Intervals of ratios of sums over people; arguments as of :func:`resampled_ratios`.
+    """Intervals of ratios of sums over users; arguments as of :func:`resampled_ratios`.
 
     Returns:
-        Lower and upper ends, shape ``(measures,)``; NaN where fewer than two people were counted, which says nothing
-        about other people.
+        Lower and upper ends, shape ``(measures,)``; NaN where fewer than two users were counted, which says nothing
+        about other users.
     """
     low, high = percentiles(resampled_ratios(totals, counts))
     few = (np.asarray(counts, dtype=np.float64) > 0).sum(axis=0) < 2

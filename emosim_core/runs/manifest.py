@@ -80,7 +80,7 @@ def check_same(
 
 
 def digest(objects: Iterable[BaseModel]) -> str:
-    """SHA-256 of items or people in their order, as a manifest holds it."""
+    """SHA-256 of items or users in their order, as a manifest holds it."""
     made = hashlib.sha256()
     for one in objects:
         made.update(one.model_dump_json().encode())

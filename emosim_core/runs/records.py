@@ -40,7 +40,7 @@ def plain(value: float) -> float | int | None:
 
 
 def user_record(engine: Engine, user: int) -> dict[str, Any]:
-    """Who a person is; part of the first line of a session."""
+    """Who a user is; part of the first line of an episode."""
     return engine.world.population.users[user].model_dump(mode="json")
 
 
@@ -118,7 +118,7 @@ def encode(record: Mapping[str, Any]) -> bytes:
 def read_records(directory: Path) -> Iterator[dict[str, Any]]:
     """All steps of a run in the order in which they were written; a line in flight when it was killed is left out.
 
-    Each is what :func:`step_records` makes, and the steps of a session are in order, the first with its person. What
+    Each is what :func:`step_records` makes, and the steps of an episode are in order, the first with its user. What
     is read to its end is what the summary says, if the run is complete.
 
     Raises:
@@ -146,7 +146,7 @@ class _Order:
     """Sees that the steps of a run belong together.
 
     Args:
-        most: sessions of the run; None where that is not known.
+        most: episodes of the run; None where that is not known.
     """
 
     def __init__(self, most: int | None) -> None:
@@ -157,21 +157,21 @@ class _Order:
         self._steps = 0
 
     def take(self, where: str, record: dict[str, Any], line: bytes) -> None:
-        """See that a record is the next of its session."""
+        """See that a record is the next of its episode."""
         episode, step, user = record["episode"], record["step"], record["user"]
         before, who = self._going.get(episode, (0, user))
         if step != before + 1 or user != who or episode in self._ended:
             raise RunError(
-                f"{where} step {step} of session {episode} with {user!r} is out of place: "
-                + ("the session has ended before" if episode in self._ended else f"expected step {before + 1}")
+                f"{where} step {step} of episode {episode} with {user!r} is out of place: "
+                + ("the episode has ended before" if episode in self._ended else f"expected step {before + 1}")
                 + (f" with {who!r}" if user != who else "")
             )
         if self._most is not None and episode >= self._most:
-            raise RunError(f"{where} session {episode} is none of this run, which has {self._most}")
+            raise RunError(f"{where} episode {episode} is none of this run, which has {self._most}")
         if step == 1:
-            check(f"{where} person", record.get("user_profile"), schemas.USER)
+            check(f"{where} user", record.get("user_profile"), schemas.USER)
             if record["user_profile"]["id"] != user:
-                raise RunError(f"{where} the person is {record['user_profile']['id']!r}, the user {user!r}")
+                raise RunError(f"{where} the user is {record['user_profile']['id']!r}, the user {user!r}")
         keys = len(record) + len(record.get("user_profile", ()))
         for item in record["recommended"]:
             keys += len(item) + len(item.get("probabilities", ()))
@@ -202,7 +202,7 @@ class _Order:
         if not summary["complete"]:
             return
         for what, count, expected in (
-            ("sessions that ended", len(self._ended), summary["episodes"]),
+            ("episodes that ended", len(self._ended), summary["episodes"]),
             ("steps", self._steps, summary["steps"]),
         ):
             if count != expected:

@@ -1,4 +1,4 @@
-"""Runner: a recommender meets simulated people, session after session, many side by side."""
+"""Runner: a recommender meets simulated users, episode after episode, many side by side."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from emosim_core.simulation.config import RunConfig
 from emosim_core.simulation.engine import OUT_OF_ITEMS, Engine, Step
 
 _MOST_PUT_OFF = 1000
-"""Sessions that may wait because their person is in another one; beyond, slots stay empty for a while."""
+"""Episodes that may wait because their user is in another one; beyond, slots stay empty for a while."""
 
 
 class Run:
@@ -83,10 +83,10 @@ class Run:
         self._put_off: deque[tuple[int, int]] = deque()
 
     def run(self, on_episode: Callable[[Episode], None] = lambda episode: None) -> dict[str, Any]:
-        """Simulate all sessions.
+        """Simulate all episodes.
 
         Args:
-            on_episode: called with each session that ends.
+            on_episode: called with each episode that ends.
 
         Returns:
             The summary, as written to summary.json.
@@ -139,10 +139,10 @@ class Run:
         except Exception as error:
             raise fault(f"an observer ({hook})", error) from error
 
-    # -------------------------------------------------------------------------------------- sessions
+    # -------------------------------------------------------------------------------------- episodes
 
     def _fill_slots(self, slots: Iterable[int]) -> None:
-        """Begin a waiting session in each of ``slots``, as long as there are any that may begin."""
+        """Begin a waiting episode in each of ``slots``, as long as there are any that may begin."""
         begun: list[tuple[int, int, int]] = []
         for slot in slots:
             chosen = self._next_episode()
@@ -160,7 +160,7 @@ class Run:
                 self.policy.begin(BeginRequest(rows=rows), self.engine.policy_draws(rows))
 
     def _next_episode(self) -> tuple[int, int] | None:
-        """The next session, as number and person. Who remembers earlier sessions lives them one after another."""
+        """The next episode, as number and user. Who remembers earlier episodes lives them one after another."""
         busy: set[int] = set()
         if self.config.keep_memory:
             busy = {episode.user_index for episode in self._playing.values()}
@@ -180,7 +180,7 @@ class Run:
         return None
 
     def _step_all(self) -> list[Episode]:
-        """One step of every session that is going on; the sessions that it ended."""
+        """One step of every episode that is going on; the episodes that it ended."""
         rows = np.array(sorted(self._playing))
         with self.world.blaming("policy"):
             request = RecommendationRequest(rows=rows, observations=self.engine.observe(rows))
@@ -188,13 +188,13 @@ class Run:
             actions = np.asarray(actions, dtype=np.intp)
         if actions.shape != (len(rows), self.config.slate):
             raise PluginError(
-                f"{self.world.label('policy')} proposed an array of the shape {actions.shape}; "
+                f"{self.world.label('policy')} recommended an array of the shape {actions.shape}; "
                 f"expected {(len(rows), self.config.slate)}"
             )
         if (actions >= len(self.world.catalog)).any():
             raise PluginError(
-                f"{self.world.label('policy')} proposed the item {int(actions.max())}; "
-                f"the catalogue has {len(self.world.catalog)}, from 0 on"
+                f"{self.world.label('policy')} recommended the item {int(actions.max())}; "
+                f"the catalog has {len(self.world.catalog)}, from 0 on"
             )
         going = (actions >= 0).all(axis=1)
         records = [self._out_of_items(row) for row in rows[~going].tolist()]

@@ -95,7 +95,7 @@ class Ranked(TypedDict):
 
 @with_config(_STRICT)
 class Length(TypedDict):
-    """Steps of the sessions."""
+    """Steps of the episodes."""
 
     mean: Number | None
     median: Number | None

@@ -19,13 +19,13 @@ ENOUGH = 3
 
 @dataclass
 class Episode:
-    """One session.
+    """One episode.
 
     Attributes:
         number: its number in the run.
-        user_index: index of the person.
-        name: the person's name.
-        user: the person's id.
+        user_index: index of the user.
+        name: the user's name.
+        user: the user's id.
         steps: steps taken.
         reward: sum of the rewards.
         ratings: ratings of what was consumed, in order.
@@ -88,7 +88,7 @@ class Tally:
         self._total[item] += rating
 
     def ended(self, episode: Episode) -> None:
-        """A session ended."""
+        """An episode ended."""
         self._episodes.append((episode.steps, episode.reward, *episode.mood))
         self._end_reasons[episode.end_reason] += 1
         self._users.add(episode.user_index)
@@ -98,7 +98,7 @@ class Tally:
 
         Args:
             seconds: wall-clock time that the steps took.
-            complete: whether all sessions were simulated.
+            complete: whether all episodes were simulated.
         """
         rated = sum(self._levels.values())
         table = np.array(self._episodes, dtype=np.float64).reshape(-1, 4)

@@ -1,4 +1,4 @@
-"""What endings, raters and usage are called in texts for people."""
+"""What endings, raters and usage are called in texts for users."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def usage_rows(usage: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def user_lines(user: User) -> list[str]:
-    """Who a person is: name and circumstances, description where there is one, character, tastes where any, mood."""
+    """Who a user is: name and circumstances, description where there is one, character, tastes where any, mood."""
     about = [f"{user.age}" if user.age is not None else "", user.job, f"hobby: {user.hobby}" if user.hobby else ""]
     lines = [f"{user.name} ({', '.join(part for part in about if part)})"]
     if user.description:

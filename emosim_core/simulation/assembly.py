@@ -49,11 +49,11 @@ _SPLIT_SEED = 20_240_131
 
 @dataclass
 class World:
-    """A domain, its items and people, and the strategies that answer for them.
+    """A domain, its items and users, and the strategies that answer for them.
 
     Attributes:
-        user_indices: indices in the population of those whom sessions are about, as ``config.user_split`` says.
-        announcements: what a person who runs this should be told, such as a fallback that was used.
+        user_indices: indices in the population of those whom episodes are about, as ``config.user_split`` says.
+        announcements: what a@user@who runs this should be told, such as a fallback that was used.
         parts: name, options and provider of every component, for a manifest.
         made: the components that were made for these parts; what stands in their place now was put in by hand.
     """
@@ -94,7 +94,7 @@ class World:
 
     @property
     def model(self) -> str:
-        """Which language model answers for people; empty where none does."""
+        """Which language model answers for users; empty where none does."""
         return str(self.parts["llm_backend"]["identity"]) if "llm_backend" in self.parts else ""
 
     def setting(self, population: Population | None = None) -> WorldSetting:
@@ -192,10 +192,10 @@ def assemble(config: EnvironmentConfig, registry: Registry | None = None) -> Wor
         users = user_loader.load()
         strange = next((user for user in users if not isinstance(user, User)), None)
         if strange is not None:
-            raise TypeError(f"load() brought a {type(strange).__name__} among the people")
+            raise TypeError(f"load() brought a {type(strange).__name__} among the users")
     population = Population(users)
     if config.slate > len(catalog):
-        raise ConfigurationError(f"a slate of {config.slate} needs more items than the {len(catalog)} of the catalogue")
+        raise ConfigurationError(f"a slate of {config.slate} needs more items than the {len(catalog)} of the catalog")
     world = World(
         config=config,
         registry=registry,
@@ -221,9 +221,9 @@ def assemble(config: EnvironmentConfig, registry: Registry | None = None) -> Wor
 
 
 def split_users(count: int, which: str, test_fraction: float) -> NDArray[np.intp]:
-    """Indices of the people that sessions are about, rising.
+    """Indices of the users that episodes are about, rising.
 
-    Who is new depends on the number of people and on ``test_fraction`` alone, not on a run's seed, so that
+    Who is new depends on the number of users and on ``test_fraction`` alone, not on a run's seed, so that
     whoever measures meets none of those that a recommender learned from.
 
     Raises:
@@ -235,7 +235,7 @@ def split_users(count: int, which: str, test_fraction: float) -> NDArray[np.intp
     new = round(count * test_fraction)
     if not 0 < new < count:
         raise ConfigurationError(
-            f"a share of {test_fraction:g} of {count} people leaves nobody on one side; change test_fraction"
+            f"a share of {test_fraction:g} of {count} users leaves nobody on one side; change test_fraction"
         )
     return np.sort(order[:new] if which == "test" else order[new:])
 
@@ -306,7 +306,7 @@ def build(resolved: Resolved, expected: type) -> Any:
 
 
 def make_catalog(loaded: LoadedItems, domain: Domain, embeddings: str, announcements: list[str]) -> Catalog:
-    """A catalogue of what a loader brought; items without an embedding get one, which is announced.
+    """A catalog of what a loader brought; items without an embedding get one, which is announced.
 
     Raises:
         ConfigurationError: ``embeddings`` names no method.

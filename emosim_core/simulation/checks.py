@@ -77,7 +77,7 @@ def check_shaped(answer: Any, consumed: NDArray[np.bool_], end_reasons: int, lab
     if not np.isfinite(rewards[consumed]).all():
         raise PluginError(f"{label} made a reward that is no finite number")
     if ((ends < 0) | (ends > end_reasons)).any():
-        raise PluginError(f"{label} ended a session with the code {int(ends.max())}; it names {end_reasons} endings")
+        raise PluginError(f"{label} ended an episode with the code {int(ends.max())}; it names {end_reasons} endings")
 
 
 _KINDS = {"iu": "whole numbers", "f": "floating-point numbers", "b": "booleans", "fiu": "numbers"}

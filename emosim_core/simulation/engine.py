@@ -1,4 +1,4 @@
-"""Engine: one step of many simulated people at once. It owns order, state and randomness; components own the rules."""
+"""Engine: one step of many simulated users at once. It owns order, state and randomness; components own the rules."""
 
 from __future__ import annotations
 
@@ -45,29 +45,29 @@ _OBSERVED = ("user", "traits", "mood", "step", "history_items", "history_ratings
 _BUILT_IN_END_REASONS = ("", "interrupted", "max_steps")
 
 OUT_OF_ITEMS = "out_of_items"
-"""Why a session ends when there is nothing left to propose."""
+"""Why an episode ends when there is nothing left to recommend."""
 
 
 @dataclass(slots=True)
 class Step:
-    """What happened to R people in one step. S is the size of the slate, K the number of memories.
+    """What happened to R users in one step. S is the size of the slate, K the number of memories.
 
     Attributes:
-        rows: slot of each person, shape ``(R,)``.
-        users: index of each person in the population, shape ``(R,)``.
+        rows: slot of each user, shape ``(R,)``.
+        users: index of each user in the population, shape ``(R,)``.
         rewards: shape ``(R,)``.
-        terminated: the person left, or was interrupted, shape ``(R,)``.
-        truncated: the session was cut off at ``max_steps``, shape ``(R,)``.
-        end_codes: code of why the session ended, an index into :attr:`Engine.end_reasons`, shape ``(R,)``.
-        actions: the items proposed, shape ``(R, S)``.
+        terminated: the user left, or was interrupted, shape ``(R,)``.
+        truncated: the episode was cut off at ``max_steps``, shape ``(R,)``.
+        end_codes: code of why the episode ended, an index into :attr:`Engine.end_reasons`, shape ``(R,)``.
+        actions: the items recommended, shape ``(R, S)``.
         raw_ratings: the rater's ratings, NaN where none was given, shape ``(R, S)``.
         ratings: ratings after perturbation, NaN where not consumed, shape ``(R, S)``.
         consumed: which items were consumed, shape ``(R, S)``.
         times: how often each item has been consumed, this time included, 0 where not consumed, shape ``(R, S)``.
-        retrieved_items: items that were remembered for each proposed one, shape ``(R, S, K)``.
+        retrieved_items: items that were remembered for each recommended one, shape ``(R, S, K)``.
         retrieved_ratings: how they had been rated, NaN where nothing was remembered, shape ``(R, S, K)``.
         answers: what the rater answered, for reasons; None where everyone was interrupted.
-        answered: row in ``answers`` of each person, -1 for who was interrupted, shape ``(R,)``.
+        answered: row in ``answers`` of each user, -1 for who was interrupted, shape ``(R,)``.
     """
 
     rows: NDArray[np.intp]
@@ -87,7 +87,7 @@ class Step:
     answered: NDArray[np.intp]
 
     def reason(self, row: int, place: int = 0) -> str:
-        """Why the person of row ``row`` rated the item at ``place`` as they did; empty without a reason."""
+        """Why the user of row ``row`` rated the item at ``place`` as they did; empty without a reason."""
         answered = int(self.answered[row])
         if self.answers is None or answered < 0:
             return ""
@@ -104,12 +104,12 @@ class Step:
 
 
 class Engine:
-    """B simulated people who answer together.
+    """B simulated users who answer together.
 
     Args:
         world: what was assembled.
         batch_size: B, the number of slots.
-        shared_memory: with ``keep_memory``, whether all slots remember the same people (a run) or
+        shared_memory: with ``keep_memory``, whether all slots remember the same users (a run) or
             each slot is a world of its own (vector environments).
         history_length: recent interactions that observations show at least; the configuration may say more.
     """
@@ -141,10 +141,10 @@ class Engine:
         # The core's own components are tested; what a plugin answers is looked at in every step.
         self._doubted = {kind for kind in _ASKED if not world.trusted(kind)}
 
-    # -------------------------------------------------------------------------------------- sessions
+    # -------------------------------------------------------------------------------------- episodes
 
     def user_of(self, seed: int, episode: int) -> int:
-        """The person that episode ``episode`` under ``seed`` is about, as ``user_order`` says."""
+        """The user that episode ``episode`` under ``seed`` is about, as ``user_order`` says."""
         users = self.world.user_indices
         if self.world.config.user_order == "sequential":
             return int(users[episode % len(users)])
@@ -153,13 +153,13 @@ class Engine:
     def begin(
         self, rows: NDArray[np.intp], seeds: Sequence[int], episodes: Sequence[int], users: Sequence[int]
     ) -> None:
-        """Sessions begin in the slots ``rows``; what was going on there is over.
+        """Episodes begin in the slots ``rows``; what was going on there is over.
 
         Args:
             rows: slots, shape ``(R,)``.
-            seeds: seed of each session.
-            episodes: number of each session under its seed; with the seed it determines all its draws.
-            users: index of each person in the population.
+            seeds: seed of each episode.
+            episodes: number of each episode under its seed; with the seed it determines all its draws.
+            users: index of each user in the population.
         """
         if self.world.config.keep_memory:
             self._keep(rows)
@@ -187,7 +187,7 @@ class Engine:
         return (0 if self._shared_memory else row, int(self.users[row]))
 
     def end(self, rows: NDArray[np.intp]) -> None:
-        """Sessions are over in the slots ``rows``: with ``keep_memory``, what was remembered is put away."""
+        """Episodes are over in the slots ``rows``: with ``keep_memory``, what was remembered is put away."""
         if self.world.config.keep_memory:
             self._keep(rows)
 
@@ -201,11 +201,11 @@ class Engine:
     # ------------------------------------------------------------------------------------------ steps
 
     def step(self, actions: Any, rows: NDArray[np.intp] | None = None) -> Step:
-        """Propose items to people and see what they do.
+        """Recommend items to users and see what they do.
 
         Args:
             actions: item indices, shape ``(R, S)`` or any other of that size.
-            rows: slots of the R people; None for all.
+            rows: slots of the R users; None for all.
 
         Raises:
             ConfigurationError: an action is no item index.
@@ -225,7 +225,7 @@ class Engine:
         return self._answer(who, ALL_ROWS if rows is None else rows, actions)
 
     def _answer(self, who: NDArray[np.intp], rows: Rows, actions: NDArray[np.intp]) -> Step:
-        """A step of people who are not interrupted. What a component raises is worded as its plugin's fault."""
+        """A step of users who are not interrupted. What a component raises is worded as its plugin's fault."""
         try:
             return self._ask(who, rows, actions)
         except EmoSimError:
@@ -398,7 +398,7 @@ class Engine:
     def _partly_interrupted(
         self, who: NDArray[np.intp], actions: NDArray[np.intp], interrupted: NDArray[np.bool_]
     ) -> Step:
-        """A step in which some people are called away before they rate anything."""
+        """A step in which some users are called away before they rate anything."""
         stay = np.flatnonzero(~interrupted)
         step = self._answer(who[stay], who[stay], actions[stay]) if len(stay) else None
         self.steps[who[interrupted]] += 1
@@ -437,7 +437,7 @@ class Engine:
     # ----------------------------------------------------------------------------------- observations
 
     def observe(self, rows: NDArray[np.intp] | None = None, keys: Collection[str] | None = None) -> Observations:
-        """What a recommender sees of R people; see :func:`emosim_core.simulation.spaces.observation_space`.
+        """What a recommender sees of R users; see :func:`emosim_core.simulation.spaces.observation_space`.
 
         Args:
             rows: slots; None for all.

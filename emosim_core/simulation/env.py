@@ -1,4 +1,4 @@
-"""EmoSimEnv: one simulated person as a Gymnasium environment, a batch of one."""
+"""EmoSimEnv: one simulated user as a Gymnasium environment, a batch of one."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from emosim_core.simulation.spaces import action_space, observation_space
 
 
 class EmoSimEnv(gymnasium.Env[dict[str, Any], Any]):
-    """One person answers a recommender.
+    """One user answers a recommender.
 
     The action is an item index, or S of them with a slate of S. The observation is described in
     :func:`~emosim_core.simulation.spaces.observation_space`; the reward is the sum of the shaped
-    ratings of what was consumed. The session is terminated when the person leaves and truncated at
+    ratings of what was consumed. The episode is terminated when the user leaves and truncated at
     ``max_steps``. Names and texts are in ``info`` (see :func:`~emosim_core.simulation.info.step_info`).
 
     ``reset(seed=s)`` starts the numbering of episodes anew; each further ``reset()`` is the next
-    episode of that seed. ``reset(options={"user": id})`` chooses the person.
+    episode of that seed. ``reset(options={"user": id})`` chooses the user.
 
     Args:
         plugin: the domain, such as ``"movies"``.
@@ -65,14 +65,14 @@ class EmoSimEnv(gymnasium.Env[dict[str, Any], Any]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Begin a session.
+        """Begin an episode.
 
         Args:
             seed: starts the numbering of episodes anew under this seed.
-            options: ``{"user": id or index}`` chooses the person.
+            options: ``{"user": id or index}`` chooses the user.
 
         Raises:
-            ConfigurationError: an unknown option or an unknown person.
+            ConfigurationError: an unknown option or an unknown user.
         """
         chosen = chosen_user(self.world, options)
         super().reset(seed=seed)
@@ -86,14 +86,14 @@ class EmoSimEnv(gymnasium.Env[dict[str, Any], Any]):
         return self._observation(), {**user_info(self.engine, user), "episode": self._episode}
 
     def step(self, action: Any) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
-        """Propose an item, or a slate of items.
+        """Recommend an item, or a slate of items.
 
         Raises:
-            ConfigurationError: the session is over, or the action is no item index.
+            ConfigurationError: the episode is over, or the action is no item index.
             RatingError: the rater failed and ``on_failed_rating`` is ``"raise"``.
         """
         if self._over:
-            raise ConfigurationError("the session is over: call reset() before step()")
+            raise ConfigurationError("the episode is over: call reset() before step()")
         step = self._last = self.engine.step(action)
         terminated, truncated = bool(step.terminated[0]), bool(step.truncated[0])
         self._over = terminated or truncated
@@ -102,7 +102,7 @@ class EmoSimEnv(gymnasium.Env[dict[str, Any], Any]):
         return self._observation(), float(step.rewards[0]), terminated, truncated, step_info(self.engine, step, 0)
 
     def action_masks(self) -> NDArray[np.bool_]:
-        """Which items the person does not remember, shape ``(N,)``; the name is the one that sb3-contrib looks for."""
+        """Which items the user does not remember, shape ``(N,)``; the name is the one that sb3-contrib looks for."""
         return ~self.engine.memory.consumed(self._slot)[0].view(np.bool_)
 
     def _observation(self) -> dict[str, Any]:
@@ -143,10 +143,10 @@ def make_world(plugin: str | None, world: World | None, registry: Registry | Non
 
 
 def chosen_user(world: World, options: dict[str, Any] | None) -> int | None:
-    """Index of the person that ``reset(options=...)`` chooses; None if it chooses none.
+    """Index of the user that ``reset(options=...)`` chooses; None if it chooses none.
 
     Raises:
-        ConfigurationError: an unknown option or an unknown person.
+        ConfigurationError: an unknown option or an unknown user.
     """
     if not options:
         return None
@@ -159,5 +159,5 @@ def chosen_user(world: World, options: dict[str, Any] | None) -> int | None:
     else:
         index = int(user) if isinstance(user, int | np.integer) and not isinstance(user, bool) else None
     if index is None or not 0 <= index < len(world.population):
-        raise ConfigurationError(f"the population of {len(world.population)} has no person {user!r}")
+        raise ConfigurationError(f"the population of {len(world.population)} has no user {user!r}")
     return index

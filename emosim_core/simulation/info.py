@@ -15,14 +15,14 @@ from emosim_core.terminal import one_line
 
 
 class Reasons(Sequence[str]):
-    """The reasons of one person's answers, worded when they are read: most steps are never read.
+    """The reasons of one user's answers, worded when they are read: most steps are never read.
 
     Pickled, they become a list of texts, which needs neither the step nor its rater. They never change, so that a copy
     is the object itself.
 
     Args:
         step: the step.
-        row: the person's row in it.
+        row: the user's row in it.
     """
 
     __slots__ = ("_row", "_step")
@@ -95,23 +95,23 @@ def _in_words(engine: Engine, info: Mapping[str, Any]) -> str:
         f"{info['user_name']} on {title}: {'no rating' if rating is None else scale.format(rating)} ({reason})"
         for title, rating, reason in zip(info["titles"], info["raw_ratings"], info["reasons"], strict=True)
     ]
-    lines += [f"The session ended: {info['end_reason']}."] if info["end_reason"] else []
+    lines += [f"The episode ended: {info['end_reason']}."] if info["end_reason"] else []
     return "\n".join(map(one_line, lines))
 
 
 def user_info(engine: Engine, user_index: int) -> dict[str, Any]:
-    """Who a person is, by index in the population."""
+    """Who a user is, by index in the population."""
     user = engine.world.population.users[user_index]
     return {"user_id": user.id, "user_name": user.name}
 
 
 def step_info(engine: Engine, step: Step, row: int) -> dict[str, Any]:
-    """What one person did, with titles and reasons.
+    """What one user did, with titles and reasons.
 
     Returns:
         ``user_id``, ``user_name``; ``items``, ``titles``, ``raw_ratings`` (as the rater gave them, None for
         a failed one), ``reasons`` and ``consumed``, one entry per place in the slate; ``end_reason``, why the
-        session ended, or None.
+        episode ended, or None.
     """
     catalog = engine.world.catalog
     actions = step.actions[row].tolist()

@@ -1,4 +1,4 @@
-"""StableBaselines3VecEnv: many simulated people as a vector environment of stable-baselines3, in one process."""
+"""StableBaselines3VecEnv: many simulated users as a vector environment of stable-baselines3, in one process."""
 
 # ruff: noqa: TID253  (a subclass needs its base; who trains imports this module)
 from __future__ import annotations
@@ -22,7 +22,7 @@ from emosim_core.simulation.vector_env import EmoSimVectorEnv
 class StableBaselines3VecEnv(VecEnv):
     """An :class:`~emosim_core.simulation.vector_env.EmoSimVectorEnv` as stable-baselines3 wants it.
 
-    In the step in which a session ends, its ``info`` holds ``terminal_observation``,
+    In the step in which an episode ends, its ``info`` holds ``terminal_observation``,
     ``TimeLimit.truncated``, ``end_reason`` (why it ended) and ``episode`` with the return ``r`` in the
     rewards of the environment, the length ``l`` and the time ``t``, as stable-baselines3's ``Monitor`` gives them.
 
@@ -60,7 +60,7 @@ class StableBaselines3VecEnv(VecEnv):
         self.metadata = env.metadata
 
     def reset(self) -> dict[str, NDArray]:
-        """Begin a session in every slot, under the seeds that :meth:`seed` gave, with what :meth:`set_options` gave.
+        """Begin an episode in every slot, under the seeds that :meth:`seed` gave, with what :meth:`set_options` gave.
 
         Raises:
             ConfigurationError: an option is none of ``EmoSimEnv.reset``, or names nobody, or there are not as many as
@@ -79,11 +79,11 @@ class StableBaselines3VecEnv(VecEnv):
         return observations
 
     def step_async(self, actions: NDArray) -> None:
-        """Keep the items to propose, shape ``(B,)``, for :meth:`step_wait`."""
+        """Keep the items to recommend, shape ``(B,)``, for :meth:`step_wait`."""
         self._actions = actions
 
     def step_wait(self) -> tuple[dict[str, NDArray], NDArray, NDArray, list[dict[str, Any]]]:
-        """Propose them; observations, rewards, who is done, and infos."""
+        """Recommend them; observations, rewards, who is done, and infos."""
         observations, rewards, terminated, truncated, told = self.env.step(self._actions)
         dones = terminated | truncated
         self.steps += self.num_envs
@@ -109,7 +109,7 @@ class StableBaselines3VecEnv(VecEnv):
         return observations, (rewards * self.reward_scale).astype(np.float32), dones, infos
 
     def action_masks(self) -> NDArray[np.bool_]:
-        """Which items may be proposed to each person, shape ``(B, N)``."""
+        """Which items may be recommended to each user, shape ``(B, N)``."""
         return self.env.action_masks()
 
     def close(self) -> None:

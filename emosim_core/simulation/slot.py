@@ -57,7 +57,7 @@ class Slot:
         return hasattr(self, name)
 
     def action_masks(self) -> NDArray[np.bool_]:
-        """Which items the person does not remember, shape ``(N,)``."""
+        """Which items the user does not remember, shape ``(N,)``."""
         return self._env.action_masks()[self._slot]
 
     def render(self) -> str | NDArray[np.uint8] | None:
@@ -69,7 +69,7 @@ class Slot:
         return self._env.describe(self._slot)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """Begin a session in this slot; the others go on."""
+        """Begin an episode in this slot; the others go on."""
         return self._env.reset_slot(self._slot, seed=seed, options=options)
 
     def step(self, action: Any) -> NoReturn:

@@ -16,17 +16,17 @@ def action_space(world: World) -> spaces.Space:
 
 
 def observation_space(world: World) -> spaces.Dict:
-    """What is seen of one person, numbers only. L is ``history_length``.
+    """What is seen of one user, numbers only. L is ``history_length``.
 
-    - ``user``: index of the person in the population, ``Discrete(U)``
+    - ``user``: index of the user in the population, ``Discrete(U)``
     - ``traits``: activity, conformity and diversity, 1 to 3, int64 of shape ``(3,)``
     - ``mood``: valence in [-1, 1] and arousal in [0, 1], float32 of shape ``(2,)``
-    - ``step``: steps taken in this session, int64 of shape ``(1,)``
+    - ``step``: steps taken in this episode, int64 of shape ``(1,)``
     - ``history_items``: item indices of the last interactions, most recent first, int64 of shape ``(L,)``
     - ``history_ratings``: their ratings on the domain's scale, float32 of shape ``(L,)``
     - ``history_mask``: 1 where there is an interaction, int8 of shape ``(L,)``. Where it is 0, item and
       rating mean nothing (they hold 0 and the scale's lowest rating).
-    - ``consumed``, with ``observe_consumed``: 1 where the person remembers the item, int8 of shape ``(N,)``
+    - ``consumed``, with ``observe_consumed``: 1 where the user remembers the item, int8 of shape ``(N,)``
     """
     length, scale = world.config.history_length, world.domain.scale
     seen: dict[str, spaces.Space] = (

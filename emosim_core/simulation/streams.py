@@ -1,6 +1,6 @@
 """Random streams, one per (seed, episode, stage), drawn in blocks.
 
-Whoever sits beside a person in a batch, and however many draws another stage takes, a person's draws
+Whoever sits beside a user in a batch, and however many draws another stage takes, a user's draws
 stay the same. The generator is NumPy's Philox (Salmon et al., 2011, doi 10.1145/2063384.2063405):
 its key is derived from the seed, its counter holds episode and stage, so that a stream starts
 anywhere without hashing and without a generator object of its own.
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from emosim_core.model.memory import ALL_ROWS, Rows
 
 BLOCK = 64
-"""Draws that are made at once for one person."""
+"""Draws that are made at once for one user."""
 
 
 class Stage(IntEnum):
@@ -152,15 +152,15 @@ class SlotDraws:
         self._streams, self._stage, self._rows = streams, stage, rows
 
     def uniform(self, count: int) -> NDArray[np.float64]:
-        """``count`` uniform draws in [0, 1) for each person, shape ``(R, count)``."""
+        """``count`` uniform draws in [0, 1) for each user, shape ``(R, count)``."""
         return self._streams.take(self._stage, _Kind.UNIFORM, self._rows, count)
 
     def normal(self, count: int) -> NDArray[np.float64]:
-        """``count`` standard normal draws for each person, shape ``(R, count)``."""
+        """``count`` standard normal draws for each user, shape ``(R, count)``."""
         return self._streams.take(self._stage, _Kind.NORMAL, self._rows, count)
 
     def generator(self, row: int) -> np.random.Generator:
-        """The generator of one person, row 0 to R - 1."""
+        """The generator of one user, row 0 to R - 1."""
         return self._streams.generator(self._stage, int(self._rows[row]))
 
 

@@ -1,4 +1,4 @@
-"""EmoSimVectorEnv: many simulated people as a Gymnasium vector environment, stepped as one batch."""
+"""EmoSimVectorEnv: many simulated users as a Gymnasium vector environment, stepped as one batch."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from emosim_core.simulation.spaces import action_space, observation_space
 
 
 class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
-    """B people answer a recommender together. Slot i equals an :class:`EmoSimEnv` that was seeded with ``seed + i``.
+    """B users answer a recommender together. Slot i equals an :class:`EmoSimEnv` that was seeded with ``seed + i``.
 
-    Only the order of people differs: with ``user_order="sequential"``, episode e of slot i is about
-    person ``(e * B + i) mod U`` of those chosen, so that a batch goes through all of them once.
+    Only the order of users differs: with ``user_order="sequential"``, episode e of slot i is about
+    user ``(e * B + i) mod U`` of those chosen, so that a batch goes through all of them once.
 
     ``info`` holds arrays: ``raw_ratings`` and ``consumed``, shape ``(B, S)``, NaN and False where nothing
-    happened, and, in the step in which a session ends, ``end_reason`` with the reason. :meth:`describe`
+    happened, and, in the step in which an episode ends, ``end_reason`` with the reason. :meth:`describe`
     tells the last step of one slot in names and words. In the mode ``SAME_STEP``, ``final_obs`` and
-    ``final_info`` hold what the session ended with.
+    ``final_info`` hold what the episode ended with.
 
     Attributes:
         observed: the parts of an observation that are made, for who reads no others; None for all.
@@ -41,7 +41,7 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         num_envs: B.
         render_mode: ``"ansi"`` to have :meth:`render` tell the last step of each slot in words, ``"rgb_array"`` for
             images of these words.
-        autoreset_mode: when a slot whose session ended begins the next: ``NEXT_STEP`` (default), in
+        autoreset_mode: when a slot whose episode ended begins the next: ``NEXT_STEP`` (default), in
             which the following call ignores its action, or ``SAME_STEP``.
         world: a world that is assembled already; then no other option may be given.
         registry: plugins to use; found anew if not given.
@@ -87,15 +87,15 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observations, dict[str, Any]]:
-        """Begin a session in every slot.
+        """Begin an episode in every slot.
 
         Args:
             seed: slot i gets ``seed + i``, or the i-th of a sequence; each starts its episodes anew.
-            options: ``{"user": id or index}`` puts this person into every slot; a list of one id, index or None per
+            options: ``{"user": id or index}`` puts this user into every slot; a list of one id, index or None per
                 slot puts each into theirs, None leaves the slot to ``user_order``.
 
         Raises:
-            ConfigurationError: a wrong number of seeds, a negative one, an unknown option or an unknown person.
+            ConfigurationError: a wrong number of seeds, a negative one, an unknown option or an unknown user.
         """
         chosen = self._chosen(options)
         given: list[int | None]
@@ -121,18 +121,18 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
     def reset_slot(
         self, slot: int, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observations, dict[str, Any]]:
-        """Begin a session in one slot, as :meth:`EmoSimEnv.reset` does; the others go on.
+        """Begin an episode in one slot, as :meth:`EmoSimEnv.reset` does; the others go on.
 
         Args:
             slot: which one.
             seed: starts the numbering of its episodes anew under this seed.
-            options: ``{"user": id or index}`` chooses the person.
+            options: ``{"user": id or index}`` chooses the user.
 
         Returns:
             The observation and info of this slot.
 
         Raises:
-            ConfigurationError: a negative seed, an unknown option or person, or :meth:`reset` was not called.
+            ConfigurationError: a negative seed, an unknown option or user, or :meth:`reset` was not called.
         """
         chosen = chosen_user(self.world, options)
         if not self._seeds:
@@ -150,7 +150,7 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         return {key: value[0] for key, value in seen.items()}, {**info, "episode": int(self._episodes[slot])}
 
     def _chosen(self, options: dict[str, Any] | None) -> list[int | None]:
-        """The person of each slot that ``reset(options=...)`` chooses."""
+        """The user of each slot that ``reset(options=...)`` chooses."""
         users = (options or {}).get("user")
         if not isinstance(users, list | tuple | np.ndarray):
             return [chosen_user(self.world, options)] * self.num_envs
@@ -162,7 +162,7 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
     def step(
         self, actions: Any
     ) -> tuple[Observations, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
-        """Propose items to everyone.
+        """Recommend items to everyone.
 
         Args:
             actions: item indices, shape ``(B,)``, or ``(B, S)`` with a slate of S.
@@ -188,7 +188,7 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
     def _step_some(
         self, actions: NDArray[np.intp]
     ) -> tuple[Observations, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
-        """A step of the mode ``NEXT_STEP`` in which some slots begin a session instead of acting."""
+        """A step of the mode ``NEXT_STEP`` in which some slots begin an episode instead of acting."""
         begin, act = np.flatnonzero(self._over), np.flatnonzero(~self._over)
         self._over = np.zeros(self.num_envs, dtype=np.bool_)
         infos: dict[str, Any] = {
@@ -210,7 +210,7 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         return self.engine.observe(keys=self.observed), rewards, terminated, truncated, infos
 
     def _finish(self, infos: dict[str, Any], step: Step, ended: NDArray[np.intp], slots: NDArray[np.intp]) -> None:
-        """Sessions ended in ``slots``, which are the rows ``ended`` of ``step``."""
+        """Episodes ended in ``slots``, which are the rows ``ended`` of ``step``."""
         names = np.full(self.num_envs, None, dtype=object)
         names[slots] = [self.engine.end_reasons[code] for code in step.end_codes[ended].tolist()]
         over = np.zeros(self.num_envs, dtype=np.bool_)
@@ -239,7 +239,7 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         self._begin(slots, [None] * len(slots))
 
     def _begin(self, slots: NDArray[np.intp], chosen: Sequence[int | None]) -> None:
-        """Begin the next session of some slots, with the person of each that was chosen."""
+        """Begin the next episode of some slots, with the user of each that was chosen."""
         episodes = self._episodes[slots].tolist()
         seeds = [self._seeds[slot] for slot in slots.tolist()]
         if self.world.config.user_order == "sequential":
@@ -264,7 +264,7 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         return tuple(self._seeds)
 
     def action_masks(self) -> NDArray[np.bool_]:
-        """Which items each person does not remember, shape ``(B, N)``."""
+        """Which items each user does not remember, shape ``(B, N)``."""
         return ~self.engine.memory.consumed().view(np.bool_)
 
     def render(self) -> tuple[Any, ...] | None:
@@ -298,5 +298,5 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         """
         info = self._last_info(slot)
         if info is None:
-            raise ConfigurationError(f"slot {slot} took no step since its session began")
+            raise ConfigurationError(f"slot {slot} took no step since its episode began")
         return info

@@ -1,1 +1,1 @@
-"""Studies: ablations, and how close simulated people are to real ones."""
+"""Studies: ablations, and how close simulated users are to real ones."""

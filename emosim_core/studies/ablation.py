@@ -60,7 +60,7 @@ class Plan:
         ratings: how many ratings each cell asks for, by its key.
         left_out: studies that the domain has no material for, each with the reason.
         estimates: what asking will take, by the key of each cell that asks a language model.
-        announcements: what a person who runs this should be told.
+        announcements: what a@user@who runs this should be told.
     """
 
     jobs: Sequence[Job]

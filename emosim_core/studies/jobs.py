@@ -238,9 +238,9 @@ class JobRecords:
     """The records of a cell.
 
     Attributes:
-        head: the first line: study, seed, who answered, scale, facts, and people that the study brought.
+        head: the first line: study, seed, who answered, scale, facts, and users that the study brought.
         rated: the columns that figures are made from.
-        asked: trial number, person and item of each record; the same for all cells of a study and seed.
+        asked: trial number, user and item of each record; the same for all cells of a study and seed.
     """
 
     head: Mapping[str, Any]

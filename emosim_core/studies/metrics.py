@@ -202,7 +202,7 @@ HOW = {
     "level": LEVEL,
     "Wilson": "Wilson's score interval, where no two ratings hang together",
     "Wilson over clusters": "the same, each cluster counting once: where all ratings of all clusters agree",
-    "bootstrap": f"percentiles over {RESAMPLES} draws of whole clusters (people) with replacement; for a "
+    "bootstrap": f"percentiles over {RESAMPLES} draws of whole clusters (users) with replacement; for a "
     "distance together with their mirror image at the estimate",
     "differences": f"percentiles over {RESAMPLES} draws of the same clusters on both sides",
 }

@@ -1,4 +1,4 @@
-"""The study of sampling: how close the distribution of ratings is to that of people's."""
+"""The study of sampling: how close the distribution of ratings is to that of users'."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class SamplingOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     pairs: int = Field(
-        default=2000, ge=1, description="Random pairs of a person and an item; all pairs where there are fewer."
+        default=2000, ge=1, description="Random pairs of a user and an item; all pairs where there are fewer."
     )
 
 
 class Sampling(Study):
-    """Total variation distance between the ratings of random pairs and the ratings of real people (EmoSim-RL).
+    """Total variation distance between the ratings of random pairs and the ratings of real users (EmoSim-RL).
 
     Nobody remembers anything. 0 is the same distribution, 1 has nothing in common.
     """
@@ -35,7 +35,7 @@ class Sampling(Study):
         domain = setting.domain
         if not len(domain.real_ratings):
             raise ConfigurationError(
-                f"the domain {domain.name!r} does not say how real people's ratings are distributed; its plugin gives "
+                f"the domain {domain.name!r} does not say how real users' ratings are distributed; its plugin gives "
                 "that as 'real_ratings' of its Domain"
             )
         items = len(setting.catalog)

@@ -1,4 +1,4 @@
-"""The study of collections: whether what people thought of the earlier parts carries over to the last."""
+"""The study of collections: whether what users thought of the earlier parts carries over to the last."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class CollectionsOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    users: int = Field(default=100, ge=1, description="People per series; everyone where there are fewer.")
+    users: int = Field(default=100, ge=1, description="Users per series; everyone where there are fewer.")
 
 
 class Collections(Study):
-    """People who gave the earlier parts of a series top marks, or the lowest, rate its last part (EmoSim-RL).
+    """Users who gave the earlier parts of a series top marks, or the lowest, rate its last part (EmoSim-RL).
 
     The earlier parts stand in memory among as many random other items at their public rating, in random order; on
-    both sides the same people remember the same others in the same order. Right is at least 7 of 10 after top marks
+    both sides the same users remember the same others in the same order. Right is at least 7 of 10 after top marks
     (positive) and at most 5 after the lowest (negative).
     """
 

@@ -1,4 +1,4 @@
-"""Study: what a study of simulated people is made of, from its trials to the figures that records give."""
+"""Study: what a study of simulated users is made of, from its trials to the figures that records give."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class StudySetting:
     Attributes:
         domain: the domain.
         catalog: the items.
-        population: the people that the plugin or the user brought.
+        population: the users that the plugin or the user brought.
         user_indices: indices in ``population`` of those that may be asked, rising.
         rng: all randomness of the choice; made from the seed and the study's name, so that every way of answering
             meets the same trials.
@@ -40,14 +40,14 @@ class StudySetting:
 
 @dataclass(frozen=True)
 class Trial:
-    """One rating that a study asks for. The person remembers what is put in place and nothing else.
+    """One rating that a study asks for. The user remembers what is put in place and nothing else.
 
     Attributes:
         user: index in :attr:`Trials.users`.
-        item: index in the catalogue.
+        item: index in the catalog.
         side: ``"positive"``, ``"negative"`` or empty.
         group: what results are also told by, such as a category; empty for none.
-        cluster: trials of one cluster hang together and are drawn together by the bootstrap; the person's id if empty.
+        cluster: trials of one cluster hang together and are drawn together by the bootstrap; the user's id if empty.
         at_least: rating from which the trial succeeded, on the domain's scale; None where it is no bound.
         at_most: rating up to which it succeeded; None where it is no bound.
         memory: items and their ratings on the domain's scale, oldest first.
@@ -68,7 +68,7 @@ class Trials:
     """The trials of a study.
 
     Attributes:
-        users: whom it asks; people of the setting or of its own.
+        users: whom it asks; users of the setting or of its own.
         trials: what they are asked, at least one.
         facts: what the measures need beside the ratings; goes into the record as JSON.
     """
@@ -134,7 +134,7 @@ class Metric:
 
 
 class Study:
-    """Asks simulated people for ratings whose right answer is known, and says how often it was given."""
+    """Asks simulated users for ratings whose right answer is known, and says how often it was given."""
 
     def trials(self, setting: StudySetting) -> Trials:
         """The trials; the same for the same setting and seed.

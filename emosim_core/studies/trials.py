@@ -1,4 +1,4 @@
-"""Asking: puts the trials of a study to the people of a world, many at once, and records every rating."""
+"""Asking: puts the trials of a study to the users of a world, many at once, and records every rating."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def draw_trials(study: Study, name: str, world: World, seed: int, label: str) ->
     Args:
         study: the study.
         name: its name, which its randomness is made from.
-        world: items and people.
+        world: items and users.
         seed: seed of the choice.
         label: the study in words, for messages.
 
@@ -46,13 +46,13 @@ def draw_trials(study: Study, name: str, world: World, seed: int, label: str) ->
     items, scale = len(world.catalog), world.domain.scale
     for number, trial in enumerate(trials.trials):
         wrong = (
-            f"the person {trial.user} of {len(trials.users)}"
+            f"the user {trial.user} of {len(trials.users)}"
             if not 0 <= trial.user < len(trials.users)
             else f"the item {trial.item} of {items}"
             if not 0 <= trial.item < items
             else f"the side {trial.side!r}"
             if trial.side not in SIDES
-            else "a memory that is no item of the catalogue with a rating of the scale"
+            else "a memory that is no item of the catalog with a rating of the scale"
             if not all(0 <= item < items and scale.contains(rating) for item, rating in trial.memory)
             else ""
         )
@@ -62,7 +62,7 @@ def draw_trials(study: Study, name: str, world: World, seed: int, label: str) ->
 
 
 def population_of(trials: Trials, world: World) -> Population:
-    """The people of trials, for whom the world's rater is made ready."""
+    """The users of trials, for whom the world's rater is made ready."""
     population = Population(trials.users)
     with world.blaming("rater"):
         world.rater.prepare(world.setting(population))
@@ -75,9 +75,9 @@ def run_trials(
     seed: int,
     on_ratings: Callable[[int], None] = lambda count: None,
 ) -> Iterator[dict[str, Any]]:
-    """Put trials to the people, with the world's own retrieval, rater and perturbator.
+    """Put trials to the users, with the world's own retrieval, rater and perturbator.
 
-    A person's mood is where it rests, and they remember what the trial puts in place. The draws of a trial depend on
+    A user's mood is where it rests, and they remember what the trial puts in place. The draws of a trial depend on
     the seed and its number alone.
 
     Args:
@@ -133,11 +133,11 @@ def run_trials(
 
 
 def trial_request(world: World, population: Population, trials: Sequence[Trial], doubted: bool) -> RatingRequest:
-    """Trials as a rater is told of them: one person in front of one item each.
+    """Trials as a rater is told of them: one user in front of one item each.
 
     Args:
         world: the items, and the retrieval that chooses what is remembered.
-        population: the people of the trials.
+        population: the users of the trials.
         trials: the trials.
         doubted: whether what the retrieval answers is looked at.
     """

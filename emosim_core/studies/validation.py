@@ -1,4 +1,4 @@
-"""Validation: puts the questions of real people to simulated ones, and stores every answer."""
+"""Validation: puts the questions of real users to simulated ones, and stores every answer."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ _WRITTEN = 40
 """Questions that are written out to learn how long they are."""
 
 LISTED = 20
-"""Items that each recommender proposes to each person."""
+"""Items that each recommender recommends to each user."""
 
 
 class ValidationConfig(BaseModel):
@@ -128,14 +128,14 @@ def _config_of(directory: Path, manifest: Mapping[str, Any]) -> ValidationConfig
 
 
 class Validation:
-    """One validation: loads the real people, asks, and writes.
+    """One validation: loads the real users, asks, and writes.
 
     Args:
         config: what is measured.
         registry: plugins to use.
 
     Raises:
-        ConfigurationError: a value is wrong, the source has no ratings of people, or too few people.
+        ConfigurationError: a value is wrong, the source has no ratings of users, or too few users.
         DataError: a file is missing or malformed.
         MissingDependencyError: a baseline needs a package that is not installed.
     """
@@ -182,7 +182,7 @@ class Validation:
     def estimate(self) -> Estimate | None:
         """What asking the language model will take; None where the rater asks none. Answers kept from before are free.
 
-        One question to each of up to 40 people is written out to learn how long questions are.
+        One question to each of up to 40 users is written out to learn how long questions are.
         """
         if not self.world.rater.uses_llm:
             return None
@@ -333,7 +333,7 @@ class Validation:
         return {
             "format": FORMAT,
             "kind": "validation",
-            "title": f"{world.domain.title}: simulated people beside real ones",
+            "title": f"{world.domain.title}: simulated users beside real ones",
             "config": self.config.model_dump(mode="json"),
             "parts": {**world.parts, "user_loader": {"name": "recorded", "source": self.config.ratings}},
             "uses_llm": world.rater.uses_llm,
@@ -438,7 +438,7 @@ class Validation:
     def _activity(
         self, user_split: str, real_users: Sequence[real.RealUser], users: Sequence[User], on_user: Callable[[], None]
     ) -> list[dict[str, Any]]:
-        """The same people about the same items, once all elusive and once all enthusiasts."""
+        """The same users about the same items, once all elusive and once all enthusiasts."""
         lines: list[dict[str, Any]] = [{"user_split": user_split, "user": real_user.id} for real_user in real_users]
         for level in (1, 3):
             changed = [user.model_copy(update={"activity": level}) for user in users]
@@ -458,7 +458,7 @@ class Validation:
         baselines: Baselines,
         on_user: Callable[[], None],
     ) -> list[dict[str, Any]]:
-        """What people answer to the first items that recommenders propose, one after the other."""
+        """What users answer to the first items that recommenders recommend, one after the other."""
         catalog, seed = self.world.catalog, self.config.seed
         lines: list[dict[str, Any]] = []
         ratings = {name: np.full((len(real_users), LISTED), np.nan) for name in RECOMMENDERS}

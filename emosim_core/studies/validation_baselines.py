@@ -1,4 +1,4 @@
-"""What simulated people are measured beside: means, matrix factorisation, popularity and shared categories."""
+"""What simulated users are measured beside: means, matrix factorization, popularity and shared categories."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ ITEM_DOUBT, USER_DOUBT = 5.0, 3.0
 """Ratings at the mean of all that an item's mean, and without bias that a user's bias, must outweigh."""
 
 _EPOCHS, _NUMBER = 30, 50
-"""Passes over the ratings, and factors, of the matrix factorisation."""
+"""Passes over the ratings, and factors, of the matrix factorization."""
 
 
 class Baselines:
-    """Foretells ratings in the plainest ways from what the known people rated and the measured remember.
+    """Foretells ratings in the plainest ways from what the known users rated and the measured remember.
 
     Args:
-        catalog: the items, whose public ratings and counts are the known people's.
+        catalog: the items, whose public ratings and counts are the known users'.
         real_users: everybody.
         measured: whom ratings are foretold of.
         scale: the domain's scale.
-        seed: of the matrix factorisation.
+        seed: of the matrix factorization.
 
     Raises:
         MissingDependencyError: scikit-surprise is not installed.
@@ -70,7 +70,7 @@ class Baselines:
         return {name: np.clip(values, low, high) for name, values in said.items()}
 
     def choices(self, real_user: RealUser, items: Ints) -> dict[str, Floats]:
-        """Scores for whether the person chooses each item."""
+        """Scores for whether the user chooses each item."""
         own = self._categories[real_user.past].mean(axis=0)
         return {
             "popularity alone": self._counts[items],
@@ -82,12 +82,12 @@ class Baselines:
 def _factors(
     known: Sequence[RealUser], measured: Sequence[RealUser], items: int, scale: RatingScale, seed: int
 ) -> dict[str, Floats]:
-    """Every rating of the measured by Funk's matrix factorisation, learnt from all that is known or remembered."""
+    """Every rating of the measured by Funk's matrix factorization, learnt from all that is known or remembered."""
     try:
         import surprise
     except ImportError as error:
         raise MissingDependencyError(
-            "the baseline of matrix factorisation", "scikit-surprise", "pip install 'emosim-core[train]'"
+            "the baseline of matrix factorization", "scikit-surprise", "pip install 'emosim-core[train]'"
         ) from error
     triples = [
         (real_user.id, item, rating)

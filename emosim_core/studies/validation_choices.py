@@ -1,4 +1,4 @@
-"""What people are shown to choose from: items that they really chose later, and items that they never chose."""
+"""What users are shown to choose from: items that they really chose later, and items that they never chose."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Ints = NDArray[np.intp]
 
 @dataclass(frozen=True)
 class ChoiceSet:
-    """What one person is shown; P is the number of items that they chose.
+    """What one user is shown; P is the number of items that they chose.
 
     Attributes:
         chosen: items that are held out, shape ``(P,)``.
@@ -31,14 +31,14 @@ class ChoiceSet:
 def draw_choice_set(
     real_user: RealUser, counts: NDArray[np.int64], most: int, max_positives: int, seed: int
 ) -> ChoiceSet:
-    """Choose what a person is shown.
+    """Choose what a user is shown.
 
     Args:
-        real_user: the person.
-        counts: how many people rated each item, as the rater knows it.
+        real_user: the user.
+        counts: how many users rated each item, as the rater knows it.
         most: the largest ratio of items that were not chosen to one that was.
         max_positives: held-out items at most.
-        seed: decides, with the person's id, which.
+        seed: decides, with the user's id, which.
     """
     rng = np.random.default_rng([seed, *real_user.id.encode()])
     chosen = rng.permutation(real_user.later)[:max_positives]
@@ -53,7 +53,7 @@ def matched(chosen: Ints, others: Ints, counts: NDArray[np.int64], rng: np.rando
     Args:
         chosen: shape ``(P,)``.
         others: what may be taken, at least P.
-        counts: how many people rated each item.
+        counts: how many users rated each item.
         rng: decides among equals.
     """
     # A fraction below 1 puts equals in a random order and leaves others in theirs.

@@ -1,4 +1,4 @@
-"""Measures of a validation, from sums that each person adds, so that intervals draw people again."""
+"""Measures of a validation, from sums that each user adds, so that intervals draw users again."""
 
 from __future__ import annotations
 
@@ -72,12 +72,12 @@ def wasserstein(step: float) -> Value:
 
 
 def estimate(sums: Floats, value: Value, most_distance: float | None = None) -> dict[str, float | None]:
-    """A value and its interval over people.
+    """A value and its interval over users.
 
     Args:
-        sums: what each person adds, shape ``(users, d)``.
+        sums: what each user adds, shape ``(users, d)``.
         value: from sums to the value.
-        most_distance: for a distance, which drawing people again inflates: the largest that there can be.
+        most_distance: for a distance, which drawing users again inflates: the largest that there can be.
     """
     found = float(value(sums.sum(axis=0)))
     if most_distance is None:
@@ -92,7 +92,7 @@ def _plain(number: float) -> float | None:
 
 
 def mean_of(values: Floats) -> dict[str, float | None]:
-    """The mean over people and its interval; NaN is left out."""
+    """The mean over users and its interval; NaN is left out."""
     known = values[~np.isnan(values)]
     return estimate(np.column_stack([known, np.ones(len(known))]), ratio)
 

@@ -17,7 +17,7 @@ from emosim_core.studies.validation_users import CALIBRATION, TEST, VALIDATION
 Floats = NDArray[np.float64]
 Lines = Sequence[Mapping[str, Any]]
 
-SIMULATED = "simulated people"
+SIMULATED = "simulated users"
 """What is measured, beside the baselines."""
 
 TARGETS = (
@@ -27,7 +27,7 @@ TARGETS = (
     ("total variation of all ratings", "at most", 0.05),
     ("root mean squared error, stars of 5", "at most", 0.87),
 )
-"""What the rule-based rater should reach on people that it was not fitted on."""
+"""What the rule-based rater should reach on users that it was not fitted on."""
 
 MOST_BY_ACTIVITY = 0.5
 """Points of 10 by which raising everybody's activity may move the mean rating (EmoSim-RL)."""
@@ -69,7 +69,7 @@ def compute_results(directory: Path) -> dict[str, Any]:
 
 
 def _by_user(lines: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], list[Mapping[str, Any]]]:
-    """Lines by group and person, in the order of the file."""
+    """Lines by group and user, in the order of the file."""
     found: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for line in lines:
         found.setdefault((line["user_split"], line["user"]), []).append(line)
@@ -93,7 +93,7 @@ def _errors(ratings: Mapping[Any, Lines], levels: Floats) -> dict[str, Any]:
     """Root mean squared and mean absolute error of held-out ratings, in stars of 5."""
     star = float(levels[-1]) / 5.0
     first = next(iter(ratings.values()))[0]
-    variants = {SIMULATED: "expected", "simulated people, a single answer": "answer"}
+    variants = {SIMULATED: "expected", "simulated users, a single answer": "answer"}
     found = {}
     for name in (*variants, *first["baselines"]):
         sums = []
@@ -111,7 +111,7 @@ def _errors(ratings: Mapping[Any, Lines], levels: Floats) -> dict[str, Any]:
 
 
 def _counts(lines: Lines, levels: Floats) -> dict[str, Floats]:
-    """How often one person uses each level: really, and by each way of answering."""
+    """How often one user uses each level: really, and by each way of answering."""
     found = {"real": metric.levels_of(_numbers(line["real"] for line in lines), levels)}
     found[SIMULATED] = metric.levels_of(_numbers(line["answer"] for line in lines), levels)
     for name in lines[0]["baselines"]:
@@ -120,7 +120,7 @@ def _counts(lines: Lines, levels: Floats) -> dict[str, Floats]:
 
 
 def _distribution(ratings: Mapping[Any, Lines], real_users: Lines, levels: Floats) -> dict[str, Any]:
-    """Distances of the distributions of ratings from the real one, of all ratings and per person."""
+    """Distances of the distributions of ratings from the real one, of all ratings and per user."""
     star, step = float(levels[-1]) / 5.0, float(levels[1] - levels[0])
     counts = [_counts(lines, levels) for lines in ratings.values()]
     past = {(line["user_split"], line["id"]): np.array(line["past_levels"], dtype=np.float64) for line in real_users}
@@ -144,7 +144,7 @@ def _distribution(ratings: Mapping[Any, Lines], real_users: Lines, levels: Float
 
 
 def _apart(ratings: Mapping[Any, Lines], levels: Floats) -> dict[str, Any]:
-    """How people differ from each other: their means and their spreads, really and simulated, in stars of 5."""
+    """How users differ from each other: their means and their spreads, really and simulated, in stars of 5."""
     star = float(levels[-1]) / 5.0
     found: dict[str, Any] = {}
     tables = {}
@@ -188,7 +188,7 @@ def _scores(lines: Lines) -> dict[str, Floats]:
 
 
 def _sets(lines: Lines, negatives: Sequence[int]) -> dict[str, NDArray[np.bool_]]:
-    """Which lines of one person each test is about."""
+    """Which lines of one user each test is about."""
     kinds = np.array([line["set"] for line in lines])
     places = np.array([line["place"] for line in lines])
     chosen = kinds == "chosen"
@@ -200,7 +200,7 @@ def _sets(lines: Lines, negatives: Sequence[int]) -> dict[str, NDArray[np.bool_]
 def _tests(
     real_users: Mapping[Any, Lines], negatives: Sequence[int]
 ) -> dict[str, dict[str, list[tuple[Floats, NDArray[np.bool_]]]]]:
-    """For each test and each way of answering, scores and truth of each person."""
+    """For each test and each way of answering, scores and truth of each user."""
     found: dict[str, dict[str, list[tuple[Floats, NDArray[np.bool_]]]]] = {}
     for lines in real_users.values():
         truth = np.array([line["set"] == "chosen" for line in lines])
@@ -212,7 +212,7 @@ def _tests(
 
 
 def _thresholds(real_users: Mapping[Any, Lines], negatives: Sequence[int]) -> dict[str, dict[str, float]]:
-    """From which score on an item counts as chosen: where the people who set it say so as often as they chose."""
+    """From which score on an item counts as chosen: where the users who set it say so as often as they chose."""
     tried = {who: lines for who, lines in real_users.items() if who[0] == CALIBRATION}
     return {
         test: {
@@ -250,7 +250,7 @@ def _activity(lines: Lines, levels: Floats) -> dict[str, Any]:
 
 
 def _recommenders(lines: Lines) -> dict[str, Any]:
-    """Mean rating of what each recommender proposed, how long people stayed, and whether the order is right."""
+    """Mean rating of what each recommender recommended, how long users stayed, and whether the order is right."""
     names = list(dict.fromkeys(line["recommender"] for line in lines))
     means = {
         name: np.array([_mean(_numbers(line["ratings"])) for line in lines if line["recommender"] == name])

@@ -1,4 +1,4 @@
-"""Asks a rater for real people: what they rate, what they would choose, and how they take recommendations."""
+"""Asks a rater for real users: what they rate, what they would choose, and how they take recommendations."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _KINDS = 3
 
 
 class UserSimulator:
-    """Real people as a world's rater is told of them.
+    """Real users as a world's rater is told of them.
 
     Args:
-        world: who answers, and the catalogue; its population is replaced by ``users``.
-        real_users: the people.
+        world: who answers, and the catalog; its population is replaced by ``users``.
+        real_users: the users.
         users: their profiles, in the same order.
         seed: seed of what is drawn.
     """
@@ -44,7 +44,7 @@ class UserSimulator:
             world.rater.prepare(world.setting(self.population))
 
     def request(self, row: int, items: Ints) -> RatingRequest:
-        """One person in front of S items."""
+        """One user in front of S items."""
         world, slate = self.world, items[None, :]
         history = self.memory.history(np.array([row]))
         who = np.array([row])
@@ -83,7 +83,7 @@ class UserSimulator:
         )
 
     def rate(self, row: int, items: Ints, kind: int = RATE) -> Floats:
-        """The ratings that a person gives, with whims, shape ``(S,)``; NaN where the rater failed."""
+        """The ratings that a user gives, with noise, shape ``(S,)``; NaN where the rater failed."""
         request = self.request(row, items)
         with self.world.blaming("rater"):
             answers = self.world.rater.rate_batch(request, self._draws(row, kind))
@@ -92,14 +92,14 @@ class UserSimulator:
         return answers.values[0]
 
     def expect(self, row: int, items: Ints) -> Floats | None:
-        """What a person rates on average, shape ``(S,)``; None where the rater does not know it."""
+        """What a user rates on average, shape ``(S,)``; None where the rater does not know it."""
         try:
             return self.world.rater.expected_batch(self.request(row, items))[0]
         except NotImplementedError:
             return None
 
     def choose(self, row: int, items: Ints) -> Floats | None:
-        """How likely a person is to choose each item, shape ``(S,)``; None where the rater does not know it."""
+        """How likely a user is to choose each item, shape ``(S,)``; None where the rater does not know it."""
         request = self.request(row, items)
         empty = np.zeros((1, len(items), 0))
         bare = replace(request, retrieved=empty.astype(np.intp) - 1, retrieved_items=empty.astype(np.intp))
@@ -116,13 +116,13 @@ class UserSimulator:
 
 
 def episode_lengths(world: World, population: Population, items: Ints, ratings: Floats, seed: int) -> Ints:
-    """After how many items people leave who rate one after the other so, shape ``(R,)``.
+    """After how many items users leave who rate one after the other so, shape ``(R,)``.
 
-    The world's reward shaping decides, as in a session; who hears all items out has the length T.
+    The world's reward shaping decides, as in an episode; who hears all items out has the length T.
 
     Args:
         world: whose shaping it is.
-        population: the R people.
+        population: the R users.
         items: what each rates, shape ``(R, T)``.
         ratings: shape ``(R, T)``; NaN where nothing was rated.
         seed: seed of what is drawn.

@@ -1,4 +1,4 @@
-"""Real people for a validation: who is measured, what they remember, what is held out, and who they are."""
+"""Real users for a validation: who is measured, what they remember, what is held out, and who they are."""
 
 from __future__ import annotations
 
@@ -17,44 +17,44 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
 
 TRAIN, CALIBRATION, VALIDATION, TEST = "train", "calibration", "validation", "test"
-"""The groups of people: whose ratings make the public knowledge, who set the thresholds, and two that are measured."""
+"""The groups of users: whose ratings make the public knowledge, who set the thresholds, and two that are measured."""
 
 USER_SPLITS = ((TRAIN, 0.52), (CALIBRATION, 0.60), (VALIDATION, 0.80), (TEST, 1.0))
-"""Each group, and up to which place in [0, 1) its people lie."""
+"""Each group, and up to which place in [0, 1) its users lie."""
 
 LEAST = 10
-"""Ratings that a person must have given to be measured: enough to remember some and hold some out."""
+"""Ratings that a user must have given to be measured: enough to remember some and hold some out."""
 
 _TASTES = 4
-"""Categories that a person is said to like or dislike, at most (EmoSim-RL)."""
+"""Categories that a user is said to like or dislike, at most (EmoSim-RL)."""
 
 _CLEAR = 0.25
-"""Points of 10 that a category must stand out by, in a person's shrunken mean, to be called liked or disliked."""
+"""Points of 10 that a category must stand out by, in a user's shrunken mean, to be called liked or disliked."""
 
 _TRAIT_SHARES = {"activity": (0.3, 0.8), "conformity": (0.25, 0.75), "diversity": (0.25, 0.75)}
-"""Where the levels of a trait are cut among people (EmoSim-RL)."""
+"""Where the levels of a trait are cut among users (EmoSim-RL)."""
 
 
 def place(real_user: str) -> float:
-    """A number in [0, 1) that belongs to an id for ever, so that a person is in the same group in any excerpt."""
+    """A number in [0, 1) that belongs to an id for ever, so that a user is in the same group in any excerpt."""
     digest = blake2b(real_user.encode(), digest_size=8, person=b"validation").digest()
     return int.from_bytes(digest, "big") / 2.0**64
 
 
 def user_split_of(real_user: str) -> str:
-    """The group that a person belongs to; it depends on the id alone."""
+    """The group that a user belongs to; it depends on the id alone."""
     where = place(real_user)
     return next(name for name, end in USER_SPLITS if where < end)
 
 
 @dataclass(frozen=True)
 class RealUser:
-    """One person's ratings, oldest first.
+    """One user's ratings, oldest first.
 
     Attributes:
-        id: as the ratings name the person.
+        id: as the ratings name the user.
         user_split: see :func:`user_split_of`.
-        items: indices in the catalogue, shape ``(n,)``.
+        items: indices in the catalog, shape ``(n,)``.
         values: ratings on the domain's scale, shape ``(n,)``.
         past_count: how many of them, from the start, are profile and memory; the others are held out.
     """
@@ -87,15 +87,15 @@ class RealUser:
 
 
 def split_real_users(ratings: LoadedRatings, seed: int, share: float = 0.5) -> list[RealUser]:
-    """The people of a data set, each split at one point in time, in the order of their :func:`place`.
+    """The users of a data set, each split at one point in time, in the order of their :func:`place`.
 
     Args:
         ratings: what they gave.
         seed: decides the order of ratings that were given in the same second.
-        share: part of each person's ratings that is remembered.
+        share: part of each user's ratings that is remembered.
 
     Raises:
-        ConfigurationError: a group that is needed has no people.
+        ConfigurationError: a group that is needed has no users.
     """
     names, who = np.unique(np.asarray(ratings.user_ids, dtype=np.str_), return_inverse=True)
     order = np.lexsort((np.random.default_rng(seed).random(len(who)), ratings.times, who))
@@ -112,26 +112,26 @@ def split_real_users(ratings: LoadedRatings, seed: int, share: float = 0.5) -> l
     for user_split, _ in USER_SPLITS:
         if not any(real_user.user_split == user_split for real_user in real_users):
             raise ConfigurationError(
-                f"too few people to measure: nobody with at least {LEAST} ratings is in the group {user_split!r}; "
-                "give ratings of more people"
+                f"too few users to measure: nobody with at least {LEAST} ratings is in the group {user_split!r}; "
+                "give ratings of more users"
             )
     return real_users
 
 
 def of_split(real_users: Sequence[RealUser], user_split: str, most: int | None = None) -> list[RealUser]:
-    """The people of a group, the first ``most`` of them."""
+    """The users of a group, the first ``most`` of them."""
     return [real_user for real_user in real_users if real_user.user_split == user_split][:most]
 
 
 def public_items(
     items: Sequence[Item], real_users: Sequence[RealUser], user_written_fields: Sequence[str]
 ) -> list[Item]:
-    """The items as the known people make them known: mean and number of their ratings, and nothing of the others.
+    """The items as the known users make them known: mean and number of their ratings, and nothing of the others.
 
     Args:
         items: the items.
         real_users: everybody.
-        user_written_fields: fields that hold what people wrote; they are emptied.
+        user_written_fields: fields that hold what users wrote; they are emptied.
     """
     known = of_split(real_users, TRAIN)
     rated = np.concatenate([real_user.items for real_user in known])
@@ -149,7 +149,7 @@ def public_items(
 
 
 def trait_metrics_of(real_user: RealUser, catalog: Catalog) -> dict[str, float]:
-    """What the levels of a person's traits are read off, from what they remember.
+    """What the levels of a user's traits are read off, from what they remember.
 
     Returns:
         ``activity``, how much they rated; ``conformity``, their mean distance from the public rating; and
@@ -171,7 +171,7 @@ def trait_metrics_of(real_user: RealUser, catalog: Catalog) -> dict[str, float]:
 def tastes_of(real_user: RealUser, catalog: Catalog, scale: RatingScale) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Up to four liked and four disliked categories, clearest first.
 
-    A category's weight is the mean of how far the person rated its items above their own mean and the public
+    A category's weight is the mean of how far the user rated its items above their own mean and the public
     rating's, shrunk as by five more items without any difference.
     """
     flags = catalog.categories[real_user.past].astype(np.float64)
@@ -188,11 +188,11 @@ def tastes_of(real_user: RealUser, catalog: Catalog, scale: RatingScale) -> tupl
 def personas(
     real_users: Sequence[RealUser], everybody: Sequence[RealUser], catalog: Catalog, scale: RatingScale, words: Words
 ) -> list[User]:
-    """Profiles read off what people remember; levels of traits by the quantiles of the known people.
+    """Profiles read off what users remember; levels of traits by the quantiles of the known users.
 
     Args:
         real_users: whom to describe.
-        everybody: all people; the known among them set where levels are cut.
+        everybody: all users; the known among them set where levels are cut.
         catalog: the items.
         scale: the domain's scale.
         words: the domain's words.
@@ -222,11 +222,11 @@ def personas(
 
 
 def memory_of(real_users: Sequence[RealUser], items: int, code: object) -> Memory:
-    """The memories of people, oldest first.
+    """The memories of users, oldest first.
 
     Args:
         real_users: one row each.
-        items: number of items in the catalogue.
+        items: number of items in the catalog.
         code: from ratings to emotion codes, as :meth:`emosim_core.model.Emotion.code`.
     """
     memory = Memory(len(real_users), items, capacity=max(real_user.past_count for real_user in real_users))

@@ -1,4 +1,4 @@
-"""Studies with written people: those who love one category, those who like everything, those who like nothing."""
+"""Studies with written users: those who love one category, those who like everything, those who like nothing."""
 
 from __future__ import annotations
 
@@ -28,19 +28,17 @@ LOVED, REJECTED, TOP, BOTTOM = 8.0, 5.0, 9.0, 3.0
 
 
 class ItemsOptions(BaseModel):
-    """Options of the studies with written people."""
+    """Options of the studies with written users."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    items: int = Field(
-        default=20, ge=1, description="Items per person and category; all of them where there are fewer."
-    )
+    items: int = Field(default=20, ge=1, description="Items per user and category; all of them where there are fewer.")
 
 
 class CategoryPreference(Study):
-    """Whether people who love one category and reject all else rate so (EmoSim-RL).
+    """Whether users who love one category and reject all else rate so (EmoSim-RL).
 
-    Each written person rates items of the loved category (positive: at least 8 of 10) and as many without it
+    Each written user rates items of the loved category (positive: at least 8 of 10) and as many without it
     (negative: at most 5). The result is the mean of both shares.
     """
 
@@ -70,7 +68,7 @@ class CategoryPreference(Study):
 
 
 class _OneOpinion(Study):
-    """Written people of one opinion rate items of every category of the study."""
+    """Written users of one opinion rate items of every category of the study."""
 
     def __init__(self, options: ItemsOptions | None = None) -> None:
         self.options = options or ItemsOptions()
@@ -82,7 +80,7 @@ class _OneOpinion(Study):
         return Trials(
             users,
             [
-                # Another draw of items for each person: a trial is a cluster of its own, unless it comes again.
+                # Another draw of items for each user: a trial is a cluster of its own, unless it comes again.
                 Trial(index, item, side, category, f"{user.id} {ids[item]}", at_least=least, at_most=most)
                 for index, user in enumerate(users)
                 for category, item in self._items(written, setting)
@@ -99,33 +97,33 @@ class _OneOpinion(Study):
                 yield category, item
 
     def _asked(self, written: StudyUsers, scale: RatingScale) -> tuple[Sequence[User], str, float | None, float | None]:
-        """The people, the side, and the bounds of success."""
+        """The users, the side, and the bounds of success."""
         raise NotImplementedError
 
 
 class HighRating(_OneOpinion):
-    """Whether people who give everything top marks do so: at least 9 of 10 (EmoSim-RL)."""
+    """Whether users who give everything top marks do so: at least 9 of 10 (EmoSim-RL)."""
 
     def _asked(self, written: StudyUsers, scale: RatingScale) -> tuple[Sequence[User], str, float | None, float | None]:
         return written.generous, POSITIVE, scale.carry(TOP), None
 
 
 class LowRating(_OneOpinion):
-    """Whether people who dislike everything rate so: at most 3 of 10 (EmoSim-RL)."""
+    """Whether users who dislike everything rate so: at most 3 of 10 (EmoSim-RL)."""
 
     def _asked(self, written: StudyUsers, scale: RatingScale) -> tuple[Sequence[User], str, float | None, float | None]:
         return written.strict, NEGATIVE, None, scale.carry(BOTTOM)
 
 
 def _written(setting: StudySetting) -> StudyUsers:
-    """The domain's written people.
+    """The domain's written users.
 
     Raises:
         ConfigurationError: it has none.
     """
     if setting.domain.study_users is None:
         raise ConfigurationError(
-            f"the domain {setting.domain.name!r} brings no written people for this study; its plugin gives them as "
+            f"the domain {setting.domain.name!r} brings no written users for this study; its plugin gives them as "
             "'study_users' of its Domain"
         )
     return setting.domain.study_users

@@ -45,7 +45,7 @@ class SelectorConformance(ComponentConformance):
                 alone = self._select(
                     self.made(world), selection_request(ratings[[user]], world, np.array([user])), np.array([user])
                 )
-                hold("selector-alone", np.array_equal(alone[0], together[user]), f"person {user} chose otherwise.")
+                hold("selector-alone", np.array_equal(alone[0], together[user]), f"user {user} chose otherwise.")
 
     def test_it_repeats_itself(self) -> None:
         for world in self.worlds():
@@ -98,7 +98,7 @@ class PerturbatorConformance(ComponentConformance):
                     self.make(), perturbation_request(ratings[[user]], world, np.array([user])), np.array([user])
                 )
                 same = np.array_equal(alone[0], together[user])
-                found = f"person {user} got {alone[0]} alone, {together[user]} with others."
+                found = f"user {user} got {alone[0]} alone, {together[user]} with others."
                 hold("perturbator-alone", same, found)
 
     def test_it_repeats_itself(self) -> None:

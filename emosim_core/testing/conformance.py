@@ -37,7 +37,7 @@ class ComponentConformance:
     Attributes:
         component: the name as a user writes it, such as ``"oldest"``, ``"oldest_3"`` or ``"oldest:k=3"``; or a
             table with ``name`` and options.
-        domain: the domain whose items and people are used; None for made-up ones. Set it for a component that is
+        domain: the domain whose items and users are used; None for made-up ones. Set it for a component that is
             bound to a domain: it is found in no other.
     """
 

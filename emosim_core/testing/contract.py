@@ -78,16 +78,16 @@ RULES: dict[str, Rule] = {
         domain_words="A domain has a word for everything in Words, and for each trait a text for each of three levels.",
         domain_scale="The best rating of a domain's scale feels positive and highly aroused, the worst negative and "
         "lowly aroused.",
-        domain_real_ratings="Shares of real people's ratings are empty, or one for each level of the scale that sum "
+        domain_real_ratings="Shares of real users' ratings are empty, or one for each level of the scale that sum "
         "to 1, with their source.",
-        domain_examples="A worked example for prompts has a person, an item and a reason in words, and a rating on the "
+        domain_examples="A worked example for prompts has a user, an item and a reason in words, and a rating on the "
         "domain's scale; there may be none.",
-        domain_study_users="A domain's people for studies, where there are any, are users with ids of their own: some "
+        domain_study_users="A domain's users for studies, where there are any, are users with ids of their own: some "
         "for each loved category, which they like, some generous and some strict.",
-        domain_defaults="A domain's default sources of items and of people exist and load without options.",
+        domain_defaults="A domain's default sources of items and of users exist and load without options.",
         domain_environment="An environment of the domain passes Gymnasium's check_env without a warning.",
         domain_registered="Importing the package of a domain registers its environment with Gymnasium.",
-        domain_repeats="The same seed gives the same sessions, one at a time or many side by side.",
+        domain_repeats="The same seed gives the same episodes, one at a time or many side by side.",
     ),
     **_rules(
         "emosim_item_loaders",
@@ -100,70 +100,70 @@ RULES: dict[str, Rule] = {
     ),
     **_rules(
         "emosim_user_loaders",
-        users_type="A source of people brings users, at least one, no id twice.",
-        users_again="Loading twice brings the same people.",
+        users_type="A source of users brings users, at least one, no id twice.",
+        users_again="Loading twice brings the same users.",
         users_missing="A file that is not there is a DataError that names it.",
     ),
     **_rules(
         "emosim_raters",
-        rater_shape="A rater answers one rating for each person and item.",
+        rater_shape="A rater answers one rating for each user and item.",
         rater_scale="A rating is a level of the scale it was asked on, or NaN where the rater failed.",
         rater_reason="The reason of a rating is text.",
-        rater_alone="A rating depends on its person, item and draws alone, not on who else is asked.",
+        rater_alone="A rating depends on its user, item and draws alone, not on who else is asked.",
         rater_repeats="The same question with the same draws gets the same rating.",
         rater_reads="A rater changes nothing of what it is given.",
-        rater_prepares="A rater can be prepared anew for other items and people.",
-        rater_activity="Activity moves how soon a person leaves, not how they rate: raising it at fixed content moves "
+        rater_prepares="A rater can be prepared anew for other items and users.",
+        rater_activity="Activity moves how soon a user leaves, not how they rate: raising it at fixed content moves "
         "the mean rating by at most 0.5 of 10.",
     ),
     **_rules(
         "emosim_retrievals",
-        retrieval_shape="A retrieval answers whole numbers of the shape (people, items, any number).",
-        retrieval_range="A retrieved position lies within the person's history, or is -1.",
+        retrieval_shape="A retrieval answers whole numbers of the shape (users, items, any number).",
+        retrieval_range="A retrieved position lies within the user's history, or is -1.",
         retrieval_order="The positions for one item are distinct, and -1 stands only after them.",
-        retrieval_alone="What is retrieved depends on the person's own history and item alone.",
+        retrieval_alone="What is retrieved depends on the user's own history and item alone.",
         retrieval_repeats="The same history and item get the same answer.",
         retrieval_reads="A retrieval changes nothing of what it is given.",
     ),
     **_rules(
         "emosim_selectors",
-        selector_shape="A selector answers a boolean for each person and item.",
+        selector_shape="A selector answers a boolean for each user and item.",
         selector_failed="A failed rating (NaN) is never consumed.",
-        selector_alone="What is consumed depends on the person's own ratings and draws alone.",
+        selector_alone="What is consumed depends on the user's own ratings and draws alone.",
         selector_repeats="The same ratings with the same draws get the same answer.",
         selector_reads="A selector changes nothing of what it is given.",
     ),
     **_rules(
         "emosim_perturbators",
-        perturbator_shape="A perturbator answers one number for each person and item.",
+        perturbator_shape="A perturbator answers one number for each user and item.",
         perturbator_finite="A perturbed rating is a finite number where the rating is; a failed rating (NaN) is no "
         "error.",
-        perturbator_alone="A perturbed rating depends on the rating and the person's own draws alone.",
+        perturbator_alone="A perturbed rating depends on the rating and the user's own draws alone.",
         perturbator_repeats="The same ratings with the same draws get the same answer.",
         perturbator_reads="A perturbator changes nothing of what it is given.",
     ),
     **_rules(
         "emosim_reward_shapings",
-        shaping_shape="A reward shaping answers one reward for each person and item, and one code for each person.",
+        shaping_shape="A reward shaping answers one reward for each user and item, and one code for each user.",
         shaping_finite="The reward of what was consumed is a finite number.",
         shaping_end_reasons="A code is 0, or the place, from 1, of a reason in 'end_reasons'; reasons are "
         "distinct texts and none is 'interrupted', 'max_steps' or 'out_of_items'.",
-        shaping_alone="A reward and an ending depend on the person's own session and draws alone.",
+        shaping_alone="A reward and an ending depend on the user's own episode and draws alone.",
         shaping_begins="begin() forgets what went before in a slot.",
         shaping_state="State is made in start(), so that copies of a shaping keep their own.",
         shaping_reads="A reward shaping changes nothing of what it is given.",
     ),
     **_rules(
         "emosim_policies",
-        policy_shape="A policy answers whole numbers of the shape (people, slate).",
-        policy_range="A proposed item is an index of the catalogue; a row of -1 has nothing left to propose.",
+        policy_shape="A policy answers whole numbers of the shape (users, slate).",
+        policy_range="A recommended item is an index of the catalog; a row of -1 has nothing left to recommend.",
         policy_slate="A slate holds no item twice.",
         policy_repeats="The same observations with the same draws get the same answers.",
         policy_reads="A policy changes nothing of what it is given.",
     ),
     **_rules(
         "emosim_prompt_strategies",
-        prompt_strategy_asks="A prompter makes one ChatRequest of a person and an item, the same whenever it is asked.",
+        prompt_strategy_asks="A prompter makes one ChatRequest of a user and an item, the same whenever it is asked.",
         prompt_strategy_reads="Each of the choices that a question offers is read as a level of the domain's scale.",
         prompt_strategy_strict="An answer that is no rating in the form asked for is an LLMMalformedError, "
         "never a rating.",
@@ -171,9 +171,9 @@ RULES: dict[str, Rule] = {
     ),
     **_rules(
         "emosim_studies",
-        study_trials="A study makes at least one trial, each of one of its people and an item of the catalogue; no two "
-        "people have the same id.",
-        study_memory="What a person is to remember is items of the catalogue with ratings of the scale.",
+        study_trials="A study makes at least one trial, each of one of its users and an item of the catalog; no two "
+        "users have the same id.",
+        study_memory="What a user is to remember is items of the catalog with ratings of the scale.",
         study_sides="The side of a trial is 'positive', 'negative' or empty.",
         study_bounds="A bound of success lies on the domain's scale, or is None.",
         study_repeats="The same setting and seed give the same trials.",

@@ -1,4 +1,4 @@
-"""DomainConformance: holds a domain, with its items, people and environment, to its contract."""
+"""DomainConformance: holds a domain, with its items, users and environment, to its contract."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _RUN = {"episodes": 4, "max_steps": 8, "seed": 3}
 class DomainConformance(ComponentConformance):
     """Subclass it and set ``component`` to the domain's name, such as ``"music"``.
 
-    Its default items and people are checked too, each by the suite of its kind.
+    Its default items and users are checked too, each by the suite of its kind.
     """
 
     kind = "domain"
@@ -148,8 +148,8 @@ class DomainConformance(ComponentConformance):
 
     def test_the_same_seed_gives_the_same_episodes(self) -> None:
         one = self._run(num_envs=1)
-        hold("domain-repeats", one == self._run(num_envs=1), "other sessions the second time.")
-        hold("domain-repeats", one == self._run(num_envs=4), "other sessions side by side.")
+        hold("domain-repeats", one == self._run(num_envs=1), "other episodes the second time.")
+        hold("domain-repeats", one == self._run(num_envs=4), "other episodes side by side.")
 
     def _run(self, **options: Any) -> list[bytes]:
         """The lines of a run, sorted."""

@@ -13,10 +13,10 @@ from emosim_core.llm.chat import ChatAnswer, ChatRequest, Usage
 
 
 class ScriptedRater(Rater):
-    """Rates what a function of person, item and times consumed before says.
+    """Rates what a function of user, item and times consumed before says.
 
     Args:
-        script: from the index of the person, the index of the item and the number of times the person consumed it
+        script: from the index of the user, the index of the item and the number of times the user consumed it
             before, to a rating; NaN fails.
 
     Attributes:

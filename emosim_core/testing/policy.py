@@ -23,7 +23,7 @@ from emosim_core.testing.worlds import SmallWorld
 _USERS, _STEPS, _SEEN = 6, 16, 10
 
 _BEGIN, _END = {0: range(_USERS), 5: [1]}, {3: [1], 4: [4]}
-"""In which slots sessions begin before a step, and end after one; the others end when nothing is left to propose."""
+"""In which slots episodes begin before a step, and end after one; the others end when nothing is left to recommend."""
 
 
 class PolicyConformance(ComponentConformance):
@@ -65,11 +65,11 @@ class PolicyConformance(ComponentConformance):
             self._play(world, 2, watch=True)
 
     def _play(self, world: SmallWorld, slate: int, watch: bool = False, move: bool = False) -> list[NDArray[np.intp]]:
-        """What is proposed in sessions that begin and end at different times; the people rate at random.
+        """What is recommended in episodes that begin and end at different times; the users rate at random.
 
         Args:
-            world: the items and people.
-            slate: how many items are proposed at once.
+            world: the items and users.
+            slate: how many items are recommended at once.
             watch: whether to check that nothing is written to what the policy is given.
             move: whether to pickle the policy before every step.
         """
@@ -113,7 +113,7 @@ class PolicyConformance(ComponentConformance):
                     request = RecommendationRequest(rows=rows, observations=seen)
                     actions = np.asarray(policy.recommend_batch(request, streams.of(Stage.POLICY, rows)))
                 shaped = actions.shape == (len(rows), slate) and actions.dtype.kind == "i"
-                found = f"{actions.dtype} of the shape {actions.shape} for {len(rows)} people; the slate has {slate}."
+                found = f"{actions.dtype} of the shape {actions.shape} for {len(rows)} users; the slate has {slate}."
                 hold("policy-shape", shaped, found)
                 told.append(actions.copy())
                 going = ((actions >= 0) & (actions < len(world.catalog))).all(axis=1)
@@ -137,7 +137,7 @@ class PolicyConformance(ComponentConformance):
 def _observations(
     world: SmallWorld, history: History, rows: NDArray[np.intp], steps: NDArray[np.intp], length: int
 ) -> Observations:
-    """What is observed of the people, as an environment's observation space has it."""
+    """What is observed of the users, as an environment's observation space has it."""
     items = np.zeros((len(rows), length), dtype=np.int64)
     ratings = np.full((len(rows), length), world.scale.low, dtype=np.float32)
     mask = np.zeros((len(rows), length), dtype=np.int8)

@@ -36,18 +36,18 @@ class PopulationProfileConformance:
             profile = PROFILE
 
     A profile belongs to no kind of component, so no rule of :data:`~emosim_core.testing.RULES` is checked here: what
-    fails is an ``AssertionError`` that says what was found. A profile that takes its categories from the catalogue
+    fails is an ``AssertionError`` that says what was found. A profile that takes its categories from the catalog
     (``other``) is checked as it is among some: ``profile = PROFILE.within(["jazz", "folk"])``.
 
     Attributes:
         profile: what is checked.
-        trait_texts: per trait, the texts of its three levels that go on from "a person who", as in
+        trait_texts: per trait, the texts of its three levels that go on from "a@user@who", as in
             :attr:`emosim_core.plugins.Words.traits`; not checked where empty.
         sources: kinds of population, each with the loader that generates it from the profile; none need be named.
-        least_different: of 600 people, how many descriptions must differ in more than what is the person's alone.
+        least_different: of 600 users, how many descriptions must differ in more than what is the user's alone.
         most_shared: mean share of runs of five words that two descriptions may have in common.
-        most_alike_openings: of 600 people, how many descriptions may begin with the same four words.
-        most_who_like_nothing: of 3000 people, how many may like no category; some do where categories are few.
+        most_alike_openings: of 600 users, how many descriptions may begin with the same four words.
+        most_who_like_nothing: of 3000 users, how many may like no category; some do where categories are few.
         wrong_article: pattern of "a" and "an" before the wrong sound.
     """
 
@@ -84,7 +84,7 @@ class PopulationProfileConformance:
     def test_each_source_makes_users_of_the_profile(self) -> None:
         for kind, source in self.sources:
             same = source(GeneratedUsersOptions(n=7, seed=1)).load() == generate_users(7, 1, self.profile, kind)
-            _require(same, f"{source.__name__} makes other people than the {kind} ones of the profile")
+            _require(same, f"{source.__name__} makes other users than the {kind} ones of the profile")
 
     def test_users_of_all_ages_like_something_and_nothing_that_is_not_for_them(self) -> None:
         users = generate_users(3000, 2, self.profile, "detailed")
@@ -140,7 +140,7 @@ class PopulationProfileConformance:
             _require(len(set(texts)) == len(texts) == 3, f"{len(set(texts))} texts for the levels of {trait!r}")
             for text in texts:
                 goes_on = text[:1].islower() and not text.endswith(".")
-                _require(goes_on, f"{text!r} of {trait!r} does not go on from 'a person who'")
+                _require(goes_on, f"{text!r} of {trait!r} does not go on from 'a@user@who'")
 
 
 def _require(condition: bool, otherwise: str) -> None:
@@ -155,7 +155,7 @@ def _require(condition: bool, otherwise: str) -> None:
 
 
 def _skeleton(user: User) -> str:
-    """A description without what is this person's alone: names, age, job, hobby, sex."""
+    """A description without what is this user's alone: names, age, job, hobby, sex."""
     text = user.description
     job = user.job.removeprefix("retired ").removesuffix(" student") if user.age and user.age > 17 else user.job
     for own in (user.name, user.name.split()[0], user.hobby, user.hobby.capitalize(), user.job, job):

@@ -92,7 +92,7 @@ class PromptStrategyConformance(ComponentConformance):
             domain: Domain = registry().resolve_domain(self.domain).build()
             return domain
         examples = tuple(
-            Example(f"A person with the number {n}.", f"An item with the number {n}.", rating, "It was to be expected.")
+            Example(f"A user with the number {n}.", f"An item with the number {n}.", rating, "It was to be expected.")
             for n, rating in enumerate((world.scale.high, world.scale.low))
         )
         traits = {trait: (f"low {trait}", f"middling {trait}", f"high {trait}") for trait in TRAITS}

@@ -61,7 +61,7 @@ class RaterConformance(ComponentConformance):
             for user in range(0, _USERS, 5):
                 alone = self._rate(rater, request(world, [user]), np.array([user])).values
                 same = np.array_equal(alone[0], together[user], equal_nan=True)
-                hold("rater-alone", same, f"person {user} rated {alone[0]} alone, {together[user]} with others.")
+                hold("rater-alone", same, f"user {user} rated {alone[0]} alone, {together[user]} with others.")
 
     def test_it_repeats_itself(self) -> None:
         for world in self.worlds():
@@ -102,7 +102,7 @@ class RaterConformance(ComponentConformance):
             values = self._rate(rater, request(world), np.arange(_USERS)).values
             fresh = self._rate(self.made(world), request(world), np.arange(_USERS)).values
             same = np.array_equal(values, fresh, equal_nan=True)
-            hold("rater-prepares", same, "ratings that still depend on the items and people before.")
+            hold("rater-prepares", same, "ratings that still depend on the items and users before.")
 
     def test_activity_moves_the_mean_rating_by_at_most_half_a_point(self) -> None:
         for world in self.worlds():
@@ -127,18 +127,18 @@ class RaterConformance(ComponentConformance):
 
 
 def with_activity(user: User, level: int) -> User:
-    """The same person with another activity."""
+    """The same user with another activity."""
     return user.model_copy(update={"activity": level})
 
 
 def request(
     world: SmallWorld, who: Sequence[int] | None = None, slate: int = _SLATE, memories: int = 3
 ) -> RatingRequest:
-    """What a rater is told of some of :data:`_USERS` people; a person is told the same whoever else is there.
+    """What a rater is told of some of :data:`_USERS` users; a user is told the same whoever else is there.
 
     Args:
-        world: the items and people.
-        who: which of the people, all of them if None.
+        world: the items and users.
+        who: which of the users, all of them if None.
         slate: how many items each looks at.
         memories: how many interactions are retrieved for each item.
     """

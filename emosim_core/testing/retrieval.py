@@ -56,7 +56,7 @@ class RetrievalConformance(ComponentConformance):
                     "retrieval-alone",
                     _without_padding(alone[0]) == _without_padding(together[row]),
                     f"{_without_padding(together[row])} among others and {_without_padding(alone[0])} alone, "
-                    f"for person {row}.",
+                    f"for user {row}.",
                 )
 
     def test_it_repeats_itself(self) -> None:
@@ -87,7 +87,7 @@ class RetrievalConformance(ComponentConformance):
 
 
 def _asked(world: SmallWorld) -> tuple[NDArray[np.intp], History]:
-    """Items at hand, shape ``(P, S)``, and what the people remember."""
+    """Items at hand, shape ``(P, S)``, and what the users remember."""
     items = np.random.default_rng(1).integers(0, len(world.catalog), (_USERS, _SLATE))
     return items, world.remembered(_USERS).history()
 

@@ -65,7 +65,7 @@ class RewardShapingConformance(ComponentConformance):
             together = _by_slot(self._steps(self.made(_USERS, world), world, users))
             for user in range(0, _USERS, 5):
                 (alone,) = _by_slot(self._steps(self.made(1, world), world, np.array([user])))
-                hold("shaping-alone", alone == together[user], f"person {user}'s session went otherwise alone.")
+                hold("shaping-alone", alone == together[user], f"user {user}'s episode went otherwise alone.")
 
     def test_an_episode_goes_the_same_in_any_slot_and_whenever_others_begin(self) -> None:
         for world in self.worlds():
@@ -74,14 +74,14 @@ class RewardShapingConformance(ComponentConformance):
             moved = _by_slot(self._steps(self.made(_USERS, world), world, users[::-1], begins=users % 3 * 2))
             for user in users.tolist():
                 same = moved[_USERS - 1 - user] == expected[user]
-                found = f"person {user}'s session went otherwise in another slot, with others who begin later."
+                found = f"user {user}'s episode went otherwise in another slot, with others who begin later."
                 hold("shaping-alone", same, found)
 
     def test_begin_forgets_what_went_before(self) -> None:
         for world in self.worlds():
             shaping = self.made(_USERS, world)
             first, again = (_by_slot(self._steps(shaping, world, np.arange(_USERS))) for _ in range(2))
-            hold("shaping-begins", first == again, "a second session in the same slots went otherwise.")
+            hold("shaping-begins", first == again, "a second episode in the same slots went otherwise.")
 
     def test_copies_keep_their_own_state(self) -> None:
         for world in self.worlds():
@@ -120,14 +120,14 @@ class RewardShapingConformance(ComponentConformance):
         watch: bool = False,
         move: bool = False,
     ) -> Iterator[_Moment]:
-        """Sessions of ``users`` in the slots from 0 on, all of the same length whatever ends them.
+        """Episodes of ``users`` in the slots from 0 on, all of the same length whatever ends them.
 
         Args:
             shaping: it was started for as many slots.
             world: what they rate in.
             users: who is in which slot.
-            begins: when the session in each slot begins; all at once if None.
-            slate: how many items are proposed at once.
+            begins: when the episode in each slot begins; all at once if None.
+            slate: how many items are recommended at once.
             watch: whether to check that nothing is written to what it is given.
             move: whether to pickle the reward shaping before every step.
         """
@@ -166,7 +166,7 @@ def _by_slot(moments: Iterable[_Moment]) -> _Told:
 def _consumption(
     world: SmallWorld, rows: NDArray[np.intp], users: NDArray[np.intp], steps: NDArray[np.intp], slate: int
 ) -> ShapingRequest:
-    """What each person consumes at a step of their session, from 0; a person's own, whoever else is there."""
+    """What each user consumes at a step of their episode, from 0; a user's own, whoever else is there."""
     shape = (len(users), slate)
     ratings, consumed = np.empty(shape), np.empty(shape, dtype=np.bool_)
     times, since = np.zeros(shape, dtype=np.intp), np.zeros(shape, dtype=np.intp)

@@ -1,4 +1,4 @@
-"""ItemLoaderConformance and UserLoaderConformance: hold sources of items and people to their contract."""
+"""ItemLoaderConformance and UserLoaderConformance: hold sources of items and users to their contract."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ class UserLoaderConformance(_SourceConformance):
             return loader.load()
 
     def _categories(self) -> Sequence[str]:
-        """The categories of the items that the people are among: the domain's, or made-up ones."""
+        """The categories of the items that the users are among: the domain's, or made-up ones."""
         if self.domain is None:
             return CATEGORIES
         _, loader = item_source(registry(), self.domain, None)
@@ -141,4 +141,4 @@ class UserLoaderConformance(_SourceConformance):
         hold("users-type", len(set(ids)) == len(ids), "an id twice.")
 
     def test_loading_twice_brings_the_same(self) -> None:
-        hold("users-again", list(self.load()) == list(self.load()), "other people the second time.")
+        hold("users-again", list(self.load()) == list(self.load()), "other users the second time.")

@@ -18,7 +18,7 @@ from emosim_core.testing.worlds import CATEGORIES, SmallWorld
 class StudyConformance(ComponentConformance):
     """Subclass it and set ``component``; see :class:`~emosim_core.testing.conformance.ComponentConformance`.
 
-    A made-up domain has written people and shares of real ratings, and series among its items. A study that lacks
+    A made-up domain has written users and shares of real ratings, and series among its items. A study that lacks
     something all the same says so with a ConfigurationError, and is checked no further.
     """
 
@@ -81,10 +81,10 @@ class StudyConformance(ComponentConformance):
         hold("study-trials", isinstance(made, Trials), f"a {type(made).__name__}.")
         hold("study-trials", len(made.trials) > 0, "no trial.")
         ids = [user.id for user in made.users]
-        hold("study-trials", len(set(ids)) == len(ids), "two people with the same id.")
+        hold("study-trials", len(set(ids)) == len(ids), "two users with the same id.")
         for trial in made.trials:
             there = 0 <= trial.user < len(ids) and 0 <= trial.item < len(world.catalog)
-            hold("study-trials", there, f"the person {trial.user} and the item {trial.item}.")
+            hold("study-trials", there, f"the user {trial.user} and the item {trial.item}.")
         return made
 
     def _measures(self, rated: RatedTrials) -> list[Metric]:
@@ -110,7 +110,7 @@ def setting_of(world: SmallWorld, domain: str | None = None) -> StudySetting:
 
 
 def made_up_domain(world: SmallWorld) -> Domain:
-    """A domain of made-up items, with written people and shares of real ratings."""
+    """A domain of made-up items, with written users and shares of real ratings."""
     levels = len(world.scale.levels)
 
     def user(key: str, liked: tuple[str, ...], disliked: tuple[str, ...]) -> User:

@@ -1,4 +1,4 @@
-"""Small made-up worlds to hold components to their contract in: items, people and what they remember."""
+"""Small made-up worlds to hold components to their contract in: items, users and what they remember."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ FIVE = RatingScale(low=1, high=5, step=1)
 
 @dataclass(frozen=True)
 class SmallWorld:
-    """Items and people on a scale, as components are handed them.
+    """Items and users on a scale, as components are handed them.
 
     Attributes:
         catalog: the items.
-        population: the people.
+        population: the users.
         scale: the rating scale.
         words: words of the domain.
     """
@@ -56,17 +56,17 @@ class SmallWorld:
         return ShapingSetting(**vars(self.setting(slate)), batch_size=batch_size)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """What components read of the items and people, by name; nobody may write to it."""
+        """What components read of the items and users, by name; nobody may write to it."""
         of_items = ("embeddings", "categories", "public_ratings", "has_public_rating", "public_counts")
         return {
-            **{f"the catalogue's {name}": getattr(self.catalog, name) for name in of_items},
-            **{f"the people's {name}": getattr(self.population, name) for name in ("traits", "baselines")},
+            **{f"the catalog's {name}": getattr(self.catalog, name) for name in of_items},
+            **{f"the users' {name}": getattr(self.population, name) for name in ("traits", "baselines")},
         }
 
     def remembered(self, users: int, longest: int = 24, seed: int = 0) -> Memory:
-        """Memories of ``users`` people, of 0 to ``longest`` interactions each, repeats among them.
+        """Memories of ``users`` users, of 0 to ``longest`` interactions each, repeats among them.
 
-        The first person remembers nothing, the second one interaction.
+        The first user remembers nothing, the second one interaction.
         """
         rng = np.random.default_rng(seed)
         lengths = rng.integers(0, longest + 1, users)
@@ -122,7 +122,7 @@ def small_world(scale: RatingScale = TEN, items: int = 40, num_users: int = 18) 
     users = [
         User(
             id=f"u{i:03d}",
-            name=f"Person {i}",
+            name=f"User {i}",
             age=20 + i,
             liked=(CATEGORIES[i % 4],),
             disliked=(CATEGORIES[(i + 1) % 4],),
@@ -137,12 +137,12 @@ def small_world(scale: RatingScale = TEN, items: int = 40, num_users: int = 18) 
 
 
 def draws(rows: NDArray[np.intp] | int, stage: Stage = Stage.RATE, seed: int = 0) -> Draws:
-    """Draws as the engine hands them to components: person p's are those of the seed ``seed + p``.
+    """Draws as the engine hands them to components: user p's are those of the seed ``seed + p``.
 
     Args:
-        rows: which people, shape ``(R,)``, or how many from 0 on.
+        rows: which users, shape ``(R,)``, or how many from 0 on.
         stage: what the draws are for.
-        seed: seed of person 0.
+        seed: seed of user 0.
     """
     who = np.arange(rows) if isinstance(rows, int) else np.asarray(rows)
     streams = Streams(len(who))

@@ -1,4 +1,4 @@
-"""Bandits: recommenders that learn from every rating, over all sessions, and try out what they know little of."""
+"""Bandits: recommenders that learn from every rating, over all episodes, and try out what they know little of."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _DECIMALS = 9
 """Scores without their last digits, which differ from machine to machine."""
 
 _LOADED = 2.0
-"""How many ratings as expected the likings of a session start with."""
+"""How many ratings as expected the likings of an episode start with."""
 
 _EPISODE_FEATURES = 6
 
@@ -60,7 +60,7 @@ class ThompsonOptions(BanditOptions):
 
 @dataclass
 class _Likings:
-    """What sessions have told so far. R sessions, D numbers of an embedding, C categories.
+    """What episodes have told so far. R episodes, D numbers of an embedding, C categories.
 
     Attributes:
         mean: how much better than their public rating items were rated, shape ``(R,)``.
@@ -74,19 +74,19 @@ class _Likings:
 
 
 class _LinearBandit(ScoredPolicy):
-    """Base of both bandits: one linear model of the rating, over what is known of an item and of a session.
+    """Base of both bandits: one linear model of the rating, over what is known of an item and of an episode.
 
-    A rating, carried to 0 to 1, is ``w . x``, with x of an item and a session made of
+    A rating, carried to 0 to 1, is ``w . x``, with x of an item and an episode made of
 
     - 1, the public rating (0 to 1, 0.5 taken away) and the standardised logarithm of the public count of the item, and
       1 for each of its categories, over the square root of how many it has;
     - the public rating times conformity, the count times diversity and times conformity, traits from -1 to 1;
-    - how much better than their public rating the session's items were rated on average, shrunk to 0;
+    - how much better than their public rating the episode's items were rated on average, shrunk to 0;
     - the similarity of the item's embedding to items that were rated better than that, and unlike those rated worse;
     - how much better than that items of the same categories were rated, each category shrunk to 0.
 
-    It is a ridge regression over all ratings of all sessions: ``A = ridge I + sum x x'``, ``w = A^-1 sum x r``. As it
-    learns across sessions, its choices depend on the order in which sessions run.
+    It is a ridge regression over all ratings of all episodes: ``A = ridge I + sum x x'``, ``w = A^-1 sum x r``. As it
+    learns across episodes, its choices depend on the order in which episodes run.
     """
 
     def __init__(self, options: BanditOptions) -> None:
@@ -119,7 +119,7 @@ class _LinearBandit(ScoredPolicy):
         self._above[request.rows], self._seen[request.rows] = 0.0, 0.0
 
     def estimates(self, rows: NDArray[np.intp], episode_x: NDArray[np.float64], draws: Draws) -> NDArray[np.float64]:
-        """The score of each item, from the features that depend on the session, ``(R, N, F)``; shape ``(R, N)``."""
+        """The score of each item, from the features that depend on the episode, ``(R, N, F)``; shape ``(R, N)``."""
         raise NotImplementedError
 
     def recommend_batch(self, request: RecommendationRequest, draws: Draws) -> NDArray[np.intp]:
@@ -162,7 +162,7 @@ class _LinearBandit(ScoredPolicy):
         return _Likings(mean, taste, categories)
 
     def _episode_x(self, likings: _Likings, traits: NDArray[np.int64], items: NDArray[np.intp]) -> NDArray[np.float64]:
-        """Features that depend on the session, shape ``(R, K, F)``; of all sessions with the items ``(K,)``, or of each
+        """Features that depend on the episode, shape ``(R, K, F)``; of all episodes with the items ``(K,)``, or of each
         with its own, ``(R, 1)``."""
         conformity, diversity = (traits[:, place, None] - 2.0 for place in (1, 2))
         if items.ndim == 1:
@@ -176,7 +176,7 @@ class _LinearBandit(ScoredPolicy):
         return np.stack([public * conformity, count * diversity, count * conformity, mean, near, same], axis=2)
 
     def _warm_up(self, logs: Interactions) -> None:
-        """Learn from logged sessions as from sessions of one's own, many side by side."""
+        """Learn from logged episodes as from episodes of one's own, many side by side."""
         episodes = int(logs.episodes[-1]) + 1
         starts = np.searchsorted(logs.episodes, np.arange(episodes + 1))
         for first in range(0, episodes, _WARM_UP_BATCH):
@@ -215,7 +215,7 @@ class Thompson(_LinearBandit):
     """The best items of a model drawn from the posterior, ``w~ . x`` with ``w~ ~ N(w, scale^2 A^-1)``.
 
     Thompson sampling for contextual bandits with linear payoffs (Agrawal & Goyal, 2013, arXiv:1209.3352); each step of
-    each person draws a model of its own. See :class:`_LinearBandit` for x.
+    each user draws a model of its own. See :class:`_LinearBandit` for x.
     """
 
     def __init__(self, options: ThompsonOptions) -> None:

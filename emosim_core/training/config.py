@@ -120,7 +120,7 @@ class TrainConfig(EnvironmentConfig):
     @model_validator(mode="after")
     def _one_item(self) -> TrainConfig:
         if self.slate != 1:
-            raise ValueError(f"a training proposes one item per step; slate must be 1, not {self.slate}")
+            raise ValueError(f"a training recommends one item per step; slate must be 1, not {self.slate}")
         return self
 
     @property

@@ -23,11 +23,11 @@ class TrainingProgress:
 
     Attributes:
         timesteps: steps so far, over all environments.
-        episodes: sessions that ended so far.
-        reward: mean return of the sessions that ended since the last time; None if none did.
+        episodes: episodes that ended so far.
+        reward: mean return of the episodes that ended since the last time; None if none did.
         length: their mean length.
         fps: steps per second since the last time.
-        evaluation: mean return by group of people, where there was an evaluation.
+        evaluation: mean return by group of users, where there was an evaluation.
     """
 
     timesteps: int

@@ -1,4 +1,4 @@
-"""Evaluation: recommenders meet the same people in the same sessions."""
+"""Evaluation: recommenders meet the same users in the same episodes."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ from emosim_core.training.evaluation_results import (
 )
 
 _MAY_CHANGE = frozenset({"resamples", "gateway", "on_failed_rating"})
-"""What may change when an evaluation is resumed: it changes no session."""
+"""What may change when an evaluation is resumed: it changes no episode."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,8 @@ class Progress:
 
     Attributes:
         what: which run is going on, such as ``"popular, train users"``.
-        done: sessions that are simulated.
-        total: sessions in all.
+        done: episodes that are simulated.
+        total: episodes in all.
         cost: what a language model has cost in this process; None where it is not known, or none is asked.
     """
 
@@ -87,7 +87,7 @@ def evaluate(
 ) -> dict[str, Any]:
     """Compare recommenders, as ``emosim evaluate`` does.
 
-    Each recommender meets each group of people in a run of its own, ``OUT/runs/GROUP/NAME``; all figures are then
+    Each recommender meets each group of users in a run of its own, ``OUT/runs/GROUP/NAME``; all figures are then
     made from the records of these runs.
 
     Args:
@@ -99,8 +99,8 @@ def evaluate(
             then the default.
         charts: whether to draw plots.
         registry: plugins to use; found anew if not given.
-        say: told in a sentence what a person who runs this should know.
-        on_progress: called when a session has ended.
+        say: told in a sentence what a@user@who runs this should know.
+        on_progress: called when an episode has ended.
 
     Returns:
         What evaluation.json holds.
@@ -182,7 +182,7 @@ def confirmed_values(
 
 
 class Evaluation:
-    """The sessions of an evaluation: what is to be simulated, and the simulation of it.
+    """The episodes of an evaluation: what is to be simulated, and the simulation of it.
 
     Args:
         values: as :func:`evaluate` takes them.
@@ -251,13 +251,13 @@ class Evaluation:
         if self._must_log and asks:
             names = ", ".join(one.name for one in self.recommenders if one.needs_logs)
             raise ConfigurationError(
-                f"{names} must be given runs to learn from, with --logs DIR: a language model answers for people here, "
+                f"{names} must be given runs to learn from, with --logs DIR: a language model answers for users here, "
                 "and asking it costs money"
             )
         runs = [(one, user_split) for user_split in self.config.user_splits for one in self.recommenders]
         if asks:
             most = len(runs) * self.config.episodes * self.config.max_steps * self.config.slate
-            say(f"A language model answers for people: {most:,} ratings at most. --max-cost bounds what it may cost.")
+            say(f"A language model answers for users: {most:,} ratings at most. --max-cost bounds what it may cost.")
         for note in (*world.announcements, *self.notes):
             say(note)
         total = len(runs) * self.config.episodes + LOG_EPISODES * self._must_log
@@ -292,7 +292,7 @@ class Evaluation:
             world.close()
 
     def _world(self) -> World:
-        """The items, people and scale, without a language model: nothing is asked of it yet."""
+        """The items, users and scale, without a language model: nothing is asked of it yet."""
         config = self.config.run("random", self.config.user_splits[0]).model_dump()
         return assemble(RunConfig(**{**config, "llm_model": None, "llm_rater": None}), self._registry)
 
@@ -313,7 +313,7 @@ class Evaluation:
         total: int,
         on_progress: Callable[[Progress], None],
     ) -> int:
-        """Simulate one run, or what is left of it; how many sessions are simulated then."""
+        """Simulate one run, or what is left of it; how many episodes are simulated then."""
         if is_complete(directory):
             JobDirectory(directory, "run", resume=True, part=True).tidy()
             return done + config.episodes

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""The palette of Okabe and Ito, which people with any colour vision can tell apart; without its yellow, which is faint
+"""The palette of Okabe and Ito, which users with any colour vision can tell apart; without its yellow, which is faint
 on white."""
 
 _DASHES = ("-", "--", ":", "-.")
@@ -88,7 +88,7 @@ def draw(results: Mapping[str, Any], folder: Path) -> list[Path]:
 
 
 def _panels(results: Mapping[str, Any], height: float, named: bool) -> tuple[Figure, list[tuple[str, Axes]]]:
-    """A figure with a panel for each group of people side by side, which share their axes.
+    """A figure with a panel for each group of users side by side, which share their axes.
 
     ``named`` leaves room for the names of the recommenders to the left.
     """
@@ -101,7 +101,7 @@ def _panels(results: Mapping[str, Any], height: float, named: bool) -> tuple[Fig
     for user_split, panel in zip(user_splits, axes, strict=True):
         measured = results["user_splits"][user_split]
         panel.set_title(
-            f"{_split_name(user_split)}\n{measured['users']} people, {measured['episodes']} sessions each", loc="left"
+            f"{_split_name(user_split)}\n{measured['users']} users, {measured['episodes']} episodes each", loc="left"
         )
     return figure, list(zip(user_splits, axes, strict=True))
 
@@ -128,7 +128,7 @@ def _legend(figure: Figure, handles: Sequence[Any], labels: Sequence[str], title
 
 
 def _best_first(results: Mapping[str, Any]) -> list[str]:
-    """Recommenders by mean reward in the last group of people."""
+    """Recommenders by mean reward in the last group of users."""
     measured = list(results["user_splits"].values())[-1]["recommenders"]
     return sorted(_names(results), key=lambda name: -(measured[name]["metrics"]["mean_reward"]["estimate"] or 0.0))
 
@@ -162,12 +162,12 @@ def _reward(results: Mapping[str, Any]) -> Figure:
         measured = results["user_splits"][user_split]["recommenders"]
         _dots(panel, [measured[n]["metrics"]["mean_reward"] for n in names], 0.0, color=_COLOURS[0], marker="o")
         _rows(panel, names)
-    figure.supxlabel("mean reward of a session, with its 95 % interval over people", fontsize="medium")
+    figure.supxlabel("mean reward of an episode, with its 95 % interval over users", fontsize="medium")
     return figure
 
 
 def _curves(results: Mapping[str, Any], curve: str, least: float) -> tuple[Figure, list[tuple[str, Axes]]]:
-    """A line with its interval for each recommender, as far as a share ``least`` of the sessions is still there."""
+    """A line with its interval for each recommender, as far as a share ``least`` of the episodes is still there."""
     figure, panels = _panels(results, 3.8 + 0.12 * len(_names(results)), named=False)
     lines: dict[str, Any] = {}
     alpha = 0.12 if len(_names(results)) <= _MANY else 0.05
@@ -193,13 +193,13 @@ def _survival(results: Mapping[str, Any]) -> Figure:
     for _, panel in panels:
         panel.set_ylim(0, 1.02)
         panel.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
-    panels[0][1].set_ylabel("sessions still going on")
+    panels[0][1].set_ylabel("episodes still going on")
     return figure
 
 
 def _reward_by_step(results: Mapping[str, Any]) -> Figure:
     figure, panels = _curves(results, "reward", 0.1)
-    panels[0][1].set_ylabel("mean reward of the step, of those still there\n(while 10 % of the sessions are)")
+    panels[0][1].set_ylabel("mean reward of the step, of those still there\n(while 10 % of the episodes are)")
     return figure
 
 
@@ -256,5 +256,5 @@ def _end_reasons(results: Mapping[str, Any]) -> Figure:
         panel.set_xlim(0, 1)
         panel.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
     patches = [Patch(linewidth=0.4, **look) for look in looks]
-    _legend(figure, patches, [reason.replace("_", " ") for reason in reasons], "why sessions ended")
+    _legend(figure, patches, [reason.replace("_", " ") for reason in reasons], "why episodes ended")
     return figure

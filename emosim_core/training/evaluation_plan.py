@@ -1,4 +1,4 @@
-"""Plan of an evaluation: which recommenders meet which people in which environment, and what to know about it."""
+"""Plan of an evaluation: which recommenders meet which users in which environment, and what to know about it."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from emosim_core.runs.records import MANIFEST, read_manifest, run_manifest
 from emosim_core.simulation.config import ComponentChoice, EnvironmentConfig, RunConfig, read_config
 
 EVALUATION_SEED = 1042
-"""Seed of the sessions that are measured. Sessions are numbered under their seed; those of a training have seeds that
+"""Seed of the episodes that are measured. Episodes are numbered under their seed; those of a training have seeds that
 are derived from its own, far above."""
 
 LOG_SEED = 2042
-"""Seed of the sessions that are logged for recommenders that learn from logs."""
+"""Seed of the episodes that are logged for recommenders that learn from logs."""
 
 LOG_EPISODES = 1000
-"""Sessions that are logged for them."""
+"""Episodes that are logged for them."""
 
 _NOT_COMPARED = frozenset({"user_split", "user_order", "history_length", "observe_consumed", "gateway"})
 """Fields of an environment in which a training may differ from what it is measured in."""
@@ -108,7 +108,7 @@ class EvaluationConfig(EnvironmentConfig):
         return self.model_dump(mode="json", exclude={"user_split", "user_order"})
 
     def run(self, policy: ComponentChoice, user_split: str, **more: Any) -> RunConfig:
-        """The run of a recommender with a group of people."""
+        """The run of a recommender with a group of users."""
         values: dict[str, Any] = {"episodes": self.episodes, "seed": self.seed, **self.environment(), **more}
         if self.num_envs is not None:
             values["num_envs"] = self.num_envs
@@ -135,7 +135,7 @@ class Recommender:
 
 
 def with_user_splits(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values of an evaluation in which the people of an environment, ``user_split``, are the groups to measure on.
+    """Values of an evaluation in which the users of an environment, ``user_split``, are the groups to measure on.
 
     Who is met in which order is decided by the evaluation.
     """
@@ -299,5 +299,5 @@ def notes_on(config: EvaluationConfig) -> list[str]:
 def _notes_on_users(what: str, user_split: str, how: str, config: EvaluationConfig) -> list[str]:
     if user_split == "train" or "test" not in config.user_splits:
         return []
-    whom = "everyone" if user_split == "all" else "the new people"
+    whom = "everyone" if user_split == "all" else "the new users"
     return [f"{what} was {how} {whom}: to what learned from it, the split 'test' is not unseen."]

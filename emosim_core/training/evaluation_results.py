@@ -96,13 +96,13 @@ def compute_results(out: Path, resamples: int | None = None) -> dict[str, Any]:
 
     Args:
         out: the directory of an evaluation all of whose runs are complete.
-        resamples: resamples of the people; as before if not given.
+        resamples: resamples of the users; as before if not given.
 
     Returns:
         What evaluation.json holds.
 
     Raises:
-        RunError: a file is missing or damaged, a run is not complete, or two recommenders met different people.
+        RunError: a file is missing or damaged, a run is not complete, or two recommenders met different users.
     """
     plan = stored_evaluation(out)
     config = plan["config"]
@@ -127,7 +127,7 @@ def compute_results(out: Path, resamples: int | None = None) -> dict[str, Any]:
         first = next(iter(episodes.values()))
         for name, one in episodes.items():
             if one.users != first.users:
-                raise RunError(f"{directories[name]}: the people are others than in {next(iter(directories.values()))}")
+                raise RunError(f"{directories[name]}: the users are others than in {next(iter(directories.values()))}")
         users = sorted(set(first.users))
         reasons = sorted({reason for one in episodes.values() for reason in one.end_reasons})
         longest = max(one.step_rewards.shape[1] for one in episodes.values())

@@ -1,4 +1,4 @@
-"""Export: the sessions of runs, written as a table or as episodes of offline reinforcement learning."""
+"""Export: the episodes of runs, written as a table or as episodes of offline reinforcement learning."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class Exported:
         path: the file, or the folder of the data set.
         format: one of :data:`FORMATS`.
         dataset_id: the name that Minari loads it by; None for a table.
-        episodes: how many sessions it holds.
+        episodes: how many episodes it holds.
         unfinished: how many of them the run did not simulate to their end.
-        rows: rows of a table, one per item proposed; steps of episodes.
+        rows: rows of a table, one per item recommended; steps of episodes.
     """
 
     path: Path
@@ -54,7 +54,7 @@ def export(
     given: Mapping[str, Any] | None = None,
     again: CommandHint | None = None,
 ) -> Exported:
-    """Write the sessions of runs in another format. Nothing is left behind if that fails.
+    """Write the episodes of runs in another format. Nothing is left behind if that fails.
 
     Args:
         directories: directories of runs.

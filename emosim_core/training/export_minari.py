@@ -78,7 +78,7 @@ def write_minari(
     given: Mapping[str, Any] | None = None,
     again: CommandHint | None = None,
 ) -> Exported:
-    """Write the sessions of runs as one data set.
+    """Write the episodes of runs as one data set.
 
     Args:
         runs: runs of one environment.
@@ -91,7 +91,7 @@ def write_minari(
     Raises:
         TrustError: a run names what its user must give again.
         ConfigurationError: the runs are about different environments, or the data set is there already.
-        RunError: a run is damaged, or its items or people are not those that its configuration brings now, or
+        RunError: a run is damaged, or its items or users are not those that its configuration brings now, or
             something cannot be written.
         EmoSimError: something that the configuration names cannot be used any more.
     """
@@ -158,7 +158,7 @@ def _check_same_environment(runs: Sequence[LoggedRun], configs: Sequence[RunConf
 
 
 def _check_world(run: LoggedRun, world: World) -> None:
-    """See that items and people are those of the run, whose indices the data set holds.
+    """See that items and users are those of the run, whose indices the data set holds.
 
     Raises:
         RunError: they are not.
@@ -246,7 +246,7 @@ def _created(runs: Sequence[LoggedRun], env: EmoSimEnv, dataset_id: str, buffers
             buffers,
             env=env,
             algorithm_name=policy,
-            description=f"{domain.title}: sessions of simulated people with the recommender {policy}, made by EmoSim.",
+            description=f"{domain.title}: episodes of simulated users with the recommender {policy}, made by EmoSim.",
             requirements=[f"{name}=={version}" for name, version in versions.items() if name.startswith("emosim-")],
         )
     told = [{"run": run.name, "manifest": run.manifest} for run in runs]
@@ -255,7 +255,7 @@ def _created(runs: Sequence[LoggedRun], env: EmoSimEnv, dataset_id: str, buffers
 
 
 class Rebuilt:
-    """What the environment showed in the sessions of one run.
+    """What the environment showed in the episodes of one run.
 
     Records hold what was consumed and how it was rated. From that an engine makes memories, moods and observations
     as an environment of the run's configuration shows them, also to a policy that asked for a longer history; nobody
@@ -263,7 +263,7 @@ class Rebuilt:
 
     Args:
         run: the run.
-        world: its items and people.
+        world: its items and users.
     """
 
     def __init__(self, run: LoggedRun, world: World) -> None:
@@ -272,9 +272,9 @@ class Rebuilt:
         self._slot = self._engine.all_rows
 
     def episode(self, episode: LoggedEpisode) -> dict[str, Any]:
-        """The arrays of one session of T steps, for an ``EpisodeBuffer``. S is the size of the slate.
+        """The arrays of one episode of T steps, for an ``EpisodeBuffer``. S is the size of the slate.
 
-        With ``keep_memory``, the sessions of one person must come in the order in which they were lived.
+        With ``keep_memory``, the episodes of one user must come in the order in which they were lived.
 
         Returns:
             ``observations``, arrays of length T + 1; ``actions``, ``rewards``, ``terminations`` and ``truncations``
@@ -288,7 +288,7 @@ class Rebuilt:
         engine, count, slate = self._engine, len(episode.steps), self._world.config.slate
         user = self._world.population.index.get(episode.user)
         if user is None:
-            raise self._damaged(episode, f"there is no person {episode.user!r}")
+            raise self._damaged(episode, f"there is no user {episode.user!r}")
         actions = np.zeros((count, slate), dtype=np.int64)
         ratings = np.full((count + 1, slate), np.nan)
         raw = np.full((count + 1, slate), np.nan)
@@ -298,7 +298,7 @@ class Rebuilt:
         seen = [engine.observe()]
         for number, step in enumerate(episode.steps):
             if len(step.recommended) != slate:
-                raise self._damaged(episode, f"step {step.step} proposes {len(step.recommended)} items, not {slate}")
+                raise self._damaged(episode, f"step {step.step} recommends {len(step.recommended)} items, not {slate}")
             for place, one in enumerate(step.recommended):
                 item = self._world.catalog.index.get(one.item)
                 if item is None:
@@ -344,7 +344,7 @@ class Rebuilt:
             )
 
     def _damaged(self, episode: LoggedEpisode, said: str) -> RunError:
-        return RunError(f"{self._run.directory}, session {episode.number}: {said}; the records were changed")
+        return RunError(f"{self._run.directory}, episode {episode.number}: {said}; the records were changed")
 
 
 # ------------------------------------------------------------------------------------------------ files

@@ -31,9 +31,7 @@ HOW_TO_MAKE = "emosim run --plugin movies --policy random --user-split train --e
 
 _WHAT = "the directory of a run, or a .parquet or .csv file of interactions"
 
-_NEEDED = (
-    "a log has the columns episode, step, user, item (its id in the catalogue) and rating (on the catalogue's scale)"
-)
+_NEEDED = "a log has the columns episode, step, user, item (its id in the catalog) and rating (on the catalog's scale)"
 """What is said of a file of ratings that is published in another form."""
 
 _UNKNOWN_TRAIT = 2
@@ -65,16 +63,16 @@ def one_or_several(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class Interactions:
-    """Rated interactions, sorted by session and step. n interactions, V people in the logs, U in the population.
+    """Rated interactions, sorted by episode and step. n interactions, V users in the logs, U in the population.
 
     Attributes:
-        users: index of the logged person, 0 to V - 1, shape ``(n,)``.
-        items: index of the item in the catalogue, shape ``(n,)``.
-        ratings: how they felt about it, on the catalogue's scale, shape ``(n,)``.
-        episodes: number of the session, from 0 over all logs, shape ``(n,)``.
-        user_ids: id of each logged person; V of them, sorted.
-        traits: traits of each logged person, 1 to 3; the middle where the logs do not tell; shape ``(V, 3)``.
-        user_numbers: the logged person with the id of each person of the population, -1 for none; shape ``(U,)``.
+        users: index of the logged user, 0 to V - 1, shape ``(n,)``.
+        items: index of the item in the catalog, shape ``(n,)``.
+        ratings: how they felt about it, on the catalog's scale, shape ``(n,)``.
+        episodes: number of the episode, from 0 over all logs, shape ``(n,)``.
+        user_ids: id of each logged user; V of them, sorted.
+        traits: traits of each logged user, 1 to 3; the middle where the logs do not tell; shape ``(V, 3)``.
+        user_numbers: the logged user with the id of each user of the population, -1 for none; shape ``(U,)``.
     """
 
     users: NDArray[np.intp]
@@ -89,7 +87,7 @@ class Interactions:
         return len(self.ratings)
 
     def pairs(self) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
-        """Each pair of person and item once, sorted by person and item: people, items, mean ratings."""
+        """Each pair of user and item once, sorted by user and item: users, items, mean ratings."""
         width = int(self.items.max()) + 1
         keys, inverse = np.unique(self.users * width + self.items, return_inverse=True)
         means = np.bincount(inverse, self.ratings) / np.bincount(inverse)
@@ -115,11 +113,11 @@ def read_logs(paths: Sequence[str], catalog: Catalog, users: Sequence[str]) -> I
         paths: directories of runs, and .parquet or .csv files with the columns ``episode``, ``step``, ``user``,
             ``item`` and ``rating`` (others are ignored; a row without a rating is left out).
         catalog: the items.
-        users: ids of the people of the population; may be empty.
+        users: ids of the users of the population; may be empty.
 
     Raises:
         ConfigurationError: nothing in the logs was rated.
-        DataError: there is no such file, it is malformed, an item is not in the catalogue, or a rating is not of its
+        DataError: there is no such file, it is malformed, an item is not in the catalog, or a rating is not of its
             scale.
         MissingDependencyError: a .parquet file, and pyarrow is not installed.
         RunError: a directory holds no run, or a damaged one.
@@ -133,7 +131,7 @@ def read_logs(paths: Sequence[str], catalog: Catalog, users: Sequence[str]) -> I
             if item is None:
                 raise DataError(
                     path,
-                    f"the catalogue has no item {entry.item!r}; give the logs of a run with the same items "
+                    f"the catalog has no item {entry.item!r}; give the logs of a run with the same items "
                     "(--plugin, --items)",
                     row=entry.row,
                     field="item",

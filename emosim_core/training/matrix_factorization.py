@@ -1,4 +1,4 @@
-"""Factorisation: recommenders that learn factors of items from logs and place a session's person among them."""
+"""Factorization: recommenders that learn factors of items from logs and place an episode's user among them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class FactorOptions(LogOptions):
     trust: float = Field(
         default=1.0,
         gt=0,
-        description="How much a session's ratings count against what people are like in general; 1 as the logs say.",
+        description="How much an episode's ratings count against what users are like in general; 1 as the logs say.",
     )
 
 
@@ -37,16 +37,16 @@ class ImplicitFactorOptions(FactorOptions):
 
 
 class MatrixFactorization(ProfilePolicy):
-    """Proposes the items with the highest predicted ratings by biased matrix factorisation.
+    """Recommends the items with the highest predicted ratings by biased matrix factorization.
 
     A rating is predicted as ``mean + b_i + [b_u, p_u] . [1, q_i]`` (Koren, Bell & Volinsky, 2009,
-    doi 10.1109/MC.2009.263); mean, b_i and q_i come from scikit-surprise's ``SVD``. The person's ``w = [b_u, p_u]`` is
+    doi 10.1109/MC.2009.263); mean, b_i and q_i come from scikit-surprise's ``SVD``. The user's ``w = [b_u, p_u]`` is
     the ridge regression of their profile on the items' ``x_i = [1, q_i]``::
 
         w = m + (L + sum x x')^-1 sum x (r - mean - b_i - x . m),    L = s^2 S^-1 / trust
 
-    with S the covariance of w over the logged people, s^2 the mean squared residual of the logs, and m = 0. The mean
-    of their w is taken into the first terms: who is new is taken for an average person. An item that was never logged
+    with S the covariance of w over the logged users, s^2 the mean squared residual of the logs, and m = 0. The mean
+    of their w is taken into the first terms: who is new is taken for an average user. An item that was never logged
     has b_i = 0 and q_i = 0.
     """
 
@@ -99,7 +99,7 @@ class MatrixFactorization(ProfilePolicy):
         self._prior = max(float(np.mean(wrong**2)), 1e-6) * np.linalg.inv(moments) / self.options.trust
 
     def logged_middles(self) -> NDArray[np.float64]:
-        """The m of each logged person; broadcasts to ``(V, factors + 1)``."""
+        """The m of each logged user; broadcasts to ``(V, factors + 1)``."""
         return np.zeros((1, self._x.shape[1]))
 
     def middle(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
@@ -122,7 +122,7 @@ class MatrixFactorization(ProfilePolicy):
 
 
 class SVDpp(MatrixFactorization):
-    """Matrix factorisation in which the choice of what was rated counts too.
+    """Matrix factorization in which the choice of what was rated counts too.
 
     As :class:`MatrixFactorization`, with ``p_u + |I|^-1/2 sum y_j`` in place of p_u, over the items I of the profile
     (Koren, 2008, doi 10.1145/1401890.1401944); scikit-surprise's ``SVDpp``. The sum is the m of the regression.

@@ -1,4 +1,4 @@
-"""Metrics of recommenders, from the records of their sessions, with intervals by bootstrap over people."""
+"""Metrics of recommenders, from the records of their episodes, with intervals by bootstrap over users."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from emosim_core.model import RatingScale
 from emosim_core.runs.intervals import percentiles, weights
 
 LIST_LENGTH = 10
-"""First proposals of a session that count as its list."""
+"""First recommendations of an episode that count as its list."""
 
 _DISCOUNTS = 1.0 / np.log2(np.arange(2, LIST_LENGTH + 2))
 """What a place of the list counts in DCG (Järvelin and Kekäläinen, 2002)."""
@@ -54,16 +54,16 @@ METRICS: tuple[Metric, ...] = (
     Metric("valence_at_end", "valence", signed=True, decimals=2),
     Metric("arousal_at_end", "arousal", decimals=2),
 )
-"""All metrics but why sessions ended, in the order of files. docs/evaluation.md has their formulas."""
+"""All metrics but why episodes ended, in the order of files. docs/evaluation.md has their formulas."""
 
 
 @dataclass(frozen=True)
 class ItemTable:
-    """What metrics need to know of a catalogue of N items.
+    """What metrics need to know of a catalog of N items.
 
     Attributes:
         ids: the items' ids.
-        public_counts: how many people rated each item, 0 where unknown; shape ``(N,)``.
+        public_counts: how many users rated each item, 0 where unknown; shape ``(N,)``.
     """
 
     ids: Sequence[str]
@@ -87,10 +87,10 @@ class ItemTable:
 
 @dataclass(frozen=True)
 class Episodes:
-    """E sessions of one recommender, by number.
+    """E episodes of one recommender, by number.
 
     Attributes:
-        users: the id of each session's person.
+        users: the id of each episode's user.
         end_reasons: why each ended.
         rewards: sum of the rewards, shape ``(E,)``.
         steps: steps taken, shape ``(E,)``.
@@ -98,13 +98,13 @@ class Episodes:
         rated: how much was consumed, shape ``(E,)``.
         liked: how much of it was liked, shape ``(E,)``.
         moods: valence and arousal at the end, shape ``(E, 2)``.
-        lists: indices of the first :data:`LIST_LENGTH` items that were proposed, -1 after the end of the session;
+        lists: indices of the first :data:`LIST_LENGTH` items that were recommended, -1 after the end of the episode;
             shape ``(E, 10)``.
         list_ratings: their ratings, NaN where there is none; shape ``(E, 10)``.
-        recommendations: how many items were proposed, shape ``(E,)``.
-        surprises: sum of the surprises of what was proposed, in bits, shape ``(E,)``.
-        step_rewards: reward of each step, NaN after the end; shape ``(E, T)``, T the steps of the longest session.
-        coverage: share of the catalogue that was proposed to anybody.
+        recommendations: how many items were recommended, shape ``(E,)``.
+        surprises: sum of the surprises of what was recommended, in bits, shape ``(E,)``.
+        step_rewards: reward of each step, NaN after the end; shape ``(E, T)``, T the steps of the longest episode.
+        coverage: share of the catalog that was recommended to anybody.
         liked_from: rating from which an item is liked.
     """
 
@@ -137,19 +137,19 @@ class _Episode:
 
 
 def read_episodes(records: Iterable[Mapping[str, Any]], items: ItemTable, liked_from: float, where: str) -> Episodes:
-    """Sessions from the steps of a run.
+    """Episodes from the steps of a run.
 
     An item that was consumed counts with its rating after perturbation, as in the run's summary. One that was
-    proposed and not consumed has in the list the rating that its rater gave.
+    recommended and not consumed has in the list the rating that its rater gave.
 
     Args:
-        records: steps as :func:`~emosim_core.runs.records.read_records` yields them; those of one session in order.
-        items: the catalogue.
+        records: steps as :func:`~emosim_core.runs.records.read_records` yields them; those of one episode in order.
+        items: the catalog.
         liked_from: rating from which an item is liked.
         where: where the records are from, for messages.
 
     Raises:
-        RunError: there is no session, a session has no end, or an item is not in the catalogue.
+        RunError: there is no episode, an episode has no end, or an item is not in the catalog.
     """
     episodes: dict[int, _Episode] = {}
     for record in records:
@@ -160,7 +160,7 @@ def read_episodes(records: Iterable[Mapping[str, Any]], items: ItemTable, liked_
         episode.end_reason = record["end_reason"] or ""
         for told in record["recommended"]:
             if told["item"] not in items.index:
-                raise RunError(f"{where} proposed {told['item']!r}, which is not in the catalogue of the evaluation")
+                raise RunError(f"{where} recommended {told['item']!r}, which is not in the catalog of the evaluation")
             episode.items.append(items.index[told["item"]])
             rating = told["rating"] if told["consumed"] else told["raw_rating"]
             if told["consumed"]:
@@ -169,7 +169,7 @@ def read_episodes(records: Iterable[Mapping[str, Any]], items: ItemTable, liked_
                 episode.list_ratings.append(np.nan if rating is None else rating)
     unfinished = [number for number, episode in episodes.items() if not episode.end_reason]
     if unfinished or not episodes:
-        said = f"session {unfinished[0]} has no end" if unfinished else "it has no session"
+        said = f"episode {unfinished[0]} has no end" if unfinished else "it has no episode"
         raise RunError(f"{where} is not complete: {said}")
     all_ = [episodes[number] for number in sorted(episodes)]
     surprises = items.surprises()
@@ -241,21 +241,21 @@ def discounted_gain(ratings: NDArray[np.float64], scale: RatingScale) -> NDArray
     return result
 
 
-# ------------------------------------------------------------------------------------- sums by person
+# ------------------------------------------------------------------------------------- sums by user
 
 
 @dataclass(frozen=True)
 class Tallies:
-    """What the metrics of one recommender are made of: sums over each of P people.
+    """What the metrics of one recommender are made of: sums over each of P users.
 
     Attributes:
         names: names of M ratios: metrics, ``end_reason:NAME``, ``survival:STEP`` and ``reward:STEP``.
         numerators: shape ``(P, M)``.
         denominators: shape ``(P, M)``.
-        lists: sum of the lists of each person's sessions, each a vector of length 1; shape ``(P, D)``, D the items
+        lists: sum of the lists of each user's episodes, each a vector of length 1; shape ``(P, D)``, D the items
             that are in any list.
-        list_counts: how many sessions have a list, shape ``(P,)``.
-        coverage: share of the catalogue that was proposed.
+        list_counts: how many episodes have a list, shape ``(P,)``.
+        coverage: share of the catalog that was recommended.
     """
 
     names: tuple[str, ...]
@@ -266,14 +266,14 @@ class Tallies:
     coverage: float
 
     def ratios(self, drawn: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The ratios where person p counts ``drawn[b, p]`` times; from ``(B, P)`` to ``(B, M)``."""
+        """The ratios where user p counts ``drawn[b, p]`` times; from ``(B, P)`` to ``(B, M)``."""
         with np.errstate(invalid="ignore", divide="ignore"):
             return (drawn @ self.numerators) / (drawn @ self.denominators)
 
     def personalization(self, drawn: NDArray[np.float64]) -> NDArray[np.float64]:
-        """1 - mean cosine of the lists of two sessions of different people; from ``(B, P)`` to ``(B,)``.
+        """1 - mean cosine of the lists of two episodes of different users; from ``(B, P)`` to ``(B,)``.
 
-        A person who is drawn twice is no pair of different people. With u the summed lists of each person, the sum
+        A user who is drawn twice is no pair of different users. With u the summed lists of each user, the sum
         over pairs is ``|sum of w u|^2 - sum of |w u|^2``, which needs no table of pairs.
         """
         squared = drawn**2
@@ -289,10 +289,10 @@ def tally(
     """The sums that metrics are made of.
 
     Args:
-        episodes: the sessions of one recommender.
-        users: the people, each once; their order is that of the resamples.
+        episodes: the episodes of one recommender.
+        users: the users, each once; their order is that of the resamples.
         scale: the rating scale.
-        reasons: why sessions can end.
+        reasons: why episodes can end.
         longest: steps for which survival and reward by step are reckoned.
     """
     ones = np.ones(len(episodes.users))
@@ -362,13 +362,13 @@ Estimate = dict[str, float | None]
 
 
 class Comparison:
-    """Metrics of several recommenders on the same people, with intervals and paired differences.
+    """Metrics of several recommenders on the same users, with intervals and paired differences.
 
-    People are resampled with replacement, a person's sessions together, the same people for all recommenders
+    Users are resampled with replacement, a user's episodes together, the same users for all recommenders
     (a cluster bootstrap; percentile intervals of 95 %). Numerator and denominator of a ratio are resampled together.
 
     Args:
-        tallies: by recommender; all over the same people.
+        tallies: by recommender; all over the same users.
         resamples: how many resamples are drawn.
         seed: seed of the resamples.
     """
@@ -378,7 +378,7 @@ class Comparison:
         users = len(next(iter(self.tallies.values())).numerators)
         self._exact = {name: _values(one, np.ones((1, users)))[0] for name, one in self.tallies.items()}
         parts: dict[str, list[NDArray[np.float64]]] = {name: [] for name in self.tallies}
-        # One person says nothing about how people differ, so there is no interval.
+        # One user says nothing about how users differ, so there is no interval.
         for block in weights(users, resamples if users > 1 else 0, seed):
             for name, one in self.tallies.items():
                 parts[name].append(_values(one, block))
@@ -390,7 +390,7 @@ class Comparison:
     def metrics(self, recommender: str, minus: str | None = None) -> dict[str, Estimate]:
         """All metrics of a recommender by name, or what they are above those of another on the same resamples.
 
-        Coverage has no interval: a resample holds fewer different people, so it covers less whatever is measured.
+        Coverage has no interval: a resample holds fewer different users, so it covers less whatever is measured.
         """
         exact, drawn = self._exact[recommender], self._drawn[recommender]
         tallied = self.tallies[recommender]

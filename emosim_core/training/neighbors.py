@@ -1,4 +1,4 @@
-"""Neighbours: recommenders that learn from logs which items, or which people, are alike."""
+"""Neighbours: recommenders that learn from logs which items, or which users, are alike."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ class ItemKNNOptions(LogOptions):
     """Options of ``item_knn``."""
 
     k: int = Field(default=100, ge=1, description="Nearest items that are kept of each item.")
-    shrinkage: float = Field(default=50.0, ge=0, description="People in common from which a similarity counts by half.")
+    shrinkage: float = Field(default=50.0, ge=0, description="Users in common from which a similarity counts by half.")
     damping: float = Field(default=2.0, ge=0, description="Weight of no deviation in the mean over the neighbours.")
 
 
 class UserKNNOptions(LogOptions):
     """Options of ``user_knn``."""
 
-    k: int = Field(default=150, ge=1, description="Nearest people that are asked.")
+    k: int = Field(default=150, ge=1, description="Nearest users that are asked.")
     shrinkage: float = Field(default=20.0, ge=0, description="Items in common from which a similarity counts by half.")
     damping: float = Field(default=2.0, ge=0, description="Weight of no deviation in the mean over the neighbours.")
 
 
 class _Baselined(ProfilePolicy):
-    """Base of policies that add what neighbours say to a baseline: the mean, what the person adds, what the item adds.
+    """Base of policies that add what neighbours say to a baseline: the mean, what the user adds, what the item adds.
 
     ``mean + b_u + b_i`` are scikit-surprise's baseline estimates (alternating least squares, Koren, 2010,
     doi 10.1145/1644873.1644874, section 2.1): an item's b_i is its mean deviation, shrunk as if ``PRIOR_ITEM`` more
-    ratings had deviated by nothing, a person's b_u the same with ``PRIOR_USER``. An item never logged has b_i = 0.
+    ratings had deviated by nothing, a user's b_u the same with ``PRIOR_USER``. An item never logged has b_i = 0.
     """
 
     PRIOR_ITEM = 10.0
@@ -75,11 +75,11 @@ class _Baselined(ProfilePolicy):
 
 
 class ItemKNN(_Baselined):
-    """Items similar to those that the person rated above expectation.
+    """Items similar to those that the user rated above expectation.
 
     The score of an item i is ``mean + b_i + sum s_ij d_j / (sum s_ij + damping)`` over the items j of the profile that
     are among the k nearest of i; d_j is the rating of j minus its baseline, and s_ij the Pearson correlation of the
-    logged ratings of i and j around their baselines, times ``(n - 1) / (n - 1 + shrinkage)`` for n people in common
+    logged ratings of i and j around their baselines, times ``(n - 1) / (n - 1 + shrinkage)`` for n users in common
     (Koren, 2010, section 2.2); negative ones count as 0.
     """
 
@@ -111,11 +111,11 @@ class ItemKNN(_Baselined):
 
 
 class UserKNN(_Baselined):
-    """Items that people who rate alike rated above expectation.
+    """Items that users who rate alike rated above expectation.
 
     The score of an item i is ``mean + b_i + sum s_v d_vi / (sum s_v + damping)`` over those of the k nearest logged
-    people v who rated it; d_vi is their rating minus its baseline, and s_v the correlation of v's deviations with the
-    person's on the items that both rated, times ``n / (n + shrinkage)`` for n such items; negative ones count as 0
+    users v who rated it; d_vi is their rating minus its baseline, and s_v the correlation of v's deviations with the
+    user's on the items that both rated, times ``n / (n + shrinkage)`` for n such items; negative ones count as 0
     (Herlocker, Konstan, Borchers & Riedl, 1999, doi 10.1145/312624.312682).
     """
 
@@ -129,7 +129,7 @@ class UserKNN(_Baselined):
         return self.expected + np.divide(total, weight, out=np.zeros_like(total), where=weight > 0)
 
     def nearness(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
-        """How alike the logged people are, 0 for all but the k nearest; shape ``(R, V)``."""
+        """How alike the logged users are, 0 for all but the k nearest; shape ``(R, V)``."""
         mine = np.ascontiguousarray(self.deviations(rows).T)
         rated = np.ascontiguousarray(self.rated[rows].T.astype(np.float64))
         common = np.asarray(self._rated @ rated).T

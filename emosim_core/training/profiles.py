@@ -1,4 +1,4 @@
-"""Profiles: what a recommender that learned from logs knows of the person in each session."""
+"""Profiles: what a recommender that learned from logs knows of the user in each episode."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ _DECIMALS = 9
 
 
 class ProfilePolicy(ScoredPolicy):
-    """Base of policies that learn from logs and score items by all that the person of a session has rated.
+    """Base of policies that learn from logs and score items by all that the user of an episode has rated.
 
-    A profile begins with what the logs hold of the person, where they know the id, and grows by every rating of the
+    A profile begins with what the logs hold of the user, where they know the id, and grows by every rating of the
     episode: those that :meth:`learn` tells and those that observations show. Where an item was rated more than once,
     the profile holds the newest rating; of logged ones, their mean. B slots, N items.
 
     Attributes:
         logs: what was learned from.
-        ratings: the profiles, on the catalogue's scale; 0 where not rated; shape ``(B, N)``.
+        ratings: the profiles, on the catalog's scale; 0 where not rated; shape ``(B, N)``.
         rated: which items a profile has, shape ``(B, N)``.
     """
 
@@ -60,7 +60,7 @@ class ProfilePolicy(ScoredPolicy):
     def trainset(self) -> tuple[Any, NDArray[np.intp]]:
         """The logged pairs as a ``surprise.Trainset``, and the number that each item has in it, -1 for none.
 
-        The numbers of the people in it are their numbers in the logs.
+        The numbers of the users in it are their numbers in the logs.
 
         Raises:
             MissingDependencyError: scikit-surprise is not installed.
@@ -79,7 +79,7 @@ class ProfilePolicy(ScoredPolicy):
         return table, numbers
 
     def scores(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
-        """How much each item is expected to be liked by the people of the slots ``rows``; shape ``(R, N)``."""
+        """How much each item is expected to be liked by the users of the slots ``rows``; shape ``(R, N)``."""
         raise NotImplementedError
 
     def absorb(self, rows: NDArray[np.intp], items: NDArray[np.intp], ratings: NDArray[np.float64]) -> None:

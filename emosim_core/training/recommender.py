@@ -95,12 +95,12 @@ class Recommendation:
 
 
 class Recommender:
-    """Recommends items to a person by what the person consumed; made by :func:`load_recommender`.
+    """Recommends items to a user by what the user consumed; made by :func:`load_recommender`.
 
     Attributes:
-        items: ids of the items, in the order of the catalogue.
+        items: ids of the items, in the order of the catalog.
         titles: their titles.
-        users: ids of the people that it was trained among.
+        users: ids of the users that it was trained among.
         metadata: what it was trained with: ``algo``, ``domain``, ``timesteps``, ``items_sha256`` and more.
     """
 
@@ -129,13 +129,13 @@ class Recommender:
             history: ids of consumed items with their ratings on the scale of the domain, oldest first; None
                 for an item that was not rated, which is only left out.
             k: how many.
-            user: id of a person that the recommender was trained among; ``cf`` knows nobody else, and
+            user: id of a user that the recommender was trained among; ``cf`` knows nobody else, and
                 takes the mean of those it was trained on for a stranger.
             traits: activity, conformity and diversity, 1 to 3; the middle where not known. Read by ``mlp``.
             mood: valence in [-1, 1] and arousal in [0, 1]. Read by ``mlp``.
 
         Raises:
-            ConfigurationError: an item, a rating, a person or a trait is none.
+            ConfigurationError: an item, a rating, a user or a trait is none.
         """
         if k < 1:
             raise ConfigurationError(f"k must be at least 1, got {k}")
@@ -185,7 +185,7 @@ class Recommender:
         """Scores of all items, shape ``(R, N)``; -1e8 where consumed.
 
         Args:
-            observations: observations of R people, by name, with ``consumed``; ``user`` is an index
+            observations: observations of R users, by name, with ``consumed``; ``user`` is an index
                 into :attr:`users`, -1 for a stranger.
 
         Raises:
@@ -264,9 +264,9 @@ def _description(path: Path) -> dict[str, Any]:
     check(path, told, _DESCRIPTION)
     net, items, users = told["net"], told["items"], told["users"]
     if (len(items), len(users)) != (net["items"], net["num_users"]):
-        raise RunError(f"{path} is damaged: it names {len(items)} items and {len(users)} people, its net has others")
+        raise RunError(f"{path} is damaged: it names {len(items)} items and {len(users)} users, its net has others")
     if len({item["id"] for item in items}) < len(items) or len(set(users)) < len(users):
-        raise RunError(f"{path} is damaged: an item or a person stands twice")
+        raise RunError(f"{path} is damaged: an item or a user stands twice")
     return told
 
 

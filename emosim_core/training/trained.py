@@ -1,4 +1,4 @@
-"""The policy ``trained``: a recommender that ``emosim train`` left behind meets simulated people again."""
+"""The policy ``trained``: a recommender that ``emosim train`` left behind meets simulated users again."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class TrainedOptions(BaseModel):
 
 
 class Trained(ScoredPolicy):
-    """Proposes the items that a trained network scores highest, never one twice in a session.
+    """Recommends the items that a trained network scores highest, never one twice in an episode.
 
-    It is the deterministic policy of what was trained. People are known by their ids; with the
+    It is the deterministic policy of what was trained. Users are known by their ids; with the
     network ``cf``, who was not trained on is taken for the mean of those who were.
     """
 
@@ -39,7 +39,7 @@ class Trained(ScoredPolicy):
         if told.items != [item.id for item in catalog.items]:
             raise ConfigurationError(
                 f"{self._path} was trained on {len(told.items)} items of {told.metadata['domain']!r}, "
-                f"which are not the {len(catalog)} of this catalogue"
+                f"which are not the {len(catalog)} of this catalog"
             )
         index = {user: number for number, user in enumerate(told.users)}
         self._users = np.array([index.get(user, -1) for user in self.users], dtype=np.intp)

@@ -1,4 +1,4 @@
-"""Training: an algorithm meets simulated people, with checkpoints, and leaves a recommender behind."""
+"""Training: an algorithm meets simulated users, with checkpoints, and leaves a recommender behind."""
 
 from __future__ import annotations
 
@@ -265,7 +265,7 @@ class Training:
     # ------------------------------------------------------------------------------------- evaluation
 
     def evaluate(self) -> dict[str, float]:
-        """Mean return of the recommender of now, by group of people, on sessions that no training meets."""
+        """Mean return of the recommender of now, by group of users, on episodes that no training meets."""
         from emosim_core.training.torch_side.evaluate import mean_return
 
         user_splits = ("train", "test") if self.config.user_split == "train" else (self.config.user_split,)
@@ -279,7 +279,7 @@ class Training:
         return found
 
     def _held_out(self, user_split: str) -> World:
-        """The same world, about the people of a group one after another."""
+        """The same world, about the users of a group one after another."""
         world = copy.copy(self.world)
         world.config = world.config.model_copy(update={"user_order": "sequential", "keep_memory": False})
         world.user_indices = split_users(len(world.population), user_split, self.config.test_fraction)

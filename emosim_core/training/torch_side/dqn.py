@@ -12,7 +12,7 @@ from stable_baselines3 import DQN
 class MaskedDQN(DQN):
     """DQN whose random actions leave out what was consumed.
 
-    What it values highest leaves it out already, by its policy. Each person explores on a coin of
+    What it values highest leaves it out already, by its policy. Each user explores on a coin of
     their own; stable-baselines3 throws one for the whole batch.
     """
 

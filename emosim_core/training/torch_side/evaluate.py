@@ -1,4 +1,4 @@
-"""A quick look at a model in training: its mean return on held-out sessions."""
+"""A quick look at a model in training: its mean return on held-out episodes."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from emosim_core.training.config import TrainConfig
 from emosim_core.training.torch_side.nets import Net
 
 EVALUATION_SEED = 4042
-"""Seed of the sessions: neither a training meets them, whose seeds are derived, nor ``emosim evaluate``."""
+"""Seed of the episodes: neither a training meets them, whose seeds are derived, nor ``emosim evaluate``."""
 
 
 def mean_return(world: World, model: Any, net: Net, config: TrainConfig) -> float:
-    """Mean return of ``config.eval_episodes`` sessions, one in each slot, the best item proposed each time."""
+    """Mean return of ``config.eval_episodes`` episodes, one in each slot, the best item recommended each time."""
     env = EmoSimVectorEnv(num_envs=config.eval_episodes, autoreset_mode="SameStep", world=world)
     adapter = StableBaselines3VecEnv(env, net.options.keys)
     adapter.seed(EVALUATION_SEED)

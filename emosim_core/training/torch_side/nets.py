@@ -13,10 +13,10 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import nn
 
 _SHRINK = 2.0
-"""How many ratings as expected a person is taken to have given before."""
+"""How many ratings as expected a user is taken to have given before."""
 
 MASKED = -1e8
-"""Score of an item that may not be proposed: finite, so that nothing becomes NaN, and below all others."""
+"""Score of an item that may not be recommended: finite, so that nothing becomes NaN, and below all others."""
 
 
 @dataclass(frozen=True)
@@ -26,13 +26,13 @@ class NetOptions:
     Attributes:
         kind: ``"cf"``, the collaborative-filtering policy of EmoSim-RL, or ``"mlp"``, over compact features.
         num_users: U, size of the population.
-        items: N, size of the catalogue.
+        items: N, size of the catalog.
         features: f, number of features of an item.
         history_length: L, interactions that an observation shows.
         low: lowest rating of the scale.
         high: highest rating of the scale.
-        max_steps: steps after which a session is cut off.
-        embedding_dim: size of a person's embedding.
+        max_steps: steps after which an episode is cut off.
+        embedding_dim: size of a user's embedding.
         hidden: sizes of the hidden layers.
     """
 
@@ -94,9 +94,9 @@ class Net:
 
 
 class UserFeatures(BaseFeaturesExtractor):
-    """The embedding of a person, a bias of that person, and which items were consumed.
+    """The embedding of a user, a bias of that user, and which items were consumed.
 
-    Part of the collaborative-filtering policy of EmoSim-RL. A person who was never trained on has the
+    Part of the collaborative-filtering policy of EmoSim-RL. A user who was never trained on has the
     mean of those who were (ours). Output: ``(B, embedding_dim + 1 + N)``.
     """
 
@@ -105,12 +105,12 @@ class UserFeatures(BaseFeaturesExtractor):
     def __init__(self, observation_space: spaces.Dict, net: Net) -> None:
         options = net.options
         super().__init__(observation_space, options.embedding_dim + 1 + options.items)
-        # The person arrives one-hot, so that a linear map without bias is an embedding.
+        # The user arrives one-hot, so that a linear map without bias is an embedding.
         self.embedding = nn.Linear(options.num_users, options.embedding_dim + 1, bias=False)
         self.register_buffer("met", torch.as_tensor(net.met.astype(np.float32)))
         nn.init.normal_(self.embedding.weight, std=0.1)
         with torch.no_grad():
-            self.embedding.weight[-1] = 0.0  # the person's bias
+            self.embedding.weight[-1] = 0.0  # the user's bias
 
     def forward(self, observation: dict[str, torch.Tensor]) -> torch.Tensor:
         user = observation["user"].flatten(1) * self.met
@@ -122,10 +122,10 @@ class UserFeatures(BaseFeaturesExtractor):
 
 
 class HistoryFeatures(BaseFeaturesExtractor):
-    """Compact features of a person: traits, mood, progress, and what of the recent history was liked.
+    """Compact features of a user: traits, mood, progress, and what of the recent history was liked.
 
     With F_h the features of history item h, its surprise s_h is the rating above the public one, both
-    from -1 to 1, and m = sum_h s_h / (n + 2) the person's leniency. The taste is
+    from -1 to 1, and m = sum_h s_h / (n + 2) the user's leniency. The taste is
     sum_h (s_h - m) F_h / (2 + sum_h F_h^2) for each feature: shrunk to 0 where little is known of it.
     Output: ``(B, 8 + 2 f + N)``: three traits, the mood, the step, leniency, last surprise, exposure
     sum_h F_h / L, taste, and which items were consumed.
@@ -202,7 +202,7 @@ class ItemScores(nn.Module):
     score_i = b_i + (Q h + g * taste) F_i + w_i h + c h + c_0 + user bias: a score of its own for every item,
     one by the features of the item, so that what is learned of one item goes for similar ones, and a
     part that all items share, which a softmax ignores and a value needs. Only ``mlp`` has a taste, and
-    only ``cf`` what an item is to one person alone, w_i h, and a user bias. b begins at the start of the net,
+    only ``cf`` what an item is to one user alone, w_i h, and a user bias. b begins at the start of the net,
     g at its gain.
     """
 

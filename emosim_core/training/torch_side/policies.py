@@ -1,4 +1,4 @@
-"""Policies of stable-baselines3 and sb3-contrib that score items and never propose what was consumed."""
+"""Policies of stable-baselines3 and sb3-contrib that score items and never recommend what was consumed."""
 
 from __future__ import annotations
 

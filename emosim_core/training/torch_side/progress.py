@@ -89,7 +89,7 @@ class Progress(BaseCallback):
             evaluation = self._training.evaluate()
         due = not last and steps - self._checked_at >= config.checkpoint_every
         if steps - self._told_at >= self._every or evaluation or ((last or due) and steps > self._told_at):
-            self._tell(steps, evaluation)  # before each checkpoint, so that no session falls between two trainings
+            self._tell(steps, evaluation)  # before each checkpoint, so that no episode falls between two trainings
         if due:
             self._checked_at = steps
             self._training.checkpoint()
