@@ -260,7 +260,7 @@ def test_observers_of_a_loaded_plugin_are_told_of_steps_and_episodes(tmp_path: P
         (["--seed", "-1"], "option 'seed'"),
         (["--llm-rater", "0Shot_cotlite_our"], "--llm-model"),
         (["--policy", "replay:nowhere.csv"], "nowhere.csv: no such file"),
-        (["--policy", "replay:list.csv"], "list.csv, row 3, field 'item': the catalogue has no item 'nope'"),
+        (["--policy", "replay:list.csv"], "list.csv, row 3, field 'item': the catalog has no item 'nope'"),
         (["--config", "typo.toml"], "unknown option 'episods'. Did you mean 'episodes'"),
         (["--config", "broken.toml"], "broken.toml is not a TOML file"),
         (["--users", "csv:people.csv"], "people.csv, row 2, field 'age'"),
@@ -358,7 +358,7 @@ def test_real_data_runs(tmp_path: Path) -> None:
         "run", "--plugin", "movies", "--items", f"movielens:{data}/movielens-small", "--embeddings", "lexical",
         "--users", f"csv:{data}/personas/movies_600.csv", "--episodes", "3", "--out", "r", cwd=tmp_path,
     )  # fmt: skip
-    assert "9742 films, 600 people" in said
+    assert "9742 films, 600 users" in said
     assert "lexical" in said
     said = emosim(
         "run", "--plugin", "movies", "--items", f"tmdb:{data}/tmdb-movies/movies.json", "--episodes", "3", cwd=tmp_path

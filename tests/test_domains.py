@@ -142,7 +142,7 @@ def test_books_can_be_read_from_real_data(emosim: Any, tmp_path: Path) -> None:
         "run", "--plugin", "books", "--items", f"amazon:{data}/amazon-books/books.csv",
         "--users", f"csv:{data}/personas/books_600.csv", "--episodes", "3", "--out", "r",
     )  # fmt: skip
-    assert "160 books, 600 people" in done.out
+    assert "160 books, 600 users" in done.out
     manifest = json.loads((tmp_path / "r" / "manifest.json").read_text())
     assert manifest["data"]["embeddings"] == "description_embedding-768"
 

@@ -89,13 +89,13 @@ def report(obj: dict[str, Any], /, directory: Path, study: str | None, as_json: 
     from emosim_core.studies.grid import choices
 
     own = {} if study is None else {"studies": choices(study)}
-    told = results(directory, Registry(only=obj["only"]), own)
+    found = results(directory, Registry(only=obj["only"]), own)
     if as_json:
-        print_json(told)
+        print_json(found)
         return
     from emosim_core.cli.output import console
 
-    tell(console(), told, directory)
+    print_results(console(), found, directory)
 
 
 def _given(ctx: click.Context) -> list[click.Parameter]:
@@ -142,13 +142,13 @@ def _ablate(ctx: click.Context, given: dict[str, Any]) -> None:
     beside = console(stderr=True)  # standard output holds the results alone
     _announce(beside, ablation, quiet)
     _confirm(ablation, yes)
-    told = _play(ablation, _executor(ablation, jobs), beside, silent)
+    outcome = _play(ablation, _executor(ablation, jobs), beside, silent)
     if as_json:
-        print_json(told)
+        print_json(outcome)
     elif quiet:
         print_line(str(ablation.directory))
     else:
-        tell(console(), told, ablation.directory)
+        print_results(console(), outcome, ablation.directory)
 
 
 def _config(given: Mapping[str, Any], registry: Any) -> AblationConfig:
@@ -225,11 +225,11 @@ def _announce(screen: Screen, ablation: Ablation, quiet: bool) -> None:
     if not quiet:
         done = len(plan.jobs) - len(plan.remaining)
         ratings = sum(plan.ratings[job.key] for job in plan.remaining)
-        said = f"{_counted(len(plan.remaining), 'job')} with {ratings:,} ratings"
+        text = f"{_counted(len(plan.remaining), 'job')} with {ratings:,} ratings"
         if done:
-            said += f" to do; {done} of {len(plan.jobs)} are done already"
-        asked = "" if ablation.uses_llm else " No language model is asked."
-        screen.print_line(f"{ablation.about['domain']['title']}: {said}.{asked}")
+            text += f" to do; {done} of {len(plan.jobs)} are done already"
+        suffix = "" if ablation.uses_llm else " No language model is asked."
+        screen.print_line(f"{ablation.about['domain']['title']}: {text}.{suffix}")
         for announcement in plan.announcements:
             screen.print_line(f"Note: {announcement}")
         for name, reason in plan.left_out.items():
@@ -245,13 +245,13 @@ def _costs(ablation: Ablation) -> list[str]:
         if (one := ablation.plan.estimates.get(job.key)) is not None:
             by_model.setdefault(one.model, []).append(one)
     lines = []
-    for model, told in by_model.items():
-        questions, prompt, completion = (sum(getattr(one, n) for one in told) for n in _SUMMED)
+    for model, estimates in by_model.items():
+        questions, prompt, completion = (sum(getattr(one, n) for one in estimates) for n in _SUMMED)
         line = f"{model}: {questions:,} questions, about {prompt:,} tokens in and up to {completion:,} out"
-        price = told[0].price
+        price = estimates[0].price
         cost = "not known: no price is known for this model"
         if price is not None:
-            spent = sum(one.cost or 0.0 for one in told)
+            spent = sum(one.cost or 0.0 for one in estimates)
             cost = f"about {_money(spent)} {price.currency} at the prices of {price.as_of}"
         lines.append(
             f"{line}; cost {cost}. What is kept from before costs nothing; an answer that cannot be read is asked for "
@@ -313,28 +313,29 @@ def _play(ablation: Ablation, executor: Executor, screen: Screen, silent: bool) 
 # ------------------------------------------------------------------------------------------ what it came to
 
 
-def tell(screen: Screen, told: Mapping[str, Any], directory: Path) -> None:
+def print_results(screen: Screen, outcome: Mapping[str, Any], directory: Path) -> None:
     """The tables on the screen: figures, over all seeds where there are several, and differences."""
     from emosim_core.cli.output import Table, show_table, usage_rows
     from emosim_core.studies.ablation import usage
     from emosim_core.studies.metrics import AXES
 
-    rows = told["pooled"] or told["jobs"]
-    variants = [one["variant"] for one in told["jobs"]]
+    rows = outcome["pooled"] or outcome["jobs"]
+    variants = [one["variant"] for one in outcome["jobs"]]
     varying = [axis for axis in AXES if len({one[axis] for one in variants}) > 1]
     same = [f"{axis} {variants[0][axis]}" for axis in AXES if variants and axis not in varying and variants[0][axis]]
-    seeds = sorted({one["seed"] for one in told["jobs"]})
-    said = f"{told['title']}: {', '.join(same)}; {'seeds' if len(seeds) > 1 else 'seed'} {', '.join(map(str, seeds))}."
-    screen.print_line(said if told["uses_llm"] else f"{said} No language model was asked.")
+    seeds = sorted({one["seed"] for one in outcome["jobs"]})
+    run_with = f"{'seeds' if len(seeds) > 1 else 'seed'} {', '.join(map(str, seeds))}"
+    line = f"{outcome['title']}: {', '.join(same)}; {run_with}."
+    screen.print_line(line if outcome["uses_llm"] else f"{line} No language model was asked.")
     table = Table()
     for heading in ("study", "side", *varying):
         table.add_column(heading)
     for heading in ("result", "95 % interval", *(["each seed"] if len(seeds) > 1 else []), "failed", "ratings"):
         table.add_column(heading, justify="right")
-    order = {name: place for place, name in enumerate(told["studies"])}
+    order = {name: place for place, name in enumerate(outcome["studies"])}
     for one in sorted(rows, key=lambda one: order[one["study"]]):
         for place, found in enumerate(one["metrics"]):
-            each = [_seed_by_seed(told, one, place)] if len(seeds) > 1 else []
+            each = [_seed_by_seed(outcome, one, place)] if len(seeds) > 1 else []
             table.add_row(
                 one["study"],
                 _side(found),
@@ -346,27 +347,27 @@ def tell(screen: Screen, told: Mapping[str, Any], directory: Path) -> None:
                 f"{found['ratings']:,}",
             )
     show_table(screen, table)
-    differing = [one for one in told["differences"] if one["low"] != 0 or one["high"] != 0]
+    differing = [one for one in outcome["differences"] if one["low"] != 0 or one["high"] != 0]
     if differing:
         show_table(screen, _differences(sorted(differing, key=lambda one: order[one["study"]])))
-    if len(differing) < len(told["differences"]):
-        same_studies = sorted({one["study"] for one in told["differences"]} - {one["study"] for one in differing})
+    if len(differing) < len(outcome["differences"]):
+        same_studies = sorted({one["study"] for one in outcome["differences"]} - {one["study"] for one in differing})
         if same_studies:
             screen.print_line(f"No rating differs in: {', '.join(same_studies)}")
-    if told["missing"]:
-        way = typed("ablate", "--resume", directory)
-        screen.print_line(f"{_counted(len(told['missing']), 'job')} not done: {way}")
+    if outcome["missing"]:
+        command = typed("ablate", "--resume", directory)
+        screen.print_line(f"{_counted(len(outcome['missing']), 'job')} not done: {command}")
     if took := usage(directory):
         for name, value in usage_rows(took):
             screen.print_line(f"{name}: {value}")
-    said = f"Records and results are in {directory}; the figures again, from the records:"
-    screen.print_line(f"{said} {typed('ablate', 'report', directory)}")
+    line = f"Records and results are in {directory}; the figures again, from the records:"
+    screen.print_line(f"{line} {typed('ablate', 'report', directory)}")
 
 
-def _seed_by_seed(told: Mapping[str, Any], pooled: Mapping[str, Any], place: int) -> str:
+def _seed_by_seed(outcome: Mapping[str, Any], pooled: Mapping[str, Any], place: int) -> str:
     return " ".join(
         decimal(one["metrics"][place]["estimate"], 3)
-        for one in told["jobs"]
+        for one in outcome["jobs"]
         if one["study"] == pooled["study"] and one["variant"] == pooled["variant"] and place < len(one["metrics"])
     )
 

@@ -42,18 +42,18 @@ def stats(path: Path | None, as_json: bool) -> None:
     from emosim_core.llm.redaction import Redactor, secrets_of_environment, without_keys
 
     redactor = Redactor(secrets_of_environment())
-    with _opened(path, read_only=True, must_exist=path is not None) as kept:
-        told = kept.stats()
-    for model in told["models"]:
+    with _opened(path, read_only=True, must_exist=path is not None) as answers:
+        stats_ = answers.stats()
+    for model in stats_["models"]:
         model["identity"] = without_keys(model["identity"], redactor)
     if as_json:
-        print_json(told)
+        print_json(stats_)
         return
-    if not told["answers"]:
-        print_line(f"No answers are kept in {told['path']}.")
+    if not stats_["answers"]:
+        print_line(f"No answers are kept in {stats_['path']}.")
         return
-    print_line(f"{_answers(told['answers'])} in {told['path']}, {_size(told['bytes'])}")
-    for model in told["models"]:
+    print_line(f"{_answers(stats_['answers'])} in {stats_['path']}, {_size(stats_['bytes'])}")
+    for model in stats_["models"]:
         print_line(model["identity"], bold=True)
         days = model["first"] if model["first"] == model["last"] else f"{model['first']} to {model['last']}"
         unknown = model["unknown_usage"]
@@ -72,8 +72,8 @@ def stats(path: Path | None, as_json: bool) -> None:
 @click.option("--model", "identity", help="Remove answers of this model only, as 'emosim cache stats' names it.")
 def prune(path: Path | None, days: float | None, max_mb: float | None, identity: str | None) -> None:
     """Remove kept answers; they are paid for again when they are asked for again."""
-    with _opened(path) as kept:
-        done = kept.prune(older_than_days=days, max_mb=max_mb, identity=identity)
+    with _opened(path) as answers:
+        done = answers.prune(older_than_days=days, max_mb=max_mb, identity=identity)
     print_line(f"Removed {_answers(done.removed)}; {_answers(done.left)} left, {_size(done.bytes)}")
 
 
@@ -89,9 +89,9 @@ def export(path: Path | None, file: Path, force: bool) -> None:
     if file.exists() and not force:
         raise ConfigurationError(f"{file} exists already; choose another file, or replace it with --force")
     cleaner = Cleaner()
-    with _opened(path, read_only=True) as kept:
-        count = kept.export(file, cleaner)
-    _tell_cleaned(cleaner)
+    with _opened(path, read_only=True) as answers:
+        count = answers.export(file, cleaner)
+    _print_cleaned(cleaner)
     print_line(f"Wrote {_answers(count)} to {file}. Read them back with: {typed('cache', 'import', file)}")
 
 
@@ -103,9 +103,9 @@ def import_(path: Path | None, file: Path) -> None:
     from emosim_core.llm.cache_lines import Cleaner
 
     cleaner = Cleaner()
-    with _opened(path, must_exist=False) as kept:
-        added, there = kept.import_(file, cleaner)
-    _tell_cleaned(cleaner)
+    with _opened(path, must_exist=False) as answers:
+        added, there = answers.import_(file, cleaner)
+    _print_cleaned(cleaner)
     print_line(f"Added {_answers(added)}; {there:,} were there already")
 
 
@@ -117,14 +117,14 @@ def _opened(path: Path | None, read_only: bool = False, must_exist: bool = True)
     path = path or default_cache_path()
     if must_exist and not path.expanduser().exists():
         raise ConfigurationError(f"{path}: no such file; answers are kept in it once a language model was asked")
-    kept = AnswerCache(path, read_only=read_only)
+    answers = AnswerCache(path, read_only=read_only)
     try:
-        yield kept
+        yield answers
     finally:
-        kept.close()
+        answers.close()
 
 
-def _tell_cleaned(cleaner: Cleaner) -> None:
+def _print_cleaned(cleaner: Cleaner) -> None:
     if cleaner.changed:
         print_line(f"{_answers(cleaner.changed)} held what looks like a key; [key] stands in its place", err=True)
 

@@ -78,18 +78,18 @@ def _written(name: str, value: float | None, sign: bool = False) -> str:
 
 
 def _mean(name: str, metric: Metric) -> str:
-    said = _written(name, metric.mean)
+    text = _written(name, metric.mean)
     if metric.low is None:
-        return said
-    return f"{said} ({_written(name, metric.low)} to {_written(name, metric.high)})"
+        return text
+    return f"{text} ({_written(name, metric.low)} to {_written(name, metric.high)})"
 
 
 def _difference(name: str, metric: Metric) -> str:
     from emosim_core.reports.compare import is_share
 
-    said = _written(name, metric.difference, sign=True) + (" pp" if is_share(name) else "")
+    text = _written(name, metric.difference, sign=True) + (" pp" if is_share(name) else "")
     if metric.difference_low is None or metric.difference_high is None:
-        return said
+        return text
     low, high = (_written(name, end, sign=True) for end in (metric.difference_low, metric.difference_high))
-    said += f" ({low} to {high})"
-    return f"{said} *" if metric.difference_low > 0 or metric.difference_high < 0 else said
+    text += f" ({low} to {high})"
+    return f"{text} *" if metric.difference_low > 0 or metric.difference_high < 0 else text

@@ -48,10 +48,10 @@ def export(
 
     given = None if config is None else read_written(RunConfig, config)
     again = replace(command_hint(obj, config), options={})
-    print_line(told(exporting.export(runs, out, format, dataset_id, Registry(only=obj["only"]), given, again)))
+    print_line(export_line(exporting.export(runs, out, format, dataset_id, Registry(only=obj["only"]), given, again)))
 
 
-def told(exported: Exported) -> str:
+def export_line(exported: Exported) -> str:
     """What was written, in one line."""
     episodes = f"{exported.episodes:,} {'episode' if exported.episodes == 1 else 'episodes'}"
     if exported.unfinished:

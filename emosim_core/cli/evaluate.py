@@ -84,7 +84,7 @@ def evaluate(obj: dict[str, Any], /, config: Path | None, out: Path | None, resu
     else:
         from emosim_core.cli.output import console
 
-        tell(console(), results, directory, charts=not no_charts)
+        print_results(console(), results, directory, charts=not no_charts)
 
 
 def _play(values: dict[str, Any], job: JobDirectory, options: dict[str, Any], silent: bool) -> dict[str, Any]:
@@ -101,16 +101,16 @@ def _play(values: dict[str, Any], job: JobDirectory, options: dict[str, Any], si
             cost = [] if progress.cost is None else [f"{progress.cost:.4f} spent"]
             bar.update(*cost, progress.what, done=progress.done, total=progress.total)
 
-        def say(text: str) -> None:
+        def on_message(text: str) -> None:
             screen.print_line(f"Note: {text}")
 
-        return compare(values, job, say=say, on_progress=on_progress, **options)
+        return compare(values, job, on_message=on_message, on_progress=on_progress, **options)
 
 
 # ------------------------------------------------------------------------------------------ telling
 
 
-def tell(screen: Screen, results: dict[str, Any], directory: Path, charts: bool) -> None:
+def print_results(screen: Screen, results: dict[str, Any], directory: Path, charts: bool) -> None:
     """Print the results of an evaluation.
 
     Args:
@@ -192,10 +192,10 @@ def _differences(differences: dict[str, Any], names: list[str]) -> list[str]:
     from emosim_core.runs.words import signed
 
     kind = "best_baseline" if "best_baseline" in differences else "first"
-    told = differences[kind]
+    difference = differences[kind]
     lines = []
     for name in names:
-        value = told["recommenders"].get(name, {}).get("metrics", {}).get("mean_reward")
+        value = difference["recommenders"].get(name, {}).get("metrics", {}).get("mean_reward")
         if value is None or value["low"] is None or value["estimate"] is None:
             continue
         estimate, low, high = (signed(value[part], 1) for part in ("estimate", "low", "high"))
@@ -203,4 +203,4 @@ def _differences(differences: dict[str, Any], names: list[str]) -> list[str]:
     if not lines:
         return []
     best = "the best that was not trained" if kind == "best_baseline" else "the first"
-    return [f"Reward above {told['reference']}, {best}, in the same episodes [95 % interval]:", *lines]
+    return [f"Reward above {difference['reference']}, {best}, in the same episodes [95 % interval]:", *lines]

@@ -24,13 +24,13 @@ def llm_models(obj: dict[str, Any], as_json: bool) -> None:
 
     registry = Registry(only=obj["only"])
     registry.load_all()
-    told = [_backend(registry, component) for component, _ in registry.components("llm_backend")]
+    backends = [_backend(registry, component) for component, _ in registry.components("llm_backend")]
     if as_json:
-        print_json(told)
+        print_json(backends)
         return
-    if not told:
+    if not backends:
         print_line("No installed plugin brings a language model; see: pip install emosim-deepseek emosim-local-gpu")
-    for backend in told:
+    for backend in backends:
         print_line(f"{backend['usage']}  ", bold=True, nl=False)
         print_line(backend["summary"])
         for model in backend["models"]:
@@ -70,7 +70,7 @@ def _made(registry: Registry, component: Component, model: str) -> Any:
     from emosim_core.llm.backend import LLMBackend
     from emosim_core.simulation.assembly import build
 
-    asked: dict[str, Any] = {"name": component.name}
+    spec: dict[str, Any] = {"name": component.name}
     if component.value:
-        asked[component.value] = model
-    return build(registry.resolve("llm_backend", asked), LLMBackend)
+        spec[component.value] = model
+    return build(registry.resolve("llm_backend", spec), LLMBackend)

@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 
-from emosim_core.cli.data import FORMATS, told
+from emosim_core.cli.data import FORMATS, export_line
 from emosim_core.cli.fields import SectionedCommand
 from emosim_core.cli.places import new_name
 from emosim_core.cli.printing import print_line
-from emosim_core.cli.run import run_options, simulate, tell_end
-from emosim_core.cli.stopping import say_interrupted
+from emosim_core.cli.run import print_end, run_options, simulate
+from emosim_core.cli.stopping import print_interrupted
 from emosim_core.errors import ConfigurationError, EmoSimError
 from emosim_core.runs.typed import typed
 
@@ -49,7 +49,7 @@ def log(
         for name, value in (("--export", export), ("--dataset-id", dataset_id)):
             if value is not None:
                 raise ConfigurationError(f"{name} needs a format: give --format too")
-        tell_end(simulate(obj, given, silent=as_json or quiet, defaults=DEFAULTS), as_json, quiet)
+        print_end(simulate(obj, given, silent=as_json or quiet, defaults=DEFAULTS), as_json, quiet)
         return
     from emosim_core.hooks import Registry
     from emosim_core.training import export as exporting
@@ -62,20 +62,20 @@ def log(
         exporting.check_export(_beside(place, format), format, dataset_id, in_folder=False)
     played = simulate(obj, given, silent=as_json or quiet, defaults=DEFAULTS)
     export = export or _beside(played.directory, format)
-    kept = f"The run is kept in {played.directory}; write its interactions with:\n"
-    kept += f"  {typed('data', 'export', played.directory, '--format', format, '--out')} PATH"
+    hint = f"The run is kept in {played.directory}; write its interactions with:\n"
+    hint += f"  {typed('data', 'export', played.directory, '--format', format, '--out')} PATH"
     try:
         exported = exporting.export(
             [played.directory], export, format, dataset_id, Registry(only=obj["only"]), played.config
         )
     except KeyboardInterrupt:
-        raise say_interrupted(kept) from None
+        raise print_interrupted(hint) from None
     except EmoSimError as error:
-        error.args = (f"{error}\n{kept}",)
+        error.args = (f"{error}\n{hint}",)
         raise
-    tell_end(played, as_json, quiet, exported=str(exported.path))
+    print_end(played, as_json, quiet, exported=str(exported.path))
     if not (as_json or quiet):
-        print_line(told(exported))
+        print_line(export_line(exported))
 
 
 def _beside(directory: Path, format: str) -> Path:

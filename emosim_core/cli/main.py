@@ -110,7 +110,7 @@ def cli(ctx: click.Context, no_plugins: bool) -> None:
     """EmoSim simulates users for recommender systems.
 
     A recommender recommends items such as films; a simulated user with a profile, traits, a memory and a
-    mood answers with a rating, and stays or leaves. An@episode@is@one@episode@of@one@user.
+    mood answers with a rating, and stays or leaves. An episode is one session of one user.
 
     \b
     emosim run --plugin movies     a hundred episodes with a random recommender

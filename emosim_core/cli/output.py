@@ -120,7 +120,7 @@ def live_progress(screen: Screen, what: str, total: int | None = None, *, silent
         BarColumn(bar_width=_BAR),
         TextColumn("{task.fields[count]}"),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[said]}", markup=False),
+        TextColumn("{task.fields[details]}", markup=False),
         console=screen,
         transient=True,
         disable=not shown,
@@ -136,27 +136,27 @@ class Live:
 
     def __init__(self, bar: Progress, screen: Screen, what: str, total: int | None) -> None:
         self._bar, self._screen, self._what, self._total, self._done = bar, screen, what, total, 0
-        self._said: Sequence[str] = ()
-        self._task = bar.add_task(what, total=total, count="", said="")
+        self._details: Sequence[str] = ()
+        self._task = bar.add_task(what, total=total, count="", details="")
         self.update()
 
-    def update(self, *said: str, done: int | None = None, total: int | None = None, advance: int = 0) -> None:
+    def update(self, *lines: str, done: int | None = None, total: int | None = None, advance: int = 0) -> None:
         """Say how far it is.
 
         Args:
-            said: what else to say, the most important first; what does not fit the width is left out. What was said
+            lines: what else to say, the most important first; what does not fit the width is left out. What was said
                 before stays where nothing is said.
             done: how many are done.
             total: how many there are.
             advance: how many more are done.
         """
-        self._said = said or self._said
+        self._details = lines or self._details
         self._total = self._total if total is None else total
         self._done = (self._done if done is None else done) + advance
         count = f"{self._done:,}" + ("" if self._total is None else f"/{self._total:,}")
         room = self._screen.width - len(self._what) - _BAR - len(count) - len("-:--:--") - 5
         self._bar.update(
-            self._task, completed=self._done, total=self._total, count=count, said=_as_fits(self._said, room)
+            self._task, completed=self._done, total=self._total, count=count, details=_as_fits(self._details, room)
         )
 
 

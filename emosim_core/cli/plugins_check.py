@@ -26,17 +26,17 @@ def check(ctx: click.Context, name: str, as_json: bool) -> None:
         Registry(only=ctx.obj["only"]).load(name)
     reports: list[dict[str, Any]] = []
     for report in check_plugin(name):
-        told = [
+        results = [
             {
                 "check": outcome.check,
                 "status": "skipped" if outcome.skipped else "ok" if outcome.error is None else "failed",
-                "said": outcome.skipped or ("" if outcome.error is None else _said(outcome.error)),
+                "message": outcome.skipped or ("" if outcome.error is None else _message(outcome.error)),
             }
             for outcome in report.outcomes
         ]
-        reports.append({"subject": report.subject, "checks": told})
+        reports.append({"subject": report.subject, "checks": results})
         if not as_json:
-            _print(report.subject, told)
+            _print(report.subject, results)
     statuses = [one["status"] for report in reports for one in report["checks"]]
     counts = {status: statuses.count(status) for status in ("ok", "failed", "skipped")}
     if as_json:
@@ -47,17 +47,17 @@ def check(ctx: click.Context, name: str, as_json: bool) -> None:
         ctx.exit(1)
 
 
-def _print(subject: str, told: list[dict[str, str]]) -> None:
+def _print(subject: str, results: list[dict[str, str]]) -> None:
     print_line(subject, bold=True)
     colours = {"ok": "green", "failed": "red", "skipped": "yellow"}
-    for one in told:
+    for one in results:
         print_line(f"  {one['status']:<8}", fg=colours[one["status"]], nl=False)
         print_line(one["check"])
-        if one["said"]:
-            print_line(f"          {one['said']}")
+        if one["message"]:
+            print_line(f"          {one['message']}")
 
 
-def _said(error: Exception) -> str:
+def _message(error: Exception) -> str:
     from emosim_core.testing.contract import BrokenRuleError
 
     return str(error) if isinstance(error, BrokenRuleError) else f"{type(error).__name__}: {error}"

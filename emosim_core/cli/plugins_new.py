@@ -72,12 +72,12 @@ def _words(given: dict[str, str]) -> Any:
 
     from emosim_core.scaffold.write import GENERIC
 
-    told: dict[str, Any] = {word: " ".join(text.split()) for word, text in given.items()}
-    if "item" in told:
-        told.setdefault("items", f"{told['item']}s")
-    if "consume" in told:
-        told.setdefault("consumed", _past(told["consume"]))
-    return replace(GENERIC, **told)
+    words: dict[str, Any] = {word: " ".join(text.split()) for word, text in given.items()}
+    if "item" in words:
+        words.setdefault("items", f"{words['item']}s")
+    if "consume" in words:
+        words.setdefault("consumed", _past(words["consume"]))
+    return replace(GENERIC, **words)
 
 
 def _past(verb: str) -> str:

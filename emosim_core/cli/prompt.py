@@ -68,8 +68,8 @@ def prompt(
     place = _index(item, world.catalog.index, world.domain.words.item, "--item")
     past = _read_history(history, world)
     feeling = world.population.baselines[user_index].tolist() if mood is None else _read_mood(mood)
-    asked = strategy.ask(_situation(world, user_index, place, past, feeling, times), 0, 0)
-    _print_json(asked) if as_json else _print(asked)
+    request = strategy.ask(_situation(world, user_index, place, past, feeling, times), 0, 0)
+    _print_json(request) if as_json else _print(request)
 
 
 def _situation(
@@ -180,37 +180,37 @@ def _read_mood(text: str) -> list[float]:
     return [valence, arousal]
 
 
-def _tokens(asked: ChatRequest) -> int:
-    return -(-sum(len(message.content) for message in asked.messages) // CHARACTERS_PER_TOKEN)
+def _tokens(request: ChatRequest) -> int:
+    return -(-sum(len(message.content) for message in request.messages) // CHARACTERS_PER_TOKEN)
 
 
-def _print(asked: ChatRequest) -> None:
+def _print(request: ChatRequest) -> None:
     import json
 
-    for message in asked.messages:
+    for message in request.messages:
         print_line(f"--- {message.role} ---", bold=True)
         click.echo(message.content)
         print_line("")
     print_line("--- how it is asked ---", bold=True)
-    if asked.choices:
-        print_line(f"answer: one of {', '.join(asked.choices)}")
-    elif asked.schema is not None:
-        print_line(f"answer: JSON that fits {json.dumps(asked.schema)}")
+    if request.choices:
+        print_line(f"answer: one of {', '.join(request.choices)}")
+    elif request.schema is not None:
+        print_line(f"answer: JSON that fits {json.dumps(request.schema)}")
     else:
         print_line("answer: free text")
-    print_line(f"at most {asked.max_tokens} tokens of answer, temperature {asked.temperature:g}")
+    print_line(f"at most {request.max_tokens} tokens of answer, temperature {request.temperature:g}")
     how = f"characters / {CHARACTERS_PER_TOKEN}; models count their own"
-    print_line(f"about {_tokens(asked):,} tokens of question ({how})")
+    print_line(f"about {_tokens(request):,} tokens of question ({how})")
 
 
-def _print_json(asked: ChatRequest) -> None:
+def _print_json(request: ChatRequest) -> None:
 
     shown = {
-        "messages": [{"role": message.role, "content": message.content} for message in asked.messages],
-        "max_tokens": asked.max_tokens,
-        "temperature": asked.temperature,
-        "choices": list(asked.choices),
-        "schema": None if asked.schema is None else dict(asked.schema),
-        "estimated_tokens": _tokens(asked),
+        "messages": [{"role": message.role, "content": message.content} for message in request.messages],
+        "max_tokens": request.max_tokens,
+        "temperature": request.temperature,
+        "choices": list(request.choices),
+        "schema": None if request.schema is None else dict(request.schema),
+        "estimated_tokens": _tokens(request),
     }
     print_json(shown)

@@ -55,7 +55,7 @@ def run(obj: dict[str, Any], /, as_json: bool, quiet: bool, **given: Any) -> Non
     'emosim plugins' lists all of them. Nothing but a language model needs a key or a network.
     """
     played = simulate(obj, given, silent=as_json or quiet)
-    tell_end(played, as_json, quiet)
+    print_end(played, as_json, quiet)
 
 
 class CompletedRun(NamedTuple):
@@ -150,7 +150,7 @@ def _play(simulation: Run, silent: bool) -> dict[str, Any]:
         return simulation.run(on_episode)
 
 
-def tell_end(played: CompletedRun, as_json: bool, quiet: bool, **more: Any) -> None:
+def print_end(played: CompletedRun, as_json: bool, quiet: bool, **more: Any) -> None:
     """Print what a run came to; ``more`` are further keys of the JSON."""
     summary, directory, before, _ = played
     if as_json:
@@ -165,5 +165,5 @@ def tell_end(played: CompletedRun, as_json: bool, quiet: bool, **more: Any) -> N
     if before:
         screen.print_line(f"{directory} is complete; nothing was left to do.")
     show_table(screen, summary_table(summary))
-    way = typed("show", directory, "--episode", "0")
-    screen.print_line(f"Written to {directory}. Read an episode with: {way}")
+    command = typed("show", directory, "--episode", "0")
+    screen.print_line(f"Written to {directory}. Read an episode with: {command}")

@@ -39,14 +39,14 @@ def show(directory: Path | None, episode: int | None) -> None:
     if kind is None:
         raise RunError(f"{directory} is no run, nor anything else that can be shown; list those with: emosim runs")
     if episode is None:
-        _TELL.get(kind, _tell_run)(directory, screen)
+        _PRINT.get(kind, _print_run)(directory, screen)
     elif kind == RUN:
-        _tell_episode(directory, episode, screen)
+        _print_episode(directory, episode, screen)
     else:
         raise ConfigurationError(f"--episode is for runs; {directory} holds {with_article(kind)}")
 
 
-def _tell_episode(directory: Path, episode: int, screen: Screen) -> None:
+def _print_episode(directory: Path, episode: int, screen: Screen) -> None:
     manifest = run_manifest(directory)
     steps = [record for record in read_records(directory) if record["episode"] == episode]
     if not steps:
@@ -60,7 +60,7 @@ def _tell_episode(directory: Path, episode: int, screen: Screen) -> None:
         screen.print(line, soft_wrap=True)
 
 
-def _tell_run(directory: Path, screen: Screen) -> None:
+def _print_run(directory: Path, screen: Screen) -> None:
     manifest = run_manifest(directory)
     if (directory / SUMMARY).exists():
         summary = read_summary(directory)
@@ -78,42 +78,42 @@ def _tell_run(directory: Path, screen: Screen) -> None:
     )
 
 
-def _tell_training(directory: Path, screen: Screen) -> None:
-    from emosim_core.cli.train import tell_training
+def _print_training(directory: Path, screen: Screen) -> None:
+    from emosim_core.cli.train import print_training
 
     with damaged(directory / MANIFEST):
-        tell_training(directory, screen)
+        print_training(directory, screen)
 
 
-def _tell_evaluation(directory: Path, screen: Screen) -> None:
-    from emosim_core.cli.evaluate import tell
+def _print_evaluation(directory: Path, screen: Screen) -> None:
+    from emosim_core.cli.evaluate import print_results
     from emosim_core.reports.evaluation_report import read_evaluation
     from emosim_core.training.evaluation_results import CHARTS
 
     found = read_evaluation(directory)
     with damaged(directory):
-        tell(screen, found, directory, charts=(directory / CHARTS).is_dir())
+        print_results(screen, found, directory, charts=(directory / CHARTS).is_dir())
 
 
-def _tell_ablation(directory: Path, screen: Screen) -> None:
-    from emosim_core.cli.ablate import tell
+def _print_ablation(directory: Path, screen: Screen) -> None:
+    from emosim_core.cli.ablate import print_results
     from emosim_core.reports.ablation_report import read_ablation
 
     _, found = read_ablation(directory)
     with damaged(directory):
-        tell(screen, found, directory)
+        print_results(screen, found, directory)
 
 
-def _tell_validation(directory: Path, screen: Screen) -> None:
-    from emosim_core.cli.validate import tell
+def _print_validation(directory: Path, screen: Screen) -> None:
+    from emosim_core.cli.validate import print_results
     from emosim_core.reports.validation_report import read_validation
 
     _, found = read_validation(directory)
     with damaged(directory):
-        tell(screen, found, directory)
+        print_results(screen, found, directory)
 
 
-def _tell_page(directory: Path, screen: Screen) -> None:
+def _print_page(directory: Path, screen: Screen) -> None:
     from emosim_core.reports.written_report import written_report
 
     page = written_report(directory)
@@ -122,12 +122,12 @@ def _tell_page(directory: Path, screen: Screen) -> None:
     screen.print_line(f"It has a page; write it with: {typed('report', directory)}")
 
 
-_TELL: dict[str, Callable[[Path, Screen], None]] = {
-    "training": _tell_training,
-    "evaluation": _tell_evaluation,
-    "ablation": _tell_ablation,
-    "validation": _tell_validation,
-    "page": _tell_page,
+_PRINT: dict[str, Callable[[Path, Screen], None]] = {
+    "training": _print_training,
+    "evaluation": _print_evaluation,
+    "ablation": _print_ablation,
+    "validation": _print_validation,
+    "page": _print_page,
 }
 """What prints a directory of each kind but a run."""
 
@@ -178,5 +178,5 @@ def _answer(item: dict[str, Any], end: str | None) -> str:
         return "nothing, something came in between" if end == "interrupted" else "no rating: the rater failed"
     if not item["consumed"]:
         return f"would rate it {item['raw_rating']}, did not take it"
-    felt = item["rating"]
-    return f"{item['raw_rating']}" + (f", perturbed to {felt}" if felt != item["raw_rating"] else "")
+    rating = item["rating"]
+    return f"{item['raw_rating']}" + (f", perturbed to {rating}" if rating != item["raw_rating"] else "")

@@ -77,10 +77,10 @@ def interrupted(job: JobDirectory) -> click.exceptions.Exit:
     Returns:
         What to raise.
     """
-    return say_interrupted(job.way_on() or "Nothing was begun; give the same command again.")
+    return print_interrupted(job.resume_hint() or "Nothing was begun; give the same command again.")
 
 
-def say_interrupted(what: str) -> click.exceptions.Exit:
+def print_interrupted(what: str) -> click.exceptions.Exit:
     """Say that a command was interrupted; returns what to raise."""
     for line in ("", *f"Interrupted. {what}".split("\n")):
         print_line(line, err=True)

@@ -75,13 +75,13 @@ def train(obj: dict[str, Any], /, as_json: bool, quiet: bool, **given: Any) -> N
         summary = read_object(job.path / SUMMARY, TRAINED)
         if summary["timesteps"] >= checked.timesteps:
             job.tidy()
-            _tell_end(summary, job.path, as_json, quiet, f"{job.path} is complete; nothing was left to do.")
+            _print_end(summary, job.path, as_json, quiet, f"{job.path} is complete; nothing was left to do.")
             return
     try:
         summary = _train(Training(checked, job, registry=registry), as_json or quiet)
     except KeyboardInterrupt:
         raise interrupted(job) from None
-    _tell_end(summary, job.path, as_json, quiet)
+    _print_end(summary, job.path, as_json, quiet)
 
 
 def _train(training: Training, silent: bool) -> dict[str, Any]:
@@ -105,28 +105,28 @@ def _train(training: Training, silent: bool) -> dict[str, Any]:
     with live_progress(screen, "steps", config.timesteps) as progress:
         lines = 0
 
-        def on_progress(told: TrainingProgress) -> None:
+        def on_progress(state: TrainingProgress) -> None:
             nonlocal lines
             spent = world.rater.usage().get("cost")
             cost = [] if spent is None else [f"{spent:.4f} spent"]
-            progress.update(*cost, *_in_words(told), done=told.timesteps)
+            progress.update(*cost, *_in_words(state), done=state.timesteps)
             lines += 1
-            if told.evaluation or lines % 10 == 0 or told.timesteps >= config.timesteps:
-                screen.print_line(f"{told.timesteps:>9,} steps  {', '.join(_in_words(told))}")
+            if state.evaluation or lines % 10 == 0 or state.timesteps >= config.timesteps:
+                screen.print_line(f"{state.timesteps:>9,} steps  {', '.join(_in_words(state))}")
 
         return training.train(on_progress)
 
 
-def _in_words(told: TrainingProgress) -> list[str]:
+def _in_words(progress: TrainingProgress) -> list[str]:
     """How a training goes, the most important first."""
-    said = []
-    if told.reward is not None and told.length is not None:
-        said += [f"reward {told.reward:.1f}", f"length {told.length:.1f}"]
-    said += [f"{group} users {value:.1f} in held-out episodes" for group, value in (told.evaluation or {}).items()]
-    return [*said, f"{told.episodes:,} episodes", f"{told.fps:,.0f} steps/s"]
+    parts = []
+    if progress.reward is not None and progress.length is not None:
+        parts += [f"reward {progress.reward:.1f}", f"length {progress.length:.1f}"]
+    parts += [f"{group} users {value:.1f} in held-out episodes" for group, value in (progress.evaluation or {}).items()]
+    return [*parts, f"{progress.episodes:,} episodes", f"{progress.fps:,.0f} steps/s"]
 
 
-def _tell_end(summary: dict[str, Any], directory: Path, as_json: bool, quiet: bool, first: str = "") -> None:
+def _print_end(summary: dict[str, Any], directory: Path, as_json: bool, quiet: bool, first: str = "") -> None:
     if as_json:
         print_json({**summary, "directory": str(directory)})
         return
@@ -138,10 +138,10 @@ def _tell_end(summary: dict[str, Any], directory: Path, as_json: bool, quiet: bo
     screen = console()
     if first:
         screen.print_line(first)
-    _tell_summary(screen, summary, directory)
+    _print_summary(screen, summary, directory)
 
 
-def _tell_summary(screen: Screen, summary: dict[str, Any], directory: Path) -> None:
+def _print_summary(screen: Screen, summary: dict[str, Any], directory: Path) -> None:
     from emosim_core.runs.words import users_of
 
     screen.print_line(
@@ -156,11 +156,11 @@ def _tell_summary(screen: Screen, summary: dict[str, Any], directory: Path) -> N
     if summary["evaluation"]:
         rewards = ", ".join(f"{value:.1f} from {users_of(split)}" for split, value in summary["evaluation"].items())
         screen.print_line(f"Reward in held-out episodes: {rewards}, mean of the last evaluation.")
-    way = typed("evaluate", "--recommenders", directory, "--policies", "random,popular")
-    screen.print_line(f"Written to {directory}. Measure it with: {way}")
+    command = typed("evaluate", "--recommenders", directory, "--policies", "random,popular")
+    screen.print_line(f"Written to {directory}. Measure it with: {command}")
 
 
-def tell_training(directory: Path, screen: Screen) -> None:
+def print_training(directory: Path, screen: Screen) -> None:
     """Print what a training came to, or how far it is.
 
     Args:
@@ -184,7 +184,7 @@ def tell_training(directory: Path, screen: Screen) -> None:
     )
     if (directory / SUMMARY).exists():
         summary = read_object(directory / SUMMARY, TRAINED)
-        _tell_summary(screen, summary, directory)
+        _print_summary(screen, summary, directory)
         if summary["timesteps"] >= config["timesteps"]:
             return
     lines = read_progress(directory)

@@ -71,8 +71,8 @@ def generate(
     if llm_model is not None:
         users = _written(registry, domain, users, llm_model, values.get("gateway", {}), yes)
     write_users_csv(out, users)
-    way = typed("run", "--plugin", plugin, "--users", f"csv:{out}")
-    print_line(f"Wrote {len(users)} users to {out}. Use them with: {way}")
+    command = typed("run", "--plugin", plugin, "--users", f"csv:{out}")
+    print_line(f"Wrote {len(users)} users to {out}. Use them with: {command}")
 
 
 def _written(
@@ -106,12 +106,12 @@ def _written(
         print_line("Interrupted. What was answered is kept; give the same command again to go on.", err=True)
         raise click.exceptions.Exit(130) from None
     except EmoSimError as error:
-        said = f"{str(error).removesuffix('.')}. {len(written)} of {len(users)} users were written"
+        message = f"{str(error).removesuffix('.')}. {len(written)} of {len(users)} users were written"
         if isinstance(error, LLMCacheError):
-            said += ": give the same command again to go on"
+            message += ": give the same command again to go on"
         elif not gateway.options.replay:
-            said += " and all answers are kept: give the same command again to go on"
-        error.args = (f"{said}; there is no file yet.",)
+            message += " and all answers are kept: give the same command again to go on"
+        error.args = (f"{message}; there is no file yet.",)
         raise
     finally:
         gateway.close()

@@ -96,16 +96,16 @@ def validate(obj: dict[str, Any], /, config: Path | None, **given: Any) -> None:
         if not (job.path / RESULTS).exists():
             _confirm(validation, yes)
         _announce(screen, validation)
-        told = _play(screen, validation, job)
+        outcome = _play(screen, validation, job)
     except KeyboardInterrupt:
         raise interrupted(job) from None
     finally:
         validation.world.close()
     directory = job.path
     if as_json:
-        print_json({**told, "directory": str(directory)})
+        print_json({**outcome, "directory": str(directory)})
         return
-    tell(screen, told, directory)
+    print_results(screen, outcome, directory)
 
 
 def _announce(screen: Screen, validation: Validation) -> None:
@@ -138,17 +138,17 @@ def _confirm(validation: Validation, yes: bool) -> None:
     cost = "not known: no price is known for this model"
     if found.price is not None:
         cost = f"at most about {found.cost or 0.0:.2f} {found.price.currency} at the prices of {found.price.as_of}"
-    told = (
+    text = (
         f"{found.model}: {found.questions:,} questions, about {found.prompt:,} tokens in, at most "
         f"{found.completion:,} out; cost {cost}. What is kept from before is not asked again. "
         "Fewer with --max-users, --max-positives, --max-heldout and --negatives."
     )
     if yes or validation.world.config.gateway.replay:
-        print_line(told, err=True)
+        print_line(text, err=True)
         return
     if not sys.stdin.isatty():
-        raise ConfigurationError(f"{told} Say --yes to start, or --replay to use kept answers only")
-    print_line(told, err=True)
+        raise ConfigurationError(f"{text} Say --yes to start, or --replay to use kept answers only")
+    print_line(text, err=True)
     click.confirm("Start?", abort=True, err=True)
 
 
@@ -162,17 +162,17 @@ def _play(screen: Screen, validation: Validation, job: JobDirectory) -> dict[str
 # ------------------------------------------------------------------------------------------ what it came to
 
 
-def tell(screen: Screen, told: Mapping[str, Any], directory: Path) -> None:
+def print_results(screen: Screen, outcome: Mapping[str, Any], directory: Path) -> None:
     """Print the results of a validation.
 
     Args:
         screen: where to.
-        told: what validation.json holds.
+        outcome: what validation.json holds.
         directory: of the validation.
     """
     from emosim_core.cli.output import show_table
 
-    for user_split, found in told["user_splits"].items():
+    for user_split, found in outcome["user_splits"].items():
         screen.print()
         screen.print_line(
             f"{user_split.capitalize()}: {found['users']} users, {found['heldout_ratings']:,} held-out ratings"
@@ -187,7 +187,7 @@ def tell(screen: Screen, told: Mapping[str, Any], directory: Path) -> None:
         screen.print()
         show_table(screen, _others(found))
     screen.print()
-    show_table(screen, _targets(told))
+    show_table(screen, _targets(outcome))
     screen.print_line(f"Records and results are in {directory}.")
 
 
@@ -277,9 +277,9 @@ def _others(found: Mapping[str, Any]) -> Table:
     return table
 
 
-def _targets(told: Mapping[str, Any]) -> Table:
+def _targets(outcome: Mapping[str, Any]) -> Table:
     table = _table("Targets", "", "users", "reached", "target", "")
-    for one in told["targets"]:
+    for one in outcome["targets"]:
         bound = f"{one['side']} {one['bound']:.2f}"
         table.add_row(one["target"], one["user_split"], _cell(one), bound, _holds(one["holds"]))
     return table

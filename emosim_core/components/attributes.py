@@ -79,16 +79,16 @@ class AttributeRetrieval(Retrieval):
 class _Tables:
     """The fields of a catalog's items as arrays."""
 
-    def __init__(self, catalog: Catalog, asked: AttributeRetrieval) -> None:
+    def __init__(self, catalog: Catalog, retrieval: AttributeRetrieval) -> None:
         for item in catalog.items:
-            if not isinstance(item, asked.item_type):
+            if not isinstance(item, retrieval.item_type):
                 raise ConfigurationError(
-                    f"{type(asked).__name__} compares items of the type {asked.item_type.__name__}; "
+                    f"{type(retrieval).__name__} compares items of the type {retrieval.item_type.__name__}; "
                     f"it cannot compare a {type(item).__name__}"
                 )
-        self._ratings, self._range = catalog.public_ratings, asked.rating_range
-        self._overlaps = [_numbered([getattr(item, name) for item in catalog.items]) for name in asked.overlaps]
-        self._shared = [_numbered([getattr(item, name) for item in catalog.items])[0] for name in asked.shared]
+        self._ratings, self._range = catalog.public_ratings, retrieval.rating_range
+        self._overlaps = [_numbered([getattr(item, name) for item in catalog.items]) for name in retrieval.overlaps]
+        self._shared = [_numbered([getattr(item, name) for item in catalog.items])[0] for name in retrieval.shared]
         self._full: NDArray[np.float32] | None = None
         count = len(catalog)
         if count <= FULL_TABLE_LIMIT:

@@ -221,29 +221,29 @@ def _prompts() -> Iterable[tuple[str, str, dict[str, Any]]]:
         "No example; the model thinks briefly and answers with the rating alone.",
         {"shots": 0, "style": "cotlite"},
     )
-    for shots, told in enumerate(examples):
-        yield f"{shots}Shot_system_our", f"{told}; a system prompt sets the role.", {"shots": shots}
+    for shots, example in enumerate(examples):
+        yield f"{shots}Shot_system_our", f"{example}; a system prompt sets the role.", {"shots": shots}
         yield (
             f"{shots}Shot_system_default",
-            f"{told}; the model's usual system prompt.",
+            f"{example}; the model's usual system prompt.",
             {"shots": shots, "system": "default"},
         )
         for scale, suffix in (("1-10", "1_10"), ("one-ten", "one_ten")):
             yield (
                 f"{shots}Shot_system_our_{suffix}",
-                f"{told}; a system prompt sets the role; ratings from {scale.replace('-', ' to ')}.",
+                f"{example}; a system prompt sets the role; ratings from {scale.replace('-', ' to ')}.",
                 {"shots": shots, "scale": scale},
             )
         yield (
             f"{shots}Shot_cot_enhanced",
-            f"{told}; the model gives one to three short reasons, then the rating.",
+            f"{example}; the model gives one to three short reasons, then the rating.",
             {"shots": shots, "style": "cot_enhanced"},
         )
-    for shots, told in enumerate(examples[1:], start=1):
+    for shots, example in enumerate(examples[1:], start=1):
         how = "the other one" if shots == 1 else "in the other order"
         for system, role in (("our", "a system prompt sets the role"), ("default", "the model's usual system prompt")):
             yield (
                 f"{shots}Shot_invert_system_{system}",
-                f"{told}, {how}; {role}.",
+                f"{example}, {how}; {role}.",
                 {"shots": shots, "system": system, "invert": True},
             )

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from emosim_core.components import rule_based_constants as fitted
 from emosim_core.components.base import Draws, Rater, RatingRequest, Ratings, WorldSetting
 from emosim_core.components.rule_based_interest import Interest
-from emosim_core.components.rule_based_learning import Learner, Learnt, quality, standing
+from emosim_core.components.rule_based_learning import Learned, Learner, quality, standing
 from emosim_core.model import Catalog, Population, RatingScale
 
 Levels = tuple[float, float, float]
@@ -37,7 +37,7 @@ _SAME_MEAN = 0.01
 """Points of 10 up to which the users of a domain rate as users rate films, which ``MIDDLE`` rounds."""
 
 _USUAL_VALENCE = 0.1
-"""The resting valence of a@user@who is neither generous nor strict; the default of ``User``."""
+"""The resting valence of a user who is neither generous nor strict; the default of ``User``."""
 
 _PAIRS = 50_000
 """Random pairs of items that are looked at to learn which cosines are high in a catalog."""
@@ -167,7 +167,7 @@ class _Terms:
         latent: the sum of all terms, shape ``(R, S)``.
         noise: shape ``(R, S)``.
         mood: shape ``(R,)``.
-        learnt: what memory tells of each user, or None.
+        learned: what memory tells of each user, or None.
         closeness: weight of each memory, shape ``(R, S, K)``, or None where memory plays no part.
         surprise: how far each remembered rating lay above what was expected, same shape.
     """
@@ -175,7 +175,7 @@ class _Terms:
     latent: NDArray[np.float64]
     noise: NDArray[np.float64]
     mood: NDArray[np.float64]
-    learnt: Learnt | None = None
+    learned: Learned | None = None
     closeness: NDArray[np.floating] | None = None
     surprise: NDArray[np.float64] | None = None
 
@@ -262,10 +262,10 @@ class RuleBased(Rater):
         be written to as long as reasons are asked for.
         """
         terms = self._terms(request, draws)
-        if terms.learnt is None:
+        if terms.learned is None:
             level = self._cuts.searchsorted(terms.latent, side="right")
         else:
-            level = (terms.latent[:, :, None] >= terms.learnt.cuts[:, None, :]).sum(axis=2)
+            level = (terms.latent[:, :, None] >= terms.learned.cuts[:, None, :]).sum(axis=2)
         return Ratings(self._levels.take(level), partial(self._reason, request, terms))
 
     def expected_batch(self, request: RatingRequest) -> NDArray[np.float64]:
@@ -380,11 +380,11 @@ class RuleBased(Rater):
         users, items = request.users, request.items
         column = users[:, None]
         latent = self.expected(column, items)
-        learnt = None
+        learned = None
         if self._learner is not None:
             history = request.history
-            learnt = self._learner.learn(history, self.expected(column, history.items))
-        size = self._noise_size.take(users, axis=0) if learnt is None else learnt.noise[:, None]
+            learned = self._learner.learn(history, self.expected(column, history.items))
+        size = self._noise_size.take(users, axis=0) if learned is None else learned.noise[:, None]
         noise = np.zeros(items.shape) if draws is None else draws.normal(items.shape[1]) * size
         mood = request.moods[:, 0] - self._rest.take(users)
         mood *= self._mood_size
@@ -392,9 +392,9 @@ class RuleBased(Rater):
         latent += mood[:, None]
         if request.times.any():
             latent += self._boredom.take(request.times, mode="clip")
-        terms = _Terms(latent, noise, mood, learnt)
-        if learnt is not None and self._learner is not None:
-            latent += np.einsum("rd,rsd->rs", learnt.weights, self._learner.features[items])
+        terms = _Terms(latent, noise, mood, learned)
+        if learned is not None and self._learner is not None:
+            latent += np.einsum("rd,rsd->rs", learned.weights, self._learner.features[items])
         if self._remembers and request.retrieved.shape[2]:
             self._remember(request, column[:, None], terms)
         return terms
@@ -406,9 +406,9 @@ class RuleBased(Rater):
         with each other, each counted by how close it is.
         """
         surprise = request.retrieved_ratings - self.expected(users, request.retrieved_items)
-        if terms.learnt is not None and self._learner is not None:
+        if terms.learned is not None and self._learner is not None:
             features = self._learner.features[request.retrieved_items]
-            surprise -= np.einsum("rd,rskd->rsk", terms.learnt.weights, features)
+            surprise -= np.einsum("rd,rskd->rsk", terms.learned.weights, features)
         now = request.items[:, :, None]
         if self._closeness is not None:
             closeness = self._closeness.take(now * self._count + request.retrieved_items)
@@ -440,7 +440,7 @@ class RuleBased(Rater):
         digits = max(1, 1 - floor(log10(request.scale.step) + 1e-9))
         start = round(self._start, digits)
         named = [(text, round(value, digits)) for text, value in self._named(request, terms, row, place)]
-        cuts = self._cuts if terms.learnt is None else terms.learnt.cuts[row]
+        cuts = self._cuts if terms.learned is None else terms.learned.cuts[row]
         latent = terms.latent[row, place]
         at = int(cuts.searchsorted(latent, side="right"))
         low, high = (round(float(cut), digits) for cut in (-inf if at == 0 else cuts[at - 1], [*cuts, inf][at]))
@@ -467,11 +467,11 @@ class RuleBased(Rater):
         public = scale.format(round(float(catalog.scale.convert(catalog.public_ratings[item], scale)), 1))
         yield f"follows the crowd ({public})" if user.conformity == 1 else f"public rating {public}", products[_PUBLIC]
         yield _popularity_words(self._items[item, _POPULARITY], products[_POPULARITY]), products[_POPULARITY]
-        if terms.learnt is None:
+        if terms.learned is None:
             by_nature = products[_LENIENCY]
             yield ("generous by nature" if by_nature > 0 else "strict by nature"), by_nature
         else:
-            yield from self._named_lessons(terms.learnt, row, item)
+            yield from self._named_lessons(terms.learned, row, item)
         yield from self._named_conviction(user_index, item)
         taste = products[_FIRST_CATEGORY : _FIRST_CATEGORY + len(names)]
         outside = products[_FIRST_CATEGORY + len(names) :]
@@ -499,10 +499,10 @@ class RuleBased(Rater):
             else:
                 yield f"rejects all but {some}" if some else "rejects nearly everything", points
 
-    def _named_lessons(self, learnt: Learnt, row: int, item: int) -> Iterator[tuple[str, float]]:
+    def _named_lessons(self, learned: Learned, row: int, item: int) -> Iterator[tuple[str, float]]:
         """What memory taught of a user, by the parts of an item that it is about."""
         assert self._learner is not None
-        products = learnt.weights[row] * self._learner.features[item]
+        products = learned.weights[row] * self._learner.features[item]
         bounds = self._learner.parts.tolist()
         leniency, category, era, popularity, good = (float(products[low:high].sum()) for low, high in pairwise(bounds))
         yield ("rates higher than most so far" if leniency > 0 else "rates lower than most so far"), leniency

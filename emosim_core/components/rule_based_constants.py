@@ -59,7 +59,7 @@ PUBLIC_DOUBT = 5.0
 """Ratings that a public rating must outweigh before half of it is believed."""
 
 LEARNT = {"user": 0.69, "category": 0.63, "era": 0.45, "popularity": 0.35, "quality": 0.35, "noise": 1.6}
-"""Standard deviations among users of what is learnt from memory, and of one rating beyond it, points."""
+"""Standard deviations among users of what is learned from memory, and of one rating beyond it, points."""
 
 LATELY_HALF_LIFE = 30.0
 """Ratings after which a surprise counts half in how a user rates lately."""

@@ -17,7 +17,7 @@ _POPULARITY_STEPS = 24
 """Steps of popularity, from the least to the most widely rated item."""
 
 _USUAL_LENGTH = 50.0
-"""Remembered items of a@user@who is neither eager nor reluctant."""
+"""Remembered items of a user who is neither eager nor reluctant."""
 
 RECENT = 20
 """Interactions that a user remembers best: what they choose now."""

@@ -99,7 +99,7 @@ def standing(catalog: Catalog, qualities: Floats, middle: float) -> Floats:
 
 
 @dataclass(slots=True)
-class Learnt:
+class Learned:
     """What is known of R users from what they remember, in the domain's points. D features, L levels.
 
     Attributes:
@@ -114,7 +114,7 @@ class Learnt:
 
 
 def _lately(surprises: Floats) -> float:
-    """How far ratings lie above what was learnt of the user lately, shrunk: moods of a year, other company, age."""
+    """How far ratings lie above what was learned of the user lately, shrunk: moods of a year, other company, age."""
     weight = 0.5 ** (np.arange(len(surprises))[::-1] / fitted.LATELY_HALF_LIFE)
     return float(weight @ surprises / (weight.sum() + fitted.LATELY_DOUBT))
 
@@ -159,7 +159,7 @@ class Learner:
         self._levels, self._cuts = levels, cuts
         self._steps = (levels[:-1] + levels[1:]) / 2
 
-    def learn(self, history: History, expected: Floats) -> Learnt:
+    def learn(self, history: History, expected: Floats) -> Learned:
         """What each user's memory tells.
 
         Args:
@@ -167,9 +167,9 @@ class Learner:
             expected: what was expected of each remembered item, the domain's points, shape ``(R, W)``.
         """
         rows, size = len(history), self.features.shape[1]
-        learnt = Learnt(np.zeros((rows, size)), np.full(rows, self._noise), np.tile(self._cuts, (rows, 1)))
+        learned = Learned(np.zeros((rows, size)), np.full(rows, self._noise), np.tile(self._cuts, (rows, 1)))
         if history.width == 0:
-            return learnt
+            return learned
         items, ratings = history.items, history.ratings
         # One user at a time: the same sums for a user, whoever else is asked.
         for row, length in enumerate(history.lengths.tolist()):
@@ -181,10 +181,10 @@ class Learner:
                 guess = before + features @ weights
                 off = float(((given - guess) ** 2).sum())
                 noise = np.sqrt((off + fitted.NOISE_DOUBT * self._noise**2) / (length + fitted.NOISE_DOUBT))
-                learnt.weights[row], learnt.noise[row] = weights, noise
-                learnt.weights[row, 0] += _lately(given - guess) / self.features[0, 0]
-                learnt.cuts[row] = self._own_cuts(given, guess, noise)
-        return learnt
+                learned.weights[row], learned.noise[row] = weights, noise
+                learned.weights[row, 0] += _lately(given - guess) / self.features[0, 0]
+                learned.cuts[row] = self._own_cuts(given, guess, noise)
+        return learned
 
     def _own_cuts(self, given: Floats, guess: Floats, noise: float) -> Floats:
         """Where a user's levels begin, so that they use the levels as often as in their memory, shape ``(L - 1,)``.

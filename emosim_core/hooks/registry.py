@@ -249,7 +249,7 @@ class Registry:
         try:
             module = self._entry_points[id(record)].load()
         except (Exception, SystemExit) as error:
-            record.status, record.cause = "broken", f"importing {record.target} raised {_said(error)}"
+            record.status, record.cause = "broken", f"importing {record.target} raised {_cause(error)}"
             return
         self._register(record, module)
 
@@ -268,7 +268,7 @@ class Registry:
         except Exception as error:
             if self._manager.is_registered(plugin):
                 self._manager.unregister(plugin)
-            record.status, record.cause = "broken", _said(error)
+            record.status, record.cause = "broken", _cause(error)
             return
         record.status = "ok"
         self._note_conflicts(record)
@@ -315,7 +315,7 @@ class Registry:
             if component.kind == kind and component.domain in (None, domain)
         ]
 
-    def resolve(self, kind: str, asked: str | Mapping[str, Any], domain: str | None = None) -> Resolved:
+    def resolve(self, kind: str, choice: str | Mapping[str, Any], domain: str | None = None) -> Resolved:
         """The component that a user asked for, with its options.
 
         The exact name comes first, then a trailing number (``decay_emotion_3``). Where the plugins
@@ -326,12 +326,12 @@ class Registry:
             NameConflictError: several plugins provide it; lists them with their versions.
             ConfigurationError: its options are wrong.
         """
-        request = Request.read(asked)
+        request = Request.read(choice)
         component, record, reading = self._only(kind, request, domain)
         return Resolved(component, read_options(component, request, **reading), record)
 
     def describe(
-        self, kind: str, asked: str | Mapping[str, Any], domain: str | None = None
+        self, kind: str, choice: str | Mapping[str, Any], domain: str | None = None
     ) -> tuple[Component, PluginRecord]:
         """The component that a user asked for, without a look at its options, and who provides it.
 
@@ -339,7 +339,7 @@ class Registry:
             UnknownNameError: nothing provides the name.
             NameConflictError: several plugins provide it; lists them with their versions.
         """
-        return self._only(kind, Request.read(asked), domain)[:2]
+        return self._only(kind, Request.read(choice), domain)[:2]
 
     def known_domains(self) -> str:
         """The domains that installed plugins bring, as a sentence."""
@@ -348,7 +348,7 @@ class Registry:
         return f"Installed domains: {', '.join(known)}." if known else "No domain is installed."
 
     def written(
-        self, kind: str, asked: str | Mapping[str, Any], domain: str | None = None
+        self, kind: str, choice: str | Mapping[str, Any], domain: str | None = None
     ) -> tuple[Component, PluginRecord, dict[str, Any]]:
         """The component that a user asked for, who provides it, and its options as they were written, unchecked.
 
@@ -357,7 +357,7 @@ class Registry:
             NameConflictError: several plugins provide it; lists them with their versions.
             ConfigurationError: an option is given twice, or the component has none.
         """
-        request = Request.read(asked)
+        request = Request.read(choice)
         component, record, reading = self._only(kind, request, domain)
         return component, record, written_options(component, request, **reading)
 
@@ -518,7 +518,7 @@ def _raise_unless_ok(record: PluginRecord) -> None:
     raise error(f"{record.label} is {record.status}: {record.cause}")
 
 
-def _said(error: BaseException) -> str:
+def _cause(error: BaseException) -> str:
     text = str(error).strip().splitlines()
     if isinstance(error, pluggy.PluginValidationError):
         text = ["; ".join(text)]

@@ -1,4 +1,4 @@
-"""AdaptiveLimiter: how many calls may be under way at the same time, learnt from how the service takes them."""
+"""AdaptiveLimiter: how many calls may be under way at the same time, learned from how the service takes them."""
 
 from __future__ import annotations
 

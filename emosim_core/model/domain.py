@@ -22,7 +22,7 @@ class Words:
         consumption: one time of doing it ("viewing").
         user: who does it ("viewer").
         creators: the people behind an item ("cast and director").
-        traits: per trait, the texts of levels 1, 2 and 3, in the domain's words; they go on from "a@user@who".
+        traits: per trait, the texts of levels 1, 2 and 3, in the domain's words; they go on from "a person who".
     """
 
     item: str = "item"

@@ -47,10 +47,10 @@ def read_ablation(directory: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _report(directory: Path, manifest: Mapping[str, Any], found: Mapping[str, Any]) -> Report:
-    told: Sequence[Mapping[str, Any]] = found["pooled"] or found["jobs"]
+    rows: Sequence[Mapping[str, Any]] = found["pooled"] or found["jobs"]
     axes = list(found["jobs"][0]["variant"]) if found["jobs"] else []
     varying = [axis for axis in axes if len({one["variant"][axis] for one in found["jobs"]}) > 1]
-    variants = {_variant(one["variant"], varying) for one in told}
+    variants = {_variant(one["variant"], varying) for one in rows}
     same = {axis: found["jobs"][0]["variant"][axis] for axis in axes if axis not in varying}
     constant = ", ".join(f"{axis} {value}" for axis, value in same.items() if value)
     seeds = sorted({one["seed"] for one in found["jobs"]})
@@ -63,7 +63,7 @@ def _report(directory: Path, manifest: Mapping[str, Any], found: Mapping[str, An
     report.facts = [
         Fact("ratings", f"{ratings:,}", "each on record"),
         Fact("failed ratings", f"{failed:,}", "left out of the shares" if failed else ""),
-        *(_fact(one) for one in told if len(variants) == 1),
+        *(_fact(one) for one in rows if len(variants) == 1),
     ]
     if found["differences"]:
         aside = f"of {len(found['differences'])}, with intervals that leave out 0"
@@ -74,9 +74,9 @@ def _report(directory: Path, manifest: Mapping[str, Any], found: Mapping[str, An
         )
     report.notes += [f"Left out: {study}: {reason}" for study, reason in found.get("left_out", {}).items()]
     report.notes += [str(one) for one in manifest.get("announcements", ())]
-    report.sections += _overview(found["studies"], told, varying, decided)
+    report.sections += _overview(found["studies"], rows, varying, decided)
     for study in found["studies"]:
-        report.sections.append(_section(study, [one for one in told if one["study"] == study], found, varying))
+        report.sections.append(_section(study, [one for one in rows if one["study"] == study], found, varying))
     report.sections.append(_setup(manifest, found))
     return report
 
@@ -105,14 +105,14 @@ def _interval(metric: Mapping[str, Any], sign: bool = False) -> str:
 
 def _overview(
     studies: Sequence[str],
-    told: Sequence[Mapping[str, Any]],
+    rows: Sequence[Mapping[str, Any]],
     varying: Sequence[str],
     decided: Sequence[Mapping[str, Any]],
 ) -> list[Section]:
     """Success shares of all studies beside each other, and which ways of answering differ for sure."""
-    variants = list(dict.fromkeys(_variant(one["variant"], varying) for one in told))
+    variants = list(dict.fromkeys(_variant(one["variant"], varying) for one in rows))
     shares: dict[tuple[str, str], dict[str, Mapping[str, Any]]] = {}
-    for one in told:
+    for one in rows:
         for metric in one["metrics"]:
             if metric["metric"] == SHARE:
                 shares.setdefault((one["study"], metric["side"]), {})[_variant(one["variant"], varying)] = metric
@@ -133,8 +133,10 @@ def _overview(
             )
         )
     names = [f"{study.replace('_', ' ')}, {side}" if side else study.replace("_", " ") for study, side in order]
-    says = "How often users rated as they must, by study and side. Higher is better. Thin lines are 95 % intervals."
-    chart = Chart("overview", "rows", "Success shares", says, SHARE, "study", series, names, form="share", y_range=_ALL)
+    caption = "How often users rated as they must, by study and side. Higher is better. Thin lines are 95 % intervals."
+    chart = Chart(
+        "overview", "rows", "Success shares", caption, SHARE, "study", series, names, form="share", y_range=_ALL
+    )
     tables = [_differences("Where ways of answering differ", decided, with_study=True)] if decided else []
     return [Section("overview", "At a glance", charts=[chart], tables=tables)]
 
@@ -158,18 +160,18 @@ def _differences(title: str, differences: Sequence[Mapping[str, Any]], with_stud
 
 
 def _section(
-    study: str, told: Sequence[Mapping[str, Any]], found: Mapping[str, Any], varying: Sequence[str]
+    study: str, jobs: Sequence[Mapping[str, Any]], found: Mapping[str, Any], varying: Sequence[str]
 ) -> Section:
-    names = [_variant(one["variant"], varying) for one in told]
+    names = [_variant(one["variant"], varying) for one in jobs]
     charts: list[Chart] = []
-    metric_names = list(dict.fromkeys(metric["metric"] for one in told for metric in one["metrics"]))
+    metric_names = list(dict.fromkeys(metric["metric"] for one in jobs for metric in one["metrics"]))
     for metric_name in metric_names:
         by_side: dict[str, list[Mapping[str, Any]]] = {}
-        for one in told:
+        for one in jobs:
             for metric in one["metrics"]:
                 if metric["metric"] == metric_name:
                     by_side.setdefault(metric["side"] or _NO_SIDE, []).append(metric)
-        sides = {side: some for side, some in by_side.items() if len(some) == len(told)}
+        sides = {side: some for side, some in by_side.items() if len(some) == len(jobs)}
         if not sides:
             continue
         first = next(iter(sides.values()))[0]
@@ -204,7 +206,7 @@ def _section(
             *(name, metric["side"] or metric["metric"], decimal(metric["estimate"], 3), _interval(metric)),
             *(metric["interval"], f"{metric['failed']:,}", f"{metric['ratings']:,}"),
         )
-        for name, one in zip(names, told, strict=True)
+        for name, one in zip(names, jobs, strict=True)
         for metric in one["metrics"]
     ]
     columns = ("way of answering", "side", "result", "interval", "made by", "failed", "ratings")
@@ -253,5 +255,5 @@ def _setup(manifest: Mapping[str, Any], found: Mapping[str, Any]) -> Section:
         tables.append(Table(f"Components: {name}", parts.columns, parts.rows))
     if found.get("intervals"):
         tables.append(Table("How intervals are made", ("interval", "how"), flat(found["intervals"])))
-    says = f"Made {manifest.get('created')}. Every rating is on record; the figures are made of the records."
-    return Section("setup", "What was run", says, tables=tables)
+    caption = f"Made {manifest.get('created')}. Every rating is on record; the figures are made of the records."
+    return Section("setup", "What was run", caption, tables=tables)

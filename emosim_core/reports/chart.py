@@ -56,7 +56,7 @@ class Chart:
         id: unique in a report, lower case with dashes; the name of its file.
         kind: how it is drawn.
         title: what it shows, in a few words.
-        says: what a reader sees in it, in a sentence or two; the text alternative.
+        caption: what a reader sees in it, in a sentence or two; the text alternative.
         x: what the horizontal axis is.
         y: what the vertical axis is.
         series: the values.
@@ -75,7 +75,7 @@ class Chart:
     id: str
     kind: Kind
     title: str
-    says: str
+    caption: str
     x: str
     y: str
     series: Sequence[Series] = ()
@@ -88,7 +88,7 @@ class Chart:
     edges: tuple[Sequence[float], Sequence[float]] | None = None
 
     def __post_init__(self) -> None:
-        _clean(self, "title", "says", "x", "y", "names", "rows", "cells_are")
+        _clean(self, "title", "caption", "x", "y", "names", "rows", "cells_are")
         if identifier(self.id) != self.id:
             raise ValueError(f"the id {self.id!r} of a figure must be lower-case letters and digits with dashes")
         for series in self.series:
@@ -130,13 +130,13 @@ class Table:
         title: what it holds.
         columns: headings.
         rows: cells, as text; the first of a row is its heading.
-        says: a sentence or two to read before it.
+        caption: a sentence or two to read before it.
     """
 
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
-    says: str = ""
+    caption: str = ""
 
 
 def _clean(owner: Chart | Series, *fields: str) -> None:

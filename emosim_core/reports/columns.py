@@ -147,22 +147,22 @@ def read_run(
         ints["step_episode"].append(number)
         ints["step"].append(record["step"])
         floats["moods"].extend(episode.mood)
-        for told in record["recommended"]:
-            run.titles[told["item"]] = told["title"]
-            item = items[told["item"]]
-            if told["raw_rating"] is None and episode.end_reason != "interrupted":
+        for slate_item in record["recommended"]:
+            run.titles[slate_item["item"]] = slate_item["title"]
+            item = items[slate_item["item"]]
+            if slate_item["raw_rating"] is None and episode.end_reason != "interrupted":
                 episode.failed += 1
-            if not told["consumed"]:
+            if not slate_item["consumed"]:
                 continue
-            liked = told["valence"] == "positive"
-            episode.total += told["rating"]
+            liked = slate_item["valence"] == "positive"
+            episode.total += slate_item["rating"]
             episode.rated += 1
             episode.liked += liked
             ints["rating_episode"].append(number)
             ints["rating_step"].append(record["step"])
             ints["item"].append(item)
             ints["liked"].append(liked)
-            floats["rating"].append(told["rating"])
+            floats["rating"].append(slate_item["rating"])
     run.episodes = sorted(episodes.values(), key=lambda episode: episode.number)
     for position, episode in enumerate(run.episodes):
         episode.position = position

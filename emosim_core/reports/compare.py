@@ -124,9 +124,9 @@ def compare_runs(directories: Sequence[str | Path], *, resamples: int = RESAMPLE
     compared = []
     for number, run in enumerate(runs):
         paired = number > 0 and _paired(first, run)
-        told: list[Floats] = list(_alone(run, reasons, resamples, _own_seed(seed, number)))
+        columns: list[Floats] = list(_alone(run, reasons, resamples, _own_seed(seed, number)))
         if number:
-            told += _above(first, run, reasons, resamples, seed, paired)
+            columns += _above(first, run, reasons, resamples, seed, paired)
         compared.append(
             Compared(
                 directory=str(run.directory),
@@ -136,7 +136,7 @@ def compare_runs(directories: Sequence[str | Path], *, resamples: int = RESAMPLE
                 paired=paired,
                 differs_in=_differences(first.manifest, run.manifest),
                 metrics={
-                    name: Metric(*(_number(values[place]) for values in told))
+                    name: Metric(*(_number(values[place]) for values in columns))
                     for place, name in enumerate(_names(reasons))
                 },
             )
@@ -163,7 +163,7 @@ def _paired(first: RunColumns, run: RunColumns) -> bool:
 
 
 def _names(reasons: Sequence[str]) -> list[str]:
-    """What is measured, in the order of :func:`_told`."""
+    """What is measured, in the order of :func:`_episode_sums`."""
     return [
         "mean rating",
         "share liked",
@@ -207,7 +207,7 @@ def _drawn(totals: Floats, counts: Floats, resamples: int, seed: int) -> Floats:
     return np.where(few, np.nan, resampled_ratios(totals, counts, resamples, seed))
 
 
-def _told(episode: Episode, reasons: Sequence[str]) -> tuple[list[float], list[float]]:
+def _episode_sums(episode: Episode, reasons: Sequence[str]) -> tuple[list[float], list[float]]:
     """What an episode adds to each measure, and to what it is counted by."""
     totals = [episode.total, episode.liked, episode.reward, episode.steps, *episode.mood]
     counts = [episode.rated, episode.rated, 1.0, 1.0, 1.0, 1.0]
@@ -221,7 +221,7 @@ def _by_user(run: RunColumns, reasons: Sequence[str], ids: Sequence[str]) -> tup
     counts = np.zeros_like(totals)
     for episode in run.ended:
         row = place[run.users[episode.user].id]
-        total, count = _told(episode, reasons)
+        total, count = _episode_sums(episode, reasons)
         totals[row] += total
         counts[row] += count
     return totals, counts
@@ -251,10 +251,10 @@ def _differences(first: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str
     }
     for choice in chosen:
         for part in brought.get(choice, (choice,)):
-            found = {name: told for name, told in found.items() if not name.startswith(f"parts: {part}.")}
+            found = {name: value for name, value in found.items() if not name.startswith(f"parts: {part}.")}
         if choice in ("items", "user_dataset"):
             data = "items" if choice == "items" else "users"
-            found = {name: told for name, told in found.items() if not name.startswith(f"data: {data}")}
+            found = {name: value for name, value in found.items() if not name.startswith(f"data: {data}")}
     return found
 
 

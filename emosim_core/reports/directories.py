@@ -168,12 +168,12 @@ def _of_run(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
     if not (directory / SUMMARY).exists():
         return False, f"{what}: {about['config']['episodes']:,} episodes wanted"
     summary = read_summary(directory)
-    said = [f"{summary['episodes']:,} episodes"]
+    parts = [f"{summary['episodes']:,} episodes"]
     if summary["mean_reward"] is not None:
-        said.append(f"reward {summary['mean_reward']:.1f} per episode")
+        parts.append(f"reward {summary['mean_reward']:.1f} per episode")
     if summary["mean_rating"] is not None:
-        said.append(f"rating {summary['mean_rating']:.2f} of {summary['scale'].rpartition('-')[2]}")
-    return summary["complete"], f"{what}: {', '.join(said)}"
+        parts.append(f"rating {summary['mean_rating']:.2f} of {summary['scale'].rpartition('-')[2]}")
+    return summary["complete"], f"{what}: {', '.join(parts)}"
 
 
 def _of_training(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:

@@ -95,7 +95,7 @@ def _split(name: str) -> str:
     return _USER_SPLITS.get(name, name)
 
 
-def _said(estimate: Mapping[str, Number], share: bool = False) -> str:
+def _formatted(estimate: Mapping[str, Number], share: bool = False) -> str:
     if estimate["estimate"] is None:
         return "none"
     form = ".1%" if share else ".3g" if abs(estimate["estimate"]) < 100 else ".1f"
@@ -114,8 +114,8 @@ def _title(metric: str) -> str:
 
 
 def _column(of: Mapping[str, Mapping[str, Any]], names: Sequence[str], metric: str, name: str) -> Series:
-    told = [of[one]["metrics"][metric] for one in names]
-    return Series(name, [t["estimate"] for t in told], (), [t["low"] for t in told], [t["high"] for t in told])
+    metrics = [of[one]["metrics"][metric] for one in names]
+    return Series(name, [t["estimate"] for t in metrics], (), [t["low"] for t in metrics], [t["high"] for t in metrics])
 
 
 def _section(user_split: str, measured: Mapping[str, Any], names: Sequence[str]) -> Section:
@@ -126,13 +126,13 @@ def _section(user_split: str, measured: Mapping[str, Any], names: Sequence[str])
 
     def rows(metric: str) -> None:
         column = _column(of, order, metric, _title(metric))
-        says = _INTERVALS if any(one is not None for one in column.low) else _NO_INTERVAL
+        caption = _INTERVALS if any(one is not None for one in column.low) else _NO_INTERVAL
         charts.append(
             Chart(
                 identifier(user_split, metric),
                 "rows",
                 _title(metric) if "@" in _title(metric) else _title(metric).capitalize(),
-                f"{_split(user_split).capitalize()}. {says}",
+                f"{_split(user_split).capitalize()}. {caption}",
                 _title(metric),
                 "recommender",
                 [column],
@@ -152,21 +152,21 @@ def _section(user_split: str, measured: Mapping[str, Any], names: Sequence[str])
         if metric in _LISTS:
             rows(metric)
     tables = [_metrics("All metrics", of, order, metrics)]
-    for told in measured.get("differences", {}).values():
-        above: Mapping[str, Mapping[str, Any]] = told["recommenders"]
+    for differences in measured.get("differences", {}).values():
+        above: Mapping[str, Mapping[str, Any]] = differences["recommenders"]
         if there := [name for name in order if name in above]:
-            says = "Differences of the same resamples of users."
-            tables.append(_metrics(f"Above {told['reference']!r}", above, there, metrics, says))
-    says = f"{measured['users']:,} users, {measured['episodes']:,} episodes with each recommender."
-    return Section(identifier("user_split", user_split), _split(user_split).capitalize(), says, charts, tables)
+            note = "Differences of the same resamples of users."
+            tables.append(_metrics(f"Above {differences['reference']!r}", above, there, metrics, note))
+    note = f"{measured['users']:,} users, {measured['episodes']:,} episodes with each recommender."
+    return Section(identifier("user_split", user_split), _split(user_split).capitalize(), note, charts, tables)
 
 
 def _metrics(
-    title: str, of: Mapping[str, Mapping[str, Any]], order: Sequence[str], metrics: Sequence[str], says: str = ""
+    title: str, of: Mapping[str, Mapping[str, Any]], order: Sequence[str], metrics: Sequence[str], caption: str = ""
 ) -> Table:
     """A row for each metric, as there are more of them than recommenders."""
-    rows = [(_title(one), *(_said(of[name]["metrics"][one], one in _SHARES) for name in order)) for one in metrics]
-    return Table(title, ("metric", *order), rows, says)
+    rows = [(_title(one), *(_formatted(of[name]["metrics"][one], one in _SHARES) for name in order)) for one in metrics]
+    return Table(title, ("metric", *order), rows, caption)
 
 
 def _end_reasons(user_split: str, of: Mapping[str, Mapping[str, Any]], order: Sequence[str]) -> list[Chart]:
@@ -175,14 +175,14 @@ def _end_reasons(user_split: str, of: Mapping[str, Mapping[str, Any]], order: Se
         return []
     series = []
     for reason in reasons:
-        told = [of[name]["end_reasons"][reason] for name in order]
+        shares = [of[name]["end_reasons"][reason] for name in order]
         series.append(
             Series(
                 END_REASONS.get(reason, reason),
-                [t["estimate"] for t in told],
+                [t["estimate"] for t in shares],
                 (),
-                [t["low"] for t in told],
-                [t["high"] for t in told],
+                [t["low"] for t in shares],
+                [t["high"] for t in shares],
             )
         )
     return [
@@ -205,16 +205,16 @@ def _curve(
 ) -> Chart:
     series = []
     for name in order:
-        told = of[name]["curves"][curve]
-        there = [step for step, one in enumerate(told, start=1) if one["estimate"] is not None]
-        kept = [told[step - 1] for step in there]
+        points = of[name]["curves"][curve]
+        there = [step for step, one in enumerate(points, start=1) if one["estimate"] is not None]
+        shown = [points[step - 1] for step in there]
         series.append(
             Series(
                 name,
-                [one["estimate"] for one in kept],
+                [one["estimate"] for one in shown],
                 there,
-                [one["low"] for one in kept],
-                [one["high"] for one in kept],
+                [one["low"] for one in shown],
+                [one["high"] for one in shown],
             )
         )
     return Chart(
@@ -237,8 +237,8 @@ def _curve(
 
 def _setup(directory: Path, found: Mapping[str, Any]) -> Section:
     tables = [Table("Configuration", ("option", "value"), flat(found["config"]))]
-    told = [(one["name"], str(one.get("policy")), str(one.get("model") or "none")) for one in found["recommenders"]]
-    tables.append(Table("Recommenders", ("name", "policy", "model"), told))
+    rows = [(one["name"], str(one.get("policy")), str(one.get("model") or "none")) for one in found["recommenders"]]
+    tables.append(Table("Recommenders", ("name", "policy", "model"), rows))
     if found.get("usage"):
         tables.append(Table("What the language model took", ("what", "amount"), usage_rows(found["usage"])))
     for title, key in (("Versions", "versions"), ("Measured with", "measured_with")):
@@ -251,6 +251,6 @@ def _setup(directory: Path, found: Mapping[str, Any]) -> Section:
         if one.get("run")
     ]
     if runs:
-        says = "Each recommender met each group of users in a run of its own, which has a report of its own."
-        tables.append(Table("The episodes behind these metrics", ("run", "command"), runs, says))
+        caption = "Each recommender met each group of users in a run of its own, which has a report of its own."
+        tables.append(Table("The episodes behind these metrics", ("run", "command"), runs, caption))
     return Section("setup", "What was run", f"Made {found.get('created')}.", tables=tables)

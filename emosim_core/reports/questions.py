@@ -110,7 +110,7 @@ class _Again(Run):
         self._notes = _Notes(rater.prompt_strategy)
         rater.prompt_strategy, rater.gateway = self._notes, _NotedGateway(rater.gateway, self._notes)
 
-    def _tell(self, hook: str, **what: Any) -> None:
+    def _notify(self, hook: str, **what: Any) -> None:
         pass
 
     def _note(self, stored: Mapping[str, Any] | None) -> None:
@@ -136,12 +136,12 @@ class _Notes(PromptStrategy):
     def __init__(self, prompt_strategy: PromptStrategy) -> None:
         self._prompt_strategy = prompt_strategy
         self._places: dict[int, list[tuple[int, int]]] = {}
-        self._kept: list[ChatRequest] = []
+        self._requests: list[ChatRequest] = []
         self._exchanges: dict[tuple[int, int], list[dict[str, Any]]] = {}
 
     def clear(self) -> None:
         """Forget the step before."""
-        self._places, self._kept, self._exchanges = {}, [], {}
+        self._places, self._requests, self._exchanges = {}, [], {}
 
     def of(self, row: int, place: int) -> list[dict[str, Any]]:
         """What was asked and answered about one place of the slate in this step."""
@@ -150,24 +150,24 @@ class _Notes(PromptStrategy):
     def ask(self, request: RatingRequest, row: int, place: int) -> ChatRequest:
         return self._note(self._prompt_strategy.ask(request, row, place), [(row, place)])
 
-    def ask_again(self, asked: ChatRequest, answer: ChatAnswer, problem: str) -> ChatRequest:
-        return self._note(self._prompt_strategy.ask_again(asked, answer, problem), self._places.get(id(asked), []))
+    def ask_again(self, request: ChatRequest, answer: ChatAnswer, problem: str) -> ChatRequest:
+        return self._note(self._prompt_strategy.ask_again(request, answer, problem), self._places.get(id(request), []))
 
     def read(self, answer: ChatAnswer) -> Reply:
         return self._prompt_strategy.read(answer)
 
-    def _note(self, asked: ChatRequest, places: list[tuple[int, int]]) -> ChatRequest:
-        self._kept.append(asked)  # so that no other question gets its id
-        known = self._places.setdefault(id(asked), [])
+    def _note(self, request: ChatRequest, places: list[tuple[int, int]]) -> ChatRequest:
+        self._requests.append(request)  # so that no other question gets its id
+        known = self._places.setdefault(id(request), [])
         known.extend(place for place in places if place not in known)
-        return asked
+        return request
 
     def answered(self, request: ChatRequest, answer: ChatAnswer | LLMError) -> None:
         """Note the answer to a question."""
-        said = f"{type(answer).__name__}: {answer}" if isinstance(answer, LLMError) else answer.text
-        told = {"question": [[one.role, one.content] for one in request.messages], "answer": said}
+        text = f"{type(answer).__name__}: {answer}" if isinstance(answer, LLMError) else answer.text
+        exchange = {"question": [[one.role, one.content] for one in request.messages], "answer": text}
         for place in self._places.get(id(request), []):
-            self._exchanges.setdefault(place, []).append(told)
+            self._exchanges.setdefault(place, []).append(exchange)
 
 
 class _NotedGateway:
@@ -181,9 +181,9 @@ class _NotedGateway:
         return self._gateway.usage
 
     def ask(self, requests: Iterable[ChatRequest]) -> list[ChatAnswer | LLMError]:
-        asked = list(requests)
-        answers = self._gateway.ask(asked)
-        for request, answer in zip(asked, answers, strict=True):
+        noted = list(requests)
+        answers = self._gateway.ask(noted)
+        for request, answer in zip(noted, answers, strict=True):
             self._notes.answered(request, answer)
         return answers
 

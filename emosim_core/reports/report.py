@@ -30,7 +30,7 @@ class Section:
 
     id: str
     title: str
-    says: str = ""
+    caption: str = ""
     charts: Sequence[Chart] = ()
     tables: Sequence[Table] = ()
 

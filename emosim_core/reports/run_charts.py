@@ -62,22 +62,22 @@ def _ratings(run: RunColumns, behind: Background) -> list[Chart]:
     series = [
         Series("this run", numbers(shares), low=numbers(low), high=numbers(high), counts=[int(n) for n in counts])
     ]
-    says = f"Shares of {counts.sum():,} ratings; thin lines are Wilson's 95 % intervals, as if independent."
+    caption = f"Shares of {counts.sum():,} ratings; thin lines are Wilson's 95 % intervals, as if independent."
     if behind.domain and len(behind.domain.real_ratings) == len(levels):
         real = np.asarray(behind.domain.real_ratings, dtype=np.float64)
         series.append(Series("real users", numbers(real)))
         distance = float(np.abs(shares - real).sum() / 2)
         source = behind.domain.real_ratings_source
-        says += f" Real users: {source}." if source else ""
-        says += f" Total variation distance {distance:.3f} (0 is the same, 1 has nothing in common)."
+        caption += f" Real users: {source}." if source else ""
+        caption += f" Total variation distance {distance:.3f} (0 is the same, 1 has nothing in common)."
     else:
-        says += " Of real users' ratings nothing is known here."
+        caption += " Of real users' ratings nothing is known here."
     return [
         Chart(
             "ratings",
             "bars",
             "Ratings, beside those of real users" if len(series) > 1 else "Ratings",
-            says,
+            caption,
             "rating",
             "share of ratings",
             series,
@@ -132,8 +132,8 @@ def _over_time(run: RunColumns, behind: Background) -> list[Chart]:
     if not len(run.rating):
         return []
     last = _last_step(run, run.rating_step)
-    kept = run.rating_step <= last
-    totals, counts = _per_step(run, run.rating_episode[kept], run.rating_step[kept], run.rating[kept], last)
+    within = run.rating_step <= last
+    totals, counts = _per_step(run, run.rating_episode[within], run.rating_step[within], run.rating[within], last)
     low, high = bootstrap_ratios(totals, counts)
     means = divided(totals.sum(axis=0), counts.sum(axis=0))
     steps = list(range(1, last + 1))

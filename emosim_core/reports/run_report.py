@@ -45,7 +45,7 @@ NO_QUESTIONS = (
 def report_of_run(
     directory: Path,
     registry: Registry | None = None,
-    asked: Asked | None = None,
+    exchanges: Asked | None = None,
     given: Mapping[str, Any] | None = None,
     again: CommandHint | None = None,
 ) -> Report:
@@ -54,14 +54,14 @@ def report_of_run(
     Args:
         directory: the run's directory.
         registry: plugins to use; found anew if not given.
-        asked: prompts and raw answers, as :func:`~emosim_core.reports.questions.questions` finds them.
+        exchanges: prompts and raw answers, as :func:`~emosim_core.reports.questions.questions` finds them.
         given: values that the user gives again, of those that the directory names.
         again: how they are given again.
 
     Raises:
         RunError: the directory holds no run, or is damaged.
     """
-    stories = Stories(asked)
+    stories = Stories(exchanges)
     run = read_run(directory, stories.add)
     behind = background(run.manifest, registry, directory, again, given)
     _check_belongs(run, behind)
@@ -80,7 +80,7 @@ def report_of_run(
     report.sections.append(_setup(run))
     if run.episodes:
         report.stories = [stories.index(run), *stories.blocks]
-        if run.manifest["uses_llm"] and not asked:
+        if run.manifest["uses_llm"] and not exchanges:
             report.stories_note = NO_QUESTIONS
     return report
 
@@ -111,8 +111,8 @@ def _headline(run: RunColumns, behind: Background) -> str:
     words = behind.domain.words if behind.domain else None
     who = f"{users:,} simulated {words.user if words else 'user'}{'' if users == 1 else 's'}"
     policy = run.manifest["parts"].get("policy", {}).get("name", "?")
-    said = f"{who}, {_episodes(len(run.episodes))}, recommended to by the policy {policy!r}. "
-    said += who_answers(
+    text = f"{who}, {_episodes(len(run.episodes))}, recommended to by the policy {policy!r}. "
+    text += who_answers(
         run.manifest["parts"]["rater"]["name"],
         run.manifest["uses_llm"],
         run.manifest.get("language_model"),
@@ -120,8 +120,8 @@ def _headline(run: RunColumns, behind: Background) -> str:
     ends = Counter(episode.end_reason for episode in run.ended)
     if ends:
         end, count = ends.most_common(1)[0]
-        said += f" Most frequent ending ({count / ends.total():.0%}): {END_REASONS.get(end, end)}."
-    return said
+        text += f" Most frequent ending ({count / ends.total():.0%}): {END_REASONS.get(end, end)}."
+    return text
 
 
 def _facts(run: RunColumns) -> list[Fact]:
@@ -154,9 +154,9 @@ def _facts(run: RunColumns) -> list[Fact]:
         valence, arousal = np.mean([episode.mood for episode in ended], axis=0)
         word = describe_mood(valence, arousal)
         facts.append(Fact("mood at the end", word, f"valence {signed(valence, 2)}, arousal {arousal:.2f}"))
-    asked = len(run.rating) + sum(episode.failed for episode in episodes)
+    attempts = len(run.rating) + sum(episode.failed for episode in episodes)
     failed = sum(episode.failed for episode in episodes)
-    facts.append(Fact("failed ratings", f"{failed:,}", f"beside {asked - failed:,} that were given"))
+    facts.append(Fact("failed ratings", f"{failed:,}", f"beside {attempts - failed:,} that were given"))
     usage = run.summary.get("usage") if run.summary else None
     if usage:
         rows = dict(usage_rows(usage))
@@ -188,8 +188,8 @@ def _rankings(run: RunColumns, behind: Background) -> list[Table]:
     for title, keys in (("Most liked", -means), ("Least liked", means)):
         order = rated[np.lexsort((rated, -counts[rated], keys[rated]))][:_MOST]
         rows = [(legible(titles[one]), f"{means[one]:.2f}", f"{counts[one]:,}") for one in order.tolist()]
-        says = f"Of {items} with at least {enough} {'rating' if enough == 1 else 'ratings'}."
-        tables.append(Table(title, ("title", "mean rating", "ratings"), rows, says))
+        caption = f"Of {items} with at least {enough} {'rating' if enough == 1 else 'ratings'}."
+        tables.append(Table(title, ("title", "mean rating", "ratings"), rows, caption))
     return tables
 
 
@@ -199,9 +199,9 @@ def _setup(run: RunColumns) -> Section:
     if usage:
         tables.append(Table("What the language model took", ("what", "amount"), usage_rows(usage)))
     if run.summary and run.summary.get("steps_per_second") is not None:
-        says = f"{run.summary['seconds']:,} s for {run.summary['steps']:,} steps, writing included."
+        caption = f"{run.summary['seconds']:,} s for {run.summary['steps']:,} steps, writing included."
         tables.append(
-            Table("Time", ("what", "amount"), [("steps per second", f"{run.summary['steps_per_second']:,}")], says)
+            Table("Time", ("what", "amount"), [("steps per second", f"{run.summary['steps_per_second']:,}")], caption)
         )
     made = run.manifest.get("created")
     return Section(

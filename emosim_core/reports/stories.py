@@ -36,9 +36,9 @@ class Stories:
         asked: what was asked and answered, where that is known.
     """
 
-    def __init__(self, asked: Asked | None = None) -> None:
+    def __init__(self, exchanges: Asked | None = None) -> None:
         self.blocks: list[str] = []
-        self._asked = asked or {}
+        self._exchanges = exchanges or {}
         self._items, self._moods = Numbered(), Numbered()
         self._titles: list[str] = []
         self._open: dict[int, list[Mapping[str, Any]]] = {}
@@ -86,34 +86,34 @@ class Stories:
                 block["reward"].append(record["reward"])
                 block["mood"] += [valence, arousal]
                 block["feels"].append(self._moods[describe_mood(valence, arousal)])
-                for place, told in enumerate(record["recommended"]):
-                    self._tell(block, told)
-                    exchange = self._asked.get((number, record["step"], place))
+                for place, item in enumerate(record["recommended"]):
+                    self._add_item(block, item)
+                    exchange = self._exchanges.get((number, record["step"], place))
                     if exchange:
                         block["asked"][len(block["item"]) - 1] = exchange
         self.blocks.append(packed(block))
         self._waiting, self._steps = [], 0
 
-    def _tell(self, block: dict[str, Any], told: Mapping[str, Any]) -> None:
-        eaten = told["consumed"]
-        if told.get("probabilities"):
-            block["shares"][len(block["item"])] = told["probabilities"]
-        block["item"].append(self._item(told))
-        block["raw_rating"].append(told["raw_rating"])
-        block["rating"].append(told["rating"] if eaten else None)
-        block["times"].append(told["times"] if eaten else 0)
-        tags = 3 * VALENCE_NAMES.index(told["valence"]) + AROUSAL_NAMES.index(told["arousal"]) if eaten else -1
+    def _add_item(self, block: dict[str, Any], item: Mapping[str, Any]) -> None:
+        eaten = item["consumed"]
+        if item.get("probabilities"):
+            block["shares"][len(block["item"])] = item["probabilities"]
+        block["item"].append(self._item(item))
+        block["raw_rating"].append(item["raw_rating"])
+        block["rating"].append(item["rating"] if eaten else None)
+        block["times"].append(item["times"] if eaten else 0)
+        tags = 3 * VALENCE_NAMES.index(item["valence"]) + AROUSAL_NAMES.index(item["arousal"]) if eaten else -1
         block["tags"].append(tags)
-        block["reason"].append(legible(told["reason"] or ""))
-        block["retrieved"].append(len(told["retrieved"]))
-        for past in told["retrieved"]:
+        block["reason"].append(legible(item["reason"] or ""))
+        block["retrieved"].append(len(item["retrieved"]))
+        for past in item["retrieved"]:
             block["past"].append(self._item(past))
             block["pastRating"].append(past["rating"])
 
-    def _item(self, told: Mapping[str, Any]) -> int:
-        number = self._items[told["item"]]
+    def _item(self, item: Mapping[str, Any]) -> int:
+        number = self._items[item["item"]]
         if number == len(self._titles):
-            self._titles.append(legible(told["title"]))
+            self._titles.append(legible(item["title"]))
         return number
 
     def index(self, run: RunColumns) -> str:
@@ -149,6 +149,6 @@ class Stories:
                     for end_reason in end_reasons
                 ],
                 "moods": list(self._moods),
-                "questions": bool(self._asked),
+                "questions": bool(self._exchanges),
             }
         )

@@ -134,9 +134,9 @@ def _read(path: Path) -> dict[str, dict[int, float]]:
     return columns
 
 
-def _flat(told: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def _flat(options: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Names and values, those of a table within under both names."""
-    for name, value in told.items():
+    for name, value in options.items():
         if isinstance(value, Mapping):
             yield from ((f"{name}/{inner}", one) for inner, one in value.items())
         else:
@@ -152,22 +152,22 @@ def _curve(name: str, steps: Mapping[int, float], columns: Mapping[str, Mapping[
     """A curve over the steps of training for each of some columns, which are given by their names."""
     longest = max(len(values) for values in columns.values())
     every = -(-longest // _MOST_POINTS)
-    says = f"{_EPISODE_MEANS if name in _FIRST else ''}{longest:,} lines of progress"
-    says += f", of which every {every}th is drawn." if every > 1 else "."
+    caption = f"{_EPISODE_MEANS if name in _FIRST else ''}{longest:,} lines of progress"
+    caption += f", of which every {every}th is drawn." if every > 1 else "."
     series = []
     for column, values in columns.items():
-        kept = list(values)[::every]
-        series.append(Series(column, [values[line] for line in kept], [steps[line] for line in kept]))
+        shown = list(values)[::every]
+        series.append(Series(column, [values[line] for line in shown], [steps[line] for line in shown]))
     return Chart(
-        identifier("curve", name), "lines", _words(name), says, "steps of training", _words(name).lower(), series
+        identifier("curve", name), "lines", _words(name), caption, "steps of training", _words(name).lower(), series
     )
 
 
 def _evaluated(name: str, values: Mapping[int, float]) -> Fact:
-    told = list(values.values())
+    evaluations = list(values.values())
     words = f"reward in held-out episodes, {users_of(name.removeprefix(_EVALUATION))}"
-    aside = f"last evaluation; {told[0]:,.4g} in the first" if len(told) > 1 else "the only evaluation"
-    return Fact(words, f"{told[-1]:,.4g}", aside)
+    aside = f"last evaluation; {evaluations[0]:,.4g} in the first" if len(evaluations) > 1 else "the only evaluation"
+    return Fact(words, f"{evaluations[-1]:,.4g}", aside)
 
 
 def _while_learning(columns: Mapping[str, Mapping[int, float]]) -> dict[str, tuple[str, str]]:
@@ -183,8 +183,8 @@ def _while_learning(columns: Mapping[str, Mapping[int, float]]) -> dict[str, tup
             continue
         last, first = mean_over(lines, name), mean_over(lines, name, last=False)
         if last is None or first is None:
-            told = list(columns[name].values())
-            found[name] = f"{told[-1]:,.4g}", "in the last line of progress"
+            points = list(columns[name].values())
+            found[name] = f"{points[-1]:,.4g}", "in the last line of progress"
         elif last[1] + first[1] > max(ended.values()):
             found[name] = f"{last[0]:,.4g}", f"mean of the last {last[1]:,} episodes"
         else:

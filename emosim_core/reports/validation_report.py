@@ -69,17 +69,17 @@ def _report(manifest: Mapping[str, Any], found: Mapping[str, Any]) -> Report:
             for one in targets
         ]
         columns = ("target", "users", "reached", "interval", "wanted", "result")
-        says = "Nothing was tuned on the users who are measured; the untouched are measured once more."
+        caption = "Nothing was tuned on the users who are measured; the untouched are measured once more."
         report.sections.append(
-            Section("targets", "Targets", tables=[Table("What should be reached", columns, rows, says)])
+            Section("targets", "Targets", tables=[Table("What should be reached", columns, rows, caption)])
         )
     for user_split, measured in groups.items():
         report.sections.append(_section(user_split, measured, manifest))
     tables = setup_tables(manifest)
     if manifest.get("usage"):
         tables.insert(0, Table("What the language model took", ("what", "amount"), usage_rows(manifest["usage"])))
-    says = f"Made {manifest.get('created')}. Every answer is on record."
-    report.sections.append(Section("setup", "What was run", says, tables=tables))
+    caption = f"Made {manifest.get('created')}. Every answer is on record."
+    report.sections.append(Section("setup", "What was run", caption, tables=tables))
     return report
 
 
@@ -87,10 +87,10 @@ def _number(value: Number) -> str:
     return "none" if value is None else f"{value:.3f}"
 
 
-def _interval(told: Mapping[str, Any]) -> str:
-    if told.get("low") is None:
+def _interval(interval: Mapping[str, Any]) -> str:
+    if interval.get("low") is None:
         return "no interval"
-    return f"95 %: {_number(told['low'])} to {_number(told['high'])}"
+    return f"95 %: {_number(interval['low'])} to {_number(interval['high'])}"
 
 
 def _bound(one: Mapping[str, Any]) -> str:
@@ -101,24 +101,24 @@ def _holds(one: Mapping[str, Any]) -> str:
     return "holds" if one["holds"] else "does not hold"
 
 
-def _series(name: str, told: Sequence[Mapping[str, Any]]) -> Series:
+def _series(name: str, intervals: Sequence[Mapping[str, Any]]) -> Series:
     return Series(
         name,
-        [one["estimate"] for one in told],
+        [one["estimate"] for one in intervals],
         (),
-        [one.get("low") for one in told],
-        [one.get("high") for one in told],
+        [one.get("low") for one in intervals],
+        [one.get("high") for one in intervals],
     )
 
 
 def _rows(
-    user_split: str, id_: str, title: str, says: str, x: str, variants: Mapping[str, Any], series: list[Series]
+    user_split: str, id_: str, title: str, caption: str, x: str, variants: Mapping[str, Any], series: list[Series]
 ) -> Chart:
     return Chart(
         identifier(user_split, id_),
         "rows",
         title,
-        f"{says} {_INTERVALS}",
+        f"{caption} {_INTERVALS}",
         x,
         "way of answering",
         series,
@@ -143,11 +143,11 @@ def _section(user_split: str, measured: Mapping[str, Any], manifest: Mapping[str
     )
     charts += _distribution(user_split, measured["distribution"], manifest)
     charts += _recommenders(user_split, measured["recommenders"])
-    says = f"{measured['users']:,} users, {measured['heldout_ratings']:,} held-out ratings."
+    caption = f"{measured['users']:,} users, {measured['heldout_ratings']:,} held-out ratings."
     return Section(
         identifier("users", user_split),
         f"{user_split.capitalize()} users",
-        says,
+        caption,
         charts,
         [
             *_tables(measured["choices"]),
@@ -187,25 +187,25 @@ def _choices(user_split: str, tests: Mapping[str, Mapping[str, Mapping[str, Any]
 def _tables(tests: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[Table]:
     tables = []
     for test, variants in tests.items():
-        keys = list(dict.fromkeys(key for told in variants.values() for key in told))
-        rows = [(name, *(_cell(told.get(key)) for key in keys)) for name, told in variants.items()]
+        keys = list(dict.fromkeys(key for metrics in variants.values() for key in metrics))
+        rows = [(name, *(_cell(metrics.get(key)) for key in keys)) for name, metrics in variants.items()]
         columns = ("way of answering", *(_HEADINGS.get(key, key) for key in keys))
         tables.append(Table(f"Telling what was chosen, {test}", columns, rows))
     return tables
 
 
-def _cell(told: Any) -> str:
-    if isinstance(told, Mapping):
-        if told.get("low") is None:
-            return _number(told["estimate"])
-        return f"{_number(told['estimate'])} ({_number(told['low'])} to {_number(told['high'])})"
-    return _number(told) if told is None or isinstance(told, int | float) else str(told)
+def _cell(value: Any) -> str:
+    if isinstance(value, Mapping):
+        if value.get("low") is None:
+            return _number(value["estimate"])
+        return f"{_number(value['estimate'])} ({_number(value['low'])} to {_number(value['high'])})"
+    return _number(value) if value is None or isinstance(value, int | float) else str(value)
 
 
-def _distribution(user_split: str, told: Mapping[str, Any], manifest: Mapping[str, Any]) -> list[Chart]:
-    shares = told["shares"]
+def _distribution(user_split: str, distribution: Mapping[str, Any], manifest: Mapping[str, Any]) -> list[Chart]:
+    shares = distribution["shares"]
     shown = [name for name in (_SIMULATED, _REAL) if name in shares]
-    variants = told["variants"]
+    variants = distribution["variants"]
     near = variants[_SIMULATED]["total_variation"]
     return [
         Chart(
@@ -236,33 +236,33 @@ def _distribution(user_split: str, told: Mapping[str, Any], manifest: Mapping[st
 
 def _distances(variants: Mapping[str, Mapping[str, Any]]) -> Table:
     keys = list(next(iter(variants.values())))
-    rows = [(name, *(_cell(told.get(key)) for key in keys)) for name, told in variants.items()]
-    says = "Total variation in shares, Wasserstein in stars of 5; with 95 % intervals over users."
+    rows = [(name, *(_cell(metrics.get(key)) for key in keys)) for name, metrics in variants.items()]
+    caption = "Total variation in shares, Wasserstein in stars of 5; with 95 % intervals over users."
     return Table(
-        "Distances from the real ratings", ("way of answering", *(key.replace("_", " ") for key in keys)), rows, says
+        "Distances from the real ratings", ("way of answering", *(key.replace("_", " ") for key in keys)), rows, caption
     )
 
 
-def _recommenders(user_split: str, told: Mapping[str, Any]) -> list[Chart]:
+def _recommenders(user_split: str, recommenders: Mapping[str, Any]) -> list[Chart]:
     charts = []
     for key, title, x in (
         ("mean_rating", "What recommenders earn", "mean rating"),
         ("episode_length", "How long users stay", "steps"),
     ):
-        variants = told[key]
-        says = "The first items of each recommender."
-        charts.append(_rows(user_split, key, title, says, x, variants, [_series(x, list(variants.values()))]))
+        variants = recommenders[key]
+        caption = "The first items of each recommender."
+        charts.append(_rows(user_split, key, title, caption, x, variants, [_series(x, list(variants.values()))]))
     return charts
 
 
-def _apart(told: Mapping[str, Any]) -> Table:
-    keys = list(told[_REAL])
-    rows = [(name, *(_cell(told[name][key]) for key in keys)) for name in (_REAL, _SIMULATED)]
-    rest = {key: value for key, value in told.items() if not isinstance(value, Mapping)}
-    says = (
+def _apart(spreads: Mapping[str, Any]) -> Table:
+    keys = list(spreads[_REAL])
+    rows = [(name, *(_cell(spreads[name][key]) for key in keys)) for name in (_REAL, _SIMULATED)]
+    rest = {key: value for key, value in spreads.items() if not isinstance(value, Mapping)}
+    caption = (
         "In stars of 5. " + "; ".join(f"{key.replace('_', ' ')} {_number(value)}" for key, value in rest.items()) + "."
     )
-    return Table("How users differ", ("users", *(key.replace("_", " ") for key in keys)), rows, says)
+    return Table("How users differ", ("users", *(key.replace("_", " ") for key in keys)), rows, caption)
 
 
 def _activity(measured: Mapping[str, Any]) -> Table:

@@ -58,7 +58,7 @@ def weights(clusters: int, resamples: int, seed: int | Sequence[int]) -> Iterato
 
 
 @lru_cache(maxsize=4)
-def _kept(clusters: int, resamples: int, seed: int) -> tuple[NDArray[np.float32], ...]:
+def _cached_weights(clusters: int, resamples: int, seed: int) -> tuple[NDArray[np.float32], ...]:
     return tuple(block.astype(np.float32) for block in weights(clusters, resamples, seed))
 
 
@@ -74,7 +74,7 @@ def resampled(sums: Floats, resamples: int = RESAMPLES, seed: int = _SEED) -> Fl
         Shape ``(resamples, d)``.
     """
     few = len(sums) * resamples <= _KEPT
-    blocks: Iterable[NDArray[np.floating]] = (_kept if few else weights)(len(sums), resamples, seed)
+    blocks: Iterable[NDArray[np.floating]] = (_cached_weights if few else weights)(len(sums), resamples, seed)
     return np.concatenate([block @ sums for block in blocks])
 
 

@@ -199,7 +199,7 @@ class JobDirectory:
 
     def _not_claimed(self, error: OSError) -> RunError:
         if self.resume:
-            return RunError(f"{cannot_write(self.path, error)}\n{self.way_on('when this is mended, ')}")
+            return RunError(f"{cannot_write(self.path, error)}\n{self.resume_hint('when this is mended, ')}")
         return RunError(f"{cannot_write(self.path, error)}\n{_AGAIN}")
 
     def _held(self) -> RunError:
@@ -266,7 +266,7 @@ class JobDirectory:
         """Add to an error what is there now and how to go on, if the directory was claimed when it came up."""
         if not self._claimed or not self.advises:
             return
-        if hint := self.way_on("when this is mended, "):
+        if hint := self.resume_hint("when this is mended, "):
             if isinstance(error, RatingError) and self._command in _SKIPS:
                 hint += (
                     "\nor leave out what cannot be rated:\n"
@@ -276,12 +276,12 @@ class JobDirectory:
         elif isinstance(error.__cause__, OSError):
             error.args = (f"{error}\n{_AGAIN}",)
 
-    def way_on(self, when: str = "") -> str:
+    def resume_hint(self, when: str = "") -> str:
         """What is there after a failure, and the command that goes on; empty where nothing was begun."""
         if not (self._claimed or self.resume) or not self.begun:
             return ""
-        way = typed(self._command, "--resume", self.path)
-        return f"What was done is kept in {self.path}; {when}go on with:\n  {way}"
+        command = typed(self._command, "--resume", self.path)
+        return f"What was done is kept in {self.path}; {when}go on with:\n  {command}"
 
 
 def holds_remains(path: Path) -> bool:
@@ -313,10 +313,10 @@ def _locked(directory: Path) -> BaseFileLock:
 
     lock: BaseFileLock = FileLock(directory / LOCK, timeout=_WAIT, thread_local=False)
     try:
-        with warnings.catch_warnings(record=True) as said:
+        with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             lock.acquire(poll_interval=0.02)
-        if not said:  # filelock warns where it makes a file stand for a lock; below is said what that means
+        if not caught:  # filelock warns where it makes a file stand for a lock; below is said what that means
             return lock
         stand_in = directory / LOCK
     except (NotImplementedError, OSError) as error:

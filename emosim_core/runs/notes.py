@@ -68,14 +68,14 @@ def noted(directory: Path, values: Values) -> set[str]:
         secret = _secret(folder)
         if secret is None:
             return set()
-        told = json.loads(_path(folder / "notes", directory).read_bytes())
-        signature = told.pop("signature")
-        if not hmac.compare_digest(_signed(secret, told), signature):
+        note = json.loads(_path(folder / "notes", directory).read_bytes())
+        signature = note.pop("signature")
+        if not hmac.compare_digest(_signed(secret, note), signature):
             return set()
-        if told["directory"] != os.path.realpath(directory):
+        if note["directory"] != os.path.realpath(directory):
             return set()
         return {
-            name for name, value in values.items() if _signed(secret, [name, value]) in told["values"].get(name, ())
+            name for name, value in values.items() if _signed(secret, [name, value]) in note["values"].get(name, ())
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return set()
@@ -159,8 +159,8 @@ def _prune(notes: Path) -> None:
             if name.startswith("."):  # another process is writing it
                 continue
             try:
-                told = json.loads(path.read_bytes())
-                directory, here = told["directory"], told["machine"] == platform.node()
+                note = json.loads(path.read_bytes())
+                directory, here = note["directory"], note["machine"] == platform.node()
             except (ValueError, KeyError, TypeError):
                 directory, here = "", True
             old = time.time() - path.stat().st_mtime > _FORGOTTEN_AFTER

@@ -134,8 +134,8 @@ def _reaches_of(name: str, field: FieldInfo, value: Any, registry: Registry, dom
         if not what:
             return []
         texts = [inline for _, _, _, inline in parts]
-        told = [identified for _, identified, _, _ in parts]
-        return [Reach(name, value, told, "; ".join(what), _joined(texts) if isinstance(value, list) else texts[0])]
+        parts_ = [identified for _, identified, _, _ in parts]
+        return [Reach(name, value, parts_, "; ".join(what), _joined(texts) if isinstance(value, list) else texts[0])]
     inner = field.annotation
     if isinstance(inner, type) and issubclass(inner, BaseModel) and isinstance(value, Mapping):
         nested = reaches(value, (inner,), registry, domain)
@@ -157,12 +157,12 @@ def _component(kind: str, value: Any, registry: Registry, domain: str | None) ->
     component, record, written = registry.written(kind, value, domain)
     model = component.options_model()
     fields = {} if model is None else model.model_fields
-    told = {}
+    options = {}
     for key, option in {**component.preset, **written}.items():
         field = fields.get(key)
-        meant = _canonical(option, None if field is None else field.annotation)
-        if field is None or meant != _canonical(_default(field), field.annotation):
-            told[key] = meant
+        canonical = _canonical(option, None if field is None else field.annotation)
+        if field is None or canonical != _canonical(_default(field), field.annotation):
+            options[key] = canonical
     core = record is registry.records[0]
     reaching = [key for key in written if key not in fields or _field_reaches(fields[key], written[key])]
     if model is not None and not _keys_are_fields(model):
@@ -172,7 +172,7 @@ def _component(kind: str, value: Any, registry: Registry, domain: str | None) ->
     words = f"a {title}, {component.name!r} of {record.distribution}"
     if reaching:
         words += f", with {', '.join(reaching)}"
-    identified = [kind, component.name, told]
+    identified = [kind, component.name, options]
     if isinstance(value, str):
         return reach, identified, words, value if _plain_text(value) else None
     text = _inline(component.name, written)

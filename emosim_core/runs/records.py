@@ -72,7 +72,7 @@ def step_records(engine: Engine, step: Step, numbers: Sequence[tuple[int, int]])
     for row, (slate, user, end) in enumerate(zip(slates, step.users.tolist(), step.end_codes.tolist(), strict=True)):
         recommended = []
         for place, parts in enumerate(zip(*slate, strict=True)):
-            item, raw, consumed, rating, times, code, memories, remembered = parts
+            item, raw, consumed, rating, times, code, memories, retrieved = parts
             one: dict[str, Any] = {
                 "item": items[item].id,
                 "title": titles[item],
@@ -89,7 +89,7 @@ def step_records(engine: Engine, step: Step, numbers: Sequence[tuple[int, int]])
                 one["arousal"] = AROUSAL_NAMES[code % 3]
             one["retrieved"] = [
                 {"item": items[past].id, "title": titles[past], "rating": plain(rated)}
-                for past, rated in zip(memories, remembered, strict=True)
+                for past, rated in zip(memories, retrieved, strict=True)
                 if rated == rated
             ]
             recommended.append(one)
@@ -271,8 +271,10 @@ def stored_config(directory: Path, command: str) -> dict[str, Any]:
     config: dict[str, Any] = read_manifest(directory)["config"]
     if _FIELD_OF_ITS_OWN[command] not in config:
         made = next((other for other, field in _FIELD_OF_ITS_OWN.items() if field in config), None)
-        way = f"Go on with: {typed(made, '--resume', directory)}" if made else "Resume it with the command that made it"
-        raise RunError(f"{directory} was not made by 'emosim {command}'. {way}")
+        hint = "Resume it with the command that made it"
+        if made:
+            hint = f"Go on with: {typed(made, '--resume', directory)}"
+        raise RunError(f"{directory} was not made by 'emosim {command}'. {hint}")
     check(f"{directory / MANIFEST}: config", config, schemas.ENVIRONMENT)
     return config
 

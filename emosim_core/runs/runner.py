@@ -104,7 +104,7 @@ class Run:
     def _play(self, on_episode: Callable[[Episode], None]) -> dict[str, Any]:
         started = time.perf_counter()
         try:
-            self._tell("emosim_run_started", directory=str(self.directory.path), manifest=self.manifest)
+            self._notify("emosim_run_started", directory=str(self.directory.path), manifest=self.manifest)
             self._fill_slots(range(self._batch))
             while self._playing:
                 for episode in self._step_all():
@@ -122,7 +122,7 @@ class Run:
             self.world.close()
         summary = self.tally.summary(time.perf_counter() - started, complete=True)
         self.directory.finish(summary)
-        self._tell("emosim_run_ended", directory=str(self.directory.path), summary=summary)
+        self._notify("emosim_run_ended", directory=str(self.directory.path), summary=summary)
         return summary
 
     def _note(self, stored: Mapping[str, Any] | None) -> None:
@@ -130,7 +130,7 @@ class Run:
         before = None if stored is None else stored["config"]
         note_made(self.directory.path, self.manifest["config"], (RunConfig,), self.world.registry, before)
 
-    def _tell(self, hook: str, **what: Any) -> None:
+    def _notify(self, hook: str, **what: Any) -> None:
         """Tell the observers."""
         try:
             getattr(self.world.registry.hook, hook)(**what)
@@ -212,12 +212,12 @@ class Run:
             ended.extend(step.rows[over].tolist())
         self.directory.write([encode(record) for record in records])
         for record in records:
-            self._tell("emosim_step_recorded", record=record)
+            self._notify("emosim_step_recorded", record=record)
         self.engine.end(np.array(ended, dtype=np.intp))
         finished = [self._playing.pop(slot) for slot in sorted(ended)]
         for episode in finished:
             self.tally.ended(episode)
-            self._tell("emosim_episode_ended", episode=episode.record())
+            self._notify("emosim_episode_ended", episode=episode.record())
         if finished:
             self._fill_slots([slot for slot in range(self._batch) if slot not in self._playing])
         return finished

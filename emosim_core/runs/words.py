@@ -74,23 +74,23 @@ def best_recommender(measured: Mapping[str, Any], user_split: str) -> str:
     difference = _difference(measured["differences"], best, second)
     if difference is None:
         return f"{both} earn the most reward from {users_of(user_split)}; their difference was not measured."
-    said = f"{signed(difference[0], 1)} [{signed(difference[1], 1)}, {signed(difference[2], 1)}]"
+    interval = f"{signed(difference[0], 1)} [{signed(difference[1], 1)}, {signed(difference[2], 1)}]"
     if difference[1] > 0:
         return (
-            f"{best!r} earns the most reward from {users_of(user_split)}, {rewards[best]:.1f} per episode: {said} "
+            f"{best!r} earns the most reward from {users_of(user_split)}, {rewards[best]:.1f} per episode: {interval} "
             f"beside {second!r}."
         )
-    return f"No difference shown between {both} with {users_of(user_split)}: {said}."
+    return f"No difference shown between {both} with {users_of(user_split)}: {interval}."
 
 
 def _difference(
     differences: Mapping[str, Mapping[str, Any]], one: str, other: str
 ) -> tuple[float, float, float] | None:
     """How far the reward of one recommender is above another's: estimate, low, high; None if it was not measured."""
-    for told in differences.values():
+    for entry in differences.values():
         for name, sign in ((one, 1), (other, -1)):
-            if told["reference"] == (other if sign > 0 else one) and name in told["recommenders"]:
-                found = told["recommenders"][name]["metrics"]["mean_reward"]
+            if entry["reference"] == (other if sign > 0 else one) and name in entry["recommenders"]:
+                found = entry["recommenders"][name]["metrics"]["mean_reward"]
                 values = [found[key] for key in ("estimate", "low", "high")]
                 if None in values:
                     return None

@@ -53,7 +53,7 @@ class World:
 
     Attributes:
         user_indices: indices in the population of those whom episodes are about, as ``config.user_split`` says.
-        announcements: what a@user@who runs this should be told, such as a fallback that was used.
+        announcements: messages for whoever runs this, such as a fallback that was used.
         parts: name, options and provider of every component, for a manifest.
         made: the components that were made for these parts; what stands in their place now was put in by hand.
     """
@@ -147,8 +147,8 @@ def assemble(config: EnvironmentConfig, registry: Registry | None = None) -> Wor
     announcements: list[str] = []
     made: dict[str, object] = {}
 
-    def part(kind: str, asked: str | Mapping[str, Any], expected: type) -> Any:
-        resolved = registry.resolve(kind, asked, domain.name)
+    def part(kind: str, choice: str | Mapping[str, Any], expected: type) -> Any:
+        resolved = registry.resolve(kind, choice, domain.name)
         parts[kind] = resolved.describe()
         made[kind] = build(resolved, expected)
         return made[kind]

@@ -169,7 +169,7 @@ class EnvironmentConfig(BaseModel):
 
 
 class RunConfig(EnvironmentConfig):
-    """One run: an environment, a recommender and a number of episodes. An@episode@is@one@episode@of@one@user."""
+    """One run: an environment, a recommender and a number of episodes. An episode is one session of one user."""
 
     model_config = ConfigDict(title="Run")
 

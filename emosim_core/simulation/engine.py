@@ -130,14 +130,14 @@ class Engine:
         self._baselines = np.zeros((batch_size, 2))
         self._traits = np.full((batch_size, 3), 2, dtype=np.int64)
         self._shared_memory = shared_memory
-        self._kept: dict[tuple[int, int], dict[str, NDArray]] = {}
+        self._saved: dict[tuple[int, int], dict[str, NDArray]] = {}
         self._playing = np.zeros(batch_size, dtype=np.bool_)
         with world.blaming("reward_shaping"):
             self.shaping.start(world.shaping_setting(batch_size))
         self.history_length = max(history_length, world.config.history_length)
         self._recent = np.arange(self.history_length)
         self._observed = (*_OBSERVED, "consumed") if world.config.observe_consumed else _OBSERVED
-        self._asking = "retrieval"
+        self._current_part = "retrieval"
         # The core's own components are tested; what a plugin answers is looked at in every step.
         self._doubted = {kind for kind in _ASKED if not world.trusted(kind)}
 
@@ -175,12 +175,12 @@ class Engine:
         if self.world.config.keep_memory:
             self._playing[rows] = True
             for row in rows.tolist():
-                if (saved := self._kept.get(self._home(row))) is not None:
+                if (saved := self._saved.get(self._home(row))) is not None:
                     self.memory.restore(row, saved)
 
     def _keep(self, rows: NDArray[np.intp]) -> None:
         for row in rows[self._playing[rows]].tolist():
-            self._kept[self._home(row)] = self.memory.save(row)
+            self._saved[self._home(row)] = self.memory.save(row)
         self._playing[rows] = False
 
     def _home(self, row: int) -> tuple[int, int]:
@@ -227,19 +227,19 @@ class Engine:
     def _answer(self, who: NDArray[np.intp], rows: Rows, actions: NDArray[np.intp]) -> Step:
         """A step of users who are not interrupted. What a component raises is worded as its plugin's fault."""
         try:
-            return self._ask(who, rows, actions)
+            return self._simulate(who, rows, actions)
         except EmoSimError:
             raise
         except Exception as error:
-            raise fault(self.world.label(self._asking), error) from error
+            raise fault(self.world.label(self._current_part), error) from error
 
-    def _ask(self, who: NDArray[np.intp], rows: Rows, actions: NDArray[np.intp]) -> Step:
+    def _simulate(self, who: NDArray[np.intp], rows: Rows, actions: NDArray[np.intp]) -> Step:
         world = self.world
         catalog, population, scale = world.catalog, world.population, world.domain.scale
         history = self.memory.history(rows)
         moods = self.moods[rows].copy()
         users = self.users[rows].copy()
-        self._asking = "retrieval"
+        self._current_part = "retrieval"
         positions = world.retrieval.retrieve_batch(
             RetrievalRequest(
                 users=users, items=actions, moods=moods, history=history, catalog=catalog, population=population
@@ -249,7 +249,7 @@ class Engine:
             check_positions(positions, actions, history, world.label("retrieval"))
         items, past = _look_up(history, positions)
         times_before = history.times_before(actions)
-        self._asking = "rater"
+        self._current_part = "rater"
         answers = world.rater.rate_batch(
             RatingRequest(
                 users=users,
@@ -279,7 +279,7 @@ class Engine:
                 f"{catalog.titles[actions[row, place]]!r}: {answers.reason(row, place) or 'the rater failed'}"
             )
         self.steps[rows] += 1  # after the rating: a step that fails is none
-        self._asking = "selector"
+        self._current_part = "selector"
         consumed = world.selector.select_batch(
             SelectionRequest(
                 users=users,
@@ -298,7 +298,7 @@ class Engine:
             check_consumed(consumed, raw, world.label("selector"))
         if any_failed:
             consumed = consumed & ~failed
-        self._asking = "perturbator"
+        self._current_part = "perturbator"
         given = raw.copy() if "perturbator" in self._doubted else raw
         ratings = world.perturbator.perturb_batch(
             PerturbationRequest(
@@ -320,7 +320,7 @@ class Engine:
         all_consumed = bool(consumed.all())
         times, since = self._remember_and_feel(who, rows, actions, ratings, None if all_consumed else consumed, moods)
         steps = self.steps[rows]
-        self._asking = "reward_shaping"
+        self._current_part = "reward_shaping"
         answer = self.shaping.shape_batch(
             ShapingRequest(
                 rows=who,

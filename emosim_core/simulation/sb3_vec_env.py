@@ -84,7 +84,7 @@ class StableBaselines3VecEnv(VecEnv):
 
     def step_wait(self) -> tuple[dict[str, NDArray], NDArray, NDArray, list[dict[str, Any]]]:
         """Recommend them; observations, rewards, who is done, and infos."""
-        observations, rewards, terminated, truncated, told = self.env.step(self._actions)
+        observations, rewards, terminated, truncated, batch_info = self.env.step(self._actions)
         dones = terminated | truncated
         self.steps += self.num_envs
         self._returns += rewards
@@ -93,9 +93,9 @@ class StableBaselines3VecEnv(VecEnv):
         ended = dones.nonzero()[0]
         for slot in ended.tolist():
             infos[slot] = {
-                "terminal_observation": told["final_obs"][slot],
+                "terminal_observation": batch_info["final_obs"][slot],
                 "TimeLimit.truncated": bool(truncated[slot] and not terminated[slot]),
-                "end_reason": told["end_reason"][slot],
+                "end_reason": batch_info["end_reason"][slot],
                 "episode": {
                     "r": float(self._returns[slot]),
                     "l": int(self._lengths[slot]),

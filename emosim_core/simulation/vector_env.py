@@ -255,8 +255,8 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         self.engine.begin(slots, seeds, episodes, users)
 
     def _user_infos(self, slots: NDArray[np.intp]) -> dict[str, Any]:
-        told = [user_info(self.engine, int(user)) for user in self.engine.users[slots]]
-        return {key: np.array([one[key] for one in told], dtype=object) for key in told[0]}
+        infos = [user_info(self.engine, int(user)) for user in self.engine.users[slots]]
+        return {key: np.array([one[key] for one in infos], dtype=object) for key in infos[0]}
 
     @property
     def np_random_seed(self) -> tuple[int, ...]:  # type: ignore[override]

@@ -60,7 +60,7 @@ class Plan:
         ratings: how many ratings each cell asks for, by its key.
         left_out: studies that the domain has no material for, each with the reason.
         estimates: what asking will take, by the key of each cell that asks a language model.
-        announcements: what a@user@who runs this should be told.
+        announcements: messages for whoever runs this.
     """
 
     jobs: Sequence[Job]
@@ -155,8 +155,8 @@ class Ablation:
                 trials = draw_trials(study, resolved.component.name, world, job.seed, label(resolved))
                 chosen[same] = trials
             ratings[job.key] = len(chosen[same].trials)
-            if world.rater.uses_llm and (told := estimate(world, chosen[same])) is not None:
-                estimates[job.key] = told
+            if world.rater.uses_llm and (cost := estimate(world, chosen[same])) is not None:
+                estimates[job.key] = cost
         world = self.worlds.of(found[0].environment)
         self.about = _about(world)
         return Plan(found, ratings, dict(left_out), estimates, announcements)
@@ -218,9 +218,9 @@ class Ablation:
                     shutil.rmtree(self.directory / JOBS, ignore_errors=True)
                     self.job_directory.discard(MANIFEST)
                 raise
-            told = results(self.directory, self.worlds.registry, self.config.flat())
-            write_results(self.directory, told)
-            return told
+            outcome = results(self.directory, self.worlds.registry, self.config.flat())
+            write_results(self.directory, outcome)
+            return outcome
 
     def _begin(self) -> None:
         """Write the manifest, or see that what is resumed is answered as it was begun."""
@@ -370,26 +370,26 @@ def usage(directory: Path) -> dict[str, Any]:
     return summed(read_object(path, _DONE)["usage"] for path in paths if path.is_file())
 
 
-def write_results(directory: Path, told: Mapping[str, Any]) -> None:
+def write_results(directory: Path, outcome: Mapping[str, Any]) -> None:
     """Write results.json and results.csv.
 
     Raises:
         RunError: one cannot be written.
         DataError: the same of the CSV file.
     """
-    _write_json(directory / RESULTS, told)
-    write_csv(directory / TABLE, _COLUMNS, list(_rows(told)))
+    _write_json(directory / RESULTS, outcome)
+    write_csv(directory / TABLE, _COLUMNS, list(_rows(outcome)))
 
 
-def _rows(told: Mapping[str, Any]) -> Iterable[list[Any]]:
+def _rows(outcome: Mapping[str, Any]) -> Iterable[list[Any]]:
     for of, part in (("job", "jobs"), ("seeds together", "pooled")):
-        for one in told[part]:
+        for one in outcome[part]:
             for found in one["metrics"]:
                 row = {"of": of, **one, **one["variant"], **found}
                 if of != "job":
                     row["seed"] = " ".join(map(str, one["seeds"]))
                 yield ["" if row.get(name) is None else row[name] for name in _COLUMNS]
-    for one in told["differences"]:
+    for one in outcome["differences"]:
         row = {**one, "of": "difference", "interval": "bootstrap", "seed": " ".join(map(str, one["seeds"]))}
         for axis in AXES:
             first, second = one["first"][axis], one["second"][axis]

@@ -61,10 +61,10 @@ def estimate(world: World, trials: Trials) -> Estimate | None:
     places = np.unique(np.linspace(0, count - 1, min(_SAMPLE, count)).astype(int)).tolist()
     population = population_of(trials, world)
     request = trial_request(world, population, [trials.trials[place] for place in places], doubted=True)
-    asked = [rater.prompt_strategy.ask(request, row, 0) for row in range(len(places))]
+    requests = [rater.prompt_strategy.ask(request, row, 0) for row in range(len(places))]
     backend = world.made.get("llm_backend")
     price = backend.price() if isinstance(backend, LLMBackend) else None
-    prompt, completion = (_mean([measure(one) for one in asked]) for measure in (_question, _answer))
+    prompt, completion = (_mean([measure(one) for one in requests]) for measure in (_question, _answer))
     return Estimate(world.model, count, round(prompt * count), round(completion * count), price)
 
 
@@ -72,9 +72,9 @@ def _mean(values: Sequence[int]) -> float:
     return sum(values) / len(values)
 
 
-def _question(asked: ChatRequest) -> int:
-    return -(-sum(len(message.content) for message in asked.messages) // CHARACTERS_PER_TOKEN)
+def _question(request: ChatRequest) -> int:
+    return -(-sum(len(message.content) for message in request.messages) // CHARACTERS_PER_TOKEN)
 
 
-def _answer(asked: ChatRequest) -> int:
-    return min(asked.max_tokens, _TOKENS_OF_A_CHOICE) if asked.choices else asked.max_tokens
+def _answer(request: ChatRequest) -> int:
+    return min(request.max_tokens, _TOKENS_OF_A_CHOICE) if request.choices else request.max_tokens

@@ -68,8 +68,8 @@ class AblationConfig(BaseModel):
 
     def flat(self) -> dict[str, Any]:
         """All fields beside those of the environment, as JSON."""
-        told = self.model_dump(mode="json")
-        return {**told.pop("environment"), **told}
+        values = self.model_dump(mode="json")
+        return {**values.pop("environment"), **values}
 
 
 @dataclass(frozen=True)
@@ -153,14 +153,14 @@ def variants(config: AblationConfig) -> list[Variant]:
     ]
     found = []
     for one, retrieval, perturbator in itertools.product(who, config.retrievals, config.perturbators):
-        asked = {
+        choices = {
             **config.environment,
             **one,
             "items_retrieval": retrieval,
             "perturbator": perturbator,
             "on_failed_rating": "skip",  # a failed rating is counted; it ends nothing
         }
-        checked: EnvironmentConfig = read_config(EnvironmentConfig, asked, "ablation")
+        checked: EnvironmentConfig = read_config(EnvironmentConfig, choices, "ablation")
         names = {
             "rater": spec(one["rater"] if "rater" in one else one["llm_rater"]),
             "llm_model": spec(one["llm_model"]) if "llm_model" in one else "",

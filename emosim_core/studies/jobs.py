@@ -138,14 +138,14 @@ class Worlds:
             self._world = None
 
 
-def study_of(registry: Registry, asked: ComponentChoice, domain: str) -> tuple[Study, Resolved]:
+def study_of(registry: Registry, choice: ComponentChoice, domain: str) -> tuple[Study, Resolved]:
     """A study by its name, and where it comes from.
 
     Raises:
         ConfigurationError: no such study, or its options are wrong.
         PluginError: it cannot be made.
     """
-    resolved = registry.resolve("study", asked, domain)
+    resolved = registry.resolve("study", choice, domain)
     study: Study = build(resolved, Study)
     return study, resolved
 
@@ -240,12 +240,12 @@ class JobRecords:
     Attributes:
         head: the first line: study, seed, who answered, scale, facts, and users that the study brought.
         rated: the columns that figures are made from.
-        asked: trial number, user and item of each record; the same for all cells of a study and seed.
+        trials: trial number, user and item of each record; the same for all cells of a study and seed.
     """
 
     head: Mapping[str, Any]
     rated: RatedTrials
-    asked: Sequence[tuple[int, str, str]]
+    trials: Sequence[tuple[int, str, str]]
 
 
 def read_job(directory: Path) -> JobRecords:

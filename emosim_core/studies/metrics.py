@@ -166,7 +166,7 @@ def _differences(
             continue
         pair = [dict(by_variant[name, variant]) for variant in (first, second)]
         seeds = sorted(set(pair[0]) & set(pair[1]))
-        seeds = [seed for seed in seeds if pair[0][seed].asked == pair[1][seed].asked]
+        seeds = [seed for seed in seeds if pair[0][seed].trials == pair[1][seed].trials]
         if not seeds:
             continue
         rated = [together([jobs[seed].rated for seed in seeds]) for jobs in pair]

@@ -212,7 +212,7 @@ def record(
     """
     items, user = world.catalog.items, population.users[trial.user]
     reason = answers.reason(row, 0)
-    told = {
+    line = {
         "trial": number,
         "side": trial.side,
         "group": trial.group,
@@ -229,5 +229,5 @@ def record(
         "reason": reason,
     }
     if shares := answers.probabilities(row, 0):
-        told["probabilities"] = {label: round(share, 4) for label, share in shares.items()}
-    return told
+        line["probabilities"] = {label: round(share, 4) for label, share in shares.items()}
+    return line

@@ -154,9 +154,9 @@ class Validation:
         loaded.items = real.public_items(loaded.items, self.everybody, ratings.user_written_fields)
         # The domain's own items are put aside as soon as they are loaded.
         self.world: World = assemble(environment.model_copy(update={"embeddings": "auto"}), registry)
-        said: list[str] = []
-        self.world.catalog = make_catalog(loaded, domain, environment.embeddings, said)
-        self.announcements = [*self.world.announcements, *loaded.notes, *(said if chosen != WORDS else ())]
+        notes: list[str] = []
+        self.world.catalog = make_catalog(loaded, domain, environment.embeddings, notes)
+        self.announcements = [*self.world.announcements, *loaded.notes, *(notes if chosen != WORDS else ())]
         self.user_splits = {
             user_split: real.of_split(self.everybody, user_split, config.max_users)
             for user_split in (real.CALIBRATION, real.VALIDATION, real.TEST)
@@ -278,10 +278,10 @@ class Validation:
             for name, lines in records.items():
                 write_lines(directory, name, lines)
             write_json(directory / MANIFEST, {**resumed_manifest(directory), "usage": summed(usages)})
-        told = compute_results(directory)
-        write_json(directory / RESULTS, told)
+        outcome = compute_results(directory)
+        write_json(directory / RESULTS, outcome)
         remove_jobs(directory)
-        return told
+        return outcome
 
     def _run_jobs(self, jobs: Sequence[ValidationJob], on_user: Callable[[], None]) -> None:
         everyone = [real_user for real_users in self.user_splits.values() for real_user in real_users]
@@ -373,7 +373,7 @@ class Validation:
         return np.sort(rng.permutation(places)[: self.config.max_heldout])
 
     def _user_record(self, user_split: str, real_user: real.RealUser, user: User) -> dict[str, Any]:
-        told = real.trait_metrics_of(real_user, self.world.catalog)
+        metrics = real.trait_metrics_of(real_user, self.world.catalog)
         levels = self.world.domain.scale.levels
         past = [int(np.isclose(real_user.past_values, level).sum()) for level in levels]
         return {
@@ -381,7 +381,7 @@ class Validation:
             **user.model_dump(mode="json", include={"id", "liked", "disliked", "activity", "conformity", "diversity"}),
             "past_count": real_user.past_count,
             "heldout": len(real_user.later),
-            "trait_metrics": {name: plain(value) for name, value in told.items()},
+            "trait_metrics": {name: plain(value) for name, value in metrics.items()},
             "past_levels": past,
         }
 
@@ -466,11 +466,11 @@ class Validation:
         for row, real_user in enumerate(real_users):
             rng = np.random.default_rng([seed, 1, *real_user.id.encode()])
             unseen = np.setdiff1d(np.flatnonzero(catalog.has_public_rating), real_user.past)
-            foretold = baselines.ratings(real_user, unseen)[FACTORS]
+            predicted = baselines.ratings(real_user, unseen)[FACTORS]
             lists = {
                 "random": rng.permutation(unseen)[:LISTED],
                 "popular": unseen[np.argsort(-catalog.public_counts[unseen], kind="stable")][:LISTED],
-                FACTORS: unseen[np.argsort(-foretold, kind="stable")][:LISTED],
+                FACTORS: unseen[np.argsort(-predicted, kind="stable")][:LISTED],
             }
             for name, items in lists.items():
                 answers = simulator.rate(row, items, RECOMMENDED)

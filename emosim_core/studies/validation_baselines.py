@@ -61,13 +61,13 @@ class Baselines:
         """What each baseline says of each item, on the domain's scale."""
         bias = float((real_user.past_values - self._item[real_user.past]).sum()) / (real_user.past_count + USER_DOUBT)
         low, high = self._scale.low, self._scale.high
-        said = {
+        predicted = {
             USER_MEAN: np.full(len(items), float(real_user.past_values.mean())),
             ITEM_MEAN: self._item[items],
             BOTH: self._item[items] + bias,
             FACTORS: self._factors[real_user.id][items],
         }
-        return {name: np.clip(values, low, high) for name, values in said.items()}
+        return {name: np.clip(values, low, high) for name, values in predicted.items()}
 
     def choices(self, real_user: RealUser, items: Ints) -> dict[str, Floats]:
         """Scores for whether the user chooses each item."""
@@ -82,7 +82,7 @@ class Baselines:
 def _factors(
     known: Sequence[RealUser], measured: Sequence[RealUser], items: int, scale: RatingScale, seed: int
 ) -> dict[str, Floats]:
-    """Every rating of the measured by Funk's matrix factorization, learnt from all that is known or remembered."""
+    """Every rating of the measured by Funk's matrix factorization, learned from all that is known or remembered."""
     try:
         import surprise
     except ImportError as error:

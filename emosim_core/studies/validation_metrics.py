@@ -112,10 +112,15 @@ def threshold(scores: Floats, chosen: NDArray[np.bool_]) -> float:
     return float(np.quantile(scores, 1.0 - chosen.mean(), method="higher"))
 
 
-def confusion(said: NDArray[np.bool_], chosen: NDArray[np.bool_]) -> Floats:
+def confusion(predicted: NDArray[np.bool_], chosen: NDArray[np.bool_]) -> Floats:
     """True positives, false positives, false negatives, true negatives."""
     return np.array(
-        [(said & chosen).sum(), (said & ~chosen).sum(), (~said & chosen).sum(), (~said & ~chosen).sum()],
+        [
+            (predicted & chosen).sum(),
+            (predicted & ~chosen).sum(),
+            (~predicted & chosen).sum(),
+            (~predicted & ~chosen).sum(),
+        ],
         dtype=np.float64,
     )
 

@@ -25,9 +25,9 @@ def write_lines(directory: Path, name: str, records: Sequence[Mapping[str, Any]]
     write_whole(directory / f"{name}.jsonl", b"".join(encode(record) for record in records))
 
 
-def write_json(path: Path, told: Mapping[str, Any]) -> None:
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Write a file of JSON."""
-    write_whole(path, (json_text.dumps(told, ensure_ascii=False, indent=2) + "\n").encode())
+    write_whole(path, (json_text.dumps(value, ensure_ascii=False, indent=2) + "\n").encode())
 
 
 def read_lines(directory: Path, name: str) -> list[dict[str, Any]]:
@@ -56,9 +56,9 @@ def resumed_manifest(directory: Path) -> dict[str, Any]:
     Raises:
         RunError: there is none, or it is another kind of directory or damaged.
     """
-    told = read_manifest(directory)
-    check(str(directory / MANIFEST), told, _MANIFEST)
-    return told
+    manifest = read_manifest(directory)
+    check(str(directory / MANIFEST), manifest, _MANIFEST)
+    return manifest
 
 
 def read_manifest(directory: Path) -> dict[str, Any]:
@@ -68,8 +68,8 @@ def read_manifest(directory: Path) -> dict[str, Any]:
         RunError: there is none, or it is another kind of directory.
     """
     path = directory / MANIFEST
-    told = read_object(path)
-    if told.get("kind") != "validation":
+    manifest = read_object(path)
+    if manifest.get("kind") != "validation":
         raise RunError(f"{directory} holds no validation")
-    check_format(path, {"format": 1, **told}, FORMAT)
-    return told
+    check_format(path, {"format": 1, **manifest}, FORMAT)
+    return manifest

@@ -60,10 +60,10 @@ def compute_results(directory: Path) -> dict[str, Any]:
             "activity": _activity(mine["activity"], levels),
             "recommenders": _recommenders(mine["recommended"]),
         }
-    told = {name: about[name] for name in ("kind", "title", "scale", "parts", "uses_llm", "interest")}
-    told |= {"config": about["config"], "stars": float(levels[-1]) / 5.0, "user_splits": user_splits}
+    outcome = {name: about[name] for name in ("kind", "title", "scale", "parts", "uses_llm", "interest")}
+    outcome |= {"config": about["config"], "stars": float(levels[-1]) / 5.0, "user_splits": user_splits}
     return {
-        **told,
+        **outcome,
         "targets": [one for user_split, found in user_splits.items() for one in _targets(user_split, found)],
     }
 
@@ -99,8 +99,10 @@ def _errors(ratings: Mapping[Any, Lines], levels: Floats) -> dict[str, Any]:
         sums = []
         for lines in ratings.values():
             real = _numbers(line["real"] for line in lines)
-            said = _numbers(line[variants[name]] if name in variants else line["baselines"][name] for line in lines)
-            off = (said - real)[~np.isnan(said)] / star
+            predicted = _numbers(
+                line[variants[name]] if name in variants else line["baselines"][name] for line in lines
+            )
+            off = (predicted - real)[~np.isnan(predicted)] / star
             sums.append((float((off**2).sum()), float(np.abs(off).sum()), len(off)))
         table = np.array(sums, dtype=np.float64)
         found[name] = {
@@ -285,12 +287,12 @@ def _targets(user_split: str, found: Mapping[str, Any]) -> list[dict[str, Any]]:
         "total variation of all ratings": found["distribution"]["variants"][SIMULATED]["total_variation"],
         "root mean squared error, stars of 5": found["ratings"][SIMULATED]["rmse"],
     }
-    told = []
+    targets = []
     for name, side, bound in TARGETS:
         value = reached[name]
         if value is not None and value["estimate"] is not None:
             holds = value["estimate"] >= bound if side == "at least" else value["estimate"] <= bound
-            told.append(
+            targets.append(
                 {"user_split": user_split, "target": name, "side": side, "bound": bound, **value, "holds": holds}
             )
-    return told
+    return targets

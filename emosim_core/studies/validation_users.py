@@ -106,8 +106,8 @@ def split_real_users(ratings: LoadedRatings, seed: int, share: float = 0.5) -> l
         # Who rated one item twice meant the last time.
         rows = rows[np.sort(len(rows) - 1 - np.unique(ratings.items[rows][::-1], return_index=True)[1])]
         if len(rows) >= LEAST:
-            kept = min(max(int(share * len(rows)), 1), len(rows) - 1)
-            real_users.append(RealUser(name, user_split_of(name), ratings.items[rows], ratings.values[rows], kept))
+            count = min(max(int(share * len(rows)), 1), len(rows) - 1)
+            real_users.append(RealUser(name, user_split_of(name), ratings.items[rows], ratings.values[rows], count))
     real_users.sort(key=lambda real_user: place(real_user.id))
     for user_split, _ in USER_SPLITS:
         if not any(real_user.user_split == user_split for real_user in real_users):
@@ -203,8 +203,8 @@ def personas(
     }
     users = []
     for real_user in real_users:
-        told = trait_metrics_of(real_user, catalog)
-        levels = {trait: 1 + sum(told[trait] > cut for cut in ends) for trait, ends in cuts.items()}
+        metrics = trait_metrics_of(real_user, catalog)
+        levels = {trait: 1 + sum(metrics[trait] > cut for cut in ends) for trait, ends in cuts.items()}
         liked, disliked = tastes_of(real_user, catalog, scale)
         mean = float(real_user.past_values.mean())
         text = f"This {words.user} has rated {real_user.past_count:,} {words.items}, {mean:.1f} on average."

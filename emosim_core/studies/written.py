@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,9 @@ from emosim_core.studies.study import (
 
 LOVED, REJECTED, TOP, BOTTOM = 8.0, 5.0, 9.0, 3.0
 """Thresholds of the studies, on 1 to 10 (EmoSim-RL)."""
+
+_Bounds: TypeAlias = tuple[Sequence[User], str, float | None, float | None]
+"""Users, side, and the lowest and highest rating that counts as a success."""
 
 
 class ItemsOptions(BaseModel):
@@ -75,7 +79,7 @@ class _OneOpinion(Study):
 
     def trials(self, setting: StudySetting) -> Trials:
         written = _written(setting)
-        users, side, least, most = self._asked(written, setting.domain.scale)
+        users, side, least, most = self._bounds(written, setting.domain.scale)
         ids = [item.id for item in setting.catalog.items]
         return Trials(
             users,
@@ -96,7 +100,7 @@ class _OneOpinion(Study):
                 seen.add(item)
                 yield category, item
 
-    def _asked(self, written: StudyUsers, scale: RatingScale) -> tuple[Sequence[User], str, float | None, float | None]:
+    def _bounds(self, written: StudyUsers, scale: RatingScale) -> _Bounds:
         """The users, the side, and the bounds of success."""
         raise NotImplementedError
 
@@ -104,14 +108,14 @@ class _OneOpinion(Study):
 class HighRating(_OneOpinion):
     """Whether users who give everything top marks do so: at least 9 of 10 (EmoSim-RL)."""
 
-    def _asked(self, written: StudyUsers, scale: RatingScale) -> tuple[Sequence[User], str, float | None, float | None]:
+    def _bounds(self, written: StudyUsers, scale: RatingScale) -> _Bounds:
         return written.generous, POSITIVE, scale.carry(TOP), None
 
 
 class LowRating(_OneOpinion):
     """Whether users who dislike everything rate so: at most 3 of 10 (EmoSim-RL)."""
 
-    def _asked(self, written: StudyUsers, scale: RatingScale) -> tuple[Sequence[User], str, float | None, float | None]:
+    def _bounds(self, written: StudyUsers, scale: RatingScale) -> _Bounds:
         return written.strict, NEGATIVE, None, scale.carry(BOTTOM)
 
 

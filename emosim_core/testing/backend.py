@@ -27,12 +27,12 @@ class LLMBackendConformance(ComponentConformance):
     Attributes:
         key_variable: environment variable in which the backend looks for its key; empty if it needs none. The
             checks that ask put a made-up key there.
-        may_ask: whether the backend may be asked; where not, all that asks is skipped.
+        calls_allowed: whether the backend may be called; where not, every test that calls it is skipped.
     """
 
     kind = "llm_backend"
     key_variable: ClassVar[str] = ""
-    may_ask: ClassVar[bool] = True
+    calls_allowed: ClassVar[bool] = True
 
     def interface(self) -> type:
         return LLMBackend
@@ -68,7 +68,7 @@ class LLMBackendConformance(ComponentConformance):
             hold("backend-answers", isinstance(answer.text, str), f"the text {answer.text!r}.")
 
     def test_it_can_be_asked_again_after_it_was_closed(self) -> None:
-        self._may_ask()
+        self._skip_without_calls()
         with self._key(_KEY):
             backend: LLMBackend = self.make()
             for _ in range(2):
@@ -78,7 +78,7 @@ class LLMBackendConformance(ComponentConformance):
                 hold("backend-again", isinstance(answer, ChatAnswer), f"{answer!r}.")
 
     def test_probabilities_are_of_the_choices(self) -> None:
-        self._may_ask()
+        self._skip_without_calls()
         with self._key(_KEY):
             choices = ("1", "2", "3")
             request = ChatRequest((Message("user", "How good is it, 1 to 3?"),), max_tokens=8, choices=choices)
@@ -95,28 +95,28 @@ class LLMBackendConformance(ComponentConformance):
     def test_without_its_key_it_says_where_the_key_is_looked_for(self) -> None:
         if not self.key_variable:
             raise SkipTest("it needs no key")
-        self._may_ask()
+        self._skip_without_calls()
         with self._key(None), no_error("backend-key", self.subject):
             (answer,) = self.make().answer_batch([_question("Say hello.")])
         hold("backend-key", isinstance(answer, LLMAuthenticationError), f"{answer!r}.")
         hold("backend-key", self.key_variable in str(answer), f"the message {str(answer)!r}.")
 
-    def _may_ask(self) -> None:
-        if not self.may_ask:
+    def _skip_without_calls(self) -> None:
+        if not self.calls_allowed:
             raise SkipTest("it is not asked anything here; subclass LLMBackendConformance in a test")
 
     def _ask(self, questions: list[ChatRequest]) -> list[ChatAnswer]:
-        self._may_ask()
+        self._skip_without_calls()
         with no_error("backend-errors", self.subject):
             answers = self.make().answer_batch(questions)
         hold("backend-order", len(answers) == len(questions), f"{len(answers)} answers to {len(questions)} questions.")
-        told: list[ChatAnswer] = []
+        chat_answers: list[ChatAnswer] = []
         for answer in answers:
             hold("backend-errors", isinstance(answer, ChatAnswer | LLMError), f"a {type(answer).__name__}.")
             hold("backend-key", _KEY not in repr(answer) + str(answer), "the key stands in an answer or error.")
             hold("backend-answers", isinstance(answer, ChatAnswer), f"{type(answer).__name__}: {answer}.")
-            told.append(answer)
-        return told
+            chat_answers.append(answer)
+        return chat_answers
 
     @contextmanager
     def _key(self, value: str | None) -> Iterator[None]:

@@ -53,7 +53,7 @@ class Answer:
     raw: bytes | None = None
     drop: bool | Literal["midway"] = False
 
-    def body(self, asked: Body, answer_id: str = "chatcmpl-0") -> bytes:
+    def body(self, request: Body, answer_id: str = "chatcmpl-0") -> bytes:
         """The body of the response to a question; ``answer_id`` is the id of the answer."""
         if self.raw is not None:
             return self.raw
@@ -64,26 +64,26 @@ class Answer:
             message["reasoning_content"] = self.reasoning
         if self.refusal:
             message["content"], message["refusal"] = None, self.refusal
-        told: Body = {
+        body_: Body = {
             "id": answer_id,
             "object": "chat.completion",
             "created": 0,
-            "model": self.model or asked.get("model", ""),
+            "model": self.model or request.get("model", ""),
             "choices": [{"index": 0, "message": message, "finish_reason": self.finish, "logprobs": None}],
         }
-        usage = self._counted(asked) if self.usage is None else self.usage
+        usage = self._counted(request) if self.usage is None else self.usage
         if usage:
-            told["usage"] = usage
-        return json.dumps(told).encode()
+            body_["usage"] = usage
+        return json.dumps(body_).encode()
 
-    def _counted(self, asked: Body) -> Body:
-        prompt = sum(len(str(message.get("content", "")).split()) for message in asked.get("messages", ()))
+    def _counted(self, request: Body) -> Body:
+        prompt = sum(len(str(message.get("content", "")).split()) for message in request.get("messages", ()))
         thought = len(self.reasoning.split())
-        said = len(self.text.split()) + thought
+        tokens = len(self.text.split()) + thought
         return {
             "prompt_tokens": prompt,
-            "completion_tokens": said,
-            "total_tokens": prompt + said,
+            "completion_tokens": tokens,
+            "total_tokens": prompt + tokens,
             "completion_tokens_details": {"reasoning_tokens": thought},
         }
 
@@ -108,9 +108,9 @@ class Call:
 Script = Callable[[Body], "Answer | str"]
 
 
-def repeat(asked: Body) -> Answer:
+def repeat(request: Body) -> Answer:
     """Answers with the last message of the question; what a server does without a script."""
-    return Answer(str(asked["messages"][-1]["content"]))
+    return Answer(str(request["messages"][-1]["content"]))
 
 
 class ChatServer:
@@ -233,8 +233,8 @@ class ChatServer:
             answer = Answer(f"there is no {call.method} {call.path}", status=404)
             return answer, answer.body(call.body)
         try:
-            said = self.script(call.body)
-            answer = Answer(said) if isinstance(said, str) else said
+            answer_ = self.script(call.body)
+            answer = Answer(answer_) if isinstance(answer_, str) else answer_
             # As vLLM does: the id of the answer is made of the id that came with the request.
             return answer, answer.body(call.body, f"chatcmpl-{call.headers.get('x-request-id') or uuid.uuid4().hex}")
         except Exception as error:
@@ -327,17 +327,17 @@ class _Connection(asyncio.Protocol):
 
     def _take(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> None:
         try:
-            asked = json.loads(body) if body else {}
+            request = json.loads(body) if body else {}
         except ValueError:
-            asked = None
+            request = None
         self._busy = True
-        if isinstance(asked, dict):
-            answer, told = self._server.answer(Call(method, path, headers, asked))
+        if isinstance(request, dict):
+            answer, delay = self._server.answer(Call(method, path, headers, request))
         else:
             self._server.open += 1
             answer = Answer("the body is no JSON object", status=400)
-            told = answer.body({})
-        self._server.reply(lambda: self._reply(answer, told))
+            delay = answer.body({})
+        self._server.reply(lambda: self._reply(answer, delay))
 
     def _reply(self, answer: Answer, body: bytes) -> None:
         if answer.delay > 0:
@@ -396,9 +396,9 @@ def main() -> None:
     parser.add_argument("--text", default="7", help="what to answer (7)")
     parser.add_argument("--delay", type=float, default=0.0, help="seconds until an answer (0)")
     parser.add_argument("--port", type=int, default=0, help="where to listen (any free port)")
-    asked = parser.parse_args()
-    answer = Answer(asked.text, delay=asked.delay)
-    with ChatServer(lambda body: answer, port=asked.port) as server:
+    options = parser.parse_args()
+    answer = Answer(options.text, delay=options.delay)
+    with ChatServer(lambda body: answer, port=options.port) as server:
         print(server.url, flush=True)
         try:
             threading.Event().wait()

@@ -85,10 +85,10 @@ def check_plugin(name: str) -> Iterator[Report]:
     yield Report(record.label, [_light(record), _alone(record)])
     for component in record.components:
         suite = SUITES[component.kind]
-        asked: dict[str, Any] = {"component": component.name, "domain": component.domain}
+        spec: dict[str, Any] = {"component": component.name, "domain": component.domain}
         if issubclass(suite, LLMBackendConformance):
-            asked["may_ask"] = False
-        yield Report(f"{KIND_TITLES[component.kind]} {component.usage()}", run_suite(suite, **asked))
+            spec["calls_allowed"] = False
+        yield Report(f"{KIND_TITLES[component.kind]} {component.usage()}", run_suite(suite, **spec))
 
 
 def _alone(record: PluginRecord) -> Outcome:

@@ -59,9 +59,9 @@ class SelectorConformance(ComponentConformance):
     def test_it_changes_nothing(self) -> None:
         for world in self.worlds():
             ratings = world.ratings(_USERS, 3, failed=0.1)
-            asked = selection_request(ratings, world)
-            with untouched("selector-reads", arrays_of(asked) | world.arrays()):
-                self._select(self.made(world), asked, np.arange(_USERS))
+            request = selection_request(ratings, world)
+            with untouched("selector-reads", arrays_of(request) | world.arrays()):
+                self._select(self.made(world), request, np.arange(_USERS))
 
     def _select(self, selector: Selector, request: SelectionRequest, users: NDArray[np.intp]) -> NDArray[np.bool_]:
         with no_error("selector-shape", self.subject):
@@ -115,9 +115,9 @@ class PerturbatorConformance(ComponentConformance):
     def test_it_changes_nothing(self) -> None:
         for world in self.worlds():
             ratings = world.ratings(_USERS, 3, failed=0.1)
-            asked = perturbation_request(ratings, world)
-            with untouched("perturbator-reads", arrays_of(asked) | world.arrays()):
-                self._perturb(self.make(), asked, np.arange(_USERS))
+            request = perturbation_request(ratings, world)
+            with untouched("perturbator-reads", arrays_of(request) | world.arrays()):
+                self._perturb(self.make(), request, np.arange(_USERS))
 
     def _perturb(
         self, perturbator: Perturbator, request: PerturbationRequest, users: NDArray[np.intp]

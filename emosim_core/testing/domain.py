@@ -73,8 +73,8 @@ class DomainConformance(ComponentConformance):
         hold("domain-scale", isinstance(scale, RatingScale), f"a {type(scale).__name__}.")
         emotion = Emotion(scale)
         for rating, valence, arousal in ((scale.high, 1.0, 1.0), (scale.low, -1.0, 0.0)):
-            felt = (float(emotion.valence(rating)), float(emotion.arousal(rating)))
-            hold("domain-scale", felt == (valence, arousal), f"a {rating:g} feels like {felt}.")
+            mood = (float(emotion.valence(rating)), float(emotion.arousal(rating)))
+            hold("domain-scale", mood == (valence, arousal), f"a {rating:g} feels like {mood}.")
 
     def test_its_real_ratings_are_shares(self) -> None:
         domain: Domain = self.make()

@@ -1,4 +1,4 @@
-"""Fakes: a rater and a language-model backend that do as a script says, and keep what they were asked."""
+"""Fakes: a rater and a language-model backend that do as a script says, and keep their requests."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ class ScriptedRater(Rater):
             before, to a rating; NaN fails.
 
     Attributes:
-        asked: every request, in order.
+        requests: every request, in order.
     """
 
     def __init__(self, script: Callable[[int, int, int], float]) -> None:
         self.script = script
-        self.asked: list[RatingRequest] = []
+        self.requests: list[RatingRequest] = []
 
     def rate_batch(self, request: RatingRequest, draws: Draws) -> Ratings:
-        self.asked.append(request)
+        self.requests.append(request)
         values = [
             [self.script(user, item, times) for item, times in zip(slate, before, strict=True)]
             for user, slate, before in zip(
@@ -46,14 +46,14 @@ class ScriptedBackend(LLMBackend):
             among them is raised.
 
     Attributes:
-        asked: every question, in order.
+        requests: every question, in order.
     """
 
     identity = "scripted"
 
     def __init__(self, script: Callable[[ChatRequest], str | LLMError] | Iterable[str | LLMError]) -> None:
         self._script = script if callable(script) else self._one_after_the_other(script)
-        self.asked: list[ChatRequest] = []
+        self.requests: list[ChatRequest] = []
 
     @staticmethod
     def _one_after_the_other(answers: Iterable[str | LLMError]) -> Callable[[ChatRequest], str | LLMError]:
@@ -67,9 +67,9 @@ class ScriptedBackend(LLMBackend):
         return following
 
     async def answer(self, request: ChatRequest) -> ChatAnswer:
-        self.asked.append(request)
-        said = self._script(request)
-        if isinstance(said, LLMError):
-            raise said
+        self.requests.append(request)
+        scripted = self._script(request)
+        if isinstance(scripted, LLMError):
+            raise scripted
         words = sum(len(message.content.split()) for message in request.messages)
-        return ChatAnswer(said, model="scripted", usage=Usage(prompt=words, completion=len(said.split())))
+        return ChatAnswer(scripted, model="scripted", usage=Usage(prompt=words, completion=len(scripted.split())))

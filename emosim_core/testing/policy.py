@@ -75,16 +75,16 @@ class PolicyConformance(ComponentConformance):
         """
         streams = Streams(_USERS)
         policy: Policy = self.make()
-        asked = policy.history_length
-        found = f"the history_length {asked!r} of {self.subject}; it is a number of interactions, known before start()."
-        hold("policy-shape", isinstance(asked, int) and asked >= 0, found)
+        length = policy.history_length
+        found = f"the history_length {length!r} of {self.subject}; it is an integer, known before start()."
+        hold("policy-shape", isinstance(length, int) and length >= 0, found)
         memory = world.remembered(_USERS, longest=0)
         steps = np.zeros(_USERS, dtype=np.intp)
         playing = np.zeros(_USERS, dtype=np.bool_)
         rng = np.random.default_rng(3)
-        told: list[NDArray[np.intp]] = []
-        kept = world.arrays() if watch else {}
-        with untouched("policy-reads", kept):
+        states: list[NDArray[np.intp]] = []
+        arrays = world.arrays() if watch else {}
+        with untouched("policy-reads", arrays):
             with no_error("policy-shape", f"start() of {self.subject}"):
                 policy.start(
                     PolicySetting(
@@ -92,7 +92,7 @@ class PolicyConformance(ComponentConformance):
                         slate=slate,
                         batch_size=_USERS,
                         users=[user.id for user in world.population.users],
-                        history_length=asked + _SEEN,
+                        history_length=length + _SEEN,
                     )
                 )
             for step in range(_STEPS):
@@ -107,7 +107,7 @@ class PolicyConformance(ComponentConformance):
                 rows = np.flatnonzero(playing)
                 if not len(rows):
                     continue
-                seen = _observations(world, memory.history(rows), rows, steps[rows], asked + _SEEN)
+                seen = _observations(world, memory.history(rows), rows, steps[rows], length + _SEEN)
                 given = {f"the observation {name!r}": value for name, value in seen.items()} if watch else {}
                 with untouched("policy-reads", given), no_error("policy-shape", self.subject):
                     request = RecommendationRequest(rows=rows, observations=seen)
@@ -115,7 +115,7 @@ class PolicyConformance(ComponentConformance):
                 shaped = actions.shape == (len(rows), slate) and actions.dtype.kind == "i"
                 found = f"{actions.dtype} of the shape {actions.shape} for {len(rows)} users; the slate has {slate}."
                 hold("policy-shape", shaped, found)
-                told.append(actions.copy())
+                states.append(actions.copy())
                 going = ((actions >= 0) & (actions < len(world.catalog))).all(axis=1)
                 playing[rows[~going]] = False
                 rows, actions = rows[going], actions[going].astype(np.intp)
@@ -131,7 +131,7 @@ class PolicyConformance(ComponentConformance):
                 if len(rows):
                     with untouched("policy-reads", given), no_error("policy-shape", f"learn() of {self.subject}"):
                         policy.learn(outcome)
-        return told
+        return states
 
 
 def _observations(

@@ -41,7 +41,7 @@ class PopulationProfileConformance:
 
     Attributes:
         profile: what is checked.
-        trait_texts: per trait, the texts of its three levels that go on from "a@user@who", as in
+        trait_texts: per trait, the texts of its three levels that go on from "a person who", as in
             :attr:`emosim_core.plugins.Words.traits`; not checked where empty.
         sources: kinds of population, each with the loader that generates it from the profile; none need be named.
         least_different: of 600 users, how many descriptions must differ in more than what is the user's alone.
@@ -140,7 +140,7 @@ class PopulationProfileConformance:
             _require(len(set(texts)) == len(texts) == 3, f"{len(set(texts))} texts for the levels of {trait!r}")
             for text in texts:
                 goes_on = text[:1].islower() and not text.endswith(".")
-                _require(goes_on, f"{text!r} of {trait!r} does not go on from 'a@user@who'")
+                _require(goes_on, f"{text!r} of {trait!r} does not go on from 'a person who'")
 
 
 def _require(condition: bool, otherwise: str) -> None:

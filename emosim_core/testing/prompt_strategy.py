@@ -47,21 +47,21 @@ class PromptStrategyConformance(ComponentConformance):
 
     def test_it_puts_the_same_question_again(self) -> None:
         for world in self.worlds():
-            asked = request(world)
+            situation = request(world)
             for row in (0, 3):
-                first, again = (self._ask(self.made(world), asked, row) for _ in range(2))
+                first, again = (self._ask(self.made(world), situation, row) for _ in range(2))
                 hold("prompt-strategy-asks", first == again, "another question the second time.")
 
     def test_it_reads_a_rating_and_nothing_else(self) -> None:
         for world in self.worlds():
             prompt_strategy = self.made(world)
-            asked = self._ask(prompt_strategy, request(world), 0)
-            for label in asked.choices:
+            chat = self._ask(prompt_strategy, request(world), 0)
+            for label in chat.choices:
                 with no_error("prompt-strategy-reads", f"read({label!r}) of {self.subject}"):
                     rating = prompt_strategy.read(ChatAnswer(label)).rating
                 hold("prompt-strategy-reads", world.scale.contains(rating), f"{label!r} became {rating}.")
             for text in NO_RATINGS:
-                if text in asked.choices:
+                if text in chat.choices:
                     continue
                 try:
                     reply = prompt_strategy.read(ChatAnswer(text))
@@ -75,15 +75,15 @@ class PromptStrategyConformance(ComponentConformance):
     def test_it_says_what_was_wrong_when_it_asks_again(self) -> None:
         for world in self.worlds():
             prompt_strategy = self.made(world)
-            asked = self._ask(prompt_strategy, request(world), 0)
+            chat = self._ask(prompt_strategy, request(world), 0)
             with no_error("prompt-strategy-again", f"ask_again() of {self.subject}"):
-                again = prompt_strategy.ask_again(asked, ChatAnswer("no rating"), "it holds no rating, says the test")
-            told = isinstance(again, ChatRequest) and "it holds no rating" in again.messages[-1].content
-            hold("prompt-strategy-again", told, f"{again!r}.")
+                again = prompt_strategy.ask_again(chat, ChatAnswer("no rating"), "it holds no rating, says the test")
+            named = isinstance(again, ChatRequest) and "it holds no rating" in again.messages[-1].content
+            hold("prompt-strategy-again", named, f"{again!r}.")
 
-    def _ask(self, prompt_strategy: PromptStrategy, asked: RatingRequest, row: int) -> ChatRequest:
+    def _ask(self, prompt_strategy: PromptStrategy, situation: RatingRequest, row: int) -> ChatRequest:
         with no_error("prompt-strategy-asks", f"ask() of {self.subject}"):
-            question = prompt_strategy.ask(asked, row, 0)
+            question = prompt_strategy.ask(situation, row, 0)
         hold("prompt-strategy-asks", isinstance(question, ChatRequest), f"a {type(question).__name__}.")
         return question
 

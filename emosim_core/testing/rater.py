@@ -40,8 +40,8 @@ class RaterConformance(ComponentConformance):
     def test_it_answers_levels_of_the_scale_or_fails(self) -> None:
         for world in self.worlds():
             for slate, memories in ((_SLATE, 3), (1, 3), (1, 0)):
-                asked = request(world, slate=slate, memories=memories)
-                values = self._rate(self.made(world), asked, np.arange(_USERS)).values
+                situation = request(world, slate=slate, memories=memories)
+                values = self._rate(self.made(world), situation, np.arange(_USERS)).values
                 wrong = [v for v in values[~np.isnan(values)].tolist() if not world.scale.contains(v)]
                 hold("rater-scale", not wrong, f"{wrong[:1]} on the scale {world.scale}.")
 
@@ -81,12 +81,12 @@ class RaterConformance(ComponentConformance):
 
     def test_it_changes_nothing(self) -> None:
         for world in self.worlds():
-            asked = request(world)
+            situation = request(world)
             names = ("users", "items", "retrieved", "retrieved_items", "retrieved_ratings", "times", "moods")
-            given = {f"the array {name}": getattr(asked, name) for name in names}
-            with untouched("rater-reads", given | columns(asked.history) | world.arrays()):
+            given = {f"the array {name}": getattr(situation, name) for name in names}
+            with untouched("rater-reads", given | columns(situation.history) | world.arrays()):
                 rater = self.made(world)
-                answer = self._rate(rater, asked, np.arange(_USERS))
+                answer = self._rate(rater, situation, np.arange(_USERS))
                 with no_error("rater-reason", f"reason(0, 0) of {self.subject}"):
                     answer.reason(0, 0)
 
@@ -115,14 +115,14 @@ class RaterConformance(ComponentConformance):
             moved = abs(means[1] - means[0]) * 9.0 / world.scale.span
             hold("rater-activity", not moved > _MOST_BY_ACTIVITY, f"it moved by {moved:.2f} of 10.")
 
-    def _rate(self, rater: Rater, asked: RatingRequest, users: NDArray[np.intp]) -> Ratings:
+    def _rate(self, rater: Rater, situation: RatingRequest, users: NDArray[np.intp]) -> Ratings:
         with no_error("rater-shape", self.subject, {RatingError: "rater-scale"}):  # what the single form found
-            answer = rater.rate_batch(asked, draws(users, Stage.RATE))
+            answer = rater.rate_batch(situation, draws(users, Stage.RATE))
         hold("rater-shape", isinstance(answer, Ratings), f"a {type(answer).__name__}.")
         values = answer.values
-        shaped = isinstance(values, np.ndarray) and values.shape == asked.items.shape and values.dtype.kind == "f"
+        shaped = isinstance(values, np.ndarray) and values.shape == situation.items.shape and values.dtype.kind == "f"
         found = f"{values.dtype} of the shape {values.shape}" if isinstance(values, np.ndarray) else f"{type(values)}"
-        hold("rater-shape", shaped, f"{found} for items of the shape {asked.items.shape}.")
+        hold("rater-shape", shaped, f"{found} for items of the shape {situation.items.shape}.")
         return answer
 
 

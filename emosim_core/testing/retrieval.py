@@ -26,7 +26,7 @@ class RetrievalConformance(ComponentConformance):
 
     def test_it_answers_positions_within_each_history(self) -> None:
         for world in self.worlds():
-            items, history = _asked(world)
+            items, history = _items_and_history(world)
             answer = self._retrieve(self.make(), _request(items, history, world))
             hold(
                 "retrieval-range",
@@ -48,7 +48,7 @@ class RetrievalConformance(ComponentConformance):
 
     def test_a_user_gets_the_same_alone_as_among_others(self) -> None:
         for world in self.worlds():
-            items, history = _asked(world)
+            items, history = _items_and_history(world)
             together = self._retrieve(self.make(), _request(items, history, world))
             for row in range(_USERS):
                 alone = self._retrieve(self.make(), _request(items[[row]], history.single(row), world, row))
@@ -61,7 +61,7 @@ class RetrievalConformance(ComponentConformance):
 
     def test_it_repeats_itself(self) -> None:
         for world in self.worlds():
-            items, history = _asked(world)
+            items, history = _items_and_history(world)
             strategy = self.make()
             first = self._retrieve(strategy, _request(items, history, world))
             self._retrieve(strategy, _request(items, world.remembered(_USERS, seed=1).history(), world))
@@ -72,9 +72,9 @@ class RetrievalConformance(ComponentConformance):
 
     def test_it_changes_nothing(self) -> None:
         for world in self.worlds():
-            asked = _request(*_asked(world), world)
-            with untouched("retrieval-reads", arrays_of(asked) | columns(asked.history) | world.arrays()):
-                self._retrieve(self.make(), asked)
+            situation = _request(*_items_and_history(world), world)
+            with untouched("retrieval-reads", arrays_of(situation) | columns(situation.history) | world.arrays()):
+                self._retrieve(self.make(), situation)
 
     def _retrieve(self, strategy: Retrieval, request: RetrievalRequest) -> NDArray[np.intp]:
         with no_error("retrieval-shape", self.subject, {PluginError: "retrieval-range"}):  # what the single form found
@@ -86,7 +86,7 @@ class RetrievalConformance(ComponentConformance):
         return answer
 
 
-def _asked(world: SmallWorld) -> tuple[NDArray[np.intp], History]:
+def _items_and_history(world: SmallWorld) -> tuple[NDArray[np.intp], History]:
     """Items at hand, shape ``(P, S)``, and what the users remember."""
     items = np.random.default_rng(1).integers(0, len(world.catalog), (_USERS, _SLATE))
     return items, world.remembered(_USERS).history()

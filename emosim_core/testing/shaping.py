@@ -22,7 +22,7 @@ _RESERVED = {"interrupted", "max_steps", "out_of_items"}
 _Moment = tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.intp]]
 """What is answered at once: slots, their rewards (0 where nothing was consumed), their endings."""
 
-_Told = list[list[tuple[list[float], int]]]
+_BySlot = list[list[tuple[list[float], int]]]
 """Per slot, its steps: the rewards and the code of the ending."""
 
 
@@ -93,8 +93,8 @@ class RewardShapingConformance(ComponentConformance):
                 with no_error("shaping-state", f"start() of {self.subject}"):
                     shaping.start(world.shaping_setting(_USERS, _SLATE))
             both = zip(self._steps(one, world, users), self._steps(other, world, users[::-1]), strict=True)
-            told = _by_slot(moment for moment, _ in both)
-            hold("shaping-state", told == expected, "one copy changed what another answers.")
+            moments = _by_slot(moment for moment, _ in both)
+            hold("shaping-state", moments == expected, "one copy changed what another answers.")
 
     def test_an_episode_goes_on_the_same_when_it_is_pickled(self) -> None:
         self._installed()
@@ -141,26 +141,26 @@ class RewardShapingConformance(ComponentConformance):
                     shaping.begin(BeginRequest(rows=new))
             shaping = self.unpickled(shaping) if move else shaping
             rows = np.flatnonzero((begins <= now) & (now < begins + _STEPS))
-            asked = _consumption(world, rows, users[rows], now - begins[rows], slate)
-            given = arrays_of(asked) | world.arrays() if watch else {}
+            situation = _consumption(world, rows, users[rows], now - begins[rows], slate)
+            given = arrays_of(situation) | world.arrays() if watch else {}
             with untouched("shaping-reads", given), no_error("shaping-shape", self.subject):
-                rewards, ends = shaping.shape_batch(asked, streams.of(Stage.SHAPE, rows))
-            for answer, shape, kinds in ((rewards, asked.ratings.shape, "fiu"), (ends, rows.shape, "i")):
+                rewards, ends = shaping.shape_batch(situation, streams.of(Stage.SHAPE, rows))
+            for answer, shape, kinds in ((rewards, situation.ratings.shape, "fiu"), (ends, rows.shape, "i")):
                 fits = isinstance(answer, np.ndarray) and answer.shape == shape and answer.dtype.kind in kinds
                 found = f"{answer.dtype} of the shape {answer.shape}" if isinstance(answer, np.ndarray) else f"{answer}"
                 hold("shaping-shape", fits, f"{found} where the shape is {shape}.")
-            finite = bool(np.isfinite(rewards[asked.consumed]).all())
+            finite = bool(np.isfinite(rewards[situation.consumed]).all())
             hold("shaping-finite", finite, "a reward that is no finite number.")
-            yield rows, np.where(asked.consumed, rewards, 0.0), ends.copy()
+            yield rows, np.where(situation.consumed, rewards, 0.0), ends.copy()
 
 
-def _by_slot(moments: Iterable[_Moment]) -> _Told:
-    told: _Told = []
+def _by_slot(moments: Iterable[_Moment]) -> _BySlot:
+    by_slot: _BySlot = []
     for rows, rewards, ends in moments:
         for row, mine, end in zip(rows.tolist(), rewards.tolist(), ends.tolist(), strict=True):
-            told.extend([] for _ in range(row + 1 - len(told)))
-            told[row].append((mine, end))
-    return told
+            by_slot.extend([] for _ in range(row + 1 - len(by_slot)))
+            by_slot[row].append((mine, end))
+    return by_slot
 
 
 def _consumption(

@@ -82,7 +82,7 @@ def evaluate(
     resume: bool = False,
     charts: bool = True,
     registry: Registry | None = None,
-    say: Callable[[str], None] = lambda text: None,
+    on_message: Callable[[str], None] = lambda text: None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> dict[str, Any]:
     """Compare recommenders, as ``emosim evaluate`` does.
@@ -99,7 +99,7 @@ def evaluate(
             then the default.
         charts: whether to draw plots.
         registry: plugins to use; found anew if not given.
-        say: told in a sentence what a@user@who runs this should know.
+        on_message: called with each message for whoever runs this, a sentence.
         on_progress: called when an episode has ended.
 
     Returns:
@@ -114,7 +114,7 @@ def evaluate(
     if charts:
         need_charts()
     with evaluation.job as job:
-        evaluation.run(say, on_progress)
+        evaluation.run(on_message, on_progress)
         results = compute_results(job.path, evaluation.config.resamples)
         if charts:
             from emosim_core.training.evaluation_charts import draw
@@ -202,8 +202,8 @@ class Evaluation:
         own = by_field(EvaluationConfig, with_user_splits(values), "evaluation")
         place, resume = self.job.path, self.job.resume and not holds_remains(self.job.path)
         recommenders = ",".join(own.get("recommenders") or ())
-        told: list[str | Path] = ["--resume", place] if resume else ["--recommenders", recommenders, "--out", place]
-        again = CommandHint(typed("evaluate", *told))
+        command: list[str | Path] = ["--resume", place] if resume else ["--recommenders", recommenders, "--out", place]
+        again = CommandHint(typed("evaluate", *command))
         given = confirmed_values({**base_values(own, place, resume), **own}, own, place, resume, registry, again)
         self.config: EvaluationConfig = read_config(EvaluationConfig, given, "evaluation")
         self.recommenders = recommenders_of(self.config, registry)
@@ -212,7 +212,7 @@ class Evaluation:
         for user_split in self.config.user_splits:
             self.config.run("random", user_split)
         self._spent = 0.0
-        self._runs_asked = 0
+        self._runs_rated = 0
         self.job.check()
         if self.job.resume and self.job.begun:
             self._check_stored()
@@ -239,7 +239,7 @@ class Evaluation:
 
     # ----------------------------------------------------------------------------------------- playing
 
-    def run(self, say: Callable[[str], None], on_progress: Callable[[Progress], None]) -> None:
+    def run(self, on_message: Callable[[str], None], on_progress: Callable[[Progress], None]) -> None:
         """Simulate what has not been simulated yet.
 
         Raises:
@@ -247,19 +247,19 @@ class Evaluation:
             KeyboardInterrupt: what was simulated is kept too.
         """
         world = self._world()
-        asks = self.config.llm_model is not None or world.rater.uses_llm
-        if self._must_log and asks:
+        uses_llm = self.config.llm_model is not None or world.rater.uses_llm
+        if self._must_log and uses_llm:
             names = ", ".join(one.name for one in self.recommenders if one.needs_logs)
             raise ConfigurationError(
                 f"{names} must be given runs to learn from, with --logs DIR: a language model answers for users here, "
                 "and asking it costs money"
             )
         runs = [(one, user_split) for user_split in self.config.user_splits for one in self.recommenders]
-        if asks:
+        if uses_llm:
             most = len(runs) * self.config.episodes * self.config.max_steps * self.config.slate
-            say(f"A language model answers for users: {most:,} ratings at most. --max-cost bounds what it may cost.")
+            on_message(f"A language model rates: {most:,} ratings at most. --max-cost bounds what it may cost.")
         for note in (*world.announcements, *self.notes):
-            say(note)
+            on_message(note)
         total = len(runs) * self.config.episodes + LOG_EPISODES * self._must_log
         done = 0
         try:
@@ -274,7 +274,7 @@ class Evaluation:
                     num_envs=64,
                 )
                 if not is_complete(self.out / LOGS):
-                    say(
+                    on_message(
                         f"Some recommenders learn from logs, and --logs names none: {LOG_EPISODES:,} episodes of "
                         f"'random' with the train users are simulated first, into {self.out / LOGS}; "
                         "use them again with --logs."
@@ -334,7 +334,7 @@ class Evaluation:
         try:
             run.run(on_episode)
         finally:
-            self._runs_asked += 1
+            self._runs_rated += 1
             self._spent += run.world.rater.usage().get("cost") or 0.0
         return count
 
@@ -380,5 +380,5 @@ class Evaluation:
                 if folder.is_dir() and not any(folder.iterdir()):
                     folder.rmdir()
             self.job.discard(ITEMS, RESULTS)
-        elif isinstance(error, LLMBudgetError) and self._runs_asked > 1:
+        elif isinstance(error, LLMBudgetError) and self._runs_rated > 1:
             error.args = (f"{error}\nThe runs of this evaluation have cost {self._spent:.6g} since it was started.",)

@@ -249,8 +249,8 @@ def _created(runs: Sequence[LoggedRun], env: EmoSimEnv, dataset_id: str, buffers
             description=f"{domain.title}: episodes of simulated users with the recommender {policy}, made by EmoSim.",
             requirements=[f"{name}=={version}" for name, version in versions.items() if name.startswith("emosim-")],
         )
-    told = [{"run": run.name, "manifest": run.manifest} for run in runs]
-    dataset.storage.update_metadata({"emosim": {"format": 2, "runs": told}})
+    runs_ = [{"run": run.name, "manifest": run.manifest} for run in runs]
+    dataset.storage.update_metadata({"emosim": {"format": 2, "runs": runs_}})
     return dataset
 
 
@@ -343,8 +343,8 @@ class Rebuilt:
                 episode, f"after step {step.step} the mood is {step.mood}, and its ratings make it {mood}"
             )
 
-    def _damaged(self, episode: LoggedEpisode, said: str) -> RunError:
-        return RunError(f"{self._run.directory}, episode {episode.number}: {said}; the records were changed")
+    def _damaged(self, episode: LoggedEpisode, problem: str) -> RunError:
+        return RunError(f"{self._run.directory}, episode {episode.number}: {problem}; the records were changed")
 
 
 # ------------------------------------------------------------------------------------------------ files

@@ -55,11 +55,11 @@ def write_parquet(runs: Sequence[LoggedRun], path: Path) -> tuple[int, int, int]
     import pyarrow as pa
     from pyarrow import parquet
 
-    told = {"format": 2, "runs": [{"run": run.name, "manifest": run.manifest} for run in runs]}
+    metadata = {"format": 2, "runs": [{"run": run.name, "manifest": run.manifest} for run in runs]}
     fields = columns(runs).items()
     schema = pa.schema(
         [pa.field(name, pa.type_for_alias(kind), metadata={"description": text}) for name, (kind, text) in fields],
-        metadata={METADATA: json_text.dumps(told, ensure_ascii=False)},
+        metadata={METADATA: json_text.dumps(metadata, ensure_ascii=False)},
     )
     counts = _Counts()
     rows = counts.rows_of(runs)

@@ -198,10 +198,10 @@ def _of_run(directory: Path, traits: dict[str, list[int]]) -> Iterator[_Entry]:
     for row, record in enumerate(read_records(directory), start=1):
         if profile := record.get("user_profile"):
             traits[profile["id"]] = [profile.get(trait, _UNKNOWN_TRAIT) for trait in TRAITS]
-        for told in record["recommended"]:
-            if told["consumed"]:
+        for item in record["recommended"]:
+            if item["consumed"]:
                 yield _Entry(
-                    record["episode"], record["step"], record["user"], told["item"], float(told["rating"]), row
+                    record["episode"], record["step"], record["user"], item["item"], float(item["rating"]), row
                 )
 
 

@@ -158,19 +158,20 @@ def read_episodes(records: Iterable[Mapping[str, Any]], items: ItemTable, liked_
             episode.rewards.append(float(record["reward"]))
         episode.mood = record["mood"]
         episode.end_reason = record["end_reason"] or ""
-        for told in record["recommended"]:
-            if told["item"] not in items.index:
-                raise RunError(f"{where} recommended {told['item']!r}, which is not in the catalog of the evaluation")
-            episode.items.append(items.index[told["item"]])
-            rating = told["rating"] if told["consumed"] else told["raw_rating"]
-            if told["consumed"]:
+        for slate_item in record["recommended"]:
+            if slate_item["item"] not in items.index:
+                name = slate_item["item"]
+                raise RunError(f"{where} recommended {name!r}, which is not in the catalog of the evaluation")
+            episode.items.append(items.index[slate_item["item"]])
+            rating = slate_item["rating"] if slate_item["consumed"] else slate_item["raw_rating"]
+            if slate_item["consumed"]:
                 episode.ratings.append(rating)
             if len(episode.list_ratings) < LIST_LENGTH:
                 episode.list_ratings.append(np.nan if rating is None else rating)
     unfinished = [number for number, episode in episodes.items() if not episode.end_reason]
     if unfinished or not episodes:
-        said = f"episode {unfinished[0]} has no end" if unfinished else "it has no episode"
-        raise RunError(f"{where} is not complete: {said}")
+        problem = f"episode {unfinished[0]} has no end" if unfinished else "it has no episode"
+        raise RunError(f"{where} is not complete: {problem}")
     all_ = [episodes[number] for number in sorted(episodes)]
     surprises = items.surprises()
     longest = max(len(one.rewards) for one in all_)

@@ -142,7 +142,7 @@ class UserKNN(_Baselined):
 
 def nearest_only(near: NDArray[np.float64], k: int) -> NDArray[np.float64]:
     """Similarities with 0 in place of negative ones and of all but the ``k`` highest of each row; ties stay in."""
-    kept: NDArray[np.float64] = np.maximum(np.round(near, 12), 0.0)
-    if k < kept.shape[1]:
-        kept[kept < np.partition(kept, -k, axis=1)[:, -k, None]] = 0.0
-    return kept
+    nearest: NDArray[np.float64] = np.maximum(np.round(near, 12), 0.0)
+    if k < nearest.shape[1]:
+        nearest[nearest < np.partition(nearest, -k, axis=1)[:, -k, None]] = 0.0
+    return nearest

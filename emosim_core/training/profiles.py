@@ -47,7 +47,7 @@ class ProfilePolicy(ScoredPolicy):
         self.logs = read_logs(self.options.logs, catalog, self.users)
         self.ratings = np.zeros((batch_size, len(catalog)))
         self.rated = np.zeros((batch_size, len(catalog)), dtype=np.bool_)
-        self._told = np.zeros((batch_size, len(catalog)), dtype=np.bool_)
+        self._observed = np.zeros((batch_size, len(catalog)), dtype=np.bool_)
         self._unmet = np.ones(batch_size, dtype=np.bool_)
         users, self._logged_items, self._logged_ratings = self.logs.pairs()
         self._starts = np.searchsorted(users, np.arange(len(self.logs.user_ids) + 1))
@@ -99,7 +99,7 @@ class ProfilePolicy(ScoredPolicy):
     def learn(self, outcome: RecommendationOutcome) -> None:
         rows, actions, ratings = outcome.rows, outcome.actions, outcome.ratings
         r, place = np.nonzero(~np.isnan(ratings))
-        self._tell(rows[r], actions[r, place], ratings[r, place])
+        self._observe(rows[r], actions[r, place], ratings[r, place])
 
     def _look(self, rows: NDArray[np.intp], observations: Observations) -> None:
         """Take over what observations show and nobody has told yet."""
@@ -107,7 +107,7 @@ class ProfilePolicy(ScoredPolicy):
         if len(unmet):
             new = rows[unmet]
             self._unmet[new] = False
-            self.ratings[new], self.rated[new], self._told[new] = 0.0, False, False
+            self.ratings[new], self.rated[new], self._observed[new] = 0.0, False, False
             self.meet(new)
             if "user" in observations and len(self.logs.user_numbers):
                 for row, user in zip(new, self.logs.user_numbers[observations["user"][unmet]], strict=True):
@@ -116,16 +116,16 @@ class ProfilePolicy(ScoredPolicy):
                         items = self._logged_items[logged]
                         self._join(np.full(len(items), row), items, self._logged_ratings[logged])
         items = observations["history_items"]
-        seen = observations["history_mask"].astype(bool) & ~self._told[rows[:, None], items]
+        seen = observations["history_mask"].astype(bool) & ~self._observed[rows[:, None], items]
         r, place = np.nonzero(seen)
         if len(r):
             # The newest comes first, and the first of equal pairs is the one that counts.
             _, first = np.unique(r * len(self.catalog) + items[r, place], return_index=True)
             r, place = r[first], place[first]
-            self._tell(rows[r], items[r, place], observations["history_ratings"][r, place].astype(np.float64))
+            self._observe(rows[r], items[r, place], observations["history_ratings"][r, place].astype(np.float64))
 
-    def _tell(self, rows: NDArray[np.intp], items: NDArray[np.intp], ratings: NDArray[np.float64]) -> None:
-        self._told[rows, items] = True
+    def _observe(self, rows: NDArray[np.intp], items: NDArray[np.intp], ratings: NDArray[np.float64]) -> None:
+        self._observed[rows, items] = True
         self._join(rows, items, ratings)
 
     def _join(self, rows: NDArray[np.intp], items: NDArray[np.intp], ratings: NDArray[np.float64]) -> None:

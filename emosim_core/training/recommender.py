@@ -104,12 +104,12 @@ class Recommender:
         metadata: what it was trained with: ``algo``, ``domain``, ``timesteps``, ``items_sha256`` and more.
     """
 
-    def __init__(self, told: Mapping[str, Any], options: NetOptions, actor: Actor) -> None:
-        self.metadata = dict(told)
+    def __init__(self, description: Mapping[str, Any], options: NetOptions, actor: Actor) -> None:
+        self.metadata = dict(description)
         self.options = options
-        self.items: list[str] = [item["id"] for item in told["items"]]
-        self.titles: list[str] = [item["title"] for item in told["items"]]
-        self.users: list[str] = list(told["users"])
+        self.items: list[str] = [item["id"] for item in description["items"]]
+        self.titles: list[str] = [item["title"] for item in description["items"]]
+        self.users: list[str] = list(description["users"])
         self._actor = actor
         self._index = {item: index for index, item in enumerate(self.items)}
         self._user = {user: index for index, user in enumerate(self.users)}
@@ -195,7 +195,7 @@ class Recommender:
 
         from emosim_core.training.torch_side.threads import torch_threads
 
-        told: dict[str, torch.Tensor] = {}
+        tensors: dict[str, torch.Tensor] = {}
         for key in self.options.keys:
             values = observations[key]
             if key == "user":
@@ -203,9 +203,9 @@ class Recommender:
                 there = np.flatnonzero(values >= 0)
                 one_hot[there, values[there]] = 1.0
                 values = one_hot
-            told[key] = torch.as_tensor(values, dtype=torch.float32)
+            tensors[key] = torch.as_tensor(values, dtype=torch.float32)
         with torch.no_grad(), torch_threads(1):
-            scores: NDArray[np.float32] = self._actor(told).numpy()
+            scores: NDArray[np.float32] = self._actor(tensors).numpy()
         if not np.isfinite(scores).all():
             raise ConfigurationError(
                 f"the recommender of {self.metadata['domain']!r} scores items by what is no number: its training has "
@@ -238,7 +238,7 @@ def load_recommender(path: str | Path) -> Recommender:
     own_files(folder)
     if folder.name == MODEL and folder.parent == Path(path) and folder.is_symlink():
         raise RunError(f"{folder} is a symbolic link, which is not followed; name the folder itself")
-    told = _description(folder / DESCRIPTION)
+    description = _description(folder / DESCRIPTION)
     need_train("a trained recommender")
     import torch
 
@@ -247,7 +247,7 @@ def load_recommender(path: str | Path) -> Recommender:
     content = read_bytes(folder / WEIGHTS)
     try:
         weights = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-        options, actor = empty_actor(told["net"])
+        options, actor = empty_actor(description["net"])
         actor.load_state_dict(weights)
         check_finite(weights)
     except UnpicklingError as error:
@@ -256,21 +256,21 @@ def load_recommender(path: str | Path) -> Recommender:
         raise RunError(
             f"{folder / WEIGHTS} is damaged, or does not belong to {DESCRIPTION} ({type(error).__name__}: {error})"
         ) from error
-    return Recommender(told, options, actor)
+    return Recommender(description, options, actor)
 
 
 def _description(path: Path) -> dict[str, Any]:
-    told = read_object(path, newest=FORMAT)
-    check(path, told, _DESCRIPTION)
-    net, items, users = told["net"], told["items"], told["users"]
+    description = read_object(path, newest=FORMAT)
+    check(path, description, _DESCRIPTION)
+    net, items, users = description["net"], description["items"], description["users"]
     if (len(items), len(users)) != (net["items"], net["num_users"]):
         raise RunError(f"{path} is damaged: it names {len(items)} items and {len(users)} users, its net has others")
     if len({item["id"] for item in items}) < len(items) or len(set(users)) < len(users):
         raise RunError(f"{path} is damaged: an item or a user stands twice")
-    return told
+    return description
 
 
-def save_recommender(folder: Path, told: Mapping[str, Any], weights: bytes) -> None:
+def save_recommender(folder: Path, description: Mapping[str, Any], weights: bytes) -> None:
     """Write the files of a recommender; whoever reads them finds the description last.
 
     Raises:
@@ -278,7 +278,8 @@ def save_recommender(folder: Path, told: Mapping[str, Any], weights: bytes) -> N
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / WEIGHTS, weights)
-    write_whole(folder / DESCRIPTION, json_text.dumps({"format": FORMAT, **told}, ensure_ascii=False).encode() + b"\n")
+    line = json_text.dumps({"format": FORMAT, **description}, ensure_ascii=False)
+    write_whole(folder / DESCRIPTION, f"{line}\n".encode())
 
 
 def need_train(what: str) -> None:

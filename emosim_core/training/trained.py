@@ -35,13 +35,13 @@ class Trained(ScoredPolicy):
     def start(self, setting: PolicySetting) -> None:
         super().start(setting)
         catalog = setting.catalog
-        told = self.recommender
-        if told.items != [item.id for item in catalog.items]:
+        recommender = self.recommender
+        if recommender.items != [item.id for item in catalog.items]:
             raise ConfigurationError(
-                f"{self._path} was trained on {len(told.items)} items of {told.metadata['domain']!r}, "
+                f"{self._path} was trained on {len(recommender.items)} items of {recommender.metadata['domain']!r}, "
                 f"which are not the {len(catalog)} of this catalog"
             )
-        index = {user: number for number, user in enumerate(told.users)}
+        index = {user: number for number, user in enumerate(recommender.users)}
         self._users = np.array([index.get(user, -1) for user in self.users], dtype=np.intp)
 
     def recommend_batch(self, request: RecommendationRequest, draws: Draws) -> NDArray[np.intp]:

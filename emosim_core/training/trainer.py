@@ -76,7 +76,7 @@ class Training:
         self._started = time.perf_counter()
         self.end_reasons: Counter[str] = Counter()
 
-    def train(self, on_progress: Callable[[TrainingProgress], None] = lambda told: None) -> dict[str, Any]:
+    def train(self, on_progress: Callable[[TrainingProgress], None] = lambda progress: None) -> dict[str, Any]:
         """Train to the end, from the last checkpoint if the training is resumed.
 
         Args:
@@ -199,8 +199,8 @@ class Training:
         """Lines beyond the checkpoint are trained, and told, again."""
         path = self.directory / PROGRESS
         if path.exists():
-            kept = [line for line in read_progress(self.directory) if line["timesteps"] <= begun]
-            self._write(PROGRESS, b"".join(json_text.dumps(line).encode() + b"\n" for line in kept))
+            lines = [line for line in read_progress(self.directory) if line["timesteps"] <= begun]
+            self._write(PROGRESS, b"".join(json_text.dumps(line).encode() + b"\n" for line in lines))
 
     def _write(self, name: str, content: bytes) -> None:
         path = self.directory / name
@@ -226,9 +226,9 @@ class Training:
         }
         try:
             save_checkpoint(folder, self.model, counters)
-            kept = checkpoints(self.directory)[-_KEPT:]
+            existing = checkpoints(self.directory)[-_KEPT:]
             for other in folder.parent.iterdir():
-                if other.name.isdigit() and other not in kept:
+                if other.name.isdigit() and other not in existing:
                     shutil.rmtree(other)
         except OSError as error:
             raise cannot_write(folder, error) from error
@@ -242,11 +242,11 @@ class Training:
         from emosim_core.training.torch_side.files import actor_bytes
 
         try:
-            save_recommender(self.directory / name, self._told(), actor_bytes(self.model.policy.actor()))
+            save_recommender(self.directory / name, self._description(), actor_bytes(self.model.policy.actor()))
         except OSError as error:
             raise cannot_write(self.directory / name, error) from error
 
-    def _told(self) -> dict[str, Any]:
+    def _description(self) -> dict[str, Any]:
         return {
             "algo": self.config.algo,
             "domain": self.world.domain.name,

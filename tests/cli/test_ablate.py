@@ -185,7 +185,7 @@ def test_all_leaves_out_the_studies_that_a_domain_has_no_material_for_and_says_s
     assert told["studies"] == ["collections"]
     assert "'real_ratings'" in told["left_out"]["sampling"]
     named = quick(*asked, "--study", "sampling", "--out", "b", status=2)
-    assert "the domain 'stones' does not say how real people's ratings are distributed" in named.err
+    assert "the domain 'stones' does not say how real users' ratings are distributed" in named.err
     assert not (tmp_path / "b").exists()
 
 

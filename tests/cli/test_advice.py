@@ -62,7 +62,7 @@ def test_a_path_without_its_loader_is_suggested_with_it_and_the_suggestion_is_re
     done = quick(
         "run", "--plugin", "movies", "--users", suggestion[1], "--episodes", "1", "--max-steps", "2", "--out", "r"
     )
-    assert "5 people" in done.out or "5 users" in done.out
+    assert "5 users" in done.out or "5 users" in done.out
     assert (tmp_path / "r" / "summary.json").exists()
 
 

@@ -11,7 +11,7 @@ from emosim_core.model import RatingScale
 from emosim_core.runs.summary import Episode
 from emosim_core.terminal import fitted
 
-NAMES = ("simulated people, a single answer", "always the commoner answer")
+NAMES = ("simulated users, a single answer", "always the commoner answer")
 HEADINGS = ("recommender", "accuracy", "precision", "recall", "F1", "area under the curve")
 CELL = "0.821 [0.797, 0.845]"
 

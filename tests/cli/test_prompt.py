@@ -76,9 +76,9 @@ def test_without_a_mood_the_users_rests(quick: Quick, world: World) -> None:
 @pytest.mark.parametrize(
     ("more", "says"),
     [
-        (["--user", "600"], "--user '600' is no id of a person and no index from 0 to 599."),
+        (["--user", "600"], "--user '600' is no id of a user and no index from 0 to 599."),
         (["--user", "u0O01"], "Did you mean"),
-        (["--user=-1"], "--user '-1' is no id of a person"),
+        (["--user=-1"], "--user '-1' is no id of a user"),
         (["--item", "nothing"], "--item 'nothing' is no id of a book"),
         (["--history", "1=6"], "expected ITEM=RATING with a rating of 1-5"),
         (["--history", "1"], "expected ITEM=RATING"),

@@ -75,6 +75,6 @@ def test_who_is_no_model_is_told_so(quick: Any, tmp_path: Path) -> None:
 def test_who_cf_recommends_for_is_said(quick: Any, tmp_path: Path) -> None:
     few = ("--users", "sampled:n=20", "--num-envs", "4", "--timesteps", "20", "--device", "cpu", "--quiet")
     quick("train", "--plugin", "movies", *few, "--out", "c")
-    assert "knows people by their id alone" in quick("recommend", "c", "--k", "2").out
+    assert "knows users by their id alone" in quick("recommend", "c", "--k", "2").out
     user = json.loads((tmp_path / "c" / "model" / "recommender.json").read_text())["users"][0]
-    assert "knows people" not in quick("recommend", "c", "--user", user).out
+    assert "knows users" not in quick("recommend", "c", "--user", user).out

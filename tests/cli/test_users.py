@@ -1,4 +1,4 @@
-"""``emosim users generate``: people are written to a file and read back."""
+"""``emosim users generate``: users are written to a file and read back."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ GENERATE = ("users", "generate", "--plugin", "movies")
 
 def test_generated_users_are_written_and_read_back_as_they_were(quick: Any, tmp_path: Path) -> None:
     said = quick(*GENERATE, "--n", "40", "--seed", "3", "--out", "p.csv").out
-    assert said == "Wrote 40 people to p.csv. Use them with: emosim run --plugin movies --users csv:p.csv\n"
+    assert said == "Wrote 40 users to p.csv. Use them with: emosim run --plugin movies --users csv:p.csv\n"
     with (tmp_path / "p.csv").open(newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
     assert len(rows) == 40

@@ -86,7 +86,7 @@ def test_users_are_those_that_were_drawn_with_the_models_names_and_descriptions(
     )
     assert "USD at the prices of 20" in first
     assert rest[0].startswith("calls: 70 for 70 questions (0 answers kept from before")
-    assert done.out.startswith("Wrote 70 people to p.csv. ")
+    assert done.out.startswith("Wrote 70 users to p.csv. ")
     writing.emosim("users", "generate", "--plugin", plugin, "--n", "70", "--seed", "5", "--out", "plain.csv")
     written, drawn = writing.rows(), writing.rows("plain.csv")
     assert [row["name"] for row in written] == [name_of(i + 1) for i in range(70)]
@@ -114,7 +114,7 @@ def test_users_are_those_that_were_drawn_with_the_models_names_and_descriptions(
     assert len(writing.server.calls) == calls
     error = writing("--replay", n=71, plugin=plugin, out="s.csv", status=2).err
     assert re.search(
-        r"Error: no person u0\d+: no answer of 'deepseek .* \d+ of 71 people were written; there is no", error
+        r"Error: no person u0\d+: no answer of 'deepseek .* \d+ of 71 users were written; there is no", error
     )
     assert "the same command" not in error
     assert not writing.has("s.csv")
@@ -164,7 +164,7 @@ def test_what_fails_in_the_middle_leaves_no_file_and_the_same_command_goes_on(
     writing.server.script = lambda body: fault if number(body) == 6 else good(body)
     error = writing("--yes", "--concurrency", "1", status=2).err
     assert re.search(says, error)
-    assert "0 of 12 people were written and all answers are kept: give the same command again to go on; there" in error
+    assert "0 of 12 users were written and all answers are kept: give the same command again to go on; there" in error
     assert not writing.has("p.csv")
     before = Counter(writing.asked)
     writing.server.script = good

@@ -29,7 +29,7 @@ def movielens(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_tables_say_what_was_reached_and_whether_targets_hold(emosim: Emosim, movielens: Path, tmp_path: Path) -> None:
     done = emosim("validate", "--plugin", "movies", "--ratings", f"movielens:{movielens}", "--out", "[out]")
     for words in (
-        "90 films, 60 real people", "(no language model)", "root mean squared error", "matrix factorization",
+        "90 films, 60 real users", "(no language model)", "root mean squared error", "matrix factorization",
         "popularity alone", "1:9", "matched in popularity", "always the commoner answer", "Wasserstein",
         "their own earlier ratings", "episode length", "raised activity moves the mean", "Targets", "at most 0.87",
         "Records and results are in [out]",
@@ -57,7 +57,7 @@ def test_json_is_what_the_file_holds(emosim: Emosim, movielens: Path, tmp_path: 
     ("arguments", "words"),
     [
         (("--ratings", "movielens:nowhere"), "nowhere: no such file or folder"),
-        (("--ratings", "sample"), "no ratings of single people come with these items"),
+        (("--ratings", "sample"), "no ratings of single users come with these items"),
         (("--ratings", "moovielens:x"), "Did you mean 'movielens'?"),
         ((), "the option 'ratings' is needed"),
         (("--ratings", "movielens:x", "--negatives", "1,zero"), "option 'negatives'"),

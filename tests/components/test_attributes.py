@@ -1,4 +1,4 @@
-"""AttributeRetrieval: its formula on any histories, with one table or on demand, of one catalogue at a time."""
+"""AttributeRetrieval: its formula on any histories, with one table or on demand, of one catalog at a time."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ from emosim_core.model import Catalog, Item, RatingScale
 MakeDraws = Callable[..., Draws]
 TEN = RatingScale(low=1, high=10)
 PUBLIC = [(6.0, 50), (9.0, 5), (8.0, 50), (None, None), (9.0, 40), (2.0, 99), (7.0, 10), (7.0, 10)]
-"""Public rating and count of each item of the small catalogue; the mean rating is 48 / 7."""
+"""Public rating and count of each item of the small catalog; the mean rating is 48 / 7."""
 
 
 def small_catalog(count: int = len(PUBLIC), seed: int = 0) -> Catalog:
@@ -49,7 +49,7 @@ def small_catalog(count: int = len(PUBLIC), seed: int = 0) -> Catalog:
 
 
 def seen(rows: int, items: list[int] = (), ratings: list[float] = (), length: int = 5) -> dict[str, Any]:  # type: ignore[assignment]
-    """Observations of ``rows`` people who all remember the same, most recent first."""
+    """Observations of ``rows`` users who all remember the same, most recent first."""
     history, mask = np.zeros((rows, length), dtype=np.int64), np.zeros((rows, length), dtype=np.int8)
     given_ratings = np.ones((rows, length), dtype=np.float32)
     history[:, : len(items)], mask[:, : len(items)], given_ratings[:, : len(items)] = items, 1, ratings
@@ -92,7 +92,7 @@ def test_no_policy_proposes_an_item_twice_in_an_episode_and_each_says_when_it_ha
     catalog, rows = small_catalog(count), np.arange(3)
     policy, source = MAKERS[name](), draws(3, seed)
     policy.start(PolicySetting(catalog=catalog, slate=slate, batch_size=3))
-    for _ in range(2):  # two sessions
+    for _ in range(2):  # two episodes
         policy.begin(BeginRequest(rows=rows), source)
         told = list(recommendations(policy, rows, source, count // slate + 2))
         for row in range(3):
@@ -238,7 +238,7 @@ def test_what_the_mask_hides_does_not_count(draws: MakeDraws) -> None:
 
 
 def learned(policy: Policy, draws: MakeDraws, rewards: dict[int, float], episodes: int) -> list[int]:
-    """The first proposal of each session, to people who rate items as told and all others 3."""
+    """The first proposal of each episode, to users who rate items as told and all others 3."""
     row, source, first = np.array([0]), draws(1, 3), []
     policy.start(PolicySetting(catalog=small_catalog(), slate=1, batch_size=1))
     for _ in range(episodes):
@@ -321,8 +321,8 @@ def test_replay_proposes_the_items_of_a_file_and_then_none(draws: MakeDraws, tmp
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("item\ni4\nnope\n", r"items\.csv, row 3, field 'item': the catalogue has no item 'nope'"),
-        ("item\n", r"has no items to propose"),
+        ("item\ni4\nnope\n", r"items\.csv, row 3, field 'item': the catalog has no item 'nope'"),
+        ("item\n", r"has no items to recommend"),
         ("title\nA\n", r"item"),
         ("", r"is empty"),
     ],

@@ -28,7 +28,7 @@ NAMES = tuple(POPULARITY)
 
 
 class Keyed:
-    """Draws that belong to a person: row r is keyed by ``keys[r]`` alone."""
+    """Draws that belong to a user: row r is keyed by ``keys[r]`` alone."""
 
     def __init__(self, keys: NDArray[np.intp], seed: int = 0) -> None:
         self._rngs = [np.random.default_rng([seed, int(key)]) for key in keys]
@@ -44,7 +44,7 @@ class Keyed:
 
 
 class Noise:
-    """The given whims, or none; counts how many were asked for."""
+    """The given noise, or none; counts how many were asked for."""
 
     def __init__(self, rows: int, seed: int | None = None) -> None:
         self._rows, self.asked = rows, 0
@@ -118,7 +118,7 @@ def ask(
     valence: Any = None,
     scale: RatingScale | None = None,
 ) -> RatingRequest:
-    """A request; by default of people in their usual mood, who remember nothing."""
+    """A request; by default of users in their usual mood, who remember nothing."""
     who, what = np.array(users, dtype=np.intp), np.array(items, dtype=np.intp)
     moods = population.baselines[who].copy()
     if valence is not None:
@@ -142,7 +142,7 @@ def ask(
 
 
 def latent(request: RatingRequest, **options: Any) -> NDArray[np.float64]:
-    """Sums of terms without a whim and without made-up leniency."""
+    """Sums of terms without a noise and without made-up leniency."""
     rater = RuleBased(RuleBasedOptions.model_validate({"leniency": 0.0} | options))
     return rater.latent(request, Noise(len(request.users)))
 
@@ -501,7 +501,7 @@ def test_no_language_model_is_asked() -> None:
     assert RuleBased.uses_llm is False
 
 
-# ---------------------------------------------------------------------- opinions of everything, catalogues
+# ---------------------------------------------------------------------- opinions of everything, catalogs
 
 
 def test_who_has_an_opinion_of_everything_rates_by_it_almost_alone() -> None:
@@ -583,7 +583,7 @@ def test_a_public_rating_by_few_users_is_believed_little() -> None:
     assert lots > few + 1
 
 
-# ------------------------------------------------------------------------------------------ recorded people
+# ------------------------------------------------------------------------------------------ recorded users
 
 
 def remember(rows: int, items: NDArray[np.intp], ratings: NDArray[np.float64], catalog: Catalog) -> Memory:

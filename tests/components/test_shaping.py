@@ -1,4 +1,4 @@
-"""Reward shapings against their formulas, and churn against a naive person who counts and averages."""
+"""Reward shapings against their formulas, and churn against a naive user who counts and averages."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def consume(
     consumed: Any = True,
     rows: Any = None,
 ) -> ShapingRequest:
-    """What people consumed; every argument is spread over people and slates."""
+    """What users consumed; every argument is spread over users and slates."""
     return shaping_request(
         ratings,
         small_world(scale),
@@ -155,7 +155,7 @@ def test_a_base_outside_0_to_1_is_refused(wrong: dict[str, float]) -> None:
 
 
 class User:
-    """Churn as the specification tells it, for one person on 1 to 10."""
+    """Churn as the specification tells it, for one user on 1 to 10."""
 
     def __init__(self, options: ChurnOptions, activity: int) -> None:
         self.options, self.average, self.low, self.good = options, None, 0, 0
@@ -203,7 +203,7 @@ def test_churn_follows_its_moving_average_its_streak_and_its_hazard(
 ) -> None:
     shaping = ChurnSatisfaction(options)
     shaping.start(small_world().shaping_setting(5))
-    rows = np.array([4, 0, 2])  # slots of people of all activities
+    rows = np.array([4, 0, 2])  # slots of users of all activities
     shaping.begin(BeginRequest(rows=rows))
     users = [User(options, activity) for activity in (1, 2, 3)]
     for step, (slate, draw) in enumerate(zip(episodes, uniforms, strict=False), start=1):
@@ -221,7 +221,7 @@ def test_churn_follows_its_moving_average_its_streak_and_its_hazard(
 def episode(
     ratings: list[float], draws: Draws, rows: int, scale: RatingScale = TEN, activity: int = 2, **options: Any
 ) -> np.ndarray:
-    """Codes of the ends of ``rows`` people who all rate the same, one row per step."""
+    """Codes of the ends of ``rows`` users who all rate the same, one row per step."""
     shaping = ChurnSatisfaction(ChurnOptions(**options))
     shaping.start(small_world().shaping_setting(rows))
     shaping.begin(BeginRequest(rows=np.arange(rows)))

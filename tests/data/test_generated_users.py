@@ -1,4 +1,4 @@
-"""Generated people: how the population is made up, and how its texts read."""
+"""Generated users: how the population is made up, and how its texts read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""People in CSV files: three kinds of columns, exact round trips, errors that point at the cell."""
+"""Users in CSV files: three kinds of columns, exact round trips, errors that point at the cell."""
 
 from __future__ import annotations
 
@@ -224,7 +224,7 @@ def test_an_unknown_column_gets_a_suggestion(tmp_path: Path) -> None:
     assert caught.value.field == "activty"
 
 
-@pytest.mark.parametrize(("content", "message"), [("", "empty"), ("name,description\n", "has no people")])
+@pytest.mark.parametrize(("content", "message"), [("", "empty"), ("name,description\n", "has no users")])
 def test_a_file_without_users_is_refused(tmp_path: Path, content: str, message: str) -> None:
     path = tmp_path / "people.csv"
     path.write_text(content, encoding="utf-8")

@@ -109,7 +109,7 @@ RUN = ("run", "--plugin", "movies", "--episodes", "2", "--max-steps", "6", "--qu
             "policies",
             "--policy",
             "class Odd(Policy):\n    def recommend(self, observation, rng):\n        return [10**6]",
-            "policy 'x_odd' of emosim-odd 1.2 proposed the item 1000000; the catalogue has ",
+            "policy 'x_odd' of emosim-odd 1.2 recommended the item 1000000; the catalog has ",
         ),
         (
             "policy",
@@ -130,7 +130,7 @@ RUN = ("run", "--plugin", "movies", "--episodes", "2", "--max-steps", "6", "--qu
             "user_loaders",
             "--users",
             "class Odd(UserLoader):\n    def load(self):\n        raise ValueError('no')",
-            "source of people 'x_odd' of emosim-odd 1.2 failed with ValueError: no",
+            "source of users 'x_odd' of emosim-odd 1.2 failed with ValueError: no",
         ),
     ],
 )

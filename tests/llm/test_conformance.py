@@ -34,7 +34,7 @@ class Direct:
         return self
 
     def summary(self) -> dict[str, Any]:
-        return {"calls": len(self.backend.asked)}
+        return {"calls": len(self.backend.requests)}
 
 
 def by_the_item(asked: ChatRequest) -> str:

@@ -1,4 +1,4 @@
-"""Catalogues, items and people: what is refused, and the arrays beside the objects."""
+"""Catalogues, items and users: what is refused, and the arrays beside the objects."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_a_user_who_makes_no_sense_is_refused(wrong: dict[str, Any]) -> None:
 
 def test_a_population_without_users_or_with_an_id_twice_is_refused() -> None:
     one = User(id="u", name="U")
-    with pytest.raises(ConfigurationError, match="at least one person"):
+    with pytest.raises(ConfigurationError, match="at least one user"):
         Population([])
     with pytest.raises(ConfigurationError, match="same id"):
         Population([one, one])

@@ -51,7 +51,7 @@ def check(memory: Memory, told: list[list[tuple[int, float]]]) -> None:
 
 
 class Remembering(RuleBasedStateMachine):
-    """Any order of appending to some people, clearing, saving and restoring."""
+    """Any order of appending to some users, clearing, saving and restoring."""
 
     @initialize(capacity=st.integers(1, 4))
     def begin(self, capacity: int) -> None:

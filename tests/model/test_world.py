@@ -1,4 +1,4 @@
-"""Scales, emotions, moods, memories and catalogues."""
+"""Scales, emotions, moods, memories and catalogs."""
 
 from __future__ import annotations
 

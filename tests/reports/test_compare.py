@@ -53,7 +53,7 @@ def test_pairing_users_makes_a_difference_narrower(made: Path, tmp_path: Path) -
 
 
 def test_a_paired_difference_is_that_of_the_users(made: Path) -> None:
-    """With one session each, the interval is near the normal one of the differences person by person."""
+    """With one episode each, the interval is near the normal one of the differences user by user."""
     runs = []
     for name in ("a", "better"):
         rewards: dict[str, list[float]] = {}

@@ -266,7 +266,7 @@ def test_a_validation_shows_its_targets_and_every_measure_beside_its_baselines(e
     assert [row[2] for row in table.rows] == [f"{one['estimate']:.3f}" for one in found["targets"]]
     errors = next(chart for chart in report.charts if chart.id == "validation-errors")
     assert list(errors.names) == list(found["user_splits"]["validation"]["ratings"])
-    assert {"simulated people", "item's mean"} <= set(errors.names)
+    assert {"simulated users", "item's mean"} <= set(errors.names)
     assert write_report(tmp_path / "val", charts=tmp_path / "metrics").stat().st_size > 1_000_000
 
 

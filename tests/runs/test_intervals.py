@@ -83,7 +83,7 @@ LEVELS = 5
 
 @st.composite
 def users_beside_real(draw: st.DrawFn) -> tuple[np.ndarray, float]:
-    """How often people use each level, really and simulated, and how far levels are apart, in rating points."""
+    """How often users use each level, really and simulated, and how far levels are apart, in rating points."""
     counts = st.lists(st.integers(0, 6), min_size=2 * LEVELS, max_size=2 * LEVELS)
     rows = draw(st.lists(counts, min_size=1, max_size=8))
     return np.array(rows, dtype=np.float64), draw(st.sampled_from([0.5, 1.0, 2.0, 9.0]))

@@ -43,7 +43,7 @@ def test_the_command_that_goes_on_holds_a_folder_with_a_space(tmp_path: Path) ->
     job.claim()
     (job.path / "manifest.json").write_text("{}")
     job.release()
-    assert shlex.split(job.way_on().splitlines()[-1]) == ["emosim", "run", "--resume", str(place)]
+    assert shlex.split(job.resume_hint().splitlines()[-1]) == ["emosim", "run", "--resume", str(place)]
 
 
 def test_what_a_run_says_next_works_in_a_folder_with_a_space(emosim: Emosim, tmp_path: Path) -> None:

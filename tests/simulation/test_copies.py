@@ -48,7 +48,7 @@ def plain(value: Any) -> Any:
 
 
 class Drawing(Rater):
-    """Answers from a generator per person, in its single form."""
+    """Answers from a generator per user, in its single form."""
 
     def rate(self, situation: Any, rng: np.random.Generator) -> tuple[float, str]:
         return float(rng.choice(situation.scale.levels)), f"as {situation.user.name} likes"
@@ -84,7 +84,7 @@ def begun(env: Any, seed: int) -> Any:
 
 
 def went(env: Any, actions: Any, slate: int = 1) -> list[Any]:
-    """What it brings to propose these items, one after the other."""
+    """What it brings to recommend these items, one after the other."""
     count = getattr(env, "num_envs", 0)
     shape = tuple(size for size in (count, slate) if size > 1)
     seen = []

@@ -1,4 +1,4 @@
-"""The engine: the order of a step, equality with a naive simulation of one person, and what is remembered."""
+"""The engine: the order of a step, equality with a naive simulation of one user, and what is remembered."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def begun(world: World, user_index: int = 0, seed: int = 1) -> Engine:
 
 
 def play(engine: Engine, *slates: int | list[int]) -> Step:
-    """Steps of one person; the last one."""
+    """Steps of one user; the last one."""
     for slate in slates:
         step = engine.step(np.atleast_1d(slate)[None])
     return step
@@ -61,7 +61,7 @@ def tags(rating: float) -> tuple[float, float]:
 def simulate(
     world: World, script: Callable[[int, int, int], float], seed: int, user_index: int, slates: list[list[int]]
 ) -> Iterator[TrainingProgress]:
-    """One session of one person, one line after another of the specification, with lists and loops."""
+    """One episode of one user, one line after another of the specification, with lists and loops."""
     config, user = world.config, world.population.users[user_index]
     streams = Streams(1)
     streams.begin(ONE, [seed], [0])
@@ -435,7 +435,7 @@ def test_a_failed_rating_raises_with_the_user_and_the_item_and_leaves_everything
     engine = begun(small_world(parts={"rater": scripted(fails_for(5))}, max_steps=2), user_index=2)
     play(engine, 1)
     mood = engine.moods.copy()
-    with pytest.raises(RatingError, match=r"no rating by 'Person 2' of 'Item 5': reason 0 0"):
+    with pytest.raises(RatingError, match=r"no rating by 'User 2' of 'Item 5': reason 0 0"):
         play(engine, 5)
     assert engine.memory.lengths.tolist() == [1]
     assert engine.steps.tolist() == [1]
@@ -504,7 +504,7 @@ def test_memory_is_cleared_at_a_new_episode_unless_it_is_kept(small_world: MakeW
         engine = begun(small_world(keep_memory=keep), user_index=1)
         play(engine, 1, 2)
         before = engine.memory.history().interactions(0)
-        engine.begin(ONE, [1], [1], [3])  # nobody said that the session was over
+        engine.begin(ONE, [1], [1], [3])  # nobody said that the episode was over
         assert engine.memory.lengths.tolist() == [0]
         play(engine, 7)
         engine.end(ONE)
@@ -591,7 +591,7 @@ def test_single_forms_equal_the_batch_forms_of_the_same_rules(small_world: MakeW
             if name == "retrieved_ratings":
                 left, right = left[~np.isnan(left)], right[~np.isnan(right)]
             np.testing.assert_array_equal(left, right, err_msg=name)
-        assert batch.reason(1) == "Person 1"
+        assert batch.reason(1) == "User 1"
         np.testing.assert_array_equal(engines[0].moods, engines[1].moods)
 
 

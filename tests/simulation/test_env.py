@@ -28,7 +28,7 @@ def same(left: Any, right: Any) -> None:
 
 
 def told(env: EmoSimEnv, actions: list[Any], **reset: Any) -> list[Any]:
-    """All that a session tells, up to its end."""
+    """All that an episode tells, up to its end."""
     observation, info = env.reset(**reset)
     lines: list[Any] = [{key: value.tolist() for key, value in observation.items()}, info["user_id"]]
     for action in actions:
@@ -247,7 +247,7 @@ def test_without_a_seed_episodes_differ_from_one_environment_to_the_next() -> No
     assert told(make("movies"), ACTIONS) != told(make("movies"), ACTIONS)
 
 
-# ------------------------------------------------------------------------------------------ people
+# ------------------------------------------------------------------------------------------ users
 
 
 @pytest.mark.parametrize("user", [17, np.int64(17), "by id"])
@@ -313,7 +313,7 @@ def test_an_action_may_be_any_kind_of_whole_number(small_world: MakeWorld, actio
 @pytest.mark.parametrize("user", ["nobody", -1, 4, None, 1.5, [1], True])
 def test_an_unknown_user_is_refused(small_world: MakeWorld, user: Any) -> None:
     env = EmoSimEnv(world=small_world())
-    with pytest.raises(ConfigurationError, match=r"the population of 4 has no person"):
+    with pytest.raises(ConfigurationError, match=r"the population of 4 has no user"):
         env.reset(options={"user": user})
 
 
@@ -330,7 +330,7 @@ def test_misspelt_and_contradicting_options_are_refused(small_world: MakeWorld) 
         make("movies", slate=5000)
 
 
-# ------------------------------------------------------------------------------- words for people
+# ------------------------------------------------------------------------------- words for users
 
 
 def test_info_tells_who_saw_what_and_why() -> None:
@@ -389,7 +389,7 @@ def test_render_tells_the_last_step_of_this_episode_in_words() -> None:
     assert len(lines) == 3
     for line, title, rating, reason in zip(lines, info["titles"], info["raw_ratings"], info["reasons"], strict=False):
         assert line == f"{info['user_name']} on {title}: {rating:g} ({reason})"
-    assert lines[2] == "The session ended: max_steps."
+    assert lines[2] == "The episode ended: max_steps."
     env.reset()
     assert env.render() == "No step was taken yet."
     assert make("movies").render() is None

@@ -158,7 +158,7 @@ def test_options_choose_the_user_of_each_slot_for_one_reset(small_world: Callabl
     [
         ({"people": 2}, "unknown reset option 'people'"),
         ([{"user": 1}, {}, {"kind": 3}], "unknown reset option 'kind'"),
-        ({"user": "nobody"}, "has no person 'nobody'"),
+        ({"user": "nobody"}, "has no user 'nobody'"),
         ([{"user": 1}], "3 environments need as many users, got 1"),
     ],
 )

@@ -208,7 +208,7 @@ def test_seeds_hold_for_one_reset(small_world: Callable[..., World]) -> None:
     assert any(not np.array_equal(one[1]["mood"], two[1]["mood"]) for one, two in zip(first, other, strict=True))
     env.seed(5)
     users = [env.reset()["user"].tolist() for _ in range(8)]
-    assert len({tuple(row) for row in users}) > 1  # without a seed it is the next session
+    assert len({tuple(row) for row in users}) > 1  # without a seed it is the next episode
 
 
 def test_slots_share_the_attributes_of_their_batch(small_world: Callable[..., World]) -> None:

@@ -1,4 +1,4 @@
-"""Whom sessions are about: everyone, the known people or the new ones."""
+"""Whom episodes are about: everyone, the known users or the new ones."""
 
 from __future__ import annotations
 

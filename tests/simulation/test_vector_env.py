@@ -1,4 +1,4 @@
-"""EmoSimVectorEnv: 200 steps beside Gymnasium's loop over single environments, autoreset, people, infos, errors."""
+"""EmoSimVectorEnv: 200 steps beside Gymnasium's loop over single environments, autoreset, users, infos, errors."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_two_hundred_steps_equal_a_loop_over_single_environments(
     shape = batch.action_space.shape
     ended = 0
     for number in range(200):
-        if number == 120:  # a reset without a seed, in the midst of sessions
+        if number == 120:  # a reset without a seed, in the midst of episodes
             same(batch.reset()[0], loop.reset()[0])
         actions = rng.integers(0, 8, shape)
         mine, theirs = batch.step(actions), loop.step(actions)
@@ -163,7 +163,7 @@ def test_what_was_handed_out_does_not_change_with_later_steps(small_world: MakeW
     np.testing.assert_array_equal(info["raw_ratings"], copies[1])
 
 
-# ------------------------------------------------------------------------------- people and seeds
+# ------------------------------------------------------------------------------- users and seeds
 
 
 def test_users_come_in_order_across_the_slots(small_world: MakeWorld) -> None:
@@ -180,7 +180,7 @@ def test_everyone_can_be_the_same_user(small_world: MakeWorld) -> None:
     observation, info = env.reset(seed=1, options={"user": "u2"})
     assert observation["user"].tolist() == [2, 2, 2]
     assert info["user_id"].tolist() == ["u2"] * 3
-    assert info["user_name"].tolist() == ["Person 2"] * 3
+    assert info["user_name"].tolist() == ["User 2"] * 3
 
 
 @pytest.mark.parametrize("seed", [5, np.int64(5), [5, 6], np.array([5, 6])])
@@ -240,9 +240,9 @@ def test_describe_is_refused_where_no_step_was_taken(small_world: MakeWorld) -> 
     assert env.describe(1)["end_reason"] == "max_steps"
     with pytest.raises(ConfigurationError, match="slot 2 took no step"):
         env.describe(2)
-    env.step([1, 2])  # both begin a session
+    env.step([1, 2])  # both begin an episode
     for slot in (0, 1):
-        with pytest.raises(ConfigurationError, match="took no step since its session began"):
+        with pytest.raises(ConfigurationError, match="took no step since its episode began"):
             env.describe(slot)
     env.step([1, 2])
     env.reset()
@@ -266,7 +266,7 @@ def test_misuse_is_refused(small_world: MakeWorld) -> None:
         env.reset(seed=[1, 2, 3])
     with pytest.raises(ConfigurationError, match="must not be negative"):
         env.reset(seed=-1)
-    with pytest.raises(ConfigurationError, match="has no person 'nobody'"):
+    with pytest.raises(ConfigurationError, match="has no user 'nobody'"):
         env.reset(options={"user": "nobody"})
     with pytest.raises(ConfigurationError, match="unknown reset option"):
         env.reset(options={"person": 1})

@@ -1,4 +1,4 @@
-"""Made-up ratings of made-up people, in the files of MovieLens."""
+"""Made-up ratings of made-up users, in the files of MovieLens."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def write_movielens(folder: Path, users: int = 60, films: int = 90, each: int = 
     """A folder with movies.csv, ratings.csv and tags.csv.
 
     Everybody has a favourite genre, of which they watch more and which they rate higher; some films are watched by
-    far more people than others; and a person's rating has a level of its own.
+    far more users than others; and a user's rating has a level of its own.
     """
     rng = np.random.default_rng(seed)
     genre = rng.integers(0, len(GENRES), films)
@@ -33,5 +33,5 @@ def write_movielens(folder: Path, users: int = 60, films: int = 90, each: int = 
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "movies.csv").write_text("movieId,title,genres\n" + "\n".join(lines) + "\n")
     (folder / "ratings.csv").write_text("userId,movieId,rating,timestamp\n" + "\n".join(rows) + "\n")
-    (folder / "tags.csv").write_text("userId,movieId,tag,timestamp\n1,1,told by a person,5\n")
+    (folder / "tags.csv").write_text("userId,movieId,tag,timestamp\n1,1,told by a user,5\n")
     return folder

@@ -143,7 +143,7 @@ def test_a_world_without_material_is_told_so(worlds: dict[str, World]) -> None:
 @pytest.mark.parametrize(
     ("trial", "said"),
     [
-        (Trial(5, 0), "the person 5 of 1"),
+        (Trial(5, 0), "the user 5 of 1"),
         (Trial(0, -1), "the item -1 of"),
         (Trial(0, 0, "good"), "the side 'good'"),
         (Trial(0, 0, memory=((0, 99.0),)), "a memory that is no item"),
@@ -481,7 +481,7 @@ def test_every_way_of_answering_meets_the_same_trials_and_differences_are_told_w
     tmp_path: Path,
 ) -> None:
     told = played(tmp_path / "a", retrievals=["none", "most_similar_3"], studies=["collections:users=20"])
-    heads = [read_job(path.parent).asked for path in (tmp_path / "a").glob("jobs/*/records.jsonl")]
+    heads = [read_job(path.parent).trials for path in (tmp_path / "a").glob("jobs/*/records.jsonl")]
     assert heads[0] == heads[1]
     sides = {one["side"]: one for one in told["differences"]}
     assert set(sides) == {"positive", "negative"}

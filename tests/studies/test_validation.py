@@ -31,7 +31,7 @@ def config(folder: Path, **more: Any) -> ValidationConfig:
 
 @pytest.fixture(scope="module")
 def done(movielens: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The directory of a validation of made-up people."""
+    """The directory of a validation of made-up users."""
     directory = tmp_path_factory.mktemp("validations") / "done"
     Validation(config(movielens), Registry()).run(directory)
     return directory
@@ -198,7 +198,7 @@ def test_failed_ratings_are_counted_and_left_out(movielens: Path, tmp_path: Path
 
 
 def test_items_without_ratings_of_users_are_an_error() -> None:
-    with pytest.raises(ConfigurationError, match="no ratings of single people come with these items"):
+    with pytest.raises(ConfigurationError, match="no ratings of single users come with these items"):
         Validation(ValidationConfig(environment={"plugin": "movies"}, ratings="sample"), Registry())
 
 

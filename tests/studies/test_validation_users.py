@@ -1,4 +1,4 @@
-"""Real people of a validation: groups, the split in time, public knowledge, and what they are shown."""
+"""Real users of a validation: groups, the split in time, public knowledge, and what they are shown."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_who_rated_an_item_twice_meant_the_last_time() -> None:
 
 def test_too_few_users_are_an_error() -> None:
     ratings = LoadedRatings(["1"] * 20, np.arange(20), np.full(20, 5.0), np.arange(20.0))
-    with pytest.raises(ConfigurationError, match="too few people to measure"):
+    with pytest.raises(ConfigurationError, match="too few users to measure"):
         real.split_real_users(ratings, 1)
 
 

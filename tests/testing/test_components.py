@@ -73,7 +73,7 @@ def test_every_component_of_the_core_keeps_to_its_contract(
     files = {"replay": items_file, "trained": recommender_folder, **dict.fromkeys(LEARNING_FROM_LOGS, logs_file)}
     component = f"{name}:{files[name]}" if name in files else name
     if kind == "llm_backend":  # a service is not asked
-        assert kept(run_suite(SUITES[kind], component=component, may_ask=False))
+        assert kept(run_suite(SUITES[kind], component=component, calls_allowed=False))
         return
     outcomes = run_suite(SUITES[kind], component=component)
     assert len(kept(outcomes)) == len(outcomes)

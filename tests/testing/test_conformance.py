@@ -140,15 +140,15 @@ def test_a_backend_that_may_not_be_asked_is_not_asked() -> None:
         made.append(ScriptedBackend(lambda request: "hello"))
         return made[-1]
 
-    outcomes = by_check(run_suite(LLMBackendConformance, make=make, may_ask=False))
+    outcomes = by_check(run_suite(LLMBackendConformance, make=make, calls_allowed=False))
     assert made
-    assert all(backend.asked == [] for backend in made)
+    assert all(backend.requests == [] for backend in made)
     assert "not asked anything here" in outcomes["its usage is not negative"].skipped
     assert "it needs no key" in outcomes["without its key it says where the key is looked for"].skipped
     assert not any(outcome.error for outcome in outcomes.values())
     made.clear()
     run_suite(LLMBackendConformance, make=make)
-    assert any(backend.asked for backend in made)
+    assert any(backend.requests for backend in made)
 
 
 def test_a_source_without_a_domain_says_that_it_needs_one() -> None:

@@ -184,7 +184,7 @@ RETRIEVALS = [
     ("retrieval-repeats", "a generator of its own", AtRandom, "retrieval-alone"),
     ("retrieval-alone", "answers kept by item", FirstAnswerForAnItem),
     ("retrieval-reads", "the memories", WritesToHistory),
-    ("retrieval-reads", "the catalogue", WritesToCatalog),
+    ("retrieval-reads", "the catalog", WritesToCatalog),
     ("retrieval-reads", "the items", WritesToItems),
 ]
 
@@ -275,7 +275,7 @@ def of_activity(request: Any) -> Ratings:
 
 RATERS = [
     ("rater-shape", "neither form", a(Rater)),
-    ("rater-shape", "one rating per person", rating(lambda request: Ratings(worst(request)[:, 0]))),
+    ("rater-shape", "one rating per user", rating(lambda request: Ratings(worst(request)[:, 0]))),
     ("rater-shape", "a list", rating(lambda request: Ratings(worst(request).tolist()))),
     ("rater-shape", "whole numbers", rating(lambda request: Ratings(worst(request).astype(int)))),
     ("rater-shape", "no Ratings", rating(worst)),
@@ -297,8 +297,8 @@ RATERS = [
     ("rater-reads", "the request", a(Writes, where=lambda request: request.times)),
     ("rater-reads", "the moods", a(Writes, where=lambda request: request.moods)),
     ("rater-reads", "the memories", a(Writes, where=lambda request: request.history.ratings)),
-    ("rater-reads", "the catalogue", a(Writes, where=lambda request: request.catalog.public_ratings)),
-    ("rater-reads", "the people", WritesWhenItIsPrepared),
+    ("rater-reads", "the catalog", a(Writes, where=lambda request: request.catalog.public_ratings)),
+    ("rater-reads", "the users", WritesWhenItIsPrepared),
     ("rater-prepares", "once for all", PreparedOnce),
     ("rater-prepares", "a table that is kept", KeepsItsFirstTable),
     ("rater-activity", "activity is enthusiasm", rating(of_activity)),
@@ -358,7 +358,7 @@ SELECTORS = [
 
 PERTURBATORS = [
     ("perturbator-shape", "neither form", a(Perturbator), "perturbator-finite"),
-    ("perturbator-shape", "one per person", perturbing(lambda ratings: ratings[:, 0])),
+    ("perturbator-shape", "one per user", perturbing(lambda ratings: ratings[:, 0])),
     ("perturbator-shape", "a list", perturbing(lambda ratings: ratings.tolist())),
     ("perturbator-finite", "endless", perturbing(lambda ratings: ratings + np.inf)),
     (
@@ -396,7 +396,7 @@ def shaping(answer: Callable[[Any], Any], **more: Any) -> type:
 
 
 class Counting(RewardShaping):
-    """Correct: only the first ten steps of a session give anything."""
+    """Correct: only the first ten steps of an episode give anything."""
 
     end_reasons = ()
 
@@ -463,7 +463,7 @@ def fading(asked: Any) -> Any:
 
 SHAPINGS = [
     ("shaping-shape", "neither form", a(RewardShaping)),
-    ("shaping-shape", "one reward per person", shaping(lambda asked: (asked.ratings[:, 0], going_on(asked)))),
+    ("shaping-shape", "one reward per user", shaping(lambda asked: (asked.ratings[:, 0], going_on(asked)))),
     ("shaping-shape", "endings that are booleans", shaping(lambda asked: (asked.ratings, going_on(asked) > 0))),
     ("shaping-shape", "an ending per item", shaping(lambda asked: (asked.ratings, (asked.times > 9).astype(int)))),
     ("shaping-shape", "lists", shaping(lambda asked: (asked.ratings.tolist(), going_on(asked).tolist()))),
@@ -592,7 +592,7 @@ def proposing(answer: Callable[[Policy, Any], Any]) -> type:
 
 POLICIES = [
     ("policy-shape", "neither form", a(Policy)),
-    ("policy-shape", "one item per person", proposing(lambda self, rows: np.zeros(len(rows), dtype=int))),
+    ("policy-shape", "one item per user", proposing(lambda self, rows: np.zeros(len(rows), dtype=int))),
     ("policy-shape", "floats", proposing(lambda self, rows: np.zeros((len(rows), self.slate)))),
     ("policy-shape", "all slots", ForAllSlots),
     ("policy-shape", "too few", a(Policy, recommend=lambda self, seen, rng: range(max(self.slate - 1, 2)))),
@@ -607,9 +607,9 @@ POLICIES = [
     ("policy-repeats", "a hidden generator", ProposesAtRandom),
     ("policy-repeats", "a state of the class", RemembersOtherRuns),
     ("policy-reads", "the observations", WritesToTheSeen),
-    ("policy-reads", "one person's observation", WritesToOneSeen),
+    ("policy-reads", "one user's observation", WritesToOneSeen),
     ("policy-reads", "what came of it", WritesToWhatCame),
-    ("policy-reads", "the catalogue", SortsTheCatalog),
+    ("policy-reads", "the catalog", SortsTheCatalog),
 ]
 
 
@@ -909,7 +909,7 @@ USERS = [
     ("users-type", "an id twice", a(UserLoader, load=lambda self: users("a", "a"))),
     ("users-type", "an iterator", a(UserLoader, load=lambda self: iter(users("a")))),
     ("users-type", "an error", a(UserLoader, load=lambda self: {}["file"])),
-    ("users-again", "other people", OtherUsers),
+    ("users-again", "other users", OtherUsers),
 ]
 
 
@@ -917,7 +917,7 @@ USERS = [
 
 
 class Everyone(Study):
-    """Every person rates one item, which ought to be liked; a correct study."""
+    """Every user rates one item, which ought to be liked; a correct study."""
 
     def trials(self, setting: StudySetting) -> Trials:
         item = int(setting.rng.integers(len(setting.catalog)))
@@ -972,7 +972,7 @@ STUDIES: list[tuple[Any, ...]] = [
     ("study-trials", "no such item", studying(item=-1)),
     (
         "study-trials",
-        "people twice",
+        "users twice",
         a(Study, trials=lambda self, setting: Trials(setting.population.users[:1] * 2, [Trial(0, 0, "positive")])),
     ),
     ("study-memory", "no rating of the scale", studying(memory=((0, 2.5),))),
@@ -1145,12 +1145,12 @@ class Items(ItemLoader):
     def load(self):
         return LoadedItems([])
 
-class People(UserLoader):
+class Users(UserLoader):
     def __init__(self, options):
         self.path = options.path
 
     def load(self):
-        {people}
+        {users}
 
 @hookimpl
 def emosim_{hook}():
@@ -1168,7 +1168,7 @@ PLAIN = {
 
 SOURCE_OF_USERS = {
     "hook": "user_loaders",
-    "component": '"odd", "A summary.", "emosim_odd:People", options="emosim_odd:Options", value="path"',
+    "component": '"odd", "A summary.", "emosim_odd:Users", options="emosim_odd:Options", value="path"',
     "field": 'Field(description="A file.")',
 }
 SOURCE_OF_ITEMS = {
@@ -1192,7 +1192,7 @@ PLUGINS: list[tuple[str, str, dict[str, str]]] = [
     (
         "plugin-makes",
         "cannot",
-        {"component": '"odd", "A.", "emosim_odd:People"', "hook": "item_loaders"},
+        {"component": '"odd", "A.", "emosim_odd:Users"', "hook": "item_loaders"},
     ),
     ("plugin-pickles", "a lambda", {"component": PLAIN["component"].replace("Right", "Lambda")}),
     ("plugin-pickles", "a lock", {"component": PLAIN["component"].replace("Right", "Locked")}),
@@ -1265,10 +1265,10 @@ RIGHT = Domain(
 )
 COUNT = itertools.count(6)
 
-def person(key, *liked):
+def user(key, *liked):
     return User(id=key, name="n", liked=liked)
 
-LOVERS = {{"a": [person("l", "a")]}}
+LOVERS = {{"a": [user("l", "a")]}}
 
 class NotCarried(RatingScale):
     def carry(self, value):
@@ -1329,18 +1329,18 @@ DOMAINS: list[tuple[str, str, dict[str, Any], set[str]]] = [
     ),
     ("domain-examples", "no Example", {"fields": 'examples=[("p", "i", 5, "r")]'}, set()),
     ("domain-study-users", "no StudyUsers", {"fields": "study_users={}"}, set()),
-    ("domain-study-users", "nobody strict", {"fields": "study_users=StudyUsers(LOVERS, [person('g')], [])"}, set()),
-    ("domain-study-users", "a name", {"fields": "study_users=StudyUsers(LOVERS, ['g'], [person('s')])"}, set()),
+    ("domain-study-users", "nobody strict", {"fields": "study_users=StudyUsers(LOVERS, [user('g')], [])"}, set()),
+    ("domain-study-users", "a name", {"fields": "study_users=StudyUsers(LOVERS, ['g'], [user('s')])"}, set()),
     (
         "domain-study-users",
         "no love",
-        {"fields": "study_users=StudyUsers({'b': LOVERS['a']}, [person('g')], [person('s')])"},
+        {"fields": "study_users=StudyUsers({'b': LOVERS['a']}, [user('g')], [user('s')])"},
         set(),
     ),
     (
         "domain-study-users",
-        "the same person twice",
-        {"fields": "study_users=StudyUsers(LOVERS, [person('g')], [person('g')])"},
+        "the same user twice",
+        {"fields": "study_users=StudyUsers(LOVERS, [user('g')], [user('g')])"},
         set(),
     ),
     ("domain-defaults", "no such items", {"fields": 'default_items="fewer"'}, RUNS),
@@ -1360,7 +1360,7 @@ def domain_checked(installed: Any, changes: dict[str, Any]) -> dict[str, str]:
     return broken(run_suite(DomainConformance, component="odd"))
 
 
-@pytest.mark.parametrize("fields", ["", "study_users=StudyUsers(LOVERS, [person('g')], [person('s')])"])
+@pytest.mark.parametrize("fields", ["", "study_users=StudyUsers(LOVERS, [user('g')], [user('s')])"])
 def test_a_right_domain_breaks_nothing(installed: Any, fields: str) -> None:
     assert domain_checked(installed, {"fields": fields}) == {}
 

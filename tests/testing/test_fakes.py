@@ -37,7 +37,7 @@ def test_a_scripted_rater_rates_by_user_item_and_times() -> None:
     asked = request(small_world())
     rater = ScriptedRater(script)
     answer = rater.rate_batch(asked, draws(12))
-    assert rater.asked == [asked]
+    assert rater.requests == [asked]
     np.testing.assert_array_equal(answer.values, np.where(asked.times > 0, np.nan, 7.0))
     assert [item for _, item, _ in told] == asked.items.ravel().tolist()
     assert answer.reason(0, 0) == "as the script says"
@@ -49,13 +49,13 @@ def test_a_scripted_rater_rates_in_an_environment() -> None:
     env = EmoSimEnv(world=world)
     env.reset(seed=0)
     assert [env.step(5)[1], env.step(5)[1], env.step(6)[1]] == [3.0, 4.0, 3.0]
-    assert [one.items.item() for one in rater.asked] == [5, 5, 6]
+    assert [one.items.item() for one in rater.requests] == [5, 5, 6]
 
 
 def test_a_scripted_backend_answers_by_function_or_in_turn() -> None:
     backend = ScriptedBackend(lambda request: request.messages[-1].content.upper())
     assert [answer.text for answer in backend.answer_batch([question("a b"), question("c")])] == ["A B", "C"]
-    assert [one.messages[-1].content for one in backend.asked] == ["a b", "c"]
+    assert [one.messages[-1].content for one in backend.requests] == ["a b", "c"]
     (answer,) = ScriptedBackend(["one two three"]).answer_batch([question("a b")])
     assert (answer.usage.prompt, answer.usage.completion, answer.model) == (4, 3, "scripted")
 

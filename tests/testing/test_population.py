@@ -67,7 +67,7 @@ def test_a_profile_that_reads_well_keeps_to_it(check: str) -> None:
         ("600_descriptions", {"least_different": 601}, r"only \d+ of 600 sampled descriptions differ in more than"),
         ("600_descriptions", {"most_shared": 0.0}, "of their runs of five words"),
         ("600_descriptions", {"most_alike_openings": 0}, r"\d+ of 600 sampled descriptions begin with '"),
-        ("each_source", {"sources": (("sampled", Unlike),)}, "Unlike makes other people than the sampled ones"),
+        ("each_source", {"sources": (("sampled", Unlike),)}, "Unlike makes other users than the sampled ones"),
         ("users_of_all_ages", {"profile": with_jazz(from_age=100)}, r"nobody of 3000 likes \['jazz'\]"),
         ("users_of_all_ages", {"profile": replace(RIGHT, categories={})}, "3000 of 3000 like nothing"),
         ("well_formed", {"profile": saying("{who} likes this , that.")}, "stray space or mark: ' ,'"),

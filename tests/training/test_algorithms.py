@@ -1,4 +1,4 @@
-"""Algorithms: nothing that was consumed is proposed or hoped for, arguments are checked, and the best is found."""
+"""Algorithms: nothing that was consumed is recommended or hoped for, arguments are checked, and the best is found."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def test_an_argument_that_an_algorithm_does_not_have_is_refused(
 
 
 BEST = {"cf": 5 * 9.0, "mlp": 5 * 9.0 - 7.0 * (0 + 1 + 2 + 3) / 4}
-"""The best mean return: ``cf`` knows each person's colour; ``mlp`` must find it, which takes 0 to 3 stones at 2."""
+"""The best mean return: ``cf`` knows each user's colour; ``mlp`` must find it, which takes 0 to 3 stones at 2."""
 
 RANDOM = 5 * (9.0 + 3 * 2.0) / 4
 """The mean return of random stones: a quarter of them has the colour that is liked."""

@@ -44,7 +44,7 @@ def world() -> SmallWorld:
 
 @pytest.fixture(scope="module")
 def logs(world: SmallWorld, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """60 people who rate even items 9 and odd ones 2, or the other way round; item 39 was never logged."""
+    """60 users who rate even items 9 and odd ones 2, or the other way round; item 39 was never logged."""
     rng = np.random.default_rng(0)
     rows = [
         f"{user},{step},p{user},{world.catalog.items[item].id},{9 if item % 2 == user % 2 else 2}"
@@ -57,7 +57,7 @@ def logs(world: SmallWorld, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def observed(rows: int, user: int = 0) -> dict[str, Any]:
-    """What is observed of people who remember nothing."""
+    """What is observed of users who remember nothing."""
     return {
         "user": np.full(rows, user),
         "traits": np.full((rows, 3), 2),
@@ -78,7 +78,7 @@ def begun(policy: Policy, world: SmallWorld, rows: int, slate: int = 1, users: t
 def played(
     policy: Policy, world: SmallWorld, answer: Callable[[int, int], float], rows: list[int], steps: int, **how: Any
 ) -> np.ndarray:
-    """What is proposed to each of ``rows``, who answer by row and item; shape ``(R, steps, slate)``."""
+    """What is recommended to each of ``rows``, who answer by row and item; shape ``(R, steps, slate)``."""
     streams, where, told = begun(policy, world, max(rows) + 1, **how), np.array(rows), []
     for _ in range(steps):
         actions = policy.recommend_batch(
@@ -397,4 +397,4 @@ def test_logs_are_made_by_one_command_and_learned_from_by_another(
     manifest = json.loads((tmp_path / "a" / "manifest.json").read_text())
     assert manifest["parts"]["policy"]["options"]["logs"] == ["runs/logs"]
     refused = quick("run", "--plugin", "books", "--policy", "svdpp:runs/logs", "--episodes", "1", status=2)
-    assert "the catalogue has no item" in refused.err
+    assert "the catalog has no item" in refused.err

@@ -1,4 +1,4 @@
-"""Trained recommenders beside random and popular, on people whom they know and sessions that they never met."""
+"""Trained recommenders beside random and popular, on users whom they know and episodes that they never met."""
 
 from __future__ import annotations
 

@@ -209,7 +209,7 @@ def test_policies_that_learn_from_logs_are_given_some_of_known_users_and_others_
     monkeypatch.setattr("emosim_core.training.evaluation.LOG_EPISODES", 40)
     said: list[str] = []
     given = {**SMALL, "policies": ["random", "item_knn:k=5"], "user_splits": "test"}
-    results = evaluate(given, tmp_path / "e", charts=False, say=said.append)
+    results = evaluate(given, tmp_path / "e", charts=False, on_message=said.append)
     assert any("40 episodes of 'random' with the train users" in text for text in said)
     manifest = json.loads((tmp_path / "e" / "logs" / "manifest.json").read_text())
     assert (manifest["config"]["user_split"], manifest["config"]["policy"]) == ("train", "random")
@@ -442,7 +442,7 @@ def test_a_run_of_other_users_is_not_compared(made: tuple[Path, dict[str, Any]],
     shutil.copytree(out, tmp_path / "e")
     shutil.rmtree(tmp_path / "e" / "runs" / "test" / "popular")
     shutil.copytree(out / "runs" / "train" / "popular", tmp_path / "e" / "runs" / "test" / "popular")
-    with pytest.raises(RunError, match="the people are others"):
+    with pytest.raises(RunError, match="the users are others"):
         compute_results(tmp_path / "e")
 
 

@@ -192,7 +192,7 @@ def test_an_episode_with_nothing_left_to_propose_ends_with_its_last_step(tmp_pat
         export([run], tmp_path / "m", "minari")
         for episode, about in episodes_of(tmp_path / "m", "emosim/movies/replay-v0"):
             assert (about["end_reason"], len(episode)) == ("out_of_items", 2)
-            # The person would have stayed: for who learns from it, the session was cut off.
+            # The user would have stayed: for who learns from it, the episode was cut off.
             assert (episode.terminations.tolist(), episode.truncations.tolist()) == ([False] * 2, [False, True])
 
 
@@ -405,12 +405,12 @@ def test_episodes_are_not_made_of_records_that_were_changed(tmp_path: Path) -> N
             "the mood is",
         ),
         (lambda line: line["recommended"][0].update(item="nope"), "there is no item 'nope'"),
-        (lambda line: line["recommended"].append(line["recommended"][0]), "proposes 2 items, not 1"),
+        (lambda line: line["recommended"].append(line["recommended"][0]), "recommends 2 items, not 1"),
     ):
         lines = json.loads(json.dumps(good))
         change(lines[20])
         (run / "interactions.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-        with pytest.raises(RunError, match=rf"session {lines[20]['episode']}: .*{said}.*; the records were changed"):
+        with pytest.raises(RunError, match=rf"episode {lines[20]['episode']}: .*{said}.*; the records were changed"):
             export([run], tmp_path / "m", "minari")
         assert not (tmp_path / "m").exists()
 
@@ -421,7 +421,7 @@ def test_other_users_or_items_than_those_of_the_run_are_refused(tmp_path: Path) 
     users.write_text("id,name,description\n1,Ann,x\n2,Bo,y\n")
     run = made(tmp_path / "r", user_dataset=f"csv:{users}")
     users.write_text("id,name,description\n1,Ann,x\n2,Bo,z\n")
-    with pytest.raises(RunError, match="was made with other people than its configuration brings now"):
+    with pytest.raises(RunError, match="was made with other users than its configuration brings now"):
         export([run], tmp_path / "m", "minari")
     assert export([run], tmp_path / "t.csv", "csv").episodes == 9
     assert not (tmp_path / "m").exists()

@@ -173,7 +173,7 @@ def test_ratings_in_a_published_form_are_told_the_columns_of_a_log(
     catalog: Catalog, tmp_path: Path, name: str, text: str
 ) -> None:
     (tmp_path / name).write_text(text)
-    with pytest.raises(DataError, match=r"a log has the columns episode, step, user, item \(its id in the catalogue\)"):
+    with pytest.raises(DataError, match=r"a log has the columns episode, step, user, item \(its id in the catalog\)"):
         read_logs([str(tmp_path / name)], catalog, [])
 
 

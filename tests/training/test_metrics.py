@@ -109,7 +109,7 @@ def test_personalization_is_one_minus_the_mean_cosine_of_lists_of_different_user
     again = episode(2, "ann", [("i0", 9), ("i1", 9), ("i2", 9)], "max_steps")
     cosine = 1 / math.sqrt(3 * 2)
     assert estimates(episodes_of(ANN, BOB))["personalization"] == pytest.approx(1 - cosine, abs=1e-6)
-    # Two sessions of Ann are no pair: each of them is compared with Bob's.
+    # Two episodes of Ann are no pair: each of them is compared with Bob's.
     assert estimates(episodes_of(ANN, BOB, again))["personalization"] == pytest.approx(1 - cosine, abs=1e-6)
     assert estimates(episodes_of(ANN))["personalization"] is None
 
@@ -153,9 +153,9 @@ def test_a_slate_fills_several_places_of_the_list() -> None:
 @pytest.mark.parametrize(
     ("records", "said"),
     [
-        ([], "it has no session"),
-        (ANN[:2], "session 0 has no end"),
-        ([step(0, 1, "ann", "i99", 3, "max_steps")], "proposed 'i99', which is not in the catalogue"),
+        ([], "it has no episode"),
+        (ANN[:2], "episode 0 has no end"),
+        ([step(0, 1, "ann", "i99", 3, "max_steps")], "recommended 'i99', which is not in the catalog"),
     ],
 )
 def test_records_that_are_not_whole_are_refused(records: list[dict[str, Any]], said: str) -> None:
@@ -185,7 +185,7 @@ def test_episodes_of_one_user_are_resampled_together() -> None:
         found = measured(episodes_of(*parts), 2000)["mean_reward"]
         return float(found["high"] - found["low"])
 
-    # Forty sessions of four people know less than forty people, though each session says something.
+    # Forty episodes of four users know less than forty users, though each episode says something.
     few = doubled(4)
     values = [float(n % 4) for n in range(40)]
     found = measured(users_who_rate(values), 2000)["mean_reward"]

@@ -20,7 +20,7 @@ ALGOS = ("a2c", "ppo", "dqn", "trpo", "maskable_ppo")
 
 
 def net(kind: str, **more: Any) -> Net:
-    """Four items with two features, three people of whom the last was never met."""
+    """Four items with two features, three users of whom the last was never met."""
     options = NetOptions(
         **{
             "kind": kind,

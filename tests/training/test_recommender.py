@@ -29,7 +29,7 @@ SHORT: dict[str, dict[str, Any]] = {
 
 
 def episode(training: Any, steps: int = 4) -> list[tuple[dict[str, np.ndarray], np.ndarray]]:
-    """What the whole environment shows and what the model in training proposes there, the best each time."""
+    """What the whole environment shows and what the model in training recommends there, the best each time."""
     env, model = training.env, training.model
     env.seed(77)
     seen, told = env.reset(), []
@@ -182,7 +182,7 @@ def described(path: Path, **changes: Any) -> None:
         (lambda path: (path / "model" / DESCRIPTION).write_text("[]"), "it holds no JSON object"),
         (lambda path: described(path, format=1), "format 1; this one reads 3"),
         (lambda path: described(path, net=None), "net: Field required"),
-        (lambda path: described(path, items=[]), "it names 0 items and 8 people"),
+        (lambda path: described(path, items=[]), "it names 0 items and 8 users"),
         (lambda path: described(path, items=["i1"] * 8), r"items\.0: Input should be a valid dictionary"),
         (lambda path: described(path, users="u1"), "users: Input should be a valid list"),
         (lambda path: described(path, net={"items": 8, "num_users": 8}), r"net\.kind: Field required"),

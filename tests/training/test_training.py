@@ -165,7 +165,7 @@ def test_ctrl_c_keeps_what_was_learned_and_counts_nothing_twice(train: Callable[
     last = checkpoints(tmp_path / "t")[-1]
     kept = json.loads((last / "counters.json").read_text())
     assert kept["timesteps"] == 196 == int(last.name)
-    assert kept["episodes"] == 36 == kept["end_reasons"]["max_steps"]  # 49 steps of each are nine sessions and some
+    assert kept["episodes"] == 36 == kept["end_reasons"]["max_steps"]  # 49 steps of each are nine episodes and some
     stopped_at(train(num_envs=4, n_steps=7, resume=True, timesteps=420), 44, KeyboardInterrupt)
     kept = json.loads((checkpoints(tmp_path / "t")[-1] / "counters.json").read_text())
     assert kept["timesteps"] == 196 + 28

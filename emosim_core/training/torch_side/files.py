@@ -48,16 +48,16 @@ def actor_bytes(actor: Actor) -> bytes:
     return _tensors(actor.weights())
 
 
-def empty_actor(told: Mapping[str, Any]) -> tuple[NetOptions, Actor]:
+def empty_actor(description: Mapping[str, Any]) -> tuple[NetOptions, Actor]:
     """An actor whose weights are still to be loaded.
 
     Args:
-        told: the fields of :class:`NetOptions`.
+        description: the fields of :class:`NetOptions`.
 
     Raises:
         TypeError: a field is missing or unknown.
     """
-    options = NetOptions(**{**told, "hidden": tuple(told["hidden"])})
+    options = NetOptions(**{**description, "hidden": tuple(description["hidden"])})
     features = np.zeros((options.items, options.features), dtype=np.float32)
     nothing = np.zeros(options.items, dtype=np.float32)
     net = Net(options, features, nothing, nothing, 0.0, np.ones(options.num_users, dtype=np.bool_))
@@ -93,13 +93,13 @@ def save_checkpoint(folder: Path, model: Any, counters: Mapping[str, Any]) -> No
     replay = getattr(model, "replay_buffer", None)
     if replay is not None:
         write_whole(folder / REPLAY, _replay_bytes(replay))
-    told = {
+    description = {
         "timesteps": model.num_timesteps,
         "updates": model._n_updates,
         "calls": getattr(model, "_n_calls", 0),
         **counters,
     }
-    write_whole(folder / COUNTERS, json_text.dumps(told).encode() + b"\n")
+    write_whole(folder / COUNTERS, json_text.dumps(description).encode() + b"\n")
 
 
 def load_checkpoint(folder: Path, model: Any) -> dict[str, Any]:

@@ -114,11 +114,11 @@ class UserFeatures(BaseFeaturesExtractor):
 
     def forward(self, observation: dict[str, torch.Tensor]) -> torch.Tensor:
         user = observation["user"].flatten(1) * self.met
-        told = self.embedding(user)
+        embedded = self.embedding(user)
         if not self.training:
             strangers = 1.0 - user.sum(1, keepdim=True)
-            told = told + strangers * (self.embedding.weight @ self.met / self.met.sum())
-        return torch.cat([told, observation["consumed"]], dim=1)
+            embedded = embedded + strangers * (self.embedding.weight @ self.met / self.met.sum())
+        return torch.cat([embedded, observation["consumed"]], dim=1)
 
 
 class HistoryFeatures(BaseFeaturesExtractor):
@@ -175,25 +175,25 @@ class Torso(nn.Module):
 
     def __init__(self, options: NetOptions, critic: bool) -> None:
         super().__init__()
-        self._told, self._extra = told_width(options), extra_width(options)
+        self._width, self._extra = features_width(options), extra_width(options)
         self._critic_sees_all = options.kind == "cf"
         hidden = list(options.hidden)
-        self._inner = options.embedding_dim if options.kind == "cf" else self._told
+        self._inner = options.embedding_dim if options.kind == "cf" else self._width
         self.policy_net = layers(self._inner, [] if options.kind == "cf" else hidden)
         self.latent_dim_pi = hidden_width(options) + self._extra + options.items
         self.latent_dim_vf = hidden[-1]
         if critic:
-            self.value_net = layers(self._told + options.items * self._critic_sees_all, hidden)
+            self.value_net = layers(self._width + options.items * self._critic_sees_all, hidden)
 
     def forward(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return self.forward_actor(features), self.forward_critic(features)
 
     def forward_actor(self, features: torch.Tensor) -> torch.Tensor:
         hidden = self.policy_net(features[:, : self._inner])
-        return torch.cat([hidden, features[:, self._told - self._extra :]], dim=1)
+        return torch.cat([hidden, features[:, self._width - self._extra :]], dim=1)
 
     def forward_critic(self, features: torch.Tensor) -> torch.Tensor:
-        return self.value_net(features if self._critic_sees_all else features[:, : self._told])
+        return self.value_net(features if self._critic_sees_all else features[:, : self._width])
 
 
 class ItemScores(nn.Module):
@@ -251,7 +251,7 @@ class Actor(nn.Module):
         return {name: value for name, value in self.state_dict().items() if not name.startswith("torso.value_net.")}
 
 
-def told_width(options: NetOptions) -> int:
+def features_width(options: NetOptions) -> int:
     """Number of features without the consumed vector."""
     return options.embedding_dim + 1 if options.kind == "cf" else 8 + 2 * options.features
 

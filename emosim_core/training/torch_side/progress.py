@@ -50,7 +50,7 @@ class Progress(BaseCallback):
 
     def _on_training_start(self) -> None:
         training = self._training
-        self.at_rest = self._told_at = self._checked_at = self._evaluated_at = self.model.num_timesteps
+        self.at_rest = self._reported_at = self._checked_at = self._evaluated_at = self.model.num_timesteps
         self._clock = time.perf_counter()
         self._writers = trackers(training.config, training.directory)
         self.model.set_logger(Logger(None, self._writers))
@@ -88,8 +88,8 @@ class Progress(BaseCallback):
             self._evaluated_at = steps
             evaluation = self._training.evaluate()
         due = not last and steps - self._checked_at >= config.checkpoint_every
-        if steps - self._told_at >= self._every or evaluation or ((last or due) and steps > self._told_at):
-            self._tell(steps, evaluation)  # before each checkpoint, so that no episode falls between two trainings
+        if steps - self._reported_at >= self._every or evaluation or ((last or due) and steps > self._reported_at):
+            self._report(steps, evaluation)  # before each checkpoint, so that no episode falls between two trainings
         if due:
             self._checked_at = steps
             self._training.checkpoint()
@@ -122,23 +122,23 @@ class Progress(BaseCallback):
         self.model.set_parameters(state, exact_match=True, device=self.model.device)
         return self.at_rest
 
-    def _tell(self, steps: int, evaluation: dict[str, float] | None) -> None:
+    def _report(self, steps: int, evaluation: dict[str, float] | None) -> None:
         now = time.perf_counter()
         count = len(self._returns)
-        told = TrainingProgress(
+        progress = TrainingProgress(
             steps,
             self._training.env.episodes,
             sum(self._returns) / count if count else None,
             sum(self._lengths) / count if count else None,
-            (steps - self._told_at) / max(now - self._clock, 1e-9),
+            (steps - self._reported_at) / max(now - self._clock, 1e-9),
             evaluation,
         )
         line: dict[str, Any] = {
             "timesteps": steps,
-            "episodes": told.episodes,
-            "reward": told.reward,
-            "length": told.length,
-            "fps": round(told.fps, 1),
+            "episodes": progress.episodes,
+            "reward": progress.reward,
+            "length": progress.length,
+            "fps": round(progress.fps, 1),
             "updates": self.model._n_updates,
         }
         if losses := self._losses():
@@ -149,15 +149,16 @@ class Progress(BaseCallback):
             write_all(self._stream.fileno(), json_text.dumps(line).encode() + b"\n")
         except OSError as error:
             raise cannot_write(self._training.directory / PROGRESS, error) from error
-        for name, value in (("rollout/reward", told.reward), ("rollout/length", told.length), ("time/fps", told.fps)):
+        scalars = {"rollout/reward": progress.reward, "rollout/length": progress.length, "time/fps": progress.fps}
+        for name, value in scalars.items():
             if value is not None:
                 self.logger.record(name, value)
         for user_split, value in (evaluation or {}).items():
             self.logger.record(f"evaluation/{user_split}", value)
         self.logger.dump(steps)
-        self._returns, self._lengths, self._told_at, self._clock = [], [], steps, now
+        self._returns, self._lengths, self._reported_at, self._clock = [], [], steps, now
         self._keep()
-        self._on_progress(told)
+        self._on_progress(progress)
 
     def close(self) -> None:
         """Close what was opened."""
