@@ -121,7 +121,7 @@ def evaluate(
 def validate(plugin: str, out: str | Path, *, ratings: str, resume: bool = False, **options: Any) -> dict[str, Any]:
     """Measure how close simulated users are to real ones, as ``emosim validate`` does.
 
-    A language model, where one is named, is asked without further confirmation; ``gateway={"max_cost": ...}`` bounds
+    A language model, where one is named, is called without further confirmation; ``gateway={"max_cost": ...}`` bounds
     what it may cost.
 
     Args:
@@ -156,7 +156,7 @@ def validate(plugin: str, out: str | Path, *, ratings: str, resume: bool = False
 def ablate(plugin: str, out: str | Path, *, resume: bool = False, jobs: int = 1, **options: Any) -> dict[str, Any]:
     """Run ablation studies over raters, prompts, retrieval strategies and noise, as ``emosim ablate`` does.
 
-    A language model, where one is named, is asked without further confirmation; ``gateway={"max_cost": ...}`` bounds
+    A language model, where one is named, is called without further confirmation; ``gateway={"max_cost": ...}`` bounds
     what it may cost.
 
     Args:
@@ -236,7 +236,7 @@ def report(
         out: the file to write; ``report.html`` in the directory if not given.
         charts: directory for the charts as PNG and SVG; none are written if not given.
         prompts: whether to show each prompt and raw answer of a run with a language model. The run is simulated again
-            with stored answers; no model is asked.
+            with stored answers; no model is called.
         given: fields of the configuration that a run from elsewhere may not choose.
 
     Returns:

@@ -19,9 +19,9 @@
     |  |- LLMRateLimitError        too many questions at once; carries how long to wait
     |  |- LLMTransientError        no connection, a time-out, or an error of the service; asking again may help
     |  |- LLMRefusedError          the model or its service will not answer this question (a filter, too long)
-    |  |- LLMMalformedError        what came back is no answer of the form that was asked for
-    |  |- LLMBudgetError           the most that may be spent is spent; all that was paid for is kept
-    |  `- LLMReplayError           only kept answers may be used, and there is none for a question
+    |  |- LLMMalformedError        what came back is no answer of the requested form
+    |  |- LLMBudgetError           the budget is spent; every paid answer is cached
+    |  `- LLMReplayError           only cached answers may be used, and there is none for a question
     |- RunError                  a run directory cannot be written, read or resumed
     `- TrustError                a directory names code, keys, hosts or paths that its user did not give
 
@@ -209,15 +209,15 @@ class LLMRefusedError(LLMError):
 
 
 class LLMMalformedError(LLMError):
-    """What came back is no answer of the form that was asked for."""
+    """What came back is no answer of the requested form."""
 
 
 class LLMBudgetError(LLMError):
-    """The most that may be spent is spent; all that was paid for is kept."""
+    """The budget is spent; every paid answer is cached."""
 
 
 class LLMReplayError(LLMError):
-    """Only kept answers may be used, and there is none for a question."""
+    """Only cached answers may be used, and there is none for a question."""
 
 
 class RunError(EmoSimError):

@@ -1,4 +1,4 @@
-"""``emosim ablate``: study how well simulated users are played, over a grid of ways to answer."""
+"""``emosim ablate``: run ablation studies over raters, prompts, retrieval strategies and noise."""
 
 from __future__ import annotations
 
@@ -195,7 +195,7 @@ def _given_again(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _executor(ablation: Ablation, jobs: int | None) -> Executor:
-    """Where cells are done.
+    """Where jobs are done.
 
     Raises:
         ConfigurationError: several processes would share one budget.
@@ -228,7 +228,7 @@ def _announce(screen: Screen, ablation: Ablation, quiet: bool) -> None:
         text = f"{_counted(len(plan.remaining), 'job')} with {ratings:,} ratings"
         if done:
             text += f" to do; {done} of {len(plan.jobs)} are done already"
-        suffix = "" if ablation.uses_llm else " No language model is asked."
+        suffix = "" if ablation.uses_llm else " No language model is called."
         screen.print_line(f"{ablation.about['domain']['title']}: {text}.{suffix}")
         for announcement in plan.announcements:
             screen.print_line(f"Note: {announcement}")
@@ -254,8 +254,7 @@ def _costs(ablation: Ablation) -> list[str]:
             spent = sum(one.cost or 0.0 for one in estimates)
             cost = f"about {_money(spent)} {price.currency} at the prices of {price.as_of}"
         lines.append(
-            f"{line}; cost {cost}. What is kept from before costs nothing; an answer that cannot be read is asked for "
-            "again."
+            f"{line}; cost {cost}. Cached answers cost nothing; an answer that cannot be parsed is requested again."
         )
     return lines
 
@@ -282,8 +281,8 @@ def _confirm(ablation: Ablation, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise ConfigurationError(
-            f"this asks a model that costs money, about {_money(spent)}; say --yes to start, --max-cost to set a "
-            "limit, or --replay to use kept answers only"
+            f"this calls a model that costs money, about {_money(spent)}; say --yes to start, --max-cost to set a "
+            "limit, or --replay to use cached answers only"
         )
     click.confirm("Start?", abort=True, err=True)
 
@@ -314,7 +313,7 @@ def _play(ablation: Ablation, executor: Executor, screen: Screen, silent: bool) 
 
 
 def print_results(screen: Screen, outcome: Mapping[str, Any], directory: Path) -> None:
-    """The tables on the screen: figures, over all seeds where there are several, and differences."""
+    """The tables on the screen: metrics, over all seeds where there are several, and differences."""
     from emosim_core.cli.output import Table, show_table, usage_rows
     from emosim_core.studies.ablation import usage
     from emosim_core.studies.metrics import AXES
@@ -326,7 +325,7 @@ def print_results(screen: Screen, outcome: Mapping[str, Any], directory: Path) -
     seeds = sorted({one["seed"] for one in outcome["jobs"]})
     run_with = f"{'seeds' if len(seeds) > 1 else 'seed'} {', '.join(map(str, seeds))}"
     line = f"{outcome['title']}: {', '.join(same)}; {run_with}."
-    screen.print_line(line if outcome["uses_llm"] else f"{line} No language model was asked.")
+    screen.print_line(line if outcome["uses_llm"] else f"{line} No language model was called.")
     table = Table()
     for heading in ("study", "side", *varying):
         table.add_column(heading)
@@ -360,7 +359,7 @@ def print_results(screen: Screen, outcome: Mapping[str, Any], directory: Path) -
     if took := usage(directory):
         for name, value in usage_rows(took):
             screen.print_line(f"{name}: {value}")
-    line = f"Records and results are in {directory}; the figures again, from the records:"
+    line = f"Records and results are in {directory}; the metrics again, from the records:"
     screen.print_line(f"{line} {typed('ablate', 'report', directory)}")
 
 

@@ -1,4 +1,4 @@
-"""``emosim cache``: look after the kept answers of language models."""
+"""``emosim cache``: inspect, prune, export and import the cache of model answers."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _cache_option: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option
 
 @click.group()
 def cache() -> None:
-    """Look after the kept answers of language models.
+    """Inspect, prune, export and import the cache of model answers.
 
     Every answer is kept, so that no question is paid for twice and a run can be replayed without a key. Questions and
-    answers are kept; keys never are.
+    answers are cached; keys never are.
     """
 
 
@@ -38,7 +38,7 @@ def cache() -> None:
 @_cache_option
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def stats(path: Path | None, as_json: bool) -> None:
-    """Tell how many answers are kept, of which models."""
+    """Print the number of cached answers by model."""
     from emosim_core.llm.redaction import Redactor, secrets_of_environment, without_keys
 
     redactor = Redactor(secrets_of_environment())
@@ -50,7 +50,7 @@ def stats(path: Path | None, as_json: bool) -> None:
         print_json(stats_)
         return
     if not stats_["answers"]:
-        print_line(f"No answers are kept in {stats_['path']}.")
+        print_line(f"No answers are cached in {stats_['path']}.")
         return
     print_line(f"{_answers(stats_['answers'])} in {stats_['path']}, {_size(stats_['bytes'])}")
     for model in stats_["models"]:
@@ -58,7 +58,7 @@ def stats(path: Path | None, as_json: bool) -> None:
         days = model["first"] if model["first"] == model["last"] else f"{model['first']} to {model['last']}"
         unknown = model["unknown_usage"]
         print_line(
-            f"  {_answers(model['answers'])}, {days}; tokens: {model['prompt_tokens']:,} asked, "
+            f"  {_answers(model['answers'])}, {days}; tokens: {model['prompt_tokens']:,} in, "
             f"{model['cached_tokens']:,} of them cached by the service, {model['completion_tokens']:,} answered, "
             f"{model['reasoning_tokens']:,} of them reasoning"
             + (f"; those of {_answers(unknown)} are unknown" if unknown else "")
@@ -71,7 +71,7 @@ def stats(path: Path | None, as_json: bool) -> None:
 @click.option("--max-mb", type=click.FloatRange(min=0), help="Remove the oldest until the file has so many MiB.")
 @click.option("--model", "identity", help="Remove answers of this model only, as 'emosim cache stats' names it.")
 def prune(path: Path | None, days: float | None, max_mb: float | None, identity: str | None) -> None:
-    """Remove kept answers; they are paid for again when they are asked for again."""
+    """Remove cached answers; they are paid for again when they are requested again."""
     with _opened(path) as answers:
         done = answers.prune(older_than_days=days, max_mb=max_mb, identity=identity)
     print_line(f"Removed {_answers(done.removed)}; {_answers(done.left)} left, {_size(done.bytes)}")
@@ -82,7 +82,7 @@ def prune(path: Path | None, days: float | None, max_mb: float | None, identity:
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--force", is_flag=True, help="Replace the file if it exists.")
 def export(path: Path | None, file: Path, force: bool) -> None:
-    """Write all kept answers with their questions to FILE, one JSON object a line."""
+    """Write all cached answers with their questions to FILE, one JSON object a line."""
     from emosim_core.errors import ConfigurationError
     from emosim_core.llm.cache_lines import Cleaner
 
@@ -99,7 +99,7 @@ def export(path: Path | None, file: Path, force: bool) -> None:
 @_cache_option
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 def import_(path: Path | None, file: Path) -> None:
-    """Keep the answers of FILE, which export wrote; answers that are there already stay as they are."""
+    """Add the answers of FILE, written by export; existing answers stay as they are."""
     from emosim_core.llm.cache_lines import Cleaner
 
     cleaner = Cleaner()
@@ -116,7 +116,7 @@ def _opened(path: Path | None, read_only: bool = False, must_exist: bool = True)
 
     path = path or default_cache_path()
     if must_exist and not path.expanduser().exists():
-        raise ConfigurationError(f"{path}: no such file; answers are kept in it once a language model was asked")
+        raise ConfigurationError(f"{path}: no such file; answers are cached in it once a language model was asked")
     answers = AnswerCache(path, read_only=read_only)
     try:
         yield answers

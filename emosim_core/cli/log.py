@@ -1,4 +1,4 @@
-"""``emosim log``: a run of a behaviour policy with known users, and its interactions in a format to learn from."""
+"""``emosim log``: a run of a behaviour policy with train users, and its interactions in a format to learn from."""
 
 from __future__ import annotations
 

@@ -145,7 +145,7 @@ class Live:
 
         Args:
             lines: what else to say, the most important first; what does not fit the width is left out. What was said
-                before stays where nothing is said.
+                before stays by default.
             done: how many are done.
             total: how many there are.
             advance: how many more are done.

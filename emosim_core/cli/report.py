@@ -1,4 +1,4 @@
-"""``emosim report``: one page that shows what a directory holds, and its figures as files."""
+"""``emosim report``: one page that shows what a directory holds, and its charts as files."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from emosim_core.cli.printing import print_line
 @click.command()
 @click.argument("directory", type=click.Path(path_type=Path), required=False)
 @click.option("--out", type=click.Path(path_type=Path), help="File to write.  [DIRECTORY/report.html]")
-@click.option("--charts", type=click.Path(path_type=Path), help="Directory for the figures as PNG and SVG.")
+@click.option("--charts", type=click.Path(path_type=Path), help="Directory for the charts as PNG and SVG.")
 @click.option(
     "--prompts",
     is_flag=True,
-    help="Show each prompt and raw answer of a run with a language model; it is simulated again with kept answers.",
+    help="Show each prompt and raw answer of a run with a language model; it is simulated again with cached answers.",
 )
 @click.option(
     "--config",
@@ -63,4 +63,4 @@ def report(
     size = written.stat().st_size / 1_000_000
     print_line(f"Written to {written} ({size:.1f} MB). Open it in a browser; it needs no network.")
     if charts is not None:
-        print_line(f"The figures are in {charts}, as PNG and SVG.")
+        print_line(f"The charts are in {charts}, as PNG and SVG.")

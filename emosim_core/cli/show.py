@@ -22,11 +22,11 @@ from emosim_core.terminal import one_line
 
 @click.command()
 @click.argument("directory", type=click.Path(path_type=Path), required=False)
-@click.option("--episode", type=int, help="Number of an episode of a run, which is told as a story.")
+@click.option("--episode", type=int, help="Number of an episode of a run, which is shown as a story.")
 def show(directory: Path | None, episode: int | None) -> None:
     """Print the results in DIRECTORY: a run, training, evaluation, ablation or validation.
 
-    Without DIRECTORY, the newest in runs/. With --episode, one episode of a run is told as a story: what was
+    Without DIRECTORY, the newest in runs/. With --episode, one episode of a run is shown as a story: what was
     recommended, which memories were retrieved, the ratings and why, the mood, and why the episode ended.
     """
     from emosim_core.reports.directories import RUN, kind_of, newest

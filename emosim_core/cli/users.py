@@ -47,7 +47,7 @@ def generate(
     """Generate users, stratified by age, sex and traits, and write them to a CSV file.
 
     With --llm-model, a language model writes each user's name and description within the age, job, hobby, traits and
-    tastes that were drawn. What that will cost is said first. Answers are kept: what was interrupted goes on where it
+    tastes that were drawn. What that will cost is said first. answers are cached: what was interrupted goes on where it
     was when the same command is given again.
 
     Read them back with: emosim run --plugin PLUGIN --users csv:FILE
@@ -103,14 +103,14 @@ def _written(
                 progress.update(advance=1)
     except KeyboardInterrupt:
         print_line("", err=True)
-        print_line("Interrupted. What was answered is kept; give the same command again to go on.", err=True)
+        print_line("Interrupted. Received answers are cached; give the same command again to go on.", err=True)
         raise click.exceptions.Exit(130) from None
     except EmoSimError as error:
         message = f"{str(error).removesuffix('.')}. {len(written)} of {len(users)} users were written"
         if isinstance(error, LLMCacheError):
             message += ": give the same command again to go on"
         elif not gateway.options.replay:
-            message += " and all answers are kept: give the same command again to go on"
+            message += " and all received answers are cached: give the same command again to go on"
         error.args = (f"{message}; there is no file yet.",)
         raise
     finally:
@@ -141,7 +141,7 @@ def _agree(gateway: Gateway, writer: UserWriter, users: list[User], yes: bool) -
     )
     print_line(
         f"{gateway.backend.identity}: {len(users):,} questions, about {about.prompt:,} tokens in and "
-        f"{about.completion:,} out: {cost}. Answers that are kept from before cost nothing.",
+        f"{about.completion:,} out: {cost}. Cached answers cost nothing.",
         err=True,
     )
     if not yes and not sys.stdin.isatty():

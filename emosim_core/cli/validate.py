@@ -126,7 +126,7 @@ def _announce(screen: Screen, validation: Validation) -> None:
 
 
 def _confirm(validation: Validation, yes: bool) -> None:
-    """Say what asking a language model will take, and ask before it begins.
+    """Say what calling a language model will take, and ask before it begins.
 
     Raises:
         ConfigurationError: nobody is there to be asked.
@@ -140,14 +140,14 @@ def _confirm(validation: Validation, yes: bool) -> None:
         cost = f"at most about {found.cost or 0.0:.2f} {found.price.currency} at the prices of {found.price.as_of}"
     text = (
         f"{found.model}: {found.questions:,} questions, about {found.prompt:,} tokens in, at most "
-        f"{found.completion:,} out; cost {cost}. What is kept from before is not asked again. "
+        f"{found.completion:,} out; cost {cost}. Cached answers are not requested again. "
         "Fewer with --max-users, --max-positives, --max-heldout and --negatives."
     )
     if yes or validation.world.config.gateway.replay:
         print_line(text, err=True)
         return
     if not sys.stdin.isatty():
-        raise ConfigurationError(f"{text} Say --yes to start, or --replay to use kept answers only")
+        raise ConfigurationError(f"{text} Say --yes to start, or --replay to use cached answers only")
     print_line(text, err=True)
     click.confirm("Start?", abort=True, err=True)
 

@@ -287,7 +287,7 @@ class Rater:
     """Answers for a user what they think of an item.
 
     Attributes:
-        uses_llm: whether a language model is asked; the run prints and records it.
+        uses_llm: whether a language model is called; the run prints and records it.
     """
 
     uses_llm: ClassVar[bool] = False
@@ -299,7 +299,7 @@ class Rater:
         """Called once when nothing more is asked; a place to let go of connections."""
 
     def usage(self) -> Mapping[str, Any]:
-        """What asking has taken so far, for the summary of a run; empty where nothing is asked."""
+        """Calls, tokens and cost so far, for the summary of a run; empty for a rater that calls nothing."""
         return {}
 
     def rate(self, situation: Situation, rng: np.random.Generator) -> float | tuple[float, str]:

@@ -17,7 +17,7 @@ _HERE = "emosim_core.components"
 def emosim_raters() -> Iterable[Component]:
     yield Component(
         "rule_based",
-        "A statistical model of a user's taste; asks no language model.",
+        "Statistical model of a user's ratings; no language model.",
         f"{_HERE}.rule_based:RuleBased",
         options=f"{_HERE}.rule_based:RuleBasedOptions",
     )
@@ -27,7 +27,7 @@ def emosim_raters() -> Iterable[Component]:
 def emosim_retrievals() -> Iterable[Component]:
     module = f"{_HERE}.retrieval"
     count = f"{module}:CountOptions"
-    yield Component("none", "Retrieves nothing.", f"{module}:NoRetrieval")
+    yield Component("none", "No memories.", f"{module}:NoRetrieval")
     yield Component("last", "The k most recent items.", f"{module}:Last", options=count, number="k")
     yield Component(
         "most_similar",
@@ -39,7 +39,7 @@ def emosim_retrievals() -> Iterable[Component]:
     yield Component("best_worst", "The item rated highest and the one rated lowest.", f"{module}:BestWorst")
     yield Component(
         "decay_emotion",
-        "The k items that are similar, recent and felt like the last one.",
+        "The k items most similar, recent and emotionally congruent with the last.",
         f"{module}:DecayEmotion",
         options=f"{module}:DecayEmotionOptions",
         number="k",
@@ -59,7 +59,7 @@ def emosim_selectors() -> Iterable[Component]:
     )
     yield Component(
         "multinomial_logit",
-        "One item or none, by a multinomial-logit choice.",
+        "One item or none, by a multinomial logit model.",
         f"{module}:MultinomialLogit",
         options=f"{module}:LogitOptions",
     )
@@ -68,8 +68,8 @@ def emosim_selectors() -> Iterable[Component]:
 @hookimpl
 def emosim_perturbators() -> Iterable[Component]:
     module = f"{_HERE}.perturbation"
-    yield Component("none", "Leaves ratings as they are.", f"{module}:NoPerturbation")
-    yield Component("gaussian", "Adds normal noise.", f"{module}:Gaussian", options=f"{module}:GaussianOptions")
+    yield Component("none", "No noise.", f"{module}:NoPerturbation")
+    yield Component("gaussian", "Adds Gaussian noise.", f"{module}:Gaussian", options=f"{module}:GaussianOptions")
     yield Component(
         "greedy",
         "One step down or up with probability 0.1 each.",
@@ -85,20 +85,25 @@ def emosim_reward_shapings() -> Iterable[Component]:
     yield Component("identity", "The reward is the rating.", f"{module}:Identity")
     yield Component(
         "exp_decay_time",
-        "A repeat is worth less the sooner it comes.",
+        "Repeats are discounted by their recency.",
         f"{module}:ExpDecayTime",
         options=repeat,
     )
-    yield Component("random_watch", "A repeat is consumed only sometimes.", f"{module}:RandomWatch", options=repeat)
+    yield Component(
+        "random_watch",
+        "A repeat is consumed with a probability that grows with time.",
+        f"{module}:RandomWatch",
+        options=repeat,
+    )
     yield Component(
         "same_item_terminate",
-        "A repeat gives nothing and ends the episode.",
+        "A repeat has reward 0 and ends the episode.",
         f"{module}:SameItemTerminate",
         aliases=("same_film_terminate",),
     )
     yield Component(
         "churn_satisfaction",
-        "The user leaves when recommendations keep disappointing.",
+        "The user leaves after repeated disappointments.",
         f"{module}:ChurnSatisfaction",
         options=f"{module}:ChurnOptions",
     )
@@ -107,24 +112,24 @@ def emosim_reward_shapings() -> Iterable[Component]:
 @hookimpl
 def emosim_policies() -> Iterable[Component]:
     module = f"{_HERE}.policies"
-    yield Component("random", "Items in random order.", f"{module}:RandomPolicy")
-    yield Component("popular", "The items that most users rated.", f"{module}:Popular")
-    yield Component("top_rated", "The items with the best public ratings.", f"{module}:TopRated")
+    yield Component("random", "Uniformly random items, without repeats.", f"{module}:RandomPolicy")
+    yield Component("popular", "The items with the most public ratings.", f"{module}:Popular")
+    yield Component("top_rated", "The items with the highest public ratings.", f"{module}:TopRated")
     yield Component(
         "similar_to_liked",
-        "Items similar to what the user rated high.",
+        "The items nearest to those that the user rated high.",
         f"{module}:SimilarToLiked",
         options=f"{module}:SimilarOptions",
     )
     yield Component(
         "epsilon_greedy",
-        "The items that were rated best so far, sometimes a random one.",
+        "Epsilon-greedy bandit on the mean ratings so far.",
         f"{module}:EpsilonGreedy",
         options=f"{module}:EpsilonGreedyOptions",
     )
     yield Component(
         "trained",
-        "What a training left behind.",
+        "A recommender trained by emosim train.",
         "emosim_core.training.trained:Trained",
         options="emosim_core.training.trained:TrainedOptions",
         value="path",
@@ -140,42 +145,42 @@ def emosim_policies() -> Iterable[Component]:
     bandits = "emosim_core.training.bandits"
     yield Component(
         "item_knn",
-        "Items that logged users rated like those the user liked.",
+        "Item-based k-nearest neighbours on logged ratings.",
         f"{neighbors}:ItemKNN",
         options=f"{neighbors}:ItemKNNOptions",
         value="logs",
     )
     yield Component(
         "user_knn",
-        "Items that logged users who rate alike liked.",
+        "User-based k-nearest neighbours on logged ratings.",
         f"{neighbors}:UserKNN",
         options=f"{neighbors}:UserKNNOptions",
         value="logs",
     )
     yield Component(
         "matrix_factorization",
-        "The items with the highest ratings foretold by factors learned from logs.",
+        "Biased matrix factorization (SVD) on logged ratings.",
         f"{matrix_factorization}:MatrixFactorization",
         options=f"{matrix_factorization}:FactorOptions",
         value="logs",
     )
     yield Component(
         "svdpp",
-        "Matrix factorization in which what was rated counts too.",
+        "SVD++: matrix factorization with implicit feedback from what was rated.",
         f"{matrix_factorization}:SVDpp",
         options=f"{matrix_factorization}:ImplicitFactorOptions",
         value="logs",
     )
     yield Component(
         "linucb",
-        "The items that a linear model hopes most of, learning from every rating.",
+        "LinUCB contextual bandit over item and user features.",
         f"{bandits}:LinUCB",
         options=f"{bandits}:LinUCBOptions",
         value="logs",
     )
     yield Component(
         "thompson",
-        "The best items of a linear model drawn at random from what ratings allow.",
+        "Linear Thompson sampling over item and user features.",
         f"{bandits}:Thompson",
         options=f"{bandits}:ThompsonOptions",
         value="logs",
@@ -195,20 +200,20 @@ def emosim_prompt_strategies() -> Iterable[Component]:
 def emosim_studies() -> Iterable[Component]:
     module = "emosim_core.studies"
     for name, maker, summary in (
-        ("category_preference", "CategoryPreference", "Whether who loves one category alone rates so."),
-        ("high_rating", "HighRating", "Whether who gives everything top marks does so."),
-        ("low_rating", "LowRating", "Whether who dislikes everything rates so."),
+        ("category_preference", "CategoryPreference", "Users who love one category rate it high and all else low."),
+        ("high_rating", "HighRating", "Users who like everything rate high."),
+        ("low_rating", "LowRating", "Users who dislike everything rate low."),
     ):
         yield Component(name, summary, f"{module}.written:{maker}", options=f"{module}.written:ItemsOptions")
     yield Component(
         "collections",
-        "Whether the earlier parts of a series decide what is thought of the last.",
+        "Ratings of the earlier parts of a series carry over to the last.",
         f"{module}.series:Collections",
         options=f"{module}.series:CollectionsOptions",
     )
     yield Component(
         "sampling",
-        "How far the ratings' distribution is from that of real users.",
+        "Distance of the rating distribution from that of real users.",
         f"{module}.sampling:Sampling",
         options=f"{module}.sampling:SamplingOptions",
     )
@@ -218,7 +223,7 @@ def _prompts() -> Iterable[tuple[str, str, dict[str, Any]]]:
     examples = ("No example", "One worked example", "Two worked examples")
     yield (
         "0Shot_cotlite_our",
-        "No example; the model thinks briefly and answers with the rating alone.",
+        "No example; brief reasoning, then the rating alone.",
         {"shots": 0, "style": "cotlite"},
     )
     for shots, example in enumerate(examples):
@@ -236,7 +241,7 @@ def _prompts() -> Iterable[tuple[str, str, dict[str, Any]]]:
             )
         yield (
             f"{shots}Shot_cot_enhanced",
-            f"{example}; the model gives one to three short reasons, then the rating.",
+            f"{example}; one to three short reasons, then the rating.",
             {"shots": shots, "style": "cot_enhanced"},
         )
     for shots, example in enumerate(examples[1:], start=1):

@@ -3,7 +3,7 @@
     python scripts/fit_rule_based.py PATH --write
 
 Fitted on 43340 ratings of 303 users and 6875 films, stars doubled
-(MovieLens ml-latest-small; Harper & Konstan, 2015, doi 10.1145/2827872). Figures and choices:
+(MovieLens ml-latest-small; Harper & Konstan, 2015, doi 10.1145/2827872). Metrics and choices:
 docs/rule-based-rater.md. Points are of a scale from 1 to 10.
 """
 

@@ -1,4 +1,4 @@
-"""The hooks: what EmoSim asks a plugin.
+"""Hook specifications: what EmoSim asks a plugin.
 
 A hook that names components answers with descriptions. It does no work, reads no file, opens no
 connection and needs no key. An implementation may take fewer arguments than its specification.
@@ -52,25 +52,25 @@ def emosim_raters() -> Iterable[Component]:
 
 @hookspec
 def emosim_retrievals() -> Iterable[Component]:
-    """Strategies that choose which memories matter; the factory returns a ``Retrieval``."""
+    """Retrieval strategies: which memories enter a rating. The factory returns a ``Retrieval``."""
     raise NotImplementedError
 
 
 @hookspec
 def emosim_selectors() -> Iterable[Component]:
-    """Strategies that decide what of a slate is consumed; the factory returns a ``Selector``."""
+    """Choice models: which items of a slate are consumed. The factory returns a ``Selector``."""
     raise NotImplementedError
 
 
 @hookspec
 def emosim_perturbators() -> Iterable[Component]:
-    """Strategies that blur ratings; the factory returns a ``Perturbator``."""
+    """Noise on the ratings of consumed items. The factory returns a ``Perturbator``."""
     raise NotImplementedError
 
 
 @hookspec
 def emosim_reward_shapings() -> Iterable[Component]:
-    """Strategies that turn ratings into rewards and may end an episode; the factory returns a ``RewardShaping``."""
+    """Rewards from ratings, and when a user leaves. The factory returns a ``RewardShaping``."""
     raise NotImplementedError
 
 
@@ -82,19 +82,19 @@ def emosim_policies() -> Iterable[Component]:
 
 @hookspec
 def emosim_llm_backends() -> Iterable[Component]:
-    """Ways to ask a language model, for ``--llm-model``; the factory returns an ``LLMBackend``."""
+    """Language-model backends, for ``--llm-model``; the factory returns an ``LLMBackend``."""
     raise NotImplementedError
 
 
 @hookspec
 def emosim_prompt_strategies() -> Iterable[Component]:
-    """Ways to prompt a language model, for ``--llm-rater``; the factory returns a ``PromptStrategy``."""
+    """Prompt strategies, for ``--llm-rater``; the factory returns a ``PromptStrategy``."""
     raise NotImplementedError
 
 
 @hookspec
 def emosim_studies() -> Iterable[Component]:
-    """Studies of how well users are played, for ``emosim ablate --study``; the factory returns a ``Study``."""
+    """Studies of how faithfully users are simulated, for ``emosim ablate --study``; the factory returns a ``Study``."""
     raise NotImplementedError
 
 

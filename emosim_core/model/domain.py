@@ -54,7 +54,7 @@ class Example:
 
 @dataclass(frozen=True)
 class StudyUsers:
-    """Written users whose right answers are known, for studies of how well users are played.
+    """Written users whose right answers are known, for studies of how faithfully users are simulated.
 
     Attributes:
         lovers: by category, users who love it and reject all else.

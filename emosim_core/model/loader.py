@@ -45,7 +45,7 @@ class LoadedRatings:
         values: ratings on the domain's scale, shape ``(R,)``.
         times: when each was given, in seconds, shape ``(R,)``.
         user_written_fields: fields of the items that hold what these same users wrote, such as tags; whoever measures
-            how well users are foretold leaves them out.
+            how well users are predicted leaves them out.
     """
 
     user_ids: Sequence[str]

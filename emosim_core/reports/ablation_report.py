@@ -1,4 +1,4 @@
-"""The report of an ablation: each study's figures by the way of answering, and their differences."""
+"""The report of an ablation: each study's metrics by the variant, and their differences."""
 
 from __future__ import annotations
 
@@ -54,10 +54,10 @@ def _report(directory: Path, manifest: Mapping[str, Any], found: Mapping[str, An
     same = {axis: found["jobs"][0]["variant"][axis] for axis in axes if axis not in varying}
     constant = ", ".join(f"{axis} {value}" for axis, value in same.items() if value)
     seeds = sorted({one["seed"] for one in found["jobs"]})
-    headline = f"{len(found['studies'])} studies, {_counted(len(variants), 'way')} of answering"
+    headline = f"{len(found['studies'])} studies, {_counted(len(variants), 'variant')}"
     headline += f" ({', '.join(varying)})" if varying else ""
     headline += f", {_counted(len(seeds), 'seed')}. The same in all: {constant}." if constant else "."
-    report = Report("ablation", f"{found['title']}: how well users are played", headline)
+    report = Report("ablation", f"{found['title']}: how faithfully users are simulated", headline)
     ratings, failed = (sum(one[count] for one in found["jobs"]) for count in ("ratings", "failed"))
     decided = [one for one in found["differences"] if one["low"] is not None and (one["low"] > 0 or one["high"] < 0)]
     report.facts = [
@@ -90,7 +90,7 @@ def _variant(variant: Mapping[str, str], varying: Sequence[str]) -> str:
 
 
 def _fact(one: Mapping[str, Any]) -> Fact:
-    """The last figure of a study, which sums up its sides."""
+    """The last metric of a study, which sums up its sides."""
     metric = one["metrics"][-1]
     return Fact(
         one["study"].replace("_", " "), decimal(metric["estimate"], 3), f"{metric['metric']}, {_interval(metric)}"
@@ -109,7 +109,7 @@ def _overview(
     varying: Sequence[str],
     decided: Sequence[Mapping[str, Any]],
 ) -> list[Section]:
-    """Success shares of all studies beside each other, and which ways of answering differ for sure."""
+    """Success shares of all studies beside each other, and which variants differ for sure."""
     variants = list(dict.fromkeys(_variant(one["variant"], varying) for one in rows))
     shares: dict[tuple[str, str], dict[str, Mapping[str, Any]]] = {}
     for one in rows:
@@ -137,7 +137,7 @@ def _overview(
     chart = Chart(
         "overview", "rows", "Success shares", caption, SHARE, "study", series, names, form="share", y_range=_ALL
     )
-    tables = [_differences("Where ways of answering differ", decided, with_study=True)] if decided else []
+    tables = [_differences("Where variants differ", decided, with_study=True)] if decided else []
     return [Section("overview", "At a glance", charts=[chart], tables=tables)]
 
 
@@ -193,7 +193,7 @@ def _section(
                 metric_name.capitalize(),
                 f"{study.replace('_', ' ').capitalize()}; {first['better']} is better. Thin lines are 95 % intervals.",
                 metric_name,
-                "way of answering",
+                "variant",
                 series,
                 names,
                 form="share" if metric_name == SHARE else "number",
@@ -209,7 +209,7 @@ def _section(
         for name, one in zip(names, jobs, strict=True)
         for metric in one["metrics"]
     ]
-    columns = ("way of answering", "side", "result", "interval", "made by", "failed", "ratings")
+    columns = ("variant", "side", "result", "interval", "made by", "failed", "ratings")
     tables = [Table("Results", columns, rows)]
     differences = [one for one in found["differences"] if one["study"] == study]
     if differences:
@@ -236,7 +236,7 @@ def _groups(
             f"{metric_name.capitalize()} by group",
             f"{study.replace('_', ' ').capitalize()}: each group of trials by itself; an empty cell has none.",
             "group",
-            "way of answering",
+            "variant",
             names=groups,
             rows=rows,
             cells=cells,
@@ -255,5 +255,5 @@ def _setup(manifest: Mapping[str, Any], found: Mapping[str, Any]) -> Section:
         tables.append(Table(f"Components: {name}", parts.columns, parts.rows))
     if found.get("intervals"):
         tables.append(Table("How intervals are made", ("interval", "how"), flat(found["intervals"])))
-    caption = f"Made {manifest.get('created')}. Every rating is on record; the figures are made of the records."
+    caption = f"Made {manifest.get('created')}. Every rating is on record; the metrics are made of the records."
     return Section("setup", "What was run", caption, tables=tables)

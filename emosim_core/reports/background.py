@@ -54,7 +54,9 @@ def background(
     try:
         found.domain = build(registry.resolve_domain(config["plugin"]), Domain)
     except EmoSimError as error:
-        found.notes.append(f"The domain {config['plugin']!r} cannot be used, so nothing is said of real users: {error}")
+        found.notes.append(
+            f"The domain {config['plugin']!r} cannot be used, so nothing is reported on real users: {error}"
+        )
         return found
     named = {"plugin": config["plugin"], "items": config["items"]}
     try:
@@ -62,17 +64,17 @@ def background(
         again = again or CommandHint(typed("report", place), {})
         confirmed(place, named, given or {}, {}, (RunConfig,), registry, again)
     except TrustError as error:
-        found.notes.append(f"The items were not loaded, so nothing is said of their categories: {error}")
+        found.notes.append(f"The items were not loaded, so nothing is reported on their categories: {error}")
         return found
     try:
         source = registry.resolve("item_loader", config.get("items") or found.domain.default_items, found.domain.name)
         items = build(source, ItemLoader).load().items
     except EmoSimError as error:
-        found.notes.append(f"The items cannot be loaded, so nothing is said of their categories: {error}")
+        found.notes.append(f"The items cannot be loaded, so nothing is reported on their categories: {error}")
         return found
     if digest(items) != manifest["data"].get("items_sha256"):
         found.notes.append(
-            "The items have changed since the run was made, so nothing is said of their categories. "
+            "The items have changed since the run was made, so nothing is reported on their categories. "
             f"Items come from: {source.component.name}."
         )
         return found

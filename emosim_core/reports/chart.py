@@ -1,4 +1,4 @@
-"""Figure: what a plot shows, said once; the page, the table beside it and the file for a paper are drawn from it."""
+"""Chart: what a plot shows, said once; the page, the table beside it and the file for a paper are drawn from it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Chart:
-    """One figure.
+    """One chart.
 
     Attributes:
         id: unique in a report, lower case with dashes; the name of its file.
@@ -90,7 +90,7 @@ class Chart:
     def __post_init__(self) -> None:
         _clean(self, "title", "caption", "x", "y", "names", "rows", "cells_are")
         if identifier(self.id) != self.id:
-            raise ValueError(f"the id {self.id!r} of a figure must be lower-case letters and digits with dashes")
+            raise ValueError(f"the id {self.id!r} of a chart must be lower-case letters and digits with dashes")
         for series in self.series:
             count = len(series.y)
             wanted = {
@@ -106,15 +106,15 @@ class Chart:
             for name, there in wanted.items():
                 if there not in ((count,) if name == "names" else (0, count)):
                     raise ValueError(
-                        f"figure {self.id!r}: {series.name!r} has {count} values, which {name} does not fit"
+                        f"chart {self.id!r}: {series.name!r} has {count} values, which {name} does not fit"
                     )
             _see_finite(self.id, series.x, series.y, series.low, series.high)
         if self.kind == "heat" and [len(row) for row in self.cells] != [len(self.names)] * len(self.rows):
-            raise ValueError(f"figure {self.id!r}: the cells are not {len(self.rows)} rows of {len(self.names)}")
+            raise ValueError(f"chart {self.id!r}: the cells are not {len(self.rows)} rows of {len(self.names)}")
         if self.kind == "plane":
             across, up = self.edges or ((), ())
             if [len(row) + 1 for row in self.cells] != [len(across)] * max(0, len(up) - 1):
-                raise ValueError(f"figure {self.id!r}: the cells do not fit the edges")
+                raise ValueError(f"chart {self.id!r}: the cells do not fit the edges")
         _see_finite(self.id, *self.cells)
 
     def record(self) -> dict[str, Any]:
@@ -140,7 +140,7 @@ class Table:
 
 
 def _clean(owner: Chart | Series, *fields: str) -> None:
-    """Clean the texts of a figure, for whoever draws it."""
+    """Clean the texts of a chart, for whoever draws it."""
     for field in fields:
         value = getattr(owner, field)
         if isinstance(value, str):
@@ -151,11 +151,11 @@ def _clean(owner: Chart | Series, *fields: str) -> None:
 
 def _see_finite(chart: str, *values: Sequence[Number]) -> None:
     if any(value is not None and not math.isfinite(value) for some in values for value in some):
-        raise ValueError(f"figure {chart!r}: a value is not finite; where there is none, it is None")
+        raise ValueError(f"chart {chart!r}: a value is not finite; where there is none, it is None")
 
 
 def numbers(values: NDArray[Any] | Iterable[float], digits: int = 4) -> list[Number]:
-    """Values for a figure: rounded, and None for what is no number."""
+    """Values for a chart: rounded, and None for what is no number."""
     return [round(float(value), digits) if np.isfinite(value) else None for value in values]
 
 

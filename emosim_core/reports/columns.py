@@ -36,7 +36,7 @@ class Episode:
     Attributes:
         number: its number in the run.
         user: number of the user among :attr:`RunColumns.users`.
-        steps: steps with a proposal.
+        steps: steps with a recommendation.
         end_reason: why it ended.
     """
 

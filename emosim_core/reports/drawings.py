@@ -1,4 +1,4 @@
-"""Drawings: the figures of a report as files for papers, drawn with matplotlib."""
+"""Drawings: the charts of a report as files for papers, drawn with matplotlib."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LONGEST_NAME = 44
 
 
 def draw_charts(charts: Sequence[Chart], directory: Path) -> list[Path]:
-    """Write each figure as PNG and SVG, named by its id.
+    """Write each chart as PNG and SVG, named by its id.
 
     Args:
         charts: what to draw.
@@ -42,7 +42,7 @@ def draw_charts(charts: Sequence[Chart], directory: Path) -> list[Path]:
         import matplotlib
         from matplotlib.figure import Figure as Sheet
     except ModuleNotFoundError as error:
-        raise MissingDependencyError("drawing figures", "matplotlib", 'pip install "emosim-core[report]"') from error
+        raise MissingDependencyError("drawing charts", "matplotlib", 'pip install "emosim-core[report]"') from error
     written = []
     # Titles of films may hold what matplotlib would read as a formula; ids of an SVG must not differ between two runs.
     settings: dict[Any, Any] = {
@@ -52,7 +52,7 @@ def draw_charts(charts: Sequence[Chart], directory: Path) -> list[Path]:
         "font.size": 9,
     }
     with matplotlib.rc_context(settings), warnings.catch_warnings():
-        # A letter that the font lacks is drawn as a box; the figure is right all the same.
+        # A letter that the font lacks is drawn as a box; the chart is right all the same.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         for chart in charts:
             sheet = Sheet(figsize=_size(chart), layout="constrained")

@@ -1,4 +1,4 @@
-"""Making a report: what a directory holds, its page, its figures."""
+"""Making a report: what a directory holds, its page, its charts."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def write_report(
     Args:
         directory: of a run, a training, an evaluation, an ablation or a validation, or one with a ``page.json``.
         out: the file to write; ``report.html`` in the directory if not given.
-        charts: directory for the same figures as PNG and SVG; none are drawn if not given.
+        charts: directory for the same charts as PNG and SVG; none are drawn if not given.
         prompts: whether to find each prompt and raw answer of a run with a language model, by simulating it again
-            with the kept answers; nothing is asked.
+            with the cached answers; nothing is asked.
         registry: plugins to use; found anew if not given.
         given: values of the configuration that the user gives again, where the directory was not made here and names
             what it may not choose.

@@ -1,4 +1,4 @@
-"""Questions: each prompt of a run and the raw answer to it, found by simulating the run again from kept answers."""
+"""Questions: each prompt of a run and the raw answer to it, found by simulating the run again from cached answers."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def questions(
     given: Mapping[str, Any] | None = None,
     again: CommandHint | None = None,
 ) -> Exchanges:
-    """Find what a language model was asked in a run, and what it answered, to the letter.
+    """Find the prompts of a language model in a run, and what it answered, to the letter.
 
-    A run keeps ratings and reasons; the answers themselves are kept with their questions in the cache. So the run is
-    simulated again, with kept answers alone: nothing is asked and nothing in the directory changes. Each step must
+    A run keeps ratings and reasons; the answers themselves are in the cache, with their prompts. So the run is
+    simulated again, with cached answers alone: nothing is asked and nothing in the directory changes. Each step must
     equal the one on record.
 
     Args:
@@ -44,15 +44,15 @@ def questions(
         again: how they are given again.
 
     Raises:
-        ConfigurationError: no language model was asked in this run.
-        LLMReplayError: an answer is not kept any more.
+        ConfigurationError: no language model was called in this run.
+        LLMReplayError: an answer is not cached any more.
         TrustError: the directory names what its user must give again.
         EmoSimError: what the run was made with is not there any more.
         RunError: the directory holds no run, or simulating it again gives another one.
     """
     manifest = run_manifest(directory)
     if not manifest.get("uses_llm") or "llm_backend" not in manifest["parts"]:
-        raise ConfigurationError(f"--prompts: no language model was asked in {directory}, so there are no prompts")
+        raise ConfigurationError(f"--prompts: no language model was called in {directory}, so there are no prompts")
     registry = registry or Registry()
     again = again or CommandHint(typed("report", directory, "--prompts"), {})
     values = {**manifest["config"], **(given or {})}
@@ -105,7 +105,7 @@ class _Again(Run):
         super().__init__(config, directory, registry=registry)
         rater = self.world.rater
         if not isinstance(rater, ModelRater):
-            raise ConfigurationError("--prompts: the rater of this run asks a language model in a way of its own")
+            raise ConfigurationError("--prompts: the rater of this run calls a language model in a way of its own")
         self.found: Exchanges = {}
         self._notes = _Notes(rater.prompt_strategy)
         rater.prompt_strategy, rater.gateway = self._notes, _NotedGateway(rater.gateway, self._notes)

@@ -26,7 +26,7 @@ class Fact:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a page: a heading, a sentence or two, figures and tables."""
+    """A part of a page: a heading, a sentence or two, charts and tables."""
 
     id: str
     title: str
@@ -64,7 +64,7 @@ class Report:
 
     @property
     def charts(self) -> list[Chart]:
-        """All figures, in the order of the page."""
+        """All charts, in the order of the page."""
         return [chart for section in self.sections for chart in section.charts]
 
 

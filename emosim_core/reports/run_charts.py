@@ -1,4 +1,4 @@
-"""Figures of a run: ratings, moods, endings, categories, items and users."""
+"""Charts of a run: ratings, moods, endings, categories, items and users."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ INTERVALS = "Thin lines are 95 % bootstrap intervals over users."
 
 
 def charts_of_run(run: RunColumns, behind: Background) -> list[Chart]:
-    """All figures that a run has data for, the most telling first."""
+    """All charts that a run has data for, the most telling first."""
     makers: Sequence[Callable[[RunColumns, Background], list[Chart]]] = (
         _ratings,
         _end_reasons,

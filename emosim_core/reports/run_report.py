@@ -38,7 +38,7 @@ _ENOUGH = 3
 NO_QUESTIONS = (
     "The records of a run hold the answers and the reasons (with --explain), not the questions. "
     "To see each prompt and the raw answer to it here, make the report with --prompts: the run is simulated again, "
-    "answered from the kept answers alone."
+    "answered from the cached answers alone."
 )
 
 

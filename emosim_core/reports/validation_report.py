@@ -120,7 +120,7 @@ def _rows(
         title,
         f"{caption} {_INTERVALS}",
         x,
-        "way of answering",
+        "variant",
         series,
         list(variants),
     )
@@ -159,7 +159,7 @@ def _section(user_split: str, measured: Mapping[str, Any], manifest: Mapping[str
 
 
 def _choices(user_split: str, tests: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[Chart]:
-    """Whether users tell what they chose from what they did not, one figure for each measure."""
+    """Whether users tell what they chose from what they did not, one metric for each measure."""
     charts = []
     names = [
         name
@@ -175,7 +175,7 @@ def _choices(user_split: str, tests: Mapping[str, Mapping[str, Mapping[str, Any]
                 f"{title}: telling what was chosen",
                 f"By how many were not chosen for each that was; 'matched' are as popular as what was. {_INTERVALS}",
                 title.lower() if key != "f1" else title,
-                "way of answering",
+                "variant",
                 series,
                 names,
                 y_range=(0.0, 1.0),
@@ -189,7 +189,7 @@ def _tables(tests: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[Table]
     for test, variants in tests.items():
         keys = list(dict.fromkeys(key for metrics in variants.values() for key in metrics))
         rows = [(name, *(_cell(metrics.get(key)) for key in keys)) for name, metrics in variants.items()]
-        columns = ("way of answering", *(_HEADINGS.get(key, key) for key in keys))
+        columns = ("variant", *(_HEADINGS.get(key, key) for key in keys))
         tables.append(Table(f"Telling what was chosen, {test}", columns, rows))
     return tables
 
@@ -239,7 +239,7 @@ def _distances(variants: Mapping[str, Mapping[str, Any]]) -> Table:
     rows = [(name, *(_cell(metrics.get(key)) for key in keys)) for name, metrics in variants.items()]
     caption = "Total variation in shares, Wasserstein in stars of 5; with 95 % intervals over users."
     return Table(
-        "Distances from the real ratings", ("way of answering", *(key.replace("_", " ") for key in keys)), rows, caption
+        "Distances from the real ratings", ("variant", *(key.replace("_", " ") for key in keys)), rows, caption
     )
 
 

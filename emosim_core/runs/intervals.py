@@ -1,4 +1,4 @@
-"""Intervals: how far a figure would move with other users. Wilson's for shares, and the bootstrap over clusters."""
+"""Intervals: how far a metric would move with other users. Wilson's for shares, and the bootstrap over clusters."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _AT_ONCE = 2_000_000
 """Draws of a block: 16 MB."""
 
 _KEPT = 4_000_000
-"""Most draws that are kept for the next figure over as many clusters: 16 MB."""
+"""Most draws that are kept for the next metric over as many clusters: 16 MB."""
 
 
 def wilson(count: ArrayLike, total: float) -> tuple[Floats, Floats]:
@@ -118,7 +118,7 @@ def bootstrap(sums: Floats, value: Value, reflect: bool = False, most: float = m
 
 
 def bootstrap_difference(first: Floats, second: Floats, value: Value, other: Value) -> tuple[float, float]:
-    """The percentile interval of a difference between two ways of answering the same trials.
+    """The percentile interval of a difference between two variants on the same trials.
 
     Args:
         first: what each cluster adds the one way, shape ``(clusters, d)``.

@@ -167,7 +167,7 @@ def _component(kind: str, value: Any, registry: Registry, domain: str | None) ->
     reaching = [key for key in written if key not in fields or _field_reaches(fields[key], written[key])]
     if model is not None and not _keys_are_fields(model):
         reaching = list(written)
-    # What a third party's component reaches where nothing is said, nobody but its author knows.
+    # What a third party's component reaches by default, nobody but its author knows.
     reach = kind == "llm_backend" or bool(reaching) or (not core and model is not None and not _is_harmless(model))
     words = f"a {title}, {component.name!r} of {record.distribution}"
     if reaching:

@@ -93,7 +93,7 @@ class Run:
 
         Raises:
             KeyboardInterrupt: after the files were left so that the run can be resumed.
-            LLMBudgetError: the most that may be spent is spent; the files are left so too.
+            LLMBudgetError: the budget is spent; the files are left so too.
             LLMError: no question can be answered; the files are left so too, if any step was taken.
             RatingError: the rater failed and ``on_failed_rating`` is ``"raise"``; the files are left in the same way.
             RunError: a file cannot be written.

@@ -65,7 +65,7 @@ class RunConfig(Environment):
 
 @with_config(_STRICT)
 class Usage(TypedDict, total=False):
-    """What asking a language model took; a rater of a plugin may say less of it."""
+    """What calling a language model took; a rater of a plugin may say less of it."""
 
     requests: Count
     calls: Count

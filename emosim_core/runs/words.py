@@ -1,4 +1,4 @@
-"""What endings, raters and usage are called in texts for users."""
+"""What endings, raters and usage are called in texts for people."""
 
 from __future__ import annotations
 
@@ -109,14 +109,14 @@ def held_out(summary: Mapping[str, Any]) -> str:
 
 
 def usage_rows(usage: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What asking a language model took: calls, tokens and cost, each as a name and a line.
+    """What calling a language model took: calls, tokens and cost, each as a name and a line.
 
     Args:
         usage: as :meth:`~emosim_core.components.base.Rater.usage` has it; a count that is missing is 0.
     """
     count = Counter({name: value for name, value in usage.items() if isinstance(value, int)})
     calls = (
-        f"{count['calls']:,} for {count['requests']:,} questions ({count['cached']:,} answers kept from before, "
+        f"{count['calls']:,} for {count['requests']:,} questions ({count['cached']:,} cached answers, "
         f"{count['shared']:,} shared)"
     )
     if count["retried"] or count["failed"]:

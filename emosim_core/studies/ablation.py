@@ -1,4 +1,4 @@
-"""Ablation: a sweep of cells that can be killed and resumed, and its results, made anew from the records."""
+"""Ablation: a sweep of jobs that can be killed and resumed, and its results, made anew from the records."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ class Plan:
 
     Attributes:
         jobs: all of it, in order.
-        ratings: how many ratings each cell asks for, by its key.
+        ratings: how many ratings each job asks for, by its key.
         left_out: studies that the domain has no material for, each with the reason.
-        estimates: what asking will take, by the key of each cell that asks a language model.
+        estimates: what asking will take, by the key of each job that calls a language model.
         announcements: messages for whoever runs this.
     """
 
@@ -71,7 +71,7 @@ class Plan:
 
     @property
     def remaining(self) -> list[Job]:
-        """The cells that are not done yet."""
+        """The jobs that are not done yet."""
         return [job for job in self.jobs if not job.complete]
 
 
@@ -191,18 +191,18 @@ class Ablation:
         on_ratings: Callable[[int], None] = lambda count: None,
         on_job: Callable[[Job], None] = lambda job: None,
     ) -> dict[str, Any]:
-        """Do every cell that is not done, and write the results.
+        """Do every job that is not done, and write the results.
 
         Args:
-            executor: where cells are done.
-            on_ratings: told how many more ratings there are.
-            on_job: told of each cell that is done.
+            executor: where jobs are done.
+            on_ratings: called with the number of new ratings.
+            on_job: called with each job that is done.
 
         Returns:
             The results, as results.json holds them.
 
         Raises:
-            EmoSimError: a cell cannot be done; those that are done stay, to be resumed.
+            EmoSimError: a job cannot be done; those that are done stay, to be resumed.
             KeyboardInterrupt: the same.
         """
         with self.job_directory:
@@ -253,7 +253,7 @@ def resumed(
         directory: where it is.
         registry: plugins to use.
         only: the same as names.
-        gateway: what to change in how a language model is asked.
+        gateway: what to change in how a language model is called.
         given: values of the grid and of its environment that the user gives again.
         again: how values are given again.
 
@@ -361,7 +361,7 @@ def results(directory: Path, registry: Registry, given: Mapping[str, Any] | None
 
 
 def usage(directory: Path) -> dict[str, Any]:
-    """What asking a language model took in all cells that are done; empty where none was asked.
+    """What calling a language model took in all jobs that are done; empty if none was called.
 
     Raises:
         RunError: there is no ablation.

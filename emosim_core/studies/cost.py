@@ -1,4 +1,4 @@
-"""Cost: what asking a language model is going to take, before anything is asked."""
+"""Cost: what calling a language model is going to take, before anything is asked."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Estimate:
     """What questions will take; tokens are guessed from characters.
 
     Attributes:
-        model: which model is asked.
+        model: the model that is called.
         questions: how many.
         prompt: tokens of the questions.
         completion: most tokens of the answers, as many as they may have.
@@ -50,9 +50,9 @@ class Estimate:
 
 
 def estimate(world: World, trials: Trials) -> Estimate | None:
-    """What putting trials to the world's language model will take; None where its rater asks none.
+    """What putting trials to the world's language model will take; None where its rater calls none.
 
-    A sample of the questions is written out. Answers that are kept from before cost nothing, and are not looked for.
+    A sample of the questions is written out. Cached answers cost nothing, and are not looked for.
     """
     rater = world.rater
     if not isinstance(rater, ModelRater):

@@ -1,4 +1,4 @@
-"""Executor: where the cells of a sweep are done; in this process, in several on this machine, or elsewhere."""
+"""Executor: where the jobs of a sweep are done; in this process, in several on this machine, or elsewhere."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from emosim_core.terminal import standard_streams
 
 
 class Executor(Protocol):
-    """Does cells, in any order; each is whole in itself and leaves its files behind."""
+    """Does jobs, in any order; each is whole in itself and leaves its files behind."""
 
     def run(self, jobs: Sequence[Job], on_ratings: Callable[[int], None]) -> Generator[Job, None, None]:
-        """Do cells.
+        """Do jobs.
 
         Args:
             jobs: what to do.
-            on_ratings: told how many more ratings there are.
+            on_ratings: called with the number of new ratings.
 
         Yields:
-            Each cell when it is done.
+            Each job when it is done.
 
         Raises:
             EmoSimError: one cannot be done; those that are done stay.
@@ -40,7 +40,7 @@ class Executor(Protocol):
 
 
 class InThisProcess:
-    """One cell after the other, here.
+    """One job after the other, here.
 
     Args:
         worlds: where worlds come from.
@@ -59,7 +59,7 @@ class InThisProcess:
 
 
 class Processes:
-    """Several cells at the same time, each in a process of this machine. No such process outlives this one.
+    """Several jobs at the same time, each in a process of this machine. No such process outlives this one.
 
     Args:
         processes: how many processes.
@@ -85,9 +85,9 @@ class Processes:
                     on_ratings(ratings)
                     yield job
         except BrokenProcessPool as error:
-            raise RunError("a process that did cells has died; its cell is done again when this goes on") from error
+            raise RunError("a process that did jobs has died; its job is done again when this goes on") from error
         except EmoSimError:
-            raise  # cells that are under way come to their end
+            raise  # jobs that are under way come to their end
         except BaseException:
             for child in set(active_children()) - others:
                 child.terminate()
@@ -155,22 +155,22 @@ def _begin_worker() -> None:
 
 
 _stopped: list[int] = []
-"""The signal that has stopped the cell which a process of :class:`Processes` does."""
+"""The signal that has stopped the job which a process of :class:`Processes` does."""
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    """End the cell that is under way; answers that it waits for are still kept."""
+    """End the job that is under way; answers that it waits for are still kept."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     _stopped.append(number)
     raise SystemExit(128 + number)
 
 
 _worlds: dict[Collection[str] | None, Worlds] = {}
-"""What a process of :class:`Processes` holds from one cell to the next."""
+"""What a process of :class:`Processes` holds from one job to the next."""
 
 
 def _run_alone(job: Job) -> tuple[int, str]:
-    """Do a cell in a process of its own: how many ratings, or what went wrong (errors do not travel whole)."""
+    """Do a job in a process of its own: how many ratings, or what went wrong (errors do not travel whole)."""
     try:
         try:
             signal.signal(signal.SIGTERM, _stop)
@@ -186,7 +186,7 @@ def _run_alone(job: Job) -> tuple[int, str]:
 def _end_process() -> None:
     """End this process, which was stopped.
 
-    Nothing would come for it to do, and it could wait for that for ever: what cells are handed out by may be locked by
+    Nothing would come for it to do, and it could wait for that for ever: what jobs are handed out by may be locked by
     another process that has ended.
     """
     try:

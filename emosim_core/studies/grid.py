@@ -1,4 +1,4 @@
-"""Grid: which ways of answering, studies and seeds an ablation goes through, and the cells that these make."""
+"""Grid: which variants, studies and seeds an ablation goes through, and the jobs that these make."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class AblationConfig(BaseModel):
 
 @dataclass(frozen=True)
 class Variant:
-    """One way of answering.
+    """One variant.
 
     Attributes:
         environment: an environment's configuration as JSON.
@@ -141,7 +141,7 @@ def read_grid(values: Mapping[str, Any]) -> AblationConfig:
 
 
 def variants(config: AblationConfig) -> list[Variant]:
-    """All ways of answering, those of one rater side by side.
+    """All variants, those of one rater side by side.
 
     Raises:
         ConfigurationError: the shared configuration is wrong.
@@ -172,7 +172,7 @@ def variants(config: AblationConfig) -> list[Variant]:
 
 
 def jobs(config: AblationConfig, directory: Path, only: Collection[str] | None = None) -> list[Job]:
-    """All cells, those of one way of answering side by side."""
+    """All jobs, those of one variant side by side."""
     found = []
     for variant in variants(config):
         for study, number in itertools.product(config.studies, range(config.num_seeds)):
@@ -183,7 +183,7 @@ def jobs(config: AblationConfig, directory: Path, only: Collection[str] | None =
 
 
 def _key(study: str, names: Mapping[str, str], seed: int) -> str:
-    """A name for a folder: readable, and different for every cell."""
+    """A name for a folder: readable, and different for every job."""
     parts = [study, *filter(None, names.values()), f"seed{seed}"]
     digest = blake2b(encode({"parts": parts}), digest_size=4).hexdigest()
     words = "-".join(re.sub(r"[^A-Za-z0-9._]+", "_", part)[:24].strip("._") for part in parts)

@@ -1,4 +1,4 @@
-"""Cells: the independent parts of an ablation, each of one study, seed and way of answering, done and read back."""
+"""Jobs: the independent parts of an ablation, each of one study, seed and variant, done and read back."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from emosim_core.studies.study import RatedTrials, Study
 from emosim_core.studies.trials import draw_trials, run_trials
 
 JOBS = "jobs"
-"""Folder of an ablation with one folder per cell."""
+"""Folder of an ablation with one folder per job."""
 
 RECORDS = "records.jsonl"
 DONE = "job.json"
-"""Written last: a cell without it is done again."""
+"""Written last: a job without it is done again."""
 
 
 @with_config(strict=True)
@@ -55,7 +55,7 @@ class _Head(TypedDict):
 
 @with_config(strict=True, allow_inf_nan=False, extra="allow")
 class _Record(TypedDict):
-    """What figures are made from, in every other line."""
+    """What metrics are made from, in every other line."""
 
     trial: Count
     side: str
@@ -164,12 +164,12 @@ def label(resolved: Resolved) -> str:
 
 
 def run_job(job: Job, worlds: Worlds, on_ratings: Callable[[int], None] = lambda count: None) -> None:
-    """Put the trials of a cell and write its records, whole or not at all.
+    """Put the trials of a job and write its records, whole or not at all.
 
     Args:
-        job: the cell.
+        job: the job.
         worlds: where its world comes from.
-        on_ratings: told how many more ratings there are.
+        on_ratings: called with the number of new ratings.
 
     Raises:
         EmoSimError: a component failed, no question can be answered, or the records cannot be written.
@@ -235,12 +235,12 @@ def summed(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class JobRecords:
-    """The records of a cell.
+    """The records of a job.
 
     Attributes:
         head: the first line: study, seed, who answered, scale, facts, and users that the study brought.
-        rated: the columns that figures are made from.
-        trials: trial number, user and item of each record; the same for all cells of a study and seed.
+        rated: the columns that metrics are made from.
+        trials: trial number, user and item of each record; the same for all jobs of a study and seed.
     """
 
     head: Mapping[str, Any]
@@ -249,7 +249,7 @@ class JobRecords:
 
 
 def read_job(directory: Path) -> JobRecords:
-    """The records of a cell.
+    """The records of a job.
 
     Raises:
         RunError: the file is missing or damaged; names the line.
@@ -301,7 +301,7 @@ def together(some: Sequence[RatedTrials]) -> RatedTrials:
     """
     first = some[0]
     if any(str(one.scale) != str(first.scale) or one.facts != first.facts for one in some):
-        raise ConfigurationError("the cells of one study differ in their scale or in what they compare with")
+        raise ConfigurationError("the jobs of one study differ in their scale or in what they compare with")
     return RatedTrials(
         ratings=np.concatenate([one.ratings for one in some]),
         succeeded=np.concatenate([one.succeeded for one in some]),

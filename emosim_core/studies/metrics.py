@@ -1,4 +1,4 @@
-"""Figures: what the records of an ablation come to, and nothing but the records."""
+"""Metrics: what the records of an ablation come to, and nothing but the records."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from emosim_core.studies.jobs import JobRecords, together
 from emosim_core.studies.study import Metric, RatedTrials, Study
 
 AXES = ("rater", "llm_model", "items_retrieval", "perturbator")
-"""In what ways of answering differ."""
+"""In what variants differ."""
 
 VariantNames = tuple[str, ...]
-"""A way of answering: one name per axis."""
+"""A variant: one name per axis."""
 
 
 def compute_metrics(
@@ -28,14 +28,14 @@ def compute_metrics(
     """Everything that is computed from records.
 
     Args:
-        jobs: the key and the records of each cell that is complete.
+        jobs: the key and the records of each job that is complete.
         studies: by the name that was asked for: the study, and the same in words for messages.
 
     Returns:
         Three lists. ``jobs``: each with its key, study, seed, ``variant``, how many ``ratings`` it
         asked for and how many ``failed``, and ``metrics``. ``pooled``: the same over
-        all seeds, where there are several. ``differences``: of every two ways of answering that differ in one axis, on
-        the same trials of all seeds. A figure has ``metric``, ``side``, ``estimate``, ``low``, ``high`` (null where
+        all seeds, where there are several. ``differences``: of every two variants that differ in one axis, on
+        the same trials of all seeds. A metric has ``metric``, ``side``, ``estimate``, ``low``, ``high`` (null where
         nothing was answered), ``interval`` (how it was made), ``better``, ``ratings`` that were asked for, ``failed``
         ones among them, and ``groups``: estimate and answered ratings of each group.
 
@@ -100,7 +100,7 @@ def metrics_of(study: Study, label: str, rated: RatedTrials) -> Sequence[Metric]
 
 
 def metric_record(metric: Metric, rated: RatedTrials) -> dict[str, Any]:
-    """One figure with its interval; see :func:`compute_metrics`."""
+    """One metric with its interval; see :func:`compute_metrics`."""
     concerned = metric.concerned
     sums, clusters = metric.sums[concerned], rated.clusters[concerned]
     answered = rated.answered[concerned]

@@ -1,4 +1,4 @@
-"""Study: what a study of simulated users is made of, from its trials to the figures that records give."""
+"""Study: what a study of simulated users is made of, from its trials to the metrics that records give."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class StudySetting:
         catalog: the items.
         population: the users that the plugin or the user brought.
         user_indices: indices in ``population`` of those that may be asked, rising.
-        rng: all randomness of the choice; made from the seed and the study's name, so that every way of answering
+        rng: all randomness of the choice; made from the seed and the study's name, so that every variant
             meets the same trials.
     """
 
@@ -108,7 +108,7 @@ class RatedTrials:
 
 @dataclass(frozen=True)
 class Metric:
-    """A figure as a function of sums over trials, which can be drawn again cluster by cluster.
+    """A metric as a function of sums over trials, which can be drawn again cluster by cluster.
 
     Attributes:
         name: what it measures, such as ``"success share"``.
@@ -145,7 +145,7 @@ class Study:
         raise NotImplementedError(f"{type(self).__name__} does not implement trials")
 
     def metrics(self, rated: RatedTrials) -> Sequence[Metric]:
-        """What the ratings come to: the share of successes of each side that there is, where nothing else is said."""
+        """What the ratings come to: the share of successes of each side that there is, by default."""
         return [success_share(rated, side) for side in SIDES if (rated.sides == side).any()]
 
 

@@ -84,7 +84,7 @@ def run_trials(
         world: who answers, and how.
         trials: what is asked.
         seed: seed of what is drawn on the way.
-        on_ratings: told how many more ratings there are.
+        on_ratings: called with the number of new ratings.
 
     Yields:
         One record per trial, in their order, as :func:`record` makes it.
@@ -133,7 +133,7 @@ def run_trials(
 
 
 def trial_request(world: World, population: Population, trials: Sequence[Trial], doubted: bool) -> RatingRequest:
-    """Trials as a rater is told of them: one user in front of one item each.
+    """Trials as rating requests: one user in front of one item each.
 
     Args:
         world: the items, and the retrieval that chooses what is remembered.

@@ -44,7 +44,7 @@ RECOMMENDERS = ("random", "popular", FACTORS)
 """Who recommends, worst first as it should be."""
 
 WORDS = "lexical"
-"""How items get embeddings where nothing is said."""
+"""How items get embeddings by default."""
 
 _ANSWERS, _RECOMMENDED, _ACTIVITY = "answers", "recommended", "activity"
 """Kinds of jobs."""
@@ -180,7 +180,7 @@ class Validation:
         return rated + chosen * (2 + most) + 2 * again + len(real_users) * LISTED * len(RECOMMENDERS)
 
     def estimate(self) -> Estimate | None:
-        """What asking the language model will take; None where the rater asks none. Answers kept from before are free.
+        """Estimated calls, tokens and cost of the language model; None where the rater calls none. Cached answers are free.
 
         One question to each of up to 40 users is written out to learn how long questions are.
         """

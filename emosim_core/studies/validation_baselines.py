@@ -25,12 +25,12 @@ _EPOCHS, _NUMBER = 30, 50
 
 
 class Baselines:
-    """Foretells ratings in the plainest ways from what the known users rated and the measured remember.
+    """Predicts ratings in the plainest ways from what the train users rated and the measured remember.
 
     Args:
-        catalog: the items, whose public ratings and counts are the known users'.
+        catalog: the items, whose public ratings and counts are the train users'.
         real_users: everybody.
-        measured: whom ratings are foretold of.
+        measured: whom ratings are predicted of.
         scale: the domain's scale.
         seed: of the matrix factorization.
 

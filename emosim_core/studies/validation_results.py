@@ -1,4 +1,4 @@
-"""Figures of a validation, computed from its records alone."""
+"""Metrics of a validation, computed from its records alone."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def _errors(ratings: Mapping[Any, Lines], levels: Floats) -> dict[str, Any]:
 
 
 def _counts(lines: Lines, levels: Floats) -> dict[str, Floats]:
-    """How often one user uses each level: really, and by each way of answering."""
+    """How often one user uses each level: really, and by each variant."""
     found = {"real": metric.levels_of(_numbers(line["real"] for line in lines), levels)}
     found[SIMULATED] = metric.levels_of(_numbers(line["answer"] for line in lines), levels)
     for name in lines[0]["baselines"]:
@@ -202,7 +202,7 @@ def _sets(lines: Lines, negatives: Sequence[int]) -> dict[str, NDArray[np.bool_]
 def _tests(
     real_users: Mapping[Any, Lines], negatives: Sequence[int]
 ) -> dict[str, dict[str, list[tuple[Floats, NDArray[np.bool_]]]]]:
-    """For each test and each way of answering, scores and truth of each user."""
+    """For each test and each variant, scores and truth of each user."""
     found: dict[str, dict[str, list[tuple[Floats, NDArray[np.bool_]]]]] = {}
     for lines in real_users.values():
         truth = np.array([line["set"] == "chosen" for line in lines])

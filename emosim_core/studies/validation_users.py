@@ -126,7 +126,7 @@ def of_split(real_users: Sequence[RealUser], user_split: str, most: int | None =
 def public_items(
     items: Sequence[Item], real_users: Sequence[RealUser], user_written_fields: Sequence[str]
 ) -> list[Item]:
-    """The items as the known users make them known: mean and number of their ratings, and nothing of the others.
+    """The items as the train users make them known: mean and number of their ratings, and nothing of the others.
 
     Args:
         items: the items.
@@ -188,7 +188,7 @@ def tastes_of(real_user: RealUser, catalog: Catalog, scale: RatingScale) -> tupl
 def personas(
     real_users: Sequence[RealUser], everybody: Sequence[RealUser], catalog: Catalog, scale: RatingScale, words: Words
 ) -> list[User]:
-    """Profiles read off what users remember; levels of traits by the quantiles of the known users.
+    """Profiles read off what users remember; levels of traits by the quantiles of the train users.
 
     Args:
         real_users: whom to describe.

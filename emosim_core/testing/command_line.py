@@ -14,7 +14,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Finished:
-    """What a command left behind.
+    """The result of a command.
 
     Attributes:
         status: its exit status.
@@ -101,7 +101,7 @@ class Emosim:
 
 
 def checked(finished: Finished, status: int) -> Finished:
-    """What a command left behind, held to how every command must end."""
+    """The result of a command, held to how every command must end."""
     assert finished.status == status, finished.said
     assert "Traceback" not in finished.said, finished.said
     if status == 2:

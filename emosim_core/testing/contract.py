@@ -165,7 +165,7 @@ RULES: dict[str, Rule] = {
         "emosim_prompt_strategies",
         prompt_strategy_asks="A prompter makes one ChatRequest of a user and an item, the same whenever it is asked.",
         prompt_strategy_reads="Each of the choices that a question offers is read as a level of the domain's scale.",
-        prompt_strategy_strict="An answer that is no rating in the form asked for is an LLMMalformedError, "
+        prompt_strategy_strict="An answer that is no rating in the requested form is an LLMMalformedError, "
         "never a rating.",
         prompt_strategy_again="A question that is put again says what was wrong with the answer.",
     ),

@@ -8,7 +8,7 @@ import sys
 
 
 def in_new_process(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """What a program left behind that finds the same modules as this process."""
+    """The result of a program that finds the same modules as this process."""
     path = os.pathsep.join(place for place in sys.path if place)
     return subprocess.run(
         [sys.executable, "-c", code, *arguments],

@@ -87,7 +87,7 @@ def evaluate(
 ) -> dict[str, Any]:
     """Compare recommenders, as ``emosim evaluate`` does.
 
-    Each recommender meets each group of users in a run of its own, ``OUT/runs/GROUP/NAME``; all figures are then
+    Each recommender meets each group of users in a run of its own, ``OUT/runs/GROUP/NAME``; all metrics are then
     made from the records of these runs.
 
     Args:
@@ -108,7 +108,7 @@ def evaluate(
     Raises:
         EmoSimError: something that is named is wrong or missing, or the directory cannot be used. What was simulated
             is kept.
-        KeyboardInterrupt: what was simulated is kept too.
+        KeyboardInterrupt: completed episodes are kept.
     """
     evaluation = Evaluation(values, out, resume, registry or Registry())
     if charts:
@@ -136,7 +136,7 @@ def need_charts() -> None:
 
 
 def base_directory(values: Mapping[str, Any], out: Path, resume: bool) -> Path | None:
-    """The directory that says what an evaluation is made with where nothing else is said; None where there is none."""
+    """The directory that says what an evaluation is made with by default; None where there is none."""
     if resume:
         return out
     recommenders = values.get("recommenders") or ()
@@ -145,7 +145,7 @@ def base_directory(values: Mapping[str, Any], out: Path, resume: bool) -> Path |
 
 
 def base_values(values: Mapping[str, Any], out: Path, resume: bool) -> dict[str, Any]:
-    """What an evaluation is made with where nothing else is said: as before, or the environment of its first model.
+    """What an evaluation is made with by default: as before, or the environment of its first model.
 
     Raises:
         RunError: there is nothing to resume, or the first model is none.
@@ -243,8 +243,8 @@ class Evaluation:
         """Simulate what has not been simulated yet.
 
         Raises:
-            EmoSimError: something is wrong or missing; what was simulated is kept.
-            KeyboardInterrupt: what was simulated is kept too.
+            EmoSimError: something is wrong or missing; completed episodes are kept.
+            KeyboardInterrupt: completed episodes are kept.
         """
         world = self._world()
         uses_llm = self.config.llm_model is not None or world.rater.uses_llm

@@ -255,7 +255,7 @@ def model_config(model: str) -> dict[str, Any]:
 def model_environment(model: str) -> dict[str, Any]:
     """The environment that a recommender was trained in, as far as an evaluation takes it over.
 
-    Who was met in which order is not; nor what may be spent on a language model, nor whether only kept answers count.
+    Who was met in which order is not; nor what may be spent on a language model, nor whether only cached answers count.
 
     Raises:
         RunError: the directory is not one of a trained recommender.
@@ -272,7 +272,7 @@ def model_environment(model: str) -> dict[str, Any]:
 
 
 def notes_on(config: EvaluationConfig) -> list[str]:
-    """What one should know who reads the figures: models trained elsewhere, and what knows who or what is measured.
+    """What one should know who reads the metrics: models trained elsewhere, and what knows who or what is measured.
 
     Raises:
         RunError: the directory of a model is not one of a trained recommender.
@@ -299,5 +299,5 @@ def notes_on(config: EvaluationConfig) -> list[str]:
 def _notes_on_users(what: str, user_split: str, how: str, config: EvaluationConfig) -> list[str]:
     if user_split == "train" or "test" not in config.user_splits:
         return []
-    whom = "everyone" if user_split == "all" else "the new users"
+    whom = "everyone" if user_split == "all" else "the test users"
     return [f"{what} was {how} {whom}: to what learned from it, the split 'test' is not unseen."]

@@ -1,4 +1,4 @@
-"""Figures of an evaluation: made from the records of its runs, and written beside them."""
+"""Metrics of an evaluation: made from the records of its runs, and written beside them."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def is_complete(directory: Path) -> bool:
 
 
 def compute_results(out: Path, resamples: int | None = None) -> dict[str, Any]:
-    """Make all figures of an evaluation from its records, and write them.
+    """Make all metrics of an evaluation from its records, and write them.
 
     Args:
         out: the directory of an evaluation all of whose runs are complete.

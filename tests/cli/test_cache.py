@@ -61,7 +61,7 @@ def test_stats_tell_what_is_kept_of_which_model(quick: Any, kept: Path) -> None:
 
 def test_before_any_question_stats_say_that_nothing_is_kept_and_make_no_file(quick: Any, tmp_path: Path) -> None:
     file = tmp_path / "cache" / "llm.sqlite3"
-    assert quick("cache", "stats").out == f"No answers are kept in {file}.\n"
+    assert quick("cache", "stats").out == f"No answers are cached in {file}.\n"
     assert json.loads(quick("cache", "stats", "--json").out)["answers"] == 0
     assert not file.exists()
 

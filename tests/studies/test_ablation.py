@@ -325,7 +325,7 @@ def test_the_interval_of_a_distance_allows_for_what_chance_adds_to_it() -> None:
 
 def test_a_difference_is_drawn_from_the_same_clusters_on_both_sides() -> None:
     rng = np.random.default_rng(2)
-    hard = rng.random(200) * 20  # some clusters are harder than others, the same for both ways of answering
+    hard = rng.random(200) * 20  # some clusters are harder than others, the same for both variants
     first, second = (np.stack([hard + shift, np.full(200, 21.0)], axis=1) for shift in (1.0, 0.0))
 
     def share(sums: Any) -> Any:

@@ -35,7 +35,7 @@ class Progress(BaseCallback):
 
     Args:
         training: what is watched.
-        on_progress: told how it goes.
+        on_progress: called with the progress.
     """
 
     def __init__(self, training: Training, on_progress: Callable[[TrainingProgress], None]) -> None:
