@@ -180,9 +180,9 @@ class Validation:
         return rated + chosen * (2 + most) + 2 * again + len(real_users) * LISTED * len(RECOMMENDERS)
 
     def estimate(self) -> Estimate | None:
-        """Estimated calls, tokens and cost of the language model; None where the rater calls none. Cached answers are free.
+        """Estimated calls, tokens and cost of the language model; None where the rater calls none.
 
-        One question to each of up to 40 users is written out to learn how long questions are.
+        Cached answers are free. One question to each of up to 40 users is written out to learn how long questions are.
         """
         if not self.world.rater.uses_llm:
             return None
