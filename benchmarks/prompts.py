@@ -29,7 +29,8 @@ def request_of(world: World) -> RatingRequest:
     who = np.arange(USERS)
     for _ in range(10):
         ratings = rng.choice(world.domain.scale.levels, USERS)
-        memory.append(who, rng.integers(0, len(world.catalog), USERS), ratings, world.emotion.code(ratings))
+        past = rng.integers(0, len(world.catalog), USERS)
+        memory.append(who, past, ratings, world.tags(who % len(world.population), past, ratings))
     history = memory.history()
     items = rng.integers(0, len(world.catalog), (USERS, 1))
     users = rng.integers(0, len(world.population), USERS)

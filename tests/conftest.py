@@ -26,7 +26,7 @@ _unblock: list[Callable[[], None]] = []
 
 
 def pytest_configure() -> None:
-    """Block connections that leave this machine, leave its user's state alone, and heed signals, for the session."""
+    """Block connections that leave this machine, leave its user's state alone, and heed signals, for the episode."""
     _unblock.append(block_network())
     state = tempfile.TemporaryDirectory()
     os.environ["EMOSIM_STATE_DIR"] = state.name

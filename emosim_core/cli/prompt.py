@@ -89,8 +89,8 @@ def _situation(
     memory = Memory(1, len(world.catalog))
     who = np.array([0])
     for known, rating in past:
-        ratings = np.array([rating])
-        memory.append(who, np.array([known]), ratings, world.emotion.code(ratings))
+        items, ratings = np.array([known]), np.array([rating])
+        memory.append(who, items, ratings, world.tags(np.array([user_index]), items, ratings))
     history, slate = memory.history(), np.array([[item]])
     users, moods = np.array([user_index]), np.array([mood])
     if past:

@@ -673,9 +673,11 @@ class Policy:
     Attributes:
         history_length: recent interactions that it needs to see, known before :meth:`start`; observations show at
             least as many, and as many as the configuration says.
+        observes: the parts of an observation that it cannot do without, known before :meth:`start`.
     """
 
     history_length: int = 0
+    observes: tuple[str, ...] = ()
 
     def start(self, setting: PolicySetting) -> None:
         """Called once before the first episode; keeps ``catalog``, ``slate``, ``batch_size`` and ``users``."""

@@ -79,6 +79,22 @@ def emosim_perturbators() -> Iterable[Component]:
 
 
 @hookimpl
+def emosim_emotion_models() -> Iterable[Component]:
+    module = f"{_HERE}.emotion_models"
+    yield Component("valence_arousal", "Tags by rating thresholds; a mood that decays.", f"{module}:ValenceArousal")
+
+
+@hookimpl
+def emosim_observations() -> Iterable[Component]:
+    module = f"{_HERE}.observations"
+    for name, summary, preset in (
+        ("full", "User, traits, mood, step and recent history.", {}),
+        ("behavior", "User, step and recent history, as a real service sees.", {"traits": False, "mood": False}),
+    ):
+        yield Component(name, summary, f"{module}:Parts", options=f"{module}:PartsOptions", preset=preset)
+
+
+@hookimpl
 def emosim_reward_shapings() -> Iterable[Component]:
     module = f"{_HERE}.shaping"
     repeat = f"{module}:RepeatOptions"

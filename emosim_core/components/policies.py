@@ -153,6 +153,8 @@ class SimilarToLiked(ScoredPolicy):
     public rating breaks the ice while nothing is known.
     """
 
+    observes = ("history_items", "history_ratings", "history_mask")
+
     def __init__(self, options: SimilarOptions) -> None:
         self._liked_from = options.liked_from
 

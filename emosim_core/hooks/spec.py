@@ -69,8 +69,20 @@ def emosim_perturbators() -> Iterable[Component]:
 
 
 @hookspec
+def emosim_emotion_models() -> Iterable[Component]:
+    """Emotion models: tags of ratings and mood dynamics. The factory returns an ``EmotionModel``."""
+    raise NotImplementedError
+
+
+@hookspec
 def emosim_reward_shapings() -> Iterable[Component]:
     """Rewards from ratings, and when a user leaves. The factory returns a ``RewardShaping``."""
+    raise NotImplementedError
+
+
+@hookspec
+def emosim_observations() -> Iterable[Component]:
+    """Observations: what a recommender sees. The factory returns an ``ObservationModel``."""
     raise NotImplementedError
 
 

@@ -149,6 +149,25 @@ CODE_VALENCE: NDArray[np.float64] = np.repeat([-1.0, 0.0, 1.0], 3)
 CODE_AROUSAL: NDArray[np.float64] = np.tile([0.0, 0.5, 1.0], 3)
 """Arousal of each emotion code; shape ``(9,)``."""
 
+NEUTRAL = 4
+"""The code of a neutral valence and a medium arousal."""
+
+
+def code_of(valence: float, arousal: float) -> int:
+    """Tags as one number.
+
+    Args:
+        valence: -1, 0 or 1.
+        arousal: 0, 0.5 or 1.
+
+    Raises:
+        ValueError: the tags are others.
+    """
+    if valence not in (-1, 0, 1) or arousal not in (0, 0.5, 1):
+        raise ValueError(f"a tag is a valence of -1, 0 or 1 and an arousal of 0, 0.5 or 1, got {valence} and {arousal}")
+    return int(3 * (valence + 1) + 2 * arousal)
+
+
 _CODE_TAGS = np.stack([CODE_VALENCE, CODE_AROUSAL], axis=1)
 
 

@@ -90,6 +90,23 @@ class History:
         """Emotion code of each user's most recent interaction, shape ``(R,)``; 4 (neutral) without one."""
         return self._memory.last_codes[self._rows]
 
+    def recent(self, count: int) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.bool_]]:
+        """The last ``count`` interactions of each user, most recent first.
+
+        Returns:
+            Items (0 where there is none), ratings (meaningless where there is none), and where there is one; new
+            arrays, each of shape ``(R, count)``.
+        """
+        position = self.lengths[:, None] - 1 - np.arange(count)
+        mask = position >= 0
+        place = np.maximum(position, 0)
+        place += self._memory.starts[self._rows][:, None]
+        return self._memory.items.reshape(-1).take(place) * mask, self._memory.ratings.reshape(-1).take(place), mask
+
+    def consumed(self) -> NDArray[np.int8]:
+        """1 where a user remembers an item, shape ``(R, N)``; a new array."""
+        return self._memory.consumed(self._rows)
+
     def at(self, positions: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
         """Items and ratings at positions, shape ``(R, S, K)``; meaningless where a position is negative."""
         where = positions + self._memory.starts[self._rows][:, None, None]

@@ -64,7 +64,7 @@ def step_records(engine: Engine, step: Step, numbers: Sequence[tuple[int, int]])
     # Whole arrays become lists at once: a number taken out of an array costs more than all else that is done with it.
     slates = zip(
         step.actions.tolist(), step.raw_ratings.tolist(), step.consumed.tolist(), step.ratings.tolist(),
-        step.times.tolist(), world.emotion.code(step.ratings).tolist(),
+        step.times.tolist(), step.codes.tolist(),
         step.retrieved_items.tolist(), step.retrieved_ratings.tolist(), strict=True,
     )  # fmt: skip
     moods, rewards = engine.moods[step.rows].tolist(), step.rewards.tolist()

@@ -18,7 +18,7 @@ from emosim_core.components.base import (
     RecommendationOutcome,
     RecommendationRequest,
 )
-from emosim_core.errors import EmoSimError, LLMBudgetError, LLMError, PluginError, RatingError
+from emosim_core.errors import ConfigurationError, EmoSimError, LLMBudgetError, LLMError, PluginError, RatingError
 from emosim_core.hooks import Registry
 from emosim_core.hooks.faults import fault
 from emosim_core.runs.directory import RunDirectory
@@ -64,6 +64,7 @@ class Run:
         with self.world.blaming("policy"):
             shown = index(self.policy.history_length)
         self.engine = Engine(self.world, self._batch, shared_memory=True, history_length=shown)
+        self._see_that_it_sees()
         with self.world.blaming("policy"):
             self.policy.start(
                 PolicySetting(
@@ -81,6 +82,21 @@ class Run:
         self._playing: dict[int, Episode] = {}
         self._begun = 0
         self._put_off: deque[tuple[int, int]] = deque()
+
+    def _see_that_it_sees(self) -> None:
+        """See that observations have what the policy reads.
+
+        Raises:
+            ConfigurationError: they lack a part.
+        """
+        parts = self.engine.observation_parts
+        missing = [part for part in self.policy.observes if part not in parts]
+        if missing:
+            raise ConfigurationError(
+                f"{self.world.label('policy')} reads {missing[0]!r}, which the "
+                f"{self.world.label('observation')} leaves out; it has {', '.join(parts)}. Choose another with "
+                "--observation, such as full"
+            )
 
     def run(self, on_episode: Callable[[Episode], None] = lambda episode: None) -> dict[str, Any]:
         """Simulate all episodes.

@@ -20,6 +20,8 @@ from emosim_core.components.base import (
     ShapingSetting,
     WorldSetting,
 )
+from emosim_core.components.emotion_models import EmotionModel, EmotionSetting, TagRequest
+from emosim_core.components.observations import ObservationModel, ObservationSetting
 from emosim_core.data.embeddings import EmbeddingOptions, embed_items
 from emosim_core.errors import ConfigurationError, PluginError
 from emosim_core.hooks import Registry, Resolved
@@ -32,7 +34,6 @@ from emosim_core.llm.rater import ModelRater
 from emosim_core.model import (
     Catalog,
     Domain,
-    Emotion,
     ItemLoader,
     LoadedItems,
     Population,
@@ -63,12 +64,13 @@ class World:
     domain: Domain
     catalog: Catalog
     population: Population
-    emotion: Emotion
     rater: Rater
     retrieval: Retrieval
     selector: Selector
     perturbator: Perturbator
+    emotion_model: EmotionModel
     shaping: RewardShaping
+    observation: ObservationModel
     user_indices: NDArray[np.intp] = field(init=False)
     announcements: list[str] = field(default_factory=list)
     parts: dict[str, Any] = field(default_factory=dict)
@@ -120,6 +122,52 @@ class World:
             population: the users, where they are others than those of this world.
         """
         return ShapingSetting(**vars(self.setting(population)), batch_size=batch_size)
+
+    def tags(
+        self,
+        users: NDArray[np.intp],
+        items: NDArray[np.intp],
+        ratings: NDArray[np.float64],
+        population: Population | None = None,
+    ) -> NDArray[np.intp]:
+        """Codes of the tags of past ratings, one item each of n users whose mood is at rest.
+
+        Args:
+            users: index of each user in the population, shape ``(n,)``.
+            items: index of each item in the catalog, shape ``(n,)``.
+            ratings: the ratings, shape ``(n,)``.
+            population: the users, where they are others than those of this world.
+
+        Returns:
+            ``3 * (valence + 1) + 2 * arousal``, shape ``(n,)``.
+        """
+        population = self.population if population is None else population
+        with self.blaming("emotion_model"):
+            return self.emotion_model.tag_batch(
+                TagRequest(
+                    users=users,
+                    items=items[:, None],
+                    ratings=ratings[:, None],
+                    moods=population.baselines[users],
+                    catalog=self.catalog,
+                    population=population,
+                    scale=self.domain.scale,
+                )
+            )[:, 0]
+
+    def observation_setting(self, history_length: int = 0) -> ObservationSetting:
+        """What an observation model is asked for its space with.
+
+        Args:
+            history_length: recent interactions to show at least; the configuration may say more.
+        """
+        config = self.config
+        return ObservationSetting(
+            **vars(self.setting()),
+            max_steps=config.max_steps,
+            history_length=max(history_length, config.history_length),
+            observe_consumed=config.observe_consumed,
+        )
 
     def close(self) -> None:
         """Let go of what components hold on to, such as connections."""
@@ -176,7 +224,9 @@ def assemble(config: EnvironmentConfig, registry: Registry | None = None) -> Wor
     retrieval = part("retrieval", config.items_retrieval, Retrieval)
     selector = part("selector", config.selector, Selector)
     perturbator = part("perturbator", config.perturbator, Perturbator)
+    emotion_model = part("emotion_model", config.emotion_model, EmotionModel)
     shaping = part("reward_shaping", config.reward_shaping, RewardShaping)
+    observation = part("observation", config.observation, ObservationModel)
     items_part = registry.resolve("item_loader", config.items or domain.default_items, domain.name)
     parts["item_loader"] = items_part.describe()
     item_loader = made["item_loader"] = build(items_part, ItemLoader)
@@ -202,12 +252,13 @@ def assemble(config: EnvironmentConfig, registry: Registry | None = None) -> Wor
         domain=domain,
         catalog=catalog,
         population=population,
-        emotion=Emotion(domain.scale, config.emotion, config.mood),
         rater=rater,
         retrieval=retrieval,
         selector=selector,
         perturbator=perturbator,
+        emotion_model=emotion_model,
         shaping=shaping,
+        observation=observation,
         announcements=announcements,
         parts=parts,
         made=made,
@@ -217,6 +268,8 @@ def assemble(config: EnvironmentConfig, registry: Registry | None = None) -> Wor
         rater.prepare(setting)
     with world.blaming("selector"):
         selector.prepare(setting)
+    with world.blaming("emotion_model"):
+        emotion_model.prepare(EmotionSetting(**vars(setting), thresholds=config.emotion, mood=config.mood))
     return world
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,9 @@ from numpy.typing import NDArray
 from emosim_core.components.base import Ratings
 from emosim_core.errors import PluginError
 from emosim_core.model import History, RatingScale
+
+if TYPE_CHECKING:
+    from gymnasium import Space
 
 
 def check_positions(answer: Any, items: NDArray[np.intp], history: History, label: str) -> None:
@@ -61,6 +65,47 @@ def check_perturbed(answer: Any, ratings: NDArray[np.float64], label: str) -> No
     _check_array(answer, "fiu", ratings.shape, label)
     if not np.isfinite(answer[~np.isnan(ratings)]).all():
         raise PluginError(f"{label} made a rating that is no finite number")
+
+
+def check_codes(answer: Any, ratings: NDArray[np.float64], label: str) -> None:
+    """What an emotion model answered as tags: codes from 0 to 8 of the shape ``(R, S)``.
+
+    Raises:
+        PluginError: it is something else.
+    """
+    _check_array(answer, "iu", ratings.shape, label)
+    if ((answer < 0) | (answer > 8)).any():
+        raise PluginError(f"{label} tagged a rating with the code {int(answer.max())}; codes are 0 to 8")
+
+
+def check_moods(answer: Any, moods: NDArray[np.float64], label: str) -> None:
+    """What an emotion model answered as moods: valence in [-1, 1] and arousal in [0, 1], shape ``(R, 2)``.
+
+    Raises:
+        PluginError: it is something else.
+    """
+    _check_array(answer, "f", moods.shape, label)
+    inside = (answer >= (-1.0, 0.0)) & (answer <= (1.0, 1.0))
+    if not inside.all():
+        valence, arousal = answer[np.argwhere(~inside)[0, 0]].tolist()
+        raise PluginError(
+            f"{label} made a mood of valence {valence} and arousal {arousal}; they lie in [-1, 1] and in [0, 1]"
+        )
+
+
+def check_observed(answer: Any, parts: Mapping[str, Space], rows: int, label: str) -> None:
+    """What an observation model answered: for each part an array of the space's dtype and shape ``(R, ...)``.
+
+    Raises:
+        PluginError: it is something else.
+    """
+    for part, space in parts.items():
+        if part not in answer:
+            raise PluginError(f"{label} leaves out {part!r}, which its space has")
+        array, shape = answer[part], (rows, *(space.shape or ()))
+        if not isinstance(array, np.ndarray) or array.shape != shape or array.dtype != space.dtype:
+            found = f"{array.dtype} of the shape {array.shape}" if isinstance(array, np.ndarray) else repr(type(array))
+            raise PluginError(f"{label} observes {part!r} as {found}; its space has {space.dtype} of the shape {shape}")
 
 
 def check_shaped(answer: Any, consumed: NDArray[np.bool_], end_reasons: int, label: str) -> None:

@@ -95,6 +95,15 @@ class EnvironmentConfig(BaseModel):
     reward_shaping: ComponentChoice = Field(
         default="churn_satisfaction", description="Reward from ratings, and when a user leaves."
     )
+    emotion_model: ComponentChoice = Field(
+        default="valence_arousal",
+        description="Emotion model: the emotion that a rating evokes, and how it moves the mood.",
+        json_schema_extra={"rare": True},
+    )
+    observation: ComponentChoice = Field(
+        default="full",
+        description="Observation: what a recommender sees of a user; behavior hides traits and mood.",
+    )
     slate: int = Field(default=1, ge=1, description="Recommended items per step.", json_schema_extra={"unit": "items"})
     max_steps: int = Field(
         default=50, ge=1, description="Steps after which an episode is truncated.", json_schema_extra={"unit": "steps"}

@@ -20,13 +20,19 @@ from emosim_core.components.base import (
     SelectionRequest,
     ShapingRequest,
 )
+from emosim_core.components.emotion_models import MoodRequest, TagRequest
+from emosim_core.components.observations import ObservationRequest
 from emosim_core.errors import ConfigurationError, EmoSimError, PluginError, RatingError
 from emosim_core.hooks.faults import fault, named
 from emosim_core.model import History, Memory
+from emosim_core.model.emotion import NEUTRAL
 from emosim_core.model.memory import ALL_ROWS, Rows
 from emosim_core.simulation.assembly import World
 from emosim_core.simulation.checks import (
+    check_codes,
     check_consumed,
+    check_moods,
+    check_observed,
     check_perturbed,
     check_positions,
     check_ratings,
@@ -36,11 +42,8 @@ from emosim_core.simulation.streams import SlotDraws, Stage, Streams
 
 INTERRUPTED, MAX_STEPS = 1, 2
 
-_ASKED = ("retrieval", "rater", "selector", "perturbator", "reward_shaping")
+_ASKED = ("retrieval", "rater", "selector", "perturbator", "emotion_model", "reward_shaping", "observation")
 """The kinds of components that a step asks, in their order."""
-
-_OBSERVED = ("user", "traits", "mood", "step", "history_items", "history_ratings", "history_mask")
-"""The parts of every observation."""
 
 _BUILT_IN_END_REASONS = ("", "interrupted", "max_steps")
 
@@ -63,6 +66,8 @@ class Step:
         raw_ratings: the rater's ratings, NaN where none was given, shape ``(R, S)``.
         ratings: ratings after perturbation, NaN where not consumed, shape ``(R, S)``.
         consumed: which items were consumed, shape ``(R, S)``.
+        codes: tags of the ratings, ``3 * (valence + 1) + 2 * arousal``; meaningless where not consumed, shape
+            ``(R, S)``.
         times: how often each item has been consumed, this time included, 0 where not consumed, shape ``(R, S)``.
         retrieved_items: items that were remembered for each recommended one, shape ``(R, S, K)``.
         retrieved_ratings: how they had been rated, NaN where nothing was remembered, shape ``(R, S, K)``.
@@ -80,6 +85,7 @@ class Step:
     raw_ratings: NDArray[np.float64]
     ratings: NDArray[np.float64]
     consumed: NDArray[np.bool_]
+    codes: NDArray[np.intp]
     times: NDArray[np.intp]
     retrieved_items: NDArray[np.intp]
     retrieved_ratings: NDArray[np.float64]
@@ -134,9 +140,10 @@ class Engine:
         self._playing = np.zeros(batch_size, dtype=np.bool_)
         with world.blaming("reward_shaping"):
             self.shaping.start(world.shaping_setting(batch_size))
-        self.history_length = max(history_length, world.config.history_length)
-        self._recent = np.arange(self.history_length)
-        self._observed = (*_OBSERVED, "consumed") if world.config.observe_consumed else _OBSERVED
+        setting = world.observation_setting(history_length)
+        self.history_length = setting.history_length
+        with world.blaming("observation"):
+            self.observation_parts = world.observation.space(setting)
         self._current_part = "retrieval"
         # The core's own components are tested; what a plugin answers is looked at in every step.
         self._doubted = {kind for kind in _ASKED if not world.trusted(kind)}
@@ -318,7 +325,8 @@ class Engine:
         if ratings is not raw:
             ratings = scale.round(ratings)
         all_consumed = bool(consumed.all())
-        times, since = self._remember_and_feel(who, rows, actions, ratings, None if all_consumed else consumed, moods)
+        felt = ratings if all_consumed else np.where(consumed, ratings, np.nan)
+        codes, times, since = self.remember(who, rows, actions, felt, None if all_consumed else consumed)
         steps = self.steps[rows]
         self._current_part = "reward_shaping"
         answer = self.shaping.shape_batch(
@@ -356,8 +364,9 @@ class Engine:
             end_codes=ends + MAX_STEPS * (terminated | late),
             actions=actions,
             raw_ratings=raw,
-            ratings=ratings if all_consumed else np.where(consumed, ratings, np.nan),
+            ratings=felt,
             consumed=consumed,
+            codes=codes,
             times=times,
             retrieved_items=items,
             retrieved_ratings=past,
@@ -365,35 +374,84 @@ class Engine:
             answered=self.all_rows[: len(who)],
         )
 
-    def _remember_and_feel(
+    def remember(
         self,
         who: NDArray[np.intp],
         rows: Rows,
         actions: NDArray[np.intp],
         ratings: NDArray[np.float64],
         consumed: NDArray[np.bool_] | None,
-        moods: NDArray[np.float64],
-    ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Append what was consumed (None: everything) to the memories and move the moods.
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
+        """Tag what was consumed, append it to the memories, and move the moods.
+
+        Args:
+            who: slots of the R users.
+            rows: the same slots; a slice where they are all.
+            actions: item indices, shape ``(R, S)``.
+            ratings: ratings after perturbation, NaN where not consumed, shape ``(R, S)``.
+            consumed: which items were consumed, shape ``(R, S)``; None for all of them.
 
         Returns:
-            Times consumed and interactions since the last time, shape ``(R, S)``.
+            Codes of the tags, times consumed, and interactions since the last time, each of shape ``(R, S)``.
         """
-        codes = self.world.emotion.code(ratings)
+        world, users, moods = self.world, self.users[rows], self.moods[rows]
+        self._current_part = "emotion_model"
+        codes = world.emotion_model.tag_batch(
+            TagRequest(
+                users=users,
+                items=actions,
+                ratings=ratings,
+                moods=moods,
+                catalog=world.catalog,
+                population=world.population,
+                scale=world.domain.scale,
+            )
+        )
+        if "emotion_model" in self._doubted:
+            check_codes(codes, ratings, world.label("emotion_model"))
         if self.slate == 1 and consumed is None:
             times, since = self.memory.append(who, actions[:, 0], ratings[:, 0], codes[:, 0])
-            self.moods[rows] = self.world.emotion.feel(moods, self._baselines[rows], codes[:, 0])
-            return times[:, None], since[:, None]
+            self._feel(who, rows, actions[:, 0], ratings[:, 0], codes[:, 0])
+            return codes, times[:, None], since[:, None]
         all_times = np.zeros(actions.shape, dtype=np.intp)
         all_since = np.zeros(actions.shape, dtype=np.intp)
         for place in range(self.slate):
             taken = np.arange(len(who)) if consumed is None else np.flatnonzero(consumed[:, place])
-            slots, code = who[taken], codes[taken, place]
-            all_times[taken, place], all_since[taken, place] = self.memory.append(
-                slots, actions[taken, place], ratings[taken, place], code
+            slots, chosen = who[taken], (taken, place)
+            all_times[chosen], all_since[chosen] = self.memory.append(
+                slots, actions[chosen], ratings[chosen], codes[chosen]
             )
-            self.moods[slots] = self.world.emotion.feel(self.moods[slots], self._baselines[slots], code)
-        return all_times, all_since
+            if len(slots):
+                self._feel(slots, slots, actions[chosen], ratings[chosen], codes[chosen])
+        return codes, all_times, all_since
+
+    def _feel(
+        self,
+        who: NDArray[np.intp],
+        rows: Rows,
+        items: NDArray[np.intp],
+        ratings: NDArray[np.float64],
+        codes: NDArray[np.intp],
+    ) -> None:
+        """Move the moods of the slots ``who`` after one consumed item each."""
+        world, moods = self.world, self.moods[rows]
+        after = world.emotion_model.feel_batch(
+            MoodRequest(
+                users=self.users[rows],
+                items=items,
+                ratings=ratings,
+                codes=codes,
+                moods=moods,
+                baselines=self._baselines[rows],
+                catalog=world.catalog,
+                population=world.population,
+                scale=world.domain.scale,
+            ),
+            self._draws(Stage.FEEL, who),
+        )
+        if "emotion_model" in self._doubted:
+            check_moods(after, moods, world.label("emotion_model"))
+        self.moods[rows] = after
 
     def _partly_interrupted(
         self, who: NDArray[np.intp], actions: NDArray[np.intp], interrupted: NDArray[np.bool_]
@@ -427,6 +485,7 @@ class Engine:
             raw_ratings=spread("raw_ratings", np.nan, slate),
             ratings=spread("ratings", np.nan, slate),
             consumed=spread("consumed", False, slate),
+            codes=spread("codes", NEUTRAL, slate),
             times=spread("times", 0, slate),
             retrieved_items=spread("retrieved_items", 0, (*slate, 0)),
             retrieved_ratings=spread("retrieved_ratings", np.nan, (*slate, 0)),
@@ -437,7 +496,7 @@ class Engine:
     # ----------------------------------------------------------------------------------- observations
 
     def observe(self, rows: NDArray[np.intp] | None = None, keys: Collection[str] | None = None) -> Observations:
-        """What a recommender sees of R users; see :func:`emosim_core.simulation.spaces.observation_space`.
+        """What a recommender sees of R users, as the world's observation model shows them.
 
         Args:
             rows: slots; None for all.
@@ -447,36 +506,26 @@ class Engine:
             New arrays, the first axis of each is R.
         """
         which: Rows = ALL_ROWS if rows is None else rows
-        wanted = self._observed if keys is None else keys
-        seen: Observations = {}
-        if any(key.startswith("history_") for key in wanted):
-            seen.update(self._observe_history(which, self.all_rows if rows is None else rows))
-        for key in wanted:
-            if key == "user":
-                seen[key] = self.users[which].copy()
-            elif key == "traits":
-                seen[key] = self._traits[which].copy()
-            elif key == "mood":
-                seen[key] = self.moods[which].astype(np.float32)
-            elif key == "step":
-                seen[key] = self.steps[which, None].copy()
-            elif key == "consumed":
-                seen[key] = self.memory.consumed(which)
-        return {key: seen[key] for key in wanted}
-
-    def _observe_history(self, which: Rows, who: NDArray[np.intp]) -> Observations:
-        lengths = self.memory.lengths[which]
-        position = lengths[:, None] - 1 - self._recent
-        mask = position >= 0
-        place = np.maximum(position, 0)
-        place += (who * self.memory.capacity)[:, None]
-        ratings = self.memory.ratings.ravel().take(place)
-        np.copyto(ratings, self.world.domain.scale.low, where=~mask)
-        return {
-            "history_items": self.memory.items.ravel().take(place) * mask,
-            "history_ratings": ratings.astype(np.float32),
-            "history_mask": mask.astype(np.int8),
-        }
+        wanted = self.observation_parts.keys() if keys is None else keys
+        world = self.world
+        request = ObservationRequest(
+            users=self.users[which].copy(),
+            steps=self.steps[which].copy(),
+            moods=self.moods[which].copy(),
+            history=self.memory.history(which),
+            parts=wanted,
+            catalog=world.catalog,
+            population=world.population,
+            scale=world.domain.scale,
+        )
+        if "observation" not in self._doubted:
+            seen = world.observation.observe_batch(request)
+        else:
+            label = world.label("observation")
+            with named(label):
+                seen = world.observation.observe_batch(request)
+            check_observed(seen, {part: self.observation_parts[part] for part in wanted}, len(request.users), label)
+        return {part: seen[part] for part in wanted}
 
 
 def item_indices(actions: Any, users: int, slate: int) -> NDArray[np.intp]:

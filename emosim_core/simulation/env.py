@@ -6,6 +6,7 @@ from typing import Any
 
 import gymnasium
 import numpy as np
+from gymnasium import spaces
 from numpy.typing import NDArray
 
 from emosim_core.errors import ConfigurationError
@@ -14,15 +15,15 @@ from emosim_core.simulation.assembly import World, assemble
 from emosim_core.simulation.config import EnvironmentConfig, read_config
 from emosim_core.simulation.engine import Engine, Step
 from emosim_core.simulation.info import RENDER_MODES, checked_render_mode, rendered, step_info, user_info
-from emosim_core.simulation.spaces import action_space, observation_space
+from emosim_core.simulation.spaces import action_space
 
 
 class EmoSimEnv(gymnasium.Env[dict[str, Any], Any]):
     """One user answers a recommender.
 
-    The action is an item index, or S of them with a slate of S. The observation is described in
-    :func:`~emosim_core.simulation.spaces.observation_space`; the reward is the sum of the shaped
-    ratings of what was consumed. The episode is terminated when the user leaves and truncated at
+    The action is an item index, or S of them with a slate of S. What is observed, the option ``observation`` says (by
+    default :class:`~emosim_core.components.observations.Parts`); the reward is the sum of the shaped ratings of what
+    was consumed. The episode is terminated when the user leaves and truncated at
     ``max_steps``. Names and texts are in ``info`` (see :func:`~emosim_core.simulation.info.step_info`).
 
     ``reset(seed=s)`` starts the numbering of episodes anew; each further ``reset()`` is the next
@@ -56,7 +57,7 @@ class EmoSimEnv(gymnasium.Env[dict[str, Any], Any]):
         self.world = make_world(plugin, world, registry, options)
         self.engine = Engine(self.world)
         self.action_space = action_space(self.world)
-        self.observation_space = observation_space(self.world)
+        self.observation_space = spaces.Dict(dict(self.engine.observation_parts))
         self._slot = self.engine.all_rows
         self._episode = -1
         self._last: Step | None = None

@@ -45,7 +45,10 @@ class StableBaselines3VecEnv(VecEnv):
         self._keys = list(seen) if keys is None else list(keys)
         missing = sorted(set(self._keys) - set(seen))
         if missing:
-            raise ConfigurationError(f"the observation has no {missing[0]!r}; it has {', '.join(seen)}")
+            raise ConfigurationError(
+                f"the observation has no {missing[0]!r}; it has {', '.join(seen)}. Choose another with --observation, "
+                "such as full; consumed comes with --observe-consumed"
+            )
         self.env = env
         env.observed = self._keys
         self.reward_scale = reward_scale

@@ -31,6 +31,7 @@ class Stage(IntEnum):
     PERTURB = 4
     SHAPE = 5
     POLICY = 6
+    FEEL = 7
 
 
 class _Kind(IntEnum):

@@ -8,6 +8,7 @@ from typing import Any
 
 import gymnasium
 import numpy as np
+from gymnasium import spaces
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from emosim_core.simulation.assembly import World
 from emosim_core.simulation.engine import Engine, Step, item_indices
 from emosim_core.simulation.env import chosen_user, make_world
 from emosim_core.simulation.info import RENDER_MODES, checked_render_mode, rendered, step_info, user_info
-from emosim_core.simulation.spaces import action_space, observation_space
+from emosim_core.simulation.spaces import action_space
 
 
 class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
@@ -74,7 +75,7 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         self.world = make_world(plugin, world, registry, options)
         self.engine = Engine(self.world, num_envs)
         self.single_action_space = action_space(self.world)
-        self.single_observation_space = observation_space(self.world)
+        self.single_observation_space = spaces.Dict(dict(self.engine.observation_parts))
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.observed: Sequence[str] | None = None

@@ -141,15 +141,15 @@ def trial_request(world: World, population: Population, trials: Sequence[Trial],
         trials: the trials.
         doubted: whether what the retrieval answers is looked at.
     """
+    users = np.array([trial.user for trial in trials], dtype=np.intp)
     memory = Memory(len(trials), len(world.catalog), capacity=8)
     for place in range(max(len(trial.memory) for trial in trials)):
         who = np.array([row for row, trial in enumerate(trials) if len(trial.memory) > place], dtype=np.intp)
         known = [trials[row].memory[place] for row in who.tolist()]
         ratings = np.array([rating for _, rating in known], dtype=np.float64)
         items = np.array([item for item, _ in known], dtype=np.intp)
-        memory.append(who, items, ratings, world.emotion.code(ratings))
+        memory.append(who, items, ratings, world.tags(users[who], items, ratings, population))
     history = memory.history()
-    users = np.array([trial.user for trial in trials], dtype=np.intp)
     slate = np.array([[trial.item] for trial in trials], dtype=np.intp)
     moods = population.baselines[users]
     with world.blaming("retrieval"):

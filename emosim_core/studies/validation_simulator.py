@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +39,7 @@ class UserSimulator:
     def __init__(self, world: World, real_users: Sequence[RealUser], users: Sequence[User], seed: int) -> None:
         self.world, self.seed = world, seed
         self.population = Population(users)
-        self.memory: Memory = memory_of(real_users, len(world.catalog), world.emotion.code)
+        self.memory: Memory = memory_of(real_users, len(world.catalog), partial(world.tags, population=self.population))
         self._doubted = {kind for kind in ("retrieval", "rater") if not world.trusted(kind)}
         with world.blaming("rater"):
             world.rater.prepare(world.setting(self.population))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -15,6 +15,7 @@ from emosim_core.model.domain import Words
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
+Tags = Callable[[Ints, Ints, Floats], Ints]
 
 TRAIN, CALIBRATION, VALIDATION, TEST = "train", "calibration", "validation", "test"
 """The groups of users: whose ratings make the public knowledge, who set the thresholds, and two that are measured."""
@@ -221,18 +222,18 @@ def personas(
     return users
 
 
-def memory_of(real_users: Sequence[RealUser], items: int, code: object) -> Memory:
+def memory_of(real_users: Sequence[RealUser], items: int, tags: Tags) -> Memory:
     """The memories of users, oldest first.
 
     Args:
         real_users: one row each.
         items: number of items in the catalog.
-        code: from ratings to emotion codes, as :meth:`emosim_core.model.Emotion.code`.
+        tags: from rows, items and ratings, each of shape ``(n,)``, to the codes of their tags.
     """
     memory = Memory(len(real_users), items, capacity=max(real_user.past_count for real_user in real_users))
     for step in range(max(real_user.past_count for real_user in real_users)):
         rows = np.array([row for row, real_user in enumerate(real_users) if real_user.past_count > step], dtype=np.intp)
         chosen = np.array([real_users[row].items[step] for row in rows.tolist()], dtype=np.intp)
         given = np.array([real_users[row].values[step] for row in rows.tolist()])
-        memory.append(rows, chosen, given, code(given))  # type: ignore[operator]
+        memory.append(rows, chosen, given, tags(rows, chosen, given))
     return memory

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from emosim_core.components.base import BeginRequest, Draws, PolicySetting, RecommendationOutcome, RecommendationRequest
 from emosim_core.components.policies import ScoredPolicy
+from emosim_core.model.user import TRAITS
 from emosim_core.training.logs import Interactions, one_or_several, read_logs
 
 _DECIMALS = 9
@@ -80,7 +81,8 @@ class _LinearBandit(ScoredPolicy):
 
     - 1, the public rating (0 to 1, 0.5 taken away) and the standardised logarithm of the public count of the item, and
       1 for each of its categories, over the square root of how many it has;
-    - the public rating times conformity, the count times diversity and times conformity, traits from -1 to 1;
+    - the public rating times conformity, the count times diversity and times conformity, traits from -1 to 1, 0 where
+      observations leave them out;
     - how much better than their public rating the episode's items were rated on average, shrunk to 0;
     - the similarity of the item's embedding to items that were rated better than that, and unlike those rated worse;
     - how much better than that items of the same categories were rated, each category shrunk to 0.
@@ -124,7 +126,8 @@ class _LinearBandit(ScoredPolicy):
 
     def recommend_batch(self, request: RecommendationRequest, draws: Draws) -> NDArray[np.intp]:
         rows, everything = request.rows, np.arange(len(self.catalog))
-        episode_x = self._episode_x(self._likings(rows), request.observations["traits"], everything)
+        traits = request.observations.get("traits", np.full((len(rows), len(TRAITS)), 2))
+        episode_x = self._episode_x(self._likings(rows), traits, everything)
         actions = self.pick(rows, np.round(self.estimates(rows, episode_x, draws), _DECIMALS))
         here = np.arange(len(rows))[:, None]
         offered = [self._item_x[actions], episode_x[here, actions]]

@@ -269,6 +269,7 @@ class Rebuilt:
     def __init__(self, run: LoggedRun, world: World) -> None:
         self._run, self._world = run, world
         self._engine = Engine(world, 1, shared_memory=True)
+        self._seed = int(run.manifest["config"]["seed"])  # an emotion model may draw
         self._slot = self._engine.all_rows
 
     def episode(self, episode: LoggedEpisode) -> dict[str, Any]:
@@ -293,8 +294,7 @@ class Rebuilt:
         ratings = np.full((count + 1, slate), np.nan)
         raw = np.full((count + 1, slate), np.nan)
         consumed = np.zeros((count + 1, slate), dtype=np.bool_)
-        # The seed is of no account: an engine that is not stepped draws nothing.
-        engine.begin(self._slot, [0], [episode.number], [user])
+        engine.begin(self._slot, [self._seed], [episode.number], [user])
         seen = [engine.observe()]
         for number, step in enumerate(episode.steps):
             if len(step.recommended) != slate:
@@ -307,7 +307,10 @@ class Rebuilt:
                 raw[number + 1, place] = np.nan if one.raw_rating is None else one.raw_rating
                 if one.consumed and one.rating is not None:
                     consumed[number + 1, place] = True
-                    ratings[number + 1, place] = self._consume(item, one.rating)
+                    ratings[number + 1, place] = one.rating
+            now = slice(number + 1, number + 2)
+            ratings[now] = self._world.domain.scale.round(ratings[now])  # to the last digit
+            engine.remember(self._slot, self._slot, actions[number : number + 1], ratings[now], consumed[now])
             engine.steps[self._slot] += 1
             self._check_mood(episode, step)
             seen.append(engine.observe())
@@ -325,16 +328,6 @@ class Rebuilt:
                 for name, values in (("ratings", ratings), ("raw_ratings", raw), ("consumed", consumed))
             },
         }
-
-    def _consume(self, item: int, value: float) -> float:
-        """Remember and feel one rating; the rating, to the last digit."""
-        engine, emotion = self._engine, self._world.emotion
-        rating = self._world.domain.scale.round(np.array([value]))
-        code = emotion.code(rating)
-        engine.memory.append(self._slot, np.array([item]), rating, code)
-        rest = self._world.population.baselines[engine.users]
-        engine.moods[self._slot] = emotion.feel(engine.moods, rest, code)
-        return float(rating[0])
 
     def _check_mood(self, episode: LoggedEpisode, step: LoggedStep) -> None:
         if len(step.mood) != 2 or np.abs(self._engine.moods[0] - step.mood).max() > _MOOD_ROUNDING:

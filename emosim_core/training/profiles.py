@@ -36,6 +36,8 @@ class ProfilePolicy(ScoredPolicy):
         rated: which items a profile has, shape ``(B, N)``.
     """
 
+    observes = ("user", "history_items", "history_ratings", "history_mask")
+
     options: LogOptions
     logs: Interactions
     ratings: NDArray[np.float64]

@@ -30,6 +30,7 @@ class Trained(ScoredPolicy):
     def __init__(self, options: TrainedOptions) -> None:
         self.recommender = load_recommender(options.path)
         self.history_length = self.recommender.options.history_length
+        self.observes = ("user", "history_items", *(key for key in self.recommender.options.keys if key != "consumed"))
         self._path = options.path
 
     def start(self, setting: PolicySetting) -> None:

@@ -13,7 +13,7 @@ from emosim_core.simulation.streams import Stage, Streams
 
 @pytest.fixture(scope="session")
 def draws() -> Callable[..., Draws]:
-    """Makes the draws of ``rows`` people who have the seeds ``seed``, ``seed + 1`` and so on."""
+    """Makes the draws of ``rows`` users who have the seeds ``seed``, ``seed + 1`` and so on."""
 
     def make(rows: int, seed: int = 0) -> Draws:
         streams = Streams(rows)

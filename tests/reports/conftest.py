@@ -19,7 +19,7 @@ HOSTILE = "</script><script>document.title='owned'</script><img src=x onerror=\"
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the runs ``a`` (films), ``better`` (the same people, another recommender) and ``books``."""
+    """A folder with the runs ``a`` (films), ``better`` (the same users, another recommender) and ``books``."""
     folder = tmp_path_factory.mktemp("runs")
     emosim_core.run("movies", folder / "a", episodes=60, max_steps=20)
     emosim_core.run("movies", folder / "better", episodes=60, max_steps=20, policy="top_rated")
@@ -29,7 +29,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run whose items and people have hostile texts."""
+    """A run whose items and users have hostile texts."""
     folder = tmp_path_factory.mktemp("hostile")
     with (folder / "films.csv").open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
@@ -106,7 +106,7 @@ class Browser:
 
     @property
     def found(self) -> int:
-        """How many sessions the list has."""
+        """How many episodes the list has."""
         return int(self.js("document.getElementById('found').textContent").split()[0].replace(",", ""))
 
 

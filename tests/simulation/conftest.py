@@ -1,4 +1,4 @@
-"""Small worlds for the tests of the simulation: eight items, four people, and raters that follow a script."""
+"""Small worlds for the tests of the simulation: eight items, four users, and raters that follow a script."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from emosim_core.components.base import Draws, Rater, RatingRequest, Ratings, WorldSetting
+from emosim_core.components.emotion_models import EmotionSetting
 from emosim_core.hooks import Registry
-from emosim_core.model import Catalog, Domain, Emotion, Item, Population, RatingScale, User, Words
+from emosim_core.model import Catalog, Domain, Item, Population, RatingScale, User, Words
 from emosim_core.simulation.assembly import World
 from emosim_core.simulation.config import EnvironmentConfig
 
@@ -34,13 +35,13 @@ class Script(Rater):
 
 
 def rule(user: int, item: int, times: int) -> float:
-    """A rating from 1 to 10 that differs from person to person, item to item and time to time."""
+    """A rating from 1 to 10 that differs from user to user, item to item and time to time."""
     return float(1 + (3 * user + 7 * item + 4 * times) % 10)
 
 
 @pytest.fixture(scope="session")
 def scripted() -> Callable[..., Rater]:
-    """Makes a rater of a function of person, item and times consumed before; of :func:`rule` without one."""
+    """Makes a rater of a function of user, item and times consumed before; of :func:`rule` without one."""
     return lambda script=rule: Script(script)
 
 
@@ -68,7 +69,7 @@ def small_world() -> Callable[..., World]:
         users = [
             User(
                 id=f"u{u}",
-                name=f"Person {u}",
+                name=f"User {u}",
                 liked=(genres[u % 3],),
                 activity=1 + u % 3,
                 conformity=1 + (u + 1) % 3,
@@ -85,23 +86,31 @@ def small_world() -> Callable[..., World]:
             ("retrieval", config.items_retrieval),
             ("selector", config.selector),
             ("perturbator", config.perturbator),
+            ("emotion_model", config.emotion_model),
             ("reward_shaping", config.reward_shaping),
+            ("observation", config.observation),
         ):
             if kind not in parts:
                 parts[kind] = registry.resolve(kind, name, "small").build()
         parts["rater"].prepare(WorldSetting(catalog=catalog, population=population, scale=scale))
+        parts["emotion_model"].prepare(
+            EmotionSetting(
+                catalog=catalog, population=population, scale=scale, thresholds=config.emotion, mood=config.mood
+            )
+        )
         return World(
             config=config,
             registry=registry,
             domain=domain,
             catalog=catalog,
             population=population,
-            emotion=Emotion(scale, config.emotion, config.mood),
             rater=parts["rater"],
             retrieval=parts["retrieval"],
             selector=parts["selector"],
             perturbator=parts["perturbator"],
+            emotion_model=parts["emotion_model"],
             shaping=parts["reward_shaping"],
+            observation=parts["observation"],
         )
 
     return make

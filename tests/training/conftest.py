@@ -11,7 +11,7 @@ import pytest
 from emosim_core.hooks import Registry
 
 STONES = '''
-"""Stones of four colours; each person likes one colour, and nothing that can be seen of them says which."""
+"""Stones of four colours; each user likes one colour, and nothing that can be seen of them says which."""
 import numpy as np
 from emosim_core.plugins import (
     Component,
@@ -46,10 +46,10 @@ class Stones(ItemLoader):
 
 class Eight(UserLoader):
     def load(self):
-        return [User(id=f"u{u}", name=f"Person {u}") for u in range(8)]
+        return [User(id=f"u{u}", name=f"User {u}") for u in range(8)]
 
 class Colour(Rater):
-    """9 for the colour that person u likes, colour u modulo 4, else 2."""
+    """9 for the colour that user u likes, colour u modulo 4, else 2."""
 
     def prepare(self, setting):
         self.colours = np.array([COLOURS.index(item.categories[0]) for item in setting.catalog.items])

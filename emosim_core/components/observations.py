@@ -1,0 +1,196 @@
+"""Observations: what a recommender sees of each user."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from emosim_core.components.base import Observations, WorldSetting
+from emosim_core.model import Catalog, History, Interaction, Population, RatingScale, User
+from emosim_core.model.user import TRAITS
+
+if TYPE_CHECKING:
+    from gymnasium import Space
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObservationSetting(WorldSetting):
+    """The world that is observed.
+
+    Attributes:
+        max_steps: steps after which an episode is truncated.
+        history_length: L, recent interactions to show.
+        observe_consumed: whether to mark consumed items.
+    """
+
+    max_steps: int = 50
+    history_length: int = 10
+    observe_consumed: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class ObservationRequest:
+    """What an observation model is handed: R users between two steps.
+
+    Attributes:
+        users: index of each user in ``population``, shape ``(R,)``; the request's own array, as the next two are.
+        steps: steps taken in the episode, shape ``(R,)``.
+        moods: valence and arousal, shape ``(R, 2)``.
+        history: the histories of the R users.
+        parts: names of the parts that are wanted; others may be left out.
+        catalog: the items.
+        population: the users.
+        scale: the rating scale.
+    """
+
+    users: NDArray[np.intp]
+    steps: NDArray[np.intp]
+    moods: NDArray[np.float64]
+    history: History
+    parts: Collection[str]
+    catalog: Catalog
+    population: Population
+    scale: RatingScale
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObservationSituation:
+    """What an observation model in its single form is handed: one user between two steps.
+
+    Attributes:
+        user: the user.
+        step: steps taken in the episode.
+        valence: the mood's valence, -1 to 1.
+        arousal: the mood's arousal, 0 to 1.
+        history: the user's interactions, oldest first.
+        catalog: the items.
+        scale: the rating scale.
+    """
+
+    user: User
+    step: int
+    valence: float
+    arousal: float
+    history: Sequence[Interaction]
+    catalog: Catalog
+    scale: RatingScale
+
+
+class ObservationModel:
+    """Decides what a recommender sees: the parts of an observation, by name."""
+
+    def space(self, setting: ObservationSetting) -> Mapping[str, Space]:
+        """The Gymnasium space of each part, for one user. Called before the first step; a place to keep the setting."""
+        raise NotImplementedError(f"{type(self).__name__} does not implement space")
+
+    def observe(self, situation: ObservationSituation) -> Mapping[str, Any]:
+        """For one user: each part, as its space has it."""
+        raise NotImplementedError(f"{type(self).__name__} implements neither observe nor observe_batch")
+
+    def observe_batch(self, request: ObservationRequest) -> Observations:
+        """For a batch: new arrays by part, the first axis of each is R, the others are those of its space."""
+        rows = [
+            self.observe(
+                ObservationSituation(
+                    user=request.population.users[int(user)],
+                    step=int(request.steps[row]),
+                    valence=float(request.moods[row, 0]),
+                    arousal=float(request.moods[row, 1]),
+                    history=request.history.interactions(row),
+                    catalog=request.catalog,
+                    scale=request.scale,
+                )
+            )
+            for row, user in enumerate(request.users)
+        ]
+        return {part: np.stack([np.asarray(row[part]) for row in rows]) for part in request.parts}
+
+
+class PartsOptions(BaseModel):
+    """Options of ``full`` and ``behavior``: which parts there are."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    user: bool = Field(default=True, description="Show the index of the user.")
+    traits: bool = Field(default=True, description="Show the user's traits.")
+    mood: bool = Field(default=True, description="Show the user's mood.")
+    step: bool = Field(default=True, description="Show the steps taken in the episode.")
+    history: bool = Field(default=True, description="Show recent interactions and their ratings.")
+
+    @model_validator(mode="after")
+    def _something(self) -> PartsOptions:
+        if not any(self.model_dump().values()):
+            raise ValueError("an observation needs at least one part")
+        return self
+
+
+class Parts(ObservationModel):
+    """Numbers about one user. L is ``history_length``.
+
+    - ``user``: index of the user in the population, ``Discrete(U)``
+    - ``traits``: activity, conformity and diversity, 1 to 3, int64 of shape ``(3,)``
+    - ``mood``: valence in [-1, 1] and arousal in [0, 1], float32 of shape ``(2,)``
+    - ``step``: steps taken in this episode, int64 of shape ``(1,)``
+    - ``history_items``: item indices of the last interactions, most recent first, int64 of shape ``(L,)``
+    - ``history_ratings``: their ratings on the domain's scale, float32 of shape ``(L,)``
+    - ``history_mask``: 1 where there is an interaction, int8 of shape ``(L,)``. Where it is 0, item and
+      rating mean nothing (they hold 0 and the scale's lowest rating).
+    - ``consumed``, with ``observe_consumed``: 1 where the user remembers the item, int8 of shape ``(N,)``
+    """
+
+    def __init__(self, options: PartsOptions) -> None:
+        self._shown = options
+
+    def space(self, setting: ObservationSetting) -> dict[str, Space]:
+        """The spaces of the parts that the options show."""
+        from gymnasium import spaces  # a listing of components needs no Gymnasium
+
+        self._length = setting.history_length
+        parts: dict[str, Space] = {}
+        if self._shown.user:
+            parts["user"] = spaces.Discrete(len(setting.population))
+        if self._shown.traits:
+            parts["traits"] = spaces.Box(1, 3, (len(TRAITS),), dtype=np.int64)
+        if self._shown.mood:
+            parts["mood"] = spaces.Box(np.array([-1, 0], np.float32), np.array([1, 1], np.float32), dtype=np.float32)
+        if self._shown.step:
+            parts["step"] = spaces.Box(0, setting.max_steps, (1,), dtype=np.int64)
+        if self._shown.history:
+            shape, scale = (self._length,), setting.scale
+            parts["history_items"] = spaces.Box(0, len(setting.catalog) - 1, shape, dtype=np.int64)
+            parts["history_ratings"] = spaces.Box(scale.low, scale.high, shape, dtype=np.float32)
+            parts["history_mask"] = spaces.MultiBinary(self._length)
+        if setting.observe_consumed:
+            parts["consumed"] = spaces.MultiBinary(len(setting.catalog))
+        return parts
+
+    def observe_batch(self, request: ObservationRequest) -> Observations:
+        """The parts that are wanted."""
+        seen = {part: _MAKE[part](request) for part in request.parts if part in _MAKE}
+        if len(seen) < len(request.parts):
+            seen.update(self._history(request))
+        return seen
+
+    def _history(self, request: ObservationRequest) -> Observations:
+        items, ratings, mask = request.history.recent(self._length)
+        np.copyto(ratings, request.scale.low, where=~mask)
+        return {
+            "history_items": items,
+            "history_ratings": ratings.astype(np.float32),
+            "history_mask": mask.astype(np.int8),
+        }
+
+
+_MAKE: dict[str, Callable[[ObservationRequest], NDArray]] = {
+    "user": lambda request: request.users,
+    "traits": lambda request: request.population.traits[request.users],
+    "mood": lambda request: request.moods.astype(np.float32),
+    "step": lambda request: request.steps[:, None],
+    "consumed": lambda request: request.history.consumed(),
+}
+"""How each part but the history is made."""
