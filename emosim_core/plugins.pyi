@@ -27,6 +27,16 @@ from emosim_core.components.base import ShapingSetting as ShapingSetting
 from emosim_core.components.base import ShapingSituation as ShapingSituation
 from emosim_core.components.base import Situation as Situation
 from emosim_core.components.base import WorldSetting as WorldSetting
+from emosim_core.components.emotion_models import EmotionModel as EmotionModel
+from emosim_core.components.emotion_models import EmotionSetting as EmotionSetting
+from emosim_core.components.emotion_models import MoodRequest as MoodRequest
+from emosim_core.components.emotion_models import MoodSituation as MoodSituation
+from emosim_core.components.emotion_models import TagRequest as TagRequest
+from emosim_core.components.emotion_models import TagSituation as TagSituation
+from emosim_core.components.observations import ObservationModel as ObservationModel
+from emosim_core.components.observations import ObservationRequest as ObservationRequest
+from emosim_core.components.observations import ObservationSetting as ObservationSetting
+from emosim_core.components.observations import ObservationSituation as ObservationSituation
 from emosim_core.components.ranking import NEVER as NEVER
 from emosim_core.components.ranking import best_positions as best_positions
 from emosim_core.components.retrieval import CountOptions as CountOptions

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import signal
 import sys
 import threading
@@ -27,6 +28,10 @@ _AT_ONCE = 2.0
 """Seconds in which a signal that comes again is the same one: a terminal that closes sends several."""
 
 
+_AGAIN = 0.05
+"""Seconds after which a signal that was lost is delivered again."""
+
+
 class _Stopped(KeyboardInterrupt):
     """What SIGTERM and SIGHUP raise.
 
@@ -38,7 +43,7 @@ def heeding_signals(main: Callable[..., NoReturn]) -> Callable[..., NoReturn]:
     """Give the function of a command line, which leaves by SystemExit, an end on SIGTERM and SIGHUP as on Ctrl-C.
 
     The exit status is 128 and the number of the signal. A signal that the process ignores, as under ``nohup``, stays
-    ignored.
+    ignored. One that arrives where Python cannot raise, in a callback of C or a ``__del__``, is delivered again.
     """
 
     @functools.wraps(main)
@@ -53,7 +58,19 @@ def heeding_signals(main: Callable[..., NoReturn]) -> Callable[..., NoReturn]:
             if last - before > _AT_ONCE:
                 raise _Stopped
 
+        def unraisable(lost: sys.UnraisableHookArgs) -> None:
+            nonlocal last
+            if not issubclass(lost.exc_type, KeyboardInterrupt):
+                before_us(lost)
+                return
+            last = 0.0
+            number = received[-1] if issubclass(lost.exc_type, _Stopped) else signal.SIGINT
+            later = threading.Timer(_AGAIN, os.kill, (os.getpid(), number))
+            later.daemon = True
+            later.start()
+
         changed = []
+        before_us, sys.unraisablehook = sys.unraisablehook, unraisable
         if threading.current_thread() is threading.main_thread():
             changed = [number for number in _HEEDED if signal.getsignal(number) is signal.SIG_DFL]
         for number in changed:
@@ -65,6 +82,7 @@ def heeding_signals(main: Callable[..., NoReturn]) -> Callable[..., NoReturn]:
                 sys.exit(128 + received[0])
             raise
         finally:
+            sys.unraisablehook = before_us
             for number in changed:
                 signal.signal(number, signal.SIG_DFL)
 

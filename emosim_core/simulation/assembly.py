@@ -155,6 +155,11 @@ class World:
                 )
             )[:, 0]
 
+    def emotion_setting(self) -> EmotionSetting:
+        """What an emotion model is prepared with."""
+        config = self.config
+        return EmotionSetting(**vars(self.setting()), thresholds=config.emotion, mood=config.mood)
+
     def observation_setting(self, history_length: int = 0) -> ObservationSetting:
         """What an observation model is asked for its space with.
 
@@ -269,7 +274,7 @@ def assemble(config: EnvironmentConfig, registry: Registry | None = None) -> Wor
     with world.blaming("selector"):
         selector.prepare(setting)
     with world.blaming("emotion_model"):
-        emotion_model.prepare(EmotionSetting(**vars(setting), thresholds=config.emotion, mood=config.mood))
+        emotion_model.prepare(world.emotion_setting())
     return world
 
 

@@ -17,12 +17,14 @@ from .contract import BrokenRuleError as BrokenRuleError
 from .contract import Rule as Rule
 from .contract import hold as hold
 from .domain import DomainConformance as DomainConformance
+from .emotion_model import EmotionModelConformance as EmotionModelConformance
 from .fakes import ScriptedBackend as ScriptedBackend
 from .fakes import ScriptedRater as ScriptedRater
 from .files import fails as fails
 from .files import real as real
 from .files import write_folder as write_folder
 from .files import write_zip as write_zip
+from .observation import ObservationConformance as ObservationConformance
 from .policy import PolicyConformance as PolicyConformance
 from .population import PopulationProfileConformance as PopulationProfileConformance
 from .prompt_strategy import PromptStrategyConformance as PromptStrategyConformance

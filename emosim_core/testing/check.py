@@ -19,6 +19,8 @@ from emosim_core.testing.conformance import (
 )
 from emosim_core.testing.contract import BrokenRuleError
 from emosim_core.testing.domain import DomainConformance
+from emosim_core.testing.emotion_model import EmotionModelConformance
+from emosim_core.testing.observation import ObservationConformance
 from emosim_core.testing.policy import PolicyConformance
 from emosim_core.testing.process import in_new_process
 from emosim_core.testing.prompt_strategy import PromptStrategyConformance
@@ -38,7 +40,9 @@ SUITES: dict[str, type[ComponentConformance]] = {
         RetrievalConformance,
         SelectorConformance,
         PerturbatorConformance,
+        EmotionModelConformance,
         RewardShapingConformance,
+        ObservationConformance,
         PolicyConformance,
         LLMBackendConformance,
         PromptStrategyConformance,

@@ -143,6 +143,15 @@ RULES: dict[str, Rule] = {
         perturbator_reads="A perturbator changes nothing of what it is given.",
     ),
     **_rules(
+        "emosim_emotion_models",
+        emotion_tags="An emotion model tags each rating with a code from 0 to 8; a rating of NaN, which was not "
+        "consumed, is no error.",
+        emotion_moods="A new mood has a valence from -1 to 1 and an arousal from 0 to 1.",
+        emotion_alone="Tags and moods depend on the user's own rating, mood and draws alone.",
+        emotion_repeats="The same ratings and moods with the same draws get the same answers.",
+        emotion_reads="An emotion model changes nothing of what it is given.",
+    ),
+    **_rules(
         "emosim_reward_shapings",
         shaping_shape="A reward shaping answers one reward for each user and item, and one code for each user.",
         shaping_finite="The reward of what was consumed is a finite number.",
@@ -152,6 +161,14 @@ RULES: dict[str, Rule] = {
         shaping_begins="begin() forgets what went before in a slot.",
         shaping_state="State is made in start(), so that copies of a shaping keep their own.",
         shaping_reads="A reward shaping changes nothing of what it is given.",
+    ),
+    **_rules(
+        "emosim_observations",
+        observation_space="What is observed lies in the space of its part; there is at least one part.",
+        observation_shape="Each part is an array of its space's dtype, with one row for each user.",
+        observation_alone="What is observed of a user depends on that user alone.",
+        observation_repeats="The same users are observed the same.",
+        observation_reads="An observation model changes nothing of what it is given.",
     ),
     **_rules(
         "emosim_policies",

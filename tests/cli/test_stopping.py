@@ -57,6 +57,36 @@ def in_terminal(emosim: Any, *arguments: str) -> tuple[int, int]:
     return process, terminal
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+def test_a_signal_where_nothing_can_be_raised_ends_a_command_all_the_same(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    (tmp_path / "program.py").write_text(
+        "import sys, time\n"
+        "from emosim_core.cli.stopping import heeding_signals\n"
+        "class Closing:\n"
+        "    def __del__(self):\n"
+        "        print('closing', flush=True)\n"
+        "        time.sleep(20)\n"
+        "@heeding_signals\n"
+        "def main():\n"
+        "    try:\n"
+        "        Closing()\n"
+        "        print('not stopped', flush=True)\n"
+        "        time.sleep(20)\n"
+        "    except KeyboardInterrupt:\n"
+        "        sys.exit(130)\n"
+        "main()\n"
+    )
+    with subprocess.Popen([sys.executable, tmp_path / "program.py"], stdout=-1, stderr=-1, text=True) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == "closing\n"
+        program.send_signal(number)
+        out, error = program.communicate(timeout=15)
+    assert (out, error) == ("not stopped\n", "")  # it went on at first, and was stopped then
+    assert program.returncode == 128 + number
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
 def test_workers_of_an_ablation_end_with_it(emosim: Any, number: signal.Signals) -> None:

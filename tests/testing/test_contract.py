@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
+import gymnasium
 import numpy as np
 import pytest
 
@@ -19,10 +20,13 @@ from emosim_core.llm.backend import LLMBackend
 from emosim_core.llm.chat import ChatAnswer, ChatRequest, Message, Usage
 from emosim_core.llm.prompt_strategy import PromptStrategy, Reply
 from emosim_core.plugins import (
+    Emotion,
+    EmotionModel,
     Item,
     ItemLoader,
     LoadedItems,
     Metric,
+    ObservationModel,
     Perturbator,
     Policy,
     RatedTrials,
@@ -44,8 +48,10 @@ from emosim_core.testing import (
     BrokenRuleError,
     ComponentConformance,
     DomainConformance,
+    EmotionModelConformance,
     ItemLoaderConformance,
     LLMBackendConformance,
+    ObservationConformance,
     Outcome,
     PerturbatorConformance,
     PolicyConformance,
@@ -302,6 +308,116 @@ RATERS = [
     ("rater-prepares", "once for all", PreparedOnce),
     ("rater-prepares", "a table that is kept", KeepsItsFirstTable),
     ("rater-activity", "activity is enthusiasm", rating(of_activity)),
+]
+
+
+# ------------------------------------------------------------------------- emotions and observations
+
+
+class Calm(EmotionModel):
+    """Tags as by default; moods stay."""
+
+    def tag_batch(self, request: Any) -> Any:
+        return Emotion(request.scale).code(request.ratings)
+
+    def feel_batch(self, request: Any, draws: Any) -> Any:
+        return request.moods.copy()
+
+
+class Moody(EmotionModel):
+    """Both single forms; the mood is drawn."""
+
+    def tag(self, situation: Any) -> tuple[float, float]:
+        return (1, 1) if situation.rating > situation.scale.low else (-1, 0.5)
+
+    def feel(self, situation: Any, rng: Any) -> tuple[float, float]:
+        return float(rng.uniform(-1, 1)), float(rng.random())
+
+
+def tagging(answer: Callable[[Any], Any]) -> type:
+    return a(Calm, tag_batch=lambda self, request: answer(request))
+
+
+def feeling(answer: Callable[[Any], Any]) -> type:
+    return a(Calm, feel_batch=lambda self, request, draws: answer(request))
+
+
+class SadTheNextTime(Asked, Calm):
+    def feel_batch(self, request: Any, draws: Any) -> Any:
+        return request.moods * (1 - self.again())
+
+
+EMOTION_MODELS = [
+    ("emotion-tags", "neither form", a(EmotionModel)),
+    ("emotion-tags", "a tag that is none", a(Moody, tag=lambda self, situation: (0.3, 1)), "emotion-moods"),
+    ("emotion-tags", "one per user", tagging(lambda request: np.zeros(len(request.users), dtype=int))),
+    ("emotion-tags", "a code too large", tagging(lambda request: np.full(request.ratings.shape, 9))),
+    ("emotion-tags", "valence and arousal", tagging(lambda request: np.zeros((*request.ratings.shape, 2)))),
+    ("emotion-tags", "cannot be prepared", a(Calm, prepare=lambda self, setting: setting.scale.steps)),
+    ("emotion-moods", "does not feel", a(Moody, feel=EmotionModel.feel)),
+    ("emotion-moods", "valence alone", feeling(lambda request: request.moods[:, 0])),
+    ("emotion-moods", "beyond its range", feeling(lambda request: request.moods + 0.5)),
+    ("emotion-moods", "nothing", feeling(lambda request: request.moods * np.nan)),
+    ("emotion-alone", "the mean of all", feeling(lambda request: request.moods * 0 + request.moods.mean(axis=0) ** 2)),
+    (
+        "emotion-alone",
+        "tags by company",
+        tagging(lambda request: np.full(request.ratings.shape, len(request.users) % 9)),
+    ),
+    ("emotion-repeats", "a state", SadTheNextTime),
+    (
+        "emotion-repeats",
+        "a hidden generator",
+        a(Moody, feel=lambda self, situation, rng: (HIDDEN.random(), HIDDEN.random())),
+        "emotion-alone",
+    ),
+    (
+        "emotion-reads",
+        "writes to moods",
+        feeling(lambda request: np.multiply(request.moods, 0.5, out=request.moods)),
+        "emotion-repeats",
+    ),
+]
+
+
+class StepsSeen(ObservationModel):
+    """The step, and nothing else."""
+
+    def space(self, setting: Any) -> Any:
+        return {"step": gymnasium.spaces.Box(0, setting.max_steps, (1,), np.int64)}
+
+    def observe(self, situation: Any) -> Any:
+        return {"step": np.array([situation.step])}
+
+
+def showing(answer: Callable[[Any], Any]) -> type:
+    return a(StepsSeen, observe_batch=lambda self, request: answer(request))
+
+
+class LaterTheNextTime(Asked, StepsSeen):
+    def observe_batch(self, request: Any) -> Any:
+        return {"step": np.clip(request.steps[:, None] - self.again(), 0, None)}
+
+
+OBSERVATIONS = [
+    ("observation-space", "no space", a(ObservationModel)),
+    ("observation-space", "no part", a(StepsSeen, space=lambda self, setting: {})),
+    ("observation-space", "out of it", showing(lambda request: {"step": request.steps[:, None] - 100})),
+    ("observation-shape", "neither form", a(StepsSeen, observe=ObservationModel.observe)),
+    ("observation-shape", "a part is missing", showing(lambda request: {})),
+    ("observation-shape", "another dtype", showing(lambda request: {"step": request.steps[:, None] * 1.0})),
+    ("observation-shape", "another shape", showing(lambda request: {"step": request.steps})),
+    (
+        "observation-alone",
+        "how many there are",
+        showing(lambda request: {"step": 0 * request.steps[:, None] + len(request.steps) % 30}),
+    ),
+    ("observation-repeats", "a state", LaterTheNextTime, "observation-alone"),
+    (
+        "observation-reads",
+        "writes to steps",
+        showing(lambda request: {"step": np.minimum(request.steps, 3, out=request.steps)[:, None]}),
+    ),
 ]
 
 
@@ -1009,7 +1125,9 @@ WRONG = [
         (RaterConformance, RATERS, {}),
         (SelectorConformance, SELECTORS, {}),
         (PerturbatorConformance, PERTURBATORS, {}),
+        (EmotionModelConformance, EMOTION_MODELS, {}),
         (RewardShapingConformance, SHAPINGS, {}),
+        (ObservationConformance, OBSERVATIONS, {}),
         (PolicyConformance, POLICIES, {}),
         (LLMBackendConformance, BACKENDS, {}),
         (LLMBackendConformance, KEYED_BACKENDS, {"key_variable": KEY}),
@@ -1073,6 +1191,9 @@ def test_a_wrong_component_breaks_its_rule_and_no_other(wrong: Wrong) -> None:
             a(Perturbator, perturb=lambda self, situation, rng: situation.rating + rng.random()),
             {},
         ),
+        (EmotionModelConformance, Calm, {}),
+        (EmotionModelConformance, Moody, {}),
+        (ObservationConformance, StepsSeen, {}),
         (RewardShapingConformance, Counting, {}),
         (RewardShapingConformance, a(RewardShaping, shape=lambda self, situation, rng: situation.rating), {}),
         (RewardShapingConformance, a(RewardShaping, shape=lambda self, situation, rng: (1.0, situation.times > 2)), {}),
