@@ -143,8 +143,8 @@ def _over_time(run: RunColumns, behind: Background) -> list[Chart]:
             "ratings-over-time",
             "lines",
             "Ratings over time",
-            "Mean rating at each step of an episode; the band is a 95 % bootstrap interval over users. Who is "
-            "disappointed leaves, so later steps are of those who were content.",
+            "Mean rating at each step of an episode; the band is a 95 % bootstrap interval over users. Later "
+            "steps average over the users who stayed (survivorship).",
             "step of the episode",
             "mean rating",
             [

@@ -77,7 +77,7 @@ class Stories:
             "reason",
         )
         block: dict[str, Any] = {name: [] for name in (*names, "retrieved", "past", "pastRating")}
-        block["shares"], block["asked"] = {}, {}
+        block["shares"], block["exchanges"] = {}, {}
         for number, records in self._waiting:
             block["steps"].append(len(records))
             for record in records:
@@ -90,7 +90,7 @@ class Stories:
                     self._add_item(block, item)
                     exchange = self._exchanges.get((number, record["step"], place))
                     if exchange:
-                        block["asked"][len(block["item"]) - 1] = exchange
+                        block["exchanges"][len(block["item"]) - 1] = exchange
         self.blocks.append(packed(block))
         self._waiting, self._steps = [], 0
 

@@ -70,7 +70,7 @@ function errors(series) {
 }
 
 function places(names, most) {
-  return { tickmode: 'array', tickvals: names.map((_, i) => i), ticktext: names.map((name) => shortened(name, most)), showgrid: false, zeroline: false };
+  return { tickmode: 'array', tickvals: names.map((_, i) => i), ticktext: names.map((name) => wrapped(name, most)), showgrid: false, zeroline: false };
 }
 
 /** Traces and axes of each kind of chart. Categories stand at whole numbers, so that equal names stay apart. */
@@ -225,7 +225,7 @@ function table(headings, rows) {
 }
 
 /** Set all charts of the page up: drawn when near the view, the others when there is time; tables made when opened. */
-async function setUpFigures() {
+async function setUpCharts() {
   const charts = new Map((await unpack('charts')).map((chart) => [chart.id, chart]));
   const places = [...document.querySelectorAll('[data-chart] .plot')];
   const begun = new Set();

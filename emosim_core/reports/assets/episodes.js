@@ -1,4 +1,4 @@
-// Lists, searches and filters sessions, and tells the chosen one. Only rows that are seen are elements.
+// Lists, searches and filters episodes, and shows the chosen one. Only visible rows are elements.
 
 const ROW = 64;
 const BEYOND = 6;
@@ -15,7 +15,7 @@ const blocks = new Map();
 
 const byId = (id) => document.getElementById(id);
 
-/** A block of sessions; the last few are kept. */
+/** A block of episodes; the last few are cached. */
 async function blockOf(number) {
   if (!blocks.has(number)) {
     blocks.set(number, await unpack(`block-${number}`));
@@ -24,7 +24,7 @@ async function blockOf(number) {
   return blocks.get(number);
 }
 
-/** The steps of the sessions of a block, from its columns. */
+/** The steps of the episodes of a block, from its columns. */
 function* episodesOf(block) {
   let step = 0;
   let place = 0;
@@ -40,7 +40,7 @@ function* episodesOf(block) {
         }
         recommendations.push({
           item: block.item[place], raw_rating: block.raw_rating[place], rating: block.rating[place], times: block.times[place],
-          tags: block.tags[place], reason: block.reason[place], retrieved, shares: block.shares[place], asked: block.asked[place],
+          tags: block.tags[place], reason: block.reason[place], retrieved, shares: block.shares[place], exchanges: block.exchanges[place],
         });
       }
       steps.push({ recommendations, reward: block.reward[step], mood: [block.mood[2 * step], block.mood[2 * step + 1]], feels: block.feels[step] });
@@ -49,7 +49,7 @@ function* episodesOf(block) {
   }
 }
 
-/** What a search looks through, one text per session; made at the first search. */
+/** What a search looks through, one text per episode; made at the first search. */
 async function prepareSearch() {
   if (haystacks) return;
   const made = new Array(index.number.length);
@@ -57,7 +57,7 @@ async function prepareSearch() {
   index.block.forEach((block, i) => inBlock.set(`${block}/${index.place[i]}`, i));
   const count = Math.max(...index.block) + 1;
   for (let number = 0; number < count; number += 1) {
-    byId('found').textContent = `Reading all sessions: ${Math.round((100 * number) / count)}%`;
+    byId('found').textContent = `Reading all episodes: ${Math.round((100 * number) / count)}%`;
     let place = 0;
     for (const steps of episodesOf(await unpack(`block-${number}`))) {
       const i = inBlock.get(`${number}/${place}`);
@@ -84,16 +84,16 @@ const ORDERS = {
   shortest: (a, b) => index.steps[a] - index.steps[b],
 };
 
-let asked = 0;
+let latest = 0;
 
-/** Find the sessions that fit what the filters say. */
+/** Find the episodes that match the filters. */
 async function find() {
-  asked += 1;
-  const mine = asked;
+  latest += 1;
+  const mine = latest;
   searched = byId('text').value.trim();
   const words = wordsOf(searched);
   if (words.length) await prepareSearch();
-  if (mine !== asked) return;
+  if (mine !== latest) return;
   const user = byId('user').value.trim().toLowerCase();
   const endReason = byId('end_reason').value;
   const from = byId('from').value === '' ? null : Number(byId('from').value);
@@ -175,8 +175,8 @@ function row(name, ...what) {
   return [element('dt', {}, name), element('dd', {}, ...what)];
 }
 
-function exchange(asked) {
-  const parts = asked.flatMap(({ question, answer }) => [
+function exchange(exchanges) {
+  const parts = exchanges.flatMap(({ question, answer }) => [
     ...question.flatMap(([role, text]) => [element('strong', {}, role), element('pre', {}, text)]),
     element('strong', {}, 'raw answer'), element('pre', {}, answer),
   ]);
@@ -208,7 +208,7 @@ function recommendationOf(recommendation, slate, endReason) {
     'div', { class: taken ? 'recommendation' : 'recommendation left' },
     element('span', { class: `badge ${valence}` }, String((taken ? recommendation.rating : recommendation.raw_rating) ?? '–')), title, element('dl', {}, ...rows),
   );
-  if (recommendation.asked) made.append(exchange(recommendation.asked));
+  if (recommendation.exchanges) made.append(exchange(recommendation.exchanges));
   return made;
 }
 
@@ -230,7 +230,7 @@ function moodFigure(steps) {
   };
 }
 
-/** Tell the chosen episode. One that nobody asked for takes neither the focus nor the address. */
+/** Show the chosen episode. One that was not requested takes neither the focus nor the address. */
 async function open(unasked = false) {
   if (chosen < 0) return;
   const i = found[chosen];
@@ -251,8 +251,8 @@ async function open(unasked = false) {
   const items = element('ol', { class: 'steps' });
   const more = element('button', { type: 'button' }, 'Show more steps');
   const tell = () => {
-    const told = items.childElementCount;
-    items.append(...steps.slice(told, told + PART).map((step, k) => stepOf(step, told + k + 1, endReason)));
+    const shown = items.childElementCount;
+    items.append(...steps.slice(shown, shown + PART).map((step, k) => stepOf(step, shown + k + 1, endReason)));
     more.hidden = items.childElementCount >= steps.length;
   };
   more.addEventListener('click', tell);
@@ -290,7 +290,7 @@ const KEYS = {
   ' ': () => open(),
 };
 
-/** Open the session that the address names. */
+/** Open the episode that the address names. */
 async function follow() {
   const match = /^#episode-(\d+)$/.exec(location.hash);
   if (!match) return;
@@ -306,7 +306,7 @@ async function follow() {
 }
 
 /** Set the list, the filters and the keys up. */
-async function setUpSessions() {
+async function setUpEpisodes() {
   if (!byId('data-index')) return;
   index = await unpack('index');
   index.end_reasons.forEach((name, i) => byId('end_reason').append(element('option', { value: i }, name)));

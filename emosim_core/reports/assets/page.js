@@ -1,4 +1,4 @@
-// Starts the page: the switch between light and dark, the figures, the sessions.
+// Starts the page: the switch between light and dark, the charts, the episodes.
 
 function isDark() {
   const set = document.documentElement.dataset.theme;
@@ -24,11 +24,11 @@ function setUpTheme() {
 async function start() {
   setUpTheme();
   try {
-    await Promise.all([setUpFigures(), setUpSessions()]);
+    await Promise.all([setUpCharts(), setUpEpisodes()]);
     document.documentElement.dataset.ready = 'yes';
   } catch (error) {
-    const said = typeof DecompressionStream === 'undefined' ? 'This browser is too old to unpack the data of this page.' : `The data of this page cannot be read: ${error.message}`;
-    document.querySelector('header').append(element('p', { class: 'note', role: 'alert' }, said));
+    const message = typeof DecompressionStream === 'undefined' ? 'This browser is too old to unpack the data of this page.' : `The data of this page cannot be read: ${error.message}`;
+    document.querySelector('header').append(element('p', { class: 'note', role: 'alert' }, message));
     throw error;
   }
 }
