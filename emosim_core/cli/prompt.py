@@ -64,7 +64,7 @@ def prompt(
         PromptStrategy,
     )
     strategy.prepare(world.domain, world.catalog, world.population)
-    user_index = _index(user, world.population.index, "person", "--user")
+    user_index = _index(user, world.population.index, "user", "--user")
     place = _index(item, world.catalog.index, world.domain.words.item, "--item")
     past = _read_history(history, world)
     feeling = world.population.baselines[user_index].tolist() if mood is None else _read_mood(mood)

@@ -30,6 +30,7 @@ from emosim_core.runs.trust import CommandHint, confirmed, note_made
 from emosim_core.runs.typed import typed
 from emosim_core.simulation.assembly import World, assemble, build
 from emosim_core.simulation.config import RunConfig, read_config
+from emosim_core.training.evaluation_logs import same_logs, take_over
 from emosim_core.training.evaluation_plan import (
     LOG_EPISODES,
     LOG_SEED,
@@ -273,12 +274,8 @@ class Evaluation:
                     seed=LOG_SEED,
                     num_envs=64,
                 )
-                if not is_complete(self.out / LOGS):
-                    on_message(
-                        f"Some recommenders learn from logs, and --logs names none: {LOG_EPISODES:,} episodes of "
-                        f"'random' with the train users are simulated first, into {self.out / LOGS}; "
-                        "use them again with --logs."
-                    )
+                if not (self.out / LOGS).exists():
+                    self._take_logs(logs, world, on_message)
                 done = self._run(logs, self.out / LOGS, "logs", done, total, on_progress)
             self._try_out(world)
             for one, user_split in runs:
@@ -290,6 +287,19 @@ class Evaluation:
             raise
         finally:
             world.close()
+
+    def _take_logs(self, config: RunConfig, world: World, on_message: Callable[[str], None]) -> None:
+        """Take the logs of an earlier evaluation over, or say that they are simulated."""
+        why = "Some recommenders learn from logs, and --logs names none"
+        found = same_logs(self.out, config, world, self._registry)
+        if found is None:
+            on_message(
+                f"{why}: {config.episodes:,} episodes of {config.policy!r} with the train users are simulated first, "
+                f"into {self.out / LOGS}; evaluations in {self.out.parent} use them again."
+            )
+            return
+        on_message(f"{why}: those of {found.parent}, which were made the same, are used again.")
+        take_over(found, self.out / LOGS)
 
     def _world(self) -> World:
         """The items, users and scale, without a language model: nothing is asked of it yet."""

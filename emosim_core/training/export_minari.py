@@ -169,7 +169,7 @@ def _check_world(run: LoggedRun, world: World) -> None:
     ):
         if run.manifest["data"].get(f"{kind}_sha256") != digest(objects):
             raise RunError(
-                f"{run.directory} was made with other {'items' if kind == 'items' else 'people'} than its "
+                f"{run.directory} was made with other {kind} than its "
                 f"configuration brings now ({kind}: {world.parts[part]['name']!r} of {world.parts[part]['provider']}); "
                 "observations cannot be rebuilt. Bring back what it was made with, or export a table"
             )

@@ -178,7 +178,7 @@ def test_only_the_parts_that_were_asked_for_are_passed_on(small_world: Callable[
 
 
 def test_a_part_that_is_not_there_is_refused_by_name(small_world: Callable[..., World]) -> None:
-    with pytest.raises(ConfigurationError, match=r"no 'consumed'; it has history_items, .*, user$"):
+    with pytest.raises(ConfigurationError, match=r"no 'consumed'; it has history_items, .*, user\. Choose another"):
         adapter(small_world(), 2, keys=["user", "consumed"])
 
 

@@ -222,6 +222,30 @@ def test_policies_that_learn_from_logs_are_given_some_of_known_users_and_others_
     assert list(results["user_splits"]["test"]["recommenders"]) == ["random", "item_knn:k=5"]
 
 
+def test_logs_of_an_earlier_evaluation_are_used_again_where_they_would_be_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("emosim_core.training.evaluation.LOG_EPISODES", 10)
+    given = {**SMALL, "policies": ["item_knn:k=5"], "user_splits": "test"}
+    first = evaluate(given, tmp_path / "first", charts=False)
+    said: list[str] = []
+    again = evaluate(
+        {**given, "policies": ["item_knn:k=5", "random"]}, tmp_path / "again", charts=False, on_message=said.append
+    )
+    assert any(f"those of {tmp_path / 'first'}, which were made the same, are used again" in text for text in said)
+    for name in ("manifest.json", "interactions.jsonl", "summary.json"):
+        made = (tmp_path / "first" / "logs" / name).read_bytes()
+        assert (tmp_path / "again" / "logs" / name).read_bytes() == made
+    of = [one["user_splits"]["test"]["recommenders"]["item_knn:k=5"]["metrics"] for one in (first, again)]
+    assert of[0]["mean_rating"] == of[1]["mean_rating"]
+    (tmp_path / "first" / "logs" / "interactions.jsonl").unlink()
+    (tmp_path / "first" / "logs" / "interactions.jsonl").symlink_to("/etc/passwd")
+    for name, other in (("steps", {"max_steps": 7}), ("users", {"user_dataset": "sampled:n=30"})):
+        said.clear()
+        evaluate({**given, **other}, tmp_path / name, charts=False, on_message=said.append)
+        assert any("are simulated first" in text for text in said), name
+
+
 def test_logs_that_are_named_are_used_and_none_are_made(tmp_path: Path) -> None:
     run("movies", tmp_path / "logs", user_dataset="sampled:n=20", user_split="train", episodes=10, max_steps=20)
     given = {**SMALL, "policies": ["item_knn"], "user_splits": "test", "logs": str(tmp_path / "logs")}
