@@ -103,6 +103,20 @@ def console(stderr: bool = False) -> Screen:
 
 
 @contextmanager
+def loading(what: str, *, silent: bool = False) -> Iterator[None]:
+    """Says on a terminal what is loading, as long as it does.
+
+    Args:
+        what: what is loading.
+        silent: whether to show nothing.
+    """
+    screen = console()
+    shown = screen.is_terminal and not silent
+    with screen.status(f"Loading {what}") if shown else nullcontext(), standard_streams() if shown else nullcontext():
+        yield
+
+
+@contextmanager
 def live_progress(screen: Screen, what: str, total: int | None = None, *, silent: bool = False) -> Iterator[Live]:
     """A live line of progress on a terminal; what is printed meanwhile is cleaned too and stands above it.
 

@@ -41,6 +41,7 @@ def train(obj: dict[str, Any], /, as_json: bool, quiet: bool, **given: Any) -> N
     with 'emosim evaluate --recommenders DIR', get recommendations with 'emosim recommend DIR', and run it with
     'emosim run --policy trained:DIR'.
     """
+    from emosim_core.cli.output import loading
     from emosim_core.hooks import Registry
     from emosim_core.runs.plain import own_files
     from emosim_core.runs.reading import read_object
@@ -49,7 +50,10 @@ def train(obj: dict[str, Any], /, as_json: bool, quiet: bool, **given: Any) -> N
     from emosim_core.simulation.config import read_config
     from emosim_core.training.config import TrainConfig
     from emosim_core.training.curves import SUMMARY as TRAINED
-    from emosim_core.training.trainer import Training
+
+    silent = as_json or quiet
+    with loading("torch", silent=silent):
+        from emosim_core.training.trainer import Training
 
     config, out, resumed = given.pop("config"), given.pop("out"), given.pop("resume")
     registry = Registry(only=obj["only"])
@@ -78,7 +82,9 @@ def train(obj: dict[str, Any], /, as_json: bool, quiet: bool, **given: Any) -> N
             _print_end(summary, job.path, as_json, quiet, f"{job.path} is complete; nothing was left to do.")
             return
     try:
-        summary = _train(Training(checked, job, registry=registry), as_json or quiet)
+        with loading("items and users", silent=silent):
+            training = Training(checked, job, registry=registry)
+        summary = _train(training, silent)
     except KeyboardInterrupt:
         raise interrupted(job) from None
     _print_end(summary, job.path, as_json, quiet)
