@@ -183,7 +183,7 @@ def _grid(values: Mapping[str, Any]) -> dict[str, Any]:
 def _given_again(given: Mapping[str, Any]) -> dict[str, Any]:
     """What the options and the file say again of an ablation that is resumed, by its fields."""
     from emosim_core.simulation.config import EnvironmentConfig
-    from emosim_core.studies.grid import VARIANT_OPTIONS, choices
+    from emosim_core.studies.grid import ALL, VARIANT_OPTIONS, choices
 
     options = {name: one for name, one in given.items() if name in _GIVEN_AGAIN or name.startswith("gateway.")}
     values = keyboard(EnvironmentConfig, options, _written(given["config"]))
@@ -191,7 +191,9 @@ def _given_again(given: Mapping[str, Any]) -> dict[str, Any]:
         if option in values:
             values[axis] = choices(values.pop(option))
     studies = given["studies"] if given["studies"] is not None else values.get("studies")
-    return values if studies is None else {**values, "studies": choices(studies)}
+    named = [one for one in choices(studies) if one != ALL]  # the stored grid has the names that "all" stood for
+    values.pop("studies", None)
+    return {**values, "studies": named} if named else values
 
 
 def _executor(ablation: Ablation, jobs: int | None) -> Executor:

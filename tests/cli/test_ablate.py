@@ -239,11 +239,13 @@ def test_no_domain_and_no_ablation_are_told(quick: Any) -> None:
     assert "r is no ablation" in quick("ablate", "report", "r", status=2).err
 
 
-def test_what_is_complete_is_told_again_and_nothing_is_asked(quick: Any) -> None:
+def test_what_is_complete_is_told_again_and_nothing_is_asked(quick: Any, tmp_path: Path) -> None:
     before = quick(*SAMPLING, "--out", "a", "--json").json
     done = quick("ablate", "--resume", "a")
     assert "0 jobs with 0 ratings to do; 1 of 1 are done already" in done.err
     assert quick("ablate", "--resume", "a", "--json").json == before
+    (tmp_path / "all.toml").write_text('plugin = "movies"\nstudy = "all"\n')
+    assert quick("ablate", "--resume", "a", "--config", "all.toml", "--json").json == before
 
 
 # -------------------------------------------------------------------------------------- a language model
