@@ -85,6 +85,8 @@ def _report(directory: Path, found: Mapping[str, Any]) -> Report:
     ]
     if found.get("usage"):
         report.facts.append(Fact("cost", dict(usage_rows(found["usage"]))["cost"]))
+    if len(user_splits) > 1:
+        report.sections.append(_side_by_side(user_splits, ranked))
     for name, measured in reversed(list(user_splits.items())):
         report.sections.append(_section(name, measured, names))
     report.sections.append(_setup(directory, found))
@@ -116,6 +118,28 @@ def _title(metric: str) -> str:
 def _column(of: Mapping[str, Mapping[str, Any]], names: Sequence[str], metric: str, name: str) -> Series:
     metrics = [of[one]["metrics"][metric] for one in names]
     return Series(name, [t["estimate"] for t in metrics], (), [t["low"] for t in metrics], [t["high"] for t in metrics])
+
+
+def _side_by_side(user_splits: Mapping[str, Mapping[str, Any]], order: Sequence[str]) -> Section:
+    """Reward and share liked of each recommender, the user splits beside each other."""
+    titles = " and ".join(_split(name) for name in user_splits)
+    charts = [
+        Chart(
+            identifier("side-by-side", metric),
+            "rows",
+            _title(metric).capitalize(),
+            _INTERVALS,
+            _title(metric),
+            "recommender",
+            [_column(one["recommenders"], order, metric, _split(name)) for name, one in user_splits.items()],
+            order,
+            form="share" if metric in _SHARES else "number",
+        )
+        for metric in ("mean_reward", "share_liked")
+        if all(metric in one["recommenders"][order[0]]["metrics"] for one in user_splits.values())
+    ]
+    note = "For a recommender that learned from the train users, the gap is what does not carry over to others."
+    return Section("side-by-side", titles.capitalize(), note, charts)
 
 
 def _section(user_split: str, measured: Mapping[str, Any], names: Sequence[str]) -> Section:

@@ -159,6 +159,41 @@ const KINDS = {
   },
 };
 
+const ENDS = { most: 8, least: 560, gap: 14, letter: 6.6 };
+
+/** The names of lines at their ends, moved apart where they would overlap; none where there is no room for them. */
+function namesAtEnds(chart, place, range) {
+  const drawnSeries = chart.series.map((series, k) => ({ series, k })).filter(({ series }) => series.y.some((value) => value !== null));
+  if (chart.kind !== 'lines' || drawnSeries.length < 2 || drawnSeries.length > ENDS.most || place.clientWidth < ENDS.least) return null;
+  const height = 320 - 54;
+  const pixel = (value) => (height * (range[1] - value)) / (range[1] - range[0]);
+  const ends = drawnSeries.map(({ series, k }) => {
+    const last = series.y.findLastIndex((value) => value !== null);
+    return { name: shortened(series.name, 24), k, x: series.x[last], y: series.y[last], at: pixel(series.y[last]) };
+  }).sort((a, b) => a.at - b.at);
+  ends.forEach((end, i) => { end.placed = i ? Math.max(end.at, ends[i - 1].placed + ENDS.gap) : end.at; });
+  const over = Math.max(0, ends[ends.length - 1].placed - height);
+  ends.forEach((end) => { end.placed -= over; });
+  const width = Math.max(...ends.map((end) => end.name.length));
+  return {
+    width: Math.ceil(width * ENDS.letter) + 14,
+    annotations: ends.map((end) => ({
+      x: 1, xref: 'paper', y: end.y, yref: 'y', yshift: end.at - end.placed, xanchor: 'left', xshift: 6, yanchor: 'middle',
+      text: end.name, showarrow: false, font: { color: colour(`series-${(end.k % 4) + 1}`), size: 12 },
+    })),
+  };
+}
+
+/** The range of the values of lines and their bands. */
+function rangeOf(chart) {
+  if (chart.y_range) return chart.y_range;
+  const banded = chart.series.length <= BANDS;
+  const values = chart.series.flatMap((series) => [...series.y, ...(banded ? [...series.low, ...series.high] : [])]).filter((value) => value !== null);
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  const room = 0.05 * (high - low || Math.abs(high) || 1);
+  return [low - room, high + room];
+}
+
 /** Draw a chart into an element. */
 async function draw(place, chart) {
   const library = await plotly();
@@ -175,6 +210,11 @@ async function draw(place, chart) {
     showlegend: chart.series.length > 1, hoverlabel: { bgcolor: colour('card'), bordercolor: colour('line'), font: { color: colour('text') }, align: 'left' },
     xaxis: { ...axis, title: { text: literal(chart.x) }, ...x }, yaxis: { ...axis, title: { text: literal(chart.y) }, ...y },
   };
+  const ends = chart.kind === 'lines' && chart.series.length > 1 ? namesAtEnds(chart, place, rangeOf(chart)) : null;
+  if (ends) {
+    Object.assign(layout, { annotations: ends.annotations, showlegend: false, margin: { ...layout.margin, r: ends.width } });
+    layout.yaxis.range = rangeOf(chart);
+  }
   drawn.set(place, chart);
   await library.react(place, traces, layout, { displayModeBar: false, responsive: true, displaylogo: false });
   place.dataset.drawn = 'yes';
