@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from gymnasium import Space, spaces
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from emosim_core.components.base import Observations, WorldSetting
 from emosim_core.model import Catalog, History, Interaction, Population, RatingScale, User
 from emosim_core.model.user import TRAITS
-
-if TYPE_CHECKING:
-    from gymnasium import Space
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,8 +146,6 @@ class Parts(ObservationModel):
 
     def space(self, setting: ObservationSetting) -> dict[str, Space]:
         """The spaces of the parts that the options show."""
-        from gymnasium import spaces  # a listing of components needs no Gymnasium
-
         self._length = setting.history_length
         parts: dict[str, Space] = {}
         if self._shown.user:

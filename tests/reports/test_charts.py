@@ -33,9 +33,9 @@ def test_ratings_stand_beside_those_of_real_users(made: Path) -> None:
     assert list(mine.counts) == list(summary["rating_counts"].values())
     domain = emosim_core.make("movies").unwrapped.engine.world.domain
     assert list(real.y) == pytest.approx(list(domain.real_ratings), abs=1e-4)
-    assert domain.real_ratings_source in chart.says
+    assert domain.real_ratings_source in chart.caption
     shares = np.array(mine.counts) / sum(mine.counts)
-    assert f"{np.abs(shares - domain.real_ratings).sum() / 2:.3f}" in chart.says
+    assert f"{np.abs(shares - domain.real_ratings).sum() / 2:.3f}" in chart.caption
 
 
 def test_categories_are_means_of_the_ratings_of_their_items(made: Path) -> None:
@@ -117,7 +117,7 @@ def test_a_run_without_a_step_has_a_report(made: Path, tmp_path: Path) -> None:
 )
 def test_a_figure_whose_parts_do_not_fit_is_refused(wrong: dict, said: str) -> None:
     right = {
-        "id": "f", "kind": "bars", "title": "t", "says": "s", "x": "x", "y": "y",
+        "id": "f", "kind": "bars", "title": "t", "caption": "s", "x": "x", "y": "y",
         "series": [Series("s", [1.0, 2.0])], "names": ["a", "b"],
     }  # fmt: skip
     Chart(**right)

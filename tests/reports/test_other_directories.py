@@ -171,7 +171,12 @@ def test_an_evaluation_that_was_made_is_reported_as_its_files_say(emosim: Any, t
     found = json.loads((tmp_path / "e" / "evaluation.json").read_text())
     report = report_of(tmp_path / "e")
     assert report.kind == "evaluation"
-    assert {section.id for section in report.sections} == {"user-split-test", "user-split-train", "setup"}
+    assert {section.id for section in report.sections} == {
+        "side-by-side",
+        "user-split-test",
+        "user-split-train",
+        "setup",
+    }
     for group, measured in found["user_splits"].items():
         chart = next(one for one in report.charts if one.id == f"{group}-mean-reward")
         told = {name: one["metrics"]["mean_reward"] for name, one in measured["recommenders"].items()}
@@ -294,7 +299,7 @@ PAGE = {
             "title": "Part",
             "charts": [
                 {
-                    "id": "f", "kind": "lines", "title": "F", "says": "It rises.", "x": "x", "y": "y",
+                    "id": "f", "kind": "lines", "title": "F", "caption": "It rises.", "x": "x", "y": "y",
                     "series": [{"name": "one", "x": [1, 2], "y": [3.5, None]}],
                 }
             ],
