@@ -403,7 +403,7 @@ def test_every_relative_link_leads_somewhere(page: Path) -> None:
 
 
 def test_every_page_is_linked_from_the_readme() -> None:
-    linked = re.findall(r"\]\((docs/[^)#]+)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    linked = re.findall(r"\]\((docs/[^)#]+\.md)", (ROOT / "README.md").read_text(encoding="utf-8"))
     assert set(linked) == {f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")}
 
 

@@ -47,7 +47,7 @@ def generate(
     """Generate users, stratified by age, sex and traits, and write them to a CSV file.
 
     With --llm-model, a language model writes each user's name and description within the age, job, hobby, traits and
-    tastes that were drawn. What that will cost is said first. answers are cached: what was interrupted goes on where it
+    tastes that were drawn. What that will cost is said first. Answers are cached: what was interrupted goes on where it
     was when the same command is given again.
 
     Read them back with: emosim run --plugin PLUGIN --users csv:FILE
