@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from emosim_core import run
+from emosim_core.cli.main import cli
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -70,3 +75,81 @@ def test_a_model_without_its_backend_is_suggested_with_each_backend(quick: Any) 
     said = quick("run", "--plugin", "movies", "--llm-model", "gpt-4", status=2).err
     assert "Did you mean 'deepseek:gpt-4'" in said
     assert "'openai:gpt-4'" in said
+
+
+# ----------------------------------------------------------------------- what the source can suggest
+
+PACKAGES = [ROOT / "emosim_core", *(ROOT / "plugins").glob("*/emosim_*")]
+
+OTHERS = {"--force-reinstall", "--upgrade", "--max-model-len", "--no", "--text", "--delay", "--port"}
+"""Options of pip, vLLM and the chat server for tests; ``--no-`` begins a flag."""
+
+
+def commands(group: click.Group, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], set[str]]:
+    """The options of every command, by its words."""
+    context = click.Context(group)
+    found = {path: {one for param in group.get_params(context) for one in param.opts}}
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        words = (*path, name)
+        found[words] = {one for param in command.get_params(context) for one in (*param.opts, *param.secondary_opts)}
+        if isinstance(command, click.Group):
+            found |= commands(command, words)
+    return found
+
+
+COMMANDS = commands(cli)
+
+
+def sources() -> list[tuple[Path, ast.Module]]:
+    paths = [path for package in PACKAGES for path in sorted(package.rglob("*.py")) if "tests" not in path.parts]
+    return [(path, ast.parse(path.read_text(encoding="utf-8"))) for path in paths]
+
+
+def docstrings(tree: ast.Module) -> set[int]:
+    """Ids of the constants that are docstrings."""
+    bodies = [node.body for node in ast.walk(tree) if isinstance(getattr(node, "body", None), list)]
+    expressions = [one for body in bodies for one in body if isinstance(one, ast.Expr)]
+    return {id(one.value) for one in expressions}
+
+
+def test_every_command_that_is_made_for_a_message_exists_with_its_options() -> None:
+    seen = 0
+    for path, tree in sources():
+        for call in ast.walk(tree):
+            if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "typed"):
+                continue
+            words = [one.value if isinstance(one, ast.Constant) else None for one in call.args]
+            if not isinstance(words[0], str):
+                continue  # a variable: the name of the command that wrote the directory
+            command = next(words_ for words_ in (tuple(words[:2]), (words[0],)) if words_ in COMMANDS)
+            options = {one for one in words if isinstance(one, str) and one.startswith("-")}
+            assert options <= COMMANDS[command], f"{path}:{call.lineno}"
+            seen += 1
+    assert seen > 15
+
+
+def test_every_option_that_a_message_names_is_an_option_of_a_command() -> None:
+    known = set().union(*COMMANDS.values()) | OTHERS
+    seen = 0
+    for path, tree in sources():
+        texts = docstrings(tree)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in texts:
+                for option in re.findall(r"(?<![\w-])--[a-z][a-z.-]*[a-z]", node.value):
+                    assert option in known, f"{path}:{node.lineno} names {option}"
+                    seen += 1
+    assert seen > 100
+
+
+def test_every_command_that_a_message_names_is_one() -> None:
+    known = {words[0] for words in COMMANDS if words}
+    seen = 0
+    for path, tree in sources():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                for name in re.findall(r"(?:``|'|^|: |  )emosim ([a-z][a-z-]+)", node.value):
+                    assert name in known, f"{path}:{node.lineno} names emosim {name}"
+                    seen += 1
+    assert seen > 30
