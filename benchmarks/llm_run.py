@@ -1,8 +1,8 @@
-"""Ratings per second of a run whose people a language model plays, beside the openai client over the same transport.
+"""Ratings per second of a run whose users a language model plays, beside the openai client over the same transport.
 
 Run with: python benchmarks/llm_run.py [--calls 1500]
 A server on loopback, in a process of its own, answers every question after 50 ms. A run's rate is that of its further
-sessions: the difference between a long run and a short one, so that what it takes to begin (the client library is
+episodes: the difference between a long run and a short one, so that what it takes to begin (the client library is
 imported at the first question) is left out. The ways take turns, the bare client before and after each run; means of
 several repetitions, and the range of their ratios. Look at the ratios, as the machine is as busy as it is.
 """
@@ -27,7 +27,7 @@ from statistics import mean
 DELAY = 0.05
 STEPS = 10
 PEOPLE = 16
-"""People for each question at once, as by default."""
+"""Users for each question at once, as by default."""
 
 
 @contextmanager
@@ -85,7 +85,7 @@ def bare(url: str, concurrency: int, asked: list[list[dict[str, str]]]) -> float
 
 
 def run(url: str, concurrency: int, num_envs: int, episodes: int, cache: Path) -> tuple[int, float]:
-    """Ratings and seconds of a run of sessions of ``STEPS`` steps, as its summary says."""
+    """Ratings and seconds of a run of episodes of ``STEPS`` steps, as its summary says."""
     with tempfile.TemporaryDirectory() as folder:
         command = [
             sys.executable, "-m", "emosim_core", "run", "--plugin", "movies", "--llm-model", f"{url}#m",
@@ -124,7 +124,7 @@ def main() -> None:
     arguments = parser.parse_args()
     asked = questions(arguments.calls)
     print(f"{os.cpu_count()} cores; answers after {DELAY * 1000:g} ms; means of {arguments.repeat} alternations")
-    print("at once  people  bare openai      run   share (single ones)      ideal")
+    print("at once  users  bare openai      run   share (single ones)      ideal")
     with server() as url, tempfile.TemporaryDirectory() as place:
         for concurrency, each in itertools.product(arguments.at_once, (1, PEOPLE)):
             calls = arguments.calls if concurrency > 1 else 100

@@ -2,7 +2,7 @@
 
 Run it with ``python benchmarks/load_catalog.py``. It makes its own data in a temporary folder and
 measures in fresh processes: time from before the first import of the project to the finished
-catalogue, and the peak of resident memory above that of an empty Python process.
+catalog, and the peak of resident memory above that of an empty Python process.
 """
 
 from __future__ import annotations

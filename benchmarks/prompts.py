@@ -1,7 +1,7 @@
 """Microseconds that it takes to build one prompt, and to read one answer; prints a table.
 
 Run with: python benchmarks/prompts.py [--plugin books]
-Every figure is the best of several repetitions. "cold" builds the texts of every person and item, "warm" has them.
+Every figure is the best of several repetitions. "cold" builds the texts of every user and item, "warm" has them.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from emosim_core.llm.shot_strategy import ShotOptions, ShotPromptStrategy
 from emosim_core.plugins import Memory, RatingRequest, RetrievalRequest, World, assemble
 
 USERS = 512
-"""People of the batch, each before another item, with ten interactions to remember."""
+"""Users of the batch, each before another item, with ten interactions to remember."""
 
 
 def request_of(world: World) -> RatingRequest:
-    """A batch as the engine makes it: random people, items and memories, three memories retrieved for each."""
+    """A batch as the engine makes it: random users, items and memories, three memories retrieved for each."""
     rng = np.random.default_rng(0)
     memory = Memory(USERS, len(world.catalog))
     who = np.arange(USERS)

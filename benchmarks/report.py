@@ -2,7 +2,7 @@
 
 Needs Debian's packages chromium and chromium-driver. The run and its report are made in a temporary folder. Times in
 the browser are the medians of five loads; ``ready`` is from the start of the load until figures and the list of
-sessions are set up, ``first search`` includes the unpacking of all sessions.
+episodes are set up, ``first search`` includes the unpacking of all episodes.
 """
 
 from __future__ import annotations
@@ -68,9 +68,9 @@ def _measure(page: Path) -> dict[str, list[float]]:
             ready = time.perf_counter() - started
             _until(driver, "document.querySelector('[data-figure] .plot').dataset.drawn === 'yes'")
             drawn = time.perf_counter() - started
-            driver.execute_script("document.querySelector('.session').click()")
+            driver.execute_script("document.querySelector('.episode').click()")
             told = _until(driver, "document.getElementById('story-title') !== null")
-            times = {"ready": ready, "first figure": drawn, "open a session": told}
+            times = {"ready": ready, "first figure": drawn, "open an episode": told}
             times["first search"] = _fill(driver, "crowd")
             times["next search"] = _fill(driver, "curious")
             for name, seconds in times.items():
@@ -86,7 +86,7 @@ def _measure(page: Path) -> dict[str, list[float]]:
 def main() -> None:
     """Make the run and the report, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=100_000, help="Steps of the run, in sessions of 50.  [100000]")
+    parser.add_argument("--steps", type=int, default=100_000, help="Steps of the run, in episodes of 50.  [100000]")
     wanted = parser.parse_args().steps
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run"
@@ -96,7 +96,7 @@ def main() -> None:
         page = write_report(run)
         made = time.perf_counter() - started
         size = (run / "interactions.jsonl").stat().st_size
-        print(f"{summary['steps']:,} steps in {summary['episodes']:,} sessions, {size / 1e6:.1f} MB of records")
+        print(f"{summary['steps']:,} steps in {summary['episodes']:,} episodes, {size / 1e6:.1f} MB of records")
         print(f"report             {page.stat().st_size / 1e6:6.1f} MB, made in {made:.1f} s")
         for name, values in _measure(page).items():
             middle = statistics.median(values)

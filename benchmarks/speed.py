@@ -28,7 +28,7 @@ def best_of(repeat: int, once: Callable[[], float]) -> float:
 
 
 def large_world(plugin: str, items: int, dimension: int, **options: object) -> World:
-    """A world of a domain, with a synthetic catalogue of a given size unless that is 0."""
+    """A world of a domain, with a synthetic catalog of a given size unless that is 0."""
     from emosim_core import EnvironmentConfig
     from emosim_core.plugins import Catalog, assemble
 
@@ -53,7 +53,7 @@ def large_world(plugin: str, items: int, dimension: int, **options: object) -> W
 
 
 def single(plugin: str, history: int, items: int, dimension: int, episodes: int = 30, steps: int = 20) -> float:
-    """Steps per second of one environment while its person remembers ``history`` interactions, give or take 10."""
+    """Steps per second of one environment while its user remembers ``history`` interactions, give or take 10."""
     from emosim_core import EmoSimEnv
 
     world = large_world(plugin, items, dimension, max_steps=10**6, reward_shaping="identity")
@@ -78,7 +78,7 @@ def single(plugin: str, history: int, items: int, dimension: int, episodes: int 
 
 
 def vector(plugin: str, users: int, history: int, steps: int) -> float:
-    """Steps per second of a vector environment while its people remember ``history`` interactions, give or take 10."""
+    """Steps per second of a vector environment while its users remember ``history`` interactions, give or take 10."""
     from emosim_core import EmoSimVectorEnv
 
     env = EmoSimVectorEnv(world=large_world(plugin, 0, 0, max_steps=10**6, reward_shaping="identity"), num_envs=users)
@@ -99,7 +99,7 @@ def vector(plugin: str, users: int, history: int, steps: int) -> float:
 
 
 def episodes(plugin: str, users: int, steps: int) -> float:
-    """Steps per second of a vector environment with all defaults, sessions ending and beginning as they do."""
+    """Steps per second of a vector environment with all defaults, episodes ending and beginning as they do."""
     from emosim_core import EmoSimVectorEnv
 
     env = EmoSimVectorEnv(plugin, users)
@@ -118,7 +118,7 @@ def episodes(plugin: str, users: int, steps: int) -> float:
 
 
 def users(count: int) -> float:
-    """Seconds in which people are generated, with all that is told of them."""
+    """Seconds in which users are generated, with all that is told of them."""
     from emosim_core.plugins import Registry
 
     registry = Registry()
@@ -191,11 +191,11 @@ def main() -> None:
         print(f"one environment, history 50, bundled items      {single(plugin, 50, 0, 0):>10,.0f} steps/s")
         print(f"one environment, history 50, 1,000 x 768        {single(plugin, 50, 1000, 768):>10,.0f} steps/s")
         print(f"one environment, history 500, 1,000 x 768       {single(plugin, 500, 1000, 768):>10,.0f} steps/s")
-        print(f"256 people, history 50, bundled items           {vector(plugin, 256, 50, 20):>10,.0f} steps/s")
+        print(f"256 users, history 50, bundled items           {vector(plugin, 256, 50, 20):>10,.0f} steps/s")
         for count in (1, 8, 64, 256, 1024):
             speed = episodes(plugin, count, 200)
-            print(f"{count:>4} people, all defaults, sessions ending      {speed:>10,.0f} steps/s")
-        print(f"600 people generated                            {users(600):>10.3f} s")
+            print(f"{count:>4} users, all defaults, episodes ending      {speed:>10,.0f} steps/s")
+        print(f"600 users generated                            {users(600):>10.3f} s")
         print(f"10,000 items embedded by their words            {words(10_000):>10.3f} s")
     if only != "env":
         with tempfile.TemporaryDirectory() as folder:

@@ -1,9 +1,9 @@
 """Steps per second of a training, beside the same algorithm on an environment that does nothing.
 
-Both have the same spaces, networks, number of environments, session lengths and share of sessions that are cut off;
-the null environment answers with observations that simulated people gave before and a constant reward. Each pair runs
+Both have the same spaces, networks, number of environments, episode lengths and share of episodes that are cut off;
+the null environment answers with observations that simulated users gave before and a constant reward. Each pair runs
 one after the other, many times for a moment each, and the table shows the medians and their ratio: what share of the
-algorithm's own speed is left with simulated people. Run it on a machine that has nothing else to do:
+algorithm's own speed is left with simulated users. Run it on a machine that has nothing else to do:
 
     python benchmarks/train.py --plugin movies --algo a2c
 """
@@ -27,14 +27,14 @@ from emosim_core.training.torch_side.build import make_model
 from emosim_core.training.trainer import Training
 
 EPISODE = 40
-"""Steps of a session of the null environment, about as many as with simulated people."""
+"""Steps of an episode of the null environment, about as many as with simulated users."""
 
 CUT_OFF = 0.6
-"""Share of its sessions that are cut off, about as many as with simulated people."""
+"""Share of its episodes that are cut off, about as many as with simulated users."""
 
 
 class NullVecEnv(VecEnv):
-    """Answers with what was observed of people in the middle of their sessions."""
+    """Answers with what was observed of users in the middle of their episodes."""
 
     def __init__(self, like: StableBaselines3VecEnv) -> None:
         self.render_mode = None

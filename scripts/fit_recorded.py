@@ -1,9 +1,9 @@
-"""Fits and compares what the rule-based rater learns of recorded people, on people whom no validation measures.
+"""Fits and compares what the rule-based rater learns of recorded users, on users whom no validation measures.
 
     python scripts/fit_recorded.py PATH              fits the weights of choosing, prints the errors of rating
     python scripts/fit_recorded.py PATH --compare    also prints how the errors change with each constant
 
-PATH is a folder with MovieLens' movies.csv and ratings.csv. The people that `emosim validate` measures are left out.
+PATH is a folder with MovieLens' movies.csv and ratings.csv. The users that `emosim validate` measures are left out.
 The others are dealt into four parts; each part is foretold from public ratings and counts by the other three. Needs
 pandas and scikit-learn. docs/rule-based-rater.md says what every figure means.
 """
@@ -33,7 +33,7 @@ from emosim_core.studies.validation_simulator import UserSimulator
 from emosim_core.studies.validation_users import CALIBRATION, TRAIN, RealUser, public_items, split_real_users
 
 PARTS = 4
-"""Parts that people are dealt into."""
+"""Parts that users are dealt into."""
 
 OTHERS = {
     "LATELY_HALF_LIFE": (15.0, 60.0), "LATELY_DOUBT": (10.0, 60.0), "LEVEL_HALF_LIFE": (30.0, 300.0),
@@ -44,14 +44,14 @@ OTHERS = {
 
 @dataclass(frozen=True)
 class Part:
-    """A part of the people, and the films as all other people make them known."""
+    """A part of the users, and the films as all other users make them known."""
 
     catalog: Catalog
     real_users: list[RealUser]
 
 
 def parts(path: Path) -> tuple[Domain, list[Part]]:
-    """The people who are not measured, in four parts."""
+    """The users who are not measured, in four parts."""
     domain, loader = item_source(Registry(), "movies", f"movielens:{path}")
     loaded = loader.load()
     ratings = loader.load_ratings(loaded.items)
@@ -69,13 +69,13 @@ def parts(path: Path) -> tuple[Domain, list[Part]]:
         found.append(
             Part(Catalog(items, domain.scale), [real_user for real_user in marked if not real_user.user_split])
         )
-    print(f"{len(real_users)} people in {PARTS} parts, {len(loaded.items)} films")
+    print(f"{len(real_users)} users in {PARTS} parts, {len(loaded.items)} films")
     return domain, found
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What one person is shown: the terms of each film's score, which are chosen, which are random, and the part."""
+    """What one user is shown: the terms of each film's score, which are chosen, which are random, and the part."""
 
     terms: NDArray[np.float64]
     chosen: NDArray[np.bool_]
@@ -135,7 +135,7 @@ def one_to_one(row: Choice, fit: NDArray[np.float64]) -> tuple[NDArray[np.float6
 
 
 def plain_errors(found: list[Part], at_random: bool) -> float:
-    """Root mean squared error, in stars, of a film's mean with a person's bias, split by time or at random."""
+    """Root mean squared error, in stars, of a film's mean with a user's bias, split by time or at random."""
     rng, off = np.random.default_rng(0), []
     for part in found:
         counts = part.catalog.public_counts
@@ -194,7 +194,7 @@ def main() -> None:
     print("INTEREST", {name: round(float(one), 2) for name, one in zip(TERMS, weights(rows), strict=True)})
     print("choices of each part, by the others:", held_out_choices(rows))
     for name, at_random in (("by time", False), ("at random", True)):
-        print(f"film's mean + person's bias, split {name}: RMSE {plain_errors(found, at_random):.4f} stars")
+        print(f"film's mean + user's bias, split {name}: RMSE {plain_errors(found, at_random):.4f} stars")
     world = assemble(EnvironmentConfig(plugin="movies", items_retrieval="none"))
     print("in use:", errors(domain, world, found))
     if not arguments.compare:

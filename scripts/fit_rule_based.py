@@ -4,8 +4,8 @@
     python scripts/fit_rule_based.py PATH --write    rewrites emosim_core/components/rule_based_constants.py
 
 PATH is a folder with MovieLens' movies.csv and ratings.csv (Harper & Konstan, 2015,
-doi 10.1145/2827872). The people that `emosim validate` measures are left out. docs/rule-based-rater.md says what
-every figure means. Needs pandas. What is learnt of recorded people is fitted by scripts/fit_recorded.py.
+doi 10.1145/2827872). The users that `emosim validate` measures are left out. docs/rule-based-rater.md says what
+every figure means. Needs pandas. What is learnt of recorded users is fitted by scripts/fit_recorded.py.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ OUTER_GROUP = NormalDist().pdf(NormalDist().inv_cdf(0.25)) / 0.25
 """Mean of the lowest and of the highest quarter of a normal distribution, in standard deviations: 1.27."""
 
 SAME_RATER_STARS = 0.8156
-"""RMSE between two ratings of one film by one person, stars of 5, the upper end of Amatriain et al. (2009)."""
+"""RMSE between two ratings of one film by one user, stars of 5, the upper end of Amatriain et al. (2009)."""
 
 CATEGORY_POPULARITY = {
     "comedy": 0.90, "adventure": 0.90, "action": 0.88, "thriller": 0.84, "drama": 0.84, "crime": 0.82,
     "documentary": 0.77, "animation": 0.70, "fantasy": 0.70, "science fiction": 0.69, "sci-fi": 0.69,
     "romance": 0.67, "horror": 0.52,
 }  # fmt: skip
-"""Share of people who like a film category (EmoSim-RL); nobody states a taste for others."""
+"""Share of users who like a film category (EmoSim-RL); nobody states a taste for others."""
 
 
 RECORDED = {
@@ -62,14 +62,14 @@ RECORDED = {
 
 @dataclass(frozen=True)
 class Ratings:
-    """MovieLens ratings, stars doubled, oldest first within a person. R ratings, U people, N films.
+    """MovieLens ratings, stars doubled, oldest first within a user. R ratings, U users, N films.
 
     Attributes:
-        user: index of each rating's person, shape ``(R,)``.
+        user: index of each rating's user, shape ``(R,)``.
         film: index of each rating's film, shape ``(R,)``.
         value: ratings of 10, shape ``(R,)``.
         public: damped mean of the film's other ratings, shape ``(R,)``.
-        early: whether it is in the earlier half of what the person rated, shape ``(R,)``.
+        early: whether it is in the earlier half of what the user rated, shape ``(R,)``.
         genres: shape ``(N, C)``.
         genre_names: C names.
         counts: ratings of each film, shape ``(N,)``.
@@ -90,16 +90,16 @@ class Ratings:
 
     @property
     def users(self) -> int:
-        """Number of people."""
+        """Number of users."""
         return int(self.user.max()) + 1
 
 
 def read(folder: Path, damping: float = 3.0) -> Ratings:
-    """Read MovieLens, but for the people whom a validation measures.
+    """Read MovieLens, but for the users whom a validation measures.
 
     Args:
         folder: where movies.csv and ratings.csv are.
-        damping: counts as so many ratings at the mean of people's ratings.
+        damping: counts as so many ratings at the mean of users' ratings.
     """
     import pandas as pd
 
@@ -134,12 +134,12 @@ def read(folder: Path, damping: float = 3.0) -> Ratings:
 
 
 def target_mean() -> float:
-    """Mean of people's ratings, of 10."""
+    """Mean of users' ratings, of 10."""
     return float(np.arange(1, 11) @ np.array(REAL_RATING_SHARES))
 
 
 def variance_parts(data: Ratings) -> tuple[float, float, float]:
-    """Standard deviations of film means, person means and what is left, by alternating shrunken means."""
+    """Standard deviations of film means, user means and what is left, by alternating shrunken means."""
     user, film, y = data.user, data.film, data.value
     n_user, n_film = np.bincount(user), np.bincount(film)
     of_film = of_user = 0.8
@@ -158,9 +158,9 @@ def variance_parts(data: Ratings) -> tuple[float, float, float]:
 
 
 def spread(x: Floats, y: Floats, group: Ints, least: int = 100) -> tuple[float, float]:
-    """Each person's own slope of y on x: its mean, and its spread over people without sampling error.
+    """Each user's own slope of y on x: its mean, and its spread over users without sampling error.
 
-    Only people with at least ``least`` ratings count; method of moments.
+    Only users with at least ``least`` ratings count; method of moments.
     """
     slopes, errors = [], []
     for rows in np.split(np.argsort(group, kind="stable"), np.cumsum(np.bincount(group))[:-1]):
@@ -184,7 +184,7 @@ def regress(y: Floats, *columns: Floats) -> tuple[Floats, float]:
 
 
 def declared(data: Ratings, residual: Floats, rows: NDArray[np.bool_], each: int = 4) -> tuple[Floats, Floats]:
-    """The genres that each person's ratings ``rows`` speak for and against most; two tables, shape ``(U, C)``."""
+    """The genres that each user's ratings ``rows`` speak for and against most; two tables, shape ``(U, C)``."""
     share = data.genres / np.maximum(data.genres.sum(1, keepdims=True), 1)
     total, weight = (np.zeros((data.users, data.genres.shape[1])) for _ in range(2))
     np.add.at(total, data.user[rows], share[data.film[rows]] * residual[rows, None])
@@ -221,7 +221,7 @@ def series_slope(data: Ratings, residual: Floats) -> tuple[float, int]:
 
 
 def mood_slope(data: Ratings, residual: Floats, half_life: float = 5.0, gain: float = 0.25) -> float:
-    """Points per unit of valence of the simulator's mood, had it run over each person's ratings in their order."""
+    """Points per unit of valence of the simulator's mood, had it run over each user's ratings in their order."""
     keep, rest = 2.0 ** (-1.0 / half_life), 0.1
     moods, mood, last = np.empty(len(data.value)), rest, -1
     tags = (data.value >= 7).astype(float) - (data.value <= 4)
@@ -234,7 +234,7 @@ def mood_slope(data: Ratings, residual: Floats, half_life: float = 5.0, gain: fl
 
 
 def sampled_users(count: int, names: tuple[str, ...], seed: int) -> list[User]:
-    """Made-up people: trait shares 25/50/25; a coin per category, then up to 4 liked and 4 disliked (EmoSim-RL)."""
+    """Made-up users: trait shares 25/50/25; a coin per category, then up to 4 liked and 4 disliked (EmoSim-RL)."""
     rng = np.random.default_rng(seed)
     names = tuple(name for name in names if name in CATEGORY_POPULARITY)
     popularity = np.array([CATEGORY_POPULARITY[name] for name in names])
@@ -245,7 +245,7 @@ def sampled_users(count: int, names: tuple[str, ...], seed: int) -> list[User]:
         users.append(
             User(
                 id=f"person-{seed}-{i}",
-                name=f"Person {i}",
+                name=f"User {i}",
                 liked=tuple(names[c] for c in liked),
                 disliked=tuple(names[c] for c in disliked),
                 activity=int(rng.choice([1, 2, 3], p=[0.3, 0.5, 0.2])),
@@ -277,7 +277,7 @@ class Seeded:
 
 
 def catalog_of(data: Ratings) -> Catalog:
-    """The MovieLens films as a catalogue, their public rating the damped mean."""
+    """The MovieLens films as a catalog, their public rating the damped mean."""
     return Catalog(
         [
             Item(
@@ -296,7 +296,7 @@ def catalog_of(data: Ratings) -> Catalog:
 
 
 def catalog_of_tables(paths: list[Path]) -> Catalog:
-    """A catalogue from tables with the columns title, genres (divided by |), public_rating and votes."""
+    """A catalog from tables with the columns title, genres (divided by |), public_rating and votes."""
     import pandas as pd
 
     table = pd.concat([pd.read_csv(path) for path in paths], ignore_index=True)
@@ -316,7 +316,7 @@ def catalog_of_tables(paths: list[Path]) -> Catalog:
 
 
 def request_for(users: Ints, items: Ints, catalog: Catalog, population: Population) -> RatingRequest:
-    """A request about people who remember nothing and are in their usual mood."""
+    """A request about users who remember nothing and are in their usual mood."""
     rows = len(users)
     return RatingRequest(
         users=users,
@@ -346,9 +346,9 @@ def random_pairs(
 
 
 def interaction_share(catalog: Catalog, users: list[User], options: RuleBasedOptions, items: int = 200) -> float:
-    """Share of the ratings' variance that belongs to the pair, beyond item and person means, noise held out.
+    """Share of the ratings' variance that belongs to the pair, beyond item and user means, noise held out.
 
-    Every person rates the same items twice with independent draws; the covariance of the two doubly
+    Every user rates the same items twice with independent draws; the covariance of the two doubly
     centred tables over the variance of a rating.
     """
     rng = np.random.default_rng(2)
@@ -382,7 +382,7 @@ def report(name: str, catalog: Catalog, options: RuleBasedOptions, pairs: int = 
 
 
 def clock(data: Ratings, rows: int) -> None:
-    """Print how long one call takes: slate 1, three memories, 500 films with random embeddings, 600 people."""
+    """Print how long one call takes: slate 1, three memories, 500 films with random embeddings, 600 users."""
     rng = np.random.default_rng(3)
     films = catalog_of(data).items[:500]
     catalog = Catalog(films, RatingScale(), rng.normal(size=(500, 64)).astype(np.float32))
@@ -398,7 +398,7 @@ def clock(data: Ratings, rows: int) -> None:
     rater, draws = RuleBased(), Drawn(rows)
     rater.prepare(WorldSetting(catalog=catalog, population=population, scale=catalog.scale))
     best = min(timeit.repeat(lambda: rater.rate_batch(request, draws), number=1000, repeat=7)) / 1000
-    print(f"one call for {rows} people: {best * 1e6:.0f} microseconds")
+    print(f"one call for {rows} users: {best * 1e6:.0f} microseconds")
 
 
 class Drawn(Seeded):
@@ -414,7 +414,7 @@ class Drawn(Seeded):
 
 
 def held_out(data: Ratings, shrink: float, liked: float, disliked: float) -> None:
-    """Print how well the later half of a person's ratings follows from the earlier half, step by step."""
+    """Print how well the later half of a user's ratings follows from the earlier half, step by step."""
     late, y = ~data.early, data.value
     counts = np.bincount(data.user[data.early], minlength=data.users)
     offset = np.bincount(data.user[data.early], (y - data.public)[data.early], data.users) / (counts + shrink)
@@ -423,7 +423,7 @@ def held_out(data: Ratings, shrink: float, liked: float, disliked: float) -> Non
     likes, dislikes = declared(data, y - data.public - offset[data.user], data.early)
     taste = ((liked * likes - disliked * dislikes)[rows] * quality[data.film[late]]).sum(1)
     steps = {
-        "people's mean rating": np.full(len(rows), y[data.early].mean()),
+        "users' mean rating": np.full(len(rows), y[data.early].mean()),
         "public rating": data.public[late],
         "  + leniency from memory": data.public[late] + offset[rows],
         "  + genre taste": data.public[late] + offset[rows] + taste,
@@ -433,9 +433,9 @@ def held_out(data: Ratings, shrink: float, liked: float, disliked: float) -> Non
 
 
 def replay(data: Ratings, name: str, options: RuleBasedOptions, memories: int = 3) -> None:
-    """Print how well the rater without its whim foretells the later half of each real person's ratings.
+    """Print how well the rater without its noise foretells the later half of each real user's ratings.
 
-    Each person remembers the earlier half and declares up to four genres for and against, read off it;
+    Each user remembers the earlier half and declares up to four genres for and against, read off it;
     the public rating is the damped mean of everybody's earlier halves; embeddings are
     of the words of titles and genres.
     """
@@ -485,17 +485,17 @@ def fit(data: Ratings) -> dict[str, Any]:
     y = data.value
     of_film, of_user, left = variance_parts(data)
     shrink = left**2 / of_user**2
-    print(f"{len(y)} ratings, {data.users} people, {len(data.counts)} films, mean {y.mean():.3f}, sd {y.std():.3f}")
-    print(f"standard deviations: films {of_film:.3f}, people {of_user:.3f}, the rest {left:.3f}")
+    print(f"{len(y)} ratings, {data.users} users, {len(data.counts)} films, mean {y.mean():.3f}, sd {y.std():.3f}")
+    print(f"standard deviations: films {of_film:.3f}, users {of_user:.3f}, the rest {left:.3f}")
     noise = 2.0 * SAME_RATER_STARS / math.sqrt(2.0)
     stable = math.sqrt(left**2 - noise**2)
-    print(f"noise of one rating {noise:.3f}; stable taste beyond film and person {stable:.3f}")
+    print(f"noise of one rating {noise:.3f}; stable taste beyond film and user {stable:.3f}")
 
     counts = np.bincount(data.user)
     offset = np.bincount(data.user, y - data.public) / (counts + shrink)
     residual = y - data.public - offset[data.user]
     slope, slope_sd = spread(data.public, y, data.user)
-    print(f"slope on the public rating: mean {slope:.3f}, spread over people {slope_sd:.3f}")
+    print(f"slope on the public rating: mean {slope:.3f}, spread over users {slope_sd:.3f}")
     public = (1.0, round(slope, 2), round(max(0.0, slope - OUTER_GROUP * slope_sd), 2))
     own_sd = np.sqrt(np.bincount(data.user, residual**2) / counts)[counts >= 50]
     low, middle, high = np.quantile(own_sd, [0.125, 0.5, 0.875])
@@ -519,25 +519,25 @@ def fit(data: Ratings) -> dict[str, Any]:
     column = data.genres / np.sqrt(np.maximum(data.genres.sum(1, keepdims=True), 1))
     taste = ((likes - dislikes)[data.user[late]] * column[data.film[late]]).sum(1)
     taste_mean, taste_sd = spread(taste, of_genres[late], data.user[late], least=50)
-    print(f"slope on genre taste: mean {taste_mean:.3f}, spread over people {taste_sd:.3f}")
+    print(f"slope on genre taste: mean {taste_mean:.3f}, spread over users {taste_sd:.3f}")
     ratio = min(OUTER_GROUP * taste_sd / taste_mean, 0.3)
     taste_levels = (round(1 + ratio, 2), 1.0, round(1 - ratio, 2))
 
     popular = np.log1p(data.counts)
     popular = (popular - popular[data.film].mean()) / popular[data.film].std()
     pop_mean, pop_sd = spread(popular[data.film], residual, data.user)
-    print(f"slope on popularity (in its standard deviation): mean {pop_mean:.3f}, spread over people {pop_sd:.3f}")
+    print(f"slope on popularity (in its standard deviation): mean {pop_mean:.3f}, spread over users {pop_sd:.3f}")
     share = data.genres / np.maximum(data.genres.sum(1, keepdims=True), 1)
     seen = np.zeros((data.users, data.genres.shape[1]))
     np.add.at(seen, data.user[data.early], share[data.film[data.early]])
     rare = np.argsort(np.argsort(seen, axis=1), axis=1) < data.genres.shape[1] // 2
     outside = (rare[data.user[late]] * share[data.film[late]]).sum(1)
     out_mean, out_sd = spread(outside, of_genres[late], data.user[late], least=50)
-    print(f"slope on the share of rarely met genres: mean {out_mean:.3f}, spread over people {out_sd:.3f}")
+    print(f"slope on the share of rarely met genres: mean {out_mean:.3f}, spread over users {out_sd:.3f}")
     series, pairs = series_slope(data, residual)
     print(f"carry-over within a film series: {series:.3f} ({pairs} pairs of films)")
     print(f"slope on the mood: {mood_slope(data, residual):.3f} points per unit of valence (an upper bound)")
-    print("later half of each person's ratings from the earlier half:")
+    print("later half of each user's ratings from the earlier half:")
     held_out(data, shrink, recorded_liked, recorded_disliked)
 
     popularity = round(OUTER_GROUP * pop_sd, 2)
@@ -564,11 +564,11 @@ def fit(data: Ratings) -> dict[str, Any]:
 
 
 def calibrate(data: Ratings, found: dict[str, Any], stable: float) -> None:
-    """Add what depends on made-up people to ``found``: strength of their taste, whim, start and cutpoints.
+    """Add what depends on made-up users to ``found``: strength of their taste, noise, start and cutpoints.
 
     Half of the stable taste of real pairs is put into declared categories and traits; the other half is
-    what a list of categories cannot say, and joins the whim. The start is such that random pairs get
-    people's mean rating, the cutpoints such that they get people's levels.
+    what a list of categories cannot say, and joins the noise. The start is such that random pairs get
+    users' mean rating, the cutpoints such that they get users' levels.
     """
     catalog = catalog_of(data)
     users = sampled_users(2000, catalog.category_names, seed=11)
@@ -590,7 +590,7 @@ def calibrate(data: Ratings, found: dict[str, Any], stable: float) -> None:
         low, high = (middle, high) if pair_sd(middle) < stable / math.sqrt(2.0) else (low, middle)
     found["LIKED"] = known["liked"] = round(low * found["RECORDED_LIKED"], 2)
     found["DISLIKED"] = known["disliked"] = round(low * found["RECORDED_DISLIKED"], 2)
-    print(f"taste of made-up people: {low:.2f} times the recorded weights, so that pairs vary by {pair_sd(low):.3f}")
+    print(f"taste of made-up users: {low:.2f} times the recorded weights, so that pairs vary by {pair_sd(low):.3f}")
     start = target_mean()
     for _ in range(3):
         chosen = RuleBasedOptions.model_validate(known | {"start": round(start, 2)})
@@ -605,37 +605,37 @@ def calibrate(data: Ratings, found: dict[str, Any], stable: float) -> None:
 
 
 DESCRIPTIONS = {
-    "START": "Where every rating starts, of 10: random pairs then get the mean of people's ratings.",
-    "MIDDLE": "Mean of people's ratings, of 10: a public rating that moves nothing.",
+    "START": "Where every rating starts, of 10: random pairs then get the mean of users' ratings.",
+    "MIDDLE": "Mean of users' ratings, of 10: a public rating that moves nothing.",
     "PUBLIC": "Points per point of the public rating above MIDDLE, by conformity 1 to 3.",
-    "OWN": "Size of taste, leniency and whim relative to the balanced person's, by conformity 1 to 3.",
-    "LIKED": "Points for one liked category of a one-category item, made-up people.",
-    "DISLIKED": "Points off for one disliked category of a one-category item, made-up people.",
+    "OWN": "Size of taste, leniency and noise relative to the balanced user's, by conformity 1 to 3.",
+    "LIKED": "Points for one liked category of a one-category item, made-up users.",
+    "DISLIKED": "Points off for one disliked category of a one-category item, made-up users.",
     "TASTE": "Size of taste by diversity 1 to 3.",
     "POPULARITY": "Points per standard deviation of the logarithm of an item's public count, by diversity 1 to 3.",
     "OUTSIDE": "Points for an item wholly outside of the liked and disliked categories, by diversity 1 to 3.",
-    "LENIENCY": "Standard deviation over people of the personal leniency that has no cause, points.",
+    "LENIENCY": "Standard deviation over users of the personal leniency that has no cause, points.",
     "TEMPER": "Points of leniency per unit of the mood's resting valence (chosen).",
     "MEMORY": "Share of the surprise at one part of a series that carries over to another part.",
-    "NOISE": "Standard deviation of the whim, points.",
+    "NOISE": "Standard deviation of the noise, points.",
     "CUTS": "Where a rating of 2, 3, ... 10 begins, before rounding, points of 10.",
     "CONVICTION": "Points for an item of a liked category, and off for others, by who has an opinion of everything "
     "(chosen).",
     "ITEM_SPREAD": "Standard deviation of what films add to everybody's rating, points.",
     "PUBLIC_DOUBT": "Ratings that a public rating must outweigh before half of it is believed.",
-    "LEARNT": "Standard deviations among people of what is learnt from memory, and of one rating beyond it, points.",
-    "LATELY_HALF_LIFE": "Ratings after which a surprise counts half in how a person rates lately.",
+    "LEARNT": "Standard deviations among users of what is learnt from memory, and of one rating beyond it, points.",
+    "LATELY_HALF_LIFE": "Ratings after which a surprise counts half in how a user rates lately.",
     "LATELY_DOUBT": "Ratings that the latest ones must outweigh before half of what they say is believed.",
-    "NOISE_DOUBT": "Ratings that the whim of a person must outweigh before half of it is believed (chosen).",
-    "LEVEL_HALF_LIFE": "Ratings after which a person's use of a level counts half.",
-    "LEVEL_DOUBT": "Ratings that a person's use of the scale must outweigh before half of it is believed.",
-    "INTEREST": "Weights of what makes a person choose an item, in logarithms of odds.",
-    "INTEREST_DOUBT": "Items chosen as everybody chooses that are mixed with those of a person.",
+    "NOISE_DOUBT": "Ratings that the noise of a user must outweigh before half of it is believed (chosen).",
+    "LEVEL_HALF_LIFE": "Ratings after which a user's use of a level counts half.",
+    "LEVEL_DOUBT": "Ratings that a user's use of the scale must outweigh before half of it is believed.",
+    "INTEREST": "Weights of what makes a user choose an item, in logarithms of odds.",
+    "INTEREST_DOUBT": "Items chosen as everybody chooses that are mixed with those of a user.",
     "INTEREST_YEARS": "How far, in years, having chosen one year speaks for another.",
     "INTEREST_POPULARITY": "How far, in standard deviations of the logarithm, having chosen one popularity speaks for "
     "another.",
     "INTEREST_FLOOR": "Share spread over all steps so that a share of nothing is not infinitely surprising (chosen).",
-    "INTEREST_DECLARED": "Logarithm of how much more often a category is chosen that a person says they like (chosen).",
+    "INTEREST_DECLARED": "Logarithm of how much more often a category is chosen that a user says they like (chosen).",
 }
 
 
@@ -653,7 +653,7 @@ def write(found: dict[str, Any], data: Ratings) -> None:
         "",
         "    python scripts/fit_rule_based.py PATH --write",
         "",
-        f"Fitted on {len(data.value)} ratings of {data.users} people and {len(data.counts)} films, stars doubled",
+        f"Fitted on {len(data.value)} ratings of {data.users} users and {len(data.counts)} films, stars doubled",
         "(MovieLens ml-latest-small; Harper & Konstan, 2015, doi 10.1145/2827872). Figures and choices:",
         "docs/rule-based-rater.md. Points are of a scale from 1 to 10.",
         '"""',
@@ -676,12 +676,12 @@ def main() -> None:
     if arguments.write:
         write(found, data)
         print(f"wrote {TARGET.name}; run again without --write for figures with these constants")
-    print("the rater itself on the later halves, public rating from the earlier halves of all, no whim:")
+    print("the rater itself on the later halves, public rating from the earlier halves of all, no noise:")
     plain = {"noise": 0.0, "mood": 0.0}
     recorded, made_up = RECORDED_USERS.model_copy(update=plain), RuleBasedOptions.model_validate(plain)
-    replay(data, "recorded people", recorded)
+    replay(data, "recorded users", recorded)
     replay(data, "  without memories", recorded.model_copy(update={"memory": 0.0}))
-    replay(data, "weights of made-up people", made_up)
+    replay(data, "weights of made-up users", made_up)
     report("MovieLens films, constants in use", catalog_of(data), RuleBasedOptions())
     if arguments.table:
         report("table", catalog_of_tables(arguments.table), RuleBasedOptions())

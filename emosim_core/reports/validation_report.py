@@ -69,7 +69,7 @@ def _report(manifest: Mapping[str, Any], found: Mapping[str, Any]) -> Report:
             for one in targets
         ]
         columns = ("target", "users", "reached", "interval", "wanted", "result")
-        caption = "Nothing was tuned on the users who are measured; the untouched are measured once more."
+        caption = "Nothing was tuned on the measured users; the test users are measured in the end only."
         report.sections.append(
             Section("targets", "Targets", tables=[Table("What should be reached", columns, rows, caption)])
         )
