@@ -64,6 +64,7 @@ class Gateway:
         self.options = options or GatewayOptions()
         self.usage = UsageTally()
         self._retries = retries or Retries(self.options.attempts)
+        self._charged = 0.0
         self._begin_closed()
 
     def _begin_closed(self) -> None:
@@ -104,6 +105,10 @@ class Gateway:
             texts = [request_json(request) for request in part]
             yield _Part([cache_key_of(self.backend.identity, text) for text in texts], part, texts)
 
+    def charge(self, cost: float) -> None:
+        """Count what was paid elsewhere towards the limit on the cost, from the next opening on."""
+        self._charged = cost
+
     def close(self) -> None:
         """Let what is under way come to its end, and close the backend and the cache. Asking opens them again.
 
@@ -126,7 +131,10 @@ class Gateway:
                 if session is None or session.process != os.getpid():
                     # What a fork brought along is held on to, so that no connection of its parent is closed here.
                     self._forked = session
-                    session = self._session = _Session(self.backend, self.options, self.usage, self._retries)
+                    options, limit = self.options, self.options.max_cost
+                    if limit is not None:
+                        options = options.model_copy(update={"max_cost": max(0.0, limit - self._charged)})
+                    session = self._session = _Session(self.backend, options, self.usage, self._retries)
         return session
 
 

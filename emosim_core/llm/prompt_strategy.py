@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from emosim_core.components.base import RatingRequest
+from emosim_core.components.base import RatingRequest, WorldSetting
 from emosim_core.llm.chat import ChatAnswer, ChatRequest
-from emosim_core.model import Catalog, Domain, Population
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +26,11 @@ class Reply:
 class PromptStrategy:
     """Puts the question of one rating, and reads the answer strictly."""
 
-    def prepare(self, domain: Domain, catalog: Catalog, population: Population) -> None:
-        """Called once before the first question; a place for texts that are used again and again.
+    def prepare(self, setting: WorldSetting) -> None:
+        """Called once before the first question, and again for other items or users; a place for shared texts.
+
+        Args:
+            setting: the items, users, scale, words and worked examples.
 
         Raises:
             ConfigurationError: the domain lacks something, such as worked examples.

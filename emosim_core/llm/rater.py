@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
 from emosim_core.components.base import Draws, Rater, RatingRequest, Ratings, WorldSetting
 from emosim_core.errors import (
     ConfigurationError,
+    EmoSimError,
     LLMAuthenticationError,
     LLMBudgetError,
     LLMError,
@@ -19,10 +19,13 @@ from emosim_core.errors import (
     LLMReplayError,
     LLMRequestError,
 )
+from emosim_core.hooks import Resolved
+from emosim_core.hooks.faults import fault, named
+from emosim_core.llm.backend import LLMBackend
 from emosim_core.llm.chat import ChatAnswer, ChatRequest
+from emosim_core.llm.options import LLMRaterOptions, ModelRaterOptions
 from emosim_core.llm.prompt_strategy import PromptStrategy, Reply
 from emosim_core.llm.retries import LONGEST_WAIT, asked_wait
-from emosim_core.model import Domain
 
 _FATAL = (LLMAuthenticationError, LLMRequestError, LLMBudgetError, LLMReplayError)
 """Errors that every further question would meet too."""
@@ -32,29 +35,6 @@ _OBJECTIONS = 3
 
 _NEGLIGIBLE = 1e-4
 """Probabilities below this are not kept."""
-
-
-class ModelRaterOptions(BaseModel):
-    """How the answers of a language model become ratings."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    reading: Literal["likeliest", "sampled", "expected"] = Field(
-        default="likeliest",
-        description="Rating where the model returns a probability per rating: its answer, one sampled by these "
-        "probabilities, or their mean, rounded to the scale. The last two need a model that returns them.",
-        json_schema_extra={"rare": True},
-    )
-    asks: int = Field(
-        default=3,
-        ge=1,
-        le=10,
-        description="Maximum attempts to get a parseable answer; after that the rating is NaN.",
-        json_schema_extra={"unit": "attempts", "rare": True},
-    )
-    explain: bool = Field(
-        default=False, description="Record the model's reasons.", json_schema_extra={"aliases": ["explain"]}
-    )
 
 
 class Counted(Protocol):
@@ -73,7 +53,11 @@ class Asks(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of connections and threads."""
+        """Close connections and threads; they are opened again by the next request."""
+        ...
+
+    def charge(self, cost: float) -> None:
+        """Count what was paid elsewhere towards the limit on the cost."""
         ...
 
     @property
@@ -83,19 +67,21 @@ class Asks(Protocol):
 
 
 class ModelRater(Rater):
-    """Asks a language model for every rating: all people of a batch at once.
+    """Asks a language model for every rating: all users of a batch at once.
 
     An answer that cannot be read is asked again, saying what was wrong; after ``asks`` tries the rating has failed and
     is NaN. A rating is never made up. Errors that every question would meet (no key, an unknown model, nothing left to
     spend) are raised.
 
+    Where a failed rating ends a run, answers that are kept from before do not count as tries: going on asks again.
+    Where it is left out instead, all count, so that the same run fails in the same places.
+
     Args:
         prompt_strategy: puts the questions and reads the answers.
         gateway: what puts them to the model.
-        domain: the domain.
         options: how answers become ratings.
-        persistent: whether answers that are kept from before do not count as tries: where a failed rating ends a run,
-            going on asks again. Where it is left out instead, all count, so that the same run fails in the same places.
+        label: the prompt strategy and its plugin, for errors that escape from its code.
+        announcements: notes for the user of the model.
     """
 
     uses_llm = True
@@ -104,20 +90,30 @@ class ModelRater(Rater):
         self,
         prompt_strategy: PromptStrategy,
         gateway: Asks,
-        domain: Domain,
         options: ModelRaterOptions | None = None,
-        persistent: bool = False,
+        *,
+        label: str = "the prompt strategy",
+        announcements: Sequence[str] = (),
     ) -> None:
-        self._persistent = persistent
-        self.prompt_strategy, self.gateway, self._domain = prompt_strategy, gateway, domain
+        self.prompt_strategy, self.gateway = prompt_strategy, gateway
         self.options = options or ModelRaterOptions()
+        self._label, self._announcements = label, tuple(announcements)
+        self._persistent = False
         self._levels: dict[str, float] = {}
         self._answered = False
         self._objections: set[int] = set()
 
     def prepare(self, setting: WorldSetting) -> None:
-        self.prompt_strategy.prepare(self._domain, setting.catalog, setting.population)
+        with named(self._label):
+            self.prompt_strategy.prepare(setting)
+        self._scale = setting.scale
+        self._persistent = setting.on_failed_rating == "raise"
+        if setting.spent:
+            self.gateway.charge(setting.spent)
         self._levels = {}
+
+    def announcements(self) -> Sequence[str]:
+        return self._announcements
 
     def close(self) -> None:
         self.gateway.close()
@@ -139,7 +135,12 @@ class ModelRater(Rater):
 
         def question(i: int) -> ChatRequest:
             if i not in asked:
-                asked[i] = self.prompt_strategy.ask(request, *places[i])
+                try:
+                    asked[i] = self.prompt_strategy.ask(request, *places[i])
+                except EmoSimError:
+                    raise
+                except Exception as error:
+                    raise fault(self._label, error) from error
             return asked[i]
 
         values = np.full(request.items.shape, np.nan)
@@ -162,11 +163,16 @@ class ModelRater(Rater):
                     reply = self.prompt_strategy.read(answer)
                 except LLMMalformedError as error:
                     reasons[places[i]] = f"no answer that can be read in {max(tries, 1)} tries: {error}"
-                    again = self.prompt_strategy.ask_again(asked[i], answer, str(error))
+                    with named(self._label):
+                        again = self.prompt_strategy.ask_again(asked[i], answer, str(error))
                     counts = counts or again != asked[i]
                     asked[i] = again
                     left.append(i)
                     continue
+                except EmoSimError:
+                    raise
+                except Exception as error:
+                    raise fault(self._label, error) from error
                 values[places[i]] = self._rating(answer, reply, uniform, *places[i])
                 reasons[places[i]] = (reply.reason or answer.reasoning) if self.options.explain else ""
                 shares[places[i]] = {label: p for label, p in answer.probabilities.items() if p >= _NEGLIGIBLE}
@@ -216,7 +222,7 @@ class ModelRater(Rater):
         levels = np.array([self._level(label) for label in labels])
         weights = np.array([answer.probabilities[label] for label in labels])
         if uniform is None:
-            return float(self._domain.scale.round((levels * weights).sum() / weights.sum()))
+            return float(self._scale.round((levels * weights).sum() / weights.sum()))
         edges = np.cumsum(weights)
         chosen = int(np.searchsorted(edges, uniform[row, place] * edges[-1], side="right"))
         return float(levels[min(chosen, len(levels) - 1)])
@@ -227,6 +233,33 @@ class ModelRater(Rater):
         if known is None:
             known = self._levels[label] = self.prompt_strategy.read(ChatAnswer(label)).rating
         return known
+
+
+def llm_rater(options: LLMRaterOptions, parts: Mapping[str, Resolved]) -> ModelRater:
+    """The rater ``llm``.
+
+    Args:
+        options: its options.
+        parts: its ``model``, an :class:`~emosim_core.llm.LLMBackend`, and its ``strategy``, a
+            :class:`~emosim_core.llm.PromptStrategy`.
+    """
+    from emosim_core.llm.gateway import Gateway  # a description of the rater needs no database, threads or loop
+
+    strategy: PromptStrategy = parts["strategy"].build(PromptStrategy)
+    backend: LLMBackend = parts["model"].build(LLMBackend)
+    with named(parts["model"].label):
+        identity, announcements = backend.identity, backend.announcements()
+    rater = ModelRater(
+        strategy,
+        Gateway(backend, options.gateway),
+        options,
+        label=parts["strategy"].label,
+        announcements=announcements,
+    )
+    rater.language_model = identity
+    rater.answered_by = f"{identity} (language model; prompt strategy {parts['strategy'].component.name})"
+    rater.batch_size = 16 * options.gateway.concurrency
+    return rater
 
 
 def _said(error: LLMError) -> str:
