@@ -1,4 +1,4 @@
-"""The lines of a prompt about a person, an item and what happened between them."""
+"""The lines of a prompt about a user, an item and their interactions."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Shown:
 
 
 def user_lines(user: User, setting: WorldSetting, scale: PromptScale, shown: Shown) -> Iterator[str]:
-    """All that is fixed about a person, a line each."""
+    """The fixed facts about a user, a line each."""
     yield f"Name: {one_line(user.name, SHORT)}"
     if user.age is not None:
         yield f"Age: {user.age}"
@@ -71,16 +71,16 @@ def user_lines(user: User, setting: WorldSetting, scale: PromptScale, shown: Sho
 
 
 def user_text(text: str, source: RatingScale, scale: PromptScale, limit: int) -> str:
-    """A text about a person as one line, with its ratings on the scale of the prompt."""
+    """A text about a user as one line, with its ratings on the scale of the prompt."""
     return one_line(move_ratings(cut(text, limit), source, scale))
 
 
 def _tells_tastes(user: User) -> bool:
-    """Whether the description names at least half of the person's tastes."""
+    """Whether the description names at least half of the user's tastes."""
     tastes = (*user.liked, *user.disliked)
-    told = user.description.lower()
+    description = user.description.lower()
     # "comedies" and "romances" tell of "comedy" and "romance", "animated" of "animation".
-    named = sum(taste[: max(4, len(taste) - 3)] in told for taste in tastes)
+    named = sum(taste[: max(4, len(taste) - 3)] in description for taste in tastes)
     return bool(tastes) and 2 * named >= len(tastes)
 
 
@@ -91,7 +91,7 @@ def mood_text(valence: float, arousal: float) -> str:
 
 
 def item_lines(item: Item, setting: WorldSetting, scale: PromptScale, shown: Shown) -> Iterator[str]:
-    """All that is fixed about an item, a line each. What is unknown has no line."""
+    """The fixed facts about an item, a line each. An unknown fact has no line."""
     yield f"Title: {one_line(item.title, SHORT)}"
     if shown.year and item.year is not None:
         yield f"Year: {item.year}"

@@ -1,4 +1,4 @@
-"""ModelRater: a language model answers for the person, many people at once."""
+"""ModelRater: the rater ``llm``, a language model that rates for all users of a batch at once."""
 
 from __future__ import annotations
 
@@ -28,28 +28,28 @@ from emosim_core.llm.prompt_strategy import PromptStrategy, Reply
 from emosim_core.llm.retries import LONGEST_WAIT, asked_wait
 
 _FATAL = (LLMAuthenticationError, LLMRequestError, LLMBudgetError, LLMReplayError)
-"""Errors that every further question would meet too."""
+"""Errors that every further request would raise too."""
 
 _OBJECTIONS = 3
-"""Items to which a service has objected that has answered nothing before it is taken to object to all."""
+"""Items that a service may reject before it has answered any, until it counts as rejecting all requests."""
 
 _NEGLIGIBLE = 1e-4
-"""Probabilities below this are not kept."""
+"""Probabilities below this are not recorded."""
 
 
 class Counted(Protocol):
-    """What was asked and what it took."""
+    """Counts of requests, calls, tokens and cost."""
 
     def summary(self) -> dict[str, Any]:
-        """As JSON takes it."""
+        """The counts, as JSON values."""
         ...
 
 
 class Asks(Protocol):
-    """What puts questions to a model; the gateway does."""
+    """Sends requests to a language model; the gateway is one."""
 
     def ask(self, requests: Iterable[ChatRequest]) -> list[ChatAnswer | LLMError]:
-        """The answers, in the order of the questions."""
+        """The answers in the order of the requests; in the place of a failed one, its error."""
         ...
 
     def close(self) -> None:
@@ -62,23 +62,23 @@ class Asks(Protocol):
 
     @property
     def usage(self) -> Counted:
-        """What asking has taken so far."""
+        """Counts of the calls so far."""
         ...
 
 
 class ModelRater(Rater):
-    """Asks a language model for every rating: all users of a batch at once.
+    """Calls a language model for every rating, for all users of a batch at once.
 
-    An answer that cannot be read is asked again, saying what was wrong; after ``asks`` tries the rating has failed and
-    is NaN. A rating is never made up. Errors that every question would meet (no key, an unknown model, nothing left to
-    spend) are raised.
+    After an answer that cannot be parsed the model is asked again, with the reason; after ``asks`` attempts the rating
+    is NaN. No rating is invented. Errors that every request would raise (no key, an unknown model, an exhausted
+    budget) are raised.
 
-    Where a failed rating ends a run, answers that are kept from before do not count as tries: going on asks again.
-    Where it is left out instead, all count, so that the same run fails in the same places.
+    With ``on_failed_rating="raise"``, cached answers do not count as attempts, so a resumed run asks again. With
+    ``"skip"`` they count, so a repeated run fails in the same places.
 
     Args:
-        prompt_strategy: puts the questions and reads the answers.
-        gateway: what puts them to the model.
+        prompt_strategy: writes the prompts and parses the answers.
+        gateway: sends the requests.
         options: how answers become ratings.
         label: the prompt strategy and its plugin, for errors that escape from its code.
         announcements: notes for the user of the model.
@@ -125,8 +125,8 @@ class ModelRater(Rater):
         """For a batch: all ratings.
 
         Raises:
-            LLMError: no question can be answered: no key, an unknown model, nothing left to spend, nothing to replay.
-            ConfigurationError: probabilities are needed and the model tells none.
+            LLMError: no request can succeed: no key, an unknown model, an exhausted budget, no answer to replay.
+            ConfigurationError: ``reading`` needs probabilities and the model returns none.
         """
         users, slate = request.items.shape
         places = [(row, place) for row in range(users) for place in range(slate)]
@@ -177,7 +177,7 @@ class ModelRater(Rater):
                 reasons[places[i]] = (reply.reason or answer.reasoning) if self.options.explain else ""
                 shares[places[i]] = {label: p for label, p in answer.probabilities.items() if p >= _NEGLIGIBLE}
             open_ones = left
-            if not counts:  # the same questions have the same kept answers, however often they are put
+            if not counts:  # the same requests get the same cached answers again
                 break
         return Ratings(
             values,
@@ -186,14 +186,14 @@ class ModelRater(Rater):
         )
 
     def _raise_what_all_meet(self, answers: Sequence[ChatAnswer | LLMError], items: Sequence[int]) -> None:
-        """Raise an error that every further question would meet.
+        """Raise an error that every further request would raise.
 
-        Where a service does not say whether it objects to one question or to all, it does to one if it has answered
-        another; before that, if it has objected to fewer than three items.
+        A rejection that may be about one request alone counts as such if the service has answered another request,
+        or has rejected fewer than three items.
 
         Args:
-            answers: to some questions.
-            items: what each question is about.
+            answers: answers to requests.
+            items: index of the item of each request.
         """
         self._answered = self._answered or any(isinstance(answer, ChatAnswer) for answer in answers)
         for answer, item in zip(answers, items, strict=True):
@@ -205,7 +205,7 @@ class ModelRater(Rater):
                 raise answer
 
     def _called(self) -> int:
-        """Calls that were made so far."""
+        """Number of calls so far."""
         return int(self.gateway.usage.summary()["calls"])
 
     def _rating(
@@ -228,7 +228,7 @@ class ModelRater(Rater):
         return float(levels[min(chosen, len(levels) - 1)])
 
     def _level(self, label: str) -> float:
-        """The rating that a label stands for."""
+        """The rating of a label."""
         known = self._levels.get(label)
         if known is None:
             known = self._levels[label] = self.prompt_strategy.read(ChatAnswer(label)).rating

@@ -1,4 +1,4 @@
-"""ShotPromptStrategy: prompts made of parts: role, worked examples, scale, way of reasoning, and what is shown."""
+"""ShotPromptStrategy: prompts composed of role, worked examples, scale, reasoning style and shown fields."""
 
 from __future__ import annotations
 
@@ -64,21 +64,21 @@ class ShotOptions(BaseModel):
         ge=1,
         description="Tokens that an answer may have. If not given: rating 16, cotlite 1024, cot_enhanced 512.",
     )
-    show_description: bool = Field(default=True, description="Show the descriptions of the person and of the item.")
-    show_traits: bool = Field(default=True, description="Show the person's traits, in the domain's words.")
-    show_mood: bool = Field(default=True, description="Show the person's mood, in words and numbers.")
-    show_job: bool = Field(default=True, description="Show the person's job.")
-    show_hobby: bool = Field(default=True, description="Show the person's hobby.")
+    show_description: bool = Field(default=True, description="Show the descriptions of the user and of the item.")
+    show_traits: bool = Field(default=True, description="Show the user's traits, in the domain's words.")
+    show_mood: bool = Field(default=True, description="Show the user's mood, in words and numbers.")
+    show_job: bool = Field(default=True, description="Show the user's job.")
+    show_hobby: bool = Field(default=True, description="Show the user's hobby.")
     show_tastes: bool | Literal["auto"] = Field(
         default="auto",
-        description="Show the categories that the person likes and dislikes; auto does unless the description tells.",
+        description="Show liked and disliked categories; auto shows them unless the description names them.",
     )
     show_history: bool = Field(default=True, description="Show the retrieved past items and their ratings.")
     show_public_rating: bool = Field(default=True, description="Show the public rating of the item, where it is known.")
-    show_creators: bool = Field(default=True, description="Show the people behind the item.")
+    show_creators: bool = Field(default=True, description="Show the creators of the item.")
     show_categories: bool = Field(default=True, description="Show the categories of the item.")
     show_year: bool = Field(default=True, description="Show the year of the item.")
-    show_times: bool = Field(default=True, description="Show how often the person consumed the item before.")
+    show_times: bool = Field(default=True, description="Show how often the user consumed the item before.")
     max_characters: int = Field(default=1500, ge=20, description="Characters of a description that are shown.")
 
     @model_validator(mode="after")
@@ -91,8 +91,8 @@ class ShotOptions(BaseModel):
 class ShotPromptStrategy(PromptStrategy):
     """Asks for a rating with 0 to 2 worked examples.
 
-    The messages before the question are the same for all people, and a question tells of the person before the item,
-    so that services and local models can keep what they computed for a beginning that comes again.
+    The messages before the last are the same for all users, and the last one has the user before the item, so services
+    and local models can cache shared prefixes.
 
     Args:
         options: what a prompt is made of.
@@ -132,14 +132,14 @@ class ShotPromptStrategy(PromptStrategy):
         self._schema = answer_schema(self._scale, self._key) if self._key else None
         self._form = self._form_of_answer(self._scale)
         self._question = words_of.question(words, options.system == "our", self._form)
-        # Texts are made when they are first needed and then kept: of a person, an item, a remembered item, a rating.
+        # Texts of users, items, retrieved items and ratings are made at first use and cached.
         self._user_texts: dict[int, str] = {}
         self._items: dict[int, str] = {}
         self._titles: dict[int, str] = {}
         self._ratings: dict[float, str] = {}
         self._past = f"{words.items.capitalize()} {words.consumed} before, the most relevant first:\n<history>\n"
         self._times = tuple(times_text(times, words.consumed) for times in range(100))
-        told = words_of.instructions(
+        text = words_of.instructions(
             words,
             self._scale,
             role=options.system == "our",
@@ -150,16 +150,16 @@ class ShotPromptStrategy(PromptStrategy):
         shared = list(self._shots(self._examples(setting)))
         self._first = ""
         if options.system == "our":
-            shared.insert(0, Message("system", told))
+            shared.insert(0, Message("system", text))
         elif shared:
-            shared[0] = Message("user", f"{told}\n\n{shared[0].content}")
+            shared[0] = Message("user", f"{text}\n\n{shared[0].content}")
         else:
-            self._first = f"{told}\n\n"
+            self._first = f"{text}\n\n"
         self._shared = tuple(shared)
         self._ready = True
 
     def ask(self, request: RatingRequest, row: int, place: int) -> ChatRequest:
-        """The question of one person and item."""
+        """The request for the rating of one item by one user."""
         if not self._ready:
             raise RuntimeError("prepare comes before the first question")
         options = self.options
@@ -261,8 +261,8 @@ class ShotPromptStrategy(PromptStrategy):
         for example in examples:
             user_part = user_text(example.user, source, self._scale, limit)
             item = user_text(example.item, source, self._scale, limit)
-            told = fence("person", [user_part]) + fence("item", [item])
-            yield Message("user", told + self._question)
+            facts = fence("person", [user_part]) + fence("item", [item])
+            yield Message("user", facts + self._question)
             yield Message("assistant", self._worked(example))
 
     def _worked(self, example: Example) -> str:
