@@ -93,7 +93,7 @@ def main() -> None:
         prompt_strategy = ShotPromptStrategy(options)
 
         def prepare(prompt_strategy: ShotPromptStrategy = prompt_strategy) -> None:
-            prompt_strategy.prepare(world.domain, world.catalog, world.population)
+            prompt_strategy.prepare(world.setting())
 
         def ask(row: int, prompt_strategy: ShotPromptStrategy = prompt_strategy) -> object:
             return prompt_strategy.ask(request, row, 0)

@@ -180,9 +180,11 @@ def ablate(plugin: str, out: str | Path, *, resume: bool = False, jobs: int = 1,
     from emosim_core.simulation.config import EnvironmentConfig
     from emosim_core.studies.ablation import Ablation, resumed
     from emosim_core.studies.executor import InThisProcess, Processes
-    from emosim_core.studies.grid import OPTIONS, AblationConfig, read_axes, read_grid
+    from emosim_core.studies.grid import OPTIONS, AblationConfig, choices, read_axes, read_grid
 
     registry = Registry()
+    if "rater" in options:
+        options["rater"] = choices(options["rater"])
     values = by_field(AblationConfig, by_field(EnvironmentConfig, {"plugin": plugin, **options}))
     if resume:
         gateway = values.pop("gateway", {})

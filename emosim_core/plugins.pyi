@@ -45,6 +45,7 @@ from emosim_core.errors import IncompatiblePluginError as IncompatiblePluginErro
 from emosim_core.errors import NameConflictError as NameConflictError
 from emosim_core.hooks.component import Component as Component
 from emosim_core.hooks.registry import Registry as Registry
+from emosim_core.hooks.registry import Resolved as Resolved
 from emosim_core.hooks.spec import HOOK_VERSION as HOOK_VERSION
 from emosim_core.hooks.spec import OLDEST_HOOK_VERSION as OLDEST_HOOK_VERSION
 from emosim_core.hooks.spec import hookimpl as hookimpl

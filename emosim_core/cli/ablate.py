@@ -186,6 +186,8 @@ def _given_again(given: Mapping[str, Any]) -> dict[str, Any]:
     from emosim_core.studies.grid import ALL, VARIANT_OPTIONS, choices
 
     options = {name: one for name, one in given.items() if name in _GIVEN_AGAIN or name.startswith("gateway.")}
+    if options.get("rater") is not None:
+        options["rater"] = choices(options["rater"])
     values = keyboard(EnvironmentConfig, options, _written(given["config"]))
     for axis, option in VARIANT_OPTIONS.items():
         if option in values:

@@ -122,7 +122,7 @@ def print_results(screen: Screen, results: dict[str, Any], directory: Path, char
     from emosim_core.cli.output import show_table, usage_rows, who_answers
     from emosim_core.runs.words import best_recommender
 
-    who = who_answers(results["rater"], results["uses_llm"], results["language_model"])
+    who = who_answers(results["answered_by"])
     screen.print_line(f"{results['title']}. {who}")
     for user_split, measured in results["user_splits"].items():
         users = f"{user_split} users" if user_split != "all" else "users"

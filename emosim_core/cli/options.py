@@ -29,9 +29,6 @@ EPISODE_FIELDS = frozenset(
 )
 """Fields of an environment that decide how episodes go; they mean nothing where users rate without episodes."""
 
-_MODEL_TABLES = ("gateway", "llm")
-"""Tables of the configuration that are about a language model."""
-
 
 def configuration_options(
     model: str, *, without: Collection[str] = (), defaults: Mapping[str, Any] | None = None
@@ -121,20 +118,26 @@ def configured(
         written: what the file says, under the names of the fields.
         base: what holds where neither says anything.
 
+    Returns:
+        Values by field.
+
     Raises:
-        ConfigurationError: an option is about a language model and none is named.
+        ConfigurationError: an option is about a component that is not chosen, such as a language model.
     """
-    from emosim_core.hooks.fields import over
+    from emosim_core.hooks.fields import over, without_component
 
     options, below = _options(model, given), over(model, written, base or {})
     values = over(model, options, below)
-    if values.get("llm_model") is None:
-        for table in _MODEL_TABLES:
-            for key, value in options.get(table, {}).items():
-                if value != below.get(table, {}).get(key):
-                    raise ConfigurationError(
-                        f"{_spelling(f'{table}.{key}')} needs a language model: give --llm-model too"
-                    )
+    new = [
+        f"{table}.{key}"
+        for table, inner in options.items()
+        if isinstance(inner, dict)
+        for key, value in inner.items()
+        if value != below.get(table, {}).get(key)
+    ]
+    if lost := without_component(model, values, new):
+        path, needed, chosen_by = lost
+        raise ConfigurationError(f"{_spelling(path)} needs {needed}: give {_spelling(chosen_by)} too")
     return values
 
 

@@ -318,7 +318,7 @@ def summary_table(summary: dict[str, Any]) -> Table:
     top = summary["scale"].rpartition("-")[2]
     length = summary["episode_length"]
     episodes = summary["episodes"]
-    who = who_answers(summary["rater"], summary["uses_llm"], summary.get("language_model"))
+    who = who_answers(summary["answered_by"])
     row("rater", one_line(who.removeprefix("Rater: ").removesuffix(".")))
     row("episodes", f"{episodes}, with {summary['users']} different users; {summary['steps']:,} steps")
     if summary["mean_rating"] is not None:

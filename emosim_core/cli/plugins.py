@@ -74,7 +74,7 @@ def _options(component: Any) -> list[str]:
         return []
     lines = []
     for name, field in model.model_fields.items():
-        preset = component.preset.get(name, field.default)
+        preset = component.preset.get(name, field.get_default(call_default_factory=True, validated_data={}))
         default = "" if field.is_required() and name not in component.preset else f" [{preset!r}]"
         lines.append(f"        {name}: {field.description}{default}")
     return lines

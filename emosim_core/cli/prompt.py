@@ -49,9 +49,10 @@ def prompt(
     Ratings in --history are on the domain's scale.
     """
     from emosim_core.hooks import Registry
+    from emosim_core.llm.options import DEFAULT_STRATEGY
     from emosim_core.llm.prompt_strategy import PromptStrategy
     from emosim_core.simulation.assembly import assemble, build
-    from emosim_core.simulation.config import DEFAULT_LLM_RATER, EnvironmentConfig
+    from emosim_core.simulation.config import EnvironmentConfig
 
     registry = Registry(only=obj["only"])
     llm_rater = given.pop("llm_rater")
@@ -60,10 +61,10 @@ def prompt(
     config = EnvironmentConfig(**values)
     world = assemble(config, registry)
     strategy: PromptStrategy = build(
-        registry.resolve("prompt_strategy", DEFAULT_LLM_RATER if llm_rater is None else llm_rater, world.domain.name),
+        registry.resolve("prompt_strategy", DEFAULT_STRATEGY if llm_rater is None else llm_rater, world.domain.name),
         PromptStrategy,
     )
-    strategy.prepare(world.domain, world.catalog, world.population)
+    strategy.prepare(world.setting())
     user_index = _index(user, world.population.index, "user", "--user")
     place = _index(item, world.catalog.index, world.domain.words.item, "--item")
     past = _read_history(history, world)

@@ -90,6 +90,7 @@ def simulate(
         click.exceptions.Exit: it was interrupted, and this was told.
     """
     from emosim_core.hooks import Registry
+    from emosim_core.hooks.fields import by_field
     from emosim_core.runs.plain import own_files
     from emosim_core.runs.records import SUMMARY, read_records, read_summary, stored_config
     from emosim_core.runs.runner import Run
@@ -113,7 +114,7 @@ def simulate(
     if job.resume:
         own, again = keyboard(RunConfig, given, written), command_hint(obj, config)
         values = confirmed(job.path, values, own, stored, (RunConfig,), registry, again)
-    if values == stored and (job.path / SUMMARY).exists():
+    if values == by_field(RunConfig, stored) and (job.path / SUMMARY).exists():
         summary = read_summary(job.path)
         if summary["complete"]:
             for _ in read_records(job.path):  # what is damaged is no complete run
@@ -135,7 +136,7 @@ def _play(simulation: Run, silent: bool) -> dict[str, Any]:
     world, screen = simulation.world, console()
     screen.print_line(
         f"{world.domain.title}: {len(world.catalog)} {world.domain.words.items}, {len(world.population)} users. "
-        + who_answers(world.parts["rater"]["name"], world.rater.uses_llm, world.model)
+        + who_answers(world.answered_by)
     )
     for announcement in world.announcements:
         screen.print_line(f"Note: {announcement}")

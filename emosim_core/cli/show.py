@@ -141,7 +141,7 @@ def story(steps: list[dict[str, Any]], manifest: dict[str, Any]) -> list[str]:
     """
     user = User(**steps[0]["user_profile"])
     lines = user_lines(user)
-    lines.append(who_answers(manifest["parts"]["rater"]["name"], manifest["uses_llm"], manifest.get("language_model")))
+    lines.append(who_answers(manifest["answered_by"]))
     for record in sorted(steps, key=lambda step: step["step"]):
         lines.append("")
         if not record["recommended"]:

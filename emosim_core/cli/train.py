@@ -99,8 +99,7 @@ def _train(training: Training, silent: bool) -> dict[str, Any]:
     world, config, screen = training.world, training.config, console()
     screen.print_line(
         f"{world.domain.title}: {len(world.catalog)} {world.domain.words.items}, {len(world.user_indices)} of "
-        f"{len(world.population)} users to learn from. "
-        + who_answers(world.parts["rater"]["name"], world.rater.uses_llm, world.model)
+        f"{len(world.population)} users to learn from. " + who_answers(world.answered_by)
     )
     screen.print_line(
         f"{ALGORITHMS[config.algo].title} with the network '{config.policy_net}', {config.num_envs} environments, "
@@ -183,7 +182,7 @@ def print_training(directory: Path, screen: Screen) -> None:
     manifest = read_manifest(directory)
     config = manifest["config"]
     known = ALGORITHMS.get(config["algo"])
-    who = who_answers(manifest["parts"]["rater"]["name"], manifest["uses_llm"], manifest.get("language_model"))
+    who = who_answers(manifest["answered_by"])
     screen.print_line(
         f"{known.title if known else config['algo']} with the network '{config['policy_net']}' on {config['plugin']}. "
         + who

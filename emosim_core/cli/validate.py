@@ -117,7 +117,7 @@ def _announce(screen: Screen, validation: Validation) -> None:
     words = world.domain.words
     screen.print_line(
         f"{world.domain.title}: {len(world.catalog):,} {words.items}, {len(validation.everybody)} real users "
-        f"({users}). " + who_answers(world.parts["rater"]["name"], world.rater.uses_llm, world.model)
+        f"({users}). " + who_answers(world.answered_by)
     )
     for announcement in validation.announcements:
         screen.print_line(f"Note: {announcement}")
@@ -143,7 +143,7 @@ def _confirm(validation: Validation, yes: bool) -> None:
         f"{found.completion:,} out; cost {cost}. Cached answers are not requested again. "
         "Fewer with --max-users, --max-positives, --max-heldout and --negatives."
     )
-    if yes or validation.world.config.gateway.replay:
+    if yes or found.replay:
         print_line(text, err=True)
         return
     if not sys.stdin.isatty():

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from emosim_core.errors import PluginError, RatingError
 from emosim_core.hooks.faults import named
 from emosim_core.model import Catalog, History, Interaction, Item, Population, RatingScale, User
-from emosim_core.model.domain import Words
+from emosim_core.model.domain import Example, Words
 
 
 class Draws(Protocol):
@@ -55,6 +55,11 @@ class WorldSetting:
         slate: S, items that are recommended in one step.
         real_ratings: how often real users of the domain use each level of its scale, worst first, sums to 1; empty
             where the domain does not say.
+        domain: name of the domain.
+        examples: the domain's worked examples for prompts.
+        on_failed_rating: what a failed rating does: ``"raise"`` ends the run, ``"skip"`` leaves the item out.
+        spent: cost of the model calls that the command has made in worlds before this one. It counts towards a limit
+            on the cost of the command.
     """
 
     catalog: Catalog
@@ -63,6 +68,10 @@ class WorldSetting:
     words: Words = field(default_factory=Words)
     slate: int = 1
     real_ratings: Sequence[float] = ()
+    domain: str = ""
+    examples: Sequence[Example] = ()
+    on_failed_rating: Literal["raise", "skip"] = "raise"
+    spent: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -284,22 +293,39 @@ class Situation:
 
 
 class Rater:
-    """Answers for a user what they think of an item.
+    """Rates items in the place of users.
+
+    A run prints and records who answers: ``uses_llm``, ``language_model`` and ``answered_by``.
 
     Attributes:
-        uses_llm: whether a language model is called; the run prints and records it.
+        uses_llm: whether a language model is called.
+        language_model: the identity of the language model, with all that may change its answers; empty where none is
+            called, or where it is not known.
+        answered_by: who answers, in words, such as ``"m (language model; prompt strategy s)"``; empty for the name of
+            the component.
+        batch_size: number of episodes that a run simulates as one batch, where ``num_envs`` does not say.
     """
 
     uses_llm: ClassVar[bool] = False
+    language_model: str = ""
+    answered_by: str = ""
+    batch_size: int = 16
 
     def prepare(self, setting: WorldSetting) -> None:
         """Called once before the first rating, and again for other items or users; a place for tables."""
 
+    def announcements(self) -> Sequence[str]:
+        """Notes for the user of this rater, printed and recorded once for each world, such as a fallback in use."""
+        return ()
+
     def close(self) -> None:
-        """Called once when nothing more is asked; a place to let go of connections."""
+        """Called at the end of a run; closes connections and files. A rater may be asked again afterwards."""
 
     def usage(self) -> Mapping[str, Any]:
-        """Calls, tokens and cost so far, for the summary of a run; empty for a rater that calls nothing."""
+        """Number and cost of the model calls so far, for the summary of a run; empty where none are made.
+
+        ``cost`` counts towards the limit of the command, see ``WorldSetting.spent``.
+        """
         return {}
 
     def rate(self, situation: Situation, rng: np.random.Generator) -> float | tuple[float, str]:

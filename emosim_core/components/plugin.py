@@ -12,6 +12,15 @@ EMOSIM_HOOK_VERSION = HOOK_VERSION
 
 _HERE = "emosim_core.components"
 
+LLM = Component(
+    "llm",
+    "A language model; short for it is --llm-model.",
+    "emosim_core.llm.rater:llm_rater",
+    options="emosim_core.llm.options:LLMRaterOptions",
+    value="model",
+).of_kind("rater")
+"""The rater whose options a configuration also takes under names of their own, such as ``llm_model``."""
+
 
 @hookimpl
 def emosim_raters() -> Iterable[Component]:
@@ -21,6 +30,7 @@ def emosim_raters() -> Iterable[Component]:
         f"{_HERE}.rule_based:RuleBased",
         options=f"{_HERE}.rule_based:RuleBasedOptions",
     )
+    yield LLM
 
 
 @hookimpl

@@ -9,6 +9,16 @@ them, and in ``json_schema_extra``:
 - ``"section"``: the heading of the help that it stands under
 - ``"rare"``: whether only ``--help-all`` shows it
 - ``"option"``: False for what is no option of a command line
+- ``"spread"``: a component that can be the value of the field, whose options are fields of their own, too
+
+An option of such a component says in its own ``json_schema_extra`` by which field it is given:
+
+- ``"short"``: the field, such as ``"llm_model"``, or a table and a key, such as ``"llm.reading"``
+- ``"needed"``: of the option that chooses the component, what it names, such as ``"a language model"``
+
+So ``{"llm_model": "m", "gateway": {"max_cost": 1}}`` is short for ``{"rater": {"name": "llm", "model": "m", "gateway":
+{"max_cost": 1}}}``. Values are merged and compared as fields (:func:`by_field`); a configuration holds the component
+(:func:`with_components`).
 """
 
 from __future__ import annotations
@@ -18,13 +28,16 @@ import re
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, create_model
 from pydantic.fields import FieldInfo
 
 from emosim_core.errors import ConfigurationError
+from emosim_core.hooks.component import KIND_TITLES, Component
+from emosim_core.hooks.names import Request, checked_options, unknown_option, written_options
 
 _ASSIGNMENT = re.compile(r"\s*[A-Za-z_][A-Za-z0-9_]*\s*=")
 
@@ -62,24 +75,34 @@ def describe(model: type[BaseModel]) -> list[FieldDescription]:
     return [
         _description(path, field, section, rare)
         for path, field, section, rare in _leaves(model)
-        if _extra(field).get("option", True)
+        if extra(field).get("option", True)
     ]
 
 
 def field_names(model: type[BaseModel]) -> dict[str, str]:
     """The field of each other spelling: ``{"max_cost": "gateway.max_cost", "users": "user_dataset"}``."""
-    return {alias: path for path, field, _, _ in _leaves(model) for alias in _extra(field).get("aliases", ())}
+    return {alias: path for path, field, _, _ in _leaves(model) for alias in extra(field).get("aliases", ())}
+
+
+def all_fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """The fields of a configuration, and among them those that are options of a component (``"spread"``)."""
+    found: dict[str, FieldInfo] = {}
+    for name, field in model.model_fields.items():
+        found[name] = field
+        if "spread" in extra(field):
+            found.update(_spread(extra(field)["spread"]).fields)
+    return found
 
 
 def by_field(model: type[BaseModel], values: Mapping[str, Any], where: str = "configuration") -> dict[str, Any]:
     """Values under the names of their fields, whichever spelling they are given in.
 
     A short name and a path with dots go to their place, and a text becomes a list or a table where the field holds
-    one: ``{"max_cost": 1, "hidden": "64,64"}`` is ``{"gateway": {"max_cost": 1}, "hidden": ["64", "64"]}``. What is
-    unknown stays, for whoever checks the values.
+    one: ``{"max_cost": 1, "hidden": "64,64"}`` is ``{"gateway": {"max_cost": 1}, "hidden": ["64", "64"]}``. So do the
+    options of a component that are fields of their own. What is unknown stays, for whoever checks the values.
 
     Raises:
-        ConfigurationError: a field is given under two names.
+        ConfigurationError: a field is given under two names, or such a component has no option of a name.
     """
     aliases = field_names(model)
     found = {name: _read(model, name, value) for name, value in values.items() if not _moves(model, name, aliases)}
@@ -87,18 +110,197 @@ def by_field(model: type[BaseModel], values: Mapping[str, Any], where: str = "co
         if _moves(model, name, aliases):
             path = aliases.get(name, name)
             _put(found, path, _read(model, path, value), f"{where}: {name}")
+    for field, spread in _spreads(model).items():
+        if spread.is_named(found.get(field)):
+            _spread_out(found, field, spread, where)
     return found
 
 
 def over(model: type[BaseModel], values: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
-    """Values over others; a table of options is merged key by key, a component is replaced as a whole."""
+    """Values over others, by field; a table of options is merged key by key, a component is replaced as a whole.
+
+    A component whose options are fields of their own is chosen by the upper values, where they choose one: ``rater``
+    replaces ``llm_model``, and the reverse.
+    """
+    values, base = by_field(model, values), by_field(model, base)
     found = {**base, **values}
+    fields = all_fields(model)
     for name in values.keys() & base.keys():
-        if _nested(model.model_fields.get(name)) is not None:
+        if _nested(fields.get(name)) is not None:
             upper, lower = values[name], base[name]
             if isinstance(upper, Mapping) and isinstance(lower, Mapping):
                 found[name] = {**lower, **upper}
+    for field, spread in _spreads(model).items():
+        named = values.get(field)
+        if named is not None and not spread.is_named(named):
+            found = {name: one for name, one in found.items() if name not in spread.fields or name in values}
+        elif named is None and values.get(spread.chosen_by) is not None:
+            found.pop(field, None)
     return found
+
+
+def with_components(model: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values by field as a configuration holds them: fields that are options of a component are in its table.
+
+    The table has every option, checked, so that all spellings of one component are equal. Tables that are about a
+    component which is not chosen are checked and left out.
+
+    Args:
+        model: the configuration.
+        values: values by field, as :func:`by_field` returns them.
+
+    Raises:
+        ConfigurationError: two components are named, an option is given without its component, or an option is wrong.
+    """
+    found = dict(values)
+    for field, spread in _spreads(model).items():
+        given = {name: found.pop(name) for name in spread.fields if name in found}
+        options = spread.options_of(given)
+        named = found.get(field)
+        if spread.chosen_by in given and given[spread.chosen_by] is not None:
+            if named is not None and not spread.is_named(named):
+                raise ConfigurationError(
+                    f"{spread.chosen_by} chooses the {spread.title}, and {field} names another: {named!r}. "
+                    "Leave one of them out"
+                )
+        elif not spread.is_named(named):
+            for name, value in given.items():
+                if value is not None and _nested(spread.fields[name]) is None:
+                    raise ConfigurationError(
+                        f"{name} {value!r} needs {spread.needed}: give --{spread.chosen_by.replace('_', '-')} too "
+                        f"({spread.chosen_by} in a file)"
+                    )
+            continue
+        made = checked_options(spread.options, options, spread.title)
+        found[field] = {"name": spread.component.name, **made.model_dump(mode="json")}
+    return found
+
+
+def without_component(
+    model: type[BaseModel], values: Mapping[str, Any], paths: Sequence[str]
+) -> tuple[str, str, str] | None:
+    """The first of some fields that is an option of a component which values do not choose.
+
+    Args:
+        model: the configuration.
+        values: values by field.
+        paths: paths of fields, such as ``"gateway.max_cost"``.
+
+    Returns:
+        The path, what it needs in words, and the field that gives this; None where there is none.
+    """
+    for field, spread in _spreads(model).items():
+        if values.get(spread.chosen_by) is None and not spread.is_named(values.get(field)):
+            for path in paths:
+                if path.partition(".")[0] in spread.fields:
+                    return path, spread.needed, spread.chosen_by
+    return None
+
+
+# -------------------------------------------------------------------------------- options that are fields
+
+
+@dataclass(frozen=True)
+class _Spread:
+    """A component whose options are fields of a configuration.
+
+    Attributes:
+        component: the component.
+        options: the model of its options.
+        fields: the fields, by name; a table is one.
+        paths: the option of each path: ``{"llm_model": "model", "llm.reading": "reading", "gateway": "gateway"}``.
+        chosen_by: the field that chooses the component.
+        needed: what this field names, in words.
+    """
+
+    component: Component
+    options: type[BaseModel]
+    fields: Mapping[str, FieldInfo]
+    paths: Mapping[str, str]
+    chosen_by: str
+    needed: str
+
+    @property
+    def title(self) -> str:
+        return f"{KIND_TITLES[self.component.kind]} {self.component.name!r}"
+
+    def is_named(self, value: Any) -> bool:
+        """Whether a value of the field names the component."""
+        name = value.get("name") if isinstance(value, Mapping) else value
+        return isinstance(name, str) and Request.read(name).name in self.component.names
+
+    def options_of(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The options of the component, from fields; what is in a table of several of them is checked."""
+        found: dict[str, Any] = {}
+        for name, value in given.items():
+            if value is None:
+                continue
+            nested = _nested(self.fields[name])
+            if nested is None:
+                found[self.paths[name]] = value
+                continue
+            table = value.model_dump(exclude_unset=True) if isinstance(value, BaseModel) else value
+            if not isinstance(table, Mapping):
+                raise ConfigurationError(f"{name} is {value!r}, which is no table")
+            checked_options(nested, table, name)
+            if name in self.paths:
+                found[self.paths[name]] = table
+            else:
+                found.update({self.paths[f"{name}.{key}"]: one for key, one in table.items()})
+        return found
+
+
+def _spreads(model: type[BaseModel]) -> dict[str, _Spread]:
+    return {
+        name: _spread(extra(field)["spread"]) for name, field in model.model_fields.items() if "spread" in extra(field)
+    }
+
+
+@cache
+def _spread(component: Component) -> _Spread:
+    options = component.options_model()
+    assert options is not None, f"{component.name} has no options"
+    fields: dict[str, FieldInfo] = {}
+    tables: dict[str, dict[str, FieldInfo]] = {}
+    paths: dict[str, str] = {}
+    for name, field in options.model_fields.items():
+        short = str(extra(field)["short"])
+        table, dot, key = short.partition(".")
+        paths[short] = name
+        if dot:
+            tables.setdefault(table, {})[key] = field
+        fields[table] = field
+    for table, inner in tables.items():
+        made = create_model(
+            table, __config__=ConfigDict(extra="forbid"), **{key: (one.annotation, one) for key, one in inner.items()}
+        )  # type: ignore[call-overload]
+        fields[table] = FieldInfo(
+            annotation=made, default_factory=made, json_schema_extra={"section": extra(fields[table])["section"]}
+        )
+    chosen_by, needed = next(
+        (short, str(extra(options.model_fields[name])["needed"]))
+        for short, name in paths.items()
+        if "needed" in extra(options.model_fields[name])
+    )
+    return _Spread(component, options, fields, paths, chosen_by, needed)
+
+
+def _spread_out(found: dict[str, Any], field: str, spread: _Spread, where: str) -> None:
+    """Put the options of a component under their fields; its name stays where no field chooses it."""
+    shorts = {name: short for short, name in spread.paths.items()}
+    for name, value in written_options(spread.component, Request.read(found.pop(field))).items():
+        if name not in shorts:
+            raise ConfigurationError(unknown_option(f"{where}: {spread.title}", name, spread.options))
+        inner = value.model_dump(exclude_unset=True) if isinstance(value, BaseModel) else value
+        if _nested(spread.fields.get(shorts[name])) is None:
+            _put(found, shorts[name], value, f"{where}: {field}.{name}")
+        elif isinstance(inner, Mapping):
+            for key, one in inner.items():
+                _put(found, f"{shorts[name]}.{key}", one, f"{where}: {field}.{name}.{key}")
+        else:
+            raise ConfigurationError(f"{where}: {field}.{name} is {value!r}, which is no table")
+    if found.get(spread.chosen_by) is None:
+        found[field] = spread.component.name
 
 
 # ------------------------------------------------------------------------------------------ spellings
@@ -107,7 +309,7 @@ def over(model: type[BaseModel], values: Mapping[str, Any], base: Mapping[str, A
 def _moves(model: type[BaseModel], name: str, aliases: Mapping[str, str]) -> bool:
     """Whether a value stands under another name than its field's."""
     table, dot, _ = name.partition(".")
-    return name not in model.model_fields and (name in aliases or (bool(dot) and _table(model, table) is not None))
+    return name not in all_fields(model) and (name in aliases or (bool(dot) and _table(model, table) is not None))
 
 
 def _put(found: dict[str, Any], path: str, value: Any, where: str) -> None:
@@ -183,27 +385,28 @@ def _assignments(text: str, path: str) -> dict[str, Any]:
 
 def _leaves(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo, str, bool]]:
     """Path, field, section and rarity of each option of a model."""
-    for name, field in model.model_fields.items():
-        extra = _extra(field)
-        section, rare = str(extra.get("section", _title(model, name))), bool(extra.get("rare", False))
+    for name, field in all_fields(model).items():
+        more = extra(field)
+        section = str(more["section"]) if "section" in more else _title(model, name)
+        rare = bool(more.get("rare", False))
         nested = _nested(field)
         if nested is None:
             yield name, field, section, rare
             continue
         for inner, inner_field in nested.model_fields.items():
-            yield f"{name}.{inner}", inner_field, section, rare or bool(_extra(inner_field).get("rare", False))
+            yield f"{name}.{inner}", inner_field, section, rare or bool(extra(inner_field).get("rare", False))
 
 
 def _description(path: str, field: FieldInfo, section: str, rare: bool) -> FieldDescription:
-    extra = _extra(field)
+    more = extra(field)
     return FieldDescription(
         name=path,
         kind=_kind(field),
         default=_default(field),
         help=field.description or "",
-        unit=str(extra.get("unit", "")),
+        unit=str(more.get("unit", "")),
         choices=_choices(field),
-        aliases=tuple(extra.get("aliases", ())),
+        aliases=tuple(more.get("aliases", ())),
         section=section,
         rare=rare,
     )
@@ -218,11 +421,11 @@ def _title(model: type[BaseModel], name: str) -> str:
 def _field(model: type[BaseModel], path: str) -> FieldInfo | None:
     table, dot, key = path.rpartition(".")
     holder = _table(model, table) if dot else model
-    return None if holder is None else holder.model_fields.get(key)
+    return None if holder is None else all_fields(holder).get(key)
 
 
 def _table(model: type[BaseModel], name: str) -> type[BaseModel] | None:
-    return _nested(model.model_fields.get(name))
+    return _nested(all_fields(model).get(name))
 
 
 def _nested(field: FieldInfo | None) -> type[BaseModel] | None:
@@ -230,7 +433,8 @@ def _nested(field: FieldInfo | None) -> type[BaseModel] | None:
     return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
 
 
-def _extra(field: FieldInfo) -> Mapping[str, Any]:
+def extra(field: FieldInfo) -> Mapping[str, Any]:
+    """What a field says in its ``json_schema_extra``."""
     return field.json_schema_extra if isinstance(field.json_schema_extra, Mapping) else {}
 
 
@@ -280,7 +484,7 @@ def _literals(annotation: Any) -> Iterator[Any]:
 
 def _default(field: FieldInfo) -> str:
     """The default as one types it, or in words."""
-    unset = str(_extra(field).get("unset", ""))
+    unset = str(extra(field).get("unset", ""))
     if field.is_required():
         return unset
     value = field.get_default(call_default_factory=True, validated_data={})

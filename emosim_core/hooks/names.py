@@ -171,16 +171,27 @@ def explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
     holder, place = _place(first["loc"], model)
     field = ".".join(place)
     if first["type"] == "extra_forbidden":
-        return (
-            f"{where}: unknown option {field!r}."
-            + did_you_mean(place[-1], holder.model_fields)
-            + f" Options: {', '.join(holder.model_fields) or 'none'}."
-        )
+        return unknown_option(where, field, holder)
     if first["type"] == "missing":
         known = holder.model_fields.get(place[-1])
         return f"{where}: the option {field!r} is needed" + (f" ({known.description})" if known else "")
     message = first["msg"].removeprefix("Value error, ")
     return f"{where}: option {field!r}: {message} (got {first.get('input')!r})" if field else f"{where}: {message}"
+
+
+def unknown_option(where: str, path: str, holder: type[BaseModel]) -> str:
+    """What to say of an option that a model does not have, with the nearest that it has.
+
+    Args:
+        where: what it is an option of.
+        path: its path, such as ``"gateway.cash"``.
+        holder: the model that should have the last part of the path.
+    """
+    return (
+        f"{where}: unknown option {path!r}."
+        + did_you_mean(path.rpartition(".")[2], holder.model_fields)
+        + f" Options: {', '.join(holder.model_fields) or 'none'}."
+    )
 
 
 def _place(location: Iterable[str | int], model: type[BaseModel]) -> tuple[type[BaseModel], list[str]]:

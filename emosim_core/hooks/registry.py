@@ -26,6 +26,7 @@ from emosim_core.errors import (
 from emosim_core.hooks import spec
 from emosim_core.hooks.component import KIND_TITLES, KINDS, Component, load_object
 from emosim_core.hooks.deprecations import Deprecation, deprecation_of, overridden
+from emosim_core.hooks.fields import extra
 from emosim_core.hooks.names import (
     Request,
     nearest,
@@ -101,21 +102,36 @@ class Resolved:
         component: its description.
         options: its checked options; None where it has none.
         provider: the plugin that provides it.
+        parts: the components that its options name, by the name of the option.
     """
 
     component: Component
     options: BaseModel | None
     provider: PluginRecord
+    parts: Mapping[str, Resolved] = field(default_factory=dict)
 
-    def build(self) -> Any:
-        """Import the factory and call it.
+    @property
+    def label(self) -> str:
+        """The component in words, such as ``"rater 'llm' of emosim-core 0.1.0"``."""
+        title = KIND_TITLES[self.component.kind]
+        return f"{title} {self.component.name!r} of {self.provider.distribution} {self.provider.version}"
+
+    def build(self, expected: type = object) -> Any:
+        """Import the factory and call it: with the options, and with the parts where the options name components.
+
+        Args:
+            expected: the interface of the component.
 
         Raises:
             BrokenPluginError: the factory cannot be imported or raises an error of its own.
+            PluginError: it returns something that is not of the interface.
         """
         try:
             factory = load_object(self.component.factory)
-            made = factory() if self.component.options is None else factory(self.options)
+            if self.component.options is None:
+                made = factory()
+            else:
+                made = factory(self.options, self.parts) if self.parts else factory(self.options)
         except EmoSimError:
             raise
         except Exception as error:
@@ -125,15 +141,23 @@ class Resolved:
             ) from error
         for what, deprecation in overridden(type(made)):
             self.provider.warn_once(what, deprecation)
+        if not isinstance(made, expected):
+            raise PluginError(
+                f"{KIND_TITLES[self.component.kind]} {self.component.name!r} of {self.provider.label} must be a "
+                f"{expected.__name__}; its factory returned a {type(made).__name__}"
+            )
         return made
 
     def describe(self) -> dict[str, Any]:
-        """Name, options and provider, for a manifest."""
-        return {
+        """Name, options, provider and parts, for a manifest; without options that change no result."""
+        told: dict[str, Any] = {
             "name": self.component.name,
-            "options": {} if self.options is None else self.options.model_dump(mode="json"),
+            "options": {} if self.options is None else self.options.model_dump(mode="json", exclude=_left_out(self)),
             "provider": f"{self.provider.distribution} {self.provider.version}",
         }
+        if self.parts:
+            told["parts"] = {name: part.describe() for name, part in self.parts.items()}
+        return told
 
 
 class Registry:
@@ -319,7 +343,7 @@ class Registry:
         """The component that a user asked for, with its options.
 
         The exact name comes first, then a trailing number (``decay_emotion_3``). Where the plugins
-        that are loaded do not know the name, all others are loaded too.
+        that are loaded do not know the name, all others are loaded too. Options that name components are resolved too.
 
         Raises:
             UnknownNameError: nothing provides the name.
@@ -328,7 +352,13 @@ class Registry:
         """
         request = Request.read(choice)
         component, record, reading = self._only(kind, request, domain)
-        return Resolved(component, read_options(component, request, **reading), record)
+        options = read_options(component, request, **reading)
+        parts = {
+            name: self.resolve(part, getattr(options, name), domain)
+            for name, part in component_options(component).items()
+            if getattr(options, name) is not None
+        }
+        return Resolved(component, options, record, parts)
 
     def describe(
         self, kind: str, choice: str | Mapping[str, Any], domain: str | None = None
@@ -452,6 +482,19 @@ class Registry:
                 error.suggestions or nearest(name, plugins),
                 package_hint("domain", name) or "No plugin that is installed provides it.",
             ) from None
+
+
+def component_options(component: Component) -> dict[str, str]:
+    """The options of a component that name components (``json_schema_extra={"component": KIND}``), and their kinds."""
+    model = component.options_model()
+    fields = {} if model is None else model.model_fields
+    return {name: str(extra(one)["component"]) for name, one in fields.items() if "component" in extra(one)}
+
+
+def _left_out(resolved: Resolved) -> set[str]:
+    """The options that are parts, and those that change no result (``json_schema_extra={"recorded": False}``)."""
+    fields = type(resolved.options).model_fields if resolved.options is not None else {}
+    return {*resolved.parts, *(name for name, one in fields.items() if extra(one).get("recorded") is False)}
 
 
 def _found_anew(kind: type[Registry], only: Collection[str] | None, strict: bool, loaded: list[str]) -> Registry:

@@ -1,4 +1,4 @@
-"""LLMBackend: how a plugin asks a language model, one question at a time or a batch of them."""
+"""LLMBackend: the interface to a language model, for one request at a time or a batch."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class LLMBackend:
     reasoning_tokens: int = 0
 
     def secrets(self) -> Sequence[str]:
-        """What must stand in no answer, error or file, such as the key; read anew each time, and kept nowhere.
+        """Texts that may occur in no answer, error or file, such as the key; read anew each time and stored nowhere.
 
         The gateway takes them out of every answer and error, whatever a service repeats.
         """
@@ -42,7 +42,7 @@ class LLMBackend:
         return ()
 
     def announcements(self) -> Sequence[str]:
-        """What a person who uses this model should be told once, such as that a name now means another model."""
+        """Notes for the user of this model, printed once, such as that a name now means another model."""
         return ()
 
     def price(self) -> Price | None:

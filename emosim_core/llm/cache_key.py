@@ -1,4 +1,4 @@
-"""Key: the name under which an answer is kept, made of everything that can change the answer."""
+"""Cache key: a hash of everything that can change an answer."""
 
 from __future__ import annotations
 
@@ -62,19 +62,19 @@ def answer_cache_key(identity: str, request: ChatRequest) -> str:
     return cache_key_of(identity, request_json(request))
 
 
-def request_of(told: Any) -> ChatRequest:
+def request_of(payload: Any) -> ChatRequest:
     """The question that :func:`request_json` wrote.
 
     Args:
-        told: the JSON, read.
+        payload: the JSON, read.
 
     Raises:
         ValueError: it is none; the message says why.
     """
     fields = {"messages", "max_tokens", "temperature", "choices", "schema", "sample", "seed"}
-    if not isinstance(told, dict) or set(told) != fields:
+    if not isinstance(payload, dict) or set(payload) != fields:
         raise ValueError(f"a question has exactly the fields {', '.join(sorted(fields))}")
-    messages, choices, schema, seed = told["messages"], told["choices"], told["schema"], told["seed"]
+    messages, choices, schema, seed = payload["messages"], payload["choices"], payload["schema"], payload["seed"]
     if not isinstance(messages, list) or not all(
         isinstance(one, dict)
         and set(one) == {"role", "content"}
@@ -87,21 +87,21 @@ def request_of(told: Any) -> ChatRequest:
         raise ValueError("'choices' is a list of texts")
     if not (schema is None or isinstance(schema, dict)):
         raise ValueError("'schema' is an object or null")
-    if type(told["temperature"]) not in (int, float):
+    if type(payload["temperature"]) not in (int, float):
         raise ValueError("'temperature' is a number")
     for name in ("max_tokens", "sample"):
-        if type(told[name]) is not int:
+        if type(payload[name]) is not int:
             raise ValueError(f"{name!r} is a whole number")
     if not (seed is None or type(seed) is int):
         raise ValueError("'seed' is a whole number or null")
     try:
         return ChatRequest(
             tuple(Message(one["role"], one["content"]) for one in messages),
-            max_tokens=told["max_tokens"],
-            temperature=told["temperature"],
+            max_tokens=payload["max_tokens"],
+            temperature=payload["temperature"],
             choices=tuple(choices),
             schema=schema,
-            sample=told["sample"],
+            sample=payload["sample"],
             seed=seed,
         )
     except ConfigurationError as error:

@@ -1,4 +1,4 @@
-"""Cache lines: a kept answer with its question as one line of JSON, to be carried from one cache to another."""
+"""Cache lines: a cached answer with its request as one line of JSON, for export and import."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _USAGE = ("prompt", "cached", "completion", "reasoning")
 
 
 class CachedAnswer(NamedTuple):
-    """An answer that was kept.
+    """A cached answer.
 
     Attributes:
         identity: what answered.
@@ -31,7 +31,7 @@ class CachedAnswer(NamedTuple):
 
 
 class Cleaner:
-    """Takes keys out of kept answers that come from or go to others: those in the environment, and what looks like one.
+    """Removes keys from exported and imported answers: those in the environment, and texts that look like one.
 
     Attributes:
         changed: answers that held one.
@@ -41,10 +41,10 @@ class Cleaner:
         self._redactor = Redactor(secrets_of_environment())
         self.changed = 0
 
-    def __call__(self, kept: CachedAnswer) -> CachedAnswer:
-        answer, request = kept.answer, kept.request
+    def __call__(self, entry: CachedAnswer) -> CachedAnswer:
+        answer, request = entry.answer, entry.request
         clean = CachedAnswer(
-            self._text(kept.identity),
+            self._text(entry.identity),
             replace(request, messages=tuple(Message(one.role, self._text(one.content)) for one in request.messages)),
             replace(
                 answer,
@@ -53,9 +53,9 @@ class Cleaner:
                 model=self._text(answer.model),
                 probabilities={self._text(label): share for label, share in answer.probabilities.items()},
             ),
-            kept.created,
+            entry.created,
         )
-        self.changed += clean != kept
+        self.changed += clean != entry
         return clean
 
     def _text(self, text: str) -> str:
@@ -64,60 +64,60 @@ class Cleaner:
 
 def answer_json(answer: ChatAnswer) -> str:
     """An answer as JSON, its usage left out; in ASCII."""
-    told: dict[str, Any] = {"text": answer.text}
+    payload: dict[str, Any] = {"text": answer.text}
     if answer.reasoning:
-        told["reasoning"] = answer.reasoning
+        payload["reasoning"] = answer.reasoning
     if answer.model:
-        told["model"] = answer.model
+        payload["model"] = answer.model
     if answer.probabilities:
-        told["probabilities"] = dict(answer.probabilities)
+        payload["probabilities"] = dict(answer.probabilities)
     if not answer.finished:
-        told["finished"] = False
-    return json.dumps(told, separators=(",", ":"))
+        payload["finished"] = False
+    return json.dumps(payload, separators=(",", ":"))
 
 
-def answer_of(told: dict[str, Any], usage: Usage) -> ChatAnswer:
+def answer_of(payload: dict[str, Any], usage: Usage) -> ChatAnswer:
     """The answer that :func:`answer_json` wrote, from its JSON, read."""
     return ChatAnswer(
-        told["text"],
-        told.get("reasoning", ""),
-        told.get("model", ""),
+        payload["text"],
+        payload.get("reasoning", ""),
+        payload.get("model", ""),
         usage,
-        told.get("probabilities", {}),
-        told.get("finished", True),
+        payload.get("probabilities", {}),
+        payload.get("finished", True),
     )
 
 
-def write_line(kept: CachedAnswer) -> str:
-    """The line of a kept answer, in ASCII, its end included."""
-    tokens = {name: getattr(kept.answer.usage, name) for name in _USAGE}
-    if not kept.answer.usage.known:
+def write_line(entry: CachedAnswer) -> str:
+    """The line of a cached answer, in ASCII, with its line end."""
+    tokens = {name: getattr(entry.answer.usage, name) for name in _USAGE}
+    if not entry.answer.usage.known:
         tokens = {name: count or None for name, count in tokens.items()}
     usage = json.dumps(tokens)
     return (
-        f'{{"identity": {json.dumps(kept.identity)}, "created": {kept.created}, '
-        f'"request": {request_json(kept.request)}, "answer": {answer_json(kept.answer)}, "usage": {usage}}}\n'
+        f'{{"identity": {json.dumps(entry.identity)}, "created": {entry.created}, '
+        f'"request": {request_json(entry.request)}, "answer": {answer_json(entry.answer)}, "usage": {usage}}}\n'
     )
 
 
 def read_line(line: str) -> CachedAnswer:
-    """The kept answer of a line.
+    """The cached answer of a line.
 
     Raises:
         ValueError: the line is not of the form that :func:`write_line` writes; the message says why.
     """
     try:
-        told = json_text.loads(line)
+        payload = json_text.loads(line)
     except RecursionError as error:
         raise ValueError("the JSON is nested too deeply") from error
     fields = {"identity", "created", "request", "answer", "usage"}
-    if not isinstance(told, dict) or set(told) != fields:
+    if not isinstance(payload, dict) or set(payload) != fields:
         raise ValueError(f"a line is an object with exactly the fields {', '.join(sorted(fields))}")
-    if not isinstance(told["identity"], str) or not told["identity"]:
+    if not isinstance(payload["identity"], str) or not payload["identity"]:
         raise ValueError("'identity' is a text")
-    if not _is_count(told["created"]):
+    if not _is_count(payload["created"]):
         raise ValueError("'created' is a whole number of seconds")
-    usage, answer = told["usage"], told["answer"]
+    usage, answer = payload["usage"], payload["answer"]
     if (
         not isinstance(usage, dict)
         or set(usage) != set(_USAGE)
@@ -134,7 +134,9 @@ def read_line(line: str) -> CachedAnswer:
         raise ValueError("'answer' has a text as 'text', and may have reasoning, model, probabilities and finished")
     tokens = Usage.reported(**{name: count or 0 for name, count in usage.items()})
     tokens = replace(tokens, known=tokens.known and None not in usage.values())
-    return CachedAnswer(told["identity"], request_of(told["request"]), answer_of(answer, tokens), told["created"])
+    return CachedAnswer(
+        payload["identity"], request_of(payload["request"]), answer_of(answer, tokens), payload["created"]
+    )
 
 
 def _is_count(value: object) -> bool:

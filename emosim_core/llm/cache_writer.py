@@ -1,4 +1,4 @@
-"""Keeper: puts answers into the cache and hands them out; claims what is asked next; and says what cannot be kept."""
+"""CacheWriter: writes answers to the cache, delivers them, claims the next requests, and reports failed writes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from emosim_core.llm.pending import PendingRequests, Question
 from emosim_core.llm.reserve import Reserve
 
 AGAIN = 0.1
-"""Seconds until it is tried again to keep what could not be kept."""
+"""Seconds between attempts to write to the cache."""
 
 PATIENCE = 5.0
 """Seconds for which that is tried."""
@@ -35,10 +35,10 @@ class CacheWriter:
     """Keeps answers and claims questions. For one thread at a time.
 
     Args:
-        cache: where answers are kept.
+        cache: the cache.
         identity: what answers.
         pending: where questions are settled.
-        broken: called with an error where answers cannot be kept.
+        broken: called with the error when the cache cannot be written.
         found: called with an answer that another process had; returns it as it is handed out.
         places: how many questions may be under way.
     """
@@ -68,7 +68,7 @@ class CacheWriter:
 
     @property
     def failing(self) -> bool:
-        """Whether answers could not be kept, so that nothing more may be asked."""
+        """Whether the cache could not be written, so that no further call is made."""
         return self._failing_since is not None
 
     def exchange(
@@ -120,7 +120,7 @@ class CacheWriter:
         return error.passing and time.monotonic() - (self._failing_since or 0.0) < patience
 
     def give_up(self, answered: Sequence[Answered], error: LLMCacheError) -> None:
-        """Keep what can be kept, settle the rest with an error that says what is lost, and ask nothing more."""
+        """Write what can be written, settle the rest with an error that counts lost answers, and stop calling."""
         lost: list[Question] = []
         for one in answered:
             try:

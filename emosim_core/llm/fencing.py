@@ -1,4 +1,4 @@
-"""Fences: how a prompt keeps the text of people and items apart from its own, so that it is read and not obeyed."""
+"""Fences: separate the data of users and items from the instructions of a prompt."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def legible(text: str) -> str:
 
 
 def one_line(text: str, limit: int | None = None) -> str:
-    """A text of people's data as one defused line, cut off between words after ``limit`` characters."""
+    """A text from data as one defused line, cut off between words after ``limit`` characters."""
     if limit is not None:
         text = cut(text, limit)
     return defused(legible(text))

@@ -1,4 +1,4 @@
-"""Gateway: the one way to a language model; what was answered before is never asked again, nor paid for twice."""
+"""Gateway: calls a language model through a persistent cache, so that no request is paid for twice."""
 
 from __future__ import annotations
 
@@ -42,19 +42,19 @@ class _Part(NamedTuple):
 
 
 class Gateway:
-    """Asks a language model, in parallel where it is a service, and keeps every answer before it is used.
+    """Calls a language model, in parallel where it is a service, and caches every answer before it is used.
 
     Args:
-        backend: what is asked.
-        options: how.
-        retries: which calls are made again, and when; exponential backoff where not given.
+        backend: the language model.
+        options: concurrency, attempts, budget, replay and cache.
+        retries: which calls are repeated, and when; exponential backoff where not given.
 
     Attributes:
-        backend: what is asked.
-        options: how.
-        usage: what was asked, and what it cost.
+        backend: the language model.
+        options: the options.
+        usage: counts of requests, calls, tokens and cost.
 
-    A pickled or copied gateway is closed, and opens when it is asked; it counts on from what was counted.
+    A pickled or copied gateway is closed and opens at the next request; its counts go on.
     """
 
     def __init__(
@@ -64,6 +64,7 @@ class Gateway:
         self.options = options or GatewayOptions()
         self.usage = UsageTally()
         self._retries = retries or Retries(self.options.attempts)
+        self._charged = 0.0
         self._begin_closed()
 
     def _begin_closed(self) -> None:
@@ -104,6 +105,10 @@ class Gateway:
             texts = [request_json(request) for request in part]
             yield _Part([cache_key_of(self.backend.identity, text) for text in texts], part, texts)
 
+    def charge(self, cost: float) -> None:
+        """Count what was paid elsewhere towards the limit on the cost, from the next opening on."""
+        self._charged = cost
+
     def close(self) -> None:
         """Let what is under way come to its end, and close the backend and the cache. Asking opens them again.
 
@@ -126,7 +131,10 @@ class Gateway:
                 if session is None or session.process != os.getpid():
                     # What a fork brought along is held on to, so that no connection of its parent is closed here.
                     self._forked = session
-                    session = self._session = _Session(self.backend, self.options, self.usage, self._retries)
+                    options, limit = self.options, self.options.max_cost
+                    if limit is not None:
+                        options = options.model_copy(update={"max_cost": max(0.0, limit - self._charged)})
+                    session = self._session = _Session(self.backend, options, self.usage, self._retries)
         return session
 
 
@@ -158,24 +166,26 @@ class _Session:
             parts: the questions.
             keys: is filled with their keys, in their order.
         """
-        kept: dict[str, Result] = {}
+        known: dict[str, Result] = {}
         waiter = Waiter()
         began = time.perf_counter()
         try:
             for part in parts:
                 keys += part.keys
                 if self._options.replay:
-                    kept |= self._replayed(part)
+                    known |= self._replayed(part)
                 else:
-                    kept |= self._put(part, waiter)
+                    known |= self._put(part, waiter)
             if not waiter.questions:
-                return kept
+                return known
             waiter.wait()
             self._cache_writer.rest()
         except BaseException:
             self._give_up(waiter)
             raise
-        results = kept | {question.key: question.result for question in waiter.questions if question.result is not None}
+        results = known | {
+            question.key: question.result for question in waiter.questions if question.result is not None
+        }
         failed = sum(not isinstance(results[key], ChatAnswer) for key in keys)
         self._usage.count_end(failed, time.perf_counter() - began)
         return results
@@ -184,17 +194,17 @@ class _Session:
         """Ask what has no answer; returns the answers that there are."""
         requests = {key: one for key, one in zip(part.keys, part.requests, strict=True) if key not in waiter.keys}
         texts = dict(zip(part.keys, part.texts, strict=True))
-        kept, new = self._pending.enter(requests, self._look_up, self._retry_policy.check_price, waiter)
+        known, new = self._pending.enter(requests, self._look_up, self._retry_policy.check_price, waiter)
         for question in new:
             question.canonical = texts[question.key]
-        cached = sum(key in kept for key in part.keys)
+        cached = sum(key in known for key in part.keys)
         self._usage.count_questions(len(part.keys), cached, len(part.keys) - cached - len(new))
         log.debug("%d questions: %d kept, %d to ask", len(part.keys), cached, len(new))
         if self._backend.batched:
             self._ask_batch(new)
         elif new:
             self._submit(new)
-        return kept
+        return known
 
     def close(self) -> None:
         """End everything that was started."""
@@ -309,9 +319,9 @@ class _Session:
         except Exception as error:
             return [error] * len(questions)
         if not isinstance(answers, list | tuple) or len(answers) != len(questions):
-            told = f"{len(answers)} answers" if isinstance(answers, list | tuple) else f"a {type(answers).__name__}"
+            returned = f"{len(answers)} answers" if isinstance(answers, list | tuple) else f"a {type(answers).__name__}"
             name = type(self._backend).__name__
-            wrong = PluginError(f"language-model backend {name} answered {told} to {len(questions)} questions")
+            wrong = PluginError(f"language-model backend {name} answered {returned} to {len(questions)} questions")
             return [wrong] * len(questions)
         return answers
 

@@ -1,4 +1,4 @@
-"""What a language model is told to do: the role, how to judge, and the form of the answer."""
+"""Instructions for a language model: role, criteria and form of the answer."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from emosim_core.model import Words
 
 
 def instructions(words: Words, scale: PromptScale, *, role: bool, mood: bool, history: bool, traits: bool) -> str:
-    """The text before any person: the same for all people and items.
+    """The instructions, the same for all users and items.
 
     Args:
         words: words of the domain.
         scale: the scale of the prompt.
-        role: whether the model is told to be the person, rather than to say what the person would answer.
+        role: whether the model is to be the user, rather than to predict the user's answer.
         mood: whether prompts tell the mood.
         history: whether prompts may tell past ratings.
         traits: whether prompts tell the traits.

@@ -39,7 +39,7 @@ class AdaptiveLimiter:
         return max(0.0, self._resume - self._clock())
 
     def start(self) -> int:
-        """Count a call that starts; returns the number of its round, which its end is told with."""
+        """Register a started call. Returns its round id for ``succeed()`` and ``refuse()``."""
         self.running += 1
         return self._round
 

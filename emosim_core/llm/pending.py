@@ -95,7 +95,7 @@ class PendingRequests:
 
         Args:
             requests: the questions by key.
-            look_up: finds kept answers.
+            look_up: finds cached answers.
             before_new: called before questions are taken up, if any are; may raise.
             waiter: who waits for what has no answer.
 
@@ -103,8 +103,8 @@ class PendingRequests:
             Kept answers by key, and the questions that must be asked now.
         """
         with self.lock:
-            kept = look_up([key for key in requests if key not in self._open])
-            new = [key for key in requests if key not in kept and key not in self._open]
+            known = look_up([key for key in requests if key not in self._open])
+            new = [key for key in requests if key not in known and key not in self._open]
             if new:
                 before_new()
             for key in requests:
@@ -117,7 +117,7 @@ class PendingRequests:
                 waiter.add(question)
                 taken.append(question)
                 self._open[key] = question
-        return kept, taken
+        return known, taken
 
     def settle(self, question: Question, result: Result) -> None:
         """Hand a result to all who wait for it; a question that has one keeps it."""

@@ -1,4 +1,4 @@
-"""Ratings inside a person's description, moved to the scale of a prompt; every other number stays."""
+"""Converts ratings within a user's description to the scale of a prompt; other numbers stay."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def move_ratings(text: str, source: RatingScale, target: PromptScale) -> str:
     itself ("9 out of 10", "3/5"). Ages, years, counts and times stay. In doubt a number stays.
 
     Args:
-        text: the description of a person.
+        text: the description of a user.
         source: the scale that its ratings are on, where they do not say their own: the domain's.
         target: the scale of the prompt.
     """

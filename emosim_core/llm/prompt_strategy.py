@@ -1,12 +1,11 @@
-"""Prompter: what a language model is asked so that it answers for a person, and how its answer is read."""
+"""PromptStrategy: the prompts that make a language model rate for a user, and the parsing of its answers."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from emosim_core.components.base import RatingRequest
+from emosim_core.components.base import RatingRequest, WorldSetting
 from emosim_core.llm.chat import ChatAnswer, ChatRequest
-from emosim_core.model import Catalog, Domain, Population
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,32 +24,35 @@ class Reply:
 
 
 class PromptStrategy:
-    """Puts the question of one rating, and reads the answer strictly."""
+    """Writes the prompt for one rating, and parses the answer strictly."""
 
-    def prepare(self, domain: Domain, catalog: Catalog, population: Population) -> None:
-        """Called once before the first question; a place for texts that are used again and again.
+    def prepare(self, setting: WorldSetting) -> None:
+        """Called once before the first question, and again for other items or users; a place for shared texts.
+
+        Args:
+            setting: the items, users, scale, words and worked examples.
 
         Raises:
             ConfigurationError: the domain lacks something, such as worked examples.
         """
 
     def ask(self, request: RatingRequest, row: int, place: int) -> ChatRequest:
-        """The question of one person and item.
+        """The request for the rating of one item by one user.
 
         Args:
-            request: what raters are told.
-            row: the person's row in it.
-            place: the item's place in the slate.
+            request: the users and items of a step.
+            row: row of the user, 0 to R - 1.
+            place: position of the item in the slate, 0 to S - 1.
         """
         raise NotImplementedError(f"{type(self).__name__} does not implement ask")
 
     def ask_again(self, asked: ChatRequest, answer: ChatAnswer, problem: str) -> ChatRequest:
-        """The question once more, after an answer that could not be read.
+        """The request to send after an answer that could not be parsed.
 
         Args:
-            asked: the question.
-            answer: what was answered.
-            problem: what was wrong with it, as :meth:`read` said.
+            asked: the request that was answered.
+            answer: the answer.
+            problem: why it cannot be used, the message of :meth:`read`.
         """
         raise NotImplementedError(f"{type(self).__name__} does not implement ask_again")
 
@@ -58,6 +60,6 @@ class PromptStrategy:
         """The rating in an answer.
 
         Raises:
-            LLMMalformedError: the answer is not of the form that was asked for; nothing else counts as a rating.
+            LLMMalformedError: the answer does not have the requested form; no other answer counts as a rating.
         """
         raise NotImplementedError(f"{type(self).__name__} does not implement read")

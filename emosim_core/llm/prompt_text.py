@@ -1,14 +1,15 @@
-"""The lines of a prompt about a person, an item and what happened between them."""
+"""The lines of a prompt about a user, an item and their interactions."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from emosim_core.components.base import WorldSetting
 from emosim_core.llm.fencing import cut, one_line
 from emosim_core.llm.persona_ratings import move_ratings
 from emosim_core.llm.scales import PromptScale
-from emosim_core.model import Domain, Item, RatingScale, User
+from emosim_core.model import Item, RatingScale, User
 from emosim_core.model.emotion import describe_mood
 from emosim_core.model.user import TRAITS
 
@@ -43,8 +44,8 @@ class Shown:
     limit: int
 
 
-def user_lines(user: User, domain: Domain, scale: PromptScale, shown: Shown) -> Iterator[str]:
-    """All that is fixed about a person, a line each."""
+def user_lines(user: User, setting: WorldSetting, scale: PromptScale, shown: Shown) -> Iterator[str]:
+    """The fixed facts about a user, a line each."""
     yield f"Name: {one_line(user.name, SHORT)}"
     if user.age is not None:
         yield f"Age: {user.age}"
@@ -53,7 +54,7 @@ def user_lines(user: User, domain: Domain, scale: PromptScale, shown: Shown) -> 
     if shown.hobby and user.hobby:
         yield f"Hobby: {one_line(user.hobby, SHORT)}"
     if shown.description and user.description:
-        yield f"Description: {user_text(user.description, domain.scale, scale, shown.limit)}"
+        yield f"Description: {user_text(user.description, setting.scale, scale, shown.limit)}"
     if shown.tastes is True or (shown.tastes == "auto" and not (shown.description and _tells_tastes(user))):
         if user.liked:
             yield f"Likes: {one_line(', '.join(user.liked), SHORT)}"
@@ -61,8 +62,8 @@ def user_lines(user: User, domain: Domain, scale: PromptScale, shown: Shown) -> 
             yield f"Dislikes: {one_line(', '.join(user.disliked), SHORT)}"
     if shown.traits:
         for trait in TRAITS:
-            label = _TRAIT_LABELS[trait].format(items=domain.words.items)
-            texts = domain.words.traits.get(trait)
+            label = _TRAIT_LABELS[trait].format(items=setting.words.items)
+            texts = setting.words.traits.get(trait)
             if texts is None:
                 yield f"{label}: {user.trait_name(trait)}"
             else:
@@ -70,16 +71,16 @@ def user_lines(user: User, domain: Domain, scale: PromptScale, shown: Shown) -> 
 
 
 def user_text(text: str, source: RatingScale, scale: PromptScale, limit: int) -> str:
-    """A text about a person as one line, with its ratings on the scale of the prompt."""
+    """A text about a user as one line, with its ratings on the scale of the prompt."""
     return one_line(move_ratings(cut(text, limit), source, scale))
 
 
 def _tells_tastes(user: User) -> bool:
-    """Whether the description names at least half of the person's tastes."""
+    """Whether the description names at least half of the user's tastes."""
     tastes = (*user.liked, *user.disliked)
-    told = user.description.lower()
+    description = user.description.lower()
     # "comedies" and "romances" tell of "comedy" and "romance", "animated" of "animation".
-    named = sum(taste[: max(4, len(taste) - 3)] in told for taste in tastes)
+    named = sum(taste[: max(4, len(taste) - 3)] in description for taste in tastes)
     return bool(tastes) and 2 * named >= len(tastes)
 
 
@@ -89,18 +90,18 @@ def mood_text(valence: float, arousal: float) -> str:
     return f"Mood now: {describe_mood(valence, arousal)} ({numbers})\n"
 
 
-def item_lines(item: Item, domain: Domain, scale: PromptScale, shown: Shown) -> Iterator[str]:
-    """All that is fixed about an item, a line each. What is unknown has no line."""
+def item_lines(item: Item, setting: WorldSetting, scale: PromptScale, shown: Shown) -> Iterator[str]:
+    """The fixed facts about an item, a line each. An unknown fact has no line."""
     yield f"Title: {one_line(item.title, SHORT)}"
     if shown.year and item.year is not None:
         yield f"Year: {item.year}"
     if shown.categories and item.categories:
         yield f"Categories: {one_line(', '.join(item.categories), SHORT)}"
     if shown.creators and item.creators:
-        creators = domain.words.creators
+        creators = setting.words.creators
         yield f"{creators[:1].upper()}{creators[1:]}: {one_line(', '.join(item.creators), SHORT)}"
     if shown.public_rating and item.public_rating is not None:
-        yield f"Public rating: {scale.show(item.public_rating, domain.scale)}"
+        yield f"Public rating: {scale.show(item.public_rating, setting.scale)}"
     if shown.description and item.description:
         yield f"Description: {one_line(item.description, shown.limit)}"
 

@@ -1,17 +1,17 @@
-"""ModelRater: a language model answers for the person, many people at once."""
+"""ModelRater: the rater ``llm``, a language model that rates for all users of a batch at once."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
 from emosim_core.components.base import Draws, Rater, RatingRequest, Ratings, WorldSetting
 from emosim_core.errors import (
     ConfigurationError,
+    EmoSimError,
     LLMAuthenticationError,
     LLMBudgetError,
     LLMError,
@@ -19,83 +19,69 @@ from emosim_core.errors import (
     LLMReplayError,
     LLMRequestError,
 )
+from emosim_core.hooks import Resolved
+from emosim_core.hooks.faults import fault, named
+from emosim_core.llm.backend import LLMBackend
 from emosim_core.llm.chat import ChatAnswer, ChatRequest
+from emosim_core.llm.options import LLMRaterOptions, ModelRaterOptions
 from emosim_core.llm.prompt_strategy import PromptStrategy, Reply
 from emosim_core.llm.retries import LONGEST_WAIT, asked_wait
-from emosim_core.model import Domain
 
 _FATAL = (LLMAuthenticationError, LLMRequestError, LLMBudgetError, LLMReplayError)
-"""Errors that every further question would meet too."""
+"""Errors that every further request would raise too."""
 
 _OBJECTIONS = 3
-"""Items to which a service has objected that has answered nothing before it is taken to object to all."""
+"""Items that a service may reject before it has answered any, until it counts as rejecting all requests."""
 
 _NEGLIGIBLE = 1e-4
-"""Probabilities below this are not kept."""
-
-
-class ModelRaterOptions(BaseModel):
-    """How the answers of a language model become ratings."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    reading: Literal["likeliest", "sampled", "expected"] = Field(
-        default="likeliest",
-        description="Rating where the model returns a probability per rating: its answer, one sampled by these "
-        "probabilities, or their mean, rounded to the scale. The last two need a model that returns them.",
-        json_schema_extra={"rare": True},
-    )
-    asks: int = Field(
-        default=3,
-        ge=1,
-        le=10,
-        description="Maximum attempts to get a parseable answer; after that the rating is NaN.",
-        json_schema_extra={"unit": "attempts", "rare": True},
-    )
-    explain: bool = Field(
-        default=False, description="Record the model's reasons.", json_schema_extra={"aliases": ["explain"]}
-    )
+"""Probabilities below this are not recorded."""
 
 
 class Counted(Protocol):
-    """What was asked and what it took."""
+    """Counts of requests, calls, tokens and cost."""
 
     def summary(self) -> dict[str, Any]:
-        """As JSON takes it."""
+        """The counts, as JSON values."""
         ...
 
 
 class Asks(Protocol):
-    """What puts questions to a model; the gateway does."""
+    """Sends requests to a language model; the gateway is one."""
 
     def ask(self, requests: Iterable[ChatRequest]) -> list[ChatAnswer | LLMError]:
-        """The answers, in the order of the questions."""
+        """The answers in the order of the requests; in the place of a failed one, its error."""
         ...
 
     def close(self) -> None:
-        """Let go of connections and threads."""
+        """Close connections and threads; they are opened again by the next request."""
+        ...
+
+    def charge(self, cost: float) -> None:
+        """Count what was paid elsewhere towards the limit on the cost."""
         ...
 
     @property
     def usage(self) -> Counted:
-        """What asking has taken so far."""
+        """Counts of the calls so far."""
         ...
 
 
 class ModelRater(Rater):
-    """Asks a language model for every rating: all people of a batch at once.
+    """Calls a language model for every rating, for all users of a batch at once.
 
-    An answer that cannot be read is asked again, saying what was wrong; after ``asks`` tries the rating has failed and
-    is NaN. A rating is never made up. Errors that every question would meet (no key, an unknown model, nothing left to
-    spend) are raised.
+    After an answer that cannot be parsed the model is asked again, with the reason; after ``asks`` attempts the rating
+    is NaN. No rating is invented. Errors that every request would raise (no key, an unknown model, an exhausted
+    budget) are raised.
+
+    With ``on_failed_rating="raise"``, cached answers do not count as attempts, so a resumed run asks again. With
+    ``"skip"`` they count, so a repeated run fails in the same places.
 
     Args:
-        prompt_strategy: puts the questions and reads the answers.
-        gateway: what puts them to the model.
-        domain: the domain.
+        prompt_strategy: writes the prompts and parses the answers.
+        gateway: sends the requests.
         options: how answers become ratings.
-        persistent: whether answers that are kept from before do not count as tries: where a failed rating ends a run,
-            going on asks again. Where it is left out instead, all count, so that the same run fails in the same places.
+        label: the prompt strategy and its plugin, for errors that escape from its code.
+        announcements: notes for the user of the model.
     """
 
     uses_llm = True
@@ -104,20 +90,30 @@ class ModelRater(Rater):
         self,
         prompt_strategy: PromptStrategy,
         gateway: Asks,
-        domain: Domain,
         options: ModelRaterOptions | None = None,
-        persistent: bool = False,
+        *,
+        label: str = "the prompt strategy",
+        announcements: Sequence[str] = (),
     ) -> None:
-        self._persistent = persistent
-        self.prompt_strategy, self.gateway, self._domain = prompt_strategy, gateway, domain
+        self.prompt_strategy, self.gateway = prompt_strategy, gateway
         self.options = options or ModelRaterOptions()
+        self._label, self._announcements = label, tuple(announcements)
+        self._persistent = False
         self._levels: dict[str, float] = {}
         self._answered = False
         self._objections: set[int] = set()
 
     def prepare(self, setting: WorldSetting) -> None:
-        self.prompt_strategy.prepare(self._domain, setting.catalog, setting.population)
+        with named(self._label):
+            self.prompt_strategy.prepare(setting)
+        self._scale = setting.scale
+        self._persistent = setting.on_failed_rating == "raise"
+        if setting.spent:
+            self.gateway.charge(setting.spent)
         self._levels = {}
+
+    def announcements(self) -> Sequence[str]:
+        return self._announcements
 
     def close(self) -> None:
         self.gateway.close()
@@ -129,8 +125,8 @@ class ModelRater(Rater):
         """For a batch: all ratings.
 
         Raises:
-            LLMError: no question can be answered: no key, an unknown model, nothing left to spend, nothing to replay.
-            ConfigurationError: probabilities are needed and the model tells none.
+            LLMError: no request can succeed: no key, an unknown model, an exhausted budget, no answer to replay.
+            ConfigurationError: ``reading`` needs probabilities and the model returns none.
         """
         users, slate = request.items.shape
         places = [(row, place) for row in range(users) for place in range(slate)]
@@ -139,7 +135,12 @@ class ModelRater(Rater):
 
         def question(i: int) -> ChatRequest:
             if i not in asked:
-                asked[i] = self.prompt_strategy.ask(request, *places[i])
+                try:
+                    asked[i] = self.prompt_strategy.ask(request, *places[i])
+                except EmoSimError:
+                    raise
+                except Exception as error:
+                    raise fault(self._label, error) from error
             return asked[i]
 
         values = np.full(request.items.shape, np.nan)
@@ -162,16 +163,21 @@ class ModelRater(Rater):
                     reply = self.prompt_strategy.read(answer)
                 except LLMMalformedError as error:
                     reasons[places[i]] = f"no answer that can be read in {max(tries, 1)} tries: {error}"
-                    again = self.prompt_strategy.ask_again(asked[i], answer, str(error))
+                    with named(self._label):
+                        again = self.prompt_strategy.ask_again(asked[i], answer, str(error))
                     counts = counts or again != asked[i]
                     asked[i] = again
                     left.append(i)
                     continue
+                except EmoSimError:
+                    raise
+                except Exception as error:
+                    raise fault(self._label, error) from error
                 values[places[i]] = self._rating(answer, reply, uniform, *places[i])
                 reasons[places[i]] = (reply.reason or answer.reasoning) if self.options.explain else ""
                 shares[places[i]] = {label: p for label, p in answer.probabilities.items() if p >= _NEGLIGIBLE}
             open_ones = left
-            if not counts:  # the same questions have the same kept answers, however often they are put
+            if not counts:  # the same requests get the same cached answers again
                 break
         return Ratings(
             values,
@@ -180,14 +186,14 @@ class ModelRater(Rater):
         )
 
     def _raise_what_all_meet(self, answers: Sequence[ChatAnswer | LLMError], items: Sequence[int]) -> None:
-        """Raise an error that every further question would meet.
+        """Raise an error that every further request would raise.
 
-        Where a service does not say whether it objects to one question or to all, it does to one if it has answered
-        another; before that, if it has objected to fewer than three items.
+        A rejection that may be about one request alone counts as such if the service has answered another request,
+        or has rejected fewer than three items.
 
         Args:
-            answers: to some questions.
-            items: what each question is about.
+            answers: answers to requests.
+            items: index of the item of each request.
         """
         self._answered = self._answered or any(isinstance(answer, ChatAnswer) for answer in answers)
         for answer, item in zip(answers, items, strict=True):
@@ -199,7 +205,7 @@ class ModelRater(Rater):
                 raise answer
 
     def _called(self) -> int:
-        """Calls that were made so far."""
+        """Number of calls so far."""
         return int(self.gateway.usage.summary()["calls"])
 
     def _rating(
@@ -216,17 +222,44 @@ class ModelRater(Rater):
         levels = np.array([self._level(label) for label in labels])
         weights = np.array([answer.probabilities[label] for label in labels])
         if uniform is None:
-            return float(self._domain.scale.round((levels * weights).sum() / weights.sum()))
+            return float(self._scale.round((levels * weights).sum() / weights.sum()))
         edges = np.cumsum(weights)
         chosen = int(np.searchsorted(edges, uniform[row, place] * edges[-1], side="right"))
         return float(levels[min(chosen, len(levels) - 1)])
 
     def _level(self, label: str) -> float:
-        """The rating that a label stands for."""
+        """The rating of a label."""
         known = self._levels.get(label)
         if known is None:
             known = self._levels[label] = self.prompt_strategy.read(ChatAnswer(label)).rating
         return known
+
+
+def llm_rater(options: LLMRaterOptions, parts: Mapping[str, Resolved]) -> ModelRater:
+    """The rater ``llm``.
+
+    Args:
+        options: its options.
+        parts: its ``model``, an :class:`~emosim_core.llm.LLMBackend`, and its ``strategy``, a
+            :class:`~emosim_core.llm.PromptStrategy`.
+    """
+    from emosim_core.llm.gateway import Gateway  # a description of the rater needs no database, threads or loop
+
+    strategy: PromptStrategy = parts["strategy"].build(PromptStrategy)
+    backend: LLMBackend = parts["model"].build(LLMBackend)
+    with named(parts["model"].label):
+        identity, announcements = backend.identity, backend.announcements()
+    rater = ModelRater(
+        strategy,
+        Gateway(backend, options.gateway),
+        options,
+        label=parts["strategy"].label,
+        announcements=announcements,
+    )
+    rater.language_model = identity
+    rater.answered_by = f"{identity} (language model; prompt strategy {parts['strategy'].component.name})"
+    rater.batch_size = 16 * options.gateway.concurrency
+    return rater
 
 
 def _said(error: LLMError) -> str:

@@ -117,13 +117,13 @@ class Redactor:
         """
         if (not self._messages and self._short is None) or all(self._is_clean(one) for one in _chain(error)):
             return error
-        told: EmoSimError = error
+        redacted: EmoSimError = error
         if not self._is_clean(error):
-            told = self._clean(error)
-            told.__cause__, told.__suppress_context__ = error.__cause__, error.__suppress_context__
-        if not all(self._is_clean(one) for one in list(_chain(told))[1:]):
-            told.__cause__ = told.__context__ = None
-        return told  # type: ignore[return-value]
+            redacted = self._clean(error)
+            redacted.__cause__, redacted.__suppress_context__ = error.__cause__, error.__suppress_context__
+        if not all(self._is_clean(one) for one in list(_chain(redacted))[1:]):
+            redacted.__cause__ = redacted.__context__ = None
+        return redacted  # type: ignore[return-value]
 
     def _is_clean(self, error: BaseException) -> bool:
         said = [str(error), repr(error), *map(str, getattr(error, "__notes__", ()))]
@@ -131,11 +131,11 @@ class Redactor:
 
     def _clean(self, error: EmoSimError) -> EmoSimError:
         with contextlib.suppress(Exception):  # a class of a plugin may not be made to be copied
-            told = copy.copy(error)
-            told.args = tuple(self.message(str(one)) if isinstance(one, str) else one for one in error.args)
-            told.__dict__.pop("__notes__", None)
-            if self._is_clean(told):
-                return told
+            redacted = copy.copy(error)
+            redacted.args = tuple(self.message(str(one)) if isinstance(one, str) else one for one in error.args)
+            redacted.__dict__.pop("__notes__", None)
+            if self._is_clean(redacted):
+                return redacted
         if not isinstance(error, LLMError):
             return PluginError(self.message(str(error)))
         plain = LLMError(self.message(str(error)))

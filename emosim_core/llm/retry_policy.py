@@ -156,10 +156,10 @@ class RetryPolicy:
 def _counted(error: LLMError, calls: int) -> LLMError:
     """An error that says how often was asked; another object, as a backend may raise one and the same again."""
     with contextlib.suppress(Exception):  # a class of a plugin may not be made to be copied
-        told = copy.copy(error)
-        told.args = (f"{error} (asked {calls} times)", *error.args[1:])
-        told.__cause__ = error
-        return told
+        final = copy.copy(error)
+        final.args = (f"{error} (asked {calls} times)", *error.args[1:])
+        final.__cause__ = error
+        return final
     return error
 
 

@@ -1,4 +1,4 @@
-"""ShotPromptStrategy: prompts made of parts: role, worked examples, scale, way of reasoning, and what is shown."""
+"""ShotPromptStrategy: prompts composed of role, worked examples, scale, reasoning style and shown fields."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from emosim_core.components.base import RatingRequest
+from emosim_core.components.base import RatingRequest, WorldSetting
 from emosim_core.errors import ConfigurationError
 from emosim_core.llm import instructions as words_of
 from emosim_core.llm.chat import ChatAnswer, ChatRequest, Message
@@ -25,7 +25,7 @@ from emosim_core.llm.parsing import (
 from emosim_core.llm.prompt_strategy import PromptStrategy, Reply
 from emosim_core.llm.prompt_text import SHORT, Shown, item_lines, mood_text, times_text, user_lines, user_text
 from emosim_core.llm.scales import PROMPT_SCALES, PromptScale, PromptScaleName, default_for
-from emosim_core.model import Catalog, Domain, Example, Population
+from emosim_core.model import Example
 
 _MAX_TOKENS = {"rating": 16, "cotlite": 1024, "cot_enhanced": 512}
 
@@ -64,21 +64,21 @@ class ShotOptions(BaseModel):
         ge=1,
         description="Tokens that an answer may have. If not given: rating 16, cotlite 1024, cot_enhanced 512.",
     )
-    show_description: bool = Field(default=True, description="Show the descriptions of the person and of the item.")
-    show_traits: bool = Field(default=True, description="Show the person's traits, in the domain's words.")
-    show_mood: bool = Field(default=True, description="Show the person's mood, in words and numbers.")
-    show_job: bool = Field(default=True, description="Show the person's job.")
-    show_hobby: bool = Field(default=True, description="Show the person's hobby.")
+    show_description: bool = Field(default=True, description="Show the descriptions of the user and of the item.")
+    show_traits: bool = Field(default=True, description="Show the user's traits, in the domain's words.")
+    show_mood: bool = Field(default=True, description="Show the user's mood, in words and numbers.")
+    show_job: bool = Field(default=True, description="Show the user's job.")
+    show_hobby: bool = Field(default=True, description="Show the user's hobby.")
     show_tastes: bool | Literal["auto"] = Field(
         default="auto",
-        description="Show the categories that the person likes and dislikes; auto does unless the description tells.",
+        description="Show liked and disliked categories; auto shows them unless the description names them.",
     )
     show_history: bool = Field(default=True, description="Show the retrieved past items and their ratings.")
     show_public_rating: bool = Field(default=True, description="Show the public rating of the item, where it is known.")
-    show_creators: bool = Field(default=True, description="Show the people behind the item.")
+    show_creators: bool = Field(default=True, description="Show the creators of the item.")
     show_categories: bool = Field(default=True, description="Show the categories of the item.")
     show_year: bool = Field(default=True, description="Show the year of the item.")
-    show_times: bool = Field(default=True, description="Show how often the person consumed the item before.")
+    show_times: bool = Field(default=True, description="Show how often the user consumed the item before.")
     max_characters: int = Field(default=1500, ge=20, description="Characters of a description that are shown.")
 
     @model_validator(mode="after")
@@ -91,8 +91,8 @@ class ShotOptions(BaseModel):
 class ShotPromptStrategy(PromptStrategy):
     """Asks for a rating with 0 to 2 worked examples.
 
-    The messages before the question are the same for all people, and a question tells of the person before the item,
-    so that services and local models can keep what they computed for a beginning that comes again.
+    The messages before the last are the same for all users, and the last one has the user before the item, so services
+    and local models can cache shared prefixes.
 
     Args:
         options: what a prompt is made of.
@@ -118,28 +118,28 @@ class ShotPromptStrategy(PromptStrategy):
         )
         self._ready = False
 
-    def prepare(self, domain: Domain, catalog: Catalog, population: Population) -> None:
+    def prepare(self, setting: WorldSetting) -> None:
         """Make all that is the same in every prompt.
 
         Raises:
             ConfigurationError: the domain has fewer worked examples than are to be shown.
         """
-        options, words = self.options, domain.words
-        self._domain, self._catalog, self._population = domain, catalog, population
-        self._scale = default_for(domain.scale) if options.scale == "auto" else PROMPT_SCALES[options.scale]
-        self._levels = {label: self._scale.to_domain(label, domain.scale) for label in self._scale.labels}
+        options, words = self.options, setting.words
+        self._setting, self._catalog, self._population = setting, setting.catalog, setting.population
+        self._scale = default_for(setting.scale) if options.scale == "auto" else PROMPT_SCALES[options.scale]
+        self._levels = {label: self._scale.to_domain(label, setting.scale) for label in self._scale.labels}
         self._choices = () if self._key else self._scale.labels
         self._schema = answer_schema(self._scale, self._key) if self._key else None
         self._form = self._form_of_answer(self._scale)
         self._question = words_of.question(words, options.system == "our", self._form)
-        # Texts are made when they are first needed and then kept: of a person, an item, a remembered item, a rating.
+        # Texts of users, items, retrieved items and ratings are made at first use and cached.
         self._user_texts: dict[int, str] = {}
         self._items: dict[int, str] = {}
         self._titles: dict[int, str] = {}
         self._ratings: dict[float, str] = {}
         self._past = f"{words.items.capitalize()} {words.consumed} before, the most relevant first:\n<history>\n"
         self._times = tuple(times_text(times, words.consumed) for times in range(100))
-        told = words_of.instructions(
+        text = words_of.instructions(
             words,
             self._scale,
             role=options.system == "our",
@@ -147,19 +147,19 @@ class ShotPromptStrategy(PromptStrategy):
             history=options.show_history,
             traits=options.show_traits,
         )
-        shared = list(self._shots(self._examples(domain)))
+        shared = list(self._shots(self._examples(setting)))
         self._first = ""
         if options.system == "our":
-            shared.insert(0, Message("system", told))
+            shared.insert(0, Message("system", text))
         elif shared:
-            shared[0] = Message("user", f"{told}\n\n{shared[0].content}")
+            shared[0] = Message("user", f"{text}\n\n{shared[0].content}")
         else:
-            self._first = f"{told}\n\n"
+            self._first = f"{text}\n\n"
         self._shared = tuple(shared)
         self._ready = True
 
     def ask(self, request: RatingRequest, row: int, place: int) -> ChatRequest:
-        """The question of one person and item."""
+        """The request for the rating of one item by one user."""
         if not self._ready:
             raise RuntimeError("prepare comes before the first question")
         options = self.options
@@ -174,7 +174,7 @@ class ShotPromptStrategy(PromptStrategy):
         parts.append(self._items.get(item) or self._item(item))
         if options.show_times:
             times = int(request.times[row, place])
-            parts.append(self._times[times] if times < 100 else times_text(times, self._domain.words.consumed))
+            parts.append(self._times[times] if times < 100 else times_text(times, self._setting.words.consumed))
         parts.append(self._question)
         return ChatRequest(
             (*self._shared, Message("user", "".join(parts))),
@@ -209,12 +209,12 @@ class ShotPromptStrategy(PromptStrategy):
 
     def _user_text(self, user_index: int) -> str:
         user = self._population.users[user_index]
-        text = fence("person", user_lines(user, self._domain, self._scale, self._shown))
+        text = fence("person", user_lines(user, self._setting, self._scale, self._shown))
         self._user_texts[user_index] = text
         return text
 
     def _item(self, item: int) -> str:
-        text = fence("item", item_lines(self._catalog.items[item], self._domain, self._scale, self._shown))
+        text = fence("item", item_lines(self._catalog.items[item], self._setting, self._scale, self._shown))
         self._items[item] = text
         return text
 
@@ -240,37 +240,37 @@ class ShotPromptStrategy(PromptStrategy):
     def _rating(self, rating: float) -> str:
         if rating != rating:
             return "\n"
-        text = f" (rated {self._scale.show(rating, self._domain.scale)})\n"
+        text = f" (rated {self._scale.show(rating, self._setting.scale)})\n"
         self._ratings[rating] = text
         return text
 
     # ------------------------------------------------------------------------------------------ worked examples
 
-    def _examples(self, domain: Domain) -> list[Example]:
+    def _examples(self, setting: WorldSetting) -> list[Example]:
         """The examples to show, in order."""
-        shots, known = self.options.shots, list(domain.examples)
+        shots, known = self.options.shots, list(setting.examples)
         if len(known) < shots:
             raise ConfigurationError(
-                f"the domain {domain.name!r} has {len(known)} worked examples, and {shots} are to be shown; "
+                f"the domain {setting.domain!r} has {len(known)} worked examples, and {shots} are to be shown; "
                 f"use shots={len(known)} or fewer"
             )
         return (known[::-1] if self.options.invert else known)[:shots]
 
     def _shots(self, examples: list[Example]) -> Iterator[Message]:
-        source, limit = self._domain.scale, self._shown.limit
+        source, limit = self._setting.scale, self._shown.limit
         for example in examples:
             user_part = user_text(example.user, source, self._scale, limit)
             item = user_text(example.item, source, self._scale, limit)
-            told = fence("person", [user_part]) + fence("item", [item])
-            yield Message("user", told + self._question)
+            facts = fence("person", [user_part]) + fence("item", [item])
+            yield Message("user", facts + self._question)
             yield Message("assistant", self._worked(example))
 
     def _worked(self, example: Example) -> str:
         """The answer of an example, in the form that is asked for."""
-        label = self._scale.to_label(example.rating, self._domain.scale)
+        label = self._scale.to_label(example.rating, self._setting.scale)
         if not self._key:
             return label
-        reason = user_text(example.reason, self._domain.scale, self._scale, self._shown.limit)
+        reason = user_text(example.reason, self._setting.scale, self._scale, self._shown.limit)
         rating: Any = label if self._scale.in_words else int(label)
         return json.dumps(
             {self._key: reason if self._key == "reason" else [reason], "rating": rating}, ensure_ascii=False

@@ -1,4 +1,4 @@
-"""UsageTally: what was requests of a language model, what it took, and what that cost."""
+"""UsageTally: requests to a language model, calls, tokens and cost."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ class UsageTally:
 
     Attributes:
         price: what the model costs; None where that is not known, and before the first call.
-        requests: questions that were put, equal ones included.
-        cached: of these, answered by what was kept.
-        shared: of these, answered by a call for an equal question that was made anyway.
-        failed: of these, left without an answer.
+        requests: number of requests, equal ones included.
+        cached: of these, answered from the cache.
+        shared: of these, answered by the call of an equal request.
+        failed: of these, without an answer.
         calls: calls that were made, failed ones included.
         retried: of these, calls for a question whose call before failed.
         prompt_tokens: tokens of the questions of answered calls, those in ``cached_tokens`` included.
         cached_tokens: tokens of questions that the service had in its own cache.
         completion_tokens: tokens of the answers, those in ``reasoning_tokens`` included.
-        reasoning_tokens: tokens that the model thought with.
+        reasoning_tokens: tokens of the model's reasoning.
         unknown_usage: answers of which tokens are not known; their known tokens are counted, and in ``cost`` the most
             that the others can be.
         seconds: time spent waiting for calls, summed over threads.

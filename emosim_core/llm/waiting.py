@@ -12,7 +12,7 @@ from emosim_core.errors import LLMError
 log = logging.getLogger("emosim_core.llm")
 
 _WORTH_SAYING = 5.0
-"""Seconds of a wait that nobody has to be told of."""
+"""Seconds of a wait that is not reported."""
 
 _SAME_OUTAGE = 60.0
 _AGAIN = 600.0

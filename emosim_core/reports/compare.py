@@ -11,10 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emosim_core.errors import ConfigurationError, RunError
+from emosim_core.hooks.fields import by_field
 from emosim_core.reports.columns import Episode, RunColumns, read_run
 from emosim_core.reports.report import flat
 from emosim_core.runs.intervals import RESAMPLES, divided, percentiles, resampled_ratios
 from emosim_core.runs.words import END_REASONS
+from emosim_core.simulation.config import RunConfig
 
 Floats = NDArray[np.float64]
 
@@ -235,7 +237,10 @@ def _differences(first: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str
     """Configuration, components, data and versions, where they differ."""
     found: dict[str, tuple[str, str]] = {}
     for section in ("config", "parts", "data", "versions"):
-        before, after = dict(flat(first.get(section, {}))), dict(flat(other.get(section, {})))
+        both = [manifest.get(section, {}) for manifest in (first, other)]
+        if section == "config":
+            both = [by_field(RunConfig, one) for one in both]
+        before, after = (dict(flat(one)) for one in both)
         for name in {**before, **after}:
             old, new = before.get(name, "none"), after.get(name, "none")
             if old != new and not name.startswith(_NO_DIFFERENCE):
@@ -243,7 +248,7 @@ def _differences(first: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str
     # What a choice brings along is no further difference.
     chosen = {name.partition(".")[0] for name in found if ": " not in name}
     brought = {
-        "llm_model": ("rater", "llm_backend"),
+        "llm_model": ("rater",),
         "llm_rater": ("rater",),
         "items": ("item_loader",),
         "user_dataset": ("user_loader",),

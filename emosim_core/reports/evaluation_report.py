@@ -65,7 +65,7 @@ def _report(directory: Path, found: Mapping[str, Any]) -> Report:
     last_name, last = list(user_splits.items())[-1]
     ranked = sorted(names, key=lambda name: -(last["recommenders"][name]["metrics"]["mean_reward"]["estimate"] or 0.0))
     headline = f"{best_recommender(last, last_name)} "
-    headline += who_answers(found["rater"], found["uses_llm"], found.get("language_model"))
+    headline += who_answers(found["answered_by"])
     report = Report("evaluation", f"{found.get('title', found['domain'])}: recommenders compared", headline)
     report.notes = [str(note) for note in found.get("notes", ())]
     report.facts = [

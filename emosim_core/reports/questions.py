@@ -10,6 +10,7 @@ from typing import Any
 from emosim_core.components.base import RatingRequest
 from emosim_core.errors import ConfigurationError, LLMError, LLMReplayError, RunError
 from emosim_core.hooks import Registry
+from emosim_core.hooks.fields import by_field, over
 from emosim_core.llm.chat import ChatAnswer, ChatRequest
 from emosim_core.llm.prompt_strategy import PromptStrategy, Reply
 from emosim_core.llm.rater import Asks, Counted, ModelRater
@@ -51,14 +52,14 @@ def questions(
         RunError: the directory holds no run, or simulating it again gives another one.
     """
     manifest = run_manifest(directory)
-    if not manifest.get("uses_llm") or "llm_backend" not in manifest["parts"]:
+    if by_field(RunConfig, manifest["config"]).get("llm_model") is None:
         raise ConfigurationError(f"--prompts: no language model was called in {directory}, so there are no prompts")
     registry = registry or Registry()
     again = again or CommandHint(typed("report", directory, "--prompts"), {})
-    values = {**manifest["config"], **(given or {})}
+    values = over(RunConfig, given or {}, manifest["config"])
     values = confirmed(directory, values, given or {}, manifest["config"], (RunConfig,), registry, again)
+    values = over(RunConfig, {"replay": True}, values)
     config: RunConfig = read_config(RunConfig, values, str(directory / MANIFEST))
-    config = config.model_copy(update={"gateway": config.gateway.model_copy(update={"replay": True})})
     with tempfile.TemporaryDirectory() as folder:
         replayed = _Again(config, Path(folder) / "run", registry=registry)
         missing: LLMReplayError | None = None
@@ -186,6 +187,9 @@ class _NotedGateway:
         for request, answer in zip(noted, answers, strict=True):
             self._notes.answered(request, answer)
         return answers
+
+    def charge(self, cost: float) -> None:
+        self._gateway.charge(cost)
 
     def close(self) -> None:
         self._gateway.close()

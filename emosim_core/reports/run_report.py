@@ -112,11 +112,7 @@ def _headline(run: RunColumns, behind: Background) -> str:
     who = f"{users:,} simulated {words.user if words else 'user'}{'' if users == 1 else 's'}"
     policy = run.manifest["parts"].get("policy", {}).get("name", "?")
     text = f"{who}, {_episodes(len(run.episodes))}, recommended to by the policy {policy!r}. "
-    text += who_answers(
-        run.manifest["parts"]["rater"]["name"],
-        run.manifest["uses_llm"],
-        run.manifest.get("language_model"),
-    )
+    text += who_answers(run.manifest["answered_by"])
     ends = Counter(episode.end_reason for episode in run.ended)
     if ends:
         end, count = ends.most_common(1)[0]

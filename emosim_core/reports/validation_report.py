@@ -49,7 +49,7 @@ def read_validation(directory: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 def _report(manifest: Mapping[str, Any], found: Mapping[str, Any]) -> Report:
     targets, groups = found["targets"], found["user_splits"]
     held = sum(one["holds"] for one in targets)
-    headline = who_answers(found["parts"]["rater"]["name"], found["uses_llm"], manifest.get("language_model"))
+    headline = who_answers(manifest["answered_by"])
     headline += f" Ratings of real users: {found['config']['ratings']}."
     if targets:
         headline += f" {held} of {len(targets)} targets hold."

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from pydantic import BaseModel
+
 from emosim_core.data import json_text
 from emosim_core.data.files import write_all, write_whole
 from emosim_core.errors import RunError
@@ -45,13 +47,17 @@ class RunDirectory:
         self._new: BinaryIO | None = None
 
     def check_or_write_manifest(
-        self, manifest: Mapping[str, Any], before_writing: Callable[[Mapping[str, Any] | None], None]
+        self,
+        manifest: Mapping[str, Any],
+        before_writing: Callable[[Mapping[str, Any] | None], None],
+        model: type[BaseModel],
     ) -> None:
         """Write the manifest; of a run that is resumed, check that it is the same, and write what may change.
 
         Args:
             manifest: the manifest.
             before_writing: called before anything is written, with the manifest that is there, if any.
+            model: the configuration.
 
         Raises:
             RunError: the run was made with something else; says what differs. Or the manifest cannot be written.
@@ -62,7 +68,7 @@ class RunDirectory:
                 self._write_json(MANIFEST, manifest)
                 return
             stored = read_manifest(self.path)
-            check_same(self.path, stored, manifest, _MAY_DIFFER)
+            check_same(self.path, stored, manifest, _MAY_DIFFER, model)
             before_writing(stored)
             if stored["config"] != manifest["config"]:
                 self._write_json(MANIFEST, {**stored, "config": manifest["config"]})

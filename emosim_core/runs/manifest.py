@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from emosim_core.data import json_text
 from emosim_core.errors import RunError
+from emosim_core.hooks.fields import by_field, with_components
 from emosim_core.runs.records import FORMAT
 from emosim_core.simulation.assembly import World
 
@@ -28,15 +29,13 @@ def make_manifest(world: World, config: BaseModel, libraries: Iterable[str] = ()
         config: the configuration of the run.
         libraries: distributions whose versions matter, beside those that every run has.
     """
-    versions = {name: metadata.version(name) for name in (*_LIBRARIES, *libraries)}
-    for part in world.parts.values():
-        name, _, version = part["provider"].rpartition(" ")
-        versions[name] = version
+    versions = {name: metadata.version(name) for name in (*_LIBRARIES, *libraries)} | provider_versions(world.parts)
     return {
         "format": FORMAT,
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "uses_llm": world.rater.uses_llm,
         "language_model": world.model or None,
+        "answered_by": world.answered_by,
         "config": config.model_dump(mode="json"),
         "parts": world.parts,
         "data": {
@@ -51,8 +50,21 @@ def make_manifest(world: World, config: BaseModel, libraries: Iterable[str] = ()
     }
 
 
+def provider_versions(parts: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """The distributions that provide components and what these are made of, and their versions."""
+    found: dict[str, str] = {}
+    for part in parts.values():
+        name, _, version = part["provider"].rpartition(" ")
+        found |= {name: version, **provider_versions(part.get("parts", {}))}
+    return found
+
+
 def check_same(
-    directory: Path, stored: Mapping[str, Any], manifest: Mapping[str, Any], may_differ: Collection[str]
+    directory: Path,
+    stored: Mapping[str, Any],
+    manifest: Mapping[str, Any],
+    may_differ: Collection[str],
+    model: type[BaseModel],
 ) -> None:
     """See that a run that is resumed was made with the same.
 
@@ -61,6 +73,7 @@ def check_same(
         stored: the manifest that is there.
         manifest: the manifest of now.
         may_differ: fields of the configuration that may have changed.
+        model: the configuration.
 
     Raises:
         RunError: it was made with something else; says what differs.
@@ -68,6 +81,8 @@ def check_same(
     differences = []
     for section in ("config", "parts", "data"):
         old, new = stored.get(section, {}), json_text.loads(json_text.dumps(manifest[section]))
+        if section == "config":
+            old, new = (by_field(model, with_components(model, by_field(model, one))) for one in (old, new))
         differences += [
             f"{name}: {_shown(old.get(name))} then, {_shown(new.get(name))} now"
             for name in {**old, **new}

@@ -24,7 +24,7 @@ from pydantic_core import to_jsonable_python
 
 from emosim_core.hooks import Registry
 from emosim_core.hooks.component import KIND_TITLES
-from emosim_core.hooks.fields import by_field
+from emosim_core.hooks.fields import all_fields, by_field, extra
 
 HARMLESS = "harmless"
 """Key of a field's ``json_schema_extra``: True or False for all its values, or a list of those that are harmless."""
@@ -35,9 +35,7 @@ _COMPONENTS = {
     "user_dataset": "user_loader",
     "rater": "rater",
     "raters": "rater",
-    "llm_model": "llm_backend",
     "llm_models": "llm_backend",
-    "llm_rater": "prompt_strategy",
     "llm_raters": "prompt_strategy",
     "items_retrieval": "retrieval",
     "retrievals": "retrieval",
@@ -51,7 +49,7 @@ _COMPONENTS = {
     "policies": "policy",
     "studies": "study",
 }
-"""Fields that hold a component or a list of them, and the kind of each."""
+"""Fields that hold a component or a list of them, and the kind of each; an option of a component says it itself."""
 
 _CONTAINERS = (Union, types.UnionType, tuple, list, set, frozenset, Sequence, AbstractSet)
 
@@ -87,7 +85,8 @@ def reaches(
     """The values of a configuration that reach beyond data, by the name of their field.
 
     Nothing that is named is made, opened or asked; of a value's options not even the model is instantiated. A value
-    under a short name is that of its field, as it is for the models.
+    under a short name is that of its field, as it is for the models; so is an option of a component that is a field of
+    its own.
 
     Args:
         values: the configuration, as a file or a command line holds it.
@@ -101,7 +100,7 @@ def reaches(
     for model in models:
         values = by_field(model, values)
     found: dict[str, Reach] = {}
-    fields = {name: field for model in models for name, field in model.model_fields.items()}
+    fields = {name: field for model in models for name, field in all_fields(model).items()}
     for name in fields.keys() & values.keys():
         for one in _reaches_of(name, fields[name], to_jsonable_python(values[name]), registry, domain):
             found[one.name] = one
@@ -117,17 +116,25 @@ def identity(kind: str, value: Any, registry: Registry, domain: str | None) -> A
     return _component(kind, value, registry, domain)[1]
 
 
-def same_component(name: str, one: Any, other: Any, registry: Registry, domain: str | None) -> bool:
+def same_component(
+    name: str, one: Any, other: Any, models: Sequence[type[BaseModel]], registry: Registry, domain: str | None
+) -> bool:
     """Whether two values of a field that holds one component or several mean the same."""
-    kind = _COMPONENTS.get(name)
+    kind = _kind(name, next((fields[name] for model in models if name in (fields := all_fields(model))), None))
     if kind is None or one is None or other is None or isinstance(one, list) != isinstance(other, list):
         return False
     pair = [[identity(kind, part, registry, domain) for part in _listed(value)] for value in (one, other)]
     return bool(pair[0] == pair[1])
 
 
+def _kind(name: str, field: FieldInfo | None) -> str | None:
+    """The kind of the component that a field holds; None where it holds something else."""
+    own = None if field is None else extra(field).get("component")
+    return _COMPONENTS.get(name) if own is None else str(own)
+
+
 def _reaches_of(name: str, field: FieldInfo, value: Any, registry: Registry, domain: str | None) -> list[Reach]:
-    kind = _COMPONENTS.get(name)
+    kind = _kind(name, field)
     if kind is not None:
         if value is None or value == "":
             return []

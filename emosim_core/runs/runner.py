@@ -43,6 +43,7 @@ class Run:
         directory: where it is written.
         resume: whether the directory holds a run that is to be continued; a job directory knows.
         registry: plugins to use; found anew if not given.
+        spent: cost of the model calls that the command has made before this run.
 
     Raises:
         EmoSimError: something that the configuration names is wrong, or the directory cannot be used.
@@ -54,13 +55,17 @@ class Run:
         directory: Path | JobDirectory,
         resume: bool = False,
         registry: Registry | None = None,
+        spent: float = 0.0,
     ) -> None:
+        self.world: World = assemble(config, registry, spent)
+        if config.num_envs is None:
+            with self.world.blaming("rater"):
+                config = config.model_copy(update={"num_envs": index(self.world.rater.batch_size)})
         self.config = config
-        self.world: World = assemble(config, registry)
         resolved = self.world.registry.resolve("policy", config.policy, self.world.domain.name)
         self.policy: Policy = build(resolved, Policy)
         self.world.parts["policy"] = resolved.describe()
-        self._batch = min(config.num_envs, config.episodes)
+        self._batch = min(config.num_envs or 1, config.episodes)
         with self.world.blaming("policy"):
             shown = index(self.policy.history_length)
         self.engine = Engine(self.world, self._batch, shared_memory=True, history_length=shown)
@@ -77,7 +82,7 @@ class Run:
             )
         self.directory = RunDirectory(directory, resume)
         self.manifest = make_manifest(self.world, config)
-        self.directory.check_or_write_manifest(self.manifest, self._note)
+        self.directory.check_or_write_manifest(self.manifest, self._note, type(config))
         self.tally = Tally(self.world)
         self._playing: dict[int, Episode] = {}
         self._begun = 0

@@ -29,6 +29,7 @@ class Part(TypedDict):
     name: str
     options: dict[str, Any]
     provider: str
+    parts: NotRequired[dict[str, Part]]
 
 
 @with_config(_STRICT)
@@ -39,6 +40,7 @@ class Manifest(TypedDict):
     created: NotRequired[str]
     uses_llm: bool
     language_model: NotRequired[str | None]
+    answered_by: str
     config: dict[str, Any]
     parts: dict[str, Part]
     data: dict[str, int | str | None]
@@ -52,8 +54,7 @@ class Environment(TypedDict):
 
     plugin: Name
     items: NotRequired[Choice | None]
-    gateway: NotRequired[dict[str, Any]]
-    llm: NotRequired[dict[str, Any]]
+    rater: NotRequired[Choice]
 
 
 @with_config(_STRICT)
@@ -119,6 +120,7 @@ class Summary(TypedDict):
     rater: str
     uses_llm: bool
     language_model: NotRequired[str | None]
+    answered_by: str
     usage: Usage | None
     episodes: Count
     users: Count

@@ -109,6 +109,7 @@ class Tally:
             "rater": self._world.parts["rater"]["name"],
             "uses_llm": self._world.rater.uses_llm,
             "language_model": self._world.model or None,
+            "answered_by": self._world.answered_by,
             "usage": dict(self._world.rater.usage()) or None,
             "episodes": len(table),
             "users": len(self._users),

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from emosim_core.errors import RunError, TrustError
 from emosim_core.hooks import Registry
+from emosim_core.hooks.fields import by_field
 from emosim_core.runs.notes import noted, write_note
 from emosim_core.runs.plain import visible
 from emosim_core.runs.reach import Reach, reaches, same_component
@@ -94,7 +95,7 @@ def confirmed(
         again: how values are given again.
 
     Returns:
-        ``values``; a component that was given again is spelled as the directory has it.
+        ``values`` by field; a component that was given again is spelled as the directory has it.
 
     Raises:
         TrustError: the directory brings something that the user did not give; says what, and what to type.
@@ -112,10 +113,12 @@ def confirmed(
     unknown = [one for name, one in open_.items() if name not in known]
     if unknown:
         raise TrustError(_refusal(directory, unknown, again), [one.name for one in unknown])
+    for model in models:
+        values, given, stored = (by_field(model, one) for one in (values, given, stored))
     spelled = {
         name: stored[name]
         for name in given.keys() & stored.keys()
-        if values[name] != stored[name] and same_component(name, values[name], stored[name], registry, domain)
+        if values[name] != stored[name] and same_component(name, values[name], stored[name], models, registry, domain)
     }
     return {**values, **spelled}
 

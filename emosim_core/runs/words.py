@@ -30,15 +30,9 @@ END_REASONS_SHORT = {
 """The same where a line has room for 17 characters."""
 
 
-def who_answers(rater: str, uses_llm: bool, model: str | None = None) -> str:
-    """Whether a language model is behind the answers, and which."""
-    if uses_llm:
-        return (
-            f"Rater: {model} (language model; prompt strategy {rater})."
-            if model
-            else f"Rater: {rater} (language model)."
-        )
-    return f"Rater: {rater} (no language model)."
+def who_answers(answered_by: str) -> str:
+    """Who rates, as a sentence; ``answered_by`` is that of a manifest or a summary."""
+    return f"Rater: {answered_by}."
 
 
 def with_article(noun: str) -> str:

@@ -23,14 +23,11 @@ from emosim_core.components.base import (
 from emosim_core.components.emotion_models import EmotionModel, EmotionSetting, TagRequest
 from emosim_core.components.observations import ObservationModel, ObservationSetting
 from emosim_core.data.embeddings import EmbeddingOptions, embed_items
-from emosim_core.errors import ConfigurationError, PluginError
+from emosim_core.errors import ConfigurationError
 from emosim_core.hooks import Registry, Resolved
 from emosim_core.hooks.component import KIND_TITLES
 from emosim_core.hooks.faults import named
 from emosim_core.hooks.names import explain
-from emosim_core.llm.backend import LLMBackend
-from emosim_core.llm.prompt_strategy import PromptStrategy
-from emosim_core.llm.rater import ModelRater
 from emosim_core.model import (
     Catalog,
     Domain,
@@ -41,7 +38,7 @@ from emosim_core.model import (
     User,
     UserLoader,
 )
-from emosim_core.simulation.config import DEFAULT_LLM_RATER, EnvironmentConfig
+from emosim_core.simulation.config import EnvironmentConfig
 from emosim_core.simulation.other_source import other_source_named
 
 _SPLIT_SEED = 20_240_131
@@ -57,6 +54,7 @@ class World:
         announcements: messages for whoever runs this, such as a fallback that was used.
         parts: name, options and provider of every component, for a manifest.
         made: the components that were made for these parts; what stands in their place now was put in by hand.
+        spent: cost of the model calls that the command has made in worlds before this one.
     """
 
     config: EnvironmentConfig
@@ -75,13 +73,14 @@ class World:
     announcements: list[str] = field(default_factory=list)
     parts: dict[str, Any] = field(default_factory=dict)
     made: dict[str, object] = field(default_factory=dict)
+    spent: float = 0.0
 
     def __post_init__(self) -> None:
         self.user_indices = split_users(len(self.population), self.config.user_split, self.config.test_fraction)
 
     def trusted(self, kind: str) -> bool:
         """Whether a component is the core's own, whose answers need no check."""
-        return self._as_made(kind) and str(self.parts[kind]["provider"]).startswith("emosim-core ")
+        return self._as_made(kind) and _is_of_core(self.parts[kind])
 
     def _as_made(self, kind: str) -> bool:
         return kind in self.parts and (kind not in self.made or self._in_place(kind) is self.made[kind])
@@ -96,8 +95,14 @@ class World:
 
     @property
     def model(self) -> str:
-        """Which language model answers for users; empty where none does."""
-        return str(self.parts["llm_backend"]["identity"]) if "llm_backend" in self.parts else ""
+        """The identity of the language model that rates; empty where none does."""
+        return self.rater.language_model
+
+    @property
+    def answered_by(self) -> str:
+        """Who rates, in words: ``"rule_based (no language model)"``."""
+        name = self.parts["rater"]["name"] if "rater" in self.parts else type(self.rater).__name__
+        return self.rater.answered_by or f"{name} ({'language model' if self.rater.uses_llm else 'no language model'})"
 
     def setting(self, population: Population | None = None) -> WorldSetting:
         """What components are prepared with.
@@ -112,6 +117,10 @@ class World:
             words=self.domain.words,
             slate=self.config.slate,
             real_ratings=tuple(self.domain.real_ratings),
+            domain=self.domain.name,
+            examples=tuple(self.domain.examples),
+            on_failed_rating=self.config.on_failed_rating,
+            spent=self.spent,
         )
 
     def shaping_setting(self, batch_size: int, population: Population | None = None) -> ShapingSetting:
@@ -185,8 +194,13 @@ class World:
         return f"{KIND_TITLES[kind]} {type(self._in_place(kind)).__name__}, put in by hand,"
 
 
-def assemble(config: EnvironmentConfig, registry: Registry | None = None) -> World:
+def assemble(config: EnvironmentConfig, registry: Registry | None = None, spent: float = 0.0) -> World:
     """Load what a configuration names and put it together.
+
+    Args:
+        config: what to load.
+        registry: plugins to use; found anew if not given.
+        spent: cost of the model calls that the command has made before. It counts towards the limit on the cost.
 
     Raises:
         ConfigurationError: a name, an option or a combination is wrong.
@@ -206,26 +220,11 @@ def assemble(config: EnvironmentConfig, registry: Registry | None = None) -> Wor
         made[kind] = build(resolved, expected)
         return made[kind]
 
-    rater: Rater
-    if config.llm_model is None:
-        rater = part("rater", config.rater, Rater)
-    else:
-        from emosim_core.llm.gateway import Gateway  # a run without a language model needs no database, threads or loop
-
-        prompt_strategy = part(
-            "prompt_strategy", DEFAULT_LLM_RATER if config.llm_rater is None else config.llm_rater, PromptStrategy
-        )
-        backend = part("llm_backend", config.llm_model, LLMBackend)
-        parts["rater"] = parts.pop("prompt_strategy")
-        parts["llm_backend"]["identity"] = backend.identity
-        announcements.extend(backend.announcements())
-        rater = made["rater"] = ModelRater(
-            prompt_strategy,
-            Gateway(backend, config.gateway),
-            domain,
-            config.llm,
-            persistent=config.on_failed_rating == "raise",
-        )
+    rater: Rater = part("rater", config.rater, Rater)
+    if rater.language_model:
+        parts["rater"]["language_model"] = rater.language_model
+    with named(_label("rater", parts["rater"])):
+        announcements.extend(rater.announcements())
     retrieval = part("retrieval", config.items_retrieval, Retrieval)
     selector = part("selector", config.selector, Selector)
     perturbator = part("perturbator", config.perturbator, Perturbator)
@@ -267,6 +266,7 @@ def assemble(config: EnvironmentConfig, registry: Registry | None = None) -> Wor
         announcements=announcements,
         parts=parts,
         made=made,
+        spent=spent,
     )
     setting = world.setting()
     with world.blaming("rater"):
@@ -315,6 +315,12 @@ def _check_items(loaded: LoadedItems, domain: Domain) -> None:
             raise ValueError(f"the public rating {item.public_rating} of {item.id!r} lies off the scale {domain.scale}")
 
 
+def _is_of_core(part: Mapping[str, Any]) -> bool:
+    """Whether a component and all that it is made of are the core's own."""
+    of_core = str(part["provider"]).startswith("emosim-core ")
+    return of_core and all(_is_of_core(one) for one in part.get("parts", {}).values())
+
+
 def _label(kind: str, part: Mapping[str, Any]) -> str:
     return f"{KIND_TITLES[kind]} {part['name']!r} of {part['provider']}"
 
@@ -354,13 +360,7 @@ def build(resolved: Resolved, expected: type) -> Any:
     Raises:
         PluginError: the factory made something else.
     """
-    made = resolved.build()
-    if not isinstance(made, expected):
-        raise PluginError(
-            f"{KIND_TITLES[resolved.component.kind]} {resolved.component.name!r} of {resolved.provider.label} "
-            f"must be a {expected.__name__}; its factory returned a {type(made).__name__}"
-        )
-    return made
+    return resolved.build(expected)
 
 
 def make_catalog(loaded: LoadedItems, domain: Domain, embeddings: str, announcements: list[str]) -> Catalog:

@@ -9,12 +9,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from emosim_core.components.plugin import LLM
 from emosim_core.data.places import read_document
 from emosim_core.errors import ConfigurationError
-from emosim_core.hooks.fields import by_field
+from emosim_core.hooks.fields import by_field, with_components
 from emosim_core.hooks.names import checked_options
-from emosim_core.llm.options import GatewayOptions
-from emosim_core.llm.rater import ModelRaterOptions
 from emosim_core.model import EmotionThresholds, MoodOptions
 
 if sys.version_info >= (3, 11):
@@ -25,12 +24,8 @@ else:
 ComponentChoice = str | dict[str, Any]
 """A component by name (``"decay_emotion_3"``), or a table with ``name`` and its options."""
 
-
-DEFAULT_LLM_RATER = "0Shot_cotlite_our"
-"""The prompt strategy where none is named (EmoSim-RL)."""
-
-_LLM = "Language model"
 _HARMLESS: dict[str, Any] = {"harmless": True}
+_SPREAD_LLM: dict[str, Any] = {"spread": LLM}
 
 
 class EnvironmentConfig(BaseModel):
@@ -39,6 +34,9 @@ class EnvironmentConfig(BaseModel):
     Fields are described once, here; see :mod:`emosim_core.hooks.fields`. Each can be given by its short name too, as
     in ``users="sampled"``, and a field of a table by its path or its short name: ``max_cost=1`` is
     ``gateway={"max_cost": 1}``.
+
+    ``llm_model``, ``llm_rater``, ``llm`` and ``gateway`` stand for the rater ``llm`` and its options: ``llm_model="m"``
+    is ``rater={"name": "llm", "model": "m"}``, which is what the configuration then holds, with all options.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", title="Environment")
@@ -60,28 +58,9 @@ class EnvironmentConfig(BaseModel):
         json_schema_extra={"harmless": ["auto", "lexical"], "rare": True},
     )
     rater: ComponentChoice = Field(
-        default="rule_based", description="Rater that answers for a user where no language model is named."
-    )
-    llm_model: ComponentChoice | None = Field(
-        default=None,
-        description="Language model that rates, such as deepseek-chat, openai:MODEL, http://HOST:PORT/v1#MODEL or "
-        "local:PATH.",
-        json_schema_extra={"section": _LLM, "unset": "none"},
-    )
-    llm_rater: ComponentChoice | None = Field(
-        default=None,
-        description="Prompt strategy of the language model.",
-        json_schema_extra={"section": _LLM, "unset": DEFAULT_LLM_RATER},
-    )
-    llm: ModelRaterOptions = Field(
-        default_factory=ModelRaterOptions,
-        description="How the answers of a language model become ratings.",
-        json_schema_extra={"section": _LLM},
-    )
-    gateway: GatewayOptions = Field(
-        default_factory=GatewayOptions,
-        description="How a language model is called; changes no rating.",
-        json_schema_extra={"section": _LLM},
+        default="rule_based",
+        description="Rater that answers for a user: rule_based, llm:MODEL, or one of a plugin.",
+        json_schema_extra=_SPREAD_LLM,
     )
     items_retrieval: ComponentChoice = Field(
         default="decay_emotion_3",
@@ -146,7 +125,7 @@ class EnvironmentConfig(BaseModel):
     on_failed_rating: Literal["raise", "skip"] = Field(
         default="raise",
         description="When the rater gives no rating: raise ends with an error, skip leaves the item out.",
-        json_schema_extra={"section": _LLM, "rare": True},
+        json_schema_extra={"section": "Language model", "rare": True},
     )
     emotion: EmotionThresholds = Field(
         default_factory=EmotionThresholds,
@@ -162,19 +141,7 @@ class EnvironmentConfig(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _under_their_names(cls, values: Any) -> Any:
-        return by_field(cls, values) if isinstance(values, dict) else values
-
-    @model_validator(mode="after")
-    def _one_rater(self) -> EnvironmentConfig:
-        if self.llm_model is not None and self.rater != "rule_based":
-            raise ValueError(
-                "llm_model names a language model that answers: leave rater (--rater) out, or name no model"
-            )
-        if self.llm_model is None and self.llm_rater is not None:
-            raise ValueError(
-                f"llm_rater {self.llm_rater!r} needs a language model: give --llm-model too (llm_model in a file)"
-            )
-        return self
+        return with_components(cls, by_field(cls, values)) if isinstance(values, dict) else values
 
 
 class RunConfig(EnvironmentConfig):
@@ -190,28 +157,14 @@ class RunConfig(EnvironmentConfig):
     episodes: int = Field(
         default=100, ge=1, description="Episodes to simulate.", json_schema_extra={"unit": "episodes"}
     )
-    num_envs: int = Field(
-        default=16,
+    num_envs: int | None = Field(
+        default=None,
         ge=1,
         description="Episodes that are simulated as one batch; changes the speed alone. With a language model the "
         "default is 16 times the concurrency.",
-        json_schema_extra={"unit": "episodes"},
+        json_schema_extra={"unit": "episodes", "unset": "16"},
     )
     seed: int = Field(default=42, ge=0, le=2**63 - 1, description="Seed of all random numbers.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _enough_to_ask(cls, values: Any) -> Any:
-        if not isinstance(values, dict):
-            return values
-        values = by_field(cls, values)  # a validator of a subclass comes first
-        if values.get("llm_model") is not None and values.get("num_envs") is None:
-            gateway = values.get("gateway") or {}
-            asked = gateway.get("concurrency") if isinstance(gateway, dict) else getattr(gateway, "concurrency", None)
-            if asked is None or isinstance(asked, int):
-                default = GatewayOptions.model_fields["concurrency"].default
-                return {**values, "num_envs": 16 * max(1, default if asked is None else asked)}
-        return values
 
 
 def read_config(model: type[EnvironmentConfig], values: Mapping[str, Any], where: str = "configuration") -> Any:

@@ -23,6 +23,7 @@ from emosim_core.errors import ConfigurationError, RunError
 from emosim_core.hooks import Registry
 from emosim_core.hooks.names import checked_options
 from emosim_core.runs.job import JobDirectory, cannot_write, job_directory
+from emosim_core.runs.manifest import provider_versions
 from emosim_core.runs.plain import child, own_files
 from emosim_core.runs.reach import reaches, same_component
 from emosim_core.runs.reading import check, check_format, read_object
@@ -165,9 +166,7 @@ class Ablation:
         """What manifest.json holds."""
         versions = {name: metadata.version(name) for name in ("numpy", "pydantic")}
         for variant in self.parts:
-            for part in variant["parts"].values():
-                name, _, version = part["provider"].rpartition(" ")
-                versions[name] = version
+            versions |= provider_versions(variant["parts"])
         return {
             "format": FORMAT,
             "kind": "ablation",
@@ -282,7 +281,7 @@ def resumed(
 
 def _same_choice(name: str, value: Any, stored: Mapping[str, Any], registry: Registry) -> bool:
     domain = registry.resolve_domain(stored["plugin"]).component.name
-    return same_component(name, value, stored.get(name), registry, domain)
+    return same_component(name, value, stored.get(name), _MODELS, registry, domain)
 
 
 def _see_studies(
@@ -304,7 +303,7 @@ def _see_studies(
     again = CommandHint(typed("ablate", "report", directory), {"studies": "--study"})
     confirmed(directory, stored, given, stored, _MODELS, registry, again)
     for one in reaching:
-        if not any(same_component("studies", one, other, registry, domain) for other in grid):
+        if not any(same_component("studies", one, other, _MODELS, registry, domain) for other in grid):
             raise RunError(f"{directory}: the study {spec(one)!r} is not one of its grid; the files were changed")
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from emosim_core.llm.backend import LLMBackend
 from emosim_core.llm.chat import ChatRequest, Usage
 from emosim_core.llm.prices import Price
 from emosim_core.llm.rater import ModelRater
@@ -35,6 +34,7 @@ class Estimate:
         prompt: tokens of the questions.
         completion: most tokens of the answers, as many as they may have.
         price: what the model costs; None where that is not known.
+        replay: whether only cached answers are used, so that nothing is paid.
     """
 
     model: str
@@ -42,6 +42,7 @@ class Estimate:
     prompt: int
     completion: int
     price: Price | None
+    replay: bool = False
 
     @property
     def cost(self) -> float | None:
@@ -57,15 +58,18 @@ def estimate(world: World, trials: Trials) -> Estimate | None:
     rater = world.rater
     if not isinstance(rater, ModelRater):
         return None
+    from emosim_core.llm.gateway import Gateway
+
     count = len(trials.trials)
     places = np.unique(np.linspace(0, count - 1, min(_SAMPLE, count)).astype(int)).tolist()
     population = population_of(trials, world)
     request = trial_request(world, population, [trials.trials[place] for place in places], doubted=True)
     requests = [rater.prompt_strategy.ask(request, row, 0) for row in range(len(places))]
-    backend = world.made.get("llm_backend")
-    price = backend.price() if isinstance(backend, LLMBackend) else None
+    gateway = rater.gateway if isinstance(rater.gateway, Gateway) else None
+    price = None if gateway is None else gateway.backend.price()
+    replay = gateway is not None and gateway.options.replay
     prompt, completion = (_mean([measure(one) for one in requests]) for measure in (_question, _answer))
-    return Estimate(world.model, count, round(prompt * count), round(completion * count), price)
+    return Estimate(world.model, count, round(prompt * count), round(completion * count), price, replay)
 
 
 def _mean(values: Sequence[int]) -> float:

@@ -13,10 +13,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from emosim_core.errors import ConfigurationError
-from emosim_core.hooks.fields import split_components
+from emosim_core.hooks.fields import over, split_components
 from emosim_core.hooks.names import checked_options
+from emosim_core.llm.options import DEFAULT_STRATEGY
 from emosim_core.runs.records import encode
-from emosim_core.simulation.config import DEFAULT_LLM_RATER, ComponentChoice, EnvironmentConfig, read_config
+from emosim_core.simulation.config import ComponentChoice, EnvironmentConfig, read_config
 from emosim_core.studies.jobs import JOBS, Job, spec
 
 ALL = "all"
@@ -149,17 +150,17 @@ def variants(config: AblationConfig) -> list[Variant]:
     who: list[dict[str, Any]] = [{"rater": rater} for rater in config.raters]
     who += [
         {"llm_model": model, "llm_rater": rater}
-        for model, rater in itertools.product(config.llm_models, config.llm_raters or [DEFAULT_LLM_RATER])
+        for model, rater in itertools.product(config.llm_models, config.llm_raters or [DEFAULT_STRATEGY])
     ]
     found = []
     for one, retrieval, perturbator in itertools.product(who, config.retrievals, config.perturbators):
-        choices = {
-            **config.environment,
+        own = {
             **one,
             "items_retrieval": retrieval,
             "perturbator": perturbator,
             "on_failed_rating": "skip",  # a failed rating is counted; it ends nothing
         }
+        choices = over(EnvironmentConfig, own, config.environment)
         checked: EnvironmentConfig = read_config(EnvironmentConfig, choices, "ablation")
         names = {
             "rater": spec(one["rater"] if "rater" in one else one["llm_rater"]),

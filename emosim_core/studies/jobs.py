@@ -124,10 +124,7 @@ class Worlds:
         if self._world is None or self._environment != environment:
             self.close()
             config: EnvironmentConfig = read_config(EnvironmentConfig, environment, "ablation")
-            if config.gateway.max_cost is not None:
-                left = max(0.0, config.gateway.max_cost - self._spent)
-                config = config.model_copy(update={"gateway": config.gateway.model_copy(update={"max_cost": left})})
-            self._world, self._environment = assemble(config, self.registry), environment
+            self._world, self._environment = assemble(config, self.registry, self._spent), environment
         return self._world
 
     def close(self) -> None:

@@ -242,7 +242,7 @@ class Validation:
         """
         stored, now = resumed_manifest(directory), self.about()
         then = {**stored, "config": _comparable(_config_of(directory, stored))}
-        check_same(directory, then, {**now, "config": _comparable(self.config)}, may_differ=())
+        check_same(directory, then, {**now, "config": _comparable(self.config)}, (), ValidationConfig)
         return stored
 
     def _begin(self, job: JobDirectory) -> None:
@@ -338,6 +338,7 @@ class Validation:
             "parts": {**world.parts, "user_loader": {"name": "recorded", "source": self.config.ratings}},
             "uses_llm": world.rater.uses_llm,
             "language_model": world.model,
+            "answered_by": world.answered_by,
             "scale": str(world.domain.scale),
             "levels": world.domain.scale.levels.tolist(),
             "liked": world.domain.scale.carry(7.0),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from emosim_core.components.base import RatingRequest
+from dataclasses import replace
+
+from emosim_core.components.base import RatingRequest, WorldSetting
 from emosim_core.errors import LLMMalformedError
 from emosim_core.llm.chat import ChatAnswer, ChatRequest
 from emosim_core.llm.prompt_strategy import PromptStrategy
@@ -42,7 +44,7 @@ class PromptStrategyConformance(ComponentConformance):
         """A new prompter, prepared for a world."""
         prompt_strategy: PromptStrategy = self.make()
         with no_error("prompt-strategy-asks", f"prepare() of {self.subject}"):
-            prompt_strategy.prepare(self._domain(world), world.catalog, world.population)
+            prompt_strategy.prepare(self._setting(world))
         return prompt_strategy
 
     def test_it_puts_the_same_question_again(self) -> None:
@@ -86,6 +88,10 @@ class PromptStrategyConformance(ComponentConformance):
             question = prompt_strategy.ask(situation, row, 0)
         hold("prompt-strategy-asks", isinstance(question, ChatRequest), f"a {type(question).__name__}.")
         return question
+
+    def _setting(self, world: SmallWorld) -> WorldSetting:
+        domain = self._domain(world)
+        return replace(world.setting(), words=domain.words, domain=domain.name, examples=tuple(domain.examples))
 
     def _domain(self, world: SmallWorld) -> Domain:
         if self.domain is not None:

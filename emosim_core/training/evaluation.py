@@ -21,7 +21,7 @@ from emosim_core.errors import (
     RunError,
 )
 from emosim_core.hooks import Registry
-from emosim_core.hooks.fields import by_field, split_names
+from emosim_core.hooks.fields import by_field, over, split_names
 from emosim_core.runs.job import JobDirectory, holds_remains, job_directory
 from emosim_core.runs.plain import own_files
 from emosim_core.runs.records import FORMAT, MANIFEST
@@ -205,7 +205,8 @@ class Evaluation:
         recommenders = ",".join(own.get("recommenders") or ())
         command: list[str | Path] = ["--resume", place] if resume else ["--recommenders", recommenders, "--out", place]
         again = CommandHint(typed("evaluate", *command))
-        given = confirmed_values({**base_values(own, place, resume), **own}, own, place, resume, registry, again)
+        values = over(EvaluationConfig, own, base_values(own, place, resume))
+        given = confirmed_values(values, own, place, resume, registry, again)
         self.config: EvaluationConfig = read_config(EvaluationConfig, given, "evaluation")
         self.recommenders = recommenders_of(self.config, registry)
         self.notes = notes_on(self.config)
@@ -226,7 +227,7 @@ class Evaluation:
     def _check_stored(self) -> dict[str, Any]:
         """See that the evaluation which is resumed has the same configuration; returns what evaluation.json holds."""
         evaluation = stored_evaluation(self.out)
-        stored, now = evaluation["config"], self.config.stored()
+        stored, now = (by_field(EvaluationConfig, one) for one in (evaluation["config"], self.config.stored()))
         differences = [
             f"{name}: {json.dumps(stored.get(name))} then, {json.dumps(now.get(name))} now"
             for name in {**stored, **now}
@@ -248,7 +249,7 @@ class Evaluation:
             KeyboardInterrupt: completed episodes are kept.
         """
         world = self._world()
-        uses_llm = self.config.llm_model is not None or world.rater.uses_llm
+        uses_llm = world.rater.uses_llm
         if self._must_log and uses_llm:
             names = ", ".join(one.name for one in self.recommenders if one.needs_logs)
             raise ConfigurationError(
@@ -302,9 +303,8 @@ class Evaluation:
         take_over(found, self.out / LOGS)
 
     def _world(self) -> World:
-        """The items, users and scale, without a language model: nothing is asked of it yet."""
-        config = self.config.run("random", self.config.user_splits[0]).model_dump()
-        return assemble(RunConfig(**{**config, "llm_model": None, "llm_rater": None}), self._registry)
+        """The items, users, scale and rater; nobody is asked to rate yet."""
+        return assemble(self.config.run("random", self.config.user_splits[0]), self._registry)
 
     def _policy(self, one: Recommender) -> Any:
         return with_logs(one.policy, self.config.logs or [str(self.out / LOGS)]) if one.needs_logs else one.policy
@@ -327,12 +327,8 @@ class Evaluation:
         if is_complete(directory):
             JobDirectory(directory, "run", resume=True, part=True).tidy()
             return done + config.episodes
-        limit = config.gateway.max_cost
-        if limit is not None and self._spent:
-            left = config.gateway.model_copy(update={"max_cost": max(0.0, limit - self._spent)})
-            config = config.model_copy(update={"gateway": left})
         place = JobDirectory(directory, "run", resume=(directory / MANIFEST).exists(), part=True)
-        run = Run(config, place, registry=self._registry)
+        run = Run(config, place, registry=self._registry, spent=self._spent)
         count = done
 
         def on_episode(episode: object) -> None:

@@ -33,7 +33,7 @@ def same_logs(out: Path, config: RunConfig, world: World, registry: Registry) ->
         try:
             own_files(place)
             stored = read_manifest(place)
-            check_same(place, stored, manifest, ())
+            check_same(place, stored, manifest, (), RunConfig)
             if stored.get("versions") == manifest["versions"] and is_complete(place):
                 return place
         except (EmoSimError, OSError):

@@ -13,6 +13,7 @@ from pydantic import ConfigDict, Field, field_validator
 
 from emosim_core.errors import ConfigurationError, RunError
 from emosim_core.hooks import Registry
+from emosim_core.hooks.fields import all_fields, by_field
 from emosim_core.hooks.names import Request
 from emosim_core.runs.plain import own_files
 from emosim_core.runs.records import MANIFEST, read_manifest, run_manifest
@@ -260,10 +261,10 @@ def model_environment(model: str) -> dict[str, Any]:
     Raises:
         RunError: the directory is not one of a trained recommender.
     """
-    config = model_config(model)
+    config = by_field(EnvironmentConfig, model_config(model))
     found = {
         name: config[name]
-        for name in EnvironmentConfig.model_fields
+        for name in all_fields(EnvironmentConfig)
         if name in config and (name not in _NOT_COMPARED or name == "gateway")
     }
     if isinstance(found.get("gateway"), dict):
@@ -277,13 +278,16 @@ def notes_on(config: EvaluationConfig) -> list[str]:
     Raises:
         RunError: the directory of a model is not one of a trained recommender.
     """
-    here = config.model_dump(mode="json")
+    here = by_field(EvaluationConfig, config.model_dump(mode="json"))
     notes = []
     for model in config.recommenders:
-        trained = model_config(model)
-        known = {name: value for name, value in trained.items() if name in EnvironmentConfig.model_fields}
-        there = read_config(EnvironmentConfig, known, str(Path(model) / MANIFEST)).model_dump(mode="json")
-        differing = [name for name in there if name not in _NOT_COMPARED and there[name] != here[name]]
+        trained = by_field(EnvironmentConfig, model_config(model))
+        fields = all_fields(EnvironmentConfig)
+        known = {name: value for name, value in trained.items() if name in fields}
+        made = read_config(EnvironmentConfig, known, str(Path(model) / MANIFEST))
+        there = by_field(EnvironmentConfig, made.model_dump(mode="json"))
+        compared = [name for name in fields if name in {**there, **here} and name not in _NOT_COMPARED]
+        differing = [name for name in compared if there.get(name) != here.get(name)]
         if differing:
             notes.append(f"{model} was trained in another environment; what differs: {', '.join(differing)}.")
         notes += _notes_on_users(model, there["user_split"], "trained on", config)

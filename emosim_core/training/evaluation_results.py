@@ -154,6 +154,7 @@ def compute_results(out: Path, resamples: int | None = None) -> dict[str, Any]:
         "rater": summaries[0]["rater"],
         "uses_llm": manifests[0]["uses_llm"],
         "language_model": manifests[0]["language_model"],
+        "answered_by": manifests[0]["answered_by"],
         "usage": _added([one["usage"] for one in summaries if one.get("usage")]),
         "versions": {name: version for manifest in manifests for name, version in sorted(manifest["versions"].items())},
         "measured_with": {

@@ -18,7 +18,7 @@ from gymnasium.envs.registration import EnvSpec
 
 from emosim_core.errors import ConfigurationError, RunError
 from emosim_core.hooks import Registry
-from emosim_core.hooks.fields import by_field
+from emosim_core.hooks.fields import all_fields, by_field
 from emosim_core.runs.manifest import digest
 from emosim_core.runs.records import MANIFEST
 from emosim_core.runs.trust import CommandHint, confirmed
@@ -105,8 +105,8 @@ def write_minari(
     _check_same_environment(runs, configs)
     dataset_id = dataset_id or _default_id(runs)
     check_dataset(out, dataset_id)
-    # Observations hold nothing of who answers; a model that is not asked needs no key.
-    world = assemble(configs[0].model_copy(update={"llm_model": None, "llm_rater": None}), registry)
+    # Observations hold nothing of who rates, so the rater need not be there.
+    world = assemble(configs[0].model_copy(update={"rater": RunConfig.model_fields["rater"].default}), registry)
     env = EmoSimEnv(world=world)
     env.spec = _env_spec(configs[0])
     try:
@@ -134,26 +134,28 @@ def _see_confirmed(run: LoggedRun, given: Mapping[str, Any], registry: Registry,
         TrustError: it names what the user must give again.
     """
     config = by_field(RunConfig, run.manifest["config"])
-    values = {name: config[name] for name in EnvironmentConfig.model_fields if name in config and name != "gateway"}
+    values = {name: config[name] for name in all_fields(EnvironmentConfig) if name in config and name != "gateway"}
     confirmed(run.directory, values, given, values, (EnvironmentConfig,), registry, again)
 
 
 def _environment(config: RunConfig, **how: Any) -> dict[str, Any]:
     """The fields of the environment, without what changes no episode."""
-    fields = set(EnvironmentConfig.model_fields) - _CHANGES_NO_EPISODE
-    return config.model_dump(mode="json", include=fields, **how)
+    fields = by_field(
+        EnvironmentConfig, config.model_dump(mode="json", include=set(EnvironmentConfig.model_fields), **how)
+    )
+    return {name: value for name, value in fields.items() if name not in _CHANGES_NO_EPISODE}
 
 
 def _check_same_environment(runs: Sequence[LoggedRun], configs: Sequence[RunConfig]) -> None:
     first = _environment(configs[0])
     for run, config in zip(runs, configs, strict=True):
         other = _environment(config)
-        differing = next((name for name in first if first[name] != other[name]), None)
+        differing = next((name for name in {**first, **other} if first.get(name) != other.get(name)), None)
         if differing is not None:
             raise ConfigurationError(
                 f"{runs[0].directory} and {run.directory} are about different environments and make no data set "
-                f"together: {differing} is {json.dumps(first[differing])} in one and {json.dumps(other[differing])} "
-                "in the other"
+                f"together: {differing} is {json.dumps(first.get(differing))} in one and "
+                f"{json.dumps(other.get(differing))} in the other"
             )
 
 

@@ -166,7 +166,7 @@ class Training:
                 raise
         else:
             stored = read_manifest(self.directory)
-            check_same(self.directory, stored, self.manifest, MAY_DIFFER)
+            check_same(self.directory, stored, self.manifest, MAY_DIFFER, TrainConfig)
             begun = self._load_last()
             self._note(stored["config"])
             self._write(
@@ -297,6 +297,7 @@ class Training:
             "rater": self.world.parts["rater"]["name"],
             "uses_llm": self.world.rater.uses_llm,
             "language_model": self.world.model or None,
+            "answered_by": self.world.answered_by,
             "usage": dict(self.world.rater.usage()) or None,
             "timesteps": self.model.num_timesteps,
             "episodes": self.env.episodes,

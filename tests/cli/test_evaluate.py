@@ -119,7 +119,14 @@ def test_a_mistake_is_one_clear_message_and_leaves_nothing(
     (tmp_path / "taken" / "note").write_text("mine")
     (tmp_path / "runs" / "r").mkdir(parents=True)
     config = {"plugin": "movies", "policy": "random", "episodes": 3}
-    manifest = {"format": 2, "uses_llm": False, "config": config, "parts": {}, "data": {}}
+    manifest = {
+        "format": 2,
+        "uses_llm": False,
+        "answered_by": "rule_based",
+        "config": config,
+        "parts": {},
+        "data": {},
+    }
     (tmp_path / "runs" / "r" / "manifest.json").write_text(json.dumps(manifest))
     before = sorted(tmp_path.rglob("*"))
     assert said in quick(*MOVIES, *arguments, "--no-charts", status=2).err

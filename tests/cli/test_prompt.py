@@ -42,7 +42,7 @@ def test_json_holds_the_question_to_the_letter(quick: Quick, world: World) -> No
     asked = ("prompt", "--plugin", "books", "--llm-rater", "1Shot_cot_enhanced", "--user", user.id, "--item", item.id)
     shown = json.loads(quick(*asked, "--json").out)
     prompt_strategy = ShotPromptStrategy(ShotOptions(style="cot_enhanced", shots=1))
-    prompt_strategy.prepare(world.domain, world.catalog, world.population)
+    prompt_strategy.prepare(world.setting())
     assert [message["role"] for message in shown["messages"]] == ["system", "user", "assistant", "user"]
     assert shown["messages"][-1]["content"].startswith(prompt_strategy._user_text(5))
     assert prompt_strategy._item(7) in shown["messages"][-1]["content"]

@@ -114,8 +114,10 @@ def test_short_names_work_in_python_and_in_toml(model: type[EnvironmentConfig], 
     python = model(plugin="movies", llm_model="m", **SHORT)  # type: ignore[arg-type]
     assert model(**read_config_file(model, file)) == python
     assert (python.user_dataset, python.items_retrieval) == ("basic", "last_3")
-    assert (python.gateway.max_cost, python.gateway.concurrency, python.gateway.replay) == (2.0, 4, True)
-    assert python.llm.explain
+    assert isinstance(python.rater, dict)
+    gateway = python.rater["gateway"]
+    assert (gateway["max_cost"], gateway["concurrency"], gateway["replay"]) == (2.0, 4, True)
+    assert (python.rater["name"], python.rater["model"], python.rater["explain"]) == ("llm", "m", True)
 
 
 def test_a_file_with_one_field_under_two_names_is_named(tmp_path: Path) -> None:
@@ -125,5 +127,76 @@ def test_a_file_with_one_field_under_two_names_is_named(tmp_path: Path) -> None:
         read_config_file(RunConfig, file)
 
 
-def test_a_short_name_of_the_concurrency_decides_how_many_episodes_run_at_once() -> None:
-    assert RunConfig(plugin="movies", llm_model="m", concurrency=5).num_envs == 80  # type: ignore[call-arg]
+LONG = {"name": "llm", "model": "m", "explain": True, "gateway": {"concurrency": 5}}
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"llm_model": "m", "llm": {"explain": True}, "gateway": {"concurrency": 5}},
+        {"llm_model": "m", "explain": True, "concurrency": 5},
+        {"llm_model": "m", "llm_rater": "0Shot_cotlite_our", "llm.explain": True, "gateway.concurrency": 5},
+        {"rater": LONG},
+        {"rater": {**LONG, "strategy": "0Shot_cotlite_our", "asks": 3}},
+        {"rater": "llm:m", "explain": True, "concurrency": 5},
+        {"rater": "llm:model=m,explain=true", "gateway": {"concurrency": 5}},
+        {"rater": {"name": "llm:m", "gateway": {"concurrency": 5}}, "explain": True},
+        {"rater": "llm", "llm_model": "m", "explain": True, "concurrency": 5},
+        {"rater": LONG, "llm_model": "m", "llm_rater": None},
+    ],
+)
+@pytest.mark.parametrize("model", [EnvironmentConfig, RunConfig, TrainConfig, EvaluationConfig])
+def test_a_rater_that_is_a_language_model_is_the_same_however_it_is_written(
+    model: type[EnvironmentConfig], values: dict[str, Any]
+) -> None:
+    made = model(plugin="movies", **values)
+    assert made == model(plugin="movies", rater=LONG)
+    assert model(**made.model_dump()) == made
+    assert model(**by_field(model, made.model_dump(mode="json"))) == made
+
+
+def test_the_options_of_a_rater_stand_under_fields_of_their_own() -> None:
+    assert by_field(RunConfig, {"rater": LONG}) == {
+        "llm_model": "m", "llm": {"explain": True}, "gateway": {"concurrency": 5},
+    }  # fmt: skip
+    for other in ("rule_based", {"name": "rule_based", "noise": 0.1}, ["llm:m", "rule_based"], "hearsay"):
+        assert by_field(RunConfig, {"rater": other}) == {"rater": other}
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"rater": "rule_based", "llm_model": "m"}, "llm_model chooses the rater 'llm', and rater names another"),
+        ({"rater": "llm:m", "llm_model": "n"}, "rater.model stands for llm_model, which is given too"),
+        ({"rater": LONG, "max_cost": 1, "concurrency": 6}, "gateway.concurrency, which is given too"),
+        ({"rater": "llm"}, "rater 'llm': the option 'model' is needed"),
+        ({"rater": {"name": "llm", "gateway": {"max_cost": 1}}}, "rater 'llm': the option 'model' is needed"),
+        ({"rater": {"name": "llm", "modle": "m"}}, "unknown option 'modle'. Did you mean 'model'?"),
+        ({"rater": {**LONG, "gateway": {"cash": "x"}}}, "gateway: unknown option 'cash'. Did you mean 'cache'?"),
+        ({"rater": {**LONG, "gateway": 3}}, "rater.gateway is 3, which is no table"),
+        ({"rater": {**LONG, "asks": 0}}, "llm: option 'asks': Input should be greater than or equal to 1 (got 0)"),
+        ({"llm_rater": "s"}, "llm_rater 's' needs a language model: give --llm-model too (llm_model in a file)"),
+        ({"rater": "rule_based", "llm_rater": "s"}, "llm_rater 's' needs a language model"),
+        ({"gateway": {"cash": "x"}}, "gateway: unknown option 'cash'. Did you mean 'cache'?"),
+        ({"llm": {"readings": "x"}}, "llm: unknown option 'readings'. Did you mean 'reading'?"),
+        ({"llm_model": "m", "max_cost": float("nan")}, "gateway: option 'max_cost'"),
+    ],
+)
+def test_options_of_a_language_model_that_do_not_fit_are_mistakes(values: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigurationError) as error:
+        EnvironmentConfig(plugin="movies", **values)
+    assert said in str(error.value)
+
+
+def test_how_a_model_is_called_may_be_said_where_none_is_named() -> None:
+    assert EnvironmentConfig(plugin="movies", gateway={"max_cost": 1}).rater == "rule_based"  # type: ignore[call-arg]
+
+
+def test_values_that_choose_a_rater_replace_the_rater_below() -> None:
+    model = {"llm_model": "m", "gateway": {"cache": "a"}}
+    assert over(RunConfig, {"rater": "rule_based"}, model) == {"rater": "rule_based"}
+    assert over(RunConfig, model, {"rater": "rule_based"}) == model
+    assert over(RunConfig, {"rater": "llm:n"}, model) == {**model, "llm_model": "n"}
+    assert over(RunConfig, {"max_cost": 1}, {"rater": {"name": "llm", "model": "m", "gateway": {"cache": "a"}}}) == {
+        "llm_model": "m", "gateway": {"cache": "a", "max_cost": 1},
+    }  # fmt: skip

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from emosim_core.llm import ChatAnswer, ChatRequest, LLMError
 from emosim_core.llm.rater import ModelRater, ModelRaterOptions
 from emosim_core.llm.shot_strategy import ShotOptions, ShotPromptStrategy
 from emosim_core.model.user import TRAITS
-from emosim_core.plugins import Domain, Example, Item, Rater, Words
+from emosim_core.plugins import Example, Rater, Words
 from emosim_core.testing import RaterConformance, ScriptedBackend, SmallWorld, run_suite
 
 WORDS = Words(traits={trait: (f"has little {trait}", f"has some {trait}", f"has much {trait}") for trait in TRAITS})
@@ -25,6 +26,9 @@ class Direct:
 
     def ask(self, requests: Iterable[ChatRequest]) -> list[ChatAnswer | LLMError]:
         return self.backend.answer_batch(list(requests))
+
+    def charge(self, cost: float) -> None:
+        pass
 
     def close(self) -> None:
         pass
@@ -55,17 +59,16 @@ class ModelRaterConformance(RaterConformance):
 
     def made(self, world: SmallWorld) -> Rater:
         examples = (Example("Ann.", "A kite.", world.scale.high, "She flies it."),)
-        domain = Domain("made_up", "Made up", world.scale, WORDS, Item, examples=examples)
         prompt_strategy = ShotPromptStrategy(ShotOptions(shots=1, system="our", style="rating"))
-        rater = ModelRater(prompt_strategy, Direct(ScriptedBackend(self.script)), domain, ModelRaterOptions())
-        rater.prepare(world.setting())
+        rater = ModelRater(prompt_strategy, Direct(ScriptedBackend(self.script)), ModelRaterOptions())
+        rater.prepare(replace(world.setting(), words=WORDS, examples=examples))
         return rater
 
     def make(self) -> Rater:
         return self.made(next(iter(self.worlds())))
 
     def test_it_can_be_prepared_for_other_items_and_users(self) -> None:
-        """Left out: a model rater belongs to the scale of its domain."""
+        """Left out: its worked examples belong to one world."""
 
 
 class TestModelRater(ModelRaterConformance):

@@ -27,12 +27,11 @@ from emosim_core.llm import (
 )
 from emosim_core.llm.rater import ModelRater, ModelRaterOptions
 from emosim_core.llm.retries import LONGEST_WAIT
-from emosim_core.plugins import Domain
 from emosim_core.testing import draws, small_world
 from emosim_core.testing.rater import request
 
 WORLD = small_world()
-DOMAIN = Domain("made_up", "Made up", WORLD.scale, WORLD.words, type(WORLD.catalog.items[0]))
+SKIPPING = dataclasses.replace(WORLD.setting(), on_failed_rating="skip")
 
 
 class Plain(PromptStrategy):
@@ -61,6 +60,9 @@ class Script:
         self.batches.append(list(requests))
         return [self.answer(request) for request in self.batches[-1]]
 
+    def charge(self, cost: float) -> None:
+        self.charged = cost
+
     def close(self) -> None:
         self.closed = True
 
@@ -74,8 +76,8 @@ class Script:
 
 def rated(answer: Callable[[ChatRequest], ChatAnswer | LLMError], **options: Any) -> tuple[Any, Script]:
     script = Script(answer)
-    rater = ModelRater(Plain(), script, DOMAIN, ModelRaterOptions(**options))
-    rater.prepare(WORLD.setting())
+    rater = ModelRater(Plain(), script, ModelRaterOptions(**options))
+    rater.prepare(SKIPPING)
     return rater.rate_batch(request(WORLD), draws(12)), script
 
 
@@ -143,8 +145,8 @@ def test_probabilities_are_kept_and_read_as_they_are_asked_to_be() -> None:
 
 def test_it_tells_its_usage_and_closes_what_it_asks_through() -> None:
     script = Script(lambda asked: ChatAnswer("7"))
-    rater = ModelRater(Plain(), script, DOMAIN)
-    rater.prepare(WORLD.setting())
+    rater = ModelRater(Plain(), script)
+    rater.prepare(SKIPPING)
     rater.rate_batch(request(WORLD), draws(12))
     assert rater.usage() == {"calls": 24}
     rater.close()
@@ -155,8 +157,8 @@ def test_where_a_failed_rating_ends_a_run_what_was_answered_before_does_not_coun
     for persistent, batches in ((True, 5), (False, 3)):
         script = Script(lambda asked: ChatAnswer("five stars" if len(asked.messages) < 9 else "5"))
         script.kept = 3
-        rater = ModelRater(Plain(), script, DOMAIN, ModelRaterOptions(asks=3), persistent=persistent)
-        rater.prepare(WORLD.setting())
+        rater = ModelRater(Plain(), script, ModelRaterOptions(asks=3))
+        rater.prepare(dataclasses.replace(WORLD.setting(), on_failed_rating="raise" if persistent else "skip"))
         values = rater.rate_batch(request(WORLD), draws(12)).values
         assert len(script.batches) == batches
         assert np.isnan(values).all() != persistent
@@ -172,7 +174,7 @@ def test_a_prompt_strategy_that_puts_the_same_question_again_ends_where_its_answ
             return {"calls": 0}
 
     script = CachedAnswer(lambda asked: ChatAnswer("five stars"))
-    rater = ModelRater(Stubborn(), script, DOMAIN, persistent=True)
+    rater = ModelRater(Stubborn(), script)
     rater.prepare(WORLD.setting())
     assert np.isnan(rater.rate_batch(request(WORLD), draws(12)).values).all()
     assert len(script.batches) == 1
@@ -195,8 +197,8 @@ def test_an_objection_that_may_be_about_one_question_is_one_failed_rating_where_
 
 def test_it_is_one_failed_rating_too_before_anything_was_answered_as_long_as_few_items_are_objected_to() -> None:
     script = Script(lambda asked: refuses(True))
-    rater = ModelRater(Plain(), script, DOMAIN)
-    rater.prepare(WORLD.setting())
+    rater = ModelRater(Plain(), script)
+    rater.prepare(SKIPPING)
     whole = request(WORLD)
     narrow = dataclasses.replace(whole, items=np.full_like(whole.items, 4))
     assert np.isnan(rater.rate_batch(narrow, draws(12)).values).all()

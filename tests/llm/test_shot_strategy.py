@@ -29,6 +29,7 @@ from emosim_core.plugins import (
     Registry,
     User,
     Words,
+    WorldSetting,
 )
 
 TEN = RatingScale(low=1, high=10)
@@ -97,6 +98,12 @@ def domain(scale: RatingScale = TEN, examples: Sequence[Example] = EXAMPLES, wor
     return Domain(name="films", title="Films", scale=scale, words=words, item_type=Film, examples=examples)
 
 
+def setting(of: Domain, catalog: Catalog, population: Population) -> WorldSetting:
+    return WorldSetting(
+        catalog=catalog, population=population, scale=of.scale, words=of.words, domain=of.name, examples=of.examples
+    )
+
+
 def asked_of(
     options: ShotOptions | None = None,
     *,
@@ -113,7 +120,7 @@ def asked_of(
     of = of or domain()
     catalog, population = Catalog(items, of.scale), Population(users)
     prompt_strategy = ShotPromptStrategy(options)
-    prompt_strategy.prepare(of, catalog, population)
+    prompt_strategy.prepare(setting(of, catalog, population))
     return prompt_strategy.ask(situation(catalog, population, of, item, user, past, times, mood), 0, 0)
 
 
@@ -409,7 +416,7 @@ def test_texts_that_are_kept_belong_to_the_world_that_was_prepared() -> None:
     prompt_strategy = ShotPromptStrategy()
     for name in ("Ines Falk", "Otto Wes"):
         catalog, population = Catalog(ITEMS, TEN), Population([USER.model_copy(update={"name": name})])
-        prompt_strategy.prepare(domain(), catalog, population)
+        prompt_strategy.prepare(setting(domain(), catalog, population))
         assert f"Name: {name}\n" in last(prompt_strategy.ask(situation(catalog, population, domain()), 0, 0))
 
 
@@ -504,7 +511,7 @@ def test_whatever_a_text_is_the_prompt_has_its_six_fences_and_no_more(text: str)
 def ready(options: ShotOptions | None = None, of: Domain | None = None) -> ShotPromptStrategy:
     prompt_strategy = ShotPromptStrategy(options)
     of = of or domain()
-    prompt_strategy.prepare(of, Catalog(ITEMS, of.scale), Population([USER]))
+    prompt_strategy.prepare(setting(of, Catalog(ITEMS, of.scale), Population([USER])))
     return prompt_strategy
 
 

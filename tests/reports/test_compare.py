@@ -89,7 +89,7 @@ def test_other_versions_and_items_are_differences(made: Path, tmp_path: Path) ->
     manifest = json.loads((made / "a" / "manifest.json").read_text())
     manifest["versions"]["emosim-movies"] = "0.0.1"
     manifest["data"]["items_sha256"] = "other"
-    manifest["config"]["gateway"]["concurrency"] = 1
+    manifest["config"]["gateway"] = {"concurrency": 1}
     (tmp_path / "older" / "manifest.json").write_text(json.dumps(manifest))
     differs = compare_runs([made / "a", tmp_path / "older"], resamples=100).runs[1].differs_in
     assert set(differs) == {"versions: emosim-movies", "data: items_sha256"}

@@ -44,6 +44,7 @@ def evaluation() -> dict[str, Any]:
         ],
         "rater": "rule_based",
         "uses_llm": False,
+        "answered_by": "rule_based (no language model)",
         "language_model": None,
         "usage": None,
         "versions": {"emosim-core": "0.1.0"},

@@ -54,8 +54,8 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str
 
 def given_again(run: Path) -> dict[str, Any]:
     """What the user of a copy, which was not made there, says again."""
-    config: dict[str, Any] = json.loads((run / "manifest.json").read_text())["config"]
-    return {name: config[name] for name in ("llm_model", "gateway")}
+    rater: dict[str, Any] = json.loads((run / "manifest.json").read_text())["config"]["rater"]
+    return {"llm_model": rater["model"], "gateway": rater["gateway"]}
 
 
 def test_a_copy_needs_its_user_to_name_the_model_again(
@@ -107,7 +107,7 @@ def test_a_run_that_was_stopped_has_its_prompts_too(asked: tuple[Path, list[dict
 def test_answers_that_are_gone_are_an_error(asked: tuple[Path, list[dict[str, Any]]], tmp_path: Path) -> None:
     shutil.copytree(asked[0], tmp_path / "run")
     manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
-    manifest["config"]["gateway"]["cache"] = str(tmp_path / "empty.sqlite3")
+    manifest["config"]["rater"]["gateway"]["cache"] = str(tmp_path / "empty.sqlite3")
     (tmp_path / "run" / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(LLMReplayError, match="cannot be found: no answer of"):
         questions(tmp_path / "run", given=given_again(tmp_path / "run"))

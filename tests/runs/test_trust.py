@@ -73,10 +73,42 @@ def emosim_perturbators():
 """
 """A third party's plugin, which knows nothing of trust."""
 
+PROMPTS = """
+from pydantic import BaseModel, ConfigDict, Field
+
+from emosim_core.llm import PromptStrategy
+from emosim_core.plugins import Component, hookimpl
+
+EMOSIM_HOOK_VERSION = 1
+
+
+class Options(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    where: str = Field("a", description="Where.")
+
+
+class Prompts(PromptStrategy):
+    def __init__(self, options):
+        pass
+
+
+@hookimpl
+def emosim_prompt_strategies():
+    yield Component("writes_prompts", "Asks.", "emosim_tool:Prompts", options="emosim_tool:Options")
+"""
+"""One that brings a prompt strategy with an option that is a text."""
+
 
 def made_of(config: Mapping[str, Any]) -> dict[str, Any]:
     """A manifest with this configuration."""
-    return {"format": 2, "uses_llm": False, "config": config, "parts": {}, "data": {}}
+    return {
+        "format": 2,
+        "uses_llm": False,
+        "answered_by": "rule_based",
+        "config": config,
+        "parts": {},
+        "data": {},
+    }
 
 
 def edit(directory: Path, file: str = "manifest.json", **config: Any) -> None:
@@ -84,6 +116,8 @@ def edit(directory: Path, file: str = "manifest.json", **config: Any) -> None:
     path = directory / file
     content = json.loads(path.read_text())
     content["config"].update(config)
+    if "llm_model" in config:
+        content["config"].pop("rater", None)
     path.write_text(json.dumps(content))
 
 
@@ -209,6 +243,60 @@ def test_a_short_name_or_a_text_reaches_as_far_as_its_field(name: str, value: st
     assert list(reaches(values, (EvaluationConfig, AblationConfig), REGISTRY, "movies")) == [field]
 
 
+MODEL = {"name": "openai", "model": "m", "base_url": "http://127.0.0.1:9/v1", "api_key_env": "BANK_SECRET"}
+
+
+@pytest.mark.parametrize(
+    ("written", "short"),
+    [
+        ({"name": "llm", "model": MODEL}, {"llm_model": MODEL}),
+        ({"name": "llm:deepseek-chat", "explain": True}, {"llm_model": "deepseek-chat", "explain": True}),
+        ("llm:deepseek-chat", {"llm_model": "deepseek-chat"}),
+        ("llm:model=deepseek-chat,strategy=0Shot_system_our", {"llm_model": "deepseek-chat"}),
+        (
+            {"name": "llm", "model": "local:/tmp/m", "gateway": {"cache": "/etc/passwd", "concurrency": 3}},
+            {"llm_model": "local:/tmp/m", "gateway": {"cache": "/etc/passwd"}},
+        ),
+        (
+            {"name": "llm", "model": "deepseek-chat", "strategy": {"name": "writes_prompts", "where": "a"}},
+            {"llm_model": "deepseek-chat", "llm_rater": {"name": "writes_prompts", "where": "a"}},
+        ),
+    ],
+)
+@pytest.mark.parametrize("model", [RunConfig, TrainConfig, EvaluationConfig])
+def test_a_language_model_reaches_as_far_when_it_is_written_as_a_rater(
+    quick: Callable[..., Any],
+    install: Callable[..., str],
+    written: Any,
+    short: dict[str, Any],
+    model: type[RunConfig],
+) -> None:
+    install("tool", PROMPTS)
+    registry = Registry()
+    domain = registry.resolve_domain("movies").component.name
+    found = reaches({"plugin": "movies", "rater": written}, (model,), registry, domain)
+    assert found
+    assert found == reaches({"plugin": "movies", **short}, (model,), registry, domain)
+    listed = reaches({"plugin": "movies", "raters": ["rule_based", written]}, (AblationConfig,), registry, domain)
+    assert list(listed) == ["raters"]
+
+
+@pytest.mark.parametrize("written", ["llm:deepseek-chat", {"name": "llm", "model": MODEL}])
+def test_a_rater_in_a_directory_asks_no_model_until_its_user_types_it(
+    quick: Callable[..., Any], own: Path, written: Any
+) -> None:
+    edit(own, rater=written)
+    (own / "summary.json").unlink()
+    refused = quick("run", "--resume", "r", status=2)
+    assert "llm_model = " in refused.err
+    assert "emosim run --resume r --llm-model " in refused.err
+    again = quick(*suggested(own.parent, refused), status=2)
+    assert "was made with another configuration" in again.err
+    pytest.importorskip("minari")
+    refused = quick("data", "export", "r", "--format", "minari", "--out", "sets", status=2).err
+    assert "llm_model = " in refused
+
+
 def test_a_short_name_in_a_directory_opens_nothing(quick: Callable[..., Any], own: Path) -> None:
     manifest = json.loads((own / "manifest.json").read_text())
     del manifest["config"]["user_dataset"]
@@ -274,12 +362,13 @@ def test_a_training_is_resumed_with_nothing_that_only_its_user_may_choose(
 def test_an_evaluation_takes_no_reach_from_a_model_or_from_what_is_resumed(
     quick: Callable[..., Any], tmp_path: Path
 ) -> None:
-    config = TrainConfig(plugin="movies", items="csv:/etc/passwd", gateway={"cache": "/etc/passwd"})
+    config = TrainConfig(plugin="movies", items="csv:/etc/passwd", llm_model="deepseek-chat", llm_cache="/etc/passwd")
     (tmp_path / "t").mkdir()
     (tmp_path / "t" / "manifest.json").write_text(json.dumps(made_of(config.model_dump(mode="json"))))
     refused = quick("evaluate", "--recommenders", "t", "--policies", "random", "--no-charts", status=2)
     assert (
-        "emosim evaluate --recommenders t --policies random --no-charts --llm-cache /etc/passwd --items" in refused.err
+        "emosim evaluate --recommenders t --policies random --no-charts --llm-cache /etc/passwd "
+        "--items csv:/etc/passwd --llm-model deepseek-chat\n" in refused.err
     )
     assert "/etc/passwd" in quick(*suggested(tmp_path, refused), status=2).err
 
@@ -339,12 +428,6 @@ def test_prompts_and_data_sets_of_a_directory_take_no_reach_from_it(quick: Calla
     path = own / "manifest.json"
     manifest = json.loads(path.read_text())
     manifest["uses_llm"] = True
-    manifest["parts"]["llm_backend"] = {
-        "name": "deepseek",
-        "options": {},
-        "provider": "emosim-deepseek 0.1.0",
-        "identity": "deepseek-chat",
-    }
     path.write_text(json.dumps(manifest))
     refused = quick("report", "r", "--prompts", status=2).err
     assert 'llm_model = "deepseek-chat"' in refused
@@ -445,7 +528,9 @@ def test_what_its_user_has_replaced_is_not_trusted_when_it_comes_back(emosim: Em
         emosim.variables.update({"DEEPSEEK_API_KEY": "sk-test", "DEEPSEEK_BASE_URL": server.url})
         model = ("--llm-model", "deepseek-chat", "--users", "sampled:n=2")
         emosim("run", *SMALL, *model, "--llm-cache", "a.sqlite3", "--out", "r")
-        edit(tmp_path / "r", gateway={"cache": str(tmp_path / "hostile.sqlite3")})
+        config = json.loads((tmp_path / "r" / "manifest.json").read_text())["config"]
+        config["rater"]["gateway"]["cache"] = str(tmp_path / "hostile.sqlite3")
+        edit(tmp_path / "r", **config)
         hostile = (tmp_path / "r" / "manifest.json").read_bytes()
         assert "hostile.sqlite3" in emosim("run", "--resume", "r", "--quiet", status=2).err
         emosim("run", "--resume", "r", "--quiet", "--llm-cache", "b.sqlite3")

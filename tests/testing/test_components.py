@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from emosim_core.hooks import Registry
-from emosim_core.testing import Outcome, run_suite, small_world
+from emosim_core.testing import ChatServer, Outcome, run_suite, small_world
 from emosim_core.testing.check import SUITES
 from emosim_core.testing.worlds import FIVE, TEN
 
@@ -68,12 +68,18 @@ def test_everything_is_held_to_a_contract() -> None:
 
 @pytest.mark.parametrize(("kind", "name"), ALL, ids=[f"{kind}-{name}" for kind, name in ALL])
 def test_every_component_of_the_core_keeps_to_its_contract(
-    kind: str, name: str, items_file: Path, logs_file: Path, recommender_folder: Path
+    kind: str, name: str, items_file: Path, logs_file: Path, recommender_folder: Path, tmp_path: Path
 ) -> None:
     files = {"replay": items_file, "trained": recommender_folder, **dict.fromkeys(LEARNING_FROM_LOGS, logs_file)}
     component = f"{name}:{files[name]}" if name in files else name
     if kind == "llm_backend":  # a service is not asked
         assert kept(run_suite(SUITES[kind], component=component, calls_allowed=False))
+        return
+    if (kind, name) == ("rater", "llm"):
+        with ChatServer(lambda body: "4") as server:
+            table = {"name": "llm", "model": f"{server.url}#m", "gateway": {"cache": str(tmp_path / "a.sqlite3")}}
+            assert kept(run_suite(SUITES[kind], component=table))
+            assert server.calls
         return
     outcomes = run_suite(SUITES[kind], component=component)
     assert len(kept(outcomes)) == len(outcomes)

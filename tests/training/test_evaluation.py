@@ -46,7 +46,14 @@ def trained(directory: Path, **config: Any) -> str:
     directory.mkdir(parents=True)
     values = EnvironmentConfig(**{"plugin": "movies", "user_split": "train", "observe_consumed": True, **config})
     stored = {**values.model_dump(mode="json"), "algo": "a2c", "seed": 42}
-    manifest = {"format": 2, "uses_llm": False, "config": stored, "parts": {}, "data": {}}
+    manifest = {
+        "format": 2,
+        "uses_llm": False,
+        "answered_by": "rule_based",
+        "config": stored,
+        "parts": {},
+        "data": {},
+    }
     (directory / "manifest.json").write_text(json.dumps(manifest))
     return str(directory)
 
@@ -285,12 +292,13 @@ def test_the_environment_is_that_of_the_first_model_but_for_who_is_met(tmp_path:
     model = trained(
         tmp_path / "a", plugin="books", max_steps=30, user_order="sequential", items_retrieval="last_3",
         history_length=50,
-        gateway={"concurrency": 4, "replay": True, "max_cost": 1},
+        llm_model="m", gateway={"concurrency": 4, "replay": True, "max_cost": 1},
     )  # fmt: skip
     found = model_environment(model)
     assert (found["plugin"], found["max_steps"], found["items_retrieval"]) == ("books", 30, "last_3")
     assert not {"user_split", "user_order", "history_length", "observe_consumed", "algo", "seed"} & set(found)
     assert found["gateway"] == {"concurrency": 4, "attempts": 5, "cache": None}
+    assert (found["llm_model"], "rater" in found) == ("m", False)
     assert base_values({"recommenders": f"{model},other"}, tmp_path, resume=False) == found
     assert base_values({"policies": ["random"]}, tmp_path, resume=False) == {}
 
@@ -331,7 +339,7 @@ def test_logs_of_the_episodes_that_are_measured_are_noted(tmp_path: Path) -> Non
         ("{", "manifest.json is not JSON"),
         ("{}", "manifest.json is damaged"),
         (
-            '{"format": 2, "uses_llm": false, "parts": {}, "data": {}, '
+            '{"format": 2, "uses_llm": false, "answered_by": "rule_based", "parts": {}, "data": {}, '
             '"config": {"plugin": "movies", "policy": "random", "episodes": 3}}',
             "is a run, no trained recommender",
         ),
