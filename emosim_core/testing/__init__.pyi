@@ -36,6 +36,8 @@ from .retrieval import RetrievalConformance as RetrievalConformance
 from .shaping import RewardShapingConformance as RewardShapingConformance
 from .sources import ItemLoaderConformance as ItemLoaderConformance
 from .sources import UserLoaderConformance as UserLoaderConformance
+from .sources import load_items as load_items
+from .sources import load_users as load_users
 from .study import StudyConformance as StudyConformance
 from .worlds import SmallWorld as SmallWorld
 from .worlds import draws as draws
