@@ -26,6 +26,8 @@ from .files import write_zip as write_zip
 from .policy import PolicyConformance as PolicyConformance
 from .population import PopulationProfileConformance as PopulationProfileConformance
 from .prompt_strategy import PromptStrategyConformance as PromptStrategyConformance
+from .published import PublishedDataSet as PublishedDataSet
+from .published import PublishedFormatsConformance as PublishedFormatsConformance
 from .rater import RaterConformance as RaterConformance
 from .requests import perturbation_request as perturbation_request
 from .requests import retrieval_request as retrieval_request
