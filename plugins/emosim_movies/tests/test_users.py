@@ -29,7 +29,7 @@ def test_what_is_more_popular_is_disliked_less() -> None:
     users = load_users("movies", "sampled:n=6000,seed=1")
     disliked = Counter(name for user in users for name in user.disliked)
     for name, popularity in POPULARITY.items():
-        # A few people dislike more than four, of whom four are kept.
+        # A few users dislike more than four, of which four are recorded.
         assert disliked[name] / 6000 == pytest.approx(1 - popularity, abs=0.08)
 
 

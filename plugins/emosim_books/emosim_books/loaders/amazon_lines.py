@@ -46,7 +46,7 @@ _CATEGORIES: dict[str, tuple[str, ...]] = {
     "sports & outdoors": ("sports",),
     "teen & young adult": ("young adult",),
 }
-"""What departments of Amazon's book store are here; others keep their name."""
+"""The categories that departments of Amazon's book store become; others keep their name."""
 
 _WRITER = re.compile(r"\s*([^()]+?)\s*\(([^()]*)\)\s*,?")
 _PUBLISHED = re.compile(r"(?P<name>[^;(]*?)\s*(?:;[^(]*)?(?:\((?P<date>[^()]*)\))?\s*")
@@ -61,7 +61,7 @@ _LANGUAGES = {
 
 
 class _Record(BaseModel):
-    """What is read of a book; all else in it is left out."""
+    """The fields of a book that are read; all others are ignored."""
 
     parent_asin: str | None = None
     asin: str | None = None
@@ -79,7 +79,7 @@ class _Record(BaseModel):
 
 
 def read(release: Release, min_ratings: int, prior_count: float) -> tuple[list[Book], list[str]]:
-    """The books with as many ratings, and what is to be announced.
+    """The books with at least as many ratings, and the announcements.
 
     Of Amazon Reviews 2023 (Hou et al., 2024, arXiv:2403.03952, https://amazon-reviews-2023.github.io): meta_Books.jsonl
     with title, subtitle, author, store, average_rating, rating_number, description, categories, details and
@@ -192,7 +192,7 @@ def _public_ratings(table: TablePlace, new: bool, prior_count: float) -> dict[st
 
 
 def load_ratings(release: Release, items: Sequence[Item]) -> LoadedRatings:
-    """Who gave which book how many stars, and when. Reviews of books that are not among ``items`` are left out.
+    """The reviews of each user: book, stars and time. Reviews of books that are not among ``items`` are left out.
 
     Raises:
         ConfigurationError: there is no file of reviews beside the file of metadata.

@@ -26,7 +26,7 @@ _DATE = re.compile(r"[0-9]{1,2}/[0-9]{1,2}/([0-9]{4})")
 
 
 def read(release: Release) -> tuple[list[Book], list[str]]:
-    """The books, and what is to be announced.
+    """The books, and the announcements.
 
     The data set (Soumik, 2019, https://www.kaggle.com/datasets/jealousleopard/goodreadsbooks) has
     the columns bookID, title, authors, average_rating, isbn, isbn13, language_code, num_pages, ratings_count,
@@ -75,8 +75,8 @@ def _check_version(cells: Mapping[str, str], path: str) -> None:
     if "# num_pages" in cells or "# ratings_count" in cells:
         raise DataError(
             path,
-            "is the first version of the data set, with hyphens between authors, which cannot be told from hyphens in "
-            "their names; get the present version",
+            "is the first version of the data set, with hyphens between authors, which cannot be distinguished from "
+            "hyphens in their names; get the present version",
         )
 
 

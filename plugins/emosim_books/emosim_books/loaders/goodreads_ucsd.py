@@ -74,7 +74,7 @@ class _Record(BaseModel):
 
 
 def read(release: Release, min_ratings: int) -> tuple[list[Book], list[str]]:
-    """The books with as many ratings, and what is to be announced.
+    """The books with at least as many ratings, and the announcements.
 
     The data set (Wan and McAuley, 2018, doi:10.1145/3240323.3240369; Wan et al., 2019;
     https://mengtingwan.github.io/data/goodreads) has one JSON object per line: in goodreads_books.json.gz, or in one of

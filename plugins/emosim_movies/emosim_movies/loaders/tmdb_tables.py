@@ -25,7 +25,7 @@ _NO_OVERVIEW = ("no overview found.", "no overview", "no movie overview availabl
 
 
 def records(release: Release, most_cast: int, notes: list[str]) -> Iterator[tuple[int, int, dict[str, Any]]]:
-    """Each film's row, its TMDB id and what is known of it under the names of TMDB.
+    """Each film's row, its TMDB id and its fields under the names of TMDB.
 
     TMDB 5000 (https://www.kaggle.com/datasets/tmdb/tmdb-movie-metadata) has tmdb_5000_movies.csv and, beside it,
     tmdb_5000_credits.csv (movie_id, title, cast, crew); cells hold JSON. The Movies Dataset (Banik, 2017,
@@ -36,8 +36,8 @@ def records(release: Release, most_cast: int, notes: list[str]) -> Iterator[tupl
 
     Args:
         release: the data set.
-        most_cast: how many of the leading cast count.
-        notes: what is to be announced is added, once all films are read.
+        most_cast: number of leading cast members to read.
+        notes: announcements are appended here, once all films are read.
 
     Raises:
         DataError: a file is malformed; names file, row and column.
@@ -99,10 +99,10 @@ class _Halves:
         return []
 
     def check(self) -> None:
-        """See that no first half is without its second.
+        """Check that no first half lacks its second.
 
         Raises:
-            DataError: one is; names its row.
+            DataError: one does; names its row.
         """
         if self._row:
             raise DataError(self._path, f"has {len(self._first)} fields; the header has {self._width}", row=self._row)
