@@ -1,6 +1,7 @@
 """The public names of `emosim_core.loading` and where each lives."""
 
 from emosim_core.data.bundled import BundledItems as BundledItems
+from emosim_core.data.cells import counted_notes as counted_notes
 from emosim_core.data.cells import is_number as is_number
 from emosim_core.data.cells import known_rating as known_rating
 from emosim_core.data.cells import known_text as known_text
@@ -43,6 +44,7 @@ from emosim_core.data.tables import read_csv as read_csv
 from emosim_core.data.tables import read_rows as read_rows
 from emosim_core.data.tables import write_csv as write_csv
 from emosim_core.data.toml_files import read_toml as read_toml
+from emosim_core.data.web_text import web_text as web_text
 from emosim_core.model.profile import CategoryProfile as CategoryProfile
 from emosim_core.model.profile import PopulationProfile as PopulationProfile
 from emosim_core.population.domain_files import read_domain as read_domain

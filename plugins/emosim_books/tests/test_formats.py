@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 from emosim_books.loaders import Amazon, AmazonOptions, Goodreads, GoodreadsOptions
-from emosim_books.loaders.prose import plain
-from hypothesis import given
-from hypothesis import strategies as st
 
 from emosim_core.plugins import LoadedItems
 from emosim_core.testing import PublishedDataSet, PublishedFormatsConformance, fails, write_folder
@@ -341,28 +337,3 @@ def test_a_line_of_metadata_is_data_and_never_run(tmp_path: Path) -> None:
     path = write_folder(tmp_path / "data", {"meta_Books.json": AMAZON_2014["meta_Books.json"] + line})
     fails(lambda: load_amazon(path), file="meta_Books.json", row=3, says="is not JSON")
     assert not made.exists()
-
-
-# ------------------------------------------------------------------------------------------ text of pages
-
-
-@pytest.mark.parametrize(
-    ("page", "text"),
-    [
-        ("a<br/>b &amp; <b>c</b>d", "a b & cd"),
-        ("<p>One</p><p>Two&nbsp;&quot;x&quot;</p>", 'One Two "x"'),
-        ("I <3 you, 3 < 4 & 5 > 2", "I <3 you, 3 < 4 & 5 > 2"),
-        ("x<script>var a = '<b>';</script>y<style>b {}</style>z", "xyz"),
-        ("plain  text\nhere", "plain text here"),
-    ],
-)
-def test_markup_and_entities_become_plain_text(page: str, text: str) -> None:
-    assert plain(page) == text
-
-
-@given(st.lists(st.text(alphabet="abc é'\"&;#", min_size=1), max_size=4))
-def test_text_without_tags_stays_but_for_entities_and_blanks(words: Sequence[str]) -> None:
-    import html
-
-    text = " ".join(words)
-    assert plain(text) == " ".join(html.unescape(text).split())

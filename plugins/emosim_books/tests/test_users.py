@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import Counter
 
 import numpy as np
+import pytest
 from emosim_books.book import CATEGORIES
 from emosim_books.domain import books
 
@@ -63,3 +65,12 @@ def test_readers_of_the_original_simulator_are_read() -> None:
     liked = {name for user in users for name in user.liked}
     assert {"fiction", "biography", "economics", "health", "philosophy"} <= liked
     assert not liked & set(ALIASES)
+
+
+@pytest.mark.parametrize(
+    ("kind", "digest"),
+    [("sampled", "f6e4fbd58ba830a1"), ("basic", "abdfaea1b7e86941"), ("detailed", "d2bdb7b560783a50")],
+)
+def test_the_same_seed_gives_the_same_users_in_every_release(kind: str, digest: str) -> None:
+    users = "".join(user.model_dump_json() for user in load_users("books", f"{kind}:n=600,seed=42"))
+    assert hashlib.sha256(users.encode()).hexdigest().startswith(digest)

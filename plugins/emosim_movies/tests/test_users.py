@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 
 import pytest
@@ -37,3 +38,12 @@ def test_names_that_files_have_for_categories_are_known() -> None:
     aliases = movies().category_aliases
     assert aliases["animated"] == "animation"
     assert set(POPULARITY) & set(aliases.values()) == {"animation", "documentary", "science fiction"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "digest"),
+    [("sampled", "79285913ab9d581e"), ("basic", "f081463e6587832f"), ("detailed", "b777e4bb0cda105c")],
+)
+def test_the_same_seed_gives_the_same_users_in_every_release(kind: str, digest: str) -> None:
+    users = "".join(user.model_dump_json() for user in load_users("movies", f"{kind}:n=600,seed=42"))
+    assert hashlib.sha256(users.encode()).hexdigest().startswith(digest)

@@ -10,7 +10,17 @@ from emosim_books.book import Book
 from emosim_books.loaders.cells import rating_and_count
 from emosim_books.loaders.goodreads_cells import isbn, language, split_title
 from emosim_core import DataError
-from emosim_core.loading import Release, UniqueIds, checked, known_text, plain_text, read_csv, shortened, whole_number
+from emosim_core.loading import (
+    Release,
+    UniqueIds,
+    checked,
+    counted_notes,
+    known_text,
+    plain_text,
+    read_csv,
+    shortened,
+    whole_number,
+)
 
 _WHAT = "books.csv of Kaggle's goodreads-books"
 _REQUIRED = ("bookID", "title", "authors", "average_rating", "ratings_count")
@@ -61,10 +71,8 @@ def read(release: Release) -> tuple[list[Book], list[str]]:
             number = whole_number(cells["bookID"], path, row, "bookID")
             ids.add(number, row)
             books.append(_book(number, cells, path, row))
-    notes = (
-        [f"{path}: rows in which commas without quotes were read as part of the authors: {joined:,}."] if joined else []
-    )
-    return books, notes
+    counts = {"rows in which commas without quotes were read as part of the authors": joined}
+    return books, counted_notes(path, counts)
 
 
 def _is_rating(text: str) -> bool:

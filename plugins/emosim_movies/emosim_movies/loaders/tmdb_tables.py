@@ -10,6 +10,7 @@ from emosim_core import DataError
 from emosim_core.loading import (
     Release,
     UniqueIds,
+    counted_notes,
     known_text,
     list_of_objects,
     number,
@@ -65,13 +66,12 @@ def records(release: Release, most_cast: int, notes: list[str]) -> Iterator[tupl
             cast, directors = (credits or {}).get(film, ([], []))
             yield row, film, {**_fields(cells, path, row), "actors": cast, "director": directors}
     halves.check()
-    for count, what in (
-        (halves.joined, "put rows together that a line end had broken in two"),
-        (again, "left out rows about a film that stands there already"),
-        (untitled, "left out films without a title"),
-    ):
-        if count:
-            notes.append(f"{path}: {what}: {count:,}.")
+    counts = {
+        "put rows together that a line end had broken in two": halves.joined,
+        "left out rows about a film that stands there already": again,
+        "left out films without a title": untitled,
+    }
+    notes += counted_notes(path, counts)
 
 
 class _Halves:
