@@ -54,7 +54,7 @@ def read_toml(file: Traversable, name: str, model: type[T], more: Mapping[str, A
         return TypeAdapter(model).validate_python({**values, **(more or {})})
     except ValidationError as error:
         # A misspelt field is an unknown one and perhaps a missing one; the first says more.
-        found = sorted(error.errors(), key=lambda one: one["type"] not in _UNKNOWN)[0]
+        found = min(error.errors(), key=lambda one: one["type"] not in _UNKNOWN)
         place = [str(part) for part in found["loc"]]
         message = found["msg"].removeprefix("Value error, ")
         if found["type"] in _UNKNOWN:

@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 
 from emosim_core.errors import ConfigurationError
-from emosim_core.model.templates import DislikesSentence, LikesSentence, Name, Phrase, Sentence
+from emosim_core.model.templates import DislikesSentence, LikesSentence, Name, Phrase, Remark, Sentence
 from emosim_core.model.user import TRAITS
 
 
@@ -71,10 +71,17 @@ class PopulationProfile:
     child_traits: Mapping[str, Sequence[Sequence[Sentence]]] = field(default_factory=dict)
     likes: Sequence[LikesSentence] = ("{who} likes {liked}.", "{who} likes {liked}, and also {more}.")
     dislikes: Sequence[DislikesSentence] = ("{who} does not like {disliked}.",)
-    no_dislikes: Sequence[Sentence] = ()
+    no_dislikes: Sequence[Remark] = ()
     other: CategoryProfile | None = None
 
     def __post_init__(self) -> None:
+        for name, category in self.categories.items():
+            if name != name.strip().lower():
+                raise ConfigurationError(f"the category {name!r} must be in lower case, as those of items are")
+            if any("{category}" in text for text in (category.plural, *category.liked, *category.disliked)):
+                raise ConfigurationError(
+                    f"{{category}} is for other categories; write the name in the texts of {name!r}"
+                )
         for traits in (self.traits, self.child_traits):
             for trait in TRAITS if traits is self.traits or traits else ():
                 if len(traits.get(trait, ())) != 3 or not all(traits[trait]):

@@ -29,6 +29,9 @@ def _checker(slots: tuple[str, ...]) -> AfterValidator:
     return AfterValidator(check)
 
 
+Remark = Annotated[str, _checker(USER_SLOTS)]
+"""A sentence about a user with the slots that every sentence may have."""
+
 Sentence = Annotated[str, _checker((*USER_SLOTS, "off"))]
 """A sentence about a user. ``{off}`` is when there is time to spare, such as "after work"."""
 
