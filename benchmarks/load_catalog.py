@@ -50,11 +50,14 @@ def peak():
 
 base = peak()
 start = time.perf_counter()
-from emosim_core.loading import EmbeddingOptions, embed_items
-from emosim_core.plugins import Catalog, RatingScale
-from emosim_movies.loaders.table import CsvMovies, CsvMoviesOptions
+from emosim_core.loading import CsvItems, CsvItemsOptions, EmbeddingOptions, embed_items
+from emosim_core.plugins import Catalog, CatalogSetting, RatingScale
+from emosim_movies.domain import movies
+domain = movies()
 imported = time.perf_counter()
-loaded = CsvMovies(CsvMoviesOptions(path=sys.argv[1])).load()
+loader = CsvItems(CsvItemsOptions(path=sys.argv[1]))
+loader.prepare(CatalogSetting(domain=domain))
+loaded = loader.load()
 read = time.perf_counter()
 options = EmbeddingOptions(method="sentence-transformers:" + sys.argv[2])
 embedded = embed_items(loaded.items, loaded.embeddings, loaded.embedding_name, options)
@@ -71,9 +74,9 @@ print(json.dumps({
 def prepare(folder: Path, films: int, dimension: int) -> Path:
     """Write a CSV file of films, and embeddings for them into the cache; returns the file."""
     import numpy as np
-    from emosim_movies.loaders.table import CsvMovies, CsvMoviesOptions
 
     from emosim_core.data import embeddings
+    from emosim_core.testing import load_items
 
     rng = np.random.default_rng(0)
     table = folder / "films.csv"
@@ -93,7 +96,7 @@ def prepare(folder: Path, films: int, dimension: int) -> Path:
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     embeddings._encode = lambda texts, model, batch_size: vectors
     embeddings.embed_items(
-        CsvMovies(CsvMoviesOptions(path=table)).load().items,
+        load_items("movies", f"csv:{table}").items,
         options=embeddings.EmbeddingOptions(method=f"sentence-transformers:{MODEL}"),
     )
     return table

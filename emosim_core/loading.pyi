@@ -1,6 +1,7 @@
 """The public names of `emosim_core.loading` and where each lives."""
 
 from emosim_core.data.bundled import BundledItems as BundledItems
+from emosim_core.data.cells import counted_notes as counted_notes
 from emosim_core.data.cells import is_number as is_number
 from emosim_core.data.cells import known_rating as known_rating
 from emosim_core.data.cells import known_text as known_text
@@ -18,11 +19,6 @@ from emosim_core.data.embeddings import save_bundled_embeddings as save_bundled_
 from emosim_core.data.formats import Format as Format
 from emosim_core.data.formats import Release as Release
 from emosim_core.data.formats import open_format as open_format
-from emosim_core.data.generated_users import CategoryProfile as CategoryProfile
-from emosim_core.data.generated_users import GeneratedUsers as GeneratedUsers
-from emosim_core.data.generated_users import GeneratedUsersOptions as GeneratedUsersOptions
-from emosim_core.data.generated_users import PopulationProfile as PopulationProfile
-from emosim_core.data.generated_users import generate_users as generate_users
 from emosim_core.data.items_csv import CsvItems as CsvItems
 from emosim_core.data.items_csv import CsvItemsOptions as CsvItemsOptions
 from emosim_core.data.items_csv import read_items_csv as read_items_csv
@@ -47,7 +43,15 @@ from emosim_core.data.tables import checked as checked
 from emosim_core.data.tables import read_csv as read_csv
 from emosim_core.data.tables import read_rows as read_rows
 from emosim_core.data.tables import write_csv as write_csv
-from emosim_core.data.users_csv import CsvUsers as CsvUsers
-from emosim_core.data.users_csv import CsvUsersOptions as CsvUsersOptions
-from emosim_core.data.users_csv import read_users_csv as read_users_csv
-from emosim_core.data.users_csv import write_users_csv as write_users_csv
+from emosim_core.data.toml_files import read_toml as read_toml
+from emosim_core.data.web_text import web_text as web_text
+from emosim_core.model.profile import CategoryProfile as CategoryProfile
+from emosim_core.model.profile import PopulationProfile as PopulationProfile
+from emosim_core.population.domain_files import read_domain as read_domain
+from emosim_core.population.generated import GeneratedUsers as GeneratedUsers
+from emosim_core.population.generated import GeneratedUsersOptions as GeneratedUsersOptions
+from emosim_core.population.generated import generate_users as generate_users
+from emosim_core.population.users_csv import CsvUsers as CsvUsers
+from emosim_core.population.users_csv import CsvUsersOptions as CsvUsersOptions
+from emosim_core.population.users_csv import read_users_csv as read_users_csv
+from emosim_core.population.users_csv import write_users_csv as write_users_csv

@@ -40,6 +40,8 @@ from emosim_core.components.observations import ObservationSituation as Observat
 from emosim_core.components.ranking import NEVER as NEVER
 from emosim_core.components.ranking import best_positions as best_positions
 from emosim_core.components.retrieval import CountOptions as CountOptions
+from emosim_core.components.standard_loaders import standard_item_loaders as standard_item_loaders
+from emosim_core.components.standard_loaders import standard_user_loaders as standard_user_loaders
 from emosim_core.errors import BrokenPluginError as BrokenPluginError
 from emosim_core.errors import IncompatiblePluginError as IncompatiblePluginError
 from emosim_core.errors import NameConflictError as NameConflictError
@@ -58,6 +60,7 @@ from emosim_core.model.emotion import Emotion as Emotion
 from emosim_core.model.emotion import EmotionThresholds as EmotionThresholds
 from emosim_core.model.emotion import MoodOptions as MoodOptions
 from emosim_core.model.item import Item as Item
+from emosim_core.model.loader import CatalogSetting as CatalogSetting
 from emosim_core.model.loader import ItemLoader as ItemLoader
 from emosim_core.model.loader import LoadedItems as LoadedItems
 from emosim_core.model.loader import LoadedRatings as LoadedRatings

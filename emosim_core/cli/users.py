@@ -52,10 +52,10 @@ def generate(
 
     Read them back with: emosim run --plugin PLUGIN --users csv:FILE
     """
-    from emosim_core.data.users_csv import write_users_csv
     from emosim_core.hooks import Registry
-    from emosim_core.model import Domain, UserLoader
-    from emosim_core.simulation.assembly import build
+    from emosim_core.model import Domain
+    from emosim_core.population.users_csv import write_users_csv
+    from emosim_core.simulation.assembly import build, user_loader_of
     from emosim_core.simulation.config import EnvironmentConfig
 
     if out.exists() and not force:
@@ -67,7 +67,7 @@ def generate(
     domain: Domain = build(registry.resolve_domain(plugin), Domain)
     kind = values.get("user_dataset") or domain.default_users
     resolved = registry.resolve("user_loader", {"name": kind, "n": count, "seed": seed}, domain.name)
-    users = list(build(resolved, UserLoader).load())
+    users = list(user_loader_of(resolved, domain).load())
     if llm_model is not None:
         users = _written(registry, domain, users, llm_model, values.get("gateway", {}), yes)
     write_users_csv(out, users)
@@ -162,15 +162,15 @@ def list_users(obj: dict[str, Any], plugin: str, population: str | None, search:
     """List users of a domain: name, age, job, traits, liked categories and id."""
     from emosim_core.cli.output import Table, console, show_table
     from emosim_core.hooks import Registry
-    from emosim_core.model import Domain, UserLoader
+    from emosim_core.model import Domain
     from emosim_core.model.user import TRAITS
     from emosim_core.runs.words import user_lines
-    from emosim_core.simulation.assembly import build
+    from emosim_core.simulation.assembly import build, user_loader_of
 
     registry = Registry(only=obj["only"])
     domain: Domain = build(registry.resolve_domain(plugin), Domain)
     kind = population or domain.default_users
-    found = list(build(registry.resolve("user_loader", kind, domain.name), UserLoader).load())
+    found = list(user_loader_of(registry.resolve("user_loader", kind, domain.name), domain).load())
     screen = console()
     if user is not None:
         one = next((one for one in found if one.id == user), None)

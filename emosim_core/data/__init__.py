@@ -1,1 +1,1 @@
-"""Where items and users come from: tables, embeddings and the generator of populations."""
+"""Reads and writes data: tables, archives, published formats, bundled items and embeddings."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import os
 import re
+from collections.abc import Mapping
 
 from emosim_core.errors import DataError
 
@@ -101,3 +102,13 @@ def is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def counted_notes(path: str | os.PathLike[str], counts: Mapping[str, int]) -> list[str]:
+    """Notes on what a loader did to a file, for :attr:`~emosim_core.plugins.LoadedItems.notes`.
+
+    Args:
+        path: the file.
+        counts: how often, by what was done ("left out books without a title"); what was never done gets no note.
+    """
+    return [f"{os.fspath(path)}: {what}: {count:,}." for what, count in counts.items() if count]

@@ -7,17 +7,19 @@ import os
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar, get_origin
+from typing import Any, TypeVar, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from emosim_core.data.cells import known_text, plain_text
 from emosim_core.data.embeddings import load_array
+from emosim_core.data.formats import Format
 from emosim_core.data.lists import LIST_FORMS, list_of_names, list_separator
 from emosim_core.data.tables import UniqueIds, checked, read_csv
 from emosim_core.errors import DataError
+from emosim_core.model.domain import Domain
 from emosim_core.model.item import Item
-from emosim_core.model.loader import ItemLoader, LoadedItems
+from emosim_core.model.loader import CatalogSetting, ItemLoader, LoadedItems
 
 AnyItem = TypeVar("AnyItem", bound=Item)
 
@@ -37,21 +39,30 @@ class CsvItemsOptions(BaseModel):
     embedding_name: str = Field(default="", description="What made the embeddings; the name of their file where empty.")
 
 
-class CsvItems(ItemLoader):
-    """Items from a CSV file, with embeddings from a ``.npy`` file beside it if there is one. A domain subclasses it.
+class DomainItems(ItemLoader):
+    """Base of the loaders that read the item of any domain; :attr:`domain` is known once it is prepared."""
 
-    Attributes:
-        item_type: what a row is.
-        columns: what the file calls a field of it, where that differs from the field's name.
-        items_word: what the items are called ("films").
+    _domain: Domain | None = None
+
+    def prepare(self, setting: CatalogSetting) -> None:
+        self._domain = setting.domain
+
+    @property
+    def domain(self) -> Domain:
+        """The domain in use."""
+        if self._domain is None:
+            raise RuntimeError("prepare() must be called before load()")
+        return self._domain
+
+
+class CsvItems(DomainItems):
+    """Items from a CSV file: one column for each field of the domain's item, named as in :attr:`Domain.columns`.
+
+    Embeddings may come from a ``.npy`` file.
 
     Args:
         options: where the files are.
     """
-
-    item_type: ClassVar[type[Item]]
-    columns: ClassVar[Mapping[str, str]] = {}
-    items_word: ClassVar[str] = "items"
 
     def __init__(self, options: CsvItemsOptions) -> None:
         self.options = options
@@ -62,7 +73,8 @@ class CsvItems(ItemLoader):
         Raises:
             DataError: a file is missing or malformed; names file, row and column.
         """
-        items = read_items_csv(self.options.path, self.item_type, self.columns, self.items_word)
+        domain = self.domain
+        items = read_items_csv(self.options.path, domain.item_type, domain.columns, domain.words.items)
         where = self.options.embeddings
         if where is None:
             return LoadedItems(items, source=str(self.options.path))
@@ -73,6 +85,13 @@ class CsvItems(ItemLoader):
             self.options.embedding_name or Path(where.name.removesuffix(".gz")).stem,
             str(self.options.path),
         )
+
+
+def csv_formats(domain: Domain) -> tuple[Format, ...]:
+    """The format that :class:`CsvItems` reads in a domain."""
+    columns = _columns(domain.item_type, domain.columns)
+    required = (columns["id"], columns["title"])
+    return (Format(f"a CSV file of {domain.words.items}", columns=required, known=tuple(columns.values())),)
 
 
 def read_items_csv(
@@ -90,8 +109,8 @@ def read_items_csv(
     Args:
         path: the file.
         item_type: what a row is.
-        columns: what the file calls a field, where that differs from the field's name.
-        items_word: what the items are called, for messages.
+        columns: by field, the column that holds it, where the two names differ.
+        items_word: the domain's word for items, for messages.
 
     Returns:
         The items in the order of the file; at least one.
@@ -100,7 +119,7 @@ def read_items_csv(
         DataError: the file is missing, has no item or an unknown column, a value is wrong, or an id stands twice;
             names file, row and column.
     """
-    named = {field: (columns or {}).get(field, field) for field in item_type.model_fields}
+    named = _columns(item_type, columns or {})
     fields = {column: field for field, column in named.items()}
     lists = {named[field] for field, about in item_type.model_fields.items() if get_origin(about.annotation) is tuple}
     required = (named["id"], named["title"])
@@ -130,6 +149,11 @@ def read_items_csv(
         ids.add(item.id, row)
         items.append(item)
     return items
+
+
+def _columns(item_type: type[Item], columns: Mapping[str, str]) -> dict[str, str]:
+    """The column of every field of an item."""
+    return {field: columns.get(field, field) for field in item_type.model_fields}
 
 
 def _check_columns(path: str | os.PathLike[str], cells: Mapping[str, str], known: Mapping[str, str]) -> None:

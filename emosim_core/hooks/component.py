@@ -70,7 +70,8 @@ class Component:
         domain: the only domain in which the component can be used; None for all.
         aliases: further names.
         formats: of a source of items, where to find the formats that it reads, ``"package.module:FORMATS"``: a tuple of
-            ``Format``. A file of one of them that is given to another source is refused with the name of this one.
+            ``Format``, or a function that returns one for a ``Domain``. A file of one of them that is given to another
+            source is refused with the name of this one.
         kind: one of :data:`KINDS`, set where the component is registered; empty before.
     """
 

@@ -4,15 +4,25 @@ from emosim_core.model.catalog import Catalog
 from emosim_core.model.domain import Domain, Example, StudyUsers, Words
 from emosim_core.model.emotion import Emotion, EmotionThresholds, MoodOptions
 from emosim_core.model.item import Item
-from emosim_core.model.loader import ItemLoader, LoadedItems, LoadedRatings, PopulationSetting, UserLoader
+from emosim_core.model.loader import (
+    CatalogSetting,
+    ItemLoader,
+    LoadedItems,
+    LoadedRatings,
+    PopulationSetting,
+    UserLoader,
+)
 from emosim_core.model.memory import History, Interaction, Memory
 from emosim_core.model.names import Names
 from emosim_core.model.population import Population
+from emosim_core.model.profile import CategoryProfile, PopulationProfile
 from emosim_core.model.scale import RatingScale
 from emosim_core.model.user import User
 
 __all__ = [
     "Catalog",
+    "CatalogSetting",
+    "CategoryProfile",
     "Domain",
     "Emotion",
     "EmotionThresholds",
@@ -27,6 +37,7 @@ __all__ = [
     "MoodOptions",
     "Names",
     "Population",
+    "PopulationProfile",
     "PopulationSetting",
     "RatingScale",
     "StudyUsers",

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from pydantic import ConfigDict
+
 from emosim_core.model.item import Item
+from emosim_core.model.profile import PopulationProfile
 from emosim_core.model.scale import RatingScale
 from emosim_core.model.user import User
 
 
 @dataclass(frozen=True)
 class Words:
-    """The words of a domain, for texts that users and models read.
+    """The words of a domain, for texts that users and language models read.
 
     Attributes:
         item: one item ("film").
@@ -21,9 +24,11 @@ class Words:
         consumed: the same, past ("watched").
         consumption: one time of doing it ("viewing").
         user: who does it ("viewer").
-        creators: the people behind an item ("cast and director").
+        creators: those who made an item ("cast and director").
         traits: per trait, the texts of levels 1, 2 and 3, in the domain's words; they go on from "a person who".
     """
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
     item: str = "item"
     items: str = "items"
@@ -37,7 +42,7 @@ class Words:
 
 @dataclass(frozen=True)
 class Example:
-    """A worked example for a language model: one user, one item, the rating and why.
+    """A worked example for a language model: one user, one item, the rating and its reason.
 
     Attributes:
         user: the user in a sentence or two.
@@ -45,6 +50,8 @@ class Example:
         rating: on the domain's scale.
         reason: one sentence.
     """
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
     user: str
     item: str
@@ -54,7 +61,7 @@ class Example:
 
 @dataclass(frozen=True)
 class StudyUsers:
-    """Written users whose right answers are known, for studies of how faithfully users are simulated.
+    """Written users whose ratings are known beforehand, for studies of how well a rater follows a description.
 
     Attributes:
         lovers: by category, users who love it and reject all else.
@@ -69,7 +76,9 @@ class StudyUsers:
 
 @dataclass(frozen=True)
 class Domain:
-    """A domain: its scale, its words, what its items are, and where items and users come from.
+    """A domain: its scale, its words, its items, and what its users are generated from.
+
+    :func:`emosim_core.loading.read_domain` reads one from the data files of a package.
 
     Attributes:
         name: the name used for ``--plugin``.
@@ -77,13 +86,21 @@ class Domain:
         scale: the rating scale.
         words: the domain's words.
         item_type: the subclass of :class:`Item`.
-        default_items: name of the loader used when none is chosen.
-        default_users: name of the population used when none is chosen.
+        default_items: name of the item loader used when none is chosen.
+        default_users: name of the user loader used when none is chosen.
         real_ratings: how real users' ratings are distributed over the scale's levels, worst first,
             sums to 1; empty where nothing is known. ``real_ratings_source`` says whose.
         examples: worked examples for prompts; without them, a language model can be asked without examples only.
         study_users: written users for studies; None where there are none.
+        columns: by field of the item, the column of a CSV file that holds it, where the two names differ.
+        category_aliases: by name of a category in CSV files of users, in lower case, the domain's name of it.
+        population: what users are generated from; None where the domain brings its own user loaders.
+        package: the package whose folder ``data`` has the bundled items; empty where there are none.
+        sample_embeddings: whether ``data/sample.npz`` holds embeddings of the bundled items. Where it is False,
+            ``emosim embed`` may still write them; without the file, a run makes embeddings.
     """
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
     name: str
     title: str
@@ -96,3 +113,8 @@ class Domain:
     real_ratings_source: str = ""
     examples: Sequence[Example] = ()
     study_users: StudyUsers | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    category_aliases: Mapping[str, str] = field(default_factory=dict)
+    population: PopulationProfile | None = None
+    package: str = ""
+    sample_embeddings: bool = True

@@ -1,4 +1,4 @@
-"""Loaders: how items and users come in from files, bundled data or a generator."""
+"""Loaders: bring items and users from files, bundled data or a generator."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emosim_core.errors import ConfigurationError
+from emosim_core.model.domain import Domain
 from emosim_core.model.item import Item
 from emosim_core.model.user import User
 
@@ -25,7 +26,7 @@ class LoadedItems:
             begins with NaN is an item without one.
         embedding_name: which model made them.
         source: what was read, for the run's manifest.
-        notes: what whoever uses the items should know, such as how many rows were repaired or left out.
+        notes: what a user of the items should know, such as how many rows were repaired or left out.
     """
 
     items: Sequence[Item]
@@ -44,8 +45,8 @@ class LoadedRatings:
         items: index of each rating's item among the items that were loaded, shape ``(R,)``.
         values: ratings on the domain's scale, shape ``(R,)``.
         times: when each was given, in seconds, shape ``(R,)``.
-        user_written_fields: fields of the items that hold what these same users wrote, such as tags; whoever measures
-            how well users are predicted leaves them out.
+        user_written_fields: fields of the items that hold what these same users wrote, such as tags; a validation
+            leaves them out.
     """
 
     user_ids: Sequence[str]
@@ -55,8 +56,22 @@ class LoadedRatings:
     user_written_fields: Sequence[str] = ()
 
 
+@dataclass(frozen=True, kw_only=True)
+class CatalogSetting:
+    """What items are loaded for.
+
+    Attributes:
+        domain: the domain in use.
+    """
+
+    domain: Domain
+
+
 class ItemLoader(ABC):
-    """Brings the items of a domain from somewhere."""
+    """Brings the items of a domain."""
+
+    def prepare(self, setting: CatalogSetting) -> None:  # noqa: B027  (it may be left out)
+        """Called once before :meth:`load`; nothing by default."""
 
     @abstractmethod
     def load(self) -> LoadedItems:
@@ -67,7 +82,7 @@ class ItemLoader(ABC):
         """
 
     def load_ratings(self, items: Sequence[Item]) -> LoadedRatings:
-        """The ratings that real users gave to ``items``, which :meth:`load` brought; optional.
+        """The ratings that real users gave to ``items``, which :meth:`load` returned; optional.
 
         Raises:
             ConfigurationError: no ratings of users come with these items.
@@ -76,7 +91,7 @@ class ItemLoader(ABC):
         raise ConfigurationError("no ratings of single users come with these items; name a source that has them")
 
     def rebuild_embeddings(self) -> Path:
-        """Make the embeddings that are bundled with the items anew; the file that was written.
+        """Rebuild the embeddings that are bundled with the items; returns the file that was written.
 
         Raises:
             ConfigurationError: nothing is bundled with these items.
@@ -89,21 +104,23 @@ class PopulationSetting:
     """What users are loaded for.
 
     Attributes:
-        categories: names of the categories of the catalog in use, sorted.
+        domain: the domain in use.
+        categories: names of the categories of the catalog in use, sorted; empty where users are made without items.
     """
 
+    domain: Domain
     categories: Sequence[str] = ()
 
 
 class UserLoader(ABC):
-    """Brings simulated users from somewhere."""
+    """Brings the simulated users of a domain."""
 
     def prepare(self, setting: PopulationSetting) -> None:  # noqa: B027  (it may be left out)
         """Called once before :meth:`load`; nothing by default."""
 
     @abstractmethod
     def load(self) -> Sequence[User]:
-        """Read or make the users.
+        """Read or generate the users.
 
         Raises:
             DataError: a file is malformed; names file, row and field.

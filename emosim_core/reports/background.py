@@ -9,11 +9,11 @@ from typing import Any
 
 from emosim_core.errors import EmoSimError, TrustError
 from emosim_core.hooks import Registry
-from emosim_core.model import Domain, Item, ItemLoader
+from emosim_core.model import Domain, Item
 from emosim_core.runs.manifest import digest
 from emosim_core.runs.trust import CommandHint, confirmed
 from emosim_core.runs.typed import typed
-from emosim_core.simulation.assembly import build
+from emosim_core.simulation.assembly import build, item_loader_of
 from emosim_core.simulation.config import RunConfig
 
 
@@ -68,7 +68,7 @@ def background(
         return found
     try:
         source = registry.resolve("item_loader", config.get("items") or found.domain.default_items, found.domain.name)
-        items = build(source, ItemLoader).load().items
+        items = item_loader_of(source, found.domain).load().items
     except EmoSimError as error:
         found.notes.append(f"The items cannot be loaded, so nothing is reported on their categories: {error}")
         return found

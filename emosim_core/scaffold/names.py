@@ -30,20 +30,20 @@ def check_name(name: str) -> None:
         ConfigurationError: says what is wrong, and a name near it that can be used.
     """
     if _PREFIX.match(name):
-        said = "the distribution and the package put 'emosim' before the name; leave it out"
+        reason = "the distribution and the package put 'emosim' before the name; leave it out"
     elif len(name) > _MOST:
-        said = f"a name has {_MOST} characters at most"
+        reason = f"a name has {_MOST} characters at most"
     elif not _NAME.fullmatch(name):
-        said = (
+        reason = (
             "a name consists of lower-case letters and digits, with single '-' or '_' between, and begins with a letter"
         )
     elif keyword.iskeyword(name):
-        said = "the name is a word of the Python language"
+        reason = "the name is a word of the Python language"
     elif name == "core":
-        said = "the name is that of the built-in components"
+        reason = "the name is that of the built-in components"
     else:
         return
-    raise ConfigurationError(f"a plugin cannot be called {name!r}: {said}. Try {_valid(name)!r}.")
+    raise ConfigurationError(f"a plugin cannot be called {name!r}: {reason}. Try {_valid(name)!r}.")
 
 
 def check_free(kind: str, name: str, registry: Registry) -> None:

@@ -93,17 +93,17 @@ def _filled_name(path: str, fields: dict[str, str]) -> str:
 
 
 def _fields(name: str, words: Words) -> dict[str, str]:
-    """What stands in place of each ``${field}`` of a template."""
+    """The text that replaces each ``${field}`` of a template."""
     module = name.replace("-", "_")
-    told = {field: getattr(words, field) for field in ("item", "items", "consume", "consumed", "consumption", "user")}
-    for field, word in told.items():
+    chosen = {field: getattr(words, field) for field in ("item", "items", "consume", "consumed", "consumption", "user")}
+    for field, word in chosen.items():
         if not _WORD.fullmatch(word):
             raise ConfigurationError(
                 f"{word!r} cannot be the word for {field!r}: expected at most 30 letters, digits, blanks, hyphens and "
                 "apostrophes, a letter first"
             )
     return {
-        **told,
+        **chosen,
         "name": name,
         "module": module,
         "package": f"emosim_{module}",

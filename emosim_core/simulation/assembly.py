@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,6 +30,7 @@ from emosim_core.hooks.faults import named
 from emosim_core.hooks.names import explain
 from emosim_core.model import (
     Catalog,
+    CatalogSetting,
     Domain,
     ItemLoader,
     LoadedItems,
@@ -236,13 +237,14 @@ def assemble(config: EnvironmentConfig, registry: Registry | None = None, spent:
     item_loader = made["item_loader"] = build(items_part, ItemLoader)
     user_loader = part("user_loader", config.user_dataset or domain.default_users, UserLoader)
 
-    with named(_label("item_loader", parts["item_loader"])), other_source_named(registry, items_part):
+    with named(_label("item_loader", parts["item_loader"])), other_source_named(registry, items_part, domain):
+        item_loader.prepare(CatalogSetting(domain=domain))
         loaded = item_loader.load()
         _check_items(loaded, domain)
     announcements.extend(loaded.notes)
     catalog = make_catalog(loaded, domain, config.embeddings, announcements)
     with named(_label("user_loader", parts["user_loader"])):
-        user_loader.prepare(PopulationSetting(categories=catalog.category_names))
+        user_loader.prepare(PopulationSetting(domain=domain, categories=catalog.category_names))
         users = user_loader.load()
         strange = next((user for user in users if not isinstance(user, User)), None)
         if strange is not None:
@@ -344,14 +346,38 @@ def load_items(registry: Registry, plugin: str, source: str | None) -> tuple[Dom
         PluginError: a plugin that it needs cannot be used.
     """
     domain, loader, resolved = _item_source(registry, plugin, source)
-    with other_source_named(registry, resolved):
+    with other_source_named(registry, resolved, domain):
         return domain, loader, loader.load()
 
 
 def _item_source(registry: Registry, plugin: str, source: str | None) -> tuple[Domain, ItemLoader, Resolved]:
     domain: Domain = build(registry.resolve_domain(plugin), Domain)
     resolved = registry.resolve("item_loader", source or domain.default_items, domain.name)
-    return domain, build(resolved, ItemLoader), resolved
+    return domain, item_loader_of(resolved, domain), resolved
+
+
+def item_loader_of(resolved: Resolved, domain: Domain) -> ItemLoader:
+    """A loader of items that is ready to load.
+
+    Raises:
+        PluginError: the factory made something else.
+    """
+    loader: ItemLoader = build(resolved, ItemLoader)
+    with named(_label("item_loader", resolved.describe())):
+        loader.prepare(CatalogSetting(domain=domain))
+    return loader
+
+
+def user_loader_of(resolved: Resolved, domain: Domain, categories: Sequence[str] = ()) -> UserLoader:
+    """A loader of users that is ready to load.
+
+    Raises:
+        PluginError: the factory made something else.
+    """
+    loader: UserLoader = build(resolved, UserLoader)
+    with named(_label("user_loader", resolved.describe())):
+        loader.prepare(PopulationSetting(domain=domain, categories=categories))
+    return loader
 
 
 def build(resolved: Resolved, expected: type) -> Any:

@@ -11,15 +11,17 @@ from emosim_core.data.formats import Format, recognized
 from emosim_core.errors import BrokenPluginError, DataError
 from emosim_core.hooks import Registry, Resolved
 from emosim_core.hooks.component import Component, load_object
+from emosim_core.model import Domain
 
 
 @contextmanager
-def other_source_named(registry: Registry, resolved: Resolved) -> Iterator[None]:
+def other_source_named(registry: Registry, resolved: Resolved, domain: Domain) -> Iterator[None]:
     """Load items in the body; a file that it refuses and another source reads is an error that names that source.
 
     Args:
         registry: the plugins whose sources are considered, those of other domains included.
         resolved: the source that loads in the body.
+        domain: the domain that it loads for.
 
     Raises:
         DataError: the body raised one; says what to type where the file is of a format of another source.
@@ -28,7 +30,7 @@ def other_source_named(registry: Registry, resolved: Resolved) -> Iterator[None]
         yield
     except DataError as error:
         path = _path(resolved)
-        better = None if path is None else _suggestion(registry, resolved.component, path)
+        better = None if path is None else _suggestion(registry, resolved.component, path, domain)
         if better is None:
             raise
         raise DataError(str(path), better) from error
@@ -39,9 +41,9 @@ def _path(resolved: Resolved) -> Path | None:
     return value if isinstance(value, Path) else None
 
 
-def _suggestion(registry: Registry, component: Component, path: Path) -> str | None:
+def _suggestion(registry: Registry, component: Component, path: Path, domain: Domain) -> str | None:
     """What to say of a file that another source reads; None where it is of this source, or of none."""
-    if recognized(path, _formats(component)):
+    if recognized(path, _formats(registry, component, domain)):
         return None
     registry.load_all()
     own = component.domain
@@ -49,7 +51,7 @@ def _suggestion(registry: Registry, component: Component, path: Path) -> str | N
         one for record in registry.records for one in record.components if one.kind == "item_loader" and one.formats
     ]
     for other in sorted(sources, key=lambda one: one.domain != own):
-        form = None if other == component else recognized(path, _formats(other))
+        form = None if other == component else recognized(path, _formats(registry, other, domain))
         if form is not None:
             plugin = "" if other.domain in (None, own) else f"--plugin {other.domain} "
             source = shlex.quote(f"{other.name}:{path}")
@@ -57,8 +59,8 @@ def _suggestion(registry: Registry, component: Component, path: Path) -> str | N
     return None
 
 
-def _formats(component: Component) -> tuple[Format, ...]:
-    """The formats that a source of items reads.
+def _formats(registry: Registry, component: Component, domain: Domain) -> tuple[Format, ...]:
+    """The formats that a source of items reads, in ``domain`` where it is of no other.
 
     Raises:
         BrokenPluginError: what its description names cannot be imported, or holds something else.
@@ -66,7 +68,11 @@ def _formats(component: Component) -> tuple[Format, ...]:
     if component.formats is None:
         return ()
     try:
-        formats = tuple(load_object(component.formats))
+        described = load_object(component.formats)
+        if callable(described):
+            other = component.domain not in (None, domain.name)
+            described = described(registry.resolve("domain", str(component.domain)).build() if other else domain)
+        formats = tuple(described)
     except Exception as error:
         raise BrokenPluginError(
             f"the formats of the source of items {component.name!r} cannot be imported from {component.formats}: "

@@ -28,6 +28,8 @@ from .observation import ObservationConformance as ObservationConformance
 from .policy import PolicyConformance as PolicyConformance
 from .population import PopulationProfileConformance as PopulationProfileConformance
 from .prompt_strategy import PromptStrategyConformance as PromptStrategyConformance
+from .published import PublishedDataSet as PublishedDataSet
+from .published import PublishedFormatsConformance as PublishedFormatsConformance
 from .rater import RaterConformance as RaterConformance
 from .requests import perturbation_request as perturbation_request
 from .requests import retrieval_request as retrieval_request
@@ -38,6 +40,8 @@ from .retrieval import RetrievalConformance as RetrievalConformance
 from .shaping import RewardShapingConformance as RewardShapingConformance
 from .sources import ItemLoaderConformance as ItemLoaderConformance
 from .sources import UserLoaderConformance as UserLoaderConformance
+from .sources import load_items as load_items
+from .sources import load_users as load_users
 from .study import StudyConformance as StudyConformance
 from .worlds import SmallWorld as SmallWorld
 from .worlds import draws as draws

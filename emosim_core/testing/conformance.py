@@ -23,6 +23,7 @@ from pydantic import BaseModel
 from emosim_core.errors import EmoSimError, NameConflictError, UnknownNameError
 from emosim_core.hooks import Component, PluginRecord, Registry
 from emosim_core.hooks.component import KIND_TITLES
+from emosim_core.model import Domain
 from emosim_core.testing.contract import BrokenRuleError, hold
 from emosim_core.testing.worlds import FIVE, TEN, SmallWorld, small_world
 
@@ -129,6 +130,12 @@ def registry() -> Registry:
     registry = Registry()
     registry.load_all(warn=False)
     return registry
+
+
+def domain_named(name: str) -> Domain:
+    """The domain of this name of the installed plugins."""
+    domain: Domain = registry().resolve_domain(name).build()
+    return domain
 
 
 def forget_plugins() -> None:

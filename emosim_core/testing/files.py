@@ -1,7 +1,8 @@
-"""What tests of loaders need: files to read, real data where there is some, and one clear error for a wrong file."""
+"""Helpers for tests of loaders: files to read, real data where it is present, and a check of the errors."""
 
 from __future__ import annotations
 
+import gzip
 import os
 import zipfile
 from collections.abc import Callable, Mapping
@@ -61,35 +62,38 @@ def fails(
         raise AssertionError(f"row and field are {(found.row, found.field)}, not {wanted}: {found}") from found
 
 
-def write_folder(folder: Path, files: Mapping[str, str]) -> Path:
-    """Write text files into a folder, which is made where it is not there.
+def write_folder(folder: Path, files: Mapping[str, str | bytes], *, gzipped: bool = False) -> Path:
+    """Write files into a folder, which is made where it is not there.
 
     Args:
         folder: the folder.
-        files: the text of each file by its path inside the folder, such as ``"set/songs.csv"``.
+        files: the content of each file by its path inside the folder, such as ``"set/songs.csv"``; text is UTF-8.
+        gzipped: compress each file and add ``.gz`` to its name.
 
     Returns:
         The folder.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for name, text in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text, encoding="utf-8")
+    for name, content in files.items():
+        path = folder / (f"{name}.gz" if gzipped else name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        data = content.encode() if isinstance(content, str) else content
+        path.write_bytes(gzip.compress(data) if gzipped else data)
     return folder
 
 
-def write_zip(path: Path, files: Mapping[str, str], how: int = zipfile.ZIP_DEFLATED) -> Path:
-    """Write text files into a zip file.
+def write_zip(path: Path, files: Mapping[str, str | bytes], how: int = zipfile.ZIP_DEFLATED) -> Path:
+    """Write files into a zip file.
 
     Args:
         path: the zip file.
-        files: the text of each member by its name, such as ``"set/songs.csv"``.
+        files: the content of each member by its name, such as ``"set/songs.csv"``.
         how: ``zipfile.ZIP_DEFLATED`` or ``zipfile.ZIP_STORED``.
 
     Returns:
         The zip file.
     """
     with zipfile.ZipFile(path, "w", how) as archive:
-        for name, text in files.items():
-            archive.writestr(name, text)
+        for name, content in files.items():
+            archive.writestr(name, content)
     return path

@@ -9,15 +9,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from emosim_core.data.generated_users import (
-    GeneratedUsers,
-    GeneratedUsersOptions,
-    PopulationKind,
-    PopulationProfile,
-    generate_users,
-)
-from emosim_core.model import User
+from emosim_core.model import PopulationProfile, User
 from emosim_core.model.user import TRAITS
+from emosim_core.population.generated import PopulationKind, generate_users
+from emosim_core.testing.conformance import domain_named
 
 _KINDS: tuple[PopulationKind, ...] = ("sampled", "basic", "detailed")
 _LEFT_OVER = r"[{}\[\]|]|  | [.,;:]|[.,;:][.,;:]"
@@ -27,33 +22,33 @@ _TWICE = r"\b(\w+) \1\b"
 
 
 class PopulationProfileConformance:
-    """Subclass it, name the subclass ``Test...`` and set ``profile``::
+    """Subclass it, name the subclass ``Test...`` and set ``domain`` or ``profile``::
 
         from emosim_core.testing import PopulationProfileConformance
 
 
         class TestListeners(PopulationProfileConformance):
-            profile = PROFILE
+            domain = "music"
 
-    A profile belongs to no kind of component, so no rule of :data:`~emosim_core.testing.RULES` is checked here: what
-    fails is an ``AssertionError`` that says what was found. A profile that takes its categories from the catalog
-    (``other``) is checked as it is among some: ``profile = PROFILE.within(["jazz", "folk"])``.
+    A profile belongs to no kind of component, so no rule of :data:`~emosim_core.testing.RULES` is checked here: a
+    failure is an ``AssertionError`` that says what was found. A profile that takes its categories from the catalog
+    (``other``) is checked among some: ``profile = PROFILE.within(["jazz", "folk"])``.
 
     Attributes:
-        profile: what is checked.
+        domain: the domain whose profile and trait texts are checked.
+        profile: what is checked where no domain is set.
         trait_texts: per trait, the texts of its three levels that go on from "a person who", as in
-            :attr:`emosim_core.plugins.Words.traits`; not checked where empty.
-        sources: kinds of population, each with the loader that generates it from the profile; none need be named.
-        least_different: of 600 users, how many descriptions must differ in more than what is the user's alone.
+            :attr:`emosim_core.plugins.Words.traits`; not checked where empty. The domain's where one is set.
+        least_different: of 600 users, how many descriptions must differ in more than names, ages, jobs and hobbies.
         most_shared: mean share of runs of five words that two descriptions may have in common.
         most_alike_openings: of 600 users, how many descriptions may begin with the same four words.
         most_who_like_nothing: of 3000 users, how many may like no category; some do where categories are few.
         wrong_article: pattern of "a" and "an" before the wrong sound.
     """
 
+    domain: str | None = None
     profile: PopulationProfile
     trait_texts: Mapping[str, Sequence[str]] = {}
-    sources: Sequence[tuple[PopulationKind, type[GeneratedUsers]]] = ()
     least_different: int = 590
     most_shared: float = 0.06
     most_alike_openings: int = 119
@@ -62,7 +57,7 @@ class PopulationProfileConformance:
 
     def test_600_descriptions_do_not_read_alike(self) -> None:
         for kind in _KINDS:
-            users = generate_users(600, 42, self.profile, kind)
+            users = generate_users(600, 42, self._profile, kind)
             different = len({user.description for user in users})
             _require(different == 600, f"only {different} of 600 {kind} descriptions differ")
             skeletons = [_skeleton(user) for user in users]
@@ -81,15 +76,10 @@ class PopulationProfileConformance:
             ((opening, count),) = openings.most_common(1)
             _require(count <= self.most_alike_openings, f"{count} of 600 {kind} descriptions begin with {opening!r}")
 
-    def test_each_source_makes_users_of_the_profile(self) -> None:
-        for kind, source in self.sources:
-            same = source(GeneratedUsersOptions(n=7, seed=1)).load() == generate_users(7, 1, self.profile, kind)
-            _require(same, f"{source.__name__} makes other users than the {kind} ones of the profile")
-
     def test_users_of_all_ages_like_something_and_nothing_that_is_not_for_them(self) -> None:
-        users = generate_users(3000, 2, self.profile, "detailed")
+        users = generate_users(3000, 2, self._profile, "detailed")
         liked = {name for user in users for name in user.liked}
-        never = {name for name, category in self.profile.categories.items() if category.popularity >= 0.1} - liked
+        never = {name for name, category in self._profile.categories.items() if category.popularity >= 0.1} - liked
         _require(not never, f"nobody of 3000 likes {sorted(never)}")
         nothing = [user.age for user in users if not user.liked]
         _require(
@@ -98,12 +88,12 @@ class PopulationProfileConformance:
         )
         for user in users:
             age = user.age or 0
-            unfit = {name for name, category in self.profile.categories.items() if age < category.from_age}
+            unfit = {name for name, category in self._profile.categories.items() if age < category.from_age}
             _require(not unfit & set(user.liked), f"someone aged {age} likes {sorted(unfit & set(user.liked))}")
 
     def test_every_sentence_is_well_formed(self) -> None:
         for seed in range(4):
-            for user in generate_users(2000, seed, self.profile, "detailed"):
+            for user in generate_users(2000, seed, self._profile, "detailed"):
                 text = user.description
                 _require(text.endswith("."), f"no full stop at the end of {text!r}")
                 for what, wrong in (
@@ -115,32 +105,42 @@ class PopulationProfileConformance:
                     _require(found is None, f"{what}: {found and found[0]!r} in {text!r}")
 
     def test_no_text_has_a_number_but_the_age(self) -> None:
-        for user in generate_users(1000, 3, self.profile, "detailed"):
+        for user in generate_users(1000, 3, self._profile, "detailed"):
             others = set(re.findall(r"\d+", user.description)) - {str(user.age)}
             _require(not others, f"the numbers {sorted(others)} in {user.description!r}")
 
     def test_a_detailed_description_names_every_taste(self) -> None:
-        for user in generate_users(300, 4, self.profile, "detailed"):
+        for user in generate_users(300, 4, self._profile, "detailed"):
             for name in (*user.liked, *user.disliked):
-                first = self.profile.categories[name].plural.split()[0]
+                first = self._profile.categories[name].plural.split()[0]
                 named = first.lower() in user.description.lower()
                 _require(named, f"nothing of {name!r} ({first!r}) in {user.description!r}")
 
     def test_colour_keeps_the_name_of_its_category_and_lists_stay_readable(self) -> None:
-        for name, category in self.profile.categories.items():
+        for name, category in self._profile.categories.items():
             for phrase in category.liked:
                 _require(category.plural in phrase, f"{phrase!r} of {name!r} leaves out {category.plural!r}")
                 _require("," not in phrase and " and " not in phrase, f"{phrase!r} of {name!r} is a list of its own")
 
     def test_trait_texts_go_on_from_a_user_who(self) -> None:
-        if not self.trait_texts:
+        trait_texts = self.trait_texts if self.domain is None else domain_named(self.domain).words.traits
+        if not trait_texts:
             return
-        _require(set(self.trait_texts) == set(TRAITS), f"texts for {sorted(self.trait_texts)}, not for {list(TRAITS)}")
-        for trait, texts in self.trait_texts.items():
+        _require(set(trait_texts) == set(TRAITS), f"texts for {sorted(trait_texts)}, not for {list(TRAITS)}")
+        for trait, texts in trait_texts.items():
             _require(len(set(texts)) == len(texts) == 3, f"{len(set(texts))} texts for the levels of {trait!r}")
             for text in texts:
                 goes_on = text[:1].islower() and not text.endswith(".")
                 _require(goes_on, f"{text!r} of {trait!r} does not go on from 'a person who'")
+
+    @property
+    def _profile(self) -> PopulationProfile:
+        if self.domain is None:
+            return self.profile
+        profile = domain_named(self.domain).population
+        if profile is None:
+            raise AssertionError(f"the domain {self.domain!r} has no population.")
+        return profile
 
 
 def _require(condition: bool, otherwise: str) -> None:
@@ -155,7 +155,7 @@ def _require(condition: bool, otherwise: str) -> None:
 
 
 def _skeleton(user: User) -> str:
-    """A description without what is this user's alone: names, age, job, hobby, sex."""
+    """A description without names, age, job, hobby and sex."""
     text = user.description
     job = user.job.removeprefix("retired ").removesuffix(" student") if user.age and user.age > 17 else user.job
     for own in (user.name, user.name.split()[0], user.hobby, user.hobby.capitalize(), user.job, job):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from unittest import SkipTest
@@ -11,11 +11,43 @@ from unittest import SkipTest
 import numpy as np
 
 from emosim_core.errors import ConfigurationError, DataError
-from emosim_core.model import Domain, ItemLoader, LoadedItems, PopulationSetting, User, UserLoader
-from emosim_core.simulation.assembly import item_source
-from emosim_core.testing.conformance import ComponentConformance, no_error, registry
+from emosim_core.model import (
+    CatalogSetting,
+    Domain,
+    Item,
+    ItemLoader,
+    LoadedItems,
+    PopulationSetting,
+    User,
+    UserLoader,
+    Words,
+)
+from emosim_core.simulation.assembly import item_loader_of, item_source, user_loader_of
+from emosim_core.testing.conformance import ComponentConformance, domain_named, no_error, registry
 from emosim_core.testing.contract import hold
-from emosim_core.testing.worlds import CATEGORIES
+from emosim_core.testing.worlds import CATEGORIES, TEN
+
+
+def load_items(domain: str, source: str | Mapping[str, Any]) -> LoadedItems:
+    """What a source of items brings, as in a run.
+
+    Args:
+        domain: an installed domain.
+        source: the source as a user writes it, such as ``"csv:songs.csv"``, or a table with ``name`` and options.
+    """
+    return item_loader_of(registry().resolve("item_loader", source, domain), domain_named(domain)).load()
+
+
+def load_users(domain: str, source: str | Mapping[str, Any], categories: Sequence[str] = ()) -> list[User]:
+    """What a source of users brings, as in a run.
+
+    Args:
+        domain: an installed domain.
+        source: the source as a user writes it, such as ``"sampled:n=20"``, or a table with ``name`` and options.
+        categories: the categories of the catalog; empty where it is not known.
+    """
+    resolved = registry().resolve("user_loader", source, domain)
+    return list(user_loader_of(resolved, domain_named(domain), categories).load())
 
 
 class _SourceConformance(ComponentConformance):
@@ -26,7 +58,19 @@ class _SourceConformance(ComponentConformance):
     def load(self) -> Any:
         """What a new loader brings."""
         with no_error(f"{self.rule}-type", f"load() of {self.subject}"):
-            return self.make().load()
+            loader = self.make()
+            loader.prepare(self.setting())
+            return loader.load()
+
+    def setting(self) -> CatalogSetting | PopulationSetting:
+        """What the loader is prepared with."""
+        raise NotImplementedError
+
+    def _for_domain(self) -> Domain:
+        """The domain that is loaded for, a made-up one where none is set."""
+        if self.domain is None:
+            return Domain("made_up", "Made up", TEN, Words(), Item)
+        return domain_named(self.domain)
 
     def test_a_file_that_is_not_there_is_named(self) -> None:
         component, _ = self._installed()
@@ -40,7 +84,9 @@ class _SourceConformance(ComponentConformance):
             except ConfigurationError as error:
                 raise SkipTest(f"its option {component.value!r} is no path: {error}") from error
             try:
-                resolved.build().load()
+                loader = resolved.build()
+                loader.prepare(self.setting())
+                loader.load()
             except DataError as error:
                 hold(f"{self.rule}-missing", "nowhere" in str(error), f"the message {str(error)!r}.")
             except Exception as error:
@@ -57,6 +103,9 @@ class ItemLoaderConformance(_SourceConformance):
 
     def interface(self) -> type:
         return ItemLoader
+
+    def setting(self) -> CatalogSetting:
+        return CatalogSetting(domain=self._for_domain())
 
     def test_it_brings_items_of_the_domain(self) -> None:
         domain = self._domain()
@@ -97,8 +146,7 @@ class ItemLoaderConformance(_SourceConformance):
     def _domain(self) -> Domain:
         if self.domain is None:
             raise SkipTest("set the attribute 'domain': items belong to one")
-        domain: Domain = registry().resolve_domain(self.domain).build()
-        return domain
+        return self._for_domain()
 
     def _loaded(self) -> LoadedItems:
         loaded: LoadedItems = self.load()
@@ -117,11 +165,8 @@ class UserLoaderConformance(_SourceConformance):
     def interface(self) -> type:
         return UserLoader
 
-    def load(self) -> Any:
-        with no_error("users-type", f"load() of {self.subject}"):
-            loader: UserLoader = self.make()
-            loader.prepare(PopulationSetting(categories=self._categories()))
-            return loader.load()
+    def setting(self) -> PopulationSetting:
+        return PopulationSetting(domain=self._for_domain(), categories=self._categories())
 
     def _categories(self) -> Sequence[str]:
         """The categories of the items that the users are among: the domain's, or made-up ones."""

@@ -141,12 +141,12 @@ def test_the_texts_of_a_domain_are_in_its_words(tmp_path: Path, quick: Any) -> N
     quick("plugins", "new", "music", *LISTENERS, "--out", "made")
     texts = "".join(path.read_text(encoding="utf-8") for path in (tmp_path / "made").rglob("*") if path.is_file())
     assert not re.search(r"\bitems? (about|disappoint|that everyone)", texts)
-    for text in ('item="track"', 'items="tracks"', 'consumed="listened to"', "A made-up track about"):
+    for text in ('item = "track"', 'items = "tracks"', 'consumed = "listened to"', "A made-up track about"):
         assert text in texts
     for verb, past in (("try", "tried"), ("bake", "baked"), ("play with", "played with")):
         quick("plugins", "new", "music", "--consume", verb, "--out", past.replace(" ", "-"))
-        domain = tmp_path / past.replace(" ", "-") / "emosim_music" / "domain.py"
-        assert f'consumed="{past}"' in domain.read_text(encoding="utf-8")
+        domain = tmp_path / past.replace(" ", "-") / "emosim_music" / "data" / "domain.toml"
+        assert f'consumed = "{past}"' in domain.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from emosim_core.data.cells import (
+    counted_notes,
     known_rating,
     known_text,
     number,
@@ -88,3 +89,8 @@ def test_long_values_are_shortened() -> None:
     for _ in range(100_000):
         nested = [nested]
     assert shortened(nested) == "a deeply nested list"
+
+
+def test_notes_say_what_was_done_how_often_and_nothing_of_what_was_not() -> None:
+    counts = {"left out books without a title": 1200, "put rows together": 0}
+    assert counted_notes("books.csv", counts) == ["books.csv: left out books without a title: 1,200."]

@@ -11,7 +11,7 @@ import pytest
 from pydantic import Field, ValidationError
 
 from emosim_core.data.items_csv import CsvItems, CsvItemsOptions
-from emosim_core.model import Item, LoadedItems, Names
+from emosim_core.model import CatalogSetting, Domain, Item, LoadedItems, Names, RatingScale, Words
 from emosim_core.testing import fails
 
 
@@ -23,17 +23,25 @@ class Song(Item):
     public_rating: float | None = Field(default=None, ge=1, le=5, allow_inf_nan=False)
 
 
-class Songs(CsvItems):
-    """Songs from a CSV file."""
+SONGS = Domain(
+    "songs",
+    "Songs",
+    RatingScale(low=1, high=5),
+    Words(items="songs"),
+    Song,
+    columns={"collection": "album", "public_count": "plays", "description": "lyrics"},
+)
 
-    item_type = Song
-    columns = {"collection": "album", "public_count": "plays", "description": "lyrics"}  # noqa: RUF012
-    items_word = "songs"
+
+def songs(path: Path, **options: Any) -> CsvItems:
+    loader = CsvItems(CsvItemsOptions(path=path, **options))
+    loader.prepare(CatalogSetting(domain=SONGS))
+    return loader
 
 
 def load(path: Path, text: str | bytes, **options: Any) -> LoadedItems:
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return Songs(CsvItemsOptions(path=path, **options)).load()
+    return songs(path, **options).load()
 
 
 def test_every_field_has_a_column(tmp_path: Path) -> None:
@@ -115,9 +123,9 @@ def test_errors(tmp_path: Path, text: str | bytes, row: int | None, field: str, 
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    missing = Songs(CsvItemsOptions(path=tmp_path / "none.csv"))
+    missing = songs(tmp_path / "none.csv")
     fails(missing.load, file="none.csv", says="no such file; expected a CSV file of songs")
-    folder = Songs(CsvItemsOptions(path=tmp_path))
+    folder = songs(tmp_path)
     fails(folder.load, file=tmp_path, says="is a directory")
 
 

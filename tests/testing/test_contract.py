@@ -63,9 +63,9 @@ from emosim_core.testing import (
     StudyConformance,
     UserLoaderConformance,
     check_plugin,
+    load_items,
     run_suite,
 )
-from emosim_core.testing.conformance import registry
 
 KEY = "EMOSIM_TEST_KEY"
 
@@ -952,8 +952,7 @@ PROMPT_STRATEGIES = [
 
 @lru_cache
 def films() -> tuple[Item, ...]:
-    loaded = registry().resolve("item_loader", "sample", "movies").build().load()
-    return tuple(loaded.items[:5])
+    return tuple(load_items("movies", "sample").items[:5])
 
 
 def bringing(items: Callable[[], Any], **more: Any) -> type:

@@ -54,8 +54,8 @@ class Book(Item):
     Public ratings are on 1 to 5.
     """
 
-    authors: Names = Field(default=(), description="Who wrote it, the leading author first.")
-    publisher: str | None = Field(default=None, min_length=1, description="Who published it; None where unknown.")
+    authors: Names = Field(default=(), description="Authors, the leading one first.")
+    publisher: str | None = Field(default=None, min_length=1, description="Publisher; None where unknown.")
     language: str | None = Field(default=None, min_length=2, description="Language as an ISO 639-1 code, such as en.")
     year: int | None = Field(
         default=None,

@@ -7,7 +7,7 @@ from emosim_core.plugins import AttributeRetrieval
 
 
 class SimpleRetrieval(AttributeRetrieval):
-    """The past books most like the one at hand: mean of three (SUBER, Corecco et al., 2024, arXiv:2406.01631)."""
+    """The past books most like the given one: mean of three (SUBER, Corecco et al., 2024, arXiv:2406.01631)."""
 
     item_type = Book
     overlaps = ("authors", "categories")

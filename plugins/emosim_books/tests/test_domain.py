@@ -100,10 +100,10 @@ def world(tmp_path: Path) -> dict[str, Any]:
         User(id=f"u{i}", name=f"Reader {i}", description="Somebody who reads.", liked=liked)
         for i, liked in enumerate([("fiction",), ("thriller", "economics"), ()])
     ]
-    write_users_csv(tmp_path / "people.csv", users)
+    write_users_csv(tmp_path / "users.csv", users)
     return {
         "items": f"csv:{tmp_path / 'books.csv'}",
-        "user_dataset": f"csv:{tmp_path / 'people.csv'}",
+        "user_dataset": f"csv:{tmp_path / 'users.csv'}",
         "embeddings": "lexical",
         "items_retrieval": "simple_2",
     }

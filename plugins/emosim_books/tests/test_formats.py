@@ -1,25 +1,17 @@
-"""Data sets as people hold them: each is read as it is and packed, and a wrong source names the right one."""
+"""Published data sets: each is read as it is and compressed, and a wrong loader names the right one."""
 
 from __future__ import annotations
 
 import gzip
 import json
-import re
-import shlex
-import zipfile
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from emosim_books.loaders import Amazon, AmazonOptions, Goodreads, GoodreadsOptions
-from emosim_books.loaders.prose import plain
-from hypothesis import given
-from hypothesis import strategies as st
 
-from emosim_core.cli.main import main
 from emosim_core.plugins import LoadedItems
-from emosim_core.testing import fails
+from emosim_core.testing import PublishedDataSet, PublishedFormatsConformance, fails, write_folder
 
 # ------------------------------------------------------------- the formats, with books that do not exist
 
@@ -148,96 +140,27 @@ SUBER = {
     b"Untold,,['Cy Holm'],,,[],8,3,2.0\n"
 }
 
-FORMATS: dict[str, tuple[dict[str, bytes], str, str]] = {
-    "goodbooks-10k": (GOODBOOKS, "goodreads", "books.csv"),
-    "Kaggle's goodreads-books": (KAGGLE, "goodreads", "books.csv"),
-    "a Goodreads library export": (EXPORT, "goodreads", "goodreads_library_export.csv"),
-    "UCSD Goodreads": (UCSD, "goodreads", "goodreads_books.json"),
-    "SUBER's books of Amazon": (SUBER, "amazon", "books.csv"),
-    "Amazon Reviews 2023": (AMAZON_2023, "amazon", "meta_Books.jsonl"),
-    "Amazon Reviews 2018": (AMAZON_2018, "amazon", "meta_Books.json"),
-    "Amazon Reviews 2014": (AMAZON_2014, "amazon", "reviews_Books.json"),
-}
-"""Files, the source that reads them, and one of them that stands for all."""
+TITLES = ("The Slow Ferry", "Untold")
 
 
-def written(folder: Path, files: dict[str, bytes], packing: str = "plain") -> Path:
-    """A folder of the files as they are or each packed by gzip, or a zip file of them."""
-    if packing == "zip":
-        with zipfile.ZipFile(folder.with_suffix(".zip"), "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, content in files.items():
-                archive.writestr(name, content)
-        return folder.with_suffix(".zip")
-    for name, content in files.items():
-        path = folder / (name if packing == "plain" else f"{name}.gz")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content if packing == "plain" else gzip.compress(content))
-    return folder
+class TestFormats(PublishedFormatsConformance):
+    domain = "books"
+    data_sets: ClassVar = {
+        "goodbooks-10k": PublishedDataSet("goodreads", GOODBOOKS, "goodbooks-10k/books.csv", TITLES),
+        "Kaggle's goodreads-books": PublishedDataSet("goodreads", KAGGLE, "archive/books.csv", TITLES),
+        "a Goodreads library export": PublishedDataSet("goodreads", EXPORT, "goodreads_library_export.csv", TITLES),
+        "UCSD Goodreads": PublishedDataSet("goodreads", UCSD, "goodreads/goodreads_books.json", TITLES),
+        "SUBER's books of Amazon": PublishedDataSet("amazon", SUBER, "books.csv", TITLES),
+        "Amazon Reviews 2023": PublishedDataSet("amazon", AMAZON_2023, "amazon/meta_Books.jsonl", TITLES),
+        "Amazon Reviews 2018": PublishedDataSet("amazon", AMAZON_2018, "old/meta_Books.json", TITLES),
+        "Amazon Reviews 2014": PublishedDataSet("amazon", AMAZON_2014, "reviews_Books.json", TITLES),
+    }
 
 
-@pytest.fixture
-def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    """The command line in this process: its exit status, and what it wrote to both streams."""
-    monkeypatch.setenv("EMOSIM_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setenv("EMOSIM_STATE_DIR", str(tmp_path / "state"))
-
-    def call(*arguments: str | Path) -> tuple[int, str]:
-        with pytest.raises(SystemExit) as left:
-            main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return int(left.value.code or 0), captured.out + captured.err
-
-    return call
-
-
-def run(command: Any, tmp_path: Path, *items: str) -> tuple[int, str]:
-    out = tmp_path / f"run-{len(list(tmp_path.glob('run-*')))}"
-    result: tuple[int, str] = command(
-        "run", "--plugin", "books", "--episodes", "2", "--max-steps", "2", "--embeddings", "lexical", "--slate", "1",
-        "--out", out, *items,
-    )  # fmt: skip
-    return result
-
-
-# -------------------------------------------------------------------------------------- the command line
-
-
-@pytest.mark.parametrize("packing", ["plain", "gz", "zip"])
-@pytest.mark.parametrize("name", FORMATS)
-def test_every_format_runs_as_it_is_and_packed(command: Any, tmp_path: Path, name: str, packing: str) -> None:
-    files, source, _ = FORMATS[name]
-    path = written(tmp_path / "data", files, packing)
-    status, said = run(command, tmp_path, "--items", f"{source}:{path}")
-    assert status == 0, said
-    status, listed = command("items", "--plugin", "books", "--items", f"{source}:{path}")
-    assert (status, "The Slow Ferry" in listed, "Untold" in listed) == (0, True, True), listed
-
-
-@pytest.mark.parametrize("wrong", ["csv", "goodreads", "amazon"])
-@pytest.mark.parametrize("name", FORMATS)
-@pytest.mark.parametrize("whole", [True, False], ids=["folder", "file"])
-def test_a_wrong_source_names_the_right_one_which_works(
-    command: Any, tmp_path: Path, name: str, wrong: str, whole: bool
-) -> None:
-    files, source, main_file = FORMATS[name]
-    if wrong == source:
-        pytest.skip("it is the right one")
-    folder = written(tmp_path / "my data", files)
-    path = folder if whole else next(folder.rglob(main_file))
-    status, said = command("items", "--plugin", "books", "--items", f"{wrong}:{path}")
-    assert status == 2
-    assert said.count("Error: ") == 1
-    advice = re.search(r"does not read\. Use: (--items .+)\n", said)
-    assert advice is not None, said
-    assert shlex.split(advice[1]) == ["--items", f"{source}:{path}"]
-    status, said = run(command, tmp_path, *shlex.split(advice[1]))
-    assert status == 0, said
-
-
-def test_a_users_command_line_reads_what_the_message_says(emosim: Any) -> None:
-    written(emosim.folder, AMAZON_2023)
-    said = emosim("items", "--plugin", "books", "--items", "goodreads:amazon", status=2).err
-    assert said == (
+def test_the_command_line_names_the_loader_that_reads_a_file_and_what_was_left_out(emosim: Any) -> None:
+    write_folder(emosim.folder, AMAZON_2023)
+    message = emosim("items", "--plugin", "books", "--items", "goodreads:amazon", status=2).err
+    assert message == (
         "Error: amazon: is Amazon Reviews 2023 in JSON lines, which 'goodreads' does not read. "
         "Use: --items amazon:amazon\n"
     )
@@ -259,7 +182,7 @@ def load_amazon(path: Path, **options: Any) -> LoadedItems:
 
 
 def test_kaggles_goodreads_books(tmp_path: Path) -> None:
-    loaded = load_goodreads(written(tmp_path, KAGGLE))
+    loaded = load_goodreads(write_folder(tmp_path, KAGGLE))
     one, two, three = loaded.items
     assert (one.id, one.title, one.collection, one.part) == ("goodreads-1", "The Slow Ferry", "Harbour", 2)
     assert (one.authors, one.year, one.publisher) == (("Ada Berg", "Jon Ek"), 2006, "Quay Press")
@@ -298,7 +221,7 @@ def test_the_first_version_of_goodreads_books_is_refused(tmp_path: Path) -> None
 
 
 def test_a_goodreads_library_export(tmp_path: Path) -> None:
-    one, two = load_goodreads(written(tmp_path, EXPORT)).items
+    one, two = load_goodreads(write_folder(tmp_path, EXPORT)).items
     assert (one.id, one.title, one.collection, one.part) == ("goodreads-11", "The Slow Ferry", "Harbour", 2)
     assert (one.authors, one.year) == (("Ada Berg", "Jon Ek", "Mia Roth"), 1999)
     assert (one.isbn, one.categories, one.publisher) == ("0439785960", ("science fiction", "classics"), "Quay Press")
@@ -308,7 +231,7 @@ def test_a_goodreads_library_export(tmp_path: Path) -> None:
 
 
 def test_ucsds_goodreads(tmp_path: Path) -> None:
-    loaded = load_goodreads(written(tmp_path, UCSD))
+    loaded = load_goodreads(write_folder(tmp_path, UCSD))
     one, two = loaded.items
     assert (one.id, one.title, one.collection, one.part) == ("goodreads-11", "The Slow Ferry", "Harbour", 2)
     assert (one.authors, one.year, one.language) == (("Ada Berg", "Jon Ek"), 1999, "en")
@@ -350,7 +273,7 @@ def test_ucsds_goodreads_errors(tmp_path: Path, change: dict[str, Any], field: s
 
 
 def test_amazon_reviews_2023(tmp_path: Path) -> None:
-    loaded = load_amazon(written(tmp_path, AMAZON_2023))
+    loaded = load_amazon(write_folder(tmp_path, AMAZON_2023))
     one, two = loaded.items
     assert (one.id, one.title, one.year, one.publisher) == ("amazon-0439785960", "The Slow Ferry", 2001, "Quay Press")
     assert (one.authors, one.language, one.isbn) == (("Ada Berg",), "en", "0439785960")
@@ -367,7 +290,7 @@ def test_amazon_reviews_2023(tmp_path: Path) -> None:
 
 
 def test_amazon_reviews_are_ratings_of_users(tmp_path: Path) -> None:
-    loader = Amazon(AmazonOptions(path=written(tmp_path, AMAZON_2023)))
+    loader = Amazon(AmazonOptions(path=write_folder(tmp_path, AMAZON_2023)))
     ratings = loader.load_ratings(loader.load().items)
     assert list(ratings.user_ids) == ["AE1", "AE2"]
     assert ratings.items.tolist() == [1, 0]
@@ -376,13 +299,13 @@ def test_amazon_reviews_are_ratings_of_users(tmp_path: Path) -> None:
 
 
 def test_amazon_reviews_2018_and_2014(tmp_path: Path) -> None:
-    loaded = load_amazon(written(tmp_path / "2018", AMAZON_2018), prior_count=0)
+    loaded = load_amazon(write_folder(tmp_path / "2018", AMAZON_2018), prior_count=0)
     one, two = loaded.items
     assert (one.categories, one.description, one.authors) == (("science",), "A & B", ("Ada Berg",))
     assert (one.public_rating, one.public_count) == (4.5, 2)
     assert (two.authors, two.public_rating, two.public_count) == ((), None, None)
     assert "books without a title that can be read: 1." in loaded.notes[0]
-    one, two = load_amazon(written(tmp_path / "2014", AMAZON_2014), prior_count=0).items
+    one, two = load_amazon(write_folder(tmp_path / "2014", AMAZON_2014), prior_count=0).items
     assert (one.categories, one.description, one.public_rating) == (("children",), 'A "ferry".', 5.0)
     assert (two.public_rating, two.public_count) == (2.0, 1)
 
@@ -404,38 +327,13 @@ def test_amazon_reviews_2018_and_2014(tmp_path: Path) -> None:
 def test_amazon_reviews_errors(tmp_path: Path, name: str, bad: bytes, field: str, says: str) -> None:
     key = f"amazon/{name}"
     row = AMAZON_2023[key].count(b"\n") + 1
-    path = written(tmp_path, {**AMAZON_2023, key: AMAZON_2023[key] + bad})
+    path = write_folder(tmp_path, {**AMAZON_2023, key: AMAZON_2023[key] + bad})
     fails(lambda: load_amazon(path), file=name, row=row, field=field, says=says)
 
 
 def test_a_line_of_metadata_is_data_and_never_run(tmp_path: Path) -> None:
     made = tmp_path / "made"
     line = f"{{'asin': open({str(made)!r}, 'w').name, 'title': 'A'}}\n".encode()
-    path = written(tmp_path / "data", {"meta_Books.json": AMAZON_2014["meta_Books.json"] + line})
+    path = write_folder(tmp_path / "data", {"meta_Books.json": AMAZON_2014["meta_Books.json"] + line})
     fails(lambda: load_amazon(path), file="meta_Books.json", row=3, says="is not JSON")
     assert not made.exists()
-
-
-# ------------------------------------------------------------------------------------------ text of pages
-
-
-@pytest.mark.parametrize(
-    ("page", "text"),
-    [
-        ("a<br/>b &amp; <b>c</b>d", "a b & cd"),
-        ("<p>One</p><p>Two&nbsp;&quot;x&quot;</p>", 'One Two "x"'),
-        ("I <3 you, 3 < 4 & 5 > 2", "I <3 you, 3 < 4 & 5 > 2"),
-        ("x<script>var a = '<b>';</script>y<style>b {}</style>z", "xyz"),
-        ("plain  text\nhere", "plain text here"),
-    ],
-)
-def test_markup_and_entities_become_plain_text(page: str, text: str) -> None:
-    assert plain(page) == text
-
-
-@given(st.lists(st.text(alphabet="abc é'\"&;#", min_size=1), max_size=4))
-def test_text_without_tags_stays_but_for_entities_and_blanks(words: Sequence[str]) -> None:
-    import html
-
-    text = " ".join(words)
-    assert plain(text) == " ".join(html.unescape(text).split())

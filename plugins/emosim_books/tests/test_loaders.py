@@ -14,8 +14,6 @@ from emosim_books.book import CATEGORIES, STUDY_CATEGORIES, Book
 from emosim_books.loaders import (
     Amazon,
     AmazonOptions,
-    CsvBooks,
-    CsvBooksOptions,
     Goodreads,
     GoodreadsOptions,
 )
@@ -24,7 +22,7 @@ from emosim_books.loaders.goodreads_cells import split_title
 from pydantic import ValidationError
 
 from emosim_core.plugins import LoadedItems
-from emosim_core.testing import fails, real, write_folder, write_zip
+from emosim_core.testing import fails, load_items, real, write_folder, write_zip
 
 
 def table(*rows: dict[str, Any]) -> str:
@@ -36,7 +34,7 @@ def table(*rows: dict[str, Any]) -> str:
     return text.getvalue()
 
 
-@pytest.mark.parametrize("model", [CsvBooksOptions, AmazonOptions, GoodreadsOptions])
+@pytest.mark.parametrize("model", [AmazonOptions, GoodreadsOptions])
 def test_options_describe_themselves_and_refuse_what_they_do_not_know(model: Any) -> None:
     assert all(field.description for field in model.model_fields.values())
     with pytest.raises(ValidationError):
@@ -50,7 +48,7 @@ HEADER = "id,title,year,categories,authors,publisher,language,series,part,public
 
 def load_csv(path: Path, text: str) -> LoadedItems:
     path.write_text(text, encoding="utf-8")
-    return CsvBooks(CsvBooksOptions(path=path)).load()
+    return load_items("books", f"csv:{path}")
 
 
 def test_csv_reads_every_column(tmp_path: Path) -> None:
@@ -75,11 +73,6 @@ def test_csv_reads_every_column(tmp_path: Path) -> None:
             isbn="0439023483",
         )
     ]
-
-
-def test_csv_options_name_every_column() -> None:
-    about = CsvBooksOptions.model_fields["path"].description or ""
-    assert all(column in about for column in HEADER.split(","))
 
 
 @pytest.mark.parametrize(

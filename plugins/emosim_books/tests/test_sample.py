@@ -7,14 +7,14 @@ from collections import Counter, defaultdict
 import numpy as np
 import pytest
 from emosim_books.book import CATEGORIES, STUDY_CATEGORIES, Book
-from emosim_books.loaders import Sample
 
 from emosim_core.plugins import Catalog, RatingScale
+from emosim_core.testing import load_items
 
 
 @pytest.fixture(scope="module")
 def books() -> list[Book]:
-    return [book for book in Sample().items() if isinstance(book, Book)]
+    return [book for book in load_items("books", "sample").items if isinstance(book, Book)]
 
 
 def test_books_are_many_distinct_and_sorted(books: list[Book]) -> None:
@@ -55,8 +55,7 @@ def test_every_book_is_complete(books: list[Book]) -> None:
 
 
 def test_the_embeddings_belong_to_the_books_and_mean_something() -> None:
-    loaded = Sample().load()
-    assert Sample.plugin == "books"
+    loaded = load_items("books", "sample")
     assert loaded.source == "the books bundled with emosim-books"
     assert loaded.embedding_name == "sentence-transformers/all-MiniLM-L6-v2"
     catalog = Catalog(loaded.items, RatingScale(low=1, high=5), loaded.embeddings, loaded.embedding_name)

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import Counter
 
 import numpy as np
+import pytest
 from emosim_books.book import CATEGORIES
-from emosim_books.users import PROFILE, TRAIT_TEXTS, Basic, Detailed, ReadersCsv, Sampled
+from emosim_books.domain import books
 
-from emosim_core.loading import CsvUsersOptions, generate_users
-from emosim_core.testing import PopulationProfileConformance, real
+from emosim_core.testing import PopulationProfileConformance, load_users, real
 
 NOT_ABOUT_BOOKS = r"\b(films?|movies?|cinemas?|watch(es|ed|ing)?|viewers?|screenings?)\b"
 
 
-class TestProfile(PopulationProfileConformance):
-    profile = PROFILE
-    trait_texts = TRAIT_TEXTS
-    sources = (("sampled", Sampled), ("basic", Basic), ("detailed", Detailed))
+PROFILE, ALIASES = books().population, books().category_aliases
+assert PROFILE is not None
+
+
+class TestPopulation(PopulationProfileConformance):
+    domain = "books"
 
 
 def test_every_category_of_the_bundled_books_can_be_liked() -> None:
@@ -27,7 +30,7 @@ def test_every_category_of_the_bundled_books_can_be_liked() -> None:
 
 
 def test_what_is_more_popular_is_liked_more_and_disliked_less() -> None:
-    users = generate_users(6000, 1, PROFILE)
+    users = load_users("books", "sampled:n=6000,seed=1")
     liked = Counter(name for user in users for name in user.liked)
     disliked = Counter(name for user in users for name in user.disliked)
     grown_up = [name for name, category in PROFILE.categories.items() if category.from_age <= 10]
@@ -39,7 +42,7 @@ def test_what_is_more_popular_is_liked_more_and_disliked_less() -> None:
 
 
 def test_no_text_of_a_trait_or_taste_is_about_anything_but_books() -> None:
-    texts = [text for texts in TRAIT_TEXTS.values() for text in texts]
+    texts = [text for texts in books().words.traits.values() for text in texts]
     for traits in (PROFILE.traits, PROFILE.child_traits):
         texts += [text for levels in traits.values() for sentences in levels for text in sentences]
     texts += [*PROFILE.likes, *PROFILE.dislikes, *PROFILE.no_dislikes]
@@ -49,16 +52,25 @@ def test_no_text_of_a_trait_or_taste_is_about_anything_but_books() -> None:
 
 
 def test_names_that_files_have_for_categories_are_known() -> None:
-    assert ReadersCsv.aliases["autobiography"] == "biography"
-    assert ReadersCsv.aliases["sci-fi"] == "science fiction"
-    assert set(ReadersCsv.aliases.values()) <= set(CATEGORIES)
-    assert not set(ReadersCsv.aliases) & set(CATEGORIES)
+    assert ALIASES["autobiography"] == "biography"
+    assert ALIASES["sci-fi"] == "science fiction"
+    assert set(ALIASES.values()) <= set(CATEGORIES)
+    assert not set(ALIASES) & set(CATEGORIES)
 
 
 def test_readers_of_the_original_simulator_are_read() -> None:
-    users = ReadersCsv(CsvUsersOptions(path=real("personas/books_600.csv"))).load()
+    users = load_users("books", f"csv:{real('personas/books_600.csv')}")
     assert len(users) == 600
     assert all(user.liked and user.description for user in users)
     liked = {name for user in users for name in user.liked}
     assert {"fiction", "biography", "economics", "health", "philosophy"} <= liked
-    assert not liked & set(ReadersCsv.aliases)
+    assert not liked & set(ALIASES)
+
+
+@pytest.mark.parametrize(
+    ("kind", "digest"),
+    [("sampled", "f6e4fbd58ba830a1"), ("basic", "abdfaea1b7e86941"), ("detailed", "d2bdb7b560783a50")],
+)
+def test_the_same_seed_gives_the_same_users_in_every_release(kind: str, digest: str) -> None:
+    users = "".join(user.model_dump_json() for user in load_users("books", f"{kind}:n=600,seed=42"))
+    assert hashlib.sha256(users.encode()).hexdigest().startswith(digest)

@@ -35,8 +35,8 @@ class Movie(Item):
     Public ratings are on 1 to 10.
     """
 
-    director: Names = Field(default=(), description="Who directed it; several for co-directors.")
-    cast: Names = Field(default=(), description="Who plays in it, the leading parts first.")
+    director: Names = Field(default=(), description="Directors.")
+    cast: Names = Field(default=(), description="Cast, leading parts first.")
     runtime: int | None = Field(default=None, ge=1, description="Length in minutes; None where unknown.")
     language: str | None = Field(
         default=None, min_length=2, description="Original language as an ISO 639-1 code, such as en."

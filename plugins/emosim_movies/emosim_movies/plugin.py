@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from emosim_core.plugins import Component, hookimpl
+from emosim_core.plugins import Component, hookimpl, standard_item_loaders, standard_user_loaders
 
 EMOSIM_HOOK_VERSION = 1
 
@@ -16,41 +16,25 @@ def emosim_domains() -> Iterable[Component]:
 
 @hookimpl
 def emosim_item_loaders() -> Iterable[Component]:
-    for name, maker, value, summary in (
-        ("sample", "Sample", None, "The bundled catalogue of real films."),
-        ("csv", "CsvMovies", "path", "Films from a CSV file."),
-        ("movielens", "MovieLens", "path", "MovieLens: a folder or zip file of any release."),
-        ("tmdb", "Tmdb", "path", "Films of TMDB: SUBER's JSON, TMDB 5000, The Movies Dataset."),
-        ("letterboxd", "Letterboxd", "path", "Films of a Letterboxd export."),
+    yield from standard_item_loaders("movies", "films")
+    for name, loader, summary in (
+        ("movielens", "MovieLens", "MovieLens: a folder or zip file of any release."),
+        ("tmdb", "Tmdb", "Films of TMDB: SUBER's JSON, TMDB 5000, The Movies Dataset."),
+        ("letterboxd", "Letterboxd", "Films of a Letterboxd export."),
     ):
-        where = f"emosim_movies.loaders:{maker}"
-        options = f"{where}Options" if value else None
-        formats = f"emosim_movies.loaders.formats:{name.upper()}" if value else None
-        yield Component(name, summary, where, options=options, value=value, domain="movies", formats=formats)
+        factory = f"emosim_movies.loaders:{loader}"
+        formats = f"emosim_movies.loaders.formats:{name.upper()}"
+        options = f"{factory}Options"
+        yield Component(name, summary, factory, options=options, value="path", domain="movies", formats=formats)
 
 
 @hookimpl
 def emosim_user_loaders() -> Iterable[Component]:
-    for name, maker, summary in (
-        ("sampled", "Sampled", "Generated people with tastes and a description."),
-        ("basic", "Basic", "Generated people of whose tastes nothing is known."),
-        ("detailed", "Detailed", "Generated people whose description tells their tastes."),
-    ):
-        options = "emosim_core.loading:GeneratedUsersOptions"
-        yield Component(name, summary, f"emosim_movies.users:{maker}", options=options, domain="movies")
-    where = "emosim_movies.users:ViewersCsv"
-    yield Component(
-        "csv",
-        "People from a CSV file.",
-        where,
-        options="emosim_core.loading:CsvUsersOptions",
-        value="path",
-        domain="movies",
-    )
+    yield from standard_user_loaders("movies")
 
 
 @hookimpl
 def emosim_retrievals() -> Iterable[Component]:
-    where, options = "emosim_movies.retrieval:SimpleRetrieval", "emosim_core.plugins:CountOptions"
+    factory, options = "emosim_movies.retrieval:SimpleRetrieval", "emosim_core.plugins:CountOptions"
     summary = "The k films most alike in cast, genres, rating and director."
-    yield Component("simple", summary, where, options=options, number="k", domain="movies")
+    yield Component("simple", summary, factory, options=options, number="k", domain="movies")

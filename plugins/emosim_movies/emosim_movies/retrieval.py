@@ -7,7 +7,7 @@ from emosim_movies.movie import Movie
 
 
 class SimpleRetrieval(AttributeRetrieval):
-    """The past films most like the one at hand: mean of four (SUBER, Corecco et al., 2024, arXiv:2406.01631)."""
+    """The past films most like the given one: mean of four (SUBER, Corecco et al., 2024, arXiv:2406.01631)."""
 
     item_type = Movie
     overlaps = ("cast", "categories")

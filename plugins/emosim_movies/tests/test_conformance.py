@@ -1,4 +1,4 @@
-"""The domain, its items, its people and its strategy keep to the contract of plugins."""
+"""The domain, its items, its users and its strategy keep to the contract of plugins."""
 
 from __future__ import annotations
 

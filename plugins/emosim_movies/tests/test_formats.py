@@ -1,20 +1,16 @@
-"""Data sets as people hold them: each is read as it is and packed, and a wrong source names the right one."""
+"""Published data sets: each is read as it is and compressed, and a wrong loader names the right one."""
 
 from __future__ import annotations
 
-import gzip
-import re
-import shlex
-import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from emosim_movies.loaders import Letterboxd, LetterboxdOptions, MovieLens, MovieLensOptions, Tmdb, TmdbOptions
+from emosim_movies.movie import Movie
 
-from emosim_core.cli.main import main
 from emosim_core.plugins import LoadedItems
-from emosim_core.testing import fails
+from emosim_core.testing import PublishedDataSet, PublishedFormatsConformance, fails, write_folder
 
 # ------------------------------------------------------------- the formats, with films that do not exist
 
@@ -103,129 +99,32 @@ LETTERBOXD = {
     b"https://boxd.it/2a9q,4.5\n2023-02-01,Untold,,https://boxd.it/17ac,0.5\n",
 }
 
-FORMATS: dict[str, tuple[dict[str, bytes], str, str]] = {
-    "MovieLens in CSV": (ML_CSV, "movielens", "movies.csv"),
-    "MovieLens 1M": (ML_1M, "movielens", "movies.dat"),
-    "MovieLens 10M": (ML_10M, "movielens", "ratings.dat"),
-    "MovieLens 10M by its tags": (ML_10M, "movielens", "tags.dat"),
-    "MovieLens 1M by its users": (ML_1M, "movielens", "users.dat"),
-    "MovieLens 100K": (ML_100K, "movielens", "u.item"),
-    "TMDB 5000": (TMDB_5000, "tmdb", "tmdb_5000_movies.csv"),
-    "The Movies Dataset": (MOVIES_DATASET, "tmdb", "movies_metadata.csv"),
-    "Letterboxd": (LETTERBOXD, "letterboxd", "ratings.csv"),
-}
-"""Files, the source that reads them, and one of them that stands for all."""
+CAFE, FERRY_TITLE = "The Café on the Quay", "Slow Ferry"
 
 
-def written(folder: Path, files: dict[str, bytes], packing: str = "plain") -> Path:
-    """A folder of the files as they are or each packed by gzip, or a zip file of them."""
-    if packing == "zip":
-        with zipfile.ZipFile(folder.with_suffix(".zip"), "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, content in files.items():
-                archive.writestr(name, content)
-        return folder.with_suffix(".zip")
-    for name, content in files.items():
-        path = folder / (name if packing == "plain" else f"{name}.gz")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content if packing == "plain" else gzip.compress(content))
-    return folder
+class TestFormats(PublishedFormatsConformance):
+    domain = "movies"
+    data_sets: ClassVar = {
+        "MovieLens in CSV": PublishedDataSet("movielens", ML_CSV, "ml-25m/movies.csv", [FERRY_TITLE]),
+        "MovieLens 1M": PublishedDataSet("movielens", ML_1M, "ml-1m/movies.dat", [CAFE]),
+        "MovieLens 10M": PublishedDataSet("movielens", ML_10M, "ml-10M100K/ratings.dat", [CAFE, FERRY_TITLE]),
+        "MovieLens 10M by its tags": PublishedDataSet("movielens", ML_10M, "ml-10M100K/tags.dat", [CAFE]),
+        "MovieLens 1M by its users": PublishedDataSet("movielens", ML_1M, "ml-1m/users.dat", [CAFE]),
+        "MovieLens 100K": PublishedDataSet("movielens", ML_100K, "ml-100k/u.item", [CAFE]),
+        "TMDB 5000": PublishedDataSet("tmdb", TMDB_5000, "archive/tmdb_5000_movies.csv", [FERRY_TITLE]),
+        "The Movies Dataset": PublishedDataSet("tmdb", MOVIES_DATASET, "movies/movies_metadata.csv", [FERRY_TITLE]),
+        "Letterboxd": PublishedDataSet("letterboxd", LETTERBOXD, "letterboxd-ada/ratings.csv", ["Slow, Ferry"]),
+    }
 
 
-@pytest.fixture
-def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    """The command line in this process: its exit status, and what it wrote to both streams."""
-    monkeypatch.setenv("EMOSIM_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setenv("EMOSIM_STATE_DIR", str(tmp_path / "state"))
-
-    def call(*arguments: str | Path) -> tuple[int, str]:
-        with pytest.raises(SystemExit) as left:
-            main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return int(left.value.code or 0), captured.out + captured.err
-
-    return call
-
-
-def test_cells_that_say_that_nothing_is_known_are_empty(command: Any, tmp_path: Path) -> None:
-    for number, gap in enumerate(("nan", "NaN", "<NA>", "NULL", "None")):
-        metadata = (
-            METADATA_HEADER + f"False,{gap},0,{gap},,101,{gap},{gap},Ferry,{gap},3,,[],[],{gap},0,{gap},[],,,"
-            f"Ferry,False,{gap},{gap}\n"
-        )
-        files = {"movies_metadata.csv": metadata.encode(), "credits.csv": f"cast,crew,id\n{gap},{gap},101\n".encode()}
-        folder = written(tmp_path / str(number), files)
-        assert command("items", "--plugin", "movies", "--items", f"tmdb:{folder}", "--csv") == (
-            0,
-            "item,title,year,categories,public_rating\ntmdb-101,Ferry,,,\n",
-        )
-
-
-def run(command: Any, tmp_path: Path, *items: str) -> tuple[int, str]:
-    out = tmp_path / f"run-{len(list(tmp_path.glob('run-*')))}"
-    result: tuple[int, str] = command(
-        "run", "--plugin", "movies", "--episodes", "2", "--max-steps", "2", "--embeddings", "lexical", "--slate", "1",
-        "--out", out, *items,
-    )  # fmt: skip
-    return result
-
-
-# -------------------------------------------------------------------------------------- the command line
-
-
-@pytest.mark.parametrize("packing", ["plain", "gz", "zip"])
-@pytest.mark.parametrize("name", FORMATS)
-def test_every_format_runs_as_it_is_and_packed(command: Any, tmp_path: Path, name: str, packing: str) -> None:
-    files, source, _ = FORMATS[name]
-    path = written(tmp_path / "data", files, packing)
-    status, said = run(command, tmp_path, "--items", f"{source}:{path}")
-    assert status == 0, said
-    status, listed = command("items", "--plugin", "movies", "--items", f"{source}:{path}")
-    assert status == 0, listed
-    assert "Slow Ferry" in listed or "Café on the Quay" in listed or "Slow, Ferry" in listed
-
-
-@pytest.mark.parametrize("wrong", ["csv", "movielens", "tmdb", "letterboxd"])
-@pytest.mark.parametrize("name", FORMATS)
-@pytest.mark.parametrize("whole", [True, False], ids=["folder", "file"])
-def test_a_wrong_source_names_the_right_one_which_works(
-    command: Any, tmp_path: Path, name: str, wrong: str, whole: bool
-) -> None:
-    files, source, main_file = FORMATS[name]
-    if wrong == source:
-        pytest.skip("it is the right one")
-    folder = written(tmp_path / "my data", files)
-    path = folder if whole else next(folder.glob(f"*/{main_file}"))
-    status, said = run(command, tmp_path, "--items", f"{wrong}:{path}")
-    assert status == 2
-    assert said.count("Error: ") == 1
-    advice = re.search(r"does not read\. Use: (--items .+)\n", said)
-    assert advice is not None, said
-    assert shlex.split(advice[1]) == ["--items", f"{source}:{path}"]
-    status, said = run(command, tmp_path, *shlex.split(advice[1]))
-    assert status == 0, said
-
-
-def test_a_users_command_line_reads_what_the_message_says(emosim: Any, tmp_path: Path) -> None:
-    written(emosim.folder, ML_100K)
-    said = emosim("items", "--plugin", "movies", "--items", "csv:ml-100k/u.item", status=2).err
-    assert said == (
+def test_the_command_line_names_the_loader_that_reads_a_file_and_what_was_mended(emosim: Any) -> None:
+    write_folder(emosim.folder, {**ML_100K, **MOVIES_DATASET})
+    message = emosim("items", "--plugin", "movies", "--items", "csv:ml-100k/u.item", status=2).err
+    assert message == (
         "Error: ml-100k/u.item: is MovieLens 100K, which 'csv' does not read. Use: --items movielens:ml-100k/u.item\n"
     )
-    listed = emosim("items", "--plugin", "movies", "--items", "movielens:ml-100k/u.item").out
-    assert "The Café on the Quay" in listed
-
-
-def test_a_file_of_the_projects_own_is_sent_to_csv_and_a_strange_one_nowhere(command: Any, tmp_path: Path) -> None:
-    own = tmp_path / "films.csv"
-    own.write_text("id,title,genres\na,Slow Ferry,drama\n")
-    status, said = run(command, tmp_path, "--items", f"tmdb:{own}")
-    assert status == 2
-    assert f"Use: --items csv:{own}" in said
-    strange = tmp_path / "strange.csv"
-    strange.write_text("colour,shape\nred,round\n")
-    for source in ("csv", "tmdb", "letterboxd", "movielens"):
-        status, said = run(command, tmp_path, "--items", f"{source}:{strange}")
-        assert (status, "Use: " in said) == (2, False)
+    assert CAFE in emosim("items", "--plugin", "movies", "--items", "movielens:ml-100k/u.item").out
+    assert "put rows together" in emosim("items", "--plugin", "movies", "--items", "tmdb:movies").err
 
 
 # ------------------------------------------------------------------------------------------ what is read
@@ -236,7 +135,7 @@ def load_movielens(path: Path, **options: Any) -> LoadedItems:
 
 
 def test_movielens_100k(tmp_path: Path) -> None:
-    loader = MovieLens(MovieLensOptions(path=written(tmp_path, ML_100K), prior_count=0))
+    loader = MovieLens(MovieLensOptions(path=write_folder(tmp_path, ML_100K), prior_count=0))
     one, two, three, four = loader.load().items
     assert (one.id, one.title, one.year, one.categories) == (
         "ml-1",
@@ -258,17 +157,17 @@ def test_movielens_100k(tmp_path: Path) -> None:
 
 def test_movielens_100k_that_was_saved_as_utf_8(tmp_path: Path) -> None:
     files = {**ML_100K, "ml-100k/u.item": U_ITEM.decode("latin-1").encode()}
-    assert load_movielens(written(tmp_path, files)).items[0].title == "The Café on the Quay"
+    assert load_movielens(write_folder(tmp_path, files)).items[0].title == "The Café on the Quay"
 
 
 def test_movielens_1m_and_10m(tmp_path: Path) -> None:
-    loader = MovieLens(MovieLensOptions(path=written(tmp_path / "1m", ML_1M), prior_count=0))
+    loader = MovieLens(MovieLensOptions(path=write_folder(tmp_path / "1m", ML_1M), prior_count=0))
     one, two, three = loader.load().items
     assert (one.title, one.categories, one.public_rating) == ("The Café on the Quay", ("comedy", "romance"), 9.0)
     assert (two.title, two.categories, two.public_rating) == ("Ten:: A Count", ("family",), 6.0)
     assert (three.id, three.public_rating, three.public_count) == ("ml-5", None, 0)
     assert loader.load_ratings(loader.load().items).times.tolist() == [978300760, 978302109, 978301968]
-    one, two = load_movielens(written(tmp_path / "10m", ML_10M), prior_count=0).items
+    one, two = load_movielens(write_folder(tmp_path / "10m", ML_10M), prior_count=0).items
     assert (one.categories, one.public_rating) == (("comedy",), 9.0)
     assert one.description == "Tagged: harbour, quiet :: slow."
     assert (two.categories, two.public_rating) == ((), 1.0)
@@ -285,7 +184,10 @@ def test_public_ratings_are_damped_alike_in_every_release(tmp_path: Path) -> Non
                  "u.data": b"".join(b"%d\t%d\t%d\t1\n" % r for r in ratings)},
     }  # fmt: skip
     public = [
-        [(film.id, film.public_rating, film.public_count) for film in load_movielens(written(tmp_path / n, f)).items]
+        [
+            (film.id, film.public_rating, film.public_count)
+            for film in load_movielens(write_folder(tmp_path / n, f)).items
+        ]
         for n, f in releases.items()
     ]
     assert public[0] == public[1] == public[2]
@@ -311,7 +213,7 @@ def test_movielens_without_headers_errors(
     tmp_path: Path, file: str, content: bytes, row: int, field: str, says: str
 ) -> None:
     files = {**(ML_100K if "100k" in file else ML_1M), file: content}
-    path = written(tmp_path, files) / Path(file).parent
+    path = write_folder(tmp_path, files) / Path(file).parent
     fails(lambda: load_movielens(path), file=Path(file).name, row=row, field=field, says=says)
 
 
@@ -319,8 +221,19 @@ def load_tmdb(path: Path, **options: Any) -> LoadedItems:
     return Tmdb(TmdbOptions(path=path, **options)).load()
 
 
+@pytest.mark.parametrize("gap", ["nan", "NaN", "<NA>", "NULL", "None"])
+def test_cells_that_say_that_nothing_is_known_are_empty(tmp_path: Path, gap: str) -> None:
+    metadata = (
+        METADATA_HEADER + f"False,{gap},0,{gap},,101,{gap},{gap},Ferry,{gap},3,,[],[],{gap},0,{gap},[],,,"
+        f"Ferry,False,{gap},{gap}\n"
+    )
+    credits = f"cast,crew,id\n{gap},{gap},101\n"
+    (film,) = load_tmdb(write_folder(tmp_path, {"movies_metadata.csv": metadata, "credits.csv": credits})).items
+    assert film == Movie(id="tmdb-101", title="Ferry", tmdb_id=101)
+
+
 def test_tmdb_5000(tmp_path: Path) -> None:
-    loaded = load_tmdb(written(tmp_path, TMDB_5000))
+    loaded = load_tmdb(write_folder(tmp_path, TMDB_5000))
     one, two = loaded.items
     assert (one.id, one.title, one.year, one.runtime) == ("tmdb-101", "Slow Ferry", 2001, 97)
     assert (one.categories, one.description) == (("drama", "musical"), "A ferryman, and a letter.")
@@ -332,7 +245,7 @@ def test_tmdb_5000(tmp_path: Path) -> None:
 
 
 def test_the_movies_dataset_with_its_broken_and_repeated_rows(tmp_path: Path) -> None:
-    loaded = load_tmdb(written(tmp_path, MOVIES_DATASET))
+    loaded = load_tmdb(write_folder(tmp_path, MOVIES_DATASET))
     one, two = loaded.items
     assert (one.id, one.imdb_id, one.collection) == ("tmdb-101", "tt0000101", "Ferry Films")
     assert one.description == 'A ferryman\'s letter\nand a "storm".'
@@ -344,26 +257,17 @@ def test_the_movies_dataset_with_its_broken_and_repeated_rows(tmp_path: Path) ->
     assert repeated.endswith("movies_metadata.csv: left out rows about a film that stands there already: 1.")
 
 
-def test_what_was_mended_is_announced(command: Any, tmp_path: Path) -> None:
-    path = written(tmp_path / "data", MOVIES_DATASET)
-    _, said = run(command, tmp_path, "--items", f"tmdb:{path}")
-    assert "Note: " in said
-    assert "put rows together" in said
-    _, said = command("items", "--plugin", "movies", "--items", f"tmdb:{path}")
-    assert "put rows together" in said
-
-
 def test_a_row_that_cannot_be_mended_is_named(tmp_path: Path) -> None:
     half = BROKEN.split("\n")[0] + "\n"
     for rows, row in ((half + FERRY, 2), (FERRY + half, 4), (FERRY.replace("False,", "False,,", 1), 3)):
         files = {"movies_metadata.csv": (METADATA_HEADER + rows).encode()}
-        path = written(tmp_path / str(row), files)
+        path = write_folder(tmp_path / str(row), files)
         fails(lambda path=path: load_tmdb(path), file="movies_metadata.csv", row=row, says="fields; the header has 24")
 
 
 def test_tables_of_tmdb_without_credits_say_so(tmp_path: Path) -> None:
     name = "archive/tmdb_5000_movies.csv"
-    (note,) = load_tmdb(written(tmp_path, {name: TMDB_5000[name]})).notes
+    (note,) = load_tmdb(write_folder(tmp_path, {name: TMDB_5000[name]})).notes
     assert "the films have no cast and no directors" in note
 
 
@@ -382,7 +286,7 @@ def test_tables_of_tmdb_errors(tmp_path: Path, old: bytes, new: bytes, field: st
     content = TMDB_5000[name].replace(old, new)
     if field == "genres":
         content, says = TMDB_5000[name].replace(b'{""id"": 18, ""name"": ""Drama""}', b'""Drama'), "list of objects"
-    path = written(tmp_path, {**TMDB_5000, name: content})
+    path = write_folder(tmp_path, {**TMDB_5000, name: content})
     fails(lambda: load_tmdb(path), file="tmdb_5000_movies.csv", row=2, field=field, says=says)
 
 
@@ -391,7 +295,7 @@ def test_no_code_in_a_cell_runs(tmp_path: Path) -> None:
     cell = f"[{{'name': open({str(made)!r}, 'w')}}]"
     name = "movies/movies_metadata.csv"
     content = MOVIES_DATASET[name].replace(b"[{'id': 18, 'name': 'Drama'}]", cell.encode())
-    path = written(tmp_path / "data", {**MOVIES_DATASET, name: content})
+    path = write_folder(tmp_path / "data", {**MOVIES_DATASET, name: content})
     fails(lambda: load_tmdb(path), file="movies_metadata.csv", row=3, field="genres", says="list of objects")
     assert not made.exists()
 
@@ -400,7 +304,7 @@ def test_letterboxd(tmp_path: Path) -> None:
     def load(path: Path) -> LoadedItems:
         return Letterboxd(LetterboxdOptions(path=path)).load()
 
-    one, two = load(written(tmp_path, LETTERBOXD)).items
+    one, two = load(write_folder(tmp_path, LETTERBOXD)).items
     assert (one.id, one.title, one.year, one.public_rating) == ("letterboxd-2a9q", "Slow, Ferry", 2001, None)
     assert (two.id, two.title, two.year) == ("letterboxd-17ac", "Untold", None)
     assert len(load(tmp_path / "letterboxd-ada" / "watched.csv").items) == 2

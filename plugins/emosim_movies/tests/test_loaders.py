@@ -11,8 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 from emosim_movies.loaders import (
-    CsvMovies,
-    CsvMoviesOptions,
     MovieLens,
     MovieLensOptions,
     Tmdb,
@@ -24,7 +22,7 @@ from emosim_movies.movie import Movie
 from pydantic import ValidationError
 
 from emosim_core.plugins import LoadedItems
-from emosim_core.testing import fails, real, write_folder, write_zip
+from emosim_core.testing import fails, load_items, real, write_folder, write_zip
 
 # ----------------------------------------------------------------------------------------------- CSV
 
@@ -33,7 +31,7 @@ HEADER = "id,title,year,genres,director,cast,runtime,language,collection,part,pu
 
 def load_csv(path: Path, text: str) -> LoadedItems:
     path.write_text(text, encoding="utf-8")
-    return CsvMovies(CsvMoviesOptions(path=path)).load()
+    return load_items("movies", f"csv:{path}")
 
 
 def test_csv_reads_every_column(tmp_path: Path) -> None:
@@ -73,7 +71,7 @@ def test_csv_errors(tmp_path: Path, text: str, row: int | None, field: str, says
     fails(lambda: load_csv(tmp_path / "films.csv", text), file="films.csv", row=row, field=field, says=says)
 
 
-@pytest.mark.parametrize("model", [CsvMoviesOptions, MovieLensOptions, TmdbOptions])
+@pytest.mark.parametrize("model", [MovieLensOptions, TmdbOptions])
 def test_options_describe_themselves_and_refuse_what_they_do_not_know(model: Any) -> None:
     assert all(field.description for field in model.model_fields.values())
     with pytest.raises(ValidationError):

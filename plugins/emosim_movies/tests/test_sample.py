@@ -6,17 +6,17 @@ from collections import Counter, defaultdict
 
 import numpy as np
 import pytest
-from emosim_movies.loaders import Sample
 from emosim_movies.movie import GENRES, Movie
 
 from emosim_core.plugins import Catalog, RatingScale
+from emosim_core.testing import load_items
 
 OFTEN = ("action", "animation", "comedy", "documentary", "family", "fantasy", "horror", "romance")
 
 
 @pytest.fixture(scope="module")
 def movies() -> list[Movie]:
-    return [movie for movie in Sample().items() if isinstance(movie, Movie)]
+    return [movie for movie in load_items("movies", "sample").items if isinstance(movie, Movie)]
 
 
 def test_films_are_many_distinct_and_sorted(movies: list[Movie]) -> None:
@@ -59,8 +59,7 @@ def test_every_film_is_complete(movies: list[Movie]) -> None:
 
 
 def test_the_embeddings_belong_to_the_films_and_mean_something() -> None:
-    loaded = Sample().load()
-    assert Sample.plugin == "movies"
+    loaded = load_items("movies", "sample")
     assert loaded.source == "the films bundled with emosim-movies"
     assert loaded.embedding_name == "sentence-transformers/all-MiniLM-L6-v2"
     catalog = Catalog(loaded.items, RatingScale(low=1, high=10), loaded.embeddings, loaded.embedding_name)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 
 import pytest
-from emosim_movies.users import PROFILE, TRAIT_TEXTS, Basic, Detailed, Sampled, ViewersCsv
+from emosim_movies.domain import movies
 
-from emosim_core.loading import generate_users
-from emosim_core.testing import PopulationProfileConformance
+from emosim_core.testing import PopulationProfileConformance, load_users
 
 POPULARITY = {
     "comedy": 0.90, "adventure": 0.90, "action": 0.88, "thriller": 0.84, "drama": 0.84, "crime": 0.82,
@@ -16,24 +16,34 @@ POPULARITY = {
 }  # fmt: skip
 
 
-class TestProfile(PopulationProfileConformance):
-    profile = PROFILE
-    trait_texts = TRAIT_TEXTS
-    sources = (("sampled", Sampled), ("basic", Basic), ("detailed", Detailed))
+class TestPopulation(PopulationProfileConformance):
+    domain = "movies"
 
 
 def test_popularity_is_that_of_the_method() -> None:
-    assert {name: category.popularity for name, category in PROFILE.categories.items()} == POPULARITY
+    population = movies().population
+    assert population is not None
+    assert {name: category.popularity for name, category in population.categories.items()} == POPULARITY
 
 
 def test_what_is_more_popular_is_disliked_less() -> None:
-    users = generate_users(6000, 1, PROFILE)
+    users = load_users("movies", "sampled:n=6000,seed=1")
     disliked = Counter(name for user in users for name in user.disliked)
     for name, popularity in POPULARITY.items():
-        # A few people dislike more than four, of whom four are kept.
+        # A few users dislike more than four, of which four are recorded.
         assert disliked[name] / 6000 == pytest.approx(1 - popularity, abs=0.08)
 
 
 def test_names_that_files_have_for_categories_are_known() -> None:
-    assert ViewersCsv.aliases["animated"] == "animation"
-    assert set(POPULARITY) & set(ViewersCsv.aliases.values()) == {"animation", "documentary", "science fiction"}
+    aliases = movies().category_aliases
+    assert aliases["animated"] == "animation"
+    assert set(POPULARITY) & set(aliases.values()) == {"animation", "documentary", "science fiction"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "digest"),
+    [("sampled", "79285913ab9d581e"), ("basic", "f081463e6587832f"), ("detailed", "b777e4bb0cda105c")],
+)
+def test_the_same_seed_gives_the_same_users_in_every_release(kind: str, digest: str) -> None:
+    users = "".join(user.model_dump_json() for user in load_users("movies", f"{kind}:n=600,seed=42"))
+    assert hashlib.sha256(users.encode()).hexdigest().startswith(digest)

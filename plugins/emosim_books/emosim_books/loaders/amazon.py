@@ -78,7 +78,7 @@ class AmazonOptions(RecordEmbeddingsOptions):
 
 
 class Amazon(ItemLoader):
-    """Books of Amazon, from any of the data sets in which they are published; what a path holds is seen by its files.
+    """Books of Amazon, from any of the data sets in which they are published; the format is recognized by the files.
 
     The CSV format is that of SUBER (Corecco et al., 2024, arXiv:2406.01631): lists may be written in any usual form and
     are never run. Category names are in lower case; "autobiography" is "biography", "fitness" is "health", "juvenile
@@ -106,7 +106,7 @@ class Amazon(ItemLoader):
         return LoadedItems(books, source=f"{release.format.name}, {options.path}", notes=notes)
 
     def load_ratings(self, items: Sequence[Item]) -> LoadedRatings:
-        """Who reviewed which book with how many stars, and when.
+        """The reviews of each user: book, stars and time.
 
         Raises:
             ConfigurationError: these books come without reviews.

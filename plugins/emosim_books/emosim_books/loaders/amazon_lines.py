@@ -12,12 +12,20 @@ import numpy as np
 from pydantic import BaseModel, Field
 
 from emosim_books.book import Book
-from emosim_books.loaders.cells import left_out
 from emosim_books.loaders.formats import AMAZON_2023
 from emosim_books.loaders.goodreads_cells import sound_isbn
-from emosim_books.loaders.prose import plain
 from emosim_core import ConfigurationError, DataError
-from emosim_core.loading import Release, TablePlace, UniqueIds, checked, known_rating, read_json_lines, shortened
+from emosim_core.loading import (
+    Release,
+    TablePlace,
+    UniqueIds,
+    checked,
+    counted_notes,
+    known_rating,
+    read_json_lines,
+    shortened,
+    web_text,
+)
 from emosim_core.plugins import Item, LoadedRatings
 
 _WHAT = "metadata of Amazon's books, one JSON object per line"
@@ -46,7 +54,7 @@ _CATEGORIES: dict[str, tuple[str, ...]] = {
     "sports & outdoors": ("sports",),
     "teen & young adult": ("young adult",),
 }
-"""What departments of Amazon's book store are here; others keep their name."""
+"""The categories that departments of Amazon's book store become; others keep their name."""
 
 _WRITER = re.compile(r"\s*([^()]+?)\s*\(([^()]*)\)\s*,?")
 _PUBLISHED = re.compile(r"(?P<name>[^;(]*?)\s*(?:;[^(]*)?(?:\((?P<date>[^()]*)\))?\s*")
@@ -61,7 +69,7 @@ _LANGUAGES = {
 
 
 class _Record(BaseModel):
-    """What is read of a book; all else in it is left out."""
+    """The fields of a book that are read; all others are ignored."""
 
     parent_asin: str | None = None
     asin: str | None = None
@@ -79,7 +87,7 @@ class _Record(BaseModel):
 
 
 def read(release: Release, min_ratings: int, prior_count: float) -> tuple[list[Book], list[str]]:
-    """The books with as many ratings, and what is to be announced.
+    """The books with at least as many ratings, and the announcements.
 
     Of Amazon Reviews 2023 (Hou et al., 2024, arXiv:2403.03952, https://amazon-reviews-2023.github.io): meta_Books.jsonl
     with title, subtitle, author, store, average_rating, rating_number, description, categories, details and
@@ -115,7 +123,7 @@ def read(release: Release, min_ratings: int, prior_count: float) -> tuple[list[B
                 rating, count = public.get(asin, (None, count))
             if (count or 0) < min_ratings:
                 continue
-            title = plain(record.title or "")
+            title = web_text(record.title or "")
             if not title or "getTime" in title:
                 untitled += 1
                 continue
@@ -125,11 +133,13 @@ def read(release: Release, min_ratings: int, prior_count: float) -> tuple[list[B
             seen.add(asin)
             ids.add(asin, row)
             books.append(_book(asin, title, record, rating, count, path, row))
-    notes = left_out(path, untitled, "books", "without a title that can be read")
-    notes += left_out(path, again, "rows", "about a book that stands there already")
+    counts = {
+        "left out books without a title that can be read": untitled,
+        "left out rows about a book that stands there already": again,
+    }
     if not books and (untitled or min_ratings):
         raise DataError(path, f"no book with a title has {min_ratings} ratings or more; lower min_ratings")
-    return books, notes
+    return books, counted_notes(path, counts)
 
 
 def _reviews(release: Release) -> TablePlace | None:
@@ -192,7 +202,7 @@ def _public_ratings(table: TablePlace, new: bool, prior_count: float) -> dict[st
 
 
 def load_ratings(release: Release, items: Sequence[Item]) -> LoadedRatings:
-    """Who gave which book how many stars, and when. Reviews of books that are not among ``items`` are left out.
+    """The reviews of each user: book, stars and time. Reviews of books that are not among ``items`` are left out.
 
     Raises:
         ConfigurationError: there is no file of reviews beside the file of metadata.
@@ -237,7 +247,7 @@ def _book(asin: str, title: str, record: _Record, rating: float | None, count: i
         "title": title,
         "year": int(year[1]) if year else None,
         "categories": _categories(record, path, row),
-        "description": plain(" ".join(part for part in description if part)),
+        "description": web_text(" ".join(part for part in description if part)),
         "authors": _authors(record),
         "publisher": (published["name"] if published else "") or None,
         "language": _LANGUAGES.get(language),
@@ -262,14 +272,14 @@ def _authors(record: _Record) -> list[str]:
     """The author; else those whom the store names as authors ("Ada Berg (Author), Jon Ek (Illustrator)"); else none."""
     author = record.author
     if isinstance(author, str) and not author.lstrip().startswith("{"):
-        return [plain(author)]
+        return [web_text(author)]
     name = _object(author).get("name")
     if isinstance(name, str) and name.strip():
-        return [plain(name)]
+        return [web_text(name)]
     writers = [match[1] for match in _WRITER.finditer(record.store or "") if "Author" in match[2]]
     if writers:
-        return [plain(writer) for writer in writers]
-    brand = plain(record.brand or "").removeprefix("Visit Amazon's ").removesuffix(" Page")
+        return [web_text(writer) for writer in writers]
+    brand = web_text(record.brand or "").removeprefix("Visit Amazon's ").removesuffix(" Page")
     return [brand] if brand else []
 
 
@@ -279,5 +289,5 @@ def _categories(record: _Record, path: str, row: int) -> list[str]:
     names = [name for entry in named for name in (entry if isinstance(entry, list) else [entry])]
     if not all(isinstance(name, str) for name in names):
         raise DataError(path, f"expected a list of names, got {shortened(named)}", row=row, field="categories")
-    kinds = [plain(name).lower() for name in names]
+    kinds = [web_text(name).lower() for name in names]
     return [kind for name in kinds for kind in _CATEGORIES.get(name, (name,))]

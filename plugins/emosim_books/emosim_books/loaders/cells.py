@@ -23,15 +23,3 @@ def rating_and_count(rating: str, count: str, path: str, row: int, fields: tuple
     users = whole_number(count, path, row, fields[1]) if known_text(count) else None
     value = number(rating, path, row, fields[0]) if known_text(rating) else None
     return {"public_rating": known_rating(value, users), "public_count": users}
-
-
-def left_out(path: str, count: int, what: str, why: str) -> list[str]:
-    """A note on what was left out of a file; empty where nothing was.
-
-    Args:
-        path: the file.
-        count: how many there were.
-        what: what they are ("books").
-        why: what is wrong with them ("without a title").
-    """
-    return [f"{path}: left out {what} {why}: {count:,}."] if count else []

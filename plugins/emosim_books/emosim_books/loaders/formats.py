@@ -1,9 +1,7 @@
-"""The formats in which books are published, by the source of items that reads them."""
+"""The formats in which books are published, by the item loader that reads them."""
 
 from __future__ import annotations
 
-from emosim_books.book import Book
-from emosim_books.loaders.table import COLUMNS
 from emosim_core.loading import Format
 
 GOODBOOKS = Format(
@@ -53,11 +51,3 @@ AMAZON_2018 = Format(
     beside=("*.json",),
 )
 AMAZON = (AMAZON_CSV, AMAZON_2023, AMAZON_2018)
-
-CSV = (
-    Format(
-        "a CSV file of books",
-        columns=("id", "title"),
-        known=tuple(COLUMNS.get(field, field) for field in Book.model_fields),
-    ),
-)

@@ -36,7 +36,7 @@ _COLUMNS = {
 
 
 def read(release: Release) -> tuple[list[Book], list[str]]:
-    """The books, and what is to be announced.
+    """The books, and the announcements.
 
     The data set (Zajac, 2017, https://github.com/zygmuntz/goodbooks-10k) has books.csv, and book_tags.csv and tags.csv
     beside it. "Catching Fire (The Hunger Games, #2)" is part 2 of the series "The Hunger Games". Of "(Discworld, #8;

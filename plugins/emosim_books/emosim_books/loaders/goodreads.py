@@ -29,7 +29,7 @@ class GoodreadsOptions(BaseModel):
 
 
 class Goodreads(ItemLoader):
-    """Books of Goodreads, from four data sets; what a path holds is seen by its files.
+    """Books of Goodreads, from four data sets; the format is recognized by the files.
 
     :mod:`~emosim_books.loaders.goodbooks`, :mod:`~emosim_books.loaders.goodreads_kaggle`,
     :mod:`~emosim_books.loaders.goodreads_export` and :mod:`~emosim_books.loaders.goodreads_ucsd` say what each holds. A

@@ -27,13 +27,13 @@ _FORMULA = re.compile(r'="(.*)"')
 
 
 def read(release: Release) -> tuple[list[Book], list[str]]:
-    """The books, and what is to be announced.
+    """The books, and the announcements.
 
     The file goodreads_library_export.csv (Goodreads, My Books, Import and export,
     https://www.goodreads.com/review/import) has a row for each book on the reader's shelves: Book Id, Title, Author,
     Author l-f, Additional Authors, ISBN and ISBN13 (written ``="0123456789"``, for spreadsheets), My Rating, Average
     Rating, Publisher, Binding, Number of Pages, Year Published, Original Publication Year, dates, Bookshelves and more.
-    The public rating is the average of all of Goodreads, by a number of people that the file does not tell; 0 is
+    The public rating is the average of all of Goodreads, by a number of users that the file does not give; 0 is
     unknown. The reader's own rating, where 0 is none, is not read. Categories are the shelves that speak of one.
 
     Raises:

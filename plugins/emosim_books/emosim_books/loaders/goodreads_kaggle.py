@@ -10,7 +10,17 @@ from emosim_books.book import Book
 from emosim_books.loaders.cells import rating_and_count
 from emosim_books.loaders.goodreads_cells import isbn, language, split_title
 from emosim_core import DataError
-from emosim_core.loading import Release, UniqueIds, checked, known_text, plain_text, read_csv, shortened, whole_number
+from emosim_core.loading import (
+    Release,
+    UniqueIds,
+    checked,
+    counted_notes,
+    known_text,
+    plain_text,
+    read_csv,
+    shortened,
+    whole_number,
+)
 
 _WHAT = "books.csv of Kaggle's goodreads-books"
 _REQUIRED = ("bookID", "title", "authors", "average_rating", "ratings_count")
@@ -26,7 +36,7 @@ _DATE = re.compile(r"[0-9]{1,2}/[0-9]{1,2}/([0-9]{4})")
 
 
 def read(release: Release) -> tuple[list[Book], list[str]]:
-    """The books, and what is to be announced.
+    """The books, and the announcements.
 
     The data set (Soumik, 2019, https://www.kaggle.com/datasets/jealousleopard/goodreadsbooks) has
     the columns bookID, title, authors, average_rating, isbn, isbn13, language_code, num_pages, ratings_count,
@@ -61,10 +71,8 @@ def read(release: Release) -> tuple[list[Book], list[str]]:
             number = whole_number(cells["bookID"], path, row, "bookID")
             ids.add(number, row)
             books.append(_book(number, cells, path, row))
-    notes = (
-        [f"{path}: rows in which commas without quotes were read as part of the authors: {joined:,}."] if joined else []
-    )
-    return books, notes
+    counts = {"rows in which commas without quotes were read as part of the authors": joined}
+    return books, counted_notes(path, counts)
 
 
 def _is_rating(text: str) -> bool:
@@ -75,8 +83,8 @@ def _check_version(cells: Mapping[str, str], path: str) -> None:
     if "# num_pages" in cells or "# ratings_count" in cells:
         raise DataError(
             path,
-            "is the first version of the data set, with hyphens between authors, which cannot be told from hyphens in "
-            "their names; get the present version",
+            "is the first version of the data set, with hyphens between authors, which cannot be distinguished from "
+            "hyphens in their names; get the present version",
         )
 
 

@@ -9,11 +9,19 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from emosim_books.book import Book
-from emosim_books.loaders.cells import left_out, rating_and_count
+from emosim_books.loaders.cells import rating_and_count
 from emosim_books.loaders.goodreads_cells import categories_of, language, sound_isbn, split_title
-from emosim_books.loaders.prose import plain
 from emosim_core import DataError
-from emosim_core.loading import Release, TablePlace, UniqueIds, checked, read_json_lines, whole_number
+from emosim_core.loading import (
+    Release,
+    TablePlace,
+    UniqueIds,
+    checked,
+    counted_notes,
+    read_json_lines,
+    web_text,
+    whole_number,
+)
 
 _WHAT = "books of UCSD's Goodreads data set, one JSON object per line"
 _AUTHORS, _GENRES = "goodreads_book_authors.json", "goodreads_book_genres_initial.json"
@@ -74,7 +82,7 @@ class _Record(BaseModel):
 
 
 def read(release: Release, min_ratings: int) -> tuple[list[Book], list[str]]:
-    """The books with as many ratings, and what is to be announced.
+    """The books with at least as many ratings, and the announcements.
 
     The data set (Wan and McAuley, 2018, doi:10.1145/3240323.3240369; Wan et al., 2019;
     https://mengtingwan.github.io/data/goodreads) has one JSON object per line: in goodreads_books.json.gz, or in one of
@@ -109,9 +117,11 @@ def read(release: Release, min_ratings: int) -> tuple[list[Book], list[str]]:
         book, dated = _book(row, number, record, names, genres, path)
         undated += not dated
         books.append(book)
-    notes = left_out(path, untitled, "books", "without a title")
-    if undated:
-        notes.append(f"{path}: took years of publication that no book can have as unknown: {undated:,}.")
+    counts = {
+        "left out books without a title": untitled,
+        "took years of publication that no book can have as unknown": undated,
+    }
+    notes = counted_notes(path, counts)
     if names is None:
         notes.append(f"{_AUTHORS}.gz is not beside {path}: the books have no authors.")
     return books, notes
@@ -164,7 +174,7 @@ def _book(
     path: str,
 ) -> tuple[Book, bool]:
     """The book, and whether its year, where there is one, can be that of a book."""
-    title, series, part = split_title(plain(record.title or ""))
+    title, series, part = split_title(web_text(record.title or ""))
     text = _text(record.publication_year)
     year = whole_number(text, path, row, "publication_year") if text else None
     dated = year is None or _OLDEST <= year <= _NEWEST
@@ -175,7 +185,7 @@ def _book(
         "title": title,
         "year": year if dated else None,
         "categories": categories_of([shelf.name for shelf in shelves]) or genres.get(number, ()),
-        "description": plain(record.description or ""),
+        "description": web_text(record.description or ""),
         "authors": authors,
         "publisher": _text(record.publisher) or None,
         "language": language(_text(record.language_code)),

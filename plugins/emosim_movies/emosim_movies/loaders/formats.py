@@ -1,10 +1,8 @@
-"""The formats in which films are published, by the source of items that reads them."""
+"""The formats in which films are published, by the item loader that reads them."""
 
 from __future__ import annotations
 
 from emosim_core.loading import Format
-from emosim_movies.loaders.table import COLUMNS
-from emosim_movies.movie import Movie
 
 MOVIELENS_CSV = Format(
     "a MovieLens data set in CSV",
@@ -50,13 +48,5 @@ LETTERBOXD = (
         "an export of Letterboxd",
         files=("watched.csv", "ratings.csv"),
         columns=("Date", "Name", "Year", "Letterboxd URI"),
-    ),
-)
-
-CSV = (
-    Format(
-        "a CSV file of films",
-        columns=("id", "title"),
-        known=tuple(COLUMNS.get(field, field) for field in Movie.model_fields),
     ),
 )

@@ -89,7 +89,7 @@ class MovieLens(ItemLoader):
         return LoadedItems(movies, source=f"MovieLens, {options.path}")
 
     def load_ratings(self, items: Sequence[Item]) -> LoadedRatings:
-        """Who gave which film how many stars, doubled, and when; a film's tags were written by the same people.
+        """The ratings of each user, in stars times two, with their times; tags of films were written by the same users.
 
         Raises:
             DataError: a file is missing or malformed, or nobody rated any of ``items``.

@@ -72,7 +72,7 @@ class Film:
         number: its number, ``movieId``.
         title: its title, mostly with the year behind it.
         genres: its genres, as MovieLens calls them.
-        released: the year in which it came out, where the release tells it beside the title.
+        released: the year of release, where the data set gives it beside the title.
     """
 
     row: int
@@ -123,10 +123,9 @@ class MovieLensFiles:
         return table, None if table is None else self._rows(table, ("movieId", "imdbId", "tmdbId"))
 
     def ratings(self, columns: Sequence[str]) -> Generator[dict[str, np.ndarray], None, None]:
-        """These columns of the ratings, as arrays of a million rows at most; people's numbers and times are whole.
+        """These columns of the ratings, as arrays of at most a million rows; ids and times are whole numbers.
 
-        pandas reads the table as it is published. From the first row on that it stumbles over, which may be written in
-        another way, the rows are read one by one.
+        pandas reads the table as it is published. From the first row that it cannot parse, rows are read one by one.
 
         Raises:
             DataError: the table is missing or malformed; names row and column.
@@ -289,7 +288,7 @@ def _encoding(table: TablePlace) -> str:
 
 
 class _ShortLines(io.RawIOBase):
-    """A stream that ends in an error where a line does not; pandas would hold all of it."""
+    """A stream that fails at a line without an end, which pandas would load whole."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream

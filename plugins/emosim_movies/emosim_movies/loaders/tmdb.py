@@ -42,7 +42,7 @@ class TmdbOptions(RecordEmbeddingsOptions):
         "films in it; or a JSON file: an object that maps each TMDB id to a film, or a list of films, with TMDB's "
         "field names and perhaps overview_embedding."
     )
-    cast: int = Field(default=10, ge=0, description="How many of the leading cast count, where tables tell the cast.")
+    cast: int = Field(default=10, ge=0, description="Number of leading cast members, where tables list the cast.")
 
 
 def _as_number(value: object) -> object:
@@ -60,7 +60,7 @@ def _as_whole(value: object) -> object:
 
 
 def _as_named(value: object) -> object:
-    """A name that stands alone, as an object with a name."""
+    """A bare name, as an object with a name."""
     return {"name": value} if isinstance(value, str) else value
 
 
@@ -108,7 +108,7 @@ class _Record(BaseModel):
 
 
 class Tmdb(ItemLoader):
-    """Films of TMDB, from any of the data sets in which they are published; what a path holds is seen by its files.
+    """Films of TMDB, from any of the data sets in which they are published; the format is recognized by the files.
 
     The JSON format is that of SUBER (Corecco et al., 2024, arXiv:2406.01631);
     :mod:`~emosim_movies.loaders.tmdb_tables` says what the tables of Kaggle hold. A rating of 0 without votes is

@@ -10,6 +10,7 @@ from emosim_core import DataError
 from emosim_core.loading import (
     Release,
     UniqueIds,
+    counted_notes,
     known_text,
     list_of_objects,
     number,
@@ -25,7 +26,7 @@ _NO_OVERVIEW = ("no overview found.", "no overview", "no movie overview availabl
 
 
 def records(release: Release, most_cast: int, notes: list[str]) -> Iterator[tuple[int, int, dict[str, Any]]]:
-    """Each film's row, its TMDB id and what is known of it under the names of TMDB.
+    """Each film's row, its TMDB id and its fields under the names of TMDB.
 
     TMDB 5000 (https://www.kaggle.com/datasets/tmdb/tmdb-movie-metadata) has tmdb_5000_movies.csv and, beside it,
     tmdb_5000_credits.csv (movie_id, title, cast, crew); cells hold JSON. The Movies Dataset (Banik, 2017,
@@ -36,8 +37,8 @@ def records(release: Release, most_cast: int, notes: list[str]) -> Iterator[tupl
 
     Args:
         release: the data set.
-        most_cast: how many of the leading cast count.
-        notes: what is to be announced is added, once all films are read.
+        most_cast: number of leading cast members to read.
+        notes: announcements are appended here, once all films are read.
 
     Raises:
         DataError: a file is malformed; names file, row and column.
@@ -65,13 +66,12 @@ def records(release: Release, most_cast: int, notes: list[str]) -> Iterator[tupl
             cast, directors = (credits or {}).get(film, ([], []))
             yield row, film, {**_fields(cells, path, row), "actors": cast, "director": directors}
     halves.check()
-    for count, what in (
-        (halves.joined, "put rows together that a line end had broken in two"),
-        (again, "left out rows about a film that stands there already"),
-        (untitled, "left out films without a title"),
-    ):
-        if count:
-            notes.append(f"{path}: {what}: {count:,}.")
+    counts = {
+        "put rows together that a line end had broken in two": halves.joined,
+        "left out rows about a film that stands there already": again,
+        "left out films without a title": untitled,
+    }
+    notes += counted_notes(path, counts)
 
 
 class _Halves:
@@ -99,10 +99,10 @@ class _Halves:
         return []
 
     def check(self) -> None:
-        """See that no first half is without its second.
+        """Check that no first half lacks its second.
 
         Raises:
-            DataError: one is; names its row.
+            DataError: one does; names its row.
         """
         if self._row:
             raise DataError(self._path, f"has {len(self._first)} fields; the header has {self._width}", row=self._row)

@@ -12,9 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from emosim_core.data.users_csv import USER_COLUMNS, CsvUsers, CsvUsersOptions, read_users_csv, write_users_csv
 from emosim_core.errors import DataError
+from emosim_core.model import Domain, Item, PopulationSetting, RatingScale, Words
 from emosim_core.model.user import User
+from emosim_core.population.users_csv import USER_COLUMNS, CsvUsers, CsvUsersOptions, read_users_csv, write_users_csv
 
 SUBER_HEADER = ",name,gender,description,age,job,hobby,genres_liked,genres_disliked"
 ESUBER_HEADER = (
@@ -57,13 +58,13 @@ def write(path: Path, *lines: str) -> Path:
 @given(crowd=st.lists(users, min_size=1, max_size=6), prefix=names)
 def test_what_is_written_reads_back_as_the_same_users(tmp_path: Path, crowd: list[User], prefix: str) -> None:
     crowd = [user.model_copy(update={"id": f"{prefix}{i}"}) for i, user in enumerate(crowd)]
-    path = tmp_path / "people.csv"
+    path = tmp_path / "users.csv"
     write_users_csv(path, crowd)
     assert read_users_csv(path) == crowd
 
 
 def test_line_ends_become_line_feeds(tmp_path: Path) -> None:
-    path = tmp_path / "people.csv"
+    path = tmp_path / "users.csv"
     write_users_csv(path, [User(id="a", name="Ada", description="one\r\ntwo\rthree", liked=("x\ry",))])
     (user,) = read_users_csv(path)
     assert user.description == "one\ntwo\nthree"
@@ -71,7 +72,7 @@ def test_line_ends_become_line_feeds(tmp_path: Path) -> None:
 
 
 def test_lists_are_written_with_bars_where_that_reads_back(tmp_path: Path) -> None:
-    path = tmp_path / "people.csv"
+    path = tmp_path / "users.csv"
     write_users_csv(path, [User(id="a", name="Ada", liked=("crime", "drama"), disliked=("body, mind",))])
     header, row = path.read_text(encoding="utf-8").splitlines()
     assert header == ",".join(USER_COLUMNS)
@@ -134,12 +135,12 @@ def test_ages_of_a_column_with_gaps_are_read(tmp_path: Path) -> None:
 
 
 def test_categories_are_translated_into_the_words_of_the_domain(tmp_path: Path) -> None:
-    class Viewers(CsvUsers):
-        aliases = {"animated": "animation"}  # noqa: RUF012
-
+    domain = Domain("films", "Films", RatingScale(), Words(), Item, category_aliases={"animated": "animation"})
     path = write(tmp_path / "own.csv", "name,description,liked", "Ada,Text.,Animated|drama")
-    assert Viewers(CsvUsersOptions(path=path)).load()[0].liked == ("animation", "drama")
-    assert CsvUsers(CsvUsersOptions(path=path)).load()[0].liked == ("animated", "drama")
+    loader = CsvUsers(CsvUsersOptions(path=path))
+    assert loader.load()[0].liked == ("animated", "drama")
+    loader.prepare(PopulationSetting(domain=domain))
+    assert loader.load()[0].liked == ("animation", "drama")
 
 
 def test_options_refuse_what_they_do_not_know() -> None:
@@ -179,7 +180,7 @@ OWN = "id,name,description,age,liked,activity,baseline_valence"
     ],
 )
 def test_a_malformed_cell_is_named(tmp_path: Path, header: str, row: str, field: str, message: str) -> None:
-    path = write(tmp_path / "people.csv", header, row)
+    path = write(tmp_path / "users.csv", header, row)
     with pytest.raises(DataError, match=message) as caught:
         read_users_csv(path)
     assert (caught.value.path, caught.value.row, caught.value.field) == (str(path), 2, field)
@@ -190,7 +191,7 @@ def test_a_malformed_cell_is_named(tmp_path: Path, header: str, row: str, field:
     ["\"['drama', 'crime']\"", "drama|crime", "drama;crime", '"drama, crime"', "['drama' 'crime']"],
 )
 def test_lists_are_read_in_every_usual_form(tmp_path: Path, cell: str) -> None:
-    (user,) = read_users_csv(write(tmp_path / "people.csv", "Name,Description,Liked,age", f"Ada,Text,{cell},nan"))
+    (user,) = read_users_csv(write(tmp_path / "users.csv", "Name,Description,Liked,age", f"Ada,Text,{cell},nan"))
     assert (user.liked, user.age) == (("drama", "crime"), None)
 
 
@@ -211,14 +212,14 @@ def test_an_id_twice_names_both_rows(tmp_path: Path) -> None:
     ],
 )
 def test_a_missing_column_is_named(tmp_path: Path, header: str, field: str) -> None:
-    path = write(tmp_path / "people.csv", header, ",".join("x" for _ in header.split(",")))
+    path = write(tmp_path / "users.csv", header, ",".join("x" for _ in header.split(",")))
     with pytest.raises(DataError, match="column is missing") as caught:
         read_users_csv(path)
     assert (caught.value.row, caught.value.field) == (1, field)
 
 
 def test_an_unknown_column_gets_a_suggestion(tmp_path: Path) -> None:
-    path = write(tmp_path / "people.csv", "name,description,activty", "Ada,Text.,1")
+    path = write(tmp_path / "users.csv", "name,description,activty", "Ada,Text.,1")
     with pytest.raises(DataError, match="did you mean 'activity'") as caught:
         read_users_csv(path)
     assert caught.value.field == "activty"
@@ -226,7 +227,7 @@ def test_an_unknown_column_gets_a_suggestion(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("content", "message"), [("", "empty"), ("name,description\n", "has no users")])
 def test_a_file_without_users_is_refused(tmp_path: Path, content: str, message: str) -> None:
-    path = tmp_path / "people.csv"
+    path = tmp_path / "users.csv"
     path.write_text(content, encoding="utf-8")
     with pytest.raises(DataError, match=message):
         read_users_csv(path)

@@ -7,30 +7,32 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emosim_core.data import generated_words as words
-from emosim_core.data.generated_users import (
+from emosim_core.errors import ConfigurationError
+from emosim_core.model import CategoryProfile, Domain, Item, PopulationProfile, PopulationSetting, RatingScale, Words
+from emosim_core.model.user import TRAITS, User
+from emosim_core.population.generated import (
     AGE_BANDS,
     AGE_SHARES,
     SEX_SHARES,
     SEXES,
     TRAIT_SHARES,
-    CategoryProfile,
+    BasicUsers,
+    DetailedUsers,
     GeneratedUsers,
     GeneratedUsersOptions,
-    PopulationProfile,
+    PopulationKind,
     generate_users,
     quotas,
     with_article,
 )
-from emosim_core.errors import ConfigurationError
-from emosim_core.model import PopulationSetting
-from emosim_core.model.user import TRAITS, User
+from emosim_core.population.words import user_words
 
 LEVELS = {trait: [["{who} is " + f"{trait} {level}."] for level in (1, 2, 3)] for trait in TRAITS}
 PROFILE = PopulationProfile(
@@ -129,9 +131,10 @@ def test_ages_are_uniform_inside_a_band(crowd: list[User]) -> None:
 
 
 def test_jobs_and_hobbies_fit_the_age(crowd: list[User]) -> None:
-    school = {job for _, _, jobs in words.SCHOOL for job in jobs}
-    child_hobbies = {hobby for hobbies in words.CHILD_HOBBIES.values() for hobby in hobbies}
-    from_age = {job: age for age, jobs in words.JOBS.items() for job in jobs}
+    words = user_words()
+    school = {job for group in words.school for job in group.jobs}
+    child_hobbies = {hobby for group in words.child_hobbies for hobby in group.hobbies}
+    from_age = {job: age for age, jobs in words.jobs.items() for job in jobs}
     for user in crowd:
         assert user.age is not None
         if user.age < 18:
@@ -139,14 +142,14 @@ def test_jobs_and_hobbies_fit_the_age(crowd: list[User]) -> None:
             assert user.hobby in child_hobbies
         else:
             assert user.job not in school
-            assert user.hobby in words.HOBBIES
+            assert user.hobby in words.hobbies
             assert user.age >= from_age.get(user.job, 18)
-        assert user.job not in words.FIRST_JOBS or user.age <= 24
+        assert user.job not in words.first_jobs or user.age <= 24
         assert not user.job.startswith("retired") or user.age >= 60
     old = [user for user in crowd if user.age is not None and user.age > 66]
     assert np.mean([user.job.startswith("retired ") for user in old]) > 0.75
     young = [user for user in crowd if user.age is not None and 18 <= user.age <= 22]
-    beginners = [user.job.endswith(" student") or user.job in words.FIRST_JOBS for user in young]
+    beginners = [user.job.endswith(" student") or user.job in words.first_jobs for user in young]
     assert np.mean(beginners) > 0.7
 
 
@@ -195,16 +198,17 @@ def test_small_populations_have_no_middle_initials() -> None:
 
 
 def test_the_words_are_many_and_without_repeats() -> None:
-    firsts = [name for origin in words.ORIGINS for name in (*origin.female, *origin.male)]
-    lasts = [name for origin in words.ORIGINS for name in origin.last]
-    jobs = [*words.FIRST_JOBS, *itertools.chain(*words.JOBS.values())]
-    child_hobbies = set(itertools.chain(*words.CHILD_HOBBIES.values()))
-    for entries, least in ((firsts, 150), (lasts, 200), (jobs, 120), (words.HOBBIES, 100)):
+    words = user_words()
+    firsts = [name for origin in words.origins for name in (*origin.female, *origin.male)]
+    lasts = [name for origin in words.origins for name in origin.last]
+    jobs = [*words.first_jobs, *itertools.chain(*words.jobs.values())]
+    child_hobbies = {hobby for group in words.child_hobbies for hobby in group.hobbies}
+    for entries, least in ((firsts, 150), (lasts, 200), (jobs, 120), (words.hobbies, 100)):
         assert len(set(entries)) == len(entries) >= least
     assert len(child_hobbies) >= 40
     for age in range(4, 18):
-        assert any(first <= age <= last for first, last, _ in words.SCHOOL)
-        assert any(first <= age <= last for first, last in words.CHILD_HOBBIES)
+        assert any(group.first <= age <= group.last for group in words.school)
+        assert any(group.first <= age <= group.last for group in words.child_hobbies)
 
 
 def test_every_description_is_whole_sentences_about_the_user(crowd: list[User]) -> None:
@@ -220,20 +224,11 @@ def test_every_description_is_whole_sentences_about_the_user(crowd: list[User]) 
         assert not pronouns & set(re.findall(r"\w+", text.lower())), text
 
 
-def test_every_template_of_the_core_can_be_filled() -> None:
-    names = set(re.findall(r"``(.*?)``", words.__doc__ or "")[1:])
-    slots = dict.fromkeys(re.findall(r"{(\w+)}", " ".join(names)), "x")
-    templates = itertools.chain(
-        words.HOBBY_SENTENCES, *words.OPENINGS.values(), *words.OPENINGS_WITH_HOBBY.values(), *words.OFF.values()
-    )
-    for template in templates:
-        assert template.count("[") == template.count("]")
-        filled = template.format_map(slots)
-        assert "{" not in filled
-    for openings in (words.OPENINGS, words.OPENINGS_WITH_HOBBY):
-        assert all(
-            "{name}" in text and "{age}" in text.replace("{a_age}", "{age}") for text in sum(openings.values(), ())
-        )
+def test_every_opening_has_name_and_age() -> None:
+    for openings in (user_words().openings, user_words().openings_with_hobby):
+        texts = list(itertools.chain(*openings.values()))
+        assert len(texts) > 10
+        assert all("{name}" in text and "{age}" in text.replace("{a_age}", "{age}") for text in texts)
 
 
 @pytest.mark.parametrize(
@@ -280,22 +275,34 @@ def test_a_profile_without_categories_gives_users_without_tastes() -> None:
     assert not any(user.liked or user.disliked for user in users)
 
 
-class Readers(GeneratedUsers):
-    profile = PROFILE
-    kind = "detailed"
+DOMAIN = Domain("texts", "Texts", RatingScale(low=1, high=5), Words(), Item, population=PROFILE)
 
 
-def test_a_loader_makes_600_users_by_default_and_takes_options() -> None:
-    assert len(Readers().load()) == 600
-    assert Readers(GeneratedUsersOptions(n=5, seed=9)).load() == generate_users(5, 9, PROFILE, "detailed")
+@pytest.mark.parametrize(
+    ("loader", "kind"), [(GeneratedUsers, "sampled"), (BasicUsers, "basic"), (DetailedUsers, "detailed")]
+)
+def test_a_loader_makes_600_users_by_default_and_takes_options(
+    loader: type[GeneratedUsers], kind: PopulationKind
+) -> None:
+    for made, users in (
+        (loader(), generate_users(600, 42, PROFILE, kind)),
+        (loader(GeneratedUsersOptions(n=5, seed=9)), generate_users(5, 9, PROFILE, kind)),
+    ):
+        made.prepare(PopulationSetting(domain=DOMAIN))
+        assert made.load() == users
 
 
 def test_a_loader_draws_tastes_from_the_categories_of_the_catalog() -> None:
-    loader = Readers(GeneratedUsersOptions(n=50))
-    loader.prepare(PopulationSetting(categories=("Plays", "letters", "maps")))
+    loader = GeneratedUsers(GeneratedUsersOptions(n=50))
+    loader.prepare(PopulationSetting(domain=DOMAIN, categories=("Plays", "letters", "maps")))
     assert {name for user in loader.load() for name in (*user.liked, *user.disliked)} == {"plays", "letters"}
-    loader.prepare(PopulationSetting(categories=("maps",)))
+    loader.prepare(PopulationSetting(domain=DOMAIN, categories=("maps",)))
     assert "novels" in {name for user in loader.load() for name in (*user.liked, *user.disliked)}
+
+
+def test_a_domain_without_a_population_is_named() -> None:
+    with pytest.raises(ConfigurationError, match="'texts' does not say what its users are generated from"):
+        GeneratedUsers().prepare(PopulationSetting(domain=replace(DOMAIN, population=None)))
 
 
 def test_a_profile_can_say_how_users_stand_to_categories_it_does_not_name() -> None:
@@ -309,7 +316,7 @@ def test_a_profile_can_say_how_users_stand_to_categories_it_does_not_name() -> N
 
 def test_the_modules_import_nothing_heavy() -> None:
     code = (
-        "import sys, emosim_core.data.generated_users, emosim_core.data.users_csv;"
+        "import sys, emosim_core.population.generated, emosim_core.population.users_csv;"
         "print([m for m in ('pandas', 'torch', 'gymnasium', 'scipy') if m in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"

@@ -1,10 +1,10 @@
-"""Generates people: stratified ages, sexes and traits, with tastes and texts in the words of a domain."""
+"""Generates users: stratified ages, sexes and traits, with tastes and texts in the words of a domain."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar, Literal
 
@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from emosim_core.data import generated_words as words
 from emosim_core.errors import ConfigurationError
 from emosim_core.model.loader import PopulationSetting, UserLoader
+from emosim_core.model.profile import PopulationProfile
 from emosim_core.model.user import TRAITS, User
+from emosim_core.population.words import Stage, user_words
 
 PopulationKind = Literal["sampled", "basic", "detailed"]
-"""What is known of the tastes of generated people: data fields, nothing, or data fields and text."""
+"""What is known of the tastes of generated users: data fields, nothing, or data fields and text."""
 
 AGE_BANDS: tuple[tuple[int, int], ...] = ((4, 12), (13, 17), (18, 24), (25, 34), (35, 44), (45, 54), (55, 75))
 """First and last age of each band."""
@@ -27,7 +28,7 @@ AGE_SHARES: tuple[float, ...] = (0.15, 0.20, 0.25, 0.20, 0.12, 0.05, 0.03)
 """Share of each band of :data:`AGE_BANDS` in a generated population (EmoSim-RL)."""
 
 SEXES: tuple[str, ...] = ("M", "F")
-"""The sexes of generated people."""
+"""The sexes of generated users."""
 
 SEX_SHARES: tuple[float, ...] = (0.52, 0.48)
 """Share of each of :data:`SEXES` (EmoSim-RL)."""
@@ -40,7 +41,7 @@ TRAIT_SHARES: dict[str, tuple[float, float, float]] = {
 """Share of levels 1, 2 and 3 of each trait (EmoSim-RL)."""
 
 MAX_TASTES = 4
-"""A person likes up to this many categories and dislikes up to as many (EmoSim-RL)."""
+"""A user likes up to this many categories and dislikes up to as many (EmoSim-RL)."""
 
 BASELINE_VALENCE = (0.1, 0.2)
 """Mean and standard deviation of the valence where moods rest, before it is cut to [-1, 1]; ours."""
@@ -52,97 +53,6 @@ _PRONOUNS = {
     "F": {"they": "she", "them": "her", "their": "her", "self": "herself"},
     "M": {"they": "he", "them": "him", "their": "his", "self": "himself"},
 }
-
-
-@dataclass(frozen=True)
-class CategoryProfile:
-    """How people of a domain stand to one category, and how that is put into words.
-
-    Texts may use the slots ``{they} {them} {their} {self} {first}`` and choices ``[this|that]``, see
-    :mod:`emosim_core.data.generated_words`.
-
-    Attributes:
-        popularity: the share of people who like it, 0 to 1.
-        plural: what its items are called, a plural that can stand in a list ("horror films").
-        liked: the same with some colour, a plural without commas or "and" ("horror films with creaking doors").
-        disliked: why one would dislike it, a clause that says what it is about ("gore turns {their} stomach").
-        from_age: nobody younger likes it; it is not for children.
-    """
-
-    popularity: float
-    plural: str
-    liked: tuple[str, ...] = ()
-    disliked: tuple[str, ...] = ()
-    from_age: int = 0
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.popularity <= 1:
-            raise ConfigurationError(f"the popularity of {self.plural!r} is {self.popularity}; expected 0 to 1")
-
-
-@dataclass(frozen=True)
-class PopulationProfile:
-    """What a domain brings so that people can be generated for it.
-
-    Sentences use the slots and choices of :mod:`emosim_core.data.generated_words`. Those of :attr:`likes` also
-    have ``{liked}`` and those of :attr:`dislikes` ``{disliked}``: all categories, or the foremost where the
-    sentence says ``{more}`` for the others. One about dislikes may give a ``{reason}``, a clause; its
-    ``{disliked}`` is then one category. Lists of categories are plural.
-
-    Attributes:
-        categories: by lower-case name, what may be liked or disliked.
-        traits: per trait, the sentences of levels 1, 2 and 3; one is taken. Mind that activity says how soon
-            a person leaves, and nothing of how high they rate.
-        child_traits: the same for people under 13; those of :attr:`traits` where empty.
-        likes: sentences about liked categories; at least one without ``{more}``.
-        dislikes: sentences about disliked categories; at least one without ``{reason}``, and none of these
-            with ``{more}``.
-        no_dislikes: sentences about a person who dislikes no category; none is written where empty.
-        other: how people stand to a category that only the catalogue knows; ``{category}`` in its texts
-            becomes the category's name. None leaves such categories out.
-    """
-
-    categories: Mapping[str, CategoryProfile]
-    traits: Mapping[str, Sequence[Sequence[str]]]
-    child_traits: Mapping[str, Sequence[Sequence[str]]] = field(default_factory=dict)
-    likes: Sequence[str] = ("{who} likes {liked}.", "{who} likes {liked}, and also {more}.")
-    dislikes: Sequence[str] = ("{who} does not like {disliked}.",)
-    no_dislikes: Sequence[str] = ()
-    other: CategoryProfile | None = None
-
-    def __post_init__(self) -> None:
-        for traits in (self.traits, self.child_traits):
-            for trait in TRAITS if traits is self.traits or traits else ():
-                if len(traits.get(trait, ())) != 3 or not all(traits[trait]):
-                    raise ConfigurationError(f"a profile of people needs sentences for 3 levels of the trait {trait!r}")
-        if not any("{more}" not in text for text in self.likes):
-            raise ConfigurationError("a profile of people needs a sentence about likes without {more}")
-        plain = [text for text in self.dislikes if "{reason}" not in text]
-        if not plain or any("{more}" in text for text in plain):
-            raise ConfigurationError(
-                "a profile of people needs a sentence about dislikes without {reason}, and none of these with {more}"
-            )
-
-    def within(self, catalog: Sequence[str]) -> PopulationProfile:
-        """The same profile with the categories of a catalogue alone, as tastes that nothing meets say nothing.
-
-        Args:
-            catalog: names of categories; where the profile knows none of them, it stays as it is.
-        """
-        kept: dict[str, CategoryProfile] = {}
-        for name in sorted({name.strip().lower() for name in catalog}):
-            if name in self.categories:
-                kept[name] = self.categories[name]
-            elif self.other is not None:
-                # A name is data: what would be a slot or a choice in a template is taken out of it.
-                shown = re.sub(r"[\[\]{}|]", "", name)
-                kept[name] = replace(
-                    self.other,
-                    plural=self.other.plural.replace("{category}", shown),
-                    liked=tuple(text.replace("{category}", shown) for text in self.other.liked),
-                    disliked=tuple(text.replace("{category}", shown) for text in self.other.disliked),
-                )
-        return replace(self, categories=kept) if kept else self
 
 
 def quotas(count: int, shares: Sequence[float]) -> NDArray[np.int64]:
@@ -162,7 +72,7 @@ def quotas(count: int, shares: Sequence[float]) -> NDArray[np.int64]:
     """
     if min(shares) < 0 or abs(sum(shares) - 1) > 1e-9:
         raise ConfigurationError(f"shares must not be negative and sum to 1; got {tuple(shares)}")
-    # Rounded, as 0.29 * 100 is a little less than 29 and would lose one person.
+    # Rounded, as 0.29 * 100 is a little less than 29 and would lose one user.
     exact = np.round(count * np.asarray(shares, dtype=np.float64), 9)
     numbers = np.floor(exact).astype(np.int64)
     by_remainder = np.argsort(-(exact - numbers), kind="stable")
@@ -171,7 +81,7 @@ def quotas(count: int, shares: Sequence[float]) -> NDArray[np.int64]:
 
 
 def stratified(count: int, shares: Sequence[float], rng: np.random.Generator) -> NDArray[np.int64]:
-    """The stratum of each of ``count`` people: :func:`quotas`, in random order; shape ``(count,)``."""
+    """The stratum of each of ``count`` users: :func:`quotas`, in random order; shape ``(count,)``."""
     strata = np.repeat(np.arange(len(shares)), quotas(count, shares)).astype(np.int64)
     return rng.permutation(strata)
 
@@ -190,31 +100,31 @@ def baseline_moods(count: int, rng: np.random.Generator) -> NDArray[np.float64]:
 
 
 def generate_users(count: int, seed: int, profile: PopulationProfile, kind: PopulationKind = "sampled") -> list[User]:
-    """A population whose make-up is kept to, not merely drawn.
+    """A population with exact shares of age bands, sexes and trait levels.
 
     Age bands, sexes and the levels of each trait have the shares of :data:`AGE_SHARES`,
     :data:`SEX_SHARES` and :data:`TRAIT_SHARES`, for every band ``|n/count - share| < 1/count``, and are shuffled
     independently of each other. Jobs and hobbies fit the age and have nothing to do with sex; tastes have
     nothing to do with either, but that a child does not like what is not for children. The same count and
-    seed give the same people; the three kinds are then the same people with more or less known of them.
+    seed give the same users; the three kinds are the same users with more or less known of them.
 
     Source: EmoSim-RL; truncated normal baselines of moods are ours.
 
     Args:
-        count: number of people, at least 1.
+        count: number of users, at least 1.
         seed: at least 0.
         profile: the categories and texts of the domain.
-        kind: ``"sampled"``: tastes are data, the description is of the person; ``"basic"``: no tastes at
+        kind: ``"sampled"``: tastes are data, the description leaves them out; ``"basic"``: no tastes at
             all; ``"detailed"``: tastes are data and in the description.
 
     Returns:
-        The people, with ids from ``u0001`` on and names that no two of them share.
+        The users, with ids from ``u0001`` on and names that no two of them share.
 
     Raises:
         ConfigurationError: a count below 1, a seed below 0, or an unknown kind.
     """
     if count < 1:
-        raise ConfigurationError(f"a population needs at least one person; got {count}")
+        raise ConfigurationError(f"a population needs at least one user; got {count}")
     if seed < 0:
         raise ConfigurationError(f"the seed of a population must be 0 or more; got {seed}")
     if kind not in ("sampled", "basic", "detailed"):
@@ -239,9 +149,9 @@ def generate_users(count: int, seed: int, profile: PopulationProfile, kind: Popu
         slots = {"first": first, "name": name, **_PRONOUNS[sex], **life.slots}
         sentences = _about(life.stage, age, levels, slots, profile, texts)
         if kind == "detailed":
-            told = _about_tastes(age, liked, disliked, slots, profile, taste_texts)
+            taste_sentences = _about_tastes(age, liked, disliked, slots, profile, taste_texts)
             place = 2 if taste_texts.chance(0.4) else len(sentences)
-            sentences[place:place] = told
+            sentences[place:place] = taste_sentences
         users.append(
             User(
                 id=f"u{i + 1:04d}",
@@ -266,38 +176,59 @@ class GeneratedUsersOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    n: int = Field(default=600, ge=1, description="Number of people.")
-    seed: int = Field(default=42, ge=0, description="The same seed and number give the same people.")
+    n: int = Field(default=600, ge=1, description="Number of users.")
+    seed: int = Field(default=42, ge=0, description="The same seed and number give the same users.")
 
 
 class GeneratedUsers(UserLoader):
-    """A generated population. A domain subclasses it and sets both attributes.
+    """Users generated from the domain's :attr:`~emosim_core.plugins.Domain.population`.
 
-    Where the core has told which categories the catalogue has, tastes are drawn from those alone
-    (:meth:`PopulationProfile.within`).
+    Tastes are drawn from the categories of the catalog alone, where it is known (:meth:`PopulationProfile.within`).
 
     Attributes:
-        profile: the categories and texts of the domain.
         kind: see :func:`generate_users`.
 
     Args:
-        options: number of people and seed.
+        options: number of users and seed.
     """
 
-    profile: ClassVar[PopulationProfile]
     kind: ClassVar[PopulationKind] = "sampled"
 
     def __init__(self, options: GeneratedUsersOptions | None = None) -> None:
         self.options = options or GeneratedUsersOptions()
-        self._categories: Sequence[str] = ()
+        self._profile: PopulationProfile | None = None
 
     def prepare(self, setting: PopulationSetting) -> None:
-        self._categories = setting.categories
+        """Take the profile of the domain.
+
+        Raises:
+            ConfigurationError: the domain has none.
+        """
+        profile = setting.domain.population
+        if profile is None:
+            raise ConfigurationError(
+                f"the domain {setting.domain.name!r} does not say what its users are generated from "
+                "(Domain.population); choose another source of users with --users"
+            )
+        self._profile = profile.within(setting.categories) if setting.categories else profile
 
     def load(self) -> Sequence[User]:
-        """Make the people; a fraction of a second for 600."""
-        profile = self.profile.within(self._categories) if self._categories else self.profile
-        return generate_users(self.options.n, self.options.seed, profile, self.kind)
+        """Generate the users; a fraction of a second for 600."""
+        if self._profile is None:
+            raise RuntimeError("prepare() must be called before load()")
+        return generate_users(self.options.n, self.options.seed, self._profile, self.kind)
+
+
+class BasicUsers(GeneratedUsers):
+    """Generated users of whose tastes nothing is known."""
+
+    kind = "basic"
+
+
+class DetailedUsers(GeneratedUsers):
+    """Generated users whose description names their tastes."""
+
+    kind = "detailed"
 
 
 # ------------------------------------------------------------------------------------------- drawing
@@ -343,12 +274,13 @@ def _names(sexes: Sequence[str], dice: _Dice) -> list[tuple[str, str]]:
     """First and full names, no full name twice."""
     taken: set[str] = set()
     names = []
+    origins = user_words().origins
     for sex in sexes:
         for attempt in range(10**9):
-            origin = dice.pick(words.ORIGINS)
+            origin = dice.pick(origins)
             first = dice.pick(origin.female if sex == "F" else origin.male)
             # Most last names are from where the first name is from; after a few namesakes, from anywhere.
-            last = dice.pick((origin if attempt < 4 and dice.chance(0.8) else dice.pick(words.ORIGINS)).last)
+            last = dice.pick((origin if attempt < 4 and dice.chance(0.8) else dice.pick(origins)).last)
             initials = "".join(f"{dice.pick('ABCDEFGHIJKLMNOPRSTVWZ')}. " for _ in range(attempt // 8))
             full = f"{first} {initials}{last}"
             if full not in taken:
@@ -381,27 +313,29 @@ def _tastes(
 
 @dataclass(frozen=True)
 class _Life:
-    """Where a person stands: the stage that chooses the sentences, and what fills their slots."""
+    """The stage of a user's life, which chooses the sentences, and what fills their slots."""
 
-    stage: str
+    stage: Stage
     slots: dict[str, str]
 
 
 def _life(age: int, dice: _Dice) -> _Life:
     """Job and hobby for an age."""
+    words = user_words()
     former = subject = ""
+    stage: Stage
     if age < 18:
         stage = "school"
-        job = dice.pick(next(names for first, last, names in words.SCHOOL if first <= age <= last))
+        job = dice.pick(next(school.jobs for school in words.school if school.first <= age <= school.last))
         hobby = dice.pick(_child_hobbies(age))
     else:
-        hobby = dice.pick(words.HOBBIES)
+        hobby = dice.pick(words.hobbies)
         jobs = _jobs(age)
         if age <= 24 and dice.chance(0.65 if age <= 22 else 0.25):
-            stage, subject = "student", dice.pick(words.SUBJECTS)
+            stage, subject = "student", dice.pick(words.subjects)
             job = f"{subject} student"
         elif age <= 22 and dice.chance(0.4):
-            stage, job = "working", dice.pick(words.FIRST_JOBS)
+            stage, job = "working", dice.pick(words.first_jobs)
         elif age >= 60 and dice.chance(0.9 if age > 66 else 0.25):
             stage, former = "retired", dice.pick(jobs)
             job = f"retired {former}"
@@ -422,13 +356,13 @@ def _life(age: int, dice: _Dice) -> _Life:
 
 @lru_cache(maxsize=256)
 def _jobs(age: int) -> tuple[str, ...]:
-    return tuple(job for from_age, jobs in words.JOBS.items() if age >= from_age for job in jobs)
+    return tuple(job for from_age, jobs in user_words().jobs.items() if age >= from_age for job in jobs)
 
 
 @lru_cache(maxsize=32)
 def _child_hobbies(age: int) -> tuple[str, ...]:
     return tuple(
-        hobby for (first, last), hobbies in words.CHILD_HOBBIES.items() if first <= age <= last for hobby in hobbies
+        hobby for group in user_words().child_hobbies if group.first <= age <= group.last for hobby in group.hobbies
     )
 
 
@@ -448,8 +382,8 @@ def with_article(noun: str) -> str:
 _CHOICE = re.compile(r"\[([^\]]*)\]")
 
 
-class _Teller:
-    """Fills templates for one person: makes their choices, fills their slots, begins with a capital."""
+class _Writer:
+    """Fills templates for one user: makes the choices, fills the slots, begins with a capital."""
 
     def __init__(self, slots: Mapping[str, str], dice: _Dice, by_name: float = 0.0) -> None:
         self.slots = dict(slots)
@@ -478,19 +412,20 @@ def _parts(template: str) -> tuple[str | tuple[str, ...], ...]:
 
 
 def _about(
-    stage: str, age: int, levels: Mapping[str, int], slots: Mapping[str, str], profile: PopulationProfile, dice: _Dice
+    stage: Stage, age: int, levels: Mapping[str, int], slots: Mapping[str, str], profile: PopulationProfile, dice: _Dice
 ) -> list[str]:
-    """The person in sentences: who they are, their hobby, their character."""
-    off = words.OFF["nursery" if age < 6 else stage]
-    told = _Teller({**slots, "off": dice.pick(off)}, dice, by_name=0.35)
+    """The user in sentences: age and job, hobby, traits."""
+    words = user_words()
+    off = words.off["nursery" if age < 6 else stage]
+    writer = _Writer({**slots, "off": dice.pick(off)}, dice, by_name=0.35)
     with_hobby = dice.chance(0.45)
-    opening = dice.pick((words.OPENINGS_WITH_HOBBY if with_hobby else words.OPENINGS)[stage])
+    opening = dice.pick((words.openings_with_hobby if with_hobby else words.openings)[stage])
     traits = profile.child_traits if age < 13 and profile.child_traits else profile.traits
     templates = [dice.pick(traits[trait][levels[trait] - 1]) for trait in dice.shuffled(TRAITS)]
     if not with_hobby:
         # After the opening or at the end, so that not every text takes the same course.
-        templates.insert(0 if dice.chance(0.65) else len(templates), dice.pick(words.HOBBY_SENTENCES))
-    return [told.sentence(template) for template in (opening, *templates)]
+        templates.insert(0 if dice.chance(0.65) else len(templates), dice.pick(words.hobby_sentences))
+    return [writer.sentence(template) for template in (opening, *templates)]
 
 
 def _about_tastes(
@@ -502,7 +437,7 @@ def _about_tastes(
     dice: _Dice,
 ) -> list[str]:
     """Likes and dislikes in sentences, some of them with colour."""
-    told = _Teller(slots, dice)
+    writer = _Writer(slots, dice)
     sentences = []
     if liked:
         foremost = min(dice.pick((1, 2, 2, 3)), len(liked))
@@ -510,9 +445,9 @@ def _about_tastes(
         if not templates:
             foremost, templates = len(liked), profile.likes
         likes = [profile.categories[name] for name in liked]
-        told.slots["liked"] = _listed([told.phrase(dice.pick(c.liked or (c.plural,))) for c in likes[:foremost]])
-        told.slots["more"] = _listed([c.plural for c in likes[foremost:]])
-        sentences.append(told.sentence(dice.pick(templates)))
+        writer.slots["liked"] = _listed([writer.phrase(dice.pick(c.liked or (c.plural,))) for c in likes[:foremost]])
+        writer.slots["more"] = _listed([c.plural for c in likes[foremost:]])
+        sentences.append(writer.sentence(dice.pick(templates)))
     if disliked:
         dislikes = [profile.categories[name] for name in disliked]
         # What a child dislikes unseen needs no reason.
@@ -520,15 +455,15 @@ def _about_tastes(
         templates = []
         if explained and dice.chance(0.8):
             dislikes = [explained, *(category for category in dislikes if category is not explained)]
-            told.slots["reason"] = told.phrase(dice.pick(explained.disliked))
+            writer.slots["reason"] = writer.phrase(dice.pick(explained.disliked))
             templates = _mentioning(_mentioning(profile.dislikes, "{reason}", True), "{more}", len(disliked) > 1)
         # A reason is one category's; the others of the list must not seem to be disliked for it.
         first = 1 if templates else len(disliked)
-        told.slots["disliked"] = _listed([category.plural for category in dislikes[:first]])
-        told.slots["more"] = _listed([category.plural for category in dislikes[first:]])
-        sentences.append(told.sentence(dice.pick(templates or _mentioning(profile.dislikes, "{reason}", False))))
+        writer.slots["disliked"] = _listed([category.plural for category in dislikes[:first]])
+        writer.slots["more"] = _listed([category.plural for category in dislikes[first:]])
+        sentences.append(writer.sentence(dice.pick(templates or _mentioning(profile.dislikes, "{reason}", False))))
     elif profile.no_dislikes:
-        sentences.append(told.sentence(dice.pick(profile.no_dislikes)))
+        sentences.append(writer.sentence(dice.pick(profile.no_dislikes)))
     return sentences
 
 

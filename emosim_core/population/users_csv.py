@@ -1,4 +1,4 @@
-"""Reads people from CSV files of three kinds and writes them in the project's own."""
+"""Reads users from CSV files of three kinds and writes them in the project's own."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from emosim_core.data.cells import known_text, number, whole_number
-from emosim_core.data.generated_users import baseline_moods, stratified_traits
 from emosim_core.data.lists import list_of_names, list_separator
 from emosim_core.data.tables import UniqueIds, checked, read_csv, write_csv
 from emosim_core.errors import DataError
-from emosim_core.model.loader import UserLoader
+from emosim_core.model.loader import PopulationSetting, UserLoader
 from emosim_core.model.user import TRAITS, User
+from emosim_core.population.generated import baseline_moods, stratified_traits
 
 MISSING_TRAITS_SEED = 20240521
-"""Seed of the traits and moods that people get whose file has none; the same file always gives the same people."""
+"""Seed of the traits and moods of users whose file has none; the same file always gives the same users."""
 
 USER_COLUMNS: tuple[str, ...] = (
     "id",
@@ -46,7 +46,7 @@ USER_COLUMNS: tuple[str, ...] = (
 
 @dataclass(frozen=True)
 class _Format:
-    """One kind of file: which columns there must be, and which field of a person each is."""
+    """One kind of file: its required columns, and the field of a user that each column holds."""
 
     name: str
     columns: Mapping[str, str]
@@ -70,10 +70,10 @@ _UNUSUAL = re.compile(r"[^\w .'()-]|^-")
 
 
 def read_users_csv(path: str | os.PathLike[str], aliases: Mapping[str, str] | None = None) -> list[User]:
-    """People from a table with a header line, of one of three kinds; the columns tell which.
+    """Users from a table with a header line, of one of three kinds, recognized by its columns.
 
     1. The project's own (:data:`USER_COLUMNS`); ``name`` and ``description`` must be there. What
-       :func:`write_users_csv` writes reads back as the same people.
+       :func:`write_users_csv` writes reads back as the same users.
     2. SUBER's: an unnamed column of row numbers (may be absent), ``name``, ``gender``, ``description``, ``age``,
        ``job``, ``hobby``, ``genres_liked``, ``genres_disliked``. No traits.
     3. That of the original EmoSim-RL: the same, but ``categories_liked`` and ``categories_disliked``, and
@@ -83,28 +83,28 @@ def read_users_csv(path: str | os.PathLike[str], aliases: Mapping[str, str] | No
     Descriptions of the second and third kind go on from the name ("a retired nurse who
     ..."); they become whole sentences ("Ada Berg is a retired nurse who ...").
 
-    A column of ids that is absent is made up from row numbers: ``u0001`` for the first person. Columns of traits
+    A column of ids that is absent is made up from row numbers: ``u0001`` for the first user. Columns of traits
     or baselines of mood that are absent get values with the shares of a generated population
-    (:data:`emosim_core.data.generated_users.TRAIT_SHARES`), dealt out under :data:`MISSING_TRAITS_SEED`: a file without
-    traits still brings varied people, and the same file the same people. Adding or removing a row deals anew.
+    (:data:`emosim_core.population.generated.TRAIT_SHARES`), drawn with :data:`MISSING_TRAITS_SEED`: a file without
+    traits still brings varied users, and the same file the same users. Adding or removing a row draws them again.
 
     Args:
         path: the file.
-        aliases: what the file calls a category, in lower case, to what the domain calls it.
+        aliases: by name of a category in the file, in lower case, the domain's name of it.
 
     Returns:
-        The people, in the order of the file; at least one.
+        The users, in the order of the file; at least one.
 
     Raises:
-        DataError: the file cannot be read, has no people, lacks a column, has one that is not known, or a
+        DataError: the file cannot be read, has no users, lacks a column, has one that is not known, or a
             value that is none (an age, a level outside 1 to 3, a list that is no list, an id twice); names
             file, row (the line on which the record ends) and field.
     """
-    rows = list(read_csv(path, "a CSV file of people", columns=_COLUMNS))
+    rows = list(read_csv(path, "a CSV file of users", columns=_COLUMNS))
     if not rows:
-        raise DataError(path, "has no people; expected a header line and one line per person")
+        raise DataError(path, "has no users; expected a header line and one line per user")
     form = _form_of(path, list(rows[0][1]))
-    dealt = _Dealt(len(rows))
+    missing = _MissingTraits(len(rows))
     by_field = {field: column for column, field in form.columns.items()}
     separators = {
         column: list_separator(cells[column] for _, cells in rows)
@@ -122,7 +122,7 @@ def read_users_csv(path: str | os.PathLike[str], aliases: Mapping[str, str] | No
                     if field in _LISTS
                     else _value(field, cells[column], path, row, column)
                 )
-        for field, value in dealt.of(i).items():
+        for field, value in missing.of(i).items():
             values.setdefault(field, value)
         if form is not _OWN:
             values["description"] = _whole(values["description"], values["name"])
@@ -133,7 +133,7 @@ def read_users_csv(path: str | os.PathLike[str], aliases: Mapping[str, str] | No
 
 
 def write_users_csv(path: str | os.PathLike[str], users: Sequence[User]) -> None:
-    """Write people in the project's own columns, whole or not at all; :func:`read_users_csv` reads them back.
+    """Write users in the project's own columns, whole or not at all; :func:`read_users_csv` reads them back.
 
     Blanks at the beginning and end of a text are not kept, and its line ends become line feeds.
 
@@ -144,40 +144,38 @@ def write_users_csv(path: str | os.PathLike[str], users: Sequence[User]) -> None
 
 
 class CsvUsersOptions(BaseModel):
-    """Options of people from a CSV file."""
+    """Options of users from a CSV file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    path: Path = Field(description="The CSV file of people.")
+    path: Path = Field(description="The CSV file of users.")
 
 
 class CsvUsers(UserLoader):
-    """People from a CSV file, see :func:`read_users_csv`.
-
-    Attributes:
-        aliases: what files call a category, in lower case, to what the domain calls it; a domain subclasses
-            this loader and sets it.
+    """Users from a CSV file, see :func:`read_users_csv`; :attr:`Domain.category_aliases` renames their categories.
 
     Args:
         options: where the file is.
     """
 
-    aliases: ClassVar[Mapping[str, str]] = {}
-
     def __init__(self, options: CsvUsersOptions) -> None:
         self.options = options
+        self._aliases: Mapping[str, str] = {}
+
+    def prepare(self, setting: PopulationSetting) -> None:
+        self._aliases = setting.domain.category_aliases
 
     def load(self) -> Sequence[User]:
-        """Read the people.
+        """Read the users.
 
         Raises:
             DataError: the file is malformed; names file, row and field.
         """
-        return read_users_csv(self.options.path, self.aliases)
+        return read_users_csv(self.options.path, self._aliases)
 
 
-class _Dealt:
-    """Traits and baselines for people whose file has none."""
+class _MissingTraits:
+    """Traits and baselines of mood for users whose file has none."""
 
     def __init__(self, count: int) -> None:
         rng = np.random.default_rng(MISSING_TRAITS_SEED)
@@ -241,7 +239,7 @@ def _value(field: str, text: str, path: str | os.PathLike[str], row: int, column
 
 
 def _cell(value: object) -> object:
-    """What is written for a value of a person: bars between names where every reader reads that back, else JSON."""
+    """What is written for a value of a user: bars between names where every reader reads that back, else JSON."""
     if isinstance(value, str):
         # Before Python 3.13 the csv module leaves a bare carriage return unquoted, and cannot read it back.
         return value.replace("\r\n", "\n").replace("\r", "\n")
