@@ -11,13 +11,14 @@ import tempfile
 import textwrap
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from emosim_core.testing.command_line import Finished, checked
+from emosim_core.testing.command_line import Emosim, Finished, checked
 from emosim_core.testing.network import block_network
 
 pytest_plugins = ["emosim_core.testing.pytest_plugin"]
@@ -51,28 +52,39 @@ def site(emosim_site: Path) -> Path:
     return emosim_site
 
 
-@pytest.fixture
-def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
-    """The command line within this process: as :func:`emosim`, without the start of a process."""
-    from emosim_core.cli.main import main
+@dataclass(frozen=True)
+class Quick(Emosim):
+    """The command line within this process: as :class:`Emosim`, without the start of a process.
 
+    Programs of :meth:`python` and commands of :meth:`start` have processes of their own here too.
+    """
+
+    capture: pytest.CaptureFixture[str] = field(kw_only=True)
+
+    def __call__(self, *arguments: str | Path, status: int = 0, timeout: float = 60, **more: str) -> Finished:
+        """Run a command that must end with ``status``; ``more`` are environment variables."""
+        from emosim_core.cli.main import main
+
+        self.capture.readouterr()
+        with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+            for name, value in {**self.variables, **more}.items():
+                patch.setenv(name, value)
+            warnings.simplefilter("default")
+            with pytest.raises(SystemExit) as left:
+                main([str(argument) for argument in arguments])
+        captured = self.capture.readouterr()
+        return checked(Finished(int(left.value.code or 0), captured.out, captured.err), status)
+
+
+@pytest.fixture
+def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Quick:
+    """The command line within this process, which is in the folder of the test."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("EMOSIM_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setenv("EMOSIM_STATE_DIR", str(tmp_path / "state"))
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.delenv("EMOSIM_PLUGINS", raising=False)
-
-    def call(*arguments: str | Path, status: int = 0) -> Finished:
-        capsys.readouterr()
-        with warnings.catch_warnings():
-            warnings.simplefilter("default")
-            with pytest.raises(SystemExit) as left:
-                main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        finished = Finished(int(left.value.code or 0), captured.out, captured.err)
-        return checked(finished, status)
-
-    return call
+    return Quick(tmp_path, tmp_path / "site", capture=capsys)
 
 
 def _distribution(site: Path, name: str, entry_points: dict[str, str], files: dict[str, str], version: str) -> None:
