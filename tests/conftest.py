@@ -6,18 +6,21 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import textwrap
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
-from emosim_core.testing.command_line import Finished, checked
+from emosim_core.testing.command_line import Emosim, Finished, checked
 from emosim_core.testing.network import block_network
 
 pytest_plugins = ["emosim_core.testing.pytest_plugin"]
@@ -30,13 +33,16 @@ def pytest_configure() -> None:
     _unblock.append(block_network())
     state = tempfile.TemporaryDirectory()
     os.environ["EMOSIM_STATE_DIR"] = state.name
-    cache = Path(__file__).parents[1] / ".mypy_cache" / f"of-plugins-{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
-    os.environ["MYPY_CACHE_DIR"] = str(cache)  # plugins share what is known of the core
     _unblock.append(state.cleanup)
     for name, handler in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) == signal.SIG_IGN:  # as under nohup; children inherit it
             signal.signal(number, handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest tests: none of them is the last, beside a processor that has nothing left to do."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
 def pytest_unconfigure() -> None:
@@ -51,28 +57,53 @@ def site(emosim_site: Path) -> Path:
     return emosim_site
 
 
-@pytest.fixture
-def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
-    """The command line within this process: as :func:`emosim`, without the start of a process."""
-    from emosim_core.cli.main import main
+@dataclass(frozen=True)
+class Quick(Emosim):
+    """The command line within this process: as :class:`Emosim`, without the start of a process.
 
+    Programs of :meth:`python` and commands of :meth:`start` have processes of their own here too.
+
+    Attributes:
+        capture: what reads the streams of this process.
+    """
+
+    capture: pytest.CaptureFixture[str] = field(kw_only=True)
+
+    def __call__(self, *arguments: str | Path, status: int = 0, timeout: float = 60, **more: str) -> Finished:
+        """Run a command that must end with ``status``; ``more`` are environment variables, and nothing ends it late."""
+        from emosim_core.cli.main import main
+
+        self.capture.readouterr()
+        with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+            for name, value in {**self.variables, **more}.items():
+                patch.setenv(name, value)
+            warnings.simplefilter("default")
+            with pytest.raises(SystemExit) as left:
+                main([str(argument) for argument in arguments])
+        captured = self.capture.readouterr()
+        return checked(Finished(int(left.value.code or 0), captured.out, captured.err), status)
+
+
+@pytest.fixture(scope="session")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that keeps the Python processes which find it from every network."""
+    from emosim_core.testing.pytest_plugin import _GUARD
+
+    folder = tmp_path_factory.mktemp("guarded")
+    (folder / "sitecustomize.py").write_text(_GUARD, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def quick(tmp_path: Path, guarded: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Quick:
+    """The command line within this process, which is in the folder of the test."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(guarded), prepend=os.pathsep)
     monkeypatch.setenv("EMOSIM_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setenv("EMOSIM_STATE_DIR", str(tmp_path / "state"))
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.delenv("EMOSIM_PLUGINS", raising=False)
-
-    def call(*arguments: str | Path, status: int = 0) -> Finished:
-        capsys.readouterr()
-        with warnings.catch_warnings():
-            warnings.simplefilter("default")
-            with pytest.raises(SystemExit) as left:
-                main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        finished = Finished(int(left.value.code or 0), captured.out, captured.err)
-        return checked(finished, status)
-
-    return call
+    return Quick(tmp_path, tmp_path / "site", capture=capsys)
 
 
 def _distribution(site: Path, name: str, entry_points: dict[str, str], files: dict[str, str], version: str) -> None:
@@ -147,6 +178,24 @@ def sorted_lines() -> Callable[[Path], list[bytes]]:
         return sorted((directory / "interactions.jsonl").read_bytes().splitlines(keepends=True), key=_key)
 
     return read
+
+
+@pytest.fixture(scope="session")
+def strictly_typed() -> Callable[..., None]:
+    """Sees that ``mypy --strict`` passes: ``strictly_typed(folder, ".")``.
+
+    To learn the types of the core takes nearly a minute: all workers share what one has learned, and wait for it.
+    """
+    cache = Path(__file__).parents[1] / ".mypy_cache" / "of-plugins"
+    cache.mkdir(parents=True, exist_ok=True)
+
+    def check(folder: Path, *paths: str, **variables: str) -> None:
+        command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(cache), *paths]
+        with FileLock(cache.with_name("of-plugins.lock")):
+            done = subprocess.run(command, cwd=folder, env={**os.environ, **variables}, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    return check
 
 
 @pytest.fixture(scope="session")

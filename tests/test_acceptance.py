@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -103,14 +104,13 @@ def test_json_is_all_that_is_printed_when_it_is_asked_for(tmp_path: Path) -> Non
         ],
     ],
 )
-def test_the_same_seed_gives_the_same_interactions_in_batches_of_any_size(tmp_path: Path, options: list[str]) -> None:
+def test_the_same_seed_gives_the_same_interactions_in_batches_of_any_size(
+    tmp_path: Path, quick: Any, options: list[str]
+) -> None:
     for count in ("1", "64"):
-        emosim(
-            "run", "--plugin", "movies", "--episodes", "40", "--num-envs", count, "--out", count, "--quiet", *options,
-            cwd=tmp_path,
-        )  # fmt: skip
+        quick("run", "--plugin", "movies", "--episodes", "40", "--num-envs", count, "--out", count, "--quiet", *options)
     assert sorted_lines(tmp_path / "1") == sorted_lines(tmp_path / "64")
-    again = emosim(
+    again = emosim(  # in another process, whose sets have another order
         "run", "--plugin", "movies", "--episodes", "40", "--num-envs", "64", "--out", "again", "--quiet", *options,
         cwd=tmp_path,
     )  # fmt: skip
@@ -144,7 +144,9 @@ def test_a_run_that_was_cut_anywhere_resumes_to_the_same_bytes(tmp_path: Path) -
         run("movies", tmp_path / "whole", resume=True, **{**options, "episodes": 13})
 
 
-def test_broken_and_foreign_plugins_are_named_while_movies_still_runs(tmp_path: Path) -> None:
+def test_broken_and_foreign_plugins_are_named_while_movies_still_runs(
+    tmp_path: Path, quick: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     site = tmp_path / "site"
     install(site, "boom", "raise RuntimeError('no luck')")
     install(site, "future", "EMOSIM_HOOK_VERSION = 99")
@@ -164,6 +166,7 @@ def test_broken_and_foreign_plugins_are_named_while_movies_still_runs(tmp_path: 
         """,
     )
     install(site, "oldest", RETRIEVAL.format(name="oldest", module="oldest_plugin"))
+    monkeypatch.syspath_prepend(str(site))
     listing = json.loads(emosim("plugins", "--json", cwd=tmp_path, site=site))
     by_name = {record["name"]: record for record in listing}
     assert by_name["movies"]["status"] == "ok"
@@ -177,25 +180,24 @@ def test_broken_and_foreign_plugins_are_named_while_movies_still_runs(tmp_path: 
     assert "'dusty' twice" in by_name["double"]["cause"]
     assert "emosim_retreivals" in by_name["misspelt"]["cause"]
     assert "'decay_emotion' is provided by plugin 'core'" in by_name["twice"]["conflicts"][0]
-    printed = emosim("plugins", cwd=tmp_path, site=site)
+    printed = quick("plugins").said
     assert "conflict: retrieval strategy 'decay_emotion' is provided by plugin 'twice' (x-twice 1.2) too" in printed
 
     run = ["run", "--plugin", "movies", "--episodes", "2", "--quiet", "--items-retrieval", "last_3"]
-    assert emosim(*run, cwd=tmp_path, site=site).count("Warning: plugin") == 4
-    taken = emosim(*run[:-2], cwd=tmp_path, site=site, status=2)
+    assert quick(*run).said.count("Warning: plugin") == 4
+    taken = quick(*run[:-2], status=2).said
     assert "'decay_emotion_3' is provided by plugin 'core'" in taken
     assert "and by plugin 'twice' (x-twice 1.2)" in taken
-    warned = emosim(*run, "--items-retrieval", "oldest", cwd=tmp_path, site=site)
+    warned = quick(*run, "--items-retrieval", "oldest").said
     assert warned.count("plugin 'boom' (x-boom 1.2) is left out") == 1
-    asked = emosim("run", "--plugin", "boom", cwd=tmp_path, site=site, status=2)
+    asked = quick("run", "--plugin", "boom", status=2).said
     assert "plugin 'boom' (x-boom 1.2) is broken: importing boom_plugin raised RuntimeError: no luck" in asked
-    assert "is incompatible" in emosim("run", "--plugin", "future", cwd=tmp_path, site=site, status=2)
-    blocked = emosim(*run, "--items-retrieval", "oldest", cwd=tmp_path, site=site, status=2, EMOSIM_PLUGINS="movies")
+    assert "is incompatible" in quick("run", "--plugin", "future", status=2).said
+    blocked = quick(*run, "--items-retrieval", "oldest", status=2, EMOSIM_PLUGINS="movies").said
     assert "unknown retrieval strategy 'oldest'" in blocked
-    assert "is blocked" in emosim("--no-plugins", *run, cwd=tmp_path, site=site, status=2)
+    assert "is blocked" in quick("--no-plugins", *run, status=2).said
     statuses = {
-        record["name"]: record["status"]
-        for record in json.loads(emosim("--no-plugins", "plugins", "--json", cwd=tmp_path))
+        record["name"]: record["status"] for record in json.loads(quick("--no-plugins", "plugins", "--json").said)
     }
     assert statuses.pop("core") == "ok"
     assert statuses["movies"] == "blocked"
@@ -269,7 +271,7 @@ def test_observers_of_a_loaded_plugin_are_told_of_steps_and_episodes(tmp_path: P
     ],
 )
 def test_a_mistake_is_one_clear_message_and_leaves_no_directory(
-    tmp_path: Path, arguments: list[str], said: str
+    tmp_path: Path, quick: Any, arguments: list[str], said: str
 ) -> None:
     (tmp_path / "list.csv").write_text("item\nthe-matrix-1999\nnope\n")
     (tmp_path / "typo.toml").write_text("episods = 3\n")
@@ -277,8 +279,7 @@ def test_a_mistake_is_one_clear_message_and_leaves_no_directory(
     (tmp_path / "people.csv").write_text(
         "name,gender,description,age,job,hobby,genres_liked,genres_disliked\nAnn,F,x,old,y,z,[],[]\n"
     )
-    output = emosim("run", "--plugin", "movies", *arguments, cwd=tmp_path, status=2)
-    assert said in output
+    assert said in quick("run", "--plugin", "movies", *arguments, status=2).said
     assert not (tmp_path / "runs").exists()
 
 

@@ -42,18 +42,18 @@ PAGES = [
 TABLES = ("README.md", *(f"docs/{name}.md" for name in ("running", "training", "evaluation", "ablations", "realism")))
 """Pages with tables of options."""
 
-LIST = "from emosim_core.cli.main import main; main(['plugins', '--json'])"
-
-CHECK = """
+LOOK = """
 import sys
+from emosim_core.cli.main import main
 from emosim_core.testing import check_plugin
-outcomes = [outcome for report in check_plugin(sys.argv[1]) for outcome in report.outcomes]
+outcomes = [outcome for name in sys.argv[1:] for report in check_plugin(name) for outcome in report.outcomes]
 for outcome in outcomes:
     if outcome.error is not None:
         raise outcome.error
 print(len(outcomes))
+main(["plugins", "--json"])
 """
-"""Checks a plugin, and prints how many checks there were."""
+"""Checks the plugins that are named, prints how many checks there were, and lists all plugins."""
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -297,31 +297,41 @@ def test_the_example_of_a_hook_is_a_plugin_that_keeps_the_contract_and_a_program
     name = install_example(site, block)
     if hook != "emosim_domains":  # what an example is bound to is the domain of that page
         install_example(site, next(one for one in example_plugins() if one.page.stem == "emosim_domains"))
-    listed = {one["name"]: one for one in json.loads(python(tmp_path, "-c", LIST, site=site))}
+    checked = [name] if kind in SUITES else []
+    checks, _, plugins = python(tmp_path, "-c", LOOK, *checked, site=site).partition("\n")
+    listed = {one["name"]: one for one in json.loads(plugins)}
     assert (listed[name]["status"], listed[name]["conflicts"]) == ("ok", [])
     assert kind in {component["kind"] for component in listed[name]["components"]}
     if kind in SUITES:
-        assert int(python(tmp_path, "-c", CHECK, name, site=site)) > 3
+        assert int(checks) > 3
     assert python(tmp_path, str(site / f"emosim_{name}.py"))
 
 
+OBSERVED = ["-m", "emosim_core", "run", "--plugin", "movies", "--episodes", "9", "--quiet", "--out", "runs/r"]
+
+
+@pytest.fixture(scope="module")
+def unobserved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which ``OBSERVED`` ran beside no observer."""
+    folder = tmp_path_factory.mktemp("unobserved")
+    python(folder, *OBSERVED)
+    return folder
+
+
 @pytest.mark.parametrize("hook", sorted(set(hooks()) - set(KINDS.values())))
-def test_the_example_of_an_observer_observes_a_run(hook: str, tmp_path: Path) -> None:
+def test_the_example_of_an_observer_observes_a_run(hook: str, tmp_path: Path, unobserved: Path) -> None:
     (block,) = [block for block in example_plugins() if block.page.stem == hook]
     assert f"@hookimpl\ndef {hook}(" in block.text
-    command = ["-m", "emosim_core", "run", "--plugin", "movies", "--episodes", "9", "--quiet", "--out", "runs/r"]
-    python(tmp_path, *command)
-    (tmp_path / "runs").rename(tmp_path / "without")
     install_example(tmp_path / "site", block)
     env = {**os.environ, "PYTHONPATH": str(tmp_path / "site"), "EMOSIM_CACHE_DIR": str(tmp_path / "cache")}
     env.pop("EMOSIM_PLUGINS", None)
     done = subprocess.run(
-        [sys.executable, *command], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120
+        [sys.executable, *OBSERVED], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120
     )
     assert (done.returncode, done.stdout) == (0, "runs/r\n"), done.stderr
     files = [
-        sorted(str(path.relative_to(tmp_path / at)) for path in (tmp_path / at).rglob("*"))
-        for at in ("without", "runs")
+        sorted(str(path.relative_to(folder)) for path in (folder / "runs").rglob("*"))
+        for folder in (unobserved, tmp_path)
     ]
     assert done.stderr or files[0] != files[1], "the observer left no trace"
     assert "Warning" not in done.stderr

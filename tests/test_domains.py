@@ -49,25 +49,22 @@ def test_a_run_imports_no_module_of_another_domain(emosim: Any, domain: str, oth
 
 
 @pytest.mark.parametrize("domain", SCALES)
-def test_everything_a_domain_has_works_from_the_command_line(emosim: Any, domain: str) -> None:
-    summary = emosim("run", "--plugin", domain, "--episodes", "4", "--out", "r", "--json").json
+def test_everything_a_domain_has_works_from_the_command_line(quick: Any, domain: str) -> None:
+    summary = quick("run", "--plugin", domain, "--episodes", "4", "--out", "r", "--json").json
     assert summary["complete"]
     assert summary["scale"] == f"1-{SCALES[domain]}"
     assert set(summary["rating_counts"]) == {str(level) for level in range(1, SCALES[domain] + 1)}
-    story = emosim("show", "r", "--episode", "2").out
+    story = quick("show", "r", "--episode", "2").out
     assert "Character: " in story
     assert "The end, after " in story
-    listed = emosim("items", "--plugin", domain, "--csv").out.splitlines()
+    listed = quick("items", "--plugin", domain, "--csv").out.splitlines()
     assert len(listed) > 240
-    (emosim.folder / "list.csv").write_text("\n".join(line.split(",")[0] for line in listed[:4]) + "\n")
-    replayed = emosim("run", "--plugin", domain, "--policy", "replay:list.csv", "--episodes", "1", "--json").json
+    (quick.folder / "list.csv").write_text("\n".join(line.split(",")[0] for line in listed[:4]) + "\n")
+    replayed = quick("run", "--plugin", domain, "--policy", "replay:list.csv", "--episodes", "1", "--json").json
     assert replayed["end_reasons"] == {"out_of_items": 1}
-    emosim("users", "generate", "--plugin", domain, "--n", "30", "--out", "p.csv")
+    quick("users", "generate", "--plugin", domain, "--n", "30", "--out", "p.csv")
     for source in ("csv:p.csv", "basic", "detailed"):
-        assert emosim("run", "--plugin", domain, "--users", source, "--episodes", "2", "--json").json["complete"]
-    report = emosim("plugins", "check", domain, "--json").json
-    assert report["failed"] == 0
-    assert report["ok"] > 40
+        assert quick("run", "--plugin", domain, "--users", source, "--episodes", "2", "--json").json["complete"]
 
 
 @pytest.mark.parametrize("domain", SCALES)
@@ -134,11 +131,11 @@ def test_there_is_one_worked_example_of_liking_and_one_of_not_as_short_as_an_ans
             assert not re.search(r"\brat(e|ing)|\bstars? out\b|\d/\d|out of", text), "it tells a rating"
 
 
-def test_books_can_be_read_from_real_data(emosim: Any, tmp_path: Path) -> None:
+def test_books_can_be_read_from_real_data(quick: Any, tmp_path: Path) -> None:
     data = os.environ.get("EMOSIM_REAL_DATA")
     if not data:
         pytest.skip("EMOSIM_REAL_DATA names no folder of real data")
-    done = emosim(
+    done = quick(
         "run", "--plugin", "books", "--items", f"amazon:{data}/amazon-books/books.csv",
         "--users", f"csv:{data}/personas/books_600.csv", "--episodes", "3", "--out", "r",
     )  # fmt: skip

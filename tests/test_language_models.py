@@ -118,10 +118,10 @@ def connected(emosim: Emosim, server: ChatServer) -> Service:
 
 
 @pytest.fixture
-def service(emosim: Emosim) -> Iterator[Service]:
+def service(quick: Emosim) -> Iterator[Service]:
     """A service whose model is in order."""
     with ChatServer(label) as server:
-        yield connected(emosim, server)
+        yield connected(quick, server)
 
 
 @pytest.fixture(scope="module")
@@ -557,7 +557,8 @@ def test_a_limit_on_the_cost_of_a_model_without_a_price_is_an_error_before_anyth
 # --------------------------------------------------------------------------------------------------------- the key
 
 
-def test_the_key_stands_in_no_file_no_log_and_no_message(service: Service) -> None:
+def test_the_key_stands_in_no_file_no_log_and_no_message(service: Service, emosim: Emosim) -> None:
+    service = connected(emosim, service.server)  # in processes of their own, whose log is theirs
     debugging = "\nimport logging\nlogging.basicConfig(level=logging.DEBUG, filename='debug.log')\n"
     with (service.emosim.site / "sitecustomize.py").open("a") as stream:
         stream.write(debugging)
@@ -669,33 +670,33 @@ def test_a_mistake_is_one_clear_message_and_nothing_is_asked(service: Service, a
     assert service.called == []
 
 
-def test_a_prompting_strategy_without_a_model_is_one_clear_message(emosim: Emosim) -> None:
-    error = emosim("run", "--plugin", "movies", *ASKED, "--out", "r", status=2).err
+def test_a_prompting_strategy_without_a_model_is_one_clear_message(quick: Emosim) -> None:
+    error = quick("run", "--plugin", "movies", *ASKED, "--out", "r", status=2).err
     assert "llm_rater '0Shot_cotlite_our' needs a language model: give --llm-model too" in error
 
 
 # ---------------------------------------------------------------------------------------- what changes the question
 
 
-def question_lines(emosim: Emosim, *more: str) -> list[str]:
+def question_lines(quick: Emosim, *more: str) -> list[str]:
     fixed = ("--plugin", "movies", "--user", "0", "--item", "0", "--history", "1=9,2=3", "--json")
     return [
         f"{message['role']}: {line}"
-        for message in emosim("prompt", *fixed, *more).json["messages"]
+        for message in quick("prompt", *fixed, *more).json["messages"]
         for line in message["content"].split("\n")
     ]
 
 
 @pytest.mark.parametrize("trait", ["activity", "conformity", "diversity"])
-def test_a_trait_changes_one_line_of_the_question(emosim: Emosim, trait: str) -> None:
+def test_a_trait_changes_one_line_of_the_question(quick: Emosim, trait: str) -> None:
     header = "id,name,age,job,hobby,description,liked,disliked,activity,conformity,diversity"
     header += ",baseline_valence,baseline_arousal"
     user = {"activity": 1, "conformity": 1, "diversity": 1}
     for file, traits in (("a", user), ("b", {**user, trait: 3})):
         row = ["u1", "Ada Berg", "40", "nurse", "chess", "Ada Berg is a nurse.", "drama", "horror", *traits.values()]
         text = f"{header}\n{','.join(map(str, row))},0.1,0.4\n"
-        (emosim.folder / f"{file}.csv").write_text(text)
-    before, after = (question_lines(emosim, "--users", f"csv:{file}.csv") for file in "ab")
+        (quick.folder / f"{file}.csv").write_text(text)
+    before, after = (question_lines(quick, "--users", f"csv:{file}.csv") for file in "ab")
     assert len(before) == len(after)
     changed = [pair for pair in zip(before, after, strict=True) if pair[0] != pair[1]]
     assert len(changed) == 1
@@ -703,8 +704,8 @@ def test_a_trait_changes_one_line_of_the_question(emosim: Emosim, trait: str) ->
     assert all(line.startswith(f"user: {starts[trait]}: someone who ") for line in changed[0])
 
 
-def test_the_mood_changes_one_line_of_the_question(emosim: Emosim) -> None:
-    before, after = (question_lines(emosim, f"--mood={mood}") for mood in ("0.6,0.7", "-0.6,0.7"))
+def test_the_mood_changes_one_line_of_the_question(quick: Emosim) -> None:
+    before, after = (question_lines(quick, f"--mood={mood}") for mood in ("0.6,0.7", "-0.6,0.7"))
     changed = [pair for pair in zip(before, after, strict=True) if pair[0] != pair[1]]
     assert changed == [
         (

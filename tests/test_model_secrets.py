@@ -43,17 +43,17 @@ def test_a_key_that_a_service_repeats_is_nowhere(emosim: Any, tmp_path: Path, mo
 
 @pytest.mark.parametrize("path", [KEY, "proxy-x8f3k2m9q7w4e6r1t5y0/v1", f"a/{KEY}/v1"])
 def test_a_base_url_with_a_key_is_refused_and_an_environment_variable_takes_it(
-    emosim: Any, tmp_path: Path, path: str, monkeypatch: pytest.MonkeyPatch
+    quick: Any, tmp_path: Path, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with ChatServer(lambda asked: "7") as server:
         root = server.url.removesuffix("/v1")
         run = ("run", "--plugin", "movies", "--episodes", "1", "--max-steps", "1", "--out", "r")
-        refused = emosim(*run, "--llm-model", f"{root}/{path}#any", status=2)
+        refused = quick(*run, "--llm-model", f"{root}/{path}#any", status=2)
         assert "base_url_env=MY_URL" in refused.err
         assert path not in refused.err + refused.out
         assert not (tmp_path / "r").exists()
         monkeypatch.setenv("MY_URL", f"{root}/{path}")
-        tried = emosim(*run, "--llm-model", "openai:model=any,base_url_env=MY_URL", "--quiet", status=2)  # no such path
+        tried = quick(*run, "--llm-model", "openai:model=any,base_url_env=MY_URL", "--quiet", status=2)  # no such path
     secret = next(part for part in path.split("/") if len(part) > 8)
     assert "(from MY_URL)" in tried.err
     assert secret not in tried.err + tried.out
@@ -61,17 +61,17 @@ def test_a_base_url_with_a_key_is_refused_and_an_environment_variable_takes_it(
 
 
 @pytest.mark.parametrize("count", ["10000000000000000000", "-1", "3.5", '"12"', "true", "[]", "1e19", "null"])
-def test_an_odd_usage_costs_no_rating_and_is_called_unknown(emosim: Any, tmp_path: Path, count: str) -> None:
+def test_an_odd_usage_costs_no_rating_and_is_called_unknown(quick: Any, tmp_path: Path, count: str) -> None:
     body = '{"choices": [{"message": {"content": "7"}, "finish_reason": "stop"}], "usage": {"prompt_tokens": COUNT, '
     body = body.replace("COUNT", count) + '"completion_tokens": 1}}'
     with ChatServer(lambda asked: Answer(raw=body.encode())) as server:
         model = f"openai:model=any,base_url={server.url}"
-        done = emosim(
+        done = quick(
             "run", "--plugin", "movies", "--episodes", "1", "--max-steps", "2", "--llm-model", model, "--out", "r"
         )
     assert "answers are unknown" in " ".join(done.out.split())
     assert json.loads((tmp_path / "r/summary.json").read_text())["usage"]["unknown_usage"] >= 2
-    assert "are unknown" in emosim("cache", "stats").out
+    assert "are unknown" in quick("cache", "stats").out
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_an_odd_usage_costs_no_rating_and_is_called_unknown(emosim: Any, tmp_pat
         ),
     ],
 )
-def test_the_limit_on_the_cost_holds_for_answers_that_failed(emosim: Any, answer: Answer, tmp_path: Path) -> None:
+def test_the_limit_on_the_cost_holds_for_answers_that_failed(quick: Any, answer: Answer, tmp_path: Path) -> None:
     config = tmp_path / "c.toml"
     config.write_text(
         'plugin = "movies"\nepisodes = 3\nmax_steps = 3\non_failed_rating = "skip"\n'
@@ -96,6 +96,6 @@ def test_the_limit_on_the_cost_holds_for_answers_that_failed(emosim: Any, answer
     with ChatServer(lambda asked: answer) as server:
         text = config.read_text().replace('model = "any"\n', f'model = "any"\nbase_url = "{server.url}"\n')
         config.write_text(text)
-        said = emosim("run", "--config", config, "--out", "r", "--quiet", status=2).err
+        said = quick("run", "--config", config, "--out", "r", "--quiet", status=2).err
         assert "0.005 of 0.005 USD (--max-cost)" in said
         assert len([call for call in server.calls if call.method == "POST"]) == 5

@@ -33,7 +33,7 @@ def failed_titles(directory: Path) -> list[str]:
 
 @pytest.mark.parametrize("fault", [FILTERED, UNCLEAR], ids=["filtered", "unclear"])
 def test_a_question_that_is_refused_is_one_failed_rating_and_the_command_that_is_named_goes_on(
-    fault: dict[str, Any], emosim: Emosim
+    fault: dict[str, Any], quick: Emosim
 ) -> None:
     refused: list[str] = []
 
@@ -44,25 +44,25 @@ def test_a_question_that_is_refused_is_one_failed_rating_and_the_command_that_is
         return Answer(raw=json.dumps(fault).encode(), status=400) if title in refused else Answer("7")
 
     with ChatServer(script) as server:
-        error = emosim(*RUN, "--llm-model", f"{server.url}#m", "--out", "r", "--num-envs", "2", status=2).err
+        error = quick(*RUN, "--llm-model", f"{server.url}#m", "--out", "r", "--num-envs", "2", status=2).err
         assert fault["error"]["message"] in error
         commands = [line.split() for line in error.splitlines() if line.lstrip().startswith("emosim ")]
         assert commands == [
             ["emosim", "run", "--resume", "r"],
             ["emosim", "run", "--resume", "r", "--on-failed-rating", "skip"],
         ]
-        again = emosim(*commands[0][1:], "--quiet", status=2).err
+        again = quick(*commands[0][1:], "--quiet", status=2).err
         assert fault["error"]["message"] in again
         calls = len(server.calls)
-        emosim(*commands[1][1:], "--quiet")
+        quick(*commands[1][1:], "--quiet")
         assert len(server.calls) > calls
-        assert set(failed_titles(emosim.folder / "r")) == set(refused)
-        assert json.loads((emosim.folder / "r/summary.json").read_text())["complete"] is True
-        emosim(*RUN, "--llm-model", f"{server.url}#m", "--out", "s", "--on-failed-rating", "skip")
-        assert set(failed_titles(emosim.folder / "s")) == set(refused)
+        assert set(failed_titles(quick.folder / "r")) == set(refused)
+        assert json.loads((quick.folder / "r/summary.json").read_text())["complete"] is True
+        quick(*RUN, "--llm-model", f"{server.url}#m", "--out", "s", "--on-failed-rating", "skip")
+        assert set(failed_titles(quick.folder / "s")) == set(refused)
 
 
-def test_a_first_question_that_is_refused_is_left_out_too(emosim: Emosim) -> None:
+def test_a_first_question_that_is_refused_is_left_out_too(quick: Emosim) -> None:
     refused: list[str] = []
 
     def script(body: dict[str, Any]) -> Answer:
@@ -72,19 +72,19 @@ def test_a_first_question_that_is_refused_is_left_out_too(emosim: Emosim) -> Non
 
     with ChatServer(script) as server:
         more = ("--num-envs", "1", "--on-failed-rating", "skip", "--out", "r")
-        emosim(*RUN, "--llm-model", f"{server.url}#m", *more)
-    assert set(failed_titles(emosim.folder / "r")) == set(refused)
+        quick(*RUN, "--llm-model", f"{server.url}#m", *more)
+    assert set(failed_titles(quick.folder / "r")) == set(refused)
 
 
-def test_an_unknown_model_ends_a_run_at_once_whatever_becomes_of_failed_ratings(emosim: Emosim) -> None:
+def test_an_unknown_model_ends_a_run_at_once_whatever_becomes_of_failed_ratings(quick: Emosim) -> None:
     with ChatServer(lambda body: Answer(raw=json.dumps(UNKNOWN).encode(), status=404)) as server:
         more = ("--on-failed-rating", "skip", "--num-envs", "2", "--concurrency", "2", "--out", "r")
-        error = emosim(*RUN, "--llm-model", f"{server.url}#m", *more, status=2).err
+        error = quick(*RUN, "--llm-model", f"{server.url}#m", *more, status=2).err
     assert "GET on its /models lists the models" in error
     assert len(server.calls) <= 2
 
 
-def test_what_a_service_sends_too_much_becomes_no_rating_and_is_not_kept(emosim: Emosim) -> None:
+def test_what_a_service_sends_too_much_becomes_no_rating_and_is_not_kept(quick: Emosim) -> None:
     def rating(body: dict[str, Any]) -> str:
         return str(sum(map(ord, body["messages"][-1]["content"])) % 10)
 
@@ -94,10 +94,10 @@ def test_what_a_service_sends_too_much_becomes_no_rating_and_is_not_kept(emosim:
         yield response(completion(rating(body), f"chatcmpl-{number + 10_000:032x}")) * 2
 
     with ChatServer(rating) as server:
-        emosim(*RUN, "--llm-model", f"{server.url}#m", "--out", "right", "--llm-cache", "a.sqlite3")
+        quick(*RUN, "--llm-model", f"{server.url}#m", "--out", "right", "--llm-cache", "a.sqlite3")
     with RawServer(script) as raw:
-        emosim(*RUN, "--llm-model", f"{raw.url}#m", "--out", "raw", "--llm-cache", "b.sqlite3")
-    one, other = ((emosim.folder / name / "interactions.jsonl").read_bytes() for name in ("right", "raw"))
+        quick(*RUN, "--llm-model", f"{raw.url}#m", "--out", "raw", "--llm-cache", "b.sqlite3")
+    one, other = ((quick.folder / name / "interactions.jsonl").read_bytes() for name in ("right", "raw"))
     assert one == other
 
 
@@ -109,8 +109,8 @@ def waits(count: int, answer: Answer) -> Callable[[dict[str, Any]], Answer]:
 
 def test_a_run_that_waits_says_so_once_and_goes_on(emosim: Emosim) -> None:
     busy = Answer("slow down", status=429, headers={"Retry-After": "5"})
-    with ChatServer(waits(8, busy)) as server:
-        done = emosim(*RUN, "--llm-model", f"{server.url}#m", "--out", "r")
+    with ChatServer(waits(3, busy)) as server:
+        done = emosim(*RUN, "--llm-model", f"{server.url}#m", "--num-envs", "2", "--out", "r")
     assert re.fullmatch(r"Waiting [56] s, until \d\d:\d\d:\d\d: .*status 429: slow down\n", done.err)
 
 
@@ -124,16 +124,16 @@ def test_a_service_that_is_loading_its_model_is_waited_for_beyond_the_attempts(e
     assert "Waiting until it has started: " in done.err
 
 
-def test_a_wait_of_hours_ends_a_run_with_its_length_and_the_command_that_goes_on(emosim: Emosim) -> None:
+def test_a_wait_of_hours_ends_a_run_with_its_length_and_the_command_that_goes_on(quick: Emosim) -> None:
     quota = Answer("daily limit", status=429, headers={"Retry-After": "7500"})
     with ChatServer(lambda body: quota if len(server.calls) > 3 else Answer("7")) as server:
         more = ("--on-failed-rating", "skip", "--num-envs", "2", "--concurrency", "2", "--out", "r")
-        error = emosim(*RUN, "--llm-model", f"{server.url}#m", *more, status=2).err
+        error = quick(*RUN, "--llm-model", f"{server.url}#m", *more, status=2).err
         assert "daily limit. It asks to wait 2 h 5 min, until " in error
         assert "emosim run --resume r" in error
         server.script = lambda body: Answer("7")
-        emosim("run", "--resume", "r")
-    assert not failed_titles(emosim.folder / "r")
+        quick("run", "--resume", "r")
+    assert not failed_titles(quick.folder / "r")
 
 
 def test_a_prompt_that_was_cut_is_warned_of_once_in_a_run(emosim: Emosim) -> None:

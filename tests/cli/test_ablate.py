@@ -44,8 +44,8 @@ def test_all_studies_of_either_domain_leave_records_results_and_a_table(quick: A
 
 
 @pytest.mark.slow
-def test_all_stands_for_every_study_at_its_full_size(emosim: Any) -> None:
-    done = emosim("ablate", "--plugin", "movies", "--study", "all", "--out", "a", "--json", timeout=300)
+def test_all_stands_for_every_study_at_its_full_size(quick: Any) -> None:
+    done = quick("ablate", "--plugin", "movies", "--study", "all", "--out", "a", "--json", timeout=300)
     figures = {(job["study"], one["side"]): one for job in done.json["jobs"] for one in job["metrics"]}
     assert {study for study, _ in figures} == set(ALL)
     assert figures["category_preference", "both"]["ratings"] == 8 * 4 * 20 * 2
@@ -255,11 +255,11 @@ FOUR = (*ASKED, "--study", "sampling:pairs=30", "--llm-rater", "0Shot_system_our
 
 
 @pytest.fixture
-def service(emosim: Any) -> Iterator[tuple[Any, ChatServer]]:
+def service(quick: Any) -> Iterator[tuple[Any, ChatServer]]:
     """The command line beside a service that answers 7, after its delay."""
     with ChatServer(lambda asked: Answer("7")) as server:
         variables = {"DEEPSEEK_API_KEY": "sk-test", "DEEPSEEK_BASE_URL": server.url}
-        yield replace(emosim, variables=variables), server
+        yield replace(quick, variables=variables), server
 
 
 def test_what_costs_money_is_told_before_and_not_begun_without_a_yes(service: tuple[Any, ChatServer]) -> None:
@@ -286,13 +286,13 @@ def test_a_grid_of_prompts_asks_each_question_once_and_tells_what_it_took(servic
     assert emosim(*FOUR, "--replay", "--out", "c", "--json").json == told
 
 
-def test_an_answer_that_is_no_rating_is_a_failed_one_and_stands_beside_the_figure(emosim: Any) -> None:
+def test_an_answer_that_is_no_rating_is_a_failed_one_and_stands_beside_the_figure(quick: Any) -> None:
     with ChatServer(lambda asked: Answer("I would rather not say.")) as server:
-        emosim = replace(emosim, variables={"DEEPSEEK_API_KEY": "sk-test", "DEEPSEEK_BASE_URL": server.url})
+        emosim = replace(quick, variables={"DEEPSEEK_API_KEY": "sk-test", "DEEPSEEK_BASE_URL": server.url})
         told = emosim(*ASKED, "--study", "sampling:pairs=10", "--yes", "--out", "a", "--json").json
     (found,) = told["jobs"][0]["metrics"]
     assert (found["failed"], found["ratings"], found["estimate"]) == (10, 10, None)
-    (path,) = (emosim.folder / "a").glob("jobs/*/records.jsonl")
+    (path,) = (quick.folder / "a").glob("jobs/*/records.jsonl")
     lines = [json.loads(line) for line in path.read_text().splitlines()[1:]]
     assert all(line["rating"] is None and "no answer that can be read" in line["reason"] for line in lines)
 
@@ -312,9 +312,9 @@ def test_a_budget_holds_for_the_whole_grid(service: tuple[Any, ChatServer]) -> N
 
 
 @pytest.mark.slow
-def test_a_sweep_that_was_killed_goes_on_where_it_was(emosim: Any) -> None:
+def test_a_sweep_that_was_killed_goes_on_where_it_was(quick: Any) -> None:
     with ChatServer(lambda asked: Answer("7", delay=0.02)) as server:
-        emosim = replace(emosim, variables={"DEEPSEEK_API_KEY": "sk-test", "DEEPSEEK_BASE_URL": server.url})
+        emosim = replace(quick, variables={"DEEPSEEK_API_KEY": "sk-test", "DEEPSEEK_BASE_URL": server.url})
         asked = (*FOUR, "--yes", "--concurrency", "2", "--items-retrieval", "last_3,none,decay_emotion_3")
         process = emosim.start(*asked, "--out", "a", "--quiet")
         until = time.monotonic() + 50
@@ -334,9 +334,9 @@ def test_a_sweep_that_was_killed_goes_on_where_it_was(emosim: Any) -> None:
 
 
 @pytest.mark.slow
-def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(emosim: Any) -> None:
+def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(quick: Any) -> None:
     with ChatServer(lambda asked: Answer("7", delay=0.02)) as server:
-        emosim = replace(emosim, variables={"DEEPSEEK_API_KEY": "sk-test", "DEEPSEEK_BASE_URL": server.url})
+        emosim = replace(quick, variables={"DEEPSEEK_API_KEY": "sk-test", "DEEPSEEK_BASE_URL": server.url})
         process = emosim.start(*FOUR, "--yes", "--concurrency", "2", "--out", "a", "--quiet")
         until = time.monotonic() + 50
         while not list(emosim.folder.glob("a/jobs/*/job.json")):

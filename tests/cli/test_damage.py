@@ -313,12 +313,12 @@ def test_what_a_model_may_send_is_read_back(fresh: Callable[[], None]) -> None:
 
 
 @pytest.mark.parametrize("usage", [{"a": 1}, {"cost": 0.5, "currency": "USD"}, {"cost": 2.0}, {"calls": 3}])
-def test_a_usage_that_says_less_than_ours_is_shown(made: Path, emosim: Emosim, usage: dict[str, Any]) -> None:
+def test_a_usage_that_says_less_than_ours_is_shown(made: Path, quick: Emosim, usage: dict[str, Any]) -> None:
     """A rater of a plugin may say less, and a file may have lost a field."""
     for folder in ("run", "ablation"):
-        shutil.copytree(made / folder, emosim.folder / folder)
-    cells = list((emosim.folder / "ablation" / "jobs").glob("*/job.json"))
-    for path in (emosim.folder / "run" / "summary.json", *cells):
+        shutil.copytree(made / folder, quick.folder / folder)
+    cells = list((quick.folder / "ablation" / "jobs").glob("*/job.json"))
+    for path in (quick.folder / "run" / "summary.json", *cells):
         path.write_text(json.dumps({**json.loads(path.read_text()), "usage": usage}))
     for command in (("show", "run"), ("report", "run"), ("ablate", "report", "ablation")):
-        emosim(*command)
+        quick(*command)

@@ -30,14 +30,14 @@ def manifest_of(directory: Path) -> dict[str, Any]:
 # ------------------------------------------------------------------------------------------------ export
 
 
-def test_a_run_is_exported_as_a_table_and_the_number_of_rows_is_told(emosim: Any) -> None:
-    emosim("run", *MOVIES, "--out", "r", "--quiet")
-    steps = len((emosim.folder / "r" / "interactions.jsonl").read_text().splitlines())
+def test_a_run_is_exported_as_a_table_and_the_number_of_rows_is_told(quick: Any) -> None:
+    quick("run", *MOVIES, "--out", "r", "--quiet")
+    steps = len((quick.folder / "r" / "interactions.jsonl").read_text().splitlines())
     for name in ("t.parquet", "t.csv"):
-        done = emosim("data", "export", "r", "--format", name[2:], "--out", name)
+        done = quick("data", "export", "r", "--format", name[2:], "--out", name)
         assert done.said == f"Wrote {steps} rows of 4 episodes to {name}.\n"
-    table = pd.read_parquet(emosim.folder / "t.parquet")
-    assert table["rating"].tolist() == pd.read_csv(emosim.folder / "t.csv")["rating"].tolist()
+    table = pd.read_parquet(quick.folder / "t.parquet")
+    assert table["rating"].tolist() == pd.read_csv(quick.folder / "t.csv")["rating"].tolist()
     assert len(table) == steps
 
 
@@ -106,11 +106,11 @@ def test_a_mistake_is_one_clear_message_and_leaves_nothing(
 # --------------------------------------------------------------------------------------------------- log
 
 
-def test_a_log_is_of_known_users_alone_and_is_exported_at_once(emosim: Any) -> None:
-    done = emosim("log", *MOVIES, "--format", "csv", "--out", "runs/a")
-    rows = list(csv.DictReader((emosim.folder / "runs" / "a.csv").read_text().splitlines()))
+def test_a_log_is_of_known_users_alone_and_is_exported_at_once(quick: Any) -> None:
+    done = quick("log", *MOVIES, "--format", "csv", "--out", "runs/a")
+    rows = list(csv.DictReader((quick.folder / "runs" / "a.csv").read_text().splitlines()))
     assert f"Wrote {len(rows)} rows of 4 episodes to runs/a.csv.\n" in done.out
-    manifest = manifest_of(emosim.folder / "runs" / "a")
+    manifest = manifest_of(quick.folder / "runs" / "a")
     assert (manifest["config"]["user_split"], manifest["config"]["policy"]) == ("train", "random")
     from emosim_core.hooks import Registry
     from emosim_core.simulation.assembly import assemble
@@ -119,7 +119,7 @@ def test_a_log_is_of_known_users_alone_and_is_exported_at_once(emosim: Any) -> N
     population = assemble(EnvironmentConfig(plugin="movies"), Registry()).population
     known = {population.users[i].id for i in split_users(len(population), "train", 0.2).tolist()}
     assert {row["user"] for row in rows} <= known
-    assert emosim("show", "runs/a").out
+    assert quick("show", "runs/a").out
 
 
 def test_a_log_without_a_format_is_the_run_that_run_makes_with_the_same_options(quick: Any, tmp_path: Path) -> None:

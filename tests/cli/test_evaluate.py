@@ -17,8 +17,8 @@ FEW = ("--users", "sampled:n=20", "--episodes", "4", "--max-steps", "8", "--resa
 MOVIES = ("evaluate", "--plugin", "movies", *FEW)
 
 
-def test_an_evaluation_prints_its_tables_and_leaves_figures_and_plots(emosim: Any) -> None:
-    done = emosim(*MOVIES, "--policies", "random,epsilon_greedy:epsilon=0.2,prior_weight=5", "--out", "e", COLUMNS="80")
+def test_an_evaluation_prints_its_tables_and_leaves_figures_and_plots(quick: Any) -> None:
+    done = quick(*MOVIES, "--policies", "random,epsilon_greedy:epsilon=0.2,prior_weight=5", "--out", "e", COLUMNS="80")
     assert done.err == ""
     for word in (
         "Rater: rule_based (no language model).",
@@ -32,10 +32,10 @@ def test_an_evaluation_prints_its_tables_and_leaves_figures_and_plots(emosim: An
     rows = [line for line in lines if line.startswith(("recommender", "epsilon_greedy:epsilon=", "random "))]
     assert max(map(len, rows)) <= 80
     assert len(rows) % 6 == 0  # each part of each table has its heading and both recommenders, for both splits
-    results = json.loads((emosim.folder / "e" / "evaluation.json").read_text())
+    results = json.loads((quick.folder / "e" / "evaluation.json").read_text())
     shown = results["user_splits"]["train"]["recommenders"]["random"]["metrics"]["mean_reward"]["estimate"]
     assert any(re.match(rf"random +{shown:.1f} ±", line) for line in lines)
-    left = sorted(str(path.relative_to(emosim.folder / "e")) for path in (emosim.folder / "e").rglob("*.*"))
+    left = sorted(str(path.relative_to(quick.folder / "e")) for path in (quick.folder / "e").rglob("*.*"))
     assert left == sorted(
         [
             "evaluation.csv", "evaluation.json", "items.csv",
@@ -150,14 +150,14 @@ def test_without_a_domain_or_a_model_it_says_how_to_choose_one(quick: Any) -> No
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_an_evaluation_that_is_stopped_in_the_middle_goes_on_to_the_same_figures(
-    emosim: Any, how: signal.Signals
+    quick: Any, how: signal.Signals
 ) -> None:
     options = (
         "evaluate", "--plugin", "movies", "--policies", "popular,random", "--episodes", "60", "--user-splits", "test",
         "--resamples", "200", "--no-charts", "--quiet",
     )  # fmt: skip
-    process = emosim.start(*options, "--out", "e")
-    written = emosim.folder / "e" / "runs" / "test" / "random" / "interactions.jsonl"
+    process = quick.start(*options, "--out", "e")
+    written = quick.folder / "e" / "runs" / "test" / "random" / "interactions.jsonl"
     deadline = time.monotonic() + 60
     while not (written.exists() and written.stat().st_size > 20_000):
         assert time.monotonic() < deadline
@@ -171,40 +171,40 @@ def test_an_evaluation_that_is_stopped_in_the_middle_goes_on_to_the_same_figures
         assert errors.split("\n") == [
             "", "Interrupted. What was done is kept in e; go on with:", "  emosim evaluate --resume e", "",
         ]  # fmt: skip
-    assert json.loads((emosim.folder / "e" / "evaluation.json").read_text())["complete"] is False
-    complete = emosim.folder / "e" / "runs" / "test" / "popular" / "summary.json"
+    assert json.loads((quick.folder / "e" / "evaluation.json").read_text())["complete"] is False
+    complete = quick.folder / "e" / "runs" / "test" / "popular" / "summary.json"
     kept = complete.read_bytes()
-    assert emosim("evaluate", "--resume", "e", "--no-charts", "--quiet").out == "e\n"
-    emosim(*options, "--out", "whole")
+    assert quick("evaluate", "--resume", "e", "--no-charts", "--quiet").out == "e\n"
+    quick(*options, "--out", "whole")
     figures = [
-        json.loads((emosim.folder / name / "evaluation.json").read_text())["user_splits"] for name in ("e", "whole")
+        json.loads((quick.folder / name / "evaluation.json").read_text())["user_splits"] for name in ("e", "whole")
     ]
     assert figures[0] == figures[1]
     assert complete.read_bytes() == kept
 
 
-def test_a_language_model_is_asked_as_much_as_may_be_spent_over_all_runs(emosim: Any) -> None:
+def test_a_language_model_is_asked_as_much_as_may_be_spent_over_all_runs(quick: Any) -> None:
     dear = {"prompt_tokens": 1_000_000, "completion_tokens": 0}  # 0.30 USD
     with ChatServer(lambda body: Answer("7", usage=dear)) as server:
-        emosim.variables.update({"DEEPSEEK_API_KEY": "sk-test", "DEEPSEEK_BASE_URL": server.url})
+        quick.variables.update({"DEEPSEEK_API_KEY": "sk-test", "DEEPSEEK_BASE_URL": server.url})
         options = (
             "evaluate", "--plugin", "movies", "--users", "sampled:n=20", "--episodes", "2", "--max-steps", "3",
             "--llm-model", "deepseek-chat", "--policies", "popular,top_rated", "--user-splits", "test",
             "--concurrency", "1",
             "--no-charts", "--out", "e",
         )  # fmt: skip
-        error = emosim(*options, "--quiet", "--max-cost", "2.5", status=2).err
+        error = quick(*options, "--quiet", "--max-cost", "2.5", status=2).err
         assert len(server.calls) == 9
         assert "the most that may be spent is spent" in error
         assert "The runs of this evaluation have cost 2.7 since it was started." in error
         assert "go on with:\n    emosim evaluate --resume e\n" in error
-        told = emosim("evaluate", "--resume", "e", "--no-charts", "--max-cost", "100").out
+        told = quick("evaluate", "--resume", "e", "--no-charts", "--max-cost", "100").out
     asked = [json.dumps(call.body) for call in server.calls]
     assert len(asked) > 9
     assert len(set(asked)) == len(asked)
     assert "A language model answers for users: 12 ratings at most." in told
     assert "Rater: deepseek" in told
     assert "cost: " in told
-    results = json.loads((emosim.folder / "e" / "evaluation.json").read_text())
+    results = json.loads((quick.folder / "e" / "evaluation.json").read_text())
     assert results["uses_llm"] is True
     assert results["user_splits"]["test"]["recommenders"]["popular"]["metrics"]["mean_rating"]["estimate"] == 8

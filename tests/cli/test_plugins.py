@@ -41,12 +41,12 @@ def test_options_are_shown_with_their_descriptions_and_defaults(quick: Any) -> N
     assert "None" not in [line.split(":")[1].strip() for line in shown.splitlines() if line.startswith("        ")]
 
 
-def test_a_blocked_plugin_is_listed_as_such(emosim: Any) -> None:
+def test_a_blocked_plugin_is_listed_as_such(quick: Any) -> None:
     for more in ({"EMOSIM_PLUGINS": ""}, {"EMOSIM_PLUGINS": "others"}):
-        statuses = {record["name"]: record["status"] for record in emosim("plugins", "--json", **more).json}
+        statuses = {record["name"]: record["status"] for record in quick("plugins", "--json", **more).json}
         assert statuses["core"] == "ok"
         assert statuses["movies"] == "blocked"
-    shown = emosim("--no-plugins", "plugins").out
+    shown = quick("--no-plugins", "plugins").out
     assert "blocked: not named in EMOSIM_PLUGINS, or blocked by --no-plugins" in shown
 
 

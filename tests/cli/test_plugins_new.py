@@ -95,11 +95,12 @@ def test_it_can_be_installed_run_checked_and_tested_as_it_is(
     assert (emosim.site / package / "py.typed").is_file()
 
 
+@pytest.mark.long
 @pytest.mark.slow
-def test_it_is_well_typed_as_it_is(tmp_path: Path) -> None:
+def test_it_is_well_typed_as_it_is(tmp_path: Path, strictly_typed: Any) -> None:
     folders = [str(write_plugin(kind, f"my-{kind}", tmp_path / kind)) for kind in ("domain", "strategy")]
     folders.append(str(write_plugin("llm_backend", "my-backend", tmp_path / "backend")))
-    tool("mypy", "--strict", *folders, cwd=tmp_path, env={**os.environ, "MYPYPATH": os.pathsep.join(folders)})
+    strictly_typed(tmp_path, *folders, MYPYPATH=os.pathsep.join(folders))
 
 
 @pytest.mark.slow

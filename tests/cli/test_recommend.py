@@ -24,11 +24,11 @@ def ids(tmp_path: Path) -> list[str]:
     return [item["id"] for item in told["items"]]
 
 
-def test_it_recommends_what_is_not_in_the_history(emosim: Emosim, model: str, tmp_path: Path) -> None:
-    first = emosim("recommend", model, "--k", "3", "--json").json
+def test_it_recommends_what_is_not_in_the_history(quick: Emosim, model: str, tmp_path: Path) -> None:
+    first = quick("recommend", model, "--k", "3", "--json").json
     assert [sorted(one) for one in first] == [["item", "score", "title"]] * 3
     (tmp_path / "h.csv").write_text(f"item,rating\n{first[0]['item']},\n{first[1]['item']},9\n")
-    done = emosim("recommend", model, "--history", "h.csv", "--k", "4", "--traits", "3,1,2")
+    done = quick("recommend", model, "--history", "h.csv", "--k", "4", "--traits", "3,1,2")
     assert done.err == ""
     assert first[2]["title"] in done.out or len(done.out.splitlines()) == 5
     for one in first[:2]:

@@ -14,13 +14,13 @@ def run(quick: Any, tmp_path: Path) -> Path:
     return tmp_path / "r"
 
 
-def test_it_writes_the_page_beside_the_run_and_says_where(emosim: Any) -> None:
-    emosim("run", "--plugin", "movies", "--episodes", "2", "--max-steps", "5", "--out", "r", "--quiet")
-    done = emosim("report", "r")
+def test_it_writes_the_page_beside_the_run_and_says_where(quick: Any) -> None:
+    quick("run", "--plugin", "movies", "--episodes", "2", "--max-steps", "5", "--out", "r", "--quiet")
+    done = quick("report", "r")
     assert done.err == ""
     assert "Written to r/report.html" in done.out
     assert "needs no network" in done.out
-    text = (emosim.folder / "r" / "report.html").read_text(encoding="utf-8")
+    text = (quick.folder / "r" / "report.html").read_text(encoding="utf-8")
     assert text.startswith("<!doctype html>")
     assert "Movies: a run of 2 episodes" in text
 

@@ -283,11 +283,11 @@ def test_a_damaged_manifest_is_named(quick: Any, tmp_path: Path, text: str) -> N
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_a_run_that_is_stopped_in_the_middle_can_be_read_and_resumed_to_the_same_bytes(
-    emosim: Any, how: signal.Signals
+    quick: Any, how: signal.Signals
 ) -> None:
     options = (*MOVIES, "--episodes", "200", "--quiet", "--policy", "popular")
-    process = emosim.start(*options, "--out", "r")
-    written = emosim.folder / "r" / "interactions.jsonl"
+    process = quick.start(*options, "--out", "r")
+    written = quick.folder / "r" / "interactions.jsonl"
     deadline = time.monotonic() + 60
     while not (written.exists() and written.stat().st_size > 50_000):
         assert time.monotonic() < deadline
@@ -301,18 +301,18 @@ def test_a_run_that_is_stopped_in_the_middle_can_be_read_and_resumed_to_the_same
         assert errors.split("\n") == [
             "", "Interrupted. What was done is kept in r; go on with:", "  emosim run --resume r", "",
         ]  # fmt: skip
-        assert json.loads((emosim.folder / "r" / "summary.json").read_text())["complete"] is False
+        assert json.loads((quick.folder / "r" / "summary.json").read_text())["complete"] is False
     else:
         assert process.returncode == -signal.SIGKILL
     cut = written.read_bytes()
-    told = emosim("show", "r").out
+    told = quick("show", "r").out
     assert "The run is not complete: " in told
     assert "of 200 episodes" in told
     assert "Go on with: emosim run --resume r" in told
-    assert "Character:" in emosim("show", "r", "--episode", "0").out
-    run("movies", emosim.folder / "r", resume=True, episodes=200, policy="popular")
-    run("movies", emosim.folder / "whole", episodes=200, policy="popular")
-    whole = (emosim.folder / "whole" / "interactions.jsonl").read_bytes()
+    assert "Character:" in quick("show", "r", "--episode", "0").out
+    run("movies", quick.folder / "r", resume=True, episodes=200, policy="popular")
+    run("movies", quick.folder / "whole", episodes=200, policy="popular")
+    whole = (quick.folder / "whole" / "interactions.jsonl").read_bytes()
     assert written.read_bytes() == whole
     assert 0 < len(cut) < len(whole)
 

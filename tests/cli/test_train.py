@@ -250,6 +250,8 @@ def test_a_model_that_fails_ends_the_training_and_it_can_go_on(quick: Any, tmp_p
 @pytest.mark.parametrize("domain", ["movies", "books"])
 @pytest.mark.parametrize("algo", ["a2c", "ppo", "dqn", "trpo", "maskable_ppo"])
 def test_every_algorithm_trains_on_both_domains(quick: Callable[..., Any], domain: str, algo: str) -> None:
-    told = quick("train", "--plugin", domain, "--algo", algo, "--timesteps", "4096", "--num-envs", "16", "--json").json
-    assert told["timesteps"] >= 4096
+    steps = 4096 if algo == "dqn" else 1024  # it looks at 3,000 before it learns
+    of = ("--plugin", domain, "--algo", algo)
+    told = quick("train", *of, "--timesteps", str(steps), "--num-envs", "16", "--json").json
+    assert told["timesteps"] >= steps
     assert told["updates"] > 0

@@ -26,8 +26,8 @@ def movielens(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_movielens(tmp_path_factory.mktemp("ratings") / "[made-up]")
 
 
-def test_tables_say_what_was_reached_and_whether_targets_hold(emosim: Emosim, movielens: Path, tmp_path: Path) -> None:
-    done = emosim("validate", "--plugin", "movies", "--ratings", f"movielens:{movielens}", "--out", "[out]")
+def test_tables_say_what_was_reached_and_whether_targets_hold(quick: Emosim, movielens: Path, tmp_path: Path) -> None:
+    done = quick("validate", "--plugin", "movies", "--ratings", f"movielens:{movielens}", "--out", "[out]")
     for words in (
         "90 films, 60 real users", "(no language model)", "root mean squared error", "matrix factorization",
         "popularity alone", "1:9", "matched in popularity", "always the commoner answer", "Wasserstein",
@@ -41,8 +41,8 @@ def test_tables_say_what_was_reached_and_whether_targets_hold(emosim: Emosim, mo
     assert set(told["user_splits"]) == {"validation", "test"}
 
 
-def test_json_is_what_the_file_holds(emosim: Emosim, movielens: Path, tmp_path: Path) -> None:
-    done = emosim(
+def test_json_is_what_the_file_holds(quick: Emosim, movielens: Path, tmp_path: Path) -> None:
+    done = quick(
         *("validate", "--plugin", "movies", "--ratings", f"movielens:{movielens}", "--out", "out", "--json"),
         *("--negatives", "2,1", "--max-users", "4", "--seed", "3"),
     )
@@ -80,13 +80,11 @@ def test_a_directory_that_holds_something_is_left_alone(quick: Emosim, movielens
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine.txt"]
 
 
-def test_a_language_model_is_asked_only_after_its_cost_was_told(
-    emosim: Emosim, movielens: Path, tmp_path: Path
-) -> None:
+def test_a_language_model_is_asked_only_after_its_cost_was_told(quick: Emosim, movielens: Path, tmp_path: Path) -> None:
     few = ("--max-users", "2", "--max-positives", "2", "--max-heldout", "3", "--negatives", "1", "--out", "out")
     ask = ("validate", "--plugin", "movies", "--ratings", f"movielens:{movielens}", "--llm-model", "deepseek-chat")
     with ChatServer(lambda body: Answer("7")) as server:
-        command = replace(emosim, variables={"DEEPSEEK_API_KEY": KEY, "DEEPSEEK_BASE_URL": server.url})
+        command = replace(quick, variables={"DEEPSEEK_API_KEY": KEY, "DEEPSEEK_BASE_URL": server.url})
         refused = command(*ask, *few, status=2)
         assert "questions, about" in refused.err
         assert "Say --yes to start" in refused.err
@@ -104,22 +102,22 @@ def test_a_language_model_is_asked_only_after_its_cost_was_told(
 
 
 def test_a_validation_is_resumed_in_its_directory_or_as_the_newest(
-    emosim: Emosim, movielens: Path, tmp_path: Path
+    quick: Emosim, movielens: Path, tmp_path: Path
 ) -> None:
     few = ("--max-users", "2", "--max-positives", "2", "--max-heldout", "3", "--negatives", "1")
-    begun = emosim("validate", "--plugin", "movies", "--ratings", f"movielens:{movielens}", *few, "--json")
+    begun = quick("validate", "--plugin", "movies", "--ratings", f"movielens:{movielens}", *few, "--json")
     directory = tmp_path / json.loads(begun.out)["directory"]
     before = {path.name: path.read_bytes() for path in directory.iterdir() if path.name != "manifest.json"}
     (directory / "validation.json").unlink()  # as if it had been killed before its end
     (directory / "choices.jsonl").unlink()
-    again = emosim("validate", "--resume", "--json")
+    again = quick("validate", "--resume", "--json")
     assert json.loads(again.out) == json.loads(begun.out)
     after = {path.name: path.read_bytes() for path in directory.iterdir() if path.name != "manifest.json"}
     assert after == before
-    refused = emosim("validate", "--resume", str(directory), "--seed", "7", status=2)
+    refused = quick("validate", "--resume", str(directory), "--seed", "7", status=2)
     assert "seed: 42 then, 7 now" in refused.err
     directory.rename(tmp_path / "moved")
-    refused = emosim("validate", "--resume", "moved", status=2)
+    refused = quick("validate", "--resume", "moved", status=2)
     assert f"emosim validate --resume moved --ratings {shlex.quote(f'movielens:{movielens}')}" in refused.err
-    emosim("validate", "--resume", "moved", "--ratings", f"movielens:{movielens}")
-    assert "there is no validation in runs/ to resume" in emosim("validate", "--resume", status=2).err
+    quick("validate", "--resume", "moved", "--ratings", f"movielens:{movielens}")
+    assert "there is no validation in runs/ to resume" in quick("validate", "--resume", status=2).err

@@ -109,12 +109,12 @@ def test_a_plugin_that_cannot_be_used_is_shown_with_its_cause_and_movies_still_r
     assert said.count("\n") == 1
 
 
-def test_each_broken_plugin_is_one_warning_of_a_run(emosim: Any, install: Any) -> None:
+def test_each_broken_plugin_is_one_warning_of_a_run(quick: Any, install: Any) -> None:
     install("boom", "raise RuntimeError('no luck')")
     install("future", "EMOSIM_HOOK_VERSION = 99")
     package = install("oldest", retrieval("oldest", "emosim_oldest"))
     assert package == "emosim_oldest"
-    done = emosim(*MOVIES, "--out", "r", "--items-retrieval", "oldest", "--policy", "popular")
+    done = quick(*MOVIES, "--out", "r", "--items-retrieval", "oldest", "--policy", "popular")
     assert done.out == "r\n"
     lines = done.err.splitlines()
     assert len(lines) == 2
@@ -227,8 +227,8 @@ def test_a_name_with_a_number_that_is_the_exact_name_of_another_is_a_conflict(qu
 # ----------------------------------------------------------------------------------------- blocking
 
 
-def test_a_name_in_emosim_plugins_that_is_not_installed_is_warned_of(emosim: Any) -> None:
-    done = emosim(*MOVIES, "--out", "r", EMOSIM_PLUGINS="movies,moveis")
+def test_a_name_in_emosim_plugins_that_is_not_installed_is_warned_of(quick: Any) -> None:
+    done = quick(*MOVIES, "--out", "r", EMOSIM_PLUGINS="movies,moveis")
     assert done.err == "Warning: EMOSIM_PLUGINS names 'moveis', which is not installed; did you mean 'movies'?\n"
 
 

@@ -138,8 +138,8 @@ def test_what_never_changes_in_a_training_is_told_and_not_drawn(tmp_path: Path) 
 
 
 @pytest.mark.slow
-def test_a_training_that_was_made_is_reported_as_its_files_say(emosim: Any, tmp_path: Path) -> None:
-    emosim(
+def test_a_training_that_was_made_is_reported_as_its_files_say(quick: Any, tmp_path: Path) -> None:
+    quick(
         "train", "--plugin", "movies", "--users", "sampled:n=20", "--timesteps", "400", "--num-envs", "4",
         "--max-steps", "8", "--eval-every", "200", "--quiet", "--out", "t", timeout=300,
     )  # fmt: skip
@@ -164,8 +164,8 @@ def test_a_training_that_was_made_is_reported_as_its_files_say(emosim: Any, tmp_
 
 
 @pytest.mark.slow
-def test_an_evaluation_that_was_made_is_reported_as_its_files_say(emosim: Any, tmp_path: Path) -> None:
-    emosim(
+def test_an_evaluation_that_was_made_is_reported_as_its_files_say(quick: Any, tmp_path: Path) -> None:
+    quick(
         "evaluate", "--plugin", "movies", "--policies", "random,popular", "--users", "sampled:n=20", "--episodes", "8",
         "--max-steps", "8", "--resamples", "200", "--no-charts", "--quiet", "--out", "e", timeout=300,
     )  # fmt: skip
@@ -200,8 +200,8 @@ def test_a_line_that_is_no_progress_is_named(tmp_path: Path) -> None:
         report_of(tmp_path)
 
 
-def test_an_ablation_shows_each_side_of_each_study_by_the_way_of_answering(emosim: Any, tmp_path: Path) -> None:
-    emosim(
+def test_an_ablation_shows_each_side_of_each_study_by_the_way_of_answering(quick: Any, tmp_path: Path) -> None:
+    quick(
         "ablate", "--plugin", "movies", "--study", "high_rating,sampling", "--items-retrieval",
         "last_3,decay_emotion_3", "--jobs", "1", "--out", "abl", "--quiet", timeout=300,
     )  # fmt: skip
@@ -258,8 +258,8 @@ def test_an_ablation_counts_the_ratings_of_both_sides_and_says_which_way_is_bett
 
 
 @pytest.mark.slow
-def test_a_validation_shows_its_targets_and_every_measure_beside_its_baselines(emosim: Any, tmp_path: Path) -> None:
-    emosim(
+def test_a_validation_shows_its_targets_and_every_measure_beside_its_baselines(quick: Any, tmp_path: Path) -> None:
+    quick(
         "validate", "--plugin", "movies", "--ratings", f"movielens:{real('movielens-small')}", "--max-users", "12",
         "--max-positives", "5", "--max-heldout", "10", "--out", "val", "--json", timeout=300,
     )  # fmt: skip

@@ -143,15 +143,15 @@ def own(quick: Callable[..., Any], tmp_path: Path) -> Path:
 
 
 def test_a_directory_that_came_from_elsewhere_sends_no_key_to_its_host_until_its_user_types_it(
-    emosim: Emosim, tmp_path: Path
+    quick: Emosim, tmp_path: Path
 ) -> None:
-    emosim("run", *SMALL, "--out", "r")
+    quick("run", *SMALL, "--out", "r")
     with ChatServer(lambda body: "5") as server:
         table = {"name": "openai", "model": "m", "base_url": server.url, "api_key_env": "BANK_SECRET"}
         edit(tmp_path / "r", llm_model=table, llm_rater="0Shot_system_our", num_envs=2)
         (tmp_path / "r" / "interactions.jsonl").unlink()
         (tmp_path / "r" / "summary.json").unlink()
-        refused = emosim("run", "--resume", "r", status=2, BANK_SECRET="hunter2-hunter2")
+        refused = quick("run", "--resume", "r", status=2, BANK_SECRET="hunter2-hunter2")
         assert server.calls == []
         assert "hunter2" not in refused.said
         assert f"llm_model = {json.dumps(table)}" in refused.err
@@ -160,7 +160,7 @@ def test_a_directory_that_came_from_elsewhere_sends_no_key_to_its_host_until_its
         shutil.rmtree(tmp_path / "r")
         options = "openai:model=m,base_url=" + server.url + ",api_key_env=BANK_SECRET"
         asking = ("--llm-model", options, "--llm-rater", "0Shot_system_our", "--num-envs", "2")
-        emosim("run", *SMALL, *asking, "--out", "r", BANK_SECRET="hunter2-hunter2")
+        quick("run", *SMALL, *asking, "--out", "r", BANK_SECRET="hunter2-hunter2")
         made = json.loads((tmp_path / "r" / "manifest.json").read_text())
         (tmp_path / "r").rename(tmp_path / "from-elsewhere")
         made["config"] = manifest["config"]
@@ -170,26 +170,26 @@ def test_a_directory_that_came_from_elsewhere_sends_no_key_to_its_host_until_its
         whole = (tmp_path / "from-elsewhere" / "interactions.jsonl").read_bytes()
         (tmp_path / "from-elsewhere" / "interactions.jsonl").write_bytes(whole[:-30])
         (tmp_path / "from-elsewhere" / "summary.json").unlink()
-        refused = emosim("run", "--resume", "from-elsewhere", status=2, BANK_SECRET="hunter2-hunter2")
+        refused = quick("run", "--resume", "from-elsewhere", status=2, BANK_SECRET="hunter2-hunter2")
         assert "--llm-model openai:model=m,base_url=" in refused.err
         assert len(server.calls) == calls
-        emosim(*suggested(tmp_path, refused), BANK_SECRET="hunter2-hunter2")
+        quick(*suggested(tmp_path, refused), BANK_SECRET="hunter2-hunter2")
         assert (tmp_path / "from-elsewhere" / "interactions.jsonl").read_bytes() == whole
-        assert emosim("run", "--resume", "from-elsewhere", "--quiet").out == "from-elsewhere\n"  # noted now
+        assert quick("run", "--resume", "from-elsewhere", "--quiet").out == "from-elsewhere\n"  # noted now
 
 
 @pytest.mark.parametrize("command", ["run", "log"])
 def test_a_directory_that_came_from_elsewhere_loads_no_code_of_a_model(
-    emosim: Emosim, tmp_path: Path, command: str
+    quick: Emosim, tmp_path: Path, command: str
 ) -> None:
     model = tmp_path / "model"
     model.mkdir()
     (model / "config.json").write_text(json.dumps({"auto_map": {"AutoConfig": "evil.Config"}, "model_type": "evil"}))
     (model / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w').close()\n")
-    emosim(command, *SMALL, "--out", "r")
+    quick(command, *SMALL, "--out", "r")
     table = {"name": "local", "model": str(model), "trust_remote_code": True}
     edit(tmp_path / "r", llm_model=table)
-    refused = emosim(command, "--resume", "r", status=2)
+    refused = quick(command, "--resume", "r", status=2)
     assert f"emosim {command} --resume r --llm-model local:model={model},trust_remote_code=true" in refused.err
     assert not (tmp_path / "ran").exists()
 
@@ -497,54 +497,54 @@ def killed_after_writing(emosim: Emosim, file: str, *arguments: str) -> None:
     ],
 )
 def test_a_directory_is_its_users_from_its_first_file_on(
-    emosim: Emosim, tmp_path: Path, file: str, command: str
+    quick: Emosim, tmp_path: Path, file: str, command: str
 ) -> None:
-    films = emosim("items", "--plugin", "movies", "--csv").out.replace("item,", "id,", 1)
+    films = quick("items", "--plugin", "movies", "--csv").out.replace("item,", "id,", 1)
     (tmp_path / "films.csv").write_text(films.replace(",categories,", ",genres,", 1))
     begun = [*command.split(), "--plugin", "movies", "--items", "csv:films.csv", "--quiet", "--out", "d"]
-    killed_after_writing(emosim, file, *begun)
-    emosim(begun[0], "--resume", "d", "--quiet")
+    killed_after_writing(quick, file, *begun)
+    quick(begun[0], "--resume", "d", "--quiet")
 
 
 def test_a_run_that_is_killed_as_its_manifest_changes_is_its_users_before_and_after(
-    emosim: Emosim, tmp_path: Path
+    quick: Emosim, tmp_path: Path
 ) -> None:
     with ChatServer(lambda asked: "7") as server:
-        emosim.variables.update({"DEEPSEEK_API_KEY": "sk-test", "DEEPSEEK_BASE_URL": server.url})
+        quick.variables.update({"DEEPSEEK_API_KEY": "sk-test", "DEEPSEEK_BASE_URL": server.url})
         model = ("--llm-model", "deepseek-chat", "--users", "sampled:n=2", "--llm-cache", "a.sqlite3")
-        emosim("run", *SMALL, *model, "--out", "r")
+        quick("run", *SMALL, *model, "--out", "r")
         manifest = tmp_path / "r" / "manifest.json"
         before = manifest.read_bytes()
-        killed_after_writing(emosim, "manifest.json", "run", "--resume", "r", "--quiet", "--llm-cache", "b.sqlite3")
+        killed_after_writing(quick, "manifest.json", "run", "--resume", "r", "--quiet", "--llm-cache", "b.sqlite3")
         after = manifest.read_bytes()
         assert after != before
         for content in (before, after):
             manifest.write_bytes(content)
-            emosim("run", "--resume", "r", "--quiet")
+            quick("run", "--resume", "r", "--quiet")
 
 
-def test_what_its_user_has_replaced_is_not_trusted_when_it_comes_back(emosim: Emosim, tmp_path: Path) -> None:
+def test_what_its_user_has_replaced_is_not_trusted_when_it_comes_back(quick: Emosim, tmp_path: Path) -> None:
     with ChatServer(lambda asked: "7") as server:
-        emosim.variables.update({"DEEPSEEK_API_KEY": "sk-test", "DEEPSEEK_BASE_URL": server.url})
+        quick.variables.update({"DEEPSEEK_API_KEY": "sk-test", "DEEPSEEK_BASE_URL": server.url})
         model = ("--llm-model", "deepseek-chat", "--users", "sampled:n=2")
-        emosim("run", *SMALL, *model, "--llm-cache", "a.sqlite3", "--out", "r")
+        quick("run", *SMALL, *model, "--llm-cache", "a.sqlite3", "--out", "r")
         config = json.loads((tmp_path / "r" / "manifest.json").read_text())["config"]
         config["rater"]["gateway"]["cache"] = str(tmp_path / "hostile.sqlite3")
         edit(tmp_path / "r", **config)
         hostile = (tmp_path / "r" / "manifest.json").read_bytes()
-        assert "hostile.sqlite3" in emosim("run", "--resume", "r", "--quiet", status=2).err
-        emosim("run", "--resume", "r", "--quiet", "--llm-cache", "b.sqlite3")
+        assert "hostile.sqlite3" in quick("run", "--resume", "r", "--quiet", status=2).err
+        quick("run", "--resume", "r", "--quiet", "--llm-cache", "b.sqlite3")
         (tmp_path / "r" / "manifest.json").write_bytes(hostile)
-        assert "hostile.sqlite3" in emosim("run", "--resume", "r", "--quiet", status=2).err
+        assert "hostile.sqlite3" in quick("run", "--resume", "r", "--quiet", status=2).err
 
 
-def test_an_ablation_that_is_continued_with_another_cache_stays_its_users(emosim: Emosim, tmp_path: Path) -> None:
+def test_an_ablation_that_is_continued_with_another_cache_stays_its_users(quick: Emosim, tmp_path: Path) -> None:
     with ChatServer(lambda asked: "7") as server:
-        emosim.variables.update({"DEEPSEEK_API_KEY": "sk-test", "DEEPSEEK_BASE_URL": server.url})
+        quick.variables.update({"DEEPSEEK_API_KEY": "sk-test", "DEEPSEEK_BASE_URL": server.url})
         begun = ("--study", "sampling:pairs=3", "--llm-model", "deepseek-chat", "--llm-cache", "a.sqlite3", "--yes")
-        emosim("ablate", "--plugin", "movies", *begun, "--quiet", "--out", "d")
-        emosim("ablate", "--resume", "d", "--quiet", "--yes", "--llm-cache", "b.sqlite3")
-        emosim("ablate", "--resume", "d", "--quiet", "--yes")
+        quick("ablate", "--plugin", "movies", *begun, "--quiet", "--out", "d")
+        quick("ablate", "--resume", "d", "--quiet", "--yes", "--llm-cache", "b.sqlite3")
+        quick("ablate", "--resume", "d", "--quiet", "--yes")
 
 
 def test_a_relative_path_is_that_of_the_folder_in_which_it_was_given(

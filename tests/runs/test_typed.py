@@ -46,8 +46,8 @@ def test_the_command_that_goes_on_holds_a_folder_with_a_space(tmp_path: Path) ->
     assert shlex.split(job.resume_hint().splitlines()[-1]) == ["emosim", "run", "--resume", str(place)]
 
 
-def test_what_a_run_says_next_works_in_a_folder_with_a_space(emosim: Emosim, tmp_path: Path) -> None:
-    done = emosim("run", "--plugin", "movies", "--episodes", "1", "--out", str(tmp_path / "my run"))
+def test_what_a_run_says_next_works_in_a_folder_with_a_space(quick: Emosim, tmp_path: Path) -> None:
+    done = quick("run", "--plugin", "movies", "--episodes", "1", "--out", str(tmp_path / "my run"))
     line = done.out.strip().splitlines()[-1]
     words = shlex.split(line.partition("emosim ")[2])
-    assert "step" in emosim(*words).out.lower()
+    assert "step" in quick(*words).out.lower()

@@ -70,7 +70,8 @@ def test_every_slot_of_a_batch_equals_the_single_environment(
 ) -> None:
     options = {**options, "max_steps": 12}
     batch = make_vec("movies", 3, autoreset_mode=mode, **options)
-    loop = SyncVectorEnv([lambda: make("movies", **options) for _ in range(3)], autoreset_mode=mode)
+    world = assemble(EnvironmentConfig(plugin="movies", **options))
+    loop = SyncVectorEnv([lambda: EmoSimEnv(world=world) for _ in range(3)], autoreset_mode=mode)
     mine, theirs = batch.reset(seed=seed), loop.reset(seed=seed)
     same(mine[0], theirs[0])
     rng = np.random.default_rng(seed)
