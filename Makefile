@@ -46,8 +46,10 @@ $(VENV)/.run-stamp: $(PROJECTS) | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet -e . $(foreach folder,$(LIGHT),-e $(folder))
 	touch $@
 
+# pip compiles one file after another, compileall several at a time; both pass over those that are for another Python.
 $(VENV)/.test-stamp: $(PROJECTS) | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet -e '.[test]' $(PLUGINS)
+	$(BIN)/python -m pip install --quiet --no-compile -e '.[test]' $(PLUGINS)
+	$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 	touch $@ $(VENV)/.run-stamp
 
 $(VENV)/.docs-stamp: $(PROJECTS) | $(VENV)/bin/python

@@ -17,6 +17,8 @@ from emosim_local_gpu.options import LocalOptions
 
 from emosim_core.llm import ChatRequest, Message
 
+pytest_plugins = ["emosim_core.testing.pytest_plugin"]
+
 TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"

@@ -34,9 +34,10 @@ def post(url: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
             return error.code, {}
 
 
-@pytest.fixture
-def server(models: Callable[[str], Path], tmp_path: Path) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def server(models: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a server that has been given the tiny model."""
+    home = tmp_path_factory.mktemp("server")
     from transformers.utils import import_utils
 
     available = getattr(import_utils, "is_serve_available", lambda: False)
@@ -45,17 +46,17 @@ def server(models: Callable[[str], Path], tmp_path: Path) -> Iterator[str]:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         port = one.getsockname()[1]
-    (tmp_path / "hub").mkdir()
+    (home / "hub").mkdir()
     arguments = ["serve", str(models("merged")), "--host", "127.0.0.1", "--port", str(port), "--device", "cpu"]
-    log = (tmp_path / "log").open("w")
+    log = (home / "log").open("w")
     process = subprocess.Popen(
         [sys.executable, "-c", SERVE, *arguments],
-        env={**os.environ, "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "2"},
+        env={**os.environ, "HF_HOME": str(home), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "2"},
         stdout=log,
         stderr=log,
     )
     try:
-        _wait(process, port, tmp_path / "log")
+        _wait(process, port, home / "log")
         yield f"http://127.0.0.1:{port}/v1/chat/completions"
     finally:
         process.terminate()
@@ -64,7 +65,7 @@ def server(models: Callable[[str], Path], tmp_path: Path) -> Iterator[str]:
 
 
 def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    until = time.monotonic() + 60
+    until = time.monotonic() + 180
     while time.monotonic() < until:
         assert process.poll() is None, log.read_text()
         with socket.socket() as one:
