@@ -649,7 +649,7 @@ def test_reasons_are_kept_and_shown_where_they_are_asked_for_and_not_otherwise(s
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--rater", "made_up"], r"leave rater \(--rater\) out, or name no model"),
+        (["--rater", "made_up"], r"rater \(--rater\) names another, 'made_up': leave one of them out"),
         (["--llm-rater", "0Shot_cotlite_ours"], "unknown prompt strategy '0Shot.*Did you mean '0Shot_cotlite_our'"),
         (["--llm-model", ""], "unknown language-model backend ''"),
         (["--llm-model", "depseek-chat"], "unknown language-model backend 'depseek-chat'.*Did you mean 'deepseek'"),

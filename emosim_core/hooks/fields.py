@@ -160,14 +160,14 @@ def with_components(model: type[BaseModel], values: Mapping[str, Any]) -> dict[s
         if spread.chosen_by in given and given[spread.chosen_by] is not None:
             if named is not None and not spread.is_named(named):
                 raise ConfigurationError(
-                    f"{spread.chosen_by} chooses the {spread.title}, and {field} names another: {named!r}. "
-                    "Leave one of them out"
+                    f"{spread.chosen_by} ({_option(spread.chosen_by)}) chooses the {spread.title}, and {field} "
+                    f"({_option(field)}) names another, {named!r}: leave one of them out"
                 )
         elif not spread.is_named(named):
             for name, value in given.items():
                 if value is not None and _nested(spread.fields[name]) is None:
                     raise ConfigurationError(
-                        f"{name} {value!r} needs {spread.needed}: give --{spread.chosen_by.replace('_', '-')} too "
+                        f"{name} {value!r} needs {spread.needed}: give {_option(spread.chosen_by)} too "
                         f"({spread.chosen_by} in a file)"
                     )
             continue
@@ -248,6 +248,10 @@ class _Spread:
             else:
                 found.update({self.paths[f"{name}.{key}"]: one for key, one in table.items()})
         return found
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def _spreads(model: type[BaseModel]) -> dict[str, _Spread]:

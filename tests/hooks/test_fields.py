@@ -166,7 +166,10 @@ def test_the_options_of_a_rater_stand_under_fields_of_their_own() -> None:
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"rater": "rule_based", "llm_model": "m"}, "llm_model chooses the rater 'llm', and rater names another"),
+        (
+            {"rater": "rule_based", "llm_model": "m"},
+            "llm_model (--llm-model) chooses the rater 'llm', and rater (--rater) names another",
+        ),
         ({"rater": "llm:m", "llm_model": "n"}, "rater.model stands for llm_model, which is given too"),
         ({"rater": LONG, "max_cost": 1, "concurrency": 6}, "gateway.concurrency, which is given too"),
         ({"rater": "llm"}, "rater 'llm': the option 'model' is needed"),
