@@ -180,24 +180,24 @@ def test_broken_and_foreign_plugins_are_named_while_movies_still_runs(
     assert "'dusty' twice" in by_name["double"]["cause"]
     assert "emosim_retreivals" in by_name["misspelt"]["cause"]
     assert "'decay_emotion' is provided by plugin 'core'" in by_name["twice"]["conflicts"][0]
-    printed = quick("plugins").said
+    printed = quick("plugins").output
     assert "conflict: retrieval strategy 'decay_emotion' is provided by plugin 'twice' (x-twice 1.2) too" in printed
 
     run = ["run", "--plugin", "movies", "--episodes", "2", "--quiet", "--items-retrieval", "last_3"]
-    assert quick(*run).said.count("Warning: plugin") == 4
-    taken = quick(*run[:-2], status=2).said
+    assert quick(*run).output.count("Warning: plugin") == 4
+    taken = quick(*run[:-2], status=2).output
     assert "'decay_emotion_3' is provided by plugin 'core'" in taken
     assert "and by plugin 'twice' (x-twice 1.2)" in taken
-    warned = quick(*run, "--items-retrieval", "oldest").said
+    warned = quick(*run, "--items-retrieval", "oldest").output
     assert warned.count("plugin 'boom' (x-boom 1.2) is left out") == 1
-    asked = quick("run", "--plugin", "boom", status=2).said
+    asked = quick("run", "--plugin", "boom", status=2).output
     assert "plugin 'boom' (x-boom 1.2) is broken: importing boom_plugin raised RuntimeError: no luck" in asked
-    assert "is incompatible" in quick("run", "--plugin", "future", status=2).said
-    blocked = quick(*run, "--items-retrieval", "oldest", status=2, EMOSIM_PLUGINS="movies").said
+    assert "is incompatible" in quick("run", "--plugin", "future", status=2).output
+    blocked = quick(*run, "--items-retrieval", "oldest", status=2, EMOSIM_PLUGINS="movies").output
     assert "unknown retrieval strategy 'oldest'" in blocked
-    assert "is blocked" in quick("--no-plugins", *run, status=2).said
+    assert "is blocked" in quick("--no-plugins", *run, status=2).output
     statuses = {
-        record["name"]: record["status"] for record in json.loads(quick("--no-plugins", "plugins", "--json").said)
+        record["name"]: record["status"] for record in json.loads(quick("--no-plugins", "plugins", "--json").output)
     }
     assert statuses.pop("core") == "ok"
     assert statuses["movies"] == "blocked"
@@ -279,7 +279,7 @@ def test_a_mistake_is_one_clear_message_and_leaves_no_directory(
     (tmp_path / "people.csv").write_text(
         "name,gender,description,age,job,hobby,genres_liked,genres_disliked\nAnn,F,x,old,y,z,[],[]\n"
     )
-    assert said in quick("run", "--plugin", "movies", *arguments, status=2).said
+    assert said in quick("run", "--plugin", "movies", *arguments, status=2).output
     assert not (tmp_path / "runs").exists()
 
 

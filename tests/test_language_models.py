@@ -590,7 +590,7 @@ def test_the_key_stands_in_no_file_no_log_and_no_message(service: Service, emosi
     assert {"interactions.jsonl", "manifest.json", "summary.json", "llm.sqlite3", "debug.log"} <= {
         path.name for path in files
     }
-    texts = [path.read_bytes() for path in files] + [one.said.encode() for one in done]
+    texts = [path.read_bytes() for path in files] + [one.output.encode() for one in done]
     for part in (KEY, KEY[:10], KEY[3:13], KEY[-10:]):
         assert not any(part.encode() in text for text in texts), part
 

@@ -214,7 +214,7 @@ def test_errors_repeat_no_control_character_and_no_forged_line(
     quick: Callable[..., Any], arguments: tuple[str, ...]
 ) -> None:
     done = quick(*arguments, status=2)
-    see_clean(done.said)
+    see_clean(done.output)
 
 
 def test_the_error_text_of_a_service_is_cleaned(emosim: Emosim) -> None:
@@ -240,8 +240,8 @@ def test_text_of_a_plugin_is_cleaned(quick: Callable[..., Any], install: Callabl
             raise RuntimeError({EVIL + FORGED!r})
         """,
     )
-    see_clean(quick("plugins").said)
-    see_clean(quick("items", "--plugin", "movies").said)
+    see_clean(quick("plugins").output)
+    see_clean(quick("items", "--plugin", "movies").output)
 
 
 # ------------------------------------------------------------------------------- output that cannot be written

@@ -27,7 +27,7 @@ class Finished:
     err: str
 
     @property
-    def said(self) -> str:
+    def output(self) -> str:
         """Both streams."""
         return self.out + self.err
 
@@ -102,10 +102,10 @@ class Emosim:
 
 def checked(finished: Finished, status: int) -> Finished:
     """The result of a command, held to how every command must end."""
-    assert finished.status == status, finished.said
-    assert "Traceback" not in finished.said, finished.said
+    assert finished.status == status, finished.output
+    assert "Traceback" not in finished.output, finished.output
     if status == 2:
         errors = [line for line in finished.err.splitlines() if line.startswith("Error: ")]
-        assert len(errors) == 1, finished.said
-        assert finished.out == "", finished.said
+        assert len(errors) == 1, finished.output
+        assert finished.out == "", finished.output
     return finished

@@ -32,14 +32,19 @@ def real(name: str) -> Path:
 
 
 def fails(
-    load: Callable[[], Any], *, file: str | os.PathLike[str], says: str, row: int | str | None = None, field: str = ""
+    load: Callable[[], Any],
+    *,
+    file: str | os.PathLike[str],
+    message: str,
+    row: int | str | None = None,
+    field: str = "",
 ) -> None:
     """Check that loading raises one :class:`~emosim_core.DataError` that names the file, the row and the field.
 
     Args:
         load: loads the wrong file.
         file: what the path in the error must contain.
-        says: what the message must contain.
+        message: what the message must contain.
         row: the row that it must name; None for none.
         field: the column or key that it must name; empty for none.
 
@@ -52,12 +57,12 @@ def fails(
     except DataError as error:
         found = error
     else:
-        raise AssertionError(f"no DataError; expected one about {file} that says {says!r}")
+        raise AssertionError(f"no DataError; expected one about {file} that says {message!r}")
     wanted = (row, field or None)
     if str(file) not in found.path:
         raise AssertionError(f"the error is about {found.path!r}, not about {file!r}: {found}") from found
-    if says not in str(found):
-        raise AssertionError(f"the error does not say {says!r}: {found}") from found
+    if message not in str(found):
+        raise AssertionError(f"the error does not say {message!r}: {found}") from found
     if (found.row, found.field) != wanted:
         raise AssertionError(f"row and field are {(found.row, found.field)}, not {wanted}: {found}") from found
 

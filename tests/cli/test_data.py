@@ -35,7 +35,7 @@ def test_a_run_is_exported_as_a_table_and_the_number_of_rows_is_told(quick: Any)
     steps = len((quick.folder / "r" / "interactions.jsonl").read_text().splitlines())
     for name in ("t.parquet", "t.csv"):
         done = quick("data", "export", "r", "--format", name[2:], "--out", name)
-        assert done.said == f"Wrote {steps} rows of 4 episodes to {name}.\n"
+        assert done.output == f"Wrote {steps} rows of 4 episodes to {name}.\n"
     table = pd.read_parquet(quick.folder / "t.parquet")
     assert table["rating"].tolist() == pd.read_csv(quick.folder / "t.csv")["rating"].tolist()
     assert len(table) == steps
@@ -47,7 +47,7 @@ def test_a_run_is_exported_for_minari_in_silence_but_for_where_it_is(emosim: Any
     steps = len((emosim.folder / "r" / "interactions.jsonl").read_text().splitlines())
     done = emosim("data", "export", "r", "--format", "minari", "--out", "sets")
     name = "emosim/movies/random-v0"
-    assert done.said == f"Wrote {steps} steps of 4 episodes to sets/{name}, for Minari {name}.\n"
+    assert done.output == f"Wrote {steps} steps of 4 episodes to sets/{name}, for Minari {name}.\n"
     code = f"import minari; print(minari.load_dataset('{name}').total_steps, *minari.list_local_datasets())"
     emosim.variables["MINARI_DATASETS_PATH"] = str(emosim.folder / "sets")
     assert emosim.python(code) == f"{steps} {name}\n"

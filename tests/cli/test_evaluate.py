@@ -56,7 +56,7 @@ def test_json_is_the_figures_and_nothing_else_and_quiet_is_the_directory(quick: 
     assert told == json.loads((tmp_path / "e" / "evaluation.json").read_text())
     assert list(told["user_splits"]) == ["test"]
     assert not (tmp_path / "e" / "charts").exists()
-    said = quick(*options, "--quiet").said
+    said = quick(*options, "--quiet").output
     assert said.startswith("runs/evaluation-movies-")
     assert (tmp_path / said.strip() / "evaluation.json").exists()
 

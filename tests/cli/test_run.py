@@ -71,7 +71,7 @@ def test_json_is_the_summary_and_nothing_else(quick: Any, tmp_path: Path) -> Non
 def test_quiet_prints_only_where_the_run_is_and_runs_without_out_get_names_of_their_own(
     quick: Any, tmp_path: Path
 ) -> None:
-    found = {quick(*MOVIES, "--episodes", "1", "--quiet").said for _ in range(3)}
+    found = {quick(*MOVIES, "--episodes", "1", "--quiet").output for _ in range(3)}
     assert len(found) == 3
     for said in found:
         assert (tmp_path / said.removesuffix("\n") / "summary.json").exists()

@@ -51,7 +51,7 @@ def test_json_is_the_summary_and_nothing_else_and_quiet_is_the_directory(quick: 
     told = quick(*SHORT, "--timesteps", "40", "--out", "t", "--json").json
     assert told.pop("directory") == "t"
     assert told == json.loads((tmp_path / "t" / "summary.json").read_text())
-    path = quick(*SHORT, "--timesteps", "40", "--quiet").said.strip()
+    path = quick(*SHORT, "--timesteps", "40", "--quiet").output.strip()
     assert path.startswith("runs/movies-a2c")
     assert (tmp_path / path / "model" / "recommender.json").exists()
     more = quick("train", "--resume", path, "--timesteps", "80", "--json").json

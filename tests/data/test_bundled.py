@@ -75,13 +75,13 @@ def test_what_is_missing_or_belongs_to_other_texts_is_noticed(
     songs, vectors, table = sample(True), package / "data" / "sample.npz", package / "data" / "sample.csv"
     table.write_text(table.read_text().replace("A story.", "Another story."))
     says = "'emosim embed --plugin songs' makes them anew"
-    fails(songs.load, file=vectors, says="other texts")
-    fails(songs.load, file=vectors, says=says)
+    fails(songs.load, file=vectors, message="other texts")
+    fails(songs.load, file=vectors, message=says)
     vectors.unlink()
-    fails(songs.load, file=vectors, says="no such file; 'emosim embed --plugin songs'")
+    fails(songs.load, file=vectors, message="no such file; 'emosim embed --plugin songs'")
     table.unlink()
-    fails(songs.load, file="emosim_songs/data/sample.csv", says="the bundled songs are missing; install them anew")
-    fails(songs.load, file="emosim_songs/data/sample.csv", says="pip install --force-reinstall emosim-songs")
+    fails(songs.load, file="emosim_songs/data/sample.csv", message="the bundled songs are missing; install them anew")
+    fails(songs.load, file="emosim_songs/data/sample.csv", message="pip install --force-reinstall emosim-songs")
 
 
 def test_embeddings_need_not_be_bundled(sample: Callable[[bool], BundledItems], package: Path) -> None:

@@ -50,14 +50,16 @@ def test_how_a_file_begins_decides_before_its_name(tmp_path: Path) -> None:
 
 
 def test_nothing_and_too_much_is_said(tmp_path: Path) -> None:
-    fails(lambda: found(tmp_path / "nowhere"), file="nowhere", says="no such file or folder; expected songs")
-    fails(lambda: found(tmp_path), file=tmp_path, says="holds no such data set; expected songs")
+    fails(lambda: found(tmp_path / "nowhere"), file="nowhere", message="no such file or folder; expected songs")
+    fails(lambda: found(tmp_path), file=tmp_path, message="holds no such data set; expected songs")
     assert recognized(tmp_path / "nowhere", BOTH) is None
     for name in ("one", "two"):
         write_folder(tmp_path / name, {"songs.csv": TEXT})
-    fails(lambda: found(tmp_path), file=tmp_path, says="holds several data sets")
+    fails(lambda: found(tmp_path), file=tmp_path, message="holds several data sets")
     parts = write_folder(tmp_path / "parts", {"songs_a.csv": TEXT, "songs_b.csv": TEXT})
-    fails(lambda: found(parts), file=parts, says="holds several files songs_*.csv (songs_a.csv, songs_b.csv); name one")
+    fails(
+        lambda: found(parts), file=parts, message="holds several files songs_*.csv (songs_a.csv, songs_b.csv); name one"
+    )
     broken = tmp_path / "broken.zip"
     broken.write_bytes(b"PK\x03\x04" + b"\0" * 40)
     assert recognized(broken, BOTH) is None

@@ -119,14 +119,14 @@ def test_gaps_and_entities_as_programs_write_them(tmp_path: Path) -> None:
     ],
 )
 def test_errors(tmp_path: Path, text: str | bytes, row: int | None, field: str, says: str) -> None:
-    fails(lambda: load(tmp_path / "songs.csv", text), file="songs.csv", row=row, field=field, says=says)
+    fails(lambda: load(tmp_path / "songs.csv", text), file="songs.csv", row=row, field=field, message=says)
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     missing = songs(tmp_path / "none.csv")
-    fails(missing.load, file="none.csv", says="no such file; expected a CSV file of songs")
+    fails(missing.load, file="none.csv", message="no such file; expected a CSV file of songs")
     folder = songs(tmp_path)
-    fails(folder.load, file=tmp_path, says="is a directory")
+    fails(folder.load, file=tmp_path, message="is a directory")
 
 
 def test_embeddings_lie_beside_it(tmp_path: Path) -> None:
@@ -162,9 +162,9 @@ def test_embeddings_that_cannot_be_used(tmp_path: Path, array: np.ndarray, row: 
     where = tmp_path / "e.npy"
     np.save(where, array, allow_pickle=True)
     again = lambda: load(tmp_path / "songs.csv", "id,title\n1,One\n2,Two\n", embeddings=where)  # noqa: E731
-    fails(again, file="e.npy", row=row, says=says)
+    fails(again, file="e.npy", row=row, message=says)
     where.write_bytes(b"not an array")
-    fails(again, file="e.npy", says="is no .npy file")
+    fails(again, file="e.npy", message="is no .npy file")
     for header, says in (
         (b"(" * 5000, "its header is damaged"),
         (b"{'descr':'<f4','fortran_order':False,'shape':(2,-1)}", "of shape (2, -1)"),
@@ -172,9 +172,9 @@ def test_embeddings_that_cannot_be_used(tmp_path: Path, array: np.ndarray, row: 
         (b" " * 60_000, "its header has more than"),
     ):
         where.write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + b"\0" * 20)
-        fails(again, file="e.npy", says=says)
+        fails(again, file="e.npy", message=says)
     where.unlink()
-    fails(again, file="e.npy", says="no such file")
+    fails(again, file="e.npy", message="no such file")
 
 
 def test_unknown_options_are_refused() -> None:

@@ -103,7 +103,7 @@ def test_a_member_that_is_damaged_is_named(tmp_path: Path) -> None:
 def test_a_member_of_other_content_is_named(tmp_path: Path) -> None:
     path = write_zip(tmp_path / "set.zip", {"songs.csv": SONGS}, zipfile.ZIP_STORED)
     path.write_bytes(path.read_bytes().replace(b"One", b"Won", 1))
-    fails(lambda: titles(path), file="set.zip/songs.csv", says="cannot be read: Bad CRC-32")
+    fails(lambda: titles(path), file="set.zip/songs.csv", message="cannot be read: Bad CRC-32")
 
 
 @pytest.mark.parametrize("how", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])

@@ -56,14 +56,14 @@ def test_a_file_becomes_a_model(tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_file_is_named_with_the_field(tmp_path: Path, text: str, field: str, says: str) -> None:
-    fails(lambda: read(tmp_path / "label.toml", text), file="songs/label.toml", field=field, says=says)
+    fails(lambda: read(tmp_path / "label.toml", text), file="songs/label.toml", field=field, message=says)
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    fails(lambda: read_toml(tmp_path / "none", "none.toml", Label), file="none.toml", says="no such file")
-    fails(lambda: read_toml(tmp_path, "folder.toml", Label), file="folder.toml", says="cannot be read")
+    fails(lambda: read_toml(tmp_path / "none", "none.toml", Label), file="none.toml", message="no such file")
+    fails(lambda: read_toml(tmp_path, "folder.toml", Label), file="folder.toml", message="cannot be read")
     (tmp_path / "latin.toml").write_bytes(b'city = "\xe9"')
-    fails(lambda: read_toml(tmp_path / "latin.toml", "latin.toml", Label), file="latin.toml", says="is not TOML")
+    fails(lambda: read_toml(tmp_path / "latin.toml", "latin.toml", Label), file="latin.toml", message="is not TOML")
 
 
 def test_a_field_that_python_gives_stands_in_no_file(tmp_path: Path) -> None:
@@ -72,4 +72,4 @@ def test_a_field_that_python_gives_stands_in_no_file(tmp_path: Path) -> None:
     bands = {"bands": {"a": {"name": "b"}}}
     assert read_toml(path, "label.toml", Label, bands).bands["a"].name == "b"
     path.write_text('city = "x"\n[bands.c]\nname = "d"\n', encoding="utf-8")
-    fails(lambda: read_toml(path, "label.toml", Label, bands), file="label.toml", field="bands", says="in Python")
+    fails(lambda: read_toml(path, "label.toml", Label, bands), file="label.toml", field="bands", message="in Python")

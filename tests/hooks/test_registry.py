@@ -144,7 +144,7 @@ def test_a_distribution_without_metadata_does_not_hinder_the_others(quick: Any, 
     install("bare", retrieval("oldest", "emosim_bare"))
     (site / "emosim_bare-1.2.dist-info" / "METADATA").unlink()
     assert listed(quick)["movies"]["status"] == "ok"
-    assert quick(*MOVIES, "--out", "r").said == "r\n"
+    assert quick(*MOVIES, "--out", "r").output == "r\n"
 
 
 # ---------------------------------------------------------------------------------------- conflicts
@@ -164,7 +164,7 @@ def test_a_name_that_the_core_has_is_a_conflict_that_lists_both_with_their_versi
     assert f"conflict: {found['twice']['conflicts'][0]}" in quick("plugins").out
     said = quick(*MOVIES, "--out", "r", status=2).err
     assert f"'decay_emotion_3' is provided by plugin 'core' ({core}) and by plugin 'twice' (emosim-twice 1.2)" in said
-    assert quick(*MOVIES, "--out", "r", "--items-retrieval", "last_3").said == "r\n"
+    assert quick(*MOVIES, "--out", "r", "--items-retrieval", "last_3").output == "r\n"
     registry = Registry()
     registry.load_all()
     with pytest.raises(NameConflictError) as error:
@@ -194,7 +194,7 @@ def test_two_distributions_with_one_plugin_name_are_both_listed_and_an_error_by_
     ]
     said = quick("run", "--plugin", "same", status=2).err
     assert "two distributions bring a plugin named 'same': emosim-one 1.2 and emosim-other 1.2" in said
-    assert quick(*MOVIES, "--out", "r", "--items-retrieval", "second").said == "r\n"
+    assert quick(*MOVIES, "--out", "r", "--items-retrieval", "second").output == "r\n"
 
 
 def test_a_module_that_is_registered_twice_keeps_its_hooks_once(quick: Any, install: Any) -> None:
@@ -221,7 +221,7 @@ def test_a_name_with_a_number_that_is_the_exact_name_of_another_is_a_conflict(qu
     )
     said = quick(*MOVIES, status=2).err
     assert "'decay_emotion_3' is provided by plugin 'sneaky' (emosim-sneaky 1.2) and by plugin 'core'" in said
-    assert quick(*MOVIES, "--out", "r", "--items-retrieval", "decay_emotion_4").said == "r\n"
+    assert quick(*MOVIES, "--out", "r", "--items-retrieval", "decay_emotion_4").output == "r\n"
 
 
 # ----------------------------------------------------------------------------------------- blocking
@@ -266,7 +266,7 @@ def test_a_run_imports_all_plugins_but_those_that_say_they_bring_other_domains(e
         print(left.code, "emosim_oldest" in sys.modules, "emosim_movies" in sys.modules)
     """
     assert emosim.python(code, *MOVIES, "--out", "r") == "r\n0 True True\n"
-    assert "imported" not in emosim(*MOVIES, "--out", "s").said
+    assert "imported" not in emosim(*MOVIES, "--out", "s").output
     assert "importing emosim_other raised RuntimeError: imported" in emosim("run", "--plugin", "other", status=2).err
     assert "emosim_other raised" in emosim(*MOVIES, "--items-retrieval", "unheard_of", status=2).err
     assert emosim.python(code, "--no-plugins", "plugins", "--json").endswith("]\n0 False False\n")

@@ -122,7 +122,7 @@ def test_users_for_studies_love_one_category_or_all_or_none(written: Write) -> N
 def test_only_the_file_of_the_domain_is_needed(written: Write) -> None:
     domain = written()
     assert (domain.population, domain.study_users) == (None, None)
-    fails(lambda: read_domain("emosim_core", Item), file="emosim_core/data/domain.toml", says="no such file")
+    fails(lambda: read_domain("emosim_core", Item), file="emosim_core/data/domain.toml", message="no such file")
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_only_the_file_of_the_domain_is_needed(written: Write) -> None:
 def test_a_wrong_field_of_the_domain_is_named(written: Write, old: str, new: str, field: str, says: str) -> None:
     assert old in DOMAIN
     wrong = DOMAIN.replace(old, new)
-    fails(lambda: written(domain_toml=wrong), file="emosim_songs/data/domain.toml", field=field, says=says)
+    fails(lambda: written(domain_toml=wrong), file="emosim_songs/data/domain.toml", field=field, message=says)
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_a_wrong_field_of_the_domain_is_named(written: Write, old: str, new: str
 def test_a_wrong_field_of_the_users_is_named(written: Write, old: str, new: str, field: str, says: str) -> None:
     assert old in USERS
     wrong = USERS.replace(old, new)
-    fails(lambda: written(users_toml=wrong), file="emosim_songs/data/users.toml", field=field, says=says)
+    fails(lambda: written(users_toml=wrong), file="emosim_songs/data/users.toml", field=field, message=says)
 
 
 @pytest.mark.parametrize(
@@ -183,4 +183,4 @@ def test_a_wrong_row_of_the_users_for_studies_is_named(
     written: Write, old: str, new: str, row: int, field: str, says: str
 ) -> None:
     wrong = STUDY.replace(old, new)
-    fails(lambda: written(study_users_csv=wrong), file="study_users.csv", row=row, field=field, says=says)
+    fails(lambda: written(study_users_csv=wrong), file="study_users.csv", row=row, field=field, message=says)

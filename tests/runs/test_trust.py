@@ -153,7 +153,7 @@ def test_a_directory_that_came_from_elsewhere_sends_no_key_to_its_host_until_its
         (tmp_path / "r" / "summary.json").unlink()
         refused = quick("run", "--resume", "r", status=2, BANK_SECRET="hunter2-hunter2")
         assert server.calls == []
-        assert "hunter2" not in refused.said
+        assert "hunter2" not in refused.output
         assert f"llm_model = {json.dumps(table)}" in refused.err
         assert "Nothing of this was used" in refused.err
         manifest = json.loads((tmp_path / "r" / "manifest.json").read_text())

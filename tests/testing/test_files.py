@@ -17,7 +17,7 @@ def wrong() -> None:
 
 
 def test_the_right_error_is_right() -> None:
-    fails(wrong, file="songs.csv", says="no title", row=3, field="title")
+    fails(wrong, file="songs.csv", message="no title", row=3, field="title")
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_another_error_or_none_is_wrong(changes: dict[str, object], says: str) -
 
 def test_an_error_of_another_kind_is_passed_on() -> None:
     with pytest.raises(ZeroDivisionError):
-        fails(lambda: 1 / 0, file="songs.csv", says="")
+        fails(lambda: 1 / 0, file="songs.csv", message="")
 
 
 def test_files_are_written_with_their_folders(tmp_path: Path) -> None:

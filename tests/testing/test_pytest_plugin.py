@@ -183,5 +183,5 @@ def test_how_a_command_must_end(finished: Finished, status: int) -> None:
 
 
 def test_a_command_that_ends_well() -> None:
-    assert checked(Finished(2, "", "Warning: x\nError: one"), 2).said == "Warning: x\nError: one"
+    assert checked(Finished(2, "", "Warning: x\nError: one"), 2).output == "Warning: x\nError: one"
     assert checked(Finished(0, "[1]", ""), 0).json == [1]

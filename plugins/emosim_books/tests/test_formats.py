@@ -208,7 +208,7 @@ def test_kaggles_goodreads_books(tmp_path: Path) -> None:
 def test_kaggles_goodreads_books_errors(tmp_path: Path, rows: str, row: int, field: str, says: str) -> None:
     path = tmp_path / "books.csv"
     path.write_text(KAGGLE_HEADER + rows)
-    fails(lambda: load_goodreads(path), file="books.csv", row=row, field=field, says=says)
+    fails(lambda: load_goodreads(path), file="books.csv", row=row, field=field, message=says)
 
 
 def test_the_first_version_of_goodreads_books_is_refused(tmp_path: Path) -> None:
@@ -217,7 +217,7 @@ def test_the_first_version_of_goodreads_books_is_refused(tmp_path: Path) -> None
         "bookID,title,authors,average_rating,isbn,isbn13,language_code,# num_pages,ratings_count,text_reviews_count\n"
         "1,A,Ada Berg-Jon Ek,4.5,0439785960,9780439785969,eng,1,2,3\n"
     )
-    fails(lambda: load_goodreads(path), file="books.csv", says="hyphens between authors")
+    fails(lambda: load_goodreads(path), file="books.csv", message="hyphens between authors")
 
 
 def test_a_goodreads_library_export(tmp_path: Path) -> None:
@@ -243,7 +243,7 @@ def test_ucsds_goodreads(tmp_path: Path) -> None:
     assert "left out books without a title: 1." in untitled
     assert "took years of publication that no book can have as unknown: 1." in undated
     assert [book.id for book in load_goodreads(tmp_path, min_ratings=3).items] == ["goodreads-11"]
-    fails(lambda: load_goodreads(tmp_path, min_ratings=5000), file="goodreads_books.json", says="lower min_ratings")
+    fails(lambda: load_goodreads(tmp_path, min_ratings=5000), file="goodreads_books.json", message="lower min_ratings")
 
 
 def test_ucsds_goodreads_part_alone(tmp_path: Path) -> None:
@@ -269,7 +269,7 @@ def test_ucsds_goodreads_errors(tmp_path: Path, change: dict[str, Any], field: s
     first = json.loads(UCSD["goodreads/goodreads_books.json"].splitlines()[0])
     path = tmp_path / "goodreads_books.json"
     path.write_bytes(lines(first, {**first, "book_id": "2", **change}))
-    fails(lambda: load_goodreads(path), file="goodreads_books.json", row=2, field=field, says=says)
+    fails(lambda: load_goodreads(path), file="goodreads_books.json", row=2, field=field, message=says)
 
 
 def test_amazon_reviews_2023(tmp_path: Path) -> None:
@@ -328,12 +328,12 @@ def test_amazon_reviews_errors(tmp_path: Path, name: str, bad: bytes, field: str
     key = f"amazon/{name}"
     row = AMAZON_2023[key].count(b"\n") + 1
     path = write_folder(tmp_path, {**AMAZON_2023, key: AMAZON_2023[key] + bad})
-    fails(lambda: load_amazon(path), file=name, row=row, field=field, says=says)
+    fails(lambda: load_amazon(path), file=name, row=row, field=field, message=says)
 
 
 def test_a_line_of_metadata_is_data_and_never_run(tmp_path: Path) -> None:
     made = tmp_path / "made"
     line = f"{{'asin': open({str(made)!r}, 'w').name, 'title': 'A'}}\n".encode()
     path = write_folder(tmp_path / "data", {"meta_Books.json": AMAZON_2014["meta_Books.json"] + line})
-    fails(lambda: load_amazon(path), file="meta_Books.json", row=3, says="is not JSON")
+    fails(lambda: load_amazon(path), file="meta_Books.json", row=3, message="is not JSON")
     assert not made.exists()

@@ -90,7 +90,7 @@ def test_csv_reads_every_column(tmp_path: Path) -> None:
     ],
 )
 def test_csv_errors(tmp_path: Path, text: str, row: int | None, field: str, says: str) -> None:
-    fails(lambda: load_csv(tmp_path / "books.csv", text), file="books.csv", row=row, field=field, says=says)
+    fails(lambda: load_csv(tmp_path / "books.csv", text), file="books.csv", row=row, field=field, message=says)
 
 
 # -------------------------------------------------------------------------------------------- Amazon
@@ -256,7 +256,7 @@ def test_amazon_embeddings_may_be_missing(tmp_path: Path) -> None:
 )
 def test_amazon_errors_in_a_cell(tmp_path: Path, cells: dict[str, str], field: str, says: str) -> None:
     rows = [{**AMAZON, "book_id": "1"}, {**AMAZON, **cells}]
-    fails(lambda: load_amazon(tmp_path / "a.csv", rows), file="a.csv", row=3, field=field, says=says)
+    fails(lambda: load_amazon(tmp_path / "a.csv", rows), file="a.csv", row=3, field=field, message=says)
 
 
 @pytest.mark.parametrize(
@@ -275,26 +275,30 @@ def test_amazon_errors_in_the_file(tmp_path: Path) -> None:
     fails(
         Amazon(AmazonOptions(path=path)).load,
         file="a.csv",
-        says="no such file or folder; expected a CSV file of Amazon books",
+        message="no such file or folder; expected a CSV file of Amazon books",
     )
-    fails(Amazon(AmazonOptions(path=tmp_path)).load, file=tmp_path, says="holds no such data set; expected a CSV file")
-    fails(lambda: load_amazon(path, ""), file="a.csv", says="the file is empty")
-    fails(lambda: load_amazon(path, table(AMAZON).split("\n")[0]), file="a.csv", says="has no books")
-    fails(lambda: load_amazon(path, b"\xff"), file="a.csv", row=1, says="is not UTF-8 text")
-    fails(lambda: load_amazon(path, table(AMAZON) + "A\n"), file="a.csv", row=3, says="has 1 fields; the header has 10")
+    fails(
+        Amazon(AmazonOptions(path=tmp_path)).load, file=tmp_path, message="holds no such data set; expected a CSV file"
+    )
+    fails(lambda: load_amazon(path, ""), file="a.csv", message="the file is empty")
+    fails(lambda: load_amazon(path, table(AMAZON).split("\n")[0]), file="a.csv", message="has no books")
+    fails(lambda: load_amazon(path, b"\xff"), file="a.csv", row=1, message="is not UTF-8 text")
+    fails(
+        lambda: load_amazon(path, table(AMAZON) + "A\n"), file="a.csv", row=3, message="has 1 fields; the header has 10"
+    )
     for name in AMAZON:
         without = {key: value for key, value in AMAZON.items() if key != name}
         if name == "description_embedding":
             assert load_amazon(path, [without]).embeddings is None
         else:
             missing = lambda: load_amazon(path, [without])  # noqa: B023, E731
-            fails(missing, file="a.csv", row=1, field=name, says="the column is missing")
+            fails(missing, file="a.csv", row=1, field=name, message="the column is missing")
     twice = lambda: load_amazon(path, [AMAZON, AMAZON])  # noqa: E731
-    fails(twice, file="a.csv", row=3, field="book_id", says="the book 994 stands in row 2 already")
+    fails(twice, file="a.csv", row=3, field="book_id", message="the book 994 stands in row 2 already")
     other = {**AMAZON, "book_id": "1", "description_embedding": "[1.0]"}
     uneven = lambda: load_amazon(path, [AMAZON, other])  # noqa: E731
     says = "has 1 numbers; the books before it have 3"
-    fails(uneven, file="a.csv", row=3, field="description_embedding", says=says)
+    fails(uneven, file="a.csv", row=3, field="description_embedding", message=says)
 
 
 def test_amazon_real() -> None:
@@ -540,7 +544,7 @@ def test_goodreads_authors(tmp_path: Path, text: str, authors: tuple[str, ...]) 
 def test_goodreads_errors_in_a_cell(tmp_path: Path, cells: dict[str, str], field: str, says: str, zipped: bool) -> None:
     files = {**FILES, "books.csv": table(GOODREADS, {**ILIAD, **cells})}
     path = write_zip(tmp_path / "g.zip", files) if zipped else write_folder(tmp_path / "g", files)
-    fails(lambda: load_goodreads(path), file="books.csv", row=3, field=field, says=says)
+    fails(lambda: load_goodreads(path), file="books.csv", row=3, field=field, message=says)
 
 
 @pytest.mark.parametrize(
@@ -565,13 +569,15 @@ def test_goodreads_errors_in_a_file(
 ) -> None:
     files = {**FILES, name: text}
     path = write_zip(tmp_path / "g.zip", files) if zipped else write_folder(tmp_path / "g", files)
-    fails(lambda: load_goodreads(path), file=name, row=row, field=field, says=says)
+    fails(lambda: load_goodreads(path), file=name, row=row, field=field, message=says)
 
 
 def test_goodreads_that_is_not_there(tmp_path: Path) -> None:
-    fails(lambda: load_goodreads(tmp_path), file=tmp_path, says="holds no such data set; expected goodbooks-10k")
+    fails(lambda: load_goodreads(tmp_path), file=tmp_path, message="holds no such data set; expected goodbooks-10k")
     half = write_folder(tmp_path / "half", {name: FILES[name] for name in ("books.csv", "book_tags.csv")})
-    fails(lambda: load_goodreads(half), file="half/tags.csv", says="no such file; it names the tags of book_tags.csv")
+    fails(
+        lambda: load_goodreads(half), file="half/tags.csv", message="no such file; it names the tags of book_tags.csv"
+    )
 
 
 def test_goodreads_real() -> None:

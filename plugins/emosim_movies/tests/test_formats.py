@@ -214,7 +214,7 @@ def test_movielens_without_headers_errors(
 ) -> None:
     files = {**(ML_100K if "100k" in file else ML_1M), file: content}
     path = write_folder(tmp_path, files) / Path(file).parent
-    fails(lambda: load_movielens(path), file=Path(file).name, row=row, field=field, says=says)
+    fails(lambda: load_movielens(path), file=Path(file).name, row=row, field=field, message=says)
 
 
 def load_tmdb(path: Path, **options: Any) -> LoadedItems:
@@ -262,7 +262,9 @@ def test_a_row_that_cannot_be_mended_is_named(tmp_path: Path) -> None:
     for rows, row in ((half + FERRY, 2), (FERRY + half, 4), (FERRY.replace("False,", "False,,", 1), 3)):
         files = {"movies_metadata.csv": (METADATA_HEADER + rows).encode()}
         path = write_folder(tmp_path / str(row), files)
-        fails(lambda path=path: load_tmdb(path), file="movies_metadata.csv", row=row, says="fields; the header has 24")
+        fails(
+            lambda path=path: load_tmdb(path), file="movies_metadata.csv", row=row, message="fields; the header has 24"
+        )
 
 
 def test_tables_of_tmdb_without_credits_say_so(tmp_path: Path) -> None:
@@ -287,7 +289,7 @@ def test_tables_of_tmdb_errors(tmp_path: Path, old: bytes, new: bytes, field: st
     if field == "genres":
         content, says = TMDB_5000[name].replace(b'{""id"": 18, ""name"": ""Drama""}', b'""Drama'), "list of objects"
     path = write_folder(tmp_path, {**TMDB_5000, name: content})
-    fails(lambda: load_tmdb(path), file="tmdb_5000_movies.csv", row=2, field=field, says=says)
+    fails(lambda: load_tmdb(path), file="tmdb_5000_movies.csv", row=2, field=field, message=says)
 
 
 def test_no_code_in_a_cell_runs(tmp_path: Path) -> None:
@@ -296,7 +298,7 @@ def test_no_code_in_a_cell_runs(tmp_path: Path) -> None:
     name = "movies/movies_metadata.csv"
     content = MOVIES_DATASET[name].replace(b"[{'id': 18, 'name': 'Drama'}]", cell.encode())
     path = write_folder(tmp_path / "data", {**MOVIES_DATASET, name: content})
-    fails(lambda: load_tmdb(path), file="movies_metadata.csv", row=3, field="genres", says="list of objects")
+    fails(lambda: load_tmdb(path), file="movies_metadata.csv", row=3, field="genres", message="list of objects")
     assert not made.exists()
 
 
@@ -312,4 +314,4 @@ def test_letterboxd(tmp_path: Path) -> None:
     assert len(load(tmp_path).items) == 2
     bad = tmp_path / "bad.csv"
     bad.write_text("Date,Name,Year,Letterboxd URI\n2023-01-15,A,soon,https://boxd.it/2a9q\n")
-    fails(lambda: load(bad), file="bad.csv", row=2, field="Year", says="whole number, got 'soon'")
+    fails(lambda: load(bad), file="bad.csv", row=2, field="Year", message="whole number, got 'soon'")

@@ -68,7 +68,7 @@ def test_csv_reads_every_column(tmp_path: Path) -> None:
     ],
 )
 def test_csv_errors(tmp_path: Path, text: str, row: int | None, field: str, says: str) -> None:
-    fails(lambda: load_csv(tmp_path / "films.csv", text), file="films.csv", row=row, field=field, says=says)
+    fails(lambda: load_csv(tmp_path / "films.csv", text), file="films.csv", row=row, field=field, message=says)
 
 
 @pytest.mark.parametrize("model", [MovieLensOptions, TmdbOptions])
@@ -167,7 +167,7 @@ def test_movielens_reads_a_parent_folder_and_zip_files_alike(tmp_path: Path) -> 
 def test_movielens_leaves_out_rarely_rated_films(tmp_path: Path) -> None:
     folder = write_folder(tmp_path, FILES)
     assert [movie.id for movie in load_movielens(folder, min_ratings=2).items] == ["ml-1"]
-    fails(lambda: load_movielens(folder, min_ratings=3), file=tmp_path, says="lower min_ratings")
+    fails(lambda: load_movielens(folder, min_ratings=3), file=tmp_path, message="lower min_ratings")
 
 
 def test_movielens_sums_are_those_of_the_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,17 +208,19 @@ def test_movielens_errors(
 ) -> None:
     files = {**FILES, name: text}
     path = write_zip(tmp_path / "ml.zip", files) if zipped else write_folder(tmp_path / "ml", files)
-    fails(lambda: load_movielens(path), file=name, row=row, field=field, says=says)
+    fails(lambda: load_movielens(path), file=name, row=row, field=field, message=says)
 
 
 def test_movielens_that_is_not_there(tmp_path: Path) -> None:
-    fails(lambda: load_movielens(tmp_path), file=tmp_path, says="holds no such data set; expected a MovieLens folder")
+    fails(
+        lambda: load_movielens(tmp_path), file=tmp_path, message="holds no such data set; expected a MovieLens folder"
+    )
     write_folder(tmp_path / "old", {"movies.dat": "1::A::War"})
-    fails(lambda: load_movielens(tmp_path / "old"), file="ratings.dat", says="no such file")
+    fails(lambda: load_movielens(tmp_path / "old"), file="ratings.dat", message="no such file")
     write_folder(tmp_path / "half", {"movies.csv": MOVIES})
-    fails(lambda: load_movielens(tmp_path / "half"), file="ratings.csv", says="no such file")
+    fails(lambda: load_movielens(tmp_path / "half"), file="ratings.csv", message="no such file")
     half = write_zip(tmp_path / "half.zip", {"ml/movies.csv": MOVIES})
-    fails(lambda: load_movielens(half), file="ml/ratings.csv", says="no such file")
+    fails(lambda: load_movielens(half), file="ml/ratings.csv", message="no such file")
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -231,7 +233,9 @@ def test_movielens_zip_that_does_not_inflate(tmp_path: Path, name: str) -> None:
     content[start : start + about.compress_size] = b"\xff" * about.compress_size
     path.write_bytes(content)
     fails(
-        lambda: load_movielens(path), file=f"deflated.zip/{name}", says="cannot be read: Error -3 while decompressing"
+        lambda: load_movielens(path),
+        file=f"deflated.zip/{name}",
+        message="cannot be read: Error -3 while decompressing",
     )
 
 
@@ -417,11 +421,11 @@ def test_tmdb_embeddings_may_be_missing(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_tmdb_errors(tmp_path: Path, content: object, row: str | None, field: str, says: str) -> None:
-    fails(lambda: load_tmdb(tmp_path / "movies.json", content), file="movies.json", row=row, field=field, says=says)
+    fails(lambda: load_tmdb(tmp_path / "movies.json", content), file="movies.json", row=row, field=field, message=says)
 
 
 def test_tmdb_that_is_not_there(tmp_path: Path) -> None:
-    fails(Tmdb(TmdbOptions(path=tmp_path / "none.json")).load, file="none.json", says="no such file")
+    fails(Tmdb(TmdbOptions(path=tmp_path / "none.json")).load, file="none.json", message="no such file")
 
 
 def test_tmdb_real() -> None:
