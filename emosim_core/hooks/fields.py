@@ -84,7 +84,8 @@ def field_names(model: type[BaseModel]) -> dict[str, str]:
     return {alias: path for path, field, _, _ in _leaves(model) for alias in extra(field).get("aliases", ())}
 
 
-def all_fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
+@cache
+def all_fields(model: type[BaseModel]) -> Mapping[str, FieldInfo]:
     """The fields of a configuration, and among them those that are options of a component (``"spread"``)."""
     found: dict[str, FieldInfo] = {}
     for name, field in model.model_fields.items():

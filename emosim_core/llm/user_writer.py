@@ -1,4 +1,4 @@
-"""People written by a language model: a name and a description within a life that is given."""
+"""UserWriter: a language model writes names and descriptions of users from given facts."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from emosim_core.model import Domain, User, Words
 from emosim_core.model.user import TRAITS
 
 TRIES = 4
-"""How often a person is asked for before it has failed; what was answered before and is kept does not count."""
+"""Attempts for each user; cached answers do not count."""
 
 WORDS = (25, 120)
 """Fewest and most words of a description."""
 
 ANSWER_TOKENS = 140
-"""Tokens that a written person has, about; for an estimate of the cost."""
+"""Approximate tokens of an answer, for an estimate of the cost."""
 
 BATCH = 64
-"""People that are asked for together."""
+"""Users that are requested together."""
 
 _NAME = re.compile(r"[^\W\d_][\w'\u2019.\- ]{1,58}[^\W\d_.]\.?", re.UNICODE)
 
@@ -42,15 +42,15 @@ _SCHEMA: Mapping[str, Any] = {
 
 
 class UserWriter:
-    """Asks a language model for a name and a description of each of some people, whose lives are given.
+    """Has a language model write a name and a description for each of several users.
 
-    Age, sex, job, hobby, traits and tastes stay as they are, so that a population stays stratified. An answer is held
-    to its form and to what is given (see :meth:`read`); one that is not is asked for again. A person that cannot be had
-    is an error: nothing is made up. Answers are kept by the gateway, so that what was interrupted goes on where it was.
+    Age, sex, job, hobby, traits and tastes stay as they are, so that a population stays stratified. An answer must have
+    the requested form and agree with these facts (see :meth:`read`), or the request is repeated with the reason. A user
+    without a usable answer is an error. The gateway caches answers, so that an interrupted command goes on.
 
     Args:
-        domain: for whose items the people are.
-        gateway: what is asked.
+        domain: the domain of the users.
+        gateway: sends the requests.
     """
 
     def __init__(self, domain: Domain, gateway: Asks) -> None:
@@ -68,7 +68,7 @@ class UserWriter:
         )
 
     def question(self, user: User) -> ChatRequest:
-        """What the model is asked for one person."""
+        """The request for one user."""
         words = self._domain.words
         facts = {
             "age": "" if user.age is None else str(user.age),
@@ -116,7 +116,7 @@ class UserWriter:
         return name, description
 
     def write(self, users: Sequence[User]) -> Iterator[User]:
-        """The same people with names and descriptions by the model, in their order.
+        """The same users with names and descriptions by the model, in their order.
 
         Raises:
             LLMError: a person cannot be had; says who and why. Those before were handed out already.

@@ -1,4 +1,4 @@
-"""Keys: where the key of a service is found, and how it is kept out of every text."""
+"""Keys: where the key of a service is looked up, and how it is removed from texts."""
 
 from __future__ import annotations
 

@@ -116,7 +116,7 @@ class Engine:
         return Prefix(tokens, out.cache, common - start)
 
     def forget(self) -> None:
-        """Let go of what is kept of earlier questions."""
+        """Free the cached keys and values of earlier requests."""
         self._kept, self._last = Prefix(), ()
 
     def read(self, rows: Rows, prefix: Prefix, keep: bool = False, gather: Rows | None = None) -> Read:

@@ -274,7 +274,7 @@ def _ends(model: Any, tokenizer: Any) -> list[int]:
 
 
 def _worded(error: Exception, options: LocalOptions, folder: Path | None, device: torch.device) -> EmoSimError:
-    """An error of loading, for people."""
+    """The message of an error of loading."""
     name = options.model
     if memory.is_shortage(error):
         needs = memory.in_words(source.weight_bytes(folder) if folder else None)

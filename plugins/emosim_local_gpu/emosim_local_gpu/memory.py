@@ -25,7 +25,7 @@ def is_shortage(error: BaseException) -> bool:
 
 
 def available(device: torch.device) -> int | None:
-    """Bytes that are free on a device; None where that cannot be told."""
+    """Free bytes of a device; None where they are unknown."""
     import torch
 
     if device.type == "cuda":
@@ -56,7 +56,7 @@ def free(device: torch.device) -> None:
 
 
 def in_words(count: int | None) -> str:
-    """Bytes in GiB, for people."""
+    """Bytes as text, in GiB."""
     if count is None:
         return "an unknown amount"
     return f"{count / GIB:.1f} GiB" if count >= GIB / 10 else f"{count / 2**20:.1f} MiB"

@@ -52,5 +52,5 @@ class LocalOptions(BaseModel):
     top: int | None = Field(
         default=None,
         ge=1,
-        description="How many probabilities are told, the likeliest; they are scaled to sum to 1. All if None.",
+        description="Number of probabilities to return, the highest; they are scaled to sum to 1. All if None.",
     )

@@ -27,7 +27,7 @@ def local_folder(model: str) -> Path | None:
 
 
 def hub_cache() -> Path:
-    """Where downloads from the Hub are kept."""
+    """The folder of downloads from the Hub."""
     home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
     return Path(os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE") or home / "hub").expanduser()
 
@@ -110,12 +110,12 @@ def fingerprint(folder: Path) -> str:
     for path in files(folder):
         name, known = path.name, path.stat()
         if name.endswith(_READ) and known.st_size <= _LARGEST_READ:
-            told = hashlib.sha256(path.read_bytes()).hexdigest()
+            content = hashlib.sha256(path.read_bytes()).hexdigest()
         elif name.endswith((*_READ, *WEIGHTS)):
-            told = f"{known.st_size} {known.st_mtime_ns}"
+            content = f"{known.st_size} {known.st_mtime_ns}"
         else:
             continue
-        digest.update(f"{path.relative_to(folder).as_posix()}\0{told}\n".encode())
+        digest.update(f"{path.relative_to(folder).as_posix()}\0{content}\n".encode())
     return digest.hexdigest()[:16]
 
 
