@@ -26,6 +26,9 @@ from typing import Any
 
 from emosim_core.testing import Answer, ChatServer
 
+sys.path.insert(0, str(Path(__file__).with_name("studies")))
+from made_up_ratings import write_movielens
+
 MARK = "EMOSIM_CHAOS"
 CONCURRENCY = 4
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -86,6 +89,10 @@ JOBS = {
         begun="evaluation.json",
         resumed=("--no-charts",),
     ),
+    "validate": Job(
+        ("validate", "--plugin", "movies", "--ratings", "movielens:ratings"),
+        ("validation.json", "*.jsonl"),
+    ),
 }  # fmt: skip
 
 
@@ -100,6 +107,7 @@ class Chaos:
 
     def __init__(self, folder: Path, server: ChatServer, seed: int) -> None:
         self.folder, self.server, self.seed = folder, server, seed
+        write_movielens(folder / "ratings")
         self._whole: dict[str, tuple[dict[str, Any], float, int]] = {}
 
     def run(self, number: int) -> str:

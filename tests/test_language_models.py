@@ -531,7 +531,7 @@ def test_a_run_stops_at_the_most_that_may_be_spent_and_ends_the_same_with_more(
     error = service.run(*EPISODES, "--max-cost", "2", "--out", "r", "--quiet", status=2).err
     spent = len(service.called)
     assert 7 <= spent <= 10
-    assert f"the most that may be spent is spent: {0.3 * spent:.6g} of 2 USD (--max-cost), for {spent} calls" in error
+    assert f"the budget is spent: {0.3 * spent:.6g} of 2 USD (--max-cost), for {spent} calls" in error
     assert "a higher --max-cost" in error
     assert "\n    emosim run --resume r\n" in error
     summary = service.summary("r")

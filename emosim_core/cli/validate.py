@@ -41,6 +41,7 @@ Estimated = Mapping[str, Any] | None
 @click.option("--yes", is_flag=True, help="Do not ask before model calls.")
 @place_options("validation", "runs/validation-...")
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON and nothing else.")
+@click.option("--quiet", is_flag=True, help="Print only where the validation was written.")
 @click.pass_obj
 def validate(obj: dict[str, Any], /, config: Path | None, **given: Any) -> None:
     """Measure how close simulated users are to real ones.
@@ -60,7 +61,7 @@ def validate(obj: dict[str, Any], /, config: Path | None, **given: Any) -> None:
     from emosim_core.studies.validation import MODELS, Validation, ValidationConfig, stored_validation
     from emosim_core.studies.validation_records import RESULTS
 
-    out, resume, as_json, yes = (given.pop(name) for name in ("out", "resume", "as_json", "yes"))
+    out, resume, as_json, quiet, yes = (given.pop(name) for name in ("out", "resume", "as_json", "quiet", "yes"))
     registry = Registry(only=obj["only"])
     written = {} if config is None else by_field(ValidationConfig, read_config_file(EnvironmentConfig, config))
     names = set(ValidationConfig.model_fields) - {"environment"}
@@ -95,8 +96,9 @@ def validate(obj: dict[str, Any], /, config: Path | None, **given: Any) -> None:
             validation.check_resumed(job.path)
         if not (job.path / RESULTS).exists():
             _confirm(validation, yes)
-        _announce(screen, validation)
-        outcome = _play(screen, validation, job)
+        if not quiet:
+            _announce(screen, validation)
+        outcome = _play(screen, validation, job, silent=quiet)
     except KeyboardInterrupt:
         raise interrupted(job) from None
     finally:
@@ -104,8 +106,10 @@ def validate(obj: dict[str, Any], /, config: Path | None, **given: Any) -> None:
     directory = job.path
     if as_json:
         print_json({**outcome, "directory": str(directory)})
-        return
-    print_results(screen, outcome, directory)
+    elif quiet:
+        print_line(str(directory))
+    else:
+        print_results(screen, outcome, directory)
 
 
 def _announce(screen: Screen, validation: Validation) -> None:
@@ -152,10 +156,10 @@ def _confirm(validation: Validation, yes: bool) -> None:
     click.confirm("Start?", abort=True, err=True)
 
 
-def _play(screen: Screen, validation: Validation, job: JobDirectory) -> dict[str, Any]:
+def _play(screen: Screen, validation: Validation, job: JobDirectory, silent: bool) -> dict[str, Any]:
     from emosim_core.cli.output import live_progress
 
-    with live_progress(screen, "asking", validation.steps) as progress:
+    with live_progress(screen, "users", validation.steps, silent=silent) as progress:
         return validation.run(job, lambda: progress.update(advance=1))
 
 

@@ -82,7 +82,7 @@ class ObservationSituation:
 class ObservationModel:
     """Decides what a recommender sees: the parts of an observation, by name."""
 
-    def space(self, setting: ObservationSetting) -> Mapping[str, Space]:
+    def space(self, setting: ObservationSetting) -> Mapping[str, Space[Any]]:
         """The Gymnasium space of each part, for one user. Called before the first step; a place to keep the setting."""
         raise NotImplementedError(f"{type(self).__name__} does not implement space")
 
@@ -144,10 +144,10 @@ class Parts(ObservationModel):
     def __init__(self, options: PartsOptions) -> None:
         self._shown = options
 
-    def space(self, setting: ObservationSetting) -> dict[str, Space]:
+    def space(self, setting: ObservationSetting) -> dict[str, Space[Any]]:
         """The spaces of the parts that the options show."""
         self._length = setting.history_length
-        parts: dict[str, Space] = {}
+        parts: dict[str, Space[Any]] = {}
         if self._shown.user:
             parts["user"] = spaces.Discrete(len(setting.population))
         if self._shown.traits:

@@ -84,7 +84,7 @@ class RetryPolicy:
         price = self._usage.price
         currency = "" if price is None else f" {price.currency}"
         return LLMBudgetError(
-            f"the most that may be spent is spent: {spent:.6g} of {self._max_cost:g}{currency} (--max-cost), "
+            f"the budget is spent: {spent:.6g} of {self._max_cost:g}{currency} (--max-cost), "
             f"for {self._usage.calls:,} calls. Every answer is kept; go on with a higher --max-cost"
         )
 

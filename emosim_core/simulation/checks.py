@@ -93,7 +93,7 @@ def check_moods(answer: Any, moods: NDArray[np.float64], label: str) -> None:
         )
 
 
-def check_observed(answer: Any, parts: Mapping[str, Space], rows: int, label: str) -> None:
+def check_observed(answer: Any, parts: Mapping[str, Space[Any]], rows: int, label: str) -> None:
     """What an observation model answered: for each part an array of the space's dtype and shape ``(R, ...)``.
 
     Raises:

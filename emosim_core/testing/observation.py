@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,7 @@ class ObservationConformance(ComponentConformance):
     def interface(self) -> type:
         return ObservationModel
 
-    def made(self, world: SmallWorld, length: int = 10) -> tuple[ObservationModel, Mapping[str, Space]]:
+    def made(self, world: SmallWorld, length: int = 10) -> tuple[ObservationModel, Mapping[str, Space[Any]]]:
         """A new observation model and its spaces in a world."""
         model: ObservationModel = self.make()
         setting = ObservationSetting(**vars(world.setting()), max_steps=_MAX_STEPS, history_length=length)
@@ -81,7 +81,7 @@ class ObservationConformance(ComponentConformance):
                 self._observe(model, parts, request)
 
     def _observe(
-        self, model: ObservationModel, parts: Mapping[str, Space], request: ObservationRequest
+        self, model: ObservationModel, parts: Mapping[str, Space[Any]], request: ObservationRequest
     ) -> Observations:
         with no_error("observation-shape", self.subject):
             seen = model.observe_batch(request)
@@ -95,7 +95,7 @@ class ObservationConformance(ComponentConformance):
         return seen
 
 
-def _request(world: SmallWorld, who: NDArray[np.intp], parts: Mapping[str, Space]) -> ObservationRequest:
+def _request(world: SmallWorld, who: NDArray[np.intp], parts: Mapping[str, Space[Any]]) -> ObservationRequest:
     """Users ``who`` in episodes of different lengths, each the same whoever else is there."""
     rng = np.random.default_rng(2)
     steps, moods = rng.integers(0, _MAX_STEPS + 1, _USERS), rng.uniform((-1.0, 0.0), (1.0, 1.0), (_USERS, 2))

@@ -24,8 +24,8 @@ FEW = "category_preference:items=2,high_rating:items=1,low_rating:items=1,collec
 def test_all_studies_of_either_domain_leave_records_results_and_a_table(quick: Any, tmp_path: Path) -> None:
     for plugin in ("movies", "books"):
         done = quick("ablate", "--plugin", plugin, "--jobs", "1", "--study", FEW, "--out", plugin)
-        assert re.fullmatch(r"(Movies|Books): 5 jobs with \d+ ratings\. No language model is asked\.\n", done.err)
-        assert "No language model was asked" in done.out
+        assert re.fullmatch(r"(Movies|Books): 5 jobs with \d+ ratings\. No language model is called\.\n", done.err)
+        assert "No language model was called" in done.out
         for word in (*ALL, "positive", "negative", "both", "total variation distance", "95 % interval", "failed"):
             assert word in done.out
         directory = tmp_path / plugin

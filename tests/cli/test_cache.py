@@ -42,7 +42,7 @@ def test_stats_tell_what_is_kept_of_which_model(quick: Any, kept: Path) -> None:
     told = quick("cache", "stats", "--cache", kept).out
     assert told.startswith(f"35 answers in {kept}, ")
     assert told.index("a model\n  30 answers, ") < told.index("another model\n  5 answers, ")
-    assert "300 asked, 120 of them cached by the service, 60 answered, 30 of them reasoning" in told
+    assert "300 in, 120 of them cached by the service, 60 answered, 30 of them reasoning" in told
     as_json = json.loads(quick("cache", "stats", "--cache", kept, "--json").out)
     assert as_json["answers"] == 35
     assert as_json["bytes"] == kept.stat().st_size

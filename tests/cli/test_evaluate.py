@@ -195,7 +195,7 @@ def test_a_language_model_is_asked_as_much_as_may_be_spent_over_all_runs(quick: 
         )  # fmt: skip
         error = quick(*options, "--quiet", "--max-cost", "2.5", status=2).err
         assert len(server.calls) == 9
-        assert "the most that may be spent is spent" in error
+        assert "the budget is spent" in error
         assert "The runs of this evaluation have cost 2.7 since it was started." in error
         assert "go on with:\n    emosim evaluate --resume e\n" in error
         told = quick("evaluate", "--resume", "e", "--no-charts", "--max-cost", "100").out

@@ -85,7 +85,7 @@ def test_users_are_those_that_were_drawn_with_the_models_names_and_descriptions(
         r"deepseek deepseek-v4-flash .*: 70 questions, about [\d,]+ tokens in and 9,800 out: about 0\.\d\d ", first
     )
     assert "USD at the prices of 20" in first
-    assert rest[0].startswith("calls: 70 for 70 questions (0 answers kept from before")
+    assert rest[0].startswith("calls: 70 for 70 questions (0 cached answers")
     assert done.out.startswith("Wrote 70 users to p.csv. ")
     writing.emosim("users", "generate", "--plugin", plugin, "--n", "70", "--seed", "5", "--out", "plain.csv")
     written, drawn = writing.rows(), writing.rows("plain.csv")
@@ -105,7 +105,7 @@ def test_users_are_those_that_were_drawn_with_the_models_names_and_descriptions(
 
     calls = len(writing.server.calls)
     again = writing("--yes", "--force", n=70, plugin=plugin)
-    assert "calls: 0 for 70 questions (70 answers kept from before" in again.err
+    assert "calls: 0 for 70 questions (70 cached answers" in again.err
     assert writing.rows() == written
     writing.server.stop()
     replayed = writing("--replay", n=70, plugin=plugin, out="q.csv", DEEPSEEK_API_KEY="")
@@ -164,7 +164,10 @@ def test_what_fails_in_the_middle_leaves_no_file_and_the_same_command_goes_on(
     writing.server.script = lambda body: fault if number(body) == 6 else good(body)
     error = writing("--yes", "--concurrency", "1", status=2).err
     assert re.search(says, error)
-    assert "0 of 12 users were written and all answers are kept: give the same command again to go on; there" in error
+    assert (
+        "0 of 12 users were written and all received answers are cached: give the same command again to go on; there"
+        in error
+    )
     assert not writing.has("p.csv")
     before = Counter(writing.asked)
     writing.server.script = good
@@ -194,7 +197,7 @@ def test_what_is_stopped_in_the_middle_goes_on_without_asking_again(writing: Wri
     stopped = len(writing.asked)
     if how is signal.SIGINT:
         assert process.returncode == 130
-        assert "Interrupted. What was answered is kept; give the same command again to go on." in errors
+        assert "Interrupted. Received answers are cached; give the same command again to go on." in errors
         assert "Traceback" not in errors
     writing.server.script = good
     writing("--yes", n=80)
@@ -220,10 +223,10 @@ def test_the_cost_is_said_first_and_without_a_yes_nothing_is_asked(writing: Writ
 def test_no_more_is_spent_than_may_be_also_where_that_is_nothing(writing: Writing) -> None:
     writing.server.script = lambda body: Answer(good(body), usage={"prompt_tokens": 1_000_000, "completion_tokens": 0})
     error = writing("--yes", "--max-cost", "0", status=2).err
-    assert "the most that may be spent is spent: 0 of 0 USD (--max-cost), for 0 calls" in error
+    assert "the budget is spent: 0 of 0 USD (--max-cost), for 0 calls" in error
     assert writing.server.calls == []
     error = writing("--yes", "--max-cost", "1", "--concurrency", "1", status=2).err
-    assert "the most that may be spent is spent: 1.2 of 1 USD (--max-cost), for 4 calls. Every answer is kept" in error
+    assert "the budget is spent: 1.2 of 1 USD (--max-cost), for 4 calls. Every answer is kept" in error
     assert "--resume" not in error
     writing("--yes", "--max-cost", "10")
     assert sorted(writing.asked) == list(range(1, 13))

@@ -110,6 +110,7 @@ def test_a_validation_is_resumed_in_its_directory_or_as_the_newest(
     before = {path.name: path.read_bytes() for path in directory.iterdir() if path.name != "manifest.json"}
     (directory / "validation.json").unlink()  # as if it had been killed before its end
     (directory / "choices.jsonl").unlink()
+    assert quick("validate", "--resume", "--quiet").out.strip() == begun.json["directory"]
     again = quick("validate", "--resume", "--json")
     assert json.loads(again.out) == json.loads(begun.out)
     after = {path.name: path.read_bytes() for path in directory.iterdir() if path.name != "manifest.json"}

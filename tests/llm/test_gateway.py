@@ -564,7 +564,7 @@ def test_no_call_starts_once_the_most_is_spent_and_what_was_paid_for_is_kept(mad
     errors = [answer for answer in answers if not isinstance(answer, ChatAnswer)]
     assert {type(error) for error in errors} == {LLMBudgetError}
     assert str(errors[-1]) == (
-        f"the most that may be spent is spent: {errors[-1].args[0].split(': ')[1].split()[0]} of 10 USD (--max-cost), "
+        f"the budget is spent: {errors[-1].args[0].split(': ')[1].split()[0]} of 10 USD (--max-cost), "
         f"for {len(paid)} calls. Every answer is kept; go on with a higher --max-cost"
     )
     assert told(gateway.ask(questions(min(paid), 99))) == [str(min(paid)), "LLMBudgetError"]

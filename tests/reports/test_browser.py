@@ -251,7 +251,7 @@ def test_a_slate_shows_what_was_taken_and_what_was_not(browser: Any, made: Path)
         (
             ("evaluate", "--policies", "random,popular", "--users", "sampled:n=20", "--episodes", "6",
              "--max-steps", "8", "--resamples", "200", "--no-charts"),
-            ["Test users", "Train users", "What was run"],
+            ["Train users and test users", "Test users", "Train users", "What was run"],
         ),
     ],
     ids=["ablation", "training", "evaluation"],

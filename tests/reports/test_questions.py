@@ -1,4 +1,4 @@
-"""Prompts and raw answers: found again from kept answers, to the letter."""
+"""Prompts and raw answers: found again from cached answers, to the letter."""
 
 from __future__ import annotations
 
@@ -125,5 +125,5 @@ def test_a_record_that_was_changed_is_found_out(asked: tuple[Path, list[dict[str
 
 
 def test_a_run_without_a_model_has_no_prompts(made: Path) -> None:
-    with pytest.raises(ConfigurationError, match="no language model was asked"):
+    with pytest.raises(ConfigurationError, match="no language model was called"):
         questions(made / "a")

@@ -223,7 +223,7 @@ def test_what_reaches_beyond_data_is_listed_with_what_to_type(
     assert "\x1b" not in refused.err
     assert "\u202e" not in refused.err
     assert {path.name: path.read_bytes() for path in own.iterdir()} == before
-    unused = "gateway" in values  # no model is asked, so no answer is kept; all else names what is not there
+    unused = "gateway" in values  # no model is called, so no answer is kept; all else names what is not there
     again = quick(*suggested(own.parent, refused), status=0 if unused else 2)
     assert "was not made here" not in again.err
 

@@ -1,4 +1,4 @@
-"""Whom episodes are about: everyone, the known users or the new ones."""
+"""Whom episodes are about: everyone, the train users or the new ones."""
 
 from __future__ import annotations
 
