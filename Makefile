@@ -43,7 +43,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.run-stamp: $(PROJECTS) | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet -e . $(foreach folder,$(LIGHT),-e $(folder))
+	$(BIN)/python -m pip install --quiet -e '.[report]' $(foreach folder,$(LIGHT),-e $(folder))
 	touch $@
 
 # pip compiles one file after another, compileall several at a time; both pass over those that are for another Python.

@@ -355,7 +355,7 @@ def test_what_goes_wrong_every_time_is_a_failed_rating_that_says_why_and_nothing
         line["episode"] for line in service.lines("r") if line["recommended"][0]["raw_rating"] is None
     ))).out  # fmt: skip
     assert "answered    no rating: the rater failed" in story
-    assert "because     " in story
+    assert "reason      " in story
 
 
 @pytest.mark.parametrize("kind", ["500", "refusal", "no choices", "prose", "10 MB"])
@@ -627,13 +627,13 @@ def test_reasons_are_kept_and_shown_where_they_are_asked_for_and_not_otherwise(s
         assert item["raw_rating"] == 1 + level(pair)
         assert item["reason"].startswith(f"the first of {pair[1]}; [bold]the second")
     told = service.emosim("show", "a", "--episode", "0").out
-    assert f"because     the first of {service.recommended('a')[0][0][1]}; [bold]the second" in told
+    assert f"reason      the first of {service.recommended('a')[0][0][1]}; [bold]the second" in told
     assert "\x1b" not in told
     service.run(*few, "--explain", "--out", "b", model="deepseek-reasoner")
     for pair, item in service.recommended("b"):
         assert item["reason"].startswith(f"{pair[0]} thinks\nof ")
     told = service.emosim("show", "b", "--episode", "0").out
-    assert re.search(r"because     \S+.* thinks of ", told)
+    assert re.search(r"reason      \S+.* thinks of ", told)
     assert "\x1b" not in told
     service.run(*few, *enhanced, "--out", "c")
     assert {item["reason"] for _, item in service.recommended("c")} == {""}

@@ -154,11 +154,11 @@ def story(steps: list[dict[str, Any]], manifest: dict[str, Any]) -> list[str]:
             if item["retrieved"]:
                 past = ", ".join(f"{one['title']} ({one['rating']})" for one in item["retrieved"])
                 lines.append(f"     retrieved   {past}")
-            lines.append(f"     answered    {_answer(item, record['end_reason'])}")
+            lines.append(f"     rating      {_answer(item, record['end_reason'])}")
             if item["reason"]:
-                lines.append(f"     because     {legible(item['reason'])}")
+                lines.append(f"     reason      {legible(item['reason'])}")
             if item["consumed"]:
-                lines.append(f"     felt        {item['valence']}, arousal {item['arousal']}")
+                lines.append(f"     emotion     {item['valence']}, arousal {item['arousal']}")
         lines.append(f"     mood        {mood_words(*record['mood'])}; reward {record['reward']}")
     end = steps[-1]["end_reason"]
     lines.append("")

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emosim_core.components.base import Draws, WorldSetting
+from emosim_core.errors import PluginError
 from emosim_core.model import Catalog, Emotion, EmotionThresholds, Item, MoodOptions, Population, RatingScale, User
 from emosim_core.model.emotion import CODE_AROUSAL, CODE_VALENCE, NEUTRAL, code_of
 
@@ -139,18 +140,17 @@ class EmotionModel:
         items, users = request.catalog.items, request.population.users
         codes = np.full(request.ratings.shape, NEUTRAL, dtype=np.intp)
         for row, place in np.argwhere(~np.isnan(request.ratings)).tolist():
-            codes[row, place] = code_of(
-                *self.tag(
-                    TagSituation(
-                        user=users[int(request.users[row])],
-                        item=items[int(request.items[row, place])],
-                        rating=float(request.ratings[row, place]),
-                        valence=float(request.moods[row, 0]),
-                        arousal=float(request.moods[row, 1]),
-                        scale=request.scale,
-                    )
+            tags = self.tag(
+                TagSituation(
+                    user=users[int(request.users[row])],
+                    item=items[int(request.items[row, place])],
+                    rating=float(request.ratings[row, place]),
+                    valence=float(request.moods[row, 0]),
+                    arousal=float(request.moods[row, 1]),
+                    scale=request.scale,
                 )
             )
+            codes[row, place] = code_of(*_pair(self, "tag", tags))
         return codes
 
     def feel(self, situation: MoodSituation, rng: np.random.Generator) -> tuple[float, float]:
@@ -163,25 +163,34 @@ class EmotionModel:
         With a slate it is called once for each place of it, with the users who consumed the item there.
         """
         items, users = request.catalog.items, request.population.users
-        return np.array(
-            [
-                self.feel(
-                    MoodSituation(
-                        user=users[int(user)],
-                        item=items[int(request.items[row])],
-                        rating=float(request.ratings[row]),
-                        tag_valence=float(CODE_VALENCE[request.codes[row]]),
-                        tag_arousal=float(CODE_AROUSAL[request.codes[row]]),
-                        valence=float(request.moods[row, 0]),
-                        arousal=float(request.moods[row, 1]),
-                        scale=request.scale,
-                    ),
-                    draws.generator(row),
-                )
-                for row, user in enumerate(request.users)
-            ],
-            dtype=np.float64,
-        ).reshape(-1, 2)
+        moods = np.empty(request.moods.shape)
+        for row, user in enumerate(request.users.tolist()):
+            mood = self.feel(
+                MoodSituation(
+                    user=users[user],
+                    item=items[int(request.items[row])],
+                    rating=float(request.ratings[row]),
+                    tag_valence=float(CODE_VALENCE[request.codes[row]]),
+                    tag_arousal=float(CODE_AROUSAL[request.codes[row]]),
+                    valence=float(request.moods[row, 0]),
+                    arousal=float(request.moods[row, 1]),
+                    scale=request.scale,
+                ),
+                draws.generator(row),
+            )
+            moods[row] = _pair(self, "feel", mood)
+        return moods
+
+
+def _pair(model: EmotionModel, form: str, answer: object) -> tuple[float, float]:
+    """A valence and an arousal, as a single form answered them.
+
+    Raises:
+        PluginError: the answer is something else.
+    """
+    if isinstance(answer, tuple) and len(answer) == 2 and all(isinstance(one, int | float) for one in answer):
+        return answer
+    raise PluginError(f"{type(model).__name__}.{form} answered {answer!r}; expected a pair (valence, arousal)")
 
 
 class ValenceArousal(EmotionModel):

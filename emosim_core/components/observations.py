@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from emosim_core.components.base import Observations, WorldSetting
+from emosim_core.errors import PluginError
 from emosim_core.model import Catalog, History, Interaction, Population, RatingScale, User
 from emosim_core.model.user import TRAITS
 
@@ -106,6 +107,11 @@ class ObservationModel:
             )
             for row, user in enumerate(request.users)
         ]
+        for row in rows:
+            missing = set(request.parts).difference(row) if isinstance(row, Mapping) else request.parts
+            if missing:
+                wanted = ", ".join(request.parts)
+                raise PluginError(f"{type(self).__name__}.observe answered {row!r}; expected a mapping with {wanted}")
         return {part: np.stack([np.asarray(row[part]) for row in rows]) for part in request.parts}
 
 

@@ -130,6 +130,9 @@ def load_object(path: str) -> Any:
     Raises:
         ImportError: no such module.
         AttributeError: no such name in it.
+        ValueError: the path has no colon.
     """
-    module, _, name = path.partition(":")
+    module, colon, name = path.partition(":")
+    if not colon:
+        raise ValueError(f"{path!r} names no object; write it as 'package.module:name'")
     return getattr(importlib.import_module(module), name)

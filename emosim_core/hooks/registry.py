@@ -143,8 +143,8 @@ class Resolved:
             self.provider.warn_once(what, deprecation)
         if not isinstance(made, expected):
             raise PluginError(
-                f"{KIND_TITLES[self.component.kind]} {self.component.name!r} of {self.provider.label} must be a "
-                f"{expected.__name__}; its factory returned a {type(made).__name__}"
+                f"{KIND_TITLES[self.component.kind]} {self.component.name!r} of {self.provider.label} must be of "
+                f"the class {expected.__name__}; its factory returned a {type(made).__name__}"
             )
         return made
 

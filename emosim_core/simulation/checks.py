@@ -93,6 +93,21 @@ def check_moods(answer: Any, moods: NDArray[np.float64], label: str) -> None:
         )
 
 
+def check_parts(answer: Any, label: str) -> None:
+    """What an observation model answered as its space: a mapping of at least one part to a Gymnasium space.
+
+    Raises:
+        PluginError: it is something else.
+    """
+    from gymnasium import Space
+
+    if not isinstance(answer, Mapping) or not answer:
+        raise PluginError(f"{label}: space() returned a {type(answer).__name__}; expected a mapping of parts to spaces")
+    for part, space in answer.items():
+        if not isinstance(space, Space):
+            raise PluginError(f"{label}: space() has a {type(space).__name__} for {part!r}; expected a Gymnasium space")
+
+
 def check_observed(answer: Any, parts: Mapping[str, Space[Any]], rows: int, label: str) -> None:
     """What an observation model answered: for each part an array of the space's dtype and shape ``(R, ...)``.
 

@@ -33,6 +33,7 @@ from emosim_core.simulation.checks import (
     check_consumed,
     check_moods,
     check_observed,
+    check_parts,
     check_perturbed,
     check_positions,
     check_ratings,
@@ -144,6 +145,7 @@ class Engine:
         self.history_length = setting.history_length
         with world.blaming("observation"):
             self.observation_parts = world.observation.space(setting)
+            check_parts(self.observation_parts, world.label("observation"))
         self._current_part = "retrieval"
         # The core's own components are tested; what a plugin answers is looked at in every step.
         self._doubted = {kind for kind in _ASKED if not world.trusted(kind)}

@@ -55,7 +55,7 @@ def test_a_story_says_who_what_was_recommended_remembered_felt_answered_and_why(
             block = told[place : told.index("mood   ", place)]
             perturbed = f", perturbed to {item['rating']}" if item["rating"] != item["raw_rating"] else ""
             assert f"answered    {item['raw_rating']}{perturbed}\n" in block
-            assert f"because     {item['reason']}" in block
+            assert f"reason      {item['reason']}" in block
             assert f"felt        {item['valence']}, arousal {item['arousal']}" in block
             for past in item["retrieved"]:
                 assert f"{past['title']} ({past['rating']})" in block

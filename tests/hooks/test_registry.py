@@ -392,7 +392,7 @@ def emosim_policies():
         ("emosim_bad:Raises", "ValueError: no such thing"),
         ("emosim_bad:Missing", "has no attribute 'Missing'"),
         ("emosim_nowhere:Thing", "No module named 'emosim_nowhere'"),
-        ("emosim_bad:Wrong", "must be a Retrieval; its factory returned a Wrong"),
+        ("emosim_bad:Wrong", "must be of the class Retrieval; its factory returned a Wrong"),
     ],
 )
 def test_a_factory_that_fails_is_an_error_that_names_the_plugin(

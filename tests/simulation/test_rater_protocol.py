@@ -114,7 +114,7 @@ def test_a_rater_that_says_nothing_is_called_by_its_name() -> None:
     [
         ({"name": "oracle", "of": "rulebased"}, "unknown rater 'rulebased'. Did you mean 'rule_based'?"),
         ({"name": "oracle", "of": "rule_based:nois=1"}, "Did you mean 'noise'?"),
-        ({"name": "oracle", "of": "broken_oracle"}, "must be a Rater; its factory returned a dict"),
+        ({"name": "oracle", "of": "broken_oracle"}, "must be of the class Rater; its factory returned a dict"),
         ("llm:nothing-known", "unknown language-model backend 'nothing-known'"),
         ("llm:model=deepseek-chat,strategy=0Shot", "unknown prompt strategy '0Shot'"),
     ],

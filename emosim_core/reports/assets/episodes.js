@@ -191,18 +191,18 @@ function recommendationOf(recommendation, slate, endReason) {
     rows.push(...row('retrieved', recommendation.retrieved.map(([item, rating]) => `${index.items[item]} (${rating})`).join(', ')));
   }
   if (recommendation.raw_rating === null) {
-    rows.push(...row('answered', endReason === 'was interrupted' ? 'nothing, something came in between' : 'no rating: the rater failed'));
+    rows.push(...row('rating', endReason === 'was interrupted' ? 'nothing, something came in between' : 'no rating: the rater failed'));
   } else if (!taken) {
-    rows.push(...row('answered', `would rate it ${recommendation.raw_rating}, did not take it`));
+    rows.push(...row('rating', `would rate it ${recommendation.raw_rating}, did not take it`));
   } else if (recommendation.rating !== recommendation.raw_rating) {
-    rows.push(...row('answered', `${recommendation.raw_rating}, perturbed to ${recommendation.rating}`));
+    rows.push(...row('rating', `${recommendation.raw_rating}, perturbed to ${recommendation.rating}`));
   }
-  if (recommendation.reason) rows.push(...row('because', marked(recommendation.reason)));
+  if (recommendation.reason) rows.push(...row('reason', marked(recommendation.reason)));
   if (recommendation.shares) {
     const shares = Object.entries(recommendation.shares).map(([label, share]) => `${label}: ${(100 * share).toFixed(0)}%`);
     rows.push(...row('probable', shares.join(', ')));
   }
-  if (taken) rows.push(...row('felt', index.tags[recommendation.tags]));
+  if (taken) rows.push(...row('emotion', index.tags[recommendation.tags]));
   const title = element('span', { class: 'title' }, marked(index.items[recommendation.item]), recommendation.times > 1 ? `, time number ${recommendation.times}` : '');
   const made = element(
     'div', { class: taken ? 'recommendation' : 'recommendation left' },
