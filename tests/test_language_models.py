@@ -194,14 +194,14 @@ def test_a_run_tells_what_it_took_and_a_second_one_and_a_replay_ask_nothing(serv
     nothing = ("--llm-cache", "empty.sqlite3", "--out", "d", "--replay", "--quiet")
     error = service.run(*options, *nothing, plugin=plugin, status=2).err
     assert "no answer of 'deepseek deepseek-v4-flash thinking=off" in error
-    assert "empty.sqlite3; without --replay the model is asked" in error
+    assert "empty.sqlite3; without --replay the model is called" in error
     assert service.bytes("d") == b""
 
 
 def test_a_replay_that_lacks_answers_is_resumed_by_asking_for_them(service: Service, whole: Service) -> None:
     service.run("--episodes", "4", "--max-steps", "1", "--num-envs", "4", "--out", "some", "--quiet")
     error = service.run(*EPISODES, "--out", "r", "--replay", "--quiet", status=2).err
-    assert "without --replay the model is asked" in error
+    assert "without --replay the model is called" in error
     assert service.bytes("r").count(b"\n") == 4
     assert "no answer of" in service.resume("r", status=2).err
     service.resume("r", "--no-replay")
@@ -270,10 +270,10 @@ def test_what_goes_wrong_once_changes_no_rating_and_is_counted(service: Service,
 
 
 LASTING: dict[str, tuple[Callable[[str], Answer], str, int]] = {
-    "slow": (lambda text: Answer(text, delay=30), "LLMTransientError: .* gave no answer within 2 s.*asked 2 times", 2),
+    "slow": (lambda text: Answer(text, delay=30), "LLMTransientError: .* gave no answer within 2 s.*2 calls", 2),
     "rate limit": (
         lambda text: Answer("slow down", status=429, headers={"Retry-After": "0.01"}),
-        r"LLMRateLimitError: .* status 429: slow down \(asked 2 times\)",
+        r"LLMRateLimitError: .* status 429: slow down \(2 calls\)",
         2,
     ),
     "500": (lambda text: Answer("a fault", status=500), "LLMTransientError: .* status 500: a fault", 2),
@@ -288,7 +288,7 @@ LASTING: dict[str, tuple[Callable[[str], Answer], str, int]] = {
     "10 MB": (lambda text: Answer(HUGE), "LLMMalformedError: .* more than 2097152 bytes", 2),
     "10": (
         lambda text: Answer("10"),
-        r"no answer that can be read in 3 tries: the answer is '10'; expected one of 0",
+        r"no answer could be parsed in 3 attempts: the answer is '10'; expected one of 0",
         3,
     ),
     "8.5": (lambda text: Answer("8.5"), "in 3 tries: the answer is '8.5'", 3),

@@ -74,7 +74,7 @@ def prune(path: Path | None, days: float | None, max_mb: float | None, identity:
     """Remove cached answers; they are paid for again when they are requested again."""
     with _opened(path) as answers:
         done = answers.prune(older_than_days=days, max_mb=max_mb, identity=identity)
-    print_line(f"Removed {_answers(done.removed)}; {_answers(done.left)} left, {_size(done.bytes)}")
+    print_line(f"Removed {_answers(done.removed)}; {_answers(done.remaining)} left, {_size(done.bytes)}")
 
 
 @cache.command()

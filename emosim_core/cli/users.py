@@ -129,7 +129,7 @@ def _agree(gateway: Gateway, writer: UserWriter, users: list[User], yes: bool) -
     from emosim_core.llm.chat import Usage
     from emosim_core.llm.user_writer import ANSWER_TOKENS
 
-    characters = sum(len(message.content) for user in users for message in writer.question(user).messages)
+    characters = sum(len(message.content) for user in users for message in writer.request(user).messages)
     about = Usage(prompt=characters // 4, completion=ANSWER_TOKENS * len(users))
     price = gateway.backend.price()
     cost = (

@@ -23,19 +23,19 @@ from emosim_core.llm.chat import LARGEST_COUNT, ChatAnswer, ChatRequest, Usage, 
 from emosim_core.paths import cache_directory
 
 _APPLICATION = 0x454D4F53
-"""Says in the file's header that it is a cache of EmoSim ("EMOS")."""
+"""Application id in the header of the file ("EMOS")."""
 
 _VERSION = 2
-"""Format of the file; 1 had no claims, and is brought to this one when it is first written to."""
+"""Format of the file. A file of format 1, which had no claims, is upgraded when it is opened for writing."""
 
 _BUSY_SECONDS = 60.0
 _AT_ONCE = 500
 _MIB = 1024 * 1024
 
 _LARGEST_LOG = 8000
-"""Pages in SQLite's log of changes at which a change moves them into the file itself, where :meth:`settle` did not."""
+"""Pages in SQLite's write-ahead log at which a commit checkpoints it, unless :meth:`settle` did so before."""
 
-# What a look-up reads stands before the question, which is long: its pages are not touched.
+# The columns that a look-up reads come before the request, which is long, so that its pages are not read.
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS answers (
     id INTEGER PRIMARY KEY,
@@ -50,13 +50,13 @@ CREATE TABLE IF NOT EXISTS answers (
     request TEXT NOT NULL
 )
 """
-# Numbers that no version of EmoSim wrote are in files that others made.
+# A file written by another program may hold numbers that EmoSim never writes.
 _IS_COUNT = f"(typeof({{0}}) = 'integer' AND {{0}} BETWEEN 0 AND {LARGEST_COUNT})"
 _UNKNOWN = -1
 _LAST_SECOND = 253402300799
 
 _PASSING = ("full", "disk I/O", "locked", "readonly", "unable to open")
-"""What SQLite says of that which may pass by itself."""
+"""Texts in SQLite's messages for errors that may be temporary."""
 
 _INSERT = (
     "INSERT OR IGNORE INTO answers (key, identity, created, prompt, cached, completion, reasoning, answer, request) "
@@ -65,68 +65,68 @@ _INSERT = (
 
 
 def default_cache_path() -> Path:
-    """The file that answers are kept in where no other is named."""
+    """The cache file that is used if no other is given."""
     return cache_directory() / "llm.sqlite3"
 
 
 class Pruned(NamedTuple):
-    """What pruning did.
+    """Result of :meth:`AnswerCache.prune`.
 
     Attributes:
-        removed: answers removed.
-        left: answers left.
-        bytes: size of the file after it.
+        removed: number of answers removed.
+        remaining: number of answers that remain.
+        bytes: size of the file afterwards.
     """
 
     removed: int
-    left: int
+    remaining: int
     bytes: int
 
 
 Row = tuple[str | int, ...]
-"""An answer as the file holds it."""
+"""A row of the table ``answers``, without its id."""
 
 
 class Exchange(NamedTuple):
-    """What came of a look at the cache in which answers were kept and questions claimed.
+    """Result of :meth:`AnswerCache.exchange`.
 
     Attributes:
-        there: answers that were there already under the key of one that was to be kept; they stay.
-        answered: answers to questions that were to be claimed.
-        elsewhere: keys of questions that another process asks.
+        existing: answers by key that another process wrote first; they are not replaced.
+        answered: cached answers to requests that were to be claimed.
+        elsewhere: keys of requests that another process has claimed.
     """
 
-    there: Mapping[str, ChatAnswer]
+    existing: Mapping[str, ChatAnswer]
     answered: Mapping[str, ChatAnswer]
     elsewhere: set[str]
 
 
 class AnswerCache:
-    """Answers by the key of their question. An answer that is kept is never replaced by another.
+    """Answers by cache key. A cached answer is never replaced.
 
-    The file is opened at the first use, and made then if need be. What :meth:`put_many` returned from survives the
-    death of the process; the last moments before a power cut may be lost.
+    The file is opened at the first use, and created if it does not exist. Answers survive the death of the process as
+    soon as :meth:`put_many` returns; those of the last moments before a power failure may be lost.
 
     Args:
         path: the file.
-        read_only: whether nothing is written, so that a file on read-only ground will do; a file that is not there
-            then holds no answers.
-        patience: seconds for which a change waits until others have made theirs.
+        read_only: whether nothing is written, so that the file may be on read-only storage; a missing file then has
+            no answers.
+        patience: seconds to wait while another process writes.
     """
 
     def __init__(self, path: str | os.PathLike[str], read_only: bool = False, patience: float = _BUSY_SECONDS) -> None:
         self.path = Path(path).expanduser()
         self._read_only = read_only
         self._patience = patience
-        # One connection for look-ups, which wait for nobody, and one for changes.
+        # One connection for reads, which never wait, and one for writes.
         self._readers, self._writers = threading.Lock(), threading.Lock()
         self._reader: sqlite3.Connection | None = None
         self._writer: sqlite3.Connection | None = None
 
-    # ------------------------------------------------------------------------------ looking up and keeping
+    # -------------------------------------------------------------------------------- reading and writing
 
     def get_many(self, keys: Sequence[str]) -> dict[str, ChatAnswer]:
-        """The kept answers among the questions with these keys.
+        """The cached answers by key; a key without an answer is absent.
 
         Raises:
             DataError: the file cannot be read or is no cache of answers.
@@ -135,29 +135,30 @@ class AnswerCache:
             return {} if connection is None else _look_up(connection, keys)
 
     def progress(self, keys: Sequence[str], owner: claims.Owner) -> tuple[dict[str, ChatAnswer], set[str]]:
-        """What became of questions that another process asks: answers by key, and the keys that are asked still.
+        """State of requests that another process has claimed: answers by key, and the keys that are still claimed.
 
         Raises:
             LLMCacheError: the file cannot be read.
         """
         with self._reading() as connection:
             assert connection is not None
-            # In this order: what is answered between the two looks is asked no more, and found when it is claimed.
+            # In this order: a request answered between the two queries is no longer claimed, and :meth:`exchange`
+            # finds its answer.
             answered = _look_up(connection, keys)
-            asked = claims.claimed(connection, [key for key in keys if key not in answered], owner.id)
-        return answered, {key for key, (_, alive) in asked.items() if alive}
+            owners = claims.claimed(connection, [key for key in keys if key not in answered], owner.id)
+        return answered, {key for key, (_, alive) in owners.items() if alive}
 
     def put_many(self, answers: Sequence[tuple[str, str, ChatRequest, ChatAnswer]]) -> dict[str, ChatAnswer]:
-        """Keep answers, all of them or none.
+        """Write answers, all of them or none.
 
         Args:
-            answers: of each its key, the identity of the backend, the question and the answer.
+            answers: of each its cache key, the identity of the backend, the request and the answer.
 
         Returns:
-            Answers that were there already under a key, from another process; they stay, and are to be used.
+            Answers by key that another process wrote first; they are not replaced, and are to be used.
 
         Raises:
-            DataError: they cannot be kept.
+            DataError: the file cannot be written.
         """
         rows = [self.row(key, identity, request_json(request), answer) for key, identity, request, answer in answers]
         with self._writing() as connection:
@@ -166,37 +167,37 @@ class AnswerCache:
 
     @staticmethod
     def row(key: str, identity: str, canonical: str, answer: ChatAnswer) -> Row:
-        """An answer to a question, which is given as canonical JSON, as :meth:`exchange` takes it."""
+        """An answer as :meth:`exchange` takes it; ``canonical`` is its request as canonical JSON."""
         return _row(key, identity, int(time.time()), answer, canonical)
 
     def exchange(self, rows: Sequence[Row], wanted: Sequence[str], owner: claims.Owner) -> Exchange:
-        """Keep answers and claim questions in one transaction: all of it is done, or nothing.
+        """Write answers and claim requests in one transaction.
 
         Args:
-            rows: answers, as :meth:`row` writes them; their claims are taken back.
-            wanted: keys of questions that are to be asked now. Those that have an answer, and those that another
-                process asks, are not claimed.
-            owner: who claims.
+            rows: answers, as :meth:`row` returns them; their claims are released.
+            wanted: keys of requests to claim. Those that have an answer, and those that another process has claimed,
+                are not claimed.
+            owner: owner of the new claims.
 
         Raises:
             LLMCacheError: the file cannot be written.
         """
         keys = [str(row[0]) for row in rows]
-        there: dict[str, ChatAnswer] = {}
+        existing: dict[str, ChatAnswer] = {}
         answered: dict[str, ChatAnswer] = {}
         elsewhere: set[str] = set()
         with self._writing() as connection:
             if rows:
                 if connection.executemany(_INSERT, rows).rowcount < len(rows):
-                    there = _look_up(connection, keys)
+                    existing = _look_up(connection, keys)
                 claims.drop(connection, keys)
             if wanted:
                 answered = _look_up(connection, wanted)
                 elsewhere = owner.claim(connection, [key for key in wanted if key not in answered])
-        return Exchange(there, answered, elsewhere)
+        return Exchange(existing, answered, elsewhere)
 
     def sign_of_life(self, owner: claims.Owner) -> None:
-        """Say that an owner of claims is alive.
+        """Record that an owner of claims is alive.
 
         Raises:
             LLMCacheError: the file cannot be written.
@@ -205,7 +206,7 @@ class AnswerCache:
             owner.register(connection)
 
     def release(self, owner: claims.Owner, keys: Sequence[str] | None = None) -> None:
-        """Take claims back: those of some questions, or all.
+        """Release claims of an owner: those with the given keys, or all.
 
         Raises:
             LLMCacheError: the file cannot be written.
@@ -217,7 +218,7 @@ class AnswerCache:
                 owner.release(connection, keys)
 
     def settle(self) -> None:
-        """Move what SQLite's log of changes holds into the file itself; any thread may, while others read and write."""
+        """Checkpoint SQLite's write-ahead log; from any thread, while others read and write."""
         with contextlib.suppress(sqlite3.Error), contextlib.closing(_connect(self.path)) as connection:
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
@@ -229,10 +230,10 @@ class AnswerCache:
                     connection.close()
             self._reader = self._writer = None
 
-    # -------------------------------------------------------------------------------------- looking after
+    # ---------------------------------------------------------------------------------------- maintenance
 
     def stats(self) -> dict[str, Any]:
-        """How many answers are kept, of what, with how many tokens, since when, as JSON has them.
+        """Size of the file, and per backend the number of answers, tokens and dates, as JSON values.
 
         Raises:
             DataError: the file cannot be read or is no cache of answers.
@@ -263,45 +264,48 @@ class AnswerCache:
     def prune(
         self, older_than_days: float | None = None, max_mb: float | None = None, identity: str | None = None
     ) -> Pruned:
-        """Remove answers, and give their room back.
+        """Remove answers, and shrink the file.
 
         Args:
-            older_than_days: remove those that were kept before so many days.
-            max_mb: then remove the oldest until the file is no larger, in MiB.
-            identity: remove no answers but those of this backend; alone, all of them.
+            older_than_days: remove answers that are older than this, in days.
+            max_mb: then remove the oldest answers until the file is no larger than this, in MiB.
+            identity: remove only answers of this backend; all of them if given alone.
 
         Raises:
-            ConfigurationError: it is not said what to remove.
-            DataError: the file cannot be changed.
+            ConfigurationError: no criterion is given.
+            DataError: the file cannot be written.
         """
         if older_than_days is None and max_mb is None and identity is None:
             raise ConfigurationError("say which answers to remove: by age, by the size of the file, or by model")
-        mine, named = ("identity = ?", [_storable(identity)]) if identity is not None else ("1", [])
+        condition, parameters = ("identity = ?", [_storable(identity)]) if identity is not None else ("1", [])
         removed = 0
         with self._writing() as connection:
             if older_than_days is not None:
                 before = time.time() - older_than_days * 86400
                 removed += connection.execute(
-                    f"DELETE FROM answers WHERE {mine} AND created < ?", [*named, before]
+                    f"DELETE FROM answers WHERE {condition} AND created < ?", [*parameters, before]
                 ).rowcount
             elif max_mb is None:
-                removed += connection.execute(f"DELETE FROM answers WHERE {mine}", named).rowcount
+                removed += connection.execute(f"DELETE FROM answers WHERE {condition}", parameters).rowcount
             if max_mb is not None:
-                removed += _shrink(connection, int(max_mb * _MIB), mine, named)
-            (left,) = connection.execute("SELECT count(*) FROM answers").fetchone()
-        with self._writers, contextlib.suppress(sqlite3.OperationalError):  # who reads now keeps the old file large
+                removed += _shrink(connection, int(max_mb * _MIB), condition, parameters)
+            (remaining,) = connection.execute("SELECT count(*) FROM answers").fetchone()
+        with (
+            self._writers,
+            contextlib.suppress(sqlite3.OperationalError),
+        ):  # fails beside a reader; the file stays large
             connection.execute("VACUUM")
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        return Pruned(removed, left, self._bytes())
+        return Pruned(removed, remaining, self._bytes())
 
     def export(
-        self, path: str | os.PathLike[str], clean: Callable[[CachedAnswer], CachedAnswer] = lambda kept: kept
+        self, path: str | os.PathLike[str], clean: Callable[[CachedAnswer], CachedAnswer] = lambda entry: entry
     ) -> int:
-        """Write all answers with their questions to a file of JSON lines, whole or not at all.
+        """Write all answers with their requests to a file of JSON lines, whole or not at all.
 
         Args:
             path: the file.
-            clean: what is done to each answer before it is written.
+            clean: applied to each answer before it is written.
 
         Returns:
             Number of answers.
@@ -314,8 +318,8 @@ class AnswerCache:
         count = 0
         try:
             with partial.open("w", encoding="ascii", newline="\n") as stream:
-                for kept in self._all():
-                    stream.write(write_line(clean(kept)))
+                for entry in self._all():
+                    stream.write(write_line(clean(entry)))
                     count += 1
             os.replace(partial, target)
         except OSError as error:
@@ -326,16 +330,16 @@ class AnswerCache:
         return count
 
     def import_(
-        self, path: str | os.PathLike[str], clean: Callable[[CachedAnswer], CachedAnswer] = lambda kept: kept
+        self, path: str | os.PathLike[str], clean: Callable[[CachedAnswer], CachedAnswer] = lambda entry: entry
     ) -> tuple[int, int]:
-        """Keep the answers of a file that :meth:`export` wrote, all of them or none.
+        """Add the answers of a file that :meth:`export` wrote, all of them or none.
 
         Args:
             path: the file.
-            clean: what is done to each answer before it is kept.
+            clean: applied to each answer before it is added.
 
         Returns:
-            Number of answers added, and number of answers that were there already and stay as they are.
+            Number of answers added, and number of answers that exist already and are unchanged.
 
         Raises:
             DataError: a line is malformed, or one of the files cannot be read or written.
@@ -347,14 +351,14 @@ class AnswerCache:
                     identity, request, answer, created = clean(read_line(line))
                     canonical = request_json(request)
                 except (ValueError, ConfigurationError) as error:
-                    raise DataError(path, f"is not a kept answer: {error}", row=number) from error
+                    raise DataError(path, f"is not a cached answer: {error}", row=number) from error
                 row = _row(cache_key_of(identity, canonical), identity, created, answer, canonical)
                 added += connection.execute(_INSERT, row).rowcount
                 total += 1
         return added, total - added
 
     def _all(self) -> Iterator[CachedAnswer]:
-        """All answers, in the order in which they were kept."""
+        """All answers, in the order in which they were written."""
         after = 0
         while True:
             with self._reading() as connection:
@@ -365,13 +369,13 @@ class AnswerCache:
                         f"FROM answers WHERE id > ? ORDER BY id LIMIT {_AT_ONCE}",
                         (after,),
                     ).fetchall()
-                some = [
+                entries = [
                     CachedAnswer(
                         identity, request_of(json.loads(request)), answer_of(json.loads(answer), _usage(*usage)), when
                     )
                     for _, identity, when, *usage, answer, request in rows
                 ]
-            yield from some
+            yield from entries
             if not rows:
                 return
             after = rows[-1][0]
@@ -384,7 +388,7 @@ class AnswerCache:
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection | None]:
-        """The connection for look-ups; None where there is no file and none may be made."""
+        """The connection for reads; None if there is no file and none may be created."""
         with self._readers, self._worded("cannot be read"):
             if self._reader is None and not (self._read_only and not self.path.exists()):
                 self._reader = self._open()
@@ -392,7 +396,7 @@ class AnswerCache:
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        """One transaction: all of what is done inside is kept, or none of it."""
+        """A transaction: all changes made inside are committed, or none."""
         with self._writers, self._worded("cannot be written"):
             if self._read_only:
                 raise DataError(self.path, "was opened for reading only")
@@ -410,7 +414,7 @@ class AnswerCache:
 
     @contextlib.contextmanager
     def _worded(self, what: str) -> Iterator[None]:
-        """Words errors of SQLite and of damaged rows for people."""
+        """Turn errors of SQLite and of damaged rows into an :class:`LLMCacheError` that says what to do."""
         advice = "Choose another file, or move this one away"
         try:
             yield
@@ -421,8 +425,10 @@ class AnswerCache:
             worded.passing = passing
             raise worded from error
         except (sqlite3.Error, UnicodeError, ValueError, KeyError, TypeError, AttributeError) as error:
-            said = f"is damaged, or no cache of answers ({error})"
-            raise LLMCacheError(self.path, f"{said}. {advice}; answers that are still readable stay in it.") from error
+            message = f"is damaged, or no cache of answers ({error})"
+            raise LLMCacheError(
+                self.path, f"{message}. {advice}; answers that are still readable stay in it."
+            ) from error
 
     def _open(self) -> sqlite3.Connection:
         if self._read_only:
@@ -441,23 +447,23 @@ class AnswerCache:
         return connection
 
     def _open_to_read(self) -> sqlite3.Connection:
-        # On read-only ground a file in WAL mode opens only if nobody else can change it.
-        for how in ("mode=ro", "immutable=1"):
-            connection = _connect(f"{self.path.absolute().as_uri()}?{how}", uri=True)
+        # On read-only storage a file in WAL mode opens only as immutable.
+        for mode in ("mode=ro", "immutable=1"):
+            connection = _connect(f"{self.path.absolute().as_uri()}?{mode}", uri=True)
             try:
                 self._check(connection)
                 return connection
             except sqlite3.OperationalError:
                 connection.close()
-                if how != "mode=ro":
+                if mode != "mode=ro":
                     raise
             except BaseException:
                 connection.close()
                 raise
-        raise AssertionError("both ways were tried")
+        raise AssertionError("both modes were tried")
 
     def _check(self, connection: sqlite3.Connection) -> None:
-        """Refuses a file that something else wrote, before anything in it is changed."""
+        """Reject a file of another application or of a newer version, before anything is written."""
         (application,) = connection.execute("PRAGMA application_id").fetchone()
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -495,17 +501,17 @@ def _set_up(connection: sqlite3.Connection) -> None:
 
 
 def _look_up(connection: sqlite3.Connection, keys: Sequence[str]) -> dict[str, ChatAnswer]:
-    found: dict[str, ChatAnswer] = {}
+    answers: dict[str, ChatAnswer] = {}
     for start in range(0, len(keys), _AT_ONCE):
-        some = keys[start : start + _AT_ONCE]
+        batch = keys[start : start + _AT_ONCE]
         rows = connection.execute(
             "SELECT key, answer, prompt, cached, completion, reasoning FROM answers "
-            f"WHERE key IN ({','.join('?' * len(some))})",
-            some,
+            f"WHERE key IN ({','.join('?' * len(batch))})",
+            batch,
         )
         for key, answer, *usage in rows.fetchall():
-            found[key] = answer_of(json.loads(answer), _usage(*usage))
-    return found
+            answers[key] = answer_of(json.loads(answer), _usage(*usage))
+    return answers
 
 
 def _row(key: str, identity: str, created: int, answer: ChatAnswer, canonical: str) -> Row:
@@ -520,31 +526,31 @@ def _usage(prompt: object, cached: object, completion: object, reasoning: object
 
 
 def _storable(text: str) -> str:
-    """A text without halves of surrogate pairs, which come from paths that are no UTF-8."""
+    """A text with lone surrogates, which come from paths that are not UTF-8, escaped."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _shrink(connection: sqlite3.Connection, most: int, mine: str, named: list[str]) -> int:
-    """Removes the oldest answers until the rest takes no more than ``most`` bytes; returns how many."""
+def _shrink(connection: sqlite3.Connection, most: int, condition: str, parameters: list[str]) -> int:
+    """Remove the oldest answers until the file uses at most ``most`` bytes; returns the number removed."""
     removed = 0
     while True:
         pages, free, size = (
             connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
         )
         used = (pages - free) * size
-        (rows,) = connection.execute(f"SELECT count(*) FROM answers WHERE {mine}", named).fetchone()
+        (rows,) = connection.execute(f"SELECT count(*) FROM answers WHERE {condition}", parameters).fetchone()
         if used <= most or not rows:
             return removed
         (total,) = connection.execute("SELECT count(*) FROM answers").fetchone()
         count = min(rows, max(1, math.ceil(total * (1 - most / used))))
         removed += connection.execute(
-            f"DELETE FROM answers WHERE id IN (SELECT id FROM answers WHERE {mine} ORDER BY created, id LIMIT ?)",
-            [*named, count],
+            f"DELETE FROM answers WHERE id IN (SELECT id FROM answers WHERE {condition} ORDER BY created, id LIMIT ?)",
+            [*parameters, count],
         ).rowcount
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """The lines of a file that are not empty, with their numbers from 1; the file may be packed by gzip."""
+    """The non-empty lines of a file, with their numbers from 1; the file may be compressed by gzip."""
     with open_table(path, "answers that 'emosim cache export' wrote") as stream:
         for number, line in read_lines(stream, path):
             try:

@@ -11,24 +11,24 @@ from emosim_core.errors import ConfigurationError
 from emosim_core.llm.chat import ChatRequest, Message
 
 FORMAT = 1
-"""Changes where equal questions get another key than before."""
+"""Changes whenever equal requests get another key than before."""
 
 
 def _plain(value: object) -> object:
     if isinstance(value, Mapping):
         return dict(value)
-    raise ConfigurationError(f"the schema of a question holds a {type(value).__name__}, which JSON does not have")
+    raise ConfigurationError(f"the schema of a request holds a {type(value).__name__}, which is not a JSON type")
 
 
-# Escaped to ASCII, so that half of a surrogate pair, which models do send, has an encoding too.
+# Escaped to ASCII, so that a lone surrogate, which models do send, has an encoding too.
 _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), check_circular=False, default=_plain).encode
 
 
 def request_json(request: ChatRequest) -> str:
-    """A question as canonical JSON, in ASCII: the same text for equal questions, another for others.
+    """A request as canonical JSON, in ASCII; equal requests, and only these, have the same text.
 
     Raises:
-        ConfigurationError: the schema holds what JSON does not have.
+        ConfigurationError: the schema holds a value that is not a JSON type.
     """
     return _canonical(
         {
@@ -44,36 +44,36 @@ def request_json(request: ChatRequest) -> str:
 
 
 def cache_key_of(identity: str, canonical: str) -> str:
-    """The key of a question.
+    """The cache key of a request.
 
     Args:
-        identity: what answers; see :class:`~emosim_core.llm.backend.LLMBackend`.
-        canonical: the question, as :func:`request_json` writes it.
+        identity: identity of the backend; see :class:`~emosim_core.llm.backend.LLMBackend`.
+        canonical: the request, as :func:`request_json` writes it.
 
     Returns:
         64 hexadecimal digits.
     """
-    # All that is hashed is JSON: a list of the format, the identity and the question.
+    # The hashed text is a JSON list of the format, the identity and the request.
     return hashlib.sha256(f"[{FORMAT},{json.dumps(identity)},{canonical}]".encode("ascii")).hexdigest()
 
 
 def answer_cache_key(identity: str, request: ChatRequest) -> str:
-    """The key of a question put to what ``identity`` names: 64 hexadecimal digits."""
+    """The cache key of a request to the backend with this identity: 64 hexadecimal digits."""
     return cache_key_of(identity, request_json(request))
 
 
 def request_of(payload: Any) -> ChatRequest:
-    """The question that :func:`request_json` wrote.
+    """The request that :func:`request_json` wrote.
 
     Args:
-        payload: the JSON, read.
+        payload: the parsed JSON.
 
     Raises:
-        ValueError: it is none; the message says why.
+        ValueError: it is not a request; the message says why.
     """
     fields = {"messages", "max_tokens", "temperature", "choices", "schema", "sample", "seed"}
     if not isinstance(payload, dict) or set(payload) != fields:
-        raise ValueError(f"a question has exactly the fields {', '.join(sorted(fields))}")
+        raise ValueError(f"a request has exactly the fields {', '.join(sorted(fields))}")
     messages, choices, schema, seed = payload["messages"], payload["choices"], payload["schema"], payload["seed"]
     if not isinstance(messages, list) or not all(
         isinstance(one, dict)

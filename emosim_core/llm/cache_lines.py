@@ -18,10 +18,10 @@ class CachedAnswer(NamedTuple):
     """A cached answer.
 
     Attributes:
-        identity: what answered.
-        request: what was asked.
-        answer: what was answered.
-        created: when, in seconds since 1970 UTC.
+        identity: identity of the backend.
+        request: the request.
+        answer: the answer.
+        created: time of the answer, in seconds since 1970 UTC.
     """
 
     identity: str
@@ -34,7 +34,7 @@ class Cleaner:
     """Removes keys from exported and imported answers: those in the environment, and texts that look like one.
 
     Attributes:
-        changed: answers that held one.
+        changed: number of answers that held a key.
     """
 
     def __init__(self) -> None:
@@ -63,7 +63,7 @@ class Cleaner:
 
 
 def answer_json(answer: ChatAnswer) -> str:
-    """An answer as JSON, its usage left out; in ASCII."""
+    """An answer as JSON without its usage; in ASCII."""
     payload: dict[str, Any] = {"text": answer.text}
     if answer.reasoning:
         payload["reasoning"] = answer.reasoning
@@ -77,7 +77,7 @@ def answer_json(answer: ChatAnswer) -> str:
 
 
 def answer_of(payload: dict[str, Any], usage: Usage) -> ChatAnswer:
-    """The answer that :func:`answer_json` wrote, from its JSON, read."""
+    """The answer that :func:`answer_json` wrote, from the parsed JSON."""
     return ChatAnswer(
         payload["text"],
         payload.get("reasoning", ""),

@@ -12,35 +12,35 @@ from emosim_core.hooks.faults import fault
 from emosim_core.llm.cache import AnswerCache, Row
 from emosim_core.llm.chat import ChatAnswer
 from emosim_core.llm.claims import Heartbeat, Owner
-from emosim_core.llm.pending import PendingRequests, Question
+from emosim_core.llm.pending import PendingRequest, PendingRequests
 from emosim_core.llm.reserve import Reserve
 
-AGAIN = 0.1
-"""Seconds between attempts to write to the cache."""
+RETRY_SECONDS = 0.1
+"""Seconds between two attempts to write to the cache."""
 
 PATIENCE = 5.0
-"""Seconds for which that is tried."""
+"""Seconds until these attempts end."""
 
 _PATIENCE_WITH_LOCK = 60.0
 _SETTLED_AFTER = 200
-"""Answers after which the cache settles at the next rest."""
+"""Answers written after which the cache is checkpointed at the next idle moment."""
 
-_ROOM_FOR_ANSWER = 64 * 1024
-_LEAST_ROOM = 1024 * 1024
+_BYTES_PER_ANSWER = 64 * 1024
+_MIN_RESERVE = 1024 * 1024
 
-Answered = tuple[Question, ChatAnswer]
+Answered = tuple[PendingRequest, ChatAnswer]
 
 
 class CacheWriter:
-    """Keeps answers and claims questions. For one thread at a time.
+    """Writes answers and claims requests. For one thread at a time.
 
     Args:
         cache: the cache.
-        identity: what answers.
-        pending: where questions are settled.
+        identity: identity of the backend.
+        pending: table in which requests are settled.
         broken: called with the error when the cache cannot be written.
-        found: called with an answer that another process had; returns it as it is handed out.
-        places: how many questions may be under way.
+        found: called with an answer of another process; returns the answer to deliver.
+        slots: greatest number of concurrent calls.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class CacheWriter:
         pending: PendingRequests,
         broken: Callable[[EmoSimError], None],
         found: Callable[[ChatAnswer], ChatAnswer],
-        places: int,
+        slots: int,
     ) -> None:
         self._cache = cache
         self._identity = identity
@@ -58,11 +58,11 @@ class CacheWriter:
         self._broken = broken
         self._found = found
         self._owner = Owner()
-        self._heartbeat = Heartbeat(self._live)
-        self._reserve = Reserve(cache.path.parent, max(_LEAST_ROOM, places * _ROOM_FOR_ANSWER))
+        self._heartbeat = Heartbeat(self._beat)
+        self._reserve = Reserve(cache.path.parent, max(_MIN_RESERVE, slots * _BYTES_PER_ANSWER))
         self._failing_since: float | None = None
-        self._known = False
-        self._owed: set[str] = set()
+        self._registered = False
+        self._unreleased: set[str] = set()
         self._unsettled = 0
         self._releasing = threading.Lock()
 
@@ -72,26 +72,26 @@ class CacheWriter:
         return self._failing_since is not None
 
     def exchange(
-        self, answered: Sequence[Answered], wanted: Sequence[Question] = ()
-    ) -> tuple[list[Question], list[Question]]:
-        """Keep answers and hand them out; claim questions, and settle those that have an answer by now.
+        self, answered: Sequence[Answered], wanted: Sequence[PendingRequest] = ()
+    ) -> tuple[list[PendingRequest], list[PendingRequest]]:
+        """Write and deliver answers; claim requests, and settle those that have a cached answer by now.
 
         Args:
-            answered: questions with their answers.
-            wanted: questions that are to be asked now.
+            answered: requests with their answers.
+            wanted: requests to claim.
 
         Returns:
-            Those that are claimed, and those that another process asks.
+            The requests that are claimed now, and those that another process has claimed.
 
         Raises:
-            LLMCacheError: nothing of this was done.
+            LLMCacheError: the cache cannot be written; nothing was changed.
         """
         pairs = list(self._rows(answered))
         try:
             if wanted:
                 self._prepare()
                 with self._releasing:
-                    self._owed.difference_update(one.key for one in wanted)
+                    self._unreleased.difference_update(one.key for one in wanted)
             try:
                 done = self._cache.exchange([row for _, row in pairs], [one.key for one in wanted], self._owner)
             except LLMCacheError:
@@ -103,95 +103,95 @@ class CacheWriter:
             raise
         self._failing_since = None
         self._unsettled += len(pairs)
-        for (question, answer), _ in pairs:
-            self._pending.settle(question, self._existing(done.there, question) or answer)
-        for question in wanted:
-            if (found := self._existing(done.answered, question)) is not None:
-                self._pending.settle(question, found)
-        open_ones = [question for question in wanted if question.key not in done.answered]
+        for (entry, answer), _ in pairs:
+            self._pending.settle(entry, self._existing(done.existing, entry) or answer)
+        for entry in wanted:
+            if (cached := self._existing(done.answered, entry)) is not None:
+                self._pending.settle(entry, cached)
+        open_ones = [entry for entry in wanted if entry.key not in done.answered]
         return (
-            [question for question in open_ones if question.key not in done.elsewhere],
-            [question for question in open_ones if question.key in done.elsewhere],
+            [entry for entry in open_ones if entry.key not in done.elsewhere],
+            [entry for entry in open_ones if entry.key in done.elsewhere],
         )
 
-    def again(self, error: LLMCacheError) -> bool:
-        """Whether to try again, after :data:`AGAIN` seconds, what has failed."""
+    def should_retry(self, error: LLMCacheError) -> bool:
+        """Whether to try a failed write again, after :data:`RETRY_SECONDS`."""
         patience = _PATIENCE_WITH_LOCK if "locked" in str(error) else PATIENCE
         return error.passing and time.monotonic() - (self._failing_since or 0.0) < patience
 
     def give_up(self, answered: Sequence[Answered], error: LLMCacheError) -> None:
         """Write what can be written, settle the rest with an error that counts lost answers, and stop calling."""
-        lost: list[Question] = []
+        lost: list[PendingRequest] = []
         for one in answered:
             try:
                 self.exchange([one])
             except LLMCacheError:
                 lost.append(one[0])
-        said = "Nothing more was asked, and every answer that had come is kept."
+        outcome = "No further call was made, and every answer that was received is in the cache."
         if lost:
-            count = "1 answer that was" if len(lost) == 1 else f"{len(lost)} answers that were"
-            said = f"Nothing more was asked; {count} under way could not be kept and will be asked for again."
-        error.args = (f"{error} {said}",)
+            count = "1 answer" if len(lost) == 1 else f"{len(lost)} answers"
+            outcome = f"No further call was made; {count} could not be written and will be requested again."
+        error.args = (f"{error} {outcome}",)
         self._broken(error)
-        for question in lost:
-            self._pending.settle(question, error)
+        for entry in lost:
+            self._pending.settle(entry, error)
 
-    def keep(self, answered: Sequence[Answered]) -> None:
-        """Keep answers and hand them out, however long it takes, or give up."""
+    def write(self, answered: Sequence[Answered]) -> None:
+        """Write and deliver answers, with retries, or give up."""
         while True:
             try:
                 self.exchange(answered)
                 return
             except LLMCacheError as error:
-                if not self.again(error):
+                if not self.should_retry(error):
                     self.give_up(answered, error)
                     return
-            time.sleep(AGAIN)
+            time.sleep(RETRY_SECONDS)
 
-    def look(self, questions: Sequence[Question]) -> tuple[list[Question], list[Question]]:
-        """Settle those of these questions, which other processes ask, that are answered by now.
+    def poll(self, entries: Sequence[PendingRequest]) -> tuple[list[PendingRequest], list[PendingRequest]]:
+        """Settle those of these requests, which other processes have claimed, that are answered by now.
 
         Returns:
-            Those that others ask still, and those that nobody asks any more.
+            The requests that are still claimed, and those that were released without an answer.
 
         Raises:
             LLMCacheError: the cache cannot be read.
         """
-        answered, asked = self._cache.progress([question.key for question in questions], self._owner)
-        for question in questions:
-            if question.key in answered:
-                self._pending.settle(question, self._found(answered[question.key]))
-        rest = [question for question in questions if question.key not in answered]
-        return [one for one in rest if one.key in asked], [one for one in rest if one.key not in asked]
+        answered, claimed = self._cache.progress([entry.key for entry in entries], self._owner)
+        for entry in entries:
+            if entry.key in answered:
+                self._pending.settle(entry, self._found(answered[entry.key]))
+        rest = [entry for entry in entries if entry.key not in answered]
+        return [one for one in rest if one.key in claimed], [one for one in rest if one.key not in claimed]
 
-    def release(self, questions: Sequence[Question]) -> None:
-        """Let others ask these questions."""
-        if questions and self._known:
+    def release(self, entries: Sequence[PendingRequest]) -> None:
+        """Release the claims on these requests."""
+        if entries and self._registered:
             with self._releasing:
-                self._owed.update(question.key for question in questions)
-            self._pay()
+                self._unreleased.update(entry.key for entry in entries)
+            self._release_claims()
 
-    def rest(self) -> None:
-        """Nothing is asked for a moment, which is the time to let the cache settle, in another thread."""
+    def idle(self) -> None:
+        """Called when no call is running; checkpoints the cache in another thread if it is due."""
         if self._unsettled >= _SETTLED_AFTER:
             self._heartbeat.soon()
 
     def close(self) -> None:
-        """Take all claims back and give the room back."""
+        """Release all claims and the reserved disk space."""
         self._heartbeat.stop()
-        self._heartbeat = Heartbeat(self._live)
+        self._heartbeat = Heartbeat(self._beat)
         self._reserve.release()
         give_up = time.monotonic() + PATIENCE
-        while self._known:
+        while self._registered:
             try:
                 self._cache.release(self._owner)
-                self._known = False
+                self._registered = False
             except LLMCacheError as error:
-                # Where it cannot be done, the claims lapse with this process.
-                self._known = "locked" in str(error) and time.monotonic() < give_up
+                # Claims that cannot be released end with this process.
+                self._registered = "locked" in str(error) and time.monotonic() < give_up
 
     def _prepare(self) -> None:
-        """What must be so before anything is asked: there is room for what is under way, and claims have an owner."""
+        """Reserve disk space for the running calls, and register the owner of the claims."""
         try:
             self._reserve.hold()
         except OSError as problem:
@@ -201,40 +201,40 @@ class CacheWriter:
             )
             error.passing = True
             raise error from problem
-        if not self._known:
+        if not self._registered:
             self._cache.sign_of_life(self._owner)
-            self._known = True
+            self._registered = True
             self._heartbeat.start()
 
-    def _live(self) -> None:
+    def _beat(self) -> None:
         with contextlib.suppress(LLMCacheError):  # the next sign of life may come through
             self._cache.sign_of_life(self._owner)
-        self._pay()
+        self._release_claims()
         if self._unsettled >= _SETTLED_AFTER:
             self._unsettled = 0
             self._cache.settle()
 
-    def _pay(self) -> None:
-        """Takes claims back; those that cannot be taken back now are at the next sign of life."""
+    def _release_claims(self) -> None:
+        """Release claims; those that cannot be released now are released at the next sign of life."""
         with self._releasing, contextlib.suppress(LLMCacheError):
-            if self._owed:
-                self._cache.release(self._owner, list(self._owed))
-                self._owed.clear()
+            if self._unreleased:
+                self._cache.release(self._owner, list(self._unreleased))
+                self._unreleased.clear()
 
-    def _existing(self, answers: object, question: Question) -> ChatAnswer | None:
-        found = answers.get(question.key)  # type: ignore[attr-defined]
-        return None if found is None else self._found(found)
+    def _existing(self, answers: object, entry: PendingRequest) -> ChatAnswer | None:
+        answer = answers.get(entry.key)  # type: ignore[attr-defined]
+        return None if answer is None else self._found(answer)
 
     def _rows(self, answered: Sequence[Answered]) -> list[tuple[Answered, Row]]:
-        """Answers as the cache takes them; one that is not as ChatAnswer says ends the asking."""
+        """Rows of answers; an answer that is no valid ChatAnswer is an error that stops all further calls."""
         rows = []
-        for question, answer in answered:
+        for entry, answer in answered:
             try:
-                row = self._cache.row(question.key, self._identity, question.canonical, answer)
+                row = self._cache.row(entry.key, self._identity, entry.canonical, answer)
             except Exception as raised:
                 error = fault(f"language-model backend {self._identity!r}", raised)
                 self._broken(error)
-                self._pending.settle(question, error)
+                self._pending.settle(entry, error)
             else:
-                rows.append(((question, answer), row))
+                rows.append(((entry, answer), row))
         return rows

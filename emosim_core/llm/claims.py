@@ -1,7 +1,7 @@
-"""Claims: which process asks which question, in tables of the cache, so that no two ask the same at the same time.
+"""Claims: which process sends which request, in tables of the cache, so that no two processes send the same one.
 
-A claim names its owner, and an owner says again and again that it is alive. A claim lapses when its owner takes it
-back, when the owner's process on this machine is gone, or when the owner has not been heard of for a minute.
+A claim has an owner, which records at intervals that it is alive. A claim ends when its owner releases it, when the
+process of the owner on this machine has ended, or when the owner has given no sign of life for a minute.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import uuid
 from collections.abc import Callable, Sequence
 
 EXPIRY = 60.0
-"""Seconds after which an owner that is not heard of has lost its claims."""
+"""Seconds without a sign of life after which the claims of an owner expire."""
 
 HEARTBEAT = 10.0
 """Seconds between two signs of life of an owner."""
@@ -29,10 +29,10 @@ AT_ONCE = 500
 
 
 class Owner:
-    """Who claims questions: a gateway in this process.
+    """Owner of claims: a gateway in this process.
 
     Attributes:
-        id: differs from that of every other owner.
+        id: unique identifier.
     """
 
     def __init__(self) -> None:
@@ -40,56 +40,56 @@ class Owner:
         self._process = os.getpid()
 
     def register(self, connection: sqlite3.Connection) -> None:
-        """Give a sign of life; in a transaction."""
+        """Record a sign of life; in a transaction."""
         connection.execute(
             "INSERT OR REPLACE INTO owners VALUES (?, ?, ?, ?)",
             (self.id, _machine(), self._process, time.time() + EXPIRY),
         )
 
     def claim(self, connection: sqlite3.Connection, keys: Sequence[str]) -> set[str]:
-        """Claim those questions that no other owner has; in a transaction. Returns those that others have."""
+        """Claim the keys that no other owner has claimed; in a transaction. Returns the keys that others claimed."""
         others = claimed(connection, keys, self.id)
-        for gone in {owner for owner, alive in others.values() if not alive}:
-            connection.execute("DELETE FROM claims WHERE owner = ?", (gone,))
-            connection.execute("DELETE FROM owners WHERE id = ?", (gone,))
+        for expired in {owner for owner, alive in others.values() if not alive}:
+            connection.execute("DELETE FROM claims WHERE owner = ?", (expired,))
+            connection.execute("DELETE FROM owners WHERE id = ?", (expired,))
         elsewhere = {key for key, (_, alive) in others.items() if alive}
         mine = [(key, self.id) for key in keys if key not in elsewhere]
         connection.executemany("INSERT OR IGNORE INTO claims VALUES (?, ?)", mine)
         return elsewhere
 
     def release(self, connection: sqlite3.Connection, keys: Sequence[str]) -> None:
-        """Take claims back; in a transaction."""
+        """Release claims; in a transaction."""
         connection.executemany("DELETE FROM claims WHERE key = ? AND owner = ?", [(key, self.id) for key in keys])
 
     def leave(self, connection: sqlite3.Connection) -> None:
-        """Take all claims back; in a transaction."""
+        """Release all claims of this owner; in a transaction."""
         connection.execute("DELETE FROM claims WHERE owner = ?", (self.id,))
         connection.execute("DELETE FROM owners WHERE id = ?", (self.id,))
 
 
 class Heartbeat:
-    """Calls something again and again, in a thread of its own, from :meth:`start` to :meth:`stop`."""
+    """Calls a function every :data:`HEARTBEAT` seconds, in a thread, from :meth:`start` to :meth:`stop`."""
 
     def __init__(self, beat: Callable[[], None]) -> None:
         self._beat = beat
         self._wake = threading.Event()
-        self._ends = False
+        self._stopping = False
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin, if that was not done."""
+        """Start the thread, unless it runs."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="emosim-llm-claims", daemon=True)
             self._thread.start()
 
     def soon(self) -> None:
-        """Call it now, without waiting for it."""
+        """Request a call now, without waiting for it."""
         self._wake.set()
 
     def stop(self) -> None:
-        """End."""
+        """Stop the thread and wait for its end."""
         if self._thread is not None:
-            self._ends = True
+            self._stopping = True
             self._wake.set()
             self._thread.join()
 
@@ -97,48 +97,48 @@ class Heartbeat:
         while True:
             self._wake.wait(HEARTBEAT)
             self._wake.clear()
-            if self._ends:
+            if self._stopping:
                 return
             self._beat()
 
 
 def drop(connection: sqlite3.Connection, keys: Sequence[str]) -> None:
-    """Remove the claims of questions that are answered; in a transaction."""
+    """Remove the claims of answered requests; in a transaction."""
     connection.executemany("DELETE FROM claims WHERE key = ?", [(key,) for key in keys])
 
 
 def claimed(connection: sqlite3.Connection, keys: Sequence[str], but: str) -> dict[str, tuple[str, bool]]:
-    """Those questions that others than ``but`` have claimed: of each its owner, and whether that one is alive."""
-    found: dict[str, tuple[str, bool]] = {}
+    """The keys that owners other than ``but`` have claimed, each with its owner and whether that owner is alive."""
+    owners: dict[str, tuple[str, bool]] = {}
     for start in range(0, len(keys), AT_ONCE):
-        some = keys[start : start + AT_ONCE]
+        batch = keys[start : start + AT_ONCE]
         rows = connection.execute(
             "SELECT claims.key, claims.owner, owners.machine, owners.process, owners.expires FROM claims "
-            f"LEFT JOIN owners ON owners.id = claims.owner WHERE claims.key IN ({','.join('?' * len(some))})",
-            some,
+            f"LEFT JOIN owners ON owners.id = claims.owner WHERE claims.key IN ({','.join('?' * len(batch))})",
+            batch,
         ).fetchall()
         for key, owner, machine, process, expires in rows:
             if owner != but:
-                found[key] = (owner, expires is not None and _is_alive(machine, process, expires))
-    return found
+                owners[key] = (owner, expires is not None and _is_alive(machine, process, expires))
+    return owners
 
 
 def _is_alive(machine: str, process: int, expires: float) -> bool:
     if time.time() >= expires:
         return False
-    if machine != _machine() or os.name != "posix":  # elsewhere a signal of 0 ends the process
+    if machine != _machine() or os.name != "posix":  # on other systems a signal of 0 ends the process
         return True
     try:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
-    except OSError:  # it is somebody else's
+    except OSError:  # the process of another user
         return True
     return True
 
 
 def _machine() -> str:
-    """This machine; of several containers on it, this one."""
+    """Identifier of this machine, or of this container on it."""
     try:
         return f"{platform.node()} {os.readlink('/proc/self/ns/pid')}"
     except OSError:

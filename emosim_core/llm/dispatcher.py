@@ -1,4 +1,4 @@
-"""Caller: asks a backend many questions at the same time, in an event loop in a thread of its own."""
+"""Dispatcher: sends many requests to a backend at the same time, in an event loop in a thread of its own."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from collections.abc import Sequence
 from emosim_core.errors import EmoSimError, LLMCacheError, LLMError, LLMRateLimitError, LLMTransientError
 from emosim_core.hooks.faults import named
 from emosim_core.llm.backend import LLMBackend
-from emosim_core.llm.cache_writer import AGAIN, Answered, CacheWriter
+from emosim_core.llm.cache_writer import RETRY_SECONDS, Answered, CacheWriter
 from emosim_core.llm.limiter import AdaptiveLimiter
-from emosim_core.llm.pending import PendingRequests, Question
+from emosim_core.llm.pending import PendingRequest, PendingRequests
 from emosim_core.llm.retries import LONGEST_WAIT, asked_wait
 from emosim_core.llm.retry_policy import CLOSED, RetryPolicy, log
 from emosim_core.llm.waiting import WaitNotice, for_how_long
 
-_LOOKED_AT = 500
-_FIRST_LOOK, _LONGEST_LOOK = 0.05, 0.5
-"""Seconds between two looks at what other processes ask: at first, and at most."""
+_POLLED = 500
+_FIRST_POLL, _LONGEST_POLL = 0.05, 0.5
+"""Seconds between two looks at requests that other processes have claimed: at first, and at most."""
 
 
 class Dispatcher:
-    """Asks. Its public methods may be called by any thread; all the rest happens in the loop's.
+    """Sends requests to a backend. Public methods are thread-safe; all others run in the thread of the loop.
 
-    A place is free again when its answer is in the cache. The transaction that keeps an answer claims what is asked
-    next where nothing claimed is left, and as much again as there are places, so that few transactions have to.
+    The slot of a call is free again when its answer is in the cache. The transaction that writes answers also claims
+    the next requests, up to twice the free slots, so that few transactions are needed.
 
     Args:
-        backend: what is asked.
-        retry_policy: whether a call may start, and what becomes of one that failed.
-        limiter: how many calls may be under way.
-        pending: where questions that failed are settled.
-        cache_writer: where answers go.
+        backend: the language model.
+        retry_policy: decides whether a call may start, and whether a failed one is repeated.
+        limiter: limits the number of concurrent calls.
+        pending: table in which failed requests are settled.
+        cache_writer: writes answers to the cache.
     """
 
     def __init__(
@@ -49,14 +49,14 @@ class Dispatcher:
         self._limiter = limiter
         self._pending = pending
         self._cache_writer = cache_writer
-        self._queue: deque[Question] = deque()
-        self._ready: deque[Question] = deque()
-        self._elsewhere: list[Question] = []
-        self._look: asyncio.TimerHandle | None = None
-        self._pause = _FIRST_LOOK
-        self._later: dict[Question, asyncio.TimerHandle] = {}
+        self._queue: deque[PendingRequest] = deque()
+        self._ready: deque[PendingRequest] = deque()
+        self._elsewhere: list[PendingRequest] = []
+        self._poll_timer: asyncio.TimerHandle | None = None
+        self._pause = _FIRST_POLL
+        self._delayed: dict[PendingRequest, asyncio.TimerHandle] = {}
         self._answered: list[Answered] = []
-        self._kept: asyncio.Future[None] | None = None
+        self._written: asyncio.Future[None] | None = None
         self._retrying = False
         self._calls: set[asyncio.Task[None]] = set()
         self._wake: asyncio.TimerHandle | None = None
@@ -65,20 +65,20 @@ class Dispatcher:
         self._thread = threading.Thread(target=self._run, name="emosim-llm", daemon=True)
         self._thread.start()
 
-    def submit(self, questions: Sequence[Question]) -> None:
-        """Ask questions as soon as may be."""
-        self._loop.call_soon_threadsafe(self._submit, questions)
+    def submit(self, entries: Sequence[PendingRequest]) -> None:
+        """Queue requests."""
+        self._loop.call_soon_threadsafe(self._submit, entries)
 
-    def withdraw(self, questions: Sequence[Question]) -> None:
-        """Ask no more of these questions for which nobody waits; what is under way comes to its end."""
-        self._loop.call_soon_threadsafe(self._withdraw, questions)
+    def withdraw(self, entries: Sequence[PendingRequest]) -> None:
+        """Drop those of these requests that nobody waits for; running calls are completed."""
+        self._loop.call_soon_threadsafe(self._withdraw, entries)
 
     def stop(self) -> None:
-        """Settle what is not under way, after the rules have been told to stop."""
+        """Settle the requests that are not running, after the retry policy was stopped."""
         self._loop.call_soon_threadsafe(self._pump)
 
     def close(self) -> None:
-        """Start nothing more, let what is under way come to its end, close the backend and end the thread.
+        """Start no further call, complete the running ones, close the backend and end the thread.
 
         Raises:
             PluginError: the backend cannot be closed.
@@ -88,7 +88,7 @@ class Dispatcher:
             with named(f"language-model backend {type(self._backend).__name__}"):
                 closing.result()
         finally:
-            if closing.done():  # else who waited was interrupted, and must not wait any longer
+            if closing.done():  # else this thread was interrupted, and must not wait any longer
                 self._loop.call_soon_threadsafe(self._loop.stop)
                 self._thread.join()
 
@@ -104,28 +104,28 @@ class Dispatcher:
             asyncio.set_event_loop(None)
             self._loop.close()
 
-    def _submit(self, questions: Sequence[Question]) -> None:
-        for question in questions:
-            if not question.queued:
-                question.queued = True
-                self._queue.append(question)
+    def _submit(self, entries: Sequence[PendingRequest]) -> None:
+        for entry in entries:
+            if not entry.queued:
+                entry.queued = True
+                self._queue.append(entry)
         self._pump()
 
-    def _withdraw(self, questions: Sequence[Question]) -> None:
-        claimed = [*self._later, *self._ready]
-        for question in questions:
-            if question in self._later and self._drop(question):
-                self._later.pop(question).cancel()
-        self._queue = deque(question for question in self._queue if not self._drop(question))
-        self._ready = deque(question for question in self._ready if not self._drop(question))
-        self._elsewhere = [question for question in self._elsewhere if not self._drop(question)]
-        self._cache_writer.release([question for question in claimed if question.result is not None])
+    def _withdraw(self, entries: Sequence[PendingRequest]) -> None:
+        claimed = [*self._delayed, *self._ready]
+        for entry in entries:
+            if entry in self._delayed and self._drop(entry):
+                self._delayed.pop(entry).cancel()
+        self._queue = deque(entry for entry in self._queue if not self._drop(entry))
+        self._ready = deque(entry for entry in self._ready if not self._drop(entry))
+        self._elsewhere = [entry for entry in self._elsewhere if not self._drop(entry)]
+        self._cache_writer.release([entry for entry in claimed if entry.result is not None])
 
-    def _drop(self, question: Question) -> bool:
-        return self._pending.drop(question, LLMTransientError("the question was withdrawn before it was asked"))
+    def _drop(self, entry: PendingRequest) -> bool:
+        return self._pending.drop(entry, LLMTransientError("the request was withdrawn before it was sent"))
 
     def _pump(self) -> None:
-        """Starts the calls that may start."""
+        """Start the calls that may start."""
         refusal = self._retry_policy.refusal()
         if refusal is not None:
             self._settle_waiting(refusal)
@@ -143,77 +143,77 @@ class Dispatcher:
 
     def _start(self) -> None:
         while self._ready and self._limiter.free():
-            question = self._ready.popleft()
-            if self._drop(question):
-                self._cache_writer.release([question])
+            entry = self._ready.popleft()
+            if self._drop(entry):
+                self._cache_writer.release([entry])
                 continue
-            self._retry_policy.start(question)
-            call = self._loop.create_task(self._call(question, self._limiter.start()))
+            self._retry_policy.start(entry)
+            call = self._loop.create_task(self._call(entry, self._limiter.start()))
             self._calls.add(call)
             call.add_done_callback(self._calls.discard)
 
     def _exchange(self) -> None:
-        """Keeps what was answered, and claims and starts as many questions as there are places for."""
+        """Write the answers, and claim and start as many requests as there are free slots."""
         count = 1
         while self._answered or (self._queue and count):
-            # All that was answered has its place still; the more is asked elsewhere, the more is looked at.
-            places = self._limiter.limit - self._limiter.running + len(self._answered) - len(self._ready)
+            # Answered requests still hold their slots. The more requests are claimed elsewhere, the more are tried.
+            slots = self._limiter.limit - self._limiter.running + len(self._answered) - len(self._ready)
             may_start = self._retry_policy.refusal() is None and self._limiter.pause() <= 0
-            count = max(count, places + self._limiter.limit) if places > 0 and may_start else 0
+            count = max(count, slots + self._limiter.limit) if slots > 0 and may_start else 0
             wanted = [self._queue.popleft() for _ in range(min(count, len(self._queue)))]
             try:
-                mine, elsewhere = self._cache_writer.exchange(self._answered, wanted)
+                claimed, elsewhere = self._cache_writer.exchange(self._answered, wanted)
             except LLMCacheError as error:
                 self._queue.extendleft(reversed(wanted))
-                self._not_kept(error)
+                self._write_failed(error)
                 return
-            self._told()
-            self._ready.extend(mine)
+            self._free_slots()
+            self._ready.extend(claimed)
             self._wait_for(elsewhere)
             count *= 2
-            if mine:
+            if claimed:
                 break
         self._start()
 
-    def _not_kept(self, error: LLMCacheError) -> None:
-        # What is under way is waited for, so that it can be said what is lost.
-        if self._cache_writer.again(error) or self._limiter.running > len(self._answered):
+    def _write_failed(self, error: LLMCacheError) -> None:
+        # Running calls are completed first, so that the error can count the lost answers.
+        if self._cache_writer.should_retry(error) or self._limiter.running > len(self._answered):
             self._retrying = True
-            self._loop.call_later(AGAIN, self._retry)
+            self._loop.call_later(RETRY_SECONDS, self._retry)
             return
         self._cache_writer.give_up(self._answered, error)
-        self._told()
+        self._free_slots()
         self._pump()
 
     def _retry(self) -> None:
         self._retrying = False
         self._exchange()
 
-    def _told(self) -> None:
-        """What was answered is kept, or lost: its places are free."""
+    def _free_slots(self) -> None:
+        """Free the slots of the answered requests, whose answers are written or lost."""
         self._answered = []
-        if self._kept is not None:
-            self._kept.set_result(None)
-            self._kept = None
+        if self._written is not None:
+            self._written.set_result(None)
+            self._written = None
 
-    def _wait_for(self, questions: Sequence[Question]) -> None:
-        """Waits for what other processes ask."""
-        self._elsewhere += questions
-        if self._elsewhere and self._look is None:
-            self._look = self._loop.call_later(self._pause, self._look_elsewhere)
+    def _wait_for(self, entries: Sequence[PendingRequest]) -> None:
+        """Wait for requests that other processes have claimed."""
+        self._elsewhere += entries
+        if self._elsewhere and self._poll_timer is None:
+            self._poll_timer = self._loop.call_later(self._pause, self._poll_elsewhere)
 
-    def _look_elsewhere(self) -> None:
-        """Takes up what other processes have answered, or ask no more."""
-        self._look = None
-        some, rest = self._elsewhere[:_LOOKED_AT], self._elsewhere[_LOOKED_AT:]
+    def _poll_elsewhere(self) -> None:
+        """Take over what other processes have answered, or have released."""
+        self._poll_timer = None
+        batch, rest = self._elsewhere[:_POLLED], self._elsewhere[_POLLED:]
         try:
-            asked, free = self._cache_writer.look(some)
+            claimed, released = self._cache_writer.poll(batch)
         except LLMCacheError as error:
             self._cache_writer.give_up([], error)
             return
-        self._pause = _FIRST_LOOK if len(asked) < len(some) else min(2 * self._pause, _LONGEST_LOOK)
-        self._elsewhere = [*rest, *asked] if len(asked) == len(some) else [*asked, *rest]
-        self._queue.extendleft(reversed(free))
+        self._pause = _FIRST_POLL if len(claimed) < len(batch) else min(2 * self._pause, _LONGEST_POLL)
+        self._elsewhere = [*rest, *claimed] if len(claimed) == len(batch) else [*claimed, *rest]
+        self._queue.extendleft(reversed(released))
         self._wait_for(())
         self._pump()
 
@@ -221,25 +221,25 @@ class Dispatcher:
         self._wake = None
         self._pump()
 
-    async def _call(self, question: Question, number: int) -> None:
+    async def _call(self, entry: PendingRequest, number: int) -> None:
         try:
-            answer = self._retry_policy.answered(question, await self._backend.answer(question.request))
-        except BaseException as error:  # whatever it is, who waits must hear of it
-            self._failed(question, number, error)
+            answer = self._retry_policy.answered(entry, await self._backend.answer(entry.request))
+        except BaseException as error:  # of any type: the waiting thread must get it
+            self._failed(entry, number, error)
         else:
-            if self._kept is None:  # what arrives at the same time is kept at once
-                self._kept = self._loop.create_future()
-                self._loop.call_soon(self._hand_over)
-            self._answered.append((question, answer))
-            await self._kept
+            if self._written is None:  # answers of one turn of the loop are written together
+                self._written = self._loop.create_future()
+                self._loop.call_soon(self._write_answers)
+            self._answered.append((entry, answer))
+            await self._written
             self._limiter.succeed(number)
         self._pump()
 
-    def _hand_over(self) -> None:
+    def _write_answers(self) -> None:
         if self._answered and not self._retrying:
             self._exchange()
 
-    def _failed(self, question: Question, number: int, raised: BaseException) -> None:
+    def _failed(self, entry: PendingRequest, number: int, raised: BaseException) -> None:
         pause = asked_wait(raised)
         if isinstance(raised, LLMRateLimitError):
             before = self._limiter.limit
@@ -250,41 +250,41 @@ class Dispatcher:
             self._limiter.fail()
         starting = isinstance(raised, LLMTransientError) and raised.starting
         if starting:
-            question.calls = min(question.calls, 1)  # to wait for a start is no failed try
-        error, wait = self._retry_policy.failed(question, raised)
+            entry.calls = min(entry.calls, 1)  # a service that is starting costs no attempt
+        error, wait = self._retry_policy.failed(entry, raised)
         if pause > LONGEST_WAIT:
-            error.args = (f"{error}. It asks to wait {for_how_long(pause)}, which is not waited for", *error.args[1:])
+            error.args = (f"{error}. It asks to wait {for_how_long(pause)}, which is too long", *error.args[1:])
         elif wait is not None and (pause or starting):
             self._limiter.hold(wait if starting else pause)
         if wait is not None and isinstance(error, LLMError):
             self._notice.waits(error, max(wait, self._limiter.pause()))
         if wait is None:
-            self._pending.settle(question, error)
-            self._cache_writer.release([question])
+            self._pending.settle(entry, error)
+            self._cache_writer.release([entry])
             if pause > LONGEST_WAIT:
                 self._settle_waiting(error)
-        elif self._drop(question):
-            self._cache_writer.release([question])
+        elif self._drop(entry):
+            self._cache_writer.release([entry])
         else:
-            self._later[question] = self._loop.call_later(wait, self._again, question)
+            self._delayed[entry] = self._loop.call_later(wait, self._resubmit, entry)
 
-    def _again(self, question: Question) -> None:
-        del self._later[question]
-        self._ready.appendleft(question)
+    def _resubmit(self, entry: PendingRequest) -> None:
+        del self._delayed[entry]
+        self._ready.appendleft(entry)
         self._pump()
 
     def _settle_waiting(self, error: EmoSimError) -> None:
-        """Gives up all questions that are not under way."""
-        for handle in self._later.values():
+        """Settle all requests that are not running with an error."""
+        for handle in self._delayed.values():
             handle.cancel()
-        claimed = [*self._later, *self._ready]
+        claimed = [*self._delayed, *self._ready]
         waiting = [*claimed, *self._queue, *self._elsewhere]
-        self._later.clear()
+        self._delayed.clear()
         self._ready.clear()
         self._queue.clear()
         self._elsewhere.clear()
-        for question in waiting:
-            self._pending.settle(question, error)
+        for entry in waiting:
+            self._pending.settle(entry, error)
         self._cache_writer.release(claimed)
 
     async def _finish(self) -> None:

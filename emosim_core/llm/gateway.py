@@ -13,11 +13,11 @@ from emosim_core.errors import EmoSimError, LLMCacheError, LLMError, LLMReplayEr
 from emosim_core.llm.backend import LLMBackend
 from emosim_core.llm.cache import AnswerCache, default_cache_path
 from emosim_core.llm.cache_key import cache_key_of, request_json
-from emosim_core.llm.cache_writer import AGAIN, Answered, CacheWriter
+from emosim_core.llm.cache_writer import RETRY_SECONDS, Answered, CacheWriter
 from emosim_core.llm.chat import ChatAnswer, ChatRequest
 from emosim_core.llm.limiter import AdaptiveLimiter
 from emosim_core.llm.options import GatewayOptions as GatewayOptions
-from emosim_core.llm.pending import PendingRequests, Question, Result, Waiter
+from emosim_core.llm.pending import PendingRequest, PendingRequests, Result, Waiter
 from emosim_core.llm.retries import Retries
 from emosim_core.llm.retry_policy import CLOSED, RetryPolicy, log
 from emosim_core.llm.usage import UsageTally
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
 
 _PATIENCE_WITH_LOCK = 0.2
-"""Seconds for which calls stand still while another process writes; then it is tried again."""
+"""Seconds to wait for the write lock of another process before the next attempt."""
 
-_LOOK = 0.2
-"""Seconds between two looks at what other processes ask, for a model that takes batches."""
+_POLL_SECONDS = 0.2
+"""Seconds between two looks at requests that other processes have claimed, for a batched backend."""
 
 
 class _Part(NamedTuple):
-    """Some questions: their keys, what is asked, and that as JSON."""
+    """A part of the requests: cache keys, requests, and their canonical JSON."""
 
     keys: list[str]
     requests: list[ChatRequest]
@@ -68,27 +68,27 @@ class Gateway:
         self._begin_closed()
 
     def _begin_closed(self) -> None:
-        self._making = threading.Lock()
+        self._lock = threading.Lock()
         self._session: _Session | None = None
         self._forked: _Session | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name not in ("_making", "_session", "_forked")}
+        return {name: value for name, value in vars(self).items() if name not in ("_lock", "_session", "_forked")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
         self._begin_closed()
 
     def ask(self, requests: Iterable[ChatRequest]) -> list[ChatAnswer | LLMError]:
-        """The answers to questions, in their order; in the place of one that failed, why. Any thread may ask.
+        """The answers in the order of the requests; in the place of a failed one, its error. Thread-safe.
 
-        A service is asked the first questions while the next are still made. On Ctrl-C nothing more is asked; what is
-        under way is waited for and kept, unless Ctrl-C comes again.
+        A service gets the first requests while the next ones are still made. After Ctrl-C no further call starts;
+        running calls are completed and cached, unless Ctrl-C comes again.
 
         Raises:
             ConfigurationError: a limit on the cost is set, and the backend's price is not known.
             PluginError: the backend raised something else than an LLMError.
-            DataError: answers cannot be kept or looked up.
+            DataError: the cache cannot be read or written.
         """
         keys: list[str] = []
         results = self._current().results(self._parts(requests), keys)
@@ -98,38 +98,38 @@ class Gateway:
         return [results[key] for key in keys]  # type: ignore[misc]
 
     def _parts(self, requests: Iterable[ChatRequest]) -> Iterator[_Part]:
-        """Questions in parts, each as many as may be under way; a model that takes batches is asked all at once."""
-        left = iter(requests)
+        """The requests in parts of at most ``concurrency``; in a single part for a batched backend or a replay."""
+        remaining = iter(requests)
         size = None if self.options.replay or self.backend.batched else self.options.concurrency
-        while part := list(islice(left, size)):
+        while part := list(islice(remaining, size)):
             texts = [request_json(request) for request in part]
             yield _Part([cache_key_of(self.backend.identity, text) for text in texts], part, texts)
 
     def charge(self, cost: float) -> None:
-        """Count what was paid elsewhere towards the limit on the cost, from the next opening on."""
+        """Count a cost towards the limit on the cost; takes effect when the gateway opens next."""
         self._charged = cost
 
     def close(self) -> None:
-        """Let what is under way come to its end, and close the backend and the cache. Asking opens them again.
+        """Complete the running calls, and close the backend and the cache; the next request opens them again.
 
         Raises:
             PluginError: the backend cannot be closed.
         """
-        with self._making:
+        with self._lock:
             session, self._session = self._session, None
         if session is not None and session.process == os.getpid():
             session.close()
 
     def _current(self) -> _Session:
-        """What is open in this process: no thread and no connection lives on in a fork."""
+        """The session of this process; one of another process is unusable after a fork."""
         session = self._session
         if session is None or session.process != os.getpid():
             if session is not None:
-                self._making = threading.Lock()
-            with self._making:
+                self._lock = threading.Lock()
+            with self._lock:
                 session = self._session
                 if session is None or session.process != os.getpid():
-                    # What a fork brought along is held on to, so that no connection of its parent is closed here.
+                    # The session of the parent process stays referenced, so that its connections are not closed here.
                     self._forked = session
                     options, limit = self.options, self.options.max_cost
                     if limit is not None:
@@ -139,7 +139,7 @@ class Gateway:
 
 
 class _Session:
-    """What a gateway holds open, from the first question until it is closed."""
+    """Connections and threads of a gateway, from the first request until it is closed."""
 
     def __init__(self, backend: LLMBackend, options: GatewayOptions, usage: UsageTally, retries: Retries) -> None:
         self.process = os.getpid()
@@ -160,54 +160,52 @@ class _Session:
         self._batching = threading.Lock()
 
     def results(self, parts: Iterable[_Part], keys: list[str]) -> Mapping[str, Result]:
-        """What became of questions, by key.
+        """Results by cache key.
 
         Args:
-            parts: the questions.
-            keys: is filled with their keys, in their order.
+            parts: the requests.
+            keys: filled with the cache keys, in the order of the requests.
         """
-        known: dict[str, Result] = {}
+        results: dict[str, Result] = {}
         waiter = Waiter()
         began = time.perf_counter()
         try:
             for part in parts:
                 keys += part.keys
                 if self._options.replay:
-                    known |= self._replayed(part)
+                    results |= self._replayed(part)
                 else:
-                    known |= self._put(part, waiter)
-            if not waiter.questions:
-                return known
+                    results |= self._submit_part(part, waiter)
+            if not waiter.entries:
+                return results
             waiter.wait()
-            self._cache_writer.rest()
+            self._cache_writer.idle()
         except BaseException:
             self._give_up(waiter)
             raise
-        results = known | {
-            question.key: question.result for question in waiter.questions if question.result is not None
-        }
+        results |= {entry.key: entry.result for entry in waiter.entries if entry.result is not None}
         failed = sum(not isinstance(results[key], ChatAnswer) for key in keys)
         self._usage.count_end(failed, time.perf_counter() - began)
         return results
 
-    def _put(self, part: _Part, waiter: Waiter) -> Mapping[str, ChatAnswer]:
-        """Ask what has no answer; returns the answers that there are."""
+    def _submit_part(self, part: _Part, waiter: Waiter) -> Mapping[str, ChatAnswer]:
+        """Submit the requests without a cached answer; returns the cached answers."""
         requests = {key: one for key, one in zip(part.keys, part.requests, strict=True) if key not in waiter.keys}
         texts = dict(zip(part.keys, part.texts, strict=True))
-        known, new = self._pending.enter(requests, self._look_up, self._retry_policy.check_price, waiter)
-        for question in new:
-            question.canonical = texts[question.key]
-        cached = sum(key in known for key in part.keys)
-        self._usage.count_questions(len(part.keys), cached, len(part.keys) - cached - len(new))
-        log.debug("%d questions: %d kept, %d to ask", len(part.keys), cached, len(new))
+        cached, new = self._pending.enter(requests, self._look_up, self._retry_policy.check_price, waiter)
+        for entry in new:
+            entry.canonical = texts[entry.key]
+        hits = sum(key in cached for key in part.keys)
+        self._usage.count_requests(len(part.keys), hits, len(part.keys) - hits - len(new))
+        log.debug("%d requests: %d cached, %d new", len(part.keys), hits, len(new))
         if self._backend.batched:
             self._ask_batch(new)
         elif new:
             self._submit(new)
-        return known
+        return cached
 
     def close(self) -> None:
-        """End everything that was started."""
+        """Close the dispatcher, the cache writer and the cache."""
         try:
             with self._starting:
                 self._closed = True
@@ -225,35 +223,35 @@ class _Session:
         missing = [key for key in part.keys if key not in results]
         for key in missing:
             results[key] = LLMReplayError(
-                f"no answer of {self._backend.identity!r} to this question (key {key[:12]}) is kept in "
-                f"{self._cache.path}; without --replay the model is asked"
+                f"no answer of {self._backend.identity!r} to this request (key {key[:12]}) is cached in "
+                f"{self._cache.path}; without --replay the model is called"
             )
-        cached = sum(isinstance(results[key], ChatAnswer) for key in part.keys)
-        self._usage.count_questions(len(part.keys), cached, 0)
-        self._usage.count_end(len(part.keys) - cached, 0.0)
+        hits = sum(isinstance(results[key], ChatAnswer) for key in part.keys)
+        self._usage.count_requests(len(part.keys), hits, 0)
+        self._usage.count_end(len(part.keys) - hits, 0.0)
         return results
 
     def _look_up(self, keys: Sequence[str]) -> Mapping[str, ChatAnswer]:
         return {key: self._retry_policy.clean(answer) for key, answer in self._cache.get_many(keys).items()}
 
     def _found(self, answer: ChatAnswer) -> ChatAnswer:
-        """An answer that another process had by the time the question was to be asked here."""
-        self._usage.count_questions(0, 0, 1)
+        """Count and clean an answer that another process wrote before the request was sent here."""
+        self._usage.count_requests(0, 0, 1)
         return self._retry_policy.clean(answer)
 
     def _give_up(self, waiter: Waiter) -> None:
-        """Ask no more for who was interrupted, and wait for what is under way."""
+        """Withdraw the requests of an interrupted thread, and wait for its running calls."""
         alone = self._pending.leave(waiter)
         with self._starting:
             dispatcher = self._dispatcher
         if dispatcher is not None:
-            dispatcher.submit(waiter.questions)  # those that others wait for too, in case that it was not done
+            dispatcher.submit(waiter.entries)  # others may wait for them too, and they may not be queued yet
             dispatcher.withdraw(alone)
             waiter.wait()
         elif not self._backend.batched:
-            self._settle(waiter.questions, LLMTransientError("the question was withdrawn before it was asked"))
+            self._settle(waiter.entries, LLMTransientError("the request was withdrawn before it was sent"))
 
-    def _submit(self, questions: Sequence[Question]) -> None:
+    def _submit(self, entries: Sequence[PendingRequest]) -> None:
         with self._starting:
             if self._dispatcher is None and not self._closed:
                 from emosim_core.llm.dispatcher import Dispatcher
@@ -263,88 +261,88 @@ class _Session:
                     self._backend, self._retry_policy, limiter, self._pending, self._cache_writer
                 )
             if self._dispatcher is not None:
-                self._dispatcher.submit(questions)
+                self._dispatcher.submit(entries)
                 return
-        self._settle(questions, LLMTransientError(CLOSED))
+        self._settle(entries, LLMTransientError(CLOSED))
 
-    def _settle(self, questions: Sequence[Question], result: Result) -> None:
-        for question in questions:
-            self._pending.settle(question, result)
+    def _settle(self, entries: Sequence[PendingRequest], result: Result) -> None:
+        for entry in entries:
+            self._pending.settle(entry, result)
 
     def _broken(self, error: EmoSimError) -> None:
-        """Stop, because answers cannot be kept."""
+        """Stop all further calls, because the cache cannot be written."""
         self._retry_policy.stopped = self._retry_policy.stopped or error
         dispatcher = self._dispatcher
         if dispatcher is not None:
             dispatcher.stop()
 
-    # ------------------------------------------------------------------------- a model that takes batches
+    # ------------------------------------------------------------------------------------ batched backend
 
-    def _ask_batch(self, questions: list[Question]) -> None:
-        """Ask a batched backend in this thread, one batch at a time, until each question has its end."""
+    def _ask_batch(self, entries: list[PendingRequest]) -> None:
+        """Call a batched backend in this thread, one batch at a time, until each request has a result."""
         try:
             with self._batching:
-                left = questions
-                while left:
+                remaining = entries
+                while remaining:
                     refusal = self._retry_policy.refusal() or (LLMTransientError(CLOSED) if self._closed else None)
                     if refusal is not None:
-                        self._settle(left, refusal)
+                        self._settle(remaining, refusal)
                         return
-                    mine, elsewhere = self._claim(left)
-                    for question in mine:
-                        self._retry_policy.start(question)
-                    again, wait = self._take(mine, self._answer_batch(mine)) if mine else ([], _LOOK)
-                    left = again + elsewhere
-                    time.sleep(wait if left else 0)
+                    claimed, elsewhere = self._claim(remaining)
+                    for entry in claimed:
+                        self._retry_policy.start(entry)
+                    again, wait = self._take(claimed, self._answer_batch(claimed)) if claimed else ([], _POLL_SECONDS)
+                    remaining = again + elsewhere
+                    time.sleep(wait if remaining else 0)
         finally:
-            self._settle(questions, LLMTransientError("who asked this was interrupted"))
-            self._cache_writer.release([one for one in questions if not isinstance(one.result, ChatAnswer)])
+            self._settle(entries, LLMTransientError("the thread that sent this request was interrupted"))
+            self._cache_writer.release([one for one in entries if not isinstance(one.result, ChatAnswer)])
 
-    def _claim(self, questions: Sequence[Question]) -> tuple[list[Question], list[Question]]:
-        """Those of these questions to ask now, and those that another process asks; the rest is settled."""
+    def _claim(self, entries: Sequence[PendingRequest]) -> tuple[list[PendingRequest], list[PendingRequest]]:
+        """Claim requests; returns the claimed ones and those that another process has claimed, and settles the rest."""
         while True:
             try:
-                return self._cache_writer.exchange((), questions)
+                return self._cache_writer.exchange((), entries)
             except LLMCacheError as error:
-                if not self._cache_writer.again(error):
+                if not self._cache_writer.should_retry(error):
                     self._cache_writer.give_up((), error)
-                    self._settle(questions, error)
+                    self._settle(entries, error)
                     return [], []
-            time.sleep(AGAIN)
+            time.sleep(RETRY_SECONDS)
 
-    def _answer_batch(self, questions: Sequence[Question]) -> Sequence[object]:
-        """The backend's answers; errors in the places of those that failed."""
+    def _answer_batch(self, entries: Sequence[PendingRequest]) -> Sequence[object]:
+        """The answers of the backend, with errors in the places of failed ones."""
         try:
-            answers = self._backend.answer_batch([question.request for question in questions])
+            answers = self._backend.answer_batch([entry.request for entry in entries])
         except Exception as error:
-            return [error] * len(questions)
-        if not isinstance(answers, list | tuple) or len(answers) != len(questions):
+            return [error] * len(entries)
+        if not isinstance(answers, list | tuple) or len(answers) != len(entries):
             returned = f"{len(answers)} answers" if isinstance(answers, list | tuple) else f"a {type(answers).__name__}"
             name = type(self._backend).__name__
-            wrong = PluginError(f"language-model backend {name} answered {returned} to {len(questions)} questions")
-            return [wrong] * len(questions)
+            wrong = PluginError(f"language-model backend {name} returned {returned} for {len(entries)} requests")
+            return [wrong] * len(entries)
         return answers
 
-    def _take(self, questions: Sequence[Question], answers: Sequence[object]) -> tuple[list[Question], float]:
-        """Keeps and hands out what was answered; returns what to ask again, and after how many seconds."""
+    def _take(self, entries: Sequence[PendingRequest], answers: Sequence[object]) -> tuple[list[PendingRequest], float]:
+        """Write and deliver the answers; returns the requests to repeat, and after how many seconds."""
         answered: list[Answered] = []
-        failed: list[tuple[Question, EmoSimError]] = []
-        again: list[Question] = []
+        failed: list[tuple[PendingRequest, EmoSimError]] = []
+        again: list[PendingRequest] = []
         longest = 0.0
-        for question, answer in zip(questions, answers, strict=True):
+        for entry, answer in zip(entries, answers, strict=True):
             try:
                 if isinstance(answer, Exception):
                     raise answer
-                answered.append((question, self._retry_policy.answered(question, answer)))
+                answered.append((entry, self._retry_policy.answered(entry, answer)))
             except Exception as raised:
-                error, wait = self._retry_policy.failed(question, raised)
+                error, wait = self._retry_policy.failed(entry, raised)
                 if wait is None:
-                    failed.append((question, error))
+                    failed.append((entry, error))
                 else:
-                    again.append(question)
+                    again.append(entry)
                     longest = max(longest, wait)
         if answered:
-            self._cache_writer.keep(answered)
-        for question, error in failed:
-            self._pending.settle(question, error)
+            self._cache_writer.write(answered)
+        for entry, error in failed:
+            self._pending.settle(entry, error)
         return again, longest

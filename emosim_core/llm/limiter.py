@@ -1,4 +1,4 @@
-"""AdaptiveLimiter: how many calls may be under way at the same time, learned from how the service takes them."""
+"""AdaptiveLimiter: limits the number of concurrent calls, adapted to the rate limit of the service."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from collections.abc import Callable
 class AdaptiveLimiter:
     """Halves the number of calls at a rate limit, down to 1, and grows it by one per round of successes.
 
-    All calls that are under way together count as one round, so that a burst of refused calls halves the number
-    once. Not for use by several threads.
+    All concurrent calls count as one round, so that a burst of refused calls halves the number once. Not
+    thread-safe.
 
     Args:
-        most: calls at the same time that are never exceeded, and with which it starts; at least 1.
+        most: greatest and initial number of concurrent calls; at least 1.
         clock: seconds, from any origin.
 
     Attributes:
-        limit: calls that may be under way now, 1 to ``most``.
-        running: calls that are.
+        limit: current limit of concurrent calls, 1 to ``most``.
+        running: number of running calls.
     """
 
     def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -57,11 +57,11 @@ class AdaptiveLimiter:
         self.running -= 1
 
     def refuse(self, number: int, retry_after: float | None = None) -> None:
-        """Count the end of a call that came too soon.
+        """Count the end of a call that was refused by a rate limit.
 
         Args:
             number: what :meth:`start` returned.
-            retry_after: seconds for which no call may start, where the service said so.
+            retry_after: seconds for which no call may start, if the service gave them.
         """
         self.running -= 1
         if number == self._round:

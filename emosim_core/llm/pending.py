@@ -1,4 +1,4 @@
-"""InFlight: the questions that have no answer yet, and who waits for each."""
+"""PendingRequests: the requests without an answer, and the threads that wait for each."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from emosim_core.errors import EmoSimError
 from emosim_core.llm.chat import ChatAnswer, ChatRequest
 
 Result = ChatAnswer | EmoSimError
-"""What becomes of a question."""
+"""Result of a request."""
 
 _LOOK_SECONDS = 0.5
 
 
-class Question:
-    """A question that has no answer yet.
+class PendingRequest:
+    """A request without an answer.
 
     Attributes:
-        key: its key.
-        request: what is asked.
+        key: its cache key.
+        request: the request.
         canonical: the request as canonical JSON.
-        calls: how often it was asked.
-        queued: whether it was handed to who asks.
-        result: what became of it; None while that is open.
-        withdrawn: whether nobody waits for it any more.
+        calls: number of calls so far.
+        queued: whether the dispatcher has it.
+        result: its answer or error; None until then.
+        withdrawn: whether no thread waits for it any more.
     """
 
     __slots__ = ("calls", "canonical", "key", "queued", "request", "result", "waiting", "withdrawn")
@@ -40,47 +40,47 @@ class Question:
 
 
 class Waiter:
-    """Who waits for the answers to several questions.
+    """A thread that waits for the results of several requests.
 
     Attributes:
-        questions: these.
-        keys: theirs.
+        entries: the requests.
+        keys: their cache keys.
     """
 
     def __init__(self) -> None:
-        self.questions: list[Question] = []
+        self.entries: list[PendingRequest] = []
         self.keys: set[str] = set()
         self._open = 0
         self._done = threading.Event()
 
     def wait(self) -> None:
-        """Wait until each question has its answer or error."""
-        # In steps, because an unlimited wait cannot be interrupted on every system, and by looking at the questions
-        # themselves, because a count may be off by one after an interruption.
-        while any(question.result is None and self in question.waiting for question in self.questions):
+        """Wait until each request has an answer or an error."""
+        # In steps, because an unlimited wait cannot be interrupted on every system; and the results are checked, not
+        # the count, which may be off by one after an interruption.
+        while any(entry.result is None and self in entry.waiting for entry in self.entries):
             if self._done.wait(_LOOK_SECONDS):
                 self._done.clear()
 
-    def add(self, question: Question) -> None:
-        """Wait for one more question; the lock of its table is held."""
+    def add(self, entry: PendingRequest) -> None:
+        """Wait for one more request; the lock of its table is held."""
         self._open += 1
-        self.questions.append(question)
-        self.keys.add(question.key)
-        question.waiting.append(self)
+        self.entries.append(entry)
+        self.keys.add(entry.key)
+        entry.waiting.append(self)
 
     def less(self) -> None:
-        """Wait for one question less; the lock of its table is held."""
+        """Wait for one request less; the lock of its table is held."""
         self._open -= 1
         if not self._open:
             self._done.set()
 
 
 class PendingRequests:
-    """The table of open questions by key. Safe with several threads."""
+    """Table of the requests without an answer, by cache key. Thread-safe."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self._open: dict[str, Question] = {}
+        self._open: dict[str, PendingRequest] = {}
 
     def enter(
         self,
@@ -88,68 +88,68 @@ class PendingRequests:
         look_up: Callable[[Sequence[str]], Mapping[str, ChatAnswer]],
         before_new: Callable[[], None],
         waiter: Waiter,
-    ) -> tuple[Mapping[str, ChatAnswer], list[Question]]:
-        """Look questions up, join those that are in flight, and take up the rest.
+    ) -> tuple[Mapping[str, ChatAnswer], list[PendingRequest]]:
+        """Look requests up in the cache, join those that are pending, and register the rest.
 
-        All of it in one step, so that no question can be answered and forgotten here between the look-ups.
+        The lock is held throughout, so that no request is answered and removed between the look-ups.
 
         Args:
-            requests: the questions by key.
+            requests: the requests by cache key.
             look_up: finds cached answers.
-            before_new: called before questions are taken up, if any are; may raise.
-            waiter: who waits for what has no answer.
+            before_new: called before requests are registered, if there are any; may raise.
+            waiter: waits for the requests without an answer.
 
         Returns:
-            Kept answers by key, and the questions that must be asked now.
+            Cached answers by key, and the new requests, which must be sent.
         """
         with self.lock:
-            known = look_up([key for key in requests if key not in self._open])
-            new = [key for key in requests if key not in known and key not in self._open]
+            cached = look_up([key for key in requests if key not in self._open])
+            new = [key for key in requests if key not in cached and key not in self._open]
             if new:
                 before_new()
             for key in requests:
                 if key in self._open:
                     self._open[key].withdrawn = False
                     waiter.add(self._open[key])
-            taken: list[Question] = []
+            registered: list[PendingRequest] = []
             for key in new:
-                question = Question(key, requests[key])
-                waiter.add(question)
-                taken.append(question)
-                self._open[key] = question
-        return known, taken
+                entry = PendingRequest(key, requests[key])
+                waiter.add(entry)
+                registered.append(entry)
+                self._open[key] = entry
+        return cached, registered
 
-    def settle(self, question: Question, result: Result) -> None:
-        """Hand a result to all who wait for it; a question that has one keeps it."""
+    def settle(self, entry: PendingRequest, result: Result) -> None:
+        """Set the result of a request and wake its waiters; a result that is set is never replaced."""
         with self.lock:
-            self._settle(question, result)
+            self._settle(entry, result)
 
-    def leave(self, waiter: Waiter) -> list[Question]:
-        """Stop waiting for what others wait for too; returns what now nobody waits for, and is open still."""
+    def leave(self, waiter: Waiter) -> list[PendingRequest]:
+        """Stop waiting for requests that others wait for too; returns the open ones that no other thread waits for."""
         with self.lock:
-            alone: list[Question] = []
-            for question in waiter.questions:
-                if question.result is not None or waiter not in question.waiting:
+            alone: list[PendingRequest] = []
+            for entry in waiter.entries:
+                if entry.result is not None or waiter not in entry.waiting:
                     continue
-                if len(question.waiting) > 1:
-                    question.waiting.remove(waiter)
+                if len(entry.waiting) > 1:
+                    entry.waiting.remove(waiter)
                     waiter.less()
                 else:
-                    question.withdrawn = True
-                    alone.append(question)
+                    entry.withdrawn = True
+                    alone.append(entry)
         return alone
 
-    def drop(self, question: Question, result: Result) -> bool:
-        """Settle a question if nobody waits for it still; returns whether it needs no call."""
+    def drop(self, entry: PendingRequest, result: Result) -> bool:
+        """Settle a request that was withdrawn; returns whether the request has a result, so that it needs no call."""
         with self.lock:
-            if question.withdrawn:
-                self._settle(question, result)
-            return question.result is not None
+            if entry.withdrawn:
+                self._settle(entry, result)
+            return entry.result is not None
 
-    def _settle(self, question: Question, result: Result) -> None:
-        if question.result is None:
-            question.result = result
-            if self._open.get(question.key) is question:
-                del self._open[question.key]
-            for waiter in question.waiting:
+    def _settle(self, entry: PendingRequest, result: Result) -> None:
+        if entry.result is None:
+            entry.result = result
+            if self._open.get(entry.key) is entry:
+                del self._open[entry.key]
+            for waiter in entry.waiting:
                 waiter.less()

@@ -27,7 +27,7 @@ class PromptStrategy:
     """Writes the prompt for one rating, and parses the answer strictly."""
 
     def prepare(self, setting: WorldSetting) -> None:
-        """Called once before the first question, and again for other items or users; a place for shared texts.
+        """Called once before the first request, and again for other items or users; prepares shared texts.
 
         Args:
             setting: the items, users, scale, words and worked examples.
@@ -46,11 +46,11 @@ class PromptStrategy:
         """
         raise NotImplementedError(f"{type(self).__name__} does not implement ask")
 
-    def ask_again(self, asked: ChatRequest, answer: ChatAnswer, problem: str) -> ChatRequest:
+    def ask_again(self, request: ChatRequest, answer: ChatAnswer, problem: str) -> ChatRequest:
         """The request to send after an answer that could not be parsed.
 
         Args:
-            asked: the request that was answered.
+            request: the request that was answered.
             answer: the answer.
             problem: why it cannot be used, the message of :meth:`read`.
         """

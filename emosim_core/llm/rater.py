@@ -57,7 +57,7 @@ class Asks(Protocol):
         ...
 
     def charge(self, cost: float) -> None:
-        """Count what was paid elsewhere towards the limit on the cost."""
+        """Count a cost towards the limit on the cost."""
         ...
 
     @property
@@ -69,11 +69,11 @@ class Asks(Protocol):
 class ModelRater(Rater):
     """Calls a language model for every rating, for all users of a batch at once.
 
-    After an answer that cannot be parsed the model is asked again, with the reason; after ``asks`` attempts the rating
+    After an answer that cannot be parsed the request is repeated, with the reason; after ``asks`` attempts the rating
     is NaN. No rating is invented. Errors that every request would raise (no key, an unknown model, an exhausted
     budget) are raised.
 
-    With ``on_failed_rating="raise"``, cached answers do not count as attempts, so a resumed run asks again. With
+    With ``on_failed_rating="raise"``, cached answers do not count as attempts, so a resumed run tries again. With
     ``"skip"`` they count, so a repeated run fails in the same places.
 
     Args:
@@ -131,43 +131,43 @@ class ModelRater(Rater):
         users, slate = request.items.shape
         places = [(row, place) for row in range(users) for place in range(slate)]
         uniform = draws.uniform(slate) if self.options.reading == "sampled" else None
-        asked: dict[int, ChatRequest] = {}
+        requests: dict[int, ChatRequest] = {}
 
-        def question(i: int) -> ChatRequest:
-            if i not in asked:
+        def request_for(i: int) -> ChatRequest:
+            if i not in requests:
                 try:
-                    asked[i] = self.prompt_strategy.ask(request, *places[i])
+                    requests[i] = self.prompt_strategy.ask(request, *places[i])
                 except EmoSimError:
                     raise
                 except Exception as error:
                     raise fault(self._label, error) from error
-            return asked[i]
+            return requests[i]
 
         values = np.full(request.items.shape, np.nan)
         reasons: dict[tuple[int, int], str] = {}
         shares: dict[tuple[int, int], Mapping[str, float]] = {}
         open_ones = list(range(len(places)))
-        tries = 0
-        while open_ones and tries < self.options.asks:
-            called = self._called()
-            answers = self.gateway.ask(question(i) for i in open_ones)
-            counts = not self._persistent or self._called() > called
-            tries += counts
-            self._raise_what_all_meet(answers, [int(request.items[places[i]]) for i in open_ones])
-            left = []
+        attempts = 0
+        while open_ones and attempts < self.options.asks:
+            calls = self._num_calls()
+            answers = self.gateway.ask(request_for(i) for i in open_ones)
+            counts = not self._persistent or self._num_calls() > calls
+            attempts += counts
+            self._raise_fatal(answers, [int(request.items[places[i]]) for i in open_ones])
+            remaining = []
             for i, answer in zip(open_ones, answers, strict=True):
                 if isinstance(answer, LLMError):
-                    reasons[places[i]] = _said(answer)
+                    reasons[places[i]] = _message(answer)
                     continue
                 try:
                     reply = self.prompt_strategy.read(answer)
                 except LLMMalformedError as error:
-                    reasons[places[i]] = f"no answer that can be read in {max(tries, 1)} tries: {error}"
+                    reasons[places[i]] = f"no answer could be parsed in {max(attempts, 1)} attempts: {error}"
                     with named(self._label):
-                        again = self.prompt_strategy.ask_again(asked[i], answer, str(error))
-                    counts = counts or again != asked[i]
-                    asked[i] = again
-                    left.append(i)
+                        next_request = self.prompt_strategy.ask_again(requests[i], answer, str(error))
+                    counts = counts or next_request != requests[i]
+                    requests[i] = next_request
+                    remaining.append(i)
                     continue
                 except EmoSimError:
                     raise
@@ -176,7 +176,7 @@ class ModelRater(Rater):
                 values[places[i]] = self._rating(answer, reply, uniform, *places[i])
                 reasons[places[i]] = (reply.reason or answer.reasoning) if self.options.explain else ""
                 shares[places[i]] = {label: p for label, p in answer.probabilities.items() if p >= _NEGLIGIBLE}
-            open_ones = left
+            open_ones = remaining
             if not counts:  # the same requests get the same cached answers again
                 break
         return Ratings(
@@ -185,7 +185,7 @@ class ModelRater(Rater):
             lambda row, place: shares.get((row, place), {}),
         )
 
-    def _raise_what_all_meet(self, answers: Sequence[ChatAnswer | LLMError], items: Sequence[int]) -> None:
+    def _raise_fatal(self, answers: Sequence[ChatAnswer | LLMError], items: Sequence[int]) -> None:
         """Raise an error that every further request would raise.
 
         A rejection that may be about one request alone counts as such if the service has answered another request,
@@ -204,7 +204,7 @@ class ModelRater(Rater):
             if isinstance(answer, LLMError) and (isinstance(answer, _FATAL) or asked_wait(answer) > LONGEST_WAIT):
                 raise answer
 
-    def _called(self) -> int:
+    def _num_calls(self) -> int:
         """Number of calls so far."""
         return int(self.gateway.usage.summary()["calls"])
 
@@ -215,8 +215,8 @@ class ModelRater(Rater):
             return reply.rating
         if not answer.probabilities:
             raise ConfigurationError(
-                f"reading={self.options.reading!r} needs a model that tells the probability of each rating, and a way "
-                "of prompting that asks for the rating alone; this one tells none. Use reading='likeliest'."
+                f"reading={self.options.reading!r} needs a model that returns the probability of each rating, and a "
+                "prompt strategy that requests the rating alone; this one returns none. Use reading='likeliest'."
             )
         labels = list(answer.probabilities)
         levels = np.array([self._level(label) for label in labels])
@@ -229,10 +229,10 @@ class ModelRater(Rater):
 
     def _level(self, label: str) -> float:
         """The rating of a label."""
-        known = self._levels.get(label)
-        if known is None:
-            known = self._levels[label] = self.prompt_strategy.read(ChatAnswer(label)).rating
-        return known
+        level = self._levels.get(label)
+        if level is None:
+            level = self._levels[label] = self.prompt_strategy.read(ChatAnswer(label)).rating
+        return level
 
 
 def llm_rater(options: LLMRaterOptions, parts: Mapping[str, Resolved]) -> ModelRater:
@@ -262,5 +262,5 @@ def llm_rater(options: LLMRaterOptions, parts: Mapping[str, Resolved]) -> ModelR
     return rater
 
 
-def _said(error: LLMError) -> str:
+def _message(error: LLMError) -> str:
     return f"{type(error).__name__}: {error}"

@@ -1,4 +1,4 @@
-"""Reserve: room on a disk that is held for the answers that are under way, and given up when the disk is full."""
+"""Reserve: disk space that is held for the answers of running calls, and released when the disk is full."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _ZEROS = bytes(64 * 1024)
 
 
 class Reserve:
-    """Holds room in a folder by a file without a name, which is gone when the process is.
+    """Holds disk space in a folder by an unnamed temporary file, which ends with the process.
 
     Args:
-        folder: where.
-        size: bytes.
+        folder: the folder.
+        size: bytes to hold.
     """
 
     def __init__(self, folder: Path, size: int) -> None:
@@ -26,10 +26,10 @@ class Reserve:
         self._impossible = False
 
     def hold(self) -> None:
-        """Take the room, if that was not done.
+        """Allocate the space, unless it is held already.
 
         Raises:
-            OSError: there is no such room.
+            OSError: the disk has less free space.
         """
         if self._file is not None or self._impossible:
             return
@@ -44,10 +44,10 @@ class Reserve:
         except OSError as error:
             if error.errno in _NO_ROOM:
                 raise
-            self._impossible = True  # on a disk of this kind there is none to be had
+            self._impossible = True  # this kind of disk cannot reserve space
 
     def release(self) -> bool:
-        """Give the room back; returns whether there was any."""
+        """Release the space; returns whether any was held."""
         file, self._file = self._file, None
         if file is not None:
             file.close()

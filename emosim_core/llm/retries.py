@@ -1,4 +1,4 @@
-"""Retries: which failed calls are made again, and after how long."""
+"""Retries: which failed calls are repeated, and after how long."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from collections.abc import Callable
 from emosim_core.errors import LLMError, LLMMalformedError, LLMRateLimitError, LLMTransientError
 
 LONGEST_WAIT = 900.0
-"""Seconds that a service may ask to wait; where it asks for more, its error is handed on."""
+"""Longest wait in seconds that a service may request; if it requests more, its error is raised."""
 
 LONGEST_START = 900.0
-"""Seconds for which a service is waited for that says that it is starting."""
+"""Longest time in seconds to wait for a service that is starting."""
 
 _FORGOTTEN = 60.0
-"""Seconds without a word of it after which a start is over."""
+"""Seconds without another report of a start after which it counts as finished."""
 
 
 def asked_wait(error: object) -> float:
-    """Seconds that a service asks to wait, at least 0."""
+    """The wait that a service requests, in seconds; 0 if it requests none."""
     if isinstance(error, LLMRateLimitError | LLMTransientError):
         return max(0.0, error.retry_after or 0.0)
     return 0.0
@@ -29,9 +29,9 @@ class Retries:
     """Exponential backoff with full jitter, from randomness of its own.
 
     Args:
-        attempts: calls for one question, at least 1.
-        first: seconds that the first wait is at most.
-        longest: seconds that any wait is at most, but for one that the service asks for.
+        attempts: maximum calls for one request, at least 1.
+        first: upper bound of the first wait, in seconds.
+        longest: upper bound of every wait, in seconds, without the wait that the service requests.
         clock: seconds, from any origin.
     """
 
@@ -46,11 +46,11 @@ class Retries:
         self._start_began = self._start_seen = float("-inf")
 
     def wait(self, error: LLMError, calls: int) -> float | None:
-        """Seconds after which a question is asked again; None where it is not.
+        """Seconds until a failed call is repeated; None if it is not.
 
         Args:
             error: how its last call failed.
-            calls: how often it was asked, at least 1.
+            calls: number of calls for the request so far, at least 1.
         """
         requested = asked_wait(error)
         if requested > LONGEST_WAIT:
@@ -68,7 +68,7 @@ class Retries:
         return requested + self._random.uniform(0, most)
 
     def _while_starting(self, requested: float) -> float | None:
-        """The wait for a service that is starting, however often it was asked: 1 to 10 s, and rarer with time."""
+        """The wait for a service that is starting, whatever the number of calls: 1 to 10 s, growing with time."""
         now = self._clock()
         if now > self._start_seen + _FORGOTTEN + self._longest:
             self._start_began = now

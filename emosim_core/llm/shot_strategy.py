@@ -30,18 +30,18 @@ from emosim_core.model import Example
 _MAX_TOKENS = {"rating": 16, "cotlite": 1024, "cot_enhanced": 512}
 
 _REPEATED = 2000
-"""Characters of an answer that are shown to the model again when it is asked once more."""
+"""Characters of an unusable answer that are shown to the model in the next request."""
 
 
 class ShotOptions(BaseModel):
-    """What a prompt is made of."""
+    """Options of a prompt."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    shots: int = Field(default=0, ge=0, le=2, description="Worked examples before the question, 0 to 2.")
+    shots: int = Field(default=0, ge=0, le=2, description="Number of worked examples, 0 to 2.")
     system: Literal["our", "default"] = Field(
         default="our",
-        description="'our': a system prompt sets the role. 'default': the model's usual one; the user tells the task.",
+        description="'our': a system prompt sets the role. 'default': none; the task is in the user's message.",
     )
     style: Literal["rating", "cotlite", "cot_enhanced"] = Field(
         default="cotlite",
@@ -95,7 +95,7 @@ class ShotPromptStrategy(PromptStrategy):
     and local models can cache shared prefixes.
 
     Args:
-        options: what a prompt is made of.
+        options: options of the prompt.
     """
 
     def __init__(self, options: ShotOptions | None = None) -> None:
@@ -119,7 +119,7 @@ class ShotPromptStrategy(PromptStrategy):
         self._ready = False
 
     def prepare(self, setting: WorldSetting) -> None:
-        """Make all that is the same in every prompt.
+        """Make the texts that are the same in every prompt.
 
         Raises:
             ConfigurationError: the domain has fewer worked examples than are to be shown.
@@ -161,7 +161,7 @@ class ShotPromptStrategy(PromptStrategy):
     def ask(self, request: RatingRequest, row: int, place: int) -> ChatRequest:
         """The request for the rating of one item by one user."""
         if not self._ready:
-            raise RuntimeError("prepare comes before the first question")
+            raise RuntimeError("call prepare() before ask()")
         options = self.options
         user_index = int(request.users[row])
         parts = [self._first, self._user_texts.get(user_index) or self._user_text(user_index)]
@@ -184,17 +184,17 @@ class ShotPromptStrategy(PromptStrategy):
             schema=self._schema,
         )
 
-    def ask_again(self, asked: ChatRequest, answer: ChatAnswer, problem: str) -> ChatRequest:
-        """The question once more: the same conversation, the answer, and what was wrong with it."""
-        said = defused(cut(answer.text, _REPEATED)).strip() or "(nothing)"
-        again = f"That answer cannot be used: {one_line(problem, _REPEATED)}.\n{self._form}"
-        return replace(asked, messages=(*asked.messages, Message("assistant", said), Message("user", again)))
+    def ask_again(self, request: ChatRequest, answer: ChatAnswer, problem: str) -> ChatRequest:
+        """The same conversation, followed by the answer and the reason why it cannot be used."""
+        rejected = Message("assistant", defused(cut(answer.text, _REPEATED)).strip() or "(nothing)")
+        correction = f"That answer cannot be used: {one_line(problem, _REPEATED)}.\n{self._form}"
+        return replace(request, messages=(*request.messages, rejected, Message("user", correction)))
 
     def read(self, answer: ChatAnswer) -> Reply:
-        """The rating in an answer, and the reasons where they were asked for.
+        """The rating in an answer, and the reasons if the style has them.
 
         Raises:
-            LLMMalformedError: the answer is not of the form that was asked for, or was cut off.
+            LLMMalformedError: the answer does not have the requested form, or was cut off.
         """
         if not answer.finished:
             refuse_unfinished(answer.text, self._expected())
@@ -219,7 +219,7 @@ class ShotPromptStrategy(PromptStrategy):
         return text
 
     def _history(self, request: RatingRequest, row: int, place: int) -> str:
-        """The retrieved items, most relevant first; nothing where there are none. A missing rating is left out."""
+        """The retrieved items, most relevant first; empty if there are none. A missing rating is left out."""
         lines = []
         for position, item, rating in zip(
             request.retrieved[row, place].tolist(),
@@ -248,13 +248,13 @@ class ShotPromptStrategy(PromptStrategy):
 
     def _examples(self, setting: WorldSetting) -> list[Example]:
         """The examples to show, in order."""
-        shots, known = self.options.shots, list(setting.examples)
-        if len(known) < shots:
+        shots, examples = self.options.shots, list(setting.examples)
+        if len(examples) < shots:
             raise ConfigurationError(
-                f"the domain {setting.domain!r} has {len(known)} worked examples, and {shots} are to be shown; "
-                f"use shots={len(known)} or fewer"
+                f"the domain {setting.domain!r} has {len(examples)} worked examples, and {shots} are to be shown; "
+                f"use shots={len(examples)} or fewer"
             )
-        return (known[::-1] if self.options.invert else known)[:shots]
+        return (examples[::-1] if self.options.invert else examples)[:shots]
 
     def _shots(self, examples: list[Example]) -> Iterator[Message]:
         source, limit = self._setting.scale, self._shown.limit
@@ -266,7 +266,7 @@ class ShotPromptStrategy(PromptStrategy):
             yield Message("assistant", self._worked(example))
 
     def _worked(self, example: Example) -> str:
-        """The answer of an example, in the form that is asked for."""
+        """The answer of an example, in the requested form."""
         label = self._scale.to_label(example.rating, self._setting.scale)
         if not self._key:
             return label

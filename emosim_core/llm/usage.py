@@ -14,19 +14,19 @@ class UsageTally:
     """Counts; any thread may add and read.
 
     Attributes:
-        price: what the model costs; None where that is not known, and before the first call.
+        price: price of the model; None if unknown, and before the first call.
         requests: number of requests, equal ones included.
         cached: of these, answered from the cache.
         shared: of these, answered by the call of an equal request.
         failed: of these, without an answer.
         calls: calls that were made, failed ones included.
-        retried: of these, calls for a question whose call before failed.
-        prompt_tokens: tokens of the questions of answered calls, those in ``cached_tokens`` included.
-        cached_tokens: tokens of questions that the service had in its own cache.
+        retried: of these, calls that repeat a failed one.
+        prompt_tokens: tokens of the prompts of answered calls, those in ``cached_tokens`` included.
+        cached_tokens: tokens of prompts that the service had in its own cache.
         completion_tokens: tokens of the answers, those in ``reasoning_tokens`` included.
         reasoning_tokens: tokens of the model's reasoning.
-        unknown_usage: answers of which tokens are not known; their known tokens are counted, and in ``cost`` the most
-            that the others can be.
+        unknown_usage: answers whose tokens are partly unknown; the known ones are counted, and ``cost`` has an upper
+            bound of the others.
         seconds: time spent waiting for calls, summed over threads.
     """
 
@@ -49,15 +49,15 @@ class UsageTally:
 
     @property
     def cost(self) -> float | None:
-        """What all answered calls cost, in the price's currency; None where no price is known, 0 before any call.
+        """Cost of all answered calls, in the currency of the price; None if no price is known, 0 before any call.
 
-        The most they can have cost, where tokens of an answer are unknown.
+        An upper bound where tokens of an answer are unknown.
         """
         with self._lock:
             return self._known_cost()
 
-    def count_questions(self, requests: int, cached: int, shared: int) -> None:
-        """Count questions that were put, and which of them need no call."""
+    def count_requests(self, requests: int, cached: int, shared: int) -> None:
+        """Count requests, and those of them that need no call."""
         with self._lock:
             self.requests += requests
             self.cached += cached
@@ -70,11 +70,11 @@ class UsageTally:
             self.retried += again
 
     def count_answer(self, usage: Usage, most: Callable[[], Usage] = Usage) -> None:
-        """Count what an answered call took.
+        """Count the tokens and the cost of an answered call.
 
         Args:
             usage: what the service reports.
-            most: the most that it can have taken; calls where something is unknown.
+            most: returns an upper bound; called if a part of the usage is unknown.
         """
         with self._lock:
             self._answered += 1
@@ -87,13 +87,13 @@ class UsageTally:
                 self._cost += self.price.cost(usage if usage.known else _at_most(usage, most()))
 
     def count_end(self, failed: int, seconds: float) -> None:
-        """Count questions that stay without an answer, and the time that was spent on them and those beside them."""
+        """Count failed requests, and the seconds that a batch took."""
         with self._lock:
             self.failed += failed
             self.seconds += seconds
 
     def summary(self) -> dict[str, Any]:
-        """All counts, the cost and the price that it was reckoned with, as JSON has them."""
+        """All counts, the cost, and the price on which it is based, as JSON values."""
         with self._lock:
             price = self.price
             return {
@@ -119,5 +119,5 @@ class UsageTally:
 
 
 def _at_most(usage: Usage, most: Usage) -> Usage:
-    """A usage with the most that they can be in the place of unknown tokens."""
+    """A usage with upper bounds in the place of unknown tokens."""
     return Usage(usage.prompt or most.prompt, usage.cached, usage.completion or most.completion)

@@ -67,7 +67,7 @@ class UserWriter:
             "or an age.",
         )
 
-    def question(self, user: User) -> ChatRequest:
+    def request(self, user: User) -> ChatRequest:
         """The request for one user."""
         words = self._domain.words
         facts = {
@@ -80,9 +80,9 @@ class UserWriter:
             "dislikes": ", ".join(user.disliked) or "nothing in particular",
             "number": user.id,
         }
-        told = fence("person", (f"{name}: {one_line(fact)}" for name, fact in facts.items() if fact))
+        facts_text = fence("person", (f"{name}: {one_line(fact)}" for name, fact in facts.items() if fact))
         return ChatRequest(
-            (self._system, Message("user", f"{told}Write this person.")),
+            (self._system, Message("user", f"{facts_text}Write this person.")),
             max_tokens=1024,
             temperature=1.0,
             schema=_SCHEMA,
@@ -92,17 +92,17 @@ class UserWriter:
         """The name and the description in an answer.
 
         Args:
-            answer: what was answered.
-            taken: names that other people have, in lower case, and whose they are.
+            answer: the answer.
+            taken: names of other users in lower case, with the ids of these users.
 
         Raises:
-            LLMMalformedError: it is not of the form that was asked for, or the name is somebody's; says what is wrong.
+            LLMMalformedError: the answer does not have the requested form, or the name is taken; says what is wrong.
         """
         if not answer.finished:
             raise LLMMalformedError("The answer was cut off.")
-        found = json_object(answer.text, {"name", "description"}, _EXPECTED)
-        name, description = (legible(str(found[key])) for key in ("name", "description"))
-        if not all(isinstance(found[key], str) for key in ("name", "description")):
+        fields = json_object(answer.text, {"name", "description"}, _EXPECTED)
+        name, description = (legible(str(fields[key])) for key in ("name", "description"))
+        if not all(isinstance(fields[key], str) for key in ("name", "description")):
             raise LLMMalformedError("The name and the description must be texts.")
         if not _NAME.fullmatch(name) or " " not in name:
             raise LLMMalformedError(f"{name[:60]!r} is no first and last name.")
@@ -119,58 +119,58 @@ class UserWriter:
         """The same users with names and descriptions by the model, in their order.
 
         Raises:
-            LLMError: a person cannot be had; says who and why. Those before were handed out already.
+            LLMError: a user cannot be written; says which and why. The users before it were yielded already.
         """
         taken: dict[str, str] = {}
         for start in range(0, len(users), BATCH):
             yield from self._write(users[start : start + BATCH], taken)
 
     def _write(self, users: Sequence[User], taken: dict[str, str]) -> list[User]:
-        questions = {user.id: self.question(user) for user in users}
+        requests = {user.id: self.request(user) for user in users}
         written: dict[str, User] = {}
-        problem, tries = "", 0
-        while left := [user for user in users if user.id not in written]:
-            if tries == TRIES:
-                raise LLMMalformedError(f"no person that can be used in {TRIES} tries. {problem}")
-            called = self._called()
-            answers = self._gateway.ask([questions[user.id] for user in left])
-            tries += self._called() > called  # what is kept from before ends in the same way each time
-            for user, answer in zip(left, answers, strict=True):
+        problem, attempts = "", 0
+        while remaining := [user for user in users if user.id not in written]:
+            if attempts == TRIES:
+                raise LLMMalformedError(f"no usable user in {TRIES} attempts. {problem}")
+            calls = self._num_calls()
+            answers = self._gateway.ask([requests[user.id] for user in remaining])
+            attempts += self._num_calls() > calls  # cached answers fail in the same way each time
+            for user, answer in zip(remaining, answers, strict=True):
                 if isinstance(answer, LLMError):
                     raise _about(user, answer)
                 try:
                     name, description = self.read(answer, taken)
                 except LLMMalformedError as error:
                     problem = f"{user.id}: {error}"
-                    questions[user.id] = _again(questions[user.id], answer, str(error))
+                    requests[user.id] = _next_request(requests[user.id], answer, str(error))
                     continue
                 taken[name.lower()] = user.id
                 written[user.id] = user.model_copy(update={"name": name, "description": description})
         return [written[user.id] for user in users]
 
-    def _called(self) -> int:
-        """Calls that were made so far."""
+    def _num_calls(self) -> int:
+        """Number of calls so far."""
         return int(self._gateway.usage.summary()["calls"])
 
 
 def _about(user: User, error: LLMError) -> LLMError:
-    """An error that says whom it is about; another object, as one error may end several questions."""
-    with contextlib.suppress(Exception):  # a class of a plugin may not be made to be copied
-        told = copy.copy(error)
-        told.args = (f"no person {user.id}: {error}",)
-        told.__cause__ = error
-        return told
+    """A copy of an error that names the user; a copy, as one error may be that of several requests."""
+    with contextlib.suppress(Exception):  # an error class of a plugin may not be copyable
+        named = copy.copy(error)
+        named.args = (f"user {user.id}: {error}",)
+        named.__cause__ = error
+        return named
     return error
 
 
 def _trait(user: User, trait: str, words: Words) -> str:
-    """A trait in the domain's words, which go on from "a person who"."""
+    """A trait in the domain's words, which follow "a person who"."""
     texts = words.traits.get(trait)
     return f"is of the kind {user.trait_name(trait)!r}" if texts is None else texts[getattr(user, trait) - 1]
 
 
-def _again(asked: ChatRequest, answer: ChatAnswer, problem: str) -> ChatRequest:
-    """The question once more, after an answer that cannot be used; another one each time, whatever was answered."""
-    said = Message("assistant", defused(answer.text[:4000]).strip() or "(nothing)")
-    told = Message("user", f"{one_line(problem)} Answer with {_EXPECTED}.")
-    return replace(asked, messages=(*asked.messages[:2], said, told), sample=asked.sample + 1)
+def _next_request(request: ChatRequest, answer: ChatAnswer, problem: str) -> ChatRequest:
+    """The request after an unusable answer; its sample number differs, so that it has another cache key."""
+    rejected = Message("assistant", defused(answer.text[:4000]).strip() or "(nothing)")
+    correction = Message("user", f"{one_line(problem)} Answer with {_EXPECTED}.")
+    return replace(request, messages=(*request.messages[:2], rejected, correction), sample=request.sample + 1)

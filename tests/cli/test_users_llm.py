@@ -113,9 +113,7 @@ def test_users_are_those_that_were_drawn_with_the_models_names_and_descriptions(
     assert writing.rows("q.csv") == written
     assert len(writing.server.calls) == calls
     error = writing("--replay", n=71, plugin=plugin, out="s.csv", status=2).err
-    assert re.search(
-        r"Error: no person u0\d+: no answer of 'deepseek .* \d+ of 71 users were written; there is no", error
-    )
+    assert re.search(r"Error: user u0\d+: no answer of 'deepseek .* \d+ of 71 users were written; there is no", error)
     assert "the same command" not in error
     assert not writing.has("s.csv")
 
@@ -152,10 +150,10 @@ def test_what_cannot_be_used_is_asked_for_once_more_and_nothing_of_it_is_in_the_
 @pytest.mark.parametrize(
     ("fault", "says"),
     [
-        (Answer(refusal="I write nobody"), "no person u0006: the model at .* refuses: I write nobody"),
+        (Answer(refusal="I write nobody"), "user u0006: the model at .* refuses: I write nobody"),
         (Answer("no such key", status=401), "no such key. The key is missing"),
-        (Answer("no such name"), r"no person that can be used in 4 tries\. u0006: the answer is 'no such name'"),
-        (Answer(raw=b'{"choices": []}'), "no person u0006: .* without any choice"),
+        (Answer("no such name"), r"no usable user in 4 attempts\. u0006: the answer is 'no such name'"),
+        (Answer(raw=b'{"choices": []}'), "user u0006: .* without any choice"),
     ],
 )
 def test_what_fails_in_the_middle_leaves_no_file_and_the_same_command_goes_on(
@@ -226,7 +224,7 @@ def test_no_more_is_spent_than_may_be_also_where_that_is_nothing(writing: Writin
     assert "the budget is spent: 0 of 0 USD (--max-cost), for 0 calls" in error
     assert writing.server.calls == []
     error = writing("--yes", "--max-cost", "1", "--concurrency", "1", status=2).err
-    assert "the budget is spent: 1.2 of 1 USD (--max-cost), for 4 calls. Every answer is kept" in error
+    assert "the budget is spent: 1.2 of 1 USD (--max-cost), for 4 calls. Every answer is" in error
     assert "--resume" not in error
     writing("--yes", "--max-cost", "10")
     assert sorted(writing.asked) == list(range(1, 13))

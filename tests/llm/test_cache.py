@@ -130,7 +130,7 @@ def test_numbers_that_are_equal_have_one_key() -> None:
 
 
 def test_a_schema_that_is_no_json_is_a_clear_error() -> None:
-    with pytest.raises(ConfigurationError, match="holds a set, which JSON does not have"):
+    with pytest.raises(ConfigurationError, match="holds a set, which is not a JSON type"):
         answer_cache_key(IDENTITY, ChatRequest((Message("user", "x"),), schema={"a": {1}}))
 
 
@@ -366,7 +366,7 @@ GOOD = json.loads(write_line(CachedAnswer(IDENTITY, question(1), ChatAnswer("7")
         ({**GOOD, "request": {**GOOD["request"], "temperature": "0"}}, "'temperature' is a number"),
         ({**GOOD, "request": {**GOOD["request"], "temperature": -1}}, "temperature and sample are at least 0"),
         ({**GOOD, "request": {**GOOD["request"], "seed": 0.5}}, "'seed' is a whole number"),
-        ({**GOOD, "request": {}}, "a question has exactly the fields"),
+        ({**GOOD, "request": {}}, "a request has exactly the fields"),
         (b'\xff{"identity"', "is not UTF-8"),
     ],
 )
@@ -389,7 +389,7 @@ def test_pruning_beside_a_process_that_reads_and_writes_is_safe(cache: AnswerCac
     cache.put_many([entry(i) for i in range(500)])
     other = AnswerCache(cache.path)
     assert len(other.get_many([entry(i)[0] for i in range(500)])) == 500
-    assert cache.prune(max_mb=0).left == 0
+    assert cache.prune(max_mb=0).remaining == 0
     assert other.get_many([entry(1)[0]]) == {}
     other.put_many([entry(1)])
     assert list(cache.get_many([entry(1)[0]])) == [entry(1)[0]]

@@ -430,7 +430,7 @@ def test_a_call_is_made_again_as_often_as_that_may_help(made: Any, path: Path, e
     gateway = made(backend, attempts=4)
     (answer,) = gateway.ask(questions(1))
     assert type(answer) is type(error)
-    assert str(answer) == ("x" if calls == 1 else f"x (asked {calls} times)")
+    assert str(answer) == ("x" if calls == 1 else f"x ({calls} calls)")
     assert len(backend.asked) == gateway.usage.calls == calls
     assert gateway.usage.retried == calls - 1
     assert gateway.usage.failed == 1
@@ -472,7 +472,7 @@ def test_after_a_wrong_key_nothing_more_is_asked_until_the_gateway_is_closed(mad
         ),
         (SystemExit(3), "it raised SystemExit 3"),
         (asyncio.CancelledError(), "it raised CancelledError"),
-        ("a text", "backend Service answered a str instead of a ChatAnswer"),
+        ("a text", "backend Service returned a str instead of a ChatAnswer"),
         (ChatAnswer(None), "instead of a ChatAnswer with a text"),  # type: ignore[arg-type]
         (ChatAnswer("x", reasoning=object()), "not JSON serializable"),  # type: ignore[arg-type]
         (DataError("model.bin", "is damaged"), "model.bin: is damaged"),
@@ -565,7 +565,7 @@ def test_no_call_starts_once_the_most_is_spent_and_what_was_paid_for_is_kept(mad
     assert {type(error) for error in errors} == {LLMBudgetError}
     assert str(errors[-1]) == (
         f"the budget is spent: {errors[-1].args[0].split(': ')[1].split()[0]} of 10 USD (--max-cost), "
-        f"for {len(paid)} calls. Every answer is kept; go on with a higher --max-cost"
+        f"for {len(paid)} calls. Every answer is cached; go on with a higher --max-cost"
     )
     assert told(gateway.ask(questions(min(paid), 99))) == [str(min(paid)), "LLMBudgetError"]
     assert told(made(backend, max_cost=100).ask(questions(*range(50)))) == [str(number) for number in range(50)]
@@ -604,7 +604,7 @@ def test_a_replay_hands_out_what_is_kept_and_asks_nothing(made: Any, path: Path)
     answers = gateway.ask(questions(1, 3, 2, 3))
     assert told(answers) == ["1", "LLMReplayError", "2", "LLMReplayError"]
     assert isinstance(answers[1], LLMReplayError)
-    assert f"no answer of 'a service' to this question (key {answer_cache_key('a service', question(3))[:12]})" in str(
+    assert f"no answer of 'a service' to this request (key {answer_cache_key('a service', question(3))[:12]})" in str(
         answers[1]
     )
     assert threading.active_count() == threads
@@ -663,9 +663,9 @@ def test_threads_share_what_a_batched_backend_answers(made: Any) -> None:
     ("said", "message"),
     [
         (ZeroDivisionError("oops"), "backend Local failed with ZeroDivisionError: oops"),
-        ([ChatAnswer("1")], "backend Local answered 1 answers to 2 questions"),
-        ("12", "backend Local answered a str to 2 questions"),
-        ([ChatAnswer("1"), None], "backend Local answered a NoneType instead"),
+        ([ChatAnswer("1")], "backend Local returned 1 answers for 2 requests"),
+        ("12", "backend Local returned a str for 2 requests"),
+        ([ChatAnswer("1"), None], "backend Local returned a NoneType instead"),
     ],
 )
 def test_a_broken_batched_backend_is_named(made: Any, path: Path, said: Any, message: str) -> None:
@@ -799,7 +799,7 @@ def test_a_question_that_is_asked_anew_just_as_it_is_withdrawn_is_asked() -> Non
     assert not table.drop(taken, LLMTransientError("withdrawn"))
     table.settle(taken, ChatAnswer("1"))
     second.wait()
-    assert second.questions[0].result == ChatAnswer("1")
+    assert second.entries[0].result == ChatAnswer("1")
 
 
 def test_a_second_ctrl_c_does_not_wait(path: Path) -> None:
@@ -830,7 +830,7 @@ def test_an_interrupted_thread_leaves_what_others_wait_for(made: Any, monkeypatc
 
     def wait(self: Waiter) -> None:
         if threading.current_thread().name == "interrupted" and not interrupted.is_set():
-            while len(backend.asked) < 1 or not any(len(q.waiting) > 1 for q in self.questions):
+            while len(backend.asked) < 1 or not any(len(q.waiting) > 1 for q in self.entries):
                 time.sleep(0.005)
             interrupted.set()
             raise KeyboardInterrupt
@@ -927,7 +927,7 @@ def test_on_a_full_disk_nothing_more_is_sent_and_it_is_said_what_is_lost(
     backend = Service(delay=0.01)
     fill_disk(monkeypatch, path, lambda: len(backend.asked) < 40)
     gateway = made(backend, concurrency=4)
-    with pytest.raises(LLMCacheError, match=r"disk is full\. Make room on its disk\. Nothing more was asked") as caught:
+    with pytest.raises(LLMCacheError, match=r"is full\. Make room on its disk\. No further call was made") as caught:
         gateway.ask(questions(*range(500)))
     lost = len(backend.asked) - len(kept_in(path, "a service", *backend.asked))
     assert len(backend.asked) <= 60  # its last pages have room for a few
@@ -1021,7 +1021,7 @@ def test_logs_tell_no_question_and_no_answer(made: Any, caplog: pytest.LogCaptur
     caplog.set_level(logging.DEBUG)
     backend = Service(lambda number, calls: LLMRateLimitError("slow down", 0.01) if calls == 1 else None)
     made(backend, concurrency=4).ask(questions(101, 102))
-    assert "asked again in" in caplog.text
+    assert "repeated in" in caplog.text
     assert "2 calls at the same time instead of 4" in caplog.text
     assert "film" not in caplog.text
     assert not [record for record in caplog.records if record.levelno > logging.DEBUG]

@@ -40,8 +40,8 @@ class Plain(PromptStrategy):
     def ask(self, request: Any, row: int, place: int) -> ChatRequest:
         return ChatRequest((Message("user", f"{request.users[row]} {request.items[row, place]}"),))
 
-    def ask_again(self, asked: ChatRequest, answer: ChatAnswer, problem: str) -> ChatRequest:
-        return ChatRequest((*asked.messages, Message("assistant", answer.text), Message("user", problem)))
+    def ask_again(self, request: ChatRequest, answer: ChatAnswer, problem: str) -> ChatRequest:
+        return ChatRequest((*request.messages, Message("assistant", answer.text), Message("user", problem)))
 
     def read(self, answer: ChatAnswer) -> Reply:
         if answer.text not in ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10"]:
@@ -100,7 +100,7 @@ def test_an_answer_that_cannot_be_read_is_asked_again_saying_why_and_then_has_fa
     ratings, script = rated(lambda asked: ChatAnswer("five stars"), asks=3)
     assert [len(batch) for batch in script.batches] == [24, 24, 24]
     assert np.isnan(ratings.values).all()
-    assert ratings.reason(0, 0) == "no answer that can be read in 3 tries: no digit: five stars"
+    assert ratings.reason(0, 0) == "no answer could be parsed in 3 attempts: no digit: five stars"
 
 
 @pytest.mark.parametrize("error", [LLMTransientError("gone"), LLMRefusedError("no"), LLMMalformedError("cut")])
@@ -139,7 +139,7 @@ def test_probabilities_are_kept_and_read_as_they_are_asked_to_be() -> None:
     again, _ = rated(lambda asked: answer, reading="sampled")
     assert np.array_equal(ratings.values, again.values)
     assert set(np.unique(ratings.values)) == {2, 8, 10}
-    with pytest.raises(ConfigurationError, match="needs a model that tells the probability"):
+    with pytest.raises(ConfigurationError, match="needs a model that returns the probability"):
         rated(lambda asked: ChatAnswer("8"), reading="expected")
 
 
@@ -166,8 +166,8 @@ def test_where_a_failed_rating_ends_a_run_what_was_answered_before_does_not_coun
 
 def test_a_prompt_strategy_that_puts_the_same_question_again_ends_where_its_answer_is_kept() -> None:
     class Stubborn(Plain):
-        def ask_again(self, asked: ChatRequest, answer: ChatAnswer, problem: str) -> ChatRequest:
-            return asked
+        def ask_again(self, request: ChatRequest, answer: ChatAnswer, problem: str) -> ChatRequest:
+            return request
 
     class CachedAnswer(Script):
         def summary(self) -> dict[str, Any]:

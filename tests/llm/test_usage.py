@@ -38,7 +38,7 @@ def test_without_a_price_the_cost_is_unknown_once_something_was_answered() -> No
 def test_a_summary_is_json_and_tells_the_prices_date() -> None:
     tally = UsageTally()
     tally.price = PRICE
-    tally.count_questions(requests=5, cached=2, shared=1)
+    tally.count_requests(requests=5, cached=2, shared=1)
     tally.count_call(again=False)
     tally.count_call(again=True)
     tally.count_answer(Usage(10, 5, 2, 1))
@@ -70,7 +70,7 @@ def test_counts_of_many_threads_add_up() -> None:
 
     def count() -> None:
         for _ in range(2000):
-            tally.count_questions(2, 1, 0)
+            tally.count_requests(2, 1, 0)
             tally.count_call(again=True)
             tally.count_answer(Usage(1, 1, 1, 1))
 

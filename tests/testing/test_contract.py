@@ -889,8 +889,8 @@ class NumberOnly(PromptStrategy):
         levels = tuple(self.scale.format(level) for level in self.scale.levels)
         return ChatRequest((Message("user", f"How good is {title}?"),), choices=levels)
 
-    def ask_again(self, asked: Any, answer: Any, problem: str) -> Any:
-        return replace(asked, messages=(*asked.messages, Message("user", problem)))
+    def ask_again(self, request: Any, answer: Any, problem: str) -> Any:
+        return replace(request, messages=(*request.messages, Message("user", problem)))
 
     def read(self, answer: Any) -> Any:
         for level in self.scale.levels.tolist():
@@ -942,7 +942,11 @@ PROMPT_STRATEGIES = [
     ("prompt-strategy-strict", "the first number", ReadsTheFirstNumber),
     ("prompt-strategy-strict", "no answer is middling", ReadsTheMiddle),
     ("prompt-strategy-strict", "another error", a(NumberOnly, read=lambda self, answer: Reply(float(answer.text)))),
-    ("prompt-strategy-again", "the same question", a(NumberOnly, ask_again=lambda self, asked, answer, problem: asked)),
+    (
+        "prompt-strategy-again",
+        "the same question",
+        a(NumberOnly, ask_again=lambda self, request, *_: request),
+    ),
     ("prompt-strategy-again", "cannot", a(NumberOnly, ask_again=PromptStrategy.ask_again)),
 ]
 

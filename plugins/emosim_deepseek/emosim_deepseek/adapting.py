@@ -1,4 +1,4 @@
-"""Adapting: what a question leaves out or words otherwise, because the service has said that it does not take it so."""
+"""Adapting: fields of a request that are left out or renamed, because the service has rejected them."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _NOT_TAKEN = re.compile(
 
 
 class _Change(NamedTuple):
-    """A change of what is sent.
+    """A change of a request.
 
     Attributes:
-        about: what a service's message names where it is needed.
-        make: the changed question; None where there is nothing to change.
-        effect: what is then so, for the note to the user.
-        option: the option with which that is so from the start.
+        about: pattern of the messages with which a service rejects the original.
+        make: returns the changed request; None if there is nothing to change.
+        effect: description of the change, for the warning.
+        option: option that makes the change from the start.
     """
 
     about: re.Pattern[str]
@@ -61,7 +61,7 @@ def _plain_json(body: Body) -> Body | None:
 
 
 def _without_system(body: Body) -> Body | None:
-    """The words of the system in front of the first of the user."""
+    """The system prompt at the beginning of the first message of the user."""
     first, *rest = body["messages"]
     if first["role"] != "system":
         return None
@@ -75,25 +75,25 @@ _CHANGES = (
     _Change(
         re.compile(r"max_completion_tokens"),
         _renamed("max_tokens", "max_completion_tokens"),
-        "the most tokens of an answer are called max_completion_tokens",
+        "the limit on answer tokens is sent as max_completion_tokens",
         "max_tokens_field=max_completion_tokens",
     ),
     _Change(
         re.compile(r"max_completion_tokens"),
         _renamed("max_completion_tokens", "max_tokens"),
-        "the most tokens of an answer are called max_tokens",
+        "the limit on answer tokens is sent as max_tokens",
         "max_tokens_field=max_tokens",
     ),
     _Change(
         re.compile(r"json_schema|response_format|structured output|schema"),
         _plain_json,
-        "it is asked for any JSON object instead of one of a schema",
+        "any JSON object is requested instead of one of a schema",
         "structured=json_object",
     ),
     _Change(
         re.compile(r"json_object|response_format|structured output"),
         _without("response_format"),
-        "the form of the answer is asked for in words alone",
+        "the form of the answer is requested in the prompt alone",
         "structured=none",
     ),
     _Change(re.compile(r"temperature"), _without("temperature"), "no temperature is sent", "send_temperature=false"),
@@ -102,7 +102,7 @@ _CHANGES = (
         re.compile(r"system.{0,20}(role|message|prompt|instruction)|role.{0,20}system|developer instruction|"
                    r"roles must alternate"),
         _without_system,
-        "the words of the system stand at the beginning of the user's",
+        "the system prompt is sent at the beginning of the user's message",
         "--llm-rater 0Shot_system_default, a strategy without a system prompt",
     ),
 )  # fmt: skip
@@ -125,11 +125,11 @@ _OPTIONS = {
 
 
 class Adaptation:
-    """What was learnt of one service. Every change is made once, and said once.
+    """Changes that one service needs. Every change is made once, and reported once.
 
     Args:
-        service: who is asked, for messages.
-        fixed: fields that the user has set as they are; they are never changed.
+        service: name of the service, for messages.
+        fixed: fields that the user has set; they are never changed.
     """
 
     def __init__(self, service: str, fixed: Mapping[str, Any]) -> None:
@@ -138,17 +138,17 @@ class Adaptation:
 
     @property
     def count(self) -> int:
-        """How many changes are made."""
+        """Number of changes."""
         return len(self._made)
 
     def adapted(self, body: Body) -> Body:
-        """A question as the service takes it."""
+        """A request as the service accepts it."""
         for change in self._made:
             body = change.make(body) or body
         return body
 
     def learn(self, body: Body, fault: Fault) -> bool:
-        """Learn from what a service says of a question, as it was sent; returns whether another form may be taken."""
+        """Learn from the error for a request; returns whether a changed request may be accepted."""
         if _NOT_TAKEN.search(fault.text) is None and not any(map(_NOT_TAKEN.search, fault.codes)):
             return False
         text = " ".join((fault.text, *fault.params))
@@ -160,12 +160,12 @@ class Adaptation:
                 continue
             self._made.append(change)
             advice = f" The option for that is {change.option}" if change.option else ""
-            log.warning("%s does not take the question as it is: %s.%s", self._service, change.effect, advice)
+            log.warning("%s does not accept the request as it is: %s.%s", self._service, change.effect, advice)
             return True
         return False
 
     def advice(self, body: Body, fault: Fault) -> str:
-        """Which option sets a field that a service objects to, as a sentence; empty where none is named."""
+        """A sentence that names the option for a field that a service rejects; empty if it names no field."""
         text = " ".join((fault.text, *fault.params)).lower()
         for name, option in _OPTIONS.items():
             if name in body and re.search(rf"\b{name}\b", text):

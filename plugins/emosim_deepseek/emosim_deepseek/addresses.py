@@ -17,11 +17,11 @@ _BEGINS_LIKE_A_KEY = re.compile(
 
 
 class Address(NamedTuple):
-    """Where a service is.
+    """Address of a service.
 
     Attributes:
-        url: its base URL.
-        shown: how it is spoken of, in messages and files; without what may be secret.
+        url: base URL.
+        shown: address as messages and files show it, without parts that may be secret.
     """
 
     url: str
@@ -29,13 +29,13 @@ class Address(NamedTuple):
 
 
 def address(given: str | None, variable: str | None, default_variable: str | None, default: str) -> Address:
-    """Where a service is, by its options, its environment variable, or by default.
+    """The address of a service, from its options, its environment variable, or the default.
 
     Args:
         given: the option base_url.
-        variable: the option base_url_env: the environment variable that holds the base URL, which is shown nowhere.
-        default_variable: the environment variable that is looked at without these.
-        default: where it is otherwise.
+        variable: the option base_url_env: the environment variable that holds the base URL, which is never shown.
+        default_variable: the environment variable that is read without these options.
+        default: base URL without all of these.
 
     Raises:
         ConfigurationError: a variable holds no base URL.
@@ -58,7 +58,7 @@ def address(given: str | None, variable: str | None, default_variable: str | Non
 
 
 def hidden_parts(place: Address) -> list[str]:
-    """The parts of an address that is not shown whole which must be shown nowhere."""
+    """The secret parts of an address that is not shown whole."""
     if place.url == place.shown:
         return []
     segments = [segment for segment in urlsplit(place.url).path.split("/") if segment]
@@ -81,14 +81,14 @@ def base_url(text: str, given_in: str, *, secret: bool = False, keys: Iterable[s
     """A base URL without a slash at its end.
 
     Args:
-        text: what was given.
-        given_in: where, for messages.
-        secret: whether it is shown nowhere, so that its path may hold a key.
-        keys: known keys, which may not stand in it.
+        text: the text of an option or a variable.
+        given_in: the option or variable, for messages.
+        secret: whether it is never shown, so that its path may hold a key.
+        keys: known keys, which it must not contain.
 
     Raises:
-        ValueError: it is no http or https address, or holds a user name, a password, a query, a fragment or what may be
-            a key: it is written into manifests and messages.
+        ValueError: it is not an http or https address, or holds a user name, a password, a query, a fragment or a
+            possible key; base URLs are written into manifests and messages.
     """
     try:
         parts = urlsplit(text.strip())

@@ -1,8 +1,8 @@
-"""Binding: whether an answer is that of its question, as far as the service lets that be seen.
+"""Binding: checks that an answer belongs to its request, as far as the service allows.
 
-Every question takes along a name of its own in the header ``X-Request-ID``. Servers such as vLLM make it part of the
-answer's id, and many gateways send it back; an answer that carries the name of another question is refused. So is one
-with the id of an answer to another question, where ids are such as name one answer alone.
+Every request has an id of its own in the header ``X-Request-ID``. Servers such as vLLM make it part of the answer's
+id, and many gateways send it back; an answer that carries the id of another request is rejected. So is an answer with
+the answer id of another request, where answer ids are unique.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ HEADER = "X-Request-ID"
 
 _NAME = re.compile(r"emosim-[0-9a-f]{32}")
 _UNIQUE = 12
-"""Characters behind its prefix with which an id names one answer; Ollama's three digits come again by chance."""
+"""Characters after the prefix from which an answer id is unique; Ollama's three digits repeat by chance."""
 
-_REMEMBERED = 65_536
-"""Ids that are looked through."""
+_MAX_IDS = 65_536
+"""Number of recent answer ids that are stored."""
 
 
 class Binding:
-    """Remembers the ids of answers.
+    """Stores the ids of answers.
 
     Args:
-        service: who answers, for messages.
+        service: name of the service, for messages.
     """
 
     def __init__(self, service: str) -> None:
@@ -35,31 +35,31 @@ class Binding:
         self._seen: dict[str, tuple[int, int]] = {}
 
     def name(self) -> str:
-        """A name for a question."""
+        """A new request id."""
         return f"emosim-{uuid.uuid4().hex}"
 
-    def check(self, name: str, question: bytes, headers: Mapping[str, str], body: bytes, answer_id: object) -> None:
-        """See whether an answer may be that of a question.
+    def check(self, name: str, request: bytes, headers: Mapping[str, str], body: bytes, answer_id: object) -> None:
+        """Check that an answer may belong to a request.
 
         Args:
-            name: the question's name.
-            question: what was sent.
-            headers: of the answer.
-            body: of the answer.
-            answer_id: the id in it.
+            name: id of the request.
+            request: body of the request.
+            headers: headers of the answer.
+            body: body of the answer.
+            answer_id: id in the answer.
 
         Raises:
-            LLMTransientError: it is the answer to another question.
+            LLMTransientError: it is the answer to another request.
         """
         carried = set(_NAME.findall(body.decode("latin-1")))
         carried.update(match for value in headers.values() for match in _NAME.findall(value))
         if carried - {name}:
-            raise self._foreign("it carries the name of another question")
+            raise self._foreign("it carries the id of another request")
         if not isinstance(answer_id, str) or not answer_id:
             return
-        this = (hash(question), hash(body))
+        this = (hash(request), hash(body))
         before = self._seen.setdefault(answer_id, this)
-        if len(self._seen) > _REMEMBERED:
+        if len(self._seen) > _MAX_IDS:
             del self._seen[next(iter(self._seen))]
         if before[0] == this[0]:
             return
@@ -69,6 +69,6 @@ class Binding:
 
     def _foreign(self, why: str) -> LLMTransientError:
         return LLMTransientError(
-            f"{self._service} sends an answer that is not the answer to this question: {why}. Something between here "
+            f"{self._service} sends an answer that is not the answer to this request: {why}. Something between here "
             "and the model mixes answers up"
         )

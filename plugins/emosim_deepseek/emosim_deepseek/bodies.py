@@ -1,4 +1,4 @@
-"""Bodies: JSON without ambiguity, and what the body of an error says, in any of the forms that services use."""
+"""Bodies: strict JSON, and the error messages of services in all common formats."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, NoReturn
 
 _SHOWN = 200
-_LOOKED_AT = 4000
-"""Characters of what a service says that are looked at."""
+_READ = 4000
+"""Characters of an error message that are read."""
 
 _HIDDEN_HTML = re.compile(r"<(script|style|head)\b.*?(</\1>|$)|<!--.*?(-->|$)", re.DOTALL | re.IGNORECASE)
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.DOTALL | re.IGNORECASE)
@@ -18,12 +18,12 @@ _TAG = re.compile(r"<[^>]*>")
 
 
 class Fault(NamedTuple):
-    """What a service says of an error.
+    """An error as a service reports it.
 
     Attributes:
-        text: its message; empty for none.
-        codes: its codes, types and reasons, in lower case.
-        params: the fields of a question that it names.
+        text: message; empty for none.
+        codes: codes, types and reasons, in lower case.
+        params: fields of the request that it names.
     """
 
     text: str
@@ -32,11 +32,11 @@ class Fault(NamedTuple):
 
 
 def strict_json(text: str | bytes) -> Any:
-    """What a JSON text holds; a whole number of more than 20 digits is None.
+    """The value of a JSON text; a whole number of more than 20 digits becomes None.
 
     Raises:
-        ValueError: it is none, has a key twice in an object, or NaN or Infinity.
-        RecursionError: it is too deep.
+        ValueError: it is not JSON, has a key twice in an object, or NaN or Infinity.
+        RecursionError: it is nested too deeply.
     """
     return json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant, parse_int=_whole)
 
@@ -57,29 +57,29 @@ def _whole(digits: str) -> int | None:
 
 
 def shortened(text: str, limit: int = _SHOWN) -> str:
-    """A text on one line, without control characters and marks that nobody sees, and its beginning only if long."""
-    text = " ".join("".join(sign if sign.isprintable() else " " for sign in text[: 4 * limit + _LOOKED_AT]).split())
+    """A text on one line without control and invisible characters, cut off after ``limit`` characters."""
+    text = " ".join("".join(sign if sign.isprintable() else " " for sign in text[: 4 * limit + _READ]).split())
     return text if len(text) <= limit else text[:limit] + "..."
 
 
 def fault_in(body: bytes) -> Fault:
-    """What the body of an error says, in the form of OpenAI, Anthropic, Google or FastAPI, as text or as HTML."""
+    """The error in a body, in the format of OpenAI, Anthropic, Google or FastAPI, as text or as HTML."""
     text = body[: 64 * 1024].decode("utf-8", "replace")
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
-        return Fault(_plain(text)[:_LOOKED_AT])
+        return Fault(_plain(text)[:_READ])
     fault = fault_of(value)
-    return fault if fault.text else fault._replace(text=text[:_LOOKED_AT])
+    return fault if fault.text else fault._replace(text=text[:_READ])
 
 
 def fault_of(value: Any) -> Fault:
-    """What a JSON value says of an error."""
+    """The error in a JSON value."""
     entries: dict[str, list[str]] = {"message": [], "code": [], "param": []}
     for kind, entry in _entries(value, 0):
         entries[kind].append(entry)
     text = "; ".join(dict.fromkeys(message.strip() for message in entries["message"] if message.strip()))
-    return Fault(text[:_LOOKED_AT], tuple(code.lower() for code in entries["code"]), tuple(entries["param"]))
+    return Fault(text[:_READ], tuple(code.lower() for code in entries["code"]), tuple(entries["param"]))
 
 
 def _entries(value: Any, depth: int) -> Iterator[tuple[str, str]]:

@@ -1,10 +1,10 @@
-"""Carrier: the transport under the openai client, by aiohttp, with a connection of its own for every question.
+"""Carrier: an aiohttp transport for the openai client, with a new connection for every request.
 
-HTTP/1.1 puts no number on an answer: over a connection that is used again, whose answer it is depends on every byte
-before it, and bytes that a server or proxy sends too many become the answer to another question. A connection for each
-question takes that possibility away; it costs about 0.3 ms here and, over TLS, the round trips of a handshake. The
-transport over aiohttp that comes with openai uses connections again, waits for a byte and not for an answer, and reads
-a body of any size, none of which it lets its users change; hence this one.
+HTTP/1.1 does not number responses: on a reused connection, the request that a response belongs to depends on every byte
+before it, and surplus bytes of a server or proxy become the response to another request. A connection for each request
+excludes that; it costs about 0.3 ms and, over TLS, the round trips of a handshake. The aiohttp transport of the openai
+package reuses connections, has a timeout per byte instead of per response, and reads a body of any size; none of this
+can be configured.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from emosim_deepseek.surroundings import Proxy, tls_context
 
 
 class _Response(aiohttp.ClientResponse):
-    """A response that knows its connection after its end too."""
+    """A response that keeps its connection accessible after its end."""
 
     transport: asyncio.Transport | None = None
 
@@ -30,24 +30,24 @@ class _Response(aiohttp.ClientResponse):
         return await super().start(connection)
 
     def abort(self) -> None:
-        """Close the connection at once, without a word to the server."""
+        """Close the connection at once, without a shutdown handshake."""
         if self.transport is not None:
             self.transport.abort()
 
 
 class Carrier(httpx2.AsyncBaseTransport):
-    """Carries requests to one server, within one event loop; every response has been read when it is handed over.
+    """Sends requests to one server, within one event loop; every response is read completely before it is returned.
 
     Args:
         scheme: "http" or "https".
-        proxy: through what; None for nothing.
-        timeout: seconds that a request may take, from the making of the connection to the last byte of its answer.
-        limit: bytes that an answer may have.
+        proxy: the proxy; None for none.
+        timeout: maximum seconds of a request, from the connection to the last byte of the response.
+        limit: maximum bytes of a response.
         sent: names of the headers that are sent, in lower case; None for all.
-        service: who is asked, for messages.
+        service: name of the service, for messages.
 
     Attributes:
-        heard: whether the server has ever spoken HTTP.
+        heard: whether the server has ever sent an HTTP response.
 
     Raises:
         LLMRequestError: the environment names certificates that cannot be used.
@@ -78,9 +78,9 @@ class Carrier(httpx2.AsyncBaseTransport):
         """The whole response to a request.
 
         Raises:
-            LLMMalformedError: it is larger than it may be, compressed, or says two things about where it ends.
-            aiohttp.ClientError: there was none, or it is no HTTP.
-            TimeoutError: it was not there in time.
+            LLMMalformedError: it is too large, compressed, or has contradictory lengths.
+            aiohttp.ClientError: there is no response, or it is not HTTP.
+            TimeoutError: it was not complete in time.
         """
         headers = {name: value for name, value in request.headers.items() if self._sent is None or name in self._sent}
         async with self._session.request(
@@ -98,7 +98,7 @@ class Carrier(httpx2.AsyncBaseTransport):
             finally:
                 response.abort()
         carried = httpx2.Response(response.status, headers=list(response.raw_headers), content=content, request=request)
-        carried.encoding = "utf-8"  # and not what a service names, which may be any codec of Python
+        carried.encoding = "utf-8"  # not the one that a service names, which may be any codec of Python
         return carried
 
     async def _content(self, response: aiohttp.ClientResponse) -> bytes:
@@ -111,7 +111,7 @@ class Carrier(httpx2.AsyncBaseTransport):
         return bytes(content)
 
     def _check_head(self, response: aiohttp.ClientResponse) -> None:
-        """Refuse what is too large, compressed (a small body may hold any amount of text) or of two lengths."""
+        """Reject a response that is too large, compressed (a small body may expand to any size) or of two lengths."""
         headers = response.headers
         lengths, codings = headers.getall("Content-Length", []), headers.getall("Transfer-Encoding", [])
         if len(lengths) + len(codings) > 1 or any(coding.lower() != "chunked" for coding in codings):
@@ -119,12 +119,12 @@ class Carrier(httpx2.AsyncBaseTransport):
         if lengths and int(lengths[0]) > self._limit:
             raise self._too_large()
         if any(coding.lower() not in ("identity", "") for coding in headers.getall("Content-Encoding", [])):
-            raise LLMMalformedError(f"{self._service} answers with a compressed text, which nobody asked for")
+            raise LLMMalformedError(f"{self._service} answers with a compressed text, which was not requested")
 
     def _too_large(self) -> LLMMalformedError:
-        return LLMMalformedError(f"{self._service} answers with more than {self._limit} bytes, which no answer takes")
+        return LLMMalformedError(f"{self._service} answers with more than {self._limit} bytes, the limit of an answer")
 
     async def aclose(self) -> None:
-        """Close everything that is open."""
+        """Close all connections."""
         await self._session.close()
-        await asyncio.sleep(0)  # connections tell of their end in the next turn of the loop
+        await asyncio.sleep(0)  # connections end in the next turn of the loop

@@ -1,4 +1,4 @@
-"""Cutting: notices where a server has cut prompts, by the tokens that it reports for them."""
+"""Cutting: detects from the reported tokens that a server truncates prompts."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from typing import Any
 log = logging.getLogger("emosim_core.llm")
 
 _CHARACTERS = 20
-"""Characters that a token holds at most, on average over a prompt; those of languages in use hold 1 to 7."""
+"""Greatest mean number of characters per token of a prompt; living languages have 1 to 7."""
 
 _SHORTEST = 400
-"""Characters below which a prompt proves nothing."""
+"""Characters of the shortest prompt that is checked."""
 
 _ALIKE = 8
-"""Prompts that are reported with one and the same number of tokens, the highest of all, before that is a cap."""
+"""Prompts with the same, highest number of tokens from which this number counts as a limit."""
 
 _SPREAD = 1.25
-"""How many times as long as the shortest of them the longest is, at least."""
+"""Least ratio of the longest of these prompts to the shortest."""
 
 
 class CutPrompts:
-    """Compares what was sent with what a server says that it has read, and warns once.
+    """Compares the length of prompts with the tokens that a server reports, and warns once.
 
     Args:
-        service: who is asked, for the warning.
+        service: name of the service, for the warning.
     """
 
     def __init__(self, service: str) -> None:
@@ -36,11 +36,11 @@ class CutPrompts:
         self._times = 0
 
     def look(self, messages: Sequence[Mapping[str, Any]], tokens: int) -> None:
-        """See whether a prompt was cut.
+        """Check whether a prompt was truncated.
 
         Args:
-            messages: what was sent.
-            tokens: how many tokens the server reports for it; 0 where it does not say.
+            messages: the messages of the request.
+            tokens: prompt tokens that the server reports; 0 if it reports none.
         """
         if self._warned or tokens <= 0:
             return

@@ -26,7 +26,7 @@ class DeepSeekOptions(BaseModel):
 
     model: str = Field(default="deepseek-v4-flash", min_length=1, description="Model of the service.")
     thinking: bool | None = Field(
-        default=None, description="Whether the model thinks before it answers; by default as its name says."
+        default=None, description="Whether the model thinks before it answers; by default as its name implies."
     )
     reasoning_effort: Literal["low", "high", "max"] | None = Field(
         default=None, description="How much a thinking model thinks; by default as the service thinks fit."
@@ -57,11 +57,10 @@ class DeepSeekOptions(BaseModel):
 
 
 def without_secrets(values: Any) -> Any:
-    """Options as they were given, unless a secret may be among them: it would stand in messages and manifests.
+    """Check that options hold no secret, which would be written into messages and manifests; returns them.
 
     Raises:
-        ValueError: an address with more in it than an address, or something in the place of the name of a variable
-            that cannot be one.
+        ValueError: an address holds more than an address, or the name of a variable is not a valid name.
     """
     if not isinstance(values, dict):
         return values
@@ -84,7 +83,7 @@ def without_secrets(values: Any) -> Any:
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """All texts in an option."""
+    """All texts in the value of an option."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
@@ -97,10 +96,10 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 class DeepSeek(ChatService):
-    """Asks DeepSeek's service.
+    """Backend of DeepSeek's service.
 
     Raises:
-        ConfigurationError: the base URL in the environment is none.
+        ConfigurationError: the base URL in the environment is invalid.
     """
 
     def __init__(self, options: DeepSeekOptions) -> None:
@@ -123,7 +122,7 @@ class DeepSeek(ChatService):
         )
         self.reasoning_tokens = 0 if self.thinking is False else options.reasoning_tokens
         mode = {None: "default", True: "on", False: "off"}[self.thinking]
-        self.identity = f"deepseek {self.model.asked} thinking={mode} base={place.shown}"
+        self.identity = f"deepseek {self.model.served_name} thinking={mode} base={place.shown}"
         if self.thinking is not False:
             self.reasoning_tokens = options.reasoning_tokens
             if options.reasoning_effort:
@@ -139,7 +138,7 @@ class DeepSeek(ChatService):
         if not self.model.retired:
             return ()
         return (
-            f"DeepSeek gave up the name {self.model.name!r} in {self.model.retired}: {self.model.asked!r} "
+            f"DeepSeek gave up the name {self.model.name!r} in {self.model.retired}: {self.model.served_name!r} "
             f"{'with' if self.thinking else 'without'} thinking answers in its place",
         )
 
@@ -147,14 +146,14 @@ class DeepSeek(ChatService):
         return self.model.prices.get(self.options.tariff)
 
     def body(self, request: ChatRequest) -> dict[str, Any]:
-        """What is sent to ask a question.
+        """The body of a request.
 
-        A model that thinks takes no temperature, and its thoughts count among the tokens of its answer. The service
-        holds an answer to JSON only where the question speaks of JSON.
+        A thinking model takes no temperature, and its thoughts count as tokens of its answer. The service forces JSON
+        only if the prompt mentions JSON.
         """
         options = self.options
         messages = [{"role": message.role, "content": message.content} for message in request.messages]
-        body: dict[str, Any] = {"model": self.model.asked, "messages": messages, "max_tokens": request.max_tokens}
+        body: dict[str, Any] = {"model": self.model.served_name, "messages": messages, "max_tokens": request.max_tokens}
         if self.thinking is not None:
             body["thinking"] = {"type": "enabled" if self.thinking else "disabled"}
         if self.thinking is not True:
@@ -163,7 +162,7 @@ class DeepSeek(ChatService):
             body["max_tokens"] += self.reasoning_tokens
             if options.reasoning_effort:
                 body["reasoning_effort"] = options.reasoning_effort
-        speaks_of_json = any("json" in message.content.lower() for message in request.messages)
-        if request.schema is not None and options.structured == "json_object" and speaks_of_json:
+        mentions_json = any("json" in message.content.lower() for message in request.messages)
+        if request.schema is not None and options.structured == "json_object" and mentions_json:
             body["response_format"] = {"type": "json_object"}
         return body

@@ -1,4 +1,4 @@
-"""Endpoint: the backend of OpenAI's service and of every server that speaks its chat completions."""
+"""Endpoint: the backend of OpenAI's service and of every server with its chat completions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from emosim_deepseek.keys import keys_of_environment
 from emosim_deepseek.service import ChatService
 
 _ADDRESS = re.compile(r"(localhost|\d+(\.\d+){3}|\[[0-9a-fA-F:]+\])(:\d|/|#|$)|[\w-]+(\.[\w-]+)+(:\d+)?/\S*#")
-"""How an address without a scheme begins; no name of a model does."""
+"""Beginning of an address without a scheme; no name of a model has this form."""
 
 SERVICE = "https://api.openai.com/v1"
 KEY = "OPENAI_API_KEY"
@@ -24,20 +24,20 @@ OTHER_KEY = "EMOSIM_LLM_API_KEY"
 
 
 class EndpointPrice(BaseModel):
-    """What the model costs, where that is to be counted."""
+    """Price of the model."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    prompt: float = Field(ge=0, description="A million tokens of questions.")
+    prompt: float = Field(ge=0, description="Price of a million prompt tokens.")
     cached: float | None = Field(
         default=None,
         ge=0,
-        description="A million tokens of questions that the service has in its cache; as prompt by default.",
+        description="Price of a million prompt tokens in the cache of the service; by default that of prompt.",
     )
-    completion: float = Field(ge=0, description="A million tokens of answers, reasoning included.")
-    as_of: str = Field(min_length=1, description="Day on which this was so, as 2026-07-15.")
-    source: str = Field(default="", description="Where it is written.")
-    currency: str = Field(default="USD", min_length=1, description="Currency of all three.")
+    completion: float = Field(ge=0, description="Price of a million tokens of answers, reasoning included.")
+    as_of: str = Field(min_length=1, description="Date of the price, as 2026-07-15.")
+    source: str = Field(default="", description="Source of the price.")
+    currency: str = Field(default="USD", min_length=1, description="Currency of the prices.")
 
 
 class EndpointOptions(BaseModel):
@@ -74,19 +74,19 @@ class EndpointOptions(BaseModel):
     )
     max_tokens_field: Literal["max_completion_tokens", "max_tokens"] | None = Field(
         default=None,
-        description="What the most tokens of an answer are called; by default max_completion_tokens for OpenAI's own "
+        description="Field that limits the tokens of an answer; by default max_completion_tokens for OpenAI's own "
         "service, max_tokens for others.",
     )
     structured: Literal["json_schema", "json_object", "none"] = Field(
-        default="json_schema", description="How the service is told to hold the answer to a JSON schema."
+        default="json_schema", description="Field that makes the service follow a JSON schema."
     )
     choices: Literal["none", "vllm", "llama.cpp"] = Field(
-        default="none", description="Whose way of holding the answer to one of a few texts is used."
+        default="none", description="Server whose extension restricts the answer to a list of texts."
     )
-    price: EndpointPrice | None = Field(default=None, description="What the model costs; unknown by default.")
+    price: EndpointPrice | None = Field(default=None, description="Price of the model; unknown by default.")
     timeout: float = Field(default=120.0, gt=0, allow_inf_nan=False, description="Seconds to wait for an answer.")
     extra_body: Mapping[str, Any] = Field(
-        default_factory=dict, description="Further fields of a question, as they are sent."
+        default_factory=dict, description="Further fields of a request, sent as they are."
     )
 
     @model_validator(mode="before")
@@ -119,7 +119,7 @@ class EndpointOptions(BaseModel):
 
 
 class Endpoint(ChatService):
-    """Asks a service by OpenAI's chat completions."""
+    """Backend of a service with OpenAI's chat completions."""
 
     def __init__(self, options: EndpointOptions) -> None:
         self.options = options
@@ -145,7 +145,7 @@ class Endpoint(ChatService):
         by_default = 8192 if options.reasoning_effort not in (None, "none") else 0
         self.reasoning_tokens = by_default if options.reasoning_tokens is None else options.reasoning_tokens
         self.identity = f"openai {options.model} base={place.shown}"
-        told = {
+        settings = {
             "effort": options.reasoning_effort,
             "reasoning_tokens": self.reasoning_tokens,
             "temperature": None if options.send_temperature else "not sent",
@@ -153,7 +153,7 @@ class Endpoint(ChatService):
             "choices": None if options.choices == "none" else options.choices,
             "extra_body": json.dumps(options.extra_body, sort_keys=True) if options.extra_body else None,
         }
-        self.identity += "".join(f" {name}={value}" for name, value in told.items() if value)
+        self.identity += "".join(f" {name}={value}" for name, value in settings.items() if value)
 
     def price(self) -> Price | None:
         price = self.options.price
@@ -163,7 +163,7 @@ class Endpoint(ChatService):
         return Price(price.prompt, cached, price.completion, price.as_of, price.source, price.currency)
 
     def body(self, request: ChatRequest) -> dict[str, Any]:
-        """What is sent to ask a question; samples of a question that has a seed differ by theirs."""
+        """The body of a request; the sample number is added to its seed."""
         options = self.options
         body: dict[str, Any] = {
             "model": options.model,
@@ -186,15 +186,15 @@ class Endpoint(ChatService):
 
 
 def _format(schema: Mapping[str, Any], structured: str) -> dict[str, Any]:
-    """How the service is told of a schema; strictly where that is possible, as OpenAI's rules for that are narrow."""
+    """The field for a schema; strict if the schema satisfies OpenAI's rules for strict schemas."""
     if structured == "json_object":
         return {"type": "json_object"}
-    told = {"name": "answer", "schema": dict(schema), "strict": _closed(schema)}
-    return {"type": "json_schema", "json_schema": told}
+    named_schema = {"name": "answer", "schema": dict(schema), "strict": _closed(schema)}
+    return {"type": "json_schema", "json_schema": named_schema}
 
 
 def _closed(schema: Any) -> bool:
-    """Whether every object of a schema has all its fields, and no others."""
+    """Whether every object of a schema requires all its fields and allows no others."""
     if isinstance(schema, list | tuple):
         return all(map(_closed, schema))
     if not isinstance(schema, Mapping):

@@ -1,4 +1,4 @@
-"""Failures: from the status and the body of a response to the error that says what went wrong and what to do."""
+"""Failures: turns the status and the body of a response into an error that says what to do."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ _KINDS = (
     (re.compile("overloaded|unavailable|internal|server.?error|api.?error|timeout"), 503),
     (re.compile("model.?not.?found"), 404),
 )
-"""Kinds of errors, and the status that would go with them."""
+"""Patterns of error codes, and the HTTP status that each corresponds to."""
 
 _NO_PATH = re.compile(
     r"^\W*(404 )?(page )?not found\W*$|no route|cannot (post|get)|unknown (url|route|path|endpoint)|invalid url|"
@@ -74,13 +74,13 @@ _NO_MODEL = re.compile(r"\bmodel\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Asked:
-    """Who was asked, for messages.
+class ServiceInfo:
+    """A service, for messages.
 
     Attributes:
-        service: its name with its base URL.
-        base_url: the latter.
-        key_help: how a key is given, as sentences.
+        service: name and base URL.
+        base_url: base URL.
+        key_help: sentences that say how to give a key.
     """
 
     service: str
@@ -89,23 +89,23 @@ class Asked:
 
 
 def is_refusal(fault: Fault) -> bool:
-    """Whether a service says that it takes this one question not: a filter, or one that is too long."""
+    """Whether a service rejects this request alone, by a filter or because it is too long."""
     return any(_REFUSAL_CODE.search(code) for code in fault.codes) or _REFUSAL_TEXT.search(fault.text) is not None
 
 
-def failure(status: int, headers: Mapping[str, str], fault: Fault, asked: Asked, key: str) -> LLMError:
-    """The error for a response that is no answer; the key, and parts of it, are in no text of it.
+def failure(status: int, headers: Mapping[str, str], fault: Fault, info: ServiceInfo, key: str) -> LLMError:
+    """The error for a response without an answer; its text contains no part of the key.
 
     Args:
-        status: the status of the response, or one that its body names.
-        headers: of the response, by their names in lower case.
-        fault: what its body says.
-        asked: who was asked.
+        status: status of the response, or the one that its body names.
+        headers: headers of the response, by name in lower case.
+        fault: the error in its body.
+        info: the service.
         key: the key that was sent; empty for none.
     """
-    said = shown(fault.text, key)
-    said = said if said.endswith("...") else said.removesuffix(".")
-    answers = f"{asked.service} answers with status {status}" + (f": {said}" if said else "")
+    message = shown(fault.text, key)
+    message = message if message.endswith("...") else message.removesuffix(".")
+    answers = f"{info.service} answers with status {status}" + (f": {message}" if message else "")
     wait = retry_after(headers)
     if status < 300:
         return LLMMalformedError(f"{answers}. Only status 200 is an answer")
@@ -115,10 +115,10 @@ def failure(status: int, headers: Mapping[str, str], fault: Fault, asked: Asked,
     if status == 402 or any(map(_NO_BALANCE.search, fault.codes)) or _NO_BALANCE_TEXT.search(fault.text):
         return LLMRequestError(f"{answers}. The account has no balance left; top it up with the service")
     if status in (413, 451) or (status in (400, 403, 422) and is_refusal(fault)):
-        return LLMRefusedError(f"{answers}. It does not take this question")
+        return LLMRefusedError(f"{answers}. It refuses this request")
     if status in (401, 403) or (status == 400 and _WRONG_KEY.search(fault.text)):
         return LLMAuthenticationError(
-            f"{answers}. The key is missing, wrong or not allowed to do this. {asked.key_help}"
+            f"{answers}. The key is missing, wrong or not allowed to do this. {info.key_help}"
         )
     if status == 407:
         return LLMRequestError(f"{answers}. A proxy wants a user name and a password: http://USER:PASSWORD@HOST:PORT")
@@ -131,28 +131,28 @@ def failure(status: int, headers: Mapping[str, str], fault: Fault, asked: Asked,
         error.starting = status == 503 and _STARTING.search(fault.text) is not None
         return error
     if status in (404, 405):
-        return LLMRequestError(f"{answers}. {_where(fault.text, asked.base_url)}")
+        return LLMRequestError(f"{answers}. {_where(fault.text, info.base_url)}")
     certain = any(map(_SETUP_CODE.search, fault.codes)) or _SETUP_TEXT.search(fault.text) is not None
     request = LLMRequestError(answers)
     request.doubtful = not certain and not fault.params
     return request
 
 
-def failure_in_answer(fault: Fault, headers: Mapping[str, str], asked: Asked, key: str) -> LLMError:
-    """The error for one that comes with status 200; by the status or the kind that it names, as far as it does."""
+def failure_in_answer(fault: Fault, headers: Mapping[str, str], info: ServiceInfo, key: str) -> LLMError:
+    """The error for a body with status 200 that reports an error, by the status or kind that it names."""
     named = next((int(code) for code in fault.codes if re.fullmatch("[45][0-9][0-9]", code)), 0)
     if not named:
         named = next((status for pattern, status in _KINDS if any(map(pattern.search, fault.codes))), 0)
     if not named and is_refusal(fault):
         named = 422
     if named:
-        return failure(named, headers, fault, asked, key)
-    said = shown(fault.text, key) or "it does not say which"
-    return LLMMalformedError(f"{asked.service} answers with an error in place of an answer: {said}")
+        return failure(named, headers, fault, info, key)
+    message = shown(fault.text, key) or "it does not say which"
+    return LLMMalformedError(f"{info.service} answers with an error in place of an answer: {message}")
 
 
 def _where(text: str, base_url: str) -> str:
-    """What to look at where a service does not know the address or the model."""
+    """Advice for a service that does not know the path or the model."""
     models = "GET on its /models lists the models"
     if _NO_MODEL.search(text) and not _NO_PATH.search(text):
         return f"Is the name of the model right? {models}"
@@ -166,15 +166,15 @@ def _where(text: str, base_url: str) -> str:
 
 
 def shown(text: str, key: str) -> str:
-    """The beginning of a text, without the key; what is hidden is hidden before anything is cut off."""
+    """The beginning of a text without the key, which is removed before the text is cut off."""
     return shortened(without_key(text, key))
 
 
 def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
-    """How many seconds the service asks to wait, at least 0; None where it does not say, or nothing that can be read.
+    """The wait that the service requests, in seconds, at least 0; None if there is no valid one.
 
     Args:
-        headers: of the response; ``Retry-After`` holds seconds or a date, ``Retry-After-Ms`` milliseconds.
+        headers: headers of the response; ``Retry-After`` holds seconds or a date, ``Retry-After-Ms`` milliseconds.
         now: the present, for a date.
     """
     for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):

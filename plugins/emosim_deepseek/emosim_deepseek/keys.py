@@ -1,4 +1,4 @@
-"""Keys: where the key of a service is looked up, and how it is removed from texts."""
+"""Keys: reads the key of a service, and removes it from texts."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from emosim_core.llm import LLMAuthenticationError, Redactor
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 _LEAST = 12
-"""Characters from which a text that stands in an option, too, is no word that is a key by chance."""
+"""Least length of a key that is searched for in options; shorter texts may match by chance."""
 
 
 def is_variable(name: str) -> bool:
-    """Whether an environment variable can have this name; a key that was given in its place mostly cannot."""
+    """Whether a text is a valid name of an environment variable, which most keys are not."""
     return _VARIABLE.fullmatch(name) is not None
 
 
 def read_key(variable: str) -> str:
-    """The key in an environment variable; empty where there is none.
+    """The key in an environment variable; empty if there is none.
 
     Raises:
-        LLMAuthenticationError: it holds what no header can carry.
+        LLMAuthenticationError: it has characters that a header cannot carry.
     """
     key = os.environ.get(variable, "").strip()
     if not all("!" <= sign <= "~" for sign in key):
@@ -34,12 +34,12 @@ def read_key(variable: str) -> str:
 
 
 def keys_of_environment(variable: object) -> list[str]:
-    """The keys that are in the environment: in the variable that an option names, and in those of this package."""
+    """The keys in the environment: in the variable that an option names, and in the defaults of this package."""
     names = ("DEEPSEEK_API_KEY", "OPENAI_API_KEY", "EMOSIM_LLM_API_KEY", variable)
     keys = [os.environ.get(name, "").strip() for name in names if isinstance(name, str)]
     return [key for key in keys if len(key) >= _LEAST]
 
 
 def without_key(text: str, key: str) -> str:
-    """A message in which neither a key nor a part of it stands, in any encoding, nor what looks like one."""
+    """A message without a key, parts of it in any encoding, and texts that look like a key."""
     return Redactor((key,)).message(text)

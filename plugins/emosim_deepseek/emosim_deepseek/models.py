@@ -1,4 +1,4 @@
-"""Models: what DeepSeek's models are called, whether they think, and what they cost, read from ``models.json``."""
+"""Models: names, thinking modes and prices of DeepSeek's models, read from ``models.json``."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ Tariff = Literal["peak", "off-peak"]
 
 @dataclass(frozen=True)
 class Model:
-    """A name that the service takes, or took.
+    """A name of a model that the service accepts, or used to accept.
 
     Attributes:
-        name: as a user writes it.
-        asked: the model that the service is asked for.
-        thinking: whether it thinks before it answers, unless told otherwise; None where that is not known.
-        retired: when the service gave the name up; empty where it did not.
-        prices: by tariff; empty where they are not known.
+        name: name in the option ``model``.
+        served_name: name that is sent to the service.
+        thinking: whether it thinks by default; None if unknown.
+        retired: date on which the name was retired; empty if it is in use.
+        prices: prices by tariff; empty if unknown.
     """
 
     name: str
-    asked: str
+    served_name: str
     thinking: bool | None = None
     retired: str = ""
     prices: Mapping[Tariff, Price] = field(default_factory=dict)
@@ -40,16 +40,16 @@ def known_models() -> Mapping[str, Model]:
     data = json.loads(resources.files("emosim_deepseek").joinpath("models.json").read_text("utf-8"))
     as_of, source, currency = data["as_of"], data["source"], data["currency"]
     models = {}
-    for name, told in data["models"].items():
-        asked = told.get("now", name)
+    for name, entry in data["models"].items():
+        served_name = entry.get("now", name)
         prices = {
             tariff: Price(**cost, as_of=as_of, source=f"{source}, {tariff} hours", currency=currency)
-            for tariff, cost in data["models"][asked].get("prices", {}).items()
+            for tariff, cost in data["models"][served_name].get("prices", {}).items()
         }
-        models[name] = Model(name, asked, told.get("thinking"), told.get("retired", ""), prices)
+        models[name] = Model(name, served_name, entry.get("thinking"), entry.get("retired", ""), prices)
     return MappingProxyType(models)
 
 
 def find_model(name: str) -> Model:
-    """The model of this name; one that is not in the data is asked for as it stands, and nothing is known of it."""
+    """The model of this name; an unknown name is sent as it is."""
     return known_models().get(name) or Model(name, name)

@@ -1,4 +1,4 @@
-"""Reading: from the body of a chat completion to an answer; what is not of that form is an error, never a guess."""
+"""Reading: parses the body of a chat completion strictly; any other form is an error."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _SHOWN = 200
 _THINKS = re.compile(r"\s*<((?:seed:)?think|thinking|thought|reasoning)>(.*?)(</\1>|\Z)", re.DOTALL | re.IGNORECASE)
 _ENDS_THINKING = re.compile(r"</((?:seed:)?think|thinking|thought|reasoning)>", re.IGNORECASE)
 _COMMENTS = re.compile(r"(?:[ \t\ufeff]*(?::[^\r\n]*)?(?:\r\n|\r|\n))+")
-"""Lines with which a service keeps a connection alive before it answers: empty ones and comments of event streams."""
+"""Keep-alive lines before an answer: empty lines and comments of event streams."""
 
 
 class Envelope(NamedTuple):
-    """A body that is JSON.
+    """A parsed body.
 
     Attributes:
-        value: the object in it.
-        answer_id: the id of the answer, where it has one.
-        body: what it was opened from.
+        value: the JSON object.
+        answer_id: id of the answer, if it has one.
+        body: the unparsed body.
     """
 
     value: dict[str, Any]
@@ -32,14 +32,14 @@ class Envelope(NamedTuple):
 
 
 def open_envelope(body: bytes, service: str) -> Envelope:
-    """The object in a body, whether it comes as JSON or as a stream of events.
+    """Parse a body of JSON or of an event stream.
 
     Args:
         body: the whole body.
-        service: who answered, for messages.
+        service: name of the service, for messages.
 
     Raises:
-        LLMMalformedError: it holds none, more than one, or one that can be read in two ways.
+        LLMMalformedError: it does not hold exactly one unambiguous object.
     """
     try:
         text = body.decode(json.detect_encoding(body))
@@ -57,24 +57,24 @@ def read_answer(envelope: Envelope, service: str) -> ChatAnswer:
     """The answer in an envelope.
 
     Args:
-        envelope: what :func:`open_envelope` has opened.
-        service: who answered, for messages.
+        envelope: the parsed body.
+        service: name of the service, for messages.
 
     Raises:
-        LLMMalformedError: it is no chat completion with a text, or one with two answers.
+        LLMMalformedError: it is not a chat completion with a text, or has two answers.
         LLMRefusedError: the model or the service refuses.
-        LLMTransientError: the service broke off.
+        LLMTransientError: the service broke the answer off.
     """
     usage = usage_of(envelope.value)
     try:
         return _answer(envelope.value, usage, service, envelope.body)
     except LLMError as error:
-        error.usage = usage  # it was paid for all the same
+        error.usage = usage  # its tokens are charged
         raise
 
 
 def fault_of_envelope(value: dict[str, Any]) -> Fault | None:
-    """What stands in place of an answer: an ``error`` of the whole, or of a choice without a text; None for none."""
+    """The error in place of an answer: of the whole body, or of a choice without a text; None for none."""
     choices = value.get("choices")
     first = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
     message = first.get("message")
@@ -87,10 +87,10 @@ def fault_of_envelope(value: dict[str, Any]) -> Fault | None:
 
 
 def _of_stream(text: str) -> dict[str, Any]:
-    """The chat completion in a stream of events, put together from its pieces.
+    """The chat completion of an event stream, joined from its pieces.
 
     Raises:
-        ValueError: it is no such stream, it has no end, or it holds several completions.
+        ValueError: it is not such a stream, has no end, or holds several completions.
     """
     events: list[Any] = []
     ended = False
@@ -115,7 +115,7 @@ def _has_message(event: dict[str, Any]) -> bool:
 
 
 def _joined(events: list[dict[str, Any]], ended: bool) -> dict[str, Any]:
-    """A completion from the pieces of one."""
+    """A chat completion from its pieces."""
     if len({str(event["id"]) for event in events if event.get("id")}) > 1:
         raise ValueError("pieces of several answers")
     whole: dict[str, Any] = {}
@@ -168,9 +168,9 @@ def _answer(value: dict[str, Any], usage: Usage, service: str, body: bytes) -> C
     if refusal := message.get("refusal"):
         raise LLMRefusedError(f"the model at {service} refuses: {shortened(str(refusal))}")
     if finish == "content_filter":
-        raise LLMRefusedError(f"{service} held the answer back: its filter of contents objects to it")
+        raise LLMRefusedError(f"{service} withheld the answer: its content filter rejects it")
     if finish == "insufficient_system_resource":
-        raise LLMTransientError(f"{service} broke the answer off for want of resources")
+        raise LLMTransientError(f"{service} broke the answer off for lack of resources")
     if finish == "error":
         raise LLMTransientError(f"{service} broke the answer off with an error")
     text, thought = _content(message.get("content"), service, body)
@@ -186,7 +186,7 @@ def _answer(value: dict[str, Any], usage: Usage, service: str, body: bytes) -> C
 
 
 def _content(content: Any, service: str, body: bytes) -> tuple[str, str]:
-    """The text and the thoughts in the content of a message: a text, or a list of parts of which one is the text."""
+    """The text and the thoughts in the content of a message: a text, or a list of parts with a single text."""
     if isinstance(content, str | None):
         return content or "", ""
     texts, thoughts = [], []
@@ -208,7 +208,7 @@ def _content(content: Any, service: str, body: bytes) -> tuple[str, str]:
 
 
 def _thought(part: dict[str, Any]) -> str:
-    """The text of a part that tells what a model thought."""
+    """The text of a part with thoughts."""
     inner = part.get("thinking") or part.get("text") or part.get("reasoning") or ""
     parts = inner if isinstance(inner, list) else [inner]
     texts = [one.get("text") if isinstance(one, dict) else one for one in parts]
@@ -216,9 +216,9 @@ def _thought(part: dict[str, Any]) -> str:
 
 
 def _apart(text: str) -> tuple[str, str]:
-    """What a model thought at the beginning of its text, up to ``</think>``, and what follows.
+    """The thoughts at the beginning of a text, up to ``</think>``, and the rest.
 
-    The beginning ``<think>`` is missing where the server has put it into the prompt.
+    ``<think>`` is missing if the server has put it into the prompt.
     """
     if begins := _THINKS.match(text):
         return begins[2].strip(), text[begins.end() :].lstrip()

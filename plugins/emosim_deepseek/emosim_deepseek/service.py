@@ -1,4 +1,4 @@
-"""ChatService: asks a service that speaks chat completions, over one wire per event loop."""
+"""ChatService: calls a service with the API of chat completions, over one client per event loop."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from emosim_deepseek.addresses import Address, hidden_parts
 from emosim_deepseek.binding import Binding
 from emosim_deepseek.bodies import Fault, fault_in
 from emosim_deepseek.cutting import CutPrompts
-from emosim_deepseek.failures import Asked, failure, failure_in_answer, is_refusal
+from emosim_deepseek.failures import ServiceInfo, failure, failure_in_answer, is_refusal
 from emosim_deepseek.keys import read_key, without_key
 from emosim_deepseek.reading import fault_of_envelope, open_envelope, read_answer
 from emosim_deepseek.usage import usage_of, usage_of_error
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 log = logging.getLogger("emosim_core.llm")
 
 LARGEST_ANSWER = 2 * 1024 * 1024
-"""Bytes that the body of an answer may have."""
+"""Maximum bytes of the body of an answer."""
 
 
 class _Opened(NamedTuple):
-    """What carries questions, and the key that goes along, which nothing shows."""
+    """The client of a service and its key, which is never shown."""
 
     wire: Wire
     key: str
@@ -44,13 +44,13 @@ class ChatService(LLMBackend):
     """Base of the backends of this package.
 
     Args:
-        name: what the service is called, for messages.
-        address: where it is.
-        key_variable: environment variable with its key.
-        key_needed: whether it answers nothing without one.
-        key_help: how a key is given, as sentences.
+        name: name of the service, for messages.
+        address: address of the service.
+        key_variable: environment variable with the key.
+        key_needed: whether the service requires a key.
+        key_help: sentences that say how to give a key.
         timeout: seconds to wait for an answer.
-        fixed: fields of a question that the user has set as they are.
+        fixed: fields of a request that the user has set.
     """
 
     def __init__(
@@ -67,15 +67,15 @@ class ChatService(LLMBackend):
         self.base_url, self.timeout = address.url, timeout
         self._address = address
         self._key_variable, self._key_needed = key_variable, key_needed
-        self._asked = Asked(f"{name} at {address.shown}", address.shown, key_help)
-        self._adaptation = Adaptation(self._asked.service, fixed or {})
-        self._binding = Binding(self._asked.service)
-        self._cut_prompts = CutPrompts(self._asked.service)
+        self._info = ServiceInfo(f"{name} at {address.shown}", address.shown, key_help)
+        self._adaptation = Adaptation(self._info.service, fixed or {})
+        self._binding = Binding(self._info.service)
+        self._cut_prompts = CutPrompts(self._info.service)
         self._models: set[str] = set()
         self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, _Opened] = WeakKeyDictionary()
 
     def __getstate__(self) -> dict[str, Any]:
-        """All but the clients, which hold the key; a copy reads it where it is."""
+        """The state without the clients, which hold the key; a copy reads it again."""
         return {name: value for name, value in vars(self).items() if name != "_clients"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -85,11 +85,11 @@ class ChatService(LLMBackend):
         return f"<{type(self).__name__} {self.identity}>"
 
     def body(self, request: ChatRequest) -> dict[str, Any]:
-        """What is sent to ask a question."""
+        """The body of a request."""
         raise NotImplementedError(f"{type(self).__name__} does not implement body")
 
     def secrets(self) -> Sequence[str]:
-        """The key, as far as it can be one, and what a base URL that is in an environment variable holds."""
+        """The key, and the secret parts of a base URL from an environment variable."""
         secrets = [part for part in hidden_parts(self._address) if part]
         with contextlib.suppress(LLMError):
             secrets.append(read_key(self._key_variable))
@@ -101,13 +101,13 @@ class ChatService(LLMBackend):
             return await self._answer(self.body(request), wire, key)
         except LLMError as error:
             error.args = (without_key(str(error), key), *error.args[1:])
-            error.__cause__ = error.__context__ = None  # what it came from may hold the key
+            error.__cause__ = error.__context__ = None  # the original error may hold the key
             raise
 
     async def _answer(self, plain: dict[str, Any], wire: Wire, key: str) -> ChatAnswer:
-        """The answer to a question; put again in another form only where that is one more than has been tried."""
+        """The answer to a request, which is sent again in a changed form while the adaptation finds a new change."""
         while True:
-            known = self._adaptation.count
+            changes = self._adaptation.count
             body = self._adaptation.adapted(plain)
             name = self._binding.name()
             sent = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
@@ -116,7 +116,7 @@ class ChatService(LLMBackend):
                 return self._read(reply, body, name, sent, key)
             fault = fault_in(reply.body)
             if reply.status in (400, 422, 501) and not is_refusal(fault):
-                if self._adaptation.count > known or self._adaptation.learn(body, fault):
+                if self._adaptation.count > changes or self._adaptation.learn(body, fault):
                     continue
                 error = self._failure(reply, fault, key)
                 if advice := self._adaptation.advice(body, fault):
@@ -126,13 +126,13 @@ class ChatService(LLMBackend):
             raise self._failure(reply, fault, key)
 
     def _failure(self, reply: Reply, fault: Fault, key: str) -> LLMError:
-        error = failure(reply.status, reply.headers, fault, self._asked, key)
+        error = failure(reply.status, reply.headers, fault, self._info, key)
         error.usage = usage_of_error(reply.body)
         return error
 
     def _read(self, reply: Reply, body: Mapping[str, Any], name: str, sent: bytes, key: str) -> ChatAnswer:
         try:
-            envelope = open_envelope(reply.body, self._asked.service)
+            envelope = open_envelope(reply.body, self._info.service)
         except LLMError as error:
             error.usage = usage_of_error(reply.body)
             raise
@@ -143,23 +143,23 @@ class ChatService(LLMBackend):
             error.usage = usage
             raise
         if (fault := fault_of_envelope(envelope.value)) is not None:
-            problem = failure_in_answer(fault, reply.headers, self._asked, key)
+            problem = failure_in_answer(fault, reply.headers, self._info, key)
             problem.usage = usage_of_error(reply.body)
             raise problem
-        answer = read_answer(envelope, self._asked.service)
+        answer = read_answer(envelope, self._info.service)
         self._cut_prompts.look(body["messages"], usage.prompt)
         self._note_model(answer.model)
         return answer
 
     def _note_model(self, model: str) -> None:
-        """Say once where another model answers than before."""
+        """Warn once if another model answers than before."""
         if self._models and model not in self._models and len(self._models) == 1:
-            log.warning("%s now answers with the model %r; before it was %r", self._asked.service, model, *self._models)
+            log.warning("%s now answers with the model %r; before it was %r", self._info.service, model, *self._models)
         if len(self._models) < 2:
             self._models.add(model)
 
     def _session(self) -> _Opened:
-        """What is open in the running event loop, and the key; opened where nothing is yet."""
+        """The client of the running event loop, created at the first use."""
         loop = asyncio.get_running_loop()
         opened = self._clients.get(loop)
         if opened is None:
@@ -169,12 +169,10 @@ class ChatService(LLMBackend):
     def _open(self) -> _Opened:
         key = read_key(self._key_variable)
         if self._key_needed and not key:
-            raise LLMAuthenticationError(
-                f"{self._asked.service} needs a key, and there is none. {self._asked.key_help}"
-            )
+            raise LLMAuthenticationError(f"{self._info.service} needs a key, and there is none. {self._info.key_help}")
         from emosim_deepseek.wire import Wire
 
-        return _Opened(Wire(self.base_url, key, self.timeout, LARGEST_ANSWER, self._asked.service), key)
+        return _Opened(Wire(self.base_url, key, self.timeout, LARGEST_ANSWER, self._info.service), key)
 
     async def close(self) -> None:
         opened = self._clients.pop(asyncio.get_running_loop(), None)

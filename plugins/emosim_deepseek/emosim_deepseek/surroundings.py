@@ -1,4 +1,4 @@
-"""Surroundings: the proxy and the certificates that environment variables name, checked before a question is sent."""
+"""Surroundings: the proxy and the certificates of environment variables, checked before a request is sent."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Proxy:
     """A proxy.
 
     Attributes:
-        url: its address, without a user name and a password.
+        url: address without user name and password.
         user: user name; empty for none.
-        password: its password.
-        variable: the environment variable that names it.
+        password: password.
+        variable: environment variable that names the proxy.
     """
 
     url: str
@@ -34,9 +34,9 @@ class Proxy:
         return f"<Proxy {self.url}>"
 
     def arguments(self, scheme: str) -> dict[str, Any]:
-        """What aiohttp takes for a request to an address of ``scheme``.
+        """Arguments of aiohttp for a request to an address of ``scheme``.
 
-        A proxy is spoken to in the request itself where that is not encrypted, and before it where it is.
+        The login is sent with the request if that is not encrypted, else in the request for the tunnel.
         """
         import aiohttp
 
@@ -51,7 +51,7 @@ def proxy_for(url: str) -> Proxy | None:
     """The proxy that ``https_proxy``, ``http_proxy``, ``all_proxy`` and ``no_proxy`` name for an address.
 
     Raises:
-        LLMRequestError: it cannot be used; names the variable.
+        LLMRequestError: it cannot be used; the message names the variable.
     """
     from urllib.request import getproxies, proxy_bypass
 
@@ -77,7 +77,7 @@ def proxy_for(url: str) -> Proxy | None:
             f"{advice}"
         )
     if not host or proxy.scheme not in ("http", "https") or any(sign.isspace() for sign in address):
-        raise LLMRequestError(f"what is in the environment variable {variable} is no address of a proxy. {advice}")
+        raise LLMRequestError(f"what is in the environment variable {variable} is not the address of a proxy. {advice}")
     shown = f"[{host}]" if ":" in host else host
     return Proxy(
         f"{proxy.scheme}://{shown}{f':{port}' if port is not None else ''}",
@@ -88,12 +88,12 @@ def proxy_for(url: str) -> Proxy | None:
 
 
 def tls_context() -> ssl.SSLContext:
-    """How certificates are checked: by the file in ``SSL_CERT_FILE`` or the folder in ``SSL_CERT_DIR``.
+    """Context that checks certificates by the file in ``SSL_CERT_FILE`` or the folder in ``SSL_CERT_DIR``.
 
-    Where neither is set, by those that the system has and those that come with ``certifi``.
+    If neither is set, by the certificates of the system and of ``certifi``.
 
     Raises:
-        LLMRequestError: there is no such file or folder, or it holds no certificates; names the variable.
+        LLMRequestError: the file or folder does not exist or holds no certificates; the message names the variable.
     """
     file, folder = os.environ.get(CERTIFICATES), os.environ.get(_FOLDER)
     if not file and not folder:

@@ -1,4 +1,4 @@
-"""Wire: asks one service through the openai client, and says what went wrong in words that name what to change."""
+"""Wire: calls one service through the openai client, and turns its errors into messages that say what to change."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ _HEADERS = {
     "Accept-Encoding": "identity",
     "User-Agent": "emosim",
 }
-_TOLD = "Lang Package-Version OS Arch Runtime Runtime-Version Async Retry-Count Read-Timeout"
-_LEFT_OUT = {f"X-Stainless-{name}": Omit() for name in _TOLD.split()}
-"""What the openai client would tell about this machine and itself; each header costs processor time as well."""
+_CLIENT_HEADERS = "Lang Package-Version OS Arch Runtime Runtime-Version Async Retry-Count Read-Timeout"
+_OMITTED = {f"X-Stainless-{name}": Omit() for name in _CLIENT_HEADERS.split()}
+"""Headers of the openai client about this machine and itself, which are not sent; each costs processor time."""
 
 _OWN_HOST = "api.openai.com"
-"""The one host to which what the environment holds for the openai client (an organization, headers) is sent."""
+"""The only host that gets the openai client's settings from the environment (an organization, headers)."""
 
 _TLS_ALERT = "\\x15\\x03"
-"""How the first bytes of a server that speaks TLS look in a message of the parser, where it got plain HTTP."""
+"""First bytes of a TLS server, as the HTTP parser quotes them in its error message."""
 
 
 class Reply(NamedTuple):
     """A whole response.
 
     Attributes:
-        status: its status.
-        headers: by their names in lower case; those that came twice are joined with commas.
-        body: all of it.
+        status: HTTP status.
+        headers: headers by name in lower case; repeated ones are joined with commas.
+        body: the whole body.
     """
 
     status: int
@@ -51,14 +51,14 @@ class Reply(NamedTuple):
 
 
 class Wire:
-    """Posts questions to one service, within one event loop.
+    """Posts requests to one service, within one event loop.
 
     Args:
-        base_url: where it is.
-        key: its key, which is in the client alone from then on; empty for none.
-        timeout: seconds that a question may take, from the making of the connection to the last byte of its answer.
-        limit: bytes that an answer may have.
-        service: who is asked, for messages.
+        base_url: base URL of the service.
+        key: its key, which only the client stores; empty for none.
+        timeout: maximum seconds of a request, from the connection to the last byte of the response.
+        limit: maximum bytes of a response.
+        service: name of the service, for messages.
 
     Raises:
         LLMRequestError: the environment names a proxy or certificates that cannot be used.
@@ -71,13 +71,13 @@ class Wire:
         sent = None if own else {name.lower() for name in (*_HEADERS, HEADER, *(["Authorization"] if key else []))}
         self._turn = asyncio.Lock()
         self._carrier = Carrier(self._url.scheme, self._proxy, timeout, limit, sent, service)
-        headers = {**_HEADERS, "Authorization": f"Bearer {key}"}  # goes before one that the environment holds
+        headers = {**_HEADERS, "Authorization": f"Bearer {key}"}  # takes precedence over one from the environment
         self._target = f"{base_url.rstrip('/')}/chat/completions"
         self._client = AsyncOpenAI(
-            api_key=key or "none",  # it is not made without one
+            api_key=key or "none",  # the client requires one
             base_url=base_url,
             timeout=timeout,
-            max_retries=0,  # whoever asks decides whether to ask again
+            max_retries=0,  # the gateway decides about retries
             default_headers=headers,
             http_client=httpx2.AsyncClient(
                 transport=self._carrier,
@@ -87,42 +87,42 @@ class Wire:
         )
 
     async def post(self, body: bytes, name: str) -> Reply:
-        """Send a question and wait for the whole response.
+        """Send a request and wait for the whole response.
 
         Args:
-            body: JSON.
-            name: what the question is called.
+            body: the body, as JSON.
+            name: id of the request.
 
         Raises:
-            LLMTransientError: there was none.
-            LLMMalformedError: it is larger than it may be, compressed, or says two things about where it ends.
-            LLMRequestError: no question can be sent: no TLS, a certificate that is not trusted, a proxy that refuses.
+            LLMTransientError: there is no response.
+            LLMMalformedError: it is too large, compressed, or has contradictory lengths.
+            LLMRequestError: no request can be sent: no TLS, a certificate that is not trusted, a proxy that refuses.
         """
-        async with self._turn:  # prepared all at once, the first would be sent when the last is ready: it takes some
-            await asyncio.sleep(0)  # turns of the loop to make a connection, in each of which all the others go on
+        async with self._turn:  # one request per turn of the loop: else the first would be sent when the last is ready,
+            await asyncio.sleep(0)  # as a connection takes several turns, in each of which all others go on
         try:
             return await self._exchange(body, name)
         except (TimeoutError, asyncio.TimeoutError):
             problem: LLMError = LLMTransientError(
                 f"{self._service} gave no answer within {self._seconds:g} s; the option timeout sets how long to wait"
             )
-        except APIConnectionError as error:  # the client puts it in place of some errors of TLS
+        except APIConnectionError as error:  # raised by the client in place of some TLS errors
             problem = self._worded(error.__cause__ or error)
         except (aiohttp.ClientError, OpenAIError, OSError, ValueError) as error:
             problem = self._worded(error)
-        raise problem  # out here, so that it does not carry along what the client raised, which may hold the key
+        raise problem  # outside of the handler, so that it has no context, which may hold the key
 
     async def _exchange(self, body: bytes, name: str) -> Reply:
         try:
             response = await self._client.post(
-                self._target, cast_to=httpx2.Response, content=body, options={"headers": {**_LEFT_OUT, HEADER: name}}
+                self._target, cast_to=httpx2.Response, content=body, options={"headers": {**_OMITTED, HEADER: name}}
             )
         except APIStatusError as error:
             response = error.response
         return Reply(response.status_code, dict(response.headers.items()), response.content)
 
     def _worded(self, error: BaseException) -> LLMError:
-        """The error to raise in place of one of aiohttp's or the client's."""
+        """The error that replaces one of aiohttp or of the client."""
         service, through = self._service, self._proxy
         if isinstance(error, aiohttp.ClientHttpProxyError):
             assert through is not None
@@ -181,9 +181,9 @@ class Wire:
             return LLMRequestError(
                 f"no answer from {self._service}: it speaks TLS. Write its address with https://, as in {self._secure}"
             )
-        said = " ".join(parser.replace("^", " ").split())
-        return LLMTransientError(f"no answer from {self._service}: what it sends is no HTTP ({said})")
+        message = " ".join(parser.replace("^", " ").split())
+        return LLMTransientError(f"no answer from {self._service}: it does not send HTTP ({message})")
 
     async def close(self) -> None:
-        """Close everything that is open."""
+        """Close all connections."""
         await self._client.close()

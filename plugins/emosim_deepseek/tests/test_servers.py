@@ -438,9 +438,9 @@ def test_a_field_that_a_service_does_not_take_is_left_out_or_worded_otherwise_an
         backend = endpoint(server.url)
         answers = [backend.answer_batch([request])[0] for request in requests[:2]] + backend.answer_batch(requests[2:])
     assert all(isinstance(answer, ChatAnswer) for answer in answers), answers
-    said = [record.getMessage() for record in caplog.records if "does not take the question as it is" in record.message]
-    assert option in said[-1]
-    assert len(set(said)) == len(said) <= 2
+    warnings = [record.getMessage() for record in caplog.records if "does not accept the request as" in record.message]
+    assert option in warnings[-1]
+    assert len(set(warnings)) == len(warnings) <= 2
     assert len(server.calls) <= len(requests) + 2
     assert "You are Ada." in server.calls[-1].body["messages"][0]["content"]
 

@@ -135,7 +135,7 @@ def test_answers_that_are_swapped_between_connections_are_refused_where_they_car
         with RawServer(script) as server:
             answers = answered(endpoint(server.url), numbered(8), at_once=2)
         assert all(isinstance(answer, LLMTransientError) for answer in answers)
-        assert all("carries the name of another question" in str(answer) for answer in answers)
+        assert all("carries the id of another request" in str(answer) for answer in answers)
 
 
 def test_an_answer_that_carries_the_name_of_its_question_is_taken() -> None:
@@ -379,11 +379,11 @@ def test_questions_go_through_a_proxy_with_the_same_care(
     [
         ("ALL_PROXY", "socks5://127.0.0.1:1080", "names a SOCKS proxy"),
         ("https_proxy", "socks5h://u:hunter2@127.0.0.1:1080", "names a SOCKS proxy"),
-        ("HTTPS_PROXY", "http://:3128", "is no address of a proxy"),
-        ("HTTPS_PROXY", "http://127.0.0.1:hunter2", "is no address of a proxy"),
-        ("HTTPS_PROXY", "ftp://127.0.0.1:21", "is no address of a proxy"),
-        ("HTTPS_PROXY", "http://[::1", "is no address of a proxy"),
-        ("https_proxy", "http://a b:3128", "is no address of a proxy"),
+        ("HTTPS_PROXY", "http://:3128", "is not the address of a proxy"),
+        ("HTTPS_PROXY", "http://127.0.0.1:hunter2", "is not the address of a proxy"),
+        ("HTTPS_PROXY", "ftp://127.0.0.1:21", "is not the address of a proxy"),
+        ("HTTPS_PROXY", "http://[::1", "is not the address of a proxy"),
+        ("https_proxy", "http://a b:3128", "is not the address of a proxy"),
         ("HTTPS_PROXY", "127.0.0.1:9", "no connection to the proxy http://127.0.0.1:9, which HTTPS_PROXY names"),
     ],
 )

@@ -1,4 +1,4 @@
-"""LocalBackend: answers questions with a model in this process, many at once."""
+"""LocalBackend: answers requests with a model in this process, in batches."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass
 class _Job:
-    """A question under way.
+    """A request in a batch.
 
     Attributes:
-        place: its place in the batch.
-        request: the question.
-        tokens: its tokens.
+        place: position in the batch.
+        request: the request.
+        tokens: tokens of the prompt.
     """
 
     place: int
@@ -41,13 +41,13 @@ _Work = Callable[[list[_Job], "Prefix"], list[ChatAnswer]]
 
 
 class LocalBackend(LLMBackend):
-    """A model of transformers in this process; it is loaded when it is first asked.
+    """A model of transformers in this process; it is loaded at the first request.
 
-    A question with ``choices`` is not written but scored: :class:`~emosim_local_gpu.labels.LabelTree` says how. Its
-    answer is the likeliest choice, the first of equals, whatever the temperature, and has the probabilities of all, by
-    which whoever asked may draw. A question with a ``schema`` is written so that it always parses, where the schema is
-    of the shapes in :mod:`~emosim_local_gpu.json_writer`; others are answered freely, as is everything else. What a
-    question draws depends on its seed, its sample number and its messages, not on the other questions.
+    A request with ``choices`` is scored instead of generated; see :class:`~emosim_local_gpu.labels.LabelTree`. Its
+    answer is the likeliest choice, the first of equals, whatever the temperature, with the probabilities of all, from
+    which the rater may sample. The answer to a request with a ``schema`` always parses if the schema is of the shapes
+    in :mod:`~emosim_local_gpu.json_writer`; any other answer is free text. The random draws of a request depend on its
+    seed, its sample number and its messages, not on other requests.
     """
 
     batched = True
@@ -55,7 +55,7 @@ class LocalBackend(LLMBackend):
     def __init__(self, options: LocalOptions) -> None:
         self.options = options
         self._size: dict[bool, int] = {}
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
         self._begin_unloaded()
 
     def _begin_unloaded(self) -> None:
@@ -64,7 +64,7 @@ class LocalBackend(LLMBackend):
         self._trees: dict[tuple[str, ...], LabelTree] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        """All but the model: a copy loads it when it is first asked."""
+        """The state without the model; a copy loads it at its first request."""
         return {name: value for name, value in vars(self).items() if name not in ("_lock", "_loaded", "_trees")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -73,7 +73,7 @@ class LocalBackend(LLMBackend):
 
     @cached_property
     def identity(self) -> str:  # type: ignore[override]
-        """The folder or name, a fingerprint of the files or the commit, and every option that may change an answer."""
+        """Folder or name, fingerprint of the files or commit, and every option that may change an answer."""
         options = self.options
         parts = ["local", source.identity(options.model, options.revision), f"dtype={options.dtype}"]
         for name in ("quantization", "max_new_tokens", "thinking", "top"):
@@ -82,14 +82,14 @@ class LocalBackend(LLMBackend):
         return " ".join(parts)
 
     def models(self) -> Sequence[str]:
-        """The models of the Hub that were downloaded already."""
+        """Models of the Hub that are downloaded."""
         return source.downloaded_models()
 
     async def answer(self, request: ChatRequest) -> ChatAnswer:
-        """The answer to one question, computed in a thread.
+        """The answer to one request, computed in a thread.
 
         Raises:
-            LLMError: there is no answer.
+            LLMError: the request failed.
         """
         (answer,) = await asyncio.to_thread(self.answer_batch, [request])
         if isinstance(answer, LLMError):
@@ -97,7 +97,7 @@ class LocalBackend(LLMBackend):
         return answer
 
     def answer_batch(self, requests: Sequence[ChatRequest]) -> list[ChatAnswer | LLMError]:
-        """The answers to several questions, in their order.
+        """The answers in the order of the requests; in the place of a failed one, its error.
 
         Raises:
             MissingDependencyError: the model needs a package that is not installed.
@@ -144,7 +144,7 @@ class LocalBackend(LLMBackend):
             longest_answer = 1
         if loaded.longest is not None and len(tokens) + longest_answer > loaded.longest:
             raise LLMRefusedError(
-                f"the question has {len(tokens):,} tokens; {self.options.model} takes {loaded.longest:,} for question "
+                f"the request has {len(tokens):,} tokens; {self.options.model} takes {loaded.longest:,} for prompt "
                 "and answer: show less of the history or of the descriptions, or use a model with a longer context"
             )
         return _Job(place, request, tokens)
@@ -159,10 +159,10 @@ class LocalBackend(LLMBackend):
     def _group(
         self, loaded: Loaded, choices: tuple[str, ...], jobs: list[_Job]
     ) -> list[tuple[_Job, ChatAnswer | LLMError]]:
-        """Answer questions of one kind, in batches that fit into memory."""
+        """Answer requests with the same choices, in batches that fit into memory."""
 
-        def work(some: list[_Job], prefix: Prefix) -> list[ChatAnswer]:
-            return self._choose(loaded, choices, some, prefix) if choices else self._write(loaded, some, prefix)
+        def work(batch: list[_Job], prefix: Prefix) -> list[ChatAnswer]:
+            return self._choose(loaded, choices, batch, prefix) if choices else self._write(loaded, batch, prefix)
 
         scored = bool(choices)
         jobs = sorted(jobs, key=lambda job: len(job.tokens))
@@ -170,20 +170,20 @@ class LocalBackend(LLMBackend):
         done: list[tuple[_Job, ChatAnswer | LLMError]] = []
         while len(done) < len(jobs):
             size = min(self._size.get(scored, self.options.batch_size), len(jobs) - len(done))
-            some = jobs[len(done) : len(done) + size]
-            answers = self._try(work, some, prefix)
-            if answers is None:  # too much at once
+            batch = jobs[len(done) : len(done) + size]
+            answers = self._try(work, batch, prefix)
+            if answers is None:  # the batch does not fit into memory
                 loaded.engine.forget()
                 memory.free(loaded.engine.device)
                 if size > 1:
                     self._size[scored] = size // 2
-                    _LOG.warning("memory is short: %d questions at once instead of %d", size // 2, size)
+                    _LOG.warning("memory is short: %d requests at once instead of %d", size // 2, size)
                     continue
                 if prefix.tokens:
                     prefix = _no_prefix()
                     continue
-                answers = [self._too_big(loaded, some[0])]
-            done += zip(some, answers, strict=True)
+                answers = [self._too_big(loaded, batch[0])]
+            done += zip(batch, answers, strict=True)
             if prefix.computed:
                 prefix = _used(prefix)
         return done
@@ -199,7 +199,7 @@ class LocalBackend(LLMBackend):
         return _no_prefix()
 
     def _try(self, work: _Work, jobs: list[_Job], prefix: Prefix) -> list[ChatAnswer | LLMError] | None:
-        """The answers; None where memory ran out. What was computed is let go of when this returns."""
+        """The answers; None if memory ran out. All tensors are released when this returns."""
         try:
             return list(work(jobs, prefix))
         except LLMError as error:
@@ -212,12 +212,12 @@ class LocalBackend(LLMBackend):
     def _too_big(self, loaded: Loaded, job: _Job) -> LLMRequestError:
         device = loaded.engine.device
         error = LLMRequestError(
-            f"one question of {len(job.tokens):,} tokens does not fit into memory: {device} has "
+            f"one request of {len(job.tokens):,} tokens does not fit into memory: {device} has "
             f"{memory.in_words(memory.available(device))} free beside the {memory.in_words(loaded.needs)} of the "
             "model's weights. Show less of the history, or use a smaller model, dtype=bfloat16, quantization=4bit or "
             "device_map=auto."
         )
-        error.doubtful = True  # a shorter question may fit
+        error.doubtful = True  # a shorter request may fit
         return error
 
     def _choose(self, loaded: Loaded, choices: tuple[str, ...], jobs: list[_Job], prefix: Prefix) -> list[ChatAnswer]:
@@ -229,11 +229,13 @@ class LocalBackend(LLMBackend):
         for i, (job, shares) in enumerate(zip(jobs, rows, strict=True)):
             best = max(range(len(choices)), key=shares.__getitem__)
             usage = Usage(len(job.tokens), _cached(prefix, i), tree.lengths[best])
-            kept = self._kept(choices, shares)
-            answers.append(ChatAnswer(choices[best], model=self.options.model, usage=usage, probabilities=kept))
+            probabilities = self._probabilities(choices, shares)
+            answers.append(
+                ChatAnswer(choices[best], model=self.options.model, usage=usage, probabilities=probabilities)
+            )
         return answers
 
-    def _kept(self, choices: tuple[str, ...], shares: list[float]) -> dict[str, float]:
+    def _probabilities(self, choices: tuple[str, ...], shares: list[float]) -> dict[str, float]:
         if self.options.top is None or self.options.top >= len(choices):
             return dict(zip(choices, shares, strict=True))
         likeliest = sorted(range(len(choices)), key=lambda i: -shares[i])[: self.options.top]
@@ -281,16 +283,16 @@ class LocalBackend(LLMBackend):
         return ChatAnswer(text, reasoning=thoughts, model=model, usage=usage, finished=not writer.cut_off)
 
     def _fits(self, request: ChatRequest) -> bool:
-        """Whether a schema can be kept to; what cannot is said once."""
+        """Whether a schema can be enforced; warns once about each that cannot."""
         from emosim_local_gpu.json_writer import UnknownShapeError, check
 
         assert request.schema is not None
         try:
             check(request.schema)
         except UnknownShapeError as error:
-            if str(error) not in self._told:
-                self._told.add(str(error))
-                _LOG.warning("answers are not held to their schema, as it has %s", error)
+            if str(error) not in self._reported:
+                self._reported.add(str(error))
+                _LOG.warning("the schema of answers is not enforced, as it has %s", error)
             return False
         return True
 
@@ -302,12 +304,12 @@ def _no_prefix() -> Prefix:
 
 
 def _used(prefix: Prefix) -> Prefix:
-    """The same for the batches after the first, for which nothing of it is computed."""
+    """The prefix for the batches after the first, for which it is already computed."""
     from emosim_local_gpu.engine import Prefix
 
     return Prefix(prefix.tokens, prefix.cache)
 
 
 def _cached(prefix: Prefix, place: int) -> int:
-    """Tokens of a question that were not computed for it: the first of a batch pays for what all share."""
+    """Tokens of a prompt that were not computed for it; the shared ones count for the first request of a batch."""
     return len(prefix.tokens) - (prefix.computed if place == 0 else 0)

@@ -1,4 +1,4 @@
-"""ChatFormat: a conversation as the tokens that a model expects, by its own chat template or by a plain format."""
+"""ChatFormat: the tokens of a conversation, by the chat template of the model or a plain format."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from emosim_local_gpu.vocabulary import marks
 _LOG = logging.getLogger(__name__)
 
 OPEN, CLOSE = "<think>", "</think>"
-"""How models that think mark where they do."""
+"""Marks around the thoughts of a thinking model."""
 
 _PROBE = (Message("user", "0"),)
 _MARK = "7"
@@ -23,18 +23,18 @@ _PLAIN_TITLES = {"system": "Instructions", "user": "Question", "assistant": "Ans
 class ChatFormat:
     """Turns conversations into tokens.
 
-    A model without a chat template gets a plain format, said once: each message is ``Instructions: ...``,
-    ``Question: ...`` or ``Answer: ...`` with an empty line between, and an ``Answer:`` to be continued at the end. An
-    answer then ends with its line.
+    A model without a chat template gets a plain format, with one warning: each message is ``Instructions: ...``,
+    ``Question: ...`` or ``Answer: ...`` with an empty line between, and an ``Answer:`` at the end. An answer then
+    ends with its line.
 
     Args:
-        tokenizer: of the model, as transformers loads it.
-        ends: ids of the tokens that end an answer, as the model's files name them.
-        name: of the model, for messages.
+        tokenizer: tokenizer of transformers.
+        ends: ids of the tokens that end an answer, from the files of the model.
+        name: name of the model, for messages.
 
     Attributes:
         plain: whether the plain format is used.
-        lead: white space between the end of a question and its answer.
+        lead: white space between a prompt and its answer.
         ends: ids of the tokens that end an answer.
     """
 
@@ -43,8 +43,8 @@ class ChatFormat:
         self.plain = not getattr(tokenizer, "chat_template", None)
         self._begin: list[int] = []
         texts = {str(tokenizer.convert_ids_to_tokens(token)) for token in marks(tokenizer)}
-        known = "|".join(re.escape(text) for text in sorted(texts, key=len, reverse=True) if len(text) > 1)
-        self._marks = re.compile(known) if known else None
+        pattern = "|".join(re.escape(text) for text in sorted(texts, key=len, reverse=True) if len(text) > 1)
+        self._marks = re.compile(pattern) if pattern else None
         if self.plain:
             _LOG.warning(
                 "%s has no chat template, so it is asked in a plain format: 'Instructions: ...', 'Question: ...', "
@@ -63,19 +63,19 @@ class ChatFormat:
         return list(self.tokenizer(text, add_special_tokens=special, verbose=False)["input_ids"])
 
     def prompt(self, request: ChatRequest, thinking: bool = False) -> list[int]:
-        """The tokens of a question, up to where the answer begins.
+        """The tokens of a prompt, up to the beginning of the answer.
 
         Args:
-            request: the question.
+            request: the request.
             thinking: whether the model may think first.
 
         Raises:
-            LLMRequestError: the model's template does not take these messages.
+            LLMRequestError: the chat template rejects these messages.
         """
         return self._begin + self.encode(self.text(request.messages, thinking))
 
     def text(self, messages: Sequence[Message], thinking: bool = False) -> str:
-        """A conversation as the text that the model reads, up to where the answer begins."""
+        """The text of a conversation, up to the beginning of the answer."""
         if self.plain:
             parts = [f"{_PLAIN_TITLES[one.role]}: {self._defused(one.content)}" for one in messages]
             return "\n\n".join([*parts, f"{_PLAIN_TITLES['assistant']}:"])
@@ -85,21 +85,21 @@ class ChatFormat:
         return text
 
     def opened(self, tokens: Sequence[int]) -> bool:
-        """Whether a question ends with an open thought, so that the answer begins inside of it."""
+        """Whether a prompt ends with an open thought, so that the answer begins inside it."""
         return bool(self.tokenizer.decode(list(tokens[-8:])).rstrip().endswith(OPEN))
 
     def label(self, label: str) -> list[int]:
-        """The tokens of an answer, as they continue a question that is not thought about."""
+        """The tokens of an answer after a prompt without thinking."""
         before = self.text(_PROBE)
-        asked, whole = self.encode(before), self.encode(before + self.lead + label)
-        return whole[len(asked) :] if whole[: len(asked)] == asked else self.encode(self.lead + label)
+        prompt, whole = self.encode(before), self.encode(before + self.lead + label)
+        return whole[len(prompt) :] if whole[: len(prompt)] == prompt else self.encode(self.lead + label)
 
     def _defused(self, text: str) -> str:
-        """A text without the model's own marks: a description may not end a message or begin another."""
-        return self._marks.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text) if self._marks else text
+        """A text without the special tokens of the model, so that it cannot end a message or begin another."""
+        return self._marks.sub(lambda match: f"{match[0][0]} {match[0][1:]}", text) if self._marks else text
 
     def _around_answer(self) -> tuple[str, str]:
-        """White space that the template puts before an answer, and what it puts after it."""
+        """The white space that the template puts before an answer, and the text that it puts after it."""
         if self.plain:
             return " ", ""
         before = self.text(_PROBE)
@@ -111,7 +111,7 @@ class ChatFormat:
         return (lead, after) if whole.startswith(before) and mark and not lead.strip() else ("", "")
 
     def _first_special(self, text: str) -> list[int]:
-        """The special token that a text begins with, if it does: after an answer it is the one that ends it."""
+        """The special token at the beginning of a text, if any; after an answer, it is the one that ends it."""
         first = self.encode(text.lstrip())[:1]
         return [token for token in first if token in marks(self.tokenizer)]
 
@@ -123,12 +123,12 @@ class ChatFormat:
                 first = Message("user", f"{messages[0].content}\n\n{messages[1].content}")
                 try:
                     return self._render((first, *messages[2:]), add_generation_prompt=True, enable_thinking=thinking)
-                except Exception:  # the first error says what is wrong with what was asked
+                except Exception:  # the first error describes the original messages
                     pass
             raise LLMRequestError(
                 f"the chat template of {self.name} does not take this conversation: {error}"
             ) from error
 
     def _render(self, messages: Sequence[Message], **options: Any) -> str:
-        said = [{"role": one.role, "content": self._defused(one.content)} for one in messages]
-        return str(self.tokenizer.apply_chat_template(said, tokenize=False, **options))
+        payload = [{"role": one.role, "content": self._defused(one.content)} for one in messages]
+        return str(self.tokenizer.apply_chat_template(payload, tokenize=False, **options))

@@ -1,4 +1,4 @@
-"""Engine: passes of questions through the model, with what they begin with computed once."""
+"""Engine: forward passes of prompts, with a common prefix computed once."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 WORTH_SHARING = 16
-"""Tokens that questions must have in common for these to be computed apart."""
+"""Least length of a common prefix that is computed separately, in tokens."""
 
 Rows = Sequence[Sequence[int]]
-"""Tokens of several questions."""
+"""Tokens of several prompts."""
 
 
 @dataclass(frozen=True)
 class Prefix:
-    """Tokens that questions begin with, and what the model computed of them.
+    """A common prefix of prompts, with its keys and values.
 
     Attributes:
         tokens: the tokens.
-        cache: keys and values of them, for one row; None for no tokens.
-        computed: how many of them were computed for this use; the others were known before.
+        cache: keys and values of the tokens, for one row; None for no tokens.
+        computed: number of tokens computed for this use; the others were cached.
     """
 
     tokens: tuple[int, ...] = ()
@@ -41,13 +41,13 @@ class Prefix:
 
 @dataclass
 class Read:
-    """What a pass over questions left behind.
+    """Result of a forward pass.
 
     Attributes:
-        logits: of the tokens that may follow, at the places that were asked for, shape ``(B, K, V)``.
-        cache: keys and values of all that was read; None where it was not to be kept.
-        mask: which of its columns are tokens of a question, shape ``(B, C)``.
-        lengths: tokens of each question, shape ``(B,)``.
+        logits: logits of the next token at the requested places, shape ``(B, K, V)``.
+        cache: keys and values of all tokens; None if they were not requested.
+        mask: which columns of the cache are tokens of a prompt, shape ``(B, C)``.
+        lengths: tokens of each prompt, shape ``(B,)``.
     """
 
     logits: torch.Tensor
@@ -57,15 +57,15 @@ class Read:
 
 
 class Engine:
-    """Passes questions through a model of transformers.
+    """Runs forward passes of a model of transformers.
 
-    Rows of different lengths are filled up on the right, where a causal model never looks; so filling changes
+    Rows of different lengths are padded on the right, which a causal model never attends to; so padding changes
     nothing, whatever the kind of attention.
 
     Attributes:
-        shares: whether the keys and values of a common beginning can be handed to many rows.
-        branches: whether, besides, tokens can be added after rows that were filled up, and several ways of going on
-            be computed side by side: the model must heed masks and positions.
+        shares: whether the keys and values of a common prefix can be used by many rows.
+        branches: whether, in addition, tokens can be added after padded rows, and several continuations be computed
+            in one pass; the model must respect masks and positions.
     """
 
     def __init__(self, model: Any, device: torch.device, sharing: bool = True) -> None:
@@ -73,7 +73,7 @@ class Engine:
         self._forward_takes = set(inspect.signature(model.forward).parameters)
         # transformers 5.24 calls `cache` what releases before it, and models of others, call `past_key_values`.
         self._cache_name = "cache" if "cache" in self._forward_takes else "past_key_values"
-        self._kept = Prefix()
+        self._prefix = Prefix()
         self._last: tuple[int, ...] = ()
         self.shares = self.branches = False
         kinds = self._kinds_of_cache()
@@ -90,43 +90,42 @@ class Engine:
     # ------------------------------------------------------------------------------------------ passes
 
     def prefix(self, rows: Rows) -> Prefix:
-        """What all rows begin with, computed once; at least one token of each row is left.
+        """The common prefix of all rows, computed once; at least one token of each row remains after it.
 
-        The last one is kept, so that the questions that follow need not compute it again; a single question shares
-        what it has in common with the one before.
+        The last prefix is cached for the following requests; a single prompt shares its prefix with the previous one.
         """
         if not self.shares:
             return Prefix()
-        known = self._kept.tokens
+        cached = self._prefix.tokens
         single = len(rows) == 1
         last, self._last = self._last, tuple(rows[-1])
         common = shared_beginning([rows[0], last] if single and last else rows)
         if single and not last:
             common = 0
         tokens = tuple(rows[0][:common])
-        start = len(known) if known and tokens[: len(known)] == known else 0
+        start = len(cached) if cached and tokens[: len(cached)] == cached else 0
         if start and (common - start < WORTH_SHARING or (single and common < 2 * start)):
-            return Prefix(known, self._kept.cache)
+            return Prefix(cached, self._prefix.cache)
         if common < WORTH_SHARING:
             return Prefix()
-        before = self._spread(self._kept.cache, 1) if start else None
+        before = self._spread(self._prefix.cache, 1) if start else None
         out = self._run([tokens[start:]], start, before, gather=[[common - start - 1]], keep=True)
         if not start or common >= 2 * start:
-            self._kept = Prefix(tokens, out.cache)
+            self._prefix = Prefix(tokens, out.cache)
         return Prefix(tokens, out.cache, common - start)
 
     def forget(self) -> None:
         """Free the cached keys and values of earlier requests."""
-        self._kept, self._last = Prefix(), ()
+        self._prefix, self._last = Prefix(), ()
 
     def read(self, rows: Rows, prefix: Prefix, keep: bool = False, gather: Rows | None = None) -> Read:
-        """One pass over rows that begin with a prefix.
+        """One forward pass over rows with a common prefix.
 
         Args:
-            rows: tokens of each question, the prefix included.
-            prefix: what they begin with.
-            keep: whether keys and values are kept, so that the rows can be gone on with.
-            gather: for each row the places, as many in each, whose next token is asked for; the last if None.
+            rows: tokens of each prompt, with the prefix.
+            prefix: the common prefix.
+            keep: whether keys and values are returned, so that the rows can be continued.
+            gather: places in each row at which logits are returned, equally many per row; the last place if None.
         """
         start = len(prefix.tokens)
         own = [row[start:] for row in rows]
@@ -135,9 +134,9 @@ class Engine:
         return self._run(own, start, cache, [[place - start for place in one] for one in places], keep)
 
     def branch(self, read: Read, tree: LabelTree) -> torch.Tensor:
-        """The logits at each node of a tree but its root, after each row; shape ``(B, N - 1, V)``.
+        """Logits at each node of a tree except its root, after each row; shape ``(B, N - 1, V)``.
 
-        All nodes go through the model side by side; each sees its row and the nodes that it follows.
+        All nodes are computed in one pass; each attends to its row and to its ancestors.
         """
         import torch
 
@@ -145,7 +144,7 @@ class Engine:
         rows = len(read.lengths)
         sees = torch.zeros(len(nodes), len(nodes), dtype=torch.bool)
         for node in nodes:
-            for seen in tree.said(node):
+            for seen in tree.path(node):
                 sees[node - 1, seen - 1] = True
         allowed = torch.cat(
             [
@@ -168,9 +167,9 @@ class Engine:
         ).logits
 
     def go_on(self, read: Read, tokens: Sequence[int]) -> None:
-        """Add one token to each row, and put the logits of what may follow into ``read``.
+        """Append one token to each row, and store the logits of the next one in ``read``.
 
-        Where the model does not branch, all rows must be of one length.
+        If the model does not branch, all rows must have the same length.
         """
         import torch
 
@@ -183,13 +182,13 @@ class Engine:
         read.lengths = read.lengths + 1
 
     def keep_rows(self, read: Read, rows: Sequence[int]) -> None:
-        """Leave out all rows but these."""
+        """Drop all rows except these."""
         import torch
 
-        kept = torch.tensor(rows, device=self.device)
-        read.cache.reorder_cache(kept)
-        read.logits = read.logits[kept.to(read.logits.device)]
-        read.mask, read.lengths = read.mask[kept], read.lengths[kept]
+        indices = torch.tensor(rows, device=self.device)
+        read.cache.reorder_cache(indices)
+        read.logits = read.logits[indices.to(read.logits.device)]
+        read.mask, read.lengths = read.mask[indices], read.lengths[indices]
 
     # ------------------------------------------------------------------------------------------ inside
 
@@ -229,7 +228,7 @@ class Engine:
 
     @contextmanager
     def _gathering(self, places: torch.Tensor | None) -> Iterator[Any]:
-        """Computes logits only at some places, shape ``(B, K)``: those of all places would fill the memory."""
+        """Compute logits only at some places, shape ``(B, K)``; those of all places would fill the memory."""
         import torch
 
         head = self.model.get_output_embeddings()
@@ -266,12 +265,12 @@ class Engine:
         return spread
 
     def _kinds_of_cache(self) -> set[str]:
-        """What the model's cache is made of; a first pass of one token shows it."""
+        """Types of the layers of the model's cache, from a pass over one token."""
         out = self._run([[0]], 0, None, [[0]], keep=True)
         return {type(layer).__name__ for layer in getattr(out.cache, "layers", None) or ()}
 
     def _heeds_masks(self) -> bool:
-        """Whether ways of going on that are computed side by side come out as they do one by one."""
+        """Whether continuations computed in one pass have the same logits as those computed one by one."""
         import torch
 
         size = min(int(self.model.config.get_text_config().vocab_size), 64)
@@ -286,26 +285,26 @@ class Engine:
         return bool((side_by_side - one_by_one).abs().max() <= near)
 
     def follow(self, rows: Rows, prefix: Prefix, tree: LabelTree) -> torch.Tensor:
-        """The logits at each node of a tree after each row, by a row for each of its leaves; ``(B, N, V)``.
+        """Logits at each node of a tree after each row, with one row per leaf; shape ``(B, N, V)``.
 
-        Slower than :meth:`branch`; for models that cannot do that.
+        Slower than :meth:`branch`; for models that do not branch.
         """
         import torch
 
-        leaves = [tree.said(leaf) for leaf in tree.leaves()]
+        leaves = [tree.path(leaf) for leaf in tree.leaves()]
         longest = max(map(len, leaves))
-        known = []
+        logits_of_rows = []
         for row in rows:
             whole = [[*row, *(tree.tokens[node] for node in nodes)] for nodes in leaves]
             gather = [[len(row) - 1 + min(k, len(nodes)) for k in range(longest + 1)] for nodes in leaves]
             logits = self.read(whole, prefix, gather=gather).logits
             at = {node: logits[j, k] for j, nodes in enumerate(leaves) for k, node in enumerate([ROOT, *nodes])}
-            known.append(torch.stack([at[node] for node in range(len(tree))]))
-        return torch.stack(known)
+            logits_of_rows.append(torch.stack([at[node] for node in range(len(tree))]))
+        return torch.stack(logits_of_rows)
 
 
 def shared_beginning(rows: Rows) -> int:
-    """How many tokens all rows begin with, leaving at least one of each."""
+    """Length of the common prefix of all rows, at least one token shorter than each."""
     ordered = sorted(map(tuple, rows))
     first, last = ordered[0], ordered[-1]
     most = min(map(len, rows)) - 1

@@ -1,8 +1,8 @@
-"""JsonWriter: writes a JSON text of a given shape; the model fills in what is open, so the text always parses.
+"""JsonWriter: constrained decoding of a JSON text of a given shape, so that the text always parses.
 
-The shapes are those that questions of EmoSim have: objects of strings, of arrays of strings, of numbers from a range
-and of one of several values. Structure is written as it must be; the model is asked for the tokens of strings, for
-whether an array goes on, and for which value it is, each among the tokens that lead to a text of the shape.
+The shapes are those of the requests of EmoSim: objects of strings, of arrays of strings, of numbers from a range and of
+one of several values. The structure is fixed; the model chooses the tokens of strings, whether an array continues, and
+one of several values, each among the tokens that lead to a text of the shape.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     import torch
 
 Feeding: TypeAlias = "Generator[list[int], torch.Tensor, None]"
-"""Yields tokens that follow, and is sent the logits of what may follow them, shape ``(V,)``."""
+"""Yields the next tokens, and receives the logits after them, shape ``(V,)``."""
 
 LONGEST_STRING = 4000
-"""Characters of a string whose length no shape bounds; one that gets there is cut off."""
+"""Maximum characters of a string without ``maxLength``; a longer one is cut off."""
 
 MOST_ITEMS = 3
-"""Items of an array whose length no shape bounds."""
+"""Maximum items of an array without ``maxItems``."""
 
 _MOST_VALUES = 1000
 _ANY = {"type", "title", "description", "default", "examples", "$schema"}
@@ -38,7 +38,7 @@ _KEYS = {
 
 
 class UnknownShapeError(ValueError):
-    """A schema says something that cannot be kept to here."""
+    """A schema has something that cannot be enforced."""
 
 
 class JsonWriter:
@@ -46,15 +46,15 @@ class JsonWriter:
 
     Args:
         schema: the shape; see :func:`check`.
-        vocabulary: of the model.
-        encode: the tokens of a text.
+        vocabulary: vocabulary of the model.
+        encode: returns the tokens of a text.
         sampler: picks tokens.
-        most: tokens after which strings are ended and arrays not gone on with, as far as the shape allows.
+        most: number of tokens after which strings and arrays end, as far as the shape allows.
 
     Attributes:
-        text: what has been written.
-        written: how many tokens that took.
-        cut_off: whether something was ended because of ``most``.
+        text: the text so far.
+        written: number of its tokens.
+        cut_off: whether a string or an array ended because of ``most``.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class JsonWriter:
         self.text, self.written, self.cut_off = "", 0, False
 
     def write(self) -> Feeding:
-        """Writes the text into :attr:`text`; the first tokens that are yielded may be none."""
+        """Write the text into :attr:`text`; the first list of tokens that is yielded may be empty."""
         yield from self._value(self._schema)
         self.text += self._waiting
         self.written += len(self._queue) + len(self._encode(self._waiting))
@@ -112,7 +112,7 @@ class JsonWriter:
         self._waiting += "]"
 
     def _goes_on(self, count: int) -> Generator[list[int], torch.Tensor, bool]:
-        """Whether the model adds an item to an array that may be over."""
+        """Whether the model adds an item to an array that may end."""
         if self._spent():
             self.cut_off = True
             return False
@@ -149,33 +149,33 @@ class JsonWriter:
         self._waiting += '"'
 
     def _one_of(self, texts: Sequence[str]) -> Feeding:
-        """Writes one of several texts, token by token as the model has it."""
+        """Write one of several texts, token by token as the model chooses."""
         paths = {tuple(self._encode(text)): text for text in reversed(texts)}
         if len(paths) == 1:
             self._waiting += texts[0]
             return
-        said: tuple[int, ...] = ()
+        path_so_far: tuple[int, ...] = ()
         while len(paths) > 1:
             logits = yield from self._flush()
-            nexts = {path[len(said)] for path in paths if len(path) > len(said)}
+            nexts = {path[len(path_so_far)] for path in paths if len(path) > len(path_so_far)}
             allowed = self._vocabulary.only(nexts)
-            if said in paths:
+            if path_so_far in paths:
                 allowed = allowed | self._vocabulary.after_value
             token = self._sampler.pick(logits, allowed)
             if token in nexts:
-                said = (*said, token)
+                path_so_far = (*path_so_far, token)
                 self._queue.append(token)
-                paths = {path: text for path, text in paths.items() if path[: len(said)] == said}
+                paths = {path: text for path, text in paths.items() if path[: len(path_so_far)] == path_so_far}
             else:
-                paths = {said: paths[said]}
+                paths = {path_so_far: paths[path_so_far]}
         ((path, text),) = paths.items()
-        self._queue += path[len(said) :]
+        self._queue += path[len(path_so_far) :]
         self.text += text
 
     # --------------------------------------------------------------------------------------- the model
 
     def _flush(self) -> Generator[list[int], torch.Tensor, torch.Tensor]:
-        """Feeds what has been written and not yet fed; returns the logits of what may follow."""
+        """Pass pending tokens to the model; returns the logits after them."""
         self.text += self._waiting
         tokens = self._queue + (self._encode(self._waiting) if self._waiting else [])
         self._queue, self._waiting = [], ""
@@ -189,10 +189,10 @@ class JsonWriter:
 
 
 def check(schema: Mapping[str, Any]) -> None:
-    """Refuse a shape that cannot be written here.
+    """Reject a schema that cannot be enforced.
 
     Raises:
-        UnknownShapeError: it says something that is not kept to here, such as a pattern.
+        UnknownShapeError: it has an unsupported keyword, such as a pattern.
     """
     if _values(schema) is not None:
         return
@@ -217,7 +217,7 @@ def check(schema: Mapping[str, Any]) -> None:
 
 
 def _values(schema: Mapping[str, Any]) -> list[Any] | None:
-    """All values that a shape allows where they can be listed, the shape's own list first."""
+    """All values that a shape allows, if they can be listed; None otherwise."""
     if "const" in schema:
         return [schema["const"]]
     if "enum" in schema:

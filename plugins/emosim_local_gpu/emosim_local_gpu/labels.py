@@ -1,4 +1,4 @@
-"""LabelTree: the answers that a question allows, as a tree of tokens, and the probability of each."""
+"""LabelTree: the allowed answers to a request as a tree of tokens, and the probability of each."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from dataclasses import dataclass
 from emosim_core.llm import LLMRequestError
 
 ROOT = 0
-"""The node at which no token of an answer has been said."""
+"""The node before the first token of an answer."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """One factor of an answer's probability: that after what a node says comes a token, or the end (None)."""
+    """One factor of an answer's probability: that of a token, or of the end (None), after the tokens of a node."""
 
     node: int
     token: int | None
 
 
 class LabelTree:
-    """The answers that a question allows, as a tree of tokens.
+    """The allowed answers to a request as a tree of tokens.
 
     An answer c of the tokens t_1 ... t_m has the weight
 
-        w(c) = p(t_1 | question) * p(t_2 | question, t_1) * ... * p(t_m | question, t_1 ... t_{m-1})
+        w(c) = p(t_1 | prompt) * p(t_2 | prompt, t_1) * ... * p(t_m | prompt, t_1 ... t_{m-1})
 
-    and its probability is w(c) / (w(c_1) + ... + w(c_n)) over all answers allowed. Where the tokens of one answer begin
+    and its probability is w(c) / (w(c_1) + ... + w(c_n)) over all allowed answers. Where the tokens of one answer begin
     with all the tokens of another, as those of "10" may begin with that of "1", every answer has one factor more,
-    p(end | question, t_1 ... t_m), the sum of the probabilities of all tokens that end an answer: "1" then competes
-    as "1 and nothing more". Otherwise no answer needs an end to be told from the others. Tokens with which all answers
-    begin are put to the question (:attr:`lead`): they are in every weight and change no probability.
+    p(end | prompt, t_1 ... t_m), the sum of the probabilities of all tokens that end an answer: "1" then competes
+    as "1 and nothing more". Otherwise no answer needs an end to be distinguished from the others. Tokens with which all
+    answers begin are appended to the prompt (:attr:`lead`): they are in every weight and change no probability.
 
     Args:
         paths: the tokens of each answer.
@@ -80,14 +80,14 @@ class LabelTree:
         return self._children[node][token]
 
     def __len__(self) -> int:
-        """How many nodes need the model's distribution; 1 where one pass over the question is enough."""
+        """Number of nodes that need the model's distribution; 1 if one pass over the prompt is enough."""
         return len(self.parents)
 
     def depth(self, node: int) -> int:
-        """How many tokens a node says."""
-        return len(self.said(node))
+        """Number of tokens on the path to a node."""
+        return len(self.path(node))
 
-    def said(self, node: int) -> list[int]:
+    def path(self, node: int) -> list[int]:
         """The nodes from the first token to this one."""
         nodes: list[int] = []
         while node != ROOT:
@@ -96,5 +96,5 @@ class LabelTree:
         return nodes[::-1]
 
     def leaves(self) -> list[int]:
-        """The nodes that are the beginning of no other; what they say covers all others."""
+        """The nodes without children."""
         return [node for node, children in enumerate(self._children) if not children]

@@ -1,4 +1,4 @@
-"""Loading: a model of transformers, ready to be asked, or a clear error that says what it lacks."""
+"""Loading: loads a model of transformers, or raises an error that says what is missing."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ _SHORTER = "use a smaller model, dtype=bfloat16, quantization=4bit, or device_ma
 
 @dataclass(frozen=True)
 class Loaded:
-    """A model that is ready to be asked.
+    """A loaded model.
 
     Attributes:
-        engine: passes questions through it.
-        format: turns questions into tokens.
-        vocabulary: what its tokens write.
+        engine: runs forward passes.
+        format: turns requests into tokens.
+        vocabulary: texts of the tokens.
         ends: ids of the tokens that end an answer.
-        longest: most tokens of a question and its answer; None where the model does not say.
-        needs: bytes of its weights.
+        longest: maximum tokens of a prompt and its answer; None if the model has no limit.
+        needs: bytes of the weights.
     """
 
     engine: Engine
@@ -57,7 +57,7 @@ def load(options: LocalOptions) -> Loaded:
     """Load the model.
 
     Raises:
-        ConfigurationError: the options contradict each other, or name a device that is not there.
+        ConfigurationError: the options contradict each other, or name a device that does not exist.
         MissingDependencyError: the model needs a package that is not installed.
         LLMRequestError: there is no such model, it cannot be read, or it needs more memory than there is.
     """
@@ -83,7 +83,7 @@ def load(options: LocalOptions) -> Loaded:
 
 
 def _local_or_downloaded(options: LocalOptions, folder: Path | None, device: torch.device) -> Loaded:
-    """What is on this machine is loaded without a look at the Hub; only what is missing is downloaded.
+    """Load local files without a call to the Hub; only missing files are downloaded.
 
     Raises:
         OSError: the Hub does not answer, or has no such model.
@@ -125,8 +125,8 @@ def _need(what: str, packages: tuple[str, ...], extra: str) -> None:
 
 
 def _need_packages(options: LocalOptions, config: Any) -> None:
-    """A model that is quantised already says so in its configuration."""
-    method = _quantised(config)
+    """Check the packages for a model whose configuration says that it is quantised."""
+    method = _quantized(config)
     if method and options.quantization != "none":
         raise ConfigurationError(
             f"{options.model} is quantised already ({method}): leave out quantization={options.quantization}"
@@ -135,9 +135,9 @@ def _need_packages(options: LocalOptions, config: Any) -> None:
         _need(f"{options.model}, which is quantised by {method},", _EXTRAS[method], method)
 
 
-def _quantised(config: Any) -> str:
-    found = getattr(config, "quantization_config", None) or {}
-    method = found.get("quant_method", "") if isinstance(found, dict) else getattr(found, "quant_method", "")
+def _quantized(config: Any) -> str:
+    settings = getattr(config, "quantization_config", None) or {}
+    method = settings.get("quant_method", "") if isinstance(settings, dict) else getattr(settings, "quant_method", "")
     return str(getattr(method, "value", method))
 
 
@@ -160,7 +160,7 @@ def _device(options: LocalOptions) -> torch.device:
 
 
 def _folder(options: LocalOptions) -> Path | None:
-    """The folder of the model's files; None where they are still to be downloaded.
+    """The folder of the model's files; None if they are not downloaded.
 
     Raises:
         LLMRequestError: it is a folder, and there is no model in it.
@@ -183,11 +183,11 @@ def _folder(options: LocalOptions) -> Path | None:
 
 
 def _need_memory(options: LocalOptions, folder: Path | None, config: Any, device: torch.device) -> None:
-    """Refuse a model that is too big before it fills the memory."""
+    """Reject a model that is too large before it fills the memory."""
     if folder is None or options.device_map or options.quantization != "none":
         return
     needs, has = source.weight_bytes(folder), memory.available(device)
-    if options.dtype != "auto" and not _quantised(config):
+    if options.dtype != "auto" and not _quantized(config):
         saved = getattr(getattr(config, "dtype", None), "itemsize", None)
         needs = needs * int(_dtype(options).itemsize) // int(saved) if saved else needs
     if has is not None and needs > has:
@@ -204,7 +204,7 @@ def _dtype(options: LocalOptions) -> Any:
 
 
 def _part(maker: str, options: LocalOptions, **more: Any) -> Any:
-    """Something that transformers loads of the model."""
+    """A part of the model, loaded by a class of transformers."""
     import transformers
 
     local = source.local_folder(options.model)
@@ -237,7 +237,7 @@ def _model(options: LocalOptions, config: Any, device: torch.device) -> Any:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """No bar of progress where nobody watches."""
+    """Disable progress bars without a terminal."""
     import transformers
 
     bars: Any = transformers.utils.logging
@@ -274,7 +274,7 @@ def _ends(model: Any, tokenizer: Any) -> list[int]:
 
 
 def _worded(error: Exception, options: LocalOptions, folder: Path | None, device: torch.device) -> EmoSimError:
-    """The message of an error of loading."""
+    """The error that replaces one of transformers."""
     name = options.model
     if memory.is_shortage(error):
         needs = memory.in_words(source.weight_bytes(folder) if folder else None)
@@ -282,10 +282,10 @@ def _worded(error: Exception, options: LocalOptions, folder: Path | None, device
         return LLMRequestError(
             f"{name} does not fit into memory: its weights are {needs}, {device} has {has} free: {_SHORTER}"
         )
-    said = str(error).strip().partition("\n")[0] or type(error).__name__
+    message = str(error).strip().partition("\n")[0] or type(error).__name__
     if isinstance(error, ImportError):
         command = re.search(r"pip install [^`'\")\n]+", str(error))
-        package = command[0].split()[-1] if command else getattr(error, "name", None) or said
+        package = command[0].split()[-1] if command else getattr(error, "name", None) or message
         return MissingDependencyError(f"loading {name}", package, command[0] if command else f"pip install {package}")
     if "trust_remote_code" in str(error):
         return LLMRequestError(
@@ -296,8 +296,8 @@ def _worded(error: Exception, options: LocalOptions, folder: Path | None, device
         return LLMRequestError(
             f"there is no folder {name!r}, no model {name!r} among the downloads in {source.hub_cache()}, and on the "
             f"Hugging Face Hub {how} or there is none of this name. Download it where there is a network, or give the "
-            f"path of a folder. ({said})"
+            f"path of a folder. ({message})"
         )
     import transformers
 
-    return LLMRequestError(f"{name} cannot be loaded by transformers {transformers.__version__}: {said}")
+    return LLMRequestError(f"{name} cannot be loaded by transformers {transformers.__version__}: {message}")

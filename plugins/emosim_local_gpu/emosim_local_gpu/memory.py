@@ -1,4 +1,4 @@
-"""Memory: what a model needs, what there is, and which errors mean that it was not enough."""
+"""Memory: free memory of a device, and errors that mean that memory ran out."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def is_shortage(error: BaseException) -> bool:
 
 
 def available(device: torch.device) -> int | None:
-    """Free bytes of a device; None where they are unknown."""
+    """Free bytes of a device; None if unknown."""
     import torch
 
     if device.type == "cuda":
@@ -35,9 +35,9 @@ def available(device: torch.device) -> int | None:
         return None
     try:
         with open("/proc/meminfo", encoding="ascii") as table:
-            found = re.search(r"^MemAvailable:\s+(\d+) kB", table.read(), re.MULTILINE)
-        if found:
-            return int(found[1]) * 1024
+            match = re.search(r"^MemAvailable:\s+(\d+) kB", table.read(), re.MULTILINE)
+        if match:
+            return int(match[1]) * 1024
     except OSError:
         pass
     try:
@@ -47,7 +47,7 @@ def available(device: torch.device) -> int | None:
 
 
 def free(device: torch.device) -> None:
-    """Give back what is no longer used."""
+    """Release unused memory."""
     import torch
 
     gc.collect()

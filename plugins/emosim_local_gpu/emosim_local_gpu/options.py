@@ -1,4 +1,4 @@
-"""LocalOptions: which model runs in this process, and how."""
+"""LocalOptions: options of the backend ``local``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class LocalOptions(BaseModel):
-    """Which model runs in this process, and how."""
+    """Options of the backend `local`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -18,7 +18,7 @@ class LocalOptions(BaseModel):
     device: str = Field(
         default="auto",
         pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
-        description="Where it runs: 'auto' (the first graphics card, else the processor), 'cpu', 'cuda', 'cuda:0', ...",
+        description="Device: 'auto' (the first graphics card, else the processor), 'cpu', 'cuda', 'cuda:0', ...",
     )
     device_map: str | None = Field(
         default=None,
@@ -26,28 +26,31 @@ class LocalOptions(BaseModel):
         "'device' must be 'auto'.",
     )
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
-        default="auto", description="Type of the numbers that it computes with; 'auto' is that of its files."
+        default="auto", description="Number type of the weights; 'auto' is that of the files."
     )
     quantization: Literal["none", "4bit", "8bit"] = Field(
         default="none",
-        description="Shrink the weights while they are loaded, by bitsandbytes. Files that are quantised already need "
-        "'none': they say themselves how they are read.",
+        description="Quantise the weights with bitsandbytes while they are loaded; 'none' for files that are already "
+        "quantised.",
     )
-    trust_remote_code: bool = Field(default=False, description="Whether code that comes with the model may run.")
+    trust_remote_code: bool = Field(default=False, description="Whether code of the model may run.")
     revision: str | None = Field(default=None, description="Branch, tag or commit on the Hub; the main branch if None.")
-    local_files_only: bool = Field(default=False, description="Never download: a model that is not there is an error.")
+    local_files_only: bool = Field(
+        default=False, description="Never download; a model that is not downloaded is an error."
+    )
     batch_size: int = Field(
-        default=64, ge=1, le=4096, description="Most questions in one pass; halved by itself where memory is short."
+        default=64,
+        ge=1,
+        le=4096,
+        description="Maximum requests in one pass; halved automatically when memory is short.",
     )
-    max_new_tokens: int = Field(
-        default=4096, ge=1, description="Most tokens that are written for one answer, those of thinking included."
-    )
+    max_new_tokens: int = Field(default=4096, ge=1, description="Maximum tokens of one answer, thoughts included.")
     thinking: bool = Field(
         default=False,
-        description="Let a model that can think do so before a free answer. Never before a rating that is scored.",
+        description="Let a thinking model think before a free answer; never before a rating that is scored.",
     )
     prefix_sharing: bool = Field(
-        default=True, description="Compute what questions begin with in common once; changes no answer, only the time."
+        default=True, description="Compute the common prefix of prompts once; changes the time, not the answers."
     )
     top: int | None = Field(
         default=None,

@@ -1,4 +1,4 @@
-"""Sampling: the next token, the likeliest or drawn, so that the same seed and question draw the same."""
+"""Sampling: the next token, the likeliest or sampled; equal requests with equal seeds draw the same."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Sampler:
 
     Attributes:
         temperature: 0 for the likeliest token.
-        numbers: where randomness comes from.
+        numbers: random number generator.
     """
 
     temperature: float = 0.0
@@ -28,9 +28,9 @@ class Sampler:
 
     @classmethod
     def of(cls, request: ChatRequest) -> Sampler:
-        """What a question asks for. Its draws are its own: they depend on no other question."""
-        asked = [[one.role, one.content] for one in request.messages]
-        key = json.dumps([request.seed, request.sample, asked], ensure_ascii=False)
+        """The sampler of a request; its draws do not depend on other requests."""
+        messages = [[one.role, one.content] for one in request.messages]
+        key = json.dumps([request.seed, request.sample, messages], ensure_ascii=False)
         digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
         return cls(request.temperature, random.Random(int.from_bytes(digest, "big")))
 
@@ -42,7 +42,7 @@ class Sampler:
             allowed: which tokens may be picked, shape ``(V,)``, at least one; any of them if None.
 
         Raises:
-            LLMRequestError: what the model computes is no number.
+            LLMRequestError: the logits are not finite.
         """
         import torch
 

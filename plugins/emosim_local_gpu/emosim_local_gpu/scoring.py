@@ -1,4 +1,4 @@
-"""Scoring: the probability of each answer that a question allows, by the model's own distribution."""
+"""Scoring: the probability of each allowed answer, from the model's distribution."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 
 def score(engine: Engine, rows: Rows, prefix: Prefix, tree: LabelTree, ends: Sequence[int]) -> list[list[float]]:
-    """The probability of each answer after each question; each row sums to 1.
+    """The probability of each answer to each prompt; each row sums to 1.
 
     Args:
         engine: the model.
-        rows: tokens of each question and, after it, those of ``tree.lead``.
-        prefix: what the rows begin with.
+        rows: tokens of each prompt, followed by those of ``tree.lead``.
+        prefix: common prefix of the rows.
         tree: the answers.
         ends: ids of the tokens that end an answer.
 
     Raises:
-        LLMRequestError: an end is needed and the model has none, or what the model computes is no number.
+        LLMRequestError: an end is needed and the model has none, or the logits are not finite.
     """
     import torch
 
@@ -52,14 +52,14 @@ def _order(step: Step) -> tuple[int, int]:
 
 def _factors(logits: torch.Tensor, steps: Sequence[Step], ends: Sequence[int]) -> dict[Step, list[float]]:
     """The logarithm of each factor, for each row."""
-    told: dict[Step, list[float]] = {}
+    factors: dict[Step, list[float]] = {}
     for node in sorted({step.node for step in steps}):
         here = logits[:, node].float()
         total = here.logsumexp(-1)
         for step in (one for one in steps if one.node == node):
             value = here[:, step.token] if step.token is not None else here[:, list(ends)].logsumexp(-1)
-            told[step] = (value - total).double().tolist() if here.device.type != "mps" else (value - total).tolist()
-    return told
+            factors[step] = (value - total).double().tolist() if here.device.type != "mps" else (value - total).tolist()
+    return factors
 
 
 def _normalised(logs: Sequence[float]) -> list[float]:

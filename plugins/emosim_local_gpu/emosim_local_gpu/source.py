@@ -1,4 +1,4 @@
-"""Source: where a model's files are, and a fingerprint of them. Loads nothing."""
+"""Source: location and fingerprint of the files of a model."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 def local_folder(model: str) -> Path | None:
-    """The folder that a model's name means; None where it is a name on the Hub."""
+    """The folder that a model's name refers to; None if it is a name on the Hub."""
     path = Path(model).expanduser()
     if path.exists() or not _HUB_NAME.fullmatch(model):
         return path.absolute()
@@ -36,14 +36,14 @@ def downloaded_models() -> list[str]:
     """Names of the models that were downloaded from the Hub."""
     prefix = "models--"
     try:
-        found = [one.name for one in hub_cache().iterdir() if one.name.startswith(prefix)]
+        names = [one.name for one in hub_cache().iterdir() if one.name.startswith(prefix)]
     except OSError:
         return []
-    return sorted(name.removeprefix(prefix).replace("--", "/") for name in found)
+    return sorted(name.removeprefix(prefix).replace("--", "/") for name in names)
 
 
 def downloaded(name: str, revision: str | None) -> Path | None:
-    """The folder of a model of the Hub that was downloaded; its name is the commit. None where there is none."""
+    """The folder of a downloaded model of the Hub, named after the commit; None if it is not downloaded."""
     folder = hub_cache() / f"models--{name.replace('/', '--')}"
     wanted = revision or "main"
     try:
@@ -55,10 +55,10 @@ def downloaded(name: str, revision: str | None) -> Path | None:
 
 
 def reach_hub(model: str, seconds: float = 8.0) -> None:
-    """See that the Hub answers anything at all, as its client would try for minutes.
+    """Check that the Hub responds, as its client would retry for minutes.
 
     Raises:
-        OSError: it does not, in time.
+        OSError: it does not respond in time.
     """
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError
@@ -68,7 +68,7 @@ def reach_hub(model: str, seconds: float = 8.0) -> None:
     def ask() -> None:
         try:
             HfApi().model_info(model, timeout=seconds)
-        except HfHubHTTPError:  # an answer; what it means, the download says
+        except HfHubHTTPError:  # a response; the download reports what it means
             pass
         except Exception as error:
             failed.append(error)
@@ -83,24 +83,24 @@ def reach_hub(model: str, seconds: float = 8.0) -> None:
 
 
 def identity(model: str, revision: str | None) -> str:
-    """Which model this is: other files have another text.
+    """Identity of a model; other files have another identity.
 
     Args:
         model: folder, or name on the Hub.
         revision: branch, tag or commit on the Hub.
 
     Returns:
-        The folder and a fingerprint of its files, or the name and the commit, as far as it is known here.
+        The folder and a fingerprint of its files, or the name and the commit, or the revision if it is not downloaded.
     """
     folder = local_folder(model)
     if folder is not None:
         return f"{folder.resolve()} {fingerprint(folder)}"
-    found = downloaded(model, revision)
-    return f"{model} {found.name if found else revision or 'main'}"
+    snapshot = downloaded(model, revision)
+    return f"{model} {snapshot.name if snapshot else revision or 'main'}"
 
 
 def fingerprint(folder: Path) -> str:
-    """Of the files of a model: the content of the small ones, size and time of those of weights.
+    """Fingerprint of the files of a model: the content of small files, size and time of those of weights.
 
     Configuration, tokenizer and chat template are among the small ones: all of them change answers.
     """
@@ -108,11 +108,11 @@ def fingerprint(folder: Path) -> str:
         return "missing"
     digest = hashlib.sha256()
     for path in files(folder):
-        name, known = path.name, path.stat()
-        if name.endswith(_READ) and known.st_size <= _LARGEST_READ:
+        name, status = path.name, path.stat()
+        if name.endswith(_READ) and status.st_size <= _LARGEST_READ:
             content = hashlib.sha256(path.read_bytes()).hexdigest()
         elif name.endswith((*_READ, *WEIGHTS)):
-            content = f"{known.st_size} {known.st_mtime_ns}"
+            content = f"{status.st_size} {status.st_mtime_ns}"
         else:
             continue
         digest.update(f"{path.relative_to(folder).as_posix()}\0{content}\n".encode())

@@ -1,4 +1,4 @@
-"""TextWriter: writes a free answer, and tells thoughts from what is said."""
+"""TextWriter: writes a free answer, and separates thoughts from the answer."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ class TextWriter:
     """Writes one answer until the model ends it.
 
     Args:
-        tokenizer: of the model.
+        tokenizer: tokenizer of the model.
         ends: ids of the tokens that end an answer.
         sampler: picks tokens.
-        most: tokens of the answer, thoughts not counted.
-        most_in_all: tokens, thoughts counted.
-        thinks: whether the question ends with an open thought.
+        most: maximum tokens of the answer without thoughts.
+        most_in_all: maximum tokens with thoughts.
+        thinks: whether the prompt ends with an open thought.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class TextWriter:
         self.cut_off = False
 
     def write(self) -> Generator[list[int], torch.Tensor, None]:
-        """Yields the tokens one by one; the first that is yielded is none."""
+        """Yield the tokens one by one; the first list that is yielded is empty."""
         logits = yield []
         opening, closing = self._mark(OPEN), self._mark(CLOSE)
         while True:
@@ -47,30 +47,30 @@ class TextWriter:
                 self._opened = True
             if token == closing:
                 self._opened, self._thought = False, len(self._tokens)
-            said = 0 if self._opened else len(self._tokens) - self._thought
-            if said >= self._most or len(self._tokens) >= self._most_in_all:
+            length = 0 if self._opened else len(self._tokens) - self._thought
+            if length >= self._most or len(self._tokens) >= self._most_in_all:
                 self.cut_off = True
                 return
             logits = yield [token]
 
     @property
     def written(self) -> int:
-        """Tokens written, thoughts counted."""
+        """Number of tokens, thoughts included."""
         return len(self._tokens)
 
     @property
     def thought(self) -> int:
-        """Tokens of thoughts."""
+        """Number of tokens of thoughts."""
         return len(self._tokens) if self._opened else self._thought
 
     @property
     def parts(self) -> tuple[str, str]:
         """The thoughts and the answer."""
         text = self._tokenizer.decode(self._tokens, skip_special_tokens=True).strip()
-        thoughts, closed, said = text.partition(CLOSE)
+        thoughts, closed, answer = text.partition(CLOSE)
         begun = self._thinks or text.startswith(OPEN)
         if closed and begun:
-            return thoughts.removeprefix(OPEN).strip(), said.strip()
+            return thoughts.removeprefix(OPEN).strip(), answer.strip()
         if begun or self._opened:
             return text.removeprefix(OPEN).strip(), ""
         if self._thought:  # the marks are special tokens, which leave no text

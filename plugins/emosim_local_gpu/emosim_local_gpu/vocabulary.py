@@ -1,4 +1,4 @@
-"""Vocabulary: what each token writes, and which tokens may stand where in a JSON text."""
+"""Vocabulary: the text of each token, and masks of the tokens that may occur in a JSON text."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 
 class Vocabulary:
-    """What each token writes.
+    """Texts and masks of tokens.
 
     Args:
-        tokenizer: of the model.
-        size: how many logits the model has; at least as many as there are tokens.
-        device: where masks are needed.
+        tokenizer: tokenizer of the model.
+        size: number of logits of the model, at least the number of tokens.
+        device: device of the masks.
     """
 
     def __init__(self, tokenizer: Any, size: int, device: torch.device) -> None:
@@ -25,11 +25,11 @@ class Vocabulary:
 
     @cached_property
     def texts(self) -> list[str]:
-        """What each token adds to a text; empty for special tokens and for numbers that no token has."""
-        known, special = len(self.tokenizer), marks(self.tokenizer)
+        """The text that each token adds; empty for special tokens and unused ids."""
+        count, special = len(self.tokenizer), marks(self.tokenizer)
         anchor = self.tokenizer("a", add_special_tokens=False)["input_ids"][-1:]
         before = self._decode([anchor])[0]
-        pairs = self._decode([[*anchor, i] for i in range(min(known, self.size))])
+        pairs = self._decode([[*anchor, i] for i in range(min(count, self.size))])
         texts = [
             "" if i in special or not text.startswith(before) else text[len(before) :] for i, text in enumerate(pairs)
         ]
@@ -37,9 +37,9 @@ class Vocabulary:
 
     @cached_property
     def inside(self) -> torch.Tensor:
-        """Which tokens may stand in a JSON string as they are, shape ``(V,)``.
+        """Mask of the tokens that may occur in a JSON string unescaped, shape ``(V,)``.
 
-        A character of which a token holds only a part is left out.
+        Tokens with a part of a character are excluded.
         """
         return self._mask([bool(text) and _plain(text) for text in self.texts])
 
@@ -52,22 +52,22 @@ class Vocabulary:
 
     @cached_property
     def closing(self) -> torch.Tensor:
-        """Which tokens end a JSON string: they have a quotation mark, and nothing unusual before it."""
+        """Mask of the tokens that end a JSON string, by a quotation mark after plain text, shape ``(V,)``."""
         return self._mask(['"' in text and _plain(text.partition('"')[0]) for text in self.texts])
 
     @cached_property
     def after_value(self) -> torch.Tensor:
-        """Which tokens show that a number is over."""
+        """Mask of the tokens that may follow a number, shape ``(V,)``."""
         return self.beginning(",") | self.beginning("}") | self.beginning("]")
 
     def beginning(self, mark: str) -> torch.Tensor:
-        """Which tokens begin with a mark, spaces aside, shape ``(V,)``."""
+        """Mask of the tokens that begin with a character after any white space, shape ``(V,)``."""
         if mark not in self._beginning:
             self._beginning[mark] = self._mask([text.lstrip()[:1] == mark for text in self.texts])
         return self._beginning[mark]
 
     def only(self, tokens: Iterable[int]) -> torch.Tensor:
-        """These tokens, shape ``(V,)``."""
+        """Mask of some tokens, shape ``(V,)``."""
         import torch
 
         allowed = torch.zeros(self.size, dtype=torch.bool, device=self.device)
@@ -85,21 +85,21 @@ class Vocabulary:
         return torch.tensor(values, dtype=torch.bool, device=self.device)
 
     def _decode(self, rows: list[list[int]]) -> list[str]:
-        told: list[str] = self.tokenizer.batch_decode(
+        texts: list[str] = self.tokenizer.batch_decode(
             rows, skip_special_tokens=False, clean_up_tokenization_spaces=False
         )
-        return told
+        return texts
 
 
 def marks(tokenizer: Any) -> set[int]:
-    """Tokens that are no text: special ones, and those that are put into a vocabulary to mark something."""
+    """Ids of the tokens that are not text: special tokens, and added ones of the form ``<...>``."""
     added = getattr(tokenizer, "added_tokens_decoder", {})
-    found = {
+    added_marks = {
         i for i, one in added.items() if one.special or (one.content.startswith("<") and one.content.endswith(">"))
     }
-    return found | set(tokenizer.all_special_ids)
+    return added_marks | set(tokenizer.all_special_ids)
 
 
 def _plain(text: str) -> bool:
-    """Whether JSON takes a text between quotation marks as it stands."""
+    """Whether a text needs no escapes in a JSON string."""
     return text.isprintable() and '"' not in text and "\\" not in text and "\ufffd" not in text

@@ -1,4 +1,4 @@
-"""Writing: several answers at once, each written by its own writer, one token each per pass."""
+"""Writing: several answers at once, each by its own writer, one token per answer and pass."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ if TYPE_CHECKING:
 
 
 class Writer(Protocol):
-    """Decides what follows, token by token."""
+    """Chooses an answer token by token."""
 
     def write(self) -> Generator[list[int], torch.Tensor, None]:
-        """Yields tokens to be read by the model, at least one but the first time, and is sent the logits after them."""
+        """Yield tokens, at least one except for the first time, and receive the logits after them."""
         ...
 
 
 def write(engine: Engine, rows: Rows, prefix: Prefix, writers: Sequence[Writer]) -> None:
-    """Let each writer write after its row.
+    """Let each writer continue its row.
 
     Args:
         engine: the model.
-        rows: tokens of each question.
-        prefix: what the rows begin with.
+        rows: tokens of each prompt.
+        prefix: common prefix of the rows.
         writers: one for each row.
 
     Raises:
-        LLMRequestError: the model cannot go on with what it has read.
+        LLMRequestError: the model has no cache of keys and values, so it cannot continue a row.
     """
     started = []
     for row, writer in zip(rows, writers, strict=True):
-        hand = writer.write()
-        first = next(hand, None)
+        generator = writer.write()
+        first = next(generator, None)
         if first is not None:
-            started.append((hand, [*row, *first]))
+            started.append((generator, [*row, *first]))
     if engine.branches:
         groups = [started] if started else []
     else:
@@ -48,15 +48,15 @@ def write(engine: Engine, rows: Rows, prefix: Prefix, writers: Sequence[Writer])
             by_length.setdefault(len(one[1]), []).append(one)
         groups = list(by_length.values())
     for group in groups:
-        _write_group(engine, [row for _, row in group], prefix, [hand for hand, _ in group])
+        _write_group(engine, [row for _, row in group], prefix, [generator for generator, _ in group])
 
 
 def _write_group(
-    engine: Engine, rows: Rows, prefix: Prefix, hands: Sequence[Generator[list[int], torch.Tensor, None]]
+    engine: Engine, rows: Rows, prefix: Prefix, generators: Sequence[Generator[list[int], torch.Tensor, None]]
 ) -> None:
     read = engine.read(rows, prefix, keep=True)
     if read.cache is None:
-        raise LLMRequestError("the model keeps nothing of what it has read, so it can only choose, not write")
+        raise LLMRequestError("the model has no cache of keys and values, so it can only choose, not write")
     queues: list[deque[int]] = [deque() for _ in rows]
     going = list(range(len(rows)))
     places = list(going)
@@ -64,15 +64,15 @@ def _write_group(
         for i, place in zip(going, places, strict=True):
             if not queues[i]:
                 with suppress(StopIteration):
-                    queues[i].extend(hands[i].send(read.logits[place, -1]))
-        kept = [(i, place) for i, place in zip(going, places, strict=True) if queues[i]]
-        if not kept:
+                    queues[i].extend(generators[i].send(read.logits[place, -1]))
+        active = [(i, place) for i, place in zip(going, places, strict=True) if queues[i]]
+        if not active:
             return
-        if len(kept) <= read.logits.shape[0] // 2:
-            engine.keep_rows(read, [place for _, place in kept])
-            kept = [(i, place) for place, (i, _) in enumerate(kept)]
-        going, places = [i for i, _ in kept], [place for _, place in kept]
+        if len(active) <= read.logits.shape[0] // 2:
+            engine.keep_rows(read, [place for _, place in active])
+            active = [(i, place) for place, (i, _) in enumerate(active)]
+        going, places = [i for i, _ in active], [place for _, place in active]
         fed = [0] * read.logits.shape[0]
-        for i, place in kept:
+        for i, place in active:
             fed[place] = queues[i].popleft()
         engine.go_on(read, fed)

@@ -55,7 +55,7 @@ def test_the_factors_of_an_answer_say_its_tokens(paths: list[tuple[int, ...]]) -
         assert (steps[-1].token is None) == tree.ended
         for step in steps:
             assert 0 <= step.node < len(tree)
-    covered = {node for leaf in tree.leaves() for node in (ROOT, *tree.said(leaf))}
+    covered = {node for leaf in tree.leaves() for node in (ROOT, *tree.path(leaf))}
     assert covered == set(range(len(tree)))
 
 

@@ -71,7 +71,7 @@ def test_the_batch_is_halved_until_it_fits_and_the_answers_are_the_same(
         assert answer.text == other.text
         assert dict(answer.probabilities) == pytest.approx(dict(other.probabilities), abs=1e-5)
     assert [size for size in sizes if size > 3] == [13, 6]
-    assert "memory is short: 6 questions at once instead of 13" in caplog.text
+    assert "memory is short: 6 requests at once instead of 13" in caplog.text
     sizes.clear()
     assert all(isinstance(answer, ChatAnswer) for answer in local.answer_batch(asked))
     assert max(sizes) <= 3, "the size that fits is remembered"
