@@ -291,13 +291,13 @@ LASTING: dict[str, tuple[Callable[[str], Answer], str, int]] = {
         r"no answer could be parsed in 3 attempts: the answer is '10'; expected one of 0",
         3,
     ),
-    "8.5": (lambda text: Answer("8.5"), "in 3 tries: the answer is '8.5'", 3),
-    "-1": (lambda text: Answer("-1"), "in 3 tries: the answer is '-1'", 3),
-    "of ten": (lambda text: Answer(f"{text}/10"), "in 3 tries: the answer is", 3),
-    "prose": (lambda text: Answer(f"{text}, as I love it"), "in 3 tries: the answer is .*as I love it", 3),
-    "long prose": (lambda text: Answer("8 " * 200_000), "in 3 tries: the answer is", 3),
-    "cut off": (lambda text: Answer("9", finish="length"), "in 3 tries: the answer was cut off", 3),
-    "half a character": (lambda text: Answer("\ud83d"), "in 3 tries: the answer is", 3),
+    "8.5": (lambda text: Answer("8.5"), "in 3 attempts: the answer is '8.5'", 3),
+    "-1": (lambda text: Answer("-1"), "in 3 attempts: the answer is '-1'", 3),
+    "of ten": (lambda text: Answer(f"{text}/10"), "in 3 attempts: the answer is", 3),
+    "prose": (lambda text: Answer(f"{text}, as I love it"), "in 3 attempts: the answer is .*as I love it", 3),
+    "long prose": (lambda text: Answer("8 " * 200_000), "in 3 attempts: the answer is", 3),
+    "cut off": (lambda text: Answer("9", finish="length"), "in 3 attempts: the answer was cut off", 3),
+    "half a character": (lambda text: Answer("\ud83d"), "in 3 attempts: the answer is", 3),
 }
 """What goes wrong every time: the answer, what the reason says, and how often it is asked."""
 
@@ -342,7 +342,7 @@ def test_what_goes_wrong_every_time_is_a_failed_rating_that_says_why_and_nothing
     assert summary["complete"] is True
     assert summary["failed_ratings"] == len(LASTING)
     assert summary["ratings"] == summary["steps"] - len(LASTING) == sum(summary["rating_counts"].values())
-    read = [kind for kind, (_, says, _) in LASTING.items() if "in 3 tries" in says]
+    read = [kind for kind, (_, says, _) in LASTING.items() if "in 3 attempts" in says]
     usage = summary["usage"]
     assert usage["failed"] == len(LASTING) - len(read)
     assert usage["calls"] == len(service.called)
