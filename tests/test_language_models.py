@@ -174,7 +174,7 @@ def test_a_run_tells_what_it_took_and_a_second_one_and_a_replay_ask_nothing(serv
     assert usage["cost"] == pytest.approx(cost)
     told = " ".join(first.out.split())
     assert "Rater: deepseek deepseek-v4-flash thinking=off" in told
-    assert f"{calls:,} for {steps:,} questions (0 answers kept from before" in told
+    assert f"{calls:,} for {steps:,} questions (0 cached answers" in told
     assert f"{usage['prompt_tokens']:,} in (0 from the service's cache), {calls:,} out" in told
     assert f"cost {cost:.6f} USD, at the prices of 20" in told
     assert told.count("DeepSeek gave up the name 'deepseek-chat'") == 1
@@ -184,7 +184,7 @@ def test_a_run_tells_what_it_took_and_a_second_one_and_a_replay_ask_nothing(serv
 
     again = " ".join(service.run(*options, "--out", "b", plugin=plugin).out.split())
     assert len(service.called) == calls
-    assert f"0 for {steps:,} questions ({steps:,} answers kept from before" in again
+    assert f"0 for {steps:,} questions ({steps:,} cached answers" in again
     assert "cost none" in again
     assert service.bytes("a") == service.bytes("b")
 
@@ -291,13 +291,13 @@ LASTING: dict[str, tuple[Callable[[str], Answer], str, int]] = {
         r"no answer could be parsed in 3 attempts: the answer is '10'; expected one of 0",
         3,
     ),
-    "8.5": (lambda text: Answer("8.5"), "in 3 tries: the answer is '8.5'", 3),
-    "-1": (lambda text: Answer("-1"), "in 3 tries: the answer is '-1'", 3),
-    "of ten": (lambda text: Answer(f"{text}/10"), "in 3 tries: the answer is", 3),
-    "prose": (lambda text: Answer(f"{text}, as I love it"), "in 3 tries: the answer is .*as I love it", 3),
-    "long prose": (lambda text: Answer("8 " * 200_000), "in 3 tries: the answer is", 3),
-    "cut off": (lambda text: Answer("9", finish="length"), "in 3 tries: the answer was cut off", 3),
-    "half a character": (lambda text: Answer("\ud83d"), "in 3 tries: the answer is", 3),
+    "8.5": (lambda text: Answer("8.5"), "in 3 attempts: the answer is '8.5'", 3),
+    "-1": (lambda text: Answer("-1"), "in 3 attempts: the answer is '-1'", 3),
+    "of ten": (lambda text: Answer(f"{text}/10"), "in 3 attempts: the answer is", 3),
+    "prose": (lambda text: Answer(f"{text}, as I love it"), "in 3 attempts: the answer is .*as I love it", 3),
+    "long prose": (lambda text: Answer("8 " * 200_000), "in 3 attempts: the answer is", 3),
+    "cut off": (lambda text: Answer("9", finish="length"), "in 3 attempts: the answer was cut off", 3),
+    "half a character": (lambda text: Answer("\ud83d"), "in 3 attempts: the answer is", 3),
 }
 """What goes wrong every time: the answer, what the reason says, and how often it is asked."""
 
@@ -342,7 +342,7 @@ def test_what_goes_wrong_every_time_is_a_failed_rating_that_says_why_and_nothing
     assert summary["complete"] is True
     assert summary["failed_ratings"] == len(LASTING)
     assert summary["ratings"] == summary["steps"] - len(LASTING) == sum(summary["rating_counts"].values())
-    read = [kind for kind, (_, says, _) in LASTING.items() if "in 3 tries" in says]
+    read = [kind for kind, (_, says, _) in LASTING.items() if "in 3 attempts" in says]
     usage = summary["usage"]
     assert usage["failed"] == len(LASTING) - len(read)
     assert usage["calls"] == len(service.called)

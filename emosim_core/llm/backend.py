@@ -11,19 +11,19 @@ from emosim_core.llm.prices import Price
 
 
 class LLMBackend:
-    """Asks a language model.
+    """A language model.
 
-    Write either :meth:`answer`, for a service that is asked many questions at the same time, or
-    :meth:`answer_batch`, for a model in this process that answers a batch in one pass; the latter sets
-    :attr:`batched`. A backend is made without a network and without a key: what it lacks is said when it is asked.
-    It keeps no answers, counts no costs and asks nothing twice; all of that is done around it.
+    Implement either :meth:`answer`, for a service with concurrent requests, or :meth:`answer_batch`, for a model in
+    this process that answers a batch in one pass; the latter sets :attr:`batched`. The constructor needs no network
+    and no key; a missing one is an error of the first request. A backend caches no answers, counts no costs and
+    repeats no calls; the gateway does.
 
     Attributes:
-        batched: whether :meth:`answer_batch` is the backend's own and questions should come many at once.
-        identity: which model of which service answers, without a secret: answers are kept under it, so it must
-            differ where answers may differ, such as ``"deepseek deepseek-v4-flash thinking=off"``.
-        reasoning_tokens: tokens that the model may think with, beside the ``max_tokens`` of a question; what an answer
-            can cost at most is reckoned with them where a service does not report its tokens.
+        batched: whether the backend implements :meth:`answer_batch` and takes many requests at once.
+        identity: service, model and all options that may change an answer, without secrets; part of the cache key,
+            such as ``"deepseek deepseek-v4-flash thinking=off"``.
+        reasoning_tokens: maximum tokens of reasoning, in addition to the ``max_tokens`` of a request; used for the
+            upper bound of the cost if a service does not report its tokens.
     """
 
     batched: ClassVar[bool] = False
@@ -31,14 +31,14 @@ class LLMBackend:
     reasoning_tokens: int = 0
 
     def secrets(self) -> Sequence[str]:
-        """Texts that may occur in no answer, error or file, such as the key; read anew each time and stored nowhere.
+        """Texts that must not occur in answers, errors or files, such as the key; read at each call, never stored.
 
-        The gateway takes them out of every answer and error, whatever a service repeats.
+        The gateway removes them from every answer and error.
         """
         return ()
 
     def models(self) -> Sequence[str]:
-        """The models that can be named, as far as they are known without a network and without a key."""
+        """Names of models, as far as they are known without a network and without a key."""
         return ()
 
     def announcements(self) -> Sequence[str]:
@@ -46,19 +46,19 @@ class LLMBackend:
         return ()
 
     def price(self) -> Price | None:
-        """What the model costs; None where that is not known. Looked up in data, never on a network."""
+        """Price of the model; None if unknown. Read from data, never from a network."""
         return None
 
     async def answer(self, request: ChatRequest) -> ChatAnswer:
-        """The answer to one question. Several may be under way at once, in one event loop.
+        """The answer to one request. Several may run at the same time, in one event loop.
 
         Raises:
-            LLMError: there is no answer; its class says why. A made-up answer is never returned.
+            LLMError: the request failed; the class says why. No answer is ever invented.
         """
         raise NotImplementedError(f"{type(self).__name__} implements neither answer nor answer_batch")
 
     def answer_batch(self, requests: Sequence[ChatRequest]) -> list[ChatAnswer | LLMError]:
-        """The answers to several questions, in their order; an :class:`LLMError` in the place of one that failed."""
+        """The answers in the order of the requests; in the place of a failed one, its :class:`LLMError`."""
         import asyncio
 
         async def all_at_once() -> list[ChatAnswer | LLMError]:
@@ -76,4 +76,4 @@ class LLMBackend:
             return error
 
     async def close(self) -> None:
-        """Close what was opened in the running event loop; :meth:`answer` may be called again in another one."""
+        """Close everything opened in the running event loop; :meth:`answer` may be called again in another one."""

@@ -1,4 +1,4 @@
-"""Chat: a question to a language model, its answer, and what the answer cost in tokens."""
+"""Chat: a request to a language model, its answer, and the tokens of the answer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Message:
     """One message of a conversation.
 
     Attributes:
-        role: who says it: ``"system"``, ``"user"`` or ``"assistant"``.
+        role: role of the author: ``"system"``, ``"user"`` or ``"assistant"``.
         content: its text.
     """
 
@@ -27,17 +27,17 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """One question to a language model. Everything in it can change the answer.
+    """One request to a language model. Every field can change the answer.
 
     Attributes:
-        messages: the conversation; the last message is what is to be answered.
-        max_tokens: tokens that the answer may have, reasoning not counted; at least 1.
-        temperature: 0 for the likeliest answer; at least 0.
+        messages: the conversation; the model answers the last message.
+        max_tokens: maximum tokens of the answer, reasoning not counted; at least 1.
+        temperature: sampling temperature, at least 0; 0 for the likeliest answer.
         choices: texts of which the answer must be one; empty for a free answer. A backend that can constrain the
-            answer does so; one that cannot answers freely, and whoever asked checks.
+            answer does so; one that cannot answers freely, and the rater checks the answer.
         schema: JSON schema that the answer, a JSON text, must fit; None for none. As for ``choices``.
-        sample: number of the sample, from 0, where the same question is asked several times.
-        seed: seed of the model's randomness, where it has one.
+        sample: number of the sample, from 0, for several answers to the same messages.
+        seed: seed of the model's random numbers; None for none.
 
     Raises:
         ConfigurationError: no message, an empty range, or both ``choices`` and ``schema``.
@@ -53,7 +53,7 @@ class ChatRequest:
 
     def __post_init__(self) -> None:
         if not self.messages:
-            raise ConfigurationError("a question to a language model needs at least one message")
+            raise ConfigurationError("a request to a language model needs at least one message")
         if self.max_tokens < 1 or not self.temperature >= 0 or self.sample < 0:
             raise ConfigurationError("max_tokens is at least 1, temperature and sample are at least 0")
         if self.choices and self.schema is not None:
@@ -61,7 +61,7 @@ class ChatRequest:
 
 
 LARGEST_COUNT = 10_000_000
-"""Tokens that no question and no answer has; a count above it is none."""
+"""Maximum tokens of a prompt or an answer; a greater count is invalid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +69,11 @@ class Usage:
     """Tokens of one answer, each at least 0.
 
     Attributes:
-        prompt: tokens of the question, those in ``cached`` included.
-        cached: tokens of the question that the service had in its own cache.
+        prompt: tokens of the prompt, those in ``cached`` included.
+        cached: tokens of the prompt that the service had in its own cache.
         completion: tokens of the answer, those in ``reasoning`` included.
-        reasoning: tokens that the model thought with.
-        known: False where a number is missing or is no count of tokens; such a number is 0 here.
+        reasoning: tokens of the model's reasoning.
+        known: False if a number is missing or invalid; such a number is 0 here.
     """
 
     prompt: int = 0
@@ -86,25 +86,25 @@ class Usage:
     def reported(
         cls, prompt: object = None, completion: object = None, cached: object = None, reasoning: object = None
     ) -> Usage:
-        """The usage that a service reports, whatever stands in the place of its numbers.
+        """The usage that a service reports, from values of any type.
 
-        A count is a whole number from 0 to 10 million. What is none is unknown, and so is a missing ``prompt`` or
+        A count is a whole number from 0 to 10 million. Any other value is unknown, and so is a missing ``prompt`` or
         ``completion``; a missing ``cached`` or ``reasoning`` is 0.
         """
-        asked, answered = _count(prompt), _count(completion)
+        prompt_count, completion_count = _count(prompt), _count(completion)
         from_cache = 0 if cached is None else _count(cached)
         thought = 0 if reasoning is None else _count(reasoning)
         return cls(
-            asked or 0,
-            min(from_cache or 0, asked or 0),
-            answered or 0,
-            min(thought or 0, answered or 0),
-            None not in (asked, answered, from_cache, thought),
+            prompt_count or 0,
+            min(from_cache or 0, prompt_count or 0),
+            completion_count or 0,
+            min(thought or 0, completion_count or 0),
+            None not in (prompt_count, completion_count, from_cache, thought),
         )
 
 
 def checked(usage: object) -> Usage:
-    """What a backend says that an answer took, if it can be that; what cannot be is unknown."""
+    """The usage that a backend reports, with invalid numbers as unknown."""
     if not isinstance(usage, Usage):
         return Usage(known=False)
     sane = Usage.reported(usage.prompt, usage.completion, usage.cached, usage.reasoning)
@@ -112,7 +112,7 @@ def checked(usage: object) -> Usage:
 
 
 def _count(value: object) -> int | None:
-    """A count of tokens; None for what is none."""
+    """A count of tokens; None for an invalid value."""
     whole = isinstance(value, Integral) and not isinstance(value, bool)
     if not whole and not (isinstance(value, float) and value.is_integer()):
         return None
@@ -122,15 +122,15 @@ def _count(value: object) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class ChatAnswer:
-    """What a language model answered.
+    """The answer of a language model.
 
     Attributes:
         text: the answer.
-        reasoning: what the model thought before, where it tells.
-        model: the model that answered, as it calls itself.
-        usage: what it took; unknown unless given.
-        probabilities: of each of the request's ``choices``, where the backend knows them; sum to 1.
-        finished: False where the answer was cut off at ``max_tokens``.
+        reasoning: reasoning before the answer, if the model returns it.
+        model: name of the model, as the service reports it.
+        usage: tokens of the answer; unknown by default.
+        probabilities: probability of each of the request's ``choices``, if the backend knows them; they sum to 1.
+        finished: False if the answer was cut off at ``max_tokens``.
     """
 
     text: str

@@ -9,7 +9,7 @@ _SPACES = re.compile(r"[\s\u0000-\u001f\u007f-\u009f\u2028\u2029]+")
 """White space, line breaks and control characters; runs of them become one space."""
 
 _UNSEEN = re.compile(r"[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]+")
-"""Marks that nobody sees, some of which turn text around or spell hidden words; they are left out."""
+"""Invisible characters, some of which reverse text or spell hidden words; they are removed."""
 
 _SURROGATES = re.compile(r"[\ud800-\udfff]")
 """Halves of characters, which cannot be sent."""
@@ -27,7 +27,7 @@ def defused(text: str) -> str:
 
 
 def legible(text: str) -> str:
-    """A text as one line without control characters, marks that nobody sees and halves of characters."""
+    """A text on one line without control characters, invisible characters and lone surrogates."""
     return _SURROGATES.sub("\ufffd", _SPACES.sub(" ", _UNSEEN.sub("", text)).strip())
 
 
@@ -42,8 +42,8 @@ def cut(text: str, limit: int) -> str:
     """A text of at most about ``limit`` characters, with ``...`` where something was cut off."""
     if len(text) <= limit:
         return text
-    kept = text[:limit]
-    return (kept.rpartition(" ")[0] or kept).rstrip() + " ..."
+    beginning = text[:limit]
+    return (beginning.rpartition(" ")[0] or beginning).rstrip() + " ..."
 
 
 def fence(name: str, lines: Iterable[str]) -> str:

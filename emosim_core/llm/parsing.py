@@ -1,4 +1,4 @@
-"""Strict parsing: the rating in the form that was asked for, on the scale of the prompt, and nothing else counts."""
+"""Strict parsing: only a rating in the requested form, on the scale of the prompt, counts."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ _QUOTES = {'"': '"', "'": "'", "`": "`", "\u201c": "\u201d", "\u2018": "\u2019"}
 _JSON_FENCE = re.compile(r"```(?:json)?[ \t]*\n(.*)\n[ \t]*```", re.DOTALL | re.IGNORECASE)
 
 _LONGEST = 50_000
-"""Characters beyond which an answer in JSON is not looked at."""
+"""Maximum characters of an answer in JSON."""
 
 MOST_REASONS = 3
-"""Reasons that an answer may list; at least one."""
+"""Maximum reasons that an answer may list; it lists at least one."""
 
 
 def expected_label(scale: PromptScale) -> str:
-    """What an answer must be where the rating alone is asked for, in words."""
+    """Description of the form of an answer with the rating alone."""
     return f"one of {', '.join(scale.labels[:-1])} or {scale.labels[-1]}, and nothing else"
 
 
 def expected_object(scale: PromptScale, key: str) -> str:
-    """What an answer in JSON must be, in words.
+    """Description of the form of an answer in JSON.
 
     Args:
         scale: the scale of the prompt.

@@ -9,15 +9,15 @@ from emosim_core.llm.chat import Usage
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What a million tokens cost.
+    """Price of a million tokens.
 
     Attributes:
-        prompt: a million tokens of questions that the service did not have in its cache.
-        cached: a million tokens of questions that it had.
-        completion: a million tokens of answers, reasoning included.
-        as_of: the day on which this was so, as ``2026-07-15``.
-        source: where it is written.
-        currency: of all three.
+        prompt: price of prompt tokens that are not in the cache of the service.
+        cached: price of prompt tokens in the cache of the service.
+        completion: price of answer tokens, reasoning included.
+        as_of: date of the price, as ``2026-07-15``.
+        source: source of the price.
+        currency: currency of the three prices.
     """
 
     prompt: float
@@ -28,6 +28,6 @@ class Price:
     currency: str = "USD"
 
     def cost(self, usage: Usage) -> float:
-        """What an answer cost."""
-        asked = usage.prompt - usage.cached
-        return (asked * self.prompt + usage.cached * self.cached + usage.completion * self.completion) / 1e6
+        """Cost of an answer."""
+        uncached = usage.prompt - usage.cached
+        return (uncached * self.prompt + usage.cached * self.cached + usage.completion * self.completion) / 1e6

@@ -126,8 +126,8 @@ class Redactor:
         return redacted  # type: ignore[return-value]
 
     def _is_clean(self, error: BaseException) -> bool:
-        said = [str(error), repr(error), *map(str, getattr(error, "__notes__", ()))]
-        return all(self.message(text) == text for text in said)
+        texts = [str(error), repr(error), *map(str, getattr(error, "__notes__", ()))]
+        return all(self.message(text) == text for text in texts)
 
     def _clean(self, error: EmoSimError) -> EmoSimError:
         with contextlib.suppress(Exception):  # a class of a plugin may not be made to be copied
@@ -149,7 +149,7 @@ def looks_like_a_key(text: str) -> bool:
 
 
 def secrets_of_environment() -> list[str]:
-    """The values of environment variables whose names speak of a key, a token, a password or a secret."""
+    """The values of environment variables whose names suggest a key, a token, a password or a secret."""
     return [value.strip() for name, value in os.environ.items() if _NAMES_A_SECRET.search(name)]
 
 

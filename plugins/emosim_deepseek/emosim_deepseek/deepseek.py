@@ -35,7 +35,7 @@ class DeepSeekOptions(BaseModel):
         default=8192, ge=0, description="Tokens that a thinking model may think with, beside those of its answer."
     )
     structured: Literal["json_object", "none"] = Field(
-        default="json_object", description="Whether the service holds the answer to JSON where JSON is asked for."
+        default="json_object", description="Whether the service forces JSON if JSON is requested."
     )
     tariff: Tariff = Field(
         default="peak", description="Price list by which costs are counted: peak, the most it can cost, or off-peak."

@@ -47,7 +47,7 @@ class ChatFormat:
         self._marks = re.compile(pattern) if pattern else None
         if self.plain:
             _LOG.warning(
-                "%s has no chat template, so it is asked in a plain format: 'Instructions: ...', 'Question: ...', "
+                "%s has no chat template, so it is prompted in a plain format: 'Instructions: ...', 'Question: ...', "
                 "'Answer:'. A model that was trained to chat answers better.",
                 name,
             )

@@ -31,8 +31,8 @@ def score(engine: Engine, rows: Rows, prefix: Prefix, tree: LabelTree, ends: Seq
 
     if tree.ended and not ends:
         raise LLMRequestError(
-            "the model names no token that ends an answer, so answers of which one begins with another cannot be told "
-            "apart; use a scale such as 0-9, or give the model's generation_config.json an eos_token_id"
+            "the model names no token that ends an answer, so answers of which one begins with another cannot be "
+            "distinguished; use a scale such as 0-9, or give the model's generation_config.json an eos_token_id"
         )
     if len(tree) == 1:
         logits = engine.read(rows, prefix).logits
