@@ -71,7 +71,7 @@ def test_a_run_leaves_its_files_and_says_that_no_language_model_was_asked(tmp_pa
         "summary.json",
     ]
     story = emosim("show", "r", "--episode", "3", cwd=tmp_path)
-    for word in ("Character:", "answered", "because", "mood", "The end, after"):
+    for word in ("Character:", "rating", "reason", "mood", "The end, after"):
         assert word in story
     assert "it has 4 episodes, 0 to 3" in emosim("show", "r", "--episode", "9", cwd=tmp_path, status=2)
     assert "mean rating" in emosim("show", "r", cwd=tmp_path)

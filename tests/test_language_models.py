@@ -354,7 +354,7 @@ def test_what_goes_wrong_every_time_is_a_failed_rating_that_says_why_and_nothing
     story = service.emosim("show", "r", "--episode", str(next(
         line["episode"] for line in service.lines("r") if line["recommended"][0]["raw_rating"] is None
     ))).out  # fmt: skip
-    assert "answered    no rating: the rater failed" in story
+    assert "rating      no rating: the rater failed" in story
     assert "reason      " in story
 
 

@@ -202,7 +202,7 @@ def test_a_language_model_is_asked_as_much_as_may_be_spent_over_all_runs(quick: 
     asked = [json.dumps(call.body) for call in server.calls]
     assert len(asked) > 9
     assert len(set(asked)) == len(asked)
-    assert "A language model answers for users: 12 ratings at most." in told
+    assert "A language model rates: 12 ratings at most." in told
     assert "Rater: deepseek" in told
     assert "cost: " in told
     results = json.loads((quick.folder / "e" / "evaluation.json").read_text())

@@ -37,7 +37,7 @@ def test_without_an_episode_the_runs_table_is_told(quick: Any, done: Path) -> No
     assert "not complete" not in told
 
 
-def test_a_story_says_who_what_was_recommended_remembered_felt_answered_and_why(quick: Any, done: Path) -> None:
+def test_a_story_shows_the_user_recommendations_memories_ratings_reasons_and_emotions(quick: Any, done: Path) -> None:
     for episode in range(4):
         lines = quick("show", done, "--episode", episode).out.splitlines()
         steps = steps_of(done, episode)
@@ -54,9 +54,9 @@ def test_a_story_says_who_what_was_recommended_remembered_felt_answered_and_why(
             place = told.index(f"{step['step']:>3}. {item['title']}", place)
             block = told[place : told.index("mood   ", place)]
             perturbed = f", perturbed to {item['rating']}" if item["rating"] != item["raw_rating"] else ""
-            assert f"answered    {item['raw_rating']}{perturbed}\n" in block
+            assert f"rating      {item['raw_rating']}{perturbed}\n" in block
             assert f"reason      {item['reason']}" in block
-            assert f"felt        {item['valence']}, arousal {item['arousal']}" in block
+            assert f"emotion     {item['valence']}, arousal {item['arousal']}" in block
             for past in item["retrieved"]:
                 assert f"{past['title']} ({past['rating']})" in block
             assert ("retrieved" in block) == bool(item["retrieved"])
@@ -70,7 +70,7 @@ def test_what_was_recommended_but_not_consumed_is_told_apart(quick: Any, tmp_pat
     run("movies", tmp_path / "r", episodes=1, max_steps=4, slate=3, reward_shaping="identity")
     told = quick("show", "r", "--episode", "0").out
     assert told.count("did not take it") == 8
-    assert told.count(" felt ") == 4
+    assert told.count(" emotion ") == 4
 
 
 def test_an_item_that_is_met_again_is_told_as_such(quick: Any, tmp_path: Path) -> None:

@@ -96,8 +96,8 @@ def test_json_says_the_same_and_nothing_else(quick: Any, installed: Any) -> None
         ]
         checks = [check for one in report["reports"] for check in one["checks"]]
         for check in checks:
-            assert set(check) == {"check", "status", "said"}
-            assert bool(check["said"]) == (check["status"] != "ok")
+            assert set(check) == {"check", "status", "message"}
+            assert bool(check["message"]) == (check["status"] != "ok")
         for told in ("ok", "failed", "skipped"):
             assert report[told] == sum(check["status"] == told for check in checks)
         assert bool(report["failed"]) == (status == 1)
@@ -189,4 +189,4 @@ def test_what_this_project_brings_passes(emosim: Any, name: str) -> None:
                 "not asked anything here",
                 "it needs no key",
             )
-            assert check["status"] == "ok" or any(words in check["said"] for words in allowed), check
+            assert check["status"] == "ok" or any(words in check["message"] for words in allowed), check

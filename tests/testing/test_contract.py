@@ -881,8 +881,8 @@ KEYED_BACKENDS = [
 class NumberOnly(PromptStrategy):
     """Correct: asks for a level of the scale, and reads a level."""
 
-    def prepare(self, domain: Any, catalog: Any, population: Any) -> None:
-        self.scale = domain.scale
+    def prepare(self, setting: Any) -> None:
+        self.scale = setting.scale
 
     def ask(self, request: Any, row: int, place: int) -> Any:
         title = request.catalog.titles[request.items[row, place]]
@@ -1285,7 +1285,7 @@ PLAIN = {
     "before": "",
     "config": 'model_config = ConfigDict(extra="forbid")',
     "field": 'Field("x", description="A file.")',
-    "people": 'raise DataError(self.path, "no such file")',
+    "users": 'raise DataError(self.path, "no such file")',
     "hook": "retrievals",
     "component": '"odd", "A summary.", "emosim_odd:Right"',
 }
@@ -1320,9 +1320,9 @@ PLUGINS: list[tuple[str, str, dict[str, str]]] = [
     ),
     ("plugin-pickles", "a lambda", {"component": PLAIN["component"].replace("Right", "Lambda")}),
     ("plugin-pickles", "a lock", {"component": PLAIN["component"].replace("Right", "Locked")}),
-    ("users-missing", "another error", SOURCE_OF_USERS | {"people": "return open(self.path)"}),
-    ("users-missing", "does not name it", SOURCE_OF_USERS | {"people": 'raise DataError("a file", "is missing")'}),
-    ("users-missing", "nobody", SOURCE_OF_USERS | {"people": "return []"}),
+    ("users-missing", "another error", SOURCE_OF_USERS | {"users": "return open(self.path)"}),
+    ("users-missing", "does not name it", SOURCE_OF_USERS | {"users": 'raise DataError("a file", "is missing")'}),
+    ("users-missing", "nobody", SOURCE_OF_USERS | {"users": "return []"}),
     ("items-missing", "no items", SOURCE_OF_ITEMS),
 ]
 
