@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from numbers import Real
 
 import numpy as np
 from numpy.typing import NDArray
@@ -188,7 +189,7 @@ def _pair(model: EmotionModel, form: str, answer: object) -> tuple[float, float]
     Raises:
         PluginError: the answer is something else.
     """
-    if isinstance(answer, tuple) and len(answer) == 2 and all(isinstance(one, int | float) for one in answer):
+    if isinstance(answer, tuple) and len(answer) == 2 and all(isinstance(one, Real) for one in answer):
         return answer
     raise PluginError(f"{type(model).__name__}.{form} answered {answer!r}; expected a pair (valence, arousal)")
 
