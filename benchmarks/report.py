@@ -66,11 +66,11 @@ def _measure(page: Path) -> dict[str, list[float]]:
             driver.get(page.as_uri())
             _until(driver, "document.documentElement.dataset.ready === 'yes'")
             ready = time.perf_counter() - started
-            _until(driver, "document.querySelector('[data-figure] .plot').dataset.drawn === 'yes'")
+            _until(driver, "document.querySelector('[data-chart] .plot').dataset.drawn === 'yes'")
             drawn = time.perf_counter() - started
             driver.execute_script("document.querySelector('.episode').click()")
-            told = _until(driver, "document.getElementById('story-title') !== null")
-            times = {"ready": ready, "first figure": drawn, "open an episode": told}
+            opened = _until(driver, "document.getElementById('story-title') !== null")
+            times = {"ready": ready, "first chart": drawn, "open an episode": opened}
             times["first search"] = _fill(driver, "crowd")
             times["next search"] = _fill(driver, "curious")
             for name, seconds in times.items():

@@ -118,7 +118,7 @@ def episodes(plugin: str, users: int, steps: int) -> float:
 
 
 def users(count: int) -> float:
-    """Seconds in which users are generated, with all that is told of them."""
+    """Seconds to generate users with their profiles and descriptions."""
     from emosim_core.plugins import Registry
 
     registry = Registry()
@@ -171,8 +171,8 @@ def command(arguments: list[str], folder: str) -> tuple[float, float]:
     seconds = memory = float("inf")
     for _ in range(5):
         wrapped = [sys.executable, "-S", "-c", _MEASURE, sys.executable, *arguments]
-        told = subprocess.run(wrapped, cwd=folder, env=env, stdout=subprocess.PIPE, text=True, check=True).stdout
-        status, spent, peak = told.split()
+        output = subprocess.run(wrapped, cwd=folder, env=env, stdout=subprocess.PIPE, text=True, check=True).stdout
+        status, spent, peak = output.split()
         if status != "0":
             raise SystemExit(f"{arguments} failed")
         seconds, memory = min(seconds, float(spent)), min(memory, float(peak))
@@ -199,7 +199,7 @@ def main() -> None:
         print(f"10,000 items embedded by their words            {words(10_000):>10.3f} s")
     if only != "env":
         with tempfile.TemporaryDirectory() as folder:
-            for told, arguments in (
+            for label, arguments in (
                 ("python -c pass", ["-c", "pass"]),
                 ("import emosim_core", ["-c", "import emosim_core"]),
                 ("emosim --help", ["-m", "emosim_core", "--help"]),
@@ -209,7 +209,7 @@ def main() -> None:
                 ),
             ):
                 seconds, memory = command(arguments, folder)
-                print(f"{told:<47} {seconds:>10.3f} s {memory:>6.0f} MiB")
+                print(f"{label:<47} {seconds:>10.3f} s {memory:>6.0f} MiB")
 
 
 if __name__ == "__main__":

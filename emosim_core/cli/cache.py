@@ -43,17 +43,17 @@ def stats(path: Path | None, as_json: bool) -> None:
 
     redactor = Redactor(secrets_of_environment())
     with _opened(path, read_only=True, must_exist=path is not None) as answers:
-        stats_ = answers.stats()
-    for model in stats_["models"]:
+        statistics = answers.stats()
+    for model in statistics["models"]:
         model["identity"] = without_keys(model["identity"], redactor)
     if as_json:
-        print_json(stats_)
+        print_json(statistics)
         return
-    if not stats_["answers"]:
-        print_line(f"No answers are cached in {stats_['path']}.")
+    if not statistics["answers"]:
+        print_line(f"No answers are cached in {statistics['path']}.")
         return
-    print_line(f"{_answers(stats_['answers'])} in {stats_['path']}, {_size(stats_['bytes'])}")
-    for model in stats_["models"]:
+    print_line(f"{_answers(statistics['answers'])} in {statistics['path']}, {_size(statistics['bytes'])}")
+    for model in statistics["models"]:
         print_line(model["identity"], bold=True)
         days = model["first"] if model["first"] == model["last"] else f"{model['first']} to {model['last']}"
         unknown = model["unknown_usage"]

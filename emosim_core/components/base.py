@@ -211,7 +211,7 @@ class Retrieval:
 
 @dataclass(slots=True)
 class RatingRequest:
-    """All that raters are told about R users who look at S items each.
+    """What a rater is handed: R users who look at S items each.
 
     Attributes:
         users: index of each user in ``population``, shape ``(R,)``.

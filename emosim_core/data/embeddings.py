@@ -80,7 +80,7 @@ class Embedded:
     Attributes:
         vectors: one vector per item, shape ``(N, D)``.
         name: which model or method made them, such as ``"lexical-256"``.
-        announcement: what the user must be told about how they came to be; empty where there is nothing to tell.
+        announcement: a note on how they were made; empty where there is none.
     """
 
     vectors: NDArray[np.floating]

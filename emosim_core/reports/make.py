@@ -94,8 +94,8 @@ def report_of(
     from emosim_core.reports.questions import questions
     from emosim_core.reports.run_report import report_of_run
 
-    questions_ = questions(directory, registry, given, again) if prompts else None
-    return report_of_run(directory, registry, questions_, given, again)
+    exchanges = questions(directory, registry, given, again) if prompts else None
+    return report_of_run(directory, registry, exchanges, given, again)
 
 
 _MAKERS = {

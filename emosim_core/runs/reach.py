@@ -143,8 +143,10 @@ def _reaches_of(name: str, field: FieldInfo, value: Any, registry: Registry, dom
         if not what:
             return []
         texts = [inline for _, _, _, inline in parts]
-        parts_ = [identified for _, identified, _, _ in parts]
-        return [Reach(name, value, parts_, "; ".join(what), _joined(texts) if isinstance(value, list) else texts[0])]
+        identities = [identified for _, identified, _, _ in parts]
+        return [
+            Reach(name, value, identities, "; ".join(what), _joined(texts) if isinstance(value, list) else texts[0])
+        ]
     inner = field.annotation
     if isinstance(inner, type) and issubclass(inner, BaseModel) and isinstance(value, Mapping):
         nested = reaches(value, (inner,), registry, domain)

@@ -69,7 +69,7 @@ class Run:
         with self.world.blaming("policy"):
             shown = index(self.policy.history_length)
         self.engine = Engine(self.world, self._batch, shared_memory=True, history_length=shown)
-        self._see_that_it_sees()
+        self._check_observed_parts()
         with self.world.blaming("policy"):
             self.policy.start(
                 PolicySetting(
@@ -88,8 +88,8 @@ class Run:
         self._begun = 0
         self._put_off: deque[tuple[int, int]] = deque()
 
-    def _see_that_it_sees(self) -> None:
-        """See that observations have what the policy reads.
+    def _check_observed_parts(self) -> None:
+        """Check that observations have the parts that the policy reads.
 
         Raises:
             ConfigurationError: they lack a part.

@@ -39,6 +39,7 @@ from emosim_core.model import (
     User,
     UserLoader,
 )
+from emosim_core.simulation.checks import check_codes
 from emosim_core.simulation.config import EnvironmentConfig
 from emosim_core.simulation.other_source import other_source_named
 
@@ -152,18 +153,32 @@ class World:
             ``3 * (valence + 1) + 2 * arousal``, shape ``(n,)``.
         """
         population = self.population if population is None else population
+        request = TagRequest(
+            users=users,
+            items=items[:, None],
+            ratings=ratings[:, None],
+            moods=population.baselines[users],
+            catalog=self.catalog,
+            population=population,
+            scale=self.domain.scale,
+        )
         with self.blaming("emotion_model"):
-            return self.emotion_model.tag_batch(
-                TagRequest(
-                    users=users,
-                    items=items[:, None],
-                    ratings=ratings[:, None],
-                    moods=population.baselines[users],
-                    catalog=self.catalog,
-                    population=population,
-                    scale=self.domain.scale,
-                )
-            )[:, 0]
+            return self.tag(request, doubted=not self.trusted("emotion_model"))[:, 0]
+
+    def tag(self, request: TagRequest, doubted: bool) -> NDArray[np.intp]:
+        """Codes of the tags of ratings, shape ``(R, S)``.
+
+        Args:
+            request: the ratings.
+            doubted: whether what the emotion model answers is checked.
+
+        Raises:
+            PluginError: the answer is checked, and is something else.
+        """
+        codes = self.emotion_model.tag_batch(request)
+        if doubted:
+            check_codes(codes, request.ratings, self.label("emotion_model"))
+        return codes
 
     def emotion_setting(self) -> EmotionSetting:
         """What an emotion model is prepared with."""

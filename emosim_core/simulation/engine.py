@@ -29,7 +29,6 @@ from emosim_core.model.emotion import NEUTRAL
 from emosim_core.model.memory import ALL_ROWS, Rows
 from emosim_core.simulation.assembly import World
 from emosim_core.simulation.checks import (
-    check_codes,
     check_consumed,
     check_moods,
     check_observed,
@@ -396,21 +395,20 @@ class Engine:
         Returns:
             Codes of the tags, times consumed, and interactions since the last time, each of shape ``(R, S)``.
         """
-        world, users, moods = self.world, self.users[rows], self.moods[rows]
+        world = self.world
         self._current_part = "emotion_model"
-        codes = world.emotion_model.tag_batch(
+        codes = world.tag(
             TagRequest(
-                users=users,
+                users=self.users[rows].copy(),
                 items=actions,
                 ratings=ratings,
-                moods=moods,
+                moods=self.moods[rows].copy(),
                 catalog=world.catalog,
                 population=world.population,
                 scale=world.domain.scale,
-            )
+            ),
+            doubted="emotion_model" in self._doubted,
         )
-        if "emotion_model" in self._doubted:
-            check_codes(codes, ratings, world.label("emotion_model"))
         if self.slate == 1 and consumed is None:
             times, since = self.memory.append(who, actions[:, 0], ratings[:, 0], codes[:, 0])
             self._feel(who, rows, actions[:, 0], ratings[:, 0], codes[:, 0])
@@ -436,10 +434,10 @@ class Engine:
         codes: NDArray[np.intp],
     ) -> None:
         """Move the moods of the slots ``who`` after one consumed item each."""
-        world, moods = self.world, self.moods[rows]
+        world, moods = self.world, self.moods[rows].copy()
         after = world.emotion_model.feel_batch(
             MoodRequest(
-                users=self.users[rows],
+                users=self.users[rows].copy(),
                 items=items,
                 ratings=ratings,
                 codes=codes,

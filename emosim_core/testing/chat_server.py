@@ -64,7 +64,7 @@ class Answer:
             message["reasoning_content"] = self.reasoning
         if self.refusal:
             message["content"], message["refusal"] = None, self.refusal
-        body_: Body = {
+        payload: Body = {
             "id": answer_id,
             "object": "chat.completion",
             "created": 0,
@@ -73,8 +73,8 @@ class Answer:
         }
         usage = self._counted(request) if self.usage is None else self.usage
         if usage:
-            body_["usage"] = usage
-        return json.dumps(body_).encode()
+            payload["usage"] = usage
+        return json.dumps(payload).encode()
 
     def _counted(self, request: Body) -> Body:
         prompt = sum(len(str(message.get("content", "")).split()) for message in request.get("messages", ()))
@@ -233,8 +233,8 @@ class ChatServer:
             answer = Answer(f"there is no {call.method} {call.path}", status=404)
             return answer, answer.body(call.body)
         try:
-            answer_ = self.script(call.body)
-            answer = Answer(answer_) if isinstance(answer_, str) else answer_
+            scripted = self.script(call.body)
+            answer = Answer(scripted) if isinstance(scripted, str) else scripted
             # As vLLM does: the id of the answer is made of the id that came with the request.
             return answer, answer.body(call.body, f"chatcmpl-{call.headers.get('x-request-id') or uuid.uuid4().hex}")
         except Exception as error:

@@ -251,8 +251,8 @@ def _created(runs: Sequence[LoggedRun], env: EmoSimEnv, dataset_id: str, buffers
             description=f"{domain.title}: episodes of simulated users with the recommender {policy}, made by EmoSim.",
             requirements=[f"{name}=={version}" for name, version in versions.items() if name.startswith("emosim-")],
         )
-    runs_ = [{"run": run.name, "manifest": run.manifest} for run in runs]
-    dataset.storage.update_metadata({"emosim": {"format": 2, "runs": runs_}})
+    sources = [{"run": run.name, "manifest": run.manifest} for run in runs]
+    dataset.storage.update_metadata({"emosim": {"format": 2, "runs": sources}})
     return dataset
 
 
