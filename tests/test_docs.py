@@ -428,7 +428,7 @@ def test_help_and_tables_of_options_say_what_the_configurations_say() -> None:
 def test_every_option_is_in_a_table(command: str) -> None:
     text = "".join((ROOT / name).read_text(encoding="utf-8") for name in TABLES)
     documented = set(re.findall(r"`(--[a-z.-]+)`", text))
-    for option in cli.get_command(click.Context(cli), command).params:  # type: ignore[union-attr]
+    for option in cli.get_command(click.Context(cli, **cli.context_settings), command).params:  # type: ignore[union-attr]
         for name in option.opts:
             assert name in documented, f"{name} is documented nowhere"
 

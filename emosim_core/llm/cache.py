@@ -464,9 +464,11 @@ class AnswerCache:
 
     def _check(self, connection: sqlite3.Connection) -> None:
         """Reject a file of another application or of a newer version, before anything is written."""
+        connection.execute("BEGIN")  # one state of the file: another process may be making it at this moment
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         (application,) = connection.execute("PRAGMA application_id").fetchone()
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        connection.execute("COMMIT")
         if application != _APPLICATION and (tables or self._read_only):
             raise DataError(self.path, "is a database of something else, no cache of answers; choose another file")
         if version > _VERSION:

@@ -294,7 +294,7 @@ def test_an_answer_that_is_no_rating_is_a_failed_one_and_stands_beside_the_figur
     assert (found["failed"], found["ratings"], found["estimate"]) == (10, 10, None)
     (path,) = (quick.folder / "a").glob("jobs/*/records.jsonl")
     lines = [json.loads(line) for line in path.read_text().splitlines()[1:]]
-    assert all(line["rating"] is None and "no answer that can be read" in line["reason"] for line in lines)
+    assert all(line["rating"] is None and "no answer could be parsed" in line["reason"] for line in lines)
 
 
 @pytest.mark.slow

@@ -87,7 +87,7 @@ OTHERS = {"--force-reinstall", "--upgrade", "--max-model-len", "--no", "--text",
 
 def commands(group: click.Group, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], set[str]]:
     """The options of every command, by its words."""
-    context = click.Context(group)
+    context = click.Context(group, **group.context_settings)  # commands keep the help option they make here
     found = {path: {one for param in group.get_params(context) for one in param.opts}}
     for name in group.list_commands(context):
         command = group.get_command(context, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -18,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emosim_core.errors import ConfigurationError, DataError
+from emosim_core.llm import cache as llm_cache
 from emosim_core.llm.cache import AnswerCache
 from emosim_core.llm.cache_key import answer_cache_key, request_json, request_of
 from emosim_core.llm.cache_lines import CachedAnswer, read_line, write_line
@@ -190,6 +192,7 @@ def test_threads_keep_and_find_at_the_same_time(cache: AnswerCache) -> None:
 PUT = """
 import sys
 from tests_entry import entry
+from emosim_core.llm import cache as llm_cache
 from emosim_core.llm.cache import AnswerCache
 cache = AnswerCache(sys.argv[1])
 for i in range(int(sys.argv[2]), int(sys.argv[3])):
@@ -270,6 +273,33 @@ def test_a_file_of_a_newer_version_is_refused(cache: AnswerCache) -> None:
     connection.close()
     with pytest.raises(DataError, match="has the format 9 of a newer EmoSim; this one reads up to 2"):
         cache.get_many([entry(1)[0]])
+
+
+@pytest.mark.parametrize("after", range(8))
+def test_a_file_that_another_process_makes_at_the_same_moment_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    statements: list[str] = []
+
+    class Interrupted(sqlite3.Connection):
+        def execute(self, sql: str, *more: Any) -> sqlite3.Cursor:
+            if len(statements) == after:
+                with contextlib.suppress(sqlite3.OperationalError):  # the file is locked: the other process waits
+                    make_file()
+            statements.append(sql)
+            return super().execute(sql, *more)
+
+    def make_file() -> None:
+        with contextlib.closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as other:
+            llm_cache._set_up(other)
+
+    path = tmp_path / "llm.sqlite3"
+    monkeypatch.setattr(llm_cache, "_BUSY_SECONDS", 0)
+    monkeypatch.setattr(llm_cache, "_connect", lambda *_, **__: sqlite3.connect(path, 0, 0, None, False, Interrupted))
+    cache = AnswerCache(path)
+    assert cache.get_many(["x"]) == {}
+    assert len(statements) > after
+    cache.close()
 
 
 def test_a_folder_that_cannot_be_made_is_one_clear_error(tmp_path: Path) -> None:

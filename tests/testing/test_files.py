@@ -21,18 +21,18 @@ def test_the_right_error_is_right() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "says"),
+    ("changes", "expected"),
     [
         ({"file": "books.csv"}, "about 'songs.csv', not about 'books.csv'"),
-        ({"says": "no name"}, "does not say 'no name'"),
+        ({"message": "no name"}, "does not say 'no name'"),
         ({"row": 4}, r"are \(3, 'title'\), not \(4, 'title'\)"),
         ({"field": ""}, r"are \(3, 'title'\), not \(3, None\)"),
         ({"load": list}, "no DataError; expected one about songs.csv"),
     ],
 )
-def test_another_error_or_none_is_wrong(changes: dict[str, object], says: str) -> None:
-    right: dict[str, object] = {"load": wrong, "file": "songs.csv", "says": "no title", "row": 3, "field": "title"}
-    with pytest.raises(AssertionError, match=says):
+def test_another_error_or_none_is_wrong(changes: dict[str, object], expected: str) -> None:
+    right: dict[str, object] = {"load": wrong, "file": "songs.csv", "message": "no title", "row": 3, "field": "title"}
+    with pytest.raises(AssertionError, match=expected):
         fails(**{**right, **changes})  # type: ignore[arg-type]
 
 
