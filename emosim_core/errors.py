@@ -15,13 +15,13 @@
     |- RatingError               a rater could not answer
     |- LLMError                  a language model gave no answer
     |  |- LLMAuthenticationError   the key is missing, wrong or not allowed to do this; asking again is of no use
-    |  |- LLMRequestError          the service takes no question so (unknown model, wrong parameter); nor is it here
-    |  |- LLMRateLimitError        too many questions at once; carries how long to wait
+    |  |- LLMRequestError          the service does not accept the request (unknown model, wrong parameter)
+    |  |- LLMRateLimitError        too many requests at once; carries how long to wait
     |  |- LLMTransientError        no connection, a time-out, or an error of the service; asking again may help
-    |  |- LLMRefusedError          the model or its service will not answer this question (a filter, too long)
+    |  |- LLMRefusedError          the model or its service will not answer this request (a filter, too long)
     |  |- LLMMalformedError        what came back is no answer of the requested form
     |  |- LLMBudgetError           the budget is spent; every paid answer is cached
-    |  `- LLMReplayError           only cached answers may be used, and there is none for a question
+    |  `- LLMReplayError           only cached answers may be used, and there is none for a request
     |- RunError                  a run directory cannot be written, read or resumed
     `- TrustError                a directory names code, keys, hosts or paths that its user did not give
 
@@ -167,18 +167,18 @@ class LLMAuthenticationError(LLMError):
 
 
 class LLMRequestError(LLMError):
-    """The service does not take the question, such as an unknown model; asking again is of no use.
+    """The service does not accept the request, such as an unknown model; a retry is of no use.
 
     Attributes:
-        doubtful: whether it may be this one question that the service objects to, as it does not say. What it says of
-            one question alone (a filter, a prompt that is too long) is an :class:`LLMRefusedError`.
+        doubtful: whether it may be this one request that the service objects to, as it does not say. What it says of
+            one request alone (a filter, a prompt that is too long) is an :class:`LLMRefusedError`.
     """
 
     doubtful: bool = False
 
 
 class LLMRateLimitError(LLMError):
-    """Too many questions at once.
+    """Too many requests at once.
 
     Attributes:
         retry_after: seconds to wait, where the service said so.
@@ -205,7 +205,7 @@ class LLMTransientError(LLMError):
 
 
 class LLMRefusedError(LLMError):
-    """The model or its service will not answer this question."""
+    """The model or its service will not answer this request."""
 
 
 class LLMMalformedError(LLMError):
@@ -217,7 +217,7 @@ class LLMBudgetError(LLMError):
 
 
 class LLMReplayError(LLMError):
-    """Only cached answers may be used, and there is none for a question."""
+    """Only cached answers may be used, and there is none for a request."""
 
 
 class RunError(EmoSimError):

@@ -174,7 +174,7 @@ def test_a_run_tells_what_it_took_and_a_second_one_and_a_replay_ask_nothing(serv
     assert usage["cost"] == pytest.approx(cost)
     told = " ".join(first.out.split())
     assert "Rater: deepseek deepseek-v4-flash thinking=off" in told
-    assert f"{calls:,} for {steps:,} questions (0 cached answers" in told
+    assert f"{calls:,} for {steps:,} requests (0 cached answers" in told
     assert f"{usage['prompt_tokens']:,} in (0 from the service's cache), {calls:,} out" in told
     assert f"cost {cost:.6f} USD, at the prices of 20" in told
     assert told.count("DeepSeek gave up the name 'deepseek-chat'") == 1
@@ -184,7 +184,7 @@ def test_a_run_tells_what_it_took_and_a_second_one_and_a_replay_ask_nothing(serv
 
     again = " ".join(service.run(*options, "--out", "b", plugin=plugin).out.split())
     assert len(service.called) == calls
-    assert f"0 for {steps:,} questions ({steps:,} cached answers" in again
+    assert f"0 for {steps:,} requests ({steps:,} cached answers" in again
     assert "cost none" in again
     assert service.bytes("a") == service.bytes("b")
 

@@ -250,8 +250,8 @@ def _costs(ablation: Ablation) -> list[str]:
             by_model.setdefault(one.model, []).append(one)
     lines = []
     for model, estimates in by_model.items():
-        questions, prompt, completion = (sum(getattr(one, n) for one in estimates) for n in _SUMMED)
-        line = f"{model}: {questions:,} questions, about {prompt:,} tokens in and up to {completion:,} out"
+        requests, prompt, completion = (sum(getattr(one, n) for one in estimates) for n in _SUMMED)
+        line = f"{model}: {requests:,} requests, about {prompt:,} tokens in and up to {completion:,} out"
         price = estimates[0].price
         cost = "not known: no price is known for this model"
         if price is not None:
@@ -267,7 +267,7 @@ def _money(amount: float) -> str:
     return f"{amount:.2f}" if amount >= 1 else f"{amount:.4f}"
 
 
-_SUMMED = ("questions", "prompt", "completion")
+_SUMMED = ("requests", "prompt", "completion")
 
 
 def _confirm(ablation: Ablation, yes: bool) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from emosim_core.cli.printing import print_json, print_line
+from emosim_core.errors import ConfigurationError
 from emosim_core.runs.typed import typed
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ _cache_option: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option
 def cache() -> None:
     """Inspect, prune, export and import the cache of model answers.
 
-    Every answer is kept, so that no question is paid for twice and a run can be replayed without a key. Questions and
+    Every answer is kept, so that no request is paid for twice and a run can be replayed without a key. Requests and
     answers are cached; keys never are.
     """
 
@@ -72,6 +73,8 @@ def stats(path: Path | None, as_json: bool) -> None:
 @click.option("--model", "identity", help="Remove answers of this model only, as 'emosim cache stats' names it.")
 def prune(path: Path | None, days: float | None, max_mb: float | None, identity: str | None) -> None:
     """Remove cached answers; they are paid for again when they are requested again."""
+    if days is None and max_mb is None and identity is None:
+        raise ConfigurationError("say which answers to remove: --older-than DAYS, --max-mb MIB or --model MODEL")
     with _opened(path) as answers:
         done = answers.prune(older_than_days=days, max_mb=max_mb, identity=identity)
     print_line(f"Removed {_answers(done.removed)}; {_answers(done.remaining)} left, {_size(done.bytes)}")
@@ -82,7 +85,7 @@ def prune(path: Path | None, days: float | None, max_mb: float | None, identity:
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--force", is_flag=True, help="Replace the file if it exists.")
 def export(path: Path | None, file: Path, force: bool) -> None:
-    """Write all cached answers with their questions to FILE, one JSON object a line."""
+    """Write all cached answers with their requests to FILE, one JSON object a line."""
     from emosim_core.errors import ConfigurationError
     from emosim_core.llm.cache_lines import Cleaner
 
@@ -111,12 +114,11 @@ def import_(path: Path | None, file: Path) -> None:
 
 @contextmanager
 def _opened(path: Path | None, read_only: bool = False, must_exist: bool = True) -> Iterator[AnswerCache]:
-    from emosim_core.errors import ConfigurationError
     from emosim_core.llm.cache import AnswerCache, default_cache_path
 
     path = path or default_cache_path()
     if must_exist and not path.expanduser().exists():
-        raise ConfigurationError(f"{path}: no such file; answers are cached in it once a language model was asked")
+        raise ConfigurationError(f"{path}: no such file; a run with a language model makes it")
     answers = AnswerCache(path, read_only=read_only)
     try:
         yield answers

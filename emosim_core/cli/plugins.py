@@ -46,6 +46,7 @@ def _list(obj: dict[str, Any], as_json: bool, options: bool) -> None:
 
     screen = console()
     colours = {"ok": "green", "blocked": "dim"}
+    width = max((len(one.usage()) for record in registry.records for one in record.components), default=0)
     for record in registry.records:
         screen.print_line(
             (f"{record.name}  ", "bold"),
@@ -60,7 +61,7 @@ def _list(obj: dict[str, Any], as_json: bool, options: bool) -> None:
             for component in (one for one in record.components if one.kind == kind):
                 also = f" (also: {', '.join(component.aliases)})" if component.aliases else ""
                 only = f" [{component.domain}]" if component.domain and kind != "domain" else ""
-                screen.print_line(f"    {component.usage():<22} {component.summary}{also}{only}")
+                screen.print_line(f"    {component.usage():<{width}}  {component.summary}{also}{only}")
                 for line_ in _options(component) if options else ():
                     screen.print_line((line_, "dim"))
 

@@ -50,11 +50,13 @@ def check(ctx: click.Context, name: str, as_json: bool) -> None:
 def _print(subject: str, results: list[dict[str, str]]) -> None:
     print_line(subject, bold=True)
     colours = {"ok": "green", "failed": "red", "skipped": "yellow"}
+    first: dict[str, str] = {}
     for one in results:
         print_line(f"  {one['status']:<8}", fg=colours[one["status"]], nl=False)
         print_line(one["check"])
         if one["message"]:
-            print_line(f"          {one['message']}")
+            check = first.setdefault(one["message"], one["check"])
+            print_line(f"          {one['message'] if check == one['check'] else f'as in {check!r}'}")
 
 
 def _message(error: Exception) -> str:

@@ -39,8 +39,8 @@ _WORDS = {
 def new(obj: dict[str, Any], /, name: str, kind: str, out: Path | None, **words: str | None) -> None:
     """Write a plugin called NAME: a distribution that can be installed, run and tested as it is.
 
-    A domain brings made-up items, users and their words; a strategy, a memory and a reward; an llm-backend answers
-    questions to a language model by a rule, until a real client is put in. The words are those of a domain.
+    A domain brings made-up items, users and their words; a strategy brings a retrieval strategy and a reward shaping;
+    an llm-backend answers requests by a rule until you put in a client. The options below are words of a domain.
 
     \b
     emosim plugins new music --item song --consume "listen to" --user listener

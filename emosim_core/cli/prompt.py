@@ -201,7 +201,7 @@ def _print(request: ChatRequest) -> None:
         print_line("answer: free text")
     print_line(f"at most {request.max_tokens} tokens of answer, temperature {request.temperature:g}")
     how = f"characters / {CHARACTERS_PER_TOKEN}; models count their own"
-    print_line(f"about {_tokens(request):,} tokens of question ({how})")
+    print_line(f"about {_tokens(request):,} tokens in the request ({how})")
 
 
 def _print_json(request: ChatRequest) -> None:

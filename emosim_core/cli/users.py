@@ -140,7 +140,7 @@ def _agree(gateway: Gateway, writer: UserWriter, users: list[User], yes: bool) -
         )
     )
     print_line(
-        f"{gateway.backend.identity}: {len(users):,} questions, about {about.prompt:,} tokens in and "
+        f"{gateway.backend.identity}: {len(users):,} requests, about {about.prompt:,} tokens in and "
         f"{about.completion:,} out: {cost}. Cached answers cost nothing.",
         err=True,
     )

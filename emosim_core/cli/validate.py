@@ -143,7 +143,7 @@ def _confirm(validation: Validation, yes: bool) -> None:
     if found.price is not None:
         cost = f"at most about {found.cost or 0.0:.2f} {found.price.currency} at the prices of {found.price.as_of}"
     text = (
-        f"{found.model}: {found.questions:,} questions, about {found.prompt:,} tokens in, at most "
+        f"{found.model}: {found.requests:,} requests, about {found.prompt:,} tokens in, at most "
         f"{found.completion:,} out; cost {cost}. Cached answers are not requested again. "
         "Fewer with --max-users, --max-positives, --max-heldout and --negatives."
     )

@@ -91,7 +91,8 @@ def emosim_perturbators() -> Iterable[Component]:
 @hookimpl
 def emosim_emotion_models() -> Iterable[Component]:
     module = f"{_HERE}.emotion_models"
-    yield Component("valence_arousal", "Tags by rating thresholds; a mood that decays.", f"{module}:ValenceArousal")
+    summary = "Tags by rating thresholds; a mood that decays. Its options are those of emotion and mood."
+    yield Component("valence_arousal", summary, f"{module}:ValenceArousal")
 
 
 @hookimpl

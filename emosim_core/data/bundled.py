@@ -30,7 +30,7 @@ class BundledItems(DomainItems):
         if not self.domain.package:
             raise ConfigurationError(
                 f"the domain {self.domain.name!r} names no package with bundled items (Domain.package); choose another "
-                "source of items with --items"
+                "item loader with --items"
             )
         self._folder = files(self.domain.package) / "data"
 

@@ -32,8 +32,8 @@ KINDS: dict[str, str] = {
 
 KIND_TITLES: dict[str, str] = {
     "domain": "domain",
-    "item_loader": "source of items",
-    "user_loader": "source of users",
+    "item_loader": "item loader",
+    "user_loader": "user loader",
     "rater": "rater",
     "retrieval": "retrieval strategy",
     "selector": "selector",
@@ -69,7 +69,7 @@ class Component:
         preset: options that the name itself sets; a user may still set others.
         domain: the only domain in which the component can be used; None for all.
         aliases: further names.
-        formats: of a source of items, where to find the formats that it reads, ``"package.module:FORMATS"``: a tuple of
+        formats: of an item loader, where to find the formats that it reads, ``"package.module:FORMATS"``: a tuple of
             ``Format``, or a function that returns one for a ``Domain``. A file of one of them that is given to another
             source is refused with the name of this one.
         kind: one of :data:`KINDS`, set where the component is registered; empty before.

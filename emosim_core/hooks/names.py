@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 from emosim_core.errors import ConfigurationError
 from emosim_core.hooks.component import KIND_TITLES, Component
 
-_NUMBERED = re.compile(r"(?P<name>.+)_(?P<number>\d+)")
+_NUMBERED = re.compile(r"(?P<name>.+)_(?P<number>\d+(?P<decimals>\.\d+)?)")
 _ASSIGNMENT = re.compile(r"\s*(?P<key>[A-Za-z_][A-Za-z0-9_]*)\s*=(?P<value>.*)", re.DOTALL)
 
 
@@ -58,14 +58,16 @@ class Request:
         return cls(head.name, head.text, options, head.written)
 
 
-def split_number(name: str) -> tuple[str, int] | None:
-    """``("decay_emotion", 3)`` for ``decay_emotion_3``; None without a trailing number."""
+def split_number(name: str) -> tuple[str, float] | None:
+    """``("decay_emotion", 3)`` for ``decay_emotion_3``; None without a trailing number, whole or decimal."""
     match = _NUMBERED.fullmatch(name)
-    return (match["name"], int(match["number"])) if match else None
+    if match is None:
+        return None
+    return match["name"], (float if match["decimals"] else int)(match["number"])
 
 
 def read_options(
-    component: Component, request: Request, number: int | None = None, whole: bool = False
+    component: Component, request: Request, number: float | None = None, whole: bool = False
 ) -> BaseModel | None:
     """The options of a component, checked.
 
@@ -87,7 +89,7 @@ def read_options(
 
 
 def written_options(
-    component: Component, request: Request, number: int | None = None, whole: bool = False
+    component: Component, request: Request, number: float | None = None, whole: bool = False
 ) -> dict[str, Any]:
     """The options of a component as written: unchecked, without its presets. Arguments as of :func:`read_options`.
 

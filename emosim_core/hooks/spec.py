@@ -34,13 +34,13 @@ def emosim_domains() -> Iterable[Component]:
 
 @hookspec
 def emosim_item_loaders() -> Iterable[Component]:
-    """Sources of items for ``--items``; the factory returns an ``ItemLoader``. Give ``domain``."""
+    """Item loaders for ``--items``; the factory returns an ``ItemLoader``. Give ``domain``."""
     raise NotImplementedError
 
 
 @hookspec
 def emosim_user_loaders() -> Iterable[Component]:
-    """Sources of users for ``--users``; the factory returns a ``UserLoader``."""
+    """User loaders for ``--users``; the factory returns a ``UserLoader``."""
     raise NotImplementedError
 
 

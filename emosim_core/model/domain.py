@@ -35,7 +35,7 @@ class Words:
     consume: str = "try"
     consumed: str = "tried"
     consumption: str = "use"
-    user: str = "person"
+    user: str = "user"
     creators: str = "creators"
     traits: Mapping[str, tuple[str, str, str]] = field(default_factory=dict)
 

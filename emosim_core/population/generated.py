@@ -208,7 +208,7 @@ class GeneratedUsers(UserLoader):
         if profile is None:
             raise ConfigurationError(
                 f"the domain {setting.domain.name!r} does not say what its users are generated from "
-                "(Domain.population); choose another source of users with --users"
+                "(Domain.population); choose another user loader with --users"
             )
         self._profile = profile.within(setting.categories) if setting.categories else profile
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from emosim_core.simulation.assembly import World
 
@@ -103,6 +104,7 @@ class Tally:
         rated = sum(self._levels.values())
         table = np.array(self._episodes, dtype=np.float64).reshape(-1, 4)
         mean = sum(level * count for level, count in self._levels.items()) / rated if rated else None
+        most_liked, least_liked = self._rankings()
         return {
             "complete": complete,
             "domain": self._world.domain.name,
@@ -138,19 +140,22 @@ class Tally:
                 "valence": _rounded(table[:, 2].mean() if len(table) else None),
                 "arousal": _rounded(table[:, 3].mean() if len(table) else None),
             },
-            "most_liked": self._ranking(best=True),
-            "least_liked": self._ranking(best=False),
+            "most_liked": most_liked,
+            "least_liked": least_liked,
             "seconds": round(seconds, 3),
             "steps_per_second": round(self.steps / seconds) if seconds > 0 else None,
         }
 
-    def _ranking(self, best: bool) -> list[dict[str, Any]]:
-        if not self._levels:
-            return []
+    def _rankings(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """The items liked most, best first, and those liked least, worst first; no item is in both lists."""
         enough = next((n for n in range(ENOUGH, 1, -1) if (self._count >= n).sum() >= 2 * MOST), 1)
         rated = np.flatnonzero(self._count >= enough)
         means = self._total[rated] / self._count[rated]
-        order = rated[np.lexsort((rated, -self._count[rated], -means if best else means))][:MOST]
+        best, worst = (rated[np.lexsort((rated, -self._count[rated], key))] for key in (-means, means))
+        best = best[: min(MOST, (len(rated) + 1) // 2)]
+        return self._listed(best), self._listed(worst[~np.isin(worst, best)][:MOST])
+
+    def _listed(self, order: NDArray[np.intp]) -> list[dict[str, Any]]:
         return [
             {
                 "item": self._world.catalog.items[index].id,

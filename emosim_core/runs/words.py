@@ -110,11 +110,11 @@ def usage_rows(usage: Mapping[str, Any]) -> list[tuple[str, str]]:
     """
     count = Counter({name: value for name, value in usage.items() if isinstance(value, int)})
     calls = (
-        f"{count['calls']:,} for {count['requests']:,} questions ({count['cached']:,} cached answers, "
+        f"{count['calls']:,} for {count['requests']:,} requests ({count['cached']:,} cached answers, "
         f"{count['shared']:,} shared)"
     )
     if count["retried"] or count["failed"]:
-        calls += f"; {count['retried']:,} of them again, {count['failed']:,} questions without an answer"
+        calls += f"; {count['retried']:,} of them again, {count['failed']:,} requests without an answer"
     tokens = (
         f"{count['prompt_tokens']:,} in ({count['cached_tokens']:,} from the service's cache), "
         f"{count['completion_tokens']:,} out ({count['reasoning_tokens']:,} of them reasoning)"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 KINDS: tuple[str, ...] = tuple(PROVIDES)
 """Kinds of plugins that can be written: each is a folder of templates."""
 
-GENERIC = Words(item="item", items="items", consume="try", consumed="tried", consumption="time", user="person")
+GENERIC = Words(item="item", items="items", consume="try", consumed="tried", consumption="time", user="user")
 """Words that suit any domain."""
 
 _SUFFIX = ".tmpl"

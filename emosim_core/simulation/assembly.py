@@ -47,7 +47,7 @@ _SPLIT_SEED = 20_240_131
 """Decides who is new, so that it is the same in every run."""
 
 
-@dataclass
+@dataclass(repr=False)
 class World:
     """A domain, its items and users, and the strategies that answer for them.
 
@@ -79,6 +79,10 @@ class World:
 
     def __post_init__(self) -> None:
         self.user_indices = split_users(len(self.population), self.config.user_split, self.config.test_fraction)
+
+    def __repr__(self) -> str:
+        sizes = f"{len(self.catalog)} items, {len(self.population)} users"
+        return f"World({self.domain.name!r}: {sizes}; rater {self.answered_by})"
 
     def trusted(self, kind: str) -> bool:
         """Whether a component is the core's own, whose answers need no check."""

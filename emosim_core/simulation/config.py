@@ -44,7 +44,7 @@ class EnvironmentConfig(BaseModel):
     plugin: str = Field(description="Domain to simulate, such as movies or books.", json_schema_extra=_HARMLESS)
     items: ComponentChoice | None = Field(
         default=None,
-        description="Item source: sample, csv:PATH, or one of the domain's, such as movielens:PATH.",
+        description="Item loader: sample, csv:PATH, or one of the domain's, such as movielens:PATH.",
         json_schema_extra={"unset": "the domain's"},
     )
     user_dataset: ComponentChoice | None = Field(

@@ -1,4 +1,4 @@
-"""The error about a file that was given to the wrong source of items: it names the one that reads it."""
+"""The error about a file that was given to the wrong item loader: it names the one that reads it."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _suggestion(registry: Registry, component: Component, path: Path, domain: Do
 
 
 def _formats(registry: Registry, component: Component, domain: Domain) -> tuple[Format, ...]:
-    """The formats that a source of items reads, in ``domain`` where it is of no other.
+    """The formats that an item loader reads, in ``domain`` where it is of no other.
 
     Raises:
         BrokenPluginError: what its description names cannot be imported, or holds something else.
@@ -75,9 +75,9 @@ def _formats(registry: Registry, component: Component, domain: Domain) -> tuple[
         formats = tuple(described)
     except Exception as error:
         raise BrokenPluginError(
-            f"the formats of the source of items {component.name!r} cannot be imported from {component.formats}: "
+            f"the formats of the item loader {component.name!r} cannot be imported from {component.formats}: "
             f"{type(error).__name__}: {error}"
         ) from error
     if not all(isinstance(one, Format) for one in formats):
-        raise BrokenPluginError(f"{component.formats} of the source of items {component.name!r} must hold Formats")
+        raise BrokenPluginError(f"{component.formats} of the item loader {component.name!r} must hold Formats")
     return formats

@@ -18,7 +18,7 @@ CHARACTERS_PER_TOKEN = 4
 """What a token of English text takes on average; models differ."""
 
 _SAMPLE = 40
-"""Questions that are written out to learn how long they are."""
+"""Requests that are written out to learn how long they are."""
 
 _TOKENS_OF_A_CHOICE = 4
 """Most tokens of an answer that is one of a few short texts, the end included."""
@@ -26,19 +26,19 @@ _TOKENS_OF_A_CHOICE = 4
 
 @dataclass(frozen=True)
 class Estimate:
-    """What questions will take; tokens are guessed from characters.
+    """What requests will take; tokens are guessed from characters.
 
     Attributes:
         model: the model that is called.
-        questions: how many.
-        prompt: tokens of the questions.
+        requests: how many.
+        prompt: tokens of the requests.
         completion: most tokens of the answers, as many as they may have.
         price: what the model costs; None where that is not known.
         replay: whether only cached answers are used, so that nothing is paid.
     """
 
     model: str
-    questions: int
+    requests: int
     prompt: int
     completion: int
     price: Price | None
@@ -53,7 +53,7 @@ class Estimate:
 def estimate(world: World, trials: Trials) -> Estimate | None:
     """What putting trials to the world's language model will take; None where its rater calls none.
 
-    A sample of the questions is written out. Cached answers cost nothing, and are not looked for.
+    A sample of the requests is written out. Cached answers cost nothing, and are not looked for.
     """
     rater = world.rater
     if not isinstance(rater, ModelRater):

@@ -169,7 +169,7 @@ def run_job(job: Job, worlds: Worlds, on_ratings: Callable[[int], None] = lambda
         on_ratings: called with the number of new ratings.
 
     Raises:
-        EmoSimError: a component failed, no question can be answered, or the records cannot be written.
+        EmoSimError: a component failed, no request can be answered, or the records cannot be written.
     """
     began = time.perf_counter()
     world = worlds.of(job.environment)

@@ -90,7 +90,7 @@ def run_trials(
         One record per trial, in their order, as :func:`record` makes it.
 
     Raises:
-        EmoSimError: a component failed, or no question can be answered.
+        EmoSimError: a component failed, or no request can be answered.
     """
     population = population_of(trials, world)
     doubted = {kind for kind in ("retrieval", "rater", "perturbator") if not world.trusted(kind)}

@@ -1,4 +1,4 @@
-"""Validation: puts the questions of real users to simulated ones, and stores every answer."""
+"""Validation: sets simulated users the tasks that real users solved, and stores every answer."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _ANSWERS, _RECOMMENDED, _ACTIVITY = "answers", "recommended", "activity"
 """Kinds of jobs."""
 
 _WRITTEN = 40
-"""Questions that are written out to learn how long they are."""
+"""Requests that are written out to learn how long they are."""
 
 LISTED = 20
 """Items that each recommender recommends to each user."""
@@ -168,7 +168,7 @@ class Validation:
         return {name: self.user_splits[name] for name in (real.VALIDATION, real.TEST)}
 
     @property
-    def questions(self) -> int:
+    def requests(self) -> int:
         """Answers that a rater is asked for which tells ratings and nothing more, as language models do."""
         config, most = self.config, max(self.config.negatives)
         chosen = sum(
@@ -182,7 +182,7 @@ class Validation:
     def estimate(self) -> Estimate | None:
         """Estimated calls, tokens and cost of the language model; None where the rater calls none.
 
-        Cached answers are free. One question to each of up to 40 users is written out to learn how long questions are.
+        Cached answers are free. One request to each of up to 40 users is written out to learn how long requests are.
         """
         if not self.world.rater.uses_llm:
             return None
@@ -198,10 +198,10 @@ class Validation:
         found = estimate(self.world, Trials(self._users(real_users), trials))
         if found is None:
             return None
-        times = self.questions / len(real_users)
+        times = self.requests / len(real_users)
         return replace(
             found,
-            questions=self.questions,
+            requests=self.requests,
             prompt=round(found.prompt * times),
             completion=round(found.completion * times),
         )
@@ -213,7 +213,7 @@ class Validation:
 
         Args:
             directory: where to write; must not exist or be empty, unless it is resumed.
-            on_user: called whenever one user has answered one kind of question.
+            on_user: called whenever one user has finished one task.
             resume: whether the directory holds a validation that is to be continued; a job directory knows.
 
         Raises:

@@ -1,4 +1,4 @@
-"""Jobs of a validation: what one user split answers to one kind of question, stored until all jobs are done."""
+"""Jobs of a validation: the answers of one user split in one task, stored until all jobs are done."""
 
 from __future__ import annotations
 

@@ -20,10 +20,10 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
 
 RATE, CHOOSE, RECOMMENDED = 0, 1, 2
-"""What draws are for: each kind of question has its own."""
+"""Streams of draws: each task has its own."""
 
 _KINDS = 3
-"""How many kinds of questions there are."""
+"""Number of tasks."""
 
 
 class UserSimulator:

@@ -53,10 +53,10 @@ class LLMBackendConformance(ComponentConformance):
 
     def test_it_answers_each_question_in_order(self) -> None:
         with self._key(_KEY):
-            questions = [_question(f"Say the number {i}.") for i in range(5)]
-            together = self._ask(questions)
-            for question, answer in list(zip(questions, together, strict=True))[:3]:
-                (alone,) = self._ask([question])
+            requests = [_question(f"Say the number {i}.") for i in range(5)]
+            together = self._ask(requests)
+            for request, answer in list(zip(requests, together, strict=True))[:3]:
+                (alone,) = self._ask([request])
                 hold("backend-order", alone.text == answer.text, f"{answer.text!r}, and {alone.text!r} when alone.")
 
     def test_its_usage_is_not_negative(self) -> None:
@@ -85,7 +85,7 @@ class LLMBackendConformance(ComponentConformance):
             with no_error("backend-choices", self.subject):
                 (answer,) = self.make().answer_batch([request])
             if isinstance(answer, LLMError):
-                raise SkipTest(f"it did not answer a question with choices: {answer}")
+                raise SkipTest(f"it did not answer a request with choices: {answer}")
             shares = answer.probabilities
             if not shares:
                 raise SkipTest("it tells no probabilities")
@@ -105,11 +105,11 @@ class LLMBackendConformance(ComponentConformance):
         if not self.calls_allowed:
             raise SkipTest("it is not asked anything here; subclass LLMBackendConformance in a test")
 
-    def _ask(self, questions: list[ChatRequest]) -> list[ChatAnswer]:
+    def _ask(self, requests: list[ChatRequest]) -> list[ChatAnswer]:
         self._skip_without_calls()
         with no_error("backend-errors", self.subject):
-            answers = self.make().answer_batch(questions)
-        hold("backend-order", len(answers) == len(questions), f"{len(answers)} answers to {len(questions)} questions.")
+            answers = self.make().answer_batch(requests)
+        hold("backend-order", len(answers) == len(requests), f"{len(answers)} answers to {len(requests)} requests.")
         chat_answers: list[ChatAnswer] = []
         for answer in answers:
             hold("backend-errors", isinstance(answer, ChatAnswer | LLMError), f"a {type(answer).__name__}.")

@@ -23,7 +23,7 @@ Body = dict[str, Any]
 
 @dataclass(frozen=True)
 class Answer:
-    """What the server answers to one question.
+    """What the server answers to one request.
 
     Attributes:
         text: the text of the answer; with another status than 200, the message of the error.
@@ -54,7 +54,7 @@ class Answer:
     drop: bool | Literal["midway"] = False
 
     def body(self, request: Body, answer_id: str = "chatcmpl-0") -> bytes:
-        """The body of the response to a question; ``answer_id`` is the id of the answer."""
+        """The body of the response to a request; ``answer_id`` is the id of the answer."""
         if self.raw is not None:
             return self.raw
         if self.status != 200:
@@ -109,7 +109,7 @@ Script = Callable[[Body], "Answer | str"]
 
 
 def repeat(request: Body) -> Answer:
-    """Answers with the last message of the question; what a server does without a script."""
+    """Answers with the last message of the request; what a server does without a script."""
     return Answer(str(request["messages"][-1]["content"]))
 
 
@@ -127,7 +127,7 @@ class ChatServer:
     left.
 
     Args:
-        script: from the parsed body of a question to its answer, or to the text of one.
+        script: from the parsed body of a request to its answer, or to the text of one.
         models: the models that ``GET /v1/models`` lists.
         port: where to listen; 0 for any free port.
         tls: with what to speak TLS; None for plain HTTP.

@@ -84,14 +84,14 @@ RULES: dict[str, Rule] = {
         "domain's scale; there may be none.",
         domain_study_users="A domain's users for studies, where there are any, are users with ids of their own: some "
         "for each loved category, which they like, some generous and some strict.",
-        domain_defaults="A domain's default sources of items and of users exist and load without options.",
+        domain_defaults="A domain's default item and user loaders exist and load without options.",
         domain_environment="An environment of the domain passes Gymnasium's check_env without a warning.",
         domain_registered="Importing the package of a domain registers its environment with Gymnasium.",
         domain_repeats="The same seed gives the same episodes, one at a time or many side by side.",
     ),
     **_rules(
         "emosim_item_loaders",
-        items_type="A source of items brings items of the domain's type, at least one, no id twice.",
+        items_type="An item loader brings items of the domain's type, at least one, no id twice.",
         items_ratings="A public rating lies on the domain's scale, and is None where it is unknown.",
         items_embeddings="Embeddings are finite numbers, one row per item; a row that begins with NaN is an item "
         "without one.",
@@ -100,17 +100,17 @@ RULES: dict[str, Rule] = {
     ),
     **_rules(
         "emosim_user_loaders",
-        users_type="A source of users brings users, at least one, no id twice.",
+        users_type="A user loader brings users, at least one, no id twice.",
         users_again="Loading twice brings the same users.",
         users_missing="A file that is not there is a DataError that names it.",
     ),
     **_rules(
         "emosim_raters",
         rater_shape="A rater answers one rating for each user and item.",
-        rater_scale="A rating is a level of the scale it was asked on, or NaN where the rater failed.",
+        rater_scale="A rating is a level of the scale, or NaN where the rater failed.",
         rater_reason="The reason of a rating is text.",
         rater_alone="A rating depends on its user, item and draws alone, not on who else is asked.",
-        rater_repeats="The same question with the same draws gets the same rating.",
+        rater_repeats="The same request with the same draws gets the same rating.",
         rater_reads="A rater changes nothing of what it is given.",
         rater_prepares="A rater can be prepared anew for other items and users.",
         rater_activity="Activity moves how soon a user leaves, not how they rate: raising it at fixed content moves "
@@ -181,10 +181,10 @@ RULES: dict[str, Rule] = {
     **_rules(
         "emosim_prompt_strategies",
         prompt_strategy_asks="A prompter makes one ChatRequest of a user and an item, the same whenever it is asked.",
-        prompt_strategy_reads="Each of the choices that a question offers is read as a level of the domain's scale.",
+        prompt_strategy_reads="Each of the choices that a request offers is read as a level of the domain's scale.",
         prompt_strategy_strict="An answer that is no rating in the requested form is an LLMMalformedError, "
         "never a rating.",
-        prompt_strategy_again="A question that is put again says what was wrong with the answer.",
+        prompt_strategy_again="A request that is put again says what was wrong with the answer.",
     ),
     **_rules(
         "emosim_studies",
@@ -204,7 +204,7 @@ RULES: dict[str, Rule] = {
         backend_identity="The identity of a backend is text that says which model of which service answers, and holds "
         "no key.",
         backend_answers="An answer is a ChatAnswer with a text, and its usage is not negative.",
-        backend_order="The answers to a batch come in the order of its questions, one for each.",
+        backend_order="The answers to a batch come in the order of its requests, one for each.",
         backend_again="A backend can be asked again after it was closed.",
         backend_errors="Where there is no answer, an LLMError says why; nothing is made up.",
         backend_choices="The probabilities of choices, where there are any, are of the choices asked for and sum to 1.",

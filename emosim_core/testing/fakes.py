@@ -42,11 +42,11 @@ class ScriptedBackend(LLMBackend):
     """A language model that answers as a script says, and counts a token for each word.
 
     Args:
-        script: a function of the question, or answers that are given one after the other; an :class:`LLMError`
+        script: a function of the request, or answers that are given one after the other; an :class:`LLMError`
             among them is raised.
 
     Attributes:
-        requests: every question, in order.
+        requests: every request, in order.
     """
 
     identity = "scripted"

@@ -52,7 +52,7 @@ class PromptStrategyConformance(ComponentConformance):
             situation = request(world)
             for row in (0, 3):
                 first, again = (self._ask(self.made(world), situation, row) for _ in range(2))
-                hold("prompt-strategy-asks", first == again, "another question the second time.")
+                hold("prompt-strategy-asks", first == again, "another request the second time.")
 
     def test_it_reads_a_rating_and_nothing_else(self) -> None:
         for world in self.worlds():
@@ -85,9 +85,9 @@ class PromptStrategyConformance(ComponentConformance):
 
     def _ask(self, prompt_strategy: PromptStrategy, situation: RatingRequest, row: int) -> ChatRequest:
         with no_error("prompt-strategy-asks", f"ask() of {self.subject}"):
-            question = prompt_strategy.ask(situation, row, 0)
-        hold("prompt-strategy-asks", isinstance(question, ChatRequest), f"a {type(question).__name__}.")
-        return question
+            request = prompt_strategy.ask(situation, row, 0)
+        hold("prompt-strategy-asks", isinstance(request, ChatRequest), f"a {type(request).__name__}.")
+        return request
 
     def _setting(self, world: SmallWorld) -> WorldSetting:
         domain = self._domain(world)

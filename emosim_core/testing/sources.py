@@ -1,4 +1,4 @@
-"""ItemLoaderConformance and UserLoaderConformance: hold sources of items and users to their contract."""
+"""ItemLoaderConformance and UserLoaderConformance: hold loaders to their contract."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from emosim_core.testing.worlds import CATEGORIES, TEN
 
 
 def load_items(domain: str, source: str | Mapping[str, Any]) -> LoadedItems:
-    """What a source of items brings, as in a run.
+    """What an item loader brings, as in a run.
 
     Args:
         domain: an installed domain.
@@ -39,7 +39,7 @@ def load_items(domain: str, source: str | Mapping[str, Any]) -> LoadedItems:
 
 
 def load_users(domain: str, source: str | Mapping[str, Any], categories: Sequence[str] = ()) -> list[User]:
-    """What a source of users brings, as in a run.
+    """What a user loader brings, as in a run.
 
     Args:
         domain: an installed domain.

@@ -265,7 +265,7 @@ def service(quick: Any) -> Iterator[tuple[Any, ChatServer]]:
 def test_what_costs_money_is_told_before_and_not_begun_without_a_yes(service: tuple[Any, ChatServer]) -> None:
     emosim, server = service
     told = emosim(*FOUR, "--out", "a", "--quiet", "--json", status=2)
-    assert "120 questions" in told.err
+    assert "120 requests" in told.err
     assert "say --yes to start" in told.err
     assert re.search(r"cost about 0\.0[0-9]+ USD at the prices of", told.err)
     assert not server.calls
@@ -277,7 +277,7 @@ def test_a_grid_of_prompts_asks_each_question_once_and_tells_what_it_took(servic
     done = emosim(*FOUR, "--yes", "--out", "a")
     assert "Movies: 4 jobs with 120 ratings" in done.err
     assert len(server.calls) == 120
-    assert "calls: 120 for 120 questions" in done.out
+    assert "calls: 120 for 120 requests" in done.out
     assert "1Shot_system_our" in done.out
     assert "No language model" not in done.out + done.err
     told = emosim(*FOUR, "--yes", "--out", "b", "--json").json

@@ -29,7 +29,7 @@ def test_it_prints_roles_content_constraint_and_size(quick: Quick, world: World)
     assert f"Title: {world.catalog.items[12].title}\n" in out
     assert "answer: one of 1, 2, 3, 4, 5\n" in out
     assert "at most 16 tokens of answer, temperature 0\n" in out
-    assert "tokens of question (characters / 4; models count their own)" in out
+    assert "tokens in the request (characters / 4; models count their own)" in out
 
 
 def test_the_default_is_that_of_a_run(quick: Quick) -> None:

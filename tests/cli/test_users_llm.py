@@ -82,10 +82,10 @@ def test_users_are_those_that_were_drawn_with_the_models_names_and_descriptions(
     done = writing("--yes", n=70, plugin=plugin)
     first, *rest = [line for line in done.err.splitlines() if not line.startswith("Note: ")]
     assert re.match(
-        r"deepseek deepseek-v4-flash .*: 70 questions, about [\d,]+ tokens in and 9,800 out: about 0\.\d\d ", first
+        r"deepseek deepseek-v4-flash .*: 70 requests, about [\d,]+ tokens in and 9,800 out: about 0\.\d\d ", first
     )
     assert "USD at the prices of 20" in first
-    assert rest[0].startswith("calls: 70 for 70 questions (0 cached answers")
+    assert rest[0].startswith("calls: 70 for 70 requests (0 cached answers")
     assert done.out.startswith("Wrote 70 users to p.csv. ")
     writing.emosim("users", "generate", "--plugin", plugin, "--n", "70", "--seed", "5", "--out", "plain.csv")
     written, drawn = writing.rows(), writing.rows("plain.csv")
@@ -105,7 +105,7 @@ def test_users_are_those_that_were_drawn_with_the_models_names_and_descriptions(
 
     calls = len(writing.server.calls)
     again = writing("--yes", "--force", n=70, plugin=plugin)
-    assert "calls: 0 for 70 questions (70 cached answers" in again.err
+    assert "calls: 0 for 70 requests (70 cached answers" in again.err
     assert writing.rows() == written
     writing.server.stop()
     replayed = writing("--replay", n=70, plugin=plugin, out="q.csv", DEEPSEEK_API_KEY="")
@@ -143,8 +143,8 @@ def test_what_cannot_be_used_is_asked_for_once_more_and_nothing_of_it_is_in_the_
     assert {len(row["description"].split()) for row in writing.rows()} == {30}
     times = Counter(writing.asked)
     assert times == {place: 1 if place == 2 else 2 for place in range(1, 25)}
-    assert "calls: 47 for 44 questions" in done.err
-    assert "; 3 of them again, 0 questions without an answer" in done.err  # an empty answer is none
+    assert "calls: 47 for 44 requests" in done.err
+    assert "; 3 of them again, 0 requests without an answer" in done.err  # an empty answer is none
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_what_is_stopped_in_the_middle_goes_on_without_asking_again(writing: Wri
 def test_the_cost_is_said_first_and_without_a_yes_nothing_is_asked(writing: Writing) -> None:
     error = writing(status=2, stdin=-3).err
     cost, problem = [line for line in error.splitlines() if not line.startswith("Note: ")]
-    assert "12 questions, about " in cost
+    assert "12 requests, about " in cost
     assert problem == "Error: nobody can be asked whether this cost is all right; give --yes if it is"
     assert writing.server.calls == []
     assert not writing.has("p.csv")

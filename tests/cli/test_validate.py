@@ -86,7 +86,7 @@ def test_a_language_model_is_asked_only_after_its_cost_was_told(quick: Emosim, m
     with ChatServer(lambda body: Answer("7")) as server:
         command = replace(quick, variables={"DEEPSEEK_API_KEY": KEY, "DEEPSEEK_BASE_URL": server.url})
         refused = command(*ask, *few, status=2)
-        assert "questions, about" in refused.err
+        assert "requests, about" in refused.err
         assert "Say --yes to start" in refused.err
         assert not server.calls
         assert not (tmp_path / "out").exists()
@@ -94,7 +94,7 @@ def test_a_language_model_is_asked_only_after_its_cost_was_told(quick: Emosim, m
         assert server.calls
     assert "(language model; prompt strategy" in done.out
     assert "its ratings are taken" in done.out
-    assert "questions, about" in done.err
+    assert "requests, about" in done.err
     told = json.loads((tmp_path / "out" / "validation.json").read_text())
     assert told["uses_llm"] is True
     assert told["user_splits"]["validation"]["heldout_ratings"] == 6

@@ -123,14 +123,14 @@ RUN = ("run", "--plugin", "movies", "--episodes", "2", "--max-steps", "6", "--qu
             "item_loaders",
             "--items",
             "class Odd(ItemLoader):\n    def load(self):\n        raise ValueError('no')",
-            "source of items 'x_odd' of emosim-odd 1.2 failed with ValueError: no",
+            "item loader 'x_odd' of emosim-odd 1.2 failed with ValueError: no",
         ),
         (
             "user_loader",
             "user_loaders",
             "--users",
             "class Odd(UserLoader):\n    def load(self):\n        raise ValueError('no')",
-            "source of users 'x_odd' of emosim-odd 1.2 failed with ValueError: no",
+            "user loader 'x_odd' of emosim-odd 1.2 failed with ValueError: no",
         ),
     ],
 )

@@ -144,7 +144,7 @@ def test_fewer_users_and_items_may_be_asked(movielens: Path, tmp_path: Path) -> 
     chosen = [line for line in read_lines(tmp_path / "few", "choices") if line["user_split"] == VALIDATION]
     assert [line["set"] for line in chosen].count("chosen") == 12
     assert [line["set"] for line in chosen].count("random") == 24
-    assert episode.questions == 6 * 5 + 9 * 4 * (2 + 2) + 2 * 6 * 4 + 6 * 20 * 3
+    assert episode.requests == 6 * 5 + 9 * 4 * (2 + 2) + 2 * 6 * 4 + 6 * 20 * 3
 
 
 class Contrary(Rater):
