@@ -73,8 +73,8 @@ def pieces(line: str, width: int, measure: Callable[[str], int] = len) -> list[P
     """
     if measure(line) <= width:
         return [Piece("", 0, len(line))]
-    found = _COMMAND.search(line)
-    before = len(line) if found is None else found.end()
+    match = _COMMAND.search(line)
+    before = len(line) if match is None else match.end()
     first = len(line) - len(line.lstrip(" "))
     more = " " * (first + 2)
     made: list[Piece] = []
@@ -97,11 +97,11 @@ def fitted(text: str, width: int) -> str:
 
 def clean_json(text: str) -> str:
     r"""JSON text with the same characters as JSON escapes, such as ``\u001b``; it stands for the same value."""
-    return _UNSAFE.sub(lambda found: "".join(f"\\u{unit:04x}" for unit in _utf16(found[0])), text)
+    return _UNSAFE.sub(lambda match: "".join(f"\\u{unit:04x}" for unit in _utf16(match[0])), text)
 
 
-def _escaped(found: re.Match[str]) -> str:
-    return found[0].encode("unicode_escape").decode("ascii")
+def _escaped(match: re.Match[str]) -> str:
+    return match[0].encode("unicode_escape").decode("ascii")
 
 
 def _utf16(character: str) -> Iterator[int]:

@@ -89,13 +89,13 @@ def report(obj: dict[str, Any], /, directory: Path, study: str | None, as_json: 
     from emosim_core.studies.grid import choices
 
     own = {} if study is None else {"studies": choices(study)}
-    found = results(directory, Registry(only=obj["only"]), own)
+    outcome = results(directory, Registry(only=obj["only"]), own)
     if as_json:
-        print_json(found)
+        print_json(outcome)
         return
     from emosim_core.cli.output import console
 
-    print_results(console(), found, directory)
+    print_results(console(), outcome, directory)
 
 
 def _given(ctx: click.Context) -> list[click.Parameter]:
@@ -337,17 +337,17 @@ def print_results(screen: Screen, outcome: Mapping[str, Any], directory: Path) -
         table.add_column(heading, justify="right")
     order = {name: place for place, name in enumerate(outcome["studies"])}
     for one in sorted(rows, key=lambda one: order[one["study"]]):
-        for place, found in enumerate(one["metrics"]):
+        for place, metric in enumerate(one["metrics"]):
             each = [_seed_by_seed(outcome, one, place)] if len(seeds) > 1 else []
             table.add_row(
                 one["study"],
-                _side(found),
+                _side(metric),
                 *(one["variant"][axis] for axis in varying),
-                decimal(found["estimate"], 3),
-                _interval(found),
+                decimal(metric["estimate"], 3),
+                _interval(metric),
                 *each,
-                f"{found['failed']:,}",
-                f"{found['ratings']:,}",
+                f"{metric['failed']:,}",
+                f"{metric['ratings']:,}",
             )
     show_table(screen, table)
     differing = [one for one in outcome["differences"] if one["low"] != 0 or one["high"] != 0]
@@ -403,14 +403,14 @@ def _better(one: Mapping[str, Any], names: Sequence[str]) -> str:
     return names[0] if (one["estimate"] > 0) == (one["better"] == "higher") else names[1]
 
 
-def _side(found: Mapping[str, Any]) -> str:
-    return str(found["side"] or found["metric"])
+def _side(metric: Mapping[str, Any]) -> str:
+    return str(metric["side"] or metric["metric"])
 
 
-def _interval(found: Mapping[str, Any], sign: bool = False) -> str:
-    if found["low"] is None:
+def _interval(metric: Mapping[str, Any], sign: bool = False) -> str:
+    if metric["low"] is None:
         return ""
-    return f"[{decimal(found['low'], 3, sign)}, {decimal(found['high'], 3, sign)}]"
+    return f"[{decimal(metric['low'], 3, sign)}, {decimal(metric['high'], 3, sign)}]"
 
 
 def _counted(count: int, what: str) -> str:

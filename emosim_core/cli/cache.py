@@ -107,9 +107,9 @@ def import_(path: Path | None, file: Path) -> None:
 
     cleaner = Cleaner()
     with _opened(path, must_exist=False) as answers:
-        added, there = answers.import_(file, cleaner)
+        added, existing = answers.import_(file, cleaner)
     _print_cleaned(cleaner)
-    print_line(f"Added {_answers(added)}; {there:,} were there already")
+    print_line(f"Added {_answers(added)}; {existing:,} were there already")
 
 
 @contextmanager

@@ -29,37 +29,37 @@ def compare(directories: tuple[Path, ...], resamples: int, seed: int, as_json: b
     from emosim_core.cli.output import console, show_table
     from emosim_core.reports.compare import compare_runs
 
-    found = compare_runs(directories, resamples=resamples, seed=seed)
+    comparison = compare_runs(directories, resamples=resamples, seed=seed)
     if as_json:
-        print_json(found.record())
+        print_json(comparison.record())
         return
     screen = console()
-    show_table(screen, _table(found))
+    show_table(screen, _table(comparison))
     screen.print_line(
         "In brackets: 95 % bootstrap intervals over users. pp: percentage points. *: the interval leaves out 0."
     )
-    for run in found.runs[1:]:
+    for run in comparison.runs[1:]:
         screen.print()
         if run.differs_in:
-            screen.print_line(f"{run.directory} differs from {found.runs[0].directory} in:")
+            screen.print_line(f"{run.directory} differs from {comparison.runs[0].directory} in:")
         for name, (old, new) in run.differs_in.items():
             screen.print_line(f"  {name}: {old} there, {new} here")
-    for note in found.notes:
+    for note in comparison.notes:
         screen.print_line(f"Note: {note}")
 
 
-def _table(found: Comparison) -> Table:
+def _table(comparison: Comparison) -> Table:
     from emosim_core.cli.output import Table
 
     headings = [""]
-    for number, run in enumerate(found.runs):
+    for number, run in enumerate(comparison.runs):
         headings += [run.directory, *(["difference, paired" if run.paired else "difference"] if number else [])]
     table = Table(*headings)
-    values = [f"{run.episodes:,} with {run.users:,} users" for run in found.runs]
+    values = [f"{run.episodes:,} with {run.users:,} users" for run in comparison.runs]
     table.add_row("episodes", values[0], *(cell for value in values[1:] for cell in (value, "")))
-    for name in found.runs[0].metrics:
+    for name in comparison.runs[0].metrics:
         cells = []
-        for number, run in enumerate(found.runs):
+        for number, run in enumerate(comparison.runs):
             metric = run.metrics[name]
             cells.append(_mean(name, metric))
             if number:

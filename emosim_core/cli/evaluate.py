@@ -128,12 +128,12 @@ def print_results(screen: Screen, results: dict[str, Any], directory: Path, char
         users = f"{user_split} users" if user_split != "all" else "users"
         screen.print()
         screen.print_line((f"{measured['users']} {users}, {measured['episodes']} episodes of each recommender", "bold"))
-        found = measured["recommenders"]
-        names = sorted(found, key=lambda name: -(found[name]["metrics"]["mean_reward"]["estimate"] or 0.0))
+        by_name = measured["recommenders"]
+        names = sorted(by_name, key=lambda name: -(by_name[name]["metrics"]["mean_reward"]["estimate"] or 0.0))
         for columns in ((*_TABLES[0], *_TABLES[1]), _TABLES[2]):
-            show_table(screen, _metrics_table(found, names, columns))
+            show_table(screen, _metrics_table(by_name, names, columns))
             screen.print()
-        show_table(screen, _end_reasons_table(found, names))
+        show_table(screen, _end_reasons_table(by_name, names))
         screen.print()
         screen.print_line(best_recommender(measured, user_split))
         for line in _differences(measured["differences"], names):
@@ -148,29 +148,29 @@ def print_results(screen: Screen, results: dict[str, Any], directory: Path, char
     screen.print_line(f"Written to {directory}: evaluation.json, evaluation.csv{drawn}.")
 
 
-def _metrics_table(found: dict[str, Any], names: list[str], columns: tuple[str, ...]) -> Table:
+def _metrics_table(by_name: dict[str, Any], names: list[str], columns: tuple[str, ...]) -> Table:
     from emosim_core.cli.output import Table
     from emosim_core.training.metrics import METRICS
 
     shown = {metric.name: metric for metric in METRICS}
     table = Table("recommender", *(shown[column].title for column in columns), style="dim")
     for name in names:
-        table.add_row(name, *(cell(found[name]["metrics"][column], shown[column]) for column in columns))
+        table.add_row(name, *(cell(by_name[name]["metrics"][column], shown[column]) for column in columns))
     return table
 
 
-def _end_reasons_table(found: dict[str, Any], names: list[str]) -> Table:
+def _end_reasons_table(by_name: dict[str, Any], names: list[str]) -> Table:
     from emosim_core.cli.output import END_REASONS_SHORT, Table
 
     total: dict[str, float] = {}
-    for one in found.values():
+    for one in by_name.values():
         for reason, value in one["end_reasons"].items():
             total[reason] = total.get(reason, 0.0) + value["estimate"]
     reasons = sorted((reason for reason, share in total.items() if share), key=lambda reason: -total[reason])
     headings = (END_REASONS_SHORT.get(reason, reason) for reason in reasons)
     table = Table("recommender", *headings, style="dim")
     for name in names:
-        table.add_row(name, *(f"{found[name]['end_reasons'][reason]['estimate']:.1%}" for reason in reasons))
+        table.add_row(name, *(f"{by_name[name]['end_reasons'][reason]['estimate']:.1%}" for reason in reasons))
     return table
 
 

@@ -36,10 +36,10 @@ _TYPES: Mapping[str, tuple[Any, str]] = {
 @cache
 def descriptions(model: str) -> dict[str, dict[str, Any]]:
     """The options of a configuration by the path of their field, as ``fields.json`` holds them; its own come first."""
-    found: dict[str, Any] = json.loads(_DESCRIPTIONS.read_text(encoding="utf-8"))[model]
-    inherited = descriptions(found["inherits"]) if "inherits" in found else {}
-    own = {name: one for name, one in found["fields"].items() if name not in inherited}
-    return {**own, **{name: found["fields"].get(name, one) for name, one in inherited.items()}}
+    described: dict[str, Any] = json.loads(_DESCRIPTIONS.read_text(encoding="utf-8"))[model]
+    inherited = descriptions(described["inherits"]) if "inherits" in described else {}
+    own = {name: one for name, one in described["fields"].items() if name not in inherited}
+    return {**own, **{name: described["fields"].get(name, one) for name, one in inherited.items()}}
 
 
 class FieldOption(click.Option):

@@ -23,7 +23,7 @@ def items(obj: dict[str, Any], plugin: str, source: str | None, search: str, as_
     domain, _, loaded = load_items(Registry(only=obj["only"]), plugin, source)
     for note in loaded.notes:
         click.echo(f"Note: {note}", err=True)
-    found = [item for item in loaded.items if search.lower() in item.title.lower()]
+    matches = [item for item in loaded.items if search.lower() in item.title.lower()]
     rows = [
         (
             item.id,
@@ -32,7 +32,7 @@ def items(obj: dict[str, Any], plugin: str, source: str | None, search: str, as_
             "|".join(item.categories),
             "" if item.public_rating is None else f"{item.public_rating:.1f}",
         )
-        for item in found
+        for item in matches
     ]
     header = ("item", "title", "year", "categories", "public_rating")
     if as_csv:
@@ -47,4 +47,4 @@ def items(obj: dict[str, Any], plugin: str, source: str | None, search: str, as_
         table.add_row(title, year, rating, categories.replace("|", ", "), item)
     screen = console()
     show_table(screen, table)
-    screen.print_line(f"{len(found)} {domain.words.items}")
+    screen.print_line(f"{len(matches)} {domain.words.items}")

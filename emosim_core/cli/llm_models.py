@@ -50,11 +50,11 @@ def llm_models(obj: dict[str, Any], as_json: bool) -> None:
 def _backend(registry: Registry, component: Component) -> dict[str, Any]:
     """One backend and its models. A backend is made with any name at all to be asked which it knows."""
     names = _made(registry, component, "any").models()
-    found = []
+    listed = []
     for name in names:
         backend = _made(registry, component, name)
         price = backend.price()
-        found.append(
+        listed.append(
             {
                 "name": name,
                 "price": None
@@ -63,7 +63,7 @@ def _backend(registry: Registry, component: Component) -> dict[str, Any]:
                 "notes": list(backend.announcements()),
             }
         )
-    return {"name": component.name, "usage": component.usage(), "summary": component.summary, "models": found}
+    return {"name": component.name, "usage": component.usage(), "summary": component.summary, "models": listed}
 
 
 def _made(registry: Registry, component: Component, model: str) -> Any:

@@ -72,10 +72,10 @@ def resumed_place(command: str, out: Path | None, resume: str | None) -> Path | 
     if out is not None:
         return out
     runs = Path("runs")
-    found = newest_of(runs, command)
-    if found is None:
+    newest = newest_of(runs, command)
+    if newest is None:
         raise ConfigurationError(f"there is no {_MADE[command]} in {runs}/ to resume; name its directory: --resume DIR")
-    return found
+    return newest
 
 
 def new_name(stem: str) -> Path:

@@ -63,14 +63,14 @@ def recommend(model: Path, history: Path | None, k: int, user: str | None, trait
 def _history(path: Path, items: list[str]) -> list[tuple[str, float | None]]:
     from emosim_core.data.tables import read_csv
 
-    known, found = set(items), []
+    known, indices = set(items), []
     with closing(read_csv(str(path), "a CSV file of what a user consumed", required=["item", "rating"])) as rows:
         for line, row in rows:
             if row["item"] not in known:
                 raise DataError(path, f"the recommender knows no item {row['item']!r}", row=line, field="item")
             text = row["rating"].strip()
             try:
-                found.append((row["item"], float(text) if text else None))
+                indices.append((row["item"], float(text) if text else None))
             except ValueError:
                 raise DataError(path, f"{text!r} is no rating", row=line, field="rating") from None
-    return found
+    return indices

@@ -22,11 +22,11 @@ def runs(directory: Path, as_json: bool) -> None:
     from emosim_core.reports.directories import job_info, jobs_in
 
     own = job_info(directory) if directory.is_dir() else None
-    found = jobs_in(directory) if own is None else [own]
+    listed = jobs_in(directory) if own is None else [own]
     if as_json:
-        print_json([{**asdict(info), "path": str(info.path)} for info in found])
+        print_json([{**asdict(info), "path": str(info.path)} for info in listed])
         return
-    if not found:
+    if not listed:
         print_line(f"{directory} holds nothing that can be shown.")
         return
     from emosim_core.cli.output import Table, console, show_table
@@ -35,7 +35,7 @@ def runs(directory: Path, as_json: bool) -> None:
     table = Table("directory", style="dim")
     for heading in ("kind", "created", "state", "headline"):
         table.add_column(heading)
-    for info in found:
+    for info in listed:
         table.add_row(str(info.path), info.kind or "-", _local(info.created), info.state, info.headline)
     show_table(screen, table)
 

@@ -51,8 +51,8 @@ def _print_episode(directory: Path, episode: int, screen: Screen) -> None:
     steps = [record for record in read_records(directory) if record["episode"] == episode]
     if not steps:
         known = sorted({record["episode"] for record in read_records(directory)})
-        there = f"it has {len(known)} episodes, {known[0]} to {known[-1]}" if known else "it has no steps yet"
-        raise ConfigurationError(f"{directory} has no episode {episode}; {there}")
+        numbers = f"it has {len(known)} episodes, {known[0]} to {known[-1]}" if known else "it has no steps yet"
+        raise ConfigurationError(f"{directory} has no episode {episode}; {numbers}")
     for line in map(one_line, story(steps, manifest)):
         if screen.is_terminal and line:
             indent = " " * (17 if line.startswith("  ") else 0)
@@ -90,27 +90,27 @@ def _print_evaluation(directory: Path, screen: Screen) -> None:
     from emosim_core.reports.evaluation_report import read_evaluation
     from emosim_core.training.evaluation_results import CHARTS
 
-    found = read_evaluation(directory)
+    results = read_evaluation(directory)
     with damaged(directory):
-        print_results(screen, found, directory, charts=(directory / CHARTS).is_dir())
+        print_results(screen, results, directory, charts=(directory / CHARTS).is_dir())
 
 
 def _print_ablation(directory: Path, screen: Screen) -> None:
     from emosim_core.cli.ablate import print_results
     from emosim_core.reports.ablation_report import read_ablation
 
-    _, found = read_ablation(directory)
+    _, results = read_ablation(directory)
     with damaged(directory):
-        print_results(screen, found, directory)
+        print_results(screen, results, directory)
 
 
 def _print_validation(directory: Path, screen: Screen) -> None:
     from emosim_core.cli.validate import print_results
     from emosim_core.reports.validation_report import read_validation
 
-    _, found = read_validation(directory)
+    _, results = read_validation(directory)
     with damaged(directory):
-        print_results(screen, found, directory)
+        print_results(screen, results, directory)
 
 
 def _print_page(directory: Path, screen: Screen) -> None:

@@ -170,17 +170,17 @@ def list_users(obj: dict[str, Any], plugin: str, population: str | None, search:
     registry = Registry(only=obj["only"])
     domain: Domain = build(registry.resolve_domain(plugin), Domain)
     kind = population or domain.default_users
-    found = list(user_loader_of(registry.resolve("user_loader", kind, domain.name), domain).load())
+    loaded = list(user_loader_of(registry.resolve("user_loader", kind, domain.name), domain).load())
     screen = console()
     if user is not None:
-        one = next((one for one in found if one.id == user), None)
+        one = next((one for one in loaded if one.id == user), None)
         if one is None:
-            ids = f"{found[0].id} to {found[-1].id}" if found else "none"
+            ids = f"{loaded[0].id} to {loaded[-1].id}" if loaded else "none"
             raise ConfigurationError(f"{kind} has no user {user!r}; it has {ids}")
         for line in user_lines(one):
             screen.print_line(line)
         return
-    shown = [one for one in found if search.lower() in f"{one.name}\n{one.job}".lower()]
+    shown = [one for one in loaded if search.lower() in f"{one.name}\n{one.job}".lower()]
     table = Table("name", "age")
     for heading in ("job", *TRAITS, "likes", "id"):
         table.add_column(heading)
@@ -194,4 +194,4 @@ def list_users(obj: dict[str, Any], plugin: str, population: str | None, search:
             one.id,
         )
     show_table(screen, table)
-    screen.print_line(f"{len(shown):,} of {len(found):,} users")
+    screen.print_line(f"{len(shown):,} of {len(loaded):,} users")

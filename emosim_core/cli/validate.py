@@ -136,18 +136,19 @@ def _confirm(validation: Validation, yes: bool) -> None:
         ConfigurationError: nobody is there to be asked.
         click.Abort: the answer is no.
     """
-    found = validation.estimate()
-    if found is None:
+    estimated = validation.estimate()
+    if estimated is None:
         return
     cost = "not known: no price is known for this model"
-    if found.price is not None:
-        cost = f"at most about {found.cost or 0.0:.2f} {found.price.currency} at the prices of {found.price.as_of}"
+    if estimated.price is not None:
+        price = f"{estimated.price.currency} at the prices of {estimated.price.as_of}"
+        cost = f"at most about {estimated.cost or 0.0:.2f} {price}"
     text = (
-        f"{found.model}: {found.requests:,} requests, about {found.prompt:,} tokens in, at most "
-        f"{found.completion:,} out; cost {cost}. Cached answers are not requested again. "
+        f"{estimated.model}: {estimated.requests:,} requests, about {estimated.prompt:,} tokens in, at most "
+        f"{estimated.completion:,} out; cost {cost}. Cached answers are not requested again. "
         "Fewer with --max-users, --max-positives, --max-heldout and --negatives."
     )
-    if yes or found.replay:
+    if yes or estimated.replay:
         print_line(text, err=True)
         return
     if not sys.stdin.isatty():
@@ -176,20 +177,20 @@ def print_results(screen: Screen, outcome: Mapping[str, Any], directory: Path) -
     """
     from emosim_core.cli.output import show_table
 
-    for user_split, found in outcome["user_splits"].items():
+    for user_split, metrics in outcome["user_splits"].items():
         screen.print()
         screen.print_line(
-            f"{user_split.capitalize()}: {found['users']} users, {found['heldout_ratings']:,} held-out ratings"
-            + (f", {found['failed_ratings']:,} failed" if found["failed_ratings"] else "")
+            f"{user_split.capitalize()}: {metrics['users']} users, {metrics['heldout_ratings']:,} held-out ratings"
+            + (f", {metrics['failed_ratings']:,} failed" if metrics["failed_ratings"] else "")
             + ". Intervals are 95 %, over users."
         )
-        for table in (_ratings(found), *_choices(found), _distribution(found)):
+        for table in (_ratings(metrics), *_choices(metrics), _distribution(metrics)):
             screen.print()
             show_table(screen, table)
         screen.print()
-        _show_apart(screen, found)
+        _show_apart(screen, metrics)
         screen.print()
-        show_table(screen, _others(found))
+        show_table(screen, _others(metrics))
     screen.print()
     show_table(screen, _targets(outcome))
     screen.print_line(f"Records and results are in {directory}.")
@@ -201,28 +202,30 @@ def _table(title: str, *headings: str) -> Table:
     return Table(*headings, title=title)
 
 
-def _cell(found: Estimated, digits: int = 3) -> str:
+def _cell(estimated: Estimated, digits: int = 3) -> str:
     """An estimate with its interval."""
-    if found is None or found["estimate"] is None:
+    if estimated is None or estimated["estimate"] is None:
         return "-"
-    text = f"{found['estimate']:.{digits}f}"
-    return text if found["low"] is None else f"{text} [{found['low']:.{digits}f}, {found['high']:.{digits}f}]"
+    text = f"{estimated['estimate']:.{digits}f}"
+    return (
+        text if estimated["low"] is None else f"{text} [{estimated['low']:.{digits}f}, {estimated['high']:.{digits}f}]"
+    )
 
 
 def _bare(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
 
-def _ratings(found: Mapping[str, Any]) -> Table:
+def _ratings(metrics: Mapping[str, Any]) -> Table:
     table = _table("Held-out ratings, in stars of 5", "", "root mean squared error", "mean absolute error")
-    for name, errors in found["ratings"].items():
+    for name, errors in metrics["ratings"].items():
         table.add_row(name, _cell(errors["rmse"]), _cell(errors["mae"]))
     return table
 
 
-def _choices(found: Mapping[str, Any]) -> list[Table]:
+def _choices(metrics: Mapping[str, Any]) -> list[Table]:
     tables = []
-    for test, variants in found["choices"].items():
+    for test, variants in metrics["choices"].items():
         title = f"Telling what was chosen from other items, {test}"
         if test == "matched":
             title = "Telling what was chosen from as many items matched in popularity"
@@ -237,19 +240,19 @@ def _choices(found: Mapping[str, Any]) -> list[Table]:
     return tables
 
 
-def _distribution(found: Mapping[str, Any]) -> Table:
+def _distribution(metrics: Mapping[str, Any]) -> Table:
     title = "Distance of the distribution of ratings from the real one (total variation; Wasserstein in stars)"
     table = _table(title, "", "total variation", "Wasserstein", "per user", "Wasserstein per user")
-    for name, values in found["distribution"]["variants"].items():
+    for name, values in metrics["distribution"]["variants"].items():
         each = (f"{values[f'{one}_per_user']['estimate']:.3f}" for one in ("total_variation", "wasserstein"))
         table.add_row(name, _cell(values["total_variation"]), _cell(values["wasserstein"]), *each)
     return table
 
 
-def _show_apart(screen: Screen, found: Mapping[str, Any]) -> None:
+def _show_apart(screen: Screen, metrics: Mapping[str, Any]) -> None:
     from emosim_core.cli.output import show_table
 
-    apart = found["between_users"]
+    apart = metrics["between_users"]
     title = "How users differ, in stars of 5"
     table = _table(title, "", "mean of means", "spread of means", "mean of spreads", "spread of spreads")
     for name, values in apart.items():
@@ -267,15 +270,15 @@ def _show_apart(screen: Screen, found: Mapping[str, Any]) -> None:
         screen.print_line(f"{what}: Wasserstein {_bare(distance)}, correlation {_bare(correlation)}")
 
 
-def _others(found: Mapping[str, Any]) -> Table:
-    recommenders = found["recommenders"]
+def _others(metrics: Mapping[str, Any]) -> Table:
+    recommenders = metrics["recommenders"]
     table = _table("Recommenders: the first items of each", "", "mean rating", "episode length")
     for name, mean in recommenders["mean_rating"].items():
         table.add_row(name, _cell(mean, 2), _cell(recommenders["episode_length"][name], 1))
     for one in recommenders["differences"]:
         table.add_row(f"{one['better']} - {one['than']}", _cell(one["difference"], 2))
     table.add_row("random < popular < matrix factorization", _holds(recommenders["holds"]))
-    activity = found["activity"]
+    activity = metrics["activity"]
     table.add_row("raised activity moves the mean by, of 10", _cell(activity["shift"]))
     table.add_row("  at most 0.5", _holds(activity["holds"]))
     return table

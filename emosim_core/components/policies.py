@@ -140,8 +140,8 @@ class ScoredPolicy(Policy):
             actions[:, place] = np.where(scores[here, best] == -np.inf, -1, best)
             scores[here, best] = -np.inf
         actions[(actions < 0).any(axis=1)] = -1
-        left = actions[:, 0] >= 0
-        self._recommended[rows[left, None], actions[left]] = True
+        remaining = actions[:, 0] >= 0
+        self._recommended[rows[remaining, None], actions[remaining]] = True
         return actions
 
 

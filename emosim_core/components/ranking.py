@@ -29,18 +29,18 @@ def best_positions(reversed_scores: NDArray[np.float64], k: int) -> NDArray[np.i
         positions[0, 0, : len(order)] = np.where(row.take(order) == NEVER, -1, width - 1 - order)
         return positions
     picked = min(k, width)
-    found = np.empty((picked, users * slate), dtype=np.intp)
+    places = np.empty((picked, users * slate), dtype=np.intp)
     worth = np.empty((picked, users * slate))
     scores = reversed_scores.reshape(users * slate, width)
     flat = scores.reshape(-1)
     starts = np.arange(0, flat.size, max(width, 1))
     for j in range(picked):
         best = scores.argmax(axis=1)
-        found[j] = best
+        places[j] = best
         best += starts
         worth[j] = flat.take(best)
         flat[best] = NEVER
-    positions = np.where(worth == NEVER, -1, width - 1 - found)
+    positions = np.where(worth == NEVER, -1, width - 1 - places)
     if picked < k:
         positions = np.concatenate([positions, np.full((k - picked, users * slate), -1)])
     return positions.T.reshape(users, slate, k)

@@ -308,9 +308,9 @@ class RuleBased(Rater):
         flags = self._catalog.categories if self._catalog is not None else np.zeros((0, 0), dtype=np.bool_)
         users, items = np.broadcast_arrays(users, items)
         points = np.zeros(users.shape)
-        there = self._decided[users]
-        loved = (self._liked[users[there]] & flags[items[there]]).any(axis=-1)
-        points[there] = np.where(loved, self._conviction, -self._conviction)
+        known = self._decided[users]
+        loved = (self._liked[users[known]] & flags[items[known]]).any(axis=-1)
+        points[known] = np.where(loved, self._conviction, -self._conviction)
         return points
 
     # ------------------------------------------------------------------------------------- tables

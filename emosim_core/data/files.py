@@ -89,8 +89,8 @@ def remove_partials(folder: Path, name: str | None = None) -> None:
     """
     found_here = folder.rglob(".*.partial-*") if name is None else folder.glob(f".{glob.escape(name)}.partial-*")
     for path in list(found_here):
-        found = _PARTIAL.fullmatch(path.name)
-        if found is not None and not _alive(int(found[1])):
+        match = _PARTIAL.fullmatch(path.name)
+        if match is not None and not _alive(int(match[1])):
             remove_partial(path)
 
 

@@ -122,12 +122,12 @@ def recognized(path: Path, formats: Sequence[Format]) -> Format | None:
 @contextmanager
 def _opened(path: Path, what: str) -> Iterator[TablePlace]:
     """A folder, the inside of a zip file, or a file."""
-    found = path.expanduser()
-    if found.is_file() and zipfile.is_zipfile(found):
-        with opened_zip(found, path, what) as archive:
+    place = path.expanduser()
+    if place.is_file() and zipfile.is_zipfile(place):
+        with opened_zip(place, path, what) as archive:
             yield zipfile.Path(archive)
-    elif found.exists():
-        yield found
+    elif place.exists():
+        yield place
     else:
         raise DataError(path, f"no such file or folder; expected {what}")
 

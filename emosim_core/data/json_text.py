@@ -24,11 +24,11 @@ def unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     Raises:
         ValueError: a key stands in it twice.
     """
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    merged = dict(pairs)
+    if len(merged) != len(pairs):
         counts = Counter(key for key, _ in pairs)
         raise ValueError(f"the key {next(key for key, count in counts.items() if count > 1)!r} stands twice")
-    return found
+    return merged
 
 
 def dumps(value: Any, **options: Any) -> str:

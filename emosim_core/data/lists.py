@@ -205,7 +205,7 @@ def _entries(text: str) -> Sequence[Any] | None:
 
 def _quoted(text: str, bare: bool) -> list[str | None] | None:
     """What stands between commas, or all of it between blanks, in quotes or, with ``bare``, without; None where not."""
-    found: list[str | None] = []
+    entries: list[str | None] = []
     at, blanks, commas = 0, False, False
     while at < len(text):
         match = _QUOTED.match(text, at)
@@ -213,20 +213,20 @@ def _quoted(text: str, bare: bool) -> list[str | None] | None:
             entry = _unquoted(match[0])
             if entry is None:
                 return None
-            found.append(entry)
+            entries.append(entry)
         else:
             match = _BARE.match(text, at) if bare else None
             word = match[0].strip() if match else "..."
             if match is None or word in _NO_NAMES or (known_text(word) and is_number(word)):
                 return None
-            found.append(known_text(word) or None)
+            entries.append(known_text(word) or None)
         between = _BETWEEN.match(text, match.end())
         if between is None:
             return None
         at = between.end()
         marked = bool(between[0].strip())
         commas, blanks = commas or marked, blanks or (at < len(text) and not marked)
-    return None if blanks and commas else found
+    return None if blanks and commas else entries
 
 
 def _unquoted(text: str) -> Any:

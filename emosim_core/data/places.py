@@ -51,12 +51,12 @@ def existing_file(path: str | os.PathLike[str], what: str) -> Path:
     Raises:
         DataError: there is no readable file.
     """
-    found = Path(path).expanduser()
-    if found.is_dir():
+    place = Path(path).expanduser()
+    if place.is_dir():
         raise DataError(path, f"is a directory; expected {what}")
-    if not found.is_file():
+    if not place.is_file():
         raise DataError(path, f"no such file; expected {what}")
-    return found
+    return place
 
 
 @contextmanager
@@ -134,7 +134,7 @@ def read_document(path: str | os.PathLike[str], what: str) -> str:
 
 
 @contextmanager
-def opened_zip(found: Path, path: str | os.PathLike[str], what: str) -> Iterator[zipfile.ZipFile]:
+def opened_zip(place: Path, path: str | os.PathLike[str], what: str) -> Iterator[zipfile.ZipFile]:
     """A zip file, its list of members checked before anything is made of it.
 
     Raises:
@@ -142,7 +142,7 @@ def opened_zip(found: Path, path: str | os.PathLike[str], what: str) -> Iterator
     """
     with ExitStack() as stack:
         try:
-            raw = stack.enter_context(found.open("rb"))
+            raw = stack.enter_context(place.open("rb"))
             archive = stack.enter_context(zipfile.ZipFile(_Sparing(raw)))
         except _TooLargeError as error:
             raise DataError(path, f"{error}; unpack what is needed; expected {what}") from error
@@ -227,13 +227,13 @@ def _opened(place: TablePlace, stack: ExitStack) -> io.BufferedReader:
         raise DataError(str(place), f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
-def _found(found: Path, path: str | os.PathLike[str], what: str, stack: ExitStack) -> TablePlace:
+def _found(existing: Path, path: str | os.PathLike[str], what: str, stack: ExitStack) -> TablePlace:
     """The file at a path, which may go on into a zip file."""
-    if not found.exists():
-        for parent in found.parents:
+    if not existing.exists():
+        for parent in existing.parents:
             if parent.is_file() and zipfile.is_zipfile(parent):
                 archive = stack.enter_context(opened_zip(parent, parent, what))
-                inside = zipfile.Path(archive, found.relative_to(parent).as_posix())
+                inside = zipfile.Path(archive, existing.relative_to(parent).as_posix())
                 if not inside.is_file():
                     raise DataError(path, f"no such file in {parent}; expected {what}")
                 return inside

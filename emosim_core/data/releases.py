@@ -34,16 +34,16 @@ def open_release(
     Raises:
         DataError: there is nothing at ``path``, no such table, or more than one.
     """
-    found = path.expanduser()
-    if found.is_dir():
-        folder = _only_folder(found, path, name, what, older)
+    place = path.expanduser()
+    if place.is_dir():
+        folder = _only_folder(place, path, name, what, older)
         yield folder, table_in(folder, name)
-    elif not found.is_file():
+    elif not place.is_file():
         raise DataError(path, f"no such file or folder; expected {what}")
-    elif alone and found.suffix.lower() != ".zip" and not zipfile.is_zipfile(found):
-        yield found.parent, found
+    elif alone and place.suffix.lower() != ".zip" and not zipfile.is_zipfile(place):
+        yield place.parent, place
     else:
-        with opened_zip(found, path, what) as archive:
+        with opened_zip(place, path, what) as archive:
             inside = _only_folder(zipfile.Path(archive), path, name, what, older)
             yield inside, table_in(inside, name)
 

@@ -308,10 +308,10 @@ def text_of(raw: io.BufferedReader, encoding: str | None = None, errors: str = "
         encoding: the encoding; None for that which the first bytes tell.
         errors: what is done about bytes that are no UTF-8, as for :func:`open`.
     """
-    found = encoding or next((name for bom, name in _BOMS if raw.peek(4).startswith(bom)), "utf-8")
-    utf8 = codecs.lookup(found).name in ("utf-8", "utf-8-sig")
+    chosen = encoding or next((name for bom, name in _BOMS if raw.peek(4).startswith(bom)), "utf-8")
+    utf8 = codecs.lookup(chosen).name in ("utf-8", "utf-8-sig")
     with io.TextIOWrapper(
-        raw, encoding="utf-8-sig" if utf8 else found, errors=errors if utf8 else "strict", newline=""
+        raw, encoding="utf-8-sig" if utf8 else chosen, errors=errors if utf8 else "strict", newline=""
     ) as stream:
         yield stream
 

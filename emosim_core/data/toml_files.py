@@ -54,16 +54,16 @@ def read_toml(file: Traversable, name: str, model: type[T], more: Mapping[str, A
         return TypeAdapter(model).validate_python({**values, **(more or {})})
     except ValidationError as error:
         # A misspelt field is an unknown one and perhaps a missing one; the first says more.
-        found = min(error.errors(), key=lambda one: one["type"] not in _UNKNOWN)
-        place = [str(part) for part in found["loc"]]
-        message = found["msg"].removeprefix("Value error, ")
-        if found["type"] in _UNKNOWN:
+        first = min(error.errors(), key=lambda one: one["type"] not in _UNKNOWN)
+        place = [str(part) for part in first["loc"]]
+        message = first["msg"].removeprefix("Value error, ")
+        if first["type"] in _UNKNOWN:
             message = "no such field"
             missing = [str(one["loc"][-1]) for one in error.errors() if one["type"] == "missing"]
             near = difflib.get_close_matches(place[-1], [*missing, *getattr(model, "__annotations__", ())], n=1)
             message += f"; did you mean {near[0]!r}?" if near else ""
-        elif found["type"] != "missing":
-            message += f" (got {shortened(found['input'])})"
+        elif first["type"] != "missing":
+            message += f" (got {shortened(first['input'])})"
         raise DataError(name, message, field=".".join(place) or None) from error
     except ConfigurationError as error:
         raise DataError(name, str(error)) from error

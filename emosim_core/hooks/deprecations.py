@@ -58,14 +58,14 @@ def deprecated(since: str, removed_in: str, instead: str) -> Callable[[Marked], 
 
 def deprecation_of(member: object) -> Deprecation | None:
     """How a hook or a method is deprecated; None where it is not."""
-    found = getattr(member, _MARK, None)
-    return found if isinstance(found, Deprecation) else None
+    deprecation = getattr(member, _MARK, None)
+    return deprecation if isinstance(deprecation, Deprecation) else None
 
 
 def overridden(kind: type) -> Iterator[tuple[str, Deprecation]]:
     """The deprecated methods that a class overrides, as ``Interface.method``."""
     for base in kind.__mro__:
         for name, member in vars(base).items():
-            found = deprecation_of(member)
-            if found is not None and getattr(kind, name) is not member:
-                yield f"{base.__name__}.{name}", found
+            deprecation = deprecation_of(member)
+            if deprecation is not None and getattr(kind, name) is not member:
+                yield f"{base.__name__}.{name}", deprecation

@@ -87,12 +87,12 @@ def field_names(model: type[BaseModel]) -> dict[str, str]:
 @cache
 def all_fields(model: type[BaseModel]) -> Mapping[str, FieldInfo]:
     """The fields of a configuration, and among them those that are options of a component (``"spread"``)."""
-    found: dict[str, FieldInfo] = {}
+    fields: dict[str, FieldInfo] = {}
     for name, field in model.model_fields.items():
-        found[name] = field
+        fields[name] = field
         if "spread" in extra(field):
-            found.update(_spread(extra(field)["spread"]).fields)
-    return found
+            fields.update(_spread(extra(field)["spread"]).fields)
+    return fields
 
 
 def by_field(model: type[BaseModel], values: Mapping[str, Any], where: str = "configuration") -> dict[str, Any]:
@@ -106,15 +106,15 @@ def by_field(model: type[BaseModel], values: Mapping[str, Any], where: str = "co
         ConfigurationError: a field is given under two names, or such a component has no option of a name.
     """
     aliases = field_names(model)
-    found = {name: _read(model, name, value) for name, value in values.items() if not _moves(model, name, aliases)}
+    result = {name: _read(model, name, value) for name, value in values.items() if not _moves(model, name, aliases)}
     for name, value in values.items():
         if _moves(model, name, aliases):
             path = aliases.get(name, name)
-            _put(found, path, _read(model, path, value), f"{where}: {name}")
+            _put(result, path, _read(model, path, value), f"{where}: {name}")
     for field, spread in _spreads(model).items():
-        if spread.is_named(found.get(field)):
-            _spread_out(found, field, spread, where)
-    return found
+        if spread.is_named(result.get(field)):
+            _spread_out(result, field, spread, where)
+    return result
 
 
 def over(model: type[BaseModel], values: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
@@ -124,20 +124,20 @@ def over(model: type[BaseModel], values: Mapping[str, Any], base: Mapping[str, A
     replaces ``llm_model``, and the reverse.
     """
     values, base = by_field(model, values), by_field(model, base)
-    found = {**base, **values}
+    merged = {**base, **values}
     fields = all_fields(model)
     for name in values.keys() & base.keys():
         if _nested(fields.get(name)) is not None:
             upper, lower = values[name], base[name]
             if isinstance(upper, Mapping) and isinstance(lower, Mapping):
-                found[name] = {**lower, **upper}
+                merged[name] = {**lower, **upper}
     for field, spread in _spreads(model).items():
         named = values.get(field)
         if named is not None and not spread.is_named(named):
-            found = {name: one for name, one in found.items() if name not in spread.fields or name in values}
+            merged = {name: one for name, one in merged.items() if name not in spread.fields or name in values}
         elif named is None and values.get(spread.chosen_by) is not None:
-            found.pop(field, None)
-    return found
+            merged.pop(field, None)
+    return merged
 
 
 def with_components(model: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -153,11 +153,11 @@ def with_components(model: type[BaseModel], values: Mapping[str, Any]) -> dict[s
     Raises:
         ConfigurationError: two components are named, an option is given without its component, or an option is wrong.
     """
-    found = dict(values)
+    result = dict(values)
     for field, spread in _spreads(model).items():
-        given = {name: found.pop(name) for name in spread.fields if name in found}
+        given = {name: result.pop(name) for name in spread.fields if name in result}
         options = spread.options_of(given)
-        named = found.get(field)
+        named = result.get(field)
         if spread.chosen_by in given and given[spread.chosen_by] is not None:
             if named is not None and not spread.is_named(named):
                 raise ConfigurationError(
@@ -173,8 +173,8 @@ def with_components(model: type[BaseModel], values: Mapping[str, Any]) -> dict[s
                     )
             continue
         made = checked_options(spread.options, options, spread.title)
-        found[field] = {"name": spread.component.name, **made.model_dump(mode="json")}
-    return found
+        result[field] = {"name": spread.component.name, **made.model_dump(mode="json")}
+    return result
 
 
 def without_component(
@@ -232,23 +232,23 @@ class _Spread:
 
     def options_of(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The options of the component, from fields; what is in a table of several of them is checked."""
-        found: dict[str, Any] = {}
+        options: dict[str, Any] = {}
         for name, value in given.items():
             if value is None:
                 continue
             nested = _nested(self.fields[name])
             if nested is None:
-                found[self.paths[name]] = value
+                options[self.paths[name]] = value
                 continue
             table = value.model_dump(exclude_unset=True) if isinstance(value, BaseModel) else value
             if not isinstance(table, Mapping):
                 raise ConfigurationError(f"{name} is {value!r}, which is no table")
             checked_options(nested, table, name)
             if name in self.paths:
-                found[self.paths[name]] = table
+                options[self.paths[name]] = table
             else:
-                found.update({self.paths[f"{name}.{key}"]: one for key, one in table.items()})
-        return found
+                options.update({self.paths[f"{name}.{key}"]: one for key, one in table.items()})
+        return options
 
 
 def _option(name: str) -> str:
@@ -290,22 +290,22 @@ def _spread(component: Component) -> _Spread:
     return _Spread(component, options, fields, paths, chosen_by, needed)
 
 
-def _spread_out(found: dict[str, Any], field: str, spread: _Spread, where: str) -> None:
+def _spread_out(nested: dict[str, Any], field: str, spread: _Spread, where: str) -> None:
     """Put the options of a component under their fields; its name stays where no field chooses it."""
     shorts = {name: short for short, name in spread.paths.items()}
-    for name, value in written_options(spread.component, Request.read(found.pop(field))).items():
+    for name, value in written_options(spread.component, Request.read(nested.pop(field))).items():
         if name not in shorts:
             raise ConfigurationError(unknown_option(f"{where}: {spread.title}", name, spread.options))
         inner = value.model_dump(exclude_unset=True) if isinstance(value, BaseModel) else value
         if _nested(spread.fields.get(shorts[name])) is None:
-            _put(found, shorts[name], value, f"{where}: {field}.{name}")
+            _put(nested, shorts[name], value, f"{where}: {field}.{name}")
         elif isinstance(inner, Mapping):
             for key, one in inner.items():
-                _put(found, f"{shorts[name]}.{key}", one, f"{where}: {field}.{name}.{key}")
+                _put(nested, f"{shorts[name]}.{key}", one, f"{where}: {field}.{name}.{key}")
         else:
             raise ConfigurationError(f"{where}: {field}.{name} is {value!r}, which is no table")
-    if found.get(spread.chosen_by) is None:
-        found[field] = spread.component.name
+    if nested.get(spread.chosen_by) is None:
+        nested[field] = spread.component.name
 
 
 # ------------------------------------------------------------------------------------------ spellings
@@ -317,17 +317,17 @@ def _moves(model: type[BaseModel], name: str, aliases: Mapping[str, str]) -> boo
     return name not in all_fields(model) and (name in aliases or (bool(dot) and _table(model, table) is not None))
 
 
-def _put(found: dict[str, Any], path: str, value: Any, where: str) -> None:
+def _put(nested: dict[str, Any], path: str, value: Any, where: str) -> None:
     """Put a value in its table, unless another one is there."""
     table, dot, key = path.rpartition(".")
-    holder = found
+    holder = nested
     if dot:
-        inner = found.get(table, {})
+        inner = nested.get(table, {})
         if isinstance(inner, BaseModel):
             inner = inner.model_dump(exclude_unset=True)
         if not isinstance(inner, Mapping):
             raise ConfigurationError(f"{where} stands for {path}, but {table} is {inner!r}, which is no table")
-        holder = found[table] = dict(inner)
+        holder = nested[table] = dict(inner)
     if key in holder and holder[key] != value:
         raise ConfigurationError(f"{where} stands for {path}, which is given too, with another value; leave one out")
     holder[key] = value
@@ -358,13 +358,13 @@ def split_components(text: str) -> list[str]:
 
     A part that only sets an option belongs to the component before it.
     """
-    found: list[str] = []
+    parts: list[str] = []
     for part in split_names(text):
-        if found and ":" in found[-1] and _ASSIGNMENT.match(part):
-            found[-1] += f",{part}"
+        if parts and ":" in parts[-1] and _ASSIGNMENT.match(part):
+            parts[-1] += f",{part}"
         else:
-            found.append(part)
-    return found
+            parts.append(part)
+    return parts
 
 
 def _split(text: str, components: bool) -> list[str]:
@@ -373,16 +373,16 @@ def _split(text: str, components: bool) -> list[str]:
 
 def _assignments(text: str, path: str) -> dict[str, Any]:
     """``"ent_coef=0.01,use_rms_prop=false"`` as a table; a value is JSON or else a text."""
-    found: dict[str, Any] = {}
+    assigned: dict[str, Any] = {}
     for part in split_names(text):
         key, equals, written = part.partition("=")
         if not equals or not key.strip():
             raise ConfigurationError(f"{path}: expected name=value with commas between, got {part!r}")
         try:
-            found[key.strip()] = json.loads(written)
+            assigned[key.strip()] = json.loads(written)
         except ValueError:
-            found[key.strip()] = written.strip()
-    return found
+            assigned[key.strip()] = written.strip()
+    return assigned
 
 
 # --------------------------------------------------------------------------------------- descriptions

@@ -147,8 +147,8 @@ def _not_finite(value: Any, place: str = "") -> str | None:
     entries = (
         value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list | tuple) else ()
     )
-    found = (_not_finite(one, f"{place}.{key}" if place else str(key)) for key, one in entries)
-    return next((one for one in found if one is not None), None)
+    places = (_not_finite(one, f"{place}.{key}" if place else str(key)) for key, one in entries)
+    return next((one for one in places if one is not None), None)
 
 
 def _assignments(component: Component, text: str, model: type[BaseModel] | None, where: str) -> dict[str, str]:

@@ -150,14 +150,14 @@ class Resolved:
 
     def describe(self) -> dict[str, Any]:
         """Name, options, provider and parts, for a manifest; without options that change no result."""
-        told: dict[str, Any] = {
+        description: dict[str, Any] = {
             "name": self.component.name,
             "options": {} if self.options is None else self.options.model_dump(mode="json", exclude=_left_out(self)),
             "provider": f"{self.provider.distribution} {self.provider.version}",
         }
         if self.parts:
-            told["parts"] = {name: part.describe() for name, part in self.parts.items()}
-        return told
+            description["parts"] = {name: part.describe() for name, part in self.parts.items()}
+        return description
 
 
 class Registry:
@@ -227,25 +227,25 @@ class Registry:
             NameConflictError: two distributions bring a plugin of this name.
             PluginError: it is broken, incompatible or blocked.
         """
-        found = [record for record in self._records if record.name == name]
-        if not found:
+        matches = [record for record in self._records if record.name == name]
+        if not matches:
             names = [record.name for record in self._records[1:]]
             raise UnknownNameError("plugin", name, names, nearest(name, names), package_hint("domain", name))
-        if len(found) > 1:
-            if len({record.distribution for record in found}) == 1:
+        if len(matches) > 1:
+            if len({record.distribution for record in matches}) == 1:
                 raise NameConflictError(
-                    f"{found[0].distribution} {found[0].version} names several modules as the plugin {name!r}: "
-                    + " and ".join(record.target for record in found)
+                    f"{matches[0].distribution} {matches[0].version} names several modules as the plugin {name!r}: "
+                    + " and ".join(record.target for record in matches)
                     + ". Keep one of these entry points."
                 )
             raise NameConflictError(
                 f"two distributions bring a plugin named {name!r}: "
-                + " and ".join(f"{record.distribution} {record.version}" for record in found)
+                + " and ".join(f"{record.distribution} {record.version}" for record in matches)
                 + ". Uninstall one of them."
             )
-        self._load(found[0])
-        _raise_unless_ok(found[0])
-        return found[0]
+        self._load(matches[0])
+        _raise_unless_ok(matches[0])
+        return matches[0]
 
     def load_all(self, warn: bool = True, domain: str | None = None) -> None:
         """Load every plugin that is not blocked. One that cannot be loaded is left out with one warning.
@@ -392,19 +392,19 @@ class Registry:
         return component, record, written_options(component, request, **reading)
 
     def _only(self, kind: str, request: Request, domain: str | None) -> tuple[Component, PluginRecord, dict[str, Any]]:
-        found = self._find(kind, request, domain)
-        if not found:
+        matches = self._find(kind, request, domain)
+        if not matches:
             self.load_all()
-            found = self._find(kind, request, domain)
-        if not found:
+            matches = self._find(kind, request, domain)
+        if not matches:
             raise self._unknown(kind, request, domain)
-        if len(found) > 1:
+        if len(matches) > 1:
             raise NameConflictError(
                 f"{KIND_TITLES[kind]} {request.name!r} is provided by "
-                + " and by ".join(record.label for _, record, _ in found)
+                + " and by ".join(record.label for _, record, _ in matches)
                 + ". Uninstall one of them, or name the plugins to use in EMOSIM_PLUGINS."
             )
-        return found[0]
+        return matches[0]
 
     def _unknown(self, kind: str, request: Request, domain: str | None) -> UnknownNameError:
         known = self.components(kind, domain)
@@ -432,22 +432,22 @@ class Registry:
         """What answers to a name, each with how its options are read; one plugin answers once, by the best match."""
         known = self.components(kind, domain)
         base = split_number(request.name)
-        found: dict[int, tuple[Component, PluginRecord, dict[str, Any]]] = {}
+        matches: dict[int, tuple[Component, PluginRecord, dict[str, Any]]] = {}
 
         def add(matching: Callable[[Component], bool], **reading: Any) -> None:
             for component, record in known:
                 if matching(component):
-                    found.setdefault(id(record), (component, record, reading))
+                    matches.setdefault(id(record), (component, record, reading))
 
         add(lambda one: request.name in one.names)
         if base is not None:
             name, number = base
-            exact = len(found)
+            exact = len(matches)
             add(lambda one: one.number is not None and name in one.names, number=number)
-            if len(found) > exact:  # whose name has no number is no match, but two must not share the name
+            if len(matches) > exact:  # whose name has no number is no match, but two must not share the name
                 add(lambda one: name in one.names)
         add(lambda one: bool(one.prefixes) and request.written.startswith(one.prefixes), whole=True)
-        return list(found.values())
+        return list(matches.values())
 
     def resolve_domain(self, name: str) -> Resolved:
         """The domain of a plugin: its domain of that name, or its only one.

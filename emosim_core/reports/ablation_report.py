@@ -30,9 +30,9 @@ def report_of_ablation(directory: Path) -> Report:
     Raises:
         RunError: the directory holds no ablation that has come to results, or is damaged.
     """
-    manifest, found = read_ablation(directory)
+    manifest, results = read_ablation(directory)
     with damaged(directory / RESULTS):
-        return _report(directory, manifest, found)
+        return _report(directory, manifest, results)
 
 
 def read_ablation(directory: Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -41,43 +41,43 @@ def read_ablation(directory: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     check_format(directory / MANIFEST, manifest, FORMAT)
     if not (directory / RESULTS).exists():
         raise RunError(f"{directory} has no {RESULTS} yet. Go on with: {typed('ablate', '--resume', directory)}")
-    found = read_json(directory / RESULTS)
-    check_format(directory / RESULTS, found, FORMAT)
-    return manifest, found
+    results = read_json(directory / RESULTS)
+    check_format(directory / RESULTS, results, FORMAT)
+    return manifest, results
 
 
-def _report(directory: Path, manifest: Mapping[str, Any], found: Mapping[str, Any]) -> Report:
-    rows: Sequence[Mapping[str, Any]] = found["pooled"] or found["jobs"]
-    axes = list(found["jobs"][0]["variant"]) if found["jobs"] else []
-    varying = [axis for axis in axes if len({one["variant"][axis] for one in found["jobs"]}) > 1]
+def _report(directory: Path, manifest: Mapping[str, Any], results: Mapping[str, Any]) -> Report:
+    rows: Sequence[Mapping[str, Any]] = results["pooled"] or results["jobs"]
+    axes = list(results["jobs"][0]["variant"]) if results["jobs"] else []
+    varying = [axis for axis in axes if len({one["variant"][axis] for one in results["jobs"]}) > 1]
     variants = {_variant(one["variant"], varying) for one in rows}
-    same = {axis: found["jobs"][0]["variant"][axis] for axis in axes if axis not in varying}
+    same = {axis: results["jobs"][0]["variant"][axis] for axis in axes if axis not in varying}
     constant = ", ".join(f"{axis} {value}" for axis, value in same.items() if value)
-    seeds = sorted({one["seed"] for one in found["jobs"]})
-    headline = f"{len(found['studies'])} studies, {_counted(len(variants), 'variant')}"
+    seeds = sorted({one["seed"] for one in results["jobs"]})
+    headline = f"{len(results['studies'])} studies, {_counted(len(variants), 'variant')}"
     headline += f" ({', '.join(varying)})" if varying else ""
     headline += f", {_counted(len(seeds), 'seed')}. The same in all: {constant}." if constant else "."
-    report = Report("ablation", f"{found['title']}: how faithfully users are simulated", headline)
-    ratings, failed = (sum(one[count] for one in found["jobs"]) for count in ("ratings", "failed"))
-    decided = [one for one in found["differences"] if one["low"] is not None and (one["low"] > 0 or one["high"] < 0)]
+    report = Report("ablation", f"{results['title']}: how faithfully users are simulated", headline)
+    ratings, failed = (sum(one[count] for one in results["jobs"]) for count in ("ratings", "failed"))
+    decided = [one for one in results["differences"] if one["low"] is not None and (one["low"] > 0 or one["high"] < 0)]
     report.facts = [
         Fact("ratings", f"{ratings:,}", "each on record"),
         Fact("failed ratings", f"{failed:,}", "left out of the shares" if failed else ""),
         *(_fact(one) for one in rows if len(variants) == 1),
     ]
-    if found["differences"]:
-        aside = f"of {len(found['differences'])}, with intervals that leave out 0"
+    if results["differences"]:
+        aside = f"of {len(results['differences'])}, with intervals that leave out 0"
         report.facts.append(Fact("differences", str(len(decided)), aside))
-    if found["missing"]:
+    if results["missing"]:
         report.notes.append(
-            f"{_counted(len(found['missing']), 'job')} not done. Go on with: {typed('ablate', '--resume', directory)}"
+            f"{_counted(len(results['missing']), 'job')} not done. Go on with: {typed('ablate', '--resume', directory)}"
         )
-    report.notes += [f"Left out: {study}: {reason}" for study, reason in found.get("left_out", {}).items()]
+    report.notes += [f"Left out: {study}: {reason}" for study, reason in results.get("left_out", {}).items()]
     report.notes += [str(one) for one in manifest.get("announcements", ())]
-    report.sections += _overview(found["studies"], rows, varying, decided)
-    for study in found["studies"]:
-        report.sections.append(_section(study, [one for one in rows if one["study"] == study], found, varying))
-    report.sections.append(_setup(manifest, found))
+    report.sections += _overview(results["studies"], rows, varying, decided)
+    for study in results["studies"]:
+        report.sections.append(_section(study, [one for one in rows if one["study"] == study], results, varying))
+    report.sections.append(_setup(manifest, results))
     return report
 
 
@@ -160,7 +160,7 @@ def _differences(title: str, differences: Sequence[Mapping[str, Any]], with_stud
 
 
 def _section(
-    study: str, jobs: Sequence[Mapping[str, Any]], found: Mapping[str, Any], varying: Sequence[str]
+    study: str, jobs: Sequence[Mapping[str, Any]], results: Mapping[str, Any], varying: Sequence[str]
 ) -> Section:
     names = [_variant(one["variant"], varying) for one in jobs]
     charts: list[Chart] = []
@@ -211,7 +211,7 @@ def _section(
     ]
     columns = ("variant", "side", "result", "interval", "made by", "failed", "ratings")
     tables = [Table("Results", columns, rows)]
-    differences = [one for one in found["differences"] if one["study"] == study]
+    differences = [one for one in results["differences"] if one["study"] == study]
     if differences:
         tables.append(_differences("Differences", differences, with_study=False))
     return Section(identifier("study", study), study.replace("_", " ").capitalize(), charts=charts, tables=tables)
@@ -247,13 +247,13 @@ def _groups(
     ]
 
 
-def _setup(manifest: Mapping[str, Any], found: Mapping[str, Any]) -> Section:
+def _setup(manifest: Mapping[str, Any], results: Mapping[str, Any]) -> Section:
     tables = setup_tables(manifest)
     for variant in manifest.get("variants", ()):
         name = ", ".join(value for value in variant["variant"].values() if value)
         parts = setup_tables({"parts": variant["parts"]})[-1]
         tables.append(Table(f"Components: {name}", parts.columns, parts.rows))
-    if found.get("intervals"):
-        tables.append(Table("How intervals are made", ("interval", "how"), flat(found["intervals"])))
+    if results.get("intervals"):
+        tables.append(Table("How intervals are made", ("interval", "how"), flat(results["intervals"])))
     caption = f"Made {manifest.get('created')}. Every rating is on record; the metrics are made of the records."
     return Section("setup", "What was run", caption, tables=tables)

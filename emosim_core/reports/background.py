@@ -48,35 +48,35 @@ def background(
         again: how values are given again.
         given: values that the user gave again.
     """
-    found = Background()
+    result = Background()
     config = manifest["config"]
     registry = registry or Registry()
     try:
-        found.domain = build(registry.resolve_domain(config["plugin"]), Domain)
+        result.domain = build(registry.resolve_domain(config["plugin"]), Domain)
     except EmoSimError as error:
-        found.notes.append(
+        result.notes.append(
             f"The domain {config['plugin']!r} cannot be used, so nothing is reported on real users: {error}"
         )
-        return found
+        return result
     named = {"plugin": config["plugin"], "items": config["items"]}
     try:
         place = directory or Path()
         again = again or CommandHint(typed("report", place), {})
         confirmed(place, named, given or {}, {}, (RunConfig,), registry, again)
     except TrustError as error:
-        found.notes.append(f"The items were not loaded, so nothing is reported on their categories: {error}")
-        return found
+        result.notes.append(f"The items were not loaded, so nothing is reported on their categories: {error}")
+        return result
     try:
-        source = registry.resolve("item_loader", config.get("items") or found.domain.default_items, found.domain.name)
-        items = item_loader_of(source, found.domain).load().items
+        source = registry.resolve("item_loader", config.get("items") or result.domain.default_items, result.domain.name)
+        items = item_loader_of(source, result.domain).load().items
     except EmoSimError as error:
-        found.notes.append(f"The items cannot be loaded, so nothing is reported on their categories: {error}")
-        return found
+        result.notes.append(f"The items cannot be loaded, so nothing is reported on their categories: {error}")
+        return result
     if digest(items) != manifest["data"].get("items_sha256"):
-        found.notes.append(
+        result.notes.append(
             "The items have changed since the run was made, so nothing is reported on their categories. "
             f"Items come from: {source.component.name}."
         )
-        return found
-    found.items = {item.id: item for item in items}
-    return found
+        return result
+    result.items = {item.id: item for item in items}
+    return result

@@ -103,8 +103,8 @@ class Chart:
                 wanted["names"] = len(self.names)
             elif not series.x:
                 wanted["x"] = -1
-            for name, there in wanted.items():
-                if there not in ((count,) if name == "names" else (0, count)):
+            for name, columns in wanted.items():
+                if columns not in ((count,) if name == "names" else (0, count)):
                     raise ValueError(
                         f"chart {self.id!r}: {series.name!r} has {count} values, which {name} does not fit"
                     )

@@ -235,7 +235,7 @@ def _number(value: float) -> float | None:
 
 def _differences(first: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
     """Configuration, components, data and versions, where they differ."""
-    found: dict[str, tuple[str, str]] = {}
+    differences: dict[str, tuple[str, str]] = {}
     for section in ("config", "parts", "data", "versions"):
         both = [manifest.get(section, {}) for manifest in (first, other)]
         if section == "config":
@@ -244,9 +244,9 @@ def _differences(first: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str
         for name in {**before, **after}:
             old, new = before.get(name, "none"), after.get(name, "none")
             if old != new and not name.startswith(_NO_DIFFERENCE):
-                found[name if section == "config" else f"{section}: {name}"] = (old, new)
+                differences[name if section == "config" else f"{section}: {name}"] = (old, new)
     # What a choice brings along is no further difference.
-    chosen = {name.partition(".")[0] for name in found if ": " not in name}
+    chosen = {name.partition(".")[0] for name in differences if ": " not in name}
     brought = {
         "llm_model": ("rater",),
         "llm_rater": ("rater",),
@@ -256,11 +256,11 @@ def _differences(first: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str
     }
     for choice in chosen:
         for part in brought.get(choice, (choice,)):
-            found = {name: value for name, value in found.items() if not name.startswith(f"parts: {part}.")}
+            differences = {name: value for name, value in differences.items() if not name.startswith(f"parts: {part}.")}
         if choice in ("items", "user_dataset"):
             data = "items" if choice == "items" else "users"
-            found = {name: value for name, value in found.items() if not name.startswith(f"data: {data}")}
-    return found
+            differences = {name: value for name, value in differences.items() if not name.startswith(f"data: {data}")}
+    return differences
 
 
 def _notes(runs: Sequence[Compared]) -> list[str]:

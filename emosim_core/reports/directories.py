@@ -84,8 +84,8 @@ def job_info(directory: Path) -> JobInfo | None:
     created = ""
     try:
         about = read_json(directory / _ABOUT.get(kind, MANIFEST))
-        found = about.get("created")
-        created = found if isinstance(found, str) else ""
+        begun = about.get("created")
+        created = begun if isinstance(begun, str) else ""
         if kind != WRITTEN:
             check_format(directory / MANIFEST, {"format": 1, **about} if kind == VALIDATION else about, FORMAT)
         with damaged(directory):
@@ -113,8 +113,8 @@ def jobs_in(folder: Path) -> list[JobInfo]:
         ) from error
     except OSError as error:
         raise RunError(f"{folder} cannot be read: {error.strerror or error}") from error
-    found = [info for one in directories if (info := job_info(one)) is not None]
-    return sorted(found, key=lambda info: (info.created, _changed(info.path)), reverse=True)
+    jobs = [info for one in directories if (info := job_info(one)) is not None]
+    return sorted(jobs, key=lambda info: (info.created, _changed(info.path)), reverse=True)
 
 
 def newest(kind: str | None = None, folder: Path = RUNS) -> Path:
@@ -197,11 +197,11 @@ def _of_ablation(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
     what = f"{about['config']['environment']['plugin']}: {len(about['jobs'])} jobs"
     if not (directory / ABLATION_RESULTS).exists():
         return False, what
-    found = read_json(directory / ABLATION_RESULTS)
-    decided = [one for one in found["differences"] if one["low"] is not None and (one["low"] > 0 or one["high"] < 0)]
-    if found["differences"]:
-        what += f", {len(decided)} of {len(found['differences'])} differences shown"
-    return not found["missing"], what
+    results = read_json(directory / ABLATION_RESULTS)
+    decided = [one for one in results["differences"] if one["low"] is not None and (one["low"] > 0 or one["high"] < 0)]
+    if results["differences"]:
+        what += f", {len(decided)} of {len(results['differences'])} differences shown"
+    return not results["missing"], what
 
 
 def _of_validation(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:

@@ -45,29 +45,29 @@ def report_of_evaluation(directory: Path) -> Report:
     Raises:
         RunError: the directory holds no evaluation, or it is not complete, or is damaged.
     """
-    found = read_evaluation(directory)
+    results = read_evaluation(directory)
     with damaged(directory / EVALUATION):
-        return _report(directory, found)
+        return _report(directory, results)
 
 
 def read_evaluation(directory: Path) -> dict[str, Any]:
     """The results of an evaluation; errors as of :func:`report_of_evaluation`."""
-    found = read_json(directory / EVALUATION)
-    check_format(directory / EVALUATION, found, FORMAT)
-    if not found.get("complete"):
+    results = read_json(directory / EVALUATION)
+    check_format(directory / EVALUATION, results, FORMAT)
+    if not results.get("complete"):
         raise RunError(f"{directory} is not complete. Go on with: {typed('evaluate', '--resume', directory)}")
-    return found
+    return results
 
 
-def _report(directory: Path, found: Mapping[str, Any]) -> Report:
-    user_splits: Mapping[str, Mapping[str, Any]] = found["user_splits"]
-    names = [one["name"] for one in found["recommenders"]]
+def _report(directory: Path, results: Mapping[str, Any]) -> Report:
+    user_splits: Mapping[str, Mapping[str, Any]] = results["user_splits"]
+    names = [one["name"] for one in results["recommenders"]]
     last_name, last = list(user_splits.items())[-1]
     ranked = sorted(names, key=lambda name: -(last["recommenders"][name]["metrics"]["mean_reward"]["estimate"] or 0.0))
     headline = f"{best_recommender(last, last_name)} "
-    headline += who_answers(found["answered_by"])
-    report = Report("evaluation", f"{found.get('title', found['domain'])}: recommenders compared", headline)
-    report.notes = [str(note) for note in found.get("notes", ())]
+    headline += who_answers(results["answered_by"])
+    report = Report("evaluation", f"{results.get('title', results['domain'])}: recommenders compared", headline)
+    report.notes = [str(note) for note in results.get("notes", ())]
     report.facts = [
         *(
             Fact(
@@ -83,13 +83,13 @@ def _report(directory: Path, found: Mapping[str, Any]) -> Report:
             for name, one in user_splits.items()
         ),
     ]
-    if found.get("usage"):
-        report.facts.append(Fact("cost", dict(usage_rows(found["usage"]))["cost"]))
+    if results.get("usage"):
+        report.facts.append(Fact("cost", dict(usage_rows(results["usage"]))["cost"]))
     if len(user_splits) > 1:
         report.sections.append(_side_by_side(user_splits, ranked))
     for name, measured in reversed(list(user_splits.items())):
         report.sections.append(_section(name, measured, names))
-    report.sections.append(_setup(directory, found))
+    report.sections.append(_setup(directory, results))
     return report
 
 
@@ -178,9 +178,9 @@ def _section(user_split: str, measured: Mapping[str, Any], names: Sequence[str])
     tables = [_metrics("All metrics", of, order, metrics)]
     for differences in measured.get("differences", {}).values():
         above: Mapping[str, Mapping[str, Any]] = differences["recommenders"]
-        if there := [name for name in order if name in above]:
+        if shown := [name for name in order if name in above]:
             note = "Differences of the same resamples of users."
-            tables.append(_metrics(f"Above {differences['reference']!r}", above, there, metrics, note))
+            tables.append(_metrics(f"Above {differences['reference']!r}", above, shown, metrics, note))
     note = f"{measured['users']:,} users, {measured['episodes']:,} episodes with each recommender."
     return Section(identifier("user_split", user_split), _split(user_split).capitalize(), note, charts, tables)
 
@@ -230,13 +230,13 @@ def _curve(
     series = []
     for name in order:
         points = of[name]["curves"][curve]
-        there = [step for step, one in enumerate(points, start=1) if one["estimate"] is not None]
-        shown = [points[step - 1] for step in there]
+        steps = [step for step, one in enumerate(points, start=1) if one["estimate"] is not None]
+        shown = [points[step - 1] for step in steps]
         series.append(
             Series(
                 name,
                 [one["estimate"] for one in shown],
-                there,
+                steps,
                 [one["low"] for one in shown],
                 [one["high"] for one in shown],
             )
@@ -259,22 +259,22 @@ def _curve(
     )
 
 
-def _setup(directory: Path, found: Mapping[str, Any]) -> Section:
-    tables = [Table("Configuration", ("option", "value"), flat(found["config"]))]
-    rows = [(one["name"], str(one.get("policy")), str(one.get("model") or "none")) for one in found["recommenders"]]
+def _setup(directory: Path, results: Mapping[str, Any]) -> Section:
+    tables = [Table("Configuration", ("option", "value"), flat(results["config"]))]
+    rows = [(one["name"], str(one.get("policy")), str(one.get("model") or "none")) for one in results["recommenders"]]
     tables.append(Table("Recommenders", ("name", "policy", "model"), rows))
-    if found.get("usage"):
-        tables.append(Table("What the language model took", ("what", "amount"), usage_rows(found["usage"])))
+    if results.get("usage"):
+        tables.append(Table("What the language model took", ("what", "amount"), usage_rows(results["usage"])))
     for title, key in (("Versions", "versions"), ("Measured with", "measured_with")):
-        if found.get(key):
-            tables.append(Table(title, ("package", "version"), flat(found[key])))
+        if results.get(key):
+            tables.append(Table(title, ("package", "version"), flat(results[key])))
     runs = [
         (f"{name}, {_split(user_split)}", typed("report", directory / one["run"]))
-        for user_split, measured in found["user_splits"].items()
+        for user_split, measured in results["user_splits"].items()
         for name, one in measured["recommenders"].items()
         if one.get("run")
     ]
     if runs:
         caption = "Each recommender met each group of users in a run of its own, which has a report of its own."
         tables.append(Table("The episodes behind these metrics", ("run", "command"), runs, caption))
-    return Section("setup", "What was run", f"Made {found.get('created')}.", tables=tables)
+    return Section("setup", "What was run", f"Made {results.get('created')}.", tables=tables)

@@ -74,7 +74,7 @@ def questions(
     return replayed.found
 
 
-def _same(made: Path, there: Path) -> bool:
+def _same(made: Path, existing: Path) -> bool:
     """Whether the run that was made again comes as far as the run on record, which must be its beginning.
 
     Raises:
@@ -82,7 +82,7 @@ def _same(made: Path, there: Path) -> bool:
     """
     made.touch()  # a run that has not taken a step leaves no file
     try:
-        with made.open("rb") as new, there.open("rb") as old:
+        with made.open("rb") as new, existing.open("rb") as old:
             for number, line in enumerate(old, start=1):
                 if not line.endswith(b"\n"):
                     return True
@@ -91,8 +91,8 @@ def _same(made: Path, there: Path) -> bool:
                     return False
                 if again != line:
                     raise RunError(
-                        f"{there}, line {number}: simulating the run again gives another step, so its prompts cannot "
-                        "be found; the file was changed, or the run depends on what its manifest does not hold"
+                        f"{existing}, line {number}: simulating the run again gives another step, so its prompts "
+                        "cannot be found; the file was changed, or the run depends on what its manifest does not hold"
                     )
     except OSError as error:
         raise RunError(f"{error.filename} cannot be read: {error.strerror}") from error

@@ -73,10 +73,10 @@ def report_of_run(
     report.notes = _notes(run, behind)
     charts = {chart.id: chart for chart in charts_of_run(run, behind)}
     for id_, name, wanted in _SECTIONS:
-        there: list[Chart] = [charts[one] for one in wanted if one in charts]
+        shown: list[Chart] = [charts[one] for one in wanted if one in charts]
         tables = _rankings(run, behind) if id_ == "what" else []
-        if there or tables:
-            report.sections.append(Section(id_, name, charts=there, tables=tables))
+        if shown or tables:
+            report.sections.append(Section(id_, name, charts=shown, tables=tables))
     report.sections.append(_setup(run))
     if run.episodes:
         report.stories = [stories.index(run), *stories.blocks]

@@ -172,7 +172,7 @@ def _evaluated(name: str, values: Mapping[int, float]) -> Fact:
 
 def _while_learning(columns: Mapping[str, Mapping[int, float]]) -> dict[str, tuple[str, str]]:
     """Reward and length in the episodes of the training: the value in the end, and of what it is the mean."""
-    found: dict[str, tuple[str, str]] = {}
+    rows: dict[str, tuple[str, str]] = {}
     ended = columns.get("episodes", {})
     lines = [
         {"episodes": count, **{name: columns.get(name, {}).get(line) for name in _FIRST}}
@@ -184,10 +184,10 @@ def _while_learning(columns: Mapping[str, Mapping[int, float]]) -> dict[str, tup
         last, first = mean_over(lines, name), mean_over(lines, name, last=False)
         if last is None or first is None:
             points = list(columns[name].values())
-            found[name] = f"{points[-1]:,.4g}", "in the last line of progress"
+            rows[name] = f"{points[-1]:,.4g}", "in the last line of progress"
         elif last[1] + first[1] > max(ended.values()):
-            found[name] = f"{last[0]:,.4g}", f"mean of the last {last[1]:,} episodes"
+            rows[name] = f"{last[0]:,.4g}", f"mean of the last {last[1]:,} episodes"
         else:
             aside = f"mean of the last {last[1]:,} episodes; {first[0]:,.4g} in the first {first[1]:,}"
-            found[name] = f"{last[0]:,.4g}", aside
-    return found
+            rows[name] = f"{last[0]:,.4g}", aside
+    return rows

@@ -29,9 +29,9 @@ def report_of_validation(directory: Path) -> Report:
     Raises:
         RunError: the directory holds no validation, or is damaged.
     """
-    manifest, found = read_validation(directory)
+    manifest, results = read_validation(directory)
     with damaged(directory / RESULTS):
-        return _report(manifest, found)
+        return _report(manifest, results)
 
 
 def read_validation(directory: Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -46,14 +46,14 @@ def read_validation(directory: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     return manifest, read_json(directory / RESULTS)
 
 
-def _report(manifest: Mapping[str, Any], found: Mapping[str, Any]) -> Report:
-    targets, groups = found["targets"], found["user_splits"]
+def _report(manifest: Mapping[str, Any], results: Mapping[str, Any]) -> Report:
+    targets, groups = results["targets"], results["user_splits"]
     held = sum(one["holds"] for one in targets)
     headline = who_answers(manifest["answered_by"])
-    headline += f" Ratings of real users: {found['config']['ratings']}."
+    headline += f" Ratings of real users: {results['config']['ratings']}."
     if targets:
         headline += f" {held} of {len(targets)} targets hold."
-    report = Report(KIND, str(found["title"]), headline)
+    report = Report(KIND, str(results["title"]), headline)
     first = next(iter(groups))
     report.facts = [
         Fact(one["target"], _number(one["estimate"]), f"{_bound(one)}: {_holds(one)}; {_interval(one)}")

@@ -100,9 +100,9 @@ class RunDirectory:
             self._old.seek(0)
         for number, line in enumerate(lines):
             end = self._old.tell()
-            there = self._old.readline()
-            if there.endswith(b"\n"):
-                if there != line:
+            existing = self._old.readline()
+            if existing.endswith(b"\n"):
+                if existing != line:
                     raise RunError(
                         f"{path}, line {self.resumed_lines + 1}: simulating it again gives another step; "
                         "the file was changed, or the run depends on something that its manifest does not hold"

@@ -52,11 +52,11 @@ def make_manifest(world: World, config: BaseModel, libraries: Iterable[str] = ()
 
 def provider_versions(parts: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """The distributions that provide components and what these are made of, and their versions."""
-    found: dict[str, str] = {}
+    versions: dict[str, str] = {}
     for part in parts.values():
         name, _, version = part["provider"].rpartition(" ")
-        found |= {name: version, **provider_versions(part.get("parts", {}))}
-    return found
+        versions |= {name: version, **provider_versions(part.get("parts", {}))}
+    return versions
 
 
 def check_same(

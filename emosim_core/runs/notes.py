@@ -112,13 +112,13 @@ def _secret(folder: Path) -> bytes | None:
     except FileNotFoundError:
         return None
     try:
-        found = os.fstat(descriptor)
+        status = os.fstat(descriptor)
         content = os.read(descriptor, _SECRET_BYTES + 1)
     finally:
         os.close(descriptor)
-    if os.name == "posix" and (found.st_mode & 0o077 or (os.geteuid() and found.st_uid != os.geteuid())):
+    if os.name == "posix" and (status.st_mode & 0o077 or (os.geteuid() and status.st_uid != os.geteuid())):
         return None
-    return content if stat.S_ISREG(found.st_mode) and len(content) == _SECRET_BYTES else None
+    return content if stat.S_ISREG(status.st_mode) and len(content) == _SECRET_BYTES else None
 
 
 def _new_secret(folder: Path) -> bytes:

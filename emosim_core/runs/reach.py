@@ -99,12 +99,12 @@ def reaches(
     """
     for model in models:
         values = by_field(model, values)
-    found: dict[str, Reach] = {}
+    result: dict[str, Reach] = {}
     fields = {name: field for model in models for name, field in all_fields(model).items()}
     for name in fields.keys() & values.keys():
         for one in _reaches_of(name, fields[name], to_jsonable_python(values[name]), registry, domain):
-            found[one.name] = one
-    return dict(sorted(found.items()))
+            result[one.name] = one
+    return dict(sorted(result.items()))
 
 
 def identity(kind: str, value: Any, registry: Registry, domain: str | None) -> Any:

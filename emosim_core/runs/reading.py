@@ -34,12 +34,12 @@ def read_object(path: Path, schema: TypeAdapter[Any] | None = None, newest: int 
         RunError: it is missing, cannot be read, is no JSON object, has a field twice, was written by a newer version,
             or a field is not what the schema says; names the field.
     """
-    found = parse(path, read_bytes(path))
+    payload = parse(path, read_bytes(path))
     if newest is not None:
-        check_format(path, found, newest)
+        check_format(path, payload, newest)
     if schema is not None:
-        check(path, found, schema)
-    return found
+        check(path, payload, schema)
+    return payload
 
 
 def read_bytes(path: Path) -> bytes:
@@ -67,26 +67,26 @@ def parse(where: object, content: bytes) -> dict[str, Any]:
         RunError: it is none.
     """
     try:
-        found = json_text.loads(content.decode("utf-8"), object_pairs_hook=json_text.unique)
+        payload = json_text.loads(content.decode("utf-8"), object_pairs_hook=json_text.unique)
     except RecursionError as error:
         raise RunError(f"{where} is damaged: lists and tables stand too deep within each other") from error
     except ValueError as error:
         raise RunError(f"{where} is not JSON ({error})") from error
-    if not isinstance(found, dict):
+    if not isinstance(payload, dict):
         raise RunError(f"{where} is damaged: it holds no JSON object")
-    if _deeper(found, _DEEPEST):
+    if _deeper(payload, _DEEPEST):
         raise RunError(f"{where} is damaged: lists and tables stand too deep within each other")
-    return found
+    return payload
 
 
-def check(where: object, found: object, schema: TypeAdapter[Any]) -> None:
+def check(where: object, payload: object, schema: TypeAdapter[Any]) -> None:
     """See that a value that was read is what its schema says.
 
     Raises:
         RunError: it is not; names the first field.
     """
     try:
-        schema.validate_python(found)
+        schema.validate_python(payload)
     except ValidationError as error:
         raise RunError(f"{where} is damaged: {first_fault(error)}") from error
 
@@ -98,13 +98,13 @@ def first_fault(error: ValidationError) -> str:
     return f"{field}: {fault['msg']}" if field else fault["msg"]
 
 
-def check_format(path: Path, found: dict[str, Any], newest: int) -> None:
+def check_format(path: Path, payload: dict[str, Any], newest: int) -> None:
     """See that this version can read a file.
 
     Raises:
         RunError: a newer version wrote it, or one before the names of now, or it does not say which.
     """
-    number = found.get("format")
+    number = payload.get("format")
     if type(number) is not int or number < 1:
         raise RunError(f"{path} is damaged: format: {json.dumps(number)[:40]} is no number of a format")
     if number > newest:
@@ -145,10 +145,10 @@ def read_lines(path: Path, schema: TypeAdapter[Any] | None = None) -> Iterator[t
     """
     for number, line in lines_of(path):
         where = f"{path}, line {number}:"
-        found = parse(where, line)
+        payload = parse(where, line)
         if schema is not None:
-            check(where, found, schema)
-        yield number, found
+            check(where, payload, schema)
+        yield number, payload
 
 
 def read_line(where: str, line: bytes, schema: TypeAdapter[Any]) -> dict[str, Any]:
@@ -162,9 +162,9 @@ def read_line(where: str, line: bytes, schema: TypeAdapter[Any]) -> dict[str, An
         return read
     except ValidationError as error:
         if _SURROGATE.search(line):
-            found = parse(where, line)
+            payload = parse(where, line)
             check(where, parse(where, _SURROGATE.sub(b"\\\\ufffd", line)), schema)
-            return found
+            return payload
         parse(where, line)
         raise RunError(f"{where} is damaged: {first_fault(error)}") from error
 

@@ -219,15 +219,15 @@ def read_manifest(directory: Path) -> dict[str, Any]:
 
 
 def _manifest(path: Path) -> dict[str, Any]:
-    found = read_json(path)
-    check_format(path, found, FORMAT)
-    if isinstance(kind := found.get("kind"), str):
+    manifest = read_json(path)
+    check_format(path, manifest, FORMAT)
+    if isinstance(kind := manifest.get("kind"), str):
         raise RunError(f"{path.parent} holds {with_article(kind)}, not a run; name the directory of a run")
     for section in ("config", "parts", "data"):
-        if not isinstance(found.get(section), dict):
+        if not isinstance(manifest.get(section), dict):
             raise RunError(f"{path} is damaged: it has no table {section!r}")
-    check(path, found, schemas.MANIFEST)
-    return found
+    check(path, manifest, schemas.MANIFEST)
+    return manifest
 
 
 def run_manifest(directory: Path) -> dict[str, Any]:
@@ -236,11 +236,11 @@ def run_manifest(directory: Path) -> dict[str, Any]:
     Raises:
         RunError: as :func:`read_manifest`, or it is that of something else.
     """
-    found = read_manifest(directory)
-    if _FIELD_OF_ITS_OWN["run"] not in found["config"] and _FIELD_OF_ITS_OWN["train"] in found["config"]:
+    manifest = read_manifest(directory)
+    if _FIELD_OF_ITS_OWN["run"] not in manifest["config"] and _FIELD_OF_ITS_OWN["train"] in manifest["config"]:
         raise RunError(f"{directory} holds a training, not a run; name the directory of a run")
-    check(f"{directory / MANIFEST}: config", found["config"], schemas.RUN_CONFIG)
-    return found
+    check(f"{directory / MANIFEST}: config", manifest["config"], schemas.RUN_CONFIG)
+    return manifest
 
 
 def read_summary(directory: Path) -> dict[str, Any]:
@@ -250,12 +250,12 @@ def read_summary(directory: Path) -> dict[str, Any]:
         RunError: it is missing or damaged, or its numbers do not go together.
     """
     path = directory / SUMMARY
-    found = read_json(path)
-    check(path, found, schemas.SUMMARY)
+    summary = read_json(path)
+    check(path, summary, schemas.SUMMARY)
     for name, parts in (("episodes", "end_reasons"), ("ratings", "rating_counts")):
-        if sum(found[parts].values()) != found[name]:
-            raise RunError(f"{path} is damaged: {parts} do not add up to {name}, {found[name]}")
-    return found
+        if sum(summary[parts].values()) != summary[name]:
+            raise RunError(f"{path} is damaged: {parts} do not add up to {name}, {summary[name]}")
+    return summary
 
 
 def stored_config(directory: Path, command: str) -> dict[str, Any]:
@@ -297,11 +297,11 @@ def newest_of(folder: Path, command: str) -> Path | None:
 
 def _made_by(begun: Path, command: str) -> bool:
     """Whether a command has written a file at the beginning of its job."""
-    found = read_json(begun)
+    begun_by = read_json(begun)
     if command in _FIELD_OF_ITS_OWN:
-        config = found.get("config")
+        config = begun_by.get("config")
         return isinstance(config, dict) and _FIELD_OF_ITS_OWN[command] in config
-    return command in _BEGUN or found.get("kind") == _KINDS[command]
+    return command in _BEGUN or begun_by.get("kind") == _KINDS[command]
 
 
 def read_json(path: Path) -> dict[str, Any]:

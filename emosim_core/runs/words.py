@@ -84,8 +84,8 @@ def _difference(
     for entry in differences.values():
         for name, sign in ((one, 1), (other, -1)):
             if entry["reference"] == (other if sign > 0 else one) and name in entry["recommenders"]:
-                found = entry["recommenders"][name]["metrics"]["mean_reward"]
-                values = [found[key] for key in ("estimate", "low", "high")]
+                metric = entry["recommenders"][name]["metrics"]["mean_reward"]
+                values = [metric[key] for key in ("estimate", "low", "high")]
                 if None in values:
                     return None
                 estimate, low, high = (sign * value for value in values)
@@ -95,10 +95,10 @@ def _difference(
 
 def held_out(summary: Mapping[str, Any]) -> str:
     """What a training came to in its held-out episodes, or that there were none."""
-    found = summary.get("evaluation")
-    if not found:
+    evaluation = summary.get("evaluation")
+    if not evaluation:
         return "no held-out episodes"
-    rewards = ", ".join(f"{value:.1f} from {users_of(user_split)}" for user_split, value in found.items())
+    rewards = ", ".join(f"{value:.1f} from {users_of(user_split)}" for user_split, value in evaluation.items())
     return f"reward in held-out episodes {rewards}"
 
 

@@ -119,8 +119,8 @@ def check_observed(answer: Any, parts: Mapping[str, Space[Any]], rows: int, labe
             raise PluginError(f"{label} leaves out {part!r}, which its space has")
         array, shape = answer[part], (rows, *(space.shape or ()))
         if not isinstance(array, np.ndarray) or array.shape != shape or array.dtype != space.dtype:
-            found = f"{array.dtype} of the shape {array.shape}" if isinstance(array, np.ndarray) else repr(type(array))
-            raise PluginError(f"{label} observes {part!r} as {found}; its space has {space.dtype} of the shape {shape}")
+            shown = f"{array.dtype} of the shape {array.shape}" if isinstance(array, np.ndarray) else repr(type(array))
+            raise PluginError(f"{label} observes {part!r} as {shown}; its space has {space.dtype} of the shape {shape}")
 
 
 def check_shaped(answer: Any, consumed: NDArray[np.bool_], end_reasons: int, label: str) -> None:

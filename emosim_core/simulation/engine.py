@@ -326,8 +326,8 @@ class Engine:
         if ratings is not raw:
             ratings = scale.round(ratings)
         all_consumed = bool(consumed.all())
-        felt = ratings if all_consumed else np.where(consumed, ratings, np.nan)
-        codes, times, since = self.remember(who, rows, actions, felt, None if all_consumed else consumed)
+        consumed_ratings = ratings if all_consumed else np.where(consumed, ratings, np.nan)
+        codes, times, since = self.remember(who, rows, actions, consumed_ratings, None if all_consumed else consumed)
         steps = self.steps[rows]
         self._current_part = "reward_shaping"
         answer = self.shaping.shape_batch(
@@ -365,7 +365,7 @@ class Engine:
             end_codes=ends + MAX_STEPS * (terminated | late),
             actions=actions,
             raw_ratings=raw,
-            ratings=felt,
+            ratings=consumed_ratings,
             consumed=consumed,
             codes=codes,
             times=times,
@@ -549,6 +549,6 @@ def _look_up(history: History, positions: NDArray[np.intp]) -> tuple[NDArray[np.
     """The items and ratings at positions, shape ``(R, S, K)``; item 0 and rating NaN where there is none."""
     if history.width == 0 or positions.shape[2] == 0:
         return np.zeros(positions.shape, dtype=np.intp), np.full(positions.shape, np.nan)
-    there = positions >= 0
+    present = positions >= 0
     items, ratings = history.at(positions)
-    return items * there, np.where(there, ratings, np.nan)
+    return items * present, np.where(present, ratings, np.nan)

@@ -136,12 +136,12 @@ class Streams:
 
     def generator(self, stage: Stage, row: int) -> np.random.Generator:
         """The generator of one slot's episode; the same object until the next episode begins there."""
-        found = self._generators.get((stage, row))
-        if found is None:
+        cached = self._generators.get((stage, row))
+        if cached is None:
             counter = np.array([0, _Kind.GENERATOR, stage, self._episodes[row]], dtype=np.uint64)
-            found = np.random.Generator(np.random.Philox(key=self._keys[row], counter=counter))
-            self._generators[stage, row] = found
-        return found
+            cached = np.random.Generator(np.random.Philox(key=self._keys[row], counter=counter))
+            self._generators[stage, row] = cached
+        return cached
 
 
 class SlotDraws:

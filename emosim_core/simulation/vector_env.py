@@ -283,8 +283,8 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         return rendered(self.engine, self._last_info(slot), self.render_mode)
 
     def _last_info(self, slot: int) -> dict[str, Any] | None:
-        found = [] if self._last is None else np.flatnonzero(self._last.rows == slot).tolist()
-        return step_info(self.engine, self._last, found[0]) if self._last is not None and found else None
+        places = [] if self._last is None else np.flatnonzero(self._last.rows == slot).tolist()
+        return step_info(self.engine, self._last, places[0]) if self._last is not None and places else None
 
     def close_extras(self, **kwargs: Any) -> None:
         """Let go of what the world holds on to, unless it was given to more than this environment."""

@@ -117,7 +117,7 @@ class Ablation:
                 raise ConfigurationError(f"'{ALL}' stands for every study; name no other beside it")
             return config, {}
         world = self.worlds.of(variants(config)[0].environment)
-        left_out, found = {}, []
+        left_out, kept_studies = {}, []
         for component, _ in self.worlds.registry.components("study", world.domain.name):
             study, resolved = study_of(self.worlds.registry, component.name, world.domain.name)
             try:
@@ -125,17 +125,17 @@ class Ablation:
             except ConfigurationError as error:
                 left_out[component.name] = str(error)
             else:
-                found.append(component.name)
-        if not found:
+                kept_studies.append(component.name)
+        if not kept_studies:
             raise ConfigurationError(
                 f"the domain {world.domain.name!r} has material for no study:\n  "
                 + "\n  ".join(f"{name}: {reason}" for name, reason in left_out.items())
             )
-        return config.model_copy(update={"studies": found}), left_out
+        return config.model_copy(update={"studies": kept_studies}), left_out
 
     def _planned(self, left_out: Mapping[str, str]) -> Plan:
         """Counts everything and makes every component once, so that what is wrong is found before anything is asked."""
-        found = jobs(self.config, self.directory, self._only)
+        planned = jobs(self.config, self.directory, self._only)
         ratings: dict[str, int] = {}
         estimates: dict[str, Estimate] = {}
         announcements: list[str] = []
@@ -143,7 +143,7 @@ class Ablation:
         self.parts: list[dict[str, Any]] = []
         self.uses_llm = False
         seen: list[Mapping[str, Any]] = []
-        for job in found:
+        for job in planned:
             world = self.worlds.of(job.environment)
             if job.environment not in seen:
                 seen.append(job.environment)
@@ -158,9 +158,9 @@ class Ablation:
             ratings[job.key] = len(chosen[same].trials)
             if world.rater.uses_llm and (cost := estimate(world, chosen[same])) is not None:
                 estimates[job.key] = cost
-        world = self.worlds.of(found[0].environment)
+        world = self.worlds.of(planned[0].environment)
         self.about = _about(world)
-        return Plan(found, ratings, dict(left_out), estimates, announcements)
+        return Plan(planned, ratings, dict(left_out), estimates, announcements)
 
     def manifest(self) -> dict[str, Any]:
         """What manifest.json holds."""
@@ -328,17 +328,17 @@ def results(directory: Path, registry: Registry, given: Mapping[str, Any] | None
     manifest = _manifest(directory)
     domain = manifest["domain"]["name"]
     registry.load_all(domain=domain)
-    there, missing = [], []
+    complete, missing = [], []
     for one in manifest["jobs"]:
         folder = child(directory / JOBS, one["job"])
         if (folder / DONE).is_file():
-            there.append((one["job"], read_job(folder)))
+            complete.append((one["job"], read_job(folder)))
         else:
             missing.append(one["job"])
     studies: dict[str, tuple[Study, str]] = {}
-    heads = [job.head["study"] for _, job in there]
+    heads = [job.head["study"] for _, job in complete]
     _see_studies(directory, [{"name": one["name"], **one["options"]} for one in heads], given or {}, registry)
-    for _, job in there:
+    for _, job in complete:
         about = job.head["study"]
         if about["spec"] not in studies:
             choice: ComponentChoice = {"name": about["name"], **about["options"]}
@@ -350,11 +350,11 @@ def results(directory: Path, registry: Registry, given: Mapping[str, Any] | None
         "plugin": domain,
         "title": manifest["domain"]["title"],
         "scale": manifest["domain"]["scale"],
-        "uses_llm": any(job.head.get("uses_llm") for _, job in there),
+        "uses_llm": any(job.head.get("uses_llm") for _, job in complete),
         "studies": list(studies),
         "left_out": manifest["left_out"],
         "missing": missing,
-        **compute_metrics(there, studies),
+        **compute_metrics(complete, studies),
         "intervals": HOW,
     }
 
@@ -383,8 +383,8 @@ def write_results(directory: Path, outcome: Mapping[str, Any]) -> None:
 def _rows(outcome: Mapping[str, Any]) -> Iterable[list[Any]]:
     for of, part in (("job", "jobs"), ("seeds together", "pooled")):
         for one in outcome[part]:
-            for found in one["metrics"]:
-                row = {"of": of, **one, **one["variant"], **found}
+            for metric in one["metrics"]:
+                row = {"of": of, **one, **one["variant"], **metric}
                 if of != "job":
                     row["seed"] = " ".join(map(str, one["seeds"]))
                 yield ["" if row.get(name) is None else row[name] for name in _COLUMNS]
@@ -446,12 +446,12 @@ _MANIFEST, _DONE = TypeAdapter(_Manifest), TypeAdapter(_Done)
 
 def _manifest(directory: Path) -> dict[str, Any]:
     path = directory / MANIFEST
-    found = read_json(path)
-    if found.get("kind") != "ablation":
+    manifest = read_json(path)
+    if manifest.get("kind") != "ablation":
         raise RunError(f"{directory} is no ablation; emosim ablate makes one")
-    check_format(path, found, FORMAT)
-    check(path, found, _MANIFEST)
-    return found
+    check_format(path, manifest, FORMAT)
+    check(path, manifest, _MANIFEST)
+    return manifest
 
 
 def _about(world: World) -> dict[str, Any]:

@@ -94,17 +94,17 @@ def choices(value: str | Mapping[str, Any] | Sequence[ComponentChoice] | None) -
     """
     if value is None:
         return []
-    found: list[ComponentChoice]
+    chosen: list[ComponentChoice]
     if isinstance(value, str):
-        found = list(split_components(value))
+        chosen = list(split_components(value))
     else:
-        found = [dict(value)] if isinstance(value, Mapping) else list(value)
-    if not found:
+        chosen = [dict(value)] if isinstance(value, Mapping) else list(value)
+    if not chosen:
         raise ConfigurationError(f"expected names with commas between, got {value!r}")
-    twice = next((one for place, one in enumerate(found) if one in found[:place]), None)
+    twice = next((one for place, one in enumerate(chosen) if one in chosen[:place]), None)
     if twice is not None:
         raise ConfigurationError(f"{spec(twice)!r} is named twice in {value!r}")
-    return found
+    return chosen
 
 
 def read_axes(values: Mapping[str, Any]) -> dict[str, list[ComponentChoice]]:
@@ -152,7 +152,7 @@ def variants(config: AblationConfig) -> list[Variant]:
         {"llm_model": model, "llm_rater": rater}
         for model, rater in itertools.product(config.llm_models, config.llm_raters or [DEFAULT_STRATEGY])
     ]
-    found = []
+    made = []
     for one, retrieval, perturbator in itertools.product(who, config.retrievals, config.perturbators):
         own = {
             **one,
@@ -168,19 +168,19 @@ def variants(config: AblationConfig) -> list[Variant]:
             "items_retrieval": spec(retrieval),
             "perturbator": spec(perturbator),
         }
-        found.append(Variant(checked.model_dump(mode="json"), names))
-    return found
+        made.append(Variant(checked.model_dump(mode="json"), names))
+    return made
 
 
 def jobs(config: AblationConfig, directory: Path, only: Collection[str] | None = None) -> list[Job]:
     """All jobs, those of one variant side by side."""
-    found = []
+    planned = []
     for variant in variants(config):
         for study, number in itertools.product(config.studies, range(config.num_seeds)):
             seed = config.seed + number
             key = _key(spec(study), variant.names, seed)
-            found.append(Job(key, directory / JOBS / key, study, seed, variant.environment, variant.names, only))
-    return found
+            planned.append(Job(key, directory / JOBS / key, study, seed, variant.environment, variant.names, only))
+    return planned
 
 
 def _key(study: str, names: Mapping[str, str], seed: int) -> str:

@@ -62,9 +62,9 @@ def compute_metrics(
         )
     whole: dict[tuple[str, VariantNames], tuple[list[int], RatedTrials]] = {}
     pooled = []
-    for (name, variant), found in by_variant.items():
-        found.sort(key=lambda pair: pair[0])
-        seeds, rated = [seed for seed, _ in found], together([one.rated for _, one in found])
+    for (name, variant), records in by_variant.items():
+        records.sort(key=lambda pair: pair[0])
+        seeds, rated = [seed for seed, _ in records], together([one.rated for _, one in records])
         whole[name, variant] = seeds, rated
         if len(seeds) > 1:
             metrics = metrics_of(*studies[name], rated)

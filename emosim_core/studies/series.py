@@ -59,12 +59,12 @@ def _series(setting: StudySetting) -> Iterator[tuple[str, list[int], int, NDArra
     Raises:
         ConfigurationError: there is none, or nothing else beside it.
     """
-    found: dict[str, list[tuple[int, int]]] = {}
+    by_series: dict[str, list[tuple[int, int]]] = {}
     for index, item in enumerate(setting.catalog.items):
         if item.collection is not None and item.part is not None:
-            found.setdefault(item.collection, []).append((item.part, index))
+            by_series.setdefault(item.collection, []).append((item.part, index))
     named = np.array([item.collection or "" for item in setting.catalog.items])
-    whole = {name: sorted(parts) for name, parts in sorted(found.items()) if len({part for part, _ in parts}) > 1}
+    whole = {name: sorted(parts) for name, parts in sorted(by_series.items()) if len({part for part, _ in parts}) > 1}
     if not whole:
         words = setting.domain.words
         raise ConfigurationError(

@@ -186,9 +186,9 @@ def _looked_up(history: History, positions: NDArray[np.intp]) -> tuple[NDArray[n
     """Items and ratings at positions; item 0 and rating NaN where there is none."""
     if history.width == 0 or positions.shape[2] == 0:
         return np.zeros(positions.shape, dtype=np.intp), np.full(positions.shape, np.nan)
-    there = positions >= 0
+    present = positions >= 0
     items, ratings = history.at(positions)
-    return items * there, np.where(there, ratings, np.nan)
+    return items * present, np.where(present, ratings, np.nan)
 
 
 def record(

@@ -195,15 +195,15 @@ class Validation:
             )
             for row, real_user in enumerate(real_users)
         ]
-        found = estimate(self.world, Trials(self._users(real_users), trials))
-        if found is None:
+        estimated = estimate(self.world, Trials(self._users(real_users), trials))
+        if estimated is None:
             return None
         times = self.requests / len(real_users)
         return replace(
-            found,
+            estimated,
             requests=self.requests,
-            prompt=round(found.prompt * times),
-            completion=round(found.completion * times),
+            prompt=round(estimated.prompt * times),
+            completion=round(estimated.completion * times),
         )
 
     def run(
@@ -271,9 +271,9 @@ class Validation:
             records: dict[str, list[dict[str, Any]]] = {name: [] for name in RECORDS}
             usages = []
             for job in jobs:
-                found, usage = job.read()
+                answered, usage = job.read()
                 usages.append(usage)
-                for name, lines in found.items():
+                for name, lines in answered.items():
                     records[name] += lines
             for name, lines in records.items():
                 write_lines(directory, name, lines)

@@ -109,11 +109,11 @@ def _factors(
     place = np.full(items, -1, dtype=np.intp)
     for inner in train.all_items():
         place[train.to_raw_iid(inner)] = inner
-    there = place >= 0
-    of_item = np.where(there, model.bi[place], 0.0)
-    vectors = np.where(there[:, None], model.qi[place], 0.0)
-    found = {}
+    present = place >= 0
+    of_item = np.where(present, model.bi[place], 0.0)
+    vectors = np.where(present[:, None], model.qi[place], 0.0)
+    factors = {}
     for real_user in measured:
         inner = train.to_inner_uid(real_user.id)
-        found[real_user.id] = train.global_mean + model.bu[inner] + of_item + vectors @ model.pu[inner]
-    return found
+        factors[real_user.id] = train.global_mean + model.bu[inner] + of_item + vectors @ model.pu[inner]
+    return factors

@@ -63,13 +63,13 @@ def matched(chosen: Ints, others: Ints, counts: NDArray[np.int64], rng: np.rando
     taken = []
     for wanted in (counts[chosen] + rng.random(len(chosen))).tolist():
         right = int(np.searchsorted(order, wanted))
-        left = right - 1
-        while left >= 0 and not free[left]:
-            left -= 1
+        lower = right - 1
+        while lower >= 0 and not free[lower]:
+            lower -= 1
         while right < len(order) and not free[right]:
             right += 1
-        if left >= 0 and (right == len(order) or wanted - order[left] <= order[right] - wanted):
-            right = left
+        if lower >= 0 and (right == len(order) or wanted - order[lower] <= order[right] - wanted):
+            right = lower
         free[right] = False
         taken.append(int(others[right]))
     return np.array(taken, dtype=np.intp)

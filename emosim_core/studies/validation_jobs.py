@@ -67,7 +67,7 @@ class ValidationJob:
     def write(self, records: Records, usage: Mapping[str, Any]) -> None:
         """Write its records, and what its model calls took."""
         lines: list[Mapping[str, Any]] = [{"format": FORMAT, "usage": usage}]
-        lines += [{"file": name, "record": record} for name, found in records.items() for record in found]
+        lines += [{"file": name, "record": record} for name, of_file in records.items() for record in of_file]
         self.path.parent.mkdir(exist_ok=True)
         write_whole(self.path, b"".join(map(encode, lines)))
 

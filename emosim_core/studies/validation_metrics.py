@@ -79,12 +79,12 @@ def estimate(sums: Floats, value: Value, most_distance: float | None = None) -> 
         value: from sums to the value.
         most_distance: for a distance, which drawing users again inflates: the largest that there can be.
     """
-    found = float(value(sums.sum(axis=0)))
+    value_of_all = float(value(sums.sum(axis=0)))
     if most_distance is None:
         low, high = bootstrap(sums, value)
     else:
         low, high = bootstrap(sums, value, reflect=True, most=most_distance)
-    return {"estimate": _plain(found), "low": _plain(low), "high": _plain(high)}
+    return {"estimate": _plain(value_of_all), "low": _plain(low), "high": _plain(high)}
 
 
 def _plain(number: float) -> float | None:

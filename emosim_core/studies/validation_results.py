@@ -64,16 +64,16 @@ def compute_results(directory: Path) -> dict[str, Any]:
     outcome |= {"config": about["config"], "stars": float(levels[-1]) / 5.0, "user_splits": user_splits}
     return {
         **outcome,
-        "targets": [one for user_split, found in user_splits.items() for one in _targets(user_split, found)],
+        "targets": [one for user_split, metrics in user_splits.items() for one in _targets(user_split, metrics)],
     }
 
 
 def _by_user(lines: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], list[Mapping[str, Any]]]:
     """Lines by group and user, in the order of the file."""
-    found: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    by_user: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for line in lines:
-        found.setdefault((line["user_split"], line["user"]), []).append(line)
-    return found
+        by_user.setdefault((line["user_split"], line["user"]), []).append(line)
+    return by_user
 
 
 def _numbers(values: Iterable[Any]) -> Floats:
@@ -94,7 +94,7 @@ def _errors(ratings: Mapping[Any, Lines], levels: Floats) -> dict[str, Any]:
     star = float(levels[-1]) / 5.0
     first = next(iter(ratings.values()))[0]
     variants = {SIMULATED: "expected", "simulated users, a single answer": "answer"}
-    found = {}
+    errors = {}
     for name in (*variants, *first["baselines"]):
         sums = []
         for lines in ratings.values():
@@ -105,20 +105,20 @@ def _errors(ratings: Mapping[Any, Lines], levels: Floats) -> dict[str, Any]:
             off = (predicted - real)[~np.isnan(predicted)] / star
             sums.append((float((off**2).sum()), float(np.abs(off).sum()), len(off)))
         table = np.array(sums, dtype=np.float64)
-        found[name] = {
+        errors[name] = {
             "rmse": metric.estimate(table[:, [0, 2]], metric.root),
             "mae": metric.estimate(table[:, [1, 2]], metric.ratio),
         }
-    return found
+    return errors
 
 
 def _counts(lines: Lines, levels: Floats) -> dict[str, Floats]:
     """How often one user uses each level: really, and by each variant."""
-    found = {"real": metric.levels_of(_numbers(line["real"] for line in lines), levels)}
-    found[SIMULATED] = metric.levels_of(_numbers(line["answer"] for line in lines), levels)
+    counts = {"real": metric.levels_of(_numbers(line["real"] for line in lines), levels)}
+    counts[SIMULATED] = metric.levels_of(_numbers(line["answer"] for line in lines), levels)
     for name in lines[0]["baselines"]:
-        found[name] = metric.levels_of(_numbers(line["baselines"][name] for line in lines), levels)
-    return found
+        counts[name] = metric.levels_of(_numbers(line["baselines"][name] for line in lines), levels)
+    return counts
 
 
 def _distribution(ratings: Mapping[Any, Lines], real_users: Lines, levels: Floats) -> dict[str, Any]:
@@ -129,26 +129,26 @@ def _distribution(ratings: Mapping[Any, Lines], real_users: Lines, levels: Float
     for who, one in zip(ratings, counts, strict=True):
         one["their own earlier ratings"] = past[who]
     earth = metric.wasserstein(step / star)
-    found: dict[str, Any] = {"variants": {}, "shares": {}}
+    distribution: dict[str, Any] = {"variants": {}, "shares": {}}
     for name in counts[0]:
         total = np.sum([one[name] for one in counts], axis=0)
-        found["shares"][name] = [_number(share) for share in total / max(total.sum(), 1.0)]
+        distribution["shares"][name] = [_number(share) for share in total / max(total.sum(), 1.0)]
         if name == "real":
             continue
         sums = np.array([np.concatenate([one["real"], one[name]]) for one in counts])
-        found["variants"][name] = {
+        distribution["variants"][name] = {
             "total_variation": metric.estimate(sums, metric.total_variation, most_distance=1.0),
             "wasserstein": metric.estimate(sums, earth, float(levels[-1] - levels[0]) / star),
             "total_variation_per_user": metric.mean_of(metric.total_variation(sums)),
             "wasserstein_per_user": metric.mean_of(earth(sums)),
         }
-    return found
+    return distribution
 
 
 def _apart(ratings: Mapping[Any, Lines], levels: Floats) -> dict[str, Any]:
     """How users differ from each other: their means and their spreads, really and simulated, in stars of 5."""
     star = float(levels[-1]) / 5.0
-    found: dict[str, Any] = {}
+    apart: dict[str, Any] = {}
     tables = {}
     for name, key in (("real", "real"), (SIMULATED, "answer")):
         given = [_numbers(line[key] for line in lines) / star for lines in ratings.values()]
@@ -156,7 +156,7 @@ def _apart(ratings: Mapping[Any, Lines], levels: Floats) -> dict[str, Any]:
         means = np.array([one.mean() if len(one) else np.nan for one in given])
         spreads = np.array([one.std() if len(one) > 1 else np.nan for one in given])
         tables[name] = means, spreads
-        found[name] = {
+        apart[name] = {
             "mean_of_means": metric.mean_of(means),
             "spread_of_means": _number(np.nanstd(means)),
             "mean_of_spreads": metric.mean_of(spreads),
@@ -166,12 +166,12 @@ def _apart(ratings: Mapping[Any, Lines], levels: Floats) -> dict[str, Any]:
     for what, (real, simulated) in zip(("means", "spreads"), both, strict=True):
         known = ~(np.isnan(real) | np.isnan(simulated))
         moved = np.abs(np.sort(real[known]) - np.sort(simulated[known]))
-        found[f"wasserstein_of_{what}"] = _number(moved.mean())
+        apart[f"wasserstein_of_{what}"] = _number(moved.mean())
         constant = known.sum() < 3 or min(real[known].std(), simulated[known].std()) < 1e-9
-        found[f"correlation_of_{what}"] = (
+        apart[f"correlation_of_{what}"] = (
             None if constant else _number(np.corrcoef(real[known], simulated[known])[0, 1])
         )
-    return found
+    return apart
 
 
 def _number(value: float | np.floating[Any]) -> float | None:
@@ -182,11 +182,11 @@ def _number(value: float | np.floating[Any]) -> float | None:
 
 
 def _scores(lines: Lines) -> dict[str, Floats]:
-    found = {SIMULATED: _numbers(line["score"] for line in lines)}
+    by_scorer = {SIMULATED: _numbers(line["score"] for line in lines)}
     for name in lines[0]["baselines"]:
-        found[name] = _numbers(line["baselines"][name] for line in lines)
+        by_scorer[name] = _numbers(line["baselines"][name] for line in lines)
     # A failed answer chooses nothing.
-    return {name: np.where(np.isnan(scores), -np.inf, scores) for name, scores in found.items()}
+    return {name: np.where(np.isnan(scores), -np.inf, scores) for name, scores in by_scorer.items()}
 
 
 def _sets(lines: Lines, negatives: Sequence[int]) -> dict[str, NDArray[np.bool_]]:
@@ -195,22 +195,22 @@ def _sets(lines: Lines, negatives: Sequence[int]) -> dict[str, NDArray[np.bool_]
     places = np.array([line["place"] for line in lines])
     chosen = kinds == "chosen"
     number = int(chosen.sum())
-    found = {f"1:{ratio}": chosen | ((kinds == "random") & (places < ratio * number)) for ratio in negatives}
-    return {**found, "matched": chosen | (kinds == "matched")}
+    sets = {f"1:{ratio}": chosen | ((kinds == "random") & (places < ratio * number)) for ratio in negatives}
+    return {**sets, "matched": chosen | (kinds == "matched")}
 
 
 def _tests(
     real_users: Mapping[Any, Lines], negatives: Sequence[int]
 ) -> dict[str, dict[str, list[tuple[Floats, NDArray[np.bool_]]]]]:
     """For each test and each variant, scores and truth of each user."""
-    found: dict[str, dict[str, list[tuple[Floats, NDArray[np.bool_]]]]] = {}
+    tests: dict[str, dict[str, list[tuple[Floats, NDArray[np.bool_]]]]] = {}
     for lines in real_users.values():
         truth = np.array([line["set"] == "chosen" for line in lines])
         scores = _scores(lines)
         for test, rows in _sets(lines, negatives).items():
             for name, values in scores.items():
-                found.setdefault(test, {}).setdefault(name, []).append((values[rows], truth[rows]))
-    return found
+                tests.setdefault(test, {}).setdefault(name, []).append((values[rows], truth[rows]))
+    return tests
 
 
 def _thresholds(real_users: Mapping[Any, Lines], negatives: Sequence[int]) -> dict[str, dict[str, float]]:
@@ -228,16 +228,16 @@ def _thresholds(real_users: Mapping[Any, Lines], negatives: Sequence[int]) -> di
 def _choices(
     real_users: Mapping[Any, Lines], negatives: Sequence[int], cuts: Mapping[str, Mapping[str, float]]
 ) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    choices: dict[str, Any] = {}
     for test, variants in _tests(real_users, negatives).items():
-        found[test] = {}
+        choices[test] = {}
         for name, pairs in variants.items():
             sums = np.array([metric.confusion(scores >= cuts[test][name], truth) for scores, truth in pairs])
             areas = np.array([metric.area(scores, truth) for scores, truth in pairs])
-            found[test][name] = {**metric.agreement(sums), "auc": metric.mean_of(areas)}
+            choices[test][name] = {**metric.agreement(sums), "auc": metric.mean_of(areas)}
         truths = np.concatenate([truth for _, truth in next(iter(variants.values()))])
-        found[test]["always the commoner answer"] = {"accuracy": _number(max(truths.mean(), 1 - truths.mean()))}
-    return found
+        choices[test]["always the commoner answer"] = {"accuracy": _number(max(truths.mean(), 1 - truths.mean()))}
+    return choices
 
 
 # ------------------------------------------------------------------------- activity, recommendations
@@ -277,15 +277,15 @@ def _recommenders(lines: Lines) -> dict[str, Any]:
 # -------------------------------------------------------------------------------------------- targets
 
 
-def _targets(user_split: str, found: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _targets(user_split: str, metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The targets with what was reached; those of ratios that were not asked are left out."""
-    choices = found["choices"]
+    choices = metrics["choices"]
     reached = {
         "accuracy, 1:1": choices.get("1:1", {}).get(SIMULATED, {}).get("accuracy"),
         "F1, 1:9": choices.get("1:9", {}).get(SIMULATED, {}).get("f1"),
         "area under the curve, matched in popularity": choices["matched"][SIMULATED]["auc"],
-        "total variation of all ratings": found["distribution"]["variants"][SIMULATED]["total_variation"],
-        "root mean squared error, stars of 5": found["ratings"][SIMULATED]["rmse"],
+        "total variation of all ratings": metrics["distribution"]["variants"][SIMULATED]["total_variation"],
+        "root mean squared error, stars of 5": metrics["ratings"][SIMULATED]["rmse"],
     }
     targets = []
     for name, side, bound in TARGETS:

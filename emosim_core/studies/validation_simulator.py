@@ -63,11 +63,11 @@ class UserSimulator:
             )
         if "retrieval" in self._doubted:
             check_positions(positions, slate, history, world.label("retrieval"))
-        there = positions >= 0
+        present = positions >= 0
         past, rated = np.zeros(positions.shape, dtype=np.intp), np.full(positions.shape, np.nan)
         if history.width and positions.shape[2]:
-            found, given = history.at(positions)
-            past, rated = found * there, np.where(there, given, np.nan)
+            recalled, given = history.at(positions)
+            past, rated = recalled * present, np.where(present, given, np.nan)
         return RatingRequest(
             users=who,
             items=slate,
@@ -135,7 +135,7 @@ def episode_lengths(world: World, population: Population, items: Ints, ratings: 
     streams = Streams(real_users)
     streams.begin(rows, [seed] * real_users, rows.tolist())
     lengths = np.full(real_users, longest, dtype=np.intp)
-    there = np.ones(real_users, dtype=np.bool_)
+    staying = np.ones(real_users, dtype=np.bool_)
     for step in range(longest):
         request = ShapingRequest(
             rows=rows,
@@ -153,6 +153,6 @@ def episode_lengths(world: World, population: Population, items: Ints, ratings: 
         )
         with world.blaming("reward_shaping"):
             ends = world.shaping.shape_batch(request, streams.of(Stage.SHAPE, rows))[1] > 0
-        lengths[there & ends] = step + 1
-        there &= ~ends
+        lengths[staying & ends] = step + 1
+        staying &= ~ends
     return lengths

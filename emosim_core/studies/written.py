@@ -61,8 +61,8 @@ class CategoryPreference(Study):
                 (NEGATIVE, ~inside, None, scale.carry(REJECTED)),
             )
             for user in lovers:
-                for side, there, least, most in sides:
-                    for item in _drawn(setting, there, self.options.items):
+                for side, candidates, least, most in sides:
+                    for item in _drawn(setting, candidates, self.options.items):
                         trials.append(Trial(len(users), item, side, category, at_least=least, at_most=most))
                 users.append(user)
         return Trials(users, trials)
@@ -94,9 +94,9 @@ class _OneOpinion(Study):
     def _items(self, written: StudyUsers, setting: StudySetting) -> Iterator[tuple[str, int]]:
         seen: set[int] = set()
         for category in written.lovers:
-            there = _of_category(setting, category)
-            there[list(seen)] = False
-            for item in _drawn(setting, there, self.options.items):
+            candidates = _of_category(setting, category)
+            candidates[list(seen)] = False
+            for item in _drawn(setting, candidates, self.options.items):
                 seen.add(item)
                 yield category, item
 
@@ -151,8 +151,8 @@ def _of_category(setting: StudySetting, category: str) -> NDArray[np.bool_]:
     )
 
 
-def _drawn(setting: StudySetting, there: NDArray[np.bool_], count: int) -> list[int]:
-    """Items drawn without replacement from those that are ``there``."""
-    found = np.flatnonzero(there)
-    drawn: list[int] = setting.rng.choice(found, min(count, len(found)), replace=False).tolist()
+def _drawn(setting: StudySetting, candidates: NDArray[np.bool_], count: int) -> list[int]:
+    """Items drawn without replacement from those that are ``candidates``."""
+    indices = np.flatnonzero(candidates)
+    drawn: list[int] = setting.rng.choice(indices, min(count, len(indices)), replace=False).tolist()
     return drawn

@@ -372,12 +372,12 @@ class _Connection(asyncio.Protocol):
             if self._unread:
                 self._loop.call_soon(self._go_on)
 
-    def _trickle(self, left: bytes, piece: int, pause: float) -> None:
+    def _trickle(self, rest: bytes, piece: int, pause: float) -> None:
         if self._transport is None:
             return
-        self._transport.write(left[:piece])
-        if left := left[piece:]:
-            self._waiting = self._loop.call_later(pause, self._trickle, left, piece, pause)
+        self._transport.write(rest[:piece])
+        if rest := rest[piece:]:
+            self._waiting = self._loop.call_later(pause, self._trickle, rest, piece, pause)
         else:
             self._done()
             self._go_on()

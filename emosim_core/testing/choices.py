@@ -98,8 +98,8 @@ class PerturbatorConformance(ComponentConformance):
                     self.make(), perturbation_request(ratings[[user]], world, np.array([user])), np.array([user])
                 )
                 same = np.array_equal(alone[0], together[user])
-                found = f"user {user} got {alone[0]} alone, {together[user]} with others."
-                hold("perturbator-alone", same, found)
+                detail = f"user {user} got {alone[0]} alone, {together[user]} with others."
+                hold("perturbator-alone", same, detail)
 
     def test_it_repeats_itself(self) -> None:
         for world in self.worlds():

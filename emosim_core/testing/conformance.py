@@ -100,8 +100,8 @@ class ComponentConformance:
         self._installed()
         made = self.make()
         for other in (self.unpickled(made), copy.deepcopy(made)):
-            found = f"a {type(other).__name__} of a {type(made).__name__}."
-            hold("plugin-pickles", type(other) is type(made), found)
+            detail = f"a {type(other).__name__} of a {type(made).__name__}."
+            hold("plugin-pickles", type(other) is type(made), detail)
 
     def unpickled(self, made: Made) -> Made:
         """What another process gets of an object that the component made."""

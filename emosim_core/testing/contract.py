@@ -28,29 +28,29 @@ class BrokenRuleError(AssertionError):
         rule: the name of the rule.
     """
 
-    def __init__(self, rule: str, found: str) -> None:
+    def __init__(self, rule: str, detail: str) -> None:
         self.rule = rule
         written = RULES[rule]
         super().__init__(
-            f"The rule {rule!r} is broken: {written.text} Found: {found} "
+            f"The rule {rule!r} is broken: {written.text} Found: {detail} "
             f"(The rule is written in {DOCUMENTATION}/{written.page}.md.)"
         )
 
 
-def hold(rule: str, condition: bool, found: str) -> None:
+def hold(rule: str, condition: bool, detail: str) -> None:
     """Hold a component to a rule.
 
     Args:
         rule: the name of the rule, one of :data:`RULES`.
         condition: whether it is kept.
-        found: what was found where it is not.
+        detail: what was found where it is not.
 
     Raises:
         BrokenRuleError: it is not kept.
     """
     __tracebackhide__ = True
     if not condition:
-        raise BrokenRuleError(rule, found)
+        raise BrokenRuleError(rule, detail)
 
 
 def _rules(page: str, **texts: str) -> dict[str, Rule]:

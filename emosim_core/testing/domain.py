@@ -143,8 +143,8 @@ class DomainConformance(ComponentConformance):
         done = in_new_process(_REGISTERED, package, self.name)
         last = "".join(done.stderr.strip().splitlines()[-1:])
         hold("domain-registered", done.returncode == 0, f"importing {package} ended with {last}.")
-        found = f"{package} registers nothing; call register_environment({self.name!r}) in it."
-        hold("domain-registered", bool(done.stdout.strip()), found)
+        detail = f"{package} registers nothing; call register_environment({self.name!r}) in it."
+        hold("domain-registered", bool(done.stdout.strip()), detail)
 
     def test_the_same_seed_gives_the_same_episodes(self) -> None:
         one = self._run(num_envs=1)

@@ -51,8 +51,8 @@ class EmotionModelConformance(ComponentConformance):
                 alone = self._tag(self.made(world), _tags(world, who, 3))
                 hold("emotion-alone", np.array_equal(alone[0], codes[user]), f"user {user} is tagged otherwise.")
                 mood = self._feel(self.made(world), self._moods(world, who), who)
-                found = f"user {user} feels {mood[0]} alone, {moods[user]} with others."
-                hold("emotion-alone", np.array_equal(mood[0], moods[user]), found)
+                detail = f"user {user} feels {mood[0]} alone, {moods[user]} with others."
+                hold("emotion-alone", np.array_equal(mood[0], moods[user]), detail)
 
     def test_it_repeats_itself(self) -> None:
         for world in self.worlds():

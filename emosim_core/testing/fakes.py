@@ -57,10 +57,10 @@ class ScriptedBackend(LLMBackend):
 
     @staticmethod
     def _one_after_the_other(answers: Iterable[str | LLMError]) -> Callable[[ChatRequest], str | LLMError]:
-        left = iter(answers)
+        remaining = iter(answers)
 
         def following(request: ChatRequest) -> str | LLMError:
-            for answer in left:
+            for answer in remaining:
                 return answer
             raise IndexError(f"the script has no answer left to {request.messages[-1].content!r}")
 

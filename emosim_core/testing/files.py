@@ -55,16 +55,16 @@ def fails(
     try:
         load()
     except DataError as error:
-        found = error
+        raised = error
     else:
         raise AssertionError(f"no DataError; expected one about {file} that says {message!r}")
     wanted = (row, field or None)
-    if str(file) not in found.path:
-        raise AssertionError(f"the error is about {found.path!r}, not about {file!r}: {found}") from found
-    if message not in str(found):
-        raise AssertionError(f"the error does not say {message!r}: {found}") from found
-    if (found.row, found.field) != wanted:
-        raise AssertionError(f"row and field are {(found.row, found.field)}, not {wanted}: {found}") from found
+    if str(file) not in raised.path:
+        raise AssertionError(f"the error is about {raised.path!r}, not about {file!r}: {raised}") from raised
+    if message not in str(raised):
+        raise AssertionError(f"the error does not say {message!r}: {raised}") from raised
+    if (raised.row, raised.field) != wanted:
+        raise AssertionError(f"row and field are {(raised.row, raised.field)}, not {wanted}: {raised}") from raised
 
 
 def write_folder(folder: Path, files: Mapping[str, str | bytes], *, gzipped: bool = False) -> Path:

@@ -36,8 +36,8 @@ class ObservationConformance(ComponentConformance):
         setting = ObservationSetting(**vars(world.setting()), max_steps=_MAX_STEPS, history_length=length)
         with no_error("observation-space", f"space() of {self.subject}"):
             parts = model.space(setting)
-        found = f"a {type(parts).__name__}; it must be a mapping with at least one part."
-        hold("observation-space", isinstance(parts, Mapping) and len(parts) > 0, found)
+        detail = f"a {type(parts).__name__}; it must be a mapping with at least one part."
+        hold("observation-space", isinstance(parts, Mapping) and len(parts) > 0, detail)
         return model, parts
 
     def test_what_is_observed_lies_in_its_space(self) -> None:
@@ -90,8 +90,8 @@ class ObservationConformance(ComponentConformance):
             hold("observation-shape", part in seen, f"{part!r} is missing.")
             value, shape = seen[part], (len(request.users), *(space.shape or ()))
             shaped = isinstance(value, np.ndarray) and value.shape == shape and value.dtype == space.dtype
-            found = f"{value.dtype} of the shape {value.shape}" if isinstance(value, np.ndarray) else repr(value)
-            hold("observation-shape", shaped, f"{part!r} is {found}; its space has {space.dtype} of {shape}.")
+            detail = f"{value.dtype} of the shape {value.shape}" if isinstance(value, np.ndarray) else repr(value)
+            hold("observation-shape", shaped, f"{part!r} is {detail}; its space has {space.dtype} of {shape}.")
         return seen
 
 

@@ -39,8 +39,8 @@ class PolicyConformance(ComponentConformance):
             for slate in (1, 3):
                 for actions in self._play(world, slate):
                     inside = (actions >= -1) & (actions < len(world.catalog))
-                    found = f"the items {actions.min()} to {actions.max()} of {len(world.catalog)}."
-                    hold("policy-range", bool(inside.all()), found)
+                    detail = f"the items {actions.min()} to {actions.max()} of {len(world.catalog)}."
+                    hold("policy-range", bool(inside.all()), detail)
                     nothing = actions < 0
                     whole = bool((nothing.all(axis=1) == nothing.any(axis=1)).all())
                     hold("policy-range", whole, "-1 in a part of a slate.")
@@ -76,8 +76,8 @@ class PolicyConformance(ComponentConformance):
         streams = Streams(_USERS)
         policy: Policy = self.make()
         length = policy.history_length
-        found = f"the history_length {length!r} of {self.subject}; it is an integer, known before start()."
-        hold("policy-shape", isinstance(length, int) and length >= 0, found)
+        detail = f"the history_length {length!r} of {self.subject}; it is an integer, known before start()."
+        hold("policy-shape", isinstance(length, int) and length >= 0, detail)
         memory = world.remembered(_USERS, longest=0)
         steps = np.zeros(_USERS, dtype=np.intp)
         playing = np.zeros(_USERS, dtype=np.bool_)
@@ -113,8 +113,8 @@ class PolicyConformance(ComponentConformance):
                     request = RecommendationRequest(rows=rows, observations=seen)
                     actions = np.asarray(policy.recommend_batch(request, streams.of(Stage.POLICY, rows)))
                 shaped = actions.shape == (len(rows), slate) and actions.dtype.kind == "i"
-                found = f"{actions.dtype} of the shape {actions.shape} for {len(rows)} users; the slate has {slate}."
-                hold("policy-shape", shaped, found)
+                detail = f"{actions.dtype} of the shape {actions.shape} for {len(rows)} users; the slate has {slate}."
+                hold("policy-shape", shaped, detail)
                 states.append(actions.copy())
                 going = ((actions >= 0) & (actions < len(world.catalog))).all(axis=1)
                 playing[rows[~going]] = False

@@ -101,8 +101,8 @@ class PopulationProfileConformance:
                     ("a wrong article", self.wrong_article),
                     ("a word twice", _TWICE),
                 ):
-                    found = re.search(wrong, text)
-                    _require(found is None, f"{what}: {found and found[0]!r} in {text!r}")
+                    match = re.search(wrong, text)
+                    _require(match is None, f"{what}: {match and match[0]!r} in {text!r}")
 
     def test_no_text_has_a_number_but_the_age(self) -> None:
         for user in generate_users(1000, 3, self._profile, "detailed"):

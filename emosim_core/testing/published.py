@@ -92,10 +92,10 @@ class PublishedFormatsConformance:
                         try:
                             load_items_of_a_run(registry(), self.domain, f"{other}:{path}")
                         except DataError as error:
-                            found = str(error)
+                            message = str(error)
                         else:
                             raise AssertionError(f"{name}: {other!r} reads it too.")
-                        _require(found.endswith(advice), f"{name}: {other!r} says {found!r}, not {advice!r}")
+                        _require(message.endswith(advice), f"{name}: {other!r} says {message!r}, not {advice!r}")
 
     def test_a_file_of_no_known_format_is_sent_nowhere(self) -> None:
         with tempfile.TemporaryDirectory() as folder:

@@ -121,8 +121,8 @@ class RaterConformance(ComponentConformance):
         hold("rater-shape", isinstance(answer, Ratings), f"a {type(answer).__name__}.")
         values = answer.values
         shaped = isinstance(values, np.ndarray) and values.shape == situation.items.shape and values.dtype.kind == "f"
-        found = f"{values.dtype} of the shape {values.shape}" if isinstance(values, np.ndarray) else f"{type(values)}"
-        hold("rater-shape", shaped, f"{found} for items of the shape {situation.items.shape}.")
+        detail = f"{values.dtype} of the shape {values.shape}" if isinstance(values, np.ndarray) else f"{type(values)}"
+        hold("rater-shape", shaped, f"{detail} for items of the shape {situation.items.shape}.")
         return answer
 
 
@@ -151,14 +151,14 @@ def request(
     history = memory.history() if who is None else memory.history(rows)
     newest = history.lengths[:, None] - 1 - np.arange(memories)
     positions = np.repeat(np.maximum(newest, -1)[:, None, :], slate, axis=1)
-    there = positions >= 0
+    present = positions >= 0
     past_items, past_ratings = history.at(np.maximum(positions, 0))
     return RatingRequest(
         users=users,
         items=items,
         retrieved=positions,
-        retrieved_items=past_items * there,
-        retrieved_ratings=np.where(there, past_ratings, np.nan),
+        retrieved_items=past_items * present,
+        retrieved_ratings=np.where(present, past_ratings, np.nan),
         times=history.times_before(items),
         moods=moods,
         history=history,

@@ -81,8 +81,8 @@ class RetrievalConformance(ComponentConformance):
             answer = strategy.retrieve_batch(request)
         hold("retrieval-shape", isinstance(answer, np.ndarray), f"a {type(answer).__name__}.")
         shaped = answer.ndim == 3 and answer.shape[:2] == request.items.shape and answer.dtype.kind == "i"
-        found = f"{answer.dtype} of the shape {answer.shape} for items of {request.items.shape}."
-        hold("retrieval-shape", shaped, found)
+        detail = f"{answer.dtype} of the shape {answer.shape} for items of {request.items.shape}."
+        hold("retrieval-shape", shaped, detail)
         return answer
 
 

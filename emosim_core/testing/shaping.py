@@ -147,8 +147,8 @@ class RewardShapingConformance(ComponentConformance):
                 rewards, ends = shaping.shape_batch(situation, streams.of(Stage.SHAPE, rows))
             for answer, shape, kinds in ((rewards, situation.ratings.shape, "fiu"), (ends, rows.shape, "i")):
                 fits = isinstance(answer, np.ndarray) and answer.shape == shape and answer.dtype.kind in kinds
-                found = f"{answer.dtype} of the shape {answer.shape}" if isinstance(answer, np.ndarray) else f"{answer}"
-                hold("shaping-shape", fits, f"{found} where the shape is {shape}.")
+                shown = f"{answer.dtype} of the shape {answer.shape}" if isinstance(answer, np.ndarray) else f"{answer}"
+                hold("shaping-shape", fits, f"{shown} where the shape is {shape}.")
             finite = bool(np.isfinite(rewards[situation.consumed]).all())
             hold("shaping-finite", finite, "a reward that is no finite number.")
             yield rows, np.where(situation.consumed, rewards, 0.0), ends.copy()

@@ -83,8 +83,8 @@ class StudyConformance(ComponentConformance):
         ids = [user.id for user in made.users]
         hold("study-trials", len(set(ids)) == len(ids), "two users with the same id.")
         for trial in made.trials:
-            there = 0 <= trial.user < len(ids) and 0 <= trial.item < len(world.catalog)
-            hold("study-trials", there, f"the user {trial.user} and the item {trial.item}.")
+            known = 0 <= trial.user < len(ids) and 0 <= trial.item < len(world.catalog)
+            hold("study-trials", known, f"the user {trial.user} and the item {trial.item}.")
         return made
 
     def _measures(self, rated: RatedTrials) -> list[Metric]:
@@ -96,8 +96,8 @@ class StudyConformance(ComponentConformance):
         for one in made:
             hold("study-metrics", isinstance(one, Metric), f"a {type(one).__name__}.")
             shaped = one.concerned.shape == (count,) and one.sums.shape[:1] == (count,) and one.sums.ndim == 2
-            found = f"{one.concerned.shape} and {one.sums.shape} for {count} ratings."
-            hold("study-metrics", shaped, found)
+            detail = f"{one.concerned.shape} and {one.sums.shape} for {count} ratings."
+            hold("study-metrics", shaped, detail)
         return made
 
 

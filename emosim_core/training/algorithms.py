@@ -164,4 +164,4 @@ def arguments(config: TrainConfig) -> dict[str, Any]:
 
 def _falling(rate: float) -> Callable[[float], float]:
     """A learning rate by the share of the training that is left: linearly down to a tenth of ``rate``."""
-    return lambda left: rate * (_LAST_RATE + (1.0 - _LAST_RATE) * max(left, 0.0))
+    return lambda remaining: rate * (_LAST_RATE + (1.0 - _LAST_RATE) * max(remaining, 0.0))

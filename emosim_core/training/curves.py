@@ -75,9 +75,9 @@ def read_progress(directory: Path) -> list[dict[str, Any]]:
     path = directory / PROGRESS
     if not path.exists():
         return []
-    found: list[dict[str, Any]] = []
+    rows: list[dict[str, Any]] = []
     for number, line in read_lines(path, LINE):
-        if found and line["timesteps"] <= found[-1]["timesteps"]:
+        if rows and line["timesteps"] <= rows[-1]["timesteps"]:
             raise RunError(f"{path}, line {number}: is out of order: timesteps do not rise")
-        found.append(line)
-    return found
+        rows.append(line)
+    return rows

@@ -292,15 +292,15 @@ class Evaluation:
     def _take_logs(self, config: RunConfig, world: World, on_message: Callable[[str], None]) -> None:
         """Take the logs of an earlier evaluation over, or say that they are simulated."""
         why = "Some recommenders learn from logs, and --logs names none"
-        found = same_logs(self.out, config, world, self._registry)
-        if found is None:
+        existing = same_logs(self.out, config, world, self._registry)
+        if existing is None:
             on_message(
                 f"{why}: {config.episodes:,} episodes of {config.policy!r} with the train users are simulated first, "
                 f"into {self.out / LOGS}; evaluations in {self.out.parent} use them again."
             )
             return
-        on_message(f"{why}: those of {found.parent}, which were made the same, are used again.")
-        take_over(found, self.out / LOGS)
+        on_message(f"{why}: those of {existing.parent}, which were made the same, are used again.")
+        take_over(existing, self.out / LOGS)
 
     def _world(self) -> World:
         """The items, users, scale and rater; nobody is asked to rate yet."""

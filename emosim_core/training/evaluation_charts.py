@@ -139,9 +139,9 @@ def _line(results: Mapping[str, Any], name: str) -> dict[str, Any]:
     return {"color": _COLOURS[place % len(_COLOURS)], "linestyle": _DASHES[place % len(_DASHES)]}
 
 
-def _dots(panel: Axes, found: Sequence[Mapping[str, float | None]], offset: float, **how: Any) -> None:
+def _dots(panel: Axes, estimates: Sequence[Mapping[str, float | None]], offset: float, **how: Any) -> None:
     """A dot for each estimate, from the top, with its interval."""
-    for row, one in enumerate(found):
+    for row, one in enumerate(estimates):
         if one["estimate"] is None:
             continue
         if one["low"] is not None and one["high"] is not None:
@@ -174,8 +174,8 @@ def _curves(results: Mapping[str, Any], curve: str, least: float) -> tuple[Figur
     for user_split, panel in panels:
         for name in _names(results):
             curves = results["user_splits"][user_split]["recommenders"][name]["curves"]
-            there = np.array([one["estimate"] for one in curves["survival"]], dtype=np.float64)
-            steps = np.flatnonzero(there >= least)
+            estimates = np.array([one["estimate"] for one in curves["survival"]], dtype=np.float64)
+            steps = np.flatnonzero(estimates >= least)
             middle, low, high = (
                 np.array([curves[curve][step][key] for step in steps], dtype=np.float64)
                 for key in ("estimate", "low", "high")
@@ -244,14 +244,14 @@ def _end_reasons(results: Mapping[str, Any]) -> Figure:
         {"facecolor": _COLOURS[i % 7], "hatch": hatches[i % 7], "edgecolor": "white"} for i in range(len(reasons))
     ]
     for user_split, panel in panels:
-        left = np.zeros(len(names))
+        offset = np.zeros(len(names))
         for reason, look in zip(reasons, looks, strict=True):
-            found = [
+            ordered = [
                 results["user_splits"][user_split]["recommenders"][name]["end_reasons"].get(reason) for name in names
             ]
-            shares = np.array([0.0 if one is None else one["estimate"] for one in found], dtype=np.float64)
-            panel.barh(range(len(names)), shares, left=left, height=0.68, linewidth=0.4, **look)
-            left += shares
+            shares = np.array([0.0 if one is None else one["estimate"] for one in ordered], dtype=np.float64)
+            panel.barh(range(len(names)), shares, left=offset, height=0.68, linewidth=0.4, **look)
+            offset += shares
         _rows(panel, names)
         panel.set_xlim(0, 1)
         panel.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}")

@@ -28,8 +28,8 @@ def same_logs(out: Path, config: RunConfig, world: World, registry: Registry) ->
     policy = registry.resolve("policy", config.policy, world.domain.name).describe()
     manifest = make_manifest(world, config)
     manifest = {**manifest, "parts": {**manifest["parts"], "policy": policy}}
-    found = [place for place in out.parent.glob(f"*/{LOGS}") if place.parent != out and not place.is_symlink()]
-    for place in sorted(found, key=lambda place: place.stat().st_mtime, reverse=True):
+    candidates = [place for place in out.parent.glob(f"*/{LOGS}") if place.parent != out and not place.is_symlink()]
+    for place in sorted(candidates, key=lambda place: place.stat().st_mtime, reverse=True):
         try:
             own_files(place)
             stored = read_manifest(place)

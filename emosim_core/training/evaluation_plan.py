@@ -140,10 +140,10 @@ def with_user_splits(values: Mapping[str, Any]) -> dict[str, Any]:
 
     Who is met in which order is decided by the evaluation.
     """
-    found = {name: value for name, value in values.items() if name not in ("user_split", "user_order")}
+    result = {name: value for name, value in values.items() if name not in ("user_split", "user_order")}
     if "user_split" in values:
-        found.setdefault("user_splits", values["user_split"])
-    return found
+        result.setdefault("user_splits", values["user_split"])
+    return result
 
 
 def recommenders_of(config: EvaluationConfig, registry: Registry) -> list[Recommender]:
@@ -159,26 +159,26 @@ def recommenders_of(config: EvaluationConfig, registry: Registry) -> list[Recomm
             "or others with --policies random,popular"
         )
     domain = registry.resolve_domain(config.plugin).component.name
-    found: list[Recommender] = []
+    made: list[Recommender] = []
     paths = [Path(model).resolve() for model in config.recommenders]
     for number, (model, path) in enumerate(zip(config.recommenders, paths, strict=True)):
         if path in paths[:number]:
             raise ConfigurationError(f"the model {model} is named twice")
         model_config(model)
-        found.append(Recommender(_shortest_distinct(path, paths), {"name": "trained", "path": model}, model))
+        made.append(Recommender(_shortest_distinct(path, paths), {"name": "trained", "path": model}, model))
     written = [policy_name(policy) for policy in config.policies]
     for number, (policy, name) in enumerate(zip(config.policies, written, strict=True)):
         if name in written[:number]:
             raise ConfigurationError(f"the policy {name!r} is named twice; two with different options may be")
-        found.append(Recommender(name, policy, needs_logs=_needs_logs(policy, domain, registry)))
-    for one in found:
+        made.append(Recommender(name, policy, needs_logs=_needs_logs(policy, domain, registry)))
+    for one in made:
         if not one.needs_logs:
             registry.resolve("policy", one.policy, domain)
-    names = _distinct(one.name for one in found)
+    names = _distinct(one.name for one in made)
     folders = _distinct(re.sub(r"[^\w.=+-]+", "_", name)[:80].strip("._") or "policy" for name in names)
     return [
         Recommender(name, one.policy, one.model, folder.replace(" ", "_"), one.needs_logs)
-        for one, name, folder in zip(found, names, folders, strict=True)
+        for one, name, folder in zip(made, names, folders, strict=True)
     ]
 
 
@@ -222,15 +222,15 @@ def _shortest_distinct(path: Path, paths: Iterable[Path]) -> str:
 def _distinct(names: Iterable[str]) -> list[str]:
     """Names, of which the second of a kind gets " 2", the third " 3"; none differs from another by case alone."""
     seen: set[str] = set()
-    found = []
+    distinct = []
     for name in names:
         free, number = name, 1
         while free.lower() in seen:
             number += 1
             free = f"{name} {number}"
         seen.add(free.lower())
-        found.append(free)
-    return found
+        distinct.append(free)
+    return distinct
 
 
 # --------------------------------------------------------------------------------------------- models
@@ -262,14 +262,14 @@ def model_environment(model: str) -> dict[str, Any]:
         RunError: the directory is not one of a trained recommender.
     """
     config = by_field(EnvironmentConfig, model_config(model))
-    found = {
+    result = {
         name: config[name]
         for name in all_fields(EnvironmentConfig)
         if name in config and (name not in _NOT_COMPARED or name == "gateway")
     }
-    if isinstance(found.get("gateway"), dict):
-        found["gateway"] = {name: found["gateway"][name] for name in _KEPT_OF_GATEWAY if name in found["gateway"]}
-    return found
+    if isinstance(result.get("gateway"), dict):
+        result["gateway"] = {name: result["gateway"][name] for name in _KEPT_OF_GATEWAY if name in result["gateway"]}
+    return result
 
 
 def notes_on(config: EvaluationConfig) -> list[str]:
@@ -285,12 +285,12 @@ def notes_on(config: EvaluationConfig) -> list[str]:
         fields = all_fields(EnvironmentConfig)
         known = {name: value for name, value in trained.items() if name in fields}
         made = read_config(EnvironmentConfig, known, str(Path(model) / MANIFEST))
-        there = by_field(EnvironmentConfig, made.model_dump(mode="json"))
-        compared = [name for name in fields if name in {**there, **here} and name not in _NOT_COMPARED]
-        differing = [name for name in compared if there.get(name) != here.get(name)]
+        trained_in = by_field(EnvironmentConfig, made.model_dump(mode="json"))
+        compared = [name for name in fields if name in {**trained_in, **here} and name not in _NOT_COMPARED]
+        differing = [name for name in compared if trained_in.get(name) != here.get(name)]
         if differing:
             notes.append(f"{model} was trained in another environment; what differs: {', '.join(differing)}.")
-        notes += _notes_on_users(model, there["user_split"], "trained on", config)
+        notes += _notes_on_users(model, trained_in["user_split"], "trained on", config)
     for logs in config.logs:
         if (Path(logs) / MANIFEST).is_file():
             logged = run_manifest(Path(logs))["config"]

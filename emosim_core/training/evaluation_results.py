@@ -178,12 +178,12 @@ def _read_items(path: Path) -> ItemTable:
         raise RunError(f"{path} cannot be read: {error}") from error
 
 
-def _sorted_out(found: Mapping[str, Estimate], reasons: list[str], longest: int) -> dict[str, Any]:
+def _sorted_out(estimates: Mapping[str, Estimate], reasons: list[str], longest: int) -> dict[str, Any]:
     steps = range(1, longest + 1)
     return {
-        "metrics": {metric.name: found[metric.name] for metric in METRICS},
-        "end_reasons": {reason: found[f"end_reason:{reason}"] for reason in reasons},
-        "curves": {name: [found[f"{name}:{step}"] for step in steps] for name in ("survival", "reward")},
+        "metrics": {metric.name: estimates[metric.name] for metric in METRICS},
+        "end_reasons": {reason: estimates[f"end_reason:{reason}"] for reason in reasons},
+        "curves": {name: [estimates[f"{name}:{step}"] for step in steps] for name in ("survival", "reward")},
     }
 
 
@@ -200,10 +200,10 @@ def _differences(
     references = {"first": names[0]}
     if baselines:
         references = {"best_baseline": max(baselines, key=reward), **references}
-    found: dict[str, Any] = {}
+    differences: dict[str, Any] = {}
     for kind, reference in references.items():
         above = {name: _sorted_out(comparison.metrics(name, reference), reasons, longest) for name in names}
-        found[kind] = {
+        differences[kind] = {
             "reference": reference,
             "recommenders": {
                 name: {"metrics": one["metrics"], "end_reasons": one["end_reasons"]}
@@ -211,7 +211,7 @@ def _differences(
                 if name != reference
             },
         }
-    return found
+    return differences
 
 
 def _added(usages: list[dict[str, Any]]) -> dict[str, Any] | None:

@@ -167,17 +167,17 @@ def read_logs(paths: Sequence[str], catalog: Catalog, users: Sequence[str]) -> I
     )
 
 
-def _entries(found: Path, path: str, traits: dict[str, list[int]]) -> Iterator[_Entry]:
-    if found.is_dir():
-        yield from _of_run(found, traits)
+def _entries(place: Path, path: str, traits: dict[str, list[int]]) -> Iterator[_Entry]:
+    if place.is_dir():
+        yield from _of_run(place, traits)
         return
-    if not found.exists():
+    if not place.exists():
         raise DataError(path, f"no such file or directory; expected {_WHAT}. A run makes one: {HOW_TO_MAKE}")
-    if found.name == INTERACTIONS:
+    if place.name == INTERACTIONS:
         raise DataError(path, "is a file of a run; name the directory that it lies in")
-    suffixes = [suffix.lower() for suffix in found.suffixes[-2:]]
+    suffixes = [suffix.lower() for suffix in place.suffixes[-2:]]
     if suffixes[-1:] == [".parquet"]:
-        rows: Iterator[tuple[int, dict[str, Any]]] = _rows_of_parquet(existing_file(found, _WHAT), path)
+        rows: Iterator[tuple[int, dict[str, Any]]] = _rows_of_parquet(existing_file(place, _WHAT), path)
     elif ".csv" in suffixes or ".tsv" in suffixes:
         rows = read_csv(path, "a CSV file of interactions", required=COLUMNS, held=False)
     else:
@@ -224,18 +224,18 @@ def _of_row(values: dict[str, Any], path: str, row: int) -> _Entry | None:
     )
 
 
-def _rows_of_parquet(found: Path, path: str) -> Iterator[tuple[int, dict[str, Any]]]:
+def _rows_of_parquet(place: Path, path: str) -> Iterator[tuple[int, dict[str, Any]]]:
     try:
         import pyarrow
         from pyarrow import parquet
     except ImportError as error:
         raise MissingDependencyError("reading a .parquet file", "pyarrow", INSTALL_DATA) from error
     try:
-        with parquet.ParquetFile(found) as opened:
-            there = opened.schema_arrow.names
+        with parquet.ParquetFile(place) as opened:
+            columns = opened.schema_arrow.names
             for name in COLUMNS:
-                if name not in there:
-                    raise DataError(path, f"the column is missing; the file has: {', '.join(there)}", field=name)
+                if name not in columns:
+                    raise DataError(path, f"the column is missing; the file has: {', '.join(columns)}", field=name)
             row = 0
             for batch in opened.iter_batches(columns=list(COLUMNS)):
                 for values in batch.to_pylist():

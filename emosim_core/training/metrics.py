@@ -319,10 +319,10 @@ def tally(
     rewards = np.full((len(ones), longest), np.nan)
     width = min(longest, episodes.step_rewards.shape[1])
     rewards[:, :width] = episodes.step_rewards[:, :width]
-    there = ~np.isnan(rewards)
+    rewarded = ~np.isnan(rewards)
     for step in range(longest):
-        ratios[f"survival:{step + 1}"] = (there[:, step].astype(np.float64), ones)
-        ratios[f"reward:{step + 1}"] = (np.nan_to_num(rewards[:, step]), there[:, step].astype(np.float64))
+        ratios[f"survival:{step + 1}"] = (rewarded[:, step].astype(np.float64), ones)
+        ratios[f"reward:{step + 1}"] = (np.nan_to_num(rewards[:, step]), rewarded[:, step].astype(np.float64))
 
     place = {user: index for index, user in enumerate(users)}
     rows = np.array([place[user] for user in episodes.users], dtype=np.intp)
@@ -348,10 +348,10 @@ def _by_user(values: NDArray[np.float64], rows: NDArray[np.intp], users: int) ->
 
 def _unit_lists(lists: NDArray[np.intp]) -> NDArray[np.float64]:
     """Each list as a vector over the items that are in any, of length 1, or 0 where the list is empty."""
-    there = lists >= 0
-    known = np.unique(lists[there])
+    present = lists >= 0
+    known = np.unique(lists[present])
     vectors = np.zeros((len(lists), len(known)))
-    vectors[np.nonzero(there)[0], np.searchsorted(known, lists[there])] = 1.0
+    vectors[np.nonzero(present)[0], np.searchsorted(known, lists[present])] = 1.0
     vectors /= np.sqrt(np.maximum(vectors.sum(axis=1, keepdims=True), 1.0))
     return vectors
 
@@ -400,12 +400,12 @@ class Comparison:
             exact, drawn = exact - self._exact[minus], drawn - self._drawn[minus]
             coverage -= self.tallies[minus].coverage
         low, high = percentiles(drawn)
-        found: dict[str, Estimate] = {
+        estimates: dict[str, Estimate] = {
             name: {"estimate": _plain(exact[column]), "low": _plain(low[column]), "high": _plain(high[column])}
             for column, name in enumerate((*tallied.names, "personalization"))
         }
-        found["coverage"] = {"estimate": _plain(coverage), "low": None, "high": None}
-        return found
+        estimates["coverage"] = {"estimate": _plain(coverage), "low": None, "high": None}
+        return estimates
 
 
 def _values(tallied: Tallies, drawn: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -200,8 +200,8 @@ class Recommender:
             values = observations[key]
             if key == "user":
                 one_hot = np.zeros((len(values), self.options.num_users), dtype=np.float32)
-                there = np.flatnonzero(values >= 0)
-                one_hot[there, values[there]] = 1.0
+                known = np.flatnonzero(values >= 0)
+                one_hot[known, values[known]] = 1.0
                 values = one_hot
             tensors[key] = torch.as_tensor(values, dtype=torch.float32)
         with torch.no_grad(), torch_threads(1):

@@ -185,10 +185,10 @@ class Training:
     def _load_last(self) -> int:
         from emosim_core.training.torch_side.files import load_checkpoint
 
-        found = checkpoints(self.directory)
-        if not found:
+        existing = checkpoints(self.directory)
+        if not existing:
             return 0
-        counters = load_checkpoint(found[-1], self.model)
+        counters = load_checkpoint(existing[-1], self.model)
         self._best = -np.inf if counters["best"] is None else counters["best"]
         self._seconds_before = counters["seconds"]
         self.env.episodes = counters["episodes"]
@@ -269,14 +269,14 @@ class Training:
         from emosim_core.training.torch_side.evaluate import mean_return
 
         user_splits = ("train", "test") if self.config.user_split == "train" else (self.config.user_split,)
-        found = {
+        result = {
             user_split: mean_return(self._held_out(user_split), self.model, self.net, self.config)
             for user_split in user_splits
         }
-        if (reward := found[user_splits[0]]) > self._best:
+        if (reward := result[user_splits[0]]) > self._best:
             self._best = reward
             self.save_model(BEST)
-        return found
+        return result
 
     def _held_out(self, user_split: str) -> World:
         """The same world, about the users of a group one after another."""
