@@ -390,7 +390,7 @@ class RuleBased(Rater):
         mood *= self._mood_size
         latent += noise
         latent += mood[:, None]
-        if request.times.any():
+        if np.count_nonzero(request.times):
             latent += self._boredom.take(request.times, mode="clip")
         terms = _Terms(latent, noise, mood, learned)
         if learned is not None and self._learner is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +53,11 @@ class History:
     def __init__(self, memory: Memory, rows: Rows) -> None:
         self._memory, self._rows = memory, rows
         self.lengths: NDArray[np.intp] = memory.lengths[rows]
-        self.width: int = int(self.lengths.max()) if len(self.lengths) else 0
+
+    @cached_property
+    def width(self) -> int:
+        """W."""
+        return int(self.lengths.max()) if len(self.lengths) else 0
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -145,6 +150,9 @@ class Memory:
         batch_size: B.
         item_count: number of items in the catalog.
         capacity: interactions that fit before the arrays grow for the first time.
+
+    Attributes:
+        starts: where each user's interactions begin in the flattened columns, shape ``(B,)``.
     """
 
     def __init__(self, batch_size: int, item_count: int, capacity: int = 64) -> None:
@@ -157,6 +165,7 @@ class Memory:
         self.latest = np.zeros((batch_size, capacity), dtype=np.bool_)
         self._last_position = np.full((batch_size, item_count), -1, dtype=np.int32)
         self._all = np.arange(batch_size)
+        self.starts = self._all * capacity
         self._longest = 0
 
     def history(self, rows: Rows = ALL_ROWS) -> History:
@@ -175,11 +184,6 @@ class Memory:
     def capacity(self) -> int:
         """Interactions that fit before the arrays grow."""
         return self.items.shape[1]
-
-    @property
-    def starts(self) -> NDArray[np.intp]:
-        """Where each user's interactions begin in the flattened columns, shape ``(B,)``."""
-        return self._all * self.capacity
 
     def times_before(self, rows: Rows, items: NDArray[np.intp]) -> NDArray[np.intp]:
         """How often ``items``, shape ``(R, S)``, were consumed so far; shape ``(R, S)``."""
@@ -212,11 +216,11 @@ class Memory:
         last_position = self._last_position.reshape(-1)
         before = last_position.take(of_user)
         again = before >= 0
-        start = who * self.capacity
+        start = self.starts.take(who)
         earlier = start + before
         times = self.times.reshape(-1).take(earlier) * again + 1
         since = (position - before) * again
-        if again.any():
+        if np.count_nonzero(again):
             self.latest.reshape(-1)[earlier[again]] = False
         here = start + position
         self.items.reshape(-1)[here] = items
@@ -258,3 +262,4 @@ class Memory:
         for name in _COLUMNS:
             column = getattr(self, name)
             setattr(self, name, np.concatenate([column, np.zeros_like(column)], axis=1))
+        self.starts = self._all * self.capacity

@@ -221,14 +221,15 @@ class Engine:
         """
         who = self.all_rows if rows is None else rows
         actions = item_indices(actions, len(who), self.slate)
-        if (actions.view(np.uintp) >= len(self.world.catalog)).any():  # as unsigned, a negative number is a large one
+        # As unsigned, a negative number is a large one. For few users, count_nonzero takes a third of the time of any.
+        if np.count_nonzero(actions.view(np.uintp) >= len(self.world.catalog)):
             raise ConfigurationError(
                 f"an action must lie in 0 to {len(self.world.catalog) - 1}, got {actions.tolist()}"
             )
         chance = self.world.config.p_interrupt
         if chance:
             interrupted = self._draws(Stage.LEAVE, who).uniform(1)[:, 0] < chance
-            if interrupted.any():
+            if np.count_nonzero(interrupted):
                 return self._partly_interrupted(who, actions, interrupted)
         return self._answer(who, ALL_ROWS if rows is None else rows, actions)
 
@@ -279,7 +280,7 @@ class Engine:
             check_ratings(answers, actions, scale, world.label("rater"))
         raw = answers.values
         failed = np.isnan(raw)
-        any_failed = failed.any()
+        any_failed = np.count_nonzero(failed) > 0
         if any_failed and world.config.on_failed_rating == "raise":
             row, place = (int(index) for index in np.argwhere(failed)[0])
             raise RatingError(

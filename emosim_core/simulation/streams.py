@@ -103,7 +103,7 @@ class Streams:
         which: Rows = ALL_ROWS if rows is self.all_rows else rows
         after = blocks.next[which] + count
         spent = after > blocks.ends[which]
-        if spent.any():
+        if np.count_nonzero(spent):
             for row in rows[spent].tolist():
                 blocks.values[row] = self._fill(stage, kind, blocks, row, BLOCK)
                 blocks.next[row] = row * BLOCK

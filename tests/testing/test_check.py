@@ -76,10 +76,18 @@ def test_a_right_plugin_passes_and_everything_is_told(quick: Any, installed: Any
 def test_a_broken_rule_is_told_and_the_status_is_1(quick: Any, installed: Any) -> None:
     installed("odd", WRONG)
     out = quick("plugins", "check", "odd", status=1).out
-    assert "  failed  it answers positions within each history\n          The rule 'retrieval-range' is broken: " in out
+    assert "  failed  it answers positions within each history\n" in out
+    assert out.count("The rule 'retrieval-range' is broken: ") == 1
     assert RULES["retrieval-range"].text in out
     assert "docs/hooks/emosim_retrievals.md" in out
     assert " failed, 0 skipped" in out.splitlines()[-1]
+
+
+def test_one_fault_that_many_checks_meet_is_told_once(quick: Any, installed: Any) -> None:
+    installed("odd", RIGHT.replace('"emosim_odd:Oldest"', '"emosim_odd:Gone"'))
+    out = quick("plugins", "check", "odd", status=1).out
+    assert out.count("cannot be made: AttributeError: module 'emosim_odd' has no attribute 'Gone'\n") == 1
+    assert out.count("          as in 'a history without interactions gives nothing'\n") == 5
 
 
 def test_json_says_the_same_and_nothing_else(quick: Any, installed: Any) -> None:
