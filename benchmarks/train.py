@@ -21,10 +21,10 @@ import numpy as np
 import torch
 from stable_baselines3.common.vec_env import VecEnv
 
-from emosim_core.simulation.sb3_vec_env import StableBaselines3VecEnv
+from emosim_core.training.build import make_model
 from emosim_core.training.config import TrainConfig
-from emosim_core.training.torch_side.build import make_model
 from emosim_core.training.trainer import Training
+from emosim_core.training.vec_env import StableBaselines3VecEnv
 
 EPISODE = 40
 """Steps of an episode of the null environment, about as many as with simulated users."""

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from emosim_core.datasets.export import Exported
+    from emosim_core.recommenders.recommender import Recommendation
     from emosim_core.reports.compare import Comparison
     from emosim_core.runs.recorded import RecordedRun
     from emosim_core.simulation.env import EmoSimEnv
     from emosim_core.simulation.vector_env import EmoSimVectorEnv
-    from emosim_core.training.export import Exported
-    from emosim_core.training.recommender import Recommendation
 
 
 def make(plugin: str, **options: Any) -> EmoSimEnv:
@@ -113,7 +113,7 @@ def evaluate(
         EmoSimError: an option is wrong, a recommender cannot be made, or the directory cannot be used. Episodes that
             were simulated are kept.
     """
-    from emosim_core.training import evaluation
+    from emosim_core.evaluation import evaluate as evaluation
 
     return evaluation.evaluate({"plugin": plugin, **options}, out, resume=resume, charts=charts)
 
@@ -141,7 +141,7 @@ def validate(plugin: str, out: str | Path, *, ratings: str, resume: bool = False
     """
     from emosim_core.hooks import Registry
     from emosim_core.hooks.names import checked_options
-    from emosim_core.studies.validation import Validation, ValidationConfig
+    from emosim_core.studies.validation.validation import Validation, ValidationConfig
 
     own = {name: options.pop(name) for name in list(options) if name in ValidationConfig.model_fields}
     environment = {"plugin": plugin, **options}
@@ -178,9 +178,9 @@ def ablate(plugin: str, out: str | Path, *, resume: bool = False, jobs: int = 1,
     from emosim_core.hooks import Registry
     from emosim_core.hooks.fields import by_field
     from emosim_core.simulation.config import EnvironmentConfig
-    from emosim_core.studies.ablation import Ablation, resumed
-    from emosim_core.studies.executor import InThisProcess, Processes
-    from emosim_core.studies.grid import OPTIONS, AblationConfig, choices, read_axes, read_grid
+    from emosim_core.studies.ablation.ablation import Ablation, resumed
+    from emosim_core.studies.ablation.executor import InThisProcess, Processes
+    from emosim_core.studies.ablation.grid import OPTIONS, AblationConfig, choices, read_axes, read_grid
 
     registry = Registry()
     if "rater" in options:
@@ -218,7 +218,7 @@ def export(
         RunError: a directory is no run, has no step or is damaged, or ``out`` cannot be written.
         TrustError: a run names what ``given`` must repeat.
     """
-    from emosim_core.training import export as exporting
+    from emosim_core.datasets import export as exporting
 
     return exporting.export(runs, out, format, dataset_id, given=given)
 
@@ -319,7 +319,7 @@ def recommend(
         RunError: a file of the recommender is damaged.
         MissingDependencyError: a package of the extra ``train`` is not installed.
     """
-    from emosim_core.training.recommender import load_recommender
+    from emosim_core.recommenders.recommender import load_recommender
 
     return load_recommender(directory).recommend(history, k, user=user, traits=traits, mood=mood)
 

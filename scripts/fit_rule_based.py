@@ -28,7 +28,7 @@ from emosim_core.components.rule_based import REAL_RATING_SHARES, RECORDED_USERS
 from emosim_core.data.embeddings import lexical_vectors
 from emosim_core.model import Catalog, Item, Memory, Population, RatingScale, User
 from emosim_core.model.domain import Words
-from emosim_core.studies.validation_users import KNOWN, TRIED, group_of
+from emosim_core.studies.validation.users import KNOWN, TRIED, group_of
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]

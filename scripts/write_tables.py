@@ -21,12 +21,12 @@ from pydantic import BaseModel
 
 from emosim_core.cli.fields import GENERAL, FieldOption
 from emosim_core.cli.main import cli
+from emosim_core.evaluation.plan import EvaluationConfig
 from emosim_core.hooks.fields import FieldDescription, describe, field_names
 from emosim_core.simulation.config import EnvironmentConfig, RunConfig
-from emosim_core.studies.grid import AblationConfig
-from emosim_core.studies.validation import ValidationConfig
+from emosim_core.studies.ablation.grid import AblationConfig
+from emosim_core.studies.validation.validation import ValidationConfig
 from emosim_core.training.config import TrainConfig
-from emosim_core.training.evaluation_plan import EvaluationConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 DESCRIPTIONS = ROOT / "emosim_core" / "cli" / "fields.json"

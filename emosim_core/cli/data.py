@@ -12,7 +12,7 @@ from emosim_core.cli.options import command_hint, read_written
 from emosim_core.cli.printing import print_line
 
 if TYPE_CHECKING:
-    from emosim_core.training.export import Exported
+    from emosim_core.datasets.export import Exported
 
 FORMATS = click.Choice(["parquet", "csv", "minari"])
 
@@ -42,9 +42,9 @@ def export(
     parquet and csv hold one row per item that was recommended; minari holds the episodes as episodes of offline
     reinforcement learning, with the observations of the environment.
     """
+    from emosim_core.datasets import export as exporting
     from emosim_core.hooks import Registry
     from emosim_core.simulation.config import RunConfig
-    from emosim_core.training import export as exporting
 
     given = None if config is None else read_written(RunConfig, config)
     again = replace(command_hint(obj, config), options={})

@@ -23,9 +23,9 @@ from emosim_core.cli.stopping import interrupted
 
 if TYPE_CHECKING:
     from emosim_core.cli.output import Screen, Table
+    from emosim_core.evaluation.evaluate import Progress
+    from emosim_core.evaluation.metrics import Estimate, Metric
     from emosim_core.runs.job import JobDirectory
-    from emosim_core.training.evaluation import Progress
-    from emosim_core.training.metrics import Estimate, Metric
 
 
 _TABLES = (
@@ -53,10 +53,10 @@ def evaluate(obj: dict[str, Any], /, config: Path | None, out: Path | None, resu
     emosim evaluate --plugin movies --policies random,popular,top_rated
     emosim evaluate --recommenders runs/a,runs/b --policies random,item_knn
     """
+    from emosim_core.evaluation import evaluate as evaluation
+    from emosim_core.evaluation.plan import EvaluationConfig, with_user_splits
+    from emosim_core.evaluation.results import RESULTS
     from emosim_core.hooks import Registry
-    from emosim_core.training import evaluation
-    from emosim_core.training.evaluation_plan import EvaluationConfig, with_user_splits
-    from emosim_core.training.evaluation_results import RESULTS
 
     as_json, quiet, no_charts = (given.pop(name) for name in ("as_json", "quiet", "no_charts"))
     written = with_user_splits(read_written(EvaluationConfig, config))
@@ -88,7 +88,7 @@ def evaluate(obj: dict[str, Any], /, config: Path | None, out: Path | None, resu
 
 
 def _play(values: dict[str, Any], job: JobDirectory, options: dict[str, Any], silent: bool) -> dict[str, Any]:
-    from emosim_core.training.evaluation import evaluate as compare
+    from emosim_core.evaluation.evaluate import evaluate as compare
 
     if silent:
         return compare(values, job, **options)
@@ -150,7 +150,7 @@ def print_results(screen: Screen, results: dict[str, Any], directory: Path, char
 
 def _metrics_table(by_name: dict[str, Any], names: list[str], columns: tuple[str, ...]) -> Table:
     from emosim_core.cli.output import Table
-    from emosim_core.training.metrics import METRICS
+    from emosim_core.evaluation.metrics import METRICS
 
     shown = {metric.name: metric for metric in METRICS}
     table = Table("recommender", *(shown[column].title for column in columns), style="dim")

@@ -51,8 +51,8 @@ def log(
                 raise ConfigurationError(f"{name} needs a format: give --format too")
         print_end(simulate(obj, given, silent=as_json or quiet, defaults=DEFAULTS), as_json, quiet)
         return
+    from emosim_core.datasets import export as exporting
     from emosim_core.hooks import Registry
-    from emosim_core.training import export as exporting
 
     exporting.check_format(format)
     if export is not None:

@@ -25,7 +25,7 @@ def recommend(model: Path, history: Path | None, k: int, user: str | None, trait
     MODEL is the directory of a training. An item of the history without a rating is only left out of
     what is recommended. A network of the kind 'cf' knows users by their id alone; give --user.
     """
-    from emosim_core.training.recommender import load_recommender
+    from emosim_core.recommenders.recommender import load_recommender
 
     levels = None
     if traits is not None:

@@ -87,8 +87,8 @@ def _print_training(directory: Path, screen: Screen) -> None:
 
 def _print_evaluation(directory: Path, screen: Screen) -> None:
     from emosim_core.cli.evaluate import print_results
+    from emosim_core.evaluation.results import CHARTS
     from emosim_core.reports.evaluation_report import read_evaluation
-    from emosim_core.training.evaluation_results import CHARTS
 
     results = read_evaluation(directory)
     with damaged(directory):

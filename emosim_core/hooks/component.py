@@ -6,11 +6,17 @@ import copy
 import importlib
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
+from functools import cache
+from importlib import metadata
+from types import ModuleType
 from typing import Any
 
 from pydantic import BaseModel
 
 from emosim_core.errors import BrokenPluginError
+
+CORE_GROUP = "emosim.core"
+"""The entry-point group in which the core names the module of its components; read of no other distribution."""
 
 KINDS: dict[str, str] = {
     "domain": "emosim_domains",
@@ -136,3 +142,16 @@ def load_object(path: str) -> Any:
     if not colon:
         raise ValueError(f"{path!r} names no object; write it as 'package.module:name'")
     return getattr(importlib.import_module(module), name)
+
+
+@cache
+def core_module() -> ModuleType:
+    """The module of the built-in components."""
+    (entry,) = metadata.distribution("emosim-core").entry_points.select(group=CORE_GROUP)
+    module: ModuleType = entry.load()
+    return module
+
+
+def core_component(kind: str, name: str) -> Component:
+    """A built-in component by its name."""
+    return next(one.of_kind(kind) for one in getattr(core_module(), KINDS[kind])() if one.name == name)

@@ -9,7 +9,8 @@ them, and in ``json_schema_extra``:
 - ``"section"``: the heading of the help that it stands under
 - ``"rare"``: whether only ``--help-all`` shows it
 - ``"option"``: False for what is no option of a command line
-- ``"spread"``: a component that can be the value of the field, whose options are fields of their own, too
+- ``"spread"``: kind and name of a built-in component that can be the value of the field, whose options are fields of
+  their own, too
 
 An option of such a component says in its own ``json_schema_extra`` by which field it is given:
 
@@ -36,7 +37,7 @@ from pydantic import BaseModel, ConfigDict, create_model
 from pydantic.fields import FieldInfo
 
 from emosim_core.errors import ConfigurationError
-from emosim_core.hooks.component import KIND_TITLES, Component
+from emosim_core.hooks.component import KIND_TITLES, Component, core_component
 from emosim_core.hooks.names import Request, checked_options, unknown_option, written_options
 
 _ASSIGNMENT = re.compile(r"\s*[A-Za-z_][A-Za-z0-9_]*\s*=")
@@ -91,7 +92,7 @@ def all_fields(model: type[BaseModel]) -> Mapping[str, FieldInfo]:
     for name, field in model.model_fields.items():
         fields[name] = field
         if "spread" in extra(field):
-            fields.update(_spread(extra(field)["spread"]).fields)
+            fields.update(_spread(*extra(field)["spread"]).fields)
     return fields
 
 
@@ -257,12 +258,13 @@ def _option(name: str) -> str:
 
 def _spreads(model: type[BaseModel]) -> dict[str, _Spread]:
     return {
-        name: _spread(extra(field)["spread"]) for name, field in model.model_fields.items() if "spread" in extra(field)
+        name: _spread(*extra(field)["spread"]) for name, field in model.model_fields.items() if "spread" in extra(field)
     }
 
 
 @cache
-def _spread(component: Component) -> _Spread:
+def _spread(kind: str, name: str) -> _Spread:
+    component = core_component(kind, name)
     options = component.options_model()
     assert options is not None, f"{component.name} has no options"
     fields: dict[str, FieldInfo] = {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -24,7 +23,7 @@ from emosim_core.errors import (
     UnknownNameError,
 )
 from emosim_core.hooks import spec
-from emosim_core.hooks.component import KIND_TITLES, KINDS, Component, load_object
+from emosim_core.hooks.component import KIND_TITLES, KINDS, Component, core_module, load_object
 from emosim_core.hooks.deprecations import Deprecation, deprecation_of, overridden
 from emosim_core.hooks.fields import extra
 from emosim_core.hooks.names import (
@@ -45,8 +44,6 @@ DOMAIN_GROUP = "emosim.domains"
 
 CORE = "core"
 """Name under which the built-in components are registered."""
-
-_BUILTINS = "emosim_core.components.plugin"
 
 Status = Literal["not loaded", "ok", "broken", "incompatible", "blocked"]
 
@@ -182,10 +179,11 @@ class Registry:
         self._strict = strict
         self._manager = pluggy.PluginManager(spec.PROJECT)
         self._manager.add_hookspecs(spec)
-        core = PluginRecord(CORE, "emosim-core", _core_version(), _BUILTINS)
+        built_in = core_module()
+        core = PluginRecord(CORE, "emosim-core", metadata.version("emosim-core"), built_in.__name__)
         self._records: list[PluginRecord] = [core]
         self._entry_points: dict[int, metadata.EntryPoint] = {}
-        self._register(core, importlib.import_module(_BUILTINS))
+        self._register(core, built_in)
         for entry, domains in entry_points:
             dist = entry.dist
             record = PluginRecord(
@@ -585,7 +583,3 @@ def _mismatch(built_for: object, record: PluginRecord) -> str:
         f"it was built for version {built_for} of the hooks, this emosim-core has {known}; "
         f"install a matching release of {record.distribution} or of emosim-core"
     )
-
-
-def _core_version() -> str:
-    return metadata.version("emosim-core")

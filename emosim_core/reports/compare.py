@@ -14,9 +14,9 @@ from emosim_core.errors import ConfigurationError, RunError
 from emosim_core.hooks.fields import by_field
 from emosim_core.reports.columns import Episode, RunColumns, read_run
 from emosim_core.reports.report import flat
-from emosim_core.runs.intervals import RESAMPLES, divided, percentiles, resampled_ratios
 from emosim_core.runs.words import END_REASONS
 from emosim_core.simulation.config import RunConfig
+from emosim_core.stats import RESAMPLES, divided, percentiles, resampled_ratios
 
 Floats = NDArray[np.float64]
 

@@ -13,8 +13,8 @@ from emosim_core.model.user import TRAIT_NAMES, TRAITS
 from emosim_core.reports.background import Background
 from emosim_core.reports.chart import Chart, Series, numbers
 from emosim_core.reports.columns import RunColumns
-from emosim_core.runs.intervals import bootstrap_ratios, divided, wilson
 from emosim_core.runs.words import END_REASONS
+from emosim_core.stats import bootstrap_ratios, divided, wilson
 
 _MOST_CATEGORIES = 20
 _USERS_OF_HEAT, _ITEMS_OF_HEAT = 30, 25

@@ -19,11 +19,11 @@ from emosim_core.reports.columns import RunColumns, read_run
 from emosim_core.reports.report import Fact, Report, Section, setup_tables
 from emosim_core.reports.run_charts import charts_of_run
 from emosim_core.reports.stories import Asked, Stories
-from emosim_core.runs.intervals import bootstrap_ratios, divided
 from emosim_core.runs.records import INTERACTIONS
 from emosim_core.runs.trust import CommandHint
 from emosim_core.runs.typed import typed
 from emosim_core.runs.words import END_REASONS, signed, usage_rows, who_answers
+from emosim_core.stats import bootstrap_ratios, divided
 
 _SECTIONS = (
     ("overview", "At a glance", ("ratings", "end-reasons")),

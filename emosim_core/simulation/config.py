@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from emosim_core.components.plugin import LLM
 from emosim_core.data.places import read_document
 from emosim_core.errors import ConfigurationError
 from emosim_core.hooks.fields import by_field, with_components
@@ -25,7 +24,7 @@ ComponentChoice = str | dict[str, Any]
 """A component by name (``"decay_emotion_3"``), or a table with ``name`` and its options."""
 
 _HARMLESS: dict[str, Any] = {"harmless": True}
-_SPREAD_LLM: dict[str, Any] = {"spread": LLM}
+_SPREAD_LLM: dict[str, Any] = {"spread": ("rater", "llm")}
 
 
 class EnvironmentConfig(BaseModel):

@@ -1,1 +1,1 @@
-"""Studies: ablations, and how close simulated users are to real ones."""
+"""Studies: how simulated users compare with rules and with real users."""

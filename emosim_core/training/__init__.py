@@ -1,1 +1,1 @@
-"""Training: recommenders that learn from simulated users, and how good they are."""
+"""Training: recommenders that learn from simulated users."""

@@ -12,7 +12,7 @@ from emosim_core.errors import ConfigurationError
 from emosim_core.hooks.names import did_you_mean
 from emosim_core.training.config import TrainConfig
 
-_TORCH_SIDE = "emosim_core.training.torch_side"
+_HERE = "emosim_core.training"
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Algorithm:
     by_net: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
-_ACTOR_CRITIC = f"{_TORCH_SIDE}.policies:ItemActorCritic"
+_ACTOR_CRITIC = f"{_HERE}.policies:ItemActorCritic"
 
 _PPO: dict[str, Any] = {"n_steps": 16, "batch_size": 512, "n_epochs": 4, "gae_lambda": 0.0}
 _PPO_BY_NET = {"cf": {"learning_rate": 0.02}, "mlp": {"learning_rate": 0.002}}
@@ -69,8 +69,8 @@ ALGORITHMS: dict[str, Algorithm] = {
     ),
     "dqn": Algorithm(
         "DQN",
-        f"{_TORCH_SIDE}.dqn:MaskedDQN",
-        f"{_TORCH_SIDE}.policies:ItemDQNPolicy",
+        f"{_HERE}.dqn:MaskedDQN",
+        f"{_HERE}.policies:ItemDQNPolicy",
         "train_freq",
         prior=0.15,
         gain=0.45,  # half of a scale from 1 to 10, as a share of its top
@@ -111,7 +111,7 @@ ALGORITHMS: dict[str, Algorithm] = {
     "maskable_ppo": Algorithm(
         "MaskablePPO",
         "sb3_contrib:MaskablePPO",
-        f"{_TORCH_SIDE}.policies:MaskableItemActorCritic",
+        f"{_HERE}.policies:MaskableItemActorCritic",
         "n_steps",
         prior=2.0,
         gain=1.0,

@@ -16,6 +16,7 @@ from emosim_core.data import json_text
 from emosim_core.data.files import write_whole
 from emosim_core.errors import EmoSimError, RunError
 from emosim_core.hooks import Registry
+from emosim_core.recommenders.recommender import MODEL, need_train, save_recommender
 from emosim_core.runs.directory import as_json
 from emosim_core.runs.job import JobDirectory, cannot_write, job_directory
 from emosim_core.runs.manifest import check_same, make_manifest
@@ -25,10 +26,9 @@ from emosim_core.runs.trust import note_made
 from emosim_core.simulation.assembly import World, assemble, split_users
 from emosim_core.training.config import MAY_DIFFER, TrainConfig
 from emosim_core.training.curves import PROGRESS, TrainingProgress, read_progress
-from emosim_core.training.recommender import MODEL, need_train, save_recommender
 
 if TYPE_CHECKING:
-    from emosim_core.training.torch_side.progress import Progress
+    from emosim_core.training.callbacks import Progress
 
 CHECKPOINTS = "checkpoints"
 BEST = "best"
@@ -58,9 +58,9 @@ class Training:
         registry: Registry | None = None,
     ) -> None:
         need_train("training")
-        from emosim_core.simulation.sb3_vec_env import StableBaselines3VecEnv
         from emosim_core.simulation.vector_env import EmoSimVectorEnv
-        from emosim_core.training.torch_side.build import make_model, make_net
+        from emosim_core.training.build import make_model, make_net
+        from emosim_core.training.vec_env import StableBaselines3VecEnv
 
         self.config = config
         self.world: World = assemble(config.environment, registry)
@@ -94,8 +94,8 @@ class Training:
             return self._train(on_progress)
 
     def _train(self, on_progress: Callable[[TrainingProgress], None]) -> dict[str, Any]:
-        from emosim_core.training.torch_side.progress import DivergedError, Progress
-        from emosim_core.training.torch_side.threads import torch_threads
+        from emosim_core.recommenders.threads import torch_threads
+        from emosim_core.training.callbacks import DivergedError, Progress
 
         begun = self._begin()
         progress = Progress(self, on_progress)
@@ -183,7 +183,7 @@ class Training:
         note_made(self.directory, self.manifest["config"], (TrainConfig,), self.world.registry, before)
 
     def _load_last(self) -> int:
-        from emosim_core.training.torch_side.files import load_checkpoint
+        from emosim_core.recommenders.weights import load_checkpoint
 
         existing = checkpoints(self.directory)
         if not existing:
@@ -215,7 +215,7 @@ class Training:
         Raises:
             RunError: it cannot be written.
         """
-        from emosim_core.training.torch_side.files import save_checkpoint
+        from emosim_core.recommenders.weights import save_checkpoint
 
         folder = self.directory / CHECKPOINTS / f"{self.model.num_timesteps:012d}"
         counters = {
@@ -239,7 +239,7 @@ class Training:
         Raises:
             RunError: it cannot be written.
         """
-        from emosim_core.training.torch_side.files import actor_bytes
+        from emosim_core.recommenders.weights import actor_bytes
 
         try:
             save_recommender(self.directory / name, self._description(), actor_bytes(self.model.policy.actor()))
@@ -266,7 +266,7 @@ class Training:
 
     def evaluate(self) -> dict[str, float]:
         """Mean return of the recommender of now, by group of users, on episodes that no training meets."""
-        from emosim_core.training.torch_side.evaluate import mean_return
+        from emosim_core.training.heldout import mean_return
 
         user_splits = ("train", "test") if self.config.user_split == "train" else (self.config.user_split,)
         result = {
@@ -315,6 +315,6 @@ class Training:
 
 def checkpoints(directory: Path) -> list[Path]:
     """The whole checkpoints of a training, oldest first."""
-    from emosim_core.training.torch_side.files import COUNTERS
+    from emosim_core.recommenders.weights import COUNTERS
 
     return sorted(path.parent for path in (directory / CHECKPOINTS).glob(f"*/{COUNTERS}"))

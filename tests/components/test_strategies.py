@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emosim_core.components import perturbation, policies, selection, shaping
+from emosim_core.components import perturbation, selection, shaping
 from emosim_core.components.base import (
     BeginRequest,
     PerturbationSituation,
@@ -26,6 +26,7 @@ from emosim_core.components.base import (
     ShapingSituation,
 )
 from emosim_core.model import Catalog, Item, RatingScale
+from emosim_core.recommenders import heuristics as policies
 from emosim_core.simulation.streams import Stage, Streams
 from emosim_core.testing import perturbation_request, selection_request, shaping_request, small_world
 

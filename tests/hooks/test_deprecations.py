@@ -110,7 +110,7 @@ def test_a_range_of_hook_versions_fits(install: Any, monkeypatch: pytest.MonkeyP
         install(name, source)
     monkeypatch.setattr(spec, "OLDEST_HOOK_VERSION", 2)
     monkeypatch.setattr(spec, "HOOK_VERSION", 3)
-    monkeypatch.setattr("emosim_core.components.plugin.EMOSIM_HOOK_VERSION", 3)
+    monkeypatch.setattr("emosim_core.builtins.EMOSIM_HOOK_VERSION", 3)
     registry = Registry(only=list(stated))
     registry.load_all(warn=False)
     found = {record.name: record for record in registry.records}

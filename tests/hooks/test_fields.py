@@ -9,10 +9,10 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
 from emosim_core import ConfigurationError
+from emosim_core.evaluation.plan import EvaluationConfig
 from emosim_core.hooks.fields import by_field, describe, field_names, over, split_components
 from emosim_core.simulation.config import EnvironmentConfig, RunConfig, read_config_file
 from emosim_core.training.config import TrainConfig
-from emosim_core.training.evaluation_plan import EvaluationConfig
 
 
 class Service(BaseModel):

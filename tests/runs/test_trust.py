@@ -24,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field
 import emosim_core
 from emosim_core.data.files import write_whole
 from emosim_core.errors import ConfigurationError, RunError, TrustError
+from emosim_core.evaluation.plan import EvaluationConfig
 from emosim_core.plugins import Registry
 from emosim_core.runs import notes
 from emosim_core.runs.plain import child, own_files
@@ -31,11 +32,10 @@ from emosim_core.runs.reach import _is_harmless, reaches
 from emosim_core.runs.records import read_json
 from emosim_core.runs.trust import CommandHint, confirmed, note_made
 from emosim_core.simulation.config import RunConfig
-from emosim_core.studies.ablation import results
-from emosim_core.studies.grid import AblationConfig
+from emosim_core.studies.ablation.ablation import results
+from emosim_core.studies.ablation.grid import AblationConfig
 from emosim_core.testing import ChatServer, Emosim, Finished
 from emosim_core.training.config import TrainConfig
-from emosim_core.training.evaluation_plan import EvaluationConfig
 
 SMALL = ("--plugin", "movies", "--episodes", "2", "--max-steps", "3", "--quiet")
 

@@ -37,8 +37,8 @@ def logs_file(tmp_path: Path) -> Path:
 @pytest.fixture
 def recommender_folder(tmp_path: Path) -> Path:
     """A recommender for the made-up items, as a training leaves one behind; its network is untrained."""
-    from emosim_core.training.recommender import save_recommender
-    from emosim_core.training.torch_side.files import actor_bytes, empty_actor
+    from emosim_core.recommenders.recommender import save_recommender
+    from emosim_core.recommenders.weights import actor_bytes, empty_actor
 
     net = {
         "kind": "mlp", "num_users": 12, "items": 40, "features": 6, "history_length": 10, "low": 1.0, "high": 5.0,

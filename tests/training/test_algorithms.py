@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from emosim_core import ConfigurationError
+from emosim_core.recommenders.networks import MASKED
 from emosim_core.training.algorithms import ALGORITHMS, arguments, load
 from emosim_core.training.config import TrainConfig
-from emosim_core.training.torch_side.evaluate import mean_return
-from emosim_core.training.torch_side.nets import MASKED
+from emosim_core.training.heldout import mean_return
 
 ALGOS = tuple(ALGORITHMS)
 
@@ -68,7 +68,7 @@ def test_the_targets_of_dqn_hope_for_nothing_that_was_consumed(
     assert consumed.any()
     assert (values[consumed] == MASKED).all()
     with monkeypatch.context() as patch:
-        patch.setattr("emosim_core.training.torch_side.nets.MASKED", 1e8)
+        patch.setattr("emosim_core.recommenders.networks.MASKED", 1e8)
         everything = model.q_net_target(seen)  # as if what was consumed were worth most
     assert (everything[consumed] == 1e8).all()
     best = torch.where(consumed, torch.full_like(values, -torch.inf), everything).amax(1)

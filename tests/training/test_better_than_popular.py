@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from emosim_core.evaluation.evaluate import evaluate
 from emosim_core.simulation.config import read_config
 from emosim_core.training.config import TrainConfig
-from emosim_core.training.evaluation import evaluate
 from emosim_core.training.trainer import Training
 
 TRAININGS = {

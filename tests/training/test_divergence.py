@@ -14,7 +14,7 @@ import torch
 from emosim_core import ConfigurationError
 from emosim_core.data import json_text
 from emosim_core.errors import RunError
-from emosim_core.training.recommender import WEIGHTS, load_recommender
+from emosim_core.recommenders.recommender import WEIGHTS, load_recommender
 from emosim_core.training.trainer import checkpoints
 
 

@@ -250,7 +250,7 @@ def test_a_full_disk_is_told_and_leaves_nothing_half_written(
         whole(path, content)
 
     with monkeypatch.context() as patch:
-        patch.setattr("emosim_core.training.torch_side.files.write_whole", full)
+        patch.setattr("emosim_core.recommenders.weights.write_whole", full)
         with pytest.raises(RunError, match=f"No space left on device(.|\n)*emosim train --resume {tmp_path / 't'}"):
             training.train()
     assert count[0] >= 2

@@ -1,0 +1,1 @@
+"""Datasets: the episodes of runs, exported for offline learning and for tables."""

@@ -1,0 +1,171 @@
+"""Export: the episodes of runs, written as a table or as episodes of offline reinforcement learning."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from emosim_core.data.files import partial_path, remove_partial, remove_partials
+from emosim_core.datasets.episodes import open_runs
+from emosim_core.errors import ConfigurationError, MissingDependencyError, RunError
+from emosim_core.hooks import Registry
+from emosim_core.runs.trust import CommandHint
+
+FORMATS = ("parquet", "csv", "minari")
+
+INSTALL_DATA = 'pip install "emosim-core[data]"'
+
+_PACKAGES = {"parquet": ("pyarrow",), "csv": (), "minari": ("minari", "h5py")}
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written.
+
+    Attributes:
+        path: the file, or the folder of the data set.
+        format: one of :data:`FORMATS`.
+        dataset_id: the name that Minari loads it by; None for a table.
+        episodes: how many episodes it holds.
+        unfinished: how many of them the run did not simulate to their end.
+        rows: rows of a table, one per item recommended; steps of episodes.
+    """
+
+    path: Path
+    format: str
+    dataset_id: str | None
+    episodes: int
+    unfinished: int
+    rows: int
+
+
+def export(
+    directories: Sequence[str | Path],
+    out: str | Path,
+    format: str = "parquet",
+    dataset_id: str | None = None,
+    registry: Registry | None = None,
+    given: Mapping[str, Any] | None = None,
+    again: CommandHint | None = None,
+) -> Exported:
+    """Write the episodes of runs in another format. Nothing is left behind if that fails.
+
+    Args:
+        directories: directories of runs.
+        out: the file to write; for Minari, the folder of data sets, which may exist.
+        format: one of :data:`FORMATS`.
+        dataset_id: for Minari, the name of the data set; made of the domain and the recommender if not given.
+        registry: plugins to use; found anew if not given. Only Minari, which needs the spaces, uses any.
+        given: values of the configuration that the user gives again, where a run was not made here and names what it
+            may not choose. Only Minari, which makes its environment again, needs them.
+        again: how values are given again, for the message.
+
+    Raises:
+        ConfigurationError: the format is unknown, ``out`` exists or cannot be used, or the runs do not go together.
+        MissingDependencyError: a package is not installed.
+        RunError: a directory is no run, has no step or is damaged, or ``out`` cannot be written.
+        TrustError: a run names what its user must give again.
+    """
+    out = Path(out)
+    check_export(out, format, dataset_id)
+    runs = open_runs([Path(directory) for directory in directories])
+    if format == "minari":
+        from emosim_core.datasets.minari import write_minari
+
+        return write_minari(runs, out, dataset_id, registry, given, again)
+    from emosim_core.datasets.tables import write_csv, write_parquet
+
+    with whole(out) as partial:
+        counts = (write_parquet if format == "parquet" else write_csv)(runs, partial)
+    return Exported(out, format, None, *counts)
+
+
+def check_export(out: Path, format: str, dataset_id: str | None = None, in_folder: bool = True) -> None:
+    """See whether an export can be written, as far as that is known before there is a run.
+
+    Args:
+        out: the file, or for Minari the folder of data sets.
+        format: one of :data:`FORMATS`.
+        dataset_id: for Minari, the name of the data set.
+        in_folder: whether the folder that ``out`` lies in must be there already.
+
+    Raises:
+        ConfigurationError: the format is unknown, ``out`` exists or cannot be used, or ``dataset_id`` is no such name.
+        MissingDependencyError: a package is not installed.
+    """
+    check_format(format)
+    if in_folder and not out.absolute().parent.is_dir():
+        raise ConfigurationError(f"{out} cannot be written: there is no folder {out.parent}")
+    if format == "minari":
+        from emosim_core.datasets.minari import check_dataset
+
+        check_dataset(out, dataset_id)
+        return
+    if dataset_id is not None:
+        raise ConfigurationError(f"--dataset-id is a name for Minari; the format {format} has none")
+    if out.exists():
+        raise ConfigurationError(f"{out} exists already; choose another place with --out")
+
+
+def check_format(format: str) -> None:
+    """See whether a format can be written here.
+
+    Raises:
+        ConfigurationError: it is unknown, or this Python is too old for it.
+        MissingDependencyError: a package is not installed.
+    """
+    if format not in FORMATS:
+        raise ConfigurationError(f"unknown format {format!r}; known: {', '.join(FORMATS)}")
+    if format == "minari" and sys.version_info < (3, 11):
+        raise ConfigurationError(
+            f"Minari needs Python 3.11 or later, and this is {sys.version_info[0]}.{sys.version_info[1]}; "
+            "choose another --format"
+        )
+    for package in _PACKAGES[format]:
+        try:
+            importlib.import_module(package)
+        except ImportError as error:
+            raise MissingDependencyError(f"the format {format}", package, INSTALL_DATA) from error
+
+
+@contextmanager
+def whole(out: Path) -> Iterator[Path]:
+    """A path to write a file to; it takes the place of ``out`` when all went well.
+
+    Raises:
+        RunError: it cannot be written; then nothing is left of it.
+    """
+    with scratch(out) as partial:
+        yield partial
+        with partial.open("rb") as stream:
+            os.fsync(stream.fileno())
+        try:
+            os.link(partial, out)  # unlike a rename, this replaces nothing that another process has written meanwhile
+        except FileExistsError as error:
+            raise RunError(f"{out} exists already: another process wrote it meanwhile; choose another place") from error
+        except OSError:  # a file system without links
+            os.rename(partial, out)
+
+
+@contextmanager
+def scratch(out: Path) -> Iterator[Path]:
+    """A path beside ``out`` for a file or a folder that is gone in the end, unless it was moved.
+
+    Raises:
+        RunError: something cannot be written.
+    """
+    final = Path(os.path.abspath(out))
+    partial = partial_path(final)
+    remove_partials(final.parent, final.name)
+    try:
+        yield partial
+    except OSError as error:
+        raise RunError(f"{out} cannot be written: {error.strerror or error}") from error
+    finally:
+        remove_partial(partial)

@@ -1,0 +1,130 @@
+"""Tables of interactions: one row per item that was recommended, as Parquet or CSV."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from emosim_core.data import json_text
+from emosim_core.datasets.episodes import LoggedEpisode, LoggedRun, logged_episodes
+
+COLUMNS = {
+    "episode": ("int64", "Number of the episode in its run, from 0."),
+    "step": ("int64", "Number of the step in its episode, from 1."),
+    "user": ("string", "Id of the user."),
+    "item": ("string", "Id of the item that was recommended."),
+    "rating": ("double", "The rating after perturbation, on the domain's scale; none where the item was not consumed."),
+    "reward": ("double", "Reward of the whole step; the same in all rows of a step."),
+    "ended": ("bool", "Whether the episode ended with this step; the same in all rows of a step."),
+    "title": ("string", "Title of the item."),
+    "place": ("int64", "Place of the item in the slate, from 0."),
+    "consumed": ("bool", "Whether the user consumed the item."),
+    "raw_rating": ("double", "The rater's rating before perturbation; none where there is none."),
+    "times": ("int64", "How often the user has consumed the item, this time included; none where not consumed."),
+    "valence": ("string", "Valence tag of the rating; none where not consumed."),
+    "arousal": ("string", "Arousal tag of the rating; none where not consumed."),
+    "mood_valence": ("double", "Valence of the mood after the step, -1 to 1, to four decimals."),
+    "mood_arousal": ("double", "Arousal of the mood after the step, 0 to 1, to four decimals."),
+    "end_reason": ("string", "Why the episode ended with this step; none where it went on or the run was stopped."),
+}
+"""Columns of a table by name, each with its Arrow type and what it holds."""
+
+RUN_COLUMN = ("string", "Name of the run's directory.")
+"""The further column ``run`` where there are several runs."""
+
+METADATA = "emosim"
+"""Key in a Parquet file's metadata; its JSON holds the manifest of every run."""
+
+_ROWS_AT_ONCE = 65_536
+
+
+def columns(runs: Sequence[LoggedRun]) -> dict[str, tuple[str, str]]:
+    """The columns of a table of these runs."""
+    return {**COLUMNS, "run": RUN_COLUMN} if len(runs) > 1 else COLUMNS
+
+
+def write_parquet(runs: Sequence[LoggedRun], path: Path) -> tuple[int, int, int]:
+    """Write a Parquet file, a part of the rows at a time.
+
+    Returns:
+        Episodes, episodes without an end, and rows.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    metadata = {"format": 2, "runs": [{"run": run.name, "manifest": run.manifest} for run in runs]}
+    fields = columns(runs).items()
+    schema = pa.schema(
+        [pa.field(name, pa.type_for_alias(kind), metadata={"description": text}) for name, (kind, text) in fields],
+        metadata={METADATA: json_text.dumps(metadata, ensure_ascii=False)},
+    )
+    counts = _Counts()
+    rows = counts.rows_of(runs)
+    with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
+        while part := list(itertools.islice(rows, _ROWS_AT_ONCE)):
+            arrays = [
+                pa.array(column, field.type) for column, field in zip(zip(*part, strict=True), schema, strict=True)
+            ]
+            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+    return counts.episodes, counts.unfinished, counts.rows
+
+
+def write_csv(runs: Sequence[LoggedRun], path: Path) -> tuple[int, int, int]:
+    """Write a CSV file; where there is no value, the field is empty.
+
+    Returns:
+        Episodes, episodes without an end, and rows.
+    """
+    counts = _Counts()
+    with path.open("x", encoding="utf-8", errors="backslashreplace", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(columns(runs))
+        writer.writerows(counts.rows_of(runs))
+    return counts.episodes, counts.unfinished, counts.rows
+
+
+class _Counts:
+    """Counts what passes on its way into a file."""
+
+    def __init__(self) -> None:
+        self.episodes = self.unfinished = self.rows = 0
+
+    def rows_of(self, runs: Sequence[LoggedRun]) -> Iterator[tuple[Any, ...]]:
+        """All rows of some runs."""
+        for run in runs:
+            extra = (run.name,) if len(runs) > 1 else ()
+            for episode in logged_episodes(run):
+                self.episodes += 1
+                self.unfinished += episode.end_reason is None
+                for row in episode_rows(episode):
+                    self.rows += 1
+                    yield (*row, *extra)
+
+
+def episode_rows(episode: LoggedEpisode) -> Iterator[tuple[Any, ...]]:
+    """The rows of one episode, in the order of :data:`COLUMNS`."""
+    for step in episode.steps:
+        end_reason = episode.end_reason if step is episode.steps[-1] else None
+        for place, one in enumerate(step.recommended):
+            yield (
+                step.episode,
+                step.step,
+                step.user,
+                one.item,
+                one.rating,
+                step.reward,
+                end_reason is not None,
+                one.title,
+                place,
+                one.consumed,
+                one.raw_rating,
+                one.times,
+                one.valence,
+                one.arousal,
+                step.mood[0],
+                step.mood[1],
+                end_reason,
+            )

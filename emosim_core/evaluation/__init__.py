@@ -1,0 +1,1 @@
+"""Evaluation: recommenders compared on the same episodes."""

@@ -1,0 +1,258 @@
+"""Metrics of an evaluation: made from the records of its runs, and written beside them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import platform
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import Field, TypeAdapter, with_config
+from typing_extensions import TypedDict
+
+from emosim_core.data import json_text
+from emosim_core.data.files import write_whole
+from emosim_core.errors import RunError
+from emosim_core.evaluation.metrics import METRICS, Comparison, Estimate, ItemTable, read_episodes, tally
+from emosim_core.model import RatingScale
+from emosim_core.runs.plain import child
+from emosim_core.runs.reading import check, check_format
+from emosim_core.runs.records import FORMAT, SUMMARY, read_json, read_records, read_summary, run_manifest
+from emosim_core.runs.schemas import Choice, Count, Environment, Name, Number
+from emosim_core.runs.typed import typed
+
+RESULTS = "evaluation.json"
+TABLE = "evaluation.csv"
+ITEMS = "items.csv"
+RUNS = "runs"
+LOGS = "logs"
+CHARTS = "charts"
+
+
+@with_config(strict=True, allow_inf_nan=False)
+class _Recommender(TypedDict):
+    """A recommender that is compared; ``folder`` lies in the evaluation."""
+
+    name: Name
+    policy: Choice
+    model: str | None
+    folder: Annotated[str, Field(pattern=r"^[^/\\.\x00][^/\\\x00]*$")]
+
+
+@with_config(strict=True, allow_inf_nan=False)
+class _Config(Environment):
+    """What is used of the configuration of an evaluation."""
+
+    resamples: Count
+    seed: int
+    user_splits: list[Literal["all", "train", "test"]]
+
+
+@with_config(strict=True, allow_inf_nan=False)
+class _Plan(TypedDict):
+    """What evaluation.json holds before anything is measured."""
+
+    format: Count
+    complete: bool
+    domain: str
+    title: str
+    config: _Config
+    scale: dict[str, Number]
+    liked_from: Number
+    notes: list[str]
+    recommenders: Annotated[list[_Recommender], Field(min_length=1)]
+
+
+_PLAN = TypeAdapter(_Plan)
+
+
+def stored_evaluation(out: Path) -> dict[str, Any]:
+    """What evaluation.json holds.
+
+    Raises:
+        RunError: it is missing, or does not say what is evaluated.
+    """
+    if not (out / RESULTS).is_file():
+        raise RunError(f"{out} is no evaluation: it has no {RESULTS}")
+    stored = read_json(out / RESULTS)
+    if not isinstance(stored.get("config"), dict) or not isinstance(stored.get("recommenders"), list):
+        raise RunError(f"{out / RESULTS} is damaged: it does not say what is evaluated")
+    check_format(out / RESULTS, stored, FORMAT)
+    check(out / RESULTS, stored, _PLAN)
+    return stored
+
+
+def is_complete(directory: Path) -> bool:
+    """Whether a run is complete."""
+    return (directory / SUMMARY).is_file() and bool(read_summary(directory)["complete"])
+
+
+def compute_results(out: Path, resamples: int | None = None) -> dict[str, Any]:
+    """Make all metrics of an evaluation from its records, and write them.
+
+    Args:
+        out: the directory of an evaluation all of whose runs are complete.
+        resamples: resamples of the users; as before if not given.
+
+    Returns:
+        What evaluation.json holds.
+
+    Raises:
+        RunError: a file is missing or damaged, a run is not complete, or two recommenders met different users.
+    """
+    plan = stored_evaluation(out)
+    config = plan["config"]
+    resamples = config["resamples"] if resamples is None else resamples
+    scale = RatingScale(**plan["scale"])
+    items = _read_items(out / ITEMS)
+    manifests: list[dict[str, Any]] = []
+    summaries: list[dict[str, Any]] = []
+    user_splits: dict[str, Any] = {}
+    for number, user_split in enumerate(config["user_splits"]):
+        met = child(out / RUNS, user_split)
+        directories = {one["name"]: child(met, one["folder"]) for one in plan["recommenders"]}
+        for directory in directories.values():
+            if not is_complete(directory):
+                raise RunError(f"{directory} is not complete; go on with: {typed('evaluate', '--resume', out)}")
+            manifests.append(run_manifest(directory))
+            summaries.append(read_summary(directory))
+        episodes = {
+            name: read_episodes(read_records(directory), items, plan["liked_from"], str(directory))
+            for name, directory in directories.items()
+        }
+        first = next(iter(episodes.values()))
+        for name, one in episodes.items():
+            if one.users != first.users:
+                raise RunError(f"{directories[name]}: the users are others than in {next(iter(directories.values()))}")
+        users = sorted(set(first.users))
+        reasons = sorted({reason for one in episodes.values() for reason in one.end_reasons})
+        longest = max(one.step_rewards.shape[1] for one in episodes.values())
+        tallies = {name: tally(one, users, scale, reasons, longest) for name, one in episodes.items()}
+        comparison = Comparison(tallies, resamples, [config["seed"], number])
+        user_splits[user_split] = {
+            "users": len(users),
+            "episodes": len(first.users),
+            "recommenders": {
+                name: {
+                    **_sorted_out(comparison.metrics(name), reasons, longest),
+                    "users": len(users),
+                    "steps": int(episodes[name].steps.sum()),
+                    "run": str(directories[name].relative_to(out)),
+                }
+                for name in episodes
+            },
+            "differences": _differences(comparison, plan["recommenders"], reasons, longest),
+        }
+    results = {
+        **plan,
+        "complete": True,
+        "config": {**config, "resamples": resamples},
+        "rater": summaries[0]["rater"],
+        "uses_llm": manifests[0]["uses_llm"],
+        "language_model": manifests[0]["language_model"],
+        "answered_by": manifests[0]["answered_by"],
+        "usage": _added([one["usage"] for one in summaries if one.get("usage")]),
+        "versions": {name: version for manifest in manifests for name, version in sorted(manifest["versions"].items())},
+        "measured_with": {
+            "emosim-core": metadata.version("emosim-core"),
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+        },
+        "user_splits": user_splits,
+    }
+    write_text(out / TABLE, _table(results))
+    write_text(out / RESULTS, as_json(results))
+    return results
+
+
+def _read_items(path: Path) -> ItemTable:
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            rows = list(csv.DictReader(stream))
+        return ItemTable([row["item"] for row in rows], np.array([int(row["public_count"]) for row in rows]))
+    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
+        raise RunError(f"{path} cannot be read: {error}") from error
+
+
+def _sorted_out(estimates: Mapping[str, Estimate], reasons: list[str], longest: int) -> dict[str, Any]:
+    steps = range(1, longest + 1)
+    return {
+        "metrics": {metric.name: estimates[metric.name] for metric in METRICS},
+        "end_reasons": {reason: estimates[f"end_reason:{reason}"] for reason in reasons},
+        "curves": {name: [estimates[f"{name}:{step}"] for step in steps] for name in ("survival", "reward")},
+    }
+
+
+def _differences(
+    comparison: Comparison, recommenders: list[dict[str, Any]], reasons: list[str], longest: int
+) -> dict[str, Any]:
+    """What each recommender is above the best that was not trained, and above the first, by the same resamples."""
+
+    def reward(name: str) -> float:
+        return comparison.metrics(name)["mean_reward"]["estimate"] or 0.0
+
+    names = [one["name"] for one in recommenders]
+    baselines = [one["name"] for one in recommenders if one["model"] is None]
+    references = {"first": names[0]}
+    if baselines:
+        references = {"best_baseline": max(baselines, key=reward), **references}
+    differences: dict[str, Any] = {}
+    for kind, reference in references.items():
+        above = {name: _sorted_out(comparison.metrics(name, reference), reasons, longest) for name in names}
+        differences[kind] = {
+            "reference": reference,
+            "recommenders": {
+                name: {"metrics": one["metrics"], "end_reasons": one["end_reasons"]}
+                for name, one in above.items()
+                if name != reference
+            },
+        }
+    return differences
+
+
+def _added(usages: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """What asking took in several runs: counts and costs summed up; what is no count must be the same in all."""
+    if not usages:
+        return None
+    total = dict(usages[0])
+    for usage in usages[1:]:
+        for name, value in usage.items():
+            if isinstance(value, int | float) and isinstance(total.get(name), int | float):
+                total[name] += value
+            elif value is None or total.get(name) is None:
+                total[name] = None
+    return total
+
+
+def _table(results: Mapping[str, Any]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["user_split", "recommender", "metric", "estimate", "low", "high"])
+    for user_split, measured in results["user_splits"].items():
+        for name, one in measured["recommenders"].items():
+            reasons = {f"end_reason:{reason}": value for reason, value in one["end_reasons"].items()}
+            for metric, value in {**one["metrics"], **reasons}.items():
+                writer.writerow([user_split, name, metric, value["estimate"], value["low"], value["high"]])
+    return text.getvalue()
+
+
+def as_json(content: Mapping[str, Any]) -> str:
+    """Content as it is written to a file."""
+    return json_text.dumps(content, ensure_ascii=False, indent=1) + "\n"
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole, and the folder that it is in.
+
+    Raises:
+        RunError: it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, text.encode("utf-8", "backslashreplace"))
+    except OSError as error:
+        raise RunError(f"{path} cannot be written: {error.strerror}") from error

@@ -1,0 +1,233 @@
+"""Bandits: recommenders that learn from every rating, over all episodes, and try out what they know little of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from emosim_core.components.base import BeginRequest, Draws, PolicySetting, RecommendationOutcome, RecommendationRequest
+from emosim_core.model.user import TRAITS
+from emosim_core.recommenders.heuristics import ScoredPolicy
+from emosim_core.recommenders.logs import Interactions, one_or_several, read_logs
+
+_DECIMALS = 9
+"""Scores without their last digits, which differ from machine to machine."""
+
+_LOADED = 2.0
+"""How many ratings as expected the likings of an episode start with."""
+
+_EPISODE_FEATURES = 6
+
+_WARM_UP_BATCH = 256
+
+
+class BanditOptions(BaseModel):
+    """Options that both bandits have."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    logs: tuple[str, ...] = Field(
+        default=(),
+        description="Logged interactions to warm up with: directories of runs, .parquet or .csv files; without any it "
+        "starts knowing nothing.",
+    )
+    ridge: float = Field(default=1.0, gt=0, description="How many ratings the belief that all weights are 0 is worth.")
+
+    @field_validator("logs", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: Any) -> Any:
+        return one_or_several(value)
+
+
+class LinUCBOptions(BanditOptions):
+    """Options of ``linucb``."""
+
+    alpha: float = Field(
+        default=0.2, ge=0, description="Standard deviations above expectation that items are judged by."
+    )
+
+
+class ThompsonOptions(BanditOptions):
+    """Options of ``thompson``."""
+
+    scale: float = Field(
+        default=0.2, ge=0, description="Standard deviation of a rating around the model, on 0 to 1; 0 never explores."
+    )
+
+
+@dataclass
+class _Likings:
+    """What episodes have told so far. R episodes, D numbers of an embedding, C categories.
+
+    Attributes:
+        mean: how much better than their public rating items were rated, shape ``(R,)``.
+        taste: sum of the embeddings of items, each times how much better than ``mean``, per item; shape ``(R, D)``.
+        categories: the same per category over the items of that category, shape ``(R, C)``.
+    """
+
+    mean: NDArray[np.float64]
+    taste: NDArray[np.float64]
+    categories: NDArray[np.float64]
+
+
+class _LinearBandit(ScoredPolicy):
+    """Base of both bandits: one linear model of the rating, over what is known of an item and of an episode.
+
+    A rating, carried to 0 to 1, is ``w . x``, with x of an item and an episode made of
+
+    - 1, the public rating (0 to 1, 0.5 taken away) and the standardised logarithm of the public count of the item, and
+      1 for each of its categories, over the square root of how many it has;
+    - the public rating times conformity, the count times diversity and times conformity, traits from -1 to 1, 0 where
+      observations leave them out;
+    - how much better than their public rating the episode's items were rated on average, shrunk to 0;
+    - the similarity of the item's embedding to items that were rated better than that, and unlike those rated worse;
+    - how much better than that items of the same categories were rated, each category shrunk to 0.
+
+    It is a ridge regression over all ratings of all episodes: ``A = ridge I + sum x x'``, ``w = A^-1 sum x r``. As it
+    learns across episodes, its choices depend on the order in which episodes run.
+    """
+
+    def __init__(self, options: BanditOptions) -> None:
+        self.options = options
+
+    def start(self, setting: PolicySetting) -> None:
+        super().start(setting)
+        catalog = setting.catalog
+        self._public = (catalog.public_ratings - catalog.scale.low) / catalog.scale.span - 0.5
+        self._share = catalog.categories / np.sqrt(np.maximum(catalog.categories.sum(axis=1), 1))[:, None]
+        counts = np.log1p(catalog.public_counts)
+        self._count = (counts - counts.mean()) / (counts.std() or 1.0)
+        self._item_x = np.column_stack([np.ones(len(catalog)), self._public, self._count, self._share])
+        width = self._item_x.shape[1] + _EPISODE_FEATURES
+        self._gram, self._pull = self.options.ridge * np.eye(width), np.zeros(width)
+        if self.options.logs:
+            self._warm_up(read_logs(self.options.logs, catalog, self.users))
+        self._empty(setting.batch_size)
+        self._solve()
+
+    def _empty(self, batch_size: int) -> None:
+        """Slots of which nothing is known; the sums that :class:`_Likings` are made of."""
+        catalog = self.catalog
+        self._above = np.zeros((batch_size, len(catalog)))
+        self._seen = np.zeros((batch_size, len(catalog)))
+        self._offered = np.zeros((batch_size, self.slate, self._item_x.shape[1] + _EPISODE_FEATURES))
+
+    def begin(self, request: BeginRequest, draws: Draws) -> None:
+        super().begin(request, draws)
+        self._above[request.rows], self._seen[request.rows] = 0.0, 0.0
+
+    def estimates(self, rows: NDArray[np.intp], episode_x: NDArray[np.float64], draws: Draws) -> NDArray[np.float64]:
+        """The score of each item, from the features that depend on the episode, ``(R, N, F)``; shape ``(R, N)``."""
+        raise NotImplementedError
+
+    def recommend_batch(self, request: RecommendationRequest, draws: Draws) -> NDArray[np.intp]:
+        rows, everything = request.rows, np.arange(len(self.catalog))
+        traits = request.observations.get("traits", np.full((len(rows), len(TRAITS)), 2))
+        episode_x = self._episode_x(self._likings(rows), traits, everything)
+        actions = self.pick(rows, np.round(self.estimates(rows, episode_x, draws), _DECIMALS))
+        here = np.arange(len(rows))[:, None]
+        offered = [self._item_x[actions], episode_x[here, actions]]
+        self._offered[rows] = np.concatenate(offered, axis=2)
+        return actions
+
+    def learn(self, outcome: RecommendationOutcome) -> None:
+        rows, actions, ratings = outcome.rows, outcome.actions, outcome.ratings
+        r, place = np.nonzero(~np.isnan(ratings))
+        self._take(self._offered[rows[r], place], ratings[r, place])
+        self._remember(rows[r], actions[r, place], ratings[r, place])
+        self._solve()
+
+    def _take(self, x: NDArray[np.float64], ratings: NDArray[np.float64]) -> None:
+        """Let the model learn from ratings of what had the features ``x``, ``(n, d)``."""
+        self._gram += x.T @ x
+        self._pull += x.T @ ((ratings - self.catalog.scale.low) / self.catalog.scale.span)
+
+    def _remember(self, rows: NDArray[np.intp], items: NDArray[np.intp], ratings: NDArray[np.float64]) -> None:
+        better = (ratings - self.catalog.scale.low) / self.catalog.scale.span - 0.5 - self._public[items]
+        self._above[rows, items] = better
+        self._seen[rows, items] = 1.0
+
+    def _solve(self) -> None:
+        self._inverse = np.linalg.inv(self._gram)
+        self._weights = self._inverse @ self._pull
+
+    def _likings(self, rows: NDArray[np.intp]) -> _Likings:
+        above, seen = self._above[rows], self._seen[rows]
+        number = seen.sum(axis=1)
+        mean = above.sum(axis=1) / (number + _LOADED)
+        own = above - seen * mean[:, None]
+        taste = own @ self.catalog.embeddings / (number + _LOADED)[:, None]
+        categories = (own @ self._share) / (seen @ self._share + _LOADED)
+        return _Likings(mean, taste, categories)
+
+    def _episode_x(self, likings: _Likings, traits: NDArray[np.int64], items: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Features that depend on the episode, shape ``(R, K, F)``; of all episodes with the items ``(K,)``, or of each
+        with its own, ``(R, 1)``."""
+        conformity, diversity = (traits[:, place, None] - 2.0 for place in (1, 2))
+        if items.ndim == 1:
+            near = likings.taste @ self.catalog.embeddings[items].T
+            same = likings.categories @ self._share[items].T
+        else:
+            near = np.einsum("rd,rkd->rk", likings.taste, self.catalog.embeddings[items])
+            same = np.einsum("rc,rkc->rk", likings.categories, self._share[items])
+        public, count = self._public[items], self._count[items]
+        mean = np.broadcast_to(likings.mean[:, None], near.shape)
+        return np.stack([public * conformity, count * diversity, count * conformity, mean, near, same], axis=2)
+
+    def _warm_up(self, logs: Interactions) -> None:
+        """Learn from logged episodes as from episodes of one's own, many side by side."""
+        episodes = int(logs.episodes[-1]) + 1
+        starts = np.searchsorted(logs.episodes, np.arange(episodes + 1))
+        for first in range(0, episodes, _WARM_UP_BATCH):
+            begins, ends = (edge[first : first + _WARM_UP_BATCH] for edge in (starts[:-1], starts[1:]))
+            self._empty(len(begins))
+            for step in range(int((ends - begins).max())):
+                rows = np.flatnonzero(begins + step < ends)
+                at = begins[rows] + step
+                items, traits = logs.items[at], logs.traits[logs.users[at]]
+                episode_x = self._episode_x(self._likings(rows), traits, items[:, None])[:, 0]
+                self._take(np.column_stack([self._item_x[items], episode_x]), logs.ratings[at])
+                self._remember(rows, items, logs.ratings[at])
+
+
+class LinUCB(_LinearBandit):
+    """The items with the highest upper confidence bound ``w . x + alpha sqrt(x' A^-1 x)``.
+
+    LinUCB with one model for all items (Li, Chu, Langford & Schapire, 2010, arXiv:1003.0146, algorithm 1 with shared
+    features); see :class:`_LinearBandit` for x.
+    """
+
+    def __init__(self, options: LinUCBOptions) -> None:
+        super().__init__(options)
+        self._alpha = options.alpha
+
+    def estimates(self, rows: NDArray[np.intp], episode_x: NDArray[np.float64], draws: Draws) -> NDArray[np.float64]:
+        cut = self._item_x.shape[1]
+        scores = self._item_x @ self._weights[:cut] + episode_x @ self._weights[cut:]
+        inner, across, outer = self._inverse[:cut, :cut], self._inverse[:cut, cut:], self._inverse[cut:, cut:]
+        spread = ((self._item_x @ inner) * self._item_x).sum(axis=1)
+        spread = spread + (episode_x * (2.0 * self._item_x @ across + episode_x @ outer)).sum(axis=2)
+        return scores + self._alpha * np.sqrt(np.maximum(spread, 0.0))
+
+
+class Thompson(_LinearBandit):
+    """The best items of a model drawn from the posterior, ``w~ . x`` with ``w~ ~ N(w, scale^2 A^-1)``.
+
+    Thompson sampling for contextual bandits with linear payoffs (Agrawal & Goyal, 2013, arXiv:1209.3352); each step of
+    each user draws a model of its own. See :class:`_LinearBandit` for x.
+    """
+
+    def __init__(self, options: ThompsonOptions) -> None:
+        super().__init__(options)
+        self._scale = options.scale
+
+    def estimates(self, rows: NDArray[np.intp], episode_x: NDArray[np.float64], draws: Draws) -> NDArray[np.float64]:
+        cut = self._item_x.shape[1]
+        root = np.linalg.cholesky(self._inverse)
+        normal = np.stack([draws.generator(r).standard_normal(len(root)) for r in range(len(rows))])
+        drawn = self._weights + self._scale * normal @ root.T
+        return drawn[:, :cut] @ self._item_x.T + np.einsum("rnf,rf->rn", episode_x, drawn[:, cut:])

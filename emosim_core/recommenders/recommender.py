@@ -1,0 +1,295 @@
+"""A trained recommender: its files, and what it recommends without a simulator."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, TypeAdapter, with_config
+from typing_extensions import TypedDict
+
+from emosim_core.data import json_text
+from emosim_core.data.files import write_whole
+from emosim_core.errors import ConfigurationError, MissingDependencyError, RunError
+from emosim_core.runs.plain import own_files
+from emosim_core.runs.reading import check, read_bytes, read_object
+from emosim_core.runs.schemas import Count, Name, Number
+from emosim_core.runs.typed import typed
+
+if TYPE_CHECKING:
+    from emosim_core.recommenders.networks import Actor, NetOptions
+
+MODEL = "model"
+"""The folder of a training that holds the recommender."""
+
+DESCRIPTION = "recommender.json"
+WEIGHTS = "weights.pt"
+FORMAT = 3
+
+INSTALL = 'pip install "emosim-core[train]"'
+
+_LARGEST = 10_000_000
+Size = Annotated[int, Field(ge=1, le=_LARGEST)]
+
+_MIDDLE_TRAIT = 2
+"""Stands for a trait that is not known."""
+
+
+@with_config(strict=True)
+class _Item(TypedDict):
+    id: Name
+    title: str
+
+
+@with_config(strict=True, allow_inf_nan=False, extra="forbid")
+class _Net(TypedDict):
+    """The fields of NetOptions; sizes as large as any network that was ever trained here, and no larger."""
+
+    kind: Literal["cf", "mlp"]
+    num_users: Size
+    items: Size
+    features: Size
+    history_length: Annotated[int, Field(ge=0, le=_LARGEST)]
+    low: Number
+    high: Number
+    max_steps: Size
+    embedding_dim: Size
+    hidden: list[Size]
+
+
+@with_config(strict=True, allow_inf_nan=False)
+class _Description(TypedDict):
+    """What recommender.json holds."""
+
+    format: Count
+    algo: str
+    domain: str
+    timesteps: Count
+    net: _Net
+    items: list[_Item]
+    users: list[str]
+
+
+_DESCRIPTION = TypeAdapter(_Description)
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """One item that is recommended.
+
+    Attributes:
+        item: its id.
+        title: its title.
+        score: what the network gives it; a logit, or with DQN a value. Only its order means something.
+    """
+
+    item: str
+    title: str
+    score: float
+
+
+class Recommender:
+    """Recommends items to a user by what the user consumed; made by :func:`load_recommender`.
+
+    Attributes:
+        items: ids of the items, in the order of the catalog.
+        titles: their titles.
+        users: ids of the users that it was trained among.
+        metadata: what it was trained with: ``algo``, ``domain``, ``timesteps``, ``items_sha256`` and more.
+    """
+
+    def __init__(self, description: Mapping[str, Any], options: NetOptions, actor: Actor) -> None:
+        self.metadata = dict(description)
+        self.options = options
+        self.items: list[str] = [item["id"] for item in description["items"]]
+        self.titles: list[str] = [item["title"] for item in description["items"]]
+        self.users: list[str] = list(description["users"])
+        self._actor = actor
+        self._index = {item: index for index, item in enumerate(self.items)}
+        self._user = {user: index for index, user in enumerate(self.users)}
+
+    def recommend(
+        self,
+        history: Iterable[tuple[str, float | None]],
+        k: int = 10,
+        *,
+        user: str | None = None,
+        traits: Sequence[int] | None = None,
+        mood: tuple[float, float] = (0.0, 0.0),
+    ) -> list[Recommendation]:
+        """The k best items that are not in the history, best first; fewer where no more are left.
+
+        Args:
+            history: ids of consumed items with their ratings on the scale of the domain, oldest first; None
+                for an item that was not rated, which is only left out.
+            k: how many.
+            user: id of a user that the recommender was trained among; ``cf`` knows nobody else, and
+                takes the mean of those it was trained on for a stranger.
+            traits: activity, conformity and diversity, 1 to 3; the middle where not known. Read by ``mlp``.
+            mood: valence in [-1, 1] and arousal in [0, 1]. Read by ``mlp``.
+
+        Raises:
+            ConfigurationError: an item, a rating, a user or a trait is none.
+        """
+        if k < 1:
+            raise ConfigurationError(f"k must be at least 1, got {k}")
+        past = list(history)
+        for item, rating in past:
+            if item not in self._index:
+                raise ConfigurationError(f"the recommender knows no item {item!r}")
+            if rating is not None and not self.options.low <= rating <= self.options.high:
+                raise ConfigurationError(
+                    f"the rating {rating!r} of {item!r} lies off the scale "
+                    f"{self.options.low:g} to {self.options.high:g}"
+                )
+        if user is not None and user not in self._user:
+            raise ConfigurationError(f"the recommender was trained among nobody with the id {user!r}")
+        known_traits = [_MIDDLE_TRAIT] * 3 if traits is None else list(traits)
+        if len(known_traits) != 3 or not all(level in (1, 2, 3) for level in known_traits):
+            raise ConfigurationError(f"traits are three levels from 1 to 3, got {known_traits!r}")
+        scores = self.scores(self._observation(past, user, known_traits, mood))[0]
+        consumed = {self._index[item] for item, _ in past}
+        order = [index for index in np.argsort(-scores, kind="stable").tolist() if index not in consumed]
+        return [Recommendation(self.items[i], self.titles[i], float(scores[i])) for i in order[:k]]
+
+    def _observation(
+        self, past: list[tuple[str, float | None]], user: str | None, traits: Sequence[int], mood: tuple[float, float]
+    ) -> dict[str, NDArray]:
+        length = self.options.history_length
+        recent = [(item, rating) for item, rating in past if rating is not None][-length:][::-1]
+        items = np.zeros((1, length), dtype=np.int64)
+        ratings = np.full((1, length), self.options.low, dtype=np.float32)
+        mask = np.zeros((1, length), dtype=np.int8)
+        for place, (item, rating) in enumerate(recent):
+            items[0, place], ratings[0, place], mask[0, place] = self._index[item], rating, 1
+        consumed = np.zeros((1, len(self.items)), dtype=np.int8)
+        consumed[0, [self._index[item] for item, _ in past]] = 1
+        return {
+            "user": np.array([-1 if user is None else self._user[user]]),
+            "traits": np.array([traits], dtype=np.int64),
+            "mood": np.array([mood], dtype=np.float32),
+            "step": np.array([[min(len(past), self.options.max_steps)]], dtype=np.int64),
+            "history_items": items,
+            "history_ratings": ratings,
+            "history_mask": mask,
+            "consumed": consumed,
+        }
+
+    def scores(self, observations: Mapping[str, NDArray]) -> NDArray[np.float32]:
+        """Scores of all items, shape ``(R, N)``; -1e8 where consumed.
+
+        Args:
+            observations: observations of R users, by name, with ``consumed``; ``user`` is an index
+                into :attr:`users`, -1 for a stranger.
+
+        Raises:
+            ConfigurationError: a score is no finite number.
+        """
+        import torch
+
+        from emosim_core.recommenders.threads import torch_threads
+
+        tensors: dict[str, torch.Tensor] = {}
+        for key in self.options.keys:
+            values = observations[key]
+            if key == "user":
+                one_hot = np.zeros((len(values), self.options.num_users), dtype=np.float32)
+                known = np.flatnonzero(values >= 0)
+                one_hot[known, values[known]] = 1.0
+                values = one_hot
+            tensors[key] = torch.as_tensor(values, dtype=torch.float32)
+        with torch.no_grad(), torch_threads(1):
+            scores: NDArray[np.float32] = self._actor(tensors).numpy()
+        if not np.isfinite(scores).all():
+            raise ConfigurationError(
+                f"the recommender of {self.metadata['domain']!r} scores items by what is no number: its training has "
+                "diverged. Train anew with a lower --learning-rate"
+            )
+        return scores
+
+
+def load_recommender(path: str | Path) -> Recommender:
+    """A recommender that ``emosim train`` left behind.
+
+    Nothing of the simulator is loaded, and the files cannot run code: they hold JSON and plain tensors.
+
+    Args:
+        path: the directory of a training, or the folder ``model`` or ``best`` in it.
+
+    Raises:
+        ConfigurationError: there is no recommender.
+        RunError: its files are damaged.
+        MissingDependencyError: torch or stable-baselines3 is not installed.
+    """
+    folder = Path(path)
+    if not (folder / DESCRIPTION).exists() and (folder / MODEL / DESCRIPTION).exists():
+        folder = folder / MODEL
+    if not (folder / DESCRIPTION).exists():
+        raise ConfigurationError(
+            f"{path} holds no trained recommender: it has no {MODEL}/{DESCRIPTION}. A training that was stopped has "
+            f"none yet; finish it with: {typed('train', '--resume', Path(path))}"
+        )
+    own_files(folder)
+    if folder.name == MODEL and folder.parent == Path(path) and folder.is_symlink():
+        raise RunError(f"{folder} is a symbolic link, which is not followed; name the folder itself")
+    description = _description(folder / DESCRIPTION)
+    need_train("a trained recommender")
+    import torch
+
+    from emosim_core.recommenders.weights import check_finite, empty_actor
+
+    content = read_bytes(folder / WEIGHTS)
+    try:
+        weights = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        options, actor = empty_actor(description["net"])
+        actor.load_state_dict(weights)
+        check_finite(weights)
+    except UnpicklingError as error:
+        raise RunError(f"{folder / WEIGHTS} holds more than plain tensors, or is damaged") from error
+    except Exception as error:  # whatever torch makes of bytes that are no weights
+        raise RunError(
+            f"{folder / WEIGHTS} is damaged, or does not belong to {DESCRIPTION} ({type(error).__name__}: {error})"
+        ) from error
+    return Recommender(description, options, actor)
+
+
+def _description(path: Path) -> dict[str, Any]:
+    description = read_object(path, newest=FORMAT)
+    check(path, description, _DESCRIPTION)
+    net, items, users = description["net"], description["items"], description["users"]
+    if (len(items), len(users)) != (net["items"], net["num_users"]):
+        raise RunError(f"{path} is damaged: it names {len(items)} items and {len(users)} users, its net has others")
+    if len({item["id"] for item in items}) < len(items) or len(set(users)) < len(users):
+        raise RunError(f"{path} is damaged: an item or a user stands twice")
+    return description
+
+
+def save_recommender(folder: Path, description: Mapping[str, Any], weights: bytes) -> None:
+    """Write the files of a recommender; whoever reads them finds the description last.
+
+    Raises:
+        OSError: they cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(folder / WEIGHTS, weights)
+    line = json_text.dumps({"format": FORMAT, **description}, ensure_ascii=False)
+    write_whole(folder / DESCRIPTION, f"{line}\n".encode())
+
+
+def need_train(what: str) -> None:
+    """See that what trains is installed.
+
+    Raises:
+        MissingDependencyError: it is not.
+    """
+    from importlib.util import find_spec
+
+    for package in ("torch", "stable_baselines3", "sb3_contrib"):
+        if find_spec(package) is None:
+            raise MissingDependencyError(what, package.replace("_", "-"), INSTALL)

@@ -1,0 +1,1 @@
+"""Ablation: studies over raters, prompts, retrieval strategies and noise."""

@@ -1,0 +1,507 @@
+"""Ablation: a sweep of jobs that can be killed and resumed, and its results, made anew from the records."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import shutil
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field, TypeAdapter, with_config
+from typing_extensions import TypedDict
+
+from emosim_core.data import json_text
+from emosim_core.data.files import write_whole
+from emosim_core.data.tables import write_csv
+from emosim_core.errors import ConfigurationError, RunError
+from emosim_core.hooks import Registry
+from emosim_core.hooks.names import checked_options
+from emosim_core.runs.job import JobDirectory, cannot_write, job_directory
+from emosim_core.runs.manifest import provider_versions
+from emosim_core.runs.plain import child, own_files
+from emosim_core.runs.reach import reaches, same_component
+from emosim_core.runs.reading import check, check_format, read_object
+from emosim_core.runs.records import FORMAT, read_json
+from emosim_core.runs.schemas import Count, Name, Number, Part, Usage
+from emosim_core.runs.trust import CommandHint, confirmed, note_made
+from emosim_core.runs.typed import typed
+from emosim_core.simulation.assembly import World
+from emosim_core.simulation.config import ComponentChoice, EnvironmentConfig
+from emosim_core.studies.ablation.executor import Executor
+from emosim_core.studies.ablation.grid import ALL, AblationConfig, jobs, variants
+from emosim_core.studies.ablation.jobs import DONE, JOBS, Job, Worlds, label, read_job, spec, study_of, summed
+from emosim_core.studies.ablation.metrics import AXES, HOW, compute_metrics
+from emosim_core.studies.cost import Estimate, estimate
+from emosim_core.studies.study import Study
+from emosim_core.studies.trials import draw_trials
+
+MANIFEST, RESULTS, TABLE = "manifest.json", "results.json", "results.csv"
+
+_MODELS = (EnvironmentConfig, AblationConfig)
+"""Models of the fields of an ablation."""
+
+_COLUMNS = (
+    *("of", "study", *AXES, "seed", "metric", "side", "estimate", "low", "high", "interval", "better"),
+    *("ratings", "failed"),
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an ablation is about to do.
+
+    Attributes:
+        jobs: all of it, in order.
+        ratings: how many ratings each job asks for, by its key.
+        left_out: studies that the domain has no material for, each with the reason.
+        estimates: what asking will take, by the key of each job that calls a language model.
+        announcements: messages for whoever runs this.
+    """
+
+    jobs: Sequence[Job]
+    ratings: Mapping[str, int]
+    left_out: Mapping[str, str]
+    estimates: Mapping[str, Estimate]
+    announcements: Sequence[str]
+
+    @property
+    def remaining(self) -> list[Job]:
+        """The jobs that are not done yet."""
+        return [job for job in self.jobs if not job.complete]
+
+
+class Ablation:
+    """One ablation in its directory.
+
+    Args:
+        config: what it goes through; its studies may be :data:`~emosim_core.studies.ablation.grid.ALL`.
+        directory: where it is written.
+        registry: plugins to use.
+        only: the same as names, for other processes; None for all.
+        resume: whether the directory holds an ablation that is to be continued; a job directory knows.
+
+    Raises:
+        EmoSimError: something that the configuration names is wrong, or the directory cannot be used.
+    """
+
+    def __init__(
+        self,
+        config: AblationConfig,
+        directory: Path | JobDirectory,
+        registry: Registry,
+        only: Collection[str] | None = None,
+        resume: bool = False,
+    ) -> None:
+        self.job_directory = job_directory(directory, "ablate", resume)
+        self.job_directory.check()
+        self.worlds = Worlds(registry)
+        self._only = only
+        self.config, left_out = self._with_studies(config)
+        self.plan = self._planned(left_out)
+
+    @property
+    def directory(self) -> Path:
+        """Where it is written."""
+        return self.job_directory.path
+
+    def _with_studies(self, config: AblationConfig) -> tuple[AblationConfig, dict[str, str]]:
+        """The configuration with its studies by name, and those that the domain lacks material for."""
+        if config.studies != [ALL]:
+            if ALL in config.studies:
+                raise ConfigurationError(f"'{ALL}' stands for every study; name no other beside it")
+            return config, {}
+        world = self.worlds.of(variants(config)[0].environment)
+        left_out, kept_studies = {}, []
+        for component, _ in self.worlds.registry.components("study", world.domain.name):
+            study, resolved = study_of(self.worlds.registry, component.name, world.domain.name)
+            try:
+                draw_trials(study, component.name, world, config.seed, label(resolved))
+            except ConfigurationError as error:
+                left_out[component.name] = str(error)
+            else:
+                kept_studies.append(component.name)
+        if not kept_studies:
+            raise ConfigurationError(
+                f"the domain {world.domain.name!r} has material for no study:\n  "
+                + "\n  ".join(f"{name}: {reason}" for name, reason in left_out.items())
+            )
+        return config.model_copy(update={"studies": kept_studies}), left_out
+
+    def _planned(self, left_out: Mapping[str, str]) -> Plan:
+        """Counts everything and makes every component once, so that what is wrong is found before anything is asked."""
+        planned = jobs(self.config, self.directory, self._only)
+        ratings: dict[str, int] = {}
+        estimates: dict[str, Estimate] = {}
+        announcements: list[str] = []
+        chosen: dict[tuple[str, int], Any] = {}
+        self.parts: list[dict[str, Any]] = []
+        self.uses_llm = False
+        seen: list[Mapping[str, Any]] = []
+        for job in planned:
+            world = self.worlds.of(job.environment)
+            if job.environment not in seen:
+                seen.append(job.environment)
+                self.parts.append({"variant": dict(job.variant), "parts": world.parts})
+                self.uses_llm = self.uses_llm or world.rater.uses_llm
+                announcements += [one for one in world.announcements if one not in announcements]
+            same = (spec(job.study), job.seed)
+            if same not in chosen:
+                study, resolved = study_of(self.worlds.registry, job.study, world.domain.name)
+                trials = draw_trials(study, resolved.component.name, world, job.seed, label(resolved))
+                chosen[same] = trials
+            ratings[job.key] = len(chosen[same].trials)
+            if world.rater.uses_llm and (cost := estimate(world, chosen[same])) is not None:
+                estimates[job.key] = cost
+        world = self.worlds.of(planned[0].environment)
+        self.about = _about(world)
+        return Plan(planned, ratings, dict(left_out), estimates, announcements)
+
+    def manifest(self) -> dict[str, Any]:
+        """What manifest.json holds."""
+        versions = {name: metadata.version(name) for name in ("numpy", "pydantic")}
+        for variant in self.parts:
+            versions |= provider_versions(variant["parts"])
+        return {
+            "format": FORMAT,
+            "kind": "ablation",
+            "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "uses_llm": self.uses_llm,
+            "config": self.config.model_dump(mode="json"),
+            "variants": self.parts,
+            "jobs": [
+                {"job": job.key, "study": spec(job.study), "seed": job.seed, "variant": dict(job.variant)}
+                for job in self.plan.jobs
+            ],
+            "left_out": dict(self.plan.left_out),
+            **self.about,
+            "versions": dict(sorted(versions.items())) | {"python": platform.python_version()},
+            "announcements": list(self.plan.announcements),
+        }
+
+    def run(
+        self,
+        executor: Executor,
+        on_ratings: Callable[[int], None] = lambda count: None,
+        on_job: Callable[[Job], None] = lambda job: None,
+    ) -> dict[str, Any]:
+        """Do every job that is not done, and write the results.
+
+        Args:
+            executor: where jobs are done.
+            on_ratings: called with the number of new ratings.
+            on_job: called with each job that is done.
+
+        Returns:
+            The results, as results.json holds them.
+
+        Raises:
+            EmoSimError: a job cannot be done; those that are done stay, to be resumed.
+            KeyboardInterrupt: the same.
+        """
+        with self.job_directory:
+            self.job_directory.claim()
+            self.plan = replace(self.plan, jobs=jobs(self.config, self.directory, self._only))  # it may have a number
+            self._begin()
+            try:
+                with closing(executor.run(self.plan.remaining, on_ratings)) as done:
+                    for job in done:
+                        on_job(job)
+            except BaseException:
+                if not self.job_directory.resume and not any(job.complete for job in self.plan.jobs):
+                    shutil.rmtree(self.directory / JOBS, ignore_errors=True)
+                    self.job_directory.discard(MANIFEST)
+                raise
+            outcome = results(self.directory, self.worlds.registry, self.config.flat())
+            write_results(self.directory, outcome)
+            return outcome
+
+    def _begin(self) -> None:
+        """Write the manifest, or see that what is resumed is answered as it was begun."""
+        manifest, before = self.manifest(), None
+        if self.job_directory.resume:
+            stored = _manifest(self.directory)
+            _same(stored, json_text.loads(json_text.dumps(manifest)), self.directory)
+            before = checked_options(AblationConfig, stored["config"], str(self.directory / MANIFEST)).flat()
+        note_made(self.directory, self.config.flat(), _MODELS, self.worlds.registry, before)
+        if self.job_directory.resume:
+            return
+        try:
+            _write_json(self.directory / MANIFEST, manifest)
+        except RunError:
+            self.job_directory.discard(MANIFEST)
+            raise
+
+
+def resumed(
+    directory: Path | JobDirectory,
+    registry: Registry,
+    only: Collection[str] | None,
+    gateway: Mapping[str, Any],
+    given: Mapping[str, Any] | None = None,
+    again: CommandHint | None = None,
+) -> Ablation:
+    """An ablation that was begun, to be continued.
+
+    Args:
+        directory: where it is.
+        registry: plugins to use.
+        only: the same as names.
+        gateway: what to change in how a language model is called.
+        given: values of the grid and of its environment that the user gives again.
+        again: how values are given again.
+
+    Raises:
+        RunError: there is none.
+        ConfigurationError: a value that is given is another one.
+        TrustError: it names what its user must give again.
+        EmoSimError: what it names cannot be made any more.
+    """
+    path = directory.path if isinstance(directory, JobDirectory) else directory
+    config = checked_options(AblationConfig, _manifest(path)["config"], str(path / MANIFEST))
+    own_files(path)
+    if gateway:
+        shared = {**config.environment, "gateway": {**config.environment.get("gateway", {}), **gateway}}
+        config = config.model_copy(update={"environment": shared})
+    stored, own = config.flat(), {**(given or {}), **({"gateway": gateway} if gateway else {})}
+    again = again or CommandHint(typed("ablate", "--resume", path))
+    confirmed(path, stored, own, stored, _MODELS, registry, again)
+    for name, value in (given or {}).items():
+        if value != stored.get(name) and not _same_choice(name, value, stored, registry):
+            raise ConfigurationError(
+                f"--resume goes on with the grid of {path}, which has another {name}; leave it out"
+            )
+    return Ablation(config, directory, registry, only, resume=True)
+
+
+def _same_choice(name: str, value: Any, stored: Mapping[str, Any], registry: Registry) -> bool:
+    domain = registry.resolve_domain(stored["plugin"]).component.name
+    return same_component(name, value, stored.get(name), _MODELS, registry, domain)
+
+
+def _see_studies(
+    directory: Path, choices: Sequence[ComponentChoice], given: Mapping[str, Any], registry: Registry
+) -> None:
+    """See that the studies which records name reach no further than they may.
+
+    Raises:
+        RunError: one is not of the grid.
+        TrustError: one must be given again by the user.
+    """
+    manifest = _manifest(directory)
+    domain = manifest["domain"]["name"]
+    reaching = [one for one in choices if reaches({"studies": [one]}, _MODELS, registry, domain)]
+    if not reaching:
+        return
+    grid = manifest.get("config", {}).get("studies", [])
+    stored = {"plugin": domain, "studies": grid}
+    again = CommandHint(typed("ablate", "report", directory), {"studies": "--study"})
+    confirmed(directory, stored, given, stored, _MODELS, registry, again)
+    for one in reaching:
+        if not any(same_component("studies", one, other, _MODELS, registry, domain) for other in grid):
+            raise RunError(f"{directory}: the study {spec(one)!r} is not one of its grid; the files were changed")
+
+
+def results(directory: Path, registry: Registry, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """All results of an ablation, computed from its records.
+
+    Args:
+        directory: where it is.
+        registry: plugins to use.
+        given: values that the user gives again, of those that the directory names.
+
+    Returns:
+        What results.json holds: ``plugin``, ``title``, ``scale``, ``uses_llm``, the ``studies``; ``jobs``,
+        ``pooled`` and ``differences`` as :func:`~emosim_core.studies.ablation.metrics.compute_metrics` makes them;
+        ``missing``, the jobs that are not done; ``intervals``, how they are made.
+
+    Raises:
+        RunError: there is no ablation, or a record is damaged.
+        TrustError: a study of it must be given again by the user.
+        EmoSimError: a study of it is not installed any more.
+    """
+    manifest = _manifest(directory)
+    domain = manifest["domain"]["name"]
+    registry.load_all(domain=domain)
+    complete, missing = [], []
+    for one in manifest["jobs"]:
+        folder = child(directory / JOBS, one["job"])
+        if (folder / DONE).is_file():
+            complete.append((one["job"], read_job(folder)))
+        else:
+            missing.append(one["job"])
+    studies: dict[str, tuple[Study, str]] = {}
+    heads = [job.head["study"] for _, job in complete]
+    _see_studies(directory, [{"name": one["name"], **one["options"]} for one in heads], given or {}, registry)
+    for _, job in complete:
+        about = job.head["study"]
+        if about["spec"] not in studies:
+            choice: ComponentChoice = {"name": about["name"], **about["options"]}
+            study, resolved = study_of(registry, choice, domain)
+            studies[about["spec"]] = (study, label(resolved))
+    return {
+        "format": FORMAT,
+        "kind": "ablation",
+        "plugin": domain,
+        "title": manifest["domain"]["title"],
+        "scale": manifest["domain"]["scale"],
+        "uses_llm": any(job.head.get("uses_llm") for _, job in complete),
+        "studies": list(studies),
+        "left_out": manifest["left_out"],
+        "missing": missing,
+        **compute_metrics(complete, studies),
+        "intervals": HOW,
+    }
+
+
+def usage(directory: Path) -> dict[str, Any]:
+    """What calling a language model took in all jobs that are done; empty if none was called.
+
+    Raises:
+        RunError: there is no ablation.
+    """
+    paths = [child(directory / JOBS, one["job"]) / DONE for one in _manifest(directory)["jobs"]]
+    return summed(read_object(path, _DONE)["usage"] for path in paths if path.is_file())
+
+
+def write_results(directory: Path, outcome: Mapping[str, Any]) -> None:
+    """Write results.json and results.csv.
+
+    Raises:
+        RunError: one cannot be written.
+        DataError: the same of the CSV file.
+    """
+    _write_json(directory / RESULTS, outcome)
+    write_csv(directory / TABLE, _COLUMNS, list(_rows(outcome)))
+
+
+def _rows(outcome: Mapping[str, Any]) -> Iterable[list[Any]]:
+    for of, part in (("job", "jobs"), ("seeds together", "pooled")):
+        for one in outcome[part]:
+            for metric in one["metrics"]:
+                row = {"of": of, **one, **one["variant"], **metric}
+                if of != "job":
+                    row["seed"] = " ".join(map(str, one["seeds"]))
+                yield ["" if row.get(name) is None else row[name] for name in _COLUMNS]
+    for one in outcome["differences"]:
+        row = {**one, "of": "difference", "interval": "bootstrap", "seed": " ".join(map(str, one["seeds"]))}
+        for axis in AXES:
+            first, second = one["first"][axis], one["second"][axis]
+            row[axis] = first if first == second else f"{first} - {second}"
+        yield ["" if row.get(name) is None else row[name] for name in _COLUMNS]
+
+
+@with_config(strict=True, allow_inf_nan=False)
+class _Domain(TypedDict):
+    name: Name
+    title: str
+    scale: Annotated[list[Number], Field(min_length=3, max_length=3)]
+
+
+@with_config(strict=True)
+class _Job(TypedDict):
+    job: Annotated[str, Field(pattern=r"^[^/\\.\x00][^/\\\x00]*$")]
+    study: str
+    seed: int
+    variant: dict[str, str]
+
+
+@with_config(strict=True)
+class _Variant(TypedDict):
+    variant: dict[str, str]
+    parts: dict[str, Part]
+
+
+@with_config(strict=True, allow_inf_nan=False, extra="allow")
+class _Manifest(TypedDict):
+    """What manifest.json of an ablation holds; ``config`` is checked by who goes on with it."""
+
+    format: Count
+    kind: Literal["ablation"]
+    config: dict[str, Any]
+    variants: list[_Variant]
+    jobs: list[_Job]
+    left_out: dict[str, str]
+    domain: _Domain
+    data: dict[str, int | str | None]
+    announcements: list[str]
+
+
+@with_config(strict=True, allow_inf_nan=False, extra="allow")
+class _Done(TypedDict):
+    """What job.json holds."""
+
+    ratings: Count
+    failed: Count
+    usage: Usage
+
+
+_MANIFEST, _DONE = TypeAdapter(_Manifest), TypeAdapter(_Done)
+
+
+def _manifest(directory: Path) -> dict[str, Any]:
+    path = directory / MANIFEST
+    manifest = read_json(path)
+    if manifest.get("kind") != "ablation":
+        raise RunError(f"{directory} is no ablation; emosim ablate makes one")
+    check_format(path, manifest, FORMAT)
+    check(path, manifest, _MANIFEST)
+    return manifest
+
+
+def _about(world: World) -> dict[str, Any]:
+    scale = world.domain.scale
+    return {
+        "domain": {
+            "name": world.domain.name,
+            "title": world.domain.title,
+            "scale": [scale.low, scale.high, scale.step],
+        },
+        "data": {
+            "items": len(world.catalog),
+            "items_sha256": _digest(world.catalog.items),
+            "embeddings": world.catalog.embedding_name,
+            "users": len(world.population),
+            "users_sha256": _digest(world.population.users),
+        },
+    }
+
+
+def _digest(objects: Iterable[BaseModel]) -> str:
+    digest = hashlib.sha256()
+    for one in objects:
+        digest.update(one.model_dump_json().encode())
+    return digest.hexdigest()
+
+
+def _same(then: Mapping[str, Any], now: Mapping[str, Any], directory: Path) -> None:
+    """See that what is resumed is answered as it was begun.
+
+    Raises:
+        RunError: something differs; says what.
+    """
+    differing = [
+        f"{section}: {json_text.dumps(then.get(section))[:300]} then, {json_text.dumps(now[section])[:300]} now"
+        for section in ("data", "domain", "jobs")
+        if then.get(section) != now[section]
+    ]
+    for one, other in zip(then.get("variants", []), now["variants"], strict=False):
+        for kind, part in other["parts"].items():
+            if one["parts"].get(kind) != part:
+                differing.append(f"{kind}: {json_text.dumps(one['parts'].get(kind))} then, {json_text.dumps(part)} now")
+    if differing:
+        raise RunError(
+            f"{directory} cannot be resumed, it was begun with something else:\n  " + "\n  ".join(differing[:8])
+        )
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    try:
+        write_whole(path, json_text.dumps(content, ensure_ascii=False, indent=2).encode() + b"\n")
+    except OSError as error:
+        raise cannot_write(path, error) from error

@@ -1,0 +1,191 @@
+"""Grid: which variants, studies and seeds an ablation goes through, and the jobs that these make."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from emosim_core.errors import ConfigurationError
+from emosim_core.hooks.fields import over, split_components
+from emosim_core.hooks.names import checked_options
+from emosim_core.llm.options import DEFAULT_STRATEGY
+from emosim_core.runs.records import encode
+from emosim_core.simulation.config import ComponentChoice, EnvironmentConfig, read_config
+from emosim_core.studies.ablation.jobs import JOBS, Job, spec
+
+ALL = "all"
+"""In the place of studies: all that the domain has material for."""
+
+VARIANT_OPTIONS = {
+    "raters": "rater",
+    "llm_models": "llm_model",
+    "llm_raters": "llm_rater",
+    "retrievals": "items_retrieval",
+    "perturbators": "perturbator",
+}
+"""Axes of the grid whose values make a variant, and the option of each; a configuration file calls them so too."""
+
+OPTIONS = {**VARIANT_OPTIONS, "studies": "studies"}
+"""All axes of the grid, and the option that takes the values of each."""
+
+_NO_OPTION: dict[str, Any] = {"option": False}
+
+
+class AblationConfig(BaseModel):
+    """Grid of an ablation: variants, studies and seeds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", title="Ablation")
+
+    environment: dict[str, Any] = Field(
+        description="Configuration that all jobs share, without what the grid sets.", json_schema_extra=_NO_OPTION
+    )
+    raters: list[ComponentChoice] = Field(
+        description="Raters that call no language model.", json_schema_extra=_NO_OPTION
+    )
+    llm_models: list[ComponentChoice] = Field(description="Language models.", json_schema_extra=_NO_OPTION)
+    llm_raters: list[ComponentChoice] = Field(
+        description="Prompt strategies, each with each language model.", json_schema_extra=_NO_OPTION
+    )
+    retrievals: list[ComponentChoice] = Field(
+        min_length=1, description="Retrieval strategies.", json_schema_extra=_NO_OPTION
+    )
+    perturbators: list[ComponentChoice] = Field(min_length=1, description="Perturbators.", json_schema_extra=_NO_OPTION)
+    studies: list[ComponentChoice] = Field(
+        min_length=1,
+        description="Studies, with commas between, such as sampling,high_rating.",
+        json_schema_extra={"aliases": ["study"], "unset": "all"},
+    )
+    seed: int = Field(default=42, ge=0, le=2**63 - 1, description="First seed.")
+    num_seeds: int = Field(
+        default=1, ge=1, description="Number of seeds, from the first on.", json_schema_extra={"unit": "seeds"}
+    )
+
+    def flat(self) -> dict[str, Any]:
+        """All fields beside those of the environment, as JSON."""
+        values = self.model_dump(mode="json")
+        return {**values.pop("environment"), **values}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One variant.
+
+    Attributes:
+        environment: an environment's configuration as JSON.
+        names: rater, model, retrieval and perturbator by name.
+    """
+
+    environment: Mapping[str, Any]
+    names: Mapping[str, str]
+
+
+def choices(value: str | Mapping[str, Any] | Sequence[ComponentChoice] | None) -> list[ComponentChoice]:
+    """The values of one axis, from what an option or a file holds.
+
+    Raises:
+        ConfigurationError: one is given twice, or nothing is named.
+    """
+    if value is None:
+        return []
+    chosen: list[ComponentChoice]
+    if isinstance(value, str):
+        chosen = list(split_components(value))
+    else:
+        chosen = [dict(value)] if isinstance(value, Mapping) else list(value)
+    if not chosen:
+        raise ConfigurationError(f"expected names with commas between, got {value!r}")
+    twice = next((one for place, one in enumerate(chosen) if one in chosen[:place]), None)
+    if twice is not None:
+        raise ConfigurationError(f"{spec(twice)!r} is named twice in {value!r}")
+    return chosen
+
+
+def read_axes(values: Mapping[str, Any]) -> dict[str, list[ComponentChoice]]:
+    """The axes that options set, by name.
+
+    Raises:
+        ConfigurationError: a value of an axis is given twice, or an axis is empty.
+    """
+    return {axis: choices(values[option]) for axis, option in OPTIONS.items() if values.get(option) is not None}
+
+
+def read_grid(values: Mapping[str, Any]) -> AblationConfig:
+    """The configuration of an ablation, from its options.
+
+    Args:
+        values: the options of :data:`OPTIONS`, each a component or several; ``seed`` and ``num_seeds``; fields of an
+            environment, which all variants share.
+
+    Raises:
+        ConfigurationError: a value is wrong.
+    """
+    axes = read_axes(values)
+    if "llm_raters" in axes and "llm_models" not in axes:
+        raise ConfigurationError("--llm-rater needs a language model: give --llm-model too")
+    defaults: dict[str, list[ComponentChoice]] = {
+        "raters": [] if "llm_models" in axes else [EnvironmentConfig.model_fields["rater"].default],
+        "llm_models": [],
+        "llm_raters": [],
+        "studies": [ALL],
+        **{axis: [EnvironmentConfig.model_fields[OPTIONS[axis]].default] for axis in ("retrievals", "perturbators")},
+    }
+    numbers = {name: values[name] for name in ("seed", "num_seeds") if values.get(name) is not None}
+    shared = {name: value for name, value in values.items() if name not in {*OPTIONS.values(), "seed", "num_seeds"}}
+    return checked_options(AblationConfig, {**defaults, **axes, **numbers, "environment": shared}, "ablate")
+
+
+def variants(config: AblationConfig) -> list[Variant]:
+    """All variants, those of one rater side by side.
+
+    Raises:
+        ConfigurationError: the shared configuration is wrong.
+    """
+    who: list[dict[str, Any]] = [{"rater": rater} for rater in config.raters]
+    who += [
+        {"llm_model": model, "llm_rater": rater}
+        for model, rater in itertools.product(config.llm_models, config.llm_raters or [DEFAULT_STRATEGY])
+    ]
+    made = []
+    for one, retrieval, perturbator in itertools.product(who, config.retrievals, config.perturbators):
+        own = {
+            **one,
+            "items_retrieval": retrieval,
+            "perturbator": perturbator,
+            "on_failed_rating": "skip",  # a failed rating is counted; it ends nothing
+        }
+        choices = over(EnvironmentConfig, own, config.environment)
+        checked: EnvironmentConfig = read_config(EnvironmentConfig, choices, "ablation")
+        names = {
+            "rater": spec(one["rater"] if "rater" in one else one["llm_rater"]),
+            "llm_model": spec(one["llm_model"]) if "llm_model" in one else "",
+            "items_retrieval": spec(retrieval),
+            "perturbator": spec(perturbator),
+        }
+        made.append(Variant(checked.model_dump(mode="json"), names))
+    return made
+
+
+def jobs(config: AblationConfig, directory: Path, only: Collection[str] | None = None) -> list[Job]:
+    """All jobs, those of one variant side by side."""
+    planned = []
+    for variant in variants(config):
+        for study, number in itertools.product(config.studies, range(config.num_seeds)):
+            seed = config.seed + number
+            key = _key(spec(study), variant.names, seed)
+            planned.append(Job(key, directory / JOBS / key, study, seed, variant.environment, variant.names, only))
+    return planned
+
+
+def _key(study: str, names: Mapping[str, str], seed: int) -> str:
+    """A name for a folder: readable, and different for every job."""
+    parts = [study, *filter(None, names.values()), f"seed{seed}"]
+    digest = blake2b(encode({"parts": parts}), digest_size=4).hexdigest()
+    words = "-".join(re.sub(r"[^A-Za-z0-9._]+", "_", part)[:24].strip("._") for part in parts)
+    return f"{words}-{digest}"

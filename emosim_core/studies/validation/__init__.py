@@ -1,0 +1,1 @@
+"""Validation: how close simulated users are to real ones."""

@@ -1,0 +1,137 @@
+"""Measures of a validation, from sums that each user adds, so that intervals draw users again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emosim_core.stats import bootstrap, divided
+
+Floats = NDArray[np.float64]
+Value = Callable[[Floats], Floats]
+
+
+def ratio(sums: Floats) -> Floats:
+    """The first sum over the second; NaN where that is 0."""
+    result: Floats = np.divide(
+        sums[..., 0], sums[..., 1], out=np.full(sums.shape[:-1], np.nan), where=sums[..., 1] != 0
+    )
+    return result
+
+
+def root(sums: Floats) -> Floats:
+    """The root of the mean square."""
+    result: Floats = np.sqrt(ratio(sums))
+    return result
+
+
+def accuracy(sums: Floats) -> Floats:
+    """From true positives, false positives, false negatives, true negatives, in this order."""
+    return ratio(np.stack([sums[..., 0] + sums[..., 3], sums.sum(axis=-1)], axis=-1))
+
+
+def precision(sums: Floats) -> Floats:
+    """As :func:`accuracy`."""
+    return ratio(np.stack([sums[..., 0], sums[..., 0] + sums[..., 1]], axis=-1))
+
+
+def recall(sums: Floats) -> Floats:
+    """As :func:`accuracy`."""
+    return ratio(np.stack([sums[..., 0], sums[..., 0] + sums[..., 2]], axis=-1))
+
+
+def f1(sums: Floats) -> Floats:
+    """As :func:`accuracy`."""
+    return ratio(np.stack([2 * sums[..., 0], 2 * sums[..., 0] + sums[..., 1] + sums[..., 2]], axis=-1))
+
+
+def total_variation(sums: Floats) -> Floats:
+    """Between the counts of levels in the first half of the sums and in the second; NaN where a half counts none."""
+    first, second = _shares(sums)
+    result: Floats = np.abs(first - second).sum(axis=-1) / 2
+    return result
+
+
+def _shares(sums: Floats) -> tuple[Floats, Floats]:
+    first, second = (divided(half, half.sum(axis=-1, keepdims=True)) for half in np.split(sums, 2, axis=-1))
+    return first, second
+
+
+def wasserstein(step: float) -> Value:
+    """Earth mover's distance between counts of levels that are ``step`` apart, as :func:`total_variation`."""
+
+    def value(sums: Floats) -> Floats:
+        first, second = _shares(sums)
+        result: Floats = step * np.abs(np.cumsum(first - second, axis=-1)).sum(axis=-1)
+        return result
+
+    return value
+
+
+def estimate(sums: Floats, value: Value, most_distance: float | None = None) -> dict[str, float | None]:
+    """A value and its interval over users.
+
+    Args:
+        sums: what each user adds, shape ``(users, d)``.
+        value: from sums to the value.
+        most_distance: for a distance, which drawing users again inflates: the largest that there can be.
+    """
+    value_of_all = float(value(sums.sum(axis=0)))
+    if most_distance is None:
+        low, high = bootstrap(sums, value)
+    else:
+        low, high = bootstrap(sums, value, reflect=True, most=most_distance)
+    return {"estimate": _plain(value_of_all), "low": _plain(low), "high": _plain(high)}
+
+
+def _plain(number: float) -> float | None:
+    return None if number != number else round(number, 6)
+
+
+def mean_of(values: Floats) -> dict[str, float | None]:
+    """The mean over users and its interval; NaN is left out."""
+    known = values[~np.isnan(values)]
+    return estimate(np.column_stack([known, np.ones(len(known))]), ratio)
+
+
+def area(scores: Floats, chosen: NDArray[np.bool_]) -> float:
+    """Area under the ROC curve: how often what was chosen scores above what was not, ties half (Hanley, 1982)."""
+    ones, others = scores[chosen], scores[~chosen]
+    if not len(ones) or not len(others):
+        return float("nan")
+    order = np.sort(others)
+    below, upto = np.searchsorted(order, ones, "left"), np.searchsorted(order, ones, "right")
+    return float((below + upto).mean() / 2 / len(others))
+
+
+def threshold(scores: Floats, chosen: NDArray[np.bool_]) -> float:
+    """From which score on as many are called chosen as were."""
+    return float(np.quantile(scores, 1.0 - chosen.mean(), method="higher"))
+
+
+def confusion(predicted: NDArray[np.bool_], chosen: NDArray[np.bool_]) -> Floats:
+    """True positives, false positives, false negatives, true negatives."""
+    return np.array(
+        [
+            (predicted & chosen).sum(),
+            (predicted & ~chosen).sum(),
+            (~predicted & chosen).sum(),
+            (~predicted & ~chosen).sum(),
+        ],
+        dtype=np.float64,
+    )
+
+
+def levels_of(values: Floats, levels: Floats) -> Floats:
+    """How often each level occurs; values count as the nearest level, NaN as none."""
+    known = values[~np.isnan(values)]
+    steps = (levels[:-1] + levels[1:]) / 2
+    return np.bincount(np.searchsorted(steps, known, "right"), minlength=len(levels)).astype(np.float64)
+
+
+def agreement(sums: Floats) -> Mapping[str, Any]:
+    """Accuracy, precision, recall and F1 of confusions, each with its interval."""
+    return {value.__name__: estimate(sums, value) for value in (accuracy, precision, recall, f1)}

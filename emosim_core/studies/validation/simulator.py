@@ -1,0 +1,158 @@
+"""Asks a rater for real users: what they rate, what they would choose, and how they take recommendations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emosim_core.components.base import BeginRequest, RatingRequest, RetrievalRequest, ShapingRequest
+from emosim_core.model import Memory, Population, User
+from emosim_core.simulation.assembly import World
+from emosim_core.simulation.checks import check_positions, check_ratings
+from emosim_core.simulation.streams import SlotDraws, Stage, Streams
+from emosim_core.studies.validation.users import RealUser, memory_of
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.intp]
+
+RATE, CHOOSE, RECOMMENDED = 0, 1, 2
+"""Streams of draws: each task has its own."""
+
+_KINDS = 3
+"""Number of tasks."""
+
+
+class UserSimulator:
+    """Real users as a world's rater is told of them.
+
+    Args:
+        world: who answers, and the catalog; its population is replaced by ``users``.
+        real_users: the users.
+        users: their profiles, in the same order.
+        seed: seed of what is drawn.
+    """
+
+    def __init__(self, world: World, real_users: Sequence[RealUser], users: Sequence[User], seed: int) -> None:
+        self.world, self.seed = world, seed
+        self.population = Population(users)
+        self.memory: Memory = memory_of(real_users, len(world.catalog), partial(world.tags, population=self.population))
+        self._doubted = {kind for kind in ("retrieval", "rater") if not world.trusted(kind)}
+        with world.blaming("rater"):
+            world.rater.prepare(world.setting(self.population))
+
+    def request(self, row: int, items: Ints) -> RatingRequest:
+        """One user in front of S items."""
+        world, slate = self.world, items[None, :]
+        history = self.memory.history(np.array([row]))
+        who = np.array([row])
+        moods = self.population.baselines[who]
+        with world.blaming("retrieval"):
+            positions = world.retrieval.retrieve_batch(
+                RetrievalRequest(
+                    users=who,
+                    items=slate,
+                    moods=moods,
+                    history=history,
+                    catalog=world.catalog,
+                    population=self.population,
+                )
+            )
+        if "retrieval" in self._doubted:
+            check_positions(positions, slate, history, world.label("retrieval"))
+        present = positions >= 0
+        past, rated = np.zeros(positions.shape, dtype=np.intp), np.full(positions.shape, np.nan)
+        if history.width and positions.shape[2]:
+            recalled, given = history.at(positions)
+            past, rated = recalled * present, np.where(present, given, np.nan)
+        return RatingRequest(
+            users=who,
+            items=slate,
+            retrieved=positions,
+            retrieved_items=past,
+            retrieved_ratings=rated,
+            times=history.times_before(slate),
+            moods=moods,
+            history=history,
+            catalog=world.catalog,
+            population=self.population,
+            scale=world.domain.scale,
+            words=world.domain.words,
+        )
+
+    def rate(self, row: int, items: Ints, kind: int = RATE) -> Floats:
+        """The ratings that a user gives, with noise, shape ``(S,)``; NaN where the rater failed."""
+        request = self.request(row, items)
+        with self.world.blaming("rater"):
+            answers = self.world.rater.rate_batch(request, self._draws(row, kind))
+        if "rater" in self._doubted:
+            check_ratings(answers, request.items, self.world.domain.scale, self.world.label("rater"))
+        return answers.values[0]
+
+    def expect(self, row: int, items: Ints) -> Floats | None:
+        """What a user rates on average, shape ``(S,)``; None where the rater does not know it."""
+        try:
+            return self.world.rater.expected_batch(self.request(row, items))[0]
+        except NotImplementedError:
+            return None
+
+    def choose(self, row: int, items: Ints) -> Floats | None:
+        """How likely a user is to choose each item, shape ``(S,)``; None where the rater does not know it."""
+        request = self.request(row, items)
+        empty = np.zeros((1, len(items), 0))
+        bare = replace(request, retrieved=empty.astype(np.intp) - 1, retrieved_items=empty.astype(np.intp))
+        try:
+            return self.world.rater.interest_batch(replace(bare, retrieved_ratings=empty))[0]
+        except NotImplementedError:
+            return None
+
+    def _draws(self, row: int, kind: int) -> SlotDraws:
+        rows = np.arange(1)
+        streams = Streams(1)
+        streams.begin(rows, [self.seed], [row * _KINDS + kind])
+        return streams.of(Stage.RATE, rows)
+
+
+def episode_lengths(world: World, population: Population, items: Ints, ratings: Floats, seed: int) -> Ints:
+    """After how many items users leave who rate one after the other so, shape ``(R,)``.
+
+    The world's reward shaping decides, as in an episode; who hears all items out has the length T.
+
+    Args:
+        world: whose shaping it is.
+        population: the R users.
+        items: what each rates, shape ``(R, T)``.
+        ratings: shape ``(R, T)``; NaN where nothing was rated.
+        seed: seed of what is drawn.
+    """
+    real_users, longest = ratings.shape
+    rows = np.arange(real_users)
+    world.shaping.start(world.shaping_setting(real_users, population))
+    world.shaping.begin(BeginRequest(rows=rows))
+    streams = Streams(real_users)
+    streams.begin(rows, [seed] * real_users, rows.tolist())
+    lengths = np.full(real_users, longest, dtype=np.intp)
+    staying = np.ones(real_users, dtype=np.bool_)
+    for step in range(longest):
+        request = ShapingRequest(
+            rows=rows,
+            users=rows,
+            items=items[:, step : step + 1],
+            consumed=~np.isnan(ratings[:, step : step + 1]),
+            ratings=ratings[:, step : step + 1],
+            times=np.ones((real_users, 1), dtype=np.intp),
+            since=np.zeros((real_users, 1), dtype=np.intp),
+            steps=np.full(real_users, step + 1, dtype=np.intp),
+            traits=population.traits,
+            catalog=world.catalog,
+            population=population,
+            scale=world.domain.scale,
+        )
+        with world.blaming("reward_shaping"):
+            ends = world.shaping.shape_batch(request, streams.of(Stage.SHAPE, rows))[1] > 0
+        lengths[staying & ends] = step + 1
+        staying &= ~ends
+    return lengths

@@ -1,0 +1,510 @@
+"""Validation: sets simulated users the tasks that real users solved, and stores every answer."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timezone
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from emosim_core.components.base import Rater
+from emosim_core.components.rule_based import RECORDED_USERS
+from emosim_core.hooks import Registry
+from emosim_core.hooks.fields import by_field
+from emosim_core.hooks.names import checked_options
+from emosim_core.model import User
+from emosim_core.runs.job import JobDirectory, cannot_write, job_directory
+from emosim_core.runs.manifest import check_same, digest
+from emosim_core.runs.records import FORMAT, plain
+from emosim_core.runs.trust import note_made
+from emosim_core.simulation.assembly import World, assemble, load_items, make_catalog
+from emosim_core.simulation.config import EnvironmentConfig, read_config
+from emosim_core.studies.ablation.jobs import since, summed
+from emosim_core.studies.cost import Estimate, estimate
+from emosim_core.studies.study import Trial, Trials
+from emosim_core.studies.validation import users as real
+from emosim_core.studies.validation.baselines import FACTORS, Baselines
+from emosim_core.studies.validation.choices import ChoiceSet, draw_choice_set
+from emosim_core.studies.validation.jobs import JOBS, RECORDS, ValidationJob, remove_jobs
+from emosim_core.studies.validation.records import MANIFEST, RESULTS, resumed_manifest, write_json, write_lines
+from emosim_core.studies.validation.results import compute_results
+from emosim_core.studies.validation.simulator import CHOOSE, RATE, RECOMMENDED, UserSimulator, episode_lengths
+
+Ints = NDArray[np.intp]
+
+RECOMMENDERS = ("random", "popular", FACTORS)
+"""Who recommends, worst first as it should be."""
+
+WORDS = "lexical"
+"""How items get embeddings by default."""
+
+_ANSWERS, _RECOMMENDED, _ACTIVITY = "answers", "recommended", "activity"
+"""Kinds of jobs."""
+
+_WRITTEN = 40
+"""Requests that are written out to learn how long they are."""
+
+LISTED = 20
+"""Items that each recommender recommends to each user."""
+
+
+class ValidationConfig(BaseModel):
+    """Validation configuration: the real ratings, how many of them, and the simulated users' environment."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", title="Validation")
+
+    environment: dict[str, Any] = Field(
+        description="Values of an environment: the rater and its components.", json_schema_extra={"option": False}
+    )
+    ratings: str = Field(description="Ratings of real users, such as movielens:PATH.")
+    max_users: int | None = Field(
+        default=None,
+        ge=2,
+        description="Maximum users of each split.",
+        json_schema_extra={"unset": "all", "unit": "users"},
+    )
+    negatives: tuple[int, ...] = Field(
+        default=(1, 3, 9),
+        min_length=1,
+        description="Unchosen items for each chosen one, with commas between.",
+        json_schema_extra={"unit": "items"},
+    )
+    max_positives: int = Field(
+        default=20,
+        ge=1,
+        description="Maximum held-out items per user whose choice is tested.",
+        json_schema_extra={"unit": "items"},
+    )
+    max_heldout: int | None = Field(
+        default=None,
+        ge=1,
+        description="Maximum held-out ratings per user.",
+        json_schema_extra={"unset": "all", "unit": "ratings"},
+    )
+    seed: int = Field(default=42, ge=0, le=2**63 - 1, description="Seed of all random numbers.")
+
+    def flat(self) -> dict[str, Any]:
+        """All fields, with those of the environment beside the others, as JSON."""
+        values = self.model_dump(mode="json")
+        return {**values.pop("environment"), **values}
+
+    @field_validator("environment")
+    @classmethod
+    def _under_their_names(cls, value: dict[str, Any]) -> dict[str, Any]:
+        return by_field(EnvironmentConfig, value)
+
+    @field_validator("negatives")
+    @classmethod
+    def _rising(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if min(value) < 1:
+            raise ValueError("needs whole numbers from 1 on")
+        return tuple(sorted(set(value)))
+
+
+MODELS = (EnvironmentConfig, ValidationConfig)
+"""Models of the fields of a validation."""
+
+
+def stored_validation(directory: Path) -> dict[str, Any]:
+    """The configuration of a validation that is to be resumed, flat.
+
+    Raises:
+        RunError: there is none, or it is damaged.
+        ConfigurationError: a value of it is wrong.
+    """
+    return _config_of(directory, resumed_manifest(directory)).flat()
+
+
+def _config_of(directory: Path, manifest: Mapping[str, Any]) -> ValidationConfig:
+    return checked_options(ValidationConfig, manifest["config"], str(directory / MANIFEST))
+
+
+class Validation:
+    """One validation: loads the real users, asks, and writes.
+
+    Args:
+        config: what is measured.
+        registry: plugins to use.
+
+    Raises:
+        ConfigurationError: a value is wrong, the source has no ratings of users, or too few users.
+        DataError: a file is missing or malformed.
+        MissingDependencyError: a baseline needs a package that is not installed.
+    """
+
+    def __init__(self, config: ValidationConfig, registry: Registry) -> None:
+        self.config, self._registry = config, registry
+        values = dict(config.environment)
+        if values.get("rater") is None and values.get("llm_model") is None:
+            values["rater"] = {"name": "rule_based", **RECORDED_USERS.model_dump(exclude_defaults=True)}
+        # Words serve for retrieval, and a sentence model would take minutes for thousands of items.
+        chosen = values.setdefault("embeddings", WORDS)
+        environment: EnvironmentConfig = read_config(EnvironmentConfig, values, "validate")
+        domain, loader, loaded = load_items(registry, environment.plugin, config.ratings)
+        ratings = loader.load_ratings(loaded.items)
+        self.everybody = real.split_real_users(ratings, config.seed)
+        loaded.items = real.public_items(loaded.items, self.everybody, ratings.user_written_fields)
+        # The domain's own items are put aside as soon as they are loaded.
+        self.world: World = assemble(environment.model_copy(update={"embeddings": "auto"}), registry)
+        notes: list[str] = []
+        self.world.catalog = make_catalog(loaded, domain, environment.embeddings, notes)
+        self.announcements = [*self.world.announcements, *loaded.notes, *(notes if chosen != WORDS else ())]
+        self.user_splits = {
+            user_split: real.of_split(self.everybody, user_split, config.max_users)
+            for user_split in (real.CALIBRATION, real.VALIDATION, real.TEST)
+        }
+
+    @property
+    def measured(self) -> dict[str, list[real.RealUser]]:
+        """The groups that are measured."""
+        return {name: self.user_splits[name] for name in (real.VALIDATION, real.TEST)}
+
+    @property
+    def requests(self) -> int:
+        """Answers that a rater is asked for which tells ratings and nothing more, as language models do."""
+        config, most = self.config, max(self.config.negatives)
+        chosen = sum(
+            min(config.max_positives, len(p.later)) for real_users in self.user_splits.values() for p in real_users
+        )
+        real_users = [real_user for user_split in self.measured.values() for real_user in user_split]
+        rated = sum(len(self._rated(real_user)) for real_user in real_users)
+        again = sum(min(config.max_positives, len(real_user.later)) for real_user in real_users)
+        return rated + chosen * (2 + most) + 2 * again + len(real_users) * LISTED * len(RECOMMENDERS)
+
+    def estimate(self) -> Estimate | None:
+        """Estimated calls, tokens and cost of the language model; None where the rater calls none.
+
+        Cached answers are free. One request to each of up to 40 users is written out to learn how long requests are.
+        """
+        if not self.world.rater.uses_llm:
+            return None
+        real_users = [real_user for user_split in self.measured.values() for real_user in user_split][:_WRITTEN]
+        trials = [
+            Trial(
+                row,
+                int(real_user.later[0]),
+                memory=tuple(zip(real_user.past.tolist(), real_user.past_values.tolist(), strict=True)),
+            )
+            for row, real_user in enumerate(real_users)
+        ]
+        estimated = estimate(self.world, Trials(self._users(real_users), trials))
+        if estimated is None:
+            return None
+        times = self.requests / len(real_users)
+        return replace(
+            estimated,
+            requests=self.requests,
+            prompt=round(estimated.prompt * times),
+            completion=round(estimated.completion * times),
+        )
+
+    def run(
+        self, directory: Path | JobDirectory, on_user: Callable[[], None] = lambda: None, resume: bool = False
+    ) -> dict[str, Any]:
+        """Do every job that is not done, write the records and the results, and return the latter.
+
+        Args:
+            directory: where to write; must not exist or be empty, unless it is resumed.
+            on_user: called whenever one user has finished one task.
+            resume: whether the directory holds a validation that is to be continued; a job directory knows.
+
+        Raises:
+            RunError: it cannot be written there, or what is resumed was begun with something else.
+            EmoSimError: the rater failed; the jobs that are done stay, to be resumed.
+        """
+        job = job_directory(directory, "validate", resume)
+        with job:
+            job.claim()
+            try:
+                self._begin(job)
+                return self._play(job.path, on_user)
+            except BaseException as error:
+                if not (job.resume or self.world.rater.uses_llm or any(one.complete for one in self._jobs(job.path))):
+                    remove_jobs(job.path)
+                    job.discard(MANIFEST)
+                if isinstance(error, OSError):
+                    raise cannot_write(job.path, error) from error
+                raise
+
+    def check_resumed(self, directory: Path) -> dict[str, Any]:
+        """See that the validation in a directory was begun with the same; returns its manifest.
+
+        Raises:
+            RunError: it was begun with something else, or is damaged; says what.
+        """
+        stored, now = resumed_manifest(directory), self.about()
+        then = {**stored, "config": _comparable(_config_of(directory, stored))}
+        check_same(directory, then, {**now, "config": _comparable(self.config)}, (), ValidationConfig)
+        return stored
+
+    def _begin(self, job: JobDirectory) -> None:
+        """Write the manifest, or see that what is resumed is answered as it was begun."""
+        manifest, before = self.about(), None
+        if job.resume:
+            stored = self.check_resumed(job.path)
+            before = _config_of(job.path, stored).flat()
+            manifest |= {name: stored[name] for name in ("created", "usage")}
+        note_made(job.path, self.config.flat(), MODELS, self._registry, before)
+        write_json(job.path / MANIFEST, manifest)
+
+    def _jobs(self, directory: Path) -> list[ValidationJob]:
+        """All jobs, in the order of their records."""
+        return [
+            ValidationJob(user_split, what, directory)
+            for user_split in self.user_splits
+            for what in (_ANSWERS, _RECOMMENDED, _ACTIVITY)
+            if what == _ANSWERS or user_split in self.measured
+        ]
+
+    def _play(self, directory: Path, on_user: Callable[[], None]) -> dict[str, Any]:
+        jobs = self._jobs(directory)
+        if not (directory / RESULTS).exists() or (directory / JOBS).exists():
+            self._run_jobs(jobs, on_user)
+            records: dict[str, list[dict[str, Any]]] = {name: [] for name in RECORDS}
+            usages = []
+            for job in jobs:
+                answered, usage = job.read()
+                usages.append(usage)
+                for name, lines in answered.items():
+                    records[name] += lines
+            for name, lines in records.items():
+                write_lines(directory, name, lines)
+            write_json(directory / MANIFEST, {**resumed_manifest(directory), "usage": summed(usages)})
+        outcome = compute_results(directory)
+        write_json(directory / RESULTS, outcome)
+        remove_jobs(directory)
+        return outcome
+
+    def _run_jobs(self, jobs: Sequence[ValidationJob], on_user: Callable[[], None]) -> None:
+        everyone = [real_user for real_users in self.user_splits.values() for real_user in real_users]
+        world = self.world
+        baselines = Baselines(world.catalog, self.everybody, everyone, world.domain.scale, self.config.seed)
+        for job in jobs:
+            if job.complete:
+                for _ in range(self._steps(job)):
+                    on_user()
+                continue
+            before = dict(world.rater.usage())
+            records = self._answered(job, baselines, on_user)
+            job.write(records, since(before, world.rater.usage()))
+
+    def _answered(
+        self, job: ValidationJob, baselines: Baselines, on_user: Callable[[], None]
+    ) -> dict[str, list[dict[str, Any]]]:
+        """The records of one job."""
+        user_split, real_users = job.user_split, self.user_splits[job.user_split]
+        users = self._users(real_users)
+        if job.what == _ACTIVITY:
+            return {"activity": self._activity(user_split, real_users, users, on_user)}
+        simulator = UserSimulator(self.world, real_users, users, self.config.seed)
+        if job.what == _RECOMMENDED:
+            return {"recommended": self._recommended(simulator, user_split, real_users, baselines, on_user)}
+        records: dict[str, list[dict[str, Any]]] = {"users": [], "choices": [], "ratings": []}
+        for row, real_user in enumerate(real_users):
+            records["users"].append(self._user_record(user_split, real_user, users[row]))
+            records["choices"] += self._choices(simulator, row, real_user, baselines)
+            on_user()
+            if user_split in self.measured:
+                records["ratings"] += self._ratings(simulator, row, real_user, baselines)
+                on_user()
+        return records
+
+    def _steps(self, job: ValidationJob) -> int:
+        """How often a job calls ``on_user``."""
+        each = 2 if job.what == _ANSWERS and job.user_split in self.measured else 1
+        return each * len(self.user_splits[job.user_split])
+
+    @property
+    def steps(self) -> int:
+        """How often :meth:`run` calls ``on_user``."""
+        return sum(self._steps(job) for job in self._jobs(Path()))
+
+    def about(self) -> dict[str, Any]:
+        """The manifest: what was asked, of whom, by what."""
+        world = self.world
+        return {
+            "format": FORMAT,
+            "kind": "validation",
+            "title": f"{world.domain.title}: simulated users beside real ones",
+            "config": self.config.model_dump(mode="json"),
+            "parts": {**world.parts, "user_loader": {"name": "recorded", "source": self.config.ratings}},
+            "uses_llm": world.rater.uses_llm,
+            "language_model": world.model,
+            "answered_by": world.answered_by,
+            "scale": str(world.domain.scale),
+            "levels": world.domain.scale.levels.tolist(),
+            "liked": world.domain.scale.carry(7.0),
+            "items": len(world.catalog),
+            "data": {"items_sha256": digest(world.catalog.items), "ratings_sha256": _digest(self.everybody)},
+            "users": {
+                user_split: sum(real_user.user_split == user_split for real_user in self.everybody)
+                for user_split, _ in real.USER_SPLITS
+            },
+            "interest": type(world.rater).interest_batch is not Rater.interest_batch,
+            "expectation": type(world.rater).expected_batch is not Rater.expected_batch,
+            "versions": {
+                "python": platform.python_version(),
+                "numpy": np.__version__,
+                "emosim-core": metadata.version("emosim-core"),
+            },
+            "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "usage": dict(world.rater.usage()),
+        }
+
+    # ------------------------------------------------------------------------------------------- parts
+
+    def _users(self, real_users: Sequence[real.RealUser]) -> list[User]:
+        world = self.world
+        return real.personas(real_users, self.everybody, world.catalog, world.domain.scale, world.domain.words)
+
+    def _rated(self, real_user: real.RealUser) -> Ints:
+        """Places among the held-out ratings that are asked for."""
+        places = np.arange(len(real_user.later))
+        if self.config.max_heldout is None or len(places) <= self.config.max_heldout:
+            return places
+        rng = np.random.default_rng([self.config.seed, *real_user.id.encode()])
+        return np.sort(rng.permutation(places)[: self.config.max_heldout])
+
+    def _user_record(self, user_split: str, real_user: real.RealUser, user: User) -> dict[str, Any]:
+        metrics = real.trait_metrics_of(real_user, self.world.catalog)
+        levels = self.world.domain.scale.levels
+        past = [int(np.isclose(real_user.past_values, level).sum()) for level in levels]
+        return {
+            "user_split": user_split,
+            **user.model_dump(mode="json", include={"id", "liked", "disliked", "activity", "conformity", "diversity"}),
+            "past_count": real_user.past_count,
+            "heldout": len(real_user.later),
+            "trait_metrics": {name: plain(value) for name, value in metrics.items()},
+            "past_levels": past,
+        }
+
+    def _ratings(
+        self, simulator: UserSimulator, row: int, real_user: real.RealUser, baselines: Baselines
+    ) -> list[dict[str, Any]]:
+        places = self._rated(real_user)
+        items, given = real_user.later[places], real_user.later_values[places]
+        answers, expected = simulator.rate(row, items, RATE), simulator.expect(row, items)
+        beside = baselines.ratings(real_user, items)
+        ids = self.world.catalog.items
+        return [
+            {
+                "user_split": real_user.user_split,
+                "user": real_user.id,
+                "item": ids[item].id,
+                "real": plain(float(given[n])),
+                "answer": plain(float(answers[n])),
+                "expected": plain(float((answers if expected is None else expected)[n])),
+                "baselines": {name: plain(float(values[n])) for name, values in beside.items()},
+            }
+            for n, item in enumerate(items.tolist())
+        ]
+
+    def _choices(
+        self, simulator: UserSimulator, row: int, real_user: real.RealUser, baselines: Baselines
+    ) -> list[dict[str, Any]]:
+        config, catalog = self.config, self.world.catalog
+        seen: ChoiceSet = draw_choice_set(
+            real_user, catalog.public_counts, max(config.negatives), config.max_positives, config.seed
+        )
+        items = np.concatenate([seen.chosen, seen.random, seen.matched])
+        scores = simulator.choose(row, items)
+        if scores is None:
+            scores = simulator.expect(row, items)
+        if scores is None:
+            scores = simulator.rate(row, items, CHOOSE)
+        beside = baselines.choices(real_user, items)
+        sets = ["chosen"] * len(seen.chosen) + ["random"] * len(seen.random) + ["matched"] * len(seen.matched)
+        order = [*range(len(seen.chosen)), *range(len(seen.random)), *range(len(seen.matched))]
+        return [
+            {
+                "user_split": real_user.user_split,
+                "user": real_user.id,
+                "item": catalog.items[item].id,
+                "set": sets[n],
+                "place": order[n],
+                "score": plain(float(scores[n])),
+                "baselines": {name: plain(float(values[n])) for name, values in beside.items()},
+            }
+            for n, item in enumerate(items.tolist())
+        ]
+
+    def _activity(
+        self, user_split: str, real_users: Sequence[real.RealUser], users: Sequence[User], on_user: Callable[[], None]
+    ) -> list[dict[str, Any]]:
+        """The same users about the same items, once all elusive and once all enthusiasts."""
+        lines: list[dict[str, Any]] = [{"user_split": user_split, "user": real_user.id} for real_user in real_users]
+        for level in (1, 3):
+            changed = [user.model_copy(update={"activity": level}) for user in users]
+            simulator = UserSimulator(self.world, real_users, changed, self.config.seed)
+            for row, real_user in enumerate(real_users):
+                answers = simulator.rate(row, real_user.later[: self.config.max_positives], RATE)
+                lines[row][f"activity_{level}"] = [plain(value) for value in answers.tolist()]
+                if level == 3:
+                    on_user()
+        return lines
+
+    def _recommended(
+        self,
+        simulator: UserSimulator,
+        user_split: str,
+        real_users: Sequence[real.RealUser],
+        baselines: Baselines,
+        on_user: Callable[[], None],
+    ) -> list[dict[str, Any]]:
+        """What users answer to the first items that recommenders recommend, one after the other."""
+        catalog, seed = self.world.catalog, self.config.seed
+        lines: list[dict[str, Any]] = []
+        ratings = {name: np.full((len(real_users), LISTED), np.nan) for name in RECOMMENDERS}
+        listed = {name: np.zeros((len(real_users), LISTED), dtype=np.intp) for name in RECOMMENDERS}
+        for row, real_user in enumerate(real_users):
+            rng = np.random.default_rng([seed, 1, *real_user.id.encode()])
+            unseen = np.setdiff1d(np.flatnonzero(catalog.has_public_rating), real_user.past)
+            predicted = baselines.ratings(real_user, unseen)[FACTORS]
+            lists = {
+                "random": rng.permutation(unseen)[:LISTED],
+                "popular": unseen[np.argsort(-catalog.public_counts[unseen], kind="stable")][:LISTED],
+                FACTORS: unseen[np.argsort(-predicted, kind="stable")][:LISTED],
+            }
+            for name, items in lists.items():
+                answers = simulator.rate(row, items, RECOMMENDED)
+                ratings[name][row, : len(items)] = answers
+                listed[name][row, : len(items)] = items
+                lines.append(
+                    {
+                        "user_split": user_split,
+                        "user": real_user.id,
+                        "recommender": name,
+                        "items": [catalog.items[item].id for item in items.tolist()],
+                        "ratings": [plain(value) for value in answers.tolist()],
+                    }
+                )
+            on_user()
+        lengths = {
+            name: episode_lengths(self.world, simulator.population, listed[name], table, seed)
+            for name, table in ratings.items()
+        }
+        for n, line in enumerate(lines):
+            line["length"] = int(lengths[line["recommender"]][n // len(RECOMMENDERS)])
+        return lines
+
+
+def _comparable(config: ValidationConfig) -> dict[str, Any]:
+    """What must be as it was when a validation is resumed: all but how a language model is called."""
+    return {name: value for name, value in config.flat().items() if name != "gateway"}
+
+
+def _digest(real_users: Iterable[real.RealUser]) -> str:
+    """SHA-256 of the ratings of real users, in their order."""
+    made = hashlib.sha256()
+    for one in real_users:
+        made.update(f"{len(one.id)} {one.id} {one.past_count} {len(one.items)} ".encode())
+        made.update(one.items.astype("<i8").tobytes() + one.values.astype("<f8").tobytes())
+    return made.hexdigest()

@@ -1,0 +1,168 @@
+"""Progress: what happens beside learning: curves, evaluations and checkpoints at their time."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import torch
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import KVWriter, Logger
+
+from emosim_core.data import json_text
+from emosim_core.data.files import write_all
+from emosim_core.runs.job import cannot_write
+from emosim_core.training.curves import PROGRESS, TrainingProgress
+from emosim_core.training.tracking import trackers
+
+if TYPE_CHECKING:
+    from emosim_core.training.trainer import Training
+
+_LINES = 100
+"""Lines of progress of a training, about."""
+
+
+class DivergedError(Exception):
+    """Weights or losses are no finite numbers any more."""
+
+
+class Progress(BaseCallback):
+    """Watches a training between its updates, when a checkpoint is whole.
+
+    Args:
+        training: what is watched.
+        on_progress: called with the progress.
+    """
+
+    def __init__(self, training: Training, on_progress: Callable[[TrainingProgress], None]) -> None:
+        super().__init__()
+        self._training, self._on_progress = training, on_progress
+        self._every = max(1, training.config.timesteps // _LINES)
+        self.at_rest = self.episodes_at_rest = 0
+        self.end_reasons_at_rest: Counter[str] = Counter()
+        self._returns: list[float] = []
+        self._lengths: list[int] = []
+        self._writers: list[KVWriter] = []
+
+    def _on_training_start(self) -> None:
+        training = self._training
+        self.at_rest = self._reported_at = self._checked_at = self._evaluated_at = self.model.num_timesteps
+        self._clock = time.perf_counter()
+        self._writers = trackers(training.config, training.directory)
+        self.model.set_logger(Logger(None, self._writers))
+        path = training.directory / PROGRESS
+        try:
+            self._stream = path.open("ab", buffering=0)
+        except OSError as error:
+            raise cannot_write(path, error) from error
+        self._keep()
+
+    def _on_step(self) -> bool:
+        for info in self.locals["infos"]:
+            if "episode" in info:
+                self._returns.append(info["episode"]["r"])
+                self._lengths.append(info["episode"]["l"])
+                self._training.end_reasons[info["end_reason"]] += 1
+        return True
+
+    def _on_rollout_start(self) -> None:
+        """Between two updates: all that was seen so far has been learned."""
+        self._look()
+
+    def _on_training_end(self) -> None:
+        self._look(last=True)
+
+    def _look(self, last: bool = False) -> None:
+        if not self.finite():
+            raise DivergedError
+        steps = self.at_rest = self.model.num_timesteps
+        self.episodes_at_rest, self.end_reasons_at_rest = self._training.env.episodes, self._training.end_reasons.copy()
+        config = self._training.config
+        evaluation = None
+        since = steps - self._evaluated_at
+        if config.eval_every and (since >= config.eval_every or (last and since)):
+            self._evaluated_at = steps
+            evaluation = self._training.evaluate()
+        due = not last and steps - self._checked_at >= config.checkpoint_every
+        if steps - self._reported_at >= self._every or evaluation or ((last or due) and steps > self._reported_at):
+            self._report(steps, evaluation)  # before each checkpoint, so that no episode falls between two trainings
+        if due:
+            self._checked_at = steps
+            self._training.checkpoint()
+
+    def finite(self) -> bool:
+        """Whether the squares of all weights, and the last losses, are finite numbers: one layer multiplies another."""
+        weights = all(bool(torch.isfinite(one.square().sum())) for one in self.model.policy.parameters())
+        return weights and all(map(math.isfinite, self._losses().values()))
+
+    def _losses(self) -> dict[str, float]:
+        known = self.logger.name_to_value.items()
+        losses = {name.removeprefix("train/"): float(value) for name, value in known if name.startswith("train/")}
+        if math.isnan(losses.get("explained_variance", 0.0)):  # it has none where all returns are alike
+            del losses["explained_variance"]
+        return losses
+
+    def _keep(self) -> None:
+        """Keep the state of now, which is good, for a training that diverges."""
+        self._good = (
+            copy.deepcopy(self.model.get_parameters()),
+            self.at_rest,
+            self.episodes_at_rest,
+            self.end_reasons_at_rest,
+        )
+
+    def go_back(self) -> int:
+        """Put the last good state back; how many steps it was trained."""
+        weights, self.at_rest, self.episodes_at_rest, self.end_reasons_at_rest = self._good
+        state: Any = weights
+        self.model.set_parameters(state, exact_match=True, device=self.model.device)
+        return self.at_rest
+
+    def _report(self, steps: int, evaluation: dict[str, float] | None) -> None:
+        now = time.perf_counter()
+        count = len(self._returns)
+        progress = TrainingProgress(
+            steps,
+            self._training.env.episodes,
+            sum(self._returns) / count if count else None,
+            sum(self._lengths) / count if count else None,
+            (steps - self._reported_at) / max(now - self._clock, 1e-9),
+            evaluation,
+        )
+        line: dict[str, Any] = {
+            "timesteps": steps,
+            "episodes": progress.episodes,
+            "reward": progress.reward,
+            "length": progress.length,
+            "fps": round(progress.fps, 1),
+            "updates": self.model._n_updates,
+        }
+        if losses := self._losses():
+            line["losses"] = {name: round(value, 6) for name, value in losses.items()}
+        if evaluation:
+            line["evaluation"] = {user_split: round(value, 4) for user_split, value in evaluation.items()}
+        try:
+            write_all(self._stream.fileno(), json_text.dumps(line).encode() + b"\n")
+        except OSError as error:
+            raise cannot_write(self._training.directory / PROGRESS, error) from error
+        scalars = {"rollout/reward": progress.reward, "rollout/length": progress.length, "time/fps": progress.fps}
+        for name, value in scalars.items():
+            if value is not None:
+                self.logger.record(name, value)
+        for user_split, value in (evaluation or {}).items():
+            self.logger.record(f"evaluation/{user_split}", value)
+        self.logger.dump(steps)
+        self._returns, self._lengths, self._reported_at, self._clock = [], [], steps, now
+        self._keep()
+        self._on_progress(progress)
+
+    def close(self) -> None:
+        """Close what was opened."""
+        for writer in self._writers:
+            writer.close()
+        if hasattr(self, "_stream"):
+            self._stream.close()

@@ -1,0 +1,92 @@
+"""Policies of stable-baselines3 and sb3-contrib that score items and never recommend what was consumed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sb3_contrib.common.maskable.policies import MaskableMultiInputActorCriticPolicy
+from stable_baselines3.common.policies import MultiInputActorCriticPolicy
+from stable_baselines3.common.type_aliases import Schedule
+from stable_baselines3.dqn.policies import MultiInputPolicy, QNetwork
+from torch import nn
+
+from emosim_core.recommenders.networks import Actor, ItemScores, Net, Torso
+
+
+class _ItemActorCritic:
+    """Puts the parts of a :class:`Net` where an actor-critic policy of sb3 has its own."""
+
+    net: Net
+    features_extractor: Any
+    mlp_extractor: Any
+    action_net: Any
+    optimizer: Any
+
+    def __init__(self, *args: Any, net: Net, **kwargs: Any) -> None:
+        self.net = net
+        super().__init__(*args, **{**_with_extractor(net, kwargs), "ortho_init": False})
+
+    def _build_mlp_extractor(self) -> None:
+        self.mlp_extractor = self.net.torso()
+
+    def _build(self, lr_schedule: Schedule) -> None:
+        super()._build(lr_schedule)  # type: ignore[misc]
+        self.action_net = self.net.head()
+        self.optimizer = _optimizer(self, lr_schedule)
+
+    def actor(self) -> Actor:
+        """What chooses items, sharing its weights with the policy."""
+        return Actor(self.features_extractor, self.mlp_extractor, self.action_net)
+
+
+class ItemActorCritic(_ItemActorCritic, MultiInputActorCriticPolicy):
+    """For A2C, PPO and TRPO: the mask comes with the observation, in training and in prediction alike."""
+
+
+class MaskableItemActorCritic(_ItemActorCritic, MaskableMultiInputActorCriticPolicy):
+    """For MaskablePPO, which masks by the environment's ``action_masks`` too."""
+
+
+class ItemQNetwork(QNetwork):
+    """The value of each item; :data:`~emosim_core.recommenders.networks.MASKED` for what was consumed."""
+
+    def __init__(self, *args: Any, net: Net, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.q_net = nn.Sequential(_ActorTorso(net.torso(critic=False)), net.head())
+
+
+class _ActorTorso(nn.Module):
+    def __init__(self, torso: Torso) -> None:
+        super().__init__()
+        self.torso = torso
+
+    def forward(self, features: Any) -> Any:
+        return self.torso.forward_actor(features)
+
+
+class ItemDQNPolicy(MultiInputPolicy):
+    """For DQN: both networks leave out what was consumed, so the targets do too."""
+
+    def __init__(self, *args: Any, net: Net, **kwargs: Any) -> None:
+        self.net = net
+        super().__init__(*args, **_with_extractor(net, kwargs))
+
+    def make_q_net(self) -> ItemQNetwork:
+        arguments = self._update_features_extractor(self.net_args, features_extractor=None)
+        return ItemQNetwork(**arguments, net=self.net).to(self.device)
+
+    def actor(self) -> Actor:
+        """What chooses items, sharing its weights with the policy."""
+        torso, head = self.q_net.q_net
+        assert isinstance(torso, _ActorTorso)
+        assert isinstance(head, ItemScores)
+        return Actor(self.q_net.features_extractor, torso.torso, head)
+
+
+def _with_extractor(net: Net, kwargs: dict[str, Any]) -> dict[str, Any]:
+    return {**kwargs, "features_extractor_class": net.extractor, "features_extractor_kwargs": {"net": net}}
+
+
+def _optimizer(policy: Any, lr_schedule: Schedule) -> Any:
+    """An optimiser of all parameters, those of the new last layer included."""
+    return policy.optimizer_class(policy.parameters(), lr=lr_schedule(1), **policy.optimizer_kwargs)

@@ -1,0 +1,311 @@
+"""Metrics: each worked out by hand on tiny records, and what must hold on any."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emosim_core import RunError
+from emosim_core.evaluation.metrics import (
+    METRICS,
+    Comparison,
+    Episodes,
+    ItemTable,
+    average_precision,
+    discounted_gain,
+    read_episodes,
+    reciprocal_rank,
+    tally,
+)
+from emosim_core.plugins import RatingScale
+
+SCALE = RatingScale(low=1, high=10)
+ITEMS = ItemTable([f"i{n}" for n in range(12)], np.array([8, 4, 2, 1, 1, 0, 0, 0, 0, 0, 0, 0]))
+ENDS = ("low_streak", "max_steps")
+
+
+def step(
+    episode: int, number: int, user: str, item: str | None, felt: float | None, end: str | None = None, **more: Any
+) -> dict[str, Any]:
+    """A step as interactions.jsonl holds it; consumed where it has a rating."""
+    told: dict[str, Any] = {"item": item, "title": item, "raw_rating": felt, "reason": "", "consumed": felt is not None}
+    if felt is not None:
+        told["rating"] = felt
+    return {
+        "episode": episode, "step": number, "user": user, "recommended": [] if item is None else [{**told, **more}],
+        "reward": felt or 0, "mood": [0.1 * number, 0.5], "end_reason": end,
+    }  # fmt: skip
+
+
+def episode(episode: int, user: str, rated: Sequence[tuple[str, float | None]], end: str) -> list[dict[str, Any]]:
+    last = len(rated)
+    return [step(episode, n, user, *pair, end if n == last else None) for n, pair in enumerate(rated, start=1)]
+
+
+def episodes_of(*parts: list[dict[str, Any]], liked_from: float = 7.0) -> Episodes:
+    return read_episodes([record for part in parts for record in part], ITEMS, liked_from, "runs/r")
+
+
+def measured(episodes: Episodes, resamples: int = 200) -> dict[str, Any]:
+    users = sorted(set(episodes.users))
+    tallied = tally(episodes, users, SCALE, ENDS, episodes.step_rewards.shape[1])
+    return Comparison({"r": tallied}, resamples, 0).metrics("r")
+
+
+def estimates(episodes: Episodes) -> dict[str, float | None]:
+    return {name: value["estimate"] for name, value in measured(episodes).items()}
+
+
+ANN = episode(0, "ann", [("i0", 9), ("i1", 4), ("i2", 7)], "max_steps")
+BOB = episode(1, "bob", [("i0", 2), ("i3", 10)], "low_streak")
+
+
+# ------------------------------------------------------------------------------------------- by hand
+
+
+def test_sums_and_shares_are_those_of_the_records() -> None:
+    found = estimates(episodes_of(ANN, BOB))
+    assert found["mean_reward"] == pytest.approx((20 + 12) / 2)
+    assert found["reward_per_step"] == pytest.approx(32 / 5)
+    assert found["mean_rating"] == pytest.approx(32 / 5)
+    assert found["share_liked"] == pytest.approx(3 / 5)
+    assert found["episode_length"] == pytest.approx(2.5)
+    assert found["valence_at_end"] == pytest.approx((0.3 + 0.2) / 2)
+    assert found["arousal_at_end"] == pytest.approx(0.5)
+    assert found["coverage"] == pytest.approx(4 / 12, abs=1e-6)
+    assert (found["end_reason:max_steps"], found["end_reason:low_streak"]) == (0.5, 0.5)
+    assert [found[f"survival:{n}"] for n in (1, 2, 3)] == [1.0, 1.0, 0.5]
+    assert [found[f"reward:{n}"] for n in (1, 2, 3)] == [5.5, 7.0, 7.0]
+
+
+def test_lists_are_judged_by_their_first_ten_places_those_after_the_end_count_as_not_relevant() -> None:
+    found = estimates(episodes_of(ANN, BOB))
+    ann = (1 / 1 + 2 / 3) / 10
+    bob = (1 / 2) / 10
+    assert found["map_at_10"] == pytest.approx((ann + bob) / 2, abs=1e-6)
+    assert found["mrr_at_10"] == pytest.approx((1 + 1 / 2) / 2)
+    ideal = sum(1 / math.log2(place + 1) for place in range(1, 11))
+    gains = [(8 / 9, 3 / 9, 6 / 9), (1 / 9, 9 / 9)]
+    each = [sum(gain / math.log2(place + 1) for place, gain in enumerate(one, start=1)) / ideal for one in gains]
+    assert found["ndcg_at_10"] == pytest.approx(sum(each) / 2, abs=1e-6)
+
+
+def test_what_comes_after_the_tenth_place_changes_no_measure_of_lists() -> None:
+    ten = [(f"i{n}", 9.0) for n in range(10)]
+    short = estimates(episodes_of(episode(0, "ann", ten, "max_steps"), BOB))
+    long = estimates(episodes_of(episode(0, "ann", [*ten, ("i10", 1.0), ("i11", 1.0)], "max_steps"), BOB))
+    for name in ("map_at_10", "mrr_at_10", "ndcg_at_10", "personalization"):
+        assert short[name] == long[name]
+    assert short["coverage"] != long["coverage"]
+
+
+def test_personalization_is_one_minus_the_mean_cosine_of_lists_of_different_users() -> None:
+    again = episode(2, "ann", [("i0", 9), ("i1", 9), ("i2", 9)], "max_steps")
+    cosine = 1 / math.sqrt(3 * 2)
+    assert estimates(episodes_of(ANN, BOB))["personalization"] == pytest.approx(1 - cosine, abs=1e-6)
+    # Two episodes of Ann are no pair: each of them is compared with Bob's.
+    assert estimates(episodes_of(ANN, BOB, again))["personalization"] == pytest.approx(1 - cosine, abs=1e-6)
+    assert estimates(episodes_of(ANN))["personalization"] is None
+
+
+def test_novelty_is_the_mean_surprise_of_what_was_recommended() -> None:
+    # Shares of 23: an item that nobody rated counts as rated once.
+    wanted = np.mean([-math.log2(count / 23) for count in (8, 4, 2, 8, 1)])
+    assert estimates(episodes_of(ANN, BOB))["novelty"] == pytest.approx(wanted, abs=1e-6)
+    unknown = ItemTable(ITEMS.ids, np.zeros(12, dtype=np.int64))
+    episodes = read_episodes([*ANN, *BOB], unknown, 7.0, "r")
+    assert estimates(episodes)["novelty"] is None
+
+
+def test_what_is_not_consumed_has_its_rating_in_the_list_only_and_a_failed_one_has_none() -> None:
+    turned_down = step(0, 1, "ann", "i0", None, raw_rating=9)
+    failed = step(0, 2, "ann", "i1", None)
+    over = step(0, 3, "ann", None, None, end="out_of_items")
+    episodes = episodes_of([turned_down, failed, over])
+    assert episodes.steps.tolist() == [2.0]
+    assert episodes.list_ratings[0, :2].tolist() == pytest.approx([9.0, np.nan], nan_ok=True)
+    found = estimates(episodes)
+    assert found["mean_rating"] is None
+    assert found["share_liked"] is None
+    assert found["map_at_10"] == pytest.approx(0.1)
+
+
+def test_a_perturbed_rating_counts_as_it_was_felt() -> None:
+    episodes = episodes_of([step(0, 1, "ann", "i0", 9, "max_steps", raw_rating=3)])
+    assert estimates(episodes)["mean_rating"] == 9
+    assert episodes.list_ratings[0, 0] == 9
+
+
+def test_a_slate_fills_several_places_of_the_list() -> None:
+    records = step(0, 1, "ann", "i0", 9, "max_steps")
+    records["recommended"] += step(0, 1, "ann", "i1", None, raw_rating=8)["recommended"]
+    episodes = episodes_of([records])
+    assert episodes.lists[0, :3].tolist() == [0, 1, -1]
+    assert estimates(episodes)["map_at_10"] == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(
+    ("records", "said"),
+    [
+        ([], "it has no episode"),
+        (ANN[:2], "episode 0 has no end"),
+        ([step(0, 1, "ann", "i99", 3, "max_steps")], "recommended 'i99', which is not in the catalog"),
+    ],
+)
+def test_records_that_are_not_whole_are_refused(records: list[dict[str, Any]], said: str) -> None:
+    with pytest.raises(RunError, match=said) as error:
+        read_episodes(records, ITEMS, 7.0, "runs/r")
+    assert "runs/r" in str(error.value)
+
+
+# ------------------------------------------------------------------------------------------ intervals
+
+
+def users_who_rate(values: Sequence[float]) -> Episodes:
+    return episodes_of(*(episode(n, f"p{n}", [("i0", value)], "max_steps") for n, value in enumerate(values)))
+
+
+def test_an_interval_is_that_of_the_mean_over_users() -> None:
+    values = np.random.default_rng(3).integers(1, 11, size=200).tolist()
+    found = measured(users_who_rate(values), 4000)["mean_reward"]
+    error = 1.96 * np.std(values) / math.sqrt(len(values))
+    assert found["low"] == pytest.approx(np.mean(values) - error, abs=0.05)
+    assert found["high"] == pytest.approx(np.mean(values) + error, abs=0.05)
+
+
+def test_episodes_of_one_user_are_resampled_together() -> None:
+    def doubled(users: int) -> float:
+        parts = [episode(n, f"p{n % users}", [("i0", float(n % users))], "max_steps") for n in range(40)]
+        found = measured(episodes_of(*parts), 2000)["mean_reward"]
+        return float(found["high"] - found["low"])
+
+    # Forty episodes of four users know less than forty users, though each episode says something.
+    few = doubled(4)
+    values = [float(n % 4) for n in range(40)]
+    found = measured(users_who_rate(values), 2000)["mean_reward"]
+    assert few > 2 * (found["high"] - found["low"])
+
+
+def test_one_user_gives_no_interval() -> None:
+    found = measured(episodes_of(ANN))["mean_reward"]
+    assert found == {"estimate": 20.0, "low": None, "high": None}
+
+
+def test_coverage_has_no_interval() -> None:
+    found = measured(episodes_of(ANN, BOB))["coverage"]
+    assert (found["low"], found["high"]) == (None, None)
+
+
+def test_differences_are_paired_so_what_users_share_falls_out() -> None:
+    values = np.random.default_rng(4).integers(1, 9, size=50).astype(float)
+    tallies = {
+        name: tally(users_who_rate((values + more).tolist()), [f"p{n}" for n in range(50)], SCALE, ENDS, 1)
+        for name, more in (("low", 0.0), ("high", 2.0))
+    }
+    comparison = Comparison(tallies, 500, 1)
+    alone: Any = comparison.metrics("high")["mean_reward"]
+    assert alone["high"] - alone["low"] > 0.5
+    assert comparison.metrics("high", minus="low")["mean_reward"] == {"estimate": 2.0, "low": 2.0, "high": 2.0}
+    assert comparison.metrics("low", minus="high")["mean_reward"] == {"estimate": -2.0, "low": -2.0, "high": -2.0}
+
+
+def test_the_same_seed_gives_the_same_intervals_and_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    episodes = users_who_rate([1, 5, 9, 9, 3])
+    first = measured(episodes)
+    assert measured(episodes) == first
+    monkeypatch.setattr("emosim_core.stats._AT_ONCE", 35)
+    assert measured(episodes) == first
+
+
+# ---------------------------------------------------------------------------------- what always holds
+
+RATED = st.lists(st.tuples(st.sampled_from(ITEMS.ids), st.integers(1, 10)), min_size=1, max_size=14)
+EPISODES = st.lists(st.tuples(st.sampled_from(["ann", "bob", "cy", "dee"]), RATED), min_size=1, max_size=8)
+
+
+def records_of(lived: Sequence[tuple[str, Sequence[tuple[str, float]]]]) -> list[list[dict[str, Any]]]:
+    return [episode(number, user, rated, ENDS[number % 2]) for number, (user, rated) in enumerate(lived)]
+
+
+@given(EPISODES)
+def test_every_measure_stays_in_its_range_and_within_its_interval_is_something(lived: Any) -> None:
+    found = measured(episodes_of(*records_of(lived)))
+    assert {metric.name for metric in METRICS} <= set(found)
+    for name in (
+        "share_liked", "map_at_10", "mrr_at_10", "ndcg_at_10", "personalization", "coverage",
+        "end_reason:low_streak", "end_reason:max_steps", "survival:1",
+    ):  # fmt: skip
+        for value in found[name].values():
+            assert value is None or -1e-9 <= value <= 1 + 1e-9, name
+    assert 1 <= found["mean_rating"]["estimate"] <= 10
+    assert found["novelty"]["estimate"] >= 0
+    assert found["end_reason:low_streak"]["estimate"] + found["end_reason:max_steps"]["estimate"] == pytest.approx(
+        1, abs=1e-5
+    )
+    for value in found.values():
+        assert value["low"] is None or value["low"] <= value["high"]
+
+
+@given(EPISODES, st.randoms(use_true_random=False))
+def test_neither_the_order_of_lines_of_different_episodes_nor_that_of_users_matters(lived: Any, random: Any) -> None:
+    parts = records_of(lived)
+    shuffled = list(parts)
+    random.shuffle(shuffled)
+    assert measured(episodes_of(*shuffled)) == measured(episodes_of(*parts))
+    turned = [episode(n, user, rated, ENDS[n % 2]) for n, (user, rated) in reversed(list(enumerate(lived)))]
+    assert estimates(episodes_of(*turned)) == estimates(episodes_of(*parts))
+    users = sorted({user for user, _ in lived})
+    episodes = episodes_of(*parts)
+    exact = [
+        Comparison({"r": tally(episodes, order, SCALE, ENDS, 14)}, 100, 0).metrics("r")
+        for order in (users, users[::-1])
+    ]
+    for name, value in exact[0].items():
+        assert value["estimate"] == pytest.approx(exact[1][name]["estimate"], abs=2e-6), name
+
+
+@given(st.lists(st.lists(st.booleans(), min_size=10, max_size=10), min_size=1, max_size=5))
+def test_liking_one_more_never_makes_a_list_worse_and_all_or_none_are_the_ends_of_the_range(rows: Any) -> None:
+    relevant = np.array(rows)
+    for measure in (average_precision, reciprocal_rank):
+        assert measure(np.ones_like(relevant)).tolist() == pytest.approx([1.0] * len(rows))
+        assert measure(np.zeros_like(relevant)).tolist() == [0.0] * len(rows)
+        for place in range(10):
+            better = relevant.copy()
+            better[:, place] = True
+            assert (measure(better) >= measure(relevant) - 1e-12).all()
+
+
+@given(st.permutations(range(1, 11)))
+def test_ndcg_is_best_when_the_best_comes_first(ratings: list[int]) -> None:
+    def of(values: Sequence[float]) -> float:
+        return float(discounted_gain(np.array([values], dtype=np.float64), SCALE)[0])
+
+    assert of(sorted(ratings)) <= of(ratings) + 1e-12
+    assert of(ratings) <= of(sorted(ratings, reverse=True)) + 1e-12
+    assert of([10] * 10) == pytest.approx(1)
+    assert of([1] * 10) == 0
+
+
+@given(st.lists(st.sampled_from(["ann", "bob", "cy"]), min_size=2, max_size=8), st.integers(0, 50))
+def test_personalization_by_sums_is_that_over_all_pairs(users: list[str], seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    lists = [rng.choice(12, size=rng.integers(1, 11), replace=False).tolist() for _ in users]
+    parts = [
+        episode(n, user, [(f"i{item}", 5.0) for item in items], "max_steps")
+        for n, (user, items) in enumerate(zip(users, lists, strict=True))
+    ]
+    cosines = [
+        len(set(a) & set(b)) / math.sqrt(len(a) * len(b))
+        for i, a in enumerate(lists)
+        for j, b in enumerate(lists)
+        if users[i] != users[j]
+    ]
+    found = estimates(episodes_of(*parts))["personalization"]
+    assert found == (pytest.approx(1 - np.mean(cosines), abs=1e-5) if cosines else None)

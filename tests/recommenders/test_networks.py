@@ -1,0 +1,205 @@
+"""Networks: what they read, worked out by hand; who was never met, and what was consumed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+
+from emosim_core.model import Catalog, Item, RatingScale
+from emosim_core.recommenders.item_features import item_features, public_ratings
+from emosim_core.recommenders.networks import MASKED, HistoryFeatures, Net, NetOptions, UserFeatures
+
+ITEMS, USERS = 4, 3
+
+ALGOS = ("a2c", "ppo", "dqn", "trpo", "maskable_ppo")
+
+
+def net(kind: str, **more: Any) -> Net:
+    """Four items with two features, three users of whom the last was never met."""
+    options = NetOptions(
+        **{
+            "kind": kind,
+            "num_users": USERS,
+            "items": ITEMS,
+            "features": 2,
+            "history_length": 2,
+            "low": 1.0,
+            "high": 5.0,
+            "max_steps": 10,
+            "embedding_dim": 6,
+            "hidden": (5, 7),
+            **more,
+        }
+    )
+    features = np.array([[1, 0], [0, 2], [1, 1], [0, 0]], dtype=np.float32)
+    public = np.array([0.5, 0.0, -0.5, 0.0], dtype=np.float32)
+    start = np.array([0.1, 0.2, 0.3, 0.4], dtype=np.float32)
+    return Net(options, features, public, start, 0.5, np.array([True, True, False]))
+
+
+def extractor(made: Net) -> UserFeatures | HistoryFeatures:
+    return made.extractor(spaces.Dict({"consumed": spaces.MultiBinary(ITEMS)}), made).eval()
+
+
+def user(*indices: int) -> dict[str, torch.Tensor]:
+    consumed = torch.zeros(len(indices), ITEMS)
+    consumed[0, 1] = 1
+    return {"user": torch.nn.functional.one_hot(torch.tensor(indices), USERS).float(), "consumed": consumed}
+
+
+def test_cf_has_an_embedding_of_each_user_and_a_bias_that_begins_at_nothing() -> None:
+    told = extractor(net("cf"))
+    assert isinstance(told, UserFeatures)
+    assert told.embedding.weight.shape == (6 + 1, USERS)
+    seen = told(user(1, 0))
+    assert seen.shape == (2, 6 + 1 + ITEMS)
+    assert torch.equal(seen[0, :6], told.embedding.weight[:6, 1])
+    assert torch.equal(seen[:, 6], torch.zeros(2))
+    assert seen[0, 7:].tolist() == [0, 1, 0, 0]
+
+
+@pytest.mark.parametrize("stranger", [torch.zeros(USERS), torch.tensor([0.0, 0.0, 1.0])])
+def test_who_was_never_met_is_the_mean_of_those_who_were(stranger: torch.Tensor) -> None:
+    told = extractor(net("cf"))
+    assert isinstance(told, UserFeatures)
+    with torch.no_grad():
+        told.embedding.weight[:, 2] = 99.0
+    seen = told({"user": stranger[None], "consumed": torch.zeros(1, ITEMS)})
+    assert torch.allclose(seen[0, :7], told.embedding.weight[:, :2].mean(1))
+
+
+def test_cf_has_no_hidden_layer_and_its_critic_reads_what_was_consumed() -> None:
+    made = net("cf")
+    torso, told = made.torso(), extractor(made)
+    assert len(torso.policy_net) == 0
+    assert [layer.weight.shape for layer in torso.value_net if hasattr(layer, "weight")] == [(5, 11), (7, 5)]
+    one, other = user(0), user(0)
+    other["consumed"][0, 3] = 1
+    actor, critic = torso(told(one))
+    also, differs = torso(told(other))
+    assert torch.equal(actor[:, :7], also[:, :7])
+    assert not torch.equal(critic, differs)
+    assert torch.equal(critic, torso.forward_critic(told(one)))
+
+
+def test_the_score_of_an_item_is_the_formula() -> None:
+    for kind in ("cf", "mlp"):
+        made = net(kind)
+        head = made.head()
+        width, extra = head.query.in_features, 1 if kind == "cf" else 2
+        with torch.no_grad():
+            for parameter in head.parameters():
+                parameter.copy_(torch.randn(parameter.shape))
+        features = torch.randn(2, width + extra + ITEMS)
+        features[:, width + extra :] = torch.tensor([[0, 0, 1, 0], [0, 0, 0, 0]])
+        scores = head(features)
+        for row in range(2):
+            h, told = features[row, :width], features[row, width : width + extra]
+            query = head.query.weight @ h + head.query.bias
+            common = head.common.weight[0] @ h + head.common.bias[0]
+            query, common = (query, common + told[0]) if kind == "cf" else (query + head.gain * told, common)
+            for item in range(ITEMS):
+                expected = head.bias[item] + query @ torch.as_tensor(made.item_features[item]) + common
+                if kind == "cf":
+                    expected = expected + head.own.weight[item] @ h
+                assert scores[row, item].item() == pytest.approx(
+                    MASKED if (row, item) == (0, 2) else expected.item(), rel=1e-4, abs=1e-5
+                )
+
+
+def test_items_begin_at_the_start_of_the_net_and_taste_at_its_gain() -> None:
+    for kind in ("cf", "mlp"):
+        assert net(kind).head().bias.tolist() == pytest.approx([0.1, 0.2, 0.3, 0.4])
+    head = net("mlp").head()
+    assert head.gain is not None
+    assert head.gain.tolist() == [0.5, 0.5]
+    assert head.own is None
+    assert net("cf").head().gain is None
+
+
+def test_compact_features_are_as_worked_out_by_hand() -> None:
+    told = extractor(net("mlp"))
+    seen = told(
+        {
+            "traits": torch.tensor([[1.0, 2.0, 3.0]]),
+            "mood": torch.tensor([[-0.25, 0.75]]),
+            "step": torch.tensor([[3.0]]),
+            "history_items": torch.tensor([[2.0, 1.0]]),  # the last, and the one before
+            "history_ratings": torch.tensor([[5.0, 2.0]]),
+            "history_mask": torch.tensor([[1.0, 1.0]]),
+            "consumed": torch.tensor([[0.0, 1.0, 1.0, 0.0]]),
+        }
+    )
+    # surprises: (5 - 3) / 2 + 0.5 = 1.5 of item 2, (2 - 3) / 2 - 0 = -0.5 of item 1; leniency 1 / (2 + 2) = 0.25
+    # taste: feature 0 is 1 of item 2: 1.25 * 1 / (2 + 1); feature 1 is 1 and 2: (1.25 * 1 - 0.75 * 2) / (2 + 5)
+    assert seen[0].tolist() == pytest.approx(
+        [-1, 0, 1, -0.25, 0.75, 0.3, 0.25, 1.5, 0.5, 1.5, 1.25 / 3, -0.25 / 7, 0, 1, 1, 0]
+    )
+
+
+def test_what_a_history_holds_where_nothing_happened_means_nothing() -> None:
+    told = extractor(net("mlp"))
+    empty = {
+        "traits": torch.full((1, 3), 2.0), "mood": torch.zeros(1, 2), "step": torch.zeros(1, 1),
+        "history_items": torch.tensor([[3.0, 1.0]]), "history_ratings": torch.tensor([[5.0, 4.0]]),
+        "history_mask": torch.zeros(1, 2), "consumed": torch.zeros(1, ITEMS),
+    }  # fmt: skip
+    assert told(empty).tolist() == [[0.0] * (8 + 2 * 2 + ITEMS)]
+
+
+def test_features_of_items_are_the_same_size_for_every_number_of_categories() -> None:
+    scale = RatingScale(low=1, high=5)
+    items = [
+        Item(id=f"i{i}", title="t", categories=names, public_rating=rating, public_count=count)
+        for i, (names, rating, count) in enumerate(
+            [(("a",), 1.0, 0), (("a", "b", "c", "d"), 3.0, 10), (("b",), 5.0, 100)]
+        )
+    ]
+    catalog = Catalog(items, scale, np.eye(3, dtype=np.float32), "made up")
+    found = item_features(catalog)
+    width = len(catalog.category_names)
+    assert found.shape == (3, width + 2)
+    assert (found[:, :width] ** 2).sum(1) == pytest.approx([4, 4, 4])
+    assert found[:, width:].mean(0) == pytest.approx([0, 0], abs=1e-6)
+    assert found[:, width:].std(0) == pytest.approx([1, 1])
+    assert found[:, width] == pytest.approx(public_ratings(catalog))
+    same = [item.model_copy(update={"public_rating": 3.0, "public_count": 7}) for item in items]
+    assert item_features(Catalog(same, scale, np.eye(3, dtype=np.float32), "m"))[:, width:].tolist() == [[0, 0]] * 3
+
+
+@pytest.mark.parametrize("algo", ALGOS)
+def test_users_who_were_not_met_are_not_learned_about(train: Callable[..., Any], algo: str) -> None:
+    training = train(algo=algo, user_split="train", test_fraction=0.25, **quick(algo))
+    extractors = [one for one in training.model.policy.modules() if isinstance(one, UserFeatures)]
+    before = [one.embedding.weight.detach().clone() for one in extractors]
+    training.train()
+    met = np.isin(np.arange(8), training.world.user_indices)
+    assert met.sum() == 6
+    assert extractors[0].met.numpy().astype(bool).tolist() == met.tolist()
+    for one, old in zip(extractors, before, strict=True):
+        moved = (one.embedding.weight.detach() - old).abs().amax(0).numpy()
+        assert moved[~met].max() < 1e-4  # a residue of TRPO and of averaging weights, far below what is learned
+    assert (extractors[0].embedding.weight.detach() - before[0]).abs().amax(0).numpy()[met].min() > 1e-3
+
+
+def test_a_critic_is_no_part_of_what_is_kept_of_an_actor(train: Callable[..., Any]) -> None:
+    for number, kind in enumerate(("cf", "mlp")):
+        policy = train(f"t{number}", policy_net=kind).model.policy
+        kept = policy.actor().weights()
+        assert not [name for name in kept if "value_net" in name]
+        assert {name for name in policy.actor().state_dict() if "value_net" not in name} == set(kept)
+
+
+def quick(algo: str) -> dict[str, Any]:
+    """Options with which an algorithm updates within 400 steps."""
+    return {
+        "dqn": {"algorithm": {"learning_starts": 40, "batch_size": 16}, "n_steps": 1},
+        "ppo": {"algorithm": {"batch_size": 20}},
+        "trpo": {"algorithm": {"batch_size": 20}},
+        "maskable_ppo": {"algorithm": {"batch_size": 20}},
+    }.get(algo, {})

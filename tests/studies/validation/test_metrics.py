@@ -1,0 +1,61 @@
+"""Measures of a validation, against values worked out by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from emosim_core.studies.validation import metrics as metric
+
+
+def test_agreement_follows_from_the_four_counts() -> None:
+    sums = np.array([[6.0, 2.0, 3.0, 9.0], [0.0, 0.0, 1.0, 4.0]])
+    told = metric.agreement(sums)
+    assert told["accuracy"]["estimate"] == pytest.approx(19 / 25)
+    assert told["precision"]["estimate"] == pytest.approx(6 / 8)
+    assert told["recall"]["estimate"] == pytest.approx(6 / 10)
+    assert told["f1"]["estimate"] == pytest.approx(12 / 18, abs=1e-6)
+
+
+def test_a_share_of_nothing_is_no_number() -> None:
+    assert np.isnan(metric.precision(np.array([0.0, 0.0, 3.0, 9.0])))
+    assert metric.estimate(np.array([[0.0, 0.0, 3.0, 9.0]]), metric.precision)["estimate"] is None
+
+
+def test_the_area_counts_pairs_and_ties_half() -> None:
+    scores, chosen = np.array([3.0, 1.0, 2.0, 1.0]), np.array([True, True, False, False])
+    # 3 beats both; 1 loses to 2 and ties with 1.
+    assert metric.area(scores, chosen) == pytest.approx((2 + 0.5) / 4)
+    assert np.isnan(metric.area(scores, np.ones(4, dtype=bool)))
+
+
+def test_distances_of_distributions() -> None:
+    sums = np.array([2.0, 2.0, 0.0, 0.0, 1.0, 3.0])
+    assert metric.total_variation(sums) == pytest.approx(0.75)
+    # From (1/2, 1/2, 0) to (0, 1/4, 3/4): half moves one step, then three quarters move one step.
+    assert metric.wasserstein(0.5)(sums) == pytest.approx(0.5 * (0.5 + 0.75))
+
+
+def test_the_root_of_the_mean_square() -> None:
+    assert metric.root(np.array([18.0, 2.0])) == 3.0
+
+
+def test_a_threshold_calls_as_many_chosen_as_were() -> None:
+    scores, chosen = np.arange(10.0), np.arange(10) >= 7
+    assert (scores >= metric.threshold(scores, chosen)).sum() == 3
+
+
+def test_values_count_as_the_nearest_level_and_failures_as_none() -> None:
+    counts = metric.levels_of(np.array([1.2, 1.6, 3.0, np.nan, 9.0]), np.array([1.0, 2.0, 3.0]))
+    assert counts.tolist() == [1, 1, 2]
+
+
+def test_an_interval_holds_the_mean_and_shrinks_with_users() -> None:
+    rng = np.random.default_rng(1)
+    widths = []
+    for count in (20, 2000):
+        told = metric.mean_of(rng.normal(5, 1, count))
+        low, middle, high = (told[name] or 0.0 for name in ("low", "estimate", "high"))
+        assert low < middle < high
+        widths.append(high - low)
+    assert widths[0] > 5 * widths[1]
