@@ -39,13 +39,13 @@ _SHORT_NAMES = re.compile(r"(?P<head><!-- short names -->\n).*?(?P<end><!-- end 
 
 def descriptions() -> str:
     """The file of descriptions: of each configuration its fields, without those that it inherits unchanged."""
-    found: dict[str, Any] = {}
+    models: dict[str, Any] = {}
     for model in MODELS:
         base = _base(model)
         inherited = [] if base is None else describe(base)
         fields = {one.name: _lean(one) for one in describe(model) if one not in inherited}
-        found[model.__name__] = {**({} if base is None else {"inherits": base.__name__}), "fields": fields}
-    return json.dumps(found, ensure_ascii=False, indent=1) + "\n"
+        models[model.__name__] = {**({} if base is None else {"inherits": base.__name__}), "fields": fields}
+    return json.dumps(models, ensure_ascii=False, indent=1) + "\n"
 
 
 def _base(model: type[BaseModel]) -> type[BaseModel] | None:
@@ -123,17 +123,17 @@ def stale() -> dict[Path, str]:
 def main(check: bool) -> int:
     """Write what is stale, or only say what is; returns the exit status."""
     wanted = descriptions()
-    found = (
+    outdated = (
         {} if DESCRIPTIONS.exists() and DESCRIPTIONS.read_text(encoding="utf-8") == wanted else {DESCRIPTIONS: wanted}
     )
-    if found and not check:
+    if outdated and not check:
         DESCRIPTIONS.write_text(wanted, encoding="utf-8")  # the tables are made from it
-    found |= stale()
-    for path, text in found.items():
+    outdated |= stale()
+    for path, text in outdated.items():
         print(f"{'stale' if check else 'written'}: {path.relative_to(ROOT)}")
         if not check:
             path.write_text(text, encoding="utf-8")
-    return 1 if found and check else 0
+    return 1 if outdated and check else 0
 
 
 if __name__ == "__main__":

@@ -69,18 +69,18 @@ def test_a_run_with_a_language_model_is_exported_without_a_key_or_a_question(qui
         patch.setenv("DEEPSEEK_API_KEY", "sk-test")
         patch.setenv("DEEPSEEK_BASE_URL", server.url)
         quick("run", *MOVIES, "--llm-model", "deepseek-chat", "--out", "r", "--quiet")
-        asked = len(server.calls)
+        calls = len(server.calls)
         patch.delenv("DEEPSEEK_API_KEY")
         quick("data", "export", "r", "--format", "minari", "--out", "sets")
-        assert len(server.calls) == asked > 0
+        assert len(server.calls) == calls > 0
     import minari
 
-    told = minari.MinariDataset(tmp_path / "sets" / "emosim/movies/random-v0" / "data")
-    assert told.env_spec.kwargs["llm_model"] == "deepseek-chat"
+    dataset = minari.MinariDataset(tmp_path / "sets" / "emosim/movies/random-v0" / "data")
+    assert dataset.env_spec.kwargs["llm_model"] == "deepseek-chat"
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--out", "t.csv"], "Missing argument 'RUN_DIR...'"),
         (["r"], "Missing option '--out'"),
@@ -93,12 +93,12 @@ def test_a_run_with_a_language_model_is_exported_without_a_key_or_a_question(qui
     ],
 )
 def test_a_mistake_is_one_clear_message_and_leaves_nothing(
-    quick: Any, tmp_path: Path, arguments: list[str], said: str
+    quick: Any, tmp_path: Path, arguments: list[str], message: str
 ) -> None:
     quick("run", *MOVIES, "--out", "r", "--quiet")
     (tmp_path / "there.csv").write_text("mine\n")
     before = sorted(tmp_path.rglob("*"))
-    assert said in quick("data", "export", *arguments, status=2).err
+    assert message in quick("data", "export", *arguments, status=2).err
     assert sorted(tmp_path.rglob("*")) == before
     assert (tmp_path / "there.csv").read_text() == "mine\n"
 
@@ -141,17 +141,17 @@ def test_a_log_has_its_own_defaults_which_a_file_and_options_overrule(quick: Any
 
 def test_the_help_of_log_names_its_own_defaults_and_that_of_run_stays(quick: Any) -> None:
     for command, defaults in ((log, {"episodes": "[1000]", "user_split": "[train]"}), (run, {"episodes": "[100]"})):
-        texts = {option.name: option.help for option in command.params if isinstance(option, click.Option)}
+        help_texts = {option.name: option.help for option in command.params if isinstance(option, click.Option)}
         for name, default in defaults.items():
-            assert str(texts[name]).endswith(default)
+            assert str(help_texts[name]).endswith(default)
     ours, theirs = ({option.name for option in command.params} for command in (log, run))
     assert ours == theirs | {"format", "export", "dataset_id"}
 
 
 def test_json_of_log_is_the_summary_with_where_the_export_is(quick: Any, tmp_path: Path) -> None:
-    told = quick("log", *MOVIES, "--format", "parquet", "--export", "x.parquet", "--out", "r", "--json").json
-    assert (told["directory"], told["exported"], told["episodes"]) == ("r", "x.parquet", 4)
-    assert len(pd.read_parquet(tmp_path / "x.parquet")) == told["steps"]
+    payload = quick("log", *MOVIES, "--format", "parquet", "--export", "x.parquet", "--out", "r", "--json").json
+    assert (payload["directory"], payload["exported"], payload["episodes"]) == ("r", "x.parquet", 4)
+    assert len(pd.read_parquet(tmp_path / "x.parquet")) == payload["steps"]
 
 
 def test_a_log_that_was_stopped_is_resumed_and_exported(quick: Any, tmp_path: Path) -> None:
@@ -165,13 +165,13 @@ def test_a_log_that_was_stopped_is_resumed_and_exported(quick: Any, tmp_path: Pa
     first = (tmp_path / "r.csv").read_bytes()
     quick("data", "export", "r", "--format", "csv", "--out", "again.csv")
     assert (tmp_path / "again.csv").read_bytes() == first
-    said = quick("log", "--resume", "r", "--format", "csv", "--quiet", status=2).err
-    assert "r.csv exists already" in said
-    assert "emosim data export r --format csv --out PATH" in said
+    message = quick("log", "--resume", "r", "--format", "csv", "--quiet", status=2).err
+    assert "r.csv exists already" in message
+    assert "emosim data export r --format csv --out PATH" in message
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--export", "x.csv"], "--export needs a format: give --format too"),
         (["--dataset-id", "x-v0"], "--dataset-id needs a format: give --format too"),
@@ -183,9 +183,9 @@ def test_a_log_that_was_stopped_is_resumed_and_exported(quick: Any, tmp_path: Pa
     ],
 )
 def test_a_mistake_in_log_is_told_before_the_run_is_made(
-    quick: Any, tmp_path: Path, arguments: list[str], said: str
+    quick: Any, tmp_path: Path, arguments: list[str], message: str
 ) -> None:
     (tmp_path / "there.csv").write_text("mine\n")
     before = sorted(tmp_path.rglob("*"))
-    assert said in quick("log", *MOVIES, *arguments, status=2).err
+    assert message in quick("log", *MOVIES, *arguments, status=2).err
     assert sorted(tmp_path.rglob("*")) == before

@@ -42,7 +42,7 @@ def test_a_second_report_takes_the_place_of_the_first(quick: Any, run: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("none",), "none is no directory"),
         (("empty",), "empty holds nothing to report"),
@@ -52,11 +52,11 @@ def test_a_second_report_takes_the_place_of_the_first(quick: Any, run: Path) -> 
     ],
 )
 def test_mistakes_are_said_in_one_line_and_leave_nothing(
-    quick: Any, run: Path, tmp_path: Path, arguments: tuple[str, ...], said: str
+    quick: Any, run: Path, tmp_path: Path, arguments: tuple[str, ...], message: str
 ) -> None:
     (tmp_path / "empty").mkdir()
     before = sorted(path.name for path in run.iterdir())
-    assert said in quick("report", *arguments, status=2).err
+    assert message in quick("report", *arguments, status=2).err
     assert sorted(path.name for path in run.iterdir()) == before
 
 
@@ -64,7 +64,7 @@ def test_mistakes_are_said_in_one_line_and_leave_nothing(
 def test_a_library_that_is_missing_is_named_with_the_extra(emosim: Any, site: Path, missing: str) -> None:
     emosim("run", "--plugin", "movies", "--episodes", "1", "--max-steps", "3", "--out", "r", "--quiet")
     (site / f"{missing}.py").write_text(f"raise ModuleNotFoundError('no {missing}', name={missing!r})\n")
-    said = emosim("report", "r", "--charts", "f", status=2).err
-    assert repr(missing) in said
-    assert 'pip install "emosim-core[report]"' in said
+    message = emosim("report", "r", "--charts", "f", status=2).err
+    assert repr(missing) in message
+    assert 'pip install "emosim-core[report]"' in message
     assert not (emosim.folder / "r" / "report.html").exists()

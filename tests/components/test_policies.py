@@ -94,12 +94,12 @@ def test_no_policy_proposes_an_item_twice_in_an_episode_and_each_says_when_it_ha
     policy.start(PolicySetting(catalog=catalog, slate=slate, batch_size=3))
     for _ in range(2):  # two episodes
         policy.begin(BeginRequest(rows=rows), source)
-        told = list(recommendations(policy, rows, source, count // slate + 2))
+        slates = list(recommendations(policy, rows, source, count // slate + 2))
         for row in range(3):
-            recommended = [item for actions in told[: count // slate] for item in actions[row].tolist()]
+            recommended = [item for actions in slates[: count // slate] for item in actions[row].tolist()]
             assert len(recommended) == len(set(recommended)) == count // slate * slate
             assert set(recommended) <= set(range(count))
-        for actions in told[count // slate :]:
+        for actions in slates[count // slate :]:
             assert actions.shape == (3, slate)
             assert (actions == -1).all()
 
@@ -173,12 +173,12 @@ def test_every_order_of_random_is_as_likely(draws: MakeDraws) -> None:
 
 @pytest.mark.parametrize("name", MAKERS)
 def test_a_seed_repeats_what_is_recommended_whoever_sits_beside(draws: MakeDraws, name: str) -> None:
-    told = []
+    recommended = []
     for rows in (1, 4):
         policy, source = MAKERS[name](), draws(rows, 7)
         policy.start(PolicySetting(catalog=small_catalog(), slate=2, batch_size=rows))
         policy.begin(BeginRequest(rows=np.arange(rows)), source)
-        told.append(
+        recommended.append(
             [
                 policy.recommend_batch(RecommendationRequest(rows=np.arange(rows), observations=seen(rows)), source)[
                     0
@@ -186,7 +186,7 @@ def test_a_seed_repeats_what_is_recommended_whoever_sits_beside(draws: MakeDraws
                 for _ in range(4)
             ]
         )
-    assert told[0] == told[1]
+    assert recommended[0] == recommended[1]
 
 
 # ------------------------------------------------------------------------------------------ scored
@@ -222,19 +222,19 @@ def test_similar_to_liked_scores_the_mean_cosine_weighted_by_what_was_rated_abov
 
 
 def test_what_the_mask_hides_does_not_count(draws: MakeDraws) -> None:
-    told = []
+    recommended = []
     for items in ([3], [3, 6, 6]):
         policy = SimilarToLiked(SimilarOptions())
         policy.start(PolicySetting(catalog=small_catalog(), slate=8, batch_size=1))
         policy.begin(BeginRequest(rows=np.array([0])), draws(1))
         observation = seen(1, items, [10.0] * len(items))
         observation["history_mask"][:, 1:] = 0
-        told.append(
+        recommended.append(
             policy.recommend_batch(
                 RecommendationRequest(rows=np.array([0]), observations=observation), draws(1)
             ).tolist()
         )
-    assert told[0] == told[1]
+    assert recommended[0] == recommended[1]
 
 
 def learned(policy: Policy, draws: MakeDraws, rewards: dict[int, float], episodes: int) -> list[int]:
@@ -311,11 +311,11 @@ def test_replay_proposes_the_items_of_a_file_and_then_none(draws: MakeDraws, tmp
     policy.start(PolicySetting(catalog=small_catalog(), slate=2, batch_size=1))
     for _ in range(2):
         policy.begin(BeginRequest(rows=row), draws(1))
-        told = [
+        recommended = [
             policy.recommend_batch(RecommendationRequest(rows=row, observations=seen(1)), draws(1)).tolist()
             for _ in range(4)
         ]
-        assert told == [[[4, 1]], [[7, 0]], [[-1, -1]], [[-1, -1]]]
+        assert recommended == [[[4, 1]], [[7, 0]], [[-1, -1]], [[-1, -1]]]
 
 
 @pytest.mark.parametrize(

@@ -36,9 +36,9 @@ def test_what_made_them_may_be_told() -> None:
 def test_no_embedding_is_none_without_a_name() -> None:
     assert collected().stacked() == (None, "")
     assert collected(None, None, embedding_name="mine").stacked() == (None, "")
-    left_out = collected([1.0], [], embeddings="none", embedding_name="mine")
-    assert not left_out.wanted
-    assert left_out.stacked() == (None, "")
+    without = collected([1.0], [], embeddings="none", embedding_name="mine")
+    assert not without.wanted
+    assert without.stacked() == (None, "")
 
 
 @pytest.mark.parametrize(

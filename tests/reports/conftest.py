@@ -105,7 +105,7 @@ class Browser:
         self.wait("/ of /.test(document.getElementById('found').textContent)")
 
     @property
-    def found(self) -> int:
+    def episodes_shown(self) -> int:
         """How many episodes the list has."""
         return int(self.js("document.getElementById('found').textContent").split()[0].replace(",", ""))
 
@@ -116,10 +116,10 @@ def browser(chromium: Any) -> Iterator[Browser]:
     one = Browser(chromium)
     one.console()
     yield one
-    said = one.console()
+    messages = one.console()
     one.emulate("clearDeviceMetricsOverride")
     one.emulate("setEmulatedMedia", features=[])
-    assert said == []
+    assert messages == []
 
 
 @pytest.fixture(scope="session")

@@ -44,9 +44,9 @@ def test_a_figures_table_has_the_numbers_of_the_run(browser: Any, page: Path, ma
 
 
 def test_search_finds_the_episodes_with_a_title_and_marks_it(browser: Any, page: Path, made: Path) -> None:
-    told = records(made / "a")
-    title = told[5]["recommended"][0]["title"]
-    with_it = {record["episode"] for record in told if any(title in one["title"] for one in record["recommended"])}
+    lines = records(made / "a")
+    title = lines[5]["recommended"][0]["title"]
+    with_it = {record["episode"] for record in lines if any(title in one["title"] for one in record["recommended"])}
     browser.open(page)
     assert browser.found == 60
     browser.fill("text", f'"{title}"')
@@ -62,17 +62,17 @@ def test_search_finds_the_episodes_with_a_title_and_marks_it(browser: Any, page:
 
 
 def test_filters_by_user_ending_and_rating_agree_with_the_records(browser: Any, page: Path, made: Path) -> None:
-    told = records(made / "a")
-    ends = {record["episode"]: record["end_reason"] for record in told if record["end_reason"]}
+    lines = records(made / "a")
+    ends = {record["episode"]: record["end_reason"] for record in lines if record["end_reason"]}
     ratings: dict[int, list[float]] = {}
-    for record in told:
+    for record in lines:
         for one in record["recommended"]:
             ratings.setdefault(record["episode"], []).append(one["rating"])
     means = {episode: sum(some) / len(some) for episode, some in ratings.items()}
-    name = told[0]["user_profile"]["name"]
+    name = lines[0]["user_profile"]["name"]
     browser.open(page)
     browser.fill("user", name)
-    assert browser.found == sum(r["step"] == 1 and r["user_profile"]["name"] == name for r in told)
+    assert browser.found == sum(r["step"] == 1 and r["user_profile"]["name"] == name for r in lines)
     browser.fill("user", "")
     choice = browser.js(
         "[...document.querySelectorAll('#end_reason option')].find((o) => o.text === 'stayed to the last step').value"
@@ -90,15 +90,15 @@ def test_filters_by_user_ending_and_rating_agree_with_the_records(browser: Any, 
 
 
 def test_an_episode_is_told_with_all_that_is_on_record(browser: Any, page: Path, made: Path) -> None:
-    told = [record for record in records(made / "a") if record["episode"] == 7]
+    lines = [record for record in records(made / "a") if record["episode"] == 7]
     browser.open(page, "#episode-7")
     browser.wait("document.getElementById('story-title') !== null")
     text = browser.js("document.getElementById('story').textContent")
-    assert told[0]["user_profile"]["name"] in text
-    assert told[0]["user_profile"]["description"] in text
+    assert lines[0]["user_profile"]["name"] in text
+    assert lines[0]["user_profile"]["description"] in text
     steps = browser.js("[...document.querySelectorAll('#story .step')].map((one) => one.textContent)")
-    assert len(steps) == len(told)
-    for step, record in zip(steps, sorted(told, key=lambda one: one["step"]), strict=True):
+    assert len(steps) == len(lines)
+    for step, record in zip(steps, sorted(lines, key=lambda one: one["step"]), strict=True):
         one = record["recommended"][0]
         assert one["title"] in step
         assert one["reason"] in step
@@ -218,19 +218,19 @@ def test_the_policy_of_the_page_stops_scripts_that_are_not_its_own_and_fetches(b
         "(() => { window.fetched = ''; fetch('http://127.0.0.1:9/').catch((e) => { window.fetched = String(e); }); })()"
     )
     browser.wait("window.fetched !== ''")
-    said = browser.console()
-    assert len(said) >= 2
-    assert all("Content Security Policy" in one or "127.0.0.1:9" in one for one in said)
+    messages = browser.console()
+    assert len(messages) >= 2
+    assert all("Content Security Policy" in one or "127.0.0.1:9" in one for one in messages)
 
 
 def test_a_slate_shows_what_was_taken_and_what_was_not(browser: Any, made: Path) -> None:
-    told = records(made / "books")
+    lines = records(made / "books")
     browser.open(write_report(made / "books"), "#episode-0")
     browser.wait("document.querySelector('#story .step') !== null")
-    first = sorted((r for r in told if r["episode"] == 0), key=lambda r: r["step"])[0]["recommended"]
+    first = sorted((r for r in lines if r["episode"] == 0), key=lambda r: r["step"])[0]["recommended"]
     shown = browser.js("document.querySelector('#story .step').querySelectorAll('.recommendation.left').length")
     assert shown == sum(not one["consumed"] for one in first)
-    interrupted = next(r["episode"] for r in told if r["end_reason"] == "interrupted")
+    interrupted = next(r["episode"] for r in lines if r["end_reason"] == "interrupted")
     browser.js(f"location.hash = '#episode-{interrupted}'")
     browser.wait(f"document.getElementById('story-title').textContent.startsWith('Episode {interrupted}:')")
     assert "something came in between" in browser.js("document.getElementById('story').textContent")

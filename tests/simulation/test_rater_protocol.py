@@ -110,7 +110,7 @@ def test_a_rater_that_says_nothing_is_called_by_its_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rater", "said"),
+    ("rater", "message"),
     [
         ({"name": "oracle", "of": "rulebased"}, "unknown rater 'rulebased'. Did you mean 'rule_based'?"),
         ({"name": "oracle", "of": "rule_based:nois=1"}, "Did you mean 'noise'?"),
@@ -119,10 +119,10 @@ def test_a_rater_that_says_nothing_is_called_by_its_name() -> None:
         ("llm:model=deepseek-chat,strategy=0Shot", "unknown prompt strategy '0Shot'"),
     ],
 )
-def test_a_part_that_cannot_be_made_is_named(oracle: None, rater: Any, said: str) -> None:
+def test_a_part_that_cannot_be_made_is_named(oracle: None, rater: Any, message: str) -> None:
     with pytest.raises(EmoSimError) as error:
         assemble(EnvironmentConfig(plugin="movies", rater=rater), Registry())
-    assert said in str(error.value)
+    assert message in str(error.value)
 
 
 def test_a_rater_that_is_a_language_model_names_itself_and_loads_nothing_to_be_called_with() -> None:

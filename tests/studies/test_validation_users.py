@@ -34,7 +34,7 @@ def test_a_group_belongs_to_an_id_whoever_else_is_there(movielens: Path) -> None
     keep = np.array([name not in ("3", "4", "5") for name in ratings.user_ids])
     some = replace(
         ratings,
-        user_ids=[name for name, kept in zip(ratings.user_ids, keep, strict=True) if kept],
+        user_ids=[name for name, stays in zip(ratings.user_ids, keep, strict=True) if stays],
         items=ratings.items[keep],
         values=ratings.values[keep],
         times=ratings.times[keep],
@@ -125,9 +125,9 @@ def test_matched_items_are_as_popular_as_the_chosen() -> None:
     rng = np.random.default_rng(2)
     counts = rng.integers(0, 30, 3000)
     chosen = np.arange(100)
-    found = matched(chosen, np.arange(100, 3000), counts, rng)
-    assert len(set(found.tolist())) == 100
-    assert np.array_equal(counts[found], counts[chosen])
+    items = matched(chosen, np.arange(100, 3000), counts, rng)
+    assert len(set(items.tolist())) == 100
+    assert np.array_equal(counts[items], counts[chosen])
 
 
 def test_of_two_unequal_items_the_nearer_in_popularity_matches() -> None:

@@ -98,8 +98,8 @@ def test_json_says_the_same_and_nothing_else(quick: Any, installed: Any) -> None
         for check in checks:
             assert set(check) == {"check", "status", "message"}
             assert bool(check["message"]) == (check["status"] != "ok")
-        for told in ("ok", "failed", "skipped"):
-            assert report[told] == sum(check["status"] == told for check in checks)
+        for outcome in ("ok", "failed", "skipped"):
+            assert report[outcome] == sum(check["status"] == outcome for check in checks)
         assert bool(report["failed"]) == (status == 1)
         assert done.err == ""
 
@@ -119,11 +119,12 @@ def test_an_unknown_a_broken_or_a_blocked_plugin_has_the_status_2(
 ) -> None:
     installed("boom", "raise RuntimeError('no luck')")
     installed("future", "EMOSIM_HOOK_VERSION = 99")
-    said = quick("plugins", "check", "movie", status=2).err
-    assert said.startswith("Error: unknown plugin 'movie'. Did you mean 'movies'?")
-    said = quick("plugins", "check", "boom", status=2).err
+    message = quick("plugins", "check", "movie", status=2).err
+    assert message.startswith("Error: unknown plugin 'movie'. Did you mean 'movies'?")
+    message = quick("plugins", "check", "boom", status=2).err
     assert (
-        said == "Error: plugin 'boom' (emosim-boom 1.2) is broken: importing emosim_boom raised RuntimeError: no luck\n"
+        message
+        == "Error: plugin 'boom' (emosim-boom 1.2) is broken: importing emosim_boom raised RuntimeError: no luck\n"
     )
     assert " is incompatible: it was built for version 99" in quick("plugins", "check", "future", status=2).err
     assert " is blocked: not named in EMOSIM_PLUGINS" in quick("--no-plugins", "plugins", "check", "boom", status=2).err
@@ -170,8 +171,8 @@ def test_a_plugin_is_imported_from_wherever_this_process_finds_it(
 def test_names_of_two_plugins_are_told_of_both(installed: Any) -> None:
     installed("odd", RIGHT)
     installed("other", RIGHT.replace("x_oldest", "last_3"))
-    said = str(next(check_plugin("other")).outcomes[1].error)
-    assert "retrieval strategy 'last_3' is provided by plugin 'core' (emosim-core" in said
+    message = str(next(check_plugin("other")).outcomes[1].error)
+    assert "retrieval strategy 'last_3' is provided by plugin 'core' (emosim-core" in message
     assert next(check_plugin("odd")).outcomes[1].error is None
 
 

@@ -214,10 +214,10 @@ def test_policies_that_learn_from_logs_are_given_some_of_known_users_and_others_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("emosim_core.training.evaluation.LOG_EPISODES", 40)
-    said: list[str] = []
+    messages: list[str] = []
     given = {**SMALL, "policies": ["random", "item_knn:k=5"], "user_splits": "test"}
-    results = evaluate(given, tmp_path / "e", charts=False, on_message=said.append)
-    assert any("40 episodes of 'random' with the train users" in text for text in said)
+    results = evaluate(given, tmp_path / "e", charts=False, on_message=messages.append)
+    assert any("40 episodes of 'random' with the train users" in text for text in messages)
     manifest = json.loads((tmp_path / "e" / "logs" / "manifest.json").read_text())
     assert (manifest["config"]["user_split"], manifest["config"]["policy"]) == ("train", "random")
     assert manifest["config"]["seed"] != results["config"]["seed"]
@@ -235,11 +235,11 @@ def test_logs_of_an_earlier_evaluation_are_used_again_where_they_would_be_the_sa
     monkeypatch.setattr("emosim_core.training.evaluation.LOG_EPISODES", 10)
     given = {**SMALL, "policies": ["item_knn:k=5"], "user_splits": "test"}
     first = evaluate(given, tmp_path / "first", charts=False)
-    said: list[str] = []
+    messages: list[str] = []
     again = evaluate(
-        {**given, "policies": ["item_knn:k=5", "random"]}, tmp_path / "again", charts=False, on_message=said.append
+        {**given, "policies": ["item_knn:k=5", "random"]}, tmp_path / "again", charts=False, on_message=messages.append
     )
-    assert any(f"those of {tmp_path / 'first'}, which were made the same, are used again" in text for text in said)
+    assert any(f"those of {tmp_path / 'first'}, which were made the same, are used again" in text for text in messages)
     for name in ("manifest.json", "interactions.jsonl", "summary.json"):
         made = (tmp_path / "first" / "logs" / name).read_bytes()
         assert (tmp_path / "again" / "logs" / name).read_bytes() == made
@@ -248,9 +248,9 @@ def test_logs_of_an_earlier_evaluation_are_used_again_where_they_would_be_the_sa
     (tmp_path / "first" / "logs" / "interactions.jsonl").unlink()
     (tmp_path / "first" / "logs" / "interactions.jsonl").symlink_to("/etc/passwd")
     for name, other in (("steps", {"max_steps": 7}), ("users", {"user_dataset": "sampled:n=30"})):
-        said.clear()
-        evaluate({**given, **other}, tmp_path / name, charts=False, on_message=said.append)
-        assert any("are simulated first" in text for text in said), name
+        messages.clear()
+        evaluate({**given, **other}, tmp_path / name, charts=False, on_message=messages.append)
+        assert any("are simulated first" in text for text in messages), name
 
 
 def test_logs_that_are_named_are_used_and_none_are_made(tmp_path: Path) -> None:
@@ -276,8 +276,8 @@ def test_logs_that_are_named_are_used_and_none_are_made(tmp_path: Path) -> None:
     ],
 )
 def test_who_names_logs_with_a_policy_is_not_given_others(policy: Any, needs: bool) -> None:
-    (found,) = recommenders_of(config_of(policies=[policy]), Registry())
-    assert found.needs_logs is needs
+    (recommender,) = recommenders_of(config_of(policies=[policy]), Registry())
+    assert recommender.needs_logs is needs
 
 
 def test_logs_are_added_to_a_policy_in_any_form() -> None:
@@ -294,12 +294,12 @@ def test_the_environment_is_that_of_the_first_model_but_for_who_is_met(tmp_path:
         history_length=50,
         llm_model="m", gateway={"concurrency": 4, "replay": True, "max_cost": 1},
     )  # fmt: skip
-    found = model_environment(model)
-    assert (found["plugin"], found["max_steps"], found["items_retrieval"]) == ("books", 30, "last_3")
-    assert not {"user_split", "user_order", "history_length", "observe_consumed", "algo", "seed"} & set(found)
-    assert found["gateway"] == {"concurrency": 4, "attempts": 5, "cache": None}
-    assert (found["llm_model"], "rater" in found) == ("m", False)
-    assert base_values({"recommenders": f"{model},other"}, tmp_path, resume=False) == found
+    environment = model_environment(model)
+    assert (environment["plugin"], environment["max_steps"], environment["items_retrieval"]) == ("books", 30, "last_3")
+    assert not {"user_split", "user_order", "history_length", "observe_consumed", "algo", "seed"} & set(environment)
+    assert environment["gateway"] == {"concurrency": 4, "attempts": 5, "cache": None}
+    assert (environment["llm_model"], "rater" in environment) == ("m", False)
+    assert base_values({"recommenders": f"{model},other"}, tmp_path, resume=False) == environment
     assert base_values({"policies": ["random"]}, tmp_path, resume=False) == {}
 
 
@@ -333,7 +333,7 @@ def test_logs_of_the_episodes_that_are_measured_are_noted(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("manifest", "said"),
+    ("manifest", "message"),
     [
         (None, "is no trained recommender: it has no manifest.json"),
         ("{", "manifest.json is not JSON"),
@@ -345,11 +345,11 @@ def test_logs_of_the_episodes_that_are_measured_are_noted(tmp_path: Path) -> Non
         ),
     ],
 )
-def test_a_directory_that_is_no_model_is_told_as_such(tmp_path: Path, manifest: str | None, said: str) -> None:
+def test_a_directory_that_is_no_model_is_told_as_such(tmp_path: Path, manifest: str | None, message: str) -> None:
     (tmp_path / "m").mkdir()
     if manifest is not None:
         (tmp_path / "m" / "manifest.json").write_text(manifest)
-    with pytest.raises(RunError, match=said):
+    with pytest.raises(RunError, match=message):
         evaluate({"plugin": "movies", "recommenders": [str(tmp_path / "m")]}, tmp_path / "e", charts=False)
     assert not (tmp_path / "e").exists()
 
@@ -381,14 +381,14 @@ def test_recommenders_that_would_share_a_folder_get_folders_of_their_own(tmp_pat
     for name in ("a b.csv", "a_b.csv"):
         (tmp_path / name).write_text("item\nthe-matrix-1999\n")
     policies = [f"replay:{tmp_path}/a b.csv", f"replay:{tmp_path}/a_b.csv", {"name": "replay", "file": "../../x"}]
-    found = recommenders_of(config_of(policies=policies), Registry())
-    folders = [one.folder for one in found]
+    recommenders = recommenders_of(config_of(policies=policies), Registry())
+    folders = [one.folder for one in recommenders]
     assert len(set(folders)) == 3
     assert all("/" not in folder and not folder.startswith(".") for folder in folders)
 
 
 @pytest.mark.parametrize(
-    ("more", "error", "said"),
+    ("more", "error", "message"),
     [
         ({"policies": []}, ConfigurationError, "nothing to evaluate: name trained recommenders with --recommenders"),
         ({"policies": ["random", "random"]}, ConfigurationError, "the policy 'random' is named twice"),
@@ -403,8 +403,8 @@ def test_recommenders_that_would_share_a_folder_get_folders_of_their_own(tmp_pat
         ({"policies": ["replay:nowhere.csv"]}, EmoSimError, "nowhere.csv"),
     ],
 )
-def test_a_mistake_is_told_and_leaves_nothing(tmp_path: Path, more: dict[str, Any], error: type, said: str) -> None:
-    with pytest.raises(error, match=said):
+def test_a_mistake_is_told_and_leaves_nothing(tmp_path: Path, more: dict[str, Any], error: type, message: str) -> None:
+    with pytest.raises(error, match=message):
         evaluate({**SMALL, **more}, tmp_path / "e", charts=False)
     assert list(tmp_path.iterdir()) == []
 
@@ -434,11 +434,11 @@ def test_an_evaluation_that_was_cut_anywhere_resumes_to_the_same_figures(
             shutil.rmtree(last)
             last.mkdir()
             (last / ".manifest.json.partial-1").write_text("{")
-        kept = (copy / "runs" / "train" / "random" / "summary.json").read_bytes()
+        content = (copy / "runs" / "train" / "random" / "summary.json").read_bytes()
         again = evaluate({}, copy, resume=True, charts=False)
         assert again["user_splits"] == wanted["user_splits"], cut
         assert (last / "interactions.jsonl").read_bytes() == (out / "runs/test/popular/interactions.jsonl").read_bytes()
-        assert (copy / "runs" / "train" / "random" / "summary.json").read_bytes() == kept
+        assert (copy / "runs" / "train" / "random" / "summary.json").read_bytes() == content
         assert again["created"] == wanted["created"]
 
 

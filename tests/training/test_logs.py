@@ -84,25 +84,25 @@ def test_parquet_and_csv_say_the_same(catalog: Catalog, tmp_path: Path) -> None:
     names = ["episode", "step", "user", "item", "rating"]
     parquet.write_table(pyarrow.table(dict(zip(names, zip(*rows, strict=True), strict=True))), tmp_path / "a.parquet")
     text = "".join(",".join("" if value is None else str(value) for value in row) + "\n" for row in rows)
-    told = [
+    logs = [
         read_logs([str(tmp_path / "a.parquet")], catalog, []),
         read_logs([written(tmp_path / "a.csv", text, ",".join(names) + "\n")], catalog, []),
     ]
     for name in ("users", "items", "ratings", "episodes"):
-        assert np.array_equal(getattr(told[0], name), getattr(told[1], name))
-    assert told[0].ratings.tolist() == [4, 9]
+        assert np.array_equal(getattr(logs[0], name), getattr(logs[1], name))
+    assert logs[0].ratings.tolist() == [4, 9]
 
 
 def record(**changed: Any) -> dict[str, Any]:
     both = {"title": "", "reason": None, "retrieved": []}
     mood = {"times": 1, "valence": "positive", "arousal": "high"}
-    felt = {"item": "i002", "consumed": True, "raw_rating": 9, "rating": 8, **mood, **both}
+    consumed = {"item": "i002", "consumed": True, "raw_rating": 9, "rating": 8, **mood, **both}
     passed = {"item": "i003", "consumed": False, "raw_rating": 2, **both}
     return {
         "episode": 0,
         "step": 1,
         "user": "ann",
-        "recommended": [felt, passed],
+        "recommended": [consumed, passed],
         "reward": 8,
         "mood": [0, 0],
         "end_reason": None,
@@ -133,11 +133,11 @@ def test_a_real_run_is_read_whole(quick: Any, tmp_path: Path) -> None:
     logs = read_logs([str(tmp_path / "r")], world.catalog, [user.id for user in world.population.users])
     assert len(logs) == summary["ratings"]
     assert logs.ratings.mean() == pytest.approx(summary["mean_rating"], abs=1e-4)
-    found = {
+    places = {
         world.population.users[user].id: logs.user_numbers[user] for user in np.flatnonzero(logs.user_numbers >= 0)
     }
-    assert {name: logs.user_ids[place] for name, place in found.items()} == {name: name for name in logs.user_ids}
-    for name, place in found.items():
+    assert {name: logs.user_ids[place] for name, place in places.items()} == {name: name for name in logs.user_ids}
+    for name, place in places.items():
         assert logs.traits[place].tolist() == world.population.traits[world.population.index[name]].tolist()
 
 
