@@ -88,7 +88,7 @@ def backend(url: str) -> tuple[Ask, Close]:
     return ask, endpoint.close
 
 
-WAYS: tuple[tuple[str, Callable[[str], tuple[Ask, Close]]], ...] = (
+CLIENTS: tuple[tuple[str, Callable[[str], tuple[Ask, Close]]], ...] = (
     ("openai", plain),
     ("openai over aiohttp", over_aiohttp),
     ("aiohttp", lambda url: bare(url, False)),
@@ -137,17 +137,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--repeat", type=int, default=3, help="repetitions (3)")
     options = parser.parse_args(arguments)
     print(f"Python {platform.python_version()}, a server that answers after {options.delay * 1000:g} ms\n")
-    print("| way | at once | calls/s | CPU per call |\n|---|---:|---:|---:|")
+    print("| client | at once | calls/s | CPU per call |\n|---|---:|---:|---:|")
     for concurrency in options.concurrency:
-        rates: dict[str, list[float]] = {name: [] for name, _ in WAYS}
-        costs: dict[str, list[float]] = {name: [] for name, _ in WAYS}
+        rates: dict[str, list[float]] = {name: [] for name, _ in CLIENTS}
+        costs: dict[str, list[float]] = {name: [] for name, _ in CLIENTS}
         for _ in range(options.repeat):  # in turns, as other programs may be busy for a while
-            for name, client in WAYS:
+            for name, client in CLIENTS:
                 with server(options.delay) as url:
                     rate, cost = asyncio.run(measure(client, url, concurrency, max(1000, 3 * concurrency)))
                 rates[name].append(rate)
                 costs[name].append(cost)
-        for name, _ in WAYS:
+        for name, _ in CLIENTS:
             print(f"| {name} | {concurrency} | {max(rates[name]):.0f} | {min(costs[name]) * 1e6:.0f} us |", flush=True)
 
 

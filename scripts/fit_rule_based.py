@@ -143,18 +143,18 @@ def variance_parts(data: Ratings) -> tuple[float, float, float]:
     user, film, y = data.user, data.film, data.value
     n_user, n_film = np.bincount(user), np.bincount(film)
     of_film = of_user = 0.8
-    residual_sd = 2.5
+    rest = 2.5
     middle, offset = float(y.mean()), np.zeros(len(n_user))
     for _ in range(60):
-        shrink_film, shrink_user = residual_sd / of_film, residual_sd / of_user
+        shrink_film, shrink_user = rest / of_film, rest / of_user
         quality = np.bincount(film, y - middle - offset[user]) / (n_film + shrink_film)
         offset = np.bincount(user, y - middle - quality[film]) / (n_user + shrink_user)
-        of_film = float(np.mean(quality**2 + residual_sd / (n_film + shrink_film)))
-        of_user = float(np.mean(offset**2 + residual_sd / (n_user + shrink_user)))
+        of_film = float(np.mean(quality**2 + rest / (n_film + shrink_film)))
+        of_user = float(np.mean(offset**2 + rest / (n_user + shrink_user)))
         used = float(np.sum(n_user / (n_user + shrink_user)) + np.sum(n_film / (n_film + shrink_film)))
-        residual_sd = float(np.sum((y - middle - quality[film] - offset[user]) ** 2) / (len(y) - used))
+        rest = float(np.sum((y - middle - quality[film] - offset[user]) ** 2) / (len(y) - used))
         middle = float(np.mean(y - quality[film] - offset[user]))
-    return math.sqrt(of_film), math.sqrt(of_user), math.sqrt(residual_sd)
+    return math.sqrt(of_film), math.sqrt(of_user), math.sqrt(rest)
 
 
 def spread(x: Floats, y: Floats, group: Ints, least: int = 100) -> tuple[float, float]:

@@ -213,7 +213,7 @@ def test_two_providers_of_one_name_are_an_error_that_lists_both(tmp_path: Path) 
     assert "plugin 'other' (x-other 1.2)" in output
 
 
-def test_observers_of_a_loaded_plugin_are_told_of_steps_and_episodes(tmp_path: Path) -> None:
+def test_observers_of_a_loaded_plugin_see_steps_and_episodes(tmp_path: Path) -> None:
     site = tmp_path / "site"
     watch = """
     @hookimpl

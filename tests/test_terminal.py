@@ -348,7 +348,7 @@ def test_a_terminal_without_colours_gets_none(emosim: Emosim) -> None:
         assert not re.search(r"\x1b\[[0-9;]*3[0-9]m", output)
 
 
-def test_a_fault_of_our_own_is_told_clean_and_ends_with_1(emosim: Emosim) -> None:
+def test_a_fault_of_our_own_is_printed_clean_and_ends_with_1(emosim: Emosim) -> None:
     code = f"""
     import sys
     from emosim_core.cli import main

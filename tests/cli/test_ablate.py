@@ -75,7 +75,7 @@ def test_quiet_prints_only_where_the_results_are(quick: Any, tmp_path: Path) -> 
     assert (tmp_path / done.out.strip() / "results.json").exists()
 
 
-def test_a_grid_is_told_by_what_varies_and_by_differences_on_the_same_trials(quick: Any) -> None:
+def test_a_grid_is_reported_by_what_varies_and_by_differences_on_the_same_trials(quick: Any) -> None:
     done = quick(
         *MOVIES, "--study", "collections:users=10,sampling:pairs=40", "--items-retrieval", "none,most_similar_3",
         "--perturbator", "none,gaussian:sd=2", "--num-seeds", "2", "--out", "a",
@@ -189,7 +189,7 @@ def test_all_leaves_out_the_studies_that_a_domain_has_no_material_for_and_says_s
     assert not (tmp_path / "b").exists()
 
 
-def test_a_domain_with_material_for_nothing_is_told_why(quick: Any, install: Callable[..., str]) -> None:
+def test_a_domain_with_material_for_nothing_is_an_error_that_says_why(quick: Any, install: Callable[..., str]) -> None:
     install("stones", f"SERIES = 0\n{DOMAIN}", domains=["stones"])
     message = quick("ablate", "--plugin", "stones", "--embeddings", "lexical", status=2).err
     assert "material for no study" in message
@@ -231,7 +231,7 @@ def test_a_directory_that_exists_is_left_alone(quick: Any, tmp_path: Path) -> No
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["thesis.txt"]
 
 
-def test_no_domain_and_no_ablation_are_told(quick: Any) -> None:
+def test_no_domain_and_no_ablation_are_errors(quick: Any) -> None:
     assert "choose a domain with --plugin" in quick("ablate", "--study", "all", status=2).err
     assert "x is no run: it has no manifest.json" in quick("ablate", "report", "x", status=2).err
     assert "x is no run: it has no manifest.json" in quick("ablate", "--resume", "x", status=2).err
@@ -239,7 +239,7 @@ def test_no_domain_and_no_ablation_are_told(quick: Any) -> None:
     assert "r is no ablation" in quick("ablate", "report", "r", status=2).err
 
 
-def test_what_is_complete_is_told_again_and_nothing_is_asked(quick: Any, tmp_path: Path) -> None:
+def test_what_is_complete_is_printed_again_and_nothing_is_asked(quick: Any, tmp_path: Path) -> None:
     before = quick(*SAMPLING, "--out", "a", "--json").json
     done = quick("ablate", "--resume", "a")
     assert "0 jobs with 0 ratings to do; 1 of 1 are done already" in done.err
@@ -262,7 +262,7 @@ def service(quick: Any) -> Iterator[tuple[Any, ChatServer]]:
         yield replace(quick, variables=variables), server
 
 
-def test_what_costs_money_is_told_before_and_not_begun_without_a_yes(service: tuple[Any, ChatServer]) -> None:
+def test_what_costs_money_is_estimated_before_and_not_begun_without_a_yes(service: tuple[Any, ChatServer]) -> None:
     emosim, server = service
     done = emosim(*FOUR, "--out", "a", "--quiet", "--json", status=2)
     assert "120 questions" in done.err
@@ -286,7 +286,7 @@ def test_a_grid_of_prompts_asks_each_question_once_and_tells_what_it_took(servic
     assert emosim(*FOUR, "--replay", "--out", "c", "--json").json == payload
 
 
-def test_an_answer_that_is_no_rating_is_a_failed_one_and_stands_beside_the_figure(quick: Any) -> None:
+def test_an_answer_that_is_no_rating_is_a_failed_one_and_stands_beside_the_metric(quick: Any) -> None:
     with ChatServer(lambda request: Answer("I would rather not say.")) as server:
         emosim = replace(quick, variables={"DEEPSEEK_API_KEY": "sk-test", "DEEPSEEK_BASE_URL": server.url})
         payload = emosim(*ABLATE, "--study", "sampling:pairs=10", "--yes", "--out", "a", "--json").json
@@ -353,7 +353,7 @@ def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(quick: Any) -> None:
 
 
 @pytest.mark.slow
-def test_cells_of_a_language_model_can_be_done_side_by_side(service: tuple[Any, ChatServer]) -> None:
+def test_jobs_of_a_language_model_can_run_side_by_side(service: tuple[Any, ChatServer]) -> None:
     emosim, server = service
     payload = emosim(*FOUR, "--yes", "--jobs", "2", "--out", "a", "--json").json
     assert len(server.calls) == 120

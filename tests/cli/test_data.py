@@ -30,7 +30,7 @@ def manifest_of(directory: Path) -> dict[str, Any]:
 # ------------------------------------------------------------------------------------------------ export
 
 
-def test_a_run_is_exported_as_a_table_and_the_number_of_rows_is_told(quick: Any) -> None:
+def test_a_run_is_exported_as_a_table_and_the_number_of_rows_is_printed(quick: Any) -> None:
     quick("run", *MOVIES, "--out", "r", "--quiet")
     steps = len((quick.folder / "r" / "interactions.jsonl").read_text().splitlines())
     for name in ("t.parquet", "t.csv"):
@@ -53,7 +53,7 @@ def test_a_run_is_exported_for_minari_in_silence_but_for_where_it_is(emosim: Any
     assert emosim.python(code) == f"{steps} {name}\n"
 
 
-def test_a_run_that_was_stopped_is_exported_and_that_is_told(quick: Any, tmp_path: Path) -> None:
+def test_a_run_that_was_stopped_is_exported_with_a_note(quick: Any, tmp_path: Path) -> None:
     quick("run", *MOVIES, "--reward-shaping", "identity", "--out", "r", "--quiet")
     written = tmp_path / "r" / "interactions.jsonl"
     written.write_bytes(b"".join(written.read_bytes().splitlines(keepends=True)[:9]))
@@ -106,7 +106,7 @@ def test_a_mistake_is_one_clear_message_and_leaves_nothing(
 # --------------------------------------------------------------------------------------------------- log
 
 
-def test_a_log_is_of_known_users_alone_and_is_exported_at_once(quick: Any) -> None:
+def test_a_log_is_of_train_users_alone_and_is_exported_at_once(quick: Any) -> None:
     done = quick("log", *MOVIES, "--format", "csv", "--out", "runs/a")
     rows = list(csv.DictReader((quick.folder / "runs" / "a.csv").read_text().splitlines()))
     assert f"Wrote {len(rows)} rows of 4 episodes to runs/a.csv.\n" in done.out
@@ -182,7 +182,7 @@ def test_a_log_that_was_stopped_is_resumed_and_exported(quick: Any, tmp_path: Pa
         (["--format", "parquet", "--policy", "nobody"], "unknown policy 'nobody'"),
     ],
 )
-def test_a_mistake_in_log_is_told_before_the_run_is_made(
+def test_a_mistake_in_log_is_an_error_before_the_run_is_made(
     quick: Any, tmp_path: Path, arguments: list[str], message: str
 ) -> None:
     (tmp_path / "there.csv").write_text("mine\n")

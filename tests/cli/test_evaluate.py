@@ -17,7 +17,7 @@ FEW = ("--users", "sampled:n=20", "--episodes", "4", "--max-steps", "8", "--resa
 MOVIES = ("evaluate", "--plugin", "movies", *FEW)
 
 
-def test_an_evaluation_prints_its_tables_and_leaves_figures_and_plots(quick: Any) -> None:
+def test_an_evaluation_prints_its_tables_and_leaves_metrics_and_charts(quick: Any) -> None:
     done = quick(*MOVIES, "--policies", "random,epsilon_greedy:epsilon=0.2,prior_weight=5", "--out", "e", COLUMNS="80")
     assert done.err == ""
     for word in (
@@ -49,7 +49,7 @@ def test_an_evaluation_prints_its_tables_and_leaves_figures_and_plots(quick: Any
     )  # fmt: skip
 
 
-def test_json_is_the_figures_and_nothing_else_and_quiet_is_the_directory(quick: Any, tmp_path: Path) -> None:
+def test_json_is_the_metrics_and_nothing_else_and_quiet_is_the_directory(quick: Any, tmp_path: Path) -> None:
     options = (*MOVIES, "--policies", "popular", "--user-splits", "test", "--no-charts")
     payload = quick(*options, "--out", "e", "--json").json
     assert payload.pop("directory") == "e"
@@ -149,7 +149,7 @@ def test_without_a_domain_or_a_model_it_says_how_to_choose_one(quick: Any) -> No
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_an_evaluation_that_is_stopped_in_the_middle_goes_on_to_the_same_figures(
+def test_an_evaluation_that_is_stopped_in_the_middle_goes_on_to_the_same_metrics(
     quick: Any, how: signal.Signals
 ) -> None:
     options = (

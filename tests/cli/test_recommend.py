@@ -68,7 +68,7 @@ def test_a_mistake_is_one_clear_message(
     assert message in quick("recommend", model, *arguments, status=2).err
 
 
-def test_who_is_no_model_is_told_so(quick: Any, tmp_path: Path) -> None:
+def test_a_directory_that_is_no_model_is_an_error(quick: Any, tmp_path: Path) -> None:
     assert "nowhere holds no trained recommender" in quick("recommend", "nowhere", status=2).err
 
 

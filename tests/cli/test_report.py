@@ -25,7 +25,7 @@ def test_it_writes_the_page_beside_the_run_and_says_where(quick: Any) -> None:
     assert "Movies: a run of 2 episodes" in text
 
 
-def test_out_figures_and_quiet(quick: Any, run: Path, tmp_path: Path) -> None:
+def test_out_charts_and_quiet(quick: Any, run: Path, tmp_path: Path) -> None:
     done = quick("report", run, "--out", "pages/one.html", "--charts", "figures", "--quiet")
     assert done.out == "pages/one.html\n"
     assert (tmp_path / "pages" / "one.html").exists()

@@ -29,7 +29,7 @@ def steps_of(directory: Path, episode: int) -> list[dict[str, Any]]:
     return [line for line in lines if line["episode"] == episode]
 
 
-def test_without_an_episode_the_runs_table_is_told(quick: Any, done: Path) -> None:
+def test_without_an_episode_the_runs_table_is_printed(quick: Any, done: Path) -> None:
     output = quick("show", done).out
     for word in ("(no language model)", "episodes", "mean rating", "end reasons", "mood at the end"):
         assert word in output
@@ -73,7 +73,7 @@ def test_what_was_recommended_but_not_consumed_is_told_apart(quick: Any, tmp_pat
     assert output.count(" emotion ") == 4
 
 
-def test_an_item_that_is_met_again_is_told_as_such(quick: Any, tmp_path: Path) -> None:
+def test_an_item_that_is_met_again_is_shown_as_such(quick: Any, tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_text("item\nalien-1979\nalien-1979\n")
     run(
         "movies", tmp_path / "r", episodes=1, policy=f"replay:{tmp_path}/list.csv", reward_shaping="same_item_terminate"

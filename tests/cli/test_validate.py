@@ -64,7 +64,7 @@ def test_json_is_what_the_file_holds(quick: Emosim, movielens: Path, tmp_path: P
         (("--ratings", "movielens:x", "--max-users", "1"), "option 'max_users'"),
     ],
 )
-def test_mistakes_are_told_and_leave_nothing(
+def test_mistakes_are_errors_and_leave_nothing(
     quick: Emosim, tmp_path: Path, arguments: tuple[str, ...], words: str
 ) -> None:
     done = quick("validate", "--plugin", "movies", *arguments, "--out", "out", status=2)
@@ -80,7 +80,9 @@ def test_a_directory_that_holds_something_is_left_alone(quick: Emosim, movielens
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine.txt"]
 
 
-def test_a_language_model_is_asked_only_after_its_cost_was_told(quick: Emosim, movielens: Path, tmp_path: Path) -> None:
+def test_a_language_model_is_asked_only_after_its_cost_was_printed(
+    quick: Emosim, movielens: Path, tmp_path: Path
+) -> None:
     few = ("--max-users", "2", "--max-positives", "2", "--max-heldout", "3", "--negatives", "1", "--out", "out")
     ask = ("validate", "--plugin", "movies", "--ratings", f"movielens:{movielens}", "--llm-model", "deepseek-chat")
     with ChatServer(lambda body: Answer("7")) as server:

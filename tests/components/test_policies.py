@@ -86,7 +86,7 @@ def recommendations(policy: Policy, rows: np.ndarray, source: Draws, steps: int)
 @settings(max_examples=25)
 @given(st.integers(1, 12), st.integers(1, 4), st.integers(0, 1000))
 @pytest.mark.parametrize("name", MAKERS)
-def test_no_policy_proposes_an_item_twice_in_an_episode_and_each_says_when_it_has_run_out(
+def test_no_policy_recommends_an_item_twice_in_an_episode_and_each_says_when_it_has_run_out(
     draws: MakeDraws, name: str, count: int, slate: int, seed: int
 ) -> None:
     catalog, rows = small_catalog(count), np.arange(3)
@@ -118,12 +118,12 @@ def test_a_new_episode_in_one_slot_does_not_disturb_the_others(draws: MakeDraws,
 
 
 @pytest.mark.parametrize("slate", [1, 3])
-def test_popular_proposes_what_most_users_rated_and_the_better_one_of_equals(draws: MakeDraws, slate: int) -> None:
+def test_popular_recommends_what_most_users_rated_and_the_better_one_of_equals(draws: MakeDraws, slate: int) -> None:
     assert order(Popular(), draws, slate) == [5, 2, 0, 4, 6, 7, 1, 3][: 8 // slate * slate]
 
 
 @pytest.mark.parametrize("slate", [1, 3])
-def test_top_rated_proposes_the_best_public_ratings_and_the_more_rated_one_of_equals(
+def test_top_rated_recommends_the_best_public_ratings_and_the_more_rated_one_of_equals(
     draws: MakeDraws, slate: int
 ) -> None:
     assert order(TopRated(), draws, slate) == [4, 1, 2, 6, 7, 3, 0, 5][: 8 // slate * slate]
@@ -304,7 +304,7 @@ def test_epsilon_greedy_learns_nothing_from_what_was_not_consumed(draws: MakeDra
 # ------------------------------------------------------------------------------------------ replay
 
 
-def test_replay_proposes_the_items_of_a_file_and_then_none(draws: MakeDraws, tmp_path: Path) -> None:
+def test_replay_recommends_the_items_of_a_file_and_then_none(draws: MakeDraws, tmp_path: Path) -> None:
     file = tmp_path / "items.csv"
     file.write_text("note,item\nfirst,i4\n,i1\n,i7\n,i0\n,i2\n")
     policy, row = Replay(ReplayOptions(file=str(file))), np.array([0])
@@ -337,7 +337,7 @@ def test_replay_of_a_file_that_makes_no_sense_is_refused(tmp_path: Path, text: s
 # ------------------------------------------------------------------------------------- single form
 
 
-def test_the_single_form_of_a_third_party_proposes_for_a_batch(draws: MakeDraws) -> None:
+def test_the_single_form_of_a_third_party_recommends_for_a_batch(draws: MakeDraws) -> None:
     class LastButOne(Policy):
         def recommend(self, observation: dict[str, Any], rng: np.random.Generator) -> list[int]:
             last = int(observation["history_items"][0])

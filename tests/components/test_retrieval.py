@@ -235,7 +235,7 @@ def test_a_zero_vector_has_cosine_zero_and_ranks_above_an_opposite_one_only_for_
     assert decay.retrieve_batch(retrieval_request(np.array([[1]]), view, world)).tolist() == [[[2, 1, 0]]]
 
 
-def test_items_without_any_embedding_are_remembered_by_recency() -> None:
+def test_items_without_any_embedding_are_retrieved_by_recency() -> None:
     world = Catalog([Item(id=str(i), title=str(i)) for i in range(ITEMS)], SCALE)
     view = filled([[(1, 5), (2, 9)]]).history()
     for strategy in (MostSimilar(CountOptions()), DecayEmotion(DecayEmotionOptions())):

@@ -95,7 +95,7 @@ def test_what_the_source_brings_is_kept(cache: Path) -> None:
     assert not cache.exists()
 
 
-def test_without_the_extra_words_stand_in_and_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_extra_words_stand_in_and_it_is_announced(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, None)
     embedded = embed_items(ITEMS)
     assert embedded.name == "lexical-256"

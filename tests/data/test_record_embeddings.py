@@ -29,7 +29,7 @@ def test_a_record_without_an_embedding_has_a_row_of_nan() -> None:
     assert table[[1, 3]].tolist() == [[0.5, 1], [-1, 2.5]]
 
 
-def test_what_made_them_may_be_told() -> None:
+def test_what_made_them_may_be_named() -> None:
     assert collected([1.0], embedding_name="mine").stacked()[1] == "mine"
 
 

@@ -191,7 +191,7 @@ def test_options_of_a_language_model_that_do_not_fit_are_mistakes(values: dict[s
     assert message in str(error.value)
 
 
-def test_how_a_model_is_called_may_be_said_where_none_is_named() -> None:
+def test_options_of_model_calls_may_be_given_where_no_model_is_named() -> None:
     assert EnvironmentConfig(plugin="movies", gateway={"max_cost": 1}).rater == "rule_based"  # type: ignore[call-arg]
 
 

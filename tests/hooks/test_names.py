@@ -147,7 +147,7 @@ def test_a_wrong_option_is_an_error_that_says_which(registry: Registry, kind: st
         ("llm_backend", "local:/models/x", "emosim-local-gpu"),
     ],
 )
-def test_the_package_that_would_bring_a_name_is_told(kind: str, name: str, package: str) -> None:
+def test_the_package_that_would_bring_a_name_is_named(kind: str, name: str, package: str) -> None:
     assert f"pip install {package}" in package_hint(kind, name)
     assert package_hint(kind, "unheard-of") == ""
 

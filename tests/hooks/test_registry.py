@@ -462,7 +462,7 @@ def emosim_run_ended(summary):
 """
 
 
-def test_observers_of_a_plugin_are_told_all_and_change_nothing(
+def test_observers_of_a_plugin_see_all_and_change_nothing(
     quick: Any, install: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     install("watch", f"{HEAD}{WATCH}")

@@ -17,7 +17,7 @@ def records(run: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (run / "interactions.jsonl").read_text().splitlines()]
 
 
-def test_every_figure_is_drawn_and_has_its_numbers_as_a_table(browser: Any, page: Path) -> None:
+def test_every_chart_is_drawn_and_has_its_numbers_as_a_table(browser: Any, page: Path) -> None:
     browser.open(page)
     browser.draw_all()
     charts = browser.js("[...document.querySelectorAll('[data-chart]')].map((one) => one.dataset.chart)")
@@ -31,7 +31,7 @@ def test_every_figure_is_drawn_and_has_its_numbers_as_a_table(browser: Any, page
         browser.wait(f"{holder}.querySelector('table tbody tr') !== null")
 
 
-def test_a_figures_table_has_the_numbers_of_the_run(browser: Any, page: Path, made: Path) -> None:
+def test_a_charts_table_has_the_numbers_of_the_run(browser: Any, page: Path, made: Path) -> None:
     browser.open(page)
     browser.js("document.querySelector('#chart-ratings summary').click()")
     browser.wait("document.querySelector('#chart-ratings table') !== null")
@@ -48,20 +48,20 @@ def test_search_finds_the_episodes_with_a_title_and_marks_it(browser: Any, page:
     title = lines[5]["recommended"][0]["title"]
     with_it = {record["episode"] for record in lines if any(title in one["title"] for one in record["recommended"])}
     browser.open(page)
-    assert browser.found == 60
+    assert browser.episodes_shown == 60
     browser.fill("text", f'"{title}"')
     # a title may also stand in a reason or a description
-    assert browser.found >= len(with_it) > 0
+    assert browser.episodes_shown >= len(with_it) > 0
     browser.js("document.querySelector('.episode').click()")
     browser.wait("document.querySelector('#story mark') !== null")
     assert browser.js("document.querySelector('#story mark').textContent").lower() == title.lower()
     browser.fill("text", "no film has this in its title")
-    assert browser.found == 0
+    assert browser.episodes_shown == 0
     browser.js("document.querySelector('#filters button[type=reset]').click()")
     browser.wait("document.getElementById('found').textContent.startsWith('60 of')")
 
 
-def test_filters_by_user_ending_and_rating_agree_with_the_records(browser: Any, page: Path, made: Path) -> None:
+def test_filters_by_user_end_reason_and_rating_agree_with_the_records(browser: Any, page: Path, made: Path) -> None:
     lines = records(made / "a")
     ends = {record["episode"]: record["end_reason"] for record in lines if record["end_reason"]}
     ratings: dict[int, list[float]] = {}
@@ -72,24 +72,24 @@ def test_filters_by_user_ending_and_rating_agree_with_the_records(browser: Any, 
     name = lines[0]["user_profile"]["name"]
     browser.open(page)
     browser.fill("user", name)
-    assert browser.found == sum(r["step"] == 1 and r["user_profile"]["name"] == name for r in lines)
+    assert browser.episodes_shown == sum(r["step"] == 1 and r["user_profile"]["name"] == name for r in lines)
     browser.fill("user", "")
     choice = browser.js(
         "[...document.querySelectorAll('#end_reason option')].find((o) => o.text === 'stayed to the last step').value"
     )
     browser.fill("end_reason", choice)
-    assert browser.found == sum(end == "max_steps" for end in ends.values())
+    assert browser.episodes_shown == sum(end == "max_steps" for end in ends.values())
     browser.fill("from", "8")
-    assert browser.found == sum(means[k] >= 8 and ends[k] == "max_steps" for k in ends)
+    assert browser.episodes_shown == sum(means[k] >= 8 and ends[k] == "max_steps" for k in ends)
     browser.fill("end_reason", "")
     browser.fill("to", "8.5")
-    assert browser.found == sum(8 <= mean <= 8.5 for mean in means.values())
+    assert browser.episodes_shown == sum(8 <= mean <= 8.5 for mean in means.values())
     browser.fill("order", "worst")
     shown = browser.js("[...document.querySelectorAll('.episode .badge')].map((one) => Number(one.textContent))")
     assert shown == sorted(shown)
 
 
-def test_an_episode_is_told_with_all_that_is_on_record(browser: Any, page: Path, made: Path) -> None:
+def test_an_episode_is_shown_with_all_that_is_on_record(browser: Any, page: Path, made: Path) -> None:
     lines = [record for record in records(made / "a") if record["episode"] == 7]
     browser.open(page, "#episode-7")
     browser.wait("document.getElementById('story-title') !== null")
@@ -110,10 +110,10 @@ def test_an_episode_is_told_with_all_that_is_on_record(browser: Any, page: Path,
 def test_an_address_of_an_episode_opens_it_whatever_the_filters_say(browser: Any, page: Path) -> None:
     browser.open(page, "#episode-7")
     browser.fill("text", "no film has this in its title")
-    assert browser.found == 0
+    assert browser.episodes_shown == 0
     browser.js("location.hash = '#episode-9'")
     browser.wait("document.getElementById('story-title').textContent.startsWith('Episode 9:')")
-    assert browser.found == 60
+    assert browser.episodes_shown == 60
 
 
 def test_the_first_episode_is_open_and_a_search_that_finds_nothing_says_so(browser: Any, page: Path) -> None:
@@ -256,7 +256,7 @@ def test_a_slate_shows_what_was_taken_and_what_was_not(browser: Any, made: Path)
     ],
     ids=["ablation", "training", "evaluation"],
 )  # fmt: skip
-def test_the_page_of_what_is_no_run_draws_every_figure_and_fits_a_phone(
+def test_the_page_of_what_is_no_run_draws_every_chart_and_fits_a_phone(
     browser: Any, emosim: Any, tmp_path: Path, command: tuple[str, ...], sections: list[str]
 ) -> None:
     emosim(*command, "--plugin", "movies", "--quiet", "--out", "made", timeout=300)

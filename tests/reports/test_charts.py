@@ -115,7 +115,7 @@ def test_a_run_without_a_step_has_a_report(made: Path, tmp_path: Path) -> None:
         ({"kind": "heat", "series": [], "rows": ["r"], "cells": [[1.0]]}, "not 1 rows of 2"),
     ],
 )
-def test_a_figure_whose_parts_do_not_fit_is_refused(wrong: dict, message: str) -> None:
+def test_a_chart_with_parts_that_do_not_fit_is_refused(wrong: dict, message: str) -> None:
     right = {
         "id": "f", "kind": "bars", "title": "t", "caption": "s", "x": "x", "y": "y",
         "series": [Series("s", [1.0, 2.0])], "names": ["a", "b"],
@@ -126,7 +126,7 @@ def test_a_figure_whose_parts_do_not_fit_is_refused(wrong: dict, message: str) -
 
 
 @pytest.mark.slow
-def test_every_figure_is_drawn_as_png_and_svg_the_same_each_time(hostile: Path, tmp_path: Path) -> None:
+def test_every_chart_is_drawn_as_png_and_svg_the_same_each_time(hostile: Path, tmp_path: Path) -> None:
     shown = report_of(hostile).charts
     written = draw_charts(shown, tmp_path / "one")
     assert {path.name for path in written} == {f"{chart.id}.{kind}" for chart in shown for kind in ("png", "svg")}

@@ -131,7 +131,7 @@ def test_a_training_that_was_stopped_says_how_to_go_on(tmp_path: Path) -> None:
     assert any(f"emosim train --resume {tmp_path}" in note for note in report.notes)
 
 
-def test_what_never_changes_in_a_training_is_told_and_not_drawn(tmp_path: Path) -> None:
+def test_what_never_changes_in_a_training_is_listed_and_not_drawn(tmp_path: Path) -> None:
     lines = [{"timesteps": step, "losses": {"learning_rate": 0.01, "value": 1.0 / step}} for step in (1, 2, 3)]
     (tmp_path / "progress.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     report = report_of(tmp_path)
@@ -204,7 +204,7 @@ def test_a_line_that_is_no_progress_is_named(tmp_path: Path) -> None:
         report_of(tmp_path)
 
 
-def test_an_ablation_shows_each_side_of_each_study_by_the_way_of_answering(quick: Any, tmp_path: Path) -> None:
+def test_an_ablation_shows_each_side_of_each_study_by_variant(quick: Any, tmp_path: Path) -> None:
     quick(
         "ablate", "--plugin", "movies", "--study", "high_rating,sampling", "--items-retrieval",
         "last_3,decay_emotion_3", "--jobs", "1", "--out", "abl", "--quiet", timeout=300,
@@ -223,7 +223,7 @@ def test_an_ablation_shows_each_side_of_each_study_by_the_way_of_answering(quick
     assert write_report(tmp_path / "abl").stat().st_size > 1_000_000
 
 
-def test_an_ablation_counts_the_ratings_of_both_sides_and_says_which_way_is_better(tmp_path: Path) -> None:
+def test_an_ablation_counts_the_ratings_of_both_sides_and_says_which_variant_is_better(tmp_path: Path) -> None:
     def job(retrieval: str, share: float) -> dict[str, Any]:
         metrics = [
             {

@@ -28,7 +28,7 @@ _NAMES = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs
 @given(st.lists(_NAMES, min_size=1, max_size=5))
 @example(["with space", "it's", "$HOME", "-dash", "new\nline"])
 @example(["\x1b[2J", "\u202ex'\\", "`id`"])
-def test_a_shell_reads_back_what_was_meant(names: list[str]) -> None:
+def test_a_shell_reads_back_what_was_given(names: list[str]) -> None:
     shown = clean(typed(*map(Path, names)))
     assert "\n" not in shown
     line = shown.removeprefix("emosim ")

@@ -338,7 +338,7 @@ def test_interruptions_come_with_their_probability(small_world: MakeWorld) -> No
     assert engine.step(np.zeros((4000, 1), dtype=int)).terminated.mean() == pytest.approx(0.2, abs=0.02)
 
 
-def test_the_perturbed_rating_is_remembered_on_the_scale_and_felt(small_world: MakeWorld) -> None:
+def test_the_perturbed_rating_goes_on_the_scale_into_memory_and_mood(small_world: MakeWorld) -> None:
     recorder = Recorder(perturbation=-5.4)  # 3.6 is rounded to 4
     engine = recorder.engine = begun(small_world(parts=recorder.parts), user_index=2)
     play(engine, 4)
@@ -406,7 +406,7 @@ def test_a_slate_is_consumed_in_its_order_also_when_it_holds_an_item_twice(small
     assert [one.item for one in engine.memory.history().interactions(0)] == [4, 4, 2, 2, 4, 4]
 
 
-def test_only_what_is_consumed_is_rewarded_remembered_and_felt(small_world: MakeWorld) -> None:
+def test_only_what_is_consumed_goes_into_reward_memory_and_mood(small_world: MakeWorld) -> None:
     class Nothing(Selector):
         def select(self, situation: Any, rng: np.random.Generator) -> Any:
             return np.zeros(len(situation.items), dtype=bool)
@@ -515,7 +515,7 @@ def test_memory_is_cleared_at_a_new_episode_unless_it_is_kept(small_world: MakeW
         assert step.times.tolist() == [[2 if keep else 1]]
 
 
-def test_slots_share_what_users_remember_only_where_they_are_told_to(small_world: MakeWorld) -> None:
+def test_slots_share_what_users_remember_only_where_that_is_configured(small_world: MakeWorld) -> None:
     for shared in (False, True):
         engine = Engine(small_world(keep_memory=True), 2, shared_memory=shared)
         first, second = np.array([0]), np.array([1])

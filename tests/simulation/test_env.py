@@ -370,7 +370,7 @@ def test_reasons_can_be_read_after_later_steps() -> None:
     assert [list(reasons) for reasons in late] == at_once
 
 
-def test_an_interruption_is_told_without_a_rating_or_a_reason() -> None:
+def test_an_interruption_is_reported_without_a_rating_or_a_reason() -> None:
     env = make("movies", p_interrupt=1.0, render_mode="ansi")
     env.reset(seed=0)
     _, reward, terminated, truncated, info = env.step(2)

@@ -291,7 +291,7 @@ def test_a_refused_reset_does_not_skip_an_episode(small_world: MakeWorld) -> Non
     assert rewards[0] == rewards[1]
 
 
-def test_failed_ratings_are_told_as_nan(small_world: MakeWorld, scripted: Callable[..., Any]) -> None:
+def test_failed_ratings_are_reported_as_nan(small_world: MakeWorld, scripted: Callable[..., Any]) -> None:
     rater = scripted(lambda user, item, times: np.nan if item == 5 else 8.0)
     world = small_world(parts={"rater": rater}, on_failed_rating="skip", reward_shaping="identity")
     env = EmoSimVectorEnv(world=world, num_envs=2)

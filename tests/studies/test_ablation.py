@@ -131,7 +131,7 @@ def test_the_same_seed_makes_the_same_trials_and_another_seed_makes_others(
     assert first.trials != other.trials
 
 
-def test_a_world_without_material_is_told_so(worlds: dict[str, World]) -> None:
+def test_a_world_without_material_is_an_error_that_says_so(worlds: dict[str, World]) -> None:
     from dataclasses import replace
 
     world = replace(worlds["movies"], domain=replace(worlds["movies"].domain, study_users=None, real_ratings=()))
@@ -288,7 +288,7 @@ def test_the_mean_of_both_sides_counts_each_side_half() -> None:
     assert metric_record(mean_of_both_shares(trials), trials)["estimate"] == (1.0 + 0.5) / 2
 
 
-def test_where_nothing_was_answered_there_is_no_figure() -> None:
+def test_where_nothing_was_answered_there_is_no_metric() -> None:
     trials = columns([np.nan] * 3, list("abc"))
     record = metric_record(success_share(trials, "positive"), trials)
     assert (record["estimate"], record["low"], record["failed"], record["interval"]) == (None, None, 3, "")
@@ -363,7 +363,7 @@ def config(**more: Any) -> AblationConfig:
     return AblationConfig(**{**values, **more})
 
 
-def test_a_grid_is_every_combination_and_every_cell_has_a_folder_of_its_own(tmp_path: Path) -> None:
+def test_a_grid_is_every_combination_and_every_job_has_a_folder_of_its_own(tmp_path: Path) -> None:
     grid = config(
         raters=["rule_based", "rule_based:noise=0"],
         llm_models=["deepseek-chat"],
@@ -409,7 +409,7 @@ def records(directory: Path) -> dict[str, bytes]:
     return {path.parent.name: path.read_bytes() for path in directory.glob("jobs/*/records.jsonl")}
 
 
-def test_the_results_come_from_the_records_alone_and_a_changed_record_changes_its_figure(tmp_path: Path) -> None:
+def test_the_results_come_from_the_records_alone_and_a_changed_record_changes_its_metric(tmp_path: Path) -> None:
     payload = played(tmp_path / "a")
     assert payload == json.loads((tmp_path / "a" / "results.json").read_text()) == results(tmp_path / "a", Registry())
     for before in payload["jobs"]:
@@ -427,7 +427,7 @@ def test_the_results_come_from_the_records_alone_and_a_changed_record_changes_it
     assert results(tmp_path / "a", Registry()) == payload
 
 
-def test_a_sweep_that_was_stopped_goes_on_with_the_cells_that_are_missing(tmp_path: Path) -> None:
+def test_a_sweep_that_was_stopped_goes_on_with_the_jobs_that_are_missing(tmp_path: Path) -> None:
     grid = {"retrievals": ["last_2", "best_worst"]}
     whole = played(tmp_path / "whole", **grid)
     ablation = Ablation(config(**grid), tmp_path / "part", Registry())
@@ -445,7 +445,7 @@ def test_a_sweep_that_was_stopped_goes_on_with_the_cells_that_are_missing(tmp_pa
     assert records(tmp_path / "part") == records(tmp_path / "whole")
 
 
-def test_a_cell_that_was_killed_while_it_was_written_is_done_again(tmp_path: Path) -> None:
+def test_a_job_that_was_killed_while_it_was_written_is_done_again(tmp_path: Path) -> None:
     payload = played(tmp_path / "a", studies=["sampling:pairs=40"])
     (job,) = payload["jobs"]
     folder = tmp_path / "a" / "jobs" / job["job"]
@@ -465,7 +465,7 @@ def test_several_processes_leave_the_same_as_one(tmp_path: Path) -> None:
     assert records(tmp_path / "two") == records(tmp_path / "one")
 
 
-def test_an_error_in_another_process_is_told_as_it_is(tmp_path: Path) -> None:
+def test_an_error_in_another_process_is_raised_as_it_is(tmp_path: Path) -> None:
     class Hindered(Processes):
         def run(self, jobs: Sequence[Job], on_ratings: Callable[[int], None]) -> Any:
             (tmp_path / "a" / "jobs").write_text("a file in the way")
@@ -477,7 +477,7 @@ def test_an_error_in_another_process_is_told_as_it_is(tmp_path: Path) -> None:
     assert type(raised.value).__module__ == "emosim_core.errors"
 
 
-def test_every_way_of_answering_meets_the_same_trials_and_differences_are_told_with_their_better_one(
+def test_every_variant_meets_the_same_trials_and_differences_name_the_better_one(
     tmp_path: Path,
 ) -> None:
     payload = played(tmp_path / "a", retrievals=["none", "most_similar_3"], studies=["collections:users=20"])
@@ -496,7 +496,7 @@ def test_every_way_of_answering_meets_the_same_trials_and_differences_are_told_w
         assert one["low"] <= one["estimate"] <= one["high"] < 0  # who remembers nothing cannot know better
 
 
-def test_seeds_are_told_one_by_one_and_together(tmp_path: Path) -> None:
+def test_seeds_are_reported_one_by_one_and_pooled(tmp_path: Path) -> None:
     payload = played(tmp_path / "a", studies=["sampling:pairs=300"], num_seeds=3)
     assert [job["seed"] for job in payload["jobs"]] == [42, 43, 44]
     (pooled,) = payload["pooled"]

@@ -52,7 +52,7 @@ def change(directory: Path, name: str, **values: Any) -> None:
     path.write_text("".join(json.dumps(record) + "\n" for record in records))
 
 
-def test_every_figure_follows_from_the_records(done: Path) -> None:
+def test_every_metric_follows_from_the_records(done: Path) -> None:
     assert compute_results(done) == json.loads((done / "validation.json").read_text())
 
 
@@ -67,7 +67,7 @@ def test_every_figure_follows_from_the_records(done: Path) -> None:
         ("recommended", {"ratings": [1]}, "recommenders"),
     ],
 )
-def test_a_changed_record_changes_the_figure(copy: Path, name: str, values: dict[str, Any], part: str) -> None:
+def test_a_changed_record_changes_the_metric(copy: Path, name: str, values: dict[str, Any], part: str) -> None:
     before = compute_results(copy)["user_splits"]
     change(copy, name, **values)
     after = compute_results(copy)["user_splits"]
@@ -75,7 +75,7 @@ def test_a_changed_record_changes_the_figure(copy: Path, name: str, values: dict
     assert after[TEST] == before[TEST]
 
 
-def test_figures_of_ratings_are_what_they_are_called(done: Path) -> None:
+def test_metrics_of_ratings_are_what_their_names_say(done: Path) -> None:
     lines = [line for line in read_lines(done, "ratings") if line["user_split"] == VALIDATION]
     off = np.array([line["expected"] - line["real"] for line in lines]) / 2
     payload = compute_results(done)["user_splits"][VALIDATION]
@@ -307,7 +307,7 @@ def test_a_validation_that_was_stopped_goes_on_to_the_same_end(
     assert {**manifests[0], "created": ""} == {**manifests[1], "created": ""}
 
 
-def test_how_a_model_is_called_may_change_when_a_validation_is_resumed(copy: Path, movielens: Path) -> None:
+def test_options_of_model_calls_may_change_when_a_validation_is_resumed(copy: Path, movielens: Path) -> None:
     Validation(config(movielens, environment={"max_cost": 3}), Registry()).run(copy, resume=True)
     manifest = json.loads((copy / "manifest.json").read_text())
     assert manifest["config"]["environment"]["gateway"] == {"max_cost": 3}

@@ -58,7 +58,7 @@ def test_each_kind_has_a_suite() -> None:
     assert set(SUITES) == set(KINDS)
 
 
-def test_a_right_plugin_passes_and_everything_is_told(quick: Any, installed: Any) -> None:
+def test_a_right_plugin_passes_and_everything_is_reported(quick: Any, installed: Any) -> None:
     installed("odd", RIGHT)
     done = quick("plugins", "check", "odd")
     lines = done.out.splitlines()
@@ -73,7 +73,7 @@ def test_a_right_plugin_passes_and_everything_is_told(quick: Any, installed: Any
     assert done.err == ""
 
 
-def test_a_broken_rule_is_told_and_the_status_is_1(quick: Any, installed: Any) -> None:
+def test_a_broken_rule_is_reported_and_the_status_is_1(quick: Any, installed: Any) -> None:
     installed("odd", WRONG)
     out = quick("plugins", "check", "odd", status=1).out
     assert "  failed  it answers positions within each history\n          The rule 'retrieval-range' is broken: " in out
@@ -168,7 +168,7 @@ def test_a_plugin_is_imported_from_wherever_this_process_finds_it(
     assert [outcome.error for outcome in next(check_plugin("odd")).outcomes] == [None, None]
 
 
-def test_names_of_two_plugins_are_told_of_both(installed: Any) -> None:
+def test_names_of_two_plugins_are_reported_of_both(installed: Any) -> None:
     installed("odd", RIGHT)
     installed("other", RIGHT.replace("x_oldest", "last_3"))
     message = str(next(check_plugin("other")).outcomes[1].error)

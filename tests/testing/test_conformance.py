@@ -124,7 +124,7 @@ def test_what_is_made_by_hand_has_no_description_to_check() -> None:
     assert not any(outcome.error for outcome in outcomes.values())
 
 
-def test_checks_are_run_in_the_order_of_their_names_and_told_in_words() -> None:
+def test_checks_are_run_in_the_order_of_their_names_and_reported_in_words() -> None:
     names = [outcome.check for outcome in run_suite(RewardShapingConformance, component="identity")]
     assert names == sorted(names)
     assert "begin forgets what went before" in names

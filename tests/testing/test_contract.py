@@ -580,10 +580,10 @@ def fading(request: Any) -> Any:
 SHAPINGS = [
     ("shaping-shape", "neither form", a(RewardShaping)),
     ("shaping-shape", "one reward per user", shaping(lambda request: (request.ratings[:, 0], going_on(request)))),
-    ("shaping-shape", "endings that are booleans", shaping(lambda request: (request.ratings, going_on(request) > 0))),
+    ("shaping-shape", "end codes that are booleans", shaping(lambda request: (request.ratings, going_on(request) > 0))),
     (
         "shaping-shape",
-        "an ending per item",
+        "an end code per item",
         shaping(lambda request: (request.ratings, (request.times > 9).astype(int))),
     ),
     ("shaping-shape", "lists", shaping(lambda request: (request.ratings.tolist(), going_on(request).tolist()))),

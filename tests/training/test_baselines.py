@@ -126,7 +126,7 @@ def test_of_a_user_who_was_logged_the_taste_is_known_from_the_first_step(
 
 
 @pytest.mark.parametrize("name", LEARNED)
-def test_what_an_observation_shows_counts_as_what_was_told(name: str, world: SmallWorld, logs: str) -> None:
+def test_what_an_observation_shows_counts_as_what_was_learned(name: str, world: SmallWorld, logs: str) -> None:
     taught, shown = LEARNED[name](logs), LEARNED[name](logs)
     row = np.array([0])
     scores = []

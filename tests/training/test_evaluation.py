@@ -68,7 +68,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]
 # ------------------------------------------------------------------------------------ what is simulated
 
 
-def test_every_recommender_meets_the_same_users_of_each_group_in_order(made: tuple[Path, dict[str, Any]]) -> None:
+def test_every_recommender_meets_the_same_users_of_each_split_in_order(made: tuple[Path, dict[str, Any]]) -> None:
     out, results = made
     met: dict[str, list[list[str]]] = {}
     for group in ("train", "test"):
@@ -85,7 +85,7 @@ def test_every_recommender_meets_the_same_users_of_each_group_in_order(made: tup
     assert results["user_splits"]["test"]["users"] == 4
 
 
-def test_the_figures_are_those_of_the_runs(made: tuple[Path, dict[str, Any]]) -> None:
+def test_the_metrics_are_those_of_the_runs(made: tuple[Path, dict[str, Any]]) -> None:
     out, results = made
     for group, measured in results["user_splits"].items():
         for name, one in measured["recommenders"].items():
@@ -104,7 +104,7 @@ def test_the_figures_are_those_of_the_runs(made: tuple[Path, dict[str, Any]]) ->
             assert one["run"] == f"runs/{group}/{name}"
 
 
-def test_the_directory_alone_gives_the_figures_again_and_a_changed_record_changes_them(
+def test_the_directory_alone_gives_the_metrics_again_and_a_changed_record_changes_them(
     made: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:
     import shutil
@@ -124,7 +124,7 @@ def test_the_directory_alone_gives_the_figures_again_and_a_changed_record_change
     assert again["user_splits"]["train"] == results["user_splits"]["train"]
 
 
-def test_the_table_has_a_row_for_each_recommender_group_and_metric(made: tuple[Path, dict[str, Any]]) -> None:
+def test_the_table_has_a_row_for_each_recommender_user_split_and_metric(made: tuple[Path, dict[str, Any]]) -> None:
     out, results = made
     with (out / "evaluation.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
@@ -210,7 +210,7 @@ def test_drawing_without_the_library_says_what_to_install_before_anything_is_sim
 # ----------------------------------------------------------------------------------------------- logs
 
 
-def test_policies_that_learn_from_logs_are_given_some_of_known_users_and_others_are_not(
+def test_policies_that_learn_from_logs_are_given_some_of_train_users_and_others_are_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("emosim_core.training.evaluation.LOG_EPISODES", 40)
@@ -345,7 +345,7 @@ def test_logs_of_the_episodes_that_are_measured_are_noted(tmp_path: Path) -> Non
         ),
     ],
 )
-def test_a_directory_that_is_no_model_is_told_as_such(tmp_path: Path, manifest: str | None, message: str) -> None:
+def test_a_directory_that_is_no_model_is_named_as_such(tmp_path: Path, manifest: str | None, message: str) -> None:
     (tmp_path / "m").mkdir()
     if manifest is not None:
         (tmp_path / "m" / "manifest.json").write_text(manifest)
@@ -371,7 +371,7 @@ def test_a_list_of_policies_is_split_where_a_policy_begins(text: str, parts: lis
     assert split_components(text) == parts
 
 
-def test_a_policy_is_called_as_it_is_written() -> None:
+def test_a_policy_is_labelled_as_it_is_written() -> None:
     assert policy_name("epsilon_greedy:epsilon=0.2") == "epsilon_greedy:epsilon=0.2"
     assert policy_name({"name": "epsilon_greedy", "epsilon": 0.2}) == "epsilon_greedy:epsilon=0.2"
     assert policy_name({"name": "popular"}) == "popular"
@@ -403,7 +403,9 @@ def test_recommenders_that_would_share_a_folder_get_folders_of_their_own(tmp_pat
         ({"policies": ["replay:nowhere.csv"]}, EmoSimError, "nowhere.csv"),
     ],
 )
-def test_a_mistake_is_told_and_leaves_nothing(tmp_path: Path, more: dict[str, Any], error: type, message: str) -> None:
+def test_a_mistake_is_an_error_and_leaves_nothing(
+    tmp_path: Path, more: dict[str, Any], error: type, message: str
+) -> None:
     with pytest.raises(error, match=message):
         evaluate({**SMALL, **more}, tmp_path / "e", charts=False)
     assert list(tmp_path.iterdir()) == []
@@ -412,7 +414,7 @@ def test_a_mistake_is_told_and_leaves_nothing(tmp_path: Path, more: dict[str, An
 # ------------------------------------------------------------------------------------------- resuming
 
 
-def test_an_evaluation_that_was_cut_anywhere_resumes_to_the_same_figures(
+def test_an_evaluation_that_was_cut_anywhere_resumes_to_the_same_metrics(
     made: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:
     import shutil

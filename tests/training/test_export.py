@@ -177,7 +177,7 @@ def test_episodes_of_a_run_that_was_stopped_are_there_without_an_end(tmp_path: P
     assert last["end_reason"].isna().equals(~last["ended"])
 
 
-def test_an_episode_with_nothing_left_to_propose_ends_with_its_last_step(tmp_path: Path) -> None:
+def test_an_episode_with_nothing_left_to_recommend_ends_with_its_last_step(tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_text("item\nthe-matrix-1999\nmemento-2000\n")
     options = {"policy": f"replay:{tmp_path}/list.csv", "reward_shaping": "identity", "episodes": 2}
     run = made(tmp_path / "r", **options)
@@ -362,7 +362,9 @@ def test_an_export_that_fails_leaves_nothing(
 
 
 @pytest.mark.parametrize("format", ["parquet", "csv", pytest.param("minari", marks=needs_minari)])
-def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format: str) -> None:
+def test_a_full_disk_is_an_error_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format: str
+) -> None:
     run = made(tmp_path / "r")
     before = files_beside(run)
 
@@ -470,7 +472,9 @@ def test_minari_on_an_old_python_is_refused_with_the_reason(tmp_path: Path, monk
         ({"format": "minari", "out": "m", "dataset_id": "films/there-v0"}, "has a data set films/there-v0 already"),
     ],
 )
-def test_mistakes_are_told_before_anything_is_written(tmp_path: Path, arguments: dict[str, Any], message: str) -> None:
+def test_mistakes_are_errors_before_anything_is_written(
+    tmp_path: Path, arguments: dict[str, Any], message: str
+) -> None:
     if arguments.get("format") == "minari" and sys.version_info < (3, 11):
         pytest.skip("Minari needs Python 3.11")
     run = made(tmp_path / "r", episodes=1, max_steps=2)

@@ -117,7 +117,7 @@ def run_of(path: Path, *records: dict[str, Any]) -> str:
     return str(path)
 
 
-def test_of_a_run_what_was_consumed_counts_as_it_was_felt(catalog: Catalog, tmp_path: Path) -> None:
+def test_of_a_run_what_was_consumed_counts_with_its_perturbed_rating(catalog: Catalog, tmp_path: Path) -> None:
     nothing = record(step=2, recommended=[], end="out_of_items")
     logs = read_logs([run_of(tmp_path / "r", record(), nothing)], catalog, ["ann"])
     assert (logs.items.tolist(), logs.ratings.tolist()) == ([2], [8])
@@ -169,7 +169,7 @@ def test_a_file_that_makes_no_sense_is_refused(catalog: Catalog, tmp_path: Path,
         ("goodreads_interactions.csv", "user_id,book_id,is_read,rating,is_reviewed\n0,948,1,5,0\n"),
     ],
 )
-def test_ratings_in_a_published_form_are_told_the_columns_of_a_log(
+def test_ratings_in_a_published_form_are_refused_with_the_columns_of_a_log(
     catalog: Catalog, tmp_path: Path, name: str, text: str
 ) -> None:
     (tmp_path / name).write_text(text)
@@ -177,7 +177,7 @@ def test_ratings_in_a_published_form_are_told_the_columns_of_a_log(
         read_logs([str(tmp_path / name)], catalog, [])
 
 
-def test_what_is_no_log_is_refused_and_told_how_to_make_one(catalog: Catalog, tmp_path: Path) -> None:
+def test_what_is_no_log_is_refused_with_the_command_that_makes_one(catalog: Catalog, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no such file or directory.*emosim run --plugin movies --policy random"):
         read_logs([str(tmp_path / "nothing")], catalog, [])
     with pytest.raises(ConfigurationError, match=r"no rated interaction in .*a\.csv.*Make logs with: emosim run"):

@@ -142,7 +142,7 @@ def test_what_is_not_consumed_has_its_rating_in_the_list_only_and_a_failed_one_h
     assert metrics["map_at_10"] == pytest.approx(0.1)
 
 
-def test_a_perturbed_rating_counts_as_it_was_felt() -> None:
+def test_a_perturbed_rating_counts_and_the_raw_one_does_not() -> None:
     episodes = episodes_of([step(0, 1, "ann", "i0", 9, "max_steps", raw_rating=3)])
     assert estimates(episodes)["mean_rating"] == 9
     assert episodes.list_ratings[0, 0] == 9

@@ -43,7 +43,7 @@ def episode(training: Any, steps: int = 4) -> list[tuple[dict[str, np.ndarray], 
 
 @pytest.mark.parametrize("net", ["cf", "mlp"])
 @pytest.mark.parametrize("algo", ALGOS)
-def test_it_proposes_what_the_model_in_training_proposes(
+def test_it_recommends_what_the_model_in_training_recommends(
     train: Callable[..., Any], tmp_path: Path, algo: str, net: str
 ) -> None:
     training = train(algo=algo, policy_net=net, timesteps=80, max_steps=8, **SHORT[algo])
@@ -116,7 +116,7 @@ def test_a_history_without_ratings_tells_nothing_of_taste(trained: Callable[...,
     assert seen[-1]["user"].tolist() == [-1]
 
 
-def test_a_stranger_of_cf_is_the_mean_of_those_who_were_met(trained: Callable[..., Path]) -> None:
+def test_a_cold_start_user_of_cf_is_the_mean_of_those_who_were_met(trained: Callable[..., Path]) -> None:
     loaded = load_recommender(trained(user_split="train", test_fraction=0.25))
     actor = loaded._actor
     met = actor.extractor.met.bool()
@@ -220,7 +220,7 @@ def test_too_short_a_history_is_refused(trained: Callable[..., Path]) -> None:
         policy.recommend_batch(RecommendationRequest(rows=np.array([0]), observations=seen), None)  # type: ignore[arg-type]
 
 
-def test_as_a_policy_it_proposes_the_best_and_refuses_what_it_was_not_trained_on(
+def test_as_a_policy_it_recommends_the_best_and_refuses_what_it_was_not_trained_on(
     trained: Callable[..., Path], quick: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = trained(policy_net="mlp", history_length=4)

@@ -165,9 +165,8 @@ def test_ctrl_c_keeps_what_was_learned_and_counts_nothing_twice(train: Callable[
     last = checkpoints(tmp_path / "t")[-1]
     counters = json.loads((last / "counters.json").read_text())
     assert counters["timesteps"] == 196 == int(last.name)
-    assert (
-        counters["episodes"] == 36 == counters["end_reasons"]["max_steps"]
-    )  # 49 steps of each are nine episodes and some
+    # 49 steps of each are nine episodes and some
+    assert counters["episodes"] == 36 == counters["end_reasons"]["max_steps"]
     stopped_at(train(num_envs=4, n_steps=7, resume=True, timesteps=420), 44, KeyboardInterrupt)
     counters = json.loads((checkpoints(tmp_path / "t")[-1] / "counters.json").read_text())
     assert counters["timesteps"] == 196 + 28
@@ -236,7 +235,7 @@ def test_a_damaged_checkpoint_is_one_clear_message_and_changes_nothing(
     assert (tmp_path / "t" / "manifest.json").read_bytes() == manifest
 
 
-def test_a_full_disk_is_told_and_leaves_nothing_half_written(
+def test_a_full_disk_is_an_error_and_leaves_nothing_half_written(
     train: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from emosim_core.data import files

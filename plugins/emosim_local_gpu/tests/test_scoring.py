@@ -154,7 +154,7 @@ def test_choices_of_every_kind_and_free_questions_may_be_mixed(backend: Make, qu
     same(shares(answers[:3]), shares(local.answer_batch(mixed[:3])))
 
 
-def test_as_many_probabilities_as_asked_for_are_told(backend: Make, questions: Ask) -> None:
+def test_as_many_probabilities_as_asked_for_are_returned(backend: Make, questions: Ask) -> None:
     (every,) = answered(backend("bytes").answer_batch(questions(1, choices=TEN)))
     (some,) = answered(backend("bytes", top=3).answer_batch(questions(1, choices=TEN)))
     best = sorted(TEN, key=lambda label: -every.probabilities[label])[:3]

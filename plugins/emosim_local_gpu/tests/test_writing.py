@@ -126,7 +126,7 @@ def writer_of(local: LocalBackend, text: str, most: int = 100, thinks: bool = Fa
         return writer
 
 
-def test_thoughts_are_told_apart_from_what_is_said(backend: Make) -> None:
+def test_thoughts_are_told_apart_from_the_answer(backend: Make) -> None:
     local = backend("merged")
     for text, thinks in (("<think>Hm, space.</think>A nine.", False), ("Hm, space.</think>A nine.", True)):
         writer = writer_of(local, text, thinks=thinks)
