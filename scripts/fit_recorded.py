@@ -110,7 +110,7 @@ def weights(rows: list[Choice]) -> NDArray[np.float64]:
 
 
 def held_out_choices(rows: list[Choice]) -> str:
-    """How well each part's choices are told by weights and a threshold of the other parts."""
+    """How well each part's choices are predicted by weights and a threshold of the other parts."""
     right: list[float] = []
     areas: list[tuple[float, float]] = []
     for part in range(PARTS):

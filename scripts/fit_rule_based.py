@@ -1,11 +1,11 @@
 """Fits the constants of the rule-based rater to a MovieLens directory, and writes them when asked.
 
-    python scripts/fit_rule_based.py PATH            prints the fit and its figures
+    python scripts/fit_rule_based.py PATH            prints the fit and its statistics
     python scripts/fit_rule_based.py PATH --write    rewrites emosim_core/components/rule_based_constants.py
 
 PATH is a folder with MovieLens' movies.csv and ratings.csv (Harper & Konstan, 2015,
 doi 10.1145/2827872). The users that `emosim validate` measures are left out. docs/rule-based-rater.md says what
-every figure means. Needs pandas. What is learnt of recorded users is fitted by scripts/fit_recorded.py.
+every number means. Needs pandas. What is learnt of recorded users is fitted by scripts/fit_recorded.py.
 """
 
 from __future__ import annotations
@@ -481,7 +481,7 @@ def replay(data: Ratings, name: str, options: RuleBasedOptions, memories: int = 
 
 
 def fit(data: Ratings) -> dict[str, Any]:
-    """All constants, by name; prints the figures on the way."""
+    """All constants, by name; prints statistics on the way."""
     y = data.value
     of_film, of_user, residual_sd = variance_parts(data)
     shrink = residual_sd**2 / of_user**2
@@ -675,7 +675,7 @@ def main() -> None:
     fitted = fit(data)
     if arguments.write:
         write(fitted, data)
-        print(f"wrote {TARGET.name}; run again without --write for figures with these constants")
+        print(f"wrote {TARGET.name}; run again without --write for statistics with these constants")
     print("the rater itself on the later halves, public rating from the earlier halves of all, no noise:")
     plain = {"noise": 0.0, "mood": 0.0}
     recorded, made_up = RECORDED_USERS.model_copy(update=plain), RuleBasedOptions.model_validate(plain)

@@ -1,4 +1,4 @@
-"""What a stranger does with a fresh installation, through the command line in a subprocess."""
+"""What a new user does with a fresh installation, through the command line in a subprocess."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs whose people are played by a language model: through the command line, against a service on this machine."""
+"""Runs whose users are simulated by a language model: through the command line, against a service on this machine."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EPISODES = ("--episodes", "6", "--max-steps", "5", "--num-envs", "4", "--concurr
 LEVELS = {"movies": 10, "books": 5}
 
 Pair = tuple[str, str]
-"""A person's name and an item's title."""
+"""A user's name and an item's title."""
 
 
 def pair_of(body: dict[str, Any]) -> Pair:
@@ -38,7 +38,7 @@ def pair_of(body: dict[str, Any]) -> Pair:
 
 
 def level(pair: Pair, levels: int = 10) -> int:
-    """The level, from 0, that the model chooses for a person and an item."""
+    """The level, from 0, that the model chooses for a user and an item."""
     return int.from_bytes(hashlib.sha256("|".join(pair).encode()).digest()[:4], "big") % levels
 
 
@@ -97,7 +97,7 @@ class Service:
         return summary
 
     def recommended(self, directory: str) -> list[tuple[Pair, dict[str, Any]]]:
-        """Everything that was proposed, and to whom."""
+        """Everything that was recommended, and to whom."""
         names: dict[int, str] = {}
         recommended = []
         for line in self.lines(directory):
@@ -749,4 +749,4 @@ def test_an_environment_asks_a_model_and_ends_its_threads_when_it_is_closed(serv
     assert lines[1] == f"{[float(1 + level(pair)) for pair in pairs]} True"
     assert lines[3:] == ["0", "True", "0"]
     assert (service.folder / "own.sqlite3").exists()
-    assert len(service.requests) == 6  # person and first item of slot 0 are those of the environment
+    assert len(service.requests) == 6  # user and first item of slot 0 are those of the environment

@@ -1,4 +1,4 @@
-"""``emosim report``: the page and the figures, and what it says about mistakes."""
+"""``emosim report``: the page and the charts, and its messages about mistakes."""
 
 from __future__ import annotations
 

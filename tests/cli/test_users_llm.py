@@ -1,4 +1,4 @@
-"""``emosim users generate --llm-model``: a model on this machine writes names and descriptions of people."""
+"""``emosim users generate --llm-model``: a model on this machine writes names and descriptions of users."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LAST = ("Berg", "Okafor", "Silva", "Tanaka", "Novak", "Haddad", "Moreau", "Kowal
 
 
 def number(body: dict[str, Any]) -> int:
-    """Whom a question is about: 1 for the first person."""
+    """Whom a question is about: 1 for the first user."""
     match = re.search(r"^number: u0*(\d+)$", body["messages"][1]["content"], re.MULTILINE)
     assert match is not None
     return int(match[1])
@@ -128,7 +128,7 @@ BAD: tuple[Callable[[int], str], ...] = (
     lambda place: user_json(name_of(place)).replace(f'"description": "{name_of(place)}', '"description": "Somebody'),
     lambda place: "",
 )
-"""What cannot be used; the third for one person, and the same name for the next who gives it."""
+"""What cannot be used; the third for one user, and the same name for the next who gives it."""
 
 
 def test_what_cannot_be_used_is_asked_for_once_more_and_nothing_of_it_is_in_the_file(writing: Writing) -> None:

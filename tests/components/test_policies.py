@@ -238,7 +238,7 @@ def test_what_the_mask_hides_does_not_count(draws: MakeDraws) -> None:
 
 
 def learned(policy: Policy, draws: MakeDraws, rewards: dict[int, float], episodes: int) -> list[int]:
-    """The first recommendation of each episode, to users who rate items as told and all others 3."""
+    """The first recommendation of each episode, to users who rate items as given and all others 3."""
     row, source, first = np.array([0]), draws(1, 3), []
     policy.start(PolicySetting(catalog=small_catalog(), slate=1, batch_size=1))
     for _ in range(episodes):

@@ -1,4 +1,4 @@
-"""Embeddings: what makes them, what is told about it, the cache, and the files that are bundled."""
+"""Embeddings: what makes them, what is announced, the cache, and the files that are bundled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Deprecations and the range of hook versions: an old plugin works on, and is told of what goes away."""
+"""Deprecations and the range of hook versions: an old plugin works on, and warns of what goes away."""
 
 from __future__ import annotations
 

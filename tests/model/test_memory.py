@@ -22,7 +22,7 @@ def add(memory: Memory, user: int, item: int, rating: float) -> tuple[int, int]:
 
 
 def check(memory: Memory, by_user: list[list[tuple[int, float]]]) -> None:
-    """All views of a memory hold what was told."""
+    """All views of a memory hold what was appended."""
     history = memory.history()
     assert history.lengths.tolist() == [len(one) for one in by_user]
     assert history.width == max(len(one) for one in by_user)

@@ -80,7 +80,7 @@ class Browser:
             time.sleep(0.02)
 
     def console(self) -> list[str]:
-        """What the console has said since it was last asked, errors and warnings."""
+        """Errors and warnings of the console since the last call."""
         return [entry["message"] for entry in self.driver.get_log("browser")]
 
     def emulate(self, command: str, **values: Any) -> None:
@@ -88,7 +88,7 @@ class Browser:
         self.driver.execute_cdp_cmd(f"Emulation.{command}", values)
 
     def draw_all(self) -> None:
-        """Bring every figure into view, and wait until it is drawn."""
+        """Bring every chart into view, and wait until it is drawn."""
         for k in range(self.js("document.querySelectorAll('[data-chart]').length")):
             holder = f"document.querySelectorAll('[data-chart]')[{k}]"
             self.js(f"{holder}.scrollIntoView({{behavior: 'instant'}})")

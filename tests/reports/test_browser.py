@@ -1,4 +1,4 @@
-"""Reports in a real browser: charts are drawn, episodes found and told, and nothing is wrong in the console."""
+"""Reports in a real browser: charts are drawn, episodes found and shown, and nothing is wrong in the console."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figures: what they show of a run, and what they refuse."""
+"""Charts: what they show of a run, and what they refuse."""
 
 from __future__ import annotations
 

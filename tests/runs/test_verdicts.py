@@ -1,4 +1,4 @@
-"""What is said first of an evaluation and of a training: true at its face."""
+"""The headline of an evaluation and of a training: true at its face."""
 
 from __future__ import annotations
 

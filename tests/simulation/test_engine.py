@@ -1,4 +1,4 @@
-"""The engine: the order of a step, equality with a naive simulation of one user, and what is remembered."""
+"""The engine: the order of a step, equality with a naive simulation of one user, and what goes into memory."""
 
 from __future__ import annotations
 
@@ -252,7 +252,7 @@ def test_engines_that_share_a_world_do_not_disturb_one_another(small_world: Make
 
 
 class Recorder:
-    """Strategies of all kinds that note who was asked, and how much was remembered and felt then."""
+    """Strategies of all kinds that note who was asked, and how much was in memory and mood then."""
 
     def __init__(self, perturbation: float = -1.0) -> None:
         self.log: list[tuple[str, int, float]] = []

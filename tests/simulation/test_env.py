@@ -1,4 +1,4 @@
-"""EmoSimEnv: the contracts of Gymnasium and stable-baselines3, what is observed, told and refused."""
+"""EmoSimEnv: the contracts of Gymnasium and stable-baselines3, what is observed, reported and refused."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def test_observations_lie_in_their_space_and_show_what_happened_most_recent_firs
             assert observation["history_mask"].tolist() == [1] * len(shown) + [0] * (length - len(shown))
             assert observation["history_items"][: len(shown)].tolist() == [item for item, _ in shown]
             assert observation["history_ratings"][: len(shown)].tolist() == [np.float32(r) for _, r in shown]
-            # Not rated is told by the mask: behind it there is a rating of the scale, and never a number of its own.
+            # Not rated is shown by the mask: behind it there is a rating of the scale, and never a number of its own.
             assert set(observation["history_ratings"][len(shown) :].tolist()) <= {np.float32(scale.low)}
             if over:
                 break

@@ -1,4 +1,4 @@
-"""Ablations: the trials that studies make, what their figures are, and a sweep that resumes and repeats itself."""
+"""Ablations: the trials that studies make, what their metrics are, and a sweep that resumes and repeats itself."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ def trial_records(world: World, script: Callable[[int, int, int], float], trials
 
 
 def rated(records: Sequence[dict[str, Any]], world: World, tmp_path: Path, facts: Any = None) -> RatedTrials:
-    """Records, read back as a cell's."""
+    """Records, read back as a job's."""
     scale = world.domain.scale
     study = {"name": "made", "options": {}, "provider": "emosim-core 0.1.0", "spec": "made"}
     head = {"format": 2, "study": study, "seed": 0, "variant": {}, "facts": facts or {}}
@@ -237,7 +237,7 @@ def test_a_record_says_what_was_in_memory_and_what_of_it_was_retrieved(worlds: d
         assert one["reason"].startswith("From ")
 
 
-# ------------------------------------------------------------------------------------------ the figures
+# ------------------------------------------------------------------------------------------ the metrics
 
 
 def columns(ratings: Sequence[float], clusters: Sequence[str], **more: Any) -> RatedTrials:
@@ -385,7 +385,7 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
 
 
 class Stops(InThisProcess):
-    """Stops after so many cells, as one that is killed does."""
+    """Stops after so many jobs, as one that is killed does."""
 
     def __init__(self, worlds: Worlds, after: int) -> None:
         super().__init__(worlds)

@@ -1,4 +1,4 @@
-"""Processes of a sweep end, whatever becomes of their cells and of the signal that stops them."""
+"""Processes of a sweep end, whatever becomes of their jobs and of the signal that stops them."""
 
 from __future__ import annotations
 

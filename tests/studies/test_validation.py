@@ -1,4 +1,4 @@
-"""A validation as a whole: its records, that every figure follows from them, and its targets on real data."""
+"""A validation as a whole: its records, that every metric follows from them, and its targets on real data."""
 
 from __future__ import annotations
 

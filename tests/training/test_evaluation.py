@@ -60,7 +60,7 @@ def trained(directory: Path, **config: Any) -> str:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
-    """An evaluation of two policies with both groups, and its figures."""
+    """An evaluation of two policies with both user splits, and its metrics."""
     out = tmp_path_factory.mktemp("made") / "e"
     return out, evaluate(SMALL, out, charts=False)
 
