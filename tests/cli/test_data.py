@@ -117,8 +117,8 @@ def test_a_log_is_of_train_users_alone_and_is_exported_at_once(quick: Any) -> No
     from emosim_core.simulation.config import EnvironmentConfig
 
     population = assemble(EnvironmentConfig(plugin="movies"), Registry()).population
-    known = {population.users[i].id for i in split_users(len(population), "train", 0.2).tolist()}
-    assert {row["user"] for row in rows} <= known
+    train_users = {population.users[i].id for i in split_users(len(population), "train", 0.2).tolist()}
+    assert {row["user"] for row in rows} <= train_users
     assert quick("show", "runs/a").out
 
 

@@ -81,10 +81,10 @@ def test_the_public_knows_what_the_train_users_rated_and_no_word_of_the_others(m
     items, ratings = loaded(movielens)
     real_users = real.split_real_users(ratings, 1)
     public = real.public_items(items, real_users, ratings.user_written_fields)
-    known = {one.id for one in real.of_split(real_users, real.TRAIN)}
+    train_users = {one.id for one in real.of_split(real_users, real.TRAIN)}
     given: dict[int, list[float]] = {}
     for name, item, value in zip(ratings.user_ids, ratings.items.tolist(), ratings.values.tolist(), strict=True):
-        if name in known:
+        if name in train_users:
             given.setdefault(item, []).append(value)
     for place, item in enumerate(public):
         assert item.public_count == len(given.get(place, []))

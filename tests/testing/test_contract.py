@@ -675,7 +675,7 @@ class ForAllSlots(InTurn):
         return super().recommend_batch(replace(request, rows=np.arange(self.batch_size)), draws)
 
 
-class ProposesAtRandom(Policy):
+class RecommendsAtRandom(Policy):
     def recommend(self, observation: Any, rng: Any) -> Any:
         return HIDDEN.permutation(len(self.catalog))[: self.slate]
 
@@ -740,7 +740,7 @@ POLICIES = [
     ("policy-range", "below -1", proposing(lambda self, rows: np.full((len(rows), self.slate), -2))),
     ("policy-slate", "twice", proposing(lambda self, rows: np.zeros((len(rows), self.slate), dtype=int))),
     ("policy-shape", "one for all places", a(Policy, recommend=lambda self, seen, rng: [3])),
-    ("policy-repeats", "a hidden generator", ProposesAtRandom),
+    ("policy-repeats", "a hidden generator", RecommendsAtRandom),
     ("policy-repeats", "a state of the class", RemembersOtherRuns),
     ("policy-reads", "the observations", WritesToTheSeen),
     ("policy-reads", "one user's observation", WritesToOneSeen),
@@ -845,7 +845,7 @@ class KeyInIdentity(Keyed):
         self.identity = f"echo {os.environ.get(KEY)}"
 
 
-class KeyKept(Keyed):
+class KeyInAnAttribute(Keyed):
     def __init__(self) -> None:
         self.key = os.environ.get(KEY)
 
@@ -889,7 +889,7 @@ BACKENDS = [
 KEYED_BACKENDS = [
     ("backend-made", "needs its key", MadeWithKey, "backend-key", "plugin-makes"),
     ("backend-key", "in the identity", KeyInIdentity),
-    ("backend-key", "in an attribute", KeyKept),
+    ("backend-key", "in an attribute", KeyInAnAttribute),
     ("backend-key", "asked without", Echo),
     ("backend-key", "another error without", answering(without_key)),
     ("backend-key", "does not say where", answering(says_no_place)),

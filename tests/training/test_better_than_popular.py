@@ -44,11 +44,11 @@ def test_every_algorithm_is_better_than_random_and_than_popular(tmp_path: Path) 
         tmp_path / "evaluation",
         charts=False,
     )
-    known = evaluation["user_splits"]["train"]
-    reward = {name: entry["metrics"]["mean_reward"] for name, entry in known["recommenders"].items()}
+    train = evaluation["user_splits"]["train"]
+    reward = {name: entry["metrics"]["mean_reward"] for name, entry in train["recommenders"].items()}
     for algo in TRAININGS:
         assert reward[algo]["low"] > reward["random"]["high"], reward
-    beside = known["differences"]["best_baseline"]
+    beside = train["differences"]["best_baseline"]
     assert beside["reference"] == "popular"
     above = {name: entry["metrics"]["mean_reward"] for name, entry in beside["recommenders"].items()}
     for algo, (net, _) in TRAININGS.items():

@@ -63,13 +63,13 @@ def test_cf_has_an_embedding_of_each_user_and_a_bias_that_begins_at_nothing() ->
     assert seen[0, 7:].tolist() == [0, 1, 0, 0]
 
 
-@pytest.mark.parametrize("stranger", [torch.zeros(USERS), torch.tensor([0.0, 0.0, 1.0])])
-def test_who_was_never_met_is_the_mean_of_those_who_were(stranger: torch.Tensor) -> None:
+@pytest.mark.parametrize("cold_start_user", [torch.zeros(USERS), torch.tensor([0.0, 0.0, 1.0])])
+def test_who_was_never_met_is_the_mean_of_those_who_were(cold_start_user: torch.Tensor) -> None:
     extract = extractor(net("cf"))
     assert isinstance(extract, UserFeatures)
     with torch.no_grad():
         extract.embedding.weight[:, 2] = 99.0
-    seen = extract({"user": stranger[None], "consumed": torch.zeros(1, ITEMS)})
+    seen = extract({"user": cold_start_user[None], "consumed": torch.zeros(1, ITEMS)})
     assert torch.allclose(seen[0, :7], extract.embedding.weight[:, :2].mean(1))
 
 
