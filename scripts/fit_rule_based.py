@@ -28,7 +28,7 @@ from emosim_core.components.rule_based import REAL_RATING_SHARES, RECORDED_USERS
 from emosim_core.data.embeddings import lexical_vectors
 from emosim_core.model import Catalog, Item, Memory, Population, RatingScale, User
 from emosim_core.model.domain import Words
-from emosim_core.studies.validation_users import KNOWN, TRIED, group_of
+from emosim_core.studies.validation_users import CALIBRATION, TRAIN, user_split_of
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
@@ -104,8 +104,8 @@ def read(folder: Path, damping: float = 3.0) -> Ratings:
     import pandas as pd
 
     ratings = pd.read_csv(folder / "ratings.csv").sort_values(["userId", "timestamp"], kind="stable")
-    group = {user: group_of(str(user)) for user in ratings.userId.unique().tolist()}
-    ratings = ratings[ratings.userId.map(group).isin([KNOWN, TRIED])]
+    user_split = {user: user_split_of(str(user)) for user in ratings.userId.unique().tolist()}
+    ratings = ratings[ratings.userId.map(user_split).isin([TRAIN, CALIBRATION])]
     movies = pd.read_csv(folder / "movies.csv")
     movies = movies[movies.movieId.isin(ratings.movieId)].reset_index(drop=True)
     index = {movie: i for i, movie in enumerate(movies.movieId)}
