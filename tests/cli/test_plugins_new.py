@@ -323,9 +323,9 @@ def test_help_is_there_without_anything_heavy(emosim: Any) -> None:
     from emosim_core.cli.main import main
     try:
         main(["plugins", "new", "--help"])
-    except SystemExit as left:
+    except SystemExit as exited:
         heavy = ("numpy", "pydantic", "pluggy", "rich", "gymnasium", "emosim_core.scaffold.write", "emosim_movies")
-        print("LEFT", left.code, [name for name in heavy if name in sys.modules])
+        print("LEFT", exited.code, [name for name in heavy if name in sys.modules])
     """
     output = emosim.python(code)
     assert output.startswith("Usage: emosim plugins new [OPTIONS] NAME")

@@ -29,8 +29,8 @@ from emosim_core.cli.main import main
 banned, arguments = sys.argv[1].split(","), sys.argv[2:]
 try:
     main(arguments)
-except SystemExit as left:
-    print(f"LEFT {left.code or 0} LOADED", [name for name in banned if name in sys.modules])
+except SystemExit as exited:
+    print(f"LEFT {exited.code or 0} LOADED", [name for name in banned if name in sys.modules])
 """
 
 

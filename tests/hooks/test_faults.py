@@ -158,8 +158,8 @@ def test_the_whole_traceback_is_shown_where_it_is_asked_for(emosim: Any, install
     sys.stderr = sys.stdout
     try:
         main(sys.argv[1:])
-    except SystemExit as left:
-        print("LEFT", left.code)
+    except SystemExit as exited:
+        print("LEFT", exited.code)
     """
     output = emosim.python(code, *RUN, "--items-retrieval", "x_odd")
     assert "return {}[situation.item]" in output

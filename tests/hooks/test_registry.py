@@ -264,8 +264,8 @@ def test_a_run_imports_all_plugins_but_those_that_say_they_bring_other_domains(e
     from emosim_core.cli.main import main
     try:
         main(sys.argv[1:])
-    except SystemExit as left:
-        print(left.code, "emosim_oldest" in sys.modules, "emosim_movies" in sys.modules)
+    except SystemExit as exited:
+        print(exited.code, "emosim_oldest" in sys.modules, "emosim_movies" in sys.modules)
     """
     assert emosim.python(code, *MOVIES, "--out", "r") == "r\n0 True True\n"
     assert "imported" not in emosim(*MOVIES, "--out", "s").output

@@ -75,10 +75,10 @@ def test_a_fresh_process_answers_alike_and_loads_no_simulation(trained: Callable
     code = """
     import json, sys
     from emosim_core.training.recommender import load_recommender
-    found = load_recommender(sys.argv[1]).recommend([("i3", 9.0), ("i1", None), ("i5", 2.0)], 8, traits=(1, 3, 2))
+    items = load_recommender(sys.argv[1]).recommend([("i3", 9.0), ("i1", None), ("i5", 2.0)], 8, traits=(1, 3, 2))
     heavy = ("pandas", "matplotlib", "emosim_stones", "emosim_core.hooks")
     loaded = [name for name in sys.modules if name.startswith("emosim_core.simulation") or name in heavy]
-    print(json.dumps([[(one.item, one.score) for one in found], loaded]))
+    print(json.dumps([[(one.item, one.score) for one in items], loaded]))
     """
     fresh, loaded = json.loads(emosim.python(code, str(path)))
     assert [item for item, _ in fresh] == [item for item, _ in here]
