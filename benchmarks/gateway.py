@@ -62,9 +62,9 @@ class OverHTTP(Sleeping):
         body = json.dumps([[message.role, message.content] for message in request.messages]).encode()
         writer.write(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
         head = await reader.readuntil(b"\r\n\r\n")
-        told = json.loads(await reader.readexactly(int(head.lower().partition(b"content-length:")[2].split()[0])))
+        payload = json.loads(await reader.readexactly(int(head.lower().partition(b"content-length:")[2].split()[0])))
         self._idle.append((reader, writer))
-        return ChatAnswer(told["text"], usage=Usage(told["prompt"], 0, 1))
+        return ChatAnswer(payload["text"], usage=Usage(payload["prompt"], 0, 1))
 
     async def close(self) -> None:
         while self._idle:
@@ -120,7 +120,7 @@ def questions(count: int) -> list[ChatRequest]:
     ]
 
 
-def bare(backend: LLMBackend, asked: Sequence[ChatRequest], concurrency: int, batch: int) -> None:
+def bare(backend: LLMBackend, requests: Sequence[ChatRequest], concurrency: int, batch: int) -> None:
     """Ask with nothing around it, ``batch`` questions at a time."""
 
     async def all_of_them() -> None:
@@ -130,42 +130,42 @@ def bare(backend: LLMBackend, asked: Sequence[ChatRequest], concurrency: int, ba
             async with free:
                 return await backend.answer(request)
 
-        for start in range(0, len(asked), batch):
-            await asyncio.gather(*(one(request) for request in asked[start : start + batch]))
+        for start in range(0, len(requests), batch):
+            await asyncio.gather(*(one(request) for request in requests[start : start + batch]))
         await backend.close()
 
     asyncio.run(all_of_them())
 
 
 def through_gateway(
-    backend: LLMBackend, asked: Sequence[ChatRequest], concurrency: int, batch: int, cache: Path
+    backend: LLMBackend, requests: Sequence[ChatRequest], concurrency: int, batch: int, cache: Path
 ) -> Measured:
     """Ask through a gateway with an empty cache, ``batch`` questions at a time; its closing is not timed."""
     gateway = Gateway(backend, GatewayOptions(concurrency=concurrency, cache=cache))
 
     def work() -> None:
-        for start in range(0, len(asked), batch):
-            gateway.ask(asked[start : start + batch])
+        for start in range(0, len(requests), batch):
+            gateway.ask(requests[start : start + batch])
 
     try:
         return timed(work)
     finally:
-        assert gateway.usage.calls == len(asked), gateway.usage.summary()
+        assert gateway.usage.calls == len(requests), gateway.usage.summary()
         gateway.close()
 
 
 def compare(name: str, backend: LLMBackend, concurrency: int, calls: int, repeat: int, folder: Path) -> None:
     """Measure and print: all questions put at once, and as many at a time as may be under way."""
-    asked = questions(calls)
-    for told, batch in (("all at once", calls), ("in batches", concurrency)):
+    requests = questions(calls)
+    for label, batch in (("all at once", calls), ("in batches", concurrency)):
         alone: list[Measured] = []
         inside: list[Measured] = []
         for turn in range(repeat):
-            alone.append(timed(lambda batch=batch: bare(backend, asked, concurrency, batch)))
+            alone.append(timed(lambda batch=batch: bare(backend, requests, concurrency, batch)))
             cache = folder / f"{name}-{concurrency}-{batch}-{turn}.sqlite3"
-            inside.append(through_gateway(backend, asked, concurrency, batch, cache))
+            inside.append(through_gateway(backend, requests, concurrency, batch, cache))
         beside = min(alone)
-        for row, best in ((f"bare, {told}", beside), (f"gateway, {told}", min(inside))):
+        for row, best in ((f"bare, {label}", beside), (f"gateway, {label}", min(inside))):
             print(
                 f"{name:<12} {concurrency:>4}  {row:<20} {calls / best.wall:>8,.0f} {beside.wall / best.wall:>8.1%}"
                 f" {best.cpu / calls * 1e6:>8,.0f} {(best.cpu - beside.cpu) / calls * 1e6:>+8,.0f}"
@@ -174,18 +174,18 @@ def compare(name: str, backend: LLMBackend, concurrency: int, calls: int, repeat
 
 def warm(folder: Path, count: int, repeat: int) -> None:
     """Measure and print asking what is kept already."""
-    asked = questions(count)
+    requests = questions(count)
     gateway = Gateway(_Instant(), GatewayOptions(cache=folder / "warm.sqlite3"))
-    gateway.ask(asked)
+    gateway.ask(requests)
 
     def work(batch: int) -> None:
         for start in range(0, count, batch):
-            gateway.ask(asked[start : start + batch])
+            gateway.ask(requests[start : start + batch])
 
     for batch in (1, 64, 512):
         best = min(timed(lambda batch=batch: work(batch)) for _ in range(repeat))
-        told = f"kept answers, {batch} at a time"
-        print(f"{told:<39} {count / best.wall:>8,.0f} {'':>8} {best.cpu / count * 1e6:>8,.0f}")
+        label = f"kept answers, {batch} at a time"
+        print(f"{label:<39} {count / best.wall:>8,.0f} {'':>8} {best.cpu / count * 1e6:>8,.0f}")
     assert gateway.usage.calls == count
     gateway.close()
 

@@ -26,7 +26,7 @@ from statistics import mean
 
 DELAY = 0.05
 STEPS = 10
-PEOPLE = 16
+USERS = 16
 """Users for each question at once, as by default."""
 
 
@@ -59,12 +59,12 @@ def questions(calls: int) -> list[list[dict[str, str]]]:
         "4",
         "--json",
     ]
-    told = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-    messages = [{"role": one["role"], "content": one["content"]} for one in told["messages"]]
+    payload = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    messages = [{"role": one["role"], "content": one["content"]} for one in payload["messages"]]
     return [[*messages[:-1], {"role": "user", "content": f"{messages[-1]['content']} ({i})"}] for i in range(calls)]
 
 
-def bare(url: str, concurrency: int, asked: list[list[dict[str, str]]]) -> float:
+def bare(url: str, concurrency: int, conversations: list[list[dict[str, str]]]) -> float:
     """Answers per second of the openai client alone, over aiohttp as emosim-deepseek."""
     from openai import AsyncOpenAI, DefaultAioHttpClient
 
@@ -76,10 +76,10 @@ def bare(url: str, concurrency: int, asked: list[list[dict[str, str]]]) -> float
                 async with limit:
                     await client.chat.completions.create(model="m", messages=messages, max_tokens=16, temperature=0)
 
-            await asyncio.gather(*(one(messages) for messages in asked[:concurrency]))
+            await asyncio.gather(*(one(messages) for messages in conversations[:concurrency]))
             start = time.perf_counter()
-            await asyncio.gather(*(one(messages) for messages in asked))
-            return len(asked) / (time.perf_counter() - start)
+            await asyncio.gather(*(one(messages) for messages in conversations))
+            return len(conversations) / (time.perf_counter() - start)
 
     return asyncio.run(everything())
 
@@ -122,25 +122,25 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--at-once", type=int, nargs="+", default=[1, 16, 64])
     arguments = parser.parse_args()
-    asked = questions(arguments.calls)
+    conversations = questions(arguments.calls)
     print(f"{os.cpu_count()} cores; answers after {DELAY * 1000:g} ms; means of {arguments.repeat} alternations")
     print("at once  users  bare openai      run   share (single ones)      ideal")
     with server() as url, tempfile.TemporaryDirectory() as place:
-        for concurrency, each in itertools.product(arguments.at_once, (1, PEOPLE)):
+        for concurrency, each in itertools.product(arguments.at_once, (1, USERS)):
             calls = arguments.calls if concurrency > 1 else 100
             plain, rates = [], []
             for _ in range(arguments.repeat):
-                before = bare(url, concurrency, asked[:calls])
+                before = bare(url, concurrency, conversations[:calls])
                 rates.append(steady(url, concurrency, each * concurrency, calls, Path(place)))
-                plain.append((before + bare(url, concurrency, asked[:calls])) / 2)
+                plain.append((before + bare(url, concurrency, conversations[:calls])) / 2)
             shares = [rate / other for rate, other in zip(rates, plain, strict=True)]
             print(
                 f"{concurrency:>7} {each * concurrency:>7} {mean(plain):>10,.0f}/s {mean(rates):>6,.0f}/s "
                 f"{mean(shares):>7.0%} ({min(shares):.0%} to {max(shares):.0%}) {concurrency / DELAY:>8,.0f}/s",
                 flush=True,
             )
-        kept = max(warm(url, Path(place)) for _ in range(arguments.repeat))
-        print(f"all answers kept: {kept:,.0f} ratings/s, written to disk")
+        cached = max(warm(url, Path(place)) for _ in range(arguments.repeat))
+        print(f"all answers kept: {cached:,.0f} ratings/s, written to disk")
 
 
 if __name__ == "__main__":

@@ -110,24 +110,24 @@ def main() -> int:
     parser.add_argument("--repeat", type=int, default=5, help="measured loads; the best counts")
     parser.add_argument("--max-seconds", type=float, default=1.0)
     parser.add_argument("--max-megabytes", type=float, default=150.0)
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         os.environ["EMOSIM_CACHE_DIR"] = name
-        table = prepare(Path(name), asked.films, asked.dimension)
-        command = [sys.executable, "-c", LOAD, str(table), MODEL, str(asked.films), str(asked.dimension)]
+        table = prepare(Path(name), arguments.films, arguments.dimension)
+        command = [sys.executable, "-c", LOAD, str(table), MODEL, str(arguments.films), str(arguments.dimension)]
         runs = [
             json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-            for _ in range(asked.repeat)
+            for _ in range(arguments.repeat)
         ]
     best = min(runs, key=lambda run: run["total"])
     memory = max(run["memory"] for run in runs)
-    print(f"{asked.films:,} films, {asked.dimension} dimensions, best of {asked.repeat}")
+    print(f"{arguments.films:,} films, {arguments.dimension} dimensions, best of {arguments.repeat}")
     for part in ("imports", "table", "embeddings", "total"):
         print(f"  {part:<11}{best[part]:6.3f} s")
     print(f"  memory     {memory:6.1f} MiB above an empty process")
-    late, large = best["total"] > asked.max_seconds, memory > asked.max_megabytes
+    late, large = best["total"] > arguments.max_seconds, memory > arguments.max_megabytes
     if late or large:
-        print(f"above the limit of {asked.max_seconds:g} s or {asked.max_megabytes:g} MiB")
+        print(f"above the limit of {arguments.max_seconds:g} s or {arguments.max_megabytes:g} MiB")
     return int(late or large)
 
 

@@ -83,13 +83,13 @@ def questions(backend: LocalBackend, count: int, choices: tuple[str, ...]) -> li
     ]
 
 
-def rate(backend: LocalBackend, asked: list[ChatRequest], batch: int, seconds: float) -> float:
+def rate(backend: LocalBackend, requests: list[ChatRequest], batch: int, seconds: float) -> float:
     """Ratings per second, the best of some seconds of repetitions."""
     from emosim_core.llm import ChatAnswer
 
     best, until, at = 0.0, time.perf_counter() + seconds, 0
     while time.perf_counter() < until or not best:
-        some = [asked[(at + i) % len(asked)] for i in range(batch)]
+        some = [requests[(at + i) % len(requests)] for i in range(batch)]
         at += batch
         begun = time.perf_counter()
         answers = backend.answer_batch(some)
@@ -109,25 +109,25 @@ def main() -> int:
     parser.add_argument("--hidden", type=int, default=256, help="width of the tiny model")
     parser.add_argument("--layers", type=int, default=4, help="layers of the tiny model")
     parser.add_argument("--seconds", type=float, default=6.0, help="seconds for each figure")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
     import torch
     from emosim_local_gpu.backend import LocalBackend
     from emosim_local_gpu.options import LocalOptions
 
-    torch.set_num_threads(asked.threads)
+    torch.set_num_threads(arguments.threads)
     with tempfile.TemporaryDirectory() as name:
-        folder = asked.model or name
-        if not asked.model:
-            build(Path(name), asked.hidden, asked.layers)
-        options = {"model": str(folder), "device": asked.device, "dtype": asked.dtype}
+        folder = arguments.model or name
+        if not arguments.model:
+            build(Path(name), arguments.hidden, arguments.layers)
+        options = {"model": str(folder), "device": arguments.device, "dtype": arguments.dtype}
         shared, apart = (LocalBackend(LocalOptions(**options, prefix_sharing=sharing)) for sharing in (True, False))
         engine = shared._load().engine
         where = torch.cuda.get_device_name(engine.device) if engine.device.type == "cuda" else platform.machine()
         print(
             f"{sum(one.numel() for one in engine.model.parameters()) / 1e6:,.1f} million parameters, "
-            f"{engine.model.dtype}, {engine.device} ({where}, {asked.threads} threads), torch {torch.__version__}"
+            f"{engine.model.dtype}, {engine.device} ({where}, {arguments.threads} threads), torch {torch.__version__}"
         )
         print(f"{'scale':<7}{'batch':>6}{'shared':>10}{'apart':>10}{'gain':>7}   ratings/s")
         for scale, choices in SCALES.items():
@@ -135,7 +135,7 @@ def main() -> int:
             for batch in BATCHES:
                 for backend in (shared, apart):
                     rate(backend, put, batch, 0)
-                fast, slow = (rate(backend, put, batch, asked.seconds) for backend in (shared, apart))
+                fast, slow = (rate(backend, put, batch, arguments.seconds) for backend in (shared, apart))
                 print(f"{scale:<7}{batch:>6}{fast:>10.1f}{slow:>10.1f}{fast / slow:>6.1f}x", flush=True)
     return 0
 

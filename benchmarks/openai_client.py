@@ -80,15 +80,15 @@ def backend(url: str) -> tuple[Ask, Close]:
     """The backend: the openai client over aiohttp with a connection for each question, and a strict reading."""
     from emosim_deepseek.endpoint import Endpoint, EndpointOptions
 
-    asked = Endpoint(EndpointOptions(model=f"{url}#model"))
+    endpoint = Endpoint(EndpointOptions(model=f"{url}#model"))
 
     async def ask() -> str:
-        return (await asked.answer(QUESTION)).text
+        return (await endpoint.answer(QUESTION)).text
 
-    return ask, asked.close
+    return ask, endpoint.close
 
 
-WAYS: tuple[tuple[str, Callable[[str], tuple[Ask, Close]]], ...] = (
+CLIENTS: tuple[tuple[str, Callable[[str], tuple[Ask, Close]]], ...] = (
     ("openai", plain),
     ("openai over aiohttp", over_aiohttp),
     ("aiohttp", lambda url: bare(url, False)),
@@ -98,14 +98,14 @@ WAYS: tuple[tuple[str, Callable[[str], tuple[Ask, Close]]], ...] = (
 
 
 async def measure(
-    way: Callable[[str], tuple[Ask, Close]], url: str, concurrency: int, calls: int
+    client: Callable[[str], tuple[Ask, Close]], url: str, concurrency: int, calls: int
 ) -> tuple[float, float]:
     """Calls per second, and CPU seconds per call."""
-    ask, close = way(url)
-    left = iter(range(calls))
+    ask, close = client(url)
+    remaining = iter(range(calls))
 
     async def worker() -> None:
-        for _ in left:
+        for _ in remaining:
             await ask()
 
     try:
@@ -135,19 +135,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--delay", type=float, default=0.05, help="seconds until the server answers (0.05)")
     parser.add_argument("--concurrency", type=int, nargs="+", default=[16, 64, 512], help="calls at once (16 64 512)")
     parser.add_argument("--repeat", type=int, default=3, help="repetitions (3)")
-    asked = parser.parse_args(arguments)
-    print(f"Python {platform.python_version()}, a server that answers after {asked.delay * 1000:g} ms\n")
-    print("| way | at once | calls/s | CPU per call |\n|---|---:|---:|---:|")
-    for concurrency in asked.concurrency:
-        rates: dict[str, list[float]] = {name: [] for name, _ in WAYS}
-        costs: dict[str, list[float]] = {name: [] for name, _ in WAYS}
-        for _ in range(asked.repeat):  # in turns, as other programs may be busy for a while
-            for name, way in WAYS:
-                with server(asked.delay) as url:
-                    rate, cost = asyncio.run(measure(way, url, concurrency, max(1000, 3 * concurrency)))
+    options = parser.parse_args(arguments)
+    print(f"Python {platform.python_version()}, a server that answers after {options.delay * 1000:g} ms\n")
+    print("| client | at once | calls/s | CPU per call |\n|---|---:|---:|---:|")
+    for concurrency in options.concurrency:
+        rates: dict[str, list[float]] = {name: [] for name, _ in CLIENTS}
+        costs: dict[str, list[float]] = {name: [] for name, _ in CLIENTS}
+        for _ in range(options.repeat):  # in turns, as other programs may be busy for a while
+            for name, client in CLIENTS:
+                with server(options.delay) as url:
+                    rate, cost = asyncio.run(measure(client, url, concurrency, max(1000, 3 * concurrency)))
                 rates[name].append(rate)
                 costs[name].append(cost)
-        for name, _ in WAYS:
+        for name, _ in CLIENTS:
             print(f"| {name} | {concurrency} | {max(rates[name]):.0f} | {min(costs[name]) * 1e6:.0f} us |", flush=True)
 
 

@@ -58,7 +58,7 @@ def _fill(driver: Any, text: str) -> float:
 
 def _measure(page: Path) -> dict[str, list[float]]:
     driver = _driver()
-    found: dict[str, list[float]] = {}
+    timings: dict[str, list[float]] = {}
     try:
         for _ in range(_LOADS):
             driver.get("about:blank")
@@ -74,13 +74,13 @@ def _measure(page: Path) -> dict[str, list[float]]:
             times["first search"] = _fill(driver, "crowd")
             times["next search"] = _fill(driver, "curious")
             for name, seconds in times.items():
-                found.setdefault(name, []).append(seconds)
-            found.setdefault("elements", []).append(
+                timings.setdefault(name, []).append(seconds)
+            timings.setdefault("elements", []).append(
                 driver.execute_script("return document.querySelectorAll('*').length")
             )
     finally:
         driver.quit()
-    return found
+    return timings
 
 
 def main() -> None:

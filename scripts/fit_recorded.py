@@ -18,6 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from emosim_core.studies.validation.validation.choices import draw_choice_set
+from emosim_core.studies.validation.validation.metrics import area, levels_of, threshold, total_variation
+from emosim_core.studies.validation.validation.simulator import UserSimulator
+from emosim_core.studies.validation.validation.users import CALIBRATION, TRAIN, RealUser, public_items, split_real_users
 from numpy.typing import NDArray
 
 from emosim_core import EnvironmentConfig
@@ -27,10 +31,6 @@ from emosim_core.components.rule_based_interest import TERMS, Interest
 from emosim_core.hooks import Registry
 from emosim_core.plugins import Catalog, Domain, User, World, assemble
 from emosim_core.simulation.assembly import item_source
-from emosim_core.studies.validation.choices import draw_choice_set
-from emosim_core.studies.validation.metrics import area, levels_of, threshold, total_variation
-from emosim_core.studies.validation.simulator import UserSimulator
-from emosim_core.studies.validation.users import CALIBRATION, TRAIN, RealUser, public_items, split_real_users
 
 PARTS = 4
 """Parts that users are dealt into."""
@@ -59,18 +59,18 @@ def parts(path: Path) -> tuple[Domain, list[Part]]:
         real_user for real_user in split_real_users(ratings, seed=42) if real_user.user_split in (TRAIN, CALIBRATION)
     ]
     dealt = np.random.default_rng(5).integers(0, PARTS, len(real_users)).tolist()
-    found = []
+    all_parts = []
     for part in range(PARTS):
         marked = [
             replace(real_user, user_split="" if mine == part else TRAIN)
             for real_user, mine in zip(real_users, dealt, strict=True)
         ]
         items = public_items(loaded.items, marked, ratings.user_written_fields)
-        found.append(
+        all_parts.append(
             Part(Catalog(items, domain.scale), [real_user for real_user in marked if not real_user.user_split])
         )
     print(f"{len(real_users)} users in {PARTS} parts, {len(loaded.items)} films")
-    return domain, found
+    return domain, all_parts
 
 
 @dataclass(frozen=True)
@@ -83,10 +83,10 @@ class Choice:
     part: int
 
 
-def choices(found: list[Part], simulator: int = 20, most: int = 3) -> list[Choice]:
+def choices(all_parts: list[Part], simulator: int = 20, most: int = 3) -> list[Choice]:
     """Chosen films of everybody among random ones and among matched ones."""
     rows = []
-    for number, part in enumerate(found):
+    for number, part in enumerate(all_parts):
         model, nothing = Interest(part.catalog), np.zeros(len(part.catalog.category_names))
         for real_user in part.real_users:
             seen = draw_choice_set(real_user, part.catalog.public_counts, most, simulator, seed=1)
@@ -105,12 +105,12 @@ def weights(rows: list[Choice]) -> NDArray[np.float64]:
     size = table.std(axis=0)
     size[size == 0] = 1.0
     fitting = LogisticRegression(C=10, max_iter=1000).fit(table / size, chosen)
-    found: NDArray[np.float64] = fitting.coef_[0] / size
-    return found
+    coefficients: NDArray[np.float64] = fitting.coef_[0] / size
+    return coefficients
 
 
 def held_out_choices(rows: list[Choice]) -> str:
-    """How well each part's choices are told by weights and a threshold of the other parts."""
+    """How well each part's choices are predicted by weights and a threshold of the other parts."""
     right: list[float] = []
     areas: list[tuple[float, float]] = []
     for part in range(PARTS):
@@ -134,10 +134,10 @@ def one_to_one(row: Choice, fit: NDArray[np.float64]) -> tuple[NDArray[np.float6
     return row.terms[some] @ fit, row.chosen[some]
 
 
-def plain_errors(found: list[Part], at_random: bool) -> float:
+def plain_errors(all_parts: list[Part], at_random: bool) -> float:
     """Root mean squared error, in stars, of a film's mean with a user's bias, split by time or at random."""
     rng, off = np.random.default_rng(0), []
-    for part in found:
+    for part in all_parts:
         counts = part.catalog.public_counts
         middle = float(np.average(part.catalog.public_ratings, weights=counts))
         mean = (counts * part.catalog.public_ratings + 5 * middle) / (counts + 5)
@@ -149,10 +149,10 @@ def plain_errors(found: list[Part], at_random: bool) -> float:
     return float(np.sqrt((np.concatenate(off) ** 2).mean())) / 2
 
 
-def errors(domain: Domain, world: World, found: list[Part]) -> str:
+def errors(domain: Domain, world: World, all_parts: list[Part]) -> str:
     """How well later ratings are foretold: root mean squared error, and the distribution of single answers."""
     squares, count, apart = 0.0, 0, []
-    for part in found:
+    for part in all_parts:
         world.catalog, world.rater = part.catalog, RuleBased(RECORDED_USERS)
         simulator = UserSimulator(
             world, part.real_users, [User(id=real_user.id, name=real_user.id) for real_user in part.real_users], seed=42
@@ -189,24 +189,24 @@ def main() -> None:
     parser.add_argument("path", type=Path, help="folder with movies.csv and ratings.csv of MovieLens")
     parser.add_argument("--compare", action="store_true", help="compare other constants")
     arguments = parser.parse_args()
-    domain, found = parts(arguments.path)
-    rows = choices(found)
+    domain, all_parts = parts(arguments.path)
+    rows = choices(all_parts)
     print("INTEREST", {name: round(float(one), 2) for name, one in zip(TERMS, weights(rows), strict=True)})
     print("choices of each part, by the others:", held_out_choices(rows))
     for name, at_random in (("by time", False), ("at random", True)):
-        print(f"film's mean + user's bias, split {name}: RMSE {plain_errors(found, at_random):.4f} stars")
+        print(f"film's mean + user's bias, split {name}: RMSE {plain_errors(all_parts, at_random):.4f} stars")
     world = assemble(EnvironmentConfig(plugin="movies", items_retrieval="none"))
-    print("in use:", errors(domain, world, found))
+    print("in use:", errors(domain, world, all_parts))
     if not arguments.compare:
         return
     for name, values in OTHERS.items():
         for value in values:
             with changed(name, value):
-                print(f"{name} {value:g}:", errors(domain, world, found))
+                print(f"{name} {value:g}:", errors(domain, world, all_parts))
     for part, size in fitted.LEARNT.items():
         for factor in (0.7, 1.4):
             with changed("LEARNT", {**fitted.LEARNT, part: size * factor}):
-                print(f"{part} {size * factor:.2f}:", errors(domain, world, found))
+                print(f"{part} {size * factor:.2f}:", errors(domain, world, all_parts))
 
 
 if __name__ == "__main__":

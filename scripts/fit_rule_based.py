@@ -1,11 +1,11 @@
 """Fits the constants of the rule-based rater to a MovieLens directory, and writes them when asked.
 
-    python scripts/fit_rule_based.py PATH            prints the fit and its figures
+    python scripts/fit_rule_based.py PATH            prints the fit and its statistics
     python scripts/fit_rule_based.py PATH --write    rewrites emosim_core/components/rule_based_constants.py
 
 PATH is a folder with MovieLens' movies.csv and ratings.csv (Harper & Konstan, 2015,
 doi 10.1145/2827872). The users that `emosim validate` measures are left out. docs/rule-based-rater.md says what
-every figure means. Needs pandas. What is learnt of recorded users is fitted by scripts/fit_recorded.py.
+every number means. Needs pandas. What is learnt of recorded users is fitted by scripts/fit_recorded.py.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from emosim_core.components.rule_based import REAL_RATING_SHARES, RECORDED_USERS
 from emosim_core.data.embeddings import lexical_vectors
 from emosim_core.model import Catalog, Item, Memory, Population, RatingScale, User
 from emosim_core.model.domain import Words
-from emosim_core.studies.validation.users import KNOWN, TRIED, group_of
+from emosim_core.studies.validation.users import CALIBRATION, TRAIN, user_split_of
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
@@ -104,8 +104,8 @@ def read(folder: Path, damping: float = 3.0) -> Ratings:
     import pandas as pd
 
     ratings = pd.read_csv(folder / "ratings.csv").sort_values(["userId", "timestamp"], kind="stable")
-    group = {user: group_of(str(user)) for user in ratings.userId.unique().tolist()}
-    ratings = ratings[ratings.userId.map(group).isin([KNOWN, TRIED])]
+    user_split = {user: user_split_of(str(user)) for user in ratings.userId.unique().tolist()}
+    ratings = ratings[ratings.userId.map(user_split).isin([TRAIN, CALIBRATION])]
     movies = pd.read_csv(folder / "movies.csv")
     movies = movies[movies.movieId.isin(ratings.movieId)].reset_index(drop=True)
     index = {movie: i for i, movie in enumerate(movies.movieId)}
@@ -143,18 +143,18 @@ def variance_parts(data: Ratings) -> tuple[float, float, float]:
     user, film, y = data.user, data.film, data.value
     n_user, n_film = np.bincount(user), np.bincount(film)
     of_film = of_user = 0.8
-    left = 2.5
+    rest = 2.5
     middle, offset = float(y.mean()), np.zeros(len(n_user))
     for _ in range(60):
-        shrink_film, shrink_user = left / of_film, left / of_user
+        shrink_film, shrink_user = rest / of_film, rest / of_user
         quality = np.bincount(film, y - middle - offset[user]) / (n_film + shrink_film)
         offset = np.bincount(user, y - middle - quality[film]) / (n_user + shrink_user)
-        of_film = float(np.mean(quality**2 + left / (n_film + shrink_film)))
-        of_user = float(np.mean(offset**2 + left / (n_user + shrink_user)))
+        of_film = float(np.mean(quality**2 + rest / (n_film + shrink_film)))
+        of_user = float(np.mean(offset**2 + rest / (n_user + shrink_user)))
         used = float(np.sum(n_user / (n_user + shrink_user)) + np.sum(n_film / (n_film + shrink_film)))
-        left = float(np.sum((y - middle - quality[film] - offset[user]) ** 2) / (len(y) - used))
+        rest = float(np.sum((y - middle - quality[film] - offset[user]) ** 2) / (len(y) - used))
         middle = float(np.mean(y - quality[film] - offset[user]))
-    return math.sqrt(of_film), math.sqrt(of_user), math.sqrt(left)
+    return math.sqrt(of_film), math.sqrt(of_user), math.sqrt(rest)
 
 
 def spread(x: Floats, y: Floats, group: Ints, least: int = 100) -> tuple[float, float]:
@@ -481,14 +481,14 @@ def replay(data: Ratings, name: str, options: RuleBasedOptions, memories: int = 
 
 
 def fit(data: Ratings) -> dict[str, Any]:
-    """All constants, by name; prints the figures on the way."""
+    """All constants, by name; prints statistics on the way."""
     y = data.value
-    of_film, of_user, left = variance_parts(data)
-    shrink = left**2 / of_user**2
+    of_film, of_user, residual_sd = variance_parts(data)
+    shrink = residual_sd**2 / of_user**2
     print(f"{len(y)} ratings, {data.users} users, {len(data.counts)} films, mean {y.mean():.3f}, sd {y.std():.3f}")
-    print(f"standard deviations: films {of_film:.3f}, users {of_user:.3f}, the rest {left:.3f}")
+    print(f"standard deviations: films {of_film:.3f}, users {of_user:.3f}, the rest {residual_sd:.3f}")
     noise = 2.0 * SAME_RATER_STARS / math.sqrt(2.0)
-    stable = math.sqrt(left**2 - noise**2)
+    stable = math.sqrt(residual_sd**2 - noise**2)
     print(f"noise of one rating {noise:.3f}; stable taste beyond film and user {stable:.3f}")
 
     counts = np.bincount(data.user)
@@ -543,7 +543,7 @@ def fit(data: Ratings) -> dict[str, Any]:
     popularity = round(OUTER_GROUP * pop_sd, 2)
     unknown = round(OUTER_GROUP * out_sd, 2)
     temper = 2.0
-    found: dict[str, Any] = {
+    fitted: dict[str, Any] = {
         "MIDDLE": round(target_mean(), 2),
         "PUBLIC": public,
         "OWN": own,
@@ -559,12 +559,12 @@ def fit(data: Ratings) -> dict[str, Any]:
         "ITEM_SPREAD": round(of_film, 2),
         **RECORDED,
     }
-    calibrate(data, found, stable)
-    return found
+    calibrate(data, fitted, stable)
+    return fitted
 
 
-def calibrate(data: Ratings, found: dict[str, Any], stable: float) -> None:
-    """Add what depends on made-up users to ``found``: strength of their taste, noise, start and cutpoints.
+def calibrate(data: Ratings, fitted: dict[str, Any], stable: float) -> None:
+    """Add what depends on made-up users to ``fitted``: strength of their taste, noise, start and cutpoints.
 
     Half of the stable taste of real pairs is put into declared categories and traits; the other half is
     what a list of categories cannot say, and joins the noise. The start is such that random pairs get
@@ -572,12 +572,12 @@ def calibrate(data: Ratings, found: dict[str, Any], stable: float) -> None:
     """
     catalog = catalog_of(data)
     users = sampled_users(2000, catalog.category_names, seed=11)
-    known = {name.lower(): found[name] for name in ("PUBLIC", "OWN", "TASTE", "POPULARITY", "OUTSIDE", "LENIENCY")}
-    known["noise"] = found["NOISE"] = round(math.hypot(found["NOISE"], stable / math.sqrt(2.0)), 2)
+    known = {name.lower(): fitted[name] for name in ("PUBLIC", "OWN", "TASTE", "POPULARITY", "OUTSIDE", "LENIENCY")}
+    known["noise"] = fitted["NOISE"] = round(math.hypot(fitted["NOISE"], stable / math.sqrt(2.0)), 2)
 
     def pair_sd(factor: float) -> float:
         rng = np.random.default_rng(0)
-        strength = {"liked": factor * found["RECORDED_LIKED"], "disliked": factor * found["RECORDED_DISLIKED"]}
+        strength = {"liked": factor * fitted["RECORDED_LIKED"], "disliked": factor * fitted["RECORDED_DISLIKED"]}
         rater = RuleBased(RuleBasedOptions.model_validate(known | strength))
         rater.prepare(WorldSetting(catalog=catalog, population=Population(users[:600]), scale=catalog.scale))
         table = rater.expected(np.arange(600)[:, None], rng.choice(len(catalog), (1, 1500), replace=False))
@@ -588,8 +588,8 @@ def calibrate(data: Ratings, found: dict[str, Any], stable: float) -> None:
     for _ in range(20):
         middle = (low + high) / 2
         low, high = (middle, high) if pair_sd(middle) < stable / math.sqrt(2.0) else (low, middle)
-    found["LIKED"] = known["liked"] = round(low * found["RECORDED_LIKED"], 2)
-    found["DISLIKED"] = known["disliked"] = round(low * found["RECORDED_DISLIKED"], 2)
+    fitted["LIKED"] = known["liked"] = round(low * fitted["RECORDED_LIKED"], 2)
+    fitted["DISLIKED"] = known["disliked"] = round(low * fitted["RECORDED_DISLIKED"], 2)
     print(f"taste of made-up users: {low:.2f} times the recorded weights, so that pairs vary by {pair_sd(low):.3f}")
     start = target_mean()
     for _ in range(3):
@@ -597,11 +597,11 @@ def calibrate(data: Ratings, found: dict[str, Any], stable: float) -> None:
         rater, request = random_pairs(catalog, users, chosen, 400_000)
         latent = rater.latent(request, Seeded(400_000, 6))[:, 0]
         start += target_mean() - float(latent.mean())
-    found["START"] = chosen.start
+    fitted["START"] = chosen.start
     cuts = np.quantile(latent, np.cumsum(REAL_RATING_SHARES)[:-1] / sum(REAL_RATING_SHARES))
-    found["CUTS"] = tuple(round(float(cut), 2) for cut in cuts)
+    fitted["CUTS"] = tuple(round(float(cut), 2) for cut in cuts)
     print(f"start {chosen.start}; before rounding: mean {latent.mean():.3f}, standard deviation {latent.std():.3f}")
-    print(f"cutpoints {found['CUTS']}")
+    print(f"cutpoints {fitted['CUTS']}")
 
 
 DESCRIPTIONS = {
@@ -646,7 +646,7 @@ def shown(value: Any) -> str:
     return "{\n" + "".join(f'    "{key}": {number!r},\n' for key, number in value.items()) + "}"
 
 
-def write(found: dict[str, Any], data: Ratings) -> None:
+def write(fitted: dict[str, Any], data: Ratings) -> None:
     """Rewrite the constants file."""
     lines = [
         '"""Constants of the rule-based rater, fitted to MovieLens; written by ``scripts/fit_rule_based.py``.',
@@ -660,7 +660,7 @@ def write(found: dict[str, Any], data: Ratings) -> None:
         "",
     ]
     for name, description in DESCRIPTIONS.items():
-        lines += [f"{name} = {shown(found[name])}", f'"""{description}"""', ""]
+        lines += [f"{name} = {shown(fitted[name])}", f'"""{description}"""', ""]
     TARGET.write_text("\n".join(lines[:-1]) + "\n", encoding="utf-8")
 
 
@@ -672,10 +672,10 @@ def main() -> None:
     parser.add_argument("--table", type=Path, action="append", default=[], help="report on these films too (CSV)")
     arguments = parser.parse_args()
     data = read(arguments.path)
-    found = fit(data)
+    fitted = fit(data)
     if arguments.write:
-        write(found, data)
-        print(f"wrote {TARGET.name}; run again without --write for figures with these constants")
+        write(fitted, data)
+        print(f"wrote {TARGET.name}; run again without --write for statistics with these constants")
     print("the rater itself on the later halves, public rating from the earlier halves of all, no noise:")
     plain = {"noise": 0.0, "mood": 0.0}
     recorded, made_up = RECORDED_USERS.model_copy(update=plain), RuleBasedOptions.model_validate(plain)

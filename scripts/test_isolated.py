@@ -59,15 +59,15 @@ def main() -> None:
     """Build the wheel of the core, and test plugins beside each other, as many as there are processors."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("plugins", nargs="*", help="names of folders in plugins/; all of them if none is named")
-    asked = parser.parse_args().plugins
-    found = {path.parent.name: path.parent for path in sorted(ROOT.glob("plugins/*/pyproject.toml"))}
+    names = parser.parse_args().plugins
+    plugins = {path.parent.name: path.parent for path in sorted(ROOT.glob("plugins/*/pyproject.toml"))}
     failed = False
     with tempfile.TemporaryDirectory() as place, ThreadPoolExecutor(os.cpu_count()) as pool:
         try:
             core = wheel(ROOT, Path(place) / "core")
         except subprocess.CalledProcessError as error:
             sys.exit(f"{error}\n{error.output}")
-        for done in as_completed([pool.submit(alone, found[name], core, Path(place)) for name in asked or found]):
+        for done in as_completed([pool.submit(alone, plugins[name], core, Path(place)) for name in names or plugins]):
             try:
                 print(done.result(), flush=True)
             except Exception as error:  # the other plugins are still reported

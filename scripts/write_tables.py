@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import click
+from emosim_core.studies.ablation.ablation.grid import AblationConfig
+from emosim_core.studies.validation.validation.validation import ValidationConfig
 from pydantic import BaseModel
 
 from emosim_core.cli.fields import GENERAL, FieldOption
@@ -24,8 +26,6 @@ from emosim_core.cli.main import cli
 from emosim_core.evaluation.plan import EvaluationConfig
 from emosim_core.hooks.fields import FieldDescription, describe, field_names
 from emosim_core.simulation.config import EnvironmentConfig, RunConfig
-from emosim_core.studies.ablation.grid import AblationConfig
-from emosim_core.studies.validation.validation import ValidationConfig
 from emosim_core.training.config import TrainConfig
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -39,13 +39,13 @@ _SHORT_NAMES = re.compile(r"(?P<head><!-- short names -->\n).*?(?P<end><!-- end 
 
 def descriptions() -> str:
     """The file of descriptions: of each configuration its fields, without those that it inherits unchanged."""
-    found: dict[str, Any] = {}
+    models: dict[str, Any] = {}
     for model in MODELS:
         base = _base(model)
         inherited = [] if base is None else describe(base)
         fields = {one.name: _lean(one) for one in describe(model) if one not in inherited}
-        found[model.__name__] = {**({} if base is None else {"inherits": base.__name__}), "fields": fields}
-    return json.dumps(found, ensure_ascii=False, indent=1) + "\n"
+        models[model.__name__] = {**({} if base is None else {"inherits": base.__name__}), "fields": fields}
+    return json.dumps(models, ensure_ascii=False, indent=1) + "\n"
 
 
 def _base(model: type[BaseModel]) -> type[BaseModel] | None:
@@ -123,17 +123,17 @@ def stale() -> dict[Path, str]:
 def main(check: bool) -> int:
     """Write what is stale, or only say what is; returns the exit status."""
     wanted = descriptions()
-    found = (
+    outdated = (
         {} if DESCRIPTIONS.exists() and DESCRIPTIONS.read_text(encoding="utf-8") == wanted else {DESCRIPTIONS: wanted}
     )
-    if found and not check:
+    if outdated and not check:
         DESCRIPTIONS.write_text(wanted, encoding="utf-8")  # the tables are made from it
-    found |= stale()
-    for path, text in found.items():
+    outdated |= stale()
+    for path, text in outdated.items():
         print(f"{'stale' if check else 'written'}: {path.relative_to(ROOT)}")
         if not check:
             path.write_text(text, encoding="utf-8")
-    return 1 if found and check else 0
+    return 1 if outdated and check else 0
 
 
 if __name__ == "__main__":

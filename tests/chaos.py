@@ -131,12 +131,12 @@ class Chaos:
                 process.send_signal(how)
             for process in running:
                 ended.append(self.ended(process, how))
-            self.nothing_left(mark)
+            self.assert_none_alive(mark)
         statuses = [self.ended(process) for process in [self.start(job, out, mark) for _ in range(1 + number % 3 // 2)]]
         assert 0 in statuses, f"{out}: nobody came to the end: {statuses}"
-        self.nothing_left(mark)
-        found = self.found(job, out)
-        assert found == expected, f"{out} differs in {[k for k in expected if found.get(k) != expected[k]]}"
+        self.assert_none_alive(mark)
+        actual = self.results(job, out)
+        assert actual == expected, f"{out} differs in {[k for k in expected if actual.get(k) != expected[k]]}"
         made = len(self.server.calls) - calls
         most = questions + len(ended) * CONCURRENCY
         assert made <= most, f"{out}: {made} calls for {questions} questions and {len(ended)} kills"
@@ -148,7 +148,7 @@ class Chaos:
             began, calls = time.monotonic(), len(self.server.calls)
             assert self.ended(self.start(JOBS[name], f"whole-{name}", f"{os.getpid()}-{name}")) == 0
             took = time.monotonic() - began
-            self._whole[name] = self.found(JOBS[name], f"whole-{name}"), took, len(self.server.calls) - calls
+            self._whole[name] = self.results(JOBS[name], f"whole-{name}"), took, len(self.server.calls) - calls
         return self._whole[name]
 
     def start(self, job: Job, out: str, mark: str) -> subprocess.Popen[str]:
@@ -175,19 +175,19 @@ class Chaos:
     def ended(self, process: subprocess.Popen[str], how: signal.Signals | None = None) -> int:
         """The status of a process that ended as it should."""
         try:
-            said = process.communicate(timeout=_MOST_SECONDS)[1]
+            errors = process.communicate(timeout=_MOST_SECONDS)[1]
         except subprocess.TimeoutExpired:
             process.kill()
             raise AssertionError(f"does not end: {process.args}") from None
         status = process.returncode
-        refused = status == 2 and any(words in said for words in ("is being written by", "exists already"))
+        refused = status == 2 and any(words in errors for words in ("is being written by", "exists already"))
         stopped = how is not None and status in (-how, 128 + how)
-        assert status == 0 or refused or stopped, f"status {status} after {how}: {said}"
+        assert status == 0 or refused or stopped, f"status {status} after {how}: {errors}"
         early = status == -signal.SIGINT  # Python was still starting
-        assert early or "Traceback" not in said, said
+        assert early or "Traceback" not in errors, errors
         return status
 
-    def found(self, job: Job, out: str) -> dict[str, Any]:
+    def results(self, job: Job, out: str) -> dict[str, Any]:
         """What a job leaves behind that must not depend on what happened on the way."""
         folder = self.folder / out
         hidden = [str(path) for path in folder.rglob(".*")]
@@ -198,11 +198,11 @@ class Chaos:
         paths = [path for pattern in job.compared for path in sorted(folder.glob(pattern))]
         return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
-    def nothing_left(self, mark: str) -> None:
+    def assert_none_alive(self, mark: str) -> None:
         """See that no process of a round lives on."""
         until = time.monotonic() + 15
-        while left := list(_marked(mark)):
-            assert time.monotonic() < until, f"processes that live on: {left}"
+        while alive := list(_marked(mark)):
+            assert time.monotonic() < until, f"processes that live on: {alive}"
             time.sleep(0.05)
 
 
@@ -216,8 +216,8 @@ def _marked(mark: str) -> Iterator[tuple[int, str]]:
             continue
 
 
-def _answer(asked: dict[str, Any]) -> Answer:
-    return Answer(str(1 + len(str(asked["messages"][-1]["content"])) % 10), delay=0.05)
+def _answer(request: dict[str, Any]) -> Answer:
+    return Answer(str(1 + len(str(request["messages"][-1]["content"])) % 10), delay=0.05)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

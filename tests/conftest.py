@@ -78,10 +78,10 @@ class Quick(Emosim):
             for name, value in {**self.variables, **more}.items():
                 patch.setenv(name, value)
             warnings.simplefilter("default")
-            with pytest.raises(SystemExit) as left:
+            with pytest.raises(SystemExit) as exited:
                 main([str(argument) for argument in arguments])
         captured = self.capture.readouterr()
-        return checked(Finished(int(left.value.code or 0), captured.out, captured.err), status)
+        return checked(Finished(int(exited.value.code or 0), captured.out, captured.err), status)
 
 
 @pytest.fixture(scope="session")
@@ -157,9 +157,11 @@ def uninstall(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Hides installed plugins from this process, by the names of their entry points."""
 
     def hide(*names: str) -> None:
-        found = metadata.entry_points()
+        entry_points = metadata.entry_points()
         monkeypatch.setattr(
-            metadata, "entry_points", lambda group: [one for one in found.select(group=group) if one.name not in names]
+            metadata,
+            "entry_points",
+            lambda group: [one for one in entry_points.select(group=group) if one.name not in names],
         )
 
     return hide
@@ -203,10 +205,10 @@ def chromium() -> Iterator[Any]:
     """Selenium's driver of Debian's Chromium, without a window."""
     chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if chromium is None or driver is None:
-        said = "needs Debian's packages chromium and chromium-driver"
+        reason = "needs Debian's packages chromium and chromium-driver"
         if os.environ.get("EMOSIM_BROWSER") == "required":
-            pytest.fail(f"{said}; EMOSIM_BROWSER says that they must be there")
-        pytest.skip(said)
+            pytest.fail(f"{reason}; EMOSIM_BROWSER says that they must be there")
+        pytest.skip(reason)
     from selenium import webdriver
     from selenium.webdriver.chrome.service import Service
 

@@ -1,4 +1,4 @@
-"""What a stranger does with a fresh installation, through the command line in a subprocess."""
+"""What a new user does with a fresh installation, through the command line in a subprocess."""
 
 from __future__ import annotations
 
@@ -190,8 +190,8 @@ def test_broken_and_foreign_plugins_are_named_while_movies_still_runs(
     assert "and by plugin 'twice' (x-twice 1.2)" in taken
     warned = quick(*run, "--items-retrieval", "oldest").output
     assert warned.count("plugin 'boom' (x-boom 1.2) is left out") == 1
-    asked = quick("run", "--plugin", "boom", status=2).output
-    assert "plugin 'boom' (x-boom 1.2) is broken: importing boom_plugin raised RuntimeError: no luck" in asked
+    output = quick("run", "--plugin", "boom", status=2).output
+    assert "plugin 'boom' (x-boom 1.2) is broken: importing boom_plugin raised RuntimeError: no luck" in output
     assert "is incompatible" in quick("run", "--plugin", "future", status=2).output
     blocked = quick(*run, "--items-retrieval", "oldest", status=2, EMOSIM_PLUGINS="movies").output
     assert "unknown retrieval strategy 'oldest'" in blocked
@@ -208,12 +208,12 @@ def test_two_providers_of_one_name_are_an_error_that_lists_both(tmp_path: Path) 
     site = tmp_path / "site"
     for name in ("one", "other"):
         install(site, name, RETRIEVAL.format(name="oldest", module=f"{name}_plugin"))
-    said = emosim("run", "--plugin", "movies", "--items-retrieval", "oldest", cwd=tmp_path, site=site, status=2)
-    assert "plugin 'one' (x-one 1.2)" in said
-    assert "plugin 'other' (x-other 1.2)" in said
+    output = emosim("run", "--plugin", "movies", "--items-retrieval", "oldest", cwd=tmp_path, site=site, status=2)
+    assert "plugin 'one' (x-one 1.2)" in output
+    assert "plugin 'other' (x-other 1.2)" in output
 
 
-def test_observers_of_a_loaded_plugin_are_told_of_steps_and_episodes(tmp_path: Path) -> None:
+def test_observers_of_a_loaded_plugin_see_steps_and_episodes(tmp_path: Path) -> None:
     site = tmp_path / "site"
     watch = """
     @hookimpl
@@ -229,7 +229,7 @@ def test_observers_of_a_loaded_plugin_are_told_of_steps_and_episodes(tmp_path: P
         print("RAN", summary["episodes"])
     """
     install(site, "oldest", RETRIEVAL.format(name="oldest", module="oldest_plugin") + watch)
-    said = emosim(
+    output = emosim(
         "run",
         "--plugin",
         "movies",
@@ -241,13 +241,13 @@ def test_observers_of_a_loaded_plugin_are_told_of_steps_and_episodes(tmp_path: P
         cwd=tmp_path,
         site=site,
     )
-    assert "STEP 0 1" in said
-    assert said.count("ENDED") == 2
-    assert "RAN 2" in said
+    assert "STEP 0 1" in output
+    assert output.count("ENDED") == 2
+    assert "RAN 2" in output
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--items-retrieval", "decay_emotoin_5"], "Did you mean 'decay_emotion_5'"),
         (["--items-retrieval", "decay_emotion:tme_decay=1"], "unknown option 'tme_decay'. Did you mean 'time_decay'"),
@@ -271,7 +271,7 @@ def test_observers_of_a_loaded_plugin_are_told_of_steps_and_episodes(tmp_path: P
     ],
 )
 def test_a_mistake_is_one_clear_message_and_leaves_no_directory(
-    tmp_path: Path, quick: Any, arguments: list[str], said: str
+    tmp_path: Path, quick: Any, arguments: list[str], message: str
 ) -> None:
     (tmp_path / "list.csv").write_text("item\nthe-matrix-1999\nnope\n")
     (tmp_path / "typo.toml").write_text("episods = 3\n")
@@ -279,7 +279,7 @@ def test_a_mistake_is_one_clear_message_and_leaves_no_directory(
     (tmp_path / "people.csv").write_text(
         "name,gender,description,age,job,hobby,genres_liked,genres_disliked\nAnn,F,x,old,y,z,[],[]\n"
     )
-    assert said in quick("run", "--plugin", "movies", *arguments, status=2).output
+    assert message in quick("run", "--plugin", "movies", *arguments, status=2).output
     assert not (tmp_path / "runs").exists()
 
 
@@ -355,13 +355,13 @@ def test_real_data_runs(tmp_path: Path) -> None:
     data = os.environ.get("EMOSIM_REAL_DATA")
     if not data:
         pytest.skip("EMOSIM_REAL_DATA names no folder of real data")
-    said = emosim(
+    output = emosim(
         "run", "--plugin", "movies", "--items", f"movielens:{data}/movielens-small", "--embeddings", "lexical",
         "--users", f"csv:{data}/personas/movies_600.csv", "--episodes", "3", "--out", "r", cwd=tmp_path,
     )  # fmt: skip
-    assert "9742 films, 600 users" in said
-    assert "lexical" in said
-    said = emosim(
+    assert "9742 films, 600 users" in output
+    assert "lexical" in output
+    output = emosim(
         "run", "--plugin", "movies", "--items", f"tmdb:{data}/tmdb-movies/movies.json", "--episodes", "3", cwd=tmp_path
     )
-    assert "159 films" in said
+    assert "159 films" in output

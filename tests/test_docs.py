@@ -145,13 +145,13 @@ def section(page: Path, title: str) -> str:
 
 def rules(page: Path) -> dict[str, str]:
     """The rules of a page by name, each on one line."""
-    found: dict[str, str] = {}
+    by_name: dict[str, str] = {}
     for item in re.findall(r"^- (.+(?:\n  .+)*)", section(page, "Rules"), flags=re.MULTILINE):
         match = re.fullmatch(r"\*\*([a-z-]+)\*\*: (.+)", " ".join(item.split()))
         assert match, f"{page}: {item!r} is not written as a rule"
-        assert match[1] not in found, f"{page}: the rule {match[1]!r} stands there twice"
-        found[match[1]] = match[2]
-    return found
+        assert match[1] not in by_name, f"{page}: the rule {match[1]!r} stands there twice"
+        by_name[match[1]] = match[2]
+    return by_name
 
 
 def example_plugins() -> list[Block]:
@@ -232,10 +232,10 @@ def test_a_table_has_the_members_of_its_type_and_no_others(table: Table) -> None
     if table.word == "field":
         assert sorted(table.names) == sorted(fields(table.type))
         return
-    found = members(table.type)
-    assert sorted(table.names) == sorted(found)
+    actual = members(table.type)
+    assert sorted(table.names) == sorted(actual)
     for name, arguments in re.findall(r"`(\w+)\(([^)]*)\)[^`]*`", " ".join(table.cells)):
-        expected = [parameter for parameter in inspect.signature(found[name]).parameters if parameter != "self"]
+        expected = [parameter for parameter in inspect.signature(actual[name]).parameters if parameter != "self"]
         assert re.findall(r"\w+", arguments) == expected, name
 
 
@@ -361,8 +361,8 @@ def test_every_configuration_file_runs(block: Block, tmp_path: Path) -> None:
     tables = {key: value for key, value in wanted.items() if isinstance(value, dict)}
     for kind, table in tables.items():
         part = {"items_retrieval": "retrieval"}.get(kind, kind)
-        found = manifest["parts"].get(part, {"options": manifest["config"][kind]})
-        options = {**found["options"], "name": found.get("name")}
+        resolved = manifest["parts"].get(part, {"options": manifest["config"][kind]})
+        options = {**resolved["options"], "name": resolved.get("name")}
         assert {key: options[key] for key in table} == table
 
 
@@ -377,8 +377,8 @@ def test_the_example_of_a_plugin_can_be_installed_and_used(tmp_path: Path) -> No
     assert project["tool"]["hatch"]["build"]["targets"]["wheel"]["include"] == [name]
     points = project["project"]["entry-points"]["emosim"]
     install(tmp_path / "site", project["project"]["name"], points, Path(name).stem, source)
-    asked = ["--items-retrieval", "highlights:k=2,at_least=6", "--episodes", "2", "--out", "r", "--json"]
-    python(tmp_path, "-m", "emosim_core", "run", "--plugin", "movies", *asked, site=tmp_path / "site")
+    options = ["--items-retrieval", "highlights:k=2,at_least=6", "--episodes", "2", "--out", "r", "--json"]
+    python(tmp_path, "-m", "emosim_core", "run", "--plugin", "movies", *options, site=tmp_path / "site")
     lines = (tmp_path / "r" / "interactions.jsonl").read_text(encoding="utf-8").splitlines()
     retrieved = [item["retrieved"] for line in lines for item in json.loads(line)["recommended"]]
     assert max(map(len, retrieved)) == 2
@@ -391,8 +391,8 @@ def test_the_short_plugin_of_the_readme_can_be_used(tmp_path: Path) -> None:
     (block,) = [block for block in BLOCKS if block.comment == "plugin: oldest"]
     assert len(block.text.splitlines()) <= 15
     install(tmp_path / "site", "emosim-oldest", {"oldest": "emosim_oldest"}, "emosim_oldest", block.text)
-    asked = ["--items-retrieval", "oldest", "--episodes", "1", "--quiet"]
-    python(tmp_path, "-m", "emosim_core", "run", "--plugin", "movies", *asked, site=tmp_path / "site")
+    options = ["--items-retrieval", "oldest", "--episodes", "1", "--quiet"]
+    python(tmp_path, "-m", "emosim_core", "run", "--plugin", "movies", *options, site=tmp_path / "site")
 
 
 def anchors(page: Path) -> set[str]:
@@ -407,9 +407,9 @@ def test_every_relative_link_leads_somewhere(page: Path) -> None:
         if re.match(r"[a-z]+:", target):
             continue
         path, _, anchor = target.partition("#")
-        found = (page.parent / path).resolve() if path else page
-        assert found.exists(), f"{page}: {target} does not exist"
-        assert not anchor or anchor in anchors(found), f"{page}: {target} has no such heading"
+        linked = (page.parent / path).resolve() if path else page
+        assert linked.exists(), f"{page}: {target} does not exist"
+        assert not anchor or anchor in anchors(linked), f"{page}: {target} has no such heading"
 
 
 def test_every_page_is_linked_from_the_readme() -> None:

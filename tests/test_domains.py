@@ -33,8 +33,8 @@ def test_a_run_imports_no_module_of_another_domain(emosim: Any, domain: str, oth
     from emosim_core.cli.main import main
     try:
         main(sys.argv[1:-1])
-    except SystemExit as left:
-        print(left.code, [name for name in sys.argv[-1].split(",") if name in sys.modules])
+    except SystemExit as exited:
+        print(exited.code, [name for name in sys.argv[-1].split(",") if name in sys.modules])
     """
     run = ["run", "--plugin", domain, "--episodes", "3", "--quiet", "--out", "r", "--items-retrieval", "simple_2"]
     assert emosim.python(code, *run, f"emosim_{domain},emosim_{other}") == f"r\n0 ['emosim_{domain}']\n"

@@ -1,4 +1,4 @@
-"""Runs whose people are played by a language model: through the command line, against a service on this machine."""
+"""Runs whose users are simulated by a language model: through the command line, against a service on this machine."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ import pytest
 from emosim_core.testing import Answer, ChatServer, Emosim, Finished
 
 KEY = "sk-0fAk3kEyF0rTests9qZ7"
-ASKED = ("--llm-rater", "0Shot_cotlite_our", "--items-retrieval", "decay_emotion_3")
+LLM_OPTIONS = ("--llm-rater", "0Shot_cotlite_our", "--items-retrieval", "decay_emotion_3")
 EPISODES = ("--episodes", "6", "--max-steps", "5", "--num-envs", "4", "--concurrency", "4")
 LEVELS = {"movies": 10, "books": 5}
 
 Pair = tuple[str, str]
-"""A person's name and an item's title."""
+"""A user's name and an item's title."""
 
 
 def pair_of(body: dict[str, Any]) -> Pair:
@@ -38,7 +38,7 @@ def pair_of(body: dict[str, Any]) -> Pair:
 
 
 def level(pair: Pair, levels: int = 10) -> int:
-    """The level, from 0, that the model chooses for a person and an item."""
+    """The level, from 0, that the model chooses for a user and an item."""
     return int.from_bytes(hashlib.sha256("|".join(pair).encode()).digest()[:4], "big") % levels
 
 
@@ -66,7 +66,7 @@ class Service:
         return self.emosim.folder
 
     @property
-    def called(self) -> list[dict[str, Any]]:
+    def requests(self) -> list[dict[str, Any]]:
         """The questions that came, in their order."""
         return [call.body for call in self.server.calls]
 
@@ -93,18 +93,18 @@ class Service:
 
     def summary(self, directory: str) -> dict[str, Any]:
         """The summary of a run."""
-        found: dict[str, Any] = json.loads((self.folder / directory / "summary.json").read_text())
-        return found
+        summary: dict[str, Any] = json.loads((self.folder / directory / "summary.json").read_text())
+        return summary
 
     def recommended(self, directory: str) -> list[tuple[Pair, dict[str, Any]]]:
-        """Everything that was proposed, and to whom."""
+        """Everything that was recommended, and to whom."""
         names: dict[int, str] = {}
-        found = []
+        recommended = []
         for line in self.lines(directory):
             if "user_profile" in line:
                 names[line["episode"]] = line["user_profile"]["name"]
-            found += [((names[line["episode"]], item["title"]), item) for item in line["recommended"]]
-        return found
+            recommended += [((names[line["episode"]], item["title"]), item) for item in line["recommended"]]
+        return recommended
 
     def config(self, text: str) -> Path:
         """A configuration file."""
@@ -132,19 +132,19 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Service:
     with ChatServer(label) as server:
         service = connected(Emosim(folder, folder / "site"), server)
         service.run(*EPISODES, "--out", "whole", "--quiet")
-    assert len(service.called) == len(service.lines("whole")) > 16
+    assert len(service.requests) == len(service.lines("whole")) > 16
     return service
 
 
 def ends_as(service: Service, directory: str, whole: Service) -> None:
     """A run came to the files of the uninterrupted one."""
     assert service.bytes(directory) == whole.bytes("whole")
-    told, expected = service.summary(directory), whole.summary("whole")
-    for one in (told, expected):
+    summary, expected = service.summary(directory), whole.summary("whole")
+    for one in (summary, expected):
         for name in ("seconds", "steps_per_second", "usage", "language_model", "answered_by"):
             one.pop(name)
-    assert told == expected
-    assert told["complete"] is True
+    assert summary == expected
+    assert summary["complete"] is True
 
 
 def wait_until(true: Callable[[], bool], process: subprocess.Popen[str]) -> None:
@@ -161,9 +161,9 @@ def wait_until(true: Callable[[], bool], process: subprocess.Popen[str]) -> None
 
 @pytest.mark.parametrize("plugin", ["movies", "books"])
 def test_a_run_tells_what_it_took_and_a_second_one_and_a_replay_ask_nothing(service: Service, plugin: str) -> None:
-    options = (*ASKED, "--episodes", "5", "--max-steps", "4")
+    options = (*LLM_OPTIONS, "--episodes", "5", "--max-steps", "4")
     first = service.run(*options, "--out", "a", plugin=plugin)
-    calls, steps = len(service.called), len(service.lines("a"))
+    calls, steps = len(service.requests), len(service.lines("a"))
     usage = service.summary("a")["usage"]
     assert usage["requests"] == usage["calls"] + usage["shared"] == steps
     assert usage["calls"] == calls
@@ -172,18 +172,18 @@ def test_a_run_tells_what_it_took_and_a_second_one_and_a_replay_ask_nothing(serv
     assert usage["completion_tokens"] == calls
     cost = (usage["prompt_tokens"] * 0.3 + usage["completion_tokens"] * 1.2) / 1e6
     assert usage["cost"] == pytest.approx(cost)
-    told = " ".join(first.out.split())
-    assert "Rater: deepseek deepseek-v4-flash thinking=off" in told
-    assert f"{calls:,} for {steps:,} requests (0 cached answers" in told
-    assert f"{usage['prompt_tokens']:,} in (0 from the service's cache), {calls:,} out" in told
-    assert f"cost {cost:.6f} USD, at the prices of 20" in told
-    assert told.count("DeepSeek gave up the name 'deepseek-chat'") == 1
+    output = " ".join(first.out.split())
+    assert "Rater: deepseek deepseek-v4-flash thinking=off" in output
+    assert f"{calls:,} for {steps:,} requests (0 cached answers" in output
+    assert f"{usage['prompt_tokens']:,} in (0 from the service's cache), {calls:,} out" in output
+    assert f"cost {cost:.6f} USD, at the prices of 20" in output
+    assert output.count("DeepSeek gave up the name 'deepseek-chat'") == 1
     for pair, item in service.recommended("a"):
         assert item["raw_rating"] == 1 + level(pair, LEVELS[plugin])
     assert all(call.headers["authorization"] == f"Bearer {KEY}" for call in service.server.calls)
 
     again = " ".join(service.run(*options, "--out", "b", plugin=plugin).out.split())
-    assert len(service.called) == calls
+    assert len(service.requests) == calls
     assert f"0 for {steps:,} requests ({steps:,} cached answers" in again
     assert "cost none" in again
     assert service.bytes("a") == service.bytes("b")
@@ -206,7 +206,7 @@ def test_a_replay_that_lacks_answers_is_resumed_by_asking_for_them(service: Serv
     assert "no answer of" in service.resume("r", status=2).err
     service.resume("r", "--no-replay")
     ends_as(service, "r", whole)
-    assert len(service.called) == len(whole.called)
+    assert len(service.requests) == len(whole.requests)
 
 
 # -------------------------------------------------------------------------------------------------- how many at once
@@ -216,14 +216,14 @@ def test_a_batch_of_environments_is_asked_at_once_up_to_the_concurrency(service:
     service.server.hold = 16
     options = ("--episodes", "16", "--max-steps", "1", "--num-envs", "16", "--quiet")
     service.run(*options, "--concurrency", "16", "--out", "a")
-    assert len(service.called) == service.server.most_at_once == 16
+    assert len(service.requests) == service.server.most_at_once == 16
 
 
 def test_never_more_are_asked_at_once_than_the_concurrency(service: Service) -> None:
     service.server.script = lambda body: Answer(label(body), delay=0.02)
     options = ("--episodes", "16", "--max-steps", "2", "--num-envs", "16", "--quiet")
     service.run(*options, "--concurrency", "2", "--out", "a")
-    assert len(service.called) == 32
+    assert len(service.requests) == 32
     assert 1 <= service.server.most_at_once <= 2
 
 
@@ -263,7 +263,7 @@ def test_what_goes_wrong_once_changes_no_rating_and_is_counted(service: Service,
     ends_as(service, "r", whole)
     assert len(wrong) == len(PASSING)
     usage, prose = service.summary("r")["usage"], wrong[len(PASSING) - 1]
-    assert usage["calls"] == len(service.called) == len(seen) + wrong.total() - wrong[0]
+    assert usage["calls"] == len(service.requests) == len(seen) + wrong.total() - wrong[0]
     assert usage["retried"] == wrong.total() - wrong[0] - prose
     assert usage["requests"] == len(service.lines("r")) + prose
     assert usage["failed"] == 0
@@ -345,12 +345,12 @@ def test_what_goes_wrong_every_time_is_a_failed_rating_that_says_why_and_nothing
     read = [kind for kind, (_, says, _) in LASTING.items() if "in 3 attempts" in says]
     usage = summary["usage"]
     assert usage["failed"] == len(LASTING) - len(read)
-    assert usage["calls"] == len(service.called)
+    assert usage["calls"] == len(service.requests)
     assert usage["requests"] == summary["steps"] + 2 * len(read)
     twice = sum(times == 2 for _, _, times in LASTING.values())
     assert usage["retried"] == twice
-    told = service.emosim("show", "r").out
-    assert re.search(rf"failed ratings +{len(LASTING)} *\n", told)
+    output = service.emosim("show", "r").out
+    assert re.search(rf"failed ratings +{len(LASTING)} *\n", output)
     story = service.emosim("show", "r", "--episode", str(next(
         line["episode"] for line in service.lines("r") if line["recommended"][0]["raw_rating"] is None
     ))).out  # fmt: skip
@@ -364,10 +364,10 @@ def test_a_rating_that_fails_ends_the_run_says_whose_and_why_and_the_run_goes_on
 ) -> None:
     pair, _ = whole.recommended("whole")[9]
     fault, says, times = LASTING[kind]
-    asked: Counter[Pair] = Counter()
+    attempts: Counter[Pair] = Counter()
 
     def script(body: dict[str, Any]) -> Answer:
-        asked[pair_of(body)] += 1
+        attempts[pair_of(body)] += 1
         return fault(label(body)) if pair_of(body) == pair else Answer(label(body))
 
     service.server.script = script
@@ -377,35 +377,35 @@ def test_a_rating_that_fails_ends_the_run_says_whose_and_why_and_the_run_goes_on
     assert re.search(says, error)
     assert "\n    emosim run --resume r\n" in error
     assert len(error) < 2500
-    assert asked[pair] == times
+    assert attempts[pair] == times
     written = service.bytes("r")
     assert written
     assert whole.bytes("whole").startswith(written)
-    told = service.summary("r")
-    assert told["complete"] is False
-    assert told["usage"]["calls"] == len(service.called) == sum(asked.values())
+    summary = service.summary("r")
+    assert summary["complete"] is False
+    assert summary["usage"]["calls"] == len(service.requests) == sum(attempts.values())
 
     if kind == "prose":  # what was answered is kept and no try; the model is asked once more, or the item left out
         assert re.search(says, service.resume("r", status=2).err)
-        assert asked[pair] == times * 2
-        calls = len(service.called)
+        assert attempts[pair] == times * 2
+        calls = len(service.requests)
         service.resume("r", "--config", service.config('on_failed_rating = "skip"\n'))
-        assert asked[pair] == times * 2
-        assert len(service.called) > calls
+        assert attempts[pair] == times * 2
+        assert len(service.requests) > calls
         assert service.summary("r")["failed_ratings"] == 1
         assert [item["raw_rating"] for who, item in service.recommended("r") if who == pair] == [None]
         assert json.loads((service.folder / "r/manifest.json").read_text())["config"]["on_failed_rating"] == "skip"
         (service.folder / "r").rename(service.folder / "skipped")
         service.server.script = label
         service.run(*EPISODES, "--out", "r", "--quiet")  # after all the kept answers, one that can be read
-        assert asked[pair] + 1 == sum(pair_of(body) == pair for body in service.called)
+        assert attempts[pair] + 1 == sum(pair_of(body) == pair for body in service.requests)
         ends_as(service, "r", whole)
         return
     service.server.script = label
-    before = Counter(map(pair_of, service.called))
+    before = Counter(map(pair_of, service.requests))
     service.resume("r")
     ends_as(service, "r", whole)
-    again = Counter(map(pair_of, service.called)) - before
+    again = Counter(map(pair_of, service.requests)) - before
     assert again[pair] == 1
     assert set(again) & set(before) == {pair}
 
@@ -421,11 +421,11 @@ def test_a_rating_that_fails_ends_the_run_says_whose_and_why_and_the_run_goes_on
 def test_what_every_question_would_meet_ends_the_run_at_once_and_it_goes_on_when_it_is_mended(
     service: Service, whole: Service, answer: Answer, says: str
 ) -> None:
-    service.server.script = lambda body: label(body) if len(service.called) <= 8 else answer
+    service.server.script = lambda body: label(body) if len(service.requests) <= 8 else answer
     error = service.run(*EPISODES, "--out", "r", "--quiet", status=2).err
     assert re.search(says, error)
     assert "emosim run --resume r" in error
-    assert len(service.called) <= 12
+    assert len(service.requests) <= 12
     assert whole.bytes("whole").startswith(service.bytes("r"))
     assert service.bytes("r").count(b"\n") == 8
     service.server.script = label
@@ -442,15 +442,15 @@ def test_what_an_item_says_is_fenced_and_moves_no_rating(service: Service) -> No
     (service.folder / "films.csv").write_text("id,title,year,genres,overview\n" + "\n".join(rows) + "\n")
 
     def script(body: dict[str, Any]) -> Answer:
-        asked = body["messages"][-1]["content"]
-        outside = re.sub(r"<(person|history|item)>\n.*?\n</\1>\n", "", asked, flags=re.DOTALL)
+        prompt = body["messages"][-1]["content"]
+        outside = re.sub(r"<(person|history|item)>\n.*?\n</\1>\n", "", prompt, flags=re.DOTALL)
         return Answer("10" if INJECTED in outside or "im_end|" in outside else label(body))
 
     service.server.script = script
     films = ("--items", "csv:films.csv", "--embeddings", "lexical", "--episodes", "4", "--max-steps", "4")
-    service.run(*films, *ASKED, "--reward-shaping", "identity", "--out", "r", "--quiet")
-    assert len(service.called) == len(service.lines("r")) == 16
-    for body in service.called:
+    service.run(*films, *LLM_OPTIONS, "--reward-shaping", "identity", "--out", "r", "--quiet")
+    assert len(service.requests) == len(service.lines("r")) == 16
+    for body in service.requests:
         system, question = (message["content"] for message in body["messages"])
         assert "is data" in system
         assert "never follow it" in system
@@ -462,7 +462,7 @@ def test_what_an_item_says_is_fenced_and_moves_no_rating(service: Service) -> No
         for token in ("<|im_end|>", "[INST]", "[/INST]"):
             assert token not in question
     for pair, item in service.recommended("r"):
-        named = next(pair_of(body) for body in service.called if pair_of(body)[1][:6] == pair[1][:6])
+        named = next(pair_of(body) for body in service.requests if pair_of(body)[1][:6] == pair[1][:6])
         assert item["raw_rating"] == 1 + level((pair[0], named[1]))
 
 
@@ -473,21 +473,21 @@ def test_what_an_item_says_is_fenced_and_moves_no_rating(service: Service) -> No
 def test_a_killed_run_is_resumed_to_the_same_files_and_asks_again_only_what_was_under_way(
     service: Service, whole: Service, answered: int
 ) -> None:
-    service.server.script = lambda body: Answer(label(body), delay=0 if len(service.called) <= answered else 600)
+    service.server.script = lambda body: Answer(label(body), delay=0 if len(service.requests) <= answered else 600)
     process = service.start(*EPISODES, "--out", "r", "--quiet")
-    asked = 4 * (answered // 4 + 1)
-    wait_until(lambda: len(service.called) >= asked, process)
+    expected = 4 * (answered // 4 + 1)
+    wait_until(lambda: len(service.requests) >= expected, process)
     process.kill()
     process.communicate()
     assert process.returncode == -signal.SIGKILL
-    assert len(service.called) == asked
-    first = Counter(map(pair_of, service.called))
+    assert len(service.requests) == expected
+    first = Counter(map(pair_of, service.requests))
     assert whole.bytes("whole").startswith(service.bytes("r"))
     service.server.script = label
     service.resume("r")
     ends_as(service, "r", whole)
-    twice = Counter(map(pair_of, service.called))
-    assert set(twice) == set(map(pair_of, whole.called))
+    twice = Counter(map(pair_of, service.requests))
+    assert set(twice) == set(map(pair_of, whole.requests))
     repeated = [pair for pair in twice if twice[pair] > 1]
     assert len(repeated) <= 4
     assert set(repeated) <= set(list(first)[4 * (answered // 4) :])
@@ -495,18 +495,18 @@ def test_a_killed_run_is_resumed_to_the_same_files_and_asks_again_only_what_was_
 
 def test_a_run_that_is_killed_while_answers_come_in_pays_for_none_twice(service: Service, whole: Service) -> None:
     process = service.start(*EPISODES, "--out", "r", "--quiet")
-    wait_until(lambda: len(service.called) >= 14, process)
+    wait_until(lambda: len(service.requests) >= 14, process)
     process.kill()
     process.communicate()
     service.resume("r")
     ends_as(service, "r", whole)
-    assert len(service.called) <= len(whole.called) + 4
+    assert len(service.requests) <= len(whole.requests) + 4
 
 
 def test_an_interrupted_run_waits_for_what_is_under_way_and_loses_nothing(service: Service, whole: Service) -> None:
-    service.server.script = lambda body: Answer(label(body), delay=0 if len(service.called) <= 8 else 0.4)
+    service.server.script = lambda body: Answer(label(body), delay=0 if len(service.requests) <= 8 else 0.4)
     process = service.start(*EPISODES, "--out", "r", "--quiet")
-    wait_until(lambda: len(service.called) >= 12, process)
+    wait_until(lambda: len(service.requests) >= 12, process)
     process.send_signal(signal.SIGINT)
     out, errors = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -514,13 +514,13 @@ def test_an_interrupted_run_waits_for_what_is_under_way_and_loses_nothing(servic
     assert errors == "\nInterrupted. What was done is kept in r; go on with:\n  emosim run --resume r\n"
     usage = service.summary("r")["usage"]
     assert service.summary("r")["complete"] is False
-    assert usage["calls"] == len(service.called)
-    assert usage["completion_tokens"] == len(service.called)  # of what was under way too
+    assert usage["calls"] == len(service.requests)
+    assert usage["completion_tokens"] == len(service.requests)  # of what was under way too
     assert whole.bytes("whole").startswith(service.bytes("r"))
     service.server.script = label
     service.resume("r")
     ends_as(service, "r", whole)
-    assert len(service.called) == len(whole.called)
+    assert len(service.requests) == len(whole.requests)
 
 
 def test_a_run_stops_at_the_most_that_may_be_spent_and_ends_the_same_with_more(
@@ -529,7 +529,7 @@ def test_a_run_stops_at_the_most_that_may_be_spent_and_ends_the_same_with_more(
     dear = {"prompt_tokens": 1_000_000, "completion_tokens": 0}  # 0.30 USD
     service.server.script = lambda body: Answer(label(body), usage=dear)
     error = service.run(*EPISODES, "--max-cost", "2", "--out", "r", "--quiet", status=2).err
-    spent = len(service.called)
+    spent = len(service.requests)
     assert 7 <= spent <= 10
     assert f"the budget is spent: {0.3 * spent:.6g} of 2 USD (--max-cost), for {spent} calls" in error
     assert "a higher --max-cost" in error
@@ -542,7 +542,7 @@ def test_a_run_stops_at_the_most_that_may_be_spent_and_ends_the_same_with_more(
     assert service.bytes("r")
     service.resume("r", "--max-cost", "100")
     ends_as(service, "r", whole)
-    assert len(service.called) == len(whole.called)
+    assert len(service.requests) == len(whole.requests)
 
 
 def test_a_limit_on_the_cost_of_a_model_without_a_price_is_an_error_before_anything_is_asked(service: Service) -> None:
@@ -551,7 +551,7 @@ def test_a_limit_on_the_cost_of_a_model_without_a_price_is_an_error_before_anyth
     assert (
         "a limit on the cost (--max-cost) needs a price, and none is known for 'deepseek deepseek-of-tomorrow" in error
     )
-    assert service.called == []
+    assert service.requests == []
 
 
 # --------------------------------------------------------------------------------------------------------- the key
@@ -590,9 +590,9 @@ def test_the_key_stands_in_no_file_no_log_and_no_message(service: Service, emosi
     assert {"interactions.jsonl", "manifest.json", "summary.json", "llm.sqlite3", "debug.log"} <= {
         path.name for path in files
     }
-    texts = [path.read_bytes() for path in files] + [one.output.encode() for one in done]
+    contents = [path.read_bytes() for path in files] + [one.output.encode() for one in done]
     for part in (KEY, KEY[:10], KEY[3:13], KEY[-10:]):
-        assert not any(part.encode() in text for text in texts), part
+        assert not any(part.encode() in text for text in contents), part
 
 
 def test_without_a_key_the_message_says_how_to_give_one(service: Service) -> None:
@@ -601,7 +601,7 @@ def test_without_a_key_the_message_says_how_to_give_one(service: Service) -> Non
     assert "DEEPSEEK_API_KEY" in error
     assert "api_key_env" in error
     assert "--resume" not in error  # nothing was begun, and the same command does when there is a key
-    assert service.called == []
+    assert service.requests == []
     assert not (service.folder / "r").exists()
     service.run("--episodes", "1", "--max-steps", "1", "--out", "r", "--quiet")
     service.emosim("run", "--resume", "r", "--quiet", "--no-replay")
@@ -626,15 +626,15 @@ def test_reasons_are_kept_and_shown_where_they_are_asked_for_and_not_otherwise(s
     for pair, item in service.recommended("a"):
         assert item["raw_rating"] == 1 + level(pair)
         assert item["reason"].startswith(f"the first of {pair[1]}; [bold]the second")
-    told = service.emosim("show", "a", "--episode", "0").out
-    assert f"reason      the first of {service.recommended('a')[0][0][1]}; [bold]the second" in told
-    assert "\x1b" not in told
+    output = service.emosim("show", "a", "--episode", "0").out
+    assert f"reason      the first of {service.recommended('a')[0][0][1]}; [bold]the second" in output
+    assert "\x1b" not in output
     service.run(*few, "--explain", "--out", "b", model="deepseek-reasoner")
     for pair, item in service.recommended("b"):
         assert item["reason"].startswith(f"{pair[0]} thinks\nof ")
-    told = service.emosim("show", "b", "--episode", "0").out
-    assert re.search(r"reason      \S+.* thinks of ", told)
-    assert "\x1b" not in told
+    output = service.emosim("show", "b", "--episode", "0").out
+    assert re.search(r"reason      \S+.* thinks of ", output)
+    assert "\x1b" not in output
     service.run(*few, *enhanced, "--out", "c")
     assert {item["reason"] for _, item in service.recommended("c")} == {""}
     assert "because" not in service.emosim("show", "c", "--episode", "0").out
@@ -667,11 +667,11 @@ def test_a_mistake_is_one_clear_message_and_nothing_is_asked(service: Service, a
     error = service.run("--episodes", "1", "--out", "r", "--quiet", *arguments, status=2).err
     assert re.search(says, error), error
     assert len(error) < 3000
-    assert service.called == []
+    assert service.requests == []
 
 
 def test_a_prompting_strategy_without_a_model_is_one_clear_message(quick: Emosim) -> None:
-    error = quick("run", "--plugin", "movies", *ASKED, "--out", "r", status=2).err
+    error = quick("run", "--plugin", "movies", *LLM_OPTIONS, "--out", "r", status=2).err
     assert "llm_rater '0Shot_cotlite_our' needs a language model: give --llm-model too" in error
 
 
@@ -719,7 +719,7 @@ def test_the_mood_changes_one_line_of_the_question(quick: Emosim) -> None:
 
 
 def test_an_environment_asks_a_model_and_ends_its_threads_when_it_is_closed(service: Service) -> None:
-    told = service.emosim.python(
+    lines = service.emosim.python(
         """
         import threading
         import emosim_core as emosim
@@ -744,9 +744,9 @@ def test_an_environment_asks_a_model_and_ends_its_threads_when_it_is_closed(serv
         print(threads())
         """
     ).splitlines()
-    pairs: list[Pair] = ast.literal_eval(told[2])
-    assert told[0] == "0"
-    assert told[1] == f"{[float(1 + level(pair)) for pair in pairs]} True"
-    assert told[3:] == ["0", "True", "0"]
+    pairs: list[Pair] = ast.literal_eval(lines[2])
+    assert lines[0] == "0"
+    assert lines[1] == f"{[float(1 + level(pair)) for pair in pairs]} True"
+    assert lines[3:] == ["0", "True", "0"]
     assert (service.folder / "own.sqlite3").exists()
-    assert len(service.called) == 6  # person and first item of slot 0 are those of the environment
+    assert len(service.requests) == 6  # user and first item of slot 0 are those of the environment

@@ -27,25 +27,25 @@ def test_a_key_that_a_service_repeats_is_nowhere(emosim: Any, tmp_path: Path, mo
     monkeypatch.setenv("EMOSIM_LLM_API_KEY", KEY)
     encoded = base64.b64encode(KEY.encode()).decode()
     text = json.dumps({"reasons": [f"Bearer {KEY}, {encoded}, {KEY.encode().hex()}"], "rating": 7})
-    with ChatServer(lambda asked: Answer(text, reasoning=f"{KEY} {encoded}", model=f"m-{KEY}")) as server:
+    with ChatServer(lambda request: Answer(text, reasoning=f"{KEY} {encoded}", model=f"m-{KEY}")) as server:
         run = (
             *("run", "--plugin", "movies", "--llm-model", f"{server.url}#any", "--llm-rater", "0Shot_cot_enhanced"),
             *("--episodes", "2", "--max-steps", "2", "--llm-cache", "c.sqlite3", "--explain", "--out", "r"),
         )
         out = emosim(*run)
     exported = emosim("cache", "export", "--cache", "c.sqlite3", "e.jsonl")
-    found = everything_in(tmp_path) + (out.out + out.err + exported.out + exported.err).encode()
-    assert b"[key]" in found
-    assert b'"rating"' in found
+    content = everything_in(tmp_path) + (out.out + out.err + exported.out + exported.err).encode()
+    assert b"[key]" in content
+    assert b'"rating"' in content
     for form in forms(KEY):
-        assert form not in found
+        assert form not in content
 
 
 @pytest.mark.parametrize("path", [KEY, "proxy-x8f3k2m9q7w4e6r1t5y0/v1", f"a/{KEY}/v1"])
 def test_a_base_url_with_a_key_is_refused_and_an_environment_variable_takes_it(
     quick: Any, tmp_path: Path, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with ChatServer(lambda asked: "7") as server:
+    with ChatServer(lambda request: "7") as server:
         root = server.url.removesuffix("/v1")
         run = ("run", "--plugin", "movies", "--episodes", "1", "--max-steps", "1", "--out", "r")
         refused = quick(*run, "--llm-model", f"{root}/{path}#any", status=2)
@@ -64,7 +64,7 @@ def test_a_base_url_with_a_key_is_refused_and_an_environment_variable_takes_it(
 def test_an_odd_usage_costs_no_rating_and_is_called_unknown(quick: Any, tmp_path: Path, count: str) -> None:
     body = '{"choices": [{"message": {"content": "7"}, "finish_reason": "stop"}], "usage": {"prompt_tokens": COUNT, '
     body = body.replace("COUNT", count) + '"completion_tokens": 1}}'
-    with ChatServer(lambda asked: Answer(raw=body.encode())) as server:
+    with ChatServer(lambda request: Answer(raw=body.encode())) as server:
         model = f"openai:model=any,base_url={server.url}"
         done = quick(
             "run", "--plugin", "movies", "--episodes", "1", "--max-steps", "2", "--llm-model", model, "--out", "r"
@@ -93,9 +93,9 @@ def test_the_limit_on_the_cost_holds_for_answers_that_failed(quick: Any, answer:
         '[llm_model]\nname = "openai"\nmodel = "any"\n'
         '[llm_model.price]\nprompt = 1.0\ncompletion = 1.0\nas_of = "2026-07-01"\n'
     )
-    with ChatServer(lambda asked: answer) as server:
+    with ChatServer(lambda request: answer) as server:
         text = config.read_text().replace('model = "any"\n', f'model = "any"\nbase_url = "{server.url}"\n')
         config.write_text(text)
-        said = quick("run", "--config", config, "--out", "r", "--quiet", status=2).err
-        assert "0.005 of 0.005 USD (--max-cost)" in said
+        message = quick("run", "--config", config, "--out", "r", "--quiet", status=2).err
+        assert "0.005 of 0.005 USD (--max-cost)" in message
         assert len([call for call in server.calls if call.method == "POST"]) == 5

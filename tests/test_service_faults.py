@@ -21,9 +21,9 @@ RUN = ("run", "--plugin", "movies", "--llm-rater", "0Shot_system_our", "--episod
 
 
 def title_in(body: dict[str, Any]) -> str:
-    found = re.search(r"^Title: (.*)$", body["messages"][-1]["content"], re.MULTILINE)
-    assert found is not None
-    return found[1]
+    match = re.search(r"^Title: (.*)$", body["messages"][-1]["content"], re.MULTILINE)
+    assert match is not None
+    return match[1]
 
 
 def failed_titles(directory: Path) -> list[str]:
@@ -103,8 +103,8 @@ def test_what_a_service_sends_too_much_becomes_no_rating_and_is_not_kept(quick: 
 
 def waits(count: int, answer: Answer) -> Callable[[dict[str, Any]], Answer]:
     """Answers so a few times, then with a rating."""
-    left = iter([answer] * count)
-    return lambda body: next(left, Answer("7"))
+    answers = iter([answer] * count)
+    return lambda body: next(answers, Answer("7"))
 
 
 def test_a_run_that_waits_says_so_once_and_goes_on(emosim: Emosim) -> None:

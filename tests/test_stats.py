@@ -19,7 +19,7 @@ from emosim_core.stats import (
     weights,
     wilson,
 )
-from emosim_core.studies.validation import metrics as measures
+from emosim_core.studies.validation.validation import metrics as measures
 
 
 def test_wilsons_interval_is_that_of_the_formula() -> None:
@@ -64,10 +64,10 @@ def test_nothing_over_nothing_is_no_number() -> None:
 
 def test_few_clusters_are_drawn_as_many_are(monkeypatch: pytest.MonkeyPatch) -> None:
     sums = np.random.default_rng(2).random((30, 3))
-    kept = resampled(sums, 200, seed=5)
+    expected = resampled(sums, 200, seed=5)
     monkeypatch.setattr("emosim_core.stats._KEPT", 0)
     monkeypatch.setattr("emosim_core.stats._AT_ONCE", 70)
-    np.testing.assert_allclose(resampled(sums, 200, seed=5), kept, rtol=1e-12)
+    np.testing.assert_allclose(resampled(sums, 200, seed=5), expected, rtol=1e-12)
     assert sum(len(block) for block in weights(30, 200, 5)) == 200
 
 
@@ -94,8 +94,8 @@ def users_beside_real(draw: st.DrawFn) -> tuple[np.ndarray, float]:
 def test_the_interval_of_a_distance_holds_it_and_stays_within_what_there_can_be(users: tuple[Any, float]) -> None:
     sums, step = users
     for value, most in ((measures.total_variation, 1.0), (measures.wasserstein(step), step * (LEVELS - 1))):
-        found = measures.estimate(sums, value, most)
-        low, estimate, high = found["low"], found["estimate"], found["high"]
+        interval = measures.estimate(sums, value, most)
+        low, estimate, high = interval["low"], interval["estimate"], interval["high"]
         if not sums[:, :LEVELS].any() or not sums[:, LEVELS:].any():
             assert low is estimate is high is None
             continue
@@ -108,9 +108,9 @@ def test_the_interval_of_a_distance_holds_it_and_stays_within_what_there_can_be(
 def test_a_distance_of_many_rating_points_has_an_interval_around_it() -> None:
     worst, best = [4.0, 0, 0, 0, 0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0, 0, 0, 0, 4.0]
     sums = np.array([worst + best, worst + worst] * 4, dtype=np.float64)
-    found = measures.estimate(sums, measures.wasserstein(1.0), 9.0)
-    assert found["estimate"] == 4.5
-    assert found["low"] < 4.5 < found["high"] <= 9.0  # type: ignore[operator]
+    interval = measures.estimate(sums, measures.wasserstein(1.0), 9.0)
+    assert interval["estimate"] == 4.5
+    assert interval["low"] < 4.5 < interval["high"] <= 9.0  # type: ignore[operator]
 
 
 @given(st.integers(1, 10_000), st.floats(0, 1))
@@ -123,9 +123,9 @@ def test_wilsons_interval_holds_its_share(total: int, part: float) -> None:
 @settings(max_examples=40)
 @given(st.lists(st.lists(st.integers(0, 9), min_size=4, max_size=4), min_size=1, max_size=8))
 def test_the_interval_of_a_share_is_one_of_shares(rows: list[list[int]]) -> None:
-    for found in measures.agreement(np.array(rows, dtype=np.float64)).values():
-        if found["low"] is not None:
-            assert 0.0 <= found["low"] <= found["high"] <= 1.0
+    for interval in measures.agreement(np.array(rows, dtype=np.float64)).values():
+        if interval["low"] is not None:
+            assert 0.0 <= interval["low"] <= interval["high"] <= 1.0
 
 
 @settings(max_examples=40)

@@ -36,10 +36,12 @@ FORGED = "x\nError: all is lost\r\nWritten to nowhere."
 
 def unsafe(text: str) -> list[str]:
     """Characters that must not reach a terminal, by their categories in Unicode."""
-    kept = {"\n", "\u200c", "\u200d"}
-    found = [one for one in text if unicodedata.category(one) in ("Cc", "Cs", "Zl", "Zp") and one not in kept]
+    allowed = {"\n", "\u200c", "\u200d"}
+    control = [one for one in text if unicodedata.category(one) in ("Cc", "Cs", "Zl", "Zp") and one not in allowed]
     hidden = {0xAD, 0x61C, 0x180E, 0xFEFF, *range(0x200B, 0x2010), *range(0x2028, 0x202F), *range(0x2060, 0x2070)}
-    return found + [one for one in text if (ord(one) in hidden or 0xE0000 <= ord(one) < 0xE1000) and one not in kept]
+    return control + [
+        one for one in text if (ord(one) in hidden or 0xE0000 <= ord(one) < 0xE1000) and one not in allowed
+    ]
 
 
 texts = st.text(st.characters(), max_size=60) | st.lists(st.sampled_from([*EVIL, *FORGED, "[red]", "é", "\ud800"])).map(
@@ -99,9 +101,9 @@ def test_a_console_prints_every_text_clean_and_in_one_line(text: str) -> None:
     table.add_row(text)
     table.add_row(Text(text, style="red"))
     screen.print_line(text, (text, "bold"))
-    said = SGR.sub("", screen.file.getvalue())  # type: ignore[attr-defined]
-    assert unsafe(said) == []
-    assert said.count("\n") == 1
+    printed = SGR.sub("", screen.file.getvalue())  # type: ignore[attr-defined]
+    assert unsafe(printed) == []
+    assert printed.count("\n") == 1
     screen.print(table)
     assert unsafe(SGR.sub("", screen.file.getvalue())) == []  # type: ignore[attr-defined]
 
@@ -136,13 +138,15 @@ def in_terminal(emosim: Emosim, *arguments: str | Path, **variables: str) -> tup
     return status, written.decode("utf-8").replace("\r\n", "\n")
 
 
-def see_clean(said: str, live: bool = False) -> None:
+def see_clean(output: str, live: bool = False) -> None:
     """See that a terminal got nothing but text, colours and, of a live line, moves of the cursor."""
-    said = SGR.sub("", said)
+    output = SGR.sub("", output)
     if live:
-        said = CURSOR.sub("", said)
-    assert unsafe(said) == [], repr(said)
-    assert not any(line.startswith(("Error: all is lost", "Written to nowhere")) for line in said.splitlines()), said
+        output = CURSOR.sub("", output)
+    assert unsafe(output) == [], repr(output)
+    assert not any(line.startswith(("Error: all is lost", "Written to nowhere")) for line in output.splitlines()), (
+        output
+    )
 
 
 @pytest.fixture
@@ -191,9 +195,9 @@ def test_hostile_titles_and_names_reach_no_terminal(emosim: Emosim, items: Path)
         ),
         (("report", "json"), False),
     ):
-        status, said = in_terminal(emosim, *arguments)
-        assert status == 0, said
-        see_clean(said, live)
+        status, output = in_terminal(emosim, *arguments)
+        assert status == 0, output
+        see_clean(output, live)
     page = (emosim.folder / "json" / "report.html").read_text()
     assert "\x1b" not in page
     assert "\u202e" not in page
@@ -218,13 +222,13 @@ def test_errors_repeat_no_control_character_and_no_forged_line(
 
 
 def test_the_error_text_of_a_service_is_cleaned(emosim: Emosim) -> None:
-    with ChatServer(lambda asked: Answer(EVIL + FORGED, status=400)) as server:
-        status, said = in_terminal(
+    with ChatServer(lambda request: Answer(EVIL + FORGED, status=400)) as server:
+        status, output = in_terminal(
             emosim, "run", "--plugin", "movies", "--llm-model", "deepseek-chat", "--episodes", "1", "--out", "r",
             DEEPSEEK_API_KEY="sk-test-0123456789", DEEPSEEK_BASE_URL=server.url,
         )  # fmt: skip
-    assert status == 2, said
-    see_clean(said, live=True)
+    assert status == 2, output
+    see_clean(output, live=True)
 
 
 def test_text_of_a_plugin_is_cleaned(quick: Callable[..., Any], install: Callable[..., str]) -> None:
@@ -339,12 +343,12 @@ def test_every_width_is_taken(quick: Callable[..., Any], monkeypatch: pytest.Mon
 
 def test_a_terminal_without_colours_gets_none(emosim: Emosim) -> None:
     for variables in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
-        status, said = in_terminal(emosim, "plugins", **variables)
+        status, output = in_terminal(emosim, "plugins", **variables)
         assert status == 0
-        assert not re.search(r"\x1b\[[0-9;]*3[0-9]m", said)
+        assert not re.search(r"\x1b\[[0-9;]*3[0-9]m", output)
 
 
-def test_a_fault_of_our_own_is_told_clean_and_ends_with_1(emosim: Emosim) -> None:
+def test_a_fault_of_our_own_is_printed_clean_and_ends_with_1(emosim: Emosim) -> None:
     code = f"""
     import sys
     from emosim_core.cli import main

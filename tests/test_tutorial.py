@@ -68,11 +68,11 @@ def test_every_command_in_the_text_is_one_that_is_run_or_said_not_to_be() -> Non
     prose = BLOCK.sub("", PAGE.read_text(encoding="utf-8"))
     mentioned = [one for one in re.findall(r"`([^`]+)`", prose) if re.match(r"(emosim|pip|pytest|python) ", one)]
     known = commands() + commands("not run")
-    told = {"emosim embed --plugin music", 'pip install "emosim-core[embed]"'}  # need a package beyond the core
+    skipped = {"emosim embed --plugin music", 'pip install "emosim-core[embed]"'}  # need a package beyond the core
     for one in mentioned:
         plain = " ".join(one.split())
         if not plain.startswith("emosim plugins new music "):  # tests/cli/test_plugins_new.py runs it
-            assert plain in told or any(line.startswith(plain) for line in known), plain
+            assert plain in skipped or any(line.startswith(plain) for line in known), plain
     assert set(MUST_RUN) <= set(commands())
 
 
@@ -89,9 +89,11 @@ def environment(tmp_path: Path) -> dict[str, str]:
         script = home / "bin" / command
         script.write_text(f'#!/bin/sh\nexec "{home}/bin/python" -m {module} "$@"\n', encoding="utf-8")
         script.chmod(0o755)
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("EMOSIM_", "PYTEST_", "PYTHON"))}
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith(("EMOSIM_", "PYTEST_", "PYTHON"))
+    }
     path = f"{home}/bin{os.pathsep}{os.environ['PATH']}"
-    return {**kept, "PATH": path, "COLUMNS": "200", "EMOSIM_CACHE_DIR": str(tmp_path / "cache")}
+    return {**inherited, "PATH": path, "COLUMNS": "200", "EMOSIM_CACHE_DIR": str(tmp_path / "cache")}
 
 
 @pytest.mark.long
@@ -122,7 +124,7 @@ def test_its_files_and_commands_in_their_order_make_a_plugin_that_works(
     summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
     assert summary["complete"]
     assert summary["episodes"] == 3
-    well_kept(folder / "emosim-music")
+    check_style(folder / "emosim-music")
     strictly_typed(folder / "emosim-music", ".")
 
 
@@ -135,14 +137,14 @@ def assert_shown(shown: str, printed: str) -> None:
             anywhere = True
             continue
         pattern = re.sub(r"([\[*?])", r"[\1]", line).replace("...", "*")
-        found = [i for i in range(place, len(lines)) if fnmatchcase(lines[i], pattern)]
-        assert found, f"not printed: {line}\n{printed}"
-        assert anywhere or found[0] == place, f"something else is printed before: {line}\n{printed}"
-        place, anywhere = found[0] + 1, False
+        matches = [i for i in range(place, len(lines)) if fnmatchcase(lines[i], pattern)]
+        assert matches, f"not printed: {line}\n{printed}"
+        assert anywhere or matches[0] == place, f"something else is printed before: {line}\n{printed}"
+        place, anywhere = matches[0] + 1, False
     assert anywhere or place == len(lines), f"more is printed: {lines[place:]}"
 
 
-def well_kept(project: Path) -> None:
+def check_style(project: Path) -> None:
     """The project is well kept, by the tool of this repository."""
     rules = "E,F,W,I,B,UP,SIM,RUF,C4,PIE,PT,TID"
     for command in (

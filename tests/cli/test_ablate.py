@@ -32,36 +32,36 @@ def test_all_studies_of_either_domain_leave_records_results_and_a_table(quick: A
         assert sorted(path.name for path in directory.iterdir()) == [
             "jobs", "manifest.json", "results.csv", "results.json",
         ]  # fmt: skip
-        told = json.loads((directory / "results.json").read_text())
-        assert [name.partition(":")[0] for name in told["studies"]] == list(ALL)
+        payload = json.loads((directory / "results.json").read_text())
+        assert [name.partition(":")[0] for name in payload["studies"]] == list(ALL)
         lines = sum(len(path.read_text().splitlines()) - 1 for path in directory.glob("jobs/*/records.jsonl"))
-        assert lines == sum(job["ratings"] for job in told["jobs"])
-        assert all(one["ratings"] <= job["ratings"] for job in told["jobs"] for one in job["metrics"])
+        assert lines == sum(job["ratings"] for job in payload["jobs"])
+        assert all(one["ratings"] <= job["ratings"] for job in payload["jobs"] for one in job["metrics"])
         manifest = json.loads((directory / "manifest.json").read_text())
         assert {"emosim-core", f"emosim-{plugin}", "numpy", "python"} <= set(manifest["versions"])
         assert manifest["config"]["seed"] == 42
-        assert manifest["uses_llm"] is told["uses_llm"] is False
+        assert manifest["uses_llm"] is payload["uses_llm"] is False
 
 
 @pytest.mark.slow
 def test_all_stands_for_every_study_at_its_full_size(quick: Any) -> None:
     done = quick("ablate", "--plugin", "movies", "--study", "all", "--out", "a", "--json", timeout=300)
-    figures = {(job["study"], one["side"]): one for job in done.json["jobs"] for one in job["metrics"]}
-    assert {study for study, _ in figures} == set(ALL)
-    assert figures["category_preference", "both"]["ratings"] == 8 * 4 * 20 * 2
-    assert figures["high_rating", "positive"]["ratings"] == figures["low_rating", "negative"]["ratings"] == 4 * 8 * 20
-    assert figures["sampling", ""]["ratings"] == 2000
-    assert figures["collections", "positive"]["ratings"] == 26 * 100
+    metrics = {(job["study"], one["side"]): one for job in done.json["jobs"] for one in job["metrics"]}
+    assert {study for study, _ in metrics} == set(ALL)
+    assert metrics["category_preference", "both"]["ratings"] == 8 * 4 * 20 * 2
+    assert metrics["high_rating", "positive"]["ratings"] == metrics["low_rating", "negative"]["ratings"] == 4 * 8 * 20
+    assert metrics["sampling", ""]["ratings"] == 2000
+    assert metrics["collections", "positive"]["ratings"] == 26 * 100
 
 
 def test_json_is_the_results_and_report_computes_the_same_from_the_records(quick: Any, tmp_path: Path) -> None:
-    told = quick(*SAMPLING, "--out", "a", "--json")
-    assert told.json == json.loads((tmp_path / "a" / "results.json").read_text())
-    assert "1 job with 60 ratings" in told.err
+    done = quick(*SAMPLING, "--out", "a", "--json")
+    assert done.json == json.loads((tmp_path / "a" / "results.json").read_text())
+    assert "1 job with 60 ratings" in done.err
     (tmp_path / "a" / "results.json").unlink()
-    assert quick("ablate", "report", "a", "--json").json == told.json
+    assert quick("ablate", "report", "a", "--json").json == done.json
     shown = quick("ablate", "report", "a").out
-    assert f"{told.json['jobs'][0]['metrics'][0]['estimate']:.3f}" in shown
+    assert f"{done.json['jobs'][0]['metrics'][0]['estimate']:.3f}" in shown
     (path,) = (tmp_path / "a").glob("jobs/*/records.jsonl")
     text = path.read_text()
     path.write_text(re.sub(r'"rating":\d+,"reason"', '"rating":1,"reason"', text))
@@ -75,7 +75,7 @@ def test_quiet_prints_only_where_the_results_are(quick: Any, tmp_path: Path) -> 
     assert (tmp_path / done.out.strip() / "results.json").exists()
 
 
-def test_a_grid_is_told_by_what_varies_and_by_differences_on_the_same_trials(quick: Any) -> None:
+def test_a_grid_is_reported_by_what_varies_and_by_differences_on_the_same_trials(quick: Any) -> None:
     done = quick(
         *MOVIES, "--study", "collections:users=10,sampling:pairs=40", "--items-retrieval", "none,most_similar_3",
         "--perturbator", "none,gaussian:sd=2", "--num-seeds", "2", "--out", "a",
@@ -93,13 +93,13 @@ def test_a_configuration_file_gives_a_grid_too_and_the_command_line_comes_first(
         'plugin = "movies"\nnum_seeds = 2\nitems_retrieval = ["last_2", "none"]\n'
         '[perturbator]\nname = "gaussian"\nsd = 0.1\n'
     )
-    asked = ("ablate", "--config", "c.toml", "--jobs", "1", "--study", "sampling:pairs=20", "--json")
-    told = quick(*asked, "--out", "a").json
-    assert {job["variant"]["items_retrieval"] for job in told["jobs"]} == {"last_2", "none"}
-    assert {job["variant"]["perturbator"] for job in told["jobs"]} == {"gaussian:sd=0.1"}
-    assert len(told["jobs"]) == 4
-    told = quick(*asked, "--items-retrieval", "last_1", "--num-seeds", "1", "--out", "b").json
-    assert [job["variant"]["items_retrieval"] for job in told["jobs"]] == ["last_1"]
+    command = ("ablate", "--config", "c.toml", "--jobs", "1", "--study", "sampling:pairs=20", "--json")
+    payload = quick(*command, "--out", "a").json
+    assert {job["variant"]["items_retrieval"] for job in payload["jobs"]} == {"last_2", "none"}
+    assert {job["variant"]["perturbator"] for job in payload["jobs"]} == {"gaussian:sd=0.1"}
+    assert len(payload["jobs"]) == 4
+    payload = quick(*command, "--items-retrieval", "last_1", "--num-seeds", "1", "--out", "b").json
+    assert [job["variant"]["items_retrieval"] for job in payload["jobs"]] == ["last_1"]
 
 
 # ------------------------------------------------------------------------------------------- third parties
@@ -122,9 +122,9 @@ def emosim_studies():
 
 def test_a_plugin_adds_a_study(quick: Any, install: Callable[..., str], uninstall: Callable[..., None]) -> None:
     install("grudge", GRUDGE)
-    told = quick(*MOVIES, "--study", "grudge", "--out", "a", "--json").json
-    assert told["jobs"][0]["metrics"][0]["ratings"] == 30
-    assert quick("ablate", "report", "a", "--json").json == told
+    payload = quick(*MOVIES, "--study", "grudge", "--out", "a", "--json").json
+    assert payload["jobs"][0]["metrics"][0]["ratings"] == 30
+    assert quick("ablate", "report", "a", "--json").json == payload
     assert "grudge" in quick("plugins").out
     uninstall("grudge")
     assert "unknown study 'grudge'" in quick("ablate", "report", "a", status=2).err
@@ -177,30 +177,30 @@ def test_all_leaves_out_the_studies_that_a_domain_has_no_material_for_and_says_s
     quick: Any, install: Callable[..., str], tmp_path: Path
 ) -> None:
     install("stones", f"SERIES = 3\n{DOMAIN}", domains=["stones"])
-    asked = ("ablate", "--plugin", "stones", "--embeddings", "lexical", "--jobs", "1")
-    done = quick(*asked, "--out", "a")
+    command = ("ablate", "--plugin", "stones", "--embeddings", "lexical", "--jobs", "1")
+    done = quick(*command, "--out", "a")
     for name in ("category_preference", "high_rating", "low_rating", "sampling"):
         assert f"Note: {name} is left out: the domain 'stones'" in done.err
-    told = json.loads((tmp_path / "a" / "results.json").read_text())
-    assert told["studies"] == ["collections"]
-    assert "'real_ratings'" in told["left_out"]["sampling"]
-    named = quick(*asked, "--study", "sampling", "--out", "b", status=2)
+    payload = json.loads((tmp_path / "a" / "results.json").read_text())
+    assert payload["studies"] == ["collections"]
+    assert "'real_ratings'" in payload["left_out"]["sampling"]
+    named = quick(*command, "--study", "sampling", "--out", "b", status=2)
     assert "the domain 'stones' does not say how real users' ratings are distributed" in named.err
     assert not (tmp_path / "b").exists()
 
 
-def test_a_domain_with_material_for_nothing_is_told_why(quick: Any, install: Callable[..., str]) -> None:
+def test_a_domain_with_material_for_nothing_is_an_error_that_says_why(quick: Any, install: Callable[..., str]) -> None:
     install("stones", f"SERIES = 0\n{DOMAIN}", domains=["stones"])
-    said = quick("ablate", "--plugin", "stones", "--embeddings", "lexical", status=2).err
-    assert "material for no study" in said
-    assert "none of these 9 items has another with the same 'collection'" in said
+    message = quick("ablate", "--plugin", "stones", "--embeddings", "lexical", status=2).err
+    assert "material for no study" in message
+    assert "none of these 9 items has another with the same 'collection'" in message
 
 
 # ------------------------------------------------------------------------------------------------ mistakes
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--study", "samplign"], "unknown study 'samplign'. Did you mean 'sampling'?"),
         (["--study", "all,sampling"], "name no other beside it"),
@@ -217,21 +217,21 @@ def test_a_domain_with_material_for_nothing_is_told_why(quick: Any, install: Cal
     ],
 )
 def test_a_mistake_is_one_message_and_leaves_nothing(
-    quick: Any, tmp_path: Path, arguments: list[str], said: str
+    quick: Any, tmp_path: Path, arguments: list[str], message: str
 ) -> None:
-    assert said in quick("ablate", "--plugin", "movies", *arguments, status=2).err
+    assert message in quick("ablate", "--plugin", "movies", *arguments, status=2).err
     assert not (tmp_path / "runs").exists()
 
 
 def test_a_directory_that_exists_is_left_alone(quick: Any, tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "thesis.txt").write_text("mine")
-    said = quick(*SAMPLING, "--out", "a", status=2).err
-    assert "a exists already; choose another place with --out" in said
+    message = quick(*SAMPLING, "--out", "a", status=2).err
+    assert "a exists already; choose another place with --out" in message
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["thesis.txt"]
 
 
-def test_no_domain_and_no_ablation_are_told(quick: Any) -> None:
+def test_no_domain_and_no_ablation_are_errors(quick: Any) -> None:
     assert "choose a domain with --plugin" in quick("ablate", "--study", "all", status=2).err
     assert "x is no run: it has no manifest.json" in quick("ablate", "report", "x", status=2).err
     assert "x is no run: it has no manifest.json" in quick("ablate", "--resume", "x", status=2).err
@@ -239,7 +239,7 @@ def test_no_domain_and_no_ablation_are_told(quick: Any) -> None:
     assert "r is no ablation" in quick("ablate", "report", "r", status=2).err
 
 
-def test_what_is_complete_is_told_again_and_nothing_is_asked(quick: Any, tmp_path: Path) -> None:
+def test_what_is_complete_is_printed_again_and_nothing_is_asked(quick: Any, tmp_path: Path) -> None:
     before = quick(*SAMPLING, "--out", "a", "--json").json
     done = quick("ablate", "--resume", "a")
     assert "0 jobs with 0 ratings to do; 1 of 1 are done already" in done.err
@@ -250,24 +250,24 @@ def test_what_is_complete_is_told_again_and_nothing_is_asked(quick: Any, tmp_pat
 
 # -------------------------------------------------------------------------------------- a language model
 
-ASKED = ("ablate", "--plugin", "movies", "--llm-model", "deepseek-chat", "--users", "sampled:n=20")
-FOUR = (*ASKED, "--study", "sampling:pairs=30", "--llm-rater", "0Shot_system_our,1Shot_system_our", "--num-seeds", "2")
+ABLATE = ("ablate", "--plugin", "movies", "--llm-model", "deepseek-chat", "--users", "sampled:n=20")
+FOUR = (*ABLATE, "--study", "sampling:pairs=30", "--llm-rater", "0Shot_system_our,1Shot_system_our", "--num-seeds", "2")
 
 
 @pytest.fixture
 def service(quick: Any) -> Iterator[tuple[Any, ChatServer]]:
     """The command line beside a service that answers 7, after its delay."""
-    with ChatServer(lambda asked: Answer("7")) as server:
+    with ChatServer(lambda request: Answer("7")) as server:
         variables = {"DEEPSEEK_API_KEY": "sk-test", "DEEPSEEK_BASE_URL": server.url}
         yield replace(quick, variables=variables), server
 
 
-def test_what_costs_money_is_told_before_and_not_begun_without_a_yes(service: tuple[Any, ChatServer]) -> None:
+def test_what_costs_money_is_estimated_before_and_not_begun_without_a_yes(service: tuple[Any, ChatServer]) -> None:
     emosim, server = service
-    told = emosim(*FOUR, "--out", "a", "--quiet", "--json", status=2)
-    assert "120 requests" in told.err
-    assert "say --yes to start" in told.err
-    assert re.search(r"cost about 0\.0[0-9]+ USD at the prices of", told.err)
+    done = emosim(*FOUR, "--out", "a", "--quiet", "--json", status=2)
+    assert "120 requests" in done.err
+    assert "say --yes to start" in done.err
+    assert re.search(r"cost about 0\.0[0-9]+ USD at the prices of", done.err)
     assert not server.calls
     assert not (emosim.folder / "a").exists()
 
@@ -280,18 +280,18 @@ def test_a_grid_of_prompts_asks_each_question_once_and_tells_what_it_took(servic
     assert "calls: 120 for 120 requests" in done.out
     assert "1Shot_system_our" in done.out
     assert "No language model" not in done.out + done.err
-    told = emosim(*FOUR, "--yes", "--out", "b", "--json").json
+    payload = emosim(*FOUR, "--yes", "--out", "b", "--json").json
     assert len(server.calls) == 120  # the answers were kept
-    assert told["jobs"] == json.loads((emosim.folder / "a" / "results.json").read_text())["jobs"]
-    assert emosim(*FOUR, "--replay", "--out", "c", "--json").json == told
+    assert payload["jobs"] == json.loads((emosim.folder / "a" / "results.json").read_text())["jobs"]
+    assert emosim(*FOUR, "--replay", "--out", "c", "--json").json == payload
 
 
-def test_an_answer_that_is_no_rating_is_a_failed_one_and_stands_beside_the_figure(quick: Any) -> None:
-    with ChatServer(lambda asked: Answer("I would rather not say.")) as server:
+def test_an_answer_that_is_no_rating_is_a_failed_one_and_stands_beside_the_metric(quick: Any) -> None:
+    with ChatServer(lambda request: Answer("I would rather not say.")) as server:
         emosim = replace(quick, variables={"DEEPSEEK_API_KEY": "sk-test", "DEEPSEEK_BASE_URL": server.url})
-        told = emosim(*ASKED, "--study", "sampling:pairs=10", "--yes", "--out", "a", "--json").json
-    (found,) = told["jobs"][0]["metrics"]
-    assert (found["failed"], found["ratings"], found["estimate"]) == (10, 10, None)
+        payload = emosim(*ABLATE, "--study", "sampling:pairs=10", "--yes", "--out", "a", "--json").json
+    (metric,) = payload["jobs"][0]["metrics"]
+    assert (metric["failed"], metric["ratings"], metric["estimate"]) == (10, 10, None)
     (path,) = (quick.folder / "a").glob("jobs/*/records.jsonl")
     lines = [json.loads(line) for line in path.read_text().splitlines()[1:]]
     assert all(line["rating"] is None and "no answer could be parsed" in line["reason"] for line in lines)
@@ -313,10 +313,10 @@ def test_a_budget_holds_for_the_whole_grid(service: tuple[Any, ChatServer]) -> N
 
 @pytest.mark.slow
 def test_a_sweep_that_was_killed_goes_on_where_it_was(quick: Any) -> None:
-    with ChatServer(lambda asked: Answer("7", delay=0.02)) as server:
+    with ChatServer(lambda request: Answer("7", delay=0.02)) as server:
         emosim = replace(quick, variables={"DEEPSEEK_API_KEY": "sk-test", "DEEPSEEK_BASE_URL": server.url})
-        asked = (*FOUR, "--yes", "--concurrency", "2", "--items-retrieval", "last_3,none,decay_emotion_3")
-        process = emosim.start(*asked, "--out", "a", "--quiet")
+        command = (*FOUR, "--yes", "--concurrency", "2", "--items-retrieval", "last_3,none,decay_emotion_3")
+        process = emosim.start(*command, "--out", "a", "--quiet")
         until = time.monotonic() + 50
         while not list(emosim.folder.glob("a/jobs/*/job.json")):
             assert process.poll() is None, process.communicate()
@@ -324,18 +324,18 @@ def test_a_sweep_that_was_killed_goes_on_where_it_was(quick: Any) -> None:
             time.sleep(0.02)
         process.send_signal(signal.SIGKILL)
         process.communicate()
-        there = len(list(emosim.folder.glob("a/jobs/*/job.json")))
-        assert 0 < there < 12
-        told = emosim("ablate", "--resume", "a", "--yes", "--json").json
-        whole = emosim(*asked, "--out", "b", "--json").json
-    assert told == whole
-    assert len(told["jobs"]) == 12
-    assert not told["missing"]
+        complete = len(list(emosim.folder.glob("a/jobs/*/job.json")))
+        assert 0 < complete < 12
+        payload = emosim("ablate", "--resume", "a", "--yes", "--json").json
+        whole = emosim(*command, "--out", "b", "--json").json
+    assert payload == whole
+    assert len(payload["jobs"]) == 12
+    assert not payload["missing"]
 
 
 @pytest.mark.slow
 def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(quick: Any) -> None:
-    with ChatServer(lambda asked: Answer("7", delay=0.02)) as server:
+    with ChatServer(lambda request: Answer("7", delay=0.02)) as server:
         emosim = replace(quick, variables={"DEEPSEEK_API_KEY": "sk-test", "DEEPSEEK_BASE_URL": server.url})
         process = emosim.start(*FOUR, "--yes", "--concurrency", "2", "--out", "a", "--quiet")
         until = time.monotonic() + 50
@@ -353,10 +353,10 @@ def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(quick: Any) -> None:
 
 
 @pytest.mark.slow
-def test_cells_of_a_language_model_can_be_done_side_by_side(service: tuple[Any, ChatServer]) -> None:
+def test_jobs_of_a_language_model_can_run_side_by_side(service: tuple[Any, ChatServer]) -> None:
     emosim, server = service
-    told = emosim(*FOUR, "--yes", "--jobs", "2", "--out", "a", "--json").json
+    payload = emosim(*FOUR, "--yes", "--jobs", "2", "--out", "a", "--json").json
     assert len(server.calls) == 120
-    assert sum(job["ratings"] for job in told["jobs"]) == 120
-    said = emosim(*FOUR, "--yes", "--jobs", "2", "--max-cost", "1", "--out", "b", "--quiet", status=2).err
-    assert "--max-cost holds for one process" in said
+    assert sum(job["ratings"] for job in payload["jobs"]) == 120
+    message = emosim(*FOUR, "--yes", "--jobs", "2", "--max-cost", "1", "--out", "b", "--quiet", status=2).err
+    assert "--max-cost holds for one process" in message

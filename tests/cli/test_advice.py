@@ -44,25 +44,25 @@ def training(made: Path, tmp_path: Path) -> Path:
 def test_what_is_for_runs_says_so_of_a_training_and_sends_nobody_to_a_command_that_refuses(
     quick: Any, training: Path, command: tuple[str, ...]
 ) -> None:
-    said = quick(*command, status=2).err
-    assert "holds a training" in said
-    assert "--resume" not in said
+    message = quick(*command, status=2).err
+    assert "holds a training" in message
+    assert "--resume" not in message
 
 
 def test_a_run_that_is_resumed_by_another_command_names_the_one_that_goes_on(
     quick: Any, made: Path, training: Path
 ) -> None:
-    said = quick("train", "--resume", made, status=2).err
-    way = re.search(r"Go on with: emosim (.*)", said)
-    assert way is not None
-    assert "nothing was left to do" in quick(*shlex.split(way[1])).out
+    message = quick("train", "--resume", made, status=2).err
+    match = re.search(r"Go on with: emosim (.*)", message)
+    assert match is not None
+    assert "nothing was left to do" in quick(*shlex.split(match[1])).out
     assert f"Go on with: emosim train --resume {training}" in quick("run", "--resume", training, status=2).err
 
 
 def test_a_path_without_its_loader_is_suggested_with_it_and_the_suggestion_is_read(quick: Any, tmp_path: Path) -> None:
     quick("users", "generate", "--plugin", "movies", "--n", "5", "--out", "five.csv")
-    said = quick("run", "--plugin", "movies", "--users", "five.csv", status=2).err
-    suggestion = re.search(r"Did you mean '([^']*)'\?", said)
+    message = quick("run", "--plugin", "movies", "--users", "five.csv", status=2).err
+    suggestion = re.search(r"Did you mean '([^']*)'\?", message)
     assert suggestion is not None
     done = quick(
         "run", "--plugin", "movies", "--users", suggestion[1], "--episodes", "1", "--max-steps", "2", "--out", "r"
@@ -72,9 +72,9 @@ def test_a_path_without_its_loader_is_suggested_with_it_and_the_suggestion_is_re
 
 
 def test_a_model_without_its_backend_is_suggested_with_each_backend(quick: Any) -> None:
-    said = quick("run", "--plugin", "movies", "--llm-model", "gpt-4", status=2).err
-    assert "Did you mean 'deepseek:gpt-4'" in said
-    assert "'openai:gpt-4'" in said
+    message = quick("run", "--plugin", "movies", "--llm-model", "gpt-4", status=2).err
+    assert "Did you mean 'deepseek:gpt-4'" in message
+    assert "'openai:gpt-4'" in message
 
 
 # ----------------------------------------------------------------------- what the source can suggest
@@ -88,15 +88,15 @@ OTHERS = {"--force-reinstall", "--upgrade", "--max-model-len", "--no", "--text",
 def commands(group: click.Group, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], set[str]]:
     """The options of every command, by its words."""
     context = click.Context(group, **group.context_settings)  # commands keep the help option they make here
-    found = {path: {one for param in group.get_params(context) for one in param.opts}}
+    options = {path: {one for param in group.get_params(context) for one in param.opts}}
     for name in group.list_commands(context):
         command = group.get_command(context, name)
         assert command is not None
         words = (*path, name)
-        found[words] = {one for param in command.get_params(context) for one in (*param.opts, *param.secondary_opts)}
+        options[words] = {one for param in command.get_params(context) for one in (*param.opts, *param.secondary_opts)}
         if isinstance(command, click.Group):
-            found |= commands(command, words)
-    return found
+            options |= commands(command, words)
+    return options
 
 
 COMMANDS = commands(cli)
@@ -134,9 +134,9 @@ def test_every_option_that_a_message_names_is_an_option_of_a_command() -> None:
     known = set().union(*COMMANDS.values()) | OTHERS
     seen = 0
     for path, tree in sources():
-        texts = docstrings(tree)
+        docstring_ids = docstrings(tree)
         for node in ast.walk(tree):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in texts:
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstring_ids:
                 for option in re.findall(r"(?<![\w-])--[a-z][a-z.-]*[a-z]", node.value):
                     assert option in known, f"{path}:{node.lineno} names {option}"
                     seen += 1

@@ -31,21 +31,21 @@ def fill(path: Path, count: int, identity: str = "a model") -> list[str]:
 
 
 @pytest.fixture
-def kept(tmp_path: Path) -> Path:
+def cache_file(tmp_path: Path) -> Path:
     path = tmp_path / "kept.sqlite3"
     fill(path, 30)
     fill(path, 5, "another model")
     return path
 
 
-def test_stats_tell_what_is_kept_of_which_model(quick: Any, kept: Path) -> None:
-    told = quick("cache", "stats", "--cache", kept).out
-    assert told.startswith(f"35 answers in {kept}, ")
-    assert told.index("a model\n  30 answers, ") < told.index("another model\n  5 answers, ")
-    assert "300 in, 120 of them cached by the service, 60 answered, 30 of them reasoning" in told
-    as_json = json.loads(quick("cache", "stats", "--cache", kept, "--json").out)
+def test_stats_tell_what_is_kept_of_which_model(quick: Any, cache_file: Path) -> None:
+    output = quick("cache", "stats", "--cache", cache_file).out
+    assert output.startswith(f"35 answers in {cache_file}, ")
+    assert output.index("a model\n  30 answers, ") < output.index("another model\n  5 answers, ")
+    assert "300 in, 120 of them cached by the service, 60 answered, 30 of them reasoning" in output
+    as_json = json.loads(quick("cache", "stats", "--cache", cache_file, "--json").out)
     assert as_json["answers"] == 35
-    assert as_json["bytes"] == kept.stat().st_size
+    assert as_json["bytes"] == cache_file.stat().st_size
     assert as_json["models"][1] == {
         "identity": "another model",
         "answers": 5,
@@ -84,44 +84,44 @@ def test_a_file_of_something_else_is_refused_and_stays_as_it_is(quick: Any, tmp_
     for file in (other, text):
         before = file.read_bytes()
         for command in (["stats"], ["prune", "--max-mb", "1"], ["import", "in.jsonl"], ["export", "out.jsonl"]):
-            said = quick("cache", *command, "--cache", file, status=2).err
-            assert said.startswith(f"Error: {file}: is ")
-            assert "cache of answers" in said
+            message = quick("cache", *command, "--cache", file, status=2).err
+            assert message.startswith(f"Error: {file}: is ")
+            assert "cache of answers" in message
         assert file.read_bytes() == before
 
 
-def test_what_is_exported_can_be_imported(quick: Any, kept: Path, tmp_path: Path) -> None:
-    said = quick("cache", "export", "out.jsonl", "--cache", kept).out
-    assert said == "Wrote 35 answers to out.jsonl. Read them back with: emosim cache import out.jsonl\n"
-    assert "out.jsonl exists already" in quick("cache", "export", "out.jsonl", "--cache", kept, status=2).err
-    quick("cache", "export", "out.jsonl", "--cache", kept, "--force")
+def test_what_is_exported_can_be_imported(quick: Any, cache_file: Path, tmp_path: Path) -> None:
+    output = quick("cache", "export", "out.jsonl", "--cache", cache_file).out
+    assert output == "Wrote 35 answers to out.jsonl. Read them back with: emosim cache import out.jsonl\n"
+    assert "out.jsonl exists already" in quick("cache", "export", "out.jsonl", "--cache", cache_file, status=2).err
+    quick("cache", "export", "out.jsonl", "--cache", cache_file, "--force")
     assert quick("cache", "import", "out.jsonl").out == "Added 35 answers; 0 were there already\n"
     assert quick("cache", "import", "out.jsonl").out == "Added 0 answers; 35 were there already\n"
     imported = json.loads(quick("cache", "stats", "--json").out)
-    assert imported["models"] == json.loads(quick("cache", "stats", "--cache", kept, "--json").out)["models"]
+    assert imported["models"] == json.loads(quick("cache", "stats", "--cache", cache_file, "--json").out)["models"]
     quick("cache", "export", "again.jsonl")
     assert (tmp_path / "again.jsonl").read_bytes() == (tmp_path / "out.jsonl").read_bytes()
 
 
-def test_a_malformed_line_is_one_error_that_names_it_and_nothing_is_imported(quick: Any, kept: Path) -> None:
-    quick("cache", "export", "out.jsonl", "--cache", kept)
+def test_a_malformed_line_is_one_error_that_names_it_and_nothing_is_imported(quick: Any, cache_file: Path) -> None:
+    quick("cache", "export", "out.jsonl", "--cache", cache_file)
     lines = Path("out.jsonl").read_text().splitlines()
     lines[20] = lines[20].replace('"max_tokens":512', '"max_tokens":"many"')
     Path("out.jsonl").write_text("\n".join(lines))
-    said = quick("cache", "import", "out.jsonl", status=2).err
-    assert said == "Error: out.jsonl, row 21: is not a cached answer: 'max_tokens' is a whole number\n"
+    message = quick("cache", "import", "out.jsonl", status=2).err
+    assert message == "Error: out.jsonl, row 21: is not a cached answer: 'max_tokens' is a whole number\n"
     assert json.loads(quick("cache", "stats", "--json").out)["answers"] == 0
     assert "none.jsonl: no such file" in quick("cache", "import", "none.jsonl", status=2).err
 
 
-def test_answers_are_removed_by_model_by_age_and_by_size(quick: Any, tmp_path: Path, kept: Path) -> None:
-    pruned = ("cache", "prune", "--cache", kept)
+def test_answers_are_removed_by_model_by_age_and_by_size(quick: Any, tmp_path: Path, cache_file: Path) -> None:
+    pruned = ("cache", "prune", "--cache", cache_file)
     assert "Removed 0 answers; 35 answers left" in quick(*pruned, "--older-than", "1").out
-    with sqlite3.connect(kept) as connection:
+    with sqlite3.connect(cache_file) as connection:
         connection.execute("UPDATE answers SET created = created - 86400 * id")
     connection.close()
-    said = quick(*pruned, "--older-than", "10.5", "--model", "a model").out
-    assert said.startswith("Removed 20 answers; 15 answers left, ")
+    output = quick(*pruned, "--older-than", "10.5", "--model", "a model").out
+    assert output.startswith("Removed 20 answers; 15 answers left, ")
     assert "say which answers to remove" in quick(*pruned, status=2).err
     assert "Removed 5 answers; " in quick(*pruned, "--model", "another model").out
     assert "0 answers left" in quick(*pruned, "--max-mb", "0").out
@@ -135,10 +135,10 @@ def test_pruning_by_size_keeps_the_newest_answers_and_shrinks_the_file(tmp_path:
     quick("cache", "prune", "--cache", path, "--max-mb", before / 2 / 1024 / 1024)
     assert path.stat().st_size <= before / 2
     cache = AnswerCache(path)
-    left = cache.get_many(keys)
+    remaining = cache.get_many(keys)
     cache.close()
-    assert 1000 < len(left) < 1700
-    assert set(left) == set(keys[-len(left) :])
+    assert 1000 < len(remaining) < 1700
+    assert set(remaining) == set(keys[-len(remaining) :])
 
 
 def test_the_help_needs_no_database_and_no_numpy() -> None:

@@ -20,15 +20,15 @@ def runs(quick: Any, tmp_path: Path) -> Path:
 
 
 def test_the_table_has_means_differences_and_what_the_runs_differ_in(quick: Any, runs: Path) -> None:
-    said = quick("compare", "a", "b", "c").out
+    output = quick("compare", "a", "b", "c").out
     for words in (
         "mean rating", "share liked", "steps per episode", "difference, paired", "10 with ", " pp", "95 % bootstrap",
         "b differs from a in:", "  policy: random there, top_rated here", "  seed: 42 there, 5 here",
         "Note: c differs from a in 2 things, so no difference can be put down to one of them: max_steps, seed.",
         "Note: c has other users or another seed than a",
     ):  # fmt: skip
-        assert words in said
-    assert "Note: b" not in said
+        assert words in output
+    assert "Note: b" not in output
 
 
 def test_a_difference_that_is_nothing_as_it_is_shown_has_no_minus() -> None:
@@ -38,10 +38,10 @@ def test_a_difference_that_is_nothing_as_it_is_shown_has_no_minus() -> None:
 
 
 def test_json_is_the_comparison_and_nothing_else(quick: Any, runs: Path) -> None:
-    told = quick("compare", "a", "b", "--json", "--resamples", "200", "--seed", "3").json
-    assert told["domain"] == "movies"
-    assert (told["resamples"], told["seed"]) == (200, 3)
-    first, second = told["runs"]
+    payload = quick("compare", "a", "b", "--json", "--resamples", "200", "--seed", "3").json
+    assert payload["domain"] == "movies"
+    assert (payload["resamples"], payload["seed"]) == (200, 3)
+    first, second = payload["runs"]
     assert first["metrics"]["mean rating"]["difference"] is None
     gap = second["metrics"]["mean rating"]["mean"] - first["metrics"]["mean rating"]["mean"]
     assert second["metrics"]["mean rating"]["difference"] == pytest.approx(gap, abs=1e-5)
@@ -49,15 +49,15 @@ def test_json_is_the_comparison_and_nothing_else(quick: Any, runs: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("a",), "name two directories or more"),
         (("a", "none"), "none is no run: it has no manifest.json"),
         (("a", "b", "--resamples", "5"), "at least 100"),
     ],
 )
-def test_mistakes_are_said_in_one_line(quick: Any, runs: Path, arguments: tuple[str, ...], said: str) -> None:
-    assert said in quick("compare", *arguments, status=2).err
+def test_mistakes_are_said_in_one_line(quick: Any, runs: Path, arguments: tuple[str, ...], message: str) -> None:
+    assert message in quick("compare", *arguments, status=2).err
 
 
 def test_runs_of_different_domains_are_not_compared(quick: Any, runs: Path) -> None:

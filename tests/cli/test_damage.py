@@ -224,7 +224,7 @@ READERS = [arguments for arguments in READ["run"] if arguments != ("show", "run"
 
 @pytest.mark.parametrize("number", [0, 1, -1])
 @pytest.mark.parametrize("how", ["gone", "twice", "swapped", "renamed", "of another run"])
-def test_records_that_do_not_belong_together_are_never_told_as_a_run(
+def test_records_that_do_not_belong_together_are_never_shown_as_a_run(
     fresh: Callable[[], None], how: str, number: int
 ) -> None:
     fresh()

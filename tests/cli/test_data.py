@@ -30,7 +30,7 @@ def manifest_of(directory: Path) -> dict[str, Any]:
 # ------------------------------------------------------------------------------------------------ export
 
 
-def test_a_run_is_exported_as_a_table_and_the_number_of_rows_is_told(quick: Any) -> None:
+def test_a_run_is_exported_as_a_table_and_the_number_of_rows_is_printed(quick: Any) -> None:
     quick("run", *MOVIES, "--out", "r", "--quiet")
     steps = len((quick.folder / "r" / "interactions.jsonl").read_text().splitlines())
     for name in ("t.parquet", "t.csv"):
@@ -53,7 +53,7 @@ def test_a_run_is_exported_for_minari_in_silence_but_for_where_it_is(emosim: Any
     assert emosim.python(code) == f"{steps} {name}\n"
 
 
-def test_a_run_that_was_stopped_is_exported_and_that_is_told(quick: Any, tmp_path: Path) -> None:
+def test_a_run_that_was_stopped_is_exported_with_a_note(quick: Any, tmp_path: Path) -> None:
     quick("run", *MOVIES, "--reward-shaping", "identity", "--out", "r", "--quiet")
     written = tmp_path / "r" / "interactions.jsonl"
     written.write_bytes(b"".join(written.read_bytes().splitlines(keepends=True)[:9]))
@@ -69,18 +69,18 @@ def test_a_run_with_a_language_model_is_exported_without_a_key_or_a_question(qui
         patch.setenv("DEEPSEEK_API_KEY", "sk-test")
         patch.setenv("DEEPSEEK_BASE_URL", server.url)
         quick("run", *MOVIES, "--llm-model", "deepseek-chat", "--out", "r", "--quiet")
-        asked = len(server.calls)
+        calls = len(server.calls)
         patch.delenv("DEEPSEEK_API_KEY")
         quick("data", "export", "r", "--format", "minari", "--out", "sets")
-        assert len(server.calls) == asked > 0
+        assert len(server.calls) == calls > 0
     import minari
 
-    told = minari.MinariDataset(tmp_path / "sets" / "emosim/movies/random-v0" / "data")
-    assert told.env_spec.kwargs["llm_model"] == "deepseek-chat"
+    dataset = minari.MinariDataset(tmp_path / "sets" / "emosim/movies/random-v0" / "data")
+    assert dataset.env_spec.kwargs["llm_model"] == "deepseek-chat"
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--out", "t.csv"], "Missing argument 'RUN_DIR...'"),
         (["r"], "Missing option '--out'"),
@@ -93,12 +93,12 @@ def test_a_run_with_a_language_model_is_exported_without_a_key_or_a_question(qui
     ],
 )
 def test_a_mistake_is_one_clear_message_and_leaves_nothing(
-    quick: Any, tmp_path: Path, arguments: list[str], said: str
+    quick: Any, tmp_path: Path, arguments: list[str], message: str
 ) -> None:
     quick("run", *MOVIES, "--out", "r", "--quiet")
     (tmp_path / "there.csv").write_text("mine\n")
     before = sorted(tmp_path.rglob("*"))
-    assert said in quick("data", "export", *arguments, status=2).err
+    assert message in quick("data", "export", *arguments, status=2).err
     assert sorted(tmp_path.rglob("*")) == before
     assert (tmp_path / "there.csv").read_text() == "mine\n"
 
@@ -106,7 +106,7 @@ def test_a_mistake_is_one_clear_message_and_leaves_nothing(
 # --------------------------------------------------------------------------------------------------- log
 
 
-def test_a_log_is_of_known_users_alone_and_is_exported_at_once(quick: Any) -> None:
+def test_a_log_is_of_train_users_alone_and_is_exported_at_once(quick: Any) -> None:
     done = quick("log", *MOVIES, "--format", "csv", "--out", "runs/a")
     rows = list(csv.DictReader((quick.folder / "runs" / "a.csv").read_text().splitlines()))
     assert f"Wrote {len(rows)} rows of 4 episodes to runs/a.csv.\n" in done.out
@@ -117,8 +117,8 @@ def test_a_log_is_of_known_users_alone_and_is_exported_at_once(quick: Any) -> No
     from emosim_core.simulation.config import EnvironmentConfig
 
     population = assemble(EnvironmentConfig(plugin="movies"), Registry()).population
-    known = {population.users[i].id for i in split_users(len(population), "train", 0.2).tolist()}
-    assert {row["user"] for row in rows} <= known
+    train_users = {population.users[i].id for i in split_users(len(population), "train", 0.2).tolist()}
+    assert {row["user"] for row in rows} <= train_users
     assert quick("show", "runs/a").out
 
 
@@ -141,17 +141,17 @@ def test_a_log_has_its_own_defaults_which_a_file_and_options_overrule(quick: Any
 
 def test_the_help_of_log_names_its_own_defaults_and_that_of_run_stays(quick: Any) -> None:
     for command, defaults in ((log, {"episodes": "[1000]", "user_split": "[train]"}), (run, {"episodes": "[100]"})):
-        texts = {option.name: option.help for option in command.params if isinstance(option, click.Option)}
+        help_texts = {option.name: option.help for option in command.params if isinstance(option, click.Option)}
         for name, default in defaults.items():
-            assert str(texts[name]).endswith(default)
+            assert str(help_texts[name]).endswith(default)
     ours, theirs = ({option.name for option in command.params} for command in (log, run))
     assert ours == theirs | {"format", "export", "dataset_id"}
 
 
 def test_json_of_log_is_the_summary_with_where_the_export_is(quick: Any, tmp_path: Path) -> None:
-    told = quick("log", *MOVIES, "--format", "parquet", "--export", "x.parquet", "--out", "r", "--json").json
-    assert (told["directory"], told["exported"], told["episodes"]) == ("r", "x.parquet", 4)
-    assert len(pd.read_parquet(tmp_path / "x.parquet")) == told["steps"]
+    payload = quick("log", *MOVIES, "--format", "parquet", "--export", "x.parquet", "--out", "r", "--json").json
+    assert (payload["directory"], payload["exported"], payload["episodes"]) == ("r", "x.parquet", 4)
+    assert len(pd.read_parquet(tmp_path / "x.parquet")) == payload["steps"]
 
 
 def test_a_log_that_was_stopped_is_resumed_and_exported(quick: Any, tmp_path: Path) -> None:
@@ -165,13 +165,13 @@ def test_a_log_that_was_stopped_is_resumed_and_exported(quick: Any, tmp_path: Pa
     first = (tmp_path / "r.csv").read_bytes()
     quick("data", "export", "r", "--format", "csv", "--out", "again.csv")
     assert (tmp_path / "again.csv").read_bytes() == first
-    said = quick("log", "--resume", "r", "--format", "csv", "--quiet", status=2).err
-    assert "r.csv exists already" in said
-    assert "emosim data export r --format csv --out PATH" in said
+    message = quick("log", "--resume", "r", "--format", "csv", "--quiet", status=2).err
+    assert "r.csv exists already" in message
+    assert "emosim data export r --format csv --out PATH" in message
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--export", "x.csv"], "--export needs a format: give --format too"),
         (["--dataset-id", "x-v0"], "--dataset-id needs a format: give --format too"),
@@ -182,10 +182,10 @@ def test_a_log_that_was_stopped_is_resumed_and_exported(quick: Any, tmp_path: Pa
         (["--format", "parquet", "--policy", "nobody"], "unknown policy 'nobody'"),
     ],
 )
-def test_a_mistake_in_log_is_told_before_the_run_is_made(
-    quick: Any, tmp_path: Path, arguments: list[str], said: str
+def test_a_mistake_in_log_is_an_error_before_the_run_is_made(
+    quick: Any, tmp_path: Path, arguments: list[str], message: str
 ) -> None:
     (tmp_path / "there.csv").write_text("mine\n")
     before = sorted(tmp_path.rglob("*"))
-    assert said in quick("log", *MOVIES, *arguments, status=2).err
+    assert message in quick("log", *MOVIES, *arguments, status=2).err
     assert sorted(tmp_path.rglob("*")) == before

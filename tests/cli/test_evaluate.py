@@ -17,7 +17,7 @@ FEW = ("--users", "sampled:n=20", "--episodes", "4", "--max-steps", "8", "--resa
 MOVIES = ("evaluate", "--plugin", "movies", *FEW)
 
 
-def test_an_evaluation_prints_its_tables_and_leaves_figures_and_plots(quick: Any) -> None:
+def test_an_evaluation_prints_its_tables_and_leaves_metrics_and_charts(quick: Any) -> None:
     done = quick(*MOVIES, "--policies", "random,epsilon_greedy:epsilon=0.2,prior_weight=5", "--out", "e", COLUMNS="80")
     assert done.err == ""
     for word in (
@@ -35,8 +35,8 @@ def test_an_evaluation_prints_its_tables_and_leaves_figures_and_plots(quick: Any
     results = json.loads((quick.folder / "e" / "evaluation.json").read_text())
     shown = results["user_splits"]["train"]["recommenders"]["random"]["metrics"]["mean_reward"]["estimate"]
     assert any(re.match(rf"random +{shown:.1f} ±", line) for line in lines)
-    left = sorted(str(path.relative_to(quick.folder / "e")) for path in (quick.folder / "e").rglob("*.*"))
-    assert left == sorted(
+    written = sorted(str(path.relative_to(quick.folder / "e")) for path in (quick.folder / "e").rglob("*.*"))
+    assert written == sorted(
         [
             "evaluation.csv", "evaluation.json", "items.csv",
             *(f"charts/{name}.{kind}" for name in ("end_reasons", "lists", "reward", "reward_by_step", "survival")
@@ -49,16 +49,16 @@ def test_an_evaluation_prints_its_tables_and_leaves_figures_and_plots(quick: Any
     )  # fmt: skip
 
 
-def test_json_is_the_figures_and_nothing_else_and_quiet_is_the_directory(quick: Any, tmp_path: Path) -> None:
+def test_json_is_the_metrics_and_nothing_else_and_quiet_is_the_directory(quick: Any, tmp_path: Path) -> None:
     options = (*MOVIES, "--policies", "popular", "--user-splits", "test", "--no-charts")
-    told = quick(*options, "--out", "e", "--json").json
-    assert told.pop("directory") == "e"
-    assert told == json.loads((tmp_path / "e" / "evaluation.json").read_text())
-    assert list(told["user_splits"]) == ["test"]
+    payload = quick(*options, "--out", "e", "--json").json
+    assert payload.pop("directory") == "e"
+    assert payload == json.loads((tmp_path / "e" / "evaluation.json").read_text())
+    assert list(payload["user_splits"]) == ["test"]
     assert not (tmp_path / "e" / "charts").exists()
-    said = quick(*options, "--quiet").output
-    assert said.startswith("runs/evaluation-movies-")
-    assert (tmp_path / said.strip() / "evaluation.json").exists()
+    output = quick(*options, "--quiet").output
+    assert output.startswith("runs/evaluation-movies-")
+    assert (tmp_path / output.strip() / "evaluation.json").exists()
 
 
 def test_every_option_reaches_the_configuration(quick: Any, tmp_path: Path) -> None:
@@ -70,11 +70,11 @@ def test_every_option_reaches_the_configuration(quick: Any, tmp_path: Path) -> N
         "--config": "c.toml", "--logs": "a,b",
     }  # fmt: skip
     options = [word for pair in given.items() for word in pair]
-    told = quick(
+    payload = quick(
         "evaluate", "--plugin", "movies", "--policies", "random", "--policies", "popular,top_rated", *options,
         "--no-charts", "--json",
     ).json  # fmt: skip
-    config = told["config"]
+    config = payload["config"]
     assert config["policies"] == ["random", "popular", "top_rated"]
     assert (config["user_splits"], config["episodes"], config["seed"], config["num_envs"]) == (["all"], 3, 7, 2)
     assert (config["resamples"], config["items_retrieval"], config["test_fraction"], config["slate"]) == (
@@ -84,13 +84,13 @@ def test_every_option_reaches_the_configuration(quick: Any, tmp_path: Path) -> N
         2,
     )
     assert (config["max_steps"], config["history_length"], config["logs"]) == (4, 5, ["a", "b"])
-    manifest = json.loads((tmp_path / told["directory"] / "runs" / "all" / "random" / "manifest.json").read_text())
+    manifest = json.loads((tmp_path / payload["directory"] / "runs" / "all" / "random" / "manifest.json").read_text())
     assert manifest["config"]["reward_shaping"] == {"name": "identity"}
     assert (manifest["config"]["user_order"], manifest["config"]["user_split"]) == ("sequential", "all")
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ([], "there is nothing to evaluate: name trained recommenders with --recommenders"),
         (["--policies", ","], "there is nothing to evaluate"),
@@ -113,7 +113,7 @@ def test_every_option_reaches_the_configuration(quick: Any, tmp_path: Path) -> N
     ],
 )
 def test_a_mistake_is_one_clear_message_and_leaves_nothing(
-    quick: Any, tmp_path: Path, arguments: list[str], said: str
+    quick: Any, tmp_path: Path, arguments: list[str], message: str
 ) -> None:
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "note").write_text("mine")
@@ -129,7 +129,7 @@ def test_a_mistake_is_one_clear_message_and_leaves_nothing(
     }
     (tmp_path / "runs" / "r" / "manifest.json").write_text(json.dumps(manifest))
     before = sorted(tmp_path.rglob("*"))
-    assert said in quick(*MOVIES, *arguments, "--no-charts", status=2).err
+    assert message in quick(*MOVIES, *arguments, "--no-charts", status=2).err
     assert sorted(path for path in tmp_path.rglob("*") if not {"cache", "state"} & set(path.parts)) == before
     assert not list((tmp_path / "state").rglob("*.json"))
 
@@ -139,9 +139,9 @@ def test_a_configuration_file_names_recommenders_and_users(quick: Any, tmp_path:
         'plugin = "movies"\nuser_dataset = "sampled:n=20"\nuser_splits = ["test"]\nepisodes = 2\nmax_steps = 3\n'
         'policies = ["popular", {name = "epsilon_greedy", epsilon = 0.3}]\n'
     )
-    told = quick("evaluate", "--config", "c.toml", "--no-charts", "--json").json
-    assert list(told["user_splits"]) == ["test"]
-    assert list(told["user_splits"]["test"]["recommenders"]) == ["popular", "epsilon_greedy:epsilon=0.3"]
+    payload = quick("evaluate", "--config", "c.toml", "--no-charts", "--json").json
+    assert list(payload["user_splits"]) == ["test"]
+    assert list(payload["user_splits"]["test"]["recommenders"]) == ["popular", "epsilon_greedy:epsilon=0.3"]
 
 
 def test_without_a_domain_or_a_model_it_says_how_to_choose_one(quick: Any) -> None:
@@ -149,7 +149,7 @@ def test_without_a_domain_or_a_model_it_says_how_to_choose_one(quick: Any) -> No
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_an_evaluation_that_is_stopped_in_the_middle_goes_on_to_the_same_figures(
+def test_an_evaluation_that_is_stopped_in_the_middle_goes_on_to_the_same_metrics(
     quick: Any, how: signal.Signals
 ) -> None:
     options = (
@@ -173,14 +173,14 @@ def test_an_evaluation_that_is_stopped_in_the_middle_goes_on_to_the_same_figures
         ]  # fmt: skip
     assert json.loads((quick.folder / "e" / "evaluation.json").read_text())["complete"] is False
     complete = quick.folder / "e" / "runs" / "test" / "popular" / "summary.json"
-    kept = complete.read_bytes()
+    content = complete.read_bytes()
     assert quick("evaluate", "--resume", "e", "--no-charts", "--quiet").out == "e\n"
     quick(*options, "--out", "whole")
-    figures = [
+    metrics = [
         json.loads((quick.folder / name / "evaluation.json").read_text())["user_splits"] for name in ("e", "whole")
     ]
-    assert figures[0] == figures[1]
-    assert complete.read_bytes() == kept
+    assert metrics[0] == metrics[1]
+    assert complete.read_bytes() == content
 
 
 def test_a_language_model_is_asked_as_much_as_may_be_spent_over_all_runs(quick: Any) -> None:
@@ -198,13 +198,13 @@ def test_a_language_model_is_asked_as_much_as_may_be_spent_over_all_runs(quick: 
         assert "the budget is spent" in error
         assert "The runs of this evaluation have cost 2.7 since it was started." in error
         assert "go on with:\n    emosim evaluate --resume e\n" in error
-        told = quick("evaluate", "--resume", "e", "--no-charts", "--max-cost", "100").out
-    asked = [json.dumps(call.body) for call in server.calls]
-    assert len(asked) > 9
-    assert len(set(asked)) == len(asked)
-    assert "A language model rates: 12 ratings at most." in told
-    assert "Rater: deepseek" in told
-    assert "cost: " in told
+        output = quick("evaluate", "--resume", "e", "--no-charts", "--max-cost", "100").out
+    requests = [json.dumps(call.body) for call in server.calls]
+    assert len(requests) > 9
+    assert len(set(requests)) == len(requests)
+    assert "A language model rates: 12 ratings at most." in output
+    assert "Rater: deepseek" in output
+    assert "cost: " in output
     results = json.loads((quick.folder / "e" / "evaluation.json").read_text())
     assert results["uses_llm"] is True
     assert results["user_splits"]["test"]["recommenders"]["popular"]["metrics"]["mean_rating"]["estimate"] == 8

@@ -6,9 +6,9 @@ from typing import Any
 
 
 def test_models_are_listed_with_their_prices_without_a_key(quick: Any) -> None:
-    told = {backend["name"]: backend for backend in quick("llm-models", "--json", DEEPSEEK_API_KEY="").json}
-    assert {"deepseek", "openai", "local"} <= set(told)
-    known = {model["name"]: model for model in told["deepseek"]["models"]}
+    backends = {backend["name"]: backend for backend in quick("llm-models", "--json", DEEPSEEK_API_KEY="").json}
+    assert {"deepseek", "openai", "local"} <= set(backends)
+    known = {model["name"]: model for model in backends["deepseek"]["models"]}
     assert {"deepseek-chat", "deepseek-reasoner", "deepseek-v4-flash", "deepseek-v4-pro"} <= set(known)
     assert known["deepseek-v4-flash"]["price"]["completion"] > 0
     assert len(known["deepseek-v4-flash"]["price"]["as_of"]) == len("2026-10-27")

@@ -13,13 +13,13 @@ from emosim_core.terminal import fitted
 
 NAMES = ("simulated users, a single answer", "always the commoner answer")
 HEADINGS = ("recommender", "accuracy", "precision", "recall", "F1", "area under the curve")
-CELL = "0.821 [0.797, 0.845]"
+INTERVAL = "0.821 [0.797, 0.845]"
 
 
 def table() -> Table:
     made = Table(*HEADINGS)
     for name in NAMES:
-        made.add_row(name, *(CELL,) * 5)
+        made.add_row(name, *(INTERVAL,) * 5)
     return made
 
 
@@ -27,7 +27,7 @@ def screen(width: int | None = None, terminal: bool = True) -> Screen:
     return Screen(file=StringIO(), width=width, force_terminal=terminal, color_system=None, markup=False)
 
 
-def said_by(one: Screen) -> list[str]:
+def lines_of(one: Screen) -> list[str]:
     return one.file.getvalue().splitlines()  # type: ignore[attr-defined]
 
 
@@ -35,13 +35,13 @@ def said_by(one: Screen) -> list[str]:
 def test_a_narrow_screen_splits_a_table_and_repeats_its_first_column(width: int) -> None:
     one = screen(width)
     show_table(one, table())
-    lines = said_by(one)
-    told = "\n".join(lines)
+    lines = lines_of(one)
+    text = "\n".join(lines)
     assert max(map(len, lines)) <= width
     assert all(line == line.rstrip() for line in lines)
-    assert told.count(CELL) == 10
-    assert "…" not in told
-    parts = [part.splitlines() for part in told.split("\n\n")]
+    assert text.count(INTERVAL) == 10
+    assert "…" not in text
+    parts = [part.splitlines() for part in text.split("\n\n")]
     assert len(parts) == {60: 5, 80: 3, 120: 2, 200: 1}[width]
     for part in parts:
         words = " ".join(" ".join(line[: part[0].index("r") + 36].split("  ")[0].split()) for line in part)
@@ -56,11 +56,11 @@ def test_texts_are_broken_between_words_before_a_table_is_split() -> None:
     made.add_row("Hearts of Darkness: A Filmmaker's Apocalypse", "1991", "documentary, about a film of the war")
     one = screen(60)
     show_table(one, made)
-    told = "\n".join(said_by(one))
-    assert "\n\n" not in told
+    text = "\n".join(lines_of(one))
+    assert "\n\n" not in text
     words = {"title", "year", "categories", "1991", "Hearts", "Darkness:", "Filmmaker's", "Apocalypse", "documentary,"}
-    assert words <= set(told.split())
-    assert max(map(len, told.splitlines())) <= 60
+    assert words <= set(text.split())
+    assert max(map(len, text.splitlines())) <= 60
 
 
 def test_a_number_is_never_broken_even_where_nothing_else_fits() -> None:
@@ -68,8 +68,8 @@ def test_a_number_is_never_broken_even_where_nothing_else_fits() -> None:
     made.add_row("a recommender with a long name", "-1,234.5 ±67.8")
     one = screen(30)
     show_table(one, made)
-    assert any(line.endswith("-1,234.5 ±67.8") for line in said_by(one))
-    assert max(map(len, said_by(one))) <= 30
+    assert any(line.endswith("-1,234.5 ±67.8") for line in lines_of(one))
+    assert max(map(len, lines_of(one))) <= 30
 
 
 def test_a_word_longer_than_the_screen_loses_no_letter() -> None:
@@ -77,20 +77,20 @@ def test_a_word_longer_than_the_screen_loses_no_letter() -> None:
     made.add_row("x" * 50)
     one = screen(20)
     show_table(one, made)
-    assert "".join(said_by(one)).count("x") == 50
+    assert "".join(lines_of(one)).count("x") == 50
 
 
 def test_a_file_has_each_row_in_one_line_unless_it_is_said_how_wide_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)
     made = table()
-    made.add_row("a name of many words " * 20, *(CELL,) * 5)
+    made.add_row("a name of many words " * 20, *(INTERVAL,) * 5)
     one = screen(terminal=False)
     show_table(one, made)
-    assert [line.count(CELL) for line in said_by(one)] == [0, 5, 5, 5]
+    assert [line.count(INTERVAL) for line in lines_of(one)] == [0, 5, 5, 5]
     monkeypatch.setenv("COLUMNS", "80")
     narrow = screen(terminal=False)
     show_table(narrow, table())
-    assert max(map(len, said_by(narrow))) <= 80
+    assert max(map(len, lines_of(narrow))) <= 80
 
 
 @pytest.mark.parametrize("width", [40, 80])
@@ -99,20 +99,20 @@ def test_a_line_is_broken_between_words_and_ends_with_its_command_in_one_piece(w
     text = f"Written to runs/movies-a2c-20261124-022601. Measure it with: {command}"
     one = screen(width)
     one.print_line(text)
-    assert "\n".join(said_by(one)) == fitted(text, width)
-    *lines, last = said_by(one)
+    assert "\n".join(lines_of(one)) == fitted(text, width)
+    *lines, last = lines_of(one)
     assert last.strip() == command
     assert all(len(line) <= width for line in lines)
     assert " ".join(" ".join([*lines, last]).split()) == text
     elsewhere = screen(width, terminal=False)
     elsewhere.print_line(text)
-    assert said_by(elsewhere) == [text]
+    assert lines_of(elsewhere) == [text]
 
 
 def test_a_broken_line_keeps_its_styles_and_its_indent() -> None:
     one = Screen(file=StringIO(), width=20, force_terminal=True, color_system="standard", markup=False)
     one.print_line("  plain words, then ", ("bold words here", "bold"))
-    assert said_by(one) == ["  plain words, then", "    \x1b[1mbold words here\x1b[0m"]
+    assert lines_of(one) == ["  plain words, then", "    \x1b[1mbold words here\x1b[0m"]
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_the_line_of_an_episode_fits_80_columns(name: str, end_reason: str) -> N
     episode = Episode(10_000, 0, name, "u", 50, 1.0, [10.0], end_reason, (-0.3, 0.4))
     one = screen(80)
     one.print_line(*episode_line(episode, RatingScale(low=1, high=10, step=1)))
-    (line,) = said_by(one)
+    (line,) = lines_of(one)
     assert "10.0 of 10" in line
     assert "50 steps" in line
 

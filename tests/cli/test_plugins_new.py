@@ -60,10 +60,10 @@ def tool(*arguments: str | Path, **more: Any) -> str:
 def test_it_can_be_installed_run_checked_and_tested_as_it_is(
     emosim: Any, kind: str, name: str, package: str, words: tuple[str, ...]
 ) -> None:
-    told = emosim("plugins", "new", name, "--kind", kind, *words).out.splitlines()
+    lines = emosim("plugins", "new", name, "--kind", kind, *words).out.splitlines()
     folder = emosim.folder / f"emosim-{name}"
     begun = f"emosim run --plugin {name}" if kind == "domain" else f"emosim plugins check {name}"
-    assert [line.strip() for line in told[-3:]] == [f"pip install ./{folder.name}", begun, f"pytest {folder.name}"]
+    assert [line.strip() for line in lines[-3:]] == [f"pip install ./{folder.name}", begun, f"pytest {folder.name}"]
 
     tool("pip", "install", "--quiet", "--no-deps", "--target", emosim.site, folder)
     with (emosim.site / "sitecustomize.py").open("a", encoding="utf-8") as stream:
@@ -81,8 +81,8 @@ def test_it_can_be_installed_run_checked_and_tested_as_it_is(
         code = "import gymnasium, sys; print(gymnasium.make(sys.argv[1]).reset(seed=1)[1]['user_name'])"
         assert emosim.python(code, *environment).strip()
     if kind == "strategy":
-        asked = ("--items-retrieval", f"{name}:k=2,recency=0.8", "--reward-shaping", f"{name}:fade=0.3")
-        emosim("run", "--plugin", "movies", "--episodes", "2", *asked, "--quiet")
+        options = ("--items-retrieval", f"{name}:k=2,recency=0.8", "--reward-shaping", f"{name}:fade=0.3")
+        emosim("run", "--plugin", "movies", "--episodes", "2", *options, "--quiet")
 
     if kind == "llm-backend":
         emosim("run", "--plugin", "movies", "--episodes", "1", "--max-steps", "3", "--llm-model", f"{name}-hash")
@@ -140,10 +140,10 @@ def test_what_is_written_is_filled_and_well_kept(tmp_path: Path, kind: str, name
 
 def test_the_texts_of_a_domain_are_in_its_words(tmp_path: Path, quick: Any) -> None:
     quick("plugins", "new", "music", *LISTENERS, "--out", "made")
-    texts = "".join(path.read_text(encoding="utf-8") for path in (tmp_path / "made").rglob("*") if path.is_file())
-    assert not re.search(r"\bitems? (about|disappoint|that everyone)", texts)
+    content = "".join(path.read_text(encoding="utf-8") for path in (tmp_path / "made").rglob("*") if path.is_file())
+    assert not re.search(r"\bitems? (about|disappoint|that everyone)", content)
     for text in ('item = "track"', 'items = "tracks"', 'consumed = "listened to"', "A made-up track about"):
-        assert text in texts
+        assert text in content
     for verb, past in (("try", "tried"), ("bake", "baked"), ("play with", "played with")):
         quick("plugins", "new", "music", "--consume", verb, "--out", past.replace(" ", "-"))
         domain = tmp_path / past.replace(" ", "-") / "emosim_music" / "data" / "domain.toml"
@@ -174,10 +174,10 @@ def test_it_depends_on_the_releases_that_are_compatible_with_the_installed_one(
 
 def test_it_is_written_where_it_is_asked_and_the_next_commands_say_so(tmp_path: Path, quick: Any) -> None:
     assert "  pip install ./emosim-my_music\n" in quick("plugins", "new", "my_music").out
-    told = quick("plugins", "new", "music", "--out", tmp_path / "my plugins").out
-    assert f"  pip install '{tmp_path}/my plugins'\n  emosim run --plugin music\n" in told
+    output = quick("plugins", "new", "music", "--out", tmp_path / "my plugins").out
+    assert f"  pip install '{tmp_path}/my plugins'\n  emosim run --plugin music\n" in output
     assert (tmp_path / "my plugins" / "emosim_music" / "data" / "sample.csv").is_file()
-    listed = {line.strip() for line in told.splitlines()}
+    listed = {line.strip() for line in output.splitlines()}
     assert {"pyproject.toml", "emosim_music/data/sample.csv", "tests/test_music.py"} <= listed
 
 
@@ -212,15 +212,15 @@ def test_a_write_that_fails_leaves_nothing(
 
     monkeypatch.setattr(Path, "write_text", write_text)
     status = 2 if isinstance(error, OSError) else 130
-    told = quick("plugins", "new", "music", status=status).err
+    message = quick("plugins", "new", "music", status=status).err
     if status == 2:
-        assert told == "Error: emosim-music: cannot be written: No space left on device\n"
+        assert message == "Error: emosim-music: cannot be written: No space left on device\n"
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path, quick: Any) -> None:
-    told = quick("plugins", "new", "music", "--out", "nowhere/music", status=2).err
-    assert told == "Error: nowhere/music: cannot be written: No such file or directory\n"
+    message = quick("plugins", "new", "music", "--out", "nowhere/music", status=2).err
+    assert message == "Error: nowhere/music: cannot be written: No such file or directory\n"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -228,7 +228,7 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path, quick: Any) -> None
 
 
 @pytest.mark.parametrize(
-    ("name", "said", "suggested"),
+    ("name", "message", "suggested"),
     [
         ("Music", "lower-case letters", "music"),
         ("my music", "lower-case letters", "my-music"),
@@ -249,11 +249,11 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path, quick: Any) -> None
     ],
 )
 def test_a_name_that_cannot_be_one_gets_a_suggestion_that_can(
-    tmp_path: Path, quick: Any, name: str, said: str, suggested: str
+    tmp_path: Path, quick: Any, name: str, message: str, suggested: str
 ) -> None:
-    told = quick("plugins", "new", "--", name, status=2).err
-    assert said in told
-    assert told.endswith(f"Try {suggested!r}.\n")
+    printed = quick("plugins", "new", "--", name, status=2).err
+    assert message in printed
+    assert printed.endswith(f"Try {suggested!r}.\n")
     assert list(tmp_path.iterdir()) == []
     write_plugin("domain", suggested, tmp_path / "made")
 
@@ -287,9 +287,9 @@ def test_a_name_that_is_taken_is_refused(
             yield Component("talker", "Talks.", "no:One", options=options, value="model", prefixes=("talk-",))
         """,
     )
-    told = quick("plugins", "new", name, "--kind", kind, status=2).err
-    assert holder in told
-    assert repr(name) in told
+    message = quick("plugins", "new", name, "--kind", kind, status=2).err
+    assert holder in message
+    assert repr(name) in message
     assert [path.name for path in tmp_path.iterdir()] == ["site"]
 
 
@@ -301,14 +301,14 @@ def test_a_name_that_only_another_kind_has_is_free(quick: Any, kind: str, name: 
 
 @pytest.mark.parametrize("word", ["", " ", '"', "a|b", "{who}", "a, b", "$item", "1st", "two\nlines\\", "x" * 31])
 def test_a_word_that_would_break_a_text_is_refused(tmp_path: Path, quick: Any, word: str) -> None:
-    told = quick("plugins", "new", "music", "--item", word, status=2).err
-    assert "cannot be the word for 'item'" in told
+    message = quick("plugins", "new", "music", "--item", word, status=2).err
+    assert "cannot be the word for 'item'" in message
     assert list(tmp_path.iterdir()) == []
 
 
 def test_words_are_those_of_a_domain(quick: Any) -> None:
-    told = quick("plugins", "new", "best", "--kind", "strategy", "--user", "listener", status=2).err
-    assert "--user is a word of a domain" in told
+    message = quick("plugins", "new", "best", "--kind", "strategy", "--user", "listener", status=2).err
+    assert "--user is a word of a domain" in message
 
 
 def test_an_unknown_kind_is_refused_with_those_that_are_known(tmp_path: Path, quick: Any) -> None:
@@ -323,10 +323,10 @@ def test_help_is_there_without_anything_heavy(emosim: Any) -> None:
     from emosim_core.cli.main import main
     try:
         main(["plugins", "new", "--help"])
-    except SystemExit as left:
+    except SystemExit as exited:
         heavy = ("numpy", "pydantic", "pluggy", "rich", "gymnasium", "emosim_core.scaffold.write", "emosim_movies")
-        print("LEFT", left.code, [name for name in heavy if name in sys.modules])
+        print("LEFT", exited.code, [name for name in heavy if name in sys.modules])
     """
-    told = emosim.python(code)
-    assert told.startswith("Usage: emosim plugins new [OPTIONS] NAME")
-    assert told.endswith("LEFT 0 []\n")
+    output = emosim.python(code)
+    assert output.startswith("Usage: emosim plugins new [OPTIONS] NAME")
+    assert output.endswith("LEFT 0 []\n")

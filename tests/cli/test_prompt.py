@@ -23,8 +23,8 @@ def world() -> World:
 def test_it_prints_roles_content_constraint_and_size(quick: Quick, world: World) -> None:
     out = quick("prompt", "--plugin", "books", "--llm-rater", "2Shot_system_our", "--user", "3", "--item", "12").out
     headings = [line for line in out.splitlines() if line.startswith("--- ")]
-    said = ["system", *["user", "assistant"] * 2, "user", "how it is asked"]
-    assert headings == [f"--- {name} ---" for name in said]
+    expected = ["system", *["user", "assistant"] * 2, "user", "how it is asked"]
+    assert headings == [f"--- {name} ---" for name in expected]
     assert f"Name: {world.population.users[3].name}\n" in out
     assert f"Title: {world.catalog.items[12].title}\n" in out
     assert "answer: one of 1, 2, 3, 4, 5\n" in out
@@ -33,14 +33,14 @@ def test_it_prints_roles_content_constraint_and_size(quick: Quick, world: World)
 
 
 def test_the_default_is_that_of_a_run(quick: Quick) -> None:
-    asked = ("prompt", "--plugin", "books", "--user", "0", "--item", "0")
-    assert quick(*asked).out == quick(*asked, "--llm-rater", "0Shot_cotlite_our").out
+    command = ("prompt", "--plugin", "books", "--user", "0", "--item", "0")
+    assert quick(*command).out == quick(*command, "--llm-rater", "0Shot_cotlite_our").out
 
 
 def test_json_holds_the_question_to_the_letter(quick: Quick, world: World) -> None:
     user, item = world.population.users[5], world.catalog.items[7]
-    asked = ("prompt", "--plugin", "books", "--llm-rater", "1Shot_cot_enhanced", "--user", user.id, "--item", item.id)
-    shown = json.loads(quick(*asked, "--json").out)
+    command = ("prompt", "--plugin", "books", "--llm-rater", "1Shot_cot_enhanced", "--user", user.id, "--item", item.id)
+    shown = json.loads(quick(*command, "--json").out)
     prompt_strategy = ShotPromptStrategy(ShotOptions(style="cot_enhanced", shots=1))
     prompt_strategy.prepare(world.setting())
     assert [message["role"] for message in shown["messages"]] == ["system", "user", "assistant", "user"]
@@ -52,20 +52,20 @@ def test_json_holds_the_question_to_the_letter(quick: Quick, world: World) -> No
     length = sum(len(message["content"]) for message in shown["messages"])
     assert shown["estimated_tokens"] == -(-length // 4)
     for message in shown["messages"]:
-        assert message["content"] in quick(*asked).out
+        assert message["content"] in quick(*command).out
 
 
 def test_history_mood_and_times_reach_the_prompt(quick: Quick, world: World) -> None:
     titles = world.catalog.titles
-    asked = ("prompt", "--plugin", "books", "--user", "0", "--item", "1", "--items-retrieval", "last_2")
+    command = ("prompt", "--plugin", "books", "--user", "0", "--item", "1", "--items-retrieval", "last_2")
     past = f"2=5, {world.catalog.items[3].id}=1 ,1=4"
-    out = quick(*asked, "--history", past, "--mood=-0.6,0.9").out
+    out = quick(*command, "--history", past, "--mood=-0.6,0.9").out
     assert f"<history>\n- {titles[1]} (rated 4)\n- {titles[3]} (rated 1)\n</history>\n" in out
     assert "Mood now: annoyed (valence -0.60 in -1 to 1, arousal 0.90 in 0 to 1)\n" in out
     assert "Read before: once\n" in out
-    assert "Read before: 7 times\n" in quick(*asked, "--history", past, "--times", "7").out
-    assert "<history>\n" not in quick(*asked).out
-    assert "Read before: never\n" in quick(*asked).out
+    assert "Read before: 7 times\n" in quick(*command, "--history", past, "--times", "7").out
+    assert "<history>\n" not in quick(*command).out
+    assert "Read before: never\n" in quick(*command).out
 
 
 def test_without_a_mood_the_users_rests(quick: Quick, world: World) -> None:

@@ -20,8 +20,8 @@ def model(quick: Any, tmp_path: Path) -> str:
 
 
 def ids(tmp_path: Path) -> list[str]:
-    told = json.loads((tmp_path / "t" / "model" / "recommender.json").read_text())
-    return [item["id"] for item in told["items"]]
+    payload = json.loads((tmp_path / "t" / "model" / "recommender.json").read_text())
+    return [item["id"] for item in payload["items"]]
 
 
 def test_it_recommends_what_is_not_in_the_history(quick: Emosim, model: str, tmp_path: Path) -> None:
@@ -40,12 +40,12 @@ def test_it_recommends_what_is_not_in_the_history(quick: Emosim, model: str, tmp
 def test_more_than_there_is_gives_all_that_is_left(quick: Any, model: str, tmp_path: Path) -> None:
     known = ids(tmp_path)
     (tmp_path / "h.csv").write_text("item,rating\n" + "".join(f"{item},5\n" for item in known[:-2]))
-    found = quick("recommend", model, "--history", "h.csv", "--k", "1000", "--json").json
-    assert {one["item"] for one in found} == set(known[-2:])
+    recommended = quick("recommend", model, "--history", "h.csv", "--k", "1000", "--json").json
+    assert {one["item"] for one in recommended} == set(known[-2:])
 
 
 @pytest.mark.parametrize(
-    ("history", "arguments", "said"),
+    ("history", "arguments", "message"),
     [
         ("item,rating\nnothing,3\n", [], "the recommender knows no item 'nothing'"),
         ("item,rating\nFIRST,good\n", [], "'good' is no rating"),
@@ -60,15 +60,15 @@ def test_more_than_there_is_gives_all_that_is_left(quick: Any, model: str, tmp_p
     ],
 )
 def test_a_mistake_is_one_clear_message(
-    quick: Any, model: str, tmp_path: Path, history: str | None, arguments: list[str], said: str
+    quick: Any, model: str, tmp_path: Path, history: str | None, arguments: list[str], message: str
 ) -> None:
     if history is not None:
         (tmp_path / "h.csv").write_text(history.replace("FIRST", ids(tmp_path)[0]))
         arguments = ["--history", "h.csv"]
-    assert said in quick("recommend", model, *arguments, status=2).err
+    assert message in quick("recommend", model, *arguments, status=2).err
 
 
-def test_who_is_no_model_is_told_so(quick: Any, tmp_path: Path) -> None:
+def test_a_directory_that_is_no_model_is_an_error(quick: Any, tmp_path: Path) -> None:
     assert "nowhere holds no trained recommender" in quick("recommend", "nowhere", status=2).err
 
 

@@ -1,4 +1,4 @@
-"""``emosim report``: the page and the figures, and what it says about mistakes."""
+"""``emosim report``: the page and the charts, and its messages about mistakes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_it_writes_the_page_beside_the_run_and_says_where(quick: Any) -> None:
     assert "Movies: a run of 2 episodes" in text
 
 
-def test_out_figures_and_quiet(quick: Any, run: Path, tmp_path: Path) -> None:
+def test_out_charts_and_quiet(quick: Any, run: Path, tmp_path: Path) -> None:
     done = quick("report", run, "--out", "pages/one.html", "--charts", "figures", "--quiet")
     assert done.out == "pages/one.html\n"
     assert (tmp_path / "pages" / "one.html").exists()
@@ -42,7 +42,7 @@ def test_a_second_report_takes_the_place_of_the_first(quick: Any, run: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("none",), "none is no directory"),
         (("empty",), "empty holds nothing to report"),
@@ -52,11 +52,11 @@ def test_a_second_report_takes_the_place_of_the_first(quick: Any, run: Path) -> 
     ],
 )
 def test_mistakes_are_said_in_one_line_and_leave_nothing(
-    quick: Any, run: Path, tmp_path: Path, arguments: tuple[str, ...], said: str
+    quick: Any, run: Path, tmp_path: Path, arguments: tuple[str, ...], message: str
 ) -> None:
     (tmp_path / "empty").mkdir()
     before = sorted(path.name for path in run.iterdir())
-    assert said in quick("report", *arguments, status=2).err
+    assert message in quick("report", *arguments, status=2).err
     assert sorted(path.name for path in run.iterdir()) == before
 
 
@@ -64,7 +64,7 @@ def test_mistakes_are_said_in_one_line_and_leave_nothing(
 def test_a_library_that_is_missing_is_named_with_the_extra(emosim: Any, site: Path, missing: str) -> None:
     emosim("run", "--plugin", "movies", "--episodes", "1", "--max-steps", "3", "--out", "r", "--quiet")
     (site / f"{missing}.py").write_text(f"raise ModuleNotFoundError('no {missing}', name={missing!r})\n")
-    said = emosim("report", "r", "--charts", "f", status=2).err
-    assert repr(missing) in said
-    assert 'pip install "emosim-core[report]"' in said
+    message = emosim("report", "r", "--charts", "f", status=2).err
+    assert repr(missing) in message
+    assert 'pip install "emosim-core[report]"' in message
     assert not (emosim.folder / "r" / "report.html").exists()

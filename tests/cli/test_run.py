@@ -62,20 +62,20 @@ def test_a_run_leaves_three_files_and_prints_its_table_and_that_no_model_was_ask
 def test_json_is_the_summary_and_nothing_else(quick: Any, tmp_path: Path) -> None:
     done = quick(*MOVIES, "--episodes", "2", "--out", "r", "--json")
     assert done.err == ""
-    told = done.json
-    assert told.pop("directory") == "r"
-    assert told == json.loads((tmp_path / "r" / "summary.json").read_text())
+    payload = done.json
+    assert payload.pop("directory") == "r"
+    assert payload == json.loads((tmp_path / "r" / "summary.json").read_text())
     assert quick("run", "--resume", "r", "--json").json["directory"] == "r"
 
 
 def test_quiet_prints_only_where_the_run_is_and_runs_without_out_get_names_of_their_own(
     quick: Any, tmp_path: Path
 ) -> None:
-    found = {quick(*MOVIES, "--episodes", "1", "--quiet").output for _ in range(3)}
-    assert len(found) == 3
-    for said in found:
-        assert (tmp_path / said.removesuffix("\n") / "summary.json").exists()
-        assert said.startswith("runs/movies-")
+    outputs = {quick(*MOVIES, "--episodes", "1", "--quiet").output for _ in range(3)}
+    assert len(outputs) == 3
+    for output in outputs:
+        assert (tmp_path / output.removesuffix("\n") / "summary.json").exists()
+        assert output.startswith("runs/movies-")
 
 
 def test_every_option_reaches_the_configuration(quick: Any, tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_a_configuration_file_sets_options_and_the_command_line_comes_first(quic
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--epsiodes", "3"], "--episodes"),
         (["--items-retreival", "last_3"], "--items-retrieval"),
@@ -144,7 +144,7 @@ def test_a_configuration_file_sets_options_and_the_command_line_comes_first(quic
     ],
 )
 def test_a_mistake_is_one_clear_message_and_leaves_nothing(
-    quick: Any, tmp_path: Path, arguments: list[str], said: str
+    quick: Any, tmp_path: Path, arguments: list[str], message: str
 ) -> None:
     (tmp_path / "list.csv").write_text("item\nthe-matrix-1999\nnope\n")
     (tmp_path / "empty.csv").write_text("item\n")
@@ -155,13 +155,13 @@ def test_a_mistake_is_one_clear_message_and_leaves_nothing(
     )
     before = sorted(tmp_path.rglob("*"))
     printed = quick(*MOVIES, *arguments, status=2).err
-    assert said in printed
+    assert message in printed
     assert "resume list.csv/r" not in printed
     assert sorted(tmp_path.rglob("*")) == before
 
 
 @pytest.mark.parametrize(
-    ("model", "said"),
+    ("model", "message"),
     [
         ("deepseek-chat", "(pip install emosim-deepseek)"),
         ("openai:gpt-4", "(pip install emosim-deepseek)"),
@@ -170,26 +170,28 @@ def test_a_mistake_is_one_clear_message_and_leaves_nothing(
         ("unheard-of", "some come with emosim-deepseek and emosim-local-gpu"),
     ],
 )
-def test_a_model_that_nothing_brings_says_which_package_does(quick: Any, uninstall: Any, model: str, said: str) -> None:
+def test_a_model_that_nothing_brings_says_which_package_does(
+    quick: Any, uninstall: Any, model: str, message: str
+) -> None:
     uninstall("deepseek", "local_gpu")
-    assert said in quick(*MOVIES, "--llm-model", model, "--out", "r", status=2).err
+    assert message in quick(*MOVIES, "--llm-model", model, "--out", "r", status=2).err
     assert not Path("r").exists()
 
 
 def test_a_run_without_a_domain_says_how_to_choose_one(quick: Any) -> None:
-    said = quick("run", status=2).err
-    assert "choose a domain with --plugin, such as --plugin movies" in said
-    assert "Installed domains: books, movies." in said
+    message = quick("run", status=2).err
+    assert "choose a domain with --plugin, such as --plugin movies" in message
+    assert "Installed domains: books, movies." in message
 
 
 def test_a_directory_that_exists_is_refused_unless_it_is_empty(quick: Any, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     quick(*MOVIES, "--episodes", "1", "--out", "empty", "--quiet")
-    kept = (tmp_path / "empty" / "interactions.jsonl").read_bytes()
-    said = quick(*MOVIES, "--out", "empty", status=2).err
-    assert "empty exists already" in said
-    assert "emosim run --resume empty" in said
-    assert (tmp_path / "empty" / "interactions.jsonl").read_bytes() == kept
+    content = (tmp_path / "empty" / "interactions.jsonl").read_bytes()
+    message = quick(*MOVIES, "--out", "empty", status=2).err
+    assert "empty exists already" in message
+    assert "emosim run --resume empty" in message
+    assert (tmp_path / "empty" / "interactions.jsonl").read_bytes() == content
 
 
 # ------------------------------------------------------------------------------------------- resuming
@@ -227,7 +229,7 @@ def test_lines_that_were_changed_added_or_removed_are_found_when_a_run_is_resume
     lines = whole.splitlines(keepends=True)
     changed = whole.replace(b'"raw_rating":7', b'"raw_rating":8', 1)
     number = next(n for n, (a, b) in enumerate(zip(lines, changed.splitlines(True), strict=True), 1) if a != b)
-    for damaged, said in (
+    for damaged, message in (
         (changed, f"line {number}: simulating it again gives another step"),
         (b"".join(lines[:4] + lines[5:]), "line 5: simulating it again"),
         (b"\n" + whole, "line 1: simulating it again"),
@@ -235,7 +237,7 @@ def test_lines_that_were_changed_added_or_removed_are_found_when_a_run_is_resume
         (whole + b"{", f"line {len(lines) + 1}: the run ends before this line"),
     ):
         path.write_bytes(damaged)
-        with pytest.raises(RunError, match=said) as error:
+        with pytest.raises(RunError, match=message) as error:
             run("movies", directory, resume=True, **SHORT)
         assert "interactions.jsonl" in str(error.value)
         assert path.read_bytes() == damaged
@@ -244,9 +246,9 @@ def test_lines_that_were_changed_added_or_removed_are_found_when_a_run_is_resume
 def test_a_run_is_resumed_only_with_its_own_configuration(quick: Any, tmp_path: Path) -> None:
     (tmp_path / "p.csv").write_text("id,name,description\n1,Ann,x\n2,Bo,y\n")
     quick(*MOVIES, "--episodes", "4", "--users", "csv:p.csv", "--out", "r", "--quiet")
-    said = quick("run", "--resume", "r", status=0).out
-    assert "r is complete; nothing was left to do." in said
-    assert "mean rating" in said
+    output = quick("run", "--resume", "r", status=0).out
+    assert "r is complete; nothing was left to do." in output
+    assert "mean rating" in output
     refused = quick("run", "--resume", "r", "--seed", "7", "--policy", "popular", status=2).err
     assert "r cannot be resumed, it was made with another configuration" in refused
     assert "seed: 42 then, 7 now" in refused
@@ -305,10 +307,10 @@ def test_a_run_that_is_stopped_in_the_middle_can_be_read_and_resumed_to_the_same
     else:
         assert process.returncode == -signal.SIGKILL
     cut = written.read_bytes()
-    told = quick("show", "r").out
-    assert "The run is not complete: " in told
-    assert "of 200 episodes" in told
-    assert "Go on with: emosim run --resume r" in told
+    output = quick("show", "r").out
+    assert "The run is not complete: " in output
+    assert "of 200 episodes" in output
+    assert "Go on with: emosim run --resume r" in output
     assert "Character:" in quick("show", "r", "--episode", "0").out
     run("movies", quick.folder / "r", resume=True, episodes=200, policy="popular")
     run("movies", quick.folder / "whole", episodes=200, policy="popular")
@@ -331,8 +333,8 @@ def test_a_full_disk_is_one_clear_message_and_the_run_goes_on_when_there_is_room
         "Error: r/manifest.json cannot be written: File too large.\n"
         "  Nothing was begun; when this is mended, give the same command again.\n"
     )
-    said = emosim(*options, status=2, preexec_fn=limited(100_000)).err
-    assert said == (
+    message = emosim(*options, status=2, preexec_fn=limited(100_000)).err
+    assert message == (
         "Error: r/interactions.jsonl cannot be written: File too large.\n"
         "  What was done is kept in r; when this is mended, go on with:\n    emosim run --resume r\n"
     )

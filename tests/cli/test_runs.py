@@ -48,8 +48,8 @@ def test_each_directory_is_listed_with_kind_date_state_and_headline_the_newest_f
     assert all(" run " in line and " 2026-11-0" in line for line in lines)
     assert "not complete  random on movies: 4 episodes wanted" in lines[1]
     summary = json.loads((runs / "r3" / "summary.json").read_text())
-    told = f"complete      random on movies: 4 episodes, reward {summary['mean_reward']:.1f} per episode"
-    assert told in lines[0]
+    headline = f"complete      random on movies: 4 episodes, reward {summary['mean_reward']:.1f} per episode"
+    assert headline in lines[0]
 
 
 def test_a_run_that_a_process_here_is_writing_is_running(quick: Any, runs: Path) -> None:
@@ -61,7 +61,7 @@ def test_a_run_that_a_process_here_is_writing_is_running(quick: Any, runs: Path)
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "message"),
     [
         ("manifest.json", "{", "is not JSON"),
         ("manifest.json", '{"format": 1}', "older version"),
@@ -69,21 +69,21 @@ def test_a_run_that_a_process_here_is_writing_is_running(quick: Any, runs: Path)
     ],
 )
 def test_what_cannot_be_read_is_listed_with_what_is_wrong_and_hides_nothing_else(
-    quick: Any, runs: Path, name: str, content: str, said: str
+    quick: Any, runs: Path, name: str, content: str, message: str
 ) -> None:
     (runs / "r1" / name).write_text(content)
-    found = listed(quick)
-    assert (found["r1"]["state"], said in found["r1"]["headline"]) == ("unreadable", True)
-    assert found["r3"]["state"] == "complete"
+    rows = listed(quick)
+    assert (rows["r1"]["state"], message in rows["r1"]["headline"]) == ("unreadable", True)
+    assert rows["r3"]["state"] == "complete"
 
 
 def test_a_folder_of_another_name_a_directory_itself_and_an_empty_one(quick: Any, runs: Path, tmp_path: Path) -> None:
     runs.rename(tmp_path / "elsewhere")
     assert set(listed(quick, "elsewhere")) == {"r1", "r2", "r3"}
     assert set(listed(quick, "elsewhere/r2")) == {"r2"}
-    said = quick("runs", status=2).err
-    assert "there is no directory runs" in said
-    assert "emosim run --plugin movies" in said
+    message = quick("runs", status=2).err
+    assert "there is no directory runs" in message
+    assert "emosim run --plugin movies" in message
     (tmp_path / "empty").mkdir()
     assert "empty holds nothing" in quick("runs", "empty").out
     assert "is no directory" in quick("runs", "elsewhere/r1/manifest.json", status=2).err
@@ -110,14 +110,14 @@ def test_every_kind_of_directory_is_listed_shown_and_reported(quick: Any, tmp_pa
         "ablate", "--plugin", "movies", "--study", "high_rating:items=1", "--jobs", "1", "--perturbator",
         "none,gaussian", "--out", "runs/a", "--quiet",
     )  # fmt: skip
-    found = listed(quick)
-    kinds = {name: one["kind"] for name, one in found.items()}
+    rows = listed(quick)
+    kinds = {name: one["kind"] for name, one in rows.items()}
     assert kinds == {"t": "training", "e": "evaluation", "a": "ablation"}
-    assert {one["state"] for one in found.values()} == {"complete"}
-    assert "reward in held-out episodes" in found["t"]["headline"]
-    assert "'popular'" in found["e"]["headline"]
-    assert "'random'" in found["e"]["headline"]
-    assert "2 jobs" in found["a"]["headline"]
+    assert {one["state"] for one in rows.values()} == {"complete"}
+    assert "reward in held-out episodes" in rows["t"]["headline"]
+    assert "'popular'" in rows["e"]["headline"]
+    assert "'random'" in rows["e"]["headline"]
+    assert "2 jobs" in rows["a"]["headline"]
     shown = {name: quick("show", f"runs/{name}").out for name in kinds}
     assert "Trained 70 steps in 16 episodes" in shown["t"]
     assert "random" in shown["e"]
@@ -126,8 +126,8 @@ def test_every_kind_of_directory_is_listed_shown_and_reported(quick: Any, tmp_pa
     for name, kind in kinds.items():
         quick("report", f"runs/{name}", "--quiet")
         article = "an" if kind[0] in "ae" else "a"
-        said = quick("show", f"runs/{name}", "--episode", "0", status=2).err
-        assert f"--episode is for runs; runs/{name} holds {article} {kind}" in said
+        message = quick("show", f"runs/{name}", "--episode", "0", status=2).err
+        assert f"--episode is for runs; runs/{name} holds {article} {kind}" in message
     progress = tmp_path / "runs" / "t" / "progress.jsonl"
     (tmp_path / "runs" / "t" / "summary.json").unlink()
     progress.write_text(progress.read_text().split("\n")[0] + "\n")

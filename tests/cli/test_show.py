@@ -29,12 +29,12 @@ def steps_of(directory: Path, episode: int) -> list[dict[str, Any]]:
     return [line for line in lines if line["episode"] == episode]
 
 
-def test_without_an_episode_the_runs_table_is_told(quick: Any, done: Path) -> None:
-    told = quick("show", done).out
+def test_without_an_episode_the_runs_table_is_printed(quick: Any, done: Path) -> None:
+    output = quick("show", done).out
     for word in ("(no language model)", "episodes", "mean rating", "end reasons", "mood at the end"):
-        assert word in told
-    assert "4, with 4 different users" in told
-    assert "not complete" not in told
+        assert word in output
+    assert "4, with 4 different users" in output
+    assert "not complete" not in output
 
 
 def test_a_story_shows_the_user_recommendations_memories_ratings_reasons_and_emotions(quick: Any, done: Path) -> None:
@@ -47,12 +47,12 @@ def test_a_story_shows_the_user_recommendations_memories_ratings_reasons_and_emo
         assert any(line.startswith("Character: ") for line in lines)
         assert any(line.startswith("Mood at the start: ") for line in lines)
         assert "Rater: rule_based (no language model)." in lines
-        told = "\n".join(lines)
+        text = "\n".join(lines)
         place = 0
         for step in steps:
             (item,) = step["recommended"]
-            place = told.index(f"{step['step']:>3}. {item['title']}", place)
-            block = told[place : told.index("mood   ", place)]
+            place = text.index(f"{step['step']:>3}. {item['title']}", place)
+            block = text[place : text.index("mood   ", place)]
             perturbed = f", perturbed to {item['rating']}" if item["rating"] != item["raw_rating"] else ""
             assert f"rating      {item['raw_rating']}{perturbed}\n" in block
             assert f"reason      {item['reason']}" in block
@@ -63,39 +63,39 @@ def test_a_story_shows_the_user_recommendations_memories_ratings_reasons_and_emo
         total = sum(step["reward"] for step in steps)
         assert lines[-1].startswith(f"The end, after {len(steps)} steps: {user['name']} ")
         assert lines[-1].endswith(f"Total reward {total:g}.")
-    assert "perturbed to" in told
+    assert "perturbed to" in text
 
 
 def test_what_was_recommended_but_not_consumed_is_told_apart(quick: Any, tmp_path: Path) -> None:
     run("movies", tmp_path / "r", episodes=1, max_steps=4, slate=3, reward_shaping="identity")
-    told = quick("show", "r", "--episode", "0").out
-    assert told.count("did not take it") == 8
-    assert told.count(" emotion ") == 4
+    output = quick("show", "r", "--episode", "0").out
+    assert output.count("did not take it") == 8
+    assert output.count(" emotion ") == 4
 
 
-def test_an_item_that_is_met_again_is_told_as_such(quick: Any, tmp_path: Path) -> None:
+def test_an_item_that_is_met_again_is_shown_as_such(quick: Any, tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_text("item\nalien-1979\nalien-1979\n")
     run(
         "movies", tmp_path / "r", episodes=1, policy=f"replay:{tmp_path}/list.csv", reward_shaping="same_item_terminate"
     )
-    told = quick("show", "r", "--episode", "0").out
-    assert "Alien, time number 2" in told
-    assert "left at a repeat" in told
+    output = quick("show", "r", "--episode", "0").out
+    assert "Alien, time number 2" in output
+    assert "left at a repeat" in output
 
 
 @pytest.mark.parametrize("episode", ["4", "-1", "99"])
 def test_an_unknown_episode_is_an_error_that_says_which_there_are(quick: Any, done: Path, episode: str) -> None:
-    said = quick("show", done, "--episode", episode, status=2).err
-    assert f"has no episode {episode}; it has 4 episodes, 0 to 3" in said
+    message = quick("show", done, "--episode", episode, status=2).err
+    assert f"has no episode {episode}; it has 4 episodes, 0 to 3" in message
 
 
 def test_a_directory_that_is_no_run_is_an_error(quick: Any, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     for name, words in (("other", "is no run, nor anything else"), ("nowhere", "is no directory")):
         for more in ([], ["--episode", "0"]):
-            said = quick("show", name, *more, status=2).err
-            assert said.startswith(f"Error: {name} {words}")
-            assert said.endswith("emosim runs\n")
+            message = quick("show", name, *more, status=2).err
+            assert message.startswith(f"Error: {name} {words}")
+            assert message.endswith("emosim runs\n")
     (tmp_path / "file").write_text("x")
     assert "file" in quick("show", "file", status=2).err
     assert "there is no directory runs" in quick("show", status=2).err
@@ -106,17 +106,19 @@ def test_a_run_that_was_killed_tells_how_far_it_came_and_how_it_goes_on(quick: A
     path = copied / "interactions.jsonl"
     whole = path.read_bytes()
     path.write_bytes(whole[: whole.index(b"\n", len(whole) // 3) + 30])
-    kept = path.read_bytes().count(b"\n")
-    told = quick("show", copied).out
-    assert f"The run is not complete: 0 of 4 episodes, {kept} steps. Go on with: emosim run --resume {copied}" in told
+    steps = path.read_bytes().count(b"\n")
+    output = quick("show", copied).out
+    assert (
+        f"The run is not complete: 0 of 4 episodes, {steps} steps. Go on with: emosim run --resume {copied}" in output
+    )
     assert "The episode is not over: the run stopped in the middle of it." in quick("show", copied, "--episode", 1).out
 
 
-@pytest.mark.parametrize("left", ["empty", "none"])
-def test_a_run_that_was_killed_before_its_first_step_can_be_shown(quick: Any, copied: Path, left: str) -> None:
+@pytest.mark.parametrize("records", ["empty", "none"])
+def test_a_run_that_was_killed_before_its_first_step_can_be_shown(quick: Any, copied: Path, records: str) -> None:
     (copied / "summary.json").unlink()
     path = copied / "interactions.jsonl"
-    if left == "empty":
+    if records == "empty":
         path.write_bytes(b"")
     else:
         path.unlink()
@@ -129,8 +131,8 @@ def test_a_line_that_is_no_step_is_named(quick: Any, copied: Path, line: bytes) 
     path = copied / "interactions.jsonl"
     path.write_bytes(path.read_bytes() + line)
     number = path.read_bytes().count(b"\n")
-    said = quick("show", copied, "--episode", "0", status=2).err
-    assert f"interactions.jsonl, line {number}: " in said
+    message = quick("show", copied, "--episode", "0", status=2).err
+    assert f"interactions.jsonl, line {number}: " in message
 
 
 def test_a_damaged_summary_is_named(quick: Any, copied: Path) -> None:
@@ -143,6 +145,6 @@ def test_a_damaged_summary_is_named(quick: Any, copied: Path) -> None:
 def test_texts_of_users_and_items_are_shown_as_they_are(quick: Any, tmp_path: Path) -> None:
     (tmp_path / "p.csv").write_text("id,name,description\n1,[red]Ann[/red] :smile:,likes [bold]\n")
     run("movies", tmp_path / "r", episodes=1, max_steps=2, user_dataset=f"csv:{tmp_path}/p.csv")
-    told = quick("show", "r", "--episode", "0").out
-    assert "[red]Ann[/red] :smile:" in told
-    assert "likes [bold]" in told
+    output = quick("show", "r", "--episode", "0").out
+    assert "[red]Ann[/red] :smile:" in output
+    assert "likes [bold]" in output

@@ -29,8 +29,8 @@ from emosim_core.cli.main import main
 banned, arguments = sys.argv[1].split(","), sys.argv[2:]
 try:
     main(arguments)
-except SystemExit as left:
-    print(f"LEFT {left.code or 0} LOADED", [name for name in banned if name in sys.modules])
+except SystemExit as exited:
+    print(f"LEFT {exited.code or 0} LOADED", [name for name in banned if name in sys.modules])
 """
 
 
@@ -80,11 +80,11 @@ def test_a_plugin_module_describes_itself_without_loading_anything_heavy(emosim:
 
 
 def test_help_names_every_command_and_every_option(quick: Any) -> None:
-    told = quick("--help").out
+    output = quick("--help").out
     for command in ("run", "show", "plugins", "users", "items", "embed"):
-        assert f"\n  {command} " in told
+        assert f"\n  {command} " in output
         assert quick(command, "--help").out.startswith(f"Usage: emosim {command}")
-    assert quick("-h").out == told
+    assert quick("-h").out == output
 
 
 def test_help_shows_common_options_by_section_and_all_of_them_where_that_is_asked(
@@ -116,8 +116,8 @@ def test_help_fits_a_terminal_of_80_columns(quick: Any, monkeypatch: pytest.Monk
         ("run", "emosim_core.simulation.config:RunConfig"),
         ("train", "emosim_core.training.config:TrainConfig"),
         ("evaluate", "emosim_core.evaluation.plan:EvaluationConfig"),
-        ("ablate", "emosim_core.studies.ablation.grid:AblationConfig"),
-        ("validate", "emosim_core.studies.validation.validation:ValidationConfig"),
+        ("ablate", "emosim_core.studies.ablation.ablation.grid:AblationConfig"),
+        ("validate", "emosim_core.studies.validation.validation.validation:ValidationConfig"),
     ],
 )
 def test_every_field_of_a_configuration_is_an_option_with_its_help_and_default(command: str, model: str) -> None:
@@ -126,8 +126,8 @@ def test_every_field_of_a_configuration_is_an_option_with_its_help_and_default(c
     from emosim_core.hooks.fields import describe
 
     module, _, name = model.partition(":")
-    found: Any = cli.get_command(None, command)  # type: ignore[arg-type]
-    options = {one.name: one for one in found.params if isinstance(one, FieldOption)}
+    click_command: Any = cli.get_command(None, command)  # type: ignore[arg-type]
+    options = {one.name: one for one in click_command.params if isinstance(one, FieldOption)}
     decided_by_splits = {"user_split", "user_order"} if command == "evaluate" else set()
     for field in describe(getattr(importlib.import_module(module), name)):
         if field.name in decided_by_splits:
@@ -143,7 +143,7 @@ def test_the_version_is_that_of_the_distribution(quick: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["rnu"], "No such command 'rnu'."),
         (["rnu"], "Did you mean 'run'?"),
@@ -152,8 +152,8 @@ def test_the_version_is_that_of_the_distribution(quick: Any) -> None:
         (["show", "r", "--epsiode", "3"], "--episode"),
     ],
 )
-def test_a_mistyped_command_or_option_gets_a_suggestion(quick: Any, arguments: list[str], said: str) -> None:
-    assert said in quick(*arguments, status=2).err
+def test_a_mistyped_command_or_option_gets_a_suggestion(quick: Any, arguments: list[str], message: str) -> None:
+    assert message in quick(*arguments, status=2).err
 
 
 def test_a_reader_that_stops_reading_ends_the_command_without_a_word(emosim: Any) -> None:

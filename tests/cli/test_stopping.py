@@ -28,14 +28,14 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are f
 
 
 def marked(mark: str) -> list[int]:
-    found = []
+    process_ids = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             if f"{MARK}={mark}\0".encode() in (folder / "environ").read_bytes():
-                found.append(int(folder.name))
+                process_ids.append(int(folder.name))
         except OSError:
             continue
-    return found
+    return process_ids
 
 
 def waited_for(what: Callable[[], Any], seconds: float = 60) -> None:
@@ -95,12 +95,12 @@ def test_workers_of_an_ablation_end_with_it(emosim: Any, number: signal.Signals)
     process = emosim.start(*ABLATE)
     waited_for(lambda: len(marked(mark)) >= 4 or list(emosim.folder.glob("a/jobs/*/job.json")))
     process.send_signal(number)
-    said = process.communicate(timeout=60)[1]
+    errors = process.communicate(timeout=60)[1]
     assert process.returncode == (-number if number == signal.SIGKILL else 128 + number)
-    assert "Traceback" not in said
+    assert "Traceback" not in errors
     waited_for(lambda: not marked(mark), 15)
     if number != signal.SIGKILL:
-        assert "emosim ablate --resume a" in said or "give the same command again" in said
+        assert "emosim ablate --resume a" in errors or "give the same command again" in errors
 
 
 def test_an_ablation_ends_while_one_worker_has_nothing_left_to_do(emosim: Any) -> None:
@@ -112,11 +112,11 @@ def test_an_ablation_ends_while_one_worker_has_nothing_left_to_do(emosim: Any) -
     time.sleep(1)
     process.send_signal(signal.SIGTERM)
     try:
-        said = process.communicate(timeout=30)[1]
+        errors = process.communicate(timeout=30)[1]
     finally:
         process.kill()
-    assert process.returncode == 128 + signal.SIGTERM, said
-    assert "Traceback" not in said
+    assert process.returncode == 128 + signal.SIGTERM, errors
+    assert "Traceback" not in errors
     waited_for(lambda: not marked(mark), 15)
 
 
@@ -155,9 +155,9 @@ def test_a_signal_between_the_start_of_a_worker_and_its_first_words_ends_all_qui
         text=True,
         start_new_session=True,
     )
-    said = process.communicate(timeout=60)[1]
+    errors = process.communicate(timeout=60)[1]
     assert process.returncode == 128 + number
-    assert said == "\nInterrupted. Nothing was begun; give the same command again.\n"
+    assert errors == "\nInterrupted. Nothing was begun; give the same command again.\n"
     waited_for(lambda: not marked(mark), 15)
 
 
@@ -226,15 +226,15 @@ def test_under_nohup_a_terminal_that_is_closed_ends_nothing(emosim: Any) -> None
 
 
 def test_a_command_that_asks_a_language_model_keeps_what_is_under_way(emosim: Any) -> None:
-    with ChatServer(lambda asked: Answer("7", delay=0.4)) as server:
+    with ChatServer(lambda request: Answer("7", delay=0.4)) as server:
         emosim.variables.update({"DEEPSEEK_API_KEY": "sk-test", "DEEPSEEK_BASE_URL": server.url})
         options = ("--users", "sampled:n=4", "--episodes", "4", "--max-steps", "3", "--llm-model", "deepseek-chat")
         process = emosim.start("run", "--plugin", "movies", *options, "--concurrency", "4", "--out", "r", "--quiet")
         waited_for(lambda: len(server.calls) >= 6)
         process.send_signal(signal.SIGTERM)
-        said = process.communicate(timeout=60)[1]
+        errors = process.communicate(timeout=60)[1]
         assert process.returncode == 128 + signal.SIGTERM
-        assert "emosim run --resume r" in said
+        assert "emosim run --resume r" in errors
         emosim("run", "--resume", "r", "--quiet")
-    asked = [call.body["messages"][-1]["content"] for call in server.calls if call.body]
-    assert len(asked) == len(set(asked))
+    prompts = [call.body["messages"][-1]["content"] for call in server.calls if call.body]
+    assert len(prompts) == len(set(prompts))

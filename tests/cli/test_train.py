@@ -48,9 +48,9 @@ def test_a_training_says_what_it_does_and_how_to_measure_it(alone: Emosim) -> No
 
 
 def test_json_is_the_summary_and_nothing_else_and_quiet_is_the_directory(quick: Any, tmp_path: Path) -> None:
-    told = quick(*SHORT, "--timesteps", "40", "--out", "t", "--json").json
-    assert told.pop("directory") == "t"
-    assert told == json.loads((tmp_path / "t" / "summary.json").read_text())
+    payload = quick(*SHORT, "--timesteps", "40", "--out", "t", "--json").json
+    assert payload.pop("directory") == "t"
+    assert payload == json.loads((tmp_path / "t" / "summary.json").read_text())
     path = quick(*SHORT, "--timesteps", "40", "--quiet").output.strip()
     assert path.startswith("runs/movies-a2c")
     assert (tmp_path / path / "model" / "recommender.json").exists()
@@ -82,7 +82,7 @@ def test_every_option_reaches_the_configuration(quick: Any, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--algo", "pp0"], "'a2c', 'ppo', 'dqn', 'trpo', 'maskable_ppo'"),
         (["--policy-net", "cnn"], "'cf', 'mlp'"),
@@ -100,14 +100,14 @@ def test_every_option_reaches_the_configuration(quick: Any, tmp_path: Path) -> N
     ],
 )
 def test_a_mistake_is_one_clear_message_and_leaves_nothing(
-    quick: Any, tmp_path: Path, arguments: list[str], said: str
+    quick: Any, tmp_path: Path, arguments: list[str], message: str
 ) -> None:
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "note").write_text("mine")
     (tmp_path / "wrong.toml").write_text("[algorithm]\nent_coeff = 0.1\n")
     before = sorted(tmp_path.rglob("*"))
     first = [word for word in SHORT if "--device" not in arguments or word not in ("--device", "cpu")]
-    assert said in quick(*first, *arguments, status=2).err
+    assert message in quick(*first, *arguments, status=2).err
     assert sorted(path for path in tmp_path.rglob("*") if "cache" not in path.parts) == before
 
 
@@ -116,16 +116,16 @@ def test_what_another_command_made_is_not_resumed(quick: Any, tmp_path: Path) ->
     quick(*SHORT, "--timesteps", "8", "--out", "t", "--quiet")
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     for command, other in (("train", "r"), ("run", "t")):
-        said = quick(command, "--resume", other, status=2).err
+        message = quick(command, "--resume", other, status=2).err
         made_by = "train" if command == "run" else "run"
-        assert f"{other} was not made by 'emosim {command}'. Go on with: emosim {made_by} --resume {other}" in said
+        assert f"{other} was not made by 'emosim {command}'. Go on with: emosim {made_by} --resume {other}" in message
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
 def test_a_graphics_card_that_is_not_there_is_not_replaced_in_silence(quick: Any, monkeypatch: Any) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    said = quick(*SHORT, "--device", "cuda", "--timesteps", "40", status=2).err
-    assert "device 'cuda': torch finds no CUDA here; give --device auto or cpu" in said
+    message = quick(*SHORT, "--device", "cuda", "--timesteps", "40", status=2).err
+    assert "device 'cuda': torch finds no CUDA here; give --device auto or cpu" in message
 
 
 def test_a_domain_must_be_named(quick: Any) -> None:
@@ -145,9 +145,9 @@ def test_a_missing_package_is_named_with_how_to_install_it(alone: Emosim, missin
         "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
         "sys.meta_path.insert(0, _Missing())\n"
     )
-    said = alone(*SHORT, "--timesteps", "40", "--out", "t", status=2).err
-    assert missing.replace("_", "-") in said
-    assert 'pip install "emosim-core[train]"' in said
+    message = alone(*SHORT, "--timesteps", "40", "--out", "t", status=2).err
+    assert missing.replace("_", "-") in message
+    assert 'pip install "emosim-core[train]"' in message
     assert not (alone.folder / "t").exists()
 
 
@@ -169,14 +169,14 @@ def test_a_training_that_was_killed_goes_on_with_the_same_counters(alone: Emosim
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
     last = sorted((alone.folder / "t" / "checkpoints").glob("*/counters.json"))[-1]
-    kept = json.loads(last.read_text())
-    steps = kept["timesteps"] + 400
-    told = alone("train", "--resume", "t", "--timesteps", str(steps), "--json").json
-    assert steps <= told["timesteps"] < steps + 200
-    assert told["episodes"] > kept["episodes"]
-    assert sum(told["end_reasons"].values()) == told["episodes"]
-    assert told["updates"] >= kept["updates"]
-    assert kept["timesteps"] in rising(alone.folder / "t")
+    counters = json.loads(last.read_text())
+    steps = counters["timesteps"] + 400
+    payload = alone("train", "--resume", "t", "--timesteps", str(steps), "--json").json
+    assert steps <= payload["timesteps"] < steps + 200
+    assert payload["episodes"] > counters["episodes"]
+    assert sum(payload["end_reasons"].values()) == payload["episodes"]
+    assert payload["updates"] >= counters["updates"]
+    assert counters["timesteps"] in rising(alone.folder / "t")
 
 
 @pytest.mark.slow
@@ -188,10 +188,10 @@ def test_ctrl_c_ends_with_130_and_says_how_to_go_on(alone: Emosim) -> None:
     assert "emosim train --resume t" in err
     assert "Traceback" not in out + err
     last = sorted((alone.folder / "t" / "checkpoints").glob("*/counters.json"))[-1]
-    kept = json.loads(last.read_text())
-    told = alone("train", "--resume", "t", "--timesteps", str(kept["timesteps"] + 200), "--json").json
-    assert told["timesteps"] >= kept["timesteps"] + 200
-    assert sum(told["end_reasons"].values()) == told["episodes"]
+    counters = json.loads(last.read_text())
+    payload = alone("train", "--resume", "t", "--timesteps", str(counters["timesteps"] + 200), "--json").json
+    assert payload["timesteps"] >= counters["timesteps"] + 200
+    assert sum(payload["end_reasons"].values()) == payload["episodes"]
     rising(alone.folder / "t")
 
 
@@ -208,7 +208,7 @@ def test_wandb_offline_needs_no_network_and_says_nothing(alone: Emosim) -> None:
 @pytest.fixture
 def server() -> Iterator[ChatServer]:
     """A model that rates everything 7."""
-    with ChatServer(lambda asked: Answer("7")) as served:
+    with ChatServer(lambda request: Answer("7")) as served:
         yield served
 
 
@@ -217,32 +217,32 @@ def of_model(server: ChatServer) -> tuple[str, ...]:
 
 
 def test_a_language_model_rates_and_is_not_asked_twice(quick: Any, tmp_path: Path, server: ChatServer) -> None:
-    told = quick(*SHORT, *of_model(server), "--llm-rater", "0Shot_cotlite_our", "--out", "a", "--json").json
-    assert told["uses_llm"] is True
-    asked = len(server.calls)
-    assert asked > 0
+    payload = quick(*SHORT, *of_model(server), "--llm-rater", "0Shot_cotlite_our", "--out", "a", "--json").json
+    assert payload["uses_llm"] is True
+    calls = len(server.calls)
+    assert calls > 0
     again = quick(*SHORT, *of_model(server), "--llm-rater", "0Shot_cotlite_our", "--out", "b", "--json").json
-    assert len(server.calls) == asked
-    assert again["reward"] == told["reward"]
+    assert len(server.calls) == calls
+    assert again["reward"] == payload["reward"]
     assert (tmp_path / "a/model/weights.pt").read_bytes() == (tmp_path / "b/model/weights.pt").read_bytes()
 
 
 def test_a_model_that_fails_ends_the_training_and_it_can_go_on(quick: Any, tmp_path: Path) -> None:
     count = [0]
 
-    def script(asked: Any) -> Answer:
+    def script(request: Any) -> Answer:
         count[0] += 1
         return Answer("7") if count[0] <= 14 or count[0] > 10_000 else Answer("no such key", status=401)
 
     with ChatServer(script) as served:
         options = (*SHORT, *of_model(served), "--out", "t", "--quiet")
-        said = quick(*options, status=2).err
-        assert "emosim train --resume t" in said
+        message = quick(*options, status=2).err
+        assert "emosim train --resume t" in message
         assert not (tmp_path / "t" / "summary.json").exists()
         count[0] = 10_000
-        told = quick("train", "--resume", "t", "--json").json
-    assert told["timesteps"] == 24
-    assert sum(told["end_reasons"].values()) == told["episodes"]
+        payload = quick("train", "--resume", "t", "--json").json
+    assert payload["timesteps"] == 24
+    assert sum(payload["end_reasons"].values()) == payload["episodes"]
     rising(tmp_path / "t")
 
 
@@ -252,6 +252,6 @@ def test_a_model_that_fails_ends_the_training_and_it_can_go_on(quick: Any, tmp_p
 def test_every_algorithm_trains_on_both_domains(quick: Callable[..., Any], domain: str, algo: str) -> None:
     steps = 4096 if algo == "dqn" else 1024  # it looks at 3,000 before it learns
     of = ("--plugin", domain, "--algo", algo)
-    told = quick("train", *of, "--timesteps", str(steps), "--num-envs", "16", "--json").json
-    assert told["timesteps"] >= steps
-    assert told["updates"] > 0
+    payload = quick("train", *of, "--timesteps", str(steps), "--num-envs", "16", "--json").json
+    assert payload["timesteps"] >= steps
+    assert payload["updates"] > 0

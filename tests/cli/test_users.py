@@ -13,8 +13,8 @@ GENERATE = ("users", "generate", "--plugin", "movies")
 
 
 def test_generated_users_are_written_and_read_back_as_they_were(quick: Any, tmp_path: Path) -> None:
-    said = quick(*GENERATE, "--n", "40", "--seed", "3", "--out", "p.csv").out
-    assert said == "Wrote 40 users to p.csv. Use them with: emosim run --plugin movies --users csv:p.csv\n"
+    output = quick(*GENERATE, "--n", "40", "--seed", "3", "--out", "p.csv").out
+    assert output == "Wrote 40 users to p.csv. Use them with: emosim run --plugin movies --users csv:p.csv\n"
     with (tmp_path / "p.csv").open(newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
     assert len(rows) == 40
@@ -27,8 +27,8 @@ def test_generated_users_are_written_and_read_back_as_they_were(quick: Any, tmp_
         user = line["user_profile"]
         assert line["user"] == row["id"]
         for field, value in row.items():
-            told = user[field]
-            assert ("|".join(told) if isinstance(told, list) else str(told)) == value, field
+            actual = user[field]
+            assert ("|".join(actual) if isinstance(actual, list) else str(actual)) == value, field
 
 
 @pytest.mark.parametrize("kind", ["sampled", "basic", "detailed"])
@@ -41,15 +41,15 @@ def test_every_population_is_repeatable_and_depends_on_the_seed(quick: Any, tmp_
 
 def test_a_file_that_exists_is_replaced_only_when_asked(quick: Any, tmp_path: Path) -> None:
     (tmp_path / "p.csv").write_text("mine")
-    said = quick(*GENERATE, "--n", "10", "--out", "p.csv", status=2).err
-    assert said == "Error: p.csv exists already; choose another file, or replace it with --force\n"
+    message = quick(*GENERATE, "--n", "10", "--out", "p.csv", status=2).err
+    assert message == "Error: p.csv exists already; choose another file, or replace it with --force\n"
     assert (tmp_path / "p.csv").read_text() == "mine"
     quick(*GENERATE, "--n", "10", "--out", "p.csv", "--force")
     assert (tmp_path / "p.csv").read_text().startswith("id,name,")
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--n", "0"], "0 is not in the range"),
         (["--n", "few"], "'few' is not a valid integer"),
@@ -63,11 +63,11 @@ def test_a_file_that_exists_is_replaced_only_when_asked(quick: Any, tmp_path: Pa
     ],
 )
 def test_a_mistake_is_one_clear_message_and_leaves_nothing(
-    quick: Any, tmp_path: Path, arguments: list[str], said: str
+    quick: Any, tmp_path: Path, arguments: list[str], message: str
 ) -> None:
     (tmp_path / "file").write_text("x")
     out = [] if "--out" in arguments else ["--out", "p.csv"]
-    assert said in quick(*GENERATE, *out, *arguments, status=2).err
+    assert message in quick(*GENERATE, *out, *arguments, status=2).err
     assert not (tmp_path / "p.csv").exists()
 
 
@@ -78,17 +78,17 @@ def test_what_is_needed_is_asked_for(quick: Any) -> None:
 
 
 def test_users_are_listed_with_their_traits_and_found_by_name_job_or_id(quick: Any) -> None:
-    told = quick("users", "list", "--plugin", "movies", "--users", "sampled:n=8").out.splitlines()
-    assert told[0].split() == ["name", "age", "job", "activity", "conformity", "diversity", "likes", "id"]
-    assert told[-1] == "8 of 8 users"
-    assert len(told) == 10
-    name = told[1].split("  ")[0]
-    found = quick("users", "list", "--plugin", "movies", "--users", "sampled:n=8", "--search", name.upper()).out
-    assert found.splitlines()[1].split() == told[1].split()
-    assert found.splitlines()[-1] == "1 of 8 users"
-    user = told[1].split()[-1]
+    lines = quick("users", "list", "--plugin", "movies", "--users", "sampled:n=8").out.splitlines()
+    assert lines[0].split() == ["name", "age", "job", "activity", "conformity", "diversity", "likes", "id"]
+    assert lines[-1] == "8 of 8 users"
+    assert len(lines) == 10
+    name = lines[1].split("  ")[0]
+    output = quick("users", "list", "--plugin", "movies", "--users", "sampled:n=8", "--search", name.upper()).out
+    assert output.splitlines()[1].split() == lines[1].split()
+    assert output.splitlines()[-1] == "1 of 8 users"
+    user = lines[1].split()[-1]
     story = quick("users", "list", "--plugin", "movies", "--users", "sampled:n=8", "--user", user).out
     assert story.startswith(f"{name} (")
     assert "Character: " in story
-    said = quick("users", "list", "--plugin", "movies", "--users", "sampled:n=8", "--user", "nobody", status=2).err
-    assert "sampled:n=8 has no user 'nobody'; it has u0001 to u0008" in said
+    message = quick("users", "list", "--plugin", "movies", "--users", "sampled:n=8", "--user", "nobody", status=2).err
+    assert "sampled:n=8 has no user 'nobody'; it has u0001 to u0008" in message

@@ -35,10 +35,10 @@ def test_tables_say_what_was_reached_and_whether_targets_hold(quick: Emosim, mov
         "Records and results are in [out]",
     ):  # fmt: skip
         assert words in done.out
-    told = json.loads((tmp_path / "[out]" / "validation.json").read_text())
-    for one in told["targets"]:
+    payload = json.loads((tmp_path / "[out]" / "validation.json").read_text())
+    for one in payload["targets"]:
         assert f"{one['estimate']:.3f} [{one['low']:.3f}, {one['high']:.3f}]" in done.out
-    assert set(told["user_splits"]) == {"validation", "test"}
+    assert set(payload["user_splits"]) == {"validation", "test"}
 
 
 def test_json_is_what_the_file_holds(quick: Emosim, movielens: Path, tmp_path: Path) -> None:
@@ -46,11 +46,11 @@ def test_json_is_what_the_file_holds(quick: Emosim, movielens: Path, tmp_path: P
         *("validate", "--plugin", "movies", "--ratings", f"movielens:{movielens}", "--out", "out", "--json"),
         *("--negatives", "2,1", "--max-users", "4", "--seed", "3"),
     )
-    told = done.json
-    assert told.pop("directory") == "out"
-    assert told == json.loads((tmp_path / "out" / "validation.json").read_text())
-    assert told["config"]["negatives"] == [1, 2]
-    assert told["user_splits"]["validation"]["users"] == 4
+    payload = done.json
+    assert payload.pop("directory") == "out"
+    assert payload == json.loads((tmp_path / "out" / "validation.json").read_text())
+    assert payload["config"]["negatives"] == [1, 2]
+    assert payload["user_splits"]["validation"]["users"] == 4
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_json_is_what_the_file_holds(quick: Emosim, movielens: Path, tmp_path: P
         (("--ratings", "movielens:x", "--max-users", "1"), "option 'max_users'"),
     ],
 )
-def test_mistakes_are_told_and_leave_nothing(
+def test_mistakes_are_errors_and_leave_nothing(
     quick: Emosim, tmp_path: Path, arguments: tuple[str, ...], words: str
 ) -> None:
     done = quick("validate", "--plugin", "movies", *arguments, "--out", "out", status=2)
@@ -80,7 +80,9 @@ def test_a_directory_that_holds_something_is_left_alone(quick: Emosim, movielens
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine.txt"]
 
 
-def test_a_language_model_is_asked_only_after_its_cost_was_told(quick: Emosim, movielens: Path, tmp_path: Path) -> None:
+def test_a_language_model_is_asked_only_after_its_cost_was_printed(
+    quick: Emosim, movielens: Path, tmp_path: Path
+) -> None:
     few = ("--max-users", "2", "--max-positives", "2", "--max-heldout", "3", "--negatives", "1", "--out", "out")
     ask = ("validate", "--plugin", "movies", "--ratings", f"movielens:{movielens}", "--llm-model", "deepseek-chat")
     with ChatServer(lambda body: Answer("7")) as server:
@@ -95,9 +97,9 @@ def test_a_language_model_is_asked_only_after_its_cost_was_told(quick: Emosim, m
     assert "(language model; prompt strategy" in done.out
     assert "its ratings are taken" in done.out
     assert "requests, about" in done.err
-    told = json.loads((tmp_path / "out" / "validation.json").read_text())
-    assert told["uses_llm"] is True
-    assert told["user_splits"]["validation"]["heldout_ratings"] == 6
+    payload = json.loads((tmp_path / "out" / "validation.json").read_text())
+    assert payload["uses_llm"] is True
+    assert payload["user_splits"]["validation"]["heldout_ratings"] == 6
     assert KEY not in "".join(path.read_text() for path in (tmp_path / "out").iterdir())
 
 

@@ -106,8 +106,8 @@ def test_strategies_equal_their_formulas_in_batches_of_ragged_histories(
             alone = strategy.retrieve_batch(retrieval_request(items[row : row + 1], view.single(row), world))
             for place, item in enumerate(items[row].tolist()):
                 expected = reference(item, past)
-                for found in (answer[row, place], alone[0, place]):
-                    assert [p for p in found.tolist() if p >= 0] == expected, type(strategy).__name__
+                for actual in (answer[row, place], alone[0, place]):
+                    assert [p for p in actual.tolist() if p >= 0] == expected, type(strategy).__name__
 
 
 def test_now_is_the_most_recent_interaction_by_time_also_when_an_item_repeats() -> None:
@@ -172,20 +172,20 @@ def test_decay_emotion_keeps_to_its_formula_with_any_options_and_over_long_histo
                 past: Interaction, item: int = item, now: Interaction = history[-1] if history else None
             ) -> float:  # type: ignore[assignment]
                 alike = 1 - abs(past.valence - now.valence) / 2
-                felt = bonus * alike + (0.5 * bonus * (1 - abs(past.arousal - now.arousal)) if arousal else 0)
+                emotion_bonus = bonus * alike + (0.5 * bonus * (1 - abs(past.arousal - now.arousal)) if arousal else 0)
                 faded = math.exp(-time_decay * (now.time - past.time))
-                return max(0.0, cosine(world, item, past.item)) * faded * (1 + felt)
+                return max(0.0, cosine(world, item, past.item)) * faded * (1 + emotion_bonus)
 
-            found = [p for p in answer[row, item].tolist() if p >= 0]
+            retrieved = [p for p in answer[row, item].tolist() if p >= 0]
             latest = {past.item: past for past in history}
-            assert len(found) == min(k, len(latest))
-            assert {history[p].time for p in found} <= {past.time for past in latest.values()}
-            scores = [score(history[p]) for p in found]
-            for place in range(1, len(found)):
+            assert len(retrieved) == min(k, len(latest))
+            assert {history[p].time for p in retrieved} <= {past.time for past in latest.values()}
+            scores = [score(history[p]) for p in retrieved]
+            for place in range(1, len(retrieved)):
                 assert scores[place - 1] >= scores[place] - 1e-12
-                assert scores[place - 1] != scores[place] or found[place - 1] > found[place]
-            left_out = [score(past) for past in latest.values() if past.time - 1 not in found]
-            assert all(value <= min(scores) + 1e-12 for value in left_out)
+                assert scores[place - 1] != scores[place] or retrieved[place - 1] > retrieved[place]
+            not_retrieved = [score(past) for past in latest.values() if past.time - 1 not in retrieved]
+            assert all(value <= min(scores) + 1e-12 for value in not_retrieved)
 
 
 @pytest.mark.parametrize(
@@ -235,7 +235,7 @@ def test_a_zero_vector_has_cosine_zero_and_ranks_above_an_opposite_one_only_for_
     assert decay.retrieve_batch(retrieval_request(np.array([[1]]), view, world)).tolist() == [[[2, 1, 0]]]
 
 
-def test_items_without_any_embedding_are_remembered_by_recency() -> None:
+def test_items_without_any_embedding_are_retrieved_by_recency() -> None:
     world = Catalog([Item(id=str(i), title=str(i)) for i in range(ITEMS)], SCALE)
     view = filled([[(1, 5), (2, 9)]]).history()
     for strategy in (MostSimilar(CountOptions()), DecayEmotion(DecayEmotionOptions())):

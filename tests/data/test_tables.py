@@ -22,11 +22,11 @@ def test_a_file_is_closed_with_its_rows(tmp_path: Path, monkeypatch: pytest.Monk
     opened: list[IO[Any]] = []
     really = Path.open
 
-    def remembered(self: Path, *args: Any, **kwargs: Any) -> IO[Any]:
+    def recorded_open(self: Path, *args: Any, **kwargs: Any) -> IO[Any]:
         opened.append(really(self, *args, **kwargs))
         return opened[-1]
 
-    monkeypatch.setattr(Path, "open", remembered)
+    monkeypatch.setattr(Path, "open", recorded_open)
     with closing(read_csv(path, "a CSV file")) as rows:
         assert next(rows) == (2, {"id": "1"})
         assert not opened[0].closed
@@ -34,18 +34,18 @@ def test_a_file_is_closed_with_its_rows(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_a_wrong_item_closes_the_file_it_stands_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    kept: list[Generator[Any, None, None]] = []
+    readers: list[Generator[Any, None, None]] = []
 
-    def remembered(*args: Any, **form: Any) -> Generator[Any, None, None]:
-        kept.append(read_csv(*args, **form))
-        return kept[-1]
+    def recorded_read(*args: Any, **form: Any) -> Generator[Any, None, None]:
+        readers.append(read_csv(*args, **form))
+        return readers[-1]
 
-    monkeypatch.setattr(items_csv, "read_csv", remembered)
+    monkeypatch.setattr(items_csv, "read_csv", recorded_read)
     path = tmp_path / "a.csv"
     path.write_text("id,title,year\n1,One,MCM\n2,Two,\n", encoding="utf-8")
     with pytest.raises(DataError, match="valid integer"):
         items_csv.read_items_csv(path, Item)
-    assert inspect.getgeneratorstate(kept[0]) == inspect.GEN_CLOSED
+    assert inspect.getgeneratorstate(readers[0]) == inspect.GEN_CLOSED
 
 
 @pytest.mark.parametrize(

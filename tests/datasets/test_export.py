@@ -56,7 +56,7 @@ def made(directory: Path, **options: Any) -> Path:
     return directory
 
 
-def left_beside(directory: Path) -> list[str]:
+def files_beside(directory: Path) -> list[str]:
     return sorted(str(path.relative_to(directory.parent)) for path in directory.parent.rglob("*"))
 
 
@@ -109,8 +109,8 @@ def test_the_parquet_file_holds_the_manifest_and_what_each_column_means(tmp_path
     run = made(tmp_path / "r")
     export([run], tmp_path / "t.parquet")
     schema = parquet.read_schema(tmp_path / "t.parquet")
-    told = json.loads(schema.metadata[b"emosim"])
-    assert told["runs"] == [{"run": "r", "manifest": json.loads((run / "manifest.json").read_text())}]
+    payload = json.loads(schema.metadata[b"emosim"])
+    assert payload["runs"] == [{"run": "r", "manifest": json.loads((run / "manifest.json").read_text())}]
     assert {field.name: field.metadata[b"description"].decode() for field in schema} == {
         name: text for name, (_, text) in COLUMNS.items()
     }
@@ -177,7 +177,7 @@ def test_episodes_of_a_run_that_was_stopped_are_there_without_an_end(tmp_path: P
     assert last["end_reason"].isna().equals(~last["ended"])
 
 
-def test_an_episode_with_nothing_left_to_propose_ends_with_its_last_step(tmp_path: Path) -> None:
+def test_an_episode_with_nothing_left_to_recommend_ends_with_its_last_step(tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_text("item\nthe-matrix-1999\nmemento-2000\n")
     options = {"policy": f"replay:{tmp_path}/list.csv", "reward_shaping": "identity", "episodes": 2}
     run = made(tmp_path / "r", **options)
@@ -206,12 +206,12 @@ def episodes_of(root: Path, dataset_id: str) -> list[tuple[Any, dict[str, Any]]]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MINARI_DATASETS_PATH", str(root))
         dataset = minari.load_dataset(dataset_id)
-    found = list(
+    episodes = list(
         zip(dataset.iterate_episodes(), dataset.storage.get_episode_metadata(range(len(dataset))), strict=True)
     )
-    assert len(found) == len(dataset) == dataset.total_episodes
-    assert dataset.total_steps == sum(len(episode) for episode, _ in found)
-    return sorted(found, key=lambda one: int(one[1]["episode"]))
+    assert len(episodes) == len(dataset) == dataset.total_episodes
+    assert dataset.total_steps == sum(len(episode) for episode, _ in episodes)
+    return sorted(episodes, key=lambda one: int(one[1]["episode"]))
 
 
 @needs_minari
@@ -238,20 +238,20 @@ def test_the_observations_are_those_of_the_environment_when_the_same_is_done_in_
     seed: int | None = SMALL["seed"]
     ends = Counter()
     for episode, about in episodes_of(tmp_path / "m", "emosim/movies/random-v0"):
-        shown, told = env.reset(seed=seed)
+        shown, info = env.reset(seed=seed)
         seed = None
-        assert told["episode"] == about["episode"]
-        assert told["user_id"] == about["user"]
+        assert info["episode"] == about["episode"]
+        assert info["user_id"] == about["user"]
         observations, rewards, terminations, truncations = [shown], [], [], []
         for number, action in enumerate(episode.actions, start=1):
-            shown, reward, terminated, truncated, told = env.step(action)
+            shown, reward, terminated, truncated, info = env.step(action)
             observations.append(shown)
             rewards.append(reward)
             terminations.append(terminated)
             truncations.append(truncated)
-            raw = [np.nan if rating is None else rating for rating in told["raw_ratings"]]
+            raw = [np.nan if rating is None else rating for rating in info["raw_ratings"]]
             np.testing.assert_array_equal(np.atleast_1d(episode.infos["raw_ratings"][number]), raw)
-            np.testing.assert_array_equal(np.atleast_1d(episode.infos["consumed"][number]), told["consumed"])
+            np.testing.assert_array_equal(np.atleast_1d(episode.infos["consumed"][number]), info["consumed"])
         assert episode.observations.keys() == shown.keys()
         for name, values in episode.observations.items():
             wanted = np.stack([one[name] for one in observations])
@@ -261,7 +261,7 @@ def test_the_observations_are_those_of_the_environment_when_the_same_is_done_in_
         assert episode.terminations.tolist() == terminations
         assert episode.truncations.tolist() == truncations
         assert terminations[-1] or truncations[-1]
-        assert told["end_reason"] == about["end_reason"]
+        assert info["end_reason"] == about["end_reason"]
         np.testing.assert_array_equal(~np.isnan(episode.infos["ratings"]), episode.infos["consumed"])
         assert np.isnan(episode.infos["ratings"][0]).all()
         ends[about["end_reason"]] += 1
@@ -281,9 +281,9 @@ def test_a_data_set_says_what_it_is_and_brings_its_environment_back(tmp_path: Pa
     assert written.path == tmp_path / "m" / "films" / "mine-v3"
     assert (written.dataset_id, written.episodes, written.rows) == ("films/mine-v3", 9, len(records_of(run)))
     dataset = minari.MinariDataset(written.path / "data")
-    told = dataset.storage.metadata
-    assert told["algorithm_name"] == "random"
-    assert told["emosim"]["runs"] == [{"run": "r", "manifest": json.loads((run / "manifest.json").read_text())}]
+    metadata = dataset.storage.metadata
+    assert metadata["algorithm_name"] == "random"
+    assert metadata["emosim"]["runs"] == [{"run": "r", "manifest": json.loads((run / "manifest.json").read_text())}]
     env = dataset.recover_environment()
     assert env.observation_space == dataset.observation_space
     assert env.action_space == dataset.action_space
@@ -354,17 +354,19 @@ def test_an_export_that_fails_leaves_nothing(
     out = tmp_path / "out"
     if exists and format == "minari":
         export([run], out, format, "others/first-v0")
-    before = left_beside(run)
+    before = files_beside(run)
     (run / "interactions.jsonl").write_bytes(b"".join(lines[:-1]) + b'{"episode": 3}\n')
     with pytest.raises(RunError, match=rf"interactions.jsonl, line {len(lines)}: is "):
         export([run], out, format)
-    assert left_beside(run) == before
+    assert files_beside(run) == before
 
 
 @pytest.mark.parametrize("format", ["parquet", "csv", pytest.param("minari", marks=needs_minari)])
-def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format: str) -> None:
+def test_a_full_disk_is_an_error_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format: str
+) -> None:
     run = made(tmp_path / "r")
-    before = left_beside(run)
+    before = files_beside(run)
 
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -373,11 +375,11 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path, monkeypatch: pyt
         monkeypatch.setattr(os, name, full)
     with pytest.raises(RunError, match="out cannot be written: No space left on device"):
         export([run], tmp_path / "out", format)
-    assert left_beside(run) == before
+    assert files_beside(run) == before
 
 
 @pytest.mark.parametrize(
-    ("damage", "said"),
+    ("damage", "message"),
     [
         (lambda line: line.update(episode="no"), r"is damaged: episode: "),
         (lambda line: line["recommended"][0].pop("item"), r"is damaged: recommended\.0\.item: "),
@@ -386,12 +388,12 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path, monkeypatch: pyt
         (lambda line: line.update(user="somebody"), "is out of place"),
     ],
 )
-def test_a_damaged_record_is_named_by_its_line(tmp_path: Path, damage: Callable[[Any], Any], said: str) -> None:
+def test_a_damaged_record_is_named_by_its_line(tmp_path: Path, damage: Callable[[Any], Any], message: str) -> None:
     run = made(tmp_path / "r")
     lines = records_of(run)
     damage(lines[20])
     (run / "interactions.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    with pytest.raises(RunError, match=f"line 21: .*{said}"):
+    with pytest.raises(RunError, match=f"line 21: .*{message}"):
         export([run], tmp_path / "t.csv", "csv")
 
 
@@ -399,7 +401,7 @@ def test_a_damaged_record_is_named_by_its_line(tmp_path: Path, damage: Callable[
 def test_episodes_are_not_made_of_records_that_were_changed(tmp_path: Path) -> None:
     run = made(tmp_path / "r")
     good = records_of(run)
-    for change, said in (
+    for change, message in (
         (
             lambda line: line["recommended"][0].update(rating=1 if line["recommended"][0]["rating"] > 5 else 10),
             "the mood is",
@@ -410,7 +412,7 @@ def test_episodes_are_not_made_of_records_that_were_changed(tmp_path: Path) -> N
         lines = json.loads(json.dumps(good))
         change(lines[20])
         (run / "interactions.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-        with pytest.raises(RunError, match=rf"episode {lines[20]['episode']}: .*{said}.*; the records were changed"):
+        with pytest.raises(RunError, match=rf"episode {lines[20]['episode']}: .*{message}.*; the records were changed"):
             export([run], tmp_path / "m", "minari")
         assert not (tmp_path / "m").exists()
 
@@ -453,7 +455,7 @@ def test_minari_on_an_old_python_is_refused_with_the_reason(tmp_path: Path, monk
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ({"format": "xlsx"}, "unknown format 'xlsx'; known: parquet, csv, minari"),
         ({"out": "r"}, "r exists already"),
@@ -470,16 +472,18 @@ def test_minari_on_an_old_python_is_refused_with_the_reason(tmp_path: Path, monk
         ({"format": "minari", "out": "m", "dataset_id": "films/there-v0"}, "has a data set films/there-v0 already"),
     ],
 )
-def test_mistakes_are_told_before_anything_is_written(tmp_path: Path, arguments: dict[str, Any], said: str) -> None:
+def test_mistakes_are_errors_before_anything_is_written(
+    tmp_path: Path, arguments: dict[str, Any], message: str
+) -> None:
     if arguments.get("format") == "minari" and sys.version_info < (3, 11):
         pytest.skip("Minari needs Python 3.11")
     run = made(tmp_path / "r", episodes=1, max_steps=2)
     (tmp_path / "begun").mkdir()
     (tmp_path / "begun" / "manifest.json").write_bytes((run / "manifest.json").read_bytes())
     (tmp_path / "m" / "films" / "there-v0").mkdir(parents=True)
-    before = left_beside(run)
+    before = files_beside(run)
     call = {"directories": ["r"], "out": "t.out", "format": "csv", **arguments}
     call["directories"] = [tmp_path / name for name in call["directories"]]
-    with pytest.raises(EmoSimError, match=said.replace("(", r"\(")):
+    with pytest.raises(EmoSimError, match=message.replace("(", r"\(")):
         export(**{**call, "out": tmp_path / call["out"]})
-    assert left_beside(run) == before
+    assert files_beside(run) == before

@@ -60,7 +60,7 @@ def trained(directory: Path, **config: Any) -> str:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
-    """An evaluation of two policies with both groups, and its figures."""
+    """An evaluation of two policies with both user splits, and its metrics."""
     out = tmp_path_factory.mktemp("made") / "e"
     return out, evaluate(SMALL, out, charts=False)
 
@@ -68,7 +68,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]
 # ------------------------------------------------------------------------------------ what is simulated
 
 
-def test_every_recommender_meets_the_same_users_of_each_group_in_order(made: tuple[Path, dict[str, Any]]) -> None:
+def test_every_recommender_meets_the_same_users_of_each_split_in_order(made: tuple[Path, dict[str, Any]]) -> None:
     out, results = made
     met: dict[str, list[list[str]]] = {}
     for group in ("train", "test"):
@@ -85,7 +85,7 @@ def test_every_recommender_meets_the_same_users_of_each_group_in_order(made: tup
     assert results["user_splits"]["test"]["users"] == 4
 
 
-def test_the_figures_are_those_of_the_runs(made: tuple[Path, dict[str, Any]]) -> None:
+def test_the_metrics_are_those_of_the_runs(made: tuple[Path, dict[str, Any]]) -> None:
     out, results = made
     for group, measured in results["user_splits"].items():
         for name, one in measured["recommenders"].items():
@@ -104,7 +104,7 @@ def test_the_figures_are_those_of_the_runs(made: tuple[Path, dict[str, Any]]) ->
             assert one["run"] == f"runs/{group}/{name}"
 
 
-def test_the_directory_alone_gives_the_figures_again_and_a_changed_record_changes_them(
+def test_the_directory_alone_gives_the_metrics_again_and_a_changed_record_changes_them(
     made: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:
     import shutil
@@ -124,7 +124,7 @@ def test_the_directory_alone_gives_the_figures_again_and_a_changed_record_change
     assert again["user_splits"]["train"] == results["user_splits"]["train"]
 
 
-def test_the_table_has_a_row_for_each_recommender_group_and_metric(made: tuple[Path, dict[str, Any]]) -> None:
+def test_the_table_has_a_row_for_each_recommender_user_split_and_metric(made: tuple[Path, dict[str, Any]]) -> None:
     out, results = made
     with (out / "evaluation.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
@@ -210,14 +210,14 @@ def test_drawing_without_the_library_says_what_to_install_before_anything_is_sim
 # ----------------------------------------------------------------------------------------------- logs
 
 
-def test_policies_that_learn_from_logs_are_given_some_of_known_users_and_others_are_not(
+def test_policies_that_learn_from_logs_are_given_some_of_train_users_and_others_are_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("emosim_core.evaluation.evaluate.LOG_EPISODES", 40)
-    said: list[str] = []
+    messages: list[str] = []
     given = {**SMALL, "policies": ["random", "item_knn:k=5"], "user_splits": "test"}
-    results = evaluate(given, tmp_path / "e", charts=False, on_message=said.append)
-    assert any("40 episodes of 'random' with the train users" in text for text in said)
+    results = evaluate(given, tmp_path / "e", charts=False, on_message=messages.append)
+    assert any("40 episodes of 'random' with the train users" in text for text in messages)
     manifest = json.loads((tmp_path / "e" / "logs" / "manifest.json").read_text())
     assert (manifest["config"]["user_split"], manifest["config"]["policy"]) == ("train", "random")
     assert manifest["config"]["seed"] != results["config"]["seed"]
@@ -235,11 +235,11 @@ def test_logs_of_an_earlier_evaluation_are_used_again_where_they_would_be_the_sa
     monkeypatch.setattr("emosim_core.evaluation.evaluate.LOG_EPISODES", 10)
     given = {**SMALL, "policies": ["item_knn:k=5"], "user_splits": "test"}
     first = evaluate(given, tmp_path / "first", charts=False)
-    said: list[str] = []
+    messages: list[str] = []
     again = evaluate(
-        {**given, "policies": ["item_knn:k=5", "random"]}, tmp_path / "again", charts=False, on_message=said.append
+        {**given, "policies": ["item_knn:k=5", "random"]}, tmp_path / "again", charts=False, on_message=messages.append
     )
-    assert any(f"those of {tmp_path / 'first'}, which were made the same, are used again" in text for text in said)
+    assert any(f"those of {tmp_path / 'first'}, which were made the same, are used again" in text for text in messages)
     for name in ("manifest.json", "interactions.jsonl", "summary.json"):
         made = (tmp_path / "first" / "logs" / name).read_bytes()
         assert (tmp_path / "again" / "logs" / name).read_bytes() == made
@@ -248,9 +248,9 @@ def test_logs_of_an_earlier_evaluation_are_used_again_where_they_would_be_the_sa
     (tmp_path / "first" / "logs" / "interactions.jsonl").unlink()
     (tmp_path / "first" / "logs" / "interactions.jsonl").symlink_to("/etc/passwd")
     for name, other in (("steps", {"max_steps": 7}), ("users", {"user_dataset": "sampled:n=30"})):
-        said.clear()
-        evaluate({**given, **other}, tmp_path / name, charts=False, on_message=said.append)
-        assert any("are simulated first" in text for text in said), name
+        messages.clear()
+        evaluate({**given, **other}, tmp_path / name, charts=False, on_message=messages.append)
+        assert any("are simulated first" in text for text in messages), name
 
 
 def test_logs_that_are_named_are_used_and_none_are_made(tmp_path: Path) -> None:
@@ -276,8 +276,8 @@ def test_logs_that_are_named_are_used_and_none_are_made(tmp_path: Path) -> None:
     ],
 )
 def test_who_names_logs_with_a_policy_is_not_given_others(policy: Any, needs: bool) -> None:
-    (found,) = recommenders_of(config_of(policies=[policy]), Registry())
-    assert found.needs_logs is needs
+    (recommender,) = recommenders_of(config_of(policies=[policy]), Registry())
+    assert recommender.needs_logs is needs
 
 
 def test_logs_are_added_to_a_policy_in_any_form() -> None:
@@ -294,12 +294,12 @@ def test_the_environment_is_that_of_the_first_model_but_for_who_is_met(tmp_path:
         history_length=50,
         llm_model="m", gateway={"concurrency": 4, "replay": True, "max_cost": 1},
     )  # fmt: skip
-    found = model_environment(model)
-    assert (found["plugin"], found["max_steps"], found["items_retrieval"]) == ("books", 30, "last_3")
-    assert not {"user_split", "user_order", "history_length", "observe_consumed", "algo", "seed"} & set(found)
-    assert found["gateway"] == {"concurrency": 4, "attempts": 5, "cache": None}
-    assert (found["llm_model"], "rater" in found) == ("m", False)
-    assert base_values({"recommenders": f"{model},other"}, tmp_path, resume=False) == found
+    environment = model_environment(model)
+    assert (environment["plugin"], environment["max_steps"], environment["items_retrieval"]) == ("books", 30, "last_3")
+    assert not {"user_split", "user_order", "history_length", "observe_consumed", "algo", "seed"} & set(environment)
+    assert environment["gateway"] == {"concurrency": 4, "attempts": 5, "cache": None}
+    assert (environment["llm_model"], "rater" in environment) == ("m", False)
+    assert base_values({"recommenders": f"{model},other"}, tmp_path, resume=False) == environment
     assert base_values({"policies": ["random"]}, tmp_path, resume=False) == {}
 
 
@@ -333,7 +333,7 @@ def test_logs_of_the_episodes_that_are_measured_are_noted(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("manifest", "said"),
+    ("manifest", "message"),
     [
         (None, "is no trained recommender: it has no manifest.json"),
         ("{", "manifest.json is not JSON"),
@@ -345,11 +345,11 @@ def test_logs_of_the_episodes_that_are_measured_are_noted(tmp_path: Path) -> Non
         ),
     ],
 )
-def test_a_directory_that_is_no_model_is_told_as_such(tmp_path: Path, manifest: str | None, said: str) -> None:
+def test_a_directory_that_is_no_model_is_named_as_such(tmp_path: Path, manifest: str | None, message: str) -> None:
     (tmp_path / "m").mkdir()
     if manifest is not None:
         (tmp_path / "m" / "manifest.json").write_text(manifest)
-    with pytest.raises(RunError, match=said):
+    with pytest.raises(RunError, match=message):
         evaluate({"plugin": "movies", "recommenders": [str(tmp_path / "m")]}, tmp_path / "e", charts=False)
     assert not (tmp_path / "e").exists()
 
@@ -371,7 +371,7 @@ def test_a_list_of_policies_is_split_where_a_policy_begins(text: str, parts: lis
     assert split_components(text) == parts
 
 
-def test_a_policy_is_called_as_it_is_written() -> None:
+def test_a_policy_is_labelled_as_it_is_written() -> None:
     assert policy_name("epsilon_greedy:epsilon=0.2") == "epsilon_greedy:epsilon=0.2"
     assert policy_name({"name": "epsilon_greedy", "epsilon": 0.2}) == "epsilon_greedy:epsilon=0.2"
     assert policy_name({"name": "popular"}) == "popular"
@@ -381,14 +381,14 @@ def test_recommenders_that_would_share_a_folder_get_folders_of_their_own(tmp_pat
     for name in ("a b.csv", "a_b.csv"):
         (tmp_path / name).write_text("item\nthe-matrix-1999\n")
     policies = [f"replay:{tmp_path}/a b.csv", f"replay:{tmp_path}/a_b.csv", {"name": "replay", "file": "../../x"}]
-    found = recommenders_of(config_of(policies=policies), Registry())
-    folders = [one.folder for one in found]
+    recommenders = recommenders_of(config_of(policies=policies), Registry())
+    folders = [one.folder for one in recommenders]
     assert len(set(folders)) == 3
     assert all("/" not in folder and not folder.startswith(".") for folder in folders)
 
 
 @pytest.mark.parametrize(
-    ("more", "error", "said"),
+    ("more", "error", "message"),
     [
         ({"policies": []}, ConfigurationError, "nothing to evaluate: name trained recommenders with --recommenders"),
         ({"policies": ["random", "random"]}, ConfigurationError, "the policy 'random' is named twice"),
@@ -403,8 +403,10 @@ def test_recommenders_that_would_share_a_folder_get_folders_of_their_own(tmp_pat
         ({"policies": ["replay:nowhere.csv"]}, EmoSimError, "nowhere.csv"),
     ],
 )
-def test_a_mistake_is_told_and_leaves_nothing(tmp_path: Path, more: dict[str, Any], error: type, said: str) -> None:
-    with pytest.raises(error, match=said):
+def test_a_mistake_is_an_error_and_leaves_nothing(
+    tmp_path: Path, more: dict[str, Any], error: type, message: str
+) -> None:
+    with pytest.raises(error, match=message):
         evaluate({**SMALL, **more}, tmp_path / "e", charts=False)
     assert list(tmp_path.iterdir()) == []
 
@@ -412,7 +414,7 @@ def test_a_mistake_is_told_and_leaves_nothing(tmp_path: Path, more: dict[str, An
 # ------------------------------------------------------------------------------------------- resuming
 
 
-def test_an_evaluation_that_was_cut_anywhere_resumes_to_the_same_figures(
+def test_an_evaluation_that_was_cut_anywhere_resumes_to_the_same_metrics(
     made: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:
     import shutil
@@ -434,11 +436,11 @@ def test_an_evaluation_that_was_cut_anywhere_resumes_to_the_same_figures(
             shutil.rmtree(last)
             last.mkdir()
             (last / ".manifest.json.partial-1").write_text("{")
-        kept = (copy / "runs" / "train" / "random" / "summary.json").read_bytes()
+        content = (copy / "runs" / "train" / "random" / "summary.json").read_bytes()
         again = evaluate({}, copy, resume=True, charts=False)
         assert again["user_splits"] == wanted["user_splits"], cut
         assert (last / "interactions.jsonl").read_bytes() == (out / "runs/test/popular/interactions.jsonl").read_bytes()
-        assert (copy / "runs" / "train" / "random" / "summary.json").read_bytes() == kept
+        assert (copy / "runs" / "train" / "random" / "summary.json").read_bytes() == content
         assert again["created"] == wanted["created"]
 
 

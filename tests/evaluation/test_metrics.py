@@ -31,15 +31,21 @@ ENDS = ("low_streak", "max_steps")
 
 
 def step(
-    episode: int, number: int, user: str, item: str | None, felt: float | None, end: str | None = None, **more: Any
+    episode: int, number: int, user: str, item: str | None, rating: float | None, end: str | None = None, **more: Any
 ) -> dict[str, Any]:
     """A step as interactions.jsonl holds it; consumed where it has a rating."""
-    told: dict[str, Any] = {"item": item, "title": item, "raw_rating": felt, "reason": "", "consumed": felt is not None}
-    if felt is not None:
-        told["rating"] = felt
+    entry: dict[str, Any] = {
+        "item": item,
+        "title": item,
+        "raw_rating": rating,
+        "reason": "",
+        "consumed": rating is not None,
+    }
+    if rating is not None:
+        entry["rating"] = rating
     return {
-        "episode": episode, "step": number, "user": user, "recommended": [] if item is None else [{**told, **more}],
-        "reward": felt or 0, "mood": [0.1 * number, 0.5], "end_reason": end,
+        "episode": episode, "step": number, "user": user, "recommended": [] if item is None else [{**entry, **more}],
+        "reward": rating or 0, "mood": [0.1 * number, 0.5], "end_reason": end,
     }  # fmt: skip
 
 
@@ -70,30 +76,30 @@ BOB = episode(1, "bob", [("i0", 2), ("i3", 10)], "low_streak")
 
 
 def test_sums_and_shares_are_those_of_the_records() -> None:
-    found = estimates(episodes_of(ANN, BOB))
-    assert found["mean_reward"] == pytest.approx((20 + 12) / 2)
-    assert found["reward_per_step"] == pytest.approx(32 / 5)
-    assert found["mean_rating"] == pytest.approx(32 / 5)
-    assert found["share_liked"] == pytest.approx(3 / 5)
-    assert found["episode_length"] == pytest.approx(2.5)
-    assert found["valence_at_end"] == pytest.approx((0.3 + 0.2) / 2)
-    assert found["arousal_at_end"] == pytest.approx(0.5)
-    assert found["coverage"] == pytest.approx(4 / 12, abs=1e-6)
-    assert (found["end_reason:max_steps"], found["end_reason:low_streak"]) == (0.5, 0.5)
-    assert [found[f"survival:{n}"] for n in (1, 2, 3)] == [1.0, 1.0, 0.5]
-    assert [found[f"reward:{n}"] for n in (1, 2, 3)] == [5.5, 7.0, 7.0]
+    metrics = estimates(episodes_of(ANN, BOB))
+    assert metrics["mean_reward"] == pytest.approx((20 + 12) / 2)
+    assert metrics["reward_per_step"] == pytest.approx(32 / 5)
+    assert metrics["mean_rating"] == pytest.approx(32 / 5)
+    assert metrics["share_liked"] == pytest.approx(3 / 5)
+    assert metrics["episode_length"] == pytest.approx(2.5)
+    assert metrics["valence_at_end"] == pytest.approx((0.3 + 0.2) / 2)
+    assert metrics["arousal_at_end"] == pytest.approx(0.5)
+    assert metrics["coverage"] == pytest.approx(4 / 12, abs=1e-6)
+    assert (metrics["end_reason:max_steps"], metrics["end_reason:low_streak"]) == (0.5, 0.5)
+    assert [metrics[f"survival:{n}"] for n in (1, 2, 3)] == [1.0, 1.0, 0.5]
+    assert [metrics[f"reward:{n}"] for n in (1, 2, 3)] == [5.5, 7.0, 7.0]
 
 
 def test_lists_are_judged_by_their_first_ten_places_those_after_the_end_count_as_not_relevant() -> None:
-    found = estimates(episodes_of(ANN, BOB))
+    metrics = estimates(episodes_of(ANN, BOB))
     ann = (1 / 1 + 2 / 3) / 10
     bob = (1 / 2) / 10
-    assert found["map_at_10"] == pytest.approx((ann + bob) / 2, abs=1e-6)
-    assert found["mrr_at_10"] == pytest.approx((1 + 1 / 2) / 2)
+    assert metrics["map_at_10"] == pytest.approx((ann + bob) / 2, abs=1e-6)
+    assert metrics["mrr_at_10"] == pytest.approx((1 + 1 / 2) / 2)
     ideal = sum(1 / math.log2(place + 1) for place in range(1, 11))
     gains = [(8 / 9, 3 / 9, 6 / 9), (1 / 9, 9 / 9)]
     each = [sum(gain / math.log2(place + 1) for place, gain in enumerate(one, start=1)) / ideal for one in gains]
-    assert found["ndcg_at_10"] == pytest.approx(sum(each) / 2, abs=1e-6)
+    assert metrics["ndcg_at_10"] == pytest.approx(sum(each) / 2, abs=1e-6)
 
 
 def test_what_comes_after_the_tenth_place_changes_no_measure_of_lists() -> None:
@@ -130,13 +136,13 @@ def test_what_is_not_consumed_has_its_rating_in_the_list_only_and_a_failed_one_h
     episodes = episodes_of([turned_down, failed, over])
     assert episodes.steps.tolist() == [2.0]
     assert episodes.list_ratings[0, :2].tolist() == pytest.approx([9.0, np.nan], nan_ok=True)
-    found = estimates(episodes)
-    assert found["mean_rating"] is None
-    assert found["share_liked"] is None
-    assert found["map_at_10"] == pytest.approx(0.1)
+    metrics = estimates(episodes)
+    assert metrics["mean_rating"] is None
+    assert metrics["share_liked"] is None
+    assert metrics["map_at_10"] == pytest.approx(0.1)
 
 
-def test_a_perturbed_rating_counts_as_it_was_felt() -> None:
+def test_a_perturbed_rating_counts_and_the_raw_one_does_not() -> None:
     episodes = episodes_of([step(0, 1, "ann", "i0", 9, "max_steps", raw_rating=3)])
     assert estimates(episodes)["mean_rating"] == 9
     assert episodes.list_ratings[0, 0] == 9
@@ -151,15 +157,15 @@ def test_a_slate_fills_several_places_of_the_list() -> None:
 
 
 @pytest.mark.parametrize(
-    ("records", "said"),
+    ("records", "message"),
     [
         ([], "it has no episode"),
         (ANN[:2], "episode 0 has no end"),
         ([step(0, 1, "ann", "i99", 3, "max_steps")], "recommended 'i99', which is not in the catalog"),
     ],
 )
-def test_records_that_are_not_whole_are_refused(records: list[dict[str, Any]], said: str) -> None:
-    with pytest.raises(RunError, match=said) as error:
+def test_records_that_are_not_whole_are_refused(records: list[dict[str, Any]], message: str) -> None:
+    with pytest.raises(RunError, match=message) as error:
         read_episodes(records, ITEMS, 7.0, "runs/r")
     assert "runs/r" in str(error.value)
 
@@ -173,33 +179,33 @@ def users_who_rate(values: Sequence[float]) -> Episodes:
 
 def test_an_interval_is_that_of_the_mean_over_users() -> None:
     values = np.random.default_rng(3).integers(1, 11, size=200).tolist()
-    found = measured(users_who_rate(values), 4000)["mean_reward"]
+    interval = measured(users_who_rate(values), 4000)["mean_reward"]
     error = 1.96 * np.std(values) / math.sqrt(len(values))
-    assert found["low"] == pytest.approx(np.mean(values) - error, abs=0.05)
-    assert found["high"] == pytest.approx(np.mean(values) + error, abs=0.05)
+    assert interval["low"] == pytest.approx(np.mean(values) - error, abs=0.05)
+    assert interval["high"] == pytest.approx(np.mean(values) + error, abs=0.05)
 
 
 def test_episodes_of_one_user_are_resampled_together() -> None:
     def doubled(users: int) -> float:
         parts = [episode(n, f"p{n % users}", [("i0", float(n % users))], "max_steps") for n in range(40)]
-        found = measured(episodes_of(*parts), 2000)["mean_reward"]
-        return float(found["high"] - found["low"])
+        interval = measured(episodes_of(*parts), 2000)["mean_reward"]
+        return float(interval["high"] - interval["low"])
 
     # Forty episodes of four users know less than forty users, though each episode says something.
     few = doubled(4)
     values = [float(n % 4) for n in range(40)]
-    found = measured(users_who_rate(values), 2000)["mean_reward"]
-    assert few > 2 * (found["high"] - found["low"])
+    interval = measured(users_who_rate(values), 2000)["mean_reward"]
+    assert few > 2 * (interval["high"] - interval["low"])
 
 
 def test_one_user_gives_no_interval() -> None:
-    found = measured(episodes_of(ANN))["mean_reward"]
-    assert found == {"estimate": 20.0, "low": None, "high": None}
+    interval = measured(episodes_of(ANN))["mean_reward"]
+    assert interval == {"estimate": 20.0, "low": None, "high": None}
 
 
 def test_coverage_has_no_interval() -> None:
-    found = measured(episodes_of(ANN, BOB))["coverage"]
-    assert (found["low"], found["high"]) == (None, None)
+    interval = measured(episodes_of(ANN, BOB))["coverage"]
+    assert (interval["low"], interval["high"]) == (None, None)
 
 
 def test_differences_are_paired_so_what_users_share_falls_out() -> None:
@@ -235,20 +241,20 @@ def records_of(lived: Sequence[tuple[str, Sequence[tuple[str, float]]]]) -> list
 
 @given(EPISODES)
 def test_every_measure_stays_in_its_range_and_within_its_interval_is_something(lived: Any) -> None:
-    found = measured(episodes_of(*records_of(lived)))
-    assert {metric.name for metric in METRICS} <= set(found)
+    metrics = measured(episodes_of(*records_of(lived)))
+    assert {metric.name for metric in METRICS} <= set(metrics)
     for name in (
         "share_liked", "map_at_10", "mrr_at_10", "ndcg_at_10", "personalization", "coverage",
         "end_reason:low_streak", "end_reason:max_steps", "survival:1",
     ):  # fmt: skip
-        for value in found[name].values():
+        for value in metrics[name].values():
             assert value is None or -1e-9 <= value <= 1 + 1e-9, name
-    assert 1 <= found["mean_rating"]["estimate"] <= 10
-    assert found["novelty"]["estimate"] >= 0
-    assert found["end_reason:low_streak"]["estimate"] + found["end_reason:max_steps"]["estimate"] == pytest.approx(
+    assert 1 <= metrics["mean_rating"]["estimate"] <= 10
+    assert metrics["novelty"]["estimate"] >= 0
+    assert metrics["end_reason:low_streak"]["estimate"] + metrics["end_reason:max_steps"]["estimate"] == pytest.approx(
         1, abs=1e-5
     )
-    for value in found.values():
+    for value in metrics.values():
         assert value["low"] is None or value["low"] <= value["high"]
 
 
@@ -307,5 +313,5 @@ def test_personalization_by_sums_is_that_over_all_pairs(users: list[str], seed: 
         for j, b in enumerate(lists)
         if users[i] != users[j]
     ]
-    found = estimates(episodes_of(*parts))["personalization"]
-    assert found == (pytest.approx(1 - np.mean(cosines), abs=1e-5) if cosines else None)
+    value = estimates(episodes_of(*parts))["personalization"]
+    assert value == (pytest.approx(1 - np.mean(cosines), abs=1e-5) if cosines else None)

@@ -1,4 +1,4 @@
-"""Deprecations and the range of hook versions: an old plugin works on, and is told of what goes away."""
+"""Deprecations and the range of hook versions: an old plugin works on, and warns of what goes away."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def going(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Retrieval, "forget", mark(forget), raising=False)
 
 
-def told(action: Any) -> list[str]:
+def messages_of(action: Any) -> list[str]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         action()
@@ -68,7 +68,7 @@ def test_a_deprecated_hook_works_and_is_warned_of_once_with_the_plugin_and_its_v
             registry.load_all()
             assert registry.load("old").status == "ok"
 
-    assert told(use) == [
+    assert messages_of(use) == [
         "plugin 'old' (emosim-old 1.2) uses the hook emosim_tastes, which is deprecated since emosim-core 0.3 and "
         "removed in 0.5; its author writes emosim_user_loaders"
     ]
@@ -79,15 +79,15 @@ def test_a_deprecated_method_is_warned_of_where_a_component_overrides_it(install
     install("old", OLD.format(package="emosim_old"))
     registry = Registry()
     registry.load_all()
-    assert told(registry.resolve("retrieval", "oldest").build) == []
-    (said,) = told(lambda: [registry.resolve("retrieval", "older").build() for _ in range(2)])
-    assert said.startswith(
+    assert messages_of(registry.resolve("retrieval", "oldest").build) == []
+    (message,) = messages_of(lambda: [registry.resolve("retrieval", "older").build() for _ in range(2)])
+    assert message.startswith(
         "plugin 'old' (emosim-old 1.2) uses Retrieval.forget, which is deprecated since emosim-core 0.3"
     )
 
 
 def test_nothing_of_the_core_is_deprecated_and_used_by_its_own_components() -> None:
-    assert told(lambda: Registry().load_all()) == []
+    assert messages_of(lambda: Registry().load_all()) == []
 
 
 def test_a_plugin_that_names_no_version_counts_as_built_for_the_first(install: Any) -> None:
@@ -113,12 +113,12 @@ def test_a_range_of_hook_versions_fits(install: Any, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("emosim_core.builtins.EMOSIM_HOOK_VERSION", 3)
     registry = Registry(only=list(stated))
     registry.load_all(warn=False)
-    found = {record.name: record for record in registry.records}
-    assert {name: found[name].status for name in stated} == {
+    records = {record.name: record for record in registry.records}
+    assert {name: records[name].status for name in stated} == {
         "none": "incompatible", "first": "incompatible", "second": "ok", "third": "ok", "next": "incompatible",
     }  # fmt: skip
     for name, version in (("none", 1), ("first", 1), ("next", 4)):
-        said = (
+        cause = (
             f"it was built for version {version} of the hooks, this emosim-core has versions 2 to 3; install a matching"
         )
-        assert found[name].cause.startswith(said)
+        assert records[name].cause.startswith(cause)

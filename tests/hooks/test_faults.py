@@ -37,7 +37,7 @@ RUN = ("run", "--plugin", "movies", "--episodes", "2", "--max-steps", "6", "--qu
 
 
 @pytest.mark.parametrize(
-    ("kind", "hook", "option", "body", "said"),
+    ("kind", "hook", "option", "body", "message"),
     [
         (
             "retrieval",
@@ -135,17 +135,17 @@ RUN = ("run", "--plugin", "movies", "--episodes", "2", "--max-steps", "6", "--qu
     ],
 )
 def test_an_error_in_a_component_names_it_its_distribution_and_the_line(
-    quick: Any, install: Any, kind: str, hook: str, option: str, body: str, said: str
+    quick: Any, install: Any, kind: str, hook: str, option: str, body: str, message: str
 ) -> None:
     domain = "'movies'" if kind in ("item_loader", "user_loader") else None
     install("odd", HEAD + PLUGIN.format(body=body, hook=hook, domain=domain))
-    assert said in quick(*RUN, option, "x_odd", status=2).err
+    assert message in quick(*RUN, option, "x_odd", status=2).err
 
 
 def test_an_error_in_an_observer_names_the_hook_and_the_line(quick: Any, install: Any) -> None:
     install("odd", HEAD + "@hookimpl\ndef emosim_episode_ended(episode):\n    raise ValueError('no')\n")
-    said = quick(*RUN, status=2).err
-    assert "an observer (emosim_episode_ended) failed with ValueError: no (__init__.py, line 20)" in said
+    message = quick(*RUN, status=2).err
+    assert "an observer (emosim_episode_ended) failed with ValueError: no (__init__.py, line 20)" in message
 
 
 def test_the_whole_traceback_is_shown_where_it_is_asked_for(emosim: Any, install: Any) -> None:
@@ -158,9 +158,9 @@ def test_the_whole_traceback_is_shown_where_it_is_asked_for(emosim: Any, install
     sys.stderr = sys.stdout
     try:
         main(sys.argv[1:])
-    except SystemExit as left:
-        print("LEFT", left.code)
+    except SystemExit as exited:
+        print("LEFT", exited.code)
     """
-    said = emosim.python(code, *RUN, "--items-retrieval", "x_odd")
-    assert "return {}[situation.item]" in said
-    assert said.endswith("LEFT 2\n")
+    output = emosim.python(code, *RUN, "--items-retrieval", "x_odd")
+    assert "return {}[situation.item]" in output
+    assert output.endswith("LEFT 2\n")

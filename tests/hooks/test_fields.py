@@ -40,25 +40,25 @@ class Made(BaseModel):
 
 
 def test_a_field_says_kind_default_unit_choices_and_where_it_is_shown() -> None:
-    found = {one.name: one for one in describe(Made)}
-    assert list(found) == ["name", "sizes", "mode", "parts", "extra", "on", "service.limit", "service.cache"]
-    assert [one.kind for one in found.values()] == [
+    fields = {one.name: one for one in describe(Made)}
+    assert list(fields) == ["name", "sizes", "mode", "parts", "extra", "on", "service.limit", "service.cache"]
+    assert [one.kind for one in fields.values()] == [
         *("text", "list", "text", "list", "assignments", "flag", "number", "path"),
     ]  # fmt: skip
-    assert [found[name].default for name in ("name", "sizes", "mode", "parts", "on")] == [
+    assert [fields[name].default for name in ("name", "sizes", "mode", "parts", "on")] == [
         "",
         "64,32",
         "a",
         "none",
         "on",
     ]
-    assert found["mode"].choices == ("a", "b")
-    limit = found["service.limit"]
+    assert fields["mode"].choices == ("a", "b")
+    limit = fields["service.limit"]
     assert (limit.default, limit.unit, limit.aliases, limit.section, limit.rare) == (
         "no limit", "cost", ("most",), "Outside", False,
     )  # fmt: skip
-    assert found["service.cache"].rare
-    assert found["name"].section == "Made"
+    assert fields["service.cache"].rare
+    assert fields["name"].section == "Made"
 
 
 def test_a_value_goes_to_its_field_under_a_short_name_a_path_or_its_own_name() -> None:
@@ -80,7 +80,7 @@ def test_a_text_with_commas_is_a_list_or_a_table_where_the_field_holds_one() -> 
 
 
 @pytest.mark.parametrize(
-    ("values", "said"),
+    ("values", "message"),
     [
         ({"most": 1, "service": {"limit": 2}}, "here: most stands for service.limit, which is given too"),
         ({"most": 1, "service.limit": 2}, "stands for service.limit, which is given too"),
@@ -88,10 +88,10 @@ def test_a_text_with_commas_is_a_list_or_a_table_where_the_field_holds_one() -> 
         ({"extra": "n"}, "extra: expected name=value with commas between, got 'n'"),
     ],
 )
-def test_two_values_for_one_field_and_values_in_no_table_are_mistakes(values: dict[str, Any], said: str) -> None:
+def test_two_values_for_one_field_and_values_in_no_table_are_mistakes(values: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigurationError) as error:
         by_field(Made, values, "here")
-    assert said in str(error.value)
+    assert message in str(error.value)
 
 
 def test_tables_are_merged_and_all_else_is_replaced() -> None:
@@ -164,7 +164,7 @@ def test_the_options_of_a_rater_stand_under_fields_of_their_own() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "said"),
+    ("values", "message"),
     [
         (
             {"rater": "rule_based", "llm_model": "m"},
@@ -185,13 +185,13 @@ def test_the_options_of_a_rater_stand_under_fields_of_their_own() -> None:
         ({"llm_model": "m", "max_cost": float("nan")}, "gateway: option 'max_cost'"),
     ],
 )
-def test_options_of_a_language_model_that_do_not_fit_are_mistakes(values: dict[str, Any], said: str) -> None:
+def test_options_of_a_language_model_that_do_not_fit_are_mistakes(values: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigurationError) as error:
         EnvironmentConfig(plugin="movies", **values)
-    assert said in str(error.value)
+    assert message in str(error.value)
 
 
-def test_how_a_model_is_called_may_be_said_where_none_is_named() -> None:
+def test_options_of_model_calls_may_be_given_where_no_model_is_named() -> None:
     assert EnvironmentConfig(plugin="movies", gateway={"max_cost": 1}).rater == "rule_based"  # type: ignore[call-arg]
 
 

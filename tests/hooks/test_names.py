@@ -18,18 +18,18 @@ from emosim_core.simulation.config import read_config, read_toml
 
 @pytest.fixture(scope="module")
 def registry() -> Registry:
-    found = Registry(only=["movies"])
-    found.load("movies")
-    return found
+    made = Registry(only=["movies"])
+    made.load("movies")
+    return made
 
 
-def options(registry: Registry, kind: str, asked: Any) -> dict[str, Any]:
-    resolved = registry.resolve(kind, asked, "movies")
+def options(registry: Registry, kind: str, spec: Any) -> dict[str, Any]:
+    resolved = registry.resolve(kind, spec, "movies")
     return {} if resolved.options is None else resolved.options.model_dump()
 
 
 @pytest.mark.parametrize(
-    ("asked", "k", "time_decay"),
+    ("spec", "k", "time_decay"),
     [
         ("decay_emotion", 3, 0.15),
         ("decay_emotion_3", 3, 0.15),
@@ -44,9 +44,9 @@ def options(registry: Registry, kind: str, asked: Any) -> dict[str, Any]:
         ({"name": "decay_emotion", "k": 5, "time_decay": 0.3}, 5, 0.3),
     ],
 )
-def test_every_form_of_a_name_sets_its_options(registry: Registry, asked: Any, k: int, time_decay: float) -> None:
-    found = options(registry, "retrieval", asked)
-    assert (found["k"], found["time_decay"]) == (k, time_decay)
+def test_every_form_of_a_name_sets_its_options(registry: Registry, spec: Any, k: int, time_decay: float) -> None:
+    built = options(registry, "retrieval", spec)
+    assert (built["k"], built["time_decay"]) == (k, time_decay)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_an_alias_names_the_same_component(registry: Registry) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "asked", "said"),
+    ("kind", "spec", "message"),
     [
         ("retrieval", "decay_emotoin_5", "Did you mean 'decay_emotion_5'"),
         ("retrieval", "lst", "Did you mean 'last'"),
@@ -92,16 +92,16 @@ def test_an_alias_names_the_same_component(registry: Registry) -> None:
     ],
 )
 def test_an_unknown_name_is_an_error_with_the_nearest_names(
-    registry: Registry, kind: str, asked: str, said: str
+    registry: Registry, kind: str, spec: str, message: str
 ) -> None:
     with pytest.raises(UnknownNameError) as error:
-        registry.resolve(kind, asked, "movies")
-    assert said in str(error.value)
+        registry.resolve(kind, spec, "movies")
+    assert message in str(error.value)
     assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(
-    ("kind", "asked", "said"),
+    ("kind", "spec", "message"),
     [
         (
             "retrieval",
@@ -132,10 +132,10 @@ def test_an_unknown_name_is_an_error_with_the_nearest_names(
         ("user_loader", "csv", "the option 'path' is needed"),
     ],
 )
-def test_a_wrong_option_is_an_error_that_says_which(registry: Registry, kind: str, asked: Any, said: str) -> None:
+def test_a_wrong_option_is_an_error_that_says_which(registry: Registry, kind: str, spec: Any, message: str) -> None:
     with pytest.raises(ConfigurationError) as error:
-        registry.resolve(kind, asked, "movies")
-    assert said in str(error.value)
+        registry.resolve(kind, spec, "movies")
+    assert message in str(error.value)
     assert "\n" not in str(error.value)
 
 
@@ -147,7 +147,7 @@ def test_a_wrong_option_is_an_error_that_says_which(registry: Registry, kind: st
         ("llm_backend", "local:/models/x", "emosim-local-gpu"),
     ],
 )
-def test_the_package_that_would_bring_a_name_is_told(kind: str, name: str, package: str) -> None:
+def test_the_package_that_would_bring_a_name_is_named(kind: str, name: str, package: str) -> None:
     assert f"pip install {package}" in package_hint(kind, name)
     assert package_hint(kind, "unheard-of") == ""
 
@@ -212,8 +212,8 @@ def test_a_text_that_begins_with_a_prefix_is_the_value_as_it_stands(quick: Any, 
         ("talk:model=a,temperature=1", "a"),
     ):
         assert registry.resolve("llm_backend", written).options.model == model
-    asked = registry.resolve("llm_backend", {"name": "talk-4", "temperature": 0.5})
-    assert (asked.options.model, asked.options.temperature) == ("talk-4", 0.5)
+    backend = registry.resolve("llm_backend", {"name": "talk-4", "temperature": 0.5})
+    assert (backend.options.model, backend.options.temperature) == ("talk-4", 0.5)
 
 
 @given(st.text(), st.text())
@@ -238,7 +238,7 @@ def test_names_that_look_alike_are_suggested_best_first() -> None:
 
 
 @pytest.mark.parametrize(
-    ("toml", "said"),
+    ("toml", "message"),
     [
         ("episods = 3", "unknown option 'episods'. Did you mean 'episodes'"),
         ("[mood]\nhalf_lif = 3", "unknown option 'mood.half_lif'. Did you mean 'half_life'"),
@@ -248,13 +248,13 @@ def test_names_that_look_alike_are_suggested_best_first() -> None:
         ("mood = 3", "option 'mood'"),
     ],
 )
-def test_a_mistake_in_a_configuration_file_is_refused_with_its_place(tmp_path: Path, toml: str, said: str) -> None:
+def test_a_mistake_in_a_configuration_file_is_refused_with_its_place(tmp_path: Path, toml: str, message: str) -> None:
     path = tmp_path / "c.toml"
     path.write_text(f'plugin = "movies"\n{toml}\n')
     with pytest.raises(ConfigurationError) as error:
         read_config(RunConfig, read_toml(path), str(path))
     assert str(error.value).startswith(f"{path}: ")
-    assert said in str(error.value)
+    assert message in str(error.value)
 
 
 def test_a_component_that_is_neither_a_name_nor_a_table_is_refused_by_its_field(tmp_path: Path) -> None:

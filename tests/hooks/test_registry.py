@@ -91,22 +91,22 @@ def test_a_plugin_that_cannot_be_used_is_shown_with_its_cause_and_movies_still_r
     quick: Any, install: Any, source: str, status: str, cause: str
 ) -> None:
     install("odd", source)
-    found = listed(quick)
-    assert found["odd"]["status"] == status
-    assert cause in found["odd"]["cause"]
-    assert "\n" not in found["odd"]["cause"]
-    assert (found["odd"]["distribution"], found["odd"]["version"]) == ("emosim-odd", "1.2")
-    assert found["odd"]["components"] == []
-    assert found["movies"]["status"] == "ok"
+    plugins = listed(quick)
+    assert plugins["odd"]["status"] == status
+    assert cause in plugins["odd"]["cause"]
+    assert "\n" not in plugins["odd"]["cause"]
+    assert (plugins["odd"]["distribution"], plugins["odd"]["version"]) == ("emosim-odd", "1.2")
+    assert plugins["odd"]["components"] == []
+    assert plugins["movies"]["status"] == "ok"
     shown = quick("plugins").out
     assert f"odd  emosim-odd 1.2  {status}: " in shown
     ran = quick(*MOVIES, "--out", "r")
     assert ran.out == "r\n"
     assert ran.err.startswith("Warning: plugin 'odd' (emosim-odd 1.2) is left out: ")
     assert ran.err.count("\n") == 1
-    said = quick("run", "--plugin", "odd", status=2).err
-    assert said.startswith(f"Error: plugin 'odd' (emosim-odd 1.2) is {status}: ")
-    assert said.count("\n") == 1
+    message = quick("run", "--plugin", "odd", status=2).err
+    assert message.startswith(f"Error: plugin 'odd' (emosim-odd 1.2) is {status}: ")
+    assert message.count("\n") == 1
 
 
 def test_each_broken_plugin_is_one_warning_of_a_run(quick: Any, install: Any) -> None:
@@ -152,18 +152,20 @@ def test_a_distribution_without_metadata_does_not_hinder_the_others(quick: Any, 
 
 def test_a_name_that_the_core_has_is_a_conflict_that_lists_both_with_their_versions(quick: Any, install: Any) -> None:
     install("twice", retrieval("decay_emotion", "emosim_twice"))
-    found = listed(quick)
-    core = f"emosim-core {found['core']['version']}"
-    assert found["twice"]["status"] == "ok"
-    assert found["twice"]["conflicts"] == [
+    plugins = listed(quick)
+    core = f"emosim-core {plugins['core']['version']}"
+    assert plugins["twice"]["status"] == "ok"
+    assert plugins["twice"]["conflicts"] == [
         f"retrieval strategy 'decay_emotion' is provided by plugin 'core' ({core}) too"
     ]
-    assert found["core"]["conflicts"] == [
+    assert plugins["core"]["conflicts"] == [
         "retrieval strategy 'decay_emotion' is provided by plugin 'twice' (emosim-twice 1.2) too"
     ]
-    assert f"conflict: {found['twice']['conflicts'][0]}" in quick("plugins").out
-    said = quick(*MOVIES, "--out", "r", status=2).err
-    assert f"'decay_emotion_3' is provided by plugin 'core' ({core}) and by plugin 'twice' (emosim-twice 1.2)" in said
+    assert f"conflict: {plugins['twice']['conflicts'][0]}" in quick("plugins").out
+    message = quick(*MOVIES, "--out", "r", status=2).err
+    assert (
+        f"'decay_emotion_3' is provided by plugin 'core' ({core}) and by plugin 'twice' (emosim-twice 1.2)" in message
+    )
     assert quick(*MOVIES, "--out", "r", "--items-retrieval", "last_3").output == "r\n"
     registry = Registry()
     registry.load_all()
@@ -176,9 +178,9 @@ def test_a_name_that_the_core_has_is_a_conflict_that_lists_both_with_their_versi
 def test_a_name_that_two_plugins_have_is_an_error_until_one_is_blocked(emosim: Any, quick: Any, install: Any) -> None:
     install("one", retrieval("oldest", "emosim_one"))
     install("other", retrieval("oldest", "emosim_other"))
-    said = quick(*MOVIES, "--items-retrieval", "oldest", status=2).err
-    assert "plugin 'one' (emosim-one 1.2) and by plugin 'other' (emosim-other 1.2)" in said
-    assert "EMOSIM_PLUGINS" in said
+    message = quick(*MOVIES, "--items-retrieval", "oldest", status=2).err
+    assert "plugin 'one' (emosim-one 1.2) and by plugin 'other' (emosim-other 1.2)" in message
+    assert "EMOSIM_PLUGINS" in message
     emosim(*MOVIES, "--items-retrieval", "oldest", "--out", "r", EMOSIM_PLUGINS="movies,other")
     parts = json.loads((emosim.folder / "r" / "manifest.json").read_text())["parts"]
     assert parts["retrieval"]["provider"] == "emosim-other 1.2"
@@ -192,8 +194,8 @@ def test_two_distributions_with_one_plugin_name_are_both_listed_and_an_error_by_
         ("emosim-one", "ok"),
         ("emosim-other", "ok"),
     ]
-    said = quick("run", "--plugin", "same", status=2).err
-    assert "two distributions bring a plugin named 'same': emosim-one 1.2 and emosim-other 1.2" in said
+    message = quick("run", "--plugin", "same", status=2).err
+    assert "two distributions bring a plugin named 'same': emosim-one 1.2 and emosim-other 1.2" in message
     assert quick(*MOVIES, "--out", "r", "--items-retrieval", "second").output == "r\n"
 
 
@@ -219,8 +221,8 @@ def test_a_name_with_a_number_that_is_the_exact_name_of_another_is_a_conflict(qu
     assert (
         "retrieval strategy 'decay_emotion_3' is provided by plugin 'core'" in listed(quick)["sneaky"]["conflicts"][0]
     )
-    said = quick(*MOVIES, status=2).err
-    assert "'decay_emotion_3' is provided by plugin 'sneaky' (emosim-sneaky 1.2) and by plugin 'core'" in said
+    message = quick(*MOVIES, status=2).err
+    assert "'decay_emotion_3' is provided by plugin 'sneaky' (emosim-sneaky 1.2) and by plugin 'core'" in message
     assert quick(*MOVIES, "--out", "r", "--items-retrieval", "decay_emotion_4").output == "r\n"
 
 
@@ -238,9 +240,9 @@ def test_a_blocked_plugin_is_not_imported(quick: Any, install: Any, monkeypatch:
     assert statuses.pop("core") == "ok"
     assert {"movies", "oldest"} <= set(statuses)
     assert set(statuses.values()) == {"blocked"}
-    said = quick("--no-plugins", *MOVIES, status=2).err
-    assert "plugin 'movies'" in said
-    assert "blocked" in said
+    message = quick("--no-plugins", *MOVIES, status=2).err
+    assert "plugin 'movies'" in message
+    assert "blocked" in message
     monkeypatch.setenv("EMOSIM_PLUGINS", " movies , ")
     assert listed(quick)["oldest"]["status"] == "blocked"
     assert "unknown retrieval strategy 'oldest'" in quick(*MOVIES, "--items-retrieval", "oldest", status=2).err
@@ -262,8 +264,8 @@ def test_a_run_imports_all_plugins_but_those_that_say_they_bring_other_domains(e
     from emosim_core.cli.main import main
     try:
         main(sys.argv[1:])
-    except SystemExit as left:
-        print(left.code, "emosim_oldest" in sys.modules, "emosim_movies" in sys.modules)
+    except SystemExit as exited:
+        print(exited.code, "emosim_oldest" in sys.modules, "emosim_movies" in sys.modules)
     """
     assert emosim.python(code, *MOVIES, "--out", "r") == "r\n0 True True\n"
     assert "imported" not in emosim(*MOVIES, "--out", "s").output
@@ -387,7 +389,7 @@ def emosim_policies():
 
 
 @pytest.mark.parametrize(
-    ("factory", "said"),
+    ("factory", "message"),
     [
         ("emosim_bad:Raises", "ValueError: no such thing"),
         ("emosim_bad:Missing", "has no attribute 'Missing'"),
@@ -396,7 +398,7 @@ def emosim_policies():
     ],
 )
 def test_a_factory_that_fails_is_an_error_that_names_the_plugin(
-    quick: Any, install: Any, factory: str, said: str
+    quick: Any, install: Any, factory: str, message: str
 ) -> None:
     install(
         "bad",
@@ -415,7 +417,7 @@ def emosim_retrievals():
     )
     printed = quick(*MOVIES, "--items-retrieval", "bad", status=2).err
     assert "retrieval strategy 'bad' of plugin 'bad' (emosim-bad 1.2)" in printed
-    assert said in printed
+    assert message in printed
     assert not Path("runs").exists()
 
 
@@ -460,7 +462,7 @@ def emosim_run_ended(summary):
 """
 
 
-def test_observers_of_a_plugin_are_told_all_and_change_nothing(
+def test_observers_of_a_plugin_see_all_and_change_nothing(
     quick: Any, install: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     install("watch", f"{HEAD}{WATCH}")

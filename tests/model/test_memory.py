@@ -21,13 +21,13 @@ def add(memory: Memory, user: int, item: int, rating: float) -> tuple[int, int]:
     return int(times[0]), int(since[0])
 
 
-def check(memory: Memory, told: list[list[tuple[int, float]]]) -> None:
-    """All views of a memory hold what was told."""
+def check(memory: Memory, by_user: list[list[tuple[int, float]]]) -> None:
+    """All views of a memory hold what was appended."""
     history = memory.history()
-    assert history.lengths.tolist() == [len(one) for one in told]
-    assert history.width == max(len(one) for one in told)
+    assert history.lengths.tolist() == [len(one) for one in by_user]
+    assert history.width == max(len(one) for one in by_user)
     assert memory.capacity >= history.width
-    for user, events in enumerate(told):
+    for user, events in enumerate(by_user):
         expected, seen = [], dict.fromkeys(range(ITEMS), 0)
         for time, (item, rating) in enumerate(events, start=1):
             seen[item] += 1
@@ -56,7 +56,7 @@ class Remembering(RuleBasedStateMachine):
     @initialize(capacity=st.integers(1, 4))
     def begin(self, capacity: int) -> None:
         self.memory = Memory(USERS, ITEMS, capacity)
-        self.metadata: list[list[tuple[int, float]]] = [[] for _ in range(USERS)]
+        self.by_user: list[list[tuple[int, float]]] = [[] for _ in range(USERS)]
         self.saved: list[tuple[dict[str, np.ndarray], list[tuple[int, float]]]] = []
 
     @rule(
@@ -71,56 +71,55 @@ class Remembering(RuleBasedStateMachine):
             items, ratings = np.array([i for i, _ in what.values()]), np.array([float(r) for _, r in what.values()])
             times, since = self.memory.append(who, items, ratings, EMOTION.code(ratings))
             for place, (user, (item, rating)) in enumerate(what.items()):
-                past = [time for time, (other, _) in enumerate(self.metadata[user]) if other == item]
+                past = [time for time, (other, _) in enumerate(self.by_user[user]) if other == item]
                 assert times[place] == len(past) + 1
-                assert since[place] == (len(self.metadata[user]) - past[-1] if past else 0)
-                self.metadata[user].append((item, float(rating)))
+                assert since[place] == (len(self.by_user[user]) - past[-1] if past else 0)
+                self.by_user[user].append((item, float(rating)))
 
     @rule(users=st.sets(st.integers(0, USERS - 1)))
     def clear(self, users: set[int]) -> None:
         self.memory.clear(np.array(sorted(users), dtype=np.intp))
         for user in users:
-            self.metadata[user] = []
+            self.by_user[user] = []
 
     @rule(user=st.integers(0, USERS - 1))
     def save(self, user: int) -> None:
-        self.saved.append((self.memory.save(user), list(self.metadata[user])))
+        self.saved.append((self.memory.save(user), list(self.by_user[user])))
 
     @rule(user=st.integers(0, USERS - 1), which=st.integers(0, 9))
     def restore(self, user: int, which: int) -> None:
         if self.saved:
-            saved, told = self.saved[which % len(self.saved)]
+            saved, events = self.saved[which % len(self.saved)]
             self.memory.restore(user, saved)
-            self.metadata[user] = list(told)
+            self.by_user[user] = list(events)
 
     @invariant()
-    def holds_what_was_told(self) -> None:
-        if hasattr(self, "told"):
-            check(self.memory, self.metadata)
+    def holds_what_was_appended(self) -> None:
+        check(self.memory, self.by_user)
 
 
 TestAnyOrderOfRemembering = Remembering.TestCase
 
 
 def test_a_memory_grows_by_doubling_and_loses_nothing() -> None:
-    memory, told = Memory(USERS, ITEMS, capacity=2), [[], [], []]
+    memory, by_user = Memory(USERS, ITEMS, capacity=2), [[], [], []]
     for number in range(300):
         item, rating = number % ITEMS, float(1 + number % 10)
         add(memory, 1, item, rating)
-        told[1].append((item, rating))
-    check(memory, told)
+        by_user[1].append((item, rating))
+    check(memory, by_user)
     assert memory.capacity == 512
 
 
 def test_an_old_memory_fits_into_a_smaller_one() -> None:
     large, small = Memory(1, ITEMS), Memory(USERS, ITEMS, capacity=1)
-    told = [(number % ITEMS, float(1 + number % 10)) for number in range(100)]
-    for item, rating in told:
+    events = [(number % ITEMS, float(1 + number % 10)) for number in range(100)]
+    for item, rating in events:
         add(large, 0, item, rating)
     small.restore(2, large.save(0))
-    check(small, [[], [], told])
+    check(small, [[], [], events])
     assert add(small, 2, 0, 5.0) == (21, 5)
-    check(small, [[], [], [*told, (0, 5.0)]])
+    check(small, [[], [], [*events, (0, 5.0)]])
 
 
 def test_what_was_saved_does_not_change_with_the_memory() -> None:

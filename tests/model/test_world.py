@@ -85,16 +85,16 @@ def test_scales_round_floor_convert_and_check() -> None:
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 4), st.integers(1, 10)), max_size=80))
 def test_a_memory_equals_a_list_of_what_happened(events: list[tuple[int, int, int]]) -> None:
     memory, emotion = Memory(3, 5, capacity=1), Emotion(TEN)
-    told: list[list[tuple[int, int]]] = [[], [], []]
+    by_user: list[list[tuple[int, int]]] = [[], [], []]
     for user, item, rating in events:
         ratings = np.array([float(rating)])
         times, since = memory.append(np.array([user]), np.array([item]), ratings, emotion.code(ratings))
-        past = [index for index, (other, _) in enumerate(told[user]) if other == item]
+        past = [index for index, (other, _) in enumerate(by_user[user]) if other == item]
         assert times.tolist() == [len(past) + 1]
-        assert since.tolist() == [len(told[user]) - past[-1] if past else 0]
-        told[user].append((item, rating))
+        assert since.tolist() == [len(by_user[user]) - past[-1] if past else 0]
+        by_user[user].append((item, rating))
     history = memory.history()
-    for user, expected in enumerate(told):
+    for user, expected in enumerate(by_user):
         assert [(one.item, int(one.rating)) for one in history.interactions(user)] == expected
         last = {item: index for index, (item, _) in enumerate(expected)}
         assert np.flatnonzero(history.latest[user]).tolist() == sorted(last.values())
@@ -133,8 +133,8 @@ def test_a_large_catalog_makes_the_same_similarities_on_demand(monkeypatch: pyte
     vectors = np.random.default_rng(0).normal(size=(20, 8)).astype(np.float32)
     items = [Item(id=str(i), title=str(i)) for i in range(20)]
     left, right = np.arange(20)[:, None], np.arange(20)[None]
-    kept = Catalog(items, TEN, vectors).similarity(left, right)
+    from_matrix = Catalog(items, TEN, vectors).similarity(left, right)
     monkeypatch.setattr(catalog_module, "_FULL_MATRIX_LIMIT", 5)
     large = Catalog(items, TEN, vectors)
     assert large.similarities is None
-    assert large.similarity(left, right) == pytest.approx(kept, abs=1.1e-5)
+    assert large.similarity(left, right) == pytest.approx(from_matrix, abs=1.1e-5)

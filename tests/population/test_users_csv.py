@@ -119,9 +119,9 @@ def test_users_without_traits_get_varied_ones_and_always_the_same(tmp_path: Path
 
 def test_traits_that_are_there_stay_beside_those_that_are_dealt(tmp_path: Path) -> None:
     path = write(tmp_path / "own.csv", "name,description,activity", *(f"P{i},Text.,3" for i in range(20)))
-    found = read_users_csv(path)
-    assert {user.activity for user in found} == {3}
-    assert {user.conformity for user in found} == {1, 2, 3}
+    loaded = read_users_csv(path)
+    assert {user.activity for user in loaded} == {3}
+    assert {user.conformity for user in loaded} == {1, 2, 3}
 
 
 def test_a_description_in_own_columns_stays_as_it_is(tmp_path: Path) -> None:
@@ -250,15 +250,15 @@ def personas(name: str) -> Path:
 
 @pytest.mark.parametrize("name", ["movies_600.csv", "books_600.csv"])
 def test_the_published_users_are_read(tmp_path: Path, name: str) -> None:
-    found = read_users_csv(personas(name))
-    assert len(found) == 600
-    assert all(user.liked and user.age for user in found)
-    assert any(user.disliked for user in found)
-    assert all(user.description.startswith(tuple(string.ascii_uppercase)) for user in found)
+    loaded = read_users_csv(personas(name))
+    assert len(loaded) == 600
+    assert all(user.liked and user.age for user in loaded)
+    assert any(user.disliked for user in loaded)
+    assert all(user.description.startswith(tuple(string.ascii_uppercase)) for user in loaded)
     for trait in ("activity", "conformity", "diversity"):
-        assert {getattr(user, trait) for user in found} == {1, 2, 3}
-    write_users_csv(tmp_path / "again.csv", found)
-    assert read_users_csv(tmp_path / "again.csv") == found
+        assert {getattr(user, trait) for user in loaded} == {1, 2, 3}
+    write_users_csv(tmp_path / "again.csv", loaded)
+    assert read_users_csv(tmp_path / "again.csv") == loaded
 
 
 @pytest.mark.skipif(

@@ -84,12 +84,12 @@ def played(
     policy: Policy, world: SmallWorld, answer: Callable[[int, int], float], rows: list[int], steps: int, **how: Any
 ) -> np.ndarray:
     """What is recommended to each of ``rows``, who answer by row and item; shape ``(R, steps, slate)``."""
-    streams, where, told = begun(policy, world, max(rows) + 1, **how), np.array(rows), []
+    streams, where, slates = begun(policy, world, max(rows) + 1, **how), np.array(rows), []
     for _ in range(steps):
         actions = policy.recommend_batch(
             RecommendationRequest(rows=where, observations=observed(len(rows))), streams.of(Stage.POLICY, where)
         )
-        told.append(actions.copy())
+        slates.append(actions.copy())
         ratings = np.array([[answer(row, item) for item in one] for row, one in zip(rows, actions, strict=True)])
         policy.learn(
             RecommendationOutcome(
@@ -100,7 +100,7 @@ def played(
                 ended=np.zeros(len(rows), dtype=bool),
             )
         )
-    return np.stack(told, axis=1)
+    return np.stack(slates, axis=1)
 
 
 def by_parity(row: int, item: int) -> float:
@@ -111,8 +111,8 @@ def by_parity(row: int, item: int) -> float:
 def test_after_a_few_ratings_the_items_are_recommended_that_users_of_that_taste_like(
     name: str, world: SmallWorld, logs: str
 ) -> None:
-    told = played(LEARNED[name](logs), world, by_parity, [0, 1], 14)
-    liked = told[:, 4:, 0] % 2 == np.array([[0], [1]])
+    recommended = played(LEARNED[name](logs), world, by_parity, [0, 1], 14)
+    liked = recommended[:, 4:, 0] % 2 == np.array([[0], [1]])
     assert liked.mean() > 0.95
 
 
@@ -131,11 +131,11 @@ def test_of_a_user_who_was_logged_the_taste_is_known_from_the_first_step(
 
 
 @pytest.mark.parametrize("name", LEARNED)
-def test_what_an_observation_shows_counts_as_what_was_told(name: str, world: SmallWorld, logs: str) -> None:
-    told, shown = LEARNED[name](logs), LEARNED[name](logs)
+def test_what_an_observation_shows_counts_as_what_was_learned(name: str, world: SmallWorld, logs: str) -> None:
+    taught, shown = LEARNED[name](logs), LEARNED[name](logs)
     row = np.array([0])
     scores = []
-    for policy in (told, shown):
+    for policy in (taught, shown):
         streams = begun(policy, world, 1)
         seen = observed(1)
         if policy is shown:
@@ -145,7 +145,7 @@ def test_what_an_observation_shows_counts_as_what_was_told(name: str, world: Sma
                 1,
             )
         policy.recommend_batch(RecommendationRequest(rows=row, observations=seen), streams.of(Stage.POLICY, row))
-        if policy is told:
+        if policy is taught:
             policy.learn(
                 RecommendationOutcome(
                     rows=row,
@@ -174,8 +174,8 @@ def test_what_an_observation_shows_counts_as_what_was_told(name: str, world: Sma
 def test_no_item_is_recommended_twice_and_too_few_left_is_said(
     name: str, slate: int, world: SmallWorld, logs: str
 ) -> None:
-    told = played(ALL[name](logs), world, lambda row, item: 5.0, [0, 2], 40 // slate + 2, slate=slate)
-    for one in told:
+    slates = played(ALL[name](logs), world, lambda row, item: 5.0, [0, 2], 40 // slate + 2, slate=slate)
+    for one in slates:
         recommended = one[(one >= 0).all(axis=1)].ravel()
         assert len(recommended) == 40 // slate * slate == len(set(recommended.tolist()))
         assert (one[40 // slate :] == -1).all()
@@ -220,8 +220,8 @@ def test_similarities_of_items_are_those_of_scikit_surprise(world: SmallWorld, t
     rows = [
         f"{u},{s},p{u},i{i:03d},{rng.integers(1, 11)}" for u in range(30) for s, i in enumerate(rng.permutation(35))
     ]
-    kept = [row for row in rows if rng.random() < 0.4]
-    (tmp_path / "a.csv").write_text("episode,step,user,item,rating\n" + "\n".join(kept) + "\n")
+    sampled = [row for row in rows if rng.random() < 0.4]
+    (tmp_path / "a.csv").write_text("episode,step,user,item,rating\n" + "\n".join(sampled) + "\n")
     policy = ItemKNN(ItemKNNOptions(logs=str(tmp_path / "a.csv"), k=100, shrinkage=7))  # type: ignore[arg-type]
     begun(policy, world, 1)
     table, inner = policy.trainset()
@@ -328,9 +328,9 @@ def test_a_bandit_that_was_warmed_up_knows_what_one_knows_that_lived_through_the
     warm, cold = BANDITS[name](logs), BANDITS[name]("")
     begun(warm, world, 1)
     begun(cold, world, 1)
-    told = Path(logs).read_text().splitlines()[1:]
+    lines = Path(logs).read_text().splitlines()[1:]
     row, index = np.array([0]), world.catalog.index
-    for line in told:
+    for line in lines:
         _, step, _, item, rating = line.split(",")
         if step == "1":
             cold.begin(BeginRequest(rows=row), Streams(1).of(Stage.POLICY, row))
@@ -356,11 +356,11 @@ def test_the_upper_bound_is_the_formula(world: SmallWorld, logs: str) -> None:
     row = np.array([0])
     policy._remember(np.array([0, 0]), np.array([3, 8]), np.array([9.0, 2.0]))
     episode_x = policy._episode_x(policy._likings(row), np.array([[1, 3, 1]]), np.arange(40))
-    found = policy.estimates(row, episode_x, Streams(1).of(Stage.POLICY, row))[0]
+    estimates = policy.estimates(row, episode_x, Streams(1).of(Stage.POLICY, row))[0]
     for item in range(40):
         x = np.concatenate([policy._item_x[item], episode_x[0, item]])
         bound = policy._weights @ x + 0.7 * np.sqrt(x @ np.linalg.solve(policy._gram, x))
-        assert found[item] == pytest.approx(bound)
+        assert estimates[item] == pytest.approx(bound)
 
 
 def test_the_draws_of_thompson_are_spread_as_its_posterior(world: SmallWorld, logs: str) -> None:
@@ -386,7 +386,7 @@ def test_logs_are_made_by_one_command_and_learned_from_by_another(
 ) -> None:
     quick("run", "--plugin", "movies", "--user-split", "train", "--episodes", "20", "--out", "runs/logs", "--quiet")
     for out, side_by_side in (("a", "1"), ("b", "5")):
-        asked = [
+        options = [
             "--policy",
             "item_knn:runs/logs",
             "--episodes",
@@ -397,7 +397,7 @@ def test_logs_are_made_by_one_command_and_learned_from_by_another(
             out,
             "--json",
         ]
-        assert json.loads(quick("run", "--plugin", "movies", *asked).out)["complete"]
+        assert json.loads(quick("run", "--plugin", "movies", *options).out)["complete"]
     assert sorted_lines(tmp_path / "a") == sorted_lines(tmp_path / "b")
     manifest = json.loads((tmp_path / "a" / "manifest.json").read_text())
     assert manifest["parts"]["policy"]["options"]["logs"] == ["runs/logs"]

@@ -86,7 +86,7 @@ def recommendations(policy: Policy, rows: np.ndarray, source: Draws, steps: int)
 @settings(max_examples=25)
 @given(st.integers(1, 12), st.integers(1, 4), st.integers(0, 1000))
 @pytest.mark.parametrize("name", MAKERS)
-def test_no_policy_proposes_an_item_twice_in_an_episode_and_each_says_when_it_has_run_out(
+def test_no_policy_recommends_an_item_twice_in_an_episode_and_each_says_when_it_has_run_out(
     draws: MakeDraws, name: str, count: int, slate: int, seed: int
 ) -> None:
     catalog, rows = small_catalog(count), np.arange(3)
@@ -94,12 +94,12 @@ def test_no_policy_proposes_an_item_twice_in_an_episode_and_each_says_when_it_ha
     policy.start(PolicySetting(catalog=catalog, slate=slate, batch_size=3))
     for _ in range(2):  # two episodes
         policy.begin(BeginRequest(rows=rows), source)
-        told = list(recommendations(policy, rows, source, count // slate + 2))
+        slates = list(recommendations(policy, rows, source, count // slate + 2))
         for row in range(3):
-            recommended = [item for actions in told[: count // slate] for item in actions[row].tolist()]
+            recommended = [item for actions in slates[: count // slate] for item in actions[row].tolist()]
             assert len(recommended) == len(set(recommended)) == count // slate * slate
             assert set(recommended) <= set(range(count))
-        for actions in told[count // slate :]:
+        for actions in slates[count // slate :]:
             assert actions.shape == (3, slate)
             assert (actions == -1).all()
 
@@ -118,12 +118,12 @@ def test_a_new_episode_in_one_slot_does_not_disturb_the_others(draws: MakeDraws,
 
 
 @pytest.mark.parametrize("slate", [1, 3])
-def test_popular_proposes_what_most_users_rated_and_the_better_one_of_equals(draws: MakeDraws, slate: int) -> None:
+def test_popular_recommends_what_most_users_rated_and_the_better_one_of_equals(draws: MakeDraws, slate: int) -> None:
     assert order(Popular(), draws, slate) == [5, 2, 0, 4, 6, 7, 1, 3][: 8 // slate * slate]
 
 
 @pytest.mark.parametrize("slate", [1, 3])
-def test_top_rated_proposes_the_best_public_ratings_and_the_more_rated_one_of_equals(
+def test_top_rated_recommends_the_best_public_ratings_and_the_more_rated_one_of_equals(
     draws: MakeDraws, slate: int
 ) -> None:
     assert order(TopRated(), draws, slate) == [4, 1, 2, 6, 7, 3, 0, 5][: 8 // slate * slate]
@@ -173,12 +173,12 @@ def test_every_order_of_random_is_as_likely(draws: MakeDraws) -> None:
 
 @pytest.mark.parametrize("name", MAKERS)
 def test_a_seed_repeats_what_is_recommended_whoever_sits_beside(draws: MakeDraws, name: str) -> None:
-    told = []
+    recommended = []
     for rows in (1, 4):
         policy, source = MAKERS[name](), draws(rows, 7)
         policy.start(PolicySetting(catalog=small_catalog(), slate=2, batch_size=rows))
         policy.begin(BeginRequest(rows=np.arange(rows)), source)
-        told.append(
+        recommended.append(
             [
                 policy.recommend_batch(RecommendationRequest(rows=np.arange(rows), observations=seen(rows)), source)[
                     0
@@ -186,7 +186,7 @@ def test_a_seed_repeats_what_is_recommended_whoever_sits_beside(draws: MakeDraws
                 for _ in range(4)
             ]
         )
-    assert told[0] == told[1]
+    assert recommended[0] == recommended[1]
 
 
 # ------------------------------------------------------------------------------------------ scored
@@ -222,23 +222,23 @@ def test_similar_to_liked_scores_the_mean_cosine_weighted_by_what_was_rated_abov
 
 
 def test_what_the_mask_hides_does_not_count(draws: MakeDraws) -> None:
-    told = []
+    recommended = []
     for items in ([3], [3, 6, 6]):
         policy = SimilarToLiked(SimilarOptions())
         policy.start(PolicySetting(catalog=small_catalog(), slate=8, batch_size=1))
         policy.begin(BeginRequest(rows=np.array([0])), draws(1))
         observation = seen(1, items, [10.0] * len(items))
         observation["history_mask"][:, 1:] = 0
-        told.append(
+        recommended.append(
             policy.recommend_batch(
                 RecommendationRequest(rows=np.array([0]), observations=observation), draws(1)
             ).tolist()
         )
-    assert told[0] == told[1]
+    assert recommended[0] == recommended[1]
 
 
 def learned(policy: Policy, draws: MakeDraws, rewards: dict[int, float], episodes: int) -> list[int]:
-    """The first recommendation of each episode, to users who rate items as told and all others 3."""
+    """The first recommendation of each episode, to users who rate items as given and all others 3."""
     row, source, first = np.array([0]), draws(1, 3), []
     policy.start(PolicySetting(catalog=small_catalog(), slate=1, batch_size=1))
     for _ in range(episodes):
@@ -304,18 +304,18 @@ def test_epsilon_greedy_learns_nothing_from_what_was_not_consumed(draws: MakeDra
 # ------------------------------------------------------------------------------------------ replay
 
 
-def test_replay_proposes_the_items_of_a_file_and_then_none(draws: MakeDraws, tmp_path: Path) -> None:
+def test_replay_recommends_the_items_of_a_file_and_then_none(draws: MakeDraws, tmp_path: Path) -> None:
     file = tmp_path / "items.csv"
     file.write_text("note,item\nfirst,i4\n,i1\n,i7\n,i0\n,i2\n")
     policy, row = Replay(ReplayOptions(file=str(file))), np.array([0])
     policy.start(PolicySetting(catalog=small_catalog(), slate=2, batch_size=1))
     for _ in range(2):
         policy.begin(BeginRequest(rows=row), draws(1))
-        told = [
+        recommended = [
             policy.recommend_batch(RecommendationRequest(rows=row, observations=seen(1)), draws(1)).tolist()
             for _ in range(4)
         ]
-        assert told == [[[4, 1]], [[7, 0]], [[-1, -1]], [[-1, -1]]]
+        assert recommended == [[[4, 1]], [[7, 0]], [[-1, -1]], [[-1, -1]]]
 
 
 @pytest.mark.parametrize(
@@ -337,7 +337,7 @@ def test_replay_of_a_file_that_makes_no_sense_is_refused(tmp_path: Path, text: s
 # ------------------------------------------------------------------------------------- single form
 
 
-def test_the_single_form_of_a_third_party_proposes_for_a_batch(draws: MakeDraws) -> None:
+def test_the_single_form_of_a_third_party_recommends_for_a_batch(draws: MakeDraws) -> None:
     class LastButOne(Policy):
         def recommend(self, observation: dict[str, Any], rng: np.random.Generator) -> list[int]:
             last = int(observation["history_items"][0])

@@ -84,25 +84,25 @@ def test_parquet_and_csv_say_the_same(catalog: Catalog, tmp_path: Path) -> None:
     names = ["episode", "step", "user", "item", "rating"]
     parquet.write_table(pyarrow.table(dict(zip(names, zip(*rows, strict=True), strict=True))), tmp_path / "a.parquet")
     text = "".join(",".join("" if value is None else str(value) for value in row) + "\n" for row in rows)
-    told = [
+    logs = [
         read_logs([str(tmp_path / "a.parquet")], catalog, []),
         read_logs([written(tmp_path / "a.csv", text, ",".join(names) + "\n")], catalog, []),
     ]
     for name in ("users", "items", "ratings", "episodes"):
-        assert np.array_equal(getattr(told[0], name), getattr(told[1], name))
-    assert told[0].ratings.tolist() == [4, 9]
+        assert np.array_equal(getattr(logs[0], name), getattr(logs[1], name))
+    assert logs[0].ratings.tolist() == [4, 9]
 
 
 def record(**changed: Any) -> dict[str, Any]:
     both = {"title": "", "reason": None, "retrieved": []}
     mood = {"times": 1, "valence": "positive", "arousal": "high"}
-    felt = {"item": "i002", "consumed": True, "raw_rating": 9, "rating": 8, **mood, **both}
+    consumed = {"item": "i002", "consumed": True, "raw_rating": 9, "rating": 8, **mood, **both}
     passed = {"item": "i003", "consumed": False, "raw_rating": 2, **both}
     return {
         "episode": 0,
         "step": 1,
         "user": "ann",
-        "recommended": [felt, passed],
+        "recommended": [consumed, passed],
         "reward": 8,
         "mood": [0, 0],
         "end_reason": None,
@@ -117,7 +117,7 @@ def run_of(path: Path, *records: dict[str, Any]) -> str:
     return str(path)
 
 
-def test_of_a_run_what_was_consumed_counts_as_it_was_felt(catalog: Catalog, tmp_path: Path) -> None:
+def test_of_a_run_what_was_consumed_counts_with_its_perturbed_rating(catalog: Catalog, tmp_path: Path) -> None:
     nothing = record(step=2, recommended=[], end="out_of_items")
     logs = read_logs([run_of(tmp_path / "r", record(), nothing)], catalog, ["ann"])
     assert (logs.items.tolist(), logs.ratings.tolist()) == ([2], [8])
@@ -133,11 +133,11 @@ def test_a_real_run_is_read_whole(quick: Any, tmp_path: Path) -> None:
     logs = read_logs([str(tmp_path / "r")], world.catalog, [user.id for user in world.population.users])
     assert len(logs) == summary["ratings"]
     assert logs.ratings.mean() == pytest.approx(summary["mean_rating"], abs=1e-4)
-    found = {
+    places = {
         world.population.users[user].id: logs.user_numbers[user] for user in np.flatnonzero(logs.user_numbers >= 0)
     }
-    assert {name: logs.user_ids[place] for name, place in found.items()} == {name: name for name in logs.user_ids}
-    for name, place in found.items():
+    assert {name: logs.user_ids[place] for name, place in places.items()} == {name: name for name in logs.user_ids}
+    for name, place in places.items():
         assert logs.traits[place].tolist() == world.population.traits[world.population.index[name]].tolist()
 
 
@@ -169,7 +169,7 @@ def test_a_file_that_makes_no_sense_is_refused(catalog: Catalog, tmp_path: Path,
         ("goodreads_interactions.csv", "user_id,book_id,is_read,rating,is_reviewed\n0,948,1,5,0\n"),
     ],
 )
-def test_ratings_in_a_published_form_are_told_the_columns_of_a_log(
+def test_ratings_in_a_published_form_are_refused_with_the_columns_of_a_log(
     catalog: Catalog, tmp_path: Path, name: str, text: str
 ) -> None:
     (tmp_path / name).write_text(text)
@@ -177,7 +177,7 @@ def test_ratings_in_a_published_form_are_told_the_columns_of_a_log(
         read_logs([str(tmp_path / name)], catalog, [])
 
 
-def test_what_is_no_log_is_refused_and_told_how_to_make_one(catalog: Catalog, tmp_path: Path) -> None:
+def test_what_is_no_log_is_refused_with_the_command_that_makes_one(catalog: Catalog, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no such file or directory.*emosim run --plugin movies --policy random"):
         read_logs([str(tmp_path / "nothing")], catalog, [])
     with pytest.raises(ConfigurationError, match=r"no rated interaction in .*a\.csv.*Make logs with: emosim run"):

@@ -53,38 +53,38 @@ def user(*indices: int) -> dict[str, torch.Tensor]:
 
 
 def test_cf_has_an_embedding_of_each_user_and_a_bias_that_begins_at_nothing() -> None:
-    told = extractor(net("cf"))
-    assert isinstance(told, UserFeatures)
-    assert told.embedding.weight.shape == (6 + 1, USERS)
-    seen = told(user(1, 0))
+    extract = extractor(net("cf"))
+    assert isinstance(extract, UserFeatures)
+    assert extract.embedding.weight.shape == (6 + 1, USERS)
+    seen = extract(user(1, 0))
     assert seen.shape == (2, 6 + 1 + ITEMS)
-    assert torch.equal(seen[0, :6], told.embedding.weight[:6, 1])
+    assert torch.equal(seen[0, :6], extract.embedding.weight[:6, 1])
     assert torch.equal(seen[:, 6], torch.zeros(2))
     assert seen[0, 7:].tolist() == [0, 1, 0, 0]
 
 
-@pytest.mark.parametrize("stranger", [torch.zeros(USERS), torch.tensor([0.0, 0.0, 1.0])])
-def test_who_was_never_met_is_the_mean_of_those_who_were(stranger: torch.Tensor) -> None:
-    told = extractor(net("cf"))
-    assert isinstance(told, UserFeatures)
+@pytest.mark.parametrize("cold_start_user", [torch.zeros(USERS), torch.tensor([0.0, 0.0, 1.0])])
+def test_who_was_never_met_is_the_mean_of_those_who_were(cold_start_user: torch.Tensor) -> None:
+    extract = extractor(net("cf"))
+    assert isinstance(extract, UserFeatures)
     with torch.no_grad():
-        told.embedding.weight[:, 2] = 99.0
-    seen = told({"user": stranger[None], "consumed": torch.zeros(1, ITEMS)})
-    assert torch.allclose(seen[0, :7], told.embedding.weight[:, :2].mean(1))
+        extract.embedding.weight[:, 2] = 99.0
+    seen = extract({"user": cold_start_user[None], "consumed": torch.zeros(1, ITEMS)})
+    assert torch.allclose(seen[0, :7], extract.embedding.weight[:, :2].mean(1))
 
 
 def test_cf_has_no_hidden_layer_and_its_critic_reads_what_was_consumed() -> None:
     made = net("cf")
-    torso, told = made.torso(), extractor(made)
+    torso, extract = made.torso(), extractor(made)
     assert len(torso.policy_net) == 0
     assert [layer.weight.shape for layer in torso.value_net if hasattr(layer, "weight")] == [(5, 11), (7, 5)]
     one, other = user(0), user(0)
     other["consumed"][0, 3] = 1
-    actor, critic = torso(told(one))
-    also, differs = torso(told(other))
+    actor, critic = torso(extract(one))
+    also, differs = torso(extract(other))
     assert torch.equal(actor[:, :7], also[:, :7])
     assert not torch.equal(critic, differs)
-    assert torch.equal(critic, torso.forward_critic(told(one)))
+    assert torch.equal(critic, torso.forward_critic(extract(one)))
 
 
 def test_the_score_of_an_item_is_the_formula() -> None:
@@ -99,10 +99,12 @@ def test_the_score_of_an_item_is_the_formula() -> None:
         features[:, width + extra :] = torch.tensor([[0, 0, 1, 0], [0, 0, 0, 0]])
         scores = head(features)
         for row in range(2):
-            h, told = features[row, :width], features[row, width : width + extra]
+            h, extra_features = features[row, :width], features[row, width : width + extra]
             query = head.query.weight @ h + head.query.bias
             common = head.common.weight[0] @ h + head.common.bias[0]
-            query, common = (query, common + told[0]) if kind == "cf" else (query + head.gain * told, common)
+            query, common = (
+                (query, common + extra_features[0]) if kind == "cf" else (query + head.gain * extra_features, common)
+            )
             for item in range(ITEMS):
                 expected = head.bias[item] + query @ torch.as_tensor(made.item_features[item]) + common
                 if kind == "cf":
@@ -123,8 +125,8 @@ def test_items_begin_at_the_start_of_the_net_and_taste_at_its_gain() -> None:
 
 
 def test_compact_features_are_as_worked_out_by_hand() -> None:
-    told = extractor(net("mlp"))
-    seen = told(
+    extract = extractor(net("mlp"))
+    seen = extract(
         {
             "traits": torch.tensor([[1.0, 2.0, 3.0]]),
             "mood": torch.tensor([[-0.25, 0.75]]),
@@ -143,13 +145,13 @@ def test_compact_features_are_as_worked_out_by_hand() -> None:
 
 
 def test_what_a_history_holds_where_nothing_happened_means_nothing() -> None:
-    told = extractor(net("mlp"))
+    extract = extractor(net("mlp"))
     empty = {
         "traits": torch.full((1, 3), 2.0), "mood": torch.zeros(1, 2), "step": torch.zeros(1, 1),
         "history_items": torch.tensor([[3.0, 1.0]]), "history_ratings": torch.tensor([[5.0, 4.0]]),
         "history_mask": torch.zeros(1, 2), "consumed": torch.zeros(1, ITEMS),
     }  # fmt: skip
-    assert told(empty).tolist() == [[0.0] * (8 + 2 * 2 + ITEMS)]
+    assert extract(empty).tolist() == [[0.0] * (8 + 2 * 2 + ITEMS)]
 
 
 def test_features_of_items_are_the_same_size_for_every_number_of_categories() -> None:
@@ -161,13 +163,13 @@ def test_features_of_items_are_the_same_size_for_every_number_of_categories() ->
         )
     ]
     catalog = Catalog(items, scale, np.eye(3, dtype=np.float32), "made up")
-    found = item_features(catalog)
+    features = item_features(catalog)
     width = len(catalog.category_names)
-    assert found.shape == (3, width + 2)
-    assert (found[:, :width] ** 2).sum(1) == pytest.approx([4, 4, 4])
-    assert found[:, width:].mean(0) == pytest.approx([0, 0], abs=1e-6)
-    assert found[:, width:].std(0) == pytest.approx([1, 1])
-    assert found[:, width] == pytest.approx(public_ratings(catalog))
+    assert features.shape == (3, width + 2)
+    assert (features[:, :width] ** 2).sum(1) == pytest.approx([4, 4, 4])
+    assert features[:, width:].mean(0) == pytest.approx([0, 0], abs=1e-6)
+    assert features[:, width:].std(0) == pytest.approx([1, 1])
+    assert features[:, width] == pytest.approx(public_ratings(catalog))
     same = [item.model_copy(update={"public_rating": 3.0, "public_count": 7}) for item in items]
     assert item_features(Catalog(same, scale, np.eye(3, dtype=np.float32), "m"))[:, width:].tolist() == [[0, 0]] * 3
 
@@ -190,9 +192,9 @@ def test_users_who_were_not_met_are_not_learned_about(train: Callable[..., Any],
 def test_a_critic_is_no_part_of_what_is_kept_of_an_actor(train: Callable[..., Any]) -> None:
     for number, kind in enumerate(("cf", "mlp")):
         policy = train(f"t{number}", policy_net=kind).model.policy
-        kept = policy.actor().weights()
-        assert not [name for name in kept if "value_net" in name]
-        assert {name for name in policy.actor().state_dict() if "value_net" not in name} == set(kept)
+        weights = policy.actor().weights()
+        assert not [name for name in weights if "value_net" in name]
+        assert {name for name in policy.actor().state_dict() if "value_net" not in name} == set(weights)
 
 
 def quick(algo: str) -> dict[str, Any]:

@@ -32,18 +32,18 @@ def episode(training: Any, steps: int = 4) -> list[tuple[dict[str, np.ndarray], 
     """What the whole environment shows and what the model in training recommends there, the best each time."""
     env, model = training.env, training.model
     env.seed(77)
-    seen, told = env.reset(), []
+    seen, recorded = env.reset(), []
     for _ in range(steps):
         masks = {"action_masks": env.action_masks()} if training.config.algo == "maskable_ppo" else {}
         actions, _ = model.predict(seen, deterministic=True, **masks)
-        told.append((env.env.engine.observe(), actions))
+        recorded.append((env.env.engine.observe(), actions))
         seen = env.step(actions)[0]
-    return told
+    return recorded
 
 
 @pytest.mark.parametrize("net", ["cf", "mlp"])
 @pytest.mark.parametrize("algo", ALGOS)
-def test_it_proposes_what_the_model_in_training_proposes(
+def test_it_recommends_what_the_model_in_training_recommends(
     train: Callable[..., Any], tmp_path: Path, algo: str, net: str
 ) -> None:
     training = train(algo=algo, policy_net=net, timesteps=80, max_steps=8, **SHORT[algo])
@@ -75,14 +75,14 @@ def test_a_fresh_process_answers_alike_and_loads_no_simulation(trained: Callable
     code = """
     import json, sys
     from emosim_core.recommenders.recommender import load_recommender
-    found = load_recommender(sys.argv[1]).recommend([("i3", 9.0), ("i1", None), ("i5", 2.0)], 8, traits=(1, 3, 2))
+    items = load_recommender(sys.argv[1]).recommend([("i3", 9.0), ("i1", None), ("i5", 2.0)], 8, traits=(1, 3, 2))
     heavy = ("pandas", "matplotlib", "emosim_stones", "emosim_core.hooks")
     loaded = [name for name in sys.modules if name.startswith("emosim_core.simulation") or name in heavy]
-    print(json.dumps([[(one.item, one.score) for one in found], loaded]))
+    print(json.dumps([[(one.item, one.score) for one in items], loaded]))
     """
-    there, loaded = json.loads(emosim.python(code, str(path)))
-    assert [item for item, _ in there] == [item for item, _ in here]
-    assert [score for _, score in there] == pytest.approx([score for _, score in here], abs=1e-5)
+    fresh, loaded = json.loads(emosim.python(code, str(path)))
+    assert [item for item, _ in fresh] == [item for item, _ in here]
+    assert [score for _, score in fresh] == pytest.approx([score for _, score in here], abs=1e-5)
     assert loaded == []
 
 
@@ -95,8 +95,8 @@ def test_what_is_left_is_recommended_best_first(trained: Callable[..., Path]) ->
     scores = [one.score for one in everything]
     assert scores == sorted(scores, reverse=True)
     assert best[0].title == f"Stone {best[0].item[1:]}"
-    left = loaded.recommend([("i0", None), ("i3", 7.0), ("i0", 8.0)], 100, user="u2")
-    assert [one.item for one in left] == [one.item for one in everything if one.item not in ("i0", "i3")]
+    remaining = loaded.recommend([("i0", None), ("i3", 7.0), ("i0", 8.0)], 100, user="u2")
+    assert [one.item for one in remaining] == [one.item for one in everything if one.item not in ("i0", "i3")]
     assert loaded.recommend([(f"i{i}", None) for i in range(8)], 4) == []
 
 
@@ -104,7 +104,7 @@ def test_a_history_without_ratings_tells_nothing_of_taste(trained: Callable[...,
     loaded = load_recommender(trained(policy_net="mlp", history_length=2))
     seen: list[dict[str, Any]] = []
     ask = loaded.scores
-    loaded.scores = lambda told: (seen.append(dict(told)), ask(told))[1]  # type: ignore[assignment, func-returns-value]
+    loaded.scores = lambda observation: (seen.append(dict(observation)), ask(observation))[1]  # type: ignore[assignment, func-returns-value]
     loaded.recommend([("i1", None), ("i2", None)], 2)
     assert seen[-1]["history_mask"].tolist() == [[0, 0]]
     loaded.recommend([("i1", 3.0), ("i2", 4.0), ("i3", None), ("i4", 5.0)], 2)
@@ -116,7 +116,7 @@ def test_a_history_without_ratings_tells_nothing_of_taste(trained: Callable[...,
     assert seen[-1]["user"].tolist() == [-1]
 
 
-def test_a_stranger_of_cf_is_the_mean_of_those_who_were_met(trained: Callable[..., Path]) -> None:
+def test_a_cold_start_user_of_cf_is_the_mean_of_those_who_were_met(trained: Callable[..., Path]) -> None:
     loaded = load_recommender(trained(user_split="train", test_fraction=0.25))
     actor = loaded._actor
     met = actor.extractor.met.bool()
@@ -130,7 +130,7 @@ def test_a_stranger_of_cf_is_the_mean_of_those_who_were_met(trained: Callable[..
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ({"history": [("i9", 3.0)]}, "knows no item 'i9'"),
         ({"history": [("i1", 11.0)]}, "the rating 11.0 of 'i1' lies off the scale 1 to 10"),
@@ -142,9 +142,9 @@ def test_a_stranger_of_cf_is_the_mean_of_those_who_were_met(trained: Callable[..
     ],
 )
 def test_a_question_that_makes_no_sense_is_refused_in_words(
-    trained: Callable[..., Path], arguments: dict[str, Any], said: str
+    trained: Callable[..., Path], arguments: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(ConfigurationError, match=said):
+    with pytest.raises(ConfigurationError, match=message):
         load_recommender(trained()).recommend(**arguments)
 
 
@@ -171,12 +171,12 @@ def test_weights_with_code_in_them_are_refused_and_do_not_run(trained: Callable[
 
 def described(path: Path, **changes: Any) -> None:
     file = path / "model" / DESCRIPTION
-    told = {**json.loads(file.read_text()), **changes}
-    file.write_text(json.dumps({key: value for key, value in told.items() if value is not None}))
+    description = {**json.loads(file.read_text()), **changes}
+    file.write_text(json.dumps({key: value for key, value in description.items() if value is not None}))
 
 
 @pytest.mark.parametrize(
-    ("damage", "said"),
+    ("damage", "message"),
     [
         (lambda path: (path / "model" / DESCRIPTION).write_text("{"), "is not JSON"),
         (lambda path: (path / "model" / DESCRIPTION).write_text("[]"), "it holds no JSON object"),
@@ -197,12 +197,12 @@ def described(path: Path, **changes: Any) -> None:
     ],
 )
 def test_damaged_files_are_one_clear_message(
-    trained: Callable[..., Path], damage: Callable[[Path], Any], said: str
+    trained: Callable[..., Path], damage: Callable[[Path], Any], message: str
 ) -> None:
     path = trained()
     assert isinstance(load_recommender(path / "model"), Recommender)
     damage(path)
-    with pytest.raises(RunError, match=said):
+    with pytest.raises(RunError, match=message):
         load_recommender(path)
 
 
@@ -220,7 +220,7 @@ def test_too_short_a_history_is_refused(trained: Callable[..., Path]) -> None:
         policy.recommend_batch(RecommendationRequest(rows=np.array([0]), observations=seen), None)  # type: ignore[arg-type]
 
 
-def test_as_a_policy_it_proposes_the_best_and_refuses_what_it_was_not_trained_on(
+def test_as_a_policy_it_recommends_the_best_and_refuses_what_it_was_not_trained_on(
     trained: Callable[..., Path], quick: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = trained(policy_net="mlp", history_length=4)
@@ -232,7 +232,7 @@ def test_as_a_policy_it_proposes_the_best_and_refuses_what_it_was_not_trained_on
         return ask(self, seen)
 
     monkeypatch.setattr(Recommender, "scores", scores)
-    asked = [
+    options = [
         "run",
         "--plugin",
         "stones",
@@ -243,14 +243,14 @@ def test_as_a_policy_it_proposes_the_best_and_refuses_what_it_was_not_trained_on
         "--reward-shaping",
         "identity",
     ]
-    asked += ["--policy", f"trained:{path}", "--episodes", "3"]
-    assert quick(*asked, "--out", "r", "--json").json["end_reasons"] == {"out_of_items": 3}
+    options += ["--policy", f"trained:{path}", "--episodes", "3"]
+    assert quick(*options, "--out", "r", "--json").json["end_reasons"] == {"out_of_items": 3}
     lines = [json.loads(line) for line in (tmp_path / "r" / "interactions.jsonl").read_text().splitlines()]
     first = [line["recommended"][0]["item"] for line in lines if line["step"] == 1]
     assert set(first) == {load_recommender(path).recommend([], 1)[0].item}
     for length in (2, 20):  # what a configuration shows others does not change what it was trained to see
         (tmp_path / "c.toml").write_text(f"history_length = {length}\n")
-        quick(*asked, "--config", "c.toml", "--out", f"r{length}", "--quiet")
+        quick(*options, "--config", "c.toml", "--out", f"r{length}", "--quiet")
         same = (tmp_path / f"r{length}" / "interactions.jsonl").read_bytes()
         assert same == (tmp_path / "r" / "interactions.jsonl").read_bytes()
     assert widths == {(4, 4, 4)}

@@ -80,7 +80,7 @@ class Browser:
             time.sleep(0.02)
 
     def console(self) -> list[str]:
-        """What the console has said since it was last asked, errors and warnings."""
+        """Errors and warnings of the console since the last call."""
         return [entry["message"] for entry in self.driver.get_log("browser")]
 
     def emulate(self, command: str, **values: Any) -> None:
@@ -88,7 +88,7 @@ class Browser:
         self.driver.execute_cdp_cmd(f"Emulation.{command}", values)
 
     def draw_all(self) -> None:
-        """Bring every figure into view, and wait until it is drawn."""
+        """Bring every chart into view, and wait until it is drawn."""
         for k in range(self.js("document.querySelectorAll('[data-chart]').length")):
             holder = f"document.querySelectorAll('[data-chart]')[{k}]"
             self.js(f"{holder}.scrollIntoView({{behavior: 'instant'}})")
@@ -105,7 +105,7 @@ class Browser:
         self.wait("/ of /.test(document.getElementById('found').textContent)")
 
     @property
-    def found(self) -> int:
+    def episodes_shown(self) -> int:
         """How many episodes the list has."""
         return int(self.js("document.getElementById('found').textContent").split()[0].replace(",", ""))
 
@@ -116,10 +116,10 @@ def browser(chromium: Any) -> Iterator[Browser]:
     one = Browser(chromium)
     one.console()
     yield one
-    said = one.console()
+    messages = one.console()
     one.emulate("clearDeviceMetricsOverride")
     one.emulate("setEmulatedMedia", features=[])
-    assert said == []
+    assert messages == []
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Reports in a real browser: charts are drawn, episodes found and told, and nothing is wrong in the console."""
+"""Reports in a real browser: charts are drawn, episodes found and shown, and nothing is wrong in the console."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def records(run: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (run / "interactions.jsonl").read_text().splitlines()]
 
 
-def test_every_figure_is_drawn_and_has_its_numbers_as_a_table(browser: Any, page: Path) -> None:
+def test_every_chart_is_drawn_and_has_its_numbers_as_a_table(browser: Any, page: Path) -> None:
     browser.open(page)
     browser.draw_all()
     charts = browser.js("[...document.querySelectorAll('[data-chart]')].map((one) => one.dataset.chart)")
@@ -31,7 +31,7 @@ def test_every_figure_is_drawn_and_has_its_numbers_as_a_table(browser: Any, page
         browser.wait(f"{holder}.querySelector('table tbody tr') !== null")
 
 
-def test_a_figures_table_has_the_numbers_of_the_run(browser: Any, page: Path, made: Path) -> None:
+def test_a_charts_table_has_the_numbers_of_the_run(browser: Any, page: Path, made: Path) -> None:
     browser.open(page)
     browser.js("document.querySelector('#chart-ratings summary').click()")
     browser.wait("document.querySelector('#chart-ratings table') !== null")
@@ -44,61 +44,61 @@ def test_a_figures_table_has_the_numbers_of_the_run(browser: Any, page: Path, ma
 
 
 def test_search_finds_the_episodes_with_a_title_and_marks_it(browser: Any, page: Path, made: Path) -> None:
-    told = records(made / "a")
-    title = told[5]["recommended"][0]["title"]
-    with_it = {record["episode"] for record in told if any(title in one["title"] for one in record["recommended"])}
+    lines = records(made / "a")
+    title = lines[5]["recommended"][0]["title"]
+    with_it = {record["episode"] for record in lines if any(title in one["title"] for one in record["recommended"])}
     browser.open(page)
-    assert browser.found == 60
+    assert browser.episodes_shown == 60
     browser.fill("text", f'"{title}"')
     # a title may also stand in a reason or a description
-    assert browser.found >= len(with_it) > 0
+    assert browser.episodes_shown >= len(with_it) > 0
     browser.js("document.querySelector('.episode').click()")
     browser.wait("document.querySelector('#story mark') !== null")
     assert browser.js("document.querySelector('#story mark').textContent").lower() == title.lower()
     browser.fill("text", "no film has this in its title")
-    assert browser.found == 0
+    assert browser.episodes_shown == 0
     browser.js("document.querySelector('#filters button[type=reset]').click()")
     browser.wait("document.getElementById('found').textContent.startsWith('60 of')")
 
 
-def test_filters_by_user_ending_and_rating_agree_with_the_records(browser: Any, page: Path, made: Path) -> None:
-    told = records(made / "a")
-    ends = {record["episode"]: record["end_reason"] for record in told if record["end_reason"]}
+def test_filters_by_user_end_reason_and_rating_agree_with_the_records(browser: Any, page: Path, made: Path) -> None:
+    lines = records(made / "a")
+    ends = {record["episode"]: record["end_reason"] for record in lines if record["end_reason"]}
     ratings: dict[int, list[float]] = {}
-    for record in told:
+    for record in lines:
         for one in record["recommended"]:
             ratings.setdefault(record["episode"], []).append(one["rating"])
     means = {episode: sum(some) / len(some) for episode, some in ratings.items()}
-    name = told[0]["user_profile"]["name"]
+    name = lines[0]["user_profile"]["name"]
     browser.open(page)
     browser.fill("user", name)
-    assert browser.found == sum(r["step"] == 1 and r["user_profile"]["name"] == name for r in told)
+    assert browser.episodes_shown == sum(r["step"] == 1 and r["user_profile"]["name"] == name for r in lines)
     browser.fill("user", "")
     choice = browser.js(
         "[...document.querySelectorAll('#end_reason option')].find((o) => o.text === 'stayed to the last step').value"
     )
     browser.fill("end_reason", choice)
-    assert browser.found == sum(end == "max_steps" for end in ends.values())
+    assert browser.episodes_shown == sum(end == "max_steps" for end in ends.values())
     browser.fill("from", "8")
-    assert browser.found == sum(means[k] >= 8 and ends[k] == "max_steps" for k in ends)
+    assert browser.episodes_shown == sum(means[k] >= 8 and ends[k] == "max_steps" for k in ends)
     browser.fill("end_reason", "")
     browser.fill("to", "8.5")
-    assert browser.found == sum(8 <= mean <= 8.5 for mean in means.values())
+    assert browser.episodes_shown == sum(8 <= mean <= 8.5 for mean in means.values())
     browser.fill("order", "worst")
     shown = browser.js("[...document.querySelectorAll('.episode .badge')].map((one) => Number(one.textContent))")
     assert shown == sorted(shown)
 
 
-def test_an_episode_is_told_with_all_that_is_on_record(browser: Any, page: Path, made: Path) -> None:
-    told = [record for record in records(made / "a") if record["episode"] == 7]
+def test_an_episode_is_shown_with_all_that_is_on_record(browser: Any, page: Path, made: Path) -> None:
+    lines = [record for record in records(made / "a") if record["episode"] == 7]
     browser.open(page, "#episode-7")
     browser.wait("document.getElementById('story-title') !== null")
     text = browser.js("document.getElementById('story').textContent")
-    assert told[0]["user_profile"]["name"] in text
-    assert told[0]["user_profile"]["description"] in text
+    assert lines[0]["user_profile"]["name"] in text
+    assert lines[0]["user_profile"]["description"] in text
     steps = browser.js("[...document.querySelectorAll('#story .step')].map((one) => one.textContent)")
-    assert len(steps) == len(told)
-    for step, record in zip(steps, sorted(told, key=lambda one: one["step"]), strict=True):
+    assert len(steps) == len(lines)
+    for step, record in zip(steps, sorted(lines, key=lambda one: one["step"]), strict=True):
         one = record["recommended"][0]
         assert one["title"] in step
         assert one["reason"] in step
@@ -110,10 +110,10 @@ def test_an_episode_is_told_with_all_that_is_on_record(browser: Any, page: Path,
 def test_an_address_of_an_episode_opens_it_whatever_the_filters_say(browser: Any, page: Path) -> None:
     browser.open(page, "#episode-7")
     browser.fill("text", "no film has this in its title")
-    assert browser.found == 0
+    assert browser.episodes_shown == 0
     browser.js("location.hash = '#episode-9'")
     browser.wait("document.getElementById('story-title').textContent.startsWith('Episode 9:')")
-    assert browser.found == 60
+    assert browser.episodes_shown == 60
 
 
 def test_the_first_episode_is_open_and_a_search_that_finds_nothing_says_so(browser: Any, page: Path) -> None:
@@ -218,19 +218,19 @@ def test_the_policy_of_the_page_stops_scripts_that_are_not_its_own_and_fetches(b
         "(() => { window.fetched = ''; fetch('http://127.0.0.1:9/').catch((e) => { window.fetched = String(e); }); })()"
     )
     browser.wait("window.fetched !== ''")
-    said = browser.console()
-    assert len(said) >= 2
-    assert all("Content Security Policy" in one or "127.0.0.1:9" in one for one in said)
+    messages = browser.console()
+    assert len(messages) >= 2
+    assert all("Content Security Policy" in one or "127.0.0.1:9" in one for one in messages)
 
 
 def test_a_slate_shows_what_was_taken_and_what_was_not(browser: Any, made: Path) -> None:
-    told = records(made / "books")
+    lines = records(made / "books")
     browser.open(write_report(made / "books"), "#episode-0")
     browser.wait("document.querySelector('#story .step') !== null")
-    first = sorted((r for r in told if r["episode"] == 0), key=lambda r: r["step"])[0]["recommended"]
+    first = sorted((r for r in lines if r["episode"] == 0), key=lambda r: r["step"])[0]["recommended"]
     shown = browser.js("document.querySelector('#story .step').querySelectorAll('.recommendation.left').length")
     assert shown == sum(not one["consumed"] for one in first)
-    interrupted = next(r["episode"] for r in told if r["end_reason"] == "interrupted")
+    interrupted = next(r["episode"] for r in lines if r["end_reason"] == "interrupted")
     browser.js(f"location.hash = '#episode-{interrupted}'")
     browser.wait(f"document.getElementById('story-title').textContent.startsWith('Episode {interrupted}:')")
     assert "something came in between" in browser.js("document.getElementById('story').textContent")
@@ -256,7 +256,7 @@ def test_a_slate_shows_what_was_taken_and_what_was_not(browser: Any, made: Path)
     ],
     ids=["ablation", "training", "evaluation"],
 )  # fmt: skip
-def test_the_page_of_what_is_no_run_draws_every_figure_and_fits_a_phone(
+def test_the_page_of_what_is_no_run_draws_every_chart_and_fits_a_phone(
     browser: Any, emosim: Any, tmp_path: Path, command: tuple[str, ...], sections: list[str]
 ) -> None:
     emosim(*command, "--plugin", "movies", "--quiet", "--out", "made", timeout=300)

@@ -1,4 +1,4 @@
-"""Figures: what they show of a run, and what they refuse."""
+"""Charts: what they show of a run, and what they refuse."""
 
 from __future__ import annotations
 
@@ -43,37 +43,37 @@ def test_categories_are_means_of_the_ratings_of_their_items(made: Path) -> None:
     world = emosim_core.make("movies").unwrapped.engine.world
     categories = {item.id: item.categories for item in world.catalog.items}
     for place, name in enumerate(chart.names):
-        felt = [
+        ratings = [
             one["rating"]
             for record in records(made / "a")
             for one in record["recommended"]
             if name in categories[one["item"]]
         ]
-        assert chart.series[0].counts[place] == len(felt)
-        assert chart.series[0].y[place] == pytest.approx(np.mean(felt), abs=1e-3)
+        assert chart.series[0].counts[place] == len(ratings)
+        assert chart.series[0].y[place] == pytest.approx(np.mean(ratings), abs=1e-3)
     assert list(chart.series[0].y) == sorted(chart.series[0].y, reverse=True)
 
 
 def test_ratings_over_time_are_means_by_step(made: Path) -> None:
     series = charts(made / "a")["ratings-over-time"].series[0]
     for place in (0, 4):
-        felt = [r["recommended"][0]["rating"] for r in records(made / "a") if r["step"] == place + 1]
-        assert series.y[place] == pytest.approx(np.mean(felt), abs=1e-3)
+        ratings = [r["recommended"][0]["rating"] for r in records(made / "a") if r["step"] == place + 1]
+        assert series.y[place] == pytest.approx(np.mean(ratings), abs=1e-3)
         assert series.low[place] <= series.y[place] <= series.high[place]
 
 
 def test_the_heat_map_has_the_mean_rating_of_a_user_and_an_item(made: Path) -> None:
     chart = charts(made / "a")["heat"]
-    told = records(made / "a")
-    names = {record["user"]: record["user_profile"]["name"] for record in told if "user_profile" in record}
+    lines = records(made / "a")
+    names = {record["user"]: record["user_profile"]["name"] for record in lines if "user_profile" in record}
     j, i = next((j, i) for j, row in enumerate(chart.cells) for i, cell in enumerate(row) if cell is not None)
-    felt = [
+    ratings = [
         one["rating"]
-        for record in told
+        for record in lines
         for one in record["recommended"]
         if one["title"] == chart.names[i] and names[record["user"]] == chart.rows[j]
     ]
-    assert chart.cells[j][i] == pytest.approx(np.mean(felt), abs=0.01)
+    assert chart.cells[j][i] == pytest.approx(np.mean(ratings), abs=0.01)
 
 
 def test_a_run_whose_items_have_changed_says_nothing_of_categories(made: Path, tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_a_run_without_a_step_has_a_report(made: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         ({"id": "../up"}, "must be lower-case"),
         ({"names": ["a"]}, "2 values, which names does not fit"),
@@ -115,18 +115,18 @@ def test_a_run_without_a_step_has_a_report(made: Path, tmp_path: Path) -> None:
         ({"kind": "heat", "series": [], "rows": ["r"], "cells": [[1.0]]}, "not 1 rows of 2"),
     ],
 )
-def test_a_figure_whose_parts_do_not_fit_is_refused(wrong: dict, said: str) -> None:
+def test_a_chart_with_parts_that_do_not_fit_is_refused(wrong: dict, message: str) -> None:
     right = {
         "id": "f", "kind": "bars", "title": "t", "caption": "s", "x": "x", "y": "y",
         "series": [Series("s", [1.0, 2.0])], "names": ["a", "b"],
     }  # fmt: skip
     Chart(**right)
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         Chart(**{**right, **wrong})
 
 
 @pytest.mark.slow
-def test_every_figure_is_drawn_as_png_and_svg_the_same_each_time(hostile: Path, tmp_path: Path) -> None:
+def test_every_chart_is_drawn_as_png_and_svg_the_same_each_time(hostile: Path, tmp_path: Path) -> None:
     shown = report_of(hostile).charts
     written = draw_charts(shown, tmp_path / "one")
     assert {path.name for path in written} == {f"{chart.id}.{kind}" for chart in shown for kind in ("png", "svg")}

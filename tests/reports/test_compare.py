@@ -15,15 +15,15 @@ from emosim_core.reports import compare_runs
 
 
 def test_means_are_those_of_the_summaries(made: Path) -> None:
-    found = compare_runs([made / "a", made / "better"], resamples=200)
-    for run, name in zip(found.runs, ("a", "better"), strict=True):
+    comparison = compare_runs([made / "a", made / "better"], resamples=200)
+    for run, name in zip(comparison.runs, ("a", "better"), strict=True):
         summary = json.loads((made / name / "summary.json").read_text())
-        told = {name: metric.mean for name, metric in run.metrics.items()}
-        assert told["mean rating"] == pytest.approx(summary["mean_rating"], abs=1e-4)
-        assert told["share liked"] == pytest.approx(summary["share_liked"], abs=1e-4)
-        assert told["reward per episode"] == pytest.approx(summary["mean_reward"], abs=1e-4)
-        assert told["steps per episode"] == pytest.approx(summary["episode_length"]["mean"], abs=1e-4)
-        assert told["valence at the end"] == pytest.approx(summary["mood_at_end"]["valence"], abs=1e-4)
+        means = {name: metric.mean for name, metric in run.metrics.items()}
+        assert means["mean rating"] == pytest.approx(summary["mean_rating"], abs=1e-4)
+        assert means["share liked"] == pytest.approx(summary["share_liked"], abs=1e-4)
+        assert means["reward per episode"] == pytest.approx(summary["mean_reward"], abs=1e-4)
+        assert means["steps per episode"] == pytest.approx(summary["episode_length"]["mean"], abs=1e-4)
+        assert means["valence at the end"] == pytest.approx(summary["mood_at_end"]["valence"], abs=1e-4)
         for metric in run.metrics.values():
             assert metric.low <= metric.mean <= metric.high
 
@@ -72,16 +72,16 @@ def test_what_runs_differ_in_is_listed_and_more_than_one_thing_is_said(made: Pat
     emosim_core.run(
         "movies", tmp_path / "more", episodes=20, max_steps=20, policy="top_rated", items_retrieval="last_5", seed=3
     )
-    found = compare_runs([made / "a", made / "better", tmp_path / "more"], resamples=100)
-    assert found.runs[1].differs_in == {"policy": ("random", "top_rated")}
-    assert found.runs[2].differs_in == {
+    comparison = compare_runs([made / "a", made / "better", tmp_path / "more"], resamples=100)
+    assert comparison.runs[1].differs_in == {"policy": ("random", "top_rated")}
+    assert comparison.runs[2].differs_in == {
         "policy": ("random", "top_rated"),
         "items_retrieval": ("decay_emotion_3", "last_5"),
         "episodes": ("60", "20"),
         "seed": ("42", "3"),
     }
-    assert any("differs from" in note and "in 4 things" in note for note in found.notes)
-    assert any("not paired" in note for note in found.notes)
+    assert any("differs from" in note and "in 4 things" in note for note in comparison.notes)
+    assert any("not paired" in note for note in comparison.notes)
 
 
 def test_other_versions_and_items_are_differences(made: Path, tmp_path: Path) -> None:
@@ -104,10 +104,10 @@ def test_the_seed_decides_the_intervals(made: Path) -> None:
 def test_one_user_gives_no_interval(tmp_path: Path) -> None:
     for name, policy in (("one", "random"), ("two", "popular")):
         emosim_core.run("movies", tmp_path / name, episodes=3, max_steps=5, policy=policy, user_dataset="sampled:n=1")
-    found = compare_runs([tmp_path / "one", tmp_path / "two"], resamples=100)
-    assert found.runs[1].metrics["mean rating"].difference is not None
-    assert found.runs[1].metrics["mean rating"].difference_low is None
-    assert any("one user" in note for note in found.notes)
+    comparison = compare_runs([tmp_path / "one", tmp_path / "two"], resamples=100)
+    assert comparison.runs[1].metrics["mean rating"].difference is not None
+    assert comparison.runs[1].metrics["mean rating"].difference_low is None
+    assert any("one user" in note for note in comparison.notes)
 
 
 def test_what_cannot_be_compared_is_an_error(made: Path, tmp_path: Path) -> None:

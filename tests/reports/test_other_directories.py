@@ -68,8 +68,10 @@ def test_an_evaluation_names_the_best_and_shows_every_metric(tmp_path: Path) -> 
     (tmp_path / "evaluation.json").write_text(json.dumps(evaluation()))
     report = report_of(tmp_path)
     assert report.kind == "evaluation"
-    told = "'popular' earns the most reward from test users, 140.0 per episode: +40.0 [+39.5, +40.5] beside 'random'."
-    assert report.headline == f"{told} Rater: rule_based (no language model)."
+    verdict = (
+        "'popular' earns the most reward from test users, 140.0 per episode: +40.0 [+39.5, +40.5] beside 'random'."
+    )
+    assert report.headline == f"{verdict} Rater: rule_based (no language model)."
     reward = next(chart for chart in report.charts if chart.id == "test-mean-reward")
     assert list(reward.names) == ["popular", "random"]
     assert list(reward.series[0].y) == [140.0, 100.0]
@@ -129,7 +131,7 @@ def test_a_training_that_was_stopped_says_how_to_go_on(tmp_path: Path) -> None:
     assert any(f"emosim train --resume {tmp_path}" in note for note in report.notes)
 
 
-def test_what_never_changes_in_a_training_is_told_and_not_drawn(tmp_path: Path) -> None:
+def test_what_never_changes_in_a_training_is_listed_and_not_drawn(tmp_path: Path) -> None:
     lines = [{"timesteps": step, "losses": {"learning_rate": 0.01, "value": 1.0 / step}} for step in (1, 2, 3)]
     (tmp_path / "progress.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     report = report_of(tmp_path)
@@ -149,8 +151,10 @@ def test_a_training_that_was_made_is_reported_as_its_files_say(quick: Any, tmp_p
     assert report.notes == []
     curves = {chart.id: chart for chart in report.charts}
     for name in ("reward", "length"):
-        told = [(line["timesteps"], line[name]) for line in lines if line[name] is not None]
-        assert list(zip(curves[f"curve-{name}"].series[0].x, curves[f"curve-{name}"].series[0].y, strict=True)) == told
+        points = [(line["timesteps"], line[name]) for line in lines if line[name] is not None]
+        assert (
+            list(zip(curves[f"curve-{name}"].series[0].x, curves[f"curve-{name}"].series[0].y, strict=True)) == points
+        )
     tested = [line for line in lines if line.get("evaluation")]
     assert len(tested) >= 2
     for series in curves["curve-reward-in-held-out-episodes"].series:
@@ -169,7 +173,7 @@ def test_an_evaluation_that_was_made_is_reported_as_its_files_say(quick: Any, tm
         "evaluate", "--plugin", "movies", "--policies", "random,popular", "--users", "sampled:n=20", "--episodes", "8",
         "--max-steps", "8", "--resamples", "200", "--no-charts", "--quiet", "--out", "e", timeout=300,
     )  # fmt: skip
-    found = json.loads((tmp_path / "e" / "evaluation.json").read_text())
+    stored = json.loads((tmp_path / "e" / "evaluation.json").read_text())
     report = report_of(tmp_path / "e")
     assert report.kind == "evaluation"
     assert {section.id for section in report.sections} == {
@@ -178,12 +182,12 @@ def test_an_evaluation_that_was_made_is_reported_as_its_files_say(quick: Any, tm
         "user-split-train",
         "setup",
     }
-    for group, measured in found["user_splits"].items():
+    for group, measured in stored["user_splits"].items():
         chart = next(one for one in report.charts if one.id == f"{group}-mean-reward")
-        told = {name: one["metrics"]["mean_reward"] for name, one in measured["recommenders"].items()}
+        rewards = {name: one["metrics"]["mean_reward"] for name, one in measured["recommenders"].items()}
         for place, name in enumerate(chart.names):
             shown = [getattr(chart.series[0], which)[place] for which in ("y", "low", "high")]
-            assert shown == [told[name][which] for which in ("estimate", "low", "high")]
+            assert shown == [rewards[name][which] for which in ("estimate", "low", "high")]
         section = next(one for one in report.sections if one.id == f"user-split-{group}")
         table = next(one for one in section.tables if one.title == "All metrics")
         assert set(table.columns[1:]) == {"random", "popular"}
@@ -200,36 +204,36 @@ def test_a_line_that_is_no_progress_is_named(tmp_path: Path) -> None:
         report_of(tmp_path)
 
 
-def test_an_ablation_shows_each_side_of_each_study_by_the_way_of_answering(quick: Any, tmp_path: Path) -> None:
+def test_an_ablation_shows_each_side_of_each_study_by_variant(quick: Any, tmp_path: Path) -> None:
     quick(
         "ablate", "--plugin", "movies", "--study", "high_rating,sampling", "--items-retrieval",
         "last_3,decay_emotion_3", "--jobs", "1", "--out", "abl", "--quiet", timeout=300,
     )  # fmt: skip
     report = report_of(tmp_path / "abl")
-    found = json.loads((tmp_path / "abl" / "results.json").read_text())
+    results = json.loads((tmp_path / "abl" / "results.json").read_text())
     assert report.kind == "ablation"
     chart = next(chart for chart in report.charts if chart.id == "high-rating-success-share")
     assert list(chart.names) == ["last_3", "decay_emotion_3"]
-    told = [one["metrics"][0]["estimate"] for one in found["jobs"] if one["study"] == "high_rating"]
-    assert list(chart.series[0].y) == told
+    shares = [one["metrics"][0]["estimate"] for one in results["jobs"] if one["study"] == "high_rating"]
+    assert list(chart.series[0].y) == shares
     overview = next(chart for chart in report.charts if chart.id == "overview")
     assert [series.name for series in overview.series] == ["last_3", "decay_emotion_3"]
     facts = {fact.name: fact for fact in report.facts}
-    assert facts["ratings"].value == f"{sum(one['ratings'] for one in found['jobs']):,}"
+    assert facts["ratings"].value == f"{sum(one['ratings'] for one in results['jobs']):,}"
     assert write_report(tmp_path / "abl").stat().st_size > 1_000_000
 
 
-def test_an_ablation_counts_the_ratings_of_both_sides_and_says_which_way_is_better(tmp_path: Path) -> None:
-    def cell(way: str, share: float) -> dict[str, Any]:
-        charts = [
+def test_an_ablation_counts_the_ratings_of_both_sides_and_says_which_variant_is_better(tmp_path: Path) -> None:
+    def job(retrieval: str, share: float) -> dict[str, Any]:
+        metrics = [
             {
                 "metric": "success share", "side": side, "estimate": share, "low": share - 0.1, "high": share + 0.1,
                 "interval": "bootstrap", "better": "higher", "ratings": 50, "failed": failed, "groups": {},
             }
             for side, failed in (("positive", 3), ("negative", 2))
         ]  # fmt: skip
-        answers = {"rater": "r", "items_retrieval": way}
-        return {"study": "collections", "seed": 1, "variant": answers, "ratings": 100, "failed": 5, "metrics": charts}
+        answers = {"rater": "r", "items_retrieval": retrieval}
+        return {"study": "collections", "seed": 1, "variant": answers, "ratings": 100, "failed": 5, "metrics": metrics}
 
     differences = [
         {
@@ -241,7 +245,7 @@ def test_an_ablation_counts_the_ratings_of_both_sides_and_says_which_way_is_bett
     ]  # fmt: skip
     results = {
         "format": 2,
-        "title": "Movies", "studies": ["collections"], "jobs": [cell("last_3", 0.5), cell("none", 0.7)], "pooled": [],
+        "title": "Movies", "studies": ["collections"], "jobs": [job("last_3", 0.5), job("none", 0.7)], "pooled": [],
         "differences": differences, "missing": [], "left_out": {},
     }  # fmt: skip
     (tmp_path / "manifest.json").write_text(json.dumps({"format": 2, "kind": "ablation"}))
@@ -264,14 +268,14 @@ def test_a_validation_shows_its_targets_and_every_measure_beside_its_baselines(q
         "--max-positives", "5", "--max-heldout", "10", "--out", "val", "--json", timeout=300,
     )  # fmt: skip
     report = report_of(tmp_path / "val")
-    found = json.loads((tmp_path / "val" / "validation.json").read_text())
+    validation = json.loads((tmp_path / "val" / "validation.json").read_text())
     assert report.kind == "validation"
-    held = sum(one["holds"] for one in found["targets"])
-    assert f"{held} of {len(found['targets'])} targets hold" in report.headline
+    held = sum(one["holds"] for one in validation["targets"])
+    assert f"{held} of {len(validation['targets'])} targets hold" in report.headline
     table = report.sections[0].tables[0]
-    assert [row[2] for row in table.rows] == [f"{one['estimate']:.3f}" for one in found["targets"]]
+    assert [row[2] for row in table.rows] == [f"{one['estimate']:.3f}" for one in validation["targets"]]
     errors = next(chart for chart in report.charts if chart.id == "validation-errors")
-    assert list(errors.names) == list(found["user_splits"]["validation"]["ratings"])
+    assert list(errors.names) == list(validation["user_splits"]["validation"]["ratings"])
     assert {"simulated users", "item's mean"} <= set(errors.names)
     assert write_report(tmp_path / "val", charts=tmp_path / "metrics").stat().st_size > 1_000_000
 
@@ -318,7 +322,7 @@ def test_a_page_that_somebody_described_is_made(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (lambda page: page.pop("title"), "title"),
         (lambda page: page["sections"][0]["charts"][0].update(id="../../x"), "must be lower-case"),
@@ -327,12 +331,12 @@ def test_a_page_that_somebody_described_is_made(tmp_path: Path) -> None:
     ],
 )
 def test_a_page_that_is_described_wrongly_is_an_error_that_names_the_field(
-    tmp_path: Path, change: Any, said: str
+    tmp_path: Path, change: Any, message: str
 ) -> None:
     wrong = json.loads(json.dumps(PAGE))
     change(wrong)
     (tmp_path / "page.json").write_text(json.dumps(wrong))
-    with pytest.raises(RunError, match=said):
+    with pytest.raises(RunError, match=message):
         report_of(tmp_path)
 
 

@@ -69,9 +69,9 @@ def test_the_same_run_gives_the_same_page(made: Path, tmp_path: Path) -> None:
 def test_notes_facts_and_tables_of_a_report_are_on_the_page() -> None:
     report = Report("study", "A <title>", "What & why", notes=["note <1>"])
     report.sections = [Section("s", "Part", tables=[Table("T", ("a", "b"), [("x<y", "2")])])]
-    said = " ".join("".join(Parsed(page_of(report)).texts).split())
+    content = " ".join("".join(Parsed(page_of(report)).texts).split())
     for text in ("A <title>", "What & why", "note <1>", "x<y", "Part"):
-        assert text in said
+        assert text in content
 
 
 def test_stories_hold_every_step_of_every_episode(made: Path) -> None:
@@ -79,14 +79,14 @@ def test_stories_hold_every_step_of_every_episode(made: Path) -> None:
     run = read_run(made / "books", stories.add)
     index = unpacked(stories.index(run))
     blocks = [unpacked(block) for block in stories.blocks]
-    told = [json.loads(line) for line in (made / "books" / "interactions.jsonl").read_text().splitlines()]
-    assert index["number"] == sorted({record["episode"] for record in told})
-    assert sum(sum(block["steps"]) for block in blocks) == len(told)
+    records = [json.loads(line) for line in (made / "books" / "interactions.jsonl").read_text().splitlines()]
+    assert index["number"] == sorted({record["episode"] for record in records})
+    assert sum(sum(block["steps"]) for block in blocks) == len(records)
     for number in index["number"]:
         block, place = blocks[index["block"][number]], index["place"][number]
         first = sum(block["steps"][:place])
         item = sum(block["places"][:first])
-        mine = sorted((r for r in told if r["episode"] == number), key=lambda r: r["step"])
+        mine = sorted((r for r in records if r["episode"] == number), key=lambda r: r["step"])
         assert block["steps"][place] == len(mine)
         for offset, record in enumerate(mine):
             assert block["reward"][first + offset] == record["reward"]

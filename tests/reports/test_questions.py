@@ -27,15 +27,15 @@ def scripted(body: dict[str, Any]) -> str:
 
 
 @pytest.fixture(scope="module")
-def asked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, Any]]]:
+def llm_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, Any]]]:
     """A run with a language model, and every question that the model was asked with its answer."""
     folder = tmp_path_factory.mktemp("asked")
     seen: list[dict[str, Any]] = []
 
     def answer(body: dict[str, Any]) -> str:
-        said = scripted(body)
-        seen.append({"question": [[one["role"], one["content"]] for one in body["messages"]], "answer": said})
-        return said
+        reply = scripted(body)
+        seen.append({"question": [[one["role"], one["content"]] for one in body["messages"]], "answer": reply})
+        return reply
 
     with ChatServer(answer) as server:
         emosim_core.run(
@@ -59,53 +59,55 @@ def given_again(run: Path) -> dict[str, Any]:
 
 
 def test_a_copy_needs_its_user_to_name_the_model_again(
-    asked: tuple[Path, list[dict[str, Any]]], tmp_path: Path
+    llm_run: tuple[Path, list[dict[str, Any]]], tmp_path: Path
 ) -> None:
-    shutil.copytree(asked[0], tmp_path / "run")
+    shutil.copytree(llm_run[0], tmp_path / "run")
     with pytest.raises(TrustError, match=r"llm_model = (?s:.)*trusted\.toml"):
         questions(tmp_path / "run")
-    assert questions(tmp_path / "run", given=given_again(tmp_path / "run")) == questions(asked[0])
+    assert questions(tmp_path / "run", given=given_again(tmp_path / "run")) == questions(llm_run[0])
 
 
-def test_every_rating_has_the_prompt_and_the_raw_answer_that_made_it(asked: tuple[Path, list[dict[str, Any]]]) -> None:
-    run, seen = asked
+def test_every_rating_has_the_prompt_and_the_raw_answer_that_made_it(
+    llm_run: tuple[Path, list[dict[str, Any]]],
+) -> None:
+    run, seen = llm_run
     before = {path.name: path.read_bytes() for path in run.iterdir()}
-    found = questions(run)
-    told = [json.loads(line) for line in (run / "interactions.jsonl").read_text().splitlines()]
+    exchanges = questions(run)
+    records = [json.loads(line) for line in (run / "interactions.jsonl").read_text().splitlines()]
     answered = {
         (record["episode"], record["step"], place): one
-        for record in told
+        for record in records
         for place, one in enumerate(record["recommended"])
         if record["end_reason"] != "interrupted"
     }
-    assert set(found) == set(answered)
-    for key, exchange in found.items():
-        name = next(r["user_profile"]["name"] for r in told if r["episode"] == key[0] and "user_profile" in r)
+    assert set(exchanges) == set(answered)
+    for key, exchange in exchanges.items():
+        name = next(r["user_profile"]["name"] for r in records if r["episode"] == key[0] and "user_profile" in r)
         last = exchange[-1]
         assert last in seen
         assert int(last["answer"]) + 1 == answered[key]["raw_rating"]
         text = exchange[0]["question"][-1][1]
         assert f"Name: {name}" in text
         assert f"Title: {answered[key]['title']}" in text
-    assert max(len(exchange) for exchange in found.values()) == 2  # the answer that could not be read, and the next
+    assert max(len(exchange) for exchange in exchanges.values()) == 2  # the answer that could not be read, and the next
     assert {path.name: path.read_bytes() for path in run.iterdir()} == before
 
 
-def test_a_report_without_prompts_says_how_to_see_them(asked: tuple[Path, list[dict[str, Any]]]) -> None:
-    assert "--prompts" in report_of(asked[0]).stories_note
-    assert report_of(asked[0], prompts=True).stories_note == ""
+def test_a_report_without_prompts_says_how_to_see_them(llm_run: tuple[Path, list[dict[str, Any]]]) -> None:
+    assert "--prompts" in report_of(llm_run[0]).stories_note
+    assert report_of(llm_run[0], prompts=True).stories_note == ""
 
 
-def test_a_run_that_was_stopped_has_its_prompts_too(asked: tuple[Path, list[dict[str, Any]]], tmp_path: Path) -> None:
-    shutil.copytree(asked[0], tmp_path / "run")
+def test_a_run_that_was_stopped_has_its_prompts_too(llm_run: tuple[Path, list[dict[str, Any]]], tmp_path: Path) -> None:
+    shutil.copytree(llm_run[0], tmp_path / "run")
     lines = (tmp_path / "run" / "interactions.jsonl").read_bytes().splitlines(keepends=True)
     (tmp_path / "run" / "interactions.jsonl").write_bytes(b"".join(lines[:5]) + lines[5][:40])
-    found = questions(tmp_path / "run", given=given_again(tmp_path / "run"))
-    assert set(found) >= {(json.loads(line)["episode"], 1, 0) for line in lines[:2]}
+    exchanges = questions(tmp_path / "run", given=given_again(tmp_path / "run"))
+    assert set(exchanges) >= {(json.loads(line)["episode"], 1, 0) for line in lines[:2]}
 
 
-def test_answers_that_are_gone_are_an_error(asked: tuple[Path, list[dict[str, Any]]], tmp_path: Path) -> None:
-    shutil.copytree(asked[0], tmp_path / "run")
+def test_answers_that_are_gone_are_an_error(llm_run: tuple[Path, list[dict[str, Any]]], tmp_path: Path) -> None:
+    shutil.copytree(llm_run[0], tmp_path / "run")
     manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
     manifest["config"]["rater"]["gateway"]["cache"] = str(tmp_path / "empty.sqlite3")
     (tmp_path / "run" / "manifest.json").write_text(json.dumps(manifest))
@@ -113,8 +115,8 @@ def test_answers_that_are_gone_are_an_error(asked: tuple[Path, list[dict[str, An
         questions(tmp_path / "run", given=given_again(tmp_path / "run"))
 
 
-def test_a_record_that_was_changed_is_found_out(asked: tuple[Path, list[dict[str, Any]]], tmp_path: Path) -> None:
-    shutil.copytree(asked[0], tmp_path / "run")
+def test_a_record_that_was_changed_is_found_out(llm_run: tuple[Path, list[dict[str, Any]]], tmp_path: Path) -> None:
+    shutil.copytree(llm_run[0], tmp_path / "run")
     path = tmp_path / "run" / "interactions.jsonl"
     lines = path.read_text().splitlines()
     record = json.loads(lines[2])

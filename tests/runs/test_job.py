@@ -135,23 +135,23 @@ def test_a_directory_with_anything_else_in_it_is_refused_and_left_as_it_is(name:
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / name).write_text("mine")
         before = files(Path(folder))
-        for options, said in (
+        for options, message in (
             ({}, "exists already"),
             ({"resume": True}, "is no run" if name != "manifest.json" else ""),
         ):
-            if said:
-                with pytest.raises(RunError, match=said):
+            if message:
+                with pytest.raises(RunError, match=message):
                     claimed(Path(folder), **options)
         assert files(Path(folder)) == before
 
 
 def test_letting_go_of_a_directory_removes_only_what_this_process_made(tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
-    for path, left in ((tmp_path / "there", True), (tmp_path / "new", False)):
+    for path, stays in ((tmp_path / "there", True), (tmp_path / "new", False)):
         job = claimed(path)
         (path / "manifest.json").write_text("{}")
         job.discard("manifest.json")
-        assert path.exists() is left
+        assert path.exists() is stays
     job = claimed(tmp_path / "kept")
     (tmp_path / "kept" / "thesis.txt").write_text("mine")
     job.discard("manifest.json")
@@ -247,8 +247,8 @@ def test_every_command_refuses_a_directory_that_another_process_writes(
     resumes = {"log": "run"}.get(command, command)
     more = {"train": ("--timesteps", "128"), "evaluate": ("--no-charts",)}.get(resumes, ())
     for arguments in ((*COMMANDS[command], "--out", "r"), (resumes, "--resume", "r", *more, "--quiet")):
-        said = quick(*arguments, status=2).err
-        assert "r is being written by process" in said
+        message = quick(*arguments, status=2).err
+        assert "r is being written by process" in message
         assert files(tmp_path / "r") == before
     if command in ("run", "log"):
         quick("show", "r")
@@ -271,8 +271,8 @@ def test_two_that_resume_one_run_at_once_leave_what_one_leaves(emosim: Any) -> N
     both = [emosim.start("run", "--resume", "r", "--quiet") for _ in range(2)]
     ends = [(process.communicate(timeout=60)[1], process.returncode) for process in both]
     assert 0 in {status for _, status in ends}
-    for said, status in ends:
-        assert status == 0 or (status == 2 and "r is being written by process" in said)
+    for message, status in ends:
+        assert status == 0 or (status == 2 and "r is being written by process" in message)
     emosim(*options, "--out", "whole")
     assert written.read_bytes() == (emosim.folder / "whole" / "interactions.jsonl").read_bytes()
 
@@ -285,8 +285,8 @@ def test_what_holds_only_remains_is_begun_again_by_out_and_by_resume(quick: Any,
         for name in (LOCK, WRITER, ".manifest.json.partial-99999999"):
             (folder / name).write_text("")
         resumes = {"log": "run"}.get(command, command)
-        said = quick(resumes, "--resume", folder.name, status=2).err
-        assert "holds nothing to resume" in said
+        message = quick(resumes, "--resume", folder.name, status=2).err
+        assert "holds nothing to resume" in message
         if command == "ablate" and option == "--resume":
             continue
         quick(*COMMANDS[command], option, folder.name)
@@ -351,13 +351,13 @@ def test_a_disk_that_is_full_at_any_moment_leaves_what_one_command_goes_on_with(
         folder = tmp_path / f"r{number}"
         with monkeypatch.context() as patch:
             failing_from(number, patch, folder)
-            said = quick(*arguments, "--out", folder.name, status=2).err
-        assert "No space left on device" in said
-        if "give the same command again" in said:
+            message = quick(*arguments, "--out", folder.name, status=2).err
+        assert "No space left on device" in message
+        if "give the same command again" in message:
             assert not folder.exists()
             quick(*arguments, "--out", folder.name)
         else:
-            (line,) = [line.strip() for line in said.splitlines() if line.strip().startswith("emosim ")]
+            (line,) = [line.strip() for line in message.splitlines() if line.strip().startswith("emosim ")]
             assert line == f"emosim {command} --resume {folder.name}"
             more = ("--no-charts",) if command == "evaluate" else ()
             quick(*line.split()[1:], "--quiet", *more)
@@ -377,9 +377,9 @@ def test_a_run_ends_on_a_signal_as_on_ctrl_c(emosim: Any, number: signal.Signals
         time.sleep(0.005)
     process.send_signal(number)
     process.send_signal(number)  # as a shell and the kernel do together
-    said = process.communicate(timeout=60)[1]
+    errors = process.communicate(timeout=60)[1]
     assert process.returncode == 128 + number
-    assert said == "\nInterrupted. What was done is kept in r; go on with:\n  emosim run --resume r\n"
+    assert errors == "\nInterrupted. What was done is kept in r; go on with:\n  emosim run --resume r\n"
     assert json.loads((emosim.folder / "r" / "summary.json").read_text())["complete"] is False
     assert sorted(one.name for one in (emosim.folder / "r").iterdir()) == [
         "interactions.jsonl", "manifest.json", "summary.json",

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest
+from emosim_core.studies.ablation.ablation.ablation import results
+from emosim_core.studies.ablation.ablation.grid import AblationConfig
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field
@@ -32,8 +34,6 @@ from emosim_core.runs.reach import _is_harmless, reaches
 from emosim_core.runs.records import read_json
 from emosim_core.runs.trust import CommandHint, confirmed, note_made
 from emosim_core.simulation.config import RunConfig
-from emosim_core.studies.ablation.ablation import results
-from emosim_core.studies.ablation.grid import AblationConfig
 from emosim_core.testing import ChatServer, Emosim, Finished
 from emosim_core.training.config import TrainConfig
 
@@ -195,7 +195,7 @@ def test_a_directory_that_came_from_elsewhere_loads_no_code_of_a_model(
 
 
 @pytest.mark.parametrize(
-    ("values", "said"),
+    ("values", "message"),
     [
         ({"gateway": {"cache": "/etc/passwd"}}, "--llm-cache /etc/passwd"),
         ({"items": "csv:/etc/passwd"}, "--items csv:/etc/passwd"),
@@ -212,13 +212,13 @@ def test_a_directory_that_came_from_elsewhere_loads_no_code_of_a_model(
     ],
 )
 def test_what_reaches_beyond_data_is_listed_with_what_to_type(
-    quick: Callable[..., Any], own: Path, values: dict[str, Any], said: str
+    quick: Callable[..., Any], own: Path, values: dict[str, Any], message: str
 ) -> None:
     edit(own, **values)
     (own / "summary.json").unlink()
     before = {path.name: path.read_bytes() for path in own.iterdir()}
     refused = quick("run", "--resume", "r", status=2)
-    assert said in refused.err
+    assert message in refused.err
     assert next(iter(values)) in refused.err
     assert "\x1b" not in refused.err
     assert "\u202e" not in refused.err
@@ -274,9 +274,9 @@ def test_a_language_model_reaches_as_far_when_it_is_written_as_a_rater(
     install("tool", PROMPTS)
     registry = Registry()
     domain = registry.resolve_domain("movies").component.name
-    found = reaches({"plugin": "movies", "rater": written}, (model,), registry, domain)
-    assert found
-    assert found == reaches({"plugin": "movies", **short}, (model,), registry, domain)
+    reached = reaches({"plugin": "movies", "rater": written}, (model,), registry, domain)
+    assert reached
+    assert reached == reaches({"plugin": "movies", **short}, (model,), registry, domain)
     listed = reaches({"plugin": "movies", "raters": ["rule_based", written]}, (AblationConfig,), registry, domain)
     assert list(listed) == ["raters"]
 
@@ -509,7 +509,7 @@ def test_a_directory_is_its_users_from_its_first_file_on(
 def test_a_run_that_is_killed_as_its_manifest_changes_is_its_users_before_and_after(
     quick: Emosim, tmp_path: Path
 ) -> None:
-    with ChatServer(lambda asked: "7") as server:
+    with ChatServer(lambda request: "7") as server:
         quick.variables.update({"DEEPSEEK_API_KEY": "sk-test", "DEEPSEEK_BASE_URL": server.url})
         model = ("--llm-model", "deepseek-chat", "--users", "sampled:n=2", "--llm-cache", "a.sqlite3")
         quick("run", *SMALL, *model, "--out", "r")
@@ -524,7 +524,7 @@ def test_a_run_that_is_killed_as_its_manifest_changes_is_its_users_before_and_af
 
 
 def test_what_its_user_has_replaced_is_not_trusted_when_it_comes_back(quick: Emosim, tmp_path: Path) -> None:
-    with ChatServer(lambda asked: "7") as server:
+    with ChatServer(lambda request: "7") as server:
         quick.variables.update({"DEEPSEEK_API_KEY": "sk-test", "DEEPSEEK_BASE_URL": server.url})
         model = ("--llm-model", "deepseek-chat", "--users", "sampled:n=2")
         quick("run", *SMALL, *model, "--llm-cache", "a.sqlite3", "--out", "r")
@@ -539,7 +539,7 @@ def test_what_its_user_has_replaced_is_not_trusted_when_it_comes_back(quick: Emo
 
 
 def test_an_ablation_that_is_continued_with_another_cache_stays_its_users(quick: Emosim, tmp_path: Path) -> None:
-    with ChatServer(lambda asked: "7") as server:
+    with ChatServer(lambda request: "7") as server:
         quick.variables.update({"DEEPSEEK_API_KEY": "sk-test", "DEEPSEEK_BASE_URL": server.url})
         begun = ("--study", "sampling:pairs=3", "--llm-model", "deepseek-chat", "--llm-cache", "a.sqlite3", "--yes")
         quick("ablate", "--plugin", "movies", *begun, "--quiet", "--out", "d")
@@ -573,13 +573,13 @@ def test_the_secret_is_its_owners_alone_and_a_note_without_it_counts_nothing(tmp
     assert stat.S_IMODE(secret.stat().st_mode) == 0o600
     (file,) = (tmp_path / "state" / "trust" / "notes").iterdir()
     assert "policy" in file.read_text()
-    told = json.loads(file.read_text())
+    payload = json.loads(file.read_text())
     for name, wrong in (("directory", "/elsewhere"), ("values", {}), ("signature", "0" * 64), ("signature", None)):
-        file.write_text(json.dumps({**told, name: wrong}))
+        file.write_text(json.dumps({**payload, name: wrong}))
         assert notes.noted(directory, values) == set()
     file.write_text("[]")
     assert notes.noted(directory, values) == set()
-    file.write_text(json.dumps(told))
+    file.write_text(json.dumps(payload))
     assert notes.noted(directory, values) == {"policy"}
     secret.chmod(0o644)  # anybody could have signed
     assert notes.noted(directory, values) == set()
@@ -662,7 +662,7 @@ def test_a_link_a_pipe_or_a_device_in_a_directory_is_not_followed(
     ):
         for name in ("interactions.jsonl", "summary.json", "manifest.json", "new.txt"):
             path = own / name
-            kept = path.read_bytes() if path.exists() else None
+            content = path.read_bytes() if path.exists() else None
             path.unlink(missing_ok=True)
             make(path)
             refused = quick("run", "--resume", "r", status=2).err
@@ -678,8 +678,8 @@ def test_a_link_a_pipe_or_a_device_in_a_directory_is_not_followed(
                     more = ("--out", "x.parquet") if reader[0] == "data" else ()
                     quick(*reader, *more, status=2)
             path.unlink()
-            if kept is not None:
-                path.write_bytes(kept)
+            if content is not None:
+                path.write_bytes(content)
     assert victim.read_text() == "mine"
     assert (own / "interactions.jsonl").read_bytes() == lines
     (own / "summary.json").unlink()
@@ -769,12 +769,12 @@ def _all_components() -> list[tuple[str, str, str, list[str]]]:
     registry = Registry()
     domain = registry.resolve_domain("movies").component.name
     fields = {"llm_model": "llm_backend", **{name: name for name in RunConfig.model_fields}}
-    found = []
+    components = []
     for name, kind in fields.items():
         for component, _ in registry.components(kind, domain):
             model = component.options_model()
-            found.append((name, kind, component.name, [] if model is None else list(model.model_fields)))
-    return found
+            components.append((name, kind, component.name, [] if model is None else list(model.model_fields)))
+    return components
 
 
 COMPONENTS = _all_components()
@@ -822,17 +822,17 @@ def test_whatever_a_manifest_says_no_text_comes_through_that_could_reach_anythin
 ) -> None:
     values = {"plugin": "movies", **dict(chosen), **more}
     try:
-        found = reaches(values, (RunConfig, TrainConfig, EvaluationConfig), REGISTRY, "movies")
+        original = reaches(values, (RunConfig, TrainConfig, EvaluationConfig), REGISTRY, "movies")
     except ConfigurationError:
         return  # no such options: nothing is made of it
     again = reaches(json.loads(json.dumps(values)), (RunConfig, TrainConfig, EvaluationConfig), REGISTRY, "movies")
-    assert {name: one.identity for name, one in again.items()} == {name: one.identity for name, one in found.items()}
+    assert {name: one.identity for name, one in again.items()} == {name: one.identity for name, one in original.items()}
     for name, value in chosen:
         try:
             REGISTRY.resolve(KINDS[name], value, "movies")
         except ConfigurationError:
             values.pop(name, None)  # no such value: nothing is made of it
-    reached = {name.partition(".")[0] for name in found}
+    reached = {name.partition(".")[0] for name in original}
     assert {name for name, value in values.items() if _holds(value)} <= reached
     if isinstance(values.get("llm_model"), dict):
         assert "llm_model" in reached

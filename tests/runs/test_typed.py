@@ -28,13 +28,13 @@ _NAMES = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs
 @given(st.lists(_NAMES, min_size=1, max_size=5))
 @example(["with space", "it's", "$HOME", "-dash", "new\nline"])
 @example(["\x1b[2J", "\u202ex'\\", "`id`"])
-def test_a_shell_reads_back_what_was_meant(names: list[str]) -> None:
+def test_a_shell_reads_back_what_was_given(names: list[str]) -> None:
     shown = clean(typed(*map(Path, names)))
     assert "\n" not in shown
     line = shown.removeprefix("emosim ")
     read = subprocess.run([str(_BASH), "-c", f"printf '%s\\0' {line}"], capture_output=True, check=True).stdout
-    meant = [f"./{name}" if name.startswith("-") else name for name in names]
-    assert read.decode().split("\0")[:-1] == meant
+    expected = [f"./{name}" if name.startswith("-") else name for name in names]
+    assert read.decode().split("\0")[:-1] == expected
 
 
 def test_the_command_that_goes_on_holds_a_folder_with_a_space(tmp_path: Path) -> None:

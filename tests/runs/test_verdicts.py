@@ -1,4 +1,4 @@
-"""What is said first of an evaluation and of a training: true at its face."""
+"""The headline of an evaluation and of a training: true at its face."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ def test_a_best_recommender_is_named_where_its_difference_from_the_second_leaves
 @pytest.mark.parametrize(("reference", "values"), [("b", (6.5, -10.0, 23.0)), ("a", (-6.5, -23.0, 10.0))])
 def test_no_winner_is_named_where_the_interval_holds_0(reference: str, values: tuple[float, ...]) -> None:
     other = "a" if reference == "b" else "b"
-    said = best_recommender(measured({"a": 306.5, "b": 300.0, "c": 9.0}, reference, {other: values}), "all")
-    assert said == (
+    verdict = best_recommender(measured({"a": 306.5, "b": 300.0, "c": 9.0}, reference, {other: values}), "all")
+    assert verdict == (
         "No difference shown between 'a' (306.5 per episode) and 'b' (300.0) with users: +6.5 [-10.0, +23.0]."
     )
 
 
 def test_a_difference_that_was_not_measured_is_not_made_up() -> None:
-    said = best_recommender(measured({"a": 30.0, "b": 20.0, "c": 9.0}, "c", {"a": (21.0, 20.0, 22.0)}), "train")
-    assert said.endswith("their difference was not measured.")
-    said = best_recommender(measured({"a": 30.0, "b": 20.0}, "b", {"a": (10.0, None, None)}), "train")
-    assert said.endswith("their difference was not measured.")
+    verdict = best_recommender(measured({"a": 30.0, "b": 20.0, "c": 9.0}, "c", {"a": (21.0, 20.0, 22.0)}), "train")
+    assert verdict.endswith("their difference was not measured.")
+    verdict = best_recommender(measured({"a": 30.0, "b": 20.0}, "b", {"a": (10.0, None, None)}), "train")
+    assert verdict.endswith("their difference was not measured.")
     assert best_recommender(measured({"a": None}, "a", {}), "test") == "No reward was measured with test users."
     assert best_recommender(measured({"a": 3.0}, "a", {}), "test") == "'a' earns 3.0 per episode from test users."
 
@@ -66,7 +66,7 @@ def test_what_a_training_earns_is_the_mean_of_its_last_hundred_episodes_weighted
     assert mean_over([{"reward": 3.0}], "reward") is None
 
 
-def test_held_out_episodes_are_told_by_users_or_that_there_were_none() -> None:
-    found = {"evaluation": {"train": 340.18, "test": 239.06}}
-    assert held_out(found) == "reward in held-out episodes 340.2 from train users, 239.1 from test users"
+def test_held_out_episodes_are_reported_by_user_split_or_that_there_were_none() -> None:
+    summary = {"evaluation": {"train": 340.18, "test": 239.06}}
+    assert held_out(summary) == "reward in held-out episodes 340.2 from train users, 239.1 from test users"
     assert held_out({"evaluation": None}) == "no held-out episodes"

@@ -188,17 +188,17 @@ def test_a_registry_is_found_anew_with_what_was_loaded() -> None:
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 def test_gymnasium_steps_environments_in_processes(method: str) -> None:
     here = gymnasium.make_vec(ID, num_envs=2, vectorization_mode="sync", max_steps=3)
-    there = gymnasium.make_vec(
+    in_processes = gymnasium.make_vec(
         ID, num_envs=2, vectorization_mode="async", vector_kwargs={"context": method}, max_steps=3
     )
     try:
-        assert plain(here.reset(seed=2)) == plain(there.reset(seed=2))
+        assert plain(here.reset(seed=2)) == plain(in_processes.reset(seed=2))
         for step in range(5):
-            one, other = here.step([step, step + 1]), there.step([step, step + 1])
+            one, other = here.step([step, step + 1]), in_processes.step([step, step + 1])
             assert plain(one) == plain(other)
         assert [list(reasons) for reasons in other[4]["reasons"]] == [list(reasons) for reasons in one[4]["reasons"]]
     finally:
-        there.close()
+        in_processes.close()
 
 
 def test_an_environment_travels_to_a_process_in_the_middle_of_an_episode() -> None:
@@ -255,19 +255,19 @@ def test_who_a_language_model_answers_for_travels_without_its_key(
 ) -> None:
     monkeypatch.setenv("EMOSIM_LLM_API_KEY", "sk-very-secret-key")
     monkeypatch.setenv("EMOSIM_CACHE_DIR", str(tmp_path))
-    with ChatServer(lambda asked: Answer("7")) as server:
+    with ChatServer(lambda request: Answer("7")) as server:
         env = emosim_core.make("movies", llm_model=f"{server.url}#tiny", max_steps=6)
         env.reset(seed=1)
         env.step(1)
-        asked = len(server.calls)
+        calls = len(server.calls)
         moved = pickle.dumps(env)
         assert b"sk-very-secret-key" not in moved
         other = unpickled(moved)
         gateway = other.world.rater.gateway
         assert isinstance(gateway, Gateway)
-        assert gateway.usage.summary()["calls"] == asked == 1
+        assert gateway.usage.summary()["calls"] == calls == 1
         every = [env, other, copy.deepcopy(env)]
         assert len({str(plain(one.step(2))) for one in every}) == 1
-        assert len(server.calls) == asked + 1  # the copies find the answer where the original kept it
+        assert len(server.calls) == calls + 1  # the copies find the answer where the original kept it
         for one in every:
             one.close()

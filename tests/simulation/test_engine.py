@@ -1,4 +1,4 @@
-"""The engine: the order of a step, equality with a naive simulation of one user, and what is remembered."""
+"""The engine: the order of a step, equality with a naive simulation of one user, and what goes into memory."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def play(engine: Engine, *slates: int | list[int]) -> Step:
 
 
 @dataclass
-class TrainingProgress:
+class ExpectedStep:
     """What the naive simulation says of one step."""
 
     reward: float
@@ -60,7 +60,7 @@ def tags(rating: float) -> tuple[float, float]:
 
 def simulate(
     world: World, script: Callable[[int, int, int], float], seed: int, user_index: int, slates: list[list[int]]
-) -> Iterator[TrainingProgress]:
+) -> Iterator[ExpectedStep]:
     """One episode of one user, one line after another of the specification, with lists and loops."""
     config, user = world.config, world.population.users[user_index]
     streams = Streams(1)
@@ -74,7 +74,7 @@ def simulate(
     missing = [math.nan] * config.slate
     for number, slate in enumerate(slates, start=1):
         if config.p_interrupt and uniform(Stage.LEAVE)[0] < config.p_interrupt:
-            yield TrainingProgress(
+            yield ExpectedStep(
                 0.0, True, False, "interrupted", missing, missing, [0] * config.slate, mood, list(memory)
             )
             return
@@ -83,10 +83,10 @@ def simulate(
             taken = [draw < 0.5 for draw in uniform(Stage.SELECT, len(slate))]
         else:
             taken = [place == raw.index(max(raw)) for place in range(len(slate))]
-        felt = list(raw)
+        perturbed = list(raw)
         if config.perturbator == "greedy":
             moves = [-1 if draw < 0.1 else 1 if draw >= 0.9 else 0 for draw in uniform(Stage.PERTURB, len(slate))]
-            felt = [min(10.0, max(1.0, rating + move)) for rating, move in zip(raw, moves, strict=True)]
+            perturbed = [min(10.0, max(1.0, rating + move)) for rating, move in zip(raw, moves, strict=True)]
         times, reward, repeated = [0] * len(slate), 0.0, False
         for place, item in enumerate(slate):
             if not taken[place]:
@@ -94,13 +94,13 @@ def simulate(
             memory.append(item)
             times[place] = memory.count(item)
             mood = tuple(b + (m - b) * 2 ** (-1 / 5) for m, b in zip(mood, base, strict=True))
-            mood = tuple(m + 0.25 * (tag - m) for m, tag in zip(mood, tags(felt[place]), strict=True))
-            satisfied = felt[place] if satisfied is None else satisfied + 0.2 * (felt[place] - satisfied)
-            low = low + 1 if felt[place] <= 4 else 0
+            mood = tuple(m + 0.25 * (tag - m) for m, tag in zip(mood, tags(perturbed[place]), strict=True))
+            satisfied = perturbed[place] if satisfied is None else satisfied + 0.2 * (perturbed[place] - satisfied)
+            low = low + 1 if perturbed[place] <= 4 else 0
             if config.reward_shaping == "same_item_terminate" and times[place] > 1:
                 repeated = True
             else:
-                reward += felt[place]
+                reward += perturbed[place]
         end = ""
         if config.reward_shaping == "same_item_terminate":
             end = "repeat" if repeated else ""
@@ -113,9 +113,9 @@ def simulate(
                 elif draw < 1 - math.exp(-0.3 * factor * max(0.0, 4 - satisfied)):
                     end = "dissatisfied"
         terminated, truncated = bool(end), not end and number >= config.max_steps
-        ratings = [rating if there else math.nan for rating, there in zip(felt, taken, strict=True)]
+        ratings = [rating if consumed else math.nan for rating, consumed in zip(perturbed, taken, strict=True)]
         end = "max_steps" if truncated else end
-        yield TrainingProgress(reward, terminated, truncated, end, raw, ratings, times, mood, list(memory))
+        yield ExpectedStep(reward, terminated, truncated, end, raw, ratings, times, mood, list(memory))
         if terminated or truncated:
             return
 
@@ -154,16 +154,16 @@ def test_a_batch_of_users_equals_a_naive_simulation_of_each(
     for number in range(12):
         step = engine.step(slates[going, number], going)
         for r, slot in enumerate(going.tolist()):
-            told = expected[slot][number]
-            assert step.rewards[r] == told.reward
-            assert (bool(step.terminated[r]), bool(step.truncated[r])) == (told.terminated, told.truncated)
-            assert engine.end_reasons[step.end_codes[r]] == told.end
-            np.testing.assert_array_equal(step.raw_ratings[r], told.raw)
-            np.testing.assert_array_equal(step.ratings[r], told.ratings)
-            assert step.times[r].tolist() == told.times
-            assert step.consumed[r].tolist() == [times > 0 for times in told.times]
-            assert engine.moods[slot].tolist() == pytest.approx(told.mood, abs=1e-12)
-            assert [one.item for one in engine.memory.history().interactions(slot)] == told.items
+            outcome = expected[slot][number]
+            assert step.rewards[r] == outcome.reward
+            assert (bool(step.terminated[r]), bool(step.truncated[r])) == (outcome.terminated, outcome.truncated)
+            assert engine.end_reasons[step.end_codes[r]] == outcome.end
+            np.testing.assert_array_equal(step.raw_ratings[r], outcome.raw)
+            np.testing.assert_array_equal(step.ratings[r], outcome.ratings)
+            assert step.times[r].tolist() == outcome.times
+            assert step.consumed[r].tolist() == [times > 0 for times in outcome.times]
+            assert engine.moods[slot].tolist() == pytest.approx(outcome.mood, abs=1e-12)
+            assert [one.item for one in engine.memory.history().interactions(slot)] == outcome.items
             assert engine.steps[slot] == number + 1
         going = going[~(step.terminated | step.truncated)]
         assert {len(expected[slot]) > number + 1 for slot in going} <= {True}
@@ -238,12 +238,12 @@ def test_engines_that_share_a_world_do_not_disturb_one_another(small_world: Make
         world = small_world(max_steps=30)
         engine = Engine(world, 3)
         engine.begin(engine.all_rows, [1, 2, 3], [0, 0, 0], [0, 1, 2])
-        told = []
+        codes = []
         for number in range(20):
             if with_another and number % 3 == 2:
                 begun(world, user_index=3).step([[number % 8]])
-            told.append(engine.step(np.array([[number % 8]] * 3)).end_codes.tolist())
-        return told
+            codes.append(engine.step(np.array([[number % 8]] * 3)).end_codes.tolist())
+        return codes
 
     assert ends(True) == ends(False)
 
@@ -252,7 +252,7 @@ def test_engines_that_share_a_world_do_not_disturb_one_another(small_world: Make
 
 
 class Recorder:
-    """Strategies of all kinds that note who was asked, and how much was remembered and felt then."""
+    """Strategies of all kinds that note who was asked, and how much was in memory and mood then."""
 
     def __init__(self, perturbation: float = -1.0) -> None:
         self.log: list[tuple[str, int, float]] = []
@@ -338,7 +338,7 @@ def test_interruptions_come_with_their_probability(small_world: MakeWorld) -> No
     assert engine.step(np.zeros((4000, 1), dtype=int)).terminated.mean() == pytest.approx(0.2, abs=0.02)
 
 
-def test_the_perturbed_rating_is_remembered_on_the_scale_and_felt(small_world: MakeWorld) -> None:
+def test_the_perturbed_rating_goes_on_the_scale_into_memory_and_mood(small_world: MakeWorld) -> None:
     recorder = Recorder(perturbation=-5.4)  # 3.6 is rounded to 4
     engine = recorder.engine = begun(small_world(parts=recorder.parts), user_index=2)
     play(engine, 4)
@@ -406,7 +406,7 @@ def test_a_slate_is_consumed_in_its_order_also_when_it_holds_an_item_twice(small
     assert [one.item for one in engine.memory.history().interactions(0)] == [4, 4, 2, 2, 4, 4]
 
 
-def test_only_what_is_consumed_is_rewarded_remembered_and_felt(small_world: MakeWorld) -> None:
+def test_only_what_is_consumed_goes_into_reward_memory_and_mood(small_world: MakeWorld) -> None:
     class Nothing(Selector):
         def select(self, situation: Any, rng: np.random.Generator) -> Any:
             return np.zeros(len(situation.items), dtype=bool)
@@ -515,7 +515,7 @@ def test_memory_is_cleared_at_a_new_episode_unless_it_is_kept(small_world: MakeW
         assert step.times.tolist() == [[2 if keep else 1]]
 
 
-def test_slots_share_what_users_remember_only_where_they_are_told_to(small_world: MakeWorld) -> None:
+def test_slots_share_what_users_remember_only_where_that_is_configured(small_world: MakeWorld) -> None:
     for shared in (False, True):
         engine = Engine(small_world(keep_memory=True), 2, shared_memory=shared)
         first, second = np.array([0]), np.array([1])
@@ -551,8 +551,8 @@ class OneByOne:
 
     class Rule(Rater):
         def rate(self, situation: Situation, rng: np.random.Generator) -> tuple[float, str]:
-            remembered = sum(past.rating for _, past in situation.retrieved)
-            value = 1 + (7 * int(situation.item.id[1:]) + 4 * situation.times_consumed + remembered) % 10
+            rating_sum = sum(past.rating for _, past in situation.retrieved)
+            value = 1 + (7 * int(situation.item.id[1:]) + 4 * situation.times_consumed + rating_sum) % 10
             return float(value), situation.user.name
 
     class Best(Selector):
@@ -604,13 +604,13 @@ def test_the_generator_of_a_user_does_not_depend_on_who_else_is_there(small_worl
         def select(self, situation: Any, rng: np.random.Generator) -> Any:
             return rng.random(len(situation.items)) < 0.5
 
-    def told(size: int, selector: Selector | None = None) -> list[list[float]]:
+    def ratings_of(size: int, selector: Selector | None = None) -> list[list[float]]:
         parts = {"rater": Noise(), **({"selector": selector} if selector else {})}
         engine = Engine(small_world(parts=parts, slate=2, reward_shaping="identity"), size)
         engine.begin(engine.all_rows, [5, 6, 7][:size], [0] * size, [0] * size)
         return [engine.step(np.tile([1, 2], (size, 1))).raw_ratings[0].tolist() for _ in range(20)]
 
-    assert told(1) == told(3) == told(2, Coin())
+    assert ratings_of(1) == ratings_of(3) == ratings_of(2, Coin())
 
 
 # ------------------------------------------------------------------------------- streams in the engine
@@ -622,12 +622,12 @@ def test_more_draws_of_one_stage_do_not_shift_those_of_another(small_world: Make
             draws.uniform(100), draws.normal(7), draws.generator(0).random(3)
             return request.ratings
 
-    def told(**parts: Any) -> list[Any]:
+    def outcomes(**parts: Any) -> list[Any]:
         engine = begun(small_world(parts=parts, slate=3, selector="random", p_interrupt=0.01, max_steps=30))
         steps = [play(engine, [number % 8, (number + 1) % 8, (number + 5) % 8]) for number in range(30)]
         return [(step.raw_ratings.tolist(), step.rewards.tolist(), step.end_codes.tolist()) for step in steps]
 
-    assert str(told()) == str(told(perturbator=Thirsty()))
+    assert str(outcomes()) == str(outcomes(perturbator=Thirsty()))
 
 
 def test_draws_of_more_than_a_block_are_new_each_time_and_the_same_in_any_batch() -> None:

@@ -1,4 +1,4 @@
-"""EmoSimEnv: the contracts of Gymnasium and stable-baselines3, what is observed, told and refused."""
+"""EmoSimEnv: the contracts of Gymnasium and stable-baselines3, what is observed, reported and refused."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def same(left: Any, right: Any) -> None:
         np.testing.assert_array_equal(left[key], right[key], err_msg=key)
 
 
-def told(env: EmoSimEnv, actions: list[Any], **reset: Any) -> list[Any]:
+def transcript(env: EmoSimEnv, actions: list[Any], **reset: Any) -> list[Any]:
     """All that an episode tells, up to its end."""
     observation, info = env.reset(**reset)
     lines: list[Any] = [{key: value.tolist() for key, value in observation.items()}, info["user_id"]]
@@ -148,10 +148,10 @@ def test_observations_lie_in_their_space_and_show_what_happened_most_recent_firs
     )
     env = EmoSimEnv(world=world)
     env.action_space.seed(seed % 1000)
-    remembered: dict[str, list[tuple[int, float]]] = {}
+    histories: dict[str, list[tuple[int, float]]] = {}
     for episode in range(4):
         observation, info = env.reset(seed=seed if episode == 0 else None)
-        past = remembered.setdefault(info["user_id"], [])
+        past = histories.setdefault(info["user_id"], [])
         if not keep:
             past.clear()
         steps, over = 0, False
@@ -164,7 +164,7 @@ def test_observations_lie_in_their_space_and_show_what_happened_most_recent_firs
             assert observation["history_mask"].tolist() == [1] * len(shown) + [0] * (length - len(shown))
             assert observation["history_items"][: len(shown)].tolist() == [item for item, _ in shown]
             assert observation["history_ratings"][: len(shown)].tolist() == [np.float32(r) for _, r in shown]
-            # Not rated is told by the mask: behind it there is a rating of the scale, and never a number of its own.
+            # Not rated is shown by the mask: behind it there is a rating of the scale, and never a number of its own.
             assert set(observation["history_ratings"][len(shown) :].tolist()) <= {np.float32(scale.low)}
             if over:
                 break
@@ -192,13 +192,13 @@ def test_spaces_are_those_of_the_world() -> None:
 def test_an_observation_does_not_change_afterwards() -> None:
     env = make("movies", reward_shaping="identity")
     first, _ = env.reset(seed=3)
-    kept = {key: np.copy(value) for key, value in first.items()}
+    copied = {key: np.copy(value) for key, value in first.items()}
     second = env.step(5)[0]
-    same(first, kept)
-    kept = {key: np.copy(value) for key, value in second.items()}
+    same(first, copied)
+    copied = {key: np.copy(value) for key, value in second.items()}
     env.step(6)
     env.reset()
-    same(second, kept)
+    same(second, copied)
 
 
 # ------------------------------------------------------------------------------------- determinism
@@ -217,34 +217,34 @@ ACTIONS = [4, 9, 4, 17, 30, 2, 2, 8, 11, 12]
 )
 def test_a_seed_repeats_all_episodes_that_follow_it(options: dict[str, Any]) -> None:
     env, other = make("movies", **options), make("movies", **options)
-    episodes = [told(env, ACTIONS, seed=7), told(env, ACTIONS), told(env, ACTIONS)]
-    told(env, ACTIONS, seed=8)
-    assert [told(env, ACTIONS, seed=7), told(env, ACTIONS), told(env, ACTIONS)] == episodes
-    assert [told(other, ACTIONS, seed=7), told(other, ACTIONS), told(other, ACTIONS)] == episodes
+    episodes = [transcript(env, ACTIONS, seed=7), transcript(env, ACTIONS), transcript(env, ACTIONS)]
+    transcript(env, ACTIONS, seed=8)
+    assert [transcript(env, ACTIONS, seed=7), transcript(env, ACTIONS), transcript(env, ACTIONS)] == episodes
+    assert [transcript(other, ACTIONS, seed=7), transcript(other, ACTIONS), transcript(other, ACTIONS)] == episodes
     assert episodes[0] != episodes[1] != episodes[2]
 
 
 def test_choosing_a_user_does_not_move_the_draws_of_the_episode() -> None:
     env = make("movies", reward_shaping="identity", perturbator="gaussian")
-    plain = told(env, ACTIONS, seed=7)
+    plain = transcript(env, ACTIONS, seed=7)
     user = env.engine.users[0]
-    assert told(env, ACTIONS, seed=7, options={"user": int(user)}) == plain
+    assert transcript(env, ACTIONS, seed=7, options={"user": int(user)}) == plain
 
 
 def test_an_episode_is_the_same_whatever_was_done_in_those_before() -> None:
     env = make("movies")
-    told(env, ACTIONS, seed=7)
-    second = told(env, ACTIONS)
-    told(env, [1], seed=7)
-    assert told(env, ACTIONS) == second
+    transcript(env, ACTIONS, seed=7)
+    second = transcript(env, ACTIONS)
+    transcript(env, [1], seed=7)
+    assert transcript(env, ACTIONS) == second
     env.reset(seed=7)
     with pytest.raises(ConfigurationError):  # a reset that is refused is none
         env.reset(options={"user": "nobody"})
-    assert told(env, ACTIONS) == second
+    assert transcript(env, ACTIONS) == second
 
 
 def test_without_a_seed_episodes_differ_from_one_environment_to_the_next() -> None:
-    assert told(make("movies"), ACTIONS) != told(make("movies"), ACTIONS)
+    assert transcript(make("movies"), ACTIONS) != transcript(make("movies"), ACTIONS)
 
 
 # ------------------------------------------------------------------------------------------ users
@@ -370,7 +370,7 @@ def test_reasons_can_be_read_after_later_steps() -> None:
     assert [list(reasons) for reasons in late] == at_once
 
 
-def test_an_interruption_is_told_without_a_rating_or_a_reason() -> None:
+def test_an_interruption_is_reported_without_a_rating_or_a_reason() -> None:
     env = make("movies", p_interrupt=1.0, render_mode="ansi")
     env.reset(seed=0)
     _, reward, terminated, truncated, info = env.step(2)
@@ -397,8 +397,8 @@ def test_render_tells_the_last_step_of_this_episode_in_words() -> None:
 
 def test_the_world_of_one_environment_can_be_used_by_another(small_world: MakeWorld) -> None:
     world = small_world()
-    alone = told(EmoSimEnv(world=small_world()), [1, 2, 3, 4, 5, 6], seed=1)
+    alone = transcript(EmoSimEnv(world=small_world()), [1, 2, 3, 4, 5, 6], seed=1)
     first, second = EmoSimEnv(world=world), EmoSimEnv(world=world)
     second.reset(seed=9)
-    assert told(first, [1, 2, 3, 4, 5, 6], seed=1) == alone
+    assert transcript(first, [1, 2, 3, 4, 5, 6], seed=1) == alone
     second.step(0)

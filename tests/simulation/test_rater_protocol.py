@@ -92,7 +92,7 @@ def test_a_run_that_says_how_many_episodes_are_simulated_at_once_is_obeyed(oracl
     assert Run(config, tmp_path / "r").config.num_envs == 5
 
 
-def test_a_rater_is_told_what_a_failed_rating_does_and_what_was_spent(oracle: None) -> None:
+def test_a_rater_gets_what_a_failed_rating_does_and_what_was_spent(oracle: None) -> None:
     config = EnvironmentConfig(plugin="books", rater="oracle", on_failed_rating="skip")
     world = assemble(config, spent=0.25)
     setting: Any = world.rater.setting  # type: ignore[attr-defined]
@@ -101,7 +101,7 @@ def test_a_rater_is_told_what_a_failed_rating_does_and_what_was_spent(oracle: No
     assert not world.trusted("rater")
 
 
-def test_a_rater_that_says_nothing_is_called_by_its_name() -> None:
+def test_a_rater_that_says_nothing_is_labelled_by_its_name() -> None:
     world = assemble(EnvironmentConfig(plugin="movies"))
     assert world.answered_by == "rule_based (no language model)"
     assert world.trusted("rater")
@@ -110,7 +110,7 @@ def test_a_rater_that_says_nothing_is_called_by_its_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rater", "said"),
+    ("rater", "message"),
     [
         ({"name": "oracle", "of": "rulebased"}, "unknown rater 'rulebased'. Did you mean 'rule_based'?"),
         ({"name": "oracle", "of": "rule_based:nois=1"}, "Did you mean 'noise'?"),
@@ -119,13 +119,13 @@ def test_a_rater_that_says_nothing_is_called_by_its_name() -> None:
         ("llm:model=deepseek-chat,strategy=0Shot", "unknown prompt strategy '0Shot'"),
     ],
 )
-def test_a_part_that_cannot_be_made_is_named(oracle: None, rater: Any, said: str) -> None:
+def test_a_part_that_cannot_be_made_is_named(oracle: None, rater: Any, message: str) -> None:
     with pytest.raises(EmoSimError) as error:
         assemble(EnvironmentConfig(plugin="movies", rater=rater), Registry())
-    assert said in str(error.value)
+    assert message in str(error.value)
 
 
-def test_a_rater_that_is_a_language_model_names_itself_and_loads_nothing_to_be_called_with() -> None:
+def test_a_rater_that_is_a_language_model_labels_itself_without_loading_anything() -> None:
     program = (
         "import sys\n"
         "from emosim_core import EnvironmentConfig\n"

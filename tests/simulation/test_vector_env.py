@@ -51,10 +51,10 @@ def test_two_hundred_steps_equal_a_loop_over_single_environments(
     assert batch.observation_space == loop.observation_space
     assert batch.action_space == loop.action_space
     assert batch.metadata["autoreset_mode"] == loop.metadata["autoreset_mode"]
-    (observed, told), (expected, info) = batch.reset(seed=11), loop.reset(seed=11)
+    (observed, reset_info), (expected, info) = batch.reset(seed=11), loop.reset(seed=11)
     same(observed, expected)
     for key in ("user_id", "user_name"):
-        assert told[key].tolist() == list(info[key])
+        assert reset_info[key].tolist() == list(info[key])
     rng = np.random.default_rng(11)
     shape = batch.action_space.shape
     ended = 0
@@ -92,8 +92,8 @@ def test_two_hundred_steps_equal_a_loop_over_single_environments(
                     same(left, right)
                     assert left in batch.single_observation_space
                     assert mine[4]["final_info"]["end_reason"][slot] == theirs[4]["final_info"]["end_reason"][slot]
-                    told_ratings = [None if np.isnan(r) else r for r in mine[4]["final_info"]["raw_ratings"][slot]]
-                    assert told_ratings == list(theirs[4]["final_info"]["raw_ratings"][slot])
+                    raw_ratings = [None if np.isnan(r) else r for r in mine[4]["final_info"]["raw_ratings"][slot]]
+                    assert raw_ratings == list(theirs[4]["final_info"]["raw_ratings"][slot])
     assert ended > 20
 
 
@@ -152,12 +152,12 @@ def test_in_the_same_step_mode_the_next_episode_is_seen_at_once_and_the_end_in_f
 def test_what_was_handed_out_does_not_change_with_later_steps(small_world: MakeWorld) -> None:
     env = EmoSimVectorEnv(world=small_world(observe_consumed=True), num_envs=3)
     first, _ = env.reset(seed=3)
-    kept = {key: value.copy() for key, value in first.items()}
+    copied = {key: value.copy() for key, value in first.items()}
     second, rewards, _, _, info = env.step([1, 2, 3])
     copies = rewards.copy(), info["raw_ratings"].copy(), {key: value.copy() for key, value in second.items()}
     for _ in range(15):
         env.step([3, 2, 1])
-    same(first, kept)
+    same(first, copied)
     same(second, copies[2])
     np.testing.assert_array_equal(rewards, copies[0])
     np.testing.assert_array_equal(info["raw_ratings"], copies[1])
@@ -187,15 +187,15 @@ def test_everyone_can_be_the_same_user(small_world: MakeWorld) -> None:
 def test_a_seed_repeats_everything_and_slot_i_has_the_seed_plus_i(small_world: MakeWorld, seed: Any) -> None:
     env = EmoSimVectorEnv(world=small_world(perturbator="gaussian"), num_envs=2)
 
-    def told() -> list[Any]:
+    def transcript() -> list[Any]:
         return [{key: value.tolist() for key, value in env.reset(seed=seed)[0].items()}] + [
             env.step([i % 8, 3])[1].tolist() for i in range(20)
         ]
 
-    first = told()
+    first = transcript()
     env.reset(seed=77)
     env.step([1, 1])
-    assert told() == first
+    assert transcript() == first
     single = EmoSimEnv(world=small_world(perturbator="gaussian"))
     single.reset(seed=6)
     assert single.step(3)[1] == first[1][1]
@@ -291,7 +291,7 @@ def test_a_refused_reset_does_not_skip_an_episode(small_world: MakeWorld) -> Non
     assert rewards[0] == rewards[1]
 
 
-def test_failed_ratings_are_told_as_nan(small_world: MakeWorld, scripted: Callable[..., Any]) -> None:
+def test_failed_ratings_are_reported_as_nan(small_world: MakeWorld, scripted: Callable[..., Any]) -> None:
     rater = scripted(lambda user, item, times: np.nan if item == 5 else 8.0)
     world = small_world(parts={"rater": rater}, on_failed_rating="skip", reward_shaping="identity")
     env = EmoSimVectorEnv(world=world, num_envs=2)

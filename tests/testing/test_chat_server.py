@@ -18,7 +18,7 @@ import pytest
 
 from emosim_core.testing import Answer, ChatServer
 
-TrainingProgress = tuple[int, dict[str, str], bytes]
+Response = tuple[int, dict[str, str], bytes]
 
 
 def raw_connection(server: ChatServer) -> socket.socket:
@@ -33,7 +33,7 @@ def connection(server: ChatServer) -> Iterator[http.client.HTTPConnection]:
         yield one
 
 
-def ask(one: http.client.HTTPConnection, text: str = "hello", path: str = "/v1/chat/completions") -> TrainingProgress:
+def ask(one: http.client.HTTPConnection, text: str = "hello", path: str = "/v1/chat/completions") -> Response:
     """Status, headers and body of the answer to a question."""
     body = json.dumps({"model": "m", "messages": [{"role": "user", "content": text}]})
     one.request("POST", path, body, {"Content-Type": "application/json", "Authorization": "Bearer key"})
@@ -44,12 +44,12 @@ def ask(one: http.client.HTTPConnection, text: str = "hello", path: str = "/v1/c
 def test_without_a_script_it_answers_with_the_question() -> None:
     with ChatServer() as server, connection(server) as one:
         status, headers, body = ask(one, "how are you")
-    told = json.loads(body)
+    payload = json.loads(body)
     assert (status, headers["Content-Type"]) == (200, "application/json")
-    assert told["choices"][0]["message"] == {"role": "assistant", "content": "how are you"}
-    assert told["choices"][0]["finish_reason"] == "stop"
-    assert told["model"] == "m"
-    assert told["usage"] == {
+    assert payload["choices"][0]["message"] == {"role": "assistant", "content": "how are you"}
+    assert payload["choices"][0]["finish_reason"] == "stop"
+    assert payload["model"] == "m"
+    assert payload["usage"] == {
         "prompt_tokens": 3,
         "completion_tokens": 3,
         "total_tokens": 6,
@@ -58,7 +58,7 @@ def test_without_a_script_it_answers_with_the_question() -> None:
 
 
 def test_requests_are_kept_in_their_order_and_share_a_connection() -> None:
-    with ChatServer(lambda asked: "7") as server, connection(server) as one:
+    with ChatServer(lambda request: "7") as server, connection(server) as one:
         sockets = []
         for number in range(3):
             ask(one, str(number), "/v1/chat/completions" if number else "/chat/completions")
@@ -71,27 +71,31 @@ def test_requests_are_kept_in_their_order_and_share_a_connection() -> None:
 
 
 def test_an_answer_has_all_that_the_script_says() -> None:
-    said = Answer(
+    answer = Answer(
         "7", reasoning="because", finish="length", model="m2", usage={"prompt_tokens": 1}, headers={"X-A": "b"}
     )
-    with ChatServer(lambda asked: said) as server, connection(server) as one:
+    with ChatServer(lambda request: answer) as server, connection(server) as one:
         _, headers, body = ask(one)
-    told = json.loads(body)
+    payload = json.loads(body)
     assert headers["X-A"] == "b"
-    assert told["choices"][0]["message"]["reasoning_content"] == "because"
-    assert (told["choices"][0]["finish_reason"], told["model"], told["usage"]) == ("length", "m2", {"prompt_tokens": 1})
+    assert payload["choices"][0]["message"]["reasoning_content"] == "because"
+    assert (payload["choices"][0]["finish_reason"], payload["model"], payload["usage"]) == (
+        "length",
+        "m2",
+        {"prompt_tokens": 1},
+    )
 
 
 def test_usage_can_be_left_out_and_a_refusal_takes_the_place_of_the_text() -> None:
-    with ChatServer(lambda asked: Answer(refusal="no", usage={})) as server, connection(server) as one:
-        told = json.loads(ask(one)[2])
-    assert "usage" not in told
-    assert told["choices"][0]["message"] == {"role": "assistant", "content": None, "refusal": "no"}
+    with ChatServer(lambda request: Answer(refusal="no", usage={})) as server, connection(server) as one:
+        payload = json.loads(ask(one)[2])
+    assert "usage" not in payload
+    assert payload["choices"][0]["message"] == {"role": "assistant", "content": None, "refusal": "no"}
 
 
 def test_errors_and_bodies_of_any_kind_can_be_sent() -> None:
     answers = iter([Answer("slow down", status=429, headers={"Retry-After": "2"}), Answer(raw=b"{", status=500)])
-    with ChatServer(lambda asked: next(answers)) as server, connection(server) as one:
+    with ChatServer(lambda request: next(answers)) as server, connection(server) as one:
         status, headers, body = ask(one)
         assert (status, headers["Retry-After"], json.loads(body)["error"]["message"]) == (429, "2", "slow down")
         assert ask(one)[::2] == (500, b"{")
@@ -100,7 +104,7 @@ def test_errors_and_bodies_of_any_kind_can_be_sent() -> None:
 @pytest.mark.parametrize("drop", [True, "midway"])
 def test_a_connection_can_be_dropped(drop: Literal[True, "midway"]) -> None:
     with (
-        ChatServer(lambda asked: Answer("7", drop=drop)) as server,
+        ChatServer(lambda request: Answer("7", drop=drop)) as server,
         connection(server) as one,
         pytest.raises((http.client.IncompleteRead, http.client.RemoteDisconnected)),
     ):
@@ -109,7 +113,7 @@ def test_a_connection_can_be_dropped(drop: Literal[True, "midway"]) -> None:
 
 
 def test_an_answer_can_be_late_and_can_trickle() -> None:
-    with ChatServer(lambda asked: Answer("7", delay=0.1, trickle=0.2)) as server, connection(server) as one:
+    with ChatServer(lambda request: Answer("7", delay=0.1, trickle=0.2)) as server, connection(server) as one:
         began = time.perf_counter()
         assert json.loads(ask(one)[2])["choices"][0]["message"]["content"] == "7"
         assert time.perf_counter() - began > 0.25
@@ -126,15 +130,15 @@ def test_answers_that_are_held_overlap_and_are_counted() -> None:
             time.sleep(0.01)
         assert not first.done()
         others = list(pool.map(one_question, range(1, 16)))
-        told = [first.result(), *others]
-    assert [json.loads(one)["choices"][0]["message"]["content"] for one in told] == list(map(str, range(16)))
+        answers = [first.result(), *others]
+    assert [json.loads(one)["choices"][0]["message"]["content"] for one in answers] == list(map(str, range(16)))
     assert server.most_at_once == 16
     assert server.open == 0
 
 
 def test_requests_that_are_sent_before_their_turn_are_answered_in_their_order() -> None:
-    def script(asked: dict) -> Answer:
-        return Answer(str(asked["n"]), delay=0.2 if asked["n"] == 1 else 0.0)
+    def script(request: dict) -> Answer:
+        return Answer(str(request["n"]), delay=0.2 if request["n"] == 1 else 0.0)
 
     with ChatServer(script) as server, raw_connection(server) as one:
         for number in (1, 2):
@@ -173,18 +177,18 @@ def test_what_it_does_not_know_is_not_found_and_what_it_cannot_read_is_refused()
 
 
 def test_an_error_of_the_script_is_answered_and_raised_when_the_server_is_left() -> None:
-    def script(asked: dict) -> str:
+    def script(request: dict) -> str:
         raise ZeroDivisionError("in the script")
 
-    def asked() -> None:
+    def ask_once() -> None:
         with ChatServer(script) as server, connection(server) as one:
-            told.append(ask(one))
+            answers.append(ask(one))
 
-    told: list[TrainingProgress] = []
+    answers: list[Response] = []
     with pytest.raises(ZeroDivisionError, match="in the script"):
-        asked()
-    assert told[0][0] == 500
-    assert b"ZeroDivisionError" in told[0][2]
+        ask_once()
+    assert answers[0][0] == 500
+    assert b"ZeroDivisionError" in answers[0][2]
 
 
 def test_once_left_it_answers_no_more_and_its_port_is_free() -> None:

@@ -58,7 +58,7 @@ def test_each_kind_has_a_suite() -> None:
     assert set(SUITES) == set(KINDS)
 
 
-def test_a_right_plugin_passes_and_everything_is_told(quick: Any, installed: Any) -> None:
+def test_a_right_plugin_passes_and_everything_is_reported(quick: Any, installed: Any) -> None:
     installed("odd", RIGHT)
     done = quick("plugins", "check", "odd")
     lines = done.out.splitlines()
@@ -73,7 +73,7 @@ def test_a_right_plugin_passes_and_everything_is_told(quick: Any, installed: Any
     assert done.err == ""
 
 
-def test_a_broken_rule_is_told_and_the_status_is_1(quick: Any, installed: Any) -> None:
+def test_a_broken_rule_is_reported_and_the_status_is_1(quick: Any, installed: Any) -> None:
     installed("odd", WRONG)
     out = quick("plugins", "check", "odd", status=1).out
     assert "  failed  it answers positions within each history\n" in out
@@ -106,8 +106,8 @@ def test_json_says_the_same_and_nothing_else(quick: Any, installed: Any) -> None
         for check in checks:
             assert set(check) == {"check", "status", "message"}
             assert bool(check["message"]) == (check["status"] != "ok")
-        for told in ("ok", "failed", "skipped"):
-            assert report[told] == sum(check["status"] == told for check in checks)
+        for outcome in ("ok", "failed", "skipped"):
+            assert report[outcome] == sum(check["status"] == outcome for check in checks)
         assert bool(report["failed"]) == (status == 1)
         assert done.err == ""
 
@@ -127,11 +127,12 @@ def test_an_unknown_a_broken_or_a_blocked_plugin_has_the_status_2(
 ) -> None:
     installed("boom", "raise RuntimeError('no luck')")
     installed("future", "EMOSIM_HOOK_VERSION = 99")
-    said = quick("plugins", "check", "movie", status=2).err
-    assert said.startswith("Error: unknown plugin 'movie'. Did you mean 'movies'?")
-    said = quick("plugins", "check", "boom", status=2).err
+    message = quick("plugins", "check", "movie", status=2).err
+    assert message.startswith("Error: unknown plugin 'movie'. Did you mean 'movies'?")
+    message = quick("plugins", "check", "boom", status=2).err
     assert (
-        said == "Error: plugin 'boom' (emosim-boom 1.2) is broken: importing emosim_boom raised RuntimeError: no luck\n"
+        message
+        == "Error: plugin 'boom' (emosim-boom 1.2) is broken: importing emosim_boom raised RuntimeError: no luck\n"
     )
     assert " is incompatible: it was built for version 99" in quick("plugins", "check", "future", status=2).err
     assert " is blocked: not named in EMOSIM_PLUGINS" in quick("--no-plugins", "plugins", "check", "boom", status=2).err
@@ -175,11 +176,11 @@ def test_a_plugin_is_imported_from_wherever_this_process_finds_it(
     assert [outcome.error for outcome in next(check_plugin("odd")).outcomes] == [None, None]
 
 
-def test_names_of_two_plugins_are_told_of_both(installed: Any) -> None:
+def test_names_of_two_plugins_are_reported_of_both(installed: Any) -> None:
     installed("odd", RIGHT)
     installed("other", RIGHT.replace("x_oldest", "last_3"))
-    said = str(next(check_plugin("other")).outcomes[1].error)
-    assert "retrieval strategy 'last_3' is provided by plugin 'core' (emosim-core" in said
+    message = str(next(check_plugin("other")).outcomes[1].error)
+    assert "retrieval strategy 'last_3' is provided by plugin 'core' (emosim-core" in message
     assert next(check_plugin("odd")).outcomes[1].error is None
 
 

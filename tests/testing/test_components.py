@@ -44,15 +44,15 @@ def recommender_folder(tmp_path: Path) -> Path:
         "kind": "mlp", "num_users": 12, "items": 40, "features": 6, "history_length": 10, "low": 1.0, "high": 5.0,
         "max_steps": 50, "embedding_dim": 32, "hidden": [8],
     }  # fmt: skip
-    told = {
+    description = {
         "algo": "a2c", "domain": "made_up", "timesteps": 0, "net": net, "users": [f"u{u:03d}" for u in range(12)],
         "items": [{"id": f"i{i:03d}", "title": f"Item {i}"} for i in range(40)],
     }  # fmt: skip
-    save_recommender(tmp_path / "model", told, actor_bytes(empty_actor(net)[1]))
+    save_recommender(tmp_path / "model", description, actor_bytes(empty_actor(net)[1]))
     return tmp_path / "model"
 
 
-def kept(outcomes: list[Outcome]) -> list[str]:
+def passed(outcomes: list[Outcome]) -> list[str]:
     """The checks that were not skipped; one that fails is an error."""
     for outcome in outcomes:
         if outcome.error is not None:
@@ -73,16 +73,16 @@ def test_every_component_of_the_core_keeps_to_its_contract(
     files = {"replay": items_file, "trained": recommender_folder, **dict.fromkeys(LEARNING_FROM_LOGS, logs_file)}
     component = f"{name}:{files[name]}" if name in files else name
     if kind == "llm_backend":  # a service is not asked
-        assert kept(run_suite(SUITES[kind], component=component, calls_allowed=False))
+        assert passed(run_suite(SUITES[kind], component=component, calls_allowed=False))
         return
     if (kind, name) == ("rater", "llm"):
         with ChatServer(lambda body: "4") as server:
             table = {"name": "llm", "model": f"{server.url}#m", "gateway": {"cache": str(tmp_path / "a.sqlite3")}}
-            assert kept(run_suite(SUITES[kind], component=table))
+            assert passed(run_suite(SUITES[kind], component=table))
             assert server.calls
         return
     outcomes = run_suite(SUITES[kind], component=component)
-    assert len(kept(outcomes)) == len(outcomes)
+    assert len(passed(outcomes)) == len(outcomes)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_every_component_of_the_core_keeps_to_its_contract(
     ids=str,
 )
 def test_they_keep_to_it_with_options(kind: str, component: Any) -> None:
-    kept(run_suite(SUITES[kind], component=component))
+    passed(run_suite(SUITES[kind], component=component))
 
 
 @pytest.mark.parametrize("domain", ["movies", "books"])
@@ -123,7 +123,7 @@ def test_they_keep_to_it_with_options(kind: str, component: Any) -> None:
     ],
 )
 def test_they_keep_to_it_among_the_items_and_users_of_a_domain(domain: str, kind: str, component: str) -> None:
-    assert len(kept(run_suite(SUITES[kind], component=component, domain=domain))) > 4
+    assert len(passed(run_suite(SUITES[kind], component=component, domain=domain))) > 4
 
 
 def test_the_made_up_worlds_are_on_both_scales() -> None:

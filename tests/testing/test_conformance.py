@@ -75,8 +75,8 @@ def test_without_an_option_that_is_needed_only_the_description_is_checked(instal
     outcomes = by_check(run_suite(RetrievalConformance, component="oldest"))
     checked = {check for check, outcome in outcomes.items() if not outcome.skipped}
     assert checked == {"its description is complete", "no other plugin provides its name"}
-    said = {outcome.skipped for outcome in outcomes.values()} - {""}
-    assert said == {'it needs the option k; give it as component = "oldest:k=..."'}
+    reasons = {outcome.skipped for outcome in outcomes.values()} - {""}
+    assert reasons == {'it needs the option k; give it as component = "oldest:k=..."'}
     assert not any(outcome.error for outcome in outcomes.values())
 
 
@@ -124,11 +124,11 @@ def test_what_is_made_by_hand_has_no_description_to_check() -> None:
     assert not any(outcome.error for outcome in outcomes.values())
 
 
-def test_checks_are_run_in_the_order_of_their_names_and_told_in_words() -> None:
-    told = [outcome.check for outcome in run_suite(RewardShapingConformance, component="identity")]
-    assert told == sorted(told)
-    assert "begin forgets what went before" in told
-    assert not any("_" in check or check.startswith("test") for check in told)
+def test_checks_are_run_in_the_order_of_their_names_and_reported_in_words() -> None:
+    names = [outcome.check for outcome in run_suite(RewardShapingConformance, component="identity")]
+    assert names == sorted(names)
+    assert "begin forgets what went before" in names
+    assert not any("_" in check or check.startswith("test") for check in names)
 
 
 def test_a_backend_that_may_not_be_asked_is_not_asked() -> None:

@@ -28,18 +28,18 @@ def question(text: str) -> ChatRequest:
 
 
 def test_a_scripted_rater_rates_by_user_item_and_times() -> None:
-    told: list[tuple[int, int, int]] = []
+    calls: list[tuple[int, int, int]] = []
 
     def script(user: int, item: int, times: int) -> float:
-        told.append((user, item, times))
+        calls.append((user, item, times))
         return math.nan if times else 7.0
 
-    asked = request(small_world())
+    rating_request = request(small_world())
     rater = ScriptedRater(script)
-    answer = rater.rate_batch(asked, draws(12))
-    assert rater.requests == [asked]
-    np.testing.assert_array_equal(answer.values, np.where(asked.times > 0, np.nan, 7.0))
-    assert [item for _, item, _ in told] == asked.items.ravel().tolist()
+    answer = rater.rate_batch(rating_request, draws(12))
+    assert rater.requests == [rating_request]
+    np.testing.assert_array_equal(answer.values, np.where(rating_request.times > 0, np.nan, 7.0))
+    assert [item for _, item, _ in calls] == rating_request.items.ravel().tolist()
     assert answer.reason(0, 0) == "as the script says"
 
 

@@ -76,13 +76,13 @@ def songs(install: Callable[..., str]) -> Iterator[Callable[[bool], None]]:
 def broken(data: PublishedDataSet) -> dict[str, str]:
     """What each check that fails says."""
     suite: Any = type("Suite", (PublishedFormatsConformance,), {"domain": "songs", "data_sets": {"a chart": data}})()
-    found = {}
+    messages = {}
     for name in (name for name in dir(suite) if name.startswith("test_")):
         try:
             getattr(suite, name)()
         except AssertionError as error:
-            found[name] = str(error)
-    return found
+            messages[name] = str(error)
+    return messages
 
 
 def test_a_data_set_that_is_read_as_it_is_published_keeps_to_it(songs: Callable[[bool], None]) -> None:

@@ -31,7 +31,7 @@ def run_pytest(folder: Path, source: str, *arguments: str) -> tuple[int, str]:
 
 
 def test_a_subclass_in_a_plain_test_file_is_collected_and_passes(tmp_path: Path) -> None:
-    status, said = run_pytest(
+    status, output = run_pytest(
         tmp_path,
         """
         from emosim_core.plugins import Retrieval
@@ -56,17 +56,17 @@ def test_a_subclass_in_a_plain_test_file_is_collected_and_passes(tmp_path: Path)
                 return ScriptedBackend(lambda request: "hello")
         """,
     )
-    assert status == 0, said
-    assert "test_mine.py::TestLast::test_it_repeats_itself PASSED" in said
-    assert "test_mine.py::TestOldest::test_a_user_gets_the_same_alone_as_among_others PASSED" in said
-    assert "test_mine.py::TestOldest::test_its_description_is_complete SKIPPED" in said
-    assert 'it needs the option file; give it as component = "replay:file=..."' in said
-    assert "::RetrievalConformance::" not in said
-    assert " failed" not in said
+    assert status == 0, output
+    assert "test_mine.py::TestLast::test_it_repeats_itself PASSED" in output
+    assert "test_mine.py::TestOldest::test_a_user_gets_the_same_alone_as_among_others PASSED" in output
+    assert "test_mine.py::TestOldest::test_its_description_is_complete SKIPPED" in output
+    assert 'it needs the option file; give it as component = "replay:file=..."' in output
+    assert "::RetrievalConformance::" not in output
+    assert " failed" not in output
 
 
 def test_a_subclass_that_breaks_a_rule_fails_with_the_message_and_no_more(tmp_path: Path) -> None:
-    status, said = run_pytest(
+    status, output = run_pytest(
         tmp_path,
         """
         from emosim_core.plugins import Retrieval
@@ -83,24 +83,26 @@ def test_a_subclass_that_breaks_a_rule_fails_with_the_message_and_no_more(tmp_pa
         "-k",
         "within or empty or interactions",
     )
-    assert status == 1, said
-    assert "emosim_core.testing.contract.BrokenRuleError: The rule 'retrieval-range' is broken: A retrieved pos" in said
-    assert "Next.retrieve answered the position 0 in a history of 0" in said
-    assert "(The rule is written in docs/hooks/emosim_retrievals.md.)" in said
-    assert "def hold(" not in said
+    assert status == 1, output
+    assert (
+        "emosim_core.testing.contract.BrokenRuleError: The rule 'retrieval-range' is broken: A retrieved pos" in output
+    )
+    assert "Next.retrieve answered the position 0 in a history of 0" in output
+    assert "(The rule is written in docs/hooks/emosim_retrievals.md.)" in output
+    assert "def hold(" not in output
 
 
 def test_the_fixtures_are_not_there_until_the_plugin_is_switched_on(tmp_path: Path) -> None:
     source = "def test_it(no_network): ..."
-    status, said = run_pytest(tmp_path, source)
+    status, output = run_pytest(tmp_path, source)
     assert status == 1
-    assert "fixture 'no_network' not found" in said
+    assert "fixture 'no_network' not found" in output
     assert run_pytest(tmp_path, source, "-p", "emosim_core.testing.pytest_plugin")[0] == 0
 
 
 def test_the_fixtures_are_there_once_a_conftest_switches_the_plugin_on(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text('pytest_plugins = ["emosim_core.testing.pytest_plugin"]')
-    status, said = run_pytest(
+    status, output = run_pytest(
         tmp_path,
         """
         import socket
@@ -136,8 +138,8 @@ def test_the_fixtures_are_there_once_a_conftest_switches_the_plugin_on(tmp_path:
             assert socket.socket.connect.__qualname__ == "socket.connect"
         """,
     )
-    assert status == 0, said
-    assert "6 passed" in said
+    assert status == 0, output
+    assert "6 passed" in output
 
 
 def test_importing_the_plugin_imports_nothing_heavy(emosim: Any) -> None:

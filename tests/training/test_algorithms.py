@@ -78,9 +78,9 @@ def test_the_targets_of_dqn_hope_for_nothing_that_was_consumed(
 def test_random_exploration_is_even_among_what_is_left(train: Callable[..., Any]) -> None:
     model = train(algo="dqn", **SHORT["dqn"]).model
     consumed = np.tile(np.array([0, 1, 0, 1, 1, 0, 1, 1]), (6000, 1))
-    found = np.bincount(model._random_items({"consumed": consumed}), minlength=8)
-    assert np.flatnonzero(found).tolist() == [0, 2, 5]
-    assert found[[0, 2, 5]] / 6000 == pytest.approx([1 / 3] * 3, abs=0.03)
+    counts = np.bincount(model._random_items({"consumed": consumed}), minlength=8)
+    assert np.flatnonzero(counts).tolist() == [0, 2, 5]
+    assert counts[[0, 2, 5]] / 6000 == pytest.approx([1 / 3] * 3, abs=0.03)
 
 
 def test_each_user_explores_on_a_coin_of_their_own(train: Callable[..., Any]) -> None:
@@ -96,21 +96,21 @@ def test_each_user_explores_on_a_coin_of_their_own(train: Callable[..., Any]) ->
 
 @pytest.mark.parametrize("algo", ALGOS)
 def test_arguments_are_the_defaults_then_the_file_then_the_options(algo: str) -> None:
-    told = ALGORITHMS[algo]
+    spec = ALGORITHMS[algo]
     changed = {"gae_lambda": 0.125} if algo != "dqn" else {"tau": 0.125}
     made = arguments(
         TrainConfig(plugin="movies", algo=algo, gamma=0.5, learning_rate=0.25, n_steps=7, algorithm=changed)  # type: ignore[arg-type]
     )
     rate = made.pop("learning_rate")
-    assert [rate(left) for left in (1.0, 0.5, 0.0, -0.1)] == pytest.approx([0.25, 0.1375, 0.025, 0.025])
-    by_net = {key: value for key, value in told.by_net.get("cf", {}).items() if key != "learning_rate"}
+    assert [rate(remaining) for remaining in (1.0, 0.5, 0.0, -0.1)] == pytest.approx([0.25, 0.1375, 0.025, 0.025])
+    by_net = {key: value for key, value in spec.by_net.get("cf", {}).items() if key != "learning_rate"}
     assert made == {
-        **told.defaults, **by_net, **changed, "gamma": 0.5, told.steps: 7,
-        **{key: min(value, 7 * 64) for key, value in told.defaults.items() if key == "batch_size" and algo != "dqn"},
+        **spec.defaults, **by_net, **changed, "gamma": 0.5, spec.steps: 7,
+        **{key: min(value, 7 * 64) for key, value in spec.defaults.items() if key == "batch_size" and algo != "dqn"},
     }  # fmt: skip
-    assert issubclass(load(told.policy), torch.nn.Module)
+    assert issubclass(load(spec.policy), torch.nn.Module)
     own = arguments(TrainConfig(plugin="movies", algo=algo))["learning_rate"](1.0)  # type: ignore[arg-type]
-    assert own == pytest.approx({**told.defaults, **told.by_net["cf"]}["learning_rate"])
+    assert own == pytest.approx({**spec.defaults, **spec.by_net["cf"]}["learning_rate"])
 
 
 @pytest.mark.parametrize("algo", ["ppo", "trpo", "maskable_ppo"])
@@ -121,7 +121,7 @@ def test_a_batch_is_no_larger_than_what_was_seen_unless_somebody_says_so(algo: s
 
 
 @pytest.mark.parametrize(
-    ("algo", "given", "said"),
+    ("algo", "given", "message"),
     [
         ("a2c", {"ent_coeff": 0.1}, "A2C has no such argument. Did you mean 'ent_coef'"),
         ("dqn", {"ent_coef": 0.1}, "algorithm.ent_coef: DQN has no such argument"),
@@ -134,9 +134,9 @@ def test_a_batch_is_no_larger_than_what_was_seen_unless_somebody_says_so(algo: s
     ],
 )
 def test_an_argument_that_an_algorithm_does_not_have_is_refused(
-    train: Callable[..., Any], algo: str, given: dict[str, Any], said: str
+    train: Callable[..., Any], algo: str, given: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(ConfigurationError, match=said):
+    with pytest.raises(ConfigurationError, match=message):
         train(algo=algo, algorithm=given)
 
 

@@ -33,7 +33,7 @@ def test_every_algorithm_is_better_than_random_and_than_popular(tmp_path: Path) 
     trainings["untrained"] = UNTRAINED
     for name, values in trainings.items():
         Training(read_config(TrainConfig, {"plugin": "movies", **values}), tmp_path / name).train()
-    found = evaluate(
+    evaluation = evaluate(
         {
             "plugin": "movies",
             "recommenders": tuple(str(tmp_path / name) for name in trainings),
@@ -44,13 +44,13 @@ def test_every_algorithm_is_better_than_random_and_than_popular(tmp_path: Path) 
         tmp_path / "evaluation",
         charts=False,
     )
-    known = found["user_splits"]["train"]
-    reward = {name: told["metrics"]["mean_reward"] for name, told in known["recommenders"].items()}
+    train = evaluation["user_splits"]["train"]
+    reward = {name: entry["metrics"]["mean_reward"] for name, entry in train["recommenders"].items()}
     for algo in TRAININGS:
         assert reward[algo]["low"] > reward["random"]["high"], reward
-    beside = known["differences"]["best_baseline"]
+    beside = train["differences"]["best_baseline"]
     assert beside["reference"] == "popular"
-    above = {name: told["metrics"]["mean_reward"] for name, told in beside["recommenders"].items()}
+    above = {name: entry["metrics"]["mean_reward"] for name, entry in beside["recommenders"].items()}
     for algo, (net, _) in TRAININGS.items():
         assert above[algo]["low"] > 0, above
         if net == UNTRAINED["policy_net"]:

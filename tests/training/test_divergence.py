@@ -94,7 +94,7 @@ def test_json_that_is_written_holds_finite_numbers(value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         (["--perturbator", "gaussian:sd=nan"], "perturbator 'gaussian': option 'sd'"),
         (["--rater", "rule_based:temper=inf"], "rater 'rule_based': option 'temper': expected a finite number"),
@@ -105,6 +105,6 @@ def test_json_that_is_written_holds_finite_numbers(value: Any) -> None:
         (["--config", "c.toml"], "option 'mood.half_life': expected a finite number"),
     ],
 )
-def test_an_option_that_is_no_number_is_refused(quick: Any, tmp_path: Path, options: list[str], said: str) -> None:
+def test_an_option_that_is_no_number_is_refused(quick: Any, tmp_path: Path, options: list[str], message: str) -> None:
     (tmp_path / "c.toml").write_text("[mood]\nhalf_life = inf\n")
-    assert said in quick("run", "--plugin", "movies", "--episodes", "1", *options, status=2).err
+    assert message in quick("run", "--plugin", "movies", "--episodes", "1", *options, status=2).err

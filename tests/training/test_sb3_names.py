@@ -50,9 +50,9 @@ NAMED: dict[str, Callable[[], Any]] = {
 }
 
 
-@pytest.mark.parametrize("way", NAMED)
-def test_an_algorithm_learns_however_its_environment_is_named(way: str) -> None:
-    model = PPO("MultiInputPolicy", NAMED[way](), **SHORT)
+@pytest.mark.parametrize("name", NAMED)
+def test_an_algorithm_learns_however_its_environment_is_named(name: str) -> None:
+    model = PPO("MultiInputPolicy", NAMED[name](), **SHORT)
     model.learn(8)
     env = model.get_env()
     assert env is not None
@@ -130,9 +130,9 @@ def test_a_batch_renders_each_slot(small_world: Callable[..., World]) -> None:
         env.seed(1)
         env.reset()
         env.step(np.array([1, 2, 3]))
-    told = words.env_method("render")
-    assert [f"Item {place}" in text for place, text in enumerate(told, start=1)] == [True] * 3
-    assert words.env.render() == tuple(told)
+    rendered = words.env_method("render")
+    assert [f"Item {place}" in text for place, text in enumerate(rendered, start=1)] == [True] * 3
+    assert words.env.render() == tuple(rendered)
     tiled = images.render()
     assert tiled is not None
     assert tiled.ndim == 3
@@ -154,7 +154,7 @@ def test_options_choose_the_user_of_each_slot_for_one_reset(small_world: Callabl
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"people": 2}, "unknown reset option 'people'"),
         ([{"user": 1}, {}, {"kind": 3}], "unknown reset option 'kind'"),
@@ -162,10 +162,10 @@ def test_options_choose_the_user_of_each_slot_for_one_reset(small_world: Callabl
         ([{"user": 1}], "3 environments need as many users, got 1"),
     ],
 )
-def test_options_that_mean_nothing_are_refused(small_world: Callable[..., World], options: Any, said: str) -> None:
+def test_options_that_mean_nothing_are_refused(small_world: Callable[..., World], options: Any, message: str) -> None:
     env = adapter(small_world())
     env.set_options(options)
-    with pytest.raises(ConfigurationError, match=said):
+    with pytest.raises(ConfigurationError, match=message):
         env.reset()
 
 

@@ -86,14 +86,14 @@ def test_it_leaves_its_files(train: Callable[..., Any], tmp_path: Path) -> None:
     assert summary["length"] == 5
     steps = rising(path)
     assert steps[-1] == 400
-    assert [told.timesteps for told in seen] == steps
+    assert [progress.timesteps for progress in seen] == steps
     lines = read_progress(path)
     assert [line["timesteps"] for line in lines if "evaluation" in line] == [200, 400]
     assert summary["evaluation"] == lines[-1]["evaluation"]
     assert {"policy_loss", "value_loss"} <= set(lines[-1]["losses"])
-    told = json.loads((path / "best" / "recommender.json").read_text())
+    payload = json.loads((path / "best" / "recommender.json").read_text())
     best = max((line for line in lines if "evaluation" in line), key=lambda line: line["evaluation"]["all"])
-    assert told["timesteps"] == best["timesteps"]
+    assert payload["timesteps"] == best["timesteps"]
 
 
 @pytest.mark.parametrize("algo", ALGOS)
@@ -121,15 +121,15 @@ def test_a_training_that_was_killed_goes_on_from_its_last_checkpoint(
     path = tmp_path / "t"
     last = checkpoints(path)[-1]
     assert last.name == "000000000160"
-    kept = json.loads((last / "counters.json").read_text())
-    assert kept["episodes"] == 32 == kept["end_reasons"]["max_steps"]
+    counters = json.loads((last / "counters.json").read_text())
+    assert counters["episodes"] == 32 == counters["end_reasons"]["max_steps"]
     before = [line for line in read_progress(path) if line["timesteps"] <= 160]
     again = train(resume=True, **options)
     assert again._begin() == 160
     state = torch.load(last / "state.pt", weights_only=True)
     for name, value in again.model.policy.state_dict().items():
         assert torch.equal(value, state["policy"][name]), name
-    assert (again.model.num_timesteps, again.model._n_updates) == (160, kept["updates"])
+    assert (again.model.num_timesteps, again.model._n_updates) == (160, counters["updates"])
     if algo == "dqn":
         assert again.model.replay_buffer.pos == 40
         with np.load(last / "replay.npz") as arrays:
@@ -163,13 +163,14 @@ def test_a_training_that_was_killed_goes_on_from_its_last_checkpoint(
 def test_ctrl_c_keeps_what_was_learned_and_counts_nothing_twice(train: Callable[..., Any], tmp_path: Path) -> None:
     stopped_at(train(num_envs=4, n_steps=7), 200, KeyboardInterrupt)
     last = checkpoints(tmp_path / "t")[-1]
-    kept = json.loads((last / "counters.json").read_text())
-    assert kept["timesteps"] == 196 == int(last.name)
-    assert kept["episodes"] == 36 == kept["end_reasons"]["max_steps"]  # 49 steps of each are nine episodes and some
+    counters = json.loads((last / "counters.json").read_text())
+    assert counters["timesteps"] == 196 == int(last.name)
+    # 49 steps of each are nine episodes and some
+    assert counters["episodes"] == 36 == counters["end_reasons"]["max_steps"]
     stopped_at(train(num_envs=4, n_steps=7, resume=True, timesteps=420), 44, KeyboardInterrupt)
-    kept = json.loads((checkpoints(tmp_path / "t")[-1] / "counters.json").read_text())
-    assert kept["timesteps"] == 196 + 28
-    assert kept["episodes"] == 36 + 4
+    counters = json.loads((checkpoints(tmp_path / "t")[-1] / "counters.json").read_text())
+    assert counters["timesteps"] == 196 + 28
+    assert counters["episodes"] == 36 + 4
     summary = train(num_envs=4, n_steps=7, resume=True, timesteps=420).train()
     assert summary["timesteps"] == 420
     rising(tmp_path / "t")
@@ -196,7 +197,7 @@ def test_killed_before_the_first_checkpoint_it_begins_anew(train: Callable[..., 
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"seed": 4}, "seed: 3 then, 4 now"),
         ({"algo": "ppo"}, 'algo: "a2c" then, "ppo" now'),
@@ -206,11 +207,11 @@ def test_killed_before_the_first_checkpoint_it_begins_anew(train: Callable[..., 
     ],
 )
 def test_another_training_is_not_resumed(
-    train: Callable[..., Any], tmp_path: Path, changes: dict[str, Any], said: str
+    train: Callable[..., Any], tmp_path: Path, changes: dict[str, Any], message: str
 ) -> None:
     train(timesteps=40).train()
     before = (tmp_path / "t" / "manifest.json").read_bytes()
-    with pytest.raises(RunError, match=f"cannot be resumed(.|\n)*{said}"):
+    with pytest.raises(RunError, match=f"cannot be resumed(.|\n)*{message}"):
         train(resume=True, timesteps=80, **changes).train()
     assert (tmp_path / "t" / "manifest.json").read_bytes() == before
 
@@ -234,7 +235,7 @@ def test_a_damaged_checkpoint_is_one_clear_message_and_changes_nothing(
     assert (tmp_path / "t" / "manifest.json").read_bytes() == manifest
 
 
-def test_a_full_disk_is_told_and_leaves_nothing_half_written(
+def test_a_full_disk_is_an_error_and_leaves_nothing_half_written(
     train: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from emosim_core.data import files
@@ -266,10 +267,10 @@ def test_curves_reach_tensorboard(train: Callable[..., Any], tmp_path: Path) -> 
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     train(track=("tensorboard",), eval_every=200, eval_episodes=4).train()
-    found = EventAccumulator(str(tmp_path / "t" / "tensorboard"))
-    found.Reload()
+    events = EventAccumulator(str(tmp_path / "t" / "tensorboard"))
+    events.Reload()
     lines = read_progress(tmp_path / "t")
-    told = {event.step: event.value for event in found.Scalars("rollout/reward")}
-    assert told == pytest.approx({line["timesteps"]: line["reward"] for line in lines if line["reward"] is not None})
-    assert [event.step for event in found.Scalars("evaluation/all")] == [200, 400]
-    assert "train/value_loss" in found.Tags()["scalars"]
+    rewards = {event.step: event.value for event in events.Scalars("rollout/reward")}
+    assert rewards == pytest.approx({line["timesteps"]: line["reward"] for line in lines if line["reward"] is not None})
+    assert [event.step for event in events.Scalars("evaluation/all")] == [200, 400]
+    assert "train/value_loss" in events.Tags()["scalars"]

@@ -30,12 +30,12 @@ def unconsumed(observations: dict[str, np.ndarray], rng: np.random.Generator) ->
 def ran(env: StableBaselines3VecEnv, steps: int, seed: int = 0) -> list[tuple[Any, ...]]:
     """What items that were not consumed lead to: actions, and what the step answers."""
     env.seed(seed)
-    observations, rng, told = env.reset(), np.random.default_rng(1), []
+    observations, rng, transitions = env.reset(), np.random.default_rng(1), []
     for _ in range(steps):
         actions = unconsumed(observations, rng)
         observations, rewards, dones, infos = env.step(actions)
-        told.append((actions, observations, rewards, dones, infos))
-    return told
+        transitions.append((actions, observations, rewards, dones, infos))
+    return transitions
 
 
 @pytest.mark.parametrize("max_steps", [3, 50])
@@ -66,13 +66,13 @@ def test_every_row_is_the_single_environment_with_the_same_seed(
                 assert infos[slot] == {}
                 continue
             ended += 1
-            told = infos[slot]
+            slot_info = infos[slot]
             for key, value in now[slot].items():
-                assert np.array_equal(told["terminal_observation"][key], value), key
-            assert told["TimeLimit.truncated"] is truncated
-            assert told["end_reason"] == info["end_reason"]
-            assert told["episode"]["r"] == pytest.approx(returns[slot])
-            assert told["episode"]["l"] == lengths[slot]
+                assert np.array_equal(slot_info["terminal_observation"][key], value), key
+            assert slot_info["TimeLimit.truncated"] is truncated
+            assert slot_info["end_reason"] == info["end_reason"]
+            assert slot_info["episode"]["r"] == pytest.approx(returns[slot])
+            assert slot_info["episode"]["l"] == lengths[slot]
             returns[slot] = lengths[slot] = 0
             now[slot] = one.reset()[0]
     assert ended >= 6
@@ -86,13 +86,13 @@ def test_only_an_episode_that_is_cut_off_counts_as_truncated(small_world: Callab
             parts={"rater": scripted(lambda user, item, times, rating=rating: rating)},
             observe_consumed=True, max_steps=4, reward_shaping="churn_satisfaction:min_steps=2,low_streak=3",
         )  # fmt: skip
-        told = [info for step in ran(adapter(world, 2), 8) for info in step[4] if info]
-        assert told
-        for info in told:
+        infos = [info for step in ran(adapter(world, 2), 8) for info in step[4] if info]
+        assert infos
+        for info in infos:
             if info["end_reason"] == end:
                 assert info["TimeLimit.truncated"] is truncated
-        assert {info["TimeLimit.truncated"] for info in told if info["end_reason"] != "max_steps"} <= {False}
-        assert end in {info["end_reason"] for info in told}
+        assert {info["TimeLimit.truncated"] for info in infos if info["end_reason"] != "max_steps"} <= {False}
+        assert end in {info["end_reason"] for info in infos}
 
 
 def test_somebody_who_leaves_in_the_very_last_step_has_left(small_world: Callable[..., World], scripted: Any) -> None:
@@ -123,9 +123,9 @@ def test_an_episode_that_runs_out_of_items_ends_and_is_not_cut_off(
 ) -> None:
     world = small_world(observe_consumed=True, max_steps=max_steps, reward_shaping="identity")
     steps = ran(adapter(world, 3), 3 * ITEMS)
-    told = [info for step in steps for info in step[4] if info]
-    assert len(told) == 9
-    for info in told:
+    infos = [info for step in steps for info in step[4] if info]
+    assert len(infos) == 9
+    for info in infos:
         assert info["end_reason"] == "out_of_items"
         assert info["TimeLimit.truncated"] is False
         assert info["episode"]["l"] == ITEMS
@@ -141,12 +141,12 @@ def test_who_remembers_everything_begins_the_next_episode_with_everything_consum
     env = adapter(world, 1)
     env.seed(0)
     seen, rng, ends, users = env.reset(), np.random.default_rng(0), [], [0]
-    remembered: dict[int, set[int]] = {user: set() for user in range(4)}
+    consumed: dict[int, set[int]] = {user: set() for user in range(4)}
     for _ in range(40):
         user = int(seen["user"][0])
-        assert set(np.flatnonzero(seen["consumed"][0]).tolist()) == remembered[user]
+        assert set(np.flatnonzero(seen["consumed"][0]).tolist()) == consumed[user]
         action = unconsumed(seen, rng)
-        remembered[user].add(int(action[0]))
+        consumed[user].add(int(action[0]))
         seen, _, dones, infos = env.step(action)
         if dones[0]:
             ends.append((infos[0]["end_reason"], infos[0]["episode"]["l"]))

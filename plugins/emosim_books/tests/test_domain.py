@@ -157,6 +157,6 @@ def test_the_plugin_brings_what_it_says_and_all_of_it_is_there() -> None:
 
 
 def test_the_distribution_is_found_by_its_domain_and_named_once() -> None:
-    found = [entry for group in ("emosim", "emosim.domains") for entry in metadata.entry_points(group=group)]
-    ours = [(entry.group, entry.name) for entry in found if entry.value == "emosim_books.plugin"]
+    entries = [entry for group in ("emosim", "emosim.domains") for entry in metadata.entry_points(group=group)]
+    ours = [(entry.group, entry.name) for entry in entries if entry.value == "emosim_books.plugin"]
     assert ours == [("emosim.domains", "books")]

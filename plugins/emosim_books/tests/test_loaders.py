@@ -216,8 +216,8 @@ def test_amazon_embeddings_may_be_missing(tmp_path: Path) -> None:
     loaded = load_amazon(tmp_path / "a.csv", rows)
     assert loaded.embeddings is not None
     assert np.isnan(loaded.embeddings).tolist() == [[True] * 3, [False] * 3]
-    left_out = load_amazon(tmp_path / "a.csv", rows, embeddings="none")
-    assert (left_out.embeddings, left_out.embedding_name) == (None, "")
+    without = load_amazon(tmp_path / "a.csv", rows, embeddings="none")
+    assert (without.embeddings, without.embedding_name) == (None, "")
     assert load_amazon(tmp_path / "a.csv", rows[:1]).embeddings is None
     assert load_amazon(tmp_path / "a.csv", rows, embedding_name="mine").embedding_name == "mine"
 

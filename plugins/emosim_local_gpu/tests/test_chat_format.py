@@ -75,9 +75,9 @@ def test_the_mark_after_an_answer_in_the_template_ends_it(builder: Any) -> None:
 
 def test_a_thought_that_the_template_opens_is_closed_before_a_rating(builder: Any) -> None:
     opened = form(builder, builder.TEMPLATE.replace("assistant\n", "assistant\n<think>\n"))
-    asked = (Message("user", "Why?"),)
-    assert opened.text(asked).endswith("<think>\n\n</think>\n\n")
-    assert opened.text(asked, thinking=True).endswith("<think>\n")
+    messages = (Message("user", "Why?"),)
+    assert opened.text(messages).endswith("<think>\n\n</think>\n\n")
+    assert opened.text(messages, thinking=True).endswith("<think>\n")
 
 
 @pytest.mark.parametrize("mark", ["<|im_end|>", "<|im_start|>", "</think>", "<|pad|>"])

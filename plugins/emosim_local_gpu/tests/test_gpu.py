@@ -30,8 +30,8 @@ SCHEMA = {
 
 @pytest.mark.parametrize("kind", ["merged", "bytes", "sliding"])
 def test_a_card_answers_as_the_processor_does(kind: str, backend: Make, questions: Ask) -> None:
-    asked = questions(9, choices=TEN)
-    on_card, here = (backend(kind, device=device, dtype="float32").answer_batch(asked) for device in ("cuda", "cpu"))
+    requests = questions(9, choices=TEN)
+    on_card, here = (backend(kind, device=device, dtype="float32").answer_batch(requests) for device in ("cuda", "cpu"))
     for one, other in zip(on_card, here, strict=True):
         assert isinstance(one, ChatAnswer)
         assert isinstance(other, ChatAnswer)
@@ -42,8 +42,8 @@ def test_a_card_answers_as_the_processor_does(kind: str, backend: Make, question
 def test_coarse_numbers_are_shared_and_written_too(dtype: str, backend: Make, questions: Ask) -> None:
     local = backend("bytes", device="cuda", dtype=dtype)
     apart = backend("bytes", device="cuda", dtype=dtype, prefix_sharing=False)
-    asked = questions(9, choices=TEN)
-    for one, other in zip(local.answer_batch(asked), apart.answer_batch(asked), strict=True):
+    requests = questions(9, choices=TEN)
+    for one, other in zip(local.answer_batch(requests), apart.answer_batch(requests), strict=True):
         assert isinstance(one, ChatAnswer)
         assert isinstance(other, ChatAnswer)
         assert dict(one.probabilities) == pytest.approx(dict(other.probabilities), abs=0.05)
@@ -66,7 +66,7 @@ def test_weights_are_shrunk_while_they_are_loaded(bits: str, backend: Make, ques
 def test_a_model_is_spread_over_devices(models: Callable[[str], Path], backend: Make, questions: Ask) -> None:
     if importlib.util.find_spec("accelerate") is None:
         pytest.skip("accelerate is not installed: pip install 'emosim-local-gpu[accelerate]'")
-    asked = questions(4, choices=TEN)
-    spread: Any = backend("merged", device="auto", device_map="auto").answer_batch(asked)
-    for one, other in zip(spread, backend("merged", device="cuda").answer_batch(asked), strict=True):
+    requests = questions(4, choices=TEN)
+    spread: Any = backend("merged", device="auto", device_map="auto").answer_batch(requests)
+    for one, other in zip(spread, backend("merged", device="cuda").answer_batch(requests), strict=True):
         assert dict(one.probabilities) == pytest.approx(dict(other.probabilities), abs=1e-4)  # type: ignore[union-attr]

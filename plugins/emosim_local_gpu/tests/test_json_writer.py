@@ -56,9 +56,9 @@ def fits(value: Any, schema: Mapping[str, Any]) -> bool:
     return list(value) == list(properties) and all(fits(value[name], properties[name]) for name in properties)
 
 
-def written(local: LocalBackend, asked: list[ChatRequest]) -> list[ChatAnswer]:
-    answers = [answer for answer in local.answer_batch(asked) if isinstance(answer, ChatAnswer)]
-    assert len(answers) == len(asked)
+def written(local: LocalBackend, requests: list[ChatRequest]) -> list[ChatAnswer]:
+    answers = [answer for answer in local.answer_batch(requests) if isinstance(answer, ChatAnswer)]
+    assert len(answers) == len(requests)
     return answers
 
 
@@ -68,8 +68,8 @@ def test_answers_parse_and_fit(kind: str, schema: Mapping[str, Any], backend: Ma
     local, lengths = backend(kind), set()
     for seed in range(2):
         for temperature in (0.0, 2.0):
-            asked = questions(4, max_tokens=80, schema=schema, temperature=temperature, seed=seed)
-            for answer in written(local, asked):
+            requests = questions(4, max_tokens=80, schema=schema, temperature=temperature, seed=seed)
+            for answer in written(local, requests):
                 value = json.loads(answer.text)
                 assert fits(value, schema), answer.text
                 lengths.add(len(value.get("reasons", "")))
@@ -80,18 +80,18 @@ def test_answers_parse_and_fit(kind: str, schema: Mapping[str, Any], backend: Ma
 
 def test_every_value_that_is_allowed_can_come(backend: Make, questions: Ask) -> None:
     local = backend("bytes")
-    asked = [one for seed in range(24) for one in questions(4, schema=NUMBER, temperature=30.0, seed=seed)]
-    found = {json.loads(answer.text)["rating"] for answer in written(local, asked)}
-    assert found >= set(range(1, 10))
-    assert max(found) >= 10
+    requests = [one for seed in range(24) for one in questions(4, schema=NUMBER, temperature=30.0, seed=seed)]
+    ratings = {json.loads(answer.text)["rating"] for answer in written(local, requests)}
+    assert ratings >= set(range(1, 10))
+    assert max(ratings) >= 10
 
 
 @pytest.mark.parametrize("kind", ["merged", "sliding"])
 def test_a_batch_writes_what_its_questions_get_one_by_one(kind: str, backend: Make, questions: Ask) -> None:
-    asked = questions(4, max_tokens=60, schema=REASONS, temperature=1.0, seed=3)
+    requests = questions(4, max_tokens=60, schema=REASONS, temperature=1.0, seed=3)
     alone = backend(kind, prefix_sharing=False)
-    apart = [answer.text for one in asked for answer in written(alone, [one])]
-    assert [answer.text for answer in written(backend(kind), asked)] == apart
+    apart = [answer.text for one in requests for answer in written(alone, [one])]
+    assert [answer.text for answer in written(backend(kind), requests)] == apart
 
 
 def test_an_answer_that_must_end_ends_well(backend: Make, questions: Ask) -> None:
@@ -130,8 +130,8 @@ def test_every_shape_is_written_as_it_is(
     schema: dict[str, Any], seed: int, most: int, one_model: LocalBackend, question: Callable[..., ChatRequest]
 ) -> None:
     check(schema)
-    asked = question("Write.", schema=schema, seed=seed, temperature=2.0, max_tokens=most)
-    (answer,) = written(one_model, [asked])
+    request = question("Write.", schema=schema, seed=seed, temperature=2.0, max_tokens=most)
+    (answer,) = written(one_model, [request])
     assert fits(json.loads(answer.text), schema), (schema, answer.text)
 
 

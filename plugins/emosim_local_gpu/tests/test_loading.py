@@ -39,9 +39,9 @@ def copied(models: Callable[[str], Path], tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("name", ["/nowhere/at/all", "./nowhere", "~/nowhere-at-all"])
 def test_a_folder_that_is_not_there_is_named(name: str, backend: Make, question: Question) -> None:
-    said = error_of(backend(model=name), question)
-    assert "does not exist" in said
-    assert "nowhere" in said
+    message = error_of(backend(model=name), question)
+    assert "does not exist" in message
+    assert "nowhere" in message
 
 
 def test_a_folder_without_a_model_is_told_from_one_with_a_model(
@@ -58,10 +58,10 @@ def test_a_name_that_cannot_be_reached_says_where_it_was_looked_for(
     more: dict[str, Any], tmp_path: Path, backend: Make, question: Question, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
-    said = error_of(backend(model="emosim-test/no-such-model", **more), question)
-    assert str(tmp_path / "hub") in said
-    assert "emosim-test/no-such-model" in said
-    assert ("local_files_only" in said) == bool(more)
+    message = error_of(backend(model="emosim-test/no-such-model", **more), question)
+    assert str(tmp_path / "hub") in message
+    assert "emosim-test/no-such-model" in message
+    assert ("local_files_only" in message) == bool(more)
 
 
 def test_damaged_files_are_one_clear_error(copied: Path, backend: Make, question: Question) -> None:
@@ -83,10 +83,10 @@ def test_a_model_that_is_too_big_says_what_it_needs_and_what_there_is(
     backend: Make, question: Question, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(memory, "available", lambda device: 30_000)
-    said = error_of(backend("merged"), question)
-    assert "needs 0.1 MiB" in said
-    assert "cpu has 0.0 MiB free" in said
-    assert "quantization=4bit" in said
+    message = error_of(backend("merged"), question)
+    assert "needs 0.1 MiB" in message
+    assert "cpu has 0.0 MiB free" in message
+    assert "quantization=4bit" in message
 
 
 def test_a_model_that_fills_the_memory_while_it_is_loaded_says_so(
@@ -98,9 +98,9 @@ def test_a_model_that_fills_the_memory_while_it_is_loaded_says_so(
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
 
     monkeypatch.setattr(transformers.AutoModelForCausalLM, "from_pretrained", full)
-    said = error_of(backend("merged"), question)
-    assert "does not fit into memory" in said
-    assert "0.1 MiB" in said
+    message = error_of(backend("merged"), question)
+    assert "does not fit into memory" in message
+    assert "0.1 MiB" in message
 
 
 def test_after_an_error_the_model_is_looked_for_again(
@@ -156,14 +156,14 @@ def test_a_package_that_transformers_misses_is_named_with_its_command(
 @pytest.fixture
 def without(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Hides a package."""
-    found = importlib.util.find_spec
+    find_spec = importlib.util.find_spec
 
     def hide(package: str) -> None:
         pretend = {"bitsandbytes", "accelerate", "optimum", "gptqmodel"} - {package}
         monkeypatch.setattr(
             importlib.util,
             "find_spec",
-            lambda name, *rest: None if name == package else object() if name in pretend else found(name, *rest),
+            lambda name, *rest: None if name == package else object() if name in pretend else find_spec(name, *rest),
         )
 
     return hide
@@ -211,9 +211,9 @@ def test_loading_is_announced_with_its_size(
 ) -> None:
     with caplog.at_level(logging.INFO, "emosim_local_gpu"):
         backend("merged").answer_batch([question("Rate it.", choices=("1", "2"))])
-    said = [record.message for record in caplog.records]
-    assert said[0].startswith("loading ")
-    assert "of weights, float32" in said[1]
+    messages = [record.message for record in caplog.records]
+    assert messages[0].startswith("loading ")
+    assert "of weights, float32" in messages[1]
     assert capfd.readouterr() == ("", "")
 
 

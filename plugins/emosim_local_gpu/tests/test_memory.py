@@ -59,12 +59,12 @@ def test_the_batch_is_halved_until_it_fits_and_the_answers_are_the_same(
     short: Callable[..., list[int]],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    asked = questions(13, **more)
-    expected = backend("bytes").answer_batch(asked)
+    requests = questions(13, **more)
+    expected = backend("bytes").answer_batch(requests)
     local = backend("bytes")
     sizes = short(local, 3, kind)
     with caplog.at_level(logging.WARNING, "emosim_local_gpu"):
-        answers = local.answer_batch(asked)
+        answers = local.answer_batch(requests)
     for answer, other in zip(answers, expected, strict=True):
         assert isinstance(answer, ChatAnswer)
         assert isinstance(other, ChatAnswer)
@@ -73,7 +73,7 @@ def test_the_batch_is_halved_until_it_fits_and_the_answers_are_the_same(
     assert [size for size in sizes if size > 3] == [13, 6]
     assert "memory is short: 6 requests at once instead of 13" in caplog.text
     sizes.clear()
-    assert all(isinstance(answer, ChatAnswer) for answer in local.answer_batch(asked))
+    assert all(isinstance(answer, ChatAnswer) for answer in local.answer_batch(requests))
     assert max(sizes) <= 3, "the size that fits is remembered"
 
 

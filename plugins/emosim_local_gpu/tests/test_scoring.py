@@ -32,14 +32,14 @@ CASES = [
 ]
 
 
-def told(answers: Sequence[ChatAnswer | LLMError]) -> list[ChatAnswer]:
+def answered(answers: Sequence[ChatAnswer | LLMError]) -> list[ChatAnswer]:
     for answer in answers:
         assert isinstance(answer, ChatAnswer), answer
     return list(answers)  # type: ignore[arg-type]
 
 
 def shares(answers: Sequence[ChatAnswer | LLMError]) -> list[list[float]]:
-    return [list(answer.probabilities.values()) for answer in told(answers)]
+    return [list(answer.probabilities.values()) for answer in answered(answers)]
 
 
 def same(left: list[list[float]], right: list[list[float]]) -> None:
@@ -79,25 +79,25 @@ def by_hand(folder: Path, prompt: Callable[[ChatRequest], str], request: ChatReq
 def test_probabilities_are_those_of_a_pass_over_each_whole_answer(
     kind: str, choices: tuple[str, ...], models: Callable[[str], Path], backend: Make, questions: Ask
 ) -> None:
-    asked = questions(2, choices=choices)
+    requests = questions(2, choices=choices)
     local = backend(kind)
-    found = shares(local.answer_batch(asked))
+    actual = shares(local.answer_batch(requests))
     loaded = local._load()
     expected = [
-        by_hand(models(kind), lambda one: loaded.format.text(one.messages), one, set(loaded.ends)) for one in asked
+        by_hand(models(kind), lambda one: loaded.format.text(one.messages), one, set(loaded.ends)) for one in requests
     ]
-    same(found, expected)
-    assert found[0] != pytest.approx(found[1], abs=1e-3), "a model that heeds no question would pass anything"
+    same(actual, expected)
+    assert actual[0] != pytest.approx(actual[1], abs=1e-3), "a model that heeds no question would pass anything"
 
 
 @pytest.mark.parametrize(("kind", "choices"), [*CASES, pytest.param("plain", TEN, id="plain-ten")])
 def test_a_batch_is_answered_as_its_questions_are_one_by_one(
     kind: str, choices: tuple[str, ...], backend: Make, questions: Ask
 ) -> None:
-    asked = questions(3 if kind in ("recurrent", "uncached") else 6, choices=choices)
+    requests = questions(3 if kind in ("recurrent", "uncached") else 6, choices=choices)
     together, alone = backend(kind), backend(kind, prefix_sharing=False)
-    answers = told(together.answer_batch(asked))
-    one_by_one = told([answer for one in asked for answer in alone.answer_batch([one])])
+    answers = answered(together.answer_batch(requests))
+    one_by_one = answered([answer for one in requests for answer in alone.answer_batch([one])])
     same(shares(answers), shares(one_by_one))
     assert [answer.text for answer in answers] == [answer.text for answer in one_by_one]
 
@@ -107,10 +107,10 @@ def test_sharing_what_questions_begin_with_changes_no_probability(
     kind: str, backend: Make, question: Callable[..., ChatRequest], questions: Ask
 ) -> None:
     shared, apart = backend(kind), backend(kind, prefix_sharing=False)
-    asked = questions(5, choices=TEN)
+    requests = questions(5, choices=TEN)
     far = [question(f"{word} Rate film {i}.", choices=TEN) for i, word in enumerate("abc")]
-    for batch in (asked, asked[:1], asked[1:2], far, asked, [*asked, *far], far[:1], asked[2:3]):
-        ours, plain = told(shared.answer_batch(batch)), told(apart.answer_batch(batch))
+    for batch in (requests, requests[:1], requests[1:2], far, requests, [*requests, *far], far[:1], requests[2:3]):
+        ours, plain = answered(shared.answer_batch(batch)), answered(apart.answer_batch(batch))
         same(shares(ours), shares(plain))
         assert all(answer.usage.cached == 0 for answer in plain)
         assert [answer.usage.prompt for answer in ours] == [answer.usage.prompt for answer in plain]
@@ -120,15 +120,15 @@ def test_sharing_what_questions_begin_with_changes_no_probability(
 
 def test_the_first_of_a_batch_pays_for_what_all_share(backend: Make, questions: Ask) -> None:
     local = backend("bytes")
-    counts = sorted(answer.usage.cached for answer in told(local.answer_batch(questions(5, choices=DIGITS))))
+    counts = sorted(answer.usage.cached for answer in answered(local.answer_batch(questions(5, choices=DIGITS))))
     assert counts[0] == 0
     assert len(set(counts[1:])) == 1
-    again = [answer.usage.cached for answer in told(local.answer_batch(questions(5, choices=DIGITS)))]
+    again = [answer.usage.cached for answer in answered(local.answer_batch(questions(5, choices=DIGITS)))]
     assert set(again) == {counts[1]}
 
 
 def test_only_the_choices_are_answered_and_the_first_of_the_likeliest(backend: Make, questions: Ask) -> None:
-    for answer in told(backend("bytes").answer_batch(questions(12, choices=TEN, temperature=1.5, seed=4))):
+    for answer in answered(backend("bytes").answer_batch(questions(12, choices=TEN, temperature=1.5, seed=4))):
         assert list(answer.probabilities) == list(TEN)
         assert sum(answer.probabilities.values()) == pytest.approx(1, abs=1e-9)
         assert answer.text == max(TEN, key=answer.probabilities.__getitem__)
@@ -141,7 +141,7 @@ def test_of_equally_likely_choices_the_first_is_answered(backend: Make, question
     local = backend("bytes")
     with torch.no_grad():
         local._load().engine.model.get_output_embeddings().weight.zero_()
-    for answer in told(local.answer_batch(questions(2, choices=("7", "3", "9")))):
+    for answer in answered(local.answer_batch(questions(2, choices=("7", "3", "9")))):
         assert answer.text == "7"
         assert list(answer.probabilities.values()) == pytest.approx([1 / 3] * 3)
 
@@ -149,14 +149,14 @@ def test_of_equally_likely_choices_the_first_is_answered(backend: Make, question
 def test_choices_of_every_kind_and_free_questions_may_be_mixed(backend: Make, questions: Ask) -> None:
     local = backend("bytes")
     mixed = [*questions(3, choices=TEN), *questions(2, max_tokens=4), *questions(3, choices=WORDS)]
-    answers = told(local.answer_batch(mixed))
+    answers = answered(local.answer_batch(mixed))
     assert [set(answer.probabilities) for answer in answers] == [set(one.choices) for one in mixed]
     same(shares(answers[:3]), shares(local.answer_batch(mixed[:3])))
 
 
-def test_as_many_probabilities_as_asked_for_are_told(backend: Make, questions: Ask) -> None:
-    (every,) = told(backend("bytes").answer_batch(questions(1, choices=TEN)))
-    (some,) = told(backend("bytes", top=3).answer_batch(questions(1, choices=TEN)))
+def test_as_many_probabilities_as_asked_for_are_returned(backend: Make, questions: Ask) -> None:
+    (every,) = answered(backend("bytes").answer_batch(questions(1, choices=TEN)))
+    (some,) = answered(backend("bytes", top=3).answer_batch(questions(1, choices=TEN)))
     best = sorted(TEN, key=lambda label: -every.probabilities[label])[:3]
     assert set(some.probabilities) == set(best)
     assert sum(some.probabilities.values()) == pytest.approx(1)
@@ -175,8 +175,8 @@ def test_numbers_that_are_none_are_an_error_and_no_rating(backend: Make, questio
     local = backend("bytes")
     with torch.no_grad():
         local._load().engine.model.get_output_embeddings().weight.fill_(torch.nan)
-    for asked in (questions(2, choices=TEN), questions(2, max_tokens=3)):
-        for answer in local.answer_batch(asked):
+    for requests in (questions(2, choices=TEN), questions(2, max_tokens=3)):
+        for answer in local.answer_batch(requests):
             assert isinstance(answer, LLMRequestError)
             assert "no number" in str(answer)
 
@@ -184,16 +184,16 @@ def test_numbers_that_are_none_are_an_error_and_no_rating(backend: Make, questio
 def test_a_question_that_is_too_long_spoils_no_other(
     backend: Make, question: Callable[..., ChatRequest], questions: Ask
 ) -> None:
-    asked = [*questions(2, choices=TEN), question("film " * 2000, choices=TEN)]
-    answers = backend("bytes").answer_batch(asked)
+    requests = [*questions(2, choices=TEN), question("film " * 2000, choices=TEN)]
+    answers = backend("bytes").answer_batch(requests)
     assert isinstance(answers[2], LLMRefusedError)
     assert "4,096" in str(answers[2])
-    told(answers[:2])
+    answered(answers[:2])
 
 
 def test_the_same_questions_get_the_very_same_numbers(backend: Make, questions: Ask) -> None:
-    asked = questions(6, choices=TEN)
-    assert shares(backend("bytes").answer_batch(asked)) == shares(backend("bytes").answer_batch(asked))
+    requests = questions(6, choices=TEN)
+    assert shares(backend("bytes").answer_batch(requests)) == shares(backend("bytes").answer_batch(requests))
 
 
 def test_no_questions_need_no_model(backend: Make) -> None:

@@ -103,21 +103,21 @@ def test_a_server_of_the_same_model_says_the_same(
     backend: Callable[..., LocalBackend],
     question: Callable[..., ChatRequest],
 ) -> None:
-    asked = question("Say something.", max_tokens=12)
-    (ours,) = backend("merged").answer_batch([asked])
+    request = question("Say something.", max_tokens=12)
+    (ours,) = backend("merged").answer_batch([request])
     assert isinstance(ours, ChatAnswer)
     body = {
         "model": str(models("merged")),
-        "messages": [{"role": one.role, "content": one.content} for one in asked.messages],
+        "messages": [{"role": one.role, "content": one.content} for one in request.messages],
         "max_tokens": 12,
         "temperature": 0.0,
         "stream": False,
     }
-    status, told = post(server, body)
+    status, payload = post(server, body)
     assert status == 200
-    assert told["choices"][0]["message"]["content"].strip() == ours.text
-    assert told["usage"]["prompt_tokens"] == ours.usage.prompt
+    assert payload["choices"][0]["message"]["content"].strip() == ours.text
+    assert payload["usage"]["prompt_tokens"] == ours.usage.prompt
     # What makes exact scoring need the model in this process: the server tells no probabilities.
-    status, told = post(server, {**body, "logprobs": True, "top_logprobs": 5})
+    status, payload = post(server, {**body, "logprobs": True, "top_logprobs": 5})
     assert status == 200
-    assert not told["choices"][0].get("logprobs")
+    assert not payload["choices"][0].get("logprobs")

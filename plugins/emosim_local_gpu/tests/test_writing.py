@@ -20,8 +20,8 @@ THINKING = (
 )
 
 
-def texts(local: LocalBackend, asked: list[ChatRequest]) -> list[str]:
-    answers = local.answer_batch(asked)
+def texts(local: LocalBackend, requests: list[ChatRequest]) -> list[str]:
+    answers = local.answer_batch(requests)
     assert all(isinstance(answer, ChatAnswer) for answer in answers), answers
     return [answer.text for answer in answers if isinstance(answer, ChatAnswer)]
 
@@ -31,9 +31,9 @@ def texts(local: LocalBackend, asked: list[ChatRequest]) -> list[str]:
 def test_a_batch_writes_what_its_questions_get_one_by_one(
     kind: str, temperature: float, backend: Make, questions: Ask
 ) -> None:
-    asked = questions(4, max_tokens=12, temperature=temperature, seed=5)
+    requests = questions(4, max_tokens=12, temperature=temperature, seed=5)
     alone = backend(kind, prefix_sharing=False)
-    assert texts(backend(kind), asked) == [text for one in asked for text in texts(alone, [one])]
+    assert texts(backend(kind), requests) == [text for one in requests for text in texts(alone, [one])]
 
 
 @pytest.mark.parametrize("kind", ["merged", "recurrent"])
@@ -47,12 +47,12 @@ def test_the_likeliest_text_is_what_transformers_generates(
     tokenizer = AutoTokenizer.from_pretrained(models(kind))
     model = AutoModelForCausalLM.from_pretrained(models(kind))
     for i in range(3):
-        asked = question(f"Say something of {i}.", max_tokens=16)
-        tokens = local._load().format.prompt(asked)
+        request = question(f"Say something of {i}.", max_tokens=16)
+        tokens = local._load().format.prompt(request)
         with torch.no_grad():
             out = model.generate(torch.tensor([tokens]), do_sample=False, max_new_tokens=16)
         expected = tokenizer.decode(out[0, len(tokens) :], skip_special_tokens=True).strip()
-        assert texts(local, [asked]) == [expected]
+        assert texts(local, [request]) == [expected]
 
 
 def test_the_same_seed_draws_the_same_and_another_seed_or_sample_something_else(backend: Make, questions: Ask) -> None:
@@ -111,7 +111,7 @@ class Script:
         return self.tokens.pop(0)
 
 
-def said(local: LocalBackend, text: str, most: int = 100, thinks: bool = False) -> Any:
+def writer_of(local: LocalBackend, text: str, most: int = 100, thinks: bool = False) -> Any:
     import torch
     from emosim_local_gpu.text_writer import TextWriter
 
@@ -126,22 +126,22 @@ def said(local: LocalBackend, text: str, most: int = 100, thinks: bool = False) 
         return writer
 
 
-def test_thoughts_are_told_apart_from_what_is_said(backend: Make) -> None:
+def test_thoughts_are_told_apart_from_the_answer(backend: Make) -> None:
     local = backend("merged")
     for text, thinks in (("<think>Hm, space.</think>A nine.", False), ("Hm, space.</think>A nine.", True)):
-        writer = said(local, text, thinks=thinks)
+        writer = writer_of(local, text, thinks=thinks)
         assert writer.parts == ("Hm, space.", "A nine.")
         assert (writer.written - writer.thought, writer.cut_off) == (len("A nine."), False)
-    assert said(local, "A nine.").parts == ("", "A nine.")
-    assert said(local, "A <think> nine.").parts == ("", "A <think> nine.")
+    assert writer_of(local, "A nine.").parts == ("", "A nine.")
+    assert writer_of(local, "A <think> nine.").parts == ("", "A <think> nine.")
 
 
 def test_thoughts_do_not_count_as_the_answer_but_have_an_end(backend: Make) -> None:
     local = backend("merged")
-    writer = said(local, "<think>A long thought.</think>Nine, or ten.", most=4)
+    writer = writer_of(local, "<think>A long thought.</think>Nine, or ten.", most=4)
     assert writer.parts == ("A long thought.", "Nine")
     assert writer.cut_off
-    writer = said(local, "<think>" + "on and " * 20, most=4)
+    writer = writer_of(local, "<think>" + "on and " * 20, most=4)
     assert writer.parts[1] == ""
     assert writer.parts[0].startswith("on and on")
     assert writer.cut_off

@@ -1,4 +1,4 @@
-"""Ablations: the trials that studies make, what their figures are, and a sweep that resumes and repeats itself."""
+"""Ablations: the trials that studies make, what their metrics are, and a sweep that resumes and repeats itself."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+from emosim_core.studies.ablation.ablation.ablation import Ablation, results, resumed
+from emosim_core.studies.ablation.ablation.executor import InThisProcess, Processes
+from emosim_core.studies.ablation.ablation.grid import AblationConfig, choices, jobs
+from emosim_core.studies.ablation.ablation.jobs import Job, Worlds, read_job
+from emosim_core.studies.ablation.ablation.metrics import metric_record
+from emosim_core.studies.ablation.ablation.sampling import Sampling, SamplingOptions
+from emosim_core.studies.ablation.ablation.series import Collections, CollectionsOptions
+from emosim_core.studies.ablation.ablation.written import CategoryPreference, HighRating, ItemsOptions, LowRating
 
 from emosim_core import ConfigurationError, EnvironmentConfig, PluginError, RunError
 from emosim_core.hooks.fields import split_components
 from emosim_core.plugins import RatingScale, Registry, Study, StudySetting, Trial, Trials, World, assemble
 from emosim_core.stats import bootstrap, bootstrap_difference, wilson
 from emosim_core.studies import trials as trials_module
-from emosim_core.studies.ablation.ablation import Ablation, results, resumed
-from emosim_core.studies.ablation.executor import InThisProcess, Processes
-from emosim_core.studies.ablation.grid import AblationConfig, choices, jobs
-from emosim_core.studies.ablation.jobs import Job, Worlds, read_job
-from emosim_core.studies.ablation.metrics import metric_record
-from emosim_core.studies.ablation.sampling import Sampling, SamplingOptions
-from emosim_core.studies.ablation.series import Collections, CollectionsOptions
-from emosim_core.studies.ablation.written import CategoryPreference, HighRating, ItemsOptions, LowRating
 from emosim_core.studies.study import RatedTrials, mean_of_both_shares, success_share
 from emosim_core.studies.trials import draw_trials, run_trials
 from emosim_core.testing import ScriptedRater
@@ -131,17 +131,17 @@ def test_the_same_seed_makes_the_same_trials_and_another_seed_makes_others(
     assert first.trials != other.trials
 
 
-def test_a_world_without_material_is_told_so(worlds: dict[str, World]) -> None:
+def test_a_world_without_material_is_an_error_that_says_so(worlds: dict[str, World]) -> None:
     from dataclasses import replace
 
     world = replace(worlds["movies"], domain=replace(worlds["movies"].domain, study_users=None, real_ratings=()))
-    for study, said in ((CategoryPreference(), "'study_users'"), (Sampling(), "'real_ratings'")):
-        with pytest.raises(ConfigurationError, match=said):
+    for study, message in ((CategoryPreference(), "'study_users'"), (Sampling(), "'real_ratings'")):
+        with pytest.raises(ConfigurationError, match=message):
             chosen(study, world)
 
 
 @pytest.mark.parametrize(
-    ("trial", "said"),
+    ("trial", "message"),
     [
         (Trial(5, 0), "the user 5 of 1"),
         (Trial(0, -1), "the item -1 of"),
@@ -150,27 +150,27 @@ def test_a_world_without_material_is_told_so(worlds: dict[str, World]) -> None:
     ],
 )
 def test_a_trial_that_cannot_be_put_is_the_fault_of_its_study(
-    worlds: dict[str, World], trial: Trial, said: str
+    worlds: dict[str, World], trial: Trial, message: str
 ) -> None:
     class Wrong(Study):
         def trials(self, setting: StudySetting) -> Trials:
             return Trials(setting.population.users[:1], [trial])
 
-    with pytest.raises(PluginError, match=f"the study made the trial 0 with {said}"):
+    with pytest.raises(PluginError, match=f"the study made the trial 0 with {message}"):
         chosen(Wrong(), worlds["movies"])
 
 
 # ------------------------------------------------------------------------------------------- the asking
 
 
-def asked(world: World, script: Callable[[int, int, int], float], trials: Trials) -> list[dict[str, Any]]:
+def trial_records(world: World, script: Callable[[int, int, int], float], trials: Trials) -> list[dict[str, Any]]:
     from dataclasses import replace
 
     return list(run_trials(replace(world, rater=ScriptedRater(script)), trials, seed=3))
 
 
 def rated(records: Sequence[dict[str, Any]], world: World, tmp_path: Path, facts: Any = None) -> RatedTrials:
-    """Records, read back as a cell's."""
+    """Records, read back as a job's."""
     scale = world.domain.scale
     study = {"name": "made", "options": {}, "provider": "emosim-core 0.1.0", "spec": "made"}
     head = {"format": 2, "study": study, "seed": 0, "variant": {}, "facts": facts or {}}
@@ -190,23 +190,23 @@ def test_who_answers_as_they_are_gets_everything_right(world: World, tmp_path: P
     ):
         trials = chosen(study, world)
         right = iter([scale.high if trial.at_least is not None else scale.low for trial in trials.trials])
-        columns = rated(asked(world, lambda *_: next(right), trials), world, tmp_path, facts)  # noqa: B023
+        columns = rated(trial_records(world, lambda *_: next(right), trials), world, tmp_path, facts)  # noqa: B023
         for metric in study.metrics(columns):
-            found = metric_record(metric, columns)
-            assert found["estimate"] == 1.0
-            assert 0.3 < found["low"] < 1.0 == found["high"]
+            record = metric_record(metric, columns)
+            assert record["estimate"] == 1.0
+            assert 0.3 < record["low"] < 1.0 == record["high"]
 
 
 def test_a_failed_rating_is_recorded_as_failed_counted_and_no_rating(world: World, tmp_path: Path) -> None:
     trials = chosen(HighRating(ItemsOptions(items=2)), world)
     answers = iter([np.nan if number % 4 == 0 else world.domain.scale.high for number in range(len(trials.trials))])
-    records = asked(world, lambda *_: next(answers), trials)
+    records = trial_records(world, lambda *_: next(answers), trials)
     assert [one["rating"] is None for one in records] == [number % 4 == 0 for number in range(len(records))]
     columns = rated(records, world, tmp_path)
-    found = metric_record(success_share(columns, "positive"), columns)
-    assert found["ratings"] == len(records)
-    assert found["failed"] == len(records) // 4
-    assert found["estimate"] == 1.0
+    record = metric_record(success_share(columns, "positive"), columns)
+    assert record["ratings"] == len(records)
+    assert record["failed"] == len(records) // 4
+    assert record["estimate"] == 1.0
 
 
 def test_no_rating_depends_on_how_many_trials_are_put_together(
@@ -237,7 +237,7 @@ def test_a_record_says_what_was_in_memory_and_what_of_it_was_retrieved(worlds: d
         assert one["reason"].startswith("From ")
 
 
-# ------------------------------------------------------------------------------------------ the figures
+# ------------------------------------------------------------------------------------------ the metrics
 
 
 def columns(ratings: Sequence[float], clusters: Sequence[str], **more: Any) -> RatedTrials:
@@ -271,27 +271,27 @@ def test_the_bootstrap_draws_whole_clusters_the_same_way_every_time() -> None:
     narrow, wide = (metric_record(success_share(some, "positive"), some) for some in (alone, together))
     assert (narrow["interval"], wide["interval"]) == ("Wilson", "bootstrap")
     assert narrow["estimate"] == wide["estimate"]
-    spread = [found["high"] - found["low"] for found in (narrow, wide)]
+    spread = [record["high"] - record["low"] for record in (narrow, wide)]
     assert spread[1] / spread[0] == pytest.approx(5, rel=0.15)  # 25 equal answers are one
     assert metric_record(success_share(together, "positive"), together) == wide
 
 
 def test_where_all_agree_an_interval_is_still_no_point() -> None:
-    found = columns([10.0] * 40, [f"p{number % 8}" for number in range(40)])
-    told = metric_record(success_share(found, "positive"), found)
-    assert told["interval"] == "Wilson over clusters"
-    assert (told["low"], told["high"]) == pytest.approx(wilson(8, 8), abs=1e-6)
+    trials = columns([10.0] * 40, [f"p{number % 8}" for number in range(40)])
+    record = metric_record(success_share(trials, "positive"), trials)
+    assert record["interval"] == "Wilson over clusters"
+    assert (record["low"], record["high"]) == pytest.approx(wilson(8, 8), abs=1e-6)
 
 
 def test_the_mean_of_both_sides_counts_each_side_half() -> None:
-    found = columns([10, 10, 10, 1, 9], list("aabbc"), sides=["positive"] * 3 + ["negative"] * 2)
-    assert metric_record(mean_of_both_shares(found), found)["estimate"] == (1.0 + 0.5) / 2
+    trials = columns([10, 10, 10, 1, 9], list("aabbc"), sides=["positive"] * 3 + ["negative"] * 2)
+    assert metric_record(mean_of_both_shares(trials), trials)["estimate"] == (1.0 + 0.5) / 2
 
 
-def test_where_nothing_was_answered_there_is_no_figure() -> None:
-    found = columns([np.nan] * 3, list("abc"))
-    told = metric_record(success_share(found, "positive"), found)
-    assert (told["estimate"], told["low"], told["failed"], told["interval"]) == (None, None, 3, "")
+def test_where_nothing_was_answered_there_is_no_metric() -> None:
+    trials = columns([np.nan] * 3, list("abc"))
+    record = metric_record(success_share(trials, "positive"), trials)
+    assert (record["estimate"], record["low"], record["failed"], record["interval"]) == (None, None, 3, "")
 
 
 def test_the_distance_is_half_the_sum_of_differences_of_shares() -> None:
@@ -300,12 +300,12 @@ def test_the_distance_is_half_the_sum_of_differences_of_shares() -> None:
     users = [0.05, 0.05, 0.1, 0.1, 0.1, 0.1, 0.1, 0.2, 0.1, 0.1]
     rng = np.random.default_rng(1)
     ratings = rng.choice(np.arange(1.0, 11.0), 500, p=users[::-1])
-    found = columns([*ratings, np.nan], [f"p{number % 50}" for number in range(501)], facts={"real_ratings": users})
-    told = metric_record(Sampling().metrics(found)[0], found)
+    trials = columns([*ratings, np.nan], [f"p{number % 50}" for number in range(501)], facts={"real_ratings": users})
+    record = metric_record(Sampling().metrics(trials)[0], trials)
     shares = np.bincount(ratings.astype(int), minlength=11)[1:] / 500
-    assert told["estimate"] == pytest.approx(cityblock(shares, users) / 2, abs=1e-6)
-    assert told["better"] == "lower"
-    assert told["failed"] == 1
+    assert record["estimate"] == pytest.approx(cityblock(shares, users) / 2, abs=1e-6)
+    assert record["better"] == "lower"
+    assert record["failed"] == 1
 
 
 def test_the_interval_of_a_distance_allows_for_what_chance_adds_to_it() -> None:
@@ -314,11 +314,11 @@ def test_the_interval_of_a_distance_allows_for_what_chance_adds_to_it() -> None:
     inside, above = [], []
     for seed in range(40):
         ratings = np.random.default_rng(seed).choice(np.arange(1.0, 11.0), 600, p=truth)
-        found = columns(ratings, [f"t{number}" for number in range(600)], facts={"real_ratings": users.tolist()})
-        told = metric_record(Sampling().metrics(found)[0], found)
-        inside.append(told["low"] <= 0.05 <= told["high"])
-        above.append(told["estimate"] > 0.05)
-        assert told["low"] <= told["estimate"] <= told["high"]
+        trials = columns(ratings, [f"t{number}" for number in range(600)], facts={"real_ratings": users.tolist()})
+        record = metric_record(Sampling().metrics(trials)[0], trials)
+        inside.append(record["low"] <= 0.05 <= record["high"])
+        above.append(record["estimate"] > 0.05)
+        assert record["low"] <= record["estimate"] <= record["high"]
     assert np.mean(above) > 0.7
     assert np.mean(inside) > 0.9
 
@@ -345,8 +345,8 @@ def test_names_with_commas_between_keep_their_options() -> None:
         "last_3", "decay_emotion:k=5,time_decay=0.3", "none",
     ]  # fmt: skip
     assert choices(["a", {"name": "b", "k": 2}]) == ["a", {"name": "b", "k": 2}]
-    for wrong, said in (("a,b,a", "'a' is named twice"), (",", "expected names")):
-        with pytest.raises(ConfigurationError, match=said):
+    for wrong, message in (("a,b,a", "'a' is named twice"), (",", "expected names")):
+        with pytest.raises(ConfigurationError, match=message):
             choices(wrong)
 
 
@@ -363,7 +363,7 @@ def config(**more: Any) -> AblationConfig:
     return AblationConfig(**{**values, **more})
 
 
-def test_a_grid_is_every_combination_and_every_cell_has_a_folder_of_its_own(tmp_path: Path) -> None:
+def test_a_grid_is_every_combination_and_every_job_has_a_folder_of_its_own(tmp_path: Path) -> None:
     grid = config(
         raters=["rule_based", "rule_based:noise=0"],
         llm_models=["deepseek-chat"],
@@ -372,10 +372,10 @@ def test_a_grid_is_every_combination_and_every_cell_has_a_folder_of_its_own(tmp_
         perturbators=["none", "gaussian"],
         num_seeds=3,
     )
-    found = jobs(grid, tmp_path)
-    assert len(found) == (2 + 2) * 2 * 2 * 5 * 3 == len({job.key for job in found})
-    assert all(set(job.key) <= set(_LETTERS) for job in found)
-    assert {job.seed for job in found} == {42, 43, 44}
+    planned = jobs(grid, tmp_path)
+    assert len(planned) == (2 + 2) * 2 * 2 * 5 * 3 == len({job.key for job in planned})
+    assert all(set(job.key) <= set(_LETTERS) for job in planned)
+    assert {job.seed for job in planned} == {42, 43, 44}
 
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
@@ -385,7 +385,7 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
 
 
 class Stops(InThisProcess):
-    """Stops after so many cells, as one that is killed does."""
+    """Stops after so many jobs, as one that is killed does."""
 
     def __init__(self, worlds: Worlds, after: int) -> None:
         super().__init__(worlds)
@@ -401,94 +401,94 @@ class Stops(InThisProcess):
 
 
 def played(directory: Path, **more: Any) -> dict[str, Any]:
-    episode = Ablation(config(**more), directory, Registry())
-    return episode.run(InThisProcess(episode.worlds))
+    ablation = Ablation(config(**more), directory, Registry())
+    return ablation.run(InThisProcess(ablation.worlds))
 
 
 def records(directory: Path) -> dict[str, bytes]:
     return {path.parent.name: path.read_bytes() for path in directory.glob("jobs/*/records.jsonl")}
 
 
-def test_the_results_come_from_the_records_alone_and_a_changed_record_changes_its_figure(tmp_path: Path) -> None:
-    told = played(tmp_path / "a")
-    assert told == json.loads((tmp_path / "a" / "results.json").read_text()) == results(tmp_path / "a", Registry())
-    for before in told["jobs"]:
+def test_the_results_come_from_the_records_alone_and_a_changed_record_changes_its_metric(tmp_path: Path) -> None:
+    payload = played(tmp_path / "a")
+    assert payload == json.loads((tmp_path / "a" / "results.json").read_text()) == results(tmp_path / "a", Registry())
+    for before in payload["jobs"]:
         path = tmp_path / "a" / "jobs" / before["job"] / "records.jsonl"
         lines = path.read_text().splitlines()
-        kept = path.read_bytes()
+        content = path.read_bytes()
         one = json.loads(lines[1])
         one["rating"] = 1 if one["rating"] > 5 else 10
         path.write_text("\n".join([lines[0], json.dumps(one), *lines[2:]]) + "\n")
         again = results(tmp_path / "a", Registry())
         after = next(job for job in again["jobs"] if job["job"] == before["job"])
         assert after["metrics"][0]["estimate"] != before["metrics"][0]["estimate"]
-        assert [job for job in again["jobs"] if job != after] == [job for job in told["jobs"] if job != before]
-        path.write_bytes(kept)
-    assert results(tmp_path / "a", Registry()) == told
+        assert [job for job in again["jobs"] if job != after] == [job for job in payload["jobs"] if job != before]
+        path.write_bytes(content)
+    assert results(tmp_path / "a", Registry()) == payload
 
 
-def test_a_sweep_that_was_stopped_goes_on_with_the_cells_that_are_missing(tmp_path: Path) -> None:
+def test_a_sweep_that_was_stopped_goes_on_with_the_jobs_that_are_missing(tmp_path: Path) -> None:
     grid = {"retrievals": ["last_2", "best_worst"]}
     whole = played(tmp_path / "whole", **grid)
-    episode = Ablation(config(**grid), tmp_path / "part", Registry())
-    stopped = Stops(episode.worlds, after=4)
+    ablation = Ablation(config(**grid), tmp_path / "part", Registry())
+    stopped = Stops(ablation.worlds, after=4)
     with pytest.raises(KeyboardInterrupt):
-        episode.run(stopped)
+        ablation.run(stopped)
     half = results(tmp_path / "part", Registry())
     assert len(half["missing"]) == 6
-    episode = resumed(tmp_path / "part", Registry(), None, {})
-    rest = Stops(episode.worlds, after=99)
-    told = episode.run(rest)
+    ablation = resumed(tmp_path / "part", Registry(), None, {})
+    rest = Stops(ablation.worlds, after=99)
+    payload = ablation.run(rest)
     assert len(rest.done) == 6
     assert not set(rest.done) & set(stopped.done)
-    assert told == whole
+    assert payload == whole
     assert records(tmp_path / "part") == records(tmp_path / "whole")
 
 
-def test_a_cell_that_was_killed_while_it_was_written_is_done_again(tmp_path: Path) -> None:
-    told = played(tmp_path / "a", studies=["sampling:pairs=40"])
-    (job,) = told["jobs"]
+def test_a_job_that_was_killed_while_it_was_written_is_done_again(tmp_path: Path) -> None:
+    payload = played(tmp_path / "a", studies=["sampling:pairs=40"])
+    (job,) = payload["jobs"]
     folder = tmp_path / "a" / "jobs" / job["job"]
     (folder / "job.json").unlink()
     (folder / "records.jsonl").write_bytes((folder / "records.jsonl").read_bytes()[:500])
-    episode = resumed(tmp_path / "a", Registry(), None, {})
-    assert episode.run(InThisProcess(episode.worlds)) == told
+    ablation = resumed(tmp_path / "a", Registry(), None, {})
+    assert ablation.run(InThisProcess(ablation.worlds)) == payload
 
 
 def test_several_processes_leave_the_same_as_one(tmp_path: Path) -> None:
     grid = {"studies": ["sampling:pairs=50", "low_rating:items=1"], "num_seeds": 2}
     whole = played(tmp_path / "one", **grid)
-    episode = Ablation(config(**grid), tmp_path / "two", Registry())
+    ablation = Ablation(config(**grid), tmp_path / "two", Registry())
     counted: list[int] = []
-    assert episode.run(Processes(2), counted.append) == whole
+    assert ablation.run(Processes(2), counted.append) == whole
     assert sum(counted) == 2 * (50 + 32)
     assert records(tmp_path / "two") == records(tmp_path / "one")
 
 
-def test_an_error_in_another_process_is_told_as_it_is(tmp_path: Path) -> None:
+def test_an_error_in_another_process_is_raised_as_it_is(tmp_path: Path) -> None:
     class Hindered(Processes):
         def run(self, jobs: Sequence[Job], on_ratings: Callable[[int], None]) -> Any:
             (tmp_path / "a" / "jobs").write_text("a file in the way")
             return super().run(jobs, on_ratings)
 
-    episode = Ablation(config(studies=["sampling:pairs=50"], num_seeds=2), tmp_path / "a", Registry())
+    ablation = Ablation(config(studies=["sampling:pairs=50"], num_seeds=2), tmp_path / "a", Registry())
     with pytest.raises(Exception, match="cannot be written: Not a directory") as raised:
-        episode.run(Hindered(2))
+        ablation.run(Hindered(2))
     assert type(raised.value).__module__ == "emosim_core.errors"
 
 
-def test_every_way_of_answering_meets_the_same_trials_and_differences_are_told_with_their_better_one(
+def test_every_variant_meets_the_same_trials_and_differences_name_the_better_one(
     tmp_path: Path,
 ) -> None:
-    told = played(tmp_path / "a", retrievals=["none", "most_similar_3"], studies=["collections:users=20"])
+    payload = played(tmp_path / "a", retrievals=["none", "most_similar_3"], studies=["collections:users=20"])
     heads = [read_job(path.parent).trials for path in (tmp_path / "a").glob("jobs/*/records.jsonl")]
     assert heads[0] == heads[1]
-    sides = {one["side"]: one for one in told["differences"]}
+    sides = {one["side"]: one for one in payload["differences"]}
     assert set(sides) == {"positive", "negative"}
     shares = {
-        (job["variant"]["items_retrieval"], found["side"]): found["estimate"]
-        for job in told["jobs"]
-        for found in job["metrics"]
+        (job["variant"]["items_retrieval"], metric["side"]): metric["estimate"]
+        for job in payload["jobs"]
+        for metric in job["metrics"]
     }
     for side, one in sides.items():
         assert one["differs"] == ["items_retrieval"]
@@ -496,10 +496,10 @@ def test_every_way_of_answering_meets_the_same_trials_and_differences_are_told_w
         assert one["low"] <= one["estimate"] <= one["high"] < 0  # who remembers nothing cannot know better
 
 
-def test_seeds_are_told_one_by_one_and_together(tmp_path: Path) -> None:
-    told = played(tmp_path / "a", studies=["sampling:pairs=300"], num_seeds=3)
-    assert [job["seed"] for job in told["jobs"]] == [42, 43, 44]
-    (pooled,) = told["pooled"]
+def test_seeds_are_reported_one_by_one_and_pooled(tmp_path: Path) -> None:
+    payload = played(tmp_path / "a", studies=["sampling:pairs=300"], num_seeds=3)
+    assert [job["seed"] for job in payload["jobs"]] == [42, 43, 44]
+    (pooled,) = payload["pooled"]
     assert pooled["seeds"] == [42, 43, 44]
     assert pooled["metrics"][0]["ratings"] == 900
     table = (tmp_path / "a" / "results.csv").read_text().splitlines()
@@ -508,7 +508,7 @@ def test_seeds_are_told_one_by_one_and_together(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (lambda lines: lines[:-1], "59 records of 60 trials"),
         (lambda lines: [*lines[:3], "{", *lines[4:]], "line 4: is not JSON"),
@@ -519,13 +519,13 @@ def test_seeds_are_told_one_by_one_and_together(tmp_path: Path) -> None:
     ],
 )
 def test_damaged_records_are_named_with_their_line(
-    tmp_path: Path, change: Callable[[list[str]], list[str]], said: str
+    tmp_path: Path, change: Callable[[list[str]], list[str]], message: str
 ) -> None:
     played(tmp_path / "a", studies=["sampling:pairs=60"])
     (path,) = (tmp_path / "a").glob("jobs/*/records.jsonl")
     lines = change(path.read_text().splitlines())
     path.write_text("".join(f"{line}\n" for line in lines))
-    with pytest.raises(RunError, match=said):
+    with pytest.raises(RunError, match=message):
         results(tmp_path / "a", Registry())
 
 
@@ -536,6 +536,6 @@ def test_what_is_resumed_must_be_answered_as_it_was_begun(tmp_path: Path) -> Non
     manifest["data"]["items_sha256"] = "0"
     manifest["variants"][0]["parts"]["rater"]["provider"] = "emosim-core 0.0.1"
     path.write_text(json.dumps(manifest))
-    episode = resumed(tmp_path / "a", Registry(), None, {})
+    ablation = resumed(tmp_path / "a", Registry(), None, {})
     with pytest.raises(RunError, match=r"cannot be resumed(?s:.*)items_sha256(?s:.*)rater: .*emosim-core 0\.0\.1"):
-        episode.run(InThisProcess(episode.worlds))
+        ablation.run(InThisProcess(ablation.worlds))

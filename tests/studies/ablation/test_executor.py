@@ -1,4 +1,4 @@
-"""Processes of a sweep end, whatever becomes of their cells and of the signal that stops them."""
+"""Processes of a sweep end, whatever becomes of their jobs and of the signal that stops them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SCRIPT = """
 import os, signal, sys, threading, time
 from dataclasses import dataclass
 
-import emosim_core.studies.ablation.executor as executor
+import emosim_core.studies.ablation.ablation.executor as executor
 
 @dataclass(frozen=True)
 class Job:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from emosim_core.studies.validation import metrics as metric
+from emosim_core.studies.validation.validation import metrics as metric
 
 
 def test_agreement_follows_from_the_four_counts() -> None:
     sums = np.array([[6.0, 2.0, 3.0, 9.0], [0.0, 0.0, 1.0, 4.0]])
-    told = metric.agreement(sums)
-    assert told["accuracy"]["estimate"] == pytest.approx(19 / 25)
-    assert told["precision"]["estimate"] == pytest.approx(6 / 8)
-    assert told["recall"]["estimate"] == pytest.approx(6 / 10)
-    assert told["f1"]["estimate"] == pytest.approx(12 / 18, abs=1e-6)
+    agreement = metric.agreement(sums)
+    assert agreement["accuracy"]["estimate"] == pytest.approx(19 / 25)
+    assert agreement["precision"]["estimate"] == pytest.approx(6 / 8)
+    assert agreement["recall"]["estimate"] == pytest.approx(6 / 10)
+    assert agreement["f1"]["estimate"] == pytest.approx(12 / 18, abs=1e-6)
 
 
 def test_a_share_of_nothing_is_no_number() -> None:
@@ -54,8 +54,8 @@ def test_an_interval_holds_the_mean_and_shrinks_with_users() -> None:
     rng = np.random.default_rng(1)
     widths = []
     for count in (20, 2000):
-        told = metric.mean_of(rng.normal(5, 1, count))
-        low, middle, high = (told[name] or 0.0 for name in ("low", "estimate", "high"))
+        mean = metric.mean_of(rng.normal(5, 1, count))
+        low, middle, high = (mean[name] or 0.0 for name in ("low", "estimate", "high"))
         assert low < middle < high
         widths.append(high - low)
     assert widths[0] > 5 * widths[1]

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from emosim_core.studies.validation.validation.choices import draw_choice_set, matched
 
 from emosim_core.errors import ConfigurationError
 from emosim_core.hooks import Registry
 from emosim_core.model import Catalog, Item, LoadedRatings, RatingScale, Words
 from emosim_core.simulation.assembly import item_source
-from emosim_core.studies.validation import users as real
-from emosim_core.studies.validation.choices import draw_choice_set, matched
+from emosim_core.studies.validation.validation import users as real
 
 TEN = RatingScale()
 
@@ -28,13 +28,13 @@ def loaded(folder: Path) -> tuple[list[Item], LoadedRatings]:
     return items, loader.load_ratings(items)
 
 
-def test_a_group_belongs_to_an_id_whoever_else_is_there(movielens: Path) -> None:
+def test_a_user_split_belongs_to_an_id_whoever_else_is_there(movielens: Path) -> None:
     _, ratings = loaded(movielens)
     everybody = {one.id: one.user_split for one in real.split_real_users(ratings, 1)}
     keep = np.array([name not in ("3", "4", "5") for name in ratings.user_ids])
     some = replace(
         ratings,
-        user_ids=[name for name, kept in zip(ratings.user_ids, keep, strict=True) if kept],
+        user_ids=[name for name, stays in zip(ratings.user_ids, keep, strict=True) if stays],
         items=ratings.items[keep],
         values=ratings.values[keep],
         times=ratings.times[keep],
@@ -44,13 +44,13 @@ def test_a_group_belongs_to_an_id_whoever_else_is_there(movielens: Path) -> None
     }
 
 
-def test_groups_have_the_shares_that_are_written() -> None:
+def test_user_splits_have_the_shares_that_are_written() -> None:
     user_splits = [real.user_split_of(str(number)) for number in range(20_000)]
     shares = [user_splits.count(name) / len(user_splits) for name, _ in real.USER_SPLITS]
     assert shares == pytest.approx([0.52, 0.08, 0.2, 0.2], abs=0.015)
 
 
-def test_nothing_that_is_remembered_is_later_than_what_is_held_out(movielens: Path) -> None:
+def test_nothing_in_memory_is_later_than_what_is_held_out(movielens: Path) -> None:
     _, ratings = loaded(movielens)
     when = dict(zip(zip(ratings.user_ids, ratings.items.tolist(), strict=True), ratings.times.tolist(), strict=True))
     for one in real.split_real_users(ratings, 1):
@@ -60,7 +60,7 @@ def test_nothing_that_is_remembered_is_later_than_what_is_held_out(movielens: Pa
         assert not set(one.past.tolist()) & set(one.later.tolist())
 
 
-def test_who_rated_an_item_twice_meant_the_last_time() -> None:
+def test_the_last_rating_counts_of_who_rated_an_item_twice() -> None:
     names = [str(number) for number in range(200)]
     real_users = [name for name in names for _ in range(11)]
     items = np.array([*range(10), 3] * len(names))
@@ -77,14 +77,14 @@ def test_too_few_users_are_an_error() -> None:
         real.split_real_users(ratings, 1)
 
 
-def test_the_public_knows_what_the_known_users_rated_and_no_word_of_the_others(movielens: Path) -> None:
+def test_the_public_knows_what_the_train_users_rated_and_no_word_of_the_others(movielens: Path) -> None:
     items, ratings = loaded(movielens)
     real_users = real.split_real_users(ratings, 1)
     public = real.public_items(items, real_users, ratings.user_written_fields)
-    known = {one.id for one in real.of_split(real_users, real.TRAIN)}
+    train_users = {one.id for one in real.of_split(real_users, real.TRAIN)}
     given: dict[int, list[float]] = {}
     for name, item, value in zip(ratings.user_ids, ratings.items.tolist(), ratings.values.tolist(), strict=True):
-        if name in known:
+        if name in train_users:
             given.setdefault(item, []).append(value)
     for place, item in enumerate(public):
         assert item.public_count == len(given.get(place, []))
@@ -93,7 +93,7 @@ def test_the_public_knows_what_the_known_users_rated_and_no_word_of_the_others(m
     assert items[0].description != ""
 
 
-def test_tastes_and_traits_are_read_off_what_is_remembered_alone() -> None:
+def test_tastes_and_traits_are_read_off_the_memory_alone() -> None:
     names = ("comedy", "horror")
     items = [Item(id=f"i{n}", title="t", categories=(names[n % 2],), public_rating=6.0) for n in range(40)]
     catalog = Catalog(items, TEN)
@@ -125,9 +125,9 @@ def test_matched_items_are_as_popular_as_the_chosen() -> None:
     rng = np.random.default_rng(2)
     counts = rng.integers(0, 30, 3000)
     chosen = np.arange(100)
-    found = matched(chosen, np.arange(100, 3000), counts, rng)
-    assert len(set(found.tolist())) == 100
-    assert np.array_equal(counts[found], counts[chosen])
+    items = matched(chosen, np.arange(100, 3000), counts, rng)
+    assert len(set(items.tolist())) == 100
+    assert np.array_equal(counts[items], counts[chosen])
 
 
 def test_of_two_unequal_items_the_nearer_in_popularity_matches() -> None:

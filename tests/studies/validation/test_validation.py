@@ -1,4 +1,4 @@
-"""A validation as a whole: its records, that every figure follows from them, and its targets on real data."""
+"""A validation as a whole: its records, that every metric follows from them, and its targets on real data."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from emosim_core.studies.validation.validation.records import read_lines
+from emosim_core.studies.validation.validation.results import SIMULATED, compute_results
+from emosim_core.studies.validation.validation.users import TEST, VALIDATION
+from emosim_core.studies.validation.validation.validation import Validation, ValidationConfig
 
 from emosim_core.components.base import RatingRequest, Situation
 from emosim_core.errors import ConfigurationError, DataError, RunError
 from emosim_core.hooks import Registry
 from emosim_core.plugins import Rater
-from emosim_core.studies.validation.records import read_lines
-from emosim_core.studies.validation.results import SIMULATED, compute_results
-from emosim_core.studies.validation.users import TEST, VALIDATION
-from emosim_core.studies.validation.validation import Validation, ValidationConfig
 
 pytest.importorskip("surprise")
 
@@ -52,7 +52,7 @@ def change(directory: Path, name: str, **values: Any) -> None:
     path.write_text("".join(json.dumps(record) + "\n" for record in records))
 
 
-def test_every_figure_follows_from_the_records(done: Path) -> None:
+def test_every_metric_follows_from_the_records(done: Path) -> None:
     assert compute_results(done) == json.loads((done / "validation.json").read_text())
 
 
@@ -67,7 +67,7 @@ def test_every_figure_follows_from_the_records(done: Path) -> None:
         ("recommended", {"ratings": [1]}, "recommenders"),
     ],
 )
-def test_a_changed_record_changes_the_figure(copy: Path, name: str, values: dict[str, Any], part: str) -> None:
+def test_a_changed_record_changes_the_metric(copy: Path, name: str, values: dict[str, Any], part: str) -> None:
     before = compute_results(copy)["user_splits"]
     change(copy, name, **values)
     after = compute_results(copy)["user_splits"]
@@ -75,39 +75,39 @@ def test_a_changed_record_changes_the_figure(copy: Path, name: str, values: dict
     assert after[TEST] == before[TEST]
 
 
-def test_figures_of_ratings_are_what_they_are_called(done: Path) -> None:
+def test_metrics_of_ratings_are_what_their_names_say(done: Path) -> None:
     lines = [line for line in read_lines(done, "ratings") if line["user_split"] == VALIDATION]
     off = np.array([line["expected"] - line["real"] for line in lines]) / 2
-    told = compute_results(done)["user_splits"][VALIDATION]
-    assert told["ratings"][SIMULATED]["rmse"]["estimate"] == pytest.approx(np.sqrt((off**2).mean()), abs=1e-5)
-    assert told["ratings"][SIMULATED]["mae"]["estimate"] == pytest.approx(np.abs(off).mean(), abs=1e-5)
+    payload = compute_results(done)["user_splits"][VALIDATION]
+    assert payload["ratings"][SIMULATED]["rmse"]["estimate"] == pytest.approx(np.sqrt((off**2).mean()), abs=1e-5)
+    assert payload["ratings"][SIMULATED]["mae"]["estimate"] == pytest.approx(np.abs(off).mean(), abs=1e-5)
     shares = [np.mean([line[key] == level for line in lines]) for key in ("real", "answer") for level in range(1, 11)]
     distance = np.abs(np.array(shares[:10]) - shares[10:]).sum() / 2
-    found = told["distribution"]["variants"][SIMULATED]["total_variation"]["estimate"]
-    assert found == pytest.approx(distance, abs=1e-5)
+    measured = payload["distribution"]["variants"][SIMULATED]["total_variation"]["estimate"]
+    assert measured == pytest.approx(distance, abs=1e-5)
 
 
 def test_no_rating_of_the_measured_is_known_to_the_public(movielens: Path, tmp_path: Path) -> None:
     """Whoever is measured may rate otherwise: nothing that is known of the films changes."""
-    episode = Validation(config(movielens), Registry())
-    measured = {real_user.id for real_users in episode.measured.values() for real_user in real_users}
+    validation = Validation(config(movielens), Registry())
+    measured = {real_user.id for real_users in validation.measured.values() for real_user in real_users}
     folder = tmp_path / "other"
     shutil.copytree(movielens, folder)
     rows = (folder / "ratings.csv").read_text().splitlines()
     changed = [",".join([*row.split(",")[:2], "0.5", row.split(",")[3]]) for row in rows[1:]]
-    kept = [new if new.split(",")[0] in measured else old for old, new in zip(rows[1:], changed, strict=True)]
-    (folder / "ratings.csv").write_text("\n".join([rows[0], *kept]) + "\n")
+    lines = [new if new.split(",")[0] in measured else old for old, new in zip(rows[1:], changed, strict=True)]
+    (folder / "ratings.csv").write_text("\n".join([rows[0], *lines]) + "\n")
     other = Validation(config(folder), Registry())
-    assert other.world.catalog.items == episode.world.catalog.items
+    assert other.world.catalog.items == validation.world.catalog.items
 
 
 def test_what_is_held_out_moves_no_answer(movielens: Path, tmp_path: Path) -> None:
-    episodes = [Validation(config(movielens), Registry()) for _ in range(2)]
-    for real_users in episodes[1].user_splits.values():
+    validations = [Validation(config(movielens), Registry()) for _ in range(2)]
+    for real_users in validations[1].user_splits.values():
         for real_user in real_users:
             real_user.values[real_user.past_count :] = 1.0
-    for name, episode in zip(("first", "second"), episodes, strict=True):
-        episode.run(tmp_path / name)
+    for name, validation in zip(("first", "second"), validations, strict=True):
+        validation.run(tmp_path / name)
     for name, keys in (("ratings", ("answer", "expected", "baselines")), ("choices", ("score", "baselines"))):
         first, second = (read_lines(tmp_path / one, name) for one in ("first", "second"))
         assert [[line[key] for key in keys] for line in first] == [[line[key] for key in keys] for line in second]
@@ -136,15 +136,15 @@ def test_users_who_follow_their_taste_are_told_from_a_coin(done: Path) -> None:
 
 
 def test_fewer_users_and_items_may_be_asked(movielens: Path, tmp_path: Path) -> None:
-    episode = Validation(config(movielens, max_users=3, max_positives=4, max_heldout=5, negatives=(2,)), Registry())
-    told = episode.run(tmp_path / "few")
-    assert told["user_splits"][VALIDATION]["users"] == 3
-    assert told["user_splits"][VALIDATION]["heldout_ratings"] == 15
-    assert set(told["user_splits"][VALIDATION]["choices"]) == {"1:2", "matched"}
+    validation = Validation(config(movielens, max_users=3, max_positives=4, max_heldout=5, negatives=(2,)), Registry())
+    payload = validation.run(tmp_path / "few")
+    assert payload["user_splits"][VALIDATION]["users"] == 3
+    assert payload["user_splits"][VALIDATION]["heldout_ratings"] == 15
+    assert set(payload["user_splits"][VALIDATION]["choices"]) == {"1:2", "matched"}
     chosen = [line for line in read_lines(tmp_path / "few", "choices") if line["user_split"] == VALIDATION]
     assert [line["set"] for line in chosen].count("chosen") == 12
     assert [line["set"] for line in chosen].count("random") == 24
-    assert episode.requests == 6 * 5 + 9 * 4 * (2 + 2) + 2 * 6 * 4 + 6 * 20 * 3
+    assert validation.requests == 6 * 5 + 9 * 4 * (2 + 2) + 2 * 6 * 4 + 6 * 20 * 3
 
 
 class Contrary(Rater):
@@ -169,32 +169,32 @@ class Telling(Contrary):
 
 
 def run(rater: type[Rater], movielens: Path, directory: Path) -> dict[str, Any]:
-    episode = Validation(config(movielens), Registry())
-    episode.world.rater = rater()
-    return episode.run(directory)
+    validation = Validation(config(movielens), Registry())
+    validation.world.rater = rater()
+    return validation.run(directory)
 
 
 def test_a_rater_that_tells_ratings_alone_is_measured_by_them(movielens: Path, tmp_path: Path) -> None:
-    told = run(Contrary, movielens, tmp_path / "out")
-    assert told["interest"] is False
+    payload = run(Contrary, movielens, tmp_path / "out")
+    assert payload["interest"] is False
     for line in read_lines(tmp_path / "out", "ratings"):
         assert line["answer"] == line["expected"]
     assert all(line["score"] in range(1, 11) for line in read_lines(tmp_path / "out", "choices"))
-    assert not told["user_splits"][VALIDATION]["activity"]["holds"]
-    assert told["user_splits"][VALIDATION]["activity"]["shift"]["estimate"] > 3
+    assert not payload["user_splits"][VALIDATION]["activity"]["holds"]
+    assert payload["user_splits"][VALIDATION]["activity"]["shift"]["estimate"] > 3
 
 
 def test_a_rater_is_asked_what_it_would_choose(movielens: Path, tmp_path: Path) -> None:
-    told = run(Telling, movielens, tmp_path / "out")
-    assert told["interest"] is True
+    payload = run(Telling, movielens, tmp_path / "out")
+    assert payload["interest"] is True
     for line in read_lines(tmp_path / "out", "choices"):
         assert line["score"] == (line["item"] == "ml-1")
 
 
 def test_failed_ratings_are_counted_and_left_out(movielens: Path, tmp_path: Path) -> None:
-    told = run(Failing, movielens, tmp_path / "out")
+    payload = run(Failing, movielens, tmp_path / "out")
     failed = sum(line["answer"] is None for line in read_lines(tmp_path / "out", "ratings"))
-    assert failed == sum(user_split["failed_ratings"] for user_split in told["user_splits"].values()) > 0
+    assert failed == sum(user_split["failed_ratings"] for user_split in payload["user_splits"].values()) > 0
 
 
 def test_items_without_ratings_of_users_are_an_error() -> None:
@@ -244,10 +244,10 @@ REACHED = {
 @pytest.mark.skipif("EMOSIM_REAL_DATA" not in os.environ, reason="EMOSIM_REAL_DATA names no folder of real data")
 def test_targets_hold_on_real_users_that_nothing_was_fitted_on(tmp_path: Path) -> None:
     folder = Path(os.environ["EMOSIM_REAL_DATA"]) / "movielens-small"
-    told = Validation(config(folder, negatives=(1, 3, 9)), Registry()).run(tmp_path / "real")
-    held = {(one["user_split"], one["target"]) for one in told["targets"] if one["holds"]}
+    payload = Validation(config(folder, negatives=(1, 3, 9)), Registry()).run(tmp_path / "real")
+    held = {(one["user_split"], one["target"]) for one in payload["targets"] if one["holds"]}
     assert {(user_split, name) for user_split, names in REACHED.items() for name in names} <= held
-    for user_split in told["user_splits"].values():
+    for user_split in payload["user_splits"].values():
         errors = user_split["ratings"]
         others = [errors[name]["rmse"]["estimate"] for name in list(errors)[2:]]
         assert errors[SIMULATED]["rmse"]["estimate"] < min(others)
@@ -307,7 +307,7 @@ def test_a_validation_that_was_stopped_goes_on_to_the_same_end(
     assert {**manifests[0], "created": ""} == {**manifests[1], "created": ""}
 
 
-def test_how_a_model_is_called_may_change_when_a_validation_is_resumed(copy: Path, movielens: Path) -> None:
+def test_options_of_model_calls_may_change_when_a_validation_is_resumed(copy: Path, movielens: Path) -> None:
     Validation(config(movielens, environment={"max_cost": 3}), Registry()).run(copy, resume=True)
     manifest = json.loads((copy / "manifest.json").read_text())
     assert manifest["config"]["environment"]["gateway"] == {"max_cost": 3}
@@ -320,7 +320,7 @@ def test_a_validation_in_which_nothing_was_done_leaves_nothing(movielens: Path, 
 
 
 @pytest.mark.parametrize(
-    ("more", "said"),
+    ("more", "message"),
     [
         ({"seed": 7}, "seed: 42 then, 7 now"),
         ({"environment": {"items_retrieval": "last_2"}}, "items_retrieval"),
@@ -328,12 +328,12 @@ def test_a_validation_in_which_nothing_was_done_leaves_nothing(movielens: Path, 
     ],
 )
 def test_a_validation_goes_on_with_what_it_was_begun_with_alone(
-    copy: Path, movielens: Path, more: dict[str, Any], said: str
+    copy: Path, movielens: Path, more: dict[str, Any], message: str
 ) -> None:
     before = files(copy)
     with pytest.raises(RunError, match="cannot be resumed") as error:
         Validation(config(movielens, **more), Registry()).run(copy, resume=True)
-    assert said in str(error.value)
+    assert message in str(error.value)
     assert files(copy) == before
 
 
