@@ -141,7 +141,7 @@ def validate(plugin: str, out: str | Path, *, ratings: str, resume: bool = False
     """
     from emosim_core.hooks import Registry
     from emosim_core.hooks.names import checked_options
-    from emosim_core.studies.validation.validation.validation import Validation, ValidationConfig
+    from emosim_core.studies.validation.validation import Validation, ValidationConfig
 
     own = {name: options.pop(name) for name in list(options) if name in ValidationConfig.model_fields}
     environment = {"plugin": plugin, **options}
@@ -178,9 +178,9 @@ def ablate(plugin: str, out: str | Path, *, resume: bool = False, jobs: int = 1,
     from emosim_core.hooks import Registry
     from emosim_core.hooks.fields import by_field
     from emosim_core.simulation.config import EnvironmentConfig
-    from emosim_core.studies.ablation.ablation.ablation import Ablation, resumed
-    from emosim_core.studies.ablation.ablation.executor import InThisProcess, Processes
-    from emosim_core.studies.ablation.ablation.grid import OPTIONS, AblationConfig, choices, read_axes, read_grid
+    from emosim_core.studies.ablation.ablation import Ablation, resumed
+    from emosim_core.studies.ablation.executor import InThisProcess, Processes
+    from emosim_core.studies.ablation.grid import OPTIONS, AblationConfig, choices, read_axes, read_grid
 
     registry = Registry()
     if "rater" in options:

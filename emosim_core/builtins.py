@@ -226,7 +226,7 @@ def emosim_prompt_strategies() -> Iterable[Component]:
 
 @hookimpl
 def emosim_studies() -> Iterable[Component]:
-    module = "emosim_core.studies.ablation.ablation"
+    module = "emosim_core.studies.ablation"
     for name, maker, summary in (
         ("category_preference", "CategoryPreference", "Users who love one category rate it high and all else low."),
         ("high_rating", "HighRating", "Users who like everything rate high."),

@@ -17,8 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from emosim_core.studies.ablation.ablation.grid import AblationConfig
-from emosim_core.studies.validation.validation.validation import ValidationConfig
 from pydantic import BaseModel
 
 from emosim_core.cli.fields import GENERAL, FieldOption
@@ -26,6 +24,8 @@ from emosim_core.cli.main import cli
 from emosim_core.evaluation.plan import EvaluationConfig
 from emosim_core.hooks.fields import FieldDescription, describe, field_names
 from emosim_core.simulation.config import EnvironmentConfig, RunConfig
+from emosim_core.studies.ablation.grid import AblationConfig
+from emosim_core.studies.validation.validation import ValidationConfig
 from emosim_core.training.config import TrainConfig
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import dataclasses
 import inspect
 import json
@@ -445,3 +446,17 @@ def test_pages_keep_to_the_line_length(page: Path) -> None:
     outside = re.sub(r"^\|.*$", "", prose(page), flags=re.MULTILINE)
     long = [line for line in outside.splitlines() if len(line) > 120]
     assert not long
+
+
+def test_the_rooms_of_the_core_are_those_of_the_import_contract_and_their_order_is_the_same() -> None:
+    contracts = configparser.ConfigParser()
+    contracts.read(ROOT / ".importlinter")
+    layers = contracts["importlinter:contract:rooms"]["layers"].split("\n")
+    allowed = [{name.strip() for name in layer.split("|")} for layer in reversed(layers) if layer.strip()]
+    text = (ROOT / "docs" / "development.md").read_text(encoding="utf-8")
+    table = text.partition("| room | content |\n|---|---|\n")[2].partition("\n\n")[0]
+    rows = [{f"emosim_core.{name}" for name in re.findall(r"`(\w+)`", row.split("|")[1])} for row in table.split("\n")]
+    assert rows == allowed
+    package = ROOT / "emosim_core"
+    modules = {one.stem for one in package.glob("*.py")} | {one.parent.name for one in package.glob("*/__init__.py")}
+    assert {f"emosim_core.{name}" for name in modules - {"__init__", "__main__"}} == set().union(*rows)

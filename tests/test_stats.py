@@ -19,7 +19,7 @@ from emosim_core.stats import (
     weights,
     wilson,
 )
-from emosim_core.studies.validation.validation import metrics as measures
+from emosim_core.studies.validation import metrics as measures
 
 
 def test_wilsons_interval_is_that_of_the_formula() -> None:

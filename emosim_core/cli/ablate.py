@@ -29,9 +29,9 @@ from emosim_core.runs.words import decimal
 
 if TYPE_CHECKING:
     from emosim_core.cli.output import Screen
-    from emosim_core.studies.ablation.ablation.ablation import Ablation
-    from emosim_core.studies.ablation.ablation.executor import Executor
-    from emosim_core.studies.ablation.ablation.grid import AblationConfig
+    from emosim_core.studies.ablation.ablation import Ablation
+    from emosim_core.studies.ablation.executor import Executor
+    from emosim_core.studies.ablation.grid import AblationConfig
     from emosim_core.studies.cost import Estimate
 
 _GIVEN_AGAIN = (
@@ -85,8 +85,8 @@ def ablate(ctx: click.Context, /, **given: Any) -> None:
 def report(obj: dict[str, Any], /, directory: Path, study: str | None, as_json: bool) -> None:
     """Compute all metrics of an ablation again, from its records alone; no rater is called."""
     from emosim_core.hooks import Registry
-    from emosim_core.studies.ablation.ablation.ablation import results
-    from emosim_core.studies.ablation.ablation.grid import choices
+    from emosim_core.studies.ablation.ablation import results
+    from emosim_core.studies.ablation.grid import choices
 
     own = {} if study is None else {"studies": choices(study)}
     outcome = results(directory, Registry(only=obj["only"]), own)
@@ -110,8 +110,8 @@ def _spelled(param: click.Parameter) -> str:
 
 def _ablate(ctx: click.Context, given: dict[str, Any]) -> None:
     from emosim_core.hooks import Registry
-    from emosim_core.studies.ablation.ablation.ablation import Ablation, resumed
-    from emosim_core.studies.ablation.ablation.grid import VARIANT_OPTIONS
+    from emosim_core.studies.ablation.ablation import Ablation, resumed
+    from emosim_core.studies.ablation.grid import VARIANT_OPTIONS
 
     only = ctx.obj["only"]
     registry = Registry(only=only)
@@ -158,7 +158,7 @@ def _config(given: Mapping[str, Any], registry: Any) -> AblationConfig:
         ConfigurationError: a value is wrong, or no domain is named.
     """
     from emosim_core.simulation.config import EnvironmentConfig
-    from emosim_core.studies.ablation.ablation.grid import read_grid
+    from emosim_core.studies.ablation.grid import read_grid
 
     written = _written(given["config"])
     options = {name: value for name, value in given.items() if name not in (*_GRID, "config")}
@@ -171,7 +171,7 @@ def _written(config: Path | None) -> dict[str, Any]:
     """What the file says, under the names of the fields: those of the environment and those of the grid."""
     from emosim_core.hooks.fields import by_field
     from emosim_core.simulation.config import EnvironmentConfig, read_config_file
-    from emosim_core.studies.ablation.ablation.grid import AblationConfig
+    from emosim_core.studies.ablation.grid import AblationConfig
 
     return {} if config is None else by_field(AblationConfig, read_config_file(EnvironmentConfig, config), str(config))
 
@@ -183,7 +183,7 @@ def _grid(values: Mapping[str, Any]) -> dict[str, Any]:
 def _given_again(given: Mapping[str, Any]) -> dict[str, Any]:
     """What the options and the file say again of an ablation that is resumed, by its fields."""
     from emosim_core.simulation.config import EnvironmentConfig
-    from emosim_core.studies.ablation.ablation.grid import ALL, VARIANT_OPTIONS, choices
+    from emosim_core.studies.ablation.grid import ALL, VARIANT_OPTIONS, choices
 
     options = {name: one for name, one in given.items() if name in _GIVEN_AGAIN or name.startswith("gateway.")}
     if options.get("rater") is not None:
@@ -204,7 +204,7 @@ def _executor(ablation: Ablation, jobs: int | None) -> Executor:
     Raises:
         ConfigurationError: several processes would share one budget.
     """
-    from emosim_core.studies.ablation.ablation.executor import InThisProcess, Processes
+    from emosim_core.studies.ablation.executor import InThisProcess, Processes
 
     remaining = ablation.plan.remaining
     if jobs is None:
@@ -319,8 +319,8 @@ def _play(ablation: Ablation, executor: Executor, screen: Screen, silent: bool) 
 def print_results(screen: Screen, outcome: Mapping[str, Any], directory: Path) -> None:
     """The tables on the screen: metrics, over all seeds where there are several, and differences."""
     from emosim_core.cli.output import Table, show_table, usage_rows
-    from emosim_core.studies.ablation.ablation.ablation import usage
-    from emosim_core.studies.ablation.ablation.metrics import AXES
+    from emosim_core.studies.ablation.ablation import usage
+    from emosim_core.studies.ablation.metrics import AXES
 
     rows = outcome["pooled"] or outcome["jobs"]
     variants = [one["variant"] for one in outcome["jobs"]]

@@ -27,7 +27,7 @@ from emosim_core.errors import ConfigurationError
 if TYPE_CHECKING:
     from emosim_core.cli.output import Screen, Table
     from emosim_core.runs.job import JobDirectory
-    from emosim_core.studies.validation.validation.validation import Validation
+    from emosim_core.studies.validation.validation import Validation
 
 _NOT_OURS = ("items", "user_dataset", "user_split", "test_fraction", "on_failed_rating", *EPISODE_FIELDS)
 """Fields of an environment that mean nothing here: items and users are those of the ratings."""
@@ -58,8 +58,8 @@ def validate(obj: dict[str, Any], /, config: Path | None, **given: Any) -> None:
     from emosim_core.runs.plain import own_files
     from emosim_core.runs.trust import confirmed
     from emosim_core.simulation.config import EnvironmentConfig, read_config_file
-    from emosim_core.studies.validation.validation.records import RESULTS
-    from emosim_core.studies.validation.validation.validation import (
+    from emosim_core.studies.validation.records import RESULTS
+    from emosim_core.studies.validation.validation import (
         MODELS,
         Validation,
         ValidationConfig,

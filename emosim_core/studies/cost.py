@@ -1,9 +1,10 @@
-"""Cost: what calling a language model is going to take, before anything is asked."""
+"""Cost: what the calls of a language model take, estimated before and counted after."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -82,3 +83,24 @@ def _question(request: ChatRequest) -> int:
 
 def _answer(request: ChatRequest) -> int:
     return min(request.max_tokens, _TOKENS_OF_A_CHOICE) if request.choices else request.max_tokens
+
+
+def since(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """What the calls between two readings of the counts took."""
+    return {
+        name: round(value - (before.get(name) or 0), 9)
+        if isinstance(value, int | float) and not isinstance(value, bool)
+        else value
+        for name, value in after.items()
+    }
+
+
+def summed(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """What the calls of several jobs took together."""
+    total: dict[str, Any] = {}
+    for part in parts:
+        for name, value in part.items():
+            before = total.get(name)
+            numbers = isinstance(value, int | float) and isinstance(before, int | float)
+            total[name] = round(before + value, 9) if numbers else (before if value is None else value)
+    return total

@@ -116,8 +116,8 @@ def test_help_fits_a_terminal_of_80_columns(quick: Any, monkeypatch: pytest.Monk
         ("run", "emosim_core.simulation.config:RunConfig"),
         ("train", "emosim_core.training.config:TrainConfig"),
         ("evaluate", "emosim_core.evaluation.plan:EvaluationConfig"),
-        ("ablate", "emosim_core.studies.ablation.ablation.grid:AblationConfig"),
-        ("validate", "emosim_core.studies.validation.validation.validation:ValidationConfig"),
+        ("ablate", "emosim_core.studies.ablation.grid:AblationConfig"),
+        ("validate", "emosim_core.studies.validation.validation:ValidationConfig"),
     ],
 )
 def test_every_field_of_a_configuration_is_an_option_with_its_help_and_default(command: str, model: str) -> None:

@@ -17,8 +17,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest
-from emosim_core.studies.ablation.ablation.ablation import results
-from emosim_core.studies.ablation.ablation.grid import AblationConfig
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field
@@ -34,6 +32,8 @@ from emosim_core.runs.reach import _is_harmless, reaches
 from emosim_core.runs.records import read_json
 from emosim_core.runs.trust import CommandHint, confirmed, note_made
 from emosim_core.simulation.config import RunConfig
+from emosim_core.studies.ablation.ablation import results
+from emosim_core.studies.ablation.grid import AblationConfig
 from emosim_core.testing import ChatServer, Emosim, Finished
 from emosim_core.training.config import TrainConfig
 

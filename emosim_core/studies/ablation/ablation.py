@@ -33,11 +33,11 @@ from emosim_core.runs.trust import CommandHint, confirmed, note_made
 from emosim_core.runs.typed import typed
 from emosim_core.simulation.assembly import World
 from emosim_core.simulation.config import ComponentChoice, EnvironmentConfig
-from emosim_core.studies.ablation.ablation.executor import Executor
-from emosim_core.studies.ablation.ablation.grid import ALL, AblationConfig, jobs, variants
-from emosim_core.studies.ablation.ablation.jobs import DONE, JOBS, Job, Worlds, label, read_job, spec, study_of, summed
-from emosim_core.studies.ablation.ablation.metrics import AXES, HOW, compute_metrics
-from emosim_core.studies.cost import Estimate, estimate
+from emosim_core.studies.ablation.executor import Executor
+from emosim_core.studies.ablation.grid import ALL, AblationConfig, jobs, variants
+from emosim_core.studies.ablation.jobs import DONE, JOBS, Job, Worlds, label, read_job, spec, study_of
+from emosim_core.studies.ablation.metrics import AXES, HOW, compute_metrics
+from emosim_core.studies.cost import Estimate, estimate, summed
 from emosim_core.studies.study import Study
 from emosim_core.studies.trials import draw_trials
 
@@ -80,7 +80,7 @@ class Ablation:
     """One ablation in its directory.
 
     Args:
-        config: what it goes through; its studies may be :data:`~emosim_core.studies.ablation.ablation.grid.ALL`.
+        config: what it goes through; its studies may be :data:`~emosim_core.studies.ablation.grid.ALL`.
         directory: where it is written.
         registry: plugins to use.
         only: the same as names, for other processes; None for all.
@@ -317,7 +317,7 @@ def results(directory: Path, registry: Registry, given: Mapping[str, Any] | None
 
     Returns:
         What results.json holds: ``plugin``, ``title``, ``scale``, ``uses_llm``, the ``studies``; ``jobs``,
-        ``pooled`` and ``differences`` as :func:`~emosim_core.studies.ablation.ablation.metrics.compute_metrics` makes them;
+        ``pooled`` and ``differences`` as :func:`~emosim_core.studies.ablation.metrics.compute_metrics` makes them;
         ``missing``, the jobs that are not done; ``intervals``, how they are made.
 
     Raises:

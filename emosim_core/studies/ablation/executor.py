@@ -16,7 +16,7 @@ from typing import Protocol
 
 from emosim_core.errors import EmoSimError, RunError
 from emosim_core.hooks import Registry
-from emosim_core.studies.ablation.ablation.jobs import Job, Worlds, run_job
+from emosim_core.studies.ablation.jobs import Job, Worlds, run_job
 from emosim_core.terminal import standard_streams
 
 

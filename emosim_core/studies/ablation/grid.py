@@ -18,7 +18,7 @@ from emosim_core.hooks.names import checked_options
 from emosim_core.llm.options import DEFAULT_STRATEGY
 from emosim_core.runs.records import encode
 from emosim_core.simulation.config import ComponentChoice, EnvironmentConfig, read_config
-from emosim_core.studies.ablation.ablation.jobs import JOBS, Job, spec
+from emosim_core.studies.ablation.jobs import JOBS, Job, spec
 
 ALL = "all"
 """In the place of studies: all that the domain has material for."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,6 +22,7 @@ from emosim_core.runs.records import FORMAT, encode
 from emosim_core.runs.schemas import Count, Name, Number
 from emosim_core.simulation.assembly import World, assemble, build
 from emosim_core.simulation.config import ComponentChoice, EnvironmentConfig, read_config
+from emosim_core.studies.cost import since
 from emosim_core.studies.study import RatedTrials, Study
 from emosim_core.studies.trials import draw_trials, run_trials
 
@@ -207,27 +208,6 @@ def run_job(job: Job, worlds: Worlds, on_ratings: Callable[[int], None] = lambda
         write_whole(job.directory / DONE, json_text.dumps(done, indent=2).encode() + b"\n")
     except OSError as error:
         raise RunError(f"{job.directory} cannot be written: {error.strerror}") from error
-
-
-def since(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
-    """What asking took between two looks at its counts."""
-    return {
-        name: round(value - (before.get(name) or 0), 9)
-        if isinstance(value, int | float) and not isinstance(value, bool)
-        else value
-        for name, value in after.items()
-    }
-
-
-def summed(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """What asking took in several jobs together."""
-    total: dict[str, Any] = {}
-    for part in parts:
-        for name, value in part.items():
-            before = total.get(name)
-            numbers = isinstance(value, int | float) and isinstance(before, int | float)
-            total[name] = round(before + value, 9) if numbers else (before if value is None else value)
-    return total
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from emosim_core.errors import PluginError
 from emosim_core.hooks.faults import named
 from emosim_core.stats import LEVEL, RESAMPLES, bootstrap, bootstrap_difference, wilson
-from emosim_core.studies.ablation.ablation.jobs import JobRecords, together
+from emosim_core.studies.ablation.jobs import JobRecords, together
 from emosim_core.studies.study import Metric, RatedTrials, Study
 
 AXES = ("rater", "llm_model", "items_retrieval", "perturbator")

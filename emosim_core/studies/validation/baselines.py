@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from emosim_core.errors import MissingDependencyError
 from emosim_core.model import Catalog, RatingScale
-from emosim_core.studies.validation.validation.users import TRAIN, RealUser, of_split
+from emosim_core.studies.validation.users import TRAIN, RealUser, of_split
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from emosim_core.studies.validation.validation.users import RealUser
+from emosim_core.studies.validation.users import RealUser
 
 Ints = NDArray[np.intp]
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emosim_core.studies.validation.validation import metrics as metric
-from emosim_core.studies.validation.validation.records import read_lines, read_manifest
-from emosim_core.studies.validation.validation.users import CALIBRATION, TEST, VALIDATION
+from emosim_core.studies.validation import metrics as metric
+from emosim_core.studies.validation.records import read_lines, read_manifest
+from emosim_core.studies.validation.users import CALIBRATION, TEST, VALIDATION
 
 Floats = NDArray[np.float64]
 Lines = Sequence[Mapping[str, Any]]

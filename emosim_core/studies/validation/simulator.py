@@ -14,7 +14,7 @@ from emosim_core.model import Memory, Population, User
 from emosim_core.simulation.assembly import World
 from emosim_core.simulation.checks import check_positions, check_ratings
 from emosim_core.simulation.streams import SlotDraws, Stage, Streams
-from emosim_core.studies.validation.validation.users import RealUser, memory_of
+from emosim_core.studies.validation.users import RealUser, memory_of
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]

@@ -27,22 +27,21 @@ from emosim_core.runs.records import FORMAT, plain
 from emosim_core.runs.trust import note_made
 from emosim_core.simulation.assembly import World, assemble, load_items, make_catalog
 from emosim_core.simulation.config import EnvironmentConfig, read_config
-from emosim_core.studies.ablation.ablation.jobs import since, summed
-from emosim_core.studies.cost import Estimate, estimate
+from emosim_core.studies.cost import Estimate, estimate, since, summed
 from emosim_core.studies.study import Trial, Trials
-from emosim_core.studies.validation.validation import users as real
-from emosim_core.studies.validation.validation.baselines import FACTORS, Baselines
-from emosim_core.studies.validation.validation.choices import ChoiceSet, draw_choice_set
-from emosim_core.studies.validation.validation.jobs import JOBS, RECORDS, ValidationJob, remove_jobs
-from emosim_core.studies.validation.validation.records import (
+from emosim_core.studies.validation import users as real
+from emosim_core.studies.validation.baselines import FACTORS, Baselines
+from emosim_core.studies.validation.choices import ChoiceSet, draw_choice_set
+from emosim_core.studies.validation.jobs import JOBS, RECORDS, ValidationJob, remove_jobs
+from emosim_core.studies.validation.records import (
     MANIFEST,
     RESULTS,
     resumed_manifest,
     write_json,
     write_lines,
 )
-from emosim_core.studies.validation.validation.results import compute_results
-from emosim_core.studies.validation.validation.simulator import (
+from emosim_core.studies.validation.results import compute_results
+from emosim_core.studies.validation.simulator import (
     CHOOSE,
     RATE,
     RECOMMENDED,

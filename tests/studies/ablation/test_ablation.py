@@ -9,20 +9,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-from emosim_core.studies.ablation.ablation.ablation import Ablation, results, resumed
-from emosim_core.studies.ablation.ablation.executor import InThisProcess, Processes
-from emosim_core.studies.ablation.ablation.grid import AblationConfig, choices, jobs
-from emosim_core.studies.ablation.ablation.jobs import Job, Worlds, read_job
-from emosim_core.studies.ablation.ablation.metrics import metric_record
-from emosim_core.studies.ablation.ablation.sampling import Sampling, SamplingOptions
-from emosim_core.studies.ablation.ablation.series import Collections, CollectionsOptions
-from emosim_core.studies.ablation.ablation.written import CategoryPreference, HighRating, ItemsOptions, LowRating
 
 from emosim_core import ConfigurationError, EnvironmentConfig, PluginError, RunError
 from emosim_core.hooks.fields import split_components
 from emosim_core.plugins import RatingScale, Registry, Study, StudySetting, Trial, Trials, World, assemble
 from emosim_core.stats import bootstrap, bootstrap_difference, wilson
 from emosim_core.studies import trials as trials_module
+from emosim_core.studies.ablation.ablation import Ablation, results, resumed
+from emosim_core.studies.ablation.executor import InThisProcess, Processes
+from emosim_core.studies.ablation.grid import AblationConfig, choices, jobs
+from emosim_core.studies.ablation.jobs import Job, Worlds, read_job
+from emosim_core.studies.ablation.metrics import metric_record
+from emosim_core.studies.ablation.sampling import Sampling, SamplingOptions
+from emosim_core.studies.ablation.series import Collections, CollectionsOptions
+from emosim_core.studies.ablation.written import CategoryPreference, HighRating, ItemsOptions, LowRating
 from emosim_core.studies.study import RatedTrials, mean_of_both_shares, success_share
 from emosim_core.studies.trials import draw_trials, run_trials
 from emosim_core.testing import ScriptedRater

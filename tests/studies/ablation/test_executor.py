@@ -12,7 +12,7 @@ SCRIPT = """
 import os, signal, sys, threading, time
 from dataclasses import dataclass
 
-import emosim_core.studies.ablation.ablation.executor as executor
+import emosim_core.studies.ablation.executor as executor
 
 @dataclass(frozen=True)
 class Job:

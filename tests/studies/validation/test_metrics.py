@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from emosim_core.studies.validation.validation import metrics as metric
+from emosim_core.studies.validation import metrics as metric
 
 
 def test_agreement_follows_from_the_four_counts() -> None:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from emosim_core.studies.validation.validation.choices import draw_choice_set, matched
 
 from emosim_core.errors import ConfigurationError
 from emosim_core.hooks import Registry
 from emosim_core.model import Catalog, Item, LoadedRatings, RatingScale, Words
 from emosim_core.simulation.assembly import item_source
-from emosim_core.studies.validation.validation import users as real
+from emosim_core.studies.validation import users as real
+from emosim_core.studies.validation.choices import draw_choice_set, matched
 
 TEN = RatingScale()
 

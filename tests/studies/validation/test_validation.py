@@ -11,15 +11,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from emosim_core.studies.validation.validation.records import read_lines
-from emosim_core.studies.validation.validation.results import SIMULATED, compute_results
-from emosim_core.studies.validation.validation.users import TEST, VALIDATION
-from emosim_core.studies.validation.validation.validation import Validation, ValidationConfig
 
 from emosim_core.components.base import RatingRequest, Situation
 from emosim_core.errors import ConfigurationError, DataError, RunError
 from emosim_core.hooks import Registry
 from emosim_core.plugins import Rater
+from emosim_core.studies.validation.records import read_lines
+from emosim_core.studies.validation.results import SIMULATED, compute_results
+from emosim_core.studies.validation.users import TEST, VALIDATION
+from emosim_core.studies.validation.validation import Validation, ValidationConfig
 
 pytest.importorskip("surprise")
 
