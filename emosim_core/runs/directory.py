@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from pydantic import BaseModel
 
-from emosim_core.data import json_text
-from emosim_core.data.files import write_all, write_whole
+from emosim_core.data.files import write_all
 from emosim_core.errors import RunError
+from emosim_core.hooks import Registry
 from emosim_core.runs.job import JobDirectory, cannot_write, job_directory
-from emosim_core.runs.manifest import check_same
-from emosim_core.runs.records import INTERACTIONS, MANIFEST, SUMMARY, read_manifest
+from emosim_core.runs.manifest import begin_job, check_same
+from emosim_core.runs.records import INTERACTIONS, MANIFEST, SUMMARY
 
 _MAY_DIFFER = ("gateway", "on_failed_rating")
 """What may change when a run is resumed: it changes no rating that is there."""
@@ -46,32 +46,23 @@ class RunDirectory:
         self._old: BinaryIO | None = None
         self._new: BinaryIO | None = None
 
-    def check_or_write_manifest(
-        self,
-        manifest: Mapping[str, Any],
-        before_writing: Callable[[Mapping[str, Any] | None], None],
-        model: type[BaseModel],
-    ) -> None:
+    def begin(self, manifest: Mapping[str, Any], model: type[BaseModel], registry: Registry) -> None:
         """Write the manifest; of a run that is resumed, check that it is the same, and write what may change.
 
         Args:
             manifest: the manifest.
-            before_writing: called before anything is written, with the manifest that is there, if any.
             model: the configuration.
+            registry: plugins to find components in.
 
         Raises:
             RunError: the run was made with something else; says what differs. Or the manifest cannot be written.
         """
-        try:
-            if not self.job.resume:
-                before_writing(None)
-                self._write_json(MANIFEST, manifest)
-                return
-            stored = read_manifest(self.path)
+
+        def check(stored: Mapping[str, Any]) -> None:
             check_same(self.path, stored, manifest, _MAY_DIFFER, model)
-            before_writing(stored)
-            if stored["config"] != manifest["config"]:
-                self._write_json(MANIFEST, {**stored, "config": manifest["config"]})
+
+        try:
+            begin_job(self.job, manifest, (model,), registry, check)
         except BaseException as error:
             if isinstance(error.__cause__, OSError) and isinstance(error, RunError):
                 self.job.explain(error)
@@ -132,7 +123,7 @@ class RunDirectory:
                 f"{self.path / INTERACTIONS}, line {self.resumed_lines + 1}: the run ends before this line; "
                 "the file was changed"
             )
-        self._write_json(SUMMARY, summary)
+        self.job.write(SUMMARY, summary)
 
     def abandon(self) -> None:
         """Close the files; what was written stays, but a run that has not taken a step leaves nothing behind."""
@@ -147,15 +138,3 @@ class RunDirectory:
         for stream in (self._old, self._new):
             if stream is not None:
                 stream.close()
-
-    def _write_json(self, name: str, content: Mapping[str, Any]) -> None:
-        path = self.path / name
-        try:
-            write_whole(path, as_json(content))
-        except OSError as error:
-            raise cannot_write(path, error) from error
-
-
-def as_json(content: Mapping[str, Any]) -> bytes:
-    """A manifest or a summary as the bytes of its file."""
-    return json_text.dumps(content, ensure_ascii=False, indent=2).encode() + b"\n"

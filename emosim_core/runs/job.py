@@ -9,10 +9,12 @@ import json
 import os
 import socket
 import warnings
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from emosim_core.data import json_text
 from emosim_core.data.files import is_partial, remove_partials, write_whole
 from emosim_core.errors import EmoSimError, RatingError, RunError
 from emosim_core.runs.notes import forget_note
@@ -214,6 +216,14 @@ class JobDirectory:
             f"place with --out.{gone}"
         )
 
+    def write(self, name: str, content: bytes | Mapping[str, Any]) -> None:
+        """Write a file of the job whole or not at all; a mapping as JSON.
+
+        Raises:
+            RunError: it cannot be written.
+        """
+        write_file(self.path / name, content)
+
     # ------------------------------------------------------------------------------------------ letting go
 
     def release(self) -> None:
@@ -295,6 +305,20 @@ def holds_remains(path: Path) -> bool:
 
 def _is_remains(name: str) -> bool:
     return name in (LOCK, MARKER, WRITER) or is_partial(name)
+
+
+def write_file(path: Path, content: bytes | Mapping[str, Any]) -> None:
+    """Write a file whole or not at all; a mapping as JSON.
+
+    Raises:
+        RunError: it cannot be written.
+    """
+    if not isinstance(content, bytes):
+        content = json_text.dumps(content, ensure_ascii=False, indent=2).encode() + b"\n"
+    try:
+        write_whole(path, content)
+    except OSError as error:
+        raise cannot_write(path, error) from error
 
 
 def cannot_write(path: Path, error: OSError) -> RunError:

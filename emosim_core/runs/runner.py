@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from operator import index
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,6 @@ from emosim_core.runs.job import JobDirectory
 from emosim_core.runs.manifest import make_manifest
 from emosim_core.runs.records import encode, step_records, user_record
 from emosim_core.runs.summary import Episode, Tally
-from emosim_core.runs.trust import note_made
 from emosim_core.simulation.assembly import World, assemble, build
 from emosim_core.simulation.config import RunConfig
 from emosim_core.simulation.engine import OUT_OF_ITEMS, Engine, Step
@@ -82,7 +81,7 @@ class Run:
             )
         self.directory = RunDirectory(directory, resume)
         self.manifest = make_manifest(self.world, config)
-        self.directory.check_or_write_manifest(self.manifest, self._note, type(config))
+        self.directory.begin(self.manifest, RunConfig, self.world.registry)
         self.tally = Tally(self.world)
         self._playing: dict[int, Episode] = {}
         self._begun = 0
@@ -145,11 +144,6 @@ class Run:
         self.directory.finish(summary)
         self._notify("emosim_run_ended", directory=str(self.directory.path), summary=summary)
         return summary
-
-    def _note(self, stored: Mapping[str, Any] | None) -> None:
-        """Note that this run is its user's own, to be continued without a question."""
-        before = None if stored is None else stored["config"]
-        note_made(self.directory.path, self.manifest["config"], (RunConfig,), self.world.registry, before)
 
     def _notify(self, hook: str, **what: Any) -> None:
         """Tell the observers."""

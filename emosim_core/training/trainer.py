@@ -13,16 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emosim_core.data import json_text
-from emosim_core.data.files import write_whole
 from emosim_core.errors import EmoSimError, RunError
 from emosim_core.hooks import Registry
 from emosim_core.recommenders.recommender import MODEL, need_train, save_recommender
-from emosim_core.runs.directory import as_json
 from emosim_core.runs.job import JobDirectory, cannot_write, job_directory
-from emosim_core.runs.manifest import check_same, make_manifest
+from emosim_core.runs.manifest import begin_job, check_same, make_manifest
 from emosim_core.runs.progress import mean_over
-from emosim_core.runs.records import MANIFEST, SUMMARY, read_manifest
-from emosim_core.runs.trust import note_made
+from emosim_core.runs.records import SUMMARY
 from emosim_core.simulation.assembly import World, assemble, split_users
 from emosim_core.training.config import MAY_DIFFER, TrainConfig
 from emosim_core.training.curves import PROGRESS, TrainingProgress, read_progress
@@ -123,7 +120,7 @@ class Training:
         self.checkpoint()
         self.save_model(MODEL)
         summary = self._summary()
-        self._write(SUMMARY, as_json(summary))
+        self.job.write(SUMMARY, summary)
         return summary
 
     def _diverged(self, progress: Progress, begun: int) -> RunError:
@@ -157,30 +154,18 @@ class Training:
     def _begin(self) -> int:
         """Write the manifest, or go back to the last checkpoint; the steps that were trained already."""
         begun = 0
-        if not self.job.resume:
-            self._note()
-            try:
-                self._write(MANIFEST, as_json(self.manifest))
-            except RunError:
-                self.job.discard(MANIFEST)
-                raise
-        else:
-            stored = read_manifest(self.directory)
+
+        def check(stored: Mapping[str, Any]) -> None:
+            nonlocal begun
             check_same(self.directory, stored, self.manifest, MAY_DIFFER, TrainConfig)
             begun = self._load_last()
-            self._note(stored["config"])
-            self._write(
-                MANIFEST, as_json({**stored, "config": json_text.loads(json_text.dumps(self.manifest["config"]))})
-            )
+
+        begin_job(self.job, self.manifest, (TrainConfig,), self.world.registry, check)
         self._trim_progress(begun)
         seed = np.random.SeedSequence([self.config.seed, begun]).generate_state(2, np.uint32)
         self.model.set_random_seed(int(seed[0]))
         self.env.seed(int(seed[1]) << 20)
         return begun
-
-    def _note(self, before: Mapping[str, Any] | None = None) -> None:
-        """Note that this training is its user's own, to be continued without a question."""
-        note_made(self.directory, self.manifest["config"], (TrainConfig,), self.world.registry, before)
 
     def _load_last(self) -> int:
         from emosim_core.recommenders.weights import load_checkpoint
@@ -200,14 +185,7 @@ class Training:
         path = self.directory / PROGRESS
         if path.exists():
             lines = [line for line in read_progress(self.directory) if line["timesteps"] <= begun]
-            self._write(PROGRESS, b"".join(json_text.dumps(line).encode() + b"\n" for line in lines))
-
-    def _write(self, name: str, content: bytes) -> None:
-        path = self.directory / name
-        try:
-            write_whole(path, content)
-        except OSError as error:
-            raise cannot_write(path, error) from error
+            self.job.write(PROGRESS, b"".join(json_text.dumps(line).encode() + b"\n" for line in lines))
 
     def checkpoint(self) -> None:
         """Write all that is needed to go on from here; older checkpoints, and half-written ones, are removed.

@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
-import platform
 import shutil
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
-from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, TypeAdapter, with_config
+from pydantic import Field, TypeAdapter, with_config
 from typing_extensions import TypedDict
 
-from emosim_core.data import json_text
-from emosim_core.data.files import write_whole
 from emosim_core.data.tables import write_csv
 from emosim_core.errors import ConfigurationError, RunError
 from emosim_core.hooks import Registry
 from emosim_core.hooks.names import checked_options
-from emosim_core.runs.job import JobDirectory, cannot_write, job_directory
-from emosim_core.runs.manifest import provider_versions
+from emosim_core.runs.job import JobDirectory, job_directory, write_file
+from emosim_core.runs.manifest import begin_job, check_same, data_of, now, versions_of
 from emosim_core.runs.plain import child, own_files
 from emosim_core.runs.reach import reaches, same_component
 from emosim_core.runs.reading import check, check_format, read_object
 from emosim_core.runs.records import FORMAT, read_json
 from emosim_core.runs.schemas import Count, Name, Number, Part, Usage
-from emosim_core.runs.trust import CommandHint, confirmed, note_made
+from emosim_core.runs.trust import CommandHint, confirmed
 from emosim_core.runs.typed import typed
 from emosim_core.simulation.assembly import World
 from emosim_core.simulation.config import ComponentChoice, EnvironmentConfig
@@ -164,13 +158,10 @@ class Ablation:
 
     def manifest(self) -> dict[str, Any]:
         """What manifest.json holds."""
-        versions = {name: metadata.version(name) for name in ("numpy", "pydantic")}
-        for variant in self.parts:
-            versions |= provider_versions(variant["parts"])
         return {
             "format": FORMAT,
             "kind": "ablation",
-            "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "created": now(),
             "uses_llm": self.uses_llm,
             "config": self.config.model_dump(mode="json"),
             "variants": self.parts,
@@ -180,7 +171,7 @@ class Ablation:
             ],
             "left_out": dict(self.plan.left_out),
             **self.about,
-            "versions": dict(sorted(versions.items())) | {"python": platform.python_version()},
+            "versions": versions_of(variant["parts"] for variant in self.parts),
             "announcements": list(self.plan.announcements),
         }
 
@@ -223,19 +214,16 @@ class Ablation:
 
     def _begin(self) -> None:
         """Write the manifest, or see that what is resumed is answered as it was begun."""
-        manifest, before = self.manifest(), None
-        if self.job_directory.resume:
-            stored = _manifest(self.directory)
-            _same(stored, json_text.loads(json_text.dumps(manifest)), self.directory)
-            before = checked_options(AblationConfig, stored["config"], str(self.directory / MANIFEST)).flat()
-        note_made(self.directory, self.config.flat(), _MODELS, self.worlds.registry, before)
-        if self.job_directory.resume:
-            return
-        try:
-            _write_json(self.directory / MANIFEST, manifest)
-        except RunError:
-            self.job_directory.discard(MANIFEST)
-            raise
+        manifest = self.manifest()
+        begin_job(
+            self.job_directory,
+            manifest,
+            _MODELS,
+            self.worlds.registry,
+            lambda stored: check_same(self.directory, _comparable(stored), _comparable(manifest)),
+            _manifest,
+            lambda one: checked_options(AblationConfig, one["config"], str(self.directory / MANIFEST)).flat(),
+        )
 
 
 def resumed(
@@ -376,7 +364,7 @@ def write_results(directory: Path, outcome: Mapping[str, Any]) -> None:
         RunError: one cannot be written.
         DataError: the same of the CSV file.
     """
-    _write_json(directory / RESULTS, outcome)
+    write_file(directory / RESULTS, outcome)
     write_csv(directory / TABLE, _COLUMNS, list(_rows(outcome)))
 
 
@@ -462,46 +450,15 @@ def _about(world: World) -> dict[str, Any]:
             "title": world.domain.title,
             "scale": [scale.low, scale.high, scale.step],
         },
-        "data": {
-            "items": len(world.catalog),
-            "items_sha256": _digest(world.catalog.items),
-            "embeddings": world.catalog.embedding_name,
-            "users": len(world.population),
-            "users_sha256": _digest(world.population.users),
-        },
+        "data": data_of(world),
     }
 
 
-def _digest(objects: Iterable[BaseModel]) -> str:
-    digest = hashlib.sha256()
-    for one in objects:
-        digest.update(one.model_dump_json().encode())
-    return digest.hexdigest()
-
-
-def _same(then: Mapping[str, Any], now: Mapping[str, Any], directory: Path) -> None:
-    """See that what is resumed is answered as it was begun.
-
-    Raises:
-        RunError: something differs; says what.
-    """
-    differing = [
-        f"{section}: {json_text.dumps(then.get(section))[:300]} then, {json_text.dumps(now[section])[:300]} now"
-        for section in ("data", "domain", "jobs")
-        if then.get(section) != now[section]
-    ]
-    for one, other in zip(then.get("variants", []), now["variants"], strict=False):
-        for kind, part in other["parts"].items():
-            if one["parts"].get(kind) != part:
-                differing.append(f"{kind}: {json_text.dumps(one['parts'].get(kind))} then, {json_text.dumps(part)} now")
-    if differing:
-        raise RunError(
-            f"{directory} cannot be resumed, it was begun with something else:\n  " + "\n  ".join(differing[:8])
-        )
-
-
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    try:
-        write_whole(path, json_text.dumps(content, ensure_ascii=False, indent=2).encode() + b"\n")
-    except OSError as error:
-        raise cannot_write(path, error) from error
+def _comparable(manifest: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """What must be as it was when an ablation is resumed: all but how a language model is called."""
+    variants = enumerate(manifest["variants"], start=1)
+    return {
+        "config": {"domain": manifest["domain"], "jobs": manifest["jobs"]},
+        "parts": {f"variant {n}: {kind}": part for n, one in variants for kind, part in one["parts"].items()},
+        "data": manifest["data"],
+    }

@@ -12,11 +12,10 @@ import numpy as np
 from pydantic import Field, TypeAdapter, with_config
 from typing_extensions import TypedDict
 
-from emosim_core.data import json_text
-from emosim_core.data.files import write_whole
 from emosim_core.errors import ConfigurationError, RunError
 from emosim_core.hooks import Registry, Resolved
 from emosim_core.model import RatingScale
+from emosim_core.runs.job import cannot_write, write_file
 from emosim_core.runs.reading import check, check_format, damaged, read_lines
 from emosim_core.runs.records import FORMAT, encode
 from emosim_core.runs.schemas import Count, Name, Number
@@ -204,10 +203,10 @@ def run_job(job: Job, worlds: Worlds, on_ratings: Callable[[int], None] = lambda
     }
     try:
         job.directory.mkdir(parents=True, exist_ok=True)
-        write_whole(job.directory / RECORDS, b"".join(lines))
-        write_whole(job.directory / DONE, json_text.dumps(done, indent=2).encode() + b"\n")
     except OSError as error:
-        raise RunError(f"{job.directory} cannot be written: {error.strerror}") from error
+        raise cannot_write(job.directory, error) from error
+    write_file(job.directory / RECORDS, b"".join(lines))
+    write_file(job.directory / DONE, done)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from typing import Any
 from pydantic import TypeAdapter
 from typing_extensions import TypedDict
 
-from emosim_core.data import json_text
 from emosim_core.data.files import write_whole
 from emosim_core.errors import RunError
 from emosim_core.runs.reading import check, check_format, read_object
@@ -23,11 +22,6 @@ MANIFEST, RESULTS = "manifest.json", "validation.json"
 def write_lines(directory: Path, name: str, records: Sequence[Mapping[str, Any]]) -> None:
     """Write records as the file ``NAME.jsonl``."""
     write_whole(directory / f"{name}.jsonl", b"".join(encode(record) for record in records))
-
-
-def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write a file of JSON."""
-    write_whole(path, (json_text.dumps(value, ensure_ascii=False, indent=2) + "\n").encode())
 
 
 def read_lines(directory: Path, name: str) -> list[dict[str, Any]]:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import platform
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timezone
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +18,9 @@ from emosim_core.hooks import Registry
 from emosim_core.hooks.fields import by_field
 from emosim_core.hooks.names import checked_options
 from emosim_core.model import User
-from emosim_core.runs.job import JobDirectory, cannot_write, job_directory
-from emosim_core.runs.manifest import check_same, digest
+from emosim_core.runs.job import JobDirectory, cannot_write, job_directory, write_file
+from emosim_core.runs.manifest import begin_job, check_same, digest, now, versions_of
 from emosim_core.runs.records import FORMAT, plain
-from emosim_core.runs.trust import note_made
 from emosim_core.simulation.assembly import World, assemble, load_items, make_catalog
 from emosim_core.simulation.config import EnvironmentConfig, read_config
 from emosim_core.studies.cost import Estimate, estimate, since, summed
@@ -37,7 +33,6 @@ from emosim_core.studies.validation.records import (
     MANIFEST,
     RESULTS,
     resumed_manifest,
-    write_json,
     write_lines,
 )
 from emosim_core.studies.validation.results import compute_results
@@ -245,26 +240,29 @@ class Validation:
                     raise cannot_write(job.path, error) from error
                 raise
 
-    def check_resumed(self, directory: Path) -> dict[str, Any]:
-        """See that the validation in a directory was begun with the same; returns its manifest.
+    def check_resumed(self, directory: Path) -> None:
+        """See that the validation in a directory was begun with the same.
 
         Raises:
             RunError: it was begun with something else, or is damaged; says what.
         """
-        stored, now = resumed_manifest(directory), self.about()
+        self._check_same(directory, resumed_manifest(directory))
+
+    def _check_same(self, directory: Path, stored: Mapping[str, Any]) -> None:
         then = {**stored, "config": _comparable(_config_of(directory, stored))}
-        check_same(directory, then, {**now, "config": _comparable(self.config)}, (), ValidationConfig)
-        return stored
+        check_same(directory, then, {**self.about(), "config": _comparable(self.config)}, (), ValidationConfig)
 
     def _begin(self, job: JobDirectory) -> None:
         """Write the manifest, or see that what is resumed is answered as it was begun."""
-        manifest, before = self.about(), None
-        if job.resume:
-            stored = self.check_resumed(job.path)
-            before = _config_of(job.path, stored).flat()
-            manifest |= {name: stored[name] for name in ("created", "usage")}
-        note_made(job.path, self.config.flat(), MODELS, self._registry, before)
-        write_json(job.path / MANIFEST, manifest)
+        begin_job(
+            job,
+            self.about(),
+            MODELS,
+            self._registry,
+            lambda stored: self._check_same(job.path, stored),
+            resumed_manifest,
+            lambda manifest: _config_of(job.path, manifest).flat(),
+        )
 
     def _jobs(self, directory: Path) -> list[ValidationJob]:
         """All jobs, in the order of their records."""
@@ -288,9 +286,9 @@ class Validation:
                     records[name] += lines
             for name, lines in records.items():
                 write_lines(directory, name, lines)
-            write_json(directory / MANIFEST, {**resumed_manifest(directory), "usage": summed(usages)})
+            write_file(directory / MANIFEST, {**resumed_manifest(directory), "usage": summed(usages)})
         outcome = compute_results(directory)
-        write_json(directory / RESULTS, outcome)
+        write_file(directory / RESULTS, outcome)
         remove_jobs(directory)
         return outcome
 
@@ -361,12 +359,8 @@ class Validation:
             },
             "interest": type(world.rater).interest_batch is not Rater.interest_batch,
             "expectation": type(world.rater).expected_batch is not Rater.expected_batch,
-            "versions": {
-                "python": platform.python_version(),
-                "numpy": np.__version__,
-                "emosim-core": metadata.version("emosim-core"),
-            },
-            "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "versions": versions_of([world.parts]),
+            "created": now(),
             "usage": dict(world.rater.usage()),
         }
 

@@ -537,5 +537,8 @@ def test_what_is_resumed_must_be_answered_as_it_was_begun(tmp_path: Path) -> Non
     manifest["variants"][0]["parts"]["rater"]["provider"] = "emosim-core 0.0.1"
     path.write_text(json.dumps(manifest))
     ablation = resumed(tmp_path / "a", Registry(), None, {})
-    with pytest.raises(RunError, match=r"cannot be resumed(?s:.*)items_sha256(?s:.*)rater: .*emosim-core 0\.0\.1"):
+    with pytest.raises(
+        RunError,
+        match=r'cannot be resumed(?s:.*)rater.provider: .*emosim-core 0\.0\.1" then(?s:.*)items_sha256: "0" then',
+    ):
         ablation.run(InThisProcess(ablation.worlds))
