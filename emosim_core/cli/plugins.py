@@ -46,7 +46,6 @@ def _list(obj: dict[str, Any], as_json: bool, options: bool) -> None:
 
     screen = console()
     colours = {"ok": "green", "blocked": "dim"}
-    width = max((len(one.usage()) for record in registry.records for one in record.components), default=0)
     for record in registry.records:
         screen.print_line(
             (f"{record.name}  ", "bold"),
@@ -56,6 +55,7 @@ def _list(obj: dict[str, Any], as_json: bool, options: bool) -> None:
         )
         for conflict in record.conflicts:
             screen.print_line((f"    conflict: {conflict}", "red"))
+        width = max((len(one.usage()) for one in record.components), default=0)
         for kind in dict.fromkeys(component.kind for component in record.components):
             screen.print_line((f"  {kind.replace('_', ' ')}", "cyan"))
             for component in (one for one in record.components if one.kind == kind):
