@@ -1,46 +1,16 @@
-"""Episodes of runs, read back one after another with every field checked."""
+"""Episodes of runs, read back one after another."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-from pydantic import BaseModel, ConfigDict, ValidationError
+from typing import Any, cast
 
 from emosim_core.errors import ConfigurationError, RunError
-from emosim_core.runs.records import INTERACTIONS, read_records, run_manifest
+from emosim_core.runs.records import read_records, run_manifest
+from emosim_core.runs.schemas import StepRecord
 from emosim_core.runs.typed import typed
-
-
-class LoggedItem(BaseModel):
-    """One item that was recommended; see :func:`emosim_core.runs.records.step_records`."""
-
-    model_config = ConfigDict(strict=True)
-
-    item: str
-    title: str
-    raw_rating: float | None
-    consumed: bool
-    rating: float | None = None
-    times: int | None = None
-    valence: str | None = None
-    arousal: str | None = None
-
-
-class LoggedStep(BaseModel):
-    """One step of an episode; see :func:`emosim_core.runs.records.step_records`."""
-
-    model_config = ConfigDict(strict=True)
-
-    episode: int
-    step: int
-    user: str
-    recommended: list[LoggedItem]
-    reward: float
-    mood: list[float]
-    end_reason: str | None
 
 
 @dataclass(frozen=True)
@@ -73,13 +43,13 @@ class LoggedEpisode:
     run: str
     number: int
     user: str
-    steps: list[LoggedStep] = field(default_factory=list)
+    steps: list[StepRecord] = field(default_factory=list)
     end_reason: str | None = None
 
     @property
     def left(self) -> bool:
         """Whether the user left in the last step; otherwise the episode was cut off."""
-        return self.steps[-1].end_reason not in (None, "max_steps")
+        return self.steps[-1]["end_reason"] not in (None, "max_steps")
 
 
 def open_runs(directories: Sequence[Path]) -> list[LoggedRun]:
@@ -108,28 +78,17 @@ def logged_episodes(run: LoggedRun) -> Iterator[LoggedEpisode]:
     the episodes that were going on side by side, not by the run.
 
     Raises:
-        RunError: a line is not the step of a run, or a step is missing.
+        RunError: as of :func:`~emosim_core.runs.records.read_records`.
     """
     going: dict[int, LoggedEpisode] = {}
-    for number, record in enumerate(read_records(run.directory), start=1):
-        where = f"{run.directory / INTERACTIONS}, line {number}"
-        try:
-            step = LoggedStep.model_validate(record)
-        except ValidationError as error:
-            wrong = error.errors()[0]
-            place = ".".join(map(str, wrong["loc"]))
-            raise RunError(f"{where}: is not a step of a run ({place}: {wrong['msg']})") from error
-        episode = going.setdefault(step.episode, LoggedEpisode(run.name, step.episode, step.user))
-        if step.step != len(episode.steps) + 1 or step.user != episode.user:
-            raise RunError(
-                f"{where}: step {step.step} of episode {step.episode} with {step.user} is out of place; "
-                f"expected step {len(episode.steps) + 1} with {episode.user}"
-            )
-        if step.recommended:
+    for record in read_records(run.directory):
+        step = cast(StepRecord, record)
+        episode = going.setdefault(step["episode"], LoggedEpisode(run.name, step["episode"], step["user"]))
+        if step["recommended"]:
             episode.steps.append(step)
-        if step.end_reason is not None:
-            episode.end_reason = step.end_reason
-            del going[step.episode]
+        if step["end_reason"] is not None:
+            episode.end_reason = step["end_reason"]
+            del going[episode.number]
             if episode.steps:
                 yield episode
     yield from going.values()

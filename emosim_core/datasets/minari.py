@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from gymnasium.envs.registration import EnvSpec
 
-from emosim_core.datasets.episodes import LoggedEpisode, LoggedRun, LoggedStep, logged_episodes
+from emosim_core.datasets.episodes import LoggedEpisode, LoggedRun, logged_episodes
 from emosim_core.datasets.export import Exported, scratch
 from emosim_core.errors import ConfigurationError, RunError
 from emosim_core.hooks import Registry
 from emosim_core.hooks.fields import all_fields, by_field
 from emosim_core.runs.manifest import digest
 from emosim_core.runs.records import MANIFEST
+from emosim_core.runs.schemas import StepRecord
 from emosim_core.runs.trust import CommandHint, confirmed
 from emosim_core.runs.typed import typed
 from emosim_core.simulation.assembly import World, assemble
@@ -299,21 +300,22 @@ class Rebuilt:
         engine.begin(self._slot, [self._seed], [episode.number], [user])
         seen = [engine.observe()]
         for number, step in enumerate(episode.steps):
-            if len(step.recommended) != slate:
-                raise self._damaged(episode, f"step {step.step} recommends {len(step.recommended)} items, not {slate}")
-            for place, one in enumerate(step.recommended):
-                item = self._world.catalog.index.get(one.item)
+            if len(step["recommended"]) != slate:
+                raise self._damaged(
+                    episode, f"step {step['step']} recommends {len(step['recommended'])} items, not {slate}"
+                )
+            for place, one in enumerate(step["recommended"]):
+                item = self._world.catalog.index.get(one["item"])
                 if item is None:
-                    raise self._damaged(episode, f"there is no item {one.item!r}")
+                    raise self._damaged(episode, f"there is no item {one['item']!r}")
                 actions[number, place] = item
-                raw[number + 1, place] = np.nan if one.raw_rating is None else one.raw_rating
-                if one.consumed and one.rating is not None:
+                raw[number + 1, place] = np.nan if one["raw_rating"] is None else one["raw_rating"]
+                if one["consumed"]:
                     consumed[number + 1, place] = True
-                    ratings[number + 1, place] = one.rating
+                    ratings[number + 1, place] = one["rating"]
             now = slice(number + 1, number + 2)
             ratings[now] = self._world.domain.scale.round(ratings[now])  # to the last digit
-            engine.remember(self._slot, self._slot, actions[number : number + 1], ratings[now], consumed[now])
-            engine.steps[self._slot] += 1
+            engine.replay(self._slot, actions[number : number + 1], ratings[now], consumed[now])
             self._check_mood(episode, step)
             seen.append(engine.observe())
         engine.end(self._slot)
@@ -322,7 +324,7 @@ class Rebuilt:
         return {
             "observations": {name: np.concatenate([one[name] for one in seen]) for name in seen[0]},
             "actions": actions[:, 0] if flat else actions,
-            "rewards": np.array([step.reward for step in episode.steps]),
+            "rewards": np.array([step["reward"] for step in episode.steps]),
             "terminations": last & episode.left,
             "truncations": last & (not episode.left),
             "infos": {
@@ -331,11 +333,11 @@ class Rebuilt:
             },
         }
 
-    def _check_mood(self, episode: LoggedEpisode, step: LoggedStep) -> None:
-        if len(step.mood) != 2 or np.abs(self._engine.moods[0] - step.mood).max() > _MOOD_ROUNDING:
+    def _check_mood(self, episode: LoggedEpisode, step: StepRecord) -> None:
+        if np.abs(self._engine.moods[0] - step["mood"]).max() > _MOOD_ROUNDING:
             mood = [round(value, 4) for value in self._engine.moods[0].tolist()]
             raise self._damaged(
-                episode, f"after step {step.step} the mood is {step.mood}, and its ratings make it {mood}"
+                episode, f"after step {step['step']} the mood is {step['mood']}, and its ratings make it {mood}"
             )
 
     def _damaged(self, episode: LoggedEpisode, problem: str) -> RunError:

@@ -108,23 +108,22 @@ def episode_rows(episode: LoggedEpisode) -> Iterator[tuple[Any, ...]]:
     """The rows of one episode, in the order of :data:`COLUMNS`."""
     for step in episode.steps:
         end_reason = episode.end_reason if step is episode.steps[-1] else None
-        for place, one in enumerate(step.recommended):
+        for place, one in enumerate(step["recommended"]):
             yield (
-                step.episode,
-                step.step,
-                step.user,
-                one.item,
-                one.rating,
-                step.reward,
+                step["episode"],
+                step["step"],
+                step["user"],
+                one["item"],
+                one.get("rating"),
+                step["reward"],
                 end_reason is not None,
-                one.title,
+                one["title"],
                 place,
-                one.consumed,
-                one.raw_rating,
-                one.times,
-                one.valence,
-                one.arousal,
-                step.mood[0],
-                step.mood[1],
+                one["consumed"],
+                one["raw_rating"],
+                one.get("times"),
+                one.get("valence"),
+                one.get("arousal"),
+                *step["mood"],
                 end_reason,
             )

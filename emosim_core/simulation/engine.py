@@ -280,7 +280,7 @@ class Engine:
         ratings = perturb(world, request, raw, consumed, self._draws(Stage.PERTURB, who), self._doubted)
         all_consumed = bool(consumed.all())
         consumed_ratings = ratings if all_consumed else np.where(consumed, ratings, np.nan)
-        codes, times, since = self.remember(who, rows, actions, consumed_ratings, None if all_consumed else consumed)
+        codes, times, since = self._remember(who, rows, actions, consumed_ratings, None if all_consumed else consumed)
         steps = self.steps[rows]
         self._current_part = "reward_shaping"
         answer = self.shaping.shape_batch(
@@ -328,7 +328,25 @@ class Engine:
             answered=self.all_rows[: len(who)],
         )
 
-    def remember(
+    def replay(
+        self,
+        who: NDArray[np.intp],
+        actions: NDArray[np.intp],
+        ratings: NDArray[np.float64],
+        consumed: NDArray[np.bool_],
+    ) -> None:
+        """Live a recorded step again: what was consumed is remembered and felt, and nobody is asked.
+
+        Args:
+            who: slots of the R users.
+            actions: item indices, shape ``(R, S)``.
+            ratings: ratings after perturbation, NaN where not consumed, shape ``(R, S)``.
+            consumed: which items were consumed, shape ``(R, S)``.
+        """
+        self._remember(who, who, actions, ratings, consumed)
+        self.steps[who] += 1
+
+    def _remember(
         self,
         who: NDArray[np.intp],
         rows: Rows,
