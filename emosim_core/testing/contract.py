@@ -180,7 +180,7 @@ RULES: dict[str, Rule] = {
     ),
     **_rules(
         "emosim_prompt_strategies",
-        prompt_strategy_asks="A prompter makes one ChatRequest of a user and an item, the same whenever it is asked.",
+        prompt_strategy_asks="A prompt strategy makes one ChatRequest of a user and an item, the same each time.",
         prompt_strategy_reads="Each of the choices that a request offers is read as a level of the domain's scale.",
         prompt_strategy_strict="An answer that is no rating in the requested form is an LLMMalformedError, "
         "never a rating.",

@@ -41,7 +41,7 @@ class PromptStrategyConformance(ComponentConformance):
         return PromptStrategy
 
     def made(self, world: SmallWorld) -> PromptStrategy:
-        """A new prompter, prepared for a world."""
+        """A new prompt strategy, prepared for a world."""
         prompt_strategy: PromptStrategy = self.make()
         with no_error("prompt-strategy-asks", f"prepare() of {self.subject}"):
             prompt_strategy.prepare(self._setting(world))
