@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import importlib
-import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from emosim_core.data.files import partial_path, remove_partial, remove_partials
 from emosim_core.datasets.episodes import open_runs
-from emosim_core.errors import ConfigurationError, MissingDependencyError, RunError
+from emosim_core.datasets.files import whole
+from emosim_core.errors import ConfigurationError, MissingDependencyError
 from emosim_core.hooks import Registry
 from emosim_core.runs.trust import CommandHint
 
@@ -78,7 +76,8 @@ def export(
     if format == "minari":
         from emosim_core.datasets.minari import write_minari
 
-        return write_minari(runs, out, dataset_id, registry, given, again)
+        name, *written = write_minari(runs, out, dataset_id, registry, given, again)
+        return Exported(out / name, format, name, *written)
     from emosim_core.datasets.tables import write_csv, write_parquet
 
     with whole(out) as partial:
@@ -132,40 +131,3 @@ def check_format(format: str) -> None:
             importlib.import_module(package)
         except ImportError as error:
             raise MissingDependencyError(f"the format {format}", package, INSTALL_DATA) from error
-
-
-@contextmanager
-def whole(out: Path) -> Iterator[Path]:
-    """A path to write a file to; it takes the place of ``out`` when all went well.
-
-    Raises:
-        RunError: it cannot be written; then nothing is left of it.
-    """
-    with scratch(out) as partial:
-        yield partial
-        with partial.open("rb") as stream:
-            os.fsync(stream.fileno())
-        try:
-            os.link(partial, out)  # unlike a rename, this replaces nothing that another process has written meanwhile
-        except FileExistsError as error:
-            raise RunError(f"{out} exists already: another process wrote it meanwhile; choose another place") from error
-        except OSError:  # a file system without links
-            os.rename(partial, out)
-
-
-@contextmanager
-def scratch(out: Path) -> Iterator[Path]:
-    """A path beside ``out`` for a file or a folder that is gone in the end, unless it was moved.
-
-    Raises:
-        RunError: something cannot be written.
-    """
-    final = Path(os.path.abspath(out))
-    partial = partial_path(final)
-    remove_partials(final.parent, final.name)
-    try:
-        yield partial
-    except OSError as error:
-        raise RunError(f"{out} cannot be written: {error.strerror or error}") from error
-    finally:
-        remove_partial(partial)

@@ -17,7 +17,7 @@ import numpy as np
 from gymnasium.envs.registration import EnvSpec
 
 from emosim_core.datasets.episodes import LoggedEpisode, LoggedRun, logged_episodes
-from emosim_core.datasets.export import Exported, scratch
+from emosim_core.datasets.files import scratch
 from emosim_core.errors import ConfigurationError, RunError
 from emosim_core.hooks import Registry
 from emosim_core.hooks.fields import all_fields, by_field
@@ -78,7 +78,7 @@ def write_minari(
     registry: Registry | None = None,
     given: Mapping[str, Any] | None = None,
     again: CommandHint | None = None,
-) -> Exported:
+) -> tuple[str, int, int, int]:
     """Write the episodes of runs as one data set.
 
     Args:
@@ -88,6 +88,9 @@ def write_minari(
         registry: plugins to use; found anew if not given.
         given: values of the configuration that the user gives again.
         again: how they are given again.
+
+    Returns:
+        The name of the data set; episodes, episodes without an end, and steps.
 
     Raises:
         TrustError: a run names what its user must give again.
@@ -117,7 +120,7 @@ def write_minari(
             counts = _write(runs, env, dataset_id)
     finally:
         world.close()
-    return Exported(out / dataset_id, "minari", dataset_id, *counts)
+    return dataset_id, *counts
 
 
 # ------------------------------------------------------------------------------------------ which world

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from emosim_core.datasets.export import scratch
+from emosim_core.datasets.files import scratch
 from emosim_core.errors import EmoSimError
 from emosim_core.evaluation.results import LOGS, is_complete
 from emosim_core.hooks import Registry

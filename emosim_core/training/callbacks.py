@@ -7,7 +7,8 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import torch
 from stable_baselines3.common.callbacks import BaseCallback
@@ -16,11 +17,10 @@ from stable_baselines3.common.logger import KVWriter, Logger
 from emosim_core.data import json_text
 from emosim_core.data.files import write_all
 from emosim_core.runs.job import cannot_write
+from emosim_core.training.config import TrainConfig
 from emosim_core.training.curves import PROGRESS, TrainingProgress
 from emosim_core.training.tracking import trackers
-
-if TYPE_CHECKING:
-    from emosim_core.training.trainer import Training
+from emosim_core.training.vec_env import StableBaselines3VecEnv
 
 _LINES = 100
 """Lines of progress of a training, about."""
@@ -34,27 +34,41 @@ class Progress(BaseCallback):
     """Watches a training between its updates, when a checkpoint is whole.
 
     Args:
-        training: what is watched.
+        config: the training.
+        directory: where the curves are written.
+        env: the environments that are trained on.
+        end_reasons: how many episodes ended why; counted on.
+        evaluate: measures the recommender of now: mean return by user split.
+        checkpoint: writes what the training needs to go on.
         on_progress: called with the progress.
     """
 
-    def __init__(self, training: Training, on_progress: Callable[[TrainingProgress], None]) -> None:
+    def __init__(
+        self,
+        config: TrainConfig,
+        directory: Path,
+        env: StableBaselines3VecEnv,
+        end_reasons: Counter[str],
+        evaluate: Callable[[], dict[str, float]],
+        checkpoint: Callable[[], None],
+        on_progress: Callable[[TrainingProgress], None],
+    ) -> None:
         super().__init__()
-        self._training, self._on_progress = training, on_progress
-        self._every = max(1, training.config.timesteps // _LINES)
-        self.at_rest = self.episodes_at_rest = 0
-        self.end_reasons_at_rest: Counter[str] = Counter()
+        self._config, self._directory, self._env, self._end_reasons = config, directory, env, end_reasons
+        self._evaluate, self._checkpoint, self._on_progress = evaluate, checkpoint, on_progress
+        self._every = max(1, config.timesteps // _LINES)
+        self.at_rest = self._episodes_at_rest = 0
+        self._end_reasons_at_rest: Counter[str] = Counter()
         self._returns: list[float] = []
         self._lengths: list[int] = []
         self._writers: list[KVWriter] = []
 
     def _on_training_start(self) -> None:
-        training = self._training
         self.at_rest = self._reported_at = self._checked_at = self._evaluated_at = self.model.num_timesteps
         self._clock = time.perf_counter()
-        self._writers = trackers(training.config, training.directory)
+        self._writers = trackers(self._config, self._directory)
         self.model.set_logger(Logger(None, self._writers))
-        path = training.directory / PROGRESS
+        path = self._directory / PROGRESS
         try:
             self._stream = path.open("ab", buffering=0)
         except OSError as error:
@@ -66,7 +80,7 @@ class Progress(BaseCallback):
             if "episode" in info:
                 self._returns.append(info["episode"]["r"])
                 self._lengths.append(info["episode"]["l"])
-                self._training.end_reasons[info["end_reason"]] += 1
+                self._end_reasons[info["end_reason"]] += 1
         return True
 
     def _on_rollout_start(self) -> None:
@@ -80,19 +94,18 @@ class Progress(BaseCallback):
         if not self.finite():
             raise DivergedError
         steps = self.at_rest = self.model.num_timesteps
-        self.episodes_at_rest, self.end_reasons_at_rest = self._training.env.episodes, self._training.end_reasons.copy()
-        config = self._training.config
+        self._episodes_at_rest, self._end_reasons_at_rest = self._env.episodes, self._end_reasons.copy()
         evaluation = None
         since = steps - self._evaluated_at
-        if config.eval_every and (since >= config.eval_every or (last and since)):
+        if self._config.eval_every and (since >= self._config.eval_every or (last and since)):
             self._evaluated_at = steps
-            evaluation = self._training.evaluate()
-        due = not last and steps - self._checked_at >= config.checkpoint_every
+            evaluation = self._evaluate()
+        due = not last and steps - self._checked_at >= self._config.checkpoint_every
         if steps - self._reported_at >= self._every or evaluation or ((last or due) and steps > self._reported_at):
             self._report(steps, evaluation)  # before each checkpoint, so that no episode falls between two trainings
         if due:
             self._checked_at = steps
-            self._training.checkpoint()
+            self._checkpoint()
 
     def finite(self) -> bool:
         """Whether the squares of all weights, and the last losses, are finite numbers: one layer multiplies another."""
@@ -111,23 +124,29 @@ class Progress(BaseCallback):
         self._good = (
             copy.deepcopy(self.model.get_parameters()),
             self.at_rest,
-            self.episodes_at_rest,
-            self.end_reasons_at_rest,
+            self._episodes_at_rest,
+            self._end_reasons_at_rest,
         )
 
-    def go_back(self) -> int:
-        """Put the last good state back; how many steps it was trained."""
-        weights, self.at_rest, self.episodes_at_rest, self.end_reasons_at_rest = self._good
+    def go_back(self) -> None:
+        """Put the last good state back."""
+        weights, self.at_rest, self._episodes_at_rest, self._end_reasons_at_rest = self._good
         state: Any = weights
         self.model.set_parameters(state, exact_match=True, device=self.model.device)
-        return self.at_rest
+        self.rest()
+
+    def rest(self) -> None:
+        """Count only what has been learned: what was seen since the last update was not."""
+        self.model.num_timesteps, self._env.episodes = self.at_rest, self._episodes_at_rest
+        self._end_reasons.clear()
+        self._end_reasons.update(self._end_reasons_at_rest)
 
     def _report(self, steps: int, evaluation: dict[str, float] | None) -> None:
         now = time.perf_counter()
         count = len(self._returns)
         progress = TrainingProgress(
             steps,
-            self._training.env.episodes,
+            self._env.episodes,
             sum(self._returns) / count if count else None,
             sum(self._lengths) / count if count else None,
             (steps - self._reported_at) / max(now - self._clock, 1e-9),
@@ -148,7 +167,7 @@ class Progress(BaseCallback):
         try:
             write_all(self._stream.fileno(), json_text.dumps(line).encode() + b"\n")
         except OSError as error:
-            raise cannot_write(self._training.directory / PROGRESS, error) from error
+            raise cannot_write(self._directory / PROGRESS, error) from error
         scalars = {"rollout/reward": progress.reward, "rollout/length": progress.length, "time/fps": progress.fps}
         for name, value in scalars.items():
             if value is not None:

@@ -95,7 +95,9 @@ class Training:
         from emosim_core.training.callbacks import DivergedError, Progress
 
         begun = self._begin()
-        progress = Progress(self, on_progress)
+        progress = Progress(
+            self.config, self.directory, self.env, self.end_reasons, self.evaluate, self.checkpoint, on_progress
+        )
         self._started = time.perf_counter()
         try:
             if begun < self.config.timesteps:
@@ -109,9 +111,8 @@ class Training:
                 raise
             raise self._diverged(progress, begun) from error
         except (KeyboardInterrupt, EmoSimError):
-            if progress.at_rest > begun:  # what was seen since the last update was not learned
-                self.model.num_timesteps = progress.at_rest
-                self.env.episodes, self.end_reasons = progress.episodes_at_rest, progress.end_reasons_at_rest
+            if progress.at_rest > begun:
+                progress.rest()
                 self.checkpoint()
             raise
         finally:
@@ -125,8 +126,8 @@ class Training:
 
     def _diverged(self, progress: Progress, begun: int) -> RunError:
         """What to raise when weights or losses are no numbers any more, after a checkpoint of the last good state."""
-        seen, self.model.num_timesteps = self.model.num_timesteps, progress.go_back()
-        self.env.episodes, self.end_reasons = progress.episodes_at_rest, progress.end_reasons_at_rest
+        seen = self.model.num_timesteps
+        progress.go_back()
         if progress.at_rest > begun:
             self.checkpoint()
         than = "" if self.config.learning_rate is None else f" than {self.config.learning_rate:g}"
