@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
@@ -29,7 +27,7 @@ MODEL = "model"
 """The folder of a training that holds the recommender."""
 
 DESCRIPTION = "recommender.json"
-WEIGHTS = "weights.pt"
+WEIGHTS = "weights.safetensors"
 FORMAT = 3
 
 INSTALL = 'pip install "emosim-core[train]"'
@@ -240,19 +238,17 @@ def load_recommender(path: str | Path) -> Recommender:
         raise RunError(f"{folder} is a symbolic link, which is not followed; name the folder itself")
     description = _description(folder / DESCRIPTION)
     need_train("a trained recommender")
-    import torch
+    from safetensors.torch import load
 
     from emosim_core.recommenders.weights import check_finite, empty_actor
 
     content = read_bytes(folder / WEIGHTS)
     try:
-        weights = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        weights = load(content)
         options, actor = empty_actor(description["net"])
         actor.load_state_dict(weights)
         check_finite(weights)
-    except UnpicklingError as error:
-        raise RunError(f"{folder / WEIGHTS} holds more than plain tensors, or is damaged") from error
-    except Exception as error:  # whatever torch makes of bytes that are no weights
+    except Exception as error:  # whatever the libraries make of bytes that are no weights
         raise RunError(
             f"{folder / WEIGHTS} is damaged, or does not belong to {DESCRIPTION} ({type(error).__name__}: {error})"
         ) from error
@@ -290,6 +286,6 @@ def need_train(what: str) -> None:
     """
     from importlib.util import find_spec
 
-    for package in ("torch", "stable_baselines3", "sb3_contrib"):
+    for package in ("torch", "safetensors", "stable_baselines3", "sb3_contrib"):
         if find_spec(package) is None:
             raise MissingDependencyError(what, package.replace("_", "-"), INSTALL)

@@ -1,4 +1,4 @@
-"""Files of weights: plain tensors, written and read without code in them."""
+"""Files of weights: tensors of a recommender, and the state of a training; read without running code in them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from gymnasium import spaces
 from pydantic import TypeAdapter, with_config
+from safetensors.torch import save
 from typing_extensions import TypedDict
 
 from emosim_core.data import json_text
@@ -44,8 +45,8 @@ _REPLAY_ARRAYS = ("actions", "rewards", "dones", "timeouts")
 
 
 def actor_bytes(actor: Actor) -> bytes:
-    """The weights of an actor, as a file holds them."""
-    return _tensors(actor.weights())
+    """The weights of an actor as safetensors, which hold no code."""
+    return save(actor.weights())
 
 
 def empty_actor(description: Mapping[str, Any]) -> tuple[NetOptions, Actor]:

@@ -224,7 +224,9 @@ def test_a_language_model_rates_and_is_not_asked_twice(quick: Any, tmp_path: Pat
     again = quick(*SHORT, *of_model(server), "--llm-rater", "0Shot_cotlite_our", "--out", "b", "--json").json
     assert len(server.calls) == calls
     assert again["reward"] == payload["reward"]
-    assert (tmp_path / "a/model/weights.pt").read_bytes() == (tmp_path / "b/model/weights.pt").read_bytes()
+    assert (tmp_path / "a/model/weights.safetensors").read_bytes() == (
+        tmp_path / "b/model/weights.safetensors"
+    ).read_bytes()
 
 
 def test_a_model_that_fails_ends_the_training_and_it_can_go_on(quick: Any, tmp_path: Path) -> None:

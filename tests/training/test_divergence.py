@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from emosim_core import ConfigurationError
 from emosim_core.data import json_text
@@ -59,10 +60,10 @@ def test_weights_that_are_no_numbers_are_refused(
 ) -> None:
     train(timesteps=80).train()
     path = tmp_path / "t" / "model" / WEIGHTS
-    weights = torch.load(path, weights_only=True)
+    weights = load_file(path)
     name = next(name for name, one in weights.items() if one.is_floating_point())
     weights[name].view(-1)[0] = number
-    torch.save(weights, path)
+    save_file(weights, path)
     with pytest.raises(RunError, match="are not all finite numbers"):
         load_recommender(tmp_path / "t")
     (tmp_path / "history.csv").write_text("item,rating\ni1,9\n")
@@ -74,8 +75,8 @@ def test_weights_that_are_no_numbers_are_refused(
 def test_huge_weights_whose_scores_are_no_numbers_recommend_nothing(train: Callable[..., Any], tmp_path: Path) -> None:
     train(timesteps=80).train()
     path = tmp_path / "t" / "model" / WEIGHTS
-    weights = torch.load(path, weights_only=True)
-    torch.save({name: one * 1e30 if one.is_floating_point() else one for name, one in weights.items()}, path)
+    weights = load_file(path)
+    save_file({name: one * 1e30 if one.is_floating_point() else one for name, one in weights.items()}, path)
     with pytest.raises(ConfigurationError, match="no number"):
         load_recommender(tmp_path / "t").recommend([("i1", 9.0)])
 

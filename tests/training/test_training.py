@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from emosim_core import RunError
 from emosim_core.training.curves import read_progress
@@ -29,7 +30,7 @@ SHORT: dict[str, dict[str, Any]] = {
 
 
 def weights(path: Path, part: str = "model") -> dict[str, torch.Tensor]:
-    return torch.load(path / part / "weights.pt", weights_only=True)
+    return load_file(path / part / "weights.safetensors")
 
 
 def curves(path: Path) -> list[dict[str, Any]]:
@@ -75,7 +76,7 @@ def test_it_leaves_its_files(train: Callable[..., Any], tmp_path: Path) -> None:
     assert [one.name for one in checkpoints(path)] == ["000000000300", "000000000400"]
     assert len(list((path / "checkpoints").iterdir())) == 2
     for part in ("model", "best"):
-        assert sorted(one.name for one in (path / part).iterdir()) == ["recommender.json", "weights.pt"]
+        assert sorted(one.name for one in (path / part).iterdir()) == ["recommender.json", "weights.safetensors"]
     manifest = json.loads((path / "manifest.json").read_text())
     assert manifest["config"]["algo"] == "a2c"
     assert manifest["config"]["seed"] == 3
@@ -100,7 +101,9 @@ def test_it_leaves_its_files(train: Callable[..., Any], tmp_path: Path) -> None:
 def test_a_seed_decides_everything(train: Callable[..., Any], tmp_path: Path, algo: str) -> None:
     for out, seed in (("a", 3), ("b", 3), ("c", 4)):
         train(out, algo=algo, seed=seed, timesteps=160, **SHORT[algo]).train()
-    assert (tmp_path / "a/model/weights.pt").read_bytes() == (tmp_path / "b/model/weights.pt").read_bytes()
+    assert (tmp_path / "a/model/weights.safetensors").read_bytes() == (
+        tmp_path / "b/model/weights.safetensors"
+    ).read_bytes()
     assert curves(tmp_path / "a") == curves(tmp_path / "b")
     assert curves(tmp_path / "a") != curves(tmp_path / "c")
 
