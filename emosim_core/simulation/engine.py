@@ -13,7 +13,10 @@ from numpy.typing import NDArray
 from emosim_core.components.base import (
     BeginRequest,
     Observations,
+    PerturbationRequest,
+    RatingRequest,
     Ratings,
+    RetrievalRequest,
     SelectionRequest,
     ShapingRequest,
 )
@@ -21,7 +24,7 @@ from emosim_core.components.emotion_models import MoodRequest, TagRequest
 from emosim_core.components.observations import ObservationRequest
 from emosim_core.errors import ConfigurationError, EmoSimError, PluginError, RatingError
 from emosim_core.hooks.faults import fault, named
-from emosim_core.model import Memory
+from emosim_core.model import History, Memory
 from emosim_core.model.emotion import NEUTRAL
 from emosim_core.model.memory import ALL_ROWS, Rows
 from emosim_core.simulation.assembly import World
@@ -30,9 +33,11 @@ from emosim_core.simulation.checks import (
     check_moods,
     check_observed,
     check_parts,
+    check_perturbed,
+    check_positions,
+    check_ratings,
     check_shaped,
 )
-from emosim_core.simulation.rating import perturb, rate, rating_request
 from emosim_core.simulation.streams import SlotDraws, Stage, Streams
 
 INTERRUPTED, MAX_STEPS = 1, 2
@@ -244,9 +249,35 @@ class Engine:
         moods = self.moods[rows].copy()
         users = self.users[rows].copy()
         self._current_part = "retrieval"
-        request = rating_request(world, users, actions, moods, history, population, self._doubted)
+        positions = world.retrieval.retrieve_batch(
+            RetrievalRequest(
+                users=users, items=actions, moods=moods, history=history, catalog=catalog, population=population
+            )
+        )
+        if "retrieval" in self._doubted:
+            check_positions(positions, actions, history, world.label("retrieval"))
+        items, past = _look_up(history, positions)
+        times_before = history.times_before(actions)
         self._current_part = "rater"
-        answers = rate(world, request, self._draws(Stage.RATE, who), self._doubted)
+        answers = world.rater.rate_batch(
+            RatingRequest(
+                users=users,
+                items=actions,
+                retrieved=positions,
+                retrieved_items=items,
+                retrieved_ratings=past,
+                times=times_before,
+                moods=moods,
+                history=history,
+                catalog=catalog,
+                population=population,
+                scale=scale,
+                words=world.domain.words,
+            ),
+            self._draws(Stage.RATE, who),
+        )
+        if "rater" in self._doubted:
+            check_ratings(answers, actions, scale, world.label("rater"))
         raw = answers.values
         failed = np.isnan(raw)
         any_failed = np.count_nonzero(failed) > 0
@@ -263,7 +294,7 @@ class Engine:
                 users=users,
                 items=actions,
                 ratings=raw,
-                times=request.times,
+                times=times_before,
                 moods=moods,
                 history=history,
                 catalog=catalog,
@@ -277,7 +308,24 @@ class Engine:
         if any_failed:
             consumed = consumed & ~failed
         self._current_part = "perturbator"
-        ratings = perturb(world, request, raw, consumed, self._draws(Stage.PERTURB, who), self._doubted)
+        given = raw.copy() if "perturbator" in self._doubted else raw
+        ratings = world.perturbator.perturb_batch(
+            PerturbationRequest(
+                users=users,
+                items=actions,
+                ratings=given,
+                consumed=consumed,
+                moods=moods,
+                catalog=catalog,
+                population=population,
+                scale=scale,
+            ),
+            self._draws(Stage.PERTURB, who),
+        )
+        if given is not raw:
+            check_perturbed(ratings, raw, world.label("perturbator"))
+        if ratings is not raw:
+            ratings = scale.round(ratings)
         all_consumed = bool(consumed.all())
         consumed_ratings = ratings if all_consumed else np.where(consumed, ratings, np.nan)
         codes, times, since = self._remember(who, rows, actions, consumed_ratings, None if all_consumed else consumed)
@@ -322,8 +370,8 @@ class Engine:
             consumed=consumed,
             codes=codes,
             times=times,
-            retrieved_items=request.retrieved_items,
-            retrieved_ratings=request.retrieved_ratings,
+            retrieved_items=items,
+            retrieved_ratings=past,
             answers=answers,
             answered=self.all_rows[: len(who)],
         )
@@ -514,3 +562,12 @@ def item_indices(actions: Any, users: int, slate: int) -> NDArray[np.intp]:
     if given.size != users * slate:
         raise ConfigurationError(f"expected {users * slate} item indices, got {given.size}: {actions!r}")
     return np.ascontiguousarray(given, dtype=np.intp).reshape(users, slate)
+
+
+def _look_up(history: History, positions: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """The items and ratings at positions, shape ``(R, S, K)``; item 0 and rating NaN where there is none."""
+    if history.width == 0 or positions.shape[2] == 0:
+        return np.zeros(positions.shape, dtype=np.intp), np.full(positions.shape, np.nan)
+    present = positions >= 0
+    items, ratings = history.at(positions)
+    return items * present, np.where(present, ratings, np.nan)
