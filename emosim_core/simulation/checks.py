@@ -100,7 +100,11 @@ def check_observed(answer: Any, parts: Mapping[str, Space[Any]], rows: int, labe
             raise WrongAnswerError(f"{label} leaves out {part!r}, which its space has", rule)
         array, shape = answer[part], (rows, *(space.shape or ()))
         if not isinstance(array, np.ndarray) or array.shape != shape or array.dtype != space.dtype:
-            shown = f"{array.dtype} of the shape {array.shape}" if isinstance(array, np.ndarray) else repr(type(array))
+            shown = (
+                f"{array.dtype} of the shape {array.shape}"
+                if isinstance(array, np.ndarray)
+                else f"a {type(array).__name__}"
+            )
             raise WrongAnswerError(
                 f"{label} observes {part!r} as {shown}; its space has {space.dtype} of the shape {shape}", rule
             )
