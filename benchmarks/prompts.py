@@ -16,7 +16,7 @@ import numpy as np
 from emosim_core import EnvironmentConfig
 from emosim_core.llm import ChatAnswer
 from emosim_core.llm.shot_strategy import ShotOptions, ShotPromptStrategy
-from emosim_core.plugins import Memory, RatingRequest, RetrievalRequest, World, assemble
+from emosim_core.plugins import Memory, RatingRequest, World, assemble
 
 USERS = 512
 """Users of the batch, each before another item, with ten interactions to remember."""
@@ -35,31 +35,7 @@ def request_of(world: World) -> RatingRequest:
     items = rng.integers(0, len(world.catalog), (USERS, 1))
     users = rng.integers(0, len(world.population), USERS)
     moods = rng.uniform([-1, 0], [1, 1], (USERS, 2))
-    positions = world.retrieval.retrieve_batch(
-        RetrievalRequest(
-            users=users,
-            items=items,
-            moods=moods,
-            history=history,
-            catalog=world.catalog,
-            population=world.population,
-        )
-    )
-    retrieved, rated = history.at(positions)
-    return RatingRequest(
-        users=users,
-        items=items,
-        retrieved=positions,
-        retrieved_items=np.where(positions < 0, 0, retrieved),
-        retrieved_ratings=np.where(positions < 0, np.nan, rated),
-        times=history.times_before(items),
-        moods=moods,
-        history=history,
-        catalog=world.catalog,
-        population=world.population,
-        scale=world.domain.scale,
-        words=world.domain.words,
-    )
+    return world.rating_request(users, items, moods, history)
 
 
 def microseconds(once: Callable[[int], object], repeat: int, before: Callable[[], object] = lambda: None) -> float:

@@ -10,7 +10,8 @@
     |- PluginError               a plugin cannot be used
     |  |- BrokenPluginError      it raised when it was imported or asked what it provides
     |  |- IncompatiblePluginError  it was built for another version of the hooks
-    |  `- NameConflictError      two plugins provide the same name
+    |  |- NameConflictError      two plugins provide the same name
+    |  `- WrongAnswerError       a component answered something else than its interface says; carries the rule
     |- MissingDependencyError    an optional package is needed; carries the command that installs it
     |- RatingError               a rater could not answer
     |- LLMError                  a language model gave no answer
@@ -132,6 +133,18 @@ class IncompatiblePluginError(PluginError):
 
 class NameConflictError(PluginError):
     """Two plugins provide the same name."""
+
+
+class WrongAnswerError(PluginError):
+    """A component of a plugin answered something else than its interface says.
+
+    Attributes:
+        rule: the name of the rule that the answer breaks, as on the page of the hook.
+    """
+
+    def __init__(self, message: str, rule: str) -> None:
+        super().__init__(message)
+        self.rule = rule
 
 
 class MissingDependencyError(EmoSimError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -84,46 +85,16 @@ def _situation(
     """One user in front of one item, as the engine would tell a rater."""
     import numpy as np
 
-    from emosim_core.components.base import RatingRequest, RetrievalRequest
     from emosim_core.model import Memory
 
     memory = Memory(1, len(world.catalog))
-    who = np.array([0])
+    who, users = np.array([0]), np.array([user_index])
     for known, rating in past:
         items, ratings = np.array([known]), np.array([rating])
-        memory.append(who, items, ratings, world.tags(np.array([user_index]), items, ratings))
-    history, slate = memory.history(), np.array([[item]])
-    users, moods = np.array([user_index]), np.array([mood])
-    if past:
-        with world.blaming("retrieval"):
-            positions = world.retrieval.retrieve_batch(
-                RetrievalRequest(
-                    users=users,
-                    items=slate,
-                    moods=moods,
-                    history=history,
-                    catalog=world.catalog,
-                    population=world.population,
-                )
-            )
-        items, rated = history.at(positions)
-    else:
-        positions, items, rated = np.full((1, 1, 0), -1), np.zeros((1, 1, 0), dtype=np.intp), np.zeros((1, 1, 0))
-    missing = positions < 0
-    return RatingRequest(
-        users=users,
-        items=slate,
-        retrieved=positions,
-        retrieved_items=np.where(missing, 0, items),
-        retrieved_ratings=np.where(missing, np.nan, rated),
-        times=history.times_before(slate) if times is None else np.array([[times]]),
-        moods=moods,
-        history=history,
-        catalog=world.catalog,
-        population=world.population,
-        scale=world.domain.scale,
-        words=world.domain.words,
-    )
+        memory.append(who, items, ratings, world.tags(users, items, ratings))
+    with world.blaming("retrieval"):
+        request = world.rating_request(users, np.array([[item]]), np.array([mood]), memory.history())
+    return request if times is None else replace(request, times=np.array([[times]]))
 
 
 def _index(written: str, known: Mapping[str, int], what: str, option: str) -> int:

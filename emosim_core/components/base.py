@@ -115,48 +115,99 @@ class BeginRequest:
     rows: NDArray[np.intp]
 
 
-# ---------------------------------------------------------------------------------------- retrieval
+# ------------------------------------------------------------------------- requests and situations
 
 
 @dataclass(slots=True, kw_only=True)
-class RetrievalRequest:
-    """What a retrieval is handed: R users who look at S items each.
+class UsersRequest:
+    """What a request says of R users of a world.
 
     Attributes:
         users: index of each user in ``population``, shape ``(R,)``.
-        items: index of each item in ``catalog``, shape ``(R, S)``.
-        moods: valence and arousal, shape ``(R, 2)``.
-        history: the histories of the R users.
         catalog: the items.
         population: the users.
     """
 
     users: NDArray[np.intp]
-    items: NDArray[np.intp]
-    moods: NDArray[np.float64]
-    history: History
     catalog: Catalog
     population: Population
 
 
+@dataclass(slots=True, kw_only=True)
+class RatedRequest(UsersRequest):
+    """What a request says of R users and their ratings of S items each.
+
+    Attributes:
+        items: index of each item in ``catalog``, shape ``(R, S)``.
+        ratings: the ratings, shape ``(R, S)``; NaN where there is none.
+        moods: valence and arousal, shape ``(R, 2)``.
+        scale: the rating scale.
+    """
+
+    items: NDArray[np.intp]
+    ratings: NDArray[np.float64]
+    moods: NDArray[np.float64]
+    scale: RatingScale
+
+
 @dataclass(frozen=True, kw_only=True)
-class RetrievalSituation:
-    """What a retrieval in its single form is handed: one user who looks at one item.
+class UserSituation:
+    """What a component in its single form is handed of one user.
 
     Attributes:
         user: the user.
-        item: index of the item in ``catalog``.
-        history: the user's interactions, oldest first; several may be with one item.
         valence: the mood's valence, -1 to 1.
         arousal: the mood's arousal, 0 to 1.
-        catalog: the items.
     """
 
     user: User
-    item: int
-    history: Sequence[Interaction]
     valence: float
     arousal: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ItemSituation(UserSituation):
+    """What a component in its single form is handed of one user and one item.
+
+    Attributes:
+        item: the item.
+        scale: the rating scale.
+    """
+
+    item: Item
+    scale: RatingScale
+
+
+# ---------------------------------------------------------------------------------------- retrieval
+
+
+@dataclass(slots=True, kw_only=True)
+class RetrievalRequest(UsersRequest):
+    """What a retrieval is handed: R users who look at S items each.
+
+    Attributes:
+        items: index of each item in ``catalog``, shape ``(R, S)``.
+        moods: valence and arousal, shape ``(R, 2)``.
+        history: the histories of the R users.
+    """
+
+    items: NDArray[np.intp]
+    moods: NDArray[np.float64]
+    history: History
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetrievalSituation(UserSituation):
+    """What a retrieval in its single form is handed: one user who looks at one item.
+
+    Attributes:
+        item: index of the item in ``catalog``.
+        history: the user's interactions, oldest first; several may be with one item.
+        catalog: the items.
+    """
+
+    item: int
+    history: Sequence[Interaction]
     catalog: Catalog
 
 
@@ -209,35 +260,23 @@ class Retrieval:
 # ------------------------------------------------------------------------------------------- rating
 
 
-@dataclass(slots=True)
-class RatingRequest:
+@dataclass(slots=True, kw_only=True)
+class RatingRequest(RetrievalRequest):
     """What a rater is handed: R users who look at S items each.
 
     Attributes:
-        users: index of each user in ``population``, shape ``(R,)``.
-        items: index of each item in ``catalog``, shape ``(R, S)``.
         retrieved: positions in ``history`` that matter for each item, shape ``(R, S, K)``, -1 for none.
         retrieved_items: the items there, shape ``(R, S, K)``; 0 where there is none.
         retrieved_ratings: the ratings there, shape ``(R, S, K)``; NaN where there is none.
         times: how often each user consumed each item before, shape ``(R, S)``.
-        moods: valence and arousal, shape ``(R, 2)``.
-        history: the whole histories.
-        catalog: the items.
-        population: the users.
         scale: the scale to answer on.
         words: the words of the domain.
     """
 
-    users: NDArray[np.intp]
-    items: NDArray[np.intp]
     retrieved: NDArray[np.intp]
     retrieved_items: NDArray[np.intp]
     retrieved_ratings: NDArray[np.float64]
     times: NDArray[np.intp]
-    moods: NDArray[np.float64]
-    history: History
-    catalog: Catalog
-    population: Population
     scale: RatingScale
     words: Words
 
@@ -269,27 +308,17 @@ def _entry(table: Mapping[tuple[int, int], Any], row: int, place: int) -> Any:
     return table[row, place]
 
 
-@dataclass(frozen=True)
-class Situation:
+@dataclass(frozen=True, kw_only=True)
+class Situation(ItemSituation):
     """What a rater in its single form is told: one user in front of one item.
 
     Attributes:
-        user: the user.
-        item: the item.
         retrieved: the interactions that matter, best first, each with its item.
         times_consumed: how often the user consumed the item before.
-        valence: the mood's valence, -1 to 1.
-        arousal: the mood's arousal, 0 to 1.
-        scale: the scale to answer on.
     """
 
-    user: User
-    item: Item
     retrieved: Sequence[tuple[Item, Interaction]]
     times_consumed: int
-    valence: float
-    arousal: float
-    scale: RatingScale
 
 
 class Rater:
@@ -385,52 +414,32 @@ class Rater:
 
 
 @dataclass(slots=True, kw_only=True)
-class SelectionRequest:
+class SelectionRequest(RatedRequest):
     """What a selector is handed: R users in front of a slate of S rated items each.
 
     Attributes:
-        users: index of each user in ``population``, shape ``(R,)``.
-        items: index of each item in ``catalog``, shape ``(R, S)``.
-        ratings: the rater's ratings, shape ``(R, S)``; NaN where one failed.
         times: how often each user consumed each item before, shape ``(R, S)``.
-        moods: valence and arousal, shape ``(R, 2)``.
         history: the histories of the R users.
-        catalog: the items.
-        population: the users.
-        scale: the rating scale.
     """
 
-    users: NDArray[np.intp]
-    items: NDArray[np.intp]
-    ratings: NDArray[np.float64]
     times: NDArray[np.intp]
-    moods: NDArray[np.float64]
     history: History
-    catalog: Catalog
-    population: Population
-    scale: RatingScale
 
 
 @dataclass(frozen=True, kw_only=True)
-class SelectionSituation:
+class SelectionSituation(UserSituation):
     """What a selector in its single form is handed: one user in front of a slate of S rated items.
 
     Attributes:
-        user: the user.
         items: the S items.
         ratings: their ratings, shape ``(S,)``; NaN where one failed.
         times_consumed: how often the user consumed each item before, shape ``(S,)``.
-        valence: the mood's valence, -1 to 1.
-        arousal: the mood's arousal, 0 to 1.
         scale: the rating scale.
     """
 
-    user: User
     items: Sequence[Item]
     ratings: NDArray[np.float64]
     times_consumed: NDArray[np.intp]
-    valence: float
-    arousal: float
     scale: RatingScale
 
 
@@ -467,51 +476,27 @@ class Selector:
 
 
 @dataclass(slots=True, kw_only=True)
-class PerturbationRequest:
+class PerturbationRequest(RatedRequest):
     """What a perturbator is handed: the ratings of R users for S items each.
 
     Attributes:
-        users: index of each user in ``population``, shape ``(R,)``.
-        items: index of each item in ``catalog``, shape ``(R, S)``.
-        ratings: the rater's ratings, shape ``(R, S)``; NaN where one failed.
         consumed: which items are consumed, shape ``(R, S)``.
-        moods: valence and arousal, shape ``(R, 2)``.
-        catalog: the items.
-        population: the users.
-        scale: the rating scale.
     """
 
-    users: NDArray[np.intp]
-    items: NDArray[np.intp]
-    ratings: NDArray[np.float64]
     consumed: NDArray[np.bool_]
-    moods: NDArray[np.float64]
-    catalog: Catalog
-    population: Population
-    scale: RatingScale
 
 
 @dataclass(frozen=True, kw_only=True)
-class PerturbationSituation:
+class PerturbationSituation(ItemSituation):
     """What a perturbator in its single form is handed: one user's rating of one item.
 
     Attributes:
-        user: the user.
-        item: the item.
         rating: the rater's rating; NaN where it failed.
         consumed: whether the item is consumed.
-        valence: the mood's valence, -1 to 1.
-        arousal: the mood's arousal, 0 to 1.
-        scale: the rating scale.
     """
 
-    user: User
-    item: Item
     rating: float
     consumed: bool
-    valence: float
-    arousal: float
-    scale: RatingScale
 
 
 class Perturbator:
@@ -553,13 +538,12 @@ class Perturbator:
 
 
 @dataclass(slots=True, kw_only=True)
-class ShapingRequest:
+class ShapingRequest(UsersRequest):
     """What a reward shaping is handed: what R users consumed in this step.
 
     Attributes:
         rows: slot of each user in the engine's batch, shape ``(R,)``: where a component that was
             given a batch size by :meth:`RewardShaping.start` keeps its own state.
-        users: index of each user in ``population``, shape ``(R,)``.
         items: index of each item in ``catalog``, shape ``(R, S)``.
         consumed: which items of the slate were consumed, shape ``(R, S)``.
         ratings: perturbed ratings, shape ``(R, S)``; meaningless where not consumed.
@@ -567,13 +551,10 @@ class ShapingRequest:
         since: interactions since the item was last consumed, shape ``(R, S)``; 0 for a first time.
         steps: number of the step in its episode, from 1, shape ``(R,)``.
         traits: activity, conformity, diversity, 1 to 3, shape ``(R, 3)``.
-        catalog: the items.
-        population: the users.
         scale: the rating scale.
     """
 
     rows: NDArray[np.intp]
-    users: NDArray[np.intp]
     items: NDArray[np.intp]
     consumed: NDArray[np.bool_]
     ratings: NDArray[np.float64]
@@ -581,8 +562,6 @@ class ShapingRequest:
     since: NDArray[np.intp]
     steps: NDArray[np.intp]
     traits: NDArray[np.int64]
-    catalog: Catalog
-    population: Population
     scale: RatingScale
 
 

@@ -8,9 +8,9 @@ from numbers import Real
 import numpy as np
 from numpy.typing import NDArray
 
-from emosim_core.components.base import Draws, WorldSetting
+from emosim_core.components.base import Draws, ItemSituation, RatedRequest, WorldSetting
 from emosim_core.errors import PluginError
-from emosim_core.model import Catalog, Emotion, EmotionThresholds, Item, MoodOptions, Population, RatingScale, User
+from emosim_core.model import Emotion, EmotionThresholds, MoodOptions
 from emosim_core.model.emotion import CODE_AROUSAL, CODE_VALENCE, NEUTRAL, code_of
 
 
@@ -28,99 +28,49 @@ class EmotionSetting(WorldSetting):
 
 
 @dataclass(slots=True, kw_only=True)
-class TagRequest:
-    """What an emotion model is handed to tag: the ratings of R users for S items each.
-
-    Attributes:
-        users: index of each user in ``population``, shape ``(R,)``.
-        items: index of each item in ``catalog``, shape ``(R, S)``.
-        ratings: ratings after perturbation, shape ``(R, S)``; NaN where not consumed.
-        moods: valence and arousal before the step, shape ``(R, 2)``.
-        catalog: the items.
-        population: the users.
-        scale: the rating scale.
-    """
-
-    users: NDArray[np.intp]
-    items: NDArray[np.intp]
-    ratings: NDArray[np.float64]
-    moods: NDArray[np.float64]
-    catalog: Catalog
-    population: Population
-    scale: RatingScale
+class TagRequest(RatedRequest):
+    """What an emotion model is handed to tag: ratings after perturbation, NaN where not consumed."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class TagSituation:
+class TagSituation(ItemSituation):
     """What an emotion model in its single form is handed to tag: one user's rating of one consumed item.
 
     Attributes:
-        user: the user.
-        item: the item.
         rating: the rating after perturbation.
-        valence: the mood's valence before the step, -1 to 1.
-        arousal: the mood's arousal before the step, 0 to 1.
-        scale: the rating scale.
     """
 
-    user: User
-    item: Item
     rating: float
-    valence: float
-    arousal: float
-    scale: RatingScale
 
 
 @dataclass(slots=True, kw_only=True)
-class MoodRequest:
+class MoodRequest(RatedRequest):
     """What an emotion model is handed to move moods: one consumed item each of R users.
 
+    Here ``items`` and ``ratings``, those after perturbation, have the shape ``(R,)``, and ``moods`` are those now.
+
     Attributes:
-        users: index of each user in ``population``, shape ``(R,)``.
-        items: index of each item in ``catalog``, shape ``(R,)``.
-        ratings: ratings after perturbation, shape ``(R,)``.
         codes: tags of the ratings, ``3 * (valence + 1) + 2 * arousal``, 0 to 8, shape ``(R,)``.
-        moods: valence and arousal now, shape ``(R, 2)``.
         baselines: valence and arousal at rest, shape ``(R, 2)``.
-        catalog: the items.
-        population: the users.
-        scale: the rating scale.
     """
 
-    users: NDArray[np.intp]
-    items: NDArray[np.intp]
-    ratings: NDArray[np.float64]
     codes: NDArray[np.intp]
-    moods: NDArray[np.float64]
     baselines: NDArray[np.float64]
-    catalog: Catalog
-    population: Population
-    scale: RatingScale
 
 
 @dataclass(frozen=True, kw_only=True)
-class MoodSituation:
+class MoodSituation(ItemSituation):
     """What an emotion model in its single form is handed to move a mood: one item that one user consumed.
 
     Attributes:
-        user: the user; ``baseline_valence`` and ``baseline_arousal`` are the mood at rest.
-        item: the item.
         rating: the rating after perturbation.
         tag_valence: the rating's valence: -1, 0 or 1.
         tag_arousal: the rating's arousal: 0, 0.5 or 1.
-        valence: the mood's valence now, -1 to 1.
-        arousal: the mood's arousal now, 0 to 1.
-        scale: the rating scale.
     """
 
-    user: User
-    item: Item
     rating: float
     tag_valence: float
     tag_arousal: float
-    valence: float
-    arousal: float
-    scale: RatingScale
 
 
 class EmotionModel:

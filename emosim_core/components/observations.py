@@ -11,9 +11,9 @@ from gymnasium import Space, spaces
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from emosim_core.components.base import Observations, WorldSetting
+from emosim_core.components.base import Observations, UserSituation, UsersRequest, WorldSetting
 from emosim_core.errors import PluginError
-from emosim_core.model import Catalog, History, Interaction, Population, RatingScale, User
+from emosim_core.model import Catalog, History, Interaction, RatingScale
 from emosim_core.model.user import TRAITS
 
 
@@ -33,48 +33,38 @@ class ObservationSetting(WorldSetting):
 
 
 @dataclass(slots=True, kw_only=True)
-class ObservationRequest:
+class ObservationRequest(UsersRequest):
     """What an observation model is handed: R users between two steps.
 
+    The arrays ``users``, ``steps`` and ``moods`` are the request's own.
+
     Attributes:
-        users: index of each user in ``population``, shape ``(R,)``; the request's own array, as the next two are.
         steps: steps taken in the episode, shape ``(R,)``.
         moods: valence and arousal, shape ``(R, 2)``.
         history: the histories of the R users.
         parts: names of the parts that are wanted; others may be left out.
-        catalog: the items.
-        population: the users.
         scale: the rating scale.
     """
 
-    users: NDArray[np.intp]
     steps: NDArray[np.intp]
     moods: NDArray[np.float64]
     history: History
     parts: Collection[str]
-    catalog: Catalog
-    population: Population
     scale: RatingScale
 
 
 @dataclass(frozen=True, kw_only=True)
-class ObservationSituation:
+class ObservationSituation(UserSituation):
     """What an observation model in its single form is handed: one user between two steps.
 
     Attributes:
-        user: the user.
         step: steps taken in the episode.
-        valence: the mood's valence, -1 to 1.
-        arousal: the mood's arousal, 0 to 1.
         history: the user's interactions, oldest first.
         catalog: the items.
         scale: the rating scale.
     """
 
-    user: User
     step: int
-    valence: float
-    arousal: float
     history: Sequence[Interaction]
     catalog: Catalog
     scale: RatingScale

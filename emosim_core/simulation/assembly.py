@@ -12,9 +12,13 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from emosim_core.components.base import (
+    Draws,
     Perturbator,
     Rater,
+    RatingRequest,
+    Ratings,
     Retrieval,
+    RetrievalRequest,
     RewardShaping,
     Selector,
     ShapingSetting,
@@ -32,6 +36,7 @@ from emosim_core.model import (
     Catalog,
     CatalogSetting,
     Domain,
+    History,
     ItemLoader,
     LoadedItems,
     Population,
@@ -39,7 +44,7 @@ from emosim_core.model import (
     User,
     UserLoader,
 )
-from emosim_core.simulation.checks import check_codes
+from emosim_core.simulation.checks import check_codes, check_positions, check_ratings
 from emosim_core.simulation.config import EnvironmentConfig
 from emosim_core.simulation.other_source import other_source_named
 
@@ -137,6 +142,73 @@ class World:
             population: the users, where they are others than those of this world.
         """
         return ShapingSetting(**vars(self.setting(population)), batch_size=batch_size)
+
+    def rating_request(
+        self,
+        users: NDArray[np.intp],
+        items: NDArray[np.intp],
+        moods: NDArray[np.float64],
+        history: History,
+        population: Population | None = None,
+        doubted: bool | None = None,
+    ) -> RatingRequest:
+        """What the rater is asked about users in front of items, with what the retrieval chooses of their memories.
+
+        Args:
+            users: index of each user in the population, shape ``(R,)``.
+            items: index of each item in the catalog, shape ``(R, S)``.
+            moods: valence and arousal, shape ``(R, 2)``.
+            history: the histories of the R users.
+            population: the users, where they are others than those of this world.
+            doubted: whether what the retrieval answers is checked; None for that of a plugin alone.
+
+        Raises:
+            PluginError: the answer is checked, and is something else.
+        """
+        population = self.population if population is None else population
+        positions = self.retrieval.retrieve_batch(
+            RetrievalRequest(
+                users=users, items=items, moods=moods, history=history, catalog=self.catalog, population=population
+            )
+        )
+        if not self.trusted("retrieval") if doubted is None else doubted:
+            check_positions(positions, items, history, self.label("retrieval"))
+        if history.width == 0 or positions.shape[2] == 0:
+            retrieved, ratings = np.zeros(positions.shape, dtype=np.intp), np.full(positions.shape, np.nan)
+        else:
+            present = positions >= 0
+            there, rated = history.at(positions)
+            retrieved, ratings = there * present, np.where(present, rated, np.nan)
+        return RatingRequest(
+            users=users,
+            items=items,
+            retrieved=positions,
+            retrieved_items=retrieved,
+            retrieved_ratings=ratings,
+            times=history.times_before(items),
+            moods=moods,
+            history=history,
+            catalog=self.catalog,
+            population=population,
+            scale=self.domain.scale,
+            words=self.domain.words,
+        )
+
+    def rate(self, request: RatingRequest, draws: Draws, doubted: bool | None = None) -> Ratings:
+        """What the rater answers.
+
+        Args:
+            request: the users and items.
+            draws: the draws of the users.
+            doubted: whether the answer is checked; None for that of a plugin alone.
+
+        Raises:
+            PluginError: the answer is checked, and is something else.
+        """
+        answers = self.rater.rate_batch(request, draws)
+        if not self.trusted("rater") if doubted is None else doubted:
+            check_ratings(answers, request.items, request.scale, self.label("rater"))
+        return answers
 
     def tags(
         self,

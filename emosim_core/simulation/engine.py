@@ -14,9 +14,7 @@ from emosim_core.components.base import (
     BeginRequest,
     Observations,
     PerturbationRequest,
-    RatingRequest,
     Ratings,
-    RetrievalRequest,
     SelectionRequest,
     ShapingRequest,
 )
@@ -24,7 +22,7 @@ from emosim_core.components.emotion_models import MoodRequest, TagRequest
 from emosim_core.components.observations import ObservationRequest
 from emosim_core.errors import ConfigurationError, EmoSimError, PluginError, RatingError
 from emosim_core.hooks.faults import fault, named
-from emosim_core.model import History, Memory
+from emosim_core.model import Memory
 from emosim_core.model.emotion import NEUTRAL
 from emosim_core.model.memory import ALL_ROWS, Rows
 from emosim_core.simulation.assembly import World
@@ -34,8 +32,6 @@ from emosim_core.simulation.checks import (
     check_observed,
     check_parts,
     check_perturbed,
-    check_positions,
-    check_ratings,
     check_shaped,
 )
 from emosim_core.simulation.streams import SlotDraws, Stage, Streams
@@ -249,35 +245,9 @@ class Engine:
         moods = self.moods[rows].copy()
         users = self.users[rows].copy()
         self._current_part = "retrieval"
-        positions = world.retrieval.retrieve_batch(
-            RetrievalRequest(
-                users=users, items=actions, moods=moods, history=history, catalog=catalog, population=population
-            )
-        )
-        if "retrieval" in self._doubted:
-            check_positions(positions, actions, history, world.label("retrieval"))
-        items, past = _look_up(history, positions)
-        times_before = history.times_before(actions)
+        request = world.rating_request(users, actions, moods, history, doubted="retrieval" in self._doubted)
         self._current_part = "rater"
-        answers = world.rater.rate_batch(
-            RatingRequest(
-                users=users,
-                items=actions,
-                retrieved=positions,
-                retrieved_items=items,
-                retrieved_ratings=past,
-                times=times_before,
-                moods=moods,
-                history=history,
-                catalog=catalog,
-                population=population,
-                scale=scale,
-                words=world.domain.words,
-            ),
-            self._draws(Stage.RATE, who),
-        )
-        if "rater" in self._doubted:
-            check_ratings(answers, actions, scale, world.label("rater"))
+        answers = world.rate(request, self._draws(Stage.RATE, who), doubted="rater" in self._doubted)
         raw = answers.values
         failed = np.isnan(raw)
         any_failed = np.count_nonzero(failed) > 0
@@ -294,7 +264,7 @@ class Engine:
                 users=users,
                 items=actions,
                 ratings=raw,
-                times=times_before,
+                times=request.times,
                 moods=moods,
                 history=history,
                 catalog=catalog,
@@ -370,8 +340,8 @@ class Engine:
             consumed=consumed,
             codes=codes,
             times=times,
-            retrieved_items=items,
-            retrieved_ratings=past,
+            retrieved_items=request.retrieved_items,
+            retrieved_ratings=request.retrieved_ratings,
             answers=answers,
             answered=self.all_rows[: len(who)],
         )
@@ -562,12 +532,3 @@ def item_indices(actions: Any, users: int, slate: int) -> NDArray[np.intp]:
     if given.size != users * slate:
         raise ConfigurationError(f"expected {users * slate} item indices, got {given.size}: {actions!r}")
     return np.ascontiguousarray(given, dtype=np.intp).reshape(users, slate)
-
-
-def _look_up(history: History, positions: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """The items and ratings at positions, shape ``(R, S, K)``; item 0 and rating NaN where there is none."""
-    if history.width == 0 or positions.shape[2] == 0:
-        return np.zeros(positions.shape, dtype=np.intp), np.full(positions.shape, np.nan)
-    present = positions >= 0
-    items, ratings = history.at(positions)
-    return items * present, np.where(present, ratings, np.nan)

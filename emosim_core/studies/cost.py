@@ -64,7 +64,7 @@ def estimate(world: World, trials: Trials) -> Estimate | None:
     count = len(trials.trials)
     places = np.unique(np.linspace(0, count - 1, min(_SAMPLE, count)).astype(int)).tolist()
     population = population_of(trials, world)
-    request = trial_request(world, population, [trials.trials[place] for place in places], doubted=True)
+    request = trial_request(world, population, [trials.trials[place] for place in places])
     requests = [rater.prompt_strategy.ask(request, row, 0) for row in range(len(places))]
     gateway = rater.gateway if isinstance(rater.gateway, Gateway) else None
     price = None if gateway is None else gateway.backend.price()

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emosim_core.components.base import PerturbationRequest, RatingRequest, Ratings, RetrievalRequest
+from emosim_core.components.base import PerturbationRequest, RatingRequest, Ratings
 from emosim_core.errors import PluginError
-from emosim_core.model import History, Memory, Population
+from emosim_core.model import Memory, Population
 from emosim_core.runs.records import plain
 from emosim_core.simulation.assembly import World
-from emosim_core.simulation.checks import check_perturbed, check_positions, check_ratings
+from emosim_core.simulation.checks import check_perturbed
 from emosim_core.simulation.streams import Stage, Streams
 from emosim_core.studies.study import SIDES, Study, StudySetting, Trial, Trials
 
@@ -93,18 +93,15 @@ def run_trials(
         EmoSimError: a component failed, or no request can be answered.
     """
     population = population_of(trials, world)
-    doubted = {kind for kind in ("retrieval", "rater", "perturbator") if not world.trusted(kind)}
     scale = world.domain.scale
     for start in range(0, len(trials.trials), AT_ONCE):
         some = trials.trials[start : start + AT_ONCE]
         rows = np.arange(len(some))
         streams = Streams(len(some))
         streams.begin(rows, [seed] * len(some), [start + row for row in rows.tolist()])
-        request = trial_request(world, population, some, "retrieval" in doubted)
+        request = trial_request(world, population, some)
         with world.blaming("rater"):
-            answers = world.rater.rate_batch(request, streams.of(Stage.RATE, rows))
-        if "rater" in doubted:
-            check_ratings(answers, request.items, scale, world.label("rater"))
+            answers = world.rate(request, streams.of(Stage.RATE, rows))
         raw = answers.values
         with world.blaming("perturbator"):
             blurred = world.perturbator.perturb_batch(
@@ -120,7 +117,7 @@ def run_trials(
                 ),
                 streams.of(Stage.PERTURB, rows),
             )
-        if "perturbator" in doubted:
+        if not world.trusted("perturbator"):
             check_perturbed(blurred, raw, world.label("perturbator"))
         ratings = np.where(np.isnan(raw), np.nan, scale.round(blurred))[:, 0]
         on_ratings(len(some))
@@ -132,14 +129,13 @@ def run_trials(
         yield from records
 
 
-def trial_request(world: World, population: Population, trials: Sequence[Trial], doubted: bool) -> RatingRequest:
+def trial_request(world: World, population: Population, trials: Sequence[Trial]) -> RatingRequest:
     """Trials as rating requests: one user in front of one item each.
 
     Args:
         world: the items, and the retrieval that chooses what is remembered.
         population: the users of the trials.
         trials: the trials.
-        doubted: whether what the retrieval answers is looked at.
     """
     users = np.array([trial.user for trial in trials], dtype=np.intp)
     memory = Memory(len(trials), len(world.catalog), capacity=8)
@@ -151,44 +147,8 @@ def trial_request(world: World, population: Population, trials: Sequence[Trial],
         memory.append(who, items, ratings, world.tags(users[who], items, ratings, population))
     history = memory.history()
     slate = np.array([[trial.item] for trial in trials], dtype=np.intp)
-    moods = population.baselines[users]
     with world.blaming("retrieval"):
-        positions = world.retrieval.retrieve_batch(
-            RetrievalRequest(
-                users=users,
-                items=slate,
-                moods=moods,
-                history=history,
-                catalog=world.catalog,
-                population=population,
-            )
-        )
-    if doubted:
-        check_positions(positions, slate, history, world.label("retrieval"))
-    items_there, ratings_there = _looked_up(history, positions)
-    return RatingRequest(
-        users=users,
-        items=slate,
-        retrieved=positions,
-        retrieved_items=items_there,
-        retrieved_ratings=ratings_there,
-        times=history.times_before(slate),
-        moods=moods,
-        history=history,
-        catalog=world.catalog,
-        population=population,
-        scale=world.domain.scale,
-        words=world.domain.words,
-    )
-
-
-def _looked_up(history: History, positions: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Items and ratings at positions; item 0 and rating NaN where there is none."""
-    if history.width == 0 or positions.shape[2] == 0:
-        return np.zeros(positions.shape, dtype=np.intp), np.full(positions.shape, np.nan)
-    present = positions >= 0
-    items, ratings = history.at(positions)
-    return items * present, np.where(present, ratings, np.nan)
+        return world.rating_request(users, slate, population.baselines[users], history, population)
 
 
 def record(

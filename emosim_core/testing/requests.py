@@ -17,7 +17,7 @@ from emosim_core.components.base import (
     ShapingRequest,
 )
 from emosim_core.model import Catalog, History, Interaction, Population, User
-from emosim_core.testing.worlds import SmallWorld, small_world
+from emosim_core.testing.worlds import SmallWorld, columns, small_world
 
 
 def retrieval_request(
@@ -169,9 +169,10 @@ def shaping_request(
 
 
 def arrays_of(request: Any) -> dict[str, NDArray[Any]]:
-    """The arrays of a request, by name; nobody may write to them."""
+    """The arrays of a request and of the histories in it, by name; nobody may write to them."""
     values = {one.name: getattr(request, one.name) for one in fields(request)}
-    return {f"the array {name}": value for name, value in values.items() if isinstance(value, np.ndarray)}
+    arrays = {f"the array {name}": value for name, value in values.items() if isinstance(value, np.ndarray)}
+    return arrays | (columns(values["history"]) if "history" in values else {})
 
 
 def _who_and_what(

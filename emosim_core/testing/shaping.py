@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emosim_core.components.base import BeginRequest, RewardShaping, ShapingRequest
+from emosim_core.simulation.checks import check_shaped
 from emosim_core.simulation.streams import Stage, Streams
 from emosim_core.testing.conformance import ComponentConformance, no_error, untouched
 from emosim_core.testing.contract import hold
@@ -50,14 +51,8 @@ class RewardShapingConformance(ComponentConformance):
     def test_it_answers_finite_rewards_and_known_end_reasons(self) -> None:
         for world in self.worlds():
             for slate in (1, _SLATE):
-                shaping = self.made(_USERS, world)
-                for _, _, ends in self._steps(shaping, world, np.arange(_USERS), slate=slate):
-                    known = bool(((ends >= 0) & (ends <= len(shaping.end_reasons))).all())
-                    hold(
-                        "shaping-end-reasons",
-                        known,
-                        f"the codes {sorted(set(ends.tolist()))} for {shaping.end_reasons!r}.",
-                    )
+                for _ in self._steps(self.made(_USERS, world), world, np.arange(_USERS), slate=slate):
+                    pass
 
     def test_an_episode_goes_the_same_alone_as_among_others(self) -> None:
         for world in self.worlds():
@@ -144,13 +139,9 @@ class RewardShapingConformance(ComponentConformance):
             situation = _consumption(world, rows, users[rows], now - begins[rows], slate)
             given = arrays_of(situation) | world.arrays() if watch else {}
             with untouched("shaping-reads", given), no_error("shaping-shape", self.subject):
-                rewards, ends = shaping.shape_batch(situation, streams.of(Stage.SHAPE, rows))
-            for answer, shape, kinds in ((rewards, situation.ratings.shape, "fiu"), (ends, rows.shape, "i")):
-                fits = isinstance(answer, np.ndarray) and answer.shape == shape and answer.dtype.kind in kinds
-                shown = f"{answer.dtype} of the shape {answer.shape}" if isinstance(answer, np.ndarray) else f"{answer}"
-                hold("shaping-shape", fits, f"{shown} where the shape is {shape}.")
-            finite = bool(np.isfinite(rewards[situation.consumed]).all())
-            hold("shaping-finite", finite, "a reward that is no finite number.")
+                answer = shaping.shape_batch(situation, streams.of(Stage.SHAPE, rows))
+                check_shaped(answer, situation.consumed, len(shaping.end_reasons), self.subject)
+            rewards, ends = answer
             yield rows, np.where(situation.consumed, rewards, 0.0), ends.copy()
 
 

@@ -80,6 +80,11 @@ class SmallWorld:
                 memory.append(who, rng.integers(0, len(self.catalog), len(who)), ratings, emotion.code(ratings))
         return memory
 
+    def histories(self, users: int, who: NDArray[np.intp]) -> History:
+        """What the users ``who`` remember, all or some of those of :meth:`remembered`."""
+        memory = self.remembered(users)
+        return memory.history() if len(who) == users else memory.history(who)
+
     def ratings(self, users: int, slate: int, seed: int = 0, failed: float = 0.0) -> NDArray[np.float64]:
         """Random ratings, shape ``(users, slate)``, of which about the share ``failed`` is NaN."""
         rng = np.random.default_rng(seed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from importlib import metadata
 
 import gymnasium
 import pytest
@@ -13,7 +14,8 @@ from emosim_core.testing.conformance import forget_plugins
 @pytest.fixture
 def installed(install: Callable[..., str]) -> Iterator[Callable[..., str]]:
     """As :func:`install`; the suites of this process see the plugin, and no later test does."""
-    environments = dict(gymnasium.registry)
+    domains = {point.name for point in metadata.entry_points(group="emosim.domains")}
+    environments = set(gymnasium.registry)
     forget_plugins()
 
     def make(name: str, source: str, **more: object) -> str:
@@ -23,5 +25,6 @@ def installed(install: Callable[..., str]) -> Iterator[Callable[..., str]]:
 
     yield make
     forget_plugins()
-    for name in set(gymnasium.registry) - set(environments):
-        del gymnasium.registry[name]
+    for name in set(gymnasium.registry) - environments:
+        if gymnasium.registry[name].kwargs.get("plugin") not in domains:  # the module of a real one stays imported
+            del gymnasium.registry[name]

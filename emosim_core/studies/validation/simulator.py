@@ -9,10 +9,9 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from emosim_core.components.base import BeginRequest, RatingRequest, RetrievalRequest, ShapingRequest
+from emosim_core.components.base import BeginRequest, RatingRequest, ShapingRequest
 from emosim_core.model import Memory, Population, User
 from emosim_core.simulation.assembly import World
-from emosim_core.simulation.checks import check_positions, check_ratings
 from emosim_core.simulation.streams import SlotDraws, Stage, Streams
 from emosim_core.studies.validation.users import RealUser, memory_of
 
@@ -40,57 +39,22 @@ class UserSimulator:
         self.world, self.seed = world, seed
         self.population = Population(users)
         self.memory: Memory = memory_of(real_users, len(world.catalog), partial(world.tags, population=self.population))
-        self._doubted = {kind for kind in ("retrieval", "rater") if not world.trusted(kind)}
         with world.blaming("rater"):
             world.rater.prepare(world.setting(self.population))
 
     def request(self, row: int, items: Ints) -> RatingRequest:
         """One user in front of S items."""
-        world, slate = self.world, items[None, :]
         history = self.memory.history(np.array([row]))
         who = np.array([row])
         moods = self.population.baselines[who]
-        with world.blaming("retrieval"):
-            positions = world.retrieval.retrieve_batch(
-                RetrievalRequest(
-                    users=who,
-                    items=slate,
-                    moods=moods,
-                    history=history,
-                    catalog=world.catalog,
-                    population=self.population,
-                )
-            )
-        if "retrieval" in self._doubted:
-            check_positions(positions, slate, history, world.label("retrieval"))
-        present = positions >= 0
-        past, rated = np.zeros(positions.shape, dtype=np.intp), np.full(positions.shape, np.nan)
-        if history.width and positions.shape[2]:
-            recalled, given = history.at(positions)
-            past, rated = recalled * present, np.where(present, given, np.nan)
-        return RatingRequest(
-            users=who,
-            items=slate,
-            retrieved=positions,
-            retrieved_items=past,
-            retrieved_ratings=rated,
-            times=history.times_before(slate),
-            moods=moods,
-            history=history,
-            catalog=world.catalog,
-            population=self.population,
-            scale=world.domain.scale,
-            words=world.domain.words,
-        )
+        with self.world.blaming("retrieval"):
+            return self.world.rating_request(who, items[None, :], moods, history, self.population)
 
     def rate(self, row: int, items: Ints, kind: int = RATE) -> Floats:
         """The ratings that a user gives, with noise, shape ``(S,)``; NaN where the rater failed."""
         request = self.request(row, items)
         with self.world.blaming("rater"):
-            answers = self.world.rater.rate_batch(request, self._draws(row, kind))
-        if "rater" in self._doubted:
-            check_ratings(answers, request.items, self.world.domain.scale, self.world.label("rater"))
-        return answers.values[0]
+            return self.world.rate(request, self._draws(row, kind)).values[0]
 
     def expect(self, row: int, items: Ints) -> Floats | None:
         """What a user rates on average, shape ``(S,)``; None where the rater does not know it."""
