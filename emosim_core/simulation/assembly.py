@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from emosim_core.components.base import (
     Draws,
+    PerturbationRequest,
     Perturbator,
     Rater,
     RatingRequest,
@@ -44,7 +45,7 @@ from emosim_core.model import (
     User,
     UserLoader,
 )
-from emosim_core.simulation.checks import check_codes, check_positions, check_ratings
+from emosim_core.simulation.checks import check_codes, check_perturbed, check_positions, check_ratings
 from emosim_core.simulation.config import EnvironmentConfig
 from emosim_core.simulation.other_source import other_source_named
 
@@ -209,6 +210,45 @@ class World:
         if not self.trusted("rater") if doubted is None else doubted:
             check_ratings(answers, request.items, request.scale, self.label("rater"))
         return answers
+
+    def perturb(
+        self,
+        request: RatingRequest,
+        ratings: NDArray[np.float64],
+        consumed: NDArray[np.bool_],
+        draws: Draws,
+        doubted: bool | None = None,
+    ) -> NDArray[np.float64]:
+        """Ratings after perturbation, on the scale, shape ``(R, S)``; meaningless where not consumed.
+
+        Args:
+            request: what was rated.
+            ratings: the rater's ratings, shape ``(R, S)``; NaN where it failed.
+            consumed: which items were consumed, shape ``(R, S)``.
+            draws: the draws of the users.
+            doubted: whether the answer is checked; None for that of a plugin alone.
+
+        Raises:
+            PluginError: the answer is checked, and is something else.
+        """
+        doubted = not self.trusted("perturbator") if doubted is None else doubted
+        given = ratings.copy() if doubted else ratings
+        perturbed = self.perturbator.perturb_batch(
+            PerturbationRequest(
+                users=request.users,
+                items=request.items,
+                ratings=given,
+                consumed=consumed,
+                moods=request.moods,
+                catalog=request.catalog,
+                population=request.population,
+                scale=request.scale,
+            ),
+            draws,
+        )
+        if doubted:
+            check_perturbed(perturbed, ratings, self.label("perturbator"))
+        return perturbed if perturbed is ratings else request.scale.round(perturbed)
 
     def tags(
         self,

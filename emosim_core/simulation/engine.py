@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from emosim_core.components.base import (
     BeginRequest,
     Observations,
-    PerturbationRequest,
     Ratings,
     SelectionRequest,
     ShapingRequest,
@@ -31,7 +30,6 @@ from emosim_core.simulation.checks import (
     check_moods,
     check_observed,
     check_parts,
-    check_perturbed,
     check_shaped,
 )
 from emosim_core.simulation.streams import SlotDraws, Stage, Streams
@@ -278,24 +276,7 @@ class Engine:
         if any_failed:
             consumed = consumed & ~failed
         self._current_part = "perturbator"
-        given = raw.copy() if "perturbator" in self._doubted else raw
-        ratings = world.perturbator.perturb_batch(
-            PerturbationRequest(
-                users=users,
-                items=actions,
-                ratings=given,
-                consumed=consumed,
-                moods=moods,
-                catalog=catalog,
-                population=population,
-                scale=scale,
-            ),
-            self._draws(Stage.PERTURB, who),
-        )
-        if given is not raw:
-            check_perturbed(ratings, raw, world.label("perturbator"))
-        if ratings is not raw:
-            ratings = scale.round(ratings)
+        ratings = world.perturb(request, raw, consumed, self._draws(Stage.PERTURB, who), "perturbator" in self._doubted)
         all_consumed = bool(consumed.all())
         consumed_ratings = ratings if all_consumed else np.where(consumed, ratings, np.nan)
         codes, times, since = self._remember(who, rows, actions, consumed_ratings, None if all_consumed else consumed)

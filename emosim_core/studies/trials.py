@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emosim_core.components.base import PerturbationRequest, RatingRequest, Ratings
+from emosim_core.components.base import RatingRequest, Ratings
 from emosim_core.errors import PluginError
 from emosim_core.model import Memory, Population
 from emosim_core.runs.records import plain
 from emosim_core.simulation.assembly import World
-from emosim_core.simulation.checks import check_perturbed
 from emosim_core.simulation.streams import Stage, Streams
 from emosim_core.studies.study import SIDES, Study, StudySetting, Trial, Trials
 
@@ -93,7 +92,6 @@ def run_trials(
         EmoSimError: a component failed, or no request can be answered.
     """
     population = population_of(trials, world)
-    scale = world.domain.scale
     for start in range(0, len(trials.trials), AT_ONCE):
         some = trials.trials[start : start + AT_ONCE]
         rows = np.arange(len(some))
@@ -104,22 +102,8 @@ def run_trials(
             answers = world.rate(request, streams.of(Stage.RATE, rows))
         raw = answers.values
         with world.blaming("perturbator"):
-            blurred = world.perturbator.perturb_batch(
-                PerturbationRequest(
-                    users=request.users,
-                    items=request.items,
-                    ratings=raw.copy(),
-                    consumed=~np.isnan(raw),
-                    moods=request.moods,
-                    catalog=world.catalog,
-                    population=population,
-                    scale=scale,
-                ),
-                streams.of(Stage.PERTURB, rows),
-            )
-        if not world.trusted("perturbator"):
-            check_perturbed(blurred, raw, world.label("perturbator"))
-        ratings = np.where(np.isnan(raw), np.nan, scale.round(blurred))[:, 0]
+            perturbed = world.perturb(request, raw, ~np.isnan(raw), streams.of(Stage.PERTURB, rows))
+        ratings = np.where(np.isnan(raw), np.nan, perturbed)[:, 0]
         on_ratings(len(some))
         with world.blaming("rater"):  # which tells its reasons now
             records = [
