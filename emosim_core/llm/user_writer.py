@@ -11,8 +11,8 @@ from typing import Any
 
 from emosim_core.errors import LLMError, LLMMalformedError
 from emosim_core.llm.chat import ChatAnswer, ChatRequest, Message
-from emosim_core.llm.fencing import defused, fence, legible, one_line
-from emosim_core.llm.parsing import json_object
+from emosim_core.llm.prompts.fencing import defused, fence, legible, one_line
+from emosim_core.llm.prompts.parsing import json_object
 from emosim_core.llm.rater import Asks
 from emosim_core.model import Domain, User, Words
 from emosim_core.model.user import TRAITS

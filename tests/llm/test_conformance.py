@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import Any
 
 from emosim_core.llm import ChatAnswer, ChatRequest, LLMError
+from emosim_core.llm.prompts.shot_strategy import ShotOptions, ShotPromptStrategy
 from emosim_core.llm.rater import ModelRater, ModelRaterOptions
-from emosim_core.llm.shot_strategy import ShotOptions, ShotPromptStrategy
 from emosim_core.model.user import TRAITS
 from emosim_core.plugins import Example, Rater, Words
 from emosim_core.testing import RaterConformance, ScriptedBackend, SmallWorld, run_suite

@@ -25,8 +25,8 @@ from emosim_core.llm import (
     PromptStrategy,
     Reply,
 )
+from emosim_core.llm.gateway.retries import LONGEST_WAIT
 from emosim_core.llm.rater import ModelRater, ModelRaterOptions
-from emosim_core.llm.retries import LONGEST_WAIT
 from emosim_core.testing import draws, small_world
 from emosim_core.testing.rater import request
 

@@ -9,11 +9,11 @@ from collections.abc import Callable, Sequence
 
 from emosim_core.errors import EmoSimError, LLMCacheError
 from emosim_core.hooks.faults import fault
-from emosim_core.llm.cache import AnswerCache, Row
 from emosim_core.llm.chat import ChatAnswer
-from emosim_core.llm.claims import Heartbeat, Owner
-from emosim_core.llm.pending import PendingRequest, PendingRequests
-from emosim_core.llm.reserve import Reserve
+from emosim_core.llm.gateway.cache import AnswerCache, Row
+from emosim_core.llm.gateway.claims import Heartbeat, Owner
+from emosim_core.llm.gateway.pending import PendingRequest, PendingRequests
+from emosim_core.llm.gateway.reserve import Reserve
 
 RETRY_SECONDS = 0.1
 """Seconds between two attempts to write to the cache."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emosim_core.llm.scales import PROMPT_SCALES, PromptScale, default_for
+from emosim_core.llm.prompts.scales import PROMPT_SCALES, PromptScale, default_for
 from emosim_core.plugins import RatingScale
 
 TEN = RatingScale(low=1, high=10)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emosim_core.llm.fencing import cut, defused, fence, one_line
+from emosim_core.llm.prompts.fencing import cut, defused, fence, one_line
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 
 from emosim_core.data.places import open_table, read_lines
 from emosim_core.errors import ConfigurationError, DataError, LLMCacheError
-from emosim_core.llm import claims
-from emosim_core.llm.cache_key import cache_key_of, request_json, request_of
-from emosim_core.llm.cache_lines import CachedAnswer, answer_json, answer_of, read_line, write_line
 from emosim_core.llm.chat import LARGEST_COUNT, ChatAnswer, ChatRequest, Usage, checked
+from emosim_core.llm.gateway import claims
+from emosim_core.llm.gateway.cache_key import cache_key_of, request_json, request_of
+from emosim_core.llm.gateway.cache_lines import CachedAnswer, answer_json, answer_of, read_line, write_line
 from emosim_core.paths import cache_directory
 
 _APPLICATION = 0x454D4F53

@@ -13,16 +13,16 @@ from pathlib import Path
 
 import pytest
 
-from emosim_core.llm import claims
-from emosim_core.llm.cache import AnswerCache
-from emosim_core.llm.claims import Owner
+from emosim_core.llm.gateway import claims
+from emosim_core.llm.gateway.cache import AnswerCache
+from emosim_core.llm.gateway.claims import Owner
 
 CODE = """
 import asyncio, os, sys
 from emosim_core.errors import LLMRefusedError
 from emosim_core.llm.backend import LLMBackend
 from emosim_core.llm.chat import ChatAnswer, ChatRequest, Message, Usage
-from emosim_core.llm.gateway import Gateway, GatewayOptions
+from emosim_core.llm.gateway.gateway import Gateway, GatewayOptions
 
 cache, log, kind, delay = sys.argv[1:5]
 numbers = [int(number) for number in sys.argv[5].split(",")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Set
 
-from emosim_core.llm.scales import NUMBER_WORDS, PromptScale
+from emosim_core.llm.prompts.scales import NUMBER_WORDS, PromptScale
 from emosim_core.model import RatingScale
 
 _VALUES = {word: float(value) for value, word in enumerate(NUMBER_WORDS)}

@@ -6,8 +6,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from emosim_core.llm.backend import Price
 from emosim_core.llm.chat import Usage
-from emosim_core.llm.prices import Price
 
 
 class UsageTally:

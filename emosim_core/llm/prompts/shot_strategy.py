@@ -11,10 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from emosim_core.components.base import RatingRequest, WorldSetting
 from emosim_core.errors import ConfigurationError
-from emosim_core.llm import instructions as words_of
 from emosim_core.llm.chat import ChatAnswer, ChatRequest, Message
-from emosim_core.llm.fencing import cut, defused, fence, one_line
-from emosim_core.llm.parsing import (
+from emosim_core.llm.prompts import instructions as words_of
+from emosim_core.llm.prompts.fencing import cut, defused, fence, one_line
+from emosim_core.llm.prompts.parsing import (
     answer_schema,
     expected_label,
     expected_object,
@@ -22,9 +22,9 @@ from emosim_core.llm.parsing import (
     read_object,
     refuse_unfinished,
 )
-from emosim_core.llm.prompt_strategy import PromptStrategy, Reply
-from emosim_core.llm.prompt_text import SHORT, Shown, item_lines, mood_text, times_text, user_lines, user_text
-from emosim_core.llm.scales import PROMPT_SCALES, PromptScale, PromptScaleName, default_for
+from emosim_core.llm.prompts.prompt_strategy import PromptStrategy, Reply
+from emosim_core.llm.prompts.prompt_text import SHORT, Shown, item_lines, mood_text, times_text, user_lines, user_text
+from emosim_core.llm.prompts.scales import PROMPT_SCALES, PromptScale, PromptScaleName, default_for
 from emosim_core.model import Example
 
 _MAX_TOKENS = {"rating": 16, "cotlite": 1024, "cot_enhanced": 512}

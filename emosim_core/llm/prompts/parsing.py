@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 from emosim_core.data import json_text
 from emosim_core.data.cells import shortened
 from emosim_core.errors import LLMMalformedError
-from emosim_core.llm.scales import PromptScale
+from emosim_core.llm.prompts.scales import PromptScale
 
 _QUOTES = {'"': '"', "'": "'", "`": "`", "\u201c": "\u201d", "\u2018": "\u2019"}
 _JSON_FENCE = re.compile(r"```(?:json)?[ \t]*\n(.*)\n[ \t]*```", re.DOTALL | re.IGNORECASE)

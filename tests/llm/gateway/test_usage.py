@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from emosim_core.llm.backend import Price
 from emosim_core.llm.chat import Usage, checked
-from emosim_core.llm.prices import Price
-from emosim_core.llm.usage import UsageTally
+from emosim_core.llm.gateway.usage import UsageTally
 
 PRICE = Price(prompt=2.0, cached=0.5, completion=10.0, as_of="2026-07-01")
 

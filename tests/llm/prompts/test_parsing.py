@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emosim_core.llm import LLMMalformedError
-from emosim_core.llm.parsing import answer_schema, expected_label, read_label, read_object
-from emosim_core.llm.scales import PROMPT_SCALES, PromptScale
+from emosim_core.llm.prompts.parsing import answer_schema, expected_label, read_label, read_object
+from emosim_core.llm.prompts.scales import PROMPT_SCALES, PromptScale
 
 DIGITS, TEN, WORDS, FIVE = (PROMPT_SCALES[name] for name in ("0-9", "1-10", "one-ten", "1-5"))
 prompt_scales = st.sampled_from(list(PROMPT_SCALES.values()))

@@ -38,16 +38,15 @@ from emosim_core.errors import (
     LLMTransientError,
     PluginError,
 )
-from emosim_core.llm.backend import LLMBackend
-from emosim_core.llm.cache import AnswerCache
-from emosim_core.llm.cache_key import answer_cache_key
+from emosim_core.llm.backend import LLMBackend, Price
 from emosim_core.llm.chat import ChatAnswer, ChatRequest, Message, Usage
-from emosim_core.llm.claims import Owner
-from emosim_core.llm.gateway import Gateway, GatewayOptions
-from emosim_core.llm.pending import PendingRequests, Waiter
-from emosim_core.llm.prices import Price
-from emosim_core.llm.reserve import Reserve
-from emosim_core.llm.retries import Retries
+from emosim_core.llm.gateway.cache import AnswerCache
+from emosim_core.llm.gateway.cache_key import answer_cache_key
+from emosim_core.llm.gateway.claims import Owner
+from emosim_core.llm.gateway.gateway import Gateway, GatewayOptions
+from emosim_core.llm.gateway.pending import PendingRequests, Waiter
+from emosim_core.llm.gateway.reserve import Reserve
+from emosim_core.llm.gateway.retries import Retries
 
 QUICK = {"first": 0.002, "longest": 0.01}
 
@@ -689,7 +688,7 @@ import asyncio, sys, time
 from emosim_core.errors import LLMTransientError
 from emosim_core.llm.backend import LLMBackend
 from emosim_core.llm.chat import ChatAnswer, ChatRequest, Message
-from emosim_core.llm.gateway import Gateway, GatewayOptions
+from emosim_core.llm.gateway.gateway import Gateway, GatewayOptions
 
 def questions(*numbers):
     return [ChatRequest((Message("user", f"How good is film {number}?"),)) for number in numbers]
@@ -923,7 +922,7 @@ def fill_disk(monkeypatch: pytest.MonkeyPatch, path: Path, until: Callable[[], b
 def test_on_a_full_disk_nothing_more_is_sent_and_it_is_said_what_is_lost(
     made: Any, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("emosim_core.llm.cache_writer.PATIENCE", 0.3)
+    monkeypatch.setattr("emosim_core.llm.gateway.cache_writer.PATIENCE", 0.3)
     backend = Service(delay=0.01)
     fill_disk(monkeypatch, path, lambda: len(backend.asked) < 40)
     gateway = made(backend, concurrency=4)

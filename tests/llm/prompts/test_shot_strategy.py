@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from emosim_core import ConfigurationError
 from emosim_core.llm import ChatAnswer, ChatRequest, LLMMalformedError
-from emosim_core.llm.shot_strategy import ShotOptions, ShotPromptStrategy
+from emosim_core.llm.prompts.shot_strategy import ShotOptions, ShotPromptStrategy
 from emosim_core.plugins import (
     Catalog,
     Domain,

@@ -17,12 +17,12 @@ from emosim_core.errors import (
 )
 from emosim_core.hooks.faults import fault, named
 from emosim_core.llm.backend import LLMBackend
-from emosim_core.llm.cache_key import request_json
 from emosim_core.llm.chat import ChatAnswer, ChatRequest, Usage, checked
-from emosim_core.llm.pending import PendingRequest
-from emosim_core.llm.redaction import Redactor
-from emosim_core.llm.retries import Retries
-from emosim_core.llm.usage import UsageTally
+from emosim_core.llm.gateway.cache_key import request_json
+from emosim_core.llm.gateway.pending import PendingRequest
+from emosim_core.llm.gateway.redaction import Redactor
+from emosim_core.llm.gateway.retries import Retries
+from emosim_core.llm.gateway.usage import UsageTally
 
 log = logging.getLogger("emosim_core.llm")
 

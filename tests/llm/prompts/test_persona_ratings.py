@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emosim_core.llm.persona_ratings import move_ratings
-from emosim_core.llm.scales import PROMPT_SCALES
+from emosim_core.llm.prompts.persona_ratings import move_ratings
+from emosim_core.llm.prompts.scales import PROMPT_SCALES
 from emosim_core.plugins import RatingScale
 
 TEN = RatingScale(low=1, high=10)

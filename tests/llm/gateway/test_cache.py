@@ -19,11 +19,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emosim_core.errors import ConfigurationError, DataError
-from emosim_core.llm import cache as llm_cache
-from emosim_core.llm.cache import AnswerCache
-from emosim_core.llm.cache_key import answer_cache_key, request_json, request_of
-from emosim_core.llm.cache_lines import CachedAnswer, read_line, write_line
 from emosim_core.llm.chat import ChatAnswer, ChatRequest, Message, Usage
+from emosim_core.llm.gateway import cache as llm_cache
+from emosim_core.llm.gateway.cache import AnswerCache
+from emosim_core.llm.gateway.cache_key import answer_cache_key, request_json, request_of
+from emosim_core.llm.gateway.cache_lines import CachedAnswer, read_line, write_line
 
 IDENTITY = "a service a-model thinking=off"
 
@@ -192,8 +192,8 @@ def test_threads_keep_and_find_at_the_same_time(cache: AnswerCache) -> None:
 PUT = """
 import sys
 from tests_entry import entry
-from emosim_core.llm import cache as llm_cache
-from emosim_core.llm.cache import AnswerCache
+from emosim_core.llm.gateway import cache as llm_cache
+from emosim_core.llm.gateway.cache import AnswerCache
 cache = AnswerCache(sys.argv[1])
 for i in range(int(sys.argv[2]), int(sys.argv[3])):
     cache.put_many([entry(i, str(i))])
@@ -205,7 +205,7 @@ def start(tmp_path: Path, path: Path, first: int, end: int) -> subprocess.Popen[
     """A process of its own that keeps answers one after the other, and prints the number of each that it kept."""
     (tmp_path / "tests_entry.py").write_text(
         "from emosim_core.llm.chat import ChatAnswer, ChatRequest, Message\n"
-        "from emosim_core.llm.cache_key import answer_cache_key\n"
+        "from emosim_core.llm.gateway.cache_key import answer_cache_key\n"
         f"IDENTITY = {IDENTITY!r}\n"
         "def entry(i, text):\n"
         "    question = ChatRequest((Message('user', f'How good is film {i}?'),))\n"

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from emosim_core.errors import EmoSimError, LLMCacheError, LLMError, LLMRateLimitError, LLMTransientError
 from emosim_core.hooks.faults import named
 from emosim_core.llm.backend import LLMBackend
-from emosim_core.llm.cache_writer import RETRY_SECONDS, Answered, CacheWriter
-from emosim_core.llm.limiter import AdaptiveLimiter
-from emosim_core.llm.pending import PendingRequest, PendingRequests
-from emosim_core.llm.retries import LONGEST_WAIT, asked_wait
-from emosim_core.llm.retry_policy import CLOSED, RetryPolicy, log
-from emosim_core.llm.waiting import WaitNotice, for_how_long
+from emosim_core.llm.gateway.cache_writer import RETRY_SECONDS, Answered, CacheWriter
+from emosim_core.llm.gateway.limiter import AdaptiveLimiter
+from emosim_core.llm.gateway.pending import PendingRequest, PendingRequests
+from emosim_core.llm.gateway.retries import LONGEST_WAIT, asked_wait
+from emosim_core.llm.gateway.retry_policy import CLOSED, RetryPolicy, log
+from emosim_core.llm.gateway.waiting import WaitNotice, for_how_long
 
 _POLLED = 500
 _FIRST_POLL, _LONGEST_POLL = 0.05, 0.5

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from emosim_core.llm.parsing import MOST_REASONS
-from emosim_core.llm.scales import PromptScale
+from emosim_core.llm.prompts.parsing import MOST_REASONS
+from emosim_core.llm.prompts.scales import PromptScale
 from emosim_core.model import Words
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from emosim_core.errors import LLMError, LLMRateLimitError, LLMTransientError
 from emosim_core.llm.chat import ChatAnswer, Usage
-from emosim_core.llm.redaction import HIDDEN, Redactor
+from emosim_core.llm.gateway.redaction import HIDDEN, Redactor
 
 KEY = "sk-4f2a9c7e1b8d3056aaf0"
 

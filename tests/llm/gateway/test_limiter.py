@@ -15,8 +15,8 @@ from emosim_core.errors import (
     LLMRequestError,
     LLMTransientError,
 )
-from emosim_core.llm.limiter import AdaptiveLimiter
-from emosim_core.llm.retries import LONGEST_WAIT, Retries
+from emosim_core.llm.gateway.limiter import AdaptiveLimiter
+from emosim_core.llm.gateway.retries import LONGEST_WAIT, Retries
 
 
 class Clock:

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from emosim_core.data import json_text
-from emosim_core.llm.cache_key import request_json, request_of
 from emosim_core.llm.chat import ChatAnswer, ChatRequest, Message, Usage
-from emosim_core.llm.redaction import Redactor, secrets_of_environment, without_keys
+from emosim_core.llm.gateway.cache_key import request_json, request_of
+from emosim_core.llm.gateway.redaction import Redactor, secrets_of_environment, without_keys
 
 _USAGE = ("prompt", "cached", "completion", "reasoning")
 

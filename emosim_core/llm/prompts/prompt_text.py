@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from emosim_core.components.base import WorldSetting
-from emosim_core.llm.fencing import cut, one_line
-from emosim_core.llm.persona_ratings import move_ratings
-from emosim_core.llm.scales import PromptScale
+from emosim_core.llm.prompts.fencing import cut, one_line
+from emosim_core.llm.prompts.persona_ratings import move_ratings
+from emosim_core.llm.prompts.scales import PromptScale
 from emosim_core.model import Item, RatingScale, User
 from emosim_core.model.emotion import describe_mood
 from emosim_core.model.user import TRAITS

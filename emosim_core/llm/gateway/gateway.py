@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from emosim_core.errors import EmoSimError, LLMCacheError, LLMError, LLMReplayError, LLMTransientError, PluginError
 from emosim_core.llm.backend import LLMBackend
-from emosim_core.llm.cache import AnswerCache, default_cache_path
-from emosim_core.llm.cache_key import cache_key_of, request_json
-from emosim_core.llm.cache_writer import RETRY_SECONDS, Answered, CacheWriter
 from emosim_core.llm.chat import ChatAnswer, ChatRequest
-from emosim_core.llm.limiter import AdaptiveLimiter
+from emosim_core.llm.gateway.cache import AnswerCache, default_cache_path
+from emosim_core.llm.gateway.cache_key import cache_key_of, request_json
+from emosim_core.llm.gateway.cache_writer import RETRY_SECONDS, Answered, CacheWriter
+from emosim_core.llm.gateway.limiter import AdaptiveLimiter
+from emosim_core.llm.gateway.pending import PendingRequest, PendingRequests, Result, Waiter
+from emosim_core.llm.gateway.retries import Retries
+from emosim_core.llm.gateway.retry_policy import CLOSED, RetryPolicy, log
+from emosim_core.llm.gateway.usage import UsageTally
 from emosim_core.llm.options import GatewayOptions as GatewayOptions
-from emosim_core.llm.pending import PendingRequest, PendingRequests, Result, Waiter
-from emosim_core.llm.retries import Retries
-from emosim_core.llm.retry_policy import CLOSED, RetryPolicy, log
-from emosim_core.llm.usage import UsageTally
 
 if TYPE_CHECKING:
-    from emosim_core.llm.dispatcher import Dispatcher
+    from emosim_core.llm.gateway.dispatcher import Dispatcher
 
 
 _PATIENCE_WITH_LOCK = 0.2
@@ -254,7 +254,7 @@ class _Session:
     def _submit(self, entries: Sequence[PendingRequest]) -> None:
         with self._starting:
             if self._dispatcher is None and not self._closed:
-                from emosim_core.llm.dispatcher import Dispatcher
+                from emosim_core.llm.gateway.dispatcher import Dispatcher
 
                 limiter = AdaptiveLimiter(self._options.concurrency)
                 self._dispatcher = Dispatcher(
