@@ -32,8 +32,11 @@ _ESCAPE = re.compile(
 )
 _SKIPPED = re.compile(r"[\s\u00ad\u200b-\u200f\u2028-\u202f\u2060-\u2064\ufeff]+")
 _BETWEEN = re.compile(r"0[xX](?=[0-9A-Fa-f]{2})|[^A-Za-z0-9+/=]+")
-_READINGS = ((), (_ESCAPE,), (_ESCAPE, _ESCAPE), (_ESCAPE, _ESCAPE, _SKIPPED), (_BETWEEN,))
-"""Ways to read a text: escapes are resolved, all else that is found is left out."""
+_QUOTED = re.compile(r"%(2[0-9A-Fa-f]|3[A-Fa-f]|40|5[B-Fb-f]|60|7[B-Eb-e])")
+"""Signs that URLs quote; a "%" before a letter or digit of a secret makes no escape of it."""
+
+_READINGS = ((), (_ESCAPE,), (_ESCAPE, _ESCAPE), (_ESCAPE, _ESCAPE, _SKIPPED), (_QUOTED,), (_BETWEEN,))
+"""Ways to read a text: escapes are resolved, all else that matches is left out."""
 
 _LOWER = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
 _STANDARD = str.maketrans("-_", "+/")
@@ -214,8 +217,8 @@ def _views(text: str) -> dict[str, _Reading]:
     for reading in _READINGS:
         view = text
         for step in reading:
-            if step is not _ESCAPE or escaped:
-                view = step.sub(_read if step is _ESCAPE else "", view)
+            if escaped or step not in (_ESCAPE, _QUOTED):
+                view = step.sub(_read if step in (_ESCAPE, _QUOTED) else "", view)
         views.setdefault(view, reading)
     return views
 
@@ -238,6 +241,8 @@ def _spans(text: str, reading: _Reading) -> list[_Span]:
 
 def _read(match: re.Match[str]) -> str:
     """The character that an escape stands for; nothing for what is left out."""
+    if match.re is _QUOTED:
+        return chr(int(match[1], 16))
     if match.re is not _ESCAPE:
         return ""
     url, code, byte, hexadecimal, decimal, slash, long, braced, octal = match.groups()
