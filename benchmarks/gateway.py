@@ -22,10 +22,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from emosim_core.llm.backend import LLMBackend
+from emosim_core.llm.backend import LLMBackend, Price
 from emosim_core.llm.chat import ChatAnswer, ChatRequest, Message, Usage
-from emosim_core.llm.gateway import Gateway, GatewayOptions
-from emosim_core.llm.prices import Price
+from emosim_core.llm.gateway.gateway import Gateway, GatewayOptions
 
 DELAY = 0.05
 SYSTEM = "You answer as the person who is described, with a rating and nothing else. " * 10

@@ -15,7 +15,7 @@ import numpy as np
 
 from emosim_core import EnvironmentConfig
 from emosim_core.llm import ChatAnswer
-from emosim_core.llm.shot_strategy import ShotOptions, ShotPromptStrategy
+from emosim_core.llm.prompts.shot_strategy import ShotOptions, ShotPromptStrategy
 from emosim_core.plugins import Memory, RatingRequest, World, assemble
 
 USERS = 512

@@ -218,7 +218,7 @@ def emosim_policies() -> Iterable[Component]:
 @hookimpl
 def emosim_prompt_strategies() -> Iterable[Component]:
     """The names of SUBER and EmoSim-RL; each is a choice of parts, and further options can be set by name."""
-    module = "emosim_core.llm.shot_strategy"
+    module = "emosim_core.llm.prompts.shot_strategy"
     for name, summary, parts in _prompts():
         preset = {"style": "rating", "system": "our", "invert": False, "scale": "auto", **parts}
         yield Component(name, summary, f"{module}:ShotPromptStrategy", options=f"{module}:ShotOptions", preset=preset)

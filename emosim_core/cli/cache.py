@@ -14,8 +14,8 @@ from emosim_core.errors import ConfigurationError
 from emosim_core.runs.typed import typed
 
 if TYPE_CHECKING:
-    from emosim_core.llm.cache import AnswerCache
-    from emosim_core.llm.cache_lines import Cleaner
+    from emosim_core.llm.gateway.cache import AnswerCache
+    from emosim_core.llm.gateway.cache_lines import Cleaner
 
 _cache_option: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option(
     "--cache",
@@ -40,7 +40,7 @@ def cache() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def stats(path: Path | None, as_json: bool) -> None:
     """Print the number of cached answers by model."""
-    from emosim_core.llm.redaction import Redactor, secrets_of_environment, without_keys
+    from emosim_core.llm.gateway.redaction import Redactor, secrets_of_environment, without_keys
 
     redactor = Redactor(secrets_of_environment())
     with _opened(path, read_only=True, must_exist=path is not None) as answers:
@@ -87,7 +87,7 @@ def prune(path: Path | None, days: float | None, max_mb: float | None, identity:
 def export(path: Path | None, file: Path, force: bool) -> None:
     """Write all cached answers with their requests to FILE, one JSON object a line."""
     from emosim_core.errors import ConfigurationError
-    from emosim_core.llm.cache_lines import Cleaner
+    from emosim_core.llm.gateway.cache_lines import Cleaner
 
     if file.exists() and not force:
         raise ConfigurationError(f"{file} exists already; choose another file, or replace it with --force")
@@ -103,7 +103,7 @@ def export(path: Path | None, file: Path, force: bool) -> None:
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 def import_(path: Path | None, file: Path) -> None:
     """Add the answers of FILE, written by export; existing answers stay as they are."""
-    from emosim_core.llm.cache_lines import Cleaner
+    from emosim_core.llm.gateway.cache_lines import Cleaner
 
     cleaner = Cleaner()
     with _opened(path, must_exist=False) as answers:
@@ -114,7 +114,7 @@ def import_(path: Path | None, file: Path) -> None:
 
 @contextmanager
 def _opened(path: Path | None, read_only: bool = False, must_exist: bool = True) -> Iterator[AnswerCache]:
-    from emosim_core.llm.cache import AnswerCache, default_cache_path
+    from emosim_core.llm.gateway.cache import AnswerCache, default_cache_path
 
     path = path or default_cache_path()
     if must_exist and not path.expanduser().exists():

@@ -51,7 +51,7 @@ def prompt(
     """
     from emosim_core.hooks import Registry
     from emosim_core.llm.options import DEFAULT_STRATEGY
-    from emosim_core.llm.prompt_strategy import PromptStrategy
+    from emosim_core.llm.prompts.prompt_strategy import PromptStrategy
     from emosim_core.simulation.assembly import assemble, build
     from emosim_core.simulation.config import EnvironmentConfig
 

@@ -11,7 +11,7 @@ import click
 
 from emosim_core.cli.output import END_REASONS, Screen, console, show_table, summary_table, who_answers
 from emosim_core.errors import ConfigurationError, RunError
-from emosim_core.llm.fencing import legible
+from emosim_core.llm.prompts.fencing import legible
 from emosim_core.model.user import User
 from emosim_core.runs.reading import damaged
 from emosim_core.runs.records import MANIFEST, SUMMARY, read_records, read_summary, run_manifest

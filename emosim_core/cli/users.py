@@ -16,7 +16,7 @@ from emosim_core.runs.typed import typed
 
 if TYPE_CHECKING:
     from emosim_core.hooks import Registry
-    from emosim_core.llm.gateway import Gateway
+    from emosim_core.llm.gateway.gateway import Gateway
     from emosim_core.llm.user_writer import UserWriter
     from emosim_core.model import Domain, User
 
@@ -83,7 +83,7 @@ def _written(
     from emosim_core.cli.output import console, live_progress, usage_rows
     from emosim_core.hooks.names import checked_options
     from emosim_core.llm.backend import LLMBackend
-    from emosim_core.llm.gateway import Gateway, GatewayOptions
+    from emosim_core.llm.gateway.gateway import Gateway, GatewayOptions
     from emosim_core.llm.user_writer import UserWriter
     from emosim_core.simulation.assembly import build
 

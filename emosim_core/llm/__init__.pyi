@@ -10,11 +10,11 @@ from emosim_core.errors import LLMReplayError as LLMReplayError
 from emosim_core.errors import LLMRequestError as LLMRequestError
 from emosim_core.errors import LLMTransientError as LLMTransientError
 from emosim_core.llm.backend import LLMBackend as LLMBackend
+from emosim_core.llm.backend import Price as Price
 from emosim_core.llm.chat import ChatAnswer as ChatAnswer
 from emosim_core.llm.chat import ChatRequest as ChatRequest
 from emosim_core.llm.chat import Message as Message
 from emosim_core.llm.chat import Usage as Usage
-from emosim_core.llm.prices import Price as Price
-from emosim_core.llm.prompt_strategy import PromptStrategy as PromptStrategy
-from emosim_core.llm.prompt_strategy import Reply as Reply
-from emosim_core.llm.redaction import Redactor as Redactor
+from emosim_core.llm.gateway.redaction import Redactor as Redactor
+from emosim_core.llm.prompts.prompt_strategy import PromptStrategy as PromptStrategy
+from emosim_core.llm.prompts.prompt_strategy import Reply as Reply

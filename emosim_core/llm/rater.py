@@ -23,9 +23,9 @@ from emosim_core.hooks import Resolved
 from emosim_core.hooks.faults import fault, named
 from emosim_core.llm.backend import LLMBackend
 from emosim_core.llm.chat import ChatAnswer, ChatRequest
+from emosim_core.llm.gateway.retries import LONGEST_WAIT, asked_wait
 from emosim_core.llm.options import LLMRaterOptions, ModelRaterOptions
-from emosim_core.llm.prompt_strategy import PromptStrategy, Reply
-from emosim_core.llm.retries import LONGEST_WAIT, asked_wait
+from emosim_core.llm.prompts.prompt_strategy import PromptStrategy, Reply
 
 _FATAL = (LLMAuthenticationError, LLMRequestError, LLMBudgetError, LLMReplayError)
 """Errors that every further request would raise too."""
@@ -243,7 +243,7 @@ def llm_rater(options: LLMRaterOptions, parts: Mapping[str, Resolved]) -> ModelR
         parts: its ``model``, an :class:`~emosim_core.llm.LLMBackend`, and its ``strategy``, a
             :class:`~emosim_core.llm.PromptStrategy`.
     """
-    from emosim_core.llm.gateway import Gateway  # a description of the rater needs no database, threads or loop
+    from emosim_core.llm.gateway.gateway import Gateway  # a description of the rater needs no database, threads or loop
 
     strategy: PromptStrategy = parts["strategy"].build(PromptStrategy)
     backend: LLMBackend = parts["model"].build(LLMBackend)

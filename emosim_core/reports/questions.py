@@ -12,7 +12,7 @@ from emosim_core.errors import ConfigurationError, LLMError, LLMReplayError, Run
 from emosim_core.hooks import Registry
 from emosim_core.hooks.fields import by_field, over
 from emosim_core.llm.chat import ChatAnswer, ChatRequest
-from emosim_core.llm.prompt_strategy import PromptStrategy, Reply
+from emosim_core.llm.prompts.prompt_strategy import PromptStrategy, Reply
 from emosim_core.llm.rater import Asks, Counted, ModelRater
 from emosim_core.runs.records import INTERACTIONS, MANIFEST, run_manifest
 from emosim_core.runs.runner import Run

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from emosim_core.llm.fencing import legible
+from emosim_core.llm.prompts.fencing import legible
 from emosim_core.model.user import TRAIT_NAMES, TRAITS
 from emosim_core.reports.background import Background
 from emosim_core.reports.chart import Chart, Series, numbers

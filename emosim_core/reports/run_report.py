@@ -11,7 +11,7 @@ import numpy as np
 
 from emosim_core.errors import RunError
 from emosim_core.hooks import Registry
-from emosim_core.llm.fencing import legible
+from emosim_core.llm.prompts.fencing import legible
 from emosim_core.model.emotion import describe_mood
 from emosim_core.reports.background import Background, background
 from emosim_core.reports.chart import Chart, Table

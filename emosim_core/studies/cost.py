@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from emosim_core.llm.backend import Price
 from emosim_core.llm.chat import ChatRequest, Usage
-from emosim_core.llm.prices import Price
 from emosim_core.llm.rater import ModelRater
 from emosim_core.simulation.assembly import World
 from emosim_core.studies.study import Trials
@@ -59,7 +59,7 @@ def estimate(world: World, trials: Trials) -> Estimate | None:
     rater = world.rater
     if not isinstance(rater, ModelRater):
         return None
-    from emosim_core.llm.gateway import Gateway
+    from emosim_core.llm.gateway.gateway import Gateway
 
     count = len(trials.trials)
     places = np.unique(np.linspace(0, count - 1, min(_SAMPLE, count)).astype(int)).tolist()

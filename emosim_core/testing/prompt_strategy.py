@@ -7,7 +7,7 @@ from dataclasses import replace
 from emosim_core.components.base import RatingRequest, WorldSetting
 from emosim_core.errors import LLMMalformedError
 from emosim_core.llm.chat import ChatAnswer, ChatRequest
-from emosim_core.llm.prompt_strategy import PromptStrategy
+from emosim_core.llm.prompts.prompt_strategy import PromptStrategy
 from emosim_core.model import Domain, Example, Item
 from emosim_core.model.user import TRAITS
 from emosim_core.testing.conformance import ComponentConformance, no_error, registry

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from emosim_core.llm.cache import AnswerCache
-from emosim_core.llm.cache_key import answer_cache_key
 from emosim_core.llm.chat import ChatAnswer, ChatRequest, Message, Usage
+from emosim_core.llm.gateway.cache import AnswerCache
+from emosim_core.llm.gateway.cache_key import answer_cache_key
 from emosim_core.testing.process import in_new_process
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from emosim_core import EnvironmentConfig
-from emosim_core.llm.shot_strategy import ShotOptions, ShotPromptStrategy
+from emosim_core.llm.prompts.shot_strategy import ShotOptions, ShotPromptStrategy
 from emosim_core.plugins import World, assemble
 
 Quick = Callable[..., Any]

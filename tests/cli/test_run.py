@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from emosim_core import DataError, RunError, run
-from emosim_core.llm.gateway import GatewayOptions
+from emosim_core.llm.gateway.gateway import GatewayOptions
 from emosim_core.runs.runner import Run
 from emosim_core.simulation.config import RunConfig
 

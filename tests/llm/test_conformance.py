@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import Any
 
 from emosim_core.llm import ChatAnswer, ChatRequest, LLMError
+from emosim_core.llm.prompts.shot_strategy import ShotOptions, ShotPromptStrategy
 from emosim_core.llm.rater import ModelRater, ModelRaterOptions
-from emosim_core.llm.shot_strategy import ShotOptions, ShotPromptStrategy
 from emosim_core.model.user import TRAITS
 from emosim_core.plugins import Example, Rater, Words
 from emosim_core.testing import RaterConformance, ScriptedBackend, SmallWorld, run_suite
@@ -41,15 +41,15 @@ class Direct:
         return {"calls": len(self.backend.requests)}
 
 
-def by_the_item(asked: ChatRequest) -> str:
+def by_the_item(request: ChatRequest) -> str:
     """A choice that follows from the item that is asked about, whoever is asked."""
-    item = re.findall(r"<item>.*?</item>", asked.messages[-1].content, re.DOTALL)[-1]
-    return asked.choices[zlib.crc32(item.encode()) % len(asked.choices)]
+    item = re.findall(r"<item>.*?</item>", request.messages[-1].content, re.DOTALL)[-1]
+    return request.choices[zlib.crc32(item.encode()) % len(request.choices)]
 
 
-def swayed_by_activity(asked: ChatRequest) -> str:
+def swayed_by_activity(request: ChatRequest) -> str:
     """The best rating by who has much activity, the worst by all others."""
-    return asked.choices[-1 if "has much activity" in asked.messages[-1].content else 0]
+    return request.choices[-1 if "has much activity" in request.messages[-1].content else 0]
 
 
 class ModelRaterConformance(RaterConformance):

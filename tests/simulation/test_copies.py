@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 import emosim_core
 from emosim_core import EmoSimEnv, EmoSimError, EmoSimVectorEnv, StableBaselines3VecEnv, errors
 from emosim_core.components.base import Rater
-from emosim_core.llm.gateway import Gateway
+from emosim_core.llm.gateway.gateway import Gateway
 from emosim_core.plugins import Registry
 from emosim_core.simulation.assembly import World
 from emosim_core.testing import Answer, ChatServer

@@ -132,7 +132,7 @@ def test_a_rater_that_is_a_language_model_labels_itself_without_loading_anything
         "from emosim_core.plugins import assemble\n"
         "config = EnvironmentConfig(plugin='movies', users='sampled:n=3')\n"
         "assemble(config)\n"
-        "loaded = {'emosim_core.llm.rater', 'emosim_core.llm.gateway', 'sqlite3'} & set(sys.modules)\n"
+        "loaded = {'emosim_core.llm.rater', 'emosim_core.llm.gateway.gateway', 'sqlite3'} & set(sys.modules)\n"
         "assert not loaded, loaded\n"
         "world = assemble(EnvironmentConfig(plugin='movies', users='sampled:n=3', rater='llm:http://127.0.0.1:9/v1#m'))\n"
         "print(world.answered_by, world.rater.batch_size)\n"

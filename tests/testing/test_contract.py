@@ -18,7 +18,7 @@ import pytest
 from emosim_core.errors import LLMAuthenticationError, LLMMalformedError, LLMTransientError, PluginError
 from emosim_core.llm.backend import LLMBackend
 from emosim_core.llm.chat import ChatAnswer, ChatRequest, Message, Usage
-from emosim_core.llm.prompt_strategy import PromptStrategy, Reply
+from emosim_core.llm.prompts.prompt_strategy import PromptStrategy, Reply
 from emosim_core.plugins import (
     Emotion,
     EmotionModel,
