@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,41 +20,44 @@ _DISCOUNTS = 1.0 / np.log2(np.arange(2, LIST_LENGTH + 2))
 """What a place of the list counts in DCG (Järvelin and Kekäläinen, 2002)."""
 
 
+Floats = NDArray[np.float64]
+
+
 @dataclass(frozen=True)
 class Metric:
-    """One metric.
+    """One metric: tables, files, reports and docs show what stands here.
 
     Attributes:
         name: what it is called in files.
-        title: what it is called on the screen and in plots.
-        share: whether it is a share that is shown in per cent.
-        signed: whether it can be negative.
+        title: what it is called on the screen, where there is little room.
+        label: what it is called in reports and charts.
+        help: its definition, in one line. E is the number of episodes.
+        better: ``higher`` or ``lower``; empty where neither is better.
+        unit: of its values; ``%`` for a share, which is shown in per cent.
         decimals: decimals that are shown.
+        signed: whether it can be negative.
+        of_lists: whether it is about the lists that are recommended, not about what users get from them.
+        chart: whether the report has a chart of it.
+        sums: the metric as a ratio of two sums over episodes: what each episode adds to both, each of shape ``(E,)``.
+            None for a metric that is no ratio.
     """
 
     name: str
     title: str
-    share: bool = False
-    signed: bool = False
+    label: str
+    help: str
+    better: str = ""
+    unit: str = ""
     decimals: int = 3
+    signed: bool = False
+    of_lists: bool = False
+    chart: bool = True
+    sums: Callable[[Episodes], tuple[Floats, Floats]] | None = None
 
-
-METRICS: tuple[Metric, ...] = (
-    Metric("mean_reward", "reward", decimals=1),
-    Metric("reward_per_step", "per step", decimals=2),
-    Metric("mean_rating", "rating", decimals=2),
-    Metric("share_liked", "liked", share=True, decimals=1),
-    Metric("episode_length", "steps", decimals=1),
-    Metric("map_at_10", "MAP@10"),
-    Metric("mrr_at_10", "MRR@10"),
-    Metric("ndcg_at_10", "nDCG@10"),
-    Metric("personalization", "personalization"),
-    Metric("coverage", "coverage", share=True, decimals=1),
-    Metric("novelty", "novelty", decimals=2),
-    Metric("valence_at_end", "valence", signed=True, decimals=2),
-    Metric("arousal_at_end", "arousal", decimals=2),
-)
-"""All metrics but why episodes ended, in the order of files. docs/evaluation.md has their formulas."""
+    @property
+    def share(self) -> bool:
+        """Whether it is a share that is shown in per cent."""
+        return self.unit == "%"
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,7 @@ class Episodes:
         surprises: sum of the surprises of what was recommended, in bits, shape ``(E,)``.
         step_rewards: reward of each step, NaN after the end; shape ``(E, T)``, T the steps of the longest episode.
         coverage: share of the catalog that was recommended to anybody.
+        scale: the rating scale.
         liked_from: rating from which an item is liked.
     """
 
@@ -122,7 +126,18 @@ class Episodes:
     surprises: NDArray[np.float64]
     step_rewards: NDArray[np.float64]
     coverage: float
+    scale: RatingScale
     liked_from: float
+
+    @property
+    def ones(self) -> Floats:
+        """1 for each episode, shape ``(E,)``."""
+        return np.ones(len(self.users))
+
+    @property
+    def relevant(self) -> NDArray[np.bool_]:
+        """Which items of the lists are liked, shape ``(E, 10)``."""
+        return self.list_ratings >= self.liked_from
 
 
 @dataclass
@@ -136,7 +151,9 @@ class _Episode:
     list_ratings: list[float] = field(default_factory=list)
 
 
-def read_episodes(records: Iterable[Mapping[str, Any]], items: ItemTable, liked_from: float, where: str) -> Episodes:
+def read_episodes(
+    records: Iterable[Mapping[str, Any]], items: ItemTable, scale: RatingScale, liked_from: float, where: str
+) -> Episodes:
     """Episodes from the steps of a run.
 
     An item that was consumed counts with its rating after perturbation, as in the run's summary. One that was
@@ -145,6 +162,7 @@ def read_episodes(records: Iterable[Mapping[str, Any]], items: ItemTable, liked_
     Args:
         records: steps as :func:`~emosim_core.runs.records.read_records` yields them; those of one episode in order.
         items: the catalog.
+        scale: the rating scale.
         liked_from: rating from which an item is liked.
         where: where the records are from, for messages.
 
@@ -191,6 +209,7 @@ def read_episodes(records: Iterable[Mapping[str, Any]], items: ItemTable, liked_
         surprises=np.array([surprises[one.items].sum() for one in all_], dtype=np.float64),
         step_rewards=_padded([one.rewards for one in all_], longest, np.nan),
         coverage=len(seen) / len(items.ids),
+        scale=scale,
         liked_from=liked_from,
     )
 
@@ -242,6 +261,139 @@ def discounted_gain(ratings: NDArray[np.float64], scale: RatingScale) -> NDArray
     return result
 
 
+METRICS: tuple[Metric, ...] = (
+    Metric(
+        "mean_reward",
+        title="reward",
+        label="reward per episode",
+        help="sum of all rewards / E",
+        better="higher",
+        decimals=1,
+        sums=lambda episodes: (episodes.rewards, episodes.ones),
+    ),
+    Metric(
+        "reward_per_step",
+        title="per step",
+        label="reward per step",
+        help="sum of all rewards / number of all steps",
+        better="higher",
+        decimals=2,
+        chart=False,
+        sums=lambda episodes: (episodes.rewards, episodes.steps),
+    ),
+    Metric(
+        "mean_rating",
+        title="rating",
+        label="mean rating",
+        help="mean rating of all consumed items, after perturbation",
+        better="higher",
+        decimals=2,
+        chart=False,
+        sums=lambda episodes: (episodes.rating_sums, episodes.rated),
+    ),
+    Metric(
+        "share_liked",
+        title="liked",
+        label="share liked",
+        help="share of these ratings that are liked",
+        better="higher",
+        unit="%",
+        decimals=1,
+        sums=lambda episodes: (episodes.liked, episodes.rated),
+    ),
+    Metric(
+        "episode_length",
+        title="steps",
+        label="steps per episode",
+        help="number of all steps / E",
+        better="higher",
+        unit="steps",
+        decimals=1,
+        sums=lambda episodes: (episodes.steps, episodes.ones),
+    ),
+    Metric(
+        "map_at_10",
+        title="MAP@10",
+        label="MAP@10",
+        help="mean of AP = (1/10) sum over k = 1..10 of P(k) rel(k)",
+        better="higher",
+        of_lists=True,
+        sums=lambda episodes: (average_precision(episodes.relevant), episodes.ones),
+    ),
+    Metric(
+        "mrr_at_10",
+        title="MRR@10",
+        label="MRR@10",
+        help="mean of 1 / rank of the first liked item, 0 where none is liked",
+        better="higher",
+        of_lists=True,
+        sums=lambda episodes: (reciprocal_rank(episodes.relevant), episodes.ones),
+    ),
+    Metric(
+        "ndcg_at_10",
+        title="nDCG@10",
+        label="nDCG@10",
+        help="mean of the sum over k of g(k) / log2(k + 1), over the same of ten top marks",
+        better="higher",
+        of_lists=True,
+        sums=lambda episodes: (discounted_gain(episodes.list_ratings, episodes.scale), episodes.ones),
+    ),
+    Metric(
+        "personalization",
+        title="personalization",
+        label="personalization",
+        help="1 - mean cosine of the lists of two episodes of different users",
+        of_lists=True,
+    ),
+    Metric(
+        "coverage",
+        title="coverage",
+        label="coverage",
+        help="share of the catalog that was recommended at least once",
+        unit="%",
+        decimals=1,
+        of_lists=True,
+    ),
+    Metric(
+        "novelty",
+        title="novelty",
+        label="novelty",
+        help="mean over all recommendations of -log2 of the item's share of all public counts",
+        unit="bits",
+        decimals=2,
+        of_lists=True,
+        sums=lambda episodes: (episodes.surprises, episodes.recommendations),
+    ),
+    Metric(
+        "valence_at_end",
+        title="valence",
+        label="valence at the end",
+        help="mean valence after the last step, -1 to 1",
+        better="higher",
+        decimals=2,
+        signed=True,
+        chart=False,
+        sums=lambda episodes: (episodes.moods[:, 0], episodes.ones),
+    ),
+    Metric(
+        "arousal_at_end",
+        title="arousal",
+        label="arousal at the end",
+        help="mean arousal after the last step, 0 to 1",
+        decimals=2,
+        chart=False,
+        sums=lambda episodes: (episodes.moods[:, 1], episodes.ones),
+    ),
+)
+"""All metrics but why episodes ended, in the order of files."""
+
+
+def metric_named(name: str) -> Metric:
+    """The metric of this name; one that is shown as it is named, if there is none."""
+    words = name.replace("_", " ")
+    return next((metric for metric in METRICS if metric.name == name), Metric(name, words, words, ""))
+
+
 # ------------------------------------------------------------------------------------- sums by user
 
 
@@ -284,33 +436,17 @@ class Tallies:
             return np.where(pairs > 0, 1.0 - cosines / pairs, np.nan)
 
 
-def tally(
-    episodes: Episodes, users: Sequence[str], scale: RatingScale, reasons: Sequence[str], longest: int
-) -> Tallies:
+def tally(episodes: Episodes, users: Sequence[str], reasons: Sequence[str], longest: int) -> Tallies:
     """The sums that metrics are made of.
 
     Args:
         episodes: the episodes of one recommender.
         users: the users, each once; their order is that of the resamples.
-        scale: the rating scale.
         reasons: why episodes can end.
         longest: steps for which survival and reward by step are reckoned.
     """
-    ones = np.ones(len(episodes.users))
-    relevant = episodes.list_ratings >= episodes.liked_from
-    ratios: dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]] = {
-        "mean_reward": (episodes.rewards, ones),
-        "reward_per_step": (episodes.rewards, episodes.steps),
-        "mean_rating": (episodes.rating_sums, episodes.rated),
-        "share_liked": (episodes.liked, episodes.rated),
-        "episode_length": (episodes.steps, ones),
-        "map_at_10": (average_precision(relevant), ones),
-        "mrr_at_10": (reciprocal_rank(relevant), ones),
-        "ndcg_at_10": (discounted_gain(episodes.list_ratings, scale), ones),
-        "novelty": (episodes.surprises, episodes.recommendations),
-        "valence_at_end": (episodes.moods[:, 0], ones),
-        "arousal_at_end": (episodes.moods[:, 1], ones),
-    }
+    ones = episodes.ones
+    ratios = {metric.name: metric.sums(episodes) for metric in METRICS if metric.sums}
     for reason in reasons:
         ratios[f"end_reason:{reason}"] = (
             np.array([end_reason == reason for end_reason in episodes.end_reasons], dtype=np.float64),

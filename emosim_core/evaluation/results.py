@@ -121,7 +121,7 @@ def compute_results(out: Path, resamples: int | None = None) -> dict[str, Any]:
             manifests.append(run_manifest(directory))
             summaries.append(read_summary(directory))
         episodes = {
-            name: read_episodes(read_records(directory), items, plan["liked_from"], str(directory))
+            name: read_episodes(read_records(directory), items, scale, plan["liked_from"], str(directory))
             for name, directory in directories.items()
         }
         first = next(iter(episodes.values()))
@@ -131,7 +131,7 @@ def compute_results(out: Path, resamples: int | None = None) -> dict[str, Any]:
         users = sorted(set(first.users))
         reasons = sorted({reason for one in episodes.values() for reason in one.end_reasons})
         longest = max(one.step_rewards.shape[1] for one in episodes.values())
-        tallies = {name: tally(one, users, scale, reasons, longest) for name, one in episodes.items()}
+        tallies = {name: tally(one, users, reasons, longest) for name, one in episodes.items()}
         comparison = Comparison(tallies, resamples, [config["seed"], number])
         user_splits[user_split] = {
             "users": len(users),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from emosim_core.errors import RunError
-from emosim_core.reports.chart import Chart, Series, Table, identifier
+from emosim_core.reports.chart import Chart, Table, identifier, with_intervals
 from emosim_core.reports.report import Fact, Report, Section, flat, setup_tables
 from emosim_core.runs.reading import check_format, damaged
 from emosim_core.runs.records import FORMAT, MANIFEST, read_json
@@ -122,16 +122,7 @@ def _overview(
     series = []
     for variant in variants:
         some = [shares[key][variant] for key in order]
-        series.append(
-            Series(
-                variant,
-                [metric["estimate"] for metric in some],
-                (),
-                [metric["low"] for metric in some],
-                [metric["high"] for metric in some],
-                [metric["ratings"] for metric in some],
-            )
-        )
+        series.append(with_intervals(variant, some, counts=[metric["ratings"] for metric in some]))
     names = [f"{study.replace('_', ' ')}, {side}" if side else study.replace("_", " ") for study, side in order]
     caption = "How often users rated as they must, by study and side. Higher is better. Thin lines are 95 % intervals."
     chart = Chart(
@@ -176,14 +167,7 @@ def _section(
             continue
         first = next(iter(sides.values()))[0]
         series = [
-            Series(
-                side or metric_name,
-                [metric["estimate"] for metric in some],
-                (),
-                [metric["low"] for metric in some],
-                [metric["high"] for metric in some],
-                [metric["ratings"] for metric in some],
-            )
+            with_intervals(side or metric_name, some, counts=[metric["ratings"] for metric in some])
             for side, some in sides.items()
         ]
         charts.append(

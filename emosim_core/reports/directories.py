@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from emosim_core.errors import RunError
+from emosim_core.evaluation.results import RESULTS as EVALUATION_RESULTS
 from emosim_core.reports.ablation_report import KIND as ABLATION
 from emosim_core.reports.ablation_report import RESULTS as ABLATION_RESULTS
-from emosim_core.reports.evaluation_report import EVALUATION as EVALUATION_RESULTS
 from emosim_core.reports.training_report import PROGRESS
 from emosim_core.reports.validation_report import KIND as VALIDATION
 from emosim_core.reports.validation_report import RESULTS as VALIDATION_RESULTS

@@ -8,11 +8,12 @@ from typing import Any
 
 from emosim_core.data.files import write_whole
 from emosim_core.errors import ConfigurationError, RunError
+from emosim_core.evaluation.results import RESULTS
 from emosim_core.hooks import Registry
 from emosim_core.reports.ablation_report import KIND as ABLATION
 from emosim_core.reports.ablation_report import report_of_ablation
 from emosim_core.reports.directories import RUN, WRITTEN, kind_of
-from emosim_core.reports.evaluation_report import EVALUATION, report_of_evaluation
+from emosim_core.reports.evaluation_report import report_of_evaluation
 from emosim_core.reports.report import Report
 from emosim_core.reports.training_report import PROGRESS, report_of_training
 from emosim_core.reports.validation_report import KIND as VALIDATION
@@ -85,7 +86,7 @@ def report_of(
     """What the report of a directory says; arguments and errors as of :func:`write_report`."""
     kind = kind_of(directory)
     if kind is None or (kind == RUN and not (directory / MANIFEST).exists()):
-        known = ", ".join((INTERACTIONS, PROGRESS, EVALUATION, PAGE))
+        known = ", ".join((INTERACTIONS, PROGRESS, RESULTS, PAGE))
         raise RunError(f"{directory} holds nothing to report: no {MANIFEST} of a run, and none of {known}")
     if kind != RUN:
         if prompts:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from emosim_core.errors import RunError
-from emosim_core.reports.chart import Chart, Number, Series, Table, identifier
+from emosim_core.reports.chart import Chart, Number, Series, Table, identifier, with_intervals
 from emosim_core.reports.report import Fact, Report, Section, setup_tables
 from emosim_core.runs.reading import check_format, damaged
 from emosim_core.runs.records import FORMAT, MANIFEST, read_json
@@ -101,16 +101,6 @@ def _holds(one: Mapping[str, Any]) -> str:
     return "holds" if one["holds"] else "does not hold"
 
 
-def _series(name: str, intervals: Sequence[Mapping[str, Any]]) -> Series:
-    return Series(
-        name,
-        [one["estimate"] for one in intervals],
-        (),
-        [one.get("low") for one in intervals],
-        [one.get("high") for one in intervals],
-    )
-
-
 def _rows(
     user_split: str, id_: str, title: str, caption: str, x: str, variants: Mapping[str, Any], series: list[Series]
 ) -> Chart:
@@ -129,7 +119,9 @@ def _rows(
 def _section(user_split: str, measured: Mapping[str, Any], manifest: Mapping[str, Any]) -> Section:
     charts = _choices(user_split, measured["choices"])
     errors = measured["ratings"]
-    series = [_series(name, [one[key] for one in errors.values()]) for name, key in (("RMSE", "rmse"), ("MAE", "mae"))]
+    series = [
+        with_intervals(name, [one[key] for one in errors.values()]) for name, key in (("RMSE", "rmse"), ("MAE", "mae"))
+    ]
     charts.append(
         _rows(
             user_split,
@@ -167,7 +159,7 @@ def _choices(user_split: str, tests: Mapping[str, Mapping[str, Mapping[str, Any]
         if all("auc" in variants.get(name, {}) for variants in tests.values())
     ]
     for key, title in _TESTS:
-        series = [_series(test, [variants[name][key] for name in names]) for test, variants in tests.items()]
+        series = [with_intervals(test, [variants[name][key] for name in names]) for test, variants in tests.items()]
         charts.append(
             Chart(
                 identifier(user_split, "choices", key),
@@ -227,8 +219,8 @@ def _distribution(user_split: str, distribution: Mapping[str, Any], manifest: Ma
             "total variation distance",
             variants,
             [
-                _series("all ratings", [one["total_variation"] for one in variants.values()]),
-                _series("user by user", [one["total_variation_per_user"] for one in variants.values()]),
+                with_intervals("all ratings", [one["total_variation"] for one in variants.values()]),
+                with_intervals("user by user", [one["total_variation_per_user"] for one in variants.values()]),
             ],
         ),
     ]
@@ -251,7 +243,7 @@ def _recommenders(user_split: str, recommenders: Mapping[str, Any]) -> list[Char
     ):
         variants = recommenders[key]
         caption = "The first items of each recommender."
-        charts.append(_rows(user_split, key, title, caption, x, variants, [_series(x, list(variants.values()))]))
+        charts.append(_rows(user_split, key, title, caption, x, variants, [with_intervals(x, list(variants.values()))]))
     return charts
 
 

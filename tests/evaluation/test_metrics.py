@@ -55,12 +55,12 @@ def episode(episode: int, user: str, rated: Sequence[tuple[str, float | None]], 
 
 
 def episodes_of(*parts: list[dict[str, Any]], liked_from: float = 7.0) -> Episodes:
-    return read_episodes([record for part in parts for record in part], ITEMS, liked_from, "runs/r")
+    return read_episodes([record for part in parts for record in part], ITEMS, SCALE, liked_from, "runs/r")
 
 
 def measured(episodes: Episodes, resamples: int = 200) -> dict[str, Any]:
     users = sorted(set(episodes.users))
-    tallied = tally(episodes, users, SCALE, ENDS, episodes.step_rewards.shape[1])
+    tallied = tally(episodes, users, ENDS, episodes.step_rewards.shape[1])
     return Comparison({"r": tallied}, resamples, 0).metrics("r")
 
 
@@ -125,7 +125,7 @@ def test_novelty_is_the_mean_surprise_of_what_was_recommended() -> None:
     wanted = np.mean([-math.log2(count / 23) for count in (8, 4, 2, 8, 1)])
     assert estimates(episodes_of(ANN, BOB))["novelty"] == pytest.approx(wanted, abs=1e-6)
     unknown = ItemTable(ITEMS.ids, np.zeros(12, dtype=np.int64))
-    episodes = read_episodes([*ANN, *BOB], unknown, 7.0, "r")
+    episodes = read_episodes([*ANN, *BOB], unknown, SCALE, 7.0, "r")
     assert estimates(episodes)["novelty"] is None
 
 
@@ -166,7 +166,7 @@ def test_a_slate_fills_several_places_of_the_list() -> None:
 )
 def test_records_that_are_not_whole_are_refused(records: list[dict[str, Any]], message: str) -> None:
     with pytest.raises(RunError, match=message) as error:
-        read_episodes(records, ITEMS, 7.0, "runs/r")
+        read_episodes(records, ITEMS, SCALE, 7.0, "runs/r")
     assert "runs/r" in str(error.value)
 
 
@@ -211,7 +211,7 @@ def test_coverage_has_no_interval() -> None:
 def test_differences_are_paired_so_what_users_share_falls_out() -> None:
     values = np.random.default_rng(4).integers(1, 9, size=50).astype(float)
     tallies = {
-        name: tally(users_who_rate((values + more).tolist()), [f"p{n}" for n in range(50)], SCALE, ENDS, 1)
+        name: tally(users_who_rate((values + more).tolist()), [f"p{n}" for n in range(50)], ENDS, 1)
         for name, more in (("low", 0.0), ("high", 2.0))
     }
     comparison = Comparison(tallies, 500, 1)
@@ -268,10 +268,7 @@ def test_neither_the_order_of_lines_of_different_episodes_nor_that_of_users_matt
     assert estimates(episodes_of(*turned)) == estimates(episodes_of(*parts))
     users = sorted({user for user, _ in lived})
     episodes = episodes_of(*parts)
-    exact = [
-        Comparison({"r": tally(episodes, order, SCALE, ENDS, 14)}, 100, 0).metrics("r")
-        for order in (users, users[::-1])
-    ]
+    exact = [Comparison({"r": tally(episodes, order, ENDS, 14)}, 100, 0).metrics("r") for order in (users, users[::-1])]
     for name, value in exact[0].items():
         assert value["estimate"] == pytest.approx(exact[1][name]["estimate"], abs=2e-6), name
 
