@@ -169,15 +169,12 @@ def _end_reasons_table(by_name: dict[str, Any], names: list[str]) -> Table:
 
 def cell(value: Estimate, metric: Metric) -> str:
     """An estimate as the screen shows it: ``312.4 ±14.0``."""
-    from emosim_core.runs.words import signed
-
     estimate, low, high = value["estimate"], value["low"], value["high"]
     if estimate is None:
         return "-"
-    by = 100 if metric.share else 1
-    shown = signed(estimate * by, metric.decimals) if metric.signed else f"{estimate * by:.{metric.decimals}f}"
-    text = shown + ("%" if metric.share else "")
-    return text if low is None or high is None else f"{text} ±{(high - low) / 2 * by:.{metric.decimals}f}"
+    text = metric.written(estimate)
+    half = None if low is None or high is None else (high - low) / 2 * (100 if metric.share else 1)
+    return text if half is None else f"{text} ±{half:.{metric.decimals}f}"
 
 
 def _differences(differences: dict[str, Any], names: list[str]) -> list[str]:

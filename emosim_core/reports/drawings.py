@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,8 +58,10 @@ def need_matplotlib(what: str, extra: str = "report") -> None:
     Raises:
         MissingDependencyError: matplotlib is not installed.
     """
-    if find_spec("matplotlib") is None:
-        raise MissingDependencyError(what, "matplotlib", f"pip install 'emosim-core[{extra}]'")
+    try:
+        import matplotlib  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError(what, "matplotlib", f'pip install "emosim-core[{extra}]"') from error
 
 
 def draw_charts(charts: Sequence[Chart], directory: Path) -> list[Path]:

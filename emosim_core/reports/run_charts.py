@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from emosim_core.evaluation.columns import RunColumns
 from emosim_core.llm.fencing import legible
 from emosim_core.model.user import TRAIT_NAMES, TRAITS
 from emosim_core.reports.background import Background
 from emosim_core.reports.chart import Chart, Series, numbers
-from emosim_core.reports.columns import RunColumns
 from emosim_core.runs.words import END_REASONS
 from emosim_core.stats import bootstrap_ratios, divided, wilson
 

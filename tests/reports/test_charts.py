@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 import emosim_core
+from emosim_core.evaluation.columns import read_run
 from emosim_core.reports import Chart, Series, report_of
 from emosim_core.reports.background import background
-from emosim_core.reports.columns import read_run
 from emosim_core.reports.drawings import draw_charts
 from emosim_core.reports.run_charts import charts_of_run
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +121,7 @@ def test_charts_of_an_evaluation_have_a_panel_for_each_user_split_and_names_as_t
 def test_drawing_without_matplotlib_says_what_to_install_before_anything_is_simulated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("emosim_core.reports.drawings.find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(MissingDependencyError, match=r"--no-charts.*emosim-core\[train\]"):
         emosim_core.evaluate("movies", tmp_path / "e", policies=["random"], episodes=1)
     assert not (tmp_path / "e").exists()
