@@ -6,15 +6,15 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 
-from emosim_core.evaluation.columns import RunColumns
+from emosim_core.evaluation.columns import Ints, RunColumns
 from emosim_core.llm.fencing import legible
 from emosim_core.model.user import TRAIT_NAMES, TRAITS
 from emosim_core.reports.background import Background
-from emosim_core.reports.chart import Chart, Series, numbers
+from emosim_core.reports.chart import Chart, Number, Series, numbers
 from emosim_core.runs.words import END_REASONS
-from emosim_core.stats import bootstrap_ratios, divided, wilson
+from emosim_core.stats import Floats, bootstrap_ratios, divided, wilson
 
 _MOST_CATEGORIES = 20
 _USERS_OF_HEAT, _ITEMS_OF_HEAT = 30, 25
@@ -42,14 +42,23 @@ def charts_of_run(run: RunColumns, behind: Background) -> list[Chart]:
     return [chart for make in makers for chart in make(run, behind)]
 
 
-def _words(behind: Background) -> tuple[str, str]:
-    return (behind.domain.words.item, behind.domain.words.items) if behind.domain else ("item", "items")
+def _shares(name: str, counts: ArrayLike, total: int, x: Sequence[Number] = ()) -> Series:
+    """Shares of a total with Wilson's intervals."""
+    low, high = wilson(counts, total)
+    return Series(name, numbers(np.asarray(counts) / total), x, numbers(low), numbers(high), _whole(counts))
 
 
-def _top(run: RunColumns, behind: Background) -> tuple[float, float] | None:
-    if behind.domain:
-        return behind.domain.scale.low, behind.domain.scale.high
-    return None
+def _means(name: str, totals: Floats, counts: Floats, x: Sequence[Number] = ()) -> Series:
+    """Means of sums and counts by user, each of shape ``(users, values)``, with bootstrap intervals over users."""
+    low, high = bootstrap_ratios(totals, counts)
+    number = counts.sum(axis=0)
+    means = divided(totals.sum(axis=0), number)
+    return Series(name, numbers(means), x, numbers(low), numbers(high), _whole(number))
+
+
+def _whole(counts: ArrayLike) -> list[int]:
+    whole: list[int] = np.asarray(counts).astype(int).tolist()
+    return whole
 
 
 def _ratings(run: RunColumns, behind: Background) -> list[Chart]:
@@ -57,16 +66,12 @@ def _ratings(run: RunColumns, behind: Background) -> list[Chart]:
         return []
     levels = behind.domain.scale.levels if behind.domain else np.unique(run.rating)
     counts = np.array([np.isclose(run.rating, level).sum() for level in levels])
-    shares = counts / counts.sum()
-    low, high = wilson(counts, counts.sum())
-    series = [
-        Series("this run", numbers(shares), low=numbers(low), high=numbers(high), counts=[int(n) for n in counts])
-    ]
+    series = [_shares("this run", counts, counts.sum())]
     caption = f"Shares of {counts.sum():,} ratings; thin lines are Wilson's 95 % intervals, as if independent."
     if behind.domain and len(behind.domain.real_ratings) == len(levels):
         real = np.asarray(behind.domain.real_ratings, dtype=np.float64)
         series.append(Series("real users", numbers(real)))
-        distance = float(np.abs(shares - real).sum() / 2)
+        distance = float(np.abs(counts / counts.sum() - real).sum() / 2)
         source = behind.domain.real_ratings_source
         caption += f" Real users: {source}." if source else ""
         caption += f" Total variation distance {distance:.3f} (0 is the same, 1 has nothing in common)."
@@ -91,37 +96,23 @@ def _end_reasons(run: RunColumns, behind: Background) -> list[Chart]:
     ends = Counter(episode.end_reason for episode in run.ended)
     if not ends:
         return []
-    total = sum(ends.values())
-    order = ends.most_common()
-    counts = [count for _, count in order]
-    low, high = wilson(counts, total)
+    names, counts = zip(*ends.most_common(), strict=True)
     return [
         Chart(
             "end-reasons",
             "rows",
             "End reasons",
-            f"Shares of {total:,} episodes; thin lines are Wilson's 95 % intervals.",
+            f"Shares of {sum(counts):,} episodes; thin lines are Wilson's 95 % intervals.",
             "share of episodes",
             "end reason",
-            [Series("episodes", numbers(np.array(counts) / total), (), numbers(low), numbers(high), counts)],
-            [END_REASONS.get(end, end) for end, _ in order],
+            [_shares("episodes", counts, sum(counts))],
+            [END_REASONS.get(end, end) for end in names],
             form="share",
         )
     ]
 
 
-def _per_step(
-    run: RunColumns, episodes: NDArray[np.int64], steps: NDArray[np.int64], values: NDArray[np.float64], last: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Sums and counts by user and step, each of shape ``(users, last)``."""
-    where = run.episode_users[episodes] * last + steps - 1
-    size = len(run.users) * last
-    shape = (len(run.users), last)
-    totals = np.bincount(where, weights=values, minlength=size).reshape(shape).astype(np.float64)
-    return totals, np.bincount(where, minlength=size).reshape(shape).astype(np.float64)
-
-
-def _last_step(run: RunColumns, steps: NDArray[np.int64]) -> int:
+def _last_step(run: RunColumns, steps: Ints) -> int:
     """The last step that enough episodes reached for a mean."""
     reached = np.bincount(steps, minlength=2)[1:]
     enough = min(_FEW, int(reached.max(initial=1)))
@@ -133,10 +124,10 @@ def _over_time(run: RunColumns, behind: Background) -> list[Chart]:
         return []
     last = _last_step(run, run.rating_step)
     within = run.rating_step <= last
-    totals, counts = _per_step(run, run.rating_episode[within], run.rating_step[within], run.rating[within], last)
-    low, high = bootstrap_ratios(totals, counts)
-    means = divided(totals.sum(axis=0), counts.sum(axis=0))
-    steps = list(range(1, last + 1))
+    place = (run.episode_users[run.rating_episode[within]], run.rating_step[within] - 1)
+    totals, counts = np.zeros((2, len(run.users), last))
+    np.add.at(totals, place, run.rating[within])
+    np.add.at(counts, place, 1.0)
     lengths = np.array([episode.steps for episode in run.ended], dtype=np.int64)
     charts = [
         Chart(
@@ -147,23 +138,13 @@ def _over_time(run: RunColumns, behind: Background) -> list[Chart]:
             "steps average over the users who stayed (survivorship).",
             "step of the episode",
             "mean rating",
-            [
-                Series(
-                    "mean rating",
-                    numbers(means),
-                    steps,
-                    numbers(low),
-                    numbers(high),
-                    counts.sum(axis=0).astype(int).tolist(),
-                )
-            ],
-            y_range=_top(run, behind),
+            [_means("mean rating", totals, counts, list(range(1, last + 1)))],
+            y_range=behind.scale_ends,
         )
     ]
     if len(lengths):
-        longest = int(lengths.max())
-        still = np.array([(lengths >= step).mean() for step in range(1, longest + 1)])
-        low, high = wilson(still * len(lengths), len(lengths))
+        steps = list(range(1, int(lengths.max()) + 1))
+        still = [int((lengths >= step).sum()) for step in steps]
         charts.append(
             Chart(
                 "still-there",
@@ -172,7 +153,7 @@ def _over_time(run: RunColumns, behind: Background) -> list[Chart]:
                 f"Share of {len(lengths):,} episodes that took each step; the band is Wilson's 95 % interval.",
                 "step of the episode",
                 "share of episodes",
-                [Series("still there", numbers(still), list(range(1, longest + 1)), numbers(low), numbers(high))],
+                [_shares("still there", still, len(lengths), steps)],
                 form="share",
                 y_range=(0.0, 1.0),
             )
@@ -199,7 +180,7 @@ def _moods(run: RunColumns, behind: Background) -> list[Chart]:
             divided(np.bincount(steps, weights=moods[:, axis], minlength=last + 1)[1 : last + 1], count)
             for axis in (0, 1)
         ]
-        paths.append(Series(name, numbers(means[1]), numbers(means[0]), counts=[int(n) for n in count]))
+        paths.append(Series(name, numbers(means[1]), numbers(means[0]), counts=_whole(count)))
     return [
         Chart(
             "moods",
@@ -239,36 +220,26 @@ def _categories(run: RunColumns, behind: Background) -> list[Chart]:
         return []
     chosen = chosen[np.argsort(-(totals.sum(axis=0)[chosen] / number[chosen]), kind="stable")]
     charts = []
-    item = _words(behind)[0]
-    for id_, title, values, form in (
-        ("categories", "Mean rating by category", totals, "number"),
-        ("categories-liked", "Share liked by category", liked, "share"),
-    ):
-        low, high = bootstrap_ratios(values[:, chosen], counts[:, chosen])
-        means = values.sum(axis=0)[chosen] / number[chosen]
+    item = behind.words[0]
+    shares: Sequence[tuple[bool, str, str, Floats]] = (
+        (False, "categories", "mean rating", totals),
+        (True, "categories-liked", "share liked", liked),
+    )
+    for share, id_, label, values in shares:
         charts.append(
             Chart(
                 id_,
                 "rows",
-                title,
+                f"{label.capitalize()} by category",
                 f"The {len(chosen)} categories with the most ratings; a {item} counts in each of its categories. "
-                + ("Liked is what has positive valence. " if form == "share" else "")
+                + ("Liked is what has positive valence. " if share else "")
                 + INTERVALS,
-                "mean rating" if form == "number" else "share liked",
+                label,
                 "category",
-                [
-                    Series(
-                        "mean rating" if form == "number" else "share liked",
-                        numbers(means),
-                        (),
-                        numbers(low),
-                        numbers(high),
-                        [int(n) for n in number[chosen]],
-                    )
-                ],
+                [_means(label, values[:, chosen], counts[:, chosen])],
                 [names[index] for index in chosen.tolist()],
-                form="share" if form == "share" else "number",
-                y_range=_top(run, behind) if form == "number" else (0.0, 1.0),
+                form="share" if share else "number",
+                y_range=(0.0, 1.0) if share else behind.scale_ends,
             )
         )
     return charts
@@ -300,7 +271,7 @@ def _traits(run: RunColumns, behind: Background) -> list[Chart]:
             "trait",
             [Series("mean rating", numbers(means), (), numbers(lows), numbers(highs), sizes)],
             names,
-            y_range=_top(run, behind),
+            y_range=behind.scale_ends,
         )
     ]
 
@@ -320,7 +291,7 @@ def _lengths(run: RunColumns, behind: Background) -> list[Chart]:
             f"{len(lengths):,} episodes, {np.mean(lengths):.1f} steps on average, median {np.median(lengths):g}.",
             "steps",
             "episodes",
-            [Series("episodes", [int(n) for n in bins])],
+            [Series("episodes", _whole(bins))],
             names,
         )
     ]
@@ -329,7 +300,7 @@ def _lengths(run: RunColumns, behind: Background) -> list[Chart]:
 def _heat(run: RunColumns, behind: Background) -> list[Chart]:
     if not len(run.rating):
         return []
-    item, items = _words(behind)
+    item, items = behind.words
     users = run.episode_users[run.rating_episode]
     counts = np.bincount(run.item, minlength=len(run.titles))
     columns = np.argsort(-counts, kind="stable")[:_ITEMS_OF_HEAT]
@@ -357,6 +328,6 @@ def _heat(run: RunColumns, behind: Background) -> list[Chart]:
             rows=[legible(run.users[row].name) for row in rows.tolist()],
             cells=[numbers(row, 2) for row in divided(totals, number)],
             cells_are="mean rating",
-            y_range=_top(run, behind),
+            y_range=behind.scale_ends,
         )
     ]

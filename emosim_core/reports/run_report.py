@@ -68,8 +68,7 @@ def report_of_run(
     _check_belongs(run, behind)
     title = behind.domain.title if behind.domain else str(run.manifest["config"]["plugin"])
     report = Report("run", f"{title}: a run of {_episodes(len(run.ended))}", _headline(run, behind))
-    if behind.domain:
-        report.words = (behind.domain.words.item, behind.domain.words.items)
+    report.words = behind.words
     report.facts = _facts(run)
     report.notes = _notes(run, behind)
     charts = {chart.id: chart for chart in charts_of_run(run, behind)}
@@ -173,7 +172,7 @@ def _rankings(run: RunColumns, behind: Background) -> list[Table]:
     enough = _ENOUGH if (counts >= _ENOUGH).sum() >= 2 * _MOST else 1
     rated = np.flatnonzero(counts >= enough)
     titles = list(run.titles.values())
-    items = behind.domain.words.items if behind.domain else "items"
+    items = behind.words[1]
     tables = []
     for title, keys in (("Most liked", -means), ("Least liked", means)):
         order = rated[np.lexsort((rated, -counts[rated], keys[rated]))][:_MOST]
