@@ -12,8 +12,8 @@ from emosim_core.evaluation.metrics import METRICS, Metric, metric_named
 from emosim_core.evaluation.results import RESULTS
 from emosim_core.reports.chart import BANDS, Chart, Form, Number, Series, Table, identifier, with_intervals
 from emosim_core.reports.drawings import draw_files, need_matplotlib
-from emosim_core.reports.report import Fact, Report, Section, flat
-from emosim_core.runs.reading import check_format, damaged
+from emosim_core.reports.report import Fact, Report, Section, flat, interval, usage_tables
+from emosim_core.runs.reading import check_format
 from emosim_core.runs.records import FORMAT, read_json
 from emosim_core.runs.typed import typed
 from emosim_core.runs.words import END_REASONS, best_recommender, usage_rows, who_answers
@@ -31,26 +31,8 @@ Recommenders = Mapping[str, Mapping[str, Any]]
 
 
 def report_of_evaluation(directory: Path) -> Report:
-    """The report of an evaluation.
-
-    Raises:
-        RunError: the directory holds no evaluation, or it is not complete, or is damaged.
-    """
+    """The report of an evaluation; errors as of :func:`read_evaluation`."""
     results = read_evaluation(directory)
-    with damaged(directory / RESULTS):
-        return _report(directory, results)
-
-
-def read_evaluation(directory: Path) -> dict[str, Any]:
-    """The results of an evaluation; errors as of :func:`report_of_evaluation`."""
-    results = read_json(directory / RESULTS)
-    check_format(directory / RESULTS, results, FORMAT)
-    if not results.get("complete"):
-        raise RunError(f"{directory} is not complete. Go on with: {typed('evaluate', '--resume', directory)}")
-    return results
-
-
-def _report(directory: Path, results: Mapping[str, Any]) -> Report:
     user_splits: Mapping[str, Mapping[str, Any]] = results["user_splits"]
     last_name, last = list(user_splits.items())[-1]
     ranked = _best_first(last["recommenders"])
@@ -63,7 +45,7 @@ def _report(directory: Path, results: Mapping[str, Any]) -> Report:
             Fact(
                 f"reward of {name}",
                 f"{last['recommenders'][name]['metrics']['mean_reward']['estimate'] or 0.0:.1f}",
-                f"{_interval(last['recommenders'][name]['metrics']['mean_reward'])}, {_split(last_name)}",
+                f"{interval(last['recommenders'][name]['metrics']['mean_reward'], 1)}, {_split(last_name)}",
             )
             for name in ranked[:_FIRST]
         ),
@@ -81,6 +63,19 @@ def _report(directory: Path, results: Mapping[str, Any]) -> Report:
         report.sections.append(_section(name, measured))
     report.sections.append(_setup(directory, results))
     return report
+
+
+def read_evaluation(directory: Path) -> dict[str, Any]:
+    """The results of an evaluation.
+
+    Raises:
+        RunError: the directory holds no evaluation, or it is not complete.
+    """
+    results = read_json(directory / RESULTS)
+    check_format(directory / RESULTS, results, FORMAT)
+    if not results.get("complete"):
+        raise RunError(f"{directory} is not complete. Go on with: {typed('evaluate', '--resume', directory)}")
+    return results
 
 
 def drawing(wanted: bool) -> Callable[[Mapping[str, Any], Path], object]:
@@ -143,11 +138,6 @@ def _formatted(estimate: Estimate, share: bool) -> str:
     if estimate["low"] is None or estimate["high"] is None:
         return f"{estimate['estimate']:{form}}"
     return f"{estimate['estimate']:{form}} ({estimate['low']:{form}} to {estimate['high']:{form}})"
-
-
-def _interval(estimate: Estimate) -> str:
-    low, high = estimate["low"], estimate["high"]
-    return "no interval" if low is None or high is None else f"95 %: {low:.1f} to {high:.1f}"
 
 
 def _heading(metric: Metric) -> str:
@@ -276,8 +266,7 @@ def _setup(directory: Path, results: Mapping[str, Any]) -> Section:
     tables = [Table("Configuration", ("option", "value"), flat(results["config"]))]
     rows = [(one["name"], str(one.get("policy")), str(one.get("model") or "none")) for one in results["recommenders"]]
     tables.append(Table("Recommenders", ("name", "policy", "model"), rows))
-    if results.get("usage"):
-        tables.append(Table("What the language model took", ("what", "amount"), usage_rows(results["usage"])))
+    tables += usage_tables(results.get("usage"))
     for title, key in (("Versions", "versions"), ("Measured with", "measured_with")):
         if results.get(key):
             tables.append(Table(title, ("package", "version"), flat(results[key])))

@@ -17,7 +17,7 @@ from emosim_core.llm.fencing import legible
 from emosim_core.model.emotion import describe_mood
 from emosim_core.reports.background import Background, background
 from emosim_core.reports.chart import Chart, Table
-from emosim_core.reports.report import Fact, Report, Section, setup_tables
+from emosim_core.reports.report import Fact, Report, Section, setup_tables, usage_tables
 from emosim_core.reports.run_charts import charts_of_run
 from emosim_core.reports.stories import Asked, Stories
 from emosim_core.runs.records import INTERACTIONS
@@ -183,10 +183,7 @@ def _rankings(run: RunColumns, behind: Background) -> list[Table]:
 
 
 def _setup(run: RunColumns) -> Section:
-    tables = []
-    usage = run.summary.get("usage") if run.summary else None
-    if usage:
-        tables.append(Table("What the language model took", ("what", "amount"), usage_rows(usage)))
+    tables = usage_tables(run.summary.get("usage") if run.summary else None)
     if run.summary and run.summary.get("steps_per_second") is not None:
         caption = f"{run.summary['seconds']:,} s for {run.summary['steps']:,} steps, writing included."
         tables.append(
