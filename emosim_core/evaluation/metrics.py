@@ -39,7 +39,7 @@ class Metric:
         of_lists: whether it is about the lists that are recommended, not about what users get from them.
         chart: whether the report has a chart of it.
         sums: the metric as a ratio of two sums over episodes: what each episode adds to both, each of shape ``(E,)``.
-            None for a metric that is no ratio.
+            None for a metric that is no ratio, which :func:`evaluation_sample` computes by itself.
     """
 
     name: str
@@ -377,7 +377,7 @@ METRICS: tuple[Metric, ...] = (
         sums=lambda episodes: (episodes.each("mood")[:, 1], episodes.ones),
     ),
 )
-"""All metrics but why episodes ended, in the order of files."""
+"""All metrics but why episodes ended, in the order of files. ``scripts/write_tables.py`` writes them into the docs."""
 
 
 def metric_named(name: str) -> Metric:

@@ -194,7 +194,7 @@ def _differences(
     """What each recommender is above the best that was not trained, and above the first, by the same resamples."""
 
     def reward(name: str) -> float:
-        return samples[name].estimates()["mean_reward"]["estimate"] or 0.0
+        return float(samples[name].exact[samples[name].names.index("mean_reward")])
 
     names = [one["name"] for one in recommenders]
     baselines = [one["name"] for one in recommenders if one["model"] is None]
