@@ -114,8 +114,9 @@ def evaluate(
             were simulated are kept.
     """
     from emosim_core.evaluation import evaluate as evaluation
+    from emosim_core.reports.evaluation_report import drawing
 
-    return evaluation.evaluate({"plugin": plugin, **options}, out, resume=resume, charts=charts)
+    return evaluation.evaluate({"plugin": plugin, **options}, out, resume=resume, draw=drawing(charts))
 
 
 def validate(plugin: str, out: str | Path, *, ratings: str, resume: bool = False, **options: Any) -> dict[str, Any]:

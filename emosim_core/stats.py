@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 Value = Callable[[Floats], Floats]
+Seed = int | tuple[int, ...]
 
 LEVEL = 0.95
 """How sure the intervals are."""
@@ -47,7 +49,7 @@ def wilson(count: ArrayLike, total: float) -> tuple[Floats, Floats]:
     return np.clip(middle - half, 0.0, share), np.clip(middle + half, share, 1.0)
 
 
-def weights(clusters: int, resamples: int, seed: int | Sequence[int]) -> Iterator[Floats]:
+def weights(clusters: int, resamples: int, seed: Seed) -> Iterator[Floats]:
     """How often each of ``clusters`` is drawn in each resample, in blocks of the shape ``(B, clusters)``."""
     rng = np.random.default_rng(seed)
     block = max(1, _AT_ONCE // max(clusters, 1))
@@ -58,24 +60,37 @@ def weights(clusters: int, resamples: int, seed: int | Sequence[int]) -> Iterato
 
 
 @lru_cache(maxsize=4)
-def _cached_weights(clusters: int, resamples: int, seed: int) -> tuple[NDArray[np.float32], ...]:
+def _cached_weights(clusters: int, resamples: int, seed: Seed) -> tuple[NDArray[np.floating], ...]:
     return tuple(block.astype(np.float32) for block in weights(clusters, resamples, seed))
 
 
-def resampled(sums: Floats, resamples: int = RESAMPLES, seed: int = _SEED) -> Floats:
-    """Sums over clusters that are drawn again with replacement (Efron, 1979, doi 10.1214/aos/1176344552).
+def redrawn(value: Value, clusters: int, resamples: int = RESAMPLES, seed: Seed = _SEED) -> Floats:
+    """Values over clusters that are drawn again with replacement (Efron, 1979, doi 10.1214/aos/1176344552).
 
     Args:
-        sums: what each cluster adds, shape ``(clusters, d)``; at least one cluster.
+        value: from how often each cluster is drawn, shape ``(B, clusters)``, to values, shape ``(B, ...)``.
+        clusters: how many there are, at least one.
         resamples: how often to draw.
         seed: decides what is drawn; the same seed draws the same of as many clusters.
 
     Returns:
+        Shape ``(resamples, ...)``.
+    """
+    few = clusters * resamples <= _KEPT
+    blocks: Iterable[Any] = (_cached_weights if few else weights)(clusters, resamples, seed)
+    return np.concatenate([value(block) for block in blocks])
+
+
+def resampled(sums: Floats, resamples: int = RESAMPLES, seed: Seed = _SEED) -> Floats:
+    """Sums over clusters that are drawn again; arguments as of :func:`redrawn`.
+
+    Args:
+        sums: what each cluster adds, shape ``(clusters, d)``.
+
+    Returns:
         Shape ``(resamples, d)``.
     """
-    few = len(sums) * resamples <= _KEPT
-    blocks: Iterable[NDArray[np.floating]] = (_cached_weights if few else weights)(len(sums), resamples, seed)
-    return np.concatenate([block @ sums for block in blocks])
+    return redrawn(lambda drawn: drawn @ sums, len(sums), resamples, seed)
 
 
 def percentiles(values: Floats) -> tuple[Floats, Floats]:
@@ -136,7 +151,7 @@ def divided(over: ArrayLike, under: ArrayLike) -> Floats:
     return np.divide(top, bottom, out=np.full(np.broadcast(top, bottom).shape, np.nan), where=bottom != 0)
 
 
-def resampled_ratios(totals: ArrayLike, counts: ArrayLike, resamples: int = RESAMPLES, seed: int = _SEED) -> Floats:
+def resampled_ratios(totals: ArrayLike, counts: ArrayLike, resamples: int = RESAMPLES, seed: Seed = _SEED) -> Floats:
     """Ratios of sums over users who are drawn with replacement.
 
     Args:
@@ -146,22 +161,17 @@ def resampled_ratios(totals: ArrayLike, counts: ArrayLike, resamples: int = RESA
         seed: decides who is drawn.
 
     Returns:
-        Shape ``(resamples, measures)``; NaN where nothing was counted.
+        Shape ``(resamples, measures)``; NaN where nothing was counted, and where fewer than two users were counted
+        before drawing, which says nothing about other users.
     """
     over, under = np.asarray(totals, dtype=np.float64), np.asarray(counts, dtype=np.float64)
-    if not len(over):
+    few = (under > 0).sum(axis=0) < 2
+    if few.all():
         return np.full((resamples, over.shape[1]), np.nan)
     drawn = resampled(np.hstack([over, under]), resamples, seed)
-    return divided(*np.split(drawn, 2, axis=1))
+    return np.where(few, np.nan, divided(*np.split(drawn, 2, axis=1)))
 
 
 def bootstrap_ratios(totals: ArrayLike, counts: ArrayLike) -> tuple[Floats, Floats]:
-    """Intervals of ratios of sums over users; arguments as of :func:`resampled_ratios`.
-
-    Returns:
-        Lower and upper ends, shape ``(measures,)``; NaN where fewer than two users were counted, which says nothing
-        about other users.
-    """
-    low, high = percentiles(resampled_ratios(totals, counts))
-    few = (np.asarray(counts, dtype=np.float64) > 0).sum(axis=0) < 2
-    return np.where(few, np.nan, low), np.where(few, np.nan, high)
+    """Intervals of ratios of sums over users: both ends of what :func:`resampled_ratios` draws."""
+    return percentiles(resampled_ratios(totals, counts))

@@ -1,10 +1,10 @@
-"""Writes what is made from the fields of the configurations: the descriptions of the command line and tables of docs.
+"""Writes what is made from other sources: the descriptions of the command line, tables of options and of metrics.
 
 ``python scripts/write_tables.py`` writes; ``--check`` writes nothing, and its status is 1 where something is stale.
 
 A table stands in a page between ``<!-- options of COMMAND: WHICH -->`` and ``<!-- end -->``. WHICH is ``all``, or with
-commas between: ``common`` or ``rare`` options, and sections of the command's help. The table of short names stands
-between ``<!-- short names -->`` and ``<!-- end -->``.
+commas between: ``common`` or ``rare`` options, and sections of the command's help. The tables of short names and of the
+metrics of an evaluation begin with ``<!-- short names -->`` and ``<!-- metrics -->``.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pydantic import BaseModel
 
 from emosim_core.cli.fields import GENERAL, FieldOption
 from emosim_core.cli.main import cli
+from emosim_core.evaluation.metrics import METRICS
 from emosim_core.evaluation.plan import EvaluationConfig
 from emosim_core.hooks.fields import FieldDescription, describe, field_names
 from emosim_core.simulation.config import EnvironmentConfig, RunConfig
@@ -35,6 +36,7 @@ _TABLE = re.compile(
     r"(?P<head><!-- options of (?P<command>[^:>]+): (?P<which>[^>]+?) -->\n).*?(?P<end><!-- end -->)", re.DOTALL
 )
 _SHORT_NAMES = re.compile(r"(?P<head><!-- short names -->\n).*?(?P<end><!-- end -->)", re.DOTALL)
+_METRICS = re.compile(r"(?P<head><!-- metrics -->\n).*?(?P<end><!-- end -->)", re.DOTALL)
 
 
 def descriptions() -> str:
@@ -57,9 +59,16 @@ def _lean(one: FieldDescription) -> dict[str, Any]:
 
 
 def tables(text: str) -> str:
-    """A page with its tables of options as they are now."""
+    """A page with its tables as they are now."""
     text = _TABLE.sub(lambda match: match["head"] + _table(match["command"], match["which"]) + match["end"], text)
-    return _SHORT_NAMES.sub(lambda match: match["head"] + _short_names() + match["end"], text)
+    text = _SHORT_NAMES.sub(lambda match: match["head"] + _short_names() + match["end"], text)
+    return _METRICS.sub(lambda match: match["head"] + _metrics() + match["end"], text)
+
+
+def _metrics() -> str:
+    """The table of the metrics of an evaluation."""
+    rows = [_line(f"`{one.name}`", one.title, one.unit, one.better, one.help) for one in METRICS]
+    return "\n".join(["| name | on the screen | unit | better | definition |", "|---|---|---|---|---|", *rows]) + "\n"
 
 
 def _short_names() -> str:

@@ -28,14 +28,6 @@ if TYPE_CHECKING:
     from emosim_core.runs.job import JobDirectory
 
 
-_TABLES = (
-    ("mean_reward", "reward_per_step", "mean_rating", "share_liked", "episode_length"),
-    ("valence_at_end", "arousal_at_end"),
-    ("map_at_10", "mrr_at_10", "ndcg_at_10", "personalization", "coverage", "novelty"),
-)
-"""Metrics in the tables of the screen: the first two groups in one table, the third in another."""
-
-
 @click.command(cls=SectionedCommand)
 @configuration_options("EvaluationConfig", without=("user_split", "user_order"))
 @place_options("evaluation")
@@ -57,6 +49,7 @@ def evaluate(obj: dict[str, Any], /, config: Path | None, out: Path | None, resu
     from emosim_core.evaluation.plan import EvaluationConfig, with_user_splits
     from emosim_core.evaluation.results import RESULTS
     from emosim_core.hooks import Registry
+    from emosim_core.reports.evaluation_report import drawing
 
     as_json, quiet, no_charts = (given.pop(name) for name in ("as_json", "quiet", "no_charts"))
     written = with_user_splits(read_written(EvaluationConfig, config))
@@ -71,7 +64,7 @@ def evaluate(obj: dict[str, Any], /, config: Path | None, out: Path | None, resu
     need_plugin(values, registry)
     values = evaluation.confirmed_values(values, own, source, resuming, registry, command_hint(obj, config))
     job = resumed or job_place("evaluate", f"evaluation-{values['plugin']}", out, begun=RESULTS)
-    options: dict[str, Any] = {"charts": not no_charts, "registry": registry}
+    options: dict[str, Any] = {"draw": drawing(not no_charts), "registry": registry}
     try:
         results = _play(values, job, options, silent=as_json or quiet)
     except KeyboardInterrupt:
@@ -120,6 +113,7 @@ def print_results(screen: Screen, results: dict[str, Any], directory: Path, char
         charts: whether it has charts.
     """
     from emosim_core.cli.output import show_table, usage_rows, who_answers
+    from emosim_core.evaluation.metrics import METRICS
     from emosim_core.runs.words import best_recommender
 
     who = who_answers(results["answered_by"])
@@ -130,7 +124,8 @@ def print_results(screen: Screen, results: dict[str, Any], directory: Path, char
         screen.print_line((f"{measured['users']} {users}, {measured['episodes']} episodes of each recommender", "bold"))
         by_name = measured["recommenders"]
         names = sorted(by_name, key=lambda name: -(by_name[name]["metrics"]["mean_reward"]["estimate"] or 0.0))
-        for columns in ((*_TABLES[0], *_TABLES[1]), _TABLES[2]):
+        for of_lists in (False, True):
+            columns = [metric for metric in METRICS if metric.of_lists == of_lists]
             show_table(screen, _metrics_table(by_name, names, columns))
             screen.print()
         show_table(screen, _end_reasons_table(by_name, names))
@@ -148,14 +143,12 @@ def print_results(screen: Screen, results: dict[str, Any], directory: Path, char
     screen.print_line(f"Written to {directory}: evaluation.json, evaluation.csv{drawn}.")
 
 
-def _metrics_table(by_name: dict[str, Any], names: list[str], columns: tuple[str, ...]) -> Table:
+def _metrics_table(by_name: dict[str, Any], names: list[str], columns: list[Metric]) -> Table:
     from emosim_core.cli.output import Table
-    from emosim_core.evaluation.metrics import METRICS
 
-    shown = {metric.name: metric for metric in METRICS}
-    table = Table("recommender", *(shown[column].title for column in columns), style="dim")
+    table = Table("recommender", *(metric.title for metric in columns), style="dim")
     for name in names:
-        table.add_row(name, *(cell(by_name[name]["metrics"][column], shown[column]) for column in columns))
+        table.add_row(name, *(cell(by_name[name]["metrics"][metric.name], metric) for metric in columns))
     return table
 
 
@@ -176,15 +169,12 @@ def _end_reasons_table(by_name: dict[str, Any], names: list[str]) -> Table:
 
 def cell(value: Estimate, metric: Metric) -> str:
     """An estimate as the screen shows it: ``312.4 ±14.0``."""
-    from emosim_core.runs.words import signed
-
     estimate, low, high = value["estimate"], value["low"], value["high"]
     if estimate is None:
         return "-"
-    by = 100 if metric.share else 1
-    shown = signed(estimate * by, metric.decimals) if metric.signed else f"{estimate * by:.{metric.decimals}f}"
-    text = shown + ("%" if metric.share else "")
-    return text if low is None or high is None else f"{text} ±{(high - low) / 2 * by:.{metric.decimals}f}"
+    text = metric.written(estimate)
+    half = None if low is None or high is None else (high - low) / 2 * (100 if metric.share else 1)
+    return text if half is None else f"{text} ±{half:.{metric.decimals}f}"
 
 
 def _differences(differences: dict[str, Any], names: list[str]) -> list[str]:

@@ -8,18 +8,11 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from emosim_core.components.base import Policy
-from emosim_core.errors import (
-    ConfigurationError,
-    EmoSimError,
-    LLMBudgetError,
-    MissingDependencyError,
-    RunError,
-)
+from emosim_core.errors import ConfigurationError, EmoSimError, LLMBudgetError, RunError
 from emosim_core.evaluation.logs import same_logs, take_over
 from emosim_core.evaluation.plan import (
     LOG_EPISODES,
@@ -81,10 +74,10 @@ def evaluate(
     out: str | Path | JobDirectory,
     *,
     resume: bool = False,
-    charts: bool = True,
     registry: Registry | None = None,
     on_message: Callable[[str], None] = lambda text: None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
+    draw: Callable[[Mapping[str, Any], Path], object] = lambda results, directory: None,
 ) -> dict[str, Any]:
     """Compare recommenders, as ``emosim evaluate`` does.
 
@@ -98,10 +91,10 @@ def evaluate(
         out: the directory of the evaluation.
         resume: whether to continue the evaluation that is there, as a job directory knows; what it was made with is
             then the default.
-        charts: whether to draw plots.
         registry: plugins to use; found anew if not given.
         on_message: called with each message for whoever runs this, a sentence.
         on_progress: called when an episode has ended.
+        draw: called with what evaluation.json holds and the directory for charts, to draw them.
 
     Returns:
         What evaluation.json holds.
@@ -112,28 +105,11 @@ def evaluate(
         KeyboardInterrupt: completed episodes are kept.
     """
     evaluation = Evaluation(values, out, resume, registry or Registry())
-    if charts:
-        need_charts()
     with evaluation.job as job:
         evaluation.run(on_message, on_progress)
         results = compute_results(job.path, evaluation.config.resamples)
-        if charts:
-            from emosim_core.evaluation.charts import draw
-
-            draw(results, job.path / CHARTS)
+        draw(results, job.path / CHARTS)
     return results
-
-
-def need_charts() -> None:
-    """See that plots can be drawn.
-
-    Raises:
-        MissingDependencyError: the library is not installed.
-    """
-    if find_spec("matplotlib") is None:
-        raise MissingDependencyError(
-            "drawing plots (--no-charts leaves them out)", "matplotlib", "pip install 'emosim-core[train]'"
-        )
 
 
 def base_directory(values: Mapping[str, Any], out: Path, resume: bool) -> Path | None:

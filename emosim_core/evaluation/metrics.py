@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emosim_core.errors import RunError
+from emosim_core.evaluation.columns import UNFINISHED, Episode, RunColumns
 from emosim_core.model import RatingScale
-from emosim_core.stats import percentiles, weights
+from emosim_core.runs.words import signed
+from emosim_core.stats import Floats, Seed, divided, percentiles, redrawn, resampled_ratios
 
 LIST_LENGTH = 10
 """First recommendations of an episode that count as its list."""
@@ -22,58 +25,64 @@ _DISCOUNTS = 1.0 / np.log2(np.arange(2, LIST_LENGTH + 2))
 
 @dataclass(frozen=True)
 class Metric:
-    """One metric.
+    """One metric: tables, files, reports and docs show what stands here.
 
     Attributes:
         name: what it is called in files.
-        title: what it is called on the screen and in plots.
-        share: whether it is a share that is shown in per cent.
-        signed: whether it can be negative.
+        title: what it is called on the screen, where there is little room.
+        label: what it is called in reports and charts.
+        help: its definition, in one line. E is the number of episodes.
+        better: ``higher`` or ``lower``; empty where neither is better.
+        unit: of its values; ``%`` for a share, which is shown in per cent.
         decimals: decimals that are shown.
+        signed: whether it can be negative.
+        of_lists: whether it is about the lists that are recommended, not about what users get from them.
+        chart: whether the report has a chart of it.
+        sums: the metric as a ratio of two sums over episodes: what each episode adds to both, each of shape ``(E,)``.
+            None for a metric that is no ratio, which :func:`evaluation_sample` computes by itself.
     """
 
     name: str
     title: str
-    share: bool = False
-    signed: bool = False
+    label: str
+    help: str
+    better: str = ""
+    unit: str = ""
     decimals: int = 3
+    signed: bool = False
+    of_lists: bool = False
+    chart: bool = True
+    sums: Callable[[Episodes], tuple[Floats, Floats]] | None = None
 
+    @property
+    def share(self) -> bool:
+        """Whether it is a share that is shown in per cent."""
+        return self.unit == "%"
 
-METRICS: tuple[Metric, ...] = (
-    Metric("mean_reward", "reward", decimals=1),
-    Metric("reward_per_step", "per step", decimals=2),
-    Metric("mean_rating", "rating", decimals=2),
-    Metric("share_liked", "liked", share=True, decimals=1),
-    Metric("episode_length", "steps", decimals=1),
-    Metric("map_at_10", "MAP@10"),
-    Metric("mrr_at_10", "MRR@10"),
-    Metric("ndcg_at_10", "nDCG@10"),
-    Metric("personalization", "personalization"),
-    Metric("coverage", "coverage", share=True, decimals=1),
-    Metric("novelty", "novelty", decimals=2),
-    Metric("valence_at_end", "valence", signed=True, decimals=2),
-    Metric("arousal_at_end", "arousal", decimals=2),
-)
-"""All metrics but why episodes ended, in the order of files. docs/evaluation.md has their formulas."""
+    def written(self, value: float) -> str:
+        """A value as it is shown."""
+        if self.signed:
+            return signed(value, self.decimals)
+        return f"{value:.{self.decimals}{'%' if self.share else 'f'}}"
 
 
 @dataclass(frozen=True)
 class ItemTable:
-    """What metrics need to know of a catalog of N items.
+    """What metrics of lists need to know beyond the records, of a catalog of N items.
 
     Attributes:
         ids: the items' ids.
         public_counts: how many users rated each item, 0 where unknown; shape ``(N,)``.
+        scale: the rating scale.
+        liked_from: rating from which an item of a list is liked.
     """
 
     ids: Sequence[str]
     public_counts: NDArray[np.int64]
-    index: dict[str, int] = field(init=False, repr=False)
+    scale: RatingScale
+    liked_from: float
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "index", {name: place for place, name in enumerate(self.ids)})
-
-    def surprises(self) -> NDArray[np.float64]:
+    def surprises(self) -> Floats:
         """``-log2`` of each item's share of all public counts, in bits, shape ``(N,)``.
 
         An item that nobody rated counts as rated once. NaN for all where no count is known.
@@ -81,125 +90,127 @@ class ItemTable:
         if not self.public_counts.any():
             return np.full(len(self.ids), np.nan)
         counts = np.maximum(self.public_counts, 1).astype(np.float64)
-        surprises: NDArray[np.float64] = -np.log2(counts / counts.sum())
+        surprises: Floats = -np.log2(counts / counts.sum())
         return surprises
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Episodes:
-    """E episodes of one recommender, by number.
-
-    Attributes:
-        users: the id of each episode's user.
-        end_reasons: why each ended.
-        rewards: sum of the rewards, shape ``(E,)``.
-        steps: steps taken, shape ``(E,)``.
-        rating_sums: sum of the ratings of what was consumed, shape ``(E,)``.
-        rated: how much was consumed, shape ``(E,)``.
-        liked: how much of it was liked, shape ``(E,)``.
-        moods: valence and arousal at the end, shape ``(E, 2)``.
-        lists: indices of the first :data:`LIST_LENGTH` items that were recommended, -1 after the end of the episode;
-            shape ``(E, 10)``.
-        list_ratings: their ratings, NaN where there is none; shape ``(E, 10)``.
-        recommendations: how many items were recommended, shape ``(E,)``.
-        surprises: sum of the surprises of what was recommended, in bits, shape ``(E,)``.
-        step_rewards: reward of each step, NaN after the end; shape ``(E, T)``, T the steps of the longest episode.
-        coverage: share of the catalog that was recommended to anybody.
-        liked_from: rating from which an item is liked.
-    """
-
-    users: tuple[str, ...]
-    end_reasons: tuple[str, ...]
-    rewards: NDArray[np.float64]
-    steps: NDArray[np.float64]
-    rating_sums: NDArray[np.float64]
-    rated: NDArray[np.float64]
-    liked: NDArray[np.float64]
-    moods: NDArray[np.float64]
-    lists: NDArray[np.intp]
-    list_ratings: NDArray[np.float64]
-    recommendations: NDArray[np.float64]
-    surprises: NDArray[np.float64]
-    step_rewards: NDArray[np.float64]
-    coverage: float
-    liked_from: float
-
-
-@dataclass
-class _Episode:
-    user: str
-    end_reason: str = ""
-    rewards: list[float] = field(default_factory=list)
-    ratings: list[float] = field(default_factory=list)
-    mood: Sequence[float] = (0.0, 0.0)
-    items: list[int] = field(default_factory=list)
-    list_ratings: list[float] = field(default_factory=list)
-
-
-def read_episodes(records: Iterable[Mapping[str, Any]], items: ItemTable, liked_from: float, where: str) -> Episodes:
-    """Episodes from the steps of a run.
+    """E episodes of a run, by number: what metrics are made of.
 
     An item that was consumed counts with its rating after perturbation, as in the run's summary. One that was
     recommended and not consumed has in the list the rating that its rater gave.
 
-    Args:
-        records: steps as :func:`~emosim_core.runs.records.read_records` yields them; those of one episode in order.
-        items: the catalog.
-        liked_from: rating from which an item is liked.
-        where: where the records are from, for messages.
+    Attributes:
+        run: the run.
+        chosen: those of its episodes that count.
+        items: the catalog; None will do for metrics that are not about lists.
+    """
+
+    run: RunColumns
+    chosen: Sequence[Episode]
+    items: ItemTable | None = None
+
+    def each(self, attribute: str) -> Floats:
+        """An attribute of each episode, shape ``(E,)``; ``(E, 2)`` of the mood."""
+        return np.array([getattr(episode, attribute) for episode in self.chosen], dtype=np.float64)
+
+    @property
+    def ones(self) -> Floats:
+        """1 for each episode, shape ``(E,)``."""
+        return np.ones(len(self.chosen))
+
+    @property
+    def users(self) -> list[str]:
+        """The id of each episode's user."""
+        return [self.run.users[episode.user].id for episode in self.chosen]
+
+    @property
+    def catalog(self) -> ItemTable:
+        """The catalog.
+
+        Raises:
+            TypeError: there is none.
+        """
+        if self.items is None:
+            raise TypeError("metrics of lists need the catalog")
+        return self.items
+
+    @cached_property
+    def lists(self) -> NDArray[np.intp]:
+        """The first :data:`LIST_LENGTH` items that were recommended, by number; -1 after the end; shape ``(E, 10)``."""
+        places = self._slate_places
+        return self._grid(self.run.slate_episode, places, self.run.slate_item, LIST_LENGTH, -1).astype(np.intp)
+
+    @cached_property
+    def list_ratings(self) -> Floats:
+        """Their ratings, NaN where there is none; shape ``(E, 10)``."""
+        places = self._slate_places
+        return self._grid(self.run.slate_episode, places, self.run.slate_rating, LIST_LENGTH, np.nan)
+
+    @property
+    def relevant(self) -> NDArray[np.bool_]:
+        """Which of them are liked, shape ``(E, 10)``."""
+        return self.list_ratings >= self.catalog.liked_from
+
+    @property
+    def surprises(self) -> tuple[Floats, Floats]:
+        """Sum of the surprises of what was recommended, and how much that was; each of shape ``(E,)``."""
+        place = {name: number for number, name in enumerate(self.catalog.ids)}
+        surprises = self.catalog.surprises()[[place[name] for name in self.run.titles]]
+        rows = self._rows[self.run.slate_episode]
+        items = self.run.slate_item[rows >= 0]
+        sums = np.zeros((2, len(self.chosen)))
+        np.add.at(sums[0], rows[rows >= 0], surprises[items])
+        np.add.at(sums[1], rows[rows >= 0], 1.0)
+        return sums[0], sums[1]
+
+    def step_rewards(self, longest: int) -> Floats:
+        """Reward of each of the first steps, NaN after the end; shape ``(E, longest)``."""
+        return self._grid(self.run.step_episode, self.run.step - 1, self.run.step_reward, longest, np.nan)
+
+    @cached_property
+    def _rows(self) -> NDArray[np.intp]:
+        """The row of each episode of the run, -1 where it does not count."""
+        rows = np.full(len(self.run.episodes), -1, dtype=np.intp)
+        rows[[episode.position for episode in self.chosen]] = np.arange(len(self.chosen))
+        return rows
+
+    @cached_property
+    def _slate_places(self) -> NDArray[np.intp]:
+        """The place of each recommended item in its episode, from 0."""
+        order = np.argsort(self.run.slate_episode, kind="stable")
+        episodes = self.run.slate_episode[order]
+        places = np.empty_like(order)
+        places[order] = np.arange(len(order)) - np.searchsorted(episodes, episodes)
+        return places
+
+    def _grid(
+        self, episodes: NDArray[np.int64], places: NDArray[np.integer], values: NDArray[Any], width: int, fill: float
+    ) -> Floats:
+        """Values by episode and place, shape ``(E, width)``."""
+        rows = self._rows[episodes]
+        shown = (rows >= 0) & (places < width)
+        grid = np.full((len(self.chosen), width), fill)
+        grid[rows[shown], places[shown]] = values[shown]
+        return grid
+
+
+def whole_episodes(run: RunColumns, items: ItemTable) -> Episodes:
+    """All episodes of a complete run.
 
     Raises:
         RunError: there is no episode, an episode has no end, or an item is not in the catalog.
     """
-    episodes: dict[int, _Episode] = {}
-    for record in records:
-        episode = episodes.setdefault(record["episode"], _Episode(record["user"]))
-        if record["recommended"]:
-            episode.rewards.append(float(record["reward"]))
-        episode.mood = record["mood"]
-        episode.end_reason = record["end_reason"] or ""
-        for slate_item in record["recommended"]:
-            if slate_item["item"] not in items.index:
-                name = slate_item["item"]
-                raise RunError(f"{where} recommended {name!r}, which is not in the catalog of the evaluation")
-            episode.items.append(items.index[slate_item["item"]])
-            rating = slate_item["rating"] if slate_item["consumed"] else slate_item["raw_rating"]
-            if slate_item["consumed"]:
-                episode.ratings.append(rating)
-            if len(episode.list_ratings) < LIST_LENGTH:
-                episode.list_ratings.append(np.nan if rating is None else rating)
-    unfinished = [number for number, episode in episodes.items() if not episode.end_reason]
-    if unfinished or not episodes:
+    unfinished = [episode.number for episode in run.episodes if episode.end_reason == UNFINISHED]
+    if unfinished or not run.episodes:
         problem = f"episode {unfinished[0]} has no end" if unfinished else "it has no episode"
-        raise RunError(f"{where} is not complete: {problem}")
-    all_ = [episodes[number] for number in sorted(episodes)]
-    surprises = items.surprises()
-    longest = max(len(one.rewards) for one in all_)
-    seen = {item for one in all_ for item in one.items}
-    return Episodes(
-        users=tuple(one.user for one in all_),
-        end_reasons=tuple(one.end_reason for one in all_),
-        rewards=np.array([sum(one.rewards) for one in all_], dtype=np.float64),
-        steps=np.array([len(one.rewards) for one in all_], dtype=np.float64),
-        rating_sums=np.array([sum(one.ratings) for one in all_], dtype=np.float64),
-        rated=np.array([len(one.ratings) for one in all_], dtype=np.float64),
-        liked=np.array([sum(rating >= liked_from for rating in one.ratings) for one in all_], dtype=np.float64),
-        moods=np.array([one.mood for one in all_], dtype=np.float64),
-        lists=_padded([one.items[:LIST_LENGTH] for one in all_], LIST_LENGTH, -1).astype(np.intp),
-        list_ratings=_padded([one.list_ratings for one in all_], LIST_LENGTH, np.nan),
-        recommendations=np.array([len(one.items) for one in all_], dtype=np.float64),
-        surprises=np.array([surprises[one.items].sum() for one in all_], dtype=np.float64),
-        step_rewards=_padded([one.rewards for one in all_], longest, np.nan),
-        coverage=len(seen) / len(items.ids),
-        liked_from=liked_from,
-    )
-
-
-def _padded(rows: Sequence[Sequence[float]], width: int, fill: float) -> NDArray[np.float64]:
-    table = np.full((len(rows), width), fill, dtype=np.float64)
-    for row, values in enumerate(rows):
-        table[row, : len(values)] = values
-    return table
+        raise RunError(f"{run.directory} is not complete: {problem}")
+    known = set(items.ids)
+    strange = next((name for name in run.titles if name not in known), None)
+    if strange is not None:
+        raise RunError(f"{run.directory} recommended {strange!r}, which is not in the catalog of the evaluation")
+    return Episodes(run, run.episodes, items)
 
 
 # ------------------------------------------------------------------------------------ quality of lists
@@ -242,118 +253,137 @@ def discounted_gain(ratings: NDArray[np.float64], scale: RatingScale) -> NDArray
     return result
 
 
-# ------------------------------------------------------------------------------------- sums by user
+METRICS: tuple[Metric, ...] = (
+    Metric(
+        "mean_reward",
+        title="reward",
+        label="reward per episode",
+        help="sum of all rewards / E",
+        better="higher",
+        decimals=1,
+        sums=lambda episodes: (episodes.each("reward"), episodes.ones),
+    ),
+    Metric(
+        "reward_per_step",
+        title="per step",
+        label="reward per step",
+        help="sum of all rewards / number of all steps",
+        better="higher",
+        decimals=2,
+        chart=False,
+        sums=lambda episodes: (episodes.each("reward"), episodes.each("steps")),
+    ),
+    Metric(
+        "mean_rating",
+        title="rating",
+        label="mean rating",
+        help="mean rating of all consumed items, after perturbation",
+        better="higher",
+        decimals=2,
+        chart=False,
+        sums=lambda episodes: (episodes.each("total"), episodes.each("rated")),
+    ),
+    Metric(
+        "share_liked",
+        title="liked",
+        label="share liked",
+        help="share of these ratings that are liked",
+        better="higher",
+        unit="%",
+        decimals=1,
+        sums=lambda episodes: (episodes.each("liked"), episodes.each("rated")),
+    ),
+    Metric(
+        "episode_length",
+        title="steps",
+        label="steps per episode",
+        help="number of all steps / E",
+        better="higher",
+        unit="steps",
+        decimals=1,
+        sums=lambda episodes: (episodes.each("steps"), episodes.ones),
+    ),
+    Metric(
+        "map_at_10",
+        title="MAP@10",
+        label="MAP@10",
+        help="mean of AP = (1/10) sum over k = 1..10 of P(k) rel(k)",
+        better="higher",
+        of_lists=True,
+        sums=lambda episodes: (average_precision(episodes.relevant), episodes.ones),
+    ),
+    Metric(
+        "mrr_at_10",
+        title="MRR@10",
+        label="MRR@10",
+        help="mean of 1 / rank of the first liked item, 0 where none is liked",
+        better="higher",
+        of_lists=True,
+        sums=lambda episodes: (reciprocal_rank(episodes.relevant), episodes.ones),
+    ),
+    Metric(
+        "ndcg_at_10",
+        title="nDCG@10",
+        label="nDCG@10",
+        help="mean of the sum over k of g(k) / log2(k + 1), over the same of ten top marks",
+        better="higher",
+        of_lists=True,
+        sums=lambda episodes: (discounted_gain(episodes.list_ratings, episodes.catalog.scale), episodes.ones),
+    ),
+    Metric(
+        "personalization",
+        title="personalization",
+        label="personalization",
+        help="1 - mean cosine of the lists of two episodes of different users",
+        of_lists=True,
+    ),
+    Metric(
+        "coverage",
+        title="coverage",
+        label="coverage",
+        help="share of the catalog that was recommended at least once",
+        unit="%",
+        decimals=1,
+        of_lists=True,
+    ),
+    Metric(
+        "novelty",
+        title="novelty",
+        label="novelty",
+        help="mean over all recommendations of -log2 of the item's share of all public counts",
+        unit="bits",
+        decimals=2,
+        of_lists=True,
+        sums=lambda episodes: episodes.surprises,
+    ),
+    Metric(
+        "valence_at_end",
+        title="valence",
+        label="valence at the end",
+        help="mean valence after the last step, -1 to 1",
+        better="higher",
+        decimals=2,
+        signed=True,
+        chart=False,
+        sums=lambda episodes: (episodes.each("mood")[:, 0], episodes.ones),
+    ),
+    Metric(
+        "arousal_at_end",
+        title="arousal",
+        label="arousal at the end",
+        help="mean arousal after the last step, 0 to 1",
+        decimals=2,
+        chart=False,
+        sums=lambda episodes: (episodes.each("mood")[:, 1], episodes.ones),
+    ),
+)
+"""All metrics but why episodes ended, in the order of files. ``scripts/write_tables.py`` writes them into the docs."""
 
 
-@dataclass(frozen=True)
-class Tallies:
-    """What the metrics of one recommender are made of: sums over each of P users.
-
-    Attributes:
-        names: names of M ratios: metrics, ``end_reason:NAME``, ``survival:STEP`` and ``reward:STEP``.
-        numerators: shape ``(P, M)``.
-        denominators: shape ``(P, M)``.
-        lists: sum of the lists of each user's episodes, each a vector of length 1; shape ``(P, D)``, D the items
-            that are in any list.
-        list_counts: how many episodes have a list, shape ``(P,)``.
-        coverage: share of the catalog that was recommended.
-    """
-
-    names: tuple[str, ...]
-    numerators: NDArray[np.float64]
-    denominators: NDArray[np.float64]
-    lists: NDArray[np.float64]
-    list_counts: NDArray[np.float64]
-    coverage: float
-
-    def ratios(self, drawn: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The ratios where user p counts ``drawn[b, p]`` times; from ``(B, P)`` to ``(B, M)``."""
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return (drawn @ self.numerators) / (drawn @ self.denominators)
-
-    def personalization(self, drawn: NDArray[np.float64]) -> NDArray[np.float64]:
-        """1 - mean cosine of the lists of two episodes of different users; from ``(B, P)`` to ``(B,)``.
-
-        A user who is drawn twice is no pair of different users. With u the summed lists of each user, the sum
-        over pairs is ``|sum of w u|^2 - sum of |w u|^2``, which needs no table of pairs.
-        """
-        squared = drawn**2
-        cosines = ((drawn @ self.lists) ** 2).sum(axis=1) - squared @ (self.lists**2).sum(axis=1)
-        pairs = (drawn @ self.list_counts) ** 2 - squared @ self.list_counts**2
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return np.where(pairs > 0, 1.0 - cosines / pairs, np.nan)
-
-
-def tally(
-    episodes: Episodes, users: Sequence[str], scale: RatingScale, reasons: Sequence[str], longest: int
-) -> Tallies:
-    """The sums that metrics are made of.
-
-    Args:
-        episodes: the episodes of one recommender.
-        users: the users, each once; their order is that of the resamples.
-        scale: the rating scale.
-        reasons: why episodes can end.
-        longest: steps for which survival and reward by step are reckoned.
-    """
-    ones = np.ones(len(episodes.users))
-    relevant = episodes.list_ratings >= episodes.liked_from
-    ratios: dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]] = {
-        "mean_reward": (episodes.rewards, ones),
-        "reward_per_step": (episodes.rewards, episodes.steps),
-        "mean_rating": (episodes.rating_sums, episodes.rated),
-        "share_liked": (episodes.liked, episodes.rated),
-        "episode_length": (episodes.steps, ones),
-        "map_at_10": (average_precision(relevant), ones),
-        "mrr_at_10": (reciprocal_rank(relevant), ones),
-        "ndcg_at_10": (discounted_gain(episodes.list_ratings, scale), ones),
-        "novelty": (episodes.surprises, episodes.recommendations),
-        "valence_at_end": (episodes.moods[:, 0], ones),
-        "arousal_at_end": (episodes.moods[:, 1], ones),
-    }
-    for reason in reasons:
-        ratios[f"end_reason:{reason}"] = (
-            np.array([end_reason == reason for end_reason in episodes.end_reasons], dtype=np.float64),
-            ones,
-        )
-    rewards = np.full((len(ones), longest), np.nan)
-    width = min(longest, episodes.step_rewards.shape[1])
-    rewards[:, :width] = episodes.step_rewards[:, :width]
-    rewarded = ~np.isnan(rewards)
-    for step in range(longest):
-        ratios[f"survival:{step + 1}"] = (rewarded[:, step].astype(np.float64), ones)
-        ratios[f"reward:{step + 1}"] = (np.nan_to_num(rewards[:, step]), rewarded[:, step].astype(np.float64))
-
-    place = {user: index for index, user in enumerate(users)}
-    rows = np.array([place[user] for user in episodes.users], dtype=np.intp)
-    numerators, denominators = (
-        _by_user(np.column_stack([pair[side] for pair in ratios.values()]), rows, len(users)) for side in (0, 1)
-    )
-    lists = _unit_lists(episodes.lists)
-    return Tallies(
-        names=tuple(ratios),
-        numerators=numerators,
-        denominators=denominators,
-        lists=_by_user(lists, rows, len(users)),
-        list_counts=_by_user((episodes.lists[:, 0] >= 0).astype(np.float64), rows, len(users)),
-        coverage=episodes.coverage,
-    )
-
-
-def _by_user(values: NDArray[np.float64], rows: NDArray[np.intp], users: int) -> NDArray[np.float64]:
-    sums = np.zeros((users, *values.shape[1:]))
-    np.add.at(sums, rows, values)
-    return sums
-
-
-def _unit_lists(lists: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Each list as a vector over the items that are in any, of length 1, or 0 where the list is empty."""
-    present = lists >= 0
-    known = np.unique(lists[present])
-    vectors = np.zeros((len(lists), len(known)))
-    vectors[np.nonzero(present)[0], np.searchsorted(known, lists[present])] = 1.0
-    vectors /= np.sqrt(np.maximum(vectors.sum(axis=1, keepdims=True), 1.0))
-    return vectors
+def metric_named(name: str) -> Metric:
+    """The metric of this name; one that is shown as it is named, if there is none."""
+    words = name.replace("_", " ")
+    return next((metric for metric in METRICS if metric.name == name), Metric(name, words, words, ""))
 
 
 # ------------------------------------------------------------------------------------------ intervals
@@ -361,56 +391,123 @@ def _unit_lists(lists: NDArray[np.intp]) -> NDArray[np.float64]:
 Estimate = dict[str, float | None]
 """``estimate``, ``low`` and ``high``; None where there is none."""
 
+Ratios = dict[str, tuple[Floats, Floats]]
+"""Metrics by name, as :attr:`Metric.sums` has each."""
 
-class Comparison:
-    """Metrics of several recommenders on the same users, with intervals and paired differences.
 
-    Users are resampled with replacement, a user's episodes together, the same users for all recommenders
-    (a cluster bootstrap; percentile intervals of 95 %). Numerator and denominator of a ratio are resampled together.
+@dataclass(frozen=True)
+class Sample:
+    """Metrics of episodes, and the same metrics of resamples of their users.
 
-    Args:
-        tallies: by recommender; all over the same users.
-        resamples: how many resamples are drawn.
-        seed: seed of the resamples.
+    Attributes:
+        names: names of M metrics.
+        exact: the metrics, NaN where there is none; shape ``(M,)``.
+        drawn: those of B resamples, shape ``(B, M)``.
     """
 
-    def __init__(self, tallies: Mapping[str, Tallies], resamples: int, seed: int | Sequence[int]) -> None:
-        self.tallies = dict(tallies)
-        users = len(next(iter(self.tallies.values())).numerators)
-        self._exact = {name: _values(one, np.ones((1, users)))[0] for name, one in self.tallies.items()}
-        parts: dict[str, list[NDArray[np.float64]]] = {name: [] for name in self.tallies}
-        # One user says nothing about how users differ, so there is no interval.
-        for block in weights(users, resamples if users > 1 else 0, seed):
-            for name, one in self.tallies.items():
-                parts[name].append(_values(one, block))
-        self._drawn = {
-            name: np.concatenate(blocks) if blocks else np.full((0, len(self._exact[name])), np.nan)
-            for name, blocks in parts.items()
+    names: tuple[str, ...]
+    exact: Floats
+    drawn: Floats
+
+    def __sub__(self, other: Sample) -> Sample:
+        """What the metrics are above another's; paired, if both are of the same users under the same seed."""
+        return Sample(self.names, self.exact - other.exact, self.drawn - other.drawn)
+
+    def estimates(self) -> dict[str, Estimate]:
+        """Each metric with its 95 % percentile interval."""
+        low, high = percentiles(self.drawn)
+        ends = ("estimate", "low", "high")
+        return {
+            name: dict(zip(ends, map(_plain, values), strict=True))
+            for name, *values in zip(self.names, self.exact, low, high, strict=True)
         }
-
-    def metrics(self, recommender: str, minus: str | None = None) -> dict[str, Estimate]:
-        """All metrics of a recommender by name, or what they are above those of another on the same resamples.
-
-        Coverage has no interval: a resample holds fewer different users, so it covers less whatever is measured.
-        """
-        exact, drawn = self._exact[recommender], self._drawn[recommender]
-        tallied = self.tallies[recommender]
-        coverage = tallied.coverage
-        if minus is not None:
-            exact, drawn = exact - self._exact[minus], drawn - self._drawn[minus]
-            coverage -= self.tallies[minus].coverage
-        low, high = percentiles(drawn)
-        estimates: dict[str, Estimate] = {
-            name: {"estimate": _plain(exact[column]), "low": _plain(low[column]), "high": _plain(high[column])}
-            for column, name in enumerate((*tallied.names, "personalization"))
-        }
-        estimates["coverage"] = {"estimate": _plain(coverage), "low": None, "high": None}
-        return estimates
-
-
-def _values(tallied: Tallies, drawn: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.column_stack([tallied.ratios(drawn), tallied.personalization(drawn)])
 
 
 def _plain(value: float) -> float | None:
     return None if np.isnan(value) else round(float(value), 6)
+
+
+def ratios_of(episodes: Episodes, metrics: Iterable[Metric], reasons: Iterable[str]) -> Ratios:
+    """Metrics that are ratios, and the share of each end reason, ``end_reason:NAME``."""
+    ratios = {metric.name: metric.sums(episodes) for metric in metrics if metric.sums}
+    for reason in reasons:
+        ends = [episode.end_reason == reason for episode in episodes.chosen]
+        ratios[f"end_reason:{reason}"] = (np.array(ends, dtype=np.float64), episodes.ones)
+    return ratios
+
+
+def sample(episodes: Episodes, ratios: Ratios, users: Sequence[str], resamples: int, seed: Seed) -> Sample:
+    """Ratios with resamples of users: each user's episodes together, both sums of a ratio together.
+
+    Args:
+        episodes: the episodes.
+        ratios: what each of them adds.
+        users: the users, each once; the same users in the same order are drawn alike under the same seed.
+        resamples: how often to draw.
+        seed: decides who is drawn.
+    """
+    over, under = (
+        _by_user(np.column_stack([pair[side] for pair in ratios.values()]), episodes, users) for side in (0, 1)
+    )
+    exact = divided(over.sum(axis=0), under.sum(axis=0))
+    return Sample(tuple(ratios), exact, resampled_ratios(over, under, resamples, seed))
+
+
+def evaluation_sample(
+    episodes: Episodes, users: Sequence[str], reasons: Sequence[str], longest: int, resamples: int, seed: Seed
+) -> Sample:
+    """All metrics of a recommender; ``end_reason:NAME``, ``survival:STEP`` and ``reward:STEP``.
+
+    Coverage has no interval: a resample holds fewer different users, so it covers less whatever is measured.
+
+    Args:
+        episodes: its episodes.
+        users: as of :func:`sample`.
+        reasons: why episodes can end.
+        longest: steps for which survival and reward by step are reckoned.
+        resamples: how often to draw.
+        seed: decides who is drawn.
+    """
+    ratios = ratios_of(episodes, METRICS, reasons)
+    rewards = episodes.step_rewards(longest)
+    reached = (~np.isnan(rewards)).astype(np.float64)
+    for step in range(longest):
+        ratios[f"survival:{step + 1}"] = (reached[:, step], episodes.ones)
+        ratios[f"reward:{step + 1}"] = (np.nan_to_num(rewards[:, step]), reached[:, step])
+    measured = sample(episodes, ratios, users, resamples, seed)
+    personalization = _personalization(episodes, users)
+    coverage = len(episodes.run.titles) / len(episodes.catalog.ids)
+    exact = [*measured.exact, *personalization(np.ones((1, len(users)))), coverage]
+    drawn = [measured.drawn, redrawn(personalization, len(users), resamples, seed), np.full(resamples, np.nan)]
+    return Sample((*measured.names, "personalization", "coverage"), np.array(exact), np.column_stack(drawn))
+
+
+def _personalization(episodes: Episodes, users: Sequence[str]) -> Callable[[Floats], Floats]:
+    """1 - mean cosine of the lists of two episodes of different users, where users count as often as they are drawn.
+
+    A user who is drawn twice is no pair of different users. With u the summed lists of each user, each list a vector
+    over items of length 1, the sum over pairs is ``|sum of w u|^2 - sum of |w u|^2``, which needs no table of pairs.
+    """
+    present = episodes.lists >= 0
+    known = np.unique(episodes.lists[present])
+    vectors = np.zeros((len(present), len(known)))
+    vectors[np.nonzero(present)[0], np.searchsorted(known, episodes.lists[present])] = 1.0
+    vectors /= np.sqrt(np.maximum(vectors.sum(axis=1, keepdims=True), 1.0))
+    lists = _by_user(vectors, episodes, users)
+    counts = _by_user(present[:, 0].astype(np.float64), episodes, users)
+
+    def value(drawn: Floats) -> Floats:
+        squared = drawn**2
+        cosines = ((drawn @ lists) ** 2).sum(axis=1) - squared @ (lists**2).sum(axis=1)
+        pairs = (drawn @ counts) ** 2 - squared @ counts**2
+        return 1.0 - divided(cosines, pairs)
+
+    return value
+
+
+def _by_user(values: Floats, episodes: Episodes, users: Sequence[str]) -> Floats:
+    """Sums of what each episode adds over the episodes of each user, shape ``(P, ...)``."""
+    place = {user: row for row, user in enumerate(users)}
+    sums = np.zeros((len(users), *values.shape[1:]))
+    np.add.at(sums, [place[user] for user in episodes.users], values)
+    return sums

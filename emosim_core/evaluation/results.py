@@ -17,11 +17,12 @@ from typing_extensions import TypedDict
 from emosim_core.data import json_text
 from emosim_core.data.files import write_whole
 from emosim_core.errors import RunError
-from emosim_core.evaluation.metrics import METRICS, Comparison, Estimate, ItemTable, read_episodes, tally
+from emosim_core.evaluation.columns import read_run
+from emosim_core.evaluation.metrics import METRICS, ItemTable, Sample, evaluation_sample, whole_episodes
 from emosim_core.model import RatingScale
 from emosim_core.runs.plain import child
 from emosim_core.runs.reading import check, check_format
-from emosim_core.runs.records import FORMAT, SUMMARY, read_json, read_records, read_summary, run_manifest
+from emosim_core.runs.records import FORMAT, SUMMARY, read_json, read_summary, run_manifest
 from emosim_core.runs.schemas import Choice, Count, Environment, Name, Number
 from emosim_core.runs.typed import typed
 
@@ -107,8 +108,7 @@ def compute_results(out: Path, resamples: int | None = None) -> dict[str, Any]:
     plan = stored_evaluation(out)
     config = plan["config"]
     resamples = config["resamples"] if resamples is None else resamples
-    scale = RatingScale(**plan["scale"])
-    items = _read_items(out / ITEMS)
+    items = _read_items(out / ITEMS, RatingScale(**plan["scale"]), plan["liked_from"])
     manifests: list[dict[str, Any]] = []
     summaries: list[dict[str, Any]] = []
     user_splits: dict[str, Any] = {}
@@ -120,32 +120,31 @@ def compute_results(out: Path, resamples: int | None = None) -> dict[str, Any]:
                 raise RunError(f"{directory} is not complete; go on with: {typed('evaluate', '--resume', out)}")
             manifests.append(run_manifest(directory))
             summaries.append(read_summary(directory))
-        episodes = {
-            name: read_episodes(read_records(directory), items, plan["liked_from"], str(directory))
-            for name, directory in directories.items()
-        }
-        first = next(iter(episodes.values()))
+        episodes = {name: whole_episodes(read_run(directory), items) for name, directory in directories.items()}
+        met_users = next(iter(episodes.values())).users
         for name, one in episodes.items():
-            if one.users != first.users:
+            if one.users != met_users:
                 raise RunError(f"{directories[name]}: the users are others than in {next(iter(directories.values()))}")
-        users = sorted(set(first.users))
-        reasons = sorted({reason for one in episodes.values() for reason in one.end_reasons})
-        longest = max(one.step_rewards.shape[1] for one in episodes.values())
-        tallies = {name: tally(one, users, scale, reasons, longest) for name, one in episodes.items()}
-        comparison = Comparison(tallies, resamples, [config["seed"], number])
+        users = sorted(set(met_users))
+        reasons = sorted({episode.end_reason for one in episodes.values() for episode in one.chosen})
+        longest = max(episode.steps for one in episodes.values() for episode in one.chosen)
+        samples = {
+            name: evaluation_sample(one, users, reasons, longest, resamples, (config["seed"], number))
+            for name, one in episodes.items()
+        }
         user_splits[user_split] = {
             "users": len(users),
-            "episodes": len(first.users),
+            "episodes": len(met_users),
             "recommenders": {
                 name: {
-                    **_sorted_out(comparison.metrics(name), reasons, longest),
+                    **_sorted_out(samples[name], reasons, longest),
                     "users": len(users),
-                    "steps": int(episodes[name].steps.sum()),
+                    "steps": len(episodes[name].run.step),
                     "run": str(directories[name].relative_to(out)),
                 }
                 for name in episodes
             },
-            "differences": _differences(comparison, plan["recommenders"], reasons, longest),
+            "differences": _differences(samples, plan["recommenders"], reasons, longest),
         }
     results = {
         **plan,
@@ -169,16 +168,18 @@ def compute_results(out: Path, resamples: int | None = None) -> dict[str, Any]:
     return results
 
 
-def _read_items(path: Path) -> ItemTable:
+def _read_items(path: Path, scale: RatingScale, liked_from: float) -> ItemTable:
     try:
         with path.open(encoding="utf-8", newline="") as stream:
             rows = list(csv.DictReader(stream))
-        return ItemTable([row["item"] for row in rows], np.array([int(row["public_count"]) for row in rows]))
+        counts = np.array([int(row["public_count"]) for row in rows])
+        return ItemTable([row["item"] for row in rows], counts, scale, liked_from)
     except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
         raise RunError(f"{path} cannot be read: {error}") from error
 
 
-def _sorted_out(estimates: Mapping[str, Estimate], reasons: list[str], longest: int) -> dict[str, Any]:
+def _sorted_out(measured: Sample, reasons: list[str], longest: int) -> dict[str, Any]:
+    estimates = measured.estimates()
     steps = range(1, longest + 1)
     return {
         "metrics": {metric.name: estimates[metric.name] for metric in METRICS},
@@ -188,12 +189,12 @@ def _sorted_out(estimates: Mapping[str, Estimate], reasons: list[str], longest: 
 
 
 def _differences(
-    comparison: Comparison, recommenders: list[dict[str, Any]], reasons: list[str], longest: int
+    samples: Mapping[str, Sample], recommenders: list[dict[str, Any]], reasons: list[str], longest: int
 ) -> dict[str, Any]:
     """What each recommender is above the best that was not trained, and above the first, by the same resamples."""
 
     def reward(name: str) -> float:
-        return comparison.metrics(name)["mean_reward"]["estimate"] or 0.0
+        return float(samples[name].exact[samples[name].names.index("mean_reward")])
 
     names = [one["name"] for one in recommenders]
     baselines = [one["name"] for one in recommenders if one["model"] is None]
@@ -202,7 +203,7 @@ def _differences(
         references = {"best_baseline": max(baselines, key=reward), **references}
     differences: dict[str, Any] = {}
     for kind, reference in references.items():
-        above = {name: _sorted_out(comparison.metrics(name, reference), reasons, longest) for name in names}
+        above = {name: _sorted_out(samples[name] - samples[reference], reasons, longest) for name in names}
         differences[kind] = {
             "reference": reference,
             "recommenders": {

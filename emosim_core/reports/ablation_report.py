@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from emosim_core.errors import RunError
-from emosim_core.reports.chart import Chart, Series, Table, identifier
-from emosim_core.reports.report import Fact, Report, Section, flat, setup_tables
-from emosim_core.runs.reading import check_format, damaged
+from emosim_core.reports.chart import Chart, Table, identifier, with_intervals
+from emosim_core.reports.report import Fact, Report, Section, flat, interval, setup_tables
+from emosim_core.runs.reading import check_format
 from emosim_core.runs.records import FORMAT, MANIFEST, read_json
 from emosim_core.runs.typed import typed
 from emosim_core.runs.words import decimal
@@ -25,28 +25,8 @@ _ALL = (0.0, 1.0)
 
 
 def report_of_ablation(directory: Path) -> Report:
-    """The report of an ablation.
-
-    Raises:
-        RunError: the directory holds no ablation that has come to results, or is damaged.
-    """
+    """The report of an ablation; errors as of :func:`read_ablation`."""
     manifest, results = read_ablation(directory)
-    with damaged(directory / RESULTS):
-        return _report(directory, manifest, results)
-
-
-def read_ablation(directory: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The manifest and the results of an ablation; errors as of :func:`report_of_ablation`."""
-    manifest = read_json(directory / MANIFEST)
-    check_format(directory / MANIFEST, manifest, FORMAT)
-    if not (directory / RESULTS).exists():
-        raise RunError(f"{directory} has no {RESULTS} yet. Go on with: {typed('ablate', '--resume', directory)}")
-    results = read_json(directory / RESULTS)
-    check_format(directory / RESULTS, results, FORMAT)
-    return manifest, results
-
-
-def _report(directory: Path, manifest: Mapping[str, Any], results: Mapping[str, Any]) -> Report:
     rows: Sequence[Mapping[str, Any]] = results["pooled"] or results["jobs"]
     axes = list(results["jobs"][0]["variant"]) if results["jobs"] else []
     varying = [axis for axis in axes if len({one["variant"][axis] for one in results["jobs"]}) > 1]
@@ -59,7 +39,7 @@ def _report(directory: Path, manifest: Mapping[str, Any], results: Mapping[str, 
     headline += f", {_counted(len(seeds), 'seed')}. The same in all: {constant}." if constant else "."
     report = Report("ablation", f"{results['title']}: how faithfully users are simulated", headline)
     ratings, failed = (sum(one[count] for one in results["jobs"]) for count in ("ratings", "failed"))
-    decided = [one for one in results["differences"] if one["low"] is not None and (one["low"] > 0 or one["high"] < 0)]
+    decided = [one for one in results["differences"] if is_decided(one)]
     report.facts = [
         Fact("ratings", f"{ratings:,}", "each on record"),
         Fact("failed ratings", f"{failed:,}", "left out of the shares" if failed else ""),
@@ -81,6 +61,26 @@ def _report(directory: Path, manifest: Mapping[str, Any], results: Mapping[str, 
     return report
 
 
+def read_ablation(directory: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The manifest and the results of an ablation.
+
+    Raises:
+        RunError: the directory holds no ablation that has come to results.
+    """
+    manifest = read_json(directory / MANIFEST)
+    check_format(directory / MANIFEST, manifest, FORMAT)
+    if not (directory / RESULTS).exists():
+        raise RunError(f"{directory} has no {RESULTS} yet. Go on with: {typed('ablate', '--resume', directory)}")
+    results = read_json(directory / RESULTS)
+    check_format(directory / RESULTS, results, FORMAT)
+    return manifest, results
+
+
+def is_decided(difference: Mapping[str, Any]) -> bool:
+    """Whether the interval of a difference leaves out 0."""
+    return difference["low"] is not None and (difference["low"] > 0 or difference["high"] < 0)
+
+
 def _counted(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"
 
@@ -93,14 +93,8 @@ def _fact(one: Mapping[str, Any]) -> Fact:
     """The last metric of a study, which sums up its sides."""
     metric = one["metrics"][-1]
     return Fact(
-        one["study"].replace("_", " "), decimal(metric["estimate"], 3), f"{metric['metric']}, {_interval(metric)}"
+        one["study"].replace("_", " "), decimal(metric["estimate"], 3), f"{metric['metric']}, {interval(metric, 3)}"
     )
-
-
-def _interval(metric: Mapping[str, Any], sign: bool = False) -> str:
-    if metric["low"] is None:
-        return "no interval"
-    return f"95 %: {decimal(metric['low'], 3, sign)} to {decimal(metric['high'], 3, sign)}"
 
 
 def _overview(
@@ -122,16 +116,7 @@ def _overview(
     series = []
     for variant in variants:
         some = [shares[key][variant] for key in order]
-        series.append(
-            Series(
-                variant,
-                [metric["estimate"] for metric in some],
-                (),
-                [metric["low"] for metric in some],
-                [metric["high"] for metric in some],
-                [metric["ratings"] for metric in some],
-            )
-        )
+        series.append(with_intervals(variant, some, counts=[metric["ratings"] for metric in some]))
     names = [f"{study.replace('_', ' ')}, {side}" if side else study.replace("_", " ") for study, side in order]
     caption = "How often users rated as they must, by study and side. Higher is better. Thin lines are 95 % intervals."
     chart = Chart(
@@ -146,13 +131,13 @@ def _differences(title: str, differences: Sequence[Mapping[str, Any]], with_stud
     for one in differences:
         first, second = (_variant(one[which], one["differs"]) for which in ("first", "second"))
         better = "the same" if one["low"] == one["high"] == 0 else "not decided"
-        if one["low"] is not None and (one["low"] > 0 or one["high"] < 0):
+        if is_decided(one):
             better = first if (one["estimate"] > 0) == (one["better"] == "higher") else second
         rows.append(
             (
                 *((one["study"].replace("_", " "),) if with_study else ()),
                 *(f"{first} - {second}", one["side"] or one["metric"], decimal(one["estimate"], 3, sign=True)),
-                *(_interval(one, sign=True), better),
+                *(interval(one, 3, sign=True), better),
             )
         )
     columns = (*(("study",) if with_study else ()), "variants", "side", "difference", "interval", "better")
@@ -176,14 +161,7 @@ def _section(
             continue
         first = next(iter(sides.values()))[0]
         series = [
-            Series(
-                side or metric_name,
-                [metric["estimate"] for metric in some],
-                (),
-                [metric["low"] for metric in some],
-                [metric["high"] for metric in some],
-                [metric["ratings"] for metric in some],
-            )
+            with_intervals(side or metric_name, some, counts=[metric["ratings"] for metric in some])
             for side, some in sides.items()
         ]
         charts.append(
@@ -203,7 +181,7 @@ def _section(
         charts += _groups(study, metric_name, names, sides)
     rows = [
         (
-            *(name, metric["side"] or metric["metric"], decimal(metric["estimate"], 3), _interval(metric)),
+            *(name, metric["side"] or metric["metric"], decimal(metric["estimate"], 3), interval(metric, 3)),
             *(metric["interval"], f"{metric['failed']:,}", f"{metric['ratings']:,}"),
         )
         for name, one in zip(names, jobs, strict=True)

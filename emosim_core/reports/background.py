@@ -31,6 +31,16 @@ class Background:
     items: dict[str, Item] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
+    @property
+    def words(self) -> tuple[str, str]:
+        """What an item is called, one and several."""
+        return (self.domain.words.item, self.domain.words.items) if self.domain else ("item", "items")
+
+    @property
+    def scale_ends(self) -> tuple[float, float] | None:
+        """The ends of the rating scale; None where it is not known."""
+        return (self.domain.scale.low, self.domain.scale.high) if self.domain else None
+
 
 def background(
     manifest: Mapping[str, Any],

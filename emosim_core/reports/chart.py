@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -19,6 +19,8 @@ Kind = Literal["bars", "rows", "lines", "heat", "plane"]
 """``bars``: upright bars by category; ``rows``: lying bars by category, for long names; ``lines``: over numbers;
 ``heat``: colours by column and row; ``plane``: colours by valence and arousal, with paths over them."""
 
+Form = Literal["number", "share"]
+"""How values are written; shares are written in per cent."""
 
 BANDS = 3
 """Lines that have bands of intervals; bands of more would cover each other. ``charts.js`` has the same number."""
@@ -64,7 +66,7 @@ class Chart:
         rows: the rows of ``heat``.
         cells: values by row and column, of ``heat`` and ``plane``.
         cells_are: what the colours mean.
-        form: ``number`` or ``share``; shares are written in per cent.
+        form: how the values are written.
         y_range: ends of the axis of the values, where it must not follow them.
         edges: of a plane, the edges of its cells, first valence, then arousal.
 
@@ -83,7 +85,7 @@ class Chart:
     rows: Sequence[str] = ()
     cells: Sequence[Sequence[Number]] = ()
     cells_are: str = ""
-    form: Literal["number", "share"] = "number"
+    form: Form = "number"
     y_range: tuple[float, float] | None = None
     edges: tuple[Sequence[float], Sequence[float]] | None = None
 
@@ -157,6 +159,14 @@ def _see_finite(chart: str, *values: Sequence[Number]) -> None:
 def numbers(values: NDArray[Any] | Iterable[float], digits: int = 4) -> list[Number]:
     """Values for a chart: rounded, and None for what is no number."""
     return [round(float(value), digits) if np.isfinite(value) else None for value in values]
+
+
+def with_intervals(
+    name: str, estimates: Sequence[Mapping[str, Any]], x: Sequence[Number] = (), counts: Sequence[int] = ()
+) -> Series:
+    """A series of estimates with their intervals, which ``low`` and ``high`` are; other arguments as of a series."""
+    low, high = ([one.get(end) for one in estimates] for end in ("low", "high"))
+    return Series(name, [one["estimate"] for one in estimates], x, low, high, counts)
 
 
 def identifier(*names: str) -> str:

@@ -8,17 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from emosim_core.errors import ConfigurationError, RunError
+from emosim_core.evaluation.columns import RunColumns, read_run
+from emosim_core.evaluation.metrics import METRICS, Episodes, Sample, metric_named, ratios_of, sample
 from emosim_core.hooks.fields import by_field
-from emosim_core.reports.columns import Episode, RunColumns, read_run
 from emosim_core.reports.report import flat
 from emosim_core.runs.words import END_REASONS
 from emosim_core.simulation.config import RunConfig
-from emosim_core.stats import RESAMPLES, divided, percentiles, resampled_ratios
+from emosim_core.stats import RESAMPLES
 
-Floats = NDArray[np.float64]
+_METRICS = ("mean_rating", "share_liked", "mean_reward", "episode_length", "valence_at_end", "arousal_at_end")
+"""Metrics that are compared, beside end reasons."""
+
+_ENDED = "ended: "
 
 _NO_DIFFERENCE = ("gateway.",)
 """Beginnings of options that change no rating."""
@@ -126,29 +129,35 @@ def compare_runs(directories: Sequence[str | Path], *, resamples: int = RESAMPLE
     compared = []
     for number, run in enumerate(runs):
         paired = number > 0 and _paired(first, run)
-        columns: list[Floats] = list(_alone(run, reasons, resamples, _own_seed(seed, number)))
+        alone = _sample(run, reasons, _ids(run), resamples, _own_seed(seed, number))
+        columns = [alone.estimates()]
         if number:
-            columns += _above(first, run, reasons, resamples, seed, paired)
+            columns.append(_above(first, run, reasons, resamples, seed, paired).estimates())
         compared.append(
             Compared(
                 directory=str(run.directory),
                 episodes=len(run.ended),
-                users=len({episode.user for episode in run.ended}),
+                users=len(_ids(run)),
                 complete=run.complete,
                 paired=paired,
                 differs_in=_differences(first.manifest, run.manifest),
                 metrics={
-                    name: Metric(*(_number(values[place]) for values in columns))
-                    for place, name in enumerate(_names(reasons))
+                    _label(name): Metric(*(value for column in columns for value in column[name].values()))
+                    for name in alone.names
                 },
             )
         )
     return Comparison(str(domain), resamples, seed, _notes(compared), compared)
 
 
-def is_share(metric: str) -> bool:
-    """Whether a measure is a share, to be written in per cent."""
-    return metric == "share liked" or metric.startswith("ended: ")
+def is_share(label: str) -> bool:
+    """Whether a metric is a share, to be written in per cent."""
+    return label.startswith(_ENDED) or any(metric.label == label and metric.share for metric in METRICS)
+
+
+def _label(name: str) -> str:
+    kind, _, reason = name.partition(":")
+    return f"{_ENDED}{END_REASONS.get(reason, reason)}" if reason else metric_named(kind).label
 
 
 def _own_seed(seed: int, number: int) -> int:
@@ -164,73 +173,25 @@ def _paired(first: RunColumns, run: RunColumns) -> bool:
     )
 
 
-def _names(reasons: Sequence[str]) -> list[str]:
-    """What is measured, in the order of :func:`_episode_sums`."""
-    return [
-        "mean rating",
-        "share liked",
-        "reward per episode",
-        "steps per episode",
-        "valence at the end",
-        "arousal at the end",
-        *(f"ended: {END_REASONS.get(reason, reason)}" for reason in reasons),
-    ]
+def _ids(run: RunColumns) -> list[str]:
+    return sorted({run.users[episode.user].id for episode in run.ended})
 
 
-def _ids(run: RunColumns) -> set[str]:
-    return {run.users[episode.user].id for episode in run.ended}
-
-
-def _alone(run: RunColumns, reasons: Sequence[str], resamples: int, seed: int) -> tuple[Floats, Floats, Floats]:
-    """Means of a run and the ends of their intervals, each of shape ``(metrics,)``."""
-    totals, counts = _by_user(run, reasons, sorted(_ids(run)))
-    low, high = percentiles(_drawn(totals, counts, resamples, seed))
-    return divided(totals.sum(axis=0), counts.sum(axis=0)), low, high
+def _sample(run: RunColumns, reasons: Sequence[str], ids: Sequence[str], resamples: int, seed: int) -> Sample:
+    episodes = Episodes(run, run.ended)
+    return sample(episodes, ratios_of(episodes, map(metric_named, _METRICS), reasons), ids, resamples, seed)
 
 
 def _above(
     first: RunColumns, run: RunColumns, reasons: Sequence[str], resamples: int, seed: int, paired: bool
-) -> tuple[Floats, Floats, Floats]:
-    """What a run is above the first, and the ends of the intervals, each of shape ``(metrics,)``."""
-    everyone = sorted(_ids(first) | _ids(run))
-    samples, means = [], []
+) -> Sample:
+    """What a run is above the first."""
+    samples = []
     for number, one in enumerate((first, run)):
-        totals, counts = _by_user(one, reasons, everyone if paired else sorted(_ids(one)))
-        means.append(divided(totals.sum(axis=0), counts.sum(axis=0)))
         # One seed over the same users draws the same users for both.
-        samples.append(_drawn(totals, counts, resamples, seed if paired else _own_seed(seed, number)))
-    low, high = percentiles(samples[1] - samples[0])
-    return means[1] - means[0], low, high
-
-
-def _drawn(totals: Floats, counts: Floats, resamples: int, seed: int) -> Floats:
-    """Resampled means; NaN where fewer than two users were counted, which says nothing about others."""
-    few = (counts > 0).sum(axis=0) < 2
-    return np.where(few, np.nan, resampled_ratios(totals, counts, resamples, seed))
-
-
-def _episode_sums(episode: Episode, reasons: Sequence[str]) -> tuple[list[float], list[float]]:
-    """What an episode adds to each measure, and to what it is counted by."""
-    totals = [episode.total, episode.liked, episode.reward, episode.steps, *episode.mood]
-    counts = [episode.rated, episode.rated, 1.0, 1.0, 1.0, 1.0]
-    return [*totals, *(float(episode.end_reason == reason) for reason in reasons)], [*counts, *(1.0 for _ in reasons)]
-
-
-def _by_user(run: RunColumns, reasons: Sequence[str], ids: Sequence[str]) -> tuple[Floats, Floats]:
-    """Sums and counts of each of the users with these ids, each of shape ``(users, metrics)``."""
-    place = {id_: row for row, id_ in enumerate(ids)}
-    totals = np.zeros((len(ids), 6 + len(reasons)))
-    counts = np.zeros_like(totals)
-    for episode in run.ended:
-        row = place[run.users[episode.user].id]
-        total, count = _episode_sums(episode, reasons)
-        totals[row] += total
-        counts[row] += count
-    return totals, counts
-
-
-def _number(value: float) -> float | None:
-    return round(float(value), 6) if np.isfinite(value) else None
+        ids = sorted({*_ids(first), *_ids(run)}) if paired else _ids(one)
+        samples.append(_sample(one, reasons, ids, resamples, seed if paired else _own_seed(seed, number)))
+    return samples[1] - samples[0]
 
 
 def _differences(first: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, tuple[str, str]]:

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from emosim_core.errors import RunError
+from emosim_core.evaluation.results import RESULTS as EVALUATION_RESULTS
 from emosim_core.reports.ablation_report import KIND as ABLATION
 from emosim_core.reports.ablation_report import RESULTS as ABLATION_RESULTS
-from emosim_core.reports.evaluation_report import EVALUATION as EVALUATION_RESULTS
+from emosim_core.reports.ablation_report import is_decided
 from emosim_core.reports.training_report import PROGRESS
 from emosim_core.reports.validation_report import KIND as VALIDATION
 from emosim_core.reports.validation_report import RESULTS as VALIDATION_RESULTS
@@ -198,7 +199,7 @@ def _of_ablation(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
     if not (directory / ABLATION_RESULTS).exists():
         return False, what
     results = read_json(directory / ABLATION_RESULTS)
-    decided = [one for one in results["differences"] if one["low"] is not None and (one["low"] > 0 or one["high"] < 0)]
+    decided = [one for one in results["differences"] if is_decided(one)]
     if results["differences"]:
         what += f", {len(decided)} of {len(results['differences'])} differences shown"
     return not results["missing"], what

@@ -1,10 +1,10 @@
-"""Drawings: the charts of a report as files for papers, drawn with matplotlib."""
+"""Drawings: charts as files for papers, drawn with matplotlib."""
 
 from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,19 +16,64 @@ from emosim_core.reports.chart import BANDS, Chart, Number, Series
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-FORMATS = ("png", "svg")
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""The palette of Okabe and Ito, which users with any colour vision can tell apart; without its yellow, which is faint
+on white."""
 
-_COLOURS = ("#1f5fa8", "#c2570c", "#2e7d5b", "#7b4bab")
+_DASHES = ("-", "--", ":", "-.")
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _DOTS_PER_INCH = 200
 _LONGEST_NAME = 44
+_INCHES_PER_LETTER = 0.075
+_COLUMNS = 3
+"""Most charts beside each other in a file."""
+
+_MOST_AT_ENDS = 8
+"""Lines whose names stand at their ends; more names would not fit beside the chart, so a legend has them."""
+
+_STYLE: dict[Any, Any] = {
+    "font.size": 9.0,
+    "axes.titlesize": 10.0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "grid.color": "#dddddd",
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    "text.parse_math": False,  # titles of films may hold what matplotlib would read as a formula
+    "svg.hashsalt": "emosim",  # ids of an SVG must not differ between two runs
+    "svg.fonttype": "none",
+}
+
+
+def need_matplotlib(what: str, extra: str = "report") -> None:
+    """See that charts can be drawn.
+
+    Args:
+        what: what needs it, for the message.
+        extra: the extra of the core that brings it.
+
+    Raises:
+        MissingDependencyError: matplotlib is not installed.
+    """
+    try:
+        import matplotlib  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError(what, "matplotlib", f'pip install "emosim-core[{extra}]"') from error
 
 
 def draw_charts(charts: Sequence[Chart], directory: Path) -> list[Path]:
-    """Write each chart as PNG and SVG, named by its id.
+    """Write each chart as PNG and SVG, named by its id; arguments and errors as of :func:`draw_files`."""
+    return draw_files({chart.id: [chart] for chart in charts}, directory)
+
+
+def draw_files(charts: Mapping[str, Sequence[Chart]], directory: Path) -> list[Path]:
+    """Write charts as PNG and SVG, several to a file, where those with the same axes share them.
 
     Args:
-        charts: what to draw.
+        charts: the charts of each file, by its name.
         directory: where to; made if need be.
 
     Returns:
@@ -38,31 +83,19 @@ def draw_charts(charts: Sequence[Chart], directory: Path) -> list[Path]:
         MissingDependencyError: matplotlib is not installed.
         RunError: a file cannot be written.
     """
-    try:
-        import matplotlib
-        from matplotlib.figure import Figure as Sheet
-    except ModuleNotFoundError as error:
-        raise MissingDependencyError("drawing charts", "matplotlib", 'pip install "emosim-core[report]"') from error
+    need_matplotlib("drawing charts")
+    from matplotlib import rc_context
+
     written = []
-    # Titles of films may hold what matplotlib would read as a formula; ids of an SVG must not differ between two runs.
-    settings: dict[Any, Any] = {
-        "text.parse_math": False,
-        "svg.hashsalt": "emosim",
-        "svg.fonttype": "none",
-        "font.size": 9,
-    }
-    with matplotlib.rc_context(settings), warnings.catch_warnings():
+    with rc_context(_STYLE), warnings.catch_warnings():
         # A letter that the font lacks is drawn as a box; the chart is right all the same.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        for chart in charts:
-            sheet = Sheet(figsize=_size(chart), layout="constrained")
-            axes = sheet.add_subplot()
-            _DRAW[chart.kind](axes, chart)
-            for format_ in FORMATS:
+        for name, panels in charts.items():
+            figure = _figure(panels)
+            for kind, metadata in (("png", None), ("svg", {"Date": None})):
                 content = io.BytesIO()
-                metadata = {"Date": None} if format_ == "svg" else None
-                sheet.savefig(content, format=format_, dpi=_DOTS_PER_INCH, metadata=metadata)
-                path = directory / f"{chart.id}.{format_}"
+                figure.savefig(content, format=kind, dpi=_DOTS_PER_INCH, metadata=metadata)
+                path = directory / f"{name}.{kind}"
                 try:
                     directory.mkdir(parents=True, exist_ok=True)
                     write_whole(path, content.getvalue())
@@ -70,6 +103,30 @@ def draw_charts(charts: Sequence[Chart], directory: Path) -> list[Path]:
                     raise RunError(f"{path} cannot be written: {error.strerror}") from error
                 written.append(path)
     return written
+
+
+def _figure(charts: Sequence[Chart]) -> Figure:
+    from matplotlib.figure import Figure
+
+    columns = min(_COLUMNS, len(charts))
+    rows = -(-len(charts) // columns)
+    widths, heights = zip(*(_size(chart) for chart in charts), strict=True)
+    figure = Figure(figsize=(max(widths) * columns, max(heights) * rows), layout="constrained")
+    shared: dict[str, Any] = {f"share{axis}": len({getattr(one, axis) for one in charts}) == 1 for axis in ("x", "y")}
+    panels = figure.subplots(rows, columns, squeeze=False, **shared).ravel()
+    for axes in panels[len(charts) :]:
+        axes.set_visible(False)
+    for place, (axes, chart) in enumerate(zip(panels, charts, strict=False)):
+        _DRAW[chart.kind](axes, chart)
+        if len(charts) > 1:
+            axes.set_title(_name(chart.title), loc="left")
+        if shared["sharey"] and place % columns:
+            axes.set_ylabel("")
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    if len(labels) > 1 and not _named_at_ends(charts[0]):
+        most = int(figure.get_figwidth() / (0.7 + _INCHES_PER_LETTER * max(map(len, labels))))
+        figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), max(1, most)))
+    return figure
 
 
 def _size(chart: Chart) -> tuple[float, float]:
@@ -86,7 +143,7 @@ def _floats(values: Sequence[Number]) -> Any:
 
 
 def _errors(series: Series) -> Any:
-    if not series.low:
+    if all(end is None for end in series.low):
         return None
     y, low, high = _floats(series.y), _floats(series.low), _floats(series.high)
     return np.nan_to_num(np.maximum([y - low, high - y], 0.0))
@@ -98,79 +155,71 @@ def _name(text: str) -> str:
     return f" {short}" if short.startswith("_") else short
 
 
-def _shares(axis: Any) -> None:
-    from matplotlib.ticker import PercentFormatter
-
-    axis.set_major_formatter(PercentFormatter(1.0, decimals=None))
-
-
-def _label(axes: Axes, chart: Chart) -> None:
+def _label(axes: Axes, chart: Chart, values: str) -> None:
+    """Name the axes; the one of the values, ``"x"`` or ``"y"``, follows the form and the range of the chart."""
     axes.set_xlabel(chart.x)
-    axes.set_ylabel(chart.y)
-    axes.spines[["top", "right"]].set_visible(False)
-    if len(chart.series) > 1:
-        axes.legend(frameon=False)
+    axes.set_ylabel("" if chart.kind == "rows" else chart.y)
+    axes.grid(axis="x" if values == "x" else "y")
+    if chart.form == "share":
+        from matplotlib.ticker import PercentFormatter
+
+        getattr(axes, f"{values}axis").set_major_formatter(PercentFormatter(1.0, decimals=None))
+    if chart.y_range:
+        axes.set(**{f"{values}lim": chart.y_range})
 
 
 def _bars(axes: Axes, chart: Chart) -> None:
+    lying = chart.kind == "rows"
+    draw: Callable[..., Any] = axes.barh if lying else axes.bar
     width = 0.8 / max(1, len(chart.series))
     for k, series in enumerate(chart.series):
-        x = np.arange(len(series.y)) + (k - (len(chart.series) - 1) / 2) * width
-        axes.bar(
-            x,
-            _floats(series.y),
-            width,
-            yerr=_errors(series),
-            label=_name(series.name),
-            color=_COLOURS[k % 4],
-            capsize=1.5,
-        )
-    every = -(-len(chart.names) // 12)
-    ticks = range(0, len(chart.names), max(1, every))
-    axes.set_xticks(list(ticks), [_name(chart.names[tick]) for tick in ticks])
-    if chart.form == "share":
-        _shares(axes.yaxis)
-    if chart.y_range:
-        axes.set_ylim(*chart.y_range)
-    _label(axes, chart)
-
-
-def _rows(axes: Axes, chart: Chart) -> None:
-    width = 0.8 / max(1, len(chart.series))
-    for k, series in enumerate(chart.series):
-        y = np.arange(len(series.y)) + (k - (len(chart.series) - 1) / 2) * width
-        axes.barh(
-            y,
-            _floats(series.y),
-            width,
-            xerr=_errors(series),
-            label=_name(series.name),
-            color=_COLOURS[k % 4],
-            capsize=1.5,
-        )
-    axes.set_yticks(range(len(chart.names)), [_name(name) for name in chart.names])
-    axes.invert_yaxis()
-    if chart.form == "share":
-        _shares(axes.xaxis)
-    if chart.y_range:
-        axes.set_xlim(*chart.y_range)
-    _label(axes, chart)
-    axes.set_ylabel("")
+        places = np.arange(len(series.y)) + (k - (len(chart.series) - 1) / 2) * width
+        errors = {"xerr" if lying else "yerr": _errors(series)}
+        colour = _COLOURS[k % len(_COLOURS)]
+        draw(places, _floats(series.y), width, label=_name(series.name), color=colour, capsize=1.5, **errors)
+    ticks = range(0, len(chart.names), 1 if lying else max(1, -(-len(chart.names) // 12)))
+    names = [_name(chart.names[tick]) for tick in ticks]
+    if lying:
+        axes.set_yticks(list(ticks), names)
+        axes.set_ylim(len(chart.names) - 0.5, -0.5)
+    else:
+        axes.set_xticks(list(ticks), names)
+    _label(axes, chart, "x" if lying else "y")
 
 
 def _lines(axes: Axes, chart: Chart) -> None:
-    styles = ("-", "--", ":", "-.")
     for k, series in enumerate(chart.series):
         x, y = _floats(series.x), _floats(series.y)
+        colour = _COLOURS[k % len(_COLOURS)]
         if series.low and len(chart.series) <= BANDS:
-            axes.fill_between(x, _floats(series.low), _floats(series.high), color=_COLOURS[k % 4], alpha=0.2, lw=0)
-        marker = "o" if len(x) == 1 else ""
-        axes.plot(x, y, label=_name(series.name), color=_COLOURS[k % 4], ls=styles[(k + k // 4) % 4], marker=marker)
-    if chart.form == "share":
-        _shares(axes.yaxis)
-    if chart.y_range:
-        axes.set_ylim(*chart.y_range)
-    _label(axes, chart)
+            axes.fill_between(x, _floats(series.low), _floats(series.high), color=colour, alpha=0.2, lw=0)
+        look: dict[str, Any] = {"color": colour, "ls": _DASHES[k % len(_DASHES)], "marker": _MARKERS[k % len(_MARKERS)]}
+        axes.plot(x, y, label=_name(series.name), ms=4, markevery=max(1, len(x) // 8), **look)
+    _label(axes, chart, "y")
+    if _named_at_ends(chart):
+        _name_at_ends(axes)
+
+
+def _named_at_ends(chart: Chart) -> bool:
+    return chart.kind == "lines" and len(chart.series) <= _MOST_AT_ENDS
+
+
+def _name_at_ends(axes: Axes) -> None:
+    """Write the names of several lines at their ends, moved apart where they would overlap."""
+    values = {line: np.asarray(line.get_ydata(), dtype=np.float64) for line in axes.lines}
+    lasts = {line: some[~np.isnan(some)][-1:] for line, some in values.items()}
+    ends = sorted(((float(last[0]), line) for line, last in lasts.items() if len(last)), key=lambda end: end[0])
+    if len(ends) < 2:
+        return
+    low, high = axes.get_ylim()
+    gap = 0.06 * (high - low)
+    places = [ends[0][0]]
+    for end, _ in ends[1:]:
+        places.append(max(end, places[-1] + gap))
+    above = max(0.0, places[-1] - high)
+    for place, (_, line) in zip(places, ends, strict=True):
+        at: Any = ("axes fraction", "data")
+        axes.annotate(str(line.get_label()), (1.02, place - above), xycoords=at, color=line.get_color(), va="center")
 
 
 def _heat(axes: Axes, chart: Chart) -> None:
@@ -192,16 +241,15 @@ def _plane(axes: Axes, chart: Chart) -> None:
         axes.figure.colorbar(mesh, ax=axes, label=chart.cells_are)
     for k, series in enumerate(chart.series):
         x, y = _floats(series.x), _floats(series.y)
-        axes.plot(x, y, color=_COLOURS[k % 4], label=_name(series.name), marker=".", ms=3)
-        axes.plot(x[:1], y[:1], color=_COLOURS[k % 4], marker="o", mfc="white", ms=7)
-    axes.set_xlim(-1, 1)
-    axes.set_ylim(0, 1)
-    _label(axes, chart)
+        colour = _COLOURS[k % len(_COLOURS)]
+        axes.plot(x, y, color=colour, label=_name(series.name), marker=".", ms=3)
+        axes.plot(x[:1], y[:1], color=colour, marker="o", mfc="white", ms=7)
+    axes.set(xlim=(-1, 1), ylim=(0, 1), xlabel=chart.x, ylabel=chart.y)
 
 
 _DRAW: dict[str, Callable[[Axes, Chart], None]] = {
     "bars": _bars,
-    "rows": _rows,
+    "rows": _bars,
     "lines": _lines,
     "heat": _heat,
     "plane": _plane,

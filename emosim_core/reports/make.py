@@ -8,17 +8,21 @@ from typing import Any
 
 from emosim_core.data.files import write_whole
 from emosim_core.errors import ConfigurationError, RunError
+from emosim_core.evaluation.results import RESULTS
 from emosim_core.hooks import Registry
 from emosim_core.reports.ablation_report import KIND as ABLATION
+from emosim_core.reports.ablation_report import RESULTS as ABLATION_RESULTS
 from emosim_core.reports.ablation_report import report_of_ablation
-from emosim_core.reports.directories import RUN, WRITTEN, kind_of
-from emosim_core.reports.evaluation_report import EVALUATION, report_of_evaluation
+from emosim_core.reports.directories import EVALUATION, RUN, TRAINING, WRITTEN, kind_of
+from emosim_core.reports.evaluation_report import report_of_evaluation
 from emosim_core.reports.report import Report
 from emosim_core.reports.training_report import PROGRESS, report_of_training
 from emosim_core.reports.validation_report import KIND as VALIDATION
+from emosim_core.reports.validation_report import RESULTS as VALIDATION_RESULTS
 from emosim_core.reports.validation_report import report_of_validation
 from emosim_core.reports.written_report import PAGE, written_report
-from emosim_core.runs.records import INTERACTIONS, MANIFEST
+from emosim_core.runs.reading import damaged
+from emosim_core.runs.records import INTERACTIONS, MANIFEST, SUMMARY
 from emosim_core.runs.trust import CommandHint
 from emosim_core.runs.words import with_article
 
@@ -85,12 +89,14 @@ def report_of(
     """What the report of a directory says; arguments and errors as of :func:`write_report`."""
     kind = kind_of(directory)
     if kind is None or (kind == RUN and not (directory / MANIFEST).exists()):
-        known = ", ".join((INTERACTIONS, PROGRESS, EVALUATION, PAGE))
+        known = ", ".join((INTERACTIONS, PROGRESS, RESULTS, PAGE))
         raise RunError(f"{directory} holds nothing to report: no {MANIFEST} of a run, and none of {known}")
     if kind != RUN:
         if prompts:
             raise ConfigurationError(f"--prompts is for runs; {directory} holds {with_article(kind)}")
-        return _MAKERS[kind](directory)
+        name, make = _MAKERS[kind]
+        with damaged(directory / name):
+            return make(directory)
     from emosim_core.reports.questions import questions
     from emosim_core.reports.run_report import report_of_run
 
@@ -99,9 +105,10 @@ def report_of(
 
 
 _MAKERS = {
-    WRITTEN: written_report,
-    "training": report_of_training,
-    "evaluation": report_of_evaluation,
-    ABLATION: report_of_ablation,
-    VALIDATION: report_of_validation,
+    WRITTEN: (PAGE, written_report),
+    TRAINING: (SUMMARY, report_of_training),
+    EVALUATION: (RESULTS, report_of_evaluation),
+    ABLATION: (ABLATION_RESULTS, report_of_ablation),
+    VALIDATION: (VALIDATION_RESULTS, report_of_validation),
 }
+"""By what a directory holds: the file that its report is made of, and what makes it."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from emosim_core.reports.chart import Chart, Table
+from emosim_core.runs.words import decimal, usage_rows
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,19 @@ def setup_tables(manifest: Mapping[str, Any]) -> list[Table]:
         if manifest.get(key):
             tables.append(Table(title, columns, flat(manifest[key])))
     return tables
+
+
+def usage_tables(usage: Mapping[str, Any] | None) -> list[Table]:
+    """What calling a language model took; none where none was called."""
+    return [Table("What the language model took", ("what", "amount"), usage_rows(usage))] if usage else []
+
+
+def interval(estimate: Mapping[str, Any], decimals: int, sign: bool = False) -> str:
+    """The 95 % interval of an estimate, which ``low`` and ``high`` are; each end with its sign if that is asked for."""
+    low, high = estimate.get("low"), estimate.get("high")
+    if low is None or high is None:
+        return "no interval"
+    return f"95 %: {decimal(low, decimals, sign)} to {decimal(high, decimals, sign)}"
 
 
 def flat(values: Mapping[str, Any], before: str = "") -> list[tuple[str, str]]:

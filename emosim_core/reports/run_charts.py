@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 
+from emosim_core.evaluation.columns import Ints, RunColumns
 from emosim_core.llm.prompts.fencing import legible
 from emosim_core.model.user import TRAIT_NAMES, TRAITS
 from emosim_core.reports.background import Background
-from emosim_core.reports.chart import Chart, Series, numbers
-from emosim_core.reports.columns import RunColumns
+from emosim_core.reports.chart import Chart, Number, Series, numbers
 from emosim_core.runs.words import END_REASONS
-from emosim_core.stats import bootstrap_ratios, divided, wilson
+from emosim_core.stats import Floats, bootstrap_ratios, divided, wilson
 
 _MOST_CATEGORIES = 20
 _USERS_OF_HEAT, _ITEMS_OF_HEAT = 30, 25
@@ -28,161 +28,127 @@ INTERVALS = "Thin lines are 95 % bootstrap intervals over users."
 
 
 def charts_of_run(run: RunColumns, behind: Background) -> list[Chart]:
-    """All charts that a run has data for, the most telling first."""
-    makers: Sequence[Callable[[RunColumns, Background], list[Chart]]] = (
-        _ratings,
-        _end_reasons,
-        _over_time,
-        _moods,
-        _categories,
-        _traits,
-        _lengths,
-        _heat,
-    )
-    return [chart for make in makers for chart in make(run, behind)]
+    """All charts that a run has data for."""
+    charts: list[Chart] = []
+    if len(run.rating):
+        charts += [_ratings(run, behind), _ratings_over_time(run, behind), _traits(run, behind), _heat(run, behind)]
+        charts += _categories(run, behind)
+    if run.ended:
+        charts += [_end_reasons(run), _lengths(run)]
+    if any(episode.steps for episode in run.ended):
+        charts.append(_still_there(run))
+    if len(run.step):
+        charts.append(_moods(run))
+    return charts
 
 
-def _words(behind: Background) -> tuple[str, str]:
-    return (behind.domain.words.item, behind.domain.words.items) if behind.domain else ("item", "items")
+def _shares(name: str, counts: ArrayLike, total: int, x: Sequence[Number] = ()) -> Series:
+    """Shares of a total with Wilson's intervals."""
+    low, high = wilson(counts, total)
+    return Series(name, numbers(np.asarray(counts) / total), x, numbers(low), numbers(high), _whole(counts))
 
 
-def _top(run: RunColumns, behind: Background) -> tuple[float, float] | None:
-    if behind.domain:
-        return behind.domain.scale.low, behind.domain.scale.high
-    return None
+def _means(name: str, totals: Floats, counts: Floats, x: Sequence[Number] = ()) -> Series:
+    """Means of sums and counts by user, each of shape ``(users, values)``, with bootstrap intervals over users."""
+    low, high = bootstrap_ratios(totals, counts)
+    number = counts.sum(axis=0)
+    means = divided(totals.sum(axis=0), number)
+    return Series(name, numbers(means), x, numbers(low), numbers(high), _whole(number))
 
 
-def _ratings(run: RunColumns, behind: Background) -> list[Chart]:
-    if not len(run.rating):
-        return []
+def _whole(counts: ArrayLike) -> list[int]:
+    whole: list[int] = np.asarray(counts).astype(int).tolist()
+    return whole
+
+
+def _ratings(run: RunColumns, behind: Background) -> Chart:
     levels = behind.domain.scale.levels if behind.domain else np.unique(run.rating)
     counts = np.array([np.isclose(run.rating, level).sum() for level in levels])
-    shares = counts / counts.sum()
-    low, high = wilson(counts, counts.sum())
-    series = [
-        Series("this run", numbers(shares), low=numbers(low), high=numbers(high), counts=[int(n) for n in counts])
-    ]
+    series = [_shares("this run", counts, counts.sum())]
     caption = f"Shares of {counts.sum():,} ratings; thin lines are Wilson's 95 % intervals, as if independent."
     if behind.domain and len(behind.domain.real_ratings) == len(levels):
         real = np.asarray(behind.domain.real_ratings, dtype=np.float64)
         series.append(Series("real users", numbers(real)))
-        distance = float(np.abs(shares - real).sum() / 2)
+        distance = float(np.abs(counts / counts.sum() - real).sum() / 2)
         source = behind.domain.real_ratings_source
         caption += f" Real users: {source}." if source else ""
         caption += f" Total variation distance {distance:.3f} (0 is the same, 1 has nothing in common)."
     else:
         caption += " Of real users' ratings nothing is known here."
-    return [
-        Chart(
-            "ratings",
-            "bars",
-            "Ratings, beside those of real users" if len(series) > 1 else "Ratings",
-            caption,
-            "rating",
-            "share of ratings",
-            series,
-            [f"{level:g}" for level in levels],
-            form="share",
-        )
-    ]
+    return Chart(
+        "ratings",
+        "bars",
+        "Ratings, beside those of real users" if len(series) > 1 else "Ratings",
+        caption,
+        "rating",
+        "share of ratings",
+        series,
+        [f"{level:g}" for level in levels],
+        form="share",
+    )
 
 
-def _end_reasons(run: RunColumns, behind: Background) -> list[Chart]:
+def _end_reasons(run: RunColumns) -> Chart:
     ends = Counter(episode.end_reason for episode in run.ended)
-    if not ends:
-        return []
-    total = sum(ends.values())
-    order = ends.most_common()
-    counts = [count for _, count in order]
-    low, high = wilson(counts, total)
-    return [
-        Chart(
-            "end-reasons",
-            "rows",
-            "End reasons",
-            f"Shares of {total:,} episodes; thin lines are Wilson's 95 % intervals.",
-            "share of episodes",
-            "end reason",
-            [Series("episodes", numbers(np.array(counts) / total), (), numbers(low), numbers(high), counts)],
-            [END_REASONS.get(end, end) for end, _ in order],
-            form="share",
-        )
-    ]
+    names, counts = zip(*ends.most_common(), strict=True)
+    return Chart(
+        "end-reasons",
+        "rows",
+        "End reasons",
+        f"Shares of {sum(counts):,} episodes; thin lines are Wilson's 95 % intervals.",
+        "share of episodes",
+        "end reason",
+        [_shares("episodes", counts, sum(counts))],
+        [END_REASONS.get(end, end) for end in names],
+        form="share",
+    )
 
 
-def _per_step(
-    run: RunColumns, episodes: NDArray[np.int64], steps: NDArray[np.int64], values: NDArray[np.float64], last: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Sums and counts by user and step, each of shape ``(users, last)``."""
-    where = run.episode_users[episodes] * last + steps - 1
-    size = len(run.users) * last
-    shape = (len(run.users), last)
-    totals = np.bincount(where, weights=values, minlength=size).reshape(shape).astype(np.float64)
-    return totals, np.bincount(where, minlength=size).reshape(shape).astype(np.float64)
-
-
-def _last_step(run: RunColumns, steps: NDArray[np.int64]) -> int:
+def _last_step(steps: Ints) -> int:
     """The last step that enough episodes reached for a mean."""
     reached = np.bincount(steps, minlength=2)[1:]
     enough = min(_FEW, int(reached.max(initial=1)))
     return int(np.flatnonzero(reached >= enough).max(initial=0)) + 1
 
 
-def _over_time(run: RunColumns, behind: Background) -> list[Chart]:
-    if not len(run.rating):
-        return []
-    last = _last_step(run, run.rating_step)
+def _ratings_over_time(run: RunColumns, behind: Background) -> Chart:
+    last = _last_step(run.rating_step)
     within = run.rating_step <= last
-    totals, counts = _per_step(run, run.rating_episode[within], run.rating_step[within], run.rating[within], last)
-    low, high = bootstrap_ratios(totals, counts)
-    means = divided(totals.sum(axis=0), counts.sum(axis=0))
-    steps = list(range(1, last + 1))
-    lengths = np.array([episode.steps for episode in run.ended], dtype=np.int64)
-    charts = [
-        Chart(
-            "ratings-over-time",
-            "lines",
-            "Ratings over time",
-            "Mean rating at each step of an episode; the band is a 95 % bootstrap interval over users. Later "
-            "steps average over the users who stayed (survivorship).",
-            "step of the episode",
-            "mean rating",
-            [
-                Series(
-                    "mean rating",
-                    numbers(means),
-                    steps,
-                    numbers(low),
-                    numbers(high),
-                    counts.sum(axis=0).astype(int).tolist(),
-                )
-            ],
-            y_range=_top(run, behind),
-        )
-    ]
-    if len(lengths):
-        longest = int(lengths.max())
-        still = np.array([(lengths >= step).mean() for step in range(1, longest + 1)])
-        low, high = wilson(still * len(lengths), len(lengths))
-        charts.append(
-            Chart(
-                "still-there",
-                "lines",
-                "How long users stay",
-                f"Share of {len(lengths):,} episodes that took each step; the band is Wilson's 95 % interval.",
-                "step of the episode",
-                "share of episodes",
-                [Series("still there", numbers(still), list(range(1, longest + 1)), numbers(low), numbers(high))],
-                form="share",
-                y_range=(0.0, 1.0),
-            )
-        )
-    return charts
+    place = (run.episode_users[run.rating_episode[within]], run.rating_step[within] - 1)
+    totals, counts = np.zeros((2, len(run.users), last))
+    np.add.at(totals, place, run.rating[within])
+    np.add.at(counts, place, 1.0)
+    return Chart(
+        "ratings-over-time",
+        "lines",
+        "Ratings over time",
+        "Mean rating at each step of an episode; the band is a 95 % bootstrap interval over users. Later steps average "
+        "over the users who stayed (survivorship).",
+        "step of the episode",
+        "mean rating",
+        [_means("mean rating", totals, counts, list(range(1, last + 1)))],
+        y_range=behind.scale_ends,
+    )
 
 
-def _moods(run: RunColumns, behind: Background) -> list[Chart]:
-    if not len(run.step):
-        return []
+def _still_there(run: RunColumns) -> Chart:
+    lengths = np.array([episode.steps for episode in run.ended])
+    steps = list(range(1, int(lengths.max()) + 1))
+    still = [int((lengths >= step).sum()) for step in steps]
+    return Chart(
+        "still-there",
+        "lines",
+        "How long users stay",
+        f"Share of {len(lengths):,} episodes that took each step; the band is Wilson's 95 % interval.",
+        "step of the episode",
+        "share of episodes",
+        [_shares("still there", still, len(lengths), steps)],
+        form="share",
+        y_range=(0.0, 1.0),
+    )
+
+
+def _moods(run: RunColumns) -> Chart:
     edges = (np.linspace(-1, 1, _CELLS[0] + 1), np.linspace(0, 1, _CELLS[1] + 1))
     counts, _, _ = np.histogram2d(run.moods[:, 0], run.moods[:, 1], bins=edges)
     shares = counts.T / counts.sum()
@@ -193,33 +159,31 @@ def _moods(run: RunColumns, behind: Background) -> list[Chart]:
         if not chosen.any():
             continue
         steps, moods = run.step[chosen], run.moods[chosen]
-        last = _last_step(run, steps)
+        last = _last_step(steps)
         count = np.bincount(steps, minlength=last + 1)[1 : last + 1]
         means = [
             divided(np.bincount(steps, weights=moods[:, axis], minlength=last + 1)[1 : last + 1], count)
             for axis in (0, 1)
         ]
-        paths.append(Series(name, numbers(means[1]), numbers(means[0]), counts=[int(n) for n in count]))
-    return [
-        Chart(
-            "moods",
-            "plane",
-            "Moods in the plane of valence and arousal",
-            "Colours: how often a mood was reached, over all steps. Lines: the mean mood at step 1, 2, ... of the "
-            "episodes that came that far; the ring is the first step.",
-            "valence: unpleasant to pleasant",
-            "arousal: calm to excited",
-            paths,
-            cells=[[value or None for value in numbers(row)] for row in shares],
-            cells_are="share of steps",
-            form="share",
-            edges=(edges[0].round(4).tolist(), edges[1].round(4).tolist()),
-        )
-    ]
+        paths.append(Series(name, numbers(means[1]), numbers(means[0]), counts=_whole(count)))
+    return Chart(
+        "moods",
+        "plane",
+        "Moods in the plane of valence and arousal",
+        "Colours: how often a mood was reached, over all steps. Lines: the mean mood at step 1, 2, ... of the "
+        "episodes that came that far; the ring is the first step.",
+        "valence: unpleasant to pleasant",
+        "arousal: calm to excited",
+        paths,
+        cells=[[value or None for value in numbers(row)] for row in shares],
+        cells_are="share of steps",
+        form="share",
+        edges=(edges[0].round(4).tolist(), edges[1].round(4).tolist()),
+    )
 
 
 def _categories(run: RunColumns, behind: Background) -> list[Chart]:
-    if not behind.items or not len(run.rating):
+    if not behind.items:
         return []
     names = sorted({category for item in behind.items.values() for category in item.categories})
     place = {name: index for index, name in enumerate(names)}
@@ -238,45 +202,28 @@ def _categories(run: RunColumns, behind: Background) -> list[Chart]:
     if not len(chosen):
         return []
     chosen = chosen[np.argsort(-(totals.sum(axis=0)[chosen] / number[chosen]), kind="stable")]
-    charts = []
-    item = _words(behind)[0]
-    for id_, title, values, form in (
-        ("categories", "Mean rating by category", totals, "number"),
-        ("categories-liked", "Share liked by category", liked, "share"),
-    ):
-        low, high = bootstrap_ratios(values[:, chosen], counts[:, chosen])
-        means = values.sum(axis=0)[chosen] / number[chosen]
-        charts.append(
-            Chart(
-                id_,
-                "rows",
-                title,
-                f"The {len(chosen)} categories with the most ratings; a {item} counts in each of its categories. "
-                + ("Liked is what has positive valence. " if form == "share" else "")
-                + INTERVALS,
-                "mean rating" if form == "number" else "share liked",
-                "category",
-                [
-                    Series(
-                        "mean rating" if form == "number" else "share liked",
-                        numbers(means),
-                        (),
-                        numbers(low),
-                        numbers(high),
-                        [int(n) for n in number[chosen]],
-                    )
-                ],
-                [names[index] for index in chosen.tolist()],
-                form="share" if form == "share" else "number",
-                y_range=_top(run, behind) if form == "number" else (0.0, 1.0),
-            )
+    return [
+        Chart(
+            id_,
+            "rows",
+            f"{label.capitalize()} by category",
+            f"The {len(chosen)} categories with the most ratings; a {behind.words[0]} counts in each of its "
+            f"categories. {more}{INTERVALS}",
+            label,
+            "category",
+            [_means(label, values[:, chosen], counts[:, chosen])],
+            [names[index] for index in chosen.tolist()],
+            form="number" if values is totals else "share",
+            y_range=behind.scale_ends if values is totals else (0.0, 1.0),
         )
-    return charts
+        for id_, label, values, more in (
+            ("categories", "mean rating", totals, ""),
+            ("categories-liked", "share liked", liked, "Liked is what has positive valence. "),
+        )
+    ]
 
 
-def _traits(run: RunColumns, behind: Background) -> list[Chart]:
-    if not len(run.rating):
-        return []
+def _traits(run: RunColumns, behind: Background) -> Chart:
     totals, counts = run.by_user(run.episode_users[run.rating_episode], run.rating)
     series: list[tuple[str, float, float, float, int]] = []
     for trait in TRAITS:
@@ -290,46 +237,38 @@ def _traits(run: RunColumns, behind: Background) -> list[Chart]:
             mean = totals[mine].sum() / counts[mine].sum()
             series.append((name, float(mean), float(low[0]), float(high[0]), int(counts[mine].sum())))
     names, means, lows, highs, sizes = zip(*series, strict=True)
-    return [
-        Chart(
-            "traits",
-            "rows",
-            "Mean rating by trait",
-            "Of the users with each level of each trait. " + INTERVALS,
-            "mean rating",
-            "trait",
-            [Series("mean rating", numbers(means), (), numbers(lows), numbers(highs), sizes)],
-            names,
-            y_range=_top(run, behind),
-        )
-    ]
+    return Chart(
+        "traits",
+        "rows",
+        "Mean rating by trait",
+        "Of the users with each level of each trait. " + INTERVALS,
+        "mean rating",
+        "trait",
+        [Series("mean rating", numbers(means), (), numbers(lows), numbers(highs), sizes)],
+        names,
+        y_range=behind.scale_ends,
+    )
 
 
-def _lengths(run: RunColumns, behind: Background) -> list[Chart]:
+def _lengths(run: RunColumns) -> Chart:
     lengths = [episode.steps for episode in run.ended]
-    if not lengths:
-        return []
     width = max(1, -(-max(lengths) // 25))
     bins = np.bincount((np.array(lengths) - 1).clip(0) // width)
     names = [f"{k * width + 1}-{(k + 1) * width}" if width > 1 else f"{k + 1}" for k in range(len(bins))]
-    return [
-        Chart(
-            "lengths",
-            "bars",
-            "Length of episodes",
-            f"{len(lengths):,} episodes, {np.mean(lengths):.1f} steps on average, median {np.median(lengths):g}.",
-            "steps",
-            "episodes",
-            [Series("episodes", [int(n) for n in bins])],
-            names,
-        )
-    ]
+    return Chart(
+        "lengths",
+        "bars",
+        "Length of episodes",
+        f"{len(lengths):,} episodes, {np.mean(lengths):.1f} steps on average, median {np.median(lengths):g}.",
+        "steps",
+        "episodes",
+        [Series("episodes", _whole(bins))],
+        names,
+    )
 
 
-def _heat(run: RunColumns, behind: Background) -> list[Chart]:
-    if not len(run.rating):
-        return []
-    item, items = _words(behind)
+def _heat(run: RunColumns, behind: Background) -> Chart:
+    item, items = behind.words
     users = run.episode_users[run.rating_episode]
     counts = np.bincount(run.item, minlength=len(run.titles))
     columns = np.argsort(-counts, kind="stable")[:_ITEMS_OF_HEAT]
@@ -344,19 +283,17 @@ def _heat(run: RunColumns, behind: Background) -> list[Chart]:
     np.add.at(totals, (row_of[users[where]], column_of[run.item[where]]), run.rating[where])
     np.add.at(number, (row_of[users[where]], column_of[run.item[where]]), 1)
     titles = [legible(title) for title in run.titles.values()]
-    return [
-        Chart(
-            "heat",
-            "heat",
-            f"Who liked what: {items} by users",
-            f"The {len(columns)} {items} with the most ratings, and the {len(rows)} users who rated most of them. "
-            "Colours: mean rating; an empty cell was never rated.",
-            item,
-            "user",
-            names=[titles[column] for column in columns.tolist()],
-            rows=[legible(run.users[row].name) for row in rows.tolist()],
-            cells=[numbers(row, 2) for row in divided(totals, number)],
-            cells_are="mean rating",
-            y_range=_top(run, behind),
-        )
-    ]
+    return Chart(
+        "heat",
+        "heat",
+        f"Who liked what: {items} by users",
+        f"The {len(columns)} {items} with the most ratings, and the {len(rows)} users who rated most of them. "
+        "Colours: mean rating; an empty cell was never rated.",
+        item,
+        "user",
+        names=[titles[column] for column in columns.tolist()],
+        rows=[legible(run.users[row].name) for row in rows.tolist()],
+        cells=[numbers(row, 2) for row in divided(totals, number)],
+        cells_are="mean rating",
+        y_range=behind.scale_ends,
+    )

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from emosim_core.errors import RunError
+from emosim_core.evaluation.columns import Episode, RunColumns, read_run
+from emosim_core.evaluation.metrics import Episodes, Metric, metric_named
 from emosim_core.hooks import Registry
 from emosim_core.llm.prompts.fencing import legible
 from emosim_core.model.emotion import describe_mood
 from emosim_core.reports.background import Background, background
 from emosim_core.reports.chart import Chart, Table
-from emosim_core.reports.columns import RunColumns, read_run
-from emosim_core.reports.report import Fact, Report, Section, setup_tables
+from emosim_core.reports.report import Fact, Report, Section, setup_tables, usage_tables
 from emosim_core.reports.run_charts import charts_of_run
 from emosim_core.reports.stories import Asked, Stories
 from emosim_core.runs.records import INTERACTIONS
@@ -67,8 +68,7 @@ def report_of_run(
     _check_belongs(run, behind)
     title = behind.domain.title if behind.domain else str(run.manifest["config"]["plugin"])
     report = Report("run", f"{title}: a run of {_episodes(len(run.ended))}", _headline(run, behind))
-    if behind.domain:
-        report.words = (behind.domain.words.item, behind.domain.words.items)
+    report.words = behind.words
     report.facts = _facts(run)
     report.notes = _notes(run, behind)
     charts = {chart.id: chart for chart in charts_of_run(run, behind)}
@@ -121,31 +121,12 @@ def _headline(run: RunColumns, behind: Background) -> str:
 
 
 def _facts(run: RunColumns) -> list[Fact]:
-    users, ended = run.episode_users, run.ended
-    facts: list[Fact] = []
-
-    def mean(name: str, over: list[float], under: list[float], form: str) -> None:
-        sums = [
-            np.bincount(users, weights=np.array(values, dtype=np.float64), minlength=len(run.users))[:, None]
-            for values in (over, under)
-        ]
-        value = float(divided(sums[0].sum(), sums[1].sum()))
-        if np.isnan(value):
-            facts.append(Fact(name, "none"))
-            return
-        low, high = bootstrap_ratios(sums[0], sums[1])
-        aside = f"95 %: {low[0]:{form}} to {high[0]:{form}}" if np.isfinite(low[0]) else "one user: no interval"
-        facts.append(Fact(name, f"{value:{form}}", aside))
-
-    if not run.episodes:
+    episodes, ended = run.episodes, run.ended
+    if not episodes:
         return [Fact("episodes", "0")]
-    episodes = run.episodes
-    rated = [float(episode.rated) for episode in episodes]
-    over = [float(episode.end_reason != "") for episode in episodes]
-    mean("mean rating", [episode.total for episode in episodes], rated, ".2f")
-    mean("liked", [float(episode.liked) for episode in episodes], rated, ".1%")
-    mean("steps per episode", [episode.steps * done for episode, done in zip(episodes, over, strict=True)], over, ".1f")
-    mean("reward per episode", [s.reward * done for s, done in zip(episodes, over, strict=True)], over, ".1f")
+    # Ratings of an episode in which the run stopped count; its reward and its length are not known yet.
+    facts = [_fact(run, metric_named(name), episodes) for name in ("mean_rating", "share_liked")]
+    facts += [_fact(run, metric_named(name), ended) for name in ("episode_length", "mean_reward")]
     if ended:
         valence, arousal = np.mean([episode.mood for episode in ended], axis=0)
         word = describe_mood(valence, arousal)
@@ -159,6 +140,18 @@ def _facts(run: RunColumns) -> list[Fact]:
         value, _, rest = rows["cost"].partition(", ")
         facts.append(Fact("cost", value if len(value) < 20 else "not known", rest or rows["calls"]))
     return facts
+
+
+def _fact(run: RunColumns, metric: Metric, episodes: Sequence[Episode]) -> Fact:
+    assert metric.sums is not None
+    users = np.array([episode.user for episode in episodes], dtype=np.int64)
+    over, under = (run.by_user(users, values)[0] for values in metric.sums(Episodes(run, episodes)))
+    value = float(divided(over.sum(), under.sum()))
+    if np.isnan(value):
+        return Fact(metric.label, "none")
+    low, high = (float(end[0]) for end in bootstrap_ratios(over, under))
+    interval = f"95 %: {metric.written(low)} to {metric.written(high)}"
+    return Fact(metric.label, metric.written(value), "one user: no interval" if np.isnan(low) else interval)
 
 
 def _notes(run: RunColumns, behind: Background) -> list[str]:
@@ -179,7 +172,7 @@ def _rankings(run: RunColumns, behind: Background) -> list[Table]:
     enough = _ENOUGH if (counts >= _ENOUGH).sum() >= 2 * _MOST else 1
     rated = np.flatnonzero(counts >= enough)
     titles = list(run.titles.values())
-    items = behind.domain.words.items if behind.domain else "items"
+    items = behind.words[1]
     tables = []
     for title, keys in (("Most liked", -means), ("Least liked", means)):
         order = rated[np.lexsort((rated, -counts[rated], keys[rated]))][:_MOST]
@@ -190,10 +183,7 @@ def _rankings(run: RunColumns, behind: Background) -> list[Table]:
 
 
 def _setup(run: RunColumns) -> Section:
-    tables = []
-    usage = run.summary.get("usage") if run.summary else None
-    if usage:
-        tables.append(Table("What the language model took", ("what", "amount"), usage_rows(usage)))
+    tables = usage_tables(run.summary.get("usage") if run.summary else None)
     if run.summary and run.summary.get("steps_per_second") is not None:
         caption = f"{run.summary['seconds']:,} s for {run.summary['steps']:,} steps, writing included."
         tables.append(

@@ -8,9 +8,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from emosim_core.evaluation.columns import Episode, Numbered, RunColumns
 from emosim_core.llm.prompts.fencing import legible
 from emosim_core.model.emotion import AROUSAL_NAMES, VALENCE_NAMES, describe_mood
-from emosim_core.reports.columns import Episode, Numbered, RunColumns
 from emosim_core.runs.words import END_REASONS, user_lines
 
 _STEPS_OF_A_BLOCK = 2000

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from emosim_core.errors import RunError
-from emosim_core.reports.chart import Chart, Number, Series, Table, identifier
-from emosim_core.reports.report import Fact, Report, Section, setup_tables
-from emosim_core.runs.reading import check_format, damaged
+from emosim_core.reports.chart import Chart, Series, Table, identifier, with_intervals
+from emosim_core.reports.report import Fact, Report, Section, interval, setup_tables, usage_tables
+from emosim_core.runs.reading import check_format
 from emosim_core.runs.records import FORMAT, MANIFEST, read_json
-from emosim_core.runs.words import usage_rows, who_answers
+from emosim_core.runs.words import decimal, who_answers
 
 KIND = "validation"
 RESULTS = "validation.json"
@@ -24,18 +24,48 @@ _TESTS = (("accuracy", "Accuracy"), ("f1", "F1"), ("auc", "Area under the curve"
 
 
 def report_of_validation(directory: Path) -> Report:
-    """The report of a validation.
-
-    Raises:
-        RunError: the directory holds no validation, or is damaged.
-    """
+    """The report of a validation; errors as of :func:`read_validation`."""
     manifest, results = read_validation(directory)
-    with damaged(directory / RESULTS):
-        return _report(manifest, results)
+    targets, groups = results["targets"], results["user_splits"]
+    held = sum(one["holds"] for one in targets)
+    headline = who_answers(manifest["answered_by"])
+    headline += f" Ratings of real users: {results['config']['ratings']}."
+    if targets:
+        headline += f" {held} of {len(targets)} targets hold."
+    report = Report(KIND, str(results["title"]), headline)
+    first = next(iter(groups))
+    report.facts = [
+        Fact(one["target"], decimal(one["estimate"], 3), f"{_bound(one)}: {_holds(one)}; {interval(one, 3)}")
+        for one in targets
+        if one["user_split"] == first
+    ]
+    failed = sum(one["failed_ratings"] for one in groups.values())
+    rated = sum(one["heldout_ratings"] for one in groups.values())
+    report.facts.append(Fact("failed ratings", f"{failed:,}", f"of {rated:,} held-out ratings"))
+    if targets:
+        rows = [
+            (one["target"], one["user_split"], decimal(one["estimate"], 3), interval(one, 3), _bound(one), _holds(one))
+            for one in targets
+        ]
+        columns = ("target", "users", "reached", "interval", "wanted", "result")
+        caption = "Nothing was tuned on the measured users; the test users are measured in the end only."
+        report.sections.append(
+            Section("targets", "Targets", tables=[Table("What should be reached", columns, rows, caption)])
+        )
+    for user_split, measured in groups.items():
+        report.sections.append(_section(user_split, measured, manifest))
+    tables = [*usage_tables(manifest.get("usage")), *setup_tables(manifest)]
+    caption = f"Made {manifest.get('created')}. Every answer is on record."
+    report.sections.append(Section("setup", "What was run", caption, tables=tables))
+    return report
 
 
 def read_validation(directory: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The manifest and the results of a validation; errors as of :func:`report_of_validation`."""
+    """The manifest and the results of a validation.
+
+    Raises:
+        RunError: the directory holds no validation that has come to its end.
+    """
     manifest = read_json(directory / MANIFEST)
     check_format(directory / MANIFEST, {"format": 1, **manifest}, FORMAT)
     if not (directory / RESULTS).exists():
@@ -46,69 +76,12 @@ def read_validation(directory: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     return manifest, read_json(directory / RESULTS)
 
 
-def _report(manifest: Mapping[str, Any], results: Mapping[str, Any]) -> Report:
-    targets, groups = results["targets"], results["user_splits"]
-    held = sum(one["holds"] for one in targets)
-    headline = who_answers(manifest["answered_by"])
-    headline += f" Ratings of real users: {results['config']['ratings']}."
-    if targets:
-        headline += f" {held} of {len(targets)} targets hold."
-    report = Report(KIND, str(results["title"]), headline)
-    first = next(iter(groups))
-    report.facts = [
-        Fact(one["target"], _number(one["estimate"]), f"{_bound(one)}: {_holds(one)}; {_interval(one)}")
-        for one in targets
-        if one["user_split"] == first
-    ]
-    failed = sum(one["failed_ratings"] for one in groups.values())
-    rated = sum(one["heldout_ratings"] for one in groups.values())
-    report.facts.append(Fact("failed ratings", f"{failed:,}", f"of {rated:,} held-out ratings"))
-    if targets:
-        rows = [
-            (one["target"], one["user_split"], _number(one["estimate"]), _interval(one), _bound(one), _holds(one))
-            for one in targets
-        ]
-        columns = ("target", "users", "reached", "interval", "wanted", "result")
-        caption = "Nothing was tuned on the measured users; the test users are measured in the end only."
-        report.sections.append(
-            Section("targets", "Targets", tables=[Table("What should be reached", columns, rows, caption)])
-        )
-    for user_split, measured in groups.items():
-        report.sections.append(_section(user_split, measured, manifest))
-    tables = setup_tables(manifest)
-    if manifest.get("usage"):
-        tables.insert(0, Table("What the language model took", ("what", "amount"), usage_rows(manifest["usage"])))
-    caption = f"Made {manifest.get('created')}. Every answer is on record."
-    report.sections.append(Section("setup", "What was run", caption, tables=tables))
-    return report
-
-
-def _number(value: Number) -> str:
-    return "none" if value is None else f"{value:.3f}"
-
-
-def _interval(interval: Mapping[str, Any]) -> str:
-    if interval.get("low") is None:
-        return "no interval"
-    return f"95 %: {_number(interval['low'])} to {_number(interval['high'])}"
-
-
 def _bound(one: Mapping[str, Any]) -> str:
     return f"{one['side']} {one['bound']:g}"
 
 
 def _holds(one: Mapping[str, Any]) -> str:
     return "holds" if one["holds"] else "does not hold"
-
-
-def _series(name: str, intervals: Sequence[Mapping[str, Any]]) -> Series:
-    return Series(
-        name,
-        [one["estimate"] for one in intervals],
-        (),
-        [one.get("low") for one in intervals],
-        [one.get("high") for one in intervals],
-    )
 
 
 def _rows(
@@ -129,7 +102,9 @@ def _rows(
 def _section(user_split: str, measured: Mapping[str, Any], manifest: Mapping[str, Any]) -> Section:
     charts = _choices(user_split, measured["choices"])
     errors = measured["ratings"]
-    series = [_series(name, [one[key] for one in errors.values()]) for name, key in (("RMSE", "rmse"), ("MAE", "mae"))]
+    series = [
+        with_intervals(name, [one[key] for one in errors.values()]) for name, key in (("RMSE", "rmse"), ("MAE", "mae"))
+    ]
     charts.append(
         _rows(
             user_split,
@@ -167,7 +142,7 @@ def _choices(user_split: str, tests: Mapping[str, Mapping[str, Mapping[str, Any]
         if all("auc" in variants.get(name, {}) for variants in tests.values())
     ]
     for key, title in _TESTS:
-        series = [_series(test, [variants[name][key] for name in names]) for test, variants in tests.items()]
+        series = [with_intervals(test, [variants[name][key] for name in names]) for test, variants in tests.items()]
         charts.append(
             Chart(
                 identifier(user_split, "choices", key),
@@ -197,9 +172,9 @@ def _tables(tests: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[Table]
 def _cell(value: Any) -> str:
     if isinstance(value, Mapping):
         if value.get("low") is None:
-            return _number(value["estimate"])
-        return f"{_number(value['estimate'])} ({_number(value['low'])} to {_number(value['high'])})"
-    return _number(value) if value is None or isinstance(value, int | float) else str(value)
+            return decimal(value["estimate"], 3)
+        return f"{decimal(value['estimate'], 3)} ({decimal(value['low'], 3)} to {decimal(value['high'], 3)})"
+    return decimal(value, 3) if value is None or isinstance(value, int | float) else str(value)
 
 
 def _distribution(user_split: str, distribution: Mapping[str, Any], manifest: Mapping[str, Any]) -> list[Chart]:
@@ -227,8 +202,8 @@ def _distribution(user_split: str, distribution: Mapping[str, Any], manifest: Ma
             "total variation distance",
             variants,
             [
-                _series("all ratings", [one["total_variation"] for one in variants.values()]),
-                _series("user by user", [one["total_variation_per_user"] for one in variants.values()]),
+                with_intervals("all ratings", [one["total_variation"] for one in variants.values()]),
+                with_intervals("user by user", [one["total_variation_per_user"] for one in variants.values()]),
             ],
         ),
     ]
@@ -251,7 +226,7 @@ def _recommenders(user_split: str, recommenders: Mapping[str, Any]) -> list[Char
     ):
         variants = recommenders[key]
         caption = "The first items of each recommender."
-        charts.append(_rows(user_split, key, title, caption, x, variants, [_series(x, list(variants.values()))]))
+        charts.append(_rows(user_split, key, title, caption, x, variants, [with_intervals(x, list(variants.values()))]))
     return charts
 
 
@@ -260,7 +235,9 @@ def _apart(spreads: Mapping[str, Any]) -> Table:
     rows = [(name, *(_cell(spreads[name][key]) for key in keys)) for name in (_REAL, _SIMULATED)]
     rest = {key: value for key, value in spreads.items() if not isinstance(value, Mapping)}
     caption = (
-        "In stars of 5. " + "; ".join(f"{key.replace('_', ' ')} {_number(value)}" for key, value in rest.items()) + "."
+        "In stars of 5. "
+        + "; ".join(f"{key.replace('_', ' ')} {decimal(value, 3)}" for key, value in rest.items())
+        + "."
     )
     return Table("How users differ", ("users", *(key.replace("_", " ") for key in keys)), rows, caption)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from emosim_core import ConfigurationError, EmoSimError, MissingDependencyError, RunError, UnknownNameError, run
+from emosim_core import ConfigurationError, EmoSimError, RunError, UnknownNameError, run
 from emosim_core.evaluation.evaluate import base_values, evaluate
 from emosim_core.evaluation.metrics import METRICS
 from emosim_core.evaluation.plan import (
@@ -62,7 +62,7 @@ def trained(directory: Path, **config: Any) -> str:
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """An evaluation of two policies with both user splits, and its metrics."""
     out = tmp_path_factory.mktemp("made") / "e"
-    return out, evaluate(SMALL, out, charts=False)
+    return out, evaluate(SMALL, out)
 
 
 # ------------------------------------------------------------------------------------ what is simulated
@@ -157,54 +157,26 @@ def test_differences_are_to_the_best_that_was_not_trained_and_to_the_first(made:
 
 
 def test_neither_the_seed_of_the_resamples_nor_of_the_episodes_is_left_to_chance(tmp_path: Path) -> None:
-    first, again = (evaluate({**SMALL, "user_splits": "test"}, tmp_path / name, charts=False) for name in ("a", "b"))
+    first, again = (evaluate({**SMALL, "user_splits": "test"}, tmp_path / name) for name in ("a", "b"))
     assert first["user_splits"] == again["user_splits"]
-    other = evaluate({**SMALL, "user_splits": "test", "seed": 7}, tmp_path / "c", charts=False)
+    other = evaluate({**SMALL, "user_splits": "test", "seed": 7}, tmp_path / "c")
     assert other["user_splits"] != first["user_splits"]
 
 
 def test_the_catalog_and_the_scale_of_another_domain_are_used(tmp_path: Path) -> None:
-    results = evaluate({**SMALL, "plugin": "books", "user_splits": ["all"]}, tmp_path / "e", charts=False)
+    results = evaluate({**SMALL, "plugin": "books", "user_splits": ["all"]}, tmp_path / "e")
     assert results["scale"]["high"] == 5
     assert results["liked_from"] == pytest.approx(1 + 6 / 9 * 4)
     assert results["user_splits"]["all"]["recommenders"]["random"]["metrics"]["mean_rating"]["estimate"] <= 5
 
 
-# ---------------------------------------------------------------------------------------------- plots
+# --------------------------------------------------------------------------------------------- charts
 
 
-@pytest.mark.slow
-def test_plots_are_drawn_as_png_and_svg_and_names_are_drawn_as_they_are(tmp_path: Path) -> None:
-    policies = ["_$x$", "random"]
-    results = evaluate({**SMALL, "user_splits": "test"}, tmp_path / "e", charts=False)
-    from emosim_core.evaluation.charts import draw
-
-    text = json.dumps(results).replace('"popular"', json.dumps(policies[0]))
-    files = draw(json.loads(text), tmp_path / "charts")
-    assert sorted(path.name for path in files) == sorted(
-        f"{name}.{kind}"
-        for name in ("reward", "survival", "reward_by_step", "lists", "end_reasons")
-        for kind in ("png", "svg")
-    )
-    for path in files:
-        content = path.read_bytes()
-        assert (
-            content.startswith(b"\x89PNG")
-            if path.suffix == ".png"
-            else b"_$x$" in content or path.stem == "end_reasons"
-        )
-    again = draw(json.loads(text), tmp_path / "again")
-    assert [path.read_bytes() for path in files] == [path.read_bytes() for path in again]
-
-
-def test_drawing_without_the_library_says_what_to_install_before_anything_is_simulated(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("emosim_core.evaluation.evaluate.find_spec", lambda name: None)
-    with pytest.raises(MissingDependencyError, match=r"--no-charts.*emosim-core\[train\]"):
-        evaluate(SMALL, tmp_path / "e")
-    assert not (tmp_path / "e").exists()
-    assert evaluate({**SMALL, "user_splits": "test"}, tmp_path / "e", charts=False)["complete"]
+def test_charts_are_drawn_of_the_results_when_all_is_measured(tmp_path: Path) -> None:
+    calls: list[Any] = []
+    results = evaluate({**SMALL, "user_splits": "test"}, tmp_path / "e", draw=lambda *call: calls.append(call))
+    assert calls == [(results, tmp_path / "e" / "charts")]
 
 
 # ----------------------------------------------------------------------------------------------- logs
@@ -216,7 +188,7 @@ def test_policies_that_learn_from_logs_are_given_some_of_train_users_and_others_
     monkeypatch.setattr("emosim_core.evaluation.evaluate.LOG_EPISODES", 40)
     messages: list[str] = []
     given = {**SMALL, "policies": ["random", "item_knn:k=5"], "user_splits": "test"}
-    results = evaluate(given, tmp_path / "e", charts=False, on_message=messages.append)
+    results = evaluate(given, tmp_path / "e", on_message=messages.append)
     assert any("40 episodes of 'random' with the train users" in text for text in messages)
     manifest = json.loads((tmp_path / "e" / "logs" / "manifest.json").read_text())
     assert (manifest["config"]["user_split"], manifest["config"]["policy"]) == ("train", "random")
@@ -234,11 +206,9 @@ def test_logs_of_an_earlier_evaluation_are_used_again_where_they_would_be_the_sa
 ) -> None:
     monkeypatch.setattr("emosim_core.evaluation.evaluate.LOG_EPISODES", 10)
     given = {**SMALL, "policies": ["item_knn:k=5"], "user_splits": "test"}
-    first = evaluate(given, tmp_path / "first", charts=False)
+    first = evaluate(given, tmp_path / "first")
     messages: list[str] = []
-    again = evaluate(
-        {**given, "policies": ["item_knn:k=5", "random"]}, tmp_path / "again", charts=False, on_message=messages.append
-    )
+    again = evaluate({**given, "policies": ["item_knn:k=5", "random"]}, tmp_path / "again", on_message=messages.append)
     assert any(f"those of {tmp_path / 'first'}, which were made the same, are used again" in text for text in messages)
     for name in ("manifest.json", "interactions.jsonl", "summary.json"):
         made = (tmp_path / "first" / "logs" / name).read_bytes()
@@ -249,14 +219,14 @@ def test_logs_of_an_earlier_evaluation_are_used_again_where_they_would_be_the_sa
     (tmp_path / "first" / "logs" / "interactions.jsonl").symlink_to("/etc/passwd")
     for name, other in (("steps", {"max_steps": 7}), ("users", {"user_dataset": "sampled:n=30"})):
         messages.clear()
-        evaluate({**given, **other}, tmp_path / name, charts=False, on_message=messages.append)
+        evaluate({**given, **other}, tmp_path / name, on_message=messages.append)
         assert any("are simulated first" in text for text in messages), name
 
 
 def test_logs_that_are_named_are_used_and_none_are_made(tmp_path: Path) -> None:
     run("movies", tmp_path / "logs", user_dataset="sampled:n=20", user_split="train", episodes=10, max_steps=20)
     given = {**SMALL, "policies": ["item_knn"], "user_splits": "test", "logs": str(tmp_path / "logs")}
-    results = evaluate(given, tmp_path / "e", charts=False)
+    results = evaluate(given, tmp_path / "e")
     assert not (tmp_path / "e" / "logs").exists()
     assert results["recommenders"][0]["policy"]["logs"] == [str(tmp_path / "logs")]
     assert results["notes"] == []
@@ -350,7 +320,7 @@ def test_a_directory_that_is_no_model_is_named_as_such(tmp_path: Path, manifest:
     if manifest is not None:
         (tmp_path / "m" / "manifest.json").write_text(manifest)
     with pytest.raises(RunError, match=message):
-        evaluate({"plugin": "movies", "recommenders": [str(tmp_path / "m")]}, tmp_path / "e", charts=False)
+        evaluate({"plugin": "movies", "recommenders": [str(tmp_path / "m")]}, tmp_path / "e")
     assert not (tmp_path / "e").exists()
 
 
@@ -407,7 +377,7 @@ def test_a_mistake_is_an_error_and_leaves_nothing(
     tmp_path: Path, more: dict[str, Any], error: type, message: str
 ) -> None:
     with pytest.raises(error, match=message):
-        evaluate({**SMALL, **more}, tmp_path / "e", charts=False)
+        evaluate({**SMALL, **more}, tmp_path / "e")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -437,7 +407,7 @@ def test_an_evaluation_that_was_cut_anywhere_resumes_to_the_same_metrics(
             last.mkdir()
             (last / ".manifest.json.partial-1").write_text("{")
         content = (copy / "runs" / "train" / "random" / "summary.json").read_bytes()
-        again = evaluate({}, copy, resume=True, charts=False)
+        again = evaluate({}, copy, resume=True)
         assert again["user_splits"] == wanted["user_splits"], cut
         assert (last / "interactions.jsonl").read_bytes() == (out / "runs/test/popular/interactions.jsonl").read_bytes()
         assert (copy / "runs" / "train" / "random" / "summary.json").read_bytes() == content
@@ -450,22 +420,22 @@ def test_an_evaluation_is_resumed_only_with_its_own_configuration(
     out, results = made
     before = (out / "evaluation.json").read_bytes()
     with pytest.raises(RunError, match="another configuration") as error:
-        evaluate({"seed": 7, "policies": ["random"]}, out, resume=True, charts=False)
+        evaluate({"seed": 7, "policies": ["random"]}, out, resume=True)
     assert "seed: 1042 then, 7 now" in str(error.value)
     assert 'policies: ["random", "popular"] then, ["random"] now' in str(error.value)
     assert (out / "evaluation.json").read_bytes() == before
-    more = evaluate({"resamples": 200}, out, resume=True, charts=False)
+    more = evaluate({"resamples": 200}, out, resume=True)
     assert more["config"]["resamples"] == 200
-    assert evaluate({"resamples": 100}, out, resume=True, charts=False)["user_splits"] == results["user_splits"]
+    assert evaluate({"resamples": 100}, out, resume=True)["user_splits"] == results["user_splits"]
 
 
 def test_a_directory_that_is_taken_or_no_evaluation_is_refused(tmp_path: Path) -> None:
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "note.txt").write_text("mine")
     with pytest.raises(RunError, match=r"exists already; choose another place"):
-        evaluate(SMALL, tmp_path / "taken", charts=False)
+        evaluate(SMALL, tmp_path / "taken")
     with pytest.raises(RunError, match=r"is no evaluation: it has no evaluation\.json"):
-        evaluate({}, tmp_path / "taken", resume=True, charts=False)
+        evaluate({}, tmp_path / "taken", resume=True)
     assert [path.name for path in (tmp_path / "taken").iterdir()] == ["note.txt"]
 
 
@@ -482,7 +452,7 @@ def test_a_run_of_other_users_is_not_compared(made: tuple[Path, dict[str, Any]],
 
 def test_progress_counts_every_episode_once(tmp_path: Path) -> None:
     seen: list[Any] = []
-    evaluate({**SMALL, "user_splits": "test"}, tmp_path / "e", charts=False, on_progress=seen.append)
+    evaluate({**SMALL, "user_splits": "test"}, tmp_path / "e", on_progress=seen.append)
     assert [one.done for one in seen] == list(range(1, 13))
     assert {one.total for one in seen} == {12}
     assert [one.what for one in seen[5:7]] == ["random, test users", "popular, test users"]

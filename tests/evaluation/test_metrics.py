@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,21 +14,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emosim_core import RunError
+from emosim_core.evaluation.columns import RunColumns
 from emosim_core.evaluation.metrics import (
     METRICS,
-    Comparison,
     Episodes,
     ItemTable,
+    Sample,
     average_precision,
     discounted_gain,
-    read_episodes,
+    evaluation_sample,
+    ratios_of,
     reciprocal_rank,
-    tally,
+    whole_episodes,
 )
 from emosim_core.plugins import RatingScale
 
 SCALE = RatingScale(low=1, high=10)
-ITEMS = ItemTable([f"i{n}" for n in range(12)], np.array([8, 4, 2, 1, 1, 0, 0, 0, 0, 0, 0, 0]))
+ITEMS = ItemTable([f"i{n}" for n in range(12)], np.array([8, 4, 2, 1, 1, 0, 0, 0, 0, 0, 0, 0]), SCALE, 7.0)
 ENDS = ("low_streak", "max_steps")
 
 
@@ -42,8 +46,9 @@ def step(
         "consumed": rating is not None,
     }
     if rating is not None:
-        entry["rating"] = rating
+        entry |= {"rating": rating, "valence": "positive" if rating >= 7 else "negative"}
     return {
+        "user_profile": {"id": user, "name": user},
         "episode": episode, "step": number, "user": user, "recommended": [] if item is None else [{**entry, **more}],
         "reward": rating or 0, "mood": [0.1 * number, 0.5], "end_reason": end,
     }  # fmt: skip
@@ -54,14 +59,18 @@ def episode(episode: int, user: str, rated: Sequence[tuple[str, float | None]], 
     return [step(episode, n, user, *pair, end if n == last else None) for n, pair in enumerate(rated, start=1)]
 
 
-def episodes_of(*parts: list[dict[str, Any]], liked_from: float = 7.0) -> Episodes:
-    return read_episodes([record for part in parts for record in part], ITEMS, liked_from, "runs/r")
+def episodes_of(*parts: list[dict[str, Any]], items: ItemTable = ITEMS) -> Episodes:
+    run = RunColumns(Path("runs/r"), {}, None)
+    return whole_episodes(run.read(record for part in parts for record in part), items)
+
+
+def sample_of(episodes: Episodes, resamples: int = 200, users: Sequence[str] | None = None, seed: int = 0) -> Sample:
+    longest = max(episode.steps for episode in episodes.chosen)
+    return evaluation_sample(episodes, users or sorted(set(episodes.users)), ENDS, longest, resamples, seed)
 
 
 def measured(episodes: Episodes, resamples: int = 200) -> dict[str, Any]:
-    users = sorted(set(episodes.users))
-    tallied = tally(episodes, users, SCALE, ENDS, episodes.step_rewards.shape[1])
-    return Comparison({"r": tallied}, resamples, 0).metrics("r")
+    return sample_of(episodes, resamples).estimates()
 
 
 def estimates(episodes: Episodes) -> dict[str, float | None]:
@@ -124,9 +133,8 @@ def test_novelty_is_the_mean_surprise_of_what_was_recommended() -> None:
     # Shares of 23: an item that nobody rated counts as rated once.
     wanted = np.mean([-math.log2(count / 23) for count in (8, 4, 2, 8, 1)])
     assert estimates(episodes_of(ANN, BOB))["novelty"] == pytest.approx(wanted, abs=1e-6)
-    unknown = ItemTable(ITEMS.ids, np.zeros(12, dtype=np.int64))
-    episodes = read_episodes([*ANN, *BOB], unknown, 7.0, "r")
-    assert estimates(episodes)["novelty"] is None
+    unknown = replace(ITEMS, public_counts=np.zeros(12, dtype=np.int64))
+    assert estimates(episodes_of(ANN, BOB, items=unknown))["novelty"] is None
 
 
 def test_what_is_not_consumed_has_its_rating_in_the_list_only_and_a_failed_one_has_none() -> None:
@@ -134,7 +142,7 @@ def test_what_is_not_consumed_has_its_rating_in_the_list_only_and_a_failed_one_h
     failed = step(0, 2, "ann", "i1", None)
     over = step(0, 3, "ann", None, None, end="out_of_items")
     episodes = episodes_of([turned_down, failed, over])
-    assert episodes.steps.tolist() == [2.0]
+    assert episodes.each("steps").tolist() == [2.0]
     assert episodes.list_ratings[0, :2].tolist() == pytest.approx([9.0, np.nan], nan_ok=True)
     metrics = estimates(episodes)
     assert metrics["mean_rating"] is None
@@ -166,7 +174,7 @@ def test_a_slate_fills_several_places_of_the_list() -> None:
 )
 def test_records_that_are_not_whole_are_refused(records: list[dict[str, Any]], message: str) -> None:
     with pytest.raises(RunError, match=message) as error:
-        read_episodes(records, ITEMS, 7.0, "runs/r")
+        episodes_of(records)
     assert "runs/r" in str(error.value)
 
 
@@ -210,21 +218,38 @@ def test_coverage_has_no_interval() -> None:
 
 def test_differences_are_paired_so_what_users_share_falls_out() -> None:
     values = np.random.default_rng(4).integers(1, 9, size=50).astype(float)
-    tallies = {
-        name: tally(users_who_rate((values + more).tolist()), [f"p{n}" for n in range(50)], SCALE, ENDS, 1)
-        for name, more in (("low", 0.0), ("high", 2.0))
-    }
-    comparison = Comparison(tallies, 500, 1)
-    alone: Any = comparison.metrics("high")["mean_reward"]
+    low, high = (sample_of(users_who_rate((values + more).tolist()), 500, seed=1) for more in (0.0, 2.0))
+    alone: Any = high.estimates()["mean_reward"]
     assert alone["high"] - alone["low"] > 0.5
-    assert comparison.metrics("high", minus="low")["mean_reward"] == {"estimate": 2.0, "low": 2.0, "high": 2.0}
-    assert comparison.metrics("low", minus="high")["mean_reward"] == {"estimate": -2.0, "low": -2.0, "high": -2.0}
+    assert (high - low).estimates()["mean_reward"] == {"estimate": 2.0, "low": 2.0, "high": 2.0}
+    assert (low - high).estimates()["mean_reward"] == {"estimate": -2.0, "low": -2.0, "high": -2.0}
+
+
+def test_what_was_counted_with_one_user_only_has_no_interval() -> None:
+    metrics = measured(episodes_of(ANN, BOB))
+    assert metrics["survival:3"] == {"estimate": 0.5, "low": 0.0, "high": 1.0}
+    assert metrics["reward:3"] == {"estimate": 7.0, "low": None, "high": None}
+
+
+def test_metrics_of_lists_without_a_catalog_are_an_error() -> None:
+    run = episodes_of(ANN, BOB).run
+    with pytest.raises(TypeError, match="need the catalog"):
+        ratios_of(Episodes(run, run.ended), METRICS, ())
+
+
+def test_episodes_that_are_left_out_add_nothing() -> None:
+    run = episodes_of(ANN, BOB).run
+    alone = sample_of(Episodes(run, run.episodes[1:], ITEMS)).estimates()
+    for name, value in measured(episodes_of(BOB)).items():
+        if name != "coverage":
+            assert alone[name] == value, name
 
 
 def test_the_same_seed_gives_the_same_intervals_and_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     episodes = users_who_rate([1, 5, 9, 9, 3])
     first = measured(episodes)
     assert measured(episodes) == first
+    monkeypatch.setattr("emosim_core.stats._KEPT", 0)
     monkeypatch.setattr("emosim_core.stats._AT_ONCE", 35)
     assert measured(episodes) == first
 
@@ -268,10 +293,7 @@ def test_neither_the_order_of_lines_of_different_episodes_nor_that_of_users_matt
     assert estimates(episodes_of(*turned)) == estimates(episodes_of(*parts))
     users = sorted({user for user, _ in lived})
     episodes = episodes_of(*parts)
-    exact = [
-        Comparison({"r": tally(episodes, order, SCALE, ENDS, 14)}, 100, 0).metrics("r")
-        for order in (users, users[::-1])
-    ]
+    exact = [sample_of(episodes, 100, order).estimates() for order in (users, users[::-1])]
     for name, value in exact[0].items():
         assert value["estimate"] == pytest.approx(exact[1][name]["estimate"], abs=2e-6), name
 

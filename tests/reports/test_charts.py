@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import emosim_core
+from emosim_core.evaluation.columns import read_run
 from emosim_core.reports import Chart, Series, report_of
 from emosim_core.reports.background import background
-from emosim_core.reports.columns import read_run
-from emosim_core.reports.drawings import draw_charts
+from emosim_core.reports.drawings import draw_charts, draw_files
 from emosim_core.reports.run_charts import charts_of_run
 
 
@@ -136,3 +136,39 @@ def test_every_chart_is_drawn_as_png_and_svg_the_same_each_time(hostile: Path, t
     # A title is text, no formula and no markup.
     text = "".join(ET.parse(tmp_path / "one" / "heat.svg").getroot().itertext())
     assert "</script><script>" in text
+
+
+def test_names_stand_at_the_ends_of_lines_apart_from_each_other_and_many_lines_have_a_legend(tmp_path: Path) -> None:
+    def texts(count: int) -> dict[str, tuple[float, float]]:
+        """Where the name of each of several lines stands that all end at the same value."""
+        series = [Series(f"line {k}", [float(k), None, 5.0, None], [1, 2, 3, 4]) for k in range(count)]
+        draw_charts([Chart(f"of-{count}", "lines", "t", "s", "x", "y", series)], tmp_path)
+        found = ET.parse(tmp_path / f"of-{count}.svg").iter("{http://www.w3.org/2000/svg}text")
+        return {one.text: (float(one.attrib["x"]), float(one.attrib["y"])) for one in found if one.text in names}
+
+    names = {f"line {k}" for k in range(9)}
+    few = texts(3)
+    assert len({x for x, _ in few.values()}) == 1
+    heights = sorted(y for _, y in few.values())
+    assert min(np.diff(heights)) > 8
+    many = texts(9)
+    assert many.keys() == names
+    assert len({x for x, _ in many.values()}) > 1  # in a legend below, beside each other
+
+
+def test_charts_of_one_file_share_the_axes_that_are_the_same(tmp_path: Path) -> None:
+    def panel(title: str, most: float, x: str = "x") -> Chart:
+        return Chart("f", "rows", title, "s", x, "name", [Series("one", [most, 1.0])], ["a", "b"])
+
+    def ticks(*charts: Chart) -> list[str]:
+        written = draw_files({"file": charts}, tmp_path)
+        assert [path.name for path in written] == ["file.png", "file.svg"]
+        found = ET.parse(tmp_path / "file.svg").iter("{http://www.w3.org/2000/svg}text")
+        return [one.text or "" for one in found]
+
+    same = ticks(panel("Left", 2.0), panel("Right", 100.0))
+    assert same.count("80") == 2
+    other = ticks(panel("Left", 2.0, "points"), panel("Right", 100.0, "steps"))
+    assert other.count("80") == 1
+    assert {"Left", "Right", "points", "steps"} <= set(other)
+    assert ticks(panel("Alone", 2.0)).count("Alone") == 0

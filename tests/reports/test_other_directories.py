@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from emosim_core import ConfigurationError, RunError
+import emosim_core
+from emosim_core import ConfigurationError, MissingDependencyError, RunError
 from emosim_core.reports import report_of, write_report
+from emosim_core.reports.evaluation_report import draw_evaluation
 from emosim_core.testing import real
 
 
@@ -92,6 +95,36 @@ def test_an_evaluation_that_is_not_complete_or_damaged_is_an_error(tmp_path: Pat
     (tmp_path / "evaluation.json").write_text(json.dumps(broken))
     with pytest.raises(RunError, match=r"is damaged \(KeyError: 'mean_reward'\)"):
         report_of(tmp_path)
+
+
+@pytest.mark.slow
+def test_charts_of_an_evaluation_have_a_panel_for_each_user_split_and_names_as_they_are(tmp_path: Path) -> None:
+    options = {"policies": ["popular", "random"], "user_dataset": "sampled:n=20", "episodes": 6, "max_steps": 8}
+    results = emosim_core.evaluate("movies", tmp_path / "e", resamples=100, charts=False, **options)
+    text = json.dumps(results).replace('"popular"', '"_$x$"')
+    files = draw_evaluation(json.loads(text), tmp_path / "charts")
+    assert [path.name for path in files] == [
+        f"{name}.{kind}"
+        for name in ("reward", "survival", "reward_by_step", "lists", "end_reasons")
+        for kind in ("png", "svg")
+    ]
+    for path in files:
+        content = path.read_bytes()
+        assert content.startswith(b"\x89PNG") if path.suffix == ".png" else b"_$x$" in content, path
+    survival = (tmp_path / "charts" / "survival.svg").read_text()
+    assert "Train users" in survival
+    assert "Test users" in survival
+    again = draw_evaluation(json.loads(text), tmp_path / "again")
+    assert [path.read_bytes() for path in files] == [path.read_bytes() for path in again]
+
+
+def test_drawing_without_matplotlib_says_what_to_install_before_anything_is_simulated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(MissingDependencyError, match=r"--no-charts.*emosim-core\[train\]"):
+        emosim_core.evaluate("movies", tmp_path / "e", policies=["random"], episodes=1)
+    assert not (tmp_path / "e").exists()
 
 
 def test_a_training_shows_a_curve_for_each_number_of_its_progress(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+from emosim_core.evaluation.columns import read_run
 from emosim_core.reports import Report, Section, Table, report_of, write_report
-from emosim_core.reports.columns import read_run
 from emosim_core.reports.page import page as page_of
 from emosim_core.reports.stories import Stories, packed
 

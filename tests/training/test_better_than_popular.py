@@ -42,7 +42,6 @@ def test_every_algorithm_is_better_than_random_and_than_popular(tmp_path: Path) 
             "num_envs": 256,
         },
         tmp_path / "evaluation",
-        charts=False,
     )
     train = evaluation["user_splits"]["train"]
     reward = {name: entry["metrics"]["mean_reward"] for name, entry in train["recommenders"].items()}

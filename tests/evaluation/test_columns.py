@@ -10,8 +10,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import emosim_core
 from emosim_core import RunError
-from emosim_core.reports.columns import read_run
+from emosim_core.evaluation.columns import read_run
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the runs ``a`` (films) and ``books``."""
+    folder = tmp_path_factory.mktemp("runs")
+    emosim_core.run("movies", folder / "a", episodes=60, max_steps=20)
+    emosim_core.run("books", folder / "books", episodes=30, max_steps=20, slate=2, p_interrupt=0.05)
+    return folder
 
 
 @pytest.mark.parametrize("name", ["a", "books"])
@@ -38,6 +48,10 @@ def test_each_row_belongs_to_its_episode(made: Path) -> None:
         rows = run.rating_episode == position
         assert run.rating[rows].tolist() == [record["recommended"][0]["rating"] for record in mine]
         assert run.moods[run.step_episode == position].tolist() == [record["mood"] for record in mine]
+        shown = run.slate_episode == position
+        raw = [[one["raw_rating"] for one in record["recommended"]] for record in mine]
+        assert run.slate_rating[shown].tolist() == [rating for ratings in raw for rating in ratings]
+        assert run.step_reward[run.step_episode == position].tolist() == [record["reward"] for record in mine]
         ids = list(run.titles)
         assert [ids[item] for item in run.item[rows]] == [record["recommended"][0]["item"] for record in mine]
 
