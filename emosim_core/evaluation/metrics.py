@@ -449,7 +449,8 @@ def sample(episodes: Episodes, ratios: Ratios, users: Sequence[str], resamples: 
     over, under = (
         _by_user(np.column_stack([pair[side] for pair in ratios.values()]), episodes, users) for side in (0, 1)
     )
-    exact = divided(over.sum(axis=0), under.sum(axis=0))
+    once = np.ones(len(users))
+    exact = divided(once @ over, once @ under)
     return Sample(tuple(ratios), exact, resampled_ratios(over, under, resamples, seed))
 
 

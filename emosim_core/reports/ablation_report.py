@@ -20,7 +20,6 @@ RESULTS = "results.json"
 SHARE = "success share"
 """The measure that most studies have."""
 
-_NO_SIDE = ""
 _ALL = (0.0, 1.0)
 
 
@@ -155,7 +154,7 @@ def _section(
         for one in jobs:
             for metric in one["metrics"]:
                 if metric["metric"] == metric_name:
-                    by_side.setdefault(metric["side"] or _NO_SIDE, []).append(metric)
+                    by_side.setdefault(metric["side"], []).append(metric)
         sides = {side: some for side, some in by_side.items() if len(some) == len(jobs)}
         if not sides:
             continue
