@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from emosim_core.cli.options import (
     command_hint,
     configuration_options,
     configured,
+    confirm_cost,
     keyboard,
     need_plugin,
     place_options,
@@ -271,24 +271,17 @@ _SUMMED = ("requests", "prompt", "completion")
 
 
 def _confirm(ablation: Ablation, yes: bool) -> None:
-    """Ask before money is spent.
-
-    Raises:
-        ConfigurationError: nobody is there to be asked.
-        click.Abort: the answer is no.
-    """
+    """Ask before money is spent."""
     gateway = ablation.config.environment.get("gateway", {})
     spent = sum(
         ablation.plan.estimates[c.key].cost or 0.0 for c in ablation.plan.remaining if c.key in ablation.plan.estimates
     )
     if yes or not spent or gateway.get("replay"):
         return
-    if not sys.stdin.isatty():
-        raise ConfigurationError(
-            f"this calls a model that costs money, about {_money(spent)}; say --yes to start, --max-cost to set a "
-            "limit, or --replay to use cached answers only"
-        )
-    click.confirm("Start?", abort=True, err=True)
+    confirm_cost(
+        f"this calls a model that costs money, about {_money(spent)}; say --yes to start, --max-cost to set a limit, "
+        "or --replay to use cached answers only"
+    )
 
 
 # ------------------------------------------------------------------------------------------- while it runs

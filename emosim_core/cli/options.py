@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from emosim_core.cli.fields import FieldOption, field_options
-from emosim_core.cli.places import NEWEST
+from emosim_core.cli.places import NEWEST, job_place, nothing_begun, resumed_place
 from emosim_core.errors import ConfigurationError
 from emosim_core.runs.typed import typed
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from emosim_core.hooks import Registry
+    from emosim_core.runs.job import JobDirectory
     from emosim_core.runs.trust import CommandHint
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -154,6 +156,67 @@ def _spelling(path: str) -> str:
     """The option of the command that is going on which gives a field."""
     params = click.get_current_context().command.params
     return next(one.spelling for one in params if isinstance(one, FieldOption) and one.name == path)
+
+
+def chosen_job(
+    command: str,
+    model: type[BaseModel],
+    obj: Mapping[str, Any],
+    given: dict[str, Any],
+    registry: Registry,
+    defaults: Mapping[str, Any] | None = None,
+) -> tuple[dict[str, Any], JobDirectory | None, dict[str, Any]]:
+    """What the options, the file and the job that is resumed ask for.
+
+    Args:
+        command: the command.
+        model: its configuration.
+        obj: the context's object.
+        given: the command's options; ``config``, ``out`` and ``resume`` are taken out.
+        registry: the plugins.
+        defaults: values where the command's differ from those of the configuration.
+
+    Returns:
+        Values by field; the job that ``--resume`` names, None for a new one; and the values that it was begun with.
+
+    Raises:
+        EmoSimError: an option is wrong, no domain is named, or there is nothing to resume.
+    """
+    from emosim_core.runs.plain import own_files
+    from emosim_core.runs.records import stored_config
+    from emosim_core.runs.trust import confirmed
+
+    config, out, resume = (given.pop(name) for name in ("config", "out", "resume"))
+    written = read_written(model, config)
+    place = resumed_place(command, out, resume)
+    job = None if place is None else job_place(command, "", out, place)
+    stored: dict[str, Any] = {}
+    if job is not None and job.resume:
+        stored = stored_config(job.path, command)
+        own_files(job.path)
+    values = configured(model, given, written, {**(defaults or {}), **stored})
+    if job is not None and not job.resume and "plugin" not in values:
+        raise nothing_begun(job.path)
+    need_plugin(values, registry)
+    if job is not None and job.resume:
+        own, again = keyboard(model, given, written), command_hint(obj, config)
+        values = confirmed(job.path, values, own, stored, (model,), registry, again)
+    return values, job, stored
+
+
+def confirm_cost(refusal: str) -> None:
+    """Ask whether to begin with model calls that cost money.
+
+    Args:
+        refusal: what to say where nobody is there to be asked.
+
+    Raises:
+        ConfigurationError: nobody is there to be asked.
+        click.Abort: the answer is no.
+    """
+    if not sys.stdin.isatty():
+        raise ConfigurationError(refusal)
+    click.confirm("Start?", abort=True, err=True)
 
 
 def need_plugin(values: Mapping[str, Any], registry: Registry) -> None:

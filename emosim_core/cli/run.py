@@ -9,16 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import click
 
 from emosim_core.cli.fields import SectionedCommand
-from emosim_core.cli.options import (
-    command_hint,
-    configuration_options,
-    configured,
-    keyboard,
-    need_plugin,
-    place_options,
-    read_written,
-)
-from emosim_core.cli.places import job_place, nothing_begun, resumed_place
+from emosim_core.cli.options import chosen_job, configuration_options, place_options
+from emosim_core.cli.places import job_place
 from emosim_core.cli.printing import print_json, print_line
 from emosim_core.cli.stopping import interrupted
 from emosim_core.runs.typed import typed
@@ -91,29 +83,16 @@ def simulate(
     """
     from emosim_core.hooks import Registry
     from emosim_core.hooks.fields import by_field
-    from emosim_core.runs.plain import own_files
-    from emosim_core.runs.records import SUMMARY, read_records, read_summary, stored_config
+    from emosim_core.runs.records import SUMMARY, read_records, read_summary
     from emosim_core.runs.runner import Run
-    from emosim_core.runs.trust import confirmed
     from emosim_core.simulation.config import RunConfig, read_config
 
     given = dict(given)
-    config, out, resume = given.pop("config"), given.pop("out"), given.pop("resume")
     registry = Registry(only=obj["only"])
-    written = read_written(RunConfig, config)
-    stem = str(given["plugin"] or written.get("plugin", "run"))
-    job = job_place("run", stem, out, resumed_place("run", out, resume))
-    stored: dict[str, Any] = {}
-    if job.resume:
-        stored = stored_config(job.path, "run")
-        own_files(job.path)
-    values = configured(RunConfig, given, written, {**(defaults or {}), **stored})
-    if resume is not None and not job.resume and "plugin" not in values:
-        raise nothing_begun(job.path)
-    need_plugin(values, registry)
-    if job.resume:
-        own, again = keyboard(RunConfig, given, written), command_hint(obj, config)
-        values = confirmed(job.path, values, own, stored, (RunConfig,), registry, again)
+    config, out = given["config"], given["out"]
+    values, job, stored = chosen_job("run", RunConfig, obj, given, registry, defaults)
+    if job is None:
+        job = job_place("run", values["plugin"], out)
     if values == by_field(RunConfig, stored) and (job.path / SUMMARY).exists():
         summary = read_summary(job.path)
         if summary["complete"]:

@@ -8,16 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from emosim_core.cli.fields import SectionedCommand
-from emosim_core.cli.options import (
-    command_hint,
-    configuration_options,
-    configured,
-    keyboard,
-    need_plugin,
-    place_options,
-    read_written,
-)
-from emosim_core.cli.places import job_place, nothing_begun, resumed_place
+from emosim_core.cli.options import chosen_job, configuration_options, place_options
+from emosim_core.cli.places import job_place
 from emosim_core.cli.printing import print_json, print_line
 from emosim_core.cli.stopping import interrupted
 from emosim_core.runs.typed import typed
@@ -43,10 +35,8 @@ def train(obj: dict[str, Any], /, as_json: bool, quiet: bool, **given: Any) -> N
     """
     from emosim_core.cli.output import loading
     from emosim_core.hooks import Registry
-    from emosim_core.runs.plain import own_files
     from emosim_core.runs.reading import read_object
-    from emosim_core.runs.records import SUMMARY, stored_config
-    from emosim_core.runs.trust import confirmed
+    from emosim_core.runs.records import SUMMARY
     from emosim_core.simulation.config import read_config
     from emosim_core.training.config import TrainConfig
     from emosim_core.training.curves import SUMMARY as TRAINED
@@ -55,25 +45,11 @@ def train(obj: dict[str, Any], /, as_json: bool, quiet: bool, **given: Any) -> N
     with loading("torch", silent=silent):
         from emosim_core.training.trainer import Training
 
-    config, out, resumed = given.pop("config"), given.pop("out"), given.pop("resume")
     registry = Registry(only=obj["only"])
-    written = read_written(TrainConfig, config)
-    stored: dict[str, Any] = {}
-    resume = resumed_place("train", out, resumed)
-    if resume is not None:
-        job = job_place("train", "", out, resume)
-        if job.resume:
-            stored = stored_config(resume, "train")
-            own_files(resume)
-    values = configured(TrainConfig, given, written, stored)
-    if resume is not None and not job.resume and "plugin" not in values:
-        raise nothing_begun(job.path)
-    need_plugin(values, registry)
-    if resume is not None and job.resume:
-        own, again = keyboard(TrainConfig, given, written), command_hint(obj, config)
-        values = confirmed(resume, values, own, stored, (TrainConfig,), registry, again)
+    config, out = given["config"], given["out"]
+    values, job, _ = chosen_job("train", TrainConfig, obj, given, registry)
     checked = read_config(TrainConfig, values, "train" if config is None else str(config))
-    if resume is None:
+    if job is None:
         job = job_place("train", f"{checked.plugin}-{checked.algo}", out)
     elif (job.path / SUMMARY).exists():
         summary = read_object(job.path / SUMMARY, TRAINED)

@@ -15,6 +15,7 @@ from emosim_core.cli.options import (
     command_hint,
     configuration_options,
     configured,
+    confirm_cost,
     keyboard,
     need_plugin,
     place_options,
@@ -22,7 +23,6 @@ from emosim_core.cli.options import (
 from emosim_core.cli.places import job_place, nothing_begun, resumed_place
 from emosim_core.cli.printing import print_json, print_line
 from emosim_core.cli.stopping import interrupted
-from emosim_core.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from emosim_core.cli.output import Screen, Table
@@ -156,10 +156,9 @@ def _confirm(validation: Validation, yes: bool) -> None:
     if yes or estimated.replay:
         print_line(text, err=True)
         return
-    if not sys.stdin.isatty():
-        raise ConfigurationError(f"{text} Say --yes to start, or --replay to use cached answers only")
-    print_line(text, err=True)
-    click.confirm("Start?", abort=True, err=True)
+    if sys.stdin.isatty():
+        print_line(text, err=True)
+    confirm_cost(f"{text} Say --yes to start, or --replay to use cached answers only")
 
 
 def _play(screen: Screen, validation: Validation, job: JobDirectory, silent: bool) -> dict[str, Any]:

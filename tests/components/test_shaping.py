@@ -265,6 +265,18 @@ def test_two_good_ratings_in_a_row_lower_the_probability_of_leaving(draws: MakeD
     assert shares[6][0] == pytest.approx(shares[6][1] * (1 - recovery), abs=0.01)
 
 
+@pytest.mark.parametrize(
+    ("slate", "consumed", "end"),
+    [([5.0, 9.0], [True, False], 2), ([5.0, 9.0], [True, True], 0), ([5.0, 1.0], [True, False], 2)],
+)
+def test_only_consumed_items_count_as_good_ratings(slate: list[float], consumed: list[bool], end: int) -> None:
+    shaping = ChurnSatisfaction(ChurnOptions(rate=9.0, recovery=1.0, low_streak=9, min_steps=1, use_traits=False))
+    shaping.start(small_world().shaping_setting(1))
+    shaping.begin(BeginRequest(rows=np.array([0])))
+    shaping.shape_batch(consume([[1.0, 1.0]], step=1), Fixed(1, 0.5))
+    assert shaping.shape_batch(consume([slate], step=2, consumed=[consumed]), Fixed(1, 0.5))[1].tolist() == [end]
+
+
 @pytest.mark.parametrize(("use_traits", "end_steps"), [(True, [5, 6, 7]), (False, [6, 6, 6])])
 def test_activity_moves_how_many_disappointments_a_user_takes(use_traits: bool, end_steps: list[int]) -> None:
     for activity, step in zip((1, 2, 3), end_steps, strict=True):
