@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -204,21 +203,6 @@ def test_the_claims_of_another_process_are_waited_for_and_taken_over(cache: Answ
 
     assert [answer.text for answer in serve(cache, backend, work)] == ["theirs", "7"]
     assert backend.calls == [request(2)]
-
-
-def test_signs_of_life_are_given_while_a_call_runs(
-    cache: AnswerCache, scripted: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "HEARTBEAT", 0.02)
-    owners: list[float] = []
-    register = Owner.register
-    monkeypatch.setattr(Owner, "register", lambda *given: (owners.append(time.monotonic()), register(*given)))
-
-    async def work(chain: Chain) -> None:
-        await chain.link.answer(request(1))
-
-    serve(cache, scripted(delay=0.3), work)
-    assert len(owners) > 4
 
 
 @pytest.mark.parametrize(("passes", "outcome"), [(True, ChatAnswer), (False, LLMCacheError)])
