@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -9,7 +11,6 @@ from typing import Any
 
 from emosim_core.errors import LLMError, LLMMalformedError
 from emosim_core.llm.chat import ChatAnswer, ChatRequest, Message
-from emosim_core.llm.gateway.retries import reworded
 from emosim_core.llm.prompts.fencing import defused, fence, legible, one_line
 from emosim_core.llm.prompts.parsing import json_object
 from emosim_core.llm.rater import Asks
@@ -136,7 +137,7 @@ class UserWriter:
             attempts += self._num_calls() > calls  # cached answers fail in the same way each time
             for user, answer in zip(remaining, answers, strict=True):
                 if isinstance(answer, LLMError):
-                    raise reworded(answer, f"user {user.id}: {answer}")
+                    raise _about(user, answer)
                 try:
                     name, description = self.read(answer, taken)
                 except LLMMalformedError as error:
@@ -152,10 +153,20 @@ class UserWriter:
         return int(self._gateway.usage.summary()["calls"])
 
 
+def _about(user: User, error: LLMError) -> LLMError:
+    """A copy of an error that names the user; a copy, as one error may be that of several requests."""
+    with contextlib.suppress(Exception):  # an error class of a plugin may not be copyable
+        named = copy.copy(error)
+        named.args = (f"user {user.id}: {error}",)
+        named.__cause__ = error
+        return named
+    return error
+
+
 def _trait(user: User, trait: str, words: Words) -> str:
     """A trait in the domain's words, which follow "a person who"."""
-    levels = words.traits.get(trait)
-    return f"is of the kind {user.trait_name(trait)!r}" if levels is None else levels[getattr(user, trait) - 1]
+    texts = words.traits.get(trait)
+    return f"is of the kind {user.trait_name(trait)!r}" if texts is None else texts[getattr(user, trait) - 1]
 
 
 def _next_request(request: ChatRequest, answer: ChatAnswer, problem: str) -> ChatRequest:

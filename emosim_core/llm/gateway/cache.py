@@ -110,10 +110,6 @@ class AnswerCache:
         read_only: whether nothing is written, so that the file may be on read-only storage; a missing file then has
             no answers.
         patience: seconds to wait while another process writes.
-
-    Raises:
-        LLMCacheError: the file cannot be read or written, or is damaged; of every method.
-        DataError: the file is no cache of answers, or one of a newer format.
     """
 
     def __init__(self, path: str | os.PathLike[str], read_only: bool = False, patience: float = _BUSY_SECONDS) -> None:
@@ -128,12 +124,20 @@ class AnswerCache:
     # -------------------------------------------------------------------------------- reading and writing
 
     def get_many(self, keys: Sequence[str]) -> dict[str, ChatAnswer]:
-        """The cached answers by key; a key without an answer is absent."""
+        """The cached answers by key; a key without an answer is absent.
+
+        Raises:
+            DataError: the file cannot be read or is no cache of answers.
+        """
         with self._reading() as connection:
             return {} if connection is None else _look_up(connection, keys)
 
     def progress(self, keys: Sequence[str], owner: claims.Owner) -> State:
-        """State of requests that another process has claimed."""
+        """State of requests that another process has claimed.
+
+        Raises:
+            LLMCacheError: the file cannot be read.
+        """
         with self._reading() as connection:
             assert connection is not None
             # In this order: a request answered between the two queries is no longer claimed, and :meth:`exchange`
@@ -150,6 +154,9 @@ class AnswerCache:
 
         Returns:
             Answers by key that are to be used, as :meth:`exchange` returns them.
+
+        Raises:
+            DataError: the file cannot be written.
         """
         return self.exchange([self.row(key, name, request_json(one), answer) for key, name, one, answer in answers])[0]
 
@@ -177,6 +184,9 @@ class AnswerCache:
         Returns:
             The state of the wanted requests. If an answer was written by another process first, which is not replaced,
             the answers to all rows are included.
+
+        Raises:
+            LLMCacheError: the file cannot be written.
         """
         answers: dict[str, ChatAnswer] = {}
         elsewhere: set[str] = set()
@@ -195,7 +205,11 @@ class AnswerCache:
         return State(answers, elsewhere)
 
     def leave(self, owner: claims.Owner) -> None:
-        """Release all claims of an owner."""
+        """Release all claims of an owner.
+
+        Raises:
+            LLMCacheError: the file cannot be written.
+        """
         with self._writing() as connection:
             owner.leave(connection)
 
@@ -216,7 +230,11 @@ class AnswerCache:
     # ---------------------------------------------------------------------------------------- maintenance
 
     def stats(self) -> dict[str, Any]:
-        """Size of the file, and per backend the number of answers, tokens and dates, as JSON values."""
+        """Size of the file, and per backend the number of answers, tokens and dates, as JSON values.
+
+        Raises:
+            DataError: the file cannot be read or is no cache of answers.
+        """
         models: list[dict[str, Any]] = []
         columns = ("prompt", "cached", "completion", "reasoning")
         sums = ", ".join(f"total(CASE WHEN {_IS_COUNT.format(name)} THEN {name} END)" for name in columns)

@@ -82,10 +82,7 @@ class _Pending:
 
 
 def _result(pending: _Pending) -> Result:
-    """The result of a request whose task has ended; asyncio warns of errors that nobody takes."""
-    if pending.task.cancelled():
-        return pending.refusal or asyncio.CancelledError()
-    error = pending.task.exception()
+    error = pending.refusal if pending.task.cancelled() else pending.task.exception()
     return error.error if isinstance(error, CallRefused) else error or pending.task.result()
 
 
@@ -162,8 +159,7 @@ class Cached(BackendWrapper):
         finally:
             for one in pending:
                 one.waiting -= 1
-            results = {one.key: _result(one) for one in pending if one.task.done()}
-        return results
+        return {one.key: _result(one) for one in pending}
 
     def _enter(self, request: KeyedRequest) -> _Pending:
         """Send a request, or join an equal one that is pending."""
@@ -214,7 +210,7 @@ class Cached(BackendWrapper):
         refusal = self._budget.refusal() or (None if asker is None else asker.refusal)
         try:
             if refusal is not None:
-                raise CallRefused(refusal)
+                raise refusal
             self._queue.append((request.key, claim))
             self._wake()
             if (answer := await claim) is not None:

@@ -8,7 +8,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from functools import partial
 from itertools import islice
@@ -155,11 +155,8 @@ class _Session:
         keys: list[str] = []
         asker = Asker()
         began = time.perf_counter()
-        # A service gets parts of the requests; a batched backend gets them all at once.
-        remaining = iter(requests)
-        size = None if self._options.replay or self._batched else self._options.concurrency
         try:
-            while part := list(islice(remaining, size)):
+            for part in self._parts(requests):
                 keys += self._submit(part, asker)
             asker.wait()
         except BaseException:
@@ -172,6 +169,13 @@ class _Session:
             if not isinstance(result, ChatAnswer | LLMError):
                 raise result
         return results  # type: ignore[return-value]
+
+    def _parts(self, requests: Iterable[ChatRequest]) -> Iterator[list[ChatRequest]]:
+        """The requests in parts of at most ``concurrency``; in a single part for a batched backend or a replay."""
+        remaining = iter(requests)
+        size = None if self._options.replay or self._batched else self._options.concurrency
+        while part := list(islice(remaining, size)):
+            yield part
 
     def _submit(self, part: Sequence[ChatRequest], asker: Asker) -> list[str]:
         """Look requests up in the cache, and send those without an answer; returns the cache keys."""
@@ -227,9 +231,8 @@ class _Session:
             if self._loop is not None and self._thread is not None:
                 self._loop.call_soon_threadsafe(self._end.set)
                 self._ended.result()
-        finally:
-            if self._thread is not None and self._ended.done():  # else this thread was interrupted
                 self._thread.join()
+        finally:
             self._cache.close()
 
     # --------------------------------------------------------------------------------- the thread of the event loop

@@ -132,8 +132,8 @@ class Redactor:
         return redacted  # type: ignore[return-value]
 
     def _is_clean(self, error: BaseException) -> bool:
-        messages = [str(error), repr(error), *map(str, getattr(error, "__notes__", ()))]
-        return all(self.message(message) == message for message in messages)
+        texts = [str(error), repr(error), *map(str, getattr(error, "__notes__", ()))]
+        return all(self.message(text) == text for text in texts)
 
     def _clean(self, error: EmoSimError) -> EmoSimError:
         with contextlib.suppress(Exception):  # a class of a plugin may not be made to be copied
@@ -262,10 +262,10 @@ def _without(text: str, needles: list[_Needle]) -> str:
         return text
     hidden: list[_Span] = []
     for view, reading in _views(text).items():
-        matches = list(_matches(view, needles))
-        if matches:
+        found = list(_found(view, needles))
+        if found:
             spans = _spans(text, reading)
-            hidden += [(spans[start][0], spans[end - 1][1]) for start, end in matches]
+            hidden += [(spans[start][0], spans[end - 1][1]) for start, end in found]
     if not hidden:
         return text
     shown, at = [], 0
@@ -318,7 +318,7 @@ def _read(match: re.Match[str]) -> str:
     return chr(int(url or code or byte or hexadecimal or long or braced, 16))
 
 
-def _matches(view: str, needles: list[_Needle]) -> Iterator[_Span]:
+def _found(view: str, needles: list[_Needle]) -> Iterator[_Span]:
     """Where parts of needles stand in a view of a text."""
     lower, standard = view.translate(_LOWER), view.translate(_STANDARD)
     for needle in needles:

@@ -8,7 +8,6 @@ import copy
 import random
 import time
 from collections.abc import Callable
-from typing import TypeVar
 
 from emosim_core.errors import EmoSimError, LLMError, LLMMalformedError, LLMRateLimitError, LLMTransientError
 from emosim_core.llm.backend import LLMBackend
@@ -17,8 +16,6 @@ from emosim_core.llm.gateway.limiter import AdaptiveLimiter, log
 from emosim_core.llm.gateway.usage import UsageTally
 from emosim_core.llm.gateway.waiting import WaitNotice, for_how_long
 from emosim_core.llm.gateway.wrapper import BackendWrapper
-
-AnyError = TypeVar("AnyError", bound=EmoSimError)
 
 LONGEST_WAIT = 900.0
 """Longest wait in seconds that a service may request; if it requests more, its error is raised."""
@@ -134,10 +131,9 @@ class Retrying(BackendWrapper):
         log.debug("call %d of a request: %s; %s", calls, type(error).__name__, again)
         if wait is None or not isinstance(error, LLMError):
             if isinstance(error, LLMError) and calls > 1:
-                error = reworded(error, f"{error} ({calls} calls)")
+                error = _adding(error, f" ({calls} calls)")
             if requested > LONGEST_WAIT:
-                wait_text = for_how_long(requested)
-                error = reworded(error, f"{error}. It asks to wait {wait_text}, which is too long")
+                error = _adding(error, f". It asks to wait {for_how_long(requested)}, which is too long")
             raise error
         if requested or _starts(error):
             self._limiter.hold(wait if _starts(error) else requested)
@@ -149,11 +145,11 @@ def _starts(error: EmoSimError) -> bool:
     return isinstance(error, LLMTransientError) and error.starting
 
 
-def reworded(error: AnyError, message: str) -> AnyError:
-    """A copy of an error with another message; a copy, as the same object may be raised for several requests."""
+def _adding(error: EmoSimError, text: str) -> EmoSimError:
+    """A copy of an error with a longer message; a copy, as a backend may raise the same object again."""
     with contextlib.suppress(Exception):  # an error class of a plugin may not be copyable
-        copied = copy.copy(error)
-        copied.args = (message, *error.args[1:])
-        copied.__cause__ = error
-        return copied
+        longer = copy.copy(error)
+        longer.args = (f"{error}{text}", *error.args[1:])
+        longer.__cause__ = error
+        return longer
     return error

@@ -63,11 +63,11 @@ def user_lines(user: User, setting: WorldSetting, scale: PromptScale, shown: Sho
     if shown.traits:
         for trait in TRAITS:
             label = _TRAIT_LABELS[trait].format(items=setting.words.items)
-            levels = setting.words.traits.get(trait)
-            if levels is None:
+            texts = setting.words.traits.get(trait)
+            if texts is None:
                 yield f"{label}: {user.trait_name(trait)}"
             else:
-                yield f"{label}: someone who {one_line(levels[getattr(user, trait) - 1])}"
+                yield f"{label}: someone who {one_line(texts[getattr(user, trait) - 1])}"
 
 
 def user_text(text: str, source: RatingScale, scale: PromptScale, limit: int) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -115,23 +114,6 @@ def test_a_request_that_is_withdrawn_is_not_sent_but_a_running_call_is_completed
     serve(cache, backend, work)
     assert len(backend.calls) == 4
     assert set(cache.get_many([key(number) for number in range(6)])) == {key(number) for number in range(4)}
-
-
-def test_the_error_of_a_call_that_nobody_waits_for_any_more_is_no_warning(cache: AnswerCache, scripted: Any) -> None:
-    warnings: list[Any] = []
-
-    async def work(chain: Chain) -> None:
-        asyncio.get_running_loop().set_exception_handler(lambda loop, context: warnings.append(context))
-        task = asyncio.create_task(chain.link.answer(request(1)))
-        await asyncio.sleep(0.005)
-        task.cancel()
-        await asyncio.wait({task})
-        del task
-        gc.collect()
-
-    serve(cache, scripted(LLMRefusedError("no"), delay=0.02), work)
-    gc.collect()
-    assert warnings == []
 
 
 def test_a_request_that_others_wait_for_is_not_withdrawn(cache: AnswerCache, scripted: Any) -> None:
