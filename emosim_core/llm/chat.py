@@ -108,7 +108,7 @@ def checked(usage: object) -> Usage:
     if not isinstance(usage, Usage):
         return Usage(known=False)
     sane = Usage.reported(usage.prompt, usage.completion, usage.cached, usage.reasoning)
-    return sane if usage.known else replace(sane, known=False)
+    return replace(sane, known=sane.known and bool(usage.known))
 
 
 def _count(value: object) -> int | None:

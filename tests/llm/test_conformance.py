@@ -41,15 +41,15 @@ class Direct:
         return {"calls": len(self.backend.requests)}
 
 
-def by_the_item(request: ChatRequest) -> str:
+def by_the_item(asked: ChatRequest) -> str:
     """A choice that follows from the item that is asked about, whoever is asked."""
-    item = re.findall(r"<item>.*?</item>", request.messages[-1].content, re.DOTALL)[-1]
-    return request.choices[zlib.crc32(item.encode()) % len(request.choices)]
+    item = re.findall(r"<item>.*?</item>", asked.messages[-1].content, re.DOTALL)[-1]
+    return asked.choices[zlib.crc32(item.encode()) % len(asked.choices)]
 
 
-def swayed_by_activity(request: ChatRequest) -> str:
+def swayed_by_activity(asked: ChatRequest) -> str:
     """The best rating by who has much activity, the worst by all others."""
-    return request.choices[-1 if "has much activity" in request.messages[-1].content else 0]
+    return asked.choices[-1 if "has much activity" in asked.messages[-1].content else 0]
 
 
 class ModelRaterConformance(RaterConformance):

@@ -54,7 +54,7 @@ class Script:
 
     def __init__(self, answer: Callable[[ChatRequest], ChatAnswer | LLMError]) -> None:
         self.answer, self.batches, self.closed = answer, [], False  # type: ignore[var-annotated]
-        self.num_cached = 0
+        self.kept = 0
 
     def ask(self, requests: Iterable[ChatRequest]) -> list[ChatAnswer | LLMError]:
         self.batches.append(list(requests))
@@ -71,7 +71,7 @@ class Script:
         return self
 
     def summary(self) -> dict[str, Any]:
-        return {"calls": sum(map(len, self.batches[self.num_cached :]))}
+        return {"calls": sum(map(len, self.batches[self.kept :]))}
 
 
 def rated(answer: Callable[[ChatRequest], ChatAnswer | LLMError], **options: Any) -> tuple[Any, Script]:
@@ -82,22 +82,22 @@ def rated(answer: Callable[[ChatRequest], ChatAnswer | LLMError], **options: Any
 
 
 def test_all_users_and_items_are_asked_at_once_and_each_gets_its_own_answer() -> None:
-    def answer(sent: ChatRequest) -> ChatAnswer:
-        user, item = map(int, sent.messages[0].content.split())
+    def answer(asked: ChatRequest) -> ChatAnswer:
+        user, item = map(int, asked.messages[0].content.split())
         return ChatAnswer(str(1 + (user + item) % 10))
 
     ratings, script = rated(answer)
-    sent = request(WORLD)
+    asked = request(WORLD)
     assert [len(batch) for batch in script.batches] == [24]
-    assert np.array_equal(ratings.values, 1 + (sent.users[:, None] + sent.items) % 10)
+    assert np.array_equal(ratings.values, 1 + (asked.users[:, None] + asked.items) % 10)
 
 
 def test_an_answer_that_cannot_be_read_is_asked_again_saying_why_and_then_has_failed() -> None:
-    ratings, script = rated(lambda sent: ChatAnswer("8.5" if "no digit" not in str(sent) else "9"))
+    ratings, script = rated(lambda asked: ChatAnswer("8.5" if "no digit" not in str(asked) else "9"))
     assert [len(batch) for batch in script.batches] == [24, 24]
     assert (ratings.values == 9).all()
     assert "no digit: 8.5" in script.batches[1][0].messages[-1].content
-    ratings, script = rated(lambda sent: ChatAnswer("five stars"), asks=3)
+    ratings, script = rated(lambda asked: ChatAnswer("five stars"), asks=3)
     assert [len(batch) for batch in script.batches] == [24, 24, 24]
     assert np.isnan(ratings.values).all()
     assert ratings.reason(0, 0) == "no answer could be parsed in 3 attempts: no digit: five stars"
@@ -105,7 +105,7 @@ def test_an_answer_that_cannot_be_read_is_asked_again_saying_why_and_then_has_fa
 
 @pytest.mark.parametrize("error", [LLMTransientError("gone"), LLMRefusedError("no"), LLMMalformedError("cut")])
 def test_a_question_without_an_answer_is_a_failed_rating_that_says_why(error: LLMError) -> None:
-    ratings, script = rated(lambda sent: error if sent.messages[0].content.endswith("4") else ChatAnswer("7"))
+    ratings, script = rated(lambda asked: error if asked.messages[0].content.endswith("4") else ChatAnswer("7"))
     failed = request(WORLD).items % 10 == 4
     assert failed.any()
     assert not failed.all()
@@ -119,32 +119,32 @@ def test_a_question_without_an_answer_is_a_failed_rating_that_says_why(error: LL
 @pytest.mark.parametrize("error", [LLMAuthenticationError("no key"), LLMBudgetError("spent")])
 def test_what_every_question_would_meet_is_raised(error: LLMError) -> None:
     with pytest.raises(type(error), match=str(error)):
-        rated(lambda sent: error)
+        rated(lambda asked: error)
 
 
 def test_reasons_are_kept_where_they_are_asked_for() -> None:
-    assert rated(lambda sent: ChatAnswer("7"))[0].reason(0, 0) == ""
-    assert rated(lambda sent: ChatAnswer("7", reasoning="hm"), explain=True)[0].reason(0, 0) == "because"
+    assert rated(lambda asked: ChatAnswer("7"))[0].reason(0, 0) == ""
+    assert rated(lambda asked: ChatAnswer("7", reasoning="hm"), explain=True)[0].reason(0, 0) == "because"
 
 
 def test_probabilities_are_kept_and_read_as_they_are_asked_to_be() -> None:
     shares = {"2": 0.25, "8": 0.5, "10": 0.24996, "1": 0.00004}
     answer = ChatAnswer("8", probabilities=shares)
-    ratings, _ = rated(lambda sent: answer)
+    ratings, _ = rated(lambda asked: answer)
     assert (ratings.values == 8).all()
     assert ratings.probabilities(0, 0) == {"2": 0.25, "8": 0.5, "10": 0.24996}
-    ratings, _ = rated(lambda sent: answer, reading="expected")
+    ratings, _ = rated(lambda asked: answer, reading="expected")
     assert (ratings.values == 7).all()
-    ratings, _ = rated(lambda sent: answer, reading="sampled")
-    again, _ = rated(lambda sent: answer, reading="sampled")
+    ratings, _ = rated(lambda asked: answer, reading="sampled")
+    again, _ = rated(lambda asked: answer, reading="sampled")
     assert np.array_equal(ratings.values, again.values)
     assert set(np.unique(ratings.values)) == {2, 8, 10}
     with pytest.raises(ConfigurationError, match="needs a model that returns the probability"):
-        rated(lambda sent: ChatAnswer("8"), reading="expected")
+        rated(lambda asked: ChatAnswer("8"), reading="expected")
 
 
 def test_it_tells_its_usage_and_closes_what_it_asks_through() -> None:
-    script = Script(lambda sent: ChatAnswer("7"))
+    script = Script(lambda asked: ChatAnswer("7"))
     rater = ModelRater(Plain(), script)
     rater.prepare(SKIPPING)
     rater.rate_batch(request(WORLD), draws(12))
@@ -155,8 +155,8 @@ def test_it_tells_its_usage_and_closes_what_it_asks_through() -> None:
 
 def test_where_a_failed_rating_ends_a_run_what_was_answered_before_does_not_count_as_a_try() -> None:
     for persistent, batches in ((True, 5), (False, 3)):
-        script = Script(lambda sent: ChatAnswer("five stars" if len(sent.messages) < 9 else "5"))
-        script.num_cached = 3
+        script = Script(lambda asked: ChatAnswer("five stars" if len(asked.messages) < 9 else "5"))
+        script.kept = 3
         rater = ModelRater(Plain(), script, ModelRaterOptions(asks=3))
         rater.prepare(dataclasses.replace(WORLD.setting(), on_failed_rating="raise" if persistent else "skip"))
         values = rater.rate_batch(request(WORLD), draws(12)).values
@@ -173,7 +173,7 @@ def test_a_prompt_strategy_that_puts_the_same_question_again_ends_where_its_answ
         def summary(self) -> dict[str, Any]:
             return {"calls": 0}
 
-    script = CachedAnswer(lambda sent: ChatAnswer("five stars"))
+    script = CachedAnswer(lambda asked: ChatAnswer("five stars"))
     rater = ModelRater(Stubborn(), script)
     rater.prepare(WORLD.setting())
     assert np.isnan(rater.rate_batch(request(WORLD), draws(12)).values).all()
@@ -187,7 +187,7 @@ def refuses(doubtful: bool) -> LLMRequestError:
 
 
 def test_an_objection_that_may_be_about_one_question_is_one_failed_rating_where_others_are_answered() -> None:
-    ratings, _ = rated(lambda sent: refuses(True) if sent.messages[0].content.endswith("4") else ChatAnswer("7"))
+    ratings, _ = rated(lambda asked: refuses(True) if asked.messages[0].content.endswith("4") else ChatAnswer("7"))
     failed = request(WORLD).items % 10 == 4
     assert failed.any()
     assert np.array_equal(np.isnan(ratings.values), failed)
@@ -196,7 +196,7 @@ def test_an_objection_that_may_be_about_one_question_is_one_failed_rating_where_
 
 
 def test_it_is_one_failed_rating_too_before_anything_was_answered_as_long_as_few_items_are_objected_to() -> None:
-    script = Script(lambda sent: refuses(True))
+    script = Script(lambda asked: refuses(True))
     rater = ModelRater(Plain(), script)
     rater.prepare(SKIPPING)
     whole = request(WORLD)
@@ -209,4 +209,4 @@ def test_it_is_one_failed_rating_too_before_anything_was_answered_as_long_as_few
 def test_an_objection_that_every_question_meets_and_a_wait_that_is_too_long_are_raised() -> None:
     for error in (refuses(False), LLMRateLimitError("later", retry_after=LONGEST_WAIT + 1)):
         with pytest.raises(type(error)):
-            rated(lambda sent, error=error: error if sent.messages[0].content.endswith("4") else ChatAnswer("7"))
+            rated(lambda asked, error=error: error if asked.messages[0].content.endswith("4") else ChatAnswer("7"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from emosim_core.errors import ConfigurationError
 from emosim_core.llm.chat import ChatRequest, Message
@@ -60,20 +60,6 @@ def cache_key_of(identity: str, canonical: str) -> str:
 def answer_cache_key(identity: str, request: ChatRequest) -> str:
     """The cache key of a request to the backend with this identity: 64 hexadecimal digits."""
     return cache_key_of(identity, request_json(request))
-
-
-class KeyedRequest(NamedTuple):
-    """A request with its cache key and its canonical JSON."""
-
-    key: str
-    text: str
-    request: ChatRequest
-
-    @classmethod
-    def of(cls, identity: str, request: ChatRequest) -> KeyedRequest:
-        """A request to the backend with this identity."""
-        text = request_json(request)
-        return cls(cache_key_of(identity, text), text, request)
 
 
 def request_of(payload: Any) -> ChatRequest:

@@ -6,8 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextvars import ContextVar
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +14,10 @@ from emosim_core.errors import EmoSimError, LLMCacheError, LLMTransientError
 from emosim_core.hooks.faults import fault
 from emosim_core.llm.backend import LLMBackend
 from emosim_core.llm.chat import ChatAnswer, ChatRequest
-from emosim_core.llm.gateway.asking import ASKER, Result
+from emosim_core.llm.gateway.asking import ASKER
 from emosim_core.llm.gateway.budget import Budgeted, CallRefused
 from emosim_core.llm.gateway.cache import AnswerCache, Row, State
-from emosim_core.llm.gateway.cache_key import KeyedRequest
+from emosim_core.llm.gateway.cache_key import cache_key_of, request_json
 from emosim_core.llm.gateway.claims import HEARTBEAT, Owner
 from emosim_core.llm.gateway.limiter import Limited
 from emosim_core.llm.gateway.reserve import Reserve
@@ -51,24 +50,21 @@ Claim = tuple[str, "asyncio.Future[ChatAnswer | None]"]
 Answered = tuple[Row, ChatAnswer, "asyncio.Future[ChatAnswer]"]
 """A row of the cache, its answer, and the answer to use once it is written."""
 
-_SENT: ContextVar[KeyedRequest] = ContextVar("sent")
-"""The request that a task sends."""
-
 
 class Stored(BackendWrapper):
     """Has each answer written before it is returned, so that the call holds its slot until then.
 
     Args:
         inner: the backend that is called.
-        write: writes the answer to the request that this task sends; returns the answer to use.
+        write: writes the answer to a request; returns the answer to use.
     """
 
-    def __init__(self, inner: LLMBackend, write: Callable[[ChatAnswer], Awaitable[ChatAnswer]]) -> None:
+    def __init__(self, inner: LLMBackend, write: Callable[[ChatRequest, ChatAnswer], Awaitable[ChatAnswer]]) -> None:
         super().__init__(inner)
         self._write = write
 
     async def answer(self, request: ChatRequest) -> ChatAnswer:
-        return await self._write(await self.inner.answer(request))
+        return await self._write(request, await self.inner.answer(request))
 
 
 @dataclass(eq=False, slots=True)
@@ -79,11 +75,6 @@ class _Pending:
     task: asyncio.Task[ChatAnswer]
     waiting: int = 0
     refusal: EmoSimError | None = None
-
-
-def _result(pending: _Pending) -> Result:
-    error = pending.refusal if pending.task.cancelled() else pending.task.exception()
-    return error.error if isinstance(error, CallRefused) else error or pending.task.result()
 
 
 class Cached(BackendWrapper):
@@ -125,53 +116,50 @@ class Cached(BackendWrapper):
         self._elsewhere: list[Claim] = []
         self._answers: list[Answered] = []
         self._released: set[str] = set()
-        self._next_exchange: asyncio.Handle | None = None
+        self._due = asyncio.Event()
         self._failing_since: float | None = None
         self._unsettled = 0
-        self._beating: asyncio.Task[None] | None = None
+        self._background: list[asyncio.Task[Any]] = []
         self._polling: asyncio.Task[None] | None = None
-        calls.freed = self._wake
+        calls.freed = self._due.set
 
     async def answer(self, request: ChatRequest) -> ChatAnswer:
         """The answer to a request."""
-        (result,) = (await self.results([KeyedRequest.of(self.identity, request)])).values()
-        if isinstance(result, ChatAnswer):
-            return result
-        raise result
+        return await self.answer_to(cache_key_of(self.identity, request_json(request)), request)
 
-    async def results(self, requests: Iterable[KeyedRequest]) -> dict[str, Result]:
-        """The results of requests by cache key.
+    async def answer_to(self, key: str, request: ChatRequest) -> ChatAnswer:
+        """The answer to the request with this cache key.
 
-        If this is cancelled, requests that nobody else waits for are withdrawn, but running calls are completed.
+        If this is cancelled and nobody else waits for the request, it is withdrawn, but a running call is completed.
         """
-        self._beating = self._beating or asyncio.create_task(self._beat())
-        pending = [self._enter(request) for request in requests]
-        tasks = {one.task for one in pending}
-        try:
-            await asyncio.wait(tasks)  # awaiting the tasks themselves would cancel them too
-        except asyncio.CancelledError:
-            alone = [one for one in pending if one.waiting == 1]
-            for one in alone:
-                self._withdraw(one, LLMTransientError("the request was withdrawn before it was sent"))
-            if alone:
-                await asyncio.wait({one.task for one in alone})
-            raise
-        finally:
-            for one in pending:
-                one.waiting -= 1
-        return {one.key: _result(one) for one in pending}
-
-    def _enter(self, request: KeyedRequest) -> _Pending:
-        """Send a request, or join an equal one that is pending."""
-        pending = self._pending.get(request.key)
+        if not self._background:
+            self._background = [asyncio.create_task(work()) for work in (self._exchange, self._beat)]
+        pending = self._pending.get(key)
         if pending is None:
-            pending = _Pending(request.key, asyncio.create_task(self._send(request)))
-            self._pending[request.key] = pending
+            asker = ASKER.get(None)
+            refusal = self._budget.refusal() or (None if asker is None else asker.refusal)
+            if refusal is not None:
+                raise refusal
+            pending = self._pending[key] = _Pending(key, asyncio.create_task(self._send(key, request)))
         else:
             self._usage.add(shared=1)
             self._calls.cancel(pending.task, now=False)
         pending.waiting += 1
-        return pending
+        try:
+            await asyncio.wait({pending.task})  # awaiting the task itself would cancel it too
+        except asyncio.CancelledError:
+            if pending.waiting == 1:
+                self._withdraw(pending, LLMTransientError("the request was withdrawn before it was sent"))
+                await asyncio.wait({pending.task})
+            raise
+        finally:
+            pending.waiting -= 1
+        if pending.task.cancelled() and pending.refusal is not None:
+            raise pending.refusal
+        try:
+            return pending.task.result()
+        except CallRefused as refused:
+            raise refused.error from None
 
     def refuse(self, error: EmoSimError) -> None:
         """End all requests whose call is not running with an error; running calls are not repeated."""
@@ -180,9 +168,9 @@ class Cached(BackendWrapper):
 
     async def close(self) -> None:
         """Release all claims and close the backend. No request is pending."""
-        for work in (self._next_exchange, self._beating, self._polling):
-            if work is not None:
-                work.cancel()
+        for task in self._background:
+            task.cancel()
+        self._background = []
         self._reserve.release()
         give_up = time.monotonic() + PATIENCE
         while True:
@@ -203,37 +191,33 @@ class Cached(BackendWrapper):
         if key in self._pending and self._pending[key].task is task:
             del self._pending[key]
 
-    async def _send(self, request: KeyedRequest) -> ChatAnswer:
-        _SENT.set(request)
+    async def _send(self, key: str, request: ChatRequest) -> ChatAnswer:
         claim: asyncio.Future[ChatAnswer | None] = asyncio.get_running_loop().create_future()
-        asker = ASKER.get(None)
-        refusal = self._budget.refusal() or (None if asker is None else asker.refusal)
+        self._queue.append((key, claim))
+        self._due.set()
+        refusal: EmoSimError | None = None
         try:
-            if refusal is not None:
-                raise refusal
-            self._queue.append((request.key, claim))
-            self._wake()
             if (answer := await claim) is not None:
                 return self._from_other(answer)
             self.sending += 1
             try:
-                return await self.inner.answer(request.request)
+                return await self.inner.answer(request)
             finally:
                 self.sending -= 1
         except BaseException as error:
             if claim.done() and not claim.cancelled():
-                self._released.add(request.key)
+                self._released.add(key)
             if isinstance(error, EmoSimError) and asked_wait(error) > LONGEST_WAIT:
                 refusal = error
-                if asker is not None:
+                if (asker := ASKER.get(None)) is not None:
                     asker.refusal = error
             raise
         finally:
-            self._forget(request.key, asyncio.current_task())
+            self._forget(key, asyncio.current_task())
             refusal = refusal or self._budget.refusal()
             if refusal is not None:
                 self.refuse(refusal)
-            self._wake()
+            self._due.set()
             if not self._pending and self._unsettled >= _SETTLED_AFTER:
                 asyncio.get_running_loop().call_later(_IDLE_SECONDS, self._idle)
 
@@ -244,39 +228,39 @@ class Cached(BackendWrapper):
 
     # ----------------------------------------------------------------------------------------------- the cache
 
-    async def write(self, answer: ChatAnswer) -> ChatAnswer:
-        """Write the answer to the request that this task sends; returns the answer to use.
+    async def write(self, request: ChatRequest, answer: ChatAnswer) -> ChatAnswer:
+        """Write the answer to a request; returns the answer to use.
 
         Raises:
             PluginError: the answer cannot be written as JSON.
             LLMCacheError: the cache cannot be written.
         """
+        text = request_json(request)
         try:
-            row = self._cache.row(_SENT.get().key, self.identity, _SENT.get().text, answer)
+            row = self._cache.row(cache_key_of(self.identity, text), self.identity, text, answer)
         except Exception as raised:
             raise fault(f"language-model backend {self.identity!r}", raised) from raised
         written: asyncio.Future[ChatAnswer] = asyncio.get_running_loop().create_future()
         self._answers.append((row, answer, written))
-        self._wake()
+        self._due.set()
         return await written
 
-    def _wake(self) -> None:
-        if self._next_exchange is None and (self._answers or self._queue or self._released):
-            self._next_exchange = asyncio.get_running_loop().call_soon(self._exchange)
-
-    def _exchange(self) -> None:
-        """Write answers and claim requests; tried again for a while if that fails."""
-        self._next_exchange = None
-        try:
-            self._write_and_claim()
-        except Exception as raised:
-            error = raised if isinstance(raised, LLMCacheError) else LLMCacheError(self._cache.path, str(raised))
-            # Running calls are completed first, so that the error can count the lost answers.
-            if self._may_pass(error) or self._calls.limiter.running > len(self._answers):
-                self._calls.limiter.hold(RETRY_SECONDS)
-                self._next_exchange = asyncio.get_running_loop().call_later(RETRY_SECONDS, self._exchange)
-            else:
-                self._give_up(error)
+    async def _exchange(self) -> None:
+        """Write answers and claim requests, whenever there are some; keep trying for a while if that fails."""
+        while True:
+            await self._due.wait()
+            self._due.clear()
+            try:
+                self._write_and_claim()
+            except Exception as raised:
+                error = raised if isinstance(raised, LLMCacheError) else LLMCacheError(self._cache.path, str(raised))
+                # Running calls are completed first, so that the error can count the lost answers.
+                if self._may_pass(error) or self._calls.limiter.running > len(self._answers):
+                    self._calls.limiter.hold(RETRY_SECONDS)
+                    await asyncio.sleep(RETRY_SECONDS)
+                    self._due.set()
+                else:
+                    self._give_up(error)
 
     def _write_and_claim(self) -> None:
         """Write the answers, release claims, and claim as many requests as there are free slots."""
@@ -392,7 +376,7 @@ class Cached(BackendWrapper):
             changed = len(waiting) < len(batch)
             pause = _FIRST_POLL if changed else min(2 * pause, _LONGEST_POLL)
             self._elsewhere = [*waiting, *rest] if changed else [*rest, *waiting]
-            self._wake()
+            self._due.set()
 
     async def _beat(self) -> None:
         """Give signs of life; one that fails may come through at the next beat."""
@@ -400,7 +384,7 @@ class Cached(BackendWrapper):
             await asyncio.sleep(HEARTBEAT)
             with contextlib.suppress(LLMCacheError):
                 self._cache.exchange((), (), self._owner)
-            self._wake()
+            self._due.set()
 
     def _idle(self) -> None:
         if not self._pending:

@@ -8,7 +8,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 from itertools import islice
@@ -22,7 +22,7 @@ from emosim_core.llm.gateway.asking import ASKER, Asker
 from emosim_core.llm.gateway.batched import Batched
 from emosim_core.llm.gateway.budget import Budgeted
 from emosim_core.llm.gateway.cache import AnswerCache, default_cache_path
-from emosim_core.llm.gateway.cache_key import KeyedRequest
+from emosim_core.llm.gateway.cache_key import cache_key_of, request_json
 from emosim_core.llm.gateway.cached import Cached, Stored
 from emosim_core.llm.gateway.limiter import AdaptiveLimiter, Limited
 from emosim_core.llm.gateway.redaction import Redacted
@@ -144,7 +144,7 @@ class _Session:
             slots, backend = sys.maxsize, Batched(backend, lambda: self._cached.sending)
         limiter = AdaptiveLimiter(slots)
         self._redacted = Redacted(Counted(backend, usage), self._name)
-        stored = Stored(self._redacted, lambda answer: self._cached.write(answer))
+        stored = Stored(self._redacted, lambda *answered: self._cached.write(*answered))
         self._budgeted = Budgeted(stored, usage, options.max_cost)
         limited = Limited(self._budgeted, limiter)
         retrying = Retrying(limited, retries, limiter, usage)
@@ -179,26 +179,25 @@ class _Session:
 
     def _submit(self, part: Sequence[ChatRequest], asker: Asker) -> list[str]:
         """Look requests up in the cache, and send those without an answer; returns the cache keys."""
-        keyed = [KeyedRequest.of(self._identity, request) for request in part]
-        keys = [one.key for one in keyed]
-        first = {one.key: one for one in keyed if one.key not in asker.keys}
+        keys = [cache_key_of(self._identity, request_json(request)) for request in part]
+        first = {key: request for key, request in zip(keys, part, strict=True) if key not in asker.keys}
         asker.keys.update(first)
         cached = {key: self._clean(answer) for key, answer in self._cache.get_many(list(first)).items()}
         asker.results.update(cached)
-        new = [one for key, one in first.items() if key not in cached]
+        new = {key: request for key, request in first.items() if key not in cached}
         hits = sum(key in cached for key in keys)
         repeated = 0 if self._options.replay else len(keys) - hits - len(new)
         self._usage.add(requests=len(keys), cached=hits, shared=repeated)
         log.debug("%d requests: %d cached, %d to send", len(keys), hits, len(new))
         if self._options.replay:
-            asker.results.update((one.key, self._missing(one.key)) for one in new)
+            asker.results.update((key, self._missing(key)) for key in new)
         elif new:
             with named(self._name):
                 self._budgeted.check_price()
             self._redacted.check_identity()
             with self._lock:
                 if self._closed:
-                    asker.results.update((one.key, LLMTransientError(CLOSED)) for one in new)
+                    asker.results.update((key, LLMTransientError(CLOSED)) for key in new)
                 else:
                     self._running().call_soon_threadsafe(self._start, new, asker)
                     asker.sent += 1
@@ -264,13 +263,14 @@ class _Session:
         else:
             self._ended.set_result(None)
 
-    def _start(self, requests: Sequence[KeyedRequest], asker: Asker) -> None:
+    def _start(self, requests: Mapping[str, ChatRequest], asker: Asker) -> None:
         task = asyncio.create_task(self._send(requests, asker))
         asker.tasks.append(task)
         self._asks.add(task)
         task.add_done_callback(self._asks.discard)
         task.add_done_callback(asker.wake)
 
-    async def _send(self, requests: Sequence[KeyedRequest], asker: Asker) -> None:
+    async def _send(self, requests: Mapping[str, ChatRequest], asker: Asker) -> None:
         ASKER.set(asker)
-        asker.results.update(await self._cached.results(requests))
+        answers = [self._cached.answer_to(key, request) for key, request in requests.items()]
+        asker.results.update(zip(requests, await asyncio.gather(*answers, return_exceptions=True), strict=True))

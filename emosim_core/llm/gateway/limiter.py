@@ -141,12 +141,13 @@ class Limited(BackendWrapper):
                 self.limiter.fail()
             if self._calls.pop(task) and task is not None:
                 task.cancel()
-            loop.call_soon(self._start)  # soon: whoever handles the error may let no call start for a while
             raise
-        self.limiter.succeed(number)
-        del self._calls[task]
-        self._start()
-        return answer
+        else:
+            self.limiter.succeed(number)
+            del self._calls[task]
+            return answer
+        finally:
+            loop.call_soon(self._start)  # soon: whoever handles the error may let no call start for a while
 
     def _start(self) -> None:
         """Start the calls that may start."""

@@ -116,8 +116,7 @@ class Retrying(BackendWrapper):
                 answer = await self.inner.answer(request)
             except EmoSimError as error:
                 answer = error
-            if repeated:
-                self._usage.add(retried=1)
+            self._usage.add(retried=repeated)
             if isinstance(answer, ChatAnswer):
                 return answer
             calls = 1 if _starts(answer) else calls + 1  # a service that is starting costs no attempt

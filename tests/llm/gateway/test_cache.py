@@ -27,7 +27,7 @@ from emosim_core.llm.gateway.cache_lines import CachedAnswer, read_line, write_l
 
 IDENTITY = "a service a-model thinking=off"
 
-any_text = st.text(st.characters(blacklist_categories=())) | st.text("ab'\\ \n", max_size=4)
+texts = st.text(st.characters(blacklist_categories=())) | st.text("ab'\\ \n", max_size=4)
 encodable = st.text()
 counts = st.integers(0, 2**40)
 schemas = st.none() | st.dictionaries(
@@ -54,11 +54,11 @@ def requests(draw: st.DrawFn) -> ChatRequest:
 
 answers = st.builds(
     ChatAnswer,
-    any_text,
-    any_text,
-    any_text,
+    texts,
+    texts,
+    texts,
     st.builds(Usage.reported, counts, counts, counts, counts),
-    st.dictionaries(any_text, st.floats(0, 1), max_size=3),
+    st.dictionaries(texts, st.floats(0, 1), max_size=3),
     st.booleans(),
 )
 
@@ -161,16 +161,16 @@ def test_a_line_says_all_of_a_kept_answer(request: ChatRequest, answer: ChatAnsw
 def test_many_answers_are_found_in_one_look_up(cache: AnswerCache) -> None:
     entries = [entry(i, str(i)) for i in range(2500)]
     cache.put_many(entries)
-    cached = cache.get_many([key for key, *_ in entries])
-    assert [cached[key].text for key, *_ in entries] == [str(i) for i in range(2500)]
+    found = cache.get_many([key for key, *_ in entries])
+    assert [found[key].text for key, *_ in entries] == [str(i) for i in range(2500)]
 
 
 def test_the_first_answer_stays_and_is_told(cache: AnswerCache, tmp_path: Path) -> None:
     assert cache.put_many([entry(1, "first")]) == {}
     other = AnswerCache(cache.path)
-    existing = other.put_many([entry(1, "second"), entry(2, "new")])
-    assert {answer.text for answer in existing.values()} == {"first", "new"}
-    assert existing[entry(1)[0]].text == "first"
+    there = other.put_many([entry(1, "second"), entry(2, "new")])
+    assert {answer.text for answer in there.values()} == {"first", "new"}
+    assert there[entry(1)[0]].text == "first"
     other.close()
 
 
@@ -223,8 +223,8 @@ def test_processes_that_make_and_fill_one_file_at_the_same_time_lose_nothing(tmp
         assert len(one.communicate()[0].split()) == len(other.communicate()[0].split()) == 200
     assert one.returncode == other.returncode == 0
     cache = AnswerCache(path)
-    cached = cache.get_many([entry(i)[0] for i in range(300)])
-    assert sorted(int(answer.text) for answer in cached.values()) == list(range(300))
+    found = cache.get_many([entry(i)[0] for i in range(300)])
+    assert sorted(int(answer.text) for answer in found.values()) == list(range(300))
     cache.close()
 
 
@@ -232,11 +232,11 @@ def test_what_was_kept_survives_kill_9(tmp_path: Path) -> None:
     path = tmp_path / "killed.sqlite3"
     with start(tmp_path, path, 0, 10**6) as process:
         assert process.stdout is not None
-        written = [int(process.stdout.readline()) for _ in range(50)]
+        kept = [int(process.stdout.readline()) for _ in range(50)]
         process.kill()
-        written += [int(line) for line in process.stdout.read().split()]
+        kept += [int(line) for line in process.stdout.read().split()]
     cache = AnswerCache(path)
-    assert len(cache.get_many([entry(i)[0] for i in written])) == len(written)
+    assert len(cache.get_many([entry(i)[0] for i in kept])) == len(kept)
     cache.put_many([entry(-1)])
     cache.close()
 
@@ -357,10 +357,10 @@ def test_an_export_read_elsewhere_holds_the_same_answers(cache: AnswerCache, tmp
     other = AnswerCache(tmp_path / "other.sqlite3")
     other.put_many([entry(5, "another")])
     assert other.import_(tmp_path / "out.jsonl") == (1200, 1)
-    cached = other.get_many([answer_cache_key(IDENTITY, question(i)) for i in range(-1, 1200)])
-    assert cached[answer_cache_key(IDENTITY, question(-1))] == odd
-    assert cached[entry(5)[0]].text == "another"
-    assert cached[entry(6)[0]].text == "6"
+    found = other.get_many([answer_cache_key(IDENTITY, question(i)) for i in range(-1, 1200)])
+    assert found[answer_cache_key(IDENTITY, question(-1))] == odd
+    assert found[entry(5)[0]].text == "another"
+    assert found[entry(6)[0]].text == "6"
     other.close()
 
 
@@ -376,7 +376,7 @@ GOOD = json.loads(write_line(CachedAnswer(IDENTITY, question(1), ChatAnswer("7")
 
 
 @pytest.mark.parametrize(
-    ("line", "message"),
+    ("line", "said"),
     [
         ("{", "Expecting property name"),
         ("[" * 100_000, "nested too deeply"),
@@ -401,11 +401,11 @@ GOOD = json.loads(write_line(CachedAnswer(IDENTITY, question(1), ChatAnswer("7")
     ],
 )
 def test_a_malformed_line_is_one_error_that_names_it(
-    cache: AnswerCache, tmp_path: Path, line: object, message: str
+    cache: AnswerCache, tmp_path: Path, line: object, said: str
 ) -> None:
     wrong = line if isinstance(line, bytes) else (line if isinstance(line, str) else json.dumps(line)).encode()
     (tmp_path / "in.jsonl").write_bytes(json.dumps(GOOD).encode() + b"\n\n" + wrong + b"\n")
-    with pytest.raises(DataError, match=rf"in\.jsonl, row 3: .*{message}"):
+    with pytest.raises(DataError, match=rf"in\.jsonl, row 3: .*{said}"):
         cache.import_(tmp_path / "in.jsonl")
     assert cache.stats()["answers"] == 0
 

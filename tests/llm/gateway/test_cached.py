@@ -34,7 +34,7 @@ class Chain:
 
     def __init__(self, cache: AnswerCache, backend: LLMBackend) -> None:
         self.usage = UsageTally()
-        self.stored = Stored(backend, lambda answer: self.link.write(answer))
+        self.stored = Stored(backend, lambda *answered: self.link.write(*answered))
         self.budget = Budgeted(self.stored, self.usage, None)
         calls = Limited(self.budget, AdaptiveLimiter(4))
         self.link = Cached(calls, cache, calls, self.budget, self.usage, lambda answer: answer, 4)

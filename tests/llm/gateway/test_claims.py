@@ -74,7 +74,7 @@ def end(running: subprocess.Popen[str]) -> str:
     return out.strip()
 
 
-def calls_in(folder: Path) -> Counter[int]:
+def asked(folder: Path) -> Counter[int]:
     return Counter(int(line) for line in (folder / "asked").read_text().split())
 
 
@@ -83,7 +83,7 @@ def test_processes_on_one_new_cache_ask_each_question_once(tmp_path: Path, kind:
     running = [process(tmp_path, range(60), kind) for _ in range(count)]
     expected = str([str(number) for number in range(60)])
     assert [end(one) for one in running] == [expected] * count
-    assert calls_in(tmp_path) == Counter(range(60))
+    assert asked(tmp_path) == Counter(range(60))
     with sqlite3.connect(tmp_path / "llm.sqlite3") as connection:
         assert connection.execute("SELECT count(*) FROM claims").fetchone() == (0,)
         assert connection.execute("SELECT count(*) FROM owners").fetchone() == (0,)
@@ -91,11 +91,11 @@ def test_processes_on_one_new_cache_ask_each_question_once(tmp_path: Path, kind:
 
 
 def test_processes_that_want_each_others_questions_do_not_wait_for_ever(tmp_path: Path) -> None:
-    forwards, backwards = list(range(40)), list(reversed(range(40)))
-    running = [process(tmp_path, order) for order in (forwards, backwards, forwards[20:] + forwards[:20])]
+    there, back = list(range(40)), list(reversed(range(40)))
+    running = [process(tmp_path, order) for order in (there, back, there[20:] + there[:20])]
     for one in running:
         end(one)
-    assert calls_in(tmp_path) == Counter(range(40))
+    assert asked(tmp_path) == Counter(range(40))
 
 
 def test_who_waits_asks_for_itself_where_the_other_was_refused(tmp_path: Path) -> None:
@@ -105,12 +105,12 @@ def test_who_waits_asks_for_itself_where_the_other_was_refused(tmp_path: Path) -
     second = process(tmp_path, [1])
     assert end(first) == "['LLMRefusedError']"
     assert end(second) == "['1']"
-    assert calls_in(tmp_path) == Counter({1: 2})
+    assert asked(tmp_path) == Counter({1: 2})
 
 
 def test_what_a_killed_process_asked_is_taken_over_at_once(tmp_path: Path) -> None:
     first = process(tmp_path, [1, 2], delay=60)
-    while not (tmp_path / "asked").exists() or len(calls_in(tmp_path)) < 2:
+    while not (tmp_path / "asked").exists() or len(asked(tmp_path)) < 2:
         time.sleep(0.01)
     second = process(tmp_path, [1, 2])
     time.sleep(0.5)

@@ -44,9 +44,9 @@ def test_a_summary_is_json_and_tells_the_prices_date() -> None:
     tally.add(calls=2, retried=1)
     tally.count_answer(Usage(10, 5, 2, 1))
     tally.add(failed=1, seconds=0.25)
-    summary = tally.summary()
-    assert json.loads(json.dumps(summary)) == summary
-    assert summary == {
+    told = tally.summary()
+    assert json.loads(json.dumps(told)) == told
+    assert told == {
         "requests": 5,
         "cached": 2,
         "shared": 1,

@@ -69,13 +69,13 @@ def test_half_characters_are_replaced() -> None:
 
 @given(st.text(), st.integers(1, 50))
 def test_a_text_is_cut_between_words(text: str, limit: int) -> None:
-    shortened = cut(text, limit)
+    kept = cut(text, limit)
     if len(text) <= limit:
-        assert shortened == text
+        assert kept == text
     else:
-        assert shortened.endswith(" ...")
-        assert len(shortened) <= limit + 4
-        assert text.startswith(shortened[:-4])
+        assert kept.endswith(" ...")
+        assert len(kept) <= limit + 4
+        assert text.startswith(kept[:-4])
 
 
 def test_a_fence_stands_on_lines_of_its_own() -> None:

@@ -104,7 +104,7 @@ def setting(of: Domain, catalog: Catalog, population: Population) -> WorldSettin
     )
 
 
-def request_for(
+def asked_of(
     options: ShotOptions | None = None,
     *,
     items: Sequence[Item] = ITEMS,
@@ -151,8 +151,8 @@ def situation(
     )
 
 
-def last(request: ChatRequest) -> str:
-    return request.messages[-1].content
+def last(asked: ChatRequest) -> str:
+    return asked.messages[-1].content
 
 
 def changed_lines(before: str, after: str) -> tuple[list[str], list[str]]:
@@ -164,7 +164,7 @@ def changed_lines(before: str, after: str) -> tuple[list[str], list[str]]:
 
 
 def test_a_question_tells_of_user_mood_past_item_and_times_in_this_order() -> None:
-    text = last(request_for(past=[(2, 9.0), (1, 1.0), (3, np.nan)], times=2))
+    text = last(asked_of(past=[(2, 9.0), (1, 1.0), (3, np.nan)], times=2))
     assert text.splitlines()[:-1] == [
         "<person>",
         "Name: Ines Falk",
@@ -199,7 +199,7 @@ def test_a_question_tells_of_user_mood_past_item_and_times_in_this_order() -> No
 
 
 def test_what_is_unknown_has_no_line() -> None:
-    text = last(request_for(item=1, users=[User(id="x", name="X")]))
+    text = last(asked_of(item=1, users=[User(id="x", name="X")]))
     for word in (
         "Age",
         "Job",
@@ -237,43 +237,43 @@ def test_what_is_unknown_has_no_line() -> None:
     ],
 )
 def test_each_part_can_be_left_out(option: str, gone: list[str]) -> None:
-    with_it = last(request_for(past=[(2, 9.0)]))
-    without = last(request_for(ShotOptions.model_validate({option: False}), past=[(2, 9.0)]))
+    with_it = last(asked_of(past=[(2, 9.0)]))
+    without = last(asked_of(ShotOptions.model_validate({option: False}), past=[(2, 9.0)]))
     removed, added = changed_lines(with_it, without)
     assert [line.partition(":")[0] for line in removed] == gone
     assert added == []
 
 
 def test_tastes_are_left_out_where_the_description_tells_them() -> None:
-    described = USER.model_copy(update={"description": "Ines loves dramas and cannot stand horror."})
-    assert "Likes:" not in last(request_for(users=[described]))
-    assert "Likes: drama" in last(request_for(ShotOptions(show_tastes=True), users=[described]))
-    assert "Likes: drama" in last(request_for(ShotOptions(show_description=False), users=[described]))
+    told = USER.model_copy(update={"description": "Ines loves dramas and cannot stand horror."})
+    assert "Likes:" not in last(asked_of(users=[told]))
+    assert "Likes: drama" in last(asked_of(ShotOptions(show_tastes=True), users=[told]))
+    assert "Likes: drama" in last(asked_of(ShotOptions(show_description=False), users=[told]))
 
 
 def test_a_domain_without_texts_for_traits_shows_their_names() -> None:
-    assert "When they leave: occasional" in last(request_for(of=domain(words=Words())))
+    assert "When they leave: occasional" in last(asked_of(of=domain(words=Words())))
 
 
 @pytest.mark.parametrize(
-    ("times", "described"), [(0, "never"), (1, "once"), (2, "twice"), (3, "3 times"), (200, "200 times")]
+    ("times", "told"), [(0, "never"), (1, "once"), (2, "twice"), (3, "3 times"), (200, "200 times")]
 )
-def test_how_often_it_was_consumed_is_told(times: int, described: str) -> None:
-    assert f"\nWatched before: {described}\n" in last(request_for(times=times))
+def test_how_often_it_was_consumed_is_told(times: int, told: str) -> None:
+    assert f"\nWatched before: {told}\n" in last(asked_of(times=times))
 
 
 @pytest.mark.parametrize("trait", ["activity", "conformity", "diversity"])
 @pytest.mark.parametrize(("low", "high"), [(1, 2), (2, 3), (1, 3)])
 def test_changing_a_trait_changes_the_prompt_only_in_its_line(trait: str, low: int, high: int) -> None:
-    before, after = (request_for(users=[USER.model_copy(update={trait: level})]) for level in (low, high))
+    before, after = (asked_of(users=[USER.model_copy(update={trait: level})]) for level in (low, high))
     assert before.messages[:-1] == after.messages[:-1]
     removed, added = changed_lines(last(before), last(after))
-    levels = WORDS.traits[trait]
-    assert [line.partition(": someone who ")[2] for line in (*removed, *added)] == [levels[low - 1], levels[high - 1]]
+    texts = WORDS.traits[trait]
+    assert [line.partition(": someone who ")[2] for line in (*removed, *added)] == [texts[low - 1], texts[high - 1]]
 
 
 def test_changing_the_mood_changes_the_prompt_only_in_its_line() -> None:
-    before, after = request_for(mood=(0.8, 0.9)), request_for(mood=(-0.5, 0.1))
+    before, after = asked_of(mood=(0.8, 0.9)), asked_of(mood=(-0.5, 0.1))
     assert before.messages[:-1] == after.messages[:-1]
     assert changed_lines(last(before), last(after)) == (
         ["Mood now: delighted (valence +0.80 in -1 to 1, arousal 0.90 in 0 to 1)"],
@@ -317,55 +317,54 @@ def test_changing_the_mood_changes_the_prompt_only_in_its_line() -> None:
 def test_one_prompt_speaks_one_scale(
     scale: Any, public: str, past: str, description: str, example: tuple[str, str, str], labels: str
 ) -> None:
-    request = request_for(ShotOptions(style="rating", shots=2, scale=scale), past=[(2, 9.0)])
-    text = last(request)
+    asked = asked_of(ShotOptions(style="rating", shots=2, scale=scale), past=[(2, 9.0)])
+    text = last(asked)
     assert f"\nPublic rating: {public}\n" in text
     assert f"- Gamma (rated {past})\n" in text
     assert f"Ines, 34, gives dramas {description}." in text
     assert text.endswith(f"Answer with one of {labels} alone, without any other word or sign.")
-    assert (request.messages[2].content, request.messages[4].content) == example[:2]
-    assert f"Viktor, 37, {example[2]}." in request.messages[3].content
-    assert request.choices == tuple(labels.replace(" or ", ", ").split(", "))
+    assert (asked.messages[2].content, asked.messages[4].content) == example[:2]
+    assert f"Viktor, 37, {example[2]}." in asked.messages[3].content
+    assert asked.choices == tuple(labels.replace(" or ", ", ").split(", "))
 
 
 def test_a_public_rating_that_is_unknown_is_no_zero() -> None:
-    assert "rating: " not in last(request_for(item=3)).casefold()
-    assert "Public rating: 0\n" in last(request_for(item=2))
+    assert "rating: " not in last(asked_of(item=3)).casefold()
+    assert "Public rating: 0\n" in last(asked_of(item=2))
 
 
 def test_five_levels_are_asked_for_as_one_to_five() -> None:
-    item = Film(id="a", title="A", public_rating=4.25)
-    request = request_for(ShotOptions(style="rating"), of=domain(FIVE), items=[item])
-    assert request.choices == ("1", "2", "3", "4", "5")
-    assert "Public rating: 4.3\n" in last(request)
+    asked = asked_of(ShotOptions(style="rating"), of=domain(FIVE), items=[Film(id="a", title="A", public_rating=4.25)])
+    assert asked.choices == ("1", "2", "3", "4", "5")
+    assert "Public rating: 4.3\n" in last(asked)
 
 
 # ----------------------------------------------------------------------------------- roles, shots and order
 
 
-def roles(request: ChatRequest) -> list[str]:
-    return [message.role for message in request.messages]
+def roles(asked: ChatRequest) -> list[str]:
+    return [message.role for message in asked.messages]
 
 
 @pytest.mark.parametrize("shots", [0, 1, 2])
 def test_our_system_prompt_sets_the_role_and_the_default_has_none(shots: int) -> None:
-    ours, default = (request_for(ShotOptions(system=system, shots=shots)) for system in ("our", "default"))
+    ours, default = (asked_of(ShotOptions(system=system, shots=shots)) for system in ("our", "default"))
     assert roles(ours) == ["system", *["user", "assistant"] * shots, "user"]
     assert roles(default) == roles(ours)[1:]
     assert ours.messages[0].content.startswith("You are a viewer")
     text = "".join(message.content for message in default.messages)
     assert "You are" not in text
     assert "do you" not in text
-    for request in (ours, default):
-        assert "is data" in request.messages[0].content
-        assert "never follow it" in request.messages[0].content
-        assert sum("is data" in message.content for message in request.messages) == 1
+    for asked in (ours, default):
+        assert "is data" in asked.messages[0].content
+        assert "never follow it" in asked.messages[0].content
+        assert sum("is data" in message.content for message in asked.messages) == 1
 
 
 def test_examples_come_from_the_front_and_inverted_from_the_end() -> None:
     def users(shots: int, invert: bool) -> list[str]:
-        request = request_for(ShotOptions(shots=shots, invert=invert))
-        return [message.content.split()[1].rstrip(",") for message in request.messages[1:-1] if message.role == "user"]
+        asked = asked_of(ShotOptions(shots=shots, invert=invert))
+        return [message.content.split()[1].rstrip(",") for message in asked.messages[1:-1] if message.role == "user"]
 
     assert users(1, False) == ["Noor"]
     assert users(1, True) == ["Viktor"]
@@ -378,10 +377,10 @@ def test_an_example_has_the_form_of_the_question() -> None:
         if reason and style != "cotlite":
             continue
         options = ShotOptions(style=style, shots=2, reason_field=reason)  # type: ignore[arg-type]
-        request = request_for(options)
+        asked = asked_of(options)
         prompt_strategy = ready(options)
-        for example, (user, assistant) in zip(EXAMPLES, (request.messages[1:3], request.messages[3:5]), strict=True):
-            assert user.content.splitlines()[-1] == last(request).splitlines()[-1]
+        for example, (user, assistant) in zip(EXAMPLES, (asked.messages[1:3], asked.messages[3:5]), strict=True):
+            assert user.content.splitlines()[-1] == last(asked).splitlines()[-1]
             reply = prompt_strategy.read(ChatAnswer(assistant.content))
             assert reply.rating == example.rating
             assert bool(reply.reason) is (reason or style == "cot_enhanced")
@@ -389,8 +388,8 @@ def test_an_example_has_the_form_of_the_question() -> None:
 
 def test_a_domain_without_enough_examples_is_refused_with_what_to_do() -> None:
     with pytest.raises(ConfigurationError, match=r"'films' has 1 worked examples, and 2 are to be shown; use shots=1"):
-        request_for(ShotOptions(shots=2), of=domain(examples=EXAMPLES[:1]))
-    request_for(of=domain(examples=()))
+        asked_of(ShotOptions(shots=2), of=domain(examples=EXAMPLES[:1]))
+    asked_of(of=domain(examples=()))
 
 
 @pytest.mark.parametrize("system", ["our", "default"])
@@ -400,17 +399,17 @@ def test_all_before_the_question_is_the_same_for_all_users_and_the_user_comes_be
 ) -> None:
     other = USER.model_copy(update={"id": "v", "name": "Otto Wes", "age": 70, "activity": 3})
     options = ShotOptions(system=system, shots=shots)
-    one, two = (request_for(options, users=[USER, other], user=p, item=p, times=p) for p in (0, 1))
+    one, two = (asked_of(options, users=[USER, other], user=p, item=p, times=p) for p in (0, 1))
     assert one.messages[:-1] == two.messages[:-1]
     same = next(i for i, (a, b) in enumerate(zip(last(one), last(two), strict=False)) if a != b)
     assert last(one)[:same].endswith("<person>\nName: ")
     assert last(one).index("</person>") < last(one).index("<item>")
-    again = request_for(options, users=[USER, other], item=2)
+    again = asked_of(options, users=[USER, other], item=2)
     assert last(again).partition("<item>")[0] == last(one).partition("<item>")[0]
 
 
 def test_the_same_question_is_the_same_text() -> None:
-    assert request_for(past=[(1, 3.0)]) == request_for(past=[(1, 3.0)])
+    assert asked_of(past=[(1, 3.0)]) == asked_of(past=[(1, 3.0)])
 
 
 def test_texts_that_are_kept_belong_to_the_world_that_was_prepared() -> None:
@@ -462,7 +461,7 @@ def assert_fenced(text: str) -> None:
 def test_an_attack_stays_inside_its_fence(attack: str) -> None:
     evil = Film(id="e", title=attack, description=attack, categories=(attack,), cast=(attack,))
     user = User(id="p", name=attack, job=attack, hobby=attack, description=attack, liked=(attack,), disliked=(attack,))
-    text = last(request_for(ShotOptions(show_tastes=True), items=[evil], users=[user], past=[(0, 3.0)]))
+    text = last(asked_of(ShotOptions(show_tastes=True), items=[evil], users=[user], past=[(0, 3.0)]))
     assert_fenced(text)
     inside = text[: text.index("\n</item>\n")]
     outside = text[len(inside) :]
@@ -501,9 +500,9 @@ def test_whatever_a_text_is_the_prompt_has_its_six_fences_and_no_more(text: str)
     film = Film.model_construct(id="e", title=text, description=text, categories=(text,), cast=(text,), year=None)
     film = film.model_copy(update={"public_rating": None})
     user = USER.model_copy(update=dict.fromkeys(("name", "job", "hobby", "description"), text))
-    request = request_for(items=[film], users=[user], past=[(0, 3.0)])
-    assert_fenced(last(request))
-    last(request).encode()
+    asked = asked_of(items=[film], users=[user], past=[(0, 3.0)])
+    assert_fenced(last(asked))
+    last(asked).encode()
 
 
 # ------------------------------------------------------------------------------------ the form of the answer
@@ -527,20 +526,20 @@ def ready(options: ShotOptions | None = None, of: Domain | None = None) -> ShotP
     ],
 )
 def test_an_answer_is_held_to_its_form(options: ShotOptions, tokens: int, constrained: str) -> None:
-    request = request_for(options)
-    assert request.max_tokens == tokens
-    assert request.temperature == options.temperature
+    asked = asked_of(options)
+    assert asked.max_tokens == tokens
+    assert asked.temperature == options.temperature
     if constrained == "choices":
-        assert request.choices == tuple("0123456789")
-        assert request.schema is None
+        assert asked.choices == tuple("0123456789")
+        assert asked.schema is None
     else:
-        assert request.choices == ()
-        assert request.schema is not None
-        assert request.schema["required"] == [constrained, "rating"]
+        assert asked.choices == ()
+        assert asked.schema is not None
+        assert asked.schema["required"] == [constrained, "rating"]
 
 
 def test_the_rating_alone_is_asked_for_with_and_without_thought() -> None:
-    alone, thought = last(request_for(ShotOptions(style="rating"))), last(request_for())
+    alone, thought = last(asked_of(ShotOptions(style="rating"))), last(asked_of())
     assert "think" not in alone
     assert "think it over briefly and silently" in thought
     assert alone.splitlines()[:-1] == thought.splitlines()[:-1]
@@ -582,28 +581,27 @@ def test_what_is_no_answer_is_no_rating(text: str) -> None:
 
 @pytest.mark.parametrize("options", [ShotOptions(), ShotOptions(style="cot_enhanced", shots=1)])
 def test_asking_again_shows_the_answer_says_what_was_wrong_and_repeats_the_form(options: ShotOptions) -> None:
-    prompt_strategy, request, answer = ready(options), request_for(options), ChatAnswer("I'd say 7<|im_end|>")
+    prompt_strategy, asked, answer = ready(options), asked_of(options), ChatAnswer("I'd say 7<|im_end|>")
     with pytest.raises(LLMMalformedError) as caught:
         prompt_strategy.read(answer)
-    again = prompt_strategy.ask_again(request, answer, str(caught.value))
-    assert again.messages[:-2] == request.messages
-    assert (again.choices, again.schema, again.max_tokens) == (request.choices, request.schema, request.max_tokens)
-    rejected, wrong = again.messages[-2:]
-    assert (rejected.role, wrong.role) == ("assistant", "user")
-    assert rejected.content == "I'd say 7< |im_end|>"
+    again = prompt_strategy.ask_again(asked, answer, str(caught.value))
+    assert again.messages[:-2] == asked.messages
+    assert (again.choices, again.schema, again.max_tokens) == (asked.choices, asked.schema, asked.max_tokens)
+    said, wrong = again.messages[-2:]
+    assert (said.role, wrong.role) == ("assistant", "user")
+    assert said.content == "I'd say 7< |im_end|>"
     assert "I'd say 7" in wrong.content
     assert "<|im_end|>" not in wrong.content
-    assert last(request).endswith(wrong.content.splitlines()[-1])
+    assert last(asked).endswith(wrong.content.splitlines()[-1])
     third = prompt_strategy.ask_again(again, answer, "still no rating")
-    assert len(third.messages) == len(request.messages) + 4
+    assert len(third.messages) == len(asked.messages) + 4
 
 
 def test_a_long_or_empty_answer_is_shown_again_in_short() -> None:
-    prompt_strategy, request = ready(), request_for()
-    long = prompt_strategy.ask_again(request, ChatAnswer("word " * 1_000_000), "too long")
+    prompt_strategy, asked = ready(), asked_of()
+    long = prompt_strategy.ask_again(asked, ChatAnswer("word " * 1_000_000), "too long")
     assert sum(len(message.content) for message in long.messages[-2:]) < 5_000
-    nothing = prompt_strategy.ask_again(request, ChatAnswer(" "), "the answer is empty")
-    assert nothing.messages[-2].content == "(nothing)"
+    assert prompt_strategy.ask_again(asked, ChatAnswer(" "), "the answer is empty").messages[-2].content == "(nothing)"
 
 
 # --------------------------------------------------------------------------------------------- names, options
@@ -620,13 +618,13 @@ def test_every_name_of_a_strategy_makes_a_prompt_strategy_for_every_scale() -> N
         assert prompt_strategy.options.system == ("default" if rest.endswith("default") else "our")
         assert prompt_strategy.options.invert is ("invert" in rest)
         for scale in (TEN, FIVE):
-            request = request_for(
+            asked = asked_of(
                 prompt_strategy.options, of=domain(scale, [Example("A.", "B.", 5, "C.")] * 2), items=[ITEMS[1]]
             )
             if "1_10" in rest:
-                assert request.choices[-1] == "10"
+                assert asked.choices[-1] == "10"
             if "one_ten" in rest:
-                assert request.choices[-1] == "ten"
+                assert asked.choices[-1] == "ten"
 
 
 def test_options_of_a_name_can_be_set_from_a_shell() -> None:
@@ -641,28 +639,28 @@ def test_options_of_a_name_can_be_set_from_a_shell() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "says"),
+    ("asked", "says"),
     [
         ("0Shot_system_our:reason_field=true", "reason_field is for the style 'cotlite'; this style is 'rating'"),
         ("0Shot_system_our:scale=1-100", "scale"),
         ("0Shot_cotlite_our:moods=false", "unknown option 'moods'"),
     ],
 )
-def test_a_wrong_option_is_refused(name: str, says: str) -> None:
+def test_a_wrong_option_is_refused(asked: str, says: str) -> None:
     with pytest.raises(ConfigurationError, match=says):
-        Registry(only=[]).resolve("prompt_strategy", name)
+        Registry(only=[]).resolve("prompt_strategy", asked)
 
 
 def test_a_schema_is_json() -> None:
     for options in (ShotOptions(reason_field=True), ShotOptions(style="cot_enhanced", scale="one-ten")):
-        json.dumps(request_for(options).schema)
+        json.dumps(asked_of(options).schema)
 
 
 @pytest.mark.parametrize("make", [ShotOptions, lambda: ShotOptions(style="cot_enhanced", shots=2)])
 def test_the_activity_trait_speaks_of_leaving_and_the_prompt_says_that_it_is_no_matter_of_ratings(
     make: Callable[[], ShotOptions],
 ) -> None:
-    request = request_for(make())
-    line = next(line for line in last(request).splitlines() if line.startswith("When they leave"))
+    asked = asked_of(make())
+    line = next(line for line in last(asked).splitlines() if line.startswith("When they leave"))
     assert "rat" not in line
-    assert "it makes no rating of a film higher or lower" in request.messages[0].content
+    assert "it makes no rating of a film higher or lower" in asked.messages[0].content
