@@ -9,7 +9,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -87,15 +87,17 @@ Row = tuple[str | int, ...]
 """A row of the table ``answers``, without its id."""
 
 
-class State(NamedTuple):
-    """State of requests.
+class Exchange(NamedTuple):
+    """Result of :meth:`AnswerCache.exchange`.
 
     Attributes:
-        answers: cached answers by key.
-        elsewhere: keys of requests without an answer that another process has claimed.
+        existing: answers by key that another process wrote first; they are not replaced.
+        answered: cached answers to requests that were to be claimed.
+        elsewhere: keys of requests that another process has claimed.
     """
 
-    answers: dict[str, ChatAnswer]
+    existing: Mapping[str, ChatAnswer]
+    answered: Mapping[str, ChatAnswer]
     elsewhere: set[str]
 
 
@@ -132,8 +134,8 @@ class AnswerCache:
         with self._reading() as connection:
             return {} if connection is None else _look_up(connection, keys)
 
-    def progress(self, keys: Sequence[str], owner: claims.Owner) -> State:
-        """State of requests that another process has claimed.
+    def progress(self, keys: Sequence[str], owner: claims.Owner) -> tuple[dict[str, ChatAnswer], set[str]]:
+        """State of requests that another process has claimed: answers by key, and the keys that are still claimed.
 
         Raises:
             LLMCacheError: the file cannot be read.
@@ -142,9 +144,9 @@ class AnswerCache:
             assert connection is not None
             # In this order: a request answered between the two queries is no longer claimed, and :meth:`exchange`
             # finds its answer.
-            answers = _look_up(connection, keys)
-            owners = claims.claimed(connection, [key for key in keys if key not in answers], owner.id)
-        return State(answers, {key for key, (_, alive) in owners.items() if alive})
+            answered = _look_up(connection, keys)
+            owners = claims.claimed(connection, [key for key in keys if key not in answered], owner.id)
+        return answered, {key for key, (_, alive) in owners.items() if alive}
 
     def put_many(self, answers: Sequence[tuple[str, str, ChatRequest, ChatAnswer]]) -> dict[str, ChatAnswer]:
         """Write answers, all of them or none.
@@ -153,71 +155,72 @@ class AnswerCache:
             answers: of each its cache key, the identity of the backend, the request and the answer.
 
         Returns:
-            Answers by key that are to be used, as :meth:`exchange` returns them.
+            Answers by key that another process wrote first; they are not replaced, and are to be used.
 
         Raises:
             DataError: the file cannot be written.
         """
-        return self.exchange([self.row(key, name, request_json(one), answer) for key, name, one, answer in answers])[0]
+        rows = [self.row(key, identity, request_json(request), answer) for key, identity, request, answer in answers]
+        with self._writing() as connection:
+            added = connection.executemany(_INSERT, rows).rowcount
+        return {} if added == len(rows) else self.get_many([key for key, *_ in answers])
 
     @staticmethod
     def row(key: str, identity: str, canonical: str, answer: ChatAnswer) -> Row:
         """An answer as :meth:`exchange` takes it; ``canonical`` is its request as canonical JSON."""
         return _row(key, identity, int(time.time()), answer, canonical)
 
-    def exchange(
-        self,
-        rows: Sequence[Row],
-        wanted: Sequence[str] = (),
-        owner: claims.Owner | None = None,
-        released: Iterable[str] = (),
-    ) -> State:
-        """Write answers, and claim and release requests, in one transaction; without answers, also a sign of life.
+    def exchange(self, rows: Sequence[Row], wanted: Sequence[str], owner: claims.Owner) -> Exchange:
+        """Write answers and claim requests in one transaction.
 
         Args:
             rows: answers, as :meth:`row` returns them; their claims are released.
             wanted: keys of requests to claim. Those that have an answer, and those that another process has claimed,
                 are not claimed.
-            owner: owner of the claims.
-            released: keys of requests whose claims are released.
-
-        Returns:
-            The state of the wanted requests. If an answer was written by another process first, which is not replaced,
-            the answers to all rows are included.
+            owner: owner of the new claims.
 
         Raises:
             LLMCacheError: the file cannot be written.
         """
-        answers: dict[str, ChatAnswer] = {}
+        keys = [str(row[0]) for row in rows]
+        existing: dict[str, ChatAnswer] = {}
+        answered: dict[str, ChatAnswer] = {}
         elsewhere: set[str] = set()
         with self._writing() as connection:
             if rows:
-                keys = [str(row[0]) for row in rows]
                 if connection.executemany(_INSERT, rows).rowcount < len(rows):
-                    answers = _look_up(connection, keys)
+                    existing = _look_up(connection, keys)
                 claims.drop(connection, keys)
-            if owner is not None:
-                owner.release(connection, released)
-                if wanted or not rows:
-                    owner.register(connection)
-                    answers |= _look_up(connection, wanted)
-                    elsewhere = owner.claim(connection, [key for key in wanted if key not in answers])
-        return State(answers, elsewhere)
+            if wanted:
+                answered = _look_up(connection, wanted)
+                elsewhere = owner.claim(connection, [key for key in wanted if key not in answered])
+        return Exchange(existing, answered, elsewhere)
 
-    def leave(self, owner: claims.Owner) -> None:
-        """Release all claims of an owner.
+    def sign_of_life(self, owner: claims.Owner) -> None:
+        """Record that an owner of claims is alive.
 
         Raises:
             LLMCacheError: the file cannot be written.
         """
         with self._writing() as connection:
-            owner.leave(connection)
+            owner.register(connection)
+
+    def release(self, owner: claims.Owner, keys: Sequence[str] | None = None) -> None:
+        """Release claims of an owner: those with the given keys, or all.
+
+        Raises:
+            LLMCacheError: the file cannot be written.
+        """
+        with self._writing() as connection:
+            if keys is None:
+                owner.leave(connection)
+            else:
+                owner.release(connection, keys)
 
     def settle(self) -> None:
-        """Checkpoint SQLite's write-ahead log, as far as readers allow it."""
-        with self._writers, contextlib.suppress(sqlite3.Error):
-            if self._writer is not None:
-                self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        """Checkpoint SQLite's write-ahead log; from any thread, while others read and write."""
+        with contextlib.suppress(sqlite3.Error), contextlib.closing(_connect(self.path)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     def close(self) -> None:
         """Close the file; the next use opens it again."""
@@ -500,9 +503,17 @@ def _set_up(connection: sqlite3.Connection) -> None:
 
 
 def _look_up(connection: sqlite3.Connection, keys: Sequence[str]) -> dict[str, ChatAnswer]:
-    query = "SELECT key, answer, prompt, cached, completion, reasoning FROM answers WHERE key IN"
-    rows = claims.rows_of(connection, query, keys)
-    return {key: answer_of(json.loads(answer), _usage(*usage)) for key, answer, *usage in rows}
+    answers: dict[str, ChatAnswer] = {}
+    for start in range(0, len(keys), _AT_ONCE):
+        batch = keys[start : start + _AT_ONCE]
+        rows = connection.execute(
+            "SELECT key, answer, prompt, cached, completion, reasoning FROM answers "
+            f"WHERE key IN ({','.join('?' * len(batch))})",
+            batch,
+        )
+        for key, answer, *usage in rows.fetchall():
+            answers[key] = answer_of(json.loads(answer), _usage(*usage))
+    return answers
 
 
 def _row(key: str, identity: str, created: int, answer: ChatAnswer, canonical: str) -> Row:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 import platform
 import sqlite3
+import threading
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 EXPIRY = 60.0
 """Seconds without a sign of life after which the claims of an owner expire."""
@@ -25,7 +25,7 @@ SCHEMA = (
     "CREATE TABLE IF NOT EXISTS owners (id TEXT PRIMARY KEY, machine TEXT NOT NULL, process INTEGER NOT NULL, "
     "expires REAL NOT NULL) WITHOUT ROWID",
 )
-_AT_ONCE = 500
+AT_ONCE = 500
 
 
 class Owner:
@@ -57,7 +57,7 @@ class Owner:
         connection.executemany("INSERT OR IGNORE INTO claims VALUES (?, ?)", mine)
         return elsewhere
 
-    def release(self, connection: sqlite3.Connection, keys: Iterable[str]) -> None:
+    def release(self, connection: sqlite3.Connection, keys: Sequence[str]) -> None:
         """Release claims; in a transaction."""
         connection.executemany("DELETE FROM claims WHERE key = ? AND owner = ?", [(key, self.id) for key in keys])
 
@@ -67,6 +67,41 @@ class Owner:
         connection.execute("DELETE FROM owners WHERE id = ?", (self.id,))
 
 
+class Heartbeat:
+    """Calls a function every :data:`HEARTBEAT` seconds, in a thread, from :meth:`start` to :meth:`stop`."""
+
+    def __init__(self, beat: Callable[[], None]) -> None:
+        self._beat = beat
+        self._wake = threading.Event()
+        self._stopping = False
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Start the thread, unless it runs."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="emosim-llm-claims", daemon=True)
+            self._thread.start()
+
+    def soon(self) -> None:
+        """Request a call now, without waiting for it."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Stop the thread and wait for its end."""
+        if self._thread is not None:
+            self._stopping = True
+            self._wake.set()
+            self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            self._wake.wait(HEARTBEAT)
+            self._wake.clear()
+            if self._stopping:
+                return
+            self._beat()
+
+
 def drop(connection: sqlite3.Connection, keys: Sequence[str]) -> None:
     """Remove the claims of answered requests; in a transaction."""
     connection.executemany("DELETE FROM claims WHERE key = ?", [(key,) for key in keys])
@@ -74,22 +109,18 @@ def drop(connection: sqlite3.Connection, keys: Sequence[str]) -> None:
 
 def claimed(connection: sqlite3.Connection, keys: Sequence[str], but: str) -> dict[str, tuple[str, bool]]:
     """The keys that owners other than ``but`` have claimed, each with its owner and whether that owner is alive."""
-    query = (
-        "SELECT claims.key, claims.owner, owners.machine, owners.process, owners.expires FROM claims "
-        "LEFT JOIN owners ON owners.id = claims.owner WHERE claims.key IN"
-    )
-    return {
-        key: (owner, expires is not None and _is_alive(machine, process, expires))
-        for key, owner, machine, process, expires in rows_of(connection, query, keys)
-        if owner != but
-    }
-
-
-def rows_of(connection: sqlite3.Connection, query: str, keys: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-    """The rows of a query that ends in ``IN``, for keys of any number."""
-    for start in range(0, len(keys), _AT_ONCE):
-        batch = keys[start : start + _AT_ONCE]
-        yield from connection.execute(f"{query} ({','.join('?' * len(batch))})", batch).fetchall()
+    owners: dict[str, tuple[str, bool]] = {}
+    for start in range(0, len(keys), AT_ONCE):
+        batch = keys[start : start + AT_ONCE]
+        rows = connection.execute(
+            "SELECT claims.key, claims.owner, owners.machine, owners.process, owners.expires FROM claims "
+            f"LEFT JOIN owners ON owners.id = claims.owner WHERE claims.key IN ({','.join('?' * len(batch))})",
+            batch,
+        ).fetchall()
+        for key, owner, machine, process, expires in rows:
+            if owner != but:
+                owners[key] = (owner, expires is not None and _is_alive(machine, process, expires))
+    return owners
 
 
 def _is_alive(machine: str, process: int, expires: float) -> bool:

@@ -2,40 +2,43 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import os
-import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
-from functools import partial
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from emosim_core.errors import LLMError, LLMReplayError, LLMTransientError
-from emosim_core.hooks.faults import named
+from emosim_core.errors import EmoSimError, LLMCacheError, LLMError, LLMReplayError, LLMTransientError, PluginError
 from emosim_core.llm.backend import LLMBackend
 from emosim_core.llm.chat import ChatAnswer, ChatRequest
-from emosim_core.llm.gateway.asking import ASKER, Asker
-from emosim_core.llm.gateway.batched import Batched
-from emosim_core.llm.gateway.budget import Budgeted
 from emosim_core.llm.gateway.cache import AnswerCache, default_cache_path
 from emosim_core.llm.gateway.cache_key import cache_key_of, request_json
-from emosim_core.llm.gateway.cached import Cached, Stored
-from emosim_core.llm.gateway.limiter import AdaptiveLimiter, Limited
-from emosim_core.llm.gateway.redaction import Redacted
-from emosim_core.llm.gateway.retries import Retries, Retrying
-from emosim_core.llm.gateway.usage import Counted, UsageTally
+from emosim_core.llm.gateway.cache_writer import RETRY_SECONDS, Answered, CacheWriter
+from emosim_core.llm.gateway.limiter import AdaptiveLimiter
+from emosim_core.llm.gateway.pending import PendingRequest, PendingRequests, Result, Waiter
+from emosim_core.llm.gateway.retries import Retries
+from emosim_core.llm.gateway.retry_policy import CLOSED, RetryPolicy, log
+from emosim_core.llm.gateway.usage import UsageTally
 from emosim_core.llm.options import GatewayOptions as GatewayOptions
 
-log = logging.getLogger("emosim_core.llm")
+if TYPE_CHECKING:
+    from emosim_core.llm.gateway.dispatcher import Dispatcher
 
-CLOSED = "the gateway was closed before this request was sent"
 
 _PATIENCE_WITH_LOCK = 0.2
 """Seconds to wait for the write lock of another process before the next attempt."""
+
+_POLL_SECONDS = 0.2
+"""Seconds between two looks at requests that other processes have claimed, for a batched backend."""
+
+
+class _Part(NamedTuple):
+    """A part of the requests: cache keys, requests, and their canonical JSON."""
+
+    keys: list[str]
+    requests: list[ChatRequest]
+    texts: list[str]
 
 
 class Gateway:
@@ -87,7 +90,20 @@ class Gateway:
             PluginError: the backend raised something else than an LLMError.
             DataError: the cache cannot be read or written.
         """
-        return self._current().ask(requests)
+        keys: list[str] = []
+        results = self._current().results(self._parts(requests), keys)
+        for result in results.values():
+            if not isinstance(result, ChatAnswer | LLMError):
+                raise result
+        return [results[key] for key in keys]  # type: ignore[misc]
+
+    def _parts(self, requests: Iterable[ChatRequest]) -> Iterator[_Part]:
+        """The requests in parts of at most ``concurrency``; in a single part for a batched backend or a replay."""
+        remaining = iter(requests)
+        size = None if self.options.replay or self.backend.batched else self.options.concurrency
+        while part := list(islice(remaining, size)):
+            texts = [request_json(request) for request in part]
+            yield _Part([cache_key_of(self.backend.identity, text) for text in texts], part, texts)
 
     def charge(self, cost: float) -> None:
         """Count a cost towards the limit on the cost; takes effect when the gateway opens next."""
@@ -123,154 +139,210 @@ class Gateway:
 
 
 class _Session:
-    """A gateway from the first request until it is closed: the cache, the chain, and the thread of its event loop."""
+    """Connections and threads of a gateway, from the first request until it is closed."""
 
     def __init__(self, backend: LLMBackend, options: GatewayOptions, usage: UsageTally, retries: Retries) -> None:
         self.process = os.getpid()
-        self._options, self._usage, self._identity = options, usage, backend.identity
-        self._name = f"language-model backend {type(backend).__name__}"
+        self._backend = backend
+        self._options = options
+        self._usage = usage
         self._cache = AnswerCache(
             options.cache or default_cache_path(), read_only=options.replay, patience=_PATIENCE_WITH_LOCK
         )
-        self._lock = threading.Lock()
+        self._pending = PendingRequests()
+        self._retry_policy = RetryPolicy(backend, usage, options.max_cost, retries)
+        self._cache_writer = CacheWriter(
+            self._cache, backend.identity, self._pending, self._broken, self._found, options.concurrency
+        )
+        self._dispatcher: Dispatcher | None = None
         self._closed = False
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
-        self._asks: set[asyncio.Task[None]] = set()
-        self._batched = not options.replay and backend.batched
-        # A request passes this chain from its end to its beginning.
-        slots = options.concurrency
-        if self._batched:
-            slots, backend = sys.maxsize, Batched(backend, lambda: self._cached.sending)
-        limiter = AdaptiveLimiter(slots)
-        self._redacted = Redacted(Counted(backend, usage), self._name)
-        stored = Stored(self._redacted, lambda *answered: self._cached.write(*answered))
-        self._budgeted = Budgeted(stored, usage, options.max_cost)
-        limited = Limited(self._budgeted, limiter)
-        retrying = Retrying(limited, retries, limiter, usage)
-        self._cached = Cached(retrying, self._cache, limited, self._budgeted, usage, self._clean, options.concurrency)
+        self._starting = threading.Lock()
+        self._batching = threading.Lock()
 
-    def ask(self, requests: Iterable[ChatRequest]) -> list[ChatAnswer | LLMError]:
-        """See :meth:`Gateway.ask`."""
-        keys: list[str] = []
-        asker = Asker()
+    def results(self, parts: Iterable[_Part], keys: list[str]) -> Mapping[str, Result]:
+        """Results by cache key.
+
+        Args:
+            parts: the requests.
+            keys: filled with the cache keys, in the order of the requests.
+        """
+        results: dict[str, Result] = {}
+        waiter = Waiter()
         began = time.perf_counter()
         try:
-            for part in self._parts(requests):
-                keys += self._submit(part, asker)
-            asker.wait()
-        except BaseException:
-            self._leave(asker)
-            raise
-        results = [asker.results[key] for key in keys]
-        failed = sum(not isinstance(result, ChatAnswer) for result in results)
-        self._usage.add(failed=failed, seconds=time.perf_counter() - began if asker.sent else 0.0)
-        for result in results:
-            if not isinstance(result, ChatAnswer | LLMError):
-                raise result
-        return results  # type: ignore[return-value]
-
-    def _parts(self, requests: Iterable[ChatRequest]) -> Iterator[list[ChatRequest]]:
-        """The requests in parts of at most ``concurrency``; in a single part for a batched backend or a replay."""
-        remaining = iter(requests)
-        size = None if self._options.replay or self._batched else self._options.concurrency
-        while part := list(islice(remaining, size)):
-            yield part
-
-    def _submit(self, part: Sequence[ChatRequest], asker: Asker) -> list[str]:
-        """Look requests up in the cache, and send those without an answer; returns the cache keys."""
-        keys = [cache_key_of(self._identity, request_json(request)) for request in part]
-        first = {key: request for key, request in zip(keys, part, strict=True) if key not in asker.keys}
-        asker.keys.update(first)
-        cached = {key: self._clean(answer) for key, answer in self._cache.get_many(list(first)).items()}
-        asker.results.update(cached)
-        new = {key: request for key, request in first.items() if key not in cached}
-        hits = sum(key in cached for key in keys)
-        repeated = 0 if self._options.replay else len(keys) - hits - len(new)
-        self._usage.add(requests=len(keys), cached=hits, shared=repeated)
-        log.debug("%d requests: %d cached, %d to send", len(keys), hits, len(new))
-        if self._options.replay:
-            asker.results.update((key, self._missing(key)) for key in new)
-        elif new:
-            with named(self._name):
-                self._budgeted.check_price()
-            self._redacted.check_identity()
-            with self._lock:
-                if self._closed:
-                    asker.results.update((key, LLMTransientError(CLOSED)) for key in new)
+            for part in parts:
+                keys += part.keys
+                if self._options.replay:
+                    results |= self._replayed(part)
                 else:
-                    self._running().call_soon_threadsafe(self._start, new, asker)
-                    asker.sent += 1
-        return keys
+                    results |= self._submit_part(part, waiter)
+            if not waiter.entries:
+                return results
+            waiter.wait()
+            self._cache_writer.idle()
+        except BaseException:
+            self._give_up(waiter)
+            raise
+        results |= {entry.key: entry.result for entry in waiter.entries if entry.result is not None}
+        failed = sum(not isinstance(results[key], ChatAnswer) for key in keys)
+        self._usage.count_end(failed, time.perf_counter() - began)
+        return results
 
-    def _clean(self, answer: ChatAnswer) -> ChatAnswer:
-        """An answer without secrets of the backend, which an older cache may hold."""
-        return self._redacted.redactor().answer(answer)
-
-    def _missing(self, key: str) -> LLMReplayError:
-        return LLMReplayError(
-            f"no answer of {self._identity!r} to this request (key {key[:12]}) is cached in {self._cache.path}; "
-            "without --replay the model is called"
-        )
-
-    def _leave(self, asker: Asker) -> None:
-        """Withdraw the requests of an interrupted thread, and wait for its running calls."""
-        asker.interrupt()
-        with self._lock:
-            if self._loop is None or self._loop.is_closed():
-                return
-            self._loop.call_soon_threadsafe(lambda: [task.cancel() for task in asker.tasks])
-        asker.wait()
+    def _submit_part(self, part: _Part, waiter: Waiter) -> Mapping[str, ChatAnswer]:
+        """Submit the requests without a cached answer; returns the cached answers."""
+        requests = {key: one for key, one in zip(part.keys, part.requests, strict=True) if key not in waiter.keys}
+        texts = dict(zip(part.keys, part.texts, strict=True))
+        cached, new = self._pending.enter(requests, self._look_up, self._retry_policy.check_price, waiter)
+        for entry in new:
+            entry.canonical = texts[entry.key]
+        hits = sum(key in cached for key in part.keys)
+        self._usage.count_requests(len(part.keys), hits, len(part.keys) - hits - len(new))
+        log.debug("%d requests: %d cached, %d new", len(part.keys), hits, len(new))
+        if self._backend.batched:
+            self._ask_batch(new)
+        elif new:
+            self._submit(new)
+        return cached
 
     def close(self) -> None:
-        """Complete the running calls, and close the backend and the cache."""
-        with self._lock:
-            self._closed = True
+        """Close the dispatcher, the cache writer and the cache."""
         try:
-            if self._loop is not None and self._thread is not None:
-                self._loop.call_soon_threadsafe(self._end.set)
-                self._ended.result()
-                self._thread.join()
+            with self._starting:
+                self._closed = True
+                dispatcher, self._dispatcher = self._dispatcher, None
+            if dispatcher is not None:
+                dispatcher.close()
+            with self._batching:
+                if dispatcher is None:
+                    self._cache_writer.close()
         finally:
             self._cache.close()
 
-    # --------------------------------------------------------------------------------- the thread of the event loop
+    def _replayed(self, part: _Part) -> Mapping[str, Result]:
+        results: dict[str, Result] = dict(self._look_up(part.keys))
+        missing = [key for key in part.keys if key not in results]
+        for key in missing:
+            results[key] = LLMReplayError(
+                f"no answer of {self._backend.identity!r} to this request (key {key[:12]}) is cached in "
+                f"{self._cache.path}; without --replay the model is called"
+            )
+        hits = sum(isinstance(results[key], ChatAnswer) for key in part.keys)
+        self._usage.count_requests(len(part.keys), hits, 0)
+        self._usage.count_end(len(part.keys) - hits, 0.0)
+        return results
 
-    def _running(self) -> asyncio.AbstractEventLoop:
-        """The event loop, which is started if it is not running; the lock is held."""
-        if self._loop is None:
-            started: Future[asyncio.AbstractEventLoop] = Future()
-            serve = partial(asyncio.run, self._serve(started))
-            self._thread = threading.Thread(target=serve, name="emosim-llm", daemon=True)
-            self._thread.start()
-            self._loop = started.result()
-        return self._loop
+    def _look_up(self, keys: Sequence[str]) -> Mapping[str, ChatAnswer]:
+        return {key: self._retry_policy.clean(answer) for key, answer in self._cache.get_many(keys).items()}
 
-    async def _serve(self, started: Future[asyncio.AbstractEventLoop]) -> None:
-        self._ended: Future[None] = Future()
-        self._end = asyncio.Event()
-        started.set_result(asyncio.get_running_loop())
-        await self._end.wait()
-        self._budgeted.stop(LLMTransientError(CLOSED))
-        self._cached.refuse(self._budgeted.refusal() or LLMTransientError(CLOSED))
-        if self._asks:
-            await asyncio.wait(set(self._asks))
+    def _found(self, answer: ChatAnswer) -> ChatAnswer:
+        """Count and clean an answer that another process wrote before the request was sent here."""
+        self._usage.count_requests(0, 0, 1)
+        return self._retry_policy.clean(answer)
+
+    def _give_up(self, waiter: Waiter) -> None:
+        """Withdraw the requests of an interrupted thread, and wait for its running calls."""
+        alone = self._pending.leave(waiter)
+        with self._starting:
+            dispatcher = self._dispatcher
+        if dispatcher is not None:
+            dispatcher.submit(waiter.entries)  # others may wait for them too, and they may not be queued yet
+            dispatcher.withdraw(alone)
+            waiter.wait()
+        elif not self._backend.batched:
+            self._settle(waiter.entries, LLMTransientError("the request was withdrawn before it was sent"))
+
+    def _submit(self, entries: Sequence[PendingRequest]) -> None:
+        with self._starting:
+            if self._dispatcher is None and not self._closed:
+                from emosim_core.llm.gateway.dispatcher import Dispatcher
+
+                limiter = AdaptiveLimiter(self._options.concurrency)
+                self._dispatcher = Dispatcher(
+                    self._backend, self._retry_policy, limiter, self._pending, self._cache_writer
+                )
+            if self._dispatcher is not None:
+                self._dispatcher.submit(entries)
+                return
+        self._settle(entries, LLMTransientError(CLOSED))
+
+    def _settle(self, entries: Sequence[PendingRequest], result: Result) -> None:
+        for entry in entries:
+            self._pending.settle(entry, result)
+
+    def _broken(self, error: EmoSimError) -> None:
+        """Stop all further calls, because the cache cannot be written."""
+        self._retry_policy.stopped = self._retry_policy.stopped or error
+        dispatcher = self._dispatcher
+        if dispatcher is not None:
+            dispatcher.stop()
+
+    # ------------------------------------------------------------------------------------ batched backend
+
+    def _ask_batch(self, entries: list[PendingRequest]) -> None:
+        """Call a batched backend in this thread, one batch at a time, until each request has a result."""
         try:
-            with named(self._name):
-                await self._cached.close()
-        except BaseException as error:
-            self._ended.set_exception(error)
-        else:
-            self._ended.set_result(None)
+            with self._batching:
+                remaining = entries
+                while remaining:
+                    refusal = self._retry_policy.refusal() or (LLMTransientError(CLOSED) if self._closed else None)
+                    if refusal is not None:
+                        self._settle(remaining, refusal)
+                        return
+                    claimed, elsewhere = self._claim(remaining)
+                    for entry in claimed:
+                        self._retry_policy.start(entry)
+                    again, wait = self._take(claimed, self._answer_batch(claimed)) if claimed else ([], _POLL_SECONDS)
+                    remaining = again + elsewhere
+                    time.sleep(wait if remaining else 0)
+        finally:
+            self._settle(entries, LLMTransientError("the thread that sent this request was interrupted"))
+            self._cache_writer.release([one for one in entries if not isinstance(one.result, ChatAnswer)])
 
-    def _start(self, requests: Mapping[str, ChatRequest], asker: Asker) -> None:
-        task = asyncio.create_task(self._send(requests, asker))
-        asker.tasks.append(task)
-        self._asks.add(task)
-        task.add_done_callback(self._asks.discard)
-        task.add_done_callback(asker.wake)
+    def _claim(self, entries: Sequence[PendingRequest]) -> tuple[list[PendingRequest], list[PendingRequest]]:
+        """Claim requests; returns the claimed ones and those that another process has claimed, and settles the rest."""
+        while True:
+            try:
+                return self._cache_writer.exchange((), entries)
+            except LLMCacheError as error:
+                if not self._cache_writer.should_retry(error):
+                    self._cache_writer.give_up((), error)
+                    self._settle(entries, error)
+                    return [], []
+            time.sleep(RETRY_SECONDS)
 
-    async def _send(self, requests: Mapping[str, ChatRequest], asker: Asker) -> None:
-        ASKER.set(asker)
-        answers = [self._cached.answer_to(key, request) for key, request in requests.items()]
-        asker.results.update(zip(requests, await asyncio.gather(*answers, return_exceptions=True), strict=True))
+    def _answer_batch(self, entries: Sequence[PendingRequest]) -> Sequence[object]:
+        """The answers of the backend, with errors in the places of failed ones."""
+        try:
+            answers = self._backend.answer_batch([entry.request for entry in entries])
+        except Exception as error:
+            return [error] * len(entries)
+        if not isinstance(answers, list | tuple) or len(answers) != len(entries):
+            returned = f"{len(answers)} answers" if isinstance(answers, list | tuple) else f"a {type(answers).__name__}"
+            name = type(self._backend).__name__
+            wrong = PluginError(f"language-model backend {name} returned {returned} for {len(entries)} requests")
+            return [wrong] * len(entries)
+        return answers
+
+    def _take(self, entries: Sequence[PendingRequest], answers: Sequence[object]) -> tuple[list[PendingRequest], float]:
+        """Write and deliver the answers; returns the requests to repeat, and after how many seconds."""
+        answered: list[Answered] = []
+        failed: list[tuple[PendingRequest, EmoSimError]] = []
+        again: list[PendingRequest] = []
+        longest = 0.0
+        for entry, answer in zip(entries, answers, strict=True):
+            try:
+                if isinstance(answer, Exception):
+                    raise answer
+                answered.append((entry, self._retry_policy.answered(entry, answer)))
+            except Exception as raised:
+                error, wait = self._retry_policy.failed(entry, raised)
+                if wait is None:
+                    failed.append((entry, error))
+                else:
+                    again.append(entry)
+                    longest = max(longest, wait)
+        if answered:
+            self._cache_writer.write(answered)
+        for entry, error in failed:
+            self._pending.settle(entry, error)
+        return again, longest

@@ -11,11 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
-from emosim_core.errors import ConfigurationError, EmoSimError, LLMError, PluginError
-from emosim_core.hooks.faults import fault, named
-from emosim_core.llm.backend import LLMBackend
-from emosim_core.llm.chat import ChatAnswer, ChatRequest
-from emosim_core.llm.gateway.wrapper import BackendWrapper
+from emosim_core.errors import EmoSimError, LLMError, PluginError
+from emosim_core.llm.chat import ChatAnswer
 
 HIDDEN = "[key]"
 """Stands in the place of a secret."""
@@ -147,68 +144,6 @@ class Redactor:
         plain = LLMError(self.message(str(error)))
         plain.usage = error.usage
         return plain
-
-
-class Redacted(BackendWrapper):
-    """Takes the secrets of a backend out of its answers and errors, and words errors of other kinds.
-
-    Args:
-        inner: the backend that is called.
-        name: its name in messages.
-    """
-
-    def __init__(self, inner: LLMBackend, name: str) -> None:
-        super().__init__(inner)
-        self._name = name
-        self._secrets: frozenset[str] = frozenset()
-        self._redactor = Redactor(())
-
-    def redactor(self) -> Redactor:
-        """Redactor of all secrets that the backend has had so far.
-
-        Raises:
-            PluginError: the backend raised an error instead of naming its secrets.
-        """
-        with named(self._name):
-            secrets = self.secrets()
-            known = self._secrets.union((secrets,) if isinstance(secrets, str) else secrets)
-            if known != self._secrets:
-                self._secrets, self._redactor = known, Redactor(known)
-        return self._redactor
-
-    def check_identity(self) -> None:
-        """Called before requests are sent.
-
-        Raises:
-            ConfigurationError: the identity of the backend holds a secret.
-        """
-        if self.redactor().text(self.identity) != self.identity:
-            raise ConfigurationError(f"the identity of {self._name} holds a secret, and would be written into files")
-
-    async def answer(self, request: ChatRequest) -> ChatAnswer:
-        """The answer of the backend.
-
-        Raises:
-            EmoSimError: the call failed, or the backend did something else than answer.
-        """
-        try:
-            answer = await self.inner.answer(request)
-        except BaseException as raised:  # of any type: the thread that waits must get it
-            error = self._worded(raised)
-        else:
-            if isinstance(answer, ChatAnswer) and isinstance(answer.text, str):
-                return self.redactor().answer(answer)
-            kind = type(answer).__name__
-            error = PluginError(f"{self._name} returned a {kind} instead of a ChatAnswer with a text")
-        raise error  # here, so that what it came from is not its context
-
-    def _worded(self, raised: BaseException) -> EmoSimError:
-        if isinstance(raised, EmoSimError):
-            return self.redactor().error(raised)
-        known = raised if isinstance(raised, Exception) else RuntimeError(f"it raised {type(raised).__name__} {raised}")
-        error = fault(self._name, known)
-        error.__cause__ = known
-        return self.redactor().error(error)
 
 
 def looks_like_a_key(text: str) -> bool:

@@ -1,20 +1,13 @@
-"""Counted: counts the calls to a language model, tokens and cost."""
+"""UsageTally: requests to a language model, calls, tokens and cost."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
-from emosim_core.errors import LLMError
-from emosim_core.llm.backend import LLMBackend, Price
-from emosim_core.llm.chat import ChatAnswer, ChatRequest, Usage, checked
-from emosim_core.llm.gateway.cache_key import request_json
-from emosim_core.llm.gateway.wrapper import BackendWrapper
-
-_FRAME = 64
-"""Greatest number of tokens that a chat format adds to a message."""
+from emosim_core.llm.backend import Price
+from emosim_core.llm.chat import Usage
 
 
 class UsageTally:
@@ -63,11 +56,18 @@ class UsageTally:
         with self._lock:
             return self._known_cost()
 
-    def add(self, **counts: float) -> None:
-        """Add to counts, by their names."""
+    def count_requests(self, requests: int, cached: int, shared: int) -> None:
+        """Count requests, and those of them that need no call."""
         with self._lock:
-            for name, count in counts.items():
-                setattr(self, name, getattr(self, name) + count)
+            self.requests += requests
+            self.cached += cached
+            self.shared += shared
+
+    def count_call(self, again: bool) -> None:
+        """Count a call that starts."""
+        with self._lock:
+            self.calls += 1
+            self.retried += again
 
     def count_answer(self, usage: Usage, most: Callable[[], Usage] = Usage) -> None:
         """Count the tokens and the cost of an answered call.
@@ -76,26 +76,42 @@ class UsageTally:
             usage: what the service reports.
             most: returns an upper bound; called if a part of the usage is unknown.
         """
-        self.add(
-            _answered=1,
-            prompt_tokens=usage.prompt,
-            cached_tokens=usage.cached,
-            completion_tokens=usage.completion,
-            reasoning_tokens=usage.reasoning,
-            unknown_usage=not usage.known,
-            _cost=0.0 if self.price is None else self.price.cost(usage if usage.known else _at_most(usage, most())),
-        )
+        with self._lock:
+            self._answered += 1
+            self.prompt_tokens += usage.prompt
+            self.cached_tokens += usage.cached
+            self.completion_tokens += usage.completion
+            self.reasoning_tokens += usage.reasoning
+            self.unknown_usage += not usage.known
+            if self.price is not None:
+                self._cost += self.price.cost(usage if usage.known else _at_most(usage, most()))
+
+    def count_end(self, failed: int, seconds: float) -> None:
+        """Count failed requests, and the seconds that a batch took."""
+        with self._lock:
+            self.failed += failed
+            self.seconds += seconds
 
     def summary(self) -> dict[str, Any]:
         """All counts, the cost, and the price on which it is based, as JSON values."""
         with self._lock:
-            counts = {name: value for name, value in vars(self).items() if name[0] != "_" and name != "price"}
+            price = self.price
             return {
-                **counts,
+                "requests": self.requests,
+                "cached": self.cached,
+                "shared": self.shared,
+                "failed": self.failed,
+                "calls": self.calls,
+                "retried": self.retried,
+                "prompt_tokens": self.prompt_tokens,
+                "cached_tokens": self.cached_tokens,
+                "completion_tokens": self.completion_tokens,
+                "reasoning_tokens": self.reasoning_tokens,
+                "unknown_usage": self.unknown_usage,
                 "seconds": round(self.seconds, 3),
                 "cost": self._known_cost(),
-                "currency": None if self.price is None else self.price.currency,
-                "price_as_of": None if self.price is None else self.price.as_of,
+                "currency": None if price is None else price.currency,
+                "price_as_of": None if price is None else price.as_of,
             }
 
     def _known_cost(self) -> float | None:
@@ -105,40 +121,3 @@ class UsageTally:
 def _at_most(usage: Usage, most: Usage) -> Usage:
     """A usage with upper bounds in the place of unknown tokens."""
     return Usage(usage.prompt or most.prompt, usage.cached, usage.completion or most.completion)
-
-
-class Counted(BackendWrapper):
-    """Counts calls and their tokens, those of failed calls included; answers get a valid usage.
-
-    Args:
-        backend: the backend that is called.
-        usage: the counts.
-    """
-
-    def __init__(self, backend: LLMBackend, usage: UsageTally) -> None:
-        super().__init__(backend)
-        self._usage = usage
-
-    async def answer(self, request: ChatRequest) -> ChatAnswer:
-        """The answer of the backend."""
-        self._usage.add(calls=1)
-        try:
-            answer = await self.inner.answer(request)
-        except LLMError as error:
-            if error.usage is not None:
-                self._count(request, error.usage)
-            raise
-        if not isinstance(answer, ChatAnswer):
-            return answer
-        usage = self._count(request, answer.usage)
-        return answer if usage == answer.usage else replace(answer, usage=usage)
-
-    def _count(self, request: ChatRequest, reported: object) -> Usage:
-        usage = checked(reported)
-        self._usage.count_answer(usage, lambda: self._most(request))
-        return usage
-
-    def _most(self, request: ChatRequest) -> Usage:
-        """Upper bound on the tokens of a request and its answer; a token has at least one byte."""
-        prompt = len(request_json(request)) + _FRAME * (len(request.messages) + 1)
-        return Usage(prompt, completion=request.max_tokens + self.reasoning_tokens)

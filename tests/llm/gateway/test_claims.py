@@ -136,16 +136,16 @@ def test_ctrl_c_ends_the_waiting_for_another_process(tmp_path: Path) -> None:
 
 def test_a_claim_lapses_when_its_owner_is_not_heard_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cache, one, other = AnswerCache(tmp_path / "c.sqlite3"), Owner(), Owner()
-    cache.exchange([], [], one)
+    cache.sign_of_life(one)
     assert cache.exchange([], ["a", "b"], one).elsewhere == set()
     assert cache.exchange([], ["a", "c"], other).elsewhere == {"a"}
     assert cache.progress(["a", "x"], other) == ({}, {"a"})
     later = time.time() + claims.EXPIRY + 1
     monkeypatch.setattr(time, "time", lambda: later)
     assert cache.progress(["a"], other) == ({}, set())
-    cache.exchange([], [], one)
+    cache.sign_of_life(one)
     assert cache.exchange([], ["a"], other).elsewhere == {"a"}
-    cache.leave(one)
+    cache.release(one)
     assert cache.exchange([], ["a", "b"], other).elsewhere == set()
     cache.close()
 
@@ -182,7 +182,7 @@ def test_a_file_of_the_format_before_claims_is_brought_to_this_one(tmp_path: Pat
     assert replayed.get_many(["a"]) == {}
     replayed.close()
     cache, owner = AnswerCache(path), Owner()
-    cache.exchange([], [], owner)
+    cache.sign_of_life(owner)
     assert cache.exchange([], ["a"], owner).elsewhere == set()
     cache.close()
     assert os.path.exists(path)

@@ -40,14 +40,13 @@ from emosim_core.errors import (
 )
 from emosim_core.llm.backend import LLMBackend, Price
 from emosim_core.llm.chat import ChatAnswer, ChatRequest, Message, Usage
-from emosim_core.llm.gateway.asking import Asker
 from emosim_core.llm.gateway.cache import AnswerCache
 from emosim_core.llm.gateway.cache_key import answer_cache_key
 from emosim_core.llm.gateway.claims import Owner
 from emosim_core.llm.gateway.gateway import Gateway, GatewayOptions
+from emosim_core.llm.gateway.pending import PendingRequests, Waiter
 from emosim_core.llm.gateway.reserve import Reserve
 from emosim_core.llm.gateway.retries import Retries
-from emosim_core.llm.gateway.usage import UsageTally
 
 QUICK = {"first": 0.002, "longest": 0.01}
 
@@ -319,7 +318,7 @@ def test_closing_ends_the_threads_and_closes_the_backend_and_asking_opens_it_aga
     gateway = made(backend)
     for turn in range(3):
         gateway.ask(questions(turn))
-        assert threading.active_count() == threads + 1
+        assert threading.active_count() == threads + 2
         gateway.close()
         gateway.close()
         assert backend.closed == turn + 1
@@ -645,7 +644,7 @@ def test_a_batched_backend_is_asked_again_for_what_failed(made: Any, path: Path)
         "LLMRefusedError",
         "LLMMalformedError",
     ]
-    assert [sorted(batch) for batch in backend.batches] == [[1, 2, 3, 4], [2, 4], [2]]
+    assert backend.batches == [[1, 2, 3, 4], [2, 4], [2]]
     assert (gateway.usage.calls, gateway.usage.retried, gateway.usage.failed) == (7, 3, 3)
     assert kept_in(path, "a local model", 1, 2, 3, 4) == {1}
 
@@ -787,6 +786,21 @@ def test_after_ctrl_c_a_failed_call_is_not_made_again(path: Path) -> None:
     assert (out, running.returncode) == ("interrupted\n", 0), err
 
 
+def test_a_question_that_is_asked_anew_just_as_it_is_withdrawn_is_asked() -> None:
+    table, first, second = PendingRequests(), Waiter(), Waiter()
+
+    def nothing(keys: Sequence[str]) -> dict[str, ChatAnswer]:
+        return {}
+
+    _, (taken,) = table.enter({"key": question(1)}, nothing, lambda: None, first)
+    assert table.leave(first) == [taken]
+    assert table.enter({"key": question(1)}, nothing, lambda: None, second) == ({}, [])
+    assert not table.drop(taken, LLMTransientError("withdrawn"))
+    table.settle(taken, ChatAnswer("1"))
+    second.wait()
+    assert second.entries[0].result == ChatAnswer("1")
+
+
 def test_a_second_ctrl_c_does_not_wait(path: Path) -> None:
     began = time.monotonic()
     with process(path, INTERRUPTED, "Service", "60") as running:
@@ -811,23 +825,17 @@ def test_ctrl_c_interrupts_a_batched_backend(path: Path) -> None:
 def test_an_interrupted_thread_leaves_what_others_wait_for(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     backend = Service(delay=0.1)
     gateway = made(backend, concurrency=1)
-    original, interrupted, joined = Asker.wait, threading.Event(), threading.Event()
-    add = UsageTally.add
+    original, interrupted = Waiter.wait, threading.Event()
 
-    def joined_one(self: UsageTally, **counts: float) -> None:
-        add(self, **counts)
-        if self.shared:
-            joined.set()
-
-    def wait(self: Asker) -> None:
+    def wait(self: Waiter) -> None:
         if threading.current_thread().name == "interrupted" and not interrupted.is_set():
-            assert joined.wait(20)
+            while len(backend.asked) < 1 or not any(len(q.waiting) > 1 for q in self.entries):
+                time.sleep(0.005)
             interrupted.set()
             raise KeyboardInterrupt
         original(self)
 
-    monkeypatch.setattr(Asker, "wait", wait)
-    monkeypatch.setattr(UsageTally, "add", joined_one)
+    monkeypatch.setattr(Waiter, "wait", wait)
     caught: list[str] = []
 
     def first() -> None:
@@ -914,7 +922,7 @@ def fill_disk(monkeypatch: pytest.MonkeyPatch, path: Path, until: Callable[[], b
 def test_on_a_full_disk_nothing_more_is_sent_and_it_is_said_what_is_lost(
     made: Any, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("emosim_core.llm.gateway.cached.PATIENCE", 0.3)
+    monkeypatch.setattr("emosim_core.llm.gateway.cache_writer.PATIENCE", 0.3)
     backend = Service(delay=0.01)
     fill_disk(monkeypatch, path, lambda: len(backend.asked) < 40)
     gateway = made(backend, concurrency=4)

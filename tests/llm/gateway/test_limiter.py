@@ -1,16 +1,22 @@
-"""AdaptiveLimiter and Limited: how many calls run at the same time."""
+"""AdaptiveLimiter and Retries: how many calls at the same time, and which of them again."""
 
 from __future__ import annotations
 
-import asyncio
-from typing import Any
+import random
+
+import pytest
 
 from emosim_core.errors import (
+    LLMAuthenticationError,
+    LLMError,
+    LLMMalformedError,
     LLMRateLimitError,
+    LLMRefusedError,
+    LLMRequestError,
     LLMTransientError,
 )
-from emosim_core.llm import ChatAnswer, ChatRequest, Message
-from emosim_core.llm.gateway.limiter import AdaptiveLimiter, Limited
+from emosim_core.llm.gateway.limiter import AdaptiveLimiter
+from emosim_core.llm.gateway.retries import LONGEST_WAIT, Retries
 
 
 class Clock:
@@ -90,10 +96,11 @@ def test_other_failures_change_nothing() -> None:
 def test_no_call_starts_until_the_time_that_the_service_said() -> None:
     clock = Clock()
     limiter = AdaptiveLimiter(4, clock)
+    first, second, third, _ = fill(limiter)
     assert limiter.pause() == 0
-    limiter.hold(10.0)
-    limiter.hold(3.0)
-    limiter.hold(-5.0)
+    limiter.refuse(first, 10.0)
+    limiter.refuse(second, 3.0)
+    limiter.refuse(third, -5.0)
     assert limiter.pause() == 10
     clock.now += 9.5
     assert limiter.pause() == 0.5
@@ -101,68 +108,43 @@ def test_no_call_starts_until_the_time_that_the_service_said() -> None:
     assert limiter.pause() == 0
 
 
-# ------------------------------------------------------------------------------------------------ the link
+@pytest.mark.parametrize("error", [LLMTransientError("x"), LLMRateLimitError("x"), LLMRateLimitError("x", 0.0)])
+def test_waits_are_jittered_and_grow(error: LLMError) -> None:
+    retries = Retries(attempts=100, first=0.5, longest=30.0)
+    for calls in range(1, 100):
+        waits = [retries.wait(error, calls) for _ in range(200)]
+        most = min(30.0, 0.5 * 2 ** (calls - 1))
+        assert all(wait is not None and 0 <= wait <= most for wait in waits)
+        assert max(wait or 0 for wait in waits) > 0.8 * most
+        assert min(wait or 0 for wait in waits) < 0.2 * most
 
 
-def ask(limited: Limited, count: int) -> list[Any]:
-    """The results of requests that are sent at the same time."""
-
-    async def send() -> list[Any]:
-        requests = [ChatRequest((Message("user", str(number)),)) for number in range(count)]
-        return await asyncio.gather(*map(limited.answer, requests), return_exceptions=True)
-
-    return asyncio.run(send())
+def test_the_number_of_calls_is_bounded() -> None:
+    assert Retries(1).wait(LLMTransientError("x"), 1) is None
+    assert Retries(3).wait(LLMTransientError("x"), 2) is not None
+    assert Retries(3).wait(LLMTransientError("x"), 3) is None
 
 
-def test_no_more_calls_run_than_allowed_and_the_others_wait_in_their_order(scripted: Any) -> None:
-    backend = scripted(delay=0.002)
-    assert [answer.text for answer in ask(Limited(backend, AdaptiveLimiter(3)), 10)] == ["7"] * 10
-    assert backend.most == 3
-    assert [request.messages[0].content for request in backend.calls] == [str(number) for number in range(10)]
+def test_a_malformed_answer_is_asked_for_again_once() -> None:
+    assert Retries(5).wait(LLMMalformedError("x"), 1) is not None
+    assert Retries(5).wait(LLMMalformedError("x"), 2) is None
 
 
-def test_a_rate_limit_lets_fewer_calls_run(scripted: Any) -> None:
-    limited = Limited(scripted(LLMRateLimitError("x"), LLMTransientError("x")), AdaptiveLimiter(8))
-    assert [type(result).__name__ for result in ask(limited, 3)] == [
-        "LLMRateLimitError",
-        "LLMTransientError",
-        "ChatAnswer",
-    ]
-    assert (limited.limiter.limit, limited.limiter.running) == (4, 0)
+@pytest.mark.parametrize("kind", [LLMAuthenticationError, LLMRequestError, LLMRefusedError, LLMError])
+def test_what_asking_again_cannot_mend_is_not_asked_again(kind: type[LLMError]) -> None:
+    assert Retries(5).wait(kind("x"), 1) is None
 
 
-def test_a_free_slot_is_told_unless_calls_are_held(scripted: Any) -> None:
-    limited = Limited(scripted(delay=0.001), AdaptiveLimiter(2))
-    rooms: list[int] = []
-    limited.freed = lambda: rooms.append(limited.room())
-    ask(limited, 4)
-    assert rooms[-1] == 2
-    limited.limiter.hold(60)
-    assert limited.room(ending=1) == 0
+def test_a_wait_is_at_least_what_the_service_said_unless_that_is_too_long() -> None:
+    wait = Retries(5).wait(LLMRateLimitError("x", 60.0), 1)
+    assert wait is not None
+    assert 60 <= wait <= 60.5
+    assert Retries(5).wait(LLMRateLimitError("x", LONGEST_WAIT), 1) is not None
+    assert Retries(5).wait(LLMRateLimitError("x", LONGEST_WAIT + 1), 1) is None
 
 
-def test_a_waiting_task_is_cancelled_at_once_and_a_running_one_only_when_its_call_failed(scripted: Any) -> None:
-    backend = scripted(ChatAnswer("answered"), LLMTransientError("x"), LLMTransientError("x"), delay=0.02)
-    limited = Limited(backend, AdaptiveLimiter(3))
-    request = ChatRequest((Message("user", "?"),))
-
-    async def patient() -> ChatAnswer | str:
-        try:
-            return await limited.answer(request)
-        except LLMTransientError:
-            await asyncio.sleep(0)
-            return "failed"
-
-    async def send() -> list[Any]:
-        tasks = [asyncio.create_task(patient()) for _ in range(4)]
-        await asyncio.sleep(0.005)
-        assert [limited.cancel(task) for task in tasks] == [False, False, False, True]
-        limited.cancel(tasks[2], now=False)
-        return await asyncio.gather(*tasks, return_exceptions=True)
-
-    answered, cancelled, failed, waiting = asyncio.run(send())
-    assert answered == ChatAnswer("answered")
-    assert failed == "failed"
-    assert isinstance(cancelled, asyncio.CancelledError)
-    assert isinstance(waiting, asyncio.CancelledError)
-    assert limited.limiter.running == 0
+def test_jitter_leaves_the_randomness_of_others_alone() -> None:
+    random.seed(1)
+    before = random.getstate()
+    Retries(5).wait(LLMTransientError("x"), 1)
+    assert random.getstate() == before

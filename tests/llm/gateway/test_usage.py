@@ -1,8 +1,7 @@
-"""UsageTally, Counted and Price: what was sent, and what it cost."""
+"""UsageTally and Price: what was asked, and what it cost."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import threading
 from typing import Any
@@ -11,10 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emosim_core.errors import LLMRefusedError
 from emosim_core.llm.backend import Price
-from emosim_core.llm.chat import ChatAnswer, ChatRequest, Message, Usage, checked
-from emosim_core.llm.gateway.usage import Counted, UsageTally
+from emosim_core.llm.chat import Usage, checked
+from emosim_core.llm.gateway.usage import UsageTally
 
 PRICE = Price(prompt=2.0, cached=0.5, completion=10.0, as_of="2026-07-01")
 
@@ -31,7 +29,7 @@ def test_a_cost_is_reckoned_from_cached_and_uncached_questions_and_answers() -> 
 def test_without_a_price_the_cost_is_unknown_once_something_was_answered() -> None:
     tally = UsageTally()
     assert tally.cost == 0
-    tally.add(calls=1)
+    tally.count_call(again=False)
     assert tally.cost == 0
     tally.count_answer(Usage(5, 0, 1))
     assert tally.cost is None
@@ -40,10 +38,11 @@ def test_without_a_price_the_cost_is_unknown_once_something_was_answered() -> No
 def test_a_summary_is_json_and_tells_the_prices_date() -> None:
     tally = UsageTally()
     tally.price = PRICE
-    tally.add(requests=5, cached=2, shared=1)
-    tally.add(calls=2, retried=1)
+    tally.count_requests(requests=5, cached=2, shared=1)
+    tally.count_call(again=False)
+    tally.count_call(again=True)
     tally.count_answer(Usage(10, 5, 2, 1))
-    tally.add(failed=1, seconds=0.25)
+    tally.count_end(failed=1, seconds=0.25)
     told = tally.summary()
     assert json.loads(json.dumps(told)) == told
     assert told == {
@@ -71,7 +70,8 @@ def test_counts_of_many_threads_add_up() -> None:
 
     def count() -> None:
         for _ in range(2000):
-            tally.add(requests=2, cached=1, calls=1, retried=1)
+            tally.count_requests(2, 1, 0)
+            tally.count_call(again=True)
             tally.count_answer(Usage(1, 1, 1, 1))
 
     threads = [threading.Thread(target=count) for _ in range(4)]
@@ -107,31 +107,3 @@ def test_an_unknown_usage_costs_the_most_that_it_can_be() -> None:
     assert (tally.cost, tally.unknown_usage, tally.prompt_tokens) == (25, 1, 5)
     tally.count_answer(Usage.reported(None, None), lambda: Usage(100, completion=20))
     assert (tally.cost, tally.unknown_usage) == (145, 2)
-
-
-REQUEST = ChatRequest((Message("user", "?"),), max_tokens=20)
-
-
-def test_the_tokens_of_answers_and_of_errors_are_counted(scripted: Any) -> None:
-    refused, unpaid = LLMRefusedError("no"), LLMRefusedError("no")
-    refused.usage = Usage(2)
-    tally = UsageTally()
-    counted = Counted(scripted(refused, unpaid, ChatAnswer("7", usage=Usage(3, completion=1))), tally)
-    for _ in range(2):
-        with pytest.raises(LLMRefusedError):
-            asyncio.run(counted.answer(REQUEST))
-    assert asyncio.run(counted.answer(REQUEST)).usage == Usage(3, completion=1)
-    assert (tally.calls, tally.prompt_tokens, tally.completion_tokens) == (3, 5, 1)
-
-
-def test_an_answer_gets_a_valid_usage_and_costs_the_most_that_it_can_be(scripted: Any) -> None:
-    tally = UsageTally()
-    tally.price = Price(1e6, 1e6, 1e6, "2026-07-01")
-    backend = scripted(ChatAnswer("7", usage=Usage(-1, completion=2)))
-    backend.reasoning_tokens = 1000
-    assert asyncio.run(Counted(backend, tally).answer(REQUEST)).usage == Usage(0, completion=2, known=False)
-    assert 20 < (tally.cost or 0) < 1000
-    backend.outcomes = [ChatAnswer("7")]
-    before = tally.cost or 0
-    asyncio.run(Counted(backend, tally).answer(REQUEST))
-    assert 1020 < (tally.cost or 0) - before < 2000
