@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Sequence
 
 from emosim_core.errors import EmoSimError, LLMCacheError, LLMError, LLMRateLimitError, LLMTransientError
-from emosim_core.hooks.faults import named
 from emosim_core.llm.backend import LLMBackend
 from emosim_core.llm.gateway.cache_writer import RETRY_SECONDS, Answered, CacheWriter
 from emosim_core.llm.gateway.limiter import AdaptiveLimiter
@@ -85,7 +84,7 @@ class Dispatcher:
         """
         closing = asyncio.run_coroutine_threadsafe(self._finish(), self._loop)
         try:
-            with named(f"language-model backend {type(self._backend).__name__}"):
+            with self._retry_policy.worded():
                 closing.result()
         finally:
             if closing.done():  # else this thread was interrupted, and must not wait any longer

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import copy
 import logging
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import replace
 
 from emosim_core.errors import (
@@ -63,7 +65,7 @@ class RetryPolicy:
             ConfigurationError: a limit is set, and the backend has no price.
             PluginError: the backend raised an error instead.
         """
-        with named(self._name):
+        with self.worded():
             self._usage.price = self._backend.price()
         identity = self._backend.identity
         if self.redactor().text(identity) != identity:
@@ -116,12 +118,25 @@ class RetryPolicy:
         Raises:
             PluginError: the backend raised an error instead of naming its secrets.
         """
-        with named(self._name):
+        with self._worded(self._redactor):
             secrets = self._backend.secrets()
             known = self._secrets.union((secrets,) if isinstance(secrets, str) else secrets)
             if known != self._secrets:
                 self._secrets, self._redactor = known, Redactor(known)
         return self._redactor
+
+    def worded(self) -> AbstractContextManager[None]:
+        """A context in which what the backend raises becomes a :class:`PluginError` that names it, without secrets."""
+        return self._worded(self.redactor())
+
+    @contextlib.contextmanager
+    def _worded(self, redactor: Redactor) -> Iterator[None]:
+        try:
+            with named(self._name):
+                yield
+        except EmoSimError as error:
+            clean = redactor.error(error)
+            raise clean from clean.__cause__
 
     def _counted(self, entry: PendingRequest, reported: object) -> Usage:
         """Count the tokens of a call."""

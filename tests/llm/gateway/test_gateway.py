@@ -1016,6 +1016,27 @@ def test_a_secret_that_a_backend_names_is_in_no_answer_error_or_file(made: Any, 
     assert told(made(backend).ask(questions(9))) == ["[key]"]
 
 
+@pytest.mark.parametrize("where", ["price", "secrets", "close"])
+def test_a_secret_is_in_no_error_of_what_a_backend_does_beside_answering(made: Any, where: str) -> None:
+    key = "sk-4f2a9c7e1b8d3056aaf0"
+
+    def fail(*_: Any) -> Any:
+        raise ConnectionError(f"the session of {key} is gone")
+
+    async def fail_later() -> None:
+        fail()
+
+    backend = Service()
+    backend.secrets = lambda: [key]  # type: ignore[method-assign]
+    gateway = made(backend)
+    gateway.ask(questions(1))
+    setattr(backend, where, fail_later if where == "close" else fail)
+    with pytest.raises(PluginError, match=r"the session of \[key\] is gone") as caught:
+        gateway.close() if where == "close" else gateway.ask(questions(2))
+    assert key not in "".join(traceback.format_exception(caught.value))
+    del backend.__dict__[where]
+
+
 def test_logs_tell_no_question_and_no_answer(made: Any, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     backend = Service(lambda number, calls: LLMRateLimitError("slow down", 0.01) if calls == 1 else None)
