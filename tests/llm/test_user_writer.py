@@ -120,8 +120,8 @@ def test_what_is_unknown_has_no_line_and_a_domain_may_have_no_words_for_traits()
     bare = User(id="u0", name="N", activity=3)
     question = UserWriter(plain, Script(good)).request(bare).messages[1].content
     assert question == (
-        "<person>\nactivity: a person who is of the kind 'enthusiast'\n"
-        "conformity: a person who is of the kind 'balanced'\ndiversity: a person who is of the kind 'niche explorer'\n"
+        "<person>\nactivity: a user who is of the kind 'enthusiast'\n"
+        "conformity: a user who is of the kind 'balanced'\ndiversity: a user who is of the kind 'niche explorer'\n"
         "likes: nothing in particular\ndislikes: nothing in particular\nnumber: u0\n</person>\nWrite this person."
     )
 
