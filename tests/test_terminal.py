@@ -328,7 +328,8 @@ def test_a_name_that_the_terminal_lacks_is_written_as_an_escape(emosim: Emosim, 
         emosim, f"emosim run {source} --embeddings lexical --episodes 2 --max-steps 2 --out r --json", **variables
     )
     assert (run.returncode, run.stderr) == (0, "")
-    titles = {one["title"] for one in json.loads(run.stdout)["most_liked"]}
+    summary = json.loads(run.stdout)
+    titles = {one["title"] for one in [*summary["most_liked"], *summary["least_liked"]]}
     assert titles == {"千と千尋", "Amélie 👩"}
     shell(emosim, f"emosim items {source} --csv > out.csv", **variables)
     assert "b,Amélie 👩,,comedy," in (emosim.folder / "out.csv").read_text(encoding="utf-8")

@@ -222,6 +222,7 @@ MADE: dict[str, EmoSimError] = {
     "LLMCacheError": errors.LLMCacheError("llm.sqlite3", "cannot be written"),
     "MissingDependencyError": errors.MissingDependencyError("reading", "pandas", "pip install pandas"),
     "LLMRateLimitError": errors.LLMRateLimitError("slow down", retry_after=2.5),
+    "WrongAnswerError": errors.WrongAnswerError("rated 11", "rater-scale"),
 }
 
 ERRORS = [one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, EmoSimError)]
