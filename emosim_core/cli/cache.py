@@ -73,8 +73,6 @@ def stats(path: Path | None, as_json: bool) -> None:
 @click.option("--model", "identity", help="Remove answers of this model only, as 'emosim cache stats' names it.")
 def prune(path: Path | None, days: float | None, max_mb: float | None, identity: str | None) -> None:
     """Remove cached answers; they are paid for again when they are requested again."""
-    if days is None and max_mb is None and identity is None:
-        raise ConfigurationError("say which answers to remove: --older-than DAYS, --max-mb MIB or --model MODEL")
     with _opened(path) as answers:
         done = answers.prune(older_than_days=days, max_mb=max_mb, identity=identity)
     print_line(f"Removed {_answers(done.removed)}; {_answers(done.remaining)} left, {_size(done.bytes)}")

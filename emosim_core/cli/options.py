@@ -166,7 +166,7 @@ def chosen_job(
     registry: Registry,
     defaults: Mapping[str, Any] | None = None,
 ) -> tuple[dict[str, Any], JobDirectory | None, dict[str, Any]]:
-    """What the options, the file and the job that is resumed ask for.
+    """Resolve the configuration from options, configuration file and resumed job.
 
     Args:
         command: the command.
@@ -177,7 +177,7 @@ def chosen_job(
         defaults: values where the command's differ from those of the configuration.
 
     Returns:
-        Values by field; the job that ``--resume`` names, None for a new one; and the values that it was begun with.
+        Values by field; the job that ``--resume`` names, None for a new one; its stored values, empty for a new one.
 
     Raises:
         EmoSimError: an option is wrong, no domain is named, or there is nothing to resume.

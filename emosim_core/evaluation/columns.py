@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from emosim_core.model.user import User
 from emosim_core.runs.records import SUMMARY, read_records, read_summary, run_manifest
+from emosim_core.stats import Floats
 
 Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 UNFINISHED = ""
 """The ending of an episode in the middle of which the run stopped."""

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from emosim_core.components.base import Policy
-from emosim_core.errors import ConfigurationError, EmoSimError, LLMBudgetError, RunError
+from emosim_core.errors import ConfigurationError, EmoSimError, LLMBudgetError
 from emosim_core.evaluation.logs import same_logs, take_over
 from emosim_core.evaluation.plan import (
     LOG_EPISODES,
@@ -40,6 +38,7 @@ from emosim_core.evaluation.results import (
 from emosim_core.hooks import Registry
 from emosim_core.hooks.fields import by_field, over, split_names
 from emosim_core.runs.job import JobDirectory, holds_remains, job_directory
+from emosim_core.runs.manifest import check_same, now
 from emosim_core.runs.plain import own_files
 from emosim_core.runs.records import FORMAT, MANIFEST
 from emosim_core.runs.runner import Run
@@ -81,8 +80,8 @@ def evaluate(
 ) -> dict[str, Any]:
     """Compare recommenders, as ``emosim evaluate`` does.
 
-    Each recommender meets each group of users in a run of its own, ``OUT/runs/GROUP/NAME``; all metrics are then
-    made from the records of these runs.
+    Each recommender meets each user split in a run of its own, ``OUT/runs/SPLIT/NAME``; all metrics are computed from
+    the records of these runs.
 
     Args:
         values: fields of :class:`~emosim_core.evaluation.plan.EvaluationConfig`, such as
@@ -203,16 +202,8 @@ class Evaluation:
     def _check_stored(self) -> dict[str, Any]:
         """See that the evaluation which is resumed has the same configuration; returns what evaluation.json holds."""
         evaluation = stored_evaluation(self.out)
-        stored, now = (by_field(EvaluationConfig, one) for one in (evaluation["config"], self.config.stored()))
-        differences = [
-            f"{name}: {json.dumps(stored.get(name))} then, {json.dumps(now.get(name))} now"
-            for name in {**stored, **now}
-            if stored.get(name) != now.get(name) and name not in _MAY_CHANGE
-        ]
-        if differences:
-            raise RunError(
-                f"{self.out} cannot be resumed, it was made with another configuration:\n  " + "\n  ".join(differences)
-            )
+        old, new = {"config": evaluation["config"]}, {"config": self.config.stored()}
+        check_same(self.out, old, new, _MAY_CHANGE, EvaluationConfig)
         return evaluation
 
     # ----------------------------------------------------------------------------------------- playing
@@ -325,7 +316,7 @@ class Evaluation:
         plan = {
             "format": FORMAT,
             "complete": False,
-            "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "created": now(),
             "domain": world.domain.name,
             "title": world.domain.title,
             "config": self.config.stored(),

@@ -443,8 +443,8 @@ def sample(episodes: Episodes, ratios: Ratios, users: Sequence[str], resamples: 
         episodes: the episodes.
         ratios: what each of them adds.
         users: the users, each once; the same users in the same order are drawn alike under the same seed.
-        resamples: how often to draw.
-        seed: decides who is drawn.
+        resamples: number of bootstrap resamples.
+        seed: seed of the resampling of users.
     """
     over, under = (
         _by_user(np.column_stack([pair[side] for pair in ratios.values()]), episodes, users) for side in (0, 1)
@@ -465,9 +465,9 @@ def evaluation_sample(
         episodes: its episodes.
         users: as of :func:`sample`.
         reasons: why episodes can end.
-        longest: steps for which survival and reward by step are reckoned.
-        resamples: how often to draw.
-        seed: decides who is drawn.
+        longest: number of steps for which survival and reward by step are computed.
+        resamples: number of bootstrap resamples.
+        seed: seed of the resampling of users.
     """
     ratios = ratios_of(episodes, METRICS, reasons)
     rewards = episodes.step_rewards(longest)

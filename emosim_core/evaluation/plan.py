@@ -109,7 +109,7 @@ class EvaluationConfig(EnvironmentConfig):
         return self.model_dump(mode="json", exclude={"user_split", "user_order"})
 
     def run(self, policy: ComponentChoice, user_split: str, **more: Any) -> RunConfig:
-        """The run of a recommender with a group of users."""
+        """The run of a recommender with a user split."""
         values: dict[str, Any] = {"episodes": self.episodes, "seed": self.seed, **self.environment(), **more}
         if self.num_envs is not None:
             values["num_envs"] = self.num_envs

@@ -134,8 +134,8 @@ def check_same(
 
     Args:
         directory: where it is.
-        stored: the manifest that is there; its tables ``config``, ``parts`` and ``data`` are compared.
-        manifest: the manifest of now.
+        stored: the manifest that is there.
+        manifest: the manifest of now; of both, the tables ``config``, ``parts`` and ``data`` are compared.
         may_differ: fields of the configuration that may have changed.
         model: the configuration, whose fields may be written in several ways; None for any other table.
 
@@ -144,7 +144,7 @@ def check_same(
     """
     differences: list[str] = []
     for section in ("config", "parts", "data"):
-        old, new = stored.get(section, {}), json_text.loads(json_text.dumps(manifest[section]))
+        old, new = stored.get(section, {}), json_text.loads(json_text.dumps(manifest.get(section, {})))
         if section == "config" and model is not None:
             old, new = (by_field(model, with_components(model, by_field(model, one))) for one in (old, new))
         for name in {**old, **new}:

@@ -178,8 +178,8 @@ class World:
             retrieved, ratings = np.zeros(positions.shape, dtype=np.intp), np.full(positions.shape, np.nan)
         else:
             present = positions >= 0
-            there, rated = history.at(positions)
-            retrieved, ratings = there * present, np.where(present, rated, np.nan)
+            recalled, rated = history.at(positions)
+            retrieved, ratings = recalled * present, np.where(present, rated, np.nan)
         return RatingRequest(
             users=users,
             items=items,

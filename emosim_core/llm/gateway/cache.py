@@ -276,7 +276,10 @@ class AnswerCache:
             DataError: the file cannot be written.
         """
         if older_than_days is None and max_mb is None and identity is None:
-            raise ConfigurationError("say which answers to remove: by age, by the size of the file, or by model")
+            raise ConfigurationError(
+                "say which answers to remove: by age (--older-than), by the size of the file (--max-mb), or by model "
+                "(--model)"
+            )
         condition, parameters = ("identity = ?", [_storable(identity)]) if identity is not None else ("1", [])
         removed = 0
         with self._writing() as connection:

@@ -246,22 +246,23 @@ class Validation:
         Raises:
             RunError: it was begun with something else, or is damaged; says what.
         """
-        self._check_same(directory, resumed_manifest(directory))
+        self._check_same(directory, resumed_manifest(directory), self.about())
 
-    def _check_same(self, directory: Path, stored: Mapping[str, Any]) -> None:
-        then = {**stored, "config": _comparable(_config_of(directory, stored))}
-        check_same(directory, then, {**self.about(), "config": _comparable(self.config)}, (), ValidationConfig)
+    def _check_same(self, directory: Path, stored: Mapping[str, Any], manifest: Mapping[str, Any]) -> None:
+        old, new = ({**one, "config": _comparable(_config_of(directory, one))} for one in (stored, manifest))
+        check_same(directory, old, new, (), ValidationConfig)
 
     def _begin(self, job: JobDirectory) -> None:
         """Write the manifest, or see that what is resumed is answered as it was begun."""
+        manifest = self.about()
         begin_job(
             job,
-            self.about(),
+            manifest,
             MODELS,
             self._registry,
-            lambda stored: self._check_same(job.path, stored),
+            lambda stored: self._check_same(job.path, stored, manifest),
             resumed_manifest,
-            lambda manifest: _config_of(job.path, manifest).flat(),
+            lambda one: _config_of(job.path, one).flat(),
         )
 
     def _jobs(self, directory: Path) -> list[ValidationJob]:
