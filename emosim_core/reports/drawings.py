@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,25 +85,47 @@ def draw_files(charts: Mapping[str, Sequence[Chart]], directory: Path) -> list[P
         RunError: a file cannot be written.
     """
     need_matplotlib("drawing charts")
-    from matplotlib import rc_context
-
     written = []
-    with rc_context(_STYLE), warnings.catch_warnings():
-        # A letter that the font lacks is drawn as a box; the chart is right all the same.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        for name, panels in charts.items():
-            figure = _figure(panels)
-            for kind, metadata in (("png", None), ("svg", {"Date": None})):
-                content = io.BytesIO()
-                figure.savefig(content, format=kind, dpi=_DOTS_PER_INCH, metadata=metadata)
+    for name, panels in charts.items():
+        with _drawn(panels) as figure:
+            for kind in ("png", "svg"):
                 path = directory / f"{name}.{kind}"
                 try:
                     directory.mkdir(parents=True, exist_ok=True)
-                    write_whole(path, content.getvalue())
+                    write_whole(path, _saved(figure, kind))
                 except OSError as error:
                     raise RunError(f"{path} cannot be written: {error.strerror}") from error
                 written.append(path)
     return written
+
+
+def svg(chart: Chart) -> bytes:
+    """One chart as an SVG file, for pages where no script draws it: on paper, or without JavaScript.
+
+    Raises:
+        MissingDependencyError: matplotlib is not installed.
+    """
+    need_matplotlib("drawing charts")
+    with _drawn([chart]) as figure:
+        return _saved(figure, "svg")
+
+
+@contextmanager
+def _drawn(charts: Sequence[Chart]) -> Iterator[Figure]:
+    """The figure of some charts, in the style in which it has to be saved too."""
+    from matplotlib import rc_context
+
+    with rc_context(_STYLE), warnings.catch_warnings():
+        # A letter that the font lacks is drawn as a box; the chart is right all the same.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        yield _figure(charts)
+
+
+def _saved(figure: Figure, kind: str) -> bytes:
+    """A figure as the bytes of a file, the same ones each time."""
+    content = io.BytesIO()
+    figure.savefig(content, format=kind, dpi=_DOTS_PER_INCH, metadata={"Date": None} if kind == "svg" else None)
+    return content.getvalue()
 
 
 def _figure(charts: Sequence[Chart]) -> Figure:

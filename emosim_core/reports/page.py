@@ -42,6 +42,9 @@ def page(report: Report) -> str:
             "form-action 'none'",
         )
     )
+    from emosim_core.reports.drawings import svg
+
+    drawings = {chart.id: base64.b64encode(svg(chart)).decode("ascii") for chart in report.charts}
     template = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_shown
     )
@@ -51,7 +54,12 @@ def page(report: Report) -> str:
     blocks["charts"] = packed([chart.record() for chart in report.charts])
     blocks["plotly"] = base64.b64encode(gzip.compress(plotly.encode("utf-8"), 6, mtime=0)).decode("ascii")
     return template.from_string(_asset("report.html.j2")).render(
-        report=report, policy=policy, style=_asset("report.css"), scripts=scripts, blocks=blocks
+        report=report,
+        policy=policy,
+        style=_asset("report.css"),
+        scripts=scripts,
+        blocks=blocks,
+        drawings=drawings,
     )
 
 

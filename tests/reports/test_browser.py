@@ -199,7 +199,7 @@ def test_hostile_texts_are_shown_and_do_nothing(browser: Any, hostile: Path) -> 
     for summary in range(browser.js("document.querySelectorAll('details summary').length")):
         browser.js(f"document.querySelectorAll('details summary')[{summary}].click()")
     assert browser.js("document.title") == "Movies: a run of 12 episodes"
-    assert browser.js("document.querySelectorAll('img, main b, main i').length") == 0
+    assert browser.js("document.querySelectorAll('img:not(.paper), main b, main i').length") == 0
     assert "</script><script>document.title='owned'</script>" in browser.js(
         "document.getElementById('story').textContent"
     )
@@ -266,3 +266,27 @@ def test_the_page_of_what_is_no_run_draws_every_chart_and_fits_a_phone(
     assert browser.js("[...document.querySelectorAll('section > h2')].map((one) => one.textContent)") == sections
     browser.emulate("setDeviceMetricsOverride", width=390, height=844, deviceScaleFactor=1, mobile=True)
     browser.wait("document.documentElement.scrollWidth <= 390")
+
+
+def test_paper_and_a_browser_without_scripts_have_every_chart_whole_and_every_row(browser: Any, page: Path) -> None:
+    browser.emulate("setScriptExecutionDisabled", value=True)
+    browser.driver.get(page.as_uri())
+    browser.emulate("setDeviceMetricsOverride", width=700, height=1000, deviceScaleFactor=1, mobile=False)
+    try:
+        for media in ("screen", "print"):
+            browser.emulate("setEmulatedMedia", media=media)
+            charts = browser.js(
+                "[...document.querySelectorAll('[data-chart]')].map((one) => { const [image, plot] = "
+                "[one.querySelector('img.paper'), one.querySelector('.plot')]; return [image.naturalWidth, "
+                "image.clientWidth, plot.clientHeight]; })"
+            )
+            assert len(charts) > 5
+            assert all(natural > 0 and width > 300 and plot == 0 for natural, width, plot in charts)
+        scrolled = browser.js(
+            "[...document.querySelectorAll('.table .scroll')].filter((one) => one.scrollHeight > one.clientHeight + 1 "
+            "|| one.scrollWidth > one.clientWidth + 1).map((one) => one.getAttribute('aria-label'))"
+        )
+        assert scrolled == []
+    finally:
+        browser.emulate("setEmulatedMedia", media="")
+        browser.emulate("setScriptExecutionDisabled", value=False)
