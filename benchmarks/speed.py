@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -47,7 +48,7 @@ def large_world(plugin: str, items: int, dimension: int, **options: object) -> W
             for i in range(items)
         ]
         vectors = rng.normal(size=(items, dimension)).astype(np.float32)
-        world.catalog = Catalog(made, scale, vectors, "random")
+        world = replace(world, catalog=Catalog(made, scale, vectors, "random"))
         world.rater.prepare(world.setting())
     return world
 

@@ -48,14 +48,9 @@ class WorldSetting:
     """The world that a component answers in; it is handed over once, before the first step.
 
     Attributes:
-        catalog: the items.
-        population: the users.
-        scale: the domain's rating scale.
-        words: the words of the domain.
-        slate: S, items that are recommended in one step.
+        slate: S, items in one recommendation.
         real_ratings: how often real users of the domain use each level of its scale, worst first, sums to 1; empty
             where the domain does not say.
-        domain: name of the domain.
         examples: the domain's worked examples for prompts.
         on_failed_rating: what a failed rating does: ``"raise"`` ends the run, ``"skip"`` leaves the item out.
         spent: cost of the model calls that the command has made in worlds before this one. It counts towards a limit
@@ -76,11 +71,7 @@ class WorldSetting:
 
 @dataclass(frozen=True, kw_only=True)
 class ShapingSetting(WorldSetting):
-    """The world that a reward shaping answers in, and how many episodes go on in it side by side.
-
-    Attributes:
-        batch_size: number of slots.
-    """
+    """The world that a reward shaping answers in, and the number of slots, whose episodes go on side by side."""
 
     batch_size: int = 1
 
@@ -90,7 +81,6 @@ class PolicySetting:
     """What a policy is handed once, before the first episode. It says nothing of what users like.
 
     Attributes:
-        catalog: the items.
         slate: S, items to recommend in one step.
         batch_size: number of slots.
         users: ids of the users, by the number that observations give.
@@ -124,8 +114,6 @@ class UsersRequest:
 
     Attributes:
         users: index of each user in ``population``, shape ``(R,)``.
-        catalog: the items.
-        population: the users.
     """
 
     users: NDArray[np.intp]
@@ -141,7 +129,6 @@ class RatedRequest(UsersRequest):
         items: index of each item in ``catalog``, shape ``(R, S)``.
         ratings: the ratings, shape ``(R, S)``; NaN where there is none.
         moods: valence and arousal, shape ``(R, 2)``.
-        scale: the rating scale.
     """
 
     items: NDArray[np.intp]
@@ -152,12 +139,11 @@ class RatedRequest(UsersRequest):
 
 @dataclass(frozen=True, kw_only=True)
 class UserSituation:
-    """What a component in its single form is handed of one user.
+    """What a component in its single form is handed of one user, who has a mood.
 
     Attributes:
-        user: the user.
-        valence: the mood's valence, -1 to 1.
-        arousal: the mood's arousal, 0 to 1.
+        valence: -1 to 1.
+        arousal: 0 to 1.
     """
 
     user: User
@@ -167,15 +153,21 @@ class UserSituation:
 
 @dataclass(frozen=True, kw_only=True)
 class ItemSituation(UserSituation):
-    """What a component in its single form is handed of one user and one item.
-
-    Attributes:
-        item: the item.
-        scale: the rating scale.
-    """
+    """What a component in its single form is handed of one user and one item."""
 
     item: Item
     scale: RatingScale
+
+
+def user_of(request: Any, row: int) -> dict[str, Any]:
+    """What a situation says of the user of a row of a request."""
+    valence, arousal = request.moods[row].tolist()
+    return {"user": request.population.users[int(request.users[row])], "valence": valence, "arousal": arousal}
+
+
+def item_of(request: Any, row: int, item: int) -> dict[str, Any]:
+    """What a situation says of the user of a row of a request in front of an item."""
+    return {**user_of(request, row), "item": request.catalog.items[item], "scale": request.scale}
 
 
 # ---------------------------------------------------------------------------------------- retrieval
@@ -188,7 +180,6 @@ class RetrievalRequest(UsersRequest):
     Attributes:
         items: index of each item in ``catalog``, shape ``(R, S)``.
         moods: valence and arousal, shape ``(R, 2)``.
-        history: the histories of the R users.
     """
 
     items: NDArray[np.intp]
@@ -203,7 +194,6 @@ class RetrievalSituation(UserSituation):
     Attributes:
         item: index of the item in ``catalog``.
         history: the user's interactions, oldest first; several may be with one item.
-        catalog: the items.
     """
 
     item: int
@@ -224,36 +214,20 @@ class Retrieval:
         Raises:
             PluginError: the single form answered a position that the history does not have.
         """
-        answers: list[list[Sequence[int]]] = []
+        answers: dict[tuple[int, int], Sequence[int]] = {}
         for row, slate in enumerate(request.items.tolist()):
-            past = request.history.interactions(row)
-            user = request.population.users[int(request.users[row])]
-            valence, arousal = request.moods[row].tolist()
-            answers.append(
-                [
-                    self.retrieve(
-                        RetrievalSituation(
-                            user=user,
-                            item=item,
-                            history=past,
-                            valence=valence,
-                            arousal=arousal,
-                            catalog=request.catalog,
-                        )
+            past, about = request.history.interactions(row), user_of(request, row)
+            for place, item in enumerate(slate):
+                situation = RetrievalSituation(**about, item=item, history=past, catalog=request.catalog)
+                answer = answers[row, place] = self.retrieve(situation)
+                if wrong := [p for p in answer if not 0 <= p < len(past)]:
+                    raise PluginError(
+                        f"{type(self).__name__}.retrieve answered the position {wrong[0]} in a history of {len(past)}"
                     )
-                    for item in slate
-                ]
-            )
-            wrong = [p for answer in answers[-1] for p in answer if not 0 <= p < len(past)]
-            if wrong:
-                raise PluginError(
-                    f"{type(self).__name__}.retrieve answered the position {wrong[0]} in a history of {len(past)}"
-                )
-        width = max((len(answer) for slate in answers for answer in slate), default=0)
+        width = max(map(len, answers.values()), default=0)
         positions = np.full((*request.items.shape, width), -1, dtype=np.intp)
-        for row, answered in enumerate(answers):
-            for s, answer in enumerate(answered):
-                positions[row, s, : len(answer)] = answer
+        for (row, place), answer in answers.items():
+            positions[row, place, : len(answer)] = answer
         return positions
 
 
@@ -269,8 +243,6 @@ class RatingRequest(RetrievalRequest):
         retrieved_items: the items there, shape ``(R, S, K)``; 0 where there is none.
         retrieved_ratings: the ratings there, shape ``(R, S, K)``; NaN where there is none.
         times: how often each user consumed each item before, shape ``(R, S)``.
-        scale: the scale to answer on.
-        words: the words of the domain.
     """
 
     retrieved: NDArray[np.intp]
@@ -373,18 +345,12 @@ class Rater:
             past = request.history.interactions(row)
             for place, item in enumerate(slate):
                 positions = [p for p in request.retrieved[row, place].tolist() if p >= 0]
-                answer = self.rate(
-                    Situation(
-                        user=request.population.users[int(request.users[row])],
-                        item=request.catalog.items[item],
-                        retrieved=[(request.catalog.items[past[p].item], past[p]) for p in positions],
-                        times_consumed=int(request.times[row, place]),
-                        valence=float(request.moods[row, 0]),
-                        arousal=float(request.moods[row, 1]),
-                        scale=request.scale,
-                    ),
-                    draws.generator(row),
+                situation = Situation(
+                    **item_of(request, row, item),
+                    retrieved=[(request.catalog.items[past[p].item], past[p]) for p in positions],
+                    times_consumed=int(request.times[row, place]),
                 )
+                answer = self.rate(situation, draws.generator(row))
                 value, reason = answer if isinstance(answer, tuple) else (answer, "")
                 if not (np.isnan(value) or request.scale.contains(value)):
                     raise RatingError(
@@ -419,7 +385,6 @@ class SelectionRequest(RatedRequest):
 
     Attributes:
         times: how often each user consumed each item before, shape ``(R, S)``.
-        history: the histories of the R users.
     """
 
     times: NDArray[np.intp]
@@ -431,10 +396,8 @@ class SelectionSituation(UserSituation):
     """What a selector in its single form is handed: one user in front of a slate of S rated items.
 
     Attributes:
-        items: the S items.
-        ratings: their ratings, shape ``(S,)``; NaN where one failed.
+        ratings: of the S items, shape ``(S,)``; NaN where one failed.
         times_consumed: how often the user consumed each item before, shape ``(S,)``.
-        scale: the rating scale.
     """
 
     items: Sequence[Item]
@@ -455,24 +418,17 @@ class Selector:
 
     def select_batch(self, request: SelectionRequest, draws: Draws) -> NDArray[np.bool_]:
         """For a batch: which items are consumed, shape ``(R, S)``. A NaN rating is never consumed."""
-        items, users = request.catalog.items, request.population.users
-        return np.array(
-            [
-                self.select(
-                    SelectionSituation(
-                        user=users[int(request.users[row])],
-                        items=[items[item] for item in slate],
-                        ratings=request.ratings[row],
-                        times_consumed=request.times[row],
-                        valence=float(request.moods[row, 0]),
-                        arousal=float(request.moods[row, 1]),
-                        scale=request.scale,
-                    ),
-                    draws.generator(row),
-                )
-                for row, slate in enumerate(request.items.tolist())
-            ]
-        )
+        chosen = []
+        for row, slate in enumerate(request.items.tolist()):
+            situation = SelectionSituation(
+                **user_of(request, row),
+                items=[request.catalog.items[item] for item in slate],
+                ratings=request.ratings[row],
+                times_consumed=request.times[row],
+                scale=request.scale,
+            )
+            chosen.append(self.select(situation, draws.generator(row)))
+        return np.array(chosen)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -511,27 +467,17 @@ class Perturbator:
 
     def perturb_batch(self, request: PerturbationRequest, draws: Draws) -> NDArray[np.float64]:
         """For a batch: perturbed ratings, shape ``(R, S)``. What is not consumed is ignored."""
-        items, users = request.catalog.items, request.population.users
-        return np.array(
-            [
-                [
-                    self.perturb(
-                        PerturbationSituation(
-                            user=users[int(request.users[row])],
-                            item=items[int(request.items[row, place])],
-                            rating=value,
-                            consumed=bool(request.consumed[row, place]),
-                            valence=float(request.moods[row, 0]),
-                            arousal=float(request.moods[row, 1]),
-                            scale=request.scale,
-                        ),
-                        draws.generator(row),
-                    )
-                    for place, value in enumerate(values)
-                ]
-                for row, values in enumerate(request.ratings.tolist())
-            ]
-        )
+
+        def perturbed(row: int, place: int) -> float:
+            situation = PerturbationSituation(
+                **item_of(request, row, int(request.items[row, place])),
+                rating=float(request.ratings[row, place]),
+                consumed=bool(request.consumed[row, place]),
+            )
+            return self.perturb(situation, draws.generator(row))
+
+        rows, slate = request.ratings.shape
+        return np.array([[perturbed(row, place) for place in range(slate)] for row in range(rows)])
 
 
 # ----------------------------------------------------------------------------------- reward shaping
@@ -551,7 +497,6 @@ class ShapingRequest(UsersRequest):
         since: interactions since the item was last consumed, shape ``(R, S)``; 0 for a first time.
         steps: number of the step in its episode, from 1, shape ``(R,)``.
         traits: activity, conformity, diversity, 1 to 3, shape ``(R, 3)``.
-        scale: the rating scale.
     """
 
     rows: NDArray[np.intp]
@@ -570,13 +515,10 @@ class ShapingSituation:
     """What a reward shaping in its single form is handed: one item that one user consumed.
 
     Attributes:
-        user: the user.
-        item: the item.
         rating: the perturbed rating.
         times: how often the user has consumed the item including now, from 1.
         since: interactions since the user last consumed it; 0 for a first time.
         step: number of the step in its episode, from 1.
-        scale: the rating scale.
     """
 
     user: User
@@ -616,18 +558,16 @@ class RewardShaping:
         rewards = np.zeros(request.ratings.shape)
         ends = np.zeros(len(rewards), dtype=np.intp)
         for row, place in zip(*np.nonzero(request.consumed), strict=True):
-            answer = self.shape(
-                ShapingSituation(
-                    user=request.population.users[int(request.users[row])],
-                    item=request.catalog.items[int(request.items[row, place])],
-                    rating=float(request.ratings[row, place]),
-                    times=int(request.times[row, place]),
-                    since=int(request.since[row, place]),
-                    step=int(request.steps[row]),
-                    scale=request.scale,
-                ),
-                draws.generator(int(row)),
+            situation = ShapingSituation(
+                user=request.population.users[int(request.users[row])],
+                item=request.catalog.items[int(request.items[row, place])],
+                rating=float(request.ratings[row, place]),
+                times=int(request.times[row, place]),
+                since=int(request.since[row, place]),
+                step=int(request.steps[row]),
+                scale=request.scale,
             )
+            answer = self.shape(situation, draws.generator(int(row)))
             rewards[row, place], ended = answer if isinstance(answer, tuple) else (answer, False)
             ends[row] = ends[row] or int(ended)
         return rewards, ends
@@ -642,12 +582,7 @@ Observations = dict[str, NDArray]
 
 @dataclass(slots=True, kw_only=True)
 class RecommendationRequest:
-    """What a policy is handed in each step: R episodes that go on.
-
-    Attributes:
-        rows: slot of each episode, shape ``(R,)``.
-        observations: what is seen of each user.
-    """
+    """What a policy is handed in each step: R episodes that go on; ``rows`` are their slots, shape ``(R,)``."""
 
     rows: NDArray[np.intp]
     observations: Observations
@@ -698,9 +633,8 @@ class Policy:
 
     def recommend_batch(self, request: RecommendationRequest, draws: Draws) -> NDArray[np.intp]:
         """For a batch: item indices, shape ``(R, S)``; -1 where there is nothing left to recommend."""
-        count = len(request.rows)
-        actions = np.full((count, self.slate), -1, dtype=np.intp)
-        for r in range(count):
+        actions = np.full((len(request.rows), self.slate), -1, dtype=np.intp)
+        for r in range(len(actions)):
             answer = self.recommend({key: value[r] for key, value in request.observations.items()}, draws.generator(r))
             if len(answer) not in (0, self.slate):
                 raise PluginError(

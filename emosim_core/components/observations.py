@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from gymnasium import Space, spaces
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from emosim_core.components.base import Observations, UserSituation, UsersRequest, WorldSetting
+from emosim_core.components.base import Observations, UserSituation, UsersRequest, WorldSetting, user_of
 from emosim_core.errors import PluginError
 from emosim_core.model import Catalog, History, Interaction, RatingScale
+from emosim_core.model.frozen import Frozen
 from emosim_core.model.user import TRAITS
 
 
@@ -86,16 +87,14 @@ class ObservationModel:
         rows = [
             self.observe(
                 ObservationSituation(
-                    user=request.population.users[int(user)],
+                    **user_of(request, row),
                     step=int(request.steps[row]),
-                    valence=float(request.moods[row, 0]),
-                    arousal=float(request.moods[row, 1]),
                     history=request.history.interactions(row),
                     catalog=request.catalog,
                     scale=request.scale,
                 )
             )
-            for row, user in enumerate(request.users)
+            for row in range(len(request.users))
         ]
         for row in rows:
             missing = set(request.parts).difference(row) if isinstance(row, Mapping) else request.parts
@@ -105,10 +104,8 @@ class ObservationModel:
         return {part: np.stack([np.asarray(row[part]) for row in rows]) for part in request.parts}
 
 
-class PartsOptions(BaseModel):
+class PartsOptions(Frozen):
     """Options of ``full`` and ``behavior``: which parts there are."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     user: bool = Field(default=True, description="Show the index of the user.")
     traits: bool = Field(default=True, description="Show the user's traits.")

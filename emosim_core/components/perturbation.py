@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
 from emosim_core.components.base import Draws, PerturbationRequest, Perturbator
+from emosim_core.hooks.fields import option
+from emosim_core.model.frozen import Frozen
 
 
-class GaussianOptions(BaseModel):
+class GaussianOptions(Frozen):
     """Options of ``gaussian``."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    sd: float = Field(default=0.5, ge=0, description="Standard deviation, in points of the domain's scale.")
+    sd: float = option(0.5, "Standard deviation, in points of the domain's scale.", ge=0)
 
 
-class GreedyOptions(BaseModel):
+class GreedyOptions(Frozen):
     """Options of ``greedy``."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    p: float = Field(default=0.1, ge=0, le=0.5, description="Probability of one step down, and of one step up.")
+    p: float = option(0.1, "Probability of one step down, and of one step up.", ge=0, le=0.5)
 
 
 class NoPerturbation(Perturbator):

@@ -4,29 +4,26 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
 from emosim_core.components.base import Retrieval, RetrievalRequest
 from emosim_core.components.ranking import NEVER, best_positions
+from emosim_core.hooks.fields import option
 from emosim_core.model.emotion import CODE_AROUSAL, CODE_VALENCE
+from emosim_core.model.frozen import Frozen
 
 
-class CountOptions(BaseModel):
+class CountOptions(Frozen):
     """Options of a strategy that retrieves a fixed number of interactions."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    k: int = Field(default=3, ge=1, description="How many interactions are retrieved at most.")
+    k: int = option(3, "How many interactions are retrieved at most.", ge=1)
 
 
 class DecayEmotionOptions(CountOptions):
     """Options of ``decay_emotion``."""
 
-    time_decay: float = Field(default=0.15, ge=0, description="Decay per interaction, lambda of exp(-lambda * age).")
-    emotion_bonus: float = Field(
-        default=0.2, ge=0, description="Largest bonus of a memory that felt like the last one."
-    )
-    consider_arousal: bool = Field(default=False, description="Whether arousal counts too, with half the bonus.")
+    time_decay: float = option(0.15, "Decay per interaction, lambda of exp(-lambda * age).", ge=0)
+    emotion_bonus: float = option(0.2, "Largest bonus of a memory that felt like the last one.", ge=0)
+    consider_arousal: bool = option(False, "Whether arousal counts too, with half the bonus.")
 
 
 class NoRetrieval(Retrieval):

@@ -12,13 +12,14 @@ from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
 from emosim_core.components import rule_based_constants as fitted
 from emosim_core.components.base import Draws, Rater, RatingRequest, Ratings, WorldSetting
 from emosim_core.components.rule_based_interest import Interest
 from emosim_core.components.rule_based_learning import Learned, Learner, quality, standing
+from emosim_core.hooks.fields import option
 from emosim_core.model import Catalog, Population, RatingScale
+from emosim_core.model.frozen import Frozen
 
 Levels = tuple[float, float, float]
 """One number for each of a trait's levels 1, 2 and 3."""
@@ -52,92 +53,71 @@ _DECIDED_SHARE = 0.9
 """Who states an opinion of this share of a catalog's categories has one of everything."""
 
 
-class RuleBasedOptions(BaseModel):
+class RuleBasedOptions(Frozen):
     """Options of ``rule_based``. A point is a point of a scale from 1 to 10; other scales by relative position.
 
     Source: EmoSim-RL for which terms there are; where each default comes from is in
     ``docs/rule-based-rater.md``.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    start: float = Field(default=fitted.START, ge=1, le=10, description="Where every rating starts, a rating of 10.")
-    public: Levels = Field(
-        default=fitted.PUBLIC,
-        description="Points per point of the public rating above users' mean, "
+    start: float = option(fitted.START, "Where every rating starts, a rating of 10.", ge=1, le=10)
+    public: Levels = option(
+        fitted.PUBLIC,
+        "Points per point of the public rating above users' mean, "
         "for a follower, a balanced user and a maverick; 1 follows it fully.",
     )
-    own: Levels = Field(
-        default=fitted.OWN,
-        description="Factor on taste, leniency and noise for a follower, a balanced user and a maverick.",
+    own: Levels = option(
+        fitted.OWN, "Factor on taste, leniency and noise for a follower, a balanced user and a maverick."
     )
-    liked: float = Field(
-        default=fitted.LIKED,
-        ge=0,
-        description="Points for a liked category of an item with one; with n, over sqrt(n) each.",
+    liked: float = option(
+        fitted.LIKED, "Points for a liked category of an item with one; with n, over sqrt(n) each.", ge=0
     )
-    disliked: float = Field(
-        default=fitted.DISLIKED,
-        ge=0,
-        description="Points off for a disliked category of an item with one; as for liked.",
+    disliked: float = option(
+        fitted.DISLIKED, "Points off for a disliked category of an item with one; as for liked.", ge=0
     )
-    taste: Levels = Field(
-        default=fitted.TASTE, description="Factor on taste for a selective user, a niche explorer and a trailblazer."
-    )
-    outside: Levels = Field(
-        default=fitted.OUTSIDE,
-        description="Points for an item with only categories that the user neither likes nor dislikes, "
+    taste: Levels = option(fitted.TASTE, "Factor on taste for a selective user, a niche explorer and a trailblazer.")
+    outside: Levels = option(
+        fitted.OUTSIDE,
+        "Points for an item with only categories that the user neither likes nor dislikes, "
         "for a selective user, a niche explorer and a trailblazer.",
     )
-    popularity: Levels = Field(
-        default=fitted.POPULARITY,
-        description="Points per standard deviation of how widely rated an item is (logarithm), "
+    popularity: Levels = option(
+        fitted.POPULARITY,
+        "Points per standard deviation of how widely rated an item is (logarithm), "
         "for a selective user, a niche explorer and a trailblazer.",
     )
-    leniency: float = Field(
-        default=fitted.LENIENCY,
-        ge=0,
-        description="Standard deviation over users of their personal leniency, in points.",
+    leniency: float = option(
+        fitted.LENIENCY, "Standard deviation over users of their personal leniency, in points.", ge=0
     )
-    temper: float = Field(
-        default=fitted.TEMPER, description="Points of leniency per unit of the valence where a user's mood rests."
-    )
-    conviction: float = Field(
-        default=fitted.CONVICTION,
-        ge=0,
-        description="Points for an item of a liked category, and off for any other, by who likes or dislikes nearly "
+    temper: float = option(fitted.TEMPER, "Points of leniency per unit of the valence where a user's mood rests.")
+    conviction: float = option(
+        fitted.CONVICTION,
+        "Points for an item of a liked category, and off for any other, by who likes or dislikes nearly "
         "every category there is.",
+        ge=0,
     )
-    relative: bool = Field(
-        default=True,
-        description="Count a public rating by how far it stands out in its catalog; else as users' own mean.",
+    relative: bool = option(
+        True, "Count a public rating by how far it stands out in its catalog; else as users' own mean."
     )
-    learn: bool = Field(
-        default=False,
-        description="Learn leniency, taste, noise and use of the scale from what the user remembers, in place of "
+    learn: bool = option(
+        False,
+        "Learn leniency, taste, noise and use of the scale from what the user remembers, in place of "
         "made-up ones: for recorded users whose memory holds real ratings.",
     )
-    memory: float = Field(
-        default=fitted.MEMORY,
+    memory: float = option(
+        fitted.MEMORY,
+        "Share of the surprise at an item that carries over to the next of its series; 0 for none.",
         ge=0,
         lt=1,
-        description="Share of the surprise at an item that carries over to the next of its series; 0 for none.",
     )
-    similarity: float = Field(
-        default=1.0,
-        ge=0,
-        le=1,
-        description="Factor on how close an item of another series is counted, by the cosine of the embeddings.",
+    similarity: float = option(
+        1.0, "Factor on how close an item of another series is counted, by the cosine of the embeddings.", ge=0, le=1
     )
-    mood: float = Field(default=0.5, description="Points per unit of valence that the mood is above where it rests.")
-    boredom: float = Field(
-        default=1.5,
-        ge=0,
-        description="Points off for the second time; n earlier times take off this times log2(1 + n).",
+    mood: float = option(0.5, "Points per unit of valence that the mood is above where it rests.")
+    boredom: float = option(
+        1.5, "Points off for the second time; n earlier times take off this times log2(1 + n).", ge=0
     )
-    noise: float = Field(
-        default=fitted.NOISE, ge=0, description="Standard deviation of the noise, in points; 0 for none."
-    )
+    noise: float = option(fitted.NOISE, "Standard deviation of the noise, in points; 0 for none.", ge=0)
 
 
 RECORDED_USERS = RuleBasedOptions(

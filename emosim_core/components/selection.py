@@ -4,28 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
 from emosim_core.components.base import Draws, SelectionRequest, Selector, WorldSetting
+from emosim_core.hooks.fields import option
+from emosim_core.model.frozen import Frozen
 
 
-class ProbabilisticOptions(BaseModel):
+class ProbabilisticOptions(Frozen):
     """Options of ``probabilistic``."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    p: float = Field(default=0.75, ge=0, le=1, description="Probability that the best-rated item is consumed at all.")
+    p: float = option(0.75, "Probability that the best-rated item is consumed at all.", ge=0, le=1)
 
 
-class LogitOptions(BaseModel):
+class LogitOptions(Frozen):
     """Options of ``multinomial_logit``."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    temperature: float = Field(
-        default=1.0, gt=0, description="Spread of the choice, in rating points of 10; small is greedy."
-    )
-    no_choice: float = Field(default=5.0, description="Rating of 10 that taking nothing is worth.")
+    temperature: float = option(1.0, "Spread of the choice, in rating points of 10; small is greedy.", gt=0)
+    no_choice: float = option(5.0, "Rating of 10 that taking nothing is worth.")
 
 
 class Greedy(Selector):

@@ -4,39 +4,31 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
 from emosim_core.components.base import BeginRequest, Draws, RewardShaping, ShapingRequest, ShapingSetting
+from emosim_core.hooks.fields import option
+from emosim_core.model.frozen import Frozen
 
 
-class RepeatOptions(BaseModel):
+class RepeatOptions(Frozen):
     """Options of the shapings that a repeat wears off in."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    q: float = Field(
-        default=0.1, gt=0, le=1, description="Base of q ** (times consumed / interactions since the last time)."
-    )
+    q: float = option(0.1, "Base of q ** (times consumed / interactions since the last time).", gt=0, le=1)
 
 
-class ChurnOptions(BaseModel):
+class ChurnOptions(Frozen):
     """Options of ``churn_satisfaction``."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    alpha: float = Field(default=0.2, gt=0, le=1, description="Weight of the newest rating in the moving average.")
-    threshold: float = Field(default=4.0, ge=1, le=10, description="Rating of 10 up to which an item disappoints.")
-    low_streak: int = Field(default=2, ge=1, description="Disappointments in a row after which the user leaves.")
-    min_steps: int = Field(default=5, ge=1, description="First step of an episode at which the user may leave.")
-    rate: float = Field(default=0.3, ge=0, description="Hazard per rating point of 10 below the threshold.")
-    recovery: float = Field(
-        default=0.0,
-        ge=0,
-        le=1,
-        description="Share by which two good ratings in a row lower the probability of leaving.",
+    alpha: float = option(0.2, "Weight of the newest rating in the moving average.", gt=0, le=1)
+    threshold: float = option(4.0, "Rating of 10 up to which an item disappoints.", ge=1, le=10)
+    low_streak: int = option(2, "Disappointments in a row after which the user leaves.", ge=1)
+    min_steps: int = option(5, "First step of an episode at which the user may leave.", ge=1)
+    rate: float = option(0.3, "Hazard per rating point of 10 below the threshold.", ge=0)
+    recovery: float = option(
+        0.0, "Share by which two good ratings in a row lower the probability of leaving.", ge=0, le=1
     )
-    use_traits: bool = Field(
-        default=True, description="Whether activity scales tolerance: elusive users leave earlier, enthusiasts later."
+    use_traits: bool = option(
+        True, "Whether activity scales tolerance: elusive users leave earlier, enthusiasts later."
     )
 
 

@@ -10,9 +10,10 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from emosim_core.errors import ConfigurationError
+from emosim_core.model.frozen import Frozen
 from emosim_core.model.loader import PopulationSetting, UserLoader
 from emosim_core.model.profile import PopulationProfile
 from emosim_core.model.user import TRAITS, User
@@ -171,10 +172,8 @@ def generate_users(count: int, seed: int, profile: PopulationProfile, kind: Popu
     return users
 
 
-class GeneratedUsersOptions(BaseModel):
+class GeneratedUsersOptions(Frozen):
     """Options of a generated population."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     n: int = Field(default=600, ge=1, description="Number of users.")
     seed: int = Field(default=42, ge=0, description="The same seed and number give the same users.")

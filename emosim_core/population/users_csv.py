@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from emosim_core.data.cells import known_text, number, whole_number
 from emosim_core.data.lists import list_of_names, list_separator
 from emosim_core.data.tables import UniqueIds, checked, read_csv, write_csv
 from emosim_core.errors import DataError
+from emosim_core.model.frozen import Frozen
 from emosim_core.model.loader import PopulationSetting, UserLoader
 from emosim_core.model.user import TRAITS, User
 from emosim_core.population.generated import baseline_moods, stratified_traits
@@ -143,10 +144,8 @@ def write_users_csv(path: str | os.PathLike[str], users: Sequence[User]) -> None
     write_csv(path, USER_COLUMNS, ([_cell(getattr(user, name)) for name in USER_COLUMNS] for user in users))
 
 
-class CsvUsersOptions(BaseModel):
+class CsvUsersOptions(Frozen):
     """Options of users from a CSV file."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     path: Path = Field(description="The CSV file of users.")
 

@@ -84,7 +84,7 @@ class EmoSimEnv(gymnasium.Env[dict[str, Any], Any]):
         self.engine.begin(self._slot, [own_seed], [self._episode], [user])
         self._over = False
         self._last = None
-        return self._observation(), {**user_info(self.engine, user), "episode": self._episode}
+        return self._observation(), {**user_info(self.world, user), "episode": self._episode}
 
     def step(self, action: Any) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
         """Recommend an item, or a slate of items.
@@ -100,7 +100,7 @@ class EmoSimEnv(gymnasium.Env[dict[str, Any], Any]):
         self._over = terminated or truncated
         if self._over:
             self.engine.end(self._slot)
-        return self._observation(), float(step.rewards[0]), terminated, truncated, step_info(self.engine, step, 0)
+        return self._observation(), float(step.rewards[0]), terminated, truncated, step_info(self.world, step, 0)
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Which items the user does not remember, shape ``(N,)``; the name is the one that sb3-contrib looks for."""
@@ -124,8 +124,8 @@ class EmoSimEnv(gymnasium.Env[dict[str, Any], Any]):
         """
         if self.render_mode is None:
             return None
-        info = None if self._last is None else step_info(self.engine, self._last, 0)
-        return rendered(self.engine, info, self.render_mode)
+        info = None if self._last is None else step_info(self.world, self._last, 0)
+        return rendered(self.world, info, self.render_mode)
 
 
 def make_world(plugin: str | None, world: World | None, registry: Registry | None, options: dict[str, Any]) -> World:

@@ -147,7 +147,7 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         self._begin(rows, [chosen])
         self._over[slot] = False
         seen = self.engine.observe(rows, self.observed)
-        info = user_info(self.engine, int(self.engine.users[slot]))
+        info = user_info(self.world, int(self.engine.users[slot]))
         return {key: value[0] for key, value in seen.items()}, {**info, "episode": int(self._episodes[slot])}
 
     def _chosen(self, options: dict[str, Any] | None) -> list[int | None]:
@@ -213,7 +213,7 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
     def _finish(self, infos: dict[str, Any], step: Step, ended: NDArray[np.intp], slots: NDArray[np.intp]) -> None:
         """Episodes ended in ``slots``, which are the rows ``ended`` of ``step``."""
         names = np.full(self.num_envs, None, dtype=object)
-        names[slots] = [self.engine.end_reasons[code] for code in step.end_codes[ended].tolist()]
+        names[slots] = [step.end_reason(row) for row in ended.tolist()]
         over = np.zeros(self.num_envs, dtype=np.bool_)
         over[slots] = True
         infos["end_reason"], infos["_end_reason"] = names, over
@@ -256,7 +256,7 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         self.engine.begin(slots, seeds, episodes, users)
 
     def _user_infos(self, slots: NDArray[np.intp]) -> dict[str, Any]:
-        infos = [user_info(self.engine, int(user)) for user in self.engine.users[slots]]
+        infos = [user_info(self.world, int(user)) for user in self.engine.users[slots]]
         return {key: np.array([one[key] for one in infos], dtype=object) for key in infos[0]}
 
     @property
@@ -280,11 +280,11 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         """The last step of one slot, as :meth:`render` has it."""
         if self.render_mode is None:
             return None
-        return rendered(self.engine, self._last_info(slot), self.render_mode)
+        return rendered(self.world, self._last_info(slot), self.render_mode)
 
     def _last_info(self, slot: int) -> dict[str, Any] | None:
         places = [] if self._last is None else np.flatnonzero(self._last.rows == slot).tolist()
-        return step_info(self.engine, self._last, places[0]) if self._last is not None and places else None
+        return step_info(self.world, self._last, places[0]) if self._last is not None and places else None
 
     def close_extras(self, **kwargs: Any) -> None:
         """Let go of what the world holds on to, unless it was given to more than this environment."""
