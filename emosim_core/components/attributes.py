@@ -33,13 +33,9 @@ class AttributeRetrieval(Retrieval):
     catalog's mean. A domain subclasses it and sets the attributes.
 
     Attributes:
-        item_type: what can be compared.
         overlaps: fields that are lists of names, compared by how many they share.
         shared: fields that are lists of names, compared by whether they share one.
         rating_range: difference of public ratings that counts as nothing in common.
-
-    Args:
-        options: how many are retrieved.
     """
 
     item_type: ClassVar[type[Item]]
@@ -60,7 +56,6 @@ class AttributeRetrieval(Retrieval):
         """Similarities of items, rounded to six decimals.
 
         Args:
-            catalog: the items.
             items: item indices, shape ``(R, S)``.
             others: indices of the items that each row of ``items`` is compared with, shape ``(R, W)``.
 

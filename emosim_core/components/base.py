@@ -82,9 +82,7 @@ class PolicySetting:
 
     Attributes:
         slate: S, items to recommend in one step.
-        batch_size: number of slots.
         users: ids of the users, by the number that observations give.
-        history_length: recent interactions that observations show.
     """
 
     catalog: Catalog
@@ -299,7 +297,6 @@ class Rater:
     A run prints and records who answers: ``uses_llm``, ``language_model`` and ``answered_by``.
 
     Attributes:
-        uses_llm: whether a language model is called.
         language_model: the identity of the language model, with all that may change its answers; empty where none is
             called, or where it is not known.
         answered_by: who answers, in words, such as ``"m (language model; prompt strategy s)"``; empty for the name of
@@ -448,7 +445,6 @@ class PerturbationSituation(ItemSituation):
 
     Attributes:
         rating: the rater's rating; NaN where it failed.
-        consumed: whether the item is consumed.
     """
 
     rating: float

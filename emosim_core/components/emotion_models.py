@@ -16,12 +16,7 @@ from emosim_core.model.emotion import CODE_AROUSAL, CODE_VALENCE, NEUTRAL, code_
 
 @dataclass(frozen=True, kw_only=True)
 class EmotionSetting(WorldSetting):
-    """The world that an emotion model answers in, and the configuration's tables ``[emotion]`` and ``[mood]``.
-
-    Attributes:
-        thresholds: the ratings at which tags change.
-        mood: the mood dynamics.
-    """
+    """The world that an emotion model answers in, and the configuration's tables ``[emotion]`` and ``[mood]``."""
 
     thresholds: EmotionThresholds = field(default_factory=EmotionThresholds)
     mood: MoodOptions = field(default_factory=MoodOptions)

@@ -23,9 +23,7 @@ class ObservationSetting(WorldSetting):
     """The world that is observed.
 
     Attributes:
-        max_steps: steps after which an episode is truncated.
         history_length: L, recent interactions to show.
-        observe_consumed: whether to mark consumed items.
     """
 
     max_steps: int = 50
@@ -42,9 +40,7 @@ class ObservationRequest(UsersRequest):
     Attributes:
         steps: steps taken in the episode, shape ``(R,)``.
         moods: valence and arousal, shape ``(R, 2)``.
-        history: the histories of the R users.
         parts: names of the parts that are wanted; others may be left out.
-        scale: the rating scale.
     """
 
     steps: NDArray[np.intp]
@@ -56,14 +52,7 @@ class ObservationRequest(UsersRequest):
 
 @dataclass(frozen=True, kw_only=True)
 class ObservationSituation(UserSituation):
-    """What an observation model in its single form is handed: one user between two steps.
-
-    Attributes:
-        step: steps taken in the episode.
-        history: the user's interactions, oldest first.
-        catalog: the items.
-        scale: the rating scale.
-    """
+    """What an observation model in its single form is handed: one user between two steps."""
 
     step: int
     history: Sequence[Interaction]

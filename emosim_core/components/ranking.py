@@ -15,7 +15,6 @@ def best_positions(reversed_scores: NDArray[np.float64], k: int) -> NDArray[np.i
     Args:
         reversed_scores: scores with the most recent position first, shape ``(R, S, W)``; :data:`NEVER`
             where a position is no candidate. The array is used up.
-        k: how many to pick.
 
     Returns:
         Positions counted from the oldest, shape ``(R, S, k)``, best first; -1 where candidates run

@@ -141,16 +141,7 @@ What a profile says of a recorded user was read off the same ratings, so it is n
 
 @dataclass(slots=True)
 class _Terms:
-    """What the ratings of one call are made of, in points of the domain's scale; R users, S items, K memories.
-
-    Attributes:
-        latent: the sum of all terms, shape ``(R, S)``.
-        noise: shape ``(R, S)``.
-        mood: shape ``(R,)``.
-        learned: what memory tells of each user, or None.
-        closeness: weight of each memory, shape ``(R, S, K)``, or None where memory plays no part.
-        surprise: how far each remembered rating lay above what was expected, same shape.
-    """
+    """What the ratings of one call are made of, in points of the domain's scale; R users, S items, K memories."""
 
     latent: NDArray[np.float64]
     noise: NDArray[np.float64]
@@ -175,9 +166,6 @@ class RuleBased(Rater):
 
     Source: EmoSim-RL for the terms; weights from MovieLens (Harper & Konstan, 2015), see
     ``docs/rule-based-rater.md``.
-
-    Args:
-        options: weights; the fitted ones where None.
     """
 
     def __init__(self, options: RuleBasedOptions | None = None) -> None:

@@ -51,9 +51,6 @@ class Interest:
     mixed with those of everybody, as if so many more items had been chosen as everybody chooses; a category that
     the user says they like or dislike counts more or less there. Weights are ``INTEREST`` of the constants, fitted
     to who rated what in MovieLens.
-
-    Args:
-        catalog: the items.
     """
 
     def __init__(self, catalog: Catalog) -> None:
@@ -85,7 +82,6 @@ class Interest:
 
         Args:
             items: indices, shape ``(R, S)``.
-            history: what the users remember.
             tastes: 1 for a category that a user says they like, -1 for one that they say they dislike, else 0;
                 shape ``(R, C)``.
 

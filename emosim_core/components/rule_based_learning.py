@@ -62,7 +62,6 @@ def quality(catalog: Catalog, on_ten: Floats, middle: float) -> Floats:
     and an unknown one is ``middle``.
 
     Args:
-        catalog: the items.
         on_ten: their public ratings on 1 to 10.
         middle: what users rate on average, of 10.
     """
@@ -128,10 +127,8 @@ class Learner:
     is that of the features, however much is remembered.
 
     Args:
-        catalog: the items.
         qualities: of 10, shape ``(N,)``.
         unit: the domain's points in a point of 10.
-        levels: the levels of the domain's scale.
         cuts: where levels begin for a user of whom nothing is known, the domain's points.
     """
 
@@ -163,7 +160,6 @@ class Learner:
         """What each user's memory tells.
 
         Args:
-            history: what R users remember.
             expected: what was expected of each remembered item, the domain's points, shape ``(R, W)``.
         """
         rows, size = len(history), self.features.shape[1]

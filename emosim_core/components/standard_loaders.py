@@ -16,7 +16,6 @@ def standard_item_loaders(domain: str, items: str = "items", without: Collection
     What they read is said by the :class:`~emosim_core.plugins.Domain`: ``item_type``, ``columns`` and ``package``.
 
     Args:
-        domain: the domain's name.
         items: the domain's word for items, for listings ("films").
         without: names that are left out, such as one under which the plugin yields a loader of its own.
     """
@@ -42,7 +41,6 @@ def standard_user_loaders(domain: str, without: Collection[str] = ()) -> Iterato
     file and renames its categories by ``category_aliases``.
 
     Args:
-        domain: the domain's name.
         without: names that are left out, such as one under which the plugin yields a loader of its own.
     """
     generated = f"{_USERS}.generated"

@@ -13,13 +13,7 @@ Marked = TypeVar("Marked", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class Deprecation:
-    """That a hook or a method of an interface goes away.
-
-    Attributes:
-        since: the release of emosim-core that marked it, such as ``"0.3"``.
-        removed_in: the release in which it is gone.
-        instead: what to write in its place.
-    """
+    """That a hook or a method of an interface goes away."""
 
     since: str
     removed_in: str
@@ -58,8 +52,7 @@ def deprecated(since: str, removed_in: str, instead: str) -> Callable[[Marked], 
 
 def deprecation_of(member: object) -> Deprecation | None:
     """How a hook or a method is deprecated; None where it is not."""
-    deprecation = getattr(member, _MARK, None)
-    return deprecation if isinstance(deprecation, Deprecation) else None
+    return getattr(member, _MARK, None)
 
 
 def overridden(kind: type) -> Iterator[tuple[str, Deprecation]]:

@@ -18,7 +18,6 @@ def fault(what: str, error: Exception) -> PluginError:
 
     Args:
         what: whose code it was, such as ``"retrieval strategy 'oldest' of emosim-oldest 1.2"``.
-        error: what it raised.
     """
     where = ""
     frames = traceback.extract_tb(error.__traceback__)

@@ -37,7 +37,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from pydantic.fields import FieldInfo
 
 from emosim_core.errors import ConfigurationError
-from emosim_core.hooks.component import KIND_TITLES, Component, core_component
+from emosim_core.hooks.component import Component, core_component
 from emosim_core.hooks.names import Request, checked_options, unknown_option, written_options
 
 _ASSIGNMENT = re.compile(r"\s*[A-Za-z_][A-Za-z0-9_]*\s*=")
@@ -58,10 +58,7 @@ class FieldDescription:
         kind: how a text is read: ``"flag"``, ``"integer"``, ``"number"``, ``"path"``, ``"list"``, ``"assignments"``,
             ``"component"`` or ``"text"``.
         default: the default in words; empty where there is none.
-        help: what it does, a sentence.
         unit: what its number counts.
-        choices: the only values.
-        aliases: short names.
         section: heading that it stands under.
         rare: whether it is left out of a short list.
     """
@@ -153,10 +150,6 @@ def with_components(model: type[BaseModel], values: Mapping[str, Any]) -> dict[s
     The table has every option, checked, so that all spellings of one component are equal. Tables that are about a
     component which is not chosen are checked and left out.
 
-    Args:
-        model: the configuration.
-        values: values by field, as :func:`by_field` returns them.
-
     Raises:
         ConfigurationError: two components are named, an option is given without its component, or an option is wrong.
     """
@@ -168,8 +161,8 @@ def with_components(model: type[BaseModel], values: Mapping[str, Any]) -> dict[s
         if spread.chosen_by in given and given[spread.chosen_by] is not None:
             if named is not None and not spread.is_named(named):
                 raise ConfigurationError(
-                    f"{spread.chosen_by} ({_option(spread.chosen_by)}) chooses the {spread.title}, and {field} "
-                    f"({_option(field)}) names another, {named!r}: leave one of them out"
+                    f"{spread.chosen_by} ({_option(spread.chosen_by)}) chooses the {spread.component.title}, and "
+                    f"{field} ({_option(field)}) names another, {named!r}: leave one of them out"
                 )
         elif not spread.is_named(named):
             for name, value in given.items():
@@ -179,7 +172,7 @@ def with_components(model: type[BaseModel], values: Mapping[str, Any]) -> dict[s
                         f"({spread.chosen_by} in a file)"
                     )
             continue
-        made = checked_options(spread.options, options, spread.title)
+        made = checked_options(spread.options, options, spread.component.title)
         result[field] = {"name": spread.component.name, **made.model_dump(mode="json")}
     return result
 
@@ -190,8 +183,6 @@ def without_component(
     """The first of some fields that is an option of a component which values do not choose.
 
     Args:
-        model: the configuration.
-        values: values by field.
         paths: paths of fields, such as ``"gateway.max_cost"``.
 
     Returns:
@@ -210,16 +201,7 @@ def without_component(
 
 @dataclass(frozen=True)
 class _Spread:
-    """A component whose options are fields of a configuration.
-
-    Attributes:
-        component: the component.
-        options: the model of its options.
-        fields: the fields, by name; a table is one.
-        paths: the option of each path: ``{"llm_model": "model", "llm.reading": "reading", "gateway": "gateway"}``.
-        chosen_by: the field that chooses the component.
-        needed: what this field names, in words.
-    """
+    """A component whose options are fields of a configuration."""
 
     component: Component
     options: type[BaseModel]
@@ -227,10 +209,6 @@ class _Spread:
     paths: Mapping[str, str]
     chosen_by: str
     needed: str
-
-    @property
-    def title(self) -> str:
-        return f"{KIND_TITLES[self.component.kind]} {self.component.name!r}"
 
     def is_named(self, value: Any) -> bool:
         """Whether a value of the field names the component."""
@@ -247,15 +225,21 @@ class _Spread:
             if nested is None:
                 options[self.paths[name]] = value
                 continue
-            table = value.model_dump(exclude_unset=True) if isinstance(value, BaseModel) else value
-            if not isinstance(table, Mapping):
-                raise ConfigurationError(f"{name} is {value!r}, which is no table")
+            table = _table_of(value, name)
             checked_options(nested, table, name)
             if name in self.paths:
                 options[self.paths[name]] = table
             else:
                 options.update({self.paths[f"{name}.{key}"]: one for key, one in table.items()})
         return options
+
+
+def _table_of(value: Any, where: str) -> Mapping[str, Any]:
+    """A value that must be a table of options, or such a model."""
+    table = value.model_dump(exclude_unset=True) if isinstance(value, BaseModel) else value
+    if not isinstance(table, Mapping):
+        raise ConfigurationError(f"{where} is {value!r}, which is no table")
+    return table
 
 
 def _option(name: str) -> str:
@@ -303,15 +287,13 @@ def _spread_out(nested: dict[str, Any], field: str, spread: _Spread, where: str)
     shorts = {name: short for short, name in spread.paths.items()}
     for name, value in written_options(spread.component, Request.read(nested.pop(field))).items():
         if name not in shorts:
-            raise ConfigurationError(unknown_option(f"{where}: {spread.title}", name, spread.options))
-        inner = value.model_dump(exclude_unset=True) if isinstance(value, BaseModel) else value
+            raise ConfigurationError(unknown_option(f"{where}: {spread.component.title}", name, spread.options))
+        place = f"{where}: {field}.{name}"
         if _nested(spread.fields.get(shorts[name])) is None:
-            _put(nested, shorts[name], value, f"{where}: {field}.{name}")
-        elif isinstance(inner, Mapping):
-            for key, one in inner.items():
-                _put(nested, f"{shorts[name]}.{key}", one, f"{where}: {field}.{name}.{key}")
+            _put(nested, shorts[name], value, place)
         else:
-            raise ConfigurationError(f"{where}: {field}.{name} is {value!r}, which is no table")
+            for key, one in _table_of(value, place).items():
+                _put(nested, f"{shorts[name]}.{key}", one, f"{place}.{key}")
     if nested.get(spread.chosen_by) is None:
         nested[field] = spread.component.name
 
@@ -330,11 +312,7 @@ def _put(nested: dict[str, Any], path: str, value: Any, where: str) -> None:
     table, dot, key = path.rpartition(".")
     holder = nested
     if dot:
-        inner = nested.get(table, {})
-        if isinstance(inner, BaseModel):
-            inner = inner.model_dump(exclude_unset=True)
-        if not isinstance(inner, Mapping):
-            raise ConfigurationError(f"{where} stands for {path}, but {table} is {inner!r}, which is no table")
+        inner = _table_of(nested.get(table, {}), f"{where} stands for {path}, but {table}")
         holder = nested[table] = dict(inner)
     if key in holder and holder[key] != value:
         raise ConfigurationError(f"{where} stands for {path}, which is given too, with another value; leave one out")
@@ -346,14 +324,10 @@ def _read(model: type[BaseModel], path: str, value: Any) -> Any:
     if not isinstance(value, str):
         return value
     field = _field(model, path)
-    if field is None:
-        return value
-    kind = _kind(field)
-    if kind == "list":
-        return _split(value, Any in _flat(field.annotation))
-    if kind == "assignments":
-        return _assignments(value, path)
-    return value
+    kind = "" if field is None else _kind(field)
+    if field is not None and kind == "list":
+        return split_components(value) if Any in _flat(field.annotation) else split_names(value)
+    return _assignments(value, path) if kind == "assignments" else value
 
 
 def split_names(text: str) -> list[str]:
@@ -373,10 +347,6 @@ def split_components(text: str) -> list[str]:
         else:
             parts.append(part)
     return parts
-
-
-def _split(text: str, components: bool) -> list[str]:
-    return split_components(text) if components else split_names(text)
 
 
 def _assignments(text: str, path: str) -> dict[str, Any]:

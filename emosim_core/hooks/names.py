@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from emosim_core.errors import ConfigurationError
-from emosim_core.hooks.component import KIND_TITLES, Component
+from emosim_core.hooks.component import Component
 
 _NUMBERED = re.compile(r"(?P<name>.+)_(?P<number>\d+(?P<decimals>\.\d+)?)")
 _ASSIGNMENT = re.compile(r"\s*(?P<key>[A-Za-z_][A-Za-z0-9_]*)\s*=(?P<value>.*)", re.DOTALL)
@@ -66,38 +66,19 @@ def split_number(name: str) -> tuple[str, float] | None:
     return match["name"], (float if match["decimals"] else int)(match["number"])
 
 
-def read_options(
+def written_options(
     component: Component, request: Request, number: float | None = None, whole: bool = False
-) -> BaseModel | None:
-    """The options of a component, checked.
+) -> dict[str, Any]:
+    """The options of a component as written: unchecked, without its presets.
 
     Args:
-        component: the component.
-        request: what was asked.
         number: the trailing number of the name, where the component reads one.
         whole: whether all that was written is the option that ``component.value`` names.
 
     Raises:
-        ConfigurationError: an unknown option (with the nearest name), a value of the wrong type or
-            out of range, or options for a component that has none.
-    """
-    model = component.options_model()
-    values = written_options(component, request, number, whole)
-    if model is None:
-        return None
-    return checked_options(model, {**component.preset, **values}, _where(component))
-
-
-def written_options(
-    component: Component, request: Request, number: float | None = None, whole: bool = False
-) -> dict[str, Any]:
-    """The options of a component as written: unchecked, without its presets. Arguments as of :func:`read_options`.
-
-    Raises:
         ConfigurationError: one is given twice, or the component has none.
     """
-    model = component.options_model()
-    where = _where(component)
+    model, where = component.options_model(), component.title
     values: dict[str, Any] = {}
     if number is not None and component.number:
         values[component.number] = number
@@ -116,17 +97,8 @@ def written_options(
     return values
 
 
-def _where(component: Component) -> str:
-    return f"{KIND_TITLES[component.kind]} {component.name!r}"
-
-
 def checked_options(model: type[M], values: Mapping[str, Any], where: str) -> M:
     """An instance of a model of options.
-
-    Args:
-        model: the model.
-        values: options by name.
-        where: what they are options of, for the message.
 
     Raises:
         ConfigurationError: an unknown option (with the nearest name), or a value of the wrong type or out of range.
@@ -185,7 +157,6 @@ def unknown_option(where: str, path: str, holder: type[BaseModel]) -> str:
     """What to say of an option that a model does not have, with the nearest that it has.
 
     Args:
-        where: what it is an option of.
         path: its path, such as ``"gateway.cash"``.
         holder: the model that should have the last part of the path.
     """
@@ -221,7 +192,6 @@ def with_value(written: str, components: Iterable[Component], most: int = 4) -> 
     Args:
         written: the value, such as a path or the name of a model.
         components: those that it could belong to.
-        most: how many at most.
 
     Returns:
         The value with the names of those that read it: the one named like the ending of a file, or else all of them.
@@ -252,7 +222,6 @@ def package_hint(kind: str, name: str, any_of_kind: bool = False) -> str:
     """Which package would bring a name, as a sentence; empty where that is not known.
 
     Args:
-        kind: what is looked for.
         name: as it was written.
         any_of_kind: where the name is not known, tell which packages bring anything of this kind.
     """

@@ -28,9 +28,9 @@ from emosim_core.hooks.deprecations import Deprecation, deprecation_of, overridd
 from emosim_core.hooks.fields import extra
 from emosim_core.hooks.names import (
     Request,
+    checked_options,
     nearest,
     package_hint,
-    read_options,
     split_number,
     with_value,
     written_options,
@@ -58,11 +58,8 @@ class PluginRecord:
 
     Attributes:
         name: name of its entry point.
-        distribution: the distribution that brings it.
-        version: version of that distribution.
         target: module that the entry point names.
-        status: ``not loaded``, ``ok``, ``broken``, ``incompatible`` or ``blocked``.
-        cause: why it is not ok; empty otherwise.
+        cause: why its status is neither ok nor not loaded.
         components: what it provides, once it is loaded.
         conflicts: names that another plugin provides too, in words.
         domains: the domains that its entry points name (:data:`DOMAIN_GROUP`), known before it is loaded.
@@ -86,9 +83,24 @@ class PluginRecord:
             warnings.warn(deprecation.warning(what, self.label), PluginWarning, stacklevel=2)
 
     @property
+    def release(self) -> str:
+        """Distribution and version."""
+        return f"{self.distribution} {self.version}"
+
+    @property
     def label(self) -> str:
         """Name, distribution and version, for messages."""
-        return f"plugin {self.name!r} ({self.distribution} {self.version})"
+        return f"plugin {self.name!r} ({self.release})"
+
+    def check(self) -> None:
+        """See that the plugin can be used.
+
+        Raises:
+            PluginError: it is broken, incompatible or blocked.
+        """
+        if self.status != "ok":
+            errors = {"broken": BrokenPluginError, "incompatible": IncompatiblePluginError}
+            raise errors.get(self.status, PluginError)(f"{self.label} is {self.status}: {self.cause}")
 
 
 @dataclass(frozen=True)
@@ -96,9 +108,7 @@ class Resolved:
     """A component that was asked for by name, with its options.
 
     Attributes:
-        component: its description.
         options: its checked options; None where it has none.
-        provider: the plugin that provides it.
         parts: the components that its options name, by the name of the option.
     """
 
@@ -110,38 +120,30 @@ class Resolved:
     @property
     def label(self) -> str:
         """The component in words, such as ``"rater 'llm' of emosim-core 0.1.0"``."""
-        title = KIND_TITLES[self.component.kind]
-        return f"{title} {self.component.name!r} of {self.provider.distribution} {self.provider.version}"
+        return f"{self.component.title} of {self.provider.release}"
 
     def build(self, expected: type = object) -> Any:
         """Import the factory and call it: with the options, and with the parts where the options name components.
-
-        Args:
-            expected: the interface of the component.
 
         Raises:
             BrokenPluginError: the factory cannot be imported or raises an error of its own.
             PluginError: it returns something that is not of the interface.
         """
+        who = f"{self.component.title} of {self.provider.label}"
+        arguments = (
+            () if self.component.options is None else (self.options, self.parts) if self.parts else (self.options,)
+        )
         try:
-            factory = load_object(self.component.factory)
-            if self.component.options is None:
-                made = factory()
-            else:
-                made = factory(self.options, self.parts) if self.parts else factory(self.options)
+            made = load_object(self.component.factory)(*arguments)
         except EmoSimError:
             raise
         except Exception as error:
-            raise BrokenPluginError(
-                f"{KIND_TITLES[self.component.kind]} {self.component.name!r} of {self.provider.label} "
-                f"cannot be made: {type(error).__name__}: {error}"
-            ) from error
+            raise BrokenPluginError(f"{who} cannot be made: {type(error).__name__}: {error}") from error
         for what, deprecation in overridden(type(made)):
             self.provider.warn_once(what, deprecation)
         if not isinstance(made, expected):
             raise PluginError(
-                f"{KIND_TITLES[self.component.kind]} {self.component.name!r} of {self.provider.label} must be of "
-                f"the class {expected.__name__}; its factory returned a {type(made).__name__}"
+                f"{who} must be of the class {expected.__name__}; its factory returned a {type(made).__name__}"
             )
         return made
 
@@ -150,11 +152,15 @@ class Resolved:
         description: dict[str, Any] = {
             "name": self.component.name,
             "options": {} if self.options is None else self.options.model_dump(mode="json", exclude=_left_out(self)),
-            "provider": f"{self.provider.distribution} {self.provider.version}",
+            "provider": self.provider.release,
         }
         if self.parts:
             description["parts"] = {name: part.describe() for name, part in self.parts.items()}
         return description
+
+
+_Match = tuple[Component, PluginRecord, dict[str, Any]]
+"""A component that answers to a name, who provides it, and how its options are read from what was written."""
 
 
 class Registry:
@@ -185,14 +191,8 @@ class Registry:
         self._entry_points: dict[int, metadata.EntryPoint] = {}
         self._register(core, built_in)
         for entry, domains in entry_points:
-            dist = entry.dist
-            record = PluginRecord(
-                entry.name,
-                dist.name if dist else "unknown",
-                dist.version if dist else "unknown",
-                entry.value,
-                domains=domains,
-            )
+            name, version = (entry.dist.name, entry.dist.version) if entry.dist else ("unknown", "unknown")
+            record = PluginRecord(entry.name, name, version, entry.value, domains=domains)
             if only is not None and entry.name not in only:
                 record.status, record.cause = "blocked", "not named in EMOSIM_PLUGINS, or blocked by --no-plugins"
             self._entry_points[id(record)] = entry
@@ -232,24 +232,23 @@ class Registry:
         if len(matches) > 1:
             if len({record.distribution for record in matches}) == 1:
                 raise NameConflictError(
-                    f"{matches[0].distribution} {matches[0].version} names several modules as the plugin {name!r}: "
+                    f"{matches[0].release} names several modules as the plugin {name!r}: "
                     + " and ".join(record.target for record in matches)
                     + ". Keep one of these entry points."
                 )
             raise NameConflictError(
                 f"two distributions bring a plugin named {name!r}: "
-                + " and ".join(f"{record.distribution} {record.version}" for record in matches)
+                + " and ".join(record.release for record in matches)
                 + ". Uninstall one of them."
             )
         self._load(matches[0])
-        _raise_unless_ok(matches[0])
+        matches[0].check()
         return matches[0]
 
     def load_all(self, warn: bool = True, domain: str | None = None) -> None:
         """Load every plugin that is not blocked. One that cannot be loaded is left out with one warning.
 
         Args:
-            warn: whether to warn of plugins that are left out.
             domain: leave those alone that say they bring other domains than this one.
 
         Raises:
@@ -261,19 +260,18 @@ class Registry:
             self._load(record)
             if record.cause:
                 if self._strict:
-                    _raise_unless_ok(record)
+                    record.check()
                 if warn:
                     warnings.warn(f"{record.label} is left out: {record.cause}", PluginWarning, stacklevel=2)
 
     def _load(self, record: PluginRecord) -> None:
-        if record.status != "not loaded":
-            return
-        try:
-            module = self._entry_points[id(record)].load()
-        except (Exception, SystemExit) as error:
-            record.status, record.cause = "broken", f"importing {record.target} raised {_cause(error)}"
-            return
-        self._register(record, module)
+        if record.status == "not loaded":
+            try:
+                module = self._entry_points[id(record)].load()
+            except (Exception, SystemExit) as error:
+                record.status, record.cause = "broken", f"importing {record.target} raised {_cause(error)}"
+            else:
+                self._register(record, module)
 
     def _register(self, record: PluginRecord, plugin: ModuleType) -> None:
         if cause := _mismatch(getattr(plugin, "EMOSIM_HOOK_VERSION", 1), record):
@@ -348,9 +346,9 @@ class Registry:
             NameConflictError: several plugins provide it; lists them with their versions.
             ConfigurationError: its options are wrong.
         """
-        request = Request.read(choice)
-        component, record, reading = self._only(kind, request, domain)
-        options = read_options(component, request, **reading)
+        component, record, values = self.written(kind, choice, domain)
+        model = component.options_model()
+        options = None if model is None else checked_options(model, {**component.preset, **values}, component.title)
         parts = {
             name: self.resolve(part, getattr(options, name), domain)
             for name, part in component_options(component).items()
@@ -363,9 +361,7 @@ class Registry:
     ) -> tuple[Component, PluginRecord]:
         """The component that a user asked for, without a look at its options, and who provides it.
 
-        Raises:
-            UnknownNameError: nothing provides the name.
-            NameConflictError: several plugins provide it; lists them with their versions.
+        Raises as :meth:`resolve`, but for options.
         """
         return self._only(kind, Request.read(choice), domain)[:2]
 
@@ -380,16 +376,13 @@ class Registry:
     ) -> tuple[Component, PluginRecord, dict[str, Any]]:
         """The component that a user asked for, who provides it, and its options as they were written, unchecked.
 
-        Raises:
-            UnknownNameError: nothing provides the name.
-            NameConflictError: several plugins provide it; lists them with their versions.
-            ConfigurationError: an option is given twice, or the component has none.
+        Raises as :meth:`resolve`, of options where one is given twice or the component has none.
         """
         request = Request.read(choice)
         component, record, reading = self._only(kind, request, domain)
         return component, record, written_options(component, request, **reading)
 
-    def _only(self, kind: str, request: Request, domain: str | None) -> tuple[Component, PluginRecord, dict[str, Any]]:
+    def _only(self, kind: str, request: Request, domain: str | None) -> _Match:
         matches = self._find(kind, request, domain)
         if not matches:
             self.load_all()
@@ -416,21 +409,15 @@ class Registry:
             ]
         if not suggestions and request.options is None:
             suggestions = with_value(request.written, [component for component, _ in known])
-        return UnknownNameError(
-            KIND_TITLES[kind],
-            request.name,
-            [component.usage() for component, _ in known],
-            suggestions,
-            package_hint(kind, request.written, any_of_kind=not known),
-        )
+        hint = package_hint(kind, request.written, any_of_kind=not known)
+        usages = [component.usage() for component, _ in known]
+        return UnknownNameError(KIND_TITLES[kind], request.name, usages, suggestions, hint)
 
-    def _find(
-        self, kind: str, request: Request, domain: str | None
-    ) -> list[tuple[Component, PluginRecord, dict[str, Any]]]:
+    def _find(self, kind: str, request: Request, domain: str | None) -> list[_Match]:
         """What answers to a name, each with how its options are read; one plugin answers once, by the best match."""
         known = self.components(kind, domain)
         base = split_number(request.name)
-        matches: dict[int, tuple[Component, PluginRecord, dict[str, Any]]] = {}
+        matches: dict[int, _Match] = {}
 
         def add(matching: Callable[[Component], bool], **reading: Any) -> None:
             for component, record in known:
@@ -473,13 +460,10 @@ class Registry:
             return self.resolve("domain", name)
         except UnknownNameError as error:
             plugins = [record.name for record in self._records[1:]]
-            raise UnknownNameError(
-                "domain",
-                name,
-                [component.name for component, _ in self.components("domain")],
-                error.suggestions or nearest(name, plugins),
-                package_hint("domain", name) or "No plugin that is installed provides it.",
-            ) from None
+            known = [component.name for component, _ in self.components("domain")]
+            hint = package_hint("domain", name) or "No plugin that is installed provides it."
+            close = error.suggestions or nearest(name, plugins)
+            raise UnknownNameError("domain", name, known, close, hint) from None
 
 
 def component_options(component: Component) -> dict[str, str]:
@@ -549,16 +533,6 @@ def _warn_of_strangers(named: Collection[str], installed: Collection[str]) -> No
             warnings.warn(f"EMOSIM_PLUGINS names {name!r}, which is not installed{hint}", PluginWarning, stacklevel=4)
 
 
-def _raise_unless_ok(record: PluginRecord) -> None:
-    if record.status == "ok":
-        return
-    error: type[PluginError] = {
-        "broken": BrokenPluginError,
-        "incompatible": IncompatiblePluginError,
-    }.get(record.status, PluginError)
-    raise error(f"{record.label} is {record.status}: {record.cause}")
-
-
 def _cause(error: BaseException) -> str:
     text = str(error).strip().splitlines()
     if isinstance(error, pluggy.PluginValidationError):
@@ -568,17 +542,12 @@ def _cause(error: BaseException) -> str:
 
 def _mismatch(built_for: object, record: PluginRecord) -> str:
     """Why a plugin does not fit these hooks; empty where it does."""
+    oldest, newest = spec.OLDEST_HOOK_VERSION, spec.HOOK_VERSION
     if not isinstance(built_for, int) or isinstance(built_for, bool):
-        return (
-            f"EMOSIM_HOOK_VERSION of {record.target} is {built_for!r}, not a whole number such as {spec.HOOK_VERSION}"
-        )
-    if spec.OLDEST_HOOK_VERSION <= built_for <= spec.HOOK_VERSION:
+        return f"EMOSIM_HOOK_VERSION of {record.target} is {built_for!r}, not a whole number such as {newest}"
+    if oldest <= built_for <= newest:
         return ""
-    known = (
-        f"version {spec.HOOK_VERSION}"
-        if spec.OLDEST_HOOK_VERSION == spec.HOOK_VERSION
-        else f"versions {spec.OLDEST_HOOK_VERSION} to {spec.HOOK_VERSION}"
-    )
+    known = f"version {newest}" if oldest == newest else f"versions {oldest} to {newest}"
     return (
         f"it was built for version {built_for} of the hooks, this emosim-core has {known}; "
         f"install a matching release of {record.distribution} or of emosim-core"

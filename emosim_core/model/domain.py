@@ -83,8 +83,6 @@ class Domain:
     Attributes:
         name: the name used for ``--plugin``.
         title: what a report is headed with.
-        scale: the rating scale.
-        words: the domain's words.
         item_type: the subclass of :class:`Item`.
         default_items: name of the item loader used when none is chosen.
         default_users: name of the user loader used when none is chosen.

@@ -21,10 +21,8 @@ class LoadedItems:
     """What a loader of items brings.
 
     Attributes:
-        items: the items.
         embeddings: one vector per item, shape ``(N, D)``, or None where the source has none; a row that
             begins with NaN is an item without one.
-        embedding_name: which model made them.
         source: what was read, for the run's manifest.
         notes: what a user of the items should know, such as how many rows were repaired or left out.
     """
@@ -58,11 +56,7 @@ class LoadedRatings:
 
 @dataclass(frozen=True, kw_only=True)
 class CatalogSetting:
-    """What items are loaded for.
-
-    Attributes:
-        domain: the domain in use.
-    """
+    """What items are loaded for."""
 
     domain: Domain
 
@@ -104,7 +98,6 @@ class PopulationSetting:
     """What users are loaded for.
 
     Attributes:
-        domain: the domain in use.
         categories: names of the categories of the catalog in use, sorted; empty where users are made without items.
     """
 

@@ -47,7 +47,6 @@ class History:
 
     Attributes:
         lengths: interactions of each user, shape ``(R,)``.
-        width: W.
     """
 
     def __init__(self, memory: Memory, rows: Rows) -> None:
@@ -147,8 +146,6 @@ class Memory:
     """The memories of B users, appended to together.
 
     Args:
-        batch_size: B.
-        item_count: number of items in the catalog.
         capacity: interactions that fit before the arrays grow for the first time.
 
     Attributes:

@@ -10,13 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class RatingScale(BaseModel):
-    """An evenly spaced rating scale, such as 1 to 10 in steps of 1.
-
-    Attributes:
-        low: the worst rating.
-        high: the best rating.
-        step: the distance between two neighbouring ratings.
-    """
+    """An evenly spaced rating scale, such as 1 to 10 in steps of 1."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -57,12 +56,9 @@ _PRONOUNS = {
 
 
 def quotas(count: int, shares: Sequence[float]) -> NDArray[np.int64]:
-    """How many of ``count`` belong to each stratum, by the method of largest remainders.
-
-    For every stratum ``|n/count - share| < 1/count``.
+    """How many of ``count`` belong to each stratum: largest remainders, ``|n/count - share| < 1/count`` for each.
 
     Args:
-        count: how many there are, at least 0.
         shares: shares of the strata, sum to 1.
 
     Returns:
@@ -103,9 +99,8 @@ def baseline_moods(count: int, rng: np.random.Generator) -> NDArray[np.float64]:
 def generate_users(count: int, seed: int, profile: PopulationProfile, kind: PopulationKind = "sampled") -> list[User]:
     """A population with exact shares of age bands, sexes and trait levels.
 
-    Age bands, sexes and the levels of each trait have the shares of :data:`AGE_SHARES`,
-    :data:`SEX_SHARES` and :data:`TRAIT_SHARES`, for every band ``|n/count - share| < 1/count``, and are shuffled
-    independently of each other. Jobs and hobbies fit the age and have nothing to do with sex; tastes have
+    They have the shares of :data:`AGE_SHARES`, :data:`SEX_SHARES` and :data:`TRAIT_SHARES`, see :func:`quotas`, and are
+    shuffled independently of each other. Jobs and hobbies fit the age and have nothing to do with sex; tastes have
     nothing to do with either, but that a child does not like what is not for children. The same count and
     seed give the same users; the three kinds are the same users with more or less known of them.
 
@@ -114,7 +109,6 @@ def generate_users(count: int, seed: int, profile: PopulationProfile, kind: Popu
     Args:
         count: number of users, at least 1.
         seed: at least 0.
-        profile: the categories and texts of the domain.
         kind: ``"sampled"``: tastes are data, the description leaves them out; ``"basic"``: no tastes at
             all; ``"detailed"``: tastes are data and in the description.
 
@@ -144,31 +138,18 @@ def generate_users(count: int, seed: int, profile: PopulationProfile, kind: Popu
     work, texts, taste_texts = _Dice(for_work), _Dice(for_texts), _Dice(for_taste_texts)
     users = []
     for i, (age, sex, (first, name)) in enumerate(zip(ages, sexes, names, strict=True)):
-        life = _life(age, work)
+        stage, work_slots = _life(age, work)
         levels = dict(zip(TRAITS, traits[i], strict=True))
         liked, disliked = ((), ()) if kind == "basic" else tastes[i]
-        slots = {"first": first, "name": name, **_PRONOUNS[sex], **life.slots}
-        sentences = _about(life.stage, age, levels, slots, profile, texts)
+        slots = {"first": first, "name": name, **_PRONOUNS[sex], **work_slots}
+        sentences = _about(stage, age, levels, slots, profile, texts)
         if kind == "detailed":
-            taste_sentences = _about_tastes(age, liked, disliked, slots, profile, taste_texts)
+            of_tastes = _about_tastes(age, liked, disliked, slots, profile, taste_texts)
             place = 2 if taste_texts.chance(0.4) else len(sentences)
-            sentences[place:place] = taste_sentences
-        users.append(
-            User(
-                id=f"u{i + 1:04d}",
-                name=name,
-                gender=sex,
-                age=age,
-                job=life.slots["job"],
-                hobby=life.slots["hobby"],
-                description=" ".join(sentences),
-                liked=liked,
-                disliked=disliked,
-                baseline_valence=moods[i][0],
-                baseline_arousal=moods[i][1],
-                **levels,
-            )
-        )
+            sentences[place:place] = of_tastes
+        about = {"id": f"u{i + 1:04d}", "name": name, "gender": sex, "age": age, "description": " ".join(sentences)}
+        life = {"job": slots["job"], "hobby": slots["hobby"], "liked": liked, "disliked": disliked}
+        users.append(User(**about, **life, **levels, baseline_valence=moods[i][0], baseline_arousal=moods[i][1]))
     return users
 
 
@@ -183,12 +164,6 @@ class GeneratedUsers(UserLoader):
     """Users generated from the domain's :attr:`~emosim_core.plugins.Domain.population`.
 
     Tastes are drawn from the categories of the catalog alone, where it is known (:meth:`PopulationProfile.within`).
-
-    Attributes:
-        kind: see :func:`generate_users`.
-
-    Args:
-        options: number of users and seed.
     """
 
     kind: ClassVar[PopulationKind] = "sampled"
@@ -198,11 +173,7 @@ class GeneratedUsers(UserLoader):
         self._profile: PopulationProfile | None = None
 
     def prepare(self, setting: PopulationSetting) -> None:
-        """Take the profile of the domain.
-
-        Raises:
-            ConfigurationError: the domain has none.
-        """
+        """Take the profile of the domain; a ConfigurationError where it has none."""
         profile = setting.domain.population
         if profile is None:
             raise ConfigurationError(
@@ -310,16 +281,8 @@ def _tastes(
 # ---------------------------------------------------------------------------------------------- life
 
 
-@dataclass(frozen=True)
-class _Life:
-    """The stage of a user's life, which chooses the sentences, and what fills their slots."""
-
-    stage: Stage
-    slots: dict[str, str]
-
-
-def _life(age: int, dice: _Dice) -> _Life:
-    """Job and hobby for an age."""
+def _life(age: int, dice: _Dice) -> tuple[Stage, dict[str, str]]:
+    """The stage of life at an age, which chooses the sentences, and what fills their slots: job, hobby and more."""
     words = user_words()
     former = subject = ""
     stage: Stage
@@ -340,29 +303,21 @@ def _life(age: int, dice: _Dice) -> _Life:
             job = f"retired {former}"
         else:
             stage, job = "working", dice.pick(jobs)
-    slots = {
-        "age": str(age),
-        "a_age": f"{'an' if age in (8, 11, 18) or age // 10 == 8 else 'a'} {age}",
-        "job": job,
-        "a_job": with_article(job),
-        "hobby": hobby,
-        "subject": subject,
-        "former": former,
-        "a_former": with_article(former) if former else "",
-    }
-    return _Life(stage, slots)
+    a_age = f"{'an' if age in (8, 11, 18) or age // 10 == 8 else 'a'} {age}"
+    work = {"job": job, "a_job": with_article(job), "hobby": hobby, "subject": subject}
+    a_former = with_article(former) if former else ""
+    return stage, {"age": str(age), "a_age": a_age, **work, "former": former, "a_former": a_former}
 
 
-@lru_cache(maxsize=256)
+@cache
 def _jobs(age: int) -> tuple[str, ...]:
     return tuple(job for from_age, jobs in user_words().jobs.items() if age >= from_age for job in jobs)
 
 
-@lru_cache(maxsize=32)
+@cache
 def _child_hobbies(age: int) -> tuple[str, ...]:
-    return tuple(
-        hobby for group in user_words().child_hobbies if group.first <= age <= group.last for hobby in group.hobbies
-    )
+    groups = [group for group in user_words().child_hobbies if group.first <= age <= group.last]
+    return tuple(hobby for group in groups for hobby in group.hobbies)
 
 
 _SOUNDS_LIKE_CONSONANT = re.compile(r"(uni(?!n|m)|use|usu|ut[aei]|eu|one\b|once\b)", re.IGNORECASE)

@@ -45,16 +45,10 @@ class UserWords(Frozen):
     """What ``words.toml`` holds.
 
     Attributes:
-        origins: names by part of the world.
         first_jobs: jobs of users aged 18 to 24 who have just begun.
         jobs: jobs by the age from which a user may have one.
-        subjects: what students study.
-        school: what school children are called, by age.
-        hobbies: hobbies from 18 years on.
         child_hobbies: hobbies of children and teenagers, by age.
-        openings: first sentences by stage of life.
         openings_with_hobby: first sentences that name the hobby too, by stage of life.
-        hobby_sentences: sentences about the hobby, for any age.
         off: when there is time to spare, by stage of life; ``nursery`` is for those below school age.
     """
 

@@ -164,7 +164,6 @@ class World:
             users: index of each user in the population, shape ``(R,)``.
             items: index of each item in the catalog, shape ``(R, S)``.
             moods: valence and arousal, shape ``(R, 2)``.
-            history: the histories of the R users.
 
         Raises:
             PluginError: a retrieval of a plugin answers something else than positions.
@@ -213,10 +212,8 @@ class World:
         """Ratings after perturbation, on the scale, shape ``(R, S)``; meaningless where not consumed.
 
         Args:
-            request: what was rated.
             ratings: the rater's ratings, shape ``(R, S)``; NaN where it failed.
             consumed: which items were consumed, shape ``(R, S)``.
-            draws: the draws of the users.
 
         Raises:
             PluginError: a perturbator of a plugin answers something else than numbers.
@@ -279,7 +276,6 @@ def assemble(config: EnvironmentConfig, registry: Registry | None = None, spent:
     """Load what a configuration names and put it together.
 
     Args:
-        config: what to load.
         registry: plugins to use; found anew if not given.
         spent: cost of the model calls that the command has made before. It counts towards the limit on the cost.
 
@@ -368,12 +364,7 @@ def split_users(count: int, which: str, test_fraction: float) -> NDArray[np.intp
 
 
 def _check_items(loaded: LoadedItems, domain: Domain) -> None:
-    """See that a loader brought items of the domain.
-
-    Raises:
-        TypeError: it brought something else.
-        ValueError: a public rating lies off the scale.
-    """
+    """See that a loader brought items of the domain."""
     if not isinstance(loaded, LoadedItems):
         raise TypeError(f"load() returned a {type(loaded).__name__}, not LoadedItems")
     low, high = domain.scale.low, domain.scale.high

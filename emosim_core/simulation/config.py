@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -140,13 +139,8 @@ class RunConfig(EnvironmentConfig):
     seed: int = option(42, "Seed of all random numbers.", ge=0, le=2**63 - 1)
 
 
-def read_config(model: type[EnvironmentConfig], values: Mapping[str, Any], where: str = "configuration") -> Any:
-    """A configuration, checked.
-
-    Raises:
-        ConfigurationError: an unknown key (with the nearest one) or a wrong value.
-    """
-    return checked_options(model, values, where)
+read_config = checked_options
+"""A configuration of values by name, checked; a ConfigurationError for an unknown key or a wrong value."""
 
 
 def read_config_file(model: type[BaseModel], path: str | Path) -> dict[str, Any]:

@@ -114,7 +114,6 @@ class Engine:
     """B simulated users who answer together.
 
     Args:
-        world: what was assembled.
         batch_size: B, the number of slots.
         shared_memory: with ``keep_memory``, whether all slots remember the same users (a run) or
             each slot is a world of its own (vector environments).
@@ -172,7 +171,6 @@ class Engine:
 
         Args:
             rows: slots, shape ``(R,)``.
-            seeds: seed of each episode.
             episodes: number of each episode under its seed; with the seed it determines all its draws.
             users: index of each user in the population.
         """
@@ -367,18 +365,7 @@ class Engine:
         ratings: NDArray[np.float64],
         consumed: NDArray[np.bool_] | None,
     ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
-        """Tag what was consumed, append it to the memories, and move the moods.
-
-        Args:
-            who: slots of the R users.
-            rows: the same slots; a slice where they are all.
-            actions: item indices, shape ``(R, S)``.
-            ratings: ratings after perturbation, NaN where not consumed, shape ``(R, S)``.
-            consumed: which items were consumed, shape ``(R, S)``; None for all of them.
-
-        Returns:
-            Codes of the tags, times consumed, and interactions since the last time, each of shape ``(R, S)``.
-        """
+        """Tag what was consumed, append it to the memories, and move the moods."""
         self._current_part = "emotion_model"
         codes = self.world.tag(self.users[rows].copy(), actions, ratings, self.moods[rows].copy())
         if self.slate == 1 and consumed is None:

@@ -122,10 +122,8 @@ class EmoSimEnv(gymnasium.Env[dict[str, Any], Any]):
         Raises:
             MissingDependencyError: an image needs Pillow, which is not installed.
         """
-        if self.render_mode is None:
-            return None
         info = None if self._last is None else step_info(self.world, self._last, 0)
-        return rendered(self.world, info, self.render_mode)
+        return None if self.render_mode is None else rendered(self.world, info, self.render_mode)
 
 
 def make_world(plugin: str | None, world: World | None, registry: Registry | None, options: dict[str, Any]) -> World:
@@ -151,14 +149,12 @@ def chosen_user(world: World, options: dict[str, Any] | None) -> int | None:
     """
     if not options:
         return None
-    unknown = sorted(map(str, set(options) - {"user"}))
-    if unknown:
+    if unknown := sorted(map(str, set(options) - {"user"})):
         raise ConfigurationError(f"unknown reset option {unknown[0]!r}; the only one is 'user'")
     user = options["user"]
-    if isinstance(user, str):
-        index = world.population.index.get(user)
-    else:
-        index = int(user) if isinstance(user, int | np.integer) and not isinstance(user, bool) else None
+    index = world.population.index.get(user) if isinstance(user, str) else None
+    if isinstance(user, int | np.integer) and not isinstance(user, bool):
+        index = int(user)
     if index is None or not 0 <= index < len(world.population):
         raise ConfigurationError(f"the population of {len(world.population)} has no user {user!r}")
     return index

@@ -20,10 +20,6 @@ class Reasons(Sequence[str]):
 
     Pickled, they become a list of texts, which needs neither the step nor its rater. They never change, so that a copy
     is the object itself.
-
-    Args:
-        step: the step.
-        row: the user's row in it.
     """
 
     __slots__ = ("_row", "_step")
@@ -79,7 +75,6 @@ def rendered(world: World, info: Mapping[str, Any] | None, mode: str) -> str | N
     """A step in words, or as an image of shape ``(H, W, 3)``.
 
     Args:
-        world: the world of the step.
         info: what :func:`step_info` says of it; None where no step was taken.
         mode: one of :data:`RENDER_MODES`.
 

@@ -13,12 +13,7 @@ from emosim_core.simulation.vector_env import EmoSimVectorEnv
 
 
 class Slot:
-    """What an ``EmoSimEnv`` has, of one slot. Attributes that it does not have itself are those of the whole batch.
-
-    Args:
-        env: the batch.
-        slot: number of the slot.
-    """
+    """What an ``EmoSimEnv`` has, of one slot. Attributes that it does not have itself are those of the whole batch."""
 
     def __init__(self, env: EmoSimVectorEnv, slot: int) -> None:
         self._env, self._slot = env, slot

@@ -49,9 +49,6 @@ def _key(seed: int) -> tuple[int, int]:
 class Streams:
     """The streams of all stages for all slots of a batch.
 
-    Args:
-        batch_size: number of slots.
-
     Attributes:
         all_rows: all slots; asked for by this very array, they are drawn for a little faster.
     """

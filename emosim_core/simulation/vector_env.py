@@ -39,7 +39,6 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
 
     Args:
         plugin: the domain, such as ``"movies"``.
-        num_envs: B.
         render_mode: ``"ansi"`` to have :meth:`render` tell the last step of each slot in words, ``"rgb_array"`` for
             images of these words.
         autoreset_mode: when a slot whose episode ended begins the next: ``NEXT_STEP`` (default), in
@@ -125,7 +124,6 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         """Begin an episode in one slot, as :meth:`EmoSimEnv.reset` does; the others go on.
 
         Args:
-            slot: which one.
             seed: starts the numbering of its episodes anew under this seed.
             options: ``{"user": id or index}`` chooses the user.
 
@@ -138,10 +136,9 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         chosen = chosen_user(self.world, options)
         if not self._seeds:
             raise ConfigurationError("call reset() before reset_slot()")
-        if seed is not None:
-            if seed < 0:
-                raise ConfigurationError(f"a seed must not be negative, got {seed!r}")
-            self._seeds[slot] = int(seed)
+        if seed is not None and seed < 0:
+            raise ConfigurationError(f"a seed must not be negative, got {seed!r}")
+        self._seeds[slot] = self._seeds[slot] if seed is None else int(seed)
         self._episodes[slot] = self._episodes[slot] + 1 if seed is None else 0
         rows = np.array([slot])
         self._begin(rows, [chosen])
@@ -177,41 +174,33 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         """
         if not self._seeds:
             raise ConfigurationError("call reset() before step()")
-        if self._mode is AutoresetMode.NEXT_STEP and self._over.any():
-            return self._step_some(item_indices(actions, self.num_envs, self.engine.slate))
-        step = self._last = self.engine.step(actions)
-        infos: dict[str, Any] = {"raw_ratings": step.raw_ratings, "consumed": step.consumed}
-        ended = step.end_codes.nonzero()[0]
-        if len(ended):
-            self._finish(infos, step, ended, ended)
-        return self.engine.observe(keys=self.observed), step.rewards, step.terminated, step.truncated, infos
-
-    def _step_some(
-        self, actions: NDArray[np.intp]
-    ) -> tuple[Observations, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
-        """A step of the mode ``NEXT_STEP`` in which some slots begin an episode instead of acting."""
-        begin, act = np.flatnonzero(self._over), np.flatnonzero(~self._over)
+        begin = np.flatnonzero(self._over)  # slots whose episode ended in the call before, in the mode NEXT_STEP
+        if not len(begin):
+            step = self._last = self.engine.step(actions)
+            infos: dict[str, Any] = {"raw_ratings": step.raw_ratings, "consumed": step.consumed}
+            self._finish(infos, step, step.rows)
+            return self.engine.observe(keys=self.observed), step.rewards, step.terminated, step.truncated, infos
+        actions = item_indices(actions, self.num_envs, self.engine.slate)
+        act = np.flatnonzero(~self._over)
         self._over = np.zeros(self.num_envs, dtype=np.bool_)
-        infos: dict[str, Any] = {
-            "raw_ratings": np.full(actions.shape, np.nan),
-            "consumed": np.zeros(actions.shape, dtype=np.bool_),
-        }
+        infos = {"raw_ratings": np.full(actions.shape, np.nan), "consumed": np.zeros(actions.shape, dtype=np.bool_)}
         rewards = np.zeros(self.num_envs)
-        terminated = np.zeros(self.num_envs, dtype=np.bool_)
-        truncated = np.zeros(self.num_envs, dtype=np.bool_)
+        terminated, truncated = np.zeros(self.num_envs, dtype=np.bool_), np.zeros(self.num_envs, dtype=np.bool_)
         self._next(begin)
         self._last = None
         if len(act):
             step = self._last = self.engine.step(actions[act], act)
             rewards[act], terminated[act], truncated[act] = step.rewards, step.terminated, step.truncated
             infos["raw_ratings"][act], infos["consumed"][act] = step.raw_ratings, step.consumed
-            ended = step.end_codes.nonzero()[0]
-            if len(ended):
-                self._finish(infos, step, ended, act[ended])
+            self._finish(infos, step, act)
         return self.engine.observe(keys=self.observed), rewards, terminated, truncated, infos
 
-    def _finish(self, infos: dict[str, Any], step: Step, ended: NDArray[np.intp], slots: NDArray[np.intp]) -> None:
-        """Episodes ended in ``slots``, which are the rows ``ended`` of ``step``."""
+    def _finish(self, infos: dict[str, Any], step: Step, rows: NDArray[np.intp]) -> None:
+        """End the episodes that ended in a step of the slots ``rows``."""
+        ended = step.end_codes.nonzero()[0]
+        if not len(ended):
+            return
+        slots = rows[ended]
         names = np.full(self.num_envs, None, dtype=object)
         names[slots] = [step.end_reason(row) for row in ended.tolist()]
         over = np.zeros(self.num_envs, dtype=np.bool_)
@@ -225,14 +214,9 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         final = np.full(self.num_envs, None, dtype=object)
         for r, slot in enumerate(slots.tolist()):
             final[slot] = {key: value[r] for key, value in last.items()}
-        infos["final_obs"], infos["_final_obs"] = final, over
-        infos["final_info"] = {
-            "end_reason": names,
-            "_end_reason": over,
-            "raw_ratings": step.raw_ratings,
-            "consumed": step.consumed,
-        }
-        infos["_final_info"] = over
+        about = {"raw_ratings": step.raw_ratings, "consumed": step.consumed}
+        infos["final_info"] = {"end_reason": names, "_end_reason": over, **about}
+        infos["final_obs"], infos["_final_obs"], infos["_final_info"] = final, over, over
         self._next(slots)
 
     def _next(self, slots: NDArray[np.intp]) -> None:
@@ -278,9 +262,7 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
 
     def render_slot(self, slot: int) -> str | NDArray[np.uint8] | None:
         """The last step of one slot, as :meth:`render` has it."""
-        if self.render_mode is None:
-            return None
-        return rendered(self.world, self._last_info(slot), self.render_mode)
+        return None if self.render_mode is None else rendered(self.world, self._last_info(slot), self.render_mode)
 
     def _last_info(self, slot: int) -> dict[str, Any] | None:
         places = [] if self._last is None else np.flatnonzero(self._last.rows == slot).tolist()
