@@ -46,6 +46,15 @@ _PAIRS = 50_000
 _START, _PUBLIC, _POPULARITY, _LENIENCY, _FIRST_CATEGORY = range(5)
 """Columns of the two factor tables; from the last on, C columns of taste and C of unfamiliarity."""
 
+_LESSONS = (
+    ("rates higher than most", "rates lower than most"),
+    ("liked its kind", "did not like its kind"),
+    ("liked its time", "did not like its time"),
+    ("its popularity as liked", "its popularity as disliked"),
+    ("sides with the public", "sides against the public"),
+)
+"""What memory teaches of a user, in words, for points on and points off; in the order of ``Learner.parts``."""
+
 _DECIDED_FROM = 9
 """So many stated categories are more than made-up users have, who state up to four of each kind."""
 
@@ -196,9 +205,8 @@ class RuleBased(Rater):
         self._conviction = o.conviction * self._unit if self._decided.any() else 0.0
         self._users = self._users_table(catalog, population)
         self._items = self._items_table(catalog, fitted.MIDDLE + shift)
-        small = len(population) * len(catalog) <= _TABLE_LIMIT
         self._table = None
-        if small:
+        if len(population) * len(catalog) <= _TABLE_LIMIT:
             table = self._users @ self._items.T
             if self._conviction:
                 table += self._convictions(np.arange(len(population))[:, None], np.arange(len(catalog)))
@@ -224,11 +232,7 @@ class RuleBased(Rater):
         self._doubt = (1.0 - o.memory) / o.memory if o.memory > 0 else 0.0
 
     def rate_batch(self, request: RatingRequest, draws: Draws) -> Ratings:
-        """For a batch: all ratings, with reasons that add up.
-
-        Uses ``draws.normal(S)``. The answer keeps arrays of the request for its reasons; they must not
-        be written to as long as reasons are asked for.
-        """
+        """All ratings, with reasons that add up and read arrays of the request: nobody may write to these meanwhile."""
         terms = self._terms(request, draws)
         if terms.learned is None:
             level = self._cuts.searchsorted(terms.latent, side="right")
@@ -255,14 +259,9 @@ class RuleBased(Rater):
         return self._terms(request, draws).latent
 
     def expected(self, users: NDArray[np.intp], items: NDArray[np.intp]) -> NDArray[np.float64]:
-        """What a user expects of an item before any memory, mood, boredom or noise, on the domain's scale.
+        """What users expect of items before any memory, mood, boredom or noise, on the domain's scale.
 
-        Args:
-            users: indices in the population, any shape.
-            items: indices in the catalog, any shape that broadcasts with ``users``.
-
-        Returns:
-            Sums of the terms by user and item, the broadcast shape; not rounded to levels.
+        Both are indices of any shapes that broadcast to that of the answer, which is not rounded to levels.
         """
         if self._table is not None:
             return self._table.take(users * self._count + items)
@@ -327,20 +326,11 @@ class RuleBased(Rater):
     # -------------------------------------------------------------------------------------- terms
 
     def _prepared_for(self, request: RatingRequest) -> None:
-        if (
-            request.population is not self._population
-            or request.catalog is not self._catalog
-            or (request.scale is not self._scale and request.scale != self._scale)
-        ):
-            self.prepare(
-                WorldSetting(
-                    catalog=request.catalog,
-                    population=request.population,
-                    scale=request.scale,
-                    words=request.words,
-                    real_ratings=self._real_ratings,
-                )
-            )
+        catalog, population, scale = request.catalog, request.population, request.scale
+        same = population is self._population and catalog is self._catalog
+        if not same or (scale is not self._scale and scale != self._scale):
+            real = self._real_ratings
+            self.prepare(WorldSetting(catalog=catalog, population=population, scale=scale, real_ratings=real))
 
     def _terms(self, request: RatingRequest, draws: Draws | None) -> _Terms:
         """The terms of each rating; without draws, nobody has a noise."""
@@ -418,11 +408,8 @@ class RuleBased(Rater):
             total = round(float(latent), digits)
         named = sorted((pair for pair in named if pair[1]), key=lambda pair: -abs(pair[1]))
         parts = [f"{text} {value:+.{digits}f}" for text, value in named] or ["nothing moves it"]
-        sums = f"of {low:.{digits}f} to {high:.{digits}f}"
-        if at == 0:
-            sums = f"below {high:.{digits}f}"
-        elif at == len(cuts):
-            sums = f"from {low:.{digits}f} on"
+        some = f"from {low:.{digits}f} on" if at == len(cuts) else f"of {low:.{digits}f} to {high:.{digits}f}"
+        sums = some if at else f"below {high:.{digits}f}"
         given = request.scale.format(float(self._levels[at]))
         return f"From {start:.{digits}f}: {'; '.join(parts)}; makes {total:.{digits}f}; a sum {sums} is rated {given}"
 
@@ -434,25 +421,27 @@ class RuleBased(Rater):
         products = self._users[user_index] * self._items[item]
         public = scale.format(round(float(catalog.scale.convert(catalog.public_ratings[item], scale)), 1))
         yield f"follows the crowd ({public})" if user.conformity == 1 else f"public rating {public}", products[_PUBLIC]
-        yield _popularity_words(self._items[item, _POPULARITY], products[_POPULARITY]), products[_POPULARITY]
+        known = "well known" if self._items[item, _POPULARITY] > 0 else "little known"
+        popularity = products[_POPULARITY]
+        yield f"{'drawn to' if popularity > 0 else 'wary of'} the {known}", popularity
         if terms.learned is None:
             by_nature = products[_LENIENCY]
-            yield ("generous by nature" if by_nature > 0 else "strict by nature"), by_nature
+            yield ("generous" if by_nature > 0 else "strict") + " by nature", by_nature
         else:
             yield from self._named_lessons(terms.learned, row, item)
         yield from self._named_conviction(user_index, item)
         taste = products[_FIRST_CATEGORY : _FIRST_CATEGORY + len(names)]
         outside = products[_FIRST_CATEGORY + len(names) :]
         for verb, part in (
-            ("likes", np.maximum(taste, 0.0)),
-            ("dislikes", np.minimum(taste, 0.0)),
-            ("outside own taste:", np.minimum(outside, 0.0)),
-            ("curious about", np.maximum(outside, 0.0)),
+            ("likes", taste.clip(min=0)),
+            ("dislikes", taste.clip(max=0)),
+            ("outside own taste:", outside.clip(max=0)),
+            ("curious about", outside.clip(min=0)),
         ):
             yield f"{verb} {_listed([names[c] for c in np.flatnonzero(part)])}", float(part.sum())
         yield from self._named_memories(request, terms, row, place)
         mood = float(terms.mood[row])
-        yield ("in a better mood than usual" if mood > 0 else "in a worse mood than usual"), mood
+        yield f"in a {'better' if mood > 0 else 'worse'} mood than usual", mood
         times = int(request.times[row, place])
         yield f"{_ordinal(times + 1)} {words.consumption}", float(self._boredom[min(times, _BOREDOM_CAP)])
         yield "random noise", float(terms.noise[row, place])
@@ -471,14 +460,9 @@ class RuleBased(Rater):
         """What memory taught of a user, by the parts of an item that it is about."""
         assert self._learner is not None
         products = learned.weights[row] * self._learner.features[item]
-        bounds = self._learner.parts.tolist()
-        leniency, category, era, popularity, good = (float(products[low:high].sum()) for low, high in pairwise(bounds))
-        yield ("rates higher than most so far" if leniency > 0 else "rates lower than most so far"), leniency
-        yield ("liked its kind so far" if category > 0 else "did not like its kind so far"), category
-        yield ("liked its time so far" if era > 0 else "did not like its time so far"), era
-        known = "its popularity as liked so far" if popularity > 0 else "its popularity as disliked so far"
-        yield known, popularity
-        yield ("sides with the public so far" if good > 0 else "sides against the public so far"), good
+        for (low, high), (more, less) in zip(pairwise(self._learner.parts.tolist()), _LESSONS, strict=True):
+            points = float(products[low:high].sum())
+            yield f"{more if points > 0 else less} so far", points
 
     def _named_memories(
         self, request: RatingRequest, terms: _Terms, row: int, place: int
@@ -591,17 +575,12 @@ def _hashed(text: str) -> float:
     return (digest + 0.5) / 2.0**48
 
 
-def _popularity_words(popularity: float, points: float) -> str:
-    known = "well known" if popularity > 0 else "little known"
-    return f"{'drawn to' if points > 0 else 'wary of'} the {known}"
-
-
 def _listed(names: Sequence[str]) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def _ordinal(number: int) -> str:
-    words = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
+    words = ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"]
     if number <= len(words):
         return words[number - 1]
     suffix = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
