@@ -77,7 +77,17 @@ class FieldDescription:
 def describe(model: type[BaseModel]) -> list[FieldDescription]:
     """The options of a configuration, in the order of its fields; those of a nested model each by itself."""
     return [
-        _description(path, field, section, rare)
+        FieldDescription(
+            name=path,
+            kind=_kind(field),
+            default=_default(field),
+            help=field.description or "",
+            unit=str(extra(field).get("unit", "")),
+            choices=tuple(str(value) for part in _types(field.annotation) for value in _literals(part)),
+            aliases=tuple(extra(field).get("aliases", ())),
+            section=section,
+            rare=rare,
+        )
         for path, field, section, rare in _leaves(model)
         if extra(field).get("option", True)
     ]
@@ -326,7 +336,7 @@ def _read(model: type[BaseModel], path: str, value: Any) -> Any:
     field = _field(model, path)
     kind = "" if field is None else _kind(field)
     if field is not None and kind == "list":
-        return split_components(value) if Any in _flat(field.annotation) else split_names(value)
+        return split_components(value) if Any in _types(field.annotation) else split_names(value)
     return _assignments(value, path) if kind == "assignments" else value
 
 
@@ -369,36 +379,17 @@ def _assignments(text: str, path: str) -> dict[str, Any]:
 def _leaves(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo, str, bool]]:
     """Path, field, section and rarity of each option of a model."""
     for name, field in all_fields(model).items():
-        more = extra(field)
-        section = str(more["section"]) if "section" in more else _title(model, name)
-        rare = bool(more.get("rare", False))
+        # Without a section of its own, it stands under the title of the first model in the line of bases that has it.
+        holder = [one for one in model.__mro__ if issubclass(one, BaseModel) and name in one.model_fields][-1:]
+        title = [str(one.model_config.get("title") or one.__name__) for one in holder]
+        section = str(extra(field)["section"]) if "section" in extra(field) else title[0]
+        rare = bool(extra(field).get("rare", False))
         nested = _nested(field)
         if nested is None:
             yield name, field, section, rare
-            continue
-        for inner, inner_field in nested.model_fields.items():
-            yield f"{name}.{inner}", inner_field, section, rare or bool(extra(inner_field).get("rare", False))
-
-
-def _description(path: str, field: FieldInfo, section: str, rare: bool) -> FieldDescription:
-    more = extra(field)
-    return FieldDescription(
-        name=path,
-        kind=_kind(field),
-        default=_default(field),
-        help=field.description or "",
-        unit=str(more.get("unit", "")),
-        choices=_choices(field),
-        aliases=tuple(more.get("aliases", ())),
-        section=section,
-        rare=rare,
-    )
-
-
-def _title(model: type[BaseModel], name: str) -> str:
-    """The title of the model that a field comes from: of the first in the line of its bases that has it."""
-    holders = [one for one in model.__mro__ if issubclass(one, BaseModel) and name in one.model_fields]
-    return str(holders[-1].model_config.get("title") or holders[-1].__name__)
+        else:
+            for inner, inner_field in nested.model_fields.items():
+                yield f"{name}.{inner}", inner_field, section, rare or bool(extra(inner_field).get("rare", False))
 
 
 def _field(model: type[BaseModel], path: str) -> FieldInfo | None:
@@ -421,28 +412,33 @@ def extra(field: FieldInfo) -> Mapping[str, Any]:
     return field.json_schema_extra if isinstance(field.json_schema_extra, Mapping) else {}
 
 
-def _flat(annotation: Any) -> set[Any]:
+def _types(annotation: Any) -> Iterator[Any]:
     """The types that an annotation is made of, those within lists and unions too."""
-    parts = get_args(annotation)
-    if not parts or get_origin(annotation) is Literal:
-        return {annotation}
-    return {get_origin(annotation)} | {one for part in parts for one in _flat(part)}
+    parts = () if get_origin(annotation) is Literal else get_args(annotation)
+    yield get_origin(annotation) if parts else annotation
+    for part in parts:
+        yield from _types(part)
+
+
+def _literals(annotation: Any) -> tuple[Any, ...]:
+    return get_args(annotation) if get_origin(annotation) is Literal else ()
+
+
+_KINDS: dict[Any, str] = {
+    **dict.fromkeys((tuple, list, set, frozenset, Sequence), "list"),
+    **dict.fromkeys((Union, types.UnionType), "component"),
+    dict: "assignments",
+    bool: "flag",
+    int: "integer",
+    float: "number",
+}
 
 
 def _kind(field: FieldInfo) -> str:
     """How a text is read as the value of a field."""
     outer = _without_none(field.annotation)
-    origin = get_origin(outer)
-    if origin in (tuple, list, set, frozenset, Sequence):
-        return "list"
-    if origin is dict:
-        return "assignments"
-    if origin in (Union, types.UnionType):
-        return "component"
-    for kind, name in ((bool, "flag"), (int, "integer"), (float, "number")):
-        if outer is kind:
-            return name
-    return "path" if isinstance(outer, type) and issubclass(outer, Path) else "text"
+    path = isinstance(outer, type) and issubclass(outer, Path)
+    return _KINDS.get(get_origin(outer) or outer, "path" if path else "text")
 
 
 def _without_none(annotation: Any) -> Any:
@@ -451,18 +447,6 @@ def _without_none(annotation: Any) -> Any:
         return annotation
     parts = [part for part in get_args(annotation) if part is not types.NoneType]
     return parts[0] if len(parts) == 1 else Union[tuple(parts)]  # noqa: UP007
-
-
-def _choices(field: FieldInfo) -> tuple[str, ...]:
-    return tuple(str(value) for part in _literals(field.annotation) for value in get_args(part))
-
-
-def _literals(annotation: Any) -> Iterator[Any]:
-    if get_origin(annotation) is Literal:
-        yield annotation
-    else:
-        for part in get_args(annotation):
-            yield from _literals(part)
 
 
 def _default(field: FieldInfo) -> str:
