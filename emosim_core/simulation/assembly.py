@@ -388,7 +388,8 @@ def item_source(registry: Registry, plugin: str, source: str | None) -> tuple[Do
         ConfigurationError: a name or an option is wrong.
         PluginError: a plugin that it needs cannot be used.
     """
-    return _item_source(registry, plugin, source)[:2]
+    domain: Domain = registry.resolve_domain(plugin).build(Domain)
+    return domain, loader_of(registry.resolve("item_loader", source or domain.default_items, domain.name), domain)
 
 
 def load_items(registry: Registry, plugin: str, source: str | None) -> tuple[Domain, ItemLoader, LoadedItems]:
@@ -399,48 +400,24 @@ def load_items(registry: Registry, plugin: str, source: str | None) -> tuple[Dom
         DataError: the source cannot be read; names the source that can, where there is one.
         PluginError: a plugin that it needs cannot be used.
     """
-    domain, loader, resolved = _item_source(registry, plugin, source)
+    domain, loader = item_source(registry, plugin, source)
+    resolved = registry.resolve("item_loader", source or domain.default_items, domain.name)
     with other_source_named(registry, resolved, domain):
         return domain, loader, loader.load()
 
 
-def _item_source(registry: Registry, plugin: str, source: str | None) -> tuple[Domain, ItemLoader, Resolved]:
-    domain: Domain = build(registry.resolve_domain(plugin), Domain)
-    resolved = registry.resolve("item_loader", source or domain.default_items, domain.name)
-    return domain, item_loader_of(resolved, domain), resolved
-
-
-def item_loader_of(resolved: Resolved, domain: Domain) -> ItemLoader:
-    """A loader of items that is ready to load.
+def loader_of(resolved: Resolved, domain: Domain, categories: Sequence[str] = ()) -> Any:
+    """A loader of items, or of users who may like ``categories``, that is ready to load.
 
     Raises:
         PluginError: the factory made something else.
     """
-    loader: ItemLoader = build(resolved, ItemLoader)
+    of_items = resolved.component.kind == "item_loader"
+    loader = resolved.build(ItemLoader if of_items else UserLoader)
     with named(resolved.label):
-        loader.prepare(CatalogSetting(domain=domain))
+        users = PopulationSetting(domain=domain, categories=categories)
+        loader.prepare(CatalogSetting(domain=domain) if of_items else users)
     return loader
-
-
-def user_loader_of(resolved: Resolved, domain: Domain, categories: Sequence[str] = ()) -> UserLoader:
-    """A loader of users that is ready to load.
-
-    Raises:
-        PluginError: the factory made something else.
-    """
-    loader: UserLoader = build(resolved, UserLoader)
-    with named(resolved.label):
-        loader.prepare(PopulationSetting(domain=domain, categories=categories))
-    return loader
-
-
-def build(resolved: Resolved, expected: type) -> Any:
-    """Make a component and check that it is what its kind must be.
-
-    Raises:
-        PluginError: the factory made something else.
-    """
-    return resolved.build(expected)
 
 
 def make_catalog(loaded: LoadedItems, domain: Domain, embeddings: str, announcements: list[str]) -> Catalog:
