@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from emosim_core.components.base import Draws, PerturbationRequest, Perturbator
 from emosim_core.hooks.fields import option
+from emosim_core.model.arrays import Floats
 from emosim_core.model.frozen import Frozen
 
 
@@ -25,7 +25,7 @@ class GreedyOptions(Frozen):
 class NoPerturbation(Perturbator):
     """Leaves ratings as they are."""
 
-    def perturb_batch(self, request: PerturbationRequest, draws: Draws) -> NDArray[np.float64]:
+    def perturb_batch(self, request: PerturbationRequest, draws: Draws) -> Floats:
         return request.ratings
 
 
@@ -35,7 +35,7 @@ class Gaussian(Perturbator):
     def __init__(self, options: GaussianOptions) -> None:
         self.sd = options.sd
 
-    def perturb_batch(self, request: PerturbationRequest, draws: Draws) -> NDArray[np.float64]:
+    def perturb_batch(self, request: PerturbationRequest, draws: Draws) -> Floats:
         return request.ratings + self.sd * draws.normal(request.ratings.shape[1])
 
 
@@ -45,7 +45,7 @@ class GreedyPerturbation(Perturbator):
     def __init__(self, options: GreedyOptions) -> None:
         self.p = options.p
 
-    def perturb_batch(self, request: PerturbationRequest, draws: Draws) -> NDArray[np.float64]:
+    def perturb_batch(self, request: PerturbationRequest, draws: Draws) -> Floats:
         uniform = draws.uniform(request.ratings.shape[1])
         steps = (uniform >= 1 - self.p).astype(np.float64) - (uniform < self.p)
         return request.ratings + request.scale.step * steps

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+
+from emosim_core.model.arrays import Floats, Ints
 
 NEVER = -np.inf
 """Score of what must not be picked."""
 
 
-def best_positions(reversed_scores: NDArray[np.float64], k: int) -> NDArray[np.intp]:
+def best_positions(reversed_scores: Floats, k: int) -> Ints:
     """Positions of the k highest scores of each row.
 
     Args:

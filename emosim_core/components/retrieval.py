@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from emosim_core.components.base import Retrieval, RetrievalRequest
 from emosim_core.components.ranking import NEVER, best_positions
 from emosim_core.hooks.fields import option
+from emosim_core.model.arrays import Ints
 from emosim_core.model.emotion import CODE_AROUSAL, CODE_VALENCE
 from emosim_core.model.frozen import Frozen
 
@@ -29,7 +29,7 @@ class DecayEmotionOptions(CountOptions):
 class NoRetrieval(Retrieval):
     """Retrieves nothing."""
 
-    def retrieve_batch(self, request: RetrievalRequest) -> NDArray[np.intp]:
+    def retrieve_batch(self, request: RetrievalRequest) -> Ints:
         return np.empty((*request.items.shape, 0), dtype=np.intp)
 
 
@@ -39,7 +39,7 @@ class Last(Retrieval):
     def __init__(self, options: CountOptions) -> None:
         self.k = options.k
 
-    def retrieve_batch(self, request: RetrievalRequest) -> NDArray[np.intp]:
+    def retrieve_batch(self, request: RetrievalRequest) -> Ints:
         scores = np.where(request.history.latest, 0.0, NEVER)[:, None, ::-1]
         picked = best_positions(np.ascontiguousarray(scores), self.k)
         return np.broadcast_to(picked, (*request.items.shape, self.k))
@@ -51,7 +51,7 @@ class MostSimilar(Retrieval):
     def __init__(self, options: CountOptions) -> None:
         self.k = options.k
 
-    def retrieve_batch(self, request: RetrievalRequest) -> NDArray[np.intp]:
+    def retrieve_batch(self, request: RetrievalRequest) -> Ints:
         history = request.history
         cosines = request.catalog.similarity(request.items[:, :, None], history.items[:, None, :])
         scores = np.where(history.latest[:, None, :], cosines, NEVER)
@@ -61,7 +61,7 @@ class MostSimilar(Retrieval):
 class BestWorst(Retrieval):
     """The item rated highest and the one rated lowest."""
 
-    def retrieve_batch(self, request: RetrievalRequest) -> NDArray[np.intp]:
+    def retrieve_batch(self, request: RetrievalRequest) -> Ints:
         history = request.history
         ratings, latest = history.ratings[:, ::-1], history.latest[:, ::-1]
         best = best_positions(np.where(latest, ratings, NEVER)[:, None, :], 1)
@@ -90,7 +90,7 @@ class DecayEmotion(Retrieval):
             bonus = bonus + 0.5 * options.emotion_bonus * (1 - apart)
         self._factor = (1 + bonus).ravel()
 
-    def retrieve_batch(self, request: RetrievalRequest) -> NDArray[np.intp]:
+    def retrieve_batch(self, request: RetrievalRequest) -> Ints:
         history = request.history
         width = history.width
         if len(self._decay) < width:

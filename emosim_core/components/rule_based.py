@@ -19,6 +19,7 @@ from emosim_core.components.rule_based_interest import Interest
 from emosim_core.components.rule_based_learning import Learned, Learner, quality, standing
 from emosim_core.hooks.fields import option
 from emosim_core.model import Catalog, Population, RatingScale
+from emosim_core.model.arrays import Flags, Floats, Ints
 from emosim_core.model.frozen import Frozen
 
 Levels = tuple[float, float, float]
@@ -152,12 +153,12 @@ What a profile says of a recorded user was read off the same ratings, so it is n
 class _Terms:
     """What the ratings of one call are made of, in points of the domain's scale; R users, S items, K memories."""
 
-    latent: NDArray[np.float64]
-    noise: NDArray[np.float64]
-    mood: NDArray[np.float64]
+    latent: Floats
+    noise: Floats
+    mood: Floats
     learned: Learned | None = None
     closeness: NDArray[np.floating] | None = None
-    surprise: NDArray[np.float64] | None = None
+    surprise: Floats | None = None
 
 
 class RuleBased(Rater):
@@ -240,12 +241,12 @@ class RuleBased(Rater):
             level = (terms.latent[:, :, None] >= terms.learned.cuts[:, None, :]).sum(axis=2)
         return Ratings(self._levels.take(level), partial(self._reason, request, terms))
 
-    def expected_batch(self, request: RatingRequest) -> NDArray[np.float64]:
+    def expected_batch(self, request: RatingRequest) -> Floats:
         """What each user rates each item on average: the sum of terms without the noise, within the scale."""
         sums = self._terms(request, None).latent
         return np.clip(sums, request.scale.low, request.scale.high)
 
-    def interest_batch(self, request: RatingRequest) -> NDArray[np.float64]:
+    def interest_batch(self, request: RatingRequest) -> Floats:
         """How likely each user is to choose each item, by :class:`~.rule_based_interest.Interest`."""
         self._prepared_for(request)
         if self._interest is None:
@@ -254,23 +255,21 @@ class RuleBased(Rater):
         tastes = request.population.liked(names).astype(np.float64) - request.population.disliked(names)
         return self._interest.scores(request.items, request.history, tastes[request.users])
 
-    def latent(self, request: RatingRequest, draws: Draws) -> NDArray[np.float64]:
+    def latent(self, request: RatingRequest, draws: Draws) -> Floats:
         """The sums of terms before they are cut into levels, on the domain's scale, shape ``(R, S)``."""
         return self._terms(request, draws).latent
 
-    def expected(self, users: NDArray[np.intp], items: NDArray[np.intp]) -> NDArray[np.float64]:
+    def expected(self, users: Ints, items: Ints) -> Floats:
         """What users expect of items before any memory, mood, boredom or noise, on the domain's scale.
 
         Both are indices of any shapes that broadcast to that of the answer, which is not rounded to levels.
         """
         if self._table is not None:
             return self._table.take(users * self._count + items)
-        products: NDArray[np.float64] = np.einsum(
-            "...c,...c->...", self._users.take(users, axis=0), self._items.take(items, axis=0)
-        )
+        products: Floats = np.einsum("...c,...c->...", self._users.take(users, axis=0), self._items.take(items, axis=0))
         return products + self._convictions(users, items) if self._conviction else products
 
-    def _convictions(self, users: NDArray[np.intp], items: NDArray[np.intp]) -> NDArray[np.float64]:
+    def _convictions(self, users: Ints, items: Ints) -> Floats:
         """Points for who has an opinion of every category: for an item of a liked one, and off for any other."""
         flags = self._catalog.categories if self._catalog is not None else np.zeros((0, 0), dtype=np.bool_)
         users, items = np.broadcast_arrays(users, items)
@@ -282,7 +281,7 @@ class RuleBased(Rater):
 
     # ------------------------------------------------------------------------------------- tables
 
-    def _users_table(self, catalog: Catalog, population: Population) -> NDArray[np.float64]:
+    def _users_table(self, catalog: Catalog, population: Population) -> Floats:
         """What each user makes of each property of an item, shape ``(U, 4 + 2C)``, in the domain's points."""
         o, names = self.options, catalog.category_names
         conformity, diversity = population.traits[:, 1] - 1, population.traits[:, 2] - 1
@@ -303,7 +302,7 @@ class RuleBased(Rater):
         table[:, _FIRST_CATEGORY + c :] = outside[:, None] * ~(liked | disliked)
         return table
 
-    def _items_table(self, catalog: Catalog, middle: float) -> NDArray[np.float64]:
+    def _items_table(self, catalog: Catalog, middle: float) -> Floats:
         """The properties of each item, shape ``(N, 4 + 2C)``, in the columns of the users' table."""
         flags = catalog.categories.astype(np.float64)
         number = np.maximum(flags.sum(axis=1, keepdims=True), 1.0)
@@ -317,7 +316,7 @@ class RuleBased(Rater):
         table[:, _FIRST_CATEGORY + flags.shape[1] :] = flags / number
         return table
 
-    def _leniency(self, population: Population) -> NDArray[np.float64]:
+    def _leniency(self, population: Population) -> Floats:
         """Personal leniency in the domain's points, shape ``(U,)``: by resting mood and by a hash of the id."""
         o, normal = self.options, NormalDist()
         chance = np.array([normal.inv_cdf(_hashed(user.id)) for user in population.users])
@@ -357,7 +356,7 @@ class RuleBased(Rater):
             self._remember(request, column[:, None], terms)
         return terms
 
-    def _remember(self, request: RatingRequest, users: NDArray[np.intp], terms: _Terms) -> None:
+    def _remember(self, request: RatingRequest, users: Ints, terms: _Terms) -> None:
         """Add what similar memories suggest: sum(w * surprise) / (sum(w) + (1 - m) / m), w the closeness.
 
         This is the best linear guess from surprises that all correlate by m with the one at hand and
@@ -380,7 +379,7 @@ class RuleBased(Rater):
         terms.latent += pull
         terms.closeness, terms.surprise = closeness, surprise
 
-    def _close(self, catalog: Catalog, left: NDArray[np.intp], right: NDArray[np.intp]) -> NDArray[np.floating]:
+    def _close(self, catalog: Catalog, left: Ints, right: Ints) -> NDArray[np.floating]:
         """How close items are, 0 to 1, the broadcast shape: 1 within a series, else by their cosine."""
         same = self._series.take(left) == self._series.take(right)
         if not self._cosine_weight:
@@ -482,14 +481,14 @@ class RuleBased(Rater):
 # ------------------------------------------------------------------------------------------ helpers
 
 
-def _decided(stated: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _decided(stated: Flags) -> Flags:
     """Who has an opinion of nearly every category of the catalog, and of many; from flags ``(U, C)``."""
     number = stated.sum(axis=1)
-    decided: NDArray[np.bool_] = (number >= _DECIDED_FROM) & (number >= _DECIDED_SHARE * stated.shape[1])
+    decided: Flags = (number >= _DECIDED_FROM) & (number >= _DECIDED_SHARE * stated.shape[1])
     return decided
 
 
-def _cutpoints_of(shares: NDArray[np.float64], shift: float, scale: RatingScale) -> NDArray[np.float64]:
+def _cutpoints_of(shares: Floats, shift: float, scale: RatingScale) -> Floats:
     """Where levels begin so that random pairs get levels in the shares of a domain's users, shape ``(L - 1,)``.
 
     The fitted cutpoints are quantiles of the sums of random pairs, at the shares of ``REAL_RATING_SHARES``; between and
@@ -508,11 +507,11 @@ def _cutpoints_of(shares: NDArray[np.float64], shift: float, scale: RatingScale)
     below = cuts[0] + (wanted - known[0]) * (cuts[1] - cuts[0]) / (known[1] - known[0])
     above = cuts[-1] + (wanted - known[-1]) * (cuts[-1] - cuts[-2]) / (known[-1] - known[-2])
     on_ten = np.where(wanted < known[0], below, np.where(wanted > known[-1], above, np.interp(wanted, known, cuts)))
-    carried: NDArray[np.float64] = scale.low + (on_ten + shift - 1.0) / 9.0 * scale.span
+    carried: Floats = scale.low + (on_ten + shift - 1.0) / 9.0 * scale.span
     return carried
 
 
-def _cutpoints(scale: RatingScale) -> NDArray[np.float64]:
+def _cutpoints(scale: RatingScale) -> Floats:
     """Where each level from the second on begins in the sum of terms, shape ``(levels - 1,)``.
 
     The fitted cutpoints say which sum users express as a rating halfway between two levels of 1-10;
@@ -525,11 +524,11 @@ def _cutpoints(scale: RatingScale) -> NDArray[np.float64]:
     sums = np.concatenate([[cuts[0] - 9.0], cuts, [cuts[-1] + 9.0]])
     wanted = 1.0 + 9.0 * ((scale.levels[:-1] + scale.levels[1:]) / 2.0 - scale.low) / scale.span
     on_ten = np.interp(wanted, known, sums)
-    carried: NDArray[np.float64] = scale.low + (on_ten - 1.0) / 9.0 * scale.span
+    carried: Floats = scale.low + (on_ten - 1.0) / 9.0 * scale.span
     return carried
 
 
-def _series(catalog: Catalog) -> NDArray[np.intp]:
+def _series(catalog: Catalog) -> Ints:
     """A number for each item that it shares with the other parts of its collection alone; shape ``(N,)``."""
     first: dict[str, int] = {}
     names = (item.collection for item in catalog.items)
@@ -559,7 +558,7 @@ def _telling_cosines(catalog: Catalog) -> tuple[float, float]:
     return low, min(1.0, max(0.0, (1.0 - high) / (1.0 - middle)))
 
 
-def _popularity(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+def _popularity(counts: NDArray[np.int64]) -> Floats:
     """How widely rated each item is: standardised logarithm within 2.5, 0 where unknown; shape ``(N,)``."""
     known = counts > 0
     logs = np.log1p(counts.astype(np.float64))

@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
-from numpy.typing import NDArray
 
 from emosim_core.components import rule_based_constants as fitted
 from emosim_core.model import Catalog, History
-
-Floats = NDArray[np.float64]
+from emosim_core.model.arrays import Flags, Floats
 
 YEARS = (1900, 2030)
 """Years of publication that are told apart; earlier and later ones count as the outermost."""
@@ -42,7 +40,7 @@ def weighted_standard(values: Floats, weights: Floats) -> Floats:
     return np.zeros(len(values)) if spread < 1e-9 else (values - middle) / spread
 
 
-def years(catalog: Catalog) -> tuple[Floats, NDArray[np.bool_]]:
+def years(catalog: Catalog) -> tuple[Floats, Flags]:
     """Year of each item within :data:`YEARS`, and whether it is known; both of shape ``(N,)``."""
     known = np.array([item.year is not None for item in catalog.items])
     value = np.array([YEARS[0] if item.year is None else item.year for item in catalog.items], dtype=np.float64)

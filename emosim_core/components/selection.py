@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from emosim_core.components.base import Draws, SelectionRequest, Selector, WorldSetting
 from emosim_core.hooks.fields import option
+from emosim_core.model.arrays import Flags
 from emosim_core.model.frozen import Frozen
 
 
@@ -26,7 +26,7 @@ class LogitOptions(Frozen):
 class Greedy(Selector):
     """The best-rated item of the slate; the first of equals."""
 
-    def select_batch(self, request: SelectionRequest, draws: Draws) -> NDArray[np.bool_]:
+    def select_batch(self, request: SelectionRequest, draws: Draws) -> Flags:
         ratings = request.ratings
         if ratings.shape[1] == 1:
             return ~np.isnan(ratings)
@@ -39,7 +39,7 @@ class Greedy(Selector):
 class RandomChoice(Selector):
     """Each item with probability 0.5."""
 
-    def select_batch(self, request: SelectionRequest, draws: Draws) -> NDArray[np.bool_]:
+    def select_batch(self, request: SelectionRequest, draws: Draws) -> Flags:
         return (draws.uniform(request.ratings.shape[1]) < 0.5) & ~np.isnan(request.ratings)
 
 
@@ -49,7 +49,7 @@ class Probabilistic(Greedy):
     def __init__(self, options: ProbabilisticOptions) -> None:
         self.p = options.p
 
-    def select_batch(self, request: SelectionRequest, draws: Draws) -> NDArray[np.bool_]:
+    def select_batch(self, request: SelectionRequest, draws: Draws) -> Flags:
         return super().select_batch(request, draws) & (draws.uniform(1) < self.p)
 
 
@@ -68,7 +68,7 @@ class MultinomialLogit(Selector):
         self.temperature = self.options.temperature * setting.scale.span / 9.0
         self.no_choice = setting.scale.carry(self.options.no_choice)
 
-    def select_batch(self, request: SelectionRequest, draws: Draws) -> NDArray[np.bool_]:
+    def select_batch(self, request: SelectionRequest, draws: Draws) -> Flags:
         ratings = request.ratings
         utility = np.where(np.isnan(ratings), -np.inf, ratings) / self.temperature
         outside = np.full((len(ratings), 1), self.no_choice / self.temperature)

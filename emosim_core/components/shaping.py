@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from emosim_core.components.base import BeginRequest, Draws, RewardShaping, ShapingRequest, ShapingSetting
 from emosim_core.hooks.fields import option
+from emosim_core.model.arrays import Floats, Ints
 from emosim_core.model.frozen import Frozen
 
 
@@ -37,7 +37,7 @@ class Identity(RewardShaping):
 
     end_reasons: tuple[str, ...] = ()
 
-    def shape_batch(self, request: ShapingRequest, draws: Draws) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    def shape_batch(self, request: ShapingRequest, draws: Draws) -> tuple[Floats, Ints]:
         return request.ratings, np.zeros(len(request.ratings), dtype=np.intp)
 
 
@@ -49,14 +49,14 @@ class _Repeats(RewardShaping):
     def __init__(self, options: RepeatOptions) -> None:
         self.q = options.q
 
-    def _worn(self, request: ShapingRequest) -> NDArray[np.float64]:
+    def _worn(self, request: ShapingRequest) -> Floats:
         return np.power(self.q, request.times / np.maximum(request.since, 1))
 
 
 class ExpDecayTime(_Repeats):
     """A repeat is worth ``rating * q ** (n / since)``, floored to the scale."""
 
-    def shape_batch(self, request: ShapingRequest, draws: Draws) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    def shape_batch(self, request: ShapingRequest, draws: Draws) -> tuple[Floats, Ints]:
         faded = request.scale.floor(request.ratings * self._worn(request))
         rewards = np.where(request.times > 1, faded, request.ratings)
         return rewards, np.zeros(len(rewards), dtype=np.intp)
@@ -65,7 +65,7 @@ class ExpDecayTime(_Repeats):
 class RandomWatch(_Repeats):
     """A repeat is consumed again with probability ``q ** (n / since)``, else it is worth nothing."""
 
-    def shape_batch(self, request: ShapingRequest, draws: Draws) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    def shape_batch(self, request: ShapingRequest, draws: Draws) -> tuple[Floats, Ints]:
         again = draws.uniform(request.ratings.shape[1]) < self._worn(request)
         rewards = np.where((request.times > 1) & ~again, 0.0, request.ratings)
         return rewards, np.zeros(len(rewards), dtype=np.intp)
@@ -76,7 +76,7 @@ class SameItemTerminate(RewardShaping):
 
     end_reasons: tuple[str, ...] = ("repeat",)
 
-    def shape_batch(self, request: ShapingRequest, draws: Draws) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    def shape_batch(self, request: ShapingRequest, draws: Draws) -> tuple[Floats, Ints]:
         repeat = request.consumed & (request.times > 1)
         return np.where(repeat, 0.0, request.ratings), np.asarray(repeat.any(axis=1), dtype=np.intp)
 
@@ -113,7 +113,7 @@ class ChurnSatisfaction(RewardShaping):
         self._low[rows] = 0
         self._good[rows] = 0
 
-    def shape_batch(self, request: ShapingRequest, draws: Draws) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    def shape_batch(self, request: ShapingRequest, draws: Draws) -> tuple[Floats, Ints]:
         options, scale, rows = self.options, request.scale, request.rows
         threshold = scale.carry(options.threshold)
         satisfaction, low = self._satisfaction[rows], self._low[rows]
@@ -136,7 +136,7 @@ class ChurnSatisfaction(RewardShaping):
             self._good[rows] = good
             leaves *= np.where(good >= 2, 1.0 - options.recovery, 1.0)
         streak = low >= self._streak_limit.take(activity)
-        ends: NDArray[np.intp] = np.where(streak, 1, 2 * (draws.uniform(1)[:, 0] < leaves))
+        ends: Ints = np.where(streak, 1, 2 * (draws.uniform(1)[:, 0] < leaves))
         may_leave = (request.steps >= options.min_steps) & request.consumed.any(axis=1)
         ends = ends * may_leave
         return request.ratings, ends

@@ -36,11 +36,6 @@ def deprecated(since: str, removed_in: str, instead: str) -> Callable[[Marked], 
         @hookspec
         @deprecated(since="0.3", removed_in="0.5", instead="emosim_item_loaders")
         def emosim_items() -> Iterable[Component]: ...
-
-    Args:
-        since: the release of emosim-core that marks it.
-        removed_in: the release in which it is gone.
-        instead: what a plugin writes in its place.
     """
 
     def mark(member: Marked) -> Marked:

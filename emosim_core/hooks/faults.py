@@ -30,11 +30,7 @@ def fault(what: str, error: Exception) -> PluginError:
 
 @contextmanager
 def named(what: str) -> Iterator[None]:
-    """Words errors that are not EmoSim's own as :func:`fault` does.
-
-    Raises:
-        PluginError: something else than an EmoSimError was raised inside.
-    """
+    """Words errors that are not EmoSim's own as :func:`fault` does."""
     try:
         yield
     except EmoSimError:

@@ -190,10 +190,7 @@ def with_components(model: type[BaseModel], values: Mapping[str, Any]) -> dict[s
 def without_component(
     model: type[BaseModel], values: Mapping[str, Any], paths: Sequence[str]
 ) -> tuple[str, str, str] | None:
-    """The first of some fields that is an option of a component which values do not choose.
-
-    Args:
-        paths: paths of fields, such as ``"gateway.max_cost"``.
+    """The first of some paths of fields that is an option of a component which values by field do not choose.
 
     Returns:
         The path, what it needs in words, and the field that gives this; None where there is none.

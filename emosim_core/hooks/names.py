@@ -27,13 +27,13 @@ M = TypeVar("M", bound=BaseModel)
 
 @dataclass(frozen=True)
 class Request:
-    """A component as a user asked for it: a name, text after a colon, options.
+    """A component as a user asked for it.
 
     Attributes:
         name: the name as written, trailing number included.
         text: what followed the first colon, if anything did.
         options: options by name, where they came from a table of a TOML file.
-        written: name, colon and text as they were written.
+        written: name, colon and text.
     """
 
     name: str
@@ -98,7 +98,7 @@ def written_options(
 
 
 def checked_options(model: type[M], values: Mapping[str, Any], where: str) -> M:
-    """An instance of a model of options.
+    """An instance of a model of options; ``where`` says in messages what they are options of.
 
     Raises:
         ConfigurationError: an unknown option (with the nearest name), or a value of the wrong type or out of range.
@@ -154,12 +154,7 @@ def explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
 
 
 def unknown_option(where: str, path: str, holder: type[BaseModel]) -> str:
-    """What to say of an option that a model does not have, with the nearest that it has.
-
-    Args:
-        path: its path, such as ``"gateway.cash"``.
-        holder: the model that should have the last part of the path.
-    """
+    """What to say of an option, or the path of one, whose last part ``holder`` does not have; with the nearest."""
     return (
         f"{where}: unknown option {path!r}."
         + did_you_mean(path.rpartition(".")[2], holder.model_fields)
@@ -187,11 +182,7 @@ def nearest(name: str, known: Iterable[str], most: int = 3) -> list[str]:
 
 
 def with_value(written: str, components: Iterable[Component], most: int = 4) -> list[str]:
-    """What a value may mean that was written without the name before it: ``csv:PATH``, ``openai:MODEL``.
-
-    Args:
-        written: the value, such as a path or the name of a model.
-        components: those that it could belong to.
+    """What a value such as a path may mean that was written without the name before it: ``csv:PATH``, ``openai:MODEL``.
 
     Returns:
         The value with the names of those that read it: the one named like the ending of a file, or else all of them.
@@ -221,9 +212,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 def package_hint(kind: str, name: str, any_of_kind: bool = False) -> str:
     """Which package would bring a name, as a sentence; empty where that is not known.
 
-    Args:
-        name: as it was written.
-        any_of_kind: where the name is not known, tell which packages bring anything of this kind.
+    Where the name is not known, ``any_of_kind`` tells which packages bring anything of this kind.
     """
     known = json.loads(resources.files("emosim_core.hooks").joinpath("known_packages.json").read_text("utf-8"))
     for prefix, package in known.get(kind, {}).items():

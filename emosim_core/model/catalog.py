@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emosim_core.errors import ConfigurationError
+from emosim_core.model.arrays import Flags, Floats, Ints
 from emosim_core.model.item import Item
 from emosim_core.model.scale import RatingScale
 
@@ -75,12 +76,12 @@ class Catalog:
         return tuple(sorted({category for item in self.items for category in item.categories}))
 
     @cached_property
-    def categories(self) -> NDArray[np.bool_]:
+    def categories(self) -> Flags:
         """Which item is in which category; multi-hot, shape ``(N, C)``."""
         return multi_hot((item.categories for item in self.items), self.category_names, len(self.items))
 
     @cached_property
-    def public_ratings(self) -> NDArray[np.float64]:
+    def public_ratings(self) -> Floats:
         """Public ratings, shape ``(N,)``; an unknown one is the catalog's mean (see :attr:`has_public_rating`)."""
         known = np.array(
             [np.nan if item.public_rating is None else item.public_rating for item in self.items], dtype=np.float64
@@ -90,7 +91,7 @@ class Catalog:
         return np.where(missing, middle, known)
 
     @cached_property
-    def has_public_rating(self) -> NDArray[np.bool_]:
+    def has_public_rating(self) -> Flags:
         """Whether the public rating of an item is known, shape ``(N,)``."""
         return np.array([item.public_rating is not None for item in self.items])
 
@@ -100,22 +101,17 @@ class Catalog:
         return np.array([item.public_count or 0 for item in self.items], dtype=np.int64)
 
     @cached_property
-    def similarities(self) -> NDArray[np.float64] | None:
+    def similarities(self) -> Floats | None:
         """Cosines of all pairs, shape ``(N, N)``; None for more than 4,096 items."""
         if len(self.items) > _FULL_MATRIX_LIMIT:
             return None
         matrix = self.embeddings @ self.embeddings.T
         return _rounded(matrix).astype(np.float64 if len(self.items) <= 2048 else np.float32)
 
-    def similarity(self, left: NDArray[np.intp], right: NDArray[np.intp]) -> NDArray[np.floating]:
-        """Cosines of the embeddings of item indices, with NumPy broadcasting; a zero vector has cosine 0.
+    def similarity(self, left: Ints, right: Ints) -> NDArray[np.floating]:
+        """Cosines of the embeddings of item indices, to five decimals; a zero vector has cosine 0.
 
-        Args:
-            left: item indices, any shape.
-            right: item indices, any shape that broadcasts with ``left``.
-
-        Returns:
-            Cosines in [-1, 1] to five decimals, the broadcast shape.
+        The two may have any shapes that broadcast to that of the answer.
         """
         matrix = self.similarities
         if matrix is not None:
@@ -129,17 +125,8 @@ def _rounded(cosines: NDArray[np.floating]) -> NDArray[np.floating]:
     return np.clip(np.round(cosines, 5), -1.0, 1.0)
 
 
-def multi_hot(rows: object, names: Sequence[str], count: int) -> NDArray[np.bool_]:
-    """Lists of names as a table of flags.
-
-    Args:
-        rows: ``count`` iterables of names; a name that is not in ``names`` is left out.
-        names: the columns.
-        count: number of rows.
-
-    Returns:
-        Flags, shape ``(count, len(names))``.
-    """
+def multi_hot(rows: object, names: Sequence[str], count: int) -> Flags:
+    """Lists of names as flags, shape ``(count, len(names))``; a name that is none of ``names`` is left out."""
     column = {name: j for j, name in enumerate(names)}
     table = np.zeros((count, len(names)), dtype=np.bool_)
     for i, row in enumerate(rows):  # type: ignore[arg-type, var-annotated]

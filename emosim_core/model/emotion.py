@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from pydantic import Field, model_validator
 
+from emosim_core.model.arrays import Floats, Ints
 from emosim_core.model.frozen import Frozen
 from emosim_core.model.scale import RatingScale
 
@@ -76,40 +77,35 @@ class Emotion:
         self._keep = 2.0 ** (-1.0 / mood.half_life)
         self._gain = np.array([mood.valence_gain, mood.arousal_gain])
 
-    def code(self, ratings: ArrayLike) -> NDArray[np.intp]:
+    def code(self, ratings: ArrayLike) -> Ints:
         """The tags as one number, ``3 * (valence + 1) + 2 * arousal``, 0 to 8; same shape as ``ratings``."""
         return self._codes.take(self._edges.searchsorted(np.asarray(ratings, dtype=np.float64), side="right"))
 
-    def valence(self, ratings: ArrayLike) -> NDArray[np.float64]:
+    def valence(self, ratings: ArrayLike) -> Floats:
         """Valence tags, -1, 0 or 1; same shape as ``ratings``."""
         return CODE_VALENCE[self.code(ratings)]
 
-    def arousal(self, ratings: ArrayLike) -> NDArray[np.float64]:
+    def arousal(self, ratings: ArrayLike) -> Floats:
         """Arousal tags, 0, 0.5 or 1; same shape as ``ratings``."""
         return CODE_AROUSAL[self.code(ratings)]
 
-    def feel(
-        self, mood: NDArray[np.float64], baseline: NDArray[np.float64], codes: NDArray[np.intp]
-    ) -> NDArray[np.float64]:
-        """The moods after one interaction each.
+    def feel(self, mood: Floats, baseline: Floats, codes: Ints) -> Floats:
+        """The moods after one interaction each, shape ``(B, 2)``; valence in [-1, 1], arousal in [0, 1].
 
         Args:
-            mood: valence and arousal now, shape ``(B, 2)``.
-            baseline: where each user's mood rests, shape ``(B, 2)``.
-            codes: tags of the interaction as :meth:`code` gives them, shape ``(B,)``.
-
-        Returns:
-            The new moods, shape ``(B, 2)``; valence in [-1, 1], arousal in [0, 1].
+            mood: the moods now, shape ``(B, 2)``.
+            baseline: where each mood rests, shape ``(B, 2)``.
+            codes: tags of the interactions, see :meth:`code`, shape ``(B,)``.
         """
         rested = baseline + (mood - baseline) * self._keep
         rested += self._gain * (_CODE_TAGS[codes] - rested)
         return rested
 
 
-CODE_VALENCE: NDArray[np.float64] = np.repeat([-1.0, 0.0, 1.0], 3)
+CODE_VALENCE: Floats = np.repeat([-1.0, 0.0, 1.0], 3)
 """Valence of each emotion code; shape ``(9,)``."""
 
-CODE_AROUSAL: NDArray[np.float64] = np.tile([0.0, 0.5, 1.0], 3)
+CODE_AROUSAL: Floats = np.tile([0.0, 0.5, 1.0], 3)
 """Arousal of each emotion code; shape ``(9,)``."""
 
 NEUTRAL = 4

@@ -56,7 +56,7 @@ class LoadedRatings:
 
 @dataclass(frozen=True, kw_only=True)
 class CatalogSetting:
-    """What items are loaded for."""
+    """What items are loaded for: the domain in use."""
 
     domain: Domain
 
@@ -69,11 +69,7 @@ class ItemLoader(ABC):
 
     @abstractmethod
     def load(self) -> LoadedItems:
-        """Read the items.
-
-        Raises:
-            DataError: a file is malformed; names file, row and field.
-        """
+        """Read the items; a DataError with file, row and field where a file is malformed."""
 
     def load_ratings(self, items: Sequence[Item]) -> LoadedRatings:
         """The ratings that real users gave to ``items``, which :meth:`load` returned; optional.
@@ -85,20 +81,16 @@ class ItemLoader(ABC):
         raise ConfigurationError("no ratings of single users come with these items; name a source that has them")
 
     def rebuild_embeddings(self) -> Path:
-        """Rebuild the embeddings that are bundled with the items; returns the file that was written.
-
-        Raises:
-            ConfigurationError: nothing is bundled with these items.
-        """
+        """Rebuild the embeddings that are bundled with the items, if any are; returns the file that was written."""
         raise ConfigurationError("only items that are bundled with a plugin have bundled embeddings to rebuild")
 
 
 @dataclass(frozen=True, kw_only=True)
 class PopulationSetting:
-    """What users are loaded for.
+    """What users are loaded for: the domain in use, and the categories of the catalog.
 
     Attributes:
-        categories: names of the categories of the catalog in use, sorted; empty where users are made without items.
+        categories: their names, sorted; empty where users are made without items.
     """
 
     domain: Domain
@@ -113,8 +105,4 @@ class UserLoader(ABC):
 
     @abstractmethod
     def load(self) -> Sequence[User]:
-        """Read or generate the users.
-
-        Raises:
-            DataError: a file is malformed; names file, row and field.
-        """
+        """Read or generate the users; a DataError with file, row and field where a file is malformed."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from emosim_core.errors import ConfigurationError
+from emosim_core.model.arrays import Floats
 from emosim_core.model.frozen import Frozen
 from emosim_core.model.loader import PopulationSetting, UserLoader
 from emosim_core.model.profile import PopulationProfile
@@ -56,16 +57,9 @@ _PRONOUNS = {
 
 
 def quotas(count: int, shares: Sequence[float]) -> NDArray[np.int64]:
-    """How many of ``count`` belong to each stratum: largest remainders, ``|n/count - share| < 1/count`` for each.
+    """How many of ``count`` belong to each stratum, whose shares sum to 1, by the method of largest remainders.
 
-    Args:
-        shares: shares of the strata, sum to 1.
-
-    Returns:
-        Whole numbers that sum to ``count``, shape ``(len(shares),)``.
-
-    Raises:
-        ConfigurationError: shares that are negative or do not sum to 1.
+    For each, ``|n/count - share| < 1/count``; a ConfigurationError for shares that are negative or do not sum to 1.
     """
     if min(shares) < 0 or abs(sum(shares) - 1) > 1e-9:
         raise ConfigurationError(f"shares must not be negative and sum to 1; got {tuple(shares)}")
@@ -88,11 +82,11 @@ def stratified_traits(count: int, rng: np.random.Generator) -> NDArray[np.int64]
     return np.stack([1 + stratified(count, TRAIT_SHARES[trait], rng) for trait in TRAITS], axis=1)
 
 
-def baseline_moods(count: int, rng: np.random.Generator) -> NDArray[np.float64]:
+def baseline_moods(count: int, rng: np.random.Generator) -> Floats:
     """Valence and arousal where moods rest, truncated normal, with two decimals; shape ``(count, 2)``."""
     valence = _truncated_normal(count, *BASELINE_VALENCE, -1.0, 1.0, rng)
     arousal = _truncated_normal(count, *BASELINE_AROUSAL, 0.0, 1.0, rng)
-    moods: NDArray[np.float64] = np.stack([valence, arousal], axis=1).round(2)
+    moods: Floats = np.stack([valence, arousal], axis=1).round(2)
     return moods
 
 
@@ -227,7 +221,7 @@ class _Dice:
 
 def _truncated_normal(
     count: int, mean: float, deviation: float, low: float, high: float, rng: np.random.Generator
-) -> NDArray[np.float64]:
+) -> Floats:
     values = rng.normal(mean, deviation, count)
     while (outside := (values < low) | (values > high)).any():
         values[outside] = rng.normal(mean, deviation, int(outside.sum()))

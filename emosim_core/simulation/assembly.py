@@ -9,7 +9,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from emosim_core.components.base import (
@@ -45,6 +44,7 @@ from emosim_core.model import (
     User,
     UserLoader,
 )
+from emosim_core.model.arrays import Flags, Floats, Ints
 from emosim_core.simulation.checks import check_codes, check_perturbed, check_positions, check_ratings
 from emosim_core.simulation.config import EnvironmentConfig
 from emosim_core.simulation.other_source import other_source_named
@@ -96,7 +96,7 @@ class World:
     spent: float = 0.0
 
     @cached_property
-    def user_indices(self) -> NDArray[np.intp]:
+    def user_indices(self) -> Ints:
         """Indices in the population of those whom episodes are about, as ``config.user_split`` says, rising."""
         return split_users(len(self.population), self.config.user_split, self.config.test_fraction)
 
@@ -155,15 +155,8 @@ class World:
             spent=self.spent,
         )
 
-    def rating_request(
-        self, users: NDArray[np.intp], items: NDArray[np.intp], moods: NDArray[np.float64], history: History
-    ) -> RatingRequest:
-        """What the rater is asked about users in front of items, with what the retrieval chooses of their memories.
-
-        Args:
-            users: index of each user in the population, shape ``(R,)``.
-            items: index of each item in the catalog, shape ``(R, S)``.
-            moods: valence and arousal, shape ``(R, 2)``.
+    def rating_request(self, users: Ints, items: Ints, moods: Floats, history: History) -> RatingRequest:
+        """What the rater is asked, with what the retrieval chooses of memories; arguments as in :class:`RatingRequest`.
 
         Raises:
             PluginError: a retrieval of a plugin answers something else than positions.
@@ -206,9 +199,7 @@ class World:
             check_ratings(answers, request.items, request.scale, self.label("rater"))
         return answers
 
-    def perturb(
-        self, request: RatingRequest, ratings: NDArray[np.float64], consumed: NDArray[np.bool_], draws: Draws
-    ) -> NDArray[np.float64]:
+    def perturb(self, request: RatingRequest, ratings: Floats, consumed: Flags, draws: Draws) -> Floats:
         """Ratings after perturbation, on the scale, shape ``(R, S)``; meaningless where not consumed.
 
         Args:
@@ -234,27 +225,15 @@ class World:
             check_perturbed(perturbed, ratings, self.label("perturbator"))
         return perturbed if perturbed is ratings else request.scale.round(perturbed)
 
-    def tags(self, users: NDArray[np.intp], items: NDArray[np.intp], ratings: NDArray[np.float64]) -> NDArray[np.intp]:
-        """Codes of the tags of past ratings, one item each of n users whose mood is at rest.
+    def tags(self, users: Ints, items: Ints, ratings: Floats) -> Ints:
+        """Codes of the tags of past ratings, see :meth:`~EmotionModel.tag_batch`, each of a user whose mood is at rest.
 
-        Args:
-            users: index of each user in the population, shape ``(n,)``.
-            items: index of each item in the catalog, shape ``(n,)``.
-            ratings: the ratings, shape ``(n,)``.
-
-        Returns:
-            ``3 * (valence + 1) + 2 * arousal``, shape ``(n,)``.
+        Users, items, ratings and codes have the shape ``(n,)``.
         """
         with self.blaming("emotion_model"):
             return self.tag(users, items[:, None], ratings[:, None], self.population.baselines[users])[:, 0]
 
-    def tag(
-        self,
-        users: NDArray[np.intp],
-        items: NDArray[np.intp],
-        ratings: NDArray[np.float64],
-        moods: NDArray[np.float64],
-    ) -> NDArray[np.intp]:
+    def tag(self, users: Ints, items: Ints, ratings: Floats, moods: Floats) -> Ints:
         """Codes of the tags of ratings, shape ``(R, S)``, as the shapes of ``items`` and ``ratings``.
 
         Raises:
@@ -343,7 +322,7 @@ def assemble(config: EnvironmentConfig, registry: Registry | None = None, spent:
     return world
 
 
-def split_users(count: int, which: str, test_fraction: float) -> NDArray[np.intp]:
+def split_users(count: int, which: str, test_fraction: float) -> Ints:
     """Indices of the users that episodes are about, rising.
 
     Who is new depends on the number of users and on ``test_fraction`` alone, not on a run's seed, so that

@@ -23,6 +23,7 @@ from emosim_core.components.observations import ObservationRequest, ObservationS
 from emosim_core.errors import ConfigurationError, EmoSimError, PluginError, RatingError
 from emosim_core.hooks.faults import fault, named
 from emosim_core.model import Memory
+from emosim_core.model.arrays import Flags, Floats, Ints
 from emosim_core.model.emotion import NEUTRAL
 from emosim_core.model.memory import ALL_ROWS, Rows
 from emosim_core.simulation.assembly import World
@@ -63,24 +64,24 @@ class Step:
         answered: row in ``answers`` of each user, -1 for who was interrupted, shape ``(R,)``.
     """
 
-    rows: NDArray[np.intp]
-    users: NDArray[np.intp]
-    rewards: NDArray[np.float64]
-    terminated: NDArray[np.bool_]
-    truncated: NDArray[np.bool_]
-    end_codes: NDArray[np.intp]
+    rows: Ints
+    users: Ints
+    rewards: Floats
+    terminated: Flags
+    truncated: Flags
+    end_codes: Ints
     end_reasons: tuple[str, ...]
-    moods: NDArray[np.float64]
-    actions: NDArray[np.intp]
-    raw_ratings: NDArray[np.float64]
-    ratings: NDArray[np.float64]
-    consumed: NDArray[np.bool_]
-    codes: NDArray[np.intp]
-    times: NDArray[np.intp]
-    retrieved_items: NDArray[np.intp]
-    retrieved_ratings: NDArray[np.float64]
+    moods: Floats
+    actions: Ints
+    raw_ratings: Floats
+    ratings: Floats
+    consumed: Flags
+    codes: Ints
+    times: Ints
+    retrieved_items: Ints
+    retrieved_ratings: Floats
     answers: Ratings | None
-    answered: NDArray[np.intp]
+    answered: Ints
 
     def end_reason(self, row: int) -> str | None:
         """Why the episode of row ``row`` ended; None where it goes on."""
@@ -164,9 +165,7 @@ class Engine:
             return int(users[episode % len(users)])
         return int(users[self._streams.once(seed, episode, Stage.USER).integers(len(users))])
 
-    def begin(
-        self, rows: NDArray[np.intp], seeds: Sequence[int], episodes: Sequence[int], users: Sequence[int]
-    ) -> None:
+    def begin(self, rows: Ints, seeds: Sequence[int], episodes: Sequence[int], users: Sequence[int]) -> None:
         """Episodes begin in the slots ``rows``; what was going on there is over.
 
         Args:
@@ -191,7 +190,7 @@ class Engine:
                 if (saved := self._saved.get(self._home(row))) is not None:
                     self.memory.restore(row, saved)
 
-    def _keep(self, rows: NDArray[np.intp]) -> None:
+    def _keep(self, rows: Ints) -> None:
         for row in rows[self._playing[rows]].tolist():
             self._saved[self._home(row)] = self.memory.save(row)
         self._playing[rows] = False
@@ -199,21 +198,21 @@ class Engine:
     def _home(self, row: int) -> tuple[int, int]:
         return (0 if self._shared_memory else row, int(self.users[row]))
 
-    def end(self, rows: NDArray[np.intp]) -> None:
+    def end(self, rows: Ints) -> None:
         """Episodes are over in the slots ``rows``: with ``keep_memory``, what was remembered is put away."""
         if self.world.config.keep_memory:
             self._keep(rows)
 
-    def policy_draws(self, rows: NDArray[np.intp]) -> SlotDraws:
+    def policy_draws(self, rows: Ints) -> SlotDraws:
         """Draws for a policy that acts in the slots ``rows``."""
         return self._draws(Stage.POLICY, rows)
 
-    def _draws(self, stage: Stage, who: NDArray[np.intp]) -> SlotDraws:
+    def _draws(self, stage: Stage, who: Ints) -> SlotDraws:
         return self._all_draws[stage] if who is self.all_rows else self._streams.of(stage, who)
 
     # ------------------------------------------------------------------------------------------ steps
 
-    def step(self, actions: Any, rows: NDArray[np.intp] | None = None) -> Step:
+    def step(self, actions: Any, rows: Ints | None = None) -> Step:
         """Recommend items to users and see what they do.
 
         Args:
@@ -238,7 +237,7 @@ class Engine:
                 return self._partly_interrupted(who, actions, interrupted)
         return self._answer(who, ALL_ROWS if rows is None else rows, actions)
 
-    def _answer(self, who: NDArray[np.intp], rows: Rows, actions: NDArray[np.intp]) -> Step:
+    def _answer(self, who: Ints, rows: Rows, actions: Ints) -> Step:
         """A step of users who are not interrupted. What a component raises is worded as its plugin's fault."""
         try:
             return self._simulate(who, rows, actions)
@@ -247,7 +246,7 @@ class Engine:
         except Exception as error:
             raise fault(self.world.label(self._current_part), error) from error
 
-    def _simulate(self, who: NDArray[np.intp], rows: Rows, actions: NDArray[np.intp]) -> Step:
+    def _simulate(self, who: Ints, rows: Rows, actions: Ints) -> Step:
         world = self.world
         history = self.memory.history(rows)
         moods = self.moods[rows].copy()
@@ -335,20 +334,14 @@ class Engine:
             answered=self.all_rows[: len(who)],
         )
 
-    def replay(
-        self,
-        who: NDArray[np.intp],
-        actions: NDArray[np.intp],
-        ratings: NDArray[np.float64],
-        consumed: NDArray[np.bool_],
-    ) -> NDArray[np.float64]:
+    def replay(self, who: Ints, actions: Ints, ratings: Floats, consumed: Flags) -> Floats:
         """Live a recorded step again: what was consumed is remembered and felt, and nobody is asked.
 
         Args:
             who: slots of the R users.
             actions: item indices, shape ``(R, S)``.
             ratings: ratings after perturbation, NaN where not consumed, shape ``(R, S)``.
-            consumed: which items were consumed, shape ``(R, S)``.
+            consumed: shape ``(R, S)``.
 
         Returns:
             The moods after it, shape ``(R, 2)``.
@@ -358,13 +351,8 @@ class Engine:
         return self.moods[who]
 
     def _remember(
-        self,
-        who: NDArray[np.intp],
-        rows: Rows,
-        actions: NDArray[np.intp],
-        ratings: NDArray[np.float64],
-        consumed: NDArray[np.bool_] | None,
-    ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
+        self, who: Ints, rows: Rows, actions: Ints, ratings: Floats, consumed: Flags | None
+    ) -> tuple[Ints, Ints, Ints]:
         """Tag what was consumed, append it to the memories, and move the moods."""
         self._current_part = "emotion_model"
         codes = self.world.tag(self.users[rows].copy(), actions, ratings, self.moods[rows].copy())
@@ -384,14 +372,7 @@ class Engine:
                 self._feel(slots, slots, actions[chosen], ratings[chosen], codes[chosen])
         return codes, all_times, all_since
 
-    def _feel(
-        self,
-        who: NDArray[np.intp],
-        rows: Rows,
-        items: NDArray[np.intp],
-        ratings: NDArray[np.float64],
-        codes: NDArray[np.intp],
-    ) -> None:
+    def _feel(self, who: Ints, rows: Rows, items: Ints, ratings: Floats, codes: Ints) -> None:
         """Move the moods of the slots ``who`` after one consumed item each."""
         world, moods = self.world, self.moods[rows].copy()
         after = world.emotion_model.feel_batch(
@@ -410,9 +391,7 @@ class Engine:
             check_moods(after, moods, world.label("emotion_model"))
         self.moods[rows] = after
 
-    def _partly_interrupted(
-        self, who: NDArray[np.intp], actions: NDArray[np.intp], interrupted: NDArray[np.bool_]
-    ) -> Step:
+    def _partly_interrupted(self, who: Ints, actions: Ints, interrupted: Flags) -> Step:
         """A step in which some users are called away before they rate anything."""
         stay = np.flatnonzero(~interrupted)
         step = self._answer(who[stay], who[stay], actions[stay]) if len(stay) else None
@@ -446,7 +425,7 @@ class Engine:
 
     # ----------------------------------------------------------------------------------- observations
 
-    def observe(self, rows: NDArray[np.intp] | None = None, keys: Collection[str] | None = None) -> Observations:
+    def observe(self, rows: Ints | None = None, keys: Collection[str] | None = None) -> Observations:
         """What a recommender sees of R users, as the world's observation model shows them.
 
         Args:
@@ -477,12 +456,8 @@ class Engine:
         return {part: seen[part] for part in wanted}
 
 
-def item_indices(actions: Any, users: int, slate: int) -> NDArray[np.intp]:
-    """Actions as item indices, shape ``(users, slate)``.
-
-    Raises:
-        ConfigurationError: they are no whole numbers, or not as many.
-    """
+def item_indices(actions: Any, users: int, slate: int) -> Ints:
+    """Actions as item indices, shape ``(users, slate)``; a ConfigurationError where they are none, or not as many."""
     try:
         given = np.asarray(actions)
     except ValueError as error:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from emosim_core.errors import ConfigurationError
 from emosim_core.hooks import Registry
+from emosim_core.model.arrays import Flags
 from emosim_core.simulation.assembly import World, assemble
 from emosim_core.simulation.config import EnvironmentConfig, read_config
 from emosim_core.simulation.engine import Engine, Step
@@ -102,7 +103,7 @@ class EmoSimEnv(gymnasium.Env[dict[str, Any], Any]):
             self.engine.end(self._slot)
         return self._observation(), float(step.rewards[0]), terminated, truncated, step_info(self.world, step, 0)
 
-    def action_masks(self) -> NDArray[np.bool_]:
+    def action_masks(self) -> Flags:
         """Which items the user does not remember, shape ``(N,)``; the name is the one that sb3-contrib looks for."""
         return ~self.engine.memory.consumed(self._slot)[0].view(np.bool_)
 
@@ -127,11 +128,7 @@ class EmoSimEnv(gymnasium.Env[dict[str, Any], Any]):
 
 
 def make_world(plugin: str | None, world: World | None, registry: Registry | None, options: dict[str, Any]) -> World:
-    """The world of an environment: the one given, or one assembled from options.
-
-    Raises:
-        ConfigurationError: both are given, or neither, or an option is wrong.
-    """
+    """The world given, or one assembled from options; a ConfigurationError for both, neither or a wrong option."""
     if world is not None:
         if plugin is not None or options:
             raise ConfigurationError("give a world that is assembled already, or options, not both")
@@ -142,11 +139,7 @@ def make_world(plugin: str | None, world: World | None, registry: Registry | Non
 
 
 def chosen_user(world: World, options: dict[str, Any] | None) -> int | None:
-    """Index of the user that ``reset(options=...)`` chooses; None if it chooses none.
-
-    Raises:
-        ConfigurationError: an unknown option or an unknown user.
-    """
+    """Index of the user that ``reset(options=...)`` chooses; None if none, a ConfigurationError if it is unknown."""
     if not options:
         return None
     if unknown := sorted(map(str, set(options) - {"user"})):

@@ -18,8 +18,7 @@ from emosim_core.terminal import one_line
 class Reasons(Sequence[str]):
     """The reasons of one user's answers, worded when they are read: most steps are never read.
 
-    Pickled, they become a list of texts, which needs neither the step nor its rater. They never change, so that a copy
-    is the object itself.
+    Pickled, they become a list of texts, which needs neither the step nor its rater; a copy is the object itself.
     """
 
     __slots__ = ("_row", "_step")
@@ -61,22 +60,14 @@ RENDER_MODES = ("ansi", "rgb_array")
 
 
 def checked_render_mode(mode: str | None) -> str | None:
-    """A render mode that environments have.
-
-    Raises:
-        ConfigurationError: there is no such mode.
-    """
+    """A render mode that environments have; a ConfigurationError for any other."""
     if mode is not None and mode not in RENDER_MODES:
         raise ConfigurationError(f"render_mode is {', '.join(map(repr, RENDER_MODES))} or None, not {mode!r}")
     return mode
 
 
 def rendered(world: World, info: Mapping[str, Any] | None, mode: str) -> str | NDArray[np.uint8]:
-    """A step in words, or as an image of shape ``(H, W, 3)``.
-
-    Args:
-        info: what :func:`step_info` says of it; None where no step was taken.
-        mode: one of :data:`RENDER_MODES`.
+    """A step, as :func:`step_info` says it, in words, or as an image of shape ``(H, W, 3)``.
 
     Raises:
         MissingDependencyError: an image needs Pillow, which is not installed.

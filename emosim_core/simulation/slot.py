@@ -9,6 +9,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from emosim_core.errors import ConfigurationError
+from emosim_core.model.arrays import Flags
 from emosim_core.simulation.vector_env import EmoSimVectorEnv
 
 
@@ -51,7 +52,7 @@ class Slot:
         """Whether there is such an attribute."""
         return hasattr(self, name)
 
-    def action_masks(self) -> NDArray[np.bool_]:
+    def action_masks(self) -> Flags:
         """Which items the user does not remember, shape ``(N,)``."""
         return self._env.action_masks()[self._slot]
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from emosim_core.components.base import Observations
 from emosim_core.errors import ConfigurationError
 from emosim_core.hooks import Registry
+from emosim_core.model.arrays import Flags, Floats, Ints
 from emosim_core.simulation.assembly import World
 from emosim_core.simulation.engine import Engine, Step, item_indices
 from emosim_core.simulation.env import chosen_user, make_world
@@ -123,10 +124,6 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
     ) -> tuple[Observations, dict[str, Any]]:
         """Begin an episode in one slot, as :meth:`EmoSimEnv.reset` does; the others go on.
 
-        Args:
-            seed: starts the numbering of its episodes anew under this seed.
-            options: ``{"user": id or index}`` chooses the user.
-
         Returns:
             The observation and info of this slot.
 
@@ -157,9 +154,7 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         others = {key: value for key, value in (options or {}).items() if key != "user"}
         return [chosen_user(self.world, others if user is None else {**others, "user": user}) for user in users]
 
-    def step(
-        self, actions: Any
-    ) -> tuple[Observations, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
+    def step(self, actions: Any) -> tuple[Observations, Floats, Flags, Flags, dict[str, Any]]:
         """Recommend items to everyone.
 
         Args:
@@ -195,7 +190,7 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
             self._finish(infos, step, act)
         return self.engine.observe(keys=self.observed), rewards, terminated, truncated, infos
 
-    def _finish(self, infos: dict[str, Any], step: Step, rows: NDArray[np.intp]) -> None:
+    def _finish(self, infos: dict[str, Any], step: Step, rows: Ints) -> None:
         """End the episodes that ended in a step of the slots ``rows``."""
         ended = step.end_codes.nonzero()[0]
         if not len(ended):
@@ -219,11 +214,11 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         infos["final_obs"], infos["_final_obs"], infos["_final_info"] = final, over, over
         self._next(slots)
 
-    def _next(self, slots: NDArray[np.intp]) -> None:
+    def _next(self, slots: Ints) -> None:
         self._episodes[slots] += 1
         self._begin(slots, [None] * len(slots))
 
-    def _begin(self, slots: NDArray[np.intp], chosen: Sequence[int | None]) -> None:
+    def _begin(self, slots: Ints, chosen: Sequence[int | None]) -> None:
         """Begin the next episode of some slots, with the user of each that was chosen."""
         episodes = self._episodes[slots].tolist()
         seeds = [self._seeds[slot] for slot in slots.tolist()]
@@ -239,7 +234,7 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
             users = [one if user is None else user for one, user in zip(users, chosen, strict=True)]
         self.engine.begin(slots, seeds, episodes, users)
 
-    def _user_infos(self, slots: NDArray[np.intp]) -> dict[str, Any]:
+    def _user_infos(self, slots: Ints) -> dict[str, Any]:
         infos = [user_info(self.world, int(user)) for user in self.engine.users[slots]]
         return {key: np.array([one[key] for one in infos], dtype=object) for key in infos[0]}
 
@@ -248,7 +243,7 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         """The seed of each slot; none before the first :meth:`reset`."""
         return tuple(self._seeds)
 
-    def action_masks(self) -> NDArray[np.bool_]:
+    def action_masks(self) -> Flags:
         """Which items each user does not remember, shape ``(B, N)``."""
         return ~self.engine.memory.consumed().view(np.bool_)
 
