@@ -80,9 +80,7 @@ class ShapingSetting(WorldSetting):
 class PolicySetting:
     """What a policy is handed once, before the first episode. It says nothing of what users like.
 
-    Attributes:
-        slate: S, items to recommend in one step.
-        users: ids of the users, by the number that observations give.
+    ``slate`` is the number of items to recommend in one step; ``users`` are ids, by the number that observations give.
     """
 
     catalog: Catalog
@@ -94,11 +92,7 @@ class PolicySetting:
 
 @dataclass(frozen=True, kw_only=True)
 class BeginRequest:
-    """Episodes that begin.
-
-    Attributes:
-        rows: slot of each episode, shape ``(R,)``; what was kept of the last one there is over.
-    """
+    """Episodes that begin in the slots ``rows``, shape ``(R,)``; what was kept of the last ones there is over."""
 
     rows: NDArray[np.intp]
 
@@ -108,11 +102,7 @@ class BeginRequest:
 
 @dataclass(slots=True, kw_only=True)
 class UsersRequest:
-    """What a request says of R users of a world.
-
-    Attributes:
-        users: index of each user in ``population``, shape ``(R,)``.
-    """
+    """What a request says of R users; ``users`` are indices in ``population``, shape ``(R,)``."""
 
     users: NDArray[np.intp]
     catalog: Catalog
@@ -120,29 +110,29 @@ class UsersRequest:
 
 
 @dataclass(slots=True, kw_only=True)
-class RatedRequest(UsersRequest):
-    """What a request says of R users and their ratings of S items each.
+class ItemsRequest(UsersRequest):
+    """What a request says of R users and S items each.
 
     Attributes:
         items: index of each item in ``catalog``, shape ``(R, S)``.
-        ratings: the ratings, shape ``(R, S)``; NaN where there is none.
         moods: valence and arousal, shape ``(R, 2)``.
     """
 
     items: NDArray[np.intp]
-    ratings: NDArray[np.float64]
     moods: NDArray[np.float64]
+
+
+@dataclass(slots=True, kw_only=True)
+class RatedRequest(ItemsRequest):
+    """What a request says of R users and their ratings of S items each, shape ``(R, S)``; NaN where there is none."""
+
+    ratings: NDArray[np.float64]
     scale: RatingScale
 
 
 @dataclass(frozen=True, kw_only=True)
 class UserSituation:
-    """What a component in its single form is handed of one user, who has a mood.
-
-    Attributes:
-        valence: -1 to 1.
-        arousal: 0 to 1.
-    """
+    """What a component in its single form is handed of one user: a valence of -1 to 1 and an arousal of 0 to 1."""
 
     user: User
     valence: float
@@ -172,26 +162,17 @@ def item_of(request: Any, row: int, item: int) -> dict[str, Any]:
 
 
 @dataclass(slots=True, kw_only=True)
-class RetrievalRequest(UsersRequest):
-    """What a retrieval is handed: R users who look at S items each.
+class RetrievalRequest(ItemsRequest):
+    """What a retrieval is handed: R users who look at S items each, and their histories."""
 
-    Attributes:
-        items: index of each item in ``catalog``, shape ``(R, S)``.
-        moods: valence and arousal, shape ``(R, 2)``.
-    """
-
-    items: NDArray[np.intp]
-    moods: NDArray[np.float64]
     history: History
 
 
 @dataclass(frozen=True, kw_only=True)
 class RetrievalSituation(UserSituation):
-    """What a retrieval in its single form is handed: one user who looks at one item.
+    """What a retrieval in its single form is handed: one user who looks at one item, by its index in ``catalog``.
 
-    Attributes:
-        item: index of the item in ``catalog``.
-        history: the user's interactions, oldest first; several may be with one item.
+    ``history`` holds the user's interactions, oldest first; several may be with one item.
     """
 
     item: int
@@ -207,11 +188,7 @@ class Retrieval:
         raise NotImplementedError(f"{type(self).__name__} implements neither retrieve nor retrieve_batch")
 
     def retrieve_batch(self, request: RetrievalRequest) -> NDArray[np.intp]:
-        """For a batch: positions in each history, shape ``(R, S, K)``, best first, -1 where there is none.
-
-        Raises:
-            PluginError: the single form answered a position that the history does not have.
-        """
+        """For a batch: positions in each history, shape ``(R, S, K)``, best first, -1 where there is none."""
         answers: dict[tuple[int, int], Sequence[int]] = {}
         for row, slate in enumerate(request.items.tolist()):
             past, about = request.history.interactions(row), user_of(request, row)
@@ -282,9 +259,7 @@ def _entry(table: Mapping[tuple[int, int], Any], row: int, place: int) -> Any:
 class Situation(ItemSituation):
     """What a rater in its single form is told: one user in front of one item.
 
-    Attributes:
-        retrieved: the interactions that matter, best first, each with its item.
-        times_consumed: how often the user consumed the item before.
+    ``retrieved`` are the interactions that matter, best first; ``times_consumed`` does not count this time.
     """
 
     retrieved: Sequence[tuple[Item, Interaction]]
@@ -331,11 +306,7 @@ class Rater:
         raise NotImplementedError(f"{type(self).__name__} implements neither rate nor rate_batch")
 
     def rate_batch(self, request: RatingRequest, draws: Draws) -> Ratings:
-        """For a batch: all ratings.
-
-        Raises:
-            RatingError: a user could not be asked.
-        """
+        """For a batch: all ratings; a RatingError where a user could not be asked."""
         values = np.empty(request.items.shape)
         reasons: dict[tuple[int, int], str] = {}
         for row, slate in enumerate(request.items.tolist()):
@@ -360,15 +331,14 @@ class Rater:
     def expected_batch(self, request: RatingRequest) -> NDArray[np.float64]:
         """What each user rates each item on average, on the domain's scale, shape ``(R, S)``; optional.
 
-        Only ``emosim validate`` asks for it. A rater that does not know it is measured by the ratings it gives.
+        Of a rater that does not know it, ``emosim validate``, which alone asks, measures the ratings it gives.
         """
         raise NotImplementedError(f"{type(self).__name__} does not tell what users rate on average")
 
     def interest_batch(self, request: RatingRequest) -> NDArray[np.float64]:
-        """How likely each user is to choose each item, shape ``(R, S)``; optional.
+        """How likely each user is to choose each item, scores of any size, shape ``(R, S)``; optional.
 
-        Scores of any size, the higher the likelier. Only ``emosim validate`` asks for it. Of a rater that does not
-        know it, what users rate on average is taken in its place.
+        Of a rater that does not know it, ``emosim validate``, which alone asks, takes what users rate on average.
         """
         raise NotImplementedError(f"{type(self).__name__} does not tell what users would choose")
 
@@ -380,8 +350,7 @@ class Rater:
 class SelectionRequest(RatedRequest):
     """What a selector is handed: R users in front of a slate of S rated items each.
 
-    Attributes:
-        times: how often each user consumed each item before, shape ``(R, S)``.
+    ``times`` says how often each user consumed each item before, shape ``(R, S)``.
     """
 
     times: NDArray[np.intp]
@@ -392,9 +361,8 @@ class SelectionRequest(RatedRequest):
 class SelectionSituation(UserSituation):
     """What a selector in its single form is handed: one user in front of a slate of S rated items.
 
-    Attributes:
-        ratings: of the S items, shape ``(S,)``; NaN where one failed.
-        times_consumed: how often the user consumed each item before, shape ``(S,)``.
+    ``ratings`` and ``times_consumed``, how often the user consumed each before, have the shape ``(S,)``; NaN where a
+    rating failed.
     """
 
     items: Sequence[Item]
@@ -430,22 +398,14 @@ class Selector:
 
 @dataclass(slots=True, kw_only=True)
 class PerturbationRequest(RatedRequest):
-    """What a perturbator is handed: the ratings of R users for S items each.
-
-    Attributes:
-        consumed: which items are consumed, shape ``(R, S)``.
-    """
+    """What a perturbator is handed: R users' ratings of S items each, and which are consumed, shape ``(R, S)``."""
 
     consumed: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True)
 class PerturbationSituation(ItemSituation):
-    """What a perturbator in its single form is handed: one user's rating of one item.
-
-    Attributes:
-        rating: the rater's rating; NaN where it failed.
-    """
+    """What a perturbator in its single form is handed: one user's rating of one item; NaN where the rater failed."""
 
     rating: float
     consumed: bool
@@ -511,9 +471,8 @@ class ShapingSituation:
     """What a reward shaping in its single form is handed: one item that one user consumed.
 
     Attributes:
-        rating: the perturbed rating.
-        times: how often the user has consumed the item including now, from 1.
-        since: interactions since the user last consumed it; 0 for a first time.
+        times: how often the user has consumed it, this time included.
+        since: interactions since the last time; 0 for a first time.
         step: number of the step in its episode, from 1.
     """
 
@@ -527,11 +486,7 @@ class ShapingSituation:
 
 
 class RewardShaping:
-    """Turns ratings into rewards and may end an episode.
-
-    Attributes:
-        end_reasons: why an episode can end, by code from 1, such as ``("repeat",)``.
-    """
+    """Turns ratings into rewards and may end an episode; code c ends it for ``end_reasons[c - 1]``."""
 
     end_reasons: tuple[str, ...] = ("shaped",)
 
@@ -546,10 +501,9 @@ class RewardShaping:
         raise NotImplementedError(f"{type(self).__name__} implements neither shape nor shape_batch")
 
     def shape_batch(self, request: ShapingRequest, draws: Draws) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-        """For a batch: shaped ratings, shape ``(R, S)``, and codes of why each episode ends, shape ``(R,)``.
+        """For a batch: shaped ratings, shape ``(R, S)``, and codes of why each episode ends, shape ``(R,)``; 0 goes on.
 
-        Code 0 goes on; code c ends the episode for the reason ``end_reasons[c - 1]``. The engine sums the
-        shaped ratings of what was consumed and ignores the rest.
+        The engine sums the shaped ratings of what was consumed and ignores the rest.
         """
         rewards = np.zeros(request.ratings.shape)
         ends = np.zeros(len(rewards), dtype=np.intp)

@@ -53,10 +53,7 @@ class MoodRequest(RatedRequest):
 class MoodSituation(ItemSituation):
     """What an emotion model in its single form is handed to move a mood: one item that one user consumed.
 
-    Attributes:
-        rating: the rating after perturbation.
-        tag_valence: the rating's valence: -1, 0 or 1.
-        tag_arousal: the rating's arousal: 0, 0.5 or 1.
+    ``rating`` is that after perturbation; its tags are a valence of -1, 0 or 1 and an arousal of 0, 0.5 or 1.
     """
 
     rating: float

@@ -33,9 +33,7 @@ class ObservationSetting(WorldSetting):
 
 @dataclass(slots=True, kw_only=True)
 class ObservationRequest(UsersRequest):
-    """What an observation model is handed: R users between two steps.
-
-    The arrays ``users``, ``steps`` and ``moods`` are the request's own.
+    """What an observation model is handed: R users between two steps, in arrays of the request's own.
 
     Attributes:
         steps: steps taken in the episode, shape ``(R,)``.

@@ -93,11 +93,7 @@ class PluginRecord:
         return f"plugin {self.name!r} ({self.release})"
 
     def check(self) -> None:
-        """See that the plugin can be used.
-
-        Raises:
-            PluginError: it is broken, incompatible or blocked.
-        """
+        """See that the plugin can be used; a PluginError where it is broken, incompatible or blocked."""
         if self.status != "ok":
             errors = {"broken": BrokenPluginError, "incompatible": IncompatiblePluginError}
             raise errors.get(self.status, PluginError)(f"{self.label} is {self.status}: {self.cause}")
@@ -105,11 +101,9 @@ class PluginRecord:
 
 @dataclass(frozen=True)
 class Resolved:
-    """A component that was asked for by name, with its options.
+    """A component that was asked for by name, with its checked options, if it has any.
 
-    Attributes:
-        options: its checked options; None where it has none.
-        parts: the components that its options name, by the name of the option.
+    ``parts`` are the components that its options name, by the name of the option.
     """
 
     component: Component
@@ -127,7 +121,7 @@ class Resolved:
 
         Raises:
             BrokenPluginError: the factory cannot be imported or raises an error of its own.
-            PluginError: it returns something that is not of the interface.
+            PluginError: it returns something that is not of the interface ``expected``.
         """
         who = f"{self.component.title} of {self.provider.label}"
         arguments = (
@@ -231,28 +225,21 @@ class Registry:
             raise UnknownNameError("plugin", name, names, nearest(name, names), package_hint("domain", name))
         if len(matches) > 1:
             if len({record.distribution for record in matches}) == 1:
-                raise NameConflictError(
-                    f"{matches[0].release} names several modules as the plugin {name!r}: "
-                    + " and ".join(record.target for record in matches)
-                    + ". Keep one of these entry points."
-                )
+                modules = " and ".join(record.target for record in matches)
+                what = f"{matches[0].release} names several modules as the plugin {name!r}: {modules}"
+                raise NameConflictError(f"{what}. Keep one of these entry points.")
+            releases = " and ".join(record.release for record in matches)
             raise NameConflictError(
-                f"two distributions bring a plugin named {name!r}: "
-                + " and ".join(record.release for record in matches)
-                + ". Uninstall one of them."
+                f"two distributions bring a plugin named {name!r}: {releases}. Uninstall one of them."
             )
         self._load(matches[0])
         matches[0].check()
         return matches[0]
 
     def load_all(self, warn: bool = True, domain: str | None = None) -> None:
-        """Load every plugin that is not blocked. One that cannot be loaded is left out with one warning.
+        """Load every plugin that is not blocked, but those that say they bring other domains than ``domain``.
 
-        Args:
-            domain: leave those alone that say they bring other domains than this one.
-
-        Raises:
-            PluginError: in strict mode, one cannot be loaded.
+        One that cannot be loaded is left out with one warning; in strict mode it is a PluginError.
         """
         for record in self._records:
             if record.status != "not loaded" or (domain and record.domains and domain not in record.domains):
@@ -300,9 +287,7 @@ class Registry:
         seen: set[tuple[str, str, str | None]] = set()
         for kind, hook in KINDS.items():
             for implementation in getattr(self._manager.hook, hook).get_hookimpls():
-                if implementation.plugin is not plugin:
-                    continue
-                for described in implementation.function():
+                for described in implementation.function() if implementation.plugin is plugin else ():
                     if not isinstance(described, Component):
                         raise PluginError(f"{hook} must yield components, not {described!r}")
                     component = described.of_kind(kind)
@@ -316,9 +301,7 @@ class Registry:
     def _note_conflicts(self, record: PluginRecord) -> None:
         for component in record.components:
             for other in self._records:
-                if other is record or other.status != "ok":
-                    continue
-                for theirs in other.components:
+                for theirs in other.components if other is not record and other.status == "ok" else ():
                     if clash := _clash(component, theirs):
                         note = f"{KIND_TITLES[component.kind]} {clash!r} is provided by {{}} too"
                         record.conflicts.append(note.format(other.label))
@@ -359,10 +342,7 @@ class Registry:
     def describe(
         self, kind: str, choice: str | Mapping[str, Any], domain: str | None = None
     ) -> tuple[Component, PluginRecord]:
-        """The component that a user asked for, without a look at its options, and who provides it.
-
-        Raises as :meth:`resolve`, but for options.
-        """
+        """The component that a user asked for and who provides it; raises as :meth:`resolve`, but for options."""
         return self._only(kind, Request.read(choice), domain)[:2]
 
     def known_domains(self) -> str:
@@ -374,10 +354,7 @@ class Registry:
     def written(
         self, kind: str, choice: str | Mapping[str, Any], domain: str | None = None
     ) -> tuple[Component, PluginRecord, dict[str, Any]]:
-        """The component that a user asked for, who provides it, and its options as they were written, unchecked.
-
-        Raises as :meth:`resolve`, of options where one is given twice or the component has none.
-        """
+        """The component asked for, who provides it, and its options as written, unchecked; see :meth:`resolve`."""
         request = Request.read(choice)
         component, record, reading = self._only(kind, request, domain)
         return component, record, written_options(component, request, **reading)

@@ -15,10 +15,7 @@ from emosim_core.model.user import TRAITS, User
 
 
 class Population:
-    """The simulated users. U users.
-
-    Args:
-        users: the users; their order gives each their index.
+    """The simulated users, U of them; their order gives each their index.
 
     Raises:
         ConfigurationError: no users, or an id twice.

@@ -120,10 +120,8 @@ def read_users_csv(path: str | os.PathLike[str], aliases: Mapping[str, str] | No
 def write_users_csv(path: str | os.PathLike[str], users: Sequence[User]) -> None:
     """Write users in the project's own columns, whole or not at all; :func:`read_users_csv` reads them back.
 
-    Blanks at the beginning and end of a text are not kept, and its line ends become line feeds.
-
-    Raises:
-        DataError: the file cannot be written; what was there before stays.
+    Blanks at the beginning and end of a text are not kept, and its line ends become line feeds. A file that cannot be
+    written is a DataError; what was there before stays.
     """
     write_csv(path, USER_COLUMNS, ([_cell(getattr(user, name)) for name in USER_COLUMNS] for user in users))
 
