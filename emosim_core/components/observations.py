@@ -71,24 +71,21 @@ class ObservationModel:
 
     def observe_batch(self, request: ObservationRequest) -> Observations:
         """For a batch: new arrays by part, the first axis of each is R, the others are those of its space."""
-        rows = [
-            self.observe(
-                ObservationSituation(
-                    **user_of(request, row),
-                    step=int(request.steps[row]),
-                    history=request.history.interactions(row),
-                    catalog=request.catalog,
-                    scale=request.scale,
-                )
+        rows = []
+        for row in range(len(request.users)):
+            situation = ObservationSituation(
+                **user_of(request, row),
+                step=int(request.steps[row]),
+                history=request.history.interactions(row),
+                catalog=request.catalog,
+                scale=request.scale,
             )
-            for row in range(len(request.users))
-        ]
-        for row in rows:
-            missing = set(request.parts).difference(row) if isinstance(row, Mapping) else request.parts
-            if missing:
+            seen = self.observe(situation)
+            if not isinstance(seen, Mapping) or set(request.parts).difference(seen):
                 wanted = ", ".join(request.parts)
-                raise PluginError(f"{type(self).__name__}.observe answered {row!r}; expected a mapping with {wanted}")
-        return {part: np.stack([np.asarray(row[part]) for row in rows]) for part in request.parts}
+                raise PluginError(f"{type(self).__name__}.observe answered {seen!r}; expected a mapping with {wanted}")
+            rows.append(seen)
+        return {part: np.stack([np.asarray(seen[part]) for seen in rows]) for part in request.parts}
 
 
 class PartsOptions(Frozen):
@@ -127,23 +124,19 @@ class Parts(ObservationModel):
     def space(self, setting: ObservationSetting) -> dict[str, Space[Any]]:
         """The spaces of the parts that the options show."""
         self._length = setting.history_length
-        parts: dict[str, Space[Any]] = {}
-        if self._shown.user:
-            parts["user"] = spaces.Discrete(len(setting.population))
-        if self._shown.traits:
-            parts["traits"] = spaces.Box(1, 3, (len(TRAITS),), dtype=np.int64)
-        if self._shown.mood:
-            parts["mood"] = spaces.Box(np.array([-1, 0], np.float32), np.array([1, 1], np.float32), dtype=np.float32)
-        if self._shown.step:
-            parts["step"] = spaces.Box(0, setting.max_steps, (1,), dtype=np.int64)
-        if self._shown.history:
-            shape, scale = (self._length,), setting.scale
-            parts["history_items"] = spaces.Box(0, len(setting.catalog) - 1, shape, dtype=np.int64)
-            parts["history_ratings"] = spaces.Box(scale.low, scale.high, shape, dtype=np.float32)
-            parts["history_mask"] = spaces.MultiBinary(self._length)
-        if setting.observe_consumed:
-            parts["consumed"] = spaces.MultiBinary(len(setting.catalog))
-        return parts
+        scale, items, shape = setting.scale, len(setting.catalog), (self._length,)
+        parts: dict[str, Space[Any]] = {
+            "user": spaces.Discrete(len(setting.population)),
+            "traits": spaces.Box(1, 3, (len(TRAITS),), dtype=np.int64),
+            "mood": spaces.Box(np.array([-1, 0], np.float32), np.array([1, 1], np.float32), dtype=np.float32),
+            "step": spaces.Box(0, setting.max_steps, (1,), dtype=np.int64),
+            "history_items": spaces.Box(0, items - 1, shape, dtype=np.int64),
+            "history_ratings": spaces.Box(scale.low, scale.high, shape, dtype=np.float32),
+            "history_mask": spaces.MultiBinary(self._length),
+            "consumed": spaces.MultiBinary(items),
+        }
+        shown = {**self._shown.model_dump(), "consumed": setting.observe_consumed}
+        return {part: space for part, space in parts.items() if shown[part.partition("_")[0]]}
 
     def observe_batch(self, request: ObservationRequest) -> Observations:
         """The parts that are wanted."""
@@ -155,11 +148,8 @@ class Parts(ObservationModel):
     def _history(self, request: ObservationRequest) -> Observations:
         items, ratings, mask = request.history.recent(self._length)
         np.copyto(ratings, request.scale.low, where=~mask)
-        return {
-            "history_items": items,
-            "history_ratings": ratings.astype(np.float32),
-            "history_mask": mask.astype(np.int8),
-        }
+        shown = ratings.astype(np.float32), mask.astype(np.int8)
+        return dict(zip(("history_items", "history_ratings", "history_mask"), (items, *shown), strict=True))
 
 
 _MAKE: dict[str, Callable[[ObservationRequest], NDArray]] = {

@@ -507,8 +507,7 @@ def _cutpoints_of(shares: Floats, shift: float, scale: RatingScale) -> Floats:
     below = cuts[0] + (wanted - known[0]) * (cuts[1] - cuts[0]) / (known[1] - known[0])
     above = cuts[-1] + (wanted - known[-1]) * (cuts[-1] - cuts[-2]) / (known[-1] - known[-2])
     on_ten = np.where(wanted < known[0], below, np.where(wanted > known[-1], above, np.interp(wanted, known, cuts)))
-    carried: Floats = scale.low + (on_ten + shift - 1.0) / 9.0 * scale.span
-    return carried
+    return _carried(on_ten + shift, scale)
 
 
 def _cutpoints(scale: RatingScale) -> Floats:
@@ -523,7 +522,10 @@ def _cutpoints(scale: RatingScale) -> Floats:
     known = np.concatenate([[halves[0] - 9.0], halves, [halves[-1] + 9.0]])
     sums = np.concatenate([[cuts[0] - 9.0], cuts, [cuts[-1] + 9.0]])
     wanted = 1.0 + 9.0 * ((scale.levels[:-1] + scale.levels[1:]) / 2.0 - scale.low) / scale.span
-    on_ten = np.interp(wanted, known, sums)
+    return _carried(np.interp(wanted, known, sums), scale)
+
+
+def _carried(on_ten: Floats, scale: RatingScale) -> Floats:
     carried: Floats = scale.low + (on_ten - 1.0) / 9.0 * scale.span
     return carried
 

@@ -88,7 +88,7 @@ class Interest:
         ).reshape(items.shape)
 
     def terms(self, items: Ints, past: Ints, taste: Floats) -> Floats:
-        """The terms of one user for S items, unweighted, shape ``(S, 9)``; ``past``, shape ``(m,)``, is oldest first."""
+        """The unweighted terms of one user for S items, shape ``(S, 9)``; ``past``, shape ``(m,)``, is oldest first."""
         terms = np.zeros((len(items), len(TERMS)))
         terms[:, :2] = self._of_item[items]
         terms[:, 2:5] = self._lifts(items, past, taste)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
 
@@ -47,19 +48,17 @@ class Catalog:
         self.embedding_name = embedding_name
         self.index: dict[str, int] = {item.id: i for i, item in enumerate(self.items)}
         if len(self.index) != len(self.items):
-            seen: set[str] = set()
-            twice = next(i.id for i in self.items if i.id in seen or seen.add(i.id))  # type: ignore[func-returns-value]
+            twice = next(one for one, count in Counter(item.id for item in self.items).items() if count > 1)
             raise ConfigurationError(f"the catalog has two items with the id {twice!r}")
         if embeddings is None:
             embeddings = np.zeros((len(self.items), 0), dtype=np.float32)
         if embeddings.shape[:1] != (len(self.items),) or embeddings.ndim != 2:
             raise ConfigurationError(f"embeddings have the shape {embeddings.shape}; expected ({len(self.items)}, D)")
-        if not np.isfinite(embeddings).all():
-            row = int(np.argwhere(~np.isfinite(embeddings))[0, 0])
-            raise ConfigurationError(f"the embedding of item {self.items[row].id!r} holds a value that is no number")
-        if embeddings.size and max(float(embeddings.max()), -float(embeddings.min())) > LARGEST:
-            row = int(np.argwhere(np.abs(embeddings) > LARGEST)[0, 0])
-            raise ConfigurationError(f"the embedding of item {self.items[row].id!r} holds a value beyond {LARGEST:g}")
+        large = (embeddings > LARGEST) | (embeddings < -LARGEST)
+        for wrong, what in ((~np.isfinite(embeddings), "that is no number"), (large, f"beyond {LARGEST:g}")):
+            if wrong.any():
+                item = self.items[int(np.argwhere(wrong)[0, 0])].id
+                raise ConfigurationError(f"the embedding of item {item!r} holds a value {what}")
         self.embeddings: NDArray[np.float32] = _normalised(embeddings)
 
     def __len__(self) -> int:

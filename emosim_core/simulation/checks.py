@@ -67,11 +67,8 @@ def check_moods(answer: Any, moods: Floats, label: str) -> None:
     _check_array("emotion-moods", answer, "f", moods.shape, label)
     inside = (answer >= (-1.0, 0.0)) & (answer <= (1.0, 1.0))
     if not inside.all():
-        valence, arousal = answer[np.argwhere(~inside)[0, 0]].tolist()
-        raise WrongAnswerError(
-            f"{label} made a mood of valence {valence} and arousal {arousal}; they lie in [-1, 1] and in [0, 1]",
-            "emotion-moods",
-        )
+        mood = "valence {} and arousal {}".format(*answer[np.argwhere(~inside)[0, 0]].tolist())
+        raise WrongAnswerError(f"{label} made a mood of {mood}; they lie in [-1, 1] and in [0, 1]", "emotion-moods")
 
 
 def check_parts(answer: Any, label: str) -> None:
@@ -85,9 +82,8 @@ def check_parts(answer: Any, label: str) -> None:
         )
     for part, space in answer.items():
         if not isinstance(space, Space):
-            raise WrongAnswerError(
-                f"{found} has a {type(space).__name__} for {part!r}; expected a Gymnasium space", rule
-            )
+            what = f"a {type(space).__name__} for {part!r}"
+            raise WrongAnswerError(f"{found} has {what}; expected a Gymnasium space", rule)
 
 
 def check_observed(answer: Any, parts: Mapping[str, Space[Any]], rows: int, label: str) -> None:
@@ -100,14 +96,10 @@ def check_observed(answer: Any, parts: Mapping[str, Space[Any]], rows: int, labe
             raise WrongAnswerError(f"{label} leaves out {part!r}, which its space has", rule)
         array, shape = answer[part], (rows, *(space.shape or ()))
         if not isinstance(array, np.ndarray) or array.shape != shape or array.dtype != space.dtype:
-            shown = (
-                f"{array.dtype} of the shape {array.shape}"
-                if isinstance(array, np.ndarray)
-                else f"a {type(array).__name__}"
-            )
-            raise WrongAnswerError(
-                f"{label} observes {part!r} as {shown}; its space has {space.dtype} of the shape {shape}", rule
-            )
+            is_array = isinstance(array, np.ndarray)
+            shown = f"{array.dtype} of the shape {array.shape}" if is_array else f"a {type(array).__name__}"
+            wanted = f"{space.dtype} of the shape {shape}"
+            raise WrongAnswerError(f"{label} observes {part!r} as {shown}; its space has {wanted}", rule)
 
 
 def check_shaped(answer: Any, consumed: Flags, end_reasons: int, label: str) -> None:
@@ -122,10 +114,8 @@ def check_shaped(answer: Any, consumed: Flags, end_reasons: int, label: str) -> 
         raise WrongAnswerError(f"{label} made a reward that is no finite number", "shaping-finite")
     strange = (ends < 0) | (ends > end_reasons)
     if strange.any():
-        raise WrongAnswerError(
-            f"{label} ended an episode with the code {int(ends[strange][0])}; it names {end_reasons} endings",
-            "shaping-end-reasons",
-        )
+        code = f"the code {int(ends[strange][0])}; it names {end_reasons} endings"
+        raise WrongAnswerError(f"{label} ended an episode with {code}", "shaping-end-reasons")
 
 
 _KINDS = {"iu": "whole numbers", "f": "floating-point numbers", "b": "booleans", "fiu": "numbers"}

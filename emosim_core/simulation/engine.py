@@ -173,8 +173,7 @@ class Engine:
             episodes: number of each episode under its seed; with the seed it determines all its draws.
             users: index of each user in the population.
         """
-        if self.world.config.keep_memory:
-            self._keep(rows)
+        self.end(rows)
         self.users[rows] = users
         self.steps[rows] = 0
         self._baselines[rows] = self.world.population.baselines[self.users[rows]]
@@ -190,18 +189,15 @@ class Engine:
                 if (saved := self._saved.get(self._home(row))) is not None:
                     self.memory.restore(row, saved)
 
-    def _keep(self, rows: Ints) -> None:
-        for row in rows[self._playing[rows]].tolist():
-            self._saved[self._home(row)] = self.memory.save(row)
-        self._playing[rows] = False
-
     def _home(self, row: int) -> tuple[int, int]:
         return (0 if self._shared_memory else row, int(self.users[row]))
 
     def end(self, rows: Ints) -> None:
         """Episodes are over in the slots ``rows``: with ``keep_memory``, what was remembered is put away."""
         if self.world.config.keep_memory:
-            self._keep(rows)
+            for row in rows[self._playing[rows]].tolist():
+                self._saved[self._home(row)] = self.memory.save(row)
+            self._playing[rows] = False
 
     def policy_draws(self, rows: Ints) -> SlotDraws:
         """Draws for a policy that acts in the slots ``rows``."""

@@ -48,11 +48,10 @@ class Reasons(Sequence[str]):
     def __reduce__(self) -> tuple[Any, ...]:
         return list, (list(self),)
 
-    def __copy__(self) -> Reasons:
+    def __copy__(self, memo: Mapping[int, Any] | None = None) -> Reasons:
         return self
 
-    def __deepcopy__(self, memo: Mapping[int, Any]) -> Reasons:
-        return self
+    __deepcopy__ = __copy__
 
 
 RENDER_MODES = ("ansi", "rgb_array")
