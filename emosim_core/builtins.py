@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
-from emosim_core.hooks.component import Component
+from emosim_core.hooks.component import Component, in_module
 from emosim_core.hooks.spec import HOOK_VERSION, hookimpl
 
 EMOSIM_HOOK_VERSION = HOOK_VERSION
@@ -16,16 +16,10 @@ _RECOMMENDERS = "emosim_core.recommenders"
 _ABLATION = "emosim_core.studies.ablation"
 
 
-def _component(module: str, name: str, summary: str, factory: str, options: str = "", **more: Any) -> Component:
-    """A component whose class and model of options are in one module."""
-    model = f"{module}:{options}" if options else None
-    return Component(name, summary, f"{module}:{factory}", options=model, **more)
-
-
 @hookimpl
 def emosim_raters() -> Iterable[Component]:
     summary = "Statistical model of a user's ratings; no language model."
-    yield _component(f"{_COMPONENTS}.rule_based", "rule_based", summary, "RuleBased", "RuleBasedOptions")
+    yield in_module(f"{_COMPONENTS}.rule_based", "rule_based", summary, "RuleBased", "RuleBasedOptions")
     # A configuration takes the options of this one under names of their own, too, such as ``llm_model``.
     yield Component(
         "llm",
@@ -38,7 +32,7 @@ def emosim_raters() -> Iterable[Component]:
 
 @hookimpl
 def emosim_retrievals() -> Iterable[Component]:
-    one = partial(_component, f"{_COMPONENTS}.retrieval")
+    one = partial(in_module, f"{_COMPONENTS}.retrieval")
     yield one("none", "No memories.", "NoRetrieval")
     yield one("last", "The k most recent items.", "Last", "CountOptions", number="k")
     yield one("most_similar", "The k items most similar by embedding.", "MostSimilar", "CountOptions", number="k")
@@ -49,7 +43,7 @@ def emosim_retrievals() -> Iterable[Component]:
 
 @hookimpl
 def emosim_selectors() -> Iterable[Component]:
-    one = partial(_component, f"{_COMPONENTS}.selection")
+    one = partial(in_module, f"{_COMPONENTS}.selection")
     yield one("greedy", "The best-rated item of the slate.", "Greedy")
     yield one("random", "Each item with probability 0.5.", "RandomChoice")
     summary = "The best-rated item with probability p, else nothing."
@@ -61,7 +55,7 @@ def emosim_selectors() -> Iterable[Component]:
 
 @hookimpl
 def emosim_perturbators() -> Iterable[Component]:
-    one = partial(_component, f"{_COMPONENTS}.perturbation")
+    one = partial(in_module, f"{_COMPONENTS}.perturbation")
     yield one("none", "No noise.", "NoPerturbation")
     yield one("gaussian", "Adds Gaussian noise.", "Gaussian", "GaussianOptions")
     yield one("greedy", "One step down or up with probability 0.1 each.", "GreedyPerturbation", "GreedyOptions")
@@ -70,12 +64,12 @@ def emosim_perturbators() -> Iterable[Component]:
 @hookimpl
 def emosim_emotion_models() -> Iterable[Component]:
     summary = "Tags by rating thresholds; a mood that decays. Its options are those of emotion and mood."
-    yield _component(f"{_COMPONENTS}.emotion_models", "valence_arousal", summary, "ValenceArousal")
+    yield in_module(f"{_COMPONENTS}.emotion_models", "valence_arousal", summary, "ValenceArousal")
 
 
 @hookimpl
 def emosim_observations() -> Iterable[Component]:
-    one = partial(_component, f"{_COMPONENTS}.observations", factory="Parts", options="PartsOptions")
+    one = partial(in_module, f"{_COMPONENTS}.observations", factory="Parts", options="PartsOptions")
     yield one("full", "User, traits, mood, step and recent history.")
     summary = "User, step and recent history, as a real service sees."
     yield one("behavior", summary, preset={"traits": False, "mood": False})
@@ -83,7 +77,7 @@ def emosim_observations() -> Iterable[Component]:
 
 @hookimpl
 def emosim_reward_shapings() -> Iterable[Component]:
-    one = partial(_component, f"{_COMPONENTS}.shaping")
+    one = partial(in_module, f"{_COMPONENTS}.shaping")
     yield one("identity", "The reward is the rating.", "Identity")
     yield one("exp_decay_time", "Repeats are discounted by their recency.", "ExpDecayTime", "RepeatOptions")
     summary = "A repeat is consumed with a probability that grows with time."
@@ -96,7 +90,7 @@ def emosim_reward_shapings() -> Iterable[Component]:
 
 @hookimpl
 def emosim_policies() -> Iterable[Component]:
-    one = partial(_component, f"{_RECOMMENDERS}.heuristics")
+    one = partial(in_module, f"{_RECOMMENDERS}.heuristics")
     yield one("random", "Uniformly random items, without repeats.", "RandomPolicy")
     yield one("popular", "The items with the most public ratings.", "Popular")
     yield one("top_rated", "The items with the highest public ratings.", "TopRated")
@@ -105,7 +99,7 @@ def emosim_policies() -> Iterable[Component]:
     summary = "Epsilon-greedy bandit on the mean ratings so far."
     yield one("epsilon_greedy", summary, "EpsilonGreedy", "EpsilonGreedyOptions")
     summary = "A recommender trained by emosim train."
-    yield _component(f"{_RECOMMENDERS}.trained", "trained", summary, "Trained", "TrainedOptions", value="path")
+    yield in_module(f"{_RECOMMENDERS}.trained", "trained", summary, "Trained", "TrainedOptions", value="path")
     yield one("replay", "The items of a CSV file, in order.", "Replay", "ReplayOptions", value="file")
     for module, name, factory, options, summary in (
         ("neighbors", "item_knn", "ItemKNN", "ItemKNNOptions", "Item-based k-nearest neighbours on logged ratings."),
@@ -121,13 +115,13 @@ def emosim_policies() -> Iterable[Component]:
         ("bandits", "linucb", "LinUCB", "LinUCBOptions", "LinUCB contextual bandit over item and user features."),
         ("bandits", "thompson", "Thompson", "ThompsonOptions", "Linear Thompson sampling over item and user features."),
     ):
-        yield _component(f"{_RECOMMENDERS}.{module}", name, summary, factory, options, value="logs")
+        yield in_module(f"{_RECOMMENDERS}.{module}", name, summary, factory, options, value="logs")
 
 
 @hookimpl
 def emosim_prompt_strategies() -> Iterable[Component]:
     """The names of SUBER and EmoSim-RL; each is a choice of parts, and further options can be set by name."""
-    one = partial(_component, "emosim_core.llm.prompts.shot_strategy")
+    one = partial(in_module, "emosim_core.llm.prompts.shot_strategy")
     for name, summary, parts in _prompts():
         preset = {"style": "rating", "system": "our", "invert": False, "scale": "auto", **parts}
         yield one(name, summary, "ShotPromptStrategy", "ShotOptions", preset=preset)
@@ -135,15 +129,15 @@ def emosim_prompt_strategies() -> Iterable[Component]:
 
 @hookimpl
 def emosim_studies() -> Iterable[Component]:
-    one = partial(_component, f"{_ABLATION}.written", options="ItemsOptions")
+    one = partial(in_module, f"{_ABLATION}.written", options="ItemsOptions")
     summary = "Users who love one category rate it high and all else low."
     yield one("category_preference", summary, "CategoryPreference")
     yield one("high_rating", "Users who like everything rate high.", "HighRating")
     yield one("low_rating", "Users who dislike everything rate low.", "LowRating")
     summary = "Ratings of the earlier parts of a series carry over to the last."
-    yield _component(f"{_ABLATION}.series", "collections", summary, "Collections", "CollectionsOptions")
+    yield in_module(f"{_ABLATION}.series", "collections", summary, "Collections", "CollectionsOptions")
     summary = "Distance of the rating distribution from that of real users."
-    yield _component(f"{_ABLATION}.sampling", "sampling", summary, "Sampling", "SamplingOptions")
+    yield in_module(f"{_ABLATION}.sampling", "sampling", summary, "Sampling", "SamplingOptions")
 
 
 def _prompts() -> Iterable[tuple[str, str, dict[str, Any]]]:

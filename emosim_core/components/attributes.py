@@ -31,11 +31,9 @@ class AttributeRetrieval(Retrieval):
     The similarity is a mean with equal weights: the Sorensen-Dice coefficient of each field of :attr:`overlaps` (both
     empty 1, one empty 0), ``1 - |difference of public ratings| / rating_range``, and, for each field of
     :attr:`shared`, 1 where the items have an entry of it in common, else 0. An unknown public rating counts as the
-    catalog's mean. A domain subclasses it and sets the attributes.
+    catalog's mean. A domain subclasses it and sets the attributes; the fields are lists of names of ``item_type``.
 
     Attributes:
-        overlaps: fields that are lists of names, compared by how many they share.
-        shared: fields that are lists of names, compared by whether they share one.
         rating_range: difference of public ratings that counts as nothing in common.
     """
 

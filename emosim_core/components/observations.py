@@ -20,11 +20,7 @@ from emosim_core.model.user import TRAITS
 
 @dataclass(frozen=True, kw_only=True)
 class ObservationSetting(WorldSetting):
-    """The world that is observed.
-
-    Attributes:
-        history_length: L, recent interactions to show.
-    """
+    """The world that is observed; ``history_length`` is L, the number of recent interactions to show."""
 
     max_steps: int = 50
     history_length: int = 10

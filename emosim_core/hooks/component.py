@@ -117,6 +117,12 @@ class Component:
             ) from error
 
 
+def in_module(module: str, name: str, summary: str, factory: str, options: str = "", **more: Any) -> Component:
+    """A component whose class and model of options are in one module."""
+    model = f"{module}:{options}" if options else None
+    return Component(name, summary, f"{module}:{factory}", options=model, **more)
+
+
 def load_object(path: str) -> Any:
     """The object at ``"package.module:name"``; an ImportError, AttributeError or ValueError without one."""
     module, colon, name = path.partition(":")

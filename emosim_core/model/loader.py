@@ -74,9 +74,7 @@ class ItemLoader(ABC):
     def load_ratings(self, items: Sequence[Item]) -> LoadedRatings:
         """The ratings that real users gave to ``items``, which :meth:`load` returned; optional.
 
-        Raises:
-            ConfigurationError: no ratings of users come with these items.
-            DataError: a file is malformed; names file, row and field.
+        A ConfigurationError where no ratings of users come with them, a DataError where a file is malformed.
         """
         raise ConfigurationError("no ratings of single users come with these items; name a source that has them")
 

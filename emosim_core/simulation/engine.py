@@ -422,14 +422,11 @@ class Engine:
     # ----------------------------------------------------------------------------------- observations
 
     def observe(self, rows: Ints | None = None, keys: Collection[str] | None = None) -> Observations:
-        """What a recommender sees of R users, as the world's observation model shows them.
+        """What a recommender sees of R users, as the world's observation model shows them, in new arrays.
 
         Args:
             rows: slots; None for all.
             keys: the parts that are wanted; None for all.
-
-        Returns:
-            New arrays, the first axis of each is R.
         """
         which: Rows = ALL_ROWS if rows is None else rows
         wanted = self.observation_parts.keys() if keys is None else keys

@@ -67,11 +67,7 @@ class EmoSimEnv(gymnasium.Env[dict[str, Any], Any]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Begin an episode.
-
-        Args:
-            seed: starts the numbering of episodes anew under this seed.
-            options: ``{"user": id or index}`` chooses the user.
+        """Begin an episode; a seed starts their numbering anew, ``options={"user": id or index}`` chooses the user.
 
         Raises:
             ConfigurationError: an unknown option or an unknown user.

@@ -39,14 +39,10 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         observed: the parts of an observation that are made, for who reads no others; None for all.
 
     Args:
-        plugin: the domain, such as ``"movies"``.
-        render_mode: ``"ansi"`` to have :meth:`render` tell the last step of each slot in words, ``"rgb_array"`` for
-            images of these words.
+        plugin: the domain; this and what is not named here is as in :class:`EmoSimEnv`.
+        num_envs: B.
         autoreset_mode: when a slot whose episode ended begins the next: ``NEXT_STEP`` (default), in
             which the following call ignores its action, or ``SAME_STEP``.
-        world: a world that is assembled already; then no other option may be given.
-        registry: plugins to use; found anew if not given.
-        options: fields of :class:`~emosim_core.simulation.config.EnvironmentConfig`.
 
     Raises:
         EmoSimError: something that the configuration names is wrong or missing.
