@@ -97,7 +97,7 @@ def written_options(
     return values
 
 
-def checked_options(model: type[M], values: Mapping[str, Any], where: str) -> M:
+def checked_options(model: type[M], values: Mapping[str, Any], where: str = "configuration") -> M:
     """An instance of a model of options; ``where`` says in messages what they are options of.
 
     Raises:
