@@ -40,9 +40,6 @@ class Draws(Protocol):
         ...
 
 
-# ----------------------------------------------------------------------------------------- settings
-
-
 @dataclass(frozen=True, kw_only=True)
 class WorldSetting:
     """The world that a component answers in; it is handed over once, before the first step.
@@ -95,9 +92,6 @@ class BeginRequest:
     """Episodes that begin in the slots ``rows``, shape ``(R,)``; what was kept of the last ones there is over."""
 
     rows: NDArray[np.intp]
-
-
-# ------------------------------------------------------------------------- requests and situations
 
 
 @dataclass(slots=True, kw_only=True)
@@ -158,9 +152,6 @@ def item_of(request: Any, row: int, item: int) -> dict[str, Any]:
     return {**user_of(request, row), "item": request.catalog.items[item], "scale": request.scale}
 
 
-# ---------------------------------------------------------------------------------------- retrieval
-
-
 @dataclass(slots=True, kw_only=True)
 class RetrievalRequest(ItemsRequest):
     """What a retrieval is handed: R users who look at S items each, and their histories."""
@@ -204,9 +195,6 @@ class Retrieval:
         for (row, place), answer in answers.items():
             positions[row, place, : len(answer)] = answer
         return positions
-
-
-# ------------------------------------------------------------------------------------------- rating
 
 
 @dataclass(slots=True, kw_only=True)
@@ -343,9 +331,6 @@ class Rater:
         raise NotImplementedError(f"{type(self).__name__} does not tell what users would choose")
 
 
-# ---------------------------------------------------------------------- selection and perturbation
-
-
 @dataclass(slots=True, kw_only=True)
 class SelectionRequest(RatedRequest):
     """What a selector is handed: R users in front of a slate of S rated items each.
@@ -436,9 +421,6 @@ class Perturbator:
         return np.array([[perturbed(row, place) for place in range(slate)] for row in range(rows)])
 
 
-# ----------------------------------------------------------------------------------- reward shaping
-
-
 @dataclass(slots=True, kw_only=True)
 class ShapingRequest(UsersRequest):
     """What a reward shaping is handed: what R users consumed in this step.
@@ -521,9 +503,6 @@ class RewardShaping:
             rewards[row, place], ended = answer if isinstance(answer, tuple) else (answer, False)
             ends[row] = ends[row] or int(ended)
         return rewards, ends
-
-
-# ----------------------------------------------------------------------------------------- policies
 
 
 Observations = dict[str, NDArray]

@@ -279,8 +279,6 @@ class RuleBased(Rater):
         points[known] = np.where(loved, self._conviction, -self._conviction)
         return points
 
-    # ------------------------------------------------------------------------------------- tables
-
     def _users_table(self, catalog: Catalog, population: Population) -> Floats:
         """What each user makes of each property of an item, shape ``(U, 4 + 2C)``, in the domain's points."""
         o, names = self.options, catalog.category_names
@@ -321,8 +319,6 @@ class RuleBased(Rater):
         o, normal = self.options, NormalDist()
         chance = np.array([normal.inv_cdf(_hashed(user.id)) for user in population.users])
         return self._unit * (o.temper * (population.baselines[:, 0] - _USUAL_VALENCE) + o.leniency * chance)
-
-    # -------------------------------------------------------------------------------------- terms
 
     def _prepared_for(self, request: RatingRequest) -> None:
         catalog, population, scale = request.catalog, request.population, request.scale
@@ -389,8 +385,6 @@ class RuleBased(Rater):
         closeness *= self._cosine_factor
         closeness *= closeness
         return np.maximum(closeness, same, out=closeness)
-
-    # ------------------------------------------------------------------------------------- reasons
 
     def _reason(self, request: RatingRequest, terms: _Terms, row: int, place: int) -> str:
         """The terms of one rating, largest first, and what they make from where they start."""
@@ -476,9 +470,6 @@ class RuleBased(Rater):
             rated = request.scale.format(float(request.retrieved_ratings[row, place, k]))
             text = f"rated it {rated} before" if past == item else f"like {request.catalog.titles[past]}, rated {rated}"
             yield text, float(pulls[k])
-
-
-# ------------------------------------------------------------------------------------------ helpers
 
 
 def _decided(stated: Flags) -> Flags:

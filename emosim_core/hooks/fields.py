@@ -203,9 +203,6 @@ def without_component(
     return None
 
 
-# -------------------------------------------------------------------------------- options that are fields
-
-
 @dataclass(frozen=True)
 class _Spread:
     """A component whose options are fields of a configuration."""
@@ -305,9 +302,6 @@ def _spread_out(nested: dict[str, Any], field: str, spread: _Spread, where: str)
         nested[field] = spread.component.name
 
 
-# ------------------------------------------------------------------------------------------ spellings
-
-
 def _moves(model: type[BaseModel], name: str, aliases: Mapping[str, str]) -> bool:
     """Whether a value stands under another name than its field's."""
     table, dot, _ = name.partition(".")
@@ -368,9 +362,6 @@ def _assignments(text: str, path: str) -> dict[str, Any]:
         except ValueError:
             assigned[key.strip()] = written.strip()
     return assigned
-
-
-# --------------------------------------------------------------------------------------- descriptions
 
 
 def _leaves(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo, str, bool]]:

@@ -209,8 +209,6 @@ class Registry:
         """All plugins that were found, the core first."""
         return tuple(self._records)
 
-    # ------------------------------------------------------------------------------------- loading
-
     def load(self, name: str) -> PluginRecord:
         """Load the plugin of this name.
 
@@ -306,8 +304,6 @@ class Registry:
                         note = f"{KIND_TITLES[component.kind]} {clash!r} is provided by {{}} too"
                         record.conflicts.append(note.format(other.label))
                         other.conflicts.append(note.format(record.label))
-
-    # --------------------------------------------------------------------------------------- names
 
     def components(self, kind: str, domain: str | None = None) -> list[tuple[Component, PluginRecord]]:
         """Components of a kind that can be used in a domain, of all plugins that are loaded."""

@@ -195,9 +195,6 @@ class DetailedUsers(GeneratedUsers):
     kind = "detailed"
 
 
-# ------------------------------------------------------------------------------------------- drawing
-
-
 class _Dice:
     """Choices from one stream, drawn in blocks, as single draws of NumPy are slow."""
 
@@ -272,9 +269,6 @@ def _tastes(
     return pairs
 
 
-# ---------------------------------------------------------------------------------------------- life
-
-
 def _life(age: int, dice: _Dice) -> tuple[Stage, dict[str, str]]:
     """The stage of life at an age, which chooses the sentences, and what fills their slots: job, hobby and more."""
     words = user_words()
@@ -322,9 +316,6 @@ def with_article(noun: str) -> str:
     """``"a nurse"``, ``"an architect"``, ``"a university lecturer"``."""
     an = _SOUNDS_LIKE_VOWEL.match(noun) and not _SOUNDS_LIKE_CONSONANT.match(noun)
     return f"{'an' if an else 'a'} {noun}"
-
-
-# --------------------------------------------------------------------------------------------- texts
 
 
 _CHOICE = re.compile(r"\[([^\]]*)\]")

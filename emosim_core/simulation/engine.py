@@ -156,8 +156,6 @@ class Engine:
             check_parts(self.observation_parts, world.label("observation"))
         self._current_part = "retrieval"
 
-    # -------------------------------------------------------------------------------------- episodes
-
     def user_of(self, seed: int, episode: int) -> int:
         """The user that episode ``episode`` under ``seed`` is about, as ``user_order`` says."""
         users = self.world.user_indices
@@ -205,8 +203,6 @@ class Engine:
 
     def _draws(self, stage: Stage, who: Ints) -> SlotDraws:
         return self._all_draws[stage] if who is self.all_rows else self._streams.of(stage, who)
-
-    # ------------------------------------------------------------------------------------------ steps
 
     def step(self, actions: Any, rows: Ints | None = None) -> Step:
         """Recommend items to users and see what they do.
@@ -418,8 +414,6 @@ class Engine:
             for name in _BY_ROW:
                 getattr(whole, name)[stay] = getattr(step, name)
         return whole
-
-    # ----------------------------------------------------------------------------------- observations
 
     def observe(self, rows: Ints | None = None, keys: Collection[str] | None = None) -> Observations:
         """What a recommender sees of R users, as the world's observation model shows them, in new arrays.
