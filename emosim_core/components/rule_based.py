@@ -21,6 +21,7 @@ from emosim_core.hooks.fields import option
 from emosim_core.model import Catalog, Population, RatingScale
 from emosim_core.model.arrays import Flags, Floats, Ints
 from emosim_core.model.frozen import Frozen
+from emosim_core.model.names import listed
 
 Levels = tuple[float, float, float]
 """One number for each of a trait's levels 1, 2 and 3."""
@@ -431,7 +432,7 @@ class RuleBased(Rater):
             ("outside own taste:", outside.clip(max=0)),
             ("curious about", outside.clip(min=0)),
         ):
-            yield f"{verb} {_listed([names[c] for c in np.flatnonzero(part)])}", float(part.sum())
+            yield f"{verb} {listed([names[c] for c in np.flatnonzero(part)])}", float(part.sum())
         yield from self._named_memories(request, terms, row, place)
         mood = float(terms.mood[row])
         yield f"in a {'better' if mood > 0 else 'worse'} mood than usual", mood
@@ -443,7 +444,7 @@ class RuleBased(Rater):
         if self._conviction and self._decided[user]:
             points = float(self._convictions(np.array([user]), np.array([item]))[0])
             liked = [name for name, flag in zip(self._names, self._liked[user], strict=True) if flag]
-            some = _listed(liked) if 0 < len(liked) <= _DECIDED_FROM // 2 else ""
+            some = listed(liked) if 0 < len(liked) <= _DECIDED_FROM // 2 else ""
             if points > 0:
                 yield f"loves {some or 'nearly everything'}", points
             else:
@@ -565,10 +566,6 @@ def _hashed(text: str) -> float:
     """A number in (0, 1) that belongs to a text for ever."""
     digest = int.from_bytes(blake2b(text.encode(), digest_size=6, person=b"leniency").digest(), "big")
     return (digest + 0.5) / 2.0**48
-
-
-def _listed(names: Sequence[str]) -> str:
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def _ordinal(number: int) -> str:

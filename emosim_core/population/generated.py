@@ -15,6 +15,7 @@ from emosim_core.errors import ConfigurationError
 from emosim_core.model.arrays import Floats
 from emosim_core.model.frozen import Frozen
 from emosim_core.model.loader import PopulationSetting, UserLoader
+from emosim_core.model.names import listed
 from emosim_core.model.profile import PopulationProfile
 from emosim_core.model.user import TRAITS, User
 from emosim_core.population.words import Stage, user_words
@@ -384,8 +385,8 @@ def _about_tastes(
         if not templates:
             foremost, templates = len(liked), profile.likes
         likes = [profile.categories[name] for name in liked]
-        writer.slots["liked"] = _listed([writer.phrase(dice.pick(c.liked or (c.plural,))) for c in likes[:foremost]])
-        writer.slots["more"] = _listed([c.plural for c in likes[foremost:]])
+        writer.slots["liked"] = listed([writer.phrase(dice.pick(c.liked or (c.plural,))) for c in likes[:foremost]])
+        writer.slots["more"] = listed([c.plural for c in likes[foremost:]])
         sentences.append(writer.sentence(dice.pick(templates)))
     if disliked:
         dislikes = [profile.categories[name] for name in disliked]
@@ -398,8 +399,8 @@ def _about_tastes(
             templates = _mentioning(_mentioning(profile.dislikes, "{reason}", True), "{more}", len(disliked) > 1)
         # A reason is one category's; the others of the list must not seem to be disliked for it.
         first = 1 if templates else len(disliked)
-        writer.slots["disliked"] = _listed([category.plural for category in dislikes[:first]])
-        writer.slots["more"] = _listed([category.plural for category in dislikes[first:]])
+        writer.slots["disliked"] = listed([category.plural for category in dislikes[:first]])
+        writer.slots["more"] = listed([category.plural for category in dislikes[first:]])
         sentences.append(writer.sentence(dice.pick(templates or _mentioning(profile.dislikes, "{reason}", False))))
     elif profile.no_dislikes:
         sentences.append(writer.sentence(dice.pick(profile.no_dislikes)))
@@ -408,8 +409,3 @@ def _about_tastes(
 
 def _mentioning(templates: Sequence[str], slot: str, wanted: bool) -> list[str]:
     return [template for template in templates if (slot in template) is wanted]
-
-
-def _listed(phrases: Sequence[str]) -> str:
-    """``""``, ``"a"``, ``"a and b"``, ``"a, b and c"``."""
-    return " and ".join([", ".join(phrases[:-1]), phrases[-1]] if len(phrases) > 1 else phrases)

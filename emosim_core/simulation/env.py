@@ -16,7 +16,6 @@ from emosim_core.simulation.assembly import World, assemble
 from emosim_core.simulation.config import EnvironmentConfig, read_config
 from emosim_core.simulation.engine import Engine, Step
 from emosim_core.simulation.info import RENDER_MODES, checked_render_mode, rendered, step_info, user_info
-from emosim_core.simulation.spaces import action_space
 
 
 class EmoSimEnv(gymnasium.Env[dict[str, Any], Any]):
@@ -121,6 +120,12 @@ class EmoSimEnv(gymnasium.Env[dict[str, Any], Any]):
         """
         info = None if self._last is None else step_info(self.world, self._last, 0)
         return None if self.render_mode is None else rendered(self.world, info, self.render_mode)
+
+
+def action_space(world: World) -> spaces.Space:
+    """One item index, ``Discrete(N)``; with a slate of S items, ``MultiDiscrete([N] * S)``."""
+    count, slate = len(world.catalog), world.config.slate
+    return spaces.Discrete(count) if slate == 1 else spaces.MultiDiscrete([count] * slate)
 
 
 def make_world(plugin: str | None, world: World | None, registry: Registry | None, options: dict[str, Any]) -> World:

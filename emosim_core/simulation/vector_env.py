@@ -19,9 +19,8 @@ from emosim_core.hooks import Registry
 from emosim_core.model.arrays import Flags, Floats, Ints
 from emosim_core.simulation.assembly import World
 from emosim_core.simulation.engine import Engine, Step, item_indices
-from emosim_core.simulation.env import chosen_user, make_world
+from emosim_core.simulation.env import action_space, chosen_user, make_world
 from emosim_core.simulation.info import RENDER_MODES, checked_render_mode, rendered, step_info, user_info
-from emosim_core.simulation.spaces import action_space
 
 
 class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
