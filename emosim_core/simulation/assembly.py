@@ -155,6 +155,10 @@ class World:
             spent=self.spent,
         )
 
+    def emotion_setting(self) -> EmotionSetting:
+        """What an emotion model is prepared with."""
+        return EmotionSetting(**vars(self.setting()), thresholds=self.config.emotion, mood=self.config.mood)
+
     def rating_request(self, users: Ints, items: Ints, moods: Floats, history: History) -> RatingRequest:
         """What the rater is asked, with what the retrieval chooses of memories; arguments as in :class:`RatingRequest`.
 
@@ -318,7 +322,7 @@ def assemble(config: EnvironmentConfig, registry: Registry | None = None, spent:
         with world.blaming(kind):
             made[kind].prepare(setting)
     with world.blaming("emotion_model"):
-        world.emotion_model.prepare(EmotionSetting(**vars(setting), thresholds=config.emotion, mood=config.mood))
+        world.emotion_model.prepare(world.emotion_setting())
     return world
 
 
