@@ -144,8 +144,8 @@ class Parts(ObservationModel):
     def _history(self, request: ObservationRequest) -> Observations:
         items, ratings, mask = request.history.recent(self._length)
         np.copyto(ratings, request.scale.low, where=~mask)
-        shown = ratings.astype(np.float32), mask.astype(np.int8)
-        return dict(zip(("history_items", "history_ratings", "history_mask"), (items, *shown), strict=True))
+        shown, there = ratings.astype(np.float32), mask.astype(np.int8)
+        return {"history_items": items, "history_ratings": shown, "history_mask": there}
 
 
 _MAKE: dict[str, Callable[[ObservationRequest], NDArray]] = {

@@ -144,7 +144,8 @@ def generate_users(count: int, seed: int, profile: PopulationProfile, kind: Popu
             sentences[place:place] = of_tastes
         about = {"id": f"u{i + 1:04d}", "name": name, "gender": sex, "age": age, "description": " ".join(sentences)}
         life = {"job": slots["job"], "hobby": slots["hobby"], "liked": liked, "disliked": disliked}
-        users.append(User(**about, **life, **levels, baseline_valence=moods[i][0], baseline_arousal=moods[i][1]))
+        valence, arousal = moods[i]
+        users.append(User(**about, **life, **levels, baseline_valence=valence, baseline_arousal=arousal))
     return users
 
 
