@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -47,7 +48,7 @@ def large_world(plugin: str, items: int, dimension: int, **options: object) -> W
             for i in range(items)
         ]
         vectors = rng.normal(size=(items, dimension)).astype(np.float32)
-        world.catalog = Catalog(made, scale, vectors, "random")
+        world = replace(world, catalog=Catalog(made, scale, vectors, "random"))
         world.rater.prepare(world.setting())
     return world
 
@@ -120,12 +121,12 @@ def episodes(plugin: str, users: int, steps: int) -> float:
 def users(count: int) -> float:
     """Seconds to generate users with their profiles and descriptions."""
     from emosim_core.plugins import Registry
-    from emosim_core.simulation.assembly import user_loader_of
+    from emosim_core.simulation.assembly import loader_of
 
     registry = Registry()
     domain = registry.resolve_domain("movies").build()
     loader = {"name": "detailed", "n": count, "seed": 42}
-    made = user_loader_of(registry.resolve("user_loader", loader, "movies"), domain)
+    made = loader_of(registry.resolve("user_loader", loader, "movies"), domain)
 
     def once() -> float:
         start = time.perf_counter()

@@ -153,7 +153,7 @@ def errors(domain: Domain, world: World, all_parts: list[Part]) -> str:
     """How well later ratings are foretold: root mean squared error, and the distribution of single answers."""
     squares, count, apart = 0.0, 0, []
     for part in all_parts:
-        world.catalog, world.rater = part.catalog, RuleBased(RECORDED_USERS)
+        world = replace(world, catalog=part.catalog, rater=RuleBased(RECORDED_USERS))
         simulator = UserSimulator(
             world, part.real_users, [User(id=real_user.id, name=real_user.id) for real_user in part.real_users], seed=42
         )

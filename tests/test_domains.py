@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -93,8 +94,8 @@ def test_a_disappointed_reader_leaves_at_the_ratings_that_disappoint_a_viewer_in
         world = make(domain, max_steps=9).world
         leaves[domain] = {}
         for level in world.domain.scale.levels.tolist():
-            world.rater = ScriptedRater(lambda user, item, times, level=level: level)
-            env = EmoSimEnv(world=world)
+            rater = ScriptedRater(lambda user, item, times, level=level: level)
+            env = EmoSimEnv(world=replace(world, rater=rater))
             env.reset(seed=3)
             ended = [env.step(item)[2] for item in range(5)]
             leaves[domain][level] = ended[-1]

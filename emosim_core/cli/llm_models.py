@@ -68,9 +68,8 @@ def _backend(registry: Registry, component: Component) -> dict[str, Any]:
 
 def _made(registry: Registry, component: Component, model: str) -> Any:
     from emosim_core.llm.backend import LLMBackend
-    from emosim_core.simulation.assembly import build
 
     spec: dict[str, Any] = {"name": component.name}
     if component.value:
         spec[component.value] = model
-    return build(registry.resolve("llm_backend", spec), LLMBackend)
+    return registry.resolve("llm_backend", spec).build(LLMBackend)

@@ -52,7 +52,7 @@ def prompt(
     from emosim_core.hooks import Registry
     from emosim_core.llm.options import DEFAULT_STRATEGY
     from emosim_core.llm.prompts.prompt_strategy import PromptStrategy
-    from emosim_core.simulation.assembly import assemble, build
+    from emosim_core.simulation.assembly import assemble
     from emosim_core.simulation.config import EnvironmentConfig
 
     registry = Registry(only=obj["only"])
@@ -61,10 +61,8 @@ def prompt(
     need_plugin(values, registry)
     config = EnvironmentConfig(**values)
     world = assemble(config, registry)
-    strategy: PromptStrategy = build(
-        registry.resolve("prompt_strategy", DEFAULT_STRATEGY if llm_rater is None else llm_rater, world.domain.name),
-        PromptStrategy,
-    )
+    chosen = DEFAULT_STRATEGY if llm_rater is None else llm_rater
+    strategy: PromptStrategy = registry.resolve("prompt_strategy", chosen, world.domain.name).build(PromptStrategy)
     strategy.prepare(world.setting())
     user_index = _index(user, world.population.index, "user", "--user")
     place = _index(item, world.catalog.index, world.domain.words.item, "--item")

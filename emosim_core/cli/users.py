@@ -55,7 +55,7 @@ def generate(
     from emosim_core.hooks import Registry
     from emosim_core.model import Domain
     from emosim_core.population.users_csv import write_users_csv
-    from emosim_core.simulation.assembly import build, user_loader_of
+    from emosim_core.simulation.assembly import loader_of
     from emosim_core.simulation.config import EnvironmentConfig
 
     if out.exists() and not force:
@@ -64,10 +64,10 @@ def generate(
     values = configured(EnvironmentConfig, given, {})
     need_plugin(values, registry)
     plugin, llm_model = values["plugin"], values.get("llm_model")
-    domain: Domain = build(registry.resolve_domain(plugin), Domain)
+    domain: Domain = registry.resolve_domain(plugin).build(Domain)
     kind = values.get("user_dataset") or domain.default_users
     resolved = registry.resolve("user_loader", {"name": kind, "n": count, "seed": seed}, domain.name)
-    users = list(user_loader_of(resolved, domain).load())
+    users = list(loader_of(resolved, domain).load())
     if llm_model is not None:
         users = _written(registry, domain, users, llm_model, values.get("gateway", {}), yes)
     write_users_csv(out, users)
@@ -85,9 +85,8 @@ def _written(
     from emosim_core.llm.backend import LLMBackend
     from emosim_core.llm.gateway.gateway import Gateway, GatewayOptions
     from emosim_core.llm.user_writer import UserWriter
-    from emosim_core.simulation.assembly import build
 
-    backend: LLMBackend = build(registry.resolve("llm_backend", llm_model), LLMBackend)
+    backend: LLMBackend = registry.resolve("llm_backend", llm_model).build(LLMBackend)
     screen = console(stderr=True)
     for announcement in backend.announcements():
         screen.print_line(f"Note: {announcement}")
@@ -165,12 +164,12 @@ def list_users(obj: dict[str, Any], plugin: str, population: str | None, search:
     from emosim_core.model import Domain
     from emosim_core.model.user import TRAITS
     from emosim_core.runs.words import user_lines
-    from emosim_core.simulation.assembly import build, user_loader_of
+    from emosim_core.simulation.assembly import loader_of
 
     registry = Registry(only=obj["only"])
-    domain: Domain = build(registry.resolve_domain(plugin), Domain)
+    domain: Domain = registry.resolve_domain(plugin).build(Domain)
     kind = population or domain.default_users
-    loaded = list(user_loader_of(registry.resolve("user_loader", kind, domain.name), domain).load())
+    loaded = list(loader_of(registry.resolve("user_loader", kind, domain.name), domain).load())
     screen = console()
     if user is not None:
         one = next((one for one in loaded if one.id == user), None)

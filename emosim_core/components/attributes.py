@@ -13,6 +13,7 @@ from emosim_core.components.ranking import NEVER, best_positions
 from emosim_core.components.retrieval import CountOptions
 from emosim_core.errors import ConfigurationError
 from emosim_core.model import Catalog, Item
+from emosim_core.model.arrays import Floats, Ints
 
 FULL_TABLE_LIMIT = 4096
 """Up to this many items, all similarities are kept (64 MiB); beyond, made on demand."""
@@ -30,16 +31,10 @@ class AttributeRetrieval(Retrieval):
     The similarity is a mean with equal weights: the Sorensen-Dice coefficient of each field of :attr:`overlaps` (both
     empty 1, one empty 0), ``1 - |difference of public ratings| / rating_range``, and, for each field of
     :attr:`shared`, 1 where the items have an entry of it in common, else 0. An unknown public rating counts as the
-    catalog's mean. A domain subclasses it and sets the attributes.
+    catalog's mean. A domain subclasses it and sets the attributes; the fields are lists of names of ``item_type``.
 
     Attributes:
-        item_type: what can be compared.
-        overlaps: fields that are lists of names, compared by how many they share.
-        shared: fields that are lists of names, compared by whether they share one.
         rating_range: difference of public ratings that counts as nothing in common.
-
-    Args:
-        options: how many are retrieved.
     """
 
     item_type: ClassVar[type[Item]]
@@ -51,21 +46,17 @@ class AttributeRetrieval(Retrieval):
         self.k = (options or CountOptions()).k
         self._catalog: Catalog | None = None
 
-    def retrieve_batch(self, request: RetrievalRequest) -> NDArray[np.intp]:
+    def retrieve_batch(self, request: RetrievalRequest) -> Ints:
         similarity = self.similarity(request.catalog, request.items, request.history.items)
         scores = np.where(request.history.latest[:, None, :], similarity, NEVER)
         return best_positions(np.ascontiguousarray(scores[..., ::-1]), self.k)
 
-    def similarity(self, catalog: Catalog, items: NDArray[np.intp], others: NDArray[np.intp]) -> NDArray[np.floating]:
-        """Similarities of items, rounded to six decimals.
+    def similarity(self, catalog: Catalog, items: Ints, others: Ints) -> NDArray[np.floating]:
+        """Similarities of items, rounded to six decimals, in [0, 1], shape ``(R, S, W)``.
 
         Args:
-            catalog: the items.
             items: item indices, shape ``(R, S)``.
             others: indices of the items that each row of ``items`` is compared with, shape ``(R, W)``.
-
-        Returns:
-            Similarities in [0, 1], shape ``(R, S, W)``.
 
         Raises:
             ConfigurationError: the catalog holds items of another type.
@@ -106,7 +97,7 @@ class _Tables:
                 )
             self._full = full
 
-    def similarity(self, items: NDArray[np.intp], others: NDArray[np.intp]) -> NDArray[np.floating]:
+    def similarity(self, items: Ints, others: Ints) -> NDArray[np.floating]:
         left, right = items[:, :, None], others[:, None, :]
         if self._full is not None:
             return self._full.ravel().take(left * len(self._ratings) + right)
@@ -115,23 +106,19 @@ class _Tables:
         return self._mean(left, right, overlaps, shared).astype(np.float32)
 
     def _mean(
-        self,
-        left: NDArray[np.intp],
-        right: NDArray[np.intp],
-        overlaps: Sequence[NDArray[np.integer]],
-        shared: Sequence[NDArray[np.integer]],
-    ) -> NDArray[np.float64]:
+        self, left: Ints, right: Ints, overlaps: Sequence[NDArray[np.integer]], shared: Sequence[NDArray[np.integer]]
+    ) -> Floats:
         """The mean, from how many names of each field the items at ``left`` and ``right`` have in common."""
         total = 1.0 - np.abs(self._ratings[left] - self._ratings[right]) / self._range
         for common, (_, counts) in zip(overlaps, self._overlaps, strict=True):
             total += _dice(common, counts[left] + counts[right])
         for common in shared:
             total += common > 0
-        mean: NDArray[np.float64] = np.round(total / (1 + len(overlaps) + len(shared)), _DECIMALS)
+        mean: Floats = np.round(total / (1 + len(overlaps) + len(shared)), _DECIMALS)
         return mean
 
 
-def _dice(shared: NDArray[np.number], sizes: NDArray[np.integer]) -> NDArray[np.float64]:
+def _dice(shared: NDArray[np.number], sizes: NDArray[np.integer]) -> Floats:
     return np.where(sizes == 0, 1.0, 2.0 * shared / np.maximum(sizes, 1))
 
 
@@ -157,7 +144,7 @@ def _common(numbers: NDArray[np.int32], count: int) -> NDArray[np.int16]:
     return shared
 
 
-def _common_pairs(numbers: NDArray[np.int32], items: NDArray[np.intp], others: NDArray[np.intp]) -> NDArray[np.int64]:
+def _common_pairs(numbers: NDArray[np.int32], items: Ints, others: Ints) -> NDArray[np.int64]:
     """How many names the items share, shape ``(R, S, W)``."""
     width, longest = others.shape[1], numbers.shape[1]
     shared = np.zeros((*items.shape, width), dtype=np.int64)

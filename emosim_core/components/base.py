@@ -40,22 +40,14 @@ class Draws(Protocol):
         ...
 
 
-# ----------------------------------------------------------------------------------------- settings
-
-
 @dataclass(frozen=True, kw_only=True)
 class WorldSetting:
     """The world that a component answers in; it is handed over once, before the first step.
 
     Attributes:
-        catalog: the items.
-        population: the users.
-        scale: the domain's rating scale.
-        words: the words of the domain.
-        slate: S, items that are recommended in one step.
+        slate: S, items in one recommendation.
         real_ratings: how often real users of the domain use each level of its scale, worst first, sums to 1; empty
             where the domain does not say.
-        domain: name of the domain.
         examples: the domain's worked examples for prompts.
         on_failed_rating: what a failed rating does: ``"raise"`` ends the run, ``"skip"`` leaves the item out.
         spent: cost of the model calls that the command has made in worlds before this one. It counts towards a limit
@@ -76,11 +68,7 @@ class WorldSetting:
 
 @dataclass(frozen=True, kw_only=True)
 class ShapingSetting(WorldSetting):
-    """The world that a reward shaping answers in, and how many episodes go on in it side by side.
-
-    Attributes:
-        batch_size: number of slots.
-    """
+    """The world that a reward shaping answers in, and the number of slots, whose episodes go on side by side."""
 
     batch_size: int = 1
 
@@ -89,12 +77,7 @@ class ShapingSetting(WorldSetting):
 class PolicySetting:
     """What a policy is handed once, before the first episode. It says nothing of what users like.
 
-    Attributes:
-        catalog: the items.
-        slate: S, items to recommend in one step.
-        batch_size: number of slots.
-        users: ids of the users, by the number that observations give.
-        history_length: recent interactions that observations show.
+    ``slate`` is the number of items to recommend in one step; ``users`` are ids, by the number that observations give.
     """
 
     catalog: Catalog
@@ -106,27 +89,14 @@ class PolicySetting:
 
 @dataclass(frozen=True, kw_only=True)
 class BeginRequest:
-    """Episodes that begin.
-
-    Attributes:
-        rows: slot of each episode, shape ``(R,)``; what was kept of the last one there is over.
-    """
+    """Episodes that begin in the slots ``rows``, shape ``(R,)``; what was kept of the last ones there is over."""
 
     rows: NDArray[np.intp]
 
 
-# ------------------------------------------------------------------------- requests and situations
-
-
 @dataclass(slots=True, kw_only=True)
 class UsersRequest:
-    """What a request says of R users of a world.
-
-    Attributes:
-        users: index of each user in ``population``, shape ``(R,)``.
-        catalog: the items.
-        population: the users.
-    """
+    """What a request says of R users; ``users`` are indices in ``population``, shape ``(R,)``."""
 
     users: NDArray[np.intp]
     catalog: Catalog
@@ -134,31 +104,29 @@ class UsersRequest:
 
 
 @dataclass(slots=True, kw_only=True)
-class RatedRequest(UsersRequest):
-    """What a request says of R users and their ratings of S items each.
+class ItemsRequest(UsersRequest):
+    """What a request says of R users and S items each.
 
     Attributes:
         items: index of each item in ``catalog``, shape ``(R, S)``.
-        ratings: the ratings, shape ``(R, S)``; NaN where there is none.
         moods: valence and arousal, shape ``(R, 2)``.
-        scale: the rating scale.
     """
 
     items: NDArray[np.intp]
-    ratings: NDArray[np.float64]
     moods: NDArray[np.float64]
+
+
+@dataclass(slots=True, kw_only=True)
+class RatedRequest(ItemsRequest):
+    """What a request says of R users and their ratings of S items each, shape ``(R, S)``; NaN where there is none."""
+
+    ratings: NDArray[np.float64]
     scale: RatingScale
 
 
 @dataclass(frozen=True, kw_only=True)
 class UserSituation:
-    """What a component in its single form is handed of one user.
-
-    Attributes:
-        user: the user.
-        valence: the mood's valence, -1 to 1.
-        arousal: the mood's arousal, 0 to 1.
-    """
+    """What a component in its single form is handed of one user: a valence of -1 to 1 and an arousal of 0 to 1."""
 
     user: User
     valence: float
@@ -167,43 +135,35 @@ class UserSituation:
 
 @dataclass(frozen=True, kw_only=True)
 class ItemSituation(UserSituation):
-    """What a component in its single form is handed of one user and one item.
-
-    Attributes:
-        item: the item.
-        scale: the rating scale.
-    """
+    """What a component in its single form is handed of one user and one item."""
 
     item: Item
     scale: RatingScale
 
 
-# ---------------------------------------------------------------------------------------- retrieval
+def user_of(request: Any, row: int) -> dict[str, Any]:
+    """What a situation says of the user of a row of a request."""
+    valence, arousal = request.moods[row].tolist()
+    return {"user": request.population.users[int(request.users[row])], "valence": valence, "arousal": arousal}
+
+
+def item_of(request: Any, row: int, item: int) -> dict[str, Any]:
+    """What a situation says of the user of a row of a request in front of an item."""
+    return {**user_of(request, row), "item": request.catalog.items[item], "scale": request.scale}
 
 
 @dataclass(slots=True, kw_only=True)
-class RetrievalRequest(UsersRequest):
-    """What a retrieval is handed: R users who look at S items each.
+class RetrievalRequest(ItemsRequest):
+    """What a retrieval is handed: R users who look at S items each, and their histories."""
 
-    Attributes:
-        items: index of each item in ``catalog``, shape ``(R, S)``.
-        moods: valence and arousal, shape ``(R, 2)``.
-        history: the histories of the R users.
-    """
-
-    items: NDArray[np.intp]
-    moods: NDArray[np.float64]
     history: History
 
 
 @dataclass(frozen=True, kw_only=True)
 class RetrievalSituation(UserSituation):
-    """What a retrieval in its single form is handed: one user who looks at one item.
+    """What a retrieval in its single form is handed: one user who looks at one item, by its index in ``catalog``.
 
-    Attributes:
-        item: index of the item in ``catalog``.
-        history: the user's interactions, oldest first; several may be with one item.
-        catalog: the items.
+    ``history`` holds the user's interactions, oldest first; several may be with one item.
     """
 
     item: int
@@ -219,45 +179,22 @@ class Retrieval:
         raise NotImplementedError(f"{type(self).__name__} implements neither retrieve nor retrieve_batch")
 
     def retrieve_batch(self, request: RetrievalRequest) -> NDArray[np.intp]:
-        """For a batch: positions in each history, shape ``(R, S, K)``, best first, -1 where there is none.
-
-        Raises:
-            PluginError: the single form answered a position that the history does not have.
-        """
-        answers: list[list[Sequence[int]]] = []
+        """For a batch: positions in each history, shape ``(R, S, K)``, best first, -1 where there is none."""
+        answers: dict[tuple[int, int], Sequence[int]] = {}
         for row, slate in enumerate(request.items.tolist()):
-            past = request.history.interactions(row)
-            user = request.population.users[int(request.users[row])]
-            valence, arousal = request.moods[row].tolist()
-            answers.append(
-                [
-                    self.retrieve(
-                        RetrievalSituation(
-                            user=user,
-                            item=item,
-                            history=past,
-                            valence=valence,
-                            arousal=arousal,
-                            catalog=request.catalog,
-                        )
+            past, about = request.history.interactions(row), user_of(request, row)
+            for place, item in enumerate(slate):
+                situation = RetrievalSituation(**about, item=item, history=past, catalog=request.catalog)
+                answer = answers[row, place] = self.retrieve(situation)
+                if wrong := [p for p in answer if not 0 <= p < len(past)]:
+                    raise PluginError(
+                        f"{type(self).__name__}.retrieve answered the position {wrong[0]} in a history of {len(past)}"
                     )
-                    for item in slate
-                ]
-            )
-            wrong = [p for answer in answers[-1] for p in answer if not 0 <= p < len(past)]
-            if wrong:
-                raise PluginError(
-                    f"{type(self).__name__}.retrieve answered the position {wrong[0]} in a history of {len(past)}"
-                )
-        width = max((len(answer) for slate in answers for answer in slate), default=0)
+        width = max(map(len, answers.values()), default=0)
         positions = np.full((*request.items.shape, width), -1, dtype=np.intp)
-        for row, answered in enumerate(answers):
-            for s, answer in enumerate(answered):
-                positions[row, s, : len(answer)] = answer
+        for (row, place), answer in answers.items():
+            positions[row, place, : len(answer)] = answer
         return positions
-
-
-# ------------------------------------------------------------------------------------------- rating
 
 
 @dataclass(slots=True, kw_only=True)
@@ -269,8 +206,6 @@ class RatingRequest(RetrievalRequest):
         retrieved_items: the items there, shape ``(R, S, K)``; 0 where there is none.
         retrieved_ratings: the ratings there, shape ``(R, S, K)``; NaN where there is none.
         times: how often each user consumed each item before, shape ``(R, S)``.
-        scale: the scale to answer on.
-        words: the words of the domain.
     """
 
     retrieved: NDArray[np.intp]
@@ -312,9 +247,7 @@ def _entry(table: Mapping[tuple[int, int], Any], row: int, place: int) -> Any:
 class Situation(ItemSituation):
     """What a rater in its single form is told: one user in front of one item.
 
-    Attributes:
-        retrieved: the interactions that matter, best first, each with its item.
-        times_consumed: how often the user consumed the item before.
+    ``retrieved`` are the interactions that matter, best first; ``times_consumed`` does not count this time.
     """
 
     retrieved: Sequence[tuple[Item, Interaction]]
@@ -327,7 +260,6 @@ class Rater:
     A run prints and records who answers: ``uses_llm``, ``language_model`` and ``answered_by``.
 
     Attributes:
-        uses_llm: whether a language model is called.
         language_model: the identity of the language model, with all that may change its answers; empty where none is
             called, or where it is not known.
         answered_by: who answers, in words, such as ``"m (language model; prompt strategy s)"``; empty for the name of
@@ -362,29 +294,19 @@ class Rater:
         raise NotImplementedError(f"{type(self).__name__} implements neither rate nor rate_batch")
 
     def rate_batch(self, request: RatingRequest, draws: Draws) -> Ratings:
-        """For a batch: all ratings.
-
-        Raises:
-            RatingError: a user could not be asked.
-        """
+        """For a batch: all ratings; a RatingError where a user could not be asked."""
         values = np.empty(request.items.shape)
         reasons: dict[tuple[int, int], str] = {}
         for row, slate in enumerate(request.items.tolist()):
             past = request.history.interactions(row)
             for place, item in enumerate(slate):
                 positions = [p for p in request.retrieved[row, place].tolist() if p >= 0]
-                answer = self.rate(
-                    Situation(
-                        user=request.population.users[int(request.users[row])],
-                        item=request.catalog.items[item],
-                        retrieved=[(request.catalog.items[past[p].item], past[p]) for p in positions],
-                        times_consumed=int(request.times[row, place]),
-                        valence=float(request.moods[row, 0]),
-                        arousal=float(request.moods[row, 1]),
-                        scale=request.scale,
-                    ),
-                    draws.generator(row),
+                situation = Situation(
+                    **item_of(request, row, item),
+                    retrieved=[(request.catalog.items[past[p].item], past[p]) for p in positions],
+                    times_consumed=int(request.times[row, place]),
                 )
+                answer = self.rate(situation, draws.generator(row))
                 value, reason = answer if isinstance(answer, tuple) else (answer, "")
                 if not (np.isnan(value) or request.scale.contains(value)):
                     raise RatingError(
@@ -397,29 +319,23 @@ class Rater:
     def expected_batch(self, request: RatingRequest) -> NDArray[np.float64]:
         """What each user rates each item on average, on the domain's scale, shape ``(R, S)``; optional.
 
-        Only ``emosim validate`` asks for it. A rater that does not know it is measured by the ratings it gives.
+        Of a rater that does not know it, ``emosim validate``, which alone asks, measures the ratings it gives.
         """
         raise NotImplementedError(f"{type(self).__name__} does not tell what users rate on average")
 
     def interest_batch(self, request: RatingRequest) -> NDArray[np.float64]:
-        """How likely each user is to choose each item, shape ``(R, S)``; optional.
+        """How likely each user is to choose each item, scores of any size, shape ``(R, S)``; optional.
 
-        Scores of any size, the higher the likelier. Only ``emosim validate`` asks for it. Of a rater that does not
-        know it, what users rate on average is taken in its place.
+        Of a rater that does not know it, ``emosim validate``, which alone asks, takes what users rate on average.
         """
         raise NotImplementedError(f"{type(self).__name__} does not tell what users would choose")
-
-
-# ---------------------------------------------------------------------- selection and perturbation
 
 
 @dataclass(slots=True, kw_only=True)
 class SelectionRequest(RatedRequest):
     """What a selector is handed: R users in front of a slate of S rated items each.
 
-    Attributes:
-        times: how often each user consumed each item before, shape ``(R, S)``.
-        history: the histories of the R users.
+    ``times`` says how often each user consumed each item before, shape ``(R, S)``.
     """
 
     times: NDArray[np.intp]
@@ -430,11 +346,8 @@ class SelectionRequest(RatedRequest):
 class SelectionSituation(UserSituation):
     """What a selector in its single form is handed: one user in front of a slate of S rated items.
 
-    Attributes:
-        items: the S items.
-        ratings: their ratings, shape ``(S,)``; NaN where one failed.
-        times_consumed: how often the user consumed each item before, shape ``(S,)``.
-        scale: the rating scale.
+    ``ratings`` and ``times_consumed``, how often the user consumed each before, have the shape ``(S,)``; NaN where a
+    rating failed.
     """
 
     items: Sequence[Item]
@@ -455,45 +368,29 @@ class Selector:
 
     def select_batch(self, request: SelectionRequest, draws: Draws) -> NDArray[np.bool_]:
         """For a batch: which items are consumed, shape ``(R, S)``. A NaN rating is never consumed."""
-        items, users = request.catalog.items, request.population.users
-        return np.array(
-            [
-                self.select(
-                    SelectionSituation(
-                        user=users[int(request.users[row])],
-                        items=[items[item] for item in slate],
-                        ratings=request.ratings[row],
-                        times_consumed=request.times[row],
-                        valence=float(request.moods[row, 0]),
-                        arousal=float(request.moods[row, 1]),
-                        scale=request.scale,
-                    ),
-                    draws.generator(row),
-                )
-                for row, slate in enumerate(request.items.tolist())
-            ]
-        )
+        chosen = []
+        for row, slate in enumerate(request.items.tolist()):
+            situation = SelectionSituation(
+                **user_of(request, row),
+                items=[request.catalog.items[item] for item in slate],
+                ratings=request.ratings[row],
+                times_consumed=request.times[row],
+                scale=request.scale,
+            )
+            chosen.append(self.select(situation, draws.generator(row)))
+        return np.array(chosen)
 
 
 @dataclass(slots=True, kw_only=True)
 class PerturbationRequest(RatedRequest):
-    """What a perturbator is handed: the ratings of R users for S items each.
-
-    Attributes:
-        consumed: which items are consumed, shape ``(R, S)``.
-    """
+    """What a perturbator is handed: R users' ratings of S items each, and which are consumed, shape ``(R, S)``."""
 
     consumed: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True)
 class PerturbationSituation(ItemSituation):
-    """What a perturbator in its single form is handed: one user's rating of one item.
-
-    Attributes:
-        rating: the rater's rating; NaN where it failed.
-        consumed: whether the item is consumed.
-    """
+    """What a perturbator in its single form is handed: one user's rating of one item; NaN where the rater failed."""
 
     rating: float
     consumed: bool
@@ -511,30 +408,17 @@ class Perturbator:
 
     def perturb_batch(self, request: PerturbationRequest, draws: Draws) -> NDArray[np.float64]:
         """For a batch: perturbed ratings, shape ``(R, S)``. What is not consumed is ignored."""
-        items, users = request.catalog.items, request.population.users
-        return np.array(
-            [
-                [
-                    self.perturb(
-                        PerturbationSituation(
-                            user=users[int(request.users[row])],
-                            item=items[int(request.items[row, place])],
-                            rating=value,
-                            consumed=bool(request.consumed[row, place]),
-                            valence=float(request.moods[row, 0]),
-                            arousal=float(request.moods[row, 1]),
-                            scale=request.scale,
-                        ),
-                        draws.generator(row),
-                    )
-                    for place, value in enumerate(values)
-                ]
-                for row, values in enumerate(request.ratings.tolist())
-            ]
-        )
 
+        def perturbed(row: int, place: int) -> float:
+            situation = PerturbationSituation(
+                **item_of(request, row, int(request.items[row, place])),
+                rating=float(request.ratings[row, place]),
+                consumed=bool(request.consumed[row, place]),
+            )
+            return self.perturb(situation, draws.generator(row))
 
-# ----------------------------------------------------------------------------------- reward shaping
+        rows, slate = request.ratings.shape
+        return np.array([[perturbed(row, place) for place in range(slate)] for row in range(rows)])
 
 
 @dataclass(slots=True, kw_only=True)
@@ -551,7 +435,6 @@ class ShapingRequest(UsersRequest):
         since: interactions since the item was last consumed, shape ``(R, S)``; 0 for a first time.
         steps: number of the step in its episode, from 1, shape ``(R,)``.
         traits: activity, conformity, diversity, 1 to 3, shape ``(R, 3)``.
-        scale: the rating scale.
     """
 
     rows: NDArray[np.intp]
@@ -570,13 +453,9 @@ class ShapingSituation:
     """What a reward shaping in its single form is handed: one item that one user consumed.
 
     Attributes:
-        user: the user.
-        item: the item.
-        rating: the perturbed rating.
-        times: how often the user has consumed the item including now, from 1.
-        since: interactions since the user last consumed it; 0 for a first time.
+        times: how often the user has consumed it, this time included.
+        since: interactions since the last time; 0 for a first time.
         step: number of the step in its episode, from 1.
-        scale: the rating scale.
     """
 
     user: User
@@ -589,11 +468,7 @@ class ShapingSituation:
 
 
 class RewardShaping:
-    """Turns ratings into rewards and may end an episode.
-
-    Attributes:
-        end_reasons: why an episode can end, by code from 1, such as ``("repeat",)``.
-    """
+    """Turns ratings into rewards and may end an episode; code c ends it for ``end_reasons[c - 1]``."""
 
     end_reasons: tuple[str, ...] = ("shaped",)
 
@@ -608,32 +483,26 @@ class RewardShaping:
         raise NotImplementedError(f"{type(self).__name__} implements neither shape nor shape_batch")
 
     def shape_batch(self, request: ShapingRequest, draws: Draws) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-        """For a batch: shaped ratings, shape ``(R, S)``, and codes of why each episode ends, shape ``(R,)``.
+        """For a batch: shaped ratings, shape ``(R, S)``, and codes of why each episode ends, shape ``(R,)``; 0 goes on.
 
-        Code 0 goes on; code c ends the episode for the reason ``end_reasons[c - 1]``. The engine sums the
-        shaped ratings of what was consumed and ignores the rest.
+        The engine sums the shaped ratings of what was consumed and ignores the rest.
         """
         rewards = np.zeros(request.ratings.shape)
         ends = np.zeros(len(rewards), dtype=np.intp)
         for row, place in zip(*np.nonzero(request.consumed), strict=True):
-            answer = self.shape(
-                ShapingSituation(
-                    user=request.population.users[int(request.users[row])],
-                    item=request.catalog.items[int(request.items[row, place])],
-                    rating=float(request.ratings[row, place]),
-                    times=int(request.times[row, place]),
-                    since=int(request.since[row, place]),
-                    step=int(request.steps[row]),
-                    scale=request.scale,
-                ),
-                draws.generator(int(row)),
+            situation = ShapingSituation(
+                user=request.population.users[int(request.users[row])],
+                item=request.catalog.items[int(request.items[row, place])],
+                rating=float(request.ratings[row, place]),
+                times=int(request.times[row, place]),
+                since=int(request.since[row, place]),
+                step=int(request.steps[row]),
+                scale=request.scale,
             )
+            answer = self.shape(situation, draws.generator(int(row)))
             rewards[row, place], ended = answer if isinstance(answer, tuple) else (answer, False)
             ends[row] = ends[row] or int(ended)
         return rewards, ends
-
-
-# ----------------------------------------------------------------------------------------- policies
 
 
 Observations = dict[str, NDArray]
@@ -642,12 +511,7 @@ Observations = dict[str, NDArray]
 
 @dataclass(slots=True, kw_only=True)
 class RecommendationRequest:
-    """What a policy is handed in each step: R episodes that go on.
-
-    Attributes:
-        rows: slot of each episode, shape ``(R,)``.
-        observations: what is seen of each user.
-    """
+    """What a policy is handed in each step: R episodes that go on; ``rows`` are their slots, shape ``(R,)``."""
 
     rows: NDArray[np.intp]
     observations: Observations
@@ -698,9 +562,8 @@ class Policy:
 
     def recommend_batch(self, request: RecommendationRequest, draws: Draws) -> NDArray[np.intp]:
         """For a batch: item indices, shape ``(R, S)``; -1 where there is nothing left to recommend."""
-        count = len(request.rows)
-        actions = np.full((count, self.slate), -1, dtype=np.intp)
-        for r in range(count):
+        actions = np.full((len(request.rows), self.slate), -1, dtype=np.intp)
+        for r in range(len(actions)):
             answer = self.recommend({key: value[r] for key, value in request.observations.items()}, draws.generator(r))
             if len(answer) not in (0, self.slate):
                 raise PluginError(

@@ -8,7 +8,7 @@ from numbers import Real
 import numpy as np
 from numpy.typing import NDArray
 
-from emosim_core.components.base import Draws, ItemSituation, RatedRequest, WorldSetting
+from emosim_core.components.base import Draws, ItemSituation, RatedRequest, WorldSetting, item_of
 from emosim_core.errors import PluginError
 from emosim_core.model import Emotion, EmotionThresholds, MoodOptions
 from emosim_core.model.emotion import CODE_AROUSAL, CODE_VALENCE, NEUTRAL, code_of
@@ -16,12 +16,7 @@ from emosim_core.model.emotion import CODE_AROUSAL, CODE_VALENCE, NEUTRAL, code_
 
 @dataclass(frozen=True, kw_only=True)
 class EmotionSetting(WorldSetting):
-    """The world that an emotion model answers in, and the configuration's tables ``[emotion]`` and ``[mood]``.
-
-    Attributes:
-        thresholds: the ratings at which tags change.
-        mood: the mood dynamics.
-    """
+    """The world that an emotion model answers in, and the configuration's tables ``[emotion]`` and ``[mood]``."""
 
     thresholds: EmotionThresholds = field(default_factory=EmotionThresholds)
     mood: MoodOptions = field(default_factory=MoodOptions)
@@ -34,11 +29,7 @@ class TagRequest(RatedRequest):
 
 @dataclass(frozen=True, kw_only=True)
 class TagSituation(ItemSituation):
-    """What an emotion model in its single form is handed to tag: one user's rating of one consumed item.
-
-    Attributes:
-        rating: the rating after perturbation.
-    """
+    """What an emotion model in its single form is handed to tag: one consumed item's rating after perturbation."""
 
     rating: float
 
@@ -50,7 +41,7 @@ class MoodRequest(RatedRequest):
     Here ``items`` and ``ratings``, those after perturbation, have the shape ``(R,)``, and ``moods`` are those now.
 
     Attributes:
-        codes: tags of the ratings, ``3 * (valence + 1) + 2 * arousal``, 0 to 8, shape ``(R,)``.
+        codes: tags of the ratings, 0 to 8, see :meth:`~EmotionModel.tag_batch`, shape ``(R,)``.
         baselines: valence and arousal at rest, shape ``(R, 2)``.
     """
 
@@ -62,10 +53,7 @@ class MoodRequest(RatedRequest):
 class MoodSituation(ItemSituation):
     """What an emotion model in its single form is handed to move a mood: one item that one user consumed.
 
-    Attributes:
-        rating: the rating after perturbation.
-        tag_valence: the rating's valence: -1, 0 or 1.
-        tag_arousal: the rating's arousal: 0, 0.5 or 1.
+    ``rating`` is that after perturbation; its tags are a valence of -1, 0 or 1 and an arousal of 0, 0.5 or 1.
     """
 
     rating: float
@@ -88,19 +76,10 @@ class EmotionModel:
 
         Codes of ratings that are NaN are ignored.
         """
-        items, users = request.catalog.items, request.population.users
         codes = np.full(request.ratings.shape, NEUTRAL, dtype=np.intp)
         for row, place in np.argwhere(~np.isnan(request.ratings)).tolist():
-            tags = self.tag(
-                TagSituation(
-                    user=users[int(request.users[row])],
-                    item=items[int(request.items[row, place])],
-                    rating=float(request.ratings[row, place]),
-                    valence=float(request.moods[row, 0]),
-                    arousal=float(request.moods[row, 1]),
-                    scale=request.scale,
-                )
-            )
+            about = item_of(request, row, int(request.items[row, place]))
+            tags = self.tag(TagSituation(**about, rating=float(request.ratings[row, place])))
             codes[row, place] = code_of(*_pair(self, "tag", tags))
         return codes
 
@@ -109,36 +88,21 @@ class EmotionModel:
         raise NotImplementedError(f"{type(self).__name__} implements neither feel nor feel_batch")
 
     def feel_batch(self, request: MoodRequest, draws: Draws) -> NDArray[np.float64]:
-        """For a batch: the new moods, shape ``(R, 2)``; valence in [-1, 1], arousal in [0, 1].
-
-        With a slate it is called once for each place of it, with the users who consumed the item there.
-        """
-        items, users = request.catalog.items, request.population.users
+        """For a batch, and with a slate once for each place of it: the new moods, shape ``(R, 2)``."""
         moods = np.empty(request.moods.shape)
-        for row, user in enumerate(request.users.tolist()):
-            mood = self.feel(
-                MoodSituation(
-                    user=users[user],
-                    item=items[int(request.items[row])],
-                    rating=float(request.ratings[row]),
-                    tag_valence=float(CODE_VALENCE[request.codes[row]]),
-                    tag_arousal=float(CODE_AROUSAL[request.codes[row]]),
-                    valence=float(request.moods[row, 0]),
-                    arousal=float(request.moods[row, 1]),
-                    scale=request.scale,
-                ),
-                draws.generator(row),
+        for row, item in enumerate(request.items.tolist()):
+            situation = MoodSituation(
+                **item_of(request, row, item),
+                rating=float(request.ratings[row]),
+                tag_valence=float(CODE_VALENCE[request.codes[row]]),
+                tag_arousal=float(CODE_AROUSAL[request.codes[row]]),
             )
-            moods[row] = _pair(self, "feel", mood)
+            moods[row] = _pair(self, "feel", self.feel(situation, draws.generator(row)))
         return moods
 
 
 def _pair(model: EmotionModel, form: str, answer: object) -> tuple[float, float]:
-    """A valence and an arousal, as a single form answered them.
-
-    Raises:
-        PluginError: the answer is something else.
-    """
+    """A valence and an arousal, as a single form answered them; PluginError for anything else."""
     if isinstance(answer, tuple) and len(answer) == 2 and all(isinstance(one, Real) for one in answer):
         return answer
     raise PluginError(f"{type(model).__name__}.{form} answered {answer!r}; expected a pair (valence, arousal)")

@@ -9,23 +9,18 @@ from typing import Any
 import numpy as np
 from gymnasium import Space, spaces
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from emosim_core.components.base import Observations, UserSituation, UsersRequest, WorldSetting
+from emosim_core.components.base import Observations, UserSituation, UsersRequest, WorldSetting, user_of
 from emosim_core.errors import PluginError
 from emosim_core.model import Catalog, History, Interaction, RatingScale
+from emosim_core.model.frozen import Frozen
 from emosim_core.model.user import TRAITS
 
 
 @dataclass(frozen=True, kw_only=True)
 class ObservationSetting(WorldSetting):
-    """The world that is observed.
-
-    Attributes:
-        max_steps: steps after which an episode is truncated.
-        history_length: L, recent interactions to show.
-        observe_consumed: whether to mark consumed items.
-    """
+    """The world that is observed; ``history_length`` is L, the number of recent interactions to show."""
 
     max_steps: int = 50
     history_length: int = 10
@@ -34,16 +29,12 @@ class ObservationSetting(WorldSetting):
 
 @dataclass(slots=True, kw_only=True)
 class ObservationRequest(UsersRequest):
-    """What an observation model is handed: R users between two steps.
-
-    The arrays ``users``, ``steps`` and ``moods`` are the request's own.
+    """What an observation model is handed: R users between two steps, in arrays of the request's own.
 
     Attributes:
         steps: steps taken in the episode, shape ``(R,)``.
         moods: valence and arousal, shape ``(R, 2)``.
-        history: the histories of the R users.
         parts: names of the parts that are wanted; others may be left out.
-        scale: the rating scale.
     """
 
     steps: NDArray[np.intp]
@@ -55,14 +46,7 @@ class ObservationRequest(UsersRequest):
 
 @dataclass(frozen=True, kw_only=True)
 class ObservationSituation(UserSituation):
-    """What an observation model in its single form is handed: one user between two steps.
-
-    Attributes:
-        step: steps taken in the episode.
-        history: the user's interactions, oldest first.
-        catalog: the items.
-        scale: the rating scale.
-    """
+    """What an observation model in its single form is handed: one user between two steps."""
 
     step: int
     history: Sequence[Interaction]
@@ -83,32 +67,25 @@ class ObservationModel:
 
     def observe_batch(self, request: ObservationRequest) -> Observations:
         """For a batch: new arrays by part, the first axis of each is R, the others are those of its space."""
-        rows = [
-            self.observe(
-                ObservationSituation(
-                    user=request.population.users[int(user)],
-                    step=int(request.steps[row]),
-                    valence=float(request.moods[row, 0]),
-                    arousal=float(request.moods[row, 1]),
-                    history=request.history.interactions(row),
-                    catalog=request.catalog,
-                    scale=request.scale,
-                )
+        rows = []
+        for row in range(len(request.users)):
+            situation = ObservationSituation(
+                **user_of(request, row),
+                step=int(request.steps[row]),
+                history=request.history.interactions(row),
+                catalog=request.catalog,
+                scale=request.scale,
             )
-            for row, user in enumerate(request.users)
-        ]
-        for row in rows:
-            missing = set(request.parts).difference(row) if isinstance(row, Mapping) else request.parts
-            if missing:
+            seen = self.observe(situation)
+            if not isinstance(seen, Mapping) or set(request.parts).difference(seen):
                 wanted = ", ".join(request.parts)
-                raise PluginError(f"{type(self).__name__}.observe answered {row!r}; expected a mapping with {wanted}")
-        return {part: np.stack([np.asarray(row[part]) for row in rows]) for part in request.parts}
+                raise PluginError(f"{type(self).__name__}.observe answered {seen!r}; expected a mapping with {wanted}")
+            rows.append(seen)
+        return {part: np.stack([np.asarray(seen[part]) for seen in rows]) for part in request.parts}
 
 
-class PartsOptions(BaseModel):
+class PartsOptions(Frozen):
     """Options of ``full`` and ``behavior``: which parts there are."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     user: bool = Field(default=True, description="Show the index of the user.")
     traits: bool = Field(default=True, description="Show the user's traits.")
@@ -143,23 +120,19 @@ class Parts(ObservationModel):
     def space(self, setting: ObservationSetting) -> dict[str, Space[Any]]:
         """The spaces of the parts that the options show."""
         self._length = setting.history_length
-        parts: dict[str, Space[Any]] = {}
-        if self._shown.user:
-            parts["user"] = spaces.Discrete(len(setting.population))
-        if self._shown.traits:
-            parts["traits"] = spaces.Box(1, 3, (len(TRAITS),), dtype=np.int64)
-        if self._shown.mood:
-            parts["mood"] = spaces.Box(np.array([-1, 0], np.float32), np.array([1, 1], np.float32), dtype=np.float32)
-        if self._shown.step:
-            parts["step"] = spaces.Box(0, setting.max_steps, (1,), dtype=np.int64)
-        if self._shown.history:
-            shape, scale = (self._length,), setting.scale
-            parts["history_items"] = spaces.Box(0, len(setting.catalog) - 1, shape, dtype=np.int64)
-            parts["history_ratings"] = spaces.Box(scale.low, scale.high, shape, dtype=np.float32)
-            parts["history_mask"] = spaces.MultiBinary(self._length)
-        if setting.observe_consumed:
-            parts["consumed"] = spaces.MultiBinary(len(setting.catalog))
-        return parts
+        scale, items, shape = setting.scale, len(setting.catalog), (self._length,)
+        parts: dict[str, Space[Any]] = {
+            "user": spaces.Discrete(len(setting.population)),
+            "traits": spaces.Box(1, 3, (len(TRAITS),), dtype=np.int64),
+            "mood": spaces.Box(np.array([-1, 0], np.float32), np.array([1, 1], np.float32), dtype=np.float32),
+            "step": spaces.Box(0, setting.max_steps, (1,), dtype=np.int64),
+            "history_items": spaces.Box(0, items - 1, shape, dtype=np.int64),
+            "history_ratings": spaces.Box(scale.low, scale.high, shape, dtype=np.float32),
+            "history_mask": spaces.MultiBinary(self._length),
+            "consumed": spaces.MultiBinary(items),
+        }
+        shown = {**self._shown.model_dump(), "consumed": setting.observe_consumed}
+        return {part: space for part, space in parts.items() if shown[part.partition("_")[0]]}
 
     def observe_batch(self, request: ObservationRequest) -> Observations:
         """The parts that are wanted."""
@@ -171,11 +144,8 @@ class Parts(ObservationModel):
     def _history(self, request: ObservationRequest) -> Observations:
         items, ratings, mask = request.history.recent(self._length)
         np.copyto(ratings, request.scale.low, where=~mask)
-        return {
-            "history_items": items,
-            "history_ratings": ratings.astype(np.float32),
-            "history_mask": mask.astype(np.int8),
-        }
+        shown, there = ratings.astype(np.float32), mask.astype(np.int8)
+        return {"history_items": items, "history_ratings": shown, "history_mask": there}
 
 
 _MAKE: dict[str, Callable[[ObservationRequest], NDArray]] = {

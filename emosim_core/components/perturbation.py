@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
 from emosim_core.components.base import Draws, PerturbationRequest, Perturbator
+from emosim_core.hooks.fields import option
+from emosim_core.model.arrays import Floats
+from emosim_core.model.frozen import Frozen
 
 
-class GaussianOptions(BaseModel):
+class GaussianOptions(Frozen):
     """Options of ``gaussian``."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    sd: float = Field(default=0.5, ge=0, description="Standard deviation, in points of the domain's scale.")
+    sd: float = option(0.5, "Standard deviation, in points of the domain's scale.", ge=0)
 
 
-class GreedyOptions(BaseModel):
+class GreedyOptions(Frozen):
     """Options of ``greedy``."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    p: float = Field(default=0.1, ge=0, le=0.5, description="Probability of one step down, and of one step up.")
+    p: float = option(0.1, "Probability of one step down, and of one step up.", ge=0, le=0.5)
 
 
 class NoPerturbation(Perturbator):
     """Leaves ratings as they are."""
 
-    def perturb_batch(self, request: PerturbationRequest, draws: Draws) -> NDArray[np.float64]:
+    def perturb_batch(self, request: PerturbationRequest, draws: Draws) -> Floats:
         return request.ratings
 
 
@@ -38,7 +35,7 @@ class Gaussian(Perturbator):
     def __init__(self, options: GaussianOptions) -> None:
         self.sd = options.sd
 
-    def perturb_batch(self, request: PerturbationRequest, draws: Draws) -> NDArray[np.float64]:
+    def perturb_batch(self, request: PerturbationRequest, draws: Draws) -> Floats:
         return request.ratings + self.sd * draws.normal(request.ratings.shape[1])
 
 
@@ -48,7 +45,7 @@ class GreedyPerturbation(Perturbator):
     def __init__(self, options: GreedyOptions) -> None:
         self.p = options.p
 
-    def perturb_batch(self, request: PerturbationRequest, draws: Draws) -> NDArray[np.float64]:
+    def perturb_batch(self, request: PerturbationRequest, draws: Draws) -> Floats:
         uniform = draws.uniform(request.ratings.shape[1])
         steps = (uniform >= 1 - self.p).astype(np.float64) - (uniform < self.p)
         return request.ratings + request.scale.step * steps

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+
+from emosim_core.model.arrays import Floats, Ints
 
 NEVER = -np.inf
 """Score of what must not be picked."""
 
 
-def best_positions(reversed_scores: NDArray[np.float64], k: int) -> NDArray[np.intp]:
+def best_positions(reversed_scores: Floats, k: int) -> Ints:
     """Positions of the k highest scores of each row.
 
     Args:
         reversed_scores: scores with the most recent position first, shape ``(R, S, W)``; :data:`NEVER`
             where a position is no candidate. The array is used up.
-        k: how many to pick.
 
     Returns:
         Positions counted from the oldest, shape ``(R, S, k)``, best first; -1 where candidates run

@@ -3,36 +3,33 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
 from emosim_core.components.base import Retrieval, RetrievalRequest
 from emosim_core.components.ranking import NEVER, best_positions
+from emosim_core.hooks.fields import option
+from emosim_core.model.arrays import Ints
 from emosim_core.model.emotion import CODE_AROUSAL, CODE_VALENCE
+from emosim_core.model.frozen import Frozen
 
 
-class CountOptions(BaseModel):
+class CountOptions(Frozen):
     """Options of a strategy that retrieves a fixed number of interactions."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    k: int = Field(default=3, ge=1, description="How many interactions are retrieved at most.")
+    k: int = option(3, "How many interactions are retrieved at most.", ge=1)
 
 
 class DecayEmotionOptions(CountOptions):
     """Options of ``decay_emotion``."""
 
-    time_decay: float = Field(default=0.15, ge=0, description="Decay per interaction, lambda of exp(-lambda * age).")
-    emotion_bonus: float = Field(
-        default=0.2, ge=0, description="Largest bonus of a memory that felt like the last one."
-    )
-    consider_arousal: bool = Field(default=False, description="Whether arousal counts too, with half the bonus.")
+    time_decay: float = option(0.15, "Decay per interaction, lambda of exp(-lambda * age).", ge=0)
+    emotion_bonus: float = option(0.2, "Largest bonus of a memory that felt like the last one.", ge=0)
+    consider_arousal: bool = option(False, "Whether arousal counts too, with half the bonus.")
 
 
 class NoRetrieval(Retrieval):
     """Retrieves nothing."""
 
-    def retrieve_batch(self, request: RetrievalRequest) -> NDArray[np.intp]:
+    def retrieve_batch(self, request: RetrievalRequest) -> Ints:
         return np.empty((*request.items.shape, 0), dtype=np.intp)
 
 
@@ -42,7 +39,7 @@ class Last(Retrieval):
     def __init__(self, options: CountOptions) -> None:
         self.k = options.k
 
-    def retrieve_batch(self, request: RetrievalRequest) -> NDArray[np.intp]:
+    def retrieve_batch(self, request: RetrievalRequest) -> Ints:
         scores = np.where(request.history.latest, 0.0, NEVER)[:, None, ::-1]
         picked = best_positions(np.ascontiguousarray(scores), self.k)
         return np.broadcast_to(picked, (*request.items.shape, self.k))
@@ -54,7 +51,7 @@ class MostSimilar(Retrieval):
     def __init__(self, options: CountOptions) -> None:
         self.k = options.k
 
-    def retrieve_batch(self, request: RetrievalRequest) -> NDArray[np.intp]:
+    def retrieve_batch(self, request: RetrievalRequest) -> Ints:
         history = request.history
         cosines = request.catalog.similarity(request.items[:, :, None], history.items[:, None, :])
         scores = np.where(history.latest[:, None, :], cosines, NEVER)
@@ -64,7 +61,7 @@ class MostSimilar(Retrieval):
 class BestWorst(Retrieval):
     """The item rated highest and the one rated lowest."""
 
-    def retrieve_batch(self, request: RetrievalRequest) -> NDArray[np.intp]:
+    def retrieve_batch(self, request: RetrievalRequest) -> Ints:
         history = request.history
         ratings, latest = history.ratings[:, ::-1], history.latest[:, ::-1]
         best = best_positions(np.where(latest, ratings, NEVER)[:, None, :], 1)
@@ -93,7 +90,7 @@ class DecayEmotion(Retrieval):
             bonus = bonus + 0.5 * options.emotion_bonus * (1 - apart)
         self._factor = (1 + bonus).ravel()
 
-    def retrieve_batch(self, request: RetrievalRequest) -> NDArray[np.intp]:
+    def retrieve_batch(self, request: RetrievalRequest) -> Ints:
         history = request.history
         width = history.width
         if len(self._decay) < width:

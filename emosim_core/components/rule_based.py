@@ -12,13 +12,16 @@ from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
 from emosim_core.components import rule_based_constants as fitted
 from emosim_core.components.base import Draws, Rater, RatingRequest, Ratings, WorldSetting
 from emosim_core.components.rule_based_interest import Interest
 from emosim_core.components.rule_based_learning import Learned, Learner, quality, standing
+from emosim_core.hooks.fields import option
 from emosim_core.model import Catalog, Population, RatingScale
+from emosim_core.model.arrays import Flags, Floats, Ints
+from emosim_core.model.frozen import Frozen
+from emosim_core.model.names import listed
 
 Levels = tuple[float, float, float]
 """One number for each of a trait's levels 1, 2 and 3."""
@@ -45,6 +48,15 @@ _PAIRS = 50_000
 _START, _PUBLIC, _POPULARITY, _LENIENCY, _FIRST_CATEGORY = range(5)
 """Columns of the two factor tables; from the last on, C columns of taste and C of unfamiliarity."""
 
+_LESSONS = (
+    ("rates higher than most", "rates lower than most"),
+    ("liked its kind", "did not like its kind"),
+    ("liked its time", "did not like its time"),
+    ("its popularity as liked", "its popularity as disliked"),
+    ("sides with the public", "sides against the public"),
+)
+"""What memory teaches of a user, in words, for points on and points off; in the order of ``Learner.parts``."""
+
 _DECIDED_FROM = 9
 """So many stated categories are more than made-up users have, who state up to four of each kind."""
 
@@ -52,92 +64,71 @@ _DECIDED_SHARE = 0.9
 """Who states an opinion of this share of a catalog's categories has one of everything."""
 
 
-class RuleBasedOptions(BaseModel):
+class RuleBasedOptions(Frozen):
     """Options of ``rule_based``. A point is a point of a scale from 1 to 10; other scales by relative position.
 
     Source: EmoSim-RL for which terms there are; where each default comes from is in
     ``docs/rule-based-rater.md``.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    start: float = Field(default=fitted.START, ge=1, le=10, description="Where every rating starts, a rating of 10.")
-    public: Levels = Field(
-        default=fitted.PUBLIC,
-        description="Points per point of the public rating above users' mean, "
+    start: float = option(fitted.START, "Where every rating starts, a rating of 10.", ge=1, le=10)
+    public: Levels = option(
+        fitted.PUBLIC,
+        "Points per point of the public rating above users' mean, "
         "for a follower, a balanced user and a maverick; 1 follows it fully.",
     )
-    own: Levels = Field(
-        default=fitted.OWN,
-        description="Factor on taste, leniency and noise for a follower, a balanced user and a maverick.",
+    own: Levels = option(
+        fitted.OWN, "Factor on taste, leniency and noise for a follower, a balanced user and a maverick."
     )
-    liked: float = Field(
-        default=fitted.LIKED,
-        ge=0,
-        description="Points for a liked category of an item with one; with n, over sqrt(n) each.",
+    liked: float = option(
+        fitted.LIKED, "Points for a liked category of an item with one; with n, over sqrt(n) each.", ge=0
     )
-    disliked: float = Field(
-        default=fitted.DISLIKED,
-        ge=0,
-        description="Points off for a disliked category of an item with one; as for liked.",
+    disliked: float = option(
+        fitted.DISLIKED, "Points off for a disliked category of an item with one; as for liked.", ge=0
     )
-    taste: Levels = Field(
-        default=fitted.TASTE, description="Factor on taste for a selective user, a niche explorer and a trailblazer."
-    )
-    outside: Levels = Field(
-        default=fitted.OUTSIDE,
-        description="Points for an item with only categories that the user neither likes nor dislikes, "
+    taste: Levels = option(fitted.TASTE, "Factor on taste for a selective user, a niche explorer and a trailblazer.")
+    outside: Levels = option(
+        fitted.OUTSIDE,
+        "Points for an item with only categories that the user neither likes nor dislikes, "
         "for a selective user, a niche explorer and a trailblazer.",
     )
-    popularity: Levels = Field(
-        default=fitted.POPULARITY,
-        description="Points per standard deviation of how widely rated an item is (logarithm), "
+    popularity: Levels = option(
+        fitted.POPULARITY,
+        "Points per standard deviation of how widely rated an item is (logarithm), "
         "for a selective user, a niche explorer and a trailblazer.",
     )
-    leniency: float = Field(
-        default=fitted.LENIENCY,
-        ge=0,
-        description="Standard deviation over users of their personal leniency, in points.",
+    leniency: float = option(
+        fitted.LENIENCY, "Standard deviation over users of their personal leniency, in points.", ge=0
     )
-    temper: float = Field(
-        default=fitted.TEMPER, description="Points of leniency per unit of the valence where a user's mood rests."
-    )
-    conviction: float = Field(
-        default=fitted.CONVICTION,
-        ge=0,
-        description="Points for an item of a liked category, and off for any other, by who likes or dislikes nearly "
+    temper: float = option(fitted.TEMPER, "Points of leniency per unit of the valence where a user's mood rests.")
+    conviction: float = option(
+        fitted.CONVICTION,
+        "Points for an item of a liked category, and off for any other, by who likes or dislikes nearly "
         "every category there is.",
+        ge=0,
     )
-    relative: bool = Field(
-        default=True,
-        description="Count a public rating by how far it stands out in its catalog; else as users' own mean.",
+    relative: bool = option(
+        True, "Count a public rating by how far it stands out in its catalog; else as users' own mean."
     )
-    learn: bool = Field(
-        default=False,
-        description="Learn leniency, taste, noise and use of the scale from what the user remembers, in place of "
+    learn: bool = option(
+        False,
+        "Learn leniency, taste, noise and use of the scale from what the user remembers, in place of "
         "made-up ones: for recorded users whose memory holds real ratings.",
     )
-    memory: float = Field(
-        default=fitted.MEMORY,
+    memory: float = option(
+        fitted.MEMORY,
+        "Share of the surprise at an item that carries over to the next of its series; 0 for none.",
         ge=0,
         lt=1,
-        description="Share of the surprise at an item that carries over to the next of its series; 0 for none.",
     )
-    similarity: float = Field(
-        default=1.0,
-        ge=0,
-        le=1,
-        description="Factor on how close an item of another series is counted, by the cosine of the embeddings.",
+    similarity: float = option(
+        1.0, "Factor on how close an item of another series is counted, by the cosine of the embeddings.", ge=0, le=1
     )
-    mood: float = Field(default=0.5, description="Points per unit of valence that the mood is above where it rests.")
-    boredom: float = Field(
-        default=1.5,
-        ge=0,
-        description="Points off for the second time; n earlier times take off this times log2(1 + n).",
+    mood: float = option(0.5, "Points per unit of valence that the mood is above where it rests.")
+    boredom: float = option(
+        1.5, "Points off for the second time; n earlier times take off this times log2(1 + n).", ge=0
     )
-    noise: float = Field(
-        default=fitted.NOISE, ge=0, description="Standard deviation of the noise, in points; 0 for none."
-    )
+    noise: float = option(fitted.NOISE, "Standard deviation of the noise, in points; 0 for none.", ge=0)
 
 
 RECORDED_USERS = RuleBasedOptions(
@@ -161,23 +152,14 @@ What a profile says of a recorded user was read off the same ratings, so it is n
 
 @dataclass(slots=True)
 class _Terms:
-    """What the ratings of one call are made of, in points of the domain's scale; R users, S items, K memories.
+    """What the ratings of one call are made of, in points of the domain's scale; R users, S items, K memories."""
 
-    Attributes:
-        latent: the sum of all terms, shape ``(R, S)``.
-        noise: shape ``(R, S)``.
-        mood: shape ``(R,)``.
-        learned: what memory tells of each user, or None.
-        closeness: weight of each memory, shape ``(R, S, K)``, or None where memory plays no part.
-        surprise: how far each remembered rating lay above what was expected, same shape.
-    """
-
-    latent: NDArray[np.float64]
-    noise: NDArray[np.float64]
-    mood: NDArray[np.float64]
+    latent: Floats
+    noise: Floats
+    mood: Floats
     learned: Learned | None = None
     closeness: NDArray[np.floating] | None = None
-    surprise: NDArray[np.float64] | None = None
+    surprise: Floats | None = None
 
 
 class RuleBased(Rater):
@@ -195,9 +177,6 @@ class RuleBased(Rater):
 
     Source: EmoSim-RL for the terms; weights from MovieLens (Harper & Konstan, 2015), see
     ``docs/rule-based-rater.md``.
-
-    Args:
-        options: weights; the fitted ones where None.
     """
 
     def __init__(self, options: RuleBasedOptions | None = None) -> None:
@@ -228,9 +207,8 @@ class RuleBased(Rater):
         self._conviction = o.conviction * self._unit if self._decided.any() else 0.0
         self._users = self._users_table(catalog, population)
         self._items = self._items_table(catalog, fitted.MIDDLE + shift)
-        small = len(population) * len(catalog) <= _TABLE_LIMIT
         self._table = None
-        if small:
+        if len(population) * len(catalog) <= _TABLE_LIMIT:
             table = self._users @ self._items.T
             if self._conviction:
                 table += self._convictions(np.arange(len(population))[:, None], np.arange(len(catalog)))
@@ -256,11 +234,7 @@ class RuleBased(Rater):
         self._doubt = (1.0 - o.memory) / o.memory if o.memory > 0 else 0.0
 
     def rate_batch(self, request: RatingRequest, draws: Draws) -> Ratings:
-        """For a batch: all ratings, with reasons that add up.
-
-        Uses ``draws.normal(S)``. The answer keeps arrays of the request for its reasons; they must not
-        be written to as long as reasons are asked for.
-        """
+        """All ratings, with reasons that add up and read arrays of the request: nobody may write to these meanwhile."""
         terms = self._terms(request, draws)
         if terms.learned is None:
             level = self._cuts.searchsorted(terms.latent, side="right")
@@ -268,12 +242,12 @@ class RuleBased(Rater):
             level = (terms.latent[:, :, None] >= terms.learned.cuts[:, None, :]).sum(axis=2)
         return Ratings(self._levels.take(level), partial(self._reason, request, terms))
 
-    def expected_batch(self, request: RatingRequest) -> NDArray[np.float64]:
+    def expected_batch(self, request: RatingRequest) -> Floats:
         """What each user rates each item on average: the sum of terms without the noise, within the scale."""
         sums = self._terms(request, None).latent
         return np.clip(sums, request.scale.low, request.scale.high)
 
-    def interest_batch(self, request: RatingRequest) -> NDArray[np.float64]:
+    def interest_batch(self, request: RatingRequest) -> Floats:
         """How likely each user is to choose each item, by :class:`~.rule_based_interest.Interest`."""
         self._prepared_for(request)
         if self._interest is None:
@@ -282,28 +256,21 @@ class RuleBased(Rater):
         tastes = request.population.liked(names).astype(np.float64) - request.population.disliked(names)
         return self._interest.scores(request.items, request.history, tastes[request.users])
 
-    def latent(self, request: RatingRequest, draws: Draws) -> NDArray[np.float64]:
+    def latent(self, request: RatingRequest, draws: Draws) -> Floats:
         """The sums of terms before they are cut into levels, on the domain's scale, shape ``(R, S)``."""
         return self._terms(request, draws).latent
 
-    def expected(self, users: NDArray[np.intp], items: NDArray[np.intp]) -> NDArray[np.float64]:
-        """What a user expects of an item before any memory, mood, boredom or noise, on the domain's scale.
+    def expected(self, users: Ints, items: Ints) -> Floats:
+        """What users expect of items before any memory, mood, boredom or noise, on the domain's scale.
 
-        Args:
-            users: indices in the population, any shape.
-            items: indices in the catalog, any shape that broadcasts with ``users``.
-
-        Returns:
-            Sums of the terms by user and item, the broadcast shape; not rounded to levels.
+        Both are indices of any shapes that broadcast to that of the answer, which is not rounded to levels.
         """
         if self._table is not None:
             return self._table.take(users * self._count + items)
-        products: NDArray[np.float64] = np.einsum(
-            "...c,...c->...", self._users.take(users, axis=0), self._items.take(items, axis=0)
-        )
+        products: Floats = np.einsum("...c,...c->...", self._users.take(users, axis=0), self._items.take(items, axis=0))
         return products + self._convictions(users, items) if self._conviction else products
 
-    def _convictions(self, users: NDArray[np.intp], items: NDArray[np.intp]) -> NDArray[np.float64]:
+    def _convictions(self, users: Ints, items: Ints) -> Floats:
         """Points for who has an opinion of every category: for an item of a liked one, and off for any other."""
         flags = self._catalog.categories if self._catalog is not None else np.zeros((0, 0), dtype=np.bool_)
         users, items = np.broadcast_arrays(users, items)
@@ -313,9 +280,7 @@ class RuleBased(Rater):
         points[known] = np.where(loved, self._conviction, -self._conviction)
         return points
 
-    # ------------------------------------------------------------------------------------- tables
-
-    def _users_table(self, catalog: Catalog, population: Population) -> NDArray[np.float64]:
+    def _users_table(self, catalog: Catalog, population: Population) -> Floats:
         """What each user makes of each property of an item, shape ``(U, 4 + 2C)``, in the domain's points."""
         o, names = self.options, catalog.category_names
         conformity, diversity = population.traits[:, 1] - 1, population.traits[:, 2] - 1
@@ -336,7 +301,7 @@ class RuleBased(Rater):
         table[:, _FIRST_CATEGORY + c :] = outside[:, None] * ~(liked | disliked)
         return table
 
-    def _items_table(self, catalog: Catalog, middle: float) -> NDArray[np.float64]:
+    def _items_table(self, catalog: Catalog, middle: float) -> Floats:
         """The properties of each item, shape ``(N, 4 + 2C)``, in the columns of the users' table."""
         flags = catalog.categories.astype(np.float64)
         number = np.maximum(flags.sum(axis=1, keepdims=True), 1.0)
@@ -350,29 +315,18 @@ class RuleBased(Rater):
         table[:, _FIRST_CATEGORY + flags.shape[1] :] = flags / number
         return table
 
-    def _leniency(self, population: Population) -> NDArray[np.float64]:
+    def _leniency(self, population: Population) -> Floats:
         """Personal leniency in the domain's points, shape ``(U,)``: by resting mood and by a hash of the id."""
         o, normal = self.options, NormalDist()
         chance = np.array([normal.inv_cdf(_hashed(user.id)) for user in population.users])
         return self._unit * (o.temper * (population.baselines[:, 0] - _USUAL_VALENCE) + o.leniency * chance)
 
-    # -------------------------------------------------------------------------------------- terms
-
     def _prepared_for(self, request: RatingRequest) -> None:
-        if (
-            request.population is not self._population
-            or request.catalog is not self._catalog
-            or (request.scale is not self._scale and request.scale != self._scale)
-        ):
-            self.prepare(
-                WorldSetting(
-                    catalog=request.catalog,
-                    population=request.population,
-                    scale=request.scale,
-                    words=request.words,
-                    real_ratings=self._real_ratings,
-                )
-            )
+        catalog, population, scale = request.catalog, request.population, request.scale
+        same = population is self._population and catalog is self._catalog
+        if not same or (scale is not self._scale and scale != self._scale):
+            real = self._real_ratings
+            self.prepare(WorldSetting(catalog=catalog, population=population, scale=scale, real_ratings=real))
 
     def _terms(self, request: RatingRequest, draws: Draws | None) -> _Terms:
         """The terms of each rating; without draws, nobody has a noise."""
@@ -399,7 +353,7 @@ class RuleBased(Rater):
             self._remember(request, column[:, None], terms)
         return terms
 
-    def _remember(self, request: RatingRequest, users: NDArray[np.intp], terms: _Terms) -> None:
+    def _remember(self, request: RatingRequest, users: Ints, terms: _Terms) -> None:
         """Add what similar memories suggest: sum(w * surprise) / (sum(w) + (1 - m) / m), w the closeness.
 
         This is the best linear guess from surprises that all correlate by m with the one at hand and
@@ -422,7 +376,7 @@ class RuleBased(Rater):
         terms.latent += pull
         terms.closeness, terms.surprise = closeness, surprise
 
-    def _close(self, catalog: Catalog, left: NDArray[np.intp], right: NDArray[np.intp]) -> NDArray[np.floating]:
+    def _close(self, catalog: Catalog, left: Ints, right: Ints) -> NDArray[np.floating]:
         """How close items are, 0 to 1, the broadcast shape: 1 within a series, else by their cosine."""
         same = self._series.take(left) == self._series.take(right)
         if not self._cosine_weight:
@@ -432,8 +386,6 @@ class RuleBased(Rater):
         closeness *= self._cosine_factor
         closeness *= closeness
         return np.maximum(closeness, same, out=closeness)
-
-    # ------------------------------------------------------------------------------------- reasons
 
     def _reason(self, request: RatingRequest, terms: _Terms, row: int, place: int) -> str:
         """The terms of one rating, largest first, and what they make from where they start."""
@@ -450,11 +402,8 @@ class RuleBased(Rater):
             total = round(float(latent), digits)
         named = sorted((pair for pair in named if pair[1]), key=lambda pair: -abs(pair[1]))
         parts = [f"{text} {value:+.{digits}f}" for text, value in named] or ["nothing moves it"]
-        sums = f"of {low:.{digits}f} to {high:.{digits}f}"
-        if at == 0:
-            sums = f"below {high:.{digits}f}"
-        elif at == len(cuts):
-            sums = f"from {low:.{digits}f} on"
+        some = f"from {low:.{digits}f} on" if at == len(cuts) else f"of {low:.{digits}f} to {high:.{digits}f}"
+        sums = some if at else f"below {high:.{digits}f}"
         given = request.scale.format(float(self._levels[at]))
         return f"From {start:.{digits}f}: {'; '.join(parts)}; makes {total:.{digits}f}; a sum {sums} is rated {given}"
 
@@ -466,25 +415,27 @@ class RuleBased(Rater):
         products = self._users[user_index] * self._items[item]
         public = scale.format(round(float(catalog.scale.convert(catalog.public_ratings[item], scale)), 1))
         yield f"follows the crowd ({public})" if user.conformity == 1 else f"public rating {public}", products[_PUBLIC]
-        yield _popularity_words(self._items[item, _POPULARITY], products[_POPULARITY]), products[_POPULARITY]
+        known = "well known" if self._items[item, _POPULARITY] > 0 else "little known"
+        popularity = products[_POPULARITY]
+        yield f"{'drawn to' if popularity > 0 else 'wary of'} the {known}", popularity
         if terms.learned is None:
             by_nature = products[_LENIENCY]
-            yield ("generous by nature" if by_nature > 0 else "strict by nature"), by_nature
+            yield ("generous" if by_nature > 0 else "strict") + " by nature", by_nature
         else:
             yield from self._named_lessons(terms.learned, row, item)
         yield from self._named_conviction(user_index, item)
         taste = products[_FIRST_CATEGORY : _FIRST_CATEGORY + len(names)]
         outside = products[_FIRST_CATEGORY + len(names) :]
         for verb, part in (
-            ("likes", np.maximum(taste, 0.0)),
-            ("dislikes", np.minimum(taste, 0.0)),
-            ("outside own taste:", np.minimum(outside, 0.0)),
-            ("curious about", np.maximum(outside, 0.0)),
+            ("likes", taste.clip(min=0)),
+            ("dislikes", taste.clip(max=0)),
+            ("outside own taste:", outside.clip(max=0)),
+            ("curious about", outside.clip(min=0)),
         ):
-            yield f"{verb} {_listed([names[c] for c in np.flatnonzero(part)])}", float(part.sum())
+            yield f"{verb} {listed([names[c] for c in np.flatnonzero(part)])}", float(part.sum())
         yield from self._named_memories(request, terms, row, place)
         mood = float(terms.mood[row])
-        yield ("in a better mood than usual" if mood > 0 else "in a worse mood than usual"), mood
+        yield f"in a {'better' if mood > 0 else 'worse'} mood than usual", mood
         times = int(request.times[row, place])
         yield f"{_ordinal(times + 1)} {words.consumption}", float(self._boredom[min(times, _BOREDOM_CAP)])
         yield "random noise", float(terms.noise[row, place])
@@ -493,7 +444,7 @@ class RuleBased(Rater):
         if self._conviction and self._decided[user]:
             points = float(self._convictions(np.array([user]), np.array([item]))[0])
             liked = [name for name, flag in zip(self._names, self._liked[user], strict=True) if flag]
-            some = _listed(liked) if 0 < len(liked) <= _DECIDED_FROM // 2 else ""
+            some = listed(liked) if 0 < len(liked) <= _DECIDED_FROM // 2 else ""
             if points > 0:
                 yield f"loves {some or 'nearly everything'}", points
             else:
@@ -503,14 +454,9 @@ class RuleBased(Rater):
         """What memory taught of a user, by the parts of an item that it is about."""
         assert self._learner is not None
         products = learned.weights[row] * self._learner.features[item]
-        bounds = self._learner.parts.tolist()
-        leniency, category, era, popularity, good = (float(products[low:high].sum()) for low, high in pairwise(bounds))
-        yield ("rates higher than most so far" if leniency > 0 else "rates lower than most so far"), leniency
-        yield ("liked its kind so far" if category > 0 else "did not like its kind so far"), category
-        yield ("liked its time so far" if era > 0 else "did not like its time so far"), era
-        known = "its popularity as liked so far" if popularity > 0 else "its popularity as disliked so far"
-        yield known, popularity
-        yield ("sides with the public so far" if good > 0 else "sides against the public so far"), good
+        for (low, high), (more, less) in zip(pairwise(self._learner.parts.tolist()), _LESSONS, strict=True):
+            points = float(products[low:high].sum())
+            yield f"{more if points > 0 else less} so far", points
 
     def _named_memories(
         self, request: RatingRequest, terms: _Terms, row: int, place: int
@@ -527,17 +473,14 @@ class RuleBased(Rater):
             yield text, float(pulls[k])
 
 
-# ------------------------------------------------------------------------------------------ helpers
-
-
-def _decided(stated: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _decided(stated: Flags) -> Flags:
     """Who has an opinion of nearly every category of the catalog, and of many; from flags ``(U, C)``."""
     number = stated.sum(axis=1)
-    decided: NDArray[np.bool_] = (number >= _DECIDED_FROM) & (number >= _DECIDED_SHARE * stated.shape[1])
+    decided: Flags = (number >= _DECIDED_FROM) & (number >= _DECIDED_SHARE * stated.shape[1])
     return decided
 
 
-def _cutpoints_of(shares: NDArray[np.float64], shift: float, scale: RatingScale) -> NDArray[np.float64]:
+def _cutpoints_of(shares: Floats, shift: float, scale: RatingScale) -> Floats:
     """Where levels begin so that random pairs get levels in the shares of a domain's users, shape ``(L - 1,)``.
 
     The fitted cutpoints are quantiles of the sums of random pairs, at the shares of ``REAL_RATING_SHARES``; between and
@@ -556,11 +499,10 @@ def _cutpoints_of(shares: NDArray[np.float64], shift: float, scale: RatingScale)
     below = cuts[0] + (wanted - known[0]) * (cuts[1] - cuts[0]) / (known[1] - known[0])
     above = cuts[-1] + (wanted - known[-1]) * (cuts[-1] - cuts[-2]) / (known[-1] - known[-2])
     on_ten = np.where(wanted < known[0], below, np.where(wanted > known[-1], above, np.interp(wanted, known, cuts)))
-    carried: NDArray[np.float64] = scale.low + (on_ten + shift - 1.0) / 9.0 * scale.span
-    return carried
+    return _carried(on_ten + shift, scale)
 
 
-def _cutpoints(scale: RatingScale) -> NDArray[np.float64]:
+def _cutpoints(scale: RatingScale) -> Floats:
     """Where each level from the second on begins in the sum of terms, shape ``(levels - 1,)``.
 
     The fitted cutpoints say which sum users express as a rating halfway between two levels of 1-10;
@@ -572,12 +514,15 @@ def _cutpoints(scale: RatingScale) -> NDArray[np.float64]:
     known = np.concatenate([[halves[0] - 9.0], halves, [halves[-1] + 9.0]])
     sums = np.concatenate([[cuts[0] - 9.0], cuts, [cuts[-1] + 9.0]])
     wanted = 1.0 + 9.0 * ((scale.levels[:-1] + scale.levels[1:]) / 2.0 - scale.low) / scale.span
-    on_ten = np.interp(wanted, known, sums)
-    carried: NDArray[np.float64] = scale.low + (on_ten - 1.0) / 9.0 * scale.span
+    return _carried(np.interp(wanted, known, sums), scale)
+
+
+def _carried(on_ten: Floats, scale: RatingScale) -> Floats:
+    carried: Floats = scale.low + (on_ten - 1.0) / 9.0 * scale.span
     return carried
 
 
-def _series(catalog: Catalog) -> NDArray[np.intp]:
+def _series(catalog: Catalog) -> Ints:
     """A number for each item that it shares with the other parts of its collection alone; shape ``(N,)``."""
     first: dict[str, int] = {}
     names = (item.collection for item in catalog.items)
@@ -607,7 +552,7 @@ def _telling_cosines(catalog: Catalog) -> tuple[float, float]:
     return low, min(1.0, max(0.0, (1.0 - high) / (1.0 - middle)))
 
 
-def _popularity(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+def _popularity(counts: NDArray[np.int64]) -> Floats:
     """How widely rated each item is: standardised logarithm within 2.5, 0 where unknown; shape ``(N,)``."""
     known = counts > 0
     logs = np.log1p(counts.astype(np.float64))
@@ -623,17 +568,8 @@ def _hashed(text: str) -> float:
     return (digest + 0.5) / 2.0**48
 
 
-def _popularity_words(popularity: float, points: float) -> str:
-    known = "well known" if popularity > 0 else "little known"
-    return f"{'drawn to' if points > 0 else 'wary of'} the {known}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
-
-
 def _ordinal(number: int) -> str:
-    words = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
+    words = ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"]
     if number <= len(words):
         return words[number - 1]
     suffix = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")

@@ -5,13 +5,11 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
 from emosim_core.components import rule_based_constants as fitted
 from emosim_core.components.rule_based_learning import YEARS, weighted_standard, years
 from emosim_core.model import Catalog, History
-
-Floats = NDArray[np.float64]
+from emosim_core.model.arrays import Floats, Ints
 
 _POPULARITY_STEPS = 24
 """Steps of popularity, from the least to the most widely rated item."""
@@ -51,9 +49,6 @@ class Interest:
     mixed with those of everybody, as if so many more items had been chosen as everybody chooses; a category that
     the user says they like or dislike counts more or less there. Weights are ``INTEREST`` of the constants, fitted
     to who rated what in MovieLens.
-
-    Args:
-        catalog: the items.
     """
 
     def __init__(self, catalog: Catalog) -> None:
@@ -80,30 +75,20 @@ class Interest:
         self._of_item = np.column_stack([logs, -(popularity**2)])
         self._weights = np.array([fitted.INTEREST[name] for name in TERMS])
 
-    def scores(self, items: NDArray[np.intp], history: History, tastes: Floats) -> Floats:
-        """The scores of R users for S items each.
+    def scores(self, items: Ints, history: History, tastes: Floats) -> Floats:
+        """The scores of R users for S items each, shape ``(R, S)``.
 
         Args:
             items: indices, shape ``(R, S)``.
-            history: what the users remember.
             tastes: 1 for a category that a user says they like, -1 for one that they say they dislike, else 0;
                 shape ``(R, C)``.
-
-        Returns:
-            Scores, shape ``(R, S)``.
         """
         return np.array(
             [self.terms(items[row], past, tastes[row]) @ self._weights for row, past in enumerate(_remembered(history))]
         ).reshape(items.shape)
 
-    def terms(self, items: NDArray[np.intp], past: NDArray[np.intp], taste: Floats) -> Floats:
-        """The terms of one user for S items, unweighted, shape ``(S, 9)``.
-
-        Args:
-            items: indices, shape ``(S,)``.
-            past: what the user remembers, oldest first, shape ``(m,)``.
-            taste: as ``tastes`` of :meth:`scores`, shape ``(C,)``.
-        """
+    def terms(self, items: Ints, past: Ints, taste: Floats) -> Floats:
+        """The unweighted terms of one user for S items, shape ``(S, 9)``; ``past``, shape ``(m,)``, is oldest first."""
         terms = np.zeros((len(items), len(TERMS)))
         terms[:, :2] = self._of_item[items]
         terms[:, 2:5] = self._lifts(items, past, taste)
@@ -115,7 +100,7 @@ class Interest:
         terms[:, 8] = np.log((len(past) + 1.0) / _USUAL_LENGTH)
         return terms
 
-    def _lifts(self, items: NDArray[np.intp], past: NDArray[np.intp], taste: Floats) -> Floats:
+    def _lifts(self, items: Ints, past: Ints, taste: Floats) -> Floats:
         """Lifts of category, year and popularity, shape ``(S, 3)``."""
         usual = self._usual.copy()
         usual[: self._bounds[1]] *= np.exp(fitted.INTEREST_DECLARED * taste)
@@ -125,7 +110,7 @@ class Interest:
         return np.column_stack([shares[:, low:high].sum(axis=1) for low, high in pairwise(self._bounds.tolist())])
 
 
-def _remembered(history: History) -> list[NDArray[np.intp]]:
+def _remembered(history: History) -> list[Ints]:
     """The items that each user remembers."""
     if not history.width:
         return [np.zeros(0, dtype=np.intp)] * len(history)

@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
-from numpy.typing import NDArray
 
 from emosim_core.components import rule_based_constants as fitted
 from emosim_core.model import Catalog, History
-
-Floats = NDArray[np.float64]
+from emosim_core.model.arrays import Flags, Floats
 
 YEARS = (1900, 2030)
 """Years of publication that are told apart; earlier and later ones count as the outermost."""
@@ -42,7 +40,7 @@ def weighted_standard(values: Floats, weights: Floats) -> Floats:
     return np.zeros(len(values)) if spread < 1e-9 else (values - middle) / spread
 
 
-def years(catalog: Catalog) -> tuple[Floats, NDArray[np.bool_]]:
+def years(catalog: Catalog) -> tuple[Floats, Flags]:
     """Year of each item within :data:`YEARS`, and whether it is known; both of shape ``(N,)``."""
     known = np.array([item.year is not None for item in catalog.items])
     value = np.array([YEARS[0] if item.year is None else item.year for item in catalog.items], dtype=np.float64)
@@ -62,7 +60,6 @@ def quality(catalog: Catalog, on_ten: Floats, middle: float) -> Floats:
     and an unknown one is ``middle``.
 
     Args:
-        catalog: the items.
         on_ten: their public ratings on 1 to 10.
         middle: what users rate on average, of 10.
     """
@@ -128,10 +125,8 @@ class Learner:
     is that of the features, however much is remembered.
 
     Args:
-        catalog: the items.
         qualities: of 10, shape ``(N,)``.
         unit: the domain's points in a point of 10.
-        levels: the levels of the domain's scale.
         cuts: where levels begin for a user of whom nothing is known, the domain's points.
     """
 
@@ -163,7 +158,6 @@ class Learner:
         """What each user's memory tells.
 
         Args:
-            history: what R users remember.
             expected: what was expected of each remembered item, the domain's points, shape ``(R, W)``.
         """
         rows, size = len(history), self.features.shape[1]

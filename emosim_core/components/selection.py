@@ -3,35 +3,30 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
 from emosim_core.components.base import Draws, SelectionRequest, Selector, WorldSetting
+from emosim_core.hooks.fields import option
+from emosim_core.model.arrays import Flags
+from emosim_core.model.frozen import Frozen
 
 
-class ProbabilisticOptions(BaseModel):
+class ProbabilisticOptions(Frozen):
     """Options of ``probabilistic``."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    p: float = Field(default=0.75, ge=0, le=1, description="Probability that the best-rated item is consumed at all.")
+    p: float = option(0.75, "Probability that the best-rated item is consumed at all.", ge=0, le=1)
 
 
-class LogitOptions(BaseModel):
+class LogitOptions(Frozen):
     """Options of ``multinomial_logit``."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    temperature: float = Field(
-        default=1.0, gt=0, description="Spread of the choice, in rating points of 10; small is greedy."
-    )
-    no_choice: float = Field(default=5.0, description="Rating of 10 that taking nothing is worth.")
+    temperature: float = option(1.0, "Spread of the choice, in rating points of 10; small is greedy.", gt=0)
+    no_choice: float = option(5.0, "Rating of 10 that taking nothing is worth.")
 
 
 class Greedy(Selector):
     """The best-rated item of the slate; the first of equals."""
 
-    def select_batch(self, request: SelectionRequest, draws: Draws) -> NDArray[np.bool_]:
+    def select_batch(self, request: SelectionRequest, draws: Draws) -> Flags:
         ratings = request.ratings
         if ratings.shape[1] == 1:
             return ~np.isnan(ratings)
@@ -44,7 +39,7 @@ class Greedy(Selector):
 class RandomChoice(Selector):
     """Each item with probability 0.5."""
 
-    def select_batch(self, request: SelectionRequest, draws: Draws) -> NDArray[np.bool_]:
+    def select_batch(self, request: SelectionRequest, draws: Draws) -> Flags:
         return (draws.uniform(request.ratings.shape[1]) < 0.5) & ~np.isnan(request.ratings)
 
 
@@ -54,7 +49,7 @@ class Probabilistic(Greedy):
     def __init__(self, options: ProbabilisticOptions) -> None:
         self.p = options.p
 
-    def select_batch(self, request: SelectionRequest, draws: Draws) -> NDArray[np.bool_]:
+    def select_batch(self, request: SelectionRequest, draws: Draws) -> Flags:
         return super().select_batch(request, draws) & (draws.uniform(1) < self.p)
 
 
@@ -73,7 +68,7 @@ class MultinomialLogit(Selector):
         self.temperature = self.options.temperature * setting.scale.span / 9.0
         self.no_choice = setting.scale.carry(self.options.no_choice)
 
-    def select_batch(self, request: SelectionRequest, draws: Draws) -> NDArray[np.bool_]:
+    def select_batch(self, request: SelectionRequest, draws: Draws) -> Flags:
         ratings = request.ratings
         utility = np.where(np.isnan(ratings), -np.inf, ratings) / self.temperature
         outside = np.full((len(ratings), 1), self.no_choice / self.temperature)

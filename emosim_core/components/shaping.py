@@ -3,40 +3,32 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
 from emosim_core.components.base import BeginRequest, Draws, RewardShaping, ShapingRequest, ShapingSetting
+from emosim_core.hooks.fields import option
+from emosim_core.model.arrays import Floats, Ints
+from emosim_core.model.frozen import Frozen
 
 
-class RepeatOptions(BaseModel):
+class RepeatOptions(Frozen):
     """Options of the shapings that a repeat wears off in."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    q: float = Field(
-        default=0.1, gt=0, le=1, description="Base of q ** (times consumed / interactions since the last time)."
-    )
+    q: float = option(0.1, "Base of q ** (times consumed / interactions since the last time).", gt=0, le=1)
 
 
-class ChurnOptions(BaseModel):
+class ChurnOptions(Frozen):
     """Options of ``churn_satisfaction``."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    alpha: float = Field(default=0.2, gt=0, le=1, description="Weight of the newest rating in the moving average.")
-    threshold: float = Field(default=4.0, ge=1, le=10, description="Rating of 10 up to which an item disappoints.")
-    low_streak: int = Field(default=2, ge=1, description="Disappointments in a row after which the user leaves.")
-    min_steps: int = Field(default=5, ge=1, description="First step of an episode at which the user may leave.")
-    rate: float = Field(default=0.3, ge=0, description="Hazard per rating point of 10 below the threshold.")
-    recovery: float = Field(
-        default=0.0,
-        ge=0,
-        le=1,
-        description="Share by which two good ratings in a row lower the probability of leaving.",
+    alpha: float = option(0.2, "Weight of the newest rating in the moving average.", gt=0, le=1)
+    threshold: float = option(4.0, "Rating of 10 up to which an item disappoints.", ge=1, le=10)
+    low_streak: int = option(2, "Disappointments in a row after which the user leaves.", ge=1)
+    min_steps: int = option(5, "First step of an episode at which the user may leave.", ge=1)
+    rate: float = option(0.3, "Hazard per rating point of 10 below the threshold.", ge=0)
+    recovery: float = option(
+        0.0, "Share by which two good ratings in a row lower the probability of leaving.", ge=0, le=1
     )
-    use_traits: bool = Field(
-        default=True, description="Whether activity scales tolerance: elusive users leave earlier, enthusiasts later."
+    use_traits: bool = option(
+        True, "Whether activity scales tolerance: elusive users leave earlier, enthusiasts later."
     )
 
 
@@ -45,7 +37,7 @@ class Identity(RewardShaping):
 
     end_reasons: tuple[str, ...] = ()
 
-    def shape_batch(self, request: ShapingRequest, draws: Draws) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    def shape_batch(self, request: ShapingRequest, draws: Draws) -> tuple[Floats, Ints]:
         return request.ratings, np.zeros(len(request.ratings), dtype=np.intp)
 
 
@@ -57,14 +49,14 @@ class _Repeats(RewardShaping):
     def __init__(self, options: RepeatOptions) -> None:
         self.q = options.q
 
-    def _worn(self, request: ShapingRequest) -> NDArray[np.float64]:
+    def _worn(self, request: ShapingRequest) -> Floats:
         return np.power(self.q, request.times / np.maximum(request.since, 1))
 
 
 class ExpDecayTime(_Repeats):
     """A repeat is worth ``rating * q ** (n / since)``, floored to the scale."""
 
-    def shape_batch(self, request: ShapingRequest, draws: Draws) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    def shape_batch(self, request: ShapingRequest, draws: Draws) -> tuple[Floats, Ints]:
         faded = request.scale.floor(request.ratings * self._worn(request))
         rewards = np.where(request.times > 1, faded, request.ratings)
         return rewards, np.zeros(len(rewards), dtype=np.intp)
@@ -73,7 +65,7 @@ class ExpDecayTime(_Repeats):
 class RandomWatch(_Repeats):
     """A repeat is consumed again with probability ``q ** (n / since)``, else it is worth nothing."""
 
-    def shape_batch(self, request: ShapingRequest, draws: Draws) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    def shape_batch(self, request: ShapingRequest, draws: Draws) -> tuple[Floats, Ints]:
         again = draws.uniform(request.ratings.shape[1]) < self._worn(request)
         rewards = np.where((request.times > 1) & ~again, 0.0, request.ratings)
         return rewards, np.zeros(len(rewards), dtype=np.intp)
@@ -84,7 +76,7 @@ class SameItemTerminate(RewardShaping):
 
     end_reasons: tuple[str, ...] = ("repeat",)
 
-    def shape_batch(self, request: ShapingRequest, draws: Draws) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    def shape_batch(self, request: ShapingRequest, draws: Draws) -> tuple[Floats, Ints]:
         repeat = request.consumed & (request.times > 1)
         return np.where(repeat, 0.0, request.ratings), np.asarray(repeat.any(axis=1), dtype=np.intp)
 
@@ -121,7 +113,7 @@ class ChurnSatisfaction(RewardShaping):
         self._low[rows] = 0
         self._good[rows] = 0
 
-    def shape_batch(self, request: ShapingRequest, draws: Draws) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    def shape_batch(self, request: ShapingRequest, draws: Draws) -> tuple[Floats, Ints]:
         options, scale, rows = self.options, request.scale, request.rows
         threshold = scale.carry(options.threshold)
         satisfaction, low = self._satisfaction[rows], self._low[rows]
@@ -144,7 +136,7 @@ class ChurnSatisfaction(RewardShaping):
             self._good[rows] = good
             leaves *= np.where(good >= 2, 1.0 - options.recovery, 1.0)
         streak = low >= self._streak_limit.take(activity)
-        ends: NDArray[np.intp] = np.where(streak, 1, 2 * (draws.uniform(1)[:, 0] < leaves))
+        ends: Ints = np.where(streak, 1, 2 * (draws.uniform(1)[:, 0] < leaves))
         may_leave = (request.steps >= options.min_steps) & request.consumed.any(axis=1)
         ends = ends * may_leave
         return request.ratings, ends

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from functools import partial
 
-from emosim_core.hooks.component import Component
-
-_ITEMS = "emosim_core.data"
-_USERS = "emosim_core.population"
+from emosim_core.hooks.component import Component, in_module
 
 
 def standard_item_loaders(domain: str, items: str = "items", without: Collection[str] = ()) -> Iterator[Component]:
@@ -16,23 +14,17 @@ def standard_item_loaders(domain: str, items: str = "items", without: Collection
     What they read is said by the :class:`~emosim_core.plugins.Domain`: ``item_type``, ``columns`` and ``package``.
 
     Args:
-        domain: the domain's name.
         items: the domain's word for items, for listings ("films").
         without: names that are left out, such as one under which the plugin yields a loader of its own.
     """
-    yield from _except(
-        without,
-        Component("sample", f"The bundled {items}.", f"{_ITEMS}.bundled:BundledItems", domain=domain),
-        Component(
-            "csv",
-            f"{items[:1].upper()}{items[1:]} from a CSV file.",
-            f"{_ITEMS}.items_csv:CsvItems",
-            options=f"{_ITEMS}.items_csv:CsvItemsOptions",
-            value="path",
-            domain=domain,
-            formats=f"{_ITEMS}.items_csv:csv_formats",
-        ),
-    )
+    module, summary = "emosim_core.data.items_csv", f"{items[:1].upper()}{items[1:]} from a CSV file."
+    more = {"value": "path", "formats": f"{module}:csv_formats", "domain": domain}
+    for one in (
+        in_module("emosim_core.data.bundled", "sample", f"The bundled {items}.", "BundledItems", domain=domain),
+        in_module(module, "csv", summary, "CsvItems", "CsvItemsOptions", **more),
+    ):
+        if one.name not in without:
+            yield one
 
 
 def standard_user_loaders(domain: str, without: Collection[str] = ()) -> Iterator[Component]:
@@ -42,31 +34,15 @@ def standard_user_loaders(domain: str, without: Collection[str] = ()) -> Iterato
     file and renames its categories by ``category_aliases``.
 
     Args:
-        domain: the domain's name.
         without: names that are left out, such as one under which the plugin yields a loader of its own.
     """
-    generated = f"{_USERS}.generated"
-    options = f"{generated}:GeneratedUsersOptions"
-    yield from _except(
-        without,
-        *(
-            Component(name, summary, f"{generated}:{factory}", options=options, domain=domain)
-            for name, factory, summary in (
-                ("sampled", "GeneratedUsers", "Generated users with tastes and a description."),
-                ("basic", "BasicUsers", "Generated users of whose tastes nothing is known."),
-                ("detailed", "DetailedUsers", "Generated users whose description names their tastes."),
-            )
-        ),
-        Component(
-            "csv",
-            "Users from a CSV file.",
-            f"{_USERS}.users_csv:CsvUsers",
-            options=f"{_USERS}.users_csv:CsvUsersOptions",
-            value="path",
-            domain=domain,
-        ),
-    )
-
-
-def _except(without: Collection[str], *components: Component) -> Iterator[Component]:
-    return (component for component in components if component.name not in without)
+    generated = partial(in_module, "emosim_core.population.generated", options="GeneratedUsersOptions", domain=domain)
+    module, more = "emosim_core.population.users_csv", {"value": "path", "domain": domain}
+    for one in (
+        generated("sampled", "Generated users with tastes and a description.", "GeneratedUsers"),
+        generated("basic", "Generated users of whose tastes nothing is known.", "BasicUsers"),
+        generated("detailed", "Generated users whose description names their tastes.", "DetailedUsers"),
+        in_module(module, "csv", "Users from a CSV file.", "CsvUsers", "CsvUsersOptions", **more),
+    ):
+        if one.name not in without:
+            yield one

@@ -23,7 +23,6 @@ from emosim_core.hooks import Registry
 from emosim_core.hooks.fields import all_fields, by_field
 from emosim_core.runs.manifest import digest
 from emosim_core.runs.records import MANIFEST
-from emosim_core.runs.schemas import StepRecord
 from emosim_core.runs.trust import CommandHint, confirmed
 from emosim_core.runs.typed import typed
 from emosim_core.simulation.assembly import World, assemble
@@ -318,8 +317,12 @@ class Rebuilt:
                     ratings[number + 1, place] = one["rating"]
             now = slice(number + 1, number + 2)
             ratings[now] = self._world.domain.scale.round(ratings[now])  # to the last digit
-            engine.replay(self._slot, actions[number : number + 1], ratings[now], consumed[now])
-            self._check_mood(episode, step)
+            mood = engine.replay(self._slot, actions[number : number + 1], ratings[now], consumed[now])[0]
+            if np.abs(mood - step["mood"]).max() > _MOOD_ROUNDING:
+                made = [round(value, 4) for value in mood.tolist()]
+                raise self._damaged(
+                    episode, f"after step {step['step']} the mood is {step['mood']}, and its ratings make it {made}"
+                )
             seen.append(engine.observe())
         engine.end(self._slot)
         last = np.arange(count) == count - 1
@@ -335,13 +338,6 @@ class Rebuilt:
                 for name, values in (("ratings", ratings), ("raw_ratings", raw), ("consumed", consumed))
             },
         }
-
-    def _check_mood(self, episode: LoggedEpisode, step: StepRecord) -> None:
-        if np.abs(self._engine.moods[0] - step["mood"]).max() > _MOOD_ROUNDING:
-            mood = [round(value, 4) for value in self._engine.moods[0].tolist()]
-            raise self._damaged(
-                episode, f"after step {step['step']} the mood is {step['mood']}, and its ratings make it {mood}"
-            )
 
     def _damaged(self, episode: LoggedEpisode, problem: str) -> RunError:
         return RunError(f"{self._run.directory}, episode {episode.number}: {problem}; the records were changed")

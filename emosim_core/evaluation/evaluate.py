@@ -44,7 +44,7 @@ from emosim_core.runs.records import FORMAT, MANIFEST
 from emosim_core.runs.runner import Run
 from emosim_core.runs.trust import CommandHint, confirmed, note_made
 from emosim_core.runs.typed import typed
-from emosim_core.simulation.assembly import World, assemble, build
+from emosim_core.simulation.assembly import World, assemble
 from emosim_core.simulation.config import RunConfig, read_config
 
 _MAY_CHANGE = frozenset({"resamples", "gateway", "on_failed_rating"})
@@ -279,7 +279,7 @@ class Evaluation:
     def _try_out(self, world: World) -> None:
         """Make every recommender once, so that one that cannot be made is known before the first is measured."""
         for one in self.recommenders:
-            build(self._registry.resolve("policy", self._policy(one), world.domain.name), Policy)
+            self._registry.resolve("policy", self._policy(one), world.domain.name).build(Policy)
 
     def _run(
         self,

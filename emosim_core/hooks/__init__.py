@@ -1,18 +1,11 @@
 """How plugins plug in: hook specifications, component descriptions, discovery and names."""
 
-from emosim_core.hooks.component import KINDS, Component
-from emosim_core.hooks.deprecations import deprecated
-from emosim_core.hooks.registry import PluginRecord, Registry, Resolved
-from emosim_core.hooks.spec import HOOK_VERSION, OLDEST_HOOK_VERSION, hookimpl
-
-__all__ = [
-    "HOOK_VERSION",
-    "KINDS",
-    "OLDEST_HOOK_VERSION",
-    "Component",
-    "PluginRecord",
-    "Registry",
-    "Resolved",
-    "deprecated",
-    "hookimpl",
-]
+from emosim_core.hooks.component import KINDS as KINDS
+from emosim_core.hooks.component import Component as Component
+from emosim_core.hooks.deprecations import deprecated as deprecated
+from emosim_core.hooks.registry import PluginRecord as PluginRecord
+from emosim_core.hooks.registry import Registry as Registry
+from emosim_core.hooks.registry import Resolved as Resolved
+from emosim_core.hooks.spec import HOOK_VERSION as HOOK_VERSION
+from emosim_core.hooks.spec import OLDEST_HOOK_VERSION as OLDEST_HOOK_VERSION
+from emosim_core.hooks.spec import hookimpl as hookimpl

@@ -37,30 +37,16 @@ KINDS: dict[str, str] = {
 """Kinds of components, and the hook that names the components of each."""
 
 KIND_TITLES: dict[str, str] = {
-    "domain": "domain",
-    "item_loader": "item loader",
-    "user_loader": "user loader",
-    "rater": "rater",
+    **{kind: kind.replace("_", " ") for kind in KINDS},
     "retrieval": "retrieval strategy",
-    "selector": "selector",
-    "perturbator": "perturbator",
-    "emotion_model": "emotion model",
-    "reward_shaping": "reward shaping",
-    "observation": "observation",
-    "policy": "policy",
     "llm_backend": "language-model backend",
-    "prompt_strategy": "prompt strategy",
-    "study": "study",
 }
 """What a kind is called in a message."""
 
 
 @dataclass(frozen=True)
 class Component:
-    """What a plugin provides under one name. Describing it imports nothing heavy.
-
-    The hook that yields it says of which kind it is. Name, summary and factory may be given by position, all else by
-    keyword.
+    """What a plugin provides under one name. Describing it imports nothing heavy; the hook says of which kind it is.
 
     Attributes:
         name: the name that users type; letters, digits, ``_`` and ``-``.
@@ -102,18 +88,19 @@ class Component:
         return same
 
     @property
+    def title(self) -> str:
+        """Kind and name, such as ``"rater 'llm'"``."""
+        return f"{KIND_TITLES.get(self.kind, 'component')} {self.name!r}"
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The name and the aliases."""
         return (self.name, *self.aliases)
 
     def usage(self) -> str:
         """How the name is written, such as ``decay_emotion_K`` or ``csv:PATH``."""
-        text = self.name
-        if self.number:
-            text += f"_{self.number.upper()}"
-        if self.value:
-            text += f":{self.value.upper()}"
-        return text
+        number = f"_{self.number.upper()}" if self.number else ""
+        return f"{self.name}{number}" + (f":{self.value.upper()}" if self.value else "")
 
     def options_model(self) -> type[BaseModel] | None:
         """The model of the options, imported now.
@@ -125,19 +112,19 @@ class Component:
             return None if self.options is None else load_object(self.options)
         except Exception as error:
             raise BrokenPluginError(
-                f"the options of the {KIND_TITLES.get(self.kind, 'component')} {self.name!r} cannot be imported from "
-                f"{self.options}: {type(error).__name__}: {error}"
+                f"the options of the {self.title} cannot be imported from {self.options}: "
+                f"{type(error).__name__}: {error}"
             ) from error
 
 
-def load_object(path: str) -> Any:
-    """The object at ``"package.module:name"``.
+def in_module(module: str, name: str, summary: str, factory: str, options: str = "", **more: Any) -> Component:
+    """A component whose class and model of options are in one module."""
+    model = f"{module}:{options}" if options else None
+    return Component(name, summary, f"{module}:{factory}", options=model, **more)
 
-    Raises:
-        ImportError: no such module.
-        AttributeError: no such name in it.
-        ValueError: the path has no colon.
-    """
+
+def load_object(path: str) -> Any:
+    """The object at ``"package.module:name"``; an ImportError, AttributeError or ValueError without one."""
     module, colon, name = path.partition(":")
     if not colon:
         raise ValueError(f"{path!r} names no object; write it as 'package.module:name'")

@@ -13,13 +13,7 @@ Marked = TypeVar("Marked", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class Deprecation:
-    """That a hook or a method of an interface goes away.
-
-    Attributes:
-        since: the release of emosim-core that marked it, such as ``"0.3"``.
-        removed_in: the release in which it is gone.
-        instead: what to write in its place.
-    """
+    """That a hook or a method of an interface goes away."""
 
     since: str
     removed_in: str
@@ -42,11 +36,6 @@ def deprecated(since: str, removed_in: str, instead: str) -> Callable[[Marked], 
         @hookspec
         @deprecated(since="0.3", removed_in="0.5", instead="emosim_item_loaders")
         def emosim_items() -> Iterable[Component]: ...
-
-    Args:
-        since: the release of emosim-core that marks it.
-        removed_in: the release in which it is gone.
-        instead: what a plugin writes in its place.
     """
 
     def mark(member: Marked) -> Marked:
@@ -58,8 +47,7 @@ def deprecated(since: str, removed_in: str, instead: str) -> Callable[[Marked], 
 
 def deprecation_of(member: object) -> Deprecation | None:
     """How a hook or a method is deprecated; None where it is not."""
-    deprecation = getattr(member, _MARK, None)
-    return deprecation if isinstance(deprecation, Deprecation) else None
+    return getattr(member, _MARK, None)
 
 
 def overridden(kind: type) -> Iterator[tuple[str, Deprecation]]:

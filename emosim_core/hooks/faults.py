@@ -18,7 +18,6 @@ def fault(what: str, error: Exception) -> PluginError:
 
     Args:
         what: whose code it was, such as ``"retrieval strategy 'oldest' of emosim-oldest 1.2"``.
-        error: what it raised.
     """
     where = ""
     frames = traceback.extract_tb(error.__traceback__)
@@ -31,11 +30,7 @@ def fault(what: str, error: Exception) -> PluginError:
 
 @contextmanager
 def named(what: str) -> Iterator[None]:
-    """Words errors that are not EmoSim's own as :func:`fault` does.
-
-    Raises:
-        PluginError: something else than an EmoSimError was raised inside.
-    """
+    """Words errors that are not EmoSim's own as :func:`fault` does."""
     try:
         yield
     except EmoSimError:

@@ -33,14 +33,20 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, create_model
+from pydantic import BaseModel, ConfigDict, Field, create_model
 from pydantic.fields import FieldInfo
 
 from emosim_core.errors import ConfigurationError
-from emosim_core.hooks.component import KIND_TITLES, Component, core_component
+from emosim_core.hooks.component import Component, core_component
 from emosim_core.hooks.names import Request, checked_options, unknown_option, written_options
 
 _ASSIGNMENT = re.compile(r"\s*[A-Za-z_][A-Za-z0-9_]*\s*=")
+
+
+def option(default: Any, description: str, **more: Any) -> Any:
+    """A field with its description, its bounds (``ge``, ``gt``, ``le``, ``lt``), and what else is said of it."""
+    bounds = {name: more.pop(name) for name in ("ge", "gt", "le", "lt") if name in more}
+    return Field(default=default, description=description, json_schema_extra=more or None, **bounds)
 
 
 @dataclass(frozen=True)
@@ -52,10 +58,7 @@ class FieldDescription:
         kind: how a text is read: ``"flag"``, ``"integer"``, ``"number"``, ``"path"``, ``"list"``, ``"assignments"``,
             ``"component"`` or ``"text"``.
         default: the default in words; empty where there is none.
-        help: what it does, a sentence.
         unit: what its number counts.
-        choices: the only values.
-        aliases: short names.
         section: heading that it stands under.
         rare: whether it is left out of a short list.
     """
@@ -74,7 +77,17 @@ class FieldDescription:
 def describe(model: type[BaseModel]) -> list[FieldDescription]:
     """The options of a configuration, in the order of its fields; those of a nested model each by itself."""
     return [
-        _description(path, field, section, rare)
+        FieldDescription(
+            name=path,
+            kind=_kind(field),
+            default=_default(field),
+            help=field.description or "",
+            unit=str(extra(field).get("unit", "")),
+            choices=tuple(str(value) for part in _types(field.annotation) for value in _literals(part)),
+            aliases=tuple(extra(field).get("aliases", ())),
+            section=section,
+            rare=rare,
+        )
         for path, field, section, rare in _leaves(model)
         if extra(field).get("option", True)
     ]
@@ -147,10 +160,6 @@ def with_components(model: type[BaseModel], values: Mapping[str, Any]) -> dict[s
     The table has every option, checked, so that all spellings of one component are equal. Tables that are about a
     component which is not chosen are checked and left out.
 
-    Args:
-        model: the configuration.
-        values: values by field, as :func:`by_field` returns them.
-
     Raises:
         ConfigurationError: two components are named, an option is given without its component, or an option is wrong.
     """
@@ -162,8 +171,8 @@ def with_components(model: type[BaseModel], values: Mapping[str, Any]) -> dict[s
         if spread.chosen_by in given and given[spread.chosen_by] is not None:
             if named is not None and not spread.is_named(named):
                 raise ConfigurationError(
-                    f"{spread.chosen_by} ({_option(spread.chosen_by)}) chooses the {spread.title}, and {field} "
-                    f"({_option(field)}) names another, {named!r}: leave one of them out"
+                    f"{spread.chosen_by} ({_option(spread.chosen_by)}) chooses the {spread.component.title}, and "
+                    f"{field} ({_option(field)}) names another, {named!r}: leave one of them out"
                 )
         elif not spread.is_named(named):
             for name, value in given.items():
@@ -173,7 +182,7 @@ def with_components(model: type[BaseModel], values: Mapping[str, Any]) -> dict[s
                         f"({spread.chosen_by} in a file)"
                     )
             continue
-        made = checked_options(spread.options, options, spread.title)
+        made = checked_options(spread.options, options, spread.component.title)
         result[field] = {"name": spread.component.name, **made.model_dump(mode="json")}
     return result
 
@@ -181,12 +190,7 @@ def with_components(model: type[BaseModel], values: Mapping[str, Any]) -> dict[s
 def without_component(
     model: type[BaseModel], values: Mapping[str, Any], paths: Sequence[str]
 ) -> tuple[str, str, str] | None:
-    """The first of some fields that is an option of a component which values do not choose.
-
-    Args:
-        model: the configuration.
-        values: values by field.
-        paths: paths of fields, such as ``"gateway.max_cost"``.
+    """The first of some paths of fields that is an option of a component which values by field do not choose.
 
     Returns:
         The path, what it needs in words, and the field that gives this; None where there is none.
@@ -199,21 +203,9 @@ def without_component(
     return None
 
 
-# -------------------------------------------------------------------------------- options that are fields
-
-
 @dataclass(frozen=True)
 class _Spread:
-    """A component whose options are fields of a configuration.
-
-    Attributes:
-        component: the component.
-        options: the model of its options.
-        fields: the fields, by name; a table is one.
-        paths: the option of each path: ``{"llm_model": "model", "llm.reading": "reading", "gateway": "gateway"}``.
-        chosen_by: the field that chooses the component.
-        needed: what this field names, in words.
-    """
+    """A component whose options are fields of a configuration."""
 
     component: Component
     options: type[BaseModel]
@@ -221,10 +213,6 @@ class _Spread:
     paths: Mapping[str, str]
     chosen_by: str
     needed: str
-
-    @property
-    def title(self) -> str:
-        return f"{KIND_TITLES[self.component.kind]} {self.component.name!r}"
 
     def is_named(self, value: Any) -> bool:
         """Whether a value of the field names the component."""
@@ -241,15 +229,21 @@ class _Spread:
             if nested is None:
                 options[self.paths[name]] = value
                 continue
-            table = value.model_dump(exclude_unset=True) if isinstance(value, BaseModel) else value
-            if not isinstance(table, Mapping):
-                raise ConfigurationError(f"{name} is {value!r}, which is no table")
+            table = _table_of(value, name)
             checked_options(nested, table, name)
             if name in self.paths:
                 options[self.paths[name]] = table
             else:
                 options.update({self.paths[f"{name}.{key}"]: one for key, one in table.items()})
         return options
+
+
+def _table_of(value: Any, where: str) -> Mapping[str, Any]:
+    """A value that must be a table of options, or such a model."""
+    table = value.model_dump(exclude_unset=True) if isinstance(value, BaseModel) else value
+    if not isinstance(table, Mapping):
+        raise ConfigurationError(f"{where} is {value!r}, which is no table")
+    return table
 
 
 def _option(name: str) -> str:
@@ -297,20 +291,15 @@ def _spread_out(nested: dict[str, Any], field: str, spread: _Spread, where: str)
     shorts = {name: short for short, name in spread.paths.items()}
     for name, value in written_options(spread.component, Request.read(nested.pop(field))).items():
         if name not in shorts:
-            raise ConfigurationError(unknown_option(f"{where}: {spread.title}", name, spread.options))
-        inner = value.model_dump(exclude_unset=True) if isinstance(value, BaseModel) else value
+            raise ConfigurationError(unknown_option(f"{where}: {spread.component.title}", name, spread.options))
+        place = f"{where}: {field}.{name}"
         if _nested(spread.fields.get(shorts[name])) is None:
-            _put(nested, shorts[name], value, f"{where}: {field}.{name}")
-        elif isinstance(inner, Mapping):
-            for key, one in inner.items():
-                _put(nested, f"{shorts[name]}.{key}", one, f"{where}: {field}.{name}.{key}")
+            _put(nested, shorts[name], value, place)
         else:
-            raise ConfigurationError(f"{where}: {field}.{name} is {value!r}, which is no table")
+            for key, one in _table_of(value, place).items():
+                _put(nested, f"{shorts[name]}.{key}", one, f"{place}.{key}")
     if nested.get(spread.chosen_by) is None:
         nested[field] = spread.component.name
-
-
-# ------------------------------------------------------------------------------------------ spellings
 
 
 def _moves(model: type[BaseModel], name: str, aliases: Mapping[str, str]) -> bool:
@@ -324,11 +313,7 @@ def _put(nested: dict[str, Any], path: str, value: Any, where: str) -> None:
     table, dot, key = path.rpartition(".")
     holder = nested
     if dot:
-        inner = nested.get(table, {})
-        if isinstance(inner, BaseModel):
-            inner = inner.model_dump(exclude_unset=True)
-        if not isinstance(inner, Mapping):
-            raise ConfigurationError(f"{where} stands for {path}, but {table} is {inner!r}, which is no table")
+        inner = _table_of(nested.get(table, {}), f"{where} stands for {path}, but {table}")
         holder = nested[table] = dict(inner)
     if key in holder and holder[key] != value:
         raise ConfigurationError(f"{where} stands for {path}, which is given too, with another value; leave one out")
@@ -340,14 +325,10 @@ def _read(model: type[BaseModel], path: str, value: Any) -> Any:
     if not isinstance(value, str):
         return value
     field = _field(model, path)
-    if field is None:
-        return value
-    kind = _kind(field)
-    if kind == "list":
-        return _split(value, Any in _flat(field.annotation))
-    if kind == "assignments":
-        return _assignments(value, path)
-    return value
+    kind = "" if field is None else _kind(field)
+    if field is not None and kind == "list":
+        return split_components(value) if Any in _types(field.annotation) else split_names(value)
+    return _assignments(value, path) if kind == "assignments" else value
 
 
 def split_names(text: str) -> list[str]:
@@ -369,10 +350,6 @@ def split_components(text: str) -> list[str]:
     return parts
 
 
-def _split(text: str, components: bool) -> list[str]:
-    return split_components(text) if components else split_names(text)
-
-
 def _assignments(text: str, path: str) -> dict[str, Any]:
     """``"ent_coef=0.01,use_rms_prop=false"`` as a table; a value is JSON or else a text."""
     assigned: dict[str, Any] = {}
@@ -387,42 +364,20 @@ def _assignments(text: str, path: str) -> dict[str, Any]:
     return assigned
 
 
-# --------------------------------------------------------------------------------------- descriptions
-
-
 def _leaves(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo, str, bool]]:
     """Path, field, section and rarity of each option of a model."""
     for name, field in all_fields(model).items():
-        more = extra(field)
-        section = str(more["section"]) if "section" in more else _title(model, name)
-        rare = bool(more.get("rare", False))
+        # Without a section of its own, it stands under the title of the first model in the line of bases that has it.
+        holder = [one for one in model.__mro__ if issubclass(one, BaseModel) and name in one.model_fields][-1:]
+        title = [str(one.model_config.get("title") or one.__name__) for one in holder]
+        section = str(extra(field)["section"]) if "section" in extra(field) else title[0]
+        rare = bool(extra(field).get("rare", False))
         nested = _nested(field)
         if nested is None:
             yield name, field, section, rare
-            continue
-        for inner, inner_field in nested.model_fields.items():
-            yield f"{name}.{inner}", inner_field, section, rare or bool(extra(inner_field).get("rare", False))
-
-
-def _description(path: str, field: FieldInfo, section: str, rare: bool) -> FieldDescription:
-    more = extra(field)
-    return FieldDescription(
-        name=path,
-        kind=_kind(field),
-        default=_default(field),
-        help=field.description or "",
-        unit=str(more.get("unit", "")),
-        choices=_choices(field),
-        aliases=tuple(more.get("aliases", ())),
-        section=section,
-        rare=rare,
-    )
-
-
-def _title(model: type[BaseModel], name: str) -> str:
-    """The title of the model that a field comes from: of the first in the line of its bases that has it."""
-    holders = [one for one in model.__mro__ if issubclass(one, BaseModel) and name in one.model_fields]
-    return str(holders[-1].model_config.get("title") or holders[-1].__name__)
+        else:
+            for inner, inner_field in nested.model_fields.items():
+                yield f"{name}.{inner}", inner_field, section, rare or bool(extra(inner_field).get("rare", False))
 
 
 def _field(model: type[BaseModel], path: str) -> FieldInfo | None:
@@ -445,28 +400,33 @@ def extra(field: FieldInfo) -> Mapping[str, Any]:
     return field.json_schema_extra if isinstance(field.json_schema_extra, Mapping) else {}
 
 
-def _flat(annotation: Any) -> set[Any]:
+def _types(annotation: Any) -> Iterator[Any]:
     """The types that an annotation is made of, those within lists and unions too."""
-    parts = get_args(annotation)
-    if not parts or get_origin(annotation) is Literal:
-        return {annotation}
-    return {get_origin(annotation)} | {one for part in parts for one in _flat(part)}
+    parts = () if get_origin(annotation) is Literal else get_args(annotation)
+    yield get_origin(annotation) if parts else annotation
+    for part in parts:
+        yield from _types(part)
+
+
+def _literals(annotation: Any) -> tuple[Any, ...]:
+    return get_args(annotation) if get_origin(annotation) is Literal else ()
+
+
+_KINDS: dict[Any, str] = {
+    **dict.fromkeys((tuple, list, set, frozenset, Sequence), "list"),
+    **dict.fromkeys((Union, types.UnionType), "component"),
+    dict: "assignments",
+    bool: "flag",
+    int: "integer",
+    float: "number",
+}
 
 
 def _kind(field: FieldInfo) -> str:
     """How a text is read as the value of a field."""
     outer = _without_none(field.annotation)
-    origin = get_origin(outer)
-    if origin in (tuple, list, set, frozenset, Sequence):
-        return "list"
-    if origin is dict:
-        return "assignments"
-    if origin in (Union, types.UnionType):
-        return "component"
-    for kind, name in ((bool, "flag"), (int, "integer"), (float, "number")):
-        if outer is kind:
-            return name
-    return "path" if isinstance(outer, type) and issubclass(outer, Path) else "text"
+    path = isinstance(outer, type) and issubclass(outer, Path)
+    return _KINDS.get(get_origin(outer) or outer, "path" if path else "text")
 
 
 def _without_none(annotation: Any) -> Any:
@@ -475,18 +435,6 @@ def _without_none(annotation: Any) -> Any:
         return annotation
     parts = [part for part in get_args(annotation) if part is not types.NoneType]
     return parts[0] if len(parts) == 1 else Union[tuple(parts)]  # noqa: UP007
-
-
-def _choices(field: FieldInfo) -> tuple[str, ...]:
-    return tuple(str(value) for part in _literals(field.annotation) for value in get_args(part))
-
-
-def _literals(annotation: Any) -> Iterator[Any]:
-    if get_origin(annotation) is Literal:
-        yield annotation
-    else:
-        for part in get_args(annotation):
-            yield from _literals(part)
 
 
 def _default(field: FieldInfo) -> str:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from emosim_core.errors import ConfigurationError
-from emosim_core.hooks.component import KIND_TITLES, Component
+from emosim_core.hooks.component import Component
 
 _NUMBERED = re.compile(r"(?P<name>.+)_(?P<number>\d+(?P<decimals>\.\d+)?)")
 _ASSIGNMENT = re.compile(r"\s*(?P<key>[A-Za-z_][A-Za-z0-9_]*)\s*=(?P<value>.*)", re.DOTALL)
@@ -27,13 +27,13 @@ M = TypeVar("M", bound=BaseModel)
 
 @dataclass(frozen=True)
 class Request:
-    """A component as a user asked for it: a name, text after a colon, options.
+    """A component as a user asked for it.
 
     Attributes:
         name: the name as written, trailing number included.
         text: what followed the first colon, if anything did.
         options: options by name, where they came from a table of a TOML file.
-        written: name, colon and text as they were written.
+        written: name, colon and text.
     """
 
     name: str
@@ -66,38 +66,19 @@ def split_number(name: str) -> tuple[str, float] | None:
     return match["name"], (float if match["decimals"] else int)(match["number"])
 
 
-def read_options(
+def written_options(
     component: Component, request: Request, number: float | None = None, whole: bool = False
-) -> BaseModel | None:
-    """The options of a component, checked.
+) -> dict[str, Any]:
+    """The options of a component as written: unchecked, without its presets.
 
     Args:
-        component: the component.
-        request: what was asked.
         number: the trailing number of the name, where the component reads one.
         whole: whether all that was written is the option that ``component.value`` names.
 
     Raises:
-        ConfigurationError: an unknown option (with the nearest name), a value of the wrong type or
-            out of range, or options for a component that has none.
-    """
-    model = component.options_model()
-    values = written_options(component, request, number, whole)
-    if model is None:
-        return None
-    return checked_options(model, {**component.preset, **values}, _where(component))
-
-
-def written_options(
-    component: Component, request: Request, number: float | None = None, whole: bool = False
-) -> dict[str, Any]:
-    """The options of a component as written: unchecked, without its presets. Arguments as of :func:`read_options`.
-
-    Raises:
         ConfigurationError: one is given twice, or the component has none.
     """
-    model = component.options_model()
-    where = _where(component)
+    model, where = component.options_model(), component.title
     values: dict[str, Any] = {}
     if number is not None and component.number:
         values[component.number] = number
@@ -116,17 +97,8 @@ def written_options(
     return values
 
 
-def _where(component: Component) -> str:
-    return f"{KIND_TITLES[component.kind]} {component.name!r}"
-
-
-def checked_options(model: type[M], values: Mapping[str, Any], where: str) -> M:
-    """An instance of a model of options.
-
-    Args:
-        model: the model.
-        values: options by name.
-        where: what they are options of, for the message.
+def checked_options(model: type[M], values: Mapping[str, Any], where: str = "configuration") -> M:
+    """An instance of a model of options; ``where`` says in messages what they are options of.
 
     Raises:
         ConfigurationError: an unknown option (with the nearest name), or a value of the wrong type or out of range.
@@ -182,13 +154,7 @@ def explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
 
 
 def unknown_option(where: str, path: str, holder: type[BaseModel]) -> str:
-    """What to say of an option that a model does not have, with the nearest that it has.
-
-    Args:
-        where: what it is an option of.
-        path: its path, such as ``"gateway.cash"``.
-        holder: the model that should have the last part of the path.
-    """
+    """What to say of an option, or the path of one, whose last part ``holder`` does not have; with the nearest."""
     return (
         f"{where}: unknown option {path!r}."
         + did_you_mean(path.rpartition(".")[2], holder.model_fields)
@@ -216,12 +182,7 @@ def nearest(name: str, known: Iterable[str], most: int = 3) -> list[str]:
 
 
 def with_value(written: str, components: Iterable[Component], most: int = 4) -> list[str]:
-    """What a value may mean that was written without the name before it: ``csv:PATH``, ``openai:MODEL``.
-
-    Args:
-        written: the value, such as a path or the name of a model.
-        components: those that it could belong to.
-        most: how many at most.
+    """What a value such as a path may mean that was written without the name before it: ``csv:PATH``, ``openai:MODEL``.
 
     Returns:
         The value with the names of those that read it: the one named like the ending of a file, or else all of them.
@@ -251,10 +212,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 def package_hint(kind: str, name: str, any_of_kind: bool = False) -> str:
     """Which package would bring a name, as a sentence; empty where that is not known.
 
-    Args:
-        kind: what is looked for.
-        name: as it was written.
-        any_of_kind: where the name is not known, tell which packages bring anything of this kind.
+    Where the name is not known, ``any_of_kind`` tells which packages bring anything of this kind.
     """
     known = json.loads(resources.files("emosim_core.hooks").joinpath("known_packages.json").read_text("utf-8"))
     for prefix, package in known.get(kind, {}).items():

@@ -28,9 +28,9 @@ from emosim_core.hooks.deprecations import Deprecation, deprecation_of, overridd
 from emosim_core.hooks.fields import extra
 from emosim_core.hooks.names import (
     Request,
+    checked_options,
     nearest,
     package_hint,
-    read_options,
     split_number,
     with_value,
     written_options,
@@ -58,11 +58,8 @@ class PluginRecord:
 
     Attributes:
         name: name of its entry point.
-        distribution: the distribution that brings it.
-        version: version of that distribution.
         target: module that the entry point names.
-        status: ``not loaded``, ``ok``, ``broken``, ``incompatible`` or ``blocked``.
-        cause: why it is not ok; empty otherwise.
+        cause: why its status is neither ok nor not loaded.
         components: what it provides, once it is loaded.
         conflicts: names that another plugin provides too, in words.
         domains: the domains that its entry points name (:data:`DOMAIN_GROUP`), known before it is loaded.
@@ -86,20 +83,27 @@ class PluginRecord:
             warnings.warn(deprecation.warning(what, self.label), PluginWarning, stacklevel=2)
 
     @property
+    def release(self) -> str:
+        """Distribution and version."""
+        return f"{self.distribution} {self.version}"
+
+    @property
     def label(self) -> str:
         """Name, distribution and version, for messages."""
-        return f"plugin {self.name!r} ({self.distribution} {self.version})"
+        return f"plugin {self.name!r} ({self.release})"
+
+    def check(self) -> None:
+        """See that the plugin can be used; a PluginError where it is broken, incompatible or blocked."""
+        if self.status != "ok":
+            errors = {"broken": BrokenPluginError, "incompatible": IncompatiblePluginError}
+            raise errors.get(self.status, PluginError)(f"{self.label} is {self.status}: {self.cause}")
 
 
 @dataclass(frozen=True)
 class Resolved:
-    """A component that was asked for by name, with its options.
+    """A component that was asked for by name, with its checked options, if it has any.
 
-    Attributes:
-        component: its description.
-        options: its checked options; None where it has none.
-        provider: the plugin that provides it.
-        parts: the components that its options name, by the name of the option.
+    ``parts`` are the components that its options name, by the name of the option.
     """
 
     component: Component
@@ -110,38 +114,30 @@ class Resolved:
     @property
     def label(self) -> str:
         """The component in words, such as ``"rater 'llm' of emosim-core 0.1.0"``."""
-        title = KIND_TITLES[self.component.kind]
-        return f"{title} {self.component.name!r} of {self.provider.distribution} {self.provider.version}"
+        return f"{self.component.title} of {self.provider.release}"
 
     def build(self, expected: type = object) -> Any:
         """Import the factory and call it: with the options, and with the parts where the options name components.
 
-        Args:
-            expected: the interface of the component.
-
         Raises:
             BrokenPluginError: the factory cannot be imported or raises an error of its own.
-            PluginError: it returns something that is not of the interface.
+            PluginError: it returns something that is not of the interface ``expected``.
         """
+        who = f"{self.component.title} of {self.provider.label}"
+        arguments = (
+            () if self.component.options is None else (self.options, self.parts) if self.parts else (self.options,)
+        )
         try:
-            factory = load_object(self.component.factory)
-            if self.component.options is None:
-                made = factory()
-            else:
-                made = factory(self.options, self.parts) if self.parts else factory(self.options)
+            made = load_object(self.component.factory)(*arguments)
         except EmoSimError:
             raise
         except Exception as error:
-            raise BrokenPluginError(
-                f"{KIND_TITLES[self.component.kind]} {self.component.name!r} of {self.provider.label} "
-                f"cannot be made: {type(error).__name__}: {error}"
-            ) from error
+            raise BrokenPluginError(f"{who} cannot be made: {type(error).__name__}: {error}") from error
         for what, deprecation in overridden(type(made)):
             self.provider.warn_once(what, deprecation)
         if not isinstance(made, expected):
             raise PluginError(
-                f"{KIND_TITLES[self.component.kind]} {self.component.name!r} of {self.provider.label} must be of "
-                f"the class {expected.__name__}; its factory returned a {type(made).__name__}"
+                f"{who} must be of the class {expected.__name__}; its factory returned a {type(made).__name__}"
             )
         return made
 
@@ -150,11 +146,15 @@ class Resolved:
         description: dict[str, Any] = {
             "name": self.component.name,
             "options": {} if self.options is None else self.options.model_dump(mode="json", exclude=_left_out(self)),
-            "provider": f"{self.provider.distribution} {self.provider.version}",
+            "provider": self.provider.release,
         }
         if self.parts:
             description["parts"] = {name: part.describe() for name, part in self.parts.items()}
         return description
+
+
+_Match = tuple[Component, PluginRecord, dict[str, Any]]
+"""A component that answers to a name, who provides it, and how its options are read from what was written."""
 
 
 class Registry:
@@ -185,14 +185,8 @@ class Registry:
         self._entry_points: dict[int, metadata.EntryPoint] = {}
         self._register(core, built_in)
         for entry, domains in entry_points:
-            dist = entry.dist
-            record = PluginRecord(
-                entry.name,
-                dist.name if dist else "unknown",
-                dist.version if dist else "unknown",
-                entry.value,
-                domains=domains,
-            )
+            name, version = (entry.dist.name, entry.dist.version) if entry.dist else ("unknown", "unknown")
+            record = PluginRecord(entry.name, name, version, entry.value, domains=domains)
             if only is not None and entry.name not in only:
                 record.status, record.cause = "blocked", "not named in EMOSIM_PLUGINS, or blocked by --no-plugins"
             self._entry_points[id(record)] = entry
@@ -215,8 +209,6 @@ class Registry:
         """All plugins that were found, the core first."""
         return tuple(self._records)
 
-    # ------------------------------------------------------------------------------------- loading
-
     def load(self, name: str) -> PluginRecord:
         """Load the plugin of this name.
 
@@ -231,29 +223,21 @@ class Registry:
             raise UnknownNameError("plugin", name, names, nearest(name, names), package_hint("domain", name))
         if len(matches) > 1:
             if len({record.distribution for record in matches}) == 1:
-                raise NameConflictError(
-                    f"{matches[0].distribution} {matches[0].version} names several modules as the plugin {name!r}: "
-                    + " and ".join(record.target for record in matches)
-                    + ". Keep one of these entry points."
-                )
+                modules = " and ".join(record.target for record in matches)
+                what = f"{matches[0].release} names several modules as the plugin {name!r}: {modules}"
+                raise NameConflictError(f"{what}. Keep one of these entry points.")
+            releases = " and ".join(record.release for record in matches)
             raise NameConflictError(
-                f"two distributions bring a plugin named {name!r}: "
-                + " and ".join(f"{record.distribution} {record.version}" for record in matches)
-                + ". Uninstall one of them."
+                f"two distributions bring a plugin named {name!r}: {releases}. Uninstall one of them."
             )
         self._load(matches[0])
-        _raise_unless_ok(matches[0])
+        matches[0].check()
         return matches[0]
 
     def load_all(self, warn: bool = True, domain: str | None = None) -> None:
-        """Load every plugin that is not blocked. One that cannot be loaded is left out with one warning.
+        """Load every plugin that is not blocked, but those that say they bring other domains than ``domain``.
 
-        Args:
-            warn: whether to warn of plugins that are left out.
-            domain: leave those alone that say they bring other domains than this one.
-
-        Raises:
-            PluginError: in strict mode, one cannot be loaded.
+        One that cannot be loaded is left out with one warning; in strict mode it is a PluginError.
         """
         for record in self._records:
             if record.status != "not loaded" or (domain and record.domains and domain not in record.domains):
@@ -261,19 +245,18 @@ class Registry:
             self._load(record)
             if record.cause:
                 if self._strict:
-                    _raise_unless_ok(record)
+                    record.check()
                 if warn:
                     warnings.warn(f"{record.label} is left out: {record.cause}", PluginWarning, stacklevel=2)
 
     def _load(self, record: PluginRecord) -> None:
-        if record.status != "not loaded":
-            return
-        try:
-            module = self._entry_points[id(record)].load()
-        except (Exception, SystemExit) as error:
-            record.status, record.cause = "broken", f"importing {record.target} raised {_cause(error)}"
-            return
-        self._register(record, module)
+        if record.status == "not loaded":
+            try:
+                module = self._entry_points[id(record)].load()
+            except (Exception, SystemExit) as error:
+                record.status, record.cause = "broken", f"importing {record.target} raised {_cause(error)}"
+            else:
+                self._register(record, module)
 
     def _register(self, record: PluginRecord, plugin: ModuleType) -> None:
         if cause := _mismatch(getattr(plugin, "EMOSIM_HOOK_VERSION", 1), record):
@@ -302,9 +285,7 @@ class Registry:
         seen: set[tuple[str, str, str | None]] = set()
         for kind, hook in KINDS.items():
             for implementation in getattr(self._manager.hook, hook).get_hookimpls():
-                if implementation.plugin is not plugin:
-                    continue
-                for described in implementation.function():
+                for described in implementation.function() if implementation.plugin is plugin else ():
                     if not isinstance(described, Component):
                         raise PluginError(f"{hook} must yield components, not {described!r}")
                     component = described.of_kind(kind)
@@ -318,15 +299,11 @@ class Registry:
     def _note_conflicts(self, record: PluginRecord) -> None:
         for component in record.components:
             for other in self._records:
-                if other is record or other.status != "ok":
-                    continue
-                for theirs in other.components:
+                for theirs in other.components if other is not record and other.status == "ok" else ():
                     if clash := _clash(component, theirs):
                         note = f"{KIND_TITLES[component.kind]} {clash!r} is provided by {{}} too"
                         record.conflicts.append(note.format(other.label))
                         other.conflicts.append(note.format(record.label))
-
-    # --------------------------------------------------------------------------------------- names
 
     def components(self, kind: str, domain: str | None = None) -> list[tuple[Component, PluginRecord]]:
         """Components of a kind that can be used in a domain, of all plugins that are loaded."""
@@ -348,9 +325,9 @@ class Registry:
             NameConflictError: several plugins provide it; lists them with their versions.
             ConfigurationError: its options are wrong.
         """
-        request = Request.read(choice)
-        component, record, reading = self._only(kind, request, domain)
-        options = read_options(component, request, **reading)
+        component, record, values = self.written(kind, choice, domain)
+        model = component.options_model()
+        options = None if model is None else checked_options(model, {**component.preset, **values}, component.title)
         parts = {
             name: self.resolve(part, getattr(options, name), domain)
             for name, part in component_options(component).items()
@@ -361,12 +338,7 @@ class Registry:
     def describe(
         self, kind: str, choice: str | Mapping[str, Any], domain: str | None = None
     ) -> tuple[Component, PluginRecord]:
-        """The component that a user asked for, without a look at its options, and who provides it.
-
-        Raises:
-            UnknownNameError: nothing provides the name.
-            NameConflictError: several plugins provide it; lists them with their versions.
-        """
+        """The component that a user asked for and who provides it; raises as :meth:`resolve`, but for options."""
         return self._only(kind, Request.read(choice), domain)[:2]
 
     def known_domains(self) -> str:
@@ -378,18 +350,12 @@ class Registry:
     def written(
         self, kind: str, choice: str | Mapping[str, Any], domain: str | None = None
     ) -> tuple[Component, PluginRecord, dict[str, Any]]:
-        """The component that a user asked for, who provides it, and its options as they were written, unchecked.
-
-        Raises:
-            UnknownNameError: nothing provides the name.
-            NameConflictError: several plugins provide it; lists them with their versions.
-            ConfigurationError: an option is given twice, or the component has none.
-        """
+        """The component asked for, who provides it, and its options as written, unchecked; see :meth:`resolve`."""
         request = Request.read(choice)
         component, record, reading = self._only(kind, request, domain)
         return component, record, written_options(component, request, **reading)
 
-    def _only(self, kind: str, request: Request, domain: str | None) -> tuple[Component, PluginRecord, dict[str, Any]]:
+    def _only(self, kind: str, request: Request, domain: str | None) -> _Match:
         matches = self._find(kind, request, domain)
         if not matches:
             self.load_all()
@@ -416,21 +382,15 @@ class Registry:
             ]
         if not suggestions and request.options is None:
             suggestions = with_value(request.written, [component for component, _ in known])
-        return UnknownNameError(
-            KIND_TITLES[kind],
-            request.name,
-            [component.usage() for component, _ in known],
-            suggestions,
-            package_hint(kind, request.written, any_of_kind=not known),
-        )
+        hint = package_hint(kind, request.written, any_of_kind=not known)
+        usages = [component.usage() for component, _ in known]
+        return UnknownNameError(KIND_TITLES[kind], request.name, usages, suggestions, hint)
 
-    def _find(
-        self, kind: str, request: Request, domain: str | None
-    ) -> list[tuple[Component, PluginRecord, dict[str, Any]]]:
+    def _find(self, kind: str, request: Request, domain: str | None) -> list[_Match]:
         """What answers to a name, each with how its options are read; one plugin answers once, by the best match."""
         known = self.components(kind, domain)
         base = split_number(request.name)
-        matches: dict[int, tuple[Component, PluginRecord, dict[str, Any]]] = {}
+        matches: dict[int, _Match] = {}
 
         def add(matching: Callable[[Component], bool], **reading: Any) -> None:
             for component, record in known:
@@ -473,13 +433,10 @@ class Registry:
             return self.resolve("domain", name)
         except UnknownNameError as error:
             plugins = [record.name for record in self._records[1:]]
-            raise UnknownNameError(
-                "domain",
-                name,
-                [component.name for component, _ in self.components("domain")],
-                error.suggestions or nearest(name, plugins),
-                package_hint("domain", name) or "No plugin that is installed provides it.",
-            ) from None
+            known = [component.name for component, _ in self.components("domain")]
+            hint = package_hint("domain", name) or "No plugin that is installed provides it."
+            close = error.suggestions or nearest(name, plugins)
+            raise UnknownNameError("domain", name, known, close, hint) from None
 
 
 def component_options(component: Component) -> dict[str, str]:
@@ -549,16 +506,6 @@ def _warn_of_strangers(named: Collection[str], installed: Collection[str]) -> No
             warnings.warn(f"EMOSIM_PLUGINS names {name!r}, which is not installed{hint}", PluginWarning, stacklevel=4)
 
 
-def _raise_unless_ok(record: PluginRecord) -> None:
-    if record.status == "ok":
-        return
-    error: type[PluginError] = {
-        "broken": BrokenPluginError,
-        "incompatible": IncompatiblePluginError,
-    }.get(record.status, PluginError)
-    raise error(f"{record.label} is {record.status}: {record.cause}")
-
-
 def _cause(error: BaseException) -> str:
     text = str(error).strip().splitlines()
     if isinstance(error, pluggy.PluginValidationError):
@@ -568,17 +515,12 @@ def _cause(error: BaseException) -> str:
 
 def _mismatch(built_for: object, record: PluginRecord) -> str:
     """Why a plugin does not fit these hooks; empty where it does."""
+    oldest, newest = spec.OLDEST_HOOK_VERSION, spec.HOOK_VERSION
     if not isinstance(built_for, int) or isinstance(built_for, bool):
-        return (
-            f"EMOSIM_HOOK_VERSION of {record.target} is {built_for!r}, not a whole number such as {spec.HOOK_VERSION}"
-        )
-    if spec.OLDEST_HOOK_VERSION <= built_for <= spec.HOOK_VERSION:
+        return f"EMOSIM_HOOK_VERSION of {record.target} is {built_for!r}, not a whole number such as {newest}"
+    if oldest <= built_for <= newest:
         return ""
-    known = (
-        f"version {spec.HOOK_VERSION}"
-        if spec.OLDEST_HOOK_VERSION == spec.HOOK_VERSION
-        else f"versions {spec.OLDEST_HOOK_VERSION} to {spec.HOOK_VERSION}"
-    )
+    known = f"version {newest}" if oldest == newest else f"versions {oldest} to {newest}"
     return (
         f"it was built for version {built_for} of the hooks, this emosim-core has {known}; "
         f"install a matching release of {record.distribution} or of emosim-core"

@@ -4,6 +4,7 @@ A hook that names components answers with descriptions. It does no work, reads n
 connection and needs no key. An implementation may take fewer arguments than its specification.
 """
 
+# mypy: disable-error-code="empty-body"
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
@@ -29,85 +30,71 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 @hookspec
 def emosim_domains() -> Iterable[Component]:
     """Domains, such as movies. The factory is called without arguments and returns a ``Domain``."""
-    raise NotImplementedError
 
 
 @hookspec
 def emosim_item_loaders() -> Iterable[Component]:
     """Item loaders for ``--items``; the factory returns an ``ItemLoader``. Give ``domain``."""
-    raise NotImplementedError
 
 
 @hookspec
 def emosim_user_loaders() -> Iterable[Component]:
     """User loaders for ``--users``; the factory returns a ``UserLoader``."""
-    raise NotImplementedError
 
 
 @hookspec
 def emosim_raters() -> Iterable[Component]:
     """Raters; the factory returns a ``Rater``."""
-    raise NotImplementedError
 
 
 @hookspec
 def emosim_retrievals() -> Iterable[Component]:
     """Retrieval strategies: which memories enter a rating. The factory returns a ``Retrieval``."""
-    raise NotImplementedError
 
 
 @hookspec
 def emosim_selectors() -> Iterable[Component]:
     """Choice models: which items of a slate are consumed. The factory returns a ``Selector``."""
-    raise NotImplementedError
 
 
 @hookspec
 def emosim_perturbators() -> Iterable[Component]:
     """Noise on the ratings of consumed items. The factory returns a ``Perturbator``."""
-    raise NotImplementedError
 
 
 @hookspec
 def emosim_emotion_models() -> Iterable[Component]:
     """Emotion models: tags of ratings and mood dynamics. The factory returns an ``EmotionModel``."""
-    raise NotImplementedError
 
 
 @hookspec
 def emosim_reward_shapings() -> Iterable[Component]:
     """Rewards from ratings, and when a user leaves. The factory returns a ``RewardShaping``."""
-    raise NotImplementedError
 
 
 @hookspec
 def emosim_observations() -> Iterable[Component]:
     """Observations: what a recommender sees. The factory returns an ``ObservationModel``."""
-    raise NotImplementedError
 
 
 @hookspec
 def emosim_policies() -> Iterable[Component]:
     """Recommenders for ``--policy``; the factory returns a ``Policy``."""
-    raise NotImplementedError
 
 
 @hookspec
 def emosim_llm_backends() -> Iterable[Component]:
     """Language-model backends, for ``--llm-model``; the factory returns an ``LLMBackend``."""
-    raise NotImplementedError
 
 
 @hookspec
 def emosim_prompt_strategies() -> Iterable[Component]:
     """Prompt strategies, for ``--llm-rater``; the factory returns a ``PromptStrategy``."""
-    raise NotImplementedError
 
 
 @hookspec
 def emosim_studies() -> Iterable[Component]:
     """Studies of how faithfully users are simulated, for ``emosim ablate --study``; the factory returns a ``Study``."""
-    raise NotImplementedError
 
 
 @hookspec

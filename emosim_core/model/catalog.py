@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emosim_core.errors import ConfigurationError
+from emosim_core.model.arrays import Flags, Floats, Ints
 from emosim_core.model.item import Item
 from emosim_core.model.scale import RatingScale
 
@@ -46,19 +48,17 @@ class Catalog:
         self.embedding_name = embedding_name
         self.index: dict[str, int] = {item.id: i for i, item in enumerate(self.items)}
         if len(self.index) != len(self.items):
-            seen: set[str] = set()
-            twice = next(i.id for i in self.items if i.id in seen or seen.add(i.id))  # type: ignore[func-returns-value]
+            twice = next(one for one, count in Counter(item.id for item in self.items).items() if count > 1)
             raise ConfigurationError(f"the catalog has two items with the id {twice!r}")
         if embeddings is None:
             embeddings = np.zeros((len(self.items), 0), dtype=np.float32)
         if embeddings.shape[:1] != (len(self.items),) or embeddings.ndim != 2:
             raise ConfigurationError(f"embeddings have the shape {embeddings.shape}; expected ({len(self.items)}, D)")
-        if not np.isfinite(embeddings).all():
-            row = int(np.argwhere(~np.isfinite(embeddings))[0, 0])
-            raise ConfigurationError(f"the embedding of item {self.items[row].id!r} holds a value that is no number")
-        if embeddings.size and max(float(embeddings.max()), -float(embeddings.min())) > LARGEST:
-            row = int(np.argwhere(np.abs(embeddings) > LARGEST)[0, 0])
-            raise ConfigurationError(f"the embedding of item {self.items[row].id!r} holds a value beyond {LARGEST:g}")
+        large = (embeddings > LARGEST) | (embeddings < -LARGEST)
+        for wrong, what in ((~np.isfinite(embeddings), "that is no number"), (large, f"beyond {LARGEST:g}")):
+            if wrong.any():
+                item = self.items[int(np.argwhere(wrong)[0, 0])].id
+                raise ConfigurationError(f"the embedding of item {item!r} holds a value {what}")
         self.embeddings: NDArray[np.float32] = _normalised(embeddings)
 
     def __len__(self) -> int:
@@ -75,12 +75,12 @@ class Catalog:
         return tuple(sorted({category for item in self.items for category in item.categories}))
 
     @cached_property
-    def categories(self) -> NDArray[np.bool_]:
+    def categories(self) -> Flags:
         """Which item is in which category; multi-hot, shape ``(N, C)``."""
         return multi_hot((item.categories for item in self.items), self.category_names, len(self.items))
 
     @cached_property
-    def public_ratings(self) -> NDArray[np.float64]:
+    def public_ratings(self) -> Floats:
         """Public ratings, shape ``(N,)``; an unknown one is the catalog's mean (see :attr:`has_public_rating`)."""
         known = np.array(
             [np.nan if item.public_rating is None else item.public_rating for item in self.items], dtype=np.float64
@@ -90,7 +90,7 @@ class Catalog:
         return np.where(missing, middle, known)
 
     @cached_property
-    def has_public_rating(self) -> NDArray[np.bool_]:
+    def has_public_rating(self) -> Flags:
         """Whether the public rating of an item is known, shape ``(N,)``."""
         return np.array([item.public_rating is not None for item in self.items])
 
@@ -100,22 +100,17 @@ class Catalog:
         return np.array([item.public_count or 0 for item in self.items], dtype=np.int64)
 
     @cached_property
-    def similarities(self) -> NDArray[np.float64] | None:
+    def similarities(self) -> Floats | None:
         """Cosines of all pairs, shape ``(N, N)``; None for more than 4,096 items."""
         if len(self.items) > _FULL_MATRIX_LIMIT:
             return None
         matrix = self.embeddings @ self.embeddings.T
         return _rounded(matrix).astype(np.float64 if len(self.items) <= 2048 else np.float32)
 
-    def similarity(self, left: NDArray[np.intp], right: NDArray[np.intp]) -> NDArray[np.floating]:
-        """Cosines of the embeddings of item indices, with NumPy broadcasting; a zero vector has cosine 0.
+    def similarity(self, left: Ints, right: Ints) -> NDArray[np.floating]:
+        """Cosines of the embeddings of item indices, to five decimals; a zero vector has cosine 0.
 
-        Args:
-            left: item indices, any shape.
-            right: item indices, any shape that broadcasts with ``left``.
-
-        Returns:
-            Cosines in [-1, 1] to five decimals, the broadcast shape.
+        The two may have any shapes that broadcast to that of the answer.
         """
         matrix = self.similarities
         if matrix is not None:
@@ -129,17 +124,8 @@ def _rounded(cosines: NDArray[np.floating]) -> NDArray[np.floating]:
     return np.clip(np.round(cosines, 5), -1.0, 1.0)
 
 
-def multi_hot(rows: object, names: Sequence[str], count: int) -> NDArray[np.bool_]:
-    """Lists of names as a table of flags.
-
-    Args:
-        rows: ``count`` iterables of names; a name that is not in ``names`` is left out.
-        names: the columns.
-        count: number of rows.
-
-    Returns:
-        Flags, shape ``(count, len(names))``.
-    """
+def multi_hot(rows: object, names: Sequence[str], count: int) -> Flags:
+    """Lists of names as flags, shape ``(count, len(names))``; a name that is none of ``names`` is left out."""
     column = {name: j for j, name in enumerate(names)}
     table = np.zeros((count, len(names)), dtype=np.bool_)
     for i, row in enumerate(rows):  # type: ignore[arg-type, var-annotated]

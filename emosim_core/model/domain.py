@@ -44,11 +44,7 @@ class Words:
 class Example:
     """A worked example for a language model: one user, one item, the rating and its reason.
 
-    Attributes:
-        user: the user in a sentence or two.
-        item: the item in a sentence or two, its title included.
-        rating: on the domain's scale.
-        reason: one sentence.
+    User and item are a sentence or two, the title included; the rating is on the domain's scale.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid")
@@ -63,10 +59,8 @@ class Example:
 class StudyUsers:
     """Written users whose ratings are known beforehand, for studies of how well a rater follows a description.
 
-    Attributes:
-        lovers: by category, users who love it and reject all else.
-        generous: users who give everything top marks.
-        strict: users who dislike everything.
+    ``lovers`` love one category and reject all else, by category; ``generous`` give all top marks, and ``strict``
+    dislike everything.
     """
 
     lovers: Mapping[str, Sequence[User]]
@@ -83,8 +77,6 @@ class Domain:
     Attributes:
         name: the name used for ``--plugin``.
         title: what a report is headed with.
-        scale: the rating scale.
-        words: the domain's words.
         item_type: the subclass of :class:`Item`.
         default_items: name of the item loader used when none is chosen.
         default_users: name of the user loader used when none is chosen.

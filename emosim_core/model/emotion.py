@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from typing import Annotated
 
+import numpy as np
+from numpy.typing import ArrayLike
+from pydantic import Field, model_validator
+
+from emosim_core.model.arrays import Floats, Ints
+from emosim_core.model.frozen import Frozen
 from emosim_core.model.scale import RatingScale
 
 VALENCE_NAMES = ("negative", "neutral", "positive")
@@ -15,42 +19,20 @@ AROUSAL_NAMES = ("low", "medium", "high")
 """Names of the arousal levels, for arousal 0, 0.5 and 1."""
 
 
-class EmotionThresholds(BaseModel):
+_OfTen = Annotated[float, Field(ge=1, le=10, json_schema_extra={"unit": "rating"})]
+_Gain = Annotated[float, Field(ge=0, le=1, json_schema_extra={"unit": "fraction"})]
+
+
+class EmotionThresholds(Frozen):
     """Where a rating becomes an emotion, on 1 to 10; other scales by relative position.
 
     Source: EmoSim-RL.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    positive: float = Field(
-        default=7.0,
-        ge=1,
-        le=10,
-        description="Valence is positive from this rating on, on a scale of 1 to 10.",
-        json_schema_extra={"unit": "rating"},
-    )
-    negative: float = Field(
-        default=4.0,
-        ge=1,
-        le=10,
-        description="Valence is negative up to this rating, on a scale of 1 to 10.",
-        json_schema_extra={"unit": "rating"},
-    )
-    high: float = Field(
-        default=8.0,
-        ge=1,
-        le=10,
-        description="Arousal is high from this rating on, on a scale of 1 to 10.",
-        json_schema_extra={"unit": "rating"},
-    )
-    low: float = Field(
-        default=3.0,
-        ge=1,
-        le=10,
-        description="Arousal is low up to this rating, on a scale of 1 to 10.",
-        json_schema_extra={"unit": "rating"},
-    )
+    positive: _OfTen = Field(default=7.0, description="Valence is positive from this rating on, on a scale of 1 to 10.")
+    negative: _OfTen = Field(default=4.0, description="Valence is negative up to this rating, on a scale of 1 to 10.")
+    high: _OfTen = Field(default=8.0, description="Arousal is high from this rating on, on a scale of 1 to 10.")
+    low: _OfTen = Field(default=3.0, description="Arousal is low up to this rating, on a scale of 1 to 10.")
 
     @model_validator(mode="after")
     def _ordered(self) -> EmotionThresholds:
@@ -61,7 +43,7 @@ class EmotionThresholds(BaseModel):
         return self
 
 
-class MoodOptions(BaseModel):
+class MoodOptions(Frozen):
     """How a mood moves (EmoSim-RL).
 
     After each interaction the mood first decays towards the user's baseline,
@@ -69,42 +51,24 @@ class MoodOptions(BaseModel):
     rating, ``m <- m + gain * (tag - m)``. Both are convex, so the mood never leaves its range.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     half_life: float = Field(
         default=5.0,
         gt=0,
         description="Half-life of the deviation of a mood from its baseline.",
         json_schema_extra={"unit": "items"},
     )
-    valence_gain: float = Field(
-        default=0.25, ge=0, le=1, description="Gain of one valence tag.", json_schema_extra={"unit": "fraction"}
-    )
-    arousal_gain: float = Field(
-        default=0.25, ge=0, le=1, description="Gain of one arousal tag.", json_schema_extra={"unit": "fraction"}
-    )
+    valence_gain: _Gain = Field(default=0.25, description="Gain of one valence tag.")
+    arousal_gain: _Gain = Field(default=0.25, description="Gain of one arousal tag.")
 
 
 class Emotion:
-    """Tags and moods on one rating scale, over whole arrays.
-
-    Args:
-        scale: the domain's scale, to which the thresholds are carried.
-        thresholds: where a rating becomes an emotion.
-        mood: how a mood moves.
-    """
+    """Tags and moods on one rating scale, to which the thresholds are carried, over whole arrays."""
 
     def __init__(
-        self,
-        scale: RatingScale,
-        thresholds: EmotionThresholds | None = None,
-        mood: MoodOptions | None = None,
+        self, scale: RatingScale, thresholds: EmotionThresholds | None = None, mood: MoodOptions | None = None
     ) -> None:
-        thresholds = thresholds or EmotionThresholds()
-        mood = mood or MoodOptions()
-        positive, negative, high, low = (
-            scale.carry(value) for value in (thresholds.positive, thresholds.negative, thresholds.high, thresholds.low)
-        )
+        t, mood = thresholds or EmotionThresholds(), mood or MoodOptions()
+        positive, negative, high, low = map(scale.carry, (t.positive, t.negative, t.high, t.low))
         edges = sorted([positive, high, np.nextafter(negative, np.inf), np.nextafter(low, np.inf)])
         starts = np.array([-np.inf, *edges])
         valence = 1 + (starts >= positive).astype(np.intp) - (starts <= negative)
@@ -113,40 +77,35 @@ class Emotion:
         self._keep = 2.0 ** (-1.0 / mood.half_life)
         self._gain = np.array([mood.valence_gain, mood.arousal_gain])
 
-    def code(self, ratings: ArrayLike) -> NDArray[np.intp]:
+    def code(self, ratings: ArrayLike) -> Ints:
         """The tags as one number, ``3 * (valence + 1) + 2 * arousal``, 0 to 8; same shape as ``ratings``."""
         return self._codes.take(self._edges.searchsorted(np.asarray(ratings, dtype=np.float64), side="right"))
 
-    def valence(self, ratings: ArrayLike) -> NDArray[np.float64]:
+    def valence(self, ratings: ArrayLike) -> Floats:
         """Valence tags, -1, 0 or 1; same shape as ``ratings``."""
         return CODE_VALENCE[self.code(ratings)]
 
-    def arousal(self, ratings: ArrayLike) -> NDArray[np.float64]:
+    def arousal(self, ratings: ArrayLike) -> Floats:
         """Arousal tags, 0, 0.5 or 1; same shape as ``ratings``."""
         return CODE_AROUSAL[self.code(ratings)]
 
-    def feel(
-        self, mood: NDArray[np.float64], baseline: NDArray[np.float64], codes: NDArray[np.intp]
-    ) -> NDArray[np.float64]:
-        """The moods after one interaction each.
+    def feel(self, mood: Floats, baseline: Floats, codes: Ints) -> Floats:
+        """The moods after one interaction each, shape ``(B, 2)``; valence in [-1, 1], arousal in [0, 1].
 
         Args:
-            mood: valence and arousal now, shape ``(B, 2)``.
-            baseline: where each user's mood rests, shape ``(B, 2)``.
-            codes: tags of the interaction as :meth:`code` gives them, shape ``(B,)``.
-
-        Returns:
-            The new moods, shape ``(B, 2)``; valence in [-1, 1], arousal in [0, 1].
+            mood: the moods now, shape ``(B, 2)``.
+            baseline: where each mood rests, shape ``(B, 2)``.
+            codes: tags of the interactions, see :meth:`code`, shape ``(B,)``.
         """
         rested = baseline + (mood - baseline) * self._keep
         rested += self._gain * (_CODE_TAGS[codes] - rested)
         return rested
 
 
-CODE_VALENCE: NDArray[np.float64] = np.repeat([-1.0, 0.0, 1.0], 3)
+CODE_VALENCE: Floats = np.repeat([-1.0, 0.0, 1.0], 3)
 """Valence of each emotion code; shape ``(9,)``."""
 
-CODE_AROUSAL: NDArray[np.float64] = np.tile([0.0, 0.5, 1.0], 3)
+CODE_AROUSAL: Floats = np.tile([0.0, 0.5, 1.0], 3)
 """Arousal of each emotion code; shape ``(9,)``."""
 
 NEUTRAL = 4
@@ -154,15 +113,7 @@ NEUTRAL = 4
 
 
 def code_of(valence: float, arousal: float) -> int:
-    """Tags as one number.
-
-    Args:
-        valence: -1, 0 or 1.
-        arousal: 0, 0.5 or 1.
-
-    Raises:
-        ValueError: the tags are others.
-    """
+    """Tags as one number: a valence of -1, 0 or 1 and an arousal of 0, 0.5 or 1; ValueError for any other."""
     if valence not in (-1, 0, 1) or arousal not in (0, 0.5, 1):
         raise ValueError(f"a tag is a valence of -1, 0 or 1 and an arousal of 0, 0.5 or 1, got {valence} and {arousal}")
     return int(3 * (valence + 1) + 2 * arousal)

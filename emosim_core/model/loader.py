@@ -21,10 +21,8 @@ class LoadedItems:
     """What a loader of items brings.
 
     Attributes:
-        items: the items.
         embeddings: one vector per item, shape ``(N, D)``, or None where the source has none; a row that
             begins with NaN is an item without one.
-        embedding_name: which model made them.
         source: what was read, for the run's manifest.
         notes: what a user of the items should know, such as how many rows were repaired or left out.
     """
@@ -58,11 +56,7 @@ class LoadedRatings:
 
 @dataclass(frozen=True, kw_only=True)
 class CatalogSetting:
-    """What items are loaded for.
-
-    Attributes:
-        domain: the domain in use.
-    """
+    """What items are loaded for: the domain in use."""
 
     domain: Domain
 
@@ -75,37 +69,26 @@ class ItemLoader(ABC):
 
     @abstractmethod
     def load(self) -> LoadedItems:
-        """Read the items.
-
-        Raises:
-            DataError: a file is malformed; names file, row and field.
-        """
+        """Read the items; a DataError with file, row and field where a file is malformed."""
 
     def load_ratings(self, items: Sequence[Item]) -> LoadedRatings:
         """The ratings that real users gave to ``items``, which :meth:`load` returned; optional.
 
-        Raises:
-            ConfigurationError: no ratings of users come with these items.
-            DataError: a file is malformed; names file, row and field.
+        A ConfigurationError where no ratings of users come with them, a DataError where a file is malformed.
         """
         raise ConfigurationError("no ratings of single users come with these items; name a source that has them")
 
     def rebuild_embeddings(self) -> Path:
-        """Rebuild the embeddings that are bundled with the items; returns the file that was written.
-
-        Raises:
-            ConfigurationError: nothing is bundled with these items.
-        """
+        """Rebuild the embeddings that are bundled with the items, if any are; returns the file that was written."""
         raise ConfigurationError("only items that are bundled with a plugin have bundled embeddings to rebuild")
 
 
 @dataclass(frozen=True, kw_only=True)
 class PopulationSetting:
-    """What users are loaded for.
+    """What users are loaded for: the domain in use, and the categories of the catalog.
 
     Attributes:
-        domain: the domain in use.
-        categories: names of the categories of the catalog in use, sorted; empty where users are made without items.
+        categories: their names, sorted; empty where users are made without items.
     """
 
     domain: Domain
@@ -120,8 +103,4 @@ class UserLoader(ABC):
 
     @abstractmethod
     def load(self) -> Sequence[User]:
-        """Read or generate the users.
-
-        Raises:
-            DataError: a file is malformed; names file, row and field.
-        """
+        """Read or generate the users; a DataError with file, row and field where a file is malformed."""

@@ -8,9 +8,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from emosim_core.model.arrays import Flags, Floats, Ints
 from emosim_core.model.emotion import CODE_AROUSAL, CODE_VALENCE
 
-Rows = NDArray[np.intp] | slice
+Rows = Ints | slice
 """Which users of a batch: an index array, or ``slice(None)`` for all of them (no copy is made)."""
 
 ALL_ROWS = slice(None)
@@ -47,12 +48,11 @@ class History:
 
     Attributes:
         lengths: interactions of each user, shape ``(R,)``.
-        width: W.
     """
 
     def __init__(self, memory: Memory, rows: Rows) -> None:
         self._memory, self._rows = memory, rows
-        self.lengths: NDArray[np.intp] = memory.lengths[rows]
+        self.lengths: Ints = memory.lengths[rows]
 
     @cached_property
     def width(self) -> int:
@@ -66,36 +66,36 @@ class History:
         return getattr(self._memory, name)[self._rows, : self.width]
 
     @property
-    def items(self) -> NDArray[np.intp]:
+    def items(self) -> Ints:
         """Catalogue indices, shape ``(R, W)``; 0 where unused."""
         return self._column("items")
 
     @property
-    def ratings(self) -> NDArray[np.float64]:
+    def ratings(self) -> Floats:
         """Ratings as remembered, shape ``(R, W)``."""
         return self._column("ratings")
 
     @property
-    def codes(self) -> NDArray[np.intp]:
+    def codes(self) -> Ints:
         """Emotion codes (see :meth:`Emotion.code`), shape ``(R, W)``."""
         return self._column("codes")
 
     @property
-    def times_consumed(self) -> NDArray[np.intp]:
+    def times_consumed(self) -> Ints:
         """How many times the item had been consumed by then, shape ``(R, W)``."""
         return self._column("times")
 
     @property
-    def latest(self) -> NDArray[np.bool_]:
+    def latest(self) -> Flags:
         """Whether this is the last interaction with its item, shape ``(R, W)``; False where unused."""
         return self._column("latest")
 
     @property
-    def last_codes(self) -> NDArray[np.intp]:
+    def last_codes(self) -> Ints:
         """Emotion code of each user's most recent interaction, shape ``(R,)``; 4 (neutral) without one."""
         return self._memory.last_codes[self._rows]
 
-    def recent(self, count: int) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.bool_]]:
+    def recent(self, count: int) -> tuple[Ints, Floats, Flags]:
         """The last ``count`` interactions of each user, most recent first.
 
         Returns:
@@ -112,20 +112,13 @@ class History:
         """1 where a user remembers an item, shape ``(R, N)``; a new array."""
         return self._memory.consumed(self._rows)
 
-    def at(self, positions: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    def at(self, positions: Ints) -> tuple[Ints, Floats]:
         """Items and ratings at positions, shape ``(R, S, K)``; meaningless where a position is negative."""
         where = positions + self._memory.starts[self._rows][:, None, None]
         return self._memory.items.reshape(-1).take(where), self._memory.ratings.reshape(-1).take(where)
 
-    def times_before(self, items: NDArray[np.intp]) -> NDArray[np.intp]:
-        """How often each user has consumed each item so far.
-
-        Args:
-            items: catalog indices, shape ``(R, S)``.
-
-        Returns:
-            Counts, shape ``(R, S)``.
-        """
+    def times_before(self, items: Ints) -> Ints:
+        """How often each user has consumed each of ``items``, shape ``(R, S)``, so far; shape ``(R, S)``."""
         return self._memory.times_before(self._rows, items)
 
     def interactions(self, row: int) -> list[Interaction]:
@@ -147,8 +140,6 @@ class Memory:
     """The memories of B users, appended to together.
 
     Args:
-        batch_size: B.
-        item_count: number of items in the catalog.
         capacity: interactions that fit before the arrays grow for the first time.
 
     Attributes:
@@ -185,7 +176,7 @@ class Memory:
         """Interactions that fit before the arrays grow."""
         return self.items.shape[1]
 
-    def times_before(self, rows: Rows, items: NDArray[np.intp]) -> NDArray[np.intp]:
+    def times_before(self, rows: Rows, items: Ints) -> Ints:
         """How often ``items``, shape ``(R, S)``, were consumed so far; shape ``(R, S)``."""
         who = self._all[rows][:, None]
         position = self._last_position.reshape(-1).take(who * self._last_position.shape[1] + items)
@@ -195,13 +186,7 @@ class Memory:
         """1 where a user remembers an item, shape ``(R, N)``; a new array."""
         return (self._last_position[rows] >= 0).view(np.int8)
 
-    def append(
-        self,
-        who: NDArray[np.intp],
-        items: NDArray[np.intp],
-        ratings: NDArray[np.float64],
-        codes: NDArray[np.intp],
-    ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    def append(self, who: Ints, items: Ints, ratings: Floats, codes: Ints) -> tuple[Ints, Ints]:
         """Remember one interaction each of the users ``who``, distinct slots; all arrays have the shape ``(R,)``.
 
         Returns:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated
 
 from pydantic import AfterValidator
@@ -21,3 +21,8 @@ Names = Annotated[tuple[str, ...], AfterValidator(_without_repeats)]
 
 LowerCaseNames = Annotated[tuple[str, ...], AfterValidator(_lower_case_without_repeats)]
 """Names in lower case, such as those of categories."""
+
+
+def listed(names: Sequence[str]) -> str:
+    """``""``, ``"a"``, ``"a and b"``, ``"a, b and c"``."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

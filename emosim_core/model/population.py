@@ -9,15 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emosim_core.errors import ConfigurationError
+from emosim_core.model.arrays import Flags, Floats
 from emosim_core.model.catalog import multi_hot
 from emosim_core.model.user import TRAITS, User
 
 
 class Population:
-    """The simulated users. U users.
-
-    Args:
-        users: the users; their order gives each their index.
+    """The simulated users, U of them; their order gives each their index.
 
     Raises:
         ConfigurationError: no users, or an id twice.
@@ -40,14 +38,14 @@ class Population:
         return np.array([[getattr(user, trait) for trait in TRAITS] for user in self.users], dtype=np.int64)
 
     @cached_property
-    def baselines(self) -> NDArray[np.float64]:
+    def baselines(self) -> Floats:
         """Valence and arousal where each mood rests; shape ``(U, 2)``."""
         return np.array([[user.baseline_valence, user.baseline_arousal] for user in self.users])
 
-    def liked(self, category_names: Sequence[str]) -> NDArray[np.bool_]:
+    def liked(self, category_names: Sequence[str]) -> Flags:
         """Who likes which category; shape ``(U, len(category_names))``."""
         return multi_hot((user.liked for user in self.users), category_names, len(self.users))
 
-    def disliked(self, category_names: Sequence[str]) -> NDArray[np.bool_]:
+    def disliked(self, category_names: Sequence[str]) -> Flags:
         """Who dislikes which category; shape ``(U, len(category_names))``."""
         return multi_hot((user.disliked for user in self.users), category_names, len(self.users))

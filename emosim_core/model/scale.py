@@ -5,18 +5,14 @@ from __future__ import annotations
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from emosim_core.model.arrays import Floats
 
 
 class RatingScale(BaseModel):
-    """An evenly spaced rating scale, such as 1 to 10 in steps of 1.
-
-    Attributes:
-        low: the worst rating.
-        high: the best rating.
-        step: the distance between two neighbouring ratings.
-    """
+    """An evenly spaced rating scale, such as 1 to 10 in steps of 1."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -34,7 +30,7 @@ class RatingScale(BaseModel):
         return self
 
     @cached_property
-    def levels(self) -> NDArray[np.float64]:
+    def levels(self) -> Floats:
         """All ratings of the scale, worst first; shape ``(number of levels,)``."""
         count = round((self.high - self.low) / self.step) + 1
         return self.low + self.step * np.arange(count, dtype=np.float64)
@@ -44,17 +40,17 @@ class RatingScale(BaseModel):
         """``high - low``."""
         return self.high - self.low
 
-    def round(self, values: ArrayLike) -> NDArray[np.float64]:
+    def round(self, values: ArrayLike) -> Floats:
         """The nearest ratings of the scale (halves go up), clipped to it; NaN stays NaN."""
         return self._snap(np.floor((np.asarray(values, dtype=np.float64) - self.low) / self.step + 0.5))
 
-    def floor(self, values: ArrayLike) -> NDArray[np.float64]:
+    def floor(self, values: ArrayLike) -> Floats:
         """The ratings at or below, clipped to the scale; NaN stays NaN."""
         steps = (np.asarray(values, dtype=np.float64) - self.low) / self.step
         return self._snap(np.floor(steps + 1e-9))
 
-    def _snap(self, steps: NDArray[np.float64]) -> NDArray[np.float64]:
-        value: NDArray[np.float64] = np.minimum(np.maximum(self.low + self.step * steps, self.low), self.high)
+    def _snap(self, steps: Floats) -> Floats:
+        value: Floats = np.minimum(np.maximum(self.low + self.step * steps, self.low), self.high)
         return value
 
     def contains(self, value: float) -> bool:
@@ -68,10 +64,10 @@ class RatingScale(BaseModel):
         """
         return self.low + (value - 1.0) / 9.0 * self.span
 
-    def convert(self, values: ArrayLike, to: RatingScale) -> NDArray[np.float64]:
+    def convert(self, values: ArrayLike, to: RatingScale) -> Floats:
         """Map ratings affinely to another scale, end on end; whole numbers come out exact, as from 0-9 to 1-10."""
         above = np.asarray(values, dtype=np.float64) - self.low
-        converted: NDArray[np.float64] = to.low + above * to.span / self.span
+        converted: Floats = to.low + above * to.span / self.span
         return converted
 
     def format(self, value: float) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from emosim_core.model.frozen import Frozen
 from emosim_core.model.names import LowerCaseNames
 
 Level = Literal[1, 2, 3]
@@ -21,14 +22,12 @@ TRAIT_NAMES: dict[str, tuple[str, str, str]] = {
 """What levels 1, 2 and 3 of each trait are called (EmoSim-RL)."""
 
 
-class User(BaseModel):
+class User(Frozen):
     """One simulated user: who they are, what they like, how they behave.
 
     Attributes are described on the fields. ``liked`` and ``disliked`` are what the user is, not
     what a recommender gets to see.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str = Field(min_length=1, description="Identifier, unique in its population.")
     name: str = Field(min_length=1, description="First and last name.")

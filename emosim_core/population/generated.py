@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from emosim_core.errors import ConfigurationError
+from emosim_core.model.arrays import Floats
+from emosim_core.model.frozen import Frozen
 from emosim_core.model.loader import PopulationSetting, UserLoader
+from emosim_core.model.names import listed
 from emosim_core.model.profile import PopulationProfile
 from emosim_core.model.user import TRAITS, User
 from emosim_core.population.words import Stage, user_words
@@ -56,19 +58,9 @@ _PRONOUNS = {
 
 
 def quotas(count: int, shares: Sequence[float]) -> NDArray[np.int64]:
-    """How many of ``count`` belong to each stratum, by the method of largest remainders.
+    """How many of ``count`` belong to each stratum, whose shares sum to 1, by the method of largest remainders.
 
-    For every stratum ``|n/count - share| < 1/count``.
-
-    Args:
-        count: how many there are, at least 0.
-        shares: shares of the strata, sum to 1.
-
-    Returns:
-        Whole numbers that sum to ``count``, shape ``(len(shares),)``.
-
-    Raises:
-        ConfigurationError: shares that are negative or do not sum to 1.
+    For each, ``|n/count - share| < 1/count``; a ConfigurationError for shares that are negative or do not sum to 1.
     """
     if min(shares) < 0 or abs(sum(shares) - 1) > 1e-9:
         raise ConfigurationError(f"shares must not be negative and sum to 1; got {tuple(shares)}")
@@ -91,20 +83,19 @@ def stratified_traits(count: int, rng: np.random.Generator) -> NDArray[np.int64]
     return np.stack([1 + stratified(count, TRAIT_SHARES[trait], rng) for trait in TRAITS], axis=1)
 
 
-def baseline_moods(count: int, rng: np.random.Generator) -> NDArray[np.float64]:
+def baseline_moods(count: int, rng: np.random.Generator) -> Floats:
     """Valence and arousal where moods rest, truncated normal, with two decimals; shape ``(count, 2)``."""
     valence = _truncated_normal(count, *BASELINE_VALENCE, -1.0, 1.0, rng)
     arousal = _truncated_normal(count, *BASELINE_AROUSAL, 0.0, 1.0, rng)
-    moods: NDArray[np.float64] = np.stack([valence, arousal], axis=1).round(2)
+    moods: Floats = np.stack([valence, arousal], axis=1).round(2)
     return moods
 
 
 def generate_users(count: int, seed: int, profile: PopulationProfile, kind: PopulationKind = "sampled") -> list[User]:
     """A population with exact shares of age bands, sexes and trait levels.
 
-    Age bands, sexes and the levels of each trait have the shares of :data:`AGE_SHARES`,
-    :data:`SEX_SHARES` and :data:`TRAIT_SHARES`, for every band ``|n/count - share| < 1/count``, and are shuffled
-    independently of each other. Jobs and hobbies fit the age and have nothing to do with sex; tastes have
+    They have the shares of :data:`AGE_SHARES`, :data:`SEX_SHARES` and :data:`TRAIT_SHARES`, see :func:`quotas`, and are
+    shuffled independently of each other. Jobs and hobbies fit the age and have nothing to do with sex; tastes have
     nothing to do with either, but that a child does not like what is not for children. The same count and
     seed give the same users; the three kinds are the same users with more or less known of them.
 
@@ -113,7 +104,6 @@ def generate_users(count: int, seed: int, profile: PopulationProfile, kind: Popu
     Args:
         count: number of users, at least 1.
         seed: at least 0.
-        profile: the categories and texts of the domain.
         kind: ``"sampled"``: tastes are data, the description leaves them out; ``"basic"``: no tastes at
             all; ``"detailed"``: tastes are data and in the description.
 
@@ -143,38 +133,24 @@ def generate_users(count: int, seed: int, profile: PopulationProfile, kind: Popu
     work, texts, taste_texts = _Dice(for_work), _Dice(for_texts), _Dice(for_taste_texts)
     users = []
     for i, (age, sex, (first, name)) in enumerate(zip(ages, sexes, names, strict=True)):
-        life = _life(age, work)
+        stage, work_slots = _life(age, work)
         levels = dict(zip(TRAITS, traits[i], strict=True))
         liked, disliked = ((), ()) if kind == "basic" else tastes[i]
-        slots = {"first": first, "name": name, **_PRONOUNS[sex], **life.slots}
-        sentences = _about(life.stage, age, levels, slots, profile, texts)
+        slots = {"first": first, "name": name, **_PRONOUNS[sex], **work_slots}
+        sentences = _about(stage, age, levels, slots, profile, texts)
         if kind == "detailed":
-            taste_sentences = _about_tastes(age, liked, disliked, slots, profile, taste_texts)
+            of_tastes = _about_tastes(age, liked, disliked, slots, profile, taste_texts)
             place = 2 if taste_texts.chance(0.4) else len(sentences)
-            sentences[place:place] = taste_sentences
-        users.append(
-            User(
-                id=f"u{i + 1:04d}",
-                name=name,
-                gender=sex,
-                age=age,
-                job=life.slots["job"],
-                hobby=life.slots["hobby"],
-                description=" ".join(sentences),
-                liked=liked,
-                disliked=disliked,
-                baseline_valence=moods[i][0],
-                baseline_arousal=moods[i][1],
-                **levels,
-            )
-        )
+            sentences[place:place] = of_tastes
+        about = {"id": f"u{i + 1:04d}", "name": name, "gender": sex, "age": age, "description": " ".join(sentences)}
+        life = {"job": slots["job"], "hobby": slots["hobby"], "liked": liked, "disliked": disliked}
+        valence, arousal = moods[i]
+        users.append(User(**about, **life, **levels, baseline_valence=valence, baseline_arousal=arousal))
     return users
 
 
-class GeneratedUsersOptions(BaseModel):
+class GeneratedUsersOptions(Frozen):
     """Options of a generated population."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     n: int = Field(default=600, ge=1, description="Number of users.")
     seed: int = Field(default=42, ge=0, description="The same seed and number give the same users.")
@@ -184,12 +160,6 @@ class GeneratedUsers(UserLoader):
     """Users generated from the domain's :attr:`~emosim_core.plugins.Domain.population`.
 
     Tastes are drawn from the categories of the catalog alone, where it is known (:meth:`PopulationProfile.within`).
-
-    Attributes:
-        kind: see :func:`generate_users`.
-
-    Args:
-        options: number of users and seed.
     """
 
     kind: ClassVar[PopulationKind] = "sampled"
@@ -199,11 +169,7 @@ class GeneratedUsers(UserLoader):
         self._profile: PopulationProfile | None = None
 
     def prepare(self, setting: PopulationSetting) -> None:
-        """Take the profile of the domain.
-
-        Raises:
-            ConfigurationError: the domain has none.
-        """
+        """Take the profile of the domain; a ConfigurationError where it has none."""
         profile = setting.domain.population
         if profile is None:
             raise ConfigurationError(
@@ -231,9 +197,6 @@ class DetailedUsers(GeneratedUsers):
     kind = "detailed"
 
 
-# ------------------------------------------------------------------------------------------- drawing
-
-
 class _Dice:
     """Choices from one stream, drawn in blocks, as single draws of NumPy are slow."""
 
@@ -257,7 +220,7 @@ class _Dice:
 
 def _truncated_normal(
     count: int, mean: float, deviation: float, low: float, high: float, rng: np.random.Generator
-) -> NDArray[np.float64]:
+) -> Floats:
     values = rng.normal(mean, deviation, count)
     while (outside := (values < low) | (values > high)).any():
         values[outside] = rng.normal(mean, deviation, int(outside.sum()))
@@ -308,19 +271,8 @@ def _tastes(
     return pairs
 
 
-# ---------------------------------------------------------------------------------------------- life
-
-
-@dataclass(frozen=True)
-class _Life:
-    """The stage of a user's life, which chooses the sentences, and what fills their slots."""
-
-    stage: Stage
-    slots: dict[str, str]
-
-
-def _life(age: int, dice: _Dice) -> _Life:
-    """Job and hobby for an age."""
+def _life(age: int, dice: _Dice) -> tuple[Stage, dict[str, str]]:
+    """The stage of life at an age, which chooses the sentences, and what fills their slots: job, hobby and more."""
     words = user_words()
     former = subject = ""
     stage: Stage
@@ -341,29 +293,21 @@ def _life(age: int, dice: _Dice) -> _Life:
             job = f"retired {former}"
         else:
             stage, job = "working", dice.pick(jobs)
-    slots = {
-        "age": str(age),
-        "a_age": f"{'an' if age in (8, 11, 18) or age // 10 == 8 else 'a'} {age}",
-        "job": job,
-        "a_job": with_article(job),
-        "hobby": hobby,
-        "subject": subject,
-        "former": former,
-        "a_former": with_article(former) if former else "",
-    }
-    return _Life(stage, slots)
+    a_age = f"{'an' if age in (8, 11, 18) or age // 10 == 8 else 'a'} {age}"
+    work = {"job": job, "a_job": with_article(job), "hobby": hobby, "subject": subject}
+    a_former = with_article(former) if former else ""
+    return stage, {"age": str(age), "a_age": a_age, **work, "former": former, "a_former": a_former}
 
 
-@lru_cache(maxsize=256)
+@cache
 def _jobs(age: int) -> tuple[str, ...]:
     return tuple(job for from_age, jobs in user_words().jobs.items() if age >= from_age for job in jobs)
 
 
-@lru_cache(maxsize=32)
+@cache
 def _child_hobbies(age: int) -> tuple[str, ...]:
-    return tuple(
-        hobby for group in user_words().child_hobbies if group.first <= age <= group.last for hobby in group.hobbies
-    )
+    groups = [group for group in user_words().child_hobbies if group.first <= age <= group.last]
+    return tuple(hobby for group in groups for hobby in group.hobbies)
 
 
 _SOUNDS_LIKE_CONSONANT = re.compile(r"(uni(?!n|m)|use|usu|ut[aei]|eu|one\b|once\b)", re.IGNORECASE)
@@ -374,9 +318,6 @@ def with_article(noun: str) -> str:
     """``"a nurse"``, ``"an architect"``, ``"a university lecturer"``."""
     an = _SOUNDS_LIKE_VOWEL.match(noun) and not _SOUNDS_LIKE_CONSONANT.match(noun)
     return f"{'an' if an else 'a'} {noun}"
-
-
-# --------------------------------------------------------------------------------------------- texts
 
 
 _CHOICE = re.compile(r"\[([^\]]*)\]")
@@ -445,8 +386,8 @@ def _about_tastes(
         if not templates:
             foremost, templates = len(liked), profile.likes
         likes = [profile.categories[name] for name in liked]
-        writer.slots["liked"] = _listed([writer.phrase(dice.pick(c.liked or (c.plural,))) for c in likes[:foremost]])
-        writer.slots["more"] = _listed([c.plural for c in likes[foremost:]])
+        writer.slots["liked"] = listed([writer.phrase(dice.pick(c.liked or (c.plural,))) for c in likes[:foremost]])
+        writer.slots["more"] = listed([c.plural for c in likes[foremost:]])
         sentences.append(writer.sentence(dice.pick(templates)))
     if disliked:
         dislikes = [profile.categories[name] for name in disliked]
@@ -459,8 +400,8 @@ def _about_tastes(
             templates = _mentioning(_mentioning(profile.dislikes, "{reason}", True), "{more}", len(disliked) > 1)
         # A reason is one category's; the others of the list must not seem to be disliked for it.
         first = 1 if templates else len(disliked)
-        writer.slots["disliked"] = _listed([category.plural for category in dislikes[:first]])
-        writer.slots["more"] = _listed([category.plural for category in dislikes[first:]])
+        writer.slots["disliked"] = listed([category.plural for category in dislikes[:first]])
+        writer.slots["more"] = listed([category.plural for category in dislikes[first:]])
         sentences.append(writer.sentence(dice.pick(templates or _mentioning(profile.dislikes, "{reason}", False))))
     elif profile.no_dislikes:
         sentences.append(writer.sentence(dice.pick(profile.no_dislikes)))
@@ -469,8 +410,3 @@ def _about_tastes(
 
 def _mentioning(templates: Sequence[str], slot: str, wanted: bool) -> list[str]:
     return [template for template in templates if (slot in template) is wanted]
-
-
-def _listed(phrases: Sequence[str]) -> str:
-    """``""``, ``"a"``, ``"a and b"``, ``"a, b and c"``."""
-    return " and ".join([", ".join(phrases[:-1]), phrases[-1]] if len(phrases) > 1 else phrases)

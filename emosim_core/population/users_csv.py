@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from emosim_core.data.cells import known_text, number, whole_number
 from emosim_core.data.lists import list_of_names, list_separator
 from emosim_core.data.tables import UniqueIds, checked, read_csv, write_csv
 from emosim_core.errors import DataError
+from emosim_core.model.frozen import Frozen
 from emosim_core.model.loader import PopulationSetting, UserLoader
 from emosim_core.model.user import TRAITS, User
 from emosim_core.population.generated import baseline_moods, stratified_traits
@@ -25,22 +26,7 @@ from emosim_core.population.generated import baseline_moods, stratified_traits
 MISSING_TRAITS_SEED = 20240521
 """Seed of the traits and moods of users whose file has none; the same file always gives the same users."""
 
-USER_COLUMNS: tuple[str, ...] = (
-    "id",
-    "name",
-    "gender",
-    "age",
-    "job",
-    "hobby",
-    "description",
-    "liked",
-    "disliked",
-    "activity",
-    "conformity",
-    "diversity",
-    "baseline_valence",
-    "baseline_arousal",
-)
+USER_COLUMNS: tuple[str, ...] = tuple(User.model_fields)
 """The project's own columns, as :func:`write_users_csv` writes them."""
 
 
@@ -89,7 +75,6 @@ def read_users_csv(path: str | os.PathLike[str], aliases: Mapping[str, str] | No
     traits still brings varied users, and the same file the same users. Adding or removing a row draws them again.
 
     Args:
-        path: the file.
         aliases: by name of a category in the file, in lower case, the domain's name of it.
 
     Returns:
@@ -104,7 +89,9 @@ def read_users_csv(path: str | os.PathLike[str], aliases: Mapping[str, str] | No
     if not rows:
         raise DataError(path, "has no users; expected a header line and one line per user")
     form = _form_of(path, list(rows[0][1]))
-    missing = _MissingTraits(len(rows))
+    rng = np.random.default_rng(MISSING_TRAITS_SEED)
+    traits, moods = stratified_traits(len(rows), rng).tolist(), baseline_moods(len(rows), rng).tolist()
+    missing = (*TRAITS, "baseline_valence", "baseline_arousal")
     by_field = {field: column for column, field in form.columns.items()}
     separators = {
         column: list_separator(cells[column] for _, cells in rows)
@@ -114,18 +101,16 @@ def read_users_csv(path: str | os.PathLike[str], aliases: Mapping[str, str] | No
     users: list[User] = []
     ids = UniqueIds(path, "id", "id")
     for i, (row, cells) in enumerate(rows):
-        values: dict[str, Any] = {"id": f"u{i + 1:04d}"}
+        values: dict[str, Any] = {"id": f"u{i + 1:04d}", **dict(zip(missing, traits[i] + moods[i], strict=True))}
         for column, field in form.columns.items():
-            if column in cells:
-                values[field] = (
-                    _names(cells[column], path, row, column, separators[column], aliases or {})
-                    if field in _LISTS
-                    else _value(field, cells[column], path, row, column)
-                )
-        for field, value in missing.of(i).items():
-            values.setdefault(field, value)
-        if form is not _OWN:
-            values["description"] = _whole(values["description"], values["name"])
+            if column in cells and field in _LISTS:
+                names = list_of_names(cells[column], path, row, column, separators[column])
+                lower = [name.strip().lower() for name in names]
+                values[field] = tuple((aliases or {}).get(name, name) for name in lower)
+            elif column in cells:
+                values[field] = _value(field, cells[column], path, row, column)
+        if form is not _OWN and values["description"][:1].islower():  # it goes on from the name
+            values["description"] = f"{values['name']} is {values['description']}"
         user = checked(User, values, path, row, by_field)
         ids.add(user.id, row)
         users.append(user)
@@ -135,28 +120,20 @@ def read_users_csv(path: str | os.PathLike[str], aliases: Mapping[str, str] | No
 def write_users_csv(path: str | os.PathLike[str], users: Sequence[User]) -> None:
     """Write users in the project's own columns, whole or not at all; :func:`read_users_csv` reads them back.
 
-    Blanks at the beginning and end of a text are not kept, and its line ends become line feeds.
-
-    Raises:
-        DataError: the file cannot be written; what was there before stays.
+    Blanks at the beginning and end of a text are not kept, and its line ends become line feeds. A file that cannot be
+    written is a DataError; what was there before stays.
     """
     write_csv(path, USER_COLUMNS, ([_cell(getattr(user, name)) for name in USER_COLUMNS] for user in users))
 
 
-class CsvUsersOptions(BaseModel):
+class CsvUsersOptions(Frozen):
     """Options of users from a CSV file."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     path: Path = Field(description="The CSV file of users.")
 
 
 class CsvUsers(UserLoader):
-    """Users from a CSV file, see :func:`read_users_csv`; :attr:`Domain.category_aliases` renames their categories.
-
-    Args:
-        options: where the file is.
-    """
+    """Users from a CSV file, see :func:`read_users_csv`; :attr:`Domain.category_aliases` renames their categories."""
 
     def __init__(self, options: CsvUsersOptions) -> None:
         self.options = options
@@ -166,62 +143,24 @@ class CsvUsers(UserLoader):
         self._aliases = setting.domain.category_aliases
 
     def load(self) -> Sequence[User]:
-        """Read the users.
-
-        Raises:
-            DataError: the file is malformed; names file, row and field.
-        """
         return read_users_csv(self.options.path, self._aliases)
-
-
-class _MissingTraits:
-    """Traits and baselines of mood for users whose file has none."""
-
-    def __init__(self, count: int) -> None:
-        rng = np.random.default_rng(MISSING_TRAITS_SEED)
-        self._traits: list[list[int]] = stratified_traits(count, rng).tolist()
-        self._moods: list[list[float]] = baseline_moods(count, rng).tolist()
-
-    def of(self, i: int) -> dict[str, Any]:
-        valence, arousal = self._moods[i]
-        return {
-            **dict(zip(TRAITS, self._traits[i], strict=True)),
-            "baseline_valence": valence,
-            "baseline_arousal": arousal,
-        }
 
 
 def _form_of(path: str | os.PathLike[str], header: Sequence[str]) -> _Format:
     """The kind of file that has this header."""
     columns = set(header) - {""}
-    form = _OWN
-    for other in (_SUBER, _ESUBER):
-        if columns & (set(other.columns) - set(_OWN.columns)):
-            form = other
-            break
+    theirs = (form for form in (_SUBER, _ESUBER) if columns & (set(form.columns) - set(_OWN.columns)))
+    form = next(theirs, _OWN)
+    known = f"{form.name} columns are: {', '.join(form.columns)}"
     for name in form.required:
         if name not in columns:
-            raise DataError(
-                path,
-                f"the column is missing; {form.name} columns are: {', '.join(form.columns)}",
-                row=1,
-                field=name,
-            )
+            raise DataError(path, f"the column is missing; {known}", row=1, field=name)
     for name in header:
         if name and name not in form.columns:
             near = difflib.get_close_matches(name, form.columns, n=1)
             hint = f"did you mean {near[0]!r}? " if near else ""
-            raise DataError(
-                path, f"no such column; {hint}{form.name} columns are: {', '.join(form.columns)}", row=1, field=name
-            )
+            raise DataError(path, f"no such column; {hint}{known}", row=1, field=name)
     return form
-
-
-def _names(
-    text: str, path: str | os.PathLike[str], row: int, column: str, separator: str, aliases: Mapping[str, str]
-) -> tuple[str, ...]:
-    names = (name.strip().lower() for name in list_of_names(text, path, row, column, separator))
-    return tuple(aliases.get(name, name) for name in names)
 
 
 def _value(field: str, text: str, path: str | os.PathLike[str], row: int, column: str) -> Any:
@@ -255,8 +194,3 @@ def _is_plain(name: str) -> bool:
     except DataError:
         return False
     return alone == [name.strip()] and not _UNUSUAL.search(name)
-
-
-def _whole(description: str, name: str) -> str:
-    """A description that goes on from the name, as a sentence of its own."""
-    return f"{name} is {description}" if description[:1].islower() else description

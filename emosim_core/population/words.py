@@ -9,20 +9,15 @@ from functools import cache
 from importlib.resources import files
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from emosim_core.data.toml_files import read_toml
+from emosim_core.model.frozen import Frozen
 from emosim_core.model.templates import Sentence, StageSentence
 
 Stage = Literal["school", "student", "working", "retired"]
 """A stage of life; it decides on job, hobby and sentences."""
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Origin(_Part):
+class Origin(Frozen):
     """Names of one part of the world. Any first name may meet any last name."""
 
     female: tuple[str, ...]
@@ -30,7 +25,7 @@ class Origin(_Part):
     last: tuple[str, ...]
 
 
-class School(_Part):
+class School(Frozen):
     """What a school child from the first to the last age is called."""
 
     first: int
@@ -38,7 +33,7 @@ class School(_Part):
     jobs: tuple[str, ...]
 
 
-class ChildHobbies(_Part):
+class ChildHobbies(Frozen):
     """Hobbies of children and teenagers from the first to the last age."""
 
     first: int
@@ -46,20 +41,14 @@ class ChildHobbies(_Part):
     hobbies: tuple[str, ...]
 
 
-class UserWords(_Part):
+class UserWords(Frozen):
     """What ``words.toml`` holds.
 
     Attributes:
-        origins: names by part of the world.
         first_jobs: jobs of users aged 18 to 24 who have just begun.
         jobs: jobs by the age from which a user may have one.
-        subjects: what students study.
-        school: what school children are called, by age.
-        hobbies: hobbies from 18 years on.
         child_hobbies: hobbies of children and teenagers, by age.
-        openings: first sentences by stage of life.
         openings_with_hobby: first sentences that name the hobby too, by stage of life.
-        hobby_sentences: sentences about the hobby, for any age.
         off: when there is time to spare, by stage of life; ``nursery`` is for those below school age.
     """
 

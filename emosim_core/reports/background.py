@@ -13,7 +13,7 @@ from emosim_core.model import Domain, Item
 from emosim_core.runs.manifest import digest
 from emosim_core.runs.trust import CommandHint, confirmed
 from emosim_core.runs.typed import typed
-from emosim_core.simulation.assembly import build, item_loader_of
+from emosim_core.simulation.assembly import loader_of
 from emosim_core.simulation.config import RunConfig
 
 
@@ -62,7 +62,7 @@ def background(
     config = manifest["config"]
     registry = registry or Registry()
     try:
-        result.domain = build(registry.resolve_domain(config["plugin"]), Domain)
+        result.domain = registry.resolve_domain(config["plugin"]).build(Domain)
     except EmoSimError as error:
         result.notes.append(
             f"The domain {config['plugin']!r} cannot be used, so nothing is reported on real users: {error}"
@@ -78,7 +78,7 @@ def background(
         return result
     try:
         source = registry.resolve("item_loader", config.get("items") or result.domain.default_items, result.domain.name)
-        items = item_loader_of(source, result.domain).load().items
+        items = loader_of(source, result.domain).load().items
     except EmoSimError as error:
         result.notes.append(f"The items cannot be loaded, so nothing is reported on their categories: {error}")
         return result

@@ -13,7 +13,8 @@ from emosim_core.runs import schemas
 from emosim_core.runs.reading import check, check_format, lines_of, parse, read_line, read_object
 from emosim_core.runs.typed import typed
 from emosim_core.runs.words import with_article
-from emosim_core.simulation.engine import Engine, Step
+from emosim_core.simulation.assembly import World
+from emosim_core.simulation.engine import Step
 
 INTERACTIONS = "interactions.jsonl"
 MANIFEST = "manifest.json"
@@ -39,16 +40,11 @@ def plain(value: float) -> float | int | None:
     return int(value) if value == int(value) else round(value, 6)
 
 
-def user_record(engine: Engine, user: int) -> dict[str, Any]:
-    """Who a user is; part of the first line of an episode."""
-    return engine.world.population.users[user].model_dump(mode="json")
-
-
-def step_records(engine: Engine, step: Step, numbers: Sequence[tuple[int, int]]) -> list[dict[str, Any]]:
+def step_records(world: World, step: Step, numbers: Sequence[tuple[int, int]]) -> list[dict[str, Any]]:
     """One step of several users, each as a line of interactions.jsonl holds it.
 
     Args:
-        engine: what stepped.
+        world: the items and users.
         step: the step of ``R`` rows.
         numbers: of each row its episode and the number of its step, from 1.
 
@@ -59,7 +55,6 @@ def step_records(engine: Engine, step: Step, numbers: Sequence[tuple[int, int]])
         ``valence`` and ``arousal``; ``retrieved``, the memories retrieved for it; ``reward``; ``mood`` after the
         step; ``end_reason``, why the episode ended, or null.
     """
-    world = engine.world
     items, titles, users = world.catalog.items, world.catalog.titles, world.population.users
     # Whole arrays become lists at once: a number taken out of an array costs more than all else that is done with it.
     slates = zip(
@@ -67,9 +62,9 @@ def step_records(engine: Engine, step: Step, numbers: Sequence[tuple[int, int]])
         step.times.tolist(), step.codes.tolist(),
         step.retrieved_items.tolist(), step.retrieved_ratings.tolist(), strict=True,
     )  # fmt: skip
-    moods, rewards = engine.moods[step.rows].tolist(), step.rewards.tolist()
+    moods, rewards = step.moods.tolist(), step.rewards.tolist()
     records = []
-    for row, (slate, user, end) in enumerate(zip(slates, step.users.tolist(), step.end_codes.tolist(), strict=True)):
+    for row, (slate, user) in enumerate(zip(slates, step.users.tolist(), strict=True)):
         recommended = []
         for place, parts in enumerate(zip(*slate, strict=True)):
             item, raw, consumed, rating, times, code, memories, retrieved = parts
@@ -102,7 +97,7 @@ def step_records(engine: Engine, step: Step, numbers: Sequence[tuple[int, int]])
                 "recommended": recommended,
                 "reward": plain(rewards[row]),
                 "mood": [round(moods[row][0], 4), round(moods[row][1], 4)],
-                "end_reason": engine.end_reasons[end] or None,
+                "end_reason": step.end_reason(row),
             }
         )
     return records

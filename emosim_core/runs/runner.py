@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from operator import index
 from pathlib import Path
 from typing import Any
@@ -24,9 +25,9 @@ from emosim_core.hooks.faults import fault
 from emosim_core.runs.directory import RunDirectory
 from emosim_core.runs.job import JobDirectory
 from emosim_core.runs.manifest import make_manifest
-from emosim_core.runs.records import encode, step_records, user_record
+from emosim_core.runs.records import encode, step_records
 from emosim_core.runs.summary import Episode, Tally
-from emosim_core.simulation.assembly import World, assemble, build
+from emosim_core.simulation.assembly import World, assemble
 from emosim_core.simulation.config import RunConfig
 from emosim_core.simulation.engine import OUT_OF_ITEMS, Engine, Step
 
@@ -56,14 +57,14 @@ class Run:
         registry: Registry | None = None,
         spent: float = 0.0,
     ) -> None:
-        self.world: World = assemble(config, registry, spent)
+        world = assemble(config, registry, spent)
         if config.num_envs is None:
-            with self.world.blaming("rater"):
-                config = config.model_copy(update={"num_envs": index(self.world.rater.batch_size)})
+            with world.blaming("rater"):
+                config = config.model_copy(update={"num_envs": index(world.rater.batch_size)})
         self.config = config
-        resolved = self.world.registry.resolve("policy", config.policy, self.world.domain.name)
-        self.policy: Policy = build(resolved, Policy)
-        self.world.parts["policy"] = resolved.describe()
+        resolved = world.registry.resolve("policy", config.policy, world.domain.name)
+        self.policy: Policy = resolved.build(Policy)
+        self.world: World = replace(world, parts={**world.parts, "policy": resolved.describe()})
         self._batch = min(config.num_envs or 1, config.episodes)
         with self.world.blaming("policy"):
             shown = index(self.policy.history_length)
@@ -165,7 +166,8 @@ class Run:
                 break
             episode, user_index = chosen
             user = self.world.population.users[user_index]
-            self._playing[slot] = Episode(episode, user_index, user.name, user.id)
+            mood = (round(user.baseline_valence, 4), round(user.baseline_arousal, 4))
+            self._playing[slot] = Episode(episode, user_index, user.name, user.id, mood=mood)
             begun.append((slot, episode, user_index))
         if begun:
             rows = np.array([slot for slot, _, _ in begun])
@@ -241,7 +243,7 @@ class Run:
         episodes = [self._playing[slot] for slot in step.rows.tolist()]
         for episode in episodes:
             episode.steps += 1
-        records = step_records(self.engine, step, [(episode.number, episode.steps) for episode in episodes])
+        records = step_records(self.world, step, [(episode.number, episode.steps) for episode in episodes])
         self.tally.steps += len(records)
         # Who was interrupted was not asked: that is no failed rating.
         self.tally.failed += int(np.isnan(step.raw_ratings[step.answered >= 0]).sum())
@@ -259,20 +261,18 @@ class Run:
     def _out_of_items(self, slot: int) -> dict[str, Any]:
         episode = self._playing[slot]
         episode.end_reason = OUT_OF_ITEMS
-        mood = [round(value, 4) for value in self.engine.moods[slot].tolist()]
-        episode.mood = (mood[0], mood[1])
         record = {
             "episode": episode.number,
             "step": episode.steps + 1,
             "user": episode.user,
             "recommended": [],
             "reward": 0,
-            "mood": mood,
+            "mood": list(episode.mood),
             "end_reason": OUT_OF_ITEMS,
         }
         return self._with_profile(episode, record)
 
     def _with_profile(self, episode: Episode, record: dict[str, Any]) -> dict[str, Any]:
         if record["step"] == 1:
-            record["user_profile"] = user_record(self.engine, episode.user_index)
+            record["user_profile"] = self.world.population.users[episode.user_index].model_dump(mode="json")
         return record

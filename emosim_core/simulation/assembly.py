@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from emosim_core.components.base import (
@@ -22,11 +22,10 @@ from emosim_core.components.base import (
     RetrievalRequest,
     RewardShaping,
     Selector,
-    ShapingSetting,
     WorldSetting,
 )
 from emosim_core.components.emotion_models import EmotionModel, EmotionSetting, TagRequest
-from emosim_core.components.observations import ObservationModel, ObservationSetting
+from emosim_core.components.observations import ObservationModel
 from emosim_core.data.embeddings import EmbeddingOptions, embed_items
 from emosim_core.errors import ConfigurationError
 from emosim_core.hooks import Registry, Resolved
@@ -45,6 +44,7 @@ from emosim_core.model import (
     User,
     UserLoader,
 )
+from emosim_core.model.arrays import Flags, Floats, Ints
 from emosim_core.simulation.checks import check_codes, check_perturbed, check_positions, check_ratings
 from emosim_core.simulation.config import EnvironmentConfig
 from emosim_core.simulation.other_source import other_source_named
@@ -53,15 +53,28 @@ _SPLIT_SEED = 20_240_131
 """Decides who is new, so that it is the same in every run."""
 
 
-@dataclass(repr=False)
+STRATEGIES: dict[str, tuple[str, type]] = {
+    "rater": ("rater", Rater),
+    "retrieval": ("items_retrieval", Retrieval),
+    "selector": ("selector", Selector),
+    "perturbator": ("perturbator", Perturbator),
+    "emotion_model": ("emotion_model", EmotionModel),
+    "reward_shaping": ("reward_shaping", RewardShaping),
+    "observation": ("observation", ObservationModel),
+}
+"""The components that answer in a step: the option that names each, and its interface."""
+
+
+@dataclass(frozen=True, repr=False)
 class World:
     """A domain, its items and users, and the strategies that answer for them.
 
+    A world never changes; ``dataclasses.replace(world, rater=...)`` makes another one.
+
     Attributes:
-        user_indices: indices in the population of those whom episodes are about, as ``config.user_split`` says.
         announcements: messages for whoever runs this, such as a fallback that was used.
         parts: name, options and provider of every component, for a manifest.
-        made: the components that were made for these parts; what stands in their place now was put in by hand.
+        made: the components that were made for these parts; what stands in their place was put in by hand.
         spent: cost of the model calls that the command has made in worlds before this one.
     """
 
@@ -75,16 +88,27 @@ class World:
     selector: Selector
     perturbator: Perturbator
     emotion_model: EmotionModel
-    shaping: RewardShaping
+    reward_shaping: RewardShaping
     observation: ObservationModel
-    user_indices: NDArray[np.intp] = field(init=False)
-    announcements: list[str] = field(default_factory=list)
-    parts: dict[str, Any] = field(default_factory=dict)
-    made: dict[str, object] = field(default_factory=dict)
+    announcements: Sequence[str] = ()
+    parts: Mapping[str, Any] = field(default_factory=dict)
+    made: Mapping[str, object] = field(default_factory=dict)
     spent: float = 0.0
 
-    def __post_init__(self) -> None:
-        self.user_indices = split_users(len(self.population), self.config.user_split, self.config.test_fraction)
+    @cached_property
+    def user_indices(self) -> Ints:
+        """Indices in the population of those whom episodes are about, as ``config.user_split`` says, rising."""
+        return split_users(len(self.population), self.config.user_split, self.config.test_fraction)
+
+    @cached_property
+    def doubted(self) -> frozenset[str]:
+        """Kinds of the components whose answers are checked: all but the core's own, which are tested."""
+        return frozenset(kind for kind in STRATEGIES if not self.trusted(kind))
+
+    @cached_property
+    def items_and_users(self) -> dict[str, Any]:
+        """What every request says of the world: its items, its users and its scale."""
+        return {"catalog": self.catalog, "population": self.population, "scale": self.domain.scale}
 
     def __repr__(self) -> str:
         sizes = f"{len(self.catalog)} items, {len(self.population)} users"
@@ -95,11 +119,13 @@ class World:
         return self._as_made(kind) and _is_of_core(self.parts[kind])
 
     def _as_made(self, kind: str) -> bool:
-        return kind in self.parts and (kind not in self.made or self._in_place(kind) is self.made[kind])
+        return kind in self.parts and (kind not in self.made or getattr(self, kind) is self.made[kind])
 
-    def _in_place(self, kind: str) -> object:
-        """The component of this kind that answers now."""
-        return getattr(self, "shaping" if kind == "reward_shaping" else kind, None)
+    def label(self, kind: str) -> str:
+        """A component in words, such as ``"rater 'rule_based' of emosim-core 0.1.0"``."""
+        if self._as_made(kind):
+            return f"{KIND_TITLES[kind]} {self.parts[kind]['name']!r} of {self.parts[kind]['provider']}"
+        return f"{KIND_TITLES[kind]} {type(getattr(self, kind, None)).__name__}, put in by hand,"
 
     def blaming(self, kind: str) -> AbstractContextManager[None]:
         """A context in which what the component of this kind raises is worded as its plugin's fault."""
@@ -116,16 +142,10 @@ class World:
         name = self.parts["rater"]["name"] if "rater" in self.parts else type(self.rater).__name__
         return self.rater.answered_by or f"{name} ({'language model' if self.rater.uses_llm else 'no language model'})"
 
-    def setting(self, population: Population | None = None) -> WorldSetting:
-        """What components are prepared with.
-
-        Args:
-            population: the users, where they are others than those of this world.
-        """
+    def setting(self) -> WorldSetting:
+        """What components are prepared with."""
         return WorldSetting(
-            catalog=self.catalog,
-            population=self.population if population is None else population,
-            scale=self.domain.scale,
+            **self.items_and_users,
             words=self.domain.words,
             slate=self.config.slate,
             real_ratings=tuple(self.domain.real_ratings),
@@ -135,44 +155,23 @@ class World:
             spent=self.spent,
         )
 
-    def shaping_setting(self, batch_size: int, population: Population | None = None) -> ShapingSetting:
-        """What a reward shaping is started with.
+    def emotion_setting(self) -> EmotionSetting:
+        """What an emotion model is prepared with."""
+        return EmotionSetting(**vars(self.setting()), thresholds=self.config.emotion, mood=self.config.mood)
 
-        Args:
-            batch_size: number of slots.
-            population: the users, where they are others than those of this world.
-        """
-        return ShapingSetting(**vars(self.setting(population)), batch_size=batch_size)
-
-    def rating_request(
-        self,
-        users: NDArray[np.intp],
-        items: NDArray[np.intp],
-        moods: NDArray[np.float64],
-        history: History,
-        population: Population | None = None,
-        doubted: bool | None = None,
-    ) -> RatingRequest:
-        """What the rater is asked about users in front of items, with what the retrieval chooses of their memories.
-
-        Args:
-            users: index of each user in the population, shape ``(R,)``.
-            items: index of each item in the catalog, shape ``(R, S)``.
-            moods: valence and arousal, shape ``(R, 2)``.
-            history: the histories of the R users.
-            population: the users, where they are others than those of this world.
-            doubted: whether what the retrieval answers is checked; None for that of a plugin alone.
+    def rating_request(self, users: Ints, items: Ints, moods: Floats, history: History) -> RatingRequest:
+        """What the rater is asked, with what the retrieval chooses of memories; arguments as in :class:`RatingRequest`.
 
         Raises:
-            PluginError: the answer is checked, and is something else.
+            PluginError: a retrieval of a plugin answers something else than positions.
         """
-        population = self.population if population is None else population
+        catalog, population = self.catalog, self.population
         positions = self.retrieval.retrieve_batch(
             RetrievalRequest(
-                users=users, items=items, moods=moods, history=history, catalog=self.catalog, population=population
+                users=users, items=items, moods=moods, history=history, catalog=catalog, population=population
             )
         )
-        if not self.trusted("retrieval") if doubted is None else doubted:
+        if "retrieval" in self.doubted:
             check_positions(positions, items, history, self.label("retrieval"))
         if history.width == 0 or positions.shape[2] == 0:
             retrieved, ratings = np.zeros(positions.shape, dtype=np.intp), np.full(positions.shape, np.nan)
@@ -189,60 +188,40 @@ class World:
             times=history.times_before(items),
             moods=moods,
             history=history,
-            catalog=self.catalog,
-            population=population,
-            scale=self.domain.scale,
             words=self.domain.words,
+            **self.items_and_users,
         )
 
-    def rate(self, request: RatingRequest, draws: Draws, doubted: bool | None = None) -> Ratings:
+    def rate(self, request: RatingRequest, draws: Draws) -> Ratings:
         """What the rater answers.
 
-        Args:
-            request: the users and items.
-            draws: the draws of the users.
-            doubted: whether the answer is checked; None for that of a plugin alone.
-
         Raises:
-            PluginError: the answer is checked, and is something else.
+            PluginError: a rater of a plugin answers something else than ratings of the scale.
         """
         answers = self.rater.rate_batch(request, draws)
-        if not self.trusted("rater") if doubted is None else doubted:
+        if "rater" in self.doubted:
             check_ratings(answers, request.items, request.scale, self.label("rater"))
         return answers
 
-    def perturb(
-        self,
-        request: RatingRequest,
-        ratings: NDArray[np.float64],
-        consumed: NDArray[np.bool_],
-        draws: Draws,
-        doubted: bool | None = None,
-    ) -> NDArray[np.float64]:
+    def perturb(self, request: RatingRequest, ratings: Floats, consumed: Flags, draws: Draws) -> Floats:
         """Ratings after perturbation, on the scale, shape ``(R, S)``; meaningless where not consumed.
 
         Args:
-            request: what was rated.
             ratings: the rater's ratings, shape ``(R, S)``; NaN where it failed.
             consumed: which items were consumed, shape ``(R, S)``.
-            draws: the draws of the users.
-            doubted: whether the answer is checked; None for that of a plugin alone.
 
         Raises:
-            PluginError: the answer is checked, and is something else.
+            PluginError: a perturbator of a plugin answers something else than numbers.
         """
-        doubted = not self.trusted("perturbator") if doubted is None else doubted
-        given = ratings.copy() if doubted else ratings
+        doubted = "perturbator" in self.doubted
         perturbed = self.perturbator.perturb_batch(
             PerturbationRequest(
                 users=request.users,
                 items=request.items,
-                ratings=given,
+                ratings=ratings.copy() if doubted else ratings,
                 consumed=consumed,
                 moods=request.moods,
-                catalog=request.catalog,
-                population=request.population,
-                scale=request.scale,
+                **self.items_and_users,
             ),
             draws,
         )
@@ -250,87 +229,36 @@ class World:
             check_perturbed(perturbed, ratings, self.label("perturbator"))
         return perturbed if perturbed is ratings else request.scale.round(perturbed)
 
-    def tags(
-        self,
-        users: NDArray[np.intp],
-        items: NDArray[np.intp],
-        ratings: NDArray[np.float64],
-        population: Population | None = None,
-    ) -> NDArray[np.intp]:
-        """Codes of the tags of past ratings, one item each of n users whose mood is at rest.
+    def tags(self, users: Ints, items: Ints, ratings: Floats) -> Ints:
+        """Codes of the tags of past ratings, see :meth:`~EmotionModel.tag_batch`, each of a user whose mood is at rest.
 
-        Args:
-            users: index of each user in the population, shape ``(n,)``.
-            items: index of each item in the catalog, shape ``(n,)``.
-            ratings: the ratings, shape ``(n,)``.
-            population: the users, where they are others than those of this world.
-
-        Returns:
-            ``3 * (valence + 1) + 2 * arousal``, shape ``(n,)``.
+        Users, items, ratings and codes have the shape ``(n,)``.
         """
-        population = self.population if population is None else population
-        request = TagRequest(
-            users=users,
-            items=items[:, None],
-            ratings=ratings[:, None],
-            moods=population.baselines[users],
-            catalog=self.catalog,
-            population=population,
-            scale=self.domain.scale,
-        )
         with self.blaming("emotion_model"):
-            return self.tag(request, doubted=not self.trusted("emotion_model"))[:, 0]
+            return self.tag(users, items[:, None], ratings[:, None], self.population.baselines[users])[:, 0]
 
-    def tag(self, request: TagRequest, doubted: bool) -> NDArray[np.intp]:
-        """Codes of the tags of ratings, shape ``(R, S)``.
-
-        Args:
-            request: the ratings.
-            doubted: whether what the emotion model answers is checked.
+    def tag(self, users: Ints, items: Ints, ratings: Floats, moods: Floats) -> Ints:
+        """Codes of the tags of ratings, shape ``(R, S)``, as the shapes of ``items`` and ``ratings``.
 
         Raises:
-            PluginError: the answer is checked, and is something else.
+            PluginError: an emotion model of a plugin answers something else than codes.
         """
-        codes = self.emotion_model.tag_batch(request)
-        if doubted:
-            check_codes(codes, request.ratings, self.label("emotion_model"))
-        return codes
-
-    def emotion_setting(self) -> EmotionSetting:
-        """What an emotion model is prepared with."""
-        config = self.config
-        return EmotionSetting(**vars(self.setting()), thresholds=config.emotion, mood=config.mood)
-
-    def observation_setting(self, history_length: int = 0) -> ObservationSetting:
-        """What an observation model is asked for its space with.
-
-        Args:
-            history_length: recent interactions to show at least; the configuration may say more.
-        """
-        config = self.config
-        return ObservationSetting(
-            **vars(self.setting()),
-            max_steps=config.max_steps,
-            history_length=max(history_length, config.history_length),
-            observe_consumed=config.observe_consumed,
+        codes = self.emotion_model.tag_batch(
+            TagRequest(users=users, items=items, ratings=ratings, moods=moods, **self.items_and_users)
         )
+        if "emotion_model" in self.doubted:
+            check_codes(codes, ratings, self.label("emotion_model"))
+        return codes
 
     def close(self) -> None:
         """Let go of what components hold on to, such as connections."""
         self.rater.close()
-
-    def label(self, kind: str) -> str:
-        """A component in words, such as ``"rater 'rule_based' of emosim-core 0.1.0"``."""
-        if self._as_made(kind):
-            return _label(kind, self.parts[kind])
-        return f"{KIND_TITLES[kind]} {type(self._in_place(kind)).__name__}, put in by hand,"
 
 
 def assemble(config: EnvironmentConfig, registry: Registry | None = None, spent: float = 0.0) -> World:
     """Load what a configuration names and put it together.
 
     Args:
-        config: what to load.
         registry: plugins to use; found anew if not given.
         spent: cost of the model calls that the command has made before. It counts towards the limit on the cost.
 
@@ -341,40 +269,33 @@ def assemble(config: EnvironmentConfig, registry: Registry | None = None, spent:
     """
     registry = registry or Registry()
     domain_part = registry.resolve_domain(config.plugin)
-    domain = build(domain_part, Domain)
+    domain: Domain = domain_part.build(Domain)
     parts: dict[str, Any] = {"domain": domain_part.describe()}
     announcements: list[str] = []
-    made: dict[str, object] = {}
 
-    def part(kind: str, choice: str | Mapping[str, Any], expected: type) -> Any:
+    def part(kind: str, choice: str | Mapping[str, Any], interface: type) -> tuple[Any, Resolved]:
         resolved = registry.resolve(kind, choice, domain.name)
         parts[kind] = resolved.describe()
-        made[kind] = build(resolved, expected)
-        return made[kind]
+        return resolved.build(interface), resolved
 
-    rater: Rater = part("rater", config.rater, Rater)
-    if rater.language_model:
-        parts["rater"]["language_model"] = rater.language_model
-    with named(_label("rater", parts["rater"])):
-        announcements.extend(rater.announcements())
-    retrieval = part("retrieval", config.items_retrieval, Retrieval)
-    selector = part("selector", config.selector, Selector)
-    perturbator = part("perturbator", config.perturbator, Perturbator)
-    emotion_model = part("emotion_model", config.emotion_model, EmotionModel)
-    shaping = part("reward_shaping", config.reward_shaping, RewardShaping)
-    observation = part("observation", config.observation, ObservationModel)
-    items_part = registry.resolve("item_loader", config.items or domain.default_items, domain.name)
-    parts["item_loader"] = items_part.describe()
-    item_loader = made["item_loader"] = build(items_part, ItemLoader)
-    user_loader = part("user_loader", config.user_dataset or domain.default_users, UserLoader)
+    made: dict[str, Any] = {}
+    for kind, (option, interface) in STRATEGIES.items():
+        made[kind], resolved = part(kind, getattr(config, option), interface)
+        if kind == "rater":
+            if made[kind].language_model:
+                parts[kind]["language_model"] = made[kind].language_model
+            with named(resolved.label):
+                announcements.extend(made[kind].announcements())
+    item_loader, items_part = part("item_loader", config.items or domain.default_items, ItemLoader)
+    user_loader, users_part = part("user_loader", config.user_dataset or domain.default_users, UserLoader)
 
-    with named(_label("item_loader", parts["item_loader"])), other_source_named(registry, items_part, domain):
+    with named(items_part.label), other_source_named(registry, items_part, domain):
         item_loader.prepare(CatalogSetting(domain=domain))
         loaded = item_loader.load()
         _check_items(loaded, domain)
     announcements.extend(loaded.notes)
     catalog = make_catalog(loaded, domain, config.embeddings, announcements)
-    with named(_label("user_loader", parts["user_loader"])):
+    with named(users_part.label):
         user_loader.prepare(PopulationSetting(domain=domain, categories=catalog.category_names))
         users = user_loader.load()
         strange = next((user for user in users if not isinstance(user, User)), None)
@@ -384,34 +305,28 @@ def assemble(config: EnvironmentConfig, registry: Registry | None = None, spent:
     if config.slate > len(catalog):
         raise ConfigurationError(f"a slate of {config.slate} needs more items than the {len(catalog)} of the catalog")
     world = World(
-        config=config,
-        registry=registry,
-        domain=domain,
-        catalog=catalog,
-        population=population,
-        rater=rater,
-        retrieval=retrieval,
-        selector=selector,
-        perturbator=perturbator,
-        emotion_model=emotion_model,
-        shaping=shaping,
-        observation=observation,
+        config,
+        registry,
+        domain,
+        catalog,
+        population,
+        **made,
         announcements=announcements,
         parts=parts,
         made=made,
         spent=spent,
     )
+    _ = world.user_indices  # an error if there is nobody
     setting = world.setting()
-    with world.blaming("rater"):
-        rater.prepare(setting)
-    with world.blaming("selector"):
-        selector.prepare(setting)
+    for kind in ("rater", "selector"):
+        with world.blaming(kind):
+            made[kind].prepare(setting)
     with world.blaming("emotion_model"):
-        emotion_model.prepare(world.emotion_setting())
+        world.emotion_model.prepare(world.emotion_setting())
     return world
 
 
-def split_users(count: int, which: str, test_fraction: float) -> NDArray[np.intp]:
+def split_users(count: int, which: str, test_fraction: float) -> Ints:
     """Indices of the users that episodes are about, rising.
 
     Who is new depends on the number of users and on ``test_fraction`` alone, not on a run's seed, so that
@@ -432,12 +347,7 @@ def split_users(count: int, which: str, test_fraction: float) -> NDArray[np.intp
 
 
 def _check_items(loaded: LoadedItems, domain: Domain) -> None:
-    """See that a loader brought items of the domain.
-
-    Raises:
-        TypeError: it brought something else.
-        ValueError: a public rating lies off the scale.
-    """
+    """See that a loader brought items of the domain."""
     if not isinstance(loaded, LoadedItems):
         raise TypeError(f"load() returned a {type(loaded).__name__}, not LoadedItems")
     low, high = domain.scale.low, domain.scale.high
@@ -454,10 +364,6 @@ def _is_of_core(part: Mapping[str, Any]) -> bool:
     return of_core and all(_is_of_core(one) for one in part.get("parts", {}).values())
 
 
-def _label(kind: str, part: Mapping[str, Any]) -> str:
-    return f"{KIND_TITLES[kind]} {part['name']!r} of {part['provider']}"
-
-
 def item_source(registry: Registry, plugin: str, source: str | None) -> tuple[Domain, ItemLoader]:
     """A domain and where its items come from: ``source``, or the domain's default.
 
@@ -465,7 +371,8 @@ def item_source(registry: Registry, plugin: str, source: str | None) -> tuple[Do
         ConfigurationError: a name or an option is wrong.
         PluginError: a plugin that it needs cannot be used.
     """
-    return _item_source(registry, plugin, source)[:2]
+    domain: Domain = registry.resolve_domain(plugin).build(Domain)
+    return domain, loader_of(registry.resolve("item_loader", source or domain.default_items, domain.name), domain)
 
 
 def load_items(registry: Registry, plugin: str, source: str | None) -> tuple[Domain, ItemLoader, LoadedItems]:
@@ -476,48 +383,24 @@ def load_items(registry: Registry, plugin: str, source: str | None) -> tuple[Dom
         DataError: the source cannot be read; names the source that can, where there is one.
         PluginError: a plugin that it needs cannot be used.
     """
-    domain, loader, resolved = _item_source(registry, plugin, source)
+    domain, loader = item_source(registry, plugin, source)
+    resolved = registry.resolve("item_loader", source or domain.default_items, domain.name)
     with other_source_named(registry, resolved, domain):
         return domain, loader, loader.load()
 
 
-def _item_source(registry: Registry, plugin: str, source: str | None) -> tuple[Domain, ItemLoader, Resolved]:
-    domain: Domain = build(registry.resolve_domain(plugin), Domain)
-    resolved = registry.resolve("item_loader", source or domain.default_items, domain.name)
-    return domain, item_loader_of(resolved, domain), resolved
-
-
-def item_loader_of(resolved: Resolved, domain: Domain) -> ItemLoader:
-    """A loader of items that is ready to load.
+def loader_of(resolved: Resolved, domain: Domain, categories: Sequence[str] = ()) -> Any:
+    """A loader of items, or of users who may like ``categories``, that is ready to load.
 
     Raises:
         PluginError: the factory made something else.
     """
-    loader: ItemLoader = build(resolved, ItemLoader)
-    with named(_label("item_loader", resolved.describe())):
-        loader.prepare(CatalogSetting(domain=domain))
+    of_items = resolved.component.kind == "item_loader"
+    loader = resolved.build(ItemLoader if of_items else UserLoader)
+    with named(resolved.label):
+        users = PopulationSetting(domain=domain, categories=categories)
+        loader.prepare(CatalogSetting(domain=domain) if of_items else users)
     return loader
-
-
-def user_loader_of(resolved: Resolved, domain: Domain, categories: Sequence[str] = ()) -> UserLoader:
-    """A loader of users that is ready to load.
-
-    Raises:
-        PluginError: the factory made something else.
-    """
-    loader: UserLoader = build(resolved, UserLoader)
-    with named(_label("user_loader", resolved.describe())):
-        loader.prepare(PopulationSetting(domain=domain, categories=categories))
-    return loader
-
-
-def build(resolved: Resolved, expected: type) -> Any:
-    """Make a component and check that it is what its kind must be.
-
-    Raises:
-        PluginError: the factory made something else.
-    """
-    return resolved.build(expected)
 
 
 def make_catalog(loaded: LoadedItems, domain: Domain, embeddings: str, announcements: list[str]) -> Catalog:

@@ -10,17 +10,17 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from emosim_core.components.base import Ratings
 from emosim_core.errors import WrongAnswerError
 from emosim_core.model import History, RatingScale
+from emosim_core.model.arrays import Flags, Floats, Ints
 
 if TYPE_CHECKING:
     from gymnasium import Space
 
 
-def check_positions(answer: Any, items: NDArray[np.intp], history: History, label: str) -> None:
+def check_positions(answer: Any, items: Ints, history: History, label: str) -> None:
     """A retrieval answers positions of the shape ``(R, S, K)`` within each history, or -1."""
     _check_array("retrieval-shape", answer, "iu", items.shape, label, ndim=3)
     outside = (answer < -1) | (answer >= history.lengths[:, None, None])
@@ -30,7 +30,7 @@ def check_positions(answer: Any, items: NDArray[np.intp], history: History, labe
         raise WrongAnswerError(f"{label} answered the position {position} in a history of {length}", "retrieval-range")
 
 
-def check_ratings(answer: Any, items: NDArray[np.intp], scale: RatingScale, label: str) -> None:
+def check_ratings(answer: Any, items: Ints, scale: RatingScale, label: str) -> None:
     """A rater answers levels of the scale, or NaN, of the shape ``(R, S)``."""
     if not isinstance(answer, Ratings):
         raise WrongAnswerError(f"{label} answered a {type(answer).__name__}, not Ratings", "rater-shape")
@@ -41,19 +41,19 @@ def check_ratings(answer: Any, items: NDArray[np.intp], scale: RatingScale, labe
         raise WrongAnswerError(f"{label} rated {rating!r}, which is no rating of the scale {scale}", "rater-scale")
 
 
-def check_consumed(answer: Any, ratings: NDArray[np.float64], label: str) -> None:
+def check_consumed(answer: Any, ratings: Floats, label: str) -> None:
     """A selector answers booleans of the shape ``(R, S)``."""
     _check_array("selector-shape", answer, "b", ratings.shape, label)
 
 
-def check_perturbed(answer: Any, ratings: NDArray[np.float64], label: str) -> None:
+def check_perturbed(answer: Any, ratings: Floats, label: str) -> None:
     """A perturbator answers finite numbers of the shape ``(R, S)`` where the rating did not fail."""
     _check_array("perturbator-shape", answer, "fiu", ratings.shape, label)
     if not np.isfinite(answer[~np.isnan(ratings)]).all():
         raise WrongAnswerError(f"{label} made a rating that is no finite number", "perturbator-finite")
 
 
-def check_codes(answer: Any, ratings: NDArray[np.float64], label: str) -> None:
+def check_codes(answer: Any, ratings: Floats, label: str) -> None:
     """An emotion model tags with codes from 0 to 8 of the shape ``(R, S)``."""
     _check_array("emotion-tags", answer, "iu", ratings.shape, label)
     strange = (answer < 0) | (answer > 8)
@@ -62,16 +62,13 @@ def check_codes(answer: Any, ratings: NDArray[np.float64], label: str) -> None:
         raise WrongAnswerError(f"{label} tagged a rating with the code {code}; codes are 0 to 8", "emotion-tags")
 
 
-def check_moods(answer: Any, moods: NDArray[np.float64], label: str) -> None:
+def check_moods(answer: Any, moods: Floats, label: str) -> None:
     """An emotion model moves moods to a valence in [-1, 1] and an arousal in [0, 1], shape ``(R, 2)``."""
     _check_array("emotion-moods", answer, "f", moods.shape, label)
     inside = (answer >= (-1.0, 0.0)) & (answer <= (1.0, 1.0))
     if not inside.all():
-        valence, arousal = answer[np.argwhere(~inside)[0, 0]].tolist()
-        raise WrongAnswerError(
-            f"{label} made a mood of valence {valence} and arousal {arousal}; they lie in [-1, 1] and in [0, 1]",
-            "emotion-moods",
-        )
+        mood = "valence {} and arousal {}".format(*answer[np.argwhere(~inside)[0, 0]].tolist())
+        raise WrongAnswerError(f"{label} made a mood of {mood}; they lie in [-1, 1] and in [0, 1]", "emotion-moods")
 
 
 def check_parts(answer: Any, label: str) -> None:
@@ -85,9 +82,8 @@ def check_parts(answer: Any, label: str) -> None:
         )
     for part, space in answer.items():
         if not isinstance(space, Space):
-            raise WrongAnswerError(
-                f"{found} has a {type(space).__name__} for {part!r}; expected a Gymnasium space", rule
-            )
+            what = f"a {type(space).__name__} for {part!r}"
+            raise WrongAnswerError(f"{found} has {what}; expected a Gymnasium space", rule)
 
 
 def check_observed(answer: Any, parts: Mapping[str, Space[Any]], rows: int, label: str) -> None:
@@ -100,17 +96,13 @@ def check_observed(answer: Any, parts: Mapping[str, Space[Any]], rows: int, labe
             raise WrongAnswerError(f"{label} leaves out {part!r}, which its space has", rule)
         array, shape = answer[part], (rows, *(space.shape or ()))
         if not isinstance(array, np.ndarray) or array.shape != shape or array.dtype != space.dtype:
-            shown = (
-                f"{array.dtype} of the shape {array.shape}"
-                if isinstance(array, np.ndarray)
-                else f"a {type(array).__name__}"
-            )
-            raise WrongAnswerError(
-                f"{label} observes {part!r} as {shown}; its space has {space.dtype} of the shape {shape}", rule
-            )
+            is_array = isinstance(array, np.ndarray)
+            shown = f"{array.dtype} of the shape {array.shape}" if is_array else f"a {type(array).__name__}"
+            wanted = f"{space.dtype} of the shape {shape}"
+            raise WrongAnswerError(f"{label} observes {part!r} as {shown}; its space has {wanted}", rule)
 
 
-def check_shaped(answer: Any, consumed: NDArray[np.bool_], end_reasons: int, label: str) -> None:
+def check_shaped(answer: Any, consumed: Flags, end_reasons: int, label: str) -> None:
     """A reward shaping answers finite rewards of the shape ``(R, S)``, and codes from 0 to ``end_reasons``."""
     rule = "shaping-shape"
     if not isinstance(answer, tuple) or len(answer) != 2:
@@ -122,10 +114,8 @@ def check_shaped(answer: Any, consumed: NDArray[np.bool_], end_reasons: int, lab
         raise WrongAnswerError(f"{label} made a reward that is no finite number", "shaping-finite")
     strange = (ends < 0) | (ends > end_reasons)
     if strange.any():
-        raise WrongAnswerError(
-            f"{label} ended an episode with the code {int(ends[strange][0])}; it names {end_reasons} endings",
-            "shaping-end-reasons",
-        )
+        code = f"the code {int(ends[strange][0])}; it names {end_reasons} endings"
+        raise WrongAnswerError(f"{label} ended an episode with {code}", "shaping-end-reasons")
 
 
 _KINDS = {"iu": "whole numbers", "f": "floating-point numbers", "b": "booleans", "fiu": "numbers"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from emosim_core.data.places import read_document
 from emosim_core.errors import ConfigurationError
-from emosim_core.hooks.fields import by_field, with_components
+from emosim_core.hooks.fields import by_field, option, with_components
 from emosim_core.hooks.names import checked_options
 from emosim_core.model import EmotionThresholds, MoodOptions
 
@@ -41,90 +40,65 @@ class EnvironmentConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", title="Environment")
 
     plugin: str = Field(description="Domain to simulate, such as movies or books.", json_schema_extra=_HARMLESS)
-    items: ComponentChoice | None = Field(
-        default=None,
-        description="Item loader: sample, csv:PATH, or one of the domain's, such as movielens:PATH.",
-        json_schema_extra={"unset": "the domain's"},
+    items: ComponentChoice | None = option(
+        None, "Item loader: sample, csv:PATH, or one of the domain's, such as movielens:PATH.", unset="the domain's"
     )
-    user_dataset: ComponentChoice | None = Field(
-        default=None,
-        description="Simulated users: sampled, basic, detailed or csv:PATH.",
-        json_schema_extra={"unset": "the domain's", "aliases": ["users"]},
+    user_dataset: ComponentChoice | None = option(
+        None, "Simulated users: sampled, basic, detailed or csv:PATH.", unset="the domain's", aliases=["users"]
     )
-    embeddings: str = Field(
-        default="auto",
-        description="Embeddings of items that come without one: auto, lexical or sentence-transformers:MODEL.",
-        json_schema_extra={"harmless": ["auto", "lexical"], "rare": True},
+    embeddings: str = option(
+        "auto",
+        "Embeddings of items that come without one: auto, lexical or sentence-transformers:MODEL.",
+        harmless=["auto", "lexical"],
+        rare=True,
     )
-    rater: ComponentChoice = Field(
-        default="rule_based",
-        description="Rater that answers for a user: rule_based, llm:MODEL, or one of a plugin.",
-        json_schema_extra=_SPREAD_LLM,
+    rater: ComponentChoice = option(
+        "rule_based", "Rater that answers for a user: rule_based, llm:MODEL, or one of a plugin.", **_SPREAD_LLM
     )
-    items_retrieval: ComponentChoice = Field(
-        default="decay_emotion_3",
-        description="Retrieval strategy: which memories of a user enter a rating.",
-        json_schema_extra={"aliases": ["retrieval"]},
+    items_retrieval: ComponentChoice = option(
+        "decay_emotion_3", "Retrieval strategy: which memories of a user enter a rating.", aliases=["retrieval"]
     )
-    selector: ComponentChoice = Field(
-        default="greedy", description="Choice model: which items of a slate a user consumes."
+    selector: ComponentChoice = option("greedy", "Choice model: which items of a slate a user consumes.")
+    perturbator: ComponentChoice = option("none", "Noise on the ratings of consumed items.")
+    reward_shaping: ComponentChoice = option("churn_satisfaction", "Reward from ratings, and when a user leaves.")
+    emotion_model: ComponentChoice = option(
+        "valence_arousal", "Emotion model: the emotion that a rating evokes, and how it moves the mood.", rare=True
     )
-    perturbator: ComponentChoice = Field(default="none", description="Noise on the ratings of consumed items.")
-    reward_shaping: ComponentChoice = Field(
-        default="churn_satisfaction", description="Reward from ratings, and when a user leaves."
+    observation: ComponentChoice = option(
+        "full", "Observation: what a recommender sees of a user; behavior hides traits and mood."
     )
-    emotion_model: ComponentChoice = Field(
-        default="valence_arousal",
-        description="Emotion model: the emotion that a rating evokes, and how it moves the mood.",
-        json_schema_extra={"rare": True},
+    slate: int = option(1, "Recommended items per step.", ge=1, unit="items")
+    max_steps: int = option(50, "Steps after which an episode is truncated.", ge=1, unit="steps")
+    p_interrupt: float = option(
+        0.0, "Probability per step that an episode is interrupted.", ge=0, le=1, unit="probability", rare=True
     )
-    observation: ComponentChoice = Field(
-        default="full",
-        description="Observation: what a recommender sees of a user; behavior hides traits and mood.",
+    keep_memory: bool = option(False, "Keep a user's memory from one episode to the next.")
+    user_order: Literal["random", "sequential"] = option("random", "Order in which episodes draw users.", rare=True)
+    user_split: Literal["all", "train", "test"] = option(
+        "all", "Users of the episodes: all, the train users that recommenders learn from, or the held-out test users."
     )
-    slate: int = Field(default=1, ge=1, description="Recommended items per step.", json_schema_extra={"unit": "items"})
-    max_steps: int = Field(
-        default=50, ge=1, description="Steps after which an episode is truncated.", json_schema_extra={"unit": "steps"}
-    )
-    p_interrupt: float = Field(
-        default=0.0,
-        ge=0,
-        le=1,
-        description="Probability per step that an episode is interrupted.",
-        json_schema_extra={"unit": "probability", "rare": True},
-    )
-    keep_memory: bool = Field(default=False, description="Keep a user's memory from one episode to the next.")
-    user_order: Literal["random", "sequential"] = Field(
-        default="random", description="Order in which episodes draw users.", json_schema_extra={"rare": True}
-    )
-    user_split: Literal["all", "train", "test"] = Field(
-        default="all",
-        description="Users of the episodes: all, the train users that recommenders learn from, or the held-out test "
-        "users.",
-    )
-    test_fraction: float = Field(
-        default=0.2,
+    test_fraction: float = option(
+        0.2,
+        "Fraction of test users; who they are depends on the population alone.",
         gt=0,
         lt=1,
-        description="Fraction of test users; who they are depends on the population alone.",
-        json_schema_extra={"unit": "fraction", "rare": True},
+        unit="fraction",
+        rare=True,
     )
-    history_length: int = Field(
-        default=10,
-        ge=1,
-        description="Recent interactions in an observation; more where the policy needs more.",
-        json_schema_extra={"unit": "items", "rare": True},
+    history_length: int = option(
+        10, "Recent interactions in an observation; more where the policy needs more.", ge=1, unit="items", rare=True
     )
-    observe_consumed: bool = Field(
-        default=False,
-        description="Mark consumed items in the observation. They are then not recommended again, and an episode ends "
+    observe_consumed: bool = option(
+        False,
+        "Mark consumed items in the observation. They are then not recommended again, and an episode ends "
         "when no item remains.",
-        json_schema_extra={"rare": True},
+        rare=True,
     )
-    on_failed_rating: Literal["raise", "skip"] = Field(
-        default="raise",
-        description="When the rater gives no rating: raise ends with an error, skip leaves the item out.",
-        json_schema_extra={"section": "Language model", "rare": True},
+    on_failed_rating: Literal["raise", "skip"] = option(
+        "raise",
+        "When the rater gives no rating: raise ends with an error, skip leaves the item out.",
+        section="Language model",
+        rare=True,
     )
     emotion: EmotionThresholds = Field(
         default_factory=EmotionThresholds,
@@ -148,31 +122,25 @@ class RunConfig(EnvironmentConfig):
 
     model_config = ConfigDict(title="Run")
 
-    policy: ComponentChoice = Field(
-        default="random",
-        description="Recommender: random, popular, top_rated, similar_to_liked, epsilon_greedy, linucb, thompson, "
+    policy: ComponentChoice = option(
+        "random",
+        "Recommender: random, popular, top_rated, similar_to_liked, epsilon_greedy, linucb, thompson, "
         "replay:FILE, item_knn:DIR (from logs), trained:DIR, ...",
     )
-    episodes: int = Field(
-        default=100, ge=1, description="Episodes to simulate.", json_schema_extra={"unit": "episodes"}
-    )
-    num_envs: int | None = Field(
-        default=None,
-        ge=1,
-        description="Episodes that are simulated as one batch; changes the speed alone. With a language model the "
+    episodes: int = option(100, "Episodes to simulate.", ge=1, unit="episodes")
+    num_envs: int | None = option(
+        None,
+        "Episodes that are simulated as one batch; changes the speed alone. With a language model the "
         "default is 16 times the concurrency.",
-        json_schema_extra={"unit": "episodes", "unset": "16"},
+        ge=1,
+        unit="episodes",
+        unset="16",
     )
-    seed: int = Field(default=42, ge=0, le=2**63 - 1, description="Seed of all random numbers.")
+    seed: int = option(42, "Seed of all random numbers.", ge=0, le=2**63 - 1)
 
 
-def read_config(model: type[EnvironmentConfig], values: Mapping[str, Any], where: str = "configuration") -> Any:
-    """A configuration, checked.
-
-    Raises:
-        ConfigurationError: an unknown key (with the nearest one) or a wrong value.
-    """
-    return checked_options(model, values, where)
+read_config = checked_options
+"""A configuration of values by name, checked; a ConfigurationError for an unknown key or a wrong value."""
 
 
 def read_config_file(model: type[BaseModel], path: str | Path) -> dict[str, Any]:

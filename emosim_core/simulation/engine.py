@@ -16,28 +16,21 @@ from emosim_core.components.base import (
     Ratings,
     SelectionRequest,
     ShapingRequest,
+    ShapingSetting,
 )
-from emosim_core.components.emotion_models import MoodRequest, TagRequest
-from emosim_core.components.observations import ObservationRequest
+from emosim_core.components.emotion_models import MoodRequest
+from emosim_core.components.observations import ObservationRequest, ObservationSetting
 from emosim_core.errors import ConfigurationError, EmoSimError, PluginError, RatingError
 from emosim_core.hooks.faults import fault, named
 from emosim_core.model import Memory
+from emosim_core.model.arrays import Flags, Floats, Ints
 from emosim_core.model.emotion import NEUTRAL
 from emosim_core.model.memory import ALL_ROWS, Rows
 from emosim_core.simulation.assembly import World
-from emosim_core.simulation.checks import (
-    check_consumed,
-    check_moods,
-    check_observed,
-    check_parts,
-    check_shaped,
-)
+from emosim_core.simulation.checks import check_consumed, check_moods, check_observed, check_parts, check_shaped
 from emosim_core.simulation.streams import SlotDraws, Stage, Streams
 
 INTERRUPTED, MAX_STEPS = 1, 2
-
-_ASKED = ("retrieval", "rater", "selector", "perturbator", "emotion_model", "reward_shaping", "observation")
-"""The kinds of components that a step asks, in their order."""
 
 _BUILT_IN_END_REASONS = ("", "interrupted", "max_steps")
 
@@ -55,7 +48,9 @@ class Step:
         rewards: shape ``(R,)``.
         terminated: the user left, or was interrupted, shape ``(R,)``.
         truncated: the episode was cut off at ``max_steps``, shape ``(R,)``.
-        end_codes: code of why the episode ended, an index into :attr:`Engine.end_reasons`, shape ``(R,)``.
+        end_codes: code of why the episode ended, an index into ``end_reasons``, 0 where it goes on, shape ``(R,)``.
+        end_reasons: why an episode can end, by code.
+        moods: valence and arousal after the step, shape ``(R, 2)``.
         actions: the items recommended, shape ``(R, S)``.
         raw_ratings: the rater's ratings, NaN where none was given, shape ``(R, S)``.
         ratings: ratings after perturbation, NaN where not consumed, shape ``(R, S)``.
@@ -69,22 +64,28 @@ class Step:
         answered: row in ``answers`` of each user, -1 for who was interrupted, shape ``(R,)``.
     """
 
-    rows: NDArray[np.intp]
-    users: NDArray[np.intp]
-    rewards: NDArray[np.float64]
-    terminated: NDArray[np.bool_]
-    truncated: NDArray[np.bool_]
-    end_codes: NDArray[np.intp]
-    actions: NDArray[np.intp]
-    raw_ratings: NDArray[np.float64]
-    ratings: NDArray[np.float64]
-    consumed: NDArray[np.bool_]
-    codes: NDArray[np.intp]
-    times: NDArray[np.intp]
-    retrieved_items: NDArray[np.intp]
-    retrieved_ratings: NDArray[np.float64]
+    rows: Ints
+    users: Ints
+    rewards: Floats
+    terminated: Flags
+    truncated: Flags
+    end_codes: Ints
+    end_reasons: tuple[str, ...]
+    moods: Floats
+    actions: Ints
+    raw_ratings: Floats
+    ratings: Floats
+    consumed: Flags
+    codes: Ints
+    times: Ints
+    retrieved_items: Ints
+    retrieved_ratings: Floats
     answers: Ratings | None
-    answered: NDArray[np.intp]
+    answered: Ints
+
+    def end_reason(self, row: int) -> str | None:
+        """Why the episode of row ``row`` ended; None where it goes on."""
+        return self.end_reasons[self.end_codes[row]] or None
 
     def reason(self, row: int, place: int = 0) -> str:
         """Why the user of row ``row`` rated the item at ``place`` as they did; empty without a reason."""
@@ -103,11 +104,17 @@ class Step:
         return {} if self.answers is None or answered < 0 else self.answers.probabilities(answered, place)
 
 
+_BY_ROW = (
+    *("rewards", "terminated", "truncated", "end_codes", "moods", "raw_ratings", "ratings", "consumed"),
+    *("codes", "times", "retrieved_items", "retrieved_ratings", "answered"),
+)
+"""What a step says of each user beyond who they are and what was recommended."""
+
+
 class Engine:
     """B simulated users who answer together.
 
     Args:
-        world: what was assembled.
         batch_size: B, the number of slots.
         shared_memory: with ``keep_memory``, whether all slots remember the same users (a run) or
             each slot is a world of its own (vector environments).
@@ -123,7 +130,8 @@ class Engine:
         self.steps = np.zeros(batch_size, dtype=np.intp)
         self.moods = np.zeros((batch_size, 2))
         self.memory = Memory(batch_size, len(world.catalog))
-        self.shaping = copy.copy(world.shaping)  # its state is per slot: engines that share a world keep their own
+        # Its state is per slot: engines that share a world keep their own.
+        self.shaping = copy.copy(world.reward_shaping)
         self.end_reasons: tuple[str, ...] = (*_BUILT_IN_END_REASONS, *self.shaping.end_reasons, OUT_OF_ITEMS)
         self.slate = world.config.slate
         self._all_draws = {stage: self._streams.of(stage, self.all_rows) for stage in Stage}
@@ -133,17 +141,20 @@ class Engine:
         self._saved: dict[tuple[int, int], dict[str, NDArray]] = {}
         self._playing = np.zeros(batch_size, dtype=np.bool_)
         with world.blaming("reward_shaping"):
-            self.shaping.start(world.shaping_setting(batch_size))
-        setting = world.observation_setting(history_length)
-        self.history_length = setting.history_length
+            self.shaping.start(ShapingSetting(**vars(world.setting()), batch_size=batch_size))
+        config = world.config
+        self.history_length = max(history_length, config.history_length)
         with world.blaming("observation"):
-            self.observation_parts = world.observation.space(setting)
+            self.observation_parts = world.observation.space(
+                ObservationSetting(
+                    **vars(world.setting()),
+                    max_steps=config.max_steps,
+                    history_length=self.history_length,
+                    observe_consumed=config.observe_consumed,
+                )
+            )
             check_parts(self.observation_parts, world.label("observation"))
         self._current_part = "retrieval"
-        # The core's own components are tested; what a plugin answers is looked at in every step.
-        self._doubted = {kind for kind in _ASKED if not world.trusted(kind)}
-
-    # -------------------------------------------------------------------------------------- episodes
 
     def user_of(self, seed: int, episode: int) -> int:
         """The user that episode ``episode`` under ``seed`` is about, as ``user_order`` says."""
@@ -152,19 +163,15 @@ class Engine:
             return int(users[episode % len(users)])
         return int(users[self._streams.once(seed, episode, Stage.USER).integers(len(users))])
 
-    def begin(
-        self, rows: NDArray[np.intp], seeds: Sequence[int], episodes: Sequence[int], users: Sequence[int]
-    ) -> None:
+    def begin(self, rows: Ints, seeds: Sequence[int], episodes: Sequence[int], users: Sequence[int]) -> None:
         """Episodes begin in the slots ``rows``; what was going on there is over.
 
         Args:
             rows: slots, shape ``(R,)``.
-            seeds: seed of each episode.
             episodes: number of each episode under its seed; with the seed it determines all its draws.
             users: index of each user in the population.
         """
-        if self.world.config.keep_memory:
-            self._keep(rows)
+        self.end(rows)
         self.users[rows] = users
         self.steps[rows] = 0
         self._baselines[rows] = self.world.population.baselines[self.users[rows]]
@@ -180,29 +187,24 @@ class Engine:
                 if (saved := self._saved.get(self._home(row))) is not None:
                     self.memory.restore(row, saved)
 
-    def _keep(self, rows: NDArray[np.intp]) -> None:
-        for row in rows[self._playing[rows]].tolist():
-            self._saved[self._home(row)] = self.memory.save(row)
-        self._playing[rows] = False
-
     def _home(self, row: int) -> tuple[int, int]:
         return (0 if self._shared_memory else row, int(self.users[row]))
 
-    def end(self, rows: NDArray[np.intp]) -> None:
+    def end(self, rows: Ints) -> None:
         """Episodes are over in the slots ``rows``: with ``keep_memory``, what was remembered is put away."""
         if self.world.config.keep_memory:
-            self._keep(rows)
+            for row in rows[self._playing[rows]].tolist():
+                self._saved[self._home(row)] = self.memory.save(row)
+            self._playing[rows] = False
 
-    def policy_draws(self, rows: NDArray[np.intp]) -> SlotDraws:
+    def policy_draws(self, rows: Ints) -> SlotDraws:
         """Draws for a policy that acts in the slots ``rows``."""
         return self._draws(Stage.POLICY, rows)
 
-    def _draws(self, stage: Stage, who: NDArray[np.intp]) -> SlotDraws:
+    def _draws(self, stage: Stage, who: Ints) -> SlotDraws:
         return self._all_draws[stage] if who is self.all_rows else self._streams.of(stage, who)
 
-    # ------------------------------------------------------------------------------------------ steps
-
-    def step(self, actions: Any, rows: NDArray[np.intp] | None = None) -> Step:
+    def step(self, actions: Any, rows: Ints | None = None) -> Step:
         """Recommend items to users and see what they do.
 
         Args:
@@ -227,7 +229,7 @@ class Engine:
                 return self._partly_interrupted(who, actions, interrupted)
         return self._answer(who, ALL_ROWS if rows is None else rows, actions)
 
-    def _answer(self, who: NDArray[np.intp], rows: Rows, actions: NDArray[np.intp]) -> Step:
+    def _answer(self, who: Ints, rows: Rows, actions: Ints) -> Step:
         """A step of users who are not interrupted. What a component raises is worded as its plugin's fault."""
         try:
             return self._simulate(who, rows, actions)
@@ -236,24 +238,23 @@ class Engine:
         except Exception as error:
             raise fault(self.world.label(self._current_part), error) from error
 
-    def _simulate(self, who: NDArray[np.intp], rows: Rows, actions: NDArray[np.intp]) -> Step:
+    def _simulate(self, who: Ints, rows: Rows, actions: Ints) -> Step:
         world = self.world
-        catalog, population, scale = world.catalog, world.population, world.domain.scale
         history = self.memory.history(rows)
         moods = self.moods[rows].copy()
         users = self.users[rows].copy()
         self._current_part = "retrieval"
-        request = world.rating_request(users, actions, moods, history, doubted="retrieval" in self._doubted)
+        request = world.rating_request(users, actions, moods, history)
         self._current_part = "rater"
-        answers = world.rate(request, self._draws(Stage.RATE, who), doubted="rater" in self._doubted)
+        answers = world.rate(request, self._draws(Stage.RATE, who))
         raw = answers.values
         failed = np.isnan(raw)
         any_failed = np.count_nonzero(failed) > 0
         if any_failed and world.config.on_failed_rating == "raise":
             row, place = (int(index) for index in np.argwhere(failed)[0])
             raise RatingError(
-                f"no rating by {population.users[users[row]].name!r} of "
-                f"{catalog.titles[actions[row, place]]!r}: {answers.reason(row, place) or 'the rater failed'}"
+                f"no rating by {world.population.users[users[row]].name!r} of "
+                f"{world.catalog.titles[actions[row, place]]!r}: {answers.reason(row, place) or 'the rater failed'}"
             )
         self.steps[rows] += 1  # after the rating: a step that fails is none
         self._current_part = "selector"
@@ -265,18 +266,16 @@ class Engine:
                 times=request.times,
                 moods=moods,
                 history=history,
-                catalog=catalog,
-                population=population,
-                scale=scale,
+                **world.items_and_users,
             ),
             self._draws(Stage.SELECT, who),
         )
-        if "selector" in self._doubted:
+        if "selector" in world.doubted:
             check_consumed(consumed, raw, world.label("selector"))
         if any_failed:
             consumed = consumed & ~failed
         self._current_part = "perturbator"
-        ratings = world.perturb(request, raw, consumed, self._draws(Stage.PERTURB, who), "perturbator" in self._doubted)
+        ratings = world.perturb(request, raw, consumed, self._draws(Stage.PERTURB, who))
         all_consumed = bool(consumed.all())
         consumed_ratings = ratings if all_consumed else np.where(consumed, ratings, np.nan)
         codes, times, since = self._remember(who, rows, actions, consumed_ratings, None if all_consumed else consumed)
@@ -293,17 +292,15 @@ class Engine:
                 since=since,
                 steps=steps,
                 traits=self._traits[rows],
-                catalog=catalog,
-                population=population,
-                scale=scale,
+                **world.items_and_users,
             ),
             self._draws(Stage.SHAPE, who),
         )
-        if "reward_shaping" in self._doubted:
+        if "reward_shaping" in world.doubted:
             check_shaped(answer, consumed, len(self.shaping.end_reasons), world.label("reward_shaping"))
         shaped, ends = answer
         rewards = shaped.sum(axis=1) if all_consumed else np.where(consumed, shaped, 0.0).sum(axis=1)
-        if world.config.observe_consumed and history.width + self.slate >= len(catalog):
+        if world.config.observe_consumed and history.width + self.slate >= len(world.catalog):
             nothing_left = self.memory.consumed(rows).all(axis=1) & (ends == 0)
             ends = np.where(nothing_left, len(self.shaping.end_reasons) + 1, ends)
         terminated = ends > 0
@@ -315,6 +312,8 @@ class Engine:
             terminated=terminated,
             truncated=late > terminated,  # and not gone already
             end_codes=ends + MAX_STEPS * (terminated | late),
+            end_reasons=self.end_reasons,
+            moods=self.moods[rows].copy(),
             actions=actions,
             raw_ratings=raw,
             ratings=consumed_ratings,
@@ -327,58 +326,28 @@ class Engine:
             answered=self.all_rows[: len(who)],
         )
 
-    def replay(
-        self,
-        who: NDArray[np.intp],
-        actions: NDArray[np.intp],
-        ratings: NDArray[np.float64],
-        consumed: NDArray[np.bool_],
-    ) -> None:
+    def replay(self, who: Ints, actions: Ints, ratings: Floats, consumed: Flags) -> Floats:
         """Live a recorded step again: what was consumed is remembered and felt, and nobody is asked.
 
         Args:
             who: slots of the R users.
             actions: item indices, shape ``(R, S)``.
             ratings: ratings after perturbation, NaN where not consumed, shape ``(R, S)``.
-            consumed: which items were consumed, shape ``(R, S)``.
+            consumed: shape ``(R, S)``.
+
+        Returns:
+            The moods after it, shape ``(R, 2)``.
         """
         self._remember(who, who, actions, ratings, consumed)
         self.steps[who] += 1
+        return self.moods[who]
 
     def _remember(
-        self,
-        who: NDArray[np.intp],
-        rows: Rows,
-        actions: NDArray[np.intp],
-        ratings: NDArray[np.float64],
-        consumed: NDArray[np.bool_] | None,
-    ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
-        """Tag what was consumed, append it to the memories, and move the moods.
-
-        Args:
-            who: slots of the R users.
-            rows: the same slots; a slice where they are all.
-            actions: item indices, shape ``(R, S)``.
-            ratings: ratings after perturbation, NaN where not consumed, shape ``(R, S)``.
-            consumed: which items were consumed, shape ``(R, S)``; None for all of them.
-
-        Returns:
-            Codes of the tags, times consumed, and interactions since the last time, each of shape ``(R, S)``.
-        """
-        world = self.world
+        self, who: Ints, rows: Rows, actions: Ints, ratings: Floats, consumed: Flags | None
+    ) -> tuple[Ints, Ints, Ints]:
+        """Tag what was consumed, append it to the memories, and move the moods."""
         self._current_part = "emotion_model"
-        codes = world.tag(
-            TagRequest(
-                users=self.users[rows].copy(),
-                items=actions,
-                ratings=ratings,
-                moods=self.moods[rows].copy(),
-                catalog=world.catalog,
-                population=world.population,
-                scale=world.domain.scale,
-            ),
-            doubted="emotion_model" in self._doubted,
-        )
+        codes = self.world.tag(self.users[rows].copy(), actions, ratings, self.moods[rows].copy())
         if self.slate == 1 and consumed is None:
             times, since = self.memory.append(who, actions[:, 0], ratings[:, 0], codes[:, 0])
             self._feel(who, rows, actions[:, 0], ratings[:, 0], codes[:, 0])
@@ -395,14 +364,7 @@ class Engine:
                 self._feel(slots, slots, actions[chosen], ratings[chosen], codes[chosen])
         return codes, all_times, all_since
 
-    def _feel(
-        self,
-        who: NDArray[np.intp],
-        rows: Rows,
-        items: NDArray[np.intp],
-        ratings: NDArray[np.float64],
-        codes: NDArray[np.intp],
-    ) -> None:
+    def _feel(self, who: Ints, rows: Rows, items: Ints, ratings: Floats, codes: Ints) -> None:
         """Move the moods of the slots ``who`` after one consumed item each."""
         world, moods = self.world, self.moods[rows].copy()
         after = world.emotion_model.feel_batch(
@@ -413,67 +375,52 @@ class Engine:
                 codes=codes,
                 moods=moods,
                 baselines=self._baselines[rows],
-                catalog=world.catalog,
-                population=world.population,
-                scale=world.domain.scale,
+                **world.items_and_users,
             ),
             self._draws(Stage.FEEL, who),
         )
-        if "emotion_model" in self._doubted:
+        if "emotion_model" in world.doubted:
             check_moods(after, moods, world.label("emotion_model"))
         self.moods[rows] = after
 
-    def _partly_interrupted(
-        self, who: NDArray[np.intp], actions: NDArray[np.intp], interrupted: NDArray[np.bool_]
-    ) -> Step:
+    def _partly_interrupted(self, who: Ints, actions: Ints, interrupted: Flags) -> Step:
         """A step in which some users are called away before they rate anything."""
         stay = np.flatnonzero(~interrupted)
         step = self._answer(who[stay], who[stay], actions[stay]) if len(stay) else None
         self.steps[who[interrupted]] += 1
-        count = len(who)
-
-        def spread(name: str, fill: float | bool, shape: tuple[int, ...] = ()) -> NDArray:
-            """A field of the step of those who stayed, with ``fill`` for those who were called away."""
-            if step is None:
-                return np.full((count, *shape), fill)
-            values: NDArray = getattr(step, name)
-            whole = np.full((count, *values.shape[1:]), fill, dtype=values.dtype)
-            whole[stay] = values
-            return whole
-
-        slate = (self.slate,)
-        answered = np.full(count, -1, dtype=np.intp)
-        answered[stay] = np.arange(len(stay))
-        return Step(
+        count, memories = len(who), 0 if step is None else step.retrieved_items.shape[2]
+        slate = (count, self.slate)
+        whole = Step(
             rows=who,
             users=self.users[who],
-            rewards=spread("rewards", 0.0),
-            terminated=spread("terminated", True),
-            truncated=spread("truncated", False),
-            end_codes=spread("end_codes", INTERRUPTED),
+            rewards=np.zeros(count),
+            terminated=np.ones(count, dtype=np.bool_),
+            truncated=np.zeros(count, dtype=np.bool_),
+            end_codes=np.full(count, INTERRUPTED),
+            end_reasons=self.end_reasons,
+            moods=self.moods[who],
             actions=actions,
-            raw_ratings=spread("raw_ratings", np.nan, slate),
-            ratings=spread("ratings", np.nan, slate),
-            consumed=spread("consumed", False, slate),
-            codes=spread("codes", NEUTRAL, slate),
-            times=spread("times", 0, slate),
-            retrieved_items=spread("retrieved_items", 0, (*slate, 0)),
-            retrieved_ratings=spread("retrieved_ratings", np.nan, (*slate, 0)),
+            raw_ratings=np.full(slate, np.nan),
+            ratings=np.full(slate, np.nan),
+            consumed=np.zeros(slate, dtype=np.bool_),
+            codes=np.full(slate, NEUTRAL),
+            times=np.zeros(slate, dtype=np.intp),
+            retrieved_items=np.zeros((*slate, memories), dtype=np.intp),
+            retrieved_ratings=np.full((*slate, memories), np.nan),
             answers=None if step is None else step.answers,
-            answered=answered,
+            answered=np.full(count, -1),
         )
+        if step is not None:
+            for name in _BY_ROW:
+                getattr(whole, name)[stay] = getattr(step, name)
+        return whole
 
-    # ----------------------------------------------------------------------------------- observations
-
-    def observe(self, rows: NDArray[np.intp] | None = None, keys: Collection[str] | None = None) -> Observations:
-        """What a recommender sees of R users, as the world's observation model shows them.
+    def observe(self, rows: Ints | None = None, keys: Collection[str] | None = None) -> Observations:
+        """What a recommender sees of R users, as the world's observation model shows them, in new arrays.
 
         Args:
             rows: slots; None for all.
             keys: the parts that are wanted; None for all.
-
-        Returns:
-            New arrays, the first axis of each is R.
         """
         which: Rows = ALL_ROWS if rows is None else rows
         wanted = self.observation_parts.keys() if keys is None else keys
@@ -484,11 +431,9 @@ class Engine:
             moods=self.moods[which].copy(),
             history=self.memory.history(which),
             parts=wanted,
-            catalog=world.catalog,
-            population=world.population,
-            scale=world.domain.scale,
+            **world.items_and_users,
         )
-        if "observation" not in self._doubted:
+        if "observation" not in world.doubted:
             seen = world.observation.observe_batch(request)
         else:
             label = world.label("observation")
@@ -498,12 +443,8 @@ class Engine:
         return {part: seen[part] for part in wanted}
 
 
-def item_indices(actions: Any, users: int, slate: int) -> NDArray[np.intp]:
-    """Actions as item indices, shape ``(users, slate)``.
-
-    Raises:
-        ConfigurationError: they are no whole numbers, or not as many.
-    """
+def item_indices(actions: Any, users: int, slate: int) -> Ints:
+    """Actions as item indices, shape ``(users, slate)``; a ConfigurationError where they are none, or not as many."""
     try:
         given = np.asarray(actions)
     except ValueError as error:

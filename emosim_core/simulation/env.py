@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from emosim_core.errors import ConfigurationError
 from emosim_core.hooks import Registry
+from emosim_core.model.arrays import Flags
 from emosim_core.simulation.assembly import World, assemble
 from emosim_core.simulation.config import EnvironmentConfig, read_config
 from emosim_core.simulation.engine import Engine, Step
 from emosim_core.simulation.info import RENDER_MODES, checked_render_mode, rendered, step_info, user_info
-from emosim_core.simulation.spaces import action_space
 
 
 class EmoSimEnv(gymnasium.Env[dict[str, Any], Any]):
@@ -66,11 +66,7 @@ class EmoSimEnv(gymnasium.Env[dict[str, Any], Any]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Begin an episode.
-
-        Args:
-            seed: starts the numbering of episodes anew under this seed.
-            options: ``{"user": id or index}`` chooses the user.
+        """Begin an episode; a seed starts their numbering anew, ``options={"user": id or index}`` chooses the user.
 
         Raises:
             ConfigurationError: an unknown option or an unknown user.
@@ -84,7 +80,7 @@ class EmoSimEnv(gymnasium.Env[dict[str, Any], Any]):
         self.engine.begin(self._slot, [own_seed], [self._episode], [user])
         self._over = False
         self._last = None
-        return self._observation(), {**user_info(self.engine, user), "episode": self._episode}
+        return self._observation(), {**user_info(self.world, user), "episode": self._episode}
 
     def step(self, action: Any) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
         """Recommend an item, or a slate of items.
@@ -100,9 +96,9 @@ class EmoSimEnv(gymnasium.Env[dict[str, Any], Any]):
         self._over = terminated or truncated
         if self._over:
             self.engine.end(self._slot)
-        return self._observation(), float(step.rewards[0]), terminated, truncated, step_info(self.engine, step, 0)
+        return self._observation(), float(step.rewards[0]), terminated, truncated, step_info(self.world, step, 0)
 
-    def action_masks(self) -> NDArray[np.bool_]:
+    def action_masks(self) -> Flags:
         """Which items the user does not remember, shape ``(N,)``; the name is the one that sb3-contrib looks for."""
         return ~self.engine.memory.consumed(self._slot)[0].view(np.bool_)
 
@@ -122,18 +118,18 @@ class EmoSimEnv(gymnasium.Env[dict[str, Any], Any]):
         Raises:
             MissingDependencyError: an image needs Pillow, which is not installed.
         """
-        if self.render_mode is None:
-            return None
-        info = None if self._last is None else step_info(self.engine, self._last, 0)
-        return rendered(self.engine, info, self.render_mode)
+        info = None if self._last is None else step_info(self.world, self._last, 0)
+        return None if self.render_mode is None else rendered(self.world, info, self.render_mode)
+
+
+def action_space(world: World) -> spaces.Space:
+    """One item index, ``Discrete(N)``; with a slate of S items, ``MultiDiscrete([N] * S)``."""
+    count, slate = len(world.catalog), world.config.slate
+    return spaces.Discrete(count) if slate == 1 else spaces.MultiDiscrete([count] * slate)
 
 
 def make_world(plugin: str | None, world: World | None, registry: Registry | None, options: dict[str, Any]) -> World:
-    """The world of an environment: the one given, or one assembled from options.
-
-    Raises:
-        ConfigurationError: both are given, or neither, or an option is wrong.
-    """
+    """The world given, or one assembled from options; a ConfigurationError for both, neither or a wrong option."""
     if world is not None:
         if plugin is not None or options:
             raise ConfigurationError("give a world that is assembled already, or options, not both")
@@ -144,21 +140,15 @@ def make_world(plugin: str | None, world: World | None, registry: Registry | Non
 
 
 def chosen_user(world: World, options: dict[str, Any] | None) -> int | None:
-    """Index of the user that ``reset(options=...)`` chooses; None if it chooses none.
-
-    Raises:
-        ConfigurationError: an unknown option or an unknown user.
-    """
+    """Index of the user that ``reset(options=...)`` chooses; None if none, a ConfigurationError if it is unknown."""
     if not options:
         return None
-    unknown = sorted(map(str, set(options) - {"user"}))
-    if unknown:
+    if unknown := sorted(map(str, set(options) - {"user"})):
         raise ConfigurationError(f"unknown reset option {unknown[0]!r}; the only one is 'user'")
     user = options["user"]
-    if isinstance(user, str):
-        index = world.population.index.get(user)
-    else:
-        index = int(user) if isinstance(user, int | np.integer) and not isinstance(user, bool) else None
+    index = world.population.index.get(user) if isinstance(user, str) else None
+    if isinstance(user, int | np.integer) and not isinstance(user, bool):
+        index = int(user)
     if index is None or not 0 <= index < len(world.population):
         raise ConfigurationError(f"the population of {len(world.population)} has no user {user!r}")
     return index

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emosim_core.errors import ConfigurationError
-from emosim_core.simulation.engine import Engine, Step
+from emosim_core.simulation.assembly import World
+from emosim_core.simulation.engine import Step
 from emosim_core.simulation.picture import picture
 from emosim_core.terminal import one_line
 
@@ -17,12 +18,7 @@ from emosim_core.terminal import one_line
 class Reasons(Sequence[str]):
     """The reasons of one user's answers, worded when they are read: most steps are never read.
 
-    Pickled, they become a list of texts, which needs neither the step nor its rater. They never change, so that a copy
-    is the object itself.
-
-    Args:
-        step: the step.
-        row: the user's row in it.
+    Pickled, they become a list of texts, which needs neither the step nor its rater; a copy is the object itself.
     """
 
     __slots__ = ("_row", "_step")
@@ -52,11 +48,10 @@ class Reasons(Sequence[str]):
     def __reduce__(self) -> tuple[Any, ...]:
         return list, (list(self),)
 
-    def __copy__(self) -> Reasons:
+    def __copy__(self, memo: Mapping[int, Any] | None = None) -> Reasons:
         return self
 
-    def __deepcopy__(self, memo: Mapping[int, Any]) -> Reasons:
-        return self
+    __deepcopy__ = __copy__
 
 
 RENDER_MODES = ("ansi", "rgb_array")
@@ -64,33 +59,24 @@ RENDER_MODES = ("ansi", "rgb_array")
 
 
 def checked_render_mode(mode: str | None) -> str | None:
-    """A render mode that environments have.
-
-    Raises:
-        ConfigurationError: there is no such mode.
-    """
+    """A render mode that environments have; a ConfigurationError for any other."""
     if mode is not None and mode not in RENDER_MODES:
         raise ConfigurationError(f"render_mode is {', '.join(map(repr, RENDER_MODES))} or None, not {mode!r}")
     return mode
 
 
-def rendered(engine: Engine, info: Mapping[str, Any] | None, mode: str) -> str | NDArray[np.uint8]:
-    """A step in words, or as an image of shape ``(H, W, 3)``.
-
-    Args:
-        engine: the engine that made the step.
-        info: what :func:`step_info` says of it; None where no step was taken.
-        mode: one of :data:`RENDER_MODES`.
+def rendered(world: World, info: Mapping[str, Any] | None, mode: str) -> str | NDArray[np.uint8]:
+    """A step, as :func:`step_info` says it, in words, or as an image of shape ``(H, W, 3)``.
 
     Raises:
         MissingDependencyError: an image needs Pillow, which is not installed.
     """
-    text = "No step was taken yet." if info is None else _in_words(engine, info)
-    return text if mode == "ansi" else picture(text, 5 * engine.slate + 2)
+    text = "No step was taken yet." if info is None else _in_words(world, info)
+    return text if mode == "ansi" else picture(text, 5 * world.config.slate + 2)
 
 
-def _in_words(engine: Engine, info: Mapping[str, Any]) -> str:
-    scale = engine.world.domain.scale
+def _in_words(world: World, info: Mapping[str, Any]) -> str:
+    scale = world.domain.scale
     lines = [
         f"{info['user_name']} on {title}: {'no rating' if rating is None else scale.format(rating)} ({reason})"
         for title, rating, reason in zip(info["titles"], info["raw_ratings"], info["reasons"], strict=True)
@@ -99,13 +85,13 @@ def _in_words(engine: Engine, info: Mapping[str, Any]) -> str:
     return "\n".join(map(one_line, lines))
 
 
-def user_info(engine: Engine, user_index: int) -> dict[str, Any]:
+def user_info(world: World, user_index: int) -> dict[str, Any]:
     """Who a user is, by index in the population."""
-    user = engine.world.population.users[user_index]
+    user = world.population.users[user_index]
     return {"user_id": user.id, "user_name": user.name}
 
 
-def step_info(engine: Engine, step: Step, row: int) -> dict[str, Any]:
+def step_info(world: World, step: Step, row: int) -> dict[str, Any]:
     """What one user did, with titles and reasons.
 
     Returns:
@@ -113,16 +99,15 @@ def step_info(engine: Engine, step: Step, row: int) -> dict[str, Any]:
         a failed one), ``reasons`` and ``consumed``, one entry per place in the slate; ``end_reason``, why the
         episode ended, or None.
     """
-    catalog = engine.world.catalog
+    catalog = world.catalog
     actions = step.actions[row].tolist()
     raw = step.raw_ratings[row].tolist()
-    code = int(step.end_codes[row])
     return {
-        **user_info(engine, int(step.users[row])),
+        **user_info(world, int(step.users[row])),
         "items": [catalog.items[action].id for action in actions],
         "titles": [catalog.titles[action] for action in actions],
         "raw_ratings": [None if value != value else value for value in raw],
         "reasons": Reasons(step, row),
         "consumed": step.consumed[row].tolist(),
-        "end_reason": engine.end_reasons[code] or None,
+        "end_reason": step.end_reason(row),
     }

@@ -21,7 +21,6 @@ def other_source_named(registry: Registry, resolved: Resolved, domain: Domain) -
     Args:
         registry: the plugins whose sources are considered, those of other domains included.
         resolved: the source that loads in the body.
-        domain: the domain that it loads for.
 
     Raises:
         DataError: the body raised one; says what to type where the file is of a format of another source.
@@ -60,11 +59,7 @@ def _suggestion(registry: Registry, component: Component, path: Path, domain: Do
 
 
 def _formats(registry: Registry, component: Component, domain: Domain) -> tuple[Format, ...]:
-    """The formats that an item loader reads, in ``domain`` where it is of no other.
-
-    Raises:
-        BrokenPluginError: what its description names cannot be imported, or holds something else.
-    """
+    """The formats that an item loader reads, in ``domain`` where it is of no other."""
     if component.formats is None:
         return ()
     try:

@@ -9,16 +9,12 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from emosim_core.errors import ConfigurationError
+from emosim_core.model.arrays import Flags
 from emosim_core.simulation.vector_env import EmoSimVectorEnv
 
 
 class Slot:
-    """What an ``EmoSimEnv`` has, of one slot. Attributes that it does not have itself are those of the whole batch.
-
-    Args:
-        env: the batch.
-        slot: number of the slot.
-    """
+    """What an ``EmoSimEnv`` has, of one slot. Attributes that it does not have itself are those of the whole batch."""
 
     def __init__(self, env: EmoSimVectorEnv, slot: int) -> None:
         self._env, self._slot = env, slot
@@ -56,7 +52,7 @@ class Slot:
         """Whether there is such an attribute."""
         return hasattr(self, name)
 
-    def action_masks(self) -> NDArray[np.bool_]:
+    def action_masks(self) -> Flags:
         """Which items the user does not remember, shape ``(N,)``."""
         return self._env.action_masks()[self._slot]
 

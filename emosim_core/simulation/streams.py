@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emosim_core.model.arrays import Floats, Ints
 from emosim_core.model.memory import ALL_ROWS, Rows
 
 BLOCK = 64
@@ -49,9 +50,6 @@ def _key(seed: int) -> tuple[int, int]:
 class Streams:
     """The streams of all stages for all slots of a batch.
 
-    Args:
-        batch_size: number of slots.
-
     Attributes:
         all_rows: all slots; asked for by this very array, they are drawn for a little faster.
     """
@@ -77,7 +75,7 @@ class Streams:
         vars(self).update(state)
         self._share_generator()  # it is moved before each use, so that it has no state of its own
 
-    def begin(self, rows: NDArray[np.intp], seeds: list[int], episodes: list[int]) -> None:
+    def begin(self, rows: Ints, seeds: list[int], episodes: list[int]) -> None:
         """Slots ``rows`` begin the episodes ``episodes`` under ``seeds``."""
         self._keys[rows] = [_key(seed) for seed in seeds]
         self._episodes[rows] = episodes
@@ -89,11 +87,11 @@ class Streams:
                 for stage in Stage:
                     self._generators.pop((stage, row), None)
 
-    def of(self, stage: Stage, rows: NDArray[np.intp]) -> SlotDraws:
+    def of(self, stage: Stage, rows: Ints) -> SlotDraws:
         """The draws of the slots ``rows`` in a stage."""
         return SlotDraws(self, stage, rows)
 
-    def take(self, stage: Stage, kind: _Kind, rows: NDArray[np.intp], count: int) -> NDArray[np.float64]:
+    def take(self, stage: Stage, kind: _Kind, rows: Ints, count: int) -> Floats:
         """``count`` draws for each of ``rows``, shape ``(R, count)``."""
         blocks = self._blocks.get((stage, kind))
         if blocks is None:
@@ -114,7 +112,7 @@ class Streams:
             return blocks.flat.take(start)[:, None]
         return blocks.flat.take(start[:, None] + np.arange(count))
 
-    def _fill(self, stage: Stage, kind: _Kind, blocks: _Blocks, row: int, count: int) -> NDArray[np.float64]:
+    def _fill(self, stage: Stage, kind: _Kind, blocks: _Blocks, row: int, count: int) -> Floats:
         fill = int(blocks.fills[row])
         blocks.fills[row] = fill + 1
         shared = self._moved(self._keys[row], kind + 4 * fill, stage, int(self._episodes[row]))
@@ -149,14 +147,14 @@ class SlotDraws:
 
     __slots__ = ("_rows", "_stage", "_streams")
 
-    def __init__(self, streams: Streams, stage: Stage, rows: NDArray[np.intp]) -> None:
+    def __init__(self, streams: Streams, stage: Stage, rows: Ints) -> None:
         self._streams, self._stage, self._rows = streams, stage, rows
 
-    def uniform(self, count: int) -> NDArray[np.float64]:
+    def uniform(self, count: int) -> Floats:
         """``count`` uniform draws in [0, 1) for each user, shape ``(R, count)``."""
         return self._streams.take(self._stage, _Kind.UNIFORM, self._rows, count)
 
-    def normal(self, count: int) -> NDArray[np.float64]:
+    def normal(self, count: int) -> Floats:
         """``count`` standard normal draws for each user, shape ``(R, count)``."""
         return self._streams.take(self._stage, _Kind.NORMAL, self._rows, count)
 

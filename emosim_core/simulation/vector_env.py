@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from emosim_core.components.base import Observations
 from emosim_core.errors import ConfigurationError
 from emosim_core.hooks import Registry
+from emosim_core.model.arrays import Flags, Floats, Ints
 from emosim_core.simulation.assembly import World
 from emosim_core.simulation.engine import Engine, Step, item_indices
-from emosim_core.simulation.env import chosen_user, make_world
+from emosim_core.simulation.env import action_space, chosen_user, make_world
 from emosim_core.simulation.info import RENDER_MODES, checked_render_mode, rendered, step_info, user_info
-from emosim_core.simulation.spaces import action_space
 
 
 class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
@@ -38,15 +38,10 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         observed: the parts of an observation that are made, for who reads no others; None for all.
 
     Args:
-        plugin: the domain, such as ``"movies"``.
+        plugin: the domain; this and what is not named here is as in :class:`EmoSimEnv`.
         num_envs: B.
-        render_mode: ``"ansi"`` to have :meth:`render` tell the last step of each slot in words, ``"rgb_array"`` for
-            images of these words.
         autoreset_mode: when a slot whose episode ended begins the next: ``NEXT_STEP`` (default), in
             which the following call ignores its action, or ``SAME_STEP``.
-        world: a world that is assembled already; then no other option may be given.
-        registry: plugins to use; found anew if not given.
-        options: fields of :class:`~emosim_core.simulation.config.EnvironmentConfig`.
 
     Raises:
         EmoSimError: something that the configuration names is wrong or missing.
@@ -124,11 +119,6 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
     ) -> tuple[Observations, dict[str, Any]]:
         """Begin an episode in one slot, as :meth:`EmoSimEnv.reset` does; the others go on.
 
-        Args:
-            slot: which one.
-            seed: starts the numbering of its episodes anew under this seed.
-            options: ``{"user": id or index}`` chooses the user.
-
         Returns:
             The observation and info of this slot.
 
@@ -138,16 +128,15 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         chosen = chosen_user(self.world, options)
         if not self._seeds:
             raise ConfigurationError("call reset() before reset_slot()")
-        if seed is not None:
-            if seed < 0:
-                raise ConfigurationError(f"a seed must not be negative, got {seed!r}")
-            self._seeds[slot] = int(seed)
+        if seed is not None and seed < 0:
+            raise ConfigurationError(f"a seed must not be negative, got {seed!r}")
+        self._seeds[slot] = self._seeds[slot] if seed is None else int(seed)
         self._episodes[slot] = self._episodes[slot] + 1 if seed is None else 0
         rows = np.array([slot])
         self._begin(rows, [chosen])
         self._over[slot] = False
         seen = self.engine.observe(rows, self.observed)
-        info = user_info(self.engine, int(self.engine.users[slot]))
+        info = user_info(self.world, int(self.engine.users[slot]))
         return {key: value[0] for key, value in seen.items()}, {**info, "episode": int(self._episodes[slot])}
 
     def _chosen(self, options: dict[str, Any] | None) -> list[int | None]:
@@ -160,9 +149,7 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         others = {key: value for key, value in (options or {}).items() if key != "user"}
         return [chosen_user(self.world, others if user is None else {**others, "user": user}) for user in users]
 
-    def step(
-        self, actions: Any
-    ) -> tuple[Observations, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
+    def step(self, actions: Any) -> tuple[Observations, Floats, Flags, Flags, dict[str, Any]]:
         """Recommend items to everyone.
 
         Args:
@@ -177,43 +164,35 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         """
         if not self._seeds:
             raise ConfigurationError("call reset() before step()")
-        if self._mode is AutoresetMode.NEXT_STEP and self._over.any():
-            return self._step_some(item_indices(actions, self.num_envs, self.engine.slate))
-        step = self._last = self.engine.step(actions)
-        infos: dict[str, Any] = {"raw_ratings": step.raw_ratings, "consumed": step.consumed}
-        ended = step.end_codes.nonzero()[0]
-        if len(ended):
-            self._finish(infos, step, ended, ended)
-        return self.engine.observe(keys=self.observed), step.rewards, step.terminated, step.truncated, infos
-
-    def _step_some(
-        self, actions: NDArray[np.intp]
-    ) -> tuple[Observations, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
-        """A step of the mode ``NEXT_STEP`` in which some slots begin an episode instead of acting."""
-        begin, act = np.flatnonzero(self._over), np.flatnonzero(~self._over)
+        begin = np.flatnonzero(self._over)  # slots whose episode ended in the call before, in the mode NEXT_STEP
+        if not len(begin):
+            step = self._last = self.engine.step(actions)
+            infos: dict[str, Any] = {"raw_ratings": step.raw_ratings, "consumed": step.consumed}
+            self._finish(infos, step, step.rows)
+            return self.engine.observe(keys=self.observed), step.rewards, step.terminated, step.truncated, infos
+        actions = item_indices(actions, self.num_envs, self.engine.slate)
+        act = np.flatnonzero(~self._over)
         self._over = np.zeros(self.num_envs, dtype=np.bool_)
-        infos: dict[str, Any] = {
-            "raw_ratings": np.full(actions.shape, np.nan),
-            "consumed": np.zeros(actions.shape, dtype=np.bool_),
-        }
+        infos = {"raw_ratings": np.full(actions.shape, np.nan), "consumed": np.zeros(actions.shape, dtype=np.bool_)}
         rewards = np.zeros(self.num_envs)
-        terminated = np.zeros(self.num_envs, dtype=np.bool_)
-        truncated = np.zeros(self.num_envs, dtype=np.bool_)
+        terminated, truncated = np.zeros(self.num_envs, dtype=np.bool_), np.zeros(self.num_envs, dtype=np.bool_)
         self._next(begin)
         self._last = None
         if len(act):
             step = self._last = self.engine.step(actions[act], act)
             rewards[act], terminated[act], truncated[act] = step.rewards, step.terminated, step.truncated
             infos["raw_ratings"][act], infos["consumed"][act] = step.raw_ratings, step.consumed
-            ended = step.end_codes.nonzero()[0]
-            if len(ended):
-                self._finish(infos, step, ended, act[ended])
+            self._finish(infos, step, act)
         return self.engine.observe(keys=self.observed), rewards, terminated, truncated, infos
 
-    def _finish(self, infos: dict[str, Any], step: Step, ended: NDArray[np.intp], slots: NDArray[np.intp]) -> None:
-        """Episodes ended in ``slots``, which are the rows ``ended`` of ``step``."""
+    def _finish(self, infos: dict[str, Any], step: Step, rows: Ints) -> None:
+        """End the episodes that ended in a step of the slots ``rows``."""
+        ended = step.end_codes.nonzero()[0]
+        if not len(ended):
+            return
+        slots = rows[ended]
         names = np.full(self.num_envs, None, dtype=object)
-        names[slots] = [self.engine.end_reasons[code] for code in step.end_codes[ended].tolist()]
+        names[slots] = [step.end_reason(row) for row in ended.tolist()]
         over = np.zeros(self.num_envs, dtype=np.bool_)
         over[slots] = True
         infos["end_reason"], infos["_end_reason"] = names, over
@@ -225,21 +204,16 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         final = np.full(self.num_envs, None, dtype=object)
         for r, slot in enumerate(slots.tolist()):
             final[slot] = {key: value[r] for key, value in last.items()}
-        infos["final_obs"], infos["_final_obs"] = final, over
-        infos["final_info"] = {
-            "end_reason": names,
-            "_end_reason": over,
-            "raw_ratings": step.raw_ratings,
-            "consumed": step.consumed,
-        }
-        infos["_final_info"] = over
+        about = {"raw_ratings": step.raw_ratings, "consumed": step.consumed}
+        infos["final_info"] = {"end_reason": names, "_end_reason": over, **about}
+        infos["final_obs"], infos["_final_obs"], infos["_final_info"] = final, over, over
         self._next(slots)
 
-    def _next(self, slots: NDArray[np.intp]) -> None:
+    def _next(self, slots: Ints) -> None:
         self._episodes[slots] += 1
         self._begin(slots, [None] * len(slots))
 
-    def _begin(self, slots: NDArray[np.intp], chosen: Sequence[int | None]) -> None:
+    def _begin(self, slots: Ints, chosen: Sequence[int | None]) -> None:
         """Begin the next episode of some slots, with the user of each that was chosen."""
         episodes = self._episodes[slots].tolist()
         seeds = [self._seeds[slot] for slot in slots.tolist()]
@@ -255,8 +229,8 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
             users = [one if user is None else user for one, user in zip(users, chosen, strict=True)]
         self.engine.begin(slots, seeds, episodes, users)
 
-    def _user_infos(self, slots: NDArray[np.intp]) -> dict[str, Any]:
-        infos = [user_info(self.engine, int(user)) for user in self.engine.users[slots]]
+    def _user_infos(self, slots: Ints) -> dict[str, Any]:
+        infos = [user_info(self.world, int(user)) for user in self.engine.users[slots]]
         return {key: np.array([one[key] for one in infos], dtype=object) for key in infos[0]}
 
     @property
@@ -264,7 +238,7 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         """The seed of each slot; none before the first :meth:`reset`."""
         return tuple(self._seeds)
 
-    def action_masks(self) -> NDArray[np.bool_]:
+    def action_masks(self) -> Flags:
         """Which items each user does not remember, shape ``(B, N)``."""
         return ~self.engine.memory.consumed().view(np.bool_)
 
@@ -278,13 +252,11 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
 
     def render_slot(self, slot: int) -> str | NDArray[np.uint8] | None:
         """The last step of one slot, as :meth:`render` has it."""
-        if self.render_mode is None:
-            return None
-        return rendered(self.engine, self._last_info(slot), self.render_mode)
+        return None if self.render_mode is None else rendered(self.world, self._last_info(slot), self.render_mode)
 
     def _last_info(self, slot: int) -> dict[str, Any] | None:
         places = [] if self._last is None else np.flatnonzero(self._last.rows == slot).tolist()
-        return step_info(self.engine, self._last, places[0]) if self._last is not None and places else None
+        return step_info(self.world, self._last, places[0]) if self._last is not None and places else None
 
     def close_extras(self, **kwargs: Any) -> None:
         """Let go of what the world holds on to, unless it was given to more than this environment."""

@@ -13,7 +13,7 @@ from emosim_core.llm.chat import ChatRequest, Usage
 from emosim_core.llm.rater import ModelRater
 from emosim_core.simulation.assembly import World
 from emosim_core.studies.study import Trials
-from emosim_core.studies.trials import population_of, trial_request
+from emosim_core.studies.trials import trial_request, world_of
 
 CHARACTERS_PER_TOKEN = 4
 """What a token of English text takes on average; models differ."""
@@ -63,8 +63,7 @@ def estimate(world: World, trials: Trials) -> Estimate | None:
 
     count = len(trials.trials)
     places = np.unique(np.linspace(0, count - 1, min(_SAMPLE, count)).astype(int)).tolist()
-    population = population_of(trials, world)
-    request = trial_request(world, population, [trials.trials[place] for place in places])
+    request = trial_request(world_of(trials, world), [trials.trials[place] for place in places])
     requests = [rater.prompt_strategy.ask(request, row, 0) for row in range(len(places))]
     gateway = rater.gateway if isinstance(rater.gateway, Gateway) else None
     price = None if gateway is None else gateway.backend.price()

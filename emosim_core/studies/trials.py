@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from hashlib import blake2b
 from typing import Any
 
@@ -60,12 +61,12 @@ def draw_trials(study: Study, name: str, world: World, seed: int, label: str) ->
     return trials
 
 
-def population_of(trials: Trials, world: World) -> Population:
-    """The users of trials, for whom the world's rater is made ready."""
-    population = Population(trials.users)
+def world_of(trials: Trials, world: World) -> World:
+    """The world with the users of trials in place of its own; its rater is made ready for them."""
+    world = replace(world, population=Population(trials.users))
     with world.blaming("rater"):
-        world.rater.prepare(world.setting(population))
-    return population
+        world.rater.prepare(world.setting())
+    return world
 
 
 def run_trials(
@@ -91,13 +92,13 @@ def run_trials(
     Raises:
         EmoSimError: a component failed, or no request can be answered.
     """
-    population = population_of(trials, world)
+    world = world_of(trials, world)
     for start in range(0, len(trials.trials), AT_ONCE):
         some = trials.trials[start : start + AT_ONCE]
         rows = np.arange(len(some))
         streams = Streams(len(some))
         streams.begin(rows, [seed] * len(some), [start + row for row in rows.tolist()])
-        request = trial_request(world, population, some)
+        request = trial_request(world, some)
         with world.blaming("rater"):
             answers = world.rate(request, streams.of(Stage.RATE, rows))
         raw = answers.values
@@ -107,18 +108,16 @@ def run_trials(
         on_ratings(len(some))
         with world.blaming("rater"):  # which tells its reasons now
             records = [
-                record(world, population, start + row, trial, request, answers, ratings, row)
-                for row, trial in enumerate(some)
+                record(world, start + row, trial, request, answers, ratings, row) for row, trial in enumerate(some)
             ]
         yield from records
 
 
-def trial_request(world: World, population: Population, trials: Sequence[Trial]) -> RatingRequest:
+def trial_request(world: World, trials: Sequence[Trial]) -> RatingRequest:
     """Trials as rating requests: one user in front of one item each.
 
     Args:
-        world: the items, and the retrieval that chooses what is remembered.
-        population: the users of the trials.
+        world: the items, the users of the trials, and the retrieval that chooses what is remembered.
         trials: the trials.
     """
     users = np.array([trial.user for trial in trials], dtype=np.intp)
@@ -128,16 +127,15 @@ def trial_request(world: World, population: Population, trials: Sequence[Trial])
         known = [trials[row].memory[place] for row in who.tolist()]
         ratings = np.array([rating for _, rating in known], dtype=np.float64)
         items = np.array([item for item, _ in known], dtype=np.intp)
-        memory.append(who, items, ratings, world.tags(users[who], items, ratings, population))
+        memory.append(who, items, ratings, world.tags(users[who], items, ratings))
     history = memory.history()
     slate = np.array([[trial.item] for trial in trials], dtype=np.intp)
     with world.blaming("retrieval"):
-        return world.rating_request(users, slate, population.baselines[users], history, population)
+        return world.rating_request(users, slate, world.population.baselines[users], history)
 
 
 def record(
     world: World,
-    population: Population,
     number: int,
     trial: Trial,
     request: RatingRequest,
@@ -154,7 +152,7 @@ def record(
         null where it failed; ``rating``, the same after the perturbator: what counts; ``reason``; and
         ``probabilities`` where a model gives them.
     """
-    items, user = world.catalog.items, population.users[trial.user]
+    items, user = world.catalog.items, world.population.users[trial.user]
     reason = answers.reason(row, 0)
     line = {
         "trial": number,

@@ -22,7 +22,7 @@ from emosim_core.model import (
     UserLoader,
     Words,
 )
-from emosim_core.simulation.assembly import item_loader_of, item_source, user_loader_of
+from emosim_core.simulation.assembly import item_source, loader_of
 from emosim_core.testing.conformance import ComponentConformance, domain_named, no_error, registry
 from emosim_core.testing.contract import hold
 from emosim_core.testing.worlds import CATEGORIES, TEN
@@ -35,7 +35,7 @@ def load_items(domain: str, source: str | Mapping[str, Any]) -> LoadedItems:
         domain: an installed domain.
         source: the source as a user writes it, such as ``"csv:songs.csv"``, or a table with ``name`` and options.
     """
-    return item_loader_of(registry().resolve("item_loader", source, domain), domain_named(domain)).load()
+    return loader_of(registry().resolve("item_loader", source, domain), domain_named(domain)).load()
 
 
 def load_users(domain: str, source: str | Mapping[str, Any], categories: Sequence[str] = ()) -> list[User]:
@@ -47,7 +47,7 @@ def load_users(domain: str, source: str | Mapping[str, Any], categories: Sequenc
         categories: the categories of the catalog; empty where it is not known.
     """
     resolved = registry().resolve("user_loader", source, domain)
-    return list(user_loader_of(resolved, domain_named(domain), categories).load())
+    return list(loader_of(resolved, domain_named(domain), categories).load())
 
 
 class _SourceConformance(ComponentConformance):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from emosim_core.runs.job import JobDirectory, cannot_write, job_directory
 from emosim_core.runs.manifest import begin_job, check_same, make_manifest
 from emosim_core.runs.progress import mean_over
 from emosim_core.runs.records import SUMMARY
-from emosim_core.simulation.assembly import World, assemble, split_users
+from emosim_core.simulation.assembly import World, assemble
 from emosim_core.training.config import MAY_DIFFER, TrainConfig
 from emosim_core.training.curves import PROGRESS, TrainingProgress, read_progress
 
@@ -259,10 +259,8 @@ class Training:
 
     def _held_out(self, user_split: str) -> World:
         """The same world, about the users of a group one after another."""
-        world = copy.copy(self.world)
-        world.config = world.config.model_copy(update={"user_order": "sequential", "keep_memory": False})
-        world.user_indices = split_users(len(world.population), user_split, self.config.test_fraction)
-        return world
+        about = {"user_order": "sequential", "keep_memory": False, "user_split": user_split}
+        return replace(self.world, config=self.world.config.model_copy(update=about))
 
     def _summary(self) -> dict[str, Any]:
         lines, seconds = read_progress(self.directory), self.seconds

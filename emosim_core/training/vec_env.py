@@ -104,7 +104,7 @@ class StableBaselines3VecEnv(VecEnv):
                     "t": round(time.time() - self._started, 6),
                 },
             }
-            self.reset_infos[slot] = user_info(self.env.engine, int(self.env.engine.users[slot]))
+            self.reset_infos[slot] = user_info(self.env.world, int(self.env.engine.users[slot]))
         self._returns[ended] = 0
         self._lengths[ended] = 0
         self.episodes += len(ended)

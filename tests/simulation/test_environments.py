@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import gymnasium as gym
@@ -175,14 +176,12 @@ class Scripted(Rater):
 
 def test_a_failed_rating_is_an_error_or_missing_and_never_a_number() -> None:
     world = assemble(EnvironmentConfig(plugin="movies"))
-    world.rater = Scripted(5)
-    env = EmoSimEnv(world=world)
+    env = EmoSimEnv(world=replace(world, rater=Scripted(5)))
     env.reset(seed=0)
     with pytest.raises(RatingError, match="no answer"):
         env.step(5)
     world = assemble(EnvironmentConfig(plugin="movies", on_failed_rating="skip", slate=2, selector="random"))
-    world.rater = Scripted(5)
-    env = EmoSimEnv(world=world)
+    env = EmoSimEnv(world=replace(world, rater=Scripted(5)))
     env.reset(seed=0)
     for _ in range(30):
         _, reward, *_, info = env.step([5, 6])

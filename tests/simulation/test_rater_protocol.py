@@ -105,8 +105,8 @@ def test_a_rater_that_says_nothing_is_labelled_by_its_name() -> None:
     world = assemble(EnvironmentConfig(plugin="movies"))
     assert world.answered_by == "rule_based (no language model)"
     assert world.trusted("rater")
-    world.parts["rater"] = {**world.parts["rater"], "parts": {"of": {"provider": "emosim-oracle 1.2"}}}
-    assert not world.trusted("rater")
+    rater = {**world.parts["rater"], "parts": {"of": {"provider": "emosim-oracle 1.2"}}}
+    assert not replace(world, parts={**world.parts, "rater": rater}).trusted("rater")
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -44,9 +45,8 @@ def test_a_scripted_rater_rates_by_user_item_and_times() -> None:
 
 
 def test_a_scripted_rater_rates_in_an_environment() -> None:
-    world = assemble(EnvironmentConfig(plugin="movies"))
-    rater = world.rater = ScriptedRater(lambda user, item, times: 3.0 + times)
-    env = EmoSimEnv(world=world)
+    rater = ScriptedRater(lambda user, item, times: 3.0 + times)
+    env = EmoSimEnv(world=replace(assemble(EnvironmentConfig(plugin="movies")), rater=rater))
     env.reset(seed=0)
     assert [env.step(5)[1], env.step(5)[1], env.step(6)[1]] == [3.0, 4.0, 3.0]
     assert [one.items.item() for one in rater.requests] == [5, 5, 6]

@@ -19,7 +19,7 @@ from emosim_core.runs.job import cannot_write, write_file
 from emosim_core.runs.reading import check, check_format, damaged, read_lines
 from emosim_core.runs.records import FORMAT, encode
 from emosim_core.runs.schemas import Count, Name, Number
-from emosim_core.simulation.assembly import World, assemble, build
+from emosim_core.simulation.assembly import World, assemble
 from emosim_core.simulation.config import ComponentChoice, EnvironmentConfig, read_config
 from emosim_core.studies.cost import since
 from emosim_core.studies.study import RatedTrials, Study
@@ -143,7 +143,7 @@ def study_of(registry: Registry, choice: ComponentChoice, domain: str) -> tuple[
         PluginError: it cannot be made.
     """
     resolved = registry.resolve("study", choice, domain)
-    study: Study = build(resolved, Study)
+    study: Study = resolved.build(Study)
     return study, resolved
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from emosim_core.components.base import BeginRequest, RatingRequest, ShapingRequest
+from emosim_core.components.base import BeginRequest, RatingRequest, ShapingRequest, ShapingSetting
 from emosim_core.model import Memory, Population, User
 from emosim_core.simulation.assembly import World
 from emosim_core.simulation.streams import SlotDraws, Stage, Streams
@@ -36,19 +35,18 @@ class UserSimulator:
     """
 
     def __init__(self, world: World, real_users: Sequence[RealUser], users: Sequence[User], seed: int) -> None:
-        self.world, self.seed = world, seed
-        self.population = Population(users)
-        self.memory: Memory = memory_of(real_users, len(world.catalog), partial(world.tags, population=self.population))
+        self.world, self.seed = replace(world, population=Population(users)), seed
+        self.memory: Memory = memory_of(real_users, len(world.catalog), self.world.tags)
         with world.blaming("rater"):
-            world.rater.prepare(world.setting(self.population))
+            world.rater.prepare(self.world.setting())
 
     def request(self, row: int, items: Ints) -> RatingRequest:
         """One user in front of S items."""
         history = self.memory.history(np.array([row]))
         who = np.array([row])
-        moods = self.population.baselines[who]
+        moods = self.world.population.baselines[who]
         with self.world.blaming("retrieval"):
-            return self.world.rating_request(who, items[None, :], moods, history, self.population)
+            return self.world.rating_request(who, items[None, :], moods, history)
 
     def rate(self, row: int, items: Ints, kind: int = RATE) -> Floats:
         """The ratings that a user gives, with noise, shape ``(S,)``; NaN where the rater failed."""
@@ -80,22 +78,21 @@ class UserSimulator:
         return streams.of(Stage.RATE, rows)
 
 
-def episode_lengths(world: World, population: Population, items: Ints, ratings: Floats, seed: int) -> Ints:
+def episode_lengths(world: World, items: Ints, ratings: Floats, seed: int) -> Ints:
     """After how many items users leave who rate one after the other so, shape ``(R,)``.
 
     The world's reward shaping decides, as in an episode; who hears all items out has the length T.
 
     Args:
-        world: whose shaping it is.
-        population: the R users.
+        world: whose shaping it is; its population are the R users.
         items: what each rates, shape ``(R, T)``.
         ratings: shape ``(R, T)``; NaN where nothing was rated.
         seed: seed of what is drawn.
     """
     real_users, longest = ratings.shape
     rows = np.arange(real_users)
-    world.shaping.start(world.shaping_setting(real_users, population))
-    world.shaping.begin(BeginRequest(rows=rows))
+    world.reward_shaping.start(ShapingSetting(**vars(world.setting()), batch_size=real_users))
+    world.reward_shaping.begin(BeginRequest(rows=rows))
     streams = Streams(real_users)
     streams.begin(rows, [seed] * real_users, rows.tolist())
     lengths = np.full(real_users, longest, dtype=np.intp)
@@ -110,13 +107,11 @@ def episode_lengths(world: World, population: Population, items: Ints, ratings: 
             times=np.ones((real_users, 1), dtype=np.intp),
             since=np.zeros((real_users, 1), dtype=np.intp),
             steps=np.full(real_users, step + 1, dtype=np.intp),
-            traits=population.traits,
-            catalog=world.catalog,
-            population=population,
-            scale=world.domain.scale,
+            traits=world.population.traits,
+            **world.items_and_users,
         )
         with world.blaming("reward_shaping"):
-            ends = world.shaping.shape_batch(request, streams.of(Stage.SHAPE, rows))[1] > 0
+            ends = world.reward_shaping.shape_batch(request, streams.of(Stage.SHAPE, rows))[1] > 0
         lengths[staying & ends] = step + 1
         staying &= ~ends
     return lengths

@@ -21,7 +21,7 @@ from emosim_core.model import User
 from emosim_core.runs.job import JobDirectory, cannot_write, job_directory, write_file
 from emosim_core.runs.manifest import begin_job, check_same, digest, now, versions_of
 from emosim_core.runs.records import FORMAT, plain
-from emosim_core.simulation.assembly import World, assemble, load_items, make_catalog
+from emosim_core.simulation.assembly import assemble, load_items, make_catalog
 from emosim_core.simulation.config import EnvironmentConfig, read_config
 from emosim_core.studies.cost import Estimate, estimate, since, summed
 from emosim_core.studies.study import Trial, Trials
@@ -159,9 +159,9 @@ class Validation:
         self.everybody = real.split_real_users(ratings, config.seed)
         loaded.items = real.public_items(loaded.items, self.everybody, ratings.user_written_fields)
         # The domain's own items are put aside as soon as they are loaded.
-        self.world: World = assemble(environment.model_copy(update={"embeddings": "auto"}), registry)
+        world = assemble(environment.model_copy(update={"embeddings": "auto"}), registry)
         notes: list[str] = []
-        self.world.catalog = make_catalog(loaded, domain, environment.embeddings, notes)
+        self.world = replace(world, catalog=make_catalog(loaded, domain, environment.embeddings, notes))
         self.announcements = [*self.world.announcements, *loaded.notes, *(notes if chosen != WORDS else ())]
         self.user_splits = {
             user_split: real.of_split(self.everybody, user_split, config.max_users)
@@ -493,10 +493,7 @@ class Validation:
                     }
                 )
             on_user()
-        lengths = {
-            name: episode_lengths(self.world, simulator.population, listed[name], table, seed)
-            for name, table in ratings.items()
-        }
+        lengths = {name: episode_lengths(simulator.world, listed[name], table, seed) for name, table in ratings.items()}
         for n, line in enumerate(lines):
             line["length"] = int(lengths[line["recommender"]][n // len(RECOMMENDERS)])
         return lines

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -170,7 +171,7 @@ class Telling(Contrary):
 
 def run(rater: type[Rater], movielens: Path, directory: Path) -> dict[str, Any]:
     validation = Validation(config(movielens), Registry())
-    validation.world.rater = rater()
+    validation.world = replace(validation.world, rater=rater())
     return validation.run(directory)
 
 
