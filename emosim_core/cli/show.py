@@ -15,7 +15,7 @@ from emosim_core.llm.prompts.fencing import legible
 from emosim_core.model.user import User
 from emosim_core.runs.reading import damaged
 from emosim_core.runs.records import MANIFEST, SUMMARY, read_records, read_summary, run_manifest
-from emosim_core.runs.typed import typed
+from emosim_core.runs.typed import continue_with, typed
 from emosim_core.runs.words import mood_words, user_lines, with_article
 from emosim_core.terminal import one_line
 
@@ -73,8 +73,7 @@ def _print_run(directory: Path, screen: Screen) -> None:
         ended += record["end_reason"] is not None
     wanted = manifest["config"]["episodes"]
     screen.print_line(
-        f"The run is not complete: {ended} of {wanted} episodes, {steps} steps. "
-        f"Go on with: {typed('run', '--resume', directory)}"
+        f"The run is not complete: {ended} of {wanted} episodes, {steps} steps. {continue_with('run', directory)}"
     )
 
 

@@ -95,7 +95,9 @@ def interrupted(job: JobDirectory) -> click.exceptions.Exit:
     Returns:
         What to raise.
     """
-    return print_interrupted(job.resume_hint() or "Nothing was begun; give the same command again.")
+    from emosim_core.runs.job import start_again
+
+    return print_interrupted(job.resume_hint() or start_again())
 
 
 def print_interrupted(what: str) -> click.exceptions.Exit:

@@ -12,7 +12,7 @@ from emosim_core.cli.options import chosen_job, configuration_options, place_opt
 from emosim_core.cli.places import job_place
 from emosim_core.cli.printing import print_json, print_line
 from emosim_core.cli.stopping import interrupted
-from emosim_core.runs.typed import typed
+from emosim_core.runs.typed import continue_with, typed
 
 if TYPE_CHECKING:
     from emosim_core.cli.output import Screen
@@ -171,6 +171,5 @@ def print_training(directory: Path, screen: Screen) -> None:
     lines = read_progress(directory)
     done = lines[-1]["timesteps"] if lines else 0
     screen.print_line(
-        f"The training is not complete: {done:,} of {config['timesteps']:,} steps. "
-        f"Go on with: {typed('train', '--resume', directory)}"
+        f"The training is not complete: {done:,} of {config['timesteps']:,} steps. {continue_with('train', directory)}"
     )

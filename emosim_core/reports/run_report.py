@@ -22,7 +22,7 @@ from emosim_core.reports.run_charts import charts_of_run
 from emosim_core.reports.stories import Asked, Stories
 from emosim_core.runs.records import INTERACTIONS
 from emosim_core.runs.trust import CommandHint
-from emosim_core.runs.typed import typed
+from emosim_core.runs.typed import continue_with
 from emosim_core.runs.words import END_REASONS, signed, usage_rows, who_answers
 from emosim_core.stats import bootstrap_ratios, divided
 
@@ -159,7 +159,7 @@ def _notes(run: RunColumns, behind: Background) -> list[str]:
     if not run.complete:
         notes.append(
             f"The run is not complete: {len(run.ended):,} of {run.manifest['config'].get('episodes', '?')} episodes "
-            f"ended. Go on with: {typed('run', '--resume', run.directory)}"
+            f"ended. {continue_with('run', run.directory)}"
         )
     return [*notes, *behind.notes, *(str(one) for one in run.manifest.get("announcements", ()))]
 

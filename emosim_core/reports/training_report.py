@@ -16,7 +16,7 @@ from emosim_core.runs.progress import mean_over
 from emosim_core.runs.reading import check_format, damaged, read_lines
 from emosim_core.runs.records import FORMAT, MANIFEST, SUMMARY, read_json
 from emosim_core.runs.schemas import Count
-from emosim_core.runs.typed import typed
+from emosim_core.runs.typed import continue_with
 from emosim_core.runs.words import usage_rows, users_of
 
 PROGRESS = "progress.jsonl"
@@ -98,8 +98,7 @@ def _report(
     wanted = config.get("total_timesteps", config.get("timesteps"))
     if isinstance(wanted, int) and last < wanted:
         report.notes.append(
-            f"The training is not complete: {int(last):,} of {wanted:,} steps. "
-            f"Go on with: {typed('train', '--resume', directory)}"
+            f"The training is not complete: {int(last):,} of {wanted:,} steps. {continue_with('train', directory)}"
         )
     curves = [_curve(name, steps, {_words(name).lower(): columns[name]}) for name in names]
     if tested:
