@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,7 +32,7 @@ def compare(directories: tuple[Path, ...], resamples: int, seed: int, as_json: b
 
     comparison = compare_runs(directories, resamples=resamples, seed=seed)
     if as_json:
-        print_json(comparison.record())
+        print_json(asdict(comparison))
         return
     screen = console()
     show_table(screen, _table(comparison))

@@ -28,10 +28,7 @@ from emosim_core.runs.words import best_recommender, held_out
 RUNS = Path("runs")
 """Where commands write unless they are told otherwise."""
 
-RUN, TRAINING, EVALUATION = "run", "training", "evaluation"
-WRITTEN = "page"
-
-COMPLETE, RUNNING, STOPPED, UNREADABLE = "complete", "running", "not complete", "unreadable"
+RUN, TRAINING, EVALUATION, WRITTEN = "run", "training", "evaluation", "page"
 
 
 @dataclass(frozen=True)
@@ -79,7 +76,7 @@ def job_info(directory: Path) -> JobInfo | None:
     try:
         kind = kind_of(directory)
     except RunError as error:
-        return JobInfo(directory, "", "", UNREADABLE, _brief(error)) if (directory / MANIFEST).exists() else None
+        return _unreadable(directory, error) if (directory / MANIFEST).exists() else None
     if kind is None:
         return None
     created = ""
@@ -92,9 +89,13 @@ def job_info(directory: Path) -> JobInfo | None:
         with damaged(directory):
             complete, headline = _HEADLINES[kind](directory, about)
     except RunError as error:
-        return JobInfo(directory, kind, created, UNREADABLE, _brief(error))
-    state = COMPLETE if complete else RUNNING if _is_written(directory) else STOPPED
+        return _unreadable(directory, error, kind, created)
+    state = "complete" if complete else "running" if _is_written(directory) else "not complete"
     return JobInfo(directory, kind, created, state, headline)
+
+
+def _unreadable(directory: Path, error: RunError, kind: str = "", created: str = "") -> JobInfo:
+    return JobInfo(directory, kind, created, "unreadable", str(error).splitlines()[0])
 
 
 def jobs_in(folder: Path) -> list[JobInfo]:
@@ -140,10 +141,6 @@ def _changed(directory: Path) -> int:
         return directory.stat().st_mtime_ns
     except OSError:
         return 0
-
-
-def _brief(error: RunError) -> str:
-    return str(error).splitlines()[0]
 
 
 def _is_written(directory: Path) -> bool:
@@ -214,10 +211,6 @@ def _of_validation(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str
     return True, f"{what}: {held} of {len(targets)} targets hold" if targets else what
 
 
-def _of_page(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
-    return True, str(about["title"])
-
-
 _ABOUT = {EVALUATION: EVALUATION_RESULTS, WRITTEN: PAGE}
 """The file that says what a directory is, where that is no manifest."""
 
@@ -227,5 +220,5 @@ _HEADLINES: dict[str, Callable[[Path, Mapping[str, Any]], tuple[bool, str]]] = {
     EVALUATION: _of_evaluation,
     ABLATION: _of_ablation,
     VALIDATION: _of_validation,
-    WRITTEN: _of_page,
+    WRITTEN: lambda directory, about: (True, str(about["title"])),
 }

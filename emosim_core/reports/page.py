@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
+from dataclasses import asdict
 from importlib import resources
 from typing import Any
 
@@ -48,7 +49,7 @@ def page(report: Report) -> str:
     blocks: dict[str, Any] = {f"block-{number}": block for number, block in enumerate(report.stories[1:])}
     if report.stories:
         blocks["index"] = report.stories[0]
-    blocks["charts"] = packed([chart.record() for chart in report.charts])
+    blocks["charts"] = packed([asdict(chart) for chart in report.charts])
     blocks["plotly"] = base64.b64encode(gzip.compress(plotly.encode("utf-8"), 6, mtime=0)).decode("ascii")
     return template.from_string(_asset("report.html.j2")).render(
         report=report, policy=policy, style=_asset("report.css"), scripts=scripts, blocks=blocks
