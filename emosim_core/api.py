@@ -181,7 +181,7 @@ def ablate(plugin: str, out: str | Path, *, resume: bool = False, jobs: int = 1,
     from emosim_core.simulation.config import EnvironmentConfig
     from emosim_core.studies.ablation.ablation import Ablation, resumed
     from emosim_core.studies.ablation.executor import InThisProcess, Processes
-    from emosim_core.studies.ablation.grid import OPTIONS, AblationConfig, choices, read_axes, read_grid
+    from emosim_core.studies.ablation.grid import AblationConfig, choices, given_again, read_grid
 
     registry = Registry()
     if "rater" in options:
@@ -189,8 +189,7 @@ def ablate(plugin: str, out: str | Path, *, resume: bool = False, jobs: int = 1,
     values = by_field(AblationConfig, by_field(EnvironmentConfig, {"plugin": plugin, **options}))
     if resume:
         gateway = values.pop("gateway", {})
-        shared = {name: value for name, value in values.items() if name not in OPTIONS.values()}
-        ablation = resumed(Path(out), registry, None, gateway, {**shared, **read_axes(values)})
+        ablation = resumed(Path(out), registry, None, gateway, given_again(values))
     else:
         ablation = Ablation(read_grid(values), Path(out), registry)
     return ablation.run(InThisProcess(ablation.worlds) if jobs == 1 else Processes(jobs))

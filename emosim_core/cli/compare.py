@@ -52,21 +52,16 @@ def compare(directories: tuple[Path, ...], resamples: int, seed: int, as_json: b
 def _table(comparison: Comparison) -> Table:
     from emosim_core.cli.output import Table
 
-    headings = [""]
+    headings, rows = [""], []
     for number, run in enumerate(comparison.runs):
         headings += [run.directory, *(["difference, paired" if run.paired else "difference"] if number else [])]
-    table = Table(*headings)
     values = [f"{run.episodes:,} with {run.users:,} users" for run in comparison.runs]
-    table.add_row("episodes", values[0], *(cell for value in values[1:] for cell in (value, "")))
+    rows.append(["episodes", values[0], *(cell for value in values[1:] for cell in (value, ""))])
     for name in comparison.runs[0].metrics:
-        cells = []
-        for number, run in enumerate(comparison.runs):
-            metric = run.metrics[name]
-            cells.append(_mean(name, metric))
-            if number:
-                cells.append(_difference(name, metric))
-        table.add_row(name, *cells)
-    return table
+        metrics = [run.metrics[name] for run in comparison.runs]
+        cells = [cell for one in metrics for cell in (_mean(name, one), _difference(name, one))]
+        rows.append([name, cells[0], *cells[2:]])  # the first run has no difference
+    return Table(*headings, rows=rows)
 
 
 def _written(name: str, value: float | None, sign: bool = False) -> str:

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from emosim_core.cli.fields import SectionedCommand
-from emosim_core.cli.options import (
-    command_hint,
-    configuration_options,
-    configured,
-    keyboard,
-    need_plugin,
-    place_options,
-    read_written,
-)
-from emosim_core.cli.places import job_place, nothing_begun, resumed_place
-from emosim_core.cli.printing import print_json, print_line
-from emosim_core.cli.stopping import interrupted
+from emosim_core.cli.options import chosen_job, configuration_options, place_options
+from emosim_core.cli.places import new_job
+from emosim_core.cli.printing import print_short
+from emosim_core.cli.stopping import telling_progress
 
 if TYPE_CHECKING:
     from emosim_core.cli.output import Screen, Table
@@ -35,7 +28,7 @@ if TYPE_CHECKING:
 @click.option("--quiet", is_flag=True, help="Print only where the evaluation was written.")
 @click.option("--no-charts", is_flag=True, help="Draw no charts.")
 @click.pass_obj
-def evaluate(obj: dict[str, Any], /, config: Path | None, out: Path | None, resume: str | None, **given: Any) -> None:
+def evaluate(obj: dict[str, Any], /, **given: Any) -> None:
     """Compare recommenders on the same users, in the same episodes.
 
     Trained recommenders (--recommenders) and any others (--policies) meet the train users and the test users, whom no
@@ -52,32 +45,23 @@ def evaluate(obj: dict[str, Any], /, config: Path | None, out: Path | None, resu
     from emosim_core.reports.evaluation_report import drawing
 
     as_json, quiet, no_charts = (given.pop(name) for name in ("as_json", "quiet", "no_charts"))
-    written = with_user_splits(read_written(EvaluationConfig, config))
-    own = keyboard(EvaluationConfig, given, written)
-    place = resumed_place("evaluate", out, resume)
-    resumed = None if place is None else job_place("evaluate", "", out, place, begun=RESULTS)
-    source, resuming = place or Path(), resumed is not None and resumed.resume
-    values = configured(EvaluationConfig, given, written, evaluation.base_values(own, source, resuming))
-    if resumed is not None and not resuming and "plugin" not in values:
-        raise nothing_begun(resumed.path)
-    registry = Registry(only=obj["only"])
-    need_plugin(values, registry)
-    values = evaluation.confirmed_values(values, own, source, resuming, registry, command_hint(obj, config))
-    job = resumed or job_place("evaluate", f"evaluation-{values['plugin']}", out, begun=RESULTS)
+    registry, out = Registry(only=obj["only"]), given["out"]
+
+    def base(own: Mapping[str, Any], resumed: Path | None) -> tuple[Path | None, dict[str, Any]]:
+        where = (own, resumed or Path(), resumed is not None)
+        return evaluation.base_directory(*where), evaluation.base_values(*where)
+
+    values, job, _ = chosen_job(
+        "evaluate", EvaluationConfig, obj, given, registry, base=base, renamed=with_user_splits, begun=RESULTS
+    )
+    job = job or new_job("evaluate", f"evaluation-{values['plugin']}", out, RESULTS)
     options: dict[str, Any] = {"draw": drawing(not no_charts), "registry": registry}
-    try:
+    with telling_progress(job):
         results = _play(values, job, options, silent=as_json or quiet)
-    except KeyboardInterrupt:
-        raise interrupted(job) from None
-    directory = job.path
-    if as_json:
-        print_json({**results, "directory": str(directory)}, indent=1)
-    elif quiet:
-        print_line(str(directory))
-    else:
+    if not print_short({**results, "directory": str(job.path)}, job.path, as_json, quiet, indent=1):
         from emosim_core.cli.output import console
 
-        print_results(console(), results, directory, charts=not no_charts)
+        print_results(console(), results, job.path, charts=not no_charts)
 
 
 def _play(values: dict[str, Any], job: JobDirectory, options: dict[str, Any], silent: bool) -> dict[str, Any]:
@@ -146,25 +130,21 @@ def print_results(screen: Screen, results: dict[str, Any], directory: Path, char
 def _metrics_table(by_name: dict[str, Any], names: list[str], columns: list[Metric]) -> Table:
     from emosim_core.cli.output import Table
 
-    table = Table("recommender", *(metric.title for metric in columns), style="dim")
-    for name in names:
-        table.add_row(name, *(cell(by_name[name]["metrics"][metric.name], metric) for metric in columns))
-    return table
+    rows = [(name, *(cell(by_name[name]["metrics"][metric.name], metric) for metric in columns)) for name in names]
+    return Table("recommender", *(metric.title for metric in columns), rows=rows, style="dim")
 
 
 def _end_reasons_table(by_name: dict[str, Any], names: list[str]) -> Table:
     from emosim_core.cli.output import END_REASONS_SHORT, Table
 
-    total: dict[str, float] = {}
-    for one in by_name.values():
-        for reason, value in one["end_reasons"].items():
-            total[reason] = total.get(reason, 0.0) + value["estimate"]
+    first = next(iter(by_name.values()))["end_reasons"]
+    total = {reason: sum(one["end_reasons"][reason]["estimate"] for one in by_name.values()) for reason in first}
     reasons = sorted((reason for reason, share in total.items() if share), key=lambda reason: -total[reason])
+    rows = [
+        (name, *(f"{by_name[name]['end_reasons'][reason]['estimate']:.1%}" for reason in reasons)) for name in names
+    ]
     headings = (END_REASONS_SHORT.get(reason, reason) for reason in reasons)
-    table = Table("recommender", *headings, style="dim")
-    for name in names:
-        table.add_row(name, *(f"{by_name[name]['end_reasons'][reason]['estimate']:.1%}" for reason in reasons))
-    return table
+    return Table("recommender", *headings, rows=rows, style="dim")
 
 
 def cell(value: Estimate, metric: Metric) -> str:

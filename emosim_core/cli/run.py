@@ -10,9 +10,9 @@ import click
 
 from emosim_core.cli.fields import SectionedCommand
 from emosim_core.cli.options import chosen_job, configuration_options, place_options
-from emosim_core.cli.places import job_place
-from emosim_core.cli.printing import print_json, print_line
-from emosim_core.cli.stopping import interrupted
+from emosim_core.cli.places import new_job
+from emosim_core.cli.printing import print_short
+from emosim_core.cli.stopping import telling_progress
 from emosim_core.runs.typed import typed
 
 if TYPE_CHECKING:
@@ -90,9 +90,8 @@ def simulate(
     given = dict(given)
     registry = Registry(only=obj["only"])
     config, out = given["config"], given["out"]
-    values, job, stored = chosen_job("run", RunConfig, obj, given, registry, defaults)
-    if job is None:
-        job = job_place("run", values["plugin"], out)
+    values, resumed, stored = chosen_job("run", RunConfig, obj, given, registry, defaults=defaults)
+    job = resumed or new_job("run", values["plugin"], out)
     if values == by_field(RunConfig, stored) and (job.path / SUMMARY).exists():
         summary = read_summary(job.path)
         if summary["complete"]:
@@ -101,10 +100,8 @@ def simulate(
             job.tidy()
             return CompletedRun(summary, job.path, before=True, config=values)
     checked = read_config(RunConfig, values, "run" if config is None else str(config))
-    try:
+    with telling_progress(job):
         return CompletedRun(_play(Run(checked, job, registry=registry), silent), job.path, before=False, config=values)
-    except KeyboardInterrupt:
-        raise interrupted(job) from None
 
 
 def _play(simulation: Run, silent: bool) -> dict[str, Any]:
@@ -133,11 +130,7 @@ def _play(simulation: Run, silent: bool) -> dict[str, Any]:
 def print_end(played: CompletedRun, as_json: bool, quiet: bool, **more: Any) -> None:
     """Print what a run came to; ``more`` are further keys of the JSON."""
     summary, directory, before, _ = played
-    if as_json:
-        print_json({**summary, "directory": str(directory), **more})
-        return
-    if quiet:
-        print_line(str(directory))
+    if print_short({**summary, "directory": str(directory), **more}, directory, as_json, quiet):
         return
     from emosim_core.cli.output import console, show_table, summary_table
 

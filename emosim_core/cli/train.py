@@ -9,9 +9,9 @@ import click
 
 from emosim_core.cli.fields import SectionedCommand
 from emosim_core.cli.options import chosen_job, configuration_options, place_options
-from emosim_core.cli.places import job_place
-from emosim_core.cli.printing import print_json, print_line
-from emosim_core.cli.stopping import interrupted
+from emosim_core.cli.places import new_job
+from emosim_core.cli.printing import print_short
+from emosim_core.cli.stopping import telling_progress
 from emosim_core.runs.typed import continue_with, typed
 
 if TYPE_CHECKING:
@@ -47,22 +47,19 @@ def train(obj: dict[str, Any], /, as_json: bool, quiet: bool, **given: Any) -> N
 
     registry = Registry(only=obj["only"])
     config, out = given["config"], given["out"]
-    values, job, _ = chosen_job("train", TrainConfig, obj, given, registry)
+    values, resumed, _ = chosen_job("train", TrainConfig, obj, given, registry)
     checked = read_config(TrainConfig, values, "train" if config is None else str(config))
-    if job is None:
-        job = job_place("train", f"{checked.plugin}-{checked.algo}", out)
-    elif (job.path / SUMMARY).exists():
+    job = resumed or new_job("train", f"{checked.plugin}-{checked.algo}", out)
+    if resumed and (job.path / SUMMARY).exists():
         summary = read_object(job.path / SUMMARY, TRAINED)
         if summary["timesteps"] >= checked.timesteps:
             job.tidy()
             _print_end(summary, job.path, as_json, quiet, f"{job.path} is complete; nothing was left to do.")
             return
-    try:
+    with telling_progress(job):
         with loading("items and users", silent=silent):
             training = Training(checked, job, registry=registry)
         summary = _train(training, silent)
-    except KeyboardInterrupt:
-        raise interrupted(job) from None
     _print_end(summary, job.path, as_json, quiet)
 
 
@@ -108,11 +105,7 @@ def _in_words(progress: TrainingProgress) -> list[str]:
 
 
 def _print_end(summary: dict[str, Any], directory: Path, as_json: bool, quiet: bool, first: str = "") -> None:
-    if as_json:
-        print_json({**summary, "directory": str(directory)})
-        return
-    if quiet:
-        print_line(str(directory))
+    if print_short({**summary, "directory": str(directory)}, directory, as_json, quiet):
         return
     from emosim_core.cli.output import console
 

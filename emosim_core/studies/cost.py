@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -49,6 +49,16 @@ class Estimate:
     def cost(self) -> float | None:
         """The most that it will cost, at the price of tokens that no service has cached; None where not known."""
         return None if self.price is None else self.price.cost(Usage(prompt=self.prompt, completion=self.completion))
+
+
+def by_model(estimates: Iterable[Estimate]) -> list[Estimate]:
+    """What the requests to each model will take together."""
+    total: dict[str, Estimate] = {}
+    for one in estimates:
+        before = total.get(one.model)
+        counts = ("requests", "prompt", "completion") if before else ()
+        total[one.model] = replace(one, **{name: getattr(one, name) + getattr(before, name) for name in counts})
+    return list(total.values())
 
 
 def estimate(world: World, trials: Trials) -> Estimate | None:
