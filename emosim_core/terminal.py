@@ -197,27 +197,19 @@ class Stream(io.TextIOBase):
 
 
 class Styled(io.TextIOBase):
-    """A :class:`Stream` for text that is clean but for our own styling."""
+    """A :class:`Stream` for text that is clean but for our own styling; all else is that of the stream."""
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
+        self.flush, self.fileno, self.isatty = stream.flush, stream.fileno, stream.isatty  # type: ignore[method-assign]
 
     def write(self, text: str, /) -> int:
         self._stream.send(text)
         return len(text)
 
-    def flush(self) -> None:
-        self._stream.flush()
-
     @property
     def encoding(self) -> str:  # type: ignore[override]
         return self._stream.encoding
-
-    def fileno(self) -> int:
-        return self._stream.fileno()
-
-    def isatty(self) -> bool:
-        return self._stream.isatty()
 
     def writable(self) -> bool:
         return True

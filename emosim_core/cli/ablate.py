@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,8 +24,6 @@ from emosim_core.cli.places import new_job, nothing_begun, resumed_job
 from emosim_core.cli.printing import print_json, print_short
 from emosim_core.cli.stopping import telling_progress
 from emosim_core.errors import ConfigurationError
-from emosim_core.runs.typed import typed
-from emosim_core.runs.words import decimal
 
 if TYPE_CHECKING:
     from emosim_core.cli.output import Screen
@@ -90,8 +87,9 @@ def report(obj: dict[str, Any], /, directory: Path, study: str | None, as_json: 
         print_json(outcome)
         return
     from emosim_core.cli.output import console
+    from emosim_core.cli.results import print_ablation
 
-    print_results(console(), outcome, directory)
+    print_ablation(console(), outcome, directory)
 
 
 def _given(ctx: click.Context) -> list[click.Parameter]:
@@ -141,7 +139,9 @@ def _ablate(ctx: click.Context, given: dict[str, Any]) -> None:
     _confirm(beside, ablation, yes)
     outcome = _play(ablation, _executor(ablation, jobs), beside, as_json or quiet)
     if not print_short(outcome, ablation.directory, as_json, quiet):
-        print_results(console(), outcome, ablation.directory)
+        from emosim_core.cli.results import print_ablation
+
+        print_ablation(console(), outcome, ablation.directory)
 
 
 def _written(config: Path | None) -> dict[str, Any]:
@@ -228,75 +228,3 @@ def _play(ablation: Ablation, executor: Executor, screen: Screen, silent: bool) 
             progress.update(f"{done} of {counted(len(plan.jobs), 'job')}")
 
         return ablation.run(executor, lambda count: progress.update(advance=count), on_job)
-
-
-# ------------------------------------------------------------------------------------------ what it came to
-
-
-def print_results(screen: Screen, outcome: Mapping[str, Any], directory: Path) -> None:
-    """The tables on the screen: metrics, over all seeds where there are several, and differences."""
-    from emosim_core.cli.output import Table, show_table, usage_rows
-    from emosim_core.reports.ablation_report import counted, grid_of, side_of
-    from emosim_core.studies.ablation.ablation import usage
-
-    varying, same, seeds = grid_of(outcome)
-    run_with = f"{'seeds' if len(seeds) > 1 else 'seed'} {', '.join(map(str, seeds))}"
-    line = f"{outcome['title']}: {', '.join(same)}; {run_with}."
-    screen.print_line(line if outcome["uses_llm"] else f"{line} No language model was called.")
-    each = ["each seed"] if len(seeds) > 1 else []
-    headings = ("study", "side", *varying, "result", "95 % interval", *each, "failed", "ratings")
-    order = {name: place for place, name in enumerate(outcome["studies"])}
-    rows = [
-        (
-            *(one["study"], side_of(metric), *(one["variant"][axis] for axis in varying)),
-            *(decimal(metric["estimate"], 3), _interval(metric)),
-            *(_seed_by_seed(outcome, one, place) for _ in each),
-            *(f"{metric['failed']:,}", f"{metric['ratings']:,}"),
-        )
-        for one in sorted(outcome["pooled"] or outcome["jobs"], key=lambda one: order[one["study"]])
-        for place, metric in enumerate(one["metrics"])
-    ]
-    table = Table(*headings, rows=rows, texts=2 + len(varying))
-    show_table(screen, table)
-    differing = [one for one in outcome["differences"] if one["low"] != 0 or one["high"] != 0]
-    if differing:
-        show_table(screen, _differences(sorted(differing, key=lambda one: order[one["study"]])))
-    if len(differing) < len(outcome["differences"]):
-        same_studies = sorted({one["study"] for one in outcome["differences"]} - {one["study"] for one in differing})
-        if same_studies:
-            screen.print_line(f"No rating differs in: {', '.join(same_studies)}")
-    if outcome["missing"]:
-        command = typed("ablate", "--resume", directory)
-        screen.print_line(f"{counted(len(outcome['missing']), 'job')} not done: {command}")
-    if took := usage(directory):
-        for name, value in usage_rows(took):
-            screen.print_line(f"{name}: {value}")
-    line = f"Records and results are in {directory}; the metrics again, from the records:"
-    screen.print_line(f"{line} {typed('ablate', 'report', directory)}")
-
-
-def _seed_by_seed(outcome: Mapping[str, Any], pooled: Mapping[str, Any], place: int) -> str:
-    return " ".join(
-        decimal(one["metrics"][place]["estimate"], 3)
-        for one in outcome["jobs"]
-        if one["study"] == pooled["study"] and one["variant"] == pooled["variant"] and place < len(one["metrics"])
-    )
-
-
-def _differences(differences: Sequence[Mapping[str, Any]]) -> Any:
-    from emosim_core.cli.output import Table
-    from emosim_core.reports.ablation_report import better_of, side_of
-
-    rows = []
-    for one in differences:
-        names = [" ".join(filter(None, map(one[which].get, one["differs"]))) for which in ("first", "second")]
-        row = (one["study"], side_of(one), *names, decimal(one["estimate"], 3, sign=True), _interval(one, sign=True))
-        rows.append((*row, better_of(one, names) or "-"))
-    headings = ("study", "side", "first", "second", "first - second", "95 % interval", "better")
-    return Table(*headings, rows=rows, texts=4, title="Differences on the same trials")
-
-
-def _interval(metric: Mapping[str, Any], sign: bool = False) -> str:
-    if metric["low"] is None:
-        return ""
-    return f"[{decimal(metric['low'], 3, sign)}, {decimal(metric['high'], 3, sign)}]"

@@ -28,9 +28,9 @@ def compare(directories: tuple[Path, ...], resamples: int, seed: int, as_json: b
     """
 
     from emosim_core.cli.output import console, show_table
-    from emosim_core.reports.compare import compare_runs
+    from emosim_core.reports import compare as comparing
 
-    comparison = compare_runs(directories, resamples=resamples, seed=seed)
+    comparison = comparing.compare(directories, resamples=resamples, seed=seed)
     if as_json:
         print_json(asdict(comparison))
         return

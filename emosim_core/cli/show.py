@@ -78,38 +78,38 @@ def _print_run(directory: Path, screen: Screen) -> None:
 
 
 def _print_training(directory: Path, screen: Screen) -> None:
-    from emosim_core.cli.train import print_training
+    from emosim_core.cli.results import print_training_in
 
     with damaged(directory / MANIFEST):
-        print_training(directory, screen)
+        print_training_in(screen, directory)
 
 
 def _print_evaluation(directory: Path, screen: Screen) -> None:
-    from emosim_core.cli.evaluate import print_results
+    from emosim_core.cli.results import print_evaluation
     from emosim_core.evaluation.results import CHARTS
     from emosim_core.reports.evaluation_report import read_evaluation
 
     results = read_evaluation(directory)
     with damaged(directory):
-        print_results(screen, results, directory, charts=(directory / CHARTS).is_dir())
+        print_evaluation(screen, results, directory, charts=(directory / CHARTS).is_dir())
 
 
 def _print_ablation(directory: Path, screen: Screen) -> None:
-    from emosim_core.cli.ablate import print_results
+    from emosim_core.cli.results import print_ablation
     from emosim_core.reports.ablation_report import read_ablation
 
     _, results = read_ablation(directory)
     with damaged(directory):
-        print_results(screen, results, directory)
+        print_ablation(screen, results, directory)
 
 
 def _print_validation(directory: Path, screen: Screen) -> None:
-    from emosim_core.cli.validate import print_results
+    from emosim_core.cli.results import print_validation
     from emosim_core.reports.validation_report import read_validation
 
     _, results = read_validation(directory)
     with damaged(directory):
-        print_results(screen, results, directory)
+        print_validation(screen, results, directory)
 
 
 def _print_page(directory: Path, screen: Screen) -> None:

@@ -12,10 +12,8 @@ from emosim_core.cli.options import chosen_job, configuration_options, place_opt
 from emosim_core.cli.places import new_job
 from emosim_core.cli.printing import print_short
 from emosim_core.cli.stopping import telling_progress
-from emosim_core.runs.typed import continue_with, typed
 
 if TYPE_CHECKING:
-    from emosim_core.cli.output import Screen
     from emosim_core.training.curves import TrainingProgress
     from emosim_core.training.trainer import Training
 
@@ -108,61 +106,9 @@ def _print_end(summary: dict[str, Any], directory: Path, as_json: bool, quiet: b
     if print_short({**summary, "directory": str(directory)}, directory, as_json, quiet):
         return
     from emosim_core.cli.output import console
+    from emosim_core.cli.results import print_training
 
     screen = console()
     if first:
         screen.print_line(first)
-    _print_summary(screen, summary, directory)
-
-
-def _print_summary(screen: Screen, summary: dict[str, Any], directory: Path) -> None:
-    from emosim_core.runs.words import users_of
-
-    screen.print_line(
-        f"Trained {summary['timesteps']:,} steps in {summary['episodes']:,} episodes and {summary['seconds']:.1f} s "
-        f"({summary['steps_per_second'] or 0:,} steps/s)."
-    )
-    if summary["reward"] is not None:
-        screen.print_line(
-            f"Reward while learning: {summary['reward']:.1f} per episode, mean of the last "
-            f"{summary['recent_episodes']:,} episodes, with actions drawn from the policy."
-        )
-    if summary["evaluation"]:
-        rewards = ", ".join(f"{value:.1f} from {users_of(split)}" for split, value in summary["evaluation"].items())
-        screen.print_line(f"Reward in held-out episodes: {rewards}, mean of the last evaluation.")
-    command = typed("evaluate", "--recommenders", directory, "--policies", "random,popular")
-    screen.print_line(f"Written to {directory}. Measure it with: {command}")
-
-
-def print_training(directory: Path, screen: Screen) -> None:
-    """Print what a training came to, or how far it is.
-
-    Args:
-        directory: of the training.
-        screen: where to.
-    """
-    from emosim_core.cli.output import who_answers
-    from emosim_core.runs.reading import read_object
-    from emosim_core.runs.records import SUMMARY, read_manifest
-    from emosim_core.training.algorithms import ALGORITHMS
-    from emosim_core.training.curves import SUMMARY as TRAINED
-    from emosim_core.training.curves import read_progress
-
-    manifest = read_manifest(directory)
-    config = manifest["config"]
-    known = ALGORITHMS.get(config["algo"])
-    who = who_answers(manifest["answered_by"])
-    screen.print_line(
-        f"{known.title if known else config['algo']} with the network '{config['policy_net']}' on {config['plugin']}. "
-        + who
-    )
-    if (directory / SUMMARY).exists():
-        summary = read_object(directory / SUMMARY, TRAINED)
-        _print_summary(screen, summary, directory)
-        if summary["timesteps"] >= config["timesteps"]:
-            return
-    lines = read_progress(directory)
-    done = lines[-1]["timesteps"] if lines else 0
-    screen.print_line(
-        f"The training is not complete: {done:,} of {config['timesteps']:,} steps. {continue_with('train', directory)}"
-    )
+    print_training(screen, summary, directory)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from contextlib import closing
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -24,15 +22,11 @@ from emosim_core.cli.printing import print_line, print_short
 from emosim_core.cli.stopping import telling_progress
 
 if TYPE_CHECKING:
-    from emosim_core.cli.output import Screen, Table
+    from emosim_core.cli.output import Screen
     from emosim_core.studies.validation.validation import Validation
 
 _NOT_OURS = ("items", "user_dataset", "user_split", "test_fraction", "on_failed_rating", *EPISODE_FIELDS)
 """Fields of an environment that mean nothing here: items and users are those of the ratings."""
-
-_APART = "How users differ, in stars of 5"
-
-Estimated = Mapping[str, Any] | None
 
 
 @click.command(cls=SectionedCommand)
@@ -88,7 +82,9 @@ def validate(obj: dict[str, Any], /, **given: Any) -> None:
         with live_progress(screen, "users", validation.steps, silent=quiet) as progress:
             outcome = validation.run(job, lambda: progress.update(advance=1))
     if not print_short({**outcome, "directory": str(job.path)}, job.path, as_json, quiet):
-        print_results(screen, outcome, job.path)
+        from emosim_core.cli.results import print_validation
+
+        print_validation(screen, outcome, job.path)
 
 
 def _announce(screen: Screen, validation: Validation) -> None:
@@ -106,108 +102,3 @@ def _announce(screen: Screen, validation: Validation) -> None:
         screen.print_line(f"Note: {announcement}")
     if not about["interest"]:
         screen.print_line("Note: this rater does not tell what users would choose; its ratings are taken.")
-
-
-# ------------------------------------------------------------------------------------------ what it came to
-
-
-def print_results(screen: Screen, outcome: Mapping[str, Any], directory: Path) -> None:
-    """Print the results of a validation.
-
-    Args:
-        screen: where to.
-        outcome: what validation.json holds.
-        directory: of the validation.
-    """
-    from emosim_core.cli.output import Table, show_table
-    from emosim_core.reports.validation_report import holds
-
-    for user_split, metrics in outcome["user_splits"].items():
-        screen.print()
-        screen.print_line(
-            f"{user_split.capitalize()}: {metrics['users']} users, {metrics['heldout_ratings']:,} held-out ratings"
-            + (f", {metrics['failed_ratings']:,} failed" if metrics["failed_ratings"] else "")
-            + ". Intervals are 95 %, over users."
-        )
-        for table in _tables(metrics):
-            screen.print()
-            show_table(screen, table)
-            if table.title == _APART:
-                for what in ("means", "spreads"):
-                    distance, correlation = (
-                        _bare(metrics["between_users"][f"{key}_of_{what}"]) for key in ("wasserstein", "correlation")
-                    )
-                    screen.print_line(f"{what}: Wasserstein {distance}, correlation {correlation}")
-    rows = [
-        (one["target"], one["user_split"], _cell(one), f"{one['side']} {one['bound']:.2f}", holds(one))
-        for one in outcome["targets"]
-    ]
-    screen.print()
-    show_table(screen, Table("", "users", "reached", "target", "", rows=rows, title="Targets"))
-    screen.print_line(f"Records and results are in {directory}.")
-
-
-def _cell(estimated: Estimated, digits: int = 3) -> str:
-    """An estimate with its interval."""
-    if estimated is None or estimated["estimate"] is None:
-        return "-"
-    text = f"{estimated['estimate']:.{digits}f}"
-    return (
-        text if estimated["low"] is None else f"{text} [{estimated['low']:.{digits}f}, {estimated['high']:.{digits}f}]"
-    )
-
-
-def _bare(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
-
-
-def _tables(metrics: Mapping[str, Any]) -> Iterator[Table]:
-    """What is measured with one user split."""
-    from emosim_core.cli.output import Table
-    from emosim_core.reports.validation_report import holds
-
-    rows: list[tuple[str, ...]]
-    rows = [(name, _cell(errors["rmse"]), _cell(errors["mae"])) for name, errors in metrics["ratings"].items()]
-    title = "Held-out ratings, in stars of 5"
-    yield Table("", "root mean squared error", "mean absolute error", rows=rows, title=title)
-    for test, variants in metrics["choices"].items():
-        title = f"Telling what was chosen from other items, {test}"
-        if test == "matched":
-            title = "Telling what was chosen from as many items matched in popularity"
-        table = Table("", "accuracy", "precision", "recall", "F1", "area under the curve", title=title)
-        for name, values in variants.items():
-            if "auc" not in values:
-                table.add_row(name, _bare(values["accuracy"]))
-                continue
-            short = (f"{values[one]['estimate'] or 0:.3f}" for one in ("precision", "recall"))
-            table.add_row(name, _cell(values["accuracy"]), *short, _cell(values["f1"]), _cell(values["auc"]))
-        yield table
-    distances = ("total_variation", "wasserstein")
-    rows = [
-        (
-            *(name, *(_cell(values[one]) for one in distances)),
-            *(f"{values[f'{one}_per_user']['estimate']:.3f}" for one in distances),
-        )
-        for name, values in metrics["distribution"]["variants"].items()
-    ]
-    title = "Distance of the distribution of ratings from the real one (total variation; Wasserstein in stars)"
-    yield Table("", "total variation", "Wasserstein", "per user", "Wasserstein per user", rows=rows, title=title)
-    rows = [
-        (
-            *(name, _cell(values["mean_of_means"]), _bare(values["spread_of_means"])),
-            *(_cell(values["mean_of_spreads"]), _bare(values["spread_of_spreads"])),
-        )
-        for name, values in metrics["between_users"].items()
-        if isinstance(values, dict)
-    ]
-    yield Table("", "mean of means", "spread of means", "mean of spreads", "spread of spreads", rows=rows, title=_APART)
-    earned, activity = metrics["recommenders"], metrics["activity"]
-    lengths = earned["episode_length"]
-    rows = [(name, _cell(mean, 2), _cell(lengths[name], 1)) for name, mean in earned["mean_rating"].items()]
-    rows += [(f"{one['better']} - {one['than']}", _cell(one["difference"], 2)) for one in earned["differences"]]
-    rows += [
-        ("random < popular < matrix factorization", holds(earned)),
-        ("raised activity moves the mean by, of 10", _cell(activity["shift"])),
-        ("  at most 0.5", holds(activity)),
-    ]
-    yield Table("", "mean rating", "episode length", rows=rows, title="Recommenders: the first items of each")

@@ -90,11 +90,21 @@ class Comparison:
     runs: Sequence[Compared]
 
 
-def compare_runs(directories: Sequence[str | Path], *, resamples: int = RESAMPLES, seed: int = 0) -> Comparison:
-    """Put runs side by side; arguments and errors as of :func:`emosim_core.compare`.
+def compare(directories: Sequence[str | Path], *, resamples: int = RESAMPLES, seed: int = 0) -> Comparison:
+    """Put runs side by side with differences to the first, as ``emosim compare`` does.
 
-    Who is drawn brings all their episodes along; where runs are paired, the same users are drawn for both, so that what
-    differs between users cancels.
+    Intervals are 95 % percentile intervals of a bootstrap over users: who is drawn brings all their episodes along.
+    Runs with the same users and seed are paired: the same users are drawn for both, so that what differs between users
+    cancels. Episodes that did not end are left out.
+
+    Args:
+        directories: two runs or more, of one domain.
+        resamples: resamples of the bootstrap, at least 100.
+        seed: seed of the bootstrap.
+
+    Raises:
+        ConfigurationError: there are fewer than two runs, they are of different domains, or ``resamples`` is too low.
+        RunError: a directory is no run, or has no episode that ended.
     """
     if len(directories) < 2:
         raise ConfigurationError("to compare runs, name two directories or more")
