@@ -39,53 +39,29 @@ EPISODE_FIELDS = frozenset(
 def configuration_options(
     model: str, *, without: Collection[str] = (), defaults: Mapping[str, Any] | None = None
 ) -> Callable[[_Command], _Command]:
-    """Give a command the options of a configuration, and ``--config``.
-
-    Args:
-        model: name of the configuration's class.
-        without: fields that are no options of the command.
-        defaults: defaults that differ from those of the configuration, by field.
-    """
-
-    def decorate(command: _Command) -> _Command:
-        config = click.option(
-            "--config", type=click.Path(path_type=Path), help="TOML file with any of these, and options of components."
-        )
-        return field_options(model, without=without, defaults=defaults)(config(command))
-
-    return decorate
+    """Give a command the options of a configuration, as :func:`field_options` does, and ``--config``."""
+    config = click.option(
+        "--config", type=click.Path(path_type=Path), help="TOML file with any of these, and options of components."
+    )
+    fields = field_options(model, without=without, defaults=defaults)
+    return lambda command: fields(config(command))
 
 
 def place_options(what: str, out: str = "runs/...") -> Callable[[_Command], _Command]:
-    """Give a command ``--out`` and ``--resume``.
-
-    Args:
-        what: what it makes, such as ``"run"``.
-        out: the default of ``--out``, in words.
-    """
-
-    def decorate(command: _Command) -> _Command:
-        command = click.option(
-            "--resume",
-            is_flag=False,
-            flag_value=NEWEST,
-            metavar="[DIR]",
-            help=f"Continue the {what} in DIR; without DIR, the one in --out, or the newest in runs/.",
-        )(command)
-        return click.option("--out", type=click.Path(path_type=Path), help=f"Directory of the {what}.  [{out}]")(
-            command
-        )
-
-    return decorate
+    """Give a command that makes a ``what`` its ``--resume`` and ``--out``, whose default ``out`` is told in words."""
+    place = click.option("--out", type=click.Path(path_type=Path), help=f"Directory of the {what}.  [{out}]")
+    resume = click.option(
+        "--resume",
+        is_flag=False,
+        flag_value=NEWEST,
+        metavar="[DIR]",
+        help=f"Continue the {what} in DIR; without DIR, the one in --out, or the newest in runs/.",
+    )
+    return lambda command: place(resume(command))
 
 
 def command_hint(obj: Mapping[str, Any], config: Path | None) -> CommandHint:
-    """How the command that is going on is given again, with more options than it was given.
-
-    Args:
-        obj: the context's object; holds the command as it was typed.
-        config: its TOML file.
-    """
+    """How the command that is going on, with its TOML file ``config``, is given again with more options."""
     from emosim_core.runs.trust import CommandHint
 
     params = click.get_current_context().command.params
@@ -101,13 +77,7 @@ def read_written(model: type[BaseModel], config: Path | None) -> dict[str, Any]:
 
 
 def keyboard(model: type[BaseModel], given: Mapping[str, Any], written: Mapping[str, Any]) -> dict[str, Any]:
-    """What the user gave: options of the command line over a TOML file.
-
-    Args:
-        model: the configuration.
-        given: options by the path of their field; None where not given.
-        written: what the file says, under the names of the fields.
-    """
+    """What the user gave: options of the command line over a TOML file; arguments as of :func:`configured`."""
     from emosim_core.hooks.fields import over
 
     return over(model, _options(model, given), written)
@@ -183,7 +153,7 @@ def chosen_job(
         obj: the context's object.
         given: the command's options; ``config``, ``out`` and ``resume`` are taken out.
         registry: the plugins.
-        defaults: values where the command's differ from those of the configuration.
+        defaults: what holds where nothing else says anything.
         base: from what was given and the job that is resumed, the directory that says what holds where nothing was
             given, and what it says; by default the job that is resumed.
         models: the models of all fields; ``model`` if not given.

@@ -111,12 +111,7 @@ def console(stderr: bool = False) -> Screen:
 
 @contextmanager
 def loading(what: str, *, silent: bool = False) -> Iterator[None]:
-    """Says on a terminal what is loading, as long as it does.
-
-    Args:
-        what: what is loading.
-        silent: whether to show nothing.
-    """
+    """Says on a terminal what is loading, as long as it does, unless it is to be silent."""
     screen = console()
     shown = screen.is_terminal and not silent
     with screen.status(f"Loading {what}") if shown else nullcontext(), standard_streams() if shown else nullcontext():
@@ -127,11 +122,7 @@ def loading(what: str, *, silent: bool = False) -> Iterator[None]:
 def live_progress(screen: Screen, what: str, total: int | None = None, *, silent: bool = False) -> Iterator[Live]:
     """A live line of progress on a terminal; what is printed meanwhile is cleaned too and stands above it.
 
-    Args:
-        screen: where to.
-        what: what is counted.
-        total: how many there are; None where that is told later.
-        silent: whether to show nothing.
+    It counts ``what``, of which there are ``total``, None where that is told later.
     """
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 

@@ -28,13 +28,9 @@ _MADE = {
 
 
 def new_job(command: str, stem: str, out: Path | None, begun: str = MANIFEST) -> JobDirectory:
-    """The directory of a new job: ``out``, or one of ``runs/`` that is named by what it is for.
+    """The directory of a new job: ``out`` if it was given, or one of ``runs/`` that ``stem`` says the purpose of.
 
-    Args:
-        command: the command.
-        stem: what it is for.
-        out: the directory, if one was given.
-        begun: the file that a job has from its beginning on.
+    ``begun`` is the file that a job has from its beginning on.
     """
     from emosim_core.runs.job import JobDirectory
 
@@ -44,13 +40,7 @@ def new_job(command: str, stem: str, out: Path | None, begun: str = MANIFEST) ->
 def resumed_job(command: str, out: Path | None, resume: str | None, begun: str = MANIFEST) -> JobDirectory | None:
     """The job that ``--resume`` means: the one it names, else that of ``--out``, else the newest in ``runs/``.
 
-    What a beginning left behind that failed is begun again.
-
-    Args:
-        command: the command that resumes it.
-        out: the directory of ``--out``, if one was given.
-        resume: what ``--resume`` holds; None where it was not given.
-        begun: the file that a job has from its beginning on.
+    What a beginning left behind that failed is begun again. Arguments as of :func:`new_job`.
 
     Raises:
         ConfigurationError: the two name different directories, or the command has made nothing in ``runs/``.

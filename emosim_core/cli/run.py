@@ -23,16 +23,9 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 def run_options(defaults: Mapping[str, Any] | None = None) -> Callable[[_Command], _Command]:
-    """Give a command the options of a run: its recommender, its environment, and where it goes.
-
-    Args:
-        defaults: defaults that differ from those of a run, by field.
-    """
-
-    def decorate(command: _Command) -> _Command:
-        return configuration_options("RunConfig", defaults=defaults)(place_options("run")(command))
-
-    return decorate
+    """Give a command the options of a run, with defaults by field that differ: recommender, environment, directory."""
+    fields, places = configuration_options("RunConfig", defaults=defaults), place_options("run")
+    return lambda command: fields(places(command))
 
 
 @click.command(cls=SectionedCommand)

@@ -69,10 +69,10 @@ def background(
         )
         return result
     named = {"plugin": config["plugin"], "items": config["items"]}
+    place = directory or Path()
     try:
-        place = directory or Path()
-        again = again or CommandHint(typed("report", place), {})
-        confirmed(place, named, given or {}, {}, (RunConfig,), registry, again)
+        hint = again or CommandHint(typed("report", place), {})
+        confirmed(place, named, given or {}, {}, (RunConfig,), registry, hint)
     except TrustError as error:
         result.notes.append(f"The items were not loaded, so nothing is reported on their categories: {error}")
         return result
