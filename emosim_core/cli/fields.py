@@ -43,11 +43,7 @@ def descriptions(model: str) -> dict[str, dict[str, Any]]:
 
 
 class FieldOption(click.Option):
-    """An option that gives the value of a field.
-
-    Args:
-        path: path of the field, such as ``"gateway.max_cost"``; the name of the option's parameter.
-        about: its description.
+    """An option that gives the value of a field, by its path such as ``gateway.max_cost`` and its description.
 
     Attributes:
         about: its description.
@@ -61,22 +57,17 @@ class FieldOption(click.Option):
         self.rare: bool = about.get("rare", False)
         names = [f"--{_dashed(name)}" for name in (path, *about.get("aliases", ()))]
         kind, default = about["kind"], about.get("default", "")
-        text = f"{about['help']}  [{default}]" if default else about["help"]
+        how: dict[str, Any] = {"default": None}
         if kind == "flag":
-            spelled = [f"{name}/--no-{name[2:]}" for name in names]
-            super().__init__(["value", *spelled], default=None, help=text)
+            names = [f"{name}/--no-{name[2:]}" for name in names]
+        elif kind != "list" and (choices := about.get("choices")):
+            how["type"] = click.Choice(choices)
         else:
-            choices = about.get("choices") if kind != "list" else None
-            read, shown = _TYPES[kind]
-            metavar = None if choices else (about.get("unit") or shown).upper()
-            super().__init__(
-                ["value", *names],
-                type=click.Choice(choices) if choices else read,
-                metavar=metavar,
-                multiple=kind == "list",
-                callback=_joined if kind == "list" else None,
-                help=text,
-            )
+            how["type"], shown = _TYPES[kind]
+            how["metavar"] = (about.get("unit") or shown).upper()
+        if kind == "list":
+            how.update(multiple=True, callback=_joined)
+        super().__init__(["value", *names], help=f"{about['help']}  [{default}]" if default else about["help"], **how)
         self.name = path
 
     @property

@@ -154,8 +154,7 @@ def chosen_job(
         given: the command's options; ``config``, ``out`` and ``resume`` are taken out.
         registry: the plugins.
         defaults: what holds where nothing else says anything.
-        base: from what was given and the job that is resumed, the directory that says what holds where nothing was
-            given, and what it says; by default the job that is resumed.
+        base: what holds before ``defaults``; the job that is resumed, if not given.
         models: the models of all fields; ``model`` if not given.
         renamed: puts values under the names of fields that ``model`` does not have.
         begun: the file that a job has from its beginning on.
@@ -196,7 +195,7 @@ def _stored(command: str) -> Base:
 
 
 def cost_line(estimated: Estimate, more: str, bound: str = "up to ") -> str:
-    """What calls of a language model will take, in one line; ``more`` ends it."""
+    """What calls of a language model will take, in one line that ``more`` ends."""
     cost, price = "not known: no price is known for this model", estimated.price
     if price is not None:
         amount = estimated.cost or 0.0

@@ -18,10 +18,6 @@ if TYPE_CHECKING:
     from emosim_core.llm.chat import ChatRequest
     from emosim_core.simulation.assembly import World
 
-CHARACTERS_PER_TOKEN = 4
-"""What a token of English text takes on average; models differ."""
-
-
 _FIELDS = ("plugin", "items", "user_dataset", "embeddings", "llm_rater", "items_retrieval")
 
 
@@ -152,12 +148,10 @@ def _read_mood(text: str) -> list[float]:
     return [valence, arousal]
 
 
-def _tokens(request: ChatRequest) -> int:
-    return -(-sum(len(message.content) for message in request.messages) // CHARACTERS_PER_TOKEN)
-
-
 def _print(request: ChatRequest) -> None:
     import json
+
+    from emosim_core.studies.cost import CHARACTERS_PER_TOKEN, request_tokens
 
     for message in request.messages:
         print_line(f"--- {message.role} ---", bold=True)
@@ -172,17 +166,19 @@ def _print(request: ChatRequest) -> None:
         print_line("answer: free text")
     print_line(f"at most {request.max_tokens} tokens of answer, temperature {request.temperature:g}")
     how = f"characters / {CHARACTERS_PER_TOKEN}; models count their own"
-    print_line(f"about {_tokens(request):,} tokens in the request ({how})")
+    print_line(f"about {request_tokens(request):,} tokens in the request ({how})")
 
 
 def _print_json(request: ChatRequest) -> None:
+    from emosim_core.studies.cost import request_tokens
 
-    shown = {
-        "messages": [{"role": message.role, "content": message.content} for message in request.messages],
-        "max_tokens": request.max_tokens,
-        "temperature": request.temperature,
-        "choices": list(request.choices),
-        "schema": None if request.schema is None else dict(request.schema),
-        "estimated_tokens": _tokens(request),
-    }
-    print_json(shown)
+    print_json(
+        {
+            "messages": [{"role": message.role, "content": message.content} for message in request.messages],
+            "max_tokens": request.max_tokens,
+            "temperature": request.temperature,
+            "choices": list(request.choices),
+            "schema": None if request.schema is None else dict(request.schema),
+            "estimated_tokens": request_tokens(request),
+        }
+    )

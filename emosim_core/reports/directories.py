@@ -99,11 +99,7 @@ def _unreadable(directory: Path, error: RunError, kind: str = "", created: str =
 
 
 def jobs_in(folder: Path) -> list[JobInfo]:
-    """What the directories in a folder hold, the newest first.
-
-    Raises:
-        RunError: the folder is no directory, or cannot be read.
-    """
+    """What the directories in a folder hold, the newest first; a RunError where it cannot be read."""
     try:
         directories = sorted(one for one in folder.iterdir() if one.is_dir())
     except NotADirectoryError as error:
@@ -184,11 +180,10 @@ def _of_training(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
 
 
 def _of_evaluation(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
-    names = ", ".join(one["name"] for one in about["recommenders"])
-    if not about["complete"]:
-        return False, f"{names} on {about['domain']}"
-    user_split, measured = list(about["user_splits"].items())[-1]
-    return True, best_recommender(measured, user_split)
+    if about["complete"]:
+        user_split, measured = list(about["user_splits"].items())[-1]
+        return True, best_recommender(measured, user_split)
+    return False, f"{', '.join(one['name'] for one in about['recommenders'])} on {about['domain']}"
 
 
 def _of_ablation(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
@@ -196,9 +191,8 @@ def _of_ablation(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
     if not (directory / ABLATION_RESULTS).exists():
         return False, what
     results = read_json(directory / ABLATION_RESULTS)
-    decided = [one for one in results["differences"] if is_decided(one)]
-    if results["differences"]:
-        what += f", {len(decided)} of {len(results['differences'])} differences shown"
+    if differences := results["differences"]:
+        what += f", {sum(map(is_decided, differences))} of {len(differences)} differences shown"
     return not results["missing"], what
 
 

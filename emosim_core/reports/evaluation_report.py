@@ -86,14 +86,7 @@ def drawing(wanted: bool) -> Callable[[Mapping[str, Any], Path], object]:
 
 
 def draw_evaluation(results: Mapping[str, Any], directory: Path) -> list[Path]:
-    """Draw charts of an evaluation, the user splits beside each other.
-
-    Args:
-        results: what evaluation.json holds.
-        directory: where they are written, each as PNG and SVG.
-
-    Returns:
-        The files: ``reward``, ``survival``, ``reward_by_step``, ``lists`` and ``end_reasons``.
+    """Draw charts of what evaluation.json holds, the user splits beside each other; returns the files.
 
     Raises:
         MissingDependencyError: matplotlib is not installed.

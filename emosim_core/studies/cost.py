@@ -79,7 +79,7 @@ def estimate(world: World, trials: Trials) -> Estimate | None:
     gateway = rater.gateway if isinstance(rater.gateway, Gateway) else None
     price = None if gateway is None else gateway.backend.price()
     replay = gateway is not None and gateway.options.replay
-    prompt, completion = (_mean([measure(one) for one in requests]) for measure in (_question, _answer))
+    prompt, completion = (_mean([measure(one) for one in requests]) for measure in (request_tokens, _answer))
     return Estimate(world.model, count, round(prompt * count), round(completion * count), price, replay)
 
 
@@ -87,7 +87,8 @@ def _mean(values: Sequence[int]) -> float:
     return sum(values) / len(values)
 
 
-def _question(request: ChatRequest) -> int:
+def request_tokens(request: ChatRequest) -> int:
+    """Tokens of a request, guessed from its characters."""
     return -(-sum(len(message.content) for message in request.messages) // CHARACTERS_PER_TOKEN)
 
 
