@@ -61,15 +61,10 @@ class Piece(NamedTuple):
 
 
 def pieces(line: str, width: int, measure: Callable[[str], int] = len) -> list[Piece]:
-    """The pieces of one line on a screen, broken between words only; all but the first are indented.
+    """The pieces of one line on a screen of some columns, broken between words only; all but the first are indented.
 
     A command of ``emosim`` at the end is copied from the screen: where the line is too long, it is a piece by itself,
-    without breaks.
-
-    Args:
-        line: the line.
-        width: columns of the screen; a longer word sticks out.
-        measure: how many columns a text takes.
+    without breaks. ``measure`` says how many columns a text takes.
     """
     if measure(line) <= width:
         return [Piece("", 0, len(line))]
@@ -231,7 +226,7 @@ def standard_streams() -> Iterator[Streams]:
     _open_closed()
     _mend_columns()
     before = sys.stdin, sys.stdout, sys.stderr
-    streams = Streams(Stream(sys.stdout or _null()), Stream(sys.stderr or _null()))
+    streams = Streams(*(Stream(one or open(os.devnull, "w", encoding="utf-8")) for one in before[1:]))  # noqa: SIM115
     sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: SIM115  (for the rest of the process)
     sys.stdout, sys.stderr = streams
     try:
@@ -240,10 +235,6 @@ def standard_streams() -> Iterator[Streams]:
         for stream in streams:
             stream.flush()
         sys.stdin, sys.stdout, sys.stderr = before
-
-
-def _null() -> IO[str]:
-    return open(os.devnull, "w", encoding="utf-8")
 
 
 def _open_closed() -> None:

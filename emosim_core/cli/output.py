@@ -226,16 +226,15 @@ class _Span(NamedTuple):
 
 def _span(screen: Console, table: rich.table.Table, place: int) -> _Span:
     column, options = table.columns[place], screen.options.update(width=100_000)
-    least = most = 1
+    spans = [_Span(1, 1)]
     for cell in column.cells:
         one = Measurement.get(screen, options, cell)
-        words = column.justify != "right"
-        least = max(least, max(one.minimum, min(one.maximum, _ENOUGH)) if words else one.maximum)
-        most = max(most, one.maximum)
+        least = one.maximum if column.justify == "right" else max(one.minimum, min(one.maximum, _ENOUGH))
+        spans.append(_Span(least, one.maximum))
     if table.show_header:
         one = Measurement.get(screen, options, column.header)
-        least, most = max(least, one.minimum), max(most, one.maximum)
-    return _Span(least, most)
+        spans.append(_Span(one.minimum, one.maximum))
+    return _Span(*map(max, zip(*spans, strict=True)))
 
 
 def _parts(spans: Sequence[_Span], width: int) -> list[list[int]]:

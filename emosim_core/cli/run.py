@@ -44,14 +44,7 @@ def run(obj: dict[str, Any], /, as_json: bool, quiet: bool, **given: Any) -> Non
 
 
 class CompletedRun(NamedTuple):
-    """A run that is complete.
-
-    Attributes:
-        summary: its summary.
-        directory: where it is.
-        before: whether it was complete before, and nothing was left to do.
-        config: what it was made with.
-    """
+    """A run that is complete, whether it was so before this command, and the values that it was made with."""
 
     summary: dict[str, Any]
     directory: Path
@@ -62,17 +55,11 @@ class CompletedRun(NamedTuple):
 def simulate(
     obj: Mapping[str, Any], given: dict[str, Any], *, silent: bool, defaults: Mapping[str, Any] | None = None
 ) -> CompletedRun:
-    """Make or continue the run that the options of a command describe.
-
-    Args:
-        obj: the context's object: the plugins to load, and the command as it was typed.
-        given: the options of :func:`run_options` by the name of their parameter; None where not given.
-        silent: whether to print nothing on the way.
-        defaults: values of the configuration where the command's differ from those of a run.
+    """Make or continue the run that the options of a command describe, those of :func:`run_options`.
 
     Raises:
         EmoSimError: an option is wrong, or the run cannot be made.
-        click.exceptions.Exit: it was interrupted, and this was told.
+        click.exceptions.Exit: it was interrupted.
     """
     from emosim_core.hooks import Registry
     from emosim_core.hooks.fields import by_field

@@ -92,11 +92,7 @@ def heeding_signals(main: Callable[..., NoReturn]) -> Callable[..., NoReturn]:
 
 @contextmanager
 def telling_progress(job: JobDirectory) -> Iterator[None]:
-    """Says what is there after Ctrl-C or a signal, and how to go on.
-
-    Raises:
-        click.exceptions.Exit: after Ctrl-C.
-    """
+    """Says what is there after Ctrl-C or a signal, and how to go on, and leaves."""
     from emosim_core.runs.job import start_again
 
     try:

@@ -182,12 +182,13 @@ def _above(
     first: RunColumns, run: RunColumns, reasons: Sequence[str], resamples: int, seed: int, paired: bool
 ) -> Sample:
     """What a run is above the first."""
-    samples = []
-    for number, one in enumerate((first, run)):
-        # One seed over the same users draws the same users for both.
-        ids = sorted({*_ids(first), *_ids(run)}) if paired else _ids(one)
-        samples.append(_sample(one, reasons, ids, resamples, seed if paired else _own_seed(seed, number)))
-    return samples[1] - samples[0]
+    if paired:  # one seed over the same users draws the same users for both
+        ids = sorted({*_ids(first), *_ids(run)})
+        drawn = [(first, ids, seed), (run, ids, seed)]
+    else:
+        drawn = [(one, _ids(one), _own_seed(seed, number)) for number, one in enumerate((first, run))]
+    below, above = (_sample(one, reasons, ids, resamples, own) for one, ids, own in drawn)
+    return above - below
 
 
 def _differences(first: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, tuple[str, str]]:

@@ -33,15 +33,10 @@ def page(report: Report) -> str:
         raise MissingDependencyError("a report", error.name or "plotly", 'pip install "emosim-core[report]"') from error
     plotly = get_plotlyjs()
     scripts = "'use strict';\n(() => {\n" + "\n".join(_asset(name) for name in _SCRIPTS) + "\n})();\n"
-    policy = "; ".join(
-        (
-            "default-src 'none'",
-            f"script-src {_digest(scripts)} {_digest(plotly)}",
-            "style-src 'unsafe-inline'",  # the plots style their elements
-            "img-src data: blob:",
-            "base-uri 'none'",
-            "form-action 'none'",
-        )
+    policy = (
+        f"default-src 'none'; script-src {_digest(scripts)} {_digest(plotly)}; "
+        "style-src 'unsafe-inline'; "  # the plots style their elements
+        "img-src data: blob:; base-uri 'none'; form-action 'none'"
     )
     template = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_shown

@@ -38,11 +38,7 @@ def questions(
     simulated again, with cached answers alone: nothing is asked and nothing in the directory changes. Each step must
     equal the one on record.
 
-    Args:
-        directory: the run's directory.
-        registry: plugins to use; found anew if not given.
-        given: values that the user gives again, of those that the directory names.
-        again: how they are given again.
+    Arguments are as of :func:`~emosim_core.reports.run_report.report_of_run`.
 
     Raises:
         ConfigurationError: no language model was called in this run.
