@@ -180,6 +180,7 @@ def _cores() -> int:
 
 def _announce(screen: Screen, ablation: Ablation, quiet: bool) -> None:
     """Say what is about to be done; in quiet mode nothing."""
+    from emosim_core.cli.output import print_notes
     from emosim_core.reports.ablation_report import counted
 
     plan = ablation.plan
@@ -192,10 +193,8 @@ def _announce(screen: Screen, ablation: Ablation, quiet: bool) -> None:
         text += f" to do; {done} of {len(plan.jobs)} are done already"
     suffix = "" if ablation.uses_llm else " No language model is called."
     screen.print_line(f"{ablation.about['domain']['title']}: {text}.{suffix}")
-    for announcement in plan.announcements:
-        screen.print_line(f"Note: {announcement}")
-    for name, reason in plan.left_out.items():
-        screen.print_line(f"Note: {name} is left out: {reason}")
+    left_out = [f"{name} is left out: {reason}" for name, reason in plan.left_out.items()]
+    print_notes(screen, [*plan.announcements, *left_out])
 
 
 def _confirm(screen: Screen, ablation: Ablation, yes: bool) -> None:

@@ -27,7 +27,7 @@ def compare(directories: tuple[Path, ...], resamples: int, seed: int, as_json: b
     compared with themselves. What the runs differ in is listed.
     """
 
-    from emosim_core.cli.output import console, show_table
+    from emosim_core.cli.output import console, print_notes, show_table
     from emosim_core.reports import compare as comparing
 
     comparison = comparing.compare(directories, resamples=resamples, seed=seed)
@@ -45,8 +45,7 @@ def compare(directories: tuple[Path, ...], resamples: int, seed: int, as_json: b
             screen.print_line(f"{run.directory} differs from {comparison.runs[0].directory} in:")
         for name, (old, new) in run.differs_in.items():
             screen.print_line(f"  {name}: {old} there, {new} here")
-    for note in comparison.notes:
-        screen.print_line(f"Note: {note}")
+    print_notes(screen, comparison.notes)
 
 
 def _table(comparison: Comparison) -> Table:

@@ -55,7 +55,7 @@ class FieldOption(click.Option):
         self.about = dict(about)
         self.section: str = about["section"]
         self.rare: bool = about.get("rare", False)
-        names = [f"--{_dashed(name)}" for name in (path, *about.get("aliases", ()))]
+        names = [f"--{name.replace('_', '-')}" for name in (path, *about.get("aliases", ()))]
         kind, default = about["kind"], about.get("default", "")
         how: dict[str, Any] = {"default": None}
         if kind == "flag":
@@ -85,10 +85,6 @@ class FieldOption(click.Option):
         if self.secondary_opts:
             return f"{shown(self.opts)} / {shown(self.secondary_opts)}", self.help or ""
         return f"{shown(self.opts)} {self.make_metavar(ctx)}", self.help or ""
-
-
-def _dashed(path: str) -> str:
-    return path.replace("_", "-")
 
 
 def _joined(_: click.Context, __: click.Parameter, value: tuple[str, ...]) -> str | None:
@@ -123,18 +119,10 @@ def field_options(
     ]
 
     def decorate(command: _Command) -> _Command:
-        for option in reversed(options):
-            _add(command, option)
+        command.__dict__.setdefault("__click_params__", []).extend(reversed(options))  # as decorators of click do
         return command
 
     return decorate
-
-
-def _add(command: Any, option: click.Option) -> None:
-    if isinstance(command, click.Command):
-        command.params.append(option)
-    else:
-        command.__dict__.setdefault("__click_params__", []).append(option)
 
 
 class SectionedCommand(click.Command):

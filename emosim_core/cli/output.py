@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -107,6 +107,14 @@ def console(stderr: bool = False) -> Screen:
     stream = sys.stderr if stderr else sys.stdout
     file = cast("IO[str]", getattr(stream, "styled", stream))
     return Screen(file=file, markup=False, emoji=False, highlight=False)
+
+
+def print_notes(screen: Screen, notes: Iterable[str], usage: Mapping[str, Any] | None = None) -> None:
+    """Print notes, and what the calls of a language model took where some were made."""
+    for note in notes:
+        screen.print_line(f"Note: {note}")
+    for name, value in usage_rows(usage) if usage else ():
+        screen.print_line(f"{name}: {value}")
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from emosim_core.cli.output import Screen, Table, show_table
+from emosim_core.cli.output import Screen, Table, print_notes, show_table
 from emosim_core.evaluation.metrics import METRICS, Estimate, Metric
 from emosim_core.reports.ablation_report import better_of, counted, grid_of, side_of
 from emosim_core.reports.validation_report import holds
@@ -18,7 +18,6 @@ from emosim_core.runs.words import (
     best_recommender,
     decimal,
     signed,
-    usage_rows,
     users_of,
     who_answers,
 )
@@ -96,8 +95,7 @@ def print_evaluation(screen: Screen, results: dict[str, Any], directory: Path, c
     screen.print_line(
         "After ±: half of the 95 % interval over users; coverage has none. @10: the first ten items of an episode."
     )
-    for name, value in usage_rows(results["usage"]) if results["usage"] else ():
-        screen.print_line(f"{name}: {value}")
+    print_notes(screen, (), results["usage"])
     drawn = f", plots in {directory / 'charts'}" if charts else ""
     screen.print_line(f"Written to {directory}: evaluation.json, evaluation.csv{drawn}.")
 
@@ -174,9 +172,7 @@ def print_ablation(screen: Screen, outcome: Mapping[str, Any], directory: Path) 
     if outcome["missing"]:
         command = typed("ablate", "--resume", directory)
         screen.print_line(f"{counted(len(outcome['missing']), 'job')} not done: {command}")
-    if took := usage(directory):
-        for name, value in usage_rows(took):
-            screen.print_line(f"{name}: {value}")
+    print_notes(screen, (), usage(directory))
     line = f"Records and results are in {directory}; the metrics again, from the records:"
     screen.print_line(f"{line} {typed('ablate', 'report', directory)}")
 

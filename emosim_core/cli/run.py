@@ -87,15 +87,14 @@ def simulate(
 def _play(simulation: Run, silent: bool) -> dict[str, Any]:
     if silent:
         return simulation.run()
-    from emosim_core.cli.output import console, episode_line, live_progress, who_answers
+    from emosim_core.cli.output import console, episode_line, live_progress, print_notes, who_answers
 
     world, screen = simulation.world, console()
     screen.print_line(
         f"{world.domain.title}: {len(world.catalog)} {world.domain.words.items}, {len(world.population)} users. "
         + who_answers(world.answered_by)
     )
-    for announcement in world.announcements:
-        screen.print_line(f"Note: {announcement}")
+    print_notes(screen, world.announcements)
     with live_progress(screen, "episodes", simulation.config.episodes) as progress:
 
         def on_episode(episode: Episode) -> None:

@@ -64,7 +64,7 @@ def train(obj: dict[str, Any], /, as_json: bool, quiet: bool, **given: Any) -> N
 def _train(training: Training, silent: bool) -> dict[str, Any]:
     if silent:
         return training.train()
-    from emosim_core.cli.output import console, live_progress, who_answers
+    from emosim_core.cli.output import console, live_progress, print_notes, who_answers
     from emosim_core.training.algorithms import ALGORITHMS
 
     world, config, screen = training.world, training.config, console()
@@ -76,8 +76,7 @@ def _train(training: Training, silent: bool) -> dict[str, Any]:
         f"{ALGORITHMS[config.algo].title} with the network '{config.policy_net}', {config.num_envs} environments, "
         f"{config.timesteps} steps, on {training.model.device}."
     )
-    for announcement in world.announcements:
-        screen.print_line(f"Note: {announcement}")
+    print_notes(screen, world.announcements)
     with live_progress(screen, "steps", config.timesteps) as progress:
         lines = 0
 

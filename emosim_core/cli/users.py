@@ -77,7 +77,7 @@ def _written(
     registry: Registry, domain: Domain, users: list[User], llm_model: str, options: dict[str, Any], yes: bool
 ) -> list[User]:
     """The users as a language model writes them, after its cost was agreed to."""
-    from emosim_core.cli.output import console, live_progress, usage_rows
+    from emosim_core.cli.output import console, live_progress, print_notes
     from emosim_core.hooks.names import checked_options
     from emosim_core.llm.backend import LLMBackend
     from emosim_core.llm.gateway.gateway import Gateway, GatewayOptions
@@ -87,8 +87,7 @@ def _written(
 
     backend: LLMBackend = build(registry.resolve("llm_backend", llm_model), LLMBackend)
     screen = console(stderr=True)
-    for announcement in backend.announcements():
-        screen.print_line(f"Note: {announcement}")
+    print_notes(screen, backend.announcements())
     gateway = Gateway(backend, checked_options(GatewayOptions, options, "users generate"))
     writer = UserWriter(domain, gateway)
     if not gateway.options.replay:
@@ -115,8 +114,7 @@ def _written(
         raise
     finally:
         gateway.close()
-        for name, value in usage_rows(gateway.usage.summary()):
-            screen.print_line(f"{name}: {value}")
+        print_notes(screen, (), gateway.usage.summary())
     return written
 
 
@@ -155,13 +153,8 @@ def list_users(obj: dict[str, Any], plugin: str, population: str | None, search:
     for heading in ("job", *TRAITS, "likes", "id"):
         table.add_column(heading)
     for one in shown:
-        table.add_row(
-            one.name,
-            "" if one.age is None else str(one.age),
-            one.job,
-            *(one.trait_name(trait) for trait in TRAITS),
-            ", ".join(one.liked),
-            one.id,
-        )
+        traits = (one.trait_name(trait) for trait in TRAITS)
+        age = "" if one.age is None else str(one.age)
+        table.add_row(one.name, age, one.job, *traits, ", ".join(one.liked), one.id)
     show_table(screen, table)
     screen.print_line(f"{len(shown):,} of {len(loaded):,} users")

@@ -88,7 +88,7 @@ def validate(obj: dict[str, Any], /, **given: Any) -> None:
 
 
 def _announce(screen: Screen, validation: Validation) -> None:
-    from emosim_core.cli.output import who_answers
+    from emosim_core.cli.output import print_notes, who_answers
 
     world = validation.world
     about = validation.about()
@@ -98,7 +98,5 @@ def _announce(screen: Screen, validation: Validation) -> None:
         f"{world.domain.title}: {len(world.catalog):,} {words.items}, {len(validation.everybody)} real users "
         f"({users}). " + who_answers(world.answered_by)
     )
-    for announcement in validation.announcements:
-        screen.print_line(f"Note: {announcement}")
-    if not about["interest"]:
-        screen.print_line("Note: this rater does not tell what users would choose; its ratings are taken.")
+    silent = [] if about["interest"] else ["this rater does not tell what users would choose; its ratings are taken."]
+    print_notes(screen, [*validation.announcements, *silent])
