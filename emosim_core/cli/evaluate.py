@@ -60,7 +60,7 @@ def evaluate(obj: dict[str, Any], /, **given: Any) -> None:
         from emosim_core.cli.output import console
         from emosim_core.cli.results import print_evaluation
 
-        print_evaluation(console(), results, job.path, charts=not no_charts)
+        print_evaluation(console(), results, job.path)
 
 
 def _play(values: dict[str, Any], job: JobDirectory, options: dict[str, Any], silent: bool) -> dict[str, Any]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from emosim_core.cli.output import Screen, Table, print_notes, show_table
 from emosim_core.evaluation.metrics import METRICS, Estimate, Metric
-from emosim_core.reports.ablation_report import better_of, counted, grid_of, side_of
-from emosim_core.reports.validation_report import holds
-from emosim_core.runs.reading import read_object
-from emosim_core.runs.records import SUMMARY, read_manifest
+from emosim_core.evaluation.results import CHARTS
+from emosim_core.reports.ablation_report import better_of, counted, grid_of, read_ablation, side_of
+from emosim_core.reports.evaluation_report import read_evaluation
+from emosim_core.reports.validation_report import holds, read_validation
+from emosim_core.reports.written_report import written_report
+from emosim_core.runs.reading import damaged, read_object
+from emosim_core.runs.records import MANIFEST, SUMMARY, read_manifest
 from emosim_core.runs.typed import continue_with, typed
 from emosim_core.runs.words import (
     END_REASONS_SHORT,
@@ -27,6 +30,27 @@ from emosim_core.training.curves import SUMMARY as TRAINED
 from emosim_core.training.curves import read_progress
 
 _APART = "How users differ, in stars of 5"
+
+
+def print_directory(kind: str, screen: Screen, directory: Path) -> None:
+    """Print what a directory of a kind other than a run holds.
+
+    Raises:
+        RunError: it is damaged, or has no results yet.
+    """
+    if kind == "page":
+        page = written_report(directory)
+        for line in (page.title, page.headline, *page.notes):
+            screen.print_line(line)
+        screen.print_line(f"It has a page; write it with: {typed('report', directory)}")
+    elif kind == "training":
+        with damaged(directory / MANIFEST):
+            _print_training_in(screen, directory)
+    else:
+        read, show = _RESULTS[kind]
+        results = read(directory)
+        with damaged(directory):
+            show(screen, results, directory)
 
 
 # --------------------------------------------------------------------------------------------- trainings
@@ -50,7 +74,7 @@ def print_training(screen: Screen, summary: Mapping[str, Any], directory: Path) 
     screen.print_line(f"Written to {directory}. Measure it with: {command}")
 
 
-def print_training_in(screen: Screen, directory: Path) -> None:
+def _print_training_in(screen: Screen, directory: Path) -> None:
     """Print what the training in a directory came to, or how far it is."""
     manifest = read_manifest(directory)
     config = manifest["config"]
@@ -72,7 +96,7 @@ def print_training_in(screen: Screen, directory: Path) -> None:
 # ------------------------------------------------------------------------------------------- evaluations
 
 
-def print_evaluation(screen: Screen, results: dict[str, Any], directory: Path, charts: bool) -> None:
+def print_evaluation(screen: Screen, results: Mapping[str, Any], directory: Path) -> None:
     """Print what evaluation.json of a directory holds, and whether that has charts."""
     screen.print_line(f"{results['title']}. {who_answers(results['answered_by'])}")
     for user_split, measured in results["user_splits"].items():
@@ -96,7 +120,7 @@ def print_evaluation(screen: Screen, results: dict[str, Any], directory: Path, c
         "After ±: half of the 95 % interval over users; coverage has none. @10: the first ten items of an episode."
     )
     print_notes(screen, (), results["usage"])
-    drawn = f", plots in {directory / 'charts'}" if charts else ""
+    drawn = f", plots in {directory / CHARTS}" if (directory / CHARTS).is_dir() else ""
     screen.print_line(f"Written to {directory}: evaluation.json, evaluation.csv{drawn}.")
 
 
@@ -292,3 +316,11 @@ def _tables(metrics: Mapping[str, Any]) -> Iterator[Table]:
         ("  at most 0.5", holds(activity)),
     ]
     yield Table("", "mean rating", "episode length", rows=rows, title="Recommenders: the first items of each")
+
+
+_RESULTS: dict[str, tuple[Callable[[Path], Mapping[str, Any]], Callable[[Screen, Mapping[str, Any], Path], None]]] = {
+    "evaluation": (read_evaluation, print_evaluation),
+    "ablation": (lambda directory: read_ablation(directory)[1], print_ablation),
+    "validation": (lambda directory: read_validation(directory)[1], print_validation),
+}
+"""By what a directory holds: what reads the results there, and what prints them."""
