@@ -17,13 +17,7 @@ MANIFEST = "manifest.json"
 NEWEST = "(newest)"
 """What ``--resume`` holds where it names no directory."""
 
-_MADE = {
-    "run": "run",
-    "train": "training",
-    "evaluate": "evaluation",
-    "ablate": "ablation",
-    "validate": "validation",
-}
+_MADE = {"run": "run", "train": "training", "evaluate": "evaluation", "ablate": "ablation", "validate": "validation"}
 """What each command makes."""
 
 

@@ -16,14 +16,7 @@ from emosim_core.reports.written_report import written_report
 from emosim_core.runs.reading import damaged, read_object
 from emosim_core.runs.records import MANIFEST, SUMMARY, read_manifest
 from emosim_core.runs.typed import continue_with, typed
-from emosim_core.runs.words import (
-    END_REASONS_SHORT,
-    best_recommender,
-    decimal,
-    signed,
-    users_of,
-    who_answers,
-)
+from emosim_core.runs.words import END_REASONS_SHORT, best_recommender, decimal, signed, users_of, who_answers
 from emosim_core.studies.ablation.ablation import usage
 from emosim_core.training.algorithms import ALGORITHMS
 from emosim_core.training.curves import SUMMARY as TRAINED

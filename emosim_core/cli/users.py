@@ -32,16 +32,7 @@ def users() -> None:
 @field_options("EnvironmentConfig", only=("plugin", "user_dataset", "llm_model", "gateway"))
 @click.option("--yes", is_flag=True, help="Do not ask before model calls.")
 @click.pass_obj
-def generate(
-    obj: dict[str, Any],
-    /,
-    count: int,
-    seed: int,
-    out: Path,
-    force: bool,
-    yes: bool,
-    **given: Any,
-) -> None:
+def generate(obj: dict[str, Any], /, count: int, seed: int, out: Path, force: bool, yes: bool, **given: Any) -> None:
     """Generate users, stratified by age, sex and traits, and write them to a CSV file.
 
     With --llm-model, a language model writes each user's name and description within the age, job, hobby, traits and
