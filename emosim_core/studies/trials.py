@@ -113,13 +113,16 @@ def run_trials(
         yield from records
 
 
-def trial_request(world: World, population: Population, trials: Sequence[Trial]) -> RatingRequest:
+def trial_request(
+    world: World, population: Population, trials: Sequence[Trial], moods: NDArray[np.float64] | None = None
+) -> RatingRequest:
     """Trials as rating requests: one user in front of one item each.
 
     Args:
         world: the items, and the retrieval that chooses what is remembered.
         population: the users of the trials.
         trials: the trials.
+        moods: valence and arousal of each user, shape ``(R, 2)``; where they rest if not given.
     """
     users = np.array([trial.user for trial in trials], dtype=np.intp)
     memory = Memory(len(trials), len(world.catalog), capacity=8)
@@ -132,7 +135,8 @@ def trial_request(world: World, population: Population, trials: Sequence[Trial])
     history = memory.history()
     slate = np.array([[trial.item] for trial in trials], dtype=np.intp)
     with world.blaming("retrieval"):
-        return world.rating_request(users, slate, population.baselines[users], history, population)
+        moods = population.baselines[users] if moods is None else moods
+        return world.rating_request(users, slate, moods, history, population)
 
 
 def record(
