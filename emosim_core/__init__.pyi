@@ -1,18 +1,16 @@
 """The public names that a program starts with, and where each lives; each is imported when it is used."""
 
 from emosim_core.api import ablate as ablate
-from emosim_core.api import compare as compare
 from emosim_core.api import evaluate as evaluate
-from emosim_core.api import export as export
 from emosim_core.api import make as make
 from emosim_core.api import make_vec as make_vec
-from emosim_core.api import read_run as read_run
 from emosim_core.api import recommend as recommend
 from emosim_core.api import report as report
 from emosim_core.api import run as run
 from emosim_core.api import train as train
 from emosim_core.api import validate as validate
 from emosim_core.datasets.export import Exported as Exported
+from emosim_core.datasets.export import export as export
 from emosim_core.errors import ConfigurationError as ConfigurationError
 from emosim_core.errors import DataError as DataError
 from emosim_core.errors import EmoSimError as EmoSimError
@@ -27,7 +25,9 @@ from emosim_core.recommenders.recommender import Recommendation as Recommendatio
 from emosim_core.recommenders.recommender import Recommender as Recommender
 from emosim_core.recommenders.recommender import load_recommender as load_recommender
 from emosim_core.reports.compare import Comparison as Comparison
+from emosim_core.reports.compare import compare as compare
 from emosim_core.runs.recorded import RecordedRun as RecordedRun
+from emosim_core.runs.recorded import read_run as read_run
 from emosim_core.simulation.config import EnvironmentConfig as EnvironmentConfig
 from emosim_core.simulation.config import RunConfig as RunConfig
 from emosim_core.simulation.env import EmoSimEnv as EmoSimEnv

@@ -1,4 +1,4 @@
-"""The functions that a program starts with, one for each command that computes something."""
+"""Functions that a program starts with: environments, and what the commands compute."""
 
 from __future__ import annotations
 
@@ -7,25 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from emosim_core.datasets.export import Exported
     from emosim_core.recommenders.recommender import Recommendation
-    from emosim_core.reports.compare import Comparison
-    from emosim_core.runs.recorded import RecordedRun
     from emosim_core.simulation.env import EmoSimEnv
     from emosim_core.simulation.vector_env import EmoSimVectorEnv
 
 
 def make(plugin: str, **options: Any) -> EmoSimEnv:
-    """A Gymnasium environment of one simulated user.
+    """A Gymnasium environment of one simulated user; arguments and errors as of :class:`EmoSimEnv`.
 
-    Args:
-        plugin: the domain, such as ``"movies"``.
-        options: ``render_mode``, ``registry``, and the fields of
-            :class:`~emosim_core.simulation.config.EnvironmentConfig`, such as ``slate=3`` or
-            ``items_retrieval="last_3"``.
-
-    Raises:
-        EmoSimError: something that the options name is wrong or missing.
+    ``options`` are ``render_mode``, ``registry``, and the fields of
+    :class:`~emosim_core.simulation.config.EnvironmentConfig`, such as ``slate=3`` or ``items_retrieval="last_3"``.
     """
     from emosim_core.simulation.env import EmoSimEnv
 
@@ -35,14 +26,8 @@ def make(plugin: str, **options: Any) -> EmoSimEnv:
 def make_vec(plugin: str, num_envs: int = 1, **options: Any) -> EmoSimVectorEnv:
     """A Gymnasium vector environment of ``num_envs`` simulated users who are stepped as one batch.
 
-    Args:
-        plugin: the domain, such as ``"movies"``.
-        num_envs: how many users.
-        options: ``autoreset_mode``, ``registry``, and the fields of
-            :class:`~emosim_core.simulation.config.EnvironmentConfig`.
-
-    Raises:
-        EmoSimError: something that the options name is wrong or missing.
+    ``options`` are ``autoreset_mode``, ``registry``, and the fields of
+    :class:`~emosim_core.simulation.config.EnvironmentConfig`; errors as of :func:`make`.
     """
     from emosim_core.simulation.vector_env import EmoSimVectorEnv
 
@@ -181,7 +166,7 @@ def ablate(plugin: str, out: str | Path, *, resume: bool = False, jobs: int = 1,
     from emosim_core.simulation.config import EnvironmentConfig
     from emosim_core.studies.ablation.ablation import Ablation, resumed
     from emosim_core.studies.ablation.executor import InThisProcess, Processes
-    from emosim_core.studies.ablation.grid import OPTIONS, AblationConfig, choices, read_axes, read_grid
+    from emosim_core.studies.ablation.grid import AblationConfig, choices, given_again, read_grid
 
     registry = Registry()
     if "rater" in options:
@@ -189,39 +174,10 @@ def ablate(plugin: str, out: str | Path, *, resume: bool = False, jobs: int = 1,
     values = by_field(AblationConfig, by_field(EnvironmentConfig, {"plugin": plugin, **options}))
     if resume:
         gateway = values.pop("gateway", {})
-        shared = {name: value for name, value in values.items() if name not in OPTIONS.values()}
-        ablation = resumed(Path(out), registry, None, gateway, {**shared, **read_axes(values)})
+        ablation = resumed(Path(out), registry, None, gateway, given_again(values))
     else:
         ablation = Ablation(read_grid(values), Path(out), registry)
     return ablation.run(InThisProcess(ablation.worlds) if jobs == 1 else Processes(jobs))
-
-
-def export(
-    runs: Sequence[str | Path],
-    out: str | Path,
-    format: str = "parquet",
-    *,
-    dataset_id: str | None = None,
-    given: Mapping[str, Any] | None = None,
-) -> Exported:
-    """Write the interactions of runs for offline learning, as ``emosim data export`` does.
-
-    Args:
-        runs: directories of runs.
-        out: the file to write; for Minari, the folder of data sets.
-        format: ``"parquet"`` or ``"csv"``, a row per recommended item; ``"minari"``, episodes with observations.
-        dataset_id: Minari's name of the data set; made of the domain and the recommender if not given.
-        given: for Minari, fields of the configuration that a run from elsewhere may not choose.
-
-    Raises:
-        ConfigurationError: the format is unknown, ``out`` exists, or the runs are of different environments.
-        MissingDependencyError: a package of the extra ``data`` is not installed.
-        RunError: a directory is no run, has no step or is damaged, or ``out`` cannot be written.
-        TrustError: a run names what ``given`` must repeat.
-    """
-    from emosim_core.datasets import export as exporting
-
-    return exporting.export(runs, out, format, dataset_id, given=given)
 
 
 def report(
@@ -256,40 +212,6 @@ def report(
     return write_report(directory, out, charts=charts, prompts=prompts, given=given)
 
 
-def compare(directories: Sequence[str | Path], *, resamples: int = 2000, seed: int = 0) -> Comparison:
-    """Put runs side by side with differences to the first, as ``emosim compare`` does.
-
-    Intervals are 95 % percentile intervals of a bootstrap over users. Runs with the same users and seed are paired.
-    Episodes that did not end are left out.
-
-    Args:
-        directories: two runs or more, of one domain.
-        resamples: resamples of the bootstrap, at least 100.
-        seed: seed of the bootstrap.
-
-    Raises:
-        ConfigurationError: there are fewer than two runs, they are of different domains, or ``resamples`` is too low.
-        RunError: a directory is no run, or has no episode that ended.
-    """
-    from emosim_core.reports.compare import compare_runs
-
-    return compare_runs(directories, resamples=resamples, seed=seed)
-
-
-def read_run(directory: str | Path) -> RecordedRun:
-    """Read a run back: its manifest, its summary and its steps.
-
-    Args:
-        directory: the directory of the run, complete or not.
-
-    Raises:
-        RunError: the directory is no run, is damaged, or was written by a newer version.
-    """
-    from emosim_core.runs import recorded
-
-    return recorded.read_run(Path(directory))
-
-
 def recommend(
     directory: str | Path,
     history: Iterable[tuple[str, float | None]],
@@ -301,19 +223,11 @@ def recommend(
 ) -> list[Recommendation]:
     """Recommend items by what a user consumed, without the simulator, as ``emosim recommend`` does.
 
-    :func:`load_recommender` loads a recommender once for many calls.
+    :func:`load_recommender` loads a recommender once for many calls of
+    :meth:`~emosim_core.recommenders.recommender.Recommender.recommend`, which describes the other arguments.
 
     Args:
         directory: a training, or the folder ``model`` or ``best`` in it.
-        history: ids of consumed items with their ratings on the scale of the domain, oldest first; None for an item
-            without a rating, which is only left out.
-        k: number of items.
-        user: id of a user that the recommender was trained on.
-        traits: activity, conformity and diversity, 1 to 3 each; 2 where not given. Read by ``mlp``.
-        mood: valence in [-1, 1] and arousal in [0, 1]. Read by ``mlp``.
-
-    Returns:
-        At most ``k`` items that are not in the history, best first.
 
     Raises:
         ConfigurationError: there is no recommender, or an item, a rating, a user or a trait is unknown.

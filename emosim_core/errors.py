@@ -63,12 +63,7 @@ class UnknownNameError(ConfigurationError):
     """
 
     def __init__(
-        self,
-        kind: str,
-        name: str,
-        known: Iterable[str] = (),
-        suggestions: Sequence[str] = (),
-        hint: str = "",
+        self, kind: str, name: str, known: Iterable[str] = (), suggestions: Sequence[str] = (), hint: str = ""
     ) -> None:
         self.kind, self.name, self.suggestions = kind, name, tuple(suggestions)
         parts = [f"unknown {kind} {name!r}."]
@@ -93,12 +88,7 @@ class DataError(EmoSimError):
     """
 
     def __init__(
-        self,
-        path: str | PathLike[str],
-        message: str,
-        *,
-        row: int | str | None = None,
-        field: str | None = None,
+        self, path: str | PathLike[str], message: str, *, row: int | str | None = None, field: str | None = None
     ) -> None:
         self.path, self.row, self.field = str(path), row, field
         where = str(path)

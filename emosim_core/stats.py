@@ -82,14 +82,7 @@ def redrawn(value: Value, clusters: int, resamples: int = RESAMPLES, seed: Seed 
 
 
 def resampled(sums: Floats, resamples: int = RESAMPLES, seed: Seed = _SEED) -> Floats:
-    """Sums over clusters that are drawn again; arguments as of :func:`redrawn`.
-
-    Args:
-        sums: what each cluster adds, shape ``(clusters, d)``.
-
-    Returns:
-        Shape ``(resamples, d)``.
-    """
+    """Sums, of the shape ``(resamples, d)``, over clusters that are drawn again and add ``sums``, ``(clusters, d)``."""
     return redrawn(lambda drawn: drawn @ sums, len(sums), resamples, seed)
 
 
@@ -133,13 +126,9 @@ def bootstrap(sums: Floats, value: Value, reflect: bool = False, most: float = m
 
 
 def bootstrap_difference(first: Floats, second: Floats, value: Value, other: Value) -> tuple[float, float]:
-    """The percentile interval of a difference between two variants on the same trials.
+    """The percentile interval of a difference between two variants on the same trials, as of :func:`bootstrap`.
 
-    Args:
-        first: what each cluster adds the one way, shape ``(clusters, d)``.
-        second: the same clusters the other way; each draw takes the same clusters of both.
-        value: of the first way.
-        other: of the second way.
+    Each draw takes the same clusters of both; ``value`` is of the ``first``, ``other`` of the ``second``.
     """
     low, high = percentiles(value(resampled(first)) - other(resampled(second)))
     return float(low), float(high)

@@ -61,15 +61,10 @@ class Piece(NamedTuple):
 
 
 def pieces(line: str, width: int, measure: Callable[[str], int] = len) -> list[Piece]:
-    """The pieces of one line on a screen, broken between words only; all but the first are indented.
+    """The pieces of one line on a screen of some columns, broken between words only; all but the first are indented.
 
     A command of ``emosim`` at the end is copied from the screen: where the line is too long, it is a piece by itself,
-    without breaks.
-
-    Args:
-        line: the line.
-        width: columns of the screen; a longer word sticks out.
-        measure: how many columns a text takes.
+    without breaks. ``measure`` says how many columns a text takes.
     """
     if measure(line) <= width:
         return [Piece("", 0, len(line))]
@@ -197,27 +192,19 @@ class Stream(io.TextIOBase):
 
 
 class Styled(io.TextIOBase):
-    """A :class:`Stream` for text that is clean but for our own styling."""
+    """A :class:`Stream` for text that is clean but for our own styling; all else is that of the stream."""
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
+        self.flush, self.fileno, self.isatty = stream.flush, stream.fileno, stream.isatty  # type: ignore[method-assign]
 
     def write(self, text: str, /) -> int:
         self._stream.send(text)
         return len(text)
 
-    def flush(self) -> None:
-        self._stream.flush()
-
     @property
     def encoding(self) -> str:  # type: ignore[override]
         return self._stream.encoding
-
-    def fileno(self) -> int:
-        return self._stream.fileno()
-
-    def isatty(self) -> bool:
-        return self._stream.isatty()
 
     def writable(self) -> bool:
         return True
@@ -239,7 +226,7 @@ def standard_streams() -> Iterator[Streams]:
     _open_closed()
     _mend_columns()
     before = sys.stdin, sys.stdout, sys.stderr
-    streams = Streams(Stream(sys.stdout or _null()), Stream(sys.stderr or _null()))
+    streams = Streams(*(Stream(one or open(os.devnull, "w", encoding="utf-8")) for one in before[1:]))  # noqa: SIM115
     sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: SIM115  (for the rest of the process)
     sys.stdout, sys.stderr = streams
     try:
@@ -248,10 +235,6 @@ def standard_streams() -> Iterator[Streams]:
         for stream in streams:
             stream.flush()
         sys.stdin, sys.stdout, sys.stderr = before
-
-
-def _null() -> IO[str]:
-    return open(os.devnull, "w", encoding="utf-8")
 
 
 def _open_closed() -> None:

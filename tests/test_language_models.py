@@ -511,7 +511,7 @@ def test_an_interrupted_run_waits_for_what_is_under_way_and_loses_nothing(servic
     out, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert out == ""
-    assert errors == "\nInterrupted. What was done is kept in r; go on with:\n  emosim run --resume r\n"
+    assert errors == "\nInterrupted. Progress is saved in r; continue with:\n  emosim run --resume r\n"
     usage = service.summary("r")["usage"]
     assert service.summary("r")["complete"] is False
     assert usage["calls"] == len(service.requests)

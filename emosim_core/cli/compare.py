@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,12 +27,12 @@ def compare(directories: tuple[Path, ...], resamples: int, seed: int, as_json: b
     compared with themselves. What the runs differ in is listed.
     """
 
-    from emosim_core.cli.output import console, show_table
-    from emosim_core.reports.compare import compare_runs
+    from emosim_core.cli.output import console, print_notes, show_table
+    from emosim_core.reports import compare as comparing
 
-    comparison = compare_runs(directories, resamples=resamples, seed=seed)
+    comparison = comparing.compare(directories, resamples=resamples, seed=seed)
     if as_json:
-        print_json(comparison.record())
+        print_json(asdict(comparison))
         return
     screen = console()
     show_table(screen, _table(comparison))
@@ -44,28 +45,22 @@ def compare(directories: tuple[Path, ...], resamples: int, seed: int, as_json: b
             screen.print_line(f"{run.directory} differs from {comparison.runs[0].directory} in:")
         for name, (old, new) in run.differs_in.items():
             screen.print_line(f"  {name}: {old} there, {new} here")
-    for note in comparison.notes:
-        screen.print_line(f"Note: {note}")
+    print_notes(screen, comparison.notes)
 
 
 def _table(comparison: Comparison) -> Table:
     from emosim_core.cli.output import Table
 
-    headings = [""]
+    headings, rows = [""], []
     for number, run in enumerate(comparison.runs):
         headings += [run.directory, *(["difference, paired" if run.paired else "difference"] if number else [])]
-    table = Table(*headings)
     values = [f"{run.episodes:,} with {run.users:,} users" for run in comparison.runs]
-    table.add_row("episodes", values[0], *(cell for value in values[1:] for cell in (value, "")))
+    rows.append(["episodes", values[0], *(cell for value in values[1:] for cell in (value, ""))])
     for name in comparison.runs[0].metrics:
-        cells = []
-        for number, run in enumerate(comparison.runs):
-            metric = run.metrics[name]
-            cells.append(_mean(name, metric))
-            if number:
-                cells.append(_difference(name, metric))
-        table.add_row(name, *cells)
-    return table
+        metrics = [run.metrics[name] for run in comparison.runs]
+        cells = [cell for one in metrics for cell in (_mean(name, one), _difference(name, one))]
+        rows.append([name, cells[0], *cells[2:]])  # the first run has no difference
+    return Table(*headings, rows=rows)
 
 
 def _written(name: str, value: float | None, sign: bool = False) -> str:

@@ -43,11 +43,7 @@ def descriptions(model: str) -> dict[str, dict[str, Any]]:
 
 
 class FieldOption(click.Option):
-    """An option that gives the value of a field.
-
-    Args:
-        path: path of the field, such as ``"gateway.max_cost"``; the name of the option's parameter.
-        about: its description.
+    """An option that gives the value of a field, by its path such as ``gateway.max_cost`` and its description.
 
     Attributes:
         about: its description.
@@ -59,24 +55,19 @@ class FieldOption(click.Option):
         self.about = dict(about)
         self.section: str = about["section"]
         self.rare: bool = about.get("rare", False)
-        names = [f"--{_dashed(name)}" for name in (path, *about.get("aliases", ()))]
+        names = [f"--{name.replace('_', '-')}" for name in (path, *about.get("aliases", ()))]
         kind, default = about["kind"], about.get("default", "")
-        text = f"{about['help']}  [{default}]" if default else about["help"]
+        how: dict[str, Any] = {"default": None}
         if kind == "flag":
-            spelled = [f"{name}/--no-{name[2:]}" for name in names]
-            super().__init__(["value", *spelled], default=None, help=text)
+            names = [f"{name}/--no-{name[2:]}" for name in names]
+        elif kind != "list" and (choices := about.get("choices")):
+            how["type"] = click.Choice(choices)
         else:
-            choices = about.get("choices") if kind != "list" else None
-            read, shown = _TYPES[kind]
-            metavar = None if choices else (about.get("unit") or shown).upper()
-            super().__init__(
-                ["value", *names],
-                type=click.Choice(choices) if choices else read,
-                metavar=metavar,
-                multiple=kind == "list",
-                callback=_joined if kind == "list" else None,
-                help=text,
-            )
+            how["type"], shown = _TYPES[kind]
+            how["metavar"] = (about.get("unit") or shown).upper()
+        if kind == "list":
+            how.update(multiple=True, callback=_joined)
+        super().__init__(["value", *names], help=f"{about['help']}  [{default}]" if default else about["help"], **how)
         self.name = path
 
     @property
@@ -94,10 +85,6 @@ class FieldOption(click.Option):
         if self.secondary_opts:
             return f"{shown(self.opts)} / {shown(self.secondary_opts)}", self.help or ""
         return f"{shown(self.opts)} {self.make_metavar(ctx)}", self.help or ""
-
-
-def _dashed(path: str) -> str:
-    return path.replace("_", "-")
 
 
 def _joined(_: click.Context, __: click.Parameter, value: tuple[str, ...]) -> str | None:
@@ -132,18 +119,10 @@ def field_options(
     ]
 
     def decorate(command: _Command) -> _Command:
-        for option in reversed(options):
-            _add(command, option)
+        command.__dict__.setdefault("__click_params__", []).extend(reversed(options))  # as decorators of click do
         return command
 
     return decorate
-
-
-def _add(command: Any, option: click.Option) -> None:
-    if isinstance(command, click.Command):
-        command.params.append(option)
-    else:
-        command.__dict__.setdefault("__click_params__", []).append(option)
 
 
 class SectionedCommand(click.Command):

@@ -18,66 +18,57 @@ from emosim_core.terminal import Stream, standard_streams
 
 _GROUPS = {
     "Simulate": {
-        "run": ("emosim_core.cli.run:run", "Simulate episodes of a recommender with simulated users."),
-        "log": ("emosim_core.cli.log:log", "Simulate a log of interactions to learn from."),
+        "run": "Simulate episodes of a recommender with simulated users.",
+        "log": "Simulate a log of interactions to learn from.",
     },
     "Learn": {
-        "train": ("emosim_core.cli.train:train", "Train a recommender by reinforcement learning."),
-        "recommend": ("emosim_core.cli.recommend:recommend", "Ask a trained recommender, without a simulator."),
+        "train": "Train a recommender by reinforcement learning.",
+        "recommend": "Ask a trained recommender, without a simulator.",
     },
     "Measure": {
-        "evaluate": (
-            "emosim_core.cli.evaluate:evaluate",
-            "Simulate several recommenders with the same users and compare their rewards.",
-        ),
-        "validate": (
-            "emosim_core.cli.validate:validate",
-            "Measure how close simulated users are to real ones, whose ratings you give.",
-        ),
-        "ablate": (
-            "emosim_core.cli.ablate:ablate",
-            "Measure which rater, prompt, memory and noise make users behave as they should.",
-        ),
+        "evaluate": "Simulate several recommenders with the same users and compare their rewards.",
+        "validate": "Measure how close simulated users are to real ones, whose ratings you give.",
+        "ablate": "Measure which rater, prompt, memory and noise make users behave as they should.",
     },
     "Look": {
-        "runs": ("emosim_core.cli.runs:runs", "List what was made so far: kind, date, state and headline."),
-        "show": ("emosim_core.cli.show:show", "Print the results in a directory, or one episode as a story."),
-        "report": ("emosim_core.cli.report:report", "Write a web page with the charts and stories of a directory."),
-        "compare": ("emosim_core.cli.compare:compare", "Put finished runs side by side; nothing is simulated."),
+        "runs": "List what was made so far: kind, date, state and headline.",
+        "show": "Print the results in a directory, or one episode as a story.",
+        "report": "Write a web page with the charts and stories of a directory.",
+        "compare": "Put finished runs side by side; nothing is simulated.",
     },
     "Plugins and data": {
-        "plugins": ("emosim_core.cli.plugins:plugins", "List, check and create plugins."),
-        "users": ("emosim_core.cli.users:users", "List and generate simulated users."),
-        "items": ("emosim_core.cli.items:items", "List the items of a domain."),
-        "data": ("emosim_core.cli.data:data", "Export the interactions of runs to other formats."),
-        "embed": ("emosim_core.cli.embed:embed", "Rebuild the embeddings that are bundled with items."),
-        "llm-models": ("emosim_core.cli.llm_models:llm_models", "List language models and what they cost."),
-        "prompt": ("emosim_core.cli.prompt:prompt", "Print the prompt of a rating by a language model."),
-        "cache": ("emosim_core.cli.cache:cache", "Inspect, prune, export and import the cache of model answers."),
+        "plugins": "List, check and create plugins.",
+        "users": "List and generate simulated users.",
+        "items": "List the items of a domain.",
+        "data": "Export the interactions of runs to other formats.",
+        "embed": "Rebuild the embeddings that are bundled with items.",
+        "llm-models": "List language models and what they cost.",
+        "prompt": "Print the prompt of a rating by a language model.",
+        "cache": "Inspect, prune, export and import the cache of model answers.",
     },
 }
-"""The commands by what they are for: where each lives, and its line in the help."""
+"""The commands by what they are for, each with its line in the help; it is the function of its name in its module."""
 
-_COMMANDS = {name: command for group in _GROUPS.values() for name, command in group.items()}
+_COMMANDS = [name for group in _GROUPS.values() for name in group]
 
 
 class LazyGroup(click.Group):
     """A group whose commands are imported when they are called; its help needs none of them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
+        return _COMMANDS
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        module, _, name = _COMMANDS[cmd_name][0].partition(":")
-        return getattr(importlib.import_module(module), name)
+        name = cmd_name.replace("-", "_")
+        return getattr(importlib.import_module(f"emosim_core.cli.{name}"), name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         width = max(map(len, _COMMANDS))
         for title, group in _GROUPS.items():
             with formatter.section(title):
-                formatter.write_dl([(name.ljust(width), summary) for name, (_, summary) in group.items()])
+                formatter.write_dl([(name.ljust(width), summary) for name, summary in group.items()])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from emosim_core.cli.fields import FieldOption, field_options
-from emosim_core.cli.places import NEWEST, job_place, nothing_begun, resumed_place
+from emosim_core.cli.places import MANIFEST, NEWEST, nothing_begun, resumed_job
 from emosim_core.errors import ConfigurationError
 from emosim_core.runs.typed import typed
 
@@ -20,8 +20,12 @@ if TYPE_CHECKING:
     from emosim_core.hooks import Registry
     from emosim_core.runs.job import JobDirectory
     from emosim_core.runs.trust import CommandHint
+    from emosim_core.studies.cost import Estimate
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+
+Base = Callable[[Mapping[str, Any], "Path | None"], "tuple[Path | None, dict[str, Any]]"]
+"""From what was given and the job that is resumed, the directory that says what else holds, and what it says."""
 
 EPISODE_FIELDS = frozenset(
     {
@@ -35,53 +39,29 @@ EPISODE_FIELDS = frozenset(
 def configuration_options(
     model: str, *, without: Collection[str] = (), defaults: Mapping[str, Any] | None = None
 ) -> Callable[[_Command], _Command]:
-    """Give a command the options of a configuration, and ``--config``.
-
-    Args:
-        model: name of the configuration's class.
-        without: fields that are no options of the command.
-        defaults: defaults that differ from those of the configuration, by field.
-    """
-
-    def decorate(command: _Command) -> _Command:
-        config = click.option(
-            "--config", type=click.Path(path_type=Path), help="TOML file with any of these, and options of components."
-        )
-        return field_options(model, without=without, defaults=defaults)(config(command))
-
-    return decorate
+    """Give a command the options of a configuration, as :func:`field_options` does, and ``--config``."""
+    config = click.option(
+        "--config", type=click.Path(path_type=Path), help="TOML file with any of these, and options of components."
+    )
+    fields = field_options(model, without=without, defaults=defaults)
+    return lambda command: fields(config(command))
 
 
 def place_options(what: str, out: str = "runs/...") -> Callable[[_Command], _Command]:
-    """Give a command ``--out`` and ``--resume``.
-
-    Args:
-        what: what it makes, such as ``"run"``.
-        out: the default of ``--out``, in words.
-    """
-
-    def decorate(command: _Command) -> _Command:
-        command = click.option(
-            "--resume",
-            is_flag=False,
-            flag_value=NEWEST,
-            metavar="[DIR]",
-            help=f"Continue the {what} in DIR; without DIR, the one in --out, or the newest in runs/.",
-        )(command)
-        return click.option("--out", type=click.Path(path_type=Path), help=f"Directory of the {what}.  [{out}]")(
-            command
-        )
-
-    return decorate
+    """Give a command that makes a ``what`` its ``--resume`` and ``--out``, whose default ``out`` is told in words."""
+    place = click.option("--out", type=click.Path(path_type=Path), help=f"Directory of the {what}.  [{out}]")
+    resume = click.option(
+        "--resume",
+        is_flag=False,
+        flag_value=NEWEST,
+        metavar="[DIR]",
+        help=f"Continue the {what} in DIR; without DIR, the one in --out, or the newest in runs/.",
+    )
+    return lambda command: place(resume(command))
 
 
 def command_hint(obj: Mapping[str, Any], config: Path | None) -> CommandHint:
-    """How the command that is going on is given again, with more options than it was given.
-
-    Args:
-        obj: the context's object; holds the command as it was typed.
-        config: its TOML file.
-    """
+    """How the command that is going on, with its TOML file ``config``, is given again with more options."""
     from emosim_core.runs.trust import CommandHint
 
     params = click.get_current_context().command.params
@@ -97,13 +77,7 @@ def read_written(model: type[BaseModel], config: Path | None) -> dict[str, Any]:
 
 
 def keyboard(model: type[BaseModel], given: Mapping[str, Any], written: Mapping[str, Any]) -> dict[str, Any]:
-    """What the user gave: options of the command line over a TOML file.
-
-    Args:
-        model: the configuration.
-        given: options by the path of their field; None where not given.
-        written: what the file says, under the names of the fields.
-    """
+    """What the user gave: options of the command line over a TOML file; arguments as of :func:`configured`."""
     from emosim_core.hooks.fields import over
 
     return over(model, _options(model, given), written)
@@ -164,7 +138,12 @@ def chosen_job(
     obj: Mapping[str, Any],
     given: dict[str, Any],
     registry: Registry,
+    *,
     defaults: Mapping[str, Any] | None = None,
+    base: Base | None = None,
+    models: Sequence[type[BaseModel]] = (),
+    renamed: Callable[[Mapping[str, Any]], dict[str, Any]] = dict,
+    begun: str = MANIFEST,
 ) -> tuple[dict[str, Any], JobDirectory | None, dict[str, Any]]:
     """Resolve the configuration from options, configuration file and resumed job.
 
@@ -174,49 +153,73 @@ def chosen_job(
         obj: the context's object.
         given: the command's options; ``config``, ``out`` and ``resume`` are taken out.
         registry: the plugins.
-        defaults: values where the command's differ from those of the configuration.
+        defaults: what holds where nothing else says anything.
+        base: what holds before ``defaults``; the job that is resumed, if not given.
+        models: the models of all fields; ``model`` if not given.
+        renamed: puts values under the names of fields that ``model`` does not have.
+        begun: the file that a job has from its beginning on.
 
     Returns:
-        Values by field; the job that ``--resume`` names, None for a new one; its stored values, empty for a new one.
+        Values by field; the job that ``--resume`` names, None for a new one; what the base says.
 
     Raises:
         EmoSimError: an option is wrong, no domain is named, or there is nothing to resume.
     """
     from emosim_core.runs.plain import own_files
-    from emosim_core.runs.records import stored_config
     from emosim_core.runs.trust import confirmed
 
     config, out, resume = (given.pop(name) for name in ("config", "out", "resume"))
-    written = read_written(model, config)
-    place = resumed_place(command, out, resume)
-    job = None if place is None else job_place(command, "", out, place)
-    stored: dict[str, Any] = {}
-    if job is not None and job.resume:
-        stored = stored_config(job.path, command)
-        own_files(job.path)
+    written = renamed(read_written(model, config))
+    given = renamed({name: value for name, value in given.items() if value is not None})
+    job = resumed_job(command, out, resume, begun)
+    resumed = job.path if job is not None and job.resume else None
+    own = keyboard(model, given, written)
+    source, stored = (base or _stored(command))(own, resumed)
+    if resumed is not None:
+        own_files(resumed)
     values = configured(model, given, written, {**(defaults or {}), **stored})
-    if job is not None and not job.resume and "plugin" not in values:
+    if job is not None and resumed is None and "plugin" not in values:
         raise nothing_begun(job.path)
     need_plugin(values, registry)
-    if job is not None and job.resume:
-        own, again = keyboard(model, given, written), command_hint(obj, config)
-        values = confirmed(job.path, values, own, stored, (model,), registry, again)
+    if source is not None:
+        hint = command_hint(obj, config)
+        values = confirmed(source, values, own, stored, models or (model,), registry, hint)
     return values, job, stored
 
 
-def confirm_cost(refusal: str) -> None:
-    """Ask whether to begin with model calls that cost money.
+def _stored(command: str) -> Base:
+    """What a run or a training that is resumed was made with."""
+    from emosim_core.runs.records import stored_config
 
-    Args:
-        refusal: what to say where nobody is there to be asked.
+    return lambda own, resumed: (resumed, {} if resumed is None else stored_config(resumed, command))
+
+
+def cost_line(estimated: Estimate, more: str, bound: str = "up to ") -> str:
+    """What calls of a language model will take, in one line that ``more`` ends."""
+    cost, price = "not known: no price is known for this model", estimated.price
+    if price is not None:
+        amount = estimated.cost or 0.0
+        cost = f"about {amount:.{2 if amount >= 0.1 else 4}f} {price.currency} at the prices of {price.as_of}"
+    return (
+        f"{estimated.model}: {estimated.requests:,} requests, about {estimated.prompt:,} tokens in and "
+        f"{bound}{estimated.completion:,} out; cost {cost}{more}"
+    )
+
+
+def confirm_cost(agreed: bool) -> None:
+    """Ask whether to begin with calls of a language model, whose cost was printed, unless that is agreed.
 
     Raises:
         ConfigurationError: nobody is there to be asked.
         click.Abort: the answer is no.
     """
-    if not sys.stdin.isatty():
-        raise ConfigurationError(refusal)
-    click.confirm("Start?", abort=True, err=True)
+    if not agreed and not sys.stdin.isatty():
+        raise ConfigurationError(
+            "this calls a model that may cost money; say --yes to start, --max-cost to set a limit, or --replay to use "
+            "cached answers only"
+        )
+    if not agreed:
+        click.confirm("Start?", abort=True, err=True)
 
 
 def need_plugin(values: Mapping[str, Any], registry: Registry) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 _GAP = 2
 """Columns between two columns of a table."""
+
+_PLAIN: Any = {"box": None, "pad_edge": False, "padding": (0, _GAP, 0, 0)}
+"""A table without a frame."""
 
 _ENOUGH = 24
 """Columns below which a text is not broken, but stands in another table."""
@@ -66,23 +69,27 @@ class Table(rich.table.Table):
     It has no frame. Columns of text are aligned left, those of numbers right; a number is never broken.
 
     Args:
-        *headings: headings of the columns; the first is of text, others of numbers.
+        *headings: headings of the columns.
+        rows: the cells of its rows.
+        texts: how many columns, from the first, are of text; the others are of numbers.
         title: what stands above.
         style: style of the headings.
     """
 
-    def __init__(self, *headings: str, title: str | None = None, style: str = "", show_header: bool = True) -> None:
-        super().__init__(
-            title=title,
-            title_justify="left",
-            box=None,
-            pad_edge=False,
-            padding=(0, _GAP, 0, 0),
-            header_style=style or "table.header",
-            show_header=show_header,
-        )
+    def __init__(
+        self,
+        *headings: str,
+        rows: Iterable[Sequence[RenderableType]] = (),
+        texts: int = 1,
+        title: str | None = None,
+        style: str = "table.header",
+        show_header: bool = True,
+    ) -> None:
+        super().__init__(title=title, show_header=show_header, header_style=style, **_PLAIN)
         for place, heading in enumerate(headings):
-            self.add_column(heading, justify="right" if place else "left")
+            self.add_column(heading, justify="left" if place < texts else "right")
+        for row in rows:
+            self.add_row(*row)
 
     def add_column(self, header: RenderableType = "", *more: Any, **options: Any) -> None:
         super().add_column(_cell(header), *more, **options)
@@ -102,14 +109,17 @@ def console(stderr: bool = False) -> Screen:
     return Screen(file=file, markup=False, emoji=False, highlight=False)
 
 
+def print_notes(screen: Screen, notes: Iterable[str], usage: Mapping[str, Any] | None = None) -> None:
+    """Print notes, and what the calls of a language model took where some were made."""
+    for note in notes:
+        screen.print_line(f"Note: {note}")
+    for name, value in usage_rows(usage) if usage else ():
+        screen.print_line(f"{name}: {value}")
+
+
 @contextmanager
 def loading(what: str, *, silent: bool = False) -> Iterator[None]:
-    """Says on a terminal what is loading, as long as it does.
-
-    Args:
-        what: what is loading.
-        silent: whether to show nothing.
-    """
+    """Says on a terminal what is loading, as long as it does, unless it is to be silent."""
     screen = console()
     shown = screen.is_terminal and not silent
     with screen.status(f"Loading {what}") if shown else nullcontext(), standard_streams() if shown else nullcontext():
@@ -120,11 +130,7 @@ def loading(what: str, *, silent: bool = False) -> Iterator[None]:
 def live_progress(screen: Screen, what: str, total: int | None = None, *, silent: bool = False) -> Iterator[Live]:
     """A live line of progress on a terminal; what is printed meanwhile is cleaned too and stands above it.
 
-    Args:
-        screen: where to.
-        what: what is counted.
-        total: how many there are; None where that is told later.
-        silent: whether to show nothing.
+    It counts ``what``, of which there are ``total``, None where that is told later.
     """
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -227,17 +233,16 @@ class _Span(NamedTuple):
 
 
 def _span(screen: Console, table: rich.table.Table, place: int) -> _Span:
-    column = table.columns[place]
-    least = most = 1
-    words = column.justify != "right"
+    column, options = table.columns[place], screen.options.update(width=100_000)
+    spans = [_Span(1, 1)]
     for cell in column.cells:
-        one = Measurement.get(screen, screen.options.update(width=100_000), cell)
-        least = max(least, max(one.minimum, min(one.maximum, _ENOUGH)) if words else one.maximum)
-        most = max(most, one.maximum)
+        one = Measurement.get(screen, options, cell)
+        least = one.maximum if column.justify == "right" else max(one.minimum, min(one.maximum, _ENOUGH))
+        spans.append(_Span(least, one.maximum))
     if table.show_header:
-        one = Measurement.get(screen, screen.options.update(width=100_000), column.header)
-        least, most = max(least, one.minimum), max(most, one.maximum)
-    return _Span(least, most)
+        one = Measurement.get(screen, options, column.header)
+        spans.append(_Span(one.minimum, one.maximum))
+    return _Span(*map(max, zip(*spans, strict=True)))
 
 
 def _parts(spans: Sequence[_Span], width: int) -> list[list[int]]:
@@ -269,13 +274,7 @@ def _widths(spans: Sequence[_Span], width: int) -> list[int]:
 
 def _columns(table: rich.table.Table, places: Sequence[int], widths: Sequence[int]) -> rich.table.Table:
     """Some columns of a table, as a table of its own."""
-    made = rich.table.Table(
-        box=None,
-        pad_edge=False,
-        padding=(0, _GAP, 0, 0),
-        show_header=table.show_header,
-        header_style=table.header_style,
-    )
+    made = rich.table.Table(show_header=table.show_header, header_style=table.header_style, **_PLAIN)
     for place, width in zip(places, widths, strict=True):
         column = table.columns[place]
         made.add_column(column.header, justify=column.justify, style=column.style, overflow="fold", width=width)
@@ -287,17 +286,14 @@ def _columns(table: rich.table.Table, places: Sequence[int], widths: Sequence[in
 
 def episode_line(episode: Episode, scale: RatingScale) -> list[tuple[str, str]]:
     """One episode in one line of at most 80 columns, as texts with their styles."""
-    mean = episode.mean_rating
+    mean, end = episode.mean_rating, episode.end_reason
     rated = "no rating" if mean is None else f"{mean:.1f} of {scale.format(scale.high)}"
     steps = f"{episode.steps:>3} {'step ' if episode.steps == 1 else 'steps'}"
     return [
         (f"{episode.number:>5}  ", "dim"),
         (_cut(one_line(episode.name), 16), "bold"),
         (f" {steps}  {rated:<9}  {describe_mood(*episode.mood):<13}  ", ""),
-        (
-            END_REASONS_SHORT.get(episode.end_reason, episode.end_reason),
-            "green" if episode.end_reason == "max_steps" else "yellow",
-        ),
+        (END_REASONS_SHORT.get(end, end), "green" if end == "max_steps" else "yellow"),
     ]
 
 
@@ -308,53 +304,45 @@ def _cut(text: str, width: int) -> str:
 
 def summary_table(summary: dict[str, Any]) -> Table:
     """The table at the end of a run."""
+    top, episodes = summary["scale"].rpartition("-")[2], summary["episodes"]
+    who = who_answers(summary["answered_by"]).removeprefix("Rater: ").removesuffix(".")
+    rows = [
+        ("rater", one_line(who)),
+        ("episodes", f"{episodes}, with {summary['users']} different users; {summary['steps']:,} steps"),
+    ]
+    if summary["mean_rating"] is not None:
+        rows.append(("mean rating", f"{summary['mean_rating']:.2f} of {top}"))
+        rows.append(("share liked", f"{summary['share_liked']:.1%}"))
+    if summary["failed_ratings"]:
+        rows.append(("failed ratings", str(summary["failed_ratings"])))
+    rows += usage_rows(summary["usage"]) if summary.get("usage") else ()
+    if episodes:
+        mean, median, longest = (summary["episode_length"][key] for key in ("mean", "median", "longest"))
+        ends = [
+            f"{count / episodes:>6.1%}  {one_line(END_REASONS.get(end, end))}"
+            for end, count in summary["end_reasons"].items()
+        ]
+        valence, arousal = (summary["mood_at_end"][key] for key in ("valence", "arousal"))
+        mood = f"valence {signed(valence, 2)}, arousal {arousal:.2f}: {describe_mood(valence, arousal)}"
+        rows += [
+            ("mean reward", f"{summary['mean_reward']:.2f} per episode"),
+            ("episode length", f"{mean:.1f} steps on average, median {median:g}, longest {longest}"),
+            ("end reasons", "\n".join(ends)),
+            ("mood at the end", mood),
+        ]
+    for name, key in (("most liked", "most_liked"), ("least liked", "least_liked")):
+        if liked := summary[key]:
+            lines = (
+                f"{one['mean_rating']:>5.2f}  {one_line(one['title'])} ({_times(one['ratings'])})" for one in liked
+            )
+            rows.append((name, "\n".join(lines)))
+    if summary["steps_per_second"] is not None:
+        rows.append(("speed", f"{summary['steps_per_second']:,} steps/s, written to disk included"))
     table = Table(show_header=False)
     table.add_column(style="dim")
     table.add_column()
-
-    def row(name: str, value: str) -> None:
+    for name, value in rows:
         table.add_row(name, Text(value))
-
-    top = summary["scale"].rpartition("-")[2]
-    length = summary["episode_length"]
-    episodes = summary["episodes"]
-    who = who_answers(summary["answered_by"])
-    row("rater", one_line(who.removeprefix("Rater: ").removesuffix(".")))
-    row("episodes", f"{episodes}, with {summary['users']} different users; {summary['steps']:,} steps")
-    if summary["mean_rating"] is not None:
-        row("mean rating", f"{summary['mean_rating']:.2f} of {top}")
-        row("share liked", f"{summary['share_liked']:.1%}")
-    if summary["failed_ratings"]:
-        row("failed ratings", str(summary["failed_ratings"]))
-    for name, value in usage_rows(summary["usage"]) if summary.get("usage") else ():
-        row(name, value)
-    if episodes:
-        row("mean reward", f"{summary['mean_reward']:.2f} per episode")
-        row(
-            "episode length",
-            f"{length['mean']:.1f} steps on average, median {length['median']:g}, longest {length['longest']}",
-        )
-        ends = summary["end_reasons"].items()
-        row(
-            "end reasons",
-            "\n".join(f"{count / episodes:>6.1%}  {one_line(END_REASONS.get(end, end))}" for end, count in ends),
-        )
-        mood = summary["mood_at_end"]
-        valence, arousal = mood["valence"], mood["arousal"]
-        row(
-            "mood at the end", f"valence {signed(valence, 2)}, arousal {arousal:.2f}: {describe_mood(valence, arousal)}"
-        )
-    for name, key in (("most liked", "most_liked"), ("least liked", "least_liked")):
-        liked = summary[key]
-        if liked:
-            row(
-                name,
-                "\n".join(
-                    f"{one['mean_rating']:>5.2f}  {one_line(one['title'])} ({_times(one['ratings'])})" for one in liked
-                ),
-            )
-    if summary["steps_per_second"] is not None:
-        row("speed", f"{summary['steps_per_second']:,} steps/s, written to disk included")
     return table
 
 

@@ -12,70 +12,45 @@ from emosim_core.runs.typed import quoted
 if TYPE_CHECKING:
     from emosim_core.runs.job import JobDirectory
 
-_MANIFEST = "manifest.json"
+MANIFEST = "manifest.json"
 
 NEWEST = "(newest)"
 """What ``--resume`` holds where it names no directory."""
 
-_MADE = {
-    "run": "run",
-    "train": "training",
-    "evaluate": "evaluation",
-    "ablate": "ablation",
-    "validate": "validation",
-}
+_MADE = {"run": "run", "train": "training", "evaluate": "evaluation", "ablate": "ablation", "validate": "validation"}
 """What each command makes."""
 
 
-def job_place(
-    command: str, stem: str, out: Path | None, resume: Path | None = None, *, begun: str = _MANIFEST
-) -> JobDirectory:
-    """The directory that a command writes.
+def new_job(command: str, stem: str, out: Path | None, begun: str = MANIFEST) -> JobDirectory:
+    """The directory of a new job: ``out`` if it was given, or one of ``runs/`` that ``stem`` says the purpose of.
 
-    Args:
-        command: the command.
-        stem: what it is for; names the directory where neither ``out`` nor ``resume`` does.
-        out: the directory, if one was given.
-        resume: the directory of a job that is to be continued. What a beginning left behind that failed is begun again.
-        begun: the file that a job has from its beginning on.
-
-    Raises:
-        ConfigurationError: ``out`` and ``resume`` name different directories.
+    ``begun`` is the file that a job has from its beginning on.
     """
-    from emosim_core.runs.job import JobDirectory, holds_remains
+    from emosim_core.runs.job import JobDirectory
 
-    if resume is not None:
-        if out is not None and out != resume:
-            raise ConfigurationError(f"--resume {resume} and --out {out} name different directories")
-        return JobDirectory(resume, command, resume=not holds_remains(resume), begun=begun)
-    if out is not None:
-        return JobDirectory(out, command, begun=begun)
-    return JobDirectory(new_name(stem), command, numbered=True, begun=begun)
+    return JobDirectory(new_name(stem) if out is None else out, command, numbered=out is None, begun=begun)
 
 
-def resumed_place(command: str, out: Path | None, resume: str | None) -> Path | None:
-    """The directory that ``--resume`` means: the one it names, else that of ``--out``, else the newest in ``runs/``.
+def resumed_job(command: str, out: Path | None, resume: str | None, begun: str = MANIFEST) -> JobDirectory | None:
+    """The job that ``--resume`` means: the one it names, else that of ``--out``, else the newest in ``runs/``.
 
-    Args:
-        command: the command that resumes it.
-        out: the directory of ``--out``, if one was given.
-        resume: what ``--resume`` holds; None where it was not given.
+    What a beginning left behind that failed is begun again. Arguments as of :func:`new_job`.
 
     Raises:
-        ConfigurationError: there is nothing in ``runs/`` that the command has made.
+        ConfigurationError: the two name different directories, or the command has made nothing in ``runs/``.
         RunError: a newer manifest there is not JSON.
     """
+    from emosim_core.runs.job import JobDirectory, holds_remains
     from emosim_core.runs.records import newest_of
 
-    if resume is None or resume != NEWEST:
-        return None if resume is None else Path(resume)
-    if out is not None:
-        return out
-    runs = Path("runs")
-    newest = newest_of(runs, command)
-    if newest is None:
-        raise ConfigurationError(f"there is no {_MADE[command]} in {runs}/ to resume; name its directory: --resume DIR")
-    return newest
+    if resume is None:
+        return None
+    place = out or newest_of(Path("runs"), command) if resume == NEWEST else Path(resume)
+    if place is None:
+        raise ConfigurationError(f"there is no {_MADE[command]} in runs/ to resume; name its directory: --resume DIR")
+    if out not in (None, place):
+        raise ConfigurationError(f"--resume {place} and --out {out} name different directories")
+    return JobDirectory(place, command, resume=not holds_remains(place), begun=begun)
 
 
 def new_name(stem: str) -> Path:

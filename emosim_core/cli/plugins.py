@@ -82,22 +82,16 @@ def _options(component: Any) -> list[str]:
 
 
 def _record(record: Any) -> dict[str, Any]:
-    return {
-        "name": record.name,
-        "distribution": record.distribution,
-        "version": record.version,
-        "status": record.status,
-        "cause": record.cause,
-        "conflicts": record.conflicts,
-        "components": [
-            {
-                "kind": component.kind,
-                "name": component.name,
-                "usage": component.usage(),
-                "aliases": list(component.aliases),
-                "domain": component.domain,
-                "summary": component.summary,
-            }
-            for component in record.components
-        ],
-    }
+    names = ("name", "distribution", "version", "status", "cause", "conflicts")
+    components = [
+        {
+            "kind": component.kind,
+            "name": component.name,
+            "usage": component.usage(),
+            "aliases": list(component.aliases),
+            "domain": component.domain,
+            "summary": component.summary,
+        }
+        for component in record.components
+    ]
+    return {**{name: getattr(record, name) for name in names}, "components": components}

@@ -6,7 +6,8 @@ import csv
 import io
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -46,3 +47,12 @@ def print_csv(rows: Iterable[Sequence[str]]) -> None:
     else:
         writer.writerows([one_line(cell) for cell in row] for row in rows)
         click.echo(text.getvalue(), nl=False)
+
+
+def print_short(results: Mapping[str, Any], directory: Path, as_json: bool, quiet: bool, indent: int = 2) -> bool:
+    """Print results as JSON, or only where they are, where that is wanted; whether it is."""
+    if as_json:
+        print_json(results, indent)
+    elif quiet:
+        print_line(str(directory))
+    return as_json or quiet

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +14,8 @@ from emosim_core.cli.printing import print_json, print_line
 from emosim_core.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from emosim_core.components.base import RatingRequest
     from emosim_core.llm.chat import ChatRequest
     from emosim_core.simulation.assembly import World
-
-CHARACTERS_PER_TOKEN = 4
-"""What a token of English text takes on average; models differ."""
-
 
 _FIELDS = ("plugin", "items", "user_dataset", "embeddings", "llm_rater", "items_retrieval")
 
@@ -49,11 +44,15 @@ def prompt(
 
     Ratings in --history are on the domain's scale.
     """
+    import numpy as np
+
     from emosim_core.hooks import Registry
     from emosim_core.llm.options import DEFAULT_STRATEGY
     from emosim_core.llm.prompts.prompt_strategy import PromptStrategy
     from emosim_core.simulation.assembly import assemble
     from emosim_core.simulation.config import EnvironmentConfig
+    from emosim_core.studies.study import Trial
+    from emosim_core.studies.trials import trial_request
 
     registry = Registry(only=obj["only"])
     llm_rater = given.pop("llm_rater")
@@ -67,32 +66,10 @@ def prompt(
     user_index = _index(user, world.population.index, "user", "--user")
     place = _index(item, world.catalog.index, world.domain.words.item, "--item")
     past = _read_history(history, world)
-    feeling = world.population.baselines[user_index].tolist() if mood is None else _read_mood(mood)
-    request = strategy.ask(_situation(world, user_index, place, past, feeling, times), 0, 0)
+    moods = None if mood is None else np.array([_read_mood(mood)])
+    asked = trial_request(world, world.population, [Trial(user_index, place, memory=tuple(past))], moods)
+    request = strategy.ask(asked if times is None else replace(asked, times=np.array([[times]])), 0, 0)
     _print_json(request) if as_json else _print(request)
-
-
-def _situation(
-    world: World,
-    user_index: int,
-    item: int,
-    past: Sequence[tuple[int, float]],
-    mood: Sequence[float],
-    times: int | None,
-) -> RatingRequest:
-    """One user in front of one item, as the engine would tell a rater."""
-    import numpy as np
-
-    from emosim_core.model import Memory
-
-    memory = Memory(1, len(world.catalog))
-    who, users = np.array([0]), np.array([user_index])
-    for known, rating in past:
-        items, ratings = np.array([known]), np.array([rating])
-        memory.append(who, items, ratings, world.tags(users, items, ratings))
-    with world.blaming("retrieval"):
-        request = world.rating_request(users, np.array([[item]]), np.array([mood]), memory.history())
-    return request if times is None else replace(request, times=np.array([[times]]))
 
 
 def _index(written: str, known: Mapping[str, int], what: str, option: str) -> int:
@@ -150,12 +127,10 @@ def _read_mood(text: str) -> list[float]:
     return [valence, arousal]
 
 
-def _tokens(request: ChatRequest) -> int:
-    return -(-sum(len(message.content) for message in request.messages) // CHARACTERS_PER_TOKEN)
-
-
 def _print(request: ChatRequest) -> None:
     import json
+
+    from emosim_core.studies.cost import CHARACTERS_PER_TOKEN, request_tokens
 
     for message in request.messages:
         print_line(f"--- {message.role} ---", bold=True)
@@ -170,17 +145,19 @@ def _print(request: ChatRequest) -> None:
         print_line("answer: free text")
     print_line(f"at most {request.max_tokens} tokens of answer, temperature {request.temperature:g}")
     how = f"characters / {CHARACTERS_PER_TOKEN}; models count their own"
-    print_line(f"about {_tokens(request):,} tokens in the request ({how})")
+    print_line(f"about {request_tokens(request):,} tokens in the request ({how})")
 
 
 def _print_json(request: ChatRequest) -> None:
+    from emosim_core.studies.cost import request_tokens
 
-    shown = {
-        "messages": [{"role": message.role, "content": message.content} for message in request.messages],
-        "max_tokens": request.max_tokens,
-        "temperature": request.temperature,
-        "choices": list(request.choices),
-        "schema": None if request.schema is None else dict(request.schema),
-        "estimated_tokens": _tokens(request),
-    }
-    print_json(shown)
+    print_json(
+        {
+            "messages": [{"role": message.role, "content": message.content} for message in request.messages],
+            "max_tokens": request.max_tokens,
+            "temperature": request.temperature,
+            "choices": list(request.choices),
+            "schema": None if request.schema is None else dict(request.schema),
+            "estimated_tokens": request_tokens(request),
+        }
+    )

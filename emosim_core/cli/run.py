@@ -10,9 +10,9 @@ import click
 
 from emosim_core.cli.fields import SectionedCommand
 from emosim_core.cli.options import chosen_job, configuration_options, place_options
-from emosim_core.cli.places import job_place
-from emosim_core.cli.printing import print_json, print_line
-from emosim_core.cli.stopping import interrupted
+from emosim_core.cli.places import new_job
+from emosim_core.cli.printing import print_short
+from emosim_core.cli.stopping import telling_progress
 from emosim_core.runs.typed import typed
 
 if TYPE_CHECKING:
@@ -23,16 +23,9 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 def run_options(defaults: Mapping[str, Any] | None = None) -> Callable[[_Command], _Command]:
-    """Give a command the options of a run: its recommender, its environment, and where it goes.
-
-    Args:
-        defaults: defaults that differ from those of a run, by field.
-    """
-
-    def decorate(command: _Command) -> _Command:
-        return configuration_options("RunConfig", defaults=defaults)(place_options("run")(command))
-
-    return decorate
+    """Give a command the options of a run, with defaults by field that differ: recommender, environment, directory."""
+    fields, places = configuration_options("RunConfig", defaults=defaults), place_options("run")
+    return lambda command: fields(places(command))
 
 
 @click.command(cls=SectionedCommand)
@@ -51,14 +44,7 @@ def run(obj: dict[str, Any], /, as_json: bool, quiet: bool, **given: Any) -> Non
 
 
 class CompletedRun(NamedTuple):
-    """A run that is complete.
-
-    Attributes:
-        summary: its summary.
-        directory: where it is.
-        before: whether it was complete before, and nothing was left to do.
-        config: what it was made with.
-    """
+    """A run that is complete, whether it was so before this command, and the values that it was made with."""
 
     summary: dict[str, Any]
     directory: Path
@@ -69,17 +55,11 @@ class CompletedRun(NamedTuple):
 def simulate(
     obj: Mapping[str, Any], given: dict[str, Any], *, silent: bool, defaults: Mapping[str, Any] | None = None
 ) -> CompletedRun:
-    """Make or continue the run that the options of a command describe.
-
-    Args:
-        obj: the context's object: the plugins to load, and the command as it was typed.
-        given: the options of :func:`run_options` by the name of their parameter; None where not given.
-        silent: whether to print nothing on the way.
-        defaults: values of the configuration where the command's differ from those of a run.
+    """Make or continue the run that the options of a command describe, those of :func:`run_options`.
 
     Raises:
         EmoSimError: an option is wrong, or the run cannot be made.
-        click.exceptions.Exit: it was interrupted, and this was told.
+        click.exceptions.Exit: it was interrupted.
     """
     from emosim_core.hooks import Registry
     from emosim_core.hooks.fields import by_field
@@ -90,9 +70,8 @@ def simulate(
     given = dict(given)
     registry = Registry(only=obj["only"])
     config, out = given["config"], given["out"]
-    values, job, stored = chosen_job("run", RunConfig, obj, given, registry, defaults)
-    if job is None:
-        job = job_place("run", values["plugin"], out)
+    values, resumed, stored = chosen_job("run", RunConfig, obj, given, registry, defaults=defaults)
+    job = resumed or new_job("run", values["plugin"], out)
     if values == by_field(RunConfig, stored) and (job.path / SUMMARY).exists():
         summary = read_summary(job.path)
         if summary["complete"]:
@@ -101,24 +80,21 @@ def simulate(
             job.tidy()
             return CompletedRun(summary, job.path, before=True, config=values)
     checked = read_config(RunConfig, values, "run" if config is None else str(config))
-    try:
+    with telling_progress(job):
         return CompletedRun(_play(Run(checked, job, registry=registry), silent), job.path, before=False, config=values)
-    except KeyboardInterrupt:
-        raise interrupted(job) from None
 
 
 def _play(simulation: Run, silent: bool) -> dict[str, Any]:
     if silent:
         return simulation.run()
-    from emosim_core.cli.output import console, episode_line, live_progress, who_answers
+    from emosim_core.cli.output import console, episode_line, live_progress, print_notes, who_answers
 
     world, screen = simulation.world, console()
     screen.print_line(
         f"{world.domain.title}: {len(world.catalog)} {world.domain.words.items}, {len(world.population)} users. "
         + who_answers(world.answered_by)
     )
-    for announcement in world.announcements:
-        screen.print_line(f"Note: {announcement}")
+    print_notes(screen, world.announcements)
     with live_progress(screen, "episodes", simulation.config.episodes) as progress:
 
         def on_episode(episode: Episode) -> None:
@@ -133,11 +109,7 @@ def _play(simulation: Run, silent: bool) -> dict[str, Any]:
 def print_end(played: CompletedRun, as_json: bool, quiet: bool, **more: Any) -> None:
     """Print what a run came to; ``more`` are further keys of the JSON."""
     summary, directory, before, _ = played
-    if as_json:
-        print_json({**summary, "directory": str(directory), **more})
-        return
-    if quiet:
-        print_line(str(directory))
+    if print_short({**summary, "directory": str(directory), **more}, directory, as_json, quiet):
         return
     from emosim_core.cli.output import console, show_table, summary_table
 

@@ -31,13 +31,9 @@ def runs(directory: Path, as_json: bool) -> None:
         return
     from emosim_core.cli.output import Table, console, show_table
 
-    screen = console()
-    table = Table("directory", style="dim")
-    for heading in ("kind", "created", "state", "headline"):
-        table.add_column(heading)
-    for info in listed:
-        table.add_row(str(info.path), info.kind or "-", _local(info.created), info.state, info.headline)
-    show_table(screen, table)
+    rows = [(str(info.path), info.kind or "-", _local(info.created), info.state, info.headline) for info in listed]
+    headings = ("directory", "kind", "created", "state", "headline")
+    show_table(console(), Table(*headings, rows=rows, texts=5, style="dim"))
 
 
 def _local(created: str) -> str:

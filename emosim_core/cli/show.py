@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,8 @@ from emosim_core.cli.output import END_REASONS, Screen, console, show_table, sum
 from emosim_core.errors import ConfigurationError, RunError
 from emosim_core.llm.prompts.fencing import legible
 from emosim_core.model.user import User
-from emosim_core.runs.reading import damaged
-from emosim_core.runs.records import MANIFEST, SUMMARY, read_records, read_summary, run_manifest
-from emosim_core.runs.typed import typed
+from emosim_core.runs.records import SUMMARY, read_records, read_summary, run_manifest
+from emosim_core.runs.typed import continue_with
 from emosim_core.runs.words import mood_words, user_lines, with_article
 from emosim_core.terminal import one_line
 
@@ -38,10 +36,12 @@ def show(directory: Path | None, episode: int | None) -> None:
     kind = kind_of(directory)
     if kind is None:
         raise RunError(f"{directory} is no run, nor anything else that can be shown; list those with: emosim runs")
-    if episode is None:
-        _PRINT.get(kind, _print_run)(directory, screen)
-    elif kind == RUN:
-        _print_episode(directory, episode, screen)
+    if kind == RUN:
+        _print_run(directory, screen) if episode is None else _print_episode(directory, episode, screen)
+    elif episode is None:
+        from emosim_core.cli.results import print_directory
+
+        print_directory(kind, screen, directory)
     else:
         raise ConfigurationError(f"--episode is for runs; {directory} holds {with_article(kind)}")
 
@@ -73,63 +73,8 @@ def _print_run(directory: Path, screen: Screen) -> None:
         ended += record["end_reason"] is not None
     wanted = manifest["config"]["episodes"]
     screen.print_line(
-        f"The run is not complete: {ended} of {wanted} episodes, {steps} steps. "
-        f"Go on with: {typed('run', '--resume', directory)}"
+        f"The run is not complete: {ended} of {wanted} episodes, {steps} steps. {continue_with('run', directory)}"
     )
-
-
-def _print_training(directory: Path, screen: Screen) -> None:
-    from emosim_core.cli.train import print_training
-
-    with damaged(directory / MANIFEST):
-        print_training(directory, screen)
-
-
-def _print_evaluation(directory: Path, screen: Screen) -> None:
-    from emosim_core.cli.evaluate import print_results
-    from emosim_core.evaluation.results import CHARTS
-    from emosim_core.reports.evaluation_report import read_evaluation
-
-    results = read_evaluation(directory)
-    with damaged(directory):
-        print_results(screen, results, directory, charts=(directory / CHARTS).is_dir())
-
-
-def _print_ablation(directory: Path, screen: Screen) -> None:
-    from emosim_core.cli.ablate import print_results
-    from emosim_core.reports.ablation_report import read_ablation
-
-    _, results = read_ablation(directory)
-    with damaged(directory):
-        print_results(screen, results, directory)
-
-
-def _print_validation(directory: Path, screen: Screen) -> None:
-    from emosim_core.cli.validate import print_results
-    from emosim_core.reports.validation_report import read_validation
-
-    _, results = read_validation(directory)
-    with damaged(directory):
-        print_results(screen, results, directory)
-
-
-def _print_page(directory: Path, screen: Screen) -> None:
-    from emosim_core.reports.written_report import written_report
-
-    page = written_report(directory)
-    for line in (page.title, page.headline, *page.notes):
-        screen.print_line(line)
-    screen.print_line(f"It has a page; write it with: {typed('report', directory)}")
-
-
-_PRINT: dict[str, Callable[[Path, Screen], None]] = {
-    "training": _print_training,
-    "evaluation": _print_evaluation,
-    "ablation": _print_ablation,
-    "validation": _print_validation,
-    "page": _print_page,
-}
-"""What prints a directory of each kind but a run."""
 
 
 def story(steps: list[dict[str, Any]], manifest: dict[str, Any]) -> list[str]:

@@ -8,7 +8,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
@@ -89,13 +90,15 @@ def heeding_signals(main: Callable[..., NoReturn]) -> Callable[..., NoReturn]:
     return heeding
 
 
-def interrupted(job: JobDirectory) -> click.exceptions.Exit:
-    """Say what is there after Ctrl-C or a signal, and how to go on.
+@contextmanager
+def telling_progress(job: JobDirectory) -> Iterator[None]:
+    """Says what is there after Ctrl-C or a signal, and how to go on, and leaves."""
+    from emosim_core.runs.job import start_again
 
-    Returns:
-        What to raise.
-    """
-    return print_interrupted(job.resume_hint() or "Nothing was begun; give the same command again.")
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise print_interrupted(job.resume_hint() or start_again()) from None
 
 
 def print_interrupted(what: str) -> click.exceptions.Exit:

@@ -9,13 +9,11 @@ import click
 
 from emosim_core.cli.fields import SectionedCommand
 from emosim_core.cli.options import chosen_job, configuration_options, place_options
-from emosim_core.cli.places import job_place
-from emosim_core.cli.printing import print_json, print_line
-from emosim_core.cli.stopping import interrupted
-from emosim_core.runs.typed import typed
+from emosim_core.cli.places import new_job
+from emosim_core.cli.printing import print_short
+from emosim_core.cli.stopping import telling_progress
 
 if TYPE_CHECKING:
-    from emosim_core.cli.output import Screen
     from emosim_core.training.curves import TrainingProgress
     from emosim_core.training.trainer import Training
 
@@ -47,29 +45,26 @@ def train(obj: dict[str, Any], /, as_json: bool, quiet: bool, **given: Any) -> N
 
     registry = Registry(only=obj["only"])
     config, out = given["config"], given["out"]
-    values, job, _ = chosen_job("train", TrainConfig, obj, given, registry)
+    values, resumed, _ = chosen_job("train", TrainConfig, obj, given, registry)
     checked = read_config(TrainConfig, values, "train" if config is None else str(config))
-    if job is None:
-        job = job_place("train", f"{checked.plugin}-{checked.algo}", out)
-    elif (job.path / SUMMARY).exists():
+    job = resumed or new_job("train", f"{checked.plugin}-{checked.algo}", out)
+    if resumed and (job.path / SUMMARY).exists():
         summary = read_object(job.path / SUMMARY, TRAINED)
         if summary["timesteps"] >= checked.timesteps:
             job.tidy()
             _print_end(summary, job.path, as_json, quiet, f"{job.path} is complete; nothing was left to do.")
             return
-    try:
+    with telling_progress(job):
         with loading("items and users", silent=silent):
             training = Training(checked, job, registry=registry)
         summary = _train(training, silent)
-    except KeyboardInterrupt:
-        raise interrupted(job) from None
     _print_end(summary, job.path, as_json, quiet)
 
 
 def _train(training: Training, silent: bool) -> dict[str, Any]:
     if silent:
         return training.train()
-    from emosim_core.cli.output import console, live_progress, who_answers
+    from emosim_core.cli.output import console, live_progress, print_notes, who_answers
     from emosim_core.training.algorithms import ALGORITHMS
 
     world, config, screen = training.world, training.config, console()
@@ -81,8 +76,7 @@ def _train(training: Training, silent: bool) -> dict[str, Any]:
         f"{ALGORITHMS[config.algo].title} with the network '{config.policy_net}', {config.num_envs} environments, "
         f"{config.timesteps} steps, on {training.model.device}."
     )
-    for announcement in world.announcements:
-        screen.print_line(f"Note: {announcement}")
+    print_notes(screen, world.announcements)
     with live_progress(screen, "steps", config.timesteps) as progress:
         lines = 0
 
@@ -108,69 +102,12 @@ def _in_words(progress: TrainingProgress) -> list[str]:
 
 
 def _print_end(summary: dict[str, Any], directory: Path, as_json: bool, quiet: bool, first: str = "") -> None:
-    if as_json:
-        print_json({**summary, "directory": str(directory)})
-        return
-    if quiet:
-        print_line(str(directory))
+    if print_short({**summary, "directory": str(directory)}, directory, as_json, quiet):
         return
     from emosim_core.cli.output import console
+    from emosim_core.cli.results import print_training
 
     screen = console()
     if first:
         screen.print_line(first)
-    _print_summary(screen, summary, directory)
-
-
-def _print_summary(screen: Screen, summary: dict[str, Any], directory: Path) -> None:
-    from emosim_core.runs.words import users_of
-
-    screen.print_line(
-        f"Trained {summary['timesteps']:,} steps in {summary['episodes']:,} episodes and {summary['seconds']:.1f} s "
-        f"({summary['steps_per_second'] or 0:,} steps/s)."
-    )
-    if summary["reward"] is not None:
-        screen.print_line(
-            f"Reward while learning: {summary['reward']:.1f} per episode, mean of the last "
-            f"{summary['recent_episodes']:,} episodes, with actions drawn from the policy."
-        )
-    if summary["evaluation"]:
-        rewards = ", ".join(f"{value:.1f} from {users_of(split)}" for split, value in summary["evaluation"].items())
-        screen.print_line(f"Reward in held-out episodes: {rewards}, mean of the last evaluation.")
-    command = typed("evaluate", "--recommenders", directory, "--policies", "random,popular")
-    screen.print_line(f"Written to {directory}. Measure it with: {command}")
-
-
-def print_training(directory: Path, screen: Screen) -> None:
-    """Print what a training came to, or how far it is.
-
-    Args:
-        directory: of the training.
-        screen: where to.
-    """
-    from emosim_core.cli.output import who_answers
-    from emosim_core.runs.reading import read_object
-    from emosim_core.runs.records import SUMMARY, read_manifest
-    from emosim_core.training.algorithms import ALGORITHMS
-    from emosim_core.training.curves import SUMMARY as TRAINED
-    from emosim_core.training.curves import read_progress
-
-    manifest = read_manifest(directory)
-    config = manifest["config"]
-    known = ALGORITHMS.get(config["algo"])
-    who = who_answers(manifest["answered_by"])
-    screen.print_line(
-        f"{known.title if known else config['algo']} with the network '{config['policy_net']}' on {config['plugin']}. "
-        + who
-    )
-    if (directory / SUMMARY).exists():
-        summary = read_object(directory / SUMMARY, TRAINED)
-        _print_summary(screen, summary, directory)
-        if summary["timesteps"] >= config["timesteps"]:
-            return
-    lines = read_progress(directory)
-    done = lines[-1]["timesteps"] if lines else 0
-    screen.print_line(
-        f"The training is not complete: {done:,} of {config['timesteps']:,} steps. "
-        f"Go on with: {typed('train', '--resume', directory)}"
-    )
+    print_training(screen, summary, directory)

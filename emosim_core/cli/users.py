@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from emosim_core.cli.fields import SectionedCommand, field_options
-from emosim_core.cli.options import configured, need_plugin
+from emosim_core.cli.options import configured, confirm_cost, cost_line, need_plugin
 from emosim_core.cli.printing import print_line
+from emosim_core.cli.stopping import print_interrupted
 from emosim_core.errors import ConfigurationError, EmoSimError, LLMCacheError
 from emosim_core.runs.typed import typed
 
 if TYPE_CHECKING:
     from emosim_core.hooks import Registry
-    from emosim_core.llm.gateway.gateway import Gateway
-    from emosim_core.llm.user_writer import UserWriter
     from emosim_core.model import Domain, User
 
 
@@ -34,16 +32,7 @@ def users() -> None:
 @field_options("EnvironmentConfig", only=("plugin", "user_dataset", "llm_model", "gateway"))
 @click.option("--yes", is_flag=True, help="Do not ask before model calls.")
 @click.pass_obj
-def generate(
-    obj: dict[str, Any],
-    /,
-    count: int,
-    seed: int,
-    out: Path,
-    force: bool,
-    yes: bool,
-    **given: Any,
-) -> None:
+def generate(obj: dict[str, Any], /, count: int, seed: int, out: Path, force: bool, yes: bool, **given: Any) -> None:
     """Generate users, stratified by age, sex and traits, and write them to a CSV file.
 
     With --llm-model, a language model writes each user's name and description within the age, job, hobby, traits and
@@ -79,21 +68,24 @@ def _written(
     registry: Registry, domain: Domain, users: list[User], llm_model: str, options: dict[str, Any], yes: bool
 ) -> list[User]:
     """The users as a language model writes them, after its cost was agreed to."""
-
-    from emosim_core.cli.output import console, live_progress, usage_rows
+    from emosim_core.cli.output import console, live_progress, print_notes
     from emosim_core.hooks.names import checked_options
     from emosim_core.llm.backend import LLMBackend
     from emosim_core.llm.gateway.gateway import Gateway, GatewayOptions
     from emosim_core.llm.user_writer import UserWriter
+    from emosim_core.studies.cost import Estimate
 
     backend: LLMBackend = registry.resolve("llm_backend", llm_model).build(LLMBackend)
     screen = console(stderr=True)
-    for announcement in backend.announcements():
-        screen.print_line(f"Note: {announcement}")
+    print_notes(screen, backend.announcements())
     gateway = Gateway(backend, checked_options(GatewayOptions, options, "users generate"))
     writer = UserWriter(domain, gateway)
     if not gateway.options.replay:
-        _agree(gateway, writer, users, yes)
+        about = writer.estimate(users)
+        estimated = Estimate(backend.identity, len(users), about.prompt, about.completion, backend.price())
+        more = ", more if the model reasons. Cached answers cost nothing."
+        print_line(cost_line(estimated, more, bound="about "), err=True)
+        confirm_cost(yes)
     written: list[User] = []
     try:
         with live_progress(screen, "users", len(users)) as progress:
@@ -101,52 +93,19 @@ def _written(
                 written.append(user)
                 progress.update(advance=1)
     except KeyboardInterrupt:
-        print_line("", err=True)
-        print_line("Interrupted. Received answers are cached; give the same command again to go on.", err=True)
-        raise click.exceptions.Exit(130) from None
+        raise print_interrupted("Received answers are cached; give the same command again to go on.") from None
     except EmoSimError as error:
         message = f"{str(error).removesuffix('.')}. {len(written)} of {len(users)} users were written"
-        if isinstance(error, LLMCacheError):
+        if not isinstance(error, LLMCacheError) and not gateway.options.replay:
+            message += " and all received answers are cached"
+        if isinstance(error, LLMCacheError) or not gateway.options.replay:
             message += ": give the same command again to go on"
-        elif not gateway.options.replay:
-            message += " and all received answers are cached: give the same command again to go on"
         error.args = (f"{message}; there is no file yet.",)
         raise
     finally:
         gateway.close()
-        for name, value in usage_rows(gateway.usage.summary()):
-            screen.print_line(f"{name}: {value}")
+        print_notes(screen, (), gateway.usage.summary())
     return written
-
-
-def _agree(gateway: Gateway, writer: UserWriter, users: list[User], yes: bool) -> None:
-    """Say what asking will cost about, and stop unless that is all right.
-
-    Raises:
-        ConfigurationError: it is not, or nobody can be asked.
-    """
-    from emosim_core.llm.chat import Usage
-    from emosim_core.llm.user_writer import ANSWER_TOKENS
-
-    characters = sum(len(message.content) for user in users for message in writer.request(user).messages)
-    about = Usage(prompt=characters // 4, completion=ANSWER_TOKENS * len(users))
-    price = gateway.backend.price()
-    cost = (
-        "its price is not known"
-        if price is None
-        else (
-            f"about {price.cost(about):.2f} {price.currency} at the prices of {price.as_of}, more if the model reasons"
-        )
-    )
-    print_line(
-        f"{gateway.backend.identity}: {len(users):,} requests, about {about.prompt:,} tokens in and "
-        f"{about.completion:,} out: {cost}. Cached answers cost nothing.",
-        err=True,
-    )
-    if not yes and not sys.stdin.isatty():
-        raise ConfigurationError("nobody can be asked whether this cost is all right; give --yes if it is")
-    if not yes and not click.confirm("Go on?", default=True, err=True):
-        raise ConfigurationError("nothing was asked and nothing was written")
 
 
 @users.command("list")
@@ -184,13 +143,8 @@ def list_users(obj: dict[str, Any], plugin: str, population: str | None, search:
     for heading in ("job", *TRAITS, "likes", "id"):
         table.add_column(heading)
     for one in shown:
-        table.add_row(
-            one.name,
-            "" if one.age is None else str(one.age),
-            one.job,
-            *(one.trait_name(trait) for trait in TRAITS),
-            ", ".join(one.liked),
-            one.id,
-        )
+        traits = (one.trait_name(trait) for trait in TRAITS)
+        age = "" if one.age is None else str(one.age)
+        table.add_row(one.name, age, one.job, *traits, ", ".join(one.liked), one.id)
     show_table(screen, table)
     screen.print_line(f"{len(shown):,} of {len(loaded):,} users")

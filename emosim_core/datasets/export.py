@@ -44,7 +44,7 @@ class Exported:
 
 
 def export(
-    directories: Sequence[str | Path],
+    runs: Sequence[str | Path],
     out: str | Path,
     format: str = "parquet",
     dataset_id: str | None = None,
@@ -52,10 +52,10 @@ def export(
     given: Mapping[str, Any] | None = None,
     again: CommandHint | None = None,
 ) -> Exported:
-    """Write the episodes of runs in another format. Nothing is left behind if that fails.
+    """Write the interactions of runs for offline learning, as ``emosim data export`` does.
 
     Args:
-        directories: directories of runs.
+        runs: directories of runs.
         out: the file to write; for Minari, the folder of data sets, which may exist.
         format: one of :data:`FORMATS`.
         dataset_id: for Minari, the name of the data set; made of the domain and the recommender if not given.
@@ -72,16 +72,16 @@ def export(
     """
     out = Path(out)
     check_export(out, format, dataset_id)
-    runs = open_runs([Path(directory) for directory in directories])
+    opened = open_runs([Path(directory) for directory in runs])
     if format == "minari":
         from emosim_core.datasets.minari import write_minari
 
-        name, *written = write_minari(runs, out, dataset_id, registry, given, again)
+        name, *written = write_minari(opened, out, dataset_id, registry, given, again)
         return Exported(out / name, format, name, *written)
     from emosim_core.datasets.tables import write_csv, write_parquet
 
     with whole(out) as partial:
-        counts = (write_parquet if format == "parquet" else write_csv)(runs, partial)
+        counts = (write_parquet if format == "parquet" else write_csv)(opened, partial)
     return Exported(out, format, None, *counts)
 
 

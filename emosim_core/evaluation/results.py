@@ -24,7 +24,7 @@ from emosim_core.runs.plain import child
 from emosim_core.runs.reading import check, check_format
 from emosim_core.runs.records import FORMAT, SUMMARY, read_json, read_summary, run_manifest
 from emosim_core.runs.schemas import Choice, Count, Environment, Name, Number
-from emosim_core.runs.typed import typed
+from emosim_core.runs.typed import continue_with
 
 RESULTS = "evaluation.json"
 TABLE = "evaluation.csv"
@@ -117,7 +117,7 @@ def compute_results(out: Path, resamples: int | None = None) -> dict[str, Any]:
         directories = {one["name"]: child(met, one["folder"]) for one in plan["recommenders"]}
         for directory in directories.values():
             if not is_complete(directory):
-                raise RunError(f"{directory} is not complete; go on with: {typed('evaluate', '--resume', out)}")
+                raise RunError(f"{directory} is not complete. {continue_with('evaluate', out)}")
             manifests.append(run_manifest(directory))
             summaries.append(read_summary(directory))
         episodes = {name: whole_episodes(read_run(directory), items) for name, directory in directories.items()}

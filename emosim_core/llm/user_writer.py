@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from emosim_core.errors import LLMError, LLMMalformedError
-from emosim_core.llm.chat import ChatAnswer, ChatRequest, Message
+from emosim_core.llm.chat import ChatAnswer, ChatRequest, Message, Usage
 from emosim_core.llm.prompts.fencing import defused, fence, legible, one_line
 from emosim_core.llm.prompts.parsing import json_object
 from emosim_core.llm.rater import Asks
@@ -87,6 +87,11 @@ class UserWriter:
             temperature=1.0,
             schema=_SCHEMA,
         )
+
+    def estimate(self, users: Sequence[User]) -> Usage:
+        """Approximate tokens of writing users, guessed from characters; a model that reasons takes more."""
+        characters = sum(len(message.content) for user in users for message in self.request(user).messages)
+        return Usage(prompt=characters // 4, completion=ANSWER_TOKENS * len(users))
 
     def read(self, answer: ChatAnswer, taken: Mapping[str, str]) -> tuple[str, str]:
         """The name and the description in an answer.

@@ -1,6 +1,6 @@
 """Reports: what a user looks at after a run, a training, an evaluation or a study; and runs side by side.
 
-``write_report`` writes the page that ``emosim report`` writes, ``compare_runs`` finds what ``emosim compare`` prints.
+``write_report`` writes the page that ``emosim report`` writes.
 """
 
 from emosim_core.lazy import attach

@@ -4,7 +4,6 @@ from .chart import Chart as Chart
 from .chart import Series as Series
 from .chart import Table as Table
 from .compare import Comparison as Comparison
-from .compare import compare_runs as compare_runs
 from .make import report_of as report_of
 from .make import write_report as write_report
 from .report import Fact as Fact

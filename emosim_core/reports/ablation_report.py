@@ -11,7 +11,7 @@ from emosim_core.reports.chart import Chart, Table, identifier, with_intervals
 from emosim_core.reports.report import Fact, Report, Section, flat, interval, setup_tables
 from emosim_core.runs.reading import check_format
 from emosim_core.runs.records import FORMAT, MANIFEST, read_json
-from emosim_core.runs.typed import typed
+from emosim_core.runs.typed import continue_with
 from emosim_core.runs.words import decimal
 
 KIND = "ablation"
@@ -20,42 +20,40 @@ RESULTS = "results.json"
 SHARE = "success share"
 """The measure that most studies have."""
 
-_ALL = (0.0, 1.0)
+Metrics = Sequence[Mapping[str, Any]]
 
 
 def report_of_ablation(directory: Path) -> Report:
     """The report of an ablation; errors as of :func:`read_ablation`."""
     manifest, results = read_ablation(directory)
-    rows: Sequence[Mapping[str, Any]] = results["pooled"] or results["jobs"]
-    axes = list(results["jobs"][0]["variant"]) if results["jobs"] else []
-    varying = [axis for axis in axes if len({one["variant"][axis] for one in results["jobs"]}) > 1]
+    jobs, differences = results["jobs"], results["differences"]
+    rows: Metrics = results["pooled"] or jobs
+    varying, same, seeds = grid_of(results)
     variants = {_variant(one["variant"], varying) for one in rows}
-    same = {axis: results["jobs"][0]["variant"][axis] for axis in axes if axis not in varying}
-    constant = ", ".join(f"{axis} {value}" for axis, value in same.items() if value)
-    seeds = sorted({one["seed"] for one in results["jobs"]})
-    headline = f"{len(results['studies'])} studies, {_counted(len(variants), 'variant')}"
+    headline = f"{len(results['studies'])} studies, {counted(len(variants), 'variant')}"
     headline += f" ({', '.join(varying)})" if varying else ""
-    headline += f", {_counted(len(seeds), 'seed')}. The same in all: {constant}." if constant else "."
+    headline += f", {counted(len(seeds), 'seed')}. The same in all: {', '.join(same)}." if same else "."
     report = Report("ablation", f"{results['title']}: how faithfully users are simulated", headline)
-    ratings, failed = (sum(one[count] for one in results["jobs"]) for count in ("ratings", "failed"))
-    decided = [one for one in results["differences"] if is_decided(one)]
+    ratings, failed = (sum(one[count] for one in jobs) for count in ("ratings", "failed"))
+    decided = [one for one in differences if is_decided(one)]
     report.facts = [
         Fact("ratings", f"{ratings:,}", "each on record"),
         Fact("failed ratings", f"{failed:,}", "left out of the shares" if failed else ""),
-        *(_fact(one) for one in rows if len(variants) == 1),
     ]
-    if results["differences"]:
-        aside = f"of {len(results['differences'])}, with intervals that leave out 0"
+    for one in rows if len(variants) == 1 else ():
+        last = one["metrics"][-1]  # it sums up the sides of its study
+        aside = f"{last['metric']}, {interval(last, 3)}"
+        report.facts.append(Fact(_words(one["study"]), decimal(last["estimate"], 3), aside))
+    if differences:
+        aside = f"of {len(differences)}, with intervals that leave out 0"
         report.facts.append(Fact("differences", str(len(decided)), aside))
-    if results["missing"]:
-        report.notes.append(
-            f"{_counted(len(results['missing']), 'job')} not done. Go on with: {typed('ablate', '--resume', directory)}"
-        )
+    if missing := results["missing"]:
+        report.notes.append(f"{counted(len(missing), 'job')} not done. {continue_with('ablate', directory)}")
     report.notes += [f"Left out: {study}: {reason}" for study, reason in results.get("left_out", {}).items()]
     report.notes += [str(one) for one in manifest.get("announcements", ())]
     report.sections += _overview(results["studies"], rows, varying, decided)
     for study in results["studies"]:
-        report.sections.append(_section(study, [one for one in rows if one["study"] == study], results, varying))
+        report.sections.append(_section(study, [one for one in rows if one["study"] == study], differences, varying))
     report.sections.append(_setup(manifest, results))
     return report
 
@@ -69,10 +67,19 @@ def read_ablation(directory: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     manifest = read_json(directory / MANIFEST)
     check_format(directory / MANIFEST, manifest, FORMAT)
     if not (directory / RESULTS).exists():
-        raise RunError(f"{directory} has no {RESULTS} yet. Go on with: {typed('ablate', '--resume', directory)}")
+        raise RunError(f"{directory} has no {RESULTS} yet. {continue_with('ablate', directory)}")
     results = read_json(directory / RESULTS)
     check_format(directory / RESULTS, results, FORMAT)
     return manifest, results
+
+
+def grid_of(results: Mapping[str, Any]) -> tuple[list[str], list[str], list[int]]:
+    """The axes that vary in the results of an ablation, those that do not with their values, and the seeds."""
+    variants: Sequence[Mapping[str, str]] = [one["variant"] for one in results["jobs"]]
+    axes = list(variants[0]) if variants else []
+    varying = [axis for axis in axes if len({one[axis] for one in variants}) > 1]
+    same = [f"{axis} {variants[0][axis]}" for axis in axes if axis not in varying and variants[0][axis]]
+    return varying, same, sorted({one["seed"] for one in results["jobs"]})
 
 
 def is_decided(difference: Mapping[str, Any]) -> bool:
@@ -80,28 +87,37 @@ def is_decided(difference: Mapping[str, Any]) -> bool:
     return difference["low"] is not None and (difference["low"] > 0 or difference["high"] < 0)
 
 
-def _counted(count: int, what: str) -> str:
+def better_of(difference: Mapping[str, Any], names: Sequence[str]) -> str | None:
+    """Which of two variants is better; None where the interval of their difference does not say so."""
+    if not is_decided(difference):
+        return None
+    return names[0] if (difference["estimate"] > 0) == (difference["better"] == "higher") else names[1]
+
+
+def side_of(metric: Mapping[str, Any]) -> str:
+    """What a metric is about within its study."""
+    return str(metric["side"] or metric["metric"])
+
+
+def counted(count: int, what: str) -> str:
+    """A count with what is counted, in the plural where it is not one."""
     return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def _words(study: str) -> str:
+    return study.replace("_", " ")
 
 
 def _variant(variant: Mapping[str, str], varying: Sequence[str]) -> str:
     return ", ".join(variant[axis] for axis in varying if variant[axis]) or variant.get("rater") or "all"
 
 
-def _fact(one: Mapping[str, Any]) -> Fact:
-    """The last metric of a study, which sums up its sides."""
-    metric = one["metrics"][-1]
-    return Fact(
-        one["study"].replace("_", " "), decimal(metric["estimate"], 3), f"{metric['metric']}, {interval(metric, 3)}"
-    )
+def _axis(metric: str) -> dict[str, Any]:
+    """How the values of a metric are drawn."""
+    return {"form": "share", "y_range": (0.0, 1.0)} if metric == SHARE else {}
 
 
-def _overview(
-    studies: Sequence[str],
-    rows: Sequence[Mapping[str, Any]],
-    varying: Sequence[str],
-    decided: Sequence[Mapping[str, Any]],
-) -> list[Section]:
+def _overview(studies: Sequence[str], rows: Metrics, varying: Sequence[str], decided: Metrics) -> list[Section]:
     """Success shares of all studies beside each other, and which variants differ for sure."""
     variants = list(dict.fromkeys(_variant(one["variant"], varying) for one in rows))
     shares: dict[tuple[str, str], dict[str, Mapping[str, Any]]] = {}
@@ -116,87 +132,59 @@ def _overview(
     for variant in variants:
         some = [shares[key][variant] for key in order]
         series.append(with_intervals(variant, some, counts=[metric["ratings"] for metric in some]))
-    names = [f"{study.replace('_', ' ')}, {side}" if side else study.replace("_", " ") for study, side in order]
+    names = [f"{_words(study)}, {side}" if side else _words(study) for study, side in order]
     caption = "How often users rated as they must, by study and side. Higher is better. Thin lines are 95 % intervals."
-    chart = Chart(
-        "overview", "rows", "Success shares", caption, SHARE, "study", series, names, form="share", y_range=_ALL
-    )
+    chart = Chart("overview", "rows", "Success shares", caption, SHARE, "study", series, names, **_axis(SHARE))
     tables = [_differences("Where variants differ", decided, with_study=True)] if decided else []
     return [Section("overview", "At a glance", charts=[chart], tables=tables)]
 
 
-def _differences(title: str, differences: Sequence[Mapping[str, Any]], with_study: bool) -> Table:
+def _differences(title: str, differences: Metrics, with_study: bool) -> Table:
     rows = []
     for one in differences:
-        first, second = (_variant(one[which], one["differs"]) for which in ("first", "second"))
-        better = "the same" if one["low"] == one["high"] == 0 else "not decided"
-        if is_decided(one):
-            better = first if (one["estimate"] > 0) == (one["better"] == "higher") else second
-        rows.append(
-            (
-                *((one["study"].replace("_", " "),) if with_study else ()),
-                *(f"{first} - {second}", one["side"] or one["metric"], decimal(one["estimate"], 3, sign=True)),
-                *(interval(one, 3, sign=True), better),
-            )
-        )
-    columns = (*(("study",) if with_study else ()), "variants", "side", "difference", "interval", "better")
+        names = [_variant(one[which], one["differs"]) for which in ("first", "second")]
+        undecided = "the same" if one["low"] == one["high"] == 0 else "not decided"
+        row = (_words(one["study"]), " - ".join(names), side_of(one), decimal(one["estimate"], 3, sign=True))
+        rows.append((*row, interval(one, 3, sign=True), better_of(one, names) or undecided)[not with_study :])
+    columns = ("study", "variants", "side", "difference", "interval", "better")[not with_study :]
     return Table(title, columns, rows, "On the same trials, which are drawn together.")
 
 
-def _section(
-    study: str, jobs: Sequence[Mapping[str, Any]], results: Mapping[str, Any], varying: Sequence[str]
-) -> Section:
+def _section(study: str, jobs: Metrics, differences: Metrics, varying: Sequence[str]) -> Section:
     names = [_variant(one["variant"], varying) for one in jobs]
     charts: list[Chart] = []
-    metric_names = list(dict.fromkeys(metric["metric"] for one in jobs for metric in one["metrics"]))
-    for metric_name in metric_names:
-        by_side: dict[str, list[Mapping[str, Any]]] = {}
-        for one in jobs:
-            for metric in one["metrics"]:
-                if metric["metric"] == metric_name:
-                    by_side.setdefault(metric["side"], []).append(metric)
-        sides = {side: some for side, some in by_side.items() if len(some) == len(jobs)}
+    by_side: dict[str, dict[str, list[Mapping[str, Any]]]] = {}
+    for one in jobs:
+        for metric in one["metrics"]:
+            by_side.setdefault(metric["metric"], {}).setdefault(metric["side"], []).append(metric)
+    for what, of in by_side.items():
+        sides = {side: some for side, some in of.items() if len(some) == len(jobs)}
         if not sides:
             continue
-        first = next(iter(sides.values()))[0]
         series = [
-            with_intervals(side or metric_name, some, counts=[metric["ratings"] for metric in some])
+            with_intervals(side or what, some, counts=[metric["ratings"] for metric in some])
             for side, some in sides.items()
         ]
-        charts.append(
-            Chart(
-                identifier(study, metric_name),
-                "rows",
-                metric_name.capitalize(),
-                f"{study.replace('_', ' ').capitalize()}; {first['better']} is better. Thin lines are 95 % intervals.",
-                metric_name,
-                "variant",
-                series,
-                names,
-                form="share" if metric_name == SHARE else "number",
-                y_range=_ALL if metric_name == SHARE else None,
-            )
-        )
-        charts += _groups(study, metric_name, names, sides)
+        better = next(iter(sides.values()))[0]["better"]
+        caption = f"{_words(study).capitalize()}; {better} is better. Thin lines are 95 % intervals."
+        id_, title = identifier(study, what), what.capitalize()
+        charts.append(Chart(id_, "rows", title, caption, what, "variant", series, names, **_axis(what)))
+        charts += _groups(study, what, names, sides)
     rows = [
         (
-            *(name, metric["side"] or metric["metric"], decimal(metric["estimate"], 3), interval(metric, 3)),
+            *(name, side_of(metric), decimal(metric["estimate"], 3), interval(metric, 3)),
             *(metric["interval"], f"{metric['failed']:,}", f"{metric['ratings']:,}"),
         )
         for name, one in zip(names, jobs, strict=True)
         for metric in one["metrics"]
     ]
-    columns = ("variant", "side", "result", "interval", "made by", "failed", "ratings")
-    tables = [Table("Results", columns, rows)]
-    differences = [one for one in results["differences"] if one["study"] == study]
-    if differences:
-        tables.append(_differences("Differences", differences, with_study=False))
-    return Section(identifier("study", study), study.replace("_", " ").capitalize(), charts=charts, tables=tables)
+    tables = [Table("Results", ("variant", "side", "result", "interval", "made by", "failed", "ratings"), rows)]
+    if mine := [one for one in differences if one["study"] == study]:
+        tables.append(_differences("Differences", mine, with_study=False))
+    return Section(identifier("study", study), _words(study).capitalize(), charts=charts, tables=tables)
 
 
-def _groups(
-    study: str, metric_name: str, names: Sequence[str], sides: Mapping[str, Sequence[Mapping[str, Any]]]
-) -> list[Chart]:
+def _groups(study: str, what: str, names: Sequence[str], sides: Mapping[str, Metrics]) -> list[Chart]:
     """Estimates of each group, such as a category; where there are several groups."""
     groups = list(dict.fromkeys(group for some in sides.values() for metric in some for group in metric["groups"]))
     if len(groups) < 2:
@@ -206,22 +194,10 @@ def _groups(
         for name, metric in zip(names, some, strict=True):
             rows.append(f"{name}, {side}" if side else name)
             cells.append([metric["groups"].get(group, {}).get("estimate") for group in groups])
-    return [
-        Chart(
-            identifier(study, metric_name, "groups"),
-            "heat",
-            f"{metric_name.capitalize()} by group",
-            f"{study.replace('_', ' ').capitalize()}: each group of trials by itself; an empty cell has none.",
-            "group",
-            "variant",
-            names=groups,
-            rows=rows,
-            cells=cells,
-            cells_are=metric_name,
-            form="share" if metric_name == SHARE else "number",
-            y_range=_ALL if metric_name == SHARE else None,
-        )
-    ]
+    caption = f"{_words(study).capitalize()}: each group of trials by itself; an empty cell has none."
+    id_, title = identifier(study, what, "groups"), f"{what.capitalize()} by group"
+    of = {"names": groups, "rows": rows, "cells": cells, "cells_are": what, **_axis(what)}
+    return [Chart(id_, "heat", title, caption, "group", "variant", **of)]
 
 
 def _setup(manifest: Mapping[str, Any], results: Mapping[str, Any]) -> Section:

@@ -51,12 +51,8 @@ def background(
 ) -> Background:
     """Look up a run's domain and load its items; what cannot be had is noted, for a report can do without.
 
-    Args:
-        manifest: the run's manifest.
-        registry: plugins to use; found anew if not given.
-        directory: where the run is. Items from a place that it names are loaded if this user made it, or gave them.
-        again: how values are given again.
-        given: values that the user gave again.
+    Items from a place that the run names are loaded if this user made its directory, or gave them again. Arguments are
+    as of :func:`~emosim_core.reports.run_report.report_of_run`.
     """
     result = Background()
     config = manifest["config"]
@@ -69,10 +65,10 @@ def background(
         )
         return result
     named = {"plugin": config["plugin"], "items": config["items"]}
+    place = directory or Path()
     try:
-        place = directory or Path()
-        again = again or CommandHint(typed("report", place), {})
-        confirmed(place, named, given or {}, {}, (RunConfig,), registry, again)
+        hint = again or CommandHint(typed("report", place), {})
+        confirmed(place, named, given or {}, {}, (RunConfig,), registry, hint)
     except TrustError as error:
         result.notes.append(f"The items were not loaded, so nothing is reported on their categories: {error}")
         return result

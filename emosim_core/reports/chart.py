@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -95,21 +95,16 @@ class Chart:
             raise ValueError(f"the id {self.id!r} of a chart must be lower-case letters and digits with dashes")
         for series in self.series:
             count = len(series.y)
-            wanted = {
-                "x": len(series.x),
-                "low": len(series.low),
-                "high": len(series.high),
-                "counts": len(series.counts),
-            }
+            sizes = {name: len(getattr(series, name)) for name in ("x", "low", "high", "counts")}
+            wrong = [name for name, size in sizes.items() if size not in (0, count)]
             if self.kind in ("bars", "rows"):
-                wanted["names"] = len(self.names)
+                wrong += ["names"] * (len(self.names) != count)
             elif not series.x:
-                wanted["x"] = -1
-            for name, columns in wanted.items():
-                if columns not in ((count,) if name == "names" else (0, count)):
-                    raise ValueError(
-                        f"chart {self.id!r}: {series.name!r} has {count} values, which {name} does not fit"
-                    )
+                wrong.append("x")
+            if wrong:
+                raise ValueError(
+                    f"chart {self.id!r}: {series.name!r} has {count} values, which {wrong[0]} does not fit"
+                )
             _see_finite(self.id, series.x, series.y, series.low, series.high)
         if self.kind == "heat" and [len(row) for row in self.cells] != [len(self.names)] * len(self.rows):
             raise ValueError(f"chart {self.id!r}: the cells are not {len(self.rows)} rows of {len(self.names)}")
@@ -118,10 +113,6 @@ class Chart:
             if [len(row) + 1 for row in self.cells] != [len(across)] * max(0, len(up) - 1):
                 raise ValueError(f"chart {self.id!r}: the cells do not fit the edges")
         _see_finite(self.id, *self.cells)
-
-    def record(self) -> dict[str, Any]:
-        """As JSON has it."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -89,26 +89,22 @@ class Comparison:
     notes: Sequence[str]
     runs: Sequence[Compared]
 
-    def record(self) -> dict[str, Any]:
-        """As JSON has it."""
-        return asdict(self)
 
-
-def compare_runs(directories: Sequence[str | Path], *, resamples: int = RESAMPLES, seed: int = 0) -> Comparison:
-    """Put runs side by side, as ``emosim compare`` does.
+def compare(directories: Sequence[str | Path], *, resamples: int = RESAMPLES, seed: int = 0) -> Comparison:
+    """Put runs side by side with differences to the first, as ``emosim compare`` does.
 
     Intervals are 95 % percentile intervals of a bootstrap over users: who is drawn brings all their episodes along.
-    Runs with the same users and the same seed are paired: the same users are drawn for both, so that what differs
-    between users cancels. Episodes that did not end are left out.
+    Runs with the same users and seed are paired: the same users are drawn for both, so that what differs between users
+    cancels. Episodes that did not end are left out.
 
     Args:
-        directories: of the runs, at least two; differences are to the first.
-        resamples: of the bootstrap, at least 100.
-        seed: of the bootstrap.
+        directories: two runs or more, of one domain.
+        resamples: resamples of the bootstrap, at least 100.
+        seed: seed of the bootstrap.
 
     Raises:
-        ConfigurationError: there are fewer than two, they are of different domains, or ``resamples`` is too low.
-        RunError: a directory holds no run, or one without an episode that ended.
+        ConfigurationError: there are fewer than two runs, they are of different domains, or ``resamples`` is too low.
+        RunError: a directory is no run, or has no episode that ended.
     """
     if len(directories) < 2:
         raise ConfigurationError("to compare runs, name two directories or more")
@@ -186,12 +182,13 @@ def _above(
     first: RunColumns, run: RunColumns, reasons: Sequence[str], resamples: int, seed: int, paired: bool
 ) -> Sample:
     """What a run is above the first."""
-    samples = []
-    for number, one in enumerate((first, run)):
-        # One seed over the same users draws the same users for both.
-        ids = sorted({*_ids(first), *_ids(run)}) if paired else _ids(one)
-        samples.append(_sample(one, reasons, ids, resamples, seed if paired else _own_seed(seed, number)))
-    return samples[1] - samples[0]
+    if paired:  # one seed over the same users draws the same users for both
+        ids = sorted({*_ids(first), *_ids(run)})
+        drawn = [(first, ids, seed), (run, ids, seed)]
+    else:
+        drawn = [(one, _ids(one), _own_seed(seed, number)) for number, one in enumerate((first, run))]
+    below, above = (_sample(one, reasons, ids, resamples, own) for one, ids, own in drawn)
+    return above - below
 
 
 def _differences(first: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
@@ -207,21 +204,16 @@ def _differences(first: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str
             if old != new and not name.startswith(_NO_DIFFERENCE):
                 differences[name if section == "config" else f"{section}: {name}"] = (old, new)
     # What a choice brings along is no further difference.
-    chosen = {name.partition(".")[0] for name in differences if ": " not in name}
     brought = {
-        "llm_model": ("rater",),
-        "llm_rater": ("rater",),
-        "items": ("item_loader",),
-        "user_dataset": ("user_loader",),
-        "items_retrieval": ("retrieval",),
+        "llm_model": ["parts: rater."],
+        "llm_rater": ["parts: rater."],
+        "items": ["parts: item_loader.", "data: items"],
+        "user_dataset": ["parts: user_loader.", "data: users"],
+        "items_retrieval": ["parts: retrieval."],
     }
-    for choice in chosen:
-        for part in brought.get(choice, (choice,)):
-            differences = {name: value for name, value in differences.items() if not name.startswith(f"parts: {part}.")}
-        if choice in ("items", "user_dataset"):
-            data = "items" if choice == "items" else "users"
-            differences = {name: value for name, value in differences.items() if not name.startswith(f"data: {data}")}
-    return differences
+    chosen = {name.partition(".")[0] for name in differences if ": " not in name}
+    brought_along = tuple(part for choice in chosen for part in brought.get(choice, [f"parts: {choice}."]))
+    return {name: value for name, value in differences.items() if not name.startswith(brought_along)}
 
 
 def _notes(runs: Sequence[Compared]) -> list[str]:

@@ -28,10 +28,7 @@ from emosim_core.runs.words import best_recommender, held_out
 RUNS = Path("runs")
 """Where commands write unless they are told otherwise."""
 
-RUN, TRAINING, EVALUATION = "run", "training", "evaluation"
-WRITTEN = "page"
-
-COMPLETE, RUNNING, STOPPED, UNREADABLE = "complete", "running", "not complete", "unreadable"
+RUN, TRAINING, EVALUATION, WRITTEN = "run", "training", "evaluation", "page"
 
 
 @dataclass(frozen=True)
@@ -79,7 +76,7 @@ def job_info(directory: Path) -> JobInfo | None:
     try:
         kind = kind_of(directory)
     except RunError as error:
-        return JobInfo(directory, "", "", UNREADABLE, _brief(error)) if (directory / MANIFEST).exists() else None
+        return _unreadable(directory, error) if (directory / MANIFEST).exists() else None
     if kind is None:
         return None
     created = ""
@@ -92,17 +89,17 @@ def job_info(directory: Path) -> JobInfo | None:
         with damaged(directory):
             complete, headline = _HEADLINES[kind](directory, about)
     except RunError as error:
-        return JobInfo(directory, kind, created, UNREADABLE, _brief(error))
-    state = COMPLETE if complete else RUNNING if _is_written(directory) else STOPPED
+        return _unreadable(directory, error, kind, created)
+    state = "complete" if complete else "running" if _is_written(directory) else "not complete"
     return JobInfo(directory, kind, created, state, headline)
 
 
-def jobs_in(folder: Path) -> list[JobInfo]:
-    """What the directories in a folder hold, the newest first.
+def _unreadable(directory: Path, error: RunError, kind: str = "", created: str = "") -> JobInfo:
+    return JobInfo(directory, kind, created, "unreadable", str(error).splitlines()[0])
 
-    Raises:
-        RunError: the folder is no directory, or cannot be read.
-    """
+
+def jobs_in(folder: Path) -> list[JobInfo]:
+    """What the directories in a folder hold, the newest first; a RunError where it cannot be read."""
     try:
         directories = sorted(one for one in folder.iterdir() if one.is_dir())
     except NotADirectoryError as error:
@@ -140,10 +137,6 @@ def _changed(directory: Path) -> int:
         return directory.stat().st_mtime_ns
     except OSError:
         return 0
-
-
-def _brief(error: RunError) -> str:
-    return str(error).splitlines()[0]
 
 
 def _is_written(directory: Path) -> bool:
@@ -187,11 +180,10 @@ def _of_training(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
 
 
 def _of_evaluation(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
-    names = ", ".join(one["name"] for one in about["recommenders"])
-    if not about["complete"]:
-        return False, f"{names} on {about['domain']}"
-    user_split, measured = list(about["user_splits"].items())[-1]
-    return True, best_recommender(measured, user_split)
+    if about["complete"]:
+        user_split, measured = list(about["user_splits"].items())[-1]
+        return True, best_recommender(measured, user_split)
+    return False, f"{', '.join(one['name'] for one in about['recommenders'])} on {about['domain']}"
 
 
 def _of_ablation(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
@@ -199,9 +191,8 @@ def _of_ablation(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
     if not (directory / ABLATION_RESULTS).exists():
         return False, what
     results = read_json(directory / ABLATION_RESULTS)
-    decided = [one for one in results["differences"] if is_decided(one)]
-    if results["differences"]:
-        what += f", {len(decided)} of {len(results['differences'])} differences shown"
+    if differences := results["differences"]:
+        what += f", {sum(map(is_decided, differences))} of {len(differences)} differences shown"
     return not results["missing"], what
 
 
@@ -214,10 +205,6 @@ def _of_validation(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str
     return True, f"{what}: {held} of {len(targets)} targets hold" if targets else what
 
 
-def _of_page(directory: Path, about: Mapping[str, Any]) -> tuple[bool, str]:
-    return True, str(about["title"])
-
-
 _ABOUT = {EVALUATION: EVALUATION_RESULTS, WRITTEN: PAGE}
 """The file that says what a directory is, where that is no manifest."""
 
@@ -227,5 +214,5 @@ _HEADLINES: dict[str, Callable[[Path, Mapping[str, Any]], tuple[bool, str]]] = {
     EVALUATION: _of_evaluation,
     ABLATION: _of_ablation,
     VALIDATION: _of_validation,
-    WRITTEN: _of_page,
+    WRITTEN: lambda directory, about: (True, str(about["title"])),
 }

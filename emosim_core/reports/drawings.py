@@ -50,14 +50,10 @@ _STYLE: dict[Any, Any] = {
 
 
 def need_matplotlib(what: str, extra: str = "report") -> None:
-    """See that charts can be drawn.
-
-    Args:
-        what: what needs it, for the message.
-        extra: the extra of the core that brings it.
+    """See that matplotlib is installed, which ``what`` needs and an extra of the core brings.
 
     Raises:
-        MissingDependencyError: matplotlib is not installed.
+        MissingDependencyError: it is not.
     """
     try:
         import matplotlib  # noqa: F401
@@ -71,14 +67,7 @@ def draw_charts(charts: Sequence[Chart], directory: Path) -> list[Path]:
 
 
 def draw_files(charts: Mapping[str, Sequence[Chart]], directory: Path) -> list[Path]:
-    """Write charts as PNG and SVG, several to a file, where those with the same axes share them.
-
-    Args:
-        charts: the charts of each file, by its name.
-        directory: where to; made if need be.
-
-    Returns:
-        The files.
+    """Write the charts of each file, which share the axes that are the same, as PNG and SVG; returns the files.
 
     Raises:
         MissingDependencyError: matplotlib is not installed.
@@ -200,13 +189,12 @@ def _bars(axes: Axes, chart: Chart) -> None:
         errors = {"xerr" if lying else "yerr": _errors(series)}
         colour = _COLOURS[k % len(_COLOURS)]
         draw(places, _floats(series.y), width, label=_name(series.name), color=colour, capsize=1.5, **errors)
-    ticks = range(0, len(chart.names), 1 if lying else max(1, -(-len(chart.names) // 12)))
-    names = [_name(chart.names[tick]) for tick in ticks]
+    every = 1 if lying else max(1, -(-len(chart.names) // 12))
+    (axes.set_yticks if lying else axes.set_xticks)(
+        list(range(0, len(chart.names), every)), list(map(_name, chart.names[::every]))
+    )
     if lying:
-        axes.set_yticks(list(ticks), names)
         axes.set_ylim(len(chart.names) - 0.5, -0.5)
-    else:
-        axes.set_xticks(list(ticks), names)
     _label(axes, chart, "x" if lying else "y")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,52 +16,46 @@ from emosim_core.reports.drawings import draw_files, need_matplotlib
 from emosim_core.reports.report import Fact, Report, Section, flat, interval, usage_tables
 from emosim_core.runs.reading import check_format
 from emosim_core.runs.records import FORMAT, read_json
-from emosim_core.runs.typed import typed
+from emosim_core.runs.typed import continue_with, typed
 from emosim_core.runs.words import END_REASONS, best_recommender, usage_rows, who_answers
 
 _USER_SPLITS = {"train": "train users", "test": "test users", "all": "all users"}
 _INTERVALS = "Thin lines are 95 % bootstrap intervals over users."
 _NO_INTERVAL = "Counted over all episodes together; it has no interval."
+_CURVES = {"survival": ("Who is still there", "share of episodes"), "reward": ("Reward by step", "mean reward")}
+"""Curves over the steps of an episode: title and what is shown."""
 
 _FIRST = 2
 """Recommenders whose reward stands on the first screen."""
 
-Estimate = Mapping[str, Number]
 Recommenders = Mapping[str, Mapping[str, Any]]
 """What is measured with one user split, by recommender."""
+
+Splits = Mapping[str, Mapping[str, Any]]
+"""What is measured, by user split."""
 
 
 def report_of_evaluation(directory: Path) -> Report:
     """The report of an evaluation; errors as of :func:`read_evaluation`."""
     results = read_evaluation(directory)
-    user_splits: Mapping[str, Mapping[str, Any]] = results["user_splits"]
-    last_name, last = list(user_splits.items())[-1]
+    splits: Splits = results["user_splits"]
+    last_name, last = list(splits.items())[-1]
     ranked = _best_first(last["recommenders"])
-    headline = f"{best_recommender(last, last_name)} "
-    headline += who_answers(results["answered_by"])
+    headline = f"{best_recommender(last, last_name)} {who_answers(results['answered_by'])}"
     report = Report("evaluation", f"{results.get('title', results['domain'])}: recommenders compared", headline)
     report.notes = [str(note) for note in results.get("notes", ())]
-    report.facts = [
-        *(
-            Fact(
-                f"reward of {name}",
-                f"{last['recommenders'][name]['metrics']['mean_reward']['estimate'] or 0.0:.1f}",
-                f"{interval(last['recommenders'][name]['metrics']['mean_reward'], 1)}, {_split(last_name)}",
-            )
-            for name in ranked[:_FIRST]
-        ),
-        Fact("recommenders", str(len(ranked))),
-        *(
-            Fact(_split(name), f"{one['users']:,}", f"{one['episodes']:,} episodes each")
-            for name, one in user_splits.items()
-        ),
-    ]
+    for name in ranked[:_FIRST]:
+        reward = last["recommenders"][name]["metrics"]["mean_reward"]
+        value, aside = f"{reward['estimate'] or 0.0:.1f}", f"{interval(reward, 1)}, {_split(last_name)}"
+        report.facts.append(Fact(f"reward of {name}", value, aside))
+    report.facts.append(Fact("recommenders", str(len(ranked))))
+    for name, one in splits.items():
+        report.facts.append(Fact(_split(name), f"{one['users']:,}", f"{one['episodes']:,} episodes each"))
     if results.get("usage"):
         report.facts.append(Fact("cost", dict(usage_rows(results["usage"]))["cost"]))
-    if len(user_splits) > 1:
-        report.sections.append(_side_by_side(user_splits, ranked))
-    for name, measured in reversed(list(user_splits.items())):
-        report.sections.append(_section(name, measured))
+    if len(splits) > 1:
+        report.sections.append(_side_by_side(splits, ranked))
+    report.sections += [_section(name, measured) for name, measured in reversed(list(splits.items()))]
     report.sections.append(_setup(directory, results))
     return report
 
@@ -74,7 +69,7 @@ def read_evaluation(directory: Path) -> dict[str, Any]:
     results = read_json(directory / RESULTS)
     check_format(directory / RESULTS, results, FORMAT)
     if not results.get("complete"):
-        raise RunError(f"{directory} is not complete. Go on with: {typed('evaluate', '--resume', directory)}")
+        raise RunError(f"{directory} is not complete. {continue_with('evaluate', directory)}")
     return results
 
 
@@ -91,32 +86,25 @@ def drawing(wanted: bool) -> Callable[[Mapping[str, Any], Path], object]:
 
 
 def draw_evaluation(results: Mapping[str, Any], directory: Path) -> list[Path]:
-    """Draw charts of an evaluation, the user splits beside each other.
-
-    Args:
-        results: what evaluation.json holds.
-        directory: where they are written, each as PNG and SVG.
-
-    Returns:
-        The files: ``reward``, ``survival``, ``reward_by_step``, ``lists`` and ``end_reasons``.
+    """Draw charts of what evaluation.json holds, the user splits beside each other; returns the files.
 
     Raises:
         MissingDependencyError: matplotlib is not installed.
         RunError: a file cannot be written.
     """
-    user_splits: Mapping[str, Mapping[str, Any]] = results["user_splits"]
-    order = _best_first(list(user_splits.values())[-1]["recommenders"])
+    splits: Splits = results["user_splits"]
+    order = _best_first(list(splits.values())[-1]["recommenders"])
 
     def panels(make: Callable[[str, Recommenders, Sequence[str]], Chart]) -> list[Chart]:
-        made = {name: make(name, one["recommenders"], order) for name, one in user_splits.items()}
-        return [replace(chart, title=f"{_split(name).capitalize()}. {chart.title}") for name, chart in made.items()]
+        made = {name: make(name, one["recommenders"], order) for name, one in splits.items()}
+        return [replace(chart, title=f"{_title(name)}. {chart.title}") for name, chart in made.items()]
 
     return draw_files(
         {
-            "reward": [_beside(user_splits, order, metric_named("mean_reward"))],
-            "survival": panels(_survival),
-            "reward_by_step": panels(_reward_by_step),
-            "lists": [_beside(user_splits, order, metric) for metric in METRICS if metric.of_lists and metric.chart],
+            "reward": [_beside(splits, order, metric_named("mean_reward"))],
+            "survival": panels(partial(_curve, "survival")),
+            "reward_by_step": panels(partial(_curve, "reward")),
+            "lists": [_beside(splits, order, metric) for metric in METRICS if metric.of_lists and metric.chart],
             "end_reasons": panels(_end_reasons),
         },
         directory,
@@ -131,53 +119,48 @@ def _split(name: str) -> str:
     return _USER_SPLITS.get(name, name)
 
 
-def _formatted(estimate: Estimate, share: bool) -> str:
-    if estimate["estimate"] is None:
+def _title(user_split: str) -> str:
+    return _split(user_split).capitalize()
+
+
+def _formatted(estimate: Mapping[str, Number], share: bool) -> str:
+    value, low, high = (estimate[key] for key in ("estimate", "low", "high"))
+    if value is None:
         return "none"
-    form = ".1%" if share else ".3g" if abs(estimate["estimate"]) < 100 else ".1f"
-    if estimate["low"] is None or estimate["high"] is None:
-        return f"{estimate['estimate']:{form}}"
-    return f"{estimate['estimate']:{form}} ({estimate['low']:{form}} to {estimate['high']:{form}})"
+    form = ".1%" if share else ".3g" if abs(value) < 100 else ".1f"
+    return f"{value:{form}}" if low is None or high is None else f"{value:{form}} ({low:{form}} to {high:{form}})"
 
 
-def _heading(metric: Metric) -> str:
-    return metric.label.capitalize() if metric.label.islower() else metric.label
-
-
-def _form(metric: Metric) -> Form:
-    return "share" if metric.share else "number"
-
-
-def _beside(user_splits: Mapping[str, Mapping[str, Any]], order: Sequence[str], metric: Metric) -> Chart:
+def _beside(splits: Splits, order: Sequence[str], metric: Metric) -> Chart:
     """A metric of each recommender, the user splits beside each other."""
     series = [
         with_intervals(_split(split), [one["recommenders"][name]["metrics"][metric.name] for name in order])
-        for split, one in user_splits.items()
+        for split, one in splits.items()
     ]
-    return _rows(identifier("side-by-side", metric.name), metric, _caption(metric, series), series, order)
+    return _rows(identifier("side-by-side", metric.name), metric, series, order)
 
 
-def _rows(id_: str, metric: Metric, caption: str, series: Sequence[Series], order: Sequence[str]) -> Chart:
+def _rows(id_: str, metric: Metric, series: Sequence[Series], order: Sequence[str], of: str = "") -> Chart:
+    """A metric of each recommender; ``of`` whom begins the caption."""
+    title = metric.label.capitalize() if metric.label.islower() else metric.label
     axis = metric.label if metric.share or metric.unit in metric.label else f"{metric.label}, {metric.unit}"
-    return Chart(id_, "rows", _heading(metric), caption, axis, "recommender", series, order, form=_form(metric))
-
-
-def _caption(metric: Metric, series: Sequence[Series]) -> str:
     known = any(end is not None for one in series for end in one.low)
     better = f" {metric.better.capitalize()} is better." if metric.better else ""
-    return (_INTERVALS if known else _NO_INTERVAL) + better
+    caption = f"{of}{_INTERVALS if known else _NO_INTERVAL}{better}"
+    form: Form = "share" if metric.share else "number"
+    return Chart(id_, "rows", title, caption, axis, "recommender", series, order, form=form)
 
 
-def _side_by_side(user_splits: Mapping[str, Mapping[str, Any]], order: Sequence[str]) -> Section:
+def _side_by_side(splits: Splits, order: Sequence[str]) -> Section:
     """Reward and share liked of each recommender, the user splits beside each other."""
-    titles = " and ".join(_split(name) for name in user_splits)
     charts = [
-        _beside(user_splits, order, metric_named(name))
+        _beside(splits, order, metric_named(name))
         for name in ("mean_reward", "share_liked")
-        if all(name in one["recommenders"][order[0]]["metrics"] for one in user_splits.values())
+        if all(name in one["recommenders"][order[0]]["metrics"] for one in splits.values())
     ]
+    title = " and ".join(map(_split, splits)).capitalize()
     note = "For a recommender that learned from the train users, the gap is what does not carry over to others."
-    return Section("side-by-side", titles.capitalize(), note, charts)
+    return Section("side-by-side", title, note, charts)
 
 
 def _section(user_split: str, measured: Mapping[str, Any]) -> Section:
@@ -188,13 +171,13 @@ def _section(user_split: str, measured: Mapping[str, Any]) -> Section:
     for metric in metrics:
         if metric.chart:
             series = [with_intervals(metric.label, [of[name]["metrics"][metric.name] for name in order])]
-            caption = f"{_split(user_split).capitalize()}. {_caption(metric, series)}"
-            charts[metric.of_lists].append(_rows(identifier(user_split, metric.name), metric, caption, series, order))
+            chart = _rows(identifier(user_split, metric.name), metric, series, order, f"{_title(user_split)}. ")
+            charts[metric.of_lists].append(chart)
     if of[order[0]]["end_reasons"]:
         charts[False].append(_end_reasons(user_split, of, order))
-    for curve, make in (("survival", _survival), ("reward", _reward_by_step)):
+    for curve in _CURVES:
         if all(of[name].get("curves", {}).get(curve) for name in order):
-            charts[False].append(make(user_split, of, order))
+            charts[False].append(_curve(curve, user_split, of, order))
     tables = [_metrics("All metrics", of, order, metrics)]
     for differences in measured.get("differences", {}).values():
         above: Recommenders = differences["recommenders"]
@@ -202,8 +185,8 @@ def _section(user_split: str, measured: Mapping[str, Any]) -> Section:
             note = "Differences of the same resamples of users."
             tables.append(_metrics(f"Above {differences['reference']!r}", above, shown, metrics, note))
     note = f"{measured['users']:,} users, {measured['episodes']:,} episodes with each recommender."
-    title = _split(user_split).capitalize()
-    return Section(identifier("user_split", user_split), title, note, charts[False] + charts[True], tables)
+    id_ = identifier("user_split", user_split)
+    return Section(id_, _title(user_split), note, charts[False] + charts[True], tables)
 
 
 def _metrics(title: str, of: Recommenders, order: Sequence[str], metrics: Sequence[Metric], caption: str = "") -> Table:
@@ -213,31 +196,16 @@ def _metrics(title: str, of: Recommenders, order: Sequence[str], metrics: Sequen
 
 
 def _end_reasons(user_split: str, of: Recommenders, order: Sequence[str]) -> Chart:
-    return Chart(
-        identifier(user_split, "end-reasons"),
-        "rows",
-        "End reasons",
-        f"{_split(user_split).capitalize()}: share of episodes by end reason. {_INTERVALS}",
-        "share of episodes",
-        "recommender",
-        [
-            with_intervals(END_REASONS.get(reason, reason), [of[name]["end_reasons"][reason] for name in order])
-            for reason in of[order[0]]["end_reasons"]
-        ],
-        order,
-        form="share",
-    )
+    series = [
+        with_intervals(END_REASONS.get(reason, reason), [of[name]["end_reasons"][reason] for name in order])
+        for reason in of[order[0]]["end_reasons"]
+    ]
+    id_, caption = identifier(user_split, "end-reasons"), f"share of episodes by end reason. {_INTERVALS}"
+    axes, caption = ("share of episodes", "recommender"), f"{_title(user_split)}: {caption}"
+    return Chart(id_, "rows", "End reasons", caption, *axes, series, order, form="share")
 
 
-def _survival(user_split: str, of: Recommenders, order: Sequence[str]) -> Chart:
-    return _curve(user_split, of, order, "survival", "Who is still there", share=True)
-
-
-def _reward_by_step(user_split: str, of: Recommenders, order: Sequence[str]) -> Chart:
-    return _curve(user_split, of, order, "reward", "Reward by step", share=False)
-
-
-def _curve(user_split: str, of: Recommenders, order: Sequence[str], curve: str, title: str, share: bool) -> Chart:
+def _curve(curve: str, user_split: str, of: Recommenders, order: Sequence[str]) -> Chart:
     series = []
     for name in order:
         points = {
@@ -249,17 +217,9 @@ def _curve(user_split: str, of: Recommenders, order: Sequence[str], curve: str, 
         if len(order) <= BANDS
         else "95 % bootstrap intervals over users stand in the table; bands of so many lines would overlap."
     )
-    return Chart(
-        identifier(user_split, curve),
-        "lines",
-        title,
-        f"{_split(user_split).capitalize()}. {bands}",
-        "step of the episode",
-        "share of episodes" if share else "mean reward",
-        series,
-        form="share" if share else "number",
-        y_range=(0.0, 1.0) if share else None,
-    )
+    (title, shown), id_, caption = _CURVES[curve], identifier(user_split, curve), f"{_title(user_split)}. {bands}"
+    share: dict[str, Any] = {"form": "share", "y_range": (0.0, 1.0)} if curve == "survival" else {}
+    return Chart(id_, "lines", title, caption, "step of the episode", shown, series, **share)
 
 
 def _setup(directory: Path, results: Mapping[str, Any]) -> Section:

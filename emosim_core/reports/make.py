@@ -39,27 +39,11 @@ def write_report(
     given: Mapping[str, Any] | None = None,
     again: CommandHint | None = None,
 ) -> Path:
-    """Write the report of a directory as one HTML file that needs no network, as ``emosim report`` does.
+    """Write the report of a directory; arguments and errors as of :func:`emosim_core.report`.
 
     Args:
-        directory: of a run, a training, an evaluation, an ablation or a validation, or one with a ``page.json``.
-        out: the file to write; ``report.html`` in the directory if not given.
-        charts: directory for the same charts as PNG and SVG; none are drawn if not given.
-        prompts: whether to find each prompt and raw answer of a run with a language model, by simulating it again
-            with the cached answers; nothing is asked.
         registry: plugins to use; found anew if not given.
-        given: values of the configuration that the user gives again, where the directory was not made here and names
-            what it may not choose.
         again: how values are given again, for the message.
-
-    Returns:
-        The file.
-
-    Raises:
-        ConfigurationError: ``prompts`` is of no use here.
-        EmoSimError: the directory holds nothing to report, is damaged, or cannot be simulated again.
-        MissingDependencyError: the extra ``report`` is not installed.
-        RunError: a file cannot be written.
     """
     from emosim_core.reports.page import page
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
+from dataclasses import asdict
 from importlib import resources
 from typing import Any
 
@@ -32,15 +33,10 @@ def page(report: Report) -> str:
         raise MissingDependencyError("a report", error.name or "plotly", 'pip install "emosim-core[report]"') from error
     plotly = get_plotlyjs()
     scripts = "'use strict';\n(() => {\n" + "\n".join(_asset(name) for name in _SCRIPTS) + "\n})();\n"
-    policy = "; ".join(
-        (
-            "default-src 'none'",
-            f"script-src {_digest(scripts)} {_digest(plotly)}",
-            "style-src 'unsafe-inline'",  # the plots style their elements
-            "img-src data: blob:",
-            "base-uri 'none'",
-            "form-action 'none'",
-        )
+    policy = (
+        f"default-src 'none'; script-src {_digest(scripts)} {_digest(plotly)}; "
+        "style-src 'unsafe-inline'; "  # the plots style their elements
+        "img-src data: blob:; base-uri 'none'; form-action 'none'"
     )
     from emosim_core.reports.drawings import svg
 
@@ -51,7 +47,7 @@ def page(report: Report) -> str:
     blocks: dict[str, Any] = {f"block-{number}": block for number, block in enumerate(report.stories[1:])}
     if report.stories:
         blocks["index"] = report.stories[0]
-    blocks["charts"] = packed([chart.record() for chart in report.charts])
+    blocks["charts"] = packed([asdict(chart) for chart in report.charts])
     blocks["plotly"] = base64.b64encode(gzip.compress(plotly.encode("utf-8"), 6, mtime=0)).decode("ascii")
     return template.from_string(_asset("report.html.j2")).render(
         report=report,

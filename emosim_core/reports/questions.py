@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from emosim_core.components.base import RatingRequest
 from emosim_core.errors import ConfigurationError, LLMError, LLMReplayError, RunError
@@ -13,7 +13,7 @@ from emosim_core.hooks import Registry
 from emosim_core.hooks.fields import by_field, over
 from emosim_core.llm.chat import ChatAnswer, ChatRequest
 from emosim_core.llm.prompts.prompt_strategy import PromptStrategy, Reply
-from emosim_core.llm.rater import Asks, Counted, ModelRater
+from emosim_core.llm.rater import Asks, ModelRater
 from emosim_core.runs.records import INTERACTIONS, MANIFEST, run_manifest
 from emosim_core.runs.runner import Run
 from emosim_core.runs.summary import Episode
@@ -38,11 +38,7 @@ def questions(
     simulated again, with cached answers alone: nothing is asked and nothing in the directory changes. Each step must
     equal the one on record.
 
-    Args:
-        directory: the run's directory.
-        registry: plugins to use; found anew if not given.
-        given: values that the user gives again, of those that the directory names.
-        again: how they are given again.
+    Arguments are as of :func:`~emosim_core.reports.run_report.report_of_run`.
 
     Raises:
         ConfigurationError: no language model was called in this run.
@@ -109,7 +105,8 @@ class _Again(Run):
             raise ConfigurationError("--prompts: the rater of this run calls a language model in a way of its own")
         self.found: Exchanges = {}
         self._notes = _Notes(rater.prompt_strategy)
-        rater.prompt_strategy, rater.gateway = self._notes, _NotedGateway(rater.gateway, self._notes)
+        rater.prompt_strategy = self._notes
+        rater.gateway = cast(Asks, _NotedGateway(rater.gateway, self._notes))
 
     def _notify(self, hook: str, **what: Any) -> None:
         pass
@@ -172,14 +169,13 @@ class _Notes(PromptStrategy):
 
 
 class _NotedGateway:
-    """Stands between a rater and its gateway, and has the answers noted."""
+    """A gateway that has its answers noted."""
 
     def __init__(self, gateway: Asks, notes: _Notes) -> None:
         self._gateway, self._notes = gateway, notes
 
-    @property
-    def usage(self) -> Counted:
-        return self._gateway.usage
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._gateway, name)
 
     def ask(self, requests: Iterable[ChatRequest]) -> list[ChatAnswer | LLMError]:
         noted = list(requests)
@@ -187,9 +183,3 @@ class _NotedGateway:
         for request, answer in zip(noted, answers, strict=True):
             self._notes.answered(request, answer)
         return answers
-
-    def charge(self, cost: float) -> None:
-        self._gateway.charge(cost)
-
-    def close(self) -> None:
-        self._gateway.close()

@@ -71,28 +71,22 @@ class Report:
 
 def setup_tables(manifest: Mapping[str, Any]) -> list[Table]:
     """What was run and with which versions: the configuration, the components, the data and the versions."""
-    tables = []
-    if manifest.get("config"):
-        tables.append(Table("Configuration", ("option", "value"), flat(manifest["config"])))
-    parts = manifest.get("parts", {})
-    if parts:
-        rows = [
-            (
-                kind.replace("_", " "),
-                str(part.get("name", "")),
-                ", ".join(f"{name}={short(value)}" for name, value in part.get("options", {}).items()) or "none",
-                str(part.get("provider", "")),
-            )
-            for kind, part in parts.items()
-        ]
-        tables.append(Table("Components", ("what", "name", "options", "from"), rows))
-    for title, key, columns in (
-        ("Data", "data", ("what", "value")),
-        ("Versions", "versions", ("package", "version")),
-    ):
-        if manifest.get(key):
-            tables.append(Table(title, columns, flat(manifest[key])))
-    return tables
+    parts = [
+        (
+            kind.replace("_", " "),
+            str(part.get("name", "")),
+            ", ".join(f"{name}={short(value)}" for name, value in part.get("options", {}).items()) or "none",
+            str(part.get("provider", "")),
+        )
+        for kind, part in manifest.get("parts", {}).items()
+    ]
+    tables = (
+        ("Configuration", ("option", "value"), flat(manifest.get("config") or {})),
+        ("Components", ("what", "name", "options", "from"), parts),
+        ("Data", ("what", "value"), flat(manifest.get("data") or {})),
+        ("Versions", ("package", "version"), flat(manifest.get("versions") or {})),
+    )
+    return [Table(title, columns, rows) for title, columns, rows in tables if rows]
 
 
 def usage_tables(usage: Mapping[str, Any] | None) -> list[Table]:

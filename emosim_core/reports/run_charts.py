@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -61,12 +62,28 @@ def _whole(counts: ArrayLike) -> list[int]:
     return whole
 
 
+def _added(shape: tuple[int, int], places: Any, values: ArrayLike) -> Floats:
+    """The sums of values by their places in an array."""
+    sums = np.zeros(shape)
+    np.add.at(sums, places, values)
+    return sums
+
+
+def _most_frequent(values: Ints, total: int, most: int) -> tuple[Ints, Ints]:
+    """The most frequent of values below ``total``, and the place of each value among them, -1 for all others."""
+    chosen = np.argsort(-np.bincount(values, minlength=total), kind="stable")[:most]
+    place = np.full(total, -1)
+    place[chosen] = np.arange(len(chosen))
+    return chosen, place[values]
+
+
 def _ratings(run: RunColumns, behind: Background) -> Chart:
     levels = behind.domain.scale.levels if behind.domain else np.unique(run.rating)
     counts = np.array([np.isclose(run.rating, level).sum() for level in levels])
-    series = [_shares("this run", counts, counts.sum())]
+    series, title = [_shares("this run", counts, counts.sum())], "Ratings"
     caption = f"Shares of {counts.sum():,} ratings; thin lines are Wilson's 95 % intervals, as if independent."
     if behind.domain and len(behind.domain.real_ratings) == len(levels):
+        title = "Ratings, beside those of real users"
         real = np.asarray(behind.domain.real_ratings, dtype=np.float64)
         series.append(Series("real users", numbers(real)))
         distance = float(np.abs(counts / counts.sum() - real).sum() / 2)
@@ -75,33 +92,18 @@ def _ratings(run: RunColumns, behind: Background) -> Chart:
         caption += f" Total variation distance {distance:.3f} (0 is the same, 1 has nothing in common)."
     else:
         caption += " Of real users' ratings nothing is known here."
-    return Chart(
-        "ratings",
-        "bars",
-        "Ratings, beside those of real users" if len(series) > 1 else "Ratings",
-        caption,
-        "rating",
-        "share of ratings",
-        series,
-        [f"{level:g}" for level in levels],
-        form="share",
-    )
+    names = [f"{level:g}" for level in levels]
+    return Chart("ratings", "bars", title, caption, "rating", "share of ratings", series, names, form="share")
 
 
 def _end_reasons(run: RunColumns) -> Chart:
     ends = Counter(episode.end_reason for episode in run.ended)
-    names, counts = zip(*ends.most_common(), strict=True)
-    return Chart(
-        "end-reasons",
-        "rows",
-        "End reasons",
-        f"Shares of {sum(counts):,} episodes; thin lines are Wilson's 95 % intervals.",
-        "share of episodes",
-        "end reason",
-        [_shares("episodes", counts, sum(counts))],
-        [END_REASONS.get(end, end) for end in names],
-        form="share",
-    )
+    reasons, counts = zip(*ends.most_common(), strict=True)
+    caption = f"Shares of {sum(counts):,} episodes; thin lines are Wilson's 95 % intervals."
+    series = [_shares("episodes", counts, sum(counts))]
+    names = [END_REASONS.get(end, end) for end in reasons]
+    axes = ("share of episodes", "end reason")
+    return Chart("end-reasons", "rows", "End reasons", caption, *axes, series, names, form="share")
 
 
 def _last_step(steps: Ints) -> int:
@@ -115,57 +117,41 @@ def _ratings_over_time(run: RunColumns, behind: Background) -> Chart:
     last = _last_step(run.rating_step)
     within = run.rating_step <= last
     place = (run.episode_users[run.rating_episode[within]], run.rating_step[within] - 1)
-    totals, counts = np.zeros((2, len(run.users), last))
-    np.add.at(totals, place, run.rating[within])
-    np.add.at(counts, place, 1.0)
-    return Chart(
-        "ratings-over-time",
-        "lines",
-        "Ratings over time",
+    totals, counts = (_added((len(run.users), last), place, values) for values in (run.rating[within], 1.0))
+    caption = (
         "Mean rating at each step of an episode; the band is a 95 % bootstrap interval over users. Later steps average "
-        "over the users who stayed (survivorship).",
-        "step of the episode",
-        "mean rating",
-        [_means("mean rating", totals, counts, list(range(1, last + 1)))],
-        y_range=behind.scale_ends,
+        "over the users who stayed (survivorship)."
     )
+    series = [_means("mean rating", totals, counts, list(range(1, last + 1)))]
+    axes = ("step of the episode", "mean rating")
+    return Chart("ratings-over-time", "lines", "Ratings over time", caption, *axes, series, y_range=behind.scale_ends)
 
 
 def _still_there(run: RunColumns) -> Chart:
     lengths = np.array([episode.steps for episode in run.ended])
     steps = list(range(1, int(lengths.max()) + 1))
     still = [int((lengths >= step).sum()) for step in steps]
-    return Chart(
-        "still-there",
-        "lines",
-        "How long users stay",
-        f"Share of {len(lengths):,} episodes that took each step; the band is Wilson's 95 % interval.",
-        "step of the episode",
-        "share of episodes",
-        [_shares("still there", still, len(lengths), steps)],
-        form="share",
-        y_range=(0.0, 1.0),
-    )
+    caption = f"Share of {len(lengths):,} episodes that took each step; the band is Wilson's 95 % interval."
+    series, axes = [_shares("still there", still, len(lengths), steps)], ("step of the episode", "share of episodes")
+    title, ends = "How long users stay", (0.0, 1.0)
+    return Chart("still-there", "lines", title, caption, *axes, series, form="share", y_range=ends)
 
 
 def _moods(run: RunColumns) -> Chart:
     edges = (np.linspace(-1, 1, _CELLS[0] + 1), np.linspace(0, 1, _CELLS[1] + 1))
     counts, _, _ = np.histogram2d(run.moods[:, 0], run.moods[:, 1], bins=edges)
-    shares = counts.T / counts.sum()
     ends = np.array([episode.end_reason for episode in run.episodes])
     stayed = (ends == "max_steps")[run.step_episode]
     paths = []
     for name, chosen in (("stayed to the last step", stayed), ("ended before", ~stayed)):
-        if not chosen.any():
-            continue
-        steps, moods = run.step[chosen], run.moods[chosen]
-        last = _last_step(steps)
-        count = np.bincount(steps, minlength=last + 1)[1 : last + 1]
-        means = [
-            divided(np.bincount(steps, weights=moods[:, axis], minlength=last + 1)[1 : last + 1], count)
-            for axis in (0, 1)
-        ]
-        paths.append(Series(name, numbers(means[1]), numbers(means[0]), counts=_whole(count)))
+        if chosen.any():
+            steps, moods = run.step[chosen], run.moods[chosen]
+            last = _last_step(steps)
+            count, *sums = (
+                np.bincount(steps, weights=weights, minlength=last + 1)[1 : last + 1] for weights in (None, *moods.T)
+            )
+            valence, arousal = (numbers(divided(total, count)) for total in sums)
+            paths.append(Series(name, arousal, valence, counts=_whole(count)))
     return Chart(
         "moods",
         "plane",
@@ -175,7 +161,7 @@ def _moods(run: RunColumns) -> Chart:
         "valence: unpleasant to pleasant",
         "arousal: calm to excited",
         paths,
-        cells=[[value or None for value in numbers(row)] for row in shares],
+        cells=[[value or None for value in numbers(row)] for row in counts.T / counts.sum()],
         cells_are="share of steps",
         form="share",
         edges=(edges[0].round(4).tolist(), edges[1].round(4).tolist()),
@@ -186,17 +172,13 @@ def _categories(run: RunColumns, behind: Background) -> list[Chart]:
     if not behind.items:
         return []
     names = sorted({category for item in behind.items.values() for category in item.categories})
-    place = {name: index for index, name in enumerate(names)}
-    of_item = np.zeros((len(run.titles), len(names)))
-    for index, item in enumerate(run.titles):
-        for category in behind.items[item].categories:
-            of_item[index, place[category]] = 1.0
-    users = run.episode_users[run.rating_episode]
-    totals, liked, counts = (np.zeros((len(run.users), len(names))) for _ in range(3))
-    rated = of_item[run.item]
-    np.add.at(counts, users, rated)
-    np.add.at(totals, users, rated * run.rating[:, None])
-    np.add.at(liked, users, rated * run.liked[:, None])
+    rated = np.array([[float(name in behind.items[item].categories) for name in names] for item in run.titles])[
+        run.item
+    ]
+    users, shape = run.episode_users[run.rating_episode], (len(run.users), len(names))
+    totals, liked, counts = (
+        _added(shape, users, rated * values[:, None]) for values in (run.rating, run.liked, np.ones(len(run.rating)))
+    )
     number = counts.sum(axis=0)
     chosen = np.argsort(-number, kind="stable")[: min(_MOST_CATEGORIES, int((number > 0).sum()))]
     if not len(chosen):
@@ -225,29 +207,16 @@ def _categories(run: RunColumns, behind: Background) -> list[Chart]:
 
 def _traits(run: RunColumns, behind: Background) -> Chart:
     totals, counts = run.by_user(run.episode_users[run.rating_episode], run.rating)
-    series: list[tuple[str, float, float, float, int]] = []
+    levels: dict[str, Series] = {}
     for trait in TRAITS:
-        levels = np.array([getattr(user, trait) for user in run.users])
-        for level in (1, 2, 3):
-            mine = levels == level
-            if counts[mine].sum() == 0:
-                continue
-            low, high = bootstrap_ratios(totals[mine], counts[mine])
-            name = f"{trait} {level}: {TRAIT_NAMES[trait][level - 1]}"
-            mean = totals[mine].sum() / counts[mine].sum()
-            series.append((name, float(mean), float(low[0]), float(high[0]), int(counts[mine].sum())))
-    names, means, lows, highs, sizes = zip(*series, strict=True)
-    return Chart(
-        "traits",
-        "rows",
-        "Mean rating by trait",
-        "Of the users with each level of each trait. " + INTERVALS,
-        "mean rating",
-        "trait",
-        [Series("mean rating", numbers(means), (), numbers(lows), numbers(highs), sizes)],
-        names,
-        y_range=behind.scale_ends,
-    )
+        for level, word in enumerate(TRAIT_NAMES[trait], start=1):
+            mine = np.array([getattr(user, trait) == level for user in run.users])
+            if counts[mine].sum():
+                levels[f"{trait} {level}: {word}"] = _means("", totals[mine], counts[mine])
+    y, low, high, sizes = ([getattr(one, of)[0] for one in levels.values()] for of in ("y", "low", "high", "counts"))
+    caption = f"Of the users with each level of each trait. {INTERVALS}"
+    series, title, ends = [Series("mean rating", y, (), low, high, sizes)], "Mean rating by trait", behind.scale_ends
+    return Chart("traits", "rows", title, caption, "mean rating", "trait", series, list(levels), y_range=ends)
 
 
 def _lengths(run: RunColumns) -> Chart:
@@ -255,33 +224,19 @@ def _lengths(run: RunColumns) -> Chart:
     width = max(1, -(-max(lengths) // 25))
     bins = np.bincount((np.array(lengths) - 1).clip(0) // width)
     names = [f"{k * width + 1}-{(k + 1) * width}" if width > 1 else f"{k + 1}" for k in range(len(bins))]
-    return Chart(
-        "lengths",
-        "bars",
-        "Length of episodes",
-        f"{len(lengths):,} episodes, {np.mean(lengths):.1f} steps on average, median {np.median(lengths):g}.",
-        "steps",
-        "episodes",
-        [Series("episodes", _whole(bins))],
-        names,
-    )
+    caption = f"{len(lengths):,} episodes, {np.mean(lengths):.1f} steps on average, median {np.median(lengths):g}."
+    series = [Series("episodes", _whole(bins))]
+    return Chart("lengths", "bars", "Length of episodes", caption, "steps", "episodes", series, names)
 
 
 def _heat(run: RunColumns, behind: Background) -> Chart:
     item, items = behind.words
-    users = run.episode_users[run.rating_episode]
-    counts = np.bincount(run.item, minlength=len(run.titles))
-    columns = np.argsort(-counts, kind="stable")[:_ITEMS_OF_HEAT]
-    shown = np.isin(run.item, columns)
-    rows = np.argsort(-np.bincount(users[shown], minlength=len(run.users)), kind="stable")[:_USERS_OF_HEAT]
-    column_of = np.full(len(run.titles), -1)
-    column_of[columns] = np.arange(len(columns))
-    row_of = np.full(len(run.users), -1)
-    row_of[rows] = np.arange(len(rows))
-    where = (column_of[run.item] >= 0) & (row_of[users] >= 0)
-    totals, number = np.zeros((len(rows), len(columns))), np.zeros((len(rows), len(columns)))
-    np.add.at(totals, (row_of[users[where]], column_of[run.item[where]]), run.rating[where])
-    np.add.at(number, (row_of[users[where]], column_of[run.item[where]]), 1)
+    columns, column = _most_frequent(run.item, len(run.titles), _ITEMS_OF_HEAT)
+    shown = column >= 0
+    rows, row = _most_frequent(run.episode_users[run.rating_episode][shown], len(run.users), _USERS_OF_HEAT)
+    within = row >= 0
+    places = (row[within], column[shown][within])
+    totals, number = (_added((len(rows), len(columns)), places, values) for values in (run.rating[shown][within], 1.0))
     titles = [legible(title) for title in run.titles.values()]
     return Chart(
         "heat",
@@ -291,9 +246,9 @@ def _heat(run: RunColumns, behind: Background) -> Chart:
         "Colours: mean rating; an empty cell was never rated.",
         item,
         "user",
-        names=[titles[column] for column in columns.tolist()],
-        rows=[legible(run.users[row].name) for row in rows.tolist()],
-        cells=[numbers(row, 2) for row in divided(totals, number)],
+        names=[titles[one] for one in columns.tolist()],
+        rows=[legible(run.users[one].name) for one in rows.tolist()],
+        cells=[numbers(one, 2) for one in divided(totals, number)],
         cells_are="mean rating",
         y_range=behind.scale_ends,
     )

@@ -16,13 +16,13 @@ from emosim_core.hooks import Registry
 from emosim_core.llm.prompts.fencing import legible
 from emosim_core.model.emotion import describe_mood
 from emosim_core.reports.background import Background, background
-from emosim_core.reports.chart import Chart, Table
+from emosim_core.reports.chart import Table
 from emosim_core.reports.report import Fact, Report, Section, setup_tables, usage_tables
 from emosim_core.reports.run_charts import charts_of_run
 from emosim_core.reports.stories import Asked, Stories
 from emosim_core.runs.records import INTERACTIONS
 from emosim_core.runs.trust import CommandHint
-from emosim_core.runs.typed import typed
+from emosim_core.runs.typed import continue_with
 from emosim_core.runs.words import END_REASONS, signed, usage_rows, who_answers
 from emosim_core.stats import bootstrap_ratios, divided
 
@@ -68,12 +68,10 @@ def report_of_run(
     _check_belongs(run, behind)
     title = behind.domain.title if behind.domain else str(run.manifest["config"]["plugin"])
     report = Report("run", f"{title}: a run of {_episodes(len(run.ended))}", _headline(run, behind))
-    report.words = behind.words
-    report.facts = _facts(run)
-    report.notes = _notes(run, behind)
+    report.words, report.facts, report.notes = behind.words, _facts(run), _notes(run, behind)
     charts = {chart.id: chart for chart in charts_of_run(run, behind)}
     for id_, name, wanted in _SECTIONS:
-        shown: list[Chart] = [charts[one] for one in wanted if one in charts]
+        shown = [charts[one] for one in wanted if one in charts]
         tables = _rankings(run, behind) if id_ == "what" else []
         if shown or tables:
             report.sections.append(Section(id_, name, charts=shown, tables=tables))
@@ -131,11 +129,9 @@ def _facts(run: RunColumns) -> list[Fact]:
         valence, arousal = np.mean([episode.mood for episode in ended], axis=0)
         word = describe_mood(valence, arousal)
         facts.append(Fact("mood at the end", word, f"valence {signed(valence, 2)}, arousal {arousal:.2f}"))
-    attempts = len(run.rating) + sum(episode.failed for episode in episodes)
     failed = sum(episode.failed for episode in episodes)
-    facts.append(Fact("failed ratings", f"{failed:,}", f"beside {attempts - failed:,} that were given"))
-    usage = run.summary.get("usage") if run.summary else None
-    if usage:
+    facts.append(Fact("failed ratings", f"{failed:,}", f"beside {len(run.rating):,} that were given"))
+    if usage := (run.summary or {}).get("usage"):
         rows = dict(usage_rows(usage))
         value, _, rest = rows["cost"].partition(", ")
         facts.append(Fact("cost", value if len(value) < 20 else "not known", rest or rows["calls"]))
@@ -155,13 +151,11 @@ def _fact(run: RunColumns, metric: Metric, episodes: Sequence[Episode]) -> Fact:
 
 
 def _notes(run: RunColumns, behind: Background) -> list[str]:
-    notes = []
-    if not run.complete:
-        notes.append(
-            f"The run is not complete: {len(run.ended):,} of {run.manifest['config'].get('episodes', '?')} episodes "
-            f"ended. Go on with: {typed('run', '--resume', run.directory)}"
-        )
-    return [*notes, *behind.notes, *(str(one) for one in run.manifest.get("announcements", ()))]
+    notes = [*behind.notes, *map(str, run.manifest.get("announcements", ()))]
+    if run.complete:
+        return notes
+    ended = f"{len(run.ended):,} of {run.manifest['config'].get('episodes', '?')} episodes ended"
+    return [f"The run is not complete: {ended}. {continue_with('run', run.directory)}", *notes]
 
 
 def _rankings(run: RunColumns, behind: Background) -> list[Table]:
@@ -183,16 +177,11 @@ def _rankings(run: RunColumns, behind: Background) -> list[Table]:
 
 
 def _setup(run: RunColumns) -> Section:
-    tables = usage_tables(run.summary.get("usage") if run.summary else None)
-    if run.summary and run.summary.get("steps_per_second") is not None:
-        caption = f"{run.summary['seconds']:,} s for {run.summary['steps']:,} steps, writing included."
-        tables.append(
-            Table("Time", ("what", "amount"), [("steps per second", f"{run.summary['steps_per_second']:,}")], caption)
-        )
+    summary = run.summary or {}
+    tables = usage_tables(summary.get("usage"))
+    if (speed := summary.get("steps_per_second")) is not None:
+        caption = f"{summary['seconds']:,} s for {summary['steps']:,} steps, writing included."
+        tables.append(Table("Time", ("what", "amount"), [("steps per second", f"{speed:,}")], caption))
     made = run.manifest.get("created")
-    return Section(
-        "setup",
-        "What was run",
-        f"Made {made}. The same configuration, seed and versions give the same run." if made else "",
-        tables=[*tables, *setup_tables(run.manifest)],
-    )
+    caption = f"Made {made}. The same configuration, seed and versions give the same run." if made else ""
+    return Section("setup", "What was run", caption, tables=[*tables, *setup_tables(run.manifest)])

@@ -63,20 +63,13 @@ class Stories:
     def _pack(self) -> None:
         if not self._waiting:
             return
-        names = (
-            "steps",
-            "places",
-            "reward",
-            "mood",
-            "feels",
-            "item",
-            "raw_rating",
-            "rating",
-            "times",
-            "tags",
-            "reason",
-        )
-        block: dict[str, Any] = {name: [] for name in (*names, "retrieved", "past", "pastRating")}
+        block: dict[str, Any] = {
+            name: []
+            for name in (
+                *("steps", "places", "reward", "mood", "feels", "item", "raw_rating", "rating", "times", "tags"),
+                *("reason", "retrieved", "past", "pastRating"),
+            )
+        }
         block["shares"], block["exchanges"] = {}, {}
         for number, records in self._waiting:
             block["steps"].append(len(records))

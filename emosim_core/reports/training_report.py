@@ -16,7 +16,7 @@ from emosim_core.runs.progress import mean_over
 from emosim_core.runs.reading import check_format, damaged, read_lines
 from emosim_core.runs.records import FORMAT, MANIFEST, SUMMARY, read_json
 from emosim_core.runs.schemas import Count
-from emosim_core.runs.typed import typed
+from emosim_core.runs.typed import continue_with
 from emosim_core.runs.words import usage_rows, users_of
 
 PROGRESS = "progress.jsonl"
@@ -55,66 +55,65 @@ def report_of_training(directory: Path) -> Report:
         RunError: the directory holds no training, or is damaged.
     """
     columns = _read(directory / PROGRESS)
-    manifest = read_json(directory / MANIFEST) if (directory / MANIFEST).exists() else {}
+    manifest, summary = (
+        read_json(directory / name) if (directory / name).exists() else {} for name in (MANIFEST, SUMMARY)
+    )
     if "format" in manifest:
         check_format(directory / MANIFEST, manifest, FORMAT)
-    summary = read_json(directory / SUMMARY) if (directory / SUMMARY).exists() else {}
     with damaged(directory / (SUMMARY if summary else MANIFEST)):
         return _report(directory, columns, manifest, summary)
 
 
 def _report(
-    directory: Path,
-    columns: dict[str, dict[int, float]],
-    manifest: Mapping[str, Any],
-    summary: Mapping[str, Any],
+    directory: Path, columns: dict[str, dict[int, float]], manifest: Mapping[str, Any], summary: Mapping[str, Any]
 ) -> Report:
     steps = columns.pop(_X, {})
     config: Mapping[str, Any] = manifest.get("config", {})
-    algorithm = str(config.get("algo", "")).upper()
-    title = " ".join(
-        part for part in ("Training", algorithm, f"on {config['plugin']}" if "plugin" in config else "") if part
-    )
-    last = max(steps.values(), default=0)
-    report = Report("training", title, f"{int(last):,} steps in {len(steps):,} lines of progress.")
+    on = f"on {config['plugin']}" if "plugin" in config else ""
+    title = " ".join(part for part in ("Training", str(config.get("algo", "")).upper(), on) if part)
+    last = int(max(steps.values(), default=0))
+    report = Report("training", title, f"{last:,} steps in {len(steps):,} lines of progress.")
     names = [name for name in _FIRST if name in columns]
     tested = sorted(name for name in columns if name.startswith(_EVALUATION))
     for name in tested:
         first, *_, end = [*columns[name].values(), *columns[name].values()]
         who = users_of(name.removeprefix(_EVALUATION))
         report.headline += f" Reward in held-out episodes of {who}: {first:,.4g} at first, {end:,.4g} at last."
+        aside = f"last evaluation; {first:,.4g} in the first" if len(columns[name]) > 1 else "the only evaluation"
+        report.facts.append(Fact(f"reward in held-out episodes, {who}", f"{end:,.4g}", aside))
     learning = _while_learning(columns)
     if "reward" in learning:
         report.headline += f" Reward while learning: {' '.join(learning['reward'])}."
         if not tested:
             report.headline += " Whether that helps users it has not met shows an evaluation."
-    others = sorted(name for name in columns if name not in (*_FIRST, *tested) and not _HIDDEN & set(name.split("/")))
-    still = [name for name in others if len(columns[name]) > 1 == len(set(columns[name].values()))]
-    report.facts = [_evaluated(name, columns[name]) for name in tested]
     report.facts += [Fact(f"{_words(name).lower()}, while learning", *learning[name]) for name in learning]
-    report.facts.append(Fact("steps of training", f"{int(last):,}"))
+    report.facts.append(Fact("steps of training", f"{last:,}"))
     if summary.get("usage"):
         report.facts.append(Fact("cost", dict(usage_rows(summary["usage"]))["cost"]))
     wanted = config.get("total_timesteps", config.get("timesteps"))
     if isinstance(wanted, int) and last < wanted:
         report.notes.append(
-            f"The training is not complete: {int(last):,} of {wanted:,} steps. "
-            f"Go on with: {typed('train', '--resume', directory)}"
+            f"The training is not complete: {last:,} of {wanted:,} steps. {continue_with('train', directory)}"
         )
-    curves = [_curve(name, steps, {_words(name).lower(): columns[name]}) for name in names]
+
+    def curve(name: str) -> Chart:
+        return _curve(name, steps, {_words(name).lower(): columns[name]})
+
+    curves = [curve(name) for name in names]
     if tested:
         groups = {name.removeprefix(_EVALUATION): columns[name] for name in tested}
         curves.insert(0, _curve("Reward in held-out episodes", steps, groups))
     if curves:
         report.sections.append(Section("curves", "Learning curves", charts=curves))
+    others = sorted(name for name in columns if name not in (*_FIRST, *tested) and not _HIDDEN & set(name.split("/")))
     if others:
-        rest = [_curve(name, steps, {_words(name).lower(): columns[name]}) for name in others if name not in still]
+        still = [name for name in others if len(columns[name]) > 1 == len(set(columns[name].values()))]
         same = [(_words(name), f"{next(iter(columns[name].values())):g}") for name in still]
         unmoved = [Table("The same throughout", ("what", "value"), same)] if same else []
+        rest = [curve(name) for name in others if name not in still]
         report.sections.append(Section("more", "What else was measured", charts=rest, tables=unmoved))
-    tables = setup_tables(manifest) if manifest else []
-    if summary:
-        tables.insert(0, Table("Summary", ("what", "value"), flat(summary)))
+    tables = [Table("Summary", ("what", "value"), flat(summary))] if summary else []
+    tables += setup_tables(manifest) if manifest else []
     if tables:
         report.sections.append(Section("setup", "What was trained", tables=tables))
     return report
@@ -161,13 +160,6 @@ def _curve(name: str, steps: Mapping[int, float], columns: Mapping[str, Mapping[
     return Chart(
         identifier("curve", name), "lines", _words(name), caption, "steps of training", _words(name).lower(), series
     )
-
-
-def _evaluated(name: str, values: Mapping[int, float]) -> Fact:
-    evaluations = list(values.values())
-    words = f"reward in held-out episodes, {users_of(name.removeprefix(_EVALUATION))}"
-    aside = f"last evaluation; {evaluations[0]:,.4g} in the first" if len(evaluations) > 1 else "the only evaluation"
-    return Fact(words, f"{evaluations[-1]:,.4g}", aside)
 
 
 def _while_learning(columns: Mapping[str, Mapping[int, float]]) -> dict[str, tuple[str, str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,38 +22,32 @@ _INTERVALS = "Thin lines are 95 % intervals over users."
 _HEADINGS = {"f1": "F1", "auc": "area under the curve"}
 _TESTS = (("accuracy", "Accuracy"), ("f1", "F1"), ("auc", "Area under the curve"))
 
+Variants = Mapping[str, Mapping[str, Any]]
+"""What is measured, by who answers."""
+
 
 def report_of_validation(directory: Path) -> Report:
     """The report of a validation; errors as of :func:`read_validation`."""
     manifest, results = read_validation(directory)
     targets, groups = results["targets"], results["user_splits"]
-    held = sum(one["holds"] for one in targets)
-    headline = who_answers(manifest["answered_by"])
-    headline += f" Ratings of real users: {results['config']['ratings']}."
+    headline = f"{who_answers(manifest['answered_by'])} Ratings of real users: {results['config']['ratings']}."
     if targets:
-        headline += f" {held} of {len(targets)} targets hold."
+        headline += f" {sum(one['holds'] for one in targets)} of {len(targets)} targets hold."
     report = Report(KIND, str(results["title"]), headline)
-    first = next(iter(groups))
-    report.facts = [
-        Fact(one["target"], decimal(one["estimate"], 3), f"{_bound(one)}: {_holds(one)}; {interval(one, 3)}")
-        for one in targets
-        if one["user_split"] == first
-    ]
-    failed = sum(one["failed_ratings"] for one in groups.values())
-    rated = sum(one["heldout_ratings"] for one in groups.values())
+    rows = []
+    for one in targets:
+        reached, interval_, wanted = decimal(one["estimate"], 3), interval(one, 3), f"{one['side']} {one['bound']:g}"
+        rows.append((one["target"], one["user_split"], reached, interval_, wanted, holds(one)))
+        if one["user_split"] == next(iter(groups)):
+            report.facts.append(Fact(one["target"], reached, f"{wanted}: {holds(one)}; {interval_}"))
+    failed, rated = (sum(one[of] for one in groups.values()) for of in ("failed_ratings", "heldout_ratings"))
     report.facts.append(Fact("failed ratings", f"{failed:,}", f"of {rated:,} held-out ratings"))
-    if targets:
-        rows = [
-            (one["target"], one["user_split"], decimal(one["estimate"], 3), interval(one, 3), _bound(one), _holds(one))
-            for one in targets
-        ]
+    if rows:
         columns = ("target", "users", "reached", "interval", "wanted", "result")
         caption = "Nothing was tuned on the measured users; the test users are measured in the end only."
-        report.sections.append(
-            Section("targets", "Targets", tables=[Table("What should be reached", columns, rows, caption)])
-        )
-    for user_split, measured in groups.items():
-        report.sections.append(_section(user_split, measured, manifest))
+        table = Table("What should be reached", columns, rows, caption)
+        report.sections.append(Section("targets", "Targets", tables=[table]))
+    report.sections += [_section(user_split, measured, manifest) for user_split, measured in groups.items()]
     tables = [*usage_tables(manifest.get("usage")), *setup_tables(manifest)]
     caption = f"Made {manifest.get('created')}. Every answer is on record."
     report.sections.append(Section("setup", "What was run", caption, tables=tables))
@@ -76,177 +70,108 @@ def read_validation(directory: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     return manifest, read_json(directory / RESULTS)
 
 
-def _bound(one: Mapping[str, Any]) -> str:
-    return f"{one['side']} {one['bound']:g}"
-
-
-def _holds(one: Mapping[str, Any]) -> str:
+def holds(one: Mapping[str, Any]) -> str:
+    """Whether what should hold does, in words."""
     return "holds" if one["holds"] else "does not hold"
 
 
-def _rows(
-    user_split: str, id_: str, title: str, caption: str, x: str, variants: Mapping[str, Any], series: list[Series]
-) -> Chart:
-    return Chart(
-        identifier(user_split, id_),
-        "rows",
-        title,
-        f"{caption} {_INTERVALS}",
-        x,
-        "variant",
-        series,
-        list(variants),
-    )
-
-
 def _section(user_split: str, measured: Mapping[str, Any], manifest: Mapping[str, Any]) -> Section:
-    charts = _choices(user_split, measured["choices"])
-    errors = measured["ratings"]
-    series = [
-        with_intervals(name, [one[key] for one in errors.values()]) for name, key in (("RMSE", "rmse"), ("MAE", "mae"))
-    ]
-    charts.append(
-        _rows(
-            user_split,
-            "errors",
-            "Errors of held-out ratings",
-            "How far answers are from what users really gave; less is better.",
-            "stars of 5",
-            errors,
-            series,
-        )
-    )
-    charts += _distribution(user_split, measured["distribution"], manifest)
-    charts += _recommenders(user_split, measured["recommenders"])
-    caption = f"{measured['users']:,} users, {measured['heldout_ratings']:,} held-out ratings."
-    return Section(
-        identifier("users", user_split),
-        f"{user_split.capitalize()} users",
-        caption,
-        charts,
-        [
-            *_tables(measured["choices"]),
-            _distances(measured["distribution"]["variants"]),
-            _apart(measured["between_users"]),
-            _activity(measured),
-        ],
-    )
+    choices, distribution = measured["choices"], measured["distribution"]
+    distances: Variants = distribution["variants"]
 
+    def rows(
+        id_: str,
+        title: str,
+        about: str,
+        x: str,
+        by_name: Variants,
+        keys: Sequence[str] | Mapping[str, str],
+        **more: Any,
+    ) -> Chart:
+        """Estimates by variant: a series for each key, under its name in the legend."""
+        legend = keys if isinstance(keys, Mapping) else {key: key for key in keys}
+        series = [with_intervals(name, [one[key] for one in by_name.values()]) for name, key in legend.items()]
+        caption = f"{about} {_INTERVALS}"
+        return Chart(identifier(user_split, id_), "rows", title, caption, x, "variant", series, list(by_name), **more)
 
-def _choices(user_split: str, tests: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[Chart]:
-    """Whether users tell what they chose from what they did not, one metric for each measure."""
     charts = []
-    names = [
-        name
-        for name in next(iter(tests.values()))
-        if all("auc" in variants.get(name, {}) for variants in tests.values())
+    about = "By how many were not chosen for each that was; 'matched' are as popular as what was."
+    chosen = [
+        name for name in next(iter(choices.values())) if all("auc" in of.get(name, {}) for of in choices.values())
     ]
     for key, title in _TESTS:
-        series = [with_intervals(test, [variants[name][key] for name in names]) for test, variants in tests.items()]
-        charts.append(
-            Chart(
-                identifier(user_split, "choices", key),
-                "rows",
-                f"{title}: telling what was chosen",
-                f"By how many were not chosen for each that was; 'matched' are as popular as what was. {_INTERVALS}",
-                title.lower() if key != "f1" else title,
-                "variant",
-                series,
-                names,
-                y_range=(0.0, 1.0),
-            )
-        )
-    return charts
-
-
-def _tables(tests: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[Table]:
-    tables = []
-    for test, variants in tests.items():
-        keys = list(dict.fromkeys(key for metrics in variants.values() for key in metrics))
-        rows = [(name, *(_cell(metrics.get(key)) for key in keys)) for name, metrics in variants.items()]
-        columns = ("variant", *(_HEADINGS.get(key, key) for key in keys))
-        tables.append(Table(f"Telling what was chosen, {test}", columns, rows))
-    return tables
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, Mapping):
-        if value.get("low") is None:
-            return decimal(value["estimate"], 3)
-        return f"{decimal(value['estimate'], 3)} ({decimal(value['low'], 3)} to {decimal(value['high'], 3)})"
-    return decimal(value, 3) if value is None or isinstance(value, int | float) else str(value)
-
-
-def _distribution(user_split: str, distribution: Mapping[str, Any], manifest: Mapping[str, Any]) -> list[Chart]:
-    shares = distribution["shares"]
-    shown = [name for name in (_SIMULATED, _REAL) if name in shares]
-    variants = distribution["variants"]
-    near = variants[_SIMULATED]["total_variation"]
-    return [
+        by_name = {name: {test: of[name][key] for test, of in choices.items()} for name in chosen}
+        x, title = title.lower() if key != "f1" else title, f"{title}: telling what was chosen"
+        charts.append(rows(f"choices-{key}", title, about, x, by_name, list(choices), y_range=(0.0, 1.0)))
+    about = "How far answers are from what users really gave; less is better."
+    errors = {"RMSE": "rmse", "MAE": "mae"}
+    charts.append(rows("errors", "Errors of held-out ratings", about, "stars of 5", measured["ratings"], errors))
+    charts.append(
         Chart(
             identifier(user_split, "distribution"),
             "bars",
             "Ratings, beside the real ones",
-            f"All held-out ratings. Total variation distance {_cell(near)}.",
+            f"All held-out ratings. Total variation distance {_cell(distances[_SIMULATED]['total_variation'])}.",
             "rating",
             "share of ratings",
-            [Series(name, shares[name]) for name in shown],
+            [
+                Series(name, distribution["shares"][name])
+                for name in (_SIMULATED, _REAL)
+                if name in distribution["shares"]
+            ],
             [f"{level:g}" for level in manifest["levels"]],
             form="share",
-        ),
-        _rows(
-            user_split,
-            "total-variation",
-            "Distance of the distributions",
-            "Total variation distance from the real distribution; less is better.",
-            "total variation distance",
-            variants,
-            [
-                with_intervals("all ratings", [one["total_variation"] for one in variants.values()]),
-                with_intervals("user by user", [one["total_variation_per_user"] for one in variants.values()]),
-            ],
-        ),
-    ]
-
-
-def _distances(variants: Mapping[str, Mapping[str, Any]]) -> Table:
-    keys = list(next(iter(variants.values())))
-    rows = [(name, *(_cell(metrics.get(key)) for key in keys)) for name, metrics in variants.items()]
-    caption = "Total variation in shares, Wasserstein in stars of 5; with 95 % intervals over users."
-    return Table(
-        "Distances from the real ratings", ("variant", *(key.replace("_", " ") for key in keys)), rows, caption
+        )
     )
-
-
-def _recommenders(user_split: str, recommenders: Mapping[str, Any]) -> list[Chart]:
-    charts = []
+    about = "Total variation distance from the real distribution; less is better."
+    title, x = "Distance of the distributions", "total variation distance"
+    keys = {"all ratings": "total_variation", "user by user": "total_variation_per_user"}
+    charts.append(rows("total-variation", title, about, x, distances, keys))
+    about = "The first items of each recommender."
     for key, title, x in (
         ("mean_rating", "What recommenders earn", "mean rating"),
         ("episode_length", "How long users stay", "steps"),
     ):
-        variants = recommenders[key]
-        caption = "The first items of each recommender."
-        charts.append(_rows(user_split, key, title, caption, x, variants, [with_intervals(x, list(variants.values()))]))
-    return charts
+        by_name = {name: {x: one} for name, one in measured["recommenders"][key].items()}
+        charts.append(rows(key, title, about, x, by_name, [x]))
+    tables = [_by_name(f"Telling what was chosen, {test}", of, _HEADINGS) for test, of in choices.items()]
+    caption = "Total variation in shares, Wasserstein in stars of 5; with 95 % intervals over users."
+    headings = {key: key.replace("_", " ") for key in next(iter(distances.values()))}
+    tables.append(_by_name("Distances from the real ratings", distances, headings, caption))
+    tables += [_apart(measured["between_users"]), _activity(measured)]
+    caption = f"{measured['users']:,} users, {measured['heldout_ratings']:,} held-out ratings."
+    return Section(identifier("users", user_split), f"{user_split.capitalize()} users", caption, charts, tables)
+
+
+def _by_name(title: str, variants: Variants, headings: Mapping[str, str], caption: str = "") -> Table:
+    """What is measured of each variant."""
+    keys = list(dict.fromkeys(key for metrics in variants.values() for key in metrics))
+    rows = [(name, *(_cell(metrics.get(key)) for key in keys)) for name, metrics in variants.items()]
+    return Table(title, ("variant", *(headings.get(key, key) for key in keys)), rows, caption)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, Mapping):
+        text, low, high = (decimal(value.get(key), 3) for key in ("estimate", "low", "high"))
+        return text if value.get("low") is None else f"{text} ({low} to {high})"
+    return decimal(value, 3) if value is None or isinstance(value, int | float) else str(value)
 
 
 def _apart(spreads: Mapping[str, Any]) -> Table:
     keys = list(spreads[_REAL])
     rows = [(name, *(_cell(spreads[name][key]) for key in keys)) for name in (_REAL, _SIMULATED)]
-    rest = {key: value for key, value in spreads.items() if not isinstance(value, Mapping)}
-    caption = (
-        "In stars of 5. "
-        + "; ".join(f"{key.replace('_', ' ')} {decimal(value, 3)}" for key, value in rest.items())
-        + "."
-    )
-    return Table("How users differ", ("users", *(key.replace("_", " ") for key in keys)), rows, caption)
+    rest = [
+        f"{key.replace('_', ' ')} {decimal(value, 3)}"
+        for key, value in spreads.items()
+        if not isinstance(value, Mapping)
+    ]
+    columns = ("users", *(key.replace("_", " ") for key in keys))
+    return Table("How users differ", columns, rows, f"In stars of 5. {'; '.join(rest)}.")
 
 
 def _activity(measured: Mapping[str, Any]) -> Table:
     activity, order = measured["activity"], measured["recommenders"]
-    rows = [("activity alone moves the mean rating, points of 10", _cell(activity["shift"]), _holds(activity))]
-    rows += [
-        (f"{one['better']} above {one['than']}", _cell(one["difference"]), _holds(order))
-        for one in order["differences"]
-    ]
+    rows = [("activity alone moves the mean rating, points of 10", _cell(activity["shift"]), holds(activity))]
+    for one in order["differences"]:
+        rows.append((f"{one['better']} above {one['than']}", _cell(one["difference"]), holds(order)))
     return Table("Activity and order", ("what", "difference", "result"), rows)

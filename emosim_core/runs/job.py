@@ -41,7 +41,7 @@ _WAIT = 0.25
 _NO_LOCKS = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK}
 """What file systems without locks answer."""
 
-_AGAIN = "Nothing was begun; when this is mended, give the same command again."
+_FIXED = "once this is fixed, "
 
 _SKIPS = ("run", "train", "evaluate")
 """Commands that can go on without the ratings that failed."""
@@ -201,8 +201,8 @@ class JobDirectory:
 
     def _not_claimed(self, error: OSError) -> RunError:
         if self.resume:
-            return RunError(f"{cannot_write(self.path, error)}\n{self.resume_hint('when this is mended, ')}")
-        return RunError(f"{cannot_write(self.path, error)}\n{_AGAIN}")
+            return RunError(f"{cannot_write(self.path, error)}\n{self.resume_hint(_FIXED)}")
+        return RunError(f"{cannot_write(self.path, error)}\n{start_again(_FIXED)}")
 
     def _held(self) -> RunError:
         who, soft = "another process", self.path / MARKER
@@ -276,7 +276,7 @@ class JobDirectory:
         """Add to an error what is there now and how to go on, if the directory was claimed when it came up."""
         if not self._claimed or not self.advises:
             return
-        if hint := self.resume_hint("when this is mended, "):
+        if hint := self.resume_hint(_FIXED):
             if isinstance(error, RatingError) and self._command in _SKIPS:
                 hint += (
                     "\nor leave out what cannot be rated:\n"
@@ -284,14 +284,19 @@ class JobDirectory:
                 )
             error.args = (f"{error}\n{hint}",)
         elif isinstance(error.__cause__, OSError):
-            error.args = (f"{error}\n{_AGAIN}",)
+            error.args = (f"{error}\n{start_again(_FIXED)}",)
 
     def resume_hint(self, when: str = "") -> str:
         """What is there after a failure, and the command that goes on; empty where nothing was begun."""
         if not (self._claimed or self.resume) or not self.begun:
             return ""
         command = typed(self._command, "--resume", self.path)
-        return f"What was done is kept in {self.path}; {when}go on with:\n  {command}"
+        return f"Progress is saved in {self.path}; {when}continue with:\n  {command}"
+
+
+def start_again(when: str = "") -> str:
+    """What to do after a failure that left nothing to continue."""
+    return f"Nothing was started; {when}run the same command again."
 
 
 def holds_remains(path: Path) -> bool:

@@ -36,8 +36,16 @@ class RecordedRun:
         return read_records(self.directory)
 
 
-def read_run(directory: Path) -> RecordedRun:
-    """A run; the arguments and errors of :func:`emosim_core.read_run`."""
+def read_run(directory: str | Path) -> RecordedRun:
+    """Read a run back: its manifest, its summary and its steps.
+
+    Args:
+        directory: the directory of the run, complete or not.
+
+    Raises:
+        RunError: the directory is no run, is damaged, or was written by a newer version.
+    """
+    directory = Path(directory)
     manifest = run_manifest(directory)
     summary = read_summary(directory) if (directory / SUMMARY).exists() else None
     return RecordedRun(directory, manifest, summary)

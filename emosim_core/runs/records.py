@@ -11,7 +11,7 @@ from emosim_core.errors import RunError
 from emosim_core.model.emotion import AROUSAL_NAMES, VALENCE_NAMES
 from emosim_core.runs import schemas
 from emosim_core.runs.reading import check, check_format, lines_of, parse, read_line, read_object
-from emosim_core.runs.typed import typed
+from emosim_core.runs.typed import continue_with
 from emosim_core.runs.words import with_article
 from emosim_core.simulation.assembly import World
 from emosim_core.simulation.engine import Step
@@ -268,7 +268,7 @@ def stored_config(directory: Path, command: str) -> dict[str, Any]:
         made = next((other for other, field in _FIELD_OF_ITS_OWN.items() if field in config), None)
         hint = "Resume it with the command that made it"
         if made:
-            hint = f"Go on with: {typed(made, '--resume', directory)}"
+            hint = continue_with(made, directory)
         raise RunError(f"{directory} was not made by 'emosim {command}'. {hint}")
     check(f"{directory / MANIFEST}: config", config, schemas.ENVIRONMENT)
     return config

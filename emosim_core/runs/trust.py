@@ -193,7 +193,7 @@ def _refusal(directory: Path, unknown: Sequence[Reach], again: CommandHint) -> s
         lines += [f"  {line}" if line else "" for line in text.splitlines()]
         if again.config is None:
             typed += f" --config {_FILE}"
-    return "\n".join([*lines, "Go on with:", f"  {typed}"])
+    return "\n".join([*lines, "Continue with:", f"  {typed}"])
 
 
 def _toml(values: Mapping[str, Any]) -> str | None:

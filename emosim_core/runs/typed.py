@@ -17,6 +17,11 @@ def typed(*words: str | Path) -> str:
     return " ".join(["emosim", *(quoted(word) for word in words)])
 
 
+def continue_with(command: str, directory: Path) -> str:
+    """How to continue the job in a directory, which ``command`` of ``emosim`` made."""
+    return f"Continue with: {typed(command, '--resume', directory)}"
+
+
 def quoted(word: str | Path) -> str:
     """One word of a command, quoted where a shell needs that."""
     text = f"./{word}" if isinstance(word, Path) and str(word).startswith("-") else str(word)

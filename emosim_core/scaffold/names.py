@@ -47,12 +47,7 @@ def check_name(name: str) -> None:
 
 
 def check_free(kind: str, name: str, registry: Registry) -> None:
-    """Refuse a name that an installed plugin has, or under which one provides what the new one would.
-
-    Args:
-        kind: kind of the new plugin, one of :data:`PROVIDES`.
-        name: its name, checked by :func:`check_name`.
-        registry: the installed plugins; all that may be loaded are loaded.
+    """Refuse a name that an installed plugin has, or under which one provides what a new one of a kind would.
 
     Raises:
         NameConflictError: names who has it.

@@ -32,16 +32,13 @@ _WORD = re.compile(r"[^\W\d_][\w' -]{0,29}")
 
 
 def write_plugin(kind: str, name: str, target: Path, words: Words = GENERIC) -> Path:
-    """Write a distribution with a plugin that works as it is.
+    """Write a distribution with a plugin that works as it is, and return its folder, ``target``.
 
     Args:
         kind: one of :data:`KINDS`.
         name: what the plugin is called; see :func:`emosim_core.scaffold.names.check_name`.
         target: the folder to make; its parent must be there.
         words: the words of a domain, for texts. Its traits and creators are not used.
-
-    Returns:
-        The folder.
 
     Raises:
         ConfigurationError: an unknown kind, a name or a word that cannot be used, or a target that exists.

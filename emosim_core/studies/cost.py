@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -51,6 +51,16 @@ class Estimate:
         return None if self.price is None else self.price.cost(Usage(prompt=self.prompt, completion=self.completion))
 
 
+def by_model(estimates: Iterable[Estimate]) -> list[Estimate]:
+    """What the requests to each model will take together."""
+    total: dict[str, Estimate] = {}
+    for one in estimates:
+        before = total.get(one.model)
+        counts = ("requests", "prompt", "completion") if before else ()
+        total[one.model] = replace(one, **{name: getattr(one, name) + getattr(before, name) for name in counts})
+    return list(total.values())
+
+
 def estimate(world: World, trials: Trials) -> Estimate | None:
     """What putting trials to the world's language model will take; None where its rater calls none.
 
@@ -68,7 +78,7 @@ def estimate(world: World, trials: Trials) -> Estimate | None:
     gateway = rater.gateway if isinstance(rater.gateway, Gateway) else None
     price = None if gateway is None else gateway.backend.price()
     replay = gateway is not None and gateway.options.replay
-    prompt, completion = (_mean([measure(one) for one in requests]) for measure in (_question, _answer))
+    prompt, completion = (_mean([measure(one) for one in requests]) for measure in (request_tokens, _answer))
     return Estimate(world.model, count, round(prompt * count), round(completion * count), price, replay)
 
 
@@ -76,7 +86,8 @@ def _mean(values: Sequence[int]) -> float:
     return sum(values) / len(values)
 
 
-def _question(request: ChatRequest) -> int:
+def request_tokens(request: ChatRequest) -> int:
+    """Tokens of a request, guessed from its characters."""
     return -(-sum(len(message.content) for message in request.messages) // CHARACTERS_PER_TOKEN)
 
 

@@ -113,12 +113,13 @@ def run_trials(
         yield from records
 
 
-def trial_request(world: World, trials: Sequence[Trial]) -> RatingRequest:
+def trial_request(world: World, trials: Sequence[Trial], moods: NDArray[np.float64] | None = None) -> RatingRequest:
     """Trials as rating requests: one user in front of one item each.
 
     Args:
         world: the items, the users of the trials, and the retrieval that chooses what is remembered.
         trials: the trials.
+        moods: valence and arousal of each user, shape ``(R, 2)``; where they rest if not given.
     """
     users = np.array([trial.user for trial in trials], dtype=np.intp)
     memory = Memory(len(trials), len(world.catalog), capacity=8)
@@ -131,7 +132,9 @@ def trial_request(world: World, trials: Sequence[Trial]) -> RatingRequest:
     history = memory.history()
     slate = np.array([[trial.item] for trial in trials], dtype=np.intp)
     with world.blaming("retrieval"):
-        return world.rating_request(users, slate, world.population.baselines[users], history)
+        return world.rating_request(
+            users, slate, world.population.baselines[users] if moods is None else moods, history
+        )
 
 
 def record(

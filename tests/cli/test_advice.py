@@ -53,10 +53,10 @@ def test_a_run_that_is_resumed_by_another_command_names_the_one_that_goes_on(
     quick: Any, made: Path, training: Path
 ) -> None:
     message = quick("train", "--resume", made, status=2).err
-    match = re.search(r"Go on with: emosim (.*)", message)
+    match = re.search(r"Continue with: emosim (.*)", message)
     assert match is not None
     assert "nothing was left to do" in quick(*shlex.split(match[1])).out
-    assert f"Go on with: emosim train --resume {training}" in quick("run", "--resume", training, status=2).err
+    assert f"Continue with: emosim train --resume {training}" in quick("run", "--resume", training, status=2).err
 
 
 def test_a_path_without_its_loader_is_suggested_with_it_and_the_suggestion_is_read(quick: Any, tmp_path: Path) -> None:

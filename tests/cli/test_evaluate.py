@@ -169,7 +169,7 @@ def test_an_evaluation_that_is_stopped_in_the_middle_goes_on_to_the_same_metrics
     if how is signal.SIGINT:
         assert process.returncode == 130
         assert errors.split("\n") == [
-            "", "Interrupted. What was done is kept in e; go on with:", "  emosim evaluate --resume e", "",
+            "", "Interrupted. Progress is saved in e; continue with:", "  emosim evaluate --resume e", "",
         ]  # fmt: skip
     assert json.loads((quick.folder / "e" / "evaluation.json").read_text())["complete"] is False
     complete = quick.folder / "e" / "runs" / "test" / "popular" / "summary.json"
@@ -197,7 +197,7 @@ def test_a_language_model_is_asked_as_much_as_may_be_spent_over_all_runs(quick: 
         assert len(server.calls) == 9
         assert "the budget is spent" in error
         assert "The runs of this evaluation have cost 2.7 since it was started." in error
-        assert "go on with:\n    emosim evaluate --resume e\n" in error
+        assert "continue with:\n    emosim evaluate --resume e\n" in error
         output = quick("evaluate", "--resume", "e", "--no-charts", "--max-cost", "100").out
     requests = [json.dumps(call.body) for call in server.calls]
     assert len(requests) > 9

@@ -301,7 +301,7 @@ def test_a_run_that_is_stopped_in_the_middle_can_be_read_and_resumed_to_the_same
     if how is signal.SIGINT:
         assert process.returncode == 130
         assert errors.split("\n") == [
-            "", "Interrupted. What was done is kept in r; go on with:", "  emosim run --resume r", "",
+            "", "Interrupted. Progress is saved in r; continue with:", "  emosim run --resume r", "",
         ]  # fmt: skip
         assert json.loads((quick.folder / "r" / "summary.json").read_text())["complete"] is False
     else:
@@ -310,7 +310,7 @@ def test_a_run_that_is_stopped_in_the_middle_can_be_read_and_resumed_to_the_same
     output = quick("show", "r").out
     assert "The run is not complete: " in output
     assert "of 200 episodes" in output
-    assert "Go on with: emosim run --resume r" in output
+    assert "Continue with: emosim run --resume r" in output
     assert "Character:" in quick("show", "r", "--episode", "0").out
     run("movies", quick.folder / "r", resume=True, episodes=200, policy="popular")
     run("movies", quick.folder / "whole", episodes=200, policy="popular")
@@ -331,12 +331,12 @@ def test_a_full_disk_is_one_clear_message_and_the_run_goes_on_when_there_is_room
     first = emosim(*options, status=2, preexec_fn=limited(300)).err
     assert first == (
         "Error: r/manifest.json cannot be written: File too large.\n"
-        "  Nothing was begun; when this is mended, give the same command again.\n"
+        "  Nothing was started; once this is fixed, run the same command again.\n"
     )
     message = emosim(*options, status=2, preexec_fn=limited(100_000)).err
     assert message == (
         "Error: r/interactions.jsonl cannot be written: File too large.\n"
-        "  What was done is kept in r; when this is mended, go on with:\n    emosim run --resume r\n"
+        "  Progress is saved in r; once this is fixed, continue with:\n    emosim run --resume r\n"
     )
     assert "The run is not complete" in emosim("show", "r").out
     emosim("run", "--resume", "r", "--quiet")

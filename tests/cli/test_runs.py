@@ -131,6 +131,6 @@ def test_every_kind_of_directory_is_listed_shown_and_reported(quick: Any, tmp_pa
     progress = tmp_path / "runs" / "t" / "progress.jsonl"
     (tmp_path / "runs" / "t" / "summary.json").unlink()
     progress.write_text(progress.read_text().split("\n")[0] + "\n")
-    assert "is not complete: 10 of 64 steps. Go on with: emosim train --resume runs/t" in quick("show", "runs/t").out
+    assert "is not complete: 10 of 64 steps. Continue with: emosim train --resume runs/t" in quick("show", "runs/t").out
     (tmp_path / "runs" / "a" / "results.json").unlink()
     assert "emosim ablate --resume runs/a" in quick("show", "runs/a", status=2).err

@@ -108,9 +108,8 @@ def test_a_run_that_was_killed_tells_how_far_it_came_and_how_it_goes_on(quick: A
     path.write_bytes(whole[: whole.index(b"\n", len(whole) // 3) + 30])
     steps = path.read_bytes().count(b"\n")
     output = quick("show", copied).out
-    assert (
-        f"The run is not complete: 0 of 4 episodes, {steps} steps. Go on with: emosim run --resume {copied}" in output
-    )
+    continued = f"Continue with: emosim run --resume {copied}"
+    assert f"The run is not complete: 0 of 4 episodes, {steps} steps. {continued}" in output
     assert "The episode is not over: the run stopped in the middle of it." in quick("show", copied, "--episode", 1).out
 
 

@@ -100,7 +100,7 @@ def test_workers_of_an_ablation_end_with_it(emosim: Any, number: signal.Signals)
     assert "Traceback" not in errors
     waited_for(lambda: not marked(mark), 15)
     if number != signal.SIGKILL:
-        assert "emosim ablate --resume a" in errors or "give the same command again" in errors
+        assert "emosim ablate --resume a" in errors or "run the same command again" in errors
 
 
 def test_an_ablation_ends_while_one_worker_has_nothing_left_to_do(emosim: Any) -> None:
@@ -157,7 +157,7 @@ def test_a_signal_between_the_start_of_a_worker_and_its_first_words_ends_all_qui
     )
     errors = process.communicate(timeout=60)[1]
     assert process.returncode == 128 + number
-    assert errors == "\nInterrupted. Nothing was begun; give the same command again.\n"
+    assert errors == "\nInterrupted. Nothing was started; run the same command again.\n"
     waited_for(lambda: not marked(mark), 15)
 
 

@@ -118,7 +118,8 @@ def test_what_another_command_made_is_not_resumed(quick: Any, tmp_path: Path) ->
     for command, other in (("train", "r"), ("run", "t")):
         message = quick(command, "--resume", other, status=2).err
         made_by = "train" if command == "run" else "run"
-        assert f"{other} was not made by 'emosim {command}'. Go on with: emosim {made_by} --resume {other}" in message
+        continued = f"Continue with: emosim {made_by} --resume {other}"
+        assert f"{other} was not made by 'emosim {command}'. {continued}" in message
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 

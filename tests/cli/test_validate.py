@@ -89,7 +89,7 @@ def test_a_language_model_is_asked_only_after_its_cost_was_printed(
         command = replace(quick, variables={"DEEPSEEK_API_KEY": KEY, "DEEPSEEK_BASE_URL": server.url})
         refused = command(*ask, *few, status=2)
         assert "requests, about" in refused.err
-        assert "Say --yes to start" in refused.err
+        assert "say --yes to start" in refused.err
         assert not server.calls
         assert not (tmp_path / "out").exists()
         done = command(*ask, *few, "--yes")

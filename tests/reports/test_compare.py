@@ -11,11 +11,11 @@ import pytest
 
 import emosim_core
 from emosim_core import ConfigurationError, RunError
-from emosim_core.reports import compare_runs
+from emosim_core.reports.compare import compare
 
 
 def test_means_are_those_of_the_summaries(made: Path) -> None:
-    comparison = compare_runs([made / "a", made / "better"], resamples=200)
+    comparison = compare([made / "a", made / "better"], resamples=200)
     for run, name in zip(comparison.runs, ("a", "better"), strict=True):
         summary = json.loads((made / name / "summary.json").read_text())
         means = {name: metric.mean for name, metric in run.metrics.items()}
@@ -30,7 +30,7 @@ def test_means_are_those_of_the_summaries(made: Path) -> None:
 
 def test_the_same_run_does_not_differ_from_itself(made: Path, tmp_path: Path) -> None:
     shutil.copytree(made / "a", tmp_path / "copy")
-    copy = compare_runs([made / "a", tmp_path / "copy"], resamples=200).runs[1]
+    copy = compare([made / "a", tmp_path / "copy"], resamples=200).runs[1]
     assert copy.paired
     assert copy.differs_in == {}
     for metric in copy.metrics.values():
@@ -39,8 +39,8 @@ def test_the_same_run_does_not_differ_from_itself(made: Path, tmp_path: Path) ->
 
 def test_pairing_users_makes_a_difference_narrower(made: Path, tmp_path: Path) -> None:
     emosim_core.run("movies", tmp_path / "other", episodes=60, max_steps=20, policy="top_rated", seed=7)
-    paired = compare_runs([made / "a", made / "better"], resamples=1000).runs[1]
-    loose = compare_runs([made / "a", tmp_path / "other"], resamples=1000).runs[1]
+    paired = compare([made / "a", made / "better"], resamples=1000).runs[1]
+    loose = compare([made / "a", tmp_path / "other"], resamples=1000).runs[1]
     assert paired.paired
     assert not loose.paired
 
@@ -61,7 +61,7 @@ def test_a_paired_difference_is_that_of_the_users(made: Path) -> None:
             record = json.loads(line)
             rewards.setdefault(record["user"], []).append(record["reward"])
         runs.append({user: sum(some) for user, some in rewards.items()})
-    metric = compare_runs([made / "a", made / "better"]).runs[1].metrics["reward per episode"]
+    metric = compare([made / "a", made / "better"]).runs[1].metrics["reward per episode"]
     gaps = np.array([runs[1][user] - runs[0][user] for user in runs[0]])
     episodes = 60 / len(gaps)
     half = 1.96 * gaps.std() / np.sqrt(len(gaps)) / episodes
@@ -72,7 +72,7 @@ def test_what_runs_differ_in_is_listed_and_more_than_one_thing_is_said(made: Pat
     emosim_core.run(
         "movies", tmp_path / "more", episodes=20, max_steps=20, policy="top_rated", items_retrieval="last_5", seed=3
     )
-    comparison = compare_runs([made / "a", made / "better", tmp_path / "more"], resamples=100)
+    comparison = compare([made / "a", made / "better", tmp_path / "more"], resamples=100)
     assert comparison.runs[1].differs_in == {"policy": ("random", "top_rated")}
     assert comparison.runs[2].differs_in == {
         "policy": ("random", "top_rated"),
@@ -91,20 +91,20 @@ def test_other_versions_and_items_are_differences(made: Path, tmp_path: Path) ->
     manifest["data"]["items_sha256"] = "other"
     manifest["config"]["gateway"] = {"concurrency": 1}
     (tmp_path / "older" / "manifest.json").write_text(json.dumps(manifest))
-    differs = compare_runs([made / "a", tmp_path / "older"], resamples=100).runs[1].differs_in
+    differs = compare([made / "a", tmp_path / "older"], resamples=100).runs[1].differs_in
     assert set(differs) == {"versions: emosim-movies", "data: items_sha256"}
 
 
 def test_the_seed_decides_the_intervals(made: Path) -> None:
     runs = [made / "a", made / "better"]
-    assert compare_runs(runs, resamples=200, seed=1) == compare_runs(runs, resamples=200, seed=1)
-    assert compare_runs(runs, resamples=200, seed=1) != compare_runs(runs, resamples=200, seed=2)
+    assert compare(runs, resamples=200, seed=1) == compare(runs, resamples=200, seed=1)
+    assert compare(runs, resamples=200, seed=1) != compare(runs, resamples=200, seed=2)
 
 
 def test_one_user_gives_no_interval(tmp_path: Path) -> None:
     for name, policy in (("one", "random"), ("two", "popular")):
         emosim_core.run("movies", tmp_path / name, episodes=3, max_steps=5, policy=policy, user_dataset="sampled:n=1")
-    comparison = compare_runs([tmp_path / "one", tmp_path / "two"], resamples=100)
+    comparison = compare([tmp_path / "one", tmp_path / "two"], resamples=100)
     assert comparison.runs[1].metrics["mean rating"].difference is not None
     assert comparison.runs[1].metrics["mean rating"].difference_low is None
     assert any("one user" in note for note in comparison.notes)
@@ -112,13 +112,13 @@ def test_one_user_gives_no_interval(tmp_path: Path) -> None:
 
 def test_what_cannot_be_compared_is_an_error(made: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"of 'movies' and .* of 'books'"):
-        compare_runs([made / "a", made / "books"])
+        compare([made / "a", made / "books"])
     with pytest.raises(ConfigurationError, match="two directories or more"):
-        compare_runs([made / "a"])
+        compare([made / "a"])
     with pytest.raises(ConfigurationError, match="at least 100"):
-        compare_runs([made / "a", made / "better"], resamples=10)
+        compare([made / "a", made / "better"], resamples=10)
     with pytest.raises(RunError, match="is no run"):
-        compare_runs([made / "a", tmp_path])
+        compare([made / "a", tmp_path])
     (tmp_path / "manifest.json").write_bytes((made / "a" / "manifest.json").read_bytes())
     with pytest.raises(RunError, match="no episode that ended"):
-        compare_runs([made / "a", tmp_path])
+        compare([made / "a", tmp_path])

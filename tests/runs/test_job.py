@@ -353,7 +353,7 @@ def test_a_disk_that_is_full_at_any_moment_leaves_what_one_command_goes_on_with(
             failing_from(number, patch, folder)
             message = quick(*arguments, "--out", folder.name, status=2).err
         assert "No space left on device" in message
-        if "give the same command again" in message:
+        if "run the same command again" in message:
             assert not folder.exists()
             quick(*arguments, "--out", folder.name)
         else:
@@ -379,7 +379,7 @@ def test_a_run_ends_on_a_signal_as_on_ctrl_c(emosim: Any, number: signal.Signals
     process.send_signal(number)  # as a shell and the kernel do together
     errors = process.communicate(timeout=60)[1]
     assert process.returncode == 128 + number
-    assert errors == "\nInterrupted. What was done is kept in r; go on with:\n  emosim run --resume r\n"
+    assert errors == "\nInterrupted. Progress is saved in r; continue with:\n  emosim run --resume r\n"
     assert json.loads((emosim.folder / "r" / "summary.json").read_text())["complete"] is False
     assert sorted(one.name for one in (emosim.folder / "r").iterdir()) == [
         "interactions.jsonl", "manifest.json", "summary.json",

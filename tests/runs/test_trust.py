@@ -123,7 +123,7 @@ def edit(directory: Path, file: str = "manifest.json", **config: Any) -> None:
 
 def suggested(folder: Path, finished: Finished) -> list[str]:
     """The arguments of the command that a message says to type, after its file was written."""
-    before, _, command = finished.err.rpartition("Go on with:\n")
+    before, _, command = finished.err.rpartition("Continue with:\n")
     _, _, text = before.partition("trusted.toml:\n")
     if text:
         (folder / "trusted.toml").write_text(text)

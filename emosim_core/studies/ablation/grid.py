@@ -116,6 +116,19 @@ def read_axes(values: Mapping[str, Any]) -> dict[str, list[ComponentChoice]]:
     return {axis: choices(values[option]) for axis, option in OPTIONS.items() if values.get(option) is not None}
 
 
+def given_again(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values that an ablation which is resumed must have, by the fields of its grid and its environment.
+
+    Raises:
+        ConfigurationError: as of :func:`read_axes`.
+    """
+    shared = {name: value for name, value in values.items() if name not in OPTIONS.values()}
+    axes = read_axes(values)
+    # The stored grid has the names of the studies that "all" stood for.
+    axes["studies"] = [one for one in axes.get("studies", ()) if one != ALL]
+    return {**shared, **{axis: chosen for axis, chosen in axes.items() if chosen}}
+
+
 def read_grid(values: Mapping[str, Any]) -> AblationConfig:
     """The configuration of an ablation, from its options.
 
