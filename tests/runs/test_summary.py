@@ -68,11 +68,11 @@ def test_a_run_that_was_stopped_before_its_first_step_has_no_means(tally: Tally)
 
 
 def test_an_item_with_one_lucky_rating_tops_no_list_where_enough_items_have_three(tally: Tally) -> None:
-    rated(tally, {item: [5 + item % 3] * 3 for item in range(10)})
-    rated(tally, {10: [10, 10], 11: [1]})
+    rated(tally, {item: [5 + item % 3] * 4 for item in range(10)})
+    rated(tally, {10: [10, 10, 10], 11: [1, 1]})
     summary = tally.summary(1.0, complete=True)
-    assert listed(summary["most_liked"]) == ["i2", "i5", "i8", "i1", "i4"]
-    assert listed(summary["least_liked"]) == ["i0", "i3", "i6", "i9", "i7"]
+    assert listed(summary["most_liked"]) == ["i10", "i2", "i5", "i8", "i1"]
+    assert listed(summary["least_liked"]) == ["i0", "i3", "i6", "i9", "i4"]
 
 
 def test_two_ratings_do_where_too_few_items_have_three_and_one_where_too_few_have_two(tally: Tally) -> None:
