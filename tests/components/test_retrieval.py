@@ -69,7 +69,7 @@ HISTORIES = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(HISTORIES, st.integers(0, 5), st.integers(1, 5), st.data())
 def test_strategies_equal_their_formulas_in_batches_of_ragged_histories(
     histories: list[list[tuple[int, int]]], seed: int, k: int, data: st.DataObject

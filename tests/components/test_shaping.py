@@ -183,7 +183,7 @@ class User:
         return 2 if draw < leaves - 1e-12 else 0
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(
     st.builds(
         ChurnOptions,

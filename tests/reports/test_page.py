@@ -10,6 +10,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from emosim_core.evaluation.columns import read_run
 from emosim_core.reports import Report, Section, Table, report_of, write_report
 from emosim_core.reports.page import page as page_of
@@ -102,3 +104,16 @@ def test_stories_hold_every_step_of_every_episode(made: Path) -> None:
 def test_what_is_packed_is_letters_that_end_no_element() -> None:
     assert re.fullmatch(r"[A-Za-z0-9+/=]+", packed({"text": "</script>\ud800"}))
     assert unpacked(packed({"text": "</script>\ud800"})) == {"text": "</script>\ud800"}
+
+
+def test_the_lists_of_items_hold_none_with_a_lucky_rating_or_two(made: Path) -> None:
+    tables = {table.title: table for section in report_of(made / "a").sections for table in section.tables}
+    run = read_run(made / "a")
+    counts = np.bincount(run.item)
+    assert (counts >= 3).sum() >= 10
+    means = np.bincount(run.item, weights=run.rating)[counts >= 3] / counts[counts >= 3]
+    for title, best in (("Most liked", means.max()), ("Least liked", means.min())):
+        rows = tables[title].rows
+        assert tables[title].caption.endswith("with at least 3 ratings.")
+        assert rows[0][1] == f"{best:.2f}"
+        assert min(int(count) for _, _, count in rows) >= 3

@@ -120,7 +120,7 @@ def simulate(
             return
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(
     st.fixed_dictionaries(
         {

@@ -1,0 +1,101 @@
+"""The summary of a run, each number of it against one computed by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from emosim_core.model import Catalog, Item, RatingScale
+from emosim_core.runs.summary import Episode, Tally
+
+SCALE = RatingScale(low=1, high=10)
+
+
+@pytest.fixture
+def tally(small_world: Callable[..., Any]) -> Tally:
+    """A tally over twelve items, ``i0`` to ``i11``."""
+    items = [Item(id=f"i{i}", title=f"Item {i}") for i in range(12)]
+    return Tally(
+        replace(small_world(), catalog=Catalog(items, SCALE), parts={"rater": {"name": "scripted", "provider": ""}})
+    )
+
+
+def rated(tally: Tally, ratings: dict[int, list[float]]) -> None:
+    for item, values in ratings.items():
+        for value in values:
+            tally.consumed(item, value)
+
+
+def listed(entries: list[dict[str, Any]]) -> list[str]:
+    return [entry["item"] for entry in entries]
+
+
+def test_each_number_is_the_one_computed_by_hand(tally: Tally) -> None:
+    tally.ended(Episode(0, 1, "A", "a", steps=1, reward=2.0, end_reason="repeat", mood=(0.5, 0.2)))
+    tally.ended(Episode(1, 2, "B", "b", steps=2, reward=4.0, end_reason="max_steps", mood=(0.1, 0.4)))
+    tally.ended(Episode(2, 1, "A", "a", steps=9, reward=9.0, end_reason="max_steps", mood=(-0.3, 0.9)))
+    rated(tally, {0: [10, 7], 3: [1, 2, 7]})
+    tally.steps, tally.failed = 12, 2
+    summary = tally.summary(seconds=8.0, complete=True)
+    assert summary["complete"] is True
+    assert (summary["episodes"], summary["users"], summary["steps"]) == (3, 2, 12)
+    assert (summary["ratings"], summary["failed_ratings"]) == (5, 2)
+    assert summary["mean_rating"] == 5.4
+    assert summary["share_liked"] == 0.6  # 7 and more are liked
+    assert summary["rating_counts"] == {**{str(n): 0 for n in range(1, 11)}, "1": 1, "2": 1, "7": 2, "10": 1}
+    assert summary["mean_reward"] == 5.0
+    assert summary["episode_length"] == {"mean": 4.0, "median": 2.0, "longest": 9}
+    assert list(summary["end_reasons"].items()) == [("max_steps", 2), ("repeat", 1)]
+    assert summary["mood_at_end"] == {"valence": 0.1, "arousal": 0.5}
+    assert summary["most_liked"] == [{"item": "i0", "title": "Item 0", "mean_rating": 8.5, "ratings": 2}]
+    assert summary["least_liked"] == [{"item": "i3", "title": "Item 3", "mean_rating": 3.3333, "ratings": 3}]
+    assert (summary["seconds"], summary["steps_per_second"]) == (8.0, 2)
+    assert (summary["uses_llm"], summary["usage"], summary["language_model"]) == (False, None, None)
+
+
+def test_a_run_that_was_stopped_before_its_first_step_has_no_means(tally: Tally) -> None:
+    summary = tally.summary(seconds=0.0, complete=False)
+    assert summary["complete"] is False
+    for name in ("mean_rating", "share_liked", "mean_reward", "steps_per_second"):
+        assert summary[name] is None, name
+    assert summary["episode_length"] == {"mean": None, "median": None, "longest": None}
+    assert summary["mood_at_end"] == {"valence": None, "arousal": None}
+    assert summary["most_liked"] == summary["least_liked"] == []
+    assert (summary["episodes"], summary["ratings"]) == (0, 0)
+
+
+def test_an_item_with_one_lucky_rating_tops_no_list_where_enough_items_have_three(tally: Tally) -> None:
+    rated(tally, {item: [5 + item % 3] * 4 for item in range(10)})
+    rated(tally, {10: [10, 10, 10], 11: [1, 1]})
+    summary = tally.summary(1.0, complete=True)
+    assert listed(summary["most_liked"]) == ["i10", "i2", "i5", "i8", "i1"]
+    assert listed(summary["least_liked"]) == ["i0", "i3", "i6", "i9", "i4"]
+
+
+def test_two_ratings_do_where_too_few_items_have_three_and_one_where_too_few_have_two(tally: Tally) -> None:
+    rated(tally, {item: [5] * 3 for item in range(9)})
+    rated(tally, {9: [9, 9], 10: [10]})
+    assert listed(tally.summary(1.0, complete=True)["most_liked"])[:2] == ["i9", "i0"]
+    tally = Tally(tally._world)
+    rated(tally, {item: [5] * 2 for item in range(9)})
+    rated(tally, {10: [10]})
+    assert listed(tally.summary(1.0, complete=True)["most_liked"])[:2] == ["i10", "i0"]
+
+
+def test_of_equal_means_that_of_more_ratings_comes_first_and_no_item_is_in_both_lists(tally: Tally) -> None:
+    rated(tally, {0: [5], 1: [5, 5], 2: [5]})
+    summary = tally.summary(1.0, complete=True)
+    assert listed(summary["most_liked"]) == ["i1", "i0"]
+    assert listed(summary["least_liked"]) == ["i2"]
+
+
+def test_an_episode_is_recorded_with_its_mean_rating_or_none() -> None:
+    episode = Episode(4, 0, "Ann", "u0", steps=3, reward=1.23456789, ratings=[2.0, 3.0], end_reason="repeat")
+    assert episode.record() == {
+        "number": 4, "user": "u0", "name": "Ann", "steps": 3, "reward": 1.234568, "mean_rating": 2.5,
+        "end_reason": "repeat", "mood": [0.0, 0.0],
+    }  # fmt: skip
+    assert Episode(4, 0, "Ann", "u0").mean_rating is None
