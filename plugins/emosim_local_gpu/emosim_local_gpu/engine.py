@@ -122,8 +122,6 @@ class Engine:
         """One forward pass over rows with a common prefix.
 
         Args:
-            rows: tokens of each prompt, with the prefix.
-            prefix: the common prefix.
             keep: whether keys and values are returned, so that the rows can be continued.
             gather: places in each row at which logits are returned, equally many per row; the last place if None.
         """

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 from emosim_core import ConfigurationError, EmoSimError, MissingDependencyError
 from emosim_core.llm import LLMRequestError
 from emosim_local_gpu import memory, source
-from emosim_local_gpu.chat_format import ChatFormat
+from emosim_local_gpu.chat_format import ChatFormat, line_ends
 from emosim_local_gpu.engine import Engine
+from emosim_local_gpu.json_writer import Schemas
 from emosim_local_gpu.options import LocalOptions
-from emosim_local_gpu.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     import torch
@@ -39,7 +39,7 @@ class Loaded:
     Attributes:
         engine: runs forward passes.
         format: turns requests into tokens.
-        vocabulary: texts of the tokens.
+        schemas: what holds answers to a JSON schema.
         ends: ids of the tokens that end an answer.
         longest: maximum tokens of a prompt and its answer; None if the model has no limit.
         needs: bytes of the weights.
@@ -47,10 +47,15 @@ class Loaded:
 
     engine: Engine
     format: ChatFormat
-    vocabulary: Vocabulary
+    schemas: Schemas
     ends: tuple[int, ...]
     longest: int | None
     needs: int
+
+    def free(self) -> None:
+        """Free what is cached of earlier requests, and other unused memory."""
+        self.engine.forget()
+        memory.free(self.engine.device)
 
 
 def load(options: LocalOptions) -> Loaded:
@@ -255,12 +260,12 @@ def _ready(options: LocalOptions, model: Any, tokenizer: Any) -> Loaded:
     device = model.get_input_embeddings().weight.device
     text = model.config.get_text_config()
     form = ChatFormat(tokenizer, _ends(model, tokenizer), options.model)
-    vocabulary = Vocabulary(tokenizer, int(text.vocab_size), device)
+    schemas = Schemas(tokenizer, int(text.vocab_size), form.ends)
     engine = Engine(model, device, options.prefix_sharing)
-    ends = set(form.ends) | (set(vocabulary.line_ends) if form.plain else set())
+    ends = set(form.ends) | (line_ends(tokenizer) if form.plain else set())
     longest = getattr(text, "max_position_embeddings", None)
     needs = int(model.get_memory_footprint())
-    return Loaded(engine, form, vocabulary, tuple(sorted(ends)), int(longest) if longest else None, needs)
+    return Loaded(engine, form, schemas, tuple(sorted(ends)), int(longest) if longest else None, needs)
 
 
 def _ends(model: Any, tokenizer: Any) -> list[int]:

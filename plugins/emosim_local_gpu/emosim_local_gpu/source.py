@@ -85,10 +85,6 @@ def reach_hub(model: str, seconds: float = 8.0) -> None:
 def identity(model: str, revision: str | None) -> str:
     """Identity of a model; other files have another identity.
 
-    Args:
-        model: folder, or name on the Hub.
-        revision: branch, tag or commit on the Hub.
-
     Returns:
         The folder and a fingerprint of its files, or the name and the commit, or the revision if it is not downloaded.
     """
