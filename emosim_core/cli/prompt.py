@@ -67,8 +67,10 @@ def prompt(
     place = _index(item, world.catalog.index, world.domain.words.item, "--item")
     past = _read_history(history, world)
     moods = None if mood is None else np.array([_read_mood(mood)])
-    asked = trial_request(world, [Trial(user_index, place, memory=tuple(past))], moods)
-    request = strategy.ask(asked if times is None else replace(asked, times=np.array([[times]])), 0, 0)
+    rating_request = trial_request(world, [Trial(user_index, place, memory=tuple(past))], moods)
+    if times is not None:
+        rating_request = replace(rating_request, times=np.array([[times]]))
+    request = strategy.ask(rating_request, 0, 0)
     _print_json(request) if as_json else _print(request)
 
 

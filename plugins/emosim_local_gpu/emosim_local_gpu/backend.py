@@ -4,40 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from emosim_core.llm import ChatAnswer, ChatRequest, LLMBackend, LLMError, LLMRefusedError, LLMRequestError, Usage
 from emosim_local_gpu import memory, source
+from emosim_local_gpu.engine import Prefix
+from emosim_local_gpu.json_writer import JsonWriter, UnknownSchemaError
+from emosim_local_gpu.labels import LabelTree
+from emosim_local_gpu.loading import Loaded, load
 from emosim_local_gpu.options import LocalOptions
-
-if TYPE_CHECKING:
-    from emosim_local_gpu.engine import Prefix
-    from emosim_local_gpu.labels import LabelTree
-    from emosim_local_gpu.loading import Loaded
+from emosim_local_gpu.sampling import Sampler
+from emosim_local_gpu.scoring import score
+from emosim_local_gpu.text_writer import TextWriter
+from emosim_local_gpu.writing import write
 
 _LOG = logging.getLogger(__name__)
 
 
 @dataclass
 class _Job:
-    """A request in a batch.
-
-    Attributes:
-        place: position in the batch.
-        request: the request.
-        tokens: tokens of the prompt.
-    """
+    """A request in a batch."""
 
     place: int
     request: ChatRequest
     tokens: list[int]
 
 
-_Work = Callable[[list[_Job], "Prefix"], list[ChatAnswer]]
+_Work = Callable[[list[_Job], Prefix], list[ChatAnswer]]
 
 
 class LocalBackend(LLMBackend):
@@ -45,9 +43,8 @@ class LocalBackend(LLMBackend):
 
     A request with ``choices`` is scored instead of generated; see :class:`~emosim_local_gpu.labels.LabelTree`. Its
     answer is the likeliest choice, the first of equals, whatever the temperature, with the probabilities of all, from
-    which the rater may sample. The answer to a request with a ``schema`` always parses if the schema is of the shapes
-    in :mod:`~emosim_local_gpu.json_writer`; any other answer is free text. The random draws of a request depend on its
-    seed, its sample number and its messages, not on other requests.
+    which the rater may sample. The answer to a request with a ``schema`` follows it; any other answer is free text. The
+    random draws of a request depend on its seed, its sample number and its messages, not on other requests.
     """
 
     batched = True
@@ -128,8 +125,6 @@ class LocalBackend(LLMBackend):
 
     def _load(self) -> Loaded:
         if self._loaded is None:
-            from emosim_local_gpu.loading import load
-
             self._loaded = load(self.options)
         return self._loaded
 
@@ -150,8 +145,6 @@ class LocalBackend(LLMBackend):
         return _Job(place, request, tokens)
 
     def _tree(self, loaded: Loaded, choices: tuple[str, ...]) -> LabelTree:
-        from emosim_local_gpu.labels import LabelTree
-
         if choices not in self._trees:
             self._trees[choices] = LabelTree([loaded.format.label(one) for one in choices], choices)
         return self._trees[choices]
@@ -173,19 +166,17 @@ class LocalBackend(LLMBackend):
             batch = jobs[len(done) : len(done) + size]
             answers = self._try(work, batch, prefix)
             if answers is None:  # the batch does not fit into memory
-                loaded.engine.forget()
-                memory.free(loaded.engine.device)
+                loaded.free()
                 if size > 1:
                     self._size[scored] = size // 2
                     _LOG.warning("memory is short: %d requests at once instead of %d", size // 2, size)
                     continue
                 if prefix.tokens:
-                    prefix = _no_prefix()
+                    prefix = Prefix()
                     continue
                 answers = [self._too_big(loaded, batch[0])]
             done += zip(batch, answers, strict=True)
-            if prefix.computed:
-                prefix = _used(prefix)
+            prefix = replace(prefix, computed=0)  # for the next batch
         return done
 
     def _prefix(self, loaded: Loaded, jobs: list[_Job]) -> Prefix:
@@ -194,9 +185,8 @@ class LocalBackend(LLMBackend):
         except Exception as error:
             if not memory.is_shortage(error):
                 raise
-        loaded.engine.forget()
-        memory.free(loaded.engine.device)
-        return _no_prefix()
+        loaded.free()
+        return Prefix()
 
     def _try(self, work: _Work, jobs: list[_Job], prefix: Prefix) -> list[ChatAnswer | LLMError] | None:
         """The answers; None if memory ran out. All tensors are released when this returns."""
@@ -221,8 +211,6 @@ class LocalBackend(LLMBackend):
         return error
 
     def _choose(self, loaded: Loaded, choices: tuple[str, ...], jobs: list[_Job], prefix: Prefix) -> list[ChatAnswer]:
-        from emosim_local_gpu.scoring import score
-
         tree = self._trees[choices]
         rows = score(loaded.engine, [job.tokens for job in jobs], prefix, tree, loaded.ends)
         answers = []
@@ -243,71 +231,31 @@ class LocalBackend(LLMBackend):
         return {choices[i]: shares[i] / total for i in sorted(likeliest)}
 
     def _write(self, loaded: Loaded, jobs: list[_Job], prefix: Prefix) -> list[ChatAnswer]:
-        from emosim_local_gpu.json_writer import JsonWriter
-        from emosim_local_gpu.sampling import Sampler
-        from emosim_local_gpu.text_writer import TextWriter
-        from emosim_local_gpu.writing import write
-
-        writers: list[JsonWriter | TextWriter] = []
-        for job in jobs:
-            request, sampler = job.request, Sampler.of(job.request)
-            most = self.options.max_new_tokens
-            if loaded.longest is not None:
-                most = min(most, loaded.longest - len(job.tokens))
-            if request.schema is not None and self._fits(request):
-                budget = min(request.max_tokens, most)
-                writers.append(JsonWriter(request.schema, loaded.vocabulary, loaded.format.encode, sampler, budget))
-            else:
-                thinks = loaded.format.opened(job.tokens)
-                writers.append(
-                    TextWriter(loaded.format.tokenizer, loaded.ends, sampler, request.max_tokens, most, thinks)
-                )
+        writers = [self._writer(loaded, job) for job in jobs]
         write(loaded.engine, [job.tokens for job in jobs], prefix, writers)
-        return [
-            self._written(job, writer, _cached(prefix, i))
-            for i, (job, writer) in enumerate(zip(jobs, writers, strict=True))
-        ]
-
-    def _written(self, job: _Job, writer: object, cached: int) -> ChatAnswer:
-        from emosim_local_gpu.json_writer import JsonWriter
-        from emosim_local_gpu.text_writer import TextWriter
-
-        model, prompt = self.options.model, len(job.tokens)
-        if isinstance(writer, JsonWriter):
-            return ChatAnswer(
-                writer.text, model=model, usage=Usage(prompt, cached, writer.written), finished=not writer.cut_off
+        answers = []
+        for i, (job, writer) in enumerate(zip(jobs, writers, strict=True)):
+            thoughts, text = writer.parts
+            usage = Usage(len(job.tokens), _cached(prefix, i), writer.written, writer.thought)
+            answers.append(
+                ChatAnswer(text, reasoning=thoughts, model=self.options.model, usage=usage, finished=not writer.cut_off)
             )
-        assert isinstance(writer, TextWriter)
-        thoughts, text = writer.parts
-        usage = Usage(prompt, cached, writer.written, writer.thought)
-        return ChatAnswer(text, reasoning=thoughts, model=model, usage=usage, finished=not writer.cut_off)
+        return answers
 
-    def _fits(self, request: ChatRequest) -> bool:
-        """Whether a schema can be enforced; warns once about each that cannot."""
-        from emosim_local_gpu.json_writer import UnknownShapeError, check
-
-        assert request.schema is not None
-        try:
-            check(request.schema)
-        except UnknownShapeError as error:
-            if str(error) not in self._reported:
-                self._reported.add(str(error))
-                _LOG.warning("the schema of answers is not enforced, as it has %s", error)
-            return False
-        return True
-
-
-def _no_prefix() -> Prefix:
-    from emosim_local_gpu.engine import Prefix
-
-    return Prefix()
-
-
-def _used(prefix: Prefix) -> Prefix:
-    """The prefix for the batches after the first, for which it is already computed."""
-    from emosim_local_gpu.engine import Prefix
-
-    return Prefix(prefix.tokens, prefix.cache)
+    def _writer(self, loaded: Loaded, job: _Job) -> JsonWriter | TextWriter:
+        """What writes the answer; a schema that cannot be enforced is reported once, and its answer written freely."""
+        request, sampler, most = job.request, Sampler.of(job.request), self.options.max_new_tokens
+        room = sys.maxsize if loaded.longest is None else loaded.longest - len(job.tokens)
+        most = min(most, room)
+        if request.schema is not None:
+            try:
+                return JsonWriter(loaded.schemas, request.schema, sampler, min(request.max_tokens, most), room)
+            except UnknownSchemaError as error:
+                if str(error) not in self._reported:
+                    self._reported.add(str(error))
+                    _LOG.warning("the schema of answers is not enforced: %s", error)
+        thinks = loaded.format.opened(job.tokens)
+        return TextWriter(loaded.format.tokenizer, loaded.ends, sampler, request.max_tokens, most, thinks)
 
 
 def _cached(prefix: Prefix, place: int) -> int:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from emosim_core.llm import ChatRequest, LLMRequestError, Message
-from emosim_local_gpu.vocabulary import marks
 
 _LOG = logging.getLogger(__name__)
 
@@ -28,14 +27,11 @@ class ChatFormat:
     ends with its line.
 
     Args:
-        tokenizer: tokenizer of transformers.
         ends: ids of the tokens that end an answer, from the files of the model.
-        name: name of the model, for messages.
 
     Attributes:
         plain: whether the plain format is used.
         lead: white space between a prompt and its answer.
-        ends: ids of the tokens that end an answer.
     """
 
     def __init__(self, tokenizer: Any, ends: Sequence[int], name: str) -> None:
@@ -64,10 +60,6 @@ class ChatFormat:
 
     def prompt(self, request: ChatRequest, thinking: bool = False) -> list[int]:
         """The tokens of a prompt, up to the beginning of the answer.
-
-        Args:
-            request: the request.
-            thinking: whether the model may think first.
 
         Raises:
             LLMRequestError: the chat template rejects these messages.
@@ -132,3 +124,20 @@ class ChatFormat:
     def _render(self, messages: Sequence[Message], **options: Any) -> str:
         payload = [{"role": one.role, "content": self._defused(one.content)} for one in messages]
         return str(self.tokenizer.apply_chat_template(payload, tokenize=False, **options))
+
+
+def marks(tokenizer: Any) -> set[int]:
+    """Ids of the tokens that are not text: special tokens, and added ones of the form ``<...>``."""
+    added = getattr(tokenizer, "added_tokens_decoder", {})
+    added_marks = {
+        i for i, one in added.items() if one.special or (one.content.startswith("<") and one.content.endswith(">"))
+    }
+    return added_marks | set(tokenizer.all_special_ids)
+
+
+def line_ends(tokenizer: Any) -> set[int]:
+    """Ids of the tokens that begin a new line after a text."""
+    anchor = tokenizer("a", add_special_tokens=False)["input_ids"][-1:]
+    rows = [anchor, *([*anchor, i] for i in range(len(tokenizer)))]
+    before, *texts = tokenizer.batch_decode(rows, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+    return {i for i, text in enumerate(texts) if text.startswith((f"{before}\n", f"{before}\r"))} - marks(tokenizer)

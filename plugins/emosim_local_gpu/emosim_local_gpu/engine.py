@@ -29,7 +29,6 @@ class Prefix:
     """A common prefix of prompts, with its keys and values.
 
     Attributes:
-        tokens: the tokens.
         cache: keys and values of the tokens, for one row; None for no tokens.
         computed: number of tokens computed for this use; the others were cached.
     """
@@ -122,8 +121,6 @@ class Engine:
         """One forward pass over rows with a common prefix.
 
         Args:
-            rows: tokens of each prompt, with the prefix.
-            prefix: the common prefix.
             keep: whether keys and values are returned, so that the rows can be continued.
             gather: places in each row at which logits are returned, equally many per row; the last place if None.
         """

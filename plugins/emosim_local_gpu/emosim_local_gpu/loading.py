@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from emosim_core import ConfigurationError, EmoSimError, MissingDependencyError
 from emosim_core.llm import LLMRequestError
+from emosim_core.loading import reach_hub
 from emosim_local_gpu import memory, source
-from emosim_local_gpu.chat_format import ChatFormat
+from emosim_local_gpu.chat_format import ChatFormat, line_ends
 from emosim_local_gpu.engine import Engine
+from emosim_local_gpu.json_writer import Schemas
 from emosim_local_gpu.options import LocalOptions
-from emosim_local_gpu.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     import torch
@@ -37,20 +38,21 @@ class Loaded:
     """A loaded model.
 
     Attributes:
-        engine: runs forward passes.
-        format: turns requests into tokens.
-        vocabulary: texts of the tokens.
-        ends: ids of the tokens that end an answer.
         longest: maximum tokens of a prompt and its answer; None if the model has no limit.
         needs: bytes of the weights.
     """
 
     engine: Engine
     format: ChatFormat
-    vocabulary: Vocabulary
+    schemas: Schemas
     ends: tuple[int, ...]
     longest: int | None
     needs: int
+
+    def free(self) -> None:
+        """Free what is cached of earlier requests, and other unused memory."""
+        self.engine.forget()
+        memory.free(self.engine.device)
 
 
 def load(options: LocalOptions) -> Loaded:
@@ -83,11 +85,7 @@ def load(options: LocalOptions) -> Loaded:
 
 
 def _local_or_downloaded(options: LocalOptions, folder: Path | None, device: torch.device) -> Loaded:
-    """Load local files without a call to the Hub; only missing files are downloaded.
-
-    Raises:
-        OSError: the Hub does not answer, or has no such model.
-    """
+    """Load local files without a call to the Hub; only missing files are downloaded."""
     if folder is not None:
         try:
             return _loaded(options.model_copy(update={"local_files_only": True}), folder, device)
@@ -95,7 +93,7 @@ def _local_or_downloaded(options: LocalOptions, folder: Path | None, device: tor
             if options.local_files_only or source.local_folder(options.model) is not None:
                 raise
     if not options.local_files_only:
-        source.reach_hub(options.model)
+        reach_hub(options.model)
     return _loaded(options, folder, device)
 
 
@@ -160,11 +158,7 @@ def _device(options: LocalOptions) -> torch.device:
 
 
 def _folder(options: LocalOptions) -> Path | None:
-    """The folder of the model's files; None if they are not downloaded.
-
-    Raises:
-        LLMRequestError: it is a folder, and there is no model in it.
-    """
+    """The folder of the model's files; None if they are not downloaded."""
     folder = source.local_folder(options.model)
     if folder is None:
         return source.downloaded(options.model, options.revision)
@@ -255,12 +249,12 @@ def _ready(options: LocalOptions, model: Any, tokenizer: Any) -> Loaded:
     device = model.get_input_embeddings().weight.device
     text = model.config.get_text_config()
     form = ChatFormat(tokenizer, _ends(model, tokenizer), options.model)
-    vocabulary = Vocabulary(tokenizer, int(text.vocab_size), device)
+    schemas = Schemas(tokenizer, int(text.vocab_size), form.ends)
     engine = Engine(model, device, options.prefix_sharing)
-    ends = set(form.ends) | (set(vocabulary.line_ends) if form.plain else set())
+    ends = set(form.ends) | (line_ends(tokenizer) if form.plain else set())
     longest = getattr(text, "max_position_embeddings", None)
     needs = int(model.get_memory_footprint())
-    return Loaded(engine, form, vocabulary, tuple(sorted(ends)), int(longest) if longest else None, needs)
+    return Loaded(engine, form, schemas, tuple(sorted(ends)), int(longest) if longest else None, needs)
 
 
 def _ends(model: Any, tokenizer: Any) -> list[int]:

@@ -18,14 +18,7 @@ def score(engine: Engine, rows: Rows, prefix: Prefix, tree: LabelTree, ends: Seq
     """The probability of each answer to each prompt; each row sums to 1.
 
     Args:
-        engine: the model.
         rows: tokens of each prompt, followed by those of ``tree.lead``.
-        prefix: common prefix of the rows.
-        tree: the answers.
-        ends: ids of the tokens that end an answer.
-
-    Raises:
-        LLMRequestError: an end is needed and the model has none, or the logits are not finite.
     """
     import torch
 

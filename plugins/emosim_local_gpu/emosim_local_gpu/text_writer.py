@@ -16,9 +16,6 @@ class TextWriter:
     """Writes one answer until the model ends it.
 
     Args:
-        tokenizer: tokenizer of the model.
-        ends: ids of the tokens that end an answer.
-        sampler: picks tokens.
         most: maximum tokens of the answer without thoughts.
         most_in_all: maximum tokens with thoughts.
         thinks: whether the prompt ends with an open thought.

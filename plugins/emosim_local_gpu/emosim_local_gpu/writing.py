@@ -25,12 +25,6 @@ class Writer(Protocol):
 def write(engine: Engine, rows: Rows, prefix: Prefix, writers: Sequence[Writer]) -> None:
     """Let each writer continue its row.
 
-    Args:
-        engine: the model.
-        rows: tokens of each prompt.
-        prefix: common prefix of the rows.
-        writers: one for each row.
-
     Raises:
         LLMRequestError: the model has no cache of keys and values, so it cannot continue a row.
     """

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Callable, Mapping
+from datetime import date
 from typing import Any
 
 import pytest
 from emosim_local_gpu.backend import LocalBackend
-from emosim_local_gpu.json_writer import UnknownShapeError, check
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -33,6 +34,8 @@ NUMBER: Mapping[str, Any] = {
         "name": {"type": "string", "minLength": 3, "maxLength": 12, "title": "Name"},
         "rating": {"type": "integer", "minimum": 1, "maximum": 12},
     },
+    "required": ["name", "rating"],
+    "additionalProperties": False,
 }
 
 
@@ -42,18 +45,26 @@ def fits(value: Any, schema: Mapping[str, Any]) -> bool:
         return bool(value == schema["const"])
     if "enum" in schema:
         return value in schema["enum"]
-    kind = schema["type"]
+    kind = schema.get("type")
     if kind == "string":
         return isinstance(value, str) and schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", 10**6)
-    if kind == "integer":
-        return type(value) is int and schema["minimum"] <= value <= schema["maximum"]
+    if kind in ("integer", "number"):
+        of_kind = type(value) is int or (kind == "number" and isinstance(value, float))
+        return of_kind and schema.get("minimum", value) <= value <= schema.get("maximum", value)
     if kind == "boolean":
         return isinstance(value, bool)
     if kind == "array":
-        few = schema.get("minItems", 0) <= len(value) <= schema.get("maxItems", 10**6)
+        few = isinstance(value, list) and schema.get("minItems", 0) <= len(value) <= schema.get("maxItems", 10**6)
         return few and all(fits(one, schema["items"]) for one in value)
+    if "anyOf" in schema:
+        return any(fits(value, one) for one in schema["anyOf"])
+    if not isinstance(value, dict):
+        return False
     properties = schema.get("properties", {})
-    return list(value) == list(properties) and all(fits(value[name], properties[name]) for name in properties)
+    known = [name for name in properties if name in value]
+    more = len(value) > len(known) and schema.get("additionalProperties") is False
+    every = set(schema.get("required", ())) <= set(value)
+    return every and not more and all(fits(value[name], properties[name]) for name in known)
 
 
 def written(local: LocalBackend, requests: list[ChatRequest]) -> list[ChatAnswer]:
@@ -62,7 +73,7 @@ def written(local: LocalBackend, requests: list[ChatRequest]) -> list[ChatAnswer
     return answers
 
 
-@pytest.mark.parametrize("kind", ["merged", "bytes", "words", "plain", "sliding"])
+@pytest.mark.parametrize("kind", ["merged", "bytes", "plain", "sliding"])
 @pytest.mark.parametrize("schema", [REASONS, NUMBER], ids=["reasons", "number"])
 def test_answers_parse_and_fit(kind: str, schema: Mapping[str, Any], backend: Make, questions: Ask) -> None:
     local, lengths = backend(kind), set()
@@ -79,11 +90,9 @@ def test_answers_parse_and_fit(kind: str, schema: Mapping[str, Any], backend: Ma
 
 
 def test_every_value_that_is_allowed_can_come(backend: Make, questions: Ask) -> None:
-    local = backend("bytes")
-    requests = [one for seed in range(24) for one in questions(4, schema=NUMBER, temperature=30.0, seed=seed)]
-    ratings = {json.loads(answer.text)["rating"] for answer in written(local, requests)}
-    assert ratings >= set(range(1, 10))
-    assert max(ratings) >= 10
+    local, schema = backend("bytes"), NUMBER["properties"]["rating"]
+    requests = [one for seed in range(60) for one in questions(5, schema=schema, temperature=30.0, seed=seed)]
+    assert {json.loads(answer.text) for answer in written(local, requests)} == set(range(1, 13))
 
 
 @pytest.mark.parametrize("kind", ["merged", "sliding"])
@@ -103,22 +112,35 @@ def test_an_answer_that_must_end_ends_well(backend: Make, questions: Ask) -> Non
 STRINGS = st.fixed_dictionaries(
     {"type": st.just("string"), "minLength": st.integers(0, 3), "maxLength": st.integers(3, 12)}
 )
-NUMBERS = st.tuples(st.integers(-3, 120), st.integers(0, 15)).map(
-    lambda pair: {"type": "integer", "minimum": pair[0], "maximum": sum(pair)}
+NUMBERS = st.tuples(st.sampled_from(["integer", "number"]), st.integers(-3, 120), st.integers(0, 15)).map(
+    lambda of: {"type": of[0], "minimum": of[1], "maximum": of[1] + of[2]}
 )
 LISTED = st.lists(
     st.one_of(st.text(max_size=4), st.integers(-20, 200), st.none(), st.booleans()), min_size=1, max_size=5
 ).map(lambda values: {"enum": values})
-LEAVES = st.one_of(STRINGS, NUMBERS, LISTED, st.just({"type": "boolean"}), st.just({"const": 'a "quoted" \\ one'}))
+LEAVES = st.one_of(
+    STRINGS,
+    NUMBERS,
+    LISTED,
+    st.sampled_from(["boolean", "integer", "number", "string"]).map(lambda kind: {"type": kind}),
+    st.just({"const": 'a "quoted" \\ one'}),
+)
 SHAPES = st.recursive(
     LEAVES,
     lambda inner: st.one_of(
-        st.dictionaries(st.text(max_size=5), inner, max_size=3).map(
-            lambda properties: {"type": "object", "properties": properties, "required": list(properties)}
+        st.tuples(st.dictionaries(st.text(max_size=5), inner, max_size=3), st.booleans(), st.booleans()).map(
+            lambda of: {
+                "type": "object",
+                "properties": of[0],
+                "required": list(of[0])[: None if of[1] else 1],
+                "additionalProperties": of[2],
+            }
         ),
         st.tuples(inner, st.integers(0, 2), st.integers(0, 2)).map(
             lambda of: {"type": "array", "items": of[0], "minItems": of[1], "maxItems": of[1] + of[2]}
         ),
+        inner.map(lambda shape: {"type": "array", "items": shape}),
+        st.tuples(inner, inner).map(lambda of: {"anyOf": list(of)}),
     ),
     max_leaves=5,
 )
@@ -129,7 +151,6 @@ SHAPES = st.recursive(
 def test_every_shape_is_written_as_it_is(
     schema: dict[str, Any], seed: int, most: int, one_model: LocalBackend, question: Callable[..., ChatRequest]
 ) -> None:
-    check(schema)
     request = question("Write.", schema=schema, seed=seed, temperature=2.0, max_tokens=most)
     (answer,) = written(one_model, [request])
     assert fits(json.loads(answer.text), schema), (schema, answer.text)
@@ -142,25 +163,60 @@ def one_model(models: Callable[[str], Any]) -> LocalBackend:
     return LocalBackend(LocalOptions(model=str(models("merged")), device="cpu"))
 
 
+def test_references_patterns_and_formats_are_kept(
+    one_model: LocalBackend, question: Callable[..., ChatRequest]
+) -> None:
+    node = {
+        "type": "object",
+        "properties": {
+            "day": {"type": "string", "format": "date"},
+            "mark": {"type": "string", "pattern": "^[a-c]{2}-[0-9]+$"},
+            "next": {"anyOf": [{"$ref": "#/$defs/node"}, {"type": "null"}]},
+        },
+        "required": ["day", "mark", "next"],
+        "additionalProperties": False,
+    }
+    request = question("Write.", schema={"$ref": "#/$defs/node", "$defs": {"node": node}}, seed=1, temperature=1.0)
+    (answer,) = written(one_model, [request])
+    value, depth = json.loads(answer.text), 0
+    while value is not None:
+        assert re.fullmatch(r"[a-c]{2}-[0-9]+", value["mark"])
+        date.fromisoformat(value["day"])
+        value, depth = value["next"], depth + 1
+    assert depth
+
+
+def test_strings_may_have_any_character(backend: Make, questions: Ask) -> None:
+    schema = {"type": "array", "items": {"type": "string"}, "minItems": 2}
+    requests = [one for seed in range(4) for one in questions(4, schema=schema, temperature=2.0, seed=seed)]
+    text = "".join(one for answer in written(backend("bytes"), requests) for one in json.loads(answer.text))
+    assert not text.isascii()
+    assert "\ufffd" not in text
+
+
+def test_a_schema_that_no_short_text_fits_is_cut_off(backend: Make, questions: Ask) -> None:
+    schema = {"type": "string", "minLength": 5000}
+    for answer in written(backend("merged"), questions(1, max_tokens=10, schema=schema)):
+        assert not answer.finished
+        assert answer.usage.completion == 10 + 1000
+
+
 @pytest.mark.parametrize(
-    ("schema", "says"),
+    ("kind", "schema", "says"),
     [
-        ({"type": "number"}, "'number'"),
-        ({"type": "integer", "minimum": 1}, "'integer'"),
-        ({"type": "string", "pattern": "^a"}, "'pattern'"),
-        ({"$ref": "#/$defs/A"}, "None"),
-        ({"type": "object", "properties": {"a": {"anyOf": []}}}, "None"),
-        ({"type": "object", "required": ["a"]}, "'a'"),
-        ({"type": "array", "items": {"type": "string"}, "minItems": 3, "maxItems": 1}, "minItems"),
+        ("merged", {"$ref": "#/$defs/A"}, "does not exist"),
+        ("merged", {"type": "object", "properties": {"a": {"anyOf": []}}, "required": ["a"]}, "unsatisfiable"),
+        ("merged", {"type": "string", "pattern": "(?=a)b"}, "look-around"),
+        ("merged", {"type": "array", "items": {}, "minItems": 3, "maxItems": 1}, "minItems"),
+        ("words", REASONS, "tokenizer"),
     ],
 )
-def test_a_shape_that_is_not_known_is_answered_freely_and_said_once(
-    schema: dict[str, Any], says: str, backend: Make, questions: Ask, caplog: pytest.LogCaptureFixture
+def test_a_schema_that_cannot_be_kept_is_answered_freely_and_said_once(
+    kind: str, schema: dict[str, Any], says: str, backend: Make, questions: Ask, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with pytest.raises(UnknownShapeError, match=says):
-        check(schema)
     with caplog.at_level(logging.WARNING, "emosim_local_gpu"):
-        free = written(backend("merged"), questions(2, max_tokens=6))
-        answers = written(backend("merged"), questions(2, max_tokens=6, schema=schema))
+        free = written(backend(kind), questions(2, max_tokens=6))
+        answers = written(backend(kind), questions(2, max_tokens=6, schema=schema))
     assert [answer.text for answer in answers] == [answer.text for answer in free]
-    assert len([one for one in caplog.records if "schema of answers is not enforced" in one.message]) == 1
+    (warning,) = (one.message for one in caplog.records if "schema of answers is not enforced" in one.message)
+    assert says in warning
