@@ -521,12 +521,8 @@ class RecommendationRequest:
 class RecommendationOutcome:
     """What came of the last recommendations, for R episodes that took a step.
 
-    Attributes:
-        rows: slot of each episode, shape ``(R,)``.
-        actions: what was recommended, shape ``(R, S)``.
-        ratings: the ratings, shape ``(R, S)``; NaN where not consumed.
-        rewards: the rewards, shape ``(R,)``.
-        ended: which episodes ended, shape ``(R,)``.
+    ``rows``, ``rewards`` and ``ended`` have the shape ``(R,)``, ``actions`` and ``ratings`` the shape ``(R, S)``; NaN
+    is a rating of what was not consumed.
     """
 
     rows: NDArray[np.intp]

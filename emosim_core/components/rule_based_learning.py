@@ -99,10 +99,8 @@ def standing(catalog: Catalog, qualities: Floats, middle: float) -> Floats:
 class Learned:
     """What is known of R users from what they remember, in the domain's points. D features, L levels.
 
-    Attributes:
-        weights: what each makes of each feature of an item, shape ``(R, D)``.
-        noise: standard deviation of what is left, shape ``(R,)``.
-        cuts: where each user's levels from the second on begin, shape ``(R, L - 1)``.
+    ``weights`` are what each makes of each feature of an item, shape ``(R, D)``; ``noise`` is the standard deviation of
+    what is left, shape ``(R,)``; ``cuts`` is where each user's levels from the second on begin, shape ``(R, L - 1)``.
     """
 
     weights: Floats
@@ -155,11 +153,7 @@ class Learner:
         self._steps = (levels[:-1] + levels[1:]) / 2
 
     def learn(self, history: History, expected: Floats) -> Learned:
-        """What each user's memory tells.
-
-        Args:
-            expected: what was expected of each remembered item, the domain's points, shape ``(R, W)``.
-        """
+        """What memories tell, from what was ``expected`` of each remembered item, in points, shape ``(R, W)``."""
         rows, size = len(history), self.features.shape[1]
         learned = Learned(np.zeros((rows, size)), np.full(rows, self._noise), np.tile(self._cuts, (rows, 1)))
         if history.width == 0:

@@ -60,7 +60,6 @@ class FieldDescription:
         default: the default in words; empty where there is none.
         unit: what its number counts.
         section: heading that it stands under.
-        rare: whether it is left out of a short list.
     """
 
     name: str

@@ -215,7 +215,7 @@ class Registry:
         Raises:
             UnknownNameError: no plugin has this name.
             NameConflictError: two distributions bring a plugin of this name.
-            PluginError: it is broken, incompatible or blocked.
+            PluginError: it cannot be used.
         """
         matches = [record for record in self._records if record.name == name]
         if not matches:
@@ -415,7 +415,7 @@ class Registry:
         Raises:
             UnknownNameError: no plugin and no domain has this name.
             ConfigurationError: the plugin brings no domain.
-            PluginError: the plugin is broken, incompatible or blocked.
+            PluginError: the plugin cannot be used.
         """
         if any(record.name == name for record in self._records[1:]):
             record = self.load(name)

@@ -65,14 +65,12 @@ def read_users_csv(path: str | os.PathLike[str], aliases: Mapping[str, str] | No
     3. That of the original EmoSim-RL: the same, but ``categories_liked`` and ``categories_disliked``, and
        ``activity_level``, ``conformity_level`` and ``diversity_level``.
 
-    Lists are written in any form that :func:`emosim_core.data.lists.list_of_names` reads.
-    Descriptions of the second and third kind go on from the name ("a retired nurse who
-    ..."); they become whole sentences ("Ada Berg is a retired nurse who ...").
+    Lists are written in any form that :func:`emosim_core.data.lists.list_of_names` reads. Descriptions of the last two
+    kinds go on from the name ("a retired nurse who ..."); they become whole sentences.
 
-    A column of ids that is absent is made up from row numbers: ``u0001`` for the first user. Columns of traits
-    or baselines of mood that are absent get values with the shares of a generated population
-    (:data:`emosim_core.population.generated.TRAIT_SHARES`), drawn with :data:`MISSING_TRAITS_SEED`: a file without
-    traits still brings varied users, and the same file the same users. Adding or removing a row draws them again.
+    Without a column of ids, the first user is ``u0001``. Columns of traits or baselines of mood that are absent get
+    values with the shares of a generated population (:data:`emosim_core.population.generated.TRAIT_SHARES`), drawn with
+    :data:`MISSING_TRAITS_SEED`: the same file brings the same users; adding or removing a row draws them again.
 
     Args:
         aliases: by name of a category in the file, in lower case, the domain's name of it.
@@ -81,9 +79,8 @@ def read_users_csv(path: str | os.PathLike[str], aliases: Mapping[str, str] | No
         The users, in the order of the file; at least one.
 
     Raises:
-        DataError: the file cannot be read, has no users, lacks a column, has one that is not known, or a
-            value that is none (an age, a level outside 1 to 3, a list that is no list, an id twice); names
-            file, row (the line on which the record ends) and field.
+        DataError: the file cannot be read, has no users, or something in it is wrong; names file, row (the line on
+            which the record ends) and field.
     """
     rows = list(read_csv(path, "a CSV file of users", columns=_COLUMNS))
     if not rows:

@@ -327,13 +327,10 @@ def assemble(config: EnvironmentConfig, registry: Registry | None = None, spent:
 
 
 def split_users(count: int, which: str, test_fraction: float) -> Ints:
-    """Indices of the users that episodes are about, rising.
+    """Indices of the users that episodes are about, rising; a ConfigurationError where nobody would be left.
 
     Who is new depends on the number of users and on ``test_fraction`` alone, not on a run's seed, so that
     whoever measures meets none of those that a recommender learned from.
-
-    Raises:
-        ConfigurationError: nobody would be left.
     """
     if which == "all":
         return np.arange(count)
@@ -347,7 +344,7 @@ def split_users(count: int, which: str, test_fraction: float) -> Ints:
 
 
 def _check_items(loaded: LoadedItems, domain: Domain) -> None:
-    """See that a loader brought items of the domain."""
+    """See that a loader brought items of the domain: a TypeError or ValueError where not."""
     if not isinstance(loaded, LoadedItems):
         raise TypeError(f"load() returned a {type(loaded).__name__}, not LoadedItems")
     low, high = domain.scale.low, domain.scale.high
@@ -365,12 +362,7 @@ def _is_of_core(part: Mapping[str, Any]) -> bool:
 
 
 def item_source(registry: Registry, plugin: str, source: str | None) -> tuple[Domain, ItemLoader]:
-    """A domain and where its items come from: ``source``, or the domain's default.
-
-    Raises:
-        ConfigurationError: a name or an option is wrong.
-        PluginError: a plugin that it needs cannot be used.
-    """
+    """A domain and where its items come from: ``source``, or the domain's default; raises as :func:`load_items`."""
     domain: Domain = registry.resolve_domain(plugin).build(Domain)
     return domain, loader_of(registry.resolve("item_loader", source or domain.default_items, domain.name), domain)
 
@@ -390,11 +382,7 @@ def load_items(registry: Registry, plugin: str, source: str | None) -> tuple[Dom
 
 
 def loader_of(resolved: Resolved, domain: Domain, categories: Sequence[str] = ()) -> Any:
-    """A loader of items, or of users who may like ``categories``, that is ready to load.
-
-    Raises:
-        PluginError: the factory made something else.
-    """
+    """A loader of items, or of users who may like ``categories``, ready to load; raises as ``Resolved.build``."""
     of_items = resolved.component.kind == "item_loader"
     loader = resolved.build(ItemLoader if of_items else UserLoader)
     with named(resolved.label):

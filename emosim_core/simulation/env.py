@@ -113,11 +113,7 @@ class EmoSimEnv(gymnasium.Env[dict[str, Any], Any]):
         super().close()
 
     def render(self) -> str | NDArray[np.uint8] | None:
-        """The last step in words, or as an image of shape ``(H, W, 3)``, as ``render_mode`` says.
-
-        Raises:
-            MissingDependencyError: an image needs Pillow, which is not installed.
-        """
+        """The last step in words, or as an image of shape ``(H, W, 3)``, as ``render_mode`` says."""
         info = None if self._last is None else step_info(self.world, self._last, 0)
         return None if self.render_mode is None else rendered(self.world, info, self.render_mode)
 

@@ -243,11 +243,7 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         return ~self.engine.memory.consumed().view(np.bool_)
 
     def render(self) -> tuple[Any, ...] | None:
-        """The last step of each slot in words, or as an image of shape ``(H, W, 3)``, as ``render_mode`` says.
-
-        Raises:
-            MissingDependencyError: an image needs Pillow, which is not installed.
-        """
+        """The last step of each slot in words, or as an image of shape ``(H, W, 3)``, as ``render_mode`` says."""
         return None if self.render_mode is None else tuple(map(self.render_slot, range(self.num_envs)))
 
     def render_slot(self, slot: int) -> str | NDArray[np.uint8] | None:
@@ -264,11 +260,7 @@ class EmoSimVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
             self.world.close()
 
     def describe(self, slot: int) -> dict[str, Any]:
-        """The last step of one slot in names and words; see :func:`~emosim_core.simulation.info.step_info`.
-
-        Raises:
-            ConfigurationError: the slot took no step since :meth:`reset`.
-        """
+        """The last step of one slot, see :func:`~.info.step_info`; a ConfigurationError where there is none."""
         info = self._last_info(slot)
         if info is None:
             raise ConfigurationError(f"slot {slot} took no step since its episode began")
