@@ -152,8 +152,10 @@ def _by_name(title: str, variants: Variants, headings: Mapping[str, str], captio
 
 def _cell(value: Any) -> str:
     if isinstance(value, Mapping):
-        text, low, high = (decimal(value.get(key), 3) for key in ("estimate", "low", "high"))
-        return text if value.get("low") is None else f"{text} ({low} to {high})"
+        text = decimal(value["estimate"], 3)
+        return (
+            text if value.get("low") is None else f"{text} ({decimal(value['low'], 3)} to {decimal(value['high'], 3)})"
+        )
     return decimal(value, 3) if value is None or isinstance(value, int | float) else str(value)
 
 
