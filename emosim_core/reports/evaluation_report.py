@@ -200,8 +200,8 @@ def _end_reasons(user_split: str, of: Recommenders, order: Sequence[str]) -> Cha
         with_intervals(END_REASONS.get(reason, reason), [of[name]["end_reasons"][reason] for name in order])
         for reason in of[order[0]]["end_reasons"]
     ]
-    id_, caption = identifier(user_split, "end-reasons"), f"share of episodes by end reason. {_INTERVALS}"
-    axes, caption = ("share of episodes", "recommender"), f"{_title(user_split)}: {caption}"
+    id_, axes = identifier(user_split, "end-reasons"), ("share of episodes", "recommender")
+    caption = f"{_title(user_split)}: share of episodes by end reason. {_INTERVALS}"
     return Chart(id_, "rows", "End reasons", caption, *axes, series, order, form="share")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -80,17 +80,10 @@ def _section(user_split: str, measured: Mapping[str, Any], manifest: Mapping[str
     distances: Variants = distribution["variants"]
 
     def rows(
-        id_: str,
-        title: str,
-        about: str,
-        x: str,
-        by_name: Variants,
-        keys: Sequence[str] | Mapping[str, str],
-        **more: Any,
+        id_: str, title: str, about: str, x: str, by_name: Variants, keys: Mapping[str, str], **more: Any
     ) -> Chart:
-        """Estimates by variant: a series for each key, under its name in the legend."""
-        legend = keys if isinstance(keys, Mapping) else {key: key for key in keys}
-        series = [with_intervals(name, [one[key] for one in by_name.values()]) for name, key in legend.items()]
+        """Estimates by variant; ``keys`` has that of each series by its name in the legend."""
+        series = [with_intervals(name, [one[key] for one in by_name.values()]) for name, key in keys.items()]
         caption = f"{about} {_INTERVALS}"
         return Chart(identifier(user_split, id_), "rows", title, caption, x, "variant", series, list(by_name), **more)
 
@@ -102,7 +95,9 @@ def _section(user_split: str, measured: Mapping[str, Any], manifest: Mapping[str
     for key, title in _TESTS:
         by_name = {name: {test: of[name][key] for test, of in choices.items()} for name in chosen}
         x, title = title.lower() if key != "f1" else title, f"{title}: telling what was chosen"
-        charts.append(rows(f"choices-{key}", title, about, x, by_name, list(choices), y_range=(0.0, 1.0)))
+        charts.append(
+            rows(f"choices-{key}", title, about, x, by_name, {test: test for test in choices}, y_range=(0.0, 1.0))
+        )
     about = "How far answers are from what users really gave; less is better."
     errors = {"RMSE": "rmse", "MAE": "mae"}
     charts.append(rows("errors", "Errors of held-out ratings", about, "stars of 5", measured["ratings"], errors))
@@ -133,7 +128,7 @@ def _section(user_split: str, measured: Mapping[str, Any], manifest: Mapping[str
         ("episode_length", "How long users stay", "steps"),
     ):
         by_name = {name: {x: one} for name, one in measured["recommenders"][key].items()}
-        charts.append(rows(key, title, about, x, by_name, [x]))
+        charts.append(rows(key, title, about, x, by_name, {x: x}))
     tables = [_by_name(f"Telling what was chosen, {test}", of, _HEADINGS) for test, of in choices.items()]
     caption = "Total variation in shares, Wasserstein in stars of 5; with 95 % intervals over users."
     headings = {key: key.replace("_", " ") for key in next(iter(distances.values()))}
@@ -152,8 +147,10 @@ def _by_name(title: str, variants: Variants, headings: Mapping[str, str], captio
 
 def _cell(value: Any) -> str:
     if isinstance(value, Mapping):
-        text, low, high = (decimal(value.get(key), 3) for key in ("estimate", "low", "high"))
-        return text if value.get("low") is None else f"{text} ({low} to {high})"
+        text = decimal(value["estimate"], 3)
+        return (
+            text if value.get("low") is None else f"{text} ({decimal(value['low'], 3)} to {decimal(value['high'], 3)})"
+        )
     return decimal(value, 3) if value is None or isinstance(value, int | float) else str(value)
 
 
