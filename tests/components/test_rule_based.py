@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -529,6 +530,22 @@ def test_what_carries_over_in_a_series_is_less_than_all() -> None:
     assert RuleBasedOptions(memory=0.999).memory == 0.999
     with pytest.raises(ValidationError, match="memory"):
         RuleBasedOptions(memory=1)
+
+
+def test_its_numbers_are_those_of_its_page() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "rule-based-rater.md").read_text(encoding="utf-8")
+    terms, choices = (page.partition(f"| term | {head} |\n")[2].partition("\n\n")[0] for head in (
+        "formula | option (default)", "value | weight",
+    ))  # fmt: skip
+    weights = [float(one) for row in choices.splitlines()[1:] for one in row.split("|")[3].split(",")]
+    assert weights == list(fitted.INTEREST.values())
+    documented = dict(re.findall(r"`(\w+)` \((?:m = )?([^)]+)\)", terms))
+    documented["own"] = ", ".join(re.findall(r"follower ([\d.]+), balanced ([\d.]+), maverick ([\d.]+)", page)[0])
+    assert len(documented) == len(RuleBasedOptions.model_fields) - 1  # all but learn
+    for name, text in documented.items():
+        default = getattr(RuleBasedOptions(), name)
+        numbers = [float(text == "on")] if text in ("on", "off") else [float(one) for one in text.split(",")]
+        assert np.ravel(default).tolist() == numbers, name
 
 
 def test_no_language_model_is_asked() -> None:
