@@ -152,7 +152,9 @@ def test_the_wheels_hold_their_data_and_nothing_of_the_tests(tmp_path: Path) -> 
             [sys.executable, "-m", "build", "--wheel", "--outdir", str(tmp_path / "w"), str(root / project)],
             check=True, capture_output=True,
         )  # fmt: skip
-    for wheel in (tmp_path / "w").glob("*.whl"):
+    wheels = list((tmp_path / "w").glob("*.whl"))
+    assert len(wheels) == 2
+    for wheel in wheels:
         package = wheel.name.partition("-")[0]
         names = zipfile.ZipFile(wheel).namelist()
         for name in ("data/sample.csv", "data/sample.npz", "py.typed"):

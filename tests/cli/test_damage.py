@@ -320,5 +320,8 @@ def test_a_usage_that_says_less_than_ours_is_shown(made: Path, quick: Emosim, us
     cells = list((quick.folder / "ablation" / "jobs").glob("*/job.json"))
     for path in (quick.folder / "run" / "summary.json", *cells):
         path.write_text(json.dumps({**json.loads(path.read_text()), "usage": usage}))
-    for command in (("show", "run"), ("report", "run"), ("ablate", "report", "ablation")):
-        quick(*command)
+    commands = (("show", "run"), ("report", "run"), ("ablate", "report", "ablation"))
+    printed = [quick(*command).out for command in commands]
+    for times, text in ((1, printed[0]), (len(cells), printed[2])):
+        cost = f"{times * usage['cost']:.6f} {usage.get('currency', '')}" if "cost" in usage else "not known"
+        assert cost.strip() in text

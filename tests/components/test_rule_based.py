@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,13 @@ from pydantic import ValidationError
 
 from emosim_core.components import rule_based_constants as fitted
 from emosim_core.components.base import RatingRequest, WorldSetting
-from emosim_core.components.rule_based import REAL_RATING_SHARES, RECORDED_USERS, RuleBased, RuleBasedOptions
+from emosim_core.components.rule_based import (
+    REAL_RATING_SHARES,
+    RECORDED_USERS,
+    RuleBased,
+    RuleBasedOptions,
+    _cutpoints,
+)
 from emosim_core.model import Catalog, Item, Memory, Population, RatingScale, User, Words
 
 TEN, FIVE = RatingScale(), RatingScale(low=1, high=5)
@@ -486,6 +493,13 @@ def test_a_reason_on_another_scale_is_in_its_points() -> None:
     assert f"From {FIVE.carry(fitted.START):.1f}: " in answer.reason(0, 0)
 
 
+def test_a_scale_with_more_levels_than_ten_has_its_outer_ones_a_point_of_the_sum_for_a_point_of_the_rating() -> None:
+    cuts = _cutpoints(RatingScale(low=1, high=10, step=0.5))
+    assert (np.diff(cuts) > 0).all()
+    assert cuts[[0, -1]] == pytest.approx([fitted.CUTS[0] - 0.25, fitted.CUTS[-1] + 0.25])
+    assert cuts[1] == pytest.approx(0.75 * fitted.CUTS[0] + 0.25 * fitted.CUTS[1])
+
+
 # ------------------------------------------------------------------------------------------- options
 
 
@@ -495,6 +509,43 @@ def test_options_describe_every_field_and_refuse_unknown_ones() -> None:
         RuleBasedOptions.model_validate({"nose": 1})
     with pytest.raises(ValidationError):
         RuleBasedOptions.model_validate({"noise": -1})
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "high"),
+    [
+        ("start", 1, 10), ("liked", 0, None), ("disliked", 0, None), ("leniency", 0, None), ("conviction", 0, None),
+        ("memory", 0, None), ("similarity", 0, 1), ("boredom", 0, None), ("noise", 0, None),
+    ],
+)  # fmt: skip
+def test_an_option_has_the_ends_of_its_range_and_nothing_beyond(name: str, low: float, high: float | None) -> None:
+    for end, beyond in ((low, low - 0.01), (high, None if high is None else high + 0.01)):
+        if end is not None and beyond is not None:
+            assert getattr(RuleBasedOptions.model_validate({name: end}), name) == end
+            with pytest.raises(ValidationError, match=name):
+                RuleBasedOptions.model_validate({name: beyond})
+
+
+def test_what_carries_over_in_a_series_is_less_than_all() -> None:
+    assert RuleBasedOptions(memory=0.999).memory == 0.999
+    with pytest.raises(ValidationError, match="memory"):
+        RuleBasedOptions(memory=1)
+
+
+def test_its_numbers_are_those_of_its_page() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "rule-based-rater.md").read_text(encoding="utf-8")
+    terms, choices = (page.partition(f"| term | {head} |\n")[2].partition("\n\n")[0] for head in (
+        "formula | option (default)", "value | weight",
+    ))  # fmt: skip
+    weights = [float(one) for row in choices.splitlines()[1:] for one in row.split("|")[3].split(",")]
+    assert weights == list(fitted.INTEREST.values())
+    documented = dict(re.findall(r"`(\w+)` \((?:m = )?([^)]+)\)", terms))
+    documented["own"] = ", ".join(re.findall(r"follower ([\d.]+), balanced ([\d.]+), maverick ([\d.]+)", page)[0])
+    assert len(documented) == len(RuleBasedOptions.model_fields) - 1  # all but learn
+    for name, text in documented.items():
+        default = getattr(RuleBasedOptions(), name)
+        numbers = [float(text == "on")] if text in ("on", "off") else [float(one) for one in text.split(",")]
+        assert np.ravel(default).tolist() == numbers, name
 
 
 def test_no_language_model_is_asked() -> None:

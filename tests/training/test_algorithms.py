@@ -170,7 +170,8 @@ def test_every_algorithm_gets_near_the_best_that_is_known(train: Callable[..., A
     DQN's defaults are for hundreds of items and many more steps; it begins to learn earlier here, and faster.
     """
     sooner = {"learning_starts": 500, "tau": 0.05, "gradient_steps": 2, "batch_size": 128}
-    envs, steps = (16, 5_000) if net == "cf" and algo != "trpo" else (8, 8_000)
+    envs = 16 if algo == "dqn" or (net == "cf" and algo != "trpo") else 8
+    steps = 5_000 if net == "cf" and algo != "trpo" else 8_000
     training = train(
         algo=algo, policy_net=net, items=20, num_envs=envs, timesteps=steps, n_steps=None, eval_episodes=64,
         learning_rate=0.002 if algo == "dqn" else None, algorithm=sooner if algo == "dqn" else {},

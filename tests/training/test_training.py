@@ -112,6 +112,7 @@ def test_looking_at_it_does_not_change_it(train: Callable[..., Any], tmp_path: P
     train("a").train()
     train("b", eval_every=40, eval_episodes=4, checkpoint_every=60).train()
     a, b = weights(tmp_path / "a"), weights(tmp_path / "b")
+    assert a.keys() == b.keys() != set()
     assert all(torch.equal(a[name], b[name]) for name in a)
 
 
@@ -196,6 +197,7 @@ def test_killed_before_the_first_checkpoint_it_begins_anew(train: Callable[..., 
     train("whole").train()
     assert curves(tmp_path / "t") == curves(tmp_path / "whole")
     a, b = weights(tmp_path / "t"), weights(tmp_path / "whole")
+    assert a.keys() == b.keys() != set()
     assert all(torch.equal(a[name], b[name]) for name in a)
 
 

@@ -107,3 +107,9 @@ def test_an_unknown_usage_costs_the_most_that_it_can_be() -> None:
     assert (tally.cost, tally.unknown_usage, tally.prompt_tokens) == (25, 1, 5)
     tally.count_answer(Usage.reported(None, None), lambda: Usage(100, completion=20))
     assert (tally.cost, tally.unknown_usage) == (145, 2)
+
+
+@given(fine, fine)
+def test_what_a_service_reports_that_can_be_is_kept_as_it_is(one: int, other: int) -> None:
+    least, most = sorted((one, other))
+    assert Usage.reported(most, most, least, least) == Usage(most, least, most, least)

@@ -180,7 +180,9 @@ def test_a_rater_that_tells_ratings_alone_is_measured_by_them(movielens: Path, t
     assert payload["interest"] is False
     for line in read_lines(tmp_path / "out", "ratings"):
         assert line["answer"] == line["expected"]
-    assert all(line["score"] in range(1, 11) for line in read_lines(tmp_path / "out", "choices"))
+    choices = list(read_lines(tmp_path / "out", "choices"))
+    assert len({line["score"] for line in choices}) > 1
+    assert all(line["score"] in range(1, 11) for line in choices)
     assert not payload["user_splits"][VALIDATION]["activity"]["holds"]
     assert payload["user_splits"][VALIDATION]["activity"]["shift"]["estimate"] > 3
 
