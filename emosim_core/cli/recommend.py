@@ -5,11 +5,15 @@ from __future__ import annotations
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from emosim_core.cli.printing import print_json
 from emosim_core.errors import ConfigurationError, DataError
+
+if TYPE_CHECKING:
+    from emosim_core.recommenders.recommender import Recommender
 
 
 @click.command()
@@ -37,7 +41,7 @@ def recommend(model: Path, history: Path | None, k: int, user: str | None, trait
             ) from None
     recommender = load_recommender(model)
     items = recommender.recommend(
-        [] if history is None else _history(history, recommender.items), k, user=user, traits=levels
+        [] if history is None else _history(history, recommender), k, user=user, traits=levels
     )
     if as_json:
         print_json([asdict(item) for item in items])
@@ -60,14 +64,14 @@ def recommend(model: Path, history: Path | None, k: int, user: str | None, trait
     show_table(screen, table)
 
 
-def _history(path: Path, items: list[str]) -> list[tuple[str, float | None]]:
+def _history(path: Path, recommender: Recommender) -> list[tuple[str, float | None]]:
     from emosim_core.data.tables import read_csv
 
-    known, indices = set(items), []
+    known, indices = set(recommender.items), []
     with closing(read_csv(str(path), "a CSV file of what a user consumed", required=["item", "rating"])) as rows:
         for line, row in rows:
             if row["item"] not in known:
-                raise DataError(path, f"the recommender knows no item {row['item']!r}", row=line, field="item")
+                raise DataError(path, recommender.unknown_item(row["item"]), row=line, field="item")
             text = row["rating"].strip()
             try:
                 indices.append((row["item"], float(text) if text else None))

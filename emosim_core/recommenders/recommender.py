@@ -15,6 +15,7 @@ from typing_extensions import TypedDict
 from emosim_core.data import json_text
 from emosim_core.data.files import write_whole
 from emosim_core.errors import ConfigurationError, MissingDependencyError, RunError
+from emosim_core.hooks.names import did_you_mean
 from emosim_core.runs.plain import own_files
 from emosim_core.runs.reading import check, read_bytes, read_object
 from emosim_core.runs.schemas import Count, Name, Number
@@ -140,7 +141,7 @@ class Recommender:
         past = list(history)
         for item, rating in past:
             if item not in self._index:
-                raise ConfigurationError(f"the recommender knows no item {item!r}")
+                raise ConfigurationError(self.unknown_item(item))
             if rating is not None and not self.options.low <= rating <= self.options.high:
                 raise ConfigurationError(
                     f"the rating {rating!r} of {item!r} lies off the scale "
@@ -155,6 +156,12 @@ class Recommender:
         consumed = {self._index[item] for item, _ in past}
         order = [index for index in np.argsort(-scores, kind="stable").tolist() if index not in consumed]
         return [Recommendation(self.items[i], self.titles[i], float(scores[i])) for i in order[:k]]
+
+    def unknown_item(self, item: str) -> str:
+        """What is wrong with the id of an item that the recommender does not know: for the message of an error."""
+        same = [known for known, title in zip(self.items, self.titles, strict=True) if title.lower() == item.lower()]
+        hint = f" Did you mean {same[0]!r}?" if same else did_you_mean(item, self.items)
+        return f"the recommender knows no item {item!r}; an item is named by its id.{hint}"
 
     def _observation(
         self, past: list[tuple[str, float | None]], user: str | None, traits: Sequence[int], mood: tuple[float, float]

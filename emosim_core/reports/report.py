@@ -116,7 +116,7 @@ def flat(values: Mapping[str, Any], before: str = "") -> list[tuple[str, str]]:
 def short(value: Any) -> str:
     """A value of a configuration as users write it."""
     if value is None:
-        return "none"
+        return "not set"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list | tuple):

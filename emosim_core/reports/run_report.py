@@ -114,7 +114,7 @@ def _headline(run: RunColumns, behind: Background) -> str:
     ends = Counter(episode.end_reason for episode in run.ended)
     if ends:
         end, count = ends.most_common(1)[0]
-        text += f" Most frequent end reason ({count / ends.total():.0%}): {END_REASONS.get(end, end)}."
+        text += f" Most frequent end reason ({count / ends.total():.1%}): {END_REASONS.get(end, end)}."
     return text
 
 

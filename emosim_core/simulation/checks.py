@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from gymnasium import Space
 
 
+RESERVED_END_REASONS = frozenset({"interrupted", "max_steps", "out_of_items"})
+"""The engine's own reasons why an episode ends."""
+
+
 def check_positions(answer: Any, items: Ints, history: History, label: str) -> None:
     """A retrieval answers positions of the shape ``(R, S, K)`` within each history, or -1."""
     _check_array("retrieval-shape", answer, "iu", items.shape, label, ndim=3)
@@ -100,6 +104,17 @@ def check_observed(answer: Any, parts: Mapping[str, Space[Any]], rows: int, labe
             shown = f"{array.dtype} of the shape {array.shape}" if is_array else f"a {type(array).__name__}"
             wanted = f"{space.dtype} of the shape {shape}"
             raise WrongAnswerError(f"{label} observes {part!r} as {shown}; its space has {wanted}", rule)
+
+
+def check_end_reasons(end_reasons: Any, label: str) -> None:
+    """A reward shaping names its end reasons in a tuple of distinct texts, none of them one of the engine's."""
+    texts = isinstance(end_reasons, tuple) and all(isinstance(one, str) and one for one in end_reasons)
+    if not texts or len(set(end_reasons)) < len(end_reasons) or RESERVED_END_REASONS & set(end_reasons):
+        raise WrongAnswerError(
+            f"{label} has end_reasons = {end_reasons!r}; expected a tuple of distinct texts, none of them "
+            f"{', '.join(sorted(RESERVED_END_REASONS))}",
+            "shaping-end-reasons",
+        )
 
 
 def check_shaped(answer: Any, consumed: Flags, end_reasons: int, label: str) -> None:

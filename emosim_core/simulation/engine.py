@@ -27,7 +27,14 @@ from emosim_core.model.arrays import Flags, Floats, Ints
 from emosim_core.model.emotion import NEUTRAL
 from emosim_core.model.memory import ALL_ROWS, Rows
 from emosim_core.simulation.assembly import World
-from emosim_core.simulation.checks import check_consumed, check_moods, check_observed, check_parts, check_shaped
+from emosim_core.simulation.checks import (
+    check_consumed,
+    check_end_reasons,
+    check_moods,
+    check_observed,
+    check_parts,
+    check_shaped,
+)
 from emosim_core.simulation.streams import SlotDraws, Stage, Streams
 
 INTERRUPTED, MAX_STEPS = 1, 2
@@ -132,6 +139,7 @@ class Engine:
         self.memory = Memory(batch_size, len(world.catalog))
         # Its state is per slot: engines that share a world keep their own.
         self.shaping = copy.copy(world.reward_shaping)
+        check_end_reasons(self.shaping.end_reasons, world.label("reward_shaping"))
         self.end_reasons: tuple[str, ...] = (*_BUILT_IN_END_REASONS, *self.shaping.end_reasons, OUT_OF_ITEMS)
         self.slate = world.config.slate
         self._all_draws = {stage: self._streams.of(stage, self.all_rows) for stage in Stage}

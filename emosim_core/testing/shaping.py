@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emosim_core.components.base import BeginRequest, RewardShaping, ShapingRequest
-from emosim_core.simulation.checks import check_shaped
+from emosim_core.simulation.checks import check_end_reasons, check_shaped
 from emosim_core.simulation.streams import Stage, Streams
 from emosim_core.testing.conformance import ComponentConformance, no_error, untouched
 from emosim_core.testing.contract import hold
@@ -18,7 +18,6 @@ from emosim_core.testing.worlds import SmallWorld
 
 _USERS, _SLATE, _STEPS = 12, 2, 14
 
-_RESERVED = {"interrupted", "max_steps", "out_of_items"}
 
 _Moment = tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.intp]]
 """What is answered at once: slots, their rewards (0 where nothing was consumed), their endings."""
@@ -43,10 +42,8 @@ class RewardShapingConformance(ComponentConformance):
         return shaping
 
     def test_its_end_reasons_are_distinct_texts(self) -> None:
-        end_reasons = self.make().end_reasons
-        texts = isinstance(end_reasons, tuple) and all(isinstance(one, str) and one for one in end_reasons)
-        fit = texts and len(set(end_reasons)) == len(end_reasons) and not _RESERVED & set(end_reasons)
-        hold("shaping-end-reasons", fit, f"end_reasons = {end_reasons!r}.")
+        with no_error("shaping-end-reasons", "its end reasons"):
+            check_end_reasons(self.make().end_reasons, self.subject)
 
     def test_it_answers_finite_rewards_and_known_end_reasons(self) -> None:
         for world in self.worlds():

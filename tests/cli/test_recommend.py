@@ -68,6 +68,13 @@ def test_a_mistake_is_one_clear_message(
     assert message in quick("recommend", model, *arguments, status=2).err
 
 
+def test_an_item_named_by_its_title_or_misspelt_is_answered_with_its_id(quick: Any, model: str, tmp_path: Path) -> None:
+    known = quick("recommend", model, "--json").json[0]
+    for name in (known["title"].upper(), known["item"][:-1] + "x"):
+        (tmp_path / "h.csv").write_text(f'item,rating\n"{name}",5\n')
+        assert f"Did you mean {known['item']!r}" in quick("recommend", model, "--history", "h.csv", status=2).err
+
+
 def test_a_directory_that_is_no_model_is_an_error(quick: Any, tmp_path: Path) -> None:
     assert "nowhere holds no trained recommender" in quick("recommend", "nowhere", status=2).err
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emosim_core.components.base import Perturbator, Rater, Retrieval, RewardShaping, Selector, Situation
-from emosim_core.errors import ConfigurationError, RatingError
+from emosim_core.errors import ConfigurationError, RatingError, WrongAnswerError
 from emosim_core.simulation.assembly import World
 from emosim_core.simulation.engine import Engine, Step
 from emosim_core.simulation.streams import Stage, Streams
@@ -593,6 +593,14 @@ def test_single_forms_equal_the_batch_forms_of_the_same_rules(small_world: MakeW
             np.testing.assert_array_equal(left, right, err_msg=name)
         assert batch.reason(1) == "User 1"
         np.testing.assert_array_equal(engines[0].moods, engines[1].moods)
+
+
+@pytest.mark.parametrize("end_reasons", ["weary", ("a", "a"), ("interrupted",), ("",), ["bored"]])
+def test_end_reasons_that_could_not_be_told_apart_are_refused(small_world: MakeWorld, end_reasons: Any) -> None:
+    shaping = OneByOne.Repeat()
+    shaping.end_reasons = end_reasons
+    with pytest.raises(WrongAnswerError, match="expected a tuple of distinct texts"):
+        Engine(small_world(parts={"reward_shaping": shaping}))
 
 
 def test_the_generator_of_a_user_does_not_depend_on_who_else_is_there(small_world: MakeWorld) -> None:

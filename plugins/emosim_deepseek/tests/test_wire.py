@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from emosim_core.testing.raw_server import RawServer, completion, response
 from emosim_deepseek.endpoint import Endpoint, EndpointOptions
 
 from emosim_core.llm import (
@@ -28,7 +29,6 @@ from emosim_core.llm import (
     Message,
 )
 from emosim_core.testing import Answer, ChatServer
-from emosim_core.testing.raw_server import RawServer, completion, response
 
 Ask = Callable[..., "ChatAnswer | LLMError"]
 
