@@ -7,41 +7,11 @@ from pydantic import Field, field_validator
 from emosim_core.plugins import Item, Names
 
 CATEGORIES = (
-    "fiction",
-    "biography",
-    "economics",
-    "health",
-    "philosophy",
-    "computers",
-    "humor",
-    "drama",
-    "fantasy",
-    "science fiction",
-    "mystery",
-    "thriller",
-    "romance",
-    "horror",
-    "historical fiction",
-    "adventure",
-    "children",
-    "young adult",
-    "classics",
-    "memoir",
-    "history",
-    "science",
-    "psychology",
-    "self-help",
-    "business",
-    "politics",
-    "religion",
-    "travel",
-    "nature",
-    "poetry",
-    "art",
-    "sports",
-    "cooking",
-    "essays",
-)
+    "fiction", "biography", "economics", "health", "philosophy", "computers", "humor", "drama", "fantasy",
+    "science fiction", "mystery", "thriller", "romance", "horror", "historical fiction", "adventure", "children",
+    "young adult", "classics", "memoir", "history", "science", "psychology", "self-help", "business", "politics",
+    "religion", "travel", "nature", "poetry", "art", "sports", "cooking", "essays",
+)  # fmt: skip
 """The categories that the bundled books have; books from elsewhere may have others."""
 
 STUDY_CATEGORIES = CATEGORIES[:8]

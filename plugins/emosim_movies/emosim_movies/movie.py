@@ -7,25 +7,9 @@ from pydantic import Field
 from emosim_core.plugins import Item, Names
 
 GENRES = (
-    "action",
-    "adventure",
-    "animation",
-    "comedy",
-    "crime",
-    "documentary",
-    "drama",
-    "family",
-    "fantasy",
-    "film noir",
-    "horror",
-    "musical",
-    "mystery",
-    "romance",
-    "science fiction",
-    "thriller",
-    "war",
-    "western",
-)
+    "action", "adventure", "animation", "comedy", "crime", "documentary", "drama", "family", "fantasy", "film noir",
+    "horror", "musical", "mystery", "romance", "science fiction", "thriller", "war", "western",
+)  # fmt: skip
 """The genres that the bundled films have; films from elsewhere may have others."""
 
 

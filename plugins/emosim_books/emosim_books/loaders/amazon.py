@@ -91,11 +91,7 @@ class Amazon(ItemLoader):
         self.options = options
 
     def load(self) -> LoadedItems:
-        """Read the books. A book without an embedding among others has a row of NaN.
-
-        Raises:
-            DataError: a file is missing or malformed; names file, row (the line on which it ends) and field.
-        """
+        """Read the books. A book without an embedding among others has a row of NaN."""
         options = self.options
         with open_format(options.path, formats.AMAZON, _WHAT_ANY) as release:
             if release.format is formats.AMAZON_CSV:

@@ -100,9 +100,6 @@ def read(release: Release, min_ratings: int, prior_count: float) -> tuple[list[B
     Public rating and count are those of the metadata. A book without them has those of the reviews, where the file of
     reviews is there: with n ratings that sum to s, a mean m of all these ratings and a prior count p, its rating is
     ``(s + p * m) / (n + p)``. Descriptions become plain text. The identifier of the book B00X is ``amazon-B00X``.
-
-    Raises:
-        DataError: a file is malformed; names file, row and field.
     """
     path = str(release.table)
     new = release.format is AMAZON_2023
@@ -143,11 +140,7 @@ def read(release: Release, min_ratings: int, prior_count: float) -> tuple[list[B
 
 
 def _reviews(release: Release) -> TablePlace | None:
-    """The file of reviews beside a file of metadata; None where there is none.
-
-    Raises:
-        DataError: there are several.
-    """
+    """The file of reviews beside a file of metadata; None where there is none."""
     name = release.table.name.removesuffix(".gz").removeprefix("meta_")
     stem, _, suffix = name.rpartition(".")
     names = (name, f"{stem}_5.{suffix}", f"reviews_{name}", f"reviews_{stem}_5.{suffix}")
@@ -202,12 +195,7 @@ def _public_ratings(table: TablePlace, new: bool, prior_count: float) -> dict[st
 
 
 def load_ratings(release: Release, items: Sequence[Item]) -> LoadedRatings:
-    """The reviews of each user: book, stars and time. Reviews of books that are not among ``items`` are left out.
-
-    Raises:
-        ConfigurationError: there is no file of reviews beside the file of metadata.
-        DataError: the file is malformed, or nobody reviewed any of ``items``.
-    """
+    """The reviews of each user: book, stars and time. Reviews of books that are not among ``items`` are left out."""
     table = _reviews(release)
     if table is None:
         raise ConfigurationError(

@@ -10,13 +10,6 @@ from emosim_core.loading import known_rating, known_text, number, whole_number
 def rating_and_count(rating: str, count: str, path: str, row: int, fields: tuple[str, str]) -> dict[str, Any]:
     """``public_rating`` and ``public_count`` of a book; an empty cell is unknown, as is a rating of 0 by nobody.
 
-    Args:
-        rating: the cell of the public rating.
-        count: the cell of the number of ratings.
-        path: the file, for messages.
-        row: the line, for messages.
-        fields: the columns of rating and count, for messages.
-
     Raises:
         DataError: a cell is no number; names file, row and field. Their range is for the book to check.
     """

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
+from itertools import chain
 
 from emosim_books.book import Book
 from emosim_books.loaders.cells import rating_and_count
-from emosim_books.loaders.goodreads_cells import MOST_CATEGORIES, TAGS, isbn, language, split_title
+from emosim_books.loaders.goodreads_cells import MOST_CATEGORIES, TAGS, goodreads_book, isbn, language, numbered
 from emosim_core import DataError
 from emosim_core.loading import (
     Release,
     TablePlace,
-    UniqueIds,
-    checked,
     known_text,
     plain_text,
     read_csv,
@@ -42,34 +41,24 @@ def read(release: Release) -> tuple[list[Book], list[str]]:
     beside it. "Catching Fire (The Hunger Games, #2)" is part 2 of the series "The Hunger Games". Of "(Discworld, #8;
     City Watch, #1)" the first series counts. A number that is not whole or spans several ("#0.5", "#1-3") gives a
     series and no part. A book's categories are the up to four of its most frequent tags that speak of one.
-
-    Raises:
-        DataError: a file is missing or malformed; names file, row (the line on which it ends) and column.
     """
     path = str(release.table)
     categories = _categories(release)
-    books: list[Book] = []
-    ids: UniqueIds | None = None
     with closing(_rows(release.table, _REQUIRED)) as rows:
-        for row, cells in rows:
-            ids = ids or UniqueIds(path, _id_column(cells, path), "book")
-            number = whole_number(cells[ids.field], path, row, ids.field)
-            ids.add(number, row)
-            books.append(_book(number, cells, categories, path, row))
-    return books, []
+        if (first := next(rows, None)) is None:
+            return [], []
+        column = next((name for name in _IDS if name in first[1]), None)
+        if column is None:
+            header = ", ".join(first[1])
+            raise DataError(path, f"the column is missing; the header has: {header}", row=1, field=_IDS[0])
+        books = numbered(chain([first], rows), path, column)
+        return [_book(number, cells, categories, path, row) for row, number, cells in books], []
 
 
 def _rows(
     table: TablePlace, required: Sequence[str], held: bool = True
 ) -> Generator[tuple[int, dict[str, str]], None, None]:
     return read_csv(table, "a CSV file of goodbooks-10k", required, columns=(*_IDS, *_OPTIONAL), held=held)
-
-
-def _id_column(cells: Mapping[str, str], path: str) -> str:
-    for name in _IDS:
-        if name in cells:
-            return name
-    raise DataError(path, f"the column is missing; the header has: {', '.join(cells)}", row=1, field=_IDS[0])
 
 
 def _categories(release: Release) -> dict[int, list[str]]:
@@ -100,23 +89,18 @@ def _categories(release: Release) -> dict[int, list[str]]:
 
 
 def _book(number: int, cells: Mapping[str, str], categories: Mapping[int, Sequence[str]], path: str, row: int) -> Book:
-    title, series, part = split_title(plain_text(cells["title"]))
     year = known_text(cells.get("original_publication_year", ""))
     # Tags go by Goodreads' own number; where a file has only one kind of number, by that.
     tagged = cells.get("goodreads_book_id")
     tagged_as = number if tagged is None else whole_number(tagged, path, row, "goodreads_book_id")
     fields = {
-        "id": f"goodreads-{number}",
-        "title": title,
         "year": whole_number(year, path, row, "original_publication_year") if year else None,
         "categories": categories.get(tagged_as, ()),
         "authors": split_names(" ".join(plain_text(known_text(cells["authors"])).split())),
         "language": language(cells.get("language_code", "")),
         "isbn": isbn(cells.get("isbn", "")) or isbn(cells.get("isbn13", "")),
-        "collection": series,
-        "part": part,
         **rating_and_count(
             cells["average_rating"], cells["ratings_count"], path, row, ("average_rating", "ratings_count")
         ),
     }
-    return checked(Book, fields, path, row, _COLUMNS)
+    return goodreads_book(number, plain_text(cells["title"]), fields, path, row, _COLUMNS)

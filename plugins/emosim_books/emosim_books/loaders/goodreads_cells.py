@@ -3,79 +3,47 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
-from emosim_books.book import CATEGORIES
-from emosim_core.loading import known_text
+from emosim_books.book import CATEGORIES, Book
+from emosim_core.loading import UniqueIds, checked, known_text, whole_number
 
 MOST_CATEGORIES = 4
+_ALIKE = {
+    "fiction": "general-fiction literary-fiction contemporary-fiction literature novels",
+    "biography": "biographies autobiography biography-memoir",
+    "memoir": "memoirs",
+    "economics": "finance",
+    "health": "fitness nutrition medicine",
+    "computers": "computer-science programming",
+    "humor": "humour comedy funny",
+    "drama": "plays theatre theater",
+    "fantasy": "high-fantasy epic-fantasy urban-fantasy",
+    "science fiction": "sci-fi scifi sf",
+    "mystery": "mysteries crime detective",
+    "thriller": "thrillers suspense",
+    "romance": "contemporary-romance paranormal-romance",
+    "historical fiction": "historical",
+    "children": "children-s childrens children-s-books childrens-books kids picture-books middle-grade",
+    "young adult": "ya young-adult-fiction teen",
+    "classics": "classic classic-literature",
+    "science": "popular-science physics biology",
+    "self-help": "selfhelp personal-development",
+    "politics": "political political-science",
+    "religion": "religious spirituality christian theology",
+    "travel": "travel-writing",
+    "nature": "animals",
+    "poetry": "poems",
+    "sports": "sport",
+    "cooking": "cookbooks cookbook",
+    "essays": "essay",
+}
+"""Other tags than its name that speak of a category."""
+
 TAGS: dict[str, str] = {
     **{name.replace(" ", "-"): name for name in CATEGORIES},
-    "general-fiction": "fiction",
-    "literary-fiction": "fiction",
-    "contemporary-fiction": "fiction",
-    "literature": "fiction",
-    "novels": "fiction",
-    "biographies": "biography",
-    "autobiography": "biography",
-    "biography-memoir": "biography",
-    "memoirs": "memoir",
-    "finance": "economics",
-    "fitness": "health",
-    "nutrition": "health",
-    "medicine": "health",
-    "computer-science": "computers",
-    "programming": "computers",
-    "humour": "humor",
-    "comedy": "humor",
-    "funny": "humor",
-    "plays": "drama",
-    "theatre": "drama",
-    "theater": "drama",
-    "high-fantasy": "fantasy",
-    "epic-fantasy": "fantasy",
-    "urban-fantasy": "fantasy",
-    "sci-fi": "science fiction",
-    "scifi": "science fiction",
-    "sf": "science fiction",
-    "mysteries": "mystery",
-    "crime": "mystery",
-    "detective": "mystery",
-    "thrillers": "thriller",
-    "suspense": "thriller",
-    "contemporary-romance": "romance",
-    "paranormal-romance": "romance",
-    "historical": "historical fiction",
-    "children-s": "children",
-    "childrens": "children",
-    "children-s-books": "children",
-    "childrens-books": "children",
-    "kids": "children",
-    "picture-books": "children",
-    "middle-grade": "children",
-    "ya": "young adult",
-    "young-adult-fiction": "young adult",
-    "teen": "young adult",
-    "classic": "classics",
-    "classic-literature": "classics",
-    "popular-science": "science",
-    "physics": "science",
-    "biology": "science",
-    "selfhelp": "self-help",
-    "personal-development": "self-help",
-    "political": "politics",
-    "political-science": "politics",
-    "religious": "religion",
-    "spirituality": "religion",
-    "christian": "religion",
-    "theology": "religion",
-    "travel-writing": "travel",
-    "animals": "nature",
-    "poems": "poetry",
-    "sport": "sports",
-    "cookbooks": "cooking",
-    "cookbook": "cooking",
-    "essay": "essays",
+    **{tag: category for category, tags in _ALIKE.items() for tag in tags.split()},
 }
 """The category that a tag speaks of. Other tags, such as "to-read" and "non-fiction", speak of none."""
 
@@ -93,6 +61,30 @@ _SERIES = re.compile(r"(?P<title>.*\S)\s*\((?P<series>[^()#]*[^()#,\s]),?\s*#(?P
 _PART = re.compile(r"0*([1-9][0-9]{0,3})")
 _ISBN = re.compile(r"[0-9]{9}[0-9X]|[0-9]{13}")
 _DAMAGED_ISBN = re.compile(r"[0-9]+(?:\.[0-9]+)?E\+[0-9]+", re.IGNORECASE)
+
+
+def numbered(
+    rows: Iterable[tuple[int, dict[str, str]]], path: str, column: str
+) -> Iterator[tuple[int, int, dict[str, str]]]:
+    """Each row of a table with the number of its book: (line, number, cells).
+
+    Raises:
+        DataError: a cell of ``column`` is no number, or one that a row before has.
+    """
+    ids = UniqueIds(path, column, "book")
+    for row, cells in rows:
+        number = whole_number(cells[column], path, row, column)
+        ids.add(number, row)
+        yield row, number, cells
+
+
+def goodreads_book(
+    number: int, title: str, fields: Mapping[str, Any], path: str, row: int, columns: Mapping[str, str]
+) -> Book:
+    """The book of a number and a title with a series in brackets; ``columns`` are what the file calls fields."""
+    title, series, part = split_title(title)
+    named = {"id": f"goodreads-{number}", "title": title, "collection": series, "part": part}
+    return checked(Book, {**named, **fields}, path, row, columns)
 
 
 def categories_of(tags: Iterable[str]) -> list[str]:

@@ -8,8 +8,8 @@ from contextlib import closing
 
 from emosim_books.book import Book
 from emosim_books.loaders.cells import rating_and_count
-from emosim_books.loaders.goodreads_cells import categories_of, sound_isbn, split_title
-from emosim_core.loading import Release, UniqueIds, checked, plain_text, read_csv, whole_number
+from emosim_books.loaders.goodreads_cells import categories_of, goodreads_book, numbered, sound_isbn
+from emosim_core.loading import Release, plain_text, read_csv, whole_number
 
 _WHAT = "a Goodreads library export"
 _REQUIRED = ("Book Id", "Title", "Author", "Average Rating")
@@ -35,39 +35,23 @@ def read(release: Release) -> tuple[list[Book], list[str]]:
     Rating, Publisher, Binding, Number of Pages, Year Published, Original Publication Year, dates, Bookshelves and more.
     The public rating is the average of all of Goodreads, by a number of users that the file does not give; 0 is
     unknown. The reader's own rating, where 0 is none, is not read. Categories are the shelves that speak of one.
-
-    Raises:
-        DataError: the file is malformed; names file, row (the line on which it ends) and column.
     """
     path = str(release.table)
-    ids = UniqueIds(path, "Book Id", "book")
-    books: list[Book] = []
     with closing(read_csv(release.table, _WHAT, _REQUIRED)) as rows:
-        for row, cells in rows:
-            number = whole_number(cells["Book Id"], path, row, "Book Id")
-            ids.add(number, row)
-            books.append(_book(number, cells, path, row))
-    return books, []
+        return [_book(number, cells, path, row) for row, number, cells in numbered(rows, path, "Book Id")], []
 
 
 def _book(number: int, cells: Mapping[str, str], path: str, row: int) -> Book:
-    title, series, part = split_title(plain_text(cells["Title"]))
     authors = [cells["Author"], *cells.get("Additional Authors", "").split(",")]
     year_column = "Original Publication Year" if cells.get("Original Publication Year") else "Year Published"
     year = cells.get(year_column, "")
     shelves = [name.strip() for name in cells.get("Bookshelves", "").split(",")]
     fields = {
-        "id": f"goodreads-{number}",
-        "title": title,
         "year": whole_number(year, path, row, year_column) if year else None,
         "categories": categories_of(shelves),
         "authors": [" ".join(name.split()) for name in map(plain_text, authors)],
         "publisher": plain_text(cells.get("Publisher", "")) or None,
         "isbn": sound_isbn(*(_FORMULA.sub(r"\1", cells.get(name, "")) for name in ("ISBN", "ISBN13"))),
-        "collection": series,
-        "part": part,
-        "public_rating": rating_and_count(cells["Average Rating"], "", path, row, ("Average Rating", ""))[
-            "public_rating"
-        ],
+        **rating_and_count(cells["Average Rating"], "", path, row, ("Average Rating", "")),
     }
-    return checked(Book, fields, path, row, {**_COLUMNS, "year": year_column})
+    return goodreads_book(number, plain_text(cells["Title"]), fields, path, row, {**_COLUMNS, "year": year_column})

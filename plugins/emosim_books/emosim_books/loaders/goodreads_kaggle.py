@@ -8,18 +8,15 @@ from contextlib import closing
 
 from emosim_books.book import Book
 from emosim_books.loaders.cells import rating_and_count
-from emosim_books.loaders.goodreads_cells import isbn, language, split_title
+from emosim_books.loaders.goodreads_cells import goodreads_book, isbn, language, numbered
 from emosim_core import DataError
 from emosim_core.loading import (
     Release,
-    UniqueIds,
-    checked,
     counted_notes,
     known_text,
     plain_text,
     read_csv,
     shortened,
-    whole_number,
 )
 
 _WHAT = "books.csv of Kaggle's goodreads-books"
@@ -43,12 +40,8 @@ def read(release: Release) -> tuple[list[Book], list[str]]:
     text_reviews_count, publication_date (month/day/year of the edition) and publisher; authors have slashes between
     them. In its titles commas became blanks, in four of its rows those of the authors stayed, without quotes: fields
     that are too many belong to the authors.
-
-    Raises:
-        DataError: the file is malformed; names file, row (the line on which it ends) and column.
     """
     path = str(release.table)
-    ids = UniqueIds(path, "bookID", "book")
     books: list[Book] = []
     joined = 0
 
@@ -65,11 +58,13 @@ def read(release: Release) -> tuple[list[Book], list[str]]:
         return [*cells[:_AUTHORS], ", ".join(cells[_AUTHORS : _RATING + extra]), *cells[_RATING + extra :]]
 
     with closing(read_csv(release.table, _WHAT, _REQUIRED, fit=fit)) as rows:
-        for row, cells in rows:
-            if not books:
-                _check_version(cells, path)
-            number = whole_number(cells["bookID"], path, row, "bookID")
-            ids.add(number, row)
+        for row, number, cells in numbered(rows, path, "bookID"):
+            if not books and ("# num_pages" in cells or "# ratings_count" in cells):
+                raise DataError(
+                    path,
+                    "is the first version of the data set, with hyphens between authors, which cannot be distinguished "
+                    "from hyphens in their names; get the present version",
+                )
             books.append(_book(number, cells, path, row))
     counts = {"rows in which commas without quotes were read as part of the authors": joined}
     return books, counted_notes(path, counts)
@@ -79,32 +74,18 @@ def _is_rating(text: str) -> bool:
     return re.fullmatch(r"\s*[0-5](?:\.[0-9]+)?\s*", text) is not None
 
 
-def _check_version(cells: Mapping[str, str], path: str) -> None:
-    if "# num_pages" in cells or "# ratings_count" in cells:
-        raise DataError(
-            path,
-            "is the first version of the data set, with hyphens between authors, which cannot be distinguished from "
-            "hyphens in their names; get the present version",
-        )
-
-
 def _book(number: int, cells: Mapping[str, str], path: str, row: int) -> Book:
-    title, series, part = split_title(plain_text(cells["title"]))
     fields = {
-        "id": f"goodreads-{number}",
-        "title": title,
         "year": _year(known_text(cells.get("publication_date", "")), path, row),
         "authors": [" ".join(name.split()) for name in plain_text(cells["authors"]).split("/")],
         "publisher": plain_text(known_text(cells.get("publisher", ""))) or None,
         "language": language(cells.get("language_code", "")),
         "isbn": isbn(cells.get("isbn", "")) or isbn(cells.get("isbn13", "")),
-        "collection": series,
-        "part": part,
         **rating_and_count(
             cells["average_rating"], cells["ratings_count"], path, row, ("average_rating", "ratings_count")
         ),
     }
-    return checked(Book, fields, path, row, _COLUMNS)
+    return goodreads_book(number, plain_text(cells["title"]), fields, path, row, _COLUMNS)
 
 
 def _year(text: str, path: str, row: int) -> int | None:

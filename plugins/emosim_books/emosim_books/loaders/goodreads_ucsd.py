@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from emosim_books.book import Book
 from emosim_books.loaders.cells import rating_and_count
-from emosim_books.loaders.goodreads_cells import categories_of, language, sound_isbn, split_title
+from emosim_books.loaders.goodreads_cells import categories_of, goodreads_book, language, sound_isbn
 from emosim_core import DataError
 from emosim_core.loading import (
     Release,
@@ -90,9 +90,6 @@ def read(release: Release, min_ratings: int) -> tuple[list[Book], list[str]]:
     authors; in goodreads_book_genres_initial.json.gz ten genres. Categories are the most used shelves that speak of
     one, else the most counted genres. Public rating and count are those of the books; interactions are not read.
     Descriptions become plain text. A year that no book can have is unknown.
-
-    Raises:
-        DataError: a file is malformed; names file, row and field.
     """
     path = str(release.table)
     ids = UniqueIds(path, "book_id", "book")
@@ -174,15 +171,12 @@ def _book(
     path: str,
 ) -> tuple[Book, bool]:
     """The book, and whether its year, where there is one, can be that of a book."""
-    title, series, part = split_title(web_text(record.title or ""))
     text = _text(record.publication_year)
     year = whole_number(text, path, row, "publication_year") if text else None
     dated = year is None or _OLDEST <= year <= _NEWEST
     shelves = sorted(record.popular_shelves, key=lambda shelf: -whole_number(_text(shelf.count), path, row, "count"))
     authors = [(names or {}).get(_text(author.author_id), "") for author in record.authors]
     fields: dict[str, Any] = {
-        "id": f"goodreads-{number}",
-        "title": title,
         "year": year if dated else None,
         "categories": categories_of([shelf.name for shelf in shelves]) or genres.get(number, ()),
         "description": web_text(record.description or ""),
@@ -190,10 +184,8 @@ def _book(
         "publisher": _text(record.publisher) or None,
         "language": language(_text(record.language_code)),
         "isbn": sound_isbn(_text(record.isbn), _text(record.isbn13)),
-        "collection": series,
-        "part": part,
         **rating_and_count(
             _text(record.average_rating), _text(record.ratings_count), path, row, ("average_rating", "ratings_count")
         ),
     }
-    return checked(Book, fields, path, row, _COLUMNS), dated
+    return goodreads_book(number, web_text(record.title or ""), fields, path, row, _COLUMNS), dated

@@ -38,11 +38,7 @@ class Letterboxd(ItemLoader):
         self.options = options
 
     def load(self) -> LoadedItems:
-        """Read the films.
-
-        Raises:
-            DataError: a file is missing or malformed; names file, row and column.
-        """
+        """Read the films."""
         movies: dict[str, Movie] = {}
         with open_format(self.options.path, formats.LETTERBOXD, _WHAT) as release:
             tables = [release.table]

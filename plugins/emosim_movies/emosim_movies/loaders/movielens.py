@@ -67,11 +67,7 @@ class MovieLens(ItemLoader):
         self.options = options
 
     def load(self) -> LoadedItems:
-        """Read the films. Ratings are read in pieces and only summed, so that tens of millions fit in memory.
-
-        Raises:
-            DataError: a file is missing or malformed; names file, row and column.
-        """
+        """Read the films. Ratings are read in pieces and only summed, so that tens of millions fit in memory."""
         options = self.options
         with open_format(options.path, MOVIELENS, _WHAT) as release:
             files = MovieLensFiles(release, _WHAT)
@@ -89,11 +85,7 @@ class MovieLens(ItemLoader):
         return LoadedItems(movies, source=f"MovieLens, {options.path}")
 
     def load_ratings(self, items: Sequence[Item]) -> LoadedRatings:
-        """The ratings of each user, in stars times two, with their times; tags of films were written by the same users.
-
-        Raises:
-            DataError: a file is missing or malformed, or nobody rated any of ``items``.
-        """
+        """The ratings of each user, in stars times two, with their times; users wrote the tags of films, too."""
         index = {int(item.id.removeprefix("ml-")): place for place, item in enumerate(items)}
         known = np.fromiter(index, dtype="int64")
         names = ("userId", "movieId", "rating", "timestamp")

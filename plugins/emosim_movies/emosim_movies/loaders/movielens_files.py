@@ -68,8 +68,6 @@ class Film:
     """One film as a release lists it.
 
     Attributes:
-        row: its line in the table.
-        number: its number, ``movieId``.
         title: its title, mostly with the year behind it.
         genres: its genres, as MovieLens calls them.
         released: the year of release, where the data set gives it beside the title.
@@ -89,10 +87,6 @@ class MovieLensFiles:
     have "::" between fields; MovieLens 100K has u.item with bars and one column of 0 or 1 for each of 19 genres, and
     u.data with tabs (Harper and Konstan, 2015, doi:10.1145/2827872, and the README of each release at
     https://files.grouplens.org/datasets/movielens/). Titles are UTF-8, or ISO 8859-1 in MovieLens 100K and 1M.
-
-    Args:
-        release: where they are.
-        what: what is expected there, for messages.
     """
 
     def __init__(self, release: Release, what: str) -> None:
@@ -100,11 +94,7 @@ class MovieLensFiles:
         self._shape, self._release, self._what = _SHAPES[release.format], release, what
 
     def films(self) -> list[Film]:
-        """The films, in the order of the table.
-
-        Raises:
-            DataError: the table is malformed; names row and column.
-        """
+        """The films, in the order of the table."""
         films: list[Film] = []
         ids = UniqueIds(str(self.table), "movieId", "movie")
         old = self._release.format is MOVIELENS_100K
@@ -126,9 +116,6 @@ class MovieLensFiles:
         """These columns of the ratings, as arrays of at most a million rows; ids and times are whole numbers.
 
         pandas reads the table as it is published. From the first row that it cannot parse, rows are read one by one.
-
-        Raises:
-            DataError: the table is missing or malformed; names row and column.
         """
         table = self._release.beside(self._shape.ratings)
         if table is None:
@@ -147,11 +134,7 @@ class MovieLensFiles:
                 }
 
     def tags(self) -> Generator[tuple[int, str], None, None]:
-        """The number of a movie and a tag that it was given, each time; none where the release has no tags.
-
-        Raises:
-            DataError: the table is malformed; names row and column.
-        """
+        """The number of a movie and a tag that it was given, each time; none where the release has no tags."""
         table = self._release.beside(self._shape.tags) if self._shape.tags else None
         if table is None:
             return
@@ -167,11 +150,7 @@ class MovieLensFiles:
 
     @staticmethod
     def number(values: Mapping[str, str], field: str, table: TablePlace, row: int) -> int:
-        """An identifier; pandas writes it as 862.0 where a column has gaps.
-
-        Raises:
-            DataError: it is none.
-        """
+        """An identifier; pandas writes it as 862.0 where a column has gaps."""
         number = whole_number(values[field].strip(), str(table), row, field)
         if number < 0:
             raise DataError(str(table), f"expected a whole number from 0, got {number}", row=row, field=field)

@@ -120,11 +120,7 @@ class Tmdb(ItemLoader):
         self.options = options
 
     def load(self) -> LoadedItems:
-        """Read the films. A film without an embedding among others has a row of NaN.
-
-        Raises:
-            DataError: the file is missing or malformed; names file, film and field.
-        """
+        """Read the films. A film without an embedding among others has a row of NaN."""
         with open_format(self.options.path, formats.TMDB, _WHAT_ANY) as release:
             if release.format is formats.TMDB_JSON:
                 return self._of_json(release.table)

@@ -34,14 +34,6 @@ def records(release: Release, most_cast: int, notes: list[str]) -> Iterator[tupl
     id); cells hold Python literals, which are parsed and never run. In three of its rows the overview is broken over
     two lines; they are put together. Some films stand there twice; the first row counts. Directors are those whose job
     in the crew is Director.
-
-    Args:
-        release: the data set.
-        most_cast: number of leading cast members to read.
-        notes: announcements are appended here, once all films are read.
-
-    Raises:
-        DataError: a file is malformed; names file, row and column.
     """
     path = str(release.table)
     credits = _credits(release, most_cast)
@@ -99,11 +91,7 @@ class _Halves:
         return []
 
     def check(self) -> None:
-        """Check that no first half lacks its second.
-
-        Raises:
-            DataError: one does; names its row.
-        """
+        """Check that no first half lacks its second."""
         if self._row:
             raise DataError(self._path, f"has {len(self._first)} fields; the header has {self._width}", row=self._row)
 
