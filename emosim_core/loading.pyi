@@ -34,9 +34,7 @@ from emosim_core.data.places import existing_file as existing_file
 from emosim_core.data.places import open_table as open_table
 from emosim_core.data.record_embeddings import RecordEmbeddings as RecordEmbeddings
 from emosim_core.data.record_embeddings import RecordEmbeddingsOptions as RecordEmbeddingsOptions
-from emosim_core.data.releases import open_release as open_release
-from emosim_core.data.releases import read_table as read_table
-from emosim_core.data.releases import table_in as table_in
+from emosim_core.data.sentence_models import reach_hub as reach_hub
 from emosim_core.data.tables import TableForm as TableForm
 from emosim_core.data.tables import UniqueIds as UniqueIds
 from emosim_core.data.tables import checked as checked

@@ -38,11 +38,7 @@ _RECORDS = 1_000_000
 
 
 def max_records() -> int:
-    """How many records of one file may be held in memory: 1,000,000, or what the environment says.
-
-    Raises:
-        ConfigurationError: the environment says no whole number from 1.
-    """
+    """How many records of one file may be held in memory: 1,000,000, or what the environment says."""
     text = os.environ.get(RECORDS_VARIABLE, "").strip()
     if not text:
         return _RECORDS

@@ -67,9 +67,6 @@ class BundledItems(DomainItems):
     def rebuild_embeddings(self, options: EmbeddingOptions | None = None) -> Path:
         """Rebuild the bundled embeddings, after a change of the texts.
 
-        Args:
-            options: how to embed; a sentence model by default.
-
         Returns:
             The file that was written.
 

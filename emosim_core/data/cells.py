@@ -58,10 +58,6 @@ def whole_number(
     """A whole number; ``2008.0`` is one, as table programs write it where a column has gaps.
 
     Args:
-        text: the cell.
-        path: the file, for messages.
-        row: the line, for messages.
-        field: the column, for messages.
         what: what is expected, for messages ("an age in whole years").
         digits_only: whether it must be written in digits alone, without a sign or ``.0``, as identifiers are.
 
@@ -108,7 +104,6 @@ def counted_notes(path: str | os.PathLike[str], counts: Mapping[str, int]) -> li
     """Notes on what a loader did to a file, for :attr:`~emosim_core.plugins.LoadedItems.notes`.
 
     Args:
-        path: the file.
         counts: how often, by what was done ("left out books without a title"); what was never done gets no note.
     """
     return [f"{os.fspath(path)}: {what}: {count:,}." for what, count in counts.items() if count]

@@ -12,7 +12,7 @@ import sys
 import tokenize
 import warnings
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -100,11 +100,9 @@ def embed_items(
     lacks one. Vectors of different models cannot be compared, so if any item lacks one, all are made anew.
 
     Args:
-        items: the items.
         embeddings: what their source brings, shape ``(N, D)``; a row whose first number is NaN is an
             item without an embedding.
         embedding_name: which model made ``embeddings``.
-        options: how to embed.
 
     Returns:
         The vectors, the name of what made them, and what to tell the user.
@@ -139,7 +137,8 @@ def embed_items(
         because.append(f"For a sentence model: {INSTALL_EMBED}")
     else:
         try:
-            if _is_cached(items, DEFAULT_MODEL, options) or sentence_models.on_this_machine(DEFAULT_MODEL):
+            path = _sentence_path(items, DEFAULT_MODEL, options)
+            if (path is not None and path.is_file()) or sentence_models.on_this_machine(DEFAULT_MODEL):
                 return _with_notes(_sentence_embeddings(items, DEFAULT_MODEL, options), missing, notes)
             missing = f"{missing} and no sentence model on this machine"
             because.append(
@@ -161,11 +160,7 @@ def _with_notes(embedded: Embedded, why: str, notes: Sequence[str]) -> Embedded:
 
 def _sentence_embeddings(items: Sequence[Item], model: str, options: EmbeddingOptions) -> Embedded:
     path = _sentence_path(items, model, options)
-    vectors = _cached(path, len(items))
-    if vectors is None:
-        vectors = _encode([item.text() for item in items], model, options.batch_size)
-        _keep(path, vectors)
-    return Embedded(vectors, model)
+    return Embedded(_kept(path, len(items), lambda: _encode(items, model, options.batch_size)), model)
 
 
 def _sentence_path(items: Sequence[Item], model: str, options: EmbeddingOptions) -> Path | None:
@@ -174,14 +169,9 @@ def _sentence_path(items: Sequence[Item], model: str, options: EmbeddingOptions)
     return _cache_path(f"{_SENTENCE_METHOD}/{model}{_folder_state(model)}", [item.text() for item in items])
 
 
-def _is_cached(items: Sequence[Item], model: str, options: EmbeddingOptions) -> bool:
-    path = _sentence_path(items, model, options)
-    return path is not None and path.is_file()
-
-
-def _encode(texts: Sequence[str], model: str, batch_size: int) -> NDArray[np.float32]:
+def _encode(items: Sequence[Item], model: str, batch_size: int) -> NDArray[np.float32]:
     vectors = sentence_models.load(model).encode(
-        list(texts),
+        [item.text() for item in items],
         batch_size=batch_size,
         normalize_embeddings=True,
         convert_to_numpy=True,
@@ -203,19 +193,12 @@ def _folder_state(model: str) -> str:
 
 
 def _lexical_embeddings(items: Sequence[Item], options: EmbeddingOptions) -> Embedded:
-    name = f"lexical-{options.dimension}"
     path = None
     if options.cache:
-        path = _cache_path(f"{_LEXICAL_FORMAT}/{options.dimension}", [_lexical_text(item) for item in items])
-    vectors = _cached(path, len(items))
-    if vectors is None:
-        vectors = lexical_vectors(items, options.dimension)
-        _keep(path, vectors)
-    return Embedded(vectors, name)
-
-
-def _lexical_text(item: Item) -> str:
-    return "\n".join((item.title, item.description, *item.categories, "", *item.creators))
+        texts = ["\n".join((one.title, one.description, *one.categories, "", *one.creators)) for one in items]
+        path = _cache_path(f"{_LEXICAL_FORMAT}/{options.dimension}", texts)
+    vectors = _kept(path, len(items), lambda: lexical_vectors(items, options.dimension))
+    return Embedded(vectors, f"lexical-{options.dimension}")
 
 
 def lexical_vectors(items: Sequence[Item], dimension: int = 256) -> NDArray[np.float32]:
@@ -232,7 +215,6 @@ def lexical_vectors(items: Sequence[Item], dimension: int = 256) -> NDArray[np.f
 
     Args:
         items: N items; weights depend on all of them.
-        dimension: D.
 
     Returns:
         Vectors of length 1 (0 for an item without any feature), shape ``(N, D)``.
@@ -298,9 +280,25 @@ def _checksum(texts: Sequence[str]) -> str:
     return digest.hexdigest()
 
 
-def _cached(path: Path | None, count: int) -> NDArray[np.float32] | None:
-    if path is None or not path.is_file():
-        return None
+def _kept(path: Path | None, count: int, make: Callable[[], NDArray[np.float32]]) -> NDArray[np.float32]:
+    """The vectors in a file; else they are made, and kept there."""
+    if path is not None and path.is_file() and (vectors := _read(path, count)) is not None:
+        return vectors
+    vectors = make()
+    if path is not None:
+        stream = io.BytesIO()
+        np.save(stream, vectors, allow_pickle=False)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(path, stream.getvalue())
+        except OSError as error:
+            warnings.warn(
+                f"embeddings cannot be kept in {path.parent} and will be made again next time: {error}", stacklevel=2
+            )
+    return vectors
+
+
+def _read(path: Path, count: int) -> NDArray[np.float32] | None:
     try:
         with path.open("rb") as stream:
             shape, dtype, in_columns = _npy_header(stream)
@@ -315,24 +313,6 @@ def _cached(path: Path | None, count: int) -> NDArray[np.float32] | None:
     return vectors
 
 
-def _keep(path: Path | None, vectors: NDArray[np.float32]) -> None:
-    if path is None:
-        return
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, _npy(vectors))
-    except OSError as error:
-        warnings.warn(
-            f"embeddings cannot be kept in {path.parent} and will be made again next time: {error}", stacklevel=2
-        )
-
-
-def _npy(vectors: NDArray[np.float32]) -> bytes:
-    stream = io.BytesIO()
-    np.save(stream, vectors, allow_pickle=False)
-    return stream.getvalue()
-
-
 def _finite(vectors: NDArray[np.floating]) -> bool:
     # A sum is finite only if all its terms are; it needs no second array, as isfinite does.
     return bool(np.isfinite(vectors.sum(dtype=np.float64)))
@@ -343,10 +323,6 @@ def _finite(vectors: NDArray[np.floating]) -> bool:
 
 def load_array(path: str | os.PathLike[str], count: int) -> NDArray[np.floating]:
     """One vector per item, from a ``.npy`` file. Objects in it are refused, never unpickled.
-
-    Args:
-        path: the file.
-        count: number of items, N.
 
     Returns:
         Vectors, shape ``(N, D)``, float16, float32 or float64.
@@ -374,11 +350,7 @@ def load_array(path: str | os.PathLike[str], count: int) -> NDArray[np.floating]
 
 
 def _npy_header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any], bool]:
-    """Shape and type of an array, and whether it lies in the order of columns; nothing of it is read yet.
-
-    Raises:
-        ValueError: the stream does not begin as an array of numbers does.
-    """
+    """Shape and type of an array, and whether it lies in the order of columns; nothing of it is read yet."""
     readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     version = np.lib.format.read_magic(stream)
     if version not in readers:
@@ -420,10 +392,7 @@ def save_bundled_embeddings(
     """Write embeddings beside the items that they belong to: half precision, normalized, in an ``.npz`` file.
 
     Args:
-        path: the file to write, whole or not at all.
-        items: the items, N.
         vectors: their embeddings, shape ``(N, D)``.
-        name: which model made them.
 
     Raises:
         DataError: the file cannot be written.
@@ -448,9 +417,7 @@ def load_bundled_embeddings(
     """Read what :func:`save_bundled_embeddings` wrote.
 
     Args:
-        source: the file, a path or a resource of a package.
         items: the items that it must belong to, N.
-        rebuild: the command that writes the file anew, for the message.
 
     Returns:
         Embeddings, shape ``(N, D)``, and the name of the model that made them.
@@ -479,8 +446,6 @@ def build_bundled_embeddings(
     """Embed items and write the file that is bundled with them.
 
     Args:
-        items: the items.
-        path: the file to write.
         options: how to embed; a sentence model by default, and never silently something else.
 
     Returns:

@@ -48,11 +48,7 @@ def write_all(descriptor: int, content: bytes) -> None:
 
 
 def plain_file(path: Path) -> Path:
-    """The path of a file that is one: neither a link to elsewhere nor a pipe or a device, which may never end.
-
-    Raises:
-        OSError: it is none, or cannot be looked at.
-    """
+    """The path of a file that is one: neither a link to elsewhere nor a pipe or a device, which may never end."""
     mode = path.lstat().st_mode
     if stat.S_ISLNK(mode):
         raise OSError(errno.ELOOP, "it is a symbolic link, which is not followed", str(path))
@@ -84,7 +80,6 @@ def remove_partials(folder: Path, name: str | None = None) -> None:
     """Remove the partial files and folders of processes that have died.
 
     Args:
-        folder: where they are.
         name: the name that they were to get; None for any, in this folder and in all within it.
     """
     found_here = folder.rglob(".*.partial-*") if name is None else folder.glob(f".{glob.escape(name)}.partial-*")

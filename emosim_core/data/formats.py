@@ -62,7 +62,6 @@ class Release:
     """A data set of a known format.
 
     Attributes:
-        format: its format.
         folder: where its files are.
         table: its main file.
     """

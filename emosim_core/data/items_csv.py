@@ -59,9 +59,6 @@ class CsvItems(DomainItems):
     """Items from a CSV file: one column for each field of the domain's item, named as in :attr:`Domain.columns`.
 
     Embeddings may come from a ``.npy`` file.
-
-    Args:
-        options: where the files are.
     """
 
     def __init__(self, options: CsvItemsOptions) -> None:
@@ -107,8 +104,6 @@ def read_items_csv(
     the title, which may be so. Entities of HTML in texts become what they stand for.
 
     Args:
-        path: the file.
-        item_type: what a row is.
         columns: by field, the column that holds it, where the two names differ.
         items_word: the domain's word for items, for messages.
 

@@ -28,7 +28,6 @@ def read_json_lines(
     Whoever may leave them before their end, by an error too, closes them: ``contextlib.closing``.
 
     Args:
-        path: the file, or a member of an open zip file; see :func:`emosim_core.data.places.open_table`.
         what: what is expected there, for messages ("Amazon Reviews 2023, one JSON object per line").
         held: whether the caller holds all objects in memory, which bounds their number.
         literals: whether a line may also be a Python literal, which is parsed and never run, as in old data sets.
@@ -77,7 +76,6 @@ def read_json_entries(
     NaN is null. Whoever may leave the entries before their end, by an error too, closes them: ``contextlib.closing``.
 
     Args:
-        path: the file, or a member of an open zip file; see :func:`emosim_core.data.places.open_table`.
         what: what is expected there, for messages ("a JSON object of films by their TMDB id").
         held: whether the caller holds all values in memory, which bounds their number.
 

@@ -19,11 +19,7 @@ def loads(text: str | bytes, **options: Any) -> Any:
 
 
 def unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    """The object of these pairs, as an ``object_pairs_hook``: no value may hide another.
-
-    Raises:
-        ValueError: a key stands in it twice.
-    """
+    """The object of these pairs, as an ``object_pairs_hook``: no value may hide another."""
     merged = dict(pairs)
     if len(merged) != len(pairs):
         counts = Counter(key for key, _ in pairs)

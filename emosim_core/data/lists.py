@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import os
 import re
-import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from emosim_core.data.cells import is_number, known_text, plain_text, shortened
+from emosim_core.data.objects import python_literal
 from emosim_core.errors import DataError
 
 LIST_FORMS = "['drama', 'crime'], drama|crime, drama;crime or drama, crime"
 """How lists may be written, for messages."""
-
-_MAX_LITERAL = 1 << 20
-"""Characters of a Python literal; parsing one takes some hundred bytes for each of them."""
 
 _QUOTED = re.compile(r"""[uU]?(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\")""", re.DOTALL)
 _BARE = re.compile(r"""[^\s,;|'"\[\]{}()](?:[^,;|'"\[\]{}()]|(?<=\w)'(?=\w))*""")
@@ -58,9 +54,6 @@ def list_separator(cells: Iterable[str]) -> str:
     cell has counts for it. One of them separates nothing in the whole column where the names between others, or
     commas in lists in brackets or quotes, show that it belongs to names ("Le Guin, Ursula; Gaiman, Neil"), as does a
     part of initials alone ("Tolkien, J. R. R.").
-
-    Args:
-        cells: all cells of the column.
 
     Returns:
         A character for each, in this order; empty where a cell that is no list in brackets or quotes is one name.
@@ -117,10 +110,6 @@ def list_of_names(
     written with one of ``separator`` between them. Entities of HTML become what they stand for.
 
     Args:
-        text: the cell.
-        path: the file, for messages.
-        row: the line, for messages.
-        field: the column, for messages.
         separator: what :func:`list_separator` says of the column.
 
     Raises:
@@ -246,13 +235,8 @@ def _objects(text: str) -> Sequence[Any] | None:
 
 
 def _literal(text: str) -> Any:
-    if len(text) > _MAX_LITERAL:
-        return None
     try:
-        with warnings.catch_warnings():
-            # The Python parser warns of backslashes in strings that mean nothing to it.
-            warnings.simplefilter("ignore")
-            return ast.literal_eval(text)
+        return python_literal(text)
     except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
         return None
 

@@ -37,7 +37,7 @@ def literal(text: str) -> Any:
     Most Python literals are lists and objects of texts and numbers. They are written as JSON first, since the JSON
     parser is some six times as fast as the Python parser.
     """
-    readers: tuple[Callable[[str], object], ...] = (json.loads, _as_json, _as_python)
+    readers: tuple[Callable[[str], object], ...] = (json.loads, _as_json, python_literal)
     for reader in readers:
         try:
             return reader(text)
@@ -55,11 +55,16 @@ def _json_token(match: re.Match[str]) -> str:
     if token in _IN_JSON:
         return _IN_JSON[token]
     if "\\" in token:
-        return json.dumps(_as_python(token))
+        return json.dumps(python_literal(token))
     return token if token[0] == '"' else '"' + match[1].replace('"', '\\"') + '"'
 
 
-def _as_python(text: str) -> Any:
+def python_literal(text: str) -> Any:
+    """What a Python literal stands for.
+
+    Raises:
+        ValueError, SyntaxError, TypeError, RecursionError, MemoryError: it is none, or too long.
+    """
     if len(text) > _MAX_LITERAL:
         raise ValueError("is too long")
     with warnings.catch_warnings():

@@ -45,7 +45,6 @@ def existing_file(path: str | os.PathLike[str], what: str) -> Path:
     """``path`` as a Path.
 
     Args:
-        path: where the file should be.
         what: what is expected there, for the message ("a CSV file of users").
 
     Raises:
@@ -95,11 +94,7 @@ def open_table(
 
 
 def read_lines(stream: io.BufferedReader, path: str | os.PathLike[str]) -> Iterator[tuple[int, bytes]]:
-    """The lines of a stream that have content, as (line number, line), none of which is longer than ``MAX_RECORD``.
-
-    Raises:
-        DataError: a longer line, or more than ``MAX_BLANK`` lines without content; names the row.
-    """
+    """The lines of a stream that have content, as (line number, line), none of which is longer than ``MAX_RECORD``."""
     blank, number = 0, 0
     while line := stream.readline(MAX_RECORD + 1):
         number += 1
@@ -114,11 +109,7 @@ def read_lines(stream: io.BufferedReader, path: str | os.PathLike[str]) -> Itera
 
 
 def read_document(path: str | os.PathLike[str], what: str) -> str:
-    """The text of a small file that is read whole, such as a configuration; line ends are line feeds.
-
-    Raises:
-        DataError: there is no such file, it cannot be read, is larger than ``MAX_DOCUMENT`` bytes, or is not UTF-8.
-    """
+    """The text of a small file that is read whole, such as a configuration; line ends are line feeds."""
     with open_table(path, what) as stream:
         content = stream.read(MAX_DOCUMENT + 1)
     if len(content) > MAX_DOCUMENT:
@@ -135,11 +126,7 @@ def read_document(path: str | os.PathLike[str], what: str) -> str:
 
 @contextmanager
 def opened_zip(place: Path, path: str | os.PathLike[str], what: str) -> Iterator[zipfile.ZipFile]:
-    """A zip file, its list of members checked before anything is made of it.
-
-    Raises:
-        DataError: it is none, it has too many members, or one with a name that is no name of a file.
-    """
+    """A zip file, its list of members checked before anything is made of it."""
     with ExitStack() as stack:
         try:
             raw = stack.enter_context(place.open("rb"))

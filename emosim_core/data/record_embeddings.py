@@ -37,7 +37,6 @@ class RecordEmbeddings:
         wanted: whether the options ask for them; where not, none is kept.
 
     Args:
-        path: the file, for messages.
         field: what the file calls an embedding.
         items_word: what its items are called, for messages ("films").
         options: whether to use the embeddings, and what made them.
@@ -53,10 +52,6 @@ class RecordEmbeddings:
 
     def add(self, values: Sequence[float] | None, row: int | str) -> None:
         """Take the embedding of the next record.
-
-        Args:
-            values: its numbers; None where the record has none.
-            row: the record, for messages.
 
         Raises:
             DataError: there are no numbers, not as many as in earlier records, or one is not a finite float32.

@@ -32,9 +32,6 @@ def install_package(model: str) -> str:
 def on_this_machine(model: str) -> str | None:
     """Where the files of a model are: a folder, or the name by which they are found among the downloads.
 
-    Args:
-        model: a folder, or a name on the Hugging Face Hub.
-
     Returns:
         None where they would have to be downloaded.
     """
@@ -56,12 +53,7 @@ def on_this_machine(model: str) -> str | None:
 
 
 def load(model: str) -> Any:
-    """The encoder of a model, from this machine where its files are here, else downloaded.
-
-    Raises:
-        ConfigurationError: it cannot be loaded, or the model hub cannot be reached.
-        MissingDependencyError: sentence-transformers is not installed.
-    """
+    """The encoder of a model, from this machine where its files are here, else downloaded."""
     try:
         library = importlib.import_module("sentence_transformers")
     except ImportError as error:
@@ -71,7 +63,7 @@ def load(model: str) -> Any:
     here = on_this_machine(model)
     try:
         if here is None:
-            _reach_hub(model)
+            reach_hub(_repository(model))
         return library.SentenceTransformer(here or model, local_files_only=here is not None)
     except Exception as error:  # the library raises whatever its hub client, tokenizer or torch raised
         first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
@@ -87,11 +79,11 @@ def _repository(model: str) -> str:
     return model if "/" in model else f"sentence-transformers/{model}"
 
 
-def _reach_hub(model: str) -> None:
-    """See that the hub answers anything at all, as its client would try for minutes.
+def reach_hub(name: str) -> None:
+    """See that the Hugging Face Hub answers anything at all about a model, as its client would try for minutes.
 
     Raises:
-        OSError: it does not, in time.
+        OSError: it does not answer within 8 seconds.
     """
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError
@@ -100,7 +92,7 @@ def _reach_hub(model: str) -> None:
 
     def ask() -> None:
         try:
-            HfApi().model_info(_repository(model), timeout=_SECONDS)
+            HfApi().model_info(name, timeout=_SECONDS)
         except HfHubHTTPError:  # an answer; what it means, the download says
             pass
         except Exception as error:

@@ -49,9 +49,7 @@ def read_csv(
     Whoever may leave the rows before their end, by an error too, closes them: ``contextlib.closing``.
 
     Args:
-        path: the file, or a member of an open zip file; see :func:`emosim_core.data.places.open_table`.
         what: what is expected there, for messages ("a CSV file of users").
-        required: columns that must be there.
         form: how the table is written, see :class:`TableForm`.
 
     Raises:
@@ -77,9 +75,6 @@ def read_rows(
 
     Args:
         raw: the stream, not packed; it is closed.
-        path: what it is, for messages.
-        what: what is expected there, for messages.
-        required: columns that must be there.
         form: how the table is written, see :class:`TableForm`.
 
     Raises:
@@ -146,11 +141,7 @@ _SURROGATES = re.compile("[\udc80-\udcff]")
 
 
 class _Table:
-    """Reads one table.
-
-    Attributes:
-        line: number of the last line that was read, from 1.
-    """
+    """Reads one table."""
 
     def __init__(self, path: str | os.PathLike[str], what: str, required: Sequence[str], form: TableForm) -> None:
         self.line = 0
@@ -331,10 +322,6 @@ def checked(
     """An instance of a pydantic model made of one record of a file.
 
     Args:
-        model: the model.
-        values: field values.
-        path: the file, for the message.
-        row: the record, for the message.
         columns: what the file calls a field, where that differs.
 
     Raises:
@@ -357,7 +344,6 @@ class UniqueIds:
         field: what the file calls the identifier.
 
     Args:
-        path: the file.
         field: what the file calls the identifier.
         item_word: what it identifies, for messages ("film").
     """
@@ -370,10 +356,6 @@ class UniqueIds:
 
     def add(self, value: Hashable, row: int | str) -> None:
         """Take the identifier of the next record.
-
-        Args:
-            value: the identifier.
-            row: the record.
 
         Raises:
             DataError: an earlier record has it; names both.

@@ -30,7 +30,6 @@ def read_toml(file: Traversable, name: str, model: type[T], more: Mapping[str, A
     """An instance of a model made of a TOML file.
 
     Args:
-        file: the file.
         name: what it is called in messages.
         model: a pydantic model or a dataclass; keys that it lacks are refused where it forbids extras.
         more: values of fields that the file does not give, and may not.

@@ -32,7 +32,6 @@ class ChatFormat:
     Attributes:
         plain: whether the plain format is used.
         lead: white space between a prompt and its answer.
-        ends: ids of the tokens that end an answer.
     """
 
     def __init__(self, tokenizer: Any, ends: Sequence[int], name: str) -> None:

@@ -29,7 +29,6 @@ class Prefix:
     """A common prefix of prompts, with its keys and values.
 
     Attributes:
-        tokens: the tokens.
         cache: keys and values of the tokens, for one row; None for no tokens.
         computed: number of tokens computed for this use; the others were cached.
     """

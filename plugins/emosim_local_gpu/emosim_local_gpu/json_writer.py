@@ -29,7 +29,6 @@ class Schemas:
 
     Args:
         size: number of logits of the model, V.
-        ends: ids of the tokens that end an answer.
     """
 
     def __init__(self, tokenizer: Any, size: int, ends: Collection[int]) -> None:
@@ -38,11 +37,7 @@ class Schemas:
 
     @cached_property
     def tokens(self) -> LLTokenizer:
-        """The tokens as bytes; made at the first schema, which takes seconds for a large vocabulary.
-
-        Raises:
-            UnknownSchemaError: tokens of this kind have no bytes.
-        """
+        """The tokens as bytes; made at the first schema, which takes seconds for a large vocabulary."""
         from llguidance.hf import from_tokenizer
 
         try:
@@ -56,11 +51,7 @@ class Schemas:
         return [token for mark in _ENDING for token in self.tokens.greedy_tokenize(mark)[:1]]
 
     def matcher(self, schema: Mapping[str, Any]) -> LLMatcher:
-        """The state of a text of which nothing is written.
-
-        Raises:
-            UnknownSchemaError: the schema cannot be enforced.
-        """
+        """The state of a text of which nothing is written."""
         from llguidance import LLMatcher
 
         text = json.dumps(schema)
@@ -77,14 +68,11 @@ class JsonWriter:
 
     Args:
         schemas: grammars over the tokens of the model.
-        schema: the JSON schema of the text.
         most: number of tokens after which the text ends as soon as its schema allows.
         room: maximum tokens in all.
 
     Attributes:
-        written: number of tokens of the text.
-        thought: 0, as no token is one of a thought.
-        cut_off: whether the text ended because of ``most`` or ``room``.
+        cut_off: whether the text ended because of ``most`` or ``room``, or is not whole.
 
     Raises:
         UnknownSchemaError: the schema cannot be enforced.
@@ -107,8 +95,9 @@ class JsonWriter:
                 return
             tokens = matcher.compute_ff_tokens() or [self._next(logits)]
             if tokens[0] in self._schemas.tokens.eos_tokens:
-                return
+                break
             logits = yield self._take(tokens)
+        self.cut_off |= not self._matcher.is_accepting()  # no token goes on, or llguidance gives up
 
     @property
     def written(self) -> int:

@@ -34,7 +34,6 @@ class LabelTree:
 
     Args:
         paths: the tokens of each answer.
-        labels: the answers, for messages.
 
     Raises:
         LLMRequestError: two answers have the same tokens, or one has none.

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from emosim_core import ConfigurationError, EmoSimError, MissingDependencyError
 from emosim_core.llm import LLMRequestError
+from emosim_core.loading import reach_hub
 from emosim_local_gpu import memory, source
 from emosim_local_gpu.chat_format import ChatFormat, line_ends
 from emosim_local_gpu.engine import Engine
@@ -37,10 +38,6 @@ class Loaded:
     """A loaded model.
 
     Attributes:
-        engine: runs forward passes.
-        format: turns requests into tokens.
-        schemas: what holds answers to a JSON schema.
-        ends: ids of the tokens that end an answer.
         longest: maximum tokens of a prompt and its answer; None if the model has no limit.
         needs: bytes of the weights.
     """
@@ -88,11 +85,7 @@ def load(options: LocalOptions) -> Loaded:
 
 
 def _local_or_downloaded(options: LocalOptions, folder: Path | None, device: torch.device) -> Loaded:
-    """Load local files without a call to the Hub; only missing files are downloaded.
-
-    Raises:
-        OSError: the Hub does not answer, or has no such model.
-    """
+    """Load local files without a call to the Hub; only missing files are downloaded."""
     if folder is not None:
         try:
             return _loaded(options.model_copy(update={"local_files_only": True}), folder, device)
@@ -100,7 +93,7 @@ def _local_or_downloaded(options: LocalOptions, folder: Path | None, device: tor
             if options.local_files_only or source.local_folder(options.model) is not None:
                 raise
     if not options.local_files_only:
-        source.reach_hub(options.model)
+        reach_hub(options.model)
     return _loaded(options, folder, device)
 
 
@@ -165,11 +158,7 @@ def _device(options: LocalOptions) -> torch.device:
 
 
 def _folder(options: LocalOptions) -> Path | None:
-    """The folder of the model's files; None if they are not downloaded.
-
-    Raises:
-        LLMRequestError: it is a folder, and there is no model in it.
-    """
+    """The folder of the model's files; None if they are not downloaded."""
     folder = source.local_folder(options.model)
     if folder is None:
         return source.downloaded(options.model, options.revision)

@@ -20,7 +20,6 @@ class Sampler:
 
     Attributes:
         temperature: 0 for the likeliest token.
-        numbers: random number generator.
     """
 
     temperature: float = 0.0
@@ -40,9 +39,6 @@ class Sampler:
         Args:
             logits: shape ``(V,)``.
             allowed: which tokens may be picked, shape ``(V,)``, at least one; any of them if None.
-
-        Raises:
-            LLMRequestError: the logits are not finite.
         """
         import torch
 

@@ -19,9 +19,6 @@ def score(engine: Engine, rows: Rows, prefix: Prefix, tree: LabelTree, ends: Seq
 
     Args:
         rows: tokens of each prompt, followed by those of ``tree.lead``.
-
-    Raises:
-        LLMRequestError: an end is needed and the model has none, or the logits are not finite.
     """
     import torch
 

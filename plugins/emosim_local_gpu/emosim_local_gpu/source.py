@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,34 +51,6 @@ def downloaded(name: str, revision: str | None) -> Path | None:
         return None
     snapshot = folder / "snapshots" / commit
     return snapshot if (snapshot / "config.json").exists() else None
-
-
-def reach_hub(model: str, seconds: float = 8.0) -> None:
-    """Check that the Hub responds, as its client would retry for minutes.
-
-    Raises:
-        OSError: it does not respond in time.
-    """
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError
-
-    failed: list[Exception] = []
-
-    def ask() -> None:
-        try:
-            HfApi().model_info(model, timeout=seconds)
-        except HfHubHTTPError:  # a response; the download reports what it means
-            pass
-        except Exception as error:
-            failed.append(error)
-
-    asking = threading.Thread(target=ask, name="emosim-hub", daemon=True)
-    asking.start()
-    asking.join(seconds)
-    if asking.is_alive():
-        raise TimeoutError(f"the Hub does not answer within {seconds:.0f} seconds")
-    if failed:
-        raise OSError(str(failed[0]) or type(failed[0]).__name__) from failed[0]
 
 
 def identity(model: str, revision: str | None) -> str:
