@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from raw_server import RawServer, completion, response
 
 from emosim_core.testing import Answer, ChatServer, Emosim
-from emosim_core.testing.raw_server import RawServer, completion, response
 
 FILTERED = {"error": {"message": "The prompt was filtered", "code": "content_filter", "type": "invalid_request_error"}}
 UNCLEAR = {"error": {"message": "Bad Request"}}

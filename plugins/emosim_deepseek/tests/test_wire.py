@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from emosim_deepseek.endpoint import Endpoint, EndpointOptions
+from raw_server import RawServer, completion, response
 
 from emosim_core.llm import (
     ChatAnswer,
@@ -28,7 +29,6 @@ from emosim_core.llm import (
     Message,
 )
 from emosim_core.testing import Answer, ChatServer
-from emosim_core.testing.raw_server import RawServer, completion, response
 
 Ask = Callable[..., "ChatAnswer | LLMError"]
 
