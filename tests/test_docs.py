@@ -247,7 +247,7 @@ def test_a_table_of_members_says_of_which_type(page: Path) -> None:
 
 @pytest.mark.parametrize("kind", SUITES)
 def test_the_page_of_a_hook_has_a_table_of_its_interface_and_of_all_that_this_is_handed(kind: str) -> None:
-    interface = SUITES[kind]().interface()
+    interface = SUITES[kind].interface
     here = [table.type for table in tables() if table.page.stem == KINDS[kind]]
     assert here.count(interface) == 1
     tabled = {table.type for table in tables()}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from emosim_core.testing.raw_server import RawServer, completion, response
+from raw_server import RawServer, completion, response
 
 from emosim_core.testing import Answer, ChatServer, Emosim
 

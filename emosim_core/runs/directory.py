@@ -28,7 +28,6 @@ class RunDirectory:
     repeatable, and each must equal the line that is there; writing goes on where the lines end.
 
     Args:
-        place: the directory.
         resume: whether it must exist already, or must not; a job directory knows.
 
     Attributes:
@@ -48,11 +47,6 @@ class RunDirectory:
 
     def begin(self, manifest: Mapping[str, Any], model: type[BaseModel], registry: Registry) -> None:
         """Write the manifest; of a run that is resumed, check that it is the same, and write what may change.
-
-        Args:
-            manifest: the manifest.
-            model: the configuration.
-            registry: plugins to find components in.
 
         Raises:
             RunError: the run was made with something else; says what differs. Or the manifest cannot be written.

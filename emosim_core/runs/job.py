@@ -58,7 +58,6 @@ class JobDirectory:
     :class:`~emosim_core.errors.EmoSimError` that leaves the block takes along what is there and how to go on.
 
     Args:
-        path: the directory.
         command: the command of ``emosim`` that writes it, for messages.
         resume: whether it holds a job that is to be continued. What a beginning leaves behind that failed is begun
             again.
@@ -67,7 +66,6 @@ class JobDirectory:
         part: whether it is a part of another job, which says how to go on.
 
     Attributes:
-        path: the directory, once it is claimed with its number.
         resume: whether there is something to continue.
         advises: whether an error takes along how to go on.
     """
@@ -332,12 +330,7 @@ def cannot_write(path: Path, error: OSError) -> RunError:
 
 
 def _locked(directory: Path) -> BaseFileLock:
-    """The lock of a directory; on a file system without locks, a file that stands for it.
-
-    Raises:
-        Timeout: somebody else has it.
-        OSError: it cannot be made.
-    """
+    """The lock of a directory; on a file system without locks, a file that stands for it."""
     from filelock import FileLock, SoftFileLock, Timeout
 
     lock: BaseFileLock = FileLock(directory / LOCK, timeout=_WAIT, thread_local=False)

@@ -32,8 +32,6 @@ def make_manifest(world: World, config: BaseModel, libraries: Iterable[str] = ()
     """What a run is made with, as manifest.json holds it.
 
     Args:
-        world: what was assembled.
-        config: the configuration of the run.
         libraries: distributions whose versions matter, beside those that every run has.
     """
     return {
@@ -88,12 +86,7 @@ def begin_job(
     That the job is its user's own, to be continued without a question, is noted before it is written.
 
     Args:
-        job: the directory, claimed.
-        manifest: what the job is made with.
-        models: the models that its configuration is of.
-        registry: plugins to find components in.
         check: raises a RunError where the manifest that is there is of something else.
-        read: reads the manifest that is there.
         configuration: the configuration of a manifest, with all fields in one table.
 
     Raises:
@@ -133,8 +126,6 @@ def check_same(
     """See that a run that is resumed was made with the same.
 
     Args:
-        directory: where it is.
-        stored: the manifest that is there.
         manifest: the manifest of now; of both, the tables ``config``, ``parts`` and ``data`` are compared.
         may_differ: fields of the configuration that may have changed.
         model: the configuration, whose fields may be written in several ways; None for any other table.

@@ -34,7 +34,6 @@ def write_note(directory: Path, *values: Values) -> None:
     """Note that this user gave these values to the job in ``directory``; what was noted of it before goes.
 
     Args:
-        directory: the job's directory.
         values: JSON by the name of the field, and again where a field has had several values; the note holds digests
             alone.
 
@@ -82,13 +81,9 @@ def noted(directory: Path, values: Values) -> set[str]:
 
 
 def _folder() -> Path:
-    """The folder of the secret and the notes.
-
-    Raises:
-        OSError: the state folder has no path of its own: one that depends on the current folder could be anybody's.
-    """
+    """The folder of the secret and the notes."""
     folder = state_directory()
-    if not folder.is_absolute():
+    if not folder.is_absolute():  # one that depends on the current folder could be anybody's
         raise OSError(f"{folder} is no absolute path; give one in {STATE_VARIABLE}")
     return folder / "trust"
 
@@ -102,11 +97,7 @@ def _signed(secret: bytes, content: Any) -> str:
 
 
 def _secret(folder: Path) -> bytes | None:
-    """The secret; None where there is none, or another user could have read or written it.
-
-    Raises:
-        OSError: it cannot be read.
-    """
+    """The secret; None where there is none, or another user could have read or written it."""
     try:
         descriptor = os.open(folder / "secret", os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
     except FileNotFoundError:
@@ -122,11 +113,7 @@ def _secret(folder: Path) -> bytes | None:
 
 
 def _new_secret(folder: Path) -> bytes:
-    """Make the secret, whole and at once; of several processes, one makes it and all take that one.
-
-    Raises:
-        OSError: it cannot be written.
-    """
+    """Make the secret, whole and at once; of several processes, one makes it and all take that one."""
     descriptor, name = tempfile.mkstemp(prefix=".secret-", dir=folder)  # for its owner alone
     try:
         try:

@@ -89,9 +89,6 @@ def reaches(
     its own.
 
     Args:
-        values: the configuration, as a file or a command line holds it.
-        models: the models that it is of.
-        registry: plugins to find components in.
         domain: the domain that components are used in.
 
     Raises:

@@ -26,8 +26,6 @@ def read_object(path: Path, schema: TypeAdapter[Any] | None = None, newest: int 
     """A file that holds one JSON object.
 
     Args:
-        path: the file.
-        schema: what its fields must be.
         newest: the highest number of its ``format`` that can be read; None where the file has none.
 
     Raises:
@@ -48,8 +46,14 @@ def read_bytes(path: Path) -> bytes:
     Raises:
         RunError: it is missing, is something else than a file, or cannot be read.
     """
-    try:
+    with _readable(path):
         return plain_file(path).read_bytes()
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
     except FileNotFoundError as error:
         raise RunError(f"{path.parent} has no {path.name}") from error
     except OSError as error:
@@ -58,10 +62,6 @@ def read_bytes(path: Path) -> bytes:
 
 def parse(where: object, content: bytes) -> dict[str, Any]:
     """A JSON object.
-
-    Args:
-        where: the file, and the line with a colon where it has several, for messages.
-        content: the JSON text in UTF-8.
 
     Raises:
         RunError: it is none.
@@ -125,16 +125,11 @@ def lines_of(path: Path) -> Iterator[tuple[int, bytes]]:
     Raises:
         RunError: the file is missing or cannot be read.
     """
-    try:
-        with plain_file(path).open("rb") as stream:
-            for number, line in enumerate(stream, start=1):
-                if not line.endswith(b"\n"):
-                    return
-                yield number, line
-    except FileNotFoundError as error:
-        raise RunError(f"{path.parent} has no {path.name}") from error
-    except OSError as error:
-        raise RunError(f"{path} cannot be read: {error.strerror or error}") from error
+    with _readable(path), plain_file(path).open("rb") as stream:
+        for number, line in enumerate(stream, start=1):
+            if not line.endswith(b"\n"):
+                return
+            yield number, line
 
 
 def read_lines(path: Path, schema: TypeAdapter[Any] | None = None) -> Iterator[tuple[int, dict[str, Any]]]:

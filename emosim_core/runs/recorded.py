@@ -15,7 +15,6 @@ class RecordedRun:
     """A run in its directory; made by :func:`~emosim_core.read_run`.
 
     Attributes:
-        directory: the directory.
         manifest: what ``manifest.json`` holds: the configuration, seed, components, versions and digests.
         summary: what ``summary.json`` holds; None if the run was stopped before one was written.
     """

@@ -44,8 +44,6 @@ def step_records(world: World, step: Step, numbers: Sequence[tuple[int, int]]) -
     """One step of several users, each as a line of interactions.jsonl holds it.
 
     Args:
-        world: the items and users.
-        step: the step of ``R`` rows.
         numbers: of each row its episode and the number of its step, from 1.
 
     Returns:
@@ -138,11 +136,7 @@ def read_records(directory: Path) -> Iterator[dict[str, Any]]:
 
 
 class _Order:
-    """Sees that the steps of a run belong together.
-
-    Args:
-        most: episodes of the run; None where that is not known.
-    """
+    """Sees that the steps of a run belong together."""
 
     def __init__(self, most: int | None) -> None:
         self._most = most
@@ -257,7 +251,6 @@ def stored_config(directory: Path, command: str) -> dict[str, Any]:
     """The configuration of what is to be resumed, as its manifest holds it.
 
     Args:
-        directory: where it is.
         command: ``"run"`` or ``"train"``, the command that resumes it.
 
     Raises:
@@ -278,7 +271,6 @@ def newest_of(folder: Path, command: str) -> Path | None:
     """The directory in a folder that a command has begun last; None where there is none.
 
     Args:
-        folder: where directories of jobs are.
         command: ``"run"``, ``"train"``, ``"evaluate"``, ``"ablate"`` or ``"validate"``.
 
     Raises:

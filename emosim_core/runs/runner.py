@@ -39,10 +39,7 @@ class Run:
     """One run: its world, its recommender, its directory.
 
     Args:
-        config: what to run.
-        directory: where it is written.
         resume: whether the directory holds a run that is to be continued; a job directory knows.
-        registry: plugins to use; found anew if not given.
         spent: cost of the model calls that the command has made before this run.
 
     Raises:
@@ -89,11 +86,7 @@ class Run:
         self._put_off: deque[tuple[int, int]] = deque()
 
     def _check_observed_parts(self) -> None:
-        """Check that observations have the parts that the policy reads.
-
-        Raises:
-            ConfigurationError: they lack a part.
-        """
+        """Check that observations have the parts that the policy reads."""
         parts = self.engine.observation_parts
         missing = [part for part in self.policy.observes if part not in parts]
         if missing:

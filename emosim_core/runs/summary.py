@@ -23,14 +23,7 @@ class Episode:
     """One episode.
 
     Attributes:
-        number: its number in the run.
-        user_index: index of the user.
-        name: the user's name.
-        user: the user's id.
-        steps: steps taken.
-        reward: sum of the rewards.
         ratings: ratings of what was consumed, in order.
-        end_reason: why it ended.
         mood: valence and arousal at the end.
     """
 
@@ -64,11 +57,7 @@ class Episode:
 
 
 class Tally:
-    """Counts that a run's summary is made of.
-
-    Args:
-        world: the world that is simulated.
-    """
+    """Counts that a run's summary is made of."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -95,12 +84,7 @@ class Tally:
         self._users.add(episode.user_index)
 
     def summary(self, seconds: float, complete: bool) -> dict[str, Any]:
-        """The summary, as summary.json holds it.
-
-        Args:
-            seconds: wall-clock time that the steps took.
-            complete: whether all episodes were simulated.
-        """
+        """The summary, as summary.json holds it."""
         rated = sum(self._levels.values())
         table = np.array(self._episodes, dtype=np.float64).reshape(-1, 4)
         mean = sum(level * count for level, count in self._levels.items()) / rated if rated else None

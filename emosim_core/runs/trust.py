@@ -26,25 +26,13 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+_NAMES = (
+    "items user_dataset embeddings rater llm_model llm_rater items_retrieval selector perturbator emotion_model "
+    "reward_shaping observation policy track recommenders policies logs"
+)
 OPTIONS: Mapping[str, str] = {
-    "items": "--items",
-    "user_dataset": "--user-dataset",
-    "embeddings": "--embeddings",
-    "rater": "--rater",
-    "llm_model": "--llm-model",
-    "llm_rater": "--llm-rater",
     "gateway.cache": "--llm-cache",
-    "items_retrieval": "--items-retrieval",
-    "selector": "--selector",
-    "perturbator": "--perturbator",
-    "emotion_model": "--emotion-model",
-    "reward_shaping": "--reward-shaping",
-    "observation": "--observation",
-    "policy": "--policy",
-    "track": "--track",
-    "recommenders": "--recommenders",
-    "policies": "--policies",
-    "logs": "--logs",
+    **{name: f"--{name.replace('_', '-')}" for name in _NAMES.split()},
 }
 """Options of the command line that give the value of a field."""
 
@@ -60,7 +48,6 @@ class CommandHint:
     """How values are given again.
 
     Attributes:
-        command: the command, as one types it.
         options: its options, by the field that each gives.
         keys: what a configuration file calls a field, where it is called otherwise there.
         config: the configuration file that the command is given already.
@@ -86,12 +73,9 @@ def confirmed(
     What reaches code, keys, hosts or paths must have been given by the user, now or when the directory was made here.
 
     Args:
-        directory: the directory.
         values: the configuration: what the directory holds, and over it what the user gave.
         given: what the user gave alone, by options or in a file.
         stored: what the directory holds alone.
-        models: the models that the configuration is of.
-        registry: plugins to find components in.
         again: how values are given again.
 
     Returns:
@@ -136,10 +120,6 @@ def note_made(
     that cannot be written is a warning.
 
     Args:
-        directory: the job's directory.
-        values: the configuration that is written to it.
-        models: the models that the configuration is of.
-        registry: plugins to find components in.
         before: the configuration that the directory holds until then. What of it is noted already stays noted.
     """
     domain = registry.resolve_domain(str(values["plugin"])).component.name

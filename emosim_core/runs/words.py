@@ -20,12 +20,10 @@ END_REASONS = {
 """End reasons of episodes in words; one that a plugin defines is shown as it is named."""
 
 END_REASONS_SHORT = {
+    **END_REASONS,
     "max_steps": "stayed to the end",
     "low_streak": "left: low ratings",
-    "dissatisfied": "left dissatisfied",
     "interrupted": "interrupted",
-    "repeat": "left at a repeat",
-    "out_of_items": "ran out of items",
 }
 """The same where a line has room for 17 characters."""
 
@@ -50,7 +48,6 @@ def best_recommender(measured: Mapping[str, Any], user_split: str) -> str:
 
     Args:
         measured: what ``user_splits`` of evaluation.json holds of one user split.
-        user_split: its name.
 
     Returns:
         One sentence. The recommender is only named as the best where the 95 % interval of its difference from the

@@ -31,11 +31,9 @@ class LLMBackendConformance(ComponentConformance):
     """
 
     kind = "llm_backend"
+    interface = LLMBackend
     key_variable: ClassVar[str] = ""
     calls_allowed: ClassVar[bool] = True
-
-    def interface(self) -> type:
-        return LLMBackend
 
     def test_it_is_made_and_lists_its_models_without_a_key(self) -> None:
         with self._key(None), _offline(), no_error("backend-made", self.subject):

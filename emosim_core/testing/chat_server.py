@@ -155,7 +155,7 @@ class ChatServer:
         self.open = 0
         self._port, self._tls = port, tls
         self._errors: list[Exception] = []
-        self._connections: set[_Connection] = set()
+        self.connections: set[_Connection] = set()
         self._held: list[Callable[[], None]] = []
         self._longest: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -215,8 +215,8 @@ class ChatServer:
         ready.set()
         await stop.wait()
         server.close()
-        for connection in tuple(self._connections):
-            connection.close()
+        for connection in tuple(self.connections):
+            connection.abort()
         await server.wait_closed()
         await asyncio.sleep(0)  # transports tell of their end in the next turn of the loop
 
@@ -261,14 +261,6 @@ class ChatServer:
         for send in held:
             send()
 
-    def opened(self, connection: _Connection) -> None:
-        """A connection was opened."""
-        self._connections.add(connection)
-
-    def closed(self, connection: _Connection) -> None:
-        """A connection was closed."""
-        self._connections.discard(connection)
-
 
 class _Connection(asyncio.Protocol):
     """One connection: takes requests apart and answers them in their order."""
@@ -283,10 +275,10 @@ class _Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        self._server.opened(self)
+        self._server.connections.add(self)
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._server.closed(self)
+        self._server.connections.discard(self)
         self._transport = None
         if self._waiting is not None:
             self._waiting.cancel()
@@ -294,8 +286,7 @@ class _Connection(asyncio.Protocol):
             self._busy = False
             self._server.open -= 1
 
-    def close(self) -> None:
-        """Close the connection at once."""
+    def abort(self) -> None:
         if self._transport is not None:
             self._transport.abort()
 
@@ -332,12 +323,12 @@ class _Connection(asyncio.Protocol):
             request = None
         self._busy = True
         if isinstance(request, dict):
-            answer, delay = self._server.answer(Call(method, path, headers, request))
+            answer, whole = self._server.answer(Call(method, path, headers, request))
         else:
             self._server.open += 1
             answer = Answer("the body is no JSON object", status=400)
-            delay = answer.body({})
-        self._server.reply(lambda: self._reply(answer, delay))
+            whole = answer.body({})
+        self._server.reply(lambda: self._reply(answer, whole))
 
     def _reply(self, answer: Answer, body: bytes) -> None:
         if answer.delay > 0:

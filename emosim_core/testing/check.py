@@ -61,7 +61,6 @@ class Report:
 
     Attributes:
         subject: what was checked, such as ``"retrieval strategy oldest_K"``.
-        outcomes: one per check.
     """
 
     subject: str
@@ -73,9 +72,6 @@ def check_plugin(name: str) -> Iterator[Report]:
 
     A component that cannot be made without options is described and no more. A language-model backend is not asked
     anything, as that may cost money: its own tests do that.
-
-    Args:
-        name: the plugin's name.
 
     Yields:
         One report for the plugin, then one for each component.

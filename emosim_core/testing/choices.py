@@ -20,15 +20,7 @@ class SelectorConformance(BatchConformance):
     """Subclass it and set ``component``; see :class:`~emosim_core.testing.conformance.ComponentConformance`."""
 
     kind, rules, num_users = "selector", "selector", 40
-
-    def interface(self) -> type:
-        return Selector
-
-    def made(self, world: SmallWorld) -> Selector:
-        selector: Selector = self.make()
-        with no_error("selector-shape", f"prepare() of {self.subject}"):
-            selector.prepare(world.setting())
-        return selector
+    interface, prepares = Selector, "selector-shape"
 
     def request(self, world: SmallWorld, who: NDArray[np.intp], failed: float = 0.0) -> SelectionRequest:
         return selection_request(world.ratings(self.num_users, 3, failed=failed)[who], world, who)
@@ -51,9 +43,7 @@ class PerturbatorConformance(BatchConformance):
     """Subclass it and set ``component``; see :class:`~emosim_core.testing.conformance.ComponentConformance`."""
 
     kind, rules, num_users = "perturbator", "perturbator", 40
-
-    def interface(self) -> type:
-        return Perturbator
+    interface = Perturbator
 
     def request(self, world: SmallWorld, who: NDArray[np.intp], failed: float = 0.0) -> PerturbationRequest:
         return perturbation_request(world.ratings(self.num_users, 3, failed=failed)[who], world, who)

@@ -14,13 +14,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Finished:
-    """The result of a command.
-
-    Attributes:
-        status: its exit status.
-        out: what it wrote to standard output.
-        err: what it wrote to standard error.
-    """
+    """The result of a command."""
 
     status: int
     out: str
@@ -55,9 +49,7 @@ class Emosim:
         """Run a command that must end with ``status``, without a traceback, and with one message if it is 2.
 
         Args:
-            arguments: of the command line.
             status: exit status to expect.
-            timeout: seconds.
             more: environment variables (upper case) and arguments of ``subprocess.run``.
         """
         env = self.environment(**{name: more.pop(name) for name in list(more) if name.isupper()})

@@ -37,6 +37,7 @@ class ComponentConformance:
     """Base of all suites. Subclass the suite of your component's kind and set what is to be checked.
 
     Attributes:
+        interface: the class that the component must be an instance of.
         component: the name as a user writes it, such as ``"oldest"``, ``"oldest_3"`` or ``"oldest:k=3"``; or a
             table with ``name`` and options.
         domain: the domain whose items and users are used; None for made-up ones. Set it for a component that is
@@ -44,6 +45,7 @@ class ComponentConformance:
     """
 
     kind: ClassVar[str]
+    interface: ClassVar[type]
     component: str | Mapping[str, Any]
     domain: str | None = None
 
@@ -91,7 +93,7 @@ class ComponentConformance:
                 registry().describe(self.kind, name, self.domain)
 
     def test_it_is_made_of_its_options_alone(self) -> None:
-        expected = self.interface()
+        expected = self.interface
         for _ in range(2):
             with no_error("plugin-makes", self.subject, {NameConflictError: "plugin-names"}):
                 made = self.make()
@@ -108,10 +110,6 @@ class ComponentConformance:
         """What another process gets of an object that the component made."""
         with no_error("plugin-pickles", f"pickling what {self.subject} makes"):
             return pickle.loads(pickle.dumps(made))  # noqa: S301  (what was pickled right here)
-
-    def interface(self) -> type:
-        """The class that the component must be an instance of."""
-        raise NotImplementedError
 
     def _installed(self) -> tuple[Component, PluginRecord]:
         if not hasattr(self, "component"):
@@ -130,10 +128,12 @@ class BatchConformance(ComponentConformance):
 
     Attributes:
         rules: how the names of the rules of the kind begin.
+        prepares: the rule that an error of its ``prepare()`` breaks; empty where it has none.
         num_users: number of users in a batch.
     """
 
     rules: ClassVar[str]
+    prepares: ClassVar[str] = ""
     num_users: ClassVar[int] = 12
 
     @property
@@ -143,14 +143,20 @@ class BatchConformance(ComponentConformance):
 
     def made(self, world: SmallWorld) -> Any:
         """A new component, prepared for a world."""
-        return self.make()
+        made = self.make()
+        if self.prepares:
+            with no_error(self.prepares, f"prepare() of {self.subject}"):
+                made.prepare(self.setting(world))
+        return made
+
+    def setting(self, world: SmallWorld) -> Any:
+        """What the component is prepared with."""
+        return world.setting()
 
     def request(self, world: SmallWorld, who: NDArray[np.intp], failed: float = 0.0) -> Any:
         """What the component is handed of the users ``who``: the same of a user, whoever else is there.
 
         Args:
-            world: the items and users.
-            who: which users of a batch.
             failed: share of failed ratings, where ratings are handed over.
         """
         raise NotImplementedError
@@ -256,12 +262,7 @@ def no_error(rule: str, what: str, other: Mapping[type[EmoSimError], str | None]
     """Words whatever is raised inside as the breaking of a rule; a check of a run names its own.
 
     Args:
-        rule: the name of the rule.
-        what: what might raise, in words.
         other: errors that break another rule than ``rule``, or none (they are passed on).
-
-    Raises:
-        BrokenRuleError: something was raised.
     """
     __tracebackhide__ = True
     try:
@@ -311,7 +312,6 @@ def run_suite(suite: type[ComponentConformance], **attributes: Any) -> list[Outc
     """Run all checks of a suite, without pytest.
 
     Args:
-        suite: the suite.
         attributes: what to set on it, such as ``component`` and ``domain``.
 
     Returns:
@@ -321,12 +321,12 @@ def run_suite(suite: type[ComponentConformance], **attributes: Any) -> list[Outc
     outcomes = []
     for name in sorted(one for one in dir(checks) if one.startswith("test_")):
         words = name.removeprefix("test_").replace("_", " ")
+        error, skipped = None, ""
         try:
             getattr(checks(), name)()
         except SkipTest as skip:
-            outcomes.append(Outcome(words, skipped=str(skip)))
-        except Exception as error:
-            outcomes.append(Outcome(words, error=error))
-        else:
-            outcomes.append(Outcome(words))
+            skipped = str(skip)
+        except Exception as raised:
+            error = raised
+        outcomes.append(Outcome(words, error, skipped))
     return outcomes

@@ -14,7 +14,6 @@ class Rule:
 
     Attributes:
         page: the page that it is written on, in :data:`DOCUMENTATION`.
-        text: the rule.
     """
 
     page: str
@@ -22,11 +21,7 @@ class Rule:
 
 
 class BrokenRuleError(AssertionError):
-    """A rule of the contract is broken; the message says which, where it is written, and what was found.
-
-    Attributes:
-        rule: the name of the rule.
-    """
+    """A rule of the contract is broken; the message says which, where it is written, and what was found."""
 
     def __init__(self, rule: str, detail: str) -> None:
         self.rule = rule
@@ -42,8 +37,6 @@ def hold(rule: str, condition: bool, detail: str) -> None:
 
     Args:
         rule: the name of the rule, one of :data:`RULES`.
-        condition: whether it is kept.
-        detail: what was found where it is not.
 
     Raises:
         BrokenRuleError: it is not kept.
@@ -51,6 +44,13 @@ def hold(rule: str, condition: bool, detail: str) -> None:
     __tracebackhide__ = True
     if not condition:
         raise BrokenRuleError(rule, detail)
+
+
+def require(condition: bool, otherwise: str) -> None:
+    """Check what no rule of :data:`RULES` says."""
+    __tracebackhide__ = True
+    if not condition:
+        raise AssertionError(f"{otherwise}.")
 
 
 def _rules(page: str, **texts: str) -> dict[str, Rule]:

@@ -38,9 +38,7 @@ class DomainConformance(ComponentConformance):
     """
 
     kind = "domain"
-
-    def interface(self) -> type:
-        return Domain
+    interface = Domain
 
     @property
     def name(self) -> str:

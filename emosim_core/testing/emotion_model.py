@@ -26,15 +26,10 @@ class EmotionModelConformance(BatchConformance):
     """Subclass it and set ``component``; see :class:`~emosim_core.testing.conformance.ComponentConformance`."""
 
     kind, rules, num_users = "emotion_model", "emotion", 40
+    interface, prepares = EmotionModel, "emotion-tags"
 
-    def interface(self) -> type:
-        return EmotionModel
-
-    def made(self, world: SmallWorld) -> EmotionModel:
-        model: EmotionModel = self.make()
-        with no_error("emotion-tags", f"prepare() of {self.subject}"):
-            model.prepare(EmotionSetting(**vars(world.setting())))
-        return model
+    def setting(self, world: SmallWorld) -> EmotionSetting:
+        return EmotionSetting(**vars(world.setting()))
 
     def request(self, world: SmallWorld, who: NDArray[np.intp], failed: float = 0.0) -> _Requests:
         """Three ratings of each user to tag, and the mood of each to move after one consumed item."""

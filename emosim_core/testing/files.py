@@ -42,7 +42,6 @@ def fails(
     """Check that loading raises one :class:`~emosim_core.DataError` that names the file, the row and the field.
 
     Args:
-        load: loads the wrong file.
         file: what the path in the error must contain.
         message: what the message must contain.
         row: the row that it must name; None for none.
@@ -71,7 +70,6 @@ def write_folder(folder: Path, files: Mapping[str, str | bytes], *, gzipped: boo
     """Write files into a folder, which is made where it is not there.
 
     Args:
-        folder: the folder.
         files: the content of each file by its path inside the folder, such as ``"set/songs.csv"``; text is UTF-8.
         gzipped: compress each file and add ``.gz`` to its name.
 
@@ -91,7 +89,6 @@ def write_zip(path: Path, files: Mapping[str, str | bytes], how: int = zipfile.Z
     """Write files into a zip file.
 
     Args:
-        path: the zip file.
         files: the content of each member by its name, such as ``"set/songs.csv"``.
         how: ``zipfile.ZIP_DEFLATED`` or ``zipfile.ZIP_STORED``.
 

@@ -27,9 +27,7 @@ class ObservationConformance(BatchConformance):
     """Subclass it and set ``component``; see :class:`~emosim_core.testing.conformance.ComponentConformance`."""
 
     kind, rules, num_users = "observation", "observation", 40
-
-    def interface(self) -> type:
-        return ObservationModel
+    interface = ObservationModel
 
     def made(self, world: SmallWorld, length: int = 10) -> _Prepared:
         """A new observation model and its spaces in a world."""

@@ -30,9 +30,7 @@ class PolicyConformance(ComponentConformance):
     """Subclass it and set ``component``; see :class:`~emosim_core.testing.conformance.ComponentConformance`."""
 
     kind = "policy"
-
-    def interface(self) -> type:
-        return Policy
+    interface = Policy
 
     def test_it_proposes_items_of_the_catalog(self) -> None:
         for world in self.worlds():
@@ -65,14 +63,7 @@ class PolicyConformance(ComponentConformance):
             self._play(world, 2, watch=True)
 
     def _play(self, world: SmallWorld, slate: int, watch: bool = False, move: bool = False) -> list[NDArray[np.intp]]:
-        """What is recommended in episodes that begin and end at different times; the users rate at random.
-
-        Args:
-            world: the items and users.
-            slate: how many items are recommended at once.
-            watch: whether to check that nothing is written to what the policy is given.
-            move: whether to pickle the policy before every step.
-        """
+        """What is recommended in episodes that begin and end at different times; the users rate at random."""
         streams = Streams(_USERS)
         policy: Policy = self.make()
         length = policy.history_length

@@ -13,6 +13,7 @@ from emosim_core.model import PopulationProfile, User
 from emosim_core.model.user import TRAITS
 from emosim_core.population.generated import PopulationKind, generate_users
 from emosim_core.testing.conformance import domain_named
+from emosim_core.testing.contract import require
 
 _KINDS: tuple[PopulationKind, ...] = ("sampled", "basic", "detailed")
 _LEFT_OVER = r"[{}\[\]|]|  | [.,;:]|[.,;:][.,;:]"
@@ -59,79 +60,79 @@ class PopulationProfileConformance:
         for kind in _KINDS:
             users = generate_users(600, 42, self._profile, kind)
             different = len({user.description for user in users})
-            _require(different == 600, f"only {different} of 600 {kind} descriptions differ")
+            require(different == 600, f"only {different} of 600 {kind} descriptions differ")
             skeletons = [_skeleton(user) for user in users]
             different = len(set(skeletons))
-            _require(
+            require(
                 different >= self.least_different,
                 f"only {different} of 600 {kind} descriptions differ in more than names, ages, jobs and hobbies",
             )
             runs = [_five_words(text) for text in skeletons[:200]]
             pairs = itertools.combinations(runs, 2)
             shared = float(np.mean([len(a & b) / max(1, min(len(a), len(b))) for a, b in pairs]))
-            _require(
+            require(
                 shared < self.most_shared, f"two {kind} descriptions share {shared:.1%} of their runs of five words"
             )
             openings = Counter(" ".join(text.split()[:4]) for text in skeletons)
             ((opening, count),) = openings.most_common(1)
-            _require(count <= self.most_alike_openings, f"{count} of 600 {kind} descriptions begin with {opening!r}")
+            require(count <= self.most_alike_openings, f"{count} of 600 {kind} descriptions begin with {opening!r}")
 
     def test_users_of_all_ages_like_something_and_nothing_that_is_not_for_them(self) -> None:
         users = generate_users(3000, 2, self._profile, "detailed")
         liked = {name for user in users for name in user.liked}
         never = {name for name, category in self._profile.categories.items() if category.popularity >= 0.1} - liked
-        _require(not never, f"nobody of 3000 likes {sorted(never)}")
+        require(not never, f"nobody of 3000 likes {sorted(never)}")
         nothing = [user.age for user in users if not user.liked]
-        _require(
+        require(
             len(nothing) <= self.most_who_like_nothing,
             f"{len(nothing)} of 3000 like nothing, of the ages {sorted(set(nothing), key=str)}",
         )
         for user in users:
             age = user.age or 0
             unfit = {name for name, category in self._profile.categories.items() if age < category.from_age}
-            _require(not unfit & set(user.liked), f"someone aged {age} likes {sorted(unfit & set(user.liked))}")
+            require(not unfit & set(user.liked), f"someone aged {age} likes {sorted(unfit & set(user.liked))}")
 
     def test_every_sentence_is_well_formed(self) -> None:
         for seed in range(4):
             for user in generate_users(2000, seed, self._profile, "detailed"):
                 text = user.description
-                _require(text.endswith("."), f"no full stop at the end of {text!r}")
+                require(text.endswith("."), f"no full stop at the end of {text!r}")
                 for what, wrong in (
                     ("not filled in, or a stray space or mark", _LEFT_OVER),
                     ("a wrong article", self.wrong_article),
                     ("a word twice", _TWICE),
                 ):
                     match = re.search(wrong, text)
-                    _require(match is None, f"{what}: {match and match[0]!r} in {text!r}")
+                    require(match is None, f"{what}: {match and match[0]!r} in {text!r}")
 
     def test_no_text_has_a_number_but_the_age(self) -> None:
         for user in generate_users(1000, 3, self._profile, "detailed"):
             others = set(re.findall(r"\d+", user.description)) - {str(user.age)}
-            _require(not others, f"the numbers {sorted(others)} in {user.description!r}")
+            require(not others, f"the numbers {sorted(others)} in {user.description!r}")
 
     def test_a_detailed_description_names_every_taste(self) -> None:
         for user in generate_users(300, 4, self._profile, "detailed"):
             for name in (*user.liked, *user.disliked):
                 first = self._profile.categories[name].plural.split()[0]
                 named = first.lower() in user.description.lower()
-                _require(named, f"nothing of {name!r} ({first!r}) in {user.description!r}")
+                require(named, f"nothing of {name!r} ({first!r}) in {user.description!r}")
 
     def test_colour_keeps_the_name_of_its_category_and_lists_stay_readable(self) -> None:
         for name, category in self._profile.categories.items():
             for phrase in category.liked:
-                _require(category.plural in phrase, f"{phrase!r} of {name!r} leaves out {category.plural!r}")
-                _require("," not in phrase and " and " not in phrase, f"{phrase!r} of {name!r} is a list of its own")
+                require(category.plural in phrase, f"{phrase!r} of {name!r} leaves out {category.plural!r}")
+                require("," not in phrase and " and " not in phrase, f"{phrase!r} of {name!r} is a list of its own")
 
     def test_trait_texts_go_on_from_a_user_who(self) -> None:
         trait_texts = self.trait_texts if self.domain is None else domain_named(self.domain).words.traits
         if not trait_texts:
             return
-        _require(set(trait_texts) == set(TRAITS), f"texts for {sorted(trait_texts)}, not for {list(TRAITS)}")
+        require(set(trait_texts) == set(TRAITS), f"texts for {sorted(trait_texts)}, not for {list(TRAITS)}")
         for trait, texts in trait_texts.items():
-            _require(len(set(texts)) == len(texts) == 3, f"{len(set(texts))} texts for the levels of {trait!r}")
+            require(len(set(texts)) == len(texts) == 3, f"{len(set(texts))} texts for the levels of {trait!r}")
             for text in texts:
                 goes_on = text[:1].islower() and not text.endswith(".")
-                _require(goes_on, f"{text!r} of {trait!r} does not go on from 'a person who'")
+                require(goes_on, f"{text!r} of {trait!r} does not go on from 'a person who'")
 
     @property
     def _profile(self) -> PopulationProfile:
@@ -141,17 +142,6 @@ class PopulationProfileConformance:
         if profile is None:
             raise AssertionError(f"the domain {self.domain!r} has no population.")
         return profile
-
-
-def _require(condition: bool, otherwise: str) -> None:
-    """Check something of a profile.
-
-    Raises:
-        AssertionError: it is not so.
-    """
-    __tracebackhide__ = True
-    if not condition:
-        raise AssertionError(f"{otherwise}.")
 
 
 def _skeleton(user: User) -> str:

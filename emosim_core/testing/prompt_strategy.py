@@ -36,9 +36,7 @@ class PromptStrategyConformance(ComponentConformance):
     """Subclass it and set ``component``; see :class:`~emosim_core.testing.conformance.ComponentConformance`."""
 
     kind = "prompt_strategy"
-
-    def interface(self) -> type:
-        return PromptStrategy
+    interface = PromptStrategy
 
     def made(self, world: SmallWorld) -> PromptStrategy:
         """A new prompt strategy, prepared for a world."""

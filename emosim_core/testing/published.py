@@ -13,6 +13,7 @@ from typing import Any
 from emosim_core.errors import DataError
 from emosim_core.simulation.assembly import load_items as load_items_of_a_run
 from emosim_core.testing.conformance import registry
+from emosim_core.testing.contract import require
 from emosim_core.testing.files import write_folder, write_zip
 from emosim_core.testing.sources import load_items
 
@@ -48,7 +49,6 @@ class PublishedFormatsConformance:
     what was found.
 
     Attributes:
-        domain: the domain of the loaders.
         data_sets: by name, one data set of each format.
     """
 
@@ -65,9 +65,9 @@ class PublishedFormatsConformance:
                     for path in (folder / "my data", packed, zipped)
                 )
             missing = set(data.titles) - {item.title for item in plain}
-            _require(not missing, f"{name}: no item has the title {sorted(missing)}")
+            require(not missing, f"{name}: no item has the title {sorted(missing)}")
             for how, items in zip(("as .gz files", "as a zip file"), others, strict=True):
-                _require(items == plain, f"{name}: other items {how}")
+                require(items == plain, f"{name}: other items {how}")
 
     def test_each_can_be_run(self) -> None:
         from emosim_core.runs.runner import Run
@@ -95,7 +95,7 @@ class PublishedFormatsConformance:
                             message = str(error)
                         else:
                             raise AssertionError(f"{name}: {other!r} reads it too.")
-                        _require(message.endswith(advice), f"{name}: {other!r} says {message!r}, not {advice!r}")
+                        require(message.endswith(advice), f"{name}: {other!r} says {message!r}, not {advice!r}")
 
     def test_a_file_of_no_known_format_is_sent_nowhere(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
@@ -105,7 +105,7 @@ class PublishedFormatsConformance:
                 try:
                     load_items_of_a_run(registry(), self.domain, f"{loader}:{path}")
                 except DataError as error:
-                    _require("Use: " not in str(error), f"{loader!r} says {str(error)!r} of a strange file")
+                    require("Use: " not in str(error), f"{loader!r} says {str(error)!r} of a strange file")
                 else:
                     raise AssertionError(f"{loader!r} reads a strange file.")
 
@@ -116,14 +116,3 @@ def _written(data: PublishedDataSet) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as name:
         write_folder(Path(name) / "my data", data.files)
         yield Path(name)
-
-
-def _require(condition: bool, otherwise: str) -> None:
-    """Check something of a data set.
-
-    Raises:
-        AssertionError: it is not so.
-    """
-    __tracebackhide__ = True
-    if not condition:
-        raise AssertionError(f"{otherwise}.")

@@ -27,15 +27,7 @@ class RaterConformance(BatchConformance):
     """Subclass it and set ``component``; see :class:`~emosim_core.testing.conformance.ComponentConformance`."""
 
     kind, rules, num_users = "rater", "rater", _USERS
-
-    def interface(self) -> type:
-        return Rater
-
-    def made(self, world: SmallWorld) -> Rater:
-        rater: Rater = self.make()
-        with no_error("rater-prepares", f"prepare() of {self.subject}"):
-            rater.prepare(world.setting())
-        return rater
+    interface, prepares = Rater, "rater-prepares"
 
     def request(self, world: SmallWorld, who: NDArray[np.intp], failed: float = 0.0) -> RatingRequest:
         return request(world, who.tolist())
@@ -110,7 +102,6 @@ def request(
     """What a rater is told of some of :data:`_USERS` users; a user is told the same whoever else is there.
 
     Args:
-        world: the items and users.
         who: which of the users, all of them if None.
         slate: how many items each looks at.
         memories: how many interactions are retrieved for each item.

@@ -20,9 +20,7 @@ class RetrievalConformance(BatchConformance):
     """Subclass it and set ``component``; see :class:`~emosim_core.testing.conformance.ComponentConformance`."""
 
     kind, rules = "retrieval", "retrieval"
-
-    def interface(self) -> type:
-        return Retrieval
+    interface = Retrieval
 
     def request(self, world: SmallWorld, who: NDArray[np.intp], failed: float = 0.0) -> RetrievalRequest:
         items = np.random.default_rng(1).integers(0, len(world.catalog), (self.num_users, _SLATE))[who]

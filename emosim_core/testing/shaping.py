@@ -30,9 +30,7 @@ class RewardShapingConformance(ComponentConformance):
     """Subclass it and set ``component``; see :class:`~emosim_core.testing.conformance.ComponentConformance`."""
 
     kind = "reward_shaping"
-
-    def interface(self) -> type:
-        return RewardShaping
+    interface = RewardShaping
 
     def made(self, size: int, world: SmallWorld) -> RewardShaping:
         """A new reward shaping that was started for ``size`` slots of a world."""
@@ -112,17 +110,7 @@ class RewardShapingConformance(ComponentConformance):
         watch: bool = False,
         move: bool = False,
     ) -> Iterator[_Moment]:
-        """Episodes of ``users`` in the slots from 0 on, all of the same length whatever ends them.
-
-        Args:
-            shaping: it was started for as many slots.
-            world: what they rate in.
-            users: who is in which slot.
-            begins: when the episode in each slot begins; all at once if None.
-            slate: how many items are recommended at once.
-            watch: whether to check that nothing is written to what it is given.
-            move: whether to pickle the reward shaping before every step.
-        """
+        """Episodes of ``users`` in the slots from 0 on, all of the same length whatever ends them."""
         begins = np.zeros(len(users), dtype=np.intp) if begins is None else begins
         streams = Streams(len(users))
         for now in range(int(begins.max()) + _STEPS):

@@ -32,7 +32,6 @@ def load_items(domain: str, source: str | Mapping[str, Any]) -> LoadedItems:
     """What an item loader brings, as in a run.
 
     Args:
-        domain: an installed domain.
         source: the source as a user writes it, such as ``"csv:songs.csv"``, or a table with ``name`` and options.
     """
     return loader_of(registry().resolve("item_loader", source, domain), domain_named(domain)).load()
@@ -99,10 +98,8 @@ class ItemLoaderConformance(_SourceConformance):
     """Subclass it and set ``component`` and ``domain``; see :class:`_SourceConformance`."""
 
     kind = "item_loader"
+    interface = ItemLoader
     rule = "items"
-
-    def interface(self) -> type:
-        return ItemLoader
 
     def setting(self) -> CatalogSetting:
         return CatalogSetting(domain=self._for_domain())
@@ -160,10 +157,8 @@ class UserLoaderConformance(_SourceConformance):
     """Subclass it and set ``component`` and ``domain``; see :class:`_SourceConformance`."""
 
     kind = "user_loader"
+    interface = UserLoader
     rule = "users"
-
-    def interface(self) -> type:
-        return UserLoader
 
     def setting(self) -> PopulationSetting:
         return PopulationSetting(domain=self._for_domain(), categories=self._categories())

@@ -23,9 +23,7 @@ class StudyConformance(ComponentConformance):
     """
 
     kind = "study"
-
-    def interface(self) -> type:
-        return Study
+    interface = Study
 
     def test_its_trials_can_be_put(self) -> None:
         for world in self.worlds():

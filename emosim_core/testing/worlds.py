@@ -24,14 +24,7 @@ FIVE = RatingScale(low=1, high=5, step=1)
 
 @dataclass(frozen=True)
 class SmallWorld:
-    """Items and users on a scale, as components are handed them.
-
-    Attributes:
-        catalog: the items.
-        population: the users.
-        scale: the rating scale.
-        words: words of the domain.
-    """
+    """Items and users on a scale, as components are handed them."""
 
     catalog: Catalog
     population: Population
@@ -102,7 +95,6 @@ def small_world(scale: RatingScale = TEN, items: int = 40, num_users: int = 18) 
     """A made-up world; the same arguments give the same world.
 
     Args:
-        scale: the rating scale.
         items: number of items, at least 1.
         num_users: number of users, at least 1. Among 18, all traits take all levels.
     """

@@ -128,7 +128,6 @@ class Adaptation:
     """Changes that one service needs. Every change is made once, and reported once.
 
     Args:
-        service: name of the service, for messages.
         fixed: fields that the user has set; they are never changed.
     """
 

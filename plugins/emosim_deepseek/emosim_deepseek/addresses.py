@@ -20,7 +20,6 @@ class Address(NamedTuple):
     """Address of a service.
 
     Attributes:
-        url: base URL.
         shown: address as messages and files show it, without parts that may be secret.
     """
 
@@ -35,10 +34,6 @@ def address(given: str | None, variable: str | None, default_variable: str | Non
         given: the option base_url.
         variable: the option base_url_env: the environment variable that holds the base URL, which is never shown.
         default_variable: the environment variable that is read without these options.
-        default: base URL without all of these.
-
-    Raises:
-        ConfigurationError: a variable holds no base URL.
     """
     if given is not None:
         return Address(given, given)
@@ -81,14 +76,13 @@ def base_url(text: str, given_in: str, *, secret: bool = False, keys: Iterable[s
     """A base URL without a slash at its end.
 
     Args:
-        text: the text of an option or a variable.
         given_in: the option or variable, for messages.
         secret: whether it is never shown, so that its path may hold a key.
         keys: known keys, which it must not contain.
 
     Raises:
-        ValueError: it is not an http or https address, or holds a user name, a password, a query, a fragment or a
-            possible key; base URLs are written into manifests and messages.
+        ValueError: it is no address, or holds more than one (a user name, a query, a possible key): it is written into
+            manifests and messages.
     """
     try:
         parts = urlsplit(text.strip())

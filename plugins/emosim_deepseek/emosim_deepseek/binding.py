@@ -24,11 +24,7 @@ _MAX_IDS = 65_536
 
 
 class Binding:
-    """Stores the ids of answers.
-
-    Args:
-        service: name of the service, for messages.
-    """
+    """Stores the ids of answers."""
 
     def __init__(self, service: str) -> None:
         self._service = service
@@ -40,13 +36,6 @@ class Binding:
 
     def check(self, name: str, request: bytes, headers: Mapping[str, str], body: bytes, answer_id: object) -> None:
         """Check that an answer may belong to a request.
-
-        Args:
-            name: id of the request.
-            request: body of the request.
-            headers: headers of the answer.
-            body: body of the answer.
-            answer_id: id in the answer.
 
         Raises:
             LLMTransientError: it is the answer to another request.

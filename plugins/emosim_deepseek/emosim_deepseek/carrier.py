@@ -40,11 +40,9 @@ class Carrier(httpx2.AsyncBaseTransport):
 
     Args:
         scheme: "http" or "https".
-        proxy: the proxy; None for none.
         timeout: maximum seconds of a request, from the connection to the last byte of the response.
         limit: maximum bytes of a response.
         sent: names of the headers that are sent, in lower case; None for all.
-        service: name of the service, for messages.
 
     Attributes:
         heard: whether the server has ever sent an HTTP response.

@@ -22,11 +22,7 @@ _SPREAD = 1.25
 
 
 class CutPrompts:
-    """Compares the length of prompts with the tokens that a server reports, and warns once.
-
-    Args:
-        service: name of the service, for the warning.
-    """
+    """Compares the length of prompts with the tokens that a server reports, and warns once."""
 
     def __init__(self, service: str) -> None:
         self._service = service
@@ -39,7 +35,6 @@ class CutPrompts:
         """Check whether a prompt was truncated.
 
         Args:
-            messages: the messages of the request.
             tokens: prompt tokens that the server reports; 0 if it reports none.
         """
         if self._warned or tokens <= 0:

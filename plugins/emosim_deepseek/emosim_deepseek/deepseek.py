@@ -57,11 +57,7 @@ class DeepSeekOptions(BaseModel):
 
 
 def without_secrets(values: Any) -> Any:
-    """Check that options hold no secret, which would be written into messages and manifests; returns them.
-
-    Raises:
-        ValueError: an address holds more than an address, or the name of a variable is not a valid name.
-    """
+    """Check that options hold no secret, which would be written into messages and manifests; returns them."""
     if not isinstance(values, dict):
         return values
     for option in ("api_key_env", "base_url_env"):

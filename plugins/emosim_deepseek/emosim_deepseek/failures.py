@@ -75,13 +75,7 @@ _NO_MODEL = re.compile(r"\bmodel\b", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class ServiceInfo:
-    """A service, for messages.
-
-    Attributes:
-        service: name and base URL.
-        base_url: base URL.
-        key_help: sentences that say how to give a key.
-    """
+    """A service, for messages."""
 
     service: str
     base_url: str
@@ -98,10 +92,6 @@ def failure(status: int, headers: Mapping[str, str], fault: Fault, info: Service
 
     Args:
         status: status of the response, or the one that its body names.
-        headers: headers of the response, by name in lower case.
-        fault: the error in its body.
-        info: the service.
-        key: the key that was sent; empty for none.
     """
     message = shown(fault.text, key)
     message = message if message.endswith("...") else message.removesuffix(".")
@@ -175,7 +165,6 @@ def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> floa
 
     Args:
         headers: headers of the response; ``Retry-After`` holds seconds or a date, ``Retry-After-Ms`` milliseconds.
-        now: the present, for a date.
     """
     for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
         try:

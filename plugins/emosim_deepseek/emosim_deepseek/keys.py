@@ -19,11 +19,7 @@ def is_variable(name: str) -> bool:
 
 
 def read_key(variable: str) -> str:
-    """The key in an environment variable; empty if there is none.
-
-    Raises:
-        LLMAuthenticationError: it has characters that a header cannot carry.
-    """
+    """The key in an environment variable; empty if there is none."""
     key = os.environ.get(variable, "").strip()
     if not all("!" <= sign <= "~" for sign in key):
         raise LLMAuthenticationError(

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, NamedTuple
+from typing import Any
 
-from emosim_core.llm import ChatAnswer, LLMError, LLMMalformedError, LLMRefusedError, LLMTransientError, Usage
+from emosim_core.llm import ChatAnswer, LLMMalformedError, LLMRefusedError, LLMTransientError, Usage
 from emosim_deepseek.bodies import Fault, fault_of, shortened, strict_json
-from emosim_deepseek.usage import usage_of
 
 _SHOWN = 200
 _THINKS = re.compile(r"\s*<((?:seed:)?think|thinking|thought|reasoning)>(.*?)(</\1>|\Z)", re.DOTALL | re.IGNORECASE)
@@ -17,26 +16,8 @@ _COMMENTS = re.compile(r"(?:[ \t\ufeff]*(?::[^\r\n]*)?(?:\r\n|\r|\n))+")
 """Keep-alive lines before an answer: empty lines and comments of event streams."""
 
 
-class Envelope(NamedTuple):
-    """A parsed body.
-
-    Attributes:
-        value: the JSON object.
-        answer_id: id of the answer, if it has one.
-        body: the unparsed body.
-    """
-
-    value: dict[str, Any]
-    answer_id: object
-    body: bytes
-
-
-def open_envelope(body: bytes, service: str) -> Envelope:
+def open_envelope(body: bytes, service: str) -> dict[str, Any]:
     """Parse a body of JSON or of an event stream.
-
-    Args:
-        body: the whole body.
-        service: name of the service, for messages.
 
     Raises:
         LLMMalformedError: it does not hold exactly one unambiguous object.
@@ -50,27 +31,7 @@ def open_envelope(body: bytes, service: str) -> Envelope:
         raise _malformed(service, f"with something that is no JSON: {_start(body)}") from None
     if not isinstance(value, dict):
         raise _malformed(service, f"with something that is no chat completion: {_start(body)}")
-    return Envelope(value, value.get("id"), body)
-
-
-def read_answer(envelope: Envelope, service: str) -> ChatAnswer:
-    """The answer in an envelope.
-
-    Args:
-        envelope: the parsed body.
-        service: name of the service, for messages.
-
-    Raises:
-        LLMMalformedError: it is not a chat completion with a text, or has two answers.
-        LLMRefusedError: the model or the service refuses.
-        LLMTransientError: the service broke the answer off.
-    """
-    usage = usage_of(envelope.value)
-    try:
-        return _answer(envelope.value, usage, service, envelope.body)
-    except LLMError as error:
-        error.usage = usage  # its tokens are charged
-        raise
+    return value
 
 
 def fault_of_envelope(value: dict[str, Any]) -> Fault | None:
@@ -87,11 +48,7 @@ def fault_of_envelope(value: dict[str, Any]) -> Fault | None:
 
 
 def _of_stream(text: str) -> dict[str, Any]:
-    """The chat completion of an event stream, joined from its pieces.
-
-    Raises:
-        ValueError: it is not such a stream, has no end, or holds several completions.
-    """
+    """The chat completion of an event stream, joined from its pieces."""
     events: list[Any] = []
     ended = False
     for line in re.split(r"\r\n|\r|\n", text):
@@ -154,7 +111,14 @@ def _text(choice: dict[str, Any]) -> dict[str, str]:
     return {name: delta[name] for name in names if delta.get(name)}
 
 
-def _answer(value: dict[str, Any], usage: Usage, service: str, body: bytes) -> ChatAnswer:
+def read_answer(value: dict[str, Any], body: bytes, usage: Usage, service: str) -> ChatAnswer:
+    """The answer in the object of a body.
+
+    Raises:
+        LLMMalformedError: it is not a chat completion with a text, or has two answers.
+        LLMRefusedError: the model or the service refuses.
+        LLMTransientError: the service broke the answer off.
+    """
     choices = value.get("choices")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
         raise _malformed(service, f"without any choice: {_start(body)}")

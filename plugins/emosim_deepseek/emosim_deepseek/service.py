@@ -44,11 +44,8 @@ class ChatService(LLMBackend):
     """Base of the backends of this package.
 
     Args:
-        name: name of the service, for messages.
-        address: address of the service.
         key_variable: environment variable with the key.
         key_needed: whether the service requires a key.
-        key_help: sentences that say how to give a key.
         timeout: seconds to wait for an answer.
         fixed: fields of a request that the user has set.
     """
@@ -131,23 +128,19 @@ class ChatService(LLMBackend):
         return error
 
     def _read(self, reply: Reply, body: Mapping[str, Any], name: str, sent: bytes, key: str) -> ChatAnswer:
+        usage = None
         try:
-            envelope = open_envelope(reply.body, self._info.service)
+            value = open_envelope(reply.body, self._info.service)
+            usage = reported = usage_of(value)
+            self._binding.check(name, sent, reply.headers, reply.body, value.get("id"))
+            if (fault := fault_of_envelope(value)) is not None:
+                usage = None
+                raise failure_in_answer(fault, reply.headers, self._info, key)
+            answer = read_answer(value, reply.body, reported, self._info.service)
         except LLMError as error:
-            error.usage = usage_of_error(reply.body)
+            error.usage = usage or usage_of_error(reply.body)  # its tokens are charged
             raise
-        usage = usage_of(envelope.value)
-        try:
-            self._binding.check(name, sent, reply.headers, reply.body, envelope.answer_id)
-        except LLMError as error:
-            error.usage = usage
-            raise
-        if (fault := fault_of_envelope(envelope.value)) is not None:
-            problem = failure_in_answer(fault, reply.headers, self._info, key)
-            problem.usage = usage_of_error(reply.body)
-            raise problem
-        answer = read_answer(envelope, self._info.service)
-        self._cut_prompts.look(body["messages"], usage.prompt)
+        self._cut_prompts.look(body["messages"], reported.prompt)
         self._note_model(answer.model)
         return answer
 

@@ -20,9 +20,6 @@ class Proxy:
 
     Attributes:
         url: address without user name and password.
-        user: user name; empty for none.
-        password: password.
-        variable: environment variable that names the proxy.
     """
 
     url: str
@@ -48,11 +45,7 @@ class Proxy:
 
 
 def proxy_for(url: str) -> Proxy | None:
-    """The proxy that ``https_proxy``, ``http_proxy``, ``all_proxy`` and ``no_proxy`` name for an address.
-
-    Raises:
-        LLMRequestError: it cannot be used; the message names the variable.
-    """
+    """The proxy that ``https_proxy``, ``http_proxy``, ``all_proxy`` and ``no_proxy`` name for an address."""
     from urllib.request import getproxies, proxy_bypass
 
     parts = urlsplit(url)
@@ -91,9 +84,6 @@ def tls_context() -> ssl.SSLContext:
     """Context that checks certificates by the file in ``SSL_CERT_FILE`` or the folder in ``SSL_CERT_DIR``.
 
     If neither is set, by the certificates of the system and of ``certifi``.
-
-    Raises:
-        LLMRequestError: the file or folder does not exist or holds no certificates; the message names the variable.
     """
     file, folder = os.environ.get(CERTIFICATES), os.environ.get(_FOLDER)
     if not file and not folder:

@@ -42,7 +42,6 @@ class Reply(NamedTuple):
     Attributes:
         status: HTTP status.
         headers: headers by name in lower case; repeated ones are joined with commas.
-        body: the whole body.
     """
 
     status: int
@@ -52,13 +51,6 @@ class Reply(NamedTuple):
 
 class Wire:
     """Posts requests to one service, within one event loop.
-
-    Args:
-        base_url: base URL of the service.
-        key: its key, which only the client stores; empty for none.
-        timeout: maximum seconds of a request, from the connection to the last byte of the response.
-        limit: maximum bytes of a response.
-        service: name of the service, for messages.
 
     Raises:
         LLMRequestError: the environment names a proxy or certificates that cannot be used.
@@ -88,10 +80,6 @@ class Wire:
 
     async def post(self, body: bytes, name: str) -> Reply:
         """Send a request and wait for the whole response.
-
-        Args:
-            body: the body, as JSON.
-            name: id of the request.
 
         Raises:
             LLMTransientError: there is no response.

@@ -29,6 +29,7 @@ from emosim_core.llm import (
     LLMRequestError,
     LLMTransientError,
     Message,
+    Usage,
 )
 from emosim_core.testing import Answer, ChatServer
 
@@ -185,10 +186,14 @@ def texts_in(value: Any) -> list[str]:
     return [text for part in parts for text in texts_in(part)]
 
 
+def read(body: bytes) -> ChatAnswer:
+    return read_answer(open_envelope(body, "the service"), body, Usage(), "the service")
+
+
 @given(JSON | st.builds(lambda part: completion({"content": part}), JSON) | st.builds(completion, JSON))
 def test_no_envelope_gives_an_answer_that_is_not_in_it(value: Any) -> None:
     try:
-        answer = read_answer(open_envelope(json.dumps(value).encode(), "the service"), "the service")
+        answer = read(json.dumps(value).encode())
     except LLMError:
         return
     assert any(answer.text in text for text in texts_in(value))
@@ -198,7 +203,7 @@ def test_no_envelope_gives_an_answer_that_is_not_in_it(value: Any) -> None:
 @given(st.binary(max_size=300) | st.text(max_size=300).map(lambda text: f"data: {text}\n\n".encode()))
 def test_no_bytes_break_the_reading(body: bytes) -> None:
     try:
-        read_answer(open_envelope(body, "the service"), "the service")
+        read(body)
     except LLMError as error:
         said = str(error)
     else:

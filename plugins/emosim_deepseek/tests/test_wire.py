@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from emosim_core.testing.raw_server import RawServer, completion, response
 from emosim_deepseek.endpoint import Endpoint, EndpointOptions
+from raw_server import RawServer, completion, response
 
 from emosim_core.llm import (
     ChatAnswer,

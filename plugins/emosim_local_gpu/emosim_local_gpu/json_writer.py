@@ -72,7 +72,7 @@ class JsonWriter:
         room: maximum tokens in all.
 
     Attributes:
-        cut_off: whether the text ended because of ``most`` or ``room``.
+        cut_off: whether the text ended because of ``most`` or ``room``, or is not whole.
 
     Raises:
         UnknownSchemaError: the schema cannot be enforced.
@@ -95,8 +95,9 @@ class JsonWriter:
                 return
             tokens = matcher.compute_ff_tokens() or [self._next(logits)]
             if tokens[0] in self._schemas.tokens.eos_tokens:
-                return
+                break
             logits = yield self._take(tokens)
+        self.cut_off |= not self._matcher.is_accepting()  # no token goes on, or llguidance gives up
 
     @property
     def written(self) -> int:
