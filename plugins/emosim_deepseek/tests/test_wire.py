@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from emosim_core.testing.raw_server import RawServer, completion, response
 from emosim_deepseek.endpoint import Endpoint, EndpointOptions
 from raw_server import RawServer, completion, response
 
