@@ -82,26 +82,12 @@ def redrawn(value: Value, clusters: int, resamples: int = RESAMPLES, seed: Seed 
 
 
 def resampled(sums: Floats, resamples: int = RESAMPLES, seed: Seed = _SEED) -> Floats:
-    """Sums over clusters that are drawn again; arguments as of :func:`redrawn`.
-
-    Args:
-        sums: what each cluster adds, shape ``(clusters, d)``.
-
-    Returns:
-        Shape ``(resamples, d)``.
-    """
+    """Sums over clusters that are drawn again, as :func:`redrawn`; from ``(clusters, d)`` to ``(resamples, d)``."""
     return redrawn(lambda drawn: drawn @ sums, len(sums), resamples, seed)
 
 
 def percentiles(values: Floats) -> tuple[Floats, Floats]:
-    """Both ends of the percentile interval of each column.
-
-    Args:
-        values: one row per resample, shape ``(resamples, ...)``; NaN is left out.
-
-    Returns:
-        Lower and upper ends, shape ``(...)``; NaN where no resample has a value.
-    """
+    """Both ends of the percentile interval of each column of ``(resamples, ...)``, NaN left out; shape ``(...)``."""
     known = ~np.isnan(values).all(axis=0)  # also where there are no rows
     ends = np.full((2, *values.shape[1:]), np.nan)
     if known.any():
@@ -133,16 +119,17 @@ def bootstrap(sums: Floats, value: Value, reflect: bool = False, most: float = m
 
 
 def bootstrap_difference(first: Floats, second: Floats, value: Value, other: Value) -> tuple[float, float]:
-    """The percentile interval of a difference between two variants on the same trials.
+    """The percentile interval of ``value`` of ``first`` minus ``other`` of ``second``.
 
-    Args:
-        first: what each cluster adds the one way, shape ``(clusters, d)``.
-        second: the same clusters the other way; each draw takes the same clusters of both.
-        value: of the first way.
-        other: of the second way.
+    Both hold what the same clusters add, shape ``(clusters, d)``; each draw takes the same clusters of both.
     """
     low, high = percentiles(value(resampled(first)) - other(resampled(second)))
     return float(low), float(high)
+
+
+def rounded(value: float) -> float | None:
+    """A value as files hold it: to six decimals, None for NaN."""
+    return None if value != value else round(float(value), 6)
 
 
 def divided(over: ArrayLike, under: ArrayLike) -> Floats:
@@ -151,18 +138,16 @@ def divided(over: ArrayLike, under: ArrayLike) -> Floats:
     return np.divide(top, bottom, out=np.full(np.broadcast(top, bottom).shape, np.nan), where=bottom != 0)
 
 
+def ratio(sums: Floats) -> Floats:
+    """The first of sums of the shape ``(..., 2)`` over the second; NaN where that is 0."""
+    return divided(sums[..., 0], sums[..., 1])
+
+
 def resampled_ratios(totals: ArrayLike, counts: ArrayLike, resamples: int = RESAMPLES, seed: Seed = _SEED) -> Floats:
-    """Ratios of sums over users who are drawn with replacement.
+    """Ratios of sums over users who are drawn with replacement, shape ``(resamples, measures)``.
 
-    Args:
-        totals: sum of what is measured, per user; shape ``(users, measures)``.
-        counts: how many values each sum is of; shape as ``totals``.
-        resamples: how often to draw.
-        seed: decides who is drawn.
-
-    Returns:
-        Shape ``(resamples, measures)``; NaN where nothing was counted, and where fewer than two users were counted
-        before drawing, which says nothing about other users.
+    ``totals`` are sums of what is measured and ``counts`` how many values each is of, per user, ``(users, measures)``.
+    NaN where nothing was counted, and where fewer than two users were, which says nothing about other users.
     """
     over, under = np.asarray(totals, dtype=np.float64), np.asarray(counts, dtype=np.float64)
     few = (under > 0).sum(axis=0) < 2

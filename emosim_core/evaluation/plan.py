@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -38,8 +38,7 @@ _KEPT_OF_GATEWAY = ("concurrency", "attempts", "cache")
 class EvaluationConfig(EnvironmentConfig):
     """An environment, the recommenders that are compared in it, and on whom.
 
-    The fields ``user_split`` and ``user_order`` of an environment are decided by ``user_splits``: each
-    group is met in the order of the population.
+    ``user_splits`` decides the environment's ``user_split`` and ``user_order``: each is met in the population's order.
     """
 
     model_config = ConfigDict(title="Evaluation")
@@ -99,10 +98,7 @@ class EvaluationConfig(EnvironmentConfig):
 
     def environment(self) -> dict[str, Any]:
         """The fields of the environment but who is met in which order, as a run is given them."""
-        dumped = self.model_dump()
-        return {
-            name: dumped[name] for name in EnvironmentConfig.model_fields if name not in ("user_split", "user_order")
-        }
+        return self.model_dump(include=set(EnvironmentConfig.model_fields) - {"user_split", "user_order"})
 
     def stored(self) -> dict[str, Any]:
         """All fields that count, for JSON."""
@@ -118,14 +114,9 @@ class EvaluationConfig(EnvironmentConfig):
 
 @dataclass(frozen=True)
 class Recommender:
-    """One that is measured.
+    """One that is measured: ``name`` in tables, the ``policy`` to run, ``folder`` of its runs.
 
-    Attributes:
-        name: what tables call it.
-        policy: the component to run.
-        model: its directory, where it was trained; None for other policies.
-        folder: name of the folder of its runs.
-        needs_logs: whether it learns from logs and none were named with it.
+    ``model`` is its directory, where it was trained; ``needs_logs`` whether it learns from logs and none were named.
     """
 
     name: str
@@ -136,10 +127,7 @@ class Recommender:
 
 
 def with_user_splits(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values of an evaluation in which the users of an environment, ``user_split``, are the groups to measure on.
-
-    Who is met in which order is decided by the evaluation.
-    """
+    """Values of an evaluation in which the users of an environment, ``user_split``, are the groups to measure on."""
     result = {name: value for name, value in values.items() if name not in ("user_split", "user_order")}
     if "user_split" in values:
         result.setdefault("user_splits", values["user_split"])
@@ -177,7 +165,7 @@ def recommenders_of(config: EvaluationConfig, registry: Registry) -> list[Recomm
     names = _distinct(one.name for one in made)
     folders = _distinct(re.sub(r"[^\w.=+-]+", "_", name)[:80].strip("._") or "policy" for name in names)
     return [
-        Recommender(name, one.policy, one.model, folder.replace(" ", "_"), one.needs_logs)
+        replace(one, name=name, folder=folder.replace(" ", "_"))
         for one, name, folder in zip(made, names, folders, strict=True)
     ]
 

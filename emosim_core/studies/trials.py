@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from emosim_core.components.base import RatingRequest, Ratings
 from emosim_core.errors import PluginError
-from emosim_core.model import Memory, Population
+from emosim_core.model import Memory, Population, User
 from emosim_core.runs.records import plain
 from emosim_core.simulation.assembly import World
 from emosim_core.simulation.streams import Stage, Streams
@@ -24,12 +24,7 @@ AT_ONCE = 512
 def draw_trials(study: Study, name: str, world: World, seed: int, label: str) -> Trials:
     """The trials of a study in a world, checked.
 
-    Args:
-        study: the study.
-        name: its name, which its randomness is made from.
-        world: items and users.
-        seed: seed of the choice.
-        label: the study in words, for messages.
+    Its randomness is made from its name and the seed; ``label`` is the study in words, for messages.
 
     Raises:
         ConfigurationError: the world lacks what the study needs.
@@ -60,9 +55,9 @@ def draw_trials(study: Study, name: str, world: World, seed: int, label: str) ->
     return trials
 
 
-def population_of(trials: Trials, world: World) -> Population:
-    """The users of trials, for whom the world's rater is made ready."""
-    population = Population(trials.users)
+def population_of(users: Sequence[User], world: World) -> Population:
+    """Users as a population, for whom the world's rater is made ready."""
+    population = Population(users)
     with world.blaming("rater"):
         world.rater.prepare(world.setting(population))
     return population
@@ -91,7 +86,7 @@ def run_trials(
     Raises:
         EmoSimError: a component failed, or no request can be answered.
     """
-    population = population_of(trials, world)
+    population = population_of(trials.users, world)
     for start in range(0, len(trials.trials), AT_ONCE):
         some = trials.trials[start : start + AT_ONCE]
         rows = np.arange(len(some))
@@ -114,25 +109,27 @@ def run_trials(
 
 
 def trial_request(world: World, population: Population, trials: Sequence[Trial]) -> RatingRequest:
-    """Trials as rating requests: one user in front of one item each.
-
-    Args:
-        world: the items, and the retrieval that chooses what is remembered.
-        population: the users of the trials.
-        trials: the trials.
-    """
+    """Trials of some users as rating requests: one user in front of one item each."""
     users = np.array([trial.user for trial in trials], dtype=np.intp)
-    memory = Memory(len(trials), len(world.catalog), capacity=8)
-    for place in range(max(len(trial.memory) for trial in trials)):
-        who = np.array([row for row, trial in enumerate(trials) if len(trial.memory) > place], dtype=np.intp)
-        known = [trials[row].memory[place] for row in who.tolist()]
-        ratings = np.array([rating for _, rating in known], dtype=np.float64)
-        items = np.array([item for item, _ in known], dtype=np.intp)
-        memory.append(who, items, ratings, world.tags(users[who], items, ratings, population))
-    history = memory.history()
+    history = memory_of(world, population, users, [trial.memory for trial in trials]).history()
     slate = np.array([[trial.item] for trial in trials], dtype=np.intp)
     with world.blaming("retrieval"):
         return world.rating_request(users, slate, population.baselines[users], history, population)
+
+
+def memory_of(
+    world: World, population: Population, users: NDArray[np.intp], memories: Sequence[Sequence[tuple[int, float]]]
+) -> Memory:
+    """Memories of one row each, of items and ratings, oldest first; ``users`` are their indices in the population."""
+    longest = max(map(len, memories))
+    memory = Memory(len(memories), len(world.catalog), capacity=max(longest, 1))
+    for place in range(longest):
+        rows = np.array([row for row, known in enumerate(memories) if len(known) > place], dtype=np.intp)
+        known = [memories[row][place] for row in rows.tolist()]
+        items = np.array([item for item, _ in known], dtype=np.intp)
+        ratings = np.array([rating for _, rating in known], dtype=np.float64)
+        memory.append(rows, items, ratings, world.tags(users[rows], items, ratings, population))
+    return memory
 
 
 def record(
@@ -150,9 +147,9 @@ def record(
     Returns:
         ``trial``, its number from 0; ``side``, ``group``, ``cluster``; ``user``, ``item`` and ``title``; ``at_least``
         and ``at_most``, the bounds of success or null; ``memory``, items and ratings that were put in place, oldest
-        first; ``retrieved``, the places in it that were retrieved, best first; ``raw_rating``, the rater's rating, or
-        null where it failed; ``rating``, the same after the perturbator: what counts; ``reason``; and
-        ``probabilities`` where a model gives them.
+        first; ``retrieved``, the places in it that were retrieved, best first; ``raw_rating``, the rater's, or null
+        where it failed; ``rating``, the same after the perturbator: what counts; ``reason``; and ``probabilities``
+        where a model gives them.
     """
     items, user = world.catalog.items, population.users[trial.user]
     reason = answers.reason(row, 0)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,18 +21,20 @@ from emosim_core.hooks.names import checked_options
 from emosim_core.model import User
 from emosim_core.runs.job import JobDirectory, cannot_write, job_directory, write_file
 from emosim_core.runs.manifest import begin_job, check_same, digest, now, versions_of
-from emosim_core.runs.records import FORMAT, plain
+from emosim_core.runs.records import FORMAT, MANIFEST, plain
+from emosim_core.runs.usage import since, summed
 from emosim_core.simulation.assembly import World, assemble, load_items, make_catalog
 from emosim_core.simulation.config import EnvironmentConfig, read_config
-from emosim_core.studies.cost import Estimate, estimate, since, summed
+from emosim_core.studies.cost import Estimate, estimate
+from emosim_core.studies.jobs import JOBS, claimed
 from emosim_core.studies.study import Trial, Trials
 from emosim_core.studies.validation import users as real
 from emosim_core.studies.validation.baselines import FACTORS, Baselines
-from emosim_core.studies.validation.choices import ChoiceSet, draw_choice_set
-from emosim_core.studies.validation.jobs import JOBS, RECORDS, ValidationJob, remove_jobs
+from emosim_core.studies.validation.choices import draw_choice_set
 from emosim_core.studies.validation.records import (
-    MANIFEST,
+    RECORDS,
     RESULTS,
+    ValidationJob,
     resumed_manifest,
     write_lines,
 )
@@ -193,24 +196,13 @@ class Validation:
         if not self.world.rater.uses_llm:
             return None
         real_users = [real_user for user_split in self.measured.values() for real_user in user_split][:_WRITTEN]
-        trials = [
-            Trial(
-                row,
-                int(real_user.later[0]),
-                memory=tuple(zip(real_user.past.tolist(), real_user.past_values.tolist(), strict=True)),
-            )
-            for row, real_user in enumerate(real_users)
-        ]
+        trials = [Trial(row, int(one.later[0]), memory=one.memory) for row, one in enumerate(real_users)]
         estimated = estimate(self.world, Trials(self._users(real_users), trials))
         if estimated is None:
             return None
         times = self.requests / len(real_users)
-        return replace(
-            estimated,
-            requests=self.requests,
-            prompt=round(estimated.prompt * times),
-            completion=round(estimated.completion * times),
-        )
+        prompt, completion = round(estimated.prompt * times), round(estimated.completion * times)
+        return replace(estimated, requests=self.requests, prompt=prompt, completion=completion)
 
     def run(
         self, directory: Path | JobDirectory, on_user: Callable[[], None] = lambda: None, resume: bool = False
@@ -223,47 +215,37 @@ class Validation:
             resume: whether the directory holds a validation that is to be continued; a job directory knows.
 
         Raises:
-            RunError: it cannot be written there, or what is resumed was begun with something else.
-            EmoSimError: the rater failed; the jobs that are done stay, to be resumed.
+            EmoSimError: the rater failed, it cannot be written there, or what is resumed was begun with something else.
+                The jobs that are done stay, to be resumed.
         """
         job = job_directory(directory, "validate", resume)
-        with job:
-            job.claim()
+        # What a language model has answered is cached: to go on costs nothing.
+        with claimed(job, lambda: self.world.rater.uses_llm or any(one.complete for one in self._jobs(job.path))):
             try:
                 self._begin(job)
                 return self._play(job.path, on_user)
-            except BaseException as error:
-                if not (job.resume or self.world.rater.uses_llm or any(one.complete for one in self._jobs(job.path))):
-                    remove_jobs(job.path)
-                    job.discard(MANIFEST)
-                if isinstance(error, OSError):
-                    raise cannot_write(job.path, error) from error
-                raise
+            except OSError as error:
+                raise cannot_write(job.path, error) from error
 
     def check_resumed(self, directory: Path) -> None:
-        """See that the validation in a directory was begun with the same.
-
-        Raises:
-            RunError: it was begun with something else, or is damaged; says what.
-        """
+        """See that the validation in a directory was begun with the same."""
         self._check_same(directory, resumed_manifest(directory), self.about())
 
     def _check_same(self, directory: Path, stored: Mapping[str, Any], manifest: Mapping[str, Any]) -> None:
-        old, new = ({**one, "config": _comparable(_config_of(directory, one))} for one in (stored, manifest))
-        check_same(directory, old, new, (), ValidationConfig)
+        old, new = ({**one, "config": _config_of(directory, one).flat()} for one in (stored, manifest))
+        check_same(directory, old, new, ("gateway",), ValidationConfig)
 
     def _begin(self, job: JobDirectory) -> None:
         """Write the manifest, or see that what is resumed is answered as it was begun."""
         manifest = self.about()
-        begin_job(
-            job,
-            manifest,
-            MODELS,
-            self._registry,
-            lambda stored: self._check_same(job.path, stored, manifest),
-            resumed_manifest,
-            lambda one: _config_of(job.path, one).flat(),
-        )
+
+        def check(stored: Mapping[str, Any]) -> None:
+            self._check_same(job.path, stored, manifest)
+
+        def flat(one: Mapping[str, Any]) -> dict[str, Any]:
+            return _config_of(job.path, one).flat()
+
+        begin_job(job, manifest, MODELS, self._registry, check, resumed_manifest, flat)
 
     def _jobs(self, directory: Path) -> list[ValidationJob]:
         """All jobs, in the order of their records."""
@@ -286,11 +268,11 @@ class Validation:
                 for name, lines in answered.items():
                     records[name] += lines
             for name, lines in records.items():
-                write_lines(directory, name, lines)
+                write_lines(directory / f"{name}.jsonl", lines)
             write_file(directory / MANIFEST, {**resumed_manifest(directory), "usage": summed(usages)})
         outcome = compute_results(directory)
         write_file(directory / RESULTS, outcome)
-        remove_jobs(directory)
+        shutil.rmtree(directory / JOBS, ignore_errors=True)
         return outcome
 
     def _run_jobs(self, jobs: Sequence[ValidationJob], on_user: Callable[[], None]) -> None:
@@ -398,48 +380,43 @@ class Validation:
         places = self._rated(real_user)
         items, given = real_user.later[places], real_user.later_values[places]
         answers, expected = simulator.rate(row, items, RATE), simulator.expect(row, items)
-        beside = baselines.ratings(real_user, items)
-        ids = self.world.catalog.items
+        expected = answers if expected is None else expected
+        columns = {"real": given, "answer": answers, "expected": expected}
         return [
-            {
+            {**about, **{name: plain(float(values[n])) for name, values in columns.items()}, "baselines": beside}
+            for n, (about, beside) in enumerate(self._beside(real_user, items, baselines.ratings))
+        ]
+
+    def _beside(
+        self, real_user: real.RealUser, items: Ints, predict: Callable[[real.RealUser, Ints], Mapping[str, Any]]
+    ) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+        """For each item whom and what a record is about, and what the baselines say."""
+        predicted = predict(real_user, items)
+        for n, item in enumerate(items.tolist()):
+            about = {
                 "user_split": real_user.user_split,
                 "user": real_user.id,
-                "item": ids[item].id,
-                "real": plain(float(given[n])),
-                "answer": plain(float(answers[n])),
-                "expected": plain(float((answers if expected is None else expected)[n])),
-                "baselines": {name: plain(float(values[n])) for name, values in beside.items()},
+                "item": self.world.catalog.items[item].id,
             }
-            for n, item in enumerate(items.tolist())
-        ]
+            yield about, {name: plain(float(values[n])) for name, values in predicted.items()}
 
     def _choices(
         self, simulator: UserSimulator, row: int, real_user: real.RealUser, baselines: Baselines
     ) -> list[dict[str, Any]]:
-        config, catalog = self.config, self.world.catalog
-        seen: ChoiceSet = draw_choice_set(
-            real_user, catalog.public_counts, max(config.negatives), config.max_positives, config.seed
-        )
+        config, counts = self.config, self.world.catalog.public_counts
+        seen = draw_choice_set(real_user, counts, max(config.negatives), config.max_positives, config.seed)
         items = np.concatenate([seen.chosen, seen.random, seen.matched])
         scores = simulator.choose(row, items)
         if scores is None:
             scores = simulator.expect(row, items)
         if scores is None:
             scores = simulator.rate(row, items, CHOOSE)
-        beside = baselines.choices(real_user, items)
-        sets = ["chosen"] * len(seen.chosen) + ["random"] * len(seen.random) + ["matched"] * len(seen.matched)
-        order = [*range(len(seen.chosen)), *range(len(seen.random)), *range(len(seen.matched))]
+        sets = [(name, place) for name, of in vars(seen).items() for place in range(len(of))]
         return [
-            {
-                "user_split": real_user.user_split,
-                "user": real_user.id,
-                "item": catalog.items[item].id,
-                "set": sets[n],
-                "place": order[n],
-                "score": plain(float(scores[n])),
-                "baselines": {name: plain(float(values[n])) for name, values in beside.items()},
-            }
-            for n, item in enumerate(items.tolist())
+            {**about, "set": name, "place": place, "score": plain(float(score)), "baselines": beside}
+            for (about, beside), (name, place), score in zip(
+                self._beside(real_user, items, baselines.choices), sets, scores, strict=True
+            )
         ]
 
     def _activity(
@@ -483,15 +460,10 @@ class Validation:
                 answers = simulator.rate(row, items, RECOMMENDED)
                 ratings[name][row, : len(items)] = answers
                 listed[name][row, : len(items)] = items
-                lines.append(
-                    {
-                        "user_split": user_split,
-                        "user": real_user.id,
-                        "recommender": name,
-                        "items": [catalog.items[item].id for item in items.tolist()],
-                        "ratings": [plain(value) for value in answers.tolist()],
-                    }
-                )
+                ids = [catalog.items[item].id for item in items.tolist()]
+                given = [plain(value) for value in answers.tolist()]
+                about = {"user_split": user_split, "user": real_user.id, "recommender": name}
+                lines.append({**about, "items": ids, "ratings": given})
             on_user()
         lengths = {
             name: episode_lengths(self.world, simulator.population, listed[name], table, seed)
@@ -500,11 +472,6 @@ class Validation:
         for n, line in enumerate(lines):
             line["length"] = int(lengths[line["recommender"]][n // len(RECOMMENDERS)])
         return lines
-
-
-def _comparable(config: ValidationConfig) -> dict[str, Any]:
-    """What must be as it was when a validation is resumed: all but how a language model is called."""
-    return {name: value for name, value in config.flat().items() if name != "gateway"}
 
 
 def _digest(real_users: Iterable[real.RealUser]) -> str:
