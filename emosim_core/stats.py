@@ -34,12 +34,8 @@ _KEPT = 4_000_000
 def wilson(count: ArrayLike, total: float) -> tuple[Floats, Floats]:
     """Wilson's score interval of a share (Wilson, 1927, doi 10.1080/01621459.1927.10502953).
 
-    Args:
-        count: how many succeeded, any shape.
-        total: of how many, independent of each other; at least 1.
-
-    Returns:
-        Lower and upper ends, in [0, 1], shape as ``count``.
+    ``count`` succeeded, of any shape, of ``total``, at least 1, independent of each other. Returns lower and upper
+    ends, in [0, 1], shape as ``count``.
     """
     z = NormalDist().inv_cdf((1 + LEVEL) / 2)
     share, doubt = np.asarray(count, dtype=np.float64) / total, z * z / total
@@ -67,14 +63,8 @@ def _cached_weights(clusters: int, resamples: int, seed: Seed) -> tuple[NDArray[
 def redrawn(value: Value, clusters: int, resamples: int = RESAMPLES, seed: Seed = _SEED) -> Floats:
     """Values over clusters that are drawn again with replacement (Efron, 1979, doi 10.1214/aos/1176344552).
 
-    Args:
-        value: from how often each cluster is drawn, shape ``(B, clusters)``, to values, shape ``(B, ...)``.
-        clusters: how many there are, at least one.
-        resamples: how often to draw.
-        seed: decides what is drawn; the same seed draws the same of as many clusters.
-
-    Returns:
-        Shape ``(resamples, ...)``.
+    ``value`` is from how often each of at least one cluster is drawn, ``(B, clusters)``, to values ``(B, ...)``; the
+    same seed draws the same of as many clusters. Shape ``(resamples, ...)``.
     """
     few = clusters * resamples <= _KEPT
     blocks: Iterable[Any] = (_cached_weights if few else weights)(clusters, resamples, seed)
@@ -96,7 +86,7 @@ def percentiles(values: Floats) -> tuple[Floats, Floats]:
 
 
 def bootstrap(sums: Floats, value: Value, reflect: bool = False, most: float = math.inf) -> tuple[float, float]:
-    """The percentile interval of a value over clusters that are drawn again.
+    """Both ends of the percentile interval of a value over clusters drawn again; NaN where no draw has a value.
 
     Args:
         sums: what each cluster adds, shape ``(clusters, d)``.
@@ -105,9 +95,6 @@ def bootstrap(sums: Floats, value: Value, reflect: bool = False, most: float = m
             distance, as chance has inflated the estimate already; the mirrored interval takes that off, and holds the
             estimate.
         most: the largest distance there can be, in the unit of the value; mirrored ends stay within 0 and this.
-
-    Returns:
-        Lower and upper end; NaN where no draw has a value.
     """
     if not len(sums):
         return math.nan, math.nan

@@ -171,10 +171,7 @@ class RunColumns:
         return self
 
 
-_INTS = (
-    *("step_episode", "step", "slate_episode", "slate_item"),
-    *("rating_episode", "rating_step", "item", "liked"),
-)
+_INTS = (*("step_episode", "step", "slate_episode", "slate_item"), *("rating_episode", "rating_step", "item", "liked"))
 _FLOATS = ("step_reward", "moods", "slate_rating", "rating")
 
 

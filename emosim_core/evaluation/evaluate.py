@@ -50,13 +50,9 @@ _MAY_CHANGE = frozenset({"resamples", "gateway", "on_failed_rating"})
 
 @dataclass(frozen=True)
 class Progress:
-    """How far an evaluation is.
+    """How many episodes of an evaluation are done, and which run is going on, such as ``"popular, train users"``.
 
-    Attributes:
-        what: which run is going on, such as ``"popular, train users"``.
-        done: episodes that are simulated.
-        total: episodes in all.
-        cost: what a language model has cost in this process; None where it is not known, or none is asked.
+    The cost is what a language model has cost in this process; None where it is not known, or none is asked.
     """
 
     what: str
@@ -162,7 +158,7 @@ class Evaluation:
         for user_split in self.config.user_splits:
             self.config.run("random", user_split)
         self._spent = 0.0
-        self._runs_rated = 0
+        self._runs_rated = self._done = 0
         self.job.check()
         if self.job.resume and self.job.begun:
             self._check_same(stored_evaluation(self.out))
@@ -195,8 +191,7 @@ class Evaluation:
             on_message(f"A language model rates: {most:,} ratings at most. --max-cost bounds what it may cost.")
         for note in (*world.announcements, *self.notes):
             on_message(note)
-        total = len(runs) * self.config.episodes + LOG_EPISODES * self._must_log
-        done = 0
+        self._total = len(runs) * self.config.episodes + LOG_EPISODES * self._must_log
         try:
             self.job.claim()
             self._begin(world)
@@ -210,13 +205,13 @@ class Evaluation:
                 )
                 if not (self.out / LOGS).exists():
                     self._take_logs(logs, world, on_message)
-                done = self._run(logs, self.out / LOGS, "logs", done, total, on_progress)
+                self._run(logs, self.out / LOGS, "logs", on_progress)
             for one in self.recommenders:  # one that cannot be made is known before the first is measured
                 build(self._registry.resolve("policy", self._policy(one), world.domain.name), Policy)
             for one, user_split in runs:
                 config = self.config.run(self._policy(one), user_split)
                 what = f"{one.name}, {user_split if user_split == 'all' else f'{user_split} users'}"
-                done = self._run(config, self.out / RUNS / user_split / one.folder, what, done, total, on_progress)
+                self._run(config, self.out / RUNS / user_split / one.folder, what, on_progress)
         except BaseException as error:
             self._leave(error)
             raise
@@ -239,35 +234,25 @@ class Evaluation:
     def _policy(self, one: Recommender) -> Any:
         return with_logs(one.policy, self.config.logs or [str(self.out / LOGS)]) if one.needs_logs else one.policy
 
-    def _run(
-        self,
-        config: RunConfig,
-        directory: Path,
-        what: str,
-        done: int,
-        total: int,
-        on_progress: Callable[[Progress], None],
-    ) -> int:
-        """Simulate one run, or what is left of it; how many episodes are simulated then."""
+    def _run(self, config: RunConfig, directory: Path, what: str, on_progress: Callable[[Progress], None]) -> None:
+        """Simulate one run, or what is left of it."""
         if is_complete(directory):
             JobDirectory(directory, "run", resume=True, part=True).tidy()
-            return done + config.episodes
+            self._done += config.episodes
+            return
         place = JobDirectory(directory, "run", resume=(directory / MANIFEST).exists(), part=True)
         run = Run(config, place, registry=self._registry, spent=self._spent)
-        count = done
 
         def on_episode(episode: object) -> None:
-            nonlocal count
-            count += 1
+            self._done += 1
             cost = run.world.rater.usage().get("cost")
-            on_progress(Progress(what, count, total, None if cost is None else cost + self._spent))
+            on_progress(Progress(what, self._done, self._total, None if cost is None else cost + self._spent))
 
         try:
             run.run(on_episode)
         finally:
             self._runs_rated += 1
             self._spent += run.world.rater.usage().get("cost") or 0.0
-        return count
 
     def _begin(self, world: World) -> None:
         """Write what is evaluated, or see that what is resumed is the same, and write the items."""

@@ -70,11 +70,8 @@ class Metric:
 class ItemTable:
     """What metrics of lists need to know beyond the records, of a catalog of N items.
 
-    Attributes:
-        ids: the items' ids.
-        public_counts: how many users rated each item, 0 where unknown; shape ``(N,)``.
-        scale: the rating scale.
-        liked_from: rating from which an item of a list is liked.
+    ``public_counts`` is how many users rated each item, 0 where unknown, shape ``(N,)``; ``liked_from`` the rating from
+    which an item of a list is liked.
     """
 
     ids: Sequence[str]

@@ -14,7 +14,7 @@ from pydantic import ConfigDict, Field, field_validator
 from emosim_core.errors import ConfigurationError, RunError
 from emosim_core.hooks import Registry
 from emosim_core.hooks.fields import all_fields, by_field
-from emosim_core.hooks.names import Request
+from emosim_core.hooks.names import Request, spelled
 from emosim_core.runs.plain import own_files
 from emosim_core.runs.records import MANIFEST, read_manifest, run_manifest
 from emosim_core.simulation.config import ComponentChoice, EnvironmentConfig, RunConfig, read_config
@@ -65,10 +65,7 @@ class EvaluationConfig(EnvironmentConfig):
         json_schema_extra={"unit": "episodes"},
     )
     seed: int = Field(
-        default=EVALUATION_SEED,
-        ge=0,
-        le=2**63 - 1,
-        description="Seed of all random numbers; not that of a training.",
+        default=EVALUATION_SEED, ge=0, le=2**63 - 1, description="Seed of all random numbers; not that of a training."
     )
     num_envs: int | None = Field(
         default=None,
@@ -138,8 +135,7 @@ def recommenders_of(config: EvaluationConfig, registry: Registry) -> list[Recomm
     """The recommenders of a configuration, models first, each with a name of its own.
 
     Raises:
-        ConfigurationError: there is none, one is named twice, or a name or an option is wrong.
-        RunError: the directory of a model holds none.
+        EmoSimError: there is none, one is named twice, a name or an option is wrong, or a model is none.
     """
     if not config.recommenders and not config.policies:
         raise ConfigurationError(
@@ -154,7 +150,7 @@ def recommenders_of(config: EvaluationConfig, registry: Registry) -> list[Recomm
             raise ConfigurationError(f"the model {model} is named twice")
         model_config(model)
         made.append(Recommender(_shortest_distinct(path, paths), {"name": "trained", "path": model}, model))
-    written = [policy_name(policy) for policy in config.policies]
+    written = [spelled(policy) for policy in config.policies]
     for number, (policy, name) in enumerate(zip(config.policies, written, strict=True)):
         if name in written[:number]:
             raise ConfigurationError(f"the policy {name!r} is named twice; two with different options may be")
@@ -168,15 +164,6 @@ def recommenders_of(config: EvaluationConfig, registry: Registry) -> list[Recomm
         replace(one, name=name, folder=folder.replace(" ", "_"))
         for one, name, folder in zip(made, names, folders, strict=True)
     ]
-
-
-def policy_name(policy: ComponentChoice) -> str:
-    """A policy as one writes it: ``"epsilon_greedy:epsilon=0.2"``."""
-    if isinstance(policy, str):
-        return policy
-    options = ",".join(f"{key}={value}" for key, value in policy.items() if key != "name")
-    head = str(policy.get("name", ""))
-    return head + (("," if ":" in head else ":") + options if options else "")
 
 
 def with_logs(policy: ComponentChoice, logs: Sequence[str]) -> dict[str, Any]:
@@ -245,9 +232,6 @@ def model_environment(model: str) -> dict[str, Any]:
     """The environment that a recommender was trained in, as far as an evaluation takes it over.
 
     Who was met in which order is not; nor what may be spent on a language model, nor whether only cached answers count.
-
-    Raises:
-        RunError: the directory is not one of a trained recommender.
     """
     config = by_field(EnvironmentConfig, model_config(model))
     result = {

@@ -72,11 +72,7 @@ _PLAN = TypeAdapter(_Plan)
 
 
 def stored_evaluation(out: Path) -> dict[str, Any]:
-    """What evaluation.json holds.
-
-    Raises:
-        RunError: it is missing, or does not say what is evaluated.
-    """
+    """What evaluation.json holds. Raises RunError: it is missing, or does not say what is evaluated."""
     if not (out / RESULTS).is_file():
         raise RunError(f"{out} is no evaluation: it has no {RESULTS}")
     stored = read_json(out / RESULTS)
@@ -93,14 +89,9 @@ def is_complete(directory: Path) -> bool:
 
 
 def compute_results(out: Path, resamples: int | None = None) -> dict[str, Any]:
-    """Make all metrics of an evaluation from its records, and write them.
+    """Make all metrics of an evaluation from its records, write them, and return what evaluation.json holds.
 
-    Args:
-        out: the directory of an evaluation all of whose runs are complete.
-        resamples: resamples of the users; as before if not given.
-
-    Returns:
-        What evaluation.json holds.
+    All its runs are complete; there are as many ``resamples`` of the users as before if not given.
 
     Raises:
         RunError: a file is missing or damaged, a run is not complete, or two recommenders met different users.

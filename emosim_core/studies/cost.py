@@ -25,15 +25,9 @@ _TOKENS_OF_A_CHOICE = 4
 
 @dataclass(frozen=True)
 class Estimate:
-    """What requests will take; tokens are guessed from characters.
+    """What requests to a model will take: tokens of the prompts and, at most, of the answers, guessed from characters.
 
-    Attributes:
-        model: the model that is called.
-        requests: how many.
-        prompt: tokens of the requests.
-        completion: most tokens of the answers.
-        price: what the model costs; None where that is not known.
-        replay: whether only cached answers are used, so that nothing is paid.
+    The price is None where it is not known; with ``replay`` only cached answers are used, so that nothing is paid.
     """
 
     model: str

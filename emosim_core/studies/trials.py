@@ -64,21 +64,12 @@ def population_of(users: Sequence[User], world: World) -> Population:
 
 
 def run_trials(
-    world: World,
-    trials: Trials,
-    seed: int,
-    on_ratings: Callable[[int], None] = lambda count: None,
+    world: World, trials: Trials, seed: int, on_ratings: Callable[[int], None] = lambda count: None
 ) -> Iterator[dict[str, Any]]:
     """Put trials to the users, with the world's own retrieval, rater and perturbator.
 
     A user's mood is where it rests, and they remember what the trial puts in place. The draws of a trial depend on
-    the seed and its number alone.
-
-    Args:
-        world: who answers, and how.
-        trials: what is asked.
-        seed: seed of what is drawn on the way.
-        on_ratings: called with the number of new ratings.
+    the seed and its number alone. ``on_ratings`` gets the number of new ratings.
 
     Yields:
         One record per trial, in their order, as :func:`record` makes it.

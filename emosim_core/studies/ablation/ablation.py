@@ -14,7 +14,7 @@ from typing_extensions import TypedDict
 from emosim_core.data.tables import write_csv
 from emosim_core.errors import ConfigurationError, RunError
 from emosim_core.hooks import Registry
-from emosim_core.hooks.names import checked_options
+from emosim_core.hooks.names import checked_options, spelled
 from emosim_core.runs.job import JobDirectory, job_directory, write_file
 from emosim_core.runs.manifest import begin_job, check_same, data_of, now, versions_of
 from emosim_core.runs.plain import child, own_files
@@ -28,7 +28,7 @@ from emosim_core.runs.usage import summed
 from emosim_core.simulation.config import ComponentChoice, EnvironmentConfig
 from emosim_core.studies.ablation.executor import Executor
 from emosim_core.studies.ablation.grid import ALL, AblationConfig, jobs, variants
-from emosim_core.studies.ablation.jobs import DONE, Job, Worlds, label, read_job, spec, study_of
+from emosim_core.studies.ablation.jobs import DONE, Job, Worlds, label, read_job, study_of
 from emosim_core.studies.ablation.metrics import AXES, HOW, compute_metrics
 from emosim_core.studies.cost import Estimate, estimate
 from emosim_core.studies.jobs import JOBS, claimed
@@ -69,12 +69,8 @@ class Plan:
 class Ablation:
     """One ablation in its directory.
 
-    Args:
-        config: what it goes through; its studies may be :data:`~emosim_core.studies.ablation.grid.ALL`.
-        directory: where it is written.
-        registry: plugins to use.
-        only: the same as names, for other processes; None for all.
-        resume: whether the directory holds an ablation that is to be continued; a job directory knows.
+    The studies of the configuration may be :data:`~emosim_core.studies.ablation.grid.ALL`. ``only`` are the plugins of
+    the registry by name, for other processes, None for all; ``resume`` is known by a job directory.
     """
 
     def __init__(
@@ -137,7 +133,7 @@ class Ablation:
                 self.parts.append({"variant": dict(job.variant), "parts": world.parts})
                 self.uses_llm = self.uses_llm or world.rater.uses_llm
                 announcements += [one for one in world.announcements if one not in announcements]
-            same = (spec(job.study), job.seed)
+            same = (spelled(job.study), job.seed)
             if same not in chosen:
                 study, resolved = study_of(self.worlds.registry, job.study, world.domain.name)
                 chosen[same] = draw_trials(study, resolved.component.name, world, job.seed, label(resolved))
@@ -160,7 +156,7 @@ class Ablation:
             "config": self.config.model_dump(mode="json"),
             "variants": self.parts,
             "jobs": [
-                {"job": job.key, "study": spec(job.study), "seed": job.seed, "variant": dict(job.variant)}
+                {"job": job.key, "study": spelled(job.study), "seed": job.seed, "variant": dict(job.variant)}
                 for job in self.plan.jobs
             ],
             "left_out": dict(self.plan.left_out),
@@ -177,10 +173,7 @@ class Ablation:
     ) -> dict[str, Any]:
         """Do every job that is not done, and write and return the results.
 
-        Args:
-            executor: where jobs are done.
-            on_ratings: called with the number of new ratings.
-            on_job: called with each job that is done.
+        ``on_ratings`` gets the number of new ratings, ``on_job`` each job that is done.
 
         Raises:
             EmoSimError: a job cannot be done; those that are done stay, to be resumed, here and at a KeyboardInterrupt.
@@ -219,9 +212,7 @@ def resumed(
     """An ablation that was begun, to be continued.
 
     Args:
-        directory: where it is.
-        registry: plugins to use.
-        only: the same as names.
+        directory, registry, only: as of :class:`Ablation`.
         gateway: what to change in how a language model is called.
         given: values of the grid and of its environment that the user gives again.
         again: how values are given again.
@@ -264,16 +255,13 @@ def _see_studies(
     confirmed(directory, stored, given, stored, _MODELS, registry, again)
     for one in reaching:
         if not any(same_component("studies", one, other, _MODELS, registry, domain) for other in grid):
-            raise RunError(f"{directory}: the study {spec(one)!r} is not one of its grid; the files were changed")
+            raise RunError(f"{directory}: the study {spelled(one)!r} is not one of its grid; the files were changed")
 
 
 def results(directory: Path, registry: Registry, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """All results of an ablation, computed from its records.
 
-    Args:
-        directory: where it is.
-        registry: plugins to use.
-        given: values that the user gives again, of those that the directory names.
+    ``given`` are values that the user gives again, of those that the directory names.
 
     Returns:
         What results.json holds: ``plugin``, ``title``, ``scale``, ``uses_llm``, the ``studies``; ``jobs``,
@@ -294,15 +282,13 @@ def results(directory: Path, registry: Registry, given: Mapping[str, Any] | None
             complete.append((one["job"], read_job(folder)))
         else:
             missing.append(one["job"])
-    studies: dict[str, tuple[Study, str]] = {}
     heads = [job.head["study"] for _, job in complete]
-    _see_studies(directory, [{"name": one["name"], **one["options"]} for one in heads], given or {}, registry)
-    for _, job in complete:
-        about = job.head["study"]
-        if about["spec"] not in studies:
-            choice: ComponentChoice = {"name": about["name"], **about["options"]}
-            study, resolved = study_of(registry, choice, domain)
-            studies[about["spec"]] = (study, label(resolved))
+    chosen: dict[str, ComponentChoice] = {one["spec"]: {"name": one["name"], **one["options"]} for one in heads}
+    _see_studies(directory, list(chosen.values()), given or {}, registry)
+    studies: dict[str, tuple[Study, str]] = {}
+    for name, choice in chosen.items():
+        study, resolved = study_of(registry, choice, domain)
+        studies[name] = (study, label(resolved))
     return {
         "format": FORMAT,
         "kind": "ablation",

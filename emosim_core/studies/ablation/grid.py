@@ -14,11 +14,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from emosim_core.errors import ConfigurationError
 from emosim_core.hooks.fields import over, split_components
-from emosim_core.hooks.names import checked_options
+from emosim_core.hooks.names import checked_options, spelled
 from emosim_core.llm.options import DEFAULT_STRATEGY
 from emosim_core.runs.records import encode
 from emosim_core.simulation.config import ComponentChoice, EnvironmentConfig, read_config
-from emosim_core.studies.ablation.jobs import Job, spec
+from emosim_core.studies.ablation.jobs import Job
 from emosim_core.studies.jobs import JOBS
 
 ALL = "all"
@@ -99,7 +99,7 @@ def choices(value: str | Mapping[str, Any] | Sequence[ComponentChoice] | None) -
         raise ConfigurationError(f"expected names with commas between, got {value!r}")
     twice = next((one for place, one in enumerate(chosen) if one in chosen[:place]), None)
     if twice is not None:
-        raise ConfigurationError(f"{spec(twice)!r} is named twice in {value!r}")
+        raise ConfigurationError(f"{spelled(twice)!r} is named twice in {value!r}")
     return chosen
 
 
@@ -143,10 +143,10 @@ def variants(config: AblationConfig) -> list[Variant]:
         choices = over(EnvironmentConfig, own, config.environment)
         checked: EnvironmentConfig = read_config(EnvironmentConfig, choices, "ablation")
         names = {
-            "rater": spec(one["rater"] if "rater" in one else one["llm_rater"]),
-            "llm_model": spec(one["llm_model"]) if "llm_model" in one else "",
-            "items_retrieval": spec(retrieval),
-            "perturbator": spec(perturbator),
+            "rater": spelled(one["rater"] if "rater" in one else one["llm_rater"]),
+            "llm_model": spelled(one["llm_model"]) if "llm_model" in one else "",
+            "items_retrieval": spelled(retrieval),
+            "perturbator": spelled(perturbator),
         }
         made.append(Variant(checked.model_dump(mode="json"), names))
     return made
@@ -158,7 +158,7 @@ def jobs(config: AblationConfig, directory: Path, only: Collection[str] | None =
     for variant in variants(config):
         for study, number in itertools.product(config.studies, range(config.num_seeds)):
             seed = config.seed + number
-            key = _key(spec(study), variant.names, seed)
+            key = _key(spelled(study), variant.names, seed)
             planned.append(Job(key, directory / JOBS / key, study, seed, variant.environment, variant.names, only))
     return planned
 

@@ -14,6 +14,7 @@ from typing_extensions import TypedDict
 
 from emosim_core.errors import ConfigurationError, RunError
 from emosim_core.hooks import Registry, Resolved
+from emosim_core.hooks.names import spelled
 from emosim_core.model import RatingScale
 from emosim_core.runs.job import cannot_write, write_file
 from emosim_core.runs.reading import damaged
@@ -77,8 +78,7 @@ class Job:
     """One unit of work, whole in itself: a process elsewhere can do it.
 
     Attributes:
-        key: its name, and that of its folder.
-        directory: the folder.
+        key: its name, and that of its folder ``directory``.
         study: the study, as it was asked for.
         seed: seed of the trials and of what is drawn on the way.
         environment: an environment's configuration as JSON.
@@ -131,14 +131,6 @@ def study_of(registry: Registry, choice: ComponentChoice, domain: str) -> tuple[
     return build(resolved, Study), resolved
 
 
-def spec(choice: ComponentChoice) -> str:
-    """A component as it is written on a command line."""
-    if isinstance(choice, str):
-        return choice
-    options = ",".join(f"{name}={value}" for name, value in choice.items() if name != "name")
-    return f"{choice['name']}:{options}" if options else str(choice["name"])
-
-
 def label(resolved: Resolved) -> str:
     """A study in words."""
     return f"study {resolved.component.name!r} of {resolved.provider.label}"
@@ -159,7 +151,7 @@ def run_job(job: Job, worlds: Worlds, on_ratings: Callable[[int], None] = lambda
     brought = {user.id: user for user in trials.users if user.id not in world.population.index}
     head = {
         "format": FORMAT,
-        "study": {**resolved.describe(), "spec": spec(job.study)},
+        "study": {**resolved.describe(), "spec": spelled(job.study)},
         "seed": job.seed,
         "variant": dict(job.variant),
         "uses_llm": world.rater.uses_llm,
@@ -201,11 +193,7 @@ class JobRecords:
 
 
 def read_job(directory: Path) -> JobRecords:
-    """The records of a job.
-
-    Raises:
-        RunError: the file is missing or damaged; names the line.
-    """
+    """The records of a job. Raises RunError: the file is missing or damaged; names the line."""
     path = directory / RECORDS
     head, records = read_job_file(path, _HEAD, _RECORD)
     if len(records) != head["trials"]:
@@ -237,11 +225,7 @@ def _columns(records: Sequence[Mapping[str, Any]], scale: RatingScale, facts: Ma
 
 
 def together(some: Sequence[RatedTrials]) -> RatedTrials:
-    """The same study under several seeds as one.
-
-    Raises:
-        ConfigurationError: they are not of one study.
-    """
+    """The same study under several seeds as one. Raises ConfigurationError: they are not of one study."""
     first = some[0]
     if any(str(one.scale) != str(first.scale) or one.facts != first.facts for one in some):
         raise ConfigurationError("the jobs of one study differ in their scale or in what they compare with")

@@ -27,9 +27,7 @@ def compute_metrics(
 ) -> dict[str, list[dict[str, Any]]]:
     """Everything that is computed from records.
 
-    Args:
-        jobs: the key and the records of each job that is complete.
-        studies: by the name that was asked for: the study, and the same in words for messages.
+    ``jobs`` are complete, each with its key; ``studies`` have the same in words, by the name that was asked for.
 
     Returns:
         Three lists. ``jobs``: each with its key, study, seed, ``variant``, how many ``ratings`` it asked for and how

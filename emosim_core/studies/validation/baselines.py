@@ -27,12 +27,7 @@ _EPOCHS, _NUMBER = 30, 50
 class Baselines:
     """Predicts ratings in the plainest ways from what the train users rated and the measured remember.
 
-    Args:
-        catalog: the items, whose public ratings and counts are the train users'.
-        real_users: everybody.
-        measured: whom ratings are predicted of.
-        scale: the domain's scale.
-        seed: of the matrix factorization.
+    ``real_users`` is everybody; public ratings and counts of the catalog are the train users'.
     """
 
     def __init__(

@@ -33,12 +33,7 @@ def draw_choice_set(
 ) -> ChoiceSet:
     """Choose what a user is shown; the seed decides, with the user's id.
 
-    Args:
-        real_user: the user.
-        counts: how many users rated each item, as the rater knows it.
-        most: the largest ratio of items that were not chosen to one that was.
-        max_positives: held-out items at most.
-        seed: of the draws.
+    ``counts`` is how many users rated each item, ``most`` the largest ratio of unchosen items to chosen ones.
     """
     rng = np.random.default_rng([seed, *real_user.id.encode()])
     chosen = rng.permutation(real_user.later)[:max_positives]

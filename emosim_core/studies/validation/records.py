@@ -87,11 +87,7 @@ def write_lines(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
 
 
 def read_lines(directory: Path, name: str) -> list[dict[str, Any]]:
-    """The records of ``NAME.jsonl``.
-
-    Raises:
-        RunError: there is no such file, or a line is not a record.
-    """
+    """The records of ``NAME.jsonl``. Raises RunError: there is no such file, or a line is not a record."""
     return [record for _, record in reading.read_lines(directory / f"{name}.jsonl")]
 
 
@@ -107,11 +103,7 @@ def resumed_manifest(directory: Path) -> dict[str, Any]:
 
 
 def read_manifest(directory: Path) -> dict[str, Any]:
-    """The manifest of a validation.
-
-    Raises:
-        RunError: there is none, or it is another kind of directory.
-    """
+    """The manifest of a validation. Raises RunError: there is none, or it is another kind of directory."""
     path = directory / MANIFEST
     manifest = reading.read_object(path)
     if manifest.get("kind") != "validation":

@@ -29,7 +29,7 @@ class UserSimulator:
     """Real users as a world's rater is told of them; ``users`` are their profiles, in the same order."""
 
     def __init__(self, world: World, real_users: Sequence[RealUser], users: Sequence[User], seed: int) -> None:
-        self.world, self.seed = world, seed
+        self.world, self.seed, self.real_users = world, seed, real_users
         self.population = population_of(users, world)
         memories = [real_user.memory for real_user in real_users]
         self.memory = memory_of(world, self.population, np.arange(len(users)), memories)

@@ -6,6 +6,7 @@ import hashlib
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -31,21 +32,9 @@ from emosim_core.studies.study import Trial, Trials
 from emosim_core.studies.validation import users as real
 from emosim_core.studies.validation.baselines import FACTORS, Baselines
 from emosim_core.studies.validation.choices import draw_choice_set
-from emosim_core.studies.validation.records import (
-    RECORDS,
-    RESULTS,
-    ValidationJob,
-    resumed_manifest,
-    write_lines,
-)
+from emosim_core.studies.validation.records import RECORDS, RESULTS, ValidationJob, resumed_manifest, write_lines
 from emosim_core.studies.validation.results import compute_results
-from emosim_core.studies.validation.simulator import (
-    CHOOSE,
-    RATE,
-    RECOMMENDED,
-    UserSimulator,
-    episode_lengths,
-)
+from emosim_core.studies.validation.simulator import CHOOSE, RATE, RECOMMENDED, UserSimulator, episode_lengths
 
 Ints = NDArray[np.intp]
 
@@ -123,12 +112,7 @@ MODELS = (EnvironmentConfig, ValidationConfig)
 
 
 def stored_validation(directory: Path) -> dict[str, Any]:
-    """The configuration of a validation that is to be resumed, flat.
-
-    Raises:
-        RunError: there is none, or it is damaged.
-        ConfigurationError: a value of it is wrong.
-    """
+    """The configuration of a validation that is to be resumed, flat."""
     return _config_of(directory, resumed_manifest(directory)).flat()
 
 
@@ -138,10 +122,6 @@ def _config_of(directory: Path, manifest: Mapping[str, Any]) -> ValidationConfig
 
 class Validation:
     """One validation: loads the real users, asks, and writes.
-
-    Args:
-        config: what is measured.
-        registry: plugins to use.
 
     Raises:
         ConfigurationError: a value is wrong, the source has no ratings of users, or too few users.
@@ -179,14 +159,13 @@ class Validation:
     @property
     def requests(self) -> int:
         """Answers that a rater is asked for which tells ratings and nothing more, as language models do."""
-        config, most = self.config, max(self.config.negatives)
-        chosen = sum(
-            min(config.max_positives, len(p.later)) for real_users in self.user_splits.values() for p in real_users
+        most, tested = self.config.max_positives, [*chain(*self.measured.values())]
+        chosen, again = (
+            sum(min(most, len(one.later)) for one in users) for users in (chain(*self.user_splits.values()), tested)
         )
-        real_users = [real_user for user_split in self.measured.values() for real_user in user_split]
-        rated = sum(len(self._rated(real_user)) for real_user in real_users)
-        again = sum(min(config.max_positives, len(real_user.later)) for real_user in real_users)
-        return rated + chosen * (2 + most) + 2 * again + len(real_users) * LISTED * len(RECOMMENDERS)
+        rated = sum(len(self._rated(real_user)) for real_user in tested)
+        choices = chosen * (2 + max(self.config.negatives))
+        return rated + choices + 2 * again + len(tested) * LISTED * len(RECOMMENDERS)
 
     def estimate(self) -> Estimate | None:
         """Estimated calls, tokens and cost of the language model; None where the rater calls none.
@@ -195,7 +174,7 @@ class Validation:
         """
         if not self.world.rater.uses_llm:
             return None
-        real_users = [real_user for user_split in self.measured.values() for real_user in user_split][:_WRITTEN]
+        real_users = [*chain(*self.measured.values())][:_WRITTEN]
         trials = [Trial(row, int(one.later[0]), memory=one.memory) for row, one in enumerate(real_users)]
         estimated = estimate(self.world, Trials(self._users(real_users), trials))
         if estimated is None:
@@ -209,10 +188,8 @@ class Validation:
     ) -> dict[str, Any]:
         """Do every job that is not done, write the records and the results, and return the latter.
 
-        Args:
-            directory: where to write; must not exist or be empty, unless it is resumed.
-            on_user: called whenever one user has finished one task.
-            resume: whether the directory holds a validation that is to be continued; a job directory knows.
+        The directory must not exist or be empty, unless it is resumed, as a job directory knows. ``on_user`` is called
+        whenever one user has finished one task.
 
         Raises:
             EmoSimError: the rater failed, it cannot be written there, or what is resumed was begun with something else.
@@ -223,7 +200,8 @@ class Validation:
         with claimed(job, lambda: self.world.rater.uses_llm or any(one.complete for one in self._jobs(job.path))):
             try:
                 self._begin(job)
-                return self._play(job.path, on_user)
+                self._on_user = on_user
+                return self._play(job.path)
             except OSError as error:
                 raise cannot_write(job.path, error) from error
 
@@ -256,10 +234,10 @@ class Validation:
             if what == _ANSWERS or user_split in self.measured
         ]
 
-    def _play(self, directory: Path, on_user: Callable[[], None]) -> dict[str, Any]:
+    def _play(self, directory: Path) -> dict[str, Any]:
         jobs = self._jobs(directory)
         if not (directory / RESULTS).exists() or (directory / JOBS).exists():
-            self._run_jobs(jobs, on_user)
+            self._run_jobs(jobs)
             records: dict[str, list[dict[str, Any]]] = {name: [] for name in RECORDS}
             usages = []
             for job in jobs:
@@ -275,38 +253,35 @@ class Validation:
         shutil.rmtree(directory / JOBS, ignore_errors=True)
         return outcome
 
-    def _run_jobs(self, jobs: Sequence[ValidationJob], on_user: Callable[[], None]) -> None:
-        everyone = [real_user for real_users in self.user_splits.values() for real_user in real_users]
-        world = self.world
+    def _run_jobs(self, jobs: Sequence[ValidationJob]) -> None:
+        everyone, world = [*chain(*self.user_splits.values())], self.world
         baselines = Baselines(world.catalog, self.everybody, everyone, world.domain.scale, self.config.seed)
         for job in jobs:
             if job.complete:
                 for _ in range(self._steps(job)):
-                    on_user()
+                    self._on_user()
                 continue
             before = dict(world.rater.usage())
-            records = self._answered(job, baselines, on_user)
+            records = self._answered(job, baselines)
             job.write(records, since(before, world.rater.usage()))
 
-    def _answered(
-        self, job: ValidationJob, baselines: Baselines, on_user: Callable[[], None]
-    ) -> dict[str, list[dict[str, Any]]]:
+    def _answered(self, job: ValidationJob, baselines: Baselines) -> dict[str, list[dict[str, Any]]]:
         """The records of one job."""
-        user_split, real_users = job.user_split, self.user_splits[job.user_split]
+        real_users = self.user_splits[job.user_split]
         users = self._users(real_users)
         if job.what == _ACTIVITY:
-            return {"activity": self._activity(user_split, real_users, users, on_user)}
+            return {"activity": self._activity(real_users, users)}
         simulator = UserSimulator(self.world, real_users, users, self.config.seed)
         if job.what == _RECOMMENDED:
-            return {"recommended": self._recommended(simulator, user_split, real_users, baselines, on_user)}
+            return {"recommended": self._recommended(simulator, baselines)}
         records: dict[str, list[dict[str, Any]]] = {"users": [], "choices": [], "ratings": []}
         for row, real_user in enumerate(real_users):
-            records["users"].append(self._user_record(user_split, real_user, users[row]))
-            records["choices"] += self._choices(simulator, row, real_user, baselines)
-            on_user()
-            if user_split in self.measured:
-                records["ratings"] += self._ratings(simulator, row, real_user, baselines)
-                on_user()
+            records["users"].append(self._user_record(real_user, users[row]))
+            records["choices"] += self._choices(simulator, row, baselines)
+            self._on_user()
+            if job.user_split in self.measured:
+                records["ratings"] += self._ratings(simulator, row, baselines)
+                self._on_user()
         return records
 
     def _steps(self, job: ValidationJob) -> int:
@@ -361,12 +336,12 @@ class Validation:
         rng = np.random.default_rng([self.config.seed, *real_user.id.encode()])
         return np.sort(rng.permutation(places)[: self.config.max_heldout])
 
-    def _user_record(self, user_split: str, real_user: real.RealUser, user: User) -> dict[str, Any]:
+    def _user_record(self, real_user: real.RealUser, user: User) -> dict[str, Any]:
         metrics = real.trait_metrics_of(real_user, self.world.catalog)
         levels = self.world.domain.scale.levels
         past = [int(np.isclose(real_user.past_values, level).sum()) for level in levels]
         return {
-            "user_split": user_split,
+            "user_split": real_user.user_split,
             **user.model_dump(mode="json", include={"id", "liked", "disliked", "activity", "conformity", "diversity"}),
             "past_count": real_user.past_count,
             "heldout": len(real_user.later),
@@ -374,9 +349,8 @@ class Validation:
             "past_levels": past,
         }
 
-    def _ratings(
-        self, simulator: UserSimulator, row: int, real_user: real.RealUser, baselines: Baselines
-    ) -> list[dict[str, Any]]:
+    def _ratings(self, simulator: UserSimulator, row: int, baselines: Baselines) -> list[dict[str, Any]]:
+        real_user = simulator.real_users[row]
         places = self._rated(real_user)
         items, given = real_user.later[places], real_user.later_values[places]
         answers, expected = simulator.rate(row, items, RATE), simulator.expect(row, items)
@@ -400,9 +374,8 @@ class Validation:
             }
             yield about, {name: plain(float(values[n])) for name, values in predicted.items()}
 
-    def _choices(
-        self, simulator: UserSimulator, row: int, real_user: real.RealUser, baselines: Baselines
-    ) -> list[dict[str, Any]]:
+    def _choices(self, simulator: UserSimulator, row: int, baselines: Baselines) -> list[dict[str, Any]]:
+        real_user = simulator.real_users[row]
         config, counts = self.config, self.world.catalog.public_counts
         seen = draw_choice_set(real_user, counts, max(config.negatives), config.max_positives, config.seed)
         items = np.concatenate([seen.chosen, seen.random, seen.matched])
@@ -419,11 +392,9 @@ class Validation:
             )
         ]
 
-    def _activity(
-        self, user_split: str, real_users: Sequence[real.RealUser], users: Sequence[User], on_user: Callable[[], None]
-    ) -> list[dict[str, Any]]:
+    def _activity(self, real_users: Sequence[real.RealUser], users: Sequence[User]) -> list[dict[str, Any]]:
         """The same users about the same items, once all elusive and once all enthusiasts."""
-        lines: list[dict[str, Any]] = [{"user_split": user_split, "user": real_user.id} for real_user in real_users]
+        lines: list[dict[str, Any]] = [{"user_split": one.user_split, "user": one.id} for one in real_users]
         for level in (1, 3):
             changed = [user.model_copy(update={"activity": level}) for user in users]
             simulator = UserSimulator(self.world, real_users, changed, self.config.seed)
@@ -431,19 +402,12 @@ class Validation:
                 answers = simulator.rate(row, real_user.later[: self.config.max_positives], RATE)
                 lines[row][f"activity_{level}"] = [plain(value) for value in answers.tolist()]
                 if level == 3:
-                    on_user()
+                    self._on_user()
         return lines
 
-    def _recommended(
-        self,
-        simulator: UserSimulator,
-        user_split: str,
-        real_users: Sequence[real.RealUser],
-        baselines: Baselines,
-        on_user: Callable[[], None],
-    ) -> list[dict[str, Any]]:
+    def _recommended(self, simulator: UserSimulator, baselines: Baselines) -> list[dict[str, Any]]:
         """What users answer to the first items that recommenders recommend, one after the other."""
-        catalog, seed = self.world.catalog, self.config.seed
+        catalog, seed, real_users = self.world.catalog, self.config.seed, simulator.real_users
         lines: list[dict[str, Any]] = []
         ratings = {name: np.full((len(real_users), LISTED), np.nan) for name in RECOMMENDERS}
         listed = {name: np.zeros((len(real_users), LISTED), dtype=np.intp) for name in RECOMMENDERS}
@@ -462,9 +426,9 @@ class Validation:
                 listed[name][row, : len(items)] = items
                 ids = [catalog.items[item].id for item in items.tolist()]
                 given = [plain(value) for value in answers.tolist()]
-                about = {"user_split": user_split, "user": real_user.id, "recommender": name}
+                about = {"user_split": real_user.user_split, "user": real_user.id, "recommender": name}
                 lines.append({**about, "items": ids, "ratings": given})
-            on_user()
+            self._on_user()
         lengths = {
             name: episode_lengths(self.world, simulator.population, listed[name], table, seed)
             for name, table in ratings.items()
